@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package safeurl reads the URLs of configuration: of resources, of issuers, of
+// key sets and of endpoints.
+package safeurl
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Parse reads an absolute https URL without user information and fragment.
+// Plain http is accepted for loopback addresses only, where nobody else can
+// listen.
+func Parse(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		return nil, errors.New("required")
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("not an absolute URL")
+	case u.User != nil:
+		return nil, errors.New("has user information in it")
+	case strings.Contains(s, "#"):
+		return nil, errors.New("has a fragment")
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return u, nil
+	case u.Scheme == "http":
+		return nil, errors.New("plain http is for loopback addresses only")
+	}
+	return nil, errors.New("not an https URL")
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

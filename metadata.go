@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+// ProtectedResource describes an API to its clients, RFC 9728 section 2.
+type ProtectedResource struct {
+	// Resource is the resource identifier: an https URL without a fragment.
+	// Required. It is also the audience that tokens for it carry.
+	Resource string `json:"resource"`
+
+	// AuthorizationServers are the issuers whose tokens are accepted. At least
+	// one is required.
+	AuthorizationServers []string `json:"authorization_servers"`
+
+	// Scopes are the scopes that clients may ask for. Optional.
+	Scopes []string `json:"scopes_supported,omitempty"`
+
+	// BearerMethods is always "header": the gate reads tokens nowhere else.
+	BearerMethods []string `json:"bearer_methods_supported"`
+
+	// Name is the name of the API for people. Optional.
+	Name string `json:"resource_name,omitempty"`
+
+	// Documentation is the address of a page for developers. Optional.
+	Documentation string `json:"resource_documentation,omitempty"`
+}
+
+// Metadata serves a [ProtectedResource] document. Mount it outside the gate at
+// Path:
+//
+//	root.Handle(metadata.Path, metadata)
+type Metadata struct {
+	// URL is where clients find the document.
+	URL string
+	// Path is the path of URL.
+	Path string
+
+	document []byte
+}
+
+// NewMetadata checks the description and makes its handler. Plain http is
+// accepted for loopback addresses only.
+func NewMetadata(resource ProtectedResource) (*Metadata, error) {
+	var errs []error
+	u, err := safeurl.Parse(resource.Resource)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Resource: %w", err))
+	}
+	if len(resource.AuthorizationServers) == 0 {
+		errs = append(errs, errors.New("gatehouse: ProtectedResource.AuthorizationServers: at least one is required"))
+	}
+	for i, server := range resource.AuthorizationServers {
+		if _, err := safeurl.Parse(server); err != nil {
+			errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.AuthorizationServers[%d]: %w", i, err))
+		}
+	}
+	if _, err := NewScopes(resource.Scopes...); err != nil {
+		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Scopes: %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	resource.BearerMethods = []string{"header"}
+	document, err := json.Marshal(resource)
+	if err != nil {
+		return nil, fmt.Errorf("gatehouse: ProtectedResource: %w", err)
+	}
+	// RFC 9728 §3.1: the well-known string goes "between the host component and
+	// the path and/or query components, if any".
+	at := url.URL{
+		Scheme: u.Scheme, Host: u.Host,
+		Path:     "/.well-known/oauth-protected-resource" + strings.TrimSuffix(u.Path, "/"),
+		RawQuery: u.RawQuery,
+	}
+	return &Metadata{URL: at.String(), Path: at.Path, document: document}, nil
+}
+
+// ServeHTTP answers GET and HEAD with the document. It is public by nature, so
+// scripts of every origin may read it.
+func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "max-age=3600")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(m.document)
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+// Reason says, to operators only, why a request was not let through. The set
+// of reasons is closed, so that a reason can be a metric label; what callers
+// see is the coarser [Code].
+type Reason string
+
+// What was wrong with the way credentials were presented.
+const (
+	// ReasonNoCredentials: the request carries nothing that any authenticator reads.
+	ReasonNoCredentials Reason = "no_credentials"
+	// ReasonSeveralCredentials: more than one explicit credential.
+	ReasonSeveralCredentials Reason = "several_credentials"
+	// ReasonMalformedCredentials: the Authorization header breaks its grammar.
+	ReasonMalformedCredentials Reason = "malformed_credentials"
+	// ReasonCredentialInURL: the credential is in the query, and so in logs. It has leaked.
+	ReasonCredentialInURL Reason = "credential_in_url"
+	// ReasonUnclaimed: a Bearer credential of a shape that no authenticator reads.
+	ReasonUnclaimed Reason = "credential_unclaimed"
+	// ReasonOutsideGate: the handler stands outside every gate, a mistake in the wiring.
+	ReasonOutsideGate Reason = "outside_gate"
+)
+
+// What was wrong with a token.
+const (
+	// ReasonTokenOversized: longer than the limit, or its header is.
+	ReasonTokenOversized Reason = "token_oversized"
+	// ReasonTokenMalformed: not a JWS in compact form, or JSON that can be read in two ways.
+	ReasonTokenMalformed Reason = "token_malformed"
+	// ReasonTokenHeader: a header parameter that is never accepted, such as crit or jku.
+	ReasonTokenHeader Reason = "token_header"
+	// ReasonTokenType: typ, or a claim, says that this is another kind of token.
+	ReasonTokenType Reason = "token_type"
+	// ReasonTokenIssuer: no configured issuer has this name.
+	ReasonTokenIssuer Reason = "token_issuer"
+	// ReasonTokenAudience: meant for another audience.
+	ReasonTokenAudience Reason = "token_audience"
+	// ReasonTokenAlgorithm: the algorithm is not one of the issuer's.
+	ReasonTokenAlgorithm Reason = "token_algorithm"
+	// ReasonTokenKey: the issuer has no such key, or several that could be meant.
+	ReasonTokenKey Reason = "token_key"
+	// ReasonTokenSignature: the signature is not one of the chosen key.
+	ReasonTokenSignature Reason = "token_signature"
+	// ReasonTokenExpired: the signature is good and the time is over.
+	ReasonTokenExpired Reason = "token_expired"
+	// ReasonTokenNotYetValid: nbf or iat lies in the future.
+	ReasonTokenNotYetValid Reason = "token_not_yet_valid"
+	// ReasonTokenLifetime: valid for longer than the issuer may make it.
+	ReasonTokenLifetime Reason = "token_lifetime"
+	// ReasonTokenClaims: a required claim is missing or of the wrong form.
+	ReasonTokenClaims Reason = "token_claims"
+	// ReasonTokenBinding: bound to a key that was not shown, or in a way that nothing here can check.
+	ReasonTokenBinding Reason = "token_binding"
+	// ReasonTokenRevoked: withdrawn before its time.
+	ReasonTokenRevoked Reason = "token_revoked"
+)
+
+// Why a caller who is known was not let through.
+const (
+	// ReasonScope: a scope is missing.
+	ReasonScope Reason = "scope_missing"
+	// ReasonRole: a role is missing.
+	ReasonRole Reason = "role_missing"
+	// ReasonTenant: the resource belongs to another tenant, or the caller to none.
+	ReasonTenant Reason = "tenant_mismatch"
+	// ReasonPolicy: a policy of the application said no, or failed.
+	ReasonPolicy Reason = "policy_refused"
+)
+
+// What could not be reached.
+const (
+	// ReasonKeysUnavailable: the issuer's key set is not at hand, or too old.
+	ReasonKeysUnavailable Reason = "keys_unavailable"
+	// ReasonRevocationsUnavailable: whether the token is revoked cannot be told.
+	ReasonRevocationsUnavailable Reason = "revocations_unavailable"
+	// ReasonAuthenticatorFailed: an authenticator broke.
+	ReasonAuthenticatorFailed Reason = "authenticator_failed"
+	// ReasonObserverFailed: the decision could not be recorded, so it does not stand.
+	ReasonObserverFailed Reason = "observer_failed"
+)

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Roles is an immutable set of role names. A name is any text without control
+// characters: providers put spaces in them. Two equal sets compare equal with
+// ==. The zero value is the empty set.
+type Roles struct {
+	// s holds the names sorted, without duplicates, one newline between.
+	s string
+}
+
+// NewRoles makes a set of role names. A name that is empty, is not UTF-8 or
+// has a control character in it is an error.
+func NewRoles(names ...string) (Roles, error) {
+	for _, name := range names {
+		if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+			return Roles{}, errors.New("gatehouse: malformed role")
+		}
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return Roles{strings.Join(slices.Compact(names), "\n")}, nil
+}
+
+// Has reports whether the set holds exactly this name.
+func (r Roles) Has(name string) bool {
+	for role := range r.All() {
+		if role == name {
+			return true
+		}
+	}
+	return false
+}
+
+// All yields the names in ascending order.
+func (r Roles) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if r.s == "" {
+			return
+		}
+		for name := range strings.SplitSeq(r.s, "\n") {
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of names in the set.
+func (r Roles) Len() int {
+	if r.s == "" {
+		return 0
+	}
+	return strings.Count(r.s, "\n") + 1
+}

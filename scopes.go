@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Scopes is an immutable set of scope tokens as RFC 6749 section 3.3 defines
+// them. Two equal sets compare equal with ==, whatever order they were written
+// in. The zero value is the empty set, which permits nothing.
+type Scopes struct {
+	// s holds the tokens sorted, without duplicates, one space between.
+	s string
+}
+
+var errScope = errors.New("gatehouse: malformed scope")
+
+// ParseScopes reads a scope string. The empty string is the empty set.
+//
+//	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
+//
+// Two spaces in a row, a leading or trailing space, and any other character
+// outside scope-token are errors: "a  b" is a sign of a bug in the issuer, and
+// guessing what a permission was meant to be is no business of ours. A scope
+// token that occurs twice counts once.
+func ParseScopes(s string) (Scopes, error) {
+	if s == "" {
+		return Scopes{}, nil
+	}
+	sorted, last := true, ""
+	for token := range strings.SplitSeq(s, " ") {
+		if !validScope(token) {
+			return Scopes{}, errScope
+		}
+		sorted = sorted && last < token
+		last = token
+	}
+	if sorted {
+		return Scopes{s}, nil
+	}
+	return joinScopes(strings.Split(s, " ")), nil
+}
+
+// NewScopes makes a set of the given scope tokens. Each must be a single
+// well-formed token.
+func NewScopes(tokens ...string) (Scopes, error) {
+	for _, token := range tokens {
+		if !validScope(token) {
+			return Scopes{}, errScope
+		}
+	}
+	return joinScopes(slices.Clone(tokens)), nil
+}
+
+func joinScopes(tokens []string) Scopes {
+	slices.Sort(tokens)
+	return Scopes{strings.Join(slices.Compact(tokens), " ")}
+}
+
+// RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+func validScope(token string) bool {
+	for i := range len(token) {
+		if c := token[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return token != ""
+}
+
+// Has reports whether scope is in the set, character by character: "a:*" is
+// the scope named "a:*" and nothing else.
+func (s Scopes) Has(scope string) bool {
+	for rest := s.s; rest != ""; {
+		var token string
+		if token, rest, _ = strings.Cut(rest, " "); token == scope {
+			return true
+		}
+	}
+	return false
+}
+
+// HasAll reports whether every scope of other is in the set.
+func (s Scopes) HasAll(other Scopes) bool {
+	for scope := range other.All() {
+		if !s.Has(scope) {
+			return false
+		}
+	}
+	return true
+}
+
+// All yields the scopes in ascending order.
+func (s Scopes) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if s.s == "" {
+			return
+		}
+		for token := range strings.SplitSeq(s.s, " ") {
+			if !yield(token) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of scopes in the set.
+func (s Scopes) Len() int {
+	if s.s == "" {
+		return 0
+	}
+	return strings.Count(s.s, " ") + 1
+}
+
+// String returns the set as an RFC 6749 scope string, in ascending order.
+func (s Scopes) String() string { return s.s }
