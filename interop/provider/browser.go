@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Browser does what a person does at the provider: it keeps cookies, follows
+// redirects, logs in and consents. It runs no scripts.
+type Browser struct {
+	login  string
+	client http.Client
+}
+
+// NewBrowser makes a browser with no cookies, whose user logs in by this name.
+func NewBrowser(t testing.TB, login string) *Browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Browser{login: login, client: http.Client{
+		Jar:           jar,
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+var prompt = regexp.MustCompile(`name="prompt" value="(login|consent)"`)
+
+// Visit goes to an address and on until it is sent to one that starts with
+// stop, which it returns unvisited.
+func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
+	t.Helper()
+	method, form := http.MethodGet, ""
+	for range 20 {
+		request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if form != "" {
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		response, err := b.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if location := response.Header.Get("Location"); location != "" {
+			next, err := request.URL.Parse(location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(next.String(), stop) {
+				return next
+			}
+			method, form, address = http.MethodGet, "", next.String()
+			continue
+		}
+		asked := prompt.FindSubmatch(body)
+		if asked == nil {
+			t.Fatalf("provider: %s %s: %s, and neither a redirect nor a form:\n%s", method, address, response.Status, body)
+		}
+		method, form = http.MethodPost, url.Values{
+			"prompt": {string(asked[1])}, "login": {b.login}, "password": {"any"},
+		}.Encode()
+	}
+	t.Fatalf("provider: too many steps on the way to %s", stop)
+	return nil
+}
+
+// RFC 7636 §4.2: code_challenge = BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))
+func challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}

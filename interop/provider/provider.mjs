@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// npm oidc-provider, driven by the Go package beside this file.
+
+import { serve } from '../node/serve.mjs';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { Provider, errors } from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
+
+const makeKey = {
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  PS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
+};
+
+// One key for each algorithm; a new generation gets new ones.
+const generation = () => Object.entries(makeKey).map(([alg, make]) => ({
+  ...make().privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg, use: 'sig',
+}));
+
+// What must outlive a rotation: the state, the cookie keys, the nonce secret.
+const adapter = createMemoryAdapter();
+const cookieKeys = [randomBytes(32).toString('hex')];
+const nonceSecret = randomBytes(32);
+
+let options;
+let issuer;
+let handler;
+let keys = []; // the newest generation first: the first key that fits signs
+
+// A provider cannot change its keys, so a rotation makes another one of the
+// same name over the same state.
+function replace(next) {
+  keys = next;
+  handler = new Provider(issuer, {
+    adapter,
+    clients: options.clients,
+    jwks: { keys },
+    cookies: { keys: cookieKeys },
+    scopes: options.scopes,
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
+    conformIdTokenClaims: false,
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
+    // The provider does not send to loopback addresses, where the tests listen
+    // for back-channel logout.
+    fetch: (url, { dispatcher, ...rest }) => fetch(url, rest),
+    features: {
+      devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientAuthMethod !== 'none' },
+      revocation: { enabled: true },
+      deviceFlow: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      rpInitiatedLogout: { enabled: true },
+      backchannelLogout: { enabled: true },
+      dPoP: { enabled: true, nonceSecret, requireNonce: () => options.dpopNonce },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        getResourceServerInfo(ctx, uri) {
+          const resource = options.resources.find((r) => r.uri === uri);
+          if (!resource) throw new errors.InvalidTarget();
+          return {
+            audience: uri,
+            scope: resource.scope,
+            accessTokenTTL: resource.ttl,
+            ...(resource.algorithm
+              ? { accessTokenFormat: 'jwt', jwt: { sign: { alg: resource.algorithm } } }
+              : { accessTokenFormat: 'opaque' }),
+          };
+        },
+      },
+    },
+  }).callback();
+  return { keys: keys.map(({ kid, alg }) => ({ kid, alg })) };
+}
+
+await serve({
+  async start(request) {
+    options = request;
+    const server = createServer((req, res) => handler(req, res));
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    issuer = `http://127.0.0.1:${server.address().port}`;
+    return { issuer, ...replace(generation()) };
+  },
+  // New keys sign; the old ones stay published.
+  rotate: () => replace([...generation(), ...keys]),
+  // Only the newest keys stay published.
+  withdraw: () => replace(keys.slice(0, Object.keys(makeKey).length)),
+});
