@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package enginetest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const (
+	kill   = syscall.SIGKILL
+	freeze = syscall.SIGSTOP
+	thaw   = syscall.SIGCONT
+)
+
+const supported = true
+
+// account is whom a server runs as: ourselves, or somebody without privileges
+// where we are root, which PostgreSQL insists on.
+type account struct {
+	other    bool
+	uid, gid int
+}
+
+// unprivileged returns the first of the named accounts that exists, and "us"
+// where we are nobody special.
+func unprivileged(names ...string) (account, error) {
+	if os.Geteuid() != 0 {
+		return account{}, nil
+	}
+	for _, name := range names {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.Atoi(u.Uid)
+		if err != nil {
+			continue
+		}
+		gid, err := strconv.Atoi(u.Gid)
+		if err != nil {
+			continue
+		}
+		return account{other: true, uid: uid, gid: gid}, nil
+	}
+	return account{}, fmt.Errorf("none of the accounts %s exists", strings.Join(names, ", "))
+}
+
+func (a account) own(path string) error {
+	if !a.other {
+		return nil
+	}
+	return os.Chown(path, a.uid, a.gid)
+}
+
+func (a account) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if a.other {
+		attr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+	}
+	endWithUs(attr)
+	return attr
+}
+
+// family sends a signal to a process and to all that descend from it: the
+// backends of PostgreSQL are in process groups of their own.
+func family(pid int, signal syscall.Signal) {
+	children := make(map[int][]int)
+	if out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output(); err == nil {
+		for line := range strings.Lines(string(out)) {
+			var child, parent int
+			if _, err := fmt.Sscan(line, &child, &parent); err == nil {
+				children[parent] = append(children[parent], child)
+			}
+		}
+	}
+	var send func(int)
+	send = func(pid int) {
+		_ = syscall.Kill(pid, signal) // it may have ended by itself
+		for _, child := range children[pid] {
+			send(child)
+		}
+	}
+	send(pid)
+}
