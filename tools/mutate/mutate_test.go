@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// want is every mutant of testdata/guards and how it fares.
+var want = map[string]string{
+	`Check: s == "" => false`:              killed,
+	`Check: len(s) > 10 => false`:          survived,
+	`Check: s == "x" || s == "y" => false`: killed,
+	`Check: s == "x" => false`:             killed,
+	`Check: s == "y" => false`:             survived,
+	`Accept: s == "good" => true`:          killed,
+	`Kind: case "none" => removed`:         killed,
+	`Kind: case "null" => removed`:         survived,
+	`Kind: case "empty" => removed`:        killed,
+	`Kind: default => removed`:             killed,
+	`Bare: n < 0 => false`:                 killed,
+	`Bare: n > 9 && n != 12 => false`:      killed,
+	`Bare: n > 9 => true`:                  killed,
+	`Bare: n != 12 => true`:                survived,
+	`Is: s == "is" => true`:                killed,
+	`Is: s == "is" => false`:               killed,
+	`Both: a => true`:                      killed,
+	`Both: b => true`:                      survived,
+	`Skip: list[i] == "" => false`:         killed,
+	`Else: ok => true`:                     killed,
+	`Gather: s == "" => false`:             killed,
+	`Gather: case string => removed`:       notCompiling,
+	`Spin: n > 3 => false`:                 timedOut,
+	`Pick: n == 2 => false`:                killed,
+	`Pick: !is(2) => false`:                survived,
+}
+
+func runGuards(t *testing.T, equivalent string) (code int, report, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("GOWORK", "off")
+	dir := t.TempDir()
+	list, doc := filepath.Join(dir, "equivalent.txt"), filepath.Join(dir, "mutation.md")
+	if err := os.WriteFile(list, []byte(equivalent), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(doc, []byte("old preamble\n\n## gatehouse/other\n\nstays\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code = run(t.Context(), []string{"-C", "testdata", "-o", doc, "-equivalent", list, "-timeout", "5s", "guards"}, &out, &errs)
+	data, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, string(data), out.String(), errs.String()
+}
+
+func TestRun(t *testing.T) {
+	const list = "# comment\n\n" +
+		"guards/guards.go Check: len(s) > 10 => false ## nobody sees it\n" +
+		"guards/guards.go Is: s == \"is\" => true ## a lie\n" +
+		"guards/guards.go Gone: x => false ## no longer there\n" +
+		"elsewhere/file.go Gone: x => false ## of a package that is not under test\n"
+	code, report, stdout, stderr := runGuards(t, list)
+	if code != 1 {
+		t.Errorf("exit status %d, want 1", code)
+	}
+
+	outcomes := make(map[string]string)
+	for line := range strings.Lines(stdout) {
+		outcome, rest, _ := strings.Cut(strings.TrimSpace(line), " guards/guards.go:")
+		if _, id, ok := strings.Cut(rest, " "); ok {
+			outcomes[id] = strings.TrimSpace(outcome)
+		}
+	}
+	for id, outcome := range want {
+		if outcomes[id] != outcome {
+			t.Errorf("%s: %q, want %q", id, outcomes[id], outcome)
+		}
+		delete(outcomes, id)
+	}
+	for id, outcome := range outcomes {
+		t.Errorf("%s: %s, and not expected at all", id, outcome)
+	}
+
+	for id, outcome := range want {
+		listed := strings.HasPrefix(id, "Check: len")
+		if told := strings.Contains(stderr, "guards/guards.go "+id+"\n"); told != (outcome == survived && !listed) && !strings.HasPrefix(id, "Is: s == \"is\" => true") {
+			t.Errorf("%s: told as a survivor: %t", id, told)
+		}
+	}
+	for _, text := range []string{
+		"survived: guards/guards.go:24: guards/guards.go Check: s == \"y\" => false",
+		"listed as equivalent but killed: guards/guards.go Is: s == \"is\" => true",
+		"listed as equivalent but there is no such mutant: guards/guards.go Gone: x => false",
+	} {
+		if !strings.Contains(stderr, text) {
+			t.Errorf("standard error lacks %q:\n%s", text, stderr)
+		}
+	}
+	if strings.Contains(stderr, "elsewhere") {
+		t.Error("a package that is not under test is held against the list")
+	}
+	for _, text := range []string{
+		"# Mutation\n",
+		"## gatehouse/other\n\nstays\n",
+		"| guards/guards.go | 25 | 17 | 1 | 1 | 1 | 5 |",
+		"- guards/guards.go:21 Check: `` len(s) > 10 `` is false: nobody sees it",
+		"- guards/guards.go:24 Check: `` s == \"y\" `` is false\n",
+	} {
+		if !strings.Contains(report, text) {
+			t.Errorf("the report lacks %q:\n%s", text, report)
+		}
+	}
+	if strings.Contains(report, "old preamble") {
+		t.Error("the preamble is not brought up to date")
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	good := write("good.txt", "")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		text string
+	}{
+		"no package":        {nil, 2, "name at least one package"},
+		"unknown flag":      {[]string{"-x"}, 2, "not defined"},
+		"no list":           {[]string{"-equivalent", dir + "/none", "guards"}, 1, "no such file"},
+		"list, no reason":   {[]string{"-equivalent", write("a.txt", "f.go F: x => false"), "guards"}, 1, "MUTANT ## REASON"},
+		"list, empty":       {[]string{"-equivalent", write("b.txt", "f.go F: x => false ## "), "guards"}, 1, "MUTANT ## REASON"},
+		"list, twice":       {[]string{"-equivalent", write("c.txt", "a ## b\na ## c\n"), "guards"}, 1, "c.txt:2: listed twice"},
+		"no such package":   {[]string{"-equivalent", good, "none"}, 1, "go list none"},
+		"tests do not pass": {[]string{"-equivalent", good, "-timeout", "1ns", "guards"}, 1, "do not pass"},
+		"no tests":          {[]string{"-equivalent", good, "untested"}, 1, "has no tests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var errs bytes.Buffer
+			args := append([]string{"-C", "testdata", "-o", filepath.Join(dir, "report.md")}, c.args...)
+			if code := run(t.Context(), args, &bytes.Buffer{}, &errs); code != c.code || !strings.Contains(errs.String(), c.text) {
+				t.Errorf("exit status %d, want %d; standard error lacks %q:\n%s", code, c.code, c.text, &errs)
+			}
+		})
+	}
+}
