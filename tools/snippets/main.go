@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Snippets keeps the code in Markdown files the same as code that is compiled
+// and tested.
+//
+//	GOWORK=off go -C tools run ./snippets -C ..
+//
+// A comment in front of a fenced block says where its text comes from:
+//
+//	<!-- snippet: examples/quickstart/main.go#gate -->
+//
+// In the source the part is marked by lines of its own, in a comment of either
+// style, and loses the indentation that all its lines share:
+//
+//	// snippet: gate
+//	gate, err := gatehouse.New(config)
+//	// end snippet
+//
+// Without #name the block is the whole file, but for its SPDX line and its
+// markers. With -check nothing is written, and a difference is an error. Every
+// go block in README.md must come from somewhere; elsewhere blocks without the
+// comment are left alone.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("snippets", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	root := flags.String("C", ".", "the directory whose Markdown files are read")
+	check := flags.Bool("check", false, "report differences instead of writing")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	documents, err := markdown(*root)
+	if err == nil && len(documents) == 0 {
+		err = errors.New("no Markdown files")
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "snippets:", err)
+		return 1
+	}
+	blocks := 0
+	var errs []error
+	for _, name := range documents {
+		n, err := sync(*root, name, *check)
+		blocks += n
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	fmt.Fprintf(stdout, "snippets: %d blocks in %d files\n", blocks, len(documents))
+	return 0
+}
+
+// markdown returns the Markdown files below root, with slashes.
+func markdown(root string) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules" || entry.Name() == "testdata"):
+			return fs.SkipDir
+		case !entry.IsDir() && strings.HasSuffix(name, ".md"):
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// sync brings one document up to date and returns the number of its blocks that
+// come from somewhere.
+func sync(root, name string, check bool) (int, error) {
+	path := filepath.Join(root, filepath.FromSlash(name))
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	text, blocks, err := render(string(old), name == "README.md", func(ref string) (string, error) {
+		return extract(root, ref)
+	})
+	if err != nil {
+		return blocks, fmt.Errorf("%s:%w", name, err)
+	}
+	if bytes.Equal(old, []byte(text)) {
+		return blocks, nil
+	}
+	if check {
+		return blocks, fmt.Errorf("%s:%d: differs from its source; run: GOWORK=off go -C tools run ./snippets -C ..", name, firstDifference(string(old), text))
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return blocks, err
+	}
+	return blocks, os.WriteFile(path, []byte(text), info.Mode().Perm())
+}
+
+// firstDifference returns the line of a in which a and b first differ.
+func firstDifference(a, b string) int {
+	line := 1
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			break
+		}
+		if a[i] == '\n' {
+			line++
+		}
+	}
+	return line
+}

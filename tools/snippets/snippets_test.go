@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const source = `// SPDX-License-Identifier: Apache-2.0
+
+package x_test
+
+func Example() {
+	// snippet: call
+
+	if call() {
+		more()
+
+	}
+	// end snippet
+	// snippet: other
+	other("` + "```" + `")
+	// end snippet
+	// Output: done
+}
+`
+
+const script = `#!/bin/sh
+# snippet: run
+go run .
+# end snippet
+`
+
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func runIn(dir string, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(append([]string{"-C", dir}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestWriteThenCheck(t *testing.T) {
+	const (
+		before = "# Title\n\n<!-- snippet: p/x_test.go#call -->\n```go\nold\n```\n\ntext\n\n" +
+			"<!-- snippet: p/run.sh#run -->\n\n```sh\n```\n\n```text\nown\n```\n\n" +
+			"<!-- snippet: p/x_test.go -->\n````go\n```\n````\n"
+		after = "# Title\n\n<!-- snippet: p/x_test.go#call -->\n```go\nif call() {\n\tmore()\n\n}\n```\n\ntext\n\n" +
+			"<!-- snippet: p/run.sh#run -->\n\n```sh\ngo run .\n```\n\n```text\nown\n```\n\n" +
+			"<!-- snippet: p/x_test.go -->\n````go\npackage x_test\n\nfunc Example() {\n\n\tif call() {\n\t\tmore()\n\n\t}\n" +
+			"\tother(\"```\")\n\t// Output: done\n}\n````\n"
+	)
+	dir := tree(t, map[string]string{
+		"README.md": before, "docs/d.md": before, "p/x_test.go": source, "p/run.sh": script,
+		"node_modules/m/README.md":  "<!-- snippet: none -->\n",
+		"p/testdata/README.md":      "<!-- snippet: none -->\n",
+		".hidden/README.md":         "<!-- snippet: none -->\n",
+		"docs/free.md":              "```go\nfree\n```\n",
+		"docs/commentless-fence.md": "    ```go\n",
+	})
+	code, _, stderr := runIn(dir, "-check")
+	if code != 1 || !strings.Contains(stderr, "README.md:5: differs") || !strings.Contains(stderr, "docs/d.md:5: differs") {
+		t.Errorf("check of stale documents: %d, %s", code, stderr)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || string(data) != before {
+		t.Errorf("check has written: %v", err)
+	}
+	if code, _, stderr := runIn(dir); code != 0 {
+		t.Fatalf("write: %d, %s", code, stderr)
+	}
+	for _, name := range []string{"README.md", "docs/d.md"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(data) != after {
+			t.Errorf("%s is %q, want %q (%v)", name, data, after, err)
+		}
+	}
+	code, stdout, stderr := runIn(dir, "-check")
+	if code != 0 || stdout != "snippets: 6 blocks in 4 files\n" {
+		t.Errorf("check of fresh documents: %d, %s%s", code, stdout, stderr)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"go block of its own": {map[string]string{"README.md": "a\n```go\nx\n```\n"}, "README.md:2: a go block without"},
+		"indented block":      {map[string]string{"README.md": "- a\n  ```go\n  x\n  ```\n"}, "README.md:2: a block that is indented"},
+		"tildes":              {map[string]string{"README.md": "~~~go\nx\n~~~\n"}, "README.md:1: a block that is indented or fenced by tildes"},
+		"no block":            {map[string]string{"README.md": "<!-- snippet: p.go -->\ntext\n"}, "README.md:2: no block behind"},
+		"no block at the end": {map[string]string{"README.md": "<!-- snippet: p.go -->\n"}, "no block behind the snippet comment of p.go"},
+		"malformed":           {map[string]string{"README.md": "<!-- snippet p.go -->\n"}, "README.md:1: malformed"},
+		"not closed":          {map[string]string{"README.md": "```sh\nx\n"}, "not closed"},
+		"no file":             {map[string]string{"README.md": "<!-- snippet: p.go -->\n```go\n```\n"}, "README.md:2: open"},
+		"outside":             {map[string]string{"README.md": "<!-- snippet: ../p.go -->\n```go\n```\n"}, "not below the root"},
+		"no name":             {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "x\n"}, "p.go: no snippet is called n"},
+		"empty":               {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "// snippet: n\n\n// end snippet\n"}, "p.go#n: empty"},
+		"nested":              {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "// snippet: n\n// snippet: m\n"}, "p.go:2: snippet inside"},
+		"twice":               {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "// snippet: n\n// end snippet\n// snippet: n\n"}, "p.go:3: a second"},
+		"no beginning":        {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "// end snippet\n"}, "p.go:1: no snippet to end"},
+		"no end":              {map[string]string{"README.md": "<!-- snippet: p.go#n -->\n```go\n```\n", "p.go": "// snippet: n\nx\n"}, "p.go:2: snippet n does not end"},
+		"fence inside":        {map[string]string{"README.md": "<!-- snippet: p.go -->\n```go\n```\n", "p.go": "x\n```\n"}, "which ends the block"},
+		"no documents":        {map[string]string{"p.go": "x\n"}, "no Markdown files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tree(t, c.files)
+			for _, args := range [][]string{{"-check"}, nil} {
+				if code, _, stderr := runIn(dir, args...); code != 1 || !strings.Contains(stderr, c.want) {
+					t.Errorf("%v: %d, %q lacks %q", args, code, stderr, c.want)
+				}
+			}
+			for _, file := range slices.Sorted(maps.Keys(c.files)) {
+				if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(data) != c.files[file] {
+					t.Errorf("%s was changed to %q (%v)", file, data, err)
+				}
+			}
+		})
+	}
+}
