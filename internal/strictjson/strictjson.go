@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package strictjson reads JSON objects that must not be readable in two ways:
+// the header and the claims of a token, and the keys of a key set.
+//
+// It takes RFC 8259 to the letter and refuses what parsers are known to differ
+// on: two members of one name at any depth, also when only their case differs,
+// invalid UTF-8 and lone surrogates. It reads the text once and returns parts
+// of it, so that an object costs no allocation.
+package strictjson
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits bound an object. What exceeds them is refused.
+type Limits struct {
+	Depth   int // of nested objects and arrays, the object itself being 1
+	Members int // of all objects together
+}
+
+var (
+	errSyntax    = errors.New("strictjson: not a JSON object")
+	errLimit     = errors.New("strictjson: too deep or too many members")
+	errDuplicate = errors.New("strictjson: two members of one name")
+	errText      = errors.New("strictjson: text that is not Unicode")
+)
+
+// Object reads text, which must be one JSON object, and calls member for every
+// member of it in order: with its name as it is meant, escapes resolved, and
+// with the raw text of its value. An error from member ends the reading.
+func Object(text string, limits Limits, member func(name, value string) error) error {
+	if !utf8.ValidString(text) {
+		return errText
+	}
+	var space [48]string // enough for most, so that it stays on the stack
+	s := scanner{text: text, limits: limits, names: space[:0]}
+	s.space()
+	if err := s.object(1, member); err != nil {
+		return err
+	}
+	s.space()
+	if s.at != len(s.text) {
+		return errSyntax
+	}
+	return nil
+}
+
+type scanner struct {
+	text    string
+	at      int
+	limits  Limits
+	members int
+	names   []string // folded, of the objects that are open, innermost last
+}
+
+func (s *scanner) peek() byte {
+	if s.at < len(s.text) {
+		return s.text[s.at]
+	}
+	return 0
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.text) {
+		switch s.text[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	if s.peek() == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) object(depth int, member func(name, value string) error) error {
+	if depth > s.limits.Depth {
+		return errLimit
+	}
+	if !s.take('{') {
+		return errSyntax
+	}
+	outer := len(s.names)
+	s.space()
+	if s.take('}') {
+		return nil
+	}
+	for {
+		if s.members++; s.members > s.limits.Members {
+			return errLimit
+		}
+		raw, err := s.string()
+		if err != nil {
+			return err
+		}
+		name, err := unescape(raw)
+		if err != nil {
+			return err
+		}
+		folded := Fold(name)
+		for _, other := range s.names[outer:] {
+			if other == folded {
+				return errDuplicate
+			}
+		}
+		s.names = append(s.names, folded)
+		s.space()
+		if !s.take(':') {
+			return errSyntax
+		}
+		s.space()
+		start := s.at
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if member != nil {
+			if err := member(name, s.text[start:s.at]); err != nil {
+				return err
+			}
+		}
+		s.space()
+		if s.take('}') {
+			s.names = s.names[:outer]
+			return nil
+		}
+		if !s.take(',') {
+			return errSyntax
+		}
+		s.space()
+	}
+}
+
+func (s *scanner) value(depth int) error {
+	switch c := s.peek(); {
+	case c == '"':
+		raw, err := s.string()
+		if err != nil || strings.IndexByte(raw, '\\') < 0 {
+			return err
+		}
+		_, err = unescape(raw)
+		return err
+	case c == '{':
+		return s.object(depth+1, nil)
+	case c == '[':
+		return s.array(depth+1, nil)
+	case c == '-' || '0' <= c && c <= '9':
+		return s.number()
+	}
+	for _, literal := range [...]string{"true", "false", "null"} {
+		if strings.HasPrefix(s.text[s.at:], literal) {
+			s.at += len(literal)
+			return nil
+		}
+	}
+	return errSyntax
+}
+
+func (s *scanner) array(depth int, element func(value string) error) error {
+	if depth > s.limits.Depth {
+		return errLimit
+	}
+	if !s.take('[') {
+		return errSyntax
+	}
+	s.space()
+	if s.take(']') {
+		return nil
+	}
+	for {
+		start := s.at
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if element != nil {
+			if err := element(s.text[start:s.at]); err != nil {
+				return err
+			}
+		}
+		s.space()
+		if s.take(']') {
+			return nil
+		}
+		if !s.take(',') {
+			return errSyntax
+		}
+		s.space()
+	}
+}
+
+// string returns what stands between the quotes, escapes and all.
+func (s *scanner) string() (string, error) {
+	if !s.take('"') {
+		return "", errSyntax
+	}
+	start := s.at
+	for s.at < len(s.text) {
+		switch c := s.text[s.at]; {
+		case c == '"':
+			s.at++
+			return s.text[start : s.at-1], nil
+		case c == '\\':
+			s.at += 2
+		case c < 0x20:
+			return "", errSyntax
+		default:
+			s.at++
+		}
+	}
+	return "", errSyntax
+}
+
+func (s *scanner) digits() bool {
+	start := s.at
+	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {
+		s.at++
+	}
+	return s.at > start
+}
+
+// RFC 8259 §6: number = [ minus ] int [ frac ] [ exp ]
+func (s *scanner) number() error {
+	s.take('-')
+	if !s.take('0') && !s.digits() {
+		return errSyntax
+	}
+	if s.take('.') && !s.digits() {
+		return errSyntax
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		if !s.digits() {
+			return errSyntax
+		}
+	}
+	return nil
+}
+
+// Fold returns name with the case of its letters folded, the way in which
+// encoding/json and others match names: "ISS", "iss" and "iſſ" fold to "iss".
+// A name that is its own folding is returned as it is.
+func Fold(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return strings.Map(foldRune, name)
+		}
+	}
+	return name
+}
+
+// foldRune returns the one rune that stands for all that r folds to: the lower
+// case letter where there is one in ASCII, else the smallest.
+func foldRune(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	if 'A' <= least && least <= 'Z' {
+		return least + 'a' - 'A'
+	}
+	return least
+}

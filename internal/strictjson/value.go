@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package strictjson
+
+import (
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// String returns the text of a raw value that is a string.
+func String(value string) (string, bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return "", false
+	}
+	text, err := unescape(value[1 : len(value)-1])
+	return text, err == nil
+}
+
+// Strings calls element with every element of a raw value that is an array of
+// strings. It returns false if the value is anything else, or if element does.
+func Strings(value string, element func(string) bool) bool {
+	if value == "" || value[0] != '[' {
+		return false
+	}
+	s := scanner{text: value, limits: Limits{Depth: 1}}
+	return s.array(1, func(value string) error {
+		if text, ok := String(value); !ok || !element(text) {
+			return errSyntax
+		}
+		return nil
+	}) == nil
+}
+
+// unescape resolves the escapes of a string.
+func unescape(raw string) (string, error) {
+	i := strings.IndexByte(raw, '\\')
+	if i < 0 {
+		return raw, nil
+	}
+	text := make([]byte, 0, len(raw))
+	for {
+		text = append(text, raw[:i]...)
+		raw = raw[i+1:]
+		if raw == "" {
+			return "", errSyntax
+		}
+		c := raw[0]
+		raw = raw[1:]
+		switch c {
+		case '"', '\\', '/':
+			text = append(text, c)
+		case 'b':
+			text = append(text, '\b')
+		case 'f':
+			text = append(text, '\f')
+		case 'n':
+			text = append(text, '\n')
+		case 'r':
+			text = append(text, '\r')
+		case 't':
+			text = append(text, '\t')
+		case 'u':
+			r, ok := hex4(raw)
+			if !ok {
+				return "", errSyntax
+			}
+			raw = raw[4:]
+			if utf16.IsSurrogate(r) {
+				if !strings.HasPrefix(raw, `\u`) {
+					return "", errText
+				}
+				low, ok := hex4(raw[2:])
+				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+					return "", errText
+				}
+				raw = raw[6:]
+			}
+			text = utf8.AppendRune(text, r)
+		default:
+			return "", errSyntax
+		}
+		if i = strings.IndexByte(raw, '\\'); i < 0 {
+			return string(append(text, raw...)), nil
+		}
+	}
+}
+
+func hex4(s string) (rune, bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	var r rune
+	for i := range 4 {
+		c := s[i]
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}

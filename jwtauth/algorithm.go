@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037.
+type Algorithm string
+
+// The algorithms. There is no "none", and no algorithm is on by default.
+const (
+	RS256 Algorithm = "RS256"
+	RS384 Algorithm = "RS384"
+	RS512 Algorithm = "RS512"
+	PS256 Algorithm = "PS256"
+	PS384 Algorithm = "PS384"
+	PS512 Algorithm = "PS512"
+	ES256 Algorithm = "ES256"
+	ES384 Algorithm = "ES384"
+	ES512 Algorithm = "ES512"
+	EdDSA Algorithm = "EdDSA" // with Ed25519 only
+
+	// The symmetric ones: whoever can verify can also issue.
+	HS256 Algorithm = "HS256"
+	HS384 Algorithm = "HS384"
+	HS512 Algorithm = "HS512"
+)
+
+// algorithms says of each asymmetric algorithm how to verify it and which keys
+// are fit for it.
+var algorithms = map[Algorithm]struct {
+	method jwt.SigningMethod
+	fits   func(crypto.PublicKey) bool
+}{
+	RS256: {jwt.SigningMethodRS256, isRSA},
+	RS384: {jwt.SigningMethodRS384, isRSA},
+	RS512: {jwt.SigningMethodRS512, isRSA},
+	PS256: {pss(jwt.SigningMethodPS256), isRSA},
+	PS384: {pss(jwt.SigningMethodPS384), isRSA},
+	PS512: {pss(jwt.SigningMethodPS512), isRSA},
+	ES256: {jwt.SigningMethodES256, onCurve(elliptic.P256())},
+	ES384: {jwt.SigningMethodES384, onCurve(elliptic.P384())},
+	ES512: {jwt.SigningMethodES512, onCurve(elliptic.P521())},
+	EdDSA: {jwt.SigningMethodEdDSA, isEd25519},
+}
+
+// hmacHashes says which hash each symmetric algorithm needs.
+var hmacHashes = map[Algorithm]crypto.Hash{
+	HS256: crypto.SHA256,
+	HS384: crypto.SHA384,
+	HS512: crypto.SHA512,
+}
+
+// pss returns the method with the salt that the standard asks for; the
+// library's own takes any.
+//
+//	RFC 7518 §3.5: "The size of the salt value is the same size as the hash
+//	function output."
+func pss(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
+	return &jwt.SigningMethodRSAPSS{
+		SigningMethodRSA: m.SigningMethodRSA,
+		Options:          &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
+	}
+}
+
+func isRSA(key crypto.PublicKey) bool {
+	_, ok := key.(*rsa.PublicKey)
+	return ok
+}
+
+func isEd25519(key crypto.PublicKey) bool {
+	_, ok := key.(ed25519.PublicKey)
+	return ok
+}
+
+// onCurve binds the curve to the algorithm, which the library does not.
+//
+//	RFC 7518 §3.4: ES256 is "ECDSA using P-256 and SHA-256"
+func onCurve(curve elliptic.Curve) func(crypto.PublicKey) bool {
+	return func(key crypto.PublicKey) bool {
+		k, ok := key.(*ecdsa.PublicKey)
+		return ok && k.Curve == curve
+	}
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Authenticator accepts the access tokens of configured issuers. It is safe for
+// concurrent use.
+type Authenticator struct {
+	issuers     map[string]*issuer
+	cache       *cache // nil for none
+	revocations Revocations
+	maxBytes    int // the largest that any issuer may have
+}
+
+// issuer is an Issuer that has been checked, with its keys.
+type issuer struct {
+	Issuer
+	keys keySource
+	skew time.Duration
+}
+
+var (
+	_ gatehouse.Authenticator = (*Authenticator)(nil)
+	_ gatehouse.Challenger    = (*Authenticator)(nil)
+)
+
+// New makes an authenticator. It reports all mistakes in the configuration at
+// once, and makes no network call: see [Authenticator.Ready].
+func New(config Config) (*Authenticator, error) {
+	errs := []error{config.check()}
+	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations}
+	if config.CacheEntries > 0 {
+		a.cache = newCache(config.CacheEntries)
+	}
+	for n, i := range config.Issuers {
+		a.maxBytes = max(a.maxBytes, i.MaxTokenBytes)
+		if i.Keys == nil {
+			continue
+		}
+		keys, err := i.Keys.open(i, config)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("jwtauth: Config.Issuers[%d].%w", n, err))
+			continue
+		}
+		a.issuers[i.URL] = &issuer{Issuer: i, keys: keys, skew: config.Skew}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Close ends the fetches under way and waits for them. Tokens are refused as
+// undecidable where a fetch would have been needed afterwards.
+func (a *Authenticator) Close() error {
+	for _, i := range a.issuers {
+		i.keys.close()
+	}
+	return nil
+}
+
+// Ready returns nil when the keys of every issuer are at hand, and otherwise an
+// error for each that is missing. It starts the first fetch and waits for it as
+// long as ctx lets it: call it at start, to be warm for the first request, and
+// in a readiness probe.
+func (a *Authenticator) Ready(ctx context.Context) error {
+	now := time.Now()
+	errs := make(chan error, len(a.issuers))
+	for _, i := range a.issuers {
+		go func() {
+			_, err := i.keys.current(now)
+			if err != nil {
+				_, err = i.keys.renewed(ctx, "")
+			}
+			if err != nil {
+				err = fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
+			}
+			errs <- err
+		}()
+	}
+	var all []error
+	for range a.issuers {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// Challenge invites with Bearer, RFC 6750.
+func (a *Authenticator) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "Bearer"} }
+
+// Authenticate verifies the Bearer token of a request if it has the shape of a
+// JWT, two dots, and leaves every other one to other authenticators.
+func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	token, err := gatehouse.Authorization(r, "Bearer")
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	if len(token) <= a.maxBytes && !looksLike(token) {
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+	}
+	p, err := a.Verify(r.Context(), token)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: "Authorization"}, nil
+}
+
+// Verify verifies a compact token that came by another way than HTTP. The
+// principal may be shared and must not be changed. The error is a
+// [*gatehouse.Error].
+func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Principal, error) {
+	// Before anything else looks at it: what is too long costs nothing.
+	if len(token) > a.maxBytes {
+		return nil, refuse(gatehouse.ReasonTokenOversized, nil, nil)
+	}
+	now := time.Now()
+	var name fingerprint
+	if a.cache != nil {
+		name = sha256.Sum256([]byte(token))
+		if v := a.cache.get(name); v != nil {
+			set, err := v.issuer.keys.current(now)
+			if err == nil && set.generation == v.generation && now.Before(v.ends) {
+				return a.unlessRevoked(ctx, v)
+			}
+			a.cache.remove(name)
+		}
+	}
+	v, err := a.verify(ctx, token, now)
+	if err != nil {
+		return nil, err
+	}
+	if a.cache != nil {
+		a.cache.put(name, v)
+	}
+	return a.unlessRevoked(ctx, v)
+}
+
+func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gatehouse.Principal, error) {
+	if a.revocations == nil {
+		return v.principal, nil
+	}
+	p := v.principal
+	revoked, err := a.revocations.Revoked(ctx, Token{
+		Issuer: p.Issuer, ID: p.Credential, Subject: p.Subject, Client: p.Client, IssuedAt: v.issuedAt,
+	})
+	switch {
+	case err != nil:
+		return nil, cannotTell(gatehouse.ReasonRevocationsUnavailable, v.issuer, 0, err)
+	case revoked:
+		e := refuse(gatehouse.ReasonTokenRevoked, v.issuer, nil)
+		e.Credential = p.Credential
+		return nil, e
+	}
+	return p, nil
+}
+
+// verify does the whole work for a token that is not in the cache.
+func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
+	parts, err := cut(token)
+	if err != nil {
+		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, err)
+	}
+	if len(parts.header) > a.maxBytes/4 {
+		return nil, refuse(gatehouse.ReasonTokenOversized, nil, errors.New("the header is too long"))
+	}
+	var room [1024]byte
+	text, err := decode(room[:0], parts.header)
+	if err != nil {
+		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
+	}
+	h, err := parseHeader(string(text))
+	if err != nil {
+		reason := gatehouse.ReasonTokenMalformed
+		if errors.Is(err, errForbidden) {
+			reason = gatehouse.ReasonTokenHeader
+		}
+		return nil, refuse(reason, nil, fmt.Errorf("header: %w", err))
+	}
+	text, err = decode(room[:0], parts.payload)
+	if err != nil {
+		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
+	}
+	c, err := parseClaims(string(text))
+	if err != nil {
+		reason := gatehouse.ReasonTokenMalformed
+		if _, ok := errors.AsType[claimError](err); ok {
+			reason = gatehouse.ReasonTokenClaims
+		}
+		return nil, refuse(reason, nil, err)
+	}
+
+	i, ok := a.issuers[c.issuer]
+	switch {
+	case !ok:
+		return nil, refuse(gatehouse.ReasonTokenIssuer, nil, nil)
+	case len(token) > i.MaxTokenBytes, len(parts.header) > i.MaxTokenBytes/4:
+		return nil, refuse(gatehouse.ReasonTokenOversized, i, nil)
+	case !slices.Contains(i.Algorithms, h.algorithm):
+		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, nil)
+	case !isAccessTokenType(h.typ, i.Profile):
+		return nil, refuse(gatehouse.ReasonTokenType, i, nil)
+	case h.x5t && i.Profile != Compatible:
+		return nil, refuse(gatehouse.ReasonTokenHeader, i, errForbidden)
+	}
+
+	// What the claims say is judged first, because it is cheap and because only
+	// a token that would be good may cause a fetch; but it is only said once
+	// the signature has shown that the issuer says it.
+	reason, good := i.judge(&c, now)
+	signature, err := decode(nil, parts.signature)
+	if err != nil {
+		return nil, refuse(gatehouse.ReasonTokenMalformed, i, fmt.Errorf("signature: %w", err))
+	}
+	set, keys, err := i.choose(ctx, h, good, now)
+	switch {
+	case err != nil:
+		return nil, err
+	case set == nil:
+		return nil, refuse(reason, i, errors.New("and its signature was not checked: there are no keys"))
+	case keys[0] == nil:
+		return nil, refuse(gatehouse.ReasonTokenKey, i, nil)
+	case !keys.verify(h.algorithm, parts.signingInput, signature):
+		return nil, refuse(gatehouse.ReasonTokenSignature, i, nil)
+	}
+	if !good {
+		e := refuse(reason, i, nil)
+		e.Credential = c.id
+		return nil, e
+	}
+	p, err := i.principal(&c)
+	if err != nil {
+		e := refuse(gatehouse.ReasonTokenClaims, i, err)
+		e.Credential = c.id
+		return nil, e
+	}
+	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew)}
+	if c.issued.present {
+		v.issuedAt = time.Unix(c.issued.seconds, 0)
+	}
+	return v, nil
+}
+
+// choose returns the keys that may have signed: those of the set at hand or, if
+// it has none and the token is worth a fetch, of a newer one. The set is nil if
+// there is none and the token was not worth a fetch.
+func (i *issuer) choose(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
+	set, err := i.keys.current(now)
+	missing := "" // the kid that the set lacks, if there is one
+	if err == nil {
+		found := set.candidates(h.kid, h.algorithm)
+		if found[0] != nil || !fetch {
+			return set, found, nil
+		}
+		missing = h.kid
+	} else if !fetch {
+		return nil, candidates{}, nil
+	}
+	if set, err = i.keys.renewed(ctx, missing); err != nil {
+		return nil, candidates{}, cannotTell(gatehouse.ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
+	}
+	return set, set.candidates(h.kid, h.algorithm), nil
+}
+
+func refuse(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
+	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Cause: cause}
+	if i != nil {
+		e.Issuer = i.URL
+	}
+	return e
+}
+
+func cannotTell(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Issuer: i.URL, RetryAfter: retry, Cause: cause,
+	}
+}

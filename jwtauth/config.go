@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+// Config configures an [Authenticator].
+type Config struct {
+	// Issuers are those whose tokens are accepted. At least one is required,
+	// each URL once.
+	Issuers []Issuer
+
+	// Skew is how far the clocks of an issuer and of this machine may be
+	// apart: 30 s by default, at most 5 minutes. A token is accepted while
+	// now < exp + Skew and now >= nbf - Skew.
+	Skew time.Duration
+
+	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at
+	// most 1,000,000, and -1 for no cache. An entry takes about as much memory
+	// as its token, and one kilobyte more.
+	CacheEntries int
+
+	// Revocations is asked about every token that is otherwise good, also if
+	// it is in the cache. Optional.
+	Revocations Revocations
+
+	// KeySets says how remote key sets are kept. Optional.
+	KeySets KeySets
+
+	// Transport makes the requests for remote key sets:
+	// [http.DefaultTransport] by default. Set one to trust a private
+	// certificate authority.
+	Transport http.RoundTripper
+
+	// OnKeyProblem is told of every failed fetch of a key set and of every key
+	// in one that was dropped. It may be called from any goroutine. Optional.
+	OnKeyProblem func(issuer string, err error)
+}
+
+// Issuer is an authorization server whose access tokens are accepted.
+type Issuer struct {
+	// URL is the issuer identifier, compared with the iss claim character by
+	// character. Required, https; plain http for loopback addresses only.
+	URL string
+
+	// Audience is the identifier of this API, which the aud claim must hold.
+	// Required.
+	Audience string
+
+	// Algorithms are those that the issuer signs with. Required. Every key is
+	// bound to those of them that fit its type and, where the key says which
+	// one it is for, to that one.
+	Algorithms []Algorithm
+
+	// Keys says where the issuer's keys come from. Required.
+	Keys Keys
+
+	// Profile says what an access token of this issuer looks like: [RFC9068]
+	// by default.
+	Profile Profile
+
+	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days.
+	MaxLifetime time.Duration
+
+	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
+	// Its header may have a quarter of that.
+	MaxTokenBytes int
+
+	// ScopeClaim, TenantClaim and RolesClaim are the top-level claims that
+	// become fields of the Principal: "scope", "tenant" and "roles" by default.
+	ScopeClaim, TenantClaim, RolesClaim string
+
+	// Principal completes the principal from the claims, once a token has been
+	// verified and before it enters the cache. It may not change by which
+	// proof, from which issuer and until when: those fields are put back. An
+	// error refuses the token. Optional.
+	Principal func(gatehouse.Claims, gatehouse.Principal) (gatehouse.Principal, error)
+}
+
+// Profile says what an access token looks like.
+type Profile uint8
+
+const (
+	// RFC9068 is the standard's JWT profile for access tokens: typ is at+jwt,
+	// and iss, exp, aud, sub, client_id, iat and jti are all there.
+	RFC9068 Profile = iota
+
+	// Compatible is for providers that send JWT as typ, or none: iss, exp, aud
+	// and sub are there, iat, client_id and jti may be missing, client_id may
+	// be called azp or cid, scopes and roles may be arrays or strings, and the
+	// header may have the thumbprint of a certificate (x5t), which is ignored.
+	// Tokens that carry the marks of an ID token, a refresh token, a logout
+	// token or a security event are refused.
+	//
+	// Use when a provider cannot be told to issue at+jwt. Do not use where it
+	// issues other kinds of token with the same audience and none of those
+	// marks. Failure mode: such a token is taken for an access token.
+	Compatible
+)
+
+const (
+	defaultSkew         = 30 * time.Second
+	maxSkew             = 5 * time.Minute
+	defaultCacheEntries = 10_000
+	maxCacheEntries     = 1_000_000
+	defaultMaxLifetime  = 24 * time.Hour
+	maxMaxLifetime      = 7 * 24 * time.Hour
+	defaultTokenBytes   = 8 << 10
+	maxTokenBytes       = 16 << 10
+)
+
+// check fills in the defaults and returns every mistake.
+func (c *Config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("jwtauth: Config."+format, args...))
+	}
+	if c.Skew == 0 {
+		c.Skew = defaultSkew
+	}
+	if c.Skew < 0 || c.Skew > maxSkew {
+		fail("Skew: %v is not within 0 and %v", c.Skew, maxSkew)
+	}
+	if c.CacheEntries == 0 {
+		c.CacheEntries = defaultCacheEntries
+	}
+	if c.CacheEntries < -1 || c.CacheEntries > maxCacheEntries {
+		fail("CacheEntries: %d is not within -1 and %d", c.CacheEntries, maxCacheEntries)
+	}
+	errs = append(errs, c.KeySets.check())
+	if len(c.Issuers) == 0 {
+		fail("Issuers: at least one is required")
+	}
+	c.Issuers = slices.Clone(c.Issuers)
+	for n := range c.Issuers {
+		for _, err := range c.Issuers[n].check() {
+			fail("Issuers[%d].%w", n, err)
+		}
+		same := func(i Issuer) bool { return i.URL == c.Issuers[n].URL }
+		if slices.ContainsFunc(c.Issuers[:n], same) {
+			fail("Issuers[%d].URL: is there twice", n)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (i *Issuer) check() []error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if u, err := safeurl.Parse(i.URL); err != nil {
+		fail("URL: %w", err)
+	} else if u.RawQuery != "" || u.ForceQuery {
+		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
+		// components".
+		fail("URL: has a query")
+	}
+	if i.Audience == "" {
+		fail("Audience: required")
+	}
+	if len(i.Algorithms) == 0 {
+		fail("Algorithms: at least one is required")
+	}
+	i.Algorithms = slices.Clone(i.Algorithms)
+	for _, a := range i.Algorithms {
+		_, asymmetric := algorithms[a]
+		_, symmetric := hmacHashes[a]
+		if !asymmetric && !symmetric {
+			fail("Algorithms: %q is not supported", string(a))
+		}
+	}
+	if i.Keys == nil {
+		fail("Keys: required")
+	}
+	if i.Profile > Compatible {
+		fail("Profile: %d is not one", i.Profile)
+	}
+	if i.MaxLifetime == 0 {
+		i.MaxLifetime = defaultMaxLifetime
+	}
+	if i.MaxLifetime < 0 || i.MaxLifetime > maxMaxLifetime {
+		fail("MaxLifetime: %v is not within 0 and %v", i.MaxLifetime, maxMaxLifetime)
+	}
+	if i.MaxTokenBytes == 0 {
+		i.MaxTokenBytes = defaultTokenBytes
+	}
+	if i.MaxTokenBytes < 0 || i.MaxTokenBytes > maxTokenBytes {
+		fail("MaxTokenBytes: %d is not within 0 and %d", i.MaxTokenBytes, maxTokenBytes)
+	}
+	for name, field := range map[string]*string{"scope": &i.ScopeClaim, "tenant": &i.TenantClaim, "roles": &i.RolesClaim} {
+		if *field == "" {
+			*field = name
+		}
+	}
+	return errs
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Key is a public key of an issuer.
+type Key struct {
+	// ID is the kid by which tokens name the key. It may be empty if the
+	// issuer has no other key for the same algorithm.
+	ID string
+
+	// Algorithm is the one algorithm that the key is for. Required.
+	Algorithm Algorithm
+
+	// Public is an *rsa.PublicKey, an *ecdsa.PublicKey or an
+	// ed25519.PublicKey. Required.
+	Public crypto.PublicKey
+}
+
+// key is a key that may verify: it has passed every check that does not need a
+// token.
+type key struct {
+	id         string
+	algorithms []Algorithm // that this key, and no other reason, permits
+	public     crypto.PublicKey
+	hmac       map[Algorithm]*hmacKey // instead of public
+}
+
+// newKey checks a public key and pins the algorithms that it may be used with:
+// of those that the issuer is configured with, the ones that fit its type and
+// curve and, if its set says so, the one that it is for.
+func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Algorithm) (*key, error) {
+	if err := checkStrength(public); err != nil {
+		return nil, err
+	}
+	k := &key{id: id, public: public}
+	for _, a := range configured {
+		if (named == "" || named == a) && algorithms[a].fits != nil && algorithms[a].fits(public) {
+			k.algorithms = append(k.algorithms, a)
+		}
+	}
+	if len(k.algorithms) == 0 {
+		return nil, errors.New("is for none of the configured algorithms")
+	}
+	return k, nil
+}
+
+// verify reports whether signature is one of this key, by this algorithm.
+func (k *key) verify(a Algorithm, signingInput string, signature []byte) bool {
+	if h, ok := k.hmac[a]; ok {
+		return h.verify(signingInput, signature)
+	}
+	return algorithms[a].method.Verify(signingInput, signature, k.public) == nil
+}
+
+func (k *key) equal(other *key) bool {
+	if k.id != other.id || !slices.Equal(k.algorithms, other.algorithms) || k.public == nil || other.public == nil {
+		return k == other
+	}
+	comparable, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && comparable.Equal(other.public)
+}
+
+func checkStrength(public crypto.PublicKey) error {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		if k == nil || k.N == nil {
+			return errors.New("is nil")
+		}
+		// RFC 7518 §3.3: "A key of size 2048 bits or larger MUST be used with
+		// these algorithms."
+		if bits := k.N.BitLen(); bits < 2048 || bits > 16384 {
+			return fmt.Errorf("is an RSA key of %d bits, 2048 to 16384 are accepted", bits)
+		}
+		if k.N.Bit(0) == 0 {
+			return errors.New("is an RSA key with an even modulus")
+		}
+		if k.E < 3 || k.E%2 == 0 {
+			return errors.New("is an RSA key whose exponent is even or less than 3")
+		}
+	case *ecdsa.PublicKey:
+		if k == nil || k.Curve == nil || k.X == nil || k.Y == nil {
+			return errors.New("is nil")
+		}
+		if _, err := k.ECDH(); err != nil {
+			return errors.New("is not a point of a curve that is accepted")
+		}
+	case ed25519.PublicKey:
+		if len(k) != ed25519.PublicKeySize {
+			return errors.New("is not 32 bytes long")
+		}
+		if isLowOrder(k) {
+			return errors.New("is an Ed25519 key of low order, under which anybody can sign")
+		}
+	default:
+		return fmt.Errorf("is a %T, which is not the public key of an asymmetric algorithm", public)
+	}
+	return nil
+}
+
+// lowOrder are the y coordinates of the points of order 1, 2, 4 and 8,
+// canonical and not, without the sign bit. For such a key there are signatures
+// that anyone can make.
+var lowOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+func isLowOrder(k ed25519.PublicKey) bool {
+	y := slices.Clone(k)
+	y[31] &= 0x7f
+	return slices.Contains(lowOrder, hex.EncodeToString(y))
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+// maxActors bounds the depth of a delegation chain.
+const maxActors = 4
+
+// principal makes a Principal of verified claims.
+func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
+	p := gatehouse.Principal{
+		Kind:       gatehouse.KindUser,
+		Subject:    c.subject,
+		Issuer:     i.URL,
+		Client:     c.client,
+		Method:     gatehouse.MethodJWT,
+		Credential: c.id,
+		Expires:    time.Unix(c.expires.seconds, 0),
+		Claims:     gatehouse.VerifiedClaims(c.text),
+	}
+	if p.Client == "" && i.Profile == Compatible {
+		for _, name := range [...]string{"azp", "cid"} {
+			if value := c.member(name); value != "" {
+				var ok bool
+				if p.Client, ok = plainText(value); !ok {
+					return nil, claimError(name)
+				}
+				break
+			}
+		}
+	}
+	// RFC 9068 §2.2: where no resource owner is involved, "the value of "sub"
+	// SHOULD correspond to an identifier the authorization server uses to
+	// indicate the client application."
+	if p.Subject == p.Client {
+		p.Kind = gatehouse.KindService
+	}
+	if c.authTime.present {
+		p.AuthTime = time.Unix(c.authTime.seconds, 0)
+	}
+	var err error
+	if p.Scopes, err = i.scopes(i.claim(c, i.ScopeClaim, "scope", c.scope)); err != nil {
+		return nil, err
+	}
+	if value := i.claim(c, i.TenantClaim, "tenant", c.tenant); value != "" {
+		var ok bool
+		if p.Tenant, ok = plainText(value); !ok {
+			return nil, claimError(i.TenantClaim)
+		}
+	}
+	if p.Roles, err = i.roles(i.claim(c, i.RolesClaim, "roles", c.roles)); err != nil {
+		return nil, err
+	}
+	if p.Actors, err = actors(c.actor); err != nil {
+		return nil, err
+	}
+	if i.Principal == nil {
+		return &p, nil
+	}
+	mapped, err := i.Principal(p.Claims, p)
+	if err != nil {
+		return nil, err
+	}
+	mapped.Issuer, mapped.Method, mapped.Credential = p.Issuer, p.Method, p.Credential
+	mapped.Binding, mapped.Expires, mapped.Claims = p.Binding, p.Expires, p.Claims
+	return &mapped, nil
+}
+
+// claim returns the raw claim of the configured name, which has been read
+// already if it is the usual one.
+func (i *issuer) claim(c *claims, configured, usual, read string) string {
+	if configured == usual {
+		return read
+	}
+	return c.member(configured)
+}
+
+// scopes reads a scope claim. A token without one has no scopes.
+//
+//	RFC 9068 §2.2.3, by way of RFC 8693 §4.2: "The value of the "scope" claim is
+//	a JSON string containing a space-separated list of scopes".
+func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
+	if value == "" {
+		return gatehouse.Scopes{}, nil
+	}
+	if text, ok := strictjson.String(value); ok {
+		return gatehouse.ParseScopes(text)
+	}
+	var tokens []string
+	if i.Profile != Compatible || !strictjson.Strings(value, func(s string) bool { tokens = append(tokens, s); return true }) {
+		return gatehouse.Scopes{}, claimError(i.ScopeClaim)
+	}
+	return gatehouse.NewScopes(tokens...)
+}
+
+// roles reads a claim that holds an array of names.
+func (i *issuer) roles(value string) (gatehouse.Roles, error) {
+	if value == "" {
+		return gatehouse.Roles{}, nil
+	}
+	var names []string
+	if single, ok := strictjson.String(value); ok && i.Profile == Compatible {
+		names = append(names, single)
+	} else if !strictjson.Strings(value, func(s string) bool { names = append(names, s); return isIdentifier(s) }) {
+		return gatehouse.Roles{}, claimError(i.RolesClaim)
+	}
+	return gatehouse.NewRoles(names...)
+}
+
+// actors unfolds an act claim, RFC 8693 section 4.1.
+func actors(value string) (gatehouse.Actors, error) {
+	var chain []gatehouse.Actor
+	for value != "" {
+		if len(chain) == maxActors {
+			return gatehouse.Actors{}, claimError("act")
+		}
+		var actor gatehouse.Actor
+		next := ""
+		err := strictjson.Object(value, strictjson.Limits{Depth: maxDepth, Members: maxMembers}, func(name, value string) error {
+			ok := true
+			switch name {
+			case "sub":
+				actor.Subject, ok = plainText(value)
+			case "iss":
+				actor.Issuer, ok = plainText(value)
+			case "client_id":
+				actor.Client, ok = plainText(value)
+			case "act":
+				next = value
+			}
+			if !ok {
+				return errClaim
+			}
+			return nil
+		})
+		if err != nil || actor.Subject == "" {
+			return gatehouse.Actors{}, claimError("act")
+		}
+		chain = append(chain, actor)
+		value = next
+	}
+	if chain == nil {
+		return gatehouse.Actors{}, nil
+	}
+	return gatehouse.NewActors(chain...), nil
+}

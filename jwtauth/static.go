@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// StaticKeys are keys that the program has. At least one is required.
+func StaticKeys(keys ...Key) Keys { return staticKeys(slices.Clone(keys)) }
+
+type staticKeys []Key
+
+func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
+	if len(s) == 0 {
+		return nil, errors.New("Keys: at least one key is required")
+	}
+	set := new(keySet)
+	var errs []error
+	for n, k := range s {
+		if k.Algorithm == "" {
+			errs = append(errs, fmt.Errorf("Keys[%d].Algorithm: required", n))
+			continue
+		}
+		checked, err := newKey(k.ID, k.Public, k.Algorithm, i.Algorithms)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("Keys[%d]: %w", n, err))
+			continue
+		}
+		set.keys = append(set.keys, checked)
+	}
+	return fixedKeys{set}, errors.Join(errs...)
+}
+
+// KeyFile is a JWK Set, RFC 7517 section 5, in a file that is read once, by
+// [New]. A key in it that cannot be used is an error: a file is written by
+// hand.
+func KeyFile(path string) Keys { return keyFile(path) }
+
+type keyFile string
+
+func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
+	file, err := os.Open(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("Keys: %w", err)
+	}
+	defer file.Close()
+	document, err := io.ReadAll(io.LimitReader(file, maxSetBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("Keys: %w", err)
+	}
+	keys, dropped, err := parseSet(document, i.Algorithms)
+	if err = errors.Join(append(dropped, err)...); err != nil {
+		return nil, fmt.Errorf("Keys: %s: %w", f, err)
+	}
+	return fixedKeys{&keySet{keys: keys}}, nil
+}
+
+// SharedSecret is the key of the HS* algorithms, which an issuer uses with no
+// others. It must be at least as long as the hash of each algorithm:
+//
+//	RFC 7518 §3.2: "A key of the same size as the hash output (for instance,
+//	256 bits for "HS256") or larger MUST be used with this algorithm."
+//
+// Whoever holds it can issue tokens, so it is for one program talking to
+// itself. A token may name any kid or none.
+func SharedSecret(secret gatehouse.Secret) Keys { return sharedSecret{secret} }
+
+type sharedSecret struct{ secret gatehouse.Secret }
+
+// published are secrets from the front page of the tool that everyone tries
+// tokens with.
+var published = []string{
+	"a-string-secret-at-least-256-bits-long",
+	"a-valid-string-secret-that-is-at-least-384-bits-long",
+	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+}
+
+func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
+	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
+	secret := s.secret.Reveal()
+	if slices.Contains(published, string(secret)) {
+		return nil, errors.New("Keys: the secret is one that is published")
+	}
+	var errs []error
+	for _, a := range i.Algorithms {
+		h, ok := hmacHashes[a]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("Keys: a shared secret is for HS* only, not for %s", a))
+		case len(secret) < h.Size():
+			errs = append(errs, fmt.Errorf("Keys: the secret has %d bytes, %s needs at least %d", len(secret), a, h.Size()))
+		default:
+			k.hmac[a] = newHMACKey(h, secret)
+		}
+	}
+	return fixedKeys{&keySet{keys: []*key{k}}}, errors.Join(errs...)
+}
