@@ -57,6 +57,28 @@ const (
 	ReasonTokenRevoked Reason = "token_revoked"
 )
 
+// What was wrong with an API key. Callers are not told which it was.
+const (
+	// ReasonKeyMalformed: our prefix, and not the shape or the checksum of a key.
+	ReasonKeyMalformed Reason = "key_malformed"
+	// ReasonKeyUnknown: there is no key of this id.
+	ReasonKeyUnknown Reason = "key_unknown"
+	// ReasonKeySecret: the secret is none of this key's.
+	ReasonKeySecret Reason = "key_secret"
+	// ReasonKeyRotated: the secret before the newest one, whose grace is over.
+	ReasonKeyRotated Reason = "key_rotated"
+	// ReasonKeyExpired: the secret is good and the time is over.
+	ReasonKeyExpired Reason = "key_expired"
+	// ReasonKeyRevoked: withdrawn for good.
+	ReasonKeyRevoked Reason = "key_revoked"
+	// ReasonKeySuspended: out of use until resumed.
+	ReasonKeySuspended Reason = "key_suspended"
+	// ReasonKeyEnvironment: a key for another environment, such as live on test.
+	ReasonKeyEnvironment Reason = "key_environment"
+	// ReasonKeyNetwork: used from an address that the key does not allow, or from one that cannot be told.
+	ReasonKeyNetwork Reason = "key_network"
+)
+
 // Why a caller who is known was not let through.
 const (
 	// ReasonScope: a scope is missing.
@@ -75,6 +97,8 @@ const (
 	ReasonKeysUnavailable Reason = "keys_unavailable"
 	// ReasonRevocationsUnavailable: whether the token is revoked cannot be told.
 	ReasonRevocationsUnavailable Reason = "revocations_unavailable"
+	// ReasonKeyStoreUnavailable: the store of API keys does not answer.
+	ReasonKeyStoreUnavailable Reason = "key_store_unavailable"
 	// ReasonAuthenticatorFailed: an authenticator broke.
 	ReasonAuthenticatorFailed Reason = "authenticator_failed"
 	// ReasonObserverFailed: the decision could not be recorded, so it does not stand.
