@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-go/gatehouse/authtest"
+)
+
+var asymmetric = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+// verify has another implementation verify a token against the published keys.
+func verify(issuer *authtest.Issuer, token string) (jwt.MapClaims, error) {
+	claims := jwt.MapClaims{}
+	_, err := jwt.NewParser(
+		jwt.WithIssuer(issuer.URL), jwt.WithAudience(issuer.Audience), jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithValidMethods(issuer.Algorithms),
+	).ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		if issuer.Secret.Len() > 0 {
+			return issuer.Secret.Reveal(), nil
+		}
+		for _, k := range issuer.Keys() {
+			if k.ID == t.Header["kid"] && k.Algorithm == t.Header["alg"] {
+				return k.Public, nil
+			}
+		}
+		return nil, errors.New("no such key")
+	})
+	return claims, err
+}
+
+func TestTokenIsGood(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: asymmetric})
+	for _, algorithm := range asymmetric {
+		token := issuer.TokenWith(authtest.Header{"alg": algorithm}, authtest.Claims{"scope": "a b"})
+		claims, err := verify(issuer, token)
+		if err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+			continue
+		}
+		for _, name := range []string{"iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope"} {
+			if claims[name] == nil {
+				t.Errorf("%s: no %s", algorithm, name)
+			}
+		}
+	}
+	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
+		issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
+		if _, err := verify(issuer, issuer.Token(nil)); err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+		if keys := issuer.KeySet(); string(keys) != `{"keys":[]}` {
+			t.Errorf("%s: the key set is %s", algorithm, keys)
+		}
+	}
+}
+
+func TestTokenClaims(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{
+		Path: "/tenants/acme", Audience: "urn:api", Type: "JWT", Scope: "read",
+		Claims: authtest.Claims{"tenant": "acme", "sub": "carol"},
+	})
+	claims, err := verify(issuer, issuer.Token(authtest.Claims{"client_id": nil, "sub": "<bob>", "n": 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"iss": issuer.URL, "aud": "urn:api", "tenant": "acme", "sub": "<bob>", "n": 1.0, "client_id": nil, "scope": "read",
+	} {
+		if claims[name] != want {
+			t.Errorf("%s is %v, not %v", name, claims[name], want)
+		}
+	}
+	if !strings.HasSuffix(issuer.URL, "/tenants/acme") {
+		t.Errorf("URL is %s", issuer.URL)
+	}
+	token := issuer.TokenWith(authtest.Header{"typ": "at+jwt", "kid": "nobody's", "x": 1}, nil)
+	parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := parsed.Header; h["typ"] != "at+jwt" || h["kid"] != "nobody's" || h["x"] != 1.0 || h["alg"] != "RS256" {
+		t.Errorf("header is %v", h)
+	}
+}
+
+func TestBadTokens(t *testing.T) {
+	for _, algorithms := range [][]string{{"RS256"}, {"ES256"}, {"EdDSA"}, {"HS256"}} {
+		issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: algorithms})
+		for name, test := range map[string]struct {
+			token string
+			want  error
+		}{
+			"expired":  {issuer.ExpiredToken(nil), jwt.ErrTokenExpired},
+			"foreign":  {issuer.ForeignToken(nil), jwt.ErrTokenSignatureInvalid},
+			"unsigned": {issuer.UnsignedToken(nil), jwt.ErrTokenSignatureInvalid},
+			"confused": {issuer.ConfusedToken(nil), jwt.ErrTokenSignatureInvalid},
+			"ID token": {issuer.IDToken(nil), jwt.ErrTokenInvalidAudience},
+		} {
+			if algorithms[0] != "HS256" && name == "confused" {
+				test.want = jwt.ErrTokenSignatureInvalid
+			}
+			if _, err := verify(issuer, test.token); !errors.Is(err, test.want) {
+				t.Errorf("%s, %s: %v", algorithms[0], name, err)
+			}
+		}
+		if _, err := verify(issuer, issuer.IDToken(authtest.Claims{"aud": issuer.Audience})); err != nil {
+			t.Errorf("%s: an ID token is not signed well: %v", algorithms[0], err)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256", "EdDSA"}})
+	before := issuer.Token(nil)
+	issuer.Rotate()
+	after := issuer.TokenWith(authtest.Header{"alg": "EdDSA"}, nil)
+	if n := len(issuer.Keys()); n != 4 {
+		t.Errorf("%d keys are published after a rotation", n)
+	}
+	for _, token := range []string{before, after} {
+		if _, err := verify(issuer, token); err != nil {
+			t.Error(err)
+		}
+	}
+	issuer.Withdraw()
+	if _, err := verify(issuer, before); err == nil {
+		t.Error("a withdrawn key is still published")
+	}
+	if _, err := verify(issuer, after); err != nil {
+		t.Error(err)
+	}
+	old := issuer.TokenWith(authtest.Header{"kid": "es256-1"}, nil)
+	if _, err := verify(issuer, old); err == nil {
+		t.Error("the kid of a withdrawn key did not choose it")
+	}
+}
+
+func get(t *testing.T, url string) ([]byte, *http.Response, error) {
+	t.Helper()
+	return getWithin(t, 30*time.Second, url)
+}
+
+func getWithin(t *testing.T, timeout time.Duration, url string) ([]byte, *http.Response, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return body, response, err
+}
+
+func TestMetadata(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Path: "/a/b", Algorithms: []string{"ES256"}})
+	origin := strings.TrimSuffix(issuer.URL, "/a/b")
+	for _, url := range []string{
+		issuer.URL + "/.well-known/openid-configuration",
+		origin + "/.well-known/openid-configuration/a/b",
+		origin + "/.well-known/oauth-authorization-server/a/b",
+	} {
+		body, _, err := get(t, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var document struct {
+			Issuer string `json:"issuer"`
+			Keys   string `json:"jwks_uri"`
+		}
+		if err := json.Unmarshal(body, &document); err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		if document.Issuer != issuer.URL || document.Keys != issuer.KeysURL {
+			t.Errorf("%s: %+v", url, document)
+		}
+	}
+	if n := issuer.MetadataFetches(); n != 3 {
+		t.Errorf("counted %d fetches", n)
+	}
+	issuer.BreakMetadata(authtest.Status(http.StatusNotFound))
+	if _, response, err := get(t, issuer.URL+"/.well-known/openid-configuration"); err != nil || response.StatusCode != 404 {
+		t.Errorf("broken metadata: %v %v", response, err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
+	good := issuer.KeySet()
+	isGood := func(body []byte, _ *http.Response, err error) bool {
+		return err == nil && string(body) == string(good)
+	}
+	failed := func(_ []byte, _ *http.Response, err error) bool { return err != nil }
+	for name, test := range map[string]struct {
+		fault authtest.Fault
+		want  func([]byte, *http.Response, error) bool
+	}{
+		"none":      {nil, isGood},
+		"down":      {authtest.Down, failed},
+		"hanging":   {authtest.Hanging, failed},
+		"trickling": {authtest.Trickling(50 * time.Millisecond), failed},
+		"delayed":   {authtest.Delayed(time.Hour), failed},
+		"a bit":     {authtest.Delayed(time.Millisecond), isGood},
+		"cut":       {authtest.Cut, failed},
+		"status": {authtest.Status(http.StatusBadGateway), func(_ []byte, r *http.Response, err error) bool {
+			return err == nil && r.StatusCode == http.StatusBadGateway
+		}},
+		"HTML": {authtest.HTML, func(body []byte, r *http.Response, err error) bool {
+			return err == nil && r.StatusCode == http.StatusOK && !json.Valid(body)
+		}},
+		"HTML type": {authtest.HTMLType, func(body []byte, r *http.Response, err error) bool {
+			return isGood(body, r, err) && strings.HasPrefix(r.Header.Get("Content-Type"), "text/html")
+		}},
+		"truncated": {authtest.Truncated, func(body []byte, _ *http.Response, err error) bool {
+			return err == nil && !json.Valid(body)
+		}},
+		"document": {authtest.Document("null"), func(body []byte, _ *http.Response, err error) bool {
+			return err == nil && string(body) == "null"
+		}},
+		"many keys": {authtest.ManyKeys, func(body []byte, _ *http.Response, err error) bool {
+			return err == nil && json.Valid(body) && strings.Count(string(body), `"kid"`) == 100_001
+		}},
+		"redirected": {authtest.Redirected("http://192.0.2.1/"), func(_ []byte, r *http.Response, err error) bool {
+			return err == nil && r.StatusCode == http.StatusFound && r.Header.Get("Location") == "http://192.0.2.1/"
+		}},
+	} {
+		issuer.Break(test.fault)
+		before := issuer.KeyFetches()
+		timeout := 30 * time.Second
+		if slices.Contains([]string{"hanging", "trickling", "delayed"}, name) {
+			timeout = 200 * time.Millisecond
+		}
+		body, response, err := getWithin(t, timeout, issuer.KeysURL)
+		if !test.want(body, response, err) {
+			t.Errorf("%s: %.100q %v", name, body, err)
+		}
+		if issuer.KeyFetches() != before+1 {
+			t.Errorf("%s: not counted", name)
+		}
+	}
+	issuer.Break(authtest.Huge)
+	response, err := http.Get(issuer.KeysURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if n, err := io.Copy(io.Discard, response.Body); err != nil || n < 64<<20 {
+		t.Errorf("huge: %d bytes, %v", n, err)
+	}
+}
+
+func TestOddKeysAreServed(t *testing.T) {
+	for _, algorithm := range asymmetric {
+		issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
+		for range 2 {
+			if err := issuer.PublishOddKeys(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var set struct{ Keys []map[string]any }
+		if err := json.Unmarshal(issuer.KeySet(), &set); err != nil {
+			t.Fatal(err)
+		}
+		if len(set.Keys) < 19 || len(set.Keys) > 25 {
+			t.Errorf("%s: %d keys", algorithm, len(set.Keys))
+		}
+	}
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"HS256"}})
+	if err := issuer.PublishOddKeys(); err == nil {
+		t.Error("an issuer without a key set publishes odd keys")
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for range 5 {
+				switch n {
+				case 0:
+					issuer.Rotate()
+				case 1:
+					issuer.Withdraw()
+				case 2:
+					issuer.Break(authtest.HTML)
+				}
+				_ = issuer.Token(nil)
+				_ = issuer.KeySet()
+				_ = issuer.ForeignToken(nil)
+				_, _, _ = get(t, issuer.KeysURL)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := verify(issuer, issuer.Token(nil)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for name, test := range map[string]struct {
+		config authtest.IssuerConfig
+		want   []string
+	}{
+		"algorithm": {authtest.IssuerConfig{Algorithms: []string{"RS256", "none"}}, []string{`Algorithms[1]: "none"`}},
+		"twice":     {authtest.IssuerConfig{Algorithms: []string{"RS256", "RS256"}}, []string{"Algorithms[1]"}},
+		"mixed":     {authtest.IssuerConfig{Algorithms: []string{"RS256", "HS256"}}, []string{"HS* together"}},
+		"paths": {
+			authtest.IssuerConfig{Path: "a/", Target: "x", Scope: "a  b"},
+			[]string{"IssuerConfig.Path", "IssuerConfig.Target", "IssuerConfig.Scope"},
+		},
+	} {
+		issuer, err := authtest.StartIssuer(test.config)
+		if err == nil {
+			issuer.Close()
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if slices.ContainsFunc(test.want, func(s string) bool { return !strings.Contains(err.Error(), s) }) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

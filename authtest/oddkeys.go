@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+)
+
+// oddKey is a key that a key set may hold and that must not verify anything.
+type oddKey struct {
+	name string
+	jwk  jwk
+
+	// algorithm and sign make the token that would be good if the key were
+	// used. Keys that cannot even be read have none.
+	algorithm string
+	sign      func(input string) []byte
+
+	// good is set where the key is fine and only its company is odd.
+	good bool
+}
+
+// PublishOddKeys adds to the key set what real ones have been seen to hold, and
+// what they never should: keys for encryption, with private or symmetric parts,
+// too weak, of unknown kinds, off their curve, and two of different kinds with
+// one kid. None of them may verify a token, and none may keep the good keys
+// from doing so. [Attacks] then includes tokens that these keys have signed;
+// publish them before the handler under attack reads the key set.
+func (i *Issuer) PublishOddKeys() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.oddKeys != nil {
+		return nil
+	}
+	odd, err := i.makeOddKeys()
+	if err != nil {
+		return fmt.Errorf("authtest: odd keys: %w", err)
+	}
+	i.oddKeys = odd
+	return nil
+}
+
+func (i *Issuer) makeOddKeys() ([]oddKey, error) {
+	algorithm := i.config.Algorithms[0]
+	if algorithms[algorithm].family == familyHMAC {
+		return nil, fmt.Errorf("an issuer with %s has no key set", algorithm)
+	}
+	odd := []oddKey{
+		misused("use enc", algorithm, jwk{"use": "enc"}),
+		misused("use unknown", algorithm, jwk{"use": "tls"}),
+		misused("key_ops encrypt", algorithm, jwk{"use": nil, "key_ops": []string{"encrypt", "wrapKey"}}),
+		misused("key_ops sign", algorithm, jwk{"use": nil, "key_ops": []string{"sign"}}),
+		misused("key_ops empty", algorithm, jwk{"use": nil, "key_ops": []string{}}),
+		misused("alg of another", algorithm, jwk{"alg": otherAlgorithm(algorithm)}),
+		private("private parts", algorithm),
+		symmetric("oct", []byte("a symmetric key that was published, 64 bytes long, for all to see")),
+		symmetric("oct of one byte", []byte("k")),
+	}
+	uses := func(families ...family) string {
+		for _, a := range i.config.Algorithms {
+			if slices.Contains(families, algorithms[a].family) {
+				return a
+			}
+		}
+		return ""
+	}
+	if a := uses(familyRSA, familyPSS); a != "" {
+		odd = append(odd, weakRSA(a))
+	}
+	if uses(familyRSA) != "" {
+		odd = append(odd, exponentOne(uses(familyRSA)))
+	}
+	if slices.Contains(i.config.Algorithms, "ES256") {
+		odd = append(odd, foreignCurve())
+	}
+	if uses(familyEdDSA) != "" {
+		odd = append(odd, lowOrder())
+	}
+	twins, err := i.makeTwins(algorithm)
+	return slices.Concat(odd, unreadable(), twins), err
+}
+
+// misused is a sound key whose JWK says that it is not for this.
+func misused(name, algorithm string, members jwk) oddKey {
+	k := shared(name, algorithm)
+	return oddKey{
+		name:      name,
+		jwk:       newJWK(oddID(name), algorithm, k.Public()).with(members),
+		algorithm: algorithm,
+		sign:      func(input string) []byte { return signAs(algorithm, k, input) },
+	}
+}
+
+func oddID(name string) string { return "odd: " + name }
+
+// otherAlgorithm is another algorithm for the same kind of key, or of another
+// kind where there is none.
+func otherAlgorithm(algorithm string) string {
+	switch a := algorithms[algorithm]; {
+	case a.family == familyRSA && algorithm != "RS512":
+		return "RS512"
+	case a.family == familyPSS && algorithm != "PS512":
+		return "PS512"
+	case a.family == familyECDSA && algorithm != "ES384":
+		return "ES384"
+	}
+	return "RS256"
+}
+
+// private is a key that is published whole, and so is everybody's.
+func private(name, algorithm string) oddKey {
+	odd := misused(name, algorithm, nil)
+	switch k := shared(name, algorithm).(type) {
+	case *rsa.PrivateKey:
+		p := k.Precomputed
+		odd.jwk = odd.jwk.with(jwk{
+			"d": encode(k.D.Bytes()), "p": encode(k.Primes[0].Bytes()), "q": encode(k.Primes[1].Bytes()),
+			"dp": encode(p.Dp.Bytes()), "dq": encode(p.Dq.Bytes()), "qi": encode(p.Qinv.Bytes()),
+		})
+	case *ecdsa.PrivateKey:
+		d, err := k.Bytes()
+		if err != nil {
+			panic(fmt.Errorf("authtest: %w", err))
+		}
+		odd.jwk = odd.jwk.with(jwk{"d": encode(d)})
+	case ed25519.PrivateKey:
+		odd.jwk = odd.jwk.with(jwk{"d": encode(k.Seed())})
+	}
+	return odd
+}
+
+func symmetric(name string, secret []byte) oddKey {
+	return oddKey{
+		name:      name,
+		jwk:       jwk{"kty": "oct", "kid": oddID(name), "alg": "HS256", "use": "sig", "k": encode(secret)},
+		algorithm: "HS256",
+		sign:      func(input string) []byte { return signAs("HS256", secret, input) },
+	}
+}
+
+var rsa1024 = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 1024) })
+
+func weakRSA(algorithm string) oddKey {
+	k, err := rsa1024()
+	if err != nil {
+		panic(fmt.Errorf("authtest: %w", err))
+	}
+	return oddKey{
+		name:      "RSA of 1024 bits",
+		jwk:       newJWK(oddID("RSA of 1024 bits"), algorithm, k.Public()),
+		algorithm: algorithm,
+		sign:      func(input string) []byte { return signAs(algorithm, k, input) },
+	}
+}
+
+// exponentOne is a key under which every message is its own signature.
+func exponentOne(algorithm string) oddKey {
+	const name = "RSA with the exponent 1"
+	n := shared("exponent one", "RS256").Public().(*rsa.PublicKey).N
+	hash := algorithms[algorithm].hash
+	return oddKey{
+		name:      name,
+		jwk:       newJWK(oddID(name), algorithm, &rsa.PublicKey{N: n, E: 1}),
+		algorithm: algorithm,
+		sign: func(input string) []byte {
+			return padPKCS1(n.BitLen()/8, digestInfo(hash, digest(hash, input)))
+		},
+	}
+}
+
+// foreignCurve is a key of a curve that JWA does not know, under the algorithm
+// of one that it does.
+func foreignCurve() oddKey {
+	const name = "P-224 for ES256"
+	k := p224()
+	return oddKey{
+		name:      name,
+		jwk:       newJWK(oddID(name), "ES256", k.Public()),
+		algorithm: "ES256",
+		sign: func(input string) []byte {
+			r, s, err := ecdsa.Sign(rand.Reader, k, digest(crypto.SHA256, input))
+			if err != nil {
+				panic(fmt.Errorf("authtest: %w", err))
+			}
+			return joinRS(r, s, 32)
+		},
+	}
+}
+
+var p224 = sync.OnceValue(func() *ecdsa.PrivateKey {
+	k, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		panic(fmt.Errorf("authtest: %w", err))
+	}
+	return k
+})
+
+// lowOrder is the neutral element of the curve. Any message is signed by the
+// same point again with S = 0, since [S]B = R + [k]A holds for every k.
+func lowOrder() oddKey {
+	const name = "Ed25519 of low order"
+	neutral := make([]byte, ed25519.PublicKeySize)
+	neutral[0] = 1
+	return oddKey{
+		name:      name,
+		jwk:       newJWK(oddID(name), "EdDSA", ed25519.PublicKey(neutral)),
+		algorithm: "EdDSA",
+		sign:      func(string) []byte { return append(slices.Clone(neutral), make([]byte, 32)...) },
+	}
+}
+
+// unreadable are keys that a reader has to step over.
+func unreadable() []oddKey {
+	rsaKey := newJWK("", "RS256", shared("unreadable", "RS256").Public())
+	ecKey := newJWK("", "ES256", shared("unreadable", "ES256").Public())
+	point := encode(new(big.Int).Lsh(big.NewInt(1), 200).FillBytes(make([]byte, 32)))
+	odd := []oddKey{
+		{name: "kty unknown", jwk: jwk{"kty": "XYZ", "x": "AQAB"}},
+		{name: "kty missing", jwk: ecKey.with(jwk{"kty": nil})},
+		{name: "curve unknown", jwk: jwk{"kty": "OKP", "crv": "Ed448", "x": encode(make([]byte, 57))}},
+		{name: "point off the curve", jwk: ecKey.with(jwk{"x": point, "y": point})},
+		{name: "exponent even", jwk: rsaKey.with(jwk{"e": "Ag"})},
+		{name: "modulus not base64", jwk: rsaKey.with(jwk{"n": "!!!"})},
+		{name: "modulus a number", jwk: rsaKey.with(jwk{"n": 65537})},
+	}
+	for n := range odd {
+		odd[n].jwk = odd[n].jwk.with(jwk{"kid": oddID(odd[n].name)})
+	}
+	return odd
+}
+
+// makeTwins are two keys of one kid and of different kinds, one of which is the
+// issuer's own. RFC 7517 §4.5 lets them be: "one example in which different
+// keys might use the same kid value is if they have different kty values".
+func (i *Issuer) makeTwins(algorithm string) ([]oddKey, error) {
+	const name = "one kid, two kinds"
+	other := "ES256"
+	if algorithms[algorithm].family == familyECDSA {
+		other = "RS256"
+	}
+	own, err := generate(algorithm)
+	return []oddKey{
+		{name: name + ": the other", jwk: newJWK(oddID(name), other, shared(name, other).Public())},
+		{
+			name: name, good: true,
+			jwk:       newJWK(oddID(name), algorithm, own.Public()),
+			algorithm: algorithm,
+			sign:      func(input string) []byte { return signAs(algorithm, own, input) },
+		},
+	}, err
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Principal returns a user who has come with an access token that has these
+// scopes and is valid for an hour. Change what the test is about:
+//
+//	p := authtest.Principal("alice", "reports:read")
+//	p.Tenant = "acme"
+//
+// It panics if a scope is malformed.
+func Principal(subject string, scopes ...string) gatehouse.Principal {
+	set, err := gatehouse.NewScopes(scopes...)
+	if err != nil {
+		panic(fmt.Errorf("authtest: Principal: %w", err))
+	}
+	return gatehouse.Principal{
+		Kind:    gatehouse.KindUser,
+		Subject: subject,
+		Issuer:  "https://issuer.example.com",
+		Client:  clientID,
+		Method:  gatehouse.MethodJWT,
+		Scopes:  set,
+		Expires: time.Now().Add(time.Hour).Truncate(time.Second),
+	}
+}
+
+// Request returns r as a gate hands it on when p is calling, so that a handler
+// behind [gatehouse.Require] can be tested without a credential.
+func Request(r *http.Request, p gatehouse.Principal) *http.Request {
+	return r.WithContext(gatehouse.NewContext(r.Context(), p))
+}
+
+// Handler returns next as it is behind a gate that lets everyone in as p. It
+// is for tests of routers and middleware, and must never serve.
+func Handler(p gatehouse.Principal, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, Request(r, p))
+	})
+}
