@@ -30,30 +30,16 @@ func NewClaims(object string) (Claims, error) {
 func VerifiedClaims(object string) Claims { return Claims{object} }
 
 // Decode stores the claims in the value that v points to, like
-// [json.Unmarshal], but for one thing: where v points to a struct, a claim is
-// matched to a field by its exact name. Unmarshal would also take "TENANT" for
-// a field named "tenant", and an issuer that lets its users name claims would
+// [json.Unmarshal], but for one thing: at every depth a member is matched to a
+// field of a struct by its exact name. Unmarshal would also take "TENANT" for a
+// field named "tenant", and an issuer that lets its users name claims would
 // then let them name their tenant.
+//
+// A type that decodes itself, as a [json.Unmarshaler], sees its part as it is.
 //
 // Every call decodes anew, so what v holds is the caller's own.
 func (c Claims) Decode(v any) error {
-	data := []byte(c.String())
-	if names := fieldNames(v); names != nil {
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(data, &members); err != nil {
-			return fmt.Errorf("gatehouse: decode claims: %w", err)
-		}
-		for name := range members {
-			if !names[name] {
-				delete(members, name)
-			}
-		}
-		var err error
-		if data, err = json.Marshal(members); err != nil {
-			return fmt.Errorf("gatehouse: decode claims: %w", err)
-		}
-	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := json.Unmarshal(exact([]byte(c.String()), reflect.TypeOf(v)), v); err != nil {
 		return fmt.Errorf("gatehouse: decode claims: %w", err)
 	}
 	return nil
@@ -70,23 +56,69 @@ func (c Claims) String() string {
 // MarshalJSON returns the claims as they are.
 func (c Claims) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
 
-// fieldNames returns the member names that v, a pointer to a struct, asks for,
-// and nil if v is something else or decodes itself.
-func fieldNames(v any) map[string]bool {
-	t := reflect.TypeOf(v)
-	if t == nil || t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
-		return nil
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// exact returns data without the members that json.Unmarshal would match to a
+// field of t, or of what is in t, by their name but not by their exact name.
+// What does not fit t is left for Unmarshal to refuse.
+func exact(data json.RawMessage, t reflect.Type) json.RawMessage {
+	if t == nil || t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler) {
+		return data
 	}
-	if _, ok := v.(json.Unmarshaler); ok {
-		return nil
+	switch t.Kind() {
+	case reflect.Pointer:
+		return exact(data, t.Elem())
+	case reflect.Slice, reflect.Array:
+		return rewrite(data, func(elements *[]json.RawMessage) {
+			for i, element := range *elements {
+				(*elements)[i] = exact(element, t.Elem())
+			}
+		})
+	case reflect.Map:
+		return rewrite(data, func(members *map[string]json.RawMessage) {
+			for name, member := range *members {
+				(*members)[name] = exact(member, t.Elem())
+			}
+		})
+	case reflect.Struct:
+		fields := fieldsOf(t)
+		return rewrite(data, func(members *map[string]json.RawMessage) {
+			for name, member := range *members {
+				if field, ok := fields[name]; ok {
+					(*members)[name] = exact(member, field)
+				} else {
+					delete(*members, name)
+				}
+			}
+		})
 	}
-	names := make(map[string]bool)
-	for _, field := range reflect.VisibleFields(t.Elem()) {
+	return data
+}
+
+// rewrite decodes data into a T, has it changed and encodes it again.
+func rewrite[T any](data json.RawMessage, change func(*T)) json.RawMessage {
+	var parts T
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return data
+	}
+	change(&parts)
+	rewritten, _ := json.Marshal(parts) // cannot fail: what was decoded is valid
+	return rewritten
+}
+
+// fieldsOf returns the types of the fields of a struct by the names that they
+// have in JSON.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	fields := make(map[string]reflect.Type)
+	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if name == "" {
-			name = field.Name
+		switch {
+		case !field.IsExported() || field.Tag.Get("json") == "-":
+		case name != "":
+			fields[name] = field.Type
+		case !field.Anonymous:
+			fields[field.Name] = field.Type
 		}
-		names[name] = true
 	}
-	return names
+	return fields
 }

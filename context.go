@@ -22,11 +22,11 @@ func (a *admitted) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// FromContext returns who is calling, and false where no [Gate] has let the
-// request in.
+// FromContext returns who is calling, and false where nobody is: where no
+// [Gate] has let the request in.
 func FromContext(ctx context.Context) (Principal, bool) {
 	if a, ok := ctx.Value(contextKey{}).(*admitted); ok {
-		return *a.principal, true
+		return *a.principal, !a.principal.IsZero()
 	}
 	return Principal{}, false
 }

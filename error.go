@@ -56,7 +56,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil // see asError
+	}
+	return e.Cause
+}
 
 // Status is the HTTP status of the refusal.
 func (e *Error) Status() int {
@@ -66,10 +71,16 @@ func (e *Error) Status() int {
 	case e.Code == CodeBudgetExceeded && e.RetryAfter > 0:
 		return http.StatusTooManyRequests
 	}
-	if row, ok := codes[e.Code]; ok {
-		return row.status
+	return codes[e.told()].status
+}
+
+// told is the code that the caller is told: a code that nobody knows, "" say,
+// is a defect behind the gate.
+func (e *Error) told() Code {
+	if _, ok := codes[e.Code]; ok {
+		return e.Code
 	}
-	return http.StatusServiceUnavailable
+	return CodeTemporarilyUnavailable
 }
 
 // Code is what a refusal is called on the wire: an error code of OAuth where
@@ -115,8 +126,16 @@ var codes = map[Code]struct {
 // unavailable makes an error of one that says no more than that something is
 // broken.
 func unavailable(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e := asError(err); e != nil {
 		return e
 	}
 	return &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed, Cause: err}
+}
+
+// asError returns the Error that err is or wraps, and nil if there is none. An
+// error that holds a nil *Error, the mistake of a function that returns one
+// where it means to return nothing, is an error and not an Error.
+func asError(err error) *Error {
+	e, _ := errors.AsType[*Error](err)
+	return e
 }

@@ -12,6 +12,9 @@ import (
 // request arrives; put this around handlers whose requests live long, such as
 // server-sent events and WebSockets, and have them watch their context.
 func EndAtExpiry(next http.Handler) http.Handler {
+	if next == nil {
+		panic("gatehouse: EndAtExpiry: nil handler")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := FromContext(r.Context()); ok && !p.Expires.IsZero() {
 			ctx, cancel := context.WithDeadline(r.Context(), p.Expires)

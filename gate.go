@@ -104,7 +104,7 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 		}
 		proof, e := g.authenticate(r)
 		if e != nil {
-			g.refuse(w, r, e, start)
+			g.conclude(w, r, newEvent(r, e, start), e)
 			return
 		}
 		if g.observer != nil {
@@ -123,9 +123,7 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if proof.Header != nil {
-			addHeader(w, proof.Header)
-		}
+		setHeader(w.Header(), proof.Header)
 		next.ServeHTTP(w, g.admit(r, proof))
 	})
 }
@@ -162,7 +160,7 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 		case err == nil:
 			return proof, nil
 		case errors.Is(err, ErrNoCredentials):
-			if e, ok := errors.AsType[*Error](err); ok && login == "" {
+			if e := asError(err); e != nil && login == "" {
 				login = e.Login
 			}
 			continue
@@ -190,15 +188,6 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 		e.Reason = ReasonCredentialInURL
 	}
 	return Proof{}, e
-}
-
-// refuse turns away a caller who is not known.
-func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, e *Error, start time.Time) {
-	if g.observer == nil {
-		g.writeError(w, r, e)
-		return
-	}
-	g.conclude(w, r, newEvent(r, e, start), e)
 }
 
 // conclude reports a refusal and then, and only then, writes it.

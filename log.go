@@ -13,7 +13,12 @@ import (
 //
 // The caller's own words, such as the path, are cut to 128 bytes; a handler of
 // log/slog quotes them.
+//
+// Log panics if logger is nil.
 func Log(logger *slog.Logger) Observer {
+	if logger == nil {
+		panic("gatehouse: Log: nil logger")
+	}
 	return ObserverFunc(func(ctx context.Context, e Event) error {
 		level := slog.LevelWarn
 		switch e.Decision {

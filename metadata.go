@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
@@ -36,6 +34,8 @@ type ProtectedResource struct {
 	Documentation string `json:"resource_documentation,omitempty"`
 }
 
+const wellKnown = "/.well-known/oauth-protected-resource"
+
 // Metadata serves a [ProtectedResource] document. Mount it outside the gate at
 // Path:
 //
@@ -43,7 +43,8 @@ type ProtectedResource struct {
 type Metadata struct {
 	// URL is where clients find the document.
 	URL string
-	// Path is the path of URL.
+	// Path is the path of URL as it is written there, which is also how
+	// [http.ServeMux] wants it.
 	Path string
 
 	document []byte
@@ -76,14 +77,16 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gatehouse: ProtectedResource: %w", err)
 	}
-	// RFC 9728 §3.1: the well-known string goes "between the host component and
-	// the path and/or query components, if any".
-	at := url.URL{
-		Scheme: u.Scheme, Host: u.Host,
-		Path:     "/.well-known/oauth-protected-resource" + strings.TrimSuffix(u.Path, "/"),
-		RawQuery: u.RawQuery,
+	// RFC 9728 §3.1: "any terminating slash (/) following the host component
+	// MUST be removed before inserting /.well-known/ and the well-known URI path
+	// suffix between the host component and the path and/or query components."
+	at := *u
+	if at.Path == "/" {
+		at.Path = ""
 	}
-	return &Metadata{URL: at.String(), Path: at.Path, document: document}, nil
+	at.Path = wellKnown + at.Path
+	at.RawPath = wellKnown + at.RawPath // of no effect unless it says the same
+	return &Metadata{URL: at.String(), Path: at.EscapedPath(), document: document}, nil
 }
 
 // ServeHTTP answers GET and HEAD with the document. It is public by nature, so

@@ -29,9 +29,12 @@ type ObserverFunc func(context.Context, Event) error
 func (f ObserverFunc) Observe(ctx context.Context, e Event) error { return f(ctx, e) }
 
 // Observers makes one observer of several. All are told, whatever the others
-// say; their errors are joined.
+// say; their errors are joined. It panics if one is nil.
 func Observers(observers ...Observer) Observer {
 	observers = slices.Clone(observers)
+	if slices.Contains(observers, nil) {
+		panic("gatehouse: Observers: nil observer")
+	}
 	return ObserverFunc(func(ctx context.Context, e Event) error {
 		var errs []error
 		for _, o := range observers {
@@ -85,7 +88,7 @@ func newEvent(r *http.Request, e *Error, start time.Time) Event {
 	event := Event{
 		Decision:   Refused,
 		Reason:     e.Reason,
-		Code:       e.Code,
+		Code:       e.told(),
 		Status:     e.Status(),
 		Issuer:     e.Issuer,
 		Credential: e.Credential,

@@ -3,7 +3,6 @@
 package gatehouse
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -38,7 +37,7 @@ func Require(policies ...Policy) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, ok := r.Context().Value(contextKey{}).(*admitted)
 			if !ok || a.principal.IsZero() {
-				outside.refuse(w, r, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate}, time.Now())
+				outside.writeError(w, r, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate})
 				return
 			}
 			start := time.Now()
@@ -55,8 +54,8 @@ func Require(policies ...Policy) func(http.Handler) http.Handler {
 
 // deny refuses a caller who is known.
 func (a *admitted) deny(w http.ResponseWriter, r *http.Request, err error, start time.Time) {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
+	e := asError(err)
+	if e == nil {
 		e = &Error{Code: CodeAccessDenied, Reason: ReasonPolicy, Cause: err}
 	}
 	g := a.gate
@@ -65,6 +64,7 @@ func (a *admitted) deny(w http.ResponseWriter, r *http.Request, err error, start
 	}
 	event := newEvent(r, e, start)
 	event.Principal = *a.principal
+	event.Issuer, event.Credential = a.principal.Issuer, a.principal.Credential
 	if event.Decision == Refused {
 		event.Decision = Denied
 	}

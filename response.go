@@ -3,7 +3,6 @@
 package gatehouse
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,23 +16,16 @@ const defaultRetryAfter = 5 * time.Second
 // it comes from the refusal table, from configuration and from the scopes that
 // a policy asks for; none comes from the request or from an error.
 func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, e *Error) {
-	status := e.Status()
-	row, ok := codes[e.Code]
-	code := e.Code
-	if !ok {
-		code = CodeTemporarilyUnavailable
-		row = codes[code]
-	}
+	status, code := e.Status(), e.told()
+	row := codes[code]
 
 	h := w.Header()
 	// What an outer handler has said of the body holds no more.
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		h.Del(name)
 	}
+	setHeader(h, e.Header)
 	h.Set("Cache-Control", "no-store")
-	for name, values := range e.Header {
-		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
-	}
 	if status == http.StatusUnauthorized && e.Login != "" && isNavigation(r) {
 		h.Set("Location", e.Login)
 		w.WriteHeader(http.StatusSeeOther)
@@ -79,7 +71,8 @@ func (g *Gate) challengesFor(e *Error, status int, named bool) []Challenge {
 		c.Scheme = "Bearer"
 	}
 	params := []Param{{"error", string(e.Code)}, {"error_description", codes[e.Code].description}}
-	if e.Code == CodeInsufficientScope {
+	// RFC 6750 §3: the scope attribute is a list of at least one.
+	if e.Code == CodeInsufficientScope && e.Scopes.Len() > 0 {
 		params = append(params, Param{"scope", e.Scopes.String()})
 	}
 	c.Params = g.params(append(params, e.Params...)...)
@@ -110,7 +103,11 @@ func isNavigation(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// addHeader puts what a proof must say into the response.
-func addHeader(w http.ResponseWriter, header http.Header) {
-	maps.Copy(w.Header(), header)
+// setHeader puts what a proof or an error must say into the response. The
+// values are copied, since handlers add to theirs and many requests may share
+// one proof.
+func setHeader(h, extra http.Header) {
+	for name, values := range extra {
+		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
 }

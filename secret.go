@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func NewSecret(b []byte) Secret {
 }
 
 // LoadSecret reads a secret of at least minBytes bytes from where ref says:
-// "env:NAME" is an environment variable, "file:PATH" a file. One line break at
-// the end is not part of the secret. A literal secret is refused, so that none
+// "env:NAME" is an environment variable, "file:PATH" a file. One line break, LF
+// or CRLF, at the end is not part of the secret. A literal secret is refused, so that none
 // ends up in a configuration file by accident.
 //
 // A file that others may read or write, or that the group may write, is
@@ -92,11 +93,8 @@ func readSecretFile(name string) ([]byte, error) {
 }
 
 func trimLineBreak(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		b = b[:n-1]
-	}
-	if n := len(b); n > 0 && b[n-1] == '\r' {
-		b = b[:n-1]
+	if line, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		return bytes.TrimSuffix(line, []byte("\r"))
 	}
 	return b
 }

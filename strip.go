@@ -18,10 +18,14 @@ type CookieReader interface {
 // gate is tempted to read, log or forward them. The values of what remains are
 // shared with the original.
 func (g *Gate) strip(header http.Header, proof Proof) http.Header {
+	source := ""
+	if proof.Source == SourceHeader {
+		source = http.CanonicalHeaderKey(proof.Name)
+	}
 	stripped := make(http.Header, len(header))
 	for name, values := range header {
 		switch name {
-		case headerAuthorization, headerAPIKey, headerDPoP:
+		case headerAuthorization, headerAPIKey, headerDPoP, source:
 		case "Cookie":
 			if values = g.stripCookies(values, proof); len(values) > 0 {
 				stripped[name] = values
