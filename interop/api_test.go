@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// api is a server behind a gate. GET / is open to everyone whose token is good,
+// GET /reports needs reports:read.
+type api struct {
+	url     string
+	client  *http.Client
+	tokens  *jwtauth.Authenticator
+	refused atomic.Int64 // hostile tokens
+
+	mu      sync.Mutex
+	reasons map[gatehouse.Reason]int
+}
+
+func newAPI(t *testing.T, c jwtauth.Config) *api {
+	t.Helper()
+	a := &api{reasons: make(map[gatehouse.Reason]int)}
+	var err error
+	if a.tokens, err = jwtauth.New(c); err != nil {
+		t.Fatal(err)
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{a.tokens},
+		Realm:          "interop",
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.reasons[e.Reason]++
+			return nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whoami := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, ok := gatehouse.FromContext(r.Context())
+		if !ok || r.Header.Get("Authorization") != "" {
+			t.Error("the handler is called without a principal, or with the credential")
+		}
+		_ = json.NewEncoder(w).Encode(caller{
+			p.Kind, p.Subject, p.Issuer, p.Client, p.Credential, p.Scopes.String(), p.Claims, p.Expires,
+		})
+	})
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", whoami)
+	mux.Handle("GET /reports", gatehouse.Require(scopes.All("reports:read"))(whoami))
+	server := httptest.NewServer(gate.Handler(mux))
+	t.Cleanup(func() {
+		server.Close()
+		if err := a.tokens.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a.url, a.client = server.URL, server.Client()
+	a.client.Timeout = 30 * time.Second
+	return a
+}
+
+// caller is what the handlers answer.
+type caller struct {
+	Kind                                        gatehouse.Kind
+	Subject, Issuer, Client, Credential, Scopes string
+	Claims                                      gatehouse.Claims
+	Expires                                     time.Time
+}
+
+// answer is a response of the API.
+type answer struct {
+	status    int
+	code      string // error code in the body
+	challenge string
+	body      string
+}
+
+func (a *api) get(t *testing.T, path, token string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := a.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := answer{status: response.StatusCode, challenge: response.Header.Get("WWW-Authenticate"), body: string(body)}
+	if got.status >= 400 {
+		var refusal struct {
+			Error string `json:"error"`
+		}
+		if err := json.Unmarshal(body, &refusal); err != nil {
+			t.Fatalf("%d with a body that is no JSON: %q", got.status, body)
+		}
+		got.code = refusal.Error
+		leak(t, token, response.Header, got.body)
+	}
+	return got
+}
+
+// accept demands that a token gets in and returns who came.
+func (a *api) accept(t *testing.T, path, token string) (who caller) {
+	t.Helper()
+	got := a.get(t, path, token)
+	if got.status != http.StatusOK {
+		t.Fatalf("GET %s: a good token is refused: %+v; reasons so far: %v", path, got, a.why())
+	}
+	if err := json.Unmarshal([]byte(got.body), &who); err != nil {
+		t.Fatal(err)
+	}
+	return who
+}
+
+// refuse demands that a hostile token is refused as one, and counts it.
+func (a *api) refuse(t *testing.T, what, token string) {
+	t.Helper()
+	got := a.get(t, "/", token)
+	if got.status != http.StatusUnauthorized || got.code != "invalid_token" || !strings.Contains(got.challenge, `error="invalid_token"`) {
+		t.Errorf("%s: %+v, want 401 invalid_token; token: %s", what, got, token)
+		return
+	}
+	a.refused.Add(1)
+}
+
+func (a *api) why() map[gatehouse.Reason]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reasons
+}
+
+// leak fails the test if eight characters in a row of the token are in the
+// response.
+func leak(t *testing.T, token string, header http.Header, body string) {
+	t.Helper()
+	var all strings.Builder
+	_ = header.Write(&all)
+	all.WriteString(body)
+	for i := range len(token) - 7 {
+		if strings.Contains(all.String(), token[i:i+8]) {
+			t.Errorf("the response has %q of the token in it", token[i:i+8])
+			return
+		}
+	}
+}

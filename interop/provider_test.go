@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/go-jose/go-jose/v4"
+)
+
+var (
+	algorithms = []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS256, jwtauth.ES256, jwtauth.EdDSA}
+
+	machine = provider.Client{ID: "machine", Secret: "the secret of the machine"}
+	webapp  = provider.Client{ID: "webapp", Secret: "the secret of the web app", RedirectURIs: []string{"http://127.0.0.1:1/callback"}}
+)
+
+const (
+	opaque = "https://opaque.example.com"
+	other  = "https://other.example.com"
+)
+
+func resource(a jwtauth.Algorithm) string {
+	return "https://api.example.com/" + strings.ToLower(string(a))
+}
+
+// startProvider runs a provider with a resource for each algorithm, one with
+// opaque tokens, and one that is no concern of the API.
+func startProvider(t *testing.T) *provider.Provider {
+	t.Helper()
+	o := provider.Options{
+		Clients: []provider.Client{machine, webapp},
+		Resources: []provider.Resource{
+			{URI: opaque, Scope: "reports:read"},
+			{URI: other, Algorithm: "RS256", Scope: "reports:read"},
+		},
+		Scopes: []string{"elsewhere:read"},
+	}
+	for _, a := range algorithms {
+		o.Resources = append(o.Resources, provider.Resource{
+			URI: resource(a), Algorithm: string(a), Scope: "reports:read reports:write",
+		})
+	}
+	return provider.Start(t, o)
+}
+
+// issuer is the provider as the API for one resource knows it.
+func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtauth.Issuer {
+	return jwtauth.Issuer{URL: p.Issuer, Audience: resource(a), Algorithms: []jwtauth.Algorithm{a}, Keys: keys}
+}
+
+// TestProviderTokensAccepted: tokens of a certified authorization server get
+// in, with every algorithm and by both ways to its keys.
+func TestProviderTokensAccepted(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	sources := map[string]jwtauth.Keys{
+		"RemoteKeys": jwtauth.RemoteKeys(p.Issuer + "/jwks"),
+		"Discover":   jwtauth.Discover(),
+	}
+	for name, keys := range sources {
+		for _, a := range algorithms {
+			t.Run(name+"/"+string(a), func(t *testing.T) {
+				api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, keys)}})
+				token := p.ClientCredentials(t, machine, resource(a), "reports:read reports:write").AccessToken
+				for range 2 { // from the key set, and from the cache
+					who := api.accept(t, "/reports", token)
+					if who.Kind != gatehouse.KindService || who.Subject != machine.ID || who.Client != machine.ID ||
+						who.Issuer != p.Issuer || who.Scopes != "reports:read reports:write" || who.Credential == "" {
+						t.Errorf("the caller is %+v", who)
+					}
+					if left := time.Until(who.Expires); left < 4*time.Minute || left > 5*time.Minute {
+						t.Errorf("the token expires in %v", left)
+					}
+				}
+				person := p.Login(t, webapp, "ada", resource(a), "openid reports:read")
+				who := api.accept(t, "/reports", person.AccessToken)
+				if who.Kind != gatehouse.KindUser || who.Subject != "ada" || who.Client != webapp.ID || who.Scopes != "reports:read" {
+					t.Errorf("the caller is %+v", who)
+				}
+			})
+		}
+	}
+}
+
+// TestProviderTokensTampered: the same tokens do not get in once anything in
+// them is changed.
+func TestProviderTokensTampered(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	for _, a := range algorithms {
+		t.Run(string(a), func(t *testing.T) {
+			t.Parallel()
+			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, jwtauth.Discover())}})
+			token := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
+			later := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
+			api.accept(t, "/reports", token)
+
+			for _, flipped := range flips(token) {
+				api.refuse(t, "a bit flipped", flipped)
+			}
+			header, claims, signature := split(t, token)
+			for _, v := range parse(t, claims).variants(object{
+				{"nbf", "1"}, {"scp", `["admin"]`}, {"roles", `["admin"]`}, {"tenant", `"acme"`}, {"azp", `"machine"`},
+				{"act", `{"sub":"eve"}`}, {"cnf", `{"jkt":"x"}`}, {"", "1"},
+			}) {
+				api.refuse(t, "claim "+v.name, join(header, v.text, signature))
+			}
+			for _, v := range parse(t, header).variants(object{
+				{"crit", `["exp"]`}, {"crit", "[]"}, {"jku", `"` + p.Issuer + `/jwks"`}, {"x5u", `"https://evil.example"`},
+				{"jwk", `{"kty":"oct","k":"AA"}`}, {"x5c", `["AA"]`}, {"cty", `"JWT"`}, {"zip", `"DEF"`}, {"b64", "true"}, {"x", "1"},
+			}) {
+				api.refuse(t, "header "+v.name, join(v.text, claims, signature))
+			}
+			for _, alg := range []string{"none", "None", "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
+				if alg == string(a) {
+					continue
+				}
+				changed := strings.Replace(header, `"alg":"`+string(a)+`"`, `"alg":"`+alg+`"`, 1)
+				api.refuse(t, "header alg "+alg, join(changed, claims, signature))
+				api.refuse(t, "header alg "+alg+" without a signature", join(changed, claims, ""))
+			}
+			kid := parse(t, header).get("kid")
+			for _, key := range p.Keys {
+				if `"`+key.ID+`"` != kid {
+					api.refuse(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
+				}
+			}
+
+			_, _, signatureOfLater := split(t, later)
+			first, _, _ := strings.Cut(token, ".")
+			for what, hostile := range map[string]string{
+				"no signature":               join(header, claims, ""),
+				"no second dot":              strings.TrimSuffix(join(header, claims, ""), "."),
+				"signature of another token": join(header, claims, signatureOfLater),
+				"signature cut":              token[:len(token)-4],
+				"signature longer":           token + "AAAA",
+				"padding":                    token + "=",
+				"another segment":            token + "." + signature,
+				"signature twice":            token + signature,
+				"header alone":               first,
+				"header twice":               first + "." + token,
+			} {
+				api.refuse(t, what, hostile)
+			}
+			api.accept(t, "/reports", token)
+			report(t, &api.refused)
+		})
+	}
+}
+
+// TestProviderKeysMisused: the provider's public keys are no secrets to sign
+// with, and a key that is not the provider's does not become it by its name.
+func TestProviderKeysMisused(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	set := publicKeys(t, p)
+	for _, a := range algorithms {
+		t.Run(string(a), func(t *testing.T) {
+			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, jwtauth.Discover())}})
+			token := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
+			api.accept(t, "/reports", token)
+			header, claims, _ := split(t, token)
+
+			var public jose.JSONWebKey
+			for _, key := range set {
+				if `"`+key.KeyID+`"` == parse(t, header).get("kid") {
+					public = key
+				}
+			}
+			der, err := x509.MarshalPKIXPublicKey(public.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+			jwk, err := json.Marshal(public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, secret := range map[string][]byte{
+				"DER": der, "PEM": block, "PEM without a line break": block[:len(block)-1], "JWK": jwk, "nothing": nil,
+			} {
+				symmetric := strings.Replace(header, string(a), "HS256", 1)
+				mac := hmac.New(sha256.New, secret)
+				mac.Write([]byte(strings.TrimSuffix(join(symmetric, claims, ""), ".")))
+				api.refuse(t, "HS256 by the public key as "+what, join(symmetric, claims, encode(mac.Sum(nil))))
+			}
+
+			// A key of an attacker's own, under the name of the provider's.
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			forged := strings.Replace(header, string(a), "ES256", 1)
+			digest := sha256.Sum256([]byte(strings.TrimSuffix(join(forged, claims, ""), ".")))
+			der, err = key.Sign(rand.Reader, digest[:], crypto.SHA256)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+			api.refuse(t, "key of another", join(forged, claims, encode(raw)))
+			api.refuse(t, "key of another, signature in DER", join(forged, claims, encode(der)))
+			report(t, &api.refused)
+		})
+	}
+}
+
+// TestProviderOtherTokens: what else the provider issues, in good order and
+// rightly signed, is no access token for this API.
+func TestProviderOtherTokens(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	person := p.Login(t, webapp, "ada", resource(jwtauth.RS256), "openid reports:read")
+
+	t.Run("at the API", func(t *testing.T) {
+		api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.RS256, jwtauth.Discover())}})
+		api.accept(t, "/reports", person.AccessToken)
+		for what, token := range map[string]string{
+			"of another resource, same algorithm":    p.ClientCredentials(t, machine, other, "reports:read").AccessToken,
+			"of another resource, another algorithm": p.ClientCredentials(t, machine, resource(jwtauth.ES256), "reports:read").AccessToken,
+			"opaque":                                 p.ClientCredentials(t, machine, opaque, "reports:read").AccessToken,
+			"refresh token":                          person.RefreshToken,
+			"ID token":                               person.IDToken,
+		} {
+			api.refuse(t, what, token)
+		}
+		report(t, &api.refused)
+	})
+
+	// An ID token is for the client. An API that shares the client's identifier
+	// as its audience still does not take it.
+	for name, profile := range map[string]jwtauth.Profile{"RFC9068": jwtauth.RFC9068, "Compatible": jwtauth.Compatible} {
+		t.Run("ID token, audience of the client, "+name, func(t *testing.T) {
+			i := issuer(p, jwtauth.RS256, jwtauth.Discover())
+			i.Audience, i.Profile = webapp.ID, profile
+			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
+			api.refuse(t, "ID token", person.IDToken)
+			if api.why()[gatehouse.ReasonTokenType] != 1 {
+				t.Errorf("refused for another reason: %v", api.why())
+			}
+			report(t, &api.refused)
+		})
+	}
+}
+
+// TestProviderScopes: the scope of the token decides, and a scope that the
+// provider dropped without a word is not there.
+func TestProviderScopes(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}})
+	for _, test := range []struct {
+		asked, got string
+		allowed    bool
+	}{
+		{"reports:read", "reports:read", true},
+		{"reports:write reports:read", "reports:read reports:write", true},
+		{"reports:write", "reports:write", false},
+		{"elsewhere:read", "", false}, // the provider has it, the resource has not
+		{"", "", false},
+	} {
+		token := p.ClientCredentials(t, machine, resource(jwtauth.ES256), test.asked).AccessToken
+		if _, claims, _ := split(t, token); (parse(t, claims).get("scope") == "") != (test.got == "") {
+			t.Fatalf("asked for %q, the provider says %s", test.asked, claims)
+		}
+		if who := api.accept(t, "/", token); who.Scopes != test.got {
+			t.Errorf("asked for %q, the caller has %q, want %q", test.asked, who.Scopes, test.got)
+		}
+		if test.allowed {
+			api.accept(t, "/reports", token)
+			continue
+		}
+		got := api.get(t, "/reports", token)
+		if got.status != http.StatusForbidden || got.code != "insufficient_scope" || !strings.Contains(got.challenge, `scope="reports:read"`) {
+			t.Errorf("asked for %q: %+v, want 403 insufficient_scope", test.asked, got)
+		}
+	}
+}
+
+// TestProviderRotation: the API follows the provider's keys. A new one is taken
+// up while the old one is still good; a withdrawn one is good no more once the
+// new set is read, not even for tokens that have been let in before.
+func TestProviderRotation(t *testing.T) {
+	t.Parallel()
+	sources := map[string]func(*provider.Provider) jwtauth.Keys{
+		"RemoteKeys": func(p *provider.Provider) jwtauth.Keys { return jwtauth.RemoteKeys(p.Issuer + "/jwks") },
+		"Discover":   func(*provider.Provider) jwtauth.Keys { return jwtauth.Discover() },
+	}
+	for name, keys := range sources {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startProvider(t)
+			type visit struct {
+				*api
+				first, unseen, second string
+				fresh                 func() string
+			}
+			var visits []*visit
+			for _, a := range algorithms {
+				v := &visit{
+					api: newAPI(t, jwtauth.Config{
+						Issuers: []jwtauth.Issuer{issuer(p, a, keys(p))},
+						KeySets: jwtauth.KeySets{MinInterval: time.Second},
+					}),
+					fresh: func() string {
+						return p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
+					},
+				}
+				v.first, v.unseen = v.fresh(), v.fresh()
+				v.accept(t, "/reports", v.first)
+				visits = append(visits, v)
+			}
+
+			p.Rotate(t)
+			for _, v := range visits {
+				v.second = v.fresh()
+				v.eventuallyAccept(t, v.second)
+				v.accept(t, "/reports", v.first)
+			}
+
+			p.Rotate(t)
+			p.Withdraw(t)
+			for _, v := range visits {
+				third := v.fresh()
+				v.eventuallyAccept(t, third)
+				v.refuse(t, "cached, of a withdrawn key", v.first)
+				v.refuse(t, "never seen, of a withdrawn key", v.unseen)
+				v.refuse(t, "cached, of a withdrawn key", v.second)
+				v.accept(t, "/reports", third)
+				report(t, &v.refused)
+			}
+		})
+	}
+}
+
+// eventuallyAccept demands that a token of a new key gets in as soon as the key
+// set may be fetched again. Until then it is refused as any other.
+func (a *api) eventuallyAccept(t *testing.T, token string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		got := a.get(t, "/reports", token)
+		switch got.status {
+		case http.StatusOK:
+			return
+		case http.StatusUnauthorized, http.StatusServiceUnavailable:
+		default:
+			t.Fatalf("a token of a new key: %+v", got)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("a token of a new key is refused for 15 s: %+v, %v", got, a.why())
+		}
+	}
+}
+
+func publicKeys(t *testing.T, p *provider.Provider) []jose.JSONWebKey {
+	t.Helper()
+	response, err := http.Get(p.Issuer + "/jwks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var set jose.JSONWebKeySet
+	if err := json.NewDecoder(response.Body).Decode(&set); err != nil || len(set.Keys) != len(p.Keys) {
+		t.Fatalf("%d keys of %d are read: %v", len(set.Keys), len(p.Keys), err)
+	}
+	return set.Keys
+}
