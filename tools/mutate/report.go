@@ -50,7 +50,7 @@ func writeReport(name string, results []result) error {
 	for _, path := range slices.Sorted(maps.Keys(sections)) {
 		b.WriteString("\n## " + path + "\n\n" + strings.TrimSpace(sections[path]) + "\n")
 	}
-	return os.WriteFile(name, []byte(b.String()), 0o644) //nolint:gosec // a document for everybody
+	return os.WriteFile(name, []byte(b.String()), 0o644)
 }
 
 func heading(path string) string {

@@ -102,7 +102,7 @@ func sync(root, name string, check bool) (int, error) {
 		return blocks, nil
 	}
 	if check {
-		return blocks, fmt.Errorf("%s:%d: differs from its source; run: GOWORK=off go -C tools run ./snippets -C ..", name, firstDifference(string(old), text))
+		return blocks, fmt.Errorf("%s:%d: differs from its source; GOWORK=off go -C tools run ./snippets -C .. writes it anew", name, firstDifference(string(old), text))
 	}
 	info, err := os.Stat(path)
 	if err != nil {
