@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/josepeer"
 )
 
-func Test(t *testing.T) {
+func TestPeer(t *testing.T) {
 	t.Parallel()
 	p := josepeer.Start(t)
 	p.Generate(t, "k1", "ES256")

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 )
 
-func Test(t *testing.T) {
+func TestProvider(t *testing.T) {
 	t.Parallel()
 	machine := provider.Client{ID: "machine", Secret: "a secret of the machine client"}
 	web := provider.Client{ID: "web", Secret: "a secret of the web client", RedirectURIs: []string{"http://127.0.0.1:1/callback"}}
