@@ -4,19 +4,15 @@ package interop_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/interop/josepeer"
@@ -88,12 +84,6 @@ func TestJoseTokens(t *testing.T) {
 	}
 }
 
-// difference says whether two implementations agree on tokens.
-type difference struct {
-	refused  atomic.Int64
-	stricter map[string]int // refused by us alone, by what is wrong with it
-}
-
 func sameJSON(t *testing.T, a, b string) bool {
 	t.Helper()
 	var x, y any
@@ -105,6 +95,3 @@ func sameJSON(t *testing.T, a, b string) bool {
 	}
 	return reflect.DeepEqual(x, y)
 }
-
-var _ = slices.Sort[[]int]
-var _ = maps.Keys[map[int]int]
