@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// clientAddr returns the address that a request comes from: that of the
+// connection, or, behind a named proxy, the last one in X-Forwarded-For that is
+// not that of a named proxy. Each proxy appends whom it has heard from, so what
+// stands further left is the caller's word.
+//
+// Where that cannot be told the address is invalid, and no network holds it: a
+// proxy that does not say for whom it speaks, or says it in a way that cannot
+// be read.
+func (k *Keys) clientAddr(r *http.Request) netip.Addr {
+	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
+	addr := addrPort.Addr().Unmap()
+	if err != nil || !contains(k.proxies, addr) {
+		return addr
+	}
+	lines := r.Header["X-Forwarded-For"]
+	if len(lines) == 0 {
+		return netip.Addr{}
+	}
+	list := strings.Join(lines, ",")
+	for more := true; more; {
+		var entry string
+		i := strings.LastIndexByte(list, ',')
+		entry, more = strings.TrimSpace(list[i+1:]), i >= 0
+		list = list[:max(i, 0)]
+		if addr, err = parseForwarded(entry); err != nil {
+			return netip.Addr{}
+		}
+		if !contains(k.proxies, addr) {
+			return addr
+		}
+	}
+	return addr // a proxy is calling on its own account
+}
+
+// parseForwarded reads an address with or without a port.
+func parseForwarded(entry string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(entry)
+	if err != nil {
+		var addrPort netip.AddrPort
+		addrPort, err = netip.ParseAddrPort(entry)
+		addr = addrPort.Addr()
+	}
+	return addr.Unmap(), err
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainPrefixes returns copies of prefixes in the one form that [netip.Prefix]
+// compares as people mean it: masked, and IPv4 where it is mapped into IPv6.
+func plainPrefixes(prefixes []netip.Prefix) ([]netip.Prefix, error) {
+	var plain []netip.Prefix
+	for i, p := range prefixes {
+		if p.Addr().Is4In6() {
+			if p.Bits() < 96 {
+				return nil, fmt.Errorf("[%d]: a part of the mapped IPv4 addresses", i)
+			}
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		if !p.IsValid() {
+			return nil, errors.New("an invalid prefix")
+		}
+		plain = append(plain, p.Masked())
+	}
+	return plain, nil
+}
+
+// networkOf returns the network that stands for an address: of this many bits
+// of IPv4, of that many of IPv6. It is zero for an address that is invalid.
+func networkOf(addr netip.Addr, bits4, bits6 int) netip.Prefix {
+	bits := bits6
+	if addr.Is4() {
+		bits = bits4
+	}
+	p, _ := addr.Prefix(bits)
+	return p
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const (
+	headerName    = "X-Api-Key"
+	schemeName    = "ApiKey"
+	retryAfter    = 5 * time.Second
+	writeDeadline = time.Second
+)
+
+// Challenge invites a caller without credentials to send a key.
+func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: schemeName} }
+
+// Authenticate reads a key from X-API-Key, or from Authorization with the
+// scheme Bearer or ApiKey. It claims what begins with the prefix and an
+// underscore. It never reads one from the query, the path or a cookie: where
+// the URL holds a key, the request is refused, whatever else it carries,
+// because the key now stands in logs. Put Keys before other authenticators
+// where that must hold for their credentials too.
+//
+// A key that does not exist, is malformed, expired, revoked or suspended, and
+// a wrong secret, all get the same answer after the same work. The observer
+// learns which it was, and the ID.
+func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	text, found := k.credential(r)
+	if id := k.leaked(r.URL); id != "" {
+		e := &gatehouse.Error{
+			Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL, Issuer: k.issuer, Credential: id,
+		}
+		if gatehouse.HasExplicitCredential(r) {
+			// RFC 6750 §2: "Clients MUST NOT use more than one method to
+			// transmit the token in each request."
+			e.Code = gatehouse.CodeInvalidRequest
+		}
+		return gatehouse.Proof{}, e
+	}
+	if found.err != nil {
+		return gatehouse.Proof{}, found.err
+	}
+	s := k.hasher.get()
+	label, ok := k.read(s, text)
+	var p *gatehouse.Principal
+	reason := gatehouse.ReasonKeyMalformed
+	var err error
+	switch {
+	case ok && label.Environment != k.environment:
+		reason = gatehouse.ReasonKeyEnvironment
+	case ok:
+		p, reason, err = k.verify(r, s, label.ID)
+	}
+	k.hasher.put(s)
+	switch {
+	case err != nil:
+		return gatehouse.Proof{}, err
+	case p == nil:
+		return gatehouse.Proof{}, k.refuse(r, found.scheme, label.ID, reason)
+	}
+	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: found.header}, nil
+}
+
+// place is where in a request a key was found, or why none was.
+type place struct {
+	header, scheme string
+	err            error
+}
+
+// credential returns what may be a key of ours.
+func (k *Keys) credential(r *http.Request) (string, place) {
+	values, at := r.Header[headerName], place{header: headerName}
+	var text string
+	switch len(values) {
+	case 1:
+		text = values[0]
+	case 0:
+		at = place{header: "Authorization", scheme: "Bearer"}
+		if text, at.err = gatehouse.Authorization(r, at.scheme); errors.Is(at.err, gatehouse.ErrNoCredentials) {
+			at.scheme = schemeName
+			text, at.err = gatehouse.Authorization(r, at.scheme)
+		}
+	default:
+		at.err = &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonSeveralCredentials}
+	}
+	if at.err == nil && !k.claims(text) {
+		at.err = gatehouse.ErrNoCredentials
+	}
+	return text, at
+}
+
+// claims reports whether text is meant to be a key of ours.
+func (k *Keys) claims(text string) bool { return strings.HasPrefix(text, k.start) }
+
+// leaked returns the id of a key of ours that stands in a URL, "" if none does.
+func (k *Keys) leaked(u *url.URL) string {
+	if id := k.find(u.Path); id != "" || u.RawQuery == "" {
+		return id
+	}
+	query := u.RawQuery
+	if strings.Contains(query, "%") {
+		// Nothing in a key needs escaping, but there are clients that do it.
+		if unescaped, err := url.QueryUnescape(query); err == nil {
+			query = unescaped
+		}
+	}
+	return k.find(query)
+}
+
+// find returns the id of the first key of ours in a text.
+func (k *Keys) find(text string) string {
+	for {
+		i := strings.Index(text, k.start)
+		if i < 0 {
+			return ""
+		}
+		text = text[i:]
+		end := len(k.start)
+		for end < len(text) && (base62[text[end]] || text[end] == '_') {
+			end++
+		}
+		if label, err := Parse(text[:end]); err == nil {
+			return label.ID
+		}
+		text = text[len(k.start):]
+	}
+}
+
+// read checks a text that may be a key of ours and fills s with its hashes. It
+// reports false where the shape, the prefix or the checksum is wrong.
+func (k *Keys) read(s *scratch, text string) (Label, bool) {
+	label, ok := split(text)
+	if !ok || label.Prefix != k.prefix {
+		return Label{}, false
+	}
+	n := copy(s.text[:], text) - checksumChars
+	putChecksum(&s.crc, s.text[:n])
+	if string(s.crc[:]) != text[n:] {
+		return Label{}, false
+	}
+	k.hasher.hash(s, s.text[:n])
+	return label, true
+}
+
+// match reports which secrets of the record s holds. It always compares with
+// both.
+func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
+	current = k.hasher.match(s, &record.Current)
+	previous = k.hasher.match(s, &record.Previous)
+	return current && record.Generation > 0, previous && !record.GraceEnds.IsZero()
+}
+
+// verify looks a key up and returns who is calling, or the reason why not. An
+// error means that it cannot be told.
+func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Principal, gatehouse.Reason, error) {
+	record, now, err := k.lookup(r.Context(), id)
+	missing := errors.Is(err, ErrNotFound)
+	if err != nil && !missing {
+		return nil, "", k.unavailable(id, err)
+	}
+	current, previous := k.match(s, &record) // a missing record is zero and matches nothing
+	expires := record.Expires
+	if !current {
+		expires = record.GraceEnds
+	}
+	switch {
+	case missing:
+		return nil, gatehouse.ReasonKeyUnknown, nil
+	case !current && !previous:
+		return nil, gatehouse.ReasonKeySecret, nil
+	case !record.Revoked.IsZero():
+		if err := k.alarm.usedAfterRevocation(k, r, &record); err != nil {
+			return nil, "", unrecorded(id, err)
+		}
+		return nil, gatehouse.ReasonKeyRevoked, nil
+	case !record.Suspended.IsZero():
+		return nil, gatehouse.ReasonKeySuspended, nil
+	case !current && !now.Before(expires):
+		return nil, gatehouse.ReasonKeyRotated, nil
+	case !now.Before(expires):
+		return nil, gatehouse.ReasonKeyExpired, nil
+	}
+	if len(record.Networks) > 0 && !contains(record.Networks, k.clientAddr(r)) {
+		return nil, gatehouse.ReasonKeyNetwork, nil
+	}
+	if suspended, err := k.alarm.used(k, r, &record); err != nil {
+		return nil, "", err
+	} else if suspended {
+		return nil, gatehouse.ReasonKeySuspended, nil
+	}
+	k.usage.count(r.Context(), k.store, &record, now)
+	return &gatehouse.Principal{
+		Kind:        k.kind,
+		Subject:     record.Owner,
+		Issuer:      k.issuer,
+		Tenant:      record.Tenant,
+		Environment: record.Environment,
+		Method:      gatehouse.MethodAPIKey,
+		Credential:  record.ID,
+		Scopes:      record.Scopes,
+		Expires:     expires,
+		Claims:      record.Metadata,
+	}, "", nil
+}
+
+// refuse makes the answer to a key that is not accepted.
+func (k *Keys) refuse(r *http.Request, scheme, id string, reason gatehouse.Reason) error {
+	if err := k.alarm.failed(k, r); err != nil {
+		return unrecorded(id, err)
+	}
+	e := &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey, Reason: reason, Issuer: k.issuer, Credential: id}
+	switch {
+	case reason == gatehouse.ReasonKeyEnvironment || reason == gatehouse.ReasonKeyNetwork:
+		e.Code = gatehouse.CodeAccessDenied
+	case scheme == "Bearer":
+		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
+		// revoked, malformed, or invalid for other reasons."
+		e.Code = gatehouse.CodeInvalidToken
+	case scheme == schemeName:
+		e.Scheme = schemeName
+	}
+	return e
+}
+
+func (k *Keys) unavailable(id string, err error) error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonKeyStoreUnavailable, RetryAfter: retryAfter,
+		Issuer: k.issuer, Credential: id, Cause: err,
+	}
+}
+
+// detached is the context of a write that a caller who hangs up must not stop.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+}

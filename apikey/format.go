@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey
+
+import (
+	"crypto/rand"
+	"errors"
+	"hash/crc32"
+	"strings"
+)
+
+// A key is text of five parts:
+//
+//	prefix_environment_id_secretchecksum
+//
+// The first three may be seen by anybody. The secret is 43 random characters
+// out of 62, which is 256 bits. The checksum is the CRC-32 of all that stands
+// before it, in base 62; it guards against typing errors and random strings,
+// and against nothing else.
+const (
+	alphabet       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	maxNameChars   = 16 // of prefix and environment, each
+	idChars        = 16 // 95 bits
+	secretChars    = 43 // log2(62^43) = 256.03
+	checksumChars  = 6  // log2(62^6) = 35.7
+	maxKeyChars    = 2*maxNameChars + idChars + secretChars + checksumChars + 3
+	minPrefixChars = 2
+)
+
+// ErrMalformed says that a text is not a key: its shape or its checksum is
+// wrong.
+var ErrMalformed = errors.New("apikey: not an API key")
+
+// Label is the part of a key that may be seen by anybody.
+type Label struct{ Prefix, Environment, ID string }
+
+// String returns the label as the key begins with it, such as
+// "acme_live_0123456789ABCDEF".
+func (l Label) String() string { return l.Prefix + "_" + l.Environment + "_" + l.ID }
+
+// Parse checks the shape and the checksum of a key, of whatever prefix and
+// environment, and returns its label. That a text is well-formed says nothing
+// about whether there is such a key. The error is [ErrMalformed].
+func Parse(text string) (Label, error) {
+	label, ok := split(text)
+	if !ok || text[len(text)-checksumChars:] != checksum([]byte(text[:len(text)-checksumChars])) {
+		return Label{}, ErrMalformed
+	}
+	return label, nil
+}
+
+// Pattern returns a regular expression (RE2, and of most other flavours) that
+// matches the keys of a prefix wherever they stand in a text, for secret
+// scanners. The checksum tells a match that is a key from one that is not:
+// see [Parse].
+func Pattern(prefix string) string {
+	return `\b` + prefix + `_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b`
+}
+
+// split takes a text apart whose shape is that of a key.
+func split(text string) (Label, bool) {
+	if len(text) > maxKeyChars {
+		return Label{}, false
+	}
+	prefix, rest, _ := strings.Cut(text, "_")
+	environment, rest, _ := strings.Cut(rest, "_")
+	id, secret, _ := strings.Cut(rest, "_")
+	ok := len(prefix) >= minPrefixChars && isName(prefix) && isName(environment) &&
+		len(id) == idChars && isBase62(id) && len(secret) == secretChars+checksumChars && isBase62(secret)
+	return Label{prefix, environment, id}, ok
+}
+
+// isName reports whether s may be a prefix or an environment.
+func isName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxNameChars
+}
+
+var base62 = func() (table [256]bool) {
+	for _, c := range []byte(alphabet) {
+		table[c] = true
+	}
+	return table
+}()
+
+func isBase62(s string) bool {
+	for i := range len(s) {
+		if !base62[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+func checksum(body []byte) string {
+	var digits [checksumChars]byte
+	putChecksum(&digits, body)
+	return string(digits[:])
+}
+
+func putChecksum(digits *[checksumChars]byte, body []byte) {
+	sum := crc32.ChecksumIEEE(body)
+	for i := checksumChars - 1; i >= 0; i-- {
+		digits[i] = alphabet[sum%62]
+		sum /= 62
+	}
+}
+
+// newKeyText makes the text of a new secret for a label. What stands before
+// the checksum is what is hashed.
+func newKeyText(label Label) []byte {
+	text := make([]byte, 0, maxKeyChars)
+	text = append(text, label.String()...)
+	text = append(text, '_')
+	text = appendRandom(text, secretChars)
+	return append(text, checksum(text)...)
+}
+
+func newID() string { return string(appendRandom(nil, idChars)) }
+
+// appendRandom appends n random characters, each with the same chance: of the
+// 64 values of six bits the two without a character are thrown again.
+func appendRandom(b []byte, n int) []byte {
+	var pool [64]byte
+	for n > 0 {
+		_, _ = rand.Read(pool[:]) // never fails, see crypto/rand
+		for _, r := range pool {
+			if r &= 63; n > 0 && int(r) < len(alphabet) {
+				b = append(b, alphabet[r])
+				n--
+			}
+		}
+	}
+	clear(pool[:])
+	return b
+}
