@@ -56,7 +56,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 			t.Error("the handler is called without a principal, or with the credential")
 		}
 		_ = json.NewEncoder(w).Encode(caller{
-			p.Kind, p.Subject, p.Issuer, p.Client, p.Credential, p.Scopes.String(), p.Claims, p.Expires,
+			p.Kind, p.Subject, p.Issuer, p.Client, p.Credential, p.Scopes.String(), json.RawMessage(p.Claims.String()), p.Expires,
 		})
 	})
 	mux := http.NewServeMux()
@@ -78,7 +78,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 type caller struct {
 	Kind                                        gatehouse.Kind
 	Subject, Issuer, Client, Credential, Scopes string
-	Claims                                      gatehouse.Claims
+	Claims                                      json.RawMessage
 	Expires                                     time.Time
 }
 

@@ -64,7 +64,7 @@ func TestJoseTokens(t *testing.T) {
 			for _, a := range asymmetric {
 				claims := joseClaims()
 				who := api.accept(t, "/reports", peer.Sign(t, "of-"+string(a), "at+jwt", claims))
-				if who.Subject != "ada" || !sameJSON(t, who.Claims.String(), claims) {
+				if who.Subject != "ada" || !sameJSON(t, string(who.Claims), claims) {
 					t.Errorf("%s: the caller is %+v", a, who)
 				}
 			}
