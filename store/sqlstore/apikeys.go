@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+// APIKeys is an [apikey.Store]. Every method is one statement, which the engine
+// carries out as a whole or not at all, and its clock is that of the engine.
+type APIKeys struct {
+	store *Store
+	sql   *apikeySQL
+
+	// found is the statement of Find, prepared. SQLite takes longer to read
+	// the statement than to carry it out.
+	found atomic.Pointer[sql.Stmt]
+}
+
+var _ apikey.Store = (*APIKeys)(nil)
+
+// APIKeys returns the store of API keys.
+func (s *Store) APIKeys() *APIKeys {
+	if s.dialect == SQLite {
+		return &APIKeys{store: s, sql: &apikeySQLite}
+	}
+	return &APIKeys{store: s, sql: &apikeyPostgres}
+}
+
+// Create implements [apikey.Store].
+func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
+	return a.one(ctx, "create", nil, a.sql.create,
+		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networksText(r.Networks), r.Metadata.String(),
+		r.Lifetime.Microseconds(), r.Current.Sum[:], int64(r.Current.Pepper))
+}
+
+// Find implements [apikey.Store].
+func (a *APIKeys) Find(ctx context.Context, id string) (apikey.Record, error) {
+	var records []apikey.Record
+	err := a.find(ctx, collect(&records), id)
+	return single(records, "find", err, apikey.ErrNotFound)
+}
+
+func (a *APIKeys) find(ctx context.Context, scan func(*sql.Rows) error, id string) error {
+	if a.store.dialect != SQLite {
+		return a.store.read(ctx, scan, a.sql.find, id) // pgx prepares by itself
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
+	defer cancel()
+	found := a.found.Load()
+	if found == nil {
+		prepared, err := a.store.db.PrepareContext(ctx, a.sql.find)
+		if err != nil {
+			return err
+		}
+		if found = prepared; !a.found.CompareAndSwap(nil, prepared) {
+			_ = prepared.Close()
+			found = a.found.Load()
+		}
+	}
+	rows, err := found.QueryContext(ctx, id)
+	if err != nil {
+		return err
+	}
+	return drain(rows, scan)
+}
+
+// Rotate implements [apikey.Store].
+func (a *APIKeys) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
+	record, err := a.one(ctx, "rotate", apikey.ErrConflict, a.sql.rotate,
+		id, r.Current.Sum[:], int64(r.Current.Pepper), r.Grace.Microseconds(), r.MaxLifetime.Microseconds(), r.Generation)
+	if err != apikey.ErrConflict {
+		return record, err
+	}
+	if _, err := a.Find(ctx, id); err != nil {
+		return apikey.Record{}, err
+	}
+	return apikey.Record{}, apikey.ErrConflict
+}
+
+// Revoke implements [apikey.Store].
+func (a *APIKeys) Revoke(ctx context.Context, id string) (apikey.Record, error) {
+	return a.one(ctx, "revoke", apikey.ErrNotFound, a.sql.revoke, id)
+}
+
+// RevokeAll implements [apikey.Store].
+func (a *APIKeys) RevokeAll(ctx context.Context, f apikey.Filter, limit int) ([]apikey.Record, error) {
+	query := statement{dialect: a.store.dialect}
+	query.add(a.sql.revokeAll)
+	query.filter(f)
+	query.add(a.sql.revokeAllLimit, limit)
+	var records []apikey.Record
+	if err := a.store.write(ctx, collect(&records), query.text.String(), query.args...); err != nil {
+		return nil, fmt.Errorf("sqlstore: revoke all API keys: %w", err)
+	}
+	return records, nil
+}
+
+// Suspend implements [apikey.Store].
+func (a *APIKeys) Suspend(ctx context.Context, id string, on bool) (apikey.Record, error) {
+	query := a.sql.resume
+	if on {
+		query = a.sql.suspend
+	}
+	return a.one(ctx, "suspend", apikey.ErrNotFound, query, id)
+}
+
+// Touch implements [apikey.Store].
+func (a *APIKeys) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
+	touched := false
+	count := func(*sql.Rows) error { touched = true; return nil }
+	if err := a.store.write(ctx, count, a.sql.touch, id, uses, every.Microseconds()); err != nil {
+		return false, fmt.Errorf("sqlstore: touch API key: %w", err)
+	}
+	return touched, nil
+}
+
+// List implements [apikey.Store].
+func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
+	query := statement{dialect: a.store.dialect}
+	query.add(a.sql.list)
+	query.filter(q.Filter)
+	after, order := a.sql.afterCreated, " ORDER BY created, id"
+	if q.ExpiresWithin > 0 {
+		query.add(a.sql.due, q.ExpiresWithin.Microseconds())
+		after, order = a.sql.afterExpires, " ORDER BY expires, id"
+	}
+	if q.After != (apikey.Position{}) {
+		query.add(after, q.After.Time.UnixMicro(), q.After.ID)
+	}
+	query.add(order)
+	query.add(" LIMIT ?", q.Limit)
+	var records []apikey.Record
+	if err := a.store.read(ctx, collect(&records), query.text.String(), query.args...); err != nil {
+		return nil, fmt.Errorf("sqlstore: list API keys: %w", err)
+	}
+	return records, nil
+}
+
+func (s *statement) filter(f apikey.Filter) {
+	if !f.AnyTenant {
+		s.add(" AND tenant = ?", f.Tenant)
+	}
+	if f.Owner != "" {
+		s.add(" AND owner = ?", f.Owner)
+	}
+}
+
+// one runs a statement that changes one record and returns it. Where there is
+// no such record, the error is absent.
+func (a *APIKeys) one(ctx context.Context, verb string, absent error, query string, args ...any) (apikey.Record, error) {
+	var records []apikey.Record
+	err := a.store.write(ctx, collect(&records), query, args...)
+	return single(records, verb, err, absent)
+}
+
+func single(records []apikey.Record, verb string, err, absent error) (apikey.Record, error) {
+	switch {
+	case err != nil:
+		return apikey.Record{}, fmt.Errorf("sqlstore: %s API key: %w", verb, err)
+	case len(records) == 0:
+		return apikey.Record{}, absent
+	}
+	return records[0], nil
+}
+
+// collect returns a function that appends a row to records.
+func collect(records *[]apikey.Record) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		r, err := scanRecord(rows)
+		if err == nil {
+			*records = append(*records, r)
+		}
+		return err
+	}
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// open opens a database for the length of the test.
+func open(t testing.TB, driver, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// eachEngine runs a test on every engine. The function that it is given returns
+// the driver and the name of a new, empty database.
+func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) (driver, dsn string))) {
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, func(t testing.TB) (string, string) {
+			return "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "gatehouse test?%.db"))
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		server := enginetest.StartPostgres(t, "fsync=off")
+		test(t, func(t testing.TB) (string, string) { return "pgx", server.Database(t) })
+	})
+}
