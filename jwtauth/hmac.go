@@ -7,7 +7,6 @@ import (
 	"crypto/hmac"
 	"crypto/subtle"
 	"hash"
-	"io"
 	"sync"
 )
 
@@ -27,13 +26,15 @@ func newHMACKey(h crypto.Hash, secret []byte) *hmacKey {
 
 type hmacState struct {
 	hash.Hash
-	sum [64]byte
+	sum  [64]byte
+	text []byte
 }
 
 func (k *hmacKey) verify(signingInput string, signature []byte) bool {
 	state := k.states.Get().(*hmacState)
 	defer k.states.Put(state)
 	state.Reset()
-	_, _ = io.WriteString(state, signingInput)
+	state.text = append(state.text[:0], signingInput...)
+	_, _ = state.Write(state.text)
 	return subtle.ConstantTimeCompare(state.Sum(state.sum[:0]), signature) == 1
 }

@@ -28,11 +28,14 @@ func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 	if k.keyfunc == nil {
 		return nil, errors.New("Keys: the keyfunc is nil")
 	}
-	c.KeySets.MinInterval, c.KeySets.Refresh = time.Second, time.Second
+	pause := c.KeySets.MinInterval
+	c.KeySets.MinInterval, c.KeySets.Refresh = 0, time.Second // to read memory costs little
+	var asked time.Time
 	return newRemote(i, c, func(ctx context.Context, kid string) ([]*key, []error, error) {
-		if kid != "" {
+		if now := time.Now(); kid != "" && now.Sub(asked) >= pause {
 			// Asking for a kid is what makes the storage look for new keys.
 			// What it finds is read below, with everything else.
+			asked = now
 			_, _ = k.keyfunc.Storage().KeyRead(ctx, kid)
 		}
 		stored, err := k.keyfunc.Storage().KeyReadAll(ctx)

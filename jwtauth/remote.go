@@ -66,7 +66,6 @@ type remote struct {
 	report func(issuer string, err error)
 
 	set atomic.Pointer[keySet]
-	due atomic.Int64 // when to refresh, in nanoseconds since epoch
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -77,9 +76,6 @@ type remote struct {
 	started time.Time     // of the last fetch
 	failure error         // of the last fetch
 }
-
-// epoch makes times comparable that carry a monotonic clock.
-var epoch = time.Now()
 
 func newRemote(i Issuer, c Config, fetch fetchFunc) *remote {
 	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, report: c.OnKeyProblem}
@@ -92,10 +88,11 @@ func (r *remote) current(now time.Time) (*keySet, error) {
 	if set == nil {
 		return nil, errNoSet
 	}
-	if int64(now.Sub(epoch)) >= r.due.Load() {
+	age := now.Sub(set.fetched)
+	if age >= r.limits.Refresh {
 		r.start("")
 	}
-	if now.Sub(set.fetched) > r.limits.MaxStale {
+	if age > r.limits.MaxStale {
 		return nil, r.explain(errStale)
 	}
 	return set, nil
@@ -108,11 +105,20 @@ var (
 )
 
 func (r *remote) renewed(ctx context.Context, kid string) (*keySet, error) {
-	if running := r.start(kid); running != nil {
+	// A fetch that was under way already may have been for another kid. Once it
+	// has ended, one for this kid is started if it is not too early for that.
+	for range 2 {
+		running, ours := r.start(kid)
+		if running == nil {
+			break
+		}
 		select {
 		case <-running:
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+		if ours {
+			break
 		}
 	}
 	if err := r.explain(nil); err != nil {
@@ -133,25 +139,26 @@ func (r *remote) explain(err error) error {
 }
 
 // start returns a channel that is closed when the fetch under way ends. It
-// starts one if none is, but returns nil if the last began too recently.
-func (r *remote) start(kid string) <-chan struct{} {
+// starts one if none is, and then says that it is ours, but returns nil if the
+// last began too recently.
+func (r *remote) start(kid string) (running <-chan struct{}, ours bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.running != nil {
-		return r.running
+		return r.running, false
 	}
 	if r.ctx.Err() != nil {
 		r.failure = errClosed
-		return nil
+		return nil, false
 	}
 	now := time.Now()
 	if !r.started.IsZero() && now.Sub(r.started) < r.limits.MinInterval {
-		return nil
+		return nil, false
 	}
 	r.started = now
 	r.running = make(chan struct{})
 	r.work.Go(func() { r.run(kid) })
-	return r.running
+	return r.running, true
 }
 
 func (r *remote) run(kid string) {
@@ -159,9 +166,7 @@ func (r *remote) run(kid string) {
 	defer cancel()
 	keys, dropped, err := r.fetch(ctx, kid)
 	if err == nil {
-		next := r.set.Load().succeed(keys)
-		r.set.Store(next)
-		r.due.Store(int64(next.fetched.Add(r.limits.Refresh).Sub(epoch)))
+		r.set.Store(r.set.Load().succeed(keys))
 	}
 
 	r.mu.Lock()
