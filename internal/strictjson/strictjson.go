@@ -36,8 +36,7 @@ func Object(text string, limits Limits, member func(name, value string) error) e
 	if !utf8.ValidString(text) {
 		return errText
 	}
-	var space [48]string // enough for most, so that it stays on the stack
-	s := scanner{text: text, limits: limits, names: space[:0]}
+	s := scanner{text: text, limits: limits}
 	s.space()
 	if err := s.object(1, member); err != nil {
 		return err
@@ -54,7 +53,28 @@ type scanner struct {
 	at      int
 	limits  Limits
 	members int
-	names   []string // folded, of the objects that are open, innermost last
+
+	// The folded names of the members of the objects that are open, innermost
+	// last. The first ones have a place here, so that they stay on the stack.
+	names [32]string
+	more  []string
+	count int
+}
+
+func (s *scanner) name(n int) string {
+	if n < len(s.names) {
+		return s.names[n]
+	}
+	return s.more[n-len(s.names)]
+}
+
+func (s *scanner) push(name string) {
+	if s.count < len(s.names) {
+		s.names[s.count] = name
+	} else {
+		s.more = append(s.more[:s.count-len(s.names)], name)
+	}
+	s.count++
 }
 
 func (s *scanner) peek() byte {
@@ -90,7 +110,7 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 	if !s.take('{') {
 		return errSyntax
 	}
-	outer := len(s.names)
+	outer := s.count
 	s.space()
 	if s.take('}') {
 		return nil
@@ -108,12 +128,12 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 			return err
 		}
 		folded := Fold(name)
-		for _, other := range s.names[outer:] {
-			if other == folded {
+		for n := outer; n < s.count; n++ {
+			if s.name(n) == folded {
 				return errDuplicate
 			}
 		}
-		s.names = append(s.names, folded)
+		s.push(folded)
 		s.space()
 		if !s.take(':') {
 			return errSyntax
@@ -130,7 +150,7 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 		}
 		s.space()
 		if s.take('}') {
-			s.names = s.names[:outer]
+			s.count = outer
 			return nil
 		}
 		if !s.take(',') {

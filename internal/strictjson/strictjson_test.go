@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package strictjson_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+var limits = strictjson.Limits{Depth: 4, Members: 50}
+
+func read(text string) (names, values []string, err error) {
+	err = strictjson.Object(text, limits, func(name, value string) error {
+		names, values = append(names, name), append(values, value)
+		return nil
+	})
+	return names, values, err
+}
+
+func TestObject(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`:                            ``,
+		" \t\r\n{ \t\r\n} \t\r\n":       ``,
+		`{"a":1}`:                       `a=1`,
+		` { "a" : 1 , "b" : [ ] } `:     `a=1 b=[ ]`,
+		`{"":""}`:                       `=""`,
+		`{"a":{"a":{"a":1}}}`:           `a={"a":{"a":1}}`,
+		`{"a":[1,"2",null,true,false]}`: `a=[1,"2",null,true,false]`,
+		`{"\u0061\n":1}`:                "a\n=1",
+		`{"\ud83d\ude00":1}`:            "😀=1",
+		`{"é":"é"}`:                     `é="é"`,
+		`{"a":-0.5e+10,"b":0,"c":1E-2}`: `a=-0.5e+10 b=0 c=1E-2`,
+		`{"a":"\"\\\/\b\f\n\r\t"}`:      `a="\"\\\/\b\f\n\r\t"`,
+		`{"a":[[[]]]}`:                  `a=[[[]]]`,
+		`{"a":{"x":1},"b":{"x":1}}`:     `a={"x":1} b={"x":1}`,
+	} {
+		names, values, err := read(text)
+		var got []string
+		for n := range names {
+			got = append(got, names[n]+"="+values[n])
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: got %q, %v", text, got, err)
+		}
+	}
+}
+
+func TestObjectRefuses(t *testing.T) {
+	wide := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"m%d":0`, i)
+		}
+		return "{" + b.String()[1:] + "}"
+	}
+	if _, _, err := read(wide(50)); err != nil {
+		t.Error(err)
+	}
+	for _, text := range []string{
+		``, ` `, `null`, `[]`, `"x"`, `1`, `true`, `{`, `}`, `{}{}`, `{} x`, `{},`, "\ufeff{}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`,
+		`{"a":1 "b":2}`, `{"a" 1}`, `{a:1}`, `{'a':1}`, `{"a":'x'}`, `{"a":1;"b":2}`, `{"a":tru}`, `{"a":nul}`, `{"a":True}`, `{1:1}`,
+		`{"a":[1,]}`, `{"a":[,1]}`, `{"a":[1 2]}`, `{"a":[1}`, `{"a":[`, `{"a":{"b":1}`, `{"a":{"b"}}`, `{"a":"`, `{"a":"\`, `{"a":"\"`, `{"a`,
+		"{\"a\":\"\n\"}", "{\"a\":\"\x00\"}", "{\"a\":\"\x1f\"}", "{\"a\n\":1}", "{\"a\":1}\x00", "{\v}", "{\u00a0}",
+		`{"a":01}`, `{"a":+1}`, `{"a":1.}`, `{"a":.1}`, `{"a":1e}`, `{"a":1e+}`, `{"a":-}`, `{"a":--1}`, `{"a":0x1}`, `{"a":NaN}`, `{"a":1_0}`,
+		`{"a":"\x"}`, `{"a":"\u12"}`, `{"a":"\u12g4"}`, `{"a":"\U1234"}`, `{"\u12":1}`, `{"\q":1}`,
+		`{"a":"\ud800"}`, `{"a":"\udc00"}`, `{"a":"\ud800\ud800"}`, `{"a":"\ud800x"}`, `{"a":"\ud800\u0041"}`, `{"a":"\ud800\n"}`, `{"a":"\ud800\u12"}`,
+		`{"\ud800":1}`, "{\"a\":\"\xff\"}", "{\"\xc0\xaf\":1}", "{\"a\":\"\xed\xa0\x80\"}",
+		`{"a":1,"a":1}`, `{"a":1,"A":1}`, `{"a":1,"\u0061":1}`, `{"x":{"a":1,"a":1}}`, `{"x":[{"a":1,"b":2,"a":1}]}`, `{"s":1,"ſ":1}`, `{"k":1,"K":1}`,
+		`{"é":1,"É":1}`, `{"a":1,"b":{},"a":1}`, `{"":1,"":1}`,
+		`{"a":[[[[]]]]}`, `{"a":{"a":{"a":{"a":{}}}}}`, wide(51), `{"a":` + wide(50) + `}`,
+	} {
+		if _, _, err := read(text); err == nil {
+			t.Errorf("%.80q: accepted", text)
+		}
+	}
+}
+
+// Names are compared in every object, however many there are.
+func TestManyMembers(t *testing.T) {
+	var b strings.Builder
+	for n := range 40 {
+		fmt.Fprintf(&b, `"m%d":{"x":1},`, n)
+	}
+	limits := strictjson.Limits{Depth: 4, Members: 200}
+	for last, want := range map[string]bool{"m0": false, "m31": false, "m32": false, "m39": false, "m40": true} {
+		err := strictjson.Object("{"+b.String()+`"`+last+`":1}`, limits, nil)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", last, err)
+		}
+	}
+}
+
+func TestMemberEndsReading(t *testing.T) {
+	stop := errors.New("stop")
+	calls := 0
+	err := strictjson.Object(`{"a":1,"b":2}`, limits, func(string, string) error { calls++; return stop })
+	if !errors.Is(err, stop) || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+}
+
+func TestString(t *testing.T) {
+	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
+		if got, ok := strictjson.String(value); !ok || got != want {
+			t.Errorf("%s: got %q", value, got)
+		}
+	}
+	for _, value := range []string{``, `1`, `null`, `[]`, `{}`, `true`} {
+		if _, ok := strictjson.String(value); ok {
+			t.Errorf("%s: is a string", value)
+		}
+	}
+}
+
+func TestStrings(t *testing.T) {
+	collect := func(value string) (list []string, ok bool) {
+		ok = strictjson.Strings(value, func(s string) bool { list = append(list, s); return s != "stop" })
+		return list, ok
+	}
+	for value, want := range map[string]string{`[]`: "", `[ ]`: "", `["a"]`: "a", `["a" , "\u0062"]`: "a b"} {
+		if got, ok := collect(value); !ok || strings.Join(got, " ") != want {
+			t.Errorf("%s: got %q", value, got)
+		}
+	}
+	for _, value := range []string{``, `"a"`, `null`, `{}`, `[1]`, `["a",1]`, `[["a"]]`, `[null]`, `["stop","a"]`, `["a",{}]`} {
+		if got, ok := collect(value); ok {
+			t.Errorf("%s: got %q", value, got)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	for name, want := range map[string]string{"iss": "iss", "ISS": "iss", "iſſ": "iss", "\u212aid": "kid", "é": "É", "É": "É", "": "", "x5t#S256": "x5t#s256"} {
+		if got := strictjson.Fold(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+	for _, pair := range [][2]string{{"Straße", "straSSe"}, {"σ", "τ"}} {
+		if strictjson.Fold(pair[0]) == strictjson.Fold(pair[1]) {
+			t.Errorf("%q folds to %q", pair[0], pair[1])
+		}
+	}
+}
+
+func TestReadingAllocatesNothing(t *testing.T) {
+	text := `{"iss":"https://auth.example.com","sub":"alice","aud":["a","b"],"exp":1,"iat":2,"nested":{"deep":[1,2,{"x":"y"}]}}`
+	count := 0
+	if got := testing.AllocsPerRun(100, func() {
+		if err := strictjson.Object(text, limits, func(name, value string) error { count += len(name) + len(value); return nil }); err != nil {
+			t.Error(err)
+		}
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+// What is accepted is JSON, has the members that encoding/json finds, and means
+// the same when it is written and read again.
+func FuzzObject(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"a":1}`, `{"a":{"b":[1,"x",null]}}`, `{"\u0061":"\ud83d\ude00"}`, `{"a":1,"A":2}`, `{"a":-1.5e3}`, `{"é":"\/"}`, "{\"a\":\"\xff\"}",
+		`{"a":1}x`, `{"a":"\ud800"}`, `[`, `{"a":1,"a":1}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		names, values, err := read(text)
+		var members map[string]json.RawMessage
+		library := json.Unmarshal([]byte(text), &members)
+		if err != nil {
+			return
+		}
+		if library != nil || len(members) != len(names) {
+			t.Fatalf("%q: encoding/json says %v and finds %d members, not %d", text, library, len(members), len(names))
+		}
+		for n, name := range names {
+			if got, ok := members[name]; !ok || string(got) != values[n] {
+				t.Fatalf("%q: member %q is %q, not %q", text, name, got, values[n])
+			}
+			if s, ok := strictjson.String(values[n]); ok {
+				var want string
+				if err := json.Unmarshal([]byte(values[n]), &want); err != nil || s != want {
+					t.Fatalf("%q: text %q, not %q", text, s, want)
+				}
+			}
+		}
+		written, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := read(string(written))
+		if err != nil || len(again) != len(names) {
+			t.Fatalf("%q: written as %q and read as %q, %v", text, written, again, err)
+		}
+	})
+}
