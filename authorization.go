@@ -64,6 +64,11 @@ func HasExplicitCredential(r *http.Request) bool {
 // any other scheme the Authorization header is not ours to read.
 var knownSchemes = [...]string{"Bearer", "ApiKey", "DPoP"}
 
+// maxRead is up to which size credentials are read to tell a malformed one from
+// a bad one. What is longer is refused as bad without a look, so that a megabyte
+// of junk costs as little as a byte.
+const maxRead = 16 << 10
+
 // checkExplicit refuses a request whose explicit credentials are ambiguous or
 // malformed whatever they hold. The alphabet is checked only if deep is set:
 // the gate asks for that once nobody has accepted the credential, so that the
@@ -89,7 +94,7 @@ func checkExplicit(r *http.Request, deep bool) *Error {
 		if err == ErrNoCredentials {
 			continue
 		}
-		if err != nil || !isToken68(credentials) {
+		if err != nil || len(credentials) <= maxRead && !isToken68(credentials) {
 			return &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 		}
 	}

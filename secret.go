@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -21,18 +22,20 @@ const maxSecretBytes = 64 << 10
 
 // Secret is bytes that must not be seen: a key, a password, a pepper. It
 // redacts itself in every verb of fmt, in encoding/json and in log/slog, also
-// as an unexported field of another struct. The zero value is empty.
+// as an unexported field of another struct. It cannot be compared with ==, only
+// with [Secret.Equal]. The zero value is empty.
 type Secret struct {
-	// A pointer, because fmt does not call methods on unexported fields: it
-	// prints the address of a pointer, but would print the bytes of a slice.
-	b *[]byte
+	// A function, because nothing looks into one. fmt does not call the methods
+	// of unexported fields: it would print a slice, and a verb that does not fit
+	// makes it follow a pointer, too.
+	bytes func() []byte
 }
 
 // NewSecret makes a Secret of a copy of b. Secrets that come from outside the
 // process are better loaded by [LoadSecret].
 func NewSecret(b []byte) Secret {
-	b = append([]byte(nil), b...)
-	return Secret{&b}
+	b = slices.Clone(b)
+	return Secret{func() []byte { return b }}
 }
 
 // LoadSecret reads a secret of at least minBytes bytes from where ref says:
@@ -100,25 +103,22 @@ func trimLineBreak(b []byte) []byte {
 }
 
 // Reveal returns a copy of the secret bytes. Every call is a place to review.
-func (s Secret) Reveal() []byte {
-	if s.b == nil {
-		return nil
-	}
-	return append([]byte(nil), *s.b...)
-}
+func (s Secret) Reveal() []byte { return slices.Clone(s.view()) }
 
 // Len is the number of secret bytes.
-func (s Secret) Len() int {
-	if s.b == nil {
-		return 0
-	}
-	return len(*s.b)
-}
+func (s Secret) Len() int { return len(s.view()) }
 
 // Equal reports whether both hold the same bytes, in time that depends on
 // their length alone.
 func (s Secret) Equal(other Secret) bool {
-	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
+	return subtle.ConstantTimeCompare(s.view(), other.view()) == 1
+}
+
+func (s Secret) view() []byte {
+	if s.bytes == nil {
+		return nil
+	}
+	return s.bytes()
 }
 
 // String implements fmt.Stringer.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package safeurl_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+func TestParse(t *testing.T) {
+	for s, want := range map[string]string{ // "" is accepted
+		"https://a.example":                  "",
+		"HTTPS://a.example":                  "",
+		"https://a.example:8443/b/c?d=e":     "",
+		"https://a.example/%2F?":             "",
+		"https://[2001:db8::1]/":             "",
+		"https://10.0.0.1/":                  "",
+		"http://localhost":                   "",
+		"http://localhost:8080/a":            "",
+		"http://127.0.0.1:8080":              "",
+		"http://127.255.255.254":             "",
+		"http://[::1]:8080":                  "",
+		"http://[::ffff:127.0.0.1]":          "",
+		"":                                   "required",
+		"http://a.example":                   "plain http is for loopback addresses only",
+		"http://localhost.a.example":         "plain http is for loopback addresses only",
+		"http://127.0.0.1.a.example":         "plain http is for loopback addresses only",
+		"http://localhost.":                  "plain http is for loopback addresses only",
+		"http://127.1":                       "plain http is for loopback addresses only",
+		"http://2130706433":                  "plain http is for loopback addresses only",
+		"http://0x7f000001":                  "plain http is for loopback addresses only",
+		"http://0.0.0.0":                     "plain http is for loopback addresses only",
+		"http://[::]":                        "plain http is for loopback addresses only",
+		"http://[::ffff:10.0.0.1]":           "plain http is for loopback addresses only",
+		"http://169.254.169.254/latest":      "plain http is for loopback addresses only",
+		"http://128.0.0.1":                   "plain http is for loopback addresses only",
+		"file:///etc/passwd":                 "not an absolute URL",
+		"file://localhost/etc/passwd":        "not an https URL",
+		"ftp://a.example":                    "not an https URL",
+		"ws://127.0.0.1":                     "not an https URL",
+		"javascript:alert(1)":                "not an absolute URL",
+		"https:a.example":                    "not an absolute URL",
+		"https:/a.example":                   "not an absolute URL",
+		"https://":                           "not an absolute URL",
+		"https://:443":                       "not an absolute URL",
+		"https:///a":                         "not an absolute URL",
+		"//a.example":                        "not an https URL",
+		"a.example":                          "not an absolute URL",
+		"/a":                                 "not an absolute URL",
+		" https://a.example":                 "not an absolute URL",
+		"https://a.example:port":             "not an absolute URL",
+		"https://a b.example":                "not an absolute URL",
+		"https://a.example/\r\nX: y":         "not an absolute URL",
+		"https://a.example/%zz":              "not an absolute URL",
+		"https://user@a.example":             "has user information in it",
+		"https://user:secret@a.example":      "has user information in it",
+		"https://@a.example":                 "has user information in it",
+		"http://a.example@127.0.0.1":         "has user information in it",
+		"https://a.example#b":                "has a fragment",
+		"https://a.example/#":                "has a fragment",
+		"https://a.example/?b#":              "has a fragment",
+		"https://user:secret@a.example/%zz#": "not an absolute URL",
+	} {
+		u, err := safeurl.Parse(s)
+		switch {
+		case want == "" && (err != nil || !strings.EqualFold(u.String(), s)):
+			t.Errorf("%q: %v, %v", s, u, err)
+		case want != "" && (err == nil || err.Error() != want || u != nil):
+			t.Errorf("%q: %v, %v; want %s", s, u, err, want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+func TestMetadataDocument(t *testing.T) {
+	servers := []string{"https://auth.example.com", "http://127.0.0.1:9000"}
+	scopes := []string{"reports:write", "reports:read"}
+	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
+		Resource: "https://api.example.com", AuthorizationServers: servers, Scopes: scopes,
+		BearerMethods: []string{"query"}, Name: "Reports", Documentation: "https://api.example.com/docs",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers[0], scopes[0] = "https://evil.example.com", "everything" // of no effect any more
+
+	const want = `{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com","http://127.0.0.1:9000"],` +
+		`"scopes_supported":["reports:write","reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports",` +
+		`"resource_documentation":"https://api.example.com/docs"}`
+	for _, method := range []string{"GET", "HEAD"} {
+		w := httptest.NewRecorder()
+		metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
+		body := want
+		if method == "HEAD" {
+			body = ""
+		}
+		header := http.Header{
+			"Access-Control-Allow-Origin": {"*"}, "Content-Type": {"application/json"},
+			"Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"},
+		}
+		if w.Code != 200 || w.Body.String() != body || !reflect.DeepEqual(w.Header(), header) {
+			t.Errorf("%s: %d %v %s", method, w.Code, w.Header(), w.Body)
+		}
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		w := httptest.NewRecorder()
+		metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
+		if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "resource") {
+			t.Errorf("%s: %d %v %s", method, w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// RFC 9728 section 2: what is not known is left out.
+func TestMetadataOfLittle(t *testing.T) {
+	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
+	const want = `{"resource":"https://a.example","authorization_servers":["https://b.example"],"bearer_methods_supported":["header"]}`
+	if w.Body.String() != want {
+		t.Errorf("%s", w.Body)
+	}
+}
+
+// RFC 9728 §3.1, and a mux finds the document where clients look for it.
+func TestMetadataURL(t *testing.T) {
+	const at = "https://api.example.com/.well-known/oauth-protected-resource"
+	for resource, want := range map[string]string{
+		"https://api.example.com":               at,
+		"https://api.example.com/":              at,
+		"https://api.example.com/reports":       at + "/reports",
+		"https://api.example.com/reports/":      at + "/reports/",
+		"https://api.example.com/reports/v1":    at + "/reports/v1",
+		"https://api.example.com?tenant=acme":   at + "?tenant=acme",
+		"https://api.example.com/?tenant=acme":  at + "?tenant=acme",
+		"https://api.example.com/a?tenant=acme": at + "/a?tenant=acme",
+		"https://api.example.com/a%2Fb":         at + "/a%2Fb",
+		"https://api.example.com/a%20b":         at + "/a%20b",
+		"https://api.example.com/%7Btenant%7D":  at + "/%7Btenant%7D",
+		"https://api.example.com/caf%C3%A9":     at + "/caf%C3%A9",
+		"https://api.example.com:8443/x":        strings.Replace(at, "com/", "com:8443/", 1) + "/x",
+		"http://127.0.0.1:8080":                 "http://127.0.0.1:8080/.well-known/oauth-protected-resource",
+	} {
+		metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: resource, AuthorizationServers: []string{"https://auth.example.com"}})
+		if err != nil {
+			t.Errorf("%s: %v", resource, err)
+			continue
+		}
+		if metadata.URL != want {
+			t.Errorf("%s: %s, want %s", resource, metadata.URL, want)
+		}
+		mux := http.NewServeMux()
+		mux.Handle(metadata.Path, metadata)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
+		if w.Code != 200 || !strings.Contains(w.Body.String(), `"resource":"https`) && !strings.Contains(w.Body.String(), `"resource":"http:`) {
+			t.Errorf("%s: %d %s", resource, w.Code, w.Body)
+		}
+	}
+}
+
+func TestNewMetadataRefuses(t *testing.T) {
+	for _, test := range []struct {
+		resource gatehouse.ProtectedResource
+		want     string
+	}{
+		{
+			gatehouse.ProtectedResource{},
+			"gatehouse: ProtectedResource.Resource: required\n" +
+				"gatehouse: ProtectedResource.AuthorizationServers: at least one is required",
+		},
+		{
+			gatehouse.ProtectedResource{
+				Resource: "http://api.example.com", AuthorizationServers: []string{"https://a.example", "", "ftp://b.example"}, Scopes: []string{"a b"},
+			},
+			"gatehouse: ProtectedResource.Resource: plain http is for loopback addresses only\n" +
+				"gatehouse: ProtectedResource.AuthorizationServers[1]: required\n" +
+				"gatehouse: ProtectedResource.AuthorizationServers[2]: not an https URL\n" +
+				"gatehouse: ProtectedResource.Scopes: gatehouse: malformed scope",
+		},
+		{
+			gatehouse.ProtectedResource{Resource: "https://api.example.com/#", AuthorizationServers: []string{"https://u:p@a.example"}},
+			"gatehouse: ProtectedResource.Resource: has a fragment\n" +
+				"gatehouse: ProtectedResource.AuthorizationServers[0]: has user information in it",
+		},
+	} {
+		metadata, err := gatehouse.NewMetadata(test.resource)
+		if metadata != nil || err == nil || err.Error() != test.want {
+			t.Errorf("%v\n%v, want\n%s", metadata, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const treasure = "correct-horse-battery-staple"
+
+// leaks reports whether out holds a piece of the treasure, in any way in which
+// Go prints bytes.
+func leaks(out string) bool {
+	lower := strings.ToLower(out)
+	for i := range len(treasure) - 4 {
+		piece := treasure[i : i+4]
+		decimal := strings.Trim(fmt.Sprint([]byte(piece)), "[]")
+		for _, form := range []string{
+			piece, hex.EncodeToString([]byte(piece)), fmt.Sprintf("% x", piece), strings.Trim(fmt.Sprintf("%#v", []byte(piece)), "[]byte{}"),
+			decimal, strings.ReplaceAll(decimal, " ", ","), base64.StdEncoding.EncodeToString([]byte(piece))[:5],
+			strings.Trim(fmt.Sprintf("%b", []byte(piece)), "[]"), strings.Trim(fmt.Sprintf("%o", []byte(piece)), "[]"),
+			strings.Trim(fmt.Sprintf("%U", []byte(piece)), "[]"), strings.Trim(fmt.Sprintf("%c", []byte(piece)), "[]"),
+		} {
+			if strings.Contains(lower, strings.ToLower(form)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+type config struct {
+	Name   string
+	Secret gatehouse.Secret
+	hidden gatehouse.Secret
+	Next   *config
+	any    any
+	list   []gatehouse.Secret
+	byName map[string]gatehouse.Secret
+}
+
+func TestSecretIsNotSeen(t *testing.T) {
+	if !leaks(treasure) || !leaks(fmt.Sprint([]byte(treasure))) || !leaks(fmt.Sprintf("%#v", []byte(treasure))) || !leaks(fmt.Sprintf("%X", treasure)) {
+		t.Fatal("the test sees nothing")
+	}
+	s := gatehouse.NewSecret([]byte(treasure))
+	nested := config{Name: "n", Secret: s, hidden: s, any: s, list: []gatehouse.Secret{s}, byName: map[string]gatehouse.Secret{"a": s}, Next: &config{Secret: s, hidden: s}}
+	for name, v := range map[string]any{
+		"value": s, "pointer": &s, "slice": []gatehouse.Secret{s}, "array": [1]gatehouse.Secret{s}, "slice of pointers": []*gatehouse.Secret{&s},
+		"map": map[string]gatehouse.Secret{"a": s}, "struct": nested, "pointer to struct": &nested,
+		"any": []any{s, &s, nested}, "anonymous": struct{ gatehouse.Secret }{s}, "unexported": struct{ s gatehouse.Secret }{s},
+		"unexported pointer": struct{ s *gatehouse.Secret }{&s}, "error": fmt.Errorf("bad key %v %s %x", s, s, s),
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#x", "%d", "%b", "%o", "%O", "%U", "%c", "%t", "%e", "%p", "%T", "%w", "%10.3s", "%-5d", "%!"} {
+			if out := fmt.Sprintf(verb, v); leaks(out) {
+				t.Errorf("%s %s: %s", name, verb, out)
+			}
+		}
+		if out := fmt.Sprint(v) + fmt.Sprintln(v); leaks(out) {
+			t.Errorf("%s: %s", name, out)
+		}
+		if out, err := json.Marshal(v); leaks(string(out)) || err != nil && leaks(err.Error()) {
+			t.Errorf("%s as JSON: %s, %v", name, out, err)
+		}
+		var b bytes.Buffer
+		for _, handler := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+			logger := slog.New(handler)
+			logger.Info("x", "v", v, slog.Any("a", v), slog.Group("g", "v", v))
+			logger.With("v", v).WithGroup("h").Info(fmt.Sprint(v))
+		}
+		if leaks(b.String()) {
+			t.Errorf("%s in the log: %s", name, &b)
+		}
+	}
+}
+
+// Where it is printed, it says what it is.
+func TestSecretSaysRedacted(t *testing.T) {
+	s := gatehouse.NewSecret([]byte(treasure))
+	const want = "[redacted]"
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, s); got != want {
+			t.Errorf("%s: %s", verb, got)
+		}
+		if got := fmt.Sprintf(verb, gatehouse.Secret{}); got != want {
+			t.Errorf("%s of nothing: %s", verb, got)
+		}
+	}
+	if got, err := xml.Marshal(s); err != nil || leaks(string(got)) || !strings.Contains(string(got), want) {
+		t.Errorf("%s, %v", got, err)
+	}
+	if s.String() != want || s.GoString() != want || s.LogValue().String() != want {
+		t.Errorf("%s %s %s", s.String(), s.GoString(), s.LogValue())
+	}
+	if got, err := json.Marshal(map[string]any{"key": s}); err != nil || string(got) != `{"key":"[redacted]"}` {
+		t.Errorf("%s, %v", got, err)
+	}
+	if err := json.Unmarshal([]byte(`{"Secret":"`+treasure+`"}`), new(config)); err == nil || leaks(err.Error()) {
+		t.Errorf("a literal secret in JSON: %v", err)
+	}
+}
+
+func TestSecretValue(t *testing.T) {
+	b := []byte(treasure)
+	s := gatehouse.NewSecret(b)
+	b[0] = 'X'
+	if string(s.Reveal()) != treasure || s.Len() != len(treasure) {
+		t.Errorf("%s, %d", s.Reveal(), s.Len())
+	}
+	s.Reveal()[0] = 'X'
+	if string(s.Reveal()) != treasure {
+		t.Error("Reveal gives the bytes themselves")
+	}
+	for _, test := range []struct {
+		a, b gatehouse.Secret
+		want bool
+	}{
+		{s, s, true},
+		{s, gatehouse.NewSecret([]byte(treasure)), true},
+		{s, gatehouse.NewSecret([]byte(treasure + "x")), false},
+		{s, gatehouse.NewSecret([]byte(treasure[1:])), false},
+		{s, gatehouse.NewSecret([]byte("X" + treasure[1:])), false},
+		{s, gatehouse.NewSecret([]byte(treasure[:len(treasure)-1] + "X")), false},
+		{s, gatehouse.Secret{}, false},
+		{s, gatehouse.NewSecret(nil), false},
+	} {
+		if test.a.Equal(test.b) != test.want || test.b.Equal(test.a) != test.want {
+			t.Errorf("%s and %s: %v", test.a.Reveal(), test.b.Reveal(), !test.want)
+		}
+	}
+	for _, empty := range []gatehouse.Secret{{}, gatehouse.NewSecret(nil), gatehouse.NewSecret([]byte{})} {
+		if empty.Len() != 0 || len(empty.Reveal()) != 0 {
+			t.Errorf("%d %q", empty.Len(), empty.Reveal())
+		}
+	}
+}
+
+func TestLoadSecretFromEnv(t *testing.T) {
+	for _, test := range []struct {
+		value string
+		min   int
+		want  string // of the secret, or of the error behind the reference
+		bad   bool
+	}{
+		{treasure, 0, treasure, false},
+		{treasure, len(treasure), treasure, false},
+		{treasure + "\n", len(treasure), treasure, false},
+		{treasure + "\r\n", len(treasure), treasure, false},
+		{treasure + "\n\n", 0, treasure + "\n", false},
+		{treasure + "\r", 0, treasure + "\r", false},
+		{treasure + " ", 0, treasure + " ", false},
+		{"\n" + treasure, 0, "\n" + treasure, false},
+		{treasure, len(treasure) + 1, "has 28 bytes, needs at least 29", true},
+		{treasure + "\n", len(treasure) + 1, "has 28 bytes, needs at least 29", true},
+		{"", 0, "has 0 bytes, needs at least 1", true},
+		{"\n", 0, "has 0 bytes, needs at least 1", true},
+		{"\r\n", -1, "has 0 bytes, needs at least 1", true},
+	} {
+		t.Setenv("GATEHOUSE_TEST_SECRET", test.value)
+		s, err := gatehouse.LoadSecret("env:GATEHOUSE_TEST_SECRET", test.min)
+		if test.bad {
+			if want := "gatehouse: secret env:GATEHOUSE_TEST_SECRET: " + test.want; err == nil || err.Error() != want || s.Len() != 0 {
+				t.Errorf("%q: %v, want %s", test.value, err, want)
+			}
+		} else if err != nil || string(s.Reveal()) != test.want {
+			t.Errorf("%q: %q, %v", test.value, s.Reveal(), err)
+		}
+	}
+	if err := os.Unsetenv("GATEHOUSE_TEST_SECRET"); err != nil { // Setenv above puts it back
+		t.Fatal(err)
+	}
+	if _, err := gatehouse.LoadSecret("env:GATEHOUSE_TEST_SECRET", 0); err == nil || err.Error() != "gatehouse: secret env:GATEHOUSE_TEST_SECRET: not set" {
+		t.Errorf("%v", err)
+	}
+}
+
+// A secret that stands in the place of a reference is not repeated.
+func TestLoadSecretRefusesLiterals(t *testing.T) {
+	for _, ref := range []string{"", ":", "env", "env:", "file", "file:", treasure, "literal:" + treasure, "ENV:HOME", " env:HOME", "base64:" + treasure, "http://" + treasure} {
+		s, err := gatehouse.LoadSecret(ref, 0)
+		if err == nil || err.Error() != "gatehouse: a secret is given as env:NAME or file:PATH, never itself" || s.Len() != 0 {
+			t.Errorf("%q: %v", ref, err)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package gatehouse_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+func TestLoadSecretFromFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, content []byte, mode fs.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+
+	for _, mode := range []fs.FileMode{0o400, 0o440, 0o600, 0o640, 0o700, 0o750} {
+		path := write(fmt.Sprintf("good%o", mode), []byte(treasure+"\n"), mode)
+		if s, err := gatehouse.LoadSecret("file:"+path, len(treasure)); err != nil || string(s.Reveal()) != treasure {
+			t.Errorf("%v: %q, %v", mode, s.Reveal(), err)
+		}
+	}
+	for _, mode := range []fs.FileMode{0o644, 0o604, 0o602, 0o601, 0o660, 0o620, 0o444, 0o666, 0o777} {
+		path := write(fmt.Sprintf("open%o", mode), []byte(treasure), mode)
+		want := fmt.Sprintf("gatehouse: secret file:%s: mode %04o lets others at it; at most 0640 is allowed", path, mode)
+		if s, err := gatehouse.LoadSecret("file:"+path, 0); err == nil || err.Error() != want || s.Len() != 0 {
+			t.Errorf("%v: %v, want %s", mode, err, want)
+		}
+	}
+
+	binary := []byte("0123456789abcdef\x00\xff\r")
+	if s, err := gatehouse.LoadSecret("file:"+write("binary", binary, 0o600), 0); err != nil || !bytes.Equal(s.Reveal(), binary) {
+		t.Errorf("%q, %v", s.Reveal(), err)
+	}
+	most := bytes.Repeat([]byte("x"), 64<<10)
+	if s, err := gatehouse.LoadSecret("file:"+write("most", most, 0o600), 0); err != nil || s.Len() != len(most) {
+		t.Errorf("%d bytes, %v", s.Len(), err)
+	}
+
+	link := filepath.Join(dir, "link") // Kubernetes mounts secrets as links
+	if err := os.Symlink(write("target", []byte(treasure), 0o400), link); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := gatehouse.LoadSecret("file:"+link, 0); err != nil || string(s.Reveal()) != treasure {
+		t.Errorf("%q, %v", s.Reveal(), err)
+	}
+
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		write("more", append(most, 'x'), 0o600):    "has 65537 bytes, at most 65536 are allowed",
+		write("empty", nil, 0o600):                 "has 0 bytes, needs at least 8",
+		write("line", []byte("\n"), 0o600):         "has 0 bytes, needs at least 8",
+		write("short", []byte("1234567\n"), 0o600): "has 7 bytes, needs at least 8",
+		dir:                                  "not a regular file",
+		fifo:                                 "not a regular file",
+		filepath.Join(dir, "absent"):         "no such file or directory",
+		filepath.Join(dir, "short", "below"): "not a directory",
+		filepath.Join(dir, strings.Repeat("x", 1000)): "file name too long",
+	} {
+		s, err := gatehouse.LoadSecret("file:"+path, 8)
+		if want := "gatehouse: secret file:" + path + ": " + want; err == nil || err.Error() != want || s.Len() != 0 {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := gatehouse.LoadSecret("file:"+filepath.Join(dir, "absent"), 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+
+	// A file of mode 0600 that opens and cannot be read, whoever asks.
+	if _, err := os.Stat("/proc/self/mem"); err == nil {
+		if _, err := gatehouse.LoadSecret("file:/proc/self/mem", 0); err == nil || err.Error() != "gatehouse: secret file:/proc/self/mem: input/output error" {
+			t.Errorf("%v", err)
+		}
+	}
+}
