@@ -4,6 +4,7 @@ package gatehouse
 
 import (
 	"net/http"
+	"net/textproto"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func (g *Gate) stripCookies(lines []string, proof Proof) []string {
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.TrimSpace(pair)
+			pair = textproto.TrimString(pair) // as net/http does, and no more
 			name, _, _ := strings.Cut(pair, "=")
 			if pair != "" && !g.isCredentialCookie(strings.TrimSpace(name), proof) {
 				pairs = append(pairs, pair)

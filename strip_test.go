@@ -94,6 +94,11 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 			http.Header{"Cookie": {"a=1; b; c=\"x\""}},
 		},
 		{
+			"what some take for a space", []gatehouse.Authenticator{session{"sid", "s1"}},
+			http.Header{"Cookie": {"\vsid=s1; sid=s1; sid\f=s2; a\v; \u00a0sid=s3"}},
+			http.Header{"Cookie": {"a\v"}},
+		},
+		{
 			"the cookie that the proof names", []gatehouse.Authenticator{proof(gatehouse.Proof{Principal: person(), Source: gatehouse.SourceCookie, Name: "jwt"})},
 			http.Header{"Cookie": {"jwt=a; jwt.1=b; jwtx=c"}},
 			http.Header{"Cookie": {"jwtx=c"}},
@@ -122,7 +127,7 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 // credential, in its order.
 func FuzzStripCookies(f *testing.F) {
 	for _, seed := range []string{
-		"sid=s1", "a=1; sid=s1; b=2", "sid.1=a; sid.x=b", ";;sid;a", " sid = x;a", "a=\"sid=1\"; sid=\"x\"", "sid=a=b; a==", "\tsid=1\x00; b", "sid.12 =1;s",
+		"sid=s1", "a=1; sid=s1; b=2", "sid.1=a; sid.x=b", ";;sid;a", " sid = x;a", "a=\"sid=1\"; sid=\"x\"", "sid=a=b; a==", "\tsid=1\x00; b", "sid.12 =1;s", "a\v; b",
 	} {
 		f.Add(seed)
 	}
