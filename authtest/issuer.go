@@ -74,13 +74,14 @@ type Issuer struct {
 	server *httptest.Server
 	stop   context.CancelFunc
 
-	keyFetches, metadataFetches, lured atomic.Int64
+	keyFetches, metadataFetches atomic.Int64
 
 	mu            sync.Mutex
 	keys          []*key
 	oddKeys       []oddKey
 	keyFault      Fault
 	metadataFault Fault
+	lured         []string
 }
 
 // NewIssuer starts an issuer that ends with the test. At most one config is

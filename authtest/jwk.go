@@ -81,3 +81,6 @@ func (i *Issuer) KeySet() []byte {
 	}
 	return document
 }
+
+// id returns the kid as JSON.
+func (k jwk) id() string { return marshal(k["kid"]) }

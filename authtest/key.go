@@ -10,6 +10,8 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	_ "crypto/sha256" // so that crypto.SHA256 and the others are there
+	_ "crypto/sha512"
 	"fmt"
 	"math/big"
 	"sync"

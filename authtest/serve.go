@@ -9,10 +9,6 @@ import (
 	"sync/atomic"
 )
 
-// luredPath is where tokens of the attack kit point to with jku and x5u. Who
-// asks there follows an address out of a token that it has not verified.
-const luredPath = "/.authtest/lure/"
-
 // handler serves the key set and the two kinds of metadata.
 func (i *Issuer) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -28,9 +24,11 @@ func (i *Issuer) handler() http.Handler {
 	if path != "" {
 		mux.Handle("GET /.well-known/openid-configuration"+path, metadata)
 	}
-	mux.HandleFunc("GET "+luredPath, func(w http.ResponseWriter, _ *http.Request) {
-		i.lured.Add(1)
-		writeJSON(w, []byte(`{"keys":[`+lureKey(i.signer("", "").algorithm).String()+`]}`))
+	mux.HandleFunc("GET "+lurePath+"{name}", func(w http.ResponseWriter, r *http.Request) {
+		i.mu.Lock()
+		i.lured = append(i.lured, r.PathValue("name"))
+		i.mu.Unlock()
+		writeJSON(w, []byte(`{"keys":[`+i.lureJWK().String()+`]}`))
 	})
 	return mux
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+var claimAttacks = []func(*kit){audience, audiences, issuerName, subject, required, scopeForms, scopeNames, confirmation, actors}
+
+// notStrings are JSON values where a string is wanted.
+var notStrings = []string{"null", "true", "1", "[]", "{}", `""`}
+
+// audience is for somebody else, or for nobody.
+//
+//	RFC 7519 §4.1.3: "If the principal processing the claim does not identify
+//	itself with a value in the "aud" claim when this claim is present, then the
+//	JWT MUST be rejected."
+func audience(k *kit) {
+	k.row = "aud"
+	name := k.issuer.Audience
+	k.signed("missing", k.header(), k.claims().without("aud"))
+	for _, value := range append(notStrings, `[""]`, "[null]", "[1]", "[[]]", "[{}]") {
+		k.claim(value, "aud", value)
+	}
+	for _, test := range []struct{ name, value string }{
+		{"of another", quote("https://other.example")},
+		{"in capitals", quote(strings.ToUpper(name))},
+		{"a space behind", quote(name + " ")},
+		{"a slash behind", quote(name + "/")},
+		{"a NUL behind", quote(name + "\x00")},
+		{"a path behind", quote(name + "/admin")},
+		{"a domain behind", quote(name + ".attacker.example")},
+		{"a prefix", quote(name[:len(name)-1])},
+		{"a homoglyph", quote(strings.Replace(name, "a", "а", 1))},
+		{"two in one, with a comma", quote(name + "," + name)},
+		{"two in one, with a space", quote(name + " " + name)},
+		{"a list in a string", quote("[" + quote(name) + "]")},
+		{"a pattern", `"*"`},
+		{"in an object", `{"aud":` + quote(name) + `}`},
+		{"of the client", quote(clientID)},
+	} {
+		k.claim(test.name, "aud", test.value)
+	}
+}
+
+// audiences is aud as an array.
+func audiences(k *kit) {
+	k.row = "aud of several"
+	name := quote(k.issuer.Audience)
+	for _, test := range []struct{ name, value string }{
+		{"none mine", `["https://other.example","https://third.example"]`},
+		{"a number beside", "[" + name + ",1]"},
+		{"null beside", "[" + name + ",null]"},
+		{"true beside", "[" + name + ",true]"},
+		{"an object beside", "[" + name + ",{}]"},
+		{"an array beside", "[" + name + ",[]]"},
+		{"an array in an array", "[[" + name + "]]"},
+		{"a thousand beside", "[" + name + strings.Repeat(`,"a"`, 1000) + "]"},
+	} {
+		k.claim(test.name, "aud", test.value)
+	}
+	good := k.claims().set("aud", "["+name+`,"https://other.example"]`)
+	k.good("mine and another", k.key.sign(k.header().String(), good.String()))
+	k.good("mine alone", k.key.sign(k.header().String(), k.claims().set("aud", "["+name+"]").String()))
+}
+
+// issuerName is nearly the right one.
+//
+//	RFC 9068 §4: iss "MUST exactly match".
+func issuerName(k *kit) {
+	k.row = "iss"
+	name := k.issuer.URL
+	k.signed("missing", k.header(), k.claims().without("iss"))
+	for _, value := range append(notStrings, "["+quote(name)+"]", `{"iss":`+quote(name)+"}") {
+		shown := strings.ReplaceAll(value, name, "…")
+		k.claim("the JSON value "+shown, "iss", value)
+	}
+	for _, test := range []struct{ name, value string }{
+		{"of another", "https://attacker.example"},
+		{"a slash behind", name + "/"},
+		{"two slashes", strings.Replace(name, "://", ":///", 1)},
+		{"the scheme in capitals", strings.Replace(name, "http", "HTTP", 1)},
+		{"another scheme", strings.Replace(name, "http", "https", 1)},
+		{"a homoglyph", strings.Replace(name, "t", "т", 1)},
+		{"a NUL behind", name + "\x00"},
+		{"a space before", " " + name},
+		{"a space behind", name + " "},
+		{"a line break behind", name + "\n"},
+		{"a path behind", name + "/../evil"},
+		{"a dot segment", name + "/."},
+		{"a query", name + "?"},
+		{"a fragment", name + "#"},
+		{"a user", strings.Replace(name, "://", "://user@", 1)},
+		{"another host, this as its user", name + "@attacker.example"},
+		{"a domain behind", name + ".attacker.example"},
+		{"in percent-encoding", strings.Replace(name, "1", "%31", 1)},
+		{"without the scheme", strings.TrimPrefix(name, "http://")},
+		{"two in one", name + "," + name},
+	} {
+		k.claim(test.name, "iss", quote(test.value))
+	}
+}
+
+// subject is whose token it is, and ends up in logs and keys of maps.
+func subject(k *kit) {
+	k.row = "sub"
+	k.signed("missing", k.header(), k.claims().without("sub"))
+	for _, value := range append(notStrings, `["alice"]`) {
+		k.claim("the JSON value "+value, "sub", value)
+	}
+	for _, test := range []struct{ name, value string }{
+		{"a NUL", "alice\x00"},
+		{"a line break", "alice\nlevel=INFO msg=forged"},
+		{"CRLF", "alice\r\nX-Injected: yes"},
+		{"an escape sequence", "alice\x1b[2J"},
+		{"DEL", "alice\x7f"},
+		{"NEL", "alice\u0085"},
+		{"a line separator", "alice\u2028forged"},
+		{"of 5000 bytes", strings.Repeat("a", 5000)},
+		{"of 10000 bytes", strings.Repeat("a", 10_000)},
+	} {
+		k.claim(test.name, "sub", quote(test.value))
+	}
+}
+
+// required are the other claims of RFC 9068 section 2.2.
+func required(k *kit) {
+	if !k.profiled() {
+		return
+	}
+	for _, claim := range []string{"client_id", "jti"} {
+		k.row = claim
+		k.signed("missing", k.header(), k.claims().without(claim))
+		for _, value := range append(notStrings, `["a"]`, `"a\u0000"`, `"a\r\nb"`, `"a\u001b[2J"`) {
+			k.claim("the JSON value "+value, claim, value)
+		}
+	}
+}
+
+// scopeForms is a scope that does not follow the grammar. What a permission was
+// meant to be is nothing to guess.
+//
+//	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
+func scopeForms(k *kit) {
+	k.row = "scope malformed"
+	scope := k.issuer.config.Scope
+	if scope == "" {
+		scope = "read"
+	}
+	for _, value := range []string{
+		"null", "true", "1", "{}", "[]", `["a"]`, "[" + quote(scope) + "]", "[" + quote(scope) + ",1]", `{"scope":` + quote(scope) + "}",
+	} {
+		k.claim("the JSON value "+value, "scope", value)
+	}
+	for _, test := range []struct{ name, value string }{
+		{"two spaces", scope + "  write"},
+		{"a space before", " " + scope},
+		{"a space behind", scope + " "},
+		{"a space alone", " "},
+		{"a tab", scope + "\twrite"},
+		{"a line break", scope + "\nwrite"},
+		{"a NUL", scope + "\x00"},
+		{"a quote", scope + ` "write"`},
+		{"a backslash", scope + ` \write`},
+		{"DEL", scope + " \x7f"},
+		{"beyond ASCII", scope + " schreiben-für-alle"},
+		{"a no-break space", scope + "\u00a0write"},
+	} {
+		k.claim(test.name, "scope", quote(test.value))
+	}
+}
+
+// scopeNames is a scope that is nearly the one that the handler demands. It
+// must get 403, RFC 6750 section 3.1.
+func scopeNames(k *kit) {
+	scope, _, _ := strings.Cut(k.issuer.config.Scope, " ")
+	if scope == "" {
+		return
+	}
+	k.row = "scope not granted"
+	deny := func(name string, claims object) {
+		a := k.attempt(name, k.key.sign(k.header().String(), claims.String()))
+		a.Want, a.code, a.signer = []int{http.StatusForbidden}, "insufficient_scope", k.key
+		k.emit(a)
+	}
+	family, _, _ := strings.Cut(scope, ":")
+	deny("missing", k.claims().without("scope"))
+	for _, value := range []string{
+		"*", "*:*", family + ":*", family + ":", ":" + scope, scope + ":all", scope + "*", scope[:len(scope)-1], scope + "," + scope,
+		strings.ToUpper(scope), ".*", "%", "openid", "scope=" + scope, "!" + scope,
+	} {
+		deny(fmt.Sprintf("%q", value), k.claims().set("scope", quote(value)))
+	}
+	deny("under another name, scp", k.claims().without("scope").set("scp", "["+quote(scope)+"]"))
+	deny("under another name, scopes", k.claims().without("scope").set("scopes", quote(scope)))
+}
+
+// confirmation binds the token to a key that nobody has shown.
+//
+//	RFC 7800 §3.1: "a recipient … MUST verify" what it needs to; RFC 9449 §7.2:
+//	a protected resource "MUST reject" a DPoP-bound token that comes as Bearer.
+func confirmation(k *kit) {
+	k.row = "cnf"
+	thumbprint := quote("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
+	for _, value := range []string{
+		"null", "true", "1", `""`, `"x"`, "[]", "{}", `{"jkt":1}`, `{"jkt":null}`, `{"jkt":""}`, `{"jkt":[]}`, `{"jkt":"x"}`,
+		`{"x5t#S256":1}`, `{"x5t#S256":""}`, `{"x5t#S256":null}`, `{"unknown":1}`, `{"kid":"x"}`, `{"jku":"https://attacker.example"}`,
+		"[" + thumbprint + "]", `[{"jkt":` + thumbprint + "}]",
+	} {
+		k.claim("the JSON value "+value, "cnf", value)
+	}
+	k.claim("DPoP", "cnf", `{"jkt":`+thumbprint+"}")
+	k.claim("mutual TLS", "cnf", `{"x5t#S256":`+thumbprint+"}")
+	k.claim("both", "cnf", `{"jkt":`+thumbprint+`,"x5t#S256":`+thumbprint+"}")
+	k.claim("a key", "cnf", `{"jwk":`+k.issuer.lureJWK().String()+"}")
+}
+
+// actors is a chain of delegation, RFC 8693 section 4.1, that goes on for too
+// long or is none.
+func actors(k *kit) {
+	k.row = "act"
+	chain := func(length int) string {
+		return strings.Repeat(`{"sub":"a","act":`, length) + `{"sub":"a"}` + strings.Repeat("}", length)
+	}
+	for _, claim := range []string{"act", "may_act"} {
+		k.claim(claim+" of 100", claim, chain(100))
+	}
+	k.claim("act of 5000", "act", chain(5000))
+	for _, value := range []string{"null", "true", "1", `"a"`, "[]", "{}", `[{"sub":"a"}]`, `{"sub":1}`, `{"sub":""}`, `{"sub":null}`, `{"sub":"a","act":"b"}`, `{"sub":"a","act":[]}`, `{"sub":"a\u0000"}`} {
+		k.claim("the JSON value "+value, "act", value)
+	}
+	k.good("two", k.issuer.TokenWith(nil, Claims{"act": map[string]any{"sub": "a", "act": map[string]any{"sub": "b"}}}))
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+var cookieNames = []string{
+	"access_token", "token", "jwt", "id_token", "session", "auth", "Authorization", "__Host-access_token", "__Host-session",
+}
+
+func inURL(k *kit) {
+	k.row = "token in the URL"
+	for _, name := range []string{"access_token", "token", "jwt", "auth_token", "id_token", "authorization", "bearer", "Access_Token"} {
+		token := k.token()
+		k.bare(name, k.request(http.MethodGet, name+"="+token, ""), token)
+	}
+	token := k.token()
+	k.bare("twice", k.request(http.MethodGet, "access_token="+token+"&access_token="+token, ""), token, http.StatusBadRequest)
+	k.bare("with its scheme", k.request(http.MethodGet, "authorization=Bearer+"+token, ""), token)
+	k.bare("behind a semicolon", k.request(http.MethodGet, "a=b;access_token="+token, ""), token, http.StatusBadRequest)
+}
+
+func inBody(k *kit) {
+	k.row = "token in the body"
+	// Behind a router, a method that no route has is refused before the token.
+	routed := []int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}
+	token := k.token()
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		k.bare("form, "+method, k.request(method, "", "access_token="+token), token, routed...)
+	}
+	for _, test := range []struct{ name, contentType, body string }{
+		{"multipart", `multipart/form-data; boundary="b"`, "--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n" + token + "\r\n--b--\r\n"},
+		{"JSON", "application/json", `{"access_token":"` + token + `"}`},
+		{"text", "text/plain", "Bearer " + token},
+		{"JWT", "application/jwt", token},
+	} {
+		r := k.request(http.MethodPost, "", test.body)
+		r.Header.Set("Content-Type", test.contentType)
+		k.bare(test.name, r, token, routed...)
+	}
+}
+
+func inCookie(k *kit) {
+	k.row = "token in a cookie"
+	token := k.token()
+	emit := func(name string, lines ...string) {
+		r := k.request(http.MethodGet, "", "")
+		r.Header["Cookie"] = lines
+		k.bare(name, r, token, http.StatusBadRequest)
+	}
+	for _, name := range cookieNames {
+		emit(name, name+"="+token)
+	}
+	emit("quoted", `access_token="`+token+`"`)
+	emit("two of a name", "access_token="+k.issuer.ForeignToken(nil)+"; access_token="+token)
+	emit("two of a name, the good one first", "jwt="+token+"; jwt="+k.issuer.ForeignToken(nil))
+	emit("two headers", "jwt="+token, "jwt="+token)
+	emit("with its scheme", "Authorization=Bearer "+token)
+}
+
+func inOtherHeader(k *kit) {
+	k.row = "token in another header"
+	token := k.token()
+	for _, name := range []string{
+		"Proxy-Authorization", "X-Authorization", "X-Original-Authorization", "X-Forwarded-Authorization", "X-Access-Token",
+		"X-Auth-Token", "X-Forwarded-Access-Token", "X-Jwt-Assertion", "X-Id-Token", "Authentication", "Access-Token", "Token",
+		"Sec-Websocket-Protocol",
+	} {
+		r := k.request(http.MethodGet, "", "")
+		r.Header.Set(name, "Bearer "+token)
+		if name == "Sec-Websocket-Protocol" {
+			r.Header.Set(name, "bearer, "+token)
+		}
+		k.bare(name, r, token)
+	}
+}
+
+// claimedIdentity says who it is, as a proxy might that has checked it.
+func claimedIdentity(k *kit) {
+	k.row = "identity in a header"
+	for _, name := range []string{
+		"Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Auth-Request-User", "X-User-Id", "X-Userinfo",
+		"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", "X-Client-Cert", "Ssl-Client-Verify", "X-Amzn-Oidc-Identity",
+	} {
+		r := k.request(http.MethodGet, "", "")
+		r.Header.Set(name, "admin")
+		k.bare(name, r, "")
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "True-Client-Ip"} {
+		r := k.request(http.MethodGet, "", "")
+		r.Header.Set(name, "127.0.0.1")
+		if name == "Forwarded" {
+			r.Header.Set(name, "for=127.0.0.1")
+		}
+		r.RemoteAddr = "127.0.0.1:1234"
+		k.bare(name, r, "")
+	}
+}
+
+// routed are answers of a router that stands before the gate: the request is
+// not let in there either.
+var routed = []int{
+	http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+	http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented,
+}
+
+// otherMethod asks with a method that somebody may have left open. An OPTIONS
+// of CORS carries Origin and Access-Control-Request-Method; this one does not.
+func otherMethod(k *kit) {
+	k.row = "another method"
+	for _, method := range []string{
+		http.MethodOptions, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodTrace,
+		"get", "Get", "PROPFIND", "X",
+	} {
+		k.bare(method, k.request(method, "", ""), "", routed...)
+	}
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		r := k.request(http.MethodPost, "", "")
+		r.Header.Set(name, http.MethodGet)
+		k.bare(name, r, "", routed...)
+	}
+}
+
+// otherPath writes the path in ways that a list of open paths may not know.
+func otherPath(k *kit) {
+	k.row = "another path"
+	path, _, _ := strings.Cut(k.issuer.config.Target, "?")
+	for _, target := range []string{
+		"/public/.." + path, "/static/../" + path, "/healthz/.." + path, "/%2e%2e" + path, "/public/%2e%2e" + path,
+		"/public%2f.." + path, "/." + path, "/" + path, "//api.example.com" + path, path + "/.", path + ";/public",
+		path + "%2f", path + "%00", path + "?/public", path + "?healthz", "/public;" + path, "/\\" + path,
+	} {
+		k.bare(target, k.requestFor(http.MethodGet, target, ""), "", routed...)
+	}
+	for _, name := range []string{"X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Uri", "X-Forwarded-Path"} {
+		r := k.request(http.MethodGet, "", "")
+		r.Header.Set(name, "/healthz")
+		k.bare(name, r, "", routed...)
+	}
+}
+
+// injection puts into the token what would break out of a challenge or a line
+// of a header if somebody wrote it there.
+func injection(k *kit) {
+	k.row = "injection"
+	const mark = "injected-by-the-kit"
+	text := "x\", error=\"none\r\nX-" + mark + ": " + mark + "\r\n\r\n<script>" + mark + "</script>"
+	emit := func(name string, header, claims object, also ...int) {
+		a := k.attempt(name, k.key.sign(header.String(), claims.String()))
+		a.credentials = append(a.credentials, mark)
+		a.Want = slices.Concat(a.Want, also)
+		a.signer = k.key
+		k.emit(a)
+	}
+	for _, name := range []string{"alg", "typ", "cty", "crit"} {
+		emit(name, k.header().set(name, quote(text)), k.claims())
+	}
+	if k.issuer.Secret.Len() == 0 {
+		emit("kid", k.header().set("kid", quote(text)), k.claims(), http.StatusServiceUnavailable)
+	}
+	for _, name := range []string{"iss", "sub", "aud", "exp", "scope", "cnf"} {
+		emit(name, k.header(), k.claims().set(name, quote(text)))
+	}
+}
+
+// tellingAnswers are refusals between which a stranger must see no difference:
+// only who has a good signature may learn more.
+func tellingAnswers(k *kit) {
+	k.row = "telling answer"
+	stranger := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}
+	past := k.claims().set("iat", "1").set("exp", "2")
+	for _, test := range []struct {
+		name           string
+		header, claims object
+	}{
+		{"bad signature", k.header(), k.claims()},
+		{"bad signature and expired", k.header(), past},
+		{"bad signature and unknown kid", k.header().set("kid", `"no-such-key"`), k.claims()},
+		{"bad signature and unknown issuer", k.header(), k.claims().set("iss", `"https://attacker.example"`)},
+		{"bad signature and another audience", k.header(), k.claims().set("aud", `"https://other.example"`)},
+		{"bad signature and another subject", k.header(), k.claims().set("sub", `"mallory"`)},
+		{"bad signature and another type", k.header().set("typ", `"dpop+jwt"`), k.claims()},
+		{"bad signature and none", k.header().set("alg", `"none"`), k.claims()},
+	} {
+		a := k.attempt(test.name, stranger.sign(test.header.String(), test.claims.String()))
+		a.alike = "bad signature"
+		if strings.HasSuffix(test.name, "kid") {
+			a.Want = append(a.Want, http.StatusServiceUnavailable)
+		}
+		k.emit(a)
+	}
+}
