@@ -39,7 +39,7 @@ const maxDate = 253402300799
 
 const (
 	maxDepth   = 16
-	maxMembers = 200
+	maxMembers = 256 // of all objects and arrays together; providers put up to 200 groups in
 	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
 )
 

@@ -83,9 +83,9 @@ func isHeaderName(name string) bool {
 	return false
 }
 
-// isVisible reports whether s is printable ASCII without spaces.
+// isVisible reports whether s is printable ASCII.
 func isVisible(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e })
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
 // isAccessTokenType reports whether typ may be that of an access token.

@@ -19,7 +19,7 @@ import (
 // Limits bound an object. What exceeds them is refused.
 type Limits struct {
 	Depth   int // of nested objects and arrays, the object itself being 1
-	Members int // of all objects together
+	Members int // of all objects and arrays together
 }
 
 var (
@@ -197,6 +197,9 @@ func (s *scanner) array(depth int, element func(value string) error) error {
 		return nil
 	}
 	for {
+		if s.members++; s.members > s.limits.Members {
+			return errLimit
+		}
 		start := s.at
 		if err := s.value(depth); err != nil {
 			return err

@@ -58,8 +58,10 @@ func TestObjectRefuses(t *testing.T) {
 		}
 		return "{" + b.String()[1:] + "}"
 	}
-	if _, _, err := read(wide(50)); err != nil {
-		t.Error(err)
+	for _, text := range []string{wide(50), `{"a":[` + strings.Repeat("1,", 48) + `1]}`} {
+		if _, _, err := read(text); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, text := range []string{
 		``, ` `, `null`, `[]`, `"x"`, `1`, `true`, `{`, `}`, `{}{}`, `{} x`, `{},`, "\ufeff{}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`,
@@ -72,7 +74,7 @@ func TestObjectRefuses(t *testing.T) {
 		`{"\ud800":1}`, "{\"a\":\"\xff\"}", "{\"\xc0\xaf\":1}", "{\"a\":\"\xed\xa0\x80\"}",
 		`{"a":1,"a":1}`, `{"a":1,"A":1}`, `{"a":1,"\u0061":1}`, `{"x":{"a":1,"a":1}}`, `{"x":[{"a":1,"b":2,"a":1}]}`, `{"s":1,"ſ":1}`, `{"k":1,"K":1}`,
 		`{"é":1,"É":1}`, `{"a":1,"b":{},"a":1}`, `{"":1,"":1}`,
-		`{"a":[[[[]]]]}`, `{"a":{"a":{"a":{"a":{}}}}}`, wide(51), `{"a":` + wide(50) + `}`,
+		`{"a":[[[[]]]]}`, `{"a":{"a":{"a":{"a":{}}}}}`, wide(51), `{"a":` + wide(50) + `}`, `{"a":[` + strings.Repeat("1,", 49) + `1]}`,
 	} {
 		if _, _, err := read(text); err == nil {
 			t.Errorf("%.80q: accepted", text)

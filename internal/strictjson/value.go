@@ -23,7 +23,7 @@ func Strings(value string, element func(string) bool) bool {
 	if value == "" || value[0] != '[' {
 		return false
 	}
-	s := scanner{text: value, limits: Limits{Depth: 1}}
+	s := scanner{text: value, limits: Limits{Depth: 1, Members: len(value)}}
 	return s.array(1, func(value string) error {
 		if text, ok := String(value); !ok || !element(text) {
 			return errSyntax
