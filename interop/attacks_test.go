@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/interop/josepeer"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// TestJoseAttacks: of the whole catalogue of attacks, whatever jose refuses
+// jwtauth refuses too, and every token that is good is accepted by both.
+func TestJoseAttacks(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS512"} {
+		t.Run(a, func(t *testing.T) {
+			t.Parallel()
+			peer := josepeer.Start(t)
+			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{a}})
+			demands := josepeer.Demands{
+				Issuer: issuer.URL, Audience: issuer.Audience, Algorithms: issuer.Algorithms, Type: "at+jwt", Skew: 30,
+				JWKS: issuer.KeySet(),
+			}
+			keys := jwtauth.RemoteKeys(issuer.KeysURL)
+			if issuer.Secret.Len() > 0 {
+				peer.Secret(t, a, a, issuer.Secret.Reveal())
+				demands.JWKS, demands.KeyID = nil, a
+				keys = jwtauth.SharedSecret(issuer.Secret)
+			}
+			ours, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
+			}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ours.Close()
+
+			var refused atomic.Int64
+			accepted, lenient := 0, map[string]int{}
+			for attempt := range authtest.Attacks(issuer) {
+				token, ok := bearer(attempt.Request)
+				if !ok {
+					continue
+				}
+				who, err := ours.Verify(t.Context(), token)
+				claims, why := peer.Verify(t, token, demands)
+				switch {
+				case err != nil && attempt.Good():
+					t.Errorf("%s: a good token is refused by us: %v", attempt.Name, err)
+				case err != nil && why == "":
+					lenient[attempt.Row]++
+					fallthrough
+				case err != nil:
+					refused.Add(1)
+				case !attempt.Good():
+					t.Errorf("%s: accepted", attempt.Name)
+				case why != "":
+					// A token may have expired between the two.
+					if _, err := ours.Verify(t.Context(), token); err == nil {
+						t.Errorf("%s: accepted by us, refused by jose: %s", attempt.Name, why)
+					}
+				case !sameJSON(t, who.Claims.String(), claims):
+					t.Errorf("%s: jose reads %s, we read %s", attempt.Name, claims, who.Claims)
+				default:
+					accepted++
+				}
+			}
+			if accepted == 0 {
+				t.Error("not one good token is accepted by both")
+			}
+			report(t, &refused)
+			t.Logf("%d odd but good tokens accepted by both; jose, which has no profile for access tokens, accepts hostile ones of %d kinds: %s",
+				accepted, len(lenient), strings.Join(slices.Sorted(maps.Keys(lenient)), ", "))
+		})
+	}
+}
+
+// bearer returns the token of a request that carries one and nothing else.
+func bearer(r *http.Request) (string, bool) {
+	if len(r.Header) != 1 || r.URL.RawQuery != "" || r.Method != http.MethodGet {
+		return "", false
+	}
+	token, err := gatehouse.Authorization(r, "Bearer")
+	return token, err == nil
+}
