@@ -18,7 +18,11 @@ import (
 
 // The public attack kit against each algorithm, with remote keys.
 func TestAttacks(t *testing.T) {
-	for _, algorithm := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+	algorithms := []string{"ES256", "RS256", "PS256", "EdDSA"}
+	if testing.Short() {
+		algorithms = algorithms[:1]
+	}
+	for _, algorithm := range algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
 			if err := issuer.PublishOddKeys(); err != nil {
