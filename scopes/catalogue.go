@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scopes
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Catalogue is the scopes that an application knows. It is immutable, and safe
+// for concurrent use.
+type Catalogue struct {
+	descriptions map[string]string
+}
+
+// NewCatalogue declares scopes: the name of each, and a description for the
+// people who grant it. At least one is required. A name that is malformed, or
+// has an asterisk in it, is an error: a scope that was granted must not come to
+// mean more when the application grows.
+func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
+	var errs []error
+	if len(descriptions) == 0 {
+		errs = append(errs, errors.New("scopes: catalogue: at least one scope is required"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(descriptions)) {
+		if err := checkName(name); err != nil {
+			errs = append(errs, fmt.Errorf("scopes: catalogue: %w", err))
+		}
+		if descriptions[name] == "" {
+			errs = append(errs, fmt.Errorf("scopes: catalogue: %q has no description", name))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Catalogue{maps.Clone(descriptions)}, nil
+}
+
+// Parse reads a scope string, RFC 6749 section 3.3, like
+// [gatehouse.ParseScopes]. A scope that is not in the catalogue is an error.
+func (c *Catalogue) Parse(s string) (gatehouse.Scopes, error) {
+	scopes, err := gatehouse.ParseScopes(s)
+	if err != nil {
+		return gatehouse.Scopes{}, err
+	}
+	for scope := range scopes.All() {
+		if _, ok := c.descriptions[scope]; !ok {
+			return gatehouse.Scopes{}, fmt.Errorf("scopes: unknown scope %.64q", scope)
+		}
+	}
+	return scopes, nil
+}
+
+// Describe returns the description of a scope, and false if it is unknown.
+func (c *Catalogue) Describe(scope string) (string, bool) {
+	description, ok := c.descriptions[scope]
+	return description, ok
+}
+
+// Names returns the names of all scopes in ascending order, as
+// [gatehouse.ProtectedResource] wants them.
+func (c *Catalogue) Names() []string {
+	return slices.Sorted(maps.Keys(c.descriptions))
+}

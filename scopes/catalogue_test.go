@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scopes_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/scopes"
+)
+
+func catalogue(t testing.TB) *scopes.Catalogue {
+	t.Helper()
+	c, err := scopes.NewCatalogue(map[string]string{
+		"reports:write": "Write reports", "reports:read": "Read reports", "users:read": "See who is who",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCatalogue(t *testing.T) {
+	descriptions := map[string]string{"b": "B", "a": "A", "c": "C"}
+	c, err := scopes.NewCatalogue(descriptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptions["d"], descriptions["a"] = "D", "changed" // of no effect any more
+	if got := c.Names(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("%q", got)
+	}
+	c.Names()[0] = "x"
+	if got := c.Names(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("%q after the caller changed its copy", got)
+	}
+	for name, want := range map[string]string{"a": "A", "c": "C", "d": "", "": "", "A": "", "a b": ""} {
+		if got, ok := c.Describe(name); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", name, got, ok)
+		}
+	}
+}
+
+func TestNewCatalogueRefuses(t *testing.T) {
+	for _, test := range []struct {
+		descriptions map[string]string
+		want         string
+	}{
+		{nil, "scopes: catalogue: at least one scope is required"},
+		{map[string]string{}, "scopes: catalogue: at least one scope is required"},
+		{map[string]string{"a": ""}, `scopes: catalogue: "a" has no description`},
+		{
+			map[string]string{"": "x", "a b": "x", "a\"": "x", "\u00e9": "x", "ok": "x"},
+			"scopes: catalogue: \"\" is malformed\nscopes: catalogue: \"a b\" is malformed\nscopes: catalogue: \"a\\\"\" is malformed\nscopes: catalogue: \"\u00e9\" is malformed",
+		},
+		{map[string]string{"a\n": ""}, "scopes: catalogue: \"a\\n\" is malformed\nscopes: catalogue: \"a\\n\" has no description"},
+	} {
+		c, err := scopes.NewCatalogue(test.descriptions)
+		if c != nil || err == nil || err.Error() != test.want {
+			t.Errorf("%q: %v, want\n%s", test.descriptions, err, test.want)
+		}
+	}
+	for _, wild := range []string{"*", "**", "*:*", "a:*", "a:**", "a.*", "a/*", "*:read", "a:*:b", "a*", "*a"} {
+		c, err := scopes.NewCatalogue(map[string]string{"ok": "Fine", wild: "Everything"})
+		if want := `scopes: catalogue: "` + wild + `" has a wildcard, and there are none`; c != nil || err == nil || err.Error() != want {
+			t.Errorf("%q: %v", wild, err)
+		}
+	}
+}
+
+func TestCatalogueParse(t *testing.T) {
+	c := catalogue(t)
+	for _, test := range []struct{ s, want, err string }{
+		{"", "", ""},
+		{"reports:read", "reports:read", ""},
+		{"users:read reports:write reports:read users:read", "reports:read reports:write users:read", ""},
+		{"reports:delete", "", `scopes: unknown scope "reports:delete"`},
+		{"reports:read reports:delete", "", `scopes: unknown scope "reports:delete"`},
+		{"Reports:read", "", `scopes: unknown scope "Reports:read"`},
+		{"reports", "", `scopes: unknown scope "reports"`},
+		{"reports:*", "", `scopes: unknown scope "reports:*"`},
+		{"*", "", `scopes: unknown scope "*"`},
+		{strings.Repeat("x", 1<<16), "", `scopes: unknown scope "` + strings.Repeat("x", 64) + `"`},
+		{"reports:read  users:read", "", "gatehouse: malformed scope"},
+		{" reports:read", "", "gatehouse: malformed scope"},
+		{"reports:read\tusers:read", "", "gatehouse: malformed scope"},
+		{"reports:read,users:read", "", `scopes: unknown scope "reports:read,users:read"`},
+		{"\"reports:read\"", "", "gatehouse: malformed scope"},
+	} {
+		got, err := c.Parse(test.s)
+		if got.String() != test.want || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("%.80q: %q, %v", test.s, got, err)
+		}
+	}
+}
+
+// What a catalogue reads, it has declared, and gatehouse reads it the same.
+func FuzzCatalogueParse(f *testing.F) {
+	for _, seed := range []string{"", "reports:read", "users:read reports:read", "*", "reports:*", "reports:read ", "a", "users:read users:read"} {
+		f.Add(seed)
+	}
+	c := catalogue(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		want, err := gatehouse.ParseScopes(s)
+		known := err == nil
+		for scope := range want.All() {
+			known = known && slices.Contains(c.Names(), scope)
+		}
+		got, err := c.Parse(s)
+		if known != (err == nil) || err == nil && got != want || err != nil && got.Len() != 0 {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	})
+}
