@@ -79,6 +79,20 @@ const (
 	ReasonKeyNetwork Reason = "key_network"
 )
 
+// What was wrong with a cookie, or with the request that carried it.
+const (
+	// ReasonCookieDuplicate: several cookies of one name, one of which may be another's.
+	ReasonCookieDuplicate Reason = "cookie_duplicate"
+	// ReasonCookieMalformed: cookies that this server cannot have set: too large, in pieces, or of other characters.
+	ReasonCookieMalformed Reason = "cookie_malformed"
+	// ReasonCookieSeal: not sealed by a key of ours under this name and for this purpose.
+	ReasonCookieSeal Reason = "cookie_seal"
+	// ReasonCookieExpired: the seal is good and the time is over.
+	ReasonCookieExpired Reason = "cookie_expired"
+	// ReasonCrossSite: the page that caused the request is of another site, or cannot be told.
+	ReasonCrossSite Reason = "cross_site"
+)
+
 // Why a caller who is known was not let through.
 const (
 	// ReasonScope: a scope is missing.
