@@ -111,14 +111,17 @@ var changeRules = []rule{
 		},
 	},
 	{
-		"rotate suspended", "Rotation leaves all else as it is, a suspension too.",
+		"rotate what is used and suspended", "Rotation leaves all else as it is, usage and suspension too.",
 		func(s suite, store apikey.Store) {
 			r := s.create(store, draft(keyID(1)))
-			suspended, err := store.Suspend(s.Context(), r.ID, true)
-			must(s, suspended, err)
-			rotated, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
-			if must(s, rotated, err); !rotated.Suspended.Equal(suspended.Suspended) || rotated.Suspended.IsZero() {
-				s.failf("suspended at %v, after rotation %v", suspended.Suspended, rotated.Suspended)
+			written, err := store.Touch(s.Context(), r.ID, 5, 0)
+			must(s, written, err)
+			old, err := store.Suspend(s.Context(), r.ID, true)
+			must(s, old, err)
+			got, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
+			must(s, got, err)
+			if !got.Suspended.Equal(old.Suspended) || !got.LastUsed.Equal(old.LastUsed) || got.Uses != 5 {
+				s.failf("rotated %+v\n  into %+v", old, got)
 			}
 		},
 	},

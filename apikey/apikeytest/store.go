@@ -25,7 +25,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) apikey.Store) {
 	for _, c := range contract {
 		t.Run(c.name, func(t *testing.T) {
 			store := newStore(t)
-			c.run(suite{t, c.rule}, store)
+			c.run(suite{t, c.rule, 10 * time.Second}, store)
 		})
 	}
 }
@@ -42,7 +42,8 @@ type rule struct {
 // suite is what one part of the contract runs in.
 type suite struct {
 	testing.TB
-	rule string
+	rule     string
+	patience time.Duration // for what must happen
 }
 
 func (s suite) failf(format string, args ...any) {
@@ -121,7 +122,7 @@ func (s suite) unchanged(store apikey.Store, want apikey.Record) {
 // until waits until the store's clock has passed t.
 func (s suite) until(store apikey.Store, id string, t time.Time) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -177,6 +178,7 @@ var recordRules = []rule{
 				},
 				"long":     func(r *apikey.Record) { r.Owner, r.Tenant, r.Scopes, r.Metadata = long, long, scopes, metadata },
 				"quotes":   func(r *apikey.Record) { r.Owner, r.Tenant = `'"; -- \ %_*?[`, ` {}:/\0` },
+				"case":     func(r *apikey.Record) { r.Owner, r.Tenant = "OwNer", "TENANT" },
 				"unicode":  func(r *apikey.Record) { r.Owner, r.Tenant = "☂ umbrella 😀", "e\u0301" },
 				"pepper":   func(r *apikey.Record) { r.Current.Pepper = 1<<32 - 1 },
 				"no hash":  func(r *apikey.Record) { r.Current = apikey.Hash{} },

@@ -16,7 +16,7 @@ import (
 func TestWatcher(t *testing.T, newWatcher func(t *testing.T) (apikey.Store, apikey.Watcher)) {
 	t.Run("watch", func(t *testing.T) {
 		store, watcher := newWatcher(t)
-		watch(suite{t, "Watch calls changed with \"\" as soon as it listens, with the id of every key that is rotated, revoked, suspended or resumed, and not after it has returned."}, store, watcher)
+		watch(suite{t, "Watch calls changed with \"\" as soon as it listens, with the id of every key that is rotated, revoked, suspended or resumed, and not after it has returned.", 5 * time.Second}, store, watcher)
 	})
 }
 
@@ -30,7 +30,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	// wait waits for word of id; "" stands for every key.
 	wait := func(what, id string) {
 		s.Helper()
-		timeout := time.NewTimer(5 * time.Second)
+		timeout := time.NewTimer(s.patience)
 		defer timeout.Stop()
 		for {
 			select {
@@ -41,7 +41,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 			case err := <-ended:
 				s.stopf("Watch ended early: %v", err)
 			case <-timeout.C:
-				s.stopf("no word of it for 5 s: %s", what)
+				s.stopf("no word of it for %v: %s", s.patience, what)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	revoked, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 100)
 	must(s, revoked, err)
 	told := make(map[string]bool)
-	timeout := time.NewTimer(5 * time.Second)
+	timeout := time.NewTimer(s.patience)
 	defer timeout.Stop()
 	for len(told) < len(many) && !told[""] {
 		select {
@@ -100,7 +100,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	}
 
 	cancel()
-	stopped := time.NewTimer(5 * time.Second)
+	stopped := time.NewTimer(s.patience)
 	defer stopped.Stop()
 	select {
 	case err := <-ended:
@@ -108,7 +108,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 			s.failf("Watch returned nil")
 		}
 	case <-stopped.C:
-		s.stopf("Watch goes on for 5 s after its context is over")
+		s.stopf("Watch goes on for %v after its context is over", s.patience)
 	}
 	drain()
 	last := s.create(store, draft(keyID(200)))
