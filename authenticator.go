@@ -48,6 +48,14 @@ type Challenger interface {
 	Challenge() Challenge
 }
 
+// Inspector is implemented by an [Authenticator] that has a say in requests
+// whose credential is not its own: where a secret of its kind stands in the
+// URL, say. The [Gate] asks it before it asks any authenticator who is calling,
+// and refuses the request if it returns an error.
+type Inspector interface {
+	Inspect(r *http.Request) error
+}
+
 // Proof is what a successful [Authenticator] returns.
 type Proof struct {
 	// Principal is who is calling. It may be shared by many requests and must

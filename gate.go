@@ -37,6 +37,7 @@ type Gate struct {
 	realm          string
 	metadata       string
 	invitations    []Challenge
+	inspectors     []Inspector
 	cookies        []string
 }
 
@@ -75,6 +76,9 @@ func New(config Config) (*Gate, error) {
 			if !slices.ContainsFunc(g.invitations, same) {
 				g.invitations = append(g.invitations, invitation)
 			}
+		}
+		if i, ok := a.(Inspector); ok {
+			g.inspectors = append(g.inspectors, i)
 		}
 		if c, ok := a.(CookieReader); ok {
 			g.cookies = append(g.cookies, c.CookieNames()...)
@@ -145,6 +149,11 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 	if e := checkExplicit(r, false); e != nil {
 		return Proof{}, e
 	}
+	for _, i := range g.inspectors {
+		if err := i.Inspect(r); err != nil {
+			return Proof{}, unavailable(err)
+		}
+	}
 	explicit := HasExplicitCredential(r)
 	login := ""
 	for _, a := range g.authenticators {
@@ -173,7 +182,7 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 	if e := checkExplicit(r, true); e != nil {
 		return Proof{}, e
 	}
-	// A Bearer that nobody claims is a bad token, not an absent one.
+	// A credential that nobody claims is a bad one, not an absent one.
 	for _, scheme := range knownSchemes {
 		if _, err := Authorization(r, scheme); err == nil {
 			e := &Error{Code: CodeInvalidToken, Reason: ReasonUnclaimed, Scheme: scheme}
@@ -182,6 +191,9 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 			}
 			return Proof{}, e
 		}
+	}
+	if r.Header.Get(headerAPIKey) != "" {
+		return Proof{}, &Error{Code: CodeInvalidAPIKey, Reason: ReasonUnclaimed}
 	}
 	e := &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials, Login: login}
 	if tokenInQuery(r) {

@@ -159,7 +159,7 @@ func TestExplicitAndAmbient(t *testing.T) {
 		{"another scheme beside all ambient", everything, []string{"Cookie", "sid=s1", "Authorization", "Basic YTpi"}, true, 401, ""},
 		{"empty key beside all ambient", everything, []string{"Cookie", "sid=s1", "X-API-Key", ""}, true, 401, ""},
 		{"token that nobody reads beside all ambient", ambientOnly, []string{"Cookie", "sid=s1", "Authorization", "Bearer good"}, true, 401, ""},
-		{"key that nobody reads beside all ambient", ambientOnly, []string{"Cookie", "sid=s1", "X-API-Key", "k1"}, true, 401, ""},
+		{"key that nobody reads beside all ambient", ambientOnly, []string{"Cookie", "sid=s1", "X-API-Key", "k1"}, true, 403, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := request(test.headers...)
@@ -172,6 +172,59 @@ func TestExplicitAndAmbient(t *testing.T) {
 				t.Errorf("caller %q, want %q", a.caller(), test.caller)
 			}
 		})
+	}
+}
+
+// A key that nobody claims is a bad one; an empty header is no key.
+func TestUnclaimedKey(t *testing.T) {
+	for _, test := range []struct {
+		key    string
+		status int
+		code   gatehouse.Code
+		reason gatehouse.Reason
+	}{
+		{"of_another_prefix", 403, gatehouse.CodeInvalidAPIKey, gatehouse.ReasonUnclaimed},
+		{"", 401, gatehouse.CodeMissingCredentials, gatehouse.ReasonNoCredentials},
+	} {
+		var told events
+		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Observer: &told})
+		send(gate, request("X-API-Key", test.key)).check(t, test.status, test.code)
+		if reason := told.only(t).Reason; reason != test.reason {
+			t.Errorf("%q: reason %q, want %q", test.key, reason, test.reason)
+		}
+	}
+}
+
+// inspector is an authenticator that refuses requests for one path.
+type inspector struct {
+	gatehouse.Authenticator
+	path string
+	err  error
+}
+
+func (i inspector) Inspect(r *http.Request) error {
+	if r.URL.Path == i.path {
+		return i.err
+	}
+	return nil
+}
+
+// An inspector is asked first, wherever it stands, whoever is calling.
+func TestInspector(t *testing.T) {
+	tokens := bearer{tokens: map[string]*gatehouse.Principal{"good": person()}}
+	leak := &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonCredentialInURL}
+	for _, test := range []struct {
+		path   string
+		err    error
+		status int
+		code   gatehouse.Code
+	}{
+		{"/elsewhere", leak, 200, ""},
+		{request().URL.Path, leak, 400, gatehouse.CodeInvalidRequest},
+		{request().URL.Path, errors.New("broken"), 503, gatehouse.CodeTemporarilyUnavailable},
+	} {
+		last := inspector{refuse(gatehouse.ErrNoCredentials), test.path, test.err}
+		send(gateOf(t, tokens, last), request("Authorization", "Bearer good")).check(t, test.status, test.code)
 	}
 }
 
