@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/internal/networks"
 )
 
 // APIKeys is an [apikey.Store]. Every method is one statement, which the engine
@@ -36,7 +37,7 @@ func (s *Store) APIKeys() *APIKeys {
 // Create implements [apikey.Store].
 func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
 	return a.one(ctx, "create", nil, a.sql.create,
-		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networksText(r.Networks), r.Metadata.String(),
+		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networks.Text(r.Networks), r.Metadata.String(),
 		r.Lifetime.Microseconds(), r.Current.Sum[:], int64(r.Current.Pepper))
 }
 

@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/internal/networks"
 )
 
 // instant reads a time: one of the engine's own, microseconds since 1970, or
@@ -54,13 +53,13 @@ func hash(sum []byte, pepper sql.NullInt64) (apikey.Hash, error) {
 func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 	var (
 		r                               apikey.Record
-		scopes, networks, metadata      string
+		scopes, prefixes, metadata      string
 		lifetime                        int64
 		current, previous               sql.RawBytes
 		currentPepper, previousPepper   sql.NullInt64
 		errScopes, errNetworks, errHash error
 	)
-	err := rows.Scan(&r.ID, &r.Owner, &r.Tenant, &r.Environment, &scopes, &networks, &metadata, &lifetime,
+	err := rows.Scan(&r.ID, &r.Owner, &r.Tenant, &r.Environment, &scopes, &prefixes, &metadata, &lifetime,
 		instant{&r.Created}, instant{&r.Rotated}, instant{&r.Expires}, instant{&r.GraceEnds},
 		instant{&r.Revoked}, instant{&r.Suspended}, &r.Generation, instant{&r.LastUsed}, &r.Uses,
 		&current, &currentPepper, &previous, &previousPepper, instant{&r.AsOf})
@@ -72,7 +71,7 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 		r.Metadata = gatehouse.VerifiedClaims(metadata)
 	}
 	r.Scopes, errScopes = gatehouse.ParseScopes(scopes)
-	r.Networks, errNetworks = parseNetworks(networks)
+	r.Networks, errNetworks = networks.Parse(prefixes)
 	r.Current, errHash = hash(current, currentPepper)
 	if errHash == nil {
 		r.Previous, errHash = hash(previous, previousPepper)
@@ -81,27 +80,4 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 		return apikey.Record{}, fmt.Errorf("record %s: %w", r.ID, err)
 	}
 	return r, nil
-}
-
-func networksText(networks []netip.Prefix) string {
-	texts := make([]string, len(networks))
-	for i, n := range networks {
-		texts[i] = n.String()
-	}
-	return strings.Join(texts, " ")
-}
-
-func parseNetworks(text string) ([]netip.Prefix, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var networks []netip.Prefix
-	for word := range strings.SplitSeq(text, " ") {
-		n, err := netip.ParsePrefix(word)
-		if err != nil {
-			return nil, errors.New("a network is damaged")
-		}
-		networks = append(networks, n)
-	}
-	return networks, nil
 }

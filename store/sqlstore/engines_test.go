@@ -22,6 +22,8 @@ func open(t testing.TB, driver, dsn string) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(24)
+	db.SetMaxIdleConns(24) // the two of the default are for a database that nobody waits for
 	return db
 }
 

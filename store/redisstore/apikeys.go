@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore
+
+import (
+	"context"
+	_ "embed" // for the scripts
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/internal/networks"
+)
+
+var (
+	//go:embed lua/apikeys.lua
+	apikeysCommon string
+	//go:embed lua/apikeys_create.lua
+	apikeysCreate string
+	//go:embed lua/apikeys_find.lua
+	apikeysFind string
+	//go:embed lua/apikeys_rotate.lua
+	apikeysRotate string
+	//go:embed lua/apikeys_revoke.lua
+	apikeysRevoke string
+	//go:embed lua/apikeys_revoke_all.lua
+	apikeysRevokeAll string
+	//go:embed lua/apikeys_suspend.lua
+	apikeysSuspend string
+	//go:embed lua/apikeys_touch.lua
+	apikeysTouch string
+	//go:embed lua/apikeys_list.lua
+	apikeysList string
+)
+
+var (
+	createScript    = newScript(true, apikeysCommon, apikeysCreate)
+	findScript      = newScript(false, apikeysCommon, apikeysFind)
+	rotateScript    = newScript(true, apikeysCommon, apikeysRotate)
+	revokeScript    = newScript(true, apikeysCommon, apikeysRevoke)
+	revokeAllScript = newScript(true, apikeysCommon, apikeysRevokeAll)
+	suspendScript   = newScript(true, apikeysCommon, apikeysSuspend)
+	touchScript     = newScript(true, apikeysCommon, apikeysTouch)
+	listScript      = newScript(false, apikeysCommon, apikeysList)
+)
+
+// maxSpan bounds what is added to a time in a script: Lua counts in doubles,
+// which are exact to the microsecond until the year 2255.
+const maxSpan = 200 * 365 * 24 * time.Hour
+
+// APIKeys is an [apikey.Store] and an [apikey.Watcher]. Every method is one
+// script, which the server carries out as a whole or not at all, and its clock
+// is that of the server.
+type APIKeys struct {
+	store *Store
+	base  string
+}
+
+var (
+	_ apikey.Store   = (*APIKeys)(nil)
+	_ apikey.Watcher = (*APIKeys)(nil)
+)
+
+// APIKeys returns the store of API keys. All of them are in one slot of a
+// cluster.
+func (s *Store) APIKeys() *APIKeys {
+	// The number is that of the format, so that a later one can stand beside it.
+	return &APIKeys{store: s, base: "{" + s.prefix + "}:apikeys:1"}
+}
+
+// Create implements [apikey.Store].
+func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
+	if r.ID == "" || r.Lifetime > maxSpan {
+		return apikey.Record{}, errors.New("redisstore: create API key: no id, or a lifetime of more than 200 years")
+	}
+	return a.one(ctx, "create", createScript,
+		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networks.Text(r.Networks), r.Metadata.String(),
+		r.Lifetime.Microseconds(), hashText(r.Current))
+}
+
+// Find implements [apikey.Store].
+func (a *APIKeys) Find(ctx context.Context, id string) (apikey.Record, error) {
+	return a.one(ctx, "find", findScript, id)
+}
+
+// Rotate implements [apikey.Store].
+func (a *APIKeys) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
+	return a.one(ctx, "rotate", rotateScript,
+		id, hashText(r.Current), span(r.Grace), span(r.MaxLifetime), r.Generation)
+}
+
+// Revoke implements [apikey.Store].
+func (a *APIKeys) Revoke(ctx context.Context, id string) (apikey.Record, error) {
+	return a.one(ctx, "revoke", revokeScript, id)
+}
+
+// RevokeAll implements [apikey.Store].
+func (a *APIKeys) RevokeAll(ctx context.Context, f apikey.Filter, limit int) ([]apikey.Record, error) {
+	return a.many(ctx, "revoke all", revokeAllScript, flag(f.AnyTenant), f.Tenant, f.Owner, limit)
+}
+
+// Suspend implements [apikey.Store].
+func (a *APIKeys) Suspend(ctx context.Context, id string, on bool) (apikey.Record, error) {
+	return a.one(ctx, "suspend", suspendScript, id, flag(on))
+}
+
+// Touch implements [apikey.Store].
+func (a *APIKeys) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
+	reply, err := a.store.run(ctx, touchScript, a.base, id, uses, span(every))
+	if err != nil {
+		return false, fmt.Errorf("redisstore: touch API key: %w", err)
+	}
+	return len(reply) > 0 && reply[0] == "ok", nil
+}
+
+// List implements [apikey.Store].
+func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
+	after := int64(-1) // before every time
+	if !q.After.Time.IsZero() {
+		after = q.After.Time.UnixMicro()
+	}
+	return a.many(ctx, "list", listScript, flag(q.AnyTenant), q.Tenant, q.Owner,
+		span(q.ExpiresWithin), q.Limit, after, q.After.ID)
+}
+
+// one runs a script that answers with one record.
+func (a *APIKeys) one(ctx context.Context, verb string, script *script, args ...any) (apikey.Record, error) {
+	records, err := a.many(ctx, verb, script, args...)
+	if err != nil {
+		return apikey.Record{}, err
+	}
+	if len(records) != 1 {
+		return apikey.Record{}, fmt.Errorf("redisstore: %s API key: the answer has %d records", verb, len(records))
+	}
+	return records[0], nil
+}
+
+// many runs a script that answers with records.
+func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ...any) ([]apikey.Record, error) {
+	reply, err := a.store.run(ctx, script, a.base, args...)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
+	}
+	records, err := parseAnswer(reply)
+	switch {
+	case err == apikey.ErrNotFound || err == apikey.ErrConflict:
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
+	}
+	return records, nil
+}
+
+func span(d time.Duration) int64 { return min(d, maxSpan).Microseconds() }
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
+}

@@ -1,0 +1,18 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+local id, owner, tenant = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('EXISTS', record(id)) == 1 then
+	return { 'taken' }
+end
+local time = now()
+local expires = text(time + tonumber(ARGV[8]))
+redis.call('HSET', record(id), 'owner', owner, 'tenant', tenant, 'environment', ARGV[4], 'scopes', ARGV[5],
+	'networks', ARGV[6], 'metadata', ARGV[7], 'lifetime', ARGV[8], 'current', ARGV[9],
+	'created', text(time), 'rotated', text(time), 'expires', expires, 'generation', '1', 'uses', '0')
+for _, name in ipairs(indexes('made', tenant, owner)) do
+	redis.call('ZADD', name, text(time), id)
+end
+for _, name in ipairs(indexes('live', tenant, owner)) do
+	redis.call('ZADD', name, expires, id)
+end
+return found(id, time)

@@ -1,0 +1,16 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+local id = ARGV[1]
+local r = redis.call('HMGET', record(id), 'revoked', 'tenant', 'owner')
+if not r[2] then
+	return { 'absent' }
+end
+local time = now()
+if not r[1] then
+	redis.call('HSET', record(id), 'revoked', text(time))
+	for _, name in ipairs(indexes('live', r[2], r[3])) do
+		redis.call('ZREM', name, id)
+	end
+end
+tell(id)
+return found(id, time)
