@@ -73,10 +73,7 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 		return nil, err
 	}
 	resource.BearerMethods = []string{"header"}
-	document, err := json.Marshal(resource)
-	if err != nil {
-		return nil, fmt.Errorf("gatehouse: ProtectedResource: %w", err)
-	}
+	document, _ := json.Marshal(resource) // strings cannot fail
 	// RFC 9728 §3.1: "any terminating slash (/) following the host component
 	// MUST be removed before inserting /.well-known/ and the well-known URI path
 	// suffix between the host component and the path and/or query components."
