@@ -23,29 +23,41 @@ const (
 // Challenge invites a caller without credentials to send a key.
 func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: schemeName} }
 
+// Inspect refuses a request whose URL holds a key of ours, whatever credential
+// it carries: the key now stands in logs. It is not looked up, so whether it is
+// a real one [Keys.Describe] tells.
+func (k *Keys) Inspect(r *http.Request) error {
+	id := k.find(r.URL.Path)
+	if id == "" && r.URL.RawQuery != "" {
+		query := r.URL.RawQuery
+		if unescaped, err := url.QueryUnescape(query); err == nil {
+			query = unescaped // nothing in a key needs escaping, but some do it
+		}
+		id = k.find(query)
+	}
+	if id == "" {
+		return nil
+	}
+	e := &gatehouse.Error{
+		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL, Issuer: k.issuer, Credential: id,
+	}
+	if gatehouse.HasExplicitCredential(r) {
+		// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit
+		// the token in each request."
+		e.Code = gatehouse.CodeInvalidRequest
+	}
+	return e
+}
+
 // Authenticate reads a key from X-API-Key, or from Authorization with the
-// scheme Bearer or ApiKey. It claims what begins with the prefix and an
-// underscore. It never reads one from the query, the path or a cookie: where
-// the URL holds a key, the request is refused, whatever else it carries,
-// because the key now stands in logs. Put Keys before other authenticators
-// where that must hold for their credentials too.
+// scheme Bearer or ApiKey, and from nowhere else. It claims what begins with
+// the prefix and an underscore.
 //
 // A key that does not exist, is malformed, expired, revoked or suspended, and
 // a wrong secret, all get the same answer after the same work. The observer
 // learns which it was, and the ID.
 func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	text, found := k.credential(r)
-	if id := k.leaked(r.URL); id != "" {
-		e := &gatehouse.Error{
-			Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL, Issuer: k.issuer, Credential: id,
-		}
-		if gatehouse.HasExplicitCredential(r) {
-			// RFC 6750 §2: "Clients MUST NOT use more than one method to
-			// transmit the token in each request."
-			e.Code = gatehouse.CodeInvalidRequest
-		}
-		return gatehouse.Proof{}, e
-	}
 	if found.err != nil {
 		return gatehouse.Proof{}, found.err
 	}
@@ -100,21 +112,6 @@ func (k *Keys) credential(r *http.Request) (string, place) {
 
 // claims reports whether text is meant to be a key of ours.
 func (k *Keys) claims(text string) bool { return strings.HasPrefix(text, k.start) }
-
-// leaked returns the id of a key of ours that stands in a URL, "" if none does.
-func (k *Keys) leaked(u *url.URL) string {
-	if id := k.find(u.Path); id != "" || u.RawQuery == "" {
-		return id
-	}
-	query := u.RawQuery
-	if strings.Contains(query, "%") {
-		// Nothing in a key needs escaping, but there are clients that do it.
-		if unescaped, err := url.QueryUnescape(query); err == nil {
-			query = unescaped
-		}
-	}
-	return k.find(query)
-}
 
 // find returns the id of the first key of ours in a text.
 func (k *Keys) find(text string) string {

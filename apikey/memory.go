@@ -296,26 +296,3 @@ func (r *Record) read(now time.Time) Record {
 	c.AsOf = now
 	return c
 }
-
-func (f Filter) match(k *Key) bool {
-	return (f.AnyTenant || f.Tenant == k.Tenant) && (f.Owner == "" || f.Owner == k.Owner)
-}
-
-func (q Query) match(r *Record, now time.Time) bool {
-	if !q.Filter.match(&r.Key) {
-		return false
-	}
-	return q.ExpiresWithin <= 0 ||
-		r.Revoked.IsZero() && r.Expires.After(now) && !r.Expires.After(now.Add(q.ExpiresWithin))
-}
-
-func (q Query) position(r *Record) Position {
-	if q.ExpiresWithin > 0 {
-		return Position{r.Expires, r.ID}
-	}
-	return Position{r.Created, r.ID}
-}
-
-func (p Position) before(other Position) bool {
-	return cmp.Or(p.Time.Compare(other.Time), strings.Compare(p.ID, other.ID)) < 0
-}

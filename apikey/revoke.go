@@ -89,10 +89,3 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	}
 	return key, errors.Join(err, k.emit(ctx, Event{Type: EventLeaked, Key: key}))
 }
-
-func (f Filter) check() error {
-	if f.AnyTenant && f.Tenant != "" {
-		return errors.New("apikey: Filter: has both Tenant and AnyTenant")
-	}
-	return nil
-}

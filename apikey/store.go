@@ -111,37 +111,6 @@ type Rotation struct {
 	Generation  int64         // that the key must have, 0 for any
 }
 
-// Filter chooses keys by whom they belong to. The zero Filter chooses those
-// that belong to no tenant.
-type Filter struct {
-	Tenant    string // exactly this one, "" for keys of no tenant
-	AnyTenant bool   // whatever the tenant; Tenant must be empty
-	Owner     string // exactly this one, "" for any
-}
-
-// Query asks for a page of keys in the order of Created, then ID.
-type Query struct {
-	Filter
-
-	// ExpiresWithin, if greater than zero, asks only for keys that are not
-	// revoked and whose Expires is after now and not after now +
-	// ExpiresWithin. The order is that of Expires, then ID.
-	ExpiresWithin time.Duration
-
-	// After is the position of the last key of the page before, zero for the
-	// first page.
-	After Position
-
-	// Limit is the greatest number of records, at least 1.
-	Limit int
-}
-
-// Position is the place of a key in the order of a [Query].
-type Position struct {
-	Time time.Time // Created, or Expires where ExpiresWithin is set
-	ID   string
-}
-
 // Watcher tells of changes to keys, so that a cache can drop what it holds of
 // them. What a [Store] sends from within its methods, a Watcher hands on:
 // Redis has publish and subscribe for it, Postgres LISTEN and NOTIFY.
