@@ -150,9 +150,15 @@ func scopeForms(k *kit) {
 	if scope == "" {
 		scope = "read"
 	}
-	for _, value := range []string{
-		"null", "true", "1", "{}", "[]", `["a"]`, "[" + quote(scope) + "]", "[" + quote(scope) + ",1]", `{"scope":` + quote(scope) + "}",
-	} {
+	values := []string{
+		"null", "true", "1", "{}", "[1]", "[null]", `[""]`, "[" + quote(scope) + ",1]", "[" + quote(scope+" write") + "]",
+		"[[" + quote(scope) + "]]", `{"scope":` + quote(scope) + "}",
+	}
+	if k.profiled() {
+		// Providers that do not follow RFC 9068 are known to send arrays.
+		values = append(values, "[]", "["+quote(scope)+"]", "["+quote(scope)+`,"write"]`)
+	}
+	for _, value := range values {
 		k.claim("the JSON value "+value, "scope", value)
 	}
 	for _, test := range []struct{ name, value string }{

@@ -15,7 +15,7 @@ import (
 )
 
 var envelopeAttacks = []func(*kit){
-	segments, encrypted, nested, compressed, jsonSerialization, unencoded, critical, typeConfusion, typeSpelling, idTokenMarks, sizes,
+	segments, encrypted, nested, compressed, jsonSerialization, unencoded, critical, typeConfusion, typeSpelling, otherMarks, sizes,
 }
 
 func segments(k *kit) {

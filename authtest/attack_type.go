@@ -2,9 +2,7 @@
 
 package authtest
 
-import (
-	"strings"
-)
+import "strings"
 
 // typeConfusion shows the issuer's tokens for other purposes.
 //
@@ -52,24 +50,35 @@ func typeSpelling(k *kit) {
 			k.signed(value, k.header().set("typ", value), k.claims())
 		}
 	}
-	for _, spelling := range []string{
-		strings.ToUpper(name), strings.ToLower(name), "application/" + name, "APPLICATION/" + strings.ToUpper(name),
-	} {
+	spellings := []string{strings.ToUpper(name), strings.ToLower(name)}
+	if k.profiled() {
+		spellings = append(spellings, "application/"+name, "APPLICATION/"+strings.ToUpper(name))
+	}
+	for _, spelling := range spellings {
 		if spelling != name {
 			k.good(spelling, k.key.sign(k.header().set("typ", quote(spelling)).String(), k.claims().String()))
 		}
 	}
 }
 
-// idTokenMarks are what tells an ID token from an access token where typ does
-// not.
-func idTokenMarks(k *kit) {
+// otherMarks are what tells another token from an access token where typ does
+// not: OpenID Connect Core section 2, RFC 8417 section 2.2, and the claims in
+// which two widespread providers say it.
+func otherMarks(k *kit) {
 	if k.profiled() {
 		return
 	}
-	k.row = "ID token marks"
-	for _, name := range []string{"nonce", "at_hash", "c_hash"} {
-		k.signed(name, k.header(), k.claims().set(name, `"n-0S6_WzA2Mj"`))
+	k.row = "marks of another token"
+	for _, mark := range []struct{ name, value string }{
+		{"nonce", `"n-0S6_WzA2Mj"`},
+		{"at_hash", `"77QmUPtjPfzWtF2AnpK9RQ"`},
+		{"c_hash", `"LDktKdoQak3Pk0cnXxCltA"`},
+		{"events", `{"http://schemas.openid.net/event/backchannel-logout":{}}`},
+		{"typ", `"ID"`},
+		{"typ", `"Refresh"`},
+		{"token_use", `"id"`},
+	} {
+		k.signed(mark.name+" "+mark.value, k.header(), k.claims().set(mark.name, mark.value))
 	}
 }
 

@@ -85,8 +85,28 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	if uses(familyEdDSA) != "" {
 		odd = append(odd, lowOrder())
 	}
-	twins, err := i.makeTwins(algorithm)
-	return slices.Concat(odd, unreadable(), twins), err
+	odd = append(odd, unreadable()...)
+	odd = append(odd, oddKey{
+		name: "x5u of the attacker",
+		jwk: newJWK(oddID("x5u"), algorithm, shared("x5u", algorithm).Public()).with(jwk{
+			"use": "enc", "x5u": i.lureURL("odd key: x5u of the attacker"),
+		}),
+	})
+	other := "ES256"
+	if algorithms[algorithm].family == familyECDSA {
+		other = "EdDSA"
+	}
+	for _, company := range []struct{ name, algorithm string }{
+		{"one kid, two kinds", other},
+		{"one kid, two of a kind", algorithm},
+	} {
+		pair, err := twins(company.name, algorithm, company.algorithm)
+		if err != nil {
+			return nil, err
+		}
+		odd = append(odd, pair...)
+	}
+	return odd, nil
 }
 
 // misused is a sound key whose JWK says that it is not for this.
@@ -238,23 +258,27 @@ func unreadable() []oddKey {
 	return odd
 }
 
-// makeTwins are two keys of one kid and of different kinds, one of which is the
-// issuer's own. RFC 7517 §4.5 lets them be: "one example in which different
-// keys might use the same kid value is if they have different kty values".
-func (i *Issuer) makeTwins(algorithm string) ([]oddKey, error) {
-	const name = "one kid, two kinds"
-	other := "ES256"
-	if algorithms[algorithm].family == familyECDSA {
-		other = "RS256"
+// twins are two good keys of one kid, of which the second signs.
+//
+//	RFC 7517 §4.5: "One example in which different keys might use the same "kid"
+//	value is if they have different "kty" (key type) values but are considered to
+//	be equivalent alternatives by the application using them."
+func twins(name, algorithm, first string) ([]oddKey, error) {
+	other, err := generate(first)
+	if err != nil {
+		return nil, err
 	}
 	own, err := generate(algorithm)
+	if err != nil {
+		return nil, err
+	}
 	return []oddKey{
-		{name: name + ": the other", jwk: newJWK(oddID(name), other, shared(name, other).Public())},
+		{name: name + ", the other", jwk: newJWK(oddID(name), first, other.Public())},
 		{
 			name: name, good: true,
 			jwk:       newJWK(oddID(name), algorithm, own.Public()),
 			algorithm: algorithm,
 			sign:      func(input string) []byte { return signAs(algorithm, own, input) },
 		},
-	}, err
+	}, nil
 }
