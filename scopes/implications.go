@@ -36,9 +36,6 @@ func NewImplications(implied map[string][]string) (Implications, error) {
 			}
 		}
 	}
-	if len(errs) > 0 {
-		return Implications{}, errors.Join(errs...)
-	}
 	i := Implications{by: make(map[string][]string)}
 	for _, scope := range slices.Sorted(maps.Keys(implied)) {
 		for name := range reach(implied, scope) {
@@ -48,8 +45,8 @@ func NewImplications(implied map[string][]string) (Implications, error) {
 			i.by[name] = append(i.by[name], scope)
 		}
 	}
-	if len(errs) > 0 {
-		return Implications{}, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return Implications{}, err
 	}
 	return i, nil
 }

@@ -86,6 +86,8 @@ func TestFromHost(t *testing.T) {
 		{"", "", nobodys},
 		{"", "acme", none},
 		{"example.com", "acme", none},
+		{"acme", "acme", none},
+		{"acme:80", "acme", none},
 		{"example.com", "example", none},
 		{".example.com", "acme", none},
 		{"acme..example.com", "acme", none},

@@ -19,7 +19,7 @@ func Parse(s string) (*url.URL, error) {
 	switch {
 	case s == "":
 		return nil, errors.New("required")
-	case err != nil || u.Hostname() == "" || u.Opaque != "":
+	case err != nil || u.Hostname() == "":
 		return nil, errors.New("not an absolute URL")
 	case u.User != nil:
 		return nil, errors.New("has user information in it")
@@ -37,6 +37,6 @@ func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	addr, _ := netip.ParseAddr(host) // the zero Addr is no loopback address
+	return addr.Unmap().IsLoopback()
 }
