@@ -29,6 +29,21 @@ func TestCacheShares(t *testing.T) {
 	}
 }
 
+// Many tokens are remembered at once.
+func TestCacheHoldsMany(t *testing.T) {
+	a := newAuthenticator(t, config())
+	first := make(map[string]*gatehouse.Principal)
+	for n := range 300 {
+		token := token(nil, object{"jti": fmt.Sprint("token-", n)})
+		first[token], _ = a.Verify(t.Context(), token)
+	}
+	for token, p := range first {
+		if again, err := a.Verify(t.Context(), token); err != nil || again != p {
+			t.Fatalf("forgotten, %v", err)
+		}
+	}
+}
+
 // A token in the cache still ends when it ends.
 func TestCacheEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

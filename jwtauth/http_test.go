@@ -4,6 +4,7 @@ package jwtauth_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -95,6 +96,49 @@ func TestAnswers(t *testing.T) {
 		if got := status(h, r); got != test.want {
 			t.Errorf("%.60q: got %d, want %d", test.authorization, got, test.want)
 		}
+	}
+}
+
+// What does not have the shape of a JWT is left to other authenticators, unless
+// it is too long to be anybody's.
+func TestAuthenticate(t *testing.T) {
+	a := newAuthenticator(t, config())
+	for _, foreign := range []*http.Request{
+		httptest.NewRequest(http.MethodGet, "/", http.NoBody), get("a"), get("a.b"), get("a.b.c.d"), get("acme_live_0123"), get(strings.Repeat("a", 8<<10)),
+	} {
+		if _, err := a.Authenticate(foreign); !errors.Is(err, gatehouse.ErrNoCredentials) {
+			t.Errorf("%.40s: got %v", foreign.Header, err)
+		}
+	}
+	two := get("a.b.c")
+	two.Header.Add("Authorization", "Bearer d.e.f")
+	for want, r := range map[gatehouse.Reason]*http.Request{
+		gatehouse.ReasonTokenOversized:     get(strings.Repeat("a", 8<<10+1)),
+		gatehouse.ReasonTokenMalformed:     get(".."),
+		gatehouse.ReasonSeveralCredentials: two,
+	} {
+		_, err := a.Authenticate(r)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	proof, err := a.Authenticate(get(token(nil, nil)))
+	if err != nil || proof.Source != gatehouse.SourceHeader || proof.Name != "Authorization" || proof.Principal.Subject != "alice" {
+		t.Errorf("got %+v, %v", proof, err)
+	}
+	if c := a.Challenge(); c.Scheme != "Bearer" || c.Params != nil {
+		t.Errorf("invites with %v", c)
+	}
+}
+
+// A header that is too long is refused before it is decoded.
+func TestLongHeader(t *testing.T) {
+	a := newAuthenticator(t, config())
+	if got := reason(t, a, strings.Repeat("*", 2<<10+1)+".e30.AA"); got != gatehouse.ReasonTokenOversized {
+		t.Errorf("got %q", got)
+	}
+	if got := reason(t, a, strings.Repeat("*", 2<<10)+".e30.AA"); got != gatehouse.ReasonTokenMalformed {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -246,6 +246,11 @@ func TestKeyPinsAlgorithm(t *testing.T) {
 		{unnamed, jwtauth.RS256, ""},
 		{unnamed, jwtauth.PS512, ""},
 		{unnamed, jwtauth.ES256, gatehouse.ReasonTokenKey},
+		{unnamed, jwtauth.EdDSA, gatehouse.ReasonTokenKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.RS256, gatehouse.ReasonTokenKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.PS256, gatehouse.ReasonTokenKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ES384, gatehouse.ReasonTokenKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.EdDSA, gatehouse.ReasonTokenKey},
 	} {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.key)}))
 		k := keyFor(test.algorithm)

@@ -110,22 +110,30 @@ func TestOnlyPlausibleTokensCauseFetches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: goodSet()}
 		a := newAuthenticator(t, remoteConfig(s))
-		for _, implausible := range []string{
-			token(nil, object{"exp": time.Now().Unix() - 3600, "iat": time.Now().Unix() - 7200}),
-			token(nil, object{"aud": "https://other.example.com"}),
-			token(nil, object{"iss": "https://other.example.com"}),
-			token(object{"alg": "HS256"}, nil),
-			token(object{"typ": "JWT"}, nil),
-			token(object{"jku": "https://evil.example.com"}, nil),
-			token(nil, object{"cnf": object{"jkt": "x"}}),
-			strings.TrimSuffix(token(nil, nil), "A") + "*",
+		past := object{"exp": time.Now().Unix() - 3600, "iat": time.Now().Unix() - 7200}
+		for want, implausible := range map[gatehouse.Reason]string{
+			gatehouse.ReasonTokenExpired:   token(nil, past),
+			gatehouse.ReasonTokenAudience:  token(nil, object{"aud": "https://other.example.com"}),
+			gatehouse.ReasonTokenIssuer:    token(nil, object{"iss": "https://other.example.com"}),
+			gatehouse.ReasonTokenAlgorithm: token(object{"alg": "HS256"}, nil),
+			gatehouse.ReasonTokenType:      token(object{"typ": "JWT"}, nil),
+			gatehouse.ReasonTokenHeader:    token(object{"jku": "https://evil.example.com"}, nil),
+			gatehouse.ReasonTokenBinding:   token(nil, object{"cnf": object{"jkt": "x"}}),
+			gatehouse.ReasonTokenMalformed: token(nil, nil) + "*",
 		} {
-			if got := reason(t, a, implausible); got == "" || got == gatehouse.ReasonKeysUnavailable {
-				t.Errorf("got %q", got)
+			if got := reason(t, a, implausible); got != want {
+				t.Errorf("got %q, want %q", got, want)
 			}
 		}
 		if n := s.count(); n != 0 {
 			t.Errorf("%d fetches", n)
+		}
+		if got := reason(t, a, token(nil, nil)); got != "" {
+			t.Fatal(got)
+		}
+		time.Sleep(time.Minute)
+		if got := reason(t, a, token(object{"kid": "junk"}, past)); got != gatehouse.ReasonTokenKey || s.count() != 1 {
+			t.Errorf("got %q, %d fetches", got, s.count())
 		}
 	})
 }
@@ -348,7 +356,7 @@ func TestReady(t *testing.T) {
 		if err := a.Ready(ctx); err == nil || time.Since(start) != 100*time.Millisecond {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
-		if err := a.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), issuerURL) {
+		if err := a.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "issuer "+issuerURL) {
 			t.Errorf("got %v", err)
 		}
 		s.set(goodSet())
