@@ -84,6 +84,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 	}
 
 	var mutants []mutant
+	sources := make(map[string][]byte)
 	for _, file := range t.files {
 		name := filepath.Join(filepath.FromSlash(t.dir), file)
 		source, err := os.ReadFile(filepath.Join(t.root, name))
@@ -94,6 +95,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		if err != nil {
 			return err
 		}
+		sources[filepath.ToSlash(name)] = source
 		mutants = append(mutants, found...)
 	}
 	fmt.Fprintf(stdout, "%s: %d mutants, at most %s each\n", t.path, len(mutants), timeout.Round(time.Second))
@@ -108,7 +110,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		wg.Go(func() {
 			defer func() { <-slots }()
 			r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()]}
-			r.Outcome, errs[i] = t.testMutant(ctx, o, temp, i, m, timeout)
+			r.Outcome, errs[i] = t.testMutant(ctx, o, temp, i, m, sources[m.File], timeout)
 			t.results[i] = r
 			print.Lock()
 			defer print.Unlock()
@@ -122,12 +124,8 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-func (t *target) testMutant(ctx context.Context, o options, temp string, i int, m mutant, timeout time.Duration) (string, error) {
+func (t *target) testMutant(ctx context.Context, o options, temp string, i int, m mutant, source []byte, timeout time.Duration) (string, error) {
 	original := filepath.Join(t.root, filepath.FromSlash(m.File))
-	source, err := os.ReadFile(original)
-	if err != nil {
-		return "", err
-	}
 	changed := filepath.Join(temp, strconv.Itoa(i)+".go")
 	if err := os.WriteFile(changed, m.apply(source), 0o600); err != nil {
 		return "", err
