@@ -4,6 +4,7 @@ package jwtauth
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -89,10 +90,9 @@ func parseClaims(text string) (claims, error) {
 			c.foreign, ok = true, true
 		case "typ", "token_use":
 			// Two providers say in a claim what others say in the header.
-			kind, isText := strictjson.String(value)
-			ok = true
-			c.foreign = c.foreign || isText && !strings.EqualFold(kind, "Bearer") && !strings.EqualFold(kind, "access") &&
-				!strings.EqualFold(kind, "at+jwt") && !strings.EqualFold(kind, "JWT")
+			var kind string
+			kind, ok = strictjson.String(value)
+			c.foreign = c.foreign || !slices.ContainsFunc(accessKinds, func(k string) bool { return strings.EqualFold(k, kind) })
 		default:
 			// "ISS" is no claim that anyone defines, but a reader that folds
 			// case would take it for iss.
@@ -106,6 +106,9 @@ func parseClaims(text string) (claims, error) {
 	})
 	return c, err
 }
+
+// accessKinds are what an access token says in a claim that it is.
+var accessKinds = []string{"Bearer", "access", "at+jwt", "JWT"}
 
 func isClaimName(name string) bool {
 	switch name {
