@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
 // api is a server behind a gate. GET / is open to everyone whose token is good,

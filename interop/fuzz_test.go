@@ -12,6 +12,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"sync"
@@ -19,10 +20,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/go-jose/go-jose/v4"
 	josejwt "github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 // The fuzz targets hold jwtauth against go-jose: whatever jwtauth accepts,
@@ -81,8 +83,8 @@ var newBench = sync.OnceValue(func() *bench {
 })
 
 // sign makes a token of the two texts, whatever they say, with the key for an
-// algorithm.
-func (b *bench) sign(algorithm, header, claims string) string {
+// algorithm: by that one or, if the key fits another too, by the other.
+func (b *bench) sign(algorithm string, byOther bool, header, claims string) string {
 	input := strings.TrimSuffix(join(header, claims, ""), ".")
 	digest := sha256.Sum256([]byte(input))
 	var signature []byte
@@ -93,7 +95,7 @@ func (b *bench) sign(algorithm, header, claims string) string {
 		mac.Write([]byte(input))
 		signature = mac.Sum(nil)
 	case *rsa.PrivateKey:
-		if algorithm == "PS256" {
+		if (algorithm == "PS256") != byOther {
 			signature, err = rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 		} else {
 			signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
@@ -191,7 +193,7 @@ func (b *bench) compare(t *testing.T, token string) bool {
 // and what is said about a token has nothing of it.
 func (b *bench) checkRefusal(t *testing.T, token string, err error) {
 	t.Helper()
-	e, ok := err.(*gatehouse.Error)
+	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok || e.Code != gatehouse.CodeInvalidToken || e.Reason == "" {
 		t.Errorf("refused with %#v", err)
 		return
@@ -227,26 +229,30 @@ func FuzzSignedTokens(f *testing.F) {
 	b := newBench()
 	for n, algorithm := range fuzzAlgorithms {
 		header, claims := good(algorithm)
-		f.Add(uint8(n), header, claims)
+		f.Add(uint8(n), false, header, claims)
+		f.Add(uint8(n), true, swapRSA.Replace(header), claims)
 	}
 	header, claims := good("ES256")
 	for _, seed := range seeds {
-		f.Add(uint8(0), header, strings.Replace(claims, seed.old, seed.new, 1))
-		f.Add(uint8(0), strings.Replace(header, seed.old, seed.new, 1), claims)
+		f.Add(uint8(0), false, header, strings.Replace(claims, seed.old, seed.new, 1))
+		f.Add(uint8(0), false, strings.Replace(header, seed.old, seed.new, 1), claims)
 	}
-	f.Fuzz(func(t *testing.T, algorithm uint8, header, claims string) {
+	f.Fuzz(func(t *testing.T, algorithm uint8, byOther bool, header, claims string) {
 		synctest.Test(t, func(t *testing.T) {
-			b.compare(t, b.sign(fuzzAlgorithms[int(algorithm)%len(fuzzAlgorithms)], header, claims))
+			b.compare(t, b.sign(fuzzAlgorithms[int(algorithm)%len(fuzzAlgorithms)], byOther, header, claims))
 		})
 	})
 }
+
+// swapRSA makes a header say that an RSA key has signed by its other algorithm.
+var swapRSA = strings.NewReplacer(`"alg":"RS256"`, `"alg":"PS256"`, `"alg":"PS256"`, `"alg":"RS256"`)
 
 // FuzzTokens fuzzes tokens as an attacker can make them: the whole text.
 func FuzzTokens(f *testing.F) {
 	b := newBench()
 	for _, algorithm := range fuzzAlgorithms[:3] { // RSA keys are new in every process
 		header, claims := good(algorithm)
-		f.Add(b.sign(algorithm, header, claims))
+		f.Add(b.sign(algorithm, false, header, claims))
 	}
 	for _, token := range []string{"", ".", "..", "...", "a.b.c", "e30.e30.", "e30.e30.AA", "\n.\n.\n"} {
 		f.Add(token)
@@ -313,7 +319,7 @@ func TestFuzzSeeds(t *testing.T) {
 		}
 		for _, algorithm := range fuzzAlgorithms {
 			header, claims := good(algorithm)
-			if !b.compare(t, b.sign(algorithm, header, claims)) {
+			if !b.compare(t, b.sign(algorithm, false, header, claims)) {
 				t.Errorf("%s: a good token is refused", algorithm)
 			}
 		}
@@ -321,8 +327,8 @@ func TestFuzzSeeds(t *testing.T) {
 		accepted := 0
 		for _, seed := range seeds {
 			for _, token := range []string{
-				b.sign("ES256", header, strings.Replace(claims, seed.old, seed.new, 1)),
-				b.sign("ES256", strings.Replace(header, seed.old, seed.new, 1), claims),
+				b.sign("ES256", false, header, strings.Replace(claims, seed.old, seed.new, 1)),
+				b.sign("ES256", false, strings.Replace(header, seed.old, seed.new, 1), claims),
 			} {
 				if b.compare(t, token) {
 					accepted++

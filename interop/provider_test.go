@@ -18,10 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
-	"github.com/go-jose/go-jose/v4"
 )
 
 var (
@@ -117,14 +118,28 @@ func TestProviderTokensTampered(t *testing.T) {
 			}
 			header, claims, signature := split(t, token)
 			for _, v := range parse(t, claims).variants(object{
-				{"nbf", "1"}, {"scp", `["admin"]`}, {"roles", `["admin"]`}, {"tenant", `"acme"`}, {"azp", `"machine"`},
-				{"act", `{"sub":"eve"}`}, {"cnf", `{"jkt":"x"}`}, {"", "1"},
+				{"nbf", "1"},
+				{"scp", `["admin"]`},
+				{"roles", `["admin"]`},
+				{"tenant", `"acme"`},
+				{"azp", `"machine"`},
+				{"act", `{"sub":"eve"}`},
+				{"cnf", `{"jkt":"x"}`},
+				{"", "1"},
 			}) {
 				api.refuse(t, "claim "+v.name, join(header, v.text, signature))
 			}
 			for _, v := range parse(t, header).variants(object{
-				{"crit", `["exp"]`}, {"crit", "[]"}, {"jku", `"` + p.Issuer + `/jwks"`}, {"x5u", `"https://evil.example"`},
-				{"jwk", `{"kty":"oct","k":"AA"}`}, {"x5c", `["AA"]`}, {"cty", `"JWT"`}, {"zip", `"DEF"`}, {"b64", "true"}, {"x", "1"},
+				{"crit", `["exp"]`},
+				{"crit", "[]"},
+				{"jku", `"` + p.Issuer + `/jwks"`},
+				{"x5u", `"https://evil.example"`},
+				{"jwk", `{"kty":"oct","k":"AA"}`},
+				{"x5c", `["AA"]`},
+				{"cty", `"JWT"`},
+				{"zip", `"DEF"`},
+				{"b64", "true"},
+				{"x", "1"},
 			}) {
 				api.refuse(t, "header "+v.name, join(v.text, claims, signature))
 			}

@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,7 +46,7 @@ func missing() error {
 		return err
 	}
 	if len(wanted.Dependencies) == 0 {
-		return fmt.Errorf("package.json names no packages")
+		return errors.New("package.json names no packages")
 	}
 	for name, version := range wanted.Dependencies {
 		var installed struct{ Version string }

@@ -28,7 +28,11 @@ func TestNoOrphan(t *testing.T) {
 	}
 	node.Require(t)
 	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestNoOrphan$", "-test.timeout=1m")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^TestNoOrphan$", "-test.timeout=1m")
 	cmd.Env = append(os.Environ(), inner+"=1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
