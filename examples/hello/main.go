@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Hello is an API behind a gate that accepts the access tokens of one
+// authorization server.
+//
+//	ISSUER=https://auth.example.com AUDIENCE=https://api.example.com go run ./examples/hello
+package main
+
+import (
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/scopes"
+)
+
+func main() {
+	h, err := handler(os.Getenv("ISSUER"), os.Getenv("AUDIENCE"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Addr: "127.0.0.1:8080", Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
+
+func handler(issuer, audience string) (http.Handler, error) {
+	tokens, err := jwtauth.New(jwtauth.Config{
+		Issuers: []jwtauth.Issuer{{
+			URL:        issuer,
+			Audience:   audience,
+			Algorithms: []jwtauth.Algorithm{jwtauth.RS256},
+			Keys:       jwtauth.Discover(),
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{tokens},
+		Realm:          "hello",
+		Observer:       gatehouse.Log(slog.Default()),
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /hello", hello) // for every caller who is known
+	mux.Handle("GET /reports", gatehouse.Require(scopes.All("reports:read"))(http.HandlerFunc(hello)))
+
+	root := http.NewServeMux() // what is public stands outside the gate
+	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	root.Handle("/", gate.Handler(mux))
+	return root, nil
+}
+
+func hello(w http.ResponseWriter, r *http.Request) {
+	p, _ := gatehouse.FromContext(r.Context())
+	fmt.Fprintf(w, "Hello, %s.\n", p.Subject)
+}
