@@ -20,7 +20,7 @@ import (
 )
 
 var asymmetric = []string{
-	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	"ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
 }
 
 // verify has another implementation verify a token against the published keys.
@@ -270,7 +270,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestOddKeysAreServed(t *testing.T) {
-	for _, algorithm := range asymmetric {
+	for _, algorithm := range []string{"RS256", "PS256", "ES256", "ES384", "EdDSA"} {
 		issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
 		for range 2 {
 			if err := issuer.PublishOddKeys(); err != nil {

@@ -135,11 +135,8 @@ func digest(hash crypto.Hash, input string) []byte {
 
 // foreign returns a key of somebody else's that fits the algorithm.
 func foreign(algorithm string) any {
-	switch algorithms[algorithm].family {
-	case familyHMAC:
+	if algorithms[algorithm].family == familyHMAC {
 		return []byte("a secret of somebody else, as long as the longest hash would ask")
-	case familyRSA, familyPSS:
-		algorithm = "RS256" // one for all of them
 	}
 	return shared("foreign", algorithm)
 }
@@ -149,6 +146,10 @@ func foreign(algorithm string) any {
 var sharedKeys sync.Map // of func() crypto.Signer by name and algorithm
 
 func shared(name, algorithm string) crypto.Signer {
+	switch algorithms[algorithm].family {
+	case familyRSA, familyPSS:
+		algorithm = "RS256" // one for all of them
+	}
 	once, _ := sharedKeys.LoadOrStore(name+" "+algorithm, sync.OnceValue(func() crypto.Signer {
 		private, err := generate(algorithm)
 		if err != nil {

@@ -60,7 +60,7 @@ func soundBy(k *key, token string) bool {
 // that are to be refused for what they say carry a good signature, and the
 // others none.
 func TestSignaturesAreWhatTheySay(t *testing.T) {
-	for _, config := range []IssuerConfig{everything, {}, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
+	for _, config := range []IssuerConfig{everything, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
 		issuer := NewIssuer(t, config)
 		var published []*key
 		published = append(published, issuer.keys...)
@@ -138,7 +138,7 @@ func TestOddKeysReallySign(t *testing.T) {
 	}
 }
 
-// TestPaddingsDifferFromTheGoodOne, because a forgery that is not one proves
+// TestPaddings, because a forgery that is not one proves
 // nothing, and the good one made by the same functions is good.
 func TestPaddings(t *testing.T) {
 	private := shared("padding", "RS256").(*rsa.PrivateKey)

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// protect is the wiring under test: what it accepts comes from outside, so that
+// a test can put an issuer of its own in.
+func protect(issuer, audience string, handler http.Handler) (http.Handler, error) {
+	tokens, err := jwtauth.New(jwtauth.Config{
+		Issuers: []jwtauth.Issuer{{
+			URL:        issuer,
+			Audience:   audience,
+			Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
+			Keys:       jwtauth.Discover(),
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{tokens},
+		Realm:          "reports",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gate.Handler(handler), nil
+}
+
+func greet(w http.ResponseWriter, r *http.Request) {
+	p, _ := gatehouse.FromContext(r.Context())
+	fmt.Fprintf(w, "Hello, %s.\n", p.Subject)
+}
+
+// In a test, NewIssuer(t) and Attack(t, handler, issuer) are shorter.
+func Example() {
+	issuer, err := authtest.StartIssuer(authtest.IssuerConfig{Algorithms: []string{"ES256"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer issuer.Close()
+
+	handler, err := protect(issuer.URL, issuer.Audience, http.HandlerFunc(greet))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	findings := 0
+	for attempt := range authtest.Attacks(issuer) {
+		for _, finding := range attempt.Try(handler) {
+			fmt.Println(finding)
+			findings++
+		}
+	}
+	fmt.Println("findings:", findings)
+	// Output: findings: 0
+}

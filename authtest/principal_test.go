@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package authtest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/scopes"
+)
+
+func TestPrincipal(t *testing.T) {
+	p := authtest.Principal("alice", "b", "a")
+	if p.IsZero() || p.Subject != "alice" || p.Scopes.String() != "a b" || p.Kind != gatehouse.KindUser || p.Issuer == "" {
+		t.Errorf("%+v", p)
+	}
+	if left := time.Until(p.Expires); left < 59*time.Minute || left > time.Hour {
+		t.Errorf("expires in %v", left)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a malformed scope does not panic")
+		}
+	}()
+	authtest.Principal("alice", "a b")
+}
+
+func TestHandlersBehindAGate(t *testing.T) {
+	var seen gatehouse.Principal
+	handler := gatehouse.Require(scopes.All("read"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen, _ = gatehouse.FromContext(r.Context())
+	}))
+	for _, test := range []struct {
+		scope string
+		want  int
+	}{{"read", http.StatusOK}, {"write", http.StatusForbidden}} {
+		seen = gatehouse.Principal{}
+		w := httptest.NewRecorder()
+		authtest.Handler(authtest.Principal("alice", test.scope), handler).
+			ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if w.Code != test.want || (seen.Subject == "alice") != (test.want == http.StatusOK) {
+			t.Errorf("%s: %d, %+v", test.scope, w.Code, seen)
+		}
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	if handler.ServeHTTP(w, authtest.Request(r, gatehouse.Principal{})); w.Code != http.StatusUnauthorized {
+		t.Errorf("nobody: %d", w.Code)
+	}
+	if _, ok := gatehouse.FromContext(r.Context()); ok {
+		t.Error("the request that was given is changed")
+	}
+}
