@@ -54,7 +54,7 @@ func Parse(text string) (Label, error) {
 // scanners. The checksum tells a match that is a key from one that is not:
 // see [Parse].
 func Pattern(prefix string) string {
-	return `\b` + prefix + `_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b`
+	return `\b` + prefix + `_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}[0-4][0-9A-Za-z]{5}\b`
 }
 
 // split takes a text apart whose shape is that of a key.

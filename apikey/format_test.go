@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey_test
+
+import (
+	"errors"
+	"hash/crc32"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// The checksum, written once more and otherwise, from its definition.
+func checksum(body string) string {
+	n := uint64(crc32.ChecksumIEEE([]byte(body)))
+	text := ""
+	for range 6 {
+		text = digits[n%62:][:1] + text
+		n /= 62
+	}
+	return text
+}
+
+// golden is a key that must be read for as long as there are keys.
+const golden = "acme_live_0123456789ABCDEF_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" + goldenSum
+
+const goldenSum = "3NxMSK"
+
+func TestFormat(t *testing.T) {
+	if sum := checksum(golden[:len(golden)-6]); sum != goldenSum {
+		t.Fatalf("the checksum of the golden key is %s", sum)
+	}
+	label, err := apikey.Parse(golden)
+	if err != nil || label != (apikey.Label{Prefix: "acme", Environment: "live", ID: "0123456789ABCDEF"}) {
+		t.Fatalf("%+v, %v", label, err)
+	}
+	if label.String() != "acme_live_0123456789ABCDEF" {
+		t.Errorf("label %s", label)
+	}
+
+	b := setUp(t, nil)
+	seen := make(map[string]bool)
+	count := make(map[byte]int)
+	pattern := regexp.MustCompile("^" + apikey.Pattern("acme") + "$")
+	for range 500 {
+		key, text := b.issue(t, order())
+		parts := strings.Split(text, "_")
+		if len(parts) != 4 || parts[0] != "acme" || parts[1] != "live" || parts[2] != key.ID || len(parts[3]) != 43+6 {
+			t.Fatalf("%d parts", len(parts))
+		}
+		body := text[:len(text)-6]
+		if text[len(body):] != checksum(body) {
+			t.Fatal("the checksum is not that of the text before it")
+		}
+		if !pattern.MatchString(text) {
+			t.Fatal("the pattern does not match a key")
+		}
+		for _, part := range []string{parts[2], parts[3][:43]} {
+			if seen[part] {
+				t.Fatal("a part that should be random came twice")
+			}
+			seen[part] = true
+			for i := range len(part) {
+				count[part[i]]++
+			}
+		}
+	}
+	// 29,500 characters, 476 of each on average, with a deviation of 22.
+	for i := range len(digits) {
+		if n := count[digits[i]]; n < 476-8*22 || n > 476+8*22 {
+			t.Errorf("%q occurs %d times", digits[i], n)
+		}
+	}
+}
+
+// near are texts that are almost a key.
+func near() map[string]string {
+	parts := strings.Split(golden, "_")
+	resum := func(body string) string { return body + checksum(body) }
+	body := golden[:len(golden)-6]
+	return map[string]string{
+		"nothing":                  "",
+		"prefix alone":             "acme_",
+		"label alone":              "acme_live_0123456789ABCDEF",
+		"no checksum":              body,
+		"wrong checksum":           body + "000000",
+		"checksum in base 64":      body + "3N+MSK",
+		"cut":                      golden[:len(golden)-1],
+		"one more":                 golden + "0",
+		"space before":             " " + golden,
+		"space behind":             golden + " ",
+		"line break behind":        golden + "\n",
+		"twice":                    golden + golden,
+		"fifth part":               golden + "_x",
+		"upper-case prefix":        resum("ACME_" + strings.SplitN(body, "_", 2)[1]),
+		"digit first":              resum("1cme_" + strings.SplitN(body, "_", 2)[1]),
+		"short prefix":             resum("a_" + strings.SplitN(body, "_", 2)[1]),
+		"long prefix":              resum("acmeacmeacmeacmea_" + strings.SplitN(body, "_", 2)[1]),
+		"no prefix":                resum("_" + strings.SplitN(body, "_", 2)[1]),
+		"no environment":           resum("acme__" + parts[2] + "_" + parts[3][:43]),
+		"environment of 17":        resum("acme_abcdefghijklmnopq_" + parts[2] + "_" + parts[3][:43]),
+		"environment with a digit": resum("acme_1live_" + parts[2] + "_" + parts[3][:43]),
+		"environment missing":      resum("acme_" + parts[2] + "_" + parts[3][:43]),
+		"short id":                 resum("acme_live_" + parts[2][1:] + "_" + parts[3][:43]),
+		"long id":                  resum("acme_live_0" + parts[2] + "_" + parts[3][:43]),
+		"odd id":                   resum("acme_live_0123456789ABCDE-_" + parts[3][:43]),
+		"short secret":             resum("acme_live_" + parts[2] + "_" + parts[3][:42]),
+		"long secret":              resum("acme_live_" + parts[2] + "_0" + parts[3][:43]),
+		"odd secret":               resum("acme_live_" + parts[2] + "_" + parts[3][:42] + "-"),
+		"letter of another script": resum("acme_live_" + parts[2] + "_" + parts[3][:41] + "é"),
+		"dashes":                   strings.ReplaceAll(golden, "_", "-"),
+		"a megabyte":               strings.Repeat("acme_live_", 100_000),
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, text := range near() {
+		if label, err := apikey.Parse(text); !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
+			t.Errorf("%s: %+v, %v", name, label, err)
+		}
+	}
+	// Every typing error of one character, and every two neighbours swapped.
+	for i := range len(golden) {
+		for j := range len(digits) {
+			text := golden[:i] + digits[j:j+1] + golden[i+1:]
+			if _, err := apikey.Parse(text); (err == nil) != (text == golden) {
+				t.Errorf("character %d replaced by %s: %v", i, digits[j:j+1], err)
+			}
+		}
+		if i > 0 && golden[i] != golden[i-1] {
+			text := golden[:i-1] + golden[i:i+1] + golden[i-1:i] + golden[i+1:]
+			if _, err := apikey.Parse(text); err == nil {
+				t.Errorf("characters %d and %d swapped: accepted", i-1, i)
+			}
+		}
+	}
+}
+
+func TestPattern(t *testing.T) {
+	pattern := regexp.MustCompile(apikey.Pattern("acme"))
+	for _, text := range []string{
+		golden, "key=" + golden, `"` + golden + `"`, "https://example.com/?k=" + golden + "&x", "export KEY='" + golden + "'\n",
+	} {
+		if found := pattern.FindString(text); found != golden {
+			t.Errorf("found %q in %q", found, text)
+		}
+	}
+	anchored := regexp.MustCompile(`^(?:` + apikey.Pattern("acme") + `)$`)
+	for name, text := range near() {
+		// A pattern cannot add up.
+		if name != "wrong checksum" && anchored.MatchString(text) {
+			t.Errorf("matches %s", name)
+		}
+	}
+	for _, text := range []string{"x" + golden, "_" + golden, golden + "0", golden + "_", "acmo" + golden[4:]} {
+		if pattern.MatchString(text) {
+			t.Errorf("matches in %q", text)
+		}
+	}
+}
+
+// What Parse accepts is one text for one key.
+func FuzzParse(f *testing.F) {
+	f.Add(golden)
+	for _, text := range near() {
+		f.Add(text[:min(len(text), 200)])
+	}
+	pattern := regexp.MustCompile(`^[a-z][a-z0-9]{1,15}_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}[0-4][0-9A-Za-z]{5}$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		label, err := apikey.Parse(text)
+		if err != nil {
+			if !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
+				t.Errorf("%+v, %v", label, err)
+			}
+			return
+		}
+		secret := text[strings.LastIndexByte(text, '_')+1:]
+		body := label.String() + "_" + secret[:43]
+		if again := body + checksum(body); again != text {
+			t.Errorf("%q reads as %q", text, again)
+		}
+		if !pattern.MatchString(text) {
+			t.Errorf("the pattern does not match %q", text)
+		}
+	})
+}
