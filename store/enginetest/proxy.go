@@ -17,6 +17,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	cut    bool
 	frozen chan struct{} // closed when traffic may flow
+	deaf   bool
 	conns  map[net.Conn]bool
 	closed bool
 }
@@ -65,11 +66,19 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Mend lets new connections through again.
+// Mend lets new connections through again, both ways.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = p.closed
+	p.cut, p.deaf = p.closed, false
+}
+
+// Deafen drops what the server sends, until Mend: the client's requests arrive,
+// and it gets no answers.
+func (p *Proxy) Deafen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = true
 }
 
 // Freeze keeps every connection and passes nothing on, until Thaw: the peer
@@ -123,23 +132,23 @@ func (p *Proxy) relay(client net.Conn) {
 		delete(p.conns, server)
 	}()
 	var both sync.WaitGroup
-	both.Go(func() { p.copy(client, server) })
-	both.Go(func() { p.copy(server, client) })
+	both.Go(func() { p.copy(client, server, true) })
+	both.Go(func() { p.copy(server, client, false) })
 	both.Wait()
 }
 
 // copy passes on what src sends; where either side ends, both do.
-func (p *Proxy) copy(dst, src net.Conn) {
+func (p *Proxy) copy(dst, src net.Conn, answers bool) {
 	defer dst.Close()
 	defer src.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
 		p.mu.Lock()
-		frozen := p.frozen
+		frozen, drop := p.frozen, p.deaf && answers
 		p.mu.Unlock()
 		<-frozen
-		if n > 0 {
+		if n > 0 && !drop {
 			if _, err := dst.Write(buf[:n]); err != nil {
 				return
 			}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+)
+
+func TestNewReportsMistakes(t *testing.T) {
+	options := func(change func(*redis.Options)) *redis.Client {
+		o := &redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}
+		change(o)
+		c := redis.NewClient(o)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	cluster := func(change func(*redis.ClusterOptions)) *redis.ClusterClient {
+		o := &redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true}
+		change(o)
+		c := redis.NewClusterClient(o)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}, ContextTimeoutEnabled: true})
+	defer ring.Close()
+	good := options(func(*redis.Options) {})
+	for _, test := range []struct {
+		config redisstore.Config
+		want   string
+	}{
+		{redisstore.Config{}, "redisstore: Config.Client: required"},
+		{redisstore.Config{Client: options(func(o *redis.Options) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled is not set"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled is not set"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ReadOnly = true })}, "redisstore: Config.Client: reads from replicas"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteByLatency = true })}, "redisstore: Config.Client: reads from replicas"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteRandomly = true })}, "redisstore: Config.Client: reads from replicas"},
+		{redisstore.Config{Client: ring}, "redisstore: Config.Client: is a *redis.Ring"},
+		{redisstore.Config{Client: good, Prefix: "a{b}"}, "redisstore: Config.Prefix: has other characters"},
+		{redisstore.Config{Client: good, Prefix: "a:b"}, "redisstore: Config.Prefix: has other characters"},
+		{redisstore.Config{Client: good, Timeout: -1}, "redisstore: Config.Timeout: is negative"},
+	} {
+		_, err := redisstore.New(test.config)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v, want %q", test.config, err, test.want)
+		}
+	}
+	if _, err := redisstore.New(redisstore.Config{Client: good}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	server := enginetest.StartRedis(t)
+	client := connect(t, server.URL())
+	check := func() error { return newStore(t, client).Check(t.Context()) }
+	if err := check(); err != nil {
+		t.Fatalf("a durable server: %v", err)
+	}
+	for _, test := range []struct{ name, bad, good, want string }{
+		{"appendfsync", "everysec", "always", "appendfsync is everysec"},
+		{"maxmemory-policy", "allkeys-lru", "noeviction", `maxmemory_policy is "allkeys-lru"`},
+		{"appendonly", "no", "yes", `aof_enabled is "0"`},
+	} {
+		if err := client.ConfigSet(t.Context(), test.name, test.bad).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := check(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("error %v, want %q", err, test.want)
+		}
+		if err := client.ConfigSet(t.Context(), test.name, test.good).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	replica := enginetest.StartRedis(t)
+	host, port, err := net.SplitHostPort(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	follower := connect(t, replica.URL())
+	if err := follower.SlaveOf(t.Context(), host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := newStore(t, follower).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `role is "slave"`) {
+		t.Errorf("a replica: error %v", err)
+	}
+
+	server.Kill(t)
+	if err := check(); err == nil {
+		t.Error("a server that is down is good")
+	}
+}
+
+// All keys are in one slot, and scripts ask for no other.
+func TestCluster(t *testing.T) {
+	server := enginetest.StartRedis(t, "cluster-enabled yes", "appendonly no")
+	single := connect(t, server.URL())
+	if err := single.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	options := single.Options()
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{server.Addr()}, Password: options.Password, ContextTimeoutEnabled: true,
+	})
+	defer cluster.Close()
+	enginetest.Eventually(t, time.Minute, "the cluster is up", func() bool {
+		info, err := single.ClusterInfo(t.Context()).Result()
+		return err == nil && strings.Contains(info, "cluster_state:ok")
+	})
+	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, cluster).APIKeys() })
+	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
+		keys := newStore(t, cluster).APIKeys()
+		return keys, keys
+	})
+	if err := newStore(t, cluster).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "aof_enabled") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A server that hangs is down after the store's own timeout, whatever the
+// caller's patience, and after the caller's where that is shorter.
+func TestTimeouts(t *testing.T) {
+	server := enginetest.StartRedis(t, "appendonly no")
+	client := connect(t, server.URL())
+	s, err := redisstore.New(redisstore.Config{Client: client, Timeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.APIKeys()
+	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
+		t.Fatal(err)
+	}
+	server.Freeze()
+	defer server.Thaw()
+	for _, patience := range []time.Duration{time.Hour, 50 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		for name, call := range map[string]func() error{
+			"find":   func() error { _, err := keys.Find(ctx, "a"); return err },
+			"revoke": func() error { _, err := keys.Revoke(ctx, "a"); return err },
+		} {
+			start := time.Now()
+			if err := call(); err == nil {
+				t.Errorf("%s: a frozen server answers", name)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("%s: took %v", name, took)
+			}
+		}
+		cancel()
+	}
+	server.Thaw()
+	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
+		_, err := keys.Find(t.Context(), "a")
+		return err == nil
+	})
+}
+
+// What was sent and not answered is not sent again: a rotation that is carried
+// out twice would end the secret before it.
+func TestChangesAreSentOnce(t *testing.T) {
+	server := enginetest.StartRedis(t, "appendonly no")
+	proxy := enginetest.StartProxy(t, server.Addr())
+	client := connect(t, enginetest.Via(t, server.URL(), proxy))
+	const prefix = "once"
+	through, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside, err := redisstore.New(redisstore.Config{Client: connect(t, server.URL()), Prefix: prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server knows the script then, and carries it out as soon as it comes.
+	if _, err := beside.APIKeys().Rotate(t.Context(), "none", apikey.Rotation{}); !errors.Is(err, apikey.ErrNotFound) {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		id := strconv.Itoa(i)
+		if _, err := through.APIKeys().Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
+			t.Fatal(err)
+		}
+		// The answer is held back, and then the connection is cut.
+		done := make(chan error, 1)
+		proxy.Deafen()
+		go func() {
+			_, err := through.APIKeys().Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
+			done <- err
+		}()
+		enginetest.Eventually(t, time.Minute, "the rotation is carried out", func() bool {
+			r, err := beside.APIKeys().Find(t.Context(), id)
+			return err == nil && r.Generation > 1
+		})
+		proxy.Cut()
+		proxy.Mend()
+		if err := <-done; err == nil {
+			t.Error("a rotation without an answer succeeds")
+		}
+		r, err := beside.APIKeys().Find(t.Context(), id)
+		if err != nil || r.Generation != 2 {
+			t.Errorf("generation %d, %v", r.Generation, err)
+		}
+	}
+}
