@@ -2,12 +2,14 @@ module github.com/gatehouse-go/gatehouse/interop
 
 go 1.26.0
 
-require github.com/gatehouse-go/gatehouse v0.0.0-00010101000000-000000000000
+require (
+	github.com/gatehouse-go/gatehouse v0.0.0-00010101000000-000000000000
+	github.com/go-jose/go-jose/v4 v4.1.9
+)
 
 require (
 	github.com/MicahParks/jwkset v0.11.4 // indirect
 	github.com/MicahParks/keyfunc/v3 v3.9.1 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	golang.org/x/time v0.15.0 // indirect
 )

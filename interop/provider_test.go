@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -43,10 +44,10 @@ func resource(a jwtauth.Algorithm) string {
 
 // startProvider runs a provider with a resource for each algorithm, one with
 // opaque tokens, and one that is no concern of the API.
-func startProvider(t *testing.T) *provider.Provider {
+func startProvider(t *testing.T, clients ...provider.Client) *provider.Provider {
 	t.Helper()
 	o := provider.Options{
-		Clients: []provider.Client{machine, webapp},
+		Clients: append(clients, machine, webapp),
 		Resources: []provider.Resource{
 			{URI: opaque, Scope: "reports:read"},
 			{URI: other, Algorithm: "RS256", Scope: "reports:read"},
@@ -90,7 +91,7 @@ func TestProviderTokensAccepted(t *testing.T) {
 						t.Errorf("the token expires in %v", left)
 					}
 				}
-				person := p.Login(t, webapp, "ada", resource(a), "openid reports:read")
+				person := p.Login(t, provider.NewBrowser(t, "ada"), webapp, resource(a), "openid reports:read")
 				who := api.accept(t, "/reports", person.AccessToken)
 				if who.Kind != gatehouse.KindUser || who.Subject != "ada" || who.Client != webapp.ID || who.Scopes != "reports:read" {
 					t.Errorf("the caller is %+v", who)
@@ -244,8 +245,25 @@ func TestProviderKeysMisused(t *testing.T) {
 // rightly signed, is no access token for this API.
 func TestProviderOtherTokens(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
-	person := p.Login(t, webapp, "ada", resource(jwtauth.RS256), "openid reports:read")
+	logout := make(chan string, 1)
+	back := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		logout <- r.PostFormValue("logout_token")
+	}))
+	t.Cleanup(back.Close)
+	client := provider.Client{
+		ID: "client", Secret: "the secret of the client", RedirectURIs: []string{back.URL + "/callback"},
+		Metadata: map[string]any{"backchannel_logout_uri": back.URL},
+	}
+	p := startProvider(t, client)
+	ada := provider.NewBrowser(t, "ada")
+	person := p.Login(t, ada, client, resource(jwtauth.RS256), "openid reports:read")
+	ada.Visit(t, p.Issuer+"/session/end?id_token_hint="+person.IDToken, p.Issuer+"/session/end/success")
+	var logoutToken string
+	select {
+	case logoutToken = <-logout: // sent before the browser is sent on
+	default:
+		t.Fatal("no logout token has come")
+	}
 
 	t.Run("at the API", func(t *testing.T) {
 		api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.RS256, jwtauth.Discover())}})
@@ -256,21 +274,23 @@ func TestProviderOtherTokens(t *testing.T) {
 			"opaque":                                 p.ClientCredentials(t, machine, opaque, "reports:read").AccessToken,
 			"refresh token":                          person.RefreshToken,
 			"ID token":                               person.IDToken,
+			"logout token":                           logoutToken,
 		} {
 			api.refuse(t, what, token)
 		}
 		report(t, &api.refused)
 	})
 
-	// An ID token is for the client. An API that shares the client's identifier
-	// as its audience still does not take it.
+	// An ID token and a logout token are for the client. An API that has the
+	// client's identifier as its audience still does not take them.
 	for name, profile := range map[string]jwtauth.Profile{"RFC9068": jwtauth.RFC9068, "Compatible": jwtauth.Compatible} {
-		t.Run("ID token, audience of the client, "+name, func(t *testing.T) {
+		t.Run("with the audience of the client, "+name, func(t *testing.T) {
 			i := issuer(p, jwtauth.RS256, jwtauth.Discover())
-			i.Audience, i.Profile = webapp.ID, profile
+			i.Audience, i.Profile = client.ID, profile
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
 			api.refuse(t, "ID token", person.IDToken)
-			if api.why()[gatehouse.ReasonTokenType] != 1 {
+			api.refuse(t, "logout token", logoutToken)
+			if api.why()[gatehouse.ReasonTokenType] != 2 {
 				t.Errorf("refused for another reason: %v", api.why())
 			}
 			report(t, &api.refused)

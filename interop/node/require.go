@@ -18,11 +18,11 @@ import (
 func Require(t testing.TB) {
 	t.Helper()
 	if err := missing(); err != nil {
-		const format = "SKIPPED, NOT TESTED: %v; install Node 20 or newer and run `npm ci` in %s"
+		const format = "%v: install Node 20 or newer and run `npm ci` in %s"
 		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
 			t.Fatalf(format, err, Dir())
 		}
-		t.Skipf(format, err, Dir())
+		t.Skipf("SKIPPED, NOT TESTED: "+format, err, Dir())
 	}
 }
 

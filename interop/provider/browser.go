@@ -36,10 +36,14 @@ func NewBrowser(t testing.TB, login string) *Browser {
 	}}
 }
 
-var prompt = regexp.MustCompile(`name="prompt" value="(login|consent)"`)
+var (
+	prompt = regexp.MustCompile(`name="prompt" value="(login|consent)"`)
+	logout = regexp.MustCompile(`action="([^"]+)"><input type="hidden" name="xsrf" value="([^"]+)"`)
+)
 
 // Visit goes to an address and on until it is sent to one that starts with
-// stop, which it returns unvisited.
+// stop, which it returns unvisited. On the way the user logs in, consents and
+// confirms a logout, whatever is asked.
 func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 	t.Helper()
 	method, form := http.MethodGet, ""
@@ -71,13 +75,16 @@ func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 			method, form, address = http.MethodGet, "", next.String()
 			continue
 		}
-		asked := prompt.FindSubmatch(body)
-		if asked == nil {
+		if asked := prompt.FindSubmatch(body); asked != nil {
+			method, form = http.MethodPost, url.Values{
+				"prompt": {string(asked[1])}, "login": {b.login}, "password": {"any"},
+			}.Encode()
+		} else if asked := logout.FindSubmatch(body); asked != nil {
+			method, address = http.MethodPost, string(asked[1])
+			form = url.Values{"xsrf": {string(asked[2])}, "logout": {"yes"}}.Encode()
+		} else {
 			t.Fatalf("provider: %s %s: %s, and neither a redirect nor a form:\n%s", method, address, response.Status, body)
 		}
-		method, form = http.MethodPost, url.Values{
-			"prompt": {string(asked[1])}, "login": {b.login}, "password": {"any"},
-		}.Encode()
 	}
 	t.Fatalf("provider: too many steps on the way to %s", stop)
 	return nil

@@ -56,7 +56,13 @@ function replace(next) {
       revocation: { enabled: true },
       deviceFlow: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        // The page of its own asks a host on the internet for a font.
+        logoutSource(ctx, form) {
+          ctx.body = `<!DOCTYPE html>${form}<button type="submit" form="op.logoutForm" name="logout" value="yes">Yes</button>`;
+        },
+      },
       backchannelLogout: { enabled: true },
       dPoP: { enabled: true, nonceSecret, requireNonce: () => options.dpopNonce },
       resourceIndicators: {

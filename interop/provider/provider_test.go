@@ -5,6 +5,9 @@ package provider_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -46,13 +49,71 @@ func TestProvider(t *testing.T) {
 	}
 
 	for _, client := range []provider.Client{web, native} {
-		token := p.Login(t, client, "ada", "https://api.example.com/es256", "openid reports:read")
+		token := p.Login(t, provider.NewBrowser(t, "ada"), client, "https://api.example.com/es256", "openid reports:read")
 		if token.RefreshToken == "" || token.IDToken == "" {
 			t.Errorf("%s: no refresh token or no ID token", client.ID)
 		}
 		if got := header(t, token.AccessToken); got["kid"] != second["kid"] {
 			t.Errorf("%s: header = %v", client.ID, got)
 		}
+	}
+}
+
+// TestMetadata: the features that sign-in needs are on.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	p := provider.Start(t, provider.Options{})
+	response, err := http.Get(p.Issuer + "/.well-known/openid-configuration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var metadata map[string]any
+	if err := json.NewDecoder(response.Body).Decode(&metadata); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "end_session_endpoint",
+		"device_authorization_endpoint", "dpop_signing_alg_values_supported", "backchannel_logout_supported",
+		"authorization_response_iss_parameter_supported",
+	} {
+		if metadata[name] == nil || metadata[name] == false {
+			t.Errorf("%s = %v", name, metadata[name])
+		}
+	}
+}
+
+// TestLogout: a logout at the provider reaches the client over the back
+// channel, on a loopback address.
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	told := make(chan string, 1)
+	client := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		told <- r.PostFormValue("logout_token")
+	}))
+	t.Cleanup(client.Close)
+	web := provider.Client{
+		ID: "web", Secret: "a secret of the web client", RedirectURIs: []string{client.URL + "/callback"},
+		Metadata: map[string]any{
+			"backchannel_logout_uri":    client.URL + "/logout",
+			"post_logout_redirect_uris": []string{client.URL + "/bye"},
+		},
+	}
+	resource := provider.Resource{URI: "https://api.example.com", Algorithm: "ES256", Scope: "reports:read"}
+	p := provider.Start(t, provider.Options{Clients: []provider.Client{web}, Resources: []provider.Resource{resource}})
+
+	ada := provider.NewBrowser(t, "ada")
+	token := p.Login(t, ada, web, resource.URI, "openid reports:read")
+	end := url.Values{"id_token_hint": {token.IDToken}, "post_logout_redirect_uri": {client.URL + "/bye"}}
+	ada.Visit(t, p.Issuer+"/session/end?"+end.Encode(), client.URL+"/bye")
+	// The provider redirects once the client has answered.
+	select {
+	case logout := <-told:
+		if typ := header(t, logout)["typ"]; typ != "logout+jwt" {
+			t.Errorf("typ of the logout token = %v", typ)
+		}
+	default:
+		t.Error("the client is not told of the logout")
 	}
 }
 

@@ -33,9 +33,9 @@ func (p *Provider) ClientCredentials(t testing.TB, c Client, resource, scope str
 	return p.token(t, c, form)
 }
 
-// Login logs a person in through the browser's part and gets the tokens of the
-// client. The scope must have openid in it for an ID token.
-func (p *Provider) Login(t testing.TB, c Client, login, resource, scope string) Token {
+// Login logs the user of a browser in and gets the tokens of the client. The
+// scope must have openid in it for an ID token.
+func (p *Provider) Login(t testing.TB, b *Browser, c Client, resource, scope string) Token {
 	t.Helper()
 	verifier := strings.Repeat("the-verifier-of-a-test-", 2)
 	query := url.Values{
@@ -49,7 +49,7 @@ func (p *Provider) Login(t testing.TB, c Client, login, resource, scope string) 
 		"code_challenge":        {challenge(verifier)},
 		"code_challenge_method": {"S256"},
 	}
-	callback := NewBrowser(t, login).Visit(t, p.Issuer+"/auth?"+query.Encode(), c.RedirectURIs[0])
+	callback := b.Visit(t, p.Issuer+"/auth?"+query.Encode(), c.RedirectURIs[0])
 	code := callback.Query().Get("code")
 	if code == "" {
 		t.Fatalf("provider: the callback carries no code: %v", callback)
