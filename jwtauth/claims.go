@@ -156,7 +156,7 @@ func isIdentifier(text string) bool {
 //	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
 //	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
 func numericDate(value string) (date, bool) {
-	if value == "" || value[0] < '0' || value[0] > '9' || strings.ContainsAny(value, "eE") {
+	if value[0] < '0' || value[0] > '9' || strings.ContainsAny(value, "eE") {
 		return date{}, false
 	}
 	whole, _, _ := strings.Cut(value, ".")

@@ -432,38 +432,53 @@ func TestDiscovery(t *testing.T) {
 		name   string
 		issuer string
 		pages  map[string]string
-		want   gatehouse.Reason
+		cause  string // "" if it is found
 	}{
 		{"OpenID", issuerURL, map[string]string{openid: good}, ""},
 		{"OAuth", issuerURL, map[string]string{oauth: good}, ""},
 		{"OpenID, path", issuerURL + "/t/a", map[string]string{"/t/a" + openid: metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
 		{"OAuth, path", issuerURL + "/t/a", map[string]string{oauth + "/t/a": metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
 		{"OpenID, slash", issuerURL + "/", map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, ""},
-		{"other issuer", issuerURL, map[string]string{openid: metadata("https://evil.example.com", issuerURL+"/keys")}, gatehouse.ReasonKeysUnavailable},
-		{"slash too many", issuerURL, map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, gatehouse.ReasonKeysUnavailable},
-		{"no issuer", issuerURL, map[string]string{openid: `{"jwks_uri":"` + issuerURL + `/keys"}`}, gatehouse.ReasonKeysUnavailable},
-		{"no jwks_uri", issuerURL, map[string]string{openid: `{"issuer":"` + issuerURL + `"}`}, gatehouse.ReasonKeysUnavailable},
-		{"plain jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "http://auth.example.com/keys")}, gatehouse.ReasonKeysUnavailable},
-		{"file jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "file:///keys")}, gatehouse.ReasonKeysUnavailable},
-		{"folded", issuerURL, map[string]string{openid: strings.ToUpper(good)}, gatehouse.ReasonKeysUnavailable},
-		{"nonsense", issuerURL, map[string]string{openid: "<html>"}, gatehouse.ReasonKeysUnavailable},
-		{"nothing", issuerURL, nil, gatehouse.ReasonKeysUnavailable},
+		{"other issuer", issuerURL, map[string]string{openid: metadata("https://evil.example.com", issuerURL+"/keys")}, "of another issuer"},
+		{"slash too many", issuerURL, map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, "of another issuer"},
+		{"no issuer", issuerURL, map[string]string{openid: `{"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
+		{"issuer is a number", issuerURL, map[string]string{openid: `{"issuer":1,"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
+		{"no jwks_uri", issuerURL, map[string]string{openid: `{"issuer":"` + issuerURL + `"}`}, "no jwks_uri"},
+		{"plain jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "http://auth.example.com/keys")}, "jwks_uri: plain http"},
+		{"file jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "file:///keys")}, "jwks_uri: not an absolute URL"},
+		{"folded", issuerURL, map[string]string{openid: strings.ToUpper(good)}, "has no issuer"},
+		{"nonsense", issuerURL, map[string]string{openid: "<html>"}, "has no issuer"},
+		{"nothing", issuerURL, nil, oauth + ": HTTP status 404"},
+		{"broken, and not asked elsewhere", issuerURL, map[string]string{openid: "500", oauth: good}, openid + ": HTTP status 500"},
+		{"moved, and not asked elsewhere", issuerURL, map[string]string{openid: "304", oauth: good}, openid + ": HTTP status 304"},
+		{"no keys", issuerURL, map[string]string{openid: metadata(issuerURL, issuerURL+"/none")}, "/none: HTTP status 404"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-				if page, ok := test.pages[r.URL.Path]; ok {
+				page, ok := test.pages[r.URL.Path]
+				switch code, err := strconv.Atoi(page); {
+				case err == nil:
+					w.WriteHeader(code)
+				case ok:
 					document(page)(w, r)
-				} else if r.URL.Path == "/keys" {
+				case r.URL.Path == "/keys":
 					goodSet()(w, r)
-				} else {
+				default:
 					http.NotFound(w, r)
 				}
 			}}
 			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
 				c.Issuers[0].URL, c.Issuers[0].Keys = test.issuer, jwtauth.Discover()
 			}))
-			if got := reason(t, a, token(nil, object{"iss": test.issuer})); got != test.want {
-				t.Errorf("got %q", got)
+			_, err := a.Verify(t.Context(), token(nil, object{"iss": test.issuer}))
+			if test.cause == "" {
+				if err != nil {
+					t.Errorf("got %v, %v", err, errors.Unwrap(err))
+				}
+				return
+			}
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.cause) {
+				t.Errorf("got %v, %v", err, errors.Unwrap(err))
 			}
 		})
 	}

@@ -221,6 +221,25 @@ func nest(depth int) object {
 	return act
 }
 
+// A name that only a reader which folds case takes for that of a claim or of a
+// header parameter is refused, whether or not the right one is there too.
+func TestFoldedNames(t *testing.T) {
+	a := newAuthenticator(t, config())
+	for _, name := range []string{
+		"iss", "sub", "client_id", "jti", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
+		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid",
+	} {
+		if got := reason(t, a, token(nil, object{strings.ToUpper(name): "x"})); got != gatehouse.ReasonTokenClaims {
+			t.Errorf("%s: got %q", strings.ToUpper(name), got)
+		}
+	}
+	for _, name := range []string{"alg", "kid", "typ", "x5t", "x5t#s256"} {
+		if got := reason(t, a, token(object{strings.ToUpper(name): "x"}, nil)); got != gatehouse.ReasonTokenMalformed {
+			t.Errorf("%s: got %q", strings.ToUpper(name), got)
+		}
+	}
+}
+
 // A date in a form of its own can only be written by hand.
 func TestDates(t *testing.T) {
 	a := newAuthenticator(t, config())
