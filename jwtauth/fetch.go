@@ -94,12 +94,10 @@ func (g *getter) document(ctx context.Context, address string) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("GET %s: %w", address, statusError(response.StatusCode))
 	}
+	// One byte more than a set may have, so that parseSet sees that it is more.
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxSetBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("GET %s: %w", address, err)
-	}
-	if len(body) > maxSetBytes {
-		return nil, fmt.Errorf("GET %s: more than %d bytes", address, maxSetBytes)
 	}
 	return body, nil
 }

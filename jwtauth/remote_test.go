@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -317,6 +318,24 @@ func TestRedirects(t *testing.T) {
 		}
 	}
 }
+
+// A set whose end did not arrive is not one, even if it reads like one.
+func TestCutBody(t *testing.T) {
+	a := newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
+		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := respond(goodSet(), r)
+			response.Body = io.NopCloser(io.MultiReader(response.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return response, err
+		})
+	}))
+	if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable {
+		t.Errorf("got %q", got)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A caller who gives up ends its own waiting and nobody else's.
 func TestImpatientCaller(t *testing.T) {
