@@ -48,7 +48,6 @@ type Thresholds struct {
 }
 
 const (
-	alarmShards   = 64
 	knownNetworks = 16
 	// averageWeight makes the average one of about the last 16 minutes.
 	averageWeight = 16
@@ -58,7 +57,7 @@ const (
 type alarm struct {
 	Thresholds
 	start  time.Time
-	shards [alarmShards]alarmShard
+	shards [shardCount]alarmShard
 }
 
 type alarmShard struct {
@@ -167,7 +166,7 @@ func (a *alarm) used(k *Keys, r *http.Request, record *Record) (bool, error) {
 
 // look counts one use and says what is remarkable about it.
 func (a *alarm) look(id string, network netip.Prefix) (burst bool, count int, newNetwork bool) {
-	s := &a.shards[id[len(id)-1]%alarmShards]
+	s := &a.shards[shardOf(id)]
 	s.Lock()
 	defer s.Unlock()
 	elapsed := a.elapsed()
@@ -222,7 +221,7 @@ func (a *alarm) usedAfterRevocation(k *Keys, r *http.Request, record *Record) er
 	if a == nil || !a.UsesAfterRevocation {
 		return nil
 	}
-	s := &a.shards[record.ID[len(record.ID)-1]%alarmShards]
+	s := &a.shards[shardOf(record.ID)]
 	s.Lock()
 	elapsed := a.elapsed()
 	first := s.history(record.ID, elapsed).revoked.add(int64(elapsed/time.Minute), 0)
@@ -245,7 +244,7 @@ func (a *alarm) failed(k *Keys, r *http.Request) error {
 	s := &a.shards[0]
 	if network.IsValid() {
 		bytes := network.Addr().As16()
-		s = &a.shards[(bytes[7]^bytes[15])%alarmShards]
+		s = &a.shards[(bytes[7]^bytes[15])%shardCount]
 	}
 	s.Lock()
 	t := entry(s.addresses, network, func() *tally { return new(tally) })

@@ -9,14 +9,12 @@ import (
 	"time"
 )
 
-const cacheShards = 64
-
 // cache keeps what the store has said, for a few seconds. What is known of ids
 // that do not exist is kept apart, so that somebody who tries ids cannot push
 // out what is known of those that do.
 type cache struct {
 	ttl    time.Duration
-	shards [cacheShards]cacheShard
+	shards [shardCount]cacheShard
 }
 
 type cacheShard struct {
@@ -38,7 +36,7 @@ func newCache(ttl time.Duration) *cache {
 	return c
 }
 
-func (c *cache) shard(id string) *cacheShard { return &c.shards[id[len(id)-1]%cacheShards] }
+func (c *cache) shard(id string) *cacheShard { return &c.shards[shardOf(id)] }
 
 // get returns what is known of an id, and the generation to fill it in with if
 // that is nothing.

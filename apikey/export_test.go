@@ -14,8 +14,8 @@ func CountHashes(f func()) int {
 	return n
 }
 
-// MaxEntries bounds what Keys remember in memory, of each kind.
-const MaxEntries = 64 * maxEntries
+// MaxEntries bounds what one shard remembers, of each kind.
+const MaxEntries = maxEntries
 
 // Remembered returns how many entries are remembered of keys in use, of keys
 // watched, and of addresses.

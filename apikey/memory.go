@@ -12,10 +12,7 @@ import (
 	"time"
 )
 
-const (
-	defaultMemoryKeys = 100_000
-	memoryShards      = 64
-)
+const defaultMemoryKeys = 100_000
 
 // Memory is a [Store] and a [Watcher] for a single process: what it holds is
 // gone when the process ends, and no other process sees it. Its clock is that
@@ -28,7 +25,7 @@ type Memory struct {
 	// than it takes to read a pointer.
 	mu     sync.Mutex
 	count  int
-	shards [memoryShards]memoryShard
+	shards [shardCount]memoryShard
 
 	watching sync.Mutex
 	watchers map[*func(string)]struct{}
@@ -250,12 +247,7 @@ func (m *Memory) change(ctx context.Context, id string, f func(r *Record, now ti
 	return next.read(now), nil
 }
 
-func (m *Memory) shard(id string) *memoryShard {
-	if id == "" {
-		return &m.shards[0]
-	}
-	return &m.shards[id[len(id)-1]%memoryShards] // ids are random
-}
+func (m *Memory) shard(id string) *memoryShard { return &m.shards[shardOf(id)] }
 
 func (m *Memory) load(id string) *Record {
 	s := m.shard(id)

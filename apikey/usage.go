@@ -9,17 +9,14 @@ import (
 	"time"
 )
 
-const (
-	usageShards = 64
-	touchEvery  = time.Minute
-)
+const touchEvery = time.Minute
 
 // usage counts how often each key is used, and writes it to the store at the
 // first use and then at most once a minute. It knows 16,384 keys; of more than
 // that it forgets some, and with them what was not yet written.
 type usage struct {
 	start  time.Time
-	shards [usageShards]usageShard
+	shards [shardCount]usageShard
 }
 
 type usageShard struct {
@@ -68,7 +65,7 @@ func (u *usage) count(ctx context.Context, store Store, record *Record, now time
 }
 
 func (u *usage) of(id string) *keyUsage {
-	s := &u.shards[id[len(id)-1]%usageShards]
+	s := &u.shards[shardOf(id)]
 	s.RLock()
 	key := s.keys[id]
 	s.RUnlock()
