@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+const (
+	// keyPrefix is what every API key begins with. Every program that shares
+	// the store has the same one.
+	keyPrefix = "gatehouse"
+
+	// keyLifetime is for how long a key that is minted is good.
+	keyLifetime = 90 * 24 * time.Hour
+)
+
+// apiKeysConfig says where API keys are kept.
+type apiKeysConfig struct {
+	Driver   string       `json:"driver"`    // memory, sqlite, postgres or redis
+	DSN      string       `json:"dsn"`       // where that is, or env:NAME or file:PATH; none for memory
+	CacheTTL string       `json:"cache_ttl"` // such as "2s"; no cache if left out
+	Mint     []mintConfig `json:"mint"`      // keys to make at start, for memory only
+}
+
+// mintConfig is a key to make at start.
+type mintConfig struct {
+	Name   string   `json:"name"`
+	Tenant string   `json:"tenant"`
+	Scopes []string `json:"scopes"`
+}
+
+// check returns the mistakes that are none of the library's.
+func (c *apiKeysConfig) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("api_keys."+format, args...)) }
+	switch c.Driver {
+	case "memory":
+		if c.DSN != "" {
+			fail("dsn: there is none for the driver memory")
+		}
+	case "sqlite", "postgres", "redis":
+		if c.DSN == "" {
+			fail("dsn: required")
+		}
+		if len(c.Mint) > 0 {
+			fail("mint: for the driver memory only")
+		}
+	default:
+		fail(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, c.Driver)
+	}
+	if _, err := c.cacheTTL(); err != nil {
+		fail("cache_ttl: %q is not a duration", c.CacheTTL)
+	}
+	for n, mint := range c.Mint {
+		same := func(other mintConfig) bool { return other.Name == mint.Name }
+		switch {
+		case mint.Name == "":
+			fail("mint[%d].name: required", n)
+		case strings.ContainsFunc(mint.Name, unicode.IsSpace):
+			fail("mint[%d].name: has a space in it", n)
+		case slices.ContainsFunc(c.Mint[:n], same):
+			fail("mint[%d].name: is there twice", n)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *apiKeysConfig) cacheTTL() (time.Duration, error) {
+	if c.CacheTTL == "" {
+		return 0, nil
+	}
+	return time.ParseDuration(c.CacheTTL)
+}
+
+// apiKeys are the API keys that this server takes.
+type apiKeys struct {
+	*apikey.Keys
+	store  *keyStore
+	config *apiKeysConfig
+	logger *slog.Logger
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+}
+
+func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	store, err := openKeyStore(config.Driver, config.DSN, logger)
+	if err != nil {
+		return nil, fmt.Errorf("api_keys.dsn: %w", err)
+	}
+	ttl, _ := config.cacheTTL()
+	var catalogue []string // of the keys that are made here; what others make has its own
+	for _, mint := range config.Mint {
+		catalogue = append(catalogue, mint.Scopes...)
+	}
+	keys, err := apikey.New(apikey.Config{
+		Store:    store,
+		Prefix:   keyPrefix,
+		Scopes:   catalogue,
+		CacheTTL: ttl,
+		Watcher:  store.watcher,
+	})
+	if err != nil {
+		return nil, rename(err, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
+	}
+	return &apiKeys{Keys: keys, store: store, config: config, logger: logger, stop: func() {}}, nil
+}
+
+// start prepares the store, and makes the configured keys and returns a line
+// with each. This is the only time that they can be seen.
+func (k *apiKeys) start(ctx context.Context) (string, error) {
+	ctx, k.stop = context.WithCancel(ctx)
+	if err := k.prepare(ctx); err != nil {
+		return "", fmt.Errorf("api_keys.dsn: %w", err)
+	}
+	if k.store.watcher != nil && k.config.CacheTTL != "" {
+		k.work.Go(func() { _ = k.Watch(ctx) }) // ends with ctx
+	}
+	var minted strings.Builder
+	for n, mint := range k.config.Mint {
+		issued, err := k.Create(ctx, apikey.Request{
+			Owner: mint.Name, Tenant: mint.Tenant, Scopes: mint.Scopes, Lifetime: keyLifetime,
+		})
+		if err != nil {
+			field := fmt.Sprintf("api_keys.mint[%d].", n)
+			return "", rename(err, "apikey: Request.Owner", field+"name",
+				"apikey: Request.Tenant", field+"tenant", "apikey: Request.Scopes", field+"scopes")
+		}
+		fmt.Fprintf(&minted, "api-key %s %s\n", mint.Name, issued.Secret.Reveal())
+	}
+	return minted.String(), nil
+}
+
+// prepare gets the store ready, now or, where the engine is down, as soon as it
+// is up. A file that cannot be opened stays so, and is an error.
+func (k *apiKeys) prepare(ctx context.Context) error {
+	attempt := func(limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return k.store.prepare(ctx)
+	}
+	if k.config.Driver == "sqlite" {
+		return attempt(10 * time.Second)
+	}
+	err := attempt(2 * time.Second) // longer than it takes, and not too long for a start
+	if err == nil {
+		return nil
+	}
+	k.work.Go(func() {
+		pause := time.NewTicker(5 * time.Second)
+		defer pause.Stop()
+		for said := ""; err != nil; {
+			if problem := err.Error(); problem != said {
+				k.logger.Warn("api keys", "driver", k.config.Driver, "problem", problem)
+				said = problem
+			}
+			select {
+			case <-pause.C:
+				err = attempt(10 * time.Second)
+			case <-ctx.Done():
+				return
+			}
+		}
+		k.logger.Info("api keys are at hand", "driver", k.config.Driver)
+	})
+	return nil
+}
+
+func (k *apiKeys) close() {
+	k.stop()
+	k.work.Wait()
+	_ = k.store.close()
+}

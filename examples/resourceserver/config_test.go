@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const secret = "kZ0u7Jw3Qy9Xc5Vb1Nm8As4Df6Gh2Lp0" // 32 bytes
+
+// good is an issuer that nobody has to reach.
+func good(changes object) object {
+	config := object{
+		"issuer": "https://auth.example.com", "audience": "https://api.example.com",
+		"algorithms": []string{"RS256"}, "jwks_url": "https://auth.example.com/jwks.json",
+	}
+	for name, value := range changes {
+		if config[name] = value; value == nil {
+			delete(config, name)
+		}
+	}
+	return config
+}
+
+func TestBadConfiguration(t *testing.T) {
+	t.Parallel()
+	one := func(changes object) object { return configure([]object{good(changes)}, nil) }
+	top := func(changes object) object { return configure([]object{good(nil)}, changes) }
+	hs256 := func(changes object) object {
+		config := good(object{"algorithms": []string{"HS256"}, "jwks_url": nil, "secret": "env:GOOD_SECRET"})
+		for name, value := range changes {
+			if config[name] = value; value == nil {
+				delete(config, name)
+			}
+		}
+		return configure([]object{config}, nil)
+	}
+	dir := t.TempDir()
+	open, short := filepath.Join(dir, "open"), filepath.Join(dir, "short")
+	for path, content := range map[string]string{open: secret, short: secret[:31]} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, test := range []struct {
+		name   string
+		config any
+		want   string
+	}{
+		// The file.
+		{"empty file", "", "EOF"},
+		{"not JSON", "addr: 127.0.0.1:0", "invalid character"},
+		{"cut off", `{"addr":"127.0.0.1:0"`, "EOF"},
+		{"an array", "[]", "array"},
+		{"null", "null", "addr: required"},
+		{"nothing in it", "{}", "addr: required"},
+		{"something behind the end", `{"addr":"127.0.0.1:0"} {}`, "behind the end"},
+		{"rubbish behind the end", `{"addr":"127.0.0.1:0"} }`, "behind the end"},
+		{"a field twice", `{"addr":"127.0.0.1:0","addr":"127.0.0.1:0"}`, `"addr" is there twice`},
+		{"a field twice in other spelling", `{"addr":"127.0.0.1:0","\u0061ddr":"127.0.0.1:0"}`, `"addr" is there twice`},
+		{"a field twice inside", `{"issuers":[{"issuer":"https://a.example","issuer":"https://b.example"}]}`, `"issuer" is there twice`},
+		{"unknown field", top(object{"debug": true}), `unknown field "debug"`},
+		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `unknown field "jwks_uri"`},
+		{"a field in capitals", top(object{"ADDR": "127.0.0.1:0", "addr": nil}), `unknown field "ADDR"`},
+		{"a field of another type", top(object{"addr": 8080}), "addr"},
+		{"algorithms not a list", one(object{"algorithms": "RS256"}), "algorithms"},
+
+		// The address.
+		{"addr missing", top(object{"addr": nil}), "addr: required"},
+		{"addr without a port", top(object{"addr": "127.0.0.1"}), "addr: "},
+		{"addr not an address", top(object{"addr": "127.0.0.1:0:0"}), "addr: "},
+		{"addr with a bad port", top(object{"addr": "127.0.0.1:70000"}), "addr: "},
+		{"addr of another machine", top(object{"addr": "192.0.2.1:0"}), "addr: "},
+
+		// The resource.
+		{"resource missing", top(object{"resource": nil}), "resource: required"},
+		{"resource over plain http", top(object{"resource": "http://api.example.com"}), "resource: plain http"},
+		{"resource of another scheme", top(object{"resource": "ftp://api.example.com"}), "resource: not an https URL"},
+		{"resource not a URL", top(object{"resource": "api"}), "resource: not an absolute URL"},
+		{"resource with a fragment", top(object{"resource": "https://api.example.com/#a"}), "resource: has a fragment"},
+
+		// The issuers.
+		{"issuers missing", top(object{"issuers": nil}), "issuers: at least one is required"},
+		{"no issuers", top(object{"issuers": []object{}}), "issuers: at least one is required"},
+		{"issuer twice", top(object{"issuers": []object{good(nil), good(nil)}}), "issuers[1].issuer: is there twice"},
+		{"issuer missing", one(object{"issuer": nil}), "issuers[0].issuer: required"},
+		{"issuer empty", one(object{"issuer": ""}), "issuers[0].issuer: required"},
+		{"issuer over plain http", one(object{"issuer": "http://auth.example.com"}), "issuers[0].issuer: plain http"},
+		{"issuer over plain http, like loopback", one(object{"issuer": "http://127.0.0.1.example.com"}), "issuers[0].issuer: plain http"},
+		{"issuer over plain http, private", one(object{"issuer": "http://10.0.0.1"}), "issuers[0].issuer: plain http"},
+		{"issuer of another scheme", one(object{"issuer": "file:///etc/issuer"}), "issuers[0].issuer: "},
+		{"issuer without a scheme", one(object{"issuer": "auth.example.com"}), "issuers[0].issuer: not an absolute URL"},
+		{"issuer with a user", one(object{"issuer": "https://a:b@auth.example.com"}), "issuers[0].issuer: has user information"},
+		{"issuer with a query", one(object{"issuer": "https://auth.example.com?a"}), "issuers[0].issuer: has a query"},
+		{"issuer with a fragment", one(object{"issuer": "https://auth.example.com#a"}), "issuers[0].issuer: has a fragment"},
+		{"second issuer", top(object{"issuers": []object{good(nil), good(object{"issuer": ""})}}), "issuers[1].issuer: required"},
+		{"audience missing", one(object{"audience": nil}), "issuers[0].audience: required"},
+		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: required"},
+		{"profile unknown", one(object{"profile": "lax"}), `issuers[0].profile: "lax" is neither`},
+		{"profile in capitals", one(object{"profile": "RFC9068"}), `issuers[0].profile: "RFC9068" is neither`},
+
+		// The algorithms.
+		{"algorithms missing", one(object{"algorithms": nil}), "issuers[0].algorithms: at least one is required"},
+		{"algorithms empty", one(object{"algorithms": []string{}}), "issuers[0].algorithms: at least one is required"},
+		{"none", one(object{"algorithms": []string{"none"}}), `issuers[0].algorithms: "none" is not supported`},
+		{"none among others", one(object{"algorithms": []string{"RS256", "none"}}), `issuers[0].algorithms: "none" is not supported`},
+		{"None", one(object{"algorithms": []string{"None"}}), `issuers[0].algorithms: "None" is not supported`},
+		{"an empty one", one(object{"algorithms": []string{""}}), `issuers[0].algorithms: "" is not supported`},
+		{"a wildcard", one(object{"algorithms": []string{"*"}}), `issuers[0].algorithms: "*" is not supported`},
+		{"lower case", one(object{"algorithms": []string{"rs256"}}), `issuers[0].algorithms: "rs256" is not supported`},
+		{"ES256K", one(object{"algorithms": []string{"ES256K"}}), `issuers[0].algorithms: "ES256K" is not supported`},
+
+		// The keys.
+		{"jwks_url over plain http", one(object{"jwks_url": "http://auth.example.com/jwks.json"}), "issuers[0].jwks_url: plain http"},
+		{"jwks_url of a file", one(object{"jwks_url": "file:///etc/jwks.json"}), "issuers[0].jwks_url: "},
+		{"jwks_url of data", one(object{"jwks_url": "data:application/json,{}"}), "issuers[0].jwks_url: "},
+		{"jwks_url of ftp", one(object{"jwks_url": "ftp://auth.example.com/jwks.json"}), "issuers[0].jwks_url: not an https URL"},
+		{"jwks_url with a user", one(object{"jwks_url": "https://a:b@auth.example.com/jwks.json"}), "issuers[0].jwks_url: has user information"},
+		{"HS256 with jwks_url", one(object{"algorithms": []string{"HS256"}}), "issuers[0].jwks_url: HS256"},
+		{"HS256 beside RS256 with jwks_url", one(object{"algorithms": []string{"RS256", "HS256"}}), "issuers[0].jwks_url: HS256"},
+		{"HS256 with discovery", one(object{"algorithms": []string{"HS256"}, "jwks_url": nil}), "issuers[0].secret: HS256"},
+		{"HS256 with jwks_url and secret", hs256(object{"jwks_url": "https://auth.example.com/jwks.json"}), "issuers[0].secret: does not go together with jwks_url"},
+		{"RS256 with jwks_url and secret", one(object{"secret": "env:GOOD_SECRET"}), "issuers[0].secret: does not go together with jwks_url"},
+		{"RS256 with secret", hs256(object{"algorithms": []string{"RS256"}}), "issuers[0].secret: a shared secret is for HS* only, not for RS256"},
+		{"RS256 beside HS256 with secret", hs256(object{"algorithms": []string{"HS256", "RS256"}}), "issuers[0].secret: a shared secret is for HS* only, not for RS256"},
+		{"literal secret", hs256(object{"secret": secret}), "issuers[0].secret: gatehouse: a secret is given as env:NAME or file:PATH"},
+		{"secret not set", hs256(object{"secret": "env:NO_SUCH_SECRET"}), "issuers[0].secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
+		{"secret without a name", hs256(object{"secret": "env:"}), "issuers[0].secret: "},
+		{"secret too short", hs256(object{"secret": "env:SHORT_SECRET"}), "needs at least 32"},
+		{"secret too short for HS512", hs256(object{"algorithms": []string{"HS256", "HS512"}}), "HS512 needs at least 64"},
+		{"secret in no file", hs256(object{"secret": "file:" + filepath.Join(dir, "none")}), "issuers[0].secret: "},
+		{"secret in a file that is open to all", hs256(object{"secret": "file:" + open}), "mode 0644"},
+		{"secret in a file and too short", hs256(object{"secret": "file:" + short}), "needs at least 32"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := refuse(t, writeConfig(t, test.config), "GOOD_SECRET="+secret, "SHORT_SECRET="+secret[:31])
+			if !strings.HasPrefix(got, "resourceserver: ") || !strings.Contains(got, test.want) {
+				t.Errorf("it says:\n%s\nwant %q in it", got, test.want)
+			}
+			if strings.Contains(got, "panic") || strings.Contains(got, "goroutine ") {
+				t.Error("it did not refuse but broke")
+			}
+			if strings.Contains(got, secret[:8]) {
+				t.Error("it shows the secret")
+			}
+		})
+	}
+}
+
+// TestSeveralMistakes holds that all mistakes are said at once.
+func TestSeveralMistakes(t *testing.T) {
+	t.Parallel()
+	got := refuse(t, writeConfig(t, configure([]object{
+		good(object{"audience": "", "algorithms": []string{"none"}}),
+		good(object{"issuer": "http://auth.example.com"}),
+	}, nil)))
+	for _, want := range []string{"issuers[0].audience", "issuers[0].algorithms", "issuers[1].issuer"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it says:\n%s\nwant %q in it", got, want)
+		}
+	}
+}
+
+func TestNoConfigurationFile(t *testing.T) {
+	t.Parallel()
+	if got := refuse(t, ""); !strings.Contains(got, "-config") {
+		t.Errorf("it says:\n%s\nwant how to use it", got)
+	}
+	missing := filepath.Join(t.TempDir(), "none.json")
+	if got := refuse(t, missing); !strings.Contains(got, missing) || !strings.Contains(got, "no such file") {
+		t.Errorf("it says:\n%s", got)
+	}
+}
+
+// TestAddressInUse holds that two servers never share an address.
+func TestAddressInUse(t *testing.T) {
+	t.Parallel()
+	p := start(t, configure([]object{good(nil)}, nil))
+	taken := strings.TrimPrefix(p.URL, "http://")
+	if got := refuse(t, writeConfig(t, configure([]object{good(nil)}, object{"addr": taken}))); !strings.Contains(got, "addr: ") {
+		t.Errorf("it says:\n%s", got)
+	}
+}
+
+// TestExample holds that the configuration in the README starts a server.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("config.example.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const addr = `"127.0.0.1:8080"`
+	config := strings.Replace(string(text), addr, `"127.0.0.1:0"`, 1)
+	if config == string(text) {
+		t.Fatalf("no %s in it", addr)
+	}
+	p := start(t, config)
+	if a := p.do("GET", "/healthz"); a.status != 200 {
+		t.Errorf("healthz: %v", a)
+	}
+	if a := p.do("GET", "/whoami"); a.String() != "401 missing_credentials" {
+		t.Errorf("whoami: %v", a)
+	}
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/authtest"
+)
+
+var reader = authtest.Claims{"scope": "reports:read", "tenant": "acme"}
+
+// TestWhoAmI holds the form of the answer, member by member.
+func TestWhoAmI(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	expires := time.Now().Add(time.Minute).Truncate(time.Second)
+	for _, test := range []struct {
+		name   string
+		claims authtest.Claims
+		want   object
+	}{
+		{
+			"everything is there",
+			authtest.Claims{
+				"sub": "alice", "tenant": "acme", "client_id": "web", "jti": "id-1", "exp": expires.Unix(),
+				"scope": "reports:write reports:read",
+			},
+			object{
+				"subject": "alice", "issuer": issuer.URL, "tenant": "acme", "client": "web", "method": "jwt",
+				"credential": "id-1", "scopes": []any{"reports:read", "reports:write"}, "expires": expires.UTC().Format(time.RFC3339),
+			},
+		},
+		{
+			"no tenant and no scope",
+			authtest.Claims{"sub": "bob", "client_id": "web", "jti": "id-2", "exp": expires.Unix()},
+			object{
+				"subject": "bob", "issuer": issuer.URL, "tenant": "", "client": "web", "method": "jwt",
+				"credential": "id-2", "scopes": []any{}, "expires": expires.UTC().Format(time.RFC3339),
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := p.with(issuer.Token(test.claims), "GET", "/whoami")
+			var got object
+			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+				t.Fatalf("%d: %s", a.status, a.body)
+			}
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got %v\nwant %v", got, test.want)
+			}
+			if got, want := a.header.Get("Content-Type"), "application/json"; got != want {
+				t.Errorf("Content-Type %q, want %q", got, want)
+			}
+			if got, want := a.header.Get("Cache-Control"), "no-store"; got != want {
+				t.Errorf("Cache-Control %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestRoutes holds which route needs what.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	callers := map[string]authtest.Claims{
+		"nobody":   nil,
+		"no scope": {"tenant": "acme"},
+		"read":     {"scope": "reports:read", "tenant": "acme"},
+		"write":    {"scope": "reports:write", "tenant": "acme"},
+		"both":     {"scope": "reports:read reports:write", "tenant": "acme"},
+		"globex":   {"scope": "reports:read reports:write", "tenant": "globex"},
+		"ACME":     {"scope": "reports:read reports:write", "tenant": "ACME"},
+		"homeless": {"scope": "reports:read reports:write"},
+		"wildcard": {"scope": "reports:* *", "tenant": "acme"},
+		"other":    {"scope": "reports:reader", "tenant": "acme"},
+	}
+	order := slices.Sorted(maps.Keys(callers))
+	const in, missing, scope, denied, none, method = "200", "401 missing_credentials", "403 insufficient_scope", "403 access_denied", "404", "405"
+	for _, route := range []struct {
+		method, path string
+		want         map[string]string
+		otherwise    string
+	}{
+		{"GET", "/whoami", nil, in},
+		{"HEAD", "/whoami", nil, in},
+		{"POST", "/whoami", nil, method},
+		{"GET", "/reports", map[string]string{"no scope": scope, "write": scope, "wildcard": scope, "other": scope}, in},
+		{"POST", "/reports", map[string]string{"no scope": scope, "read": scope, "wildcard": scope, "other": scope}, in},
+		{"DELETE", "/reports", nil, method},
+		{"GET", "/tenants/acme/reports", map[string]string{
+			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
+			"globex": denied, "ACME": denied, "homeless": denied,
+		}, in},
+		{"GET", "/tenants/globex/reports", map[string]string{"globex": in}, denied},
+		{"GET", "/tenants/%61cme/reports", map[string]string{
+			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
+			"globex": denied, "ACME": denied, "homeless": denied,
+		}, in},
+		{"GET", "/tenants/*/reports", nil, denied},
+		{"POST", "/tenants/acme/reports", nil, method},
+		{"GET", "/", nil, none},
+		{"GET", "/nothing", nil, none},
+	} {
+		for _, caller := range order {
+			want := route.otherwise
+			if w, ok := route.want[caller]; ok {
+				want = w
+			}
+			var a answer
+			if caller == "nobody" {
+				want = missing
+				a = p.do(route.method, route.path)
+			} else {
+				a = p.with(issuer.Token(callers[caller]), route.method, route.path)
+			}
+			if got := a.String(); got != want && (route.method != "HEAD" || got != want[:3]) {
+				t.Errorf("%s %s, %s: %s, want %s", route.method, route.path, caller, got, want)
+			}
+		}
+	}
+}
+
+// TestRefusals holds what callers are told and what the log says.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + p.secret(token)} }
+	good := issuer.Token(reader)
+	const (
+		metadata     = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`
+		invitation   = `Bearer realm="reports"` + metadata
+		invalidToken = `Bearer realm="reports", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."` + metadata
+		needsRead    = `Bearer realm="reports", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="reports:read"` + metadata
+	)
+	for _, test := range []struct {
+		name      string
+		header    []string
+		query     string
+		want      string
+		reason    string
+		challenge string
+	}{
+		{"nothing", nil, "", "401 missing_credentials", "no_credentials", invitation},
+		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "no_credentials", invitation},
+		{"token in the query", nil, "?access_token=" + p.secret(good), "401 missing_credentials", "credential_in_url", invitation},
+		{"token in a cookie", []string{"Cookie", "access_token=" + p.secret(good)}, "", "401 missing_credentials", "no_credentials", invitation},
+
+		{"Bearer alone", []string{"Authorization", "Bearer"}, "", "400 invalid_request", "malformed_credentials", ""},
+		{"Bearer and a space", []string{"Authorization", "Bearer "}, "", "400 invalid_request", "malformed_credentials", ""},
+		{"two tokens in one", []string{"Authorization", "Bearer " + p.secret(good) + ", Bearer " + good}, "", "400 invalid_request", "malformed_credentials", ""},
+		{"not b64token", []string{"Authorization", "Bearer " + p.secret("fourteen!signs")}, "", "400 invalid_request", "malformed_credentials", ""},
+		{"two headers", append(bearer(good), bearer(good)...), "", "400 invalid_request", "several_credentials", ""},
+		{"token and key", append(bearer(good), "X-API-Key", p.secret("not-a-key-at-all")), "", "400 invalid_request", "several_credentials", ""},
+		{"token in header and query", bearer(good), "?access_token=" + good, "400 invalid_request", "several_credentials", ""},
+
+		{"a", bearer("a"), "", "401 invalid_token", "credential_unclaimed", invalidToken},
+		{"a.b.c", bearer("a.b.c"), "", "401 invalid_token", "token_malformed", invalidToken},
+		{"five parts", bearer("aaaaaaaa.bbbbbbbb.cccccccc.dddddddd.eeeeeeee"), "", "401 invalid_token", "credential_unclaimed", invalidToken},
+		{"oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 6600)})), "", "401 invalid_token", "token_oversized", invalidToken},
+		{"much oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 60_000)})), "", "401 invalid_token", "token_oversized", invalidToken},
+		{"expired", bearer(issuer.ExpiredToken(reader)), "", "401 invalid_token", "token_expired", invalidToken},
+		{"not yet valid", bearer(issuer.Token(authtest.Claims{"nbf": time.Now().Add(time.Hour).Unix()})), "", "401 invalid_token", "token_not_yet_valid", invalidToken},
+		{"for too long", bearer(issuer.Token(authtest.Claims{"exp": time.Now().Add(25 * time.Hour).Unix()})), "", "401 invalid_token", "token_lifetime", invalidToken},
+		{"signed by somebody else", bearer(issuer.ForeignToken(reader)), "", "401 invalid_token", "token_signature", invalidToken},
+		{"not signed", bearer(issuer.UnsignedToken(reader)), "", "401 invalid_token", "token_algorithm", invalidToken},
+		{"public key as secret", bearer(issuer.ConfusedToken(reader)), "", "401 invalid_token", "token_algorithm", invalidToken},
+		{"ID token", bearer(issuer.IDToken(reader)), "", "401 invalid_token", "token_type", invalidToken},
+		{"typ JWT", bearer(issuer.TokenWith(authtest.Header{"typ": "JWT"}, reader)), "", "401 invalid_token", "token_type", invalidToken},
+		{"another issuer", bearer(other.Token(reader)), "", "401 invalid_token", "token_issuer", invalidToken},
+		{"another audience", bearer(issuer.Token(authtest.Claims{"aud": "https://mail.example.com"})), "", "401 invalid_token", "token_audience", invalidToken},
+		{"bound to a key", bearer(issuer.Token(authtest.Claims{"cnf": object{"jkt": "x"}})), "", "401 invalid_token", "token_binding", invalidToken},
+		{"no jti", bearer(issuer.Token(authtest.Claims{"jti": nil})), "", "401 invalid_token", "token_claims", invalidToken},
+		{"no scope", bearer(issuer.Token(authtest.Claims{"scope": nil})), "", "403 insufficient_scope", "scope_missing", needsRead},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := p.do("GET", "/reports"+test.query, test.header...)
+			if got := a.String(); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if got := a.header.Get("WWW-Authenticate"); got != test.challenge {
+				t.Errorf("WWW-Authenticate: %s\nwant %s", got, test.challenge)
+			}
+			if got, want := a.header.Get("Cache-Control"), "no-store"; got != want {
+				t.Errorf("Cache-Control %q, want %q", got, want)
+			}
+			// The line is written before the response is.
+			r := p.lastRefusal()
+			if r.Reason != test.reason || r.Error != a.code() || r.Status != a.status || r.Path != "/reports" {
+				t.Errorf("the log says %+v, want the reason %s", r, test.reason)
+			}
+			if strings.HasPrefix(test.reason, "token_") && !slices.Contains([]string{"token_malformed", "token_oversized", "token_issuer"}, test.reason) && r.Issuer != issuer.URL {
+				t.Errorf("the log names the issuer %q, want %q", r.Issuer, issuer.URL)
+			}
+		})
+	}
+	if a := p.with(good, "GET", "/reports"); a.status != http.StatusOK {
+		t.Errorf("a good token afterwards: %v", a)
+	}
+}
+
+// TestPublicRoutes holds that some routes are for everyone, also for those who
+// send what no gate would let in.
+func TestPublicRoutes(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	for _, path := range []string{"/healthz", "/readyz", "/.well-known/oauth-protected-resource"} {
+		for _, header := range [][]string{nil, {"Authorization", "Bearer " + p.secret(issuer.ExpiredToken(nil))}, {"Authorization", "Bearer"}} {
+			if a := p.do("GET", path, header...); a.status != http.StatusOK {
+				t.Errorf("GET %s with %v: %v", path, header, a)
+			}
+		}
+	}
+}
+
+// TestMetadata holds the document of RFC 9728 and where it is found.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	a, b := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	for resource, paths := range map[string][]string{
+		"https://api.example.com":        {"/.well-known/oauth-protected-resource"},
+		"https://api.example.com/":       {"/.well-known/oauth-protected-resource"},
+		"https://api.example.com/v1":     {"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/v1"},
+		"https://api.example.com/v1/api": {"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/v1/api"},
+		"http://127.0.0.1:8080":          {"/.well-known/oauth-protected-resource"},
+	} {
+		t.Run(resource, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, configure([]object{trust(a, nil), trust(b, nil)}, object{"resource": resource}))
+			for _, path := range paths {
+				answer := p.do("GET", path)
+				var got object
+				if err := json.Unmarshal([]byte(answer.body), &got); err != nil || answer.status != http.StatusOK {
+					t.Fatalf("GET %s: %v", path, answer)
+				}
+				want := object{
+					"resource": resource, "authorization_servers": []any{a.URL, b.URL},
+					"scopes_supported": []any{"reports:read", "reports:write"}, "bearer_methods_supported": []any{"header"},
+				}
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("GET %s: %v\nwant %v", path, got, want)
+				}
+				if got, want := answer.header.Get("Content-Type"), "application/json"; got != want {
+					t.Errorf("Content-Type %q, want %q", got, want)
+				}
+			}
+			// RFC 9728 §3.1 knows one address: the one with the path in it.
+			host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(resource, "https://"), "http://"), "/")
+			if got, want := p.do("GET", "/whoami").header.Get("WWW-Authenticate"), host+paths[len(paths)-1]+`"`; !strings.HasSuffix(got, want) {
+				t.Errorf("WWW-Authenticate %s, want %s at the end", got, want)
+			}
+			if answer := p.do("GET", "/.well-known/oauth-protected-resource/elsewhere"); answer.status != http.StatusUnauthorized {
+				t.Errorf("the document of another resource: %v", answer)
+			}
+		})
+	}
+}
+
+// TestIssuers holds that every way of configuring an issuer lets its tokens in,
+// and only those that it can have signed.
+func TestIssuers(t *testing.T) {
+	t.Parallel()
+	issuer := func(algorithm string) *authtest.Issuer {
+		return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
+	}
+	algorithms := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	var issuers []*authtest.Issuer
+	var configs []object
+	for _, algorithm := range algorithms {
+		i := issuer(algorithm)
+		issuers, configs = append(issuers, i), append(configs, trust(i, nil))
+	}
+	discovered := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: algorithms, Path: "/tenants/acme"})
+	issuers, configs = append(issuers, discovered), append(configs, trust(discovered, object{"jwks_url": nil, "profile": "rfc9068"}))
+	compatible := authtest.NewIssuer(t, authtest.IssuerConfig{Type: "JWT"})
+	issuers, configs = append(issuers, compatible), append(configs, trust(compatible, object{"profile": "compat"}))
+
+	// HS*: with a secret in the environment, and with one in a file.
+	var env, secrets []string
+	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
+		i := issuer(algorithm)
+		for strings.ContainsAny(string(i.Secret.Reveal()), "\x00\n") { // no environment variable holds these
+			i = issuer(algorithm)
+		}
+		secret := string(i.Secret.Reveal())
+		secrets = append(secrets, secret)
+		env = append(env, algorithm+"_SECRET="+secret)
+		issuers, configs = append(issuers, i), append(configs, trust(i, object{"jwks_url": nil, "secret": "env:" + algorithm + "_SECRET"}))
+	}
+	inFile := issuer("HS256")
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, append(inFile.Secret.Reveal(), '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	issuers, configs = append(issuers, inFile), append(configs, trust(inFile, object{"jwks_url": nil, "secret": "file:" + path}))
+
+	p := start(t, configure(configs, nil), env...)
+	for _, secret := range append(secrets, string(inFile.Secret.Reveal())) {
+		p.secret(secret)
+	}
+	for _, i := range issuers {
+		for _, algorithm := range i.Algorithms {
+			t.Run(i.Algorithms[0]+" "+algorithm, func(t *testing.T) {
+				if a := p.with(i.TokenWith(authtest.Header{"alg": algorithm}, reader), "GET", "/reports"); a.status != http.StatusOK {
+					t.Errorf("a good token: %v", a)
+				}
+				if a := p.with(i.ForeignToken(reader), "GET", "/reports"); a.String() != "401 invalid_token" {
+					t.Errorf("a forged one: %v", a)
+				}
+				// The key of one issuer is no key of another.
+				next := issuers[(slices.Index(issuers, i)+1)%len(issuers)]
+				if a := p.with(i.Token(authtest.Claims{"iss": next.URL}), "GET", "/reports"); a.String() != "401 invalid_token" {
+					t.Errorf("one that says it is of another issuer: %v", a)
+				}
+			})
+		}
+	}
+	// What one profile lets in, the other refuses.
+	if a := p.with(compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil}), "GET", "/whoami"); a.status != http.StatusOK {
+		t.Errorf("profile compat: %v", a)
+	}
+	if a := p.with(compatible.IDToken(nil), "GET", "/whoami"); a.String() != "401 invalid_token" {
+		t.Errorf("profile compat, ID token: %v", a)
+	}
+	if a := p.with(discovered.TokenWith(authtest.Header{"typ": "JWT"}, nil), "GET", "/whoami"); a.String() != "401 invalid_token" {
+		t.Errorf("profile rfc9068, typ JWT: %v", a)
+	}
+}
