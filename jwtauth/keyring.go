@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// SigningKey is a private key of this issuer.
+type SigningKey struct {
+	// ID is the kid of the tokens that it signs. Required, printable ASCII,
+	// and never used for another key.
+	ID string
+
+	// Algorithm is the one algorithm that the key is for. Required, and never
+	// HS*: see [SignerConfig].
+	Algorithm Algorithm
+
+	// Private is an *rsa.PrivateKey, an *ecdsa.PrivateKey or an
+	// ed25519.PrivateKey. Required.
+	Private crypto.Signer
+
+	// From is when the key begins to sign; until then it is only published, so
+	// that every verifier has it by the time that it is used. A zero time is at
+	// once, which is right for the first key of an issuer and for no other.
+	From time.Time
+}
+
+// KeyRing holds the keys of an issuer: one that signs, the next one, and those
+// whose tokens have not expired yet. It publishes them all, as a handler, and
+// is safe for concurrent use.
+//
+// To rotate, make a new key whose From lies further ahead than any verifier
+// takes to fetch the set again, and call [KeyRing.Replace] with it and the old
+// ones, on every node. The old ones may be left out once the last token that
+// they have signed has expired.
+type KeyRing struct {
+	mu   sync.RWMutex
+	keys []ringKey // in the order of From
+	set  []byte    // as it is published
+}
+
+type ringKey struct {
+	SigningKey
+	checked *key
+}
+
+// NewKeyRing makes a ring of at least one key that signs now.
+func NewKeyRing(keys ...SigningKey) (*KeyRing, error) {
+	r := new(KeyRing)
+	if err := r.Replace(keys...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Replace puts keys in place of those in the ring. On an error the ring stays
+// as it is.
+func (r *KeyRing) Replace(keys ...SigningKey) error {
+	var errs []error
+	ring := make([]ringKey, 0, len(keys))
+	published := make([]map[string]string, 0, len(keys))
+	for n, k := range keys {
+		checked, err := k.check()
+		if err == nil && slices.ContainsFunc(keys[:n], func(other SigningKey) bool { return other.ID == k.ID }) {
+			err = errors.New("ID: is there twice")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("jwtauth: SigningKey[%d].%w", n, err))
+			continue
+		}
+		ring = append(ring, ringKey{k, checked})
+		published = append(published, publicJWK(k, checked.public))
+	}
+	slices.SortStableFunc(ring, func(a, b ringKey) int { return a.From.Compare(b.From) })
+	if len(errs) == 0 && (len(ring) == 0 || ring[0].From.After(time.Now())) {
+		errs = append(errs, errors.New("jwtauth: SigningKey: none signs now"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	set, err := json.Marshal(map[string]any{"keys": published})
+	if err != nil {
+		return fmt.Errorf("jwtauth: key set: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys, r.set = ring, set
+	return nil
+}
+
+func (k SigningKey) check() (*key, error) {
+	switch {
+	case k.ID == "" || len(k.ID) > maxKid || !isVisible(k.ID):
+		return nil, errors.New("ID: required, printable ASCII")
+	case k.Private == nil:
+		return nil, errors.New("Private: required")
+	}
+	if _, ok := algorithms[k.Algorithm]; !ok {
+		return nil, fmt.Errorf("Algorithm: %q is not one for signing with a key pair", string(k.Algorithm))
+	}
+	switch k.Private.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+	default:
+		return nil, fmt.Errorf("Private: is a %T", k.Private)
+	}
+	checked, err := newKey(k.ID, publicOf(k.Private), k.Algorithm, []Algorithm{k.Algorithm})
+	if err != nil {
+		return nil, fmt.Errorf("Private: %w", err)
+	}
+	return checked, nil
+}
+
+// publicOf returns the public key in the form in which verifiers take it.
+func publicOf(private crypto.Signer) crypto.PublicKey {
+	if k, ok := private.(ed25519.PrivateKey); ok && len(k) != ed25519.PrivateKeySize {
+		return ed25519.PublicKey(nil)
+	}
+	return private.Public()
+}
+
+// publicJWK writes a key as RFC 7517 and RFC 7518 section 6 ask for.
+func publicJWK(k SigningKey, public crypto.PublicKey) map[string]string {
+	encode := base64.RawURLEncoding.EncodeToString
+	jwk := map[string]string{"kid": k.ID, "alg": string(k.Algorithm), "use": "sig"}
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		jwk["kty"], jwk["n"], jwk["e"] = "RSA", encode(p.N.Bytes()), encode(big.NewInt(int64(p.E)).Bytes())
+	case *ecdsa.PublicKey:
+		size := (p.Params().BitSize + 7) / 8
+		jwk["kty"], jwk["crv"] = "EC", p.Params().Name
+		jwk["x"], jwk["y"] = encode(p.X.FillBytes(make([]byte, size))), encode(p.Y.FillBytes(make([]byte, size)))
+	case ed25519.PublicKey:
+		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", encode(p)
+	}
+	return jwk
+}
+
+// signing returns the key that signs now: of those whose time has come, the
+// last.
+func (r *KeyRing) signing() SigningKey {
+	now := time.Now()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	current := r.keys[0]
+	for _, k := range r.keys[1:] {
+		if !k.From.After(now) {
+			current = k
+		}
+	}
+	return current.SigningKey
+}
+
+// ServeHTTP answers GET and HEAD with the JWK Set. It holds public keys only.
+func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	h := w.Header()
+	if request.Method != http.MethodGet && request.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
+	r.mu.RLock()
+	set := r.set
+	r.mu.RUnlock()
+	h.Set("Content-Type", "application/jwk-set+json")
+	// Verifiers decide for themselves how old a set may be; caches in between
+	// must not make a new key late.
+	h.Set("Cache-Control", "max-age=60")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Allow-Origin", "*")
+	if request.Method == http.MethodGet {
+		_, _ = w.Write(set)
+	}
+}
+
+// RingKeys are the keys of a ring in this process, for an API that verifies
+// what it has issued itself. It always has the keys that the ring has.
+func RingKeys(r *KeyRing) Keys { return ringKeys{r} }
+
+type ringKeys struct{ ring *KeyRing }
+
+func (k ringKeys) open(i Issuer, _ Config) (keySource, error) {
+	if k.ring == nil {
+		return nil, errors.New("Keys: the key ring is nil")
+	}
+	if err := asymmetricOnly(i); err != nil {
+		return nil, err
+	}
+	return &ringSource{ring: k.ring, algorithms: i.Algorithms}, nil
+}

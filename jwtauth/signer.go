@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+// maxIssuedLifetime is the longest that a token issued here lives. It cannot be
+// taken back before its end unless every verifier asks for revocations, so it
+// is short; what lives longer is the refresh token.
+const maxIssuedLifetime = 15 * time.Minute
+
+// SignerConfig configures a [Signer].
+type SignerConfig struct {
+	// Issuer is the issuer identifier, the iss of all tokens. Required, https;
+	// plain http for loopback addresses only.
+	Issuer string
+
+	// Keys sign. Required, unless Secret is set.
+	Keys *KeyRing
+
+	// Secret signs with HS256 instead: at least 32 random bytes. Everyone who
+	// verifies can issue too, so it is for one program talking to itself.
+	Secret gatehouse.Secret
+
+	// Lifetime is that of a token, 15 minutes if zero and at most.
+	Lifetime time.Duration
+}
+
+// Signer issues access tokens in the profile of RFC 9068. It is safe for
+// concurrent use.
+type Signer struct {
+	issuer   string
+	keys     *KeyRing
+	secret   []byte
+	lifetime time.Duration
+}
+
+// AccessToken is what a token is to say.
+type AccessToken struct {
+	Subject  string // sub; required
+	Audience string // aud: the API that it is for; required
+	Client   string // client_id; required
+	Scopes   gatehouse.Scopes
+	Tenant   string
+	Roles    gatehouse.Roles
+	Actors   gatehouse.Actors
+	AuthTime time.Time // when the person logged in, zero for none
+
+	// Lifetime is that of this token if it is to be shorter.
+	Lifetime time.Duration
+
+	// Claims are more claims, by names that are none of the above. Tokens can
+	// be read by whoever holds them: claims that look like secrets are refused.
+	Claims map[string]any
+}
+
+// Signed is an access token that has been issued.
+type Signed struct {
+	Token   gatehouse.Secret // the compact form, to be given to the client
+	ID      string           // jti; safe to log
+	Expires time.Time
+}
+
+// NewSigner makes a signer. All mistakes are reported at once.
+func NewSigner(c SignerConfig) (*Signer, error) {
+	s := &Signer{issuer: c.Issuer, keys: c.Keys, secret: c.Secret.Reveal(), lifetime: c.Lifetime}
+	var errs []error
+	if _, err := safeurl.Parse(c.Issuer); err != nil {
+		errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Issuer: %w", err))
+	}
+	switch {
+	case c.Keys == nil && len(s.secret) == 0:
+		errs = append(errs, errors.New("jwtauth: SignerConfig.Keys: required"))
+	case c.Keys != nil && len(s.secret) != 0:
+		errs = append(errs, errors.New("jwtauth: SignerConfig: both Keys and Secret are set"))
+	case c.Keys == nil:
+		// The same conditions as for verifying with it.
+		if _, err := SharedSecret(c.Secret).open(Issuer{Algorithms: []Algorithm{HS256}}, Config{}); err != nil {
+			errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Secret: %w", err))
+		}
+	}
+	if s.lifetime == 0 {
+		s.lifetime = maxIssuedLifetime
+	}
+	if s.lifetime < time.Second || s.lifetime > maxIssuedLifetime {
+		errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Lifetime: %v is not within 1 s and %v", s.lifetime, maxIssuedLifetime))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Sign issues a token. It fails if the token would not be accepted by
+// [Authenticator], or would say too much.
+func (s *Signer) Sign(t AccessToken) (Signed, error) {
+	claims, err := s.claims(t)
+	if err != nil {
+		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	method, header, private := jwt.SigningMethod(jwt.SigningMethodHS256), map[string]string{"typ": "at+jwt", "alg": "HS256"}, any(s.secret)
+	if s.keys != nil {
+		k := s.keys.signing()
+		method, private = algorithms[k.Algorithm].method, k.Private
+		header["alg"], header["kid"] = string(k.Algorithm), k.ID
+	}
+	head, err := json.Marshal(header)
+	if err != nil {
+		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	input := encode(head) + "." + encode(payload)
+	signature, err := method.Sign(input, private)
+	if err != nil {
+		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	token := input + "." + encode(signature)
+	if len(token) > defaultTokenBytes {
+		return Signed{}, fmt.Errorf("jwtauth: sign: the token has %d bytes, verifiers take %d", len(token), defaultTokenBytes)
+	}
+	return Signed{
+		Token: gatehouse.NewSecret([]byte(token)), ID: claims["jti"].(string), Expires: time.Unix(claims["exp"].(int64), 0),
+	}, nil
+}
+
+// claims returns the payload, RFC 9068 section 2.2.
+func (s *Signer) claims(t AccessToken) (map[string]any, error) {
+	for name, text := range map[string]string{"Subject": t.Subject, "Audience": t.Audience, "Client": t.Client} {
+		if !isIdentifier(text) {
+			return nil, fmt.Errorf("AccessToken.%s: required, at most %d bytes without control characters", name, maxText)
+		}
+	}
+	lifetime := s.lifetime
+	if t.Lifetime != 0 {
+		lifetime = t.Lifetime
+	}
+	if lifetime < time.Second || lifetime > s.lifetime {
+		return nil, fmt.Errorf("AccessToken.Lifetime: %v is not within 1 s and %v", lifetime, s.lifetime)
+	}
+	now := time.Now()
+	claims := map[string]any{
+		"iss": s.issuer, "sub": t.Subject, "aud": t.Audience, "client_id": t.Client,
+		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "jti": rand.Text(),
+	}
+	if t.Scopes.Len() > 0 {
+		claims["scope"] = t.Scopes.String()
+	}
+	if t.Tenant != "" {
+		if !isIdentifier(t.Tenant) {
+			return nil, errors.New("AccessToken.Tenant: has control characters or is too long")
+		}
+		claims["tenant"] = t.Tenant
+	}
+	if t.Roles.Len() > 0 {
+		claims["roles"] = slices.Collect(t.Roles.All())
+	}
+	if t.Actors.Len() > maxActors {
+		return nil, fmt.Errorf("AccessToken.Actors: more than %d", maxActors)
+	}
+	if act := actClaim(t.Actors); act != nil {
+		claims["act"] = act
+	}
+	if !t.AuthTime.IsZero() {
+		claims["auth_time"] = t.AuthTime.Unix()
+	}
+	for name, value := range t.Claims {
+		if err := checkOwnClaim(name, value); err != nil {
+			return nil, fmt.Errorf("AccessToken.Claims[%q]: %w", name, err)
+		}
+		claims[name] = value
+	}
+	return claims, nil
+}
+
+// actClaim folds a chain, the current actor outermost: RFC 8693 section 4.1.
+func actClaim(a gatehouse.Actors) map[string]any {
+	var act map[string]any
+	for _, actor := range slices.Backward(slices.Collect(a.All())) {
+		outer := map[string]any{"sub": actor.Subject}
+		if actor.Issuer != "" {
+			outer["iss"] = actor.Issuer
+		}
+		if actor.Client != "" {
+			outer["client_id"] = actor.Client
+		}
+		if act != nil {
+			outer["act"] = act
+		}
+		act = outer
+	}
+	return act
+}
+
+// secretNames are parts of names under which people have put secrets into
+// tokens, which anybody who holds one can read.
+var secretNames = []string{"password", "passwd", "secret", "private_key", "privatekey", "api_key", "apikey", "access_token", "refresh_token", "id_token", "credential"}
+
+// secretMarks begin values that are secrets, whatever they are called.
+var secretMarks = []string{"-----BEGIN ", "eyJ", "sk-", "ghp_", "AKIA", "xoxb-", "Bearer ", "Basic "}
+
+var errSecret = errors.New("looks like a secret, and tokens can be read by whoever holds them")
+
+func checkOwnClaim(name string, value any) error {
+	if name == "" || isClaimName(strings.ToLower(name)) {
+		return errors.New("is not the application's to set")
+	}
+	// As far as JSON goes into the value, and no further.
+	text, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return err
+	}
+	var plain any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return err
+	}
+	return checkNoSecret(plain)
+}
+
+// checkNoSecret looks for secrets in a value as encoding/json decodes it.
+func checkNoSecret(value any) error {
+	switch v := value.(type) {
+	case string:
+		if v == (gatehouse.Secret{}).String() || slices.ContainsFunc(secretMarks, func(mark string) bool { return strings.HasPrefix(v, mark) }) {
+			return errSecret
+		}
+	case []any:
+		for _, element := range v {
+			if err := checkNoSecret(element); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for name, member := range v {
+			if slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(strings.ToLower(name), part) }) {
+				return errSecret
+			}
+			if err := checkNoSecret(member); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
