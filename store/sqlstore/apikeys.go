@@ -92,15 +92,20 @@ func (a *APIKeys) Revoke(ctx context.Context, id string) (apikey.Record, error) 
 
 // RevokeAll implements [apikey.Store].
 func (a *APIKeys) RevokeAll(ctx context.Context, f apikey.Filter, limit int) ([]apikey.Record, error) {
-	query := statement{dialect: a.store.dialect}
-	query.add(a.sql.revokeAll)
-	query.filter(f)
-	query.add(a.sql.revokeAllLimit, limit)
+	query := a.revokeAllStatement(f, limit)
 	var records []apikey.Record
 	if err := a.store.write(ctx, collect(&records), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: revoke all API keys: %w", err)
 	}
 	return records, nil
+}
+
+func (a *APIKeys) revokeAllStatement(f apikey.Filter, limit int) *statement {
+	query := &statement{dialect: a.store.dialect}
+	query.add(a.sql.revokeAll)
+	query.filter(f)
+	query.add(a.sql.revokeAllLimit, limit)
+	return query
 }
 
 // Suspend implements [apikey.Store].
@@ -124,7 +129,16 @@ func (a *APIKeys) Touch(ctx context.Context, id string, uses int64, every time.D
 
 // List implements [apikey.Store].
 func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
-	query := statement{dialect: a.store.dialect}
+	query := a.listStatement(q)
+	var records []apikey.Record
+	if err := a.store.read(ctx, collect(&records), query.text.String(), query.args...); err != nil {
+		return nil, fmt.Errorf("sqlstore: list API keys: %w", err)
+	}
+	return records, nil
+}
+
+func (a *APIKeys) listStatement(q apikey.Query) *statement {
+	query := &statement{dialect: a.store.dialect}
 	query.add(a.sql.list)
 	query.filter(q.Filter)
 	after, order := a.sql.afterCreated, " ORDER BY created, id"
@@ -137,11 +151,7 @@ func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, er
 	}
 	query.add(order)
 	query.add(" LIMIT ?", q.Limit)
-	var records []apikey.Record
-	if err := a.store.read(ctx, collect(&records), query.text.String(), query.args...); err != nil {
-		return nil, fmt.Errorf("sqlstore: list API keys: %w", err)
-	}
-	return records, nil
+	return query
 }
 
 func (s *statement) filter(f apikey.Filter) {

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore_test
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// populateSQL makes any number of keys: of 100 tenants and of owners who have
+// ten each, a fifth of them revoked.
+var populateSQL = map[string]string{
+	"pgx": `
+INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks, metadata, lifetime,
+	created, rotated, expires, revoked, generation, uses, current_sum, current_pepper)
+SELECT substr(md5(n::text), 1, 16), 'owner' || n / 10, 'tenant' || n % 100, 'live', 'reports:read reports:write', '', '{}', 7776000000000,
+	now() - n * interval '1 second', now() - n * interval '1 second', now() + (n % 7776000) * interval '1 second',
+	CASE WHEN n % 5 = 0 THEN now() END, 1, 0, sha256(n::text::bytea), 0
+FROM generate_series(1, $1::bigint) AS n`,
+	"sqlite": `
+INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks, metadata, lifetime,
+	created, rotated, expires, revoked, generation, uses, current_sum, current_pepper)
+WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < ?1)
+SELECT lower(hex(randomblob(8))), 'owner' || n / 10, 'tenant' || n % 100, 'live', 'reports:read reports:write', '', '{}', 7776000000000,
+	unixepoch() * 1000000 - n * 1000000, unixepoch() * 1000000 - n * 1000000, unixepoch() * 1000000 + (n % 7776000) * 1000000,
+	CASE WHEN n % 5 = 0 THEN unixepoch() * 1000000 END, 1, 0, randomblob(32), 0
+FROM series`,
+}
+
+func populate(t testing.TB, driverName string, db *sql.DB, n int) *sqlstore.APIKeys {
+	t.Helper()
+	s := newStore(t, db)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{populateSQL[driverName], "ANALYZE"} {
+		var args []any
+		if strings.Contains(query, "INSERT") {
+			args = append(args, n)
+		}
+		if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.APIKeys()
+}
+
+// explain returns the plan of a statement. That of PostgreSQL is the generic
+// one, which it may settle on for any arguments.
+func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...any) string {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	question := "EXPLAIN QUERY PLAN " + query
+	if driverName == "pgx" {
+		literals := make([]string, len(args))
+		for i, arg := range args {
+			literals[i] = "'" + fmt.Sprint(arg) + "'"
+		}
+		for _, setup := range []string{
+			"SET plan_cache_mode = force_generic_plan", "DEALLOCATE ALL", "PREPARE question AS " + query,
+		} {
+			if _, err := conn.ExecContext(t.Context(), setup); err != nil {
+				t.Fatal(err)
+			}
+		}
+		question, args = "EXPLAIN (COSTS OFF) EXECUTE question("+strings.Join(literals, ", ")+")", nil
+	}
+	rows, err := conn.QueryContext(t.Context(), question, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused, line string
+		dest := []any{&line}
+		if driverName == "sqlite" {
+			dest = []any{&id, &parent, &unused, &line}
+		}
+		if err := rows.Scan(dest...); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(line + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}
+
+// checkPlans looks at how the engine goes about the questions whose cost must
+// not grow with the number of keys.
+func checkPlans(t *testing.T, driverName string, db *sql.DB, keys *sqlstore.APIKeys) {
+	t.Helper()
+	primary, using := "USING PRIMARY KEY (id=?)", "USING INDEX "
+	if driverName == "pgx" {
+		primary, using = "Index Scan using gatehouse_apikeys_pkey", " using "
+	}
+	check := func(what, want, query string, args ...any) {
+		t.Helper()
+		plan := explain(t, driverName, db, query, args...)
+		t.Logf("%s:\n%s", what, plan)
+		if !strings.Contains(plan, want) {
+			t.Errorf("%s: the plan does not say %q:\n%s", what, want, plan)
+		}
+		for _, bad := range []string{"Seq Scan", "Sort", "SCAN gatehouse_apikeys\n", "TEMP B-TREE"} {
+			if strings.Contains(plan, bad) {
+				t.Errorf("%s: the plan says %s:\n%s", what, bad, plan)
+			}
+		}
+	}
+	check("find", primary, keys.FindSQL(), "0123456789abcdef")
+	after := apikey.Position{Time: time.Now(), ID: "0123456789abcdef"}
+	for _, test := range []struct {
+		index string
+		query apikey.Query
+	}{
+		{"gatehouse_apikeys_created", apikey.Query{Filter: apikey.Filter{AnyTenant: true}, After: after}},
+		{"gatehouse_apikeys_tenant", apikey.Query{Filter: apikey.Filter{Tenant: "tenant7"}, After: after}},
+		{"gatehouse_apikeys_owner", apikey.Query{Filter: apikey.Filter{Tenant: "tenant7", Owner: "owner7"}, After: after}},
+		{"gatehouse_apikeys_due", apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: time.Hour, After: after}},
+		{"gatehouse_apikeys_tenant_due", apikey.Query{Filter: apikey.Filter{Tenant: "tenant7"}, ExpiresWithin: time.Hour, After: after}},
+	} {
+		test.query.Limit = 50
+		query, args := keys.ListSQL(test.query)
+		check(fmt.Sprintf("list %+v", test.query), using+test.index+" ", query, args...)
+	}
+	query, args := keys.RevokeAllSQL(apikey.Filter{Tenant: "tenant7"}, 500)
+	plan := explain(t, driverName, db, query, args...)
+	t.Logf("revoke all:\n%s", plan)
+	if strings.Contains(plan, "Seq Scan on gatehouse_apikeys") || strings.Contains(plan, "SCAN gatehouse_apikeys\n") {
+		t.Errorf("revoke all reads the whole table:\n%s", plan)
+	}
+}
+
+func TestPlans(t *testing.T) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		driverName, dsn := database(t)
+		db := open(t, driverName, dsn)
+		checkPlans(t, driverName, db, populate(t, driverName, db, 20_000))
+	})
+}
+
+// TestScale compares a lookup among many keys with one among a thousand. It
+// takes minutes: GATEHOUSE_SCALE=1000000 says among how many.
+func TestScale(t *testing.T) {
+	many, err := strconv.Atoi(os.Getenv("GATEHOUSE_SCALE"))
+	if err != nil {
+		t.Skip("NOT TESTED: set GATEHOUSE_SCALE=1000000 to compare lookups among a million keys with those among a thousand")
+	}
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		sizes := []int{1000, many}
+		keys := make([]*sqlstore.APIKeys, len(sizes))
+		ids := make([][]string, len(sizes))
+		for i, n := range sizes {
+			driverName, dsn := database(t)
+			db := open(t, driverName, dsn)
+			keys[i] = populate(t, driverName, db, n)
+			if i > 0 {
+				checkPlans(t, driverName, db, keys[i])
+			}
+			rows, err := db.QueryContext(t.Context(), "SELECT id FROM gatehouse_apikeys ORDER BY random() LIMIT 1000")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for rows.Next() {
+				var id string
+				if err := rows.Scan(&id); err != nil {
+					t.Fatal(err)
+				}
+				ids[i] = append(ids[i], id)
+			}
+			if err := rows.Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Interleaved, so that whatever else the machine does meets both.
+		const passes = 9
+		times := make([][]time.Duration, len(sizes))
+		for range passes {
+			for i := range sizes {
+				start := time.Now()
+				for _, id := range ids[i] {
+					if _, err := keys[i].Find(t.Context(), id); err != nil {
+						t.Fatal(err)
+					}
+				}
+				times[i] = append(times[i], time.Since(start)/time.Duration(len(ids[i])))
+			}
+		}
+		var ratios []float64
+		for pass := range passes {
+			ratios = append(ratios, float64(times[1][pass])/float64(times[0][pass]))
+		}
+		for i := range times {
+			slices.Sort(times[i])
+		}
+		slices.Sort(ratios)
+		t.Logf("a lookup among %d keys takes %v, among %d keys %v: ratio %.2f (%.2f to %.2f)", sizes[0], times[0][passes/2],
+			sizes[1], times[1][passes/2], ratios[passes/2], ratios[0], ratios[passes-1])
+		if ratios[passes/2] > 3 {
+			t.Errorf("lookups grow with the number of keys: ratio %.2f", ratios[passes/2])
+		}
+	})
+}
