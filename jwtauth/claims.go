@@ -85,6 +85,8 @@ func parseClaims(text string) (claims, error) {
 			c.actor, ok = value, true
 		case "cnf":
 			c.confirmed, ok = true, true
+		case "azp", "cid":
+			ok = true // read if there is no client_id
 		case "nonce", "at_hash", "c_hash", "s_hash", "events":
 			// OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2.
 			c.foreign, ok = true, true
@@ -96,8 +98,7 @@ func parseClaims(text string) (claims, error) {
 		default:
 			// "ISS" is no claim that anyone defines, but a reader that folds
 			// case would take it for iss.
-			folded := strictjson.Fold(name)
-			ok = folded == name || !isClaimName(folded)
+			ok = !isClaimName(strictjson.Fold(name))
 		}
 		if !ok {
 			return claimError(name)

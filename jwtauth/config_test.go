@@ -12,9 +12,12 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/MicahParks/keyfunc/v3"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -89,7 +92,10 @@ func TestNewRefuses(t *testing.T) {
 		{"nil EC", static((*ecdsa.PublicKey)(nil), jwtauth.ES256), "Keys[0]: is nil"},
 		{"empty EC", static(&ecdsa.PublicKey{}, jwtauth.ES256), "Keys[0]: is nil"},
 		{"private key", static(rsaKey(), jwtauth.RS256), "not the public key"},
-		{"symmetric key", static(secret, jwtauth.HS256), "not the public key"},
+		{"symmetric key", static(secret, jwtauth.ES256), "not the public key"},
+		{"static HS256", static(keyFor(jwtauth.ES256).public, jwtauth.HS256), "HS256 needs a SharedSecret"},
+		{"HS256 file", keys(jwtauth.KeyFile(missing), jwtauth.HS256), "HS256 needs a SharedSecret"},
+		{"HS256 keyfunc", keys(jwtauth.Keyfunc(must(keyfunc.NewJWKSetJSON([]byte(`{"keys":[]}`)))), jwtauth.HS256), "HS256 needs a SharedSecret"},
 		{"key without algorithm", keys(jwtauth.StaticKeys(jwtauth.Key{Public: keyFor(jwtauth.ES256).public})), "Keys[0].Algorithm: required"},
 		{"key for another algorithm", keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public})), "none of the configured algorithms"},
 		{"P-256 for ES384", static(keyFor(jwtauth.ES256).public, jwtauth.ES384), "none of the configured algorithms"},
@@ -199,6 +205,14 @@ func TestKeyFile(t *testing.T) {
 	write(`{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}`)
 	if got := reason(t, newAuthenticator(t, c), token(nil, nil)); got != "" {
 		t.Errorf("refused: %s", got)
+	}
+	for _, unsupported := range []jwtauth.Algorithm{"none", "ES256K"} {
+		wrong := c
+		wrong.Issuers = slices.Clone(c.Issuers)
+		wrong.Issuers[0].Algorithms = []jwtauth.Algorithm{unsupported, jwtauth.ES256}
+		if _, err := jwtauth.New(wrong); err == nil || !strings.Contains(err.Error(), "is not supported") {
+			t.Errorf("%s: %v", unsupported, err)
+		}
 	}
 	for name, text := range map[string]string{
 		"one odd key": `{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `,{"kty":"oct","k":"AA"}]}`,

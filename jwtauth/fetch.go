@@ -44,7 +44,7 @@ func asymmetricOnly(i Issuer) error {
 	var errs []error
 	for _, a := range i.Algorithms {
 		if _, ok := hmacHashes[a]; ok {
-			errs = append(errs, fmt.Errorf("Keys: %s needs a SharedSecret, never a key set", a))
+			errs = append(errs, fmt.Errorf("Keys: %s needs a SharedSecret, never public keys", a))
 		}
 	}
 	return errors.Join(errs...)

@@ -47,11 +47,11 @@ func parseHeader(text string) (header, error) {
 			alg, ok = strictjson.String(value)
 			h.algorithm = Algorithm(alg)
 		case "kid":
-			h.kid, ok = strictjson.String(value)
-			ok = ok && h.kid != "" && len(h.kid) <= maxKid && isVisible(h.kid)
+			h.kid, _ = strictjson.String(value)
+			ok = h.kid != "" && len(h.kid) <= maxKid && isVisible(h.kid)
 		case "typ":
-			h.typ, ok = strictjson.String(value)
-			ok = ok && h.typ != ""
+			h.typ, _ = strictjson.String(value)
+			ok = h.typ != ""
 		case "x5t", "x5t#S256":
 			_, ok = strictjson.String(value)
 			h.x5t = true
@@ -62,7 +62,7 @@ func parseHeader(text string) (header, error) {
 			}
 			// "ALG" is no parameter that anyone defines, but other readers
 			// would take it for alg.
-			ok = folded == name || !isHeaderName(folded)
+			ok = !isHeaderName(folded)
 		}
 		if !ok {
 			return errHeader

@@ -103,14 +103,12 @@ func parseKey(text string, configured []Algorithm) (*key, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("is not a JWK: %w", err)
-	case private || jwk.KTY == jwkset.KtyOct:
+	case private:
 		// A private key that is published is no longer a key: everyone can
 		// sign with it.
 		return nil, errors.New("is a private or symmetric key, in the open")
 	case jwk.USE != "" && jwk.USE != jwkset.UseSig, !verifies:
 		return nil, errors.New("is not for verifying signatures")
-	case len(jwk.E) > 8:
-		return nil, errors.New("has an exponent out of range")
 	}
 	return fromJWK(jwk, configured)
 }

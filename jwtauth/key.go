@@ -63,12 +63,11 @@ func (k *key) verify(a Algorithm, signingInput string, signature []byte) bool {
 	return algorithms[a].method.Verify(signingInput, signature, k.public) == nil
 }
 
+// equal reports whether k and other are one public key with one name for the
+// same algorithms.
 func (k *key) equal(other *key) bool {
-	if k.id != other.id || !slices.Equal(k.algorithms, other.algorithms) || k.public == nil || other.public == nil {
-		return k == other
-	}
-	comparable, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && comparable.Equal(other.public)
+	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.public)
 }
 
 func checkStrength(public crypto.PublicKey) error {

@@ -28,6 +28,9 @@ func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 	if k.keyfunc == nil {
 		return nil, errors.New("Keys: the keyfunc is nil")
 	}
+	if err := asymmetricOnly(i); err != nil {
+		return nil, err
+	}
 	pause := c.KeySets.MinInterval
 	c.KeySets.MinInterval, c.KeySets.Refresh = 0, time.Second // to read memory costs little
 	var asked time.Time

@@ -4,6 +4,8 @@ package jwtauth_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"io"
 	"net/http"
@@ -231,23 +233,43 @@ func TestWithdrawal(t *testing.T) {
 	})
 }
 
-// A key that is replaced under the same kid is withdrawn too.
+// A key in whose place another one stands is withdrawn too, however alike they
+// are; one that is only published anew is not.
 func TestReplacedKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{serve: goodSet()}
-		a := newAuthenticator(t, remoteConfig(s))
-		old := token(nil, object{"exp": time.Now().Unix() + 3600})
-		if got := reason(t, a, old); got != "" {
-			t.Fatal(got)
-		}
-		s.set(keySet(ecJWK("k1", keyFor(jwtauth.ES384))))
-		time.Sleep(5 * time.Minute)
-		reason(t, a, old)
-		synctest.Wait()
-		if got := reason(t, a, old); got != gatehouse.ReasonTokenKey {
-			t.Errorf("got %q", got)
-		}
-	})
+	k := keyFor(jwtauth.RS256)
+	other := must(rsa.GenerateKey(rand.Reader, 2048))
+	for _, test := range []struct {
+		name, next string
+		want       gatehouse.Reason
+	}{
+		{"the same", rsaJWK("k1", &rsaKey().PublicKey), ""},
+		{"another key", rsaJWK("k1", &other.PublicKey), gatehouse.ReasonTokenSignature},
+		{"another name", rsaJWK("k2", &rsaKey().PublicKey), gatehouse.ReasonTokenKey},
+		{"another algorithm", rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"PS256"`), gatehouse.ReasonTokenKey},
+		{"another kind", ecJWK("k1", keyFor(jwtauth.ES256)), gatehouse.ReasonTokenKey},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &keyServer{serve: keySet(rsaJWK("k1", &rsaKey().PublicKey))}
+				a := newAuthenticator(t, remoteConfig(s))
+				old := k.sign(goodHeader(k.algorithm).with(nil), goodClaims().with(object{"exp": time.Now().Unix() + 3600}))
+				before, err := a.Verify(t.Context(), old)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.set(keySet(test.next))
+				time.Sleep(5 * time.Minute)
+				reason(t, a, old)
+				synctest.Wait()
+				if got := reason(t, a, old); got != test.want {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+				if after, _ := a.Verify(t.Context(), old); (after == before) != (test.want == "") {
+					t.Error("the cache has forgotten what is still good")
+				}
+			})
+		})
+	}
 }
 
 // While the issuer is down a warm set is used up to the bound, and not after.

@@ -21,6 +21,9 @@ func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
 	if len(s) == 0 {
 		return nil, errors.New("Keys: at least one key is required")
 	}
+	if err := asymmetricOnly(i); err != nil {
+		return nil, err
+	}
 	set := new(keySet)
 	var errs []error
 	for n, k := range s {
@@ -46,6 +49,9 @@ func KeyFile(path string) Keys { return keyFile(path) }
 type keyFile string
 
 func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
+	if err := asymmetricOnly(i); err != nil {
+		return nil, err
+	}
 	file, err := os.Open(string(f))
 	if err != nil {
 		return nil, fmt.Errorf("Keys: %w", err)
