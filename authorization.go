@@ -94,7 +94,8 @@ func checkExplicit(r *http.Request, deep bool) *Error {
 		if err == ErrNoCredentials {
 			continue
 		}
-		if err != nil || len(credentials) <= maxRead && !isToken68(credentials) {
+		// They are empty where there was an error, which is no b64token either.
+		if len(credentials) <= maxRead && !isToken68(credentials) {
 			return &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 		}
 	}

@@ -198,6 +198,12 @@ func TestMalformedWhateverAuthenticatorsSay(t *testing.T) {
 	}
 }
 
+// What an authenticator has accepted is not judged a second time: the good ones
+// are not read twice.
+func TestAcceptedCredentialsAreNotJudged(t *testing.T) {
+	send(gateOf(t, admit(person())), request("Authorization", "Bearer of, an=odd \"grammar\"")).check(t, 200, "")
+}
+
 func TestHasExplicitCredential(t *testing.T) {
 	for _, test := range []struct {
 		headers []string

@@ -70,7 +70,7 @@ type everything struct {
 	Empty    string          `json:",omitempty"`
 	Number   int64           `json:"n"`
 	Text     int64           `json:"text,string"`
-	Dash     string          `json:"-,"`
+	Dash     inner           `json:"-,"`
 	Ignored  string          `json:"-"`
 	Raw      json.RawMessage `json:"raw"`
 	Any      any             `json:"any"`
@@ -85,6 +85,7 @@ type everything struct {
 	Map      map[string]inner
 	Deep     map[int][]*inner `json:"deep"`
 	unseen   string
+	Seen     string       `json:"UNSEEN"`
 	Children []everything `json:"children"`
 }
 
@@ -95,14 +96,14 @@ type inner struct {
 
 func TestClaimsDecode(t *testing.T) {
 	claims := gatehouse.VerifiedClaims(`{
-		"iss":"https://a.example","Plain":"p","tenant":"acme","NoTag":"x","Empty":"e","n":9007199254740993,"text":"7","-":"d",
+		"iss":"https://a.example","Plain":"p","tenant":"acme","NoTag":"x","Empty":"e","n":9007199254740993,"text":"7","-":{"roles":["d"]},
 		"raw":{"ROLES":1},"any":{"ROLES":[1]},"bytes":"aGk=","time":"2030-01-02T03:04:05Z","upper":{"A":1},"selfish":{"TENANT":1},
 		"pointer":{"roles":["a"],"Open":{"OPEN":true}},"nested":{"roles":["b"]},"slice":[{"roles":["c"]},null,{}],"array":[{"roles":["d"]}],
 		"Map":{"Roles":{"roles":["e"]}},"deep":{"1":[{"roles":["f"]},null]},"children":[{"tenant":"child","children":[{"tenant":"grandchild"}]}],
 		"unknown":{"tenant":"x"}
 	}`)
 	want := everything{
-		Base: Base{Issuer: "https://a.example", Plain: "p"}, Tenant: "acme", NoTag: "x", Empty: "e", Number: 9007199254740993, Text: 7, Dash: "d",
+		Base: Base{Issuer: "https://a.example", Plain: "p"}, Tenant: "acme", NoTag: "x", Empty: "e", Number: 9007199254740993, Text: 7, Dash: inner{Roles: []string{"d"}},
 		Raw: json.RawMessage(`{"ROLES":1}`), Any: map[string]any{"ROLES": []any{1.0}}, Bytes: []byte("hi"), Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
 		Upper: `saw {"A":1}`, Selfish: selfish{`saw {"TENANT":1}`},
 		Pointer: &inner{Roles: []string{"a"}, Open: map[string]any{"OPEN": true}}, Nested: inner{Roles: []string{"b"}},
@@ -137,7 +138,9 @@ func TestClaimsDecode(t *testing.T) {
 // not, at any depth.
 func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 	for _, object := range []string{
-		`{"TENANT":"evil","Tenant":"evil","tenanT":"evil","ISS":"evil","i\u017f\u017f":"evil","notag":"evil","NOTAG":"evil","plain":"evil","unseen":"evil","Ignored":"evil","N":9,"empty":"evil"}`,
+		`{"TENANT":"evil","Tenant":"evil","tenanT":"evil","ISS":"evil","i\u017f\u017f":"evil","notag":"evil","NOTAG":"evil","plain":"evil","Ignored":"evil","N":9,"empty":"evil"}`,
+		`{"unseen":"evil"}`,
+		`{"-":{"ROLES":["evil"]}}`,
 		`{"nested":{"ROLES":["evil"],"Roles":["evil"],"role\u017f":["evil"],"open":{"x":1}}}`,
 		`{"pointer":{"ROLES":["evil"]}}`,
 		`{"slice":[{"ROLES":["evil"]}],"SLICE":[{"roles":["evil"]}]}`,

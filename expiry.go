@@ -16,7 +16,7 @@ func EndAtExpiry(next http.Handler) http.Handler {
 		panic("gatehouse: EndAtExpiry: nil handler")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, ok := FromContext(r.Context()); ok && !p.Expires.IsZero() {
+		if p, _ := FromContext(r.Context()); !p.Expires.IsZero() {
 			ctx, cancel := context.WithDeadline(r.Context(), p.Expires)
 			defer cancel()
 			r = r.WithContext(ctx)
