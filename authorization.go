@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -91,7 +92,7 @@ func checkExplicit(r *http.Request, deep bool) *Error {
 	}
 	for _, scheme := range knownSchemes {
 		credentials, err := Authorization(r, scheme)
-		if err == ErrNoCredentials {
+		if errors.Is(err, ErrNoCredentials) {
 			continue
 		}
 		// They are empty where there was an error, which is no b64token either.

@@ -28,7 +28,7 @@ func (discover) open(i Issuer, c Config) (keySource, error) {
 	}
 	u, err := safeurl.Parse(i.URL)
 	if err != nil {
-		return nil, nil // reported as a mistake in Issuer.URL
+		return nil, fmt.Errorf("Keys: there is nothing to discover from: %w", err)
 	}
 	get := newGetter(c)
 	var known atomic.Pointer[string] // where the set was last time

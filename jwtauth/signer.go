@@ -209,13 +209,6 @@ func actClaim(a gatehouse.Actors) map[string]any {
 	return act
 }
 
-// secretNames are parts of names under which people have put secrets into
-// tokens, which anybody who holds one can read.
-var secretNames = []string{"password", "passwd", "secret", "private_key", "privatekey", "api_key", "apikey", "access_token", "refresh_token", "id_token", "credential"}
-
-// secretMarks begin values that are secrets, whatever they are called.
-var secretMarks = []string{"-----BEGIN ", "eyJ", "sk-", "ghp_", "AKIA", "xoxb-", "Bearer ", "Basic "}
-
 var errSecret = errors.New("looks like a secret, and tokens can be read by whoever holds them")
 
 func checkOwnClaim(name string, value any) error {
@@ -234,11 +227,29 @@ func checkOwnClaim(name string, value any) error {
 	return checkNoSecret(plain)
 }
 
+// isSecretName reports whether a name is one under which people have put secrets
+// into tokens.
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{
+		"password", "passwd", "secret", "private_key", "privatekey", "api_key", "apikey",
+		"access_token", "refresh_token", "id_token", "credential",
+	}, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// looksSecret reports whether a text begins as secrets do, whatever it is
+// called.
+func looksSecret(text string) bool {
+	return text == gatehouse.Secret{}.String() || slices.ContainsFunc([]string{
+		"-----BEGIN ", "eyJ", "sk-", "ghp_", "AKIA", "xoxb-", "Bearer ", "Basic ",
+	}, func(mark string) bool { return strings.HasPrefix(text, mark) })
+}
+
 // checkNoSecret looks for secrets in a value as encoding/json decodes it.
 func checkNoSecret(value any) error {
 	switch v := value.(type) {
 	case string:
-		if v == (gatehouse.Secret{}).String() || slices.ContainsFunc(secretMarks, func(mark string) bool { return strings.HasPrefix(v, mark) }) {
+		if looksSecret(v) {
 			return errSecret
 		}
 	case []any:
@@ -249,7 +260,7 @@ func checkNoSecret(value any) error {
 		}
 	case map[string]any:
 		for name, member := range v {
-			if slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(strings.ToLower(name), part) }) {
+			if isSecretName(name) {
 				return errSecret
 			}
 			if err := checkNoSecret(member); err != nil {
