@@ -122,13 +122,13 @@ func (c *Cookie) Clear(w http.ResponseWriter) {
 // [*gatehouse.Error]: two cookies of the name are refused with 400, since one
 // of them was set by somebody else, and one that cannot be ours with 401.
 func (c *Cookie) Read(r *http.Request) (string, error) {
-	found, err := find(r, c.name, 1)
-	if err != nil {
+	var f found
+	if err := f.find(r, c.name, 1); err != nil {
 		return "", err
 	}
-	value := found.values[0]
+	value := f.values[0]
 	switch {
-	case !found.has[0]:
+	case !f.has[0]:
 		return "", http.ErrNoCookie
 	case len(c.name)+len(value) > maxOctets, !isCookieValue(value):
 		return "", errMalformed()

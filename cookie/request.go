@@ -3,8 +3,8 @@
 package cookie
 
 import (
-	"iter"
 	"net/http"
+	"net/textproto"
 	"strings"
 )
 
@@ -22,55 +22,44 @@ type found struct {
 	has    [maxParts]bool
 }
 
-// find returns the cookie of a name and its parts, up to the given number. It
+// find looks for the cookie of a name and its parts, up to the given number. It
 // refuses the request if one of them occurs twice.
 //
 //	RFC 6265bis §4.2.2: "servers SHOULD NOT rely upon the order in which these
 //	cookies appear in the header field."
-func find(r *http.Request, name string, limit int) (found, error) {
-	lines := r.Header["Cookie"]
+func (f *found) find(r *http.Request, base string, limit int) error {
 	size := 0
-	for _, line := range lines {
-		size += len(line)
-	}
-	if size > maxHeaderOctets {
-		return found{}, errOversized()
-	}
-	var f found
-	for pair, value := range pairs(lines) {
-		i := partOf(pair, name)
-		if i < 0 || i >= limit {
-			continue
+	for _, line := range r.Header["Cookie"] {
+		if size += len(line); size > maxHeaderOctets {
+			return errOversized()
 		}
-		if f.has[i] {
-			return found{}, errDuplicate()
+		for line != "" {
+			var name, value string
+			name, value, line = next(line)
+			i := partOf(name, base)
+			if i < 0 || i >= limit {
+				continue
+			}
+			if f.has[i] {
+				return errDuplicate()
+			}
+			f.has[i], f.values[i] = true, value
 		}
-		f.has[i], f.values[i] = true, value
 	}
-	return f, nil
+	return nil
 }
 
-// pairs yields the cookies of the Cookie headers in order.
+// next returns the first cookie of a Cookie header and the rest of the header.
 //
 //	RFC 6265bis §4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
-//	"Servers MUST be tolerant of multiple cookie headers."
 //
-// White space around a name is no part of it, here as in net/http and in what
-// the gate takes off a request, so that "name =x" is a cookie of that name. A
-// pair without "=" has no name.
-func pairs(lines []string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for _, line := range lines {
-			for line != "" {
-				var pair string
-				pair, line, _ = strings.Cut(line, ";")
-				name, value, ok := strings.Cut(pair, "=")
-				if ok && !yield(strings.TrimSpace(name), strings.Trim(value, " \t")) {
-					return
-				}
-			}
-		}
-	}
+// Names are read generously, as in net/http and in what the gate takes off a
+// request, so that nothing is a cookie there and none here: white space around a
+// name is no part of it, and a name alone has an empty value.
+func next(line string) (name, value, rest string) {
+	pair, rest, _ := strings.Cut(line, ";")
+	name, value, _ = strings.Cut(textproto.TrimString(pair), "=")
+	return textproto.TrimString(name), value, rest
 }
 
 // partOf returns which part of the cookie called base has the given name: 0 for

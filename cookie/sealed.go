@@ -105,9 +105,13 @@ func (s *Sealed) Clear(w http.ResponseWriter, r *http.Request) {
 // clearParts clears the parts from number first on that are in the request.
 func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 	var stale [maxParts]bool
-	for name := range pairs(r.Header["Cookie"]) {
-		if i := partOf(name, s.cookie.name); i >= first {
-			stale[i] = true
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var name string
+			name, _, line = next(line)
+			if i := partOf(name, s.cookie.name); i >= first {
+				stale[i] = true
+			}
 		}
 	}
 	for i, is := range stale {
@@ -124,8 +128,8 @@ func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 // are missing, moved or of the wrong size, and what does not open, with 401.
 // Its cause is [ErrSeal] or [ErrExpired] where the parts are in order.
 func (s *Sealed) Open(r *http.Request) ([]byte, error) {
-	f, err := find(r, s.cookie.name, maxParts)
-	if err != nil {
+	var f found
+	if err := f.find(r, s.cookie.name, maxParts); err != nil {
 		return nil, err
 	}
 	if !f.has[0] {

@@ -37,10 +37,12 @@ var ErrVerifier = errors.New("pkce: a code_verifier is 43 to 128 letters, digits
 // The zero value is no verifier: its challenge is the zero [Challenge], and it
 // satisfies none.
 type Verifier struct {
-	// A pointer, because fmt does not call methods on unexported fields: it
-	// prints the address of a pointer, but would print a string.
-	text *string
+	// A function, because nothing looks into one: fmt does not call the methods
+	// of unexported fields and would print a string.
+	text func() string
 }
+
+func newVerifier(text string) Verifier { return Verifier{func() string { return text }} }
 
 // NewVerifier returns a verifier of 256 random bits, 43 characters long.
 //
@@ -50,8 +52,7 @@ type Verifier struct {
 func NewVerifier() Verifier {
 	var octets [verifierOctets]byte
 	_, _ = rand.Read(octets[:]) // never fails, see crypto/rand
-	text := base64.RawURLEncoding.EncodeToString(octets[:])
-	return Verifier{&text}
+	return newVerifier(base64.RawURLEncoding.EncodeToString(octets[:]))
 }
 
 // ParseVerifier reads a code_verifier. The error is [ErrVerifier] and carries
@@ -67,7 +68,7 @@ func ParseVerifier(text string) (Verifier, error) {
 			return Verifier{}, ErrVerifier
 		}
 	}
-	return Verifier{&text}, nil
+	return newVerifier(text), nil
 }
 
 // RFC 7636 §4.1: unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
@@ -88,7 +89,7 @@ func (v Verifier) Challenge() Challenge {
 	if v.text == nil {
 		return Challenge{}
 	}
-	sum := sha256.Sum256([]byte(*v.text))
+	sum := sha256.Sum256([]byte(v.text()))
 	return Challenge{base64.RawURLEncoding.EncodeToString(sum[:])}
 }
 
@@ -98,7 +99,7 @@ func (v Verifier) Reveal() string {
 	if v.text == nil {
 		return ""
 	}
-	return *v.text
+	return v.text()
 }
 
 // String implements fmt.Stringer.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cookie_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// An API that serves its own pages and keeps the access token of a user in a
+// cookie. In a service, URL and Audience are those of its authorization server,
+// and the token comes from there; here the server is one that runs in the same
+// process.
+func Example() {
+	issuer, err := authtest.StartIssuer(authtest.IssuerConfig{Algorithms: []string{"ES256"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer issuer.Close()
+
+	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+		URL:        issuer.URL,
+		Audience:   issuer.Audience,
+		Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
+		Keys:       jwtauth.RemoteKeys(issuer.KeysURL),
+	}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = tokens.Close() }()
+
+	browser, err := cookie.NewAccessToken(cookie.AccessTokenConfig{Verifier: tokens})
+	if err != nil {
+		log.Fatal(err)
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		// Programs send the token in a header, browsers in the cookie.
+		Authenticators: []gatehouse.Authenticator{tokens, browser},
+		Realm:          "notes",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	api := http.NewServeMux()
+	api.HandleFunc("POST /api/notes", func(w http.ResponseWriter, r *http.Request) {
+		p, _ := gatehouse.FromContext(r.Context())
+		fmt.Fprintf(w, "noted for %s\n", p.Subject)
+	})
+	root := http.NewServeMux()
+	root.Handle("/api/", gate.Handler(api))
+	// Outside the gate, where no cookie is read: no page of others may log a
+	// person in or out either.
+	protection := http.NewCrossOriginProtection()
+	root.Handle("POST /login", protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := issuer.Token(authtest.Claims{"sub": "ada"}) // after the person has logged in
+		if err := browser.Set(w, r, token); err != nil {
+			http.Error(w, "the token does not fit into a cookie", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, "welcome")
+	})))
+	root.Handle("POST /logout", protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		browser.Clear(w, r)
+		fmt.Fprintln(w, "goodbye")
+	})))
+
+	server := httptest.NewTLSServer(root)
+	defer server.Close()
+
+	// A browser, as far as this needs one.
+	client := server.Client()
+	if client.Jar, err = cookiejar.New(nil); err != nil {
+		log.Fatal(err)
+	}
+	post := func(path, site string) {
+		r, err := http.NewRequest(http.MethodPost, server.URL+path, http.NoBody)
+		if err != nil {
+			log.Fatal(err)
+		}
+		r.Header.Set("Sec-Fetch-Site", site)
+		w, err := client.Do(r)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer w.Body.Close()
+		body, _ := io.ReadAll(w.Body)
+		for _, set := range w.Cookies() {
+			fmt.Println(set.Name, "Strict:", set.SameSite == http.SameSiteStrictMode, "HttpOnly:", set.HttpOnly)
+		}
+		fmt.Println(path, site, w.StatusCode, strings.TrimSpace(string(body)))
+	}
+	post("/login", "same-origin")
+	post("/api/notes", "same-origin")
+	post("/api/notes", "same-site") // a page of a sibling, to which browsers give the cookie too
+	post("/logout", "same-origin")
+	post("/api/notes", "same-origin")
+
+	// Output:
+	// __Host-Http-token Strict: true HttpOnly: true
+	// /login same-origin 200 welcome
+	// /api/notes same-origin 200 noted for ada
+	// /api/notes same-site 403 {"error":"access_denied","error_description":"Access to this resource is denied."}
+	// __Host-Http-token Strict: true HttpOnly: true
+	// /logout same-origin 200 goodbye
+	// /api/notes same-origin 401 {"error":"missing_credentials","error_description":"This resource requires authentication."}
+}

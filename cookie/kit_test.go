@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cookie_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
+)
+
+func newCookie(tb testing.TB, config cookie.Config) *cookie.Cookie {
+	tb.Helper()
+	c, err := cookie.New(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func newSealed(tb testing.TB, config cookie.SealedConfig) *cookie.Sealed {
+	tb.Helper()
+	s, err := cookie.NewSealed(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// secret returns a secret of 32 bytes that is the same for the same seed.
+func secret(seed byte) gatehouse.Secret {
+	return gatehouse.NewSecret(bytes.Repeat([]byte{seed}, 32))
+}
+
+// newRing makes a ring of the secrets of these seeds.
+func newRing(tb testing.TB, seeds ...byte) *cookie.Ring {
+	tb.Helper()
+	secrets := make([]gatehouse.Secret, len(seeds))
+	for i, seed := range seeds {
+		secrets[i] = secret(seed)
+	}
+	ring, err := cookie.NewRing(secrets...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ring
+}
+
+func newCrossSite(tb testing.TB, trusted ...string) *cookie.CrossSite {
+	tb.Helper()
+	c, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: trusted})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// newRequest makes a request to app.example.com over TLS, with headers given as
+// name, value, name, …
+func newRequest(method string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, "https://app.example.com/", nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func newResponse() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// browser keeps cookies by the rules of RFC 6265bis for one host. What a
+// browser would refuse fails the test.
+type browser struct {
+	tb    testing.TB
+	names []string
+	jar   map[string]string
+}
+
+func newBrowser(tb testing.TB) *browser {
+	tb.Helper()
+	return &browser{tb: tb, jar: make(map[string]string)}
+}
+
+// receive keeps what a response sets and forgets what it clears.
+func (b *browser) receive(w http.ResponseWriter) *browser {
+	b.tb.Helper()
+	seen := make(map[string]bool)
+	for _, line := range w.Header()["Set-Cookie"] {
+		c, err := http.ParseSetCookie(line)
+		if err != nil {
+			b.tb.Fatalf("%q: %v", line, err)
+		}
+		if len(c.Name)+len(c.Value) > 4096 {
+			b.tb.Fatalf("a cookie of %d octets", len(c.Name)+len(c.Value))
+		}
+		if strings.HasPrefix(c.Name, "__") && !c.Secure {
+			b.tb.Fatalf("%q: not Secure", line)
+		}
+		if strings.HasPrefix(c.Name, "__Host-") && (c.Path != "/" || c.Domain != "") {
+			b.tb.Fatalf("%q: not for the host", line)
+		}
+		if (strings.HasPrefix(c.Name, "__Http-") || strings.HasPrefix(c.Name, "__Host-Http-")) && !c.HttpOnly {
+			b.tb.Fatalf("%q: not HttpOnly", line)
+		}
+		if seen[c.Name] {
+			b.tb.Fatalf("%s is set twice in one response", c.Name)
+		}
+		seen[c.Name] = true
+		if _, known := b.jar[c.Name]; !known {
+			b.names = append(b.names, c.Name)
+		}
+		b.jar[c.Name] = c.Value
+		if !c.Expires.IsZero() && c.Expires.Year() < 1980 {
+			delete(b.jar, c.Name)
+			b.names = slices.DeleteFunc(b.names, func(name string) bool { return name == c.Name })
+		}
+	}
+	return b
+}
+
+// send puts the cookies that the browser has into a request.
+func (b *browser) send(r *http.Request) *http.Request {
+	pairs := make([]string, 0, len(b.names))
+	for _, name := range b.names {
+		pairs = append(pairs, name+"="+b.jar[name])
+	}
+	if len(pairs) > 0 {
+		r.Header.Set("Cookie", strings.Join(pairs, "; "))
+	}
+	return r
+}
+
+// has reports the names of the cookies that the browser has.
+func (b *browser) has() []string { return slices.Sorted(slices.Values(b.names)) }
+
+// wantError fails the test unless err is a gatehouse.Error with this status
+// and reason.
+func wantError(tb testing.TB, err error, status int, reason gatehouse.Reason) {
+	tb.Helper()
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	if !ok {
+		tb.Errorf("error %v, want a gatehouse.Error of %d and %s", err, status, reason)
+		return
+	}
+	if e.Status() != status || e.Reason != reason {
+		tb.Errorf("status %d and %s, want %d and %s", e.Status(), e.Reason, status, reason)
+	}
+}
