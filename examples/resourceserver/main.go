@@ -65,9 +65,9 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		// Far more than any token may have, so that it is the gate which
-		// refuses the oversized ones, and far less than the default of 1 MiB.
-		MaxHeaderBytes: 128 << 10,
+		// Far more than a token may have, so that it is the gate which refuses
+		// those that are too large.
+		MaxHeaderBytes: 512 << 10,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
