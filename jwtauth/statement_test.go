@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+func newStatements(t testing.TB, keys jwtauth.Keys) *jwtauth.Statements {
+	t.Helper()
+	s, err := jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
+		URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// statement is a good ID token for the client web with changes.
+func statement(header, claims object) string {
+	now := time.Now().Unix()
+	k := keyFor(jwtauth.ES256)
+	return k.sign(object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(header), object{
+		"iss": issuerURL, "aud": "web", "sub": "alice", "nonce": "n", "iat": now, "exp": now + 300,
+	}.with(claims))
+}
+
+func TestStatements(t *testing.T) {
+	s := newStatements(t, config().Issuers[0].Keys)
+	now := time.Now().Unix()
+	for name, token := range map[string]string{
+		"good":           statement(nil, nil),
+		"no typ":         statement(object{"typ": nil}, nil),
+		"many audiences": statement(nil, object{"aud": []string{"other", "web"}}),
+		"just expired":   statement(nil, object{"exp": now - 20, "iat": now - 100}),
+	} {
+		got, err := s.Verify(t.Context(), token)
+		if err != nil || got.Subject != "alice" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		var claims struct {
+			Nonce string `json:"nonce"`
+		}
+		if err := got.Claims.Decode(&claims); err != nil || claims.Nonce != "n" {
+			t.Errorf("%s: claims = %v, %v", name, got.Claims, err)
+		}
+	}
+	if got, err := s.Verify(t.Context(), statement(object{"typ": "logout+jwt"}, nil)); err != nil || got.Type != "logout+jwt" {
+		t.Errorf("typ = %q, %v", got.Type, err)
+	}
+
+	good := statement(nil, nil)
+	cut := strings.LastIndexByte(good, '.')
+	for name, test := range map[string]struct {
+		token  string
+		reason gatehouse.Reason
+	}{
+		"empty":            {"", gatehouse.ReasonTokenMalformed},
+		"no signature":     {good[:cut+1], gatehouse.ReasonTokenMalformed},
+		"line break":       {good + "\n", gatehouse.ReasonTokenMalformed},
+		"oversized":        {good + strings.Repeat("A", 8<<10), gatehouse.ReasonTokenOversized},
+		"other's":          {good[:cut] + statement(nil, object{"sub": "bob"})[strings.LastIndexByte(statement(nil, object{"sub": "bob"}), '.'):], gatehouse.ReasonTokenSignature},
+		"crit":             {statement(object{"crit": []string{"exp"}}, nil), gatehouse.ReasonTokenHeader},
+		"ALG":              {statement(object{"ALG": "none"}, nil), gatehouse.ReasonTokenHeader},
+		"alg none":         {statement(object{"alg": "none"}, nil), gatehouse.ReasonTokenAlgorithm},
+		"alg HS256":        {statement(object{"alg": "HS256"}, nil), gatehouse.ReasonTokenAlgorithm},
+		"kid":              {statement(object{"kid": "k2"}, nil), gatehouse.ReasonTokenKey},
+		"iss":              {statement(nil, object{"iss": issuerURL + "/"}), gatehouse.ReasonTokenIssuer},
+		"no iss":           {statement(nil, object{"iss": nil}), gatehouse.ReasonTokenIssuer},
+		"aud":              {statement(nil, object{"aud": audience}), gatehouse.ReasonTokenAudience},
+		"aud empty":        {statement(nil, object{"aud": []string{}}), gatehouse.ReasonTokenClaims},
+		"no aud":           {statement(nil, object{"aud": nil}), gatehouse.ReasonTokenClaims},
+		"no exp":           {statement(nil, object{"exp": nil}), gatehouse.ReasonTokenClaims},
+		"no iat":           {statement(nil, object{"iat": nil}), gatehouse.ReasonTokenClaims},
+		"sub a number":     {statement(nil, object{"sub": 1}), gatehouse.ReasonTokenClaims},
+		"expired":          {statement(nil, object{"iat": now - 300, "exp": now - 60}), gatehouse.ReasonTokenExpired},
+		"from the future":  {statement(nil, object{"iat": now + 60}), gatehouse.ReasonTokenNotYetValid},
+		"not yet":          {statement(nil, object{"nbf": now + 60}), gatehouse.ReasonTokenNotYetValid},
+		"for ever":         {statement(nil, object{"exp": now + 90_000}), gatehouse.ReasonTokenLifetime},
+		"ends as it began": {statement(nil, object{"exp": now, "iat": now}), gatehouse.ReasonTokenLifetime},
+	} {
+		_, err := s.Verify(t.Context(), test.token)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != test.reason || e.Code != gatehouse.CodeInvalidToken {
+			t.Errorf("%s: %v, want %s", name, err, test.reason)
+		}
+	}
+}
+
+// A statement whose claims are bad causes no fetch, and keys that cannot be had
+// are no verdict.
+func TestStatementsFetch(t *testing.T) {
+	fetches := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches++
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	t.Cleanup(server.Close)
+	s := newStatements(t, jwtauth.RemoteKeys(server.URL))
+	_, err := s.Verify(t.Context(), statement(nil, object{"exp": 1, "iat": 0}))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonTokenExpired || fetches != 0 {
+		t.Errorf("expired: %v after %d fetches", err, fetches)
+	}
+	_, err = s.Verify(context.Background(), statement(nil, nil))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable {
+		t.Errorf("no keys: %v", err)
+	}
+}
+
+func TestStatementsConfig(t *testing.T) {
+	_, err := jwtauth.NewStatements(jwtauth.StatementConfig{})
+	for _, want := range []string{"StatementConfig", "URL", "Audience", "Algorithms", "Keys"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+}
+
+func TestSignStatement(t *testing.T) {
+	ring := newRing(t, signingKey("k1", jwtauth.ES256))
+	now := time.Now().Unix()
+	token, err := ring.SignStatement("logout+jwt", map[string]any{"iss": issuerURL, "aud": "web", "sub": "alice", "iat": now, "exp": now + 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := newStatements(t, jwtauth.RingKeys(ring)).Verify(t.Context(), string(token.Reveal()))
+	if err != nil || got.Type != "logout+jwt" || got.Subject != "alice" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := ring.SignStatement("", map[string]any{"f": func() {}}); err == nil {
+		t.Error("a function was signed")
+	}
+}
