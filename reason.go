@@ -93,6 +93,28 @@ const (
 	ReasonCrossSite Reason = "cross_site"
 )
 
+// What went wrong with a login at an authorization server.
+const (
+	// ReasonLoginTransaction: this browser has not begun this login, or too long ago, or has ended it already.
+	ReasonLoginTransaction Reason = "login_transaction"
+	// ReasonLoginResponse: parameters of the callback are missing, doubled or malformed.
+	ReasonLoginResponse Reason = "login_response"
+	// ReasonLoginIssuer: the callback is not of the authorization server that was asked.
+	ReasonLoginIssuer Reason = "login_issuer"
+	// ReasonLoginRefused: the authorization server, or the person, said no.
+	ReasonLoginRefused Reason = "login_refused"
+	// ReasonLoginCode: the code could not be redeemed, perhaps because it is of another login.
+	ReasonLoginCode Reason = "login_code"
+	// ReasonLoginToken: the tokens are not those of this login, or the ID token does not verify.
+	ReasonLoginToken Reason = "login_token"
+	// ReasonLoginBackground: a login was to begin where nobody sees it.
+	ReasonLoginBackground Reason = "login_background"
+	// ReasonReturnTo: the way back from a login leads elsewhere, and was cut to "/".
+	ReasonReturnTo Reason = "return_to"
+	// ReasonServerUnavailable: the authorization server does not answer, or not as it should.
+	ReasonServerUnavailable Reason = "authorization_server_unavailable"
+)
+
 // Why a caller who is known was not let through.
 const (
 	// ReasonScope: a scope is missing.
