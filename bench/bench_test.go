@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Every contestant does what it is measured for: a short race in which each
+// request must be let in, and all that is printed is there.
+func TestRun(t *testing.T) {
+	var out strings.Builder
+	if err := run(1, time.Millisecond, false, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range peers() {
+		if !strings.Contains(out.String(), "| "+p.name+" |") {
+			t.Errorf("%s is missing in\n%s", p.name, &out)
+		}
+	}
+	if n := strings.Count(out.String(), "–"); n < 50 {
+		t.Errorf("%d spreads in\n%s", n, &out)
+	}
+}
+
+func TestChartIsXML(t *testing.T) {
+	text := chart([]result{{name: "floor", median: 1}, {name: "a & b", median: 2.5}, {name: "Gatehouse", median: 0.01}})
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := d.Token(); err != nil {
+			if err.Error() != "EOF" {
+				t.Error(err)
+			}
+			break
+		}
+	}
+}
+
+func TestReplaceResults(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(name, []byte("before\n"+begin+"old\n"+end+"\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceResults(name, "new\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(name)
+	if err != nil || string(got) != "before\n"+begin+"new\n"+end+"\nafter\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := os.WriteFile(name, []byte("no marks"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceResults(name, "new\n"); err == nil {
+		t.Error("a file without marks was accepted")
+	}
+}

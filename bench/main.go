@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+func main() {
+	passes := flag.Int("passes", 10, "interleaved passes")
+	burst := flag.Duration("burst", 50*time.Millisecond, "length of one pass of one contestant")
+	write := flag.Bool("write", false, "replace the results in README.md and the chart in ../docs/")
+	flag.Parse()
+	if err := run(*passes, *burst, *write, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// algorithms of the columns.
+var algorithms = []string{"HS256", "RS256", "PS256", "ES256", "EdDSA"}
+
+func run(passes int, burst time.Duration, write bool, out io.Writer) error {
+	tokens := make(map[string][]result)
+	for _, algorithm := range algorithms {
+		fmt.Fprintf(os.Stderr, "measuring %s\n", algorithm)
+		results, err := tokenRace(algorithm, passes, burst)
+		if err != nil {
+			return fmt.Errorf("%s: %w", algorithm, err)
+		}
+		tokens[algorithm] = results
+	}
+	fmt.Fprintln(os.Stderr, "measuring the other paths")
+	paths, err := pathRaces(passes, burst)
+	if err != nil {
+		return err
+	}
+	report := tokenTable(tokens) + "\n" + pathTable(paths)
+	if _, err := io.WriteString(out, report); err != nil || !write {
+		return err
+	}
+	return errors.Join(
+		replaceResults("README.md", report),
+		os.WriteFile("../docs/ratios.svg", []byte(chart(tokens["RS256"])), 0o644),
+	)
+}
+
+// tokenRace is the bare check against whole requests through every peer.
+func tokenRace(algorithm string, passes int, burst time.Duration) ([]result, error) {
+	m, err := newMaterial(algorithm)
+	if err != nil {
+		return nil, err
+	}
+	floor, err := signatureFloor(m)
+	if err != nil {
+		return nil, err
+	}
+	contestants := []contestant{{"bare signature check", floor}}
+	list := requests(m.tokens)
+	for _, p := range peers() {
+		h, err := p.protect(m, ok)
+		if errors.Is(err, errUnsupported) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		contestants = append(contestants, serving(p.name, h, list))
+	}
+	return race(contestants, passes, burst)
+}

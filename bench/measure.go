@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// contestant does one unit of work; n counts up.
+type contestant struct {
+	name string
+	work func(n int) error
+}
+
+// result is what interleaved passes have shown of one contestant.
+type result struct {
+	name               string
+	median, low, high  float64 // ratio to the first contestant of its group
+	allocations, bytes float64 // of one unit of work
+}
+
+// race measures the contestants in turn, pass by pass. The first is the floor.
+// A pass of each is a burst of the given duration; low and high are the
+// quartiles of the ratios.
+func race(contestants []contestant, passes int, burst time.Duration) ([]result, error) {
+	ratios := make([][]float64, len(contestants))
+	results := make([]result, len(contestants))
+	for n, c := range contestants {
+		results[n].name = c.name
+		before := new(runtime.MemStats)
+		const runs = distinct
+		for i := range 2 * runs {
+			if i == runs { // warm
+				runtime.ReadMemStats(before)
+			}
+			if err := c.work(i); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		after := new(runtime.MemStats)
+		runtime.ReadMemStats(after)
+		results[n].allocations = float64(after.Mallocs-before.Mallocs) / runs
+		results[n].bytes = float64(after.TotalAlloc-before.TotalAlloc) / runs
+	}
+	for range passes {
+		var floor float64
+		for n, c := range contestants {
+			took, err := c.burst(burst)
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 {
+				floor = took
+			}
+			ratios[n] = append(ratios[n], took/floor)
+		}
+	}
+	for n := range results {
+		slices.Sort(ratios[n])
+		last := len(ratios[n]) - 1
+		results[n].low, results[n].median, results[n].high = ratios[n][last/4], ratios[n][(last+1)/2], ratios[n][last-last/4]
+	}
+	return results, nil
+}
+
+// burst works for about the given time and returns nanoseconds for one unit.
+func (c contestant) burst(length time.Duration) (float64, error) {
+	runtime.GC() // of what the one before has left
+	start, n := time.Now(), 0
+	for {
+		for range 16 {
+			if err := c.work(n); err != nil {
+				return 0, fmt.Errorf("%s: %w", c.name, err)
+			}
+			n++
+		}
+		if took := time.Since(start); took >= length {
+			return float64(took.Nanoseconds()) / float64(n), nil
+		}
+	}
+}
+
+// sink is a response that goes nowhere.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+
+// serving makes a contestant of a handler that must answer 200.
+func serving(name string, h http.Handler, list []*http.Request) contestant {
+	w := &sink{header: make(http.Header)}
+	return contestant{name, func(n int) error {
+		w.status = 0
+		h.ServeHTTP(w, list[n%len(list)])
+		if w.status != http.StatusOK {
+			return fmt.Errorf("answered %d", w.status)
+		}
+		return nil
+	}}
+}
+
+// ok is the handler behind every check.
+var ok = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })

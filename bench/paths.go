@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/cookie"
+)
+
+// pathResult is one path against the floor of its own.
+type pathResult struct {
+	result
+	floor, target string
+}
+
+const lookup = "SHA-256, sharded map, request clone with the header map copied"
+
+func pathRaces(passes int, burst time.Duration) ([]pathResult, error) {
+	var all []pathResult
+	for _, path := range []func(int, time.Duration) (pathResult, error){seenToken, apiKey, sealedCookie, refuseMuch, twoCores} {
+		r, err := path(passes, burst)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// seenToken is a token that is in the cache.
+func seenToken(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterial("ES256")
+	if err != nil {
+		return pathResult{}, err
+	}
+	h, err := protect(m, 10_000, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	list := requests(m.tokens)
+	results, err := race([]contestant{
+		serving("floor", newLookupFloor(m.tokens, "Authorization", len("Bearer "), ok), list),
+		serving("JWT seen before, full gate", h, list),
+	}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], lookup, "1.3"}, nil
+}
+
+// apiKey is an API key of the in-memory store, without a cache.
+func apiKey(passes int, burst time.Duration) (pathResult, error) {
+	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "bench"})
+	if err != nil {
+		return pathResult{}, err
+	}
+	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{keys}, Realm: "bench"})
+	if err != nil {
+		return pathResult{}, err
+	}
+	texts := make([]string, distinct)
+	list := requests(texts)
+	for n := range texts {
+		issued, err := keys.Create(context.Background(), apikey.Request{Owner: "ci", Lifetime: time.Hour})
+		if err != nil {
+			return pathResult{}, err
+		}
+		texts[n] = string(issued.Secret.Reveal())
+		list[n].Header.Del("Authorization")
+		list[n].Header.Set("X-Api-Key", texts[n])
+	}
+	results, err := race([]contestant{
+		serving("floor", newLookupFloor(texts, "X-Api-Key", 0, ok), list),
+		serving("API key, in-memory store, full gate", g.Handler(ok), list),
+	}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], lookup, "2.5"}, nil
+}
+
+// sealedCookie is a cookie of 300 bytes that is opened.
+func sealedCookie(passes int, burst time.Duration) (pathResult, error) {
+	key := make([]byte, chacha20poly1305.KeySize)
+	_, _ = rand.Read(key) // never fails
+	ring, err := cookie.NewRing(gatehouse.NewSecret(key))
+	if err != nil {
+		return pathResult{}, err
+	}
+	sealed, err := cookie.NewSealed(cookie.SealedConfig{
+		Cookie: cookie.Config{Name: "bench"}, Keys: ring, Purpose: "benchmark", Lifetime: time.Hour,
+	})
+	if err != nil {
+		return pathResult{}, err
+	}
+	value := make([]byte, 300)
+	response := httptest.NewRecorder()
+	if err := sealed.Set(response, httptest.NewRequest(http.MethodGet, "/", http.NoBody), value); err != nil {
+		return pathResult{}, err
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	for _, c := range response.Result().Cookies() {
+		r.AddCookie(c)
+	}
+
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		return pathResult{}, err
+	}
+	data := []byte("__Host-Http-bench, benchmark")
+	nonce := make([]byte, chacha20poly1305.NonceSizeX, 400)
+	_, _ = rand.Read(nonce)
+	text := base64.RawURLEncoding.EncodeToString(aead.Seal(nonce, nonce, value, data))
+	results, err := race([]contestant{
+		{"floor", func(int) error {
+			b, err := base64.RawURLEncoding.DecodeString(text)
+			if err != nil {
+				return err
+			}
+			_, err = aead.Open(nil, b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:], data)
+			return err
+		}},
+		{"sealed cookie of 300 bytes, opened", func(int) error {
+			_, err := sealed.Open(r)
+			return err
+		}},
+	}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], "base64 and XChaCha20-Poly1305", "1.1"}, nil
+}
+
+// refuseMuch is a megabyte of nothing, against a word of nothing.
+func refuseMuch(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterial("ES256")
+	if err != nil {
+		return pathResult{}, err
+	}
+	h, err := protect(m, 10_000, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	refusing := func(name, token string) contestant {
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := &sink{header: make(http.Header)}
+		return contestant{name, func(int) error {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+			if w.status != http.StatusUnauthorized {
+				return errors.New("was not refused")
+			}
+			return nil
+		}}
+	}
+	results, err := race([]contestant{
+		refusing("floor", "a.b.c"),
+		refusing("refusing 1 MB of token, answer included", strings.Repeat("a", 1<<20)),
+	}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], "refusing the token a.b.c, answer included", "1"}, nil
+}
+
+// twoCores is the throughput of two cores in units of that of one.
+func twoCores(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterial("ES256")
+	if err != nil {
+		return pathResult{}, err
+	}
+	h, err := protect(m, 10_000, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	one := serving("floor", h, requests(m.tokens))
+	// Two workers with requests of their own do one unit each; the time of a
+	// pair over the time of one is 1 with perfect scaling, and 2 with none.
+	workers := []contestant{serving("", h, requests(m.tokens)), serving("", h, requests(m.tokens))}
+	const chunk = 256
+	pair := contestant{"JWT seen before, two cores over one", func(n int) error {
+		var group sync.WaitGroup
+		errs := make([]error, len(workers))
+		for w := range workers {
+			group.Go(func() {
+				for i := range chunk {
+					errs[w] = errors.Join(errs[w], workers[w].work(n*chunk+i))
+				}
+			})
+		}
+		group.Wait()
+		return errors.Join(errs...)
+	}}
+	single := contestant{"floor", func(n int) error {
+		for i := range chunk {
+			if err := one.work(n*chunk + i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	if runtime.GOMAXPROCS(0) < 2 {
+		return pathResult{}, errors.New("one core only")
+	}
+	results, err := race([]contestant{single, pair}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	r := results[1]
+	r.median, r.low, r.high = 2/r.median, 2/r.high, 2/r.low
+	r.allocations, r.bytes = r.allocations/(2*chunk), r.bytes/(2*chunk)
+	return pathResult{r, "throughput of one core", "1.9"}, nil
+}
