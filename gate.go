@@ -146,13 +146,14 @@ func (g *Gate) Authenticate(r *http.Request) (Proof, error) {
 }
 
 func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
-	if e := checkExplicit(r, false); e != nil {
-		return Proof{}, e
-	}
+	// Before all else, so that no other refusal reports a path with a key in it.
 	for _, i := range g.inspectors {
 		if err := i.Inspect(r); err != nil {
 			return Proof{}, unavailable(err)
 		}
+	}
+	if e := checkExplicit(r, false); e != nil {
+		return Proof{}, e
 	}
 	explicit := HasExplicitCredential(r)
 	login := ""

@@ -228,6 +228,28 @@ func TestInspector(t *testing.T) {
 	}
 }
 
+// A path with a credential in it is not reported, whatever else is wrong with
+// the request.
+func TestCredentialInPath(t *testing.T) {
+	leak := &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonCredentialInURL, Credential: "key-1"}
+	for _, r := range []*http.Request{
+		request(),
+		request("Authorization", "Bearer good"),
+		request("Authorization", "Bearer good", "X-Api-Key", "good"),
+		request("Authorization", "Bearer"),
+	} {
+		var told events
+		gate := newGate(t, gatehouse.Config{
+			Authenticators: []gatehouse.Authenticator{inspector{refuse(gatehouse.ErrNoCredentials), r.URL.Path, leak}},
+			Observer:       &told,
+		})
+		send(gate, r).check(t, 400, gatehouse.CodeInvalidRequest)
+		if event := told.only(t); event.Path != "" || event.Credential != "key-1" || event.Reason != gatehouse.ReasonCredentialInURL {
+			t.Errorf("told %+v", event)
+		}
+	}
+}
+
 // A credential that nobody claims is a bad one, not an absent one.
 func TestUnclaimed(t *testing.T) {
 	noneIsMine := bearer{mine: func(string) bool { return false }}

@@ -62,7 +62,8 @@ type Event struct {
 	Credential string
 
 	// Method, Host and Path are those of the request, without its query. They
-	// are the caller's words.
+	// are the caller's words. Path is empty where a credential stands in the
+	// URL, since it may be a part of it.
 	Method, Host, Path string
 
 	// Cause is the error behind the decision, nil if there is none.
@@ -100,6 +101,9 @@ func newEvent(r *http.Request, e *Error, start time.Time) Event {
 	}
 	if event.Status == http.StatusServiceUnavailable {
 		event.Decision = Unavailable
+	}
+	if e.Reason == ReasonCredentialInURL {
+		event.Path = ""
 	}
 	return event
 }
