@@ -59,7 +59,7 @@ func TestRefusalTable(t *testing.T) {
 			http.Header{},
 		},
 		{
-			"bad token", &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, 401, token,
+			"bad token", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scopes: scopeSet("a")}, 401, token,
 			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`}},
 		},
 		{
@@ -85,7 +85,7 @@ func TestRefusalTable(t *testing.T) {
 			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides."`}},
 		},
 		{
-			"policy says no", &gatehouse.Error{Code: gatehouse.CodeAccessDenied}, 403,
+			"policy says no", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Scopes: scopeSet("a")}, 403,
 			`{"error":"access_denied","error_description":"Access to this resource is denied."}` + "\n",
 			http.Header{},
 		},
