@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -19,20 +20,23 @@ type CookieReader interface {
 // gate is tempted to read, log or forward them. The values of what remains are
 // shared with the original.
 func (g *Gate) strip(header http.Header, proof Proof) http.Header {
-	source := ""
-	if proof.Source == SourceHeader {
-		source = http.CanonicalHeaderKey(proof.Name)
+	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
+	if stripped == nil {
+		stripped = make(http.Header)
 	}
-	stripped := make(http.Header, len(header))
-	for name, values := range header {
-		switch name {
-		case headerAuthorization, headerAPIKey, headerDPoP, source:
-		case "Cookie":
-			if values = g.stripCookies(values, proof); len(values) > 0 {
-				stripped[name] = values
-			}
-		default:
-			stripped[name] = values
+	for _, name := range [...]string{headerAuthorization, headerAPIKey, headerDPoP} {
+		if _, ok := stripped[name]; ok { // to look is quicker than to delete what is not there
+			delete(stripped, name)
+		}
+	}
+	if proof.Source == SourceHeader && proof.Name != headerAuthorization && proof.Name != headerAPIKey {
+		delete(stripped, http.CanonicalHeaderKey(proof.Name))
+	}
+	if lines, ok := stripped["Cookie"]; ok {
+		if lines = g.stripCookies(lines, proof); len(lines) > 0 {
+			stripped["Cookie"] = lines
+		} else {
+			delete(stripped, "Cookie")
 		}
 	}
 	return stripped
