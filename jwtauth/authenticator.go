@@ -168,88 +168,67 @@ func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gateho
 
 // verify does the whole work for a token that is not in the cache.
 func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
-	parts, err := cut(token)
+	t, err := read(token, a.maxBytes)
 	if err != nil {
-		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, err)
+		return nil, err
 	}
-	if len(parts.header) > a.maxBytes/4 {
-		return nil, refuse(gatehouse.ReasonTokenOversized, nil, errors.New("the header is too long"))
-	}
-	var room [1024]byte
-	text, err := decode(room[:0], parts.header)
-	if err != nil {
-		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
-	}
-	h, err := parseHeader(string(text))
-	if err != nil {
-		reason := gatehouse.ReasonTokenMalformed
-		if errors.Is(err, errForbidden) {
-			reason = gatehouse.ReasonTokenHeader
-		}
-		return nil, refuse(reason, nil, fmt.Errorf("header: %w", err))
-	}
-	text, err = decode(room[:0], parts.payload)
-	if err != nil {
-		return nil, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
-	}
-	c, err := parseClaims(string(text))
-	if err != nil {
-		reason := gatehouse.ReasonTokenMalformed
-		if _, ok := errors.AsType[claimError](err); ok {
-			reason = gatehouse.ReasonTokenClaims
-		}
-		return nil, refuse(reason, nil, err)
-	}
-
-	i, ok := a.issuers[c.issuer]
+	i, ok := a.issuers[t.claims.issuer]
 	switch {
 	case !ok:
 		return nil, refuse(gatehouse.ReasonTokenIssuer, nil, nil)
-	case len(token) > i.MaxTokenBytes, len(parts.header) > i.MaxTokenBytes/4:
+	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
 		return nil, refuse(gatehouse.ReasonTokenOversized, i, nil)
-	case !slices.Contains(i.Algorithms, h.algorithm):
-		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, nil)
-	case !isAccessTokenType(h.typ, i.Profile):
+	case !isAccessTokenType(t.head.typ, i.Profile):
 		return nil, refuse(gatehouse.ReasonTokenType, i, nil)
-	case h.x5t && i.Profile != Compatible:
+	case t.head.x5t && i.Profile != Compatible:
 		return nil, refuse(gatehouse.ReasonTokenHeader, i, errForbidden)
 	}
+	set, err := i.check(ctx, &t, i.judge(&t.claims, now), now)
+	if err != nil {
+		return nil, err
+	}
+	p, err := i.principal(&t.claims)
+	if err != nil {
+		e := refuse(gatehouse.ReasonTokenClaims, i, err)
+		e.Credential = t.claims.id
+		return nil, e
+	}
+	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew)}
+	if t.claims.issued.present {
+		v.issuedAt = time.Unix(t.claims.issued.seconds, 0)
+	}
+	return v, nil
+}
 
-	// What the claims say is judged first, because it is cheap and because only
-	// a token that would be good may cause a fetch; but it is only said once
-	// the signature has shown that the issuer says it.
-	reason, good := i.judge(&c, now)
-	signature, err := decode(nil, parts.signature)
+// check verifies the signature of a token that has been read, and returns the
+// key set that it was verified with. verdict is what the claims say, "" if they
+// are good: it is judged before, because that is cheap and because only a token
+// that would be good may cause a fetch; but it is only said once the signature
+// has shown that the issuer says it.
+func (i *issuer) check(ctx context.Context, t *token, verdict gatehouse.Reason, now time.Time) (*keySet, error) {
+	if !slices.Contains(i.Algorithms, t.head.algorithm) {
+		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, nil)
+	}
+	signature, err := decode(nil, t.signature)
 	if err != nil {
 		return nil, refuse(gatehouse.ReasonTokenMalformed, i, fmt.Errorf("signature: %w", err))
 	}
-	set, keys, err := i.choose(ctx, h, good, now)
+	set, keys, err := i.choose(ctx, t.head, verdict == "", now)
 	switch {
 	case err != nil:
 		return nil, err
 	case set == nil:
-		return nil, refuse(reason, i, errors.New("and its signature was not checked: there are no keys"))
+		return nil, refuse(verdict, i, errors.New("and its signature was not checked: there are no keys"))
 	case keys[0] == nil:
 		return nil, refuse(gatehouse.ReasonTokenKey, i, nil)
-	case !keys.verify(h.algorithm, parts.signingInput, signature):
+	case !keys.verify(t.head.algorithm, t.signingInput, signature):
 		return nil, refuse(gatehouse.ReasonTokenSignature, i, nil)
-	}
-	if !good {
-		e := refuse(reason, i, nil)
-		e.Credential = c.id
+	case verdict != "":
+		e := refuse(verdict, i, nil)
+		e.Credential = t.claims.id
 		return nil, e
 	}
-	p, err := i.principal(&c)
-	if err != nil {
-		e := refuse(gatehouse.ReasonTokenClaims, i, err)
-		e.Credential = c.id
-		return nil, e
-	}
-	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew)}
-	if c.issued.present {
-		v.issuedAt = time.Unix(c.issued.seconds, 0)
-	}
-	return v, nil
+	return set, nil
 }
 
 // choose returns the keys that may have signed: those of the set at hand or, if

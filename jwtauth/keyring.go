@@ -163,6 +163,11 @@ func (r *KeyRing) signing() SigningKey {
 	return current.SigningKey
 }
 
+func (r *KeyRing) sign(typ string, claims map[string]any) (string, error) {
+	k := r.signing()
+	return sign(algorithms[k.Algorithm].method, header{algorithm: k.Algorithm, kid: k.ID, typ: typ}, k.Private, claims)
+}
+
 // ServeHTTP answers GET and HEAD with the JWK Set. It holds public keys only.
 func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	h := w.Header()

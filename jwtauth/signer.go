@@ -112,33 +112,44 @@ func (s *Signer) Sign(t AccessToken) (Signed, error) {
 	if err != nil {
 		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
 	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
-	}
-	method, header, private := jwt.SigningMethod(jwt.SigningMethodHS256), map[string]string{"typ": "at+jwt", "alg": "HS256"}, any(s.secret)
+	var token string
 	if s.keys != nil {
-		k := s.keys.signing()
-		method, private = algorithms[k.Algorithm].method, k.Private
-		header["alg"], header["kid"] = string(k.Algorithm), k.ID
+		token, err = s.keys.sign("at+jwt", claims)
+	} else {
+		token, err = sign(jwt.SigningMethodHS256, header{algorithm: HS256, typ: "at+jwt"}, s.secret, claims)
 	}
-	head, err := json.Marshal(header)
 	if err != nil {
 		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
 	}
-	encode := base64.RawURLEncoding.EncodeToString
-	input := encode(head) + "." + encode(payload)
-	signature, err := method.Sign(input, private)
-	if err != nil {
-		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
-	}
-	token := input + "." + encode(signature)
 	if len(token) > defaultTokenBytes {
 		return Signed{}, fmt.Errorf("jwtauth: sign: the token has %d bytes, verifiers take %d", len(token), defaultTokenBytes)
 	}
 	return Signed{
 		Token: gatehouse.NewSecret([]byte(token)), ID: claims["jti"].(string), Expires: time.Unix(claims["exp"].(int64), 0),
 	}, nil
+}
+
+// sign writes claims as a JWS in compact form, RFC 7515 section 7.1.
+func sign(method jwt.SigningMethod, h header, private any, claims map[string]any) (string, error) {
+	members := map[string]string{"alg": string(h.algorithm)}
+	if h.kid != "" {
+		members["kid"] = h.kid
+	}
+	if h.typ != "" {
+		members["typ"] = h.typ
+	}
+	head, err1 := json.Marshal(members)
+	payload, err2 := json.Marshal(claims)
+	if err := errors.Join(err1, err2); err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	input := encode(head) + "." + encode(payload)
+	signature, err := method.Sign(input, private)
+	if err != nil {
+		return "", err
+	}
+	return input + "." + encode(signature), nil
 }
 
 // claims returns the payload, RFC 9068 section 2.2.

@@ -4,12 +4,8 @@ package jwtauth
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -68,100 +64,42 @@ func (s *Statements) Close() error {
 // Verify verifies a compact JWT: its form, its iss, its algorithm, its
 // signature, that its aud holds the audience, and that now lies between its iat
 // and its exp, both of which it must have. The error is a [*gatehouse.Error].
-func (s *Statements) Verify(ctx context.Context, token string) (Statement, error) {
-	i, now := s.issuer, time.Now()
-	if len(token) > i.MaxTokenBytes {
-		return Statement{}, refuse(gatehouse.ReasonTokenOversized, i, nil)
-	}
-	parts, err := cut(token)
+func (s *Statements) Verify(ctx context.Context, text string) (Statement, error) {
+	t, err := read(text, s.issuer.MaxTokenBytes)
 	if err != nil {
-		return Statement{}, refuse(gatehouse.ReasonTokenMalformed, i, err)
-	}
-	head, err1 := decode(nil, parts.header)
-	payload, err2 := decode(nil, parts.payload)
-	signature, err3 := decode(nil, parts.signature)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return Statement{}, refuse(gatehouse.ReasonTokenMalformed, i, err)
-	}
-	h, err := parseHeader(string(head))
-	if err != nil {
-		return Statement{}, refuse(gatehouse.ReasonTokenHeader, i, fmt.Errorf("header: %w", err))
-	}
-	c, err := parseClaims(string(payload))
-	if err != nil {
-		return Statement{}, refuse(gatehouse.ReasonTokenClaims, i, err)
-	}
-	switch {
-	case c.issuer != i.URL:
-		return Statement{}, refuse(gatehouse.ReasonTokenIssuer, i, nil)
-	case !slices.Contains(i.Algorithms, h.algorithm):
-		return Statement{}, refuse(gatehouse.ReasonTokenAlgorithm, i, nil)
-	}
-	// Judged first and said last, as for access tokens: only what would be good
-	// may cause a fetch.
-	reason, good := i.judgeStatement(&c, now)
-	set, keys, err := i.choose(ctx, h, good, now)
-	switch {
-	case err != nil:
 		return Statement{}, err
-	case set == nil:
-		return Statement{}, refuse(reason, i, errors.New("and its signature was not checked: there are no keys"))
-	case keys[0] == nil:
-		return Statement{}, refuse(gatehouse.ReasonTokenKey, i, nil)
-	case !keys.verify(h.algorithm, parts.signingInput, signature):
-		return Statement{}, refuse(gatehouse.ReasonTokenSignature, i, nil)
-	case !good:
-		return Statement{}, refuse(reason, i, nil)
 	}
-	return Statement{Type: h.typ, Subject: c.subject, Claims: gatehouse.VerifiedClaims(c.text)}, nil
+	i, now := s.issuer, time.Now()
+	if t.claims.issuer != i.URL {
+		return Statement{}, refuse(gatehouse.ReasonTokenIssuer, i, nil)
+	}
+	if _, err := i.check(ctx, &t, i.judgeStatement(&t.claims, now), now); err != nil {
+		return Statement{}, err
+	}
+	return Statement{Type: t.head.typ, Subject: t.claims.subject, Claims: gatehouse.VerifiedClaims(t.claims.text)}, nil
 }
 
-// judgeStatement says whether the claims that every statement has are good now.
+// judgeStatement says why the claims that every statement has are not good now.
 //
 //	OpenID Connect Core 1.0 §2: iss, aud, exp and iat are REQUIRED in an ID
 //	token; Back-Channel Logout 1.0 §2.4: in a logout token.
-func (i *issuer) judgeStatement(c *claims, now time.Time) (gatehouse.Reason, bool) {
+func (i *issuer) judgeStatement(c *claims, now time.Time) gatehouse.Reason {
 	if !c.expires.present || !c.issued.present || c.audience == "" {
-		return gatehouse.ReasonTokenClaims, false
+		return gatehouse.ReasonTokenClaims
 	}
-	if named, ok := names(c.audience, i.Audience); !ok {
-		return gatehouse.ReasonTokenClaims, false
-	} else if !named {
-		return gatehouse.ReasonTokenAudience, false
+	if reason := i.judgeAudience(c); reason != "" {
+		return reason
 	}
-	if !now.Before(time.Unix(c.expires.seconds, 0).Add(i.skew)) {
-		return gatehouse.ReasonTokenExpired, false
-	}
-	latest := now.Add(i.skew)
-	if latest.Before(time.Unix(c.issued.seconds, 0)) || c.notBefore.present && latest.Before(time.Unix(c.notBefore.seconds, 0)) {
-		return gatehouse.ReasonTokenNotYetValid, false
-	}
-	lifetime := c.expires.seconds - c.issued.seconds
-	if lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return gatehouse.ReasonTokenLifetime, false
-	}
-	return "", true
+	return i.judgeTime(c, now)
 }
 
 // SignStatement signs a JWT that is no access token with the key that signs
 // now, such as the assertion by which a client authenticates itself. The typ is
 // left out if it is empty.
 func (r *KeyRing) SignStatement(typ string, claims map[string]any) (gatehouse.Secret, error) {
-	k := r.signing()
-	header := map[string]string{"alg": string(k.Algorithm), "kid": k.ID}
-	if typ != "" {
-		header["typ"] = typ
-	}
-	head, err1 := json.Marshal(header)
-	payload, err2 := json.Marshal(claims)
-	if err := errors.Join(err1, err2); err != nil {
-		return gatehouse.Secret{}, fmt.Errorf("jwtauth: sign: %w", err)
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	input := encode(head) + "." + encode(payload)
-	signature, err := algorithms[k.Algorithm].method.Sign(input, k.Private)
+	token, err := r.sign(typ, claims)
 	if err != nil {
 		return gatehouse.Secret{}, fmt.Errorf("jwtauth: sign: %w", err)
 	}
-	return gatehouse.NewSecret([]byte(input + "." + encode(signature))), nil
+	return gatehouse.NewSecret([]byte(token)), nil
 }

@@ -72,7 +72,7 @@ func TestStatements(t *testing.T) {
 		"oversized":        {good + strings.Repeat("A", 8<<10), gatehouse.ReasonTokenOversized},
 		"other's":          {good[:cut] + statement(nil, object{"sub": "bob"})[strings.LastIndexByte(statement(nil, object{"sub": "bob"}), '.'):], gatehouse.ReasonTokenSignature},
 		"crit":             {statement(object{"crit": []string{"exp"}}, nil), gatehouse.ReasonTokenHeader},
-		"ALG":              {statement(object{"ALG": "none"}, nil), gatehouse.ReasonTokenHeader},
+		"ALG":              {statement(object{"ALG": "none"}, nil), gatehouse.ReasonTokenMalformed},
 		"alg none":         {statement(object{"alg": "none"}, nil), gatehouse.ReasonTokenAlgorithm},
 		"alg HS256":        {statement(object{"alg": "HS256"}, nil), gatehouse.ReasonTokenAlgorithm},
 		"kid":              {statement(object{"kid": "k2"}, nil), gatehouse.ReasonTokenKey},

@@ -5,7 +5,10 @@ package jwtauth
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // compact is a JWS in compact serialization, RFC 7515 section 7.1, cut in
@@ -59,4 +62,50 @@ func decode(buffer []byte, segment string) ([]byte, error) {
 		return nil, errBase64
 	}
 	return decoded, nil
+}
+
+// token is a token that has been read, and of which nothing is believed yet.
+type token struct {
+	compact
+	head   header
+	claims claims
+}
+
+// read takes a token apart strictly. maxBytes bounds the whole of it, and its
+// header a quarter of that.
+func read(text string, maxBytes int) (token, error) {
+	if len(text) > maxBytes {
+		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, nil)
+	}
+	parts, err := cut(text)
+	if err != nil {
+		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, err)
+	}
+	if len(parts.header) > maxBytes/4 {
+		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, errors.New("the header is too long"))
+	}
+	t := token{compact: parts}
+	var room [1024]byte
+	decoded, err := decode(room[:0], parts.header)
+	if err != nil {
+		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
+	}
+	if t.head, err = parseHeader(string(decoded)); err != nil {
+		reason := gatehouse.ReasonTokenMalformed
+		if errors.Is(err, errForbidden) {
+			reason = gatehouse.ReasonTokenHeader
+		}
+		return token{}, refuse(reason, nil, fmt.Errorf("header: %w", err))
+	}
+	if decoded, err = decode(room[:0], parts.payload); err != nil {
+		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
+	}
+	if t.claims, err = parseClaims(string(decoded)); err != nil {
+		reason := gatehouse.ReasonTokenMalformed
+		if _, ok := errors.AsType[claimError](err); ok {
+			reason = gatehouse.ReasonTokenClaims
+		}
+		return token{}, refuse(reason, nil, err)
+	}
+	return t, nil
 }

@@ -12,54 +12,69 @@ import (
 // maxAudiences bounds the aud array.
 const maxAudiences = 32
 
-// judge says whether claims that are truly those of the issuer make a token
-// that is good now, and if not, why.
-func (i *issuer) judge(c *claims, now time.Time) (gatehouse.Reason, bool) {
+// judge says why claims that are truly those of the issuer make no access token
+// that is good now, "" if they do.
+func (i *issuer) judge(c *claims, now time.Time) gatehouse.Reason {
 	switch {
 	case !c.expires.present, c.audience == "", c.subject == "":
-		return gatehouse.ReasonTokenClaims, false
+		return gatehouse.ReasonTokenClaims
 	// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
 	case i.Profile == RFC9068 && (c.client == "" || !c.issued.present || c.id == ""):
-		return gatehouse.ReasonTokenClaims, false
+		return gatehouse.ReasonTokenClaims
 	case i.Profile == Compatible && c.foreign:
-		return gatehouse.ReasonTokenType, false
+		return gatehouse.ReasonTokenType
 	}
-	if named, ok := names(c.audience, i.Audience); !ok {
-		return gatehouse.ReasonTokenClaims, false
-	} else if !named {
-		return gatehouse.ReasonTokenAudience, false
+	if reason := i.judgeAudience(c); reason != "" {
+		return reason
 	}
-	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
-	// accepted for processing", a small leeway aside.
-	if !now.Before(time.Unix(c.expires.seconds, 0).Add(i.skew)) {
-		return gatehouse.ReasonTokenExpired, false
-	}
-	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
-	// accepted for processing".
-	latest := now.Add(i.skew)
-	if c.notBefore.present && latest.Before(time.Unix(c.notBefore.seconds, 0)) {
-		return gatehouse.ReasonTokenNotYetValid, false
-	}
-	issued := now
-	if c.issued.present {
-		if issued = time.Unix(c.issued.seconds, 0); latest.Before(issued) {
-			return gatehouse.ReasonTokenNotYetValid, false
-		}
-	} else {
-		issued = issued.Add(i.skew)
-	}
-	// Seconds, because a lifetime of eight thousand years overflows a Duration.
-	lifetime := c.expires.seconds - issued.Unix()
-	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return gatehouse.ReasonTokenLifetime, false
+	if reason := i.judgeTime(c, now); reason != "" {
+		return reason
 	}
 	// RFC 7800 §3.1 leaves it to the application what to do with a cnf that it
 	// cannot confirm. A token that is bound to a key and accepted without it
 	// is worth stealing, so it is refused.
 	if c.confirmed {
-		return gatehouse.ReasonTokenBinding, false
+		return gatehouse.ReasonTokenBinding
 	}
-	return "", true
+	return ""
+}
+
+func (i *issuer) judgeAudience(c *claims) gatehouse.Reason {
+	named, ok := names(c.audience, i.Audience)
+	switch {
+	case !ok:
+		return gatehouse.ReasonTokenClaims
+	case !named:
+		return gatehouse.ReasonTokenAudience
+	}
+	return ""
+}
+
+// judgeTime says why exp, nbf and iat are not good now. exp is there.
+func (i *issuer) judgeTime(c *claims, now time.Time) gatehouse.Reason {
+	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
+	// accepted for processing", a small leeway aside.
+	if !now.Before(time.Unix(c.expires.seconds, 0).Add(i.skew)) {
+		return gatehouse.ReasonTokenExpired
+	}
+	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
+	// accepted for processing".
+	latest := now.Add(i.skew)
+	if c.notBefore.present && latest.Before(time.Unix(c.notBefore.seconds, 0)) {
+		return gatehouse.ReasonTokenNotYetValid
+	}
+	issued := latest
+	if c.issued.present {
+		if issued = time.Unix(c.issued.seconds, 0); latest.Before(issued) {
+			return gatehouse.ReasonTokenNotYetValid
+		}
+	}
+	// Seconds, because a lifetime of eight thousand years overflows a Duration.
+	lifetime := c.expires.seconds - issued.Unix()
+	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
+		return gatehouse.ReasonTokenLifetime
+	}
+	return ""
 }
 
 // names reports whether an aud claim names the audience, and whether it has
