@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pgnotify_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/pgnotify"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// API keys in PostgreSQL, with a cache that other processes empty when they
+// revoke a key.
+func Example() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	url := os.Getenv("DATABASE_URL") // postgres://user:password@host/database
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
+	store, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Check(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	conn, err := pgx.ParseConfig(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := pgnotify.New(pgnotify.Config{
+		Conn:   conn,
+		Failed: func(err error) { slog.Warn("not told of revocations for now", "error", err) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	keys, err := apikey.New(apikey.Config{
+		Store:    store.APIKeys(),
+		Prefix:   "acme",
+		Scopes:   []string{"reports:read"},
+		CacheTTL: 2 * time.Second, // the bound, should the word of a revocation be lost
+		Watcher:  listener.APIKeys(),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { _ = keys.Watch(ctx) }()
+
+	issued, err := keys.Create(ctx, apikey.Request{
+		Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: 30 * 24 * time.Hour,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	revoked, err := keys.Revoke(ctx, issued.Key.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(revoked.Owner, "revoked:", !revoked.Revoked.IsZero())
+}
