@@ -69,7 +69,8 @@ func audiences(k *kit) {
 
 // issuerName is nearly the right one.
 //
-//	RFC 9068 §4: iss "MUST exactly match".
+//	RFC 9068 §4: the name of the authorization server "MUST exactly match the
+//	value of the "iss" claim".
 func issuerName(k *kit) {
 	k.row = "iss"
 	name := k.issuer.URL
@@ -206,8 +207,11 @@ func scopeNames(k *kit) {
 
 // confirmation binds the token to a key that nobody has shown.
 //
-//	RFC 7800 §3.1: "a recipient … MUST verify" what it needs to; RFC 9449 §7.2:
-//	a protected resource "MUST reject" a DPoP-bound token that comes as Bearer.
+//	RFC 9449 §7.2: "such a protected resource MUST reject a DPoP-bound access
+//	token received as a bearer token".
+//
+// RFC 8705 section 3 says the same of a token that is bound to a certificate,
+// and what binds a token in a way that the verifier does not know is no better.
 func confirmation(k *kit) {
 	k.row = "cnf"
 	thumbprint := quote("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")

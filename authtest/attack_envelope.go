@@ -152,8 +152,8 @@ func jsonSerialization(k *kit) {
 
 // unencoded is the option of RFC 7797.
 //
-//	RFC 7797 §7: "For this reason … JWTs … MUST NOT use "b64" with the value
-//	false", in its own words: "b64" is not for JWTs.
+//	RFC 7797, abstract: "JSON Web Tokens (JWTs) MUST NOT use the unencoded
+//	payload option defined by this specification."
 func unencoded(k *kit) {
 	k.row = "b64"
 	header := k.header().set("b64", "false")

@@ -80,8 +80,18 @@ func duplicatesInside(k *kit) {
 func folded(k *kit) {
 	k.row = "folded name"
 	for _, test := range []struct{ name, folded string }{
-		{"iss", "ISS"}, {"iss", "Iss"}, {"iss", "iſſ"}, {"sub", "SUB"}, {"sub", "ſub"}, {"aud", "AUD"}, {"aud", "Aud"},
-		{"exp", "EXP"}, {"exp", "eXp"}, {"client_id", "CLIENT_ID"}, {"jti", "JTI"}, {"iat", "Iat"},
+		{"iss", "ISS"},
+		{"iss", "Iss"},
+		{"iss", "iſſ"},
+		{"sub", "SUB"},
+		{"sub", "ſub"},
+		{"aud", "AUD"},
+		{"aud", "Aud"},
+		{"exp", "EXP"},
+		{"exp", "eXp"},
+		{"client_id", "CLIENT_ID"},
+		{"jti", "JTI"},
+		{"iat", "Iat"},
 	} {
 		claims := k.claims()
 		if required := test.name != "client_id" && test.name != "jti" && test.name != "iat"; required || k.profiled() {

@@ -3,7 +3,6 @@
 package authtest
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,6 +13,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -193,9 +193,10 @@ func edwards(k *kit) {
 		}
 		// RFC 8032 §5.1.7: S is decoded "in the range 0 <= s < L".
 		forge("L added to S", func(_ string, signature []byte) []byte {
-			s := bytes.Clone(signature[32:])
-			reverse(s)
-			reverse(new(big.Int).Add(new(big.Int).SetBytes(s), edwardsOrder).FillBytes(signature[32:]))
+			s := signature[32:] // in little-endian order
+			slices.Reverse(s)
+			new(big.Int).Add(new(big.Int).SetBytes(s), edwardsOrder).FillBytes(s)
+			slices.Reverse(s)
 			return signature
 		})
 		forge("R neutral, S = 0", func(string, []byte) []byte { return lowOrder().sign("") })

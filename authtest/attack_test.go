@@ -95,7 +95,9 @@ var catalogue = map[string][]string{
 }
 
 func TestCatalogueIsCovered(t *testing.T) {
-	all := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: asymmetric, Scope: "reports:read"})
+	all := authtest.NewIssuer(t, authtest.IssuerConfig{
+		Algorithms: []string{"ES256", "RS256", "PS256", "EdDSA"}, Scope: "reports:read",
+	})
 	plain := authtest.NewIssuer(t)
 	compatible := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Type: "JWT"})
 	for _, issuer := range []*authtest.Issuer{all, compatible} {
@@ -201,7 +203,7 @@ func naive(issuer *authtest.Issuer) http.Handler {
 }
 
 func TestNaiveHandlerIsReported(t *testing.T) {
-	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: asymmetric})
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256", "RS256", "PS256"}})
 	r := attack(t, naive(issuer), issuer)
 	if r.fatal != nil {
 		t.Fatal(r.fatal)
@@ -241,6 +243,7 @@ func TestNaiveHandlerIsReported(t *testing.T) {
 			t.Errorf("not reported: %s", name)
 		}
 	}
+	issuer = authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	ignoring := attack(t, naive(issuer), issuer, authtest.RefusedGood, authtest.WrongStatus)
 	for _, e := range ignoring.errors {
 		if !strings.HasPrefix(e, "authtest: got through: ") {
@@ -406,6 +409,9 @@ func TestLureHoldsTheAttackersKey(t *testing.T) {
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"RS256"}})
 	tried := 0
 	for a := range authtest.Attacks(issuer) {
+		if a.Section == "envelope" {
+			break
+		}
 		if a.Row != "key in the header" || !strings.Contains(a.Name, "signed with") {
 			continue
 		}

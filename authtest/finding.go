@@ -161,6 +161,11 @@ func (a Attempt) leak(answer *httptest.ResponseRecorder) string {
 }
 
 func shares(text, credential string) bool {
+	// An echo of a very long one has its beginning or its end in it.
+	const long = 16 << 10
+	if len(credential) > 2*long {
+		return shares(text, credential[:long]) || shares(text, credential[len(credential)-long:])
+	}
 	for n := 0; n+leakLength <= len(text); n++ {
 		if strings.Contains(credential, text[n:n+leakLength]) {
 			return true

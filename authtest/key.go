@@ -102,8 +102,8 @@ func trySign(algorithm string, private any, input string) ([]byte, error) {
 	case familyPSS:
 		return signPSS(algorithm, private.(*rsa.PrivateKey), input, rsa.PSSSaltLengthEqualsHash)
 	case familyECDSA:
-		// RFC 7518 §3.4: R and S "as octet sequences in big-endian order, with
-		// each being 32 octets long" for ES256, 48 and 66 for the others.
+		// RFC 7518 §3.4: R and S in big-endian order, 32 octets each for ES256,
+		// 48 for ES384 and 66 for ES512.
 		r, s, err := ecdsa.Sign(rand.Reader, private.(*ecdsa.PrivateKey), digest(a.hash, input))
 		if err != nil {
 			return nil, err
@@ -146,8 +146,7 @@ func foreign(algorithm string) any {
 var sharedKeys sync.Map // of func() crypto.Signer by name and algorithm
 
 func shared(name, algorithm string) crypto.Signer {
-	switch algorithms[algorithm].family {
-	case familyRSA, familyPSS:
+	if f := algorithms[algorithm].family; f == familyRSA || f == familyPSS {
 		algorithm = "RS256" // one for all of them
 	}
 	once, _ := sharedKeys.LoadOrStore(name+" "+algorithm, sync.OnceValue(func() crypto.Signer {

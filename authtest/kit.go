@@ -141,8 +141,11 @@ func (k *kit) keys(families ...family) []*key {
 //	RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
-	outside := func(r rune) bool {
-		return ('0' > r || r > '9') && ('a' > r || r > 'z') && ('A' > r || r > 'Z') && !strings.ContainsRune("-._~+/", r)
+	for n := range len(s) {
+		c := s[n]
+		if ('0' > c || c > '9') && ('a' > c || c > 'z') && ('A' > c || c > 'Z') && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
 	}
-	return s != "" && !strings.ContainsFunc(s, outside)
+	return s != ""
 }

@@ -131,8 +131,3 @@ func rawRSA(private *rsa.PrivateKey, em []byte) []byte {
 	m := new(big.Int).SetBytes(em)
 	return m.Exp(m, private.D, private.N).FillBytes(make([]byte, private.Size()))
 }
-
-func reverse(b []byte) []byte {
-	slices.Reverse(b)
-	return b
-}

@@ -110,7 +110,7 @@ func TestOddKeysReallySign(t *testing.T) {
 			input = fmt.Sprintf("header.payload%d", n)
 			signature = odd.sign(input)
 		}
-		sound := false
+		var sound bool
 		switch odd.name {
 		case "oct", "oct of one byte":
 			secret, err := base64.RawURLEncoding.DecodeString(odd.jwk["k"].(string))
