@@ -49,6 +49,13 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 			http.Header{"Cookie": {"sid=1"}},
 		},
 		{
+			"a header is no cookie beside a session either", []gatehouse.Authenticator{
+				proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "theme"}), session{"sid", "s1"},
+			},
+			http.Header{"Theme": {"1"}, "Cookie": {"theme=dark; sid=s1"}},
+			http.Header{"Cookie": {"theme=dark"}},
+		},
+		{
 			"a connection has no name", []gatehouse.Authenticator{proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceConnection, Name: "Accept"})},
 			http.Header{"Accept": {"*/*"}, "Cookie": {"Accept=1"}},
 			http.Header{"Accept": {"*/*"}, "Cookie": {"Accept=1"}},
@@ -85,8 +92,8 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 		},
 		{
 			"parts of a large one", []gatehouse.Authenticator{session{"sid", "s1"}},
-			http.Header{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m"}},
-			http.Header{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m"}},
+			http.Header{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
+			http.Header{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 		},
 		{
 			"odd spaces and empty pairs", []gatehouse.Authenticator{session{"sid", "s1"}},
