@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keystore opens the stores of API keys that the example apps share: in
+// memory, SQLite, PostgreSQL and Redis.
+package keystore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/pgnotify"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// maxConnections bounds what one server takes of a database.
+const maxConnections = 16
+
+// Store is where API keys are kept, and what goes with it.
+type Store struct {
+	apikey.Store
+	Watcher apikey.Watcher              // tells of the changes of other processes; nil if there are none
+	Prepare func(context.Context) error // makes the tables and checks the settings
+	Close   func() error
+}
+
+// Open does not connect: a server whose engine is down starts, says 503
+// to API keys, and recovers. No error holds anything of dsn, in which there may
+// be a password.
+func Open(driver, dsn string, logger *slog.Logger) (*Store, error) {
+	if strings.HasPrefix(dsn, "env:") || strings.HasPrefix(dsn, "file:") {
+		secret, err := gatehouse.LoadSecret(dsn, 1)
+		if err != nil {
+			return nil, err
+		}
+		dsn = string(secret.Reveal())
+	}
+	switch driver {
+	case "memory":
+		return &Store{
+			Store:   apikey.NewMemory(0),
+			Prepare: func(context.Context) error { return nil },
+			Close:   func() error { return nil },
+		}, nil
+	case "sqlite":
+		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(strings.TrimPrefix(dsn, "sqlite:")))
+		if err != nil {
+			return nil, err
+		}
+		return newSQL(db)
+	case "postgres":
+		config, err := pgx.ParseConfig(dsn)
+		if scheme, _, ok := strings.Cut(dsn, "://"); err != nil || ok && scheme != "postgres" && scheme != "postgresql" {
+			return nil, errors.New("not a connection string of PostgreSQL")
+		}
+		listener, err := pgnotify.New(pgnotify.Config{Conn: config})
+		if err != nil {
+			return nil, err
+		}
+		s, err := newSQL(stdlib.OpenDB(*config))
+		if err != nil {
+			return nil, err
+		}
+		s.Watcher = listener.APIKeys()
+		return s, nil
+	case "redis":
+		options, err := redis.ParseURL(dsn)
+		if err != nil {
+			return nil, errors.New("not a URL of Redis")
+		}
+		redis.SetLogger(redisLog{logger})
+		options.ContextTimeoutEnabled = true
+		options.PoolSize = maxConnections
+		client := redis.NewClient(options)
+		store, err := redisstore.New(redisstore.Config{Client: client})
+		if err != nil {
+			return nil, err
+		}
+		keys := store.APIKeys()
+		return &Store{Store: keys, Watcher: keys, Prepare: store.Check, Close: client.Close}, nil
+	}
+	return nil, fmt.Errorf("no driver is called %q", driver)
+}
+
+// redisLog takes what the client would write to standard error in its own way.
+type redisLog struct{ logger *slog.Logger }
+
+func (l redisLog) Printf(_ context.Context, format string, args ...any) {
+	l.logger.Warn("redis", "problem", fmt.Sprintf(format, args...))
+}
+
+func newSQL(db *sql.DB) (*Store, error) {
+	db.SetMaxOpenConns(maxConnections)
+	store, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err != nil {
+		return nil, err
+	}
+	prepare := func(ctx context.Context) error {
+		if store.Check(ctx) == nil {
+			return nil // also where this server has no right to make tables
+		}
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+		return store.Check(ctx)
+	}
+	return &Store{Store: store.APIKeys(), Prepare: prepare, Close: db.Close}, nil
+}
+
+// OpenURL opens a store that is given as one text: sqlite:PATH, postgres://…,
+// redis://…, memory:, or env:NAME or file:PATH that holds one of these.
+func OpenURL(url string, logger *slog.Logger) (*Store, error) {
+	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") {
+		secret, err := gatehouse.LoadSecret(url, 1)
+		if err != nil {
+			return nil, err
+		}
+		url = string(secret.Reveal())
+	}
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch scheme {
+	case "memory":
+		return Open("memory", "", logger)
+	case "sqlite":
+		if rest == "" {
+			return nil, errors.New("sqlite: needs a path")
+		}
+		return Open("sqlite", rest, logger)
+	case "postgres", "postgresql":
+		return Open("postgres", url, logger)
+	case "redis", "rediss":
+		return Open("redis", url, logger)
+	}
+	return nil, errors.New("a store is given as sqlite:PATH, postgres://…, redis://…, env:NAME or file:PATH")
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+// call is one command at work.
+type call struct {
+	options
+	ctx    context.Context
+	in     io.Reader
+	out    *os.File
+	flags  *flag.FlagSet
+	keys   *apikey.Keys
+	scopes list
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, " ") }
+
+func (l *list) Set(text string) error {
+	*l = append(*l, strings.Fields(text)...)
+	return nil
+}
+
+// parse reads the flags of a command. What stands behind a -scope without a
+// dash is another scope.
+func (c *call) parse(args []string) error {
+	for {
+		if err := c.flags.Parse(args); err != nil {
+			return flag.ErrHelp
+		}
+		if c.flags.NArg() == 0 {
+			return nil
+		}
+		if len(c.scopes) == 0 {
+			return fmt.Errorf("%q is not a flag", c.flags.Arg(0))
+		}
+		c.scopes = append(c.scopes, c.flags.Arg(0))
+		args = c.flags.Args()[1:]
+	}
+}
+
+// commands register their flags and return what is done once those are read.
+var commands = map[string]func(*call) func() error{
+	"create":   create,
+	"list":     listKeys,
+	"describe": one("describe", (*apikey.Keys).Describe),
+	"rotate":   rotate,
+	"revoke":   one("revoke", (*apikey.Keys).Revoke),
+	"suspend":  one("suspend", (*apikey.Keys).Suspend),
+	"resume":   one("resume", (*apikey.Keys).Resume),
+	"leak":     leak,
+	"due":      due,
+}
+
+func create(c *call) func() error {
+	var r apikey.Request
+	var networks list
+	c.flags.StringVar(&r.Owner, "owner", "", "whom the key speaks for (required)")
+	c.flags.StringVar(&r.Tenant, "tenant", "", "the customer to whom it belongs")
+	c.flags.StringVar(&r.Environment, "environment", "", `where it is good ("live")`)
+	c.flags.DurationVar(&r.Lifetime, "lifetime", 90*24*time.Hour, "for how long a secret is good")
+	c.flags.Var(&c.scopes, "scope", "what it may be used for; may be given several times")
+	c.flags.Var(&networks, "network", "from where it may be used, such as 192.0.2.0/24; may be given several times")
+	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
+	return func() error {
+		for _, text := range networks {
+			network, err := netip.ParsePrefix(text)
+			if err != nil {
+				return fmt.Errorf("-network: %w", err)
+			}
+			r.Networks = append(r.Networks, network)
+		}
+		r.Scopes = c.scopes
+		return c.issue(func() (apikey.Issued, error) { return c.keys.Create(c.ctx, r) })
+	}
+}
+
+func rotate(c *call) func() error {
+	id := c.flags.String("id", "", "the key (required)")
+	grace := c.flags.Duration("grace", 0, "for how long the old secret stays good")
+	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
+	return func() error {
+		if *id == "" {
+			return errors.New("-id: required")
+		}
+		return c.issue(func() (apikey.Issued, error) { return c.keys.Rotate(c.ctx, *id, *grace, 0) })
+	}
+}
+
+// one is a command that does something to one key and shows it.
+func one(name string, do func(*apikey.Keys, context.Context, string) (apikey.Key, error)) func(*call) func() error {
+	return func(c *call) func() error {
+		id := c.flags.String("id", "", "the key to "+name+" (required)")
+		return func() error {
+			if *id == "" {
+				return errors.New("-id: required")
+			}
+			k, err := do(c.keys, c.ctx, *id)
+			if err != nil {
+				return err
+			}
+			return c.show(k)
+		}
+	}
+}
+
+func listKeys(c *call) func() error {
+	q := c.query()
+	return func() error { return c.pages(q()) }
+}
+
+func due(c *call) func() error {
+	q := c.query()
+	within := c.flags.Duration("within", 14*24*time.Hour, "how soon they expire")
+	return func() error {
+		query := q()
+		query.ExpiresWithin = *within
+		return c.pages(query)
+	}
+}
+
+// query registers the flags that choose keys.
+func (c *call) query() func() apikey.Query {
+	tenant := c.flags.String("tenant", "", "only keys of this tenant")
+	owner := c.flags.String("owner", "", "only keys of this owner")
+	return func() apikey.Query {
+		return apikey.Query{Filter: apikey.Filter{Tenant: *tenant, AnyTenant: *tenant == "", Owner: *owner}, Limit: 500}
+	}
+}
+
+func (c *call) pages(q apikey.Query) error {
+	var all []apikey.Key
+	for cursor := ""; ; {
+		page, err := c.keys.List(c.ctx, q, cursor)
+		if err != nil {
+			return err
+		}
+		all = append(all, page.Keys...)
+		if cursor = page.Next; cursor == "" {
+			return c.showAll(all)
+		}
+	}
+}
+
+// leak reads a key that has turned up somewhere and revokes it. It comes over
+// standard input, so that it stands in no shell's history.
+func leak(c *call) func() error {
+	return func() error {
+		text, err := io.ReadAll(io.LimitReader(c.in, 4<<10))
+		if err != nil {
+			return err
+		}
+		k, err := c.keys.RevokeLeaked(c.ctx, string(text))
+		if errors.Is(err, apikey.ErrNotFound) {
+			return errors.New("that is no key of ours, or its secret was changed since; nothing was revoked")
+		}
+		if err != nil {
+			return err
+		}
+		return c.show(k)
+	}
+}

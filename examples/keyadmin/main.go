@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Keyadmin is the operator's tool for API keys, over the same library and any
+// of the stores that servers use.
+//
+//	keyadmin -store sqlite:keys.db create -owner ci -tenant acme -scope reports:read
+//	keyadmin -store env:KEYS_DSN rotate -id ID -grace 24h -json
+//	keyadmin -store postgres://… revoke -id ID
+//	keyadmin -store redis://… list -tenant acme
+//	keyadmin -store sqlite:keys.db due -within 336h
+//	keyadmin -store sqlite:keys.db leak <the-text-that-was-found
+//
+// A new secret goes to a terminal, to a file that -out names and that only its
+// owner can read, or into the output of -json. It is never shown again.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/examples/internal/keystore"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "keyadmin:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the commands share.
+type options struct {
+	store, prefix string
+	json          bool
+	out           string
+}
+
+func (o *options) register(flags *flag.FlagSet) {
+	flags.StringVar(&o.store, "store", o.store, "sqlite:PATH, postgres://…, redis://…, or env:NAME or file:PATH holding one of these")
+	flags.StringVar(&o.prefix, "prefix", o.prefix, "what every key begins with, the same for all programs that share the store")
+	flags.BoolVar(&o.json, "json", o.json, "print JSON")
+}
+
+const usage = "usage: keyadmin -store STORE create|list|describe|rotate|revoke|suspend|resume|leak|due [flags]"
+
+func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
+	o := options{prefix: "gatehouse"}
+	flags := flag.NewFlagSet("keyadmin", flag.ContinueOnError)
+	o.register(flags)
+	if err := flags.Parse(args); err != nil {
+		return flag.ErrHelp
+	}
+	if flags.NArg() == 0 {
+		return errors.New(usage)
+	}
+	command, ok := commands[flags.Arg(0)]
+	if !ok {
+		return fmt.Errorf("there is no command %q\n%s", flags.Arg(0), usage)
+	}
+	c := &call{options: o, ctx: ctx, in: in, out: out}
+	c.flags = flag.NewFlagSet("keyadmin "+flags.Arg(0), flag.ContinueOnError)
+	c.register(c.flags)
+	work := command(c)
+	if err := c.parse(flags.Args()[1:]); err != nil {
+		return err
+	}
+	if c.store == "" {
+		return errors.New("-store: required")
+	}
+	store, err := keystore.OpenURL(c.store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fmt.Errorf("-store: %w", err)
+	}
+	defer func() { _ = store.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := store.Prepare(ctx); err != nil {
+		return fmt.Errorf("-store: %w", err)
+	}
+	c.ctx = ctx
+	// What an operator may give a key is theirs to decide: the catalogue is
+	// what they have asked for.
+	if c.keys, err = apikey.New(apikey.Config{Store: store, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
+		return err
+	}
+	return work()
+}

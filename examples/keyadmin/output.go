@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+// keyJSON is a key as -json prints it.
+type keyJSON struct {
+	ID          string     `json:"id"`
+	Owner       string     `json:"owner"`
+	Tenant      string     `json:"tenant"`
+	Environment string     `json:"environment"`
+	Scopes      []string   `json:"scopes"`
+	Networks    []string   `json:"networks"`
+	Status      string     `json:"status"`
+	Created     time.Time  `json:"created"`
+	Rotated     time.Time  `json:"rotated"`
+	Expires     time.Time  `json:"expires"`
+	GraceEnds   *time.Time `json:"grace_ends,omitempty"`
+	Revoked     *time.Time `json:"revoked,omitempty"`
+	LastUsed    *time.Time `json:"last_used,omitempty"`
+	Uses        int64      `json:"uses"`
+	Secret      string     `json:"secret,omitempty"`
+}
+
+func toJSON(k apikey.Key) keyJSON {
+	j := keyJSON{
+		ID: k.ID, Owner: k.Owner, Tenant: k.Tenant, Environment: k.Environment,
+		Scopes: append([]string{}, slices.Collect(k.Scopes.All())...), Networks: []string{}, Status: status(k),
+		Created: k.Created, Rotated: k.Rotated, Expires: k.Expires,
+		GraceEnds: moment(k.GraceEnds), Revoked: moment(k.Revoked), LastUsed: moment(k.LastUsed), Uses: k.Uses,
+	}
+	for _, network := range k.Networks {
+		j.Networks = append(j.Networks, network.String())
+	}
+	return j
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func status(k apikey.Key) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "revoked"
+	case !k.Suspended.IsZero():
+		return "suspended"
+	case !time.Now().Before(k.Expires):
+		return "expired"
+	}
+	return "active"
+}
+
+func (c *call) printJSON(v any) error {
+	encoder := json.NewEncoder(c.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+func (c *call) show(k apikey.Key) error {
+	if c.json {
+		return c.printJSON(toJSON(k))
+	}
+	return c.showAll([]apikey.Key{k})
+}
+
+func (c *call) showAll(keys []apikey.Key) error {
+	if c.json {
+		all := make([]keyJSON, 0, len(keys))
+		for _, k := range keys {
+			all = append(all, toJSON(k))
+		}
+		return c.printJSON(all)
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSTATUS\tOWNER\tTENANT\tENV\tSCOPES\tEXPIRES\tLAST USED\tUSES")
+	for _, k := range keys {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", k.ID, status(k), k.Owner, dash(k.Tenant), k.Environment,
+			dash(k.Scopes.String()), day(k.Expires), day(k.LastUsed), k.Uses)
+	}
+	return w.Flush()
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// issue makes a secret and puts it where it may go. It finds out where that is
+// before it makes one.
+func (c *call) issue(make func() (apikey.Issued, error)) error {
+	if c.options.out != "" {
+		return c.issueTo(c.options.out, make)
+	}
+	info, err := c.out.Stat()
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0:
+		return errors.New("the output is a file that others can read; use -out")
+	case !c.json && info.Mode()&fs.ModeCharDevice == 0:
+		return errors.New("the output is no terminal; use -json or -out to get at the secret")
+	}
+	issued, err := make()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		j := toJSON(issued.Key)
+		j.Secret = string(issued.Secret.Reveal())
+		return c.printJSON(j)
+	}
+	if err := c.show(issued.Key); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "\n%s\n\nThis is the only time that the secret can be seen.\n", issued.Secret.Reveal())
+	return err
+}
+
+// issueTo puts the secret into a new file: one that is there may be readable by
+// others, or a link.
+func (c *call) issueTo(name string, make func() (apikey.Issued, error)) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	issued, err := make()
+	if err != nil {
+		return errors.Join(err, file.Close(), os.Remove(name))
+	}
+	_, err = fmt.Fprintf(file, "%s\n", issued.Secret.Reveal())
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("-out: the key %s was made, but its secret is lost: %w", issued.Key.ID, err)
+	}
+	return c.show(issued.Key)
+}
