@@ -22,12 +22,14 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		want   string
 	}{
 		{
-			"nothing", gatehouse.Config{},
+			"nothing",
+			gatehouse.Config{},
 			"gatehouse: Config.Authenticators: at least one is required\n" +
 				"gatehouse: Config.Realm: required",
 		},
 		{
-			"everything wrong", gatehouse.Config{
+			"everything wrong",
+			gatehouse.Config{
 				Authenticators: []gatehouse.Authenticator{nil, bearer{}, nil},
 				Realm:          "caf\u00e9",
 				Metadata:       &gatehouse.Metadata{},
@@ -38,11 +40,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				"gatehouse: Config.Authenticators[2]: is nil",
 		},
 		{
-			"realm of two lines", gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Realm: "a\r\nSet-Cookie: b"},
+			"realm of two lines",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Realm: "a\r\nSet-Cookie: b"},
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
 		},
 		{
-			"realm with DEL", gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Realm: "a\x7f"},
+			"realm with DEL",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Realm: "a\x7f"},
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
 		},
 	} {

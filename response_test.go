@@ -208,7 +208,8 @@ func TestInvitations(t *testing.T) {
 		want   []string
 	}{
 		{
-			"nobody invites", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}},
+			"nobody invites",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}},
 			[]string{`Bearer realm="acme"`},
 		},
 		{
@@ -217,14 +218,16 @@ func TestInvitations(t *testing.T) {
 			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`},
 		},
 		{
-			"metadata", gatehouse.Config{Authenticators: []gatehouse.Authenticator{scheme("ApiKey"), scheme("Bearer")}, Metadata: metadata},
+			"metadata",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{scheme("ApiKey"), scheme("Bearer")}, Metadata: metadata},
 			[]string{
 				`ApiKey realm="acme", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`,
 				`Bearer realm="acme", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`,
 			},
 		},
 		{
-			"realm is quoted", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}, Realm: `a "b" \c`},
+			"realm is quoted",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}, Realm: `a "b" \c`},
 			[]string{`Bearer realm="a \"b\" \\c"`},
 		},
 	} {
