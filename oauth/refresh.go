@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// Refresh exchanges a refresh token for new tokens. What the server does not
+// send anew stays as it was in old: the refresh token, the scopes, the ID token.
+//
+// A server that rotates refresh tokens ends the login when one is used twice.
+// The caller has to see to it that old is refreshed once, and that the result is
+// kept before it is used.
+//
+// An [*Error] with the code invalid_grant says that the person has to log in
+// again. An error that wraps [ErrUnavailable] says nothing about the tokens.
+func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
+	if old.Refresh.Len() == 0 {
+		return Tokens{}, errors.New("oauth: no refresh token")
+	}
+	t, err := c.token(ctx, url.Values{"grant_type": {grantRefresh}, "refresh_token": {string(old.Refresh.Reveal())}}, old.Scopes)
+	if err != nil {
+		return Tokens{}, err
+	}
+	// RFC 6749 §6: "The authorization server MAY issue a new refresh token, in
+	// which case the client MUST discard the old refresh token and replace it".
+	if t.Refresh.Len() == 0 {
+		t.Refresh = old.Refresh
+	}
+	if t.ID.Len() == 0 {
+		t.ID = old.ID
+		return t, nil
+	}
+	said, err := c.verifyIDToken(ctx, t.ID)
+	switch {
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errNoKeys):
+		// The old refresh token is used up: what is new must not be lost because of
+		// a token that nobody has asked for.
+		t.ID = old.ID
+		return t, nil
+	case err != nil:
+		return Tokens{}, err
+	}
+	// OpenID Connect Core 1.0 §12.2: "its sub Claim Value MUST be the same as in
+	// the ID Token issued when the original authentication occurred".
+	if was := subjectOf(string(old.ID.Reveal())); was != "" && subtle.ConstantTimeCompare([]byte(was), []byte(said.Subject)) != 1 {
+		return Tokens{}, malformed("token", "has an ID token about somebody else")
+	}
+	return t, nil
+}
+
+// subjectOf returns the sub of an ID token that was verified when it came.
+func subjectOf(token string) string {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	text, _ := base64.RawURLEncoding.DecodeString(payload)
+	var claims map[string]json.RawMessage
+	var subject string
+	_ = json.Unmarshal(text, &claims)
+	_ = json.Unmarshal(claims["sub"], &subject)
+	return subject
+}

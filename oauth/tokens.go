@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+// defaultLifetime is that of an access token of which the server does not say
+// how long it lives.
+const defaultLifetime = time.Hour
+
+// maxLifetimeSeconds keeps an expiry within what can be counted: a year.
+const maxLifetimeSeconds = 366 * 24 * 60 * 60
+
+// Tokens are what the token endpoint has given. They print as "[redacted]": to
+// use a token, call its Reveal.
+type Tokens struct {
+	// Access is the access token, of type Bearer.
+	Access gatehouse.Secret
+
+	// Refresh is the refresh token, empty if there is none. It replaces the one
+	// that was used: see [Client.Refresh].
+	Refresh gatehouse.Secret
+
+	// ID is the ID token as it came, empty if there is none. Its use is as a
+	// hint at logout: see [Client.LogoutURL].
+	ID gatehouse.Secret
+
+	// Scopes is what was granted, which may be less than what was asked for.
+	Scopes gatehouse.Scopes
+
+	// Expires is when the access token ends: in an hour if the server does not
+	// say.
+	Expires time.Time
+}
+
+// OAuth2 returns the tokens for a client that is written against
+// golang.org/x/oauth2. Unlike t, the value shows its tokens when it is printed.
+func (t Tokens) OAuth2() *oauth2.Token {
+	token := &oauth2.Token{
+		AccessToken: string(t.Access.Reveal()), TokenType: bearer, RefreshToken: string(t.Refresh.Reveal()), Expiry: t.Expires,
+	}
+	extra := map[string]any{"scope": t.Scopes.String()}
+	if t.ID.Len() > 0 {
+		extra["id_token"] = string(t.ID.Reveal())
+	}
+	return token.WithExtra(extra)
+}
+
+// FromOAuth2 returns the tokens of a value of golang.org/x/oauth2. An Expiry that
+// is zero, which means for ever there, is in the past here.
+func FromOAuth2(token *oauth2.Token) Tokens {
+	t := Tokens{
+		Access: gatehouse.NewSecret([]byte(token.AccessToken)), Refresh: gatehouse.NewSecret([]byte(token.RefreshToken)), Expires: token.Expiry,
+	}
+	if id, ok := token.Extra("id_token").(string); ok {
+		t.ID = gatehouse.NewSecret([]byte(id))
+	}
+	if text, ok := token.Extra("scope").(string); ok {
+		t.Scopes, _ = gatehouse.ParseScopes(text) // a scope that cannot be read permits nothing
+	}
+	return t
+}
+
+const bearer = "Bearer"
+
+// parseTokens reads RFC 6749 section 5.1.
+func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error) {
+	t := Tokens{Scopes: asked, Expires: time.Now().Add(defaultLifetime)}
+	kind := ""
+	err := strictjson.Object(a.body, limits, func(name, value string) error {
+		ok := true
+		switch name {
+		case "access_token":
+			t.Access, ok = secret(value)
+		case "refresh_token":
+			t.Refresh, ok = secret(value)
+		case "id_token":
+			t.ID, ok = secret(value)
+		case "token_type":
+			kind, ok = strictjson.String(value)
+		case "scope":
+			// RFC 6749 §5.1: "OPTIONAL, if identical to the scope requested by the
+			// client; otherwise, REQUIRED."
+			var text string
+			var err error
+			text, ok = strictjson.String(value)
+			t.Scopes, err = gatehouse.ParseScopes(text)
+			ok = ok && err == nil
+		case "expires_in":
+			var seconds uint64
+			var err error
+			seconds, err = strconv.ParseUint(value, 10, 63)
+			ok = err == nil
+			t.Expires = time.Now().Add(time.Duration(min(seconds, maxLifetimeSeconds)) * time.Second) //nolint:gosec // a year at most
+		}
+		if !ok {
+			return malformed(a.endpoint, "has a malformed "+name)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrUnavailable): // it names the member
+		return Tokens{}, err
+	case err != nil:
+		return Tokens{}, malformed(a.endpoint, "cannot be read")
+	case t.Access.Len() == 0:
+		return Tokens{}, malformed(a.endpoint, "has no access_token")
+	// RFC 6749 §7.1: "The client MUST NOT use an access token if it does not
+	// understand the token type." DPoP, say, is not Bearer.
+	case !strings.EqualFold(kind, bearer) && !(exchange && kind == "N_A"):
+		return Tokens{}, malformed(a.endpoint, "has another token_type than Bearer")
+	}
+	return t, nil
+}
+
+// secret reads a token: visible ASCII, so that it can go into a header and no
+// further.
+//
+//	RFC 6749 appendix A.12: access-token = 1*VSCHAR
+func secret(value string) (gatehouse.Secret, bool) {
+	text, ok := strictjson.String(value)
+	if !ok || text == "" {
+		return gatehouse.Secret{}, false
+	}
+	for i := range len(text) {
+		if text[i] <= 0x20 || text[i] > 0x7e {
+			return gatehouse.Secret{}, false
+		}
+	}
+	return gatehouse.NewSecret([]byte(text)), true
+}
