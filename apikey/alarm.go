@@ -5,6 +5,7 @@ package apikey
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"net/http"
 	"net/netip"
@@ -166,7 +167,7 @@ func (a *alarm) used(k *Keys, r *http.Request, record *Record) (bool, error) {
 
 // look counts one use and says what is remarkable about it.
 func (a *alarm) look(id string, network netip.Prefix) (burst bool, count int, newNetwork bool) {
-	s := &a.shards[shardOf(id)]
+	s := &a.shards[shardOf(id, shardCount)]
 	s.Lock()
 	defer s.Unlock()
 	elapsed := a.elapsed()
@@ -221,7 +222,7 @@ func (a *alarm) usedAfterRevocation(k *Keys, r *http.Request, record *Record) er
 	if a == nil || !a.UsesAfterRevocation {
 		return nil
 	}
-	s := &a.shards[shardOf(record.ID)]
+	s := &a.shards[shardOf(record.ID, shardCount)]
 	s.Lock()
 	elapsed := a.elapsed()
 	first := s.history(record.ID, elapsed).revoked.add(int64(elapsed/time.Minute), 0)
@@ -241,11 +242,7 @@ func (a *alarm) failed(k *Keys, r *http.Request) error {
 		return nil
 	}
 	network := networkOf(k.clientAddr(r), 32, 64)
-	s := &a.shards[0]
-	if network.IsValid() {
-		bytes := network.Addr().As16()
-		s = &a.shards[(bytes[7]^bytes[15])%shardCount]
-	}
+	s := &a.shards[maphash.Comparable(shardSeed, network)%shardCount]
 	s.Lock()
 	t := entry(s.addresses, network, func() *tally { return new(tally) })
 	told := t.add(int64(a.elapsed()/time.Minute), a.Failures-1)

@@ -23,9 +23,9 @@ const (
 // Challenge invites a caller without credentials to send a key.
 func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: schemeName} }
 
-// Inspect refuses a request whose URL holds a key of ours, whatever credential
-// it carries: the key now stands in logs. It is not looked up, so whether it is
-// a real one [Keys.Describe] tells.
+// Inspect refuses a request whose URL holds a key of ours, or a good part of
+// one, whatever credential it carries: the key now stands in logs. It is not
+// looked up; whether there is such a key, [Keys.Describe] tells.
 func (k *Keys) Inspect(r *http.Request) error {
 	id := k.find(r.URL.Path)
 	if id == "" && r.URL.RawQuery != "" {
@@ -113,22 +113,22 @@ func (k *Keys) credential(r *http.Request) (string, place) {
 // claims reports whether text is meant to be a key of ours.
 func (k *Keys) claims(text string) bool { return strings.HasPrefix(text, k.start) }
 
-// find returns the id of the first key of ours in a text.
+// find returns the id of the first key of ours in a text, or of what is left of
+// one: a key that was cut or mistyped on its way holds most of a secret too. A
+// label alone is no secret.
 func (k *Keys) find(text string) string {
+	const someSecret = 8 // characters
 	for {
 		i := strings.Index(text, k.start)
 		if i < 0 {
 			return ""
 		}
-		text = text[i:]
-		end := len(k.start)
-		for end < len(text) && (base62[text[end]] || text[end] == '_') {
-			end++
+		text = text[i+len(k.start):]
+		environment, rest, _ := strings.Cut(text, "_")
+		id, secret, _ := strings.Cut(rest, "_")
+		if isName(environment) && len(id) == idChars && isBase62(id) && len(secret) >= someSecret && isBase62(secret[:someSecret]) {
+			return id
 		}
-		if label, err := Parse(text[:end]); err == nil {
-			return label.ID
-		}
-		text = text[len(k.start):]
 	}
 }
 
@@ -140,8 +140,7 @@ func (k *Keys) read(s *scratch, text string) (Label, bool) {
 		return Label{}, false
 	}
 	n := copy(s.text[:], text) - checksumChars
-	putChecksum(&s.crc, s.text[:n])
-	if string(s.crc[:]) != text[n:] {
+	if !isChecksum(text[n:], s.text[:n]) {
 		return Label{}, false
 	}
 	k.hasher.hash(s, s.text[:n])
@@ -159,7 +158,8 @@ func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
 // verify looks a key up and returns who is calling, or the reason why not. An
 // error means that it cannot be told.
 func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Principal, gatehouse.Reason, error) {
-	record, now, err := k.lookup(r.Context(), id)
+	var record Record
+	now, err := k.lookup(r.Context(), id, &record)
 	missing := errors.Is(err, ErrNotFound)
 	if err != nil && !missing {
 		return nil, "", k.unavailable(id, err)
@@ -194,8 +194,20 @@ func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Princi
 	} else if suspended {
 		return nil, gatehouse.ReasonKeySuspended, nil
 	}
-	k.usage.count(r.Context(), k.store, &record, now)
-	return &gatehouse.Principal{
+	use := k.usage.of(id)
+	use.count(r.Context(), k.store, &record, now)
+	return k.principal(use, &record, expires), "", nil
+}
+
+// principal returns who is calling: the value of the last request where nothing
+// has changed since, as it mostly has not.
+func (k *Keys) principal(use *keyUsage, record *Record, expires time.Time) *gatehouse.Principal {
+	last := use.principal.Load()
+	if last != nil && last.Subject == record.Owner && last.Tenant == record.Tenant && last.Environment == record.Environment &&
+		last.Scopes == record.Scopes && last.Claims == record.Metadata && last.Expires.Equal(expires) {
+		return last
+	}
+	p := &gatehouse.Principal{
 		Kind:        k.kind,
 		Subject:     record.Owner,
 		Issuer:      k.issuer,
@@ -206,7 +218,9 @@ func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Princi
 		Scopes:      record.Scopes,
 		Expires:     expires,
 		Claims:      record.Metadata,
-	}, "", nil
+	}
+	use.principal.Store(p)
+	return p
 }
 
 // refuse makes the answer to a key that is not accepted.

@@ -236,6 +236,8 @@ func TestKeyInURL(t *testing.T) {
 		"query, odd":     "/reports?a=%zz&" + text,
 		"query, bare":    "/reports?" + text + "&b",
 		"query, second":  "/reports?prefix=acme_&k=acme_live_" + text,
+		"cut":            "/reports?k=" + text[:len(text)-40],
+		"mistyped":       "/reports?k=" + text[:len(text)-1] + "!",
 		"path":           "/keys/" + text + "/reports",
 		"path, escaped":  "/keys/" + strings.ReplaceAll(text, "_", "%5f"),
 	} {
@@ -262,7 +264,7 @@ func TestKeyInURL(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&" + text[:len(text)-1]} {
+	for _, target := range []string{"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678"} {
 		r := get(text)
 		r.URL, _ = url.Parse(target)
 		if d := b.send(t, r); d.Code != 200 {

@@ -5,7 +5,7 @@ package apikey
 import (
 	"context"
 	"errors"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,14 +13,11 @@ import (
 // that do not exist is kept apart, so that somebody who tries ids cannot push
 // out what is known of those that do.
 type cache struct {
-	ttl    time.Duration
-	shards [shardCount]cacheShard
-}
-
-type cacheShard struct {
-	sync.RWMutex
-	found, missing map[string]cached
-	generation     uint64 // grows with each invalidation
+	ttl            time.Duration
+	found, missing table[cached]
+	// generations grow with each invalidation of an id in a shard, before the
+	// entry goes.
+	generations [shardCount]atomic.Uint64
 }
 
 type cached struct {
@@ -29,97 +26,81 @@ type cached struct {
 }
 
 func newCache(ttl time.Duration) *cache {
-	c := &cache{ttl: ttl}
-	for i := range c.shards {
-		c.shards[i].clear()
-	}
-	return c
+	return &cache{ttl: ttl, found: make(table[cached], shardCount), missing: make(table[cached], shardCount)}
 }
 
-func (c *cache) shard(id string) *cacheShard { return &c.shards[shardOf(id)] }
+func (c *cache) generation(id string) *atomic.Uint64 { return &c.generations[shardOf(id, shardCount)] }
 
-// get returns what is known of an id, and the generation to fill it in with if
-// that is nothing.
-func (c *cache) get(id string, now time.Time) (entry cached, known bool, generation uint64) {
-	s := c.shard(id)
-	s.RLock()
-	defer s.RUnlock()
-	entry, known = s.found[id]
-	if !known {
-		entry, known = s.missing[id]
+// get returns what is known of an id.
+func (c *cache) get(id string, now time.Time) (entry cached, known bool) {
+	if entry, known = c.found.load(id); !known {
+		entry, known = c.missing.load(id)
 	}
-	return entry, known && now.Sub(entry.read) < c.ttl, s.generation
+	return entry, known && now.Sub(entry.read) < c.ttl
 }
 
 // put fills in what the store has said, unless something was invalidated since
-// it was asked: what it said may be older than that. It reports whether it did.
-func (c *cache) put(id string, entry cached, missing bool, generation uint64) bool {
-	s := c.shard(id)
-	s.Lock()
-	defer s.Unlock()
-	if s.generation != generation {
-		return false
-	}
-	delete(s.found, id)
-	delete(s.missing, id)
-	entries := s.found
+// generation was read: what the store said may be older than that. It reports
+// whether it did.
+func (c *cache) put(id string, entry cached, missing bool, generation uint64) (done bool) {
+	into, other := c.found, c.missing
 	if missing {
-		entries = s.missing
+		into, other = other, into
 	}
-	makeRoom(entries)
-	entries[id] = entry
-	return true
+	other.change(id, func(entries map[string]cached) { delete(entries, id) })
+	into.change(id, func(entries map[string]cached) {
+		if c.generation(id).Load() != generation {
+			return
+		}
+		makeRoom(entries)
+		entries[id] = entry
+		done = true
+	})
+	return done
 }
 
 func (c *cache) invalidate(id string) {
 	if id == "" {
-		for i := range c.shards {
-			c.shards[i].Lock()
-			c.shards[i].clear()
-			c.shards[i].Unlock()
+		for i := range c.generations {
+			c.generations[i].Add(1)
+			c.found[i].change(func(entries map[string]cached) { clear(entries) })
+			c.missing[i].change(func(entries map[string]cached) { clear(entries) })
 		}
 		return
 	}
-	s := c.shard(id)
-	s.Lock()
-	defer s.Unlock()
-	s.generation++
-	delete(s.found, id)
-	delete(s.missing, id)
+	c.generation(id).Add(1)
+	c.found.change(id, func(entries map[string]cached) { delete(entries, id) })
+	c.missing.change(id, func(entries map[string]cached) { delete(entries, id) })
 }
 
-func (s *cacheShard) clear() {
-	s.generation++
-	s.found = make(map[string]cached)
-	s.missing = make(map[string]cached)
-}
-
-// lookup returns the record of an id and the time by the store's clock, from
-// the cache where that is on.
-func (k *Keys) lookup(ctx context.Context, id string) (Record, time.Time, error) {
+// lookup fills in the record of an id and returns the time by the store's
+// clock. It goes by the cache where that is on.
+func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.Time, err error) {
 	if k.cache == nil {
-		record, err := k.store.Find(ctx, id)
-		return record, record.AsOf, err
+		*record, err = k.store.Find(ctx, id)
+		return record.AsOf, err
 	}
-	start := time.Now()
-	entry, known, generation := k.cache.get(id, start)
+	now = time.Now()
+	entry, known := k.cache.get(id, now)
 	if !known {
-		if err := k.fill(ctx, id, &entry, generation); err != nil {
-			return Record{}, time.Time{}, err
+		if err := k.fill(ctx, id, &entry); err != nil {
+			return time.Time{}, err
 		}
+		now = time.Now()
 	}
-	if entry.record.ID == "" {
-		return Record{}, time.Time{}, ErrNotFound
+	if *record = entry.record; record.ID == "" {
+		return time.Time{}, ErrNotFound
 	}
 	// The store's clock was read after entry.read, so this errs on the late
 	// side, and a key is over when it is over.
-	return entry.record, entry.record.AsOf.Add(time.Since(entry.read)), nil
+	return record.AsOf.Add(now.Sub(entry.read)), nil
 }
 
 // fill asks the store. Where a change comes to light meanwhile it asks once
 // more, so that the request itself goes by what is newer.
-func (k *Keys) fill(ctx context.Context, id string, entry *cached, generation uint64) error {
+func (k *Keys) fill(ctx context.Context, id string, entry *cached) error {
 	for range 2 {
+		generation := k.cache.generation(id).Load()
 		*entry = cached{read: time.Now()}
 		var err error
 		entry.record, err = k.store.Find(ctx, id)
@@ -132,7 +113,6 @@ func (k *Keys) fill(ctx context.Context, id string, entry *cached, generation ui
 		if k.cache.put(id, *entry, missing, generation) {
 			return nil
 		}
-		_, _, generation = k.cache.get(id, entry.read)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ type Keys struct {
 	cache       *cache // nil if off
 	watcher     Watcher
 	events      func(context.Context, Event) error
-	usage       *usage
+	usage       usage
 	alarm       *alarm // nil if no threshold is set
 }
 
@@ -118,7 +118,7 @@ func New(config Config) (*Keys, error) {
 		maxLifetime: orElse(config.MaxLifetime, defaultMaxLifetime),
 		watcher:     config.Watcher,
 		events:      config.Events,
-		usage:       newUsage(),
+		usage:       usage{make(table[*keyUsage], shardCount)},
 	}
 	var errs []error
 	if k.store == nil {

@@ -2,6 +2,8 @@
 
 package apikey
 
+import "fmt"
+
 // Checksum is what stands behind a body.
 func Checksum(body string) string { return checksum([]byte(body)) }
 
@@ -17,16 +19,27 @@ func CountHashes(f func()) int {
 // MaxEntries bounds what one shard remembers, of each kind.
 const MaxEntries = maxEntries
 
+// SameShard returns n ids of one shard.
+func SameShard(n int) []string {
+	var ids []string
+	for i := 0; len(ids) < n; i++ {
+		if id := fmt.Sprintf("%016d", i); shardOf(id, shardCount) == 7 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // Remembered returns how many entries are remembered of keys in use, of keys
 // watched, and of addresses.
 func (k *Keys) Remembered() (used, watched, addresses int) {
-	for i := range k.usage.shards {
-		used += len(k.usage.shards[i].keys)
+	for range k.usage.keys.all() {
+		used++
 	}
 	if k.alarm != nil {
 		for i := range k.alarm.shards {
 			watched += len(k.alarm.shards[i].keys)
-			addresses += len(k.alarm.shards[i].addresses)
+			addresses = max(addresses, len(k.alarm.shards[i].addresses))
 		}
 	}
 	return used, watched, addresses
@@ -34,9 +47,11 @@ func (k *Keys) Remembered() (used, watched, addresses int) {
 
 // Cached returns how many entries the cache holds.
 func (k *Keys) Cached() (found, missing int) {
-	for i := range k.cache.shards {
-		found += len(k.cache.shards[i].found)
-		missing += len(k.cache.shards[i].missing)
+	for range k.cache.found.all() {
+		found++
+	}
+	for range k.cache.missing.all() {
+		missing++
 	}
 	return found, missing
 }

@@ -43,7 +43,7 @@ func (l Label) String() string { return l.Prefix + "_" + l.Environment + "_" + l
 // about whether there is such a key. The error is [ErrMalformed].
 func Parse(text string) (Label, error) {
 	label, ok := split(text)
-	if !ok || text[len(text)-checksumChars:] != checksum([]byte(text[:len(text)-checksumChars])) {
+	if !ok || !isChecksum(text[len(text)-checksumChars:], []byte(text[:len(text)-checksumChars])) {
 		return Label{}, ErrMalformed
 	}
 	return label, nil
@@ -58,16 +58,18 @@ func Pattern(prefix string) string {
 }
 
 // split takes a text apart whose shape is that of a key.
-func split(text string) (Label, bool) {
-	if len(text) > maxKeyChars {
+func split(text string) (label Label, ok bool) {
+	// The last two parts have lengths of their own.
+	const tail = 1 + idChars + 1 + secretChars + checksumChars
+	at := len(text) - tail
+	if at < 0 || len(text) > maxKeyChars || text[at] != '_' || text[at+1+idChars] != '_' {
 		return Label{}, false
 	}
-	prefix, rest, _ := strings.Cut(text, "_")
-	environment, rest, _ := strings.Cut(rest, "_")
-	id, secret, _ := strings.Cut(rest, "_")
-	ok := len(prefix) >= minPrefixChars && isName(prefix) && isName(environment) &&
-		len(id) == idChars && isBase62(id) && len(secret) == secretChars+checksumChars && isBase62(secret)
-	return Label{prefix, environment, id}, ok
+	label.Prefix, label.Environment, ok = strings.Cut(text[:at], "_")
+	label.ID = text[at+1 : at+1+idChars]
+	ok = ok && len(label.Prefix) >= minPrefixChars && isName(label.Prefix) && isName(label.Environment) &&
+		isBase62(label.ID) && isBase62(text[len(text)-secretChars-checksumChars:])
+	return label, ok
 }
 
 // isName reports whether s may be a prefix or an environment.
@@ -80,16 +82,17 @@ func isName(s string) bool {
 	return s != "" && len(s) <= maxNameChars
 }
 
-var base62 = func() (table [256]bool) {
-	for _, c := range []byte(alphabet) {
-		table[c] = true
+// base62 is the value of each digit, and -1 for what is none.
+var base62 = func() (values [256]int8) {
+	for i := range values {
+		values[i] = int8(strings.IndexByte(alphabet, byte(i)))
 	}
-	return table
+	return values
 }()
 
 func isBase62(s string) bool {
 	for i := range len(s) {
-		if !base62[s[i]] {
+		if base62[s[i]] < 0 {
 			return false
 		}
 	}
@@ -98,16 +101,22 @@ func isBase62(s string) bool {
 
 func checksum(body []byte) string {
 	var digits [checksumChars]byte
-	putChecksum(&digits, body)
-	return string(digits[:])
-}
-
-func putChecksum(digits *[checksumChars]byte, body []byte) {
 	sum := crc32.ChecksumIEEE(body)
 	for i := checksumChars - 1; i >= 0; i-- {
 		digits[i] = alphabet[sum%62]
 		sum /= 62
 	}
+	return string(digits[:])
+}
+
+// isChecksum reports whether digits, which are all in base 62, are the checksum
+// of body. There is one way only to write a number in six digits.
+func isChecksum(digits string, body []byte) bool {
+	var n uint64
+	for i := range len(digits) {
+		n = n*62 + uint64(base62[digits[i]])
+	}
+	return n == uint64(crc32.ChecksumIEEE(body))
 }
 
 // newKeyText makes the text of a new secret for a label. What stands before

@@ -44,7 +44,6 @@ type scratch struct {
 	text [maxKeyChars]byte
 	macs []hash.Hash // one for each version but 0
 	sums [maxPeppers + 1][sha256.Size]byte
-	crc  [checksumChars]byte
 }
 
 // testHookHash is called for every hash that is computed.

@@ -6,9 +6,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,21 +23,16 @@ type Memory struct {
 	max int
 
 	// Changes are made one at a time. A record is never changed in place but
-	// replaced, so that Find has to hold the lock of its shard for no longer
-	// than it takes to read a pointer.
-	mu     sync.Mutex
-	count  int
-	shards [shardCount]memoryShard
+	// replaced, so that Find takes no lock.
+	mu    sync.Mutex
+	count int
+	cells table[*cell]
 
 	watching sync.Mutex
 	watchers map[*func(string)]struct{}
 }
 
-type memoryShard struct {
-	sync.RWMutex
-	records map[string]*Record
-	_       [32]byte // two shards never share a cache line
-}
+type cell = atomic.Pointer[Record]
 
 // NewMemory makes a store for at most maxKeys keys, 100,000 if it is zero or
 // less. Where it is full, Create makes room by forgetting the keys that have
@@ -44,11 +41,11 @@ func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
 		maxKeys = defaultMemoryKeys
 	}
-	m := &Memory{max: maxKeys, watchers: make(map[*func(string)]struct{})}
-	for i := range m.shards {
-		m.shards[i].records = make(map[string]*Record)
+	return &Memory{
+		max:      maxKeys,
+		cells:    make(table[*cell], shardCount+maxKeys/maxEntries),
+		watchers: make(map[*func(string)]struct{}),
 	}
-	return m
 }
 
 // Create implements [Store].
@@ -58,7 +55,7 @@ func (m *Memory) Create(ctx context.Context, r Record) (Record, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.load(r.ID) != nil {
+	if _, taken := m.cells.load(r.ID); taken {
 		return Record{}, errors.New("apikey: the id is taken")
 	}
 	now := storeNow()
@@ -77,7 +74,9 @@ func (m *Memory) Create(ctx context.Context, r Record) (Record, error) {
 		Current: r.Current,
 	}
 	m.count++
-	m.store(&r)
+	c := new(cell)
+	c.Store(&r)
+	m.cells.change(r.ID, func(cells map[string]*cell) { cells[r.ID] = c })
 	return r.read(now), nil
 }
 
@@ -86,11 +85,11 @@ func (m *Memory) Find(ctx context.Context, id string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
 	}
-	r := m.load(id)
-	if r == nil {
+	c, ok := m.cells.load(id)
+	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return r.read(storeNow()), nil
+	return c.Load().read(storeNow()), nil
 }
 
 // Rotate implements [Store].
@@ -129,14 +128,15 @@ func (m *Memory) RevokeAll(ctx context.Context, f Filter, limit int) ([]Record, 
 	m.mu.Lock()
 	now := storeNow()
 	var revoked []Record
-	for i := range m.shards {
-		for _, r := range m.shards[i].records {
-			if len(revoked) < limit && r.Revoked.IsZero() && f.match(&r.Key) {
-				next := *r
-				next.Revoked = now
-				m.store(&next)
-				revoked = append(revoked, next.read(now))
-			}
+	for _, cell := range m.cells.all() {
+		if len(revoked) == limit {
+			break
+		}
+		if r := cell.Load(); r.Revoked.IsZero() && f.match(&r.Key) {
+			next := *r
+			next.Revoked = now
+			cell.Store(&next)
+			revoked = append(revoked, next.read(now))
 		}
 	}
 	m.mu.Unlock()
@@ -166,14 +166,17 @@ func (m *Memory) Touch(ctx context.Context, id string, uses int64, every time.Du
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, now := m.load(id), storeNow()
-	if r == nil || !r.LastUsed.IsZero() && now.Sub(r.LastUsed) < every {
+	c, ok := m.cells.load(id)
+	if !ok {
 		return false, nil
 	}
-	next := *r
+	next, now := *c.Load(), storeNow()
+	if !next.LastUsed.IsZero() && now.Sub(next.LastUsed) < every {
+		return false, nil
+	}
 	next.LastUsed = now
 	next.Uses += uses
-	m.store(&next)
+	c.Store(&next)
 	return true, nil
 }
 
@@ -186,11 +189,9 @@ func (m *Memory) List(ctx context.Context, q Query) ([]Record, error) {
 	defer m.mu.Unlock()
 	now := storeNow()
 	var found []*Record
-	for i := range m.shards {
-		for _, r := range m.shards[i].records {
-			if q.match(r, now) && q.After.before(q.position(r)) {
-				found = append(found, r)
-			}
+	for _, cell := range m.cells.all() {
+		if r := cell.Load(); q.match(r, now) && q.After.before(q.position(r)) {
+			found = append(found, r)
 		}
 	}
 	slices.SortFunc(found, func(a, b *Record) int {
@@ -230,56 +231,41 @@ func (m *Memory) change(ctx context.Context, id string, f func(r *Record, now ti
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
 	}
-	m.mu.Lock()
-	r, now := m.load(id), storeNow()
-	if r == nil {
-		m.mu.Unlock()
-		return Record{}, ErrNotFound
-	}
-	next := *r
-	if err := f(&next, now); err != nil {
-		m.mu.Unlock()
+	next, now, err := m.replace(id, f)
+	if err != nil {
 		return Record{}, err
 	}
-	m.store(&next)
-	m.mu.Unlock()
 	m.tell(id)
 	return next.read(now), nil
 }
 
-func (m *Memory) shard(id string) *memoryShard { return &m.shards[shardOf(id)] }
-
-func (m *Memory) load(id string) *Record {
-	s := m.shard(id)
-	s.RLock()
-	defer s.RUnlock()
-	return s.records[id]
-}
-
-func (m *Memory) store(r *Record) {
-	s := m.shard(r.ID)
-	s.Lock()
-	defer s.Unlock()
-	s.records[r.ID] = r
+func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (*Record, time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.cells.load(id)
+	if !ok {
+		return nil, time.Time{}, ErrNotFound
+	}
+	next, now := *c.Load(), storeNow()
+	if err := f(&next, now); err != nil {
+		return nil, time.Time{}, err
+	}
+	c.Store(&next)
+	return &next, now, nil
 }
 
 func (m *Memory) forgetExpired(now time.Time) {
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.Lock()
-		before := len(s.records)
-		for id, r := range s.records {
-			if !r.Expires.After(now) {
-				delete(s.records, id)
-			}
-		}
-		m.count -= before - len(s.records)
-		s.Unlock()
+	m.count = 0
+	for i := range m.cells {
+		m.cells[i].change(func(cells map[string]*cell) {
+			maps.DeleteFunc(cells, func(_ string, c *cell) bool { return !c.Load().Expires.After(now) })
+			m.count += len(cells)
+		})
 	}
 }
 
 // storeNow is the clock of the process, in the resolution that stores keep.
-func storeNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func storeNow() time.Time { return time.UnixMicro(time.Now().UnixMicro()).UTC() }
 
 // read returns a copy of r that shares nothing with it.
 func (r *Record) read(now time.Time) Record {

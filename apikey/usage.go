@@ -4,9 +4,10 @@ package apikey
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 const touchEvery = time.Minute
@@ -14,46 +15,30 @@ const touchEvery = time.Minute
 // usage counts how often each key is used, and writes it to the store at the
 // first use and then at most once a minute. It knows 16,384 keys; of more than
 // that it forgets some, and with them what was not yet written.
-type usage struct {
-	start  time.Time
-	shards [shardCount]usageShard
-}
-
-type usageShard struct {
-	sync.RWMutex
-	keys map[string]*keyUsage
-	_    [32]byte
-}
+type usage struct{ keys table[*keyUsage] }
 
 type keyUsage struct {
 	uses atomic.Int64 // not yet written
-	next atomic.Int64 // when to write, as time since start
-}
+	next atomic.Int64 // when to write, in microseconds of the store's clock
 
-func newUsage() *usage {
-	u := &usage{start: time.Now()}
-	for i := range u.shards {
-		u.shards[i].keys = make(map[string]*keyUsage)
-	}
-	return u
+	principal atomic.Pointer[gatehouse.Principal] // of the last use
 }
 
 // count counts one use of a key. A write that fails is made good with a later
 // one and is nobody's problem: whether a key is good does not depend on it.
-func (u *usage) count(ctx context.Context, store Store, record *Record, now time.Time) {
-	key := u.of(record.ID)
+func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now time.Time) {
 	key.uses.Add(1)
-	elapsed, next := int64(time.Since(u.start)), key.next.Load()
-	if elapsed < next {
+	due, next := now.UnixMicro(), key.next.Load()
+	if due < next {
 		return
 	}
 	// Another process may have written less than a minute ago.
-	wait := touchEvery
+	from := now
 	fresh := !record.LastUsed.IsZero() && now.Sub(record.LastUsed) < touchEvery
 	if fresh {
-		wait -= now.Sub(record.LastUsed)
+		from = record.LastUsed
 	}
-	if !key.next.CompareAndSwap(next, elapsed+int64(wait)) || fresh {
+	if !key.next.CompareAndSwap(next, from.Add(touchEvery).UnixMicro()) || fresh {
 		return // somebody else is at it, or it is not yet time
 	}
 	ctx, cancel := detached(ctx)
@@ -64,20 +49,18 @@ func (u *usage) count(ctx context.Context, store Store, record *Record, now time
 	}
 }
 
-func (u *usage) of(id string) *keyUsage {
-	s := &u.shards[shardOf(id)]
-	s.RLock()
-	key := s.keys[id]
-	s.RUnlock()
-	if key != nil {
+func (u usage) of(id string) *keyUsage {
+	key, ok := u.keys.load(id)
+	if ok {
 		return key
 	}
-	s.Lock()
-	defer s.Unlock()
-	if key = s.keys[id]; key == nil {
-		makeRoom(s.keys)
+	u.keys.change(id, func(keys map[string]*keyUsage) {
+		if key, ok = keys[id]; ok {
+			return // somebody else was first
+		}
+		makeRoom(keys)
 		key = new(keyUsage)
-		s.keys[id] = key
-	}
+		keys[id] = key
+	})
 	return key
 }

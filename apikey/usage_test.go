@@ -177,11 +177,10 @@ func TestMemoryOfUseIsBounded(t *testing.T) {
 	b := setUp(t, func(c *apikey.Config) {
 		c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, UsesAfterRevocation: true, Failures: 1000}
 	})
-	const n = 2 * apikey.MaxEntries
-	for i := range n {
-		body := fmt.Sprintf("acme_live_%014dZZ_%043d", i, i)
+	for i, id := range apikey.SameShard(3 * apikey.MaxEntries) {
+		body := fmt.Sprintf("acme_live_%s_%043d", id, i)
 		record := apikey.Record{
-			Key:     apikey.Key{ID: body[10:26], Owner: "o", Environment: "live", Lifetime: day},
+			Key:     apikey.Key{ID: id, Owner: "o", Environment: "live", Lifetime: day},
 			Current: apikey.Hash{Sum: sha256.Sum256([]byte(body))},
 		}
 		if _, err := b.store.Create(t.Context(), record); err != nil {
@@ -194,6 +193,15 @@ func TestMemoryOfUseIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-API-Key", "acme_junk")
+		if _, err := b.Authenticate(r); err == nil {
+			t.Fatal("accepted")
+		}
+	}
+	// Addresses have shards of their own, and no bound that is met by chance.
+	for i := range 20_000 {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("X-API-Key", "acme_junk")
+		r.RemoteAddr = fmt.Sprintf("10.%d.%d.8:1", i>>8, i&255)
 		if _, err := b.Authenticate(r); err == nil {
 			t.Fatal("accepted")
 		}

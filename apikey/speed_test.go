@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/apikey"
+)
+
+// discard is a response that costs nothing.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+// speedSetup returns a gate over a memory store with keys in it, and a request
+// that it lets in.
+func speedSetup(tb testing.TB, keys int, alter func(*apikey.Config)) (http.Handler, *http.Request) {
+	tb.Helper()
+	config := apikey.Config{Store: apikey.NewMemory(keys), Prefix: "acme", Scopes: []string{"reports:read"}}
+	if alter != nil {
+		alter(&config)
+	}
+	all, err := apikey.New(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var text string
+	for range keys {
+		issued, err := all.Create(tb.Context(), order())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		text = string(issued.Secret.Reveal())
+	}
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{all}, Realm: "acme"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/reports?page=2", nil)
+	for name, value := range map[string]string{
+		"X-API-Key": text, "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "test", "X-Request-Id": "1",
+	} {
+		r.Header.Set(name, value)
+	}
+	handler := gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := gatehouse.FromContext(r.Context()); !ok || p.Subject != "ci" {
+			w.WriteHeader(500)
+		}
+	}))
+	w := httptest.NewRecorder()
+	if handler.ServeHTTP(w, r); w.Code != 200 {
+		tb.Fatalf("status %d", w.Code)
+	}
+	return handler, r
+}
+
+var speedConfigs = map[string]func(*apikey.Config){
+	"plain":  nil,
+	"pepper": func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(1, 'a')} },
+	"cache":  func(c *apikey.Config) { c.CacheTTL = 5 * time.Second },
+}
+
+// The gate makes four of them, the principal and its key two at most.
+func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes allocations of its own")
+	}
+	for name, alter := range speedConfigs {
+		handler, r := speedSetup(t, 10, alter)
+		w := discard{http.Header{}}
+		if got := testing.AllocsPerRun(1000, func() { handler.ServeHTTP(w, r) }); got > 6 {
+			t.Errorf("%s: %v allocations, at most 6 are allowed", name, got)
+		}
+	}
+}
+
+// A megabyte of anything costs no more than a refusal does.
+func TestRefusalAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes allocations of its own")
+	}
+	handler, r := speedSetup(t, 1, nil)
+	w := discard{http.Header{}}
+	r.Header.Del("X-API-Key")
+	for _, header := range []string{"X-Api-Key", "Authorization"} {
+		for _, start := range []string{"acme_", "Bearer acme_", "ApiKey acme_", "acme_live_", strings.Repeat("_", 1<<10)} {
+			q := r.Clone(t.Context())
+			q.Header.Set(header, start+strings.Repeat("a", 1<<20))
+			if got := testing.AllocsPerRun(10, func() { handler.ServeHTTP(w, q) }); got > 20 {
+				t.Errorf("%s: %s…: %v allocations", header, start[:5], got)
+			}
+		}
+	}
+}
+
+// floorContext stands for the context value that a gate adds.
+type floorContext struct {
+	context.Context
+	owner *string
+}
+
+// floor is the least that can be done: SHA-256 of the key, a map, and the same
+// copy of the request, handed on.
+func floor(tb testing.TB, r *http.Request) http.Handler {
+	text := []byte(r.Header.Get("X-API-Key"))
+	owner := "ci"
+	known := map[[32]byte]*string{sha256.Sum256(text): &owner}
+	var handler http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().(*floorContext); !ok || *c.owner != "ci" || len(r.Header) != 4 {
+			tb.Fatal("wrong")
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next := r.WithContext(&floorContext{r.Context(), known[sha256.Sum256(text)]})
+		next.Header = maps.Clone(r.Header)
+		delete(next.Header, "X-Api-Key")
+		handler.ServeHTTP(w, next)
+	})
+}
+
+// BenchmarkGate is the whole way of a request with a key. It runs in turns with
+// the floor, and x-floor is the ratio of the medians.
+func BenchmarkGate(b *testing.B) {
+	for _, name := range slices.Sorted(maps.Keys(speedConfigs)) {
+		b.Run(name, func(b *testing.B) {
+			handler, r := speedSetup(b, 1000, speedConfigs[name])
+			w, least := discard{http.Header{}}, floor(b, r)
+			const turn = 50
+			var ours, floors []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				start := time.Now()
+				for range turn {
+					handler.ServeHTTP(w, r)
+				}
+				between := time.Now()
+				for range turn {
+					least.ServeHTTP(w, r)
+				}
+				ours, floors = append(ours, between.Sub(start)), append(floors, time.Since(between))
+			}
+			slices.Sort(ours)
+			slices.Sort(floors)
+			own, least50 := ours[len(ours)/2], floors[len(floors)/2]
+			b.ReportMetric(float64(own)/float64(least50), "x-floor")
+			b.ReportMetric(float64(own)/turn, "ns/request")
+		})
+	}
+}
+
+// BenchmarkParallel shows what more processors bring: run it with -cpu 1,2.
+func BenchmarkParallel(b *testing.B) {
+	handler, r := speedSetup(b, 1000, nil)
+	b.RunParallel(func(pb *testing.PB) {
+		w := discard{http.Header{}}
+		for pb.Next() {
+			handler.ServeHTTP(w, r)
+		}
+	})
+}
+
+// BenchmarkRefusal is what an attacker can make us do.
+func BenchmarkRefusal(b *testing.B) {
+	handler, r := speedSetup(b, 1000, nil)
+	good := r.Header.Get("X-API-Key")
+	for name, text := range map[string]string{
+		"a megabyte":     "acme_" + strings.Repeat("a", 1<<20),
+		"wrong checksum": good[:len(good)-6] + "000000",
+		"unknown":        golden,
+	} {
+		b.Run(name, func(b *testing.B) {
+			q := r.Clone(b.Context())
+			q.Header.Set("X-API-Key", text)
+			w := discard{http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				handler.ServeHTTP(w, q)
+			}
+		})
+	}
+}
