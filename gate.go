@@ -155,7 +155,6 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 	if e := checkExplicit(r, false); e != nil {
 		return Proof{}, e
 	}
-	explicit := HasExplicitCredential(r)
 	login := ""
 	for _, a := range g.authenticators {
 		proof, err := a.Authenticate(r)
@@ -165,7 +164,7 @@ func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
 				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a),
 			}
-		case err == nil && explicit && proof.Source != SourceHeader:
+		case err == nil && proof.Source != SourceHeader && HasExplicitCredential(r):
 			continue // an ambient credential beside an explicit one says nothing
 		case err == nil:
 			return proof, nil
