@@ -51,7 +51,7 @@ func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) 
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelError + 1) // during the walk the table says it
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	api, err := newAPI(gatehouse.Observers(seen, gatehouse.Log(log)), cast.keys, tokens)
+	api, err := newAPI(gatehouse.Observers(seen, gatehouse.Log(log)), tokens, cast.keys)
 	if err != nil {
 		return err
 	}

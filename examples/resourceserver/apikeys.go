@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/examples/internal/keystore"
 )
 
 const (
@@ -86,7 +87,7 @@ func (c *apiKeysConfig) cacheTTL() (time.Duration, error) {
 // apiKeys are the API keys that this server takes.
 type apiKeys struct {
 	*apikey.Keys
-	store  *keyStore
+	store  *keystore.Store
 	config *apiKeysConfig
 	logger *slog.Logger
 	stop   context.CancelFunc
@@ -97,7 +98,7 @@ func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	store, err := openKeyStore(config.Driver, config.DSN, logger)
+	store, err := keystore.Open(config.Driver, config.DSN, logger)
 	if err != nil {
 		return nil, fmt.Errorf("api_keys.dsn: %w", err)
 	}
@@ -111,7 +112,7 @@ func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
 		Prefix:   keyPrefix,
 		Scopes:   catalogue,
 		CacheTTL: ttl,
-		Watcher:  store.watcher,
+		Watcher:  store.Watcher,
 	})
 	if err != nil {
 		return nil, rename(err, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
@@ -126,7 +127,7 @@ func (k *apiKeys) start(ctx context.Context) (string, error) {
 	if err := k.prepare(ctx); err != nil {
 		return "", fmt.Errorf("api_keys.dsn: %w", err)
 	}
-	if k.store.watcher != nil && k.config.CacheTTL != "" {
+	if k.store.Watcher != nil && k.config.CacheTTL != "" {
 		k.work.Go(func() { _ = k.Watch(ctx) }) // ends with ctx
 	}
 	var minted strings.Builder
@@ -150,7 +151,7 @@ func (k *apiKeys) prepare(ctx context.Context) error {
 	attempt := func(limit time.Duration) error {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		return k.store.prepare(ctx)
+		return k.store.Prepare(ctx)
 	}
 	if k.config.Driver == "sqlite" {
 		return attempt(10 * time.Second)
@@ -182,5 +183,5 @@ func (k *apiKeys) prepare(ctx context.Context) error {
 func (k *apiKeys) close() {
 	k.stop()
 	k.work.Wait()
-	_ = k.store.close()
+	_ = k.store.Close()
 }

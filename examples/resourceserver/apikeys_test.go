@@ -109,6 +109,7 @@ func TestMintedKeys(t *testing.T) {
 		{"nothing", "GET", "/reports", nil, "401 missing_credentials", "no_credentials"},
 		{"in a cookie", "GET", "/reports", []string{"Cookie", "key=" + ci}, "401 missing_credentials", "no_credentials"},
 		{"in the query", "GET", "/reports?key=" + ci, nil, "401 missing_credentials", "credential_in_url"},
+		{"in the path", "GET", "/reports/" + ci, nil, "401 missing_credentials", "credential_in_url"},
 		{"in the query, beside a token", "GET", "/reports?key=" + ci, []string{"Authorization", "Bearer " + token}, "400 invalid_request", "credential_in_url"},
 		{"two keys", "GET", "/reports", []string{"X-API-Key", ci, "X-API-Key", ci}, "400 invalid_request", "several_credentials"},
 		{"a key and a token", "GET", "/reports", []string{"X-API-Key", ci, "Authorization", "Bearer " + token}, "400 invalid_request", "several_credentials"},

@@ -166,7 +166,7 @@ func start(t *testing.T, config any, env ...string) *process {
 	defer log.Close()
 	p.command = exec.Command(binary, "-config", writeConfig(t, config))
 	p.command.Dir = t.TempDir()
-	p.command.Env = append(os.Environ(), env...)
+	p.command.Env = append(append(os.Environ(), "TZ=Asia/Tokyo"), env...) // answers are in UTC all the same
 	p.command.Stdout, p.command.Stderr = p.stdout, log
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

@@ -42,9 +42,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		if a.keys, err = newAPIKeys(config.APIKeys, logger); err != nil {
 			return nil, err
 		}
-		// In front: a key that stands in a URL is then refused whatever else
-		// the request carries.
-		authenticators = []gatehouse.Authenticator{a.keys, tokens}
+		authenticators = append(authenticators, a.keys)
 	}
 	resource := gatehouse.ProtectedResource{
 		Resource: config.Resource,
