@@ -24,6 +24,9 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}},
 		},
 		{
+			"no header at all", []gatehouse.Authenticator{admit(person())}, nil, http.Header{},
+		},
+		{
 			"token and proof of possession", []gatehouse.Authenticator{good},
 			http.Header{"Authorization": {"Bearer good"}, "Dpop": {"a.b.c", "d.e.f"}, "Accept": {"*/*"}},
 			http.Header{"Accept": {"*/*"}},
