@@ -42,6 +42,16 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 			http.Header{"X-Assertions": {"1"}},
 		},
 		{
+			"a key that did not count", []gatehouse.Authenticator{proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "X-Assertion"})},
+			http.Header{"X-Assertion": {"a.b.c"}, "X-Api-Key": {"k1"}, "Dpop": {"a.b.c"}},
+			http.Header{},
+		},
+		{
+			"a token that did not count", []gatehouse.Authenticator{proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "X-Assertion"})},
+			http.Header{"X-Assertion": {"a.b.c"}, "Authorization": {"Basic YTpi"}},
+			http.Header{},
+		},
+		{
 			"a cookie has no header", []gatehouse.Authenticator{proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceCookie, Name: "accept"})},
 			http.Header{"Accept": {"*/*"}, "Cookie": {"accept=1; b=2"}},
 			http.Header{"Accept": {"*/*"}, "Cookie": {"b=2"}},
