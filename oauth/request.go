@@ -67,13 +67,15 @@ func (c *Client) post(ctx context.Context, endpoint, address string, params url.
 // is not in that form is an error by its status.
 func parseError(endpoint string, response *http.Response, body []byte) error {
 	e := &Error{Endpoint: endpoint, Status: response.StatusCode}
-	_ = strictjson.Object(string(body), limits, func(name, value string) error {
+	code := ""
+	if err := strictjson.Object(string(body), limits, func(name, value string) error {
 		if name == "error" {
-			code, _ := strictjson.String(value)
-			e.Code = known(code)
+			code, _ = strictjson.String(value)
 		}
 		return nil
-	})
+	}); err == nil {
+		e.Code = known(code)
+	}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 && seconds < 1<<20 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+// machine is a source of tokens whose number counts up, and its server.
+func machine(t *testing.T, lifetime int) (*oauth.Credentials, *server) {
+	t.Helper()
+	s := newServer(t)
+	n := 0
+	s.routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		want := url.Values{"grant_type": {"client_credentials"}, "scope": {"a"}, "resource": {"https://one"}, "audience": {"two"}}
+		if r.PostForm.Encode() != want.Encode() {
+			t.Errorf("asked with %v", r.PostForm)
+		}
+		<-time.After(time.Second)
+		if r.Context().Err() != nil {
+			t.Error("the request was ended")
+		}
+		n++
+		answer(w, 200, object{"access_token": fmt.Sprint("t", n), "token_type": "Bearer", "expires_in": lifetime, "refresh_token": "r"})
+	}
+	source, err := newClient(t, s.config()).ClientCredentials(oauth.CredentialsRequest{
+		Scopes: scopes("a"), Resources: []string{"https://one"}, Audience: "two",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source, s
+}
+
+func expect(t *testing.T, source *oauth.Credentials, want string) oauth.Tokens {
+	t.Helper()
+	got, err := source.Token(t.Context())
+	if err != nil || string(got.Access.Reveal()) != want || got.Refresh.Len() != 0 {
+		t.Errorf("%q, %v, want %s", got.Access.Reveal(), err, want)
+	}
+	return got
+}
+
+func TestClientCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, s := machine(t, 300)
+		expect(t, source, "t1")
+		time.Sleep(270*time.Second - time.Millisecond)
+		first := expect(t, source, "t1")
+		time.Sleep(time.Millisecond)
+		second := expect(t, source, "t2")
+		source.Forget(first) // not the current one
+		expect(t, source, "t2")
+		source.Forget(second)
+		expect(t, source, "t3")
+
+		// While there is no new one, the old one is used as long as it is good.
+		time.Sleep(280 * time.Second)
+		s.routes["/token"] = raw(http.StatusServiceUnavailable, "")
+		expect(t, source, "t3")
+		time.Sleep(20 * time.Second)
+		if _, err := source.Token(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
+			t.Errorf("expired: %v", err)
+		}
+	})
+}
+
+// TestClientCredentialsWithdrawn: a client that is refused does not go on with
+// its old token.
+func TestClientCredentialsWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, s := machine(t, 300)
+		expect(t, source, "t1")
+		time.Sleep(280 * time.Second)
+		s.routes["/token"] = raw(http.StatusUnauthorized, `{"error":"invalid_client"}`)
+		_, err := source.Token(t.Context())
+		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestClientCredentialsShort: a token that lives for a minute is used for three
+// quarters of it.
+func TestClientCredentialsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _ := machine(t, 60)
+		expect(t, source, "t1")
+		time.Sleep(44 * time.Second)
+		expect(t, source, "t1")
+		time.Sleep(2 * time.Second)
+		expect(t, source, "t2")
+	})
+}
+
+// TestClientCredentialsShared: fifty ask, the server is asked once, and the
+// first of them, who goes, takes nobody along.
+func TestClientCredentialsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, s := machine(t, 300)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := source.Token(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("the first: %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 50 {
+			group.Go(func() { expect(t, source, "t1") })
+		}
+		synctest.Wait()
+		cancel()
+		group.Wait()
+		if got := s.count("/token"); got != 1 {
+			t.Errorf("asked %d times", got)
+		}
+	})
+}
+
+func TestClientCredentialsOAuth2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, s := machine(t, 300)
+		token, err := source.OAuth2().Token()
+		if err != nil || token.AccessToken != "t1" || !token.Valid() || token.RefreshToken != "" {
+			t.Errorf("%v, %v", token, err)
+		}
+		time.Sleep(time.Hour)
+		s.routes["/token"] = raw(500, "")
+		if token, err := source.OAuth2().Token(); !errors.Is(err, oauth.ErrUnavailable) || token != nil {
+			t.Errorf("%v, %v", token, err)
+		}
+	})
+}
+
+func TestClientCredentialsPublic(t *testing.T) {
+	c := newServer(t).config()
+	c.Auth, c.Secret = oauth.Public, secret("")
+	if _, err := newClient(t, c).ClientCredentials(oauth.CredentialsRequest{}); err == nil {
+		t.Error("a public client has credentials")
+	}
+}
