@@ -10,7 +10,7 @@
 //     and call [Login.Callback] in the handler of the redirect URI. A program on
 //     the machine of the user calls [Client.Authorize] and [Client.Redeem].
 //   - [Client.ClientCredentials] is the source of tokens of a program that acts
-//     for itself.
+//     for itself, and [NewTransport] sends them to the APIs that they are for.
 //   - [Client.Refresh], [Client.Revoke], [Client.Introspect] and
 //     [Client.Exchange] do what they are called.
 //

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+// TestTransport: the token goes to the API, and nowhere else.
+func TestTransport(t *testing.T) {
+	s := newServer(t)
+	source := must(newClient(t, s.config()).ClientCredentials(oauth.CredentialsRequest{}))
+	var sent []string
+	status, location := http.StatusOK, ""
+	transport, err := oauth.NewTransport(oauth.TransportConfig{
+		Source: source, Origins: []string{"https://api.example.com", "http://127.0.0.1:8080"},
+		Base: roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.URL.String()+" "+r.Header.Get("Authorization"))
+			return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody, Request: r}, nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: transport}
+	for _, address := range []string{"https://api.example.com/a", "https://API.example.com:443/b", "http://127.0.0.1:8080/c"} {
+		sent = nil
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody))
+		if _, err := client.Do(r); err != nil || len(sent) != 1 || !strings.HasSuffix(sent[0], " Bearer access-1") {
+			t.Errorf("%s: %v, %q", address, err, sent)
+		}
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("%s: the request was changed", address)
+		}
+	}
+	sent = nil
+	for _, address := range []string{
+		"https://evil.example/", "http://api.example.com/", "https://api.example.com:8443/", "https://api.example.com.evil.example/",
+		"https://x.api.example.com/", "http://127.0.0.1/", "https://api.example.com@evil.example/",
+	} {
+		if _, err := client.Get(address); err == nil || len(sent) != 0 {
+			t.Errorf("%s: %v, %q", address, err, sent)
+		}
+	}
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/", http.NoBody))
+	r.Header.Set("Authorization", "Basic x")
+	if _, err := client.Do(r); err == nil || len(sent) != 0 {
+		t.Errorf("two credentials: %v", err)
+	}
+	status, location = http.StatusFound, "https://evil.example/"
+	if _, err := client.Get("https://api.example.com/"); err == nil || len(sent) != 1 {
+		t.Errorf("redirect: %v, %q", err, sent)
+	}
+	// A token that is refused is not used again.
+	asked := s.count("/token")
+	status = http.StatusUnauthorized
+	for range 2 {
+		if _, err := client.Get("https://api.example.com/"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := s.count("/token") - asked; got != 1 {
+		t.Errorf("%d tokens were asked for", got)
+	}
+	// The context is that of the request.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	body := &closer{Reader: strings.NewReader("x")}
+	r = must(http.NewRequestWithContext(ctx, http.MethodPost, "https://api.example.com/", body))
+	if _, err := transport.RoundTrip(r); !errors.Is(err, context.Canceled) || !body.closed {
+		t.Errorf("cancelled: %v, closed: %v", err, body.closed)
+	}
+}
+
+type closer struct {
+	*strings.Reader
+	closed bool
+}
+
+func (c *closer) Close() error {
+	c.closed = true
+	return nil
+}
+
+func TestNewTransportRefuses(t *testing.T) {
+	_, err := oauth.NewTransport(oauth.TransportConfig{Origins: []string{"https://x/", "http://x", "https://x?y", "x"}})
+	for _, want := range []string{"Source: required", "Origins[0]: is not an origin", "Origins[1]: plain http", "Origins[2]: is not", "Origins[3]: not"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+	if _, err := oauth.NewTransport(oauth.TransportConfig{}); err == nil || !strings.Contains(err.Error(), "at least one") {
+		t.Errorf("%v", err)
+	}
+}
