@@ -25,7 +25,7 @@ func TestPostgresSurvivesKill(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer conn.Close(context.WithoutCancel(ctx))
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 		_, err = conn.Exec(ctx, sql)
 		return err
 	}

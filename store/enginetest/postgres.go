@@ -90,7 +90,7 @@ func (p *Postgres) Database(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close(tb.Context())
+	defer func() { _ = conn.Close(tb.Context()) }()
 	if _, err := conn.Exec(tb.Context(), "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
 		tb.Fatal(err)
 	}

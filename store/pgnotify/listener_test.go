@@ -177,7 +177,7 @@ func TestWatchByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
+	defer func() { _ = conn.Close(t.Context()) }()
 	for _, sql := range []string{
 		"UPDATE gatehouse_apikeys SET revoked = now() WHERE id = 'revoked'",
 		"DELETE FROM gatehouse_apikeys WHERE id = 'deleted'",

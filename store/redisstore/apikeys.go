@@ -144,7 +144,7 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 	}
 	records, err := parseAnswer(reply)
 	switch {
-	case err == apikey.ErrNotFound || err == apikey.ErrConflict:
+	case errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)

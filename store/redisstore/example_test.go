@@ -17,6 +17,8 @@ import (
 
 // API keys in Redis, with a cache that other processes empty when they revoke
 // a key.
+//
+//nolint:testableexamples // TestExample runs it, with a server
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

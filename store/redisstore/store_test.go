@@ -24,18 +24,18 @@ func TestNewReportsMistakes(t *testing.T) {
 		o := &redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}
 		change(o)
 		c := redis.NewClient(o)
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { _ = c.Close() })
 		return c
 	}
 	cluster := func(change func(*redis.ClusterOptions)) *redis.ClusterClient {
 		o := &redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true}
 		change(o)
 		c := redis.NewClusterClient(o)
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { _ = c.Close() })
 		return c
 	}
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}, ContextTimeoutEnabled: true})
-	defer ring.Close()
+	defer func() { _ = ring.Close() }()
 	good := options(func(*redis.Options) {})
 	for _, test := range []struct {
 		config redisstore.Config
@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	follower := connect(t, replica.URL())
-	if err := follower.SlaveOf(t.Context(), host, port).Err(); err != nil {
+	if err := follower.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := newStore(t, follower).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `role is "slave"`) {
@@ -115,7 +115,7 @@ func TestCluster(t *testing.T) {
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: []string{server.Addr()}, Password: options.Password, ContextTimeoutEnabled: true,
 	})
-	defer cluster.Close()
+	defer func() { _ = cluster.Close() }()
 	enginetest.Eventually(t, time.Minute, "the cluster is up", func() bool {
 		info, err := single.ClusterInfo(t.Context()).Result()
 		return err == nil && strings.Contains(info, "cluster_state:ok")

@@ -5,6 +5,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -54,18 +55,16 @@ func (a *APIKeys) find(ctx context.Context, scan func(*sql.Rows) error, id strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
 	defer cancel()
-	found := a.found.Load()
-	if found == nil {
+	if a.found.Load() == nil {
 		prepared, err := a.store.db.PrepareContext(ctx, a.sql.find)
 		if err != nil {
 			return err
 		}
-		if found = prepared; !a.found.CompareAndSwap(nil, prepared) {
-			_ = prepared.Close()
-			found = a.found.Load()
+		if !a.found.CompareAndSwap(nil, prepared) {
+			_ = prepared.Close() //nolint:sqlclosecheck // somebody else was first
 		}
 	}
-	rows, err := found.QueryContext(ctx, id)
+	rows, err := a.found.Load().QueryContext(ctx, id) //nolint:sqlclosecheck // it stays as long as the database
 	if err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (a *APIKeys) find(ctx context.Context, scan func(*sql.Rows) error, id strin
 func (a *APIKeys) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
 	record, err := a.one(ctx, "rotate", apikey.ErrConflict, a.sql.rotate,
 		id, r.Current.Sum[:], int64(r.Current.Pepper), r.Grace.Microseconds(), r.MaxLifetime.Microseconds(), r.Generation)
-	if err != apikey.ErrConflict {
+	if !errors.Is(err, apikey.ErrConflict) {
 		return record, err
 	}
 	if _, err := a.Find(ctx, id); err != nil {

@@ -48,16 +48,18 @@ type statement struct {
 
 // add appends a constant in which each question mark stands for one value.
 func (s *statement) add(text string, args ...any) {
-	for i, part := range strings.Split(text, "?") {
-		if i > 0 {
-			s.args = append(s.args, args[i-1])
-			if s.dialect == Postgres {
-				s.text.WriteByte('$')
-			} else {
-				s.text.WriteByte('?')
-			}
-			s.text.WriteString(strconv.Itoa(len(s.args)))
-		}
-		s.text.WriteString(part)
+	mark := byte('?')
+	if s.dialect == Postgres {
+		mark = '$'
+	}
+	first, rest, more := strings.Cut(text, "?")
+	s.text.WriteString(first)
+	for more {
+		s.args = append(s.args, args[0])
+		args = args[1:]
+		s.text.WriteByte(mark)
+		s.text.WriteString(strconv.Itoa(len(s.args)))
+		first, rest, more = strings.Cut(rest, "?")
+		s.text.WriteString(first)
 	}
 }

@@ -27,7 +27,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(dir, "keys.db")))
 	if err != nil {

@@ -81,7 +81,7 @@ func liveUntil(t *testing.T, n *node, crash func()) []*life {
 					return
 				}
 				acknowledge()
-				l := &life{id: key.ID, secrets: []string{key.Secret}}
+				l := &life{id: key.ID, secrets: []string{key.Text}}
 				mu.Lock()
 				lives = append(lives, l)
 				mu.Unlock()
@@ -91,7 +91,7 @@ func liveUntil(t *testing.T, n *node, crash func()) []*life {
 						return
 					}
 					acknowledge()
-					l.secrets = append(l.secrets, rotated.Secret)
+					l.secrets = append(l.secrets, rotated.Text)
 				}
 				if (i+round)%2 == 0 {
 					l.revoking = true

@@ -70,21 +70,21 @@ func TestNoSecretStays(t *testing.T) {
 				a, b := nodes[i%2], nodes[(i+1)%2]
 				key := a.create1(t)
 				ids[key.ID] = true
-				secrets.add(key.Secret)
+				secrets.add(key.Text)
 				liveThrough(t, a, b, i, key, secrets, say)
 			}
 			nodes[0].post("/revoke-all", url.Values{"tenant": {"tenant"}})
 			last := nodes[0].create1(t)
-			secrets.add(last.Secret)
+			secrets.add(last.Text)
 			ids[last.ID] = true
 			if e.server != nil {
 				e.server.Kill(t)
-				say(nodes[0].use(last.Secret))
+				say(nodes[0].use(last.Text))
 				nodes[0].post("/leaked", nil)
 				nodes[0].rotate(last.ID, "1h", 0)
 				e.server.Start(t)
 				enginetest.Eventually(t, time.Minute, "the node recovers", func() bool {
-					return say(nodes[0].use(last.Secret)).status == http.StatusNoContent
+					return say(nodes[0].use(last.Text)).status == http.StatusNoContent
 				})
 			}
 
@@ -110,7 +110,7 @@ func TestNoSecretStays(t *testing.T) {
 					place == "log of the engine" && name == "postgres" && known == 0 {
 					t.Errorf("%s: %d of %d ids stand in it, in %d bytes", place, known, len(ids), len(text))
 				}
-				for _, planted := range []string{last.Secret, hex.EncodeToString([]byte(last.Secret))} {
+				for _, planted := range []string{last.Text, hex.EncodeToString([]byte(last.Text))} {
 					if _, _, found := secrets.search(text + planted); !found {
 						t.Errorf("%s: a secret in it would not be found", place)
 					}
@@ -124,7 +124,7 @@ func TestNoSecretStays(t *testing.T) {
 // liveThrough does all that can be done with a key, rightly and wrongly.
 func liveThrough(t *testing.T, a, b *node, i int, key keyView, secrets pieces, say func(answer) answer) {
 	t.Helper()
-	text := key.Secret
+	text := key.Text
 	wrong := text[:len(text)-1] + "_"
 	bearer := func(text string) http.Header { return http.Header{"Authorization": {"Bearer " + text}} }
 	for _, n := range []*node{a, b} {
@@ -154,11 +154,11 @@ func liveThrough(t *testing.T, a, b *node, i int, key keyView, secrets pieces, s
 	if status != http.StatusOK {
 		t.Fatalf("not rotated: %d\n%s", status, b.log)
 	}
-	secrets.add(rotated.Secret)
+	secrets.add(rotated.Text)
 	b.rotate(key.ID, "1h", 1) // of a generation that is over
 	for _, n := range []*node{a, b} {
 		say(n.use(text))
-		say(n.use(rotated.Secret))
+		say(n.use(rotated.Text))
 	}
 	switch i % 4 {
 	case 0:
@@ -166,7 +166,7 @@ func liveThrough(t *testing.T, a, b *node, i int, key keyView, secrets pieces, s
 	case 1:
 		a.post("/suspend/"+key.ID, nil)
 	case 2:
-		response, err := a.client.Post(a.url+"/leaked", "text/plain", strings.NewReader(rotated.Secret))
+		response, err := a.client.Post(a.url+"/leaked", "text/plain", strings.NewReader(rotated.Text))
 		if err != nil || response.StatusCode != http.StatusOK {
 			t.Fatalf("not revoked as leaked: %v, %v", response, err)
 		}
@@ -174,7 +174,7 @@ func liveThrough(t *testing.T, a, b *node, i int, key keyView, secrets pieces, s
 	case 3: // left to revoke-all
 	}
 	for _, n := range []*node{a, b} {
-		say(n.use(rotated.Secret))
+		say(n.use(rotated.Text))
 		say(n.use(text))
 	}
 }

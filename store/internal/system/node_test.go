@@ -41,7 +41,7 @@ type nodeConfig struct {
 type keyView struct {
 	ID         string
 	Generation int64
-	Secret     string `json:",omitempty"`
+	Text       string `json:",omitempty"`
 }
 
 // runNode is another process: a server with a gate, and doors to make, rotate

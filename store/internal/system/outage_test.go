@@ -28,14 +28,14 @@ func TestOutage(t *testing.T) {
 			}
 			unknown := newEngineKey(t)
 			texts := map[string]string{
-				"a good key": good.Secret, "a revoked key": revoked.Secret, "an unknown key": unknown,
+				"a good key": good.Text, "a revoked key": revoked.Text, "an unknown key": unknown,
 			}
 			up := func() {
 				t.Helper()
 				enginetest.Eventually(t, time.Minute, "the node recovers", func() bool {
-					return n.use(good.Secret).status == http.StatusNoContent
+					return n.use(good.Text).status == http.StatusNoContent
 				})
-				for _, text := range []string{revoked.Secret, unknown} {
+				for _, text := range []string{revoked.Text, unknown} {
 					if got := n.use(text).status; got != http.StatusForbidden {
 						t.Errorf("answer %d to a bad key", got)
 					}
@@ -92,7 +92,7 @@ func newEngineKey(t *testing.T) string {
 	e := newEngine(t, "sqlite")
 	n := startNode(t, nodeConfig{Engine: "sqlite", Store: e.store})
 	defer n.kill()
-	return n.create1(t).Secret
+	return n.create1(t).Text
 }
 
 // TestOutageSQLite takes away the place where the file is to be.
@@ -112,7 +112,7 @@ func TestOutageSQLite(t *testing.T) {
 	if got := n.use(unknown).status; got != http.StatusForbidden {
 		t.Errorf("answer %d to an unknown key", got)
 	}
-	if got := n.use(n.create1(t).Secret).status; got != http.StatusNoContent {
+	if got := n.use(n.create1(t).Text).status; got != http.StatusNoContent {
 		t.Errorf("answer %d to a good key", got)
 	}
 }

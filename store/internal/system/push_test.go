@@ -58,7 +58,7 @@ func TestPush(t *testing.T) {
 			var delays []time.Duration
 			for i := range 30 {
 				key := here.create1(t)
-				if got := there.use(key.Secret).status; got != http.StatusNoContent {
+				if got := there.use(key.Text).status; got != http.StatusNoContent {
 					t.Fatalf("answer %d", got)
 				}
 				var status int
@@ -74,7 +74,7 @@ func TestPush(t *testing.T) {
 				if status != http.StatusOK {
 					t.Fatalf("the change failed: %d\n%s", status, here.log)
 				}
-				took, _ := refusedAfter(t, there, key.Secret, acknowledged)
+				took, _ := refusedAfter(t, there, key.Text, acknowledged)
 				if took > time.Second {
 					t.Errorf("a key was accepted elsewhere for %v", took)
 				}
@@ -103,12 +103,12 @@ func TestPushLost(t *testing.T) {
 			// The message is lost and the other process knows of no break.
 			proxy.Freeze()
 			key := here.create1(t)
-			there.use(key.Secret)
+			there.use(key.Text)
 			if status := here.revoke(key.ID); status != http.StatusOK {
 				t.Fatalf("not revoked: %d", status)
 			}
 			acknowledged := time.Now()
-			took, accepted := refusedAfter(t, there, key.Secret, acknowledged)
+			took, accepted := refusedAfter(t, there, key.Text, acknowledged)
 			if took > cacheTTL {
 				t.Errorf("a key was accepted elsewhere for %v, where the bound is %v", took, cacheTTL)
 			}
@@ -122,25 +122,25 @@ func TestPushLost(t *testing.T) {
 			proxy.Thaw()
 			key = here.create1(t)
 			before := there.listens()
-			there.use(key.Secret)
+			there.use(key.Text)
 			if status := here.revoke(key.ID); status != http.StatusOK {
 				t.Fatalf("not revoked: %d", status)
 			}
-			if got := there.use(key.Secret).status; got != http.StatusNoContent {
+			if got := there.use(key.Text).status; got != http.StatusNoContent {
 				t.Errorf("answer %d: the message was not lost, so this shows nothing", got)
 			}
 			proxy.Mend()
 			enginetest.Eventually(t, time.Minute, "the other process listens again", func() bool { return there.listens() > before })
-			if got := there.use(key.Secret).status; got != http.StatusForbidden {
+			if got := there.use(key.Text).status; got != http.StatusForbidden {
 				t.Errorf("answer %d to a key that was revoked before the process listened again", got)
 			}
 			// And what is told now arrives.
 			key = here.create1(t)
-			there.use(key.Secret)
+			there.use(key.Text)
 			if status := here.revoke(key.ID); status != http.StatusOK {
 				t.Fatalf("not revoked: %d", status)
 			}
-			if took, _ := refusedAfter(t, there, key.Secret, time.Now()); took > time.Second {
+			if took, _ := refusedAfter(t, there, key.Text, time.Now()); took > time.Second {
 				t.Errorf("a key was accepted elsewhere for %v", took)
 			}
 		})

@@ -71,7 +71,7 @@ func (r *race) newKey() *shared {
 		r.unavailable.Add(1)
 		return nil
 	}
-	return &shared{id: key.ID, secrets: map[int64]string{1: key.Secret}, dead: map[int64]time.Time{}}
+	return &shared{id: key.ID, secrets: map[int64]string{1: key.Text}, dead: map[int64]time.Time{}}
 }
 
 // change runs a change of a key and, under its lock, what follows from the
@@ -112,7 +112,7 @@ func (r *race) rotate(k *shared) {
 		key, status = r.node().rotate(k.id, grace, 0)
 		return status
 	}, func() {
-		k.secrets[key.Generation] = key.Secret
+		k.secrets[key.Generation] = key.Text
 		k.end(key.Generation-1-keeps, time.Now())
 	})
 	switch status {
