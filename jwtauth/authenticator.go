@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -175,11 +176,11 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	i, ok := a.issuers[t.claims.issuer]
 	switch {
 	case !ok:
-		return nil, refuse(gatehouse.ReasonTokenIssuer, nil, nil)
+		return nil, a.refuseIssuer(t.claims.issuer)
 	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
 		return nil, refuse(gatehouse.ReasonTokenOversized, i, nil)
 	case !isAccessTokenType(t.head.typ, i.Profile):
-		return nil, refuse(gatehouse.ReasonTokenType, i, nil)
+		return nil, refuse(gatehouse.ReasonTokenType, i, errors.New("typ is not at+jwt; where the issuer sends JWT or nothing, set Profile: Compatible"))
 	case t.head.x5t && i.Profile != Compatible:
 		return nil, refuse(gatehouse.ReasonTokenHeader, i, errForbidden)
 	}
@@ -200,31 +201,44 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	return v, nil
 }
 
+// refuseIssuer says that an iss is that of nobody. Operators who wait in vain for
+// the first good token have most often put one slash too many, or too few.
+func (a *Authenticator) refuseIssuer(iss string) *gatehouse.Error {
+	near, ok := strings.CutSuffix(iss, "/")
+	if !ok {
+		near += "/"
+	}
+	if i := a.issuers[near]; i != nil {
+		return refuse(gatehouse.ReasonTokenIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
+	}
+	return refuse(gatehouse.ReasonTokenIssuer, nil, nil)
+}
+
 // check verifies the signature of a token that has been read, and returns the
-// key set that it was verified with. verdict is what the claims say, "" if they
-// are good: it is judged before, because that is cheap and because only a token
-// that would be good may cause a fetch; but it is only said once the signature
-// has shown that the issuer says it.
-func (i *issuer) check(ctx context.Context, t *token, verdict gatehouse.Reason, now time.Time) (*keySet, error) {
+// key set that it was verified with. v is what the claims say: it is judged
+// before, because that is cheap and because only a token that would be good may
+// cause a fetch; but it is only said once the signature has shown that the
+// issuer says it.
+func (i *issuer) check(ctx context.Context, t *token, v verdict, now time.Time) (*keySet, error) {
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
-		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, nil)
+		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, fmt.Errorf("alg is none of %v", i.Algorithms))
 	}
 	signature, err := decode(nil, t.signature)
 	if err != nil {
 		return nil, refuse(gatehouse.ReasonTokenMalformed, i, fmt.Errorf("signature: %w", err))
 	}
-	set, keys, err := i.choose(ctx, t.head, verdict == "", now)
+	set, keys, err := i.choose(ctx, t.head, v.reason == "", now)
 	switch {
 	case err != nil:
 		return nil, err
 	case set == nil:
-		return nil, refuse(verdict, i, errors.New("and its signature was not checked: there are no keys"))
+		return nil, refuse(v.reason, i, fmt.Errorf("%w; the signature was not checked, there are no keys yet", v.cause))
 	case keys[0] == nil:
-		return nil, refuse(gatehouse.ReasonTokenKey, i, nil)
+		return nil, refuse(gatehouse.ReasonTokenKey, i, errors.New("the issuer has no key of this kid for this alg"))
 	case !keys.verify(t.head.algorithm, t.signingInput, signature):
-		return nil, refuse(gatehouse.ReasonTokenSignature, i, nil)
-	case verdict != "":
-		e := refuse(verdict, i, nil)
+		return nil, refuse(gatehouse.ReasonTokenSignature, i, fmt.Errorf("by the key %q", keys[0].id))
+	case v.reason != "":
+		e := refuse(v.reason, i, v.cause)
 		e.Credential = t.claims.id
 		return nil, e
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -163,6 +164,8 @@ func (i *Issuer) check() []error {
 		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
 		// components".
 		fail("URL: has a query")
+	} else if strings.Contains(u.Path, "/.well-known/") {
+		fail("URL: is the address of the metadata; the issuer is what stands before /.well-known/")
 	}
 	if i.Audience == "" {
 		fail("Audience: required")
@@ -175,7 +178,7 @@ func (i *Issuer) check() []error {
 		_, asymmetric := algorithms[a]
 		_, symmetric := hmacHashes[a]
 		if !asymmetric && !symmetric {
-			fail("Algorithms: %q is not supported", string(a))
+			fail("Algorithms: %q is not supported; RS256 and ES256 are the usual ones", string(a))
 		}
 	}
 	if i.Keys == nil {

@@ -73,6 +73,7 @@ func TestNewRefuses(t *testing.T) {
 		{"fragment", url("https://auth.example.com#a"), "URL: has a fragment"},
 		{"query", url("https://auth.example.com?a"), "URL: has a query"},
 		{"empty query", url("https://auth.example.com?"), "URL: has a query"},
+		{"metadata", url("https://auth.example.com/.well-known/openid-configuration"), "URL: is the address of the metadata"},
 		{"almost loopback", url("http://localhost.example.com"), "URL: plain http"},
 		{"empty audience", issuer(func(i *jwtauth.Issuer) { i.Audience = "" }), "Audience: required"},
 		{"no algorithm", algorithms(), "Algorithms: at least one"},

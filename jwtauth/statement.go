@@ -83,12 +83,14 @@ func (s *Statements) Verify(ctx context.Context, text string) (Statement, error)
 //
 //	OpenID Connect Core 1.0 §2: iss, aud, exp and iat are REQUIRED in an ID
 //	token; Back-Channel Logout 1.0 §2.4: in a logout token.
-func (i *issuer) judgeStatement(c *claims, now time.Time) gatehouse.Reason {
-	if !c.expires.present || !c.issued.present || c.audience == "" {
-		return gatehouse.ReasonTokenClaims
+func (i *issuer) judgeStatement(c *claims, now time.Time) verdict {
+	for _, claim := range [...]claimThere{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
+		if !claim.there {
+			return bad(gatehouse.ReasonTokenClaims, "claim %s is missing", claim.name)
+		}
 	}
-	if reason := i.judgeAudience(c); reason != "" {
-		return reason
+	if v := i.judgeAudience(c); v.reason != "" {
+		return v
 	}
 	return i.judgeTime(c, now)
 }

@@ -3,6 +3,7 @@
 package jwtauth
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -12,69 +13,95 @@ import (
 // maxAudiences bounds the aud array.
 const maxAudiences = 32
 
+// verdict is why claims make no token that is good now. Its cause is for the
+// operator, and made of configuration and names of claims only: what a token
+// says is not believed before its signature is checked, and not repeated after.
+// The zero verdict is that they are good.
+type verdict struct {
+	reason gatehouse.Reason
+	cause  error
+}
+
+func bad(reason gatehouse.Reason, format string, args ...any) verdict {
+	return verdict{reason, fmt.Errorf(format, args...)}
+}
+
 // judge says why claims that are truly those of the issuer make no access token
-// that is good now, "" if they do.
-func (i *issuer) judge(c *claims, now time.Time) gatehouse.Reason {
-	switch {
-	case !c.expires.present, c.audience == "", c.subject == "":
-		return gatehouse.ReasonTokenClaims
-	// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
-	case i.Profile == RFC9068 && (c.client == "" || !c.issued.present || c.id == ""):
-		return gatehouse.ReasonTokenClaims
-	case i.Profile == Compatible && c.foreign:
-		return gatehouse.ReasonTokenType
+// that is good now.
+func (i *issuer) judge(c *claims, now time.Time) verdict {
+	for _, claim := range [...]claimThere{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
+		if !claim.there {
+			return bad(gatehouse.ReasonTokenClaims, "claim %s is missing", claim.name)
+		}
 	}
-	if reason := i.judgeAudience(c); reason != "" {
-		return reason
+	if i.Profile == RFC9068 {
+		// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
+		for _, claim := range [...]claimThere{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
+			if !claim.there {
+				return bad(gatehouse.ReasonTokenClaims, "claim %s is missing, without which only Profile: Compatible takes a token", claim.name)
+			}
+		}
 	}
-	if reason := i.judgeTime(c, now); reason != "" {
-		return reason
+	if i.Profile == Compatible && c.foreign {
+		return bad(gatehouse.ReasonTokenType, "a claim shows that this is no access token")
+	}
+	if v := i.judgeAudience(c); v.reason != "" {
+		return v
+	}
+	if v := i.judgeTime(c, now); v.reason != "" {
+		return v
 	}
 	// RFC 7800 §3.1 leaves it to the application what to do with a cnf that it
 	// cannot confirm. A token that is bound to a key and accepted without it
 	// is worth stealing, so it is refused.
 	if c.confirmed {
-		return gatehouse.ReasonTokenBinding
+		return bad(gatehouse.ReasonTokenBinding, "claim cnf binds the token to a key, and nothing here can check that")
 	}
-	return ""
+	return verdict{}
 }
 
-func (i *issuer) judgeAudience(c *claims) gatehouse.Reason {
+// claimThere is a claim that must be there, and whether it is.
+type claimThere struct {
+	name  string
+	there bool
+}
+
+func (i *issuer) judgeAudience(c *claims) verdict {
 	named, ok := names(c.audience, i.Audience)
 	switch {
 	case !ok:
-		return gatehouse.ReasonTokenClaims
+		return verdict{gatehouse.ReasonTokenClaims, claimError("aud")}
 	case !named:
-		return gatehouse.ReasonTokenAudience
+		return bad(gatehouse.ReasonTokenAudience, "claim aud does not name %s", i.Audience)
 	}
-	return ""
+	return verdict{}
 }
 
 // judgeTime says why exp, nbf and iat are not good now. exp is there.
-func (i *issuer) judgeTime(c *claims, now time.Time) gatehouse.Reason {
+func (i *issuer) judgeTime(c *claims, now time.Time) verdict {
 	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
 	// accepted for processing", a small leeway aside.
-	if !now.Before(time.Unix(c.expires.seconds, 0).Add(i.skew)) {
-		return gatehouse.ReasonTokenExpired
+	if ended := time.Unix(c.expires.seconds, 0); !now.Before(ended.Add(i.skew)) {
+		return bad(gatehouse.ReasonTokenExpired, "ended at %s", ended.UTC().Format(time.RFC3339))
 	}
 	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
 	// accepted for processing".
 	latest := now.Add(i.skew)
 	if c.notBefore.present && latest.Before(time.Unix(c.notBefore.seconds, 0)) {
-		return gatehouse.ReasonTokenNotYetValid
+		return bad(gatehouse.ReasonTokenNotYetValid, "claim nbf lies ahead of the clock of this machine")
 	}
 	issued := latest
 	if c.issued.present {
 		if issued = time.Unix(c.issued.seconds, 0); latest.Before(issued) {
-			return gatehouse.ReasonTokenNotYetValid
+			return bad(gatehouse.ReasonTokenNotYetValid, "claim iat lies ahead of the clock of this machine")
 		}
 	}
 	// Seconds, because a lifetime of eight thousand years overflows a Duration.
 	lifetime := c.expires.seconds - issued.Unix()
 	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return gatehouse.ReasonTokenLifetime
+		return bad(gatehouse.ReasonTokenLifetime, "lives for %d s, MaxLifetime is %v", lifetime, i.MaxLifetime)
 	}
-	return ""
+	return verdict{}
 }
 
 // names reports whether an aud claim names the audience, and whether it has

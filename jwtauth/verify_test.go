@@ -221,6 +221,60 @@ func nest(depth int) object {
 	return act
 }
 
+// What an operator reads is enough to mend the configuration of either side, and
+// holds nothing of the token.
+func TestCauses(t *testing.T) {
+	a := newAuthenticator(t, config())
+	cold := newAuthenticator(t, remoteConfig(&keyServer{serve: goodSet()}))
+	now := time.Now().Unix()
+	for _, test := range []struct {
+		header, claims object
+		want           string
+	}{
+		{nil, object{"sub": nil}, "claim sub is missing"},
+		{nil, object{"aud": nil}, "claim aud is missing"},
+		{nil, object{"exp": nil}, "claim exp is missing"},
+		{nil, object{"client_id": nil}, "claim client_id is missing, without which only Profile: Compatible"},
+		{nil, object{"iat": nil}, "claim iat is missing, without which only Profile: Compatible"},
+		{nil, object{"jti": nil}, "claim jti is missing, without which only Profile: Compatible"},
+		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not name " + audience},
+		{nil, object{"aud": 1}, "claim aud has the wrong form"},
+		{nil, object{"exp": now + 90_000}, "MaxLifetime is 24h0m0s"},
+		{nil, object{"iat": 0, "exp": 1}, "ended at 1970-01-01T00:00:01Z"},
+		{nil, object{"nbf": now + 3600}, "claim nbf lies ahead"},
+		{nil, object{"iat": now + 3600}, "claim iat lies ahead"},
+		{nil, object{"cnf": object{}}, "claim cnf binds"},
+	} {
+		token := token(test.header, test.claims)
+		_, warm := a.Verify(t.Context(), token)
+		if e, ok := errors.AsType[*gatehouse.Error](warm); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) || e.Issuer != issuerURL {
+			t.Errorf("%v: got %v, cause %v", test.claims, warm, errors.Unwrap(warm))
+		}
+		_, err := cold.Verify(t.Context(), token)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) ||
+			!strings.Contains(e.Cause.Error(), "there are no keys yet") {
+			t.Errorf("%v, cold: got %v, cause %v", test.claims, err, errors.Unwrap(err))
+		}
+	}
+	for want, token := range map[string]string{
+		"set Profile: Compatible":                       token(object{"typ": "JWT"}, nil),
+		"alg is none of [ES256]":                        token(object{"alg": "RS256"}, nil),
+		"no key of this kid for this alg":               token(object{"kid": "k2"}, nil),
+		`by the key "k1"`:                               token(nil, nil)[:300] + strings.Repeat("A", 86),
+		"differs from Issuer.URL by a slash at the end": token(nil, object{"iss": issuerURL + "/"}),
+	} {
+		_, err := a.Verify(t.Context(), token)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), want) || e.Issuer != issuerURL {
+			t.Errorf("%s: got %v, cause %v", want, err, errors.Unwrap(err))
+		}
+	}
+	slashed := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].URL += "/" }))
+	_, err := slashed.Verify(t.Context(), token(nil, nil))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonTokenIssuer || e.Issuer != issuerURL+"/" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A name that only a reader which folds case takes for that of a claim or of a
 // header parameter is refused, whether or not the right one is there too.
 func TestFoldedNames(t *testing.T) {
