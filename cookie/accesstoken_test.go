@@ -188,6 +188,9 @@ func TestAccessTokenAuthenticates(t *testing.T) {
 				if got := errors.Is(err, gatehouse.ErrNoCredentials); got != (test.status == 0) {
 					t.Errorf("error %v", err)
 				}
+				if test.status == 0 && login == "" && err != gatehouse.ErrNoCredentials {
+					t.Errorf("error %#v, want ErrNoCredentials as it is", err)
+				}
 				e, _ := errors.AsType[*gatehouse.Error](err)
 				switch {
 				case test.status == -1 && login == "" && err != test.err:

@@ -91,6 +91,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"longest name", cookie.Config{Name: long}, ""},
 		{"a dot and letters", cookie.Config{Name: "a.b1"}, ""},
 		{"digits", cookie.Config{Name: "a1"}, ""},
+		{"a dot and nothing", cookie.Config{Name: "a."}, ""},
 		{"every character of a token", cookie.Config{Name: "!#$%&'*+-.^_`|~09azAZ"}, ""},
 		{"longest path", cookie.Config{Name: "a", Prefix: cookie.PrefixSecure, Path: "/" + strings.Repeat("p", 1023)}, ""},
 		{"longest domain", cookie.Config{Name: "a", Prefix: cookie.PrefixSecure, Domain: strings.Repeat("d.", 125) + "xyz"}, ""},

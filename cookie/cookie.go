@@ -146,7 +146,8 @@ func (c *Cookie) add(h http.Header, name, value, attributes string) {
 	}
 }
 
-// drop removes what the response says of the cookie and of its parts.
+// drop removes what the response says of the cookie and of its parts, so that
+// it can say something else.
 //
 //	RFC 6265bis §4.1.1: "Servers MUST NOT include more than one Set-Cookie
 //	header field in the same response with the same cookie-name."
@@ -157,10 +158,6 @@ func (c *Cookie) drop(h http.Header) {
 		if partOf(name, c.name) < 0 {
 			kept = append(kept, line)
 		}
-	}
-	if len(kept) == 0 {
-		h.Del("Set-Cookie")
-		return
 	}
 	h["Set-Cookie"] = kept
 }

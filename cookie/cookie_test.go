@@ -91,6 +91,8 @@ func TestRead(t *testing.T) {
 		{"in other letters", []string{"__host-http-id=v"}, "", -1, ""},
 		{"a longer name", []string{id + "x=v; x" + id + "=v"}, "", -1, ""},
 		{"only a part", []string{id + ".1=v"}, "", -1, ""},
+		{"a part that cannot be", []string{id + ".0=v"}, "", -1, ""},
+		{"parts, which are not of this cookie", []string{id + "=v; " + id + ".1=x; " + id + ".1=y"}, "v", 0, ""},
 		{"the name in a value", []string{"a=" + id + "=v"}, "", -1, ""},
 		{"the name in quotes", []string{`a="; ` + `"` + id + `"=v`}, "", -1, ""},
 

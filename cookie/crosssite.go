@@ -89,10 +89,7 @@ func checkOrigin(origin string) error {
 	if strings.Trim(u.Host, "abcdefghijklmnopqrstuvwxyz0123456789-._:[]") != "" {
 		return errors.New("is not an origin as browsers write it: small letters, no wildcard")
 	}
-	if err := checkPort(u); err != nil {
-		return err
-	}
-	return nil
+	return checkPort(u)
 }
 
 func checkPort(u *url.URL) error {
@@ -103,8 +100,8 @@ func checkPort(u *url.URL) error {
 		}
 		return nil
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || strconv.FormatUint(n, 10) != port {
+	n, _ := strconv.ParseUint(port, 10, 16) // what is out of range comes back as another
+	if strconv.FormatUint(n, 10) != port {
 		return errors.New("has a port that is none")
 	}
 	if u.Scheme == "https" && n == 443 || u.Scheme == "http" && n == 80 {
@@ -146,7 +143,7 @@ func (c *CrossSite) Check(r *http.Request) error {
 		}
 		judged = asUnsafe(r)
 	case isSafe(r.Method):
-		if silent || site == "same-origin" || site == "none" || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		if silent || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			return nil
 		}
 		judged = asUnsafe(r)

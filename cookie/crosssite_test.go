@@ -17,6 +17,8 @@ func TestCrossSiteMistakes(t *testing.T) {
 		"https://app.example.com":       "",
 		"https://app.example.com:8443":  "",
 		"http://localhost:3000":         "",
+		"http://localhost:443":          "",
+		"https://app.example.com:80":    "",
 		"http://127.0.0.1:3000":         "",
 		"http://[::1]:3000":             "",
 		"https://xn--bcher-kva.example": "",
@@ -209,6 +211,12 @@ func TestCheckWithoutTLS(t *testing.T) {
 		if err := c.Check(r); (err == nil) != ok {
 			t.Errorf("%s: %v", origin, err)
 		}
+	}
+	for _, r := range []*http.Request{
+		newRequest(http.MethodPost), newRequest(http.MethodConnect), newRequest(http.MethodGet, "Upgrade", "websocket"),
+	} {
+		r.TLS = nil
+		wantError(t, c.Check(r), 403, gatehouse.ReasonCrossSite)
 	}
 }
 

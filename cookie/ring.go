@@ -151,9 +151,10 @@ func (r *Ring) seal(data, value []byte, expires time.Time) string {
 }
 
 func (r *Ring) open(data []byte, text string) ([]byte, error) {
-	sealed, err := r.encoding.DecodeString(text)
-	// The decoder skips line breaks: what has one is longer than its octets need.
-	if err != nil || len(sealed) < overheadOctets || len(text) != r.encoding.EncodedLen(len(sealed)) {
+	// What the decoder stops at, and the line breaks that it skips, make the text
+	// longer than its octets need.
+	sealed, _ := r.encoding.DecodeString(text)
+	if len(sealed) < overheadOctets || len(text) != r.encoding.EncodedLen(len(sealed)) {
 		return nil, ErrSeal
 	}
 	nonce, box := sealed[idOctets:idOctets+chacha20poly1305.NonceSizeX], sealed[idOctets+chacha20poly1305.NonceSizeX:]

@@ -271,7 +271,8 @@ func TestRingUnderFIPS140(t *testing.T) {
 	}
 }
 
-// Nothing opens but what was sealed, and that in one form.
+// Nothing opens but what was sealed, and that in one form. (The processes that
+// share the work each seal anew.)
 func FuzzRingOpen(f *testing.F) {
 	ring, err := cookie.NewRing(secret(1), secret(2))
 	if err != nil {
@@ -282,8 +283,11 @@ func FuzzRingOpen(f *testing.F) {
 	f.Add(sealed, "value")
 	f.Add(sealed+"\n", "v")
 	f.Fuzz(func(t *testing.T, text, value string) {
-		if got, err := ring.Open("n", "p", text); err == nil && text != sealed {
-			t.Fatalf("%q opens: %q", text, got)
+		if got, err := ring.Open("n", "p", text); err == nil {
+			octets, err := base64.RawURLEncoding.DecodeString(text)
+			if err != nil || base64.RawURLEncoding.EncodeToString(octets) != text || string(got) != "value" {
+				t.Fatalf("%q opens: %q", text, got)
+			}
 		}
 		resealed := ring.Seal(value, text, []byte(value), time.Now().Add(time.Hour))
 		if got, err := ring.Open(value, text, resealed); err != nil || string(got) != value {

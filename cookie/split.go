@@ -61,8 +61,5 @@ func join(name string, f *found) (string, bool) {
 			return "", false
 		}
 	}
-	if count == 1 {
-		return f.values[0], true
-	}
 	return strings.Join(f.values[:count], ""), true
 }
