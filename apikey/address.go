@@ -19,40 +19,27 @@ import (
 // proxy that does not say for whom it speaks, or says it in a way that cannot
 // be read.
 func (k *Keys) clientAddr(r *http.Request) netip.Addr {
-	addrPort, err := netip.ParseAddrPort(r.RemoteAddr)
+	addrPort, _ := netip.ParseAddrPort(r.RemoteAddr) // zero where that fails, and no proxy
 	addr := addrPort.Addr().Unmap()
-	if err != nil || !contains(k.proxies, addr) {
-		return addr
-	}
-	lines := r.Header["X-Forwarded-For"]
-	if len(lines) == 0 {
-		return netip.Addr{}
-	}
-	list := strings.Join(lines, ",")
-	for more := true; more; {
+	list := strings.Join(r.Header["X-Forwarded-For"], ",")
+	for more := true; more && contains(k.proxies, addr); {
 		var entry string
 		i := strings.LastIndexByte(list, ',')
 		entry, more = strings.TrimSpace(list[i+1:]), i >= 0
 		list = list[:max(i, 0)]
-		if addr, err = parseForwarded(entry); err != nil {
-			return netip.Addr{}
-		}
-		if !contains(k.proxies, addr) {
-			return addr
-		}
+		addr = parseForwarded(entry)
 	}
-	return addr // a proxy is calling on its own account
+	return addr
 }
 
 // parseForwarded reads an address with or without a port.
-func parseForwarded(entry string) (netip.Addr, error) {
+func parseForwarded(entry string) netip.Addr {
 	addr, err := netip.ParseAddr(entry)
 	if err != nil {
-		var addrPort netip.AddrPort
-		addrPort, err = netip.ParseAddrPort(entry)
+		addrPort, _ := netip.ParseAddrPort(entry)
 		addr = addrPort.Addr()
 	}
-	return addr.Unmap(), err
+	return addr.Unmap()
 }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {

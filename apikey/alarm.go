@@ -157,9 +157,12 @@ func (a *alarm) used(k *Keys, r *http.Request, record *Record) (bool, error) {
 	}
 	ctx, cancel := detached(r.Context())
 	defer cancel()
-	if key, err := k.Suspend(ctx, record.ID); err != nil && key.ID == "" {
+	suspended, err := k.store.Suspend(ctx, record.ID, true)
+	k.Invalidate(record.ID)
+	if err != nil {
 		return false, k.unavailable(record.ID, err)
-	} else if err != nil {
+	}
+	if err := k.emit(ctx, Event{Type: EventSuspended, Key: suspended.Key}); err != nil {
 		return false, unrecorded(record.ID, err)
 	}
 	return true, nil

@@ -3,6 +3,7 @@
 package apikey_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -295,6 +296,64 @@ func TestAutomaticSuspension(t *testing.T) {
 	b.events.fail(errors.New("audit is full"))
 	if d := b.send(t, from(text, "203.0.114.1:1")); d.Code != 503 || d.event.Reason != gatehouse.ReasonObserverFailed {
 		t.Errorf("%d, event %+v", d.Code, d.event)
+	}
+}
+
+// What is not asked for is neither told nor remembered.
+func TestOnlyWhatIsAskedFor(t *testing.T) {
+	both := func(b bench) {
+		t.Helper()
+		_, text := b.issue(t, order())
+		b.events.take()
+		for i := range 20 {
+			b.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i)))
+		}
+	}
+	b := setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 1} })
+	both(b)
+	b.wantEvents(t)
+	b = setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Failures: 100, UsesAfterRevocation: true} })
+	both(b)
+	b.wantEvents(t)
+	if _, watched, _ := b.Remembered(); watched > 0 {
+		t.Errorf("%d keys are watched for nothing", watched)
+	}
+}
+
+// Whichever of two events asks for it, the key is suspended; and an event that
+// is not taken keeps the request out.
+func TestSuspensionAmongOtherEvents(t *testing.T) {
+	for _, suspend := range [][]apikey.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
+		for _, refused := range []apikey.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
+			synctest.Test(t, func(t *testing.T) {
+				var b bench
+				b = setUp(t, func(c *apikey.Config) {
+					c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: suspend}
+					c.Events = func(_ context.Context, e apikey.Event) error {
+						if e.Type == refused {
+							return errors.New("audit is full")
+						}
+						return nil
+					}
+				})
+				_, text := b.issue(t, order())
+				b.want(t, text, "")
+				pass(time.Minute)
+				b.want(t, text, "")
+				d := b.send(t, from(text, "203.0.113.1:1")) // both at once
+				want := gatehouse.Reason("")
+				switch {
+				case refused == apikey.EventSuspended && suspend == nil:
+				case refused != "":
+					want = gatehouse.ReasonObserverFailed
+				case suspend != nil:
+					want = gatehouse.ReasonKeySuspended
+				}
+				if d.event.Reason != want || (d.Code == 200) != (want == "") {
+					t.Errorf("suspend %q, refused %q: %d %s, want %s", suspend, refused, d.Code, d.event.Reason, want)
+				}
+			})
+		}
 	}
 }
 

@@ -65,6 +65,23 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			t.Errorf("prefix %q is accepted", prefix)
 		}
 	}
+	both := []apikey.EventType{apikey.EventNewNetwork, apikey.EventBurst}
+	for _, thresholds := range []apikey.Thresholds{
+		{Burst: -1},
+		{Burst: -2, BurstFloor: 1},
+		{BurstFloor: 1},
+		{BurstFloor: -1, NewNetworks: true},
+		{NewNetworks: true, Suspend: both},
+		{Burst: 2, BurstFloor: 1, Suspend: both},
+		{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: append(both, apikey.EventRevoked)},
+	} {
+		config := good()
+		config.Events = new(heard).hear
+		config.Thresholds = thresholds
+		if _, err := apikey.New(config); err == nil {
+			t.Errorf("%+v is accepted", thresholds)
+		}
+	}
 	for _, ttl := range []time.Duration{-1, time.Minute} {
 		config := good()
 		config.CacheTTL = ttl
