@@ -70,7 +70,7 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request) (Result, error)
 // recall returns the transaction of the callback, and ends it.
 func (l *Login) recall(w http.ResponseWriter, r *http.Request, params url.Values) (transaction, error) {
 	states := params["state"]
-	if len(states) != 1 {
+	if len(states) == 0 {
 		return transaction{}, errState
 	}
 	sealed, err := l.transactionCookie(nameOf(states[0]))

@@ -43,7 +43,7 @@ func TestNewRefuses(t *testing.T) {
 		"no token endpoint":  {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer} }, "token_endpoint: required"},
 		"endpoint with http": {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: "http://x.example"} }, "token_endpoint: plain http"},
 		"algorithm":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"none"} }, `"none" is not supported`},
-		"symmetric":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "HS256"},
+		"symmetric":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: is not for ID tokens"},
 	} {
 		c := newServer(t).config()
 		test.change(&c)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,6 +119,12 @@ func New(config Config) (*Client, error) {
 	}
 	if config.ClientID == "" {
 		fail("ClientID", errRequired)
+	}
+	for _, a := range config.Algorithms {
+		// With one, the client secret would sign ID tokens, by whoever has it.
+		if strings.HasPrefix(string(a), "HS") {
+			fail("Algorithms", fmt.Errorf("%s: is not for ID tokens", a))
+		}
 	}
 	c := &Client{issuer: config.Issuer, id: config.ClientID, timeout: config.Timeout, skew: config.Skew}
 	if config.Provider != (Provider{}) {

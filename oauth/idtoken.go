@@ -85,7 +85,7 @@ func (id idToken) fits(t transaction, skew time.Duration) error {
 	if t.Nonce == "" || subtle.ConstantTimeCompare([]byte(id.nonce), []byte(t.Nonce)) != 1 {
 		return errNonce
 	}
-	if t.MaxAge > 0 && (id.authTime.IsZero() || time.Since(id.authTime) > time.Duration(t.MaxAge)*time.Second+skew) {
+	if t.MaxAge > 0 && time.Since(id.authTime) > time.Duration(t.MaxAge)*time.Second+skew {
 		return errAge
 	}
 	return nil

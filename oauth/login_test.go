@@ -3,6 +3,7 @@
 package oauth_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -128,6 +130,60 @@ func TestCallbackRefuses(t *testing.T) {
 	}
 }
 
+// TestTransactionForged: a transaction that is sealed by a key of ours and is
+// not that of the callback, or not whole, is none.
+func TestTransactionForged(t *testing.T) {
+	for name, test := range map[string]struct {
+		change object
+		reason gatehouse.Reason
+	}{
+		"unchanged":     {object{}, ""},
+		"another state": {object{"state": strings.Repeat("A", 43)}, gatehouse.ReasonLoginTransaction},
+		"no state":      {object{"state": ""}, gatehouse.ReasonLoginTransaction},
+		"no verifier":   {object{"verifier": ""}, gatehouse.ReasonLoginTransaction},
+		"no object":     {nil, gatehouse.ReasonLoginTransaction},
+		"no nonce":      {object{"nonce": ""}, gatehouse.ReasonLoginToken},
+		"scope":         {object{"scope": "a  b"}, gatehouse.ReasonLoginTransaction},
+	} {
+		a := newApp(t)
+		a.idt = func(claims object) {
+			if name == "no nonce" {
+				claims["nonce"] = ""
+			}
+		}
+		params := a.authorize(a.start("/login"))
+		full := slices.Collect(maps.Keys(a.jar))[0]
+		sealed := must(cookie.NewSealed(cookie.SealedConfig{
+			Cookie: cookie.Config{Name: strings.TrimPrefix(full, "__Host-Http-")}, Keys: cookieKeys(), Purpose: "oauth login transaction", Lifetime: time.Minute,
+		}))
+		var kept object
+		if err := json.Unmarshal(must(sealed.Open(a.request("/"))), &kept); err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(kept, test.change)
+		if test.change == nil {
+			kept = nil
+		}
+		w := httptest.NewRecorder()
+		if err := sealed.Set(w, a.request("/"), must(json.Marshal(kept))); err != nil {
+			t.Fatal(err)
+		}
+		a.keep(w)
+		if _, err := a.callback(params); reasonOf(err) != test.reason || (err == nil) != (test.reason == "") {
+			t.Errorf("%s: %v, want %s", name, err, test.reason)
+		}
+	}
+}
+
+// TestNoIDToken: the operator learns what is missing.
+func TestNoIDToken(t *testing.T) {
+	a := newApp(t)
+	a.reply = object{"id_token": nil}
+	if _, err := a.callback(a.authorize(a.start("/login"))); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "no ID token") {
+		t.Errorf("%v", errors.Unwrap(err))
+	}
+}
+
 func claim(name string, value any) func(*app, url.Values) {
 	return func(a *app, _ url.Values) { a.idt = func(claims object) { claims[name] = value } }
 }
@@ -229,7 +285,9 @@ func TestMixUp(t *testing.T) {
 		other := newApp(t, change)
 		maps.Copy(other.jar, honest.jar)
 		sent := maps.Clone(params)
-		sent.Del("iss")
+		if name == "server" { // one that does not send iss
+			sent.Del("iss")
+		}
 		if _, err := other.callback(sent); reasonOf(err) != gatehouse.ReasonLoginIssuer || other.count("/token") != 0 {
 			t.Errorf("another %s: %v", name, err)
 		}
@@ -267,12 +325,17 @@ func TestTabs(t *testing.T) {
 		if _, err := a.callback(last); err != nil {
 			t.Error(err)
 		}
-		a.jar["__Host-Http-tx-other"], a.jar["tx-00000000"] = "kept", "kept"
+		others := []string{"__Host-Http-tx-abc", "__Host-Http-tx-0000000g", "__Host-Http-tx-000000000", "tx-00000000"}
+		for _, name := range others {
+			a.jar[name] = "kept"
+		}
 		for range 7 {
 			a.start("/login")
 		}
-		if a.jar["__Host-Http-tx-other"] != "kept" || a.jar["tx-00000000"] != "kept" {
-			t.Error("cookies of others are gone")
+		for _, name := range others {
+			if a.jar[name] != "kept" {
+				t.Errorf("%s of others is gone", name)
+			}
 		}
 	})
 }
