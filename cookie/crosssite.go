@@ -119,8 +119,8 @@ var (
 )
 
 // Check returns nil if the request may carry a cookie of ours, and otherwise a
-// [*gatehouse.Error] of 403 and [gatehouse.ReasonCrossSite]. It looks at
-// headers only and changes nothing.
+// [*gatehouse.Error] of 403 and [gatehouse.ReasonCrossSite]. It reads nothing but
+// the head of the request and changes nothing.
 //
 // Call it for requests that do carry such a cookie: for those of other clients
 // it is too strict.
