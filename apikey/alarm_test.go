@@ -340,6 +340,7 @@ func TestSuspensionAmongOtherEvents(t *testing.T) {
 				b.want(t, text, "")
 				pass(time.Minute)
 				b.want(t, text, "")
+				b.want(t, text, "")
 				d := b.send(t, from(text, "203.0.113.1:1")) // both at once
 				want := gatehouse.Reason("")
 				switch {
