@@ -145,7 +145,7 @@ func TestLogHasNoCredential(t *testing.T) {
 // The context of the request goes to the handler, for traces.
 func TestLogContext(t *testing.T) {
 	type key struct{}
-	seen := &contextHandler{Handler: slog.NewTextHandler(io.Discard, nil)}
+	seen := &contextHandler{Handler: slog.DiscardHandler}
 	ctx := context.WithValue(t.Context(), key{}, "trace")
 	if err := gatehouse.Log(slog.New(seen)).Observe(ctx, gatehouse.Event{Decision: gatehouse.Refused}); err != nil {
 		t.Fatal(err)
@@ -159,6 +159,8 @@ type contextHandler struct {
 	slog.Handler
 	ctx context.Context
 }
+
+func (h *contextHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.ctx = ctx

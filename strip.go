@@ -25,7 +25,7 @@ func (g *Gate) strip(header http.Header, proof Proof) http.Header {
 		stripped = make(http.Header)
 	}
 	for _, name := range [...]string{headerAuthorization, headerAPIKey, headerDPoP} {
-		if _, ok := stripped[name]; ok { // to look is quicker than to delete what is not there
+		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
 			delete(stripped, name)
 		}
 	}
