@@ -127,7 +127,7 @@ func (k *apiKeys) start(ctx context.Context) (string, error) {
 	if err := k.prepare(ctx); err != nil {
 		return "", fmt.Errorf("api_keys.dsn: %w", err)
 	}
-	if k.store.Watcher != nil && k.config.CacheTTL != "" {
+	if ttl, _ := k.config.cacheTTL(); ttl > 0 && k.store.Watcher != nil {
 		k.work.Go(func() { _ = k.Watch(ctx) }) // ends with ctx
 	}
 	var minted strings.Builder
