@@ -22,7 +22,7 @@ const (
 
 // Config configures [Keys].
 type Config struct {
-	// Store keeps the keys. Required.
+	// Store keeps the keys, of this prefix only. Required.
 	Store Store
 
 	// Prefix is what every key begins with, such as "acme": 2 to 16 lower-case
@@ -86,7 +86,8 @@ type Config struct {
 }
 
 // Keys makes, verifies and withdraws API keys. It is a
-// [gatehouse.Authenticator]. It is safe for concurrent use.
+// [gatehouse.Authenticator], [gatehouse.Inspector] and [gatehouse.Challenger].
+// It is safe for concurrent use.
 type Keys struct {
 	store       Store
 	prefix      string
@@ -104,6 +105,12 @@ type Keys struct {
 	usage       usage
 	alarm       *alarm // nil if no threshold is set
 }
+
+var _ interface {
+	gatehouse.Authenticator
+	gatehouse.Inspector
+	gatehouse.Challenger
+} = (*Keys)(nil)
 
 // New makes Keys. All mistakes in the configuration are reported at once. It
 // does not call the store.

@@ -29,7 +29,8 @@ var ErrConflict = errors.New("apikey: the key is not in a state for this")
 //   - Records are copied in and out.
 //   - Every error but [ErrNotFound] and [ErrConflict] means that the store
 //     cannot tell now. A method whose context is over before it begins changes
-//     nothing and returns an error.
+//     nothing and returns an error. An implementation bounds how long a call
+//     may take, so that an engine that hangs is one that is down.
 //   - Each record that is returned has AsOf set.
 //   - Strings are UTF-8 without control characters and are returned byte by
 //     byte, Metadata too. IDs compare byte by byte.
