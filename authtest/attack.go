@@ -5,13 +5,14 @@ package authtest
 import (
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 )
 
 // Attack throws every attempt of [Attacks] at handler, which must be configured
 // to accept tokens of issuer for issuer.Audience, and reports what it finds
-// with tb.Errorf, one line for each finding.
+// with tb.Errorf, one line for each finding. It takes a few seconds.
 //
 // A good token must be let in before and after, or Attack ends the test: a
 // handler that refuses everything would pass otherwise.
@@ -24,44 +25,67 @@ func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind)
 	if slices.Contains(ignore, GotThrough) {
 		tb.Fatal("authtest: Attack: GotThrough cannot be ignored")
 	}
-	if refused := control(handler, issuer); refused != "" {
-		tb.Fatalf("authtest: Attack: a good token is refused before the first attack: %s", refused)
+	if status, refused := control(handler, issuer); refused != "" {
+		tb.Fatalf("authtest: Attack: a good token is refused before the first attack: %s%s", refused, hint(status))
 	}
-	report := func(f Finding) {
-		tb.Helper()
-		if !slices.Contains(ignore, f.Kind) {
-			tb.Errorf("authtest: %s", f)
-		}
+	findings, attempts := findAll(handler, issuer)
+	findings = slices.DeleteFunc(findings, func(f Finding) bool { return slices.Contains(ignore, f.Kind) })
+	for _, f := range findings {
+		tb.Errorf("authtest: %s", f)
 	}
-	var twins telltale
-	for attempt := range Attacks(issuer) {
-		answer, findings := attempt.try(handler)
-		for _, f := range append(findings, twins.compare(attempt, answer)...) {
-			report(f)
-		}
+	tb.Logf("authtest: %d attempts, %d findings", attempts, len(findings))
+	if len(findings) > attempts/2 {
+		tb.Log("authtest: most attempts have found something: is there a gate around this handler?")
 	}
-	for _, name := range issuer.Lured() {
-		report(Finding{Attempt: name, Kind: Lured, Detail: "the address in the token was asked for"})
-	}
-	if refused := control(handler, issuer); refused != "" {
+	if _, refused := control(handler, issuer); refused != "" {
 		tb.Fatalf("authtest: Attack: a good token is refused after the last attack: %s", refused)
 	}
 }
 
+// hint says what a good token that is refused most often means.
+func hint(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "; is there a gate, and does it take the algorithm of the issuer?"
+	case http.StatusForbidden:
+		return "; does the route need a scope or a tenant? IssuerConfig has Scope and Claims for them"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "; IssuerConfig.Target is the path to attack, with GET"
+	}
+	return ""
+}
+
+// findAll makes every attempt and returns what was found.
+func findAll(handler http.Handler, issuer *Issuer) (findings []Finding, attempts int) {
+	var twins telltale
+	for attempt := range Attacks(issuer) {
+		attempts++
+		answer, found := attempt.try(handler)
+		findings = append(findings, found...)
+		findings = append(findings, twins.compare(attempt, answer)...)
+	}
+	for _, name := range issuer.Lured() {
+		findings = append(findings, Finding{Attempt: name, Kind: Lured, Detail: "the address in the token was asked for"})
+	}
+	return findings, attempts
+}
+
 // control says how a good token is refused, "" if it is not.
-func control(handler http.Handler, issuer *Issuer) string {
+func control(handler http.Handler, issuer *Issuer) (status int, refused string) {
 	k := &kit{issuer: issuer, section: "control", row: "control"}
 	k.key = issuer.signer("", "")
 	var findings []Finding
 	k.yield = func(a Attempt) bool {
-		findings = a.Try(handler)
+		var answer *httptest.ResponseRecorder
+		answer, findings = a.try(handler)
+		status = answer.Code
 		return true
 	}
 	k.good("a good token", issuer.Token(nil))
 	if len(findings) == 0 {
-		return ""
+		return status, ""
 	}
-	return findings[0].Detail
+	return status, findings[0].Detail
 }
 
 // Attacks yields the catalogue, in an order that does not change, as requests

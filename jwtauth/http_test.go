@@ -161,7 +161,7 @@ func TestNothingLeaks(t *testing.T) {
 		"bad claim":    token(nil, object{"sub": "a\nb"}),
 		"bad scope":    token(nil, object{"scope": "a  b"}),
 		"unknown":      token(nil, object{"iss": "https://somebody.example.com"}),
-		"signature":    token(nil, nil)[:300] + strings.Repeat("A", 86),
+		"signature":    unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 		"not base64":   "eyJhbGciOiJFUzI1NiJ9.eyJpc3Mi*iJ9.c2lnbmF0dXJl",
 		"unclaimed":    "sk-live-0123456789abcdefghijklmnopqrstuvwxyz",
 		"key mismatch": token(object{"kid": "a-kid-that-is-not-ours"}, nil),
@@ -201,7 +201,7 @@ func TestOneAnswerForAll(t *testing.T) {
 	var first string
 	for _, bad := range []string{
 		token(nil, object{"exp": 1, "iat": 0}), token(nil, object{"aud": "x"}), token(object{"kid": "k9"}, nil), "a.b.c", "a",
-		token(nil, nil)[:300] + strings.Repeat("A", 86),
+		unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, get(bad))

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,9 @@ func token(header, claims object) string {
 	k := keyFor(jwtauth.ES256)
 	return k.sign(goodHeader(k.algorithm).with(header), goodClaims().with(claims))
 }
+
+// unsigned is a token up to its signature.
+func unsigned(token string) string { return token[:strings.LastIndexByte(token, '.')+1] }
 
 // config accepts what [token] makes.
 func config(change ...func(*jwtauth.Config)) jwtauth.Config {
