@@ -97,14 +97,14 @@ func Example() {
 
 	// Output:
 	// 200 fine
-	// level=WARN msg="gatehouse: refused" reason=no_credentials error=missing_credentials status=401 method=GET path=/reports
+	// level=INFO msg="gatehouse: refused" reason=no_credentials error=missing_credentials status=401 method=GET path=/reports
 	// 401 {"error":"missing_credentials"
 	// 200 ada of acme, without []
 	// level=WARN msg="gatehouse: refused" reason=token_revoked error=invalid_token status=401 method=GET path=/reports
 	// 401 {"error":"invalid_token"
 	// level=WARN msg="gatehouse: refused" reason=malformed_credentials error=invalid_request status=400 method=GET path=/reports
 	// 400 {"error":"invalid_request"
-	// level=WARN msg="gatehouse: denied" reason=scope_missing error=insufficient_scope status=403 method=POST path=/reports subject=ada tenant=acme proof=api_key credential=ticket-1
+	// level=WARN msg="gatehouse: denied" reason=scope_missing error=insufficient_scope status=403 method=POST path=/reports subject=ada tenant=acme proof=api_key credential=ticket-1 cause="needs \"reports:write\", has \"reports:read\""
 	// 403 {"error":"insufficient_scope"
 	// level=WARN msg="gatehouse: denied" reason=tenant_mismatch error=access_denied status=403 method=GET path=/tenants/globex/reports subject=ada tenant=acme proof=api_key credential=ticket-1 cause="tenant: the request names a tenant to which the caller does not belong"
 	// 403 {"error":"access_denied"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func New(config Config) (*Gate, error) {
 		}
 	}
 	for i, a := range g.authenticators {
-		if a == nil {
+		if isNil(a) {
 			errs = append(errs, fmt.Errorf("gatehouse: Config.Authenticators[%d]: is nil", i))
 			continue
 		}
@@ -91,6 +92,19 @@ func New(config Config) (*Gate, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// isNil also finds the nil pointer of an authenticator whose constructor has
+// failed, and whose error nobody has looked at.
+func isNil(a Authenticator) bool {
+	v := reflect.ValueOf(a)
+	switch v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Interface:
+		return v.IsNil()
+	}
+	return false
 }
 
 // Handler returns a handler that calls next for requests whose caller is

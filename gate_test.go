@@ -40,6 +40,15 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				"gatehouse: Config.Authenticators[2]: is nil",
 		},
 		{
+			"nil in other ways",
+			gatehouse.Config{
+				Authenticators: []gatehouse.Authenticator{(*absent)(nil), gatehouse.AuthenticatorFunc(nil)},
+				Realm:          "x",
+			},
+			"gatehouse: Config.Authenticators[0]: is nil\n" +
+				"gatehouse: Config.Authenticators[1]: is nil",
+		},
+		{
 			"realm of two lines",
 			gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Realm: "a\r\nSet-Cookie: b"},
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
@@ -58,6 +67,9 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		})
 	}
 }
+
+// absent is an authenticator whose constructor has failed.
+type absent struct{ gatehouse.Authenticator }
 
 // What happens to the configuration later is of no effect.
 func TestConfigIsCloned(t *testing.T) {

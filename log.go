@@ -8,8 +8,8 @@ import (
 )
 
 // Log returns an observer that writes every decision to logger: what is allowed
-// at level Debug, what is refused or denied at Warn, what could not be decided
-// at Error. It never fails.
+// at level Debug, who came without credentials at Info, what else is refused or
+// denied at Warn, what could not be decided at Error. It never fails.
 //
 // The caller's own words, such as the path, are cut to 128 bytes; a handler of
 // log/slog quotes them.
@@ -21,11 +21,13 @@ func Log(logger *slog.Logger) Observer {
 	}
 	return ObserverFunc(func(ctx context.Context, e Event) error {
 		level := slog.LevelWarn
-		switch e.Decision {
-		case Allowed:
+		switch {
+		case e.Decision == Allowed:
 			level = slog.LevelDebug
-		case Unavailable:
+		case e.Decision == Unavailable:
 			level = slog.LevelError
+		case e.Reason == ReasonNoCredentials:
+			level = slog.LevelInfo // every crawler does, and it must not drown the rest
 		}
 		if !logger.Enabled(ctx, level) {
 			return nil

@@ -3,7 +3,9 @@
 package scopes
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -11,8 +13,8 @@ import (
 // All allows callers whose credential has every one of the scopes.
 //
 // Like [regexp.MustCompile] it panics on what can only be a mistake in the
-// program: a scope that is malformed, or no scope at all, which would let
-// everybody in.
+// program: a scope that is malformed, a wildcard, which no credential holds, or
+// no scope at all, which would let everybody in.
 func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes...) }
 
 // Any allows callers whose credential has at least one of the scopes. The
@@ -22,11 +24,11 @@ func Any(scopes ...string) gatehouse.Policy { return Implications{}.Any(scopes..
 // All is [All] with what these implications add.
 func (i Implications) All(scopes ...string) gatehouse.Policy {
 	needed := i.needed("All", scopes)
-	e := missing(scopes)
+	set, _ := gatehouse.NewScopes(scopes...)
 	return func(_ *http.Request, p gatehouse.Principal) error {
 		for _, sufficient := range needed {
 			if !hasAny(p.Scopes, sufficient) {
-				return e
+				return missing(set, p.Scopes)
 			}
 		}
 		return nil
@@ -36,14 +38,14 @@ func (i Implications) All(scopes ...string) gatehouse.Policy {
 // Any is [Any] with what these implications add.
 func (i Implications) Any(scopes ...string) gatehouse.Policy {
 	needed := i.needed("Any", scopes)
-	e := missing(scopes)
+	set, _ := gatehouse.NewScopes(scopes...)
 	return func(_ *http.Request, p gatehouse.Principal) error {
 		for _, sufficient := range needed {
 			if hasAny(p.Scopes, sufficient) {
 				return nil
 			}
 		}
-		return e
+		return missing(set, p.Scopes)
 	}
 }
 
@@ -52,8 +54,13 @@ func (i Implications) needed(policy string, scopes []string) [][]string {
 	if len(scopes) == 0 {
 		panic("scopes: " + policy + ": no scopes")
 	}
-	if _, err := gatehouse.NewScopes(scopes...); err != nil {
-		panic("scopes: " + policy + ": malformed scope")
+	for _, scope := range scopes {
+		switch _, err := gatehouse.NewScopes(scope); {
+		case err != nil:
+			panic(fmt.Sprintf("scopes: %s: %q is malformed: one scope for each argument", policy, scope))
+		case strings.Contains(scope, "*"):
+			panic(fmt.Sprintf("scopes: %s: %q: there are no wildcards, name each scope", policy, scope))
+		}
 	}
 	needed := make([][]string, len(scopes))
 	for n, scope := range scopes {
@@ -71,9 +78,16 @@ func hasAny(held gatehouse.Scopes, sufficient []string) bool {
 	return false
 }
 
-// missing is the refusal of a policy. It is made once: it says what the route
-// needs, and nothing about the request.
-func missing(scopes []string) *gatehouse.Error {
-	needed, _ := gatehouse.NewScopes(scopes...)
-	return &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: needed}
+// missing is the refusal of a policy. It tells the caller what the route needs,
+// and the operator what the credential has.
+func missing(needed, held gatehouse.Scopes) *gatehouse.Error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: needed,
+		Cause: lack{needed, held},
+	}
 }
+
+// lack is the cause, put into words only if somebody reads it.
+type lack struct{ needed, held gatehouse.Scopes }
+
+func (l lack) Error() string { return fmt.Sprintf("needs %q, has %q", l.needed, l.held) }
