@@ -42,6 +42,9 @@ func TestDiscoverRefuses(t *testing.T) {
 		"redirect elsewhere": func(s *server) {
 			s.routes[wellKnown] = http.RedirectHandler("https://evil.example/", http.StatusFound).ServeHTTP
 		},
+		"redirect to http": func(s *server) {
+			s.routes[wellKnown] = http.RedirectHandler("http://as.example.com/x", http.StatusFound).ServeHTTP
+		},
 		"redirect for ever": func(s *server) { s.routes[wellKnown] = http.RedirectHandler(wellKnown, http.StatusFound).ServeHTTP },
 	} {
 		s := newServer(t)
@@ -49,6 +52,9 @@ func TestDiscoverRefuses(t *testing.T) {
 		p, err := newClient(t, s.config()).Provider(t.Context())
 		if !errors.Is(err, oauth.ErrUnavailable) || p != (oauth.Provider{}) {
 			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+		if got := s.count(wellKnown); got > 4 {
+			t.Errorf("%s: asked %d times", name, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestReturnTo(t *testing.T) {
 		"https://evil.example", "https:evil.example", "HTTPS://evil.example", "http:/evil.example", "javascript:alert(1)", "data:text/html,x",
 		"evil.example", "", "?x", "#x", ".", "..//evil.example", "@evil.example", "/\t/evil.example", "/\n/evil.example", "/\r/evil.example",
 		"\t//evil.example", " //evil.example", "/ /evil.example", "/\x00/evil.example", "/.//evil.example", "/..//evil.example", "/a/..//evil.example",
-		"/%2e%2e//evil.example", "/%2f/evil.example", "/%2F%2Fevil.example", "/%5cevil.example", "/%5C%5Cevil.example", "/%09/evil.example",
+		"/%2e%2e//evil.example", "/%2f/evil.example", "/%2F%2Fevil.example", "/%5cevil.example", "/%5C%5Cevil.example", "/%09/evil.example", "/%7f/evil.example",
 		"/%0d%0aSet-Cookie:x", "/%2e/x", "/%3f/%2e%2e/x", "/a//b", "/%zz", "/\u2215evil.example", "/\uff0fevil.example", "/\u3002/evil", "/\u200b/evil.example",
 		"/\xff", "/" + strings.Repeat("a", 2048),
 	}

@@ -64,6 +64,8 @@ func TestTokenResponseRefused(t *testing.T) {
 	client := newClient(t, s.config())
 	for _, body := range []string{
 		``, `null`, `[]`, `"s3cret"`, `{`, `{}`, `access_token=s3cret&token_type=Bearer`, `<html>s3cret</html>`,
+		`{"token_type":"Bearer"}`, `{"access_token":"s3cret","token_type":"Bearer","refresh_token":""}`,
+		`{"access_token":"s3cret","token_type":"Bearer"}` + strings.Repeat(" ", 256<<10),
 		`{"access_token":"s3cret"}`, `{"access_token":"","token_type":"Bearer"}`, `{"access_token":1,"token_type":"Bearer"}`,
 		`{"access_token":"s3cret","token_type":"DPoP"}`, `{"access_token":"s3cret","token_type":"mac"}`, `{"access_token":"s3cret","token_type":"N_A"}`,
 		`{"access_token":"s3cret","token_type":1}`, `{"access_token":"s3cret s3cret","token_type":"Bearer"}`, `{"access_token":"s3cret\n","token_type":"Bearer"}`,
@@ -211,6 +213,12 @@ func TestRefreshKeeps(t *testing.T) {
 	if err != nil || string(got.Refresh.Reveal()) != "refresh-2" || !got.ID.Equal(first.ID) {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// The same where nothing says which keys they are.
+	c := s.config()
+	c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
+	if got, err := newClient(t, c).Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
+		t.Errorf("without keys: %+v, %v", got, err)
+	}
 }
 
 func TestOAuth2(t *testing.T) {
@@ -297,6 +305,9 @@ func TestIntrospect(t *testing.T) {
 		if got, err := ask(200, body); !errors.Is(err, oauth.ErrUnavailable) || got.Active {
 			t.Errorf("%s: %+v, %v", body, got, err)
 		}
+	}
+	if (oauth.Introspection{Audience: []string{"z"}}).For("z") {
+		t.Error("what is not active is for somebody")
 	}
 	for _, status := range []int{400, 401, 403, 404, 500, 503} {
 		if got, err := ask(status, `{"active":true}`); err == nil || got.Active {
