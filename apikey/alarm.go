@@ -5,7 +5,6 @@ package apikey
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"net/http"
 	"net/netip"
@@ -245,7 +244,8 @@ func (a *alarm) failed(k *Keys, r *http.Request) error {
 		return nil
 	}
 	network := networkOf(k.clientAddr(r), 32, 64)
-	s := &a.shards[maphash.Comparable(shardSeed, network)%shardCount]
+	bytes := network.Addr().As16() // an IPv4 address is in the last four, a /64 in the first eight
+	s := &a.shards[int(bytes[7]^bytes[15])%shardCount]
 	s.Lock()
 	t := entry(s.addresses, network, func() *tally { return new(tally) })
 	told := t.add(int64(a.elapsed()/time.Minute), a.Failures-1)

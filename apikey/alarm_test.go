@@ -326,8 +326,7 @@ func TestSuspensionAmongOtherEvents(t *testing.T) {
 	for _, suspend := range [][]apikey.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
 		for _, refused := range []apikey.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
 			synctest.Test(t, func(t *testing.T) {
-				var b bench
-				b = setUp(t, func(c *apikey.Config) {
+				b := setUp(t, func(c *apikey.Config) {
 					c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: suspend}
 					c.Events = func(_ context.Context, e apikey.Event) error {
 						if e.Type == refused {

@@ -82,17 +82,22 @@ func isName(s string) bool {
 	return s != "" && len(s) <= maxNameChars
 }
 
-// base62 is the value of each digit, and -1 for what is none.
-var base62 = func() (values [256]int8) {
+const noDigit = 255
+
+// base62 is the value of each digit, and noDigit for what is none.
+var base62 = func() (values [256]uint8) {
 	for i := range values {
-		values[i] = int8(strings.IndexByte(alphabet, byte(i)))
+		values[i] = noDigit
+	}
+	for value, digit := range []byte(alphabet) {
+		values[digit] = uint8(value)
 	}
 	return values
 }()
 
 func isBase62(s string) bool {
 	for i := range len(s) {
-		if base62[s[i]] < 0 {
+		if base62[s[i]] == noDigit {
 			return false
 		}
 	}

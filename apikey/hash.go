@@ -133,7 +133,9 @@ func (h *hasher) match(s *scratch, stored *Hash) bool {
 	found := 0
 	for i, version := range h.versions {
 		same := subtle.ConstantTimeCompare(s.sums[i][:], stored.Sum[:])
-		found |= same & subtle.ConstantTimeEq(int32(version), int32(stored.Pepper))
+		if version == stored.Pepper { // which is no secret
+			found |= same
+		}
 	}
 	return found == 1
 }

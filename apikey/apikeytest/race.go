@@ -23,7 +23,7 @@ var raceRules = []rule{
 				id := keyID(round)
 				var won atomic.Int32
 				var winner atomic.Int64
-				together(racers, func(i int) {
+				together(func(i int) {
 					r := draft(id)
 					r.Current = hashOf(id, i)
 					if _, err := store.Create(s.Context(), r); err == nil {
@@ -48,7 +48,7 @@ var raceRules = []rule{
 				s.create(store, draft(id))
 				var won atomic.Int32
 				var winner atomic.Int64
-				together(racers, func(i int) {
+				together(func(i int) {
 					r := rotation(id, 100+i)
 					r.Generation = 1
 					switch _, err := store.Rotate(s.Context(), id, r); {
@@ -77,7 +77,7 @@ var raceRules = []rule{
 				first := s.create(store, draft(id))
 				var mu sync.Mutex
 				steps := map[int64]apikey.Record{1: first}
-				together(racers, func(i int) {
+				together(func(i int) {
 					got, err := store.Rotate(s.Context(), id, rotation(id, 100+i))
 					if err != nil {
 						s.failf("unexpected error: %v", err)
@@ -107,7 +107,7 @@ var raceRules = []rule{
 				s.create(store, draft(id))
 				var acknowledged atomic.Bool
 				var revoked apikey.Record
-				together(racers, func(i int) {
+				together(func(i int) {
 					if i == 0 {
 						// Not before the others are under way.
 						for range 3 {
@@ -165,7 +165,7 @@ var raceRules = []rule{
 				id := keyID(round)
 				s.create(store, draft(id))
 				results := make([]apikey.Record, racers)
-				together(racers, func(i int) {
+				together(func(i int) {
 					var err error
 					if results[i], err = store.Revoke(s.Context(), id); err != nil {
 						s.failf("unexpected error: %v", err)
@@ -189,7 +189,7 @@ var raceRules = []rule{
 			}
 			var mu sync.Mutex
 			seen := make(map[string]int)
-			together(racers, func(int) {
+			together(func(int) {
 				for {
 					got, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 3)
 					if err != nil {
@@ -229,7 +229,7 @@ var raceRules = []rule{
 				s.create(store, draft(once))
 				s.create(store, draft(always))
 				var written atomic.Int32
-				together(racers, func(int) {
+				together(func(int) {
 					for range 4 {
 						first, err := store.Touch(s.Context(), once, 1, 1<<40)
 						if err != nil {

@@ -134,11 +134,11 @@ func (s suite) until(store apikey.Store, id string, t time.Time) {
 	}
 }
 
-// together runs f in n goroutines that start at once, and waits for them.
-func together(n int, f func(i int)) {
+// together runs f in goroutines that start at once, and waits for them.
+func together(f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
-	for i := range n {
+	for i := range racers {
 		wg.Go(func() {
 			<-start
 			f(i)
