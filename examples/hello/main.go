@@ -17,10 +17,11 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
+	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
 func main() {
-	h, err := handler(os.Getenv("ISSUER"), os.Getenv("AUDIENCE"))
+	h, err := handler(os.Getenv("ISSUER"), os.Getenv("AUDIENCE"), slog.Default())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
-func handler(issuer, audience string) (http.Handler, error) {
+func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error) {
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
 			URL:        issuer,
@@ -43,7 +44,7 @@ func handler(issuer, audience string) (http.Handler, error) {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{tokens},
 		Realm:          "hello",
-		Observer:       gatehouse.Log(slog.Default()),
+		Observer:       gatehouse.Log(logger),
 	})
 	if err != nil {
 		return nil, err
@@ -52,6 +53,7 @@ func handler(issuer, audience string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /hello", hello) // for every caller who is known
 	mux.Handle("GET /reports", gatehouse.Require(scopes.All("reports:read"))(http.HandlerFunc(hello)))
+	mux.Handle("GET /tenants/{tenant}/reports", gatehouse.Require(tenant.FromPath("tenant"), scopes.All("reports:read"))(http.HandlerFunc(hello)))
 
 	root := http.NewServeMux() // what is public stands outside the gate
 	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
