@@ -40,8 +40,8 @@ func (c *cache) get(id string, now time.Time) (entry cached, known bool) {
 }
 
 // put fills in what the store has said, unless something was invalidated since
-// generation was read: what the store said may be older than that. It reports
-// whether it did.
+// generation was read, or the store has told somebody else something newer. It
+// reports whether it did.
 func (c *cache) put(id string, entry cached, missing bool, generation uint64) (done bool) {
 	into, other := c.found, c.missing
 	if missing {
@@ -49,7 +49,7 @@ func (c *cache) put(id string, entry cached, missing bool, generation uint64) (d
 	}
 	other.change(id, func(entries map[string]cached) { delete(entries, id) })
 	into.change(id, func(entries map[string]cached) {
-		if c.generation(id).Load() != generation {
+		if c.generation(id).Load() != generation || entries[id].record.AsOf.After(entry.record.AsOf) {
 			return
 		}
 		makeRoom(entries)

@@ -278,6 +278,31 @@ func TestFillOverRevocation(t *testing.T) {
 	}
 }
 
+// Nor does a slow fill push out what a quicker one has seen of a revocation that
+// nobody has told of.
+func TestFillOverNewerFill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := newCounting()
+		store := &pausing{counting: inner}
+		elsewhere := setUp(t, func(c *apikey.Config) { c.Store = inner })
+		b := setUp(t, func(c *apikey.Config) { c.Store, c.CacheTTL = store, 5*time.Second })
+		key, text := b.issue(t, order())
+		store.after = func() {
+			store.after = nil
+			pass(time.Millisecond)
+			if _, err := elsewhere.Revoke(t.Context(), key.ID); err != nil {
+				t.Error(err)
+			}
+			b.want(t, text, gatehouse.ReasonKeyRevoked)
+		}
+		b.want(t, text, gatehouse.ReasonKeyRevoked)
+		b.want(t, text, gatehouse.ReasonKeyRevoked)
+		if n := store.count("find"); n != 3 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
 // pausing is a store that does something between reading and answering.
 type pausing struct {
 	*counting
