@@ -105,6 +105,7 @@ func TestTokenErrors(t *testing.T) {
 		{400, `s3cret`, "", "", false, 0},
 		{400, `{"error":"invalid_grant","error":"invalid_client"}`, "", "", false, 0},
 		{400, `{"error":"temporarily_unavailable"}`, "", "temporarily_unavailable", true, 0},
+		{400, `{"error":"server_error"}`, "", "server_error", true, 0},
 		{429, ``, "7", "", true, 7 * time.Second},
 		{500, `{"error":"server_error"}`, "", "server_error", true, 0},
 		{503, `s3cret`, "2", "", true, 2 * time.Second},
