@@ -92,7 +92,7 @@ doomed AS MATERIALIZED (
 ),
 clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM doomed) AS locked)
 UPDATE gatehouse_apikeys SET revoked = (SELECT now FROM clock)
-WHERE id IN (SELECT id FROM doomed) AND revoked IS NULL
+WHERE id IN (SELECT id FROM doomed)
 RETURNING` + recordColumns + `(SELECT now FROM clock)`,
 }
 
