@@ -11,6 +11,4 @@ require (
 	golang.org/x/time v0.15.0
 )
 
-require (
-	golang.org/x/sys v0.49.0 // indirect
-)
+require golang.org/x/sys v0.49.0 // indirect
