@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -186,10 +187,8 @@ func containsEvil(e everything) bool {
 		case string:
 			return v == "evil"
 		case []any:
-			for _, v := range v {
-				if walk(v) {
-					return true
-				}
+			if slices.ContainsFunc(v, walk) {
+				return true
 			}
 		case map[string]any:
 			for _, v := range v {

@@ -249,7 +249,7 @@ func TestHouseModules(t *testing.T) {
 			t.Errorf("%s/go.mod: has a toolchain line", dir)
 		}
 	}
-	for _, line := range strings.Split(string(read(t, "go.work")), "\n") {
+	for line := range strings.SplitSeq(string(read(t, "go.work")), "\n") {
 		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "."); ok {
 			listed = append(listed, path.Clean("./"+dir))
 		}

@@ -181,7 +181,7 @@ func FuzzParseScopes(f *testing.F) {
 		if n != s.Len() || !s.HasAll(s) {
 			t.Errorf("%q: %d, %d", s, n, s.Len())
 		}
-		for _, token := range strings.Fields(text) {
+		for token := range strings.FieldsSeq(text) {
 			if !s.Has(token) {
 				t.Errorf("%q has lost %q", s, token)
 			}

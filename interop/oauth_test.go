@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -269,9 +270,7 @@ func TestOAuthCallbacks(t *testing.T) {
 	}
 	with := func(params url.Values, name string, values ...string) url.Values {
 		changed := make(url.Values)
-		for n, v := range params {
-			changed[n] = v
-		}
+		maps.Copy(changed, params)
 		changed[name] = values
 		if len(values) == 0 {
 			changed.Del(name)
@@ -300,9 +299,7 @@ func TestOAuthCallbacks(t *testing.T) {
 
 	// The server at which the login began is not the one whose callback is used.
 	params = fresh()
-	for name, value := range s.jar {
-		other.jar[name] = value
-	}
+	maps.Copy(other.jar, s.jar)
 	refuse("mixed up", other, with(params, "iss", elsewhere.Issuer), gatehouse.ReasonLoginIssuer)
 
 	// A request that somebody has taken the challenge out of.

@@ -5,6 +5,7 @@ package scopes
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -70,12 +71,7 @@ func (i Implications) needed(policy string, scopes []string) [][]string {
 }
 
 func hasAny(held gatehouse.Scopes, sufficient []string) bool {
-	for _, scope := range sufficient {
-		if held.Has(scope) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sufficient, held.Has)
 }
 
 // missing is the refusal of a policy. It tells the caller what the route needs,

@@ -57,8 +57,8 @@ func TestOnce(t *testing.T) {
 		if utf8.RuneCountInString(line) > 110 {
 			t.Errorf("too long for a window: %q", line)
 		}
-		if n := strings.Index(line, "status"); n >= 0 && column == 0 {
-			column = utf8.RuneCountInString(line[:n])
+		if before, _, ok := strings.Cut(line, "status"); ok && column == 0 {
+			column = utf8.RuneCountInString(before)
 		}
 		if !strings.HasPrefix(line, "✓") && !strings.HasPrefix(line, "✗") {
 			continue
