@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -56,6 +57,32 @@ func TestContract(t *testing.T) {
 		url := server.Database(t)
 		return newKeys(t, url), newListener(t, url, nil).APIKeys()
 	})
+}
+
+// What the application wants to hear over connections of its own does not keep
+// the listener from hearing.
+func TestOwnHandler(t *testing.T) {
+	server := enginetest.StartPostgres(t, "fsync=off")
+	url := server.Database(t)
+	keys := newKeys(t, url)
+	conn, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	l, err := pgnotify.New(pgnotify.Config{Conn: conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := watch(t, l.APIKeys())
+	expect(t, changes, "", "it listens")
+	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.Revoke(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, changes, "a", "it was revoked")
 }
 
 func TestNewReportsMistakes(t *testing.T) {

@@ -45,9 +45,10 @@ var (
 	listScript      = newScript(false, apikeysCommon, apikeysList)
 )
 
-// maxSpan bounds what is added to a time in a script: Lua counts in doubles,
-// which are exact to the microsecond until the year 2255.
-const maxSpan = 200 * 365 * 24 * time.Hour
+// maxLifetime bounds what a script adds to a time: Lua counts in doubles, which
+// are exact to the microsecond until the year 2255. What else it adds it uses
+// only where that is less.
+const maxLifetime = 200 * 365 * 24 * time.Hour
 
 // APIKeys is an [apikey.Store] and an [apikey.Watcher]. Every method is one
 // script, which the server carries out as a whole or not at all, and its clock
@@ -71,7 +72,7 @@ func (s *Store) APIKeys() *APIKeys {
 
 // Create implements [apikey.Store].
 func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
-	if r.ID == "" || r.Lifetime > maxSpan {
+	if r.ID == "" || r.Lifetime > maxLifetime {
 		return apikey.Record{}, errors.New("redisstore: create API key: no id, or a lifetime of more than 200 years")
 	}
 	return a.one(ctx, "create", createScript,
@@ -87,7 +88,7 @@ func (a *APIKeys) Find(ctx context.Context, id string) (apikey.Record, error) {
 // Rotate implements [apikey.Store].
 func (a *APIKeys) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
 	return a.one(ctx, "rotate", rotateScript,
-		id, hashText(r.Current), span(r.Grace), span(r.MaxLifetime), r.Generation)
+		id, hashText(r.Current), r.Grace.Microseconds(), r.MaxLifetime.Microseconds(), r.Generation)
 }
 
 // Revoke implements [apikey.Store].
@@ -107,7 +108,7 @@ func (a *APIKeys) Suspend(ctx context.Context, id string, on bool) (apikey.Recor
 
 // Touch implements [apikey.Store].
 func (a *APIKeys) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
-	reply, err := a.store.run(ctx, touchScript, a.base, id, uses, span(every))
+	reply, err := a.store.run(ctx, touchScript, a.base, id, uses, every.Microseconds())
 	if err != nil {
 		return false, fmt.Errorf("redisstore: touch API key: %w", err)
 	}
@@ -121,7 +122,7 @@ func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, er
 		after = q.After.Time.UnixMicro()
 	}
 	return a.many(ctx, "list", listScript, flag(q.AnyTenant), q.Tenant, q.Owner,
-		span(q.ExpiresWithin), q.Limit, after, q.After.ID)
+		q.ExpiresWithin.Microseconds(), q.Limit, after, q.After.ID)
 }
 
 // one runs a script that answers with one record.
@@ -151,8 +152,6 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 	}
 	return records, nil
 }
-
-func span(d time.Duration) int64 { return min(d, maxSpan).Microseconds() }
 
 func flag(on bool) string {
 	if on {

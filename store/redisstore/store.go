@@ -115,9 +115,6 @@ func newScript(writes bool, texts ...string) *script {
 
 // run carries out a script whose keys begin with base.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	reply, err := s.eval(ctx, script, "evalsha", script.hash, base, args)
@@ -129,7 +126,6 @@ func (s *Store) run(ctx context.Context, script *script, base string, args ...an
 
 func (s *Store) eval(ctx context.Context, script *script, command, text, base string, args []any) ([]any, error) {
 	cmd := redis.NewCmd(ctx, slices.Concat([]any{command, text, 1, base}, args)...)
-	cmd.SetFirstKeyPos(3)
 	var err error
 	if script.writes {
 		err = s.client.Process(ctx, once{cmd})

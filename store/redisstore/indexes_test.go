@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+)
+
+func ids(records []apikey.Record) string {
+	var ids []string
+	for _, r := range records {
+		ids = append(ids, r.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
+// Keys that were made in one microsecond stand in the order of the bytes of
+// their ids, and so pages have them once each.
+func TestPagesOfOneMicrosecond(t *testing.T) {
+	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "pages"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.APIKeys()
+	names := []string{"A", "B", "Ba", "Z", "a", "aa", "b", "é"}
+	var at time.Time
+	for _, id := range names {
+		r, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at.IsZero() {
+			at = r.Created
+			continue
+		}
+		score := redis.Z{Score: float64(at.UnixMicro()), Member: id}
+		if err := client.ZAdd(t.Context(), "{pages}:apikeys:1:made:all", score).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.HSet(t.Context(), "{pages}:apikeys:1:key:"+id, "created", at.UnixMicro()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(names)
+	for limit := 1; limit <= len(names)+1; limit++ {
+		var all []apikey.Record
+		query := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: limit}
+		for range names {
+			page, err := keys.List(t.Context(), query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, page...)
+			if len(page) < limit {
+				break
+			}
+			last := page[len(page)-1]
+			query.After = apikey.Position{Time: last.Created, ID: last.ID}
+		}
+		if got, want := ids(all), strings.Join(names, " "); got != want {
+			t.Errorf("pages of %d: %s, want %s", limit, got, want)
+		}
+	}
+}
+
+// No two pairs of tenant and owner share an index, whatever is in their names.
+func TestPairsAreApart(t *testing.T) {
+	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
+	pairs := []struct{ tenant, owner string }{
+		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
+	}
+	for i, pair := range pairs {
+		r := apikey.Record{Key: apikey.Key{ID: string(rune('a' + i)), Tenant: pair.tenant, Owner: pair.owner, Lifetime: time.Hour}}
+		if _, err := keys.Create(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, pair := range pairs {
+		filter := apikey.Filter{Tenant: pair.tenant, Owner: pair.owner}
+		got, err := keys.List(t.Context(), apikey.Query{Filter: filter, Limit: 10})
+		if err != nil || ids(got) != string(rune('a'+i)) {
+			t.Errorf("%+v has %s, %v", pair, ids(got), err)
+		}
+		got, err = keys.RevokeAll(t.Context(), filter, 10)
+		if err != nil || ids(got) != string(rune('a'+i)) {
+			t.Errorf("of %+v were revoked %s, %v", pair, ids(got), err)
+		}
+	}
+}
+
+// A rotation moves a key among those that are due.
+func TestRotationMovesDueDate(t *testing.T) {
+	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
+	for i, id := range []string{"a", "b", "c"} {
+		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}
+		if _, err := keys.Create(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []apikey.Filter{{AnyTenant: true}, {Tenant: "t"}, {AnyTenant: true, Owner: "o"}, {Tenant: "t", Owner: "o"}} {
+		for within, want := range map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a b"} {
+			got, err := keys.List(t.Context(), apikey.Query{Filter: f, ExpiresWithin: within, Limit: 10})
+			if err != nil || ids(got) != want {
+				t.Errorf("%+v, within %v: %s, want %s, %v", f, within, ids(got), want, err)
+			}
+		}
+	}
+}
