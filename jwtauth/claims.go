@@ -135,8 +135,8 @@ func (c *claims) member(name string) string {
 // plainText returns a text that can be an identifier: short, and without
 // characters that would write their own line in a log.
 func plainText(value string) (string, bool) {
-	text, ok := strictjson.String(value)
-	return text, ok && isIdentifier(text)
+	text, _ := strictjson.String(value)
+	return text, isIdentifier(text)
 }
 
 func isIdentifier(text string) bool {
@@ -157,7 +157,7 @@ func isIdentifier(text string) bool {
 //	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
 //	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
 func numericDate(value string) (date, bool) {
-	if value[0] < '0' || value[0] > '9' || strings.ContainsAny(value, "eE") {
+	if strings.ContainsAny(value, "-eE") {
 		return date{}, false
 	}
 	whole, _, _ := strings.Cut(value, ".")

@@ -26,16 +26,12 @@ func (discover) open(i Issuer, c Config) (keySource, error) {
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	u, err := safeurl.Parse(i.URL)
-	if err != nil {
-		return nil, fmt.Errorf("Keys: there is nothing to discover from: %w", err)
-	}
 	get := newGetter(c)
 	var known atomic.Pointer[string] // where the set was last time
 	return newRemote(i, c, func(ctx context.Context, kid string) ([]*key, []error, error) {
 		address := known.Load()
 		if address == nil || kid != "" { // a key that is not there may be elsewhere now
-			found, err := get.keySetURL(ctx, i.URL, u)
+			found, err := get.keySetURL(ctx, i.URL)
 			if err != nil {
 				return nil, nil, fmt.Errorf("discovery: %w", err)
 			}
@@ -54,11 +50,12 @@ func (discover) open(i Issuer, c Config) (keySource, error) {
 	}), nil
 }
 
-func (g *getter) keySetURL(ctx context.Context, issuer string, u *url.URL) (string, error) {
+func (g *getter) keySetURL(ctx context.Context, issuer string) (string, error) {
 	// OpenID Connect Discovery §4: the string goes behind the issuer.
 	openid := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 	document, err := g.document(ctx, openid)
-	if status, ok := errors.AsType[statusError](err); ok && status >= 400 && status < http.StatusInternalServerError {
+	if status, _ := errors.AsType[statusError](err); status >= 400 && status < http.StatusInternalServerError {
+		u, _ := url.Parse(issuer) // as New has seen to
 		// RFC 8414 §3.1: it goes "between the host component and the path
 		// component".
 		oauth := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")}
@@ -69,8 +66,8 @@ func (g *getter) keySetURL(ctx context.Context, issuer string, u *url.URL) (stri
 	}
 	var metadata map[string]json.RawMessage
 	var named, address string
-	if json.Unmarshal(document, &metadata) != nil || json.Unmarshal(metadata["issuer"], &named) != nil ||
-		json.Unmarshal(metadata["jwks_uri"], &address) != nil {
+	_ = json.Unmarshal(document, &metadata) // what is no object has neither
+	if json.Unmarshal(metadata["issuer"], &named) != nil || json.Unmarshal(metadata["jwks_uri"], &address) != nil {
 		return "", errors.New("the metadata has no issuer or no jwks_uri")
 	}
 	// RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the

@@ -75,9 +75,11 @@ func parseHeader(text string) (header, error) {
 	return h, err
 }
 
+// isHeaderName leaves out alg: without the right one there is no algorithm, and
+// beside it any other spelling is a second member of that name.
 func isHeaderName(name string) bool {
 	switch name {
-	case "alg", "kid", "typ", "x5t", "x5t#s256":
+	case "kid", "typ", "x5t", "x5t#s256":
 		return true
 	}
 	return false

@@ -334,9 +334,10 @@ func TestRedirects(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data/../moved/": gatehouse.ReasonKeysUnavailable,
 		"/jwks.json":                                        gatehouse.ReasonKeysUnavailable,
 	} {
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: redirect(to)}))
-		if got := reason(t, a, token(nil, nil)); got != want {
-			t.Errorf("%s: got %q", to, got)
+		s := &keyServer{serve: redirect(to)}
+		a := newAuthenticator(t, remoteConfig(s))
+		if got := reason(t, a, token(nil, nil)); got != want || s.count() > 4 {
+			t.Errorf("%s: got %q after %d requests", to, got, s.count())
 		}
 	}
 }
@@ -455,6 +456,10 @@ func TestOutageIsExplained(t *testing.T) {
 		e, ok := errors.AsType[*gatehouse.Error](err)
 		if !ok || e.Issuer != issuerURL || !strings.Contains(e.Cause.Error(), "HTTP status 500") {
 			t.Errorf("got %v, cause %v", err, e.Cause)
+		}
+		unreachable := newAuthenticator(t, remoteConfig(&keyServer{serve: down}))
+		if _, err := unreachable.Verify(t.Context(), token(nil, nil)); strings.Count(errors.Unwrap(err).Error(), issuerURL) != 1 {
+			t.Errorf("the address is there more than once: %v", errors.Unwrap(err))
 		}
 		synctest.Wait()
 		mu.Lock()

@@ -119,6 +119,7 @@ func TestClaims(t *testing.T) {
 			{object{"sub": "a\x7f"}, claims},
 			{object{"sub": "a\u0085"}, claims},
 			{object{"sub": "a\u2028"}, claims},
+			{object{"sub": "a\u2029"}, claims},
 			{object{"sub": "ålice"}, ok},
 			{object{"client_id": nil}, claims},
 			{object{"client_id": ""}, claims},
@@ -393,6 +394,8 @@ func TestHeader(t *testing.T) {
 		{object{"p2c": 1}, forbidden},
 		{object{"ALG": "ES256"}, malformed},
 		{object{"KID": "k1", "kid": nil}, malformed},
+		{object{"TYP": "at+jwt", "typ": nil}, malformed},
+		{object{"ALG": "ES256", "alg": nil}, malformed},
 		{object{"\u212aid": "k1", "kid": nil}, malformed}, // the Kelvin sign folds to k
 		{object{"custom": "fine"}, ok},
 		{object{"deep": []any{[]any{[]any{}}}}, ok},
