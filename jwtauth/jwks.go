@@ -35,7 +35,8 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	}
 	var set map[string]json.RawMessage // a struct would take "KEYS" for keys
 	var raw []json.RawMessage
-	if json.Unmarshal(document, &set) != nil || json.Unmarshal(set["keys"], &raw) != nil {
+	_ = json.Unmarshal(document, &set) // what is no object has no keys
+	if json.Unmarshal(set["keys"], &raw) != nil {
 		return nil, nil, errNotASet
 	}
 	if len(raw) > maxSetKeys {

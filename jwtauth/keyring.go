@@ -74,7 +74,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 	published := make([]map[string]string, 0, len(keys))
 	for n, k := range keys {
 		checked, err := k.check()
-		if err == nil && slices.ContainsFunc(keys[:n], func(other SigningKey) bool { return other.ID == k.ID }) {
+		if slices.ContainsFunc(keys[:n], func(other SigningKey) bool { return other.ID == k.ID }) {
 			err = errors.New("ID: is there twice")
 		}
 		if err != nil {
@@ -85,16 +85,13 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 		published = append(published, publicJWK(k, checked.public))
 	}
 	slices.SortStableFunc(ring, func(a, b ringKey) int { return a.From.Compare(b.From) })
-	if len(errs) == 0 && (len(ring) == 0 || ring[0].From.After(time.Now())) {
+	if len(ring) == 0 || ring[0].From.After(time.Now()) {
 		errs = append(errs, errors.New("jwtauth: SigningKey: none signs now"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	set, err := json.Marshal(map[string]any{"keys": published})
-	if err != nil {
-		return fmt.Errorf("jwtauth: key set: %w", err)
-	}
+	set, _ := json.Marshal(map[string]any{"keys": published}) // cannot fail: it is all text
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys, r.set = ring, set

@@ -613,6 +613,15 @@ func TestKeyfunc(t *testing.T) {
 				t.Errorf("%s: got %q", kid, got)
 			}
 		}
+		write("use", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) { m.USE = jwkset.UseSig })
+		write("both", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) {
+			m.KEYOPS = []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}
+		})
+		for _, kid := range []string{"use", "both"} {
+			if got := reason(t, a, token(object{"kid": kid}, nil)); got != "" {
+				t.Errorf("%s: got %q", kid, got)
+			}
+		}
 		write("k2", keyFor(jwtauth.ES384), nil)
 		if _, err := storage.KeyDelete(t.Context(), "k1"); err != nil {
 			t.Fatal(err)
@@ -646,15 +655,21 @@ func TestKeyfuncLooksForNewKeys(t *testing.T) {
 		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonTokenKey {
 			t.Errorf("got %q", got)
 		}
+		time.Sleep(time.Second)
+		if got := reason(t, a, junk(1)); got != gatehouse.ReasonTokenKey {
+			t.Errorf("got %q", got)
+		}
 		storage.mu.Lock()
-		if len(storage.asked) != 1 || storage.asked[0] != "k1" {
+		if len(storage.asked) != 1 || storage.asked[0] != "k1" { // and not again so soon
 			t.Errorf("asked for %q", storage.asked)
 		}
 		storage.broken = true
 		storage.mu.Unlock()
 		time.Sleep(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable {
-			t.Errorf("got %q", got)
+		_, err := a.Verify(t.Context(), token(nil, nil))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonKeysUnavailable ||
+			!strings.Contains(e.Cause.Error(), "read the keyfunc's storage: broken") {
+			t.Errorf("got %v, %v", err, errors.Unwrap(err))
 		}
 	})
 }
