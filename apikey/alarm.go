@@ -195,7 +195,7 @@ func (a *alarm) look(id string, network netip.Prefix) (burst bool, count int, ne
 // sixteenth of the average.
 func (h *history) roll(minute int64) {
 	n, m := h.uses.count, h.uses.minute
-	if m == 0 && minute > 0 {
+	if m == 0 {
 		h.average = n * averageWeight
 		n, m = 0, 1
 	}

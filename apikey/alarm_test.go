@@ -312,8 +312,14 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 	b := setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 1} })
 	both(b)
 	b.wantEvents(t)
-	b = setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Failures: 100, UsesAfterRevocation: true} })
+	b = setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Failures: 100} })
 	both(b)
+	key, text := b.issue(t, order())
+	if _, err := b.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.events.take()
+	b.want(t, text, gatehouse.ReasonKeyRevoked)
 	b.wantEvents(t)
 	if _, watched, _ := b.Remembered(); watched > 0 {
 		t.Errorf("%d keys are watched for nothing", watched)

@@ -28,7 +28,7 @@ func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme
 // looked up; whether there is such a key, [Keys.Describe] tells.
 func (k *Keys) Inspect(r *http.Request) error {
 	id := k.find(r.URL.Path)
-	if id == "" && r.URL.RawQuery != "" {
+	if id == "" {
 		query := r.URL.RawQuery
 		if unescaped, err := url.QueryUnescape(query); err == nil {
 			query = unescaped // nothing in a key needs escaping, but some do it
@@ -150,9 +150,7 @@ func (k *Keys) read(s *scratch, text string) (Label, bool) {
 // match reports which secrets of the record s holds. It always compares with
 // both.
 func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
-	current = k.hasher.match(s, &record.Current)
-	previous = k.hasher.match(s, &record.Previous)
-	return current && record.Generation > 0, previous && !record.GraceEnds.IsZero()
+	return k.hasher.match(s, &record.Current), k.hasher.match(s, &record.Previous)
 }
 
 // verify looks a key up and returns who is calling, or the reason why not. An
@@ -164,7 +162,7 @@ func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Princi
 	if err != nil && !missing {
 		return nil, "", k.unavailable(id, err)
 	}
-	current, previous := k.match(s, &record) // a missing record is zero and matches nothing
+	current, previous := k.match(s, &record) // a missing record is zero, and no hash is
 	expires := record.Expires
 	if !current {
 		expires = record.GraceEnds

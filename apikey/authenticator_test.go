@@ -239,6 +239,7 @@ func TestKeyInURL(t *testing.T) {
 		"cut":            "/reports?k=" + text[:len(text)-40],
 		"mistyped":       "/reports?k=" + text[:len(text)-1] + "!",
 		"path":           "/keys/" + text + "/reports",
+		"path and query": "/keys/" + text + "?page=2",
 		"path, escaped":  "/keys/" + strings.ReplaceAll(text, "_", "%5f"),
 	} {
 		alone := httptest.NewRequest("GET", "/", nil)
@@ -264,14 +265,18 @@ func TestKeyInURL(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678"} {
+	for _, target := range []string{
+		"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678",
+		"/reports?acme_Live_" + key.ID + "_12345678&acme__" + key.ID + "_12345678", "/reports?acme_live_" + key.ID[1:] + "-_12345678",
+		"/reports?acme_live_" + key.ID + "_1234567-",
+	} {
 		r := get(text)
 		r.URL, _ = url.Parse(target)
 		if d := b.send(t, r); d.Code != 200 {
 			t.Errorf("%s: status %d, %s", target, d.Code, d.event.Reason)
 		}
 	}
-	if n := b.store.count("find"); n != 3 {
+	if n := b.store.count("find"); n != 6 {
 		t.Errorf("the store was called %d times", n)
 	}
 }
@@ -574,5 +579,68 @@ func TestNothingIsAcceptedAfterItsEnd(t *testing.T) {
 		if total[0] == 0 || total[1] == 0 {
 			t.Errorf("%d tries of good secrets, %d of dead ones", total[0], total[1])
 		}
+	}
+}
+
+// altering is a store in which somebody has changed a record by hand.
+type altering struct {
+	*counting
+	alter func(*apikey.Record)
+}
+
+func (a *altering) Find(ctx context.Context, id string) (apikey.Record, error) {
+	r, err := a.counting.Find(ctx, id)
+	if a.alter != nil {
+		a.alter(&r)
+	}
+	return r, err
+}
+
+// A principal is shared by the requests of a key for as long as nothing about
+// it changes, and no longer.
+func TestPrincipalFollowsTheRecord(t *testing.T) {
+	store := &altering{counting: newCounting()}
+	b := setUp(t, func(c *apikey.Config) { c.Store = store })
+	_, text := b.issue(t, order())
+	principal := func() *gatehouse.Principal {
+		t.Helper()
+		proof, err := b.Authenticate(get(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proof.Principal
+	}
+	first := principal()
+	if principal() != first {
+		t.Error("nothing has changed, and the principal is another one")
+	}
+	scopes, err := gatehouse.ParseScopes("reports:none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata := claims(t, `{"changed":true}`)
+	end := time.Now().Add(time.Hour)
+	for name, change := range map[string]struct {
+		alter func(*apikey.Record)
+		seen  func(*gatehouse.Principal) bool
+	}{
+		"owner":       {func(r *apikey.Record) { r.Owner = "eve" }, func(p *gatehouse.Principal) bool { return p.Subject == "eve" }},
+		"tenant":      {func(r *apikey.Record) { r.Tenant = "t9" }, func(p *gatehouse.Principal) bool { return p.Tenant == "t9" }},
+		"environment": {func(r *apikey.Record) { r.Environment = "x" }, func(p *gatehouse.Principal) bool { return p.Environment == "x" }},
+		"scopes":      {func(r *apikey.Record) { r.Scopes = scopes }, func(p *gatehouse.Principal) bool { return p.Scopes == scopes }},
+		"metadata":    {func(r *apikey.Record) { r.Metadata = metadata }, func(p *gatehouse.Principal) bool { return p.Claims == metadata }},
+		"expires":     {func(r *apikey.Record) { r.Expires = end }, func(p *gatehouse.Principal) bool { return p.Expires.Equal(end) }},
+	} {
+		store.alter = change.alter
+		if p := principal(); !change.seen(p) {
+			t.Errorf("%s: not seen in %+v", name, p)
+		}
+		store.alter = nil
+		if p := principal(); change.seen(p) {
+			t.Errorf("%s: seen afterwards", name)
+		}
+	}
+	if first.Subject != "ci" || first.Tenant != "t1" || first.Scopes.String() != "reports:read" {
+		t.Errorf("a principal that was given out has changed: %+v", first)
 	}
 }

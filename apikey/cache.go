@@ -34,9 +34,9 @@ func (c *cache) generation(id string) *atomic.Uint64 { return &c.generations[sha
 // get returns what is known of an id.
 func (c *cache) get(id string, now time.Time) (entry cached, known bool) {
 	if entry, known = c.found.load(id); !known {
-		entry, known = c.missing.load(id)
+		entry, _ = c.missing.load(id) // zero if it has none, and read long ago
 	}
-	return entry, known && now.Sub(entry.read) < c.ttl
+	return entry, now.Sub(entry.read) < c.ttl
 }
 
 // put fills in what the store has said, unless something was invalidated since

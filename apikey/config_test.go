@@ -58,6 +58,21 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			t.Errorf("%s:\ngot %v", want, err)
 		}
 	}
+	for _, name := range []string{"ab", "a1", "acme2", "abcdefghijklmn16"} {
+		config := good()
+		config.Prefix, config.Environment = name, name
+		keys, err := apikey.New(config)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		_, text := bench{Keys: keys}.issue(t, apikey.Request{Owner: "o", Lifetime: day})
+		if label, err := apikey.Parse(text); err != nil || label.Prefix != name || label.Environment != name {
+			t.Errorf("%q: %+v, %v", name, label, err)
+		}
+		if _, err := keys.Authenticate(get(text)); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 	for _, prefix := range []string{"a", "Acme", "1acme", "ac-me", "ac_me", "acmé", "acmeacmeacmeacmea"} {
 		config := good()
 		config.Prefix = prefix

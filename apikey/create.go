@@ -129,8 +129,11 @@ func compactMetadata(metadata gatehouse.Claims) (gatehouse.Claims, error) {
 	if len(text) > maxMetadataBytes {
 		return gatehouse.Claims{}, fmt.Errorf("has %d bytes, at most %d are allowed", len(text), maxMetadataBytes)
 	}
+	if !utf8.ValidString(text) {
+		return gatehouse.Claims{}, errors.New("not UTF-8")
+	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, []byte(text)); err != nil || !utf8.ValidString(text) {
+	if err := json.Compact(&compact, []byte(text)); err != nil {
 		return gatehouse.Claims{}, errors.New("not a JSON object")
 	}
 	return gatehouse.NewClaims(compact.String())

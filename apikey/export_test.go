@@ -30,6 +30,12 @@ func SameShard(n int) []string {
 	return ids
 }
 
+// UsageIsMadeOnce reports whether two that come at once share one count.
+func (k *Keys) UsageIsMadeOnce(id string) bool {
+	first := k.usage.add(id)
+	return k.usage.add(id) == first
+}
+
 // Remembered returns how many entries are remembered of keys in use, of keys
 // watched, and of addresses.
 func (k *Keys) Remembered() (used, watched, addresses int) {

@@ -65,9 +65,9 @@ func split(text string) (label Label, ok bool) {
 	if at < 0 || len(text) > maxKeyChars || text[at] != '_' || text[at+1+idChars] != '_' {
 		return Label{}, false
 	}
-	label.Prefix, label.Environment, ok = strings.Cut(text[:at], "_")
+	label.Prefix, label.Environment, _ = strings.Cut(text[:at], "_")
 	label.ID = text[at+1 : at+1+idChars]
-	ok = ok && len(label.Prefix) >= minPrefixChars && isName(label.Prefix) && isName(label.Environment) &&
+	ok = len(label.Prefix) >= minPrefixChars && isName(label.Prefix) && isName(label.Environment) &&
 		isBase62(label.ID) && isBase62(text[len(text)-secretChars-checksumChars:])
 	return label, ok
 }

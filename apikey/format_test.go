@@ -112,6 +112,8 @@ func near() map[string]string {
 		"long secret":              resum("acme_live_" + parts[2] + "_0" + parts[3][:43]),
 		"odd secret":               resum("acme_live_" + parts[2] + "_" + parts[3][:42] + "-"),
 		"letter of another script": resum("acme_live_" + parts[2] + "_" + parts[3][:41] + "é"),
+		"no break before the id":   resum("acme_live0" + parts[2] + "_" + parts[3][:43]),
+		"no break behind the id":   resum("acme_live_" + parts[2] + "0" + parts[3][:43]),
 		"dashes":                   strings.ReplaceAll(golden, "_", "-"),
 		"a megabyte":               strings.Repeat("acme_live_", 100_000),
 	}

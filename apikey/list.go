@@ -93,9 +93,9 @@ func parseCursor(cursor string) (Position, bool) {
 	if err != nil {
 		return Position{}, false
 	}
-	micros, id, ok := strings.Cut(string(text), " ")
+	micros, id, _ := strings.Cut(string(text), " ")
 	n, err := strconv.ParseInt(micros, 10, 64)
-	if !ok || err != nil || n < 0 || len(id) != idChars || !isBase62(id) {
+	if err != nil || len(id) != idChars || !isBase62(id) {
 		return Position{}, false
 	}
 	return Position{time.UnixMicro(n).UTC(), id}, true

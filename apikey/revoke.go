@@ -83,7 +83,7 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	key := record.Key
 	if record.Revoked.IsZero() && (current || record.GraceEnds.After(record.AsOf)) {
 		// A rotation in between makes no difference: the secret is or was good.
-		if key, err = k.Revoke(ctx, label.ID); err != nil && key.ID == "" {
+		if key, err = k.Revoke(ctx, label.ID); key.ID == "" {
 			return Key{}, err
 		}
 	}

@@ -34,7 +34,7 @@ func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now
 	}
 	// Another process may have written less than a minute ago.
 	from := now
-	fresh := !record.LastUsed.IsZero() && now.Sub(record.LastUsed) < touchEvery
+	fresh := now.Sub(record.LastUsed) < touchEvery
 	if fresh {
 		from = record.LastUsed
 	}
@@ -44,23 +44,26 @@ func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	uses := key.uses.Load()
-	if written, err := store.Touch(ctx, record.ID, uses, touchEvery); written && err == nil {
+	if written, _ := store.Touch(ctx, record.ID, uses, touchEvery); written {
 		key.uses.Add(-uses)
 	}
 }
 
 func (u usage) of(id string) *keyUsage {
-	key, ok := u.keys.load(id)
-	if ok {
+	if key, ok := u.keys.load(id); ok {
 		return key
 	}
+	return u.add(id)
+}
+
+// add makes room for an id, unless somebody else was first.
+func (u usage) add(id string) (key *keyUsage) {
 	u.keys.change(id, func(keys map[string]*keyUsage) {
-		if key, ok = keys[id]; ok {
-			return // somebody else was first
+		if key = keys[id]; key == nil {
+			makeRoom(keys)
+			key = new(keyUsage)
+			keys[id] = key
 		}
-		makeRoom(keys)
-		key = new(keyUsage)
-		keys[id] = key
 	})
 	return key
 }

@@ -91,6 +91,40 @@ func TestLastUsedOnSeveralNodes(t *testing.T) {
 	})
 }
 
+// What a node has counted while another one wrote is written later.
+func TestUsesWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := twoNodes(t, 5*time.Second)
+		key, text := a.issue(t, order())
+		if _, err := b.Suspend(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Resume(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		b.want(t, withSecret(t, text, golden), gatehouse.ReasonKeySecret) // b remembers a key that was never used
+		a.want(t, text, "")
+		b.want(t, text, "")
+		b.want(t, text, "")
+		if got, err := a.Describe(t.Context(), key.ID); err != nil || got.Uses != 1 {
+			t.Errorf("%d uses, %v", got.Uses, err)
+		}
+		pass(time.Minute)
+		b.want(t, text, "")
+		if got, err := a.Describe(t.Context(), key.ID); err != nil || got.Uses != 4 {
+			t.Errorf("%d uses, %v", got.Uses, err)
+		}
+	})
+}
+
+// Whoever comes second to a key that is new here finds what the first one made.
+func TestUsageIsMadeOnce(t *testing.T) {
+	b := setUp(t, nil)
+	if !b.UsageIsMadeOnce("0123456789abcdef") {
+		t.Error("a count was made twice")
+	}
+}
+
 // A write that fails, or hangs, never fails the request, and is made good.
 func TestTouchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
