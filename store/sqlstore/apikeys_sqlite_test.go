@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// SQLite has one writer at a time. Those who wait for it in one process are
+// served in turn, and none waits while the others write again and again.
+func TestWritersTakeTurns(t *testing.T) {
+	db := open(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db")))
+	db.SetMaxOpenConns(64)
+	db.SetMaxIdleConns(64)
+	s := newStore(t, db)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys := s.APIKeys()
+	const writers, writes = 64, 40
+	var all sync.WaitGroup
+	waited := make([]time.Duration, writers)
+	start := time.Now()
+	for i := range writers {
+		all.Go(func() {
+			for j := range writes {
+				begin := time.Now()
+				id := fmt.Sprintf("%d-%d", i, j)
+				if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
+					t.Error(err)
+				}
+				waited[i] = max(waited[i], time.Since(begin))
+			}
+		})
+	}
+	all.Wait()
+	total, longest := time.Since(start), slices.Max(waited)
+	t.Logf("%d writes took %v, the longest one %v", writers*writes, total, longest)
+	if longest > total/2 {
+		t.Errorf("one write took %v of the %v that all took", longest, total)
+	}
+}
