@@ -30,7 +30,7 @@ type Postgres struct {
 // server ends with the test.
 func StartPostgres(tb testing.TB, settings ...string) *Postgres {
 	tb.Helper()
-	const install = "install PostgreSQL 13 or newer (Debian: apt-get install postgresql)"
+	const install = "install PostgreSQL 15 or newer (Debian: apt-get install postgresql)"
 	postgres, ok := find("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin",
 		"/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin")
 	if !ok || !supported {

@@ -31,7 +31,7 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 	tb.Helper()
 	server, ok := find("redis-server", "/usr/local/bin", "/opt/homebrew/bin")
 	if !ok || !supported {
-		Missing(tb, "Redis", "install Redis 6.2 or newer (Debian: apt-get install redis-server)")
+		Missing(tb, "Redis", "install Redis 7 or newer (Debian: apt-get install redis-server)")
 	}
 	user, err := unprivileged("redis", "nobody")
 	if err != nil {

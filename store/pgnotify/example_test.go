@@ -28,6 +28,7 @@ func Example() {
 	defer cancel()
 
 	url := os.Getenv("DATABASE_URL") // postgres://user:password@host/database
+	// snippet: open
 	db, err := sql.Open("pgx", url)
 	if err != nil {
 		log.Fatal(err)
@@ -69,6 +70,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	go func() { _ = keys.Watch(ctx) }()
+	// end snippet
 
 	issued, err := keys.Create(ctx, apikey.Request{
 		Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: 30 * 24 * time.Hour,

@@ -23,6 +23,7 @@ func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
+	// snippet: open
 	options, err := redis.ParseURL(os.Getenv("REDIS_URL")) // redis://:password@host:6379/0
 	if err != nil {
 		log.Fatal(err)
@@ -49,6 +50,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	go func() { _ = keys.Watch(ctx) }()
+	// end snippet
 
 	issued, err := keys.Create(ctx, apikey.Request{
 		Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: 30 * 24 * time.Hour,

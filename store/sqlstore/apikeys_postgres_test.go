@@ -202,3 +202,54 @@ func TestRevokeAllTakesTurns(t *testing.T) {
 		t.Errorf("%d keys were revoked", n)
 	}
 }
+
+// What serves requests needs no right to make or drop anything.
+func TestLeastPrivilege(t *testing.T) {
+	server := enginetest.StartPostgres(t)
+	url := server.Database(t)
+	db := open(t, "pgx", url)
+	if err := newStore(t, db).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE ON gatehouse_apikeys TO app", "GRANT SELECT ON gatehouse_migrations TO app",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app := newStore(t, open(t, "pgx", url+"&role=app"))
+	if err := app.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := app.Migrate(t.Context()); err == nil {
+		t.Error("the role may migrate, so this shows nothing")
+	}
+	keys := app.APIKeys()
+	for name, call := range map[string]func(id string) error{
+		"find": func(id string) error { _, err := keys.Find(t.Context(), id); return err },
+		"rotate": func(id string) error {
+			_, err := keys.Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
+			return err
+		},
+		"revoke":  func(id string) error { _, err := keys.Revoke(t.Context(), id); return err },
+		"suspend": func(id string) error { _, err := keys.Suspend(t.Context(), id, true); return err },
+		"resume":  func(id string) error { _, err := keys.Suspend(t.Context(), id, false); return err },
+		"touch":   func(id string) error { _, err := keys.Touch(t.Context(), id, 1, 0); return err },
+		"revoke all": func(string) error {
+			_, err := keys.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true}, 1)
+			return err
+		},
+		"list": func(string) error {
+			_, err := keys.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 1})
+			return err
+		},
+	} {
+		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: name, Owner: "o", Lifetime: time.Hour}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := call(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -13,10 +13,10 @@ import (
 // Dialect is the engine behind a [sql.DB].
 type Dialect string
 
-// The dialects, and the drivers with which they are tested.
+// The dialects, and what they are tested with.
 const (
-	SQLite   Dialect = "sqlite"   // SQLite 3.42 or newer, modernc.org/sqlite
-	Postgres Dialect = "postgres" // PostgreSQL 13 or newer, github.com/jackc/pgx/v5/stdlib
+	SQLite   Dialect = "sqlite"   // SQLite 3.42 or newer, with modernc.org/sqlite
+	Postgres Dialect = "postgres" // PostgreSQL 15, with github.com/jackc/pgx/v5/stdlib
 )
 
 // drivers are the packages whose drivers are known by their type.

@@ -29,6 +29,7 @@ func Example() {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
+	// snippet: open
 	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(dir, "keys.db")))
 	if err != nil {
 		log.Fatal(err)
@@ -44,6 +45,7 @@ func Example() {
 	if err := store.Check(ctx); err != nil {
 		log.Fatal(err)
 	}
+	// end snippet
 
 	keys, err := apikey.New(apikey.Config{Store: store.APIKeys(), Prefix: "acme", Scopes: []string{"reports:read"}})
 	if err != nil {
