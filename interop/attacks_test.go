@@ -41,7 +41,7 @@ func TestJoseAttacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer ours.Close()
+			defer func() { _ = ours.Close() }()
 
 			var refused atomic.Int64
 			accepted, lenient := 0, map[string]int{}

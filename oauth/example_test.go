@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	keys, err := cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("loaded too ", 4))))
 	if err != nil {
 		log.Fatal(err)

@@ -101,7 +101,7 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 			var err error
 			seconds, err = strconv.ParseUint(value, 10, 63)
 			ok = err == nil
-			t.Expires = time.Now().Add(time.Duration(min(seconds, maxLifetimeSeconds)) * time.Second) //nolint:gosec // a year at most
+			t.Expires = time.Now().Add(time.Duration(min(seconds, maxLifetimeSeconds)) * time.Second)
 		}
 		if !ok {
 			return malformed(a.endpoint, "has a malformed "+name)

@@ -145,7 +145,7 @@ func (c *call) issue(make func() (apikey.Issued, error)) error {
 // issueTo puts the secret into a new file: one that is there may be readable by
 // others, or a link.
 func (c *call) issueTo(name string, make func() (apikey.Issued, error)) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return fmt.Errorf("-out: %w", err)
 	}
