@@ -123,13 +123,6 @@ func (p *Postgres) Start(tb testing.TB) {
 	}
 }
 
-// Freeze stops every process of the server, which keeps its connections and
-// answers nothing, until Thaw.
-func (p *Postgres) Freeze() { family(p.cmd.Process.Pid, freeze) }
-
-// Thaw lets the server go on.
-func (p *Postgres) Thaw() { family(p.cmd.Process.Pid, thaw) }
-
 // Log is all that the server has written to its log.
 func (p *Postgres) Log() string { return p.log.String() }
 

@@ -88,7 +88,7 @@ func (p *process) kill(tb testing.TB) {
 	if !p.running() {
 		return
 	}
-	family(p.cmd.Process.Pid, kill)
+	killFamily(p.cmd.Process.Pid)
 	select {
 	case <-p.done:
 	case <-time.After(patience):

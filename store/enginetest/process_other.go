@@ -10,12 +10,6 @@ import (
 	"syscall"
 )
 
-const (
-	kill = iota
-	freeze
-	thaw
-)
-
 const supported = false
 
 type account struct{}
@@ -28,8 +22,8 @@ func (account) own(string) error { return nil }
 
 func (account) attributes() *syscall.SysProcAttr { return nil }
 
-func family(pid, signal int) {
-	if p, err := os.FindProcess(pid); err == nil && signal == kill {
+func killFamily(pid int) {
+	if p, err := os.FindProcess(pid); err == nil {
 		_ = p.Kill()
 	}
 }

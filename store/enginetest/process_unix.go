@@ -14,12 +14,6 @@ import (
 	"syscall"
 )
 
-const (
-	kill   = syscall.SIGKILL
-	freeze = syscall.SIGSTOP
-	thaw   = syscall.SIGCONT
-)
-
 const supported = true
 
 // account is whom a server runs as: ourselves, or somebody without privileges
@@ -69,9 +63,9 @@ func (a account) attributes() *syscall.SysProcAttr {
 	return attr
 }
 
-// family sends a signal to a process and to all that descend from it: the
-// backends of PostgreSQL are in process groups of their own.
-func family(pid int, signal syscall.Signal) {
+// killFamily ends a process and all that descend from it: the backends of
+// PostgreSQL are in process groups of their own.
+func killFamily(pid int) {
 	children := make(map[int][]int)
 	if out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output(); err == nil {
 		for line := range strings.Lines(string(out)) {
@@ -81,12 +75,12 @@ func family(pid int, signal syscall.Signal) {
 			}
 		}
 	}
-	var send func(int)
-	send = func(pid int) {
-		_ = syscall.Kill(pid, signal) // it may have ended by itself
+	var end func(int)
+	end = func(pid int) {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 		for _, child := range children[pid] {
-			send(child)
+			end(child)
 		}
 	}
-	send(pid)
+	end(pid)
 }

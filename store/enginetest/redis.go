@@ -80,13 +80,6 @@ func (r *Redis) Start(tb testing.TB) {
 	}
 }
 
-// Freeze stops the server, which keeps its connections and answers nothing,
-// until Thaw.
-func (r *Redis) Freeze() { family(r.cmd.Process.Pid, freeze) }
-
-// Thaw lets the server go on.
-func (r *Redis) Thaw() { family(r.cmd.Process.Pid, thaw) }
-
 // Log is all that the server has written to its log.
 func (r *Redis) Log() string { return r.log.String() }
 

@@ -134,17 +134,20 @@ func TestCluster(t *testing.T) {
 // caller's patience, and after the caller's where that is shorter.
 func TestTimeouts(t *testing.T) {
 	server := enginetest.StartRedis(t, "appendonly no")
-	client := connect(t, server.URL())
-	s, err := redisstore.New(redisstore.Config{Client: client, Timeout: 300 * time.Millisecond})
-	if err != nil {
+	proxy := enginetest.StartProxy(t, server.Addr())
+	client := connect(t, enginetest.Via(t, server.URL(), proxy))
+	open := func(timeout time.Duration) *redisstore.APIKeys {
+		s, err := redisstore.New(redisstore.Config{Client: client, Timeout: timeout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.APIKeys()
+	}
+	patient, keys := open(0), open(300*time.Millisecond)
+	if _, err := patient.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
-	keys := s.APIKeys()
-	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
-		t.Fatal(err)
-	}
-	server.Freeze()
-	defer server.Thaw()
+	proxy.Freeze()
 	for _, patience := range []time.Duration{time.Hour, 50 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		for name, call := range map[string]func() error{
@@ -161,9 +164,9 @@ func TestTimeouts(t *testing.T) {
 		}
 		cancel()
 	}
-	server.Thaw()
+	proxy.Thaw()
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
-		_, err := keys.Find(t.Context(), "a")
+		_, err := patient.Find(t.Context(), "a")
 		return err == nil
 	})
 }

@@ -132,6 +132,16 @@ func newKeys(t testing.TB, config sqlstore.Config, id string) *sqlstore.APIKeys 
 	return keys
 }
 
+// impatient makes a store with a short timeout.
+func impatient(t testing.TB, db *sql.DB) *sqlstore.APIKeys {
+	t.Helper()
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.APIKeys()
+}
+
 // bothWays calls a reader and a writer that must fail, with a caller of great
 // patience and one of little.
 func bothWays(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
@@ -161,11 +171,12 @@ func bothWays(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
 // caller's patience, and after the caller's where that is shorter.
 func TestTimeoutsPostgres(t *testing.T) {
 	server := enginetest.StartPostgres(t, "fsync=off")
-	keys := newKeys(t, sqlstore.Config{DB: open(t, "pgx", server.Database(t)), Timeout: 300 * time.Millisecond}, "a")
-	server.Freeze()
-	defer server.Thaw()
-	bothWays(t, keys, true)
-	server.Thaw()
+	proxy := enginetest.StartProxy(t, server.Addr())
+	db := open(t, "pgx", enginetest.Via(t, server.Database(t), proxy))
+	keys := newKeys(t, sqlstore.Config{DB: db}, "a")
+	proxy.Freeze()
+	bothWays(t, impatient(t, db), true)
+	proxy.Thaw()
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Find(t.Context(), "a")
 		return err == nil
@@ -175,7 +186,8 @@ func TestTimeoutsPostgres(t *testing.T) {
 // Somebody holds the lock of the file. Readers do not mind.
 func TestTimeoutsSQLite(t *testing.T) {
 	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db"))
-	keys := newKeys(t, sqlstore.Config{DB: open(t, "sqlite", dsn), Timeout: 300 * time.Millisecond}, "a")
+	db := open(t, "sqlite", dsn)
+	keys := newKeys(t, sqlstore.Config{DB: db}, "a")
 	holder, err := open(t, "sqlite", dsn).BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +196,7 @@ func TestTimeoutsSQLite(t *testing.T) {
 	if _, err := holder.ExecContext(t.Context(), "UPDATE gatehouse_apikeys SET owner = 'p'"); err != nil {
 		t.Fatal(err)
 	}
-	bothWays(t, keys, false)
+	bothWays(t, impatient(t, db), false)
 	if _, err := keys.Find(t.Context(), "a"); err != nil {
 		t.Errorf("a reader waits for the writer: %v", err)
 	}

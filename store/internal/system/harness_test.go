@@ -39,8 +39,6 @@ type engine struct {
 		Addr() string
 		Kill(testing.TB)
 		Start(testing.TB)
-		Freeze()
-		Thaw()
 		Log() string
 	}
 	dump func() string
