@@ -24,7 +24,7 @@ func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
 		Expires:    time.Unix(c.expires.seconds, 0),
 		Claims:     gatehouse.VerifiedClaims(c.text),
 	}
-	if p.Client == "" && i.Profile == Compatible {
+	if p.Client == "" { // as Compatible lets it be
 		for _, name := range [...]string{"azp", "cid"} {
 			if value := c.member(name); value != "" {
 				var ok bool

@@ -190,6 +190,8 @@ func TestClaims(t *testing.T) {
 			{object{"roles": []any{""}}, claims},
 			{object{"roles": []any{1}}, claims},
 			{object{"roles": []any{"a\nb"}}, claims},
+			{object{"roles": []any{long}}, ok},
+			{object{"roles": []any{long + "x"}}, claims},
 			{object{"act": object{"sub": "agent"}}, ok},
 			{object{"act": object{"iss": "x"}}, claims},
 			{object{"act": "agent"}, claims},
@@ -518,6 +520,21 @@ func TestClaimNames(t *testing.T) {
 	}
 	if p.Scopes.String() != "mail:read" || p.Tenant != "org-1" || !p.Roles.Has("g1") || p.Roles.Len() != 1 || p.Client != "spa" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// What is called client_id is the client, whatever else is called so.
+func TestClientNames(t *testing.T) {
+	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Profile = jwtauth.Compatible }))
+	for want, claims := range map[string]object{
+		"web": {"azp": "spa", "cid": "cli"},
+		"spa": {"client_id": nil, "azp": "spa", "cid": "cli"},
+		"cli": {"client_id": nil, "cid": "cli"},
+	} {
+		p, err := a.Verify(t.Context(), token(nil, claims))
+		if err != nil || p.Client != want {
+			t.Errorf("%v: got %+v, %v", claims, p, err)
+		}
 	}
 }
 
