@@ -152,7 +152,7 @@ func (r *remote) start(kid string) (running <-chan struct{}, ours bool) {
 		return nil, false
 	}
 	now := time.Now()
-	if !r.started.IsZero() && now.Sub(r.started) < r.limits.MinInterval {
+	if now.Sub(r.started) < r.limits.MinInterval {
 		return nil, false
 	}
 	r.started = now
