@@ -184,6 +184,7 @@ func TestKeyRingRefuses(t *testing.T) {
 		"none signs now":                   nil,
 		"SigningKey: none signs now":       {with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) })},
 		"SigningKey[0].ID: required":       {with(func(k *jwtauth.SigningKey) { k.ID = "" })},
+		"ID: required, printable":          {with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) })},
 		"SigningKey[0].ID: req":            {with(func(k *jwtauth.SigningKey) { k.ID = "a\n" })},
 		"SigningKey[1].ID: is there twice": {good, good},
 		"SigningKey[0].Private: required":  {with(func(k *jwtauth.SigningKey) { k.Private = nil })},

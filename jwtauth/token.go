@@ -23,7 +23,7 @@ var errSegments = errors.New("not three segments")
 func cut(token string) (compact, error) {
 	first := strings.IndexByte(token, '.')
 	last := strings.LastIndexByte(token, '.')
-	if first < 0 || first == last || strings.IndexByte(token[first+1:last], '.') >= 0 {
+	if first == last || strings.IndexByte(token[first+1:last], '.') >= 0 {
 		return compact{}, errSegments
 	}
 	return compact{

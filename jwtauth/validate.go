@@ -87,7 +87,7 @@ func (i *issuer) judgeTime(c *claims, now time.Time) verdict {
 	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
 	// accepted for processing".
 	latest := now.Add(i.skew)
-	if c.notBefore.present && latest.Before(time.Unix(c.notBefore.seconds, 0)) {
+	if latest.Before(time.Unix(c.notBefore.seconds, 0)) { // zero if it is not there
 		return bad(gatehouse.ReasonTokenNotYetValid, "claim nbf lies ahead of the clock of this machine")
 	}
 	issued := latest

@@ -433,6 +433,8 @@ func TestCompatible(t *testing.T) {
 			{object{"typ": "dpop+jwt"}, nil, kind},
 			{jwt, object{"jti": nil, "iat": nil, "client_id": nil}, ok},
 			{jwt, object{"iat": nil, "exp": now + 24*3600 + 30}, ok},
+			{jwt, object{"iat": nil, "exp": now + 10}, ok},
+			{jwt, object{"iat": nil, "exp": now - 10}, ok},
 			{jwt, object{"iat": nil, "exp": now + 24*3600 + 31}, gatehouse.ReasonTokenLifetime},
 			{jwt, object{"sub": nil}, claims},
 			{jwt, object{"exp": nil}, claims},
