@@ -530,6 +530,7 @@ func TestList(t *testing.T) {
 		}
 		for name, forged := range map[string]string{
 			"junk behind":    page.Next + "!",
+			"junk after all": cursor("0 "+id) + "!",
 			"not canonical":  string(twin),
 			"no number":      cursor("x " + id),
 			"no time":        cursor(id),

@@ -171,7 +171,7 @@ func (m *Memory) Touch(ctx context.Context, id string, uses int64, every time.Du
 		return false, nil
 	}
 	next, now := *c.Load(), storeNow()
-	if !next.LastUsed.IsZero() && now.Sub(next.LastUsed) < every {
+	if now.Sub(next.LastUsed) < every { // zero is long ago
 		return false, nil
 	}
 	next.LastUsed = now

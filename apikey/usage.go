@@ -34,7 +34,7 @@ func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now
 	}
 	// Another process may have written less than a minute ago.
 	from := now
-	fresh := now.Sub(record.LastUsed) < touchEvery
+	fresh := now.Sub(record.LastUsed) < touchEvery // zero is long ago
 	if fresh {
 		from = record.LastUsed
 	}
