@@ -144,7 +144,7 @@ func TestRunRefuses(t *testing.T) {
 		"list, empty":       {[]string{"-equivalent", write("b.txt", "f.go F: x => false ## "), "guards"}, 1, "MUTANT ## REASON"},
 		"list, twice":       {[]string{"-equivalent", write("c.txt", "a ## b\na ## c\n"), "guards"}, 1, "c.txt:2: listed twice"},
 		"no such package":   {[]string{"-equivalent", good, "none"}, 1, "go list none"},
-		"tests do not pass": {[]string{"-equivalent", good, "-timeout", "1ns", "guards"}, 1, "do not pass"},
+		"tests do not pass": {[]string{"-equivalent", good, "failing"}, 1, "do not pass"},
 		"no tests":          {[]string{"-equivalent", good, "untested"}, 1, "has no tests"},
 	} {
 		t.Run(name, func(t *testing.T) {
