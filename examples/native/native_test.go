@@ -199,7 +199,9 @@ func TestEnds(t *testing.T) {
 		"userinfo another": {func(s *server, _ url.Values) { s.userinfo["sub"] = "eve" }, 200, "about somebody else", 1, true},
 		"userinfo nobody":  {func(s *server, _ url.Values) { delete(s.userinfo, "sub") }, 200, "about somebody else", 1, true},
 		"userinfo refuses": {func(s *server, _ url.Values) { s.routes["/userinfo"] = status(401) }, 200, "status 401", 1, true},
-		"userinfo moves":   {func(s *server, _ url.Values) { s.routes["/userinfo"] = http.RedirectHandler("/jwks", http.StatusFound).ServeHTTP }, 200, "status 302", 1, true},
+		"userinfo moves": {func(s *server, _ url.Values) {
+			s.routes["/userinfo"] = http.RedirectHandler("/jwks", http.StatusFound).ServeHTTP
+		}, 200, "status 302", 1, true},
 		"userinfo a JWT": {func(s *server, _ url.Values) {
 			s.routes["/userinfo"] = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "application/jwt") }
 		}, 200, "is not JSON", 1, true},

@@ -46,6 +46,12 @@ var (
 // confirms a logout, whatever is asked.
 func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 	t.Helper()
+	return b.VisitUntil(t, address, func(next *url.URL) bool { return strings.HasPrefix(next.String(), stop) })
+}
+
+// VisitUntil is Visit where the last address is known by more than how it starts.
+func (b *Browser) VisitUntil(t testing.TB, address string, stop func(next *url.URL) bool) *url.URL {
+	t.Helper()
 	method, form := http.MethodGet, ""
 	for range 20 {
 		request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(form))
@@ -69,7 +75,7 @@ func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.HasPrefix(next.String(), stop) {
+			if stop(next) {
 				return next
 			}
 			method, form, address = http.MethodGet, "", next.String()
@@ -86,7 +92,7 @@ func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 			t.Fatalf("provider: %s %s: %s, and neither a redirect nor a form:\n%s", method, address, response.Status, body)
 		}
 	}
-	t.Fatalf("provider: too many steps on the way to %s", stop)
+	t.Fatalf("provider: too many steps, the last one to %s", address)
 	return nil
 }
 

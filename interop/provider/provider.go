@@ -106,6 +106,17 @@ func (p *Provider) Withdraw(t testing.TB) {
 	p.call(t, map[string]any{"do": "withdraw"})
 }
 
+// Issued are all access, refresh and ID tokens that the token endpoint has given
+// so far. A test that looks for them elsewhere knows what to look for.
+func (p *Provider) Issued(t testing.TB) []string {
+	t.Helper()
+	var answer struct{ Tokens []string }
+	if err := p.process.Call(map[string]any{"do": "issued"}, &answer); err != nil {
+		t.Fatalf("provider: %v", err)
+	}
+	return answer.Tokens
+}
+
 func (p *Provider) call(t testing.TB, request map[string]any) {
 	t.Helper()
 	var answer struct {

@@ -29,17 +29,19 @@ let options;
 let issuer;
 let handler;
 let keys = []; // the newest generation first: the first key that fits signs
+const issued = []; // every token that the token endpoint has given
 
 // A provider cannot change its keys, so a rotation makes another one of the
 // same name over the same state.
 function replace(next) {
   keys = next;
-  handler = new Provider(issuer, {
+  const provider = new Provider(issuer, {
     adapter,
     clients: options.clients,
     jwks: { keys },
     cookies: { keys: cookieKeys },
     scopes: options.scopes,
+    claims: { openid: ['sub'], email: ['email'] }, // what userinfo says
     responseTypes: ['code'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -82,7 +84,11 @@ function replace(next) {
         },
       },
     },
-  }).callback();
+  });
+  provider.on('grant.success', ({ body }) => {
+    issued.push(...[body.access_token, body.refresh_token, body.id_token].filter(Boolean));
+  });
+  handler = provider.callback();
   return { keys: keys.map(({ kid, alg }) => ({ kid, alg })) };
 }
 
@@ -96,6 +102,8 @@ await serve({
   },
   // New keys sign; the old ones stay published.
   rotate: () => replace([...generation(), ...keys]),
+  // The tokens, so that a test finds where they have leaked to.
+  issued: () => ({ tokens: issued }),
   // Only the newest keys stay published.
   withdraw: () => replace(keys.slice(0, Object.keys(makeKey).length)),
 });
