@@ -93,6 +93,14 @@ const (
 	ReasonCrossSite Reason = "cross_site"
 )
 
+// What was wrong with a session.
+const (
+	// ReasonSessionUnknown: there is no such session, or it is over.
+	ReasonSessionUnknown Reason = "session_unknown"
+	// ReasonSessionRefresh: the authorization server does not renew the tokens of the session any more.
+	ReasonSessionRefresh Reason = "session_refresh"
+)
+
 // What went wrong with a login at an authorization server.
 const (
 	// ReasonLoginTransaction: this browser has not begun this login, or too long ago, or has ended it already.
@@ -109,10 +117,28 @@ const (
 	ReasonLoginToken Reason = "login_token"
 	// ReasonLoginBackground: a login was to begin where nobody sees it.
 	ReasonLoginBackground Reason = "login_background"
+	// ReasonLogoutToken: a back-channel logout without a logout token that verifies.
+	ReasonLogoutToken Reason = "logout_token"
 	// ReasonReturnTo: the way back from a login leads elsewhere, and was cut to "/".
 	ReasonReturnTo Reason = "return_to"
 	// ReasonServerUnavailable: the authorization server does not answer, or not as it should.
 	ReasonServerUnavailable Reason = "authorization_server_unavailable"
+)
+
+// What was wrong with a refresh token. Clients are not told which it was.
+const (
+	// ReasonRefreshMalformed: not the shape of a refresh token of ours, or presented by nobody.
+	ReasonRefreshMalformed Reason = "refresh_malformed"
+	// ReasonRefreshUnknown: there is no such family, or the secret of the family is not its own.
+	ReasonRefreshUnknown Reason = "refresh_unknown"
+	// ReasonRefreshOver: the family has ended, or its time is over.
+	ReasonRefreshOver Reason = "refresh_over"
+	// ReasonRefreshReused: a token that has been used before. It may be stolen: the family was ended.
+	ReasonRefreshReused Reason = "refresh_reused"
+	// ReasonRefreshClient: presented by another client than its own. It was stolen: the family was ended.
+	ReasonRefreshClient Reason = "refresh_client"
+	// ReasonRefreshScope: asks for a scope that was not granted.
+	ReasonRefreshScope Reason = "refresh_scope"
 )
 
 // Why a caller who is known was not let through.
@@ -133,8 +159,12 @@ const (
 	ReasonKeysUnavailable Reason = "keys_unavailable"
 	// ReasonRevocationsUnavailable: whether the token is revoked cannot be told.
 	ReasonRevocationsUnavailable Reason = "revocations_unavailable"
+	// ReasonRefreshUnavailable: the store of refresh tokens, or that of revocations, does not answer.
+	ReasonRefreshUnavailable Reason = "refresh_unavailable"
 	// ReasonKeyStoreUnavailable: the store of API keys does not answer.
 	ReasonKeyStoreUnavailable Reason = "key_store_unavailable"
+	// ReasonSessionStoreUnavailable: the store of sessions does not answer.
+	ReasonSessionStoreUnavailable Reason = "session_store_unavailable"
 	// ReasonAuthenticatorFailed: an authenticator broke.
 	ReasonAuthenticatorFailed Reason = "authenticator_failed"
 	// ReasonObserverFailed: the decision could not be recorded, so it does not stand.

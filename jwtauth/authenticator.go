@@ -152,19 +152,16 @@ func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gateho
 	if a.revocations == nil {
 		return v.principal, nil
 	}
-	p := v.principal
-	revoked, err := a.revocations.Revoked(ctx, Token{
-		Issuer: p.Issuer, ID: p.Credential, Subject: p.Subject, Client: p.Client, IssuedAt: v.issuedAt,
-	})
+	revoked, err := a.revocations.Revoked(ctx, v.token)
 	switch {
 	case err != nil:
 		return nil, cannotTell(gatehouse.ReasonRevocationsUnavailable, v.issuer, 0, err)
 	case revoked:
 		e := refuse(gatehouse.ReasonTokenRevoked, v.issuer, nil)
-		e.Credential = p.Credential
+		e.Credential = v.token.ID
 		return nil, e
 	}
-	return p, nil
+	return v.principal, nil
 }
 
 // verify does the whole work for a token that is not in the cache.
@@ -194,9 +191,11 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 		e.Credential = t.claims.id
 		return nil, e
 	}
-	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew)}
+	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew), token: Token{
+		Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session,
+	}}
 	if t.claims.issued.present {
-		v.issuedAt = time.Unix(t.claims.issued.seconds, 0)
+		v.token.IssuedAt = time.Unix(t.claims.issued.seconds, 0)
 	}
 	return v, nil
 }

@@ -16,7 +16,7 @@ type verified struct {
 	issuer     *issuer
 	generation uint64 // of the key set that it was verified with
 	ends       time.Time
-	issuedAt   time.Time
+	token      Token // as its issuer has named things, whatever Issuer.Principal has made of them
 }
 
 // fingerprint is the name of a token in the cache: the SHA-256 of all of it,

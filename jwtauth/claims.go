@@ -18,6 +18,7 @@ type claims struct {
 	text string // all of them
 
 	issuer, subject, client, id string
+	session                     string // sid
 	audience                    string // raw
 	expires, issued, notBefore  date
 	authTime                    date
@@ -65,6 +66,8 @@ func parseClaims(text string) (claims, error) {
 			c.client, ok = plainText(value)
 		case "jti":
 			c.id, ok = plainText(value)
+		case "sid":
+			c.session, ok = plainText(value)
 		case "aud":
 			c.audience, ok = value, true
 		case "exp":
@@ -113,7 +116,7 @@ var accessKinds = []string{"Bearer", "access", "at+jwt", "JWT"}
 
 func isClaimName(name string) bool {
 	switch name {
-	case "iss", "sub", "client_id", "jti", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
+	case "iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
 		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid":
 		return true
 	}

@@ -14,6 +14,17 @@ const maxActors = 4
 
 // principal makes a Principal of verified claims.
 func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
+	if c.client == "" { // as Compatible lets it be
+		for _, name := range [...]string{"azp", "cid"} {
+			if value := c.member(name); value != "" {
+				var ok bool
+				if c.client, ok = plainText(value); !ok {
+					return nil, claimError(name)
+				}
+				break
+			}
+		}
+	}
 	p := gatehouse.Principal{
 		Kind:       gatehouse.KindUser,
 		Subject:    c.subject,
@@ -23,17 +34,6 @@ func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
 		Credential: c.id,
 		Expires:    time.Unix(c.expires.seconds, 0),
 		Claims:     gatehouse.VerifiedClaims(c.text),
-	}
-	if p.Client == "" { // as Compatible lets it be
-		for _, name := range [...]string{"azp", "cid"} {
-			if value := c.member(name); value != "" {
-				var ok bool
-				if p.Client, ok = plainText(value); !ok {
-					return nil, claimError(name)
-				}
-				break
-			}
-		}
 	}
 	// RFC 9068 §2.2: where no resource owner is involved, "the value of "sub"
 	// SHOULD correspond to an identifier the authorization server uses to

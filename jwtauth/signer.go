@@ -59,6 +59,10 @@ type AccessToken struct {
 	Actors   gatehouse.Actors
 	AuthTime time.Time // when the person logged in, zero for none
 
+	// Family is that of the refresh token beside which this token is issued,
+	// the sid claim. With it the token can be revoked when the family ends.
+	Family string
+
 	// Lifetime is that of this token if it is to be shorter.
 	Lifetime time.Duration
 
@@ -178,6 +182,12 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 			return nil, errors.New("AccessToken.Tenant: has control characters or is too long")
 		}
 		claims["tenant"] = t.Tenant
+	}
+	if t.Family != "" {
+		if !isIdentifier(t.Family) {
+			return nil, errors.New("AccessToken.Family: has control characters or is too long")
+		}
+		claims["sid"] = t.Family
 	}
 	if t.Roles.Len() > 0 {
 		claims["roles"] = slices.Collect(t.Roles.All())
