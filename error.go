@@ -37,7 +37,8 @@ type Error struct {
 
 	// Login is where a person can log in. A navigation that is refused with 401
 	// is redirected there; every other request gets the refusal. It must come
-	// from configuration, never from the request.
+	// from configuration; of the request there may be its own path in it, as the
+	// escaped value of a query parameter, so that the person can come back.
 	Login string
 
 	// Issuer is the configured issuer of the refused credential, if it has one.

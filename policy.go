@@ -52,6 +52,23 @@ func Require(policies ...Policy) func(http.Handler) http.Handler {
 	}
 }
 
+// Refuse answers a request that a handler cannot go on with, the way in which
+// the gate answers one that a policy has refused: the observer is told, then the
+// refusal is written. An [*Error] says how to refuse; any other error refuses with
+// 403 and [CodeAccessDenied]. The handler must not have written anything, and
+// returns afterwards.
+//
+// It is for middleware and handlers that decide in the middle of their work,
+// such as when the tokens of a session cannot be renewed. Outside of every gate
+// it writes the refusal and nobody is told.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a, ok := r.Context().Value(contextKey{}).(*admitted)
+	if !ok {
+		a = &admitted{Context: r.Context(), principal: new(Principal)}
+	}
+	a.deny(w, r, err, time.Now())
+}
+
 // deny refuses a caller who is known.
 func (a *admitted) deny(w http.ResponseWriter, r *http.Request, err error, start time.Time) {
 	e := asError(err)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -160,4 +162,28 @@ func TestRequireBehindNewContext(t *testing.T) {
 func TestRequireNil(t *testing.T) {
 	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(allow, nil) })
 	mustPanic(t, "gatehouse: Require: nil handler", func() { gatehouse.Require()(nil) })
+}
+
+func TestRefuse(t *testing.T) {
+	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: scopeSet("a")}
+	var told events
+	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{admit(person())}, Observer: &told})
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gatehouse.Refuse(w, r, scope) })
+
+	inside := httptest.NewRecorder()
+	gate.Handler(refuse).ServeHTTP(inside, request())
+	if inside.Code != 403 || !strings.Contains(inside.Body.String(), `"insufficient_scope"`) ||
+		!strings.Contains(inside.Header().Get("WWW-Authenticate"), `realm="acme"`) {
+		t.Errorf("%d %v %s", inside.Code, inside.Header(), inside.Body)
+	}
+	if len(told.all) != 2 || told.all[1].Decision != gatehouse.Denied || told.all[1].Principal.Subject != person().Subject {
+		t.Errorf("events %+v", told.all)
+	}
+
+	// Nobody is there to be told, and the answer is the same.
+	outside := httptest.NewRecorder()
+	refuse.ServeHTTP(outside, request())
+	if outside.Code != 403 || outside.Body.String() != inside.Body.String() {
+		t.Errorf("%d %s", outside.Code, outside.Body)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -98,7 +97,7 @@ func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 	errs = append(errs, err)
 	cookie, err := newCookie(Config{Name: config.Name, SameSite: http.SameSiteStrictMode, MaxAge: config.MaxAge}, field)
 	errs = append(errs, err)
-	if err := checkLogin(config.Login); err != nil {
+	if err := safeurl.CheckLogin(config.Login); err != nil {
 		errs = append(errs, fmt.Errorf("cookie: %s.Login: %w", field, err))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -109,24 +108,6 @@ func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 		a.sealed = seal(cookie, config.Keys, tokenPurpose, config.MaxAge)
 	}
 	return a, nil
-}
-
-// checkLogin refuses what would send a person to nowhere, or to somewhere else
-// than it seems: browsers take "//host" and "/\host" for other hosts.
-func checkLogin(login string) error {
-	if login == "" {
-		return nil
-	}
-	for i := range len(login) {
-		if c := login[i]; c <= 0x20 || c >= 0x7f || c == '\\' {
-			return errors.New("has characters that a URL cannot have")
-		}
-	}
-	if strings.HasPrefix(login, "/") && !strings.HasPrefix(login, "//") {
-		return nil
-	}
-	_, err := safeurl.Parse(login)
-	return err
 }
 
 // Set puts the token into the response. It must be called before the first byte

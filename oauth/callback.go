@@ -25,8 +25,8 @@ var (
 // response is of, at the error, and at the code, which it redeems; at last it
 // demands that the tokens are those of this login.
 //
-// On success the application makes a new session for the Subject and redirects
-// to the ReturnTo. The error is a [*gatehouse.Error], and is safe to show: see
+// On success the application makes a new session, of [Result.Session] say, and
+// redirects to the ReturnTo. The error is a [*gatehouse.Error], and is safe to show: see
 // [Login.Refuse].
 func (l *Login) Callback(w http.ResponseWriter, r *http.Request) (Result, error) {
 	start := time.Now()
@@ -37,10 +37,8 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) (Result, error)
 	}
 	event := l.event(r, start)
 	event.Decision = gatehouse.Allowed
-	event.Principal = gatehouse.Principal{
-		Kind: gatehouse.KindUser, Subject: result.Subject, Issuer: l.client.issuer, Client: l.client.id,
-		Scopes: result.Tokens.Scopes, AuthTime: result.AuthTime,
-	}
+	event.Principal = result.Principal()
+	event.Principal.Claims = gatehouse.Claims{}
 	if e := l.observe(r, event); e != nil {
 		return Result{}, e
 	}

@@ -23,6 +23,9 @@ type Result struct {
 	// openid.
 	Subject string
 
+	// Issuer is the authorization server, and Client the client_id there.
+	Issuer, Client string
+
 	// SessionID is what the server calls its own session, for logout.
 	SessionID string
 
@@ -122,7 +125,7 @@ func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values)
 	case err != nil:
 		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginCode, err)
 	}
-	result := Result{Tokens: tokens}
+	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
 	if asked.Has(openid) {
 		if err := c.identify(ctx, t, &result); err != nil {
 			return Result{}, err

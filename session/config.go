@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+const (
+	defaultName     = "session"
+	defaultIdle     = 30 * time.Minute
+	defaultAbsolute = 12 * time.Hour
+	minIdle         = time.Second
+	maxAbsolute     = 400 * 24 * time.Hour // no browser keeps a cookie for longer
+
+	// maxTouch is how often a session in use is written at most.
+	maxTouch = time.Minute
+)
+
+// Config configures a [Manager].
+type Config struct {
+	// Store keeps the sessions. Required.
+	Store Store
+
+	// Keys seal the tokens in the store. Required for sessions with tokens.
+	// A key can be taken away once all sessions that began before its successor
+	// came to the front are over.
+	Keys *cookie.Ring
+
+	// Refresh renews the tokens of a session: the method RefreshSession of a
+	// client of the package oauth. It is called once at a time for a session,
+	// whatever the number of requests, tabs and processes, and never twice with
+	// one refresh token but where a process has died in between. An error that
+	// is [ErrSignedOut] ends the session; with any other one the session goes on
+	// and is asked again. Optional.
+	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
+
+	// Login is where a person can log in, a path on this host or an https URL.
+	// A navigation without a good session is redirected there, and a path on
+	// this host is told in its parameter return_to where the person wanted to
+	// go. Optional.
+	Login string
+
+	// TrustedOrigins are the origins of other pages that may use the sessions:
+	// see [cookie.CrossSiteConfig]. They also need CORS, outside of the gate.
+	// Optional.
+	TrustedOrigins []string
+
+	// Idle is how long a session lasts without a request, 30 minutes if zero,
+	// and at least a second. A session that is used is written once in a minute,
+	// or once in a tenth of Idle if that is less, so it may end that much sooner.
+	Idle time.Duration
+
+	// Absolute is how long a session lasts from the login on, whatever happens,
+	// 12 hours if zero, and at most 400 days.
+	Absolute time.Duration
+
+	// Persistent has the browser keep the cookie when it is closed. The session
+	// ends no later for it.
+	Persistent bool
+
+	// Name is the name of the cookie without its prefix, "session" if empty.
+	// Cookies do not know ports: two servers on one host need two names.
+	Name string
+
+	// Events is told of what becomes of sessions, after the fact. An error is
+	// returned to whoever asked for the change, which stands, but for a login,
+	// which then is none. Optional. It must be safe for concurrent use.
+	Events func(context.Context, Event) error
+}
+
+// Manager begins, keeps and ends sessions. It is a [gatehouse.Authenticator].
+// It is safe for concurrent use, and any number of processes may share a store.
+type Manager struct {
+	store    Store
+	keys     *cookie.Ring
+	renew    func(context.Context, Tokens) (Tokens, error)
+	login    string
+	returns  bool // the login takes a return_to
+	sites    *cookie.CrossSite
+	cookie   *cookie.Cookie
+	idle     time.Duration
+	absolute time.Duration
+	touch    time.Duration
+	events   func(context.Context, Event) error
+
+	known   principals
+	flights flights
+
+	ctx    context.Context // of the shared work, until Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// New makes a manager. All mistakes in the configuration are reported at once.
+// It does not call the store.
+func New(config Config) (*Manager, error) {
+	m := &Manager{
+		store: config.Store, keys: config.Keys, renew: config.Refresh, events: config.Events,
+		login: config.Login, idle: config.Idle, absolute: config.Absolute,
+	}
+	if m.idle == 0 {
+		m.idle = defaultIdle
+	}
+	if m.absolute == 0 {
+		m.absolute = defaultAbsolute
+		m.idle = min(m.idle, m.absolute)
+	}
+	m.touch = min(m.idle/10, maxTouch)
+	errs := m.check()
+	specification := cookie.Config{Name: config.Name}
+	if config.Name == "" {
+		specification.Name = defaultName
+	}
+	if config.Persistent {
+		specification.MaxAge = m.absolute.Truncate(time.Second)
+	}
+	var err error
+	if m.cookie, err = cookie.New(specification); err != nil {
+		errs = append(errs, fmt.Errorf("session: Config.Name: %w", err))
+	}
+	if m.sites, err = cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: config.TrustedOrigins}); err != nil {
+		errs = append(errs, fmt.Errorf("session: Config.TrustedOrigins: %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	m.returns = len(m.login) > 0 && m.login[0] == '/'
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+func (m *Manager) check() (errs []error) {
+	if m.store == nil {
+		errs = append(errs, errors.New("session: Config.Store: required"))
+	}
+	if m.renew != nil && m.keys == nil {
+		errs = append(errs, errors.New("session: Config.Keys: required where tokens are kept, and Refresh is for tokens"))
+	}
+	if err := safeurl.CheckLogin(m.login); err != nil {
+		errs = append(errs, fmt.Errorf("session: Config.Login: %w", err))
+	}
+	if m.idle < minIdle {
+		errs = append(errs, fmt.Errorf("session: Config.Idle: must be at least %v", minIdle))
+	}
+	if m.absolute > maxAbsolute {
+		errs = append(errs, errors.New("session: Config.Absolute: must be at most 400 days"))
+	}
+	if m.idle > m.absolute {
+		errs = append(errs, errors.New("session: Config.Idle: is longer than Absolute, so it would never end a session"))
+	}
+	return errs
+}
+
+// Close ends the renewals under way and waits for them. A renewal that the
+// authorization server has carried out is stored before it ends. The manager
+// renews nothing afterwards.
+func (m *Manager) Close() error {
+	m.flights.close()
+	m.cancel()
+	m.work.Wait()
+	return nil
+}
