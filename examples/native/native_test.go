@@ -222,6 +222,9 @@ func TestEnds(t *testing.T) {
 			if page.status != test.status || !strings.Contains(page.body, "close this page") || strings.Contains(page.body, "evil") {
 				t.Errorf("the browser sees %+v", page)
 			}
+			if refused := strings.Contains(page.body, "was refused"); refused != (test.status == http.StatusForbidden) {
+				t.Errorf("the browser sees %s", page.body)
+			}
 			if err := p.end(); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "evil.example") {
 				t.Errorf("the program says %v", err)
 			}
@@ -258,6 +261,21 @@ func TestGiveUp(t *testing.T) {
 	if err := p.end(); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
+	// In the middle of the last request: what is there by then is withdrawn.
+	s.routes["/userinfo"] = func(http.ResponseWriter, *http.Request) { p.cancel() }
+	p = s.start()
+	p.browse(http.MethodGet, p.address)
+	if err := p.end(); !errors.Is(err, context.Canceled) || !slices.Equal(s.revoked, []string{refresh}) {
+		t.Errorf("interrupted late: %v, withdrawn %q", err, s.revoked)
+	}
+	// Before anything could be shown.
+	silent := newServer(t)
+	silent.routes["/.well-known/openid-configuration"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	var output terminal
+	err := run(t.Context(), []string{"-issuer", silent.URL, "-client-id", clientID, "-timeout", "50ms"}, &output, &output)
+	if err == nil || !strings.Contains(err.Error(), "nobody has signed in within 50ms") {
+		t.Errorf("a silent server: %v", err)
+	}
 }
 
 // TestNotWithdrawn: the person is told what is still good.
@@ -268,6 +286,17 @@ func TestNotWithdrawn(t *testing.T) {
 	p.browse(http.MethodGet, p.address)
 	if err := p.end(); err != nil || !strings.Contains(p.output.String(), "could not be withdrawn") {
 		t.Errorf("%v, printed %s", err, p.output)
+	}
+}
+
+// TestEscapes: what the server says does not reach the terminal as commands.
+func TestEscapes(t *testing.T) {
+	s := newServer(t)
+	s.userinfo["name"] = "Ada\x1b[2J\nissuer https://evil.example"
+	p := s.start()
+	p.browse(http.MethodGet, p.address)
+	if err := p.end(); err != nil || strings.Contains(p.output.String(), "\x1b") || strings.Contains(p.output.String(), "\nissuer https") {
+		t.Errorf("%v, printed %q", err, p.output)
 	}
 }
 
