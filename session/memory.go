@@ -93,8 +93,8 @@ func (m *Memory) Swap(ctx context.Context, id string, version int64, c Change) (
 	r := *old
 	r.ID, r.Principal, r.Tokens = c.ID, c.Principal, c.Tokens
 	r.LastSeen, r.Claimed = now, time.Time{}
-	if c.Claim > 0 {
-		r.Claimed = now.Add(c.Claim.Truncate(time.Microsecond))
+	if claim := c.Claim.Truncate(time.Microsecond); claim > 0 {
+		r.Claimed = now.Add(claim)
 	}
 	r.Version++
 	delete(m.records, id)
@@ -111,7 +111,7 @@ func (m *Memory) Touch(ctx context.Context, id string, every time.Duration) (boo
 	defer m.mu.Unlock()
 	now := storeNow()
 	old := m.records[id]
-	if old == nil || old.over(now) || now.Sub(old.LastSeen) < every {
+	if old == nil || old.over(now) || now.Sub(old.LastSeen) < every.Truncate(time.Microsecond) {
 		return false, nil
 	}
 	r := *old

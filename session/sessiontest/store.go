@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sessiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// TestStore tests whether a store keeps the contract of [session.Store].
+// NewStore is called once for each part of it, with the t of that part, and
+// returns a store that is empty.
+func TestStore(t *testing.T, newStore func(t *testing.T) session.Store) {
+	for _, c := range contract {
+		t.Run(c.name, func(t *testing.T) {
+			store := newStore(t)
+			c.run(suite{t, c.rule, 10 * time.Second}, store)
+		})
+	}
+}
+
+// contract is all the parts of the contract.
+var contract = slices.Concat(recordRules, endRules, changeRules, listRules, raceRules)
+
+// rule is a part of the contract: a sentence, and how to tell.
+type rule struct {
+	name, rule string
+	run        func(s suite, store session.Store)
+}
+
+// suite is what one part of the contract runs in.
+type suite struct {
+	testing.TB
+	rule     string
+	patience time.Duration // for what must happen
+}
+
+func (s suite) failf(format string, args ...any) {
+	s.Helper()
+	s.Errorf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
+}
+
+func (s suite) stopf(format string, args ...any) {
+	s.Helper()
+	s.Fatalf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
+}
+
+// must ends the test where a call fails that has no reason to.
+func must[T any](s suite, value T, err error) T {
+	s.Helper()
+	if err != nil {
+		s.stopf("unexpected error: %v", err)
+	}
+	return value
+}
+
+func isStateError(err error) bool {
+	return errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict)
+}
+
+func (s suite) notFound(what string, err error) {
+	s.Helper()
+	if !errors.Is(err, session.ErrNotFound) {
+		s.failf("%s: error %v, want ErrNotFound", what, err)
+	}
+}
+
+func (s suite) conflict(what string, err error) {
+	s.Helper()
+	if !errors.Is(err, session.ErrConflict) {
+		s.failf("%s: error %v, want ErrConflict", what, err)
+	}
+}
+
+// draft is a record as a login would create it.
+func draft(id string) session.Record {
+	return session.Record{
+		Session: session.Session{
+			ID: id, Issuer: "https://issuer.example", Subject: "subject", SID: "sid", Label: "Firefox on Linux",
+			Idle: 30 * time.Minute,
+		},
+		Principal: `{"sub":"subject", "n":1.50,"é":"\u0000 ☂"}`,
+		Tokens:    "sealed-" + id,
+	}
+}
+
+// sessionID is an id of the form that sessions have: 32 bytes in base64url.
+func sessionID(n int) string { return fmt.Sprintf("Session-%035d", n) }
+
+// clockID is the session by which a part reads the store's clock.
+const clockID = "clock"
+
+func (s suite) create(store session.Store, r session.Record, lifetime time.Duration) session.Record {
+	s.Helper()
+	created, err := store.Create(s.Context(), r, lifetime)
+	return must(s, created, err)
+}
+
+func (s suite) get(store session.Store, id string) session.Record {
+	s.Helper()
+	found, err := store.Get(s.Context(), id)
+	return must(s, found, err)
+}
+
+func (s suite) gone(what string, store session.Store, id string) {
+	s.Helper()
+	_, err := store.Get(s.Context(), id)
+	s.notFound(what+": get "+id, err)
+}
+
+func (s suite) swap(store session.Store, id string, version int64, c session.Change) session.Record {
+	s.Helper()
+	swapped, err := store.Swap(s.Context(), id, version, c)
+	return must(s, swapped, err)
+}
+
+func (s suite) list(store session.Store, sel session.Selector, limit int) []session.Record {
+	s.Helper()
+	found, err := store.List(s.Context(), sel, limit)
+	return must(s, found, err)
+}
+
+func (s suite) deleteAll(store session.Store, sel session.Selector) int {
+	s.Helper()
+	n, err := store.DeleteAll(s.Context(), sel)
+	return must(s, n, err)
+}
+
+// same compares what is kept of two records.
+func (s suite) same(what string, got, want session.Record) {
+	s.Helper()
+	got.AsOf, want.AsOf = time.Time{}, time.Time{}
+	if got != want {
+		s.failf("%s:\n got %s\nwant %s", what, brief(got), brief(want))
+	}
+}
+
+// brief is a record as text, without the bulk of it.
+func brief(r session.Record) string {
+	for _, text := range []*string{&r.Principal, &r.Tokens, &r.Issuer, &r.Subject, &r.SID, &r.Label} {
+		if len(*text) > 200 {
+			*text = fmt.Sprintf("%s… (%d bytes)", (*text)[:100], len(*text))
+		}
+	}
+	return fmt.Sprintf("%+v", r)
+}
+
+// unchanged checks that a record is as it was.
+func (s suite) unchanged(store session.Store, want session.Record) {
+	s.Helper()
+	s.same("after a change that must not be one, "+want.ID, s.get(store, want.ID), want)
+}
+
+// now reads the store's clock.
+func (s suite) now(store session.Store) time.Time {
+	s.Helper()
+	found, err := store.Get(s.Context(), clockID)
+	if errors.Is(err, session.ErrNotFound) {
+		r := draft(clockID)
+		r.Issuer, r.Subject, r.SID = "clock", "clock", "clock"
+		found, err = store.Create(s.Context(), r, time.Hour)
+	}
+	return must(s, found, err).AsOf
+}
+
+// until waits until the store's clock has passed t.
+func (s suite) until(store session.Store, t time.Time) {
+	s.Helper()
+	s.eventually(fmt.Sprintf("the store's clock does not pass %v", t), func() bool { return s.now(store).After(t) })
+}
+
+func (s suite) eventually(otherwise string, condition func() bool) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.stopf("%s", otherwise)
+		}
+	}
+}
+
+// together runs f in goroutines that start at once, and waits for them.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
