@@ -53,8 +53,8 @@ type Config struct {
 	// Optional.
 	TrustedOrigins []string
 
-	// Idle is how long a session lasts without a request, 30 minutes if zero,
-	// and at least a second. A session that is used is written once in a minute,
+	// Idle is how long a session lasts without a request, 30 minutes if zero (or
+	// Absolute if that is less), and at least a second. A session that is used is written once in a minute,
 	// or once in a tenth of Idle if that is less, so it may end that much sooner.
 	Idle time.Duration
 
@@ -106,12 +106,11 @@ func New(config Config) (*Manager, error) {
 		store: config.Store, keys: config.Keys, renew: config.Refresh, events: config.Events,
 		login: config.Login, idle: config.Idle, absolute: config.Absolute,
 	}
-	if m.idle == 0 {
-		m.idle = defaultIdle
-	}
 	if m.absolute == 0 {
 		m.absolute = defaultAbsolute
-		m.idle = min(m.idle, m.absolute)
+	}
+	if m.idle == 0 {
+		m.idle = min(defaultIdle, m.absolute)
 	}
 	m.touch = min(m.idle/10, maxTouch)
 	errs := m.check()

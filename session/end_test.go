@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+func TestEnd(t *testing.T) {
+	a := newApp(t, session.Config{})
+	secret, other := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, person("ada"))
+	w := httptest.NewRecorder()
+	tokens, err := a.End(w, request(http.MethodPost, "/logout", with(secret)))
+	if err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" || string(tokens.ID.Reveal()) != "header.id.signature" {
+		t.Errorf("%v, %v", tokens, err)
+	}
+	a.status(t, secret, 401)
+	a.status(t, other, 200)
+	if cookieOf(t, w.Header()) != "" || w.Header().Get("Clear-Site-Data") != `"cache", "storage"` || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", w.Header())
+	}
+	// Once more, without a session, and with a cookie that is none.
+	for _, change := range []func(*http.Request){with(secret), func(*http.Request) {}, with("?")} {
+		w := httptest.NewRecorder()
+		if tokens, err := a.End(w, request(http.MethodPost, "/logout", change)); err != nil || tokens.Access.Len() != 0 || cookieOf(t, w.Header()) != "" {
+			t.Errorf("%v, %v, %v", tokens, err, w.Header())
+		}
+	}
+}
+
+func TestEndCrossSite(t *testing.T) {
+	a := newApp(t, session.Config{})
+	secret := a.login(t, person("ada"))
+	w := a.do(http.MethodPost, "/logout", with(secret), header("Sec-Fetch-Site", "cross-site"))
+	if w.Code != 403 || len(w.Header()["Set-Cookie"]) != 0 {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	a.status(t, secret, 200)
+}
+
+func TestEndStoreDown(t *testing.T) {
+	for _, method := range []string{"Get", "Delete"} {
+		a := newApp(t, session.Config{})
+		secret := a.login(t, person("ada"))
+		a.store.down(method)
+		w := a.do(http.MethodPost, "/logout", with(secret))
+		if w.Code != 503 || cookieOf(t, w.Header()) != "" {
+			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		}
+	}
+}
+
+// A logout while the tokens are renewed waits for them, since the old refresh
+// token cannot be revoked any more; but not for long.
+func TestEndDuringRefresh(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		want  string
+	}{
+		"quick": {time.Second, "refresh-2"},
+		"slow":  {5 * time.Second, "refresh-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := &issuerServer{delay: c.after}
+				a := newApp(t, session.Config{Refresh: server.refresh})
+				secret := a.login(t, withTokens(person("ada"), 1, 0))
+				go a.do(http.MethodGet, "/token", with(secret))
+				synctest.Wait()
+				tokens, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret)))
+				if err != nil || string(tokens.Refresh.Reveal()) != c.want {
+					t.Errorf("%q, %v", tokens.Refresh.Reveal(), err)
+				}
+				a.status(t, secret, 401)
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+func TestListAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, session.Config{})
+		first := a.login(t, person("ada"))
+		time.Sleep(time.Minute)
+		second := a.login(t, person("ada"))
+		foreign := a.login(t, person("grace"))
+		time.Sleep(time.Minute)
+		a.status(t, first, 200)
+
+		list, err := a.List(t.Context(), issuer, "ada")
+		if err != nil || len(list) != 2 || list[0].ID != a.principal(t, first).Credential || list[0].Label != "Firefox on Linux" ||
+			list[0].LastSeen.Sub(list[0].Created) != 2*time.Minute {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		id := a.principal(t, foreign).Credential
+		if err := a.EndOne(t.Context(), issuer, "ada", id); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("ending the session of somebody else: %v", err)
+		}
+		if err := a.EndOne(t.Context(), "https://other.example", "grace", id); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("of another issuer: %v", err)
+		}
+		a.status(t, foreign, 200)
+		if err := a.EndOne(t.Context(), issuer, "ada", list[1].ID); err != nil {
+			t.Error(err)
+		}
+		a.status(t, second, 401)
+
+		third := a.login(t, person("ada"))
+		count, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", Except: a.principal(t, third).Credential})
+		if err != nil || count != 1 {
+			t.Errorf("%d, %v", count, err)
+		}
+		a.status(t, first, 401)
+		a.status(t, third, 200)
+		for _, s := range []session.Selector{{}, {Issuer: issuer}, {Subject: "ada"}, {SID: "sid-ada"}} {
+			if _, err := a.EndAll(t.Context(), s); err == nil {
+				t.Errorf("accepted %+v", s)
+			}
+		}
+
+		a.store.down()
+		for name, err := range map[string]error{
+			"list": func() error { _, err := a.List(t.Context(), issuer, "ada"); return err }(),
+			"one":  a.EndOne(t.Context(), issuer, "ada", list[0].ID),
+			"all": func() error {
+				_, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"})
+				return err
+			}(),
+		} {
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 {
+				t.Errorf("%s, while the store is down: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestLogout(t *testing.T) {
+	a := newApp(t, session.Config{})
+	bySID, bySubject, stays := a.login(t, person("ada")), a.login(t, person("grace")), a.login(t, person("joan"))
+	logout := func(l session.Logout) error { l.Issuer = issuer; return a.Logout(t.Context(), l) }
+
+	if err := logout(session.Logout{SID: "sid-ada", ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := logout(session.Logout{Subject: "grace", ID: "2"}); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, bySID, 401)
+	a.status(t, bySubject, 401)
+	a.status(t, stays, 200)
+
+	// A token that comes again does not end what has begun since.
+	again := a.login(t, person("grace"))
+	if err := logout(session.Logout{Subject: "grace", ID: "2"}); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, again, 200)
+
+	// Both have to match.
+	if err := logout(session.Logout{Subject: "joan", SID: "sid-grace", ID: "3"}); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, stays, 200)
+	for _, l := range []session.Logout{{Subject: "joan"}, {ID: "4"}} {
+		if err := logout(l); err == nil {
+			t.Errorf("accepted %+v", l)
+		}
+	}
+	// What fails is not remembered: the issuer's next try has to work.
+	for _, method := range []string{"Get", "DeleteAll", "Create"} {
+		a.store.down(method)
+		if e, ok := errors.AsType[*gatehouse.Error](logout(session.Logout{Subject: "joan", ID: "5"})); !ok || e.Status() != 503 {
+			t.Errorf("%s failed, and the logout did not", method)
+		}
+		a.store.up()
+	}
+	if err := logout(session.Logout{Subject: "joan", ID: "5"}); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, stays, 401)
+}

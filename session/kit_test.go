@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+const (
+	issuer     = "https://auth.example"
+	cookieName = "__Host-Http-session"
+)
+
+var errDown = errors.New("the store is down")
+
+// faulty is a store that counts the calls and fails when told to.
+type faulty struct {
+	session.Store
+	mu    sync.Mutex
+	calls map[string]int
+	fail  func(method string, call int) error // call is 1 for the first one
+}
+
+func (f *faulty) called(method string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.calls == nil {
+		f.calls = make(map[string]int)
+	}
+	f.calls[method]++
+	if f.fail == nil {
+		return nil
+	}
+	return f.fail(method, f.calls[method])
+}
+
+func (f *faulty) count(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
+}
+
+// down has the methods fail, all if none is named.
+func (f *faulty) down(methods ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = func(method string, _ int) error {
+		if len(methods) == 0 || slices.Contains(methods, method) {
+			return errDown
+		}
+		return nil
+	}
+}
+
+func (f *faulty) up() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = nil
+}
+
+func (f *faulty) Create(ctx context.Context, r session.Record, d time.Duration) (session.Record, error) {
+	if err := f.called("Create"); err != nil {
+		return session.Record{}, err
+	}
+	return f.Store.Create(ctx, r, d)
+}
+
+func (f *faulty) Get(ctx context.Context, id string) (session.Record, error) {
+	if err := f.called("Get"); err != nil {
+		return session.Record{}, err
+	}
+	return f.Store.Get(ctx, id)
+}
+
+func (f *faulty) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
+	if err := f.called("Swap"); err != nil {
+		return session.Record{}, err
+	}
+	return f.Store.Swap(ctx, id, version, c)
+}
+
+func (f *faulty) Touch(ctx context.Context, id string, every time.Duration) (bool, error) {
+	if err := f.called("Touch"); err != nil {
+		return false, err
+	}
+	return f.Store.Touch(ctx, id, every)
+}
+
+func (f *faulty) Delete(ctx context.Context, id string) error {
+	if err := f.called("Delete"); err != nil {
+		return err
+	}
+	return f.Store.Delete(ctx, id)
+}
+
+func (f *faulty) DeleteAll(ctx context.Context, s session.Selector) (int, error) {
+	if err := f.called("DeleteAll"); err != nil {
+		return 0, err
+	}
+	return f.Store.DeleteAll(ctx, s)
+}
+
+func (f *faulty) List(ctx context.Context, s session.Selector, limit int) ([]session.Record, error) {
+	if err := f.called("List"); err != nil {
+		return nil, err
+	}
+	return f.Store.List(ctx, s, limit)
+}
+
+// recorder keeps what it is told.
+type recorder struct {
+	mu     sync.Mutex
+	events []session.Event
+	err    error
+}
+
+func (r *recorder) observe(_ context.Context, e session.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	return r.err
+}
+
+func (r *recorder) types() []session.EventType {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var types []session.EventType
+	for _, e := range r.events {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func (r *recorder) last() session.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events[len(r.events)-1]
+}
+
+func ring(t testing.TB) *cookie.Ring {
+	t.Helper()
+	keys, err := cookie.NewRing(gatehouse.NewSecret(bytes.Repeat([]byte("k"), 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// app is a server with sessions, and the gate in front of it.
+type app struct {
+	*session.Manager
+	store   *faulty
+	events  *recorder
+	refused []gatehouse.Event
+	handler http.Handler
+}
+
+// newApp makes an app of a configuration. What is not in there is the usual.
+func newApp(t testing.TB, config session.Config) *app {
+	t.Helper()
+	a := &app{events: new(recorder)}
+	switch store := config.Store.(type) {
+	case nil:
+		a.store = &faulty{Store: session.NewMemory(0)}
+	case *faulty:
+		a.store = store
+	default:
+		a.store = &faulty{Store: store}
+	}
+	config.Store = a.store
+	if config.Keys == nil {
+		config.Keys = ring(t)
+	}
+	config.Events = a.events.observe
+	var err error
+	if a.Manager, err = session.New(config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{a.Manager},
+		Realm:          "test",
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			if e.Decision != gatehouse.Allowed {
+				a.refused = append(a.refused, e)
+			}
+			return nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := http.NewServeMux()
+	inside.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		p, _ := gatehouse.FromContext(r.Context())
+		fmt.Fprint(w, p.Subject)
+	})
+	inside.HandleFunc("POST /admin", func(w http.ResponseWriter, r *http.Request) {
+		p, _ := gatehouse.FromContext(r.Context())
+		p.Roles, _ = gatehouse.NewRoles("admin")
+		answer(w, r, a.Renew(w, r, p))
+	})
+	inside.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
+		tokens, err := a.Tokens(r.Context())
+		if err != nil {
+			gatehouse.Refuse(w, r, err)
+			return
+		}
+		_, _ = w.Write(tokens.Access.Reveal())
+	})
+	root := http.NewServeMux()
+	root.Handle("/", gate.Handler(inside))
+	root.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
+		_, err := a.End(w, r)
+		answer(w, r, err)
+	})
+	a.handler = root
+	return a
+}
+
+func answer(w http.ResponseWriter, r *http.Request, err error) {
+	if err != nil {
+		gatehouse.Refuse(w, r, err)
+	}
+}
+
+func person(subject string) session.Login {
+	scopes, _ := gatehouse.NewScopes("notes:read", "notes:write")
+	claims, _ := gatehouse.NewClaims(`{"email":"` + subject + `@example.com"}`)
+	return session.Login{
+		Principal: gatehouse.Principal{
+			Subject: subject, Issuer: issuer, Tenant: "acme", Client: "web", Scopes: scopes, Claims: claims,
+			AuthTime: time.Unix(1_700_000_000, 0).UTC(),
+		},
+		SID: "sid-" + subject, Label: "Firefox on Linux",
+	}
+}
+
+func withTokens(l session.Login, n int, life time.Duration) session.Login {
+	l.Tokens = tokens(n, life)
+	return l
+}
+
+func tokens(n int, life time.Duration) session.Tokens {
+	return session.Tokens{
+		Access:  gatehouse.NewSecret(fmt.Appendf(nil, "access-%d", n)),
+		Refresh: gatehouse.NewSecret(fmt.Appendf(nil, "refresh-%d", n)),
+		ID:      gatehouse.NewSecret([]byte("header.id.signature")),
+		Expires: time.Now().Add(life),
+	}
+}
+
+// login starts a session and returns what the cookie holds then.
+func (a *app) login(t testing.TB, l session.Login, changes ...func(*http.Request)) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := a.Start(w, request(http.MethodPost, "/login", changes...), l); err != nil {
+		t.Fatal(err)
+	}
+	return cookieOf(t, w.Header())
+}
+
+func cookieOf(t testing.TB, h http.Header) string {
+	t.Helper()
+	for _, line := range h["Set-Cookie"] {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == cookieName {
+			return c.Value
+		}
+	}
+	t.Fatalf("no cookie in %v", h)
+	return ""
+}
+
+// request makes one as a page of the server's own makes it.
+func request(method, target string, changes ...func(*http.Request)) *http.Request {
+	r := httptest.NewRequest(method, target, http.NoBody)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Sec-Fetch-Mode", "cors")
+	for _, change := range changes {
+		change(r)
+	}
+	return r
+}
+
+func with(secret string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Add("Cookie", cookieName+"="+secret) }
+}
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) {
+		if value == "" {
+			r.Header.Del(name)
+			return
+		}
+		r.Header.Set(name, value)
+	}
+}
+
+func navigation(r *http.Request) {
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+}
+
+func (a *app) do(method, target string, changes ...func(*http.Request)) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, request(method, target, changes...))
+	return w
+}
+
+// status checks one request of a session.
+func (a *app) status(t testing.TB, secret string, want int) {
+	t.Helper()
+	if w := a.do(http.MethodGet, "/", with(secret)); w.Code != want {
+		t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
+	}
+}
+
+// reason is why the last request was not let in.
+func (a *app) reason() gatehouse.Reason {
+	if len(a.refused) == 0 {
+		return ""
+	}
+	return a.refused[len(a.refused)-1].Reason
+}
+
+// principal returns who the gate finds.
+func (a *app) principal(t testing.TB, secret string) gatehouse.Principal {
+	t.Helper()
+	proof, err := a.Authenticate(request(http.MethodGet, "/", with(secret)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *proof.Principal
+}
+
+// dump returns all that a store and events tell.
+func dump(t testing.TB, a *app, subjects ...string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, subject := range subjects {
+		list, err := a.store.Store.List(t.Context(), session.Selector{Issuer: issuer, Subject: subject}, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			whole, err := a.store.Store.Get(t.Context(), r.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line, err := json.Marshal(whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text.Write(line)
+		}
+	}
+	a.events.mu.Lock()
+	defer a.events.mu.Unlock()
+	for _, e := range a.events.events {
+		fmt.Fprintf(&text, "%+v", e)
+	}
+	return text.String()
+}
