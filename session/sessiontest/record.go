@@ -33,14 +33,22 @@ var recordRules = []rule{
 				big.WriteString(sessionID(i * i)[33:])
 			}
 			records := map[string]func(*session.Record){
-				"plain":   func(*session.Record) {},
-				"sparse":  func(r *session.Record) { *r = session.Record{Session: session.Session{ID: r.ID, Idle: time.Minute}} },
-				"no sid":  func(r *session.Record) { r.SID = "" },
-				"long":    func(r *session.Record) { r.Issuer, r.Subject, r.SID, r.Label = long("i"), long("s"), long("d"), long("l") },
-				"large":   func(r *session.Record) { r.Principal, r.Tokens = big.String(), big.String()+"!" },
-				"quotes":  func(r *session.Record) { r.Issuer, r.Subject, r.SID, r.Label = `'"; -- \ %_*?[`, ` {}:/\0`, `$1 ?1`, ` \x00 ` },
-				"case":    func(r *session.Record) { r.Issuer, r.Subject, r.SID, r.Label = "HTTPS://Issuer", "SubJect", "SID", "Label" },
-				"unicode": func(r *session.Record) { r.Issuer, r.Subject, r.SID, r.Label = "☂ umbrella 😀", "e\u0301", "é", "\u2028" },
+				"plain":  func(*session.Record) {},
+				"sparse": func(r *session.Record) { *r = session.Record{Session: session.Session{ID: r.ID, Idle: time.Minute}} },
+				"no sid": func(r *session.Record) { r.SID = "" },
+				"long": func(r *session.Record) {
+					r.Issuer, r.Subject, r.SID, r.Label = long("i"), long("s"), long("d"), long("l")
+				},
+				"large": func(r *session.Record) { r.Principal, r.Tokens = big.String(), big.String()+"!" },
+				"quotes": func(r *session.Record) {
+					r.Issuer, r.Subject, r.SID, r.Label = `'"; -- \ %_*?[`, ` {}:/\0`, `$1 ?1`, ` \x00 `
+				},
+				"case": func(r *session.Record) {
+					r.Issuer, r.Subject, r.SID, r.Label = "HTTPS://Issuer", "SubJect", "SID", "Label"
+				},
+				"unicode": func(r *session.Record) {
+					r.Issuer, r.Subject, r.SID, r.Label = "☂ umbrella 😀", "e\u0301", "é", "\u2028"
+				},
 				"numbers": func(r *session.Record) { r.Subject, r.SID, r.Tokens = "007", "1e3", "0.10" },
 				"id":      func(r *session.Record) { r.ID = `id '"; \ %_*?[]{}:é☂` },
 				"idle":    func(r *session.Record) { r.Idle = 100*365*24*time.Hour + 123457*time.Microsecond },
