@@ -217,25 +217,31 @@ var listRules = []rule{
 	{
 		"delete all", "DeleteAll removes the sessions that match and returns how many there were.",
 		func(s suite, store session.Store) {
-			all := s.populate(store)
-			for round, sel := range selectors() {
-				if mine := matching(sel, all); round%2 == 0 && len(mine) > 1 {
-					sel.Except = mine[round%len(mine)].ID
-				}
-				doomed := matching(sel, all)
-				for _, want := range []int{len(doomed), 0} {
-					if n := s.deleteAll(store, sel); n != want {
-						s.failf("%+v has removed %d sessions, want %d", sel, n, want)
+			forth := selectors()
+			back := slices.Clone(forth)
+			slices.Reverse(back)
+			for _, order := range [][]session.Selector{forth, back} {
+				all := s.populate(store)
+				for i, sel := range order {
+					if mine := matching(sel, all); i%2 == 0 && len(mine) > 1 {
+						sel.Except = mine[i%len(mine)].ID
 					}
-				}
-				for _, r := range all {
-					if matches(sel, r) {
+					doomed := matching(sel, all)
+					for _, want := range []int{len(doomed), 0} {
+						if n := s.deleteAll(store, sel); n != want {
+							s.failf("%+v has removed %d sessions, want %d", sel, n, want)
+						}
+					}
+					for _, r := range doomed {
 						s.gone(fmt.Sprintf("%+v", sel), store, r.ID)
 					}
+					all = slices.DeleteFunc(all, func(r session.Record) bool { return matches(sel, r) })
+					for _, r := range all {
+						s.unchanged(store, r)
+					}
 				}
-				all = slices.DeleteFunc(all, func(r session.Record) bool { return matches(sel, r) })
 				for _, r := range all {
-					s.unchanged(store, r)
+					must(s, 0, store.Delete(s.Context(), r.ID))
 				}
 			}
 		},
