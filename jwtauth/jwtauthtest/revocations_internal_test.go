@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauthtest
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/contract"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+func TestRevocationFaults(t *testing.T) {
+	contract.Faulty[jwtauth.RevocationStore]{
+		New: func(fault string) jwtauth.RevocationStore {
+			return &faultyRevocations{fault: fault, entries: make(map[jwtauth.Revocation]entry)}
+		},
+		Late: func(s jwtauth.RevocationStore) { s.(*faultyRevocations).late.Wait() },
+	}.TestFaults(t, revocationRules, revocationFaults)
+}
+
+type entry struct{ at, ends time.Time }
+
+// faultyRevocations is a store with one fault in it, which its name says.
+// Without a fault it keeps the contract.
+type faultyRevocations struct {
+	fault   string
+	mu      sync.Mutex
+	entries map[jwtauth.Revocation]entry
+	late    sync.WaitGroup
+}
+
+var revocationFaults = []string{
+	"kind is ignored", "kind of tokens is that of families", "issuer is ignored", "issuer is joined to the value", "issuer and slash", "value is folded", "value is trimmed", "value is cut",
+	"revoke ignores the context", "revoke does nothing", "revoke answers early", "revoke keeps the time", "revoke again shortens", "revoke again does not lengthen", "revoke forgets the oldest", "revoke forgets those that end", "revoke once only", "revoke removes first",
+	"find ignores the context", "find skips what is not revoked", "find sorts", "find answers once", "find fails without a question", "find asks for one only",
+	"lifetime is not looked at", "lifetime is an hour", "lifetime is cut by half", "lifetime in seconds", "lifetime ends all",
+	"clock is local", "clock has nanoseconds", "clock stands still", "clock runs back",
+}
+
+func (f *faultyRevocations) is(fault string) bool { return f.fault == fault }
+
+func (f *faultyRevocations) now() time.Time {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	epoch := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+	switch f.fault {
+	case "clock is local":
+		return now.In(time.FixedZone("", 3600))
+	case "clock has nanoseconds":
+		return now.Add(7)
+	case "clock stands still":
+		return epoch
+	case "clock runs back":
+		return epoch.Add(epoch.Sub(now)).Truncate(time.Microsecond)
+	}
+	return now
+}
+
+// name is under what a revocation is kept.
+func (f *faultyRevocations) name(r jwtauth.Revocation) jwtauth.Revocation {
+	switch f.fault {
+	case "kind is ignored":
+		r.Kind = ""
+	case "kind of tokens is that of families":
+		r.Kind = jwtauth.RevocationKind(strings.ReplaceAll(string(r.Kind), "jti", "sid"))
+	case "issuer is ignored":
+		r.Issuer = ""
+	case "issuer is joined to the value":
+		r.Issuer, r.Value = "", r.Issuer+":"+r.Value
+	case "issuer and slash":
+		r.Issuer = strings.TrimSuffix(r.Issuer, "/")
+	case "value is folded":
+		r.Value = strings.ToLower(r.Value)
+	case "value is trimmed":
+		r.Value = strings.TrimSpace(r.Value)
+	case "value is cut":
+		r.Value = r.Value[:min(len(r.Value), 200)]
+	}
+	return r
+}
+
+func (f *faultyRevocations) Revoke(ctx context.Context, r jwtauth.Revocation, lifetime time.Duration) error {
+	if err := ctx.Err(); err != nil && !f.is("revoke ignores the context") {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	switch f.fault {
+	case "lifetime is an hour":
+		lifetime = time.Hour
+	case "lifetime is cut by half":
+		lifetime /= 2
+	case "lifetime in seconds":
+		lifetime = lifetime.Truncate(time.Second)
+	}
+	name := f.name(r)
+	old, known := f.entries[name]
+	e := entry{now, now.Add(lifetime)}
+	if old.ends.After(e.ends) && !f.is("revoke again shortens") || known && f.is("revoke again does not lengthen") {
+		e.ends = old.ends
+	}
+	if known && f.is("revoke keeps the time") {
+		e.at = old.at
+	}
+	switch f.fault {
+	case "revoke once only":
+		if known && !old.ends.After(now) {
+			return errors.New("known")
+		}
+	case "revoke removes first":
+		delete(f.entries, name)
+		f.mu.Unlock()
+		for range 20 {
+			runtime.Gosched()
+		}
+		f.mu.Lock()
+	case "revoke does nothing":
+		return nil
+	case "revoke answers early":
+		f.late.Go(func() {
+			<-time.After(2 * time.Millisecond)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.entries[name] = e
+		})
+		return nil
+	case "revoke forgets the oldest":
+		if len(f.entries) > 25 {
+			for name := range f.entries {
+				delete(f.entries, name)
+				break
+			}
+		}
+	case "revoke forgets those that end":
+		if len(f.entries) > 25 {
+			clear(f.entries)
+		}
+	}
+	f.entries[name] = e
+	return nil
+}
+
+func (f *faultyRevocations) Find(ctx context.Context, rs []jwtauth.Revocation) ([]time.Time, error) {
+	if err := ctx.Err(); err != nil && !f.is("find ignores the context") {
+		return nil, err
+	}
+	if len(rs) == 0 && f.is("find fails without a question") {
+		return nil, errors.New("no question")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	var times []time.Time
+	seen := make(map[jwtauth.Revocation]bool)
+	for i, r := range rs {
+		e := f.entries[f.name(r)]
+		if !e.ends.After(now) && !f.is("lifetime is not looked at") {
+			if f.is("lifetime ends all") && !e.ends.IsZero() {
+				clear(f.entries)
+			}
+			e.at = time.Time{}
+		}
+		if e.at.IsZero() && f.is("find skips what is not revoked") {
+			continue
+		}
+		if seen[r] && f.is("find answers once") || i > 1 && f.is("find asks for one only") {
+			e.at = time.Time{}
+		}
+		seen[r] = true
+		times = append(times, e.at)
+	}
+	if f.is("find sorts") {
+		for i, j := 0, len(times)-1; i < j; i, j = i+1, j-1 {
+			times[i], times[j] = times[j], times[i]
+		}
+	}
+	return times, nil
+}
