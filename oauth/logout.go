@@ -77,7 +77,8 @@ func (c *Client) LogoutToken(ctx context.Context, token string) (Logout, error) 
 	if err := s.Claims.Decode(&claims); err != nil {
 		return Logout{}, err
 	}
-	_, event := claims.Events[logoutEvent]
+	// §2.4: of the event, "the corresponding member value MUST be a JSON object".
+	event := strings.HasPrefix(string(claims.Events[logoutEvent]), "{")
 	switch {
 	// §2.6: an explicit type keeps ID tokens apart; without it, the event does.
 	case !strings.EqualFold(s.Type, "logout+jwt") && s.Type != "" && !strings.EqualFold(s.Type, "JWT"):

@@ -136,13 +136,13 @@ func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values)
 
 // checkIssuer says whether the response is of the server that was asked.
 //
-//	RFC 9207 §2.4: clients "MUST compare the extracted and URL-decoded value to
-//	the issuer identifier of the authorization server where the authorization
-//	request was sent to ... If the value does not match the expected issuer
-//	identifier, clients MUST reject the authorization response and MUST NOT
-//	proceed with the authorization grant." "Clients MUST reject authorization
-//	responses without the iss parameter from authorization servers which do
-//	support the parameter according to the client's configuration."
+//	RFC 9207 §2.4: "This comparison MUST use simple string comparison ... If the
+//	value does not match the expected issuer identifier, clients MUST reject the
+//	authorization response and MUST NOT proceed with the authorization grant. For
+//	error responses, clients MUST NOT assume that the error originates from the
+//	intended authorization server." "Clients MUST reject authorization responses
+//	without the iss parameter from authorization servers that do support the
+//	parameter according to the client's configuration."
 func checkIssuer(p Provider, said []string) error {
 	switch {
 	case len(said) > 1:

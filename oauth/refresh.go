@@ -50,20 +50,28 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	}
 	// OpenID Connect Core 1.0 §12.2: "its sub Claim Value MUST be the same as in
 	// the ID Token issued when the original authentication occurred".
-	if was := subjectOf(string(old.ID.Reveal())); was != "" && subtle.ConstantTimeCompare([]byte(was), []byte(said.Subject)) != 1 {
+	subject, nonce := claimsOf(string(old.ID.Reveal()))
+	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(said.Subject)) != 1 {
 		return Tokens{}, malformed("token", "has an ID token about somebody else")
+	}
+	// The same: "it SHOULD NOT have a nonce Claim, even when the ID Token issued at
+	// the time of the original authentication contained nonce; however, if it is
+	// present, its value MUST be the same".
+	if nonce != "" && said.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(said.nonce)) != 1 {
+		return Tokens{}, malformed("token", "has an ID token of another login")
 	}
 	return t, nil
 }
 
-// subjectOf returns the sub of an ID token that was verified when it came.
-func subjectOf(token string) string {
+// claimsOf returns the sub and the nonce of an ID token that was verified when it
+// came.
+func claimsOf(token string) (subject, nonce string) {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	text, _ := base64.RawURLEncoding.DecodeString(payload)
 	var claims map[string]json.RawMessage
-	var subject string
 	_ = json.Unmarshal(text, &claims)
 	_ = json.Unmarshal(claims["sub"], &subject)
-	return subject
+	_ = json.Unmarshal(claims["nonce"], &nonce)
+	return subject, nonce
 }

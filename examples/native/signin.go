@@ -27,7 +27,7 @@ type redirect struct {
 // at which the login begins, and waits until the browser comes back. It returns
 // when the port is closed again.
 func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gatehouse.Scopes, show func(address string)) (oauth.Result, error) {
-	// RFC 8252 §8.3: apps "should open the network port only when starting the
+	// RFC 8252 §8.3: clients "should open the network port only when starting the
 	// authorization request and close it once the response is returned".
 	listener, err := listen(ctx, to.port, "127.0.0.1", "::1")
 	if err != nil {
@@ -65,8 +65,8 @@ func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gateh
 
 // listen listens on the first of the hosts that there is.
 //
-//	RFC 8252 §7.3: "Clients should not assume that the device supports a
-//	particular version of the Internet Protocol."
+//	RFC 8252 §7.3: "It is RECOMMENDED that clients attempt to bind to the loopback
+//	interface using both IPv4 and IPv6 and use whichever is available."
 func listen(ctx context.Context, port int, hosts ...string) (net.Listener, error) {
 	var errs []error
 	for _, host := range hosts {
