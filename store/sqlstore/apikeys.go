@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -20,9 +19,7 @@ type APIKeys struct {
 	store *Store
 	sql   *apikeySQL
 
-	// found is the statement of Find, prepared. SQLite takes longer to read
-	// the statement than to carry it out.
-	found atomic.Pointer[sql.Stmt]
+	found prepared // the statement of Find
 }
 
 var _ apikey.Store = (*APIKeys)(nil)
@@ -45,30 +42,8 @@ func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, e
 // Find implements [apikey.Store].
 func (a *APIKeys) Find(ctx context.Context, id string) (apikey.Record, error) {
 	var records []apikey.Record
-	err := a.find(ctx, collect(&records), id)
-	return single(records, "find", err, apikey.ErrNotFound)
-}
-
-func (a *APIKeys) find(ctx context.Context, scan func(*sql.Rows) error, id string) error {
-	if a.store.dialect != SQLite {
-		return a.store.read(ctx, scan, a.sql.find, id) // pgx prepares by itself
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
-	defer cancel()
-	if a.found.Load() == nil {
-		prepared, err := a.store.db.PrepareContext(ctx, a.sql.find)
-		if err != nil {
-			return err
-		}
-		if !a.found.CompareAndSwap(nil, prepared) {
-			_ = prepared.Close() //nolint:sqlclosecheck // somebody else was first
-		}
-	}
-	rows, err := a.found.Load().QueryContext(ctx, id) //nolint:sqlclosecheck // it stays as long as the database
-	if err != nil {
-		return err
-	}
-	return drain(rows, scan)
+	err := a.store.readPrepared(ctx, &a.found, collect(&records, scanRecord), a.sql.find, id)
+	return single(records, "find API key", err, apikey.ErrNotFound)
 }
 
 // Rotate implements [apikey.Store].
@@ -93,7 +68,7 @@ func (a *APIKeys) Revoke(ctx context.Context, id string) (apikey.Record, error) 
 func (a *APIKeys) RevokeAll(ctx context.Context, f apikey.Filter, limit int) ([]apikey.Record, error) {
 	query := a.revokeAllStatement(f, limit)
 	var records []apikey.Record
-	if err := a.store.write(ctx, collect(&records), query.text.String(), query.args...); err != nil {
+	if err := a.store.write(ctx, collect(&records, scanRecord), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: revoke all API keys: %w", err)
 	}
 	return records, nil
@@ -130,7 +105,7 @@ func (a *APIKeys) Touch(ctx context.Context, id string, uses int64, every time.D
 func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
 	query := a.listStatement(q)
 	var records []apikey.Record
-	if err := a.store.read(ctx, collect(&records), query.text.String(), query.args...); err != nil {
+	if err := a.store.read(ctx, collect(&records, scanRecord), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: list API keys: %w", err)
 	}
 	return records, nil
@@ -166,27 +141,6 @@ func (s *statement) filter(f apikey.Filter) {
 // no such record, the error is absent.
 func (a *APIKeys) one(ctx context.Context, verb string, absent error, query string, args ...any) (apikey.Record, error) {
 	var records []apikey.Record
-	err := a.store.write(ctx, collect(&records), query, args...)
-	return single(records, verb, err, absent)
-}
-
-func single(records []apikey.Record, verb string, err, absent error) (apikey.Record, error) {
-	switch {
-	case err != nil:
-		return apikey.Record{}, fmt.Errorf("sqlstore: %s API key: %w", verb, err)
-	case len(records) == 0:
-		return apikey.Record{}, absent
-	}
-	return records[0], nil
-}
-
-// collect returns a function that appends a row to records.
-func collect(records *[]apikey.Record) func(*sql.Rows) error {
-	return func(rows *sql.Rows) error {
-		r, err := scanRecord(rows)
-		if err == nil {
-			*records = append(*records, r)
-		}
-		return err
-	}
+	err := a.store.write(ctx, collect(&records, scanRecord), query, args...)
+	return single(records, verb+" API key", err, absent)
 }
