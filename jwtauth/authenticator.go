@@ -22,6 +22,7 @@ type Authenticator struct {
 	cache       *cache // nil for none
 	revocations Revocations
 	maxBytes    int // the largest that any issuer may have
+	headers     headers
 }
 
 // issuer is an Issuer that has been checked, with its keys.
@@ -166,7 +167,7 @@ func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gateho
 
 // verify does the whole work for a token that is not in the cache.
 func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
-	t, err := read(token, a.maxBytes)
+	t, err := read(token, a.maxBytes, &a.headers)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +192,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 		e.Credential = t.claims.id
 		return nil, e
 	}
+	a.headers.remember(&t)
 	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew), token: Token{
 		Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session,
 	}}

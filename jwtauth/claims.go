@@ -5,7 +5,6 @@ package jwtauth
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -160,13 +159,18 @@ func isIdentifier(text string) bool {
 //	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
 //	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
 func numericDate(value string) (date, bool) {
-	if strings.ContainsAny(value, "-eE") {
-		return date{}, false
+	seconds, fraction := int64(0), false
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '.' && !fraction:
+			fraction = true // the scanner has seen that digits stand on both sides
+		case c < '0' || c > '9':
+			return date{}, false
+		case !fraction:
+			if seconds = 10*seconds + int64(c-'0'); seconds > maxDate {
+				return date{}, false
+			}
+		}
 	}
-	whole, _, _ := strings.Cut(value, ".")
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || seconds > maxDate {
-		return date{}, false
-	}
-	return date{seconds, true}, true
+	return date{seconds, true}, value != ""
 }

@@ -65,7 +65,7 @@ func (s *Statements) Close() error {
 // signature, that its aud holds the audience, and that now lies between its iat
 // and its exp, both of which it must have. The error is a [*gatehouse.Error].
 func (s *Statements) Verify(ctx context.Context, text string) (Statement, error) {
-	t, err := read(text, s.issuer.MaxTokenBytes)
+	t, err := read(text, s.issuer.MaxTokenBytes, nil)
 	if err != nil {
 		return Statement{}, err
 	}

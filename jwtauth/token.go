@@ -54,7 +54,7 @@ var (
 //	omitted ... and without the inclusion of any line breaks, whitespace, or
 //	other additional characters."
 func decode(buffer []byte, segment string) ([]byte, error) {
-	if segment == "" || strings.ContainsAny(segment, "\r\n") {
+	if segment == "" || strings.IndexByte(segment, '\r') >= 0 || strings.IndexByte(segment, '\n') >= 0 {
 		return nil, errBase64
 	}
 	decoded, err := strict.AppendDecode(buffer, []byte(segment))
@@ -72,8 +72,9 @@ type token struct {
 }
 
 // read takes a token apart strictly. maxBytes bounds the whole of it, and its
-// header a quarter of that.
-func read(text string, maxBytes int) (token, error) {
+// header a quarter of that. A header that is among those known is not read
+// again.
+func read(text string, maxBytes int, known *headers) (token, error) {
 	if len(text) > maxBytes {
 		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, nil)
 	}
@@ -85,19 +86,14 @@ func read(text string, maxBytes int) (token, error) {
 		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, errors.New("the header is too long"))
 	}
 	t := token{compact: parts}
+	if head := known.find(parts.header); head != nil {
+		t.head = *head
+	} else if t.head, err = readHeader(parts.header); err != nil {
+		return token{}, err
+	}
 	var room [1024]byte
-	decoded, err := decode(room[:0], parts.header)
+	decoded, err := decode(room[:0], parts.payload)
 	if err != nil {
-		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
-	}
-	if t.head, err = parseHeader(string(decoded)); err != nil {
-		reason := gatehouse.ReasonTokenMalformed
-		if errors.Is(err, errForbidden) {
-			reason = gatehouse.ReasonTokenHeader
-		}
-		return token{}, refuse(reason, nil, fmt.Errorf("header: %w", err))
-	}
-	if decoded, err = decode(room[:0], parts.payload); err != nil {
 		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
 	if t.claims, err = parseClaims(string(decoded)); err != nil {
@@ -108,4 +104,20 @@ func read(text string, maxBytes int) (token, error) {
 		return token{}, refuse(reason, nil, err)
 	}
 	return t, nil
+}
+
+func readHeader(segment string) (header, error) {
+	decoded, err := decode(nil, segment)
+	if err != nil {
+		return header{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
+	}
+	h, err := parseHeader(string(decoded))
+	if err != nil {
+		reason := gatehouse.ReasonTokenMalformed
+		if errors.Is(err, errForbidden) {
+			reason = gatehouse.ReasonTokenHeader
+		}
+		return header{}, refuse(reason, nil, fmt.Errorf("header: %w", err))
+	}
+	return h, nil
 }
