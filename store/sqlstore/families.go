@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// Families is a [jwtauth.FamilyStore]. Every method is one statement, which the
+// engine carries out as a whole or not at all, and its clock is that of the
+// engine. Each Create removes up to ten families whose time is over.
+type Families struct {
+	store *Store
+	sql   *familySQL
+}
+
+var _ jwtauth.FamilyStore = (*Families)(nil)
+
+// Families returns the store of families of refresh tokens.
+func (s *Store) Families() *Families {
+	if s.dialect == SQLite {
+		return &Families{s, &familySQLite}
+	}
+	return &Families{s, &familyPostgres}
+}
+
+// Create implements [jwtauth.FamilyStore].
+func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime time.Duration) (jwtauth.FamilyRecord, error) {
+	authTime := sql.NullInt64{Int64: r.AuthTime.UnixMicro(), Valid: !r.AuthTime.IsZero()}
+	created, err := f.one(ctx, "create", f.sql.create,
+		r.ID, r.Subject, r.Client, r.Tenant, r.Scopes.String(), r.Metadata.String(), authTime,
+		lifetime.Microseconds(), r.Key[:], r.Current[:])
+	return created.FamilyRecord, err
+}
+
+// Find implements [jwtauth.FamilyStore].
+func (f *Families) Find(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
+	var found []presented
+	err := f.store.read(ctx, gather(&found, scanFamily), f.sql.find, id)
+	r, err := only(found, "find", err)
+	return r.FamilyRecord, err
+}
+
+// Rotate implements [jwtauth.FamilyStore].
+func (f *Families) Rotate(ctx context.Context, id string, p jwtauth.Presentation) (jwtauth.FamilyRecord, jwtauth.FamilyOutcome, error) {
+	r, err := f.one(ctx, "rotate", f.sql.rotate,
+		id, p.Key[:], p.Secret[:], p.Client, p.Next[:], p.Successor, p.Grace.Microseconds())
+	return r.FamilyRecord, r.outcome, err
+}
+
+// End implements [jwtauth.FamilyStore].
+func (f *Families) End(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
+	r, err := f.one(ctx, "end", f.sql.end, id)
+	return r.FamilyRecord, err
+}
+
+// EndAll implements [jwtauth.FamilyStore].
+func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limit int) ([]jwtauth.FamilyRecord, error) {
+	if (filter == jwtauth.FamilyFilter{}) {
+		return nil, ctx.Err()
+	}
+	query := &statement{dialect: f.store.dialect}
+	query.add(f.sql.endAll)
+	if filter.Subject != "" {
+		query.add(" AND subject = ?", filter.Subject)
+	}
+	if filter.Client != "" {
+		query.add(" AND client = ?", filter.Client)
+	}
+	query.add(f.sql.endAllLimit, limit)
+	var ended []presented
+	if err := f.store.write(ctx, gather(&ended, scanFamily), query.text.String(), query.args...); err != nil {
+		return nil, fmt.Errorf("sqlstore: end all families: %w", err)
+	}
+	records := make([]jwtauth.FamilyRecord, len(ended))
+	for i := range ended {
+		records[i] = ended[i].FamilyRecord
+	}
+	return records, nil
+}
+
+// one runs a statement that changes one family and returns it.
+func (f *Families) one(ctx context.Context, verb, query string, args ...any) (presented, error) {
+	var changed []presented
+	err := f.store.write(ctx, gather(&changed, scanFamily), query, args...)
+	return only(changed, verb, err)
+}
+
+func only(families []presented, verb string, err error) (presented, error) {
+	switch {
+	case err != nil:
+		return presented{}, fmt.Errorf("sqlstore: %s family: %w", verb, err)
+	case len(families) == 0:
+		return presented{}, jwtauth.ErrFamilyNotFound
+	}
+	return families[0], nil
+}
+
+// gather returns a function that appends what scan reads of a row to all.
+func gather[T any](all *[]T, scan func(*sql.Rows) (T, error)) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		v, err := scan(rows)
+		if err == nil {
+			*all = append(*all, v)
+		}
+		return err
+	}
+}
