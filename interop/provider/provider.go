@@ -22,6 +22,15 @@ type Options struct {
 
 	// DPoPNonce makes the provider ask for a nonce in every DPoP proof.
 	DPoPNonce bool
+
+	// FirstLifetime is that of access tokens which come with a login and are for
+	// no resource but the userinfo endpoint, an hour if zero. Those of a refresh
+	// last an hour.
+	FirstLifetime time.Duration
+
+	// RefreshDelay is how long the answer to a refresh lets itself be waited
+	// for, the refresh having happened.
+	RefreshDelay time.Duration
 }
 
 // Client is a registered client.
@@ -87,9 +96,13 @@ func Start(t testing.TB, o Options) *Provider {
 			"uri": r.URI, "algorithm": r.Algorithm, "scope": r.Scope, "ttl": int(r.Lifetime / time.Second),
 		})
 	}
+	if o.FirstLifetime == 0 {
+		o.FirstLifetime = time.Hour
+	}
 	p := &Provider{process: node.Start(t, "provider/provider.mjs")}
 	p.call(t, map[string]any{
 		"do": "start", "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce,
+		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(),
 	})
 	return p
 }
@@ -115,6 +128,16 @@ func (p *Provider) Issued(t testing.TB) []string {
 		t.Fatalf("provider: %v", err)
 	}
 	return answer.Tokens
+}
+
+// Refreshes is how many refreshes there have been, and how many were refused.
+func (p *Provider) Refreshes(t testing.TB) (good, refused int) {
+	t.Helper()
+	var answer struct{ Good, Refused int }
+	if err := p.process.Call(map[string]any{"do": "refreshes"}, &answer); err != nil {
+		t.Fatalf("provider: %v", err)
+	}
+	return answer.Good, answer.Refused
 }
 
 func (p *Provider) call(t testing.TB, request map[string]any) {

@@ -30,6 +30,8 @@ let issuer;
 let handler;
 let keys = []; // the newest generation first: the first key that fits signs
 const issued = []; // every token that the token endpoint has given
+const refreshes = { good: 0, refused: 0 };
+const isRefresh = (ctx) => ctx.oidc.params?.grant_type === 'refresh_token';
 
 // A provider cannot change its keys, so a rotation makes another one of the
 // same name over the same state.
@@ -45,6 +47,7 @@ function replace(next) {
     responseTypes: ['code'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
+    ttl: { AccessToken: (ctx, token) => token.resourceServer?.accessTokenTTL ?? (isRefresh(ctx) ? 3600 : options.ttl) },
     issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     conformIdTokenClaims: false,
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
@@ -85,8 +88,14 @@ function replace(next) {
       },
     },
   });
-  provider.on('grant.success', ({ body }) => {
-    issued.push(...[body.access_token, body.refresh_token, body.id_token].filter(Boolean));
+  provider.on('grant.success', (ctx) => {
+    issued.push(...[ctx.body.access_token, ctx.body.refresh_token, ctx.body.id_token].filter(Boolean));
+    if (isRefresh(ctx)) refreshes.good++;
+  });
+  provider.on('grant.error', (ctx) => { if (isRefresh(ctx)) refreshes.refused++; });
+  provider.use(async (ctx, next) => {
+    await next();
+    if (options.refreshDelay && ctx.oidc && isRefresh(ctx)) await new Promise((done) => { setTimeout(done, options.refreshDelay); });
   });
   handler = provider.callback();
   return { keys: keys.map(({ kid, alg }) => ({ kid, alg })) };
@@ -102,6 +111,7 @@ await serve({
   },
   // New keys sign; the old ones stay published.
   rotate: () => replace([...generation(), ...keys]),
+  refreshes: () => refreshes,
   // The tokens, so that a test finds where they have leaked to.
   issued: () => ({ tokens: issued }),
   // Only the newest keys stay published.
