@@ -92,17 +92,31 @@ func TestSecretsStayInBodies(t *testing.T) {
 			next(w, r)
 		}
 	}
-	s.routes["/token"] = look(s.token)
 	s.routes["/par"] = look(raw(201, `{"request_uri":"urn:x","expires_in":60}`))
 	s.routes["/revoke"] = look(raw(200, ""))
 	s.routes["/introspect"] = look(raw(200, `{"active":false}`))
-	client := newClient(t, s.config())
-	_, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
-	_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
-	err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
-	_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
-	if err := errors.Join(err1, err2, err3, err4); err != nil || seen != 4 {
-		t.Errorf("%d requests, %v", seen, err)
+	s.routes["/token"] = look(raw(200, `{"access_token":"x","token_type":"Bearer"}`))
+	for _, change := range []func(*oauth.Config){
+		func(*oauth.Config) {},
+		func(c *oauth.Config) { c.Auth = oauth.SecretPost },
+		func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), ring() },
+	} {
+		c := s.config()
+		change(&c)
+		client := newClient(t, c)
+		seen = 0
+		transaction, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
+		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
+		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
+		if err := errors.Join(err1, err2, err3, err4); err != nil || seen != 4 {
+			t.Fatalf("%s: %d requests, %v", c.Auth, seen, err)
+		}
+		for _, name := range []string{"client_secret", "client_assertion", "code_verifier"} {
+			if strings.Contains(transaction.URL, name) {
+				t.Errorf("%s: sent to %s", c.Auth, transaction.URL)
+			}
+		}
 	}
 }
 
