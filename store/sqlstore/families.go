@@ -41,8 +41,8 @@ func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime 
 // Find implements [jwtauth.FamilyStore].
 func (f *Families) Find(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
 	var found []presented
-	err := f.store.read(ctx, gather(&found, scanFamily), f.sql.find, id)
-	r, err := only(found, "find", err)
+	err := f.store.read(ctx, collect(&found, scanFamily), f.sql.find, id)
+	r, err := single(found, "find family", err, jwtauth.ErrFamilyNotFound)
 	return r.FamilyRecord, err
 }
 
@@ -74,7 +74,7 @@ func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limi
 	}
 	query.add(f.sql.endAllLimit, limit)
 	var ended []presented
-	if err := f.store.write(ctx, gather(&ended, scanFamily), query.text.String(), query.args...); err != nil {
+	if err := f.store.write(ctx, collect(&ended, scanFamily), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: end all families: %w", err)
 	}
 	records := make([]jwtauth.FamilyRecord, len(ended))
@@ -87,27 +87,6 @@ func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limi
 // one runs a statement that changes one family and returns it.
 func (f *Families) one(ctx context.Context, verb, query string, args ...any) (presented, error) {
 	var changed []presented
-	err := f.store.write(ctx, gather(&changed, scanFamily), query, args...)
-	return only(changed, verb, err)
-}
-
-func only(families []presented, verb string, err error) (presented, error) {
-	switch {
-	case err != nil:
-		return presented{}, fmt.Errorf("sqlstore: %s family: %w", verb, err)
-	case len(families) == 0:
-		return presented{}, jwtauth.ErrFamilyNotFound
-	}
-	return families[0], nil
-}
-
-// gather returns a function that appends what scan reads of a row to all.
-func gather[T any](all *[]T, scan func(*sql.Rows) (T, error)) func(*sql.Rows) error {
-	return func(rows *sql.Rows) error {
-		v, err := scan(rows)
-		if err == nil {
-			*all = append(*all, v)
-		}
-		return err
-	}
+	err := f.store.write(ctx, collect(&changed, scanFamily), query, args...)
+	return single(changed, verb+" family", err, jwtauth.ErrFamilyNotFound)
 }

@@ -18,6 +18,8 @@ import (
 type Revocations struct {
 	store *Store
 	sql   *revocationSQL
+
+	found [5]prepared // the statement of Find, by the number of questions
 }
 
 var _ jwtauth.RevocationStore = (*Revocations)(nil)
@@ -25,9 +27,9 @@ var _ jwtauth.RevocationStore = (*Revocations)(nil)
 // Revocations returns the store of revoked access tokens.
 func (s *Store) Revocations() *Revocations {
 	if s.dialect == SQLite {
-		return &Revocations{s, &revocationSQLite}
+		return &Revocations{store: s, sql: &revocationSQLite}
 	}
-	return &Revocations{s, &revocationPostgres}
+	return &Revocations{store: s, sql: &revocationPostgres}
 }
 
 // revocationSQL is what one engine is told.
@@ -84,7 +86,13 @@ func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]t
 		times[n] = at
 		return nil
 	}
-	if err := r.store.read(ctx, scan, query.text.String(), query.args...); err != nil {
+	var err error
+	if len(asked) < len(r.found) {
+		err = r.store.readPrepared(ctx, &r.found[len(asked)], scan, query.text.String(), query.args...)
+	} else {
+		err = r.store.read(ctx, scan, query.text.String(), query.args...)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("sqlstore: find revocations: %w", err)
 	}
 	return times, nil
