@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The page holds no token, and asks the server who is signed in each time it is
+// shown: a script that has got in here finds nothing to take away.
+
+const $ = (id) => document.getElementById(id);
+const areas = ['account', 'signed-in', 'signed-out', 'problem'];
+
+// show makes one state of the page visible, and forgets what was somebody's.
+function show(...visible) {
+  for (const id of areas) $(id).hidden = !visible.includes(id);
+  if (visible.includes('signed-in')) return;
+  $('who').textContent = $('note').value = $('saved').textContent = $('upstream-result').textContent = '';
+  $('upstream-result').hidden = true;
+  $('sessions').replaceChildren();
+}
+
+function complain(text) {
+  $('problem').textContent = text;
+  $('problem').hidden = false;
+}
+
+class SignedOut extends Error {}
+
+// call returns what the server answers as JSON. An answer with 401 says that
+// nobody is signed in any more.
+async function call(path, options = {}) {
+  const response = await fetch(path, { ...options, cache: 'no-store', headers: { Accept: 'application/json', ...options.headers } });
+  if (response.status === 401) throw new SignedOut();
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error_description || 'The server does not answer as it should.');
+  return answer;
+}
+
+// attempt does something that a person has asked for, and says what went wrong.
+async function attempt(action) {
+  $('problem').hidden = true;
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof SignedOut) {
+      await refresh('Please sign in again.');
+    } else {
+      complain(error instanceof TypeError ? 'The server cannot be reached.' : error.message);
+    }
+  }
+}
+
+// refresh shows who is signed in now.
+async function refresh(otherwise = '') {
+  try {
+    const person = await call('/api/me');
+    $('who').textContent = person.name || person.email || person.subject;
+    $('who').title = `${person.subject} at ${person.issuer}`;
+    show('account', 'signed-in');
+    if (otherwise) return signAgain(otherwise);
+    const [{ note }] = await Promise.all([call('/api/note'), listSessions()]);
+    $('note').value = note;
+  } catch (error) {
+    show(error instanceof SignedOut ? 'signed-out' : 'problem');
+    if (!(error instanceof SignedOut)) complain('Who is signed in cannot be told at the moment. Please try again.');
+  }
+}
+
+// signAgain is for a session that is good here, and no more at the provider.
+function signAgain(text) {
+  const link = Object.assign(document.createElement('a'), { href: '/login?return_to=/', textContent: 'Sign in' });
+  $('problem').replaceChildren(`${text} `, link);
+  $('problem').hidden = false;
+}
+
+async function listSessions() {
+  const { sessions } = await call('/api/sessions');
+  $('sessions').replaceChildren(...sessions.map(entry));
+}
+
+function entry(session) {
+  const when = (time) => new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+  const make = (name, properties, ...children) => {
+    const element = Object.assign(document.createElement(name), properties);
+    element.append(...children);
+    return element;
+  };
+  const item = make('li', {}, make('div', {},
+    make('strong', { textContent: session.label }),
+    make('span', { className: 'soft', textContent: `since ${when(session.created)}, last seen ${when(session.last_seen)}` })));
+  item.dataset.id = session.id;
+  if (session.current) {
+    item.append(make('span', { className: 'pill', textContent: 'this one' }));
+  } else {
+    const end = make('button', { className: 'no', textContent: 'End' });
+    end.setAttribute('aria-label', `End the session ${session.label}`);
+    end.addEventListener('click', () => attempt(async () => {
+      // 404 is what it is to be.
+      await call(`/api/sessions/${session.id}/end`, { method: 'POST' }).catch(() => {});
+      await listSessions();
+    }));
+    item.append(end);
+  }
+  return item;
+}
+
+$('note-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    $('saved').textContent = '';
+    await call('/api/note', {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ note: $('note').value }),
+    });
+    $('saved').textContent = 'Saved';
+  });
+});
+
+$('note').addEventListener('input', () => { $('saved').textContent = ''; });
+
+$('upstream').addEventListener('click', () => attempt(async () => {
+  $('upstream').disabled = true;
+  try {
+    const profile = await call('/api/upstream');
+    $('upstream-result').textContent = JSON.stringify(profile, null, 2);
+    $('upstream-result').hidden = false;
+  } finally {
+    $('upstream').disabled = false;
+  }
+}));
+
+// The back button shows a page as it was. It must not show what was somebody's.
+addEventListener('pagehide', () => show());
+addEventListener('pageshow', () => refresh());

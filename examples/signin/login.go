@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/useragent"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// begin sends the browser to the authorization server.
+func (a *app) begin(w http.ResponseWriter, r *http.Request) {
+	// Where the server is down, a person gets a page of ours.
+	if isNavigation(r) {
+		if _, err := a.client.Provider(r.Context()); err != nil {
+			a.logger.WarnContext(r.Context(), "login", "problem", err.Error())
+			explain(w, r, signIn, unavailable(err))
+			return
+		}
+	}
+	a.login.Start(w, r)
+}
+
+// callback is where the browser comes back to. With a login that has succeeded
+// a session begins.
+func (a *app) callback(w http.ResponseWriter, r *http.Request) {
+	result, err := a.login.Callback(w, r)
+	if err != nil {
+		// Somebody has pressed the back button: nothing was redeemed, and nothing
+		// needs to be.
+		e, _ := errors.AsType[*gatehouse.Error](err)
+		if _, signedIn := a.sessions.Authenticate(r); e != nil && e.Reason == gatehouse.ReasonLoginTransaction && signedIn == nil {
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+			return
+		}
+		explain(w, r, signIn, err)
+		return
+	}
+	login := result.Session()
+	login.Label = useragent.Name(r.UserAgent())
+	if err := a.sessions.Start(w, r, login); err != nil {
+		a.logger.ErrorContext(r.Context(), "session", "problem", err.Error())
+		explain(w, r, signIn, err)
+		return
+	}
+	http.Redirect(w, r, result.ReturnTo, http.StatusSeeOther)
+}
+
+// logoutTimeout bounds what a logout takes beyond the end of the session.
+const logoutTimeout = 3 * time.Second
+
+// logout ends the session here, and then at the authorization server. It stands
+// outside the gate, so that somebody whose session is over can sign out too; End
+// refuses what the pages of others cause.
+func (a *app) logout(w http.ResponseWriter, r *http.Request) {
+	tokens, err := a.sessions.End(w, r)
+	if err != nil {
+		a.logger.WarnContext(r.Context(), "logout", "problem", err.Error())
+		explain(w, r, signOut, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	a.revoke(ctx, tokens)
+
+	form := isNavigation(r)
+	if !form {
+		// The hint is an ID token, and this answer goes to a script. Without it the
+		// authorization server asks whether to sign out.
+		tokens.ID = gatehouse.Secret{}
+	}
+	address, err := a.client.LogoutURL(ctx, oauth.Tokens(tokens), a.origin+"/")
+	if err != nil {
+		a.logger.WarnContext(ctx, "logout", "problem", err.Error())
+		address = "/" // signed out here, which is what this server can promise
+	}
+	if form {
+		http.Redirect(w, r, address, http.StatusSeeOther)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"logout_url": address})
+}
+
+// revoke withdraws the tokens of a session that has ended, as far as that can be
+// done quickly. They are nowhere but here, so nobody can use them if it fails.
+func (a *app) revoke(ctx context.Context, tokens session.Tokens) {
+	token, kind := tokens.Refresh, oauth.RefreshToken
+	if token.Len() == 0 {
+		token, kind = tokens.Access, oauth.AccessToken
+	}
+	if token.Len() == 0 {
+		return
+	}
+	if err := a.client.Revoke(ctx, token, kind); err != nil {
+		a.logger.WarnContext(ctx, "revocation", "problem", err.Error())
+	}
+}
+
+// isNavigation reports whether the answer is for a person, who has followed a
+// link or sent a form, and not for a script.
+func isNavigation(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// unavailable says that the authorization server does not answer.
+func unavailable(err error) error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonServerUnavailable, Cause: err,
+	}
+}

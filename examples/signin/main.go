@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// shutdownTimeout is how long requests that are under way may take to finish.
+// It is longer than any of them waits for another server.
+const shutdownTimeout = 25 * time.Second
+
+func main() {
+	path := flag.String("config", "", "JSON `file` to read the configuration from")
+	flag.Parse()
+	if *path == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, *path, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "signin:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends. Standard output is for other programs: it gets one
+// line, when the server is ready.
+func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
+	config, err := loadConfig(path)
+	if err != nil {
+		return fmt.Errorf("%s:\n%w", path, err)
+	}
+	logger := slog.New(slog.NewJSONHandler(stderr, nil))
+	app, err := newApp(config, logger)
+	if err != nil {
+		return fmt.Errorf("%s:\n%w", path, err)
+	}
+	defer app.close()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Addr)
+	if err != nil {
+		return fmt.Errorf("%s:\naddr: %w", path, err)
+	}
+	server := &http.Server{
+		Handler:           app.handler,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	fmt.Fprintf(stdout, "listening http://%s\n", listener.Addr())
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	logger.Info("shutting down")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("shutdown: %w", errors.Join(err, server.Close()))
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// app is the application with all that it needs.
+type app struct {
+	handler  http.Handler
+	client   *oauth.Client
+	login    *oauth.Login
+	sessions *session.Manager
+	notes    *notes
+	calls    *http.Client // to other servers, with the token of a person
+	origin   string
+	logger   *slog.Logger
+}
+
+func newApp(config *config, logger *slog.Logger) (*app, error) {
+	values, err1 := config.Values()
+	store, err2 := config.OpenStore(logger)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	a := &app{notes: newNotes(), calls: newCalls(), origin: config.PublicOrigin, logger: logger}
+	if err := a.open(config, values, store); err != nil {
+		a.close()
+		return nil, clientconfig.Explain(err)
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{a.sessions},
+		Realm:          "signin",
+		Observer:       gatehouse.Log(logger),
+	})
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	a.handler = secure(a.routes(gate), config.Issuer)
+	return a, nil
+}
+
+// open makes the client of the authorization server, the login there, and the
+// sessions that begin with it. None of them calls anybody yet.
+func (a *app) open(config *config, values clientconfig.Values, store session.Store) error {
+	var err error
+	if a.client, err = oauth.New(oauth.Config{
+		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.Secret,
+	}); err != nil {
+		return err
+	}
+	request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.Scopes}
+	if values.Scopes.Has("offline_access") {
+		// OpenID Connect Core 1.0 §11: the server "MUST ignore the offline_access
+		// request" without it, in most cases.
+		request.Params = url.Values{"prompt": {"consent"}}
+	}
+	var err1, err2 error
+	a.login, err1 = oauth.NewLogin(oauth.LoginConfig{
+		Client: a.client, Keys: values.Keys, Request: request, Observer: gatehouse.Log(a.logger),
+	})
+	a.sessions, err2 = session.New(session.Config{
+		Store: store, Keys: values.Keys, Refresh: a.client.RefreshSession, Login: "/login",
+		// Its own, for the case that a proxy in front changes the Host.
+		TrustedOrigins: []string{config.PublicOrigin},
+		Idle:           values.Idle, Absolute: values.Absolute, Name: "signin", Events: a.sessionEvent,
+	})
+	return errors.Join(err2, err1)
+}
+
+func (a *app) close() {
+	if a.sessions != nil {
+		_ = a.sessions.Close()
+	}
+	if a.client != nil {
+		_ = a.client.Close()
+	}
+	a.calls.CloseIdleConnections()
+}
+
+// routes are all routes. What somebody must be able to reach who is not signed
+// in, or not any more, stands outside the gate.
+func (a *app) routes(gate *gatehouse.Gate) http.Handler {
+	api := http.NewServeMux()
+	api.HandleFunc("GET /api/me", me)
+	api.HandleFunc("GET /api/note", a.readNote)
+	api.HandleFunc("POST /api/note", a.writeNote)
+	api.HandleFunc("GET /api/upstream", a.upstream)
+	api.HandleFunc("GET /api/sessions", a.listSessions)
+	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession)
+
+	root := http.NewServeMux()
+	root.Handle("/api/", gate.Handler(api))
+	root.HandleFunc("GET /{$}", asset("index.html"))
+	root.HandleFunc("GET /app.js", asset("app.js"))
+	root.HandleFunc("GET /style.css", asset("style.css"))
+	root.HandleFunc("GET /login", a.begin)
+	root.HandleFunc("GET /callback", a.callback)
+	root.HandleFunc("POST /logout", a.logout)
+	root.Handle("POST /backchannel-logout", a.login.BackChannelLogout(a.sessions))
+	root.HandleFunc("GET /healthz", healthz)
+	return root
+}
+
+// healthz says that the process is alive. It must not depend on anything: an
+// orchestrator that restarts this process does not mend a store.
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// sessionEvent puts into the log what becomes of sessions. What is in an event
+// is not secret.
+func (a *app) sessionEvent(ctx context.Context, e session.Event) error {
+	level := slog.LevelInfo
+	if e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost {
+		level = slog.LevelWarn
+	}
+	issuer, subject := e.Session.Issuer, e.Session.Subject
+	if e.Type == session.EventEndedAll {
+		issuer, subject = e.Selector.Issuer, e.Selector.Subject
+	}
+	a.logger.Log(ctx, level, "session", "event", string(e.Type), "issuer", issuer, "subject", subject, "credential", e.Session.ID)
+	return nil
+}
