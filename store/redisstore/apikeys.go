@@ -14,6 +14,8 @@ import (
 )
 
 var (
+	//go:embed lua/time.lua
+	timeCommon string
 	//go:embed lua/apikeys.lua
 	apikeysCommon string
 	//go:embed lua/apikeys_create.lua
@@ -35,14 +37,14 @@ var (
 )
 
 var (
-	createScript    = newScript(true, apikeysCommon, apikeysCreate)
-	findScript      = newScript(false, apikeysCommon, apikeysFind)
-	rotateScript    = newScript(true, apikeysCommon, apikeysRotate)
-	revokeScript    = newScript(true, apikeysCommon, apikeysRevoke)
-	revokeAllScript = newScript(true, apikeysCommon, apikeysRevokeAll)
-	suspendScript   = newScript(true, apikeysCommon, apikeysSuspend)
-	touchScript     = newScript(true, apikeysCommon, apikeysTouch)
-	listScript      = newScript(false, apikeysCommon, apikeysList)
+	createScript    = newScript(true, timeCommon, apikeysCommon, apikeysCreate)
+	findScript      = newScript(false, timeCommon, apikeysCommon, apikeysFind)
+	rotateScript    = newScript(true, timeCommon, apikeysCommon, apikeysRotate)
+	revokeScript    = newScript(true, timeCommon, apikeysCommon, apikeysRevoke)
+	revokeAllScript = newScript(true, timeCommon, apikeysCommon, apikeysRevokeAll)
+	suspendScript   = newScript(true, timeCommon, apikeysCommon, apikeysSuspend)
+	touchScript     = newScript(true, timeCommon, apikeysCommon, apikeysTouch)
+	listScript      = newScript(false, timeCommon, apikeysCommon, apikeysList)
 )
 
 // maxLifetime bounds what a script adds to a time: Lua counts in doubles, which

@@ -7,20 +7,6 @@
 -- eight sorted sets: "made" by the time of its creation and, until it is
 -- revoked, "live" by the time of its expiry; each for everybody, for its
 -- tenant, for its owner, and for both.
---
--- Times are microseconds since 1970, as text: Lua computes with doubles, which
--- are exact up to 2^53, but prints only 14 digits of them.
-
-local base = KEYS[1]
-
-local function now()
-	local t = redis.call('TIME')
-	return t[1] * 1000000 + t[2]
-end
-
-local function text(number)
-	return string.format('%.0f', number)
-end
 
 local function record(id)
 	return base .. ':key:' .. id
