@@ -151,8 +151,8 @@ func TestEmptyProofIsToldToTheObserver(t *testing.T) {
 // An explicit credential says who is calling; an ambient one beside it nothing.
 func TestExplicitAndAmbient(t *testing.T) {
 	tokens := map[string]*gatehouse.Principal{"good": person()}
-	everything := []gatehouse.Authenticator{connection, session{"sid", "s1"}, xAPIKey{"k1"}, bearer{tokens: tokens}}
-	ambientOnly := []gatehouse.Authenticator{connection, session{"sid", "s1"}}
+	everything := []gatehouse.Authenticator{connection, sloppyCookie{"sid", "s1"}, xAPIKey{"k1"}, bearer{tokens: tokens}}
+	ambientOnly := []gatehouse.Authenticator{connection, sloppyCookie{"sid", "s1"}}
 	for _, test := range []struct {
 		name           string
 		authenticators []gatehouse.Authenticator
@@ -164,8 +164,8 @@ func TestExplicitAndAmbient(t *testing.T) {
 		{"connection", everything, nil, true, 200, "connection"},
 		{"cookie", everything, []string{"Cookie", "sid=s1"}, false, 200, "sid"},
 		{"connection before cookie", everything, []string{"Cookie", "sid=s1"}, true, 200, "connection"},
-		{"cookie before connection", []gatehouse.Authenticator{session{"sid", "s1"}, connection}, []string{"Cookie", "sid=s1"}, true, 200, "sid"},
-		{"first of two cookies", []gatehouse.Authenticator{session{"b", "1"}, session{"a", "1"}}, []string{"Cookie", "a=1; b=1"}, false, 200, "b"},
+		{"cookie before connection", []gatehouse.Authenticator{sloppyCookie{"sid", "s1"}, connection}, []string{"Cookie", "sid=s1"}, true, 200, "sid"},
+		{"first of two cookies", []gatehouse.Authenticator{sloppyCookie{"b", "1"}, sloppyCookie{"a", "1"}}, []string{"Cookie", "a=1; b=1"}, false, 200, "b"},
 		{"token beside all ambient", everything, []string{"Cookie", "sid=s1", "Authorization", "Bearer good"}, true, 200, "ada"},
 		{"key beside all ambient", everything, []string{"Cookie", "sid=s1", "X-API-Key", "k1"}, true, 200, "ci"},
 		{"bad token beside all ambient", everything, []string{"Cookie", "sid=s1", "Authorization", "Bearer bad"}, true, 401, ""},
@@ -306,7 +306,7 @@ func TestOriginalRequestIsNotTouched(t *testing.T) {
 		"Authorization", "Bearer good", "Cookie", "sid=s1; theme=dark", "Cookie", "sid.1=s2",
 		"Dpop", "proof", "X-Custom", "1", "X-Custom", "2", "Accept", "*/*",
 	}
-	gate := gateOf(t, bearer{tokens: map[string]*gatehouse.Principal{"good": person()}}, session{"sid", "s1"})
+	gate := gateOf(t, bearer{tokens: map[string]*gatehouse.Principal{"good": person()}}, sloppyCookie{"sid", "s1"})
 	r := request(everything...)
 	before := r.Clone(r.Context())
 	pointer := r.Context()
@@ -342,7 +342,7 @@ func TestGateIsSafeForConcurrentUse(t *testing.T) {
 		p.Subject = fmt.Sprint("user", i)
 		tokens[fmt.Sprint("token", i)] = p
 	}
-	handler := gateOf(t, session{"sid", "s1"}, bearer{tokens: tokens}).Handler(gatehouse.Require()(
+	handler := gateOf(t, sloppyCookie{"sid", "s1"}, bearer{tokens: tokens}).Handler(gatehouse.Require()(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, _ := gatehouse.FromContext(r.Context())
 			_, _ = io.WriteString(w, p.Subject)
@@ -387,7 +387,7 @@ func TestNothingOfTheCredentialGetsOut(t *testing.T) {
 	} {
 		var told events
 		gate := newGate(t, gatehouse.Config{
-			Authenticators: []gatehouse.Authenticator{bearer{}, xAPIKey{"k1"}, session{"sid", "s1"}}, Observer: &told,
+			Authenticators: []gatehouse.Authenticator{bearer{}, xAPIKey{"k1"}, sloppyCookie{"sid", "s1"}}, Observer: &told,
 		})
 		r := request(headers...)
 		r.URL.RawQuery = "access_token=" + token

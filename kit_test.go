@@ -54,11 +54,11 @@ func (k xAPIKey) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 
 func (xAPIKey) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "ApiKey"} }
 
-// session is an authenticator for one cookie value. It is as sloppy as a third
+// sloppyCookie is an authenticator for one cookie value. It is as sloppy as a third
 // party's may be: it does not look for an explicit credential itself.
-type session struct{ cookie, value string }
+type sloppyCookie struct{ cookie, value string }
 
-func (s session) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+func (s sloppyCookie) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	cookie, err := r.Cookie(s.cookie)
 	if err != nil || cookie.Value != s.value {
 		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
@@ -68,7 +68,7 @@ func (s session) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceCookie, Name: s.cookie}, nil
 }
 
-func (s session) CookieNames() []string { return []string{s.cookie} }
+func (s sloppyCookie) CookieNames() []string { return []string{s.cookie} }
 
 // connection is an authenticator for whatever comes over TLS.
 var connection = gatehouse.AuthenticatorFunc(func(r *http.Request) (gatehouse.Proof, error) {

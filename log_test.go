@@ -124,7 +124,7 @@ func TestLogHasNoCredential(t *testing.T) {
 	} {
 		var b bytes.Buffer
 		gate := newGate(t, gatehouse.Config{
-			Authenticators: []gatehouse.Authenticator{bearer{}, xAPIKey{"k1"}, session{"sid", "s1"}},
+			Authenticators: []gatehouse.Authenticator{bearer{}, xAPIKey{"k1"}, sloppyCookie{"sid", "s1"}},
 			Observer:       gatehouse.Log(slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		})
 		r := request(headers...)

@@ -72,7 +72,7 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 		{
 			"a header is no cookie beside a session either",
 			[]gatehouse.Authenticator{
-				proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "theme"}), session{"sid", "s1"},
+				proof(gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "theme"}), sloppyCookie{"sid", "s1"},
 			},
 			http.Header{"Theme": {"1"}, "Cookie": {"theme=dark; sid=s1"}},
 			http.Header{"Cookie": {"theme=dark"}},
@@ -91,49 +91,49 @@ func TestCredentialsAreTakenOff(t *testing.T) {
 		},
 		{
 			"session cookie",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}},
 			http.Header{"Cookie": {"theme=dark; lang=en"}},
 		},
 		{
 			"the only cookie",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {"sid=s1"}},
 			http.Header{},
 		},
 		{
 			"session cookie beside a token",
-			[]gatehouse.Authenticator{session{"sid", "s1"}, good},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}, good},
 			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"sid=s1; theme=dark"}},
 			http.Header{"Cookie": {"theme=dark"}},
 		},
 		{
 			"all sessions",
-			[]gatehouse.Authenticator{session{"sid", "s1"}, session{"__Host-other", "o1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}, sloppyCookie{"__Host-other", "o1"}},
 			http.Header{"Cookie": {"__Host-other=o2; sid=s1; __host-other=3"}},
 			http.Header{"Cookie": {"__host-other=3"}},
 		},
 		{
 			"every one of several",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {"sid=s1; sid=s2", "a=1", "sid=s3; sid=s4; b=2", "sid"}},
 			http.Header{"Cookie": {"a=1", "b=2"}},
 		},
 		{
 			"parts of a large one",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 			http.Header{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 		},
 		{
 			"odd spaces and empty pairs",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {";;  a=1 ;sid=s1;\tsid =s2; b; ;c=\"x\";"}},
 			http.Header{"Cookie": {"a=1; b; c=\"x\""}},
 		},
 		{
 			"what some take for a space",
-			[]gatehouse.Authenticator{session{"sid", "s1"}},
+			[]gatehouse.Authenticator{sloppyCookie{"sid", "s1"}},
 			http.Header{"Cookie": {"\vsid=s1; sid=s1; sid\f=s2; a\v; \u00a0sid=s3"}},
 			http.Header{"Cookie": {"a\v"}},
 		},
@@ -171,7 +171,7 @@ func FuzzStripCookies(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	gate := gateOf(f, admit(person()), session{"sid", "s1"})
+	gate := gateOf(f, admit(person()), sloppyCookie{"sid", "s1"})
 	isOurs := func(name string) bool {
 		digits, part := strings.CutPrefix(name, "sid.")
 		return name == "sid" || part && digits != "" && strings.Trim(digits, "0123456789") == ""
