@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 func TestSignIn(t *testing.T) {
@@ -37,7 +39,7 @@ func TestSignIn(t *testing.T) {
 	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(page.body, "<script") {
 		t.Errorf("policy %q", policy)
 	}
-	for _, secret := range []string{access, refresh, "eyJ", p.state(), "code", "u1", "ada@example.com", "127.0.0.1"} {
+	for _, secret := range append(s.secrets(), p.state(), "code", "u1", "ada@example.com", "127.0.0.1") {
 		if strings.Contains(page.body, secret) {
 			t.Errorf("%s is in the page", secret)
 		}
@@ -253,28 +255,36 @@ func inject(s *server, q url.Values) {
 // TestGiveUp: nobody comes, or the person has had enough.
 func TestGiveUp(t *testing.T) {
 	s := newServer(t)
-	if err := s.start("-timeout", "1ms").end(); err == nil || !strings.Contains(err.Error(), "nobody has signed in within 1ms") {
-		t.Errorf("late: %v", err)
-	}
 	p := s.start()
 	p.cancel()
 	if err := p.end(); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	// In the middle of the last request: what is there by then is withdrawn.
-	s.routes["/userinfo"] = func(http.ResponseWriter, *http.Request) { p.cancel() }
+	s.routes["/userinfo"] = func(_ http.ResponseWriter, r *http.Request) {
+		p.cancel()
+		<-r.Context().Done()
+	}
 	p = s.start()
 	p.browse(http.MethodGet, p.address)
 	if err := p.end(); !errors.Is(err, context.Canceled) || !slices.Equal(s.revoked, []string{refresh}) {
 		t.Errorf("interrupted late: %v, withdrawn %q", err, s.revoked)
 	}
-	// Before anything could be shown.
+	// Too late, before anything could be shown and afterwards.
 	silent := newServer(t)
 	silent.routes["/.well-known/openid-configuration"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	var output terminal
 	err := run(t.Context(), []string{"-issuer", silent.URL, "-client-id", clientID, "-timeout", "50ms"}, &output, &output)
 	if err == nil || !strings.Contains(err.Error(), "nobody has signed in within 50ms") {
 		t.Errorf("a silent server: %v", err)
+	}
+	late := errors.New("too late")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client := must(oauth.New(oauth.Config{Issuer: s.URL, ClientID: clientID, Auth: oauth.Public}))
+	defer client.Close()
+	_, err = signIn(ctx, client, redirect{path: "/"}, "openid", func(string) { cancel(late) })
+	if !errors.Is(err, late) {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
@@ -297,6 +307,18 @@ func TestEscapes(t *testing.T) {
 	p.browse(http.MethodGet, p.address)
 	if err := p.end(); err != nil || strings.Contains(p.output.String(), "\x1b") || strings.Contains(p.output.String(), "\nissuer https") {
 		t.Errorf("%v, printed %q", err, p.output)
+	}
+}
+
+// TestPath: the redirect URI is as it is registered, but for the port.
+func TestPath(t *testing.T) {
+	s := newServer(t)
+	p := s.start("-path", "/oauth/back")
+	if page := p.browse(http.MethodGet, p.address); p.back.Path != "/oauth/back" || page.status != http.StatusOK {
+		t.Errorf("comes back to %s: %+v", p.back, page)
+	}
+	if err := p.end(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -18,5 +18,5 @@ func TestSignIn(t *testing.T) {
 	}
 	t.Log(me.Body)
 	t.Log(s.fetch(b, "GET", "/api/upstream"), s.fetch(b, "GET", "/api/sessions"), b.Cookies())
-	t.Log(s.fetch(b, "POST", "/logout"), b.Cookies(), p.Revoked())
+	t.Log(s.fetch(b, "POST", "/logout").Header, b.Cookies(), p.Revoked())
 }

@@ -131,7 +131,7 @@ func (b *Browser) Do(request Request) Page {
 			b.t.Errorf("a weak cookie: %v", c)
 		}
 		key := r.URL.Hostname() + " " + c.Name
-		if b.cookies[key] = c; c.MaxAge < 0 {
+		if b.cookies[key] = c; c.MaxAge < 0 || !c.Expires.IsZero() && c.Expires.Before(time.Now()) {
 			delete(b.cookies, key)
 		}
 	}
