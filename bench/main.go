@@ -60,7 +60,7 @@ func tokenRace(algorithm string, passes int, burst time.Duration) ([]result, err
 	if err != nil {
 		return nil, err
 	}
-	contestants := []contestant{{"bare signature check", floor}}
+	contestants := []contestant{{name: "bare signature check", work: floor}}
 	list := requests(m.tokens)
 	for _, p := range peers() {
 		h, err := p.protect(m, ok)

@@ -14,6 +14,10 @@ import (
 type contestant struct {
 	name string
 	work func(n int) error
+
+	// cores is what it may use, all if zero. The collector works beside the
+	// program: on a core that it leaves idle it would cost nothing.
+	cores int
 }
 
 // result is what interleaved passes have shown of one contestant.
@@ -69,6 +73,9 @@ func race(contestants []contestant, passes int, burst time.Duration) ([]result, 
 
 // burst works for about the given time and returns nanoseconds for one unit.
 func (c contestant) burst(length time.Duration) (float64, error) {
+	if c.cores > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.cores))
+	}
 	runtime.GC() // of what the one before has left
 	start, n := time.Now(), 0
 	for {
@@ -97,7 +104,7 @@ func (s *sink) WriteHeader(status int)      { s.status = status }
 // serving makes a contestant of a handler that must answer 200.
 func serving(name string, h http.Handler, list []*http.Request) contestant {
 	w := &sink{header: make(http.Header)}
-	return contestant{name, func(n int) error {
+	return contestant{name: name, work: func(n int) error {
 		w.status = 0
 		h.ServeHTTP(w, list[n%len(list)])
 		if w.status != http.StatusOK {

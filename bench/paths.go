@@ -126,7 +126,7 @@ func sealedCookie(passes int, burst time.Duration) (pathResult, error) {
 	_, _ = rand.Read(nonce)
 	text := base64.RawURLEncoding.EncodeToString(aead.Seal(nonce, nonce, value, data))
 	results, err := race([]contestant{
-		{"floor", func(int) error {
+		{name: "floor", work: func(int) error {
 			b, err := base64.RawURLEncoding.DecodeString(text)
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func sealedCookie(passes int, burst time.Duration) (pathResult, error) {
 			_, err = aead.Open(nil, b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:], data)
 			return err
 		}},
-		{"sealed cookie of 300 bytes, opened", func(int) error {
+		{name: "sealed cookie of 300 bytes, opened", work: func(int) error {
 			_, err := sealed.Open(r)
 			return err
 		}},
@@ -159,7 +159,7 @@ func refuseMuch(passes int, burst time.Duration) (pathResult, error) {
 		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := &sink{header: make(http.Header)}
-		return contestant{name, func(int) error {
+		return contestant{name: name, work: func(int) error {
 			clear(w.header)
 			h.ServeHTTP(w, r)
 			if w.status != http.StatusUnauthorized {
@@ -193,7 +193,7 @@ func twoCores(passes int, burst time.Duration) (pathResult, error) {
 	// pair over the time of one is 1 with perfect scaling, and 2 with none.
 	workers := []contestant{serving("", h, requests(m.tokens)), serving("", h, requests(m.tokens))}
 	const chunk = 256
-	pair := contestant{"JWT seen before, two cores over one", func(n int) error {
+	pair := contestant{name: "JWT seen before, two cores over one", cores: 2, work: func(n int) error {
 		var group sync.WaitGroup
 		errs := make([]error, len(workers))
 		for w := range workers {
@@ -206,7 +206,7 @@ func twoCores(passes int, burst time.Duration) (pathResult, error) {
 		group.Wait()
 		return errors.Join(errs...)
 	}}
-	single := contestant{"floor", func(n int) error {
+	single := contestant{name: "floor", cores: 1, work: func(n int) error {
 		for i := range chunk {
 			if err := one.work(n*chunk + i); err != nil {
 				return err
