@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -282,7 +283,7 @@ func TestGiveUp(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	client := must(oauth.New(oauth.Config{Issuer: s.URL, ClientID: clientID, Auth: oauth.Public}))
 	defer client.Close()
-	_, err = signIn(ctx, client, redirect{path: "/"}, "openid", func(string) { cancel(late) })
+	_, err = signIn(ctx, client, redirect{path: "/"}, must(gatehouse.ParseScopes("openid")), func(string) { cancel(late) })
 	if !errors.Is(err, late) {
 		t.Errorf("afterwards: %v", err)
 	}
