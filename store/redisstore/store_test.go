@@ -15,6 +15,8 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/session/sessiontest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
@@ -106,24 +108,14 @@ func TestCheck(t *testing.T) {
 
 // All keys are in one slot, and scripts ask for no other.
 func TestCluster(t *testing.T) {
-	server := enginetest.StartRedis(t, "cluster-enabled yes", "appendonly no")
-	single := connect(t, server.URL())
-	if err := single.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	options := single.Options()
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{server.Addr()}, Password: options.Password, ContextTimeoutEnabled: true,
-	})
-	defer func() { _ = cluster.Close() }()
-	enginetest.Eventually(t, time.Minute, "the cluster is up", func() bool {
-		info, err := single.ClusterInfo(t.Context()).Result()
-		return err == nil && strings.Contains(info, "cluster_state:ok")
-	})
+	cluster := startCluster(t)
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, cluster).APIKeys() })
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
 		keys := newStore(t, cluster).APIKeys()
 		return keys, keys
+	})
+	t.Run("sessions", func(t *testing.T) {
+		sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, cluster).Sessions() })
 	})
 	if err := newStore(t, cluster).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "aof_enabled") {
 		t.Errorf("error %v", err)
