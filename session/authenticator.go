@@ -73,9 +73,6 @@ func unavailable(id string, err error) error {
 
 // absent says that there is no cookie, and where to get one.
 func (m *Manager) absent(r *http.Request) error {
-	if m.login == "" {
-		return gatehouse.ErrNoCredentials
-	}
 	return &gatehouse.Error{
 		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonNoCredentials,
 		Login: m.loginFor(r), Cause: gatehouse.ErrNoCredentials,
@@ -85,7 +82,7 @@ func (m *Manager) absent(r *http.Request) error {
 // invite adds to a refusal where to log in.
 func (m *Manager) invite(r *http.Request, err error) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok || m.login == "" || e.Status() != http.StatusUnauthorized {
+	if !ok {
 		return err
 	}
 	invited := *e
@@ -99,7 +96,7 @@ const maxReturnTo = 2048
 // loginFor returns where to log in, and to come back from.
 func (m *Manager) loginFor(r *http.Request) string {
 	back := r.RequestURI
-	if !m.returns || r.Method != http.MethodGet || len(back) > maxReturnTo || !strings.HasPrefix(back, "/") || back == "/" {
+	if !m.returns || len(back) > maxReturnTo || !strings.HasPrefix(back, "/") || back == "/" {
 		return m.login
 	}
 	separator := "?"

@@ -59,6 +59,9 @@ func TestBehindTheGate(t *testing.T) {
 	if seen == nil || strings.Contains(seen.Header.Get("Cookie"), secret) || !strings.Contains(strings.Join(seen.Header["Cookie"], ";"), "theme=dark") {
 		t.Errorf("the handler sees %v", seen)
 	}
+	if _, err := a.Authenticate(request(http.MethodGet, "/", with(secret), header("Authorization", "Bearer a.b.c"))); !errors.Is(err, gatehouse.ErrNoCredentials) {
+		t.Errorf("beside a token: %v", err)
+	}
 	if w := a.do(http.MethodGet, "/", with(secret), header("Authorization", "Bearer a.b.c")); w.Code != http.StatusUnauthorized {
 		t.Errorf("a token that nobody reads, beside a session: %d", w.Code)
 	}
@@ -139,6 +142,7 @@ func TestLoginRedirect(t *testing.T) {
 		"a login elsewhere":      {"https://auth.example/login", "/x", []func(*http.Request){navigation}, "https://auth.example/login"},
 		"an address too long":    {"/login", "/" + strings.Repeat("x", 2048), []func(*http.Request){navigation}, "/login"},
 		"injection is escaped":   {"/login", "/x?a=b%0d%0a&c=//d", []func(*http.Request){navigation}, "/login?return_to=%2Fx%3Fa%3Db%250d%250a%26c%3D%2F%2Fd"},
+		"a request to a proxy":   {"/login", "/x", []func(*http.Request){navigation, func(r *http.Request) { r.RequestURI = "http://evil.example/x" }}, "/login"},
 		"a fetch":                {"/login", "/x", nil, ""},
 		"an image":               {"/login", "/x", []func(*http.Request){header("Sec-Fetch-Mode", "no-cors"), header("Sec-Fetch-Dest", "image")}, ""},
 		"an iframe":              {"/login", "/x", []func(*http.Request){header("Sec-Fetch-Mode", "navigate"), header("Sec-Fetch-Dest", "iframe")}, ""},
@@ -186,6 +190,9 @@ func TestStoreBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.status(t, secret, 503)
+		if a.reason() != gatehouse.ReasonSessionStoreUnavailable {
+			t.Errorf("%q: reason %s", text, a.reason())
+		}
 	}
 }
 

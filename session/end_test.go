@@ -22,18 +22,39 @@ func TestEnd(t *testing.T) {
 	if err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" || string(tokens.ID.Reveal()) != "header.id.signature" {
 		t.Errorf("%v, %v", tokens, err)
 	}
+	if got := a.store.count("Get"); got != 1 {
+		t.Errorf("the store was asked %d times", got)
+	}
 	a.status(t, secret, 401)
 	a.status(t, other, 200)
 	if cookieOf(t, w.Header()) != "" || w.Header().Get("Clear-Site-Data") != `"cache", "storage"` || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", w.Header())
 	}
-	// Once more, without a session, and with a cookie that is none.
-	for _, change := range []func(*http.Request){with(secret), func(*http.Request) {}, with("?")} {
+	asked := a.store.count("Get")
+	if _, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret))); err != nil || a.store.count("Get") != asked+1 {
+		t.Errorf("once more: %v, asked %d times", err, a.store.count("Get")-asked)
+	}
+	// Without a session, and with a cookie that is none, there is no need to ask.
+	a.store.down()
+	for _, change := range []func(*http.Request){func(*http.Request) {}, with("?")} {
 		w := httptest.NewRecorder()
 		if tokens, err := a.End(w, request(http.MethodPost, "/logout", change)); err != nil || tokens.Access.Len() != 0 || cookieOf(t, w.Header()) != "" {
 			t.Errorf("%v, %v, %v", tokens, err, w.Header())
 		}
 	}
+}
+
+// The credential of another kind, which a gate has found, is not the session.
+func TestEndOfAnotherKind(t *testing.T) {
+	a := newApp(t, session.Config{})
+	secret := a.login(t, person("ada"))
+	key := a.principal(t, secret)
+	key.Method = gatehouse.MethodAPIKey
+	r := request(http.MethodPost, "/logout")
+	if _, err := a.End(httptest.NewRecorder(), r.WithContext(gatehouse.NewContext(r.Context(), key))); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, secret, 200)
 }
 
 func TestEndCrossSite(t *testing.T) {
@@ -109,6 +130,16 @@ func TestListAndEnd(t *testing.T) {
 			t.Errorf("of another issuer: %v", err)
 		}
 		a.status(t, foreign, 200)
+		nobody, err := a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "nobody's", Issuer: issuer, Idle: time.Hour}}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{nobody.ID, "not there"} {
+			err := a.EndOne(t.Context(), issuer, "", id)
+			if _, refused := errors.AsType[*gatehouse.Error](err); refused || !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("ending %s: %v", id, err)
+			}
+		}
 		if err := a.EndOne(t.Context(), issuer, "ada", list[1].ID); err != nil {
 			t.Error(err)
 		}
@@ -183,8 +214,16 @@ func TestLogout(t *testing.T) {
 		}
 		a.store.up()
 	}
+	// The same token at two processes at once.
+	a.store.fail = func(method string, _ int) error {
+		if method == "Create" {
+			return session.ErrConflict
+		}
+		return nil
+	}
 	if err := logout(session.Logout{Subject: "joan", ID: "5"}); err != nil {
 		t.Fatal(err)
 	}
+	a.store.up()
 	a.status(t, stays, 401)
 }

@@ -57,7 +57,7 @@ var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: ga
 // current returns the id of the session that the request is of, as the gate has
 // found it or as the cookie says, and "" if it is of none.
 func (m *Manager) current(r *http.Request) (string, error) {
-	if p, ok := gatehouse.FromContext(r.Context()); ok && p.Method == gatehouse.MethodSession {
+	if p, _ := gatehouse.FromContext(r.Context()); p.Method == gatehouse.MethodSession {
 		return p.Credential, nil
 	}
 	id, err := m.presented(r)

@@ -71,7 +71,7 @@ func unopened(id string, err error) error {
 // signIn adds to a refusal where to log in.
 func (m *Manager) signIn(err error) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok || m.login == "" || e.Code != gatehouse.CodeInvalidToken {
+	if !ok {
 		return err
 	}
 	invited := *e
