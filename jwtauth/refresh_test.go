@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const week = 7 * 24 * time.Hour
+
+func TestRefreshConfigMistakes(t *testing.T) {
+	list := must(jwtauth.NewRevocationList(jwtauth.RevocationConfig{Store: jwtauth.NewMemoryRevocations(0)}))
+	for want, change := range map[string]func(*jwtauth.RefreshConfig){
+		"":                              func(*jwtauth.RefreshConfig) {},
+		"RefreshConfig.Store: required": func(c *jwtauth.RefreshConfig) { c.Store = nil },
+		"RefreshConfig.Lifetime: -1s":   func(c *jwtauth.RefreshConfig) { c.Lifetime = -time.Second },
+		"RefreshConfig.Lifetime: 999ms": func(c *jwtauth.RefreshConfig) { c.Lifetime = 999 * time.Millisecond },
+		"RefreshConfig.Lifetime: 168h0m0.000000001s": func(c *jwtauth.RefreshConfig) { c.Lifetime = week + 1 },
+		"RefreshConfig.Grace: -1ns":                  func(c *jwtauth.RefreshConfig) { c.Grace = -1 },
+		"RefreshConfig.Grace: 1m0.000000001s":        func(c *jwtauth.RefreshConfig) { c.Grace = time.Minute + 1 },
+		"RefreshConfig.Grace: is set, and so":        func(c *jwtauth.RefreshConfig) { c.Grace, c.NoGrace = 1, true },
+		"RefreshConfig.Issuer: is set together":      func(c *jwtauth.RefreshConfig) { c.Revocations = list },
+		"RefreshConfig.Issuer: is set":               func(c *jwtauth.RefreshConfig) { c.Issuer = issuerURL },
+	} {
+		c := jwtauth.RefreshConfig{Store: jwtauth.NewMemoryFamilies(0)}
+		change(&c)
+		if _, err := jwtauth.NewRefreshTokens(c); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "jwtauth: "+want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+	_, err := jwtauth.NewRefreshTokens(jwtauth.RefreshConfig{Lifetime: -1, Grace: -1})
+	if n := strings.Count(fmt.Sprint(err), "RefreshConfig."); n != 3 {
+		t.Errorf("%d of three mistakes are reported: %v", n, err)
+	}
+	for _, c := range []jwtauth.RefreshConfig{{Lifetime: time.Second, NoGrace: true}, {Lifetime: week, Grace: time.Minute}, {Grace: 1}, {Revocations: list, Issuer: issuerURL}} {
+		c.Store = jwtauth.NewMemoryFamilies(0)
+		if _, err := jwtauth.NewRefreshTokens(c); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRefreshBegin(t *testing.T) {
+	s := newServer(t)
+	for name, change := range map[string]func(*jwtauth.Grant){
+		"Subject": func(g *jwtauth.Grant) { g.Subject = "" }, "Client": func(g *jwtauth.Grant) { g.Client = strings.Repeat("c", 256) },
+		"Tenant": func(g *jwtauth.Grant) { g.Tenant = "a\nb" },
+	} {
+		g := grant()
+		change(&g)
+		if _, err := s.Begin(t.Context(), g); err == nil || !strings.Contains(err.Error(), "Grant."+name+":") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	g := grant()
+	g.Tenant, g.AuthTime, g.Scopes = "", time.Time{}, gatehouse.Scopes{}
+	r, err := s.Begin(t.Context(), g)
+	if err != nil || r.Family.Grant != g || r.Family.Generation != 1 || r.Family.ID == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	text := string(r.Token.Reveal())
+	if !strings.HasPrefix(text, refreshPrefix) || len(text) != 125 || !strings.HasPrefix(text, refreshPrefix+r.Family.ID[:21]) {
+		t.Errorf("a token is %d characters", len(text))
+	}
+}
+
+// Each token is good once and has one successor, and the family ends when it
+// was to end at the beginning.
+func TestRefreshRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		r := s.begin()
+		first := r.Family
+		if !first.Expires.Equal(time.Now().Add(week)) {
+			t.Errorf("ends at %v", first.Expires)
+		}
+		seen := map[string]bool{string(r.Token.Reveal()): true}
+		for n := range int64(6) {
+			pass(24 * time.Hour)
+			r = s.good("the newest token", r.Token)
+			if text := string(r.Token.Reveal()); seen[text] {
+				t.Fatal("a token was issued again")
+			} else {
+				seen[text] = true
+			}
+			f := r.Family
+			if f.ID != first.ID || f.Grant != first.Grant || !f.Expires.Equal(first.Expires) || f.Generation != n+2 || r.Scopes != first.Scopes {
+				t.Errorf("%+v has become %+v", first, f)
+			}
+		}
+		at := r.AccessToken(audience)
+		want := jwtauth.AccessToken{
+			Subject: "alice", Audience: audience, Client: "web", Scopes: first.Scopes, Tenant: "acme", AuthTime: first.AuthTime, Family: first.ID,
+		}
+		if fmt.Sprintf("%#v", at) != fmt.Sprintf("%#v", want) {
+			t.Errorf("access token %+v", at)
+		}
+
+		// A microsecond before its end it can be rotated, and at its end not.
+		pass(time.Until(first.Expires) - time.Microsecond)
+		r = s.good("the newest token at the last moment", r.Token)
+		pass(time.Microsecond)
+		s.refused("the newest token at the end", r.Token, gatehouse.ReasonRefreshOver)
+		pass(time.Hour)
+		s.refused("the newest token after the end", r.Token, gatehouse.ReasonRefreshOver)
+	})
+}
+
+// Within the grace a token is answered with the same successor, as long as that
+// one was not used; after it the family ends.
+func TestRefreshGrace(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*jwtauth.RefreshConfig)
+		grace  time.Duration
+	}{
+		{"default", func(*jwtauth.RefreshConfig) {}, 10 * time.Second},
+		{"a minute", func(c *jwtauth.RefreshConfig) { c.Grace = time.Minute }, time.Minute},
+		{"a millisecond", func(c *jwtauth.RefreshConfig) { c.Grace = time.Millisecond }, time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, test.change)
+				first := s.begin()
+				second := s.good("the first token", first.Token)
+				for _, d := range []time.Duration{0, test.grace / 2, test.grace - test.grace/2 - time.Microsecond} {
+					pass(d)
+					again := s.good("the first token, once more", first.Token)
+					if !again.Token.Equal(second.Token) || again.Family != second.Family || again.Scopes != second.Scopes {
+						t.Fatal("a token has two successors")
+					}
+				}
+				// The window is that of the first use, whatever came since.
+				pass(time.Microsecond)
+				s.refused("the first token after the grace", first.Token, gatehouse.ReasonRefreshReused)
+				s.refused("the second token, good until then", second.Token, gatehouse.ReasonRefreshOver)
+				s.refused("the first token again", first.Token, gatehouse.ReasonRefreshOver)
+			})
+		})
+	}
+}
+
+func TestRefreshNoGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, func(c *jwtauth.RefreshConfig) { c.NoGrace = true })
+		first := s.begin()
+		second := s.good("the first token", first.Token)
+		record := must(s.store.Find(t.Context(), first.Family.ID))
+		if len(record.Successor) != 0 || !record.GraceEnds.Equal(record.Rotated) {
+			t.Errorf("a successor was kept: %+v", record)
+		}
+		s.refused("the first token at once", first.Token, gatehouse.ReasonRefreshReused)
+		s.refused("the second token", second.Token, gatehouse.ReasonRefreshOver)
+	})
+}
+
+// Once a successor was used, its predecessor is of no use any more, whatever is
+// left of the grace.
+func TestRefreshSuccessorUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		first := s.begin()
+		second := s.good("the first token", first.Token)
+		pass(time.Second)
+		third := s.good("the second token", second.Token)
+		if again := s.good("the second token again", second.Token); !again.Token.Equal(third.Token) {
+			t.Error("the second token has two successors")
+		}
+		s.refused("the first token again", first.Token, gatehouse.ReasonRefreshReused)
+		s.refused("the third token", third.Token, gatehouse.ReasonRefreshOver)
+		record := must(s.store.Find(t.Context(), first.Family.ID))
+		if len(record.Successor) != 0 || record.Ended.IsZero() {
+			t.Errorf("what is left: %+v", record)
+		}
+	})
+}
+
+// A thief has copied a token. Whoever of the two comes first, once the grace is
+// over both have to log in again.
+func TestRefreshTheft(t *testing.T) {
+	for _, first := range []string{"thief", "victim"} {
+		t.Run(first+" first", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				stolen := s.begin().Token
+				one := s.good(first, stolen)
+				pass(time.Hour)
+				one = s.good(first+", an hour later", one.Token)
+				pass(time.Hour)
+				s.refused("the other one", stolen, gatehouse.ReasonRefreshReused)
+				s.refused(first, one.Token, gatehouse.ReasonRefreshOver)
+				// Another login of the same person is none of their business.
+				s.good("another family", s.begin().Token)
+			})
+		})
+	}
+}
+
+// Who does not know the secret of a family can do nothing to it, and learns
+// nothing.
+func TestRefreshWrongKey(t *testing.T) {
+	s := newServer(t)
+	first := s.begin()
+	second := s.good("the first token", first.Token)
+	before := must(s.store.Find(t.Context(), first.Family.ID))
+	for what, token := range map[string]gatehouse.Secret{
+		"a wrong key":                        changed(second.Token, ofKey),
+		"a wrong key and a wrong secret":     changed(second.Token, ofKey, ofSecret),
+		"a wrong key, of the token before":   changed(first.Token, ofKey),
+		"an unknown id":                      changed(second.Token, ofID),
+		"an unknown id and nothing else":     changed(second.Token, ofID, ofKey, ofSecret),
+		"a wrong key in its first bit":       changed(second.Token, 16),
+		"a wrong key in its last bit":        changed(second.Token, 47),
+		"the id of one and the rest of zero": changed(gatehouse.NewSecret([]byte(refreshPrefix+first.Family.ID+strings.Repeat("A", 107-22))), ofKey),
+	} {
+		s.refused(what, token, gatehouse.ReasonRefreshUnknown)
+		if err := s.End(t.Context(), token, "web"); err != nil {
+			t.Errorf("%s: end: %v", what, err)
+		}
+		after := must(s.store.Find(t.Context(), first.Family.ID))
+		after.AsOf = before.AsOf
+		if fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s has changed %+v into %+v", what, before, after)
+		}
+	}
+	third := s.good("the newest token", second.Token)
+	// With the right key, a secret that never was is one that was stolen.
+	s.refused("a wrong secret", changed(third.Token, ofSecret), gatehouse.ReasonRefreshReused)
+	s.refused("the newest token", third.Token, gatehouse.ReasonRefreshOver)
+}
+
+func TestRefreshMalformed(t *testing.T) {
+	s := newServer(t, func(c *jwtauth.RefreshConfig) { c.Store = &broken{c.Store, "find rotate end"} })
+	good := "gatehouse_refresh_" + strings.Repeat("A", 107)
+	for _, text := range []string{
+		"", "x", good[1:], good + "A", good[:124], good + "=", strings.ToUpper(good), good[:124] + "B", good[:124] + "\n", "gatehouse-refresh_" + good[18:],
+		good[:60] + "+" + good[61:], good[:60] + "=" + good[61:], good[:60] + "\r\n" + good[62:], strings.Repeat("A", 1<<20),
+	} {
+		s.refused(fmt.Sprintf("%.140q", text), gatehouse.NewSecret([]byte(text)), gatehouse.ReasonRefreshMalformed)
+		if err := s.End(t.Context(), gatehouse.NewSecret([]byte(text)), "web"); err != nil {
+			t.Errorf("end: %v", err)
+		}
+	}
+	for _, client := range []string{"", "a\nb", strings.Repeat("c", 256)} {
+		r, err := s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: gatehouse.NewSecret([]byte(good)), Client: client})
+		s.checkRefused("nobody", r, err, gatehouse.ReasonRefreshMalformed)
+	}
+}
+
+// A token that another client presents was stolen, also within the grace.
+func TestRefreshOtherClient(t *testing.T) {
+	for _, which := range []string{"newest", "before"} {
+		s := newServer(t)
+		first := s.begin()
+		second := s.good("the first token", first.Token)
+		token := map[string]gatehouse.Secret{"newest": second.Token, "before": first.Token}[which]
+		r, err := s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: token, Client: "Web"})
+		s.checkRefused(which, r, err, gatehouse.ReasonRefreshClient)
+		s.refused("the newest token, by its own client", second.Token, gatehouse.ReasonRefreshOver)
+	}
+}
+
+// The scopes of an access token may be fewer than were granted and never more,
+// and to ask for more costs nothing.
+func TestRefreshScopes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		r := s.begin()
+		granted := r.Family.Scopes
+		ask := func(token gatehouse.Secret, scope string) (jwtauth.Refresh, error) {
+			return s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: token, Client: "web", Scope: scope})
+		}
+		for _, scope := range []string{"admin", "reports:read admin", "reports", "reports:*", "reports:read  reports:write", " ", "\"", "Reports:read"} {
+			if got, err := ask(r.Token, scope); err != jwtauth.ErrInvalidScope || got.Token.Len() != 0 {
+				t.Errorf("%q: %+v, %v", scope, got, err)
+			}
+			if told := s.told(); told != "refused refresh_scope" {
+				t.Errorf("%q: told %q", scope, told)
+			}
+		}
+		narrow, err := ask(r.Token, "reports:read")
+		if err != nil || narrow.Scopes.String() != "reports:read" || narrow.Family.Scopes != granted || narrow.AccessToken(audience).Scopes != narrow.Scopes {
+			t.Fatalf("%+v, %v", narrow, err)
+		}
+		s.told()
+		// The answer to the token before is refused too, and nothing else.
+		if _, err := ask(r.Token, "admin"); err != jwtauth.ErrInvalidScope {
+			t.Error(err)
+		}
+		s.told()
+		// RFC 6749 §6: the refresh token keeps its scope.
+		all := s.good("all again", narrow.Token)
+		if all.Scopes != granted {
+			t.Errorf("scopes %v", all.Scopes)
+		}
+		wide, err := ask(all.Token, "reports:write reports:read")
+		if err != nil || wide.Scopes != granted {
+			t.Errorf("%+v, %v", wide, err)
+		}
+		s.told()
+		// Who asks for too much with a stolen token has still stolen it.
+		got, err := ask(r.Token, "admin")
+		s.checkRefused("a stolen token", got, err, gatehouse.ReasonRefreshReused)
+
+		other := s.begin()
+		got, err = s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: other.Token, Client: "other", Scope: "admin"})
+		s.checkRefused("another client", got, err, gatehouse.ReasonRefreshClient)
+		got, err = ask(other.Token, "admin")
+		s.checkRefused("what has ended", got, err, gatehouse.ReasonRefreshOver)
+		got, err = ask(changed(other.Token, ofKey), "admin")
+		s.checkRefused("a wrong key", got, err, gatehouse.ReasonRefreshUnknown)
+	})
+}
+
+// However many present one token at once, it has one successor.
+func TestRefreshRace(t *testing.T) {
+	for range 20 {
+		s := newServer(t)
+		first := s.begin()
+		results := make([]jwtauth.Refresh, 64)
+		together(len(results), func(i int) {
+			var err error
+			if results[i], err = s.present(first.Token); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, r := range results {
+			if r.Token.Len() == 0 || !r.Token.Equal(results[0].Token) {
+				t.Fatal("a token has two successors")
+			}
+		}
+		if f := must(s.store.Find(t.Context(), first.Family.ID)); f.Generation != 2 || !f.Ended.IsZero() {
+			t.Errorf("%+v", f)
+		}
+		s.told()
+		s.good("the successor", results[0].Token)
+	}
+}
+
+// Without grace, one of many is served and the family ends.
+func TestRefreshRaceWithoutGrace(t *testing.T) {
+	for range 20 {
+		s := newServer(t, func(c *jwtauth.RefreshConfig) { c.NoGrace = true })
+		first := s.begin()
+		var mu sync.Mutex
+		var served []gatehouse.Secret
+		together(64, func(int) {
+			r, err := s.present(first.Token)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				served = append(served, r.Token)
+			case err != jwtauth.ErrInvalidGrant:
+				t.Error(err)
+			}
+		})
+		if len(served) != 1 {
+			t.Fatalf("%d were served", len(served))
+		}
+		if told := s.told(); strings.Count(told, "refresh_reused") != 1 || strings.Count(told, "refresh_over") != 62 {
+			t.Errorf("told %q", told)
+		}
+		s.refused("the successor", served[0], gatehouse.ReasonRefreshOver)
+	}
+}
+
+// Once the end of a family was acknowledged, nobody gets another token of it.
+func TestRefreshRaceWithEnd(t *testing.T) {
+	for range 20 {
+		s := newServer(t)
+		token := s.begin()
+		ended := make(chan struct{})
+		together(8, func(i int) {
+			if i == 0 {
+				if err := s.EndFamily(t.Context(), token.Family.ID); err != nil {
+					t.Error(err)
+				}
+				close(ended)
+				return
+			}
+			for after := 0; after < 3; {
+				late := false
+				select {
+				case <-ended:
+					late = true
+					after++
+				default:
+				}
+				if _, err := s.present(token.Token); late && err != jwtauth.ErrInvalidGrant || err != nil && err != jwtauth.ErrInvalidGrant {
+					t.Errorf("late %v: %v", late, err)
+					return
+				}
+			}
+		})
+	}
+}
+
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+// A store that does not work is no token that is not good.
+func TestRefreshStoreDown(t *testing.T) {
+	unavailable := func(t *testing.T, s *server, err error) {
+		t.Helper()
+		if err == nil || errors.Is(err, jwtauth.ErrInvalidGrant) || errors.Is(err, jwtauth.ErrInvalidScope) || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+			t.Errorf("error %v", err)
+		}
+		for _, e := range s.events {
+			if e.Decision != gatehouse.Unavailable || e.Reason != gatehouse.ReasonRefreshUnavailable || e.Status != 503 || e.Cause == nil {
+				t.Errorf("told %+v", e)
+			}
+		}
+	}
+	for _, test := range []struct {
+		verbs string
+		scope string
+	}{{"rotate", ""}, {"find", "reports:read"}, {"outcome", ""}} {
+		b := &broken{FamilyStore: jwtauth.NewMemoryFamilies(0)}
+		s := newServer(t, func(c *jwtauth.RefreshConfig) { c.Store = b })
+		first := s.begin()
+		b.verbs = test.verbs
+		_, err := s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: first.Token, Client: "web", Scope: test.scope})
+		unavailable(t, s, err)
+		if len(s.events) != 1 {
+			t.Errorf("%s: %d events", test.verbs, len(s.events))
+		}
+		b.verbs = ""
+		s.told()
+		s.good(test.verbs+", when it works again", first.Token)
+	}
+
+	b := &broken{FamilyStore: jwtauth.NewMemoryFamilies(0)}
+	s := newServer(t, func(c *jwtauth.RefreshConfig) { c.Store = b })
+	first := s.begin()
+	b.verbs = "create find end all"
+	_, err := s.Begin(t.Context(), grant())
+	unavailable(t, s, err)
+	unavailable(t, s, s.End(t.Context(), first.Token, "web"))
+	unavailable(t, s, s.EndFamily(t.Context(), first.Family.ID))
+	_, err = s.EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "alice"})
+	unavailable(t, s, err)
+	b.verbs = "end"
+	unavailable(t, s, s.End(t.Context(), first.Token, "web"))
+
+	// A successor that cannot be opened is none, and not another one.
+	b.verbs = ""
+	s.told()
+	second := s.good("the first token", first.Token)
+	b.verbs = "seal"
+	_, err = s.present(first.Token)
+	unavailable(t, s, err)
+	b.verbs = ""
+	s.told()
+	if again := s.good("the first token again", first.Token); !again.Token.Equal(second.Token) {
+		t.Error("another successor")
+	}
+
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Rotate(over, jwtauth.RefreshRequest{Token: second.Token, Client: "web"})
+	unavailable(t, s, err)
+}
+
+// What could not be recorded does not stand; within the grace the client gets
+// its answer when it asks again.
+func TestRefreshObserverFails(t *testing.T) {
+	fails := true
+	s := newServer(t, func(c *jwtauth.RefreshConfig) {
+		inner := c.Observer
+		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+			if fails {
+				return errDown
+			}
+			return inner.Observe(ctx, e)
+		})
+	})
+	first := s.begin()
+	for _, token := range []gatehouse.Secret{first.Token, changed(first.Token, ofKey), gatehouse.NewSecret(nil)} {
+		if r, err := s.present(token); !errors.Is(err, errDown) || errors.Is(err, jwtauth.ErrInvalidGrant) || r.Token.Len() > 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	fails = false
+	second := s.good("the first token, once more", first.Token)
+	fails = true
+	if err := s.End(t.Context(), second.Token, "other"); !errors.Is(err, errDown) {
+		t.Error(err)
+	}
+}
+
+// Nothing that is stored, told or returned has a secret in it that it should not
+// have.
+func TestRefreshSecrets(t *testing.T) {
+	s := newServer(t)
+	first := s.begin()
+	second := s.good("the first token", first.Token)
+	third := s.good("the second token", second.Token)
+	var all strings.Builder
+	dump := func(values ...any) {
+		for _, v := range values {
+			fmt.Fprintf(&all, "%v %+v %#v %s %q %x\n", v, v, v, v, v, v)
+		}
+	}
+	dump(first, second, third, s.RefreshTokens)
+	dump(must(s.store.Find(t.Context(), first.Family.ID)))
+	for _, token := range []gatehouse.Secret{changed(third.Token, ofKey), second.Token, first.Token, third.Token} {
+		_, err := s.present(token)
+		dump(err)
+	}
+	_, err := s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: third.Token, Client: "other", Scope: "x"})
+	dump(err, s.End(t.Context(), third.Token, "other"))
+	dump(must(s.store.Find(t.Context(), first.Family.ID)))
+	for _, e := range s.events {
+		dump(e)
+		if e.Credential != "" && e.Credential != first.Family.ID {
+			t.Errorf("credential %q", e.Credential)
+		}
+	}
+	if len(s.events) < 5 {
+		t.Errorf("%d events", len(s.events))
+	}
+	for _, r := range []jwtauth.Refresh{first, second, third} {
+		for i, text := range spellings(r.Token) {
+			if strings.Contains(all.String(), text) {
+				t.Errorf("a secret is told, in spelling %d", i)
+			}
+		}
+	}
+	if !strings.Contains(all.String(), first.Family.ID) {
+		t.Error("the public id is not there, so this shows nothing")
+	}
+}
