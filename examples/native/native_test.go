@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
@@ -282,7 +283,7 @@ func TestGiveUp(t *testing.T) {
 	late := errors.New("too late")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	client := must(oauth.New(oauth.Config{Issuer: s.URL, ClientID: clientID, Auth: oauth.Public}))
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
 	_, err = signIn(ctx, client, redirect{path: "/"}, must(gatehouse.ParseScopes("openid")), func(string) { cancel(late) })
 	if !errors.Is(err, late) {
 		t.Errorf("afterwards: %v", err)
@@ -308,6 +309,41 @@ func TestEscapes(t *testing.T) {
 	p.browse(http.MethodGet, p.address)
 	if err := p.end(); err != nil || strings.Contains(p.output.String(), "\x1b") || strings.Contains(p.output.String(), "\nissuer https") {
 		t.Errorf("%v, printed %q", err, p.output)
+	}
+}
+
+// TestStop: the browser still gets the page that it waits for, and one that never
+// takes it holds nobody up.
+func TestStop(t *testing.T) {
+	for name, test := range map[string]struct{ taken, arrives bool }{"taken": {true, true}, "not taken": {false, false}} {
+		began, release := make(chan struct{}), make(chan struct{})
+		server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(began)
+			select {
+			case <-release:
+				show(w, http.StatusOK, pageDone)
+			case <-r.Context().Done():
+			}
+		})}
+		if test.taken {
+			server.RegisterOnShutdown(func() { close(release) })
+		}
+		listener := must(listen(t.Context(), 0, "127.0.0.1"))
+		go func() { _ = server.Serve(listener) }()
+		arrived := make(chan bool)
+		go func() {
+			r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String(), http.NoBody))
+			response, err := (&http.Client{}).Do(r)
+			if err == nil {
+				response.Body.Close()
+			}
+			arrived <- err == nil
+		}()
+		<-began
+		stop(t.Context(), server)
+		if got := <-arrived; got != test.arrives {
+			t.Errorf("%s: arrived: %v", name, got)
+		}
 	}
 }
 
