@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// A statement that had to wait decides by what it then finds, and by the time
+// that it then is.
+func TestSessionsWaitPostgres(t *testing.T) {
+	server := enginetest.StartPostgres(t, "fsync=off")
+	type result struct {
+		r   session.Record
+		n   int
+		err error
+	}
+	// wait makes the session a, changes it, and calls while the change is not
+	// yet committed. The change is committed once the call waits for it and,
+	// for some, a while has gone by.
+	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Sessions) result) (got result, before time.Time, sessions *sqlstore.Sessions) {
+		t.Helper()
+		db := open(t, "pgx", server.Database(t))
+		sessions = newSessions(t, db)
+		createSession(t, sessions, browser("a"), 24*time.Hour)
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan result, 1)
+		go func() { done <- call(sessions) }()
+		waits(t, db, 1)
+		start := time.Now()
+		enginetest.Eventually(t, time.Minute, "a while goes by", func() bool { return time.Since(start) > while })
+		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&before); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		return <-done, before, sessions
+	}
+	const (
+		touched = "UPDATE gatehouse_sessions SET label = 'seen'"
+		ending  = "UPDATE gatehouse_sessions SET expires = clock_timestamp() + interval '200 milliseconds', ends = clock_timestamp() + interval '200 milliseconds'"
+		swapped = "UPDATE gatehouse_sessions SET version = version + 1"
+		moved   = "UPDATE gatehouse_sessions SET id = 'b', version = version + 1"
+		removed = "DELETE FROM gatehouse_sessions"
+	)
+	swap := func(s *sqlstore.Sessions) result {
+		r, err := s.Swap(t.Context(), "a", 1, session.Change{ID: "c", Claim: time.Minute})
+		return result{r: r, err: err}
+	}
+	touch := func(s *sqlstore.Sessions) result {
+		ok, err := s.Touch(t.Context(), "a", 0)
+		if ok {
+			return result{n: 1, err: err}
+		}
+		return result{err: err}
+	}
+	deleteAll := func(sel session.Selector) func(*sqlstore.Sessions) result {
+		return func(s *sqlstore.Sessions) result {
+			n, err := s.DeleteAll(t.Context(), sel)
+			return result{n: n, err: err}
+		}
+	}
+
+	t.Run("time", func(t *testing.T) {
+		got, before, _ := wait(t, touched, 0, swap)
+		r := got.r
+		if got.err != nil || r.Label != "seen" || r.LastSeen.Before(before) || r.AsOf.Before(before) || !r.Claimed.Equal(r.AsOf.Add(time.Minute)) {
+			t.Errorf("%+v, %v, when it still waited at %v", r, got.err, before)
+		}
+		got, before, sessions := wait(t, touched, 0, touch)
+		if r, err := sessions.Get(t.Context(), "a"); got.err != nil || got.n != 1 || err != nil || r.LastSeen.Before(before) {
+			t.Errorf("%+v, %+v, %v, when it still waited at %v", got, r, err, before)
+		}
+	})
+	for name, test := range map[string]struct {
+		change string
+		while  time.Duration
+		want   error
+	}{
+		"ends meanwhile": {ending, 300 * time.Millisecond, session.ErrNotFound},
+		"swapped":        {swapped, 0, session.ErrConflict},
+		"moved":          {moved, 0, session.ErrNotFound},
+		"removed":        {removed, 0, session.ErrNotFound},
+	} {
+		t.Run("swap, "+name, func(t *testing.T) {
+			if got, _, _ := wait(t, test.change, test.while, swap); !errors.Is(got.err, test.want) {
+				t.Errorf("%+v, %v, want %v", got.r, got.err, test.want)
+			}
+		})
+		if name == "swapped" {
+			continue
+		}
+		t.Run("touch, "+name, func(t *testing.T) {
+			if got, _, _ := wait(t, test.change, test.while, touch); got.err != nil || got.n != 0 {
+				t.Errorf("touched, %v", got.err)
+			}
+		})
+	}
+	// One that gets another id meanwhile is followed there.
+	for name, sel := range map[string]session.Selector{
+		"subject": {Issuer: "i", Subject: "s"}, "sid": {Issuer: "i", SID: "d"}, "both": {Issuer: "i", Subject: "s", SID: "d"},
+	} {
+		t.Run("delete all, moved, by "+name, func(t *testing.T) {
+			got, _, sessions := wait(t, moved, 0, deleteAll(sel))
+			if _, err := sessions.Get(t.Context(), "b"); got.err != nil || got.n != 1 || !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("%d were removed, %v; afterwards %v", got.n, got.err, err)
+			}
+		})
+	}
+	t.Run("delete all, ends meanwhile", func(t *testing.T) {
+		if got, _, _ := wait(t, ending, 300*time.Millisecond, deleteAll(session.Selector{Issuer: "i", Subject: "s"})); got.err != nil || got.n != 0 {
+			t.Errorf("%d were counted, %v", got.n, got.err)
+		}
+	})
+	// Two that take the same new id: the second waits, and is told.
+	t.Run("swap into an id that is taken meanwhile", func(t *testing.T) {
+		got, _, _ := wait(t, "INSERT INTO gatehouse_sessions SELECT 'c', issuer, subject, sid, label, idle, created, last_seen, expires, ends, swept, claimed, version, principal, tokens FROM gatehouse_sessions", 0, swap)
+		if !errors.Is(got.err, session.ErrConflict) {
+			t.Errorf("%+v, %v", got.r, got.err)
+		}
+	})
+}
+
+// Removals that meet each other in different orders do not wait for each other
+// in a ring.
+func TestDeleteAllTakesTurns(t *testing.T) {
+	server := enginetest.StartPostgres(t, "fsync=off")
+	url := server.Database(t)
+	// How a question is gone about decides on the order: here by the rows of
+	// the table, there by an index in the reverse order.
+	db := open(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")
+	other := newStore(t, open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")).Sessions()
+	sessions := newSessions(t, db)
+	for i := range 9 {
+		createSession(t, sessions, browser(string(rune('a'+i))), time.Hour)
+	}
+	execute(t, db,
+		"DROP INDEX gatehouse_sessions_subject, gatehouse_sessions_sid",
+		"CREATE INDEX reversed ON gatehouse_sessions (issuer, subject, id DESC)",
+	)
+	// Both have to wait in the middle. Each then holds what the other one wants.
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "UPDATE gatehouse_sessions SET label = 'held' WHERE id = 'e'"); err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	var removed atomic.Int64
+	for i, sessions := range []*sqlstore.Sessions{sessions, other} {
+		both.Go(func() {
+			n, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "s"})
+			if err != nil {
+				t.Error(err)
+			}
+			removed.Add(int64(n))
+		})
+		waits(t, db, i+1)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	both.Wait()
+	if n := removed.Load(); n != 9 {
+		t.Errorf("%d sessions were removed", n)
+	}
+}
+
+// What serves requests needs no right but to read and write the rows.
+func TestSessionsLeastPrivilege(t *testing.T) {
+	server := enginetest.StartPostgres(t, "fsync=off")
+	url := server.Database(t)
+	db := open(t, "pgx", url)
+	newSessions(t, db)
+	execute(t, db, "CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_sessions TO app")
+	sessions := newStore(t, open(t, "pgx", url+"&role=app")).Sessions()
+	createSession(t, sessions, browser("a"), time.Hour)
+	sel := session.Selector{Issuer: "i", Subject: "s"}
+	for name, call := range map[string]func() error{
+		"get":   func() error { _, err := sessions.Get(t.Context(), "a"); return err },
+		"swap":  func() error { _, err := sessions.Swap(t.Context(), "a", 1, session.Change{ID: "a"}); return err },
+		"touch": func() error { _, err := sessions.Touch(t.Context(), "a", 0); return err },
+		"list":  func() error { _, err := sessions.List(t.Context(), sel, 1); return err },
+		"delete all of somebody else": func() error {
+			_, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "o"})
+			return err
+		},
+		"delete": func() error { return sessions.Delete(t.Context(), "b") },
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
