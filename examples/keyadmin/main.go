@@ -26,7 +26,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/examples/internal/keystore"
+	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 )
 
 func main() {
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 	if c.store == "" {
 		return errors.New("-store: required")
 	}
-	store, err := keystore.OpenURL(c.store, slog.New(slog.DiscardHandler))
+	store, err := engine.OpenURL(c.store, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 	c.ctx = ctx
 	// What an operator may give a key is theirs to decide: the catalogue is
 	// what they have asked for.
-	if c.keys, err = apikey.New(apikey.Config{Store: store, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
+	if c.keys, err = apikey.New(apikey.Config{Store: store.APIKeys, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
 		return err
 	}
 	return work()

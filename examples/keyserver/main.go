@@ -19,7 +19,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/examples/internal/keystore"
+	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	}
 	logger := slog.New(slog.NewTextHandler(problems, nil))
 
-	store, err := keystore.OpenURL(*storeURL, logger)
+	store, err := engine.OpenURL(*storeURL, logger)
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 		return fmt.Errorf("-store: %w", err)
 	}
 	catalogue := append(strings.Fields(*scopes), scopeManage)
-	keys, err := apikey.New(apikey.Config{Store: store, Prefix: "gatehouse", Scopes: catalogue})
+	keys, err := apikey.New(apikey.Config{Store: store.APIKeys, Prefix: "gatehouse", Scopes: catalogue})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,8 @@ import (
 	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/examples/internal/keystore"
+	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
+	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 )
 
 const (
@@ -28,8 +29,7 @@ const (
 
 // apiKeysConfig says where API keys are kept.
 type apiKeysConfig struct {
-	Driver   string       `json:"driver"`    // memory, sqlite, postgres or redis
-	DSN      string       `json:"dsn"`       // where that is, or env:NAME or file:PATH; none for memory
+	engine.Config
 	CacheTTL string       `json:"cache_ttl"` // such as "2s"; no cache if left out
 	Mint     []mintConfig `json:"mint"`      // keys to make at start, for memory only
 }
@@ -45,20 +45,11 @@ type mintConfig struct {
 func (c *apiKeysConfig) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("api_keys."+format, args...)) }
-	switch c.Driver {
-	case "memory":
-		if c.DSN != "" {
-			fail("dsn: there is none for the driver memory")
-		}
-	case "sqlite", "postgres", "redis":
-		if c.DSN == "" {
-			fail("dsn: required")
-		}
-		if len(c.Mint) > 0 {
-			fail("mint: for the driver memory only")
-		}
-	default:
-		fail(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, c.Driver)
+	if err := c.Check(); err != nil {
+		fail("%w", err)
+	}
+	if c.Driver != "memory" && len(c.Mint) > 0 {
+		fail("mint: for the driver memory only")
 	}
 	if _, err := c.cacheTTL(); err != nil {
 		fail("cache_ttl: %q is not a duration", c.CacheTTL)
@@ -87,7 +78,7 @@ func (c *apiKeysConfig) cacheTTL() (time.Duration, error) {
 // apiKeys are the API keys that this server takes.
 type apiKeys struct {
 	*apikey.Keys
-	store  *keystore.Store
+	engine *engine.Engine
 	config *apiKeysConfig
 	logger *slog.Logger
 	stop   context.CancelFunc
@@ -98,7 +89,7 @@ func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	store, err := keystore.Open(config.Driver, config.DSN, logger)
+	opened, err := engine.Open(config.Driver, config.DSN, logger)
 	if err != nil {
 		return nil, fmt.Errorf("api_keys.dsn: %w", err)
 	}
@@ -108,26 +99,26 @@ func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store:    store,
+		Store:    opened.APIKeys,
 		Prefix:   keyPrefix,
 		Scopes:   catalogue,
 		CacheTTL: ttl,
-		Watcher:  store.Watcher,
+		Watcher:  opened.Watcher,
 	})
 	if err != nil {
-		return nil, rename(err, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
+		return nil, configfile.Rename(err, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
 	}
-	return &apiKeys{Keys: keys, store: store, config: config, logger: logger, stop: func() {}}, nil
+	return &apiKeys{Keys: keys, engine: opened, config: config, logger: logger, stop: func() {}}, nil
 }
 
 // start prepares the store, and makes the configured keys and returns a line
 // with each. This is the only time that they can be seen.
 func (k *apiKeys) start(ctx context.Context) (string, error) {
 	ctx, k.stop = context.WithCancel(ctx)
-	if err := k.prepare(ctx); err != nil {
+	if err := k.engine.Start(ctx, k.logger); err != nil {
 		return "", fmt.Errorf("api_keys.dsn: %w", err)
 	}
-	if ttl, _ := k.config.cacheTTL(); ttl > 0 && k.store.Watcher != nil {
+	if ttl, _ := k.config.cacheTTL(); ttl > 0 && k.engine.Watcher != nil {
 		k.work.Go(func() { _ = k.Watch(ctx) }) // ends with ctx
 	}
 	var minted strings.Builder
@@ -137,7 +128,7 @@ func (k *apiKeys) start(ctx context.Context) (string, error) {
 		})
 		if err != nil {
 			field := fmt.Sprintf("api_keys.mint[%d].", n)
-			return "", rename(err, "apikey: Request.Owner", field+"name",
+			return "", configfile.Rename(err, "apikey: Request.Owner", field+"name",
 				"apikey: Request.Tenant", field+"tenant", "apikey: Request.Scopes", field+"scopes")
 		}
 		fmt.Fprintf(&minted, "api-key %s %s\n", mint.Name, issued.Secret.Reveal())
@@ -145,43 +136,8 @@ func (k *apiKeys) start(ctx context.Context) (string, error) {
 	return minted.String(), nil
 }
 
-// prepare gets the store ready, now or, where the engine is down, as soon as it
-// is up. A file that cannot be opened stays so, and is an error.
-func (k *apiKeys) prepare(ctx context.Context) error {
-	attempt := func(limit time.Duration) error {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		return k.store.Prepare(ctx)
-	}
-	if k.config.Driver == "sqlite" {
-		return attempt(10 * time.Second)
-	}
-	err := attempt(2 * time.Second) // longer than it takes, and not too long for a start
-	if err == nil {
-		return nil
-	}
-	k.work.Go(func() {
-		pause := time.NewTicker(5 * time.Second)
-		defer pause.Stop()
-		for said := ""; err != nil; {
-			if problem := err.Error(); problem != said {
-				k.logger.Warn("api keys", "driver", k.config.Driver, "problem", problem)
-				said = problem
-			}
-			select {
-			case <-pause.C:
-				err = attempt(10 * time.Second)
-			case <-ctx.Done():
-				return
-			}
-		}
-		k.logger.Info("api keys are at hand", "driver", k.config.Driver)
-	})
-	return nil
-}
-
 func (k *apiKeys) close() {
 	k.stop()
 	k.work.Wait()
-	_ = k.store.Close()
+	_ = k.engine.Close()
 }

@@ -3,15 +3,11 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -34,78 +30,14 @@ type issuerConfig struct {
 }
 
 func loadConfig(path string) (*config, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // it is the operator who names the file
-	if err != nil {
-		return nil, errors.Unwrap(err) // the path is in front of it already
-	}
 	var c config
-	if err := decodeStrictly(data, &c); err != nil {
+	if err := configfile.Read(path, &c); err != nil {
 		return nil, err
 	}
 	if c.Addr == "" {
 		return nil, errors.New("addr: required")
 	}
 	return &c, nil
-}
-
-// decodeStrictly refuses unknown fields, fields that are there twice, and
-// anything behind the end: this file opens doors, so it is never guessed at.
-func decodeStrictly(data []byte, v any) error {
-	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("json: there is something behind the end")
-	}
-	return nil
-}
-
-// checkNames reads one JSON value and refuses what encoding/json puts up with:
-// names that are there twice, and names that differ from the right ones in
-// their case.
-func checkNames(decoder *json.Decoder) error {
-	opening, err := decoder.Token()
-	if err != nil {
-		return err
-	}
-	switch opening {
-	case json.Delim('{'):
-		seen := make(map[string]bool)
-		for decoder.More() {
-			token, err := decoder.Token()
-			if err != nil {
-				return err
-			}
-			name, _ := token.(string)
-			switch {
-			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
-				return fmt.Errorf("json: unknown field %q", name)
-			case seen[name]:
-				return fmt.Errorf("json: field %q is there twice", name)
-			}
-			seen[name] = true
-			if err := checkNames(decoder); err != nil {
-				return err
-			}
-		}
-		_, err = decoder.Token()
-	case json.Delim('['):
-		for decoder.More() {
-			if err := checkNames(decoder); err != nil {
-				return err
-			}
-		}
-		_, err = decoder.Token()
-	}
-	return err
 }
 
 // issuers says to jwtauth what the file says. What it means, jwtauth checks.
@@ -156,10 +88,5 @@ func (c *config) explain(err error) error {
 			theirs+"Algorithms", ours+"algorithms",
 			theirs+"Keys", ours+keys)
 	}
-	return rename(err, append(names, "jwtauth: Config.Issuers", "issuers")...)
-}
-
-// rename replaces names in an error, which are given in pairs.
-func rename(err error, names ...string) error {
-	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
+	return configfile.Rename(err, append(names, "jwtauth: Config.Issuers", "issuers")...)
 }

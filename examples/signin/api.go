@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -69,11 +70,20 @@ func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"sessions": list})
 }
 
-// endSession signs a person out somewhere else.
+// endSession signs a person out somewhere else, or here.
 func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	id := r.PathValue("id")
-	err := a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
+	var err error
+	if id == p.Credential {
+		var tokens session.Tokens
+		tokens, err = a.sessions.End(w, r) // takes the cookie too
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+		defer cancel()
+		a.revoke(ctx, tokens)
+	} else {
+		err = a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
+	}
 	switch {
 	case errors.Is(err, session.ErrNotFound):
 		problem(w, http.StatusNotFound, "not_found", "There is no such session of yours.")

@@ -49,6 +49,9 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
 	defer app.close()
+	if err := app.start(ctx); err != nil {
+		return fmt.Errorf("%s:\n%w", path, err)
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Addr)
 	if err != nil {
 		return fmt.Errorf("%s:\naddr: %w", path, err)

@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
+	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
@@ -18,6 +20,7 @@ import (
 // app is the application with all that it needs.
 type app struct {
 	handler  http.Handler
+	engine   *engine.Engine
 	client   *oauth.Client
 	login    *oauth.Login
 	sessions *session.Manager
@@ -28,13 +31,15 @@ type app struct {
 }
 
 func newApp(config *config, logger *slog.Logger) (*app, error) {
-	values, err1 := config.Values()
-	store, err2 := config.OpenStore(logger)
-	if err := errors.Join(err1, err2); err != nil {
+	values, err := config.Values()
+	if err != nil {
 		return nil, err
 	}
 	a := &app{notes: newNotes(), calls: newCalls(), origin: config.PublicOrigin, logger: logger}
-	if err := a.open(config, values, store); err != nil {
+	if a.engine, err = engine.Open(config.Store.Driver, config.Store.DSN, logger); err != nil {
+		return nil, fmt.Errorf("session_store.dsn: %w", err)
+	}
+	if err := a.open(config, values); err != nil {
 		a.close()
 		return nil, clientconfig.Explain(err)
 	}
@@ -53,7 +58,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 
 // open makes the client of the authorization server, the login there, and the
 // sessions that begin with it. None of them calls anybody yet.
-func (a *app) open(config *config, values clientconfig.Values, store session.Store) error {
+func (a *app) open(config *config, values clientconfig.Values) error {
 	var err error
 	if a.client, err = oauth.New(oauth.Config{
 		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.Secret,
@@ -71,12 +76,21 @@ func (a *app) open(config *config, values clientconfig.Values, store session.Sto
 		Client: a.client, Keys: values.Keys, Request: request, Observer: gatehouse.Log(a.logger),
 	})
 	a.sessions, err2 = session.New(session.Config{
-		Store: store, Keys: values.Keys, Refresh: a.client.RefreshSession, Login: "/login",
+		Store: a.engine.Sessions, Keys: values.Keys, Refresh: a.client.RefreshSession, Login: "/login",
 		// Its own, for the case that a proxy in front changes the Host.
 		TrustedOrigins: []string{config.PublicOrigin},
 		Idle:           values.Idle, Absolute: values.Absolute, Name: "signin", Events: a.sessionEvent,
 	})
 	return errors.Join(err2, err1)
+}
+
+// start prepares the store. Where it is down, the app is there all the same, and
+// answers with 503 until it is up.
+func (a *app) start(ctx context.Context) error {
+	if err := a.engine.Start(ctx, a.logger); err != nil {
+		return fmt.Errorf("session_store.dsn: %w", err)
+	}
+	return nil
 }
 
 func (a *app) close() {
@@ -87,6 +101,7 @@ func (a *app) close() {
 		_ = a.client.Close()
 	}
 	a.calls.CloseIdleConnections()
+	_ = a.engine.Close()
 }
 
 // routes are all routes. What somebody must be able to reach who is not signed

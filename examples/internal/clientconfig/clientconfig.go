@@ -7,13 +7,12 @@ package clientconfig
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
-	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 )
 
 // File is the JSON.
@@ -25,15 +24,10 @@ type File struct {
 	ClientSecret string   `json:"client_secret"` // env:NAME or file:PATH
 	Scopes       []string `json:"scopes"`        // with openid among them
 	CookieKeys   []string `json:"cookie_keys"`   // env:NAME or file:PATH, the one that seals first
-	Store        Store    `json:"session_store"`
-	Idle         string   `json:"idle"`     // such as "15m"; the library's default if left out
-	Absolute     string   `json:"absolute"` // such as "12h"; likewise
-}
+	Idle         string   `json:"idle"`          // such as "15m"; the library's default if left out
+	Absolute     string   `json:"absolute"`      // such as "12h"; likewise
 
-// Store says where sessions are kept.
-type Store struct {
-	Driver string `json:"driver"`
-	DSN    string `json:"dsn"`
+	Store engine.Config `json:"session_store"`
 }
 
 // Values is what the file means. What the library checks is not checked here.
@@ -67,6 +61,9 @@ func (f *File) Values() (Values, error) {
 	}
 	fail("scopes", err)
 
+	if err := f.Store.Check(); err != nil {
+		errs = append(errs, fmt.Errorf("session_store.%w", err))
+	}
 	v.Keys, err = f.ring()
 	fail("cookie_keys", err)
 	v.Idle, err = duration(f.Idle)
@@ -111,14 +108,6 @@ func duration(text string) (time.Duration, error) {
 		return 0, fmt.Errorf(`%q is not a duration such as "15m"`, text)
 	}
 	return d, nil
-}
-
-// OpenStore opens the store. It does not connect.
-func (f *File) OpenStore(*slog.Logger) (session.Store, error) {
-	if f.Store.Driver != "memory" {
-		return nil, fmt.Errorf(`session_store.driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, f.Store.Driver)
-	}
-	return session.NewMemory(0), nil
 }
 
 // Explain names the fields of the file where the library names its own.

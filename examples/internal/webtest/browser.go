@@ -18,6 +18,8 @@ import (
 // secure, and sends the headers that say which page has caused a request. It
 // follows no redirects but where it says so.
 type Browser struct {
+	UserAgent string
+
 	t       testing.TB
 	cookies map[string]*http.Cookie // by host and name
 	mu      sync.Mutex
@@ -76,6 +78,9 @@ func (b *Browser) Do(request Request) Page {
 	}
 	if request.Type != "" {
 		r.Header.Set("Content-Type", request.Type)
+	}
+	if b.UserAgent != "" {
+		r.Header.Set("User-Agent", b.UserAgent)
 	}
 	own := r.URL.Scheme + "://" + r.URL.Host
 	site := "none"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +44,8 @@ type Provider struct {
 	Metadata Object
 	Claims   Object                      // of the ID token and of userinfo, beside sub
 	Subject  string                      // who signs in
-	Lifetime time.Duration               // of access tokens
+	Lifetime time.Duration               // that access tokens are said to have; they are taken for longer
+	Refuse   int                         // how many of the next access tokens userinfo refuses
 	Routes   map[string]http.HandlerFunc // in place of the provider's own
 
 	t    testing.TB
@@ -52,7 +54,7 @@ type Provider struct {
 	mu       sync.Mutex
 	codes    map[string]url.Values // code -> authorization request
 	logins   map[string]*login     // every refresh token there was -> its login
-	access   map[string]access
+	access   map[string]*login
 	redeemed int
 	renewed  int
 	revoked  []string
@@ -62,11 +64,6 @@ type Provider struct {
 type login struct {
 	subject, sid, newest string
 	over                 bool
-}
-
-type access struct {
-	login *login
-	until time.Time
 }
 
 // NewProvider starts a provider and ends it with the test.
@@ -79,7 +76,7 @@ func NewProvider(t testing.TB) *Provider {
 	p := &Provider{
 		Claims: Object{"name": "Ada Lovelace", "email": "ada@example.com"}, Subject: "u1", Lifetime: 5 * time.Minute,
 		Routes: make(map[string]http.HandlerFunc), t: t, keys: keys,
-		codes: make(map[string]url.Values), logins: make(map[string]*login), access: make(map[string]access),
+		codes: make(map[string]url.Values), logins: make(map[string]*login), access: make(map[string]*login),
 	}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
@@ -180,7 +177,7 @@ func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
 	accessToken := "access-" + rand.Text()
 	l.newest = "refresh-" + rand.Text()
 	p.logins[l.newest] = l
-	p.access[accessToken] = access{l, now.Add(p.Lifetime)}
+	p.access[accessToken] = l
 	p.given = append(p.given, accessToken, l.newest)
 	body := Object{
 		"access_token": accessToken, "refresh_token": l.newest, "token_type": "Bearer", "expires_in": int(p.Lifetime / time.Second),
@@ -204,27 +201,18 @@ func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
 }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
-	token, _ := cutBearer(r)
-	a, ok := p.access[token]
-	if !ok || a.login.over || !time.Now().Before(a.until) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	l := p.access[token]
+	if p.Refuse--; l == nil || l.over || p.Refuse >= 0 {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		answer(w, http.StatusUnauthorized, Object{"error": "invalid_token"})
 		return
 	}
-	claims := Object{"sub": a.login.subject}
+	claims := Object{"sub": l.subject}
 	for name, value := range p.Claims {
 		claims[name] = value
 	}
 	answer(w, http.StatusOK, claims)
-}
-
-func cutBearer(r *http.Request) (string, bool) {
-	const scheme = "Bearer "
-	header := r.Header.Get("Authorization")
-	if len(header) < len(scheme) || header[:len(scheme)] != scheme {
-		return "", false
-	}
-	return header[len(scheme):], true
 }
 
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {

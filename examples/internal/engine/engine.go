@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keystore opens the stores of API keys that the example apps share: in
-// memory, SQLite, PostgreSQL and Redis.
-package keystore
+// Package engine opens what the example apps keep their data in: memory, SQLite,
+// PostgreSQL and Redis.
+package engine
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/pgnotify"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
@@ -27,18 +29,47 @@ import (
 // maxConnections bounds what one server takes of a database.
 const maxConnections = 16
 
-// Store is where API keys are kept, and what goes with it.
-type Store struct {
-	apikey.Store
-	Watcher apikey.Watcher              // tells of the changes of other processes; nil if there are none
-	Prepare func(context.Context) error // makes the tables and checks the settings
-	Close   func() error
+// Engine is where an app keeps its data.
+type Engine struct {
+	APIKeys  apikey.Store
+	Watcher  apikey.Watcher // tells of the changes of other processes; nil if there are none
+	Sessions session.Store
+
+	driver  string
+	prepare func(context.Context) error // nil if there is nothing to prepare
+	release func() error                // nil if there is nothing to close
+
+	stop context.CancelFunc
+	work sync.WaitGroup
 }
 
-// Open does not connect: a server whose engine is down starts, says 503
-// to API keys, and recovers. No error holds anything of dsn, in which there may
+// Config is how a configuration file names an engine.
+type Config struct {
+	Driver string `json:"driver"` // memory, sqlite, postgres or redis
+	DSN    string `json:"dsn"`    // where that is, or env:NAME or file:PATH; none for memory
+}
+
+// Check returns what is wrong, with the name of the field in front.
+func (c Config) Check() error {
+	switch c.Driver {
+	case "memory":
+		if c.DSN != "" {
+			return errors.New("dsn: there is none for the driver memory")
+		}
+	case "sqlite", "postgres", "redis":
+		if c.DSN == "" {
+			return errors.New("dsn: required")
+		}
+	default:
+		return fmt.Errorf(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, c.Driver)
+	}
+	return nil
+}
+
+// Open does not connect: a server whose engine is down starts, answers with 503,
+// and recovers. No error holds anything of dsn, in which there may
 // be a password.
-func Open(driver, dsn string, logger *slog.Logger) (*Store, error) {
+func Open(driver, dsn string, logger *slog.Logger) (*Engine, error) {
 	if strings.HasPrefix(dsn, "env:") || strings.HasPrefix(dsn, "file:") {
 		secret, err := gatehouse.LoadSecret(dsn, 1)
 		if err != nil {
@@ -48,17 +79,13 @@ func Open(driver, dsn string, logger *slog.Logger) (*Store, error) {
 	}
 	switch driver {
 	case "memory":
-		return &Store{
-			Store:   apikey.NewMemory(0),
-			Prepare: func(context.Context) error { return nil },
-			Close:   func() error { return nil },
-		}, nil
+		return &Engine{driver: driver, APIKeys: apikey.NewMemory(0), Sessions: session.NewMemory(0)}, nil
 	case "sqlite":
 		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(strings.TrimPrefix(dsn, "sqlite:")))
 		if err != nil {
 			return nil, err
 		}
-		return newSQL(db)
+		return newSQL(driver, db)
 	case "postgres":
 		config, err := pgx.ParseConfig(dsn)
 		if scheme, _, ok := strings.Cut(dsn, "://"); err != nil || ok && scheme != "postgres" && scheme != "postgresql" {
@@ -68,12 +95,12 @@ func Open(driver, dsn string, logger *slog.Logger) (*Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := newSQL(stdlib.OpenDB(*config))
+		e, err := newSQL(driver, stdlib.OpenDB(*config))
 		if err != nil {
 			return nil, err
 		}
-		s.Watcher = listener.APIKeys()
-		return s, nil
+		e.Watcher = listener.APIKeys()
+		return e, nil
 	case "redis":
 		options, err := redis.ParseURL(dsn)
 		if err != nil {
@@ -88,7 +115,9 @@ func Open(driver, dsn string, logger *slog.Logger) (*Store, error) {
 			return nil, err
 		}
 		keys := store.APIKeys()
-		return &Store{Store: keys, Watcher: keys, Prepare: store.Check, Close: client.Close}, nil
+		return &Engine{
+			driver: driver, APIKeys: keys, Watcher: keys, Sessions: store.Sessions(), prepare: store.Check, release: client.Close,
+		}, nil
 	}
 	return nil, fmt.Errorf("no driver is called %q", driver)
 }
@@ -100,8 +129,9 @@ func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 	l.logger.Warn("redis", "problem", fmt.Sprintf(format, args...))
 }
 
-func newSQL(db *sql.DB) (*Store, error) {
+func newSQL(driver string, db *sql.DB) (*Engine, error) {
 	db.SetMaxOpenConns(maxConnections)
+	db.SetMaxIdleConns(maxConnections)
 	store, err := sqlstore.New(sqlstore.Config{DB: db})
 	if err != nil {
 		return nil, err
@@ -115,12 +145,12 @@ func newSQL(db *sql.DB) (*Store, error) {
 		}
 		return store.Check(ctx)
 	}
-	return &Store{Store: store.APIKeys(), Prepare: prepare, Close: db.Close}, nil
+	return &Engine{driver: driver, APIKeys: store.APIKeys(), Sessions: store.Sessions(), prepare: prepare, release: db.Close}, nil
 }
 
 // OpenURL opens a store that is given as one text: sqlite:PATH, postgres://…,
 // redis://…, memory:, or env:NAME or file:PATH that holds one of these.
-func OpenURL(url string, logger *slog.Logger) (*Store, error) {
+func OpenURL(url string, logger *slog.Logger) (*Engine, error) {
 	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") {
 		secret, err := gatehouse.LoadSecret(url, 1)
 		if err != nil {
