@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package jwtauth accepts the JWT access tokens of configured authorization
-// servers.
+// servers, and issues access tokens and refresh tokens for services that are
+// one themselves.
 //
-// Call [New] with at least one [Issuer]: its URL, the audience that its tokens
+// To accept tokens, call [New] with at least one [Issuer]: its URL, the audience that its tokens
 // for you carry, its algorithms and where its keys are. Give the
 // [Authenticator] to gatehouse.New, call [Authenticator.Ready] at start or in a
 // readiness probe, and [Authenticator.Close] at the end.
@@ -22,5 +23,20 @@
 // is told which issuer and which check. A key set that cannot be had is 503,
 // not 401.
 //
-// The application must still decide, per route, which scopes are needed.
+// To issue tokens, make a [KeyRing] and call [NewSigner] for access tokens, which
+// live for 15 minutes at most, and [NewRefreshTokens] with a store for refresh
+// tokens: Begin once for each login, Rotate at the token endpoint, End at the
+// revocation endpoint. A refresh token is good once, for one client, and a
+// family of them ends at a fixed time after the login. One that comes a second
+// time, beyond a short grace, was stolen, and ends its family.
+//
+// To take access tokens back before their time, give a [RevocationList] to
+// Config.Revocations, and to RefreshConfig.Revocations, so that those of a
+// family end with it. Refused is then what was revoked by its jti, its subject,
+// its client or its family.
+//
+// The application must still decide, per route, which scopes are needed, settle
+// who a person is before it begins a family, and authenticate the clients that
+// can be at its token endpoint. Stores for one process are in this package; those
+// for several are in the modules under store.
 package jwtauth
