@@ -7,11 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"slices"
 	"sync"
@@ -20,8 +18,8 @@ import (
 
 // SigningKey is a private key of this issuer.
 type SigningKey struct {
-	// ID is the kid of the tokens that it signs. Required, printable ASCII,
-	// and never used for another key.
+	// ID is the kid of the tokens that it signs: printable ASCII, and never used
+	// for another key. The [Thumbprint] of the key if empty.
 	ID string
 
 	// Algorithm is the one algorithm that the key is for. Required, and never
@@ -74,7 +72,10 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 	published := make([]map[string]string, 0, len(keys))
 	for n, k := range keys {
 		checked, err := k.check()
-		if slices.ContainsFunc(keys[:n], func(other SigningKey) bool { return other.ID == k.ID }) {
+		if err == nil && k.ID == "" {
+			k.ID, err = Thumbprint(checked.public)
+		}
+		if err == nil && slices.ContainsFunc(ring, func(other ringKey) bool { return other.ID == k.ID }) {
 			err = errors.New("ID: is there twice")
 		}
 		if err != nil {
@@ -100,8 +101,8 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 
 func (k SigningKey) check() (*key, error) {
 	switch {
-	case k.ID == "" || len(k.ID) > maxKid || !isVisible(k.ID):
-		return nil, errors.New("ID: required, printable ASCII")
+	case len(k.ID) > maxKid || !isVisible(k.ID):
+		return nil, fmt.Errorf("ID: must be printable ASCII, at most %d characters", maxKid)
 	case k.Private == nil:
 		return nil, errors.New("Private: required")
 	}
@@ -130,18 +131,8 @@ func publicOf(private crypto.Signer) crypto.PublicKey {
 
 // publicJWK writes a key as RFC 7517 and RFC 7518 section 6 ask for.
 func publicJWK(k SigningKey, public crypto.PublicKey) map[string]string {
-	encode := base64.RawURLEncoding.EncodeToString
-	jwk := map[string]string{"kid": k.ID, "alg": string(k.Algorithm), "use": "sig"}
-	switch p := public.(type) {
-	case *rsa.PublicKey:
-		jwk["kty"], jwk["n"], jwk["e"] = "RSA", encode(p.N.Bytes()), encode(big.NewInt(int64(p.E)).Bytes())
-	case *ecdsa.PublicKey:
-		size := (p.Params().BitSize + 7) / 8
-		jwk["kty"], jwk["crv"] = "EC", p.Params().Name
-		jwk["x"], jwk["y"] = encode(p.X.FillBytes(make([]byte, size))), encode(p.Y.FillBytes(make([]byte, size)))
-	case ed25519.PublicKey:
-		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", encode(p)
-	}
+	jwk := requiredMembers(public)
+	jwk["kid"], jwk["alg"], jwk["use"] = k.ID, string(k.Algorithm), "sig"
 	return jwk
 }
 

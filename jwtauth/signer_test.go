@@ -183,9 +183,8 @@ func TestKeyRingRefuses(t *testing.T) {
 	for want, keys := range map[string][]jwtauth.SigningKey{
 		"none signs now":                   nil,
 		"SigningKey: none signs now":       {with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) })},
-		"SigningKey[0].ID: required":       {with(func(k *jwtauth.SigningKey) { k.ID = "" })},
-		"ID: required, printable":          {with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) })},
-		"SigningKey[0].ID: req":            {with(func(k *jwtauth.SigningKey) { k.ID = "a\n" })},
+		"SigningKey[0].ID: must be":        {with(func(k *jwtauth.SigningKey) { k.ID = "a\n" })},
+		"ID: must be printable":            {with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) })},
 		"SigningKey[1].ID: is there twice": {good, good},
 		"SigningKey[0].Private: required":  {with(func(k *jwtauth.SigningKey) { k.Private = nil })},
 		`Algorithm: "HS256"`:               {with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 })},
@@ -338,5 +337,29 @@ func TestKeyRingHandler(t *testing.T) {
 	}
 	if w := serve(http.MethodPost); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+// A key without an ID is called by its thumbprint, in what it signs and in what
+// is published.
+func TestThumbprintAsID(t *testing.T) {
+	for _, algorithm := range []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA, jwtauth.RS256} {
+		key := signingKey("", algorithm)
+		ring, err := jwtauth.NewKeyRing(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := jwtauth.Thumbprint(key.Private.Public())
+		if err != nil || len(want) != 43 {
+			t.Fatal(want, err)
+		}
+		w := httptest.NewRecorder()
+		ring.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
+			t.Errorf("%s: published as %s, want kid %s", algorithm, w.Body, want)
+		}
+		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: is there twice") {
+			t.Errorf("the same key twice: %v", err)
+		}
 	}
 }

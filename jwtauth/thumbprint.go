@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+)
+
+// Thumbprint returns the name that a public key gives itself, RFC 7638: the same
+// for everybody who has the key. The key is an *rsa.PublicKey, an
+// *ecdsa.PublicKey or an ed25519.PublicKey; every other one is an error.
+//
+//	RFC 7638 §3: "Construct a JSON object [RFC7159] containing only the required
+//	members of a JWK representing the key and with no whitespace or line breaks
+//	before or after any syntactic elements and with the required members ordered
+//	lexicographically by the Unicode [UNICODE] code points of the member names."
+func Thumbprint(public crypto.PublicKey) (string, error) {
+	members := requiredMembers(public)
+	if len(members) == 0 {
+		return "", fmt.Errorf("jwtauth: Thumbprint: no key for signatures, but a %T", public)
+	}
+	text, err := json.Marshal(members) // in the order of their names
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// requiredMembers returns the members of a JWK without which it is none: RFC 7518
+// section 6, RFC 8037 section 2. It is empty for other keys.
+func requiredMembers(public crypto.PublicKey) map[string]string {
+	encode := base64.RawURLEncoding.EncodeToString
+	jwk := make(map[string]string)
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		jwk["kty"], jwk["n"], jwk["e"] = "RSA", encode(p.N.Bytes()), encode(big.NewInt(int64(p.E)).Bytes())
+	case *ecdsa.PublicKey:
+		size := (p.Params().BitSize + 7) / 8
+		jwk["kty"], jwk["crv"] = "EC", p.Params().Name
+		jwk["x"], jwk["y"] = encode(p.X.FillBytes(make([]byte, size))), encode(p.Y.FillBytes(make([]byte, size)))
+	case ed25519.PublicKey:
+		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", encode(p)
+	}
+	return jwk
+}
