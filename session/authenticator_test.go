@@ -185,7 +185,7 @@ func TestStoreBroken(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
 	id := a.principal(t, secret).Credential
-	for i, text := range []string{"", "{", `{"scope":"a  b"}`, `{"roles":[""]}`, `{"claims":[]}`} {
+	for i, text := range []string{"", "{", `{"scope":"a  b"}`, `{"roles":[""]}`, `{"claims":[]}`, `{"tenant":1,"claims":{}}`} {
 		if _, err := a.store.Swap(t.Context(), id, int64(i+1), session.Change{ID: id, Principal: text}); err != nil {
 			t.Fatal(err)
 		}

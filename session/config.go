@@ -162,8 +162,9 @@ func (m *Manager) check() (errs []error) {
 // authorization server has carried out is stored before it ends. The manager
 // renews nothing afterwards.
 func (m *Manager) Close() error {
-	m.flights.close()
+	m.flights.mu.Lock() // nobody begins one now
 	m.cancel()
+	m.flights.mu.Unlock()
 	m.work.Wait()
 	return nil
 }

@@ -196,7 +196,7 @@ func (r *Record) read(now time.Time) Record {
 func (s Selector) match(r *Record) bool {
 	return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer &&
 		(s.Subject == "" || r.Subject == s.Subject) && (s.SID == "" || r.SID == s.SID) &&
-		(s.Except == "" || r.ID != s.Except)
+		r.ID != s.Except
 }
 
 // storeNow is the clock of the process, in the resolution that stores keep.

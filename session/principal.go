@@ -57,7 +57,7 @@ func encodePrincipal(p gatehouse.Principal) (string, error) {
 		k.AuthTime = p.AuthTime.Unix()
 	}
 	text, err := json.Marshal(k)
-	if err == nil && len(text) > maxPrincipal {
+	if len(text) > maxPrincipal {
 		err = fmt.Errorf("has %d bytes as JSON, at most %d are kept", len(text), maxPrincipal)
 	}
 	if err != nil {
@@ -111,15 +111,12 @@ func (k *principals) of(r *Record) (*gatehouse.Principal, error) {
 		found = k.old[r.ID]
 	}
 	k.mu.RUnlock()
-	p := found.principal
-	switch {
-	case found.version != r.Version:
-		var err error
-		if p, err = decodePrincipal(r); err != nil {
-			return nil, err
-		}
-	case ok:
-		return p, nil
+	if found.version == r.Version {
+		return found.principal, nil
+	}
+	p, err := decodePrincipal(r)
+	if err != nil {
+		return nil, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

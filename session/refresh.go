@@ -23,6 +23,7 @@ const (
 var (
 	errNoTokens  = errors.New("session: the session has no tokens")
 	errNoRefresh = errors.New("session: the access token is over and nothing renews it")
+	errNothing   = errors.New("session: Config.Refresh has returned neither tokens nor an error")
 	errClosed    = errors.New("session: the manager is closed")
 	errLost      = errors.New("session: the renewed tokens could not be stored")
 )
@@ -81,21 +82,14 @@ func (m *Manager) signIn(err error) error {
 
 // flights are the renewals under way in this process, by the id of the session.
 type flights struct {
-	mu     sync.Mutex
-	closed bool
-	all    map[string]*flight
+	mu  sync.Mutex
+	all map[string]*flight
 }
 
 type flight struct {
 	done   chan struct{}
 	tokens Tokens
 	err    error
-}
-
-func (f *flights) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.closed = true
 }
 
 // refresh renews the tokens of a session, or waits for whoever does.
@@ -118,7 +112,7 @@ func (m *Manager) join(id string) (*flight, error) {
 	if f := m.flights.all[id]; f != nil {
 		return f, nil
 	}
-	if m.flights.closed {
+	if m.ctx.Err() != nil {
 		return nil, errClosed
 	}
 	f := &flight{done: make(chan struct{})}
@@ -182,6 +176,9 @@ func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begu
 	call, cancel := context.WithDeadline(ctx, begun.Add(refreshTimeout))
 	renewed, err := m.renew(call, old)
 	cancel()
+	if err == nil && renewed.Access.Len() == 0 {
+		err = errNothing
+	}
 	// Whatever has come of it must be stored, also while the manager is closed.
 	keep, cancel := context.WithDeadline(context.WithoutCancel(ctx), time.Now().Add(storeMargin))
 	defer cancel()

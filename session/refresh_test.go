@@ -314,14 +314,7 @@ func TestLostClaim(t *testing.T) {
 		var id, secret string
 		good := func(context.Context, session.Tokens) (session.Tokens, error) { return tokens(2, time.Hour), nil }
 		a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-			// In the meantime, and by force.
-			r, err := other.store.Store.Get(t.Context(), id)
-			if err != nil {
-				t.Error(err)
-			}
-			if _, err := other.store.Store.Swap(t.Context(), id, r.Version, session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens}); err != nil {
-				t.Error(err)
-			}
+			other.swap(t, id)
 			if _, err := other.Tokens(gatehouse.NewContext(t.Context(), other.principal(t, secret))); err != nil {
 				t.Error(err)
 			}
@@ -333,6 +326,94 @@ func TestLostClaim(t *testing.T) {
 		a.token(t, secret, 200, "access-2")
 		a.status(t, secret, 200)
 	})
+}
+
+// swap changes a session by force, as a process does whose claim has run out.
+func (a *app) swap(t *testing.T, id string) {
+	t.Helper()
+	r, err := a.store.Store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.store.Store.Swap(t.Context(), id, r.Version, session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The record has moved, but its tokens are not good either.
+func TestLostClaimAndTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a *app
+		var id string
+		a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+			a.swap(t, id)
+			return session.Tokens{}, session.ErrSignedOut
+		}})
+		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		id = a.principal(t, secret).Credential
+		a.token(t, secret, 401, "")
+		a.status(t, secret, 401)
+	})
+}
+
+// Somebody else has changed the session in spite of the claim: what they have
+// stored stays, and the operator is told at once.
+func TestClaimIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a *app
+		var id string
+		a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+			a.swap(t, id)
+			return tokens(2, time.Hour), nil
+		}})
+		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		id = a.principal(t, secret).Credential
+		start := time.Now()
+		a.token(t, secret, 503, "")
+		if e := a.events.last(); e.Type != session.EventRefreshLost || time.Since(start) != 0 {
+			t.Errorf("%+v after %v", e, time.Since(start))
+		}
+	})
+}
+
+// Two processes claim at the same moment: who comes second looks again.
+func TestClaimConflict(t *testing.T) {
+	server := &issuerServer{}
+	a := newApp(t, session.Config{Refresh: server.refresh})
+	secret := a.login(t, withTokens(person("ada"), 1, 0))
+	a.store.fail = func(method string, call int) error {
+		if method == "Swap" && call == 1 {
+			return session.ErrConflict
+		}
+		return nil
+	}
+	a.token(t, secret, 200, "access-2")
+	server.check(t, 1, false)
+}
+
+// Whether the session has moved cannot be told: then it is not ended.
+func TestSignedOutStoreDown(t *testing.T) {
+	var a *app
+	a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		a.store.down("Get")
+		return session.Tokens{}, session.ErrSignedOut
+	}})
+	secret := a.login(t, withTokens(person("ada"), 1, 0))
+	a.token(t, secret, 503, "")
+	a.store.up()
+	a.status(t, secret, 200)
+}
+
+// A Refresh that returns nothing at all has not renewed anything.
+func TestRefreshReturnsNothing(t *testing.T) {
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		return session.Tokens{}, nil
+	}})
+	secret := a.login(t, withTokens(person("ada"), 1, 20*time.Second))
+	a.token(t, secret, 200, "access-1")
+	secret = a.login(t, withTokens(person("ada"), 1, 0))
+	a.token(t, secret, 503, "")
+	a.status(t, secret, 200)
 }
 
 // What the server has given is stored, though the store hesitates.
@@ -480,7 +561,11 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 		<-done
+		before := a.store.count("Get")
 		a.token(t, secret, 503, "")
+		if asked := a.store.count("Get") - before; asked != 2 {
+			t.Errorf("the store was asked %d times, by the gate and for the tokens that are there", asked)
+		}
 		a.status(t, secret, 200)
 		server.check(t, 1, false)
 	})
