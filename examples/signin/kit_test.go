@@ -84,14 +84,25 @@ func write(t *testing.T, text string) string {
 // have come to the log.
 func open(t *testing.T, p *webtest.Provider, changes object) *site {
 	t.Helper()
+	return openFor(t, p, "", changes)
+}
+
+// openFor runs one more process of an application that has the origin.
+func openFor(t *testing.T, p *webtest.Provider, origin string, changes object) *site {
+	t.Helper()
 	s := &site{t: t, provider: p, log: new(logged)}
 	s.Server = httptest.NewUnstartedServer(nil)
-	origin := "http://" + s.Listener.Addr().String()
+	if origin == "" {
+		origin = "http://" + s.Listener.Addr().String()
+	}
 	config, err := loadConfig(settings(t, origin, p.URL, changes))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.app, err = newApp(config, slog.New(slog.NewJSONHandler(s.log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.app.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.Config.Handler = s.app.handler

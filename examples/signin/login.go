@@ -82,7 +82,7 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 		address = "/" // signed out here, which is what this server can promise
 	}
 	if form {
-		http.Redirect(w, r, address, http.StatusSeeOther)
+		http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // where the metadata of the provider say
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"logout_url": address})

@@ -97,7 +97,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// callback returns an address to which the provider sends a browser back.
+// callbackFor returns an address to which the provider sends a browser back.
 func (s *site) callbackFor(b *webtest.Browser) string {
 	s.t.Helper()
 	login := b.Do(webtest.Request{Method: "GET", URL: s.URL + "/login", Navigation: true})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -73,9 +74,7 @@ func (b *Browser) Do(request Request) Page {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for name, values := range request.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, request.Header)
 	if request.Type != "" {
 		r.Header.Set("Content-Type", request.Type)
 	}
@@ -192,9 +191,7 @@ func (b *Browser) Copy() *Browser {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	other := NewBrowser(b.t)
-	for key, c := range b.cookies {
-		other.cookies[key] = c
-	}
+	maps.Copy(other.cookies, b.cookies)
 	return other
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -187,9 +188,7 @@ func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
 			"iss": p.URL, "aud": ClientID, "sub": l.subject, "sid": l.sid, "nonce": nonce,
 			"iat": now.Unix(), "exp": now.Unix() + 300, "auth_time": now.Unix() - 60,
 		}
-		for name, value := range p.Claims {
-			claims[name] = value
-		}
+		maps.Copy(claims, p.Claims)
 		id, err := p.keys.SignStatement("JWT", claims)
 		if err != nil {
 			p.t.Error(err)
@@ -209,9 +208,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims := Object{"sub": l.subject}
-	for name, value := range p.Claims {
-		claims[name] = value
-	}
+	maps.Copy(claims, p.Claims)
 	answer(w, http.StatusOK, claims)
 }
 
