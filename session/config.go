@@ -158,9 +158,8 @@ func (m *Manager) check() (errs []error) {
 	return errs
 }
 
-// Close ends the renewals under way and waits for them. A renewal that the
-// authorization server has carried out is stored before it ends. The manager
-// renews nothing afterwards.
+// Close waits for the renewals of tokens under way, which takes 16 s at most: to
+// break one off would lose a login. The manager renews nothing afterwards.
 func (m *Manager) Close() error {
 	m.flights.mu.Lock() // nobody begins one now
 	m.cancel()

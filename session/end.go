@@ -149,8 +149,32 @@ func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if _, err := m.EndAll(ctx, Selector{Issuer: l.Issuer, Subject: l.Subject, SID: l.SID}); err != nil {
 		return err
 	}
+	if err := m.endUnnamed(ctx, l); err != nil {
+		return err
+	}
 	if _, err := m.store.Create(ctx, memory, logoutMemory); err != nil && !errors.Is(err, ErrConflict) {
 		return unavailable("", err)
+	}
+	return nil
+}
+
+// endUnnamed ends the sessions of the subject whose SID nobody knows: the issuer
+// has not said it at the login, so any of them may be the one that it means.
+func (m *Manager) endUnnamed(ctx context.Context, l Logout) error {
+	if l.Subject == "" || l.SID == "" {
+		return nil
+	}
+	sessions, err := m.List(ctx, l.Issuer, l.Subject)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		if s.SID != "" {
+			continue
+		}
+		if err := m.EndOne(ctx, s.Issuer, s.Subject, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 	}
 	return nil
 }

@@ -206,6 +206,24 @@ func TestLogout(t *testing.T) {
 			t.Errorf("accepted %+v", l)
 		}
 	}
+	// A session whose SID is not known may be the one that is meant.
+	unnamed, named := person("joan"), person("joan")
+	unnamed.SID, named.SID = "", "another"
+	may, not := a.login(t, unnamed), a.login(t, named)
+	for _, method := range []string{"List", "Delete"} {
+		a.store.down(method)
+		if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "6"}); err == nil {
+			t.Errorf("%s failed, and the logout did not", method)
+		}
+		a.store.up()
+	}
+	if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "6"}); err != nil {
+		t.Fatal(err)
+	}
+	a.status(t, may, 401)
+	a.status(t, not, 200)
+	a.status(t, stays, 200)
+
 	// What fails is not remembered: the issuer's next try has to work.
 	for _, method := range []string{"Get", "DeleteAll", "Create"} {
 		a.store.down(method)

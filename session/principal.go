@@ -30,7 +30,7 @@ type kept struct {
 }
 
 // maxPrincipal bounds what is stored of a principal, in bytes.
-const maxPrincipal = 64 << 10
+const maxPrincipal = 16 << 10
 
 // checkPrincipal says why there can be no session of p.
 func checkPrincipal(p gatehouse.Principal) error {

@@ -171,6 +171,9 @@ func (m *Manager) renewTokens(ctx context.Context, id string) (Tokens, error) {
 // exchange calls the authorization server, as the only one who does, and stores
 // what comes of it.
 func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begun time.Time) (Tokens, error) {
+	// To give up in the middle, because the manager is closed, would lose the
+	// answer and so the login.
+	ctx = context.WithoutCancel(ctx)
 	// The claim counts from before it was made. Past its time nobody may ask
 	// any more, and an answer that comes then is not waited for.
 	call, cancel := context.WithDeadline(ctx, begun.Add(refreshTimeout))
@@ -179,8 +182,7 @@ func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begu
 	if err == nil && renewed.Access.Len() == 0 {
 		err = errNothing
 	}
-	// Whatever has come of it must be stored, also while the manager is closed.
-	keep, cancel := context.WithDeadline(context.WithoutCancel(ctx), time.Now().Add(storeMargin))
+	keep, cancel := context.WithTimeout(ctx, storeMargin)
 	defer cancel()
 	switch {
 	case err == nil:

@@ -555,12 +555,13 @@ func TestClose(t *testing.T) {
 		a := newApp(t, session.Config{Refresh: server.refresh})
 		secret := a.login(t, withTokens(person("ada"), 1, 0))
 		done := make(chan struct{})
-		go func() { a.token(t, secret, 503, ""); close(done) }()
+		go func() { a.token(t, secret, 200, "access-2"); close(done) }()
 		synctest.Wait()
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
 		<-done
+		secret = a.login(t, withTokens(person("ada"), 3, 0))
 		before := a.store.count("Get")
 		a.token(t, secret, 503, "")
 		if asked := a.store.count("Get") - before; asked != 2 {

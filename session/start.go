@@ -19,6 +19,7 @@ import (
 type Login struct {
 	// Principal is who has logged in. Subject and Issuer are required; Method,
 	// Credential and Expires are the session's own; Kind is a user's if empty.
+	// All of it, as JSON, may have 16 KB.
 	Principal gatehouse.Principal
 
 	// Tokens are those of the authorization server, to be kept. Optional.
