@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"testing"
@@ -10,8 +11,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/node"
 )
 
-// Page is a tab of a Chromium of its own.
-type Page struct{ process *node.Process }
+// Page is a tab of a Chromium. It is safe for concurrent use; what it is to do
+// is done one after the other.
+type Page struct {
+	process *node.Process
+	tab     int
+}
 
 // Start starts Chromium and ends it with the test. Without Chromium the test is
 // skipped, with a line that says what to install; where engines are required it
@@ -25,8 +30,7 @@ func Start(t testing.TB) *Page {
 		}
 		t.Skip("SKIPPED, needs Chromium: apt-get install chromium")
 	}
-	p := &Page{node.Start(t, "browser/browser.mjs")}
-	p.call(t, map[string]string{"do": "start"}, &struct{}{})
+	p := (&Page{process: node.Start(t, "browser/browser.mjs")}).open(t, "start")
 	t.Cleanup(func() { _ = p.process.Call(map[string]string{"do": "stop"}, &struct{}{}) })
 	return p
 }
@@ -40,80 +44,38 @@ func installed() bool {
 	return false
 }
 
-// Answer is where a navigation has led.
-type Answer struct {
-	URL    string
-	Status int
-}
-
-// Visit goes to an address, as a person who types it.
-func (p *Page) Visit(t testing.TB, url string) Answer {
+// Tab opens another tab, which has the same cookies and storage.
+func (p *Page) Tab(t testing.TB) *Page {
 	t.Helper()
-	var a Answer
-	p.call(t, map[string]string{"do": "visit", "url": url}, &a)
-	return a
+	return p.open(t, "tab")
 }
 
-// Fill writes into a field.
-func (p *Page) Fill(t testing.TB, selector, text string) {
+// Person opens a tab as another person, who shares nothing with this one.
+func (p *Page) Person(t testing.TB) *Page {
 	t.Helper()
-	p.call(t, map[string]string{"do": "fill", "selector": selector, "text": text}, &struct{}{})
+	return p.open(t, "person")
 }
 
-// Check ticks a box.
-func (p *Page) Check(t testing.TB, selector string) {
+func (p *Page) open(t testing.TB, how string) *Page {
 	t.Helper()
-	p.call(t, map[string]string{"do": "check", "selector": selector}, &struct{}{})
+	var a struct{ Tab int }
+	p.call(t, how, nil, &a)
+	return &Page{p.process, a.Tab}
 }
 
-// Submit clicks and waits for the page that comes of it.
-func (p *Page) Submit(t testing.TB, selector string) Answer {
+// arguments are those of a verb of browser.mjs.
+type arguments map[string]any
+
+func (p *Page) call(t testing.TB, verb string, a arguments, answer any) {
 	t.Helper()
-	var a Answer
-	p.call(t, map[string]string{"do": "submit", "selector": selector}, &a)
-	return a
-}
-
-// Text is what a person sees of the elements that match.
-func (p *Page) Text(t testing.TB, selector string) string {
-	t.Helper()
-	var a struct{ Text string }
-	p.call(t, map[string]string{"do": "text", "selector": selector}, &a)
-	return a.Text
-}
-
-// Run evaluates JavaScript in the page and returns its value as JSON.
-func (p *Page) Run(t testing.TB, script string) string {
-	t.Helper()
-	var a struct{ Result string }
-	p.call(t, map[string]string{"do": "run", "script": script}, &a)
-	return a.Result
-}
-
-// Cookie is a cookie as the browser keeps it.
-type Cookie struct {
-	Name, Value, Domain, Path string
-	HTTPOnly, Secure          bool
-	SameSite                  string
-}
-
-// Cookies are all that the browser keeps.
-func (p *Page) Cookies(t testing.TB) []Cookie {
-	t.Helper()
-	var a struct{ Cookies []Cookie }
-	p.call(t, map[string]string{"do": "cookies"}, &a)
-	return a.Cookies
-}
-
-// Screenshot writes a picture of the whole page.
-func (p *Page) Screenshot(t testing.TB, path string) {
-	t.Helper()
-	p.call(t, map[string]string{"do": "screenshot", "path": path}, &struct{}{})
-}
-
-func (p *Page) call(t testing.TB, request, answer any) {
-	t.Helper()
+	request := map[string]any{"do": verb, "tab": p.tab}
+	maps.Copy(request, a)
 	if err := p.process.Call(request, answer); err != nil {
-		t.Fatalf("browser: %v", err)
+		t.Fatalf("browser: %s %v: %v", verb, a, err)
 	}
+}
+
+func (p *Page) do(t testing.TB, verb string, a arguments) {
+	t.Helper()
+	p.call(t, verb, a, &struct{}{})
 }

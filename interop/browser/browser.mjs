@@ -9,46 +9,154 @@ import { chromium } from 'playwright-core';
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
 let browser;
-let page;
+const tabs = []; // by number, each with the page and what is known of it
+
+async function open(context) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  return tabs.push({ page, context, held: [] }) - 1;
+}
+
+// Another person's browser, for all that it can tell.
+async function person() {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
+  context.exchanges = [];
+  context.on('response', (response) => {
+    context.exchanges.push((async () => ({
+      url: response.url(),
+      method: response.request().method(),
+      type: response.request().resourceType(),
+      status: response.status(),
+      sent: await response.request().allHeaders(),
+      header: await response.allHeaders(),
+      // A redirect has no body, and that of a page which is gone cannot be had.
+      body: await response.text().catch(() => ''),
+    }))().catch(() => null));
+  });
+  return open(context);
+}
+
+const answer = (page, response) => ({ url: page.url(), status: response?.status() ?? 0 });
 
 await serve({
   async start() {
     browser = await chromium.launch({
       executablePath,
+      // Pages go into the back/forward cache, as they do for everybody.
+      ignoreDefaultArgs: ['--disable-back-forward-cache'],
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync'],
+        '--disable-component-update', '--disable-sync',
+        // Nothing outside of this machine is asked for.
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost'],
     });
-    page = await (await browser.newContext({ viewport: { width: 1100, height: 800 } })).newPage();
-    page.setDefaultTimeout(20_000);
+    return { tab: await person() };
   },
+  person: async () => ({ tab: await person() }),
+  tab: async ({ tab }) => ({ tab: await open(tabs[tab].context) }),
   // Goes to an address and tells where that has led.
-  async visit({ url }) {
-    const response = await page.goto(url);
-    return { url: page.url(), status: response?.status() ?? 0 };
+  async visit({ tab, url }) {
+    const { page } = tabs[tab];
+    return answer(page, await page.goto(url));
   },
-  async fill({ selector, text }) {
-    await page.fill(selector, text);
+  // Goes to the page before, which may come from the back/forward cache: then
+  // there is nothing to load.
+  async history({ tab, step }) {
+    const { page } = tabs[tab];
+    await Promise.all([
+      page.waitForEvent('framenavigated', (frame) => frame === page.mainFrame()),
+      page.evaluate(`history.go(${step})`).catch(() => {}),
+    ]);
+    await page.waitForFunction("document.readyState === 'complete'");
+    return answer(page);
   },
-  async check({ selector }) {
-    await page.check(selector);
+  async fill({ tab, selector, text }) {
+    await tabs[tab].page.fill(selector, text);
+  },
+  async check({ tab, selector }) {
+    await tabs[tab].page.check(selector);
+  },
+  async click({ tab, selector }) {
+    await tabs[tab].page.click(selector);
   },
   // Clicks, and waits for the page that comes of it.
-  async submit({ selector }) {
+  async submit({ tab, selector }) {
+    const { page } = tabs[tab];
     const [response] = await Promise.all([page.waitForNavigation(), page.click(selector)]);
-    return { url: page.url(), status: response?.status() ?? 0 };
+    return answer(page, response);
   },
-  async text({ selector }) {
-    return { text: (await page.locator(selector).allInnerTexts()).join('\n') };
+  // Clicks what leads to an address that is held, see hold.
+  async held({ tab, selector }) {
+    const { page, held } = tabs[tab];
+    const before = held.length;
+    await page.click(selector, { noWaitAfter: true });
+    const until = Date.now() + 20_000;
+    while (held.length === before) {
+      if (Date.now() > until) throw new Error(`${selector} leads to nothing that is held`);
+      await new Promise((done) => { setTimeout(done, 10); });
+    }
+    return { url: held.at(-1) };
+  },
+  // Keeps the tab from going to addresses that match, redirects included, from
+  // now on or, without a pattern, no more.
+  async hold({ tab, pattern }) {
+    const entry = tabs[tab];
+    if (!pattern) {
+      await entry.session?.detach();
+      entry.session = undefined;
+      return;
+    }
+    entry.session = await entry.context.newCDPSession(entry.page);
+    entry.session.on('Fetch.requestPaused', async ({ requestId, request }) => {
+      entry.held.push(request.url);
+      await entry.session?.send('Fetch.failRequest', { requestId, errorReason: 'Aborted' }).catch(() => {});
+    });
+    await entry.session.send('Fetch.enable', { patterns: [{ urlPattern: pattern }] });
+  },
+  async text({ tab, selector }) {
+    return { text: (await tabs[tab].page.locator(selector).allInnerTexts()).join('\n') };
+  },
+  // Waits until an expression is true in the page.
+  async until({ tab, script }) {
+    await tabs[tab].page.waitForFunction(script);
   },
   // Runs an expression in the page.
-  async run({ script }) {
-    return { result: JSON.stringify(await page.evaluate(script)) ?? 'null' };
+  async run({ tab, script }) {
+    return { result: JSON.stringify(await tabs[tab].page.evaluate(script)) ?? 'null' };
   },
-  async cookies() {
-    return { cookies: await page.context().cookies() };
+  // What is in the frames of the page.
+  async frames({ tab }) {
+    const { page } = tabs[tab];
+    const frames = page.frames().filter((frame) => frame !== page.mainFrame());
+    return { frames: await Promise.all(frames.map(async (frame) => ({ url: frame.url(), text: await frame.locator('body').innerText() }))) };
   },
-  async screenshot({ path }) {
-    await page.screenshot({ path, fullPage: true });
+  // All strings that the scripts of the page have in memory.
+  async memory({ tab }) {
+    const { page, context } = tabs[tab];
+    const session = await context.newCDPSession(page);
+    let snapshot = '';
+    session.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => { snapshot += chunk; });
+    await session.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
+    await session.detach();
+    return { strings: JSON.parse(snapshot).strings };
+  },
+  async cookies({ tab }) {
+    return { cookies: await tabs[tab].context.cookies() };
+  },
+  async plant({ tab, cookies }) {
+    await tabs[tab].context.addCookies(cookies);
+  },
+  // All responses so far to what the browser has asked for.
+  async exchanges({ tab }) {
+    return { exchanges: (await Promise.all(tabs[tab].context.exchanges)).filter(Boolean) };
+  },
+  async dark({ tab, dark }) {
+    await tabs[tab].page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
+  },
+  async size({ tab, width, height }) {
+    await tabs[tab].page.setViewportSize({ width, height });
+  },
+  async screenshot({ tab, path }) {
+    await tabs[tab].page.screenshot({ path, fullPage: true });
   },
   async stop() {
     await browser.close();

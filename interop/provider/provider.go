@@ -13,6 +13,10 @@ import (
 
 // Options configures a [Provider].
 type Options struct {
+	// Host is the host of the issuer, "127.0.0.1" if empty. With "localhost" the
+	// provider is another site than what is at 127.0.0.1, to a browser.
+	Host string
+
 	Clients   []Client
 	Resources []Resource
 
@@ -99,9 +103,12 @@ func Start(t testing.TB, o Options) *Provider {
 	if o.FirstLifetime == 0 {
 		o.FirstLifetime = time.Hour
 	}
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
 	p := &Provider{process: node.Start(t, "provider/provider.mjs")}
 	p.call(t, map[string]any{
-		"do": "start", "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce,
+		"do": "start", "host": o.Host, "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce,
 		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(),
 	})
 	return p

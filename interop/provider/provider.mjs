@@ -106,7 +106,7 @@ await serve({
     options = request;
     const server = createServer((req, res) => handler(req, res));
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    issuer = `http://127.0.0.1:${server.address().port}`;
+    issuer = `http://${options.host}:${server.address().port}`;
     return { issuer, ...replace(generation()) };
   },
   // New keys sign; the old ones stay published.
