@@ -30,11 +30,11 @@ var (
 )
 
 var (
-	createFamilyScript = newScript(true, familiesCommon, familiesCreate)
-	findFamilyScript   = newScript(false, familiesCommon, familiesFind)
-	rotateFamilyScript = newScript(true, familiesCommon, familiesRotate)
-	endFamilyScript    = newScript(true, familiesCommon, familiesEnd)
-	endFamiliesScript  = newScript(true, familiesCommon, familiesEndAll)
+	createFamilyScript = newScript(true, timeCommon, familiesCommon, familiesCreate)
+	findFamilyScript   = newScript(false, timeCommon, familiesCommon, familiesFind)
+	rotateFamilyScript = newScript(true, timeCommon, familiesCommon, familiesRotate)
+	endFamilyScript    = newScript(true, timeCommon, familiesCommon, familiesEnd)
+	endFamiliesScript  = newScript(true, timeCommon, familiesCommon, familiesEndAll)
 )
 
 // Families is a [jwtauth.FamilyStore]. Every method is one script, which the

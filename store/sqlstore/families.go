@@ -17,6 +17,8 @@ import (
 type Families struct {
 	store *Store
 	sql   *familySQL
+
+	found prepared // the statement of Find
 }
 
 var _ jwtauth.FamilyStore = (*Families)(nil)
@@ -24,9 +26,9 @@ var _ jwtauth.FamilyStore = (*Families)(nil)
 // Families returns the store of families of refresh tokens.
 func (s *Store) Families() *Families {
 	if s.dialect == SQLite {
-		return &Families{s, &familySQLite}
+		return &Families{store: s, sql: &familySQLite}
 	}
-	return &Families{s, &familyPostgres}
+	return &Families{store: s, sql: &familyPostgres}
 }
 
 // Create implements [jwtauth.FamilyStore].
@@ -41,7 +43,7 @@ func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime 
 // Find implements [jwtauth.FamilyStore].
 func (f *Families) Find(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
 	var found []presented
-	err := f.store.read(ctx, collect(&found, scanFamily), f.sql.find, id)
+	err := f.store.readPrepared(ctx, &f.found, collect(&found, scanFamily), f.sql.find, id)
 	r, err := single(found, "find family", err, jwtauth.ErrFamilyNotFound)
 	return r.FamilyRecord, err
 }
@@ -64,15 +66,7 @@ func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limi
 	if (filter == jwtauth.FamilyFilter{}) {
 		return nil, ctx.Err()
 	}
-	query := &statement{dialect: f.store.dialect}
-	query.add(f.sql.endAll)
-	if filter.Subject != "" {
-		query.add(" AND subject = ?", filter.Subject)
-	}
-	if filter.Client != "" {
-		query.add(" AND client = ?", filter.Client)
-	}
-	query.add(f.sql.endAllLimit, limit)
+	query := f.endAllStatement(filter, limit)
 	var ended []presented
 	if err := f.store.write(ctx, collect(&ended, scanFamily), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: end all families: %w", err)
@@ -82,6 +76,19 @@ func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limi
 		records[i] = ended[i].FamilyRecord
 	}
 	return records, nil
+}
+
+func (f *Families) endAllStatement(filter jwtauth.FamilyFilter, limit int) *statement {
+	query := &statement{dialect: f.store.dialect}
+	query.add(f.sql.endAll)
+	if filter.Subject != "" {
+		query.add(" AND subject = ?", filter.Subject)
+	}
+	if filter.Client != "" {
+		query.add(" AND client = ?", filter.Client)
+	}
+	query.add(f.sql.endAllLimit, limit)
+	return query
 }
 
 // one runs a statement that changes one family and returns it.

@@ -6,20 +6,6 @@
 -- in a cluster they are all in one slot. A family is a hash that goes when its
 -- time is over, and until it has ended a member of two sorted sets by the time
 -- at which it is over: that of its subject and that of its client.
---
--- Times are microseconds since 1970, as text: Lua computes with doubles, which
--- are exact up to 2^53, but prints only 14 digits of them.
-
-local base = KEYS[1]
-
-local function now()
-	local t = redis.call('TIME')
-	return t[1] * 1000000 + t[2]
-end
-
-local function text(number)
-	return string.format('%.0f', number)
-end
 
 -- Redis ends keys by the millisecond; nothing ends before its time.
 local function expire(name, time)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+)
+
+func family(id string) jwtauth.FamilyRecord {
+	return jwtauth.FamilyRecord{Family: jwtauth.Family{ID: id, Grant: jwtauth.Grant{Subject: "s", Client: "c"}}}
+}
+
+// What cannot be read is not guessed: a damaged record is a store that cannot
+// tell.
+func TestDamagedFamilies(t *testing.T) {
+	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := s.Families()
+	if _, err := families.Create(t.Context(), family("a"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	const record = "{damaged}:families:1:family:a"
+	good, err := client.HGetAll(t.Context(), record).Result()
+	if err != nil || len(good) == 0 {
+		t.Fatalf("the record stands elsewhere: %v, %v", good, err)
+	}
+	sum := strings.Repeat("0", 64)
+	for field, values := range map[string][]string{
+		"scopes":  {"a  b", "é"},
+		"created": {"", "x", "1.5"}, "expires": {"", "never"}, "auth_time": {"", "x"},
+		"rotated": {""}, "grace_ends": {"", "x"}, "ended": {"", "no"}, "generation": {"", "x"},
+		"key": {"", sum[1:], sum + "0", "x" + sum[1:]}, "current": {"", sum[1:]}, "previous": {"", sum[1:]}, "successor": {"0", "x0"},
+	} {
+		for _, value := range values {
+			if err := client.HSet(t.Context(), record, field, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := families.Find(t.Context(), "a"); err == nil || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+				t.Errorf("%s %q: %+v, %v", field, value, r, err)
+			}
+			if err := errors.Join(client.Del(t.Context(), record).Err(), client.HSet(t.Context(), record, good).Err()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := families.Find(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+
+	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+	if err := client.Set(t.Context(), "{damaged}:revocations:1:jti:1:ia", "soon", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what}); err == nil {
+		t.Errorf("a damaged revocation: %v", times)
+	}
+}
+
+// Nothing is kept for ever: every key has an end, and what has come to it is
+// gone, from the indexes too.
+func TestFamiliesAndRevocationsVanish(t *testing.T) {
+	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "vanish"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	families, revocations := s.Families(), s.Revocations()
+	revoke := func(value string, lifetime time.Duration) {
+		t.Helper()
+		if err := revocations.Revoke(t.Context(), jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: value}, lifetime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		r := family(fmt.Sprint(i))
+		if i > 10 {
+			r.Client = "other"
+		}
+		if _, err := families.Create(t.Context(), r, time.Duration(i%2)*time.Hour+200*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		revoke(fmt.Sprint(i), time.Duration(i%2)*time.Hour+200*time.Millisecond)
+	}
+	if _, err := families.Find(t.Context(), "0"); err != nil {
+		t.Fatal(err)
+	}
+	keys := func() []string {
+		t.Helper()
+		all, err := client.Keys(t.Context(), "*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range all {
+			if ends := client.PTTL(t.Context(), key).Val(); ends == -1 {
+				t.Errorf("%s never ends", key)
+			}
+		}
+		return all
+	}
+	keys()
+	// Ten families and ten revocations, and the indexes of a subject and two clients.
+	enginetest.Eventually(t, time.Minute, "half of it vanishes", func() bool { return len(keys()) == 10+10+3 })
+	if _, err := families.Create(t.Context(), family("new"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"subject:s": 11, "client:c": 6, "client:other": 9} {
+		if got := client.ZCard(t.Context(), "{vanish}:families:1:"+name).Val(); got != want {
+			t.Errorf("the index %s has %d members, want %d", name, got, want)
+		}
+	}
+	// One that ends does not stay in an index, and neither does one that was
+	// lost.
+	if _, err := families.End(t.Context(), "1"); err != nil {
+		t.Error(err)
+	}
+	client.Del(t.Context(), "{vanish}:families:1:family:3")
+	ended, err := families.EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 100)
+	if err != nil || len(ended) != 9 {
+		t.Errorf("%d were ended, %v", len(ended), err)
+	}
+	if ended, err = families.EndAll(t.Context(), jwtauth.FamilyFilter{Client: "c"}, 100); err != nil || len(ended) != 0 {
+		t.Errorf("%d were ended again, %v", len(ended), err)
+	}
+	if n := client.Exists(t.Context(), "{vanish}:families:1:subject:s", "{vanish}:families:1:client:c").Val(); n != 0 {
+		t.Errorf("%d empty indexes are left", n)
+	}
+}
+
+// What is added to a time in a script stays within what Lua counts exactly.
+func TestFamilySpans(t *testing.T) {
+	s := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL()))
+	const years = 365 * 24 * time.Hour
+	if _, err := s.Families().Create(t.Context(), family("a"), 201*years); err == nil {
+		t.Error("a family lives longer than Lua can count")
+	}
+	if _, err := s.Families().Create(t.Context(), family(""), time.Hour); err == nil {
+		t.Error("a family has no id")
+	}
+	if err := s.Revocations().Revoke(t.Context(), jwtauth.Revocation{}, 201*years); err == nil {
+		t.Error("a revocation lives longer than Lua can count")
+	}
+	r, err := s.Families().Create(t.Context(), family("a"), 200*years)
+	if err != nil || !r.Expires.Equal(r.Created.Add(200*years)) {
+		t.Fatalf("created %v, expires %v, %v", r.Created, r.Expires, err)
+	}
+	const long = 1<<63 - 1
+	got, outcome, err := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c", Grace: long})
+	if err != nil || outcome != jwtauth.FamilyRotated || !got.GraceEnds.Equal(r.Expires) {
+		t.Errorf("%+v, %s, %v", got, outcome, err)
+	}
+}
