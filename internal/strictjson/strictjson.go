@@ -119,13 +119,14 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 		if s.members++; s.members > s.limits.Members {
 			return errLimit
 		}
-		raw, err := s.string()
+		name, escaped, err := s.string()
 		if err != nil {
 			return err
 		}
-		name, err := unescape(raw)
-		if err != nil {
-			return err
+		if escaped {
+			if name, err = unescape(name); err != nil {
+				return err
+			}
 		}
 		folded := Fold(name)
 		for n := outer; n < s.count; n++ {
@@ -163,8 +164,8 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 func (s *scanner) value(depth int) error {
 	switch c := s.peek(); {
 	case c == '"':
-		raw, err := s.string()
-		if err != nil || strings.IndexByte(raw, '\\') < 0 {
+		raw, escaped, err := s.string()
+		if err != nil || !escaped {
 			return err
 		}
 		_, err = unescape(raw)
@@ -220,26 +221,26 @@ func (s *scanner) array(depth int, element func(value string) error) error {
 	}
 }
 
-// string returns what stands between the quotes, escapes and all.
-func (s *scanner) string() (string, error) {
+// string returns what stands between the quotes, escapes and all, and whether
+// there are any.
+func (s *scanner) string() (raw string, escaped bool, err error) {
 	if !s.take('"') {
-		return "", errSyntax
+		return "", false, errSyntax
 	}
-	start := s.at
-	for s.at < len(s.text) {
-		switch c := s.text[s.at]; {
+	rest := s.text[s.at:]
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
 		case c == '"':
-			s.at++
-			return s.text[start : s.at-1], nil
+			s.at += i + 1
+			return rest[:i], escaped, nil
 		case c == '\\':
-			s.at += 2
+			escaped = true
+			i++
 		case c < 0x20:
-			return "", errSyntax
-		default:
-			s.at++
+			return "", false, errSyntax
 		}
 	}
-	return "", errSyntax
+	return "", false, errSyntax
 }
 
 func (s *scanner) digits() bool {
