@@ -151,7 +151,7 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Pr
 
 func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gatehouse.Principal, error) {
 	if a.revocations == nil {
-		return v.principal, nil
+		return &v.principal, nil
 	}
 	revoked, err := a.revocations.Revoked(ctx, v.token)
 	switch {
@@ -162,7 +162,7 @@ func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gateho
 		e.Credential = v.token.ID
 		return nil, e
 	}
-	return v.principal, nil
+	return &v.principal, nil
 }
 
 // verify does the whole work for a token that is not in the cache.

@@ -12,7 +12,7 @@ import (
 
 // verified is what is known of a token whose signature and claims were good.
 type verified struct {
-	principal  *gatehouse.Principal
+	principal  gatehouse.Principal
 	issuer     *issuer
 	generation uint64 // of the key set that it was verified with
 	ends       time.Time

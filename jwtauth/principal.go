@@ -13,13 +13,13 @@ import (
 const maxActors = 4
 
 // principal makes a Principal of verified claims.
-func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
+func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
 	if c.client == "" { // as Compatible lets it be
 		for _, name := range [...]string{"azp", "cid"} {
 			if value := c.member(name); value != "" {
 				var ok bool
 				if c.client, ok = plainText(value); !ok {
-					return nil, claimError(name)
+					return gatehouse.Principal{}, claimError(name)
 				}
 				break
 			}
@@ -46,30 +46,30 @@ func (i *issuer) principal(c *claims) (*gatehouse.Principal, error) {
 	}
 	var err error
 	if p.Scopes, err = i.scopes(i.claim(c, i.ScopeClaim, "scope", c.scope)); err != nil {
-		return nil, err
+		return gatehouse.Principal{}, err
 	}
 	if value := i.claim(c, i.TenantClaim, "tenant", c.tenant); value != "" {
 		var ok bool
 		if p.Tenant, ok = plainText(value); !ok {
-			return nil, claimError(i.TenantClaim)
+			return gatehouse.Principal{}, claimError(i.TenantClaim)
 		}
 	}
 	if p.Roles, err = i.roles(i.claim(c, i.RolesClaim, "roles", c.roles)); err != nil {
-		return nil, err
+		return gatehouse.Principal{}, err
 	}
 	if p.Actors, err = actors(c.actor); err != nil {
-		return nil, err
+		return gatehouse.Principal{}, err
 	}
 	if i.Principal == nil {
-		return &p, nil
+		return p, nil
 	}
 	mapped, err := i.Principal(p.Claims, p)
 	if err != nil {
-		return nil, err
+		return gatehouse.Principal{}, err
 	}
 	mapped.Issuer, mapped.Method, mapped.Credential = p.Issuer, p.Method, p.Credential
 	mapped.Binding, mapped.Expires, mapped.Claims = p.Binding, p.Expires, p.Claims
-	return &mapped, nil
+	return mapped, nil
 }
 
 // claim returns the raw claim of the configured name, which has been read
