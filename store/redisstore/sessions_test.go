@@ -84,11 +84,21 @@ func TestSessionsVanish(t *testing.T) {
 func TestSessionIndexesStaySmall(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "small")
+	names := []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"}
 	sizes := func(want int64, when string) {
 		t.Helper()
-		for _, name := range []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"} {
+		for _, name := range names {
 			if n, err := client.ZCard(t.Context(), name).Result(); err != nil || n != want {
 				t.Errorf("%s: %s has %d members, %v, want %d", when, name, n, err, want)
+			}
+		}
+	}
+	// They stay for as long as the last of those in them may.
+	stays := func(when string) {
+		t.Helper()
+		for _, name := range names {
+			if left, err := client.TTL(t.Context(), name).Result(); err != nil || left < 50*time.Minute || left > time.Hour {
+				t.Errorf("%s: %s goes in %v, %v", when, name, left, err)
 			}
 		}
 	}
@@ -103,6 +113,7 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 	for i := range 20 {
 		createSession(t, sessions, browser(fmt.Sprint(i), time.Hour), 20*time.Millisecond)
 	}
+	stays("after short ones")
 	gone("19")
 	createSession(t, sessions, browser("new", time.Hour), time.Hour)
 	sizes(2, "after a login")
@@ -121,12 +132,64 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	sizes(1, "after a logout")
-	// They stay for as long as the last of those in them may.
-	for _, name := range []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"} {
-		if left, err := client.TTL(t.Context(), name).Result(); err != nil || left < 50*time.Minute || left > time.Hour {
-			t.Errorf("%s goes in %v, %v", name, left, err)
+	stays("after a logout")
+}
+
+// Redis may be slow to remove what is over. It is over all the same, and who
+// takes its place takes all of it.
+func TestSessionsThatLinger(t *testing.T) {
+	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	sessions := newSessions(t, client, "linger")
+	linger := func(id string) {
+		t.Helper()
+		r := browser(id, time.Hour)
+		r.Subject, r.SID = "old", ""
+		createSession(t, sessions, r, 24*time.Hour)
+		name := "{linger}:sessions:1:session:" + id
+		for field, value := range map[string]any{
+			"claimed": time.Now().Add(time.Hour).UnixMicro(), "version": 7, "last_seen": time.Now().Add(-2 * time.Hour).UnixMicro(),
+		} {
+			if err := client.HSet(t.Context(), name, field, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kept, err := client.Persist(t.Context(), name).Result(); err != nil || !kept {
+			t.Fatalf("the record stands elsewhere, or has no end: %v", err)
+		}
+		if r, err := sessions.Get(t.Context(), id); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("found %+v, %v", r, err)
 		}
 	}
+	members := func(subject string, want int64) {
+		t.Helper()
+		if n, err := client.ZCard(t.Context(), "{linger}:sessions:1:subject:1:i"+subject).Result(); err != nil || n != want {
+			t.Errorf("%s has %d sessions, %v, want %d", subject, n, err, want)
+		}
+	}
+	linger("a")
+	members("old", 1)
+	if r := createSession(t, sessions, browser("a", time.Hour), time.Hour); r.Version != 1 || !r.Claimed.IsZero() {
+		t.Errorf("created %+v", r)
+	}
+	members("old", 0)
+	members("s", 1)
+
+	linger("b")
+	members("old", 1)
+	if r, err := sessions.Swap(t.Context(), "a", 1, session.Change{ID: "b"}); err != nil || r.Version != 2 || r.Subject != "s" || !r.Claimed.IsZero() {
+		t.Errorf("swapped %+v, %v", r, err)
+	}
+	members("old", 0)
+	members("s", 1)
+	if left, err := client.TTL(t.Context(), "{linger}:sessions:1:session:b").Result(); err != nil || left < 50*time.Minute || left > time.Hour {
+		t.Errorf("the session goes in %v, %v", left, err)
+	}
+
+	linger("c")
+	if n, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "old"}); err != nil || n != 0 {
+		t.Errorf("%d sessions were counted, %v", n, err)
+	}
+	members("old", 0)
 }
 
 // Sessions that were seen in one microsecond stand in the order of the bytes of
