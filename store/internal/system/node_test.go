@@ -81,7 +81,14 @@ func runNode(stdin io.Reader, stdout io.Writer, stderr *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: nodeHandler(keys, gate), ReadHeaderTimeout: time.Minute}
+	refresh, err := openRefresh(config, stderr)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", nodeHandler(keys, gate))
+	mux.Handle("/refresh/", refreshHandler(refresh))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if watcher != nil {
