@@ -53,8 +53,8 @@ type Config struct {
 	// Optional.
 	TrustedOrigins []string
 
-	// Idle is how long a session lasts without a request, 30 minutes if zero (or
-	// Absolute if that is less), and at least a second. A session that is used is written once in a minute,
+	// Idle is how long a session lasts without a request, 30 minutes if zero, at
+	// least a second, and never longer than Absolute. A session that is used is written once in a minute,
 	// or once in a tenth of Idle if that is less, so it may end that much sooner.
 	Idle time.Duration
 
@@ -110,8 +110,9 @@ func New(config Config) (*Manager, error) {
 		m.absolute = defaultAbsolute
 	}
 	if m.idle == 0 {
-		m.idle = min(defaultIdle, m.absolute)
+		m.idle = defaultIdle
 	}
+	m.idle = min(m.idle, m.absolute)
 	m.touch = min(m.idle/10, maxTouch)
 	errs := m.check()
 	specification := cookie.Config{Name: config.Name}
@@ -149,11 +150,8 @@ func (m *Manager) check() (errs []error) {
 	if m.idle < minIdle {
 		errs = append(errs, fmt.Errorf("session: Config.Idle: must be at least %v", minIdle))
 	}
-	if m.absolute > maxAbsolute {
-		errs = append(errs, errors.New("session: Config.Absolute: must be at most 400 days"))
-	}
-	if m.idle > m.absolute {
-		errs = append(errs, errors.New("session: Config.Idle: is longer than Absolute, so it would never end a session"))
+	if m.absolute < minIdle || m.absolute > maxAbsolute {
+		errs = append(errs, fmt.Errorf("session: Config.Absolute: must be from %v to 400 days", minIdle))
 	}
 	return errs
 }

@@ -23,7 +23,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, field := range []string{"Store: required", "Keys: required", "Login:", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be at most", "Name:"} {
+	for _, field := range []string{"Store: required", "Keys: required", "Login:", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "Name:"} {
 		if !strings.Contains(err.Error(), "session: Config."+field) {
 			t.Errorf("nothing about %s in:\n%v", field, err)
 		}
@@ -41,9 +41,9 @@ func TestNewRefusesTimeouts(t *testing.T) {
 		"too short an idle":         {time.Second - 1, 0, false},
 		"a negative idle":           {-time.Minute, 0, false},
 		"a negative end":            {0, -time.Hour, false},
-		"idle longer than the end":  {time.Hour, time.Minute, false},
+		"idle longer than the end":  {time.Hour, time.Minute, true},
 		"the default idle is cut":   {0, time.Minute, true},
-		"idle longer than 12 hours": {13 * time.Hour, 0, false},
+		"idle longer than 12 hours": {13 * time.Hour, 0, true},
 		"400 days":                  {0, 400 * 24 * time.Hour, true},
 	} {
 		m, err := session.New(session.Config{Store: session.NewMemory(0), Idle: c.idle, Absolute: c.absolute})
