@@ -157,7 +157,7 @@ func TestRefreshCrash(t *testing.T) {
 						}
 					})
 				}
-				delay, start := time.Duration(rand.IntN(6000))*time.Microsecond, time.Now()
+				delay, start := time.Duration(rand.IntN(25_000))*time.Microsecond, time.Now()
 				enginetest.Eventually(t, time.Minute, "it is under way", func() bool { return time.Since(start) >= delay })
 				dies.kill()
 				all.Wait()
