@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		nodeMain()
 		return
 	}
+	if dsn := os.Getenv("GATEHOUSE_TEST_SWAP"); dsn != "" {
+		swapMain(dsn)
+		return
+	}
 	os.Exit(m.Run())
 }
 
