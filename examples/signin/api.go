@@ -4,12 +4,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -18,15 +18,15 @@ func me(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	// What the ID token says of the person, if the scopes have asked for it.
 	var claims struct {
-		Name  string `json:"name,omitempty"`
-		Email string `json:"email,omitempty"`
+		Name  string `json:"name"`
+		Email string `json:"email"`
 	}
 	_ = p.Claims.Decode(&claims) // what has another form is left out
 	granted := []string{}        // never null
 	for scope := range p.Scopes.All() {
 		granted = append(granted, scope)
 	}
-	answer := map[string]any{
+	said := map[string]any{
 		"subject": p.Subject,
 		"issuer":  p.Issuer,
 		"client":  p.Client,
@@ -36,15 +36,15 @@ func me(w http.ResponseWriter, r *http.Request) {
 		"expires": p.Expires.UTC().Format(time.RFC3339),
 	}
 	if !p.AuthTime.IsZero() {
-		answer["auth_time"] = p.AuthTime.UTC().Format(time.RFC3339)
+		said["auth_time"] = p.AuthTime.UTC().Format(time.RFC3339)
 	}
 	if claims.Name != "" {
-		answer["name"] = claims.Name
+		said["name"] = claims.Name
 	}
 	if claims.Email != "" {
-		answer["email"] = claims.Email
+		said["email"] = claims.Email
 	}
-	writeJSON(w, http.StatusOK, answer)
+	answer.JSON(w, http.StatusOK, said)
 }
 
 // listSessions shows people where they are signed in.
@@ -67,7 +67,7 @@ func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 	for i, s := range sessions {
 		list[i] = entry{s.ID, s.Label, s.Created, s.LastSeen, s.Expires, s.ID == p.Credential}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"sessions": list})
+	answer.JSON(w, http.StatusOK, map[string]any{"sessions": list})
 }
 
 // endSession signs a person out somewhere else, or here.
@@ -86,22 +86,10 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, session.ErrNotFound):
-		problem(w, http.StatusNotFound, "not_found", "There is no such session of yours.")
+		answer.Problem(w, http.StatusNotFound, "not_found", "There is no such session of yours.")
 	case err != nil:
 		gatehouse.Refuse(w, r, err)
 	default:
-		writeJSON(w, http.StatusOK, map[string]string{"ended": id})
+		answer.JSON(w, http.StatusOK, map[string]string{"ended": id})
 	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a caller who has gone is no concern of ours
-}
-
-// problem answers with an error in the form that those of the gate have.
-func problem(w http.ResponseWriter, status int, code, text string) {
-	writeJSON(w, status, map[string]string{"error": code, "error_description": text})
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/examples/internal/useragent"
+	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
@@ -21,7 +23,7 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request) {
 	if isNavigation(r) {
 		if _, err := a.client.Provider(r.Context()); err != nil {
 			a.logger.WarnContext(r.Context(), "login", "problem", err.Error())
-			explain(w, r, signIn, unavailable(err))
+			explain(w, r, signIn, userinfo.Unavailable(err))
 			return
 		}
 	}
@@ -85,7 +87,7 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // where the metadata of the provider say
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"logout_url": address})
+	answer.JSON(w, http.StatusOK, map[string]string{"logout_url": address})
 }
 
 // revoke withdraws the tokens of a session that has ended, as far as that can be
@@ -110,11 +112,4 @@ func isNavigation(r *http.Request) bool {
 		return mode == "navigate"
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// unavailable says that the authorization server does not answer.
-func unavailable(err error) error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonServerUnavailable, Cause: err,
-	}
 }

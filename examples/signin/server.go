@@ -11,8 +11,11 @@ import (
 	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
 	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
+	"github.com/gatehouse-go/gatehouse/examples/internal/notes"
+	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
@@ -24,7 +27,7 @@ type app struct {
 	client   *oauth.Client
 	login    *oauth.Login
 	sessions *session.Manager
-	notes    *notes
+	notes    *notes.Notes
 	calls    *http.Client // to other servers, with the token of a person
 	origin   string
 	logger   *slog.Logger
@@ -35,7 +38,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{notes: newNotes(), calls: newCalls(), origin: config.PublicOrigin, logger: logger}
+	a := &app{notes: notes.New(), calls: userinfo.NewClient(), origin: config.PublicOrigin, logger: logger}
 	if a.engine, err = engine.Open(config.Store.Driver, config.Store.DSN, logger); err != nil {
 		return nil, fmt.Errorf("session_store.dsn: %w", err)
 	}
@@ -109,8 +112,8 @@ func (a *app) close() {
 func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/me", me)
-	api.HandleFunc("GET /api/note", a.readNote)
-	api.HandleFunc("POST /api/note", a.writeNote)
+	api.HandleFunc("GET /api/note", a.notes.Read)
+	api.HandleFunc("POST /api/note", a.notes.Write)
 	api.HandleFunc("GET /api/upstream", a.upstream)
 	api.HandleFunc("GET /api/sessions", a.listSessions)
 	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession)
@@ -131,7 +134,7 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 // healthz says that the process is alive. It must not depend on anything: an
 // orchestrator that restarts this process does not mend a store.
 func healthz(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	answer.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // sessionEvent puts into the log what becomes of sessions. What is in an event
