@@ -6,7 +6,8 @@
 // Make a client of go-redis with ContextTimeoutEnabled set, call [New], and
 // [Store.Check], which tells of settings under which the server would lose what
 // it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store, and to
-// apikey.Config.Watcher where a cache is on.
+// apikey.Config.Watcher where a cache is on, and [Store.Sessions] to
+// session.Config.Store.
 //
 // Redis keeps everything in memory and, as it comes, forgets the last minutes
 // in a crash. Set appendonly yes, appendfsync always and maxmemory-policy
