@@ -49,7 +49,7 @@ func startCluster(t *testing.T) *redis.ClusterClient {
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: []string{server.Addr()}, Password: options.Password, ContextTimeoutEnabled: true,
 	})
-	t.Cleanup(func() { cluster.Close() })
+	t.Cleanup(func() { _ = cluster.Close() })
 	enginetest.Eventually(t, time.Minute, "the cluster is up", func() bool {
 		info, err := single.ClusterInfo(t.Context()).Result()
 		return err == nil && strings.Contains(info, "cluster_state:ok")
