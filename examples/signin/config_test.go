@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +21,7 @@ func refuse(t *testing.T, path string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	out := new(logged)
+	out := new(webtest.Log)
 	err := run(ctx, path, out, io.Discard)
 	if err == nil || ctx.Err() != nil {
 		t.Fatalf("it did not refuse: %v", err)
@@ -36,7 +35,7 @@ func refuse(t *testing.T, path string) string {
 func TestBadConfiguration(t *testing.T) {
 	const origin, issuer = "https://notes.example.com", "https://auth.example.com"
 	open := filepath.Join(t.TempDir(), "open")
-	if err := os.WriteFile(open, []byte(cookieKey), 0o600); err != nil {
+	if err := os.WriteFile(open, []byte(webtest.CookieKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(open, 0o644); err != nil {
@@ -77,9 +76,9 @@ func TestBadConfiguration(t *testing.T) {
 		{"scopes with a space", object{"scopes": []string{"openid email"}}, "scopes: "},
 
 		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: at least one secret is required"},
-		{"literal key", object{"cookie_keys": []string{cookieKey}}, "cookie_keys: [0]: gatehouse: a secret is given as"},
-		{"short key", object{"cookie_keys": []string{"env:SIGNIN_TEST_KEY", "env:SIGNIN_TEST_SHORT"}}, "cookie_keys: [1]: "},
-		{"a key twice", object{"cookie_keys": []string{"env:SIGNIN_TEST_KEY", "env:SIGNIN_TEST_KEY"}}, "cookie_keys: secret 1 occurs twice"},
+		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys: [0]: gatehouse: a secret is given as"},
+		{"short key", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_SHORT"}}, "cookie_keys: [1]: "},
+		{"a key twice", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_KEY"}}, "cookie_keys: secret 1 occurs twice"},
 		{"a key in a file that is open to all", object{"cookie_keys": []string{"file:" + open}}, "mode 0644"},
 
 		{"store missing", object{"session_store": nil}, `session_store.driver: "" is none of`},
@@ -99,12 +98,12 @@ func TestBadConfiguration(t *testing.T) {
 		{"absolute for ever", object{"absolute": "10000h"}, "absolute: must be from 1s to 400 days"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			path := settings(t, origin, issuer, test.changes)
+			path := webtest.Configure(t, origin, issuer, test.changes)
 			got := refuse(t, path)
 			if !strings.HasPrefix(got, path+":\n") || !strings.Contains(got, test.want) {
 				t.Errorf("it says:\n%s\nwant %q in it", got, test.want)
 			}
-			for _, secret := range []string{cookieKey[:8], webtest.ClientSecret[:8], "password"} {
+			for _, secret := range []string{webtest.CookieKey[:8], webtest.ClientSecret[:8], "password"} {
 				if strings.Contains(got, secret) {
 					t.Errorf("it shows a secret:\n%s", got)
 				}
@@ -112,7 +111,7 @@ func TestBadConfiguration(t *testing.T) {
 		})
 	}
 	for what, text := range map[string]string{"EOF": "", "is there twice": `{"addr":"a","addr":"b"}`, "behind the end": "{} {}"} {
-		if got := refuse(t, write(t, text)); !strings.Contains(got, what) {
+		if got := refuse(t, webtest.Write(t, text)); !strings.Contains(got, what) {
 			t.Errorf("%q: it says:\n%s", text, got)
 		}
 	}
@@ -128,7 +127,7 @@ func TestSeveralMistakes(t *testing.T) {
 		{"issuer": "http://auth.example.com", "client_id": ""},
 		{"public_origin": "http://notes.example.com", "idle": "1ms"},
 	} {
-		got := refuse(t, settings(t, "https://notes.example.com", "https://auth.example.com", changes))
+		got := refuse(t, webtest.Configure(t, "https://notes.example.com", "https://auth.example.com", changes))
 		for name := range changes {
 			if !strings.Contains(got, "\n"+name) {
 				t.Errorf("it says:\n%s\nwant %s in it", got, name)
@@ -145,13 +144,13 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("SIGNIN_CLIENT_SECRET", webtest.ClientSecret)
-	t.Setenv("SIGNIN_COOKIE_KEY", cookieKey)
+	t.Setenv("SIGNIN_COOKIE_KEY", webtest.CookieKey)
 	config := strings.Replace(string(text), "127.0.0.1:8080", "127.0.0.1:0", 1)
-	config = strings.Replace(config, "https://auth.example.com", "http://"+closed(t), 1)
+	config = strings.Replace(config, "https://auth.example.com", "http://"+webtest.Closed(t), 1)
 	out, ready := io.Pipe()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, write(t, config), ready, io.Discard) }()
+	go func() { ended <- run(ctx, webtest.Write(t, config), ready, io.Discard) }()
 	line := make([]byte, 200)
 	n, err := out.Read(line)
 	address, ok := strings.CutPrefix(strings.TrimSuffix(string(line[:n]), "\n"), "listening ")
@@ -171,15 +170,4 @@ func TestExample(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("it ends with %v", err)
 	}
-}
-
-// closed is an address at which nobody listens.
-func closed(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

@@ -39,11 +39,11 @@ func TestSharedStore(t *testing.T) {
 	for _, driver := range []string{"sqlite", "postgres", "redis"} {
 		t.Run(driver, func(t *testing.T) {
 			dsn, down, up := openEngine(t, driver)
-			t.Setenv("SIGNIN_TEST_DSN", dsn)
+			t.Setenv("WEBTEST_DSN", dsn)
 			p := webtest.NewProvider(t)
 			p.Lifetime = 0 // over as soon as they are there
 			first := open(t, p, object{"session_store": object{"driver": driver, "dsn": dsn}})
-			second := openFor(t, p, first.URL, object{"session_store": object{"driver": driver, "dsn": "env:SIGNIN_TEST_DSN"}})
+			second := openFor(t, p, first.URL, object{"session_store": object{"driver": driver, "dsn": "env:WEBTEST_DSN"}})
 
 			b := first.browser()
 			if a := second.fetch(b, "GET", "/api/me"); a.Status != 200 || a.JSON(t)["subject"] != "u1" {
@@ -137,8 +137,8 @@ func TestShortSession(t *testing.T) {
 
 // TestCloseEnds holds that the program can be stopped while the engine is down.
 func TestCloseEnds(t *testing.T) {
-	config, err := loadConfig(settings(t, "https://notes.example.com", "https://auth.example.com",
-		object{"session_store": object{"driver": "redis", "dsn": "redis://" + closed(t)}}))
+	config, err := loadConfig(webtest.Configure(t, "https://notes.example.com", "https://auth.example.com",
+		object{"session_store": object{"driver": "redis", "dsn": "redis://" + webtest.Closed(t)}}))
 	if err != nil {
 		t.Fatal(err)
 	}

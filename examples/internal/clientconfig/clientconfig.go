@@ -114,6 +114,8 @@ func duration(text string) (time.Duration, error) {
 func Explain(err error) error {
 	return configfile.Rename(err,
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
+		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin",
+		"cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin", // the second of two
 		"session: Config.Idle", "idle",
 		"session: Config.Absolute", "absolute",
 		"oauth: Config.Issuer", "issuer",

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package webtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// CookieKey is the key that the configuration names.
+const CookieKey = "8c1f0a5e7d3b92466e5f4c1b0a9d8e7f6a5b4c3d2e1f0987"
+
+// Configure writes a configuration that is good, but for the changes, and returns
+// its path: a nil value takes a member away.
+func Configure(t *testing.T, origin, issuer string, changes Object) string {
+	t.Helper()
+	t.Setenv("WEBTEST_SECRET", ClientSecret)
+	t.Setenv("WEBTEST_KEY", CookieKey)
+	t.Setenv("WEBTEST_SHORT", CookieKey[:31])
+	config := Object{
+		"addr": "127.0.0.1:0", "public_origin": origin, "issuer": issuer, "client_id": ClientID,
+		"client_secret": "env:WEBTEST_SECRET", "scopes": []string{"openid", "email"}, "cookie_keys": []string{"env:WEBTEST_KEY"},
+		"session_store": Object{"driver": "memory"}, "idle": "15m", "absolute": "12h",
+	}
+	maps.Copy(config, changes)
+	maps.DeleteFunc(config, func(_ string, value any) bool { return value == nil })
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Write(t, string(text))
+}
+
+// Write writes a configuration and returns its path.
+func Write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Closed is an address at which nobody listens.
+func Closed(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// Log is a log that can be read while it is written.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String is what was written.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

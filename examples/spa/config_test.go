@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
+)
+
+// What both apps have in their files is tested at examples/signin.
+func TestBadConfiguration(t *testing.T) {
+	const backend = "https://api.example.com"
+	for _, test := range []struct {
+		name    string
+		changes object
+		want    string
+	}{
+		{"unknown field", object{"app_url": "a"}, `unknown field "app_url"`},
+		{"app_addr missing", object{"app_addr": nil}, "app_addr: required"},
+		{"app_addr without a port", object{"app_addr": "127.0.0.1"}, "app_addr: "},
+		{"addr missing", object{"addr": nil}, "addr: required"},
+		{"app_origin missing", object{"app_origin": nil}, "app_origin: required"},
+		{"app_origin with a slash", object{"app_origin": "https://app.example.com/"}, "app_origin: is not an origin"},
+		{"app_origin with a wildcard", object{"app_origin": "https://*.example.com"}, "app_origin: is not an origin"},
+		{"app_origin is any", object{"app_origin": "*"}, "app_origin: "},
+		{"app_origin over plain http", object{"app_origin": "http://app.example.com"}, "app_origin: is of another site"},
+		{"both over plain http", object{"app_origin": "http://app.example.com", "public_origin": "http://api.example.com"}, "\napp_origin: plain http"},
+		{"app_origin of the back end", object{"app_origin": backend}, "app_origin: is that of the back end"},
+		{"app_origin of another site", object{"app_origin": "https://app.example.org"}, "app_origin: is of another site"},
+		{"app_origin of another machine", object{"app_origin": "http://127.0.0.1:8081", "public_origin": "http://127.1.0.1:8080"}, "app_origin: is of another site"},
+		{"names and numbers", object{"app_origin": "http://127.0.0.1:8081", "public_origin": "http://localhost:8080"}, "app_origin: is of another site"},
+		{"public_origin missing", object{"public_origin": nil}, "public_origin: required"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			changes := object{"app_addr": "127.0.0.1:0", "app_origin": "https://app.example.com"}
+			maps.Copy(changes, test.changes)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			out := new(webtest.Log)
+			err := run(ctx, webtest.Configure(t, backend, "https://auth.example.com", changes), out, io.Discard)
+			if err == nil || ctx.Err() != nil || out.String() != "" {
+				t.Fatalf("it did not refuse: %v %s", err, out)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("it says:\n%v\nwant %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+// TestExample holds that the configuration in the README starts a server, though
+// nobody answers at the issuer, and that the server ends when it is told to.
+func TestExample(t *testing.T) {
+	text, err := os.ReadFile("config.example.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SPA_CLIENT_SECRET", webtest.ClientSecret)
+	t.Setenv("SPA_COOKIE_KEY", webtest.CookieKey)
+	config := strings.NewReplacer(
+		`"127.0.0.1:8080"`, `"127.0.0.1:0"`, `"127.0.0.1:8081"`, `"127.0.0.1:0"`,
+		"https://auth.example.com", "http://"+webtest.Closed(t),
+	).Replace(string(text))
+	out, ready := io.Pipe()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, webtest.Write(t, config), ready, io.Discard) }()
+	lines := bufio.NewScanner(out)
+	said := make(map[string]string)
+	for range 2 {
+		if !lines.Scan() {
+			t.Fatal(lines.Err())
+		}
+		name, address, _ := strings.Cut(lines.Text(), " ")
+		said[name] = address
+	}
+	b := webtest.NewBrowser(t)
+	if page := b.Go(said["page"] + "/"); page.Status != 200 {
+		t.Errorf("the page: %v", page)
+	}
+	if a := b.Fetch("GET", said["listening"]+"/healthz", "http://localhost:8081"); a.Status != 200 {
+		t.Errorf("the back end: %v", a)
+	}
+	const page = "http://localhost:8081"
+	if a := b.Fetch("GET", said["listening"]+"/api/me", page); a.Status != 401 || a.Header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("signed out: %v %v", a, a.Header)
+	}
+	login := b.Do(webtest.Request{Method: "GET", URL: said["listening"] + "/login", Navigation: true, From: page})
+	if login.Status != 303 || login.Header.Get("Location") != page+"/?problem=unavailable" {
+		t.Errorf("login: %v", login)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+}
