@@ -77,7 +77,7 @@ var changeRules = []rule{
 			s.notFound("swap of the old id, of the new version", err)
 			touched, err := store.Touch(s.Context(), r.ID, 0)
 			if must(s, touched, err) {
-				s.failf("the old id was touched")
+				s.Failf("the old id was touched")
 			}
 			must(s, 0, store.Delete(s.Context(), r.ID))
 			s.unchanged(store, got)
@@ -87,14 +87,14 @@ var changeRules = []rule{
 				{Issuer: r.Issuer, Subject: r.Subject, SID: r.SID, Except: other.ID},
 			} {
 				if found := s.list(store, sel, 10); len(found) != 1 || found[0].ID != got.ID {
-					s.failf("%+v lists %v, want the new id only", sel, ids(found))
+					s.Failf("%+v lists %v, want the new id only", sel, ids(found))
 				}
 			}
 			// The old id is free, and what is made of it is another session.
 			again := s.create(store, draft(r.ID), time.Hour)
 			s.unchanged(store, got)
 			if n := s.deleteAll(store, session.Selector{Issuer: r.Issuer, SID: r.SID, Except: again.ID}); n != 2 {
-				s.failf("%d sessions were removed, want 2", n)
+				s.Failf("%d sessions were removed, want 2", n)
 			}
 			s.gone("the new id, removed", store, got.ID)
 			s.unchanged(store, again)
@@ -123,7 +123,7 @@ var changeRules = []rule{
 				s.same(kind.name, got, r)
 				sel := session.Selector{Issuer: old.Issuer, Subject: old.Subject}
 				if n := len(s.list(store, sel, 10)) + s.deleteAll(store, sel); n > 0 {
-					s.failf("%s: a session is taken for that of the old subject", kind.name)
+					s.Failf("%s: a session is taken for that of the old subject", kind.name)
 				}
 				s.unchanged(store, r)
 			}
@@ -138,30 +138,30 @@ var changeRules = []rule{
 				return must(s, touched, err)
 			}
 			if touch(sessionID(9), 0) {
-				s.failf("an unknown id was touched")
+				s.Failf("an unknown id was touched")
 			}
 			s.gone("a touched unknown id", store, sessionID(9))
 			other := s.create(store, draft(sessionID(2)), time.Hour)
 			s.create(store, draft(sessionID(1)), time.Hour)
 			want := s.swap(store, sessionID(1), 1, session.Change{ID: sessionID(1), Tokens: "two", Claim: time.Minute})
 			if touch(want.ID, time.Hour) {
-				s.failf("a touch within the hour was done")
+				s.Failf("a touch within the hour was done")
 			}
 			s.unchanged(store, want)
 			for range 2 {
 				s.until(store, want.LastSeen.Add(20*time.Millisecond))
 				if !touch(want.ID, 20*time.Millisecond) {
-					s.failf("a touch after the pause was not done")
+					s.Failf("a touch after the pause was not done")
 				}
 				got := s.get(store, want.ID)
 				if !got.LastSeen.After(want.LastSeen) || got.LastSeen.After(got.AsOf) {
-					s.failf("LastSeen is %v, was %v", got.LastSeen, want.LastSeen)
+					s.Failf("LastSeen is %v, was %v", got.LastSeen, want.LastSeen)
 				}
 				want.LastSeen = got.LastSeen
 				s.same("touched", got, want)
 			}
 			if touch(want.ID, time.Hour) {
-				s.failf("a touch within the hour after another one was done")
+				s.Failf("a touch within the hour after another one was done")
 			}
 			s.unchanged(store, want)
 			s.unchanged(store, other)
@@ -175,7 +175,7 @@ var changeRules = []rule{
 			r := s.create(store, draft(sessionID(1)), time.Hour)
 			for _, id := range []string{sessionID(9), "", r.ID[:len(r.ID)-1], r.ID + " ", "%", "*"} {
 				if err := store.Delete(s.Context(), id); err != nil {
-					s.failf("delete %q, which is not there: %v", id, err)
+					s.Failf("delete %q, which is not there: %v", id, err)
 				}
 			}
 			s.unchanged(store, r)
@@ -187,17 +187,17 @@ var changeRules = []rule{
 			s.notFound("swap", err)
 			touched, err := store.Touch(s.Context(), r.ID, 0)
 			if must(s, touched, err) {
-				s.failf("a session that was deleted was touched")
+				s.Failf("a session that was deleted was touched")
 			}
 			sel := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 			if found := s.list(store, sel, 10); len(found) != 1 || found[0].ID != other.ID {
-				s.failf("%v are listed", ids(found))
+				s.Failf("%v are listed", ids(found))
 			}
 			again := draft(r.ID)
 			again.Subject = "somebody else"
 			want := s.create(store, again, time.Hour)
 			if n := s.deleteAll(store, sel); n != 1 {
-				s.failf("%d sessions were removed, want 1", n)
+				s.Failf("%d sessions were removed, want 1", n)
 			}
 			s.gone("the other session", store, other.ID)
 			s.unchanged(store, want)

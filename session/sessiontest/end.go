@@ -35,15 +35,15 @@ func end(r session.Record) time.Time {
 // given: not before, and not after.
 func (s suite) ends(what string, store session.Store, id string, at time.Time) {
 	s.Helper()
-	s.eventually(what+": the session does not end", func() bool {
+	s.Until(what+": the session ends", func() bool {
 		s.Helper()
 		got, err := store.Get(s.Context(), id)
 		switch {
 		case err == nil && !got.AsOf.Before(at):
-			s.stopf("%s: found at %v, when it was over at %v", what, got.AsOf, at)
+			s.Stopf("%s: found at %v, when it was over at %v", what, got.AsOf, at)
 		case errors.Is(err, session.ErrNotFound):
 			if now := s.now(store); now.Before(at) {
-				s.stopf("%s: gone at %v, before it was over at %v", what, now, at)
+				s.Stopf("%s: gone at %v, before it was over at %v", what, now, at)
 			}
 			return true
 		default:
@@ -77,14 +77,14 @@ var endRules = []rule{
 				s.notFound(kind.name+": swap of another version", err)
 				touched, err := store.Touch(s.Context(), r.ID, 0)
 				if must(s, touched, err) {
-					s.failf("%s: a session that is over was touched", kind.name)
+					s.Failf("%s: a session that is over was touched", kind.name)
 				}
 				sel := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 				if n := len(s.list(store, sel, 10)); n > 0 {
-					s.failf("%s: a session that is over is listed", kind.name)
+					s.Failf("%s: a session that is over is listed", kind.name)
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.failf("%s: a session that is over was counted", kind.name)
+					s.Failf("%s: a session that is over was counted", kind.name)
 				}
 				must(s, 0, store.Delete(s.Context(), r.ID))
 				s.gone(kind.name+": afterwards", store, r.ID)
@@ -156,14 +156,14 @@ var endRules = []rule{
 						s.until(store, end(r))
 						_, err = store.Get(s.Context(), id)
 						if now := s.now(store); err != nil && now.Before(end(changed)) {
-							s.stopf("%s: at %v a session is gone that was seen at %v and may be idle for %v", name, now, changed.LastSeen, r.Idle)
+							s.Stopf("%s: at %v a session is gone that was seen at %v and may be idle for %v", name, now, changed.LastSeen, r.Idle)
 						}
 						told = err == nil
 						s.ends(name, store, id, end(changed))
 					}
 				}
 				if !told {
-					s.failf("%s: the session always ended before the call, or as if there had been none", name)
+					s.Failf("%s: the session always ended before the call, or as if there had been none", name)
 				}
 			}
 		},
@@ -186,14 +186,14 @@ var endRules = []rule{
 				s.same(kind.name+", found", s.get(store, r.ID), want)
 				sel := session.Selector{Issuer: old.Issuer, Subject: old.Subject}
 				if n := len(s.list(store, sel, 10)); n > 0 {
-					s.failf("%s: the new session is listed as that of the old subject", kind.name)
+					s.Failf("%s: the new session is listed as that of the old subject", kind.name)
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.failf("%s: the new session was removed as that of the old subject", kind.name)
+					s.Failf("%s: the new session was removed as that of the old subject", kind.name)
 				}
 				s.unchanged(store, want)
 				if n := s.deleteAll(store, session.Selector{Issuer: r.Issuer, Subject: r.Subject}); n != 1 {
-					s.failf("%s: of the new subject %d sessions were removed, want 1", kind.name, n)
+					s.Failf("%s: of the new subject %d sessions were removed, want 1", kind.name, n)
 				}
 			}
 		},

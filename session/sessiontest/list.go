@@ -121,7 +121,7 @@ var listRules = []rule{
 					for _, limit := range []int{1, 2, 1000, 0} {
 						got := s.list(store, sel, limit)
 						if limited := want[:min(limit, len(want))]; !slices.Equal(ids(got), ids(limited)) {
-							s.failf("%+v, limit %d:\n got %v\nwant %v", sel, limit, ids(got), ids(limited))
+							s.Failf("%+v, limit %d:\n got %v\nwant %v", sel, limit, ids(got), ids(limited))
 						}
 						for i, r := range got {
 							if i < len(want) && r.ID == want[i].ID {
@@ -130,7 +130,7 @@ var listRules = []rule{
 								s.same("listed", r, plain)
 							}
 							if r.AsOf.Before(r.LastSeen) {
-								s.failf("AsOf is %v for a session seen at %v", r.AsOf, r.LastSeen)
+								s.Failf("AsOf is %v for a session seen at %v", r.AsOf, r.LastSeen)
 							}
 						}
 					}
@@ -148,10 +148,10 @@ var listRules = []rule{
 			for _, issuer := range []string{"i", "", "*"} {
 				sel := session.Selector{Issuer: issuer}
 				if found := s.list(store, sel, 1000); len(found) > 0 {
-					s.failf("%+v lists %v", sel, ids(found))
+					s.Failf("%+v lists %v", sel, ids(found))
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.failf("%+v removes %d sessions", sel, n)
+					s.Failf("%+v removes %d sessions", sel, n)
 				}
 			}
 			for _, r := range all {
@@ -183,13 +183,13 @@ var listRules = []rule{
 			} {
 				for _, limit := range []int{2, 10} {
 					if got := s.list(store, sel, limit); !slices.Equal(ids(got), ids(stays[:min(limit, len(stays))])) {
-						s.failf("%+v, limit %d: %v are listed, of %v that are not over", sel, limit, ids(got), ids(stays))
+						s.Failf("%+v, limit %d: %v are listed, of %v that are not over", sel, limit, ids(got), ids(stays))
 					}
 				}
 			}
 			sel := session.Selector{Issuer: stays[0].Issuer, Subject: stays[0].Subject, Except: stays[1].ID}
 			if n := s.deleteAll(store, sel); n != len(stays)-1 {
-				s.failf("%d sessions were counted, want %d", n, len(stays)-1)
+				s.Failf("%d sessions were counted, want %d", n, len(stays)-1)
 			}
 			s.unchanged(store, stays[1])
 		},
@@ -203,7 +203,7 @@ var listRules = []rule{
 			for range 2 {
 				got := s.list(store, sel, 10)
 				if !slices.Equal(ids(got), want) {
-					s.failf("%v are listed, want %v", ids(got), want)
+					s.Failf("%v are listed, want %v", ids(got), want)
 				}
 				for i := range got {
 					got[i].ID, got[i].Label, got[i].Version = "spoiled", "spoiled", 99
@@ -229,7 +229,7 @@ var listRules = []rule{
 					doomed := matching(sel, all)
 					for _, want := range []int{len(doomed), 0} {
 						if n := s.deleteAll(store, sel); n != want {
-							s.failf("%+v has removed %d sessions, want %d", sel, n, want)
+							s.Failf("%+v has removed %d sessions, want %d", sel, n, want)
 						}
 					}
 					for _, r := range doomed {

@@ -32,14 +32,14 @@ var raceRules = []rule{
 						won.Add(1)
 						winner.Store(int64(i))
 					case !errors.Is(err, session.ErrConflict):
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				if won.Load() != 1 {
-					s.stopf("%d of %d have created the same id", won.Load(), racers)
+					s.Stopf("%d of %d have created the same id", won.Load(), racers)
 				}
 				if got := s.get(store, id); got.Tokens != strconv.FormatInt(winner.Load(), 10) {
-					s.failf("what is stored is not what was created")
+					s.Failf("what is stored is not what was created")
 				}
 			}
 		},
@@ -57,15 +57,15 @@ var raceRules = []rule{
 						won.Add(1)
 						winner.Store(int64(i))
 					case !errors.Is(err, session.ErrConflict):
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				got := s.get(store, id)
 				if won.Load() != 1 || got.Version != 2 {
-					s.stopf("%d of %d have swapped the same version, it is now %d", won.Load(), racers, got.Version)
+					s.Stopf("%d of %d have swapped the same version, it is now %d", won.Load(), racers, got.Version)
 				}
 				if got.Tokens != strconv.FormatInt(winner.Load(), 10) {
-					s.failf("what is stored is not what was swapped in")
+					s.Failf("what is stored is not what was swapped in")
 				}
 			}
 		},
@@ -82,19 +82,19 @@ var raceRules = []rule{
 					case err == nil:
 						won.Add(1)
 					case !isStateError(err): // the old one is not there any more, or not in this version
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				if won.Load() != 1 {
-					s.stopf("%d of %d have swapped the same version", won.Load(), racers)
+					s.Stopf("%d of %d have swapped the same version", won.Load(), racers)
 				}
 				s.gone("the old id", store, r.ID)
 				sel := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 				if found := s.list(store, sel, 1000); len(found) != 1 || s.get(store, found[0].ID).Version != 2 {
-					s.failf("%v are listed, want one", ids(found))
+					s.Failf("%v are listed, want one", ids(found))
 				}
 				if n := s.deleteAll(store, sel); n != 1 {
-					s.failf("%d sessions were removed, want 1", n)
+					s.Failf("%d sessions were removed, want 1", n)
 				}
 			}
 		},
@@ -113,7 +113,7 @@ var raceRules = []rule{
 				together(few, func(i int) {
 					_, err := store.Swap(s.Context(), source[i].ID, 1, session.Change{ID: target, Tokens: source[i].ID})
 					if won[i] = err == nil; err != nil && !errors.Is(err, session.ErrConflict) {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				winners := 0
@@ -125,11 +125,11 @@ var raceRules = []rule{
 					winners++
 					s.gone("the old id", store, r.ID)
 					if got := s.get(store, target); got.Tokens != r.ID {
-						s.failf("what is stored is not what was swapped in")
+						s.Failf("what is stored is not what was swapped in")
 					}
 				}
 				if winners != 1 {
-					s.stopf("%d of %d sessions were swapped into the same id", winners, few)
+					s.Stopf("%d of %d sessions were swapped into the same id", winners, few)
 				}
 			}
 		},
@@ -150,7 +150,7 @@ var raceRules = []rule{
 						for n := range swaps {
 							c := session.Change{ID: id, Principal: strconv.Itoa(n), Tokens: strconv.Itoa(n)}
 							if got, err := store.Swap(s.Context(), id, int64(n+1), c); err != nil || got.Tokens != c.Tokens {
-								s.failf("swap %d, with touches beside it: %v", n, err)
+								s.Failf("swap %d, with touches beside it: %v", n, err)
 								return
 							}
 						}
@@ -158,15 +158,15 @@ var raceRules = []rule{
 					}
 					for range 5 {
 						if _, err := store.Touch(s.Context(), id, 0); err != nil {
-							s.failf("unexpected error: %v", err)
+							s.Failf("unexpected error: %v", err)
 						}
 						if touched, err := store.Touch(s.Context(), once, time.Hour); err != nil || touched {
-							s.failf("touched within the hour, %v", err)
+							s.Failf("touched within the hour, %v", err)
 						}
 					}
 					touched, err := store.Touch(s.Context(), once, 100*time.Millisecond)
 					if err != nil {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 					if touched {
 						done.Add(1)
@@ -174,12 +174,12 @@ var raceRules = []rule{
 				})
 				last := strconv.Itoa(swaps - 1)
 				if got := s.get(store, id); got.Version != 1+swaps || got.Tokens != last || got.Principal != last {
-					s.stopf("after %d swaps Version is %d, and Tokens are those of swap %s", swaps, got.Version, got.Tokens)
+					s.Stopf("after %d swaps Version is %d, and Tokens are those of swap %s", swaps, got.Version, got.Tokens)
 				}
 				// On a slow machine the pause may pass while they touch.
 				span := s.get(store, once).LastSeen.Sub(pause.LastSeen)
 				if n := done.Load(); n < 1 || n > int64(span/(100*time.Millisecond)) {
-					s.failf("%d touches were done within %v, with a pause of 100 ms", n, span)
+					s.Failf("%d touches were done within %v, with a pause of 100 ms", n, span)
 				}
 			}
 		},
@@ -211,7 +211,7 @@ var raceRules = []rule{
 						}
 						n, err := store.DeleteAll(s.Context(), sel)
 						if err != nil {
-							s.failf("unexpected error: %v", err)
+							s.Failf("unexpected error: %v", err)
 						}
 						count = n
 						removed.Store(true)
@@ -228,7 +228,7 @@ var raceRules = []rule{
 							continue
 						}
 						if !errors.Is(err, session.ErrNotFound) {
-							s.failf("swap of a session that was removed: error %v, want ErrNotFound", err)
+							s.Failf("swap of a session that was removed: error %v, want ErrNotFound", err)
 						}
 						break
 					}
@@ -237,10 +237,10 @@ var raceRules = []rule{
 					last[id] = true
 				})
 				if count != few {
-					s.failf("%d sessions were removed, want %d", count, few)
+					s.Failf("%d sessions were removed, want %d", count, few)
 				}
 				if found := s.list(store, sel, 10); len(found) > 0 {
-					s.stopf("%v are left when all were removed", ids(found))
+					s.Stopf("%v are left when all were removed", ids(found))
 				}
 				for id := range last {
 					s.gone("removed", store, id)
@@ -263,12 +263,12 @@ var raceRules = []rule{
 					}
 					n, err := store.DeleteAll(s.Context(), sel)
 					if err != nil {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 					count.Add(int64(n))
 				})
 				if count.Load() != racers {
-					s.failf("%d sessions were counted, of %d", count.Load(), racers)
+					s.Failf("%d sessions were counted, of %d", count.Load(), racers)
 				}
 			}
 		},

@@ -76,10 +76,10 @@ var recordRules = []rule{
 			got := s.create(store, fine, time.Hour+1999*time.Nanosecond)
 			found := s.get(store, fine.ID)
 			if want := time.Minute + time.Microsecond; got.Idle != want || found.Idle != want {
-				s.failf("Idle is %v, found %v, want %v", got.Idle, found.Idle, want)
+				s.Failf("Idle is %v, found %v, want %v", got.Idle, found.Idle, want)
 			}
 			if want := got.Created.Add(time.Hour + time.Microsecond); !got.Expires.Equal(want) || !found.Expires.Equal(want) {
-				s.failf("Expires is %v, found %v, want %v", got.Expires, found.Expires, want)
+				s.Failf("Expires is %v, found %v, want %v", got.Expires, found.Expires, want)
 			}
 		},
 	},
@@ -93,7 +93,7 @@ var recordRules = []rule{
 			s.conflict("a second session of the same id", err)
 			s.unchanged(store, first)
 			if n := len(s.list(store, session.Selector{Issuer: second.Issuer, Subject: second.Subject}, 10)); n > 0 {
-				s.failf("a session that was refused is listed")
+				s.Failf("a session that was refused is listed")
 			}
 		},
 	},
@@ -116,16 +116,16 @@ var recordRules = []rule{
 			check := func(what string, r session.Record) {
 				s.Helper()
 				if r.AsOf.Before(last) {
-					s.failf("%s: AsOf %v is before %v, which was read earlier", what, r.AsOf, last)
+					s.Failf("%s: AsOf %v is before %v, which was read earlier", what, r.AsOf, last)
 				}
 				last = r.AsOf
 				for _, t := range []time.Time{r.AsOf, r.Created, r.LastSeen, r.Expires} {
 					if t.IsZero() || t.Location() != time.UTC || !t.Equal(t.Truncate(time.Microsecond)) {
-						s.failf("%s: %v is not a time in UTC to the microsecond", what, t)
+						s.Failf("%s: %v is not a time in UTC to the microsecond", what, t)
 					}
 				}
 				if r.LastSeen.After(r.AsOf) || r.LastSeen.Before(created.Created) {
-					s.failf("%s: seen at %v, read at %v, created at %v", what, r.LastSeen, r.AsOf, created.Created)
+					s.Failf("%s: seen at %v, read at %v, created at %v", what, r.LastSeen, r.AsOf, created.Created)
 				}
 			}
 			check("create", created)
@@ -138,16 +138,16 @@ var recordRules = []rule{
 			swapped := s.swap(store, created.ID, 1, session.Change{ID: created.ID, Claim: time.Minute})
 			check("swap", swapped)
 			if c := swapped.Claimed; c.Location() != time.UTC || !c.Equal(swapped.AsOf.Add(time.Minute)) {
-				s.failf("claimed until %v, read at %v", c, swapped.AsOf)
+				s.Failf("claimed until %v, read at %v", c, swapped.AsOf)
 			}
 			check("get", s.get(store, created.ID))
 			listed := s.list(store, session.Selector{Issuer: created.Issuer, Subject: created.Subject}, 10)
 			if len(listed) != 1 {
-				s.stopf("%d sessions are listed, want 1", len(listed))
+				s.Stopf("%d sessions are listed, want 1", len(listed))
 			}
 			check("list", listed[0])
 			if !found.LastSeen.After(created.Created) || !swapped.LastSeen.After(found.LastSeen) {
-				s.failf("created %v, touched %v, swapped %v", created.Created, found.LastSeen, swapped.LastSeen)
+				s.Failf("created %v, touched %v, swapped %v", created.Created, found.LastSeen, swapped.LastSeen)
 			}
 		},
 	},
@@ -176,7 +176,7 @@ var recordRules = []rule{
 				"List of nobody": func() error { _, err := store.List(over, session.Selector{}, 1); return err },
 			} {
 				if err := call(); err == nil || isStateError(err) {
-					s.failf("%s with a context that is over: error %v", name, err)
+					s.Failf("%s with a context that is over: error %v", name, err)
 				}
 			}
 			s.unchanged(store, r)

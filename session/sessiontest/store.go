@@ -3,7 +3,6 @@
 package sessiontest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -18,16 +18,8 @@ import (
 // NewStore is called once for each part of it, with the t of that part, and
 // returns a store that is empty.
 func TestStore(t *testing.T, newStore func(t *testing.T) session.Store) {
-	for _, c := range contract {
-		t.Run(c.name, func(t *testing.T) {
-			store := newStore(t)
-			c.run(suite{t, c.rule, 10 * time.Second}, store)
-		})
-	}
+	contract.Test(t, rulesOf(), newStore)
 }
-
-// contract is all the parts of the contract.
-var contract = slices.Concat(recordRules, endRules, changeRules, listRules, raceRules)
 
 // rule is a part of the contract: a sentence, and how to tell.
 type rule struct {
@@ -35,29 +27,24 @@ type rule struct {
 	run        func(s suite, store session.Store)
 }
 
+// rulesOf are all the parts of the contract.
+func rulesOf() []contract.Rule[session.Store] {
+	var rules []contract.Rule[session.Store]
+	for _, r := range slices.Concat(recordRules, endRules, changeRules, listRules, raceRules) {
+		rules = append(rules, contract.Rule[session.Store]{
+			Name: r.name, Rule: r.rule, Run: func(s contract.Suite, store session.Store) { r.run(suite{s}, store) },
+		})
+	}
+	return rules
+}
+
 // suite is what one part of the contract runs in.
-type suite struct {
-	testing.TB
-	rule     string
-	patience time.Duration // for what must happen
-}
-
-func (s suite) failf(format string, args ...any) {
-	s.Helper()
-	s.Errorf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
-}
-
-func (s suite) stopf(format string, args ...any) {
-	s.Helper()
-	s.Fatalf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
-}
+type suite struct{ contract.Suite }
 
 // must ends the test where a call fails that has no reason to.
 func must[T any](s suite, value T, err error) T {
 	s.Helper()
-	if err != nil {
-		s.stopf("unexpected error: %v", err)
-	}
+	s.Good(err)
 	return value
 }
 
@@ -68,14 +55,14 @@ func isStateError(err error) bool {
 func (s suite) notFound(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, session.ErrNotFound) {
-		s.failf("%s: error %v, want ErrNotFound", what, err)
+		s.Failf("%s: error %v, want ErrNotFound", what, err)
 	}
 }
 
 func (s suite) conflict(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, session.ErrConflict) {
-		s.failf("%s: error %v, want ErrConflict", what, err)
+		s.Failf("%s: error %v, want ErrConflict", what, err)
 	}
 }
 
@@ -138,7 +125,7 @@ func (s suite) same(what string, got, want session.Record) {
 	s.Helper()
 	got.AsOf, want.AsOf = time.Time{}, time.Time{}
 	if got != want {
-		s.failf("%s:\n got %s\nwant %s", what, brief(got), brief(want))
+		s.Failf("%s:\n got %s\nwant %s", what, brief(got), brief(want))
 	}
 }
 
@@ -173,22 +160,7 @@ func (s suite) now(store session.Store) time.Time {
 // until waits until the store's clock has passed t.
 func (s suite) until(store session.Store, t time.Time) {
 	s.Helper()
-	s.eventually(fmt.Sprintf("the store's clock does not pass %v", t), func() bool { return s.now(store).After(t) })
-}
-
-func (s suite) eventually(otherwise string, condition func() bool) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.stopf("%s", otherwise)
-		}
-	}
+	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.now(store).After(t) })
 }
 
 // together runs f in goroutines that start at once, and waits for them.
