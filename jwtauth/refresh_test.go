@@ -288,6 +288,9 @@ func TestRefreshScopes(t *testing.T) {
 				t.Errorf("%q: told %q", scope, told)
 			}
 		}
+		if f := must(s.store.Find(t.Context(), r.Family.ID)); f.Generation != 1 {
+			t.Errorf("what was refused has used up %d tokens", f.Generation-1)
+		}
 		narrow, err := ask(r.Token, "reports:read")
 		if err != nil || narrow.Scopes.String() != "reports:read" || narrow.Family.Scopes != granted || narrow.AccessToken(audience).Scopes != narrow.Scopes {
 			t.Fatalf("%+v, %v", narrow, err)
@@ -506,6 +509,53 @@ func TestRefreshObserverFails(t *testing.T) {
 	fails = true
 	if err := s.End(t.Context(), second.Token, "other"); !errors.Is(err, errDown) {
 		t.Error(err)
+	}
+}
+
+// The observer is told whose token it was, as far as it has shown that it
+// belongs to somebody, and what the client is told.
+func TestRefreshEvents(t *testing.T) {
+	s := newServer(t, func(c *jwtauth.RefreshConfig) {
+		c.NoGrace = true
+		c.Revocations, c.Issuer = newList(t, jwtauth.NewMemoryRevocations(0)), issuerURL
+	})
+	first := s.begin()
+	for _, step := range []struct {
+		what     string
+		token    gatehouse.Secret
+		decision gatehouse.Decision
+		status   int
+		code     gatehouse.Code
+		known    bool
+	}{
+		{"good", first.Token, gatehouse.Allowed, 0, "", true},
+		{"unknown", changed(first.Token, ofKey), gatehouse.Refused, 400, "invalid_grant", false},
+		{"malformed", gatehouse.NewSecret(nil), gatehouse.Refused, 400, "invalid_grant", false},
+		{"reused", first.Token, gatehouse.Refused, 400, "invalid_grant", true},
+		{"over", first.Token, gatehouse.Refused, 400, "invalid_grant", true},
+	} {
+		_, _ = s.present(step.token)
+		if len(s.events) != 1 {
+			t.Fatalf("%s: %d events", step.what, len(s.events))
+		}
+		e := s.events[0]
+		s.told()
+		want := gatehouse.Event{Decision: step.decision, Status: step.status, Code: step.code, Reason: e.Reason, Issuer: issuerURL, Duration: e.Duration}
+		if step.known {
+			want.Credential = first.Family.ID
+			want.Principal = gatehouse.Principal{
+				Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuerURL, Tenant: "acme", Client: "web", Credential: first.Family.ID,
+				Scopes: first.Scopes, AuthTime: first.Family.AuthTime, Expires: first.Family.Expires,
+			}
+		}
+		if fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
+			t.Errorf("%s: told\n%+v, want\n%+v", step.what, e, want)
+		}
+	}
+	r := s.begin()
+	_, _ = s.Rotate(t.Context(), jwtauth.RefreshRequest{Token: r.Token, Client: "web", Scope: "admin"})
+	if e := s.events[0]; e.Code != "invalid_scope" || e.Status != 400 || e.Decision != gatehouse.Refused {
+		t.Errorf("told %+v", e)
 	}
 }
 

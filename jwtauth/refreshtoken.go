@@ -51,6 +51,7 @@ var errRefreshToken = errors.New("jwtauth: not a refresh token")
 
 // parseRefreshToken reads the one text that stands for a token.
 func parseRefreshToken(text []byte) (t refreshToken, err error) {
+	// So many characters stand for so many bytes, or do not decode.
 	body, ok := bytes.CutPrefix(text, []byte(refreshPrefix))
 	if !ok || len(text) != refreshChars {
 		return refreshToken{}, errRefreshToken
@@ -58,7 +59,7 @@ func parseRefreshToken(text []byte) (t refreshToken, err error) {
 	var room [refreshBytes]byte
 	defer clear(room[:])
 	decoded, err := decode(room[:0], string(body))
-	if err != nil || len(decoded) != refreshBytes {
+	if err != nil {
 		return refreshToken{}, errRefreshToken
 	}
 	rest := decoded[copy(t.id[:], decoded):]
@@ -123,7 +124,7 @@ func (t refreshToken) open(sealed []byte) (refreshToken, error) {
 	}
 	nonce, sealed := sealed[:chacha20poly1305.NonceSizeX], sealed[chacha20poly1305.NonceSizeX:]
 	secret, err := box.Open(nil, nonce, sealed, nil)
-	if err != nil || len(secret) != secretBytes {
+	if err != nil {
 		return refreshToken{}, errors.New("jwtauth: the successor cannot be opened")
 	}
 	successor := t

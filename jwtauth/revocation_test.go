@@ -284,6 +284,25 @@ func TestRevocationOfMapped(t *testing.T) {
 	}
 }
 
+// A token that was issued by a clock that is ahead can be revoked by its jti and
+// by its family all the same.
+func TestRevocationOfTheFuture(t *testing.T) {
+	l := newList(t, jwtauth.NewMemoryRevocations(0))
+	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
+	ahead := time.Now().Add(20 * time.Second).Unix()
+	byID, byFamily := token(nil, object{"iat": ahead}), token(nil, object{"iat": ahead, "jti": "2", "sid": "f1"})
+	for _, err := range []error{l.RevokeToken(t.Context(), issuerURL, "token-1", time.Now().Add(time.Minute)), l.RevokeFamily(t.Context(), issuerURL, "f1")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{byID, byFamily} {
+		if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
 // The family of a token is its sid, and only the signer sets it.
 func TestFamilyClaim(t *testing.T) {
 	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(t, signingKey("k1", jwtauth.ES256))})
@@ -363,6 +382,30 @@ func TestMemoryRevocationsAreBounded(t *testing.T) {
 		}
 		if times := must(store.Find(t.Context(), []jwtauth.Revocation{{Kind: jwtauth.RevokedSubject, Issuer: issuerURL, Value: "a"}})); !times[0].IsZero() {
 			t.Errorf("what is over: %v", times)
+		}
+	})
+}
+
+// What a full store knows it can be told again.
+func TestMemoryRevocationsWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newList(t, jwtauth.NewMemoryRevocations(1))
+		a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
+		for _, subject := range []string{"alice", "bob"} {
+			if err := l.RevokeSubject(t.Context(), issuerURL, subject); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(2 * time.Second)
+		text := token(nil, nil)
+		if got := reason(t, a, text); got != "" {
+			t.Fatalf("issued afterwards: %q", got)
+		}
+		if err := l.RevokeSubject(t.Context(), issuerURL, "alice"); err != nil {
+			t.Fatal(err)
+		}
+		if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked {
+			t.Errorf("revoked again: %q", got)
 		}
 	})
 }
