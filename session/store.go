@@ -130,8 +130,8 @@ type Change struct {
 }
 
 // Selector says which sessions: those of the Issuer that have the Subject and
-// the SID, as far as these are set; one of the two is. The one whose ID is
-// Except, if that is set, does not match.
+// the SID, as far as these are set; where neither is, none match. The one whose
+// ID is Except, if that is set, does not match.
 type Selector struct {
 	Issuer, Subject, SID string
 	Except               string

@@ -142,7 +142,7 @@ var listRules = []rule{
 		},
 	},
 	{
-		"list without a name", "A Selector says which sessions: those of the Issuer that have the Subject and the SID, as far as these are set; one of the two is. With neither it matches nothing.",
+		"list without a name", "A Selector says which sessions: those of the Issuer that have the Subject and the SID, as far as these are set; where neither is, none match.",
 		func(s suite, store session.Store) {
 			all := s.populate(store)
 			for _, issuer := range []string{"i", "", "*"} {
