@@ -26,9 +26,9 @@ const endBatch = 500
 // that it cannot be done now.
 func (t *RefreshTokens) End(ctx context.Context, token gatehouse.Secret, client string) error {
 	start := time.Now()
-	parsed, err := parseRefreshToken(token.Reveal())
-	if err != nil {
-		return nil //nolint:nilerr // see above
+	parsed, ok := parseRefreshToken(token.Reveal())
+	if !ok {
+		return nil
 	}
 	record, err := t.find(ctx, parsed)
 	if err == nil {
@@ -43,10 +43,11 @@ func (t *RefreshTokens) End(ctx context.Context, token gatehouse.Secret, client 
 		// RFC 7009 §2.1: the server "verifies whether the token was issued to
 		// the client making the revocation request. If this validation fails,
 		// the request is refused".
-		if failed := t.observe(ctx, start, record.Family, gatehouse.ReasonRefreshClient, nil); failed != nil {
-			return failed
+		refused := refusal{reason: gatehouse.ReasonRefreshClient, err: ErrInvalidGrant}
+		if err := t.observe(ctx, start, record.Family, refused); err != nil {
+			return err
 		}
-		return ErrInvalidGrant
+		return refused.err
 	}
 	return nil
 }

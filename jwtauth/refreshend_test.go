@@ -91,8 +91,11 @@ func TestRefreshEndAll(t *testing.T) {
 		filter jwtauth.FamilyFilter
 		want   int
 	}{
-		{jwtauth.FamilyFilter{Subject: "alice", Client: "web"}, 1201}, {jwtauth.FamilyFilter{Subject: "alice", Client: "web"}, 0},
-		{jwtauth.FamilyFilter{Client: "phone"}, 2}, {jwtauth.FamilyFilter{Subject: "alice"}, 1}, {jwtauth.FamilyFilter{Subject: "bob"}, 1},
+		{jwtauth.FamilyFilter{Subject: "alice", Client: "web"}, 1201},
+		{jwtauth.FamilyFilter{Subject: "alice", Client: "web"}, 0},
+		{jwtauth.FamilyFilter{Client: "phone"}, 2},
+		{jwtauth.FamilyFilter{Subject: "alice"}, 1},
+		{jwtauth.FamilyFilter{Subject: "bob"}, 1},
 	} {
 		if n, err := s.EndAll(t.Context(), step.filter); n != step.want || err != nil {
 			t.Errorf("%+v: %d, want %d, %v", step.filter, n, step.want, err)

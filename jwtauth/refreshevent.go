@@ -4,6 +4,7 @@ package jwtauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -20,10 +21,8 @@ const (
 // observe tells the observer what has been decided on a token of a family, which
 // is zero where the token has not shown that it belongs to one. It returns an
 // error if the decision could not be recorded.
-func (t *RefreshTokens) observe(ctx context.Context, start time.Time, f Family, reason gatehouse.Reason, err error) error {
-	event := gatehouse.Event{
-		Decision: gatehouse.Allowed, Reason: reason, Issuer: t.issuer, Credential: f.ID, Cause: err, Duration: time.Since(start),
-	}
+func (t *RefreshTokens) observe(ctx context.Context, start time.Time, f Family, refused refusal) error {
+	event := gatehouse.Event{Reason: refused.reason, Issuer: t.issuer, Credential: f.ID, Duration: time.Since(start)}
 	if f.ID != "" {
 		event.Principal = gatehouse.Principal{
 			Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
@@ -31,15 +30,15 @@ func (t *RefreshTokens) observe(ctx context.Context, start time.Time, f Family, 
 		}
 	}
 	switch {
-	case err != nil:
-		event.Decision, event.Code, event.Status = gatehouse.Unavailable, gatehouse.CodeTemporarilyUnavailable, http.StatusServiceUnavailable
-		if reason == "" {
-			event.Reason = gatehouse.ReasonRefreshUnavailable
-		}
-	case reason == gatehouse.ReasonRefreshScope:
-		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidScope, http.StatusBadRequest
-	case reason != "":
+	case refused.err == nil:
+		event.Decision = gatehouse.Allowed
+	case errors.Is(refused.err, ErrInvalidGrant):
 		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidGrant, http.StatusBadRequest
+	case errors.Is(refused.err, ErrInvalidScope):
+		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidScope, http.StatusBadRequest
+	default:
+		event.Decision, event.Code, event.Status = gatehouse.Unavailable, gatehouse.CodeTemporarilyUnavailable, http.StatusServiceUnavailable
+		event.Cause = refused.err
 	}
 	if err := t.observer.Observe(ctx, event); err != nil {
 		return fmt.Errorf("jwtauth: the observer has failed: %w", err)

@@ -31,82 +31,85 @@ type RefreshRequest struct {
 // have to log in again.
 func (t *RefreshTokens) Rotate(ctx context.Context, r RefreshRequest) (Refresh, error) {
 	start := time.Now()
-	refresh, refused, err := t.rotate(ctx, r)
+	refresh, refused := t.rotate(ctx, r)
 	if refused.ended { // whoever has caused it must not be able to stop it by hanging up
 		ctx = context.WithoutCancel(ctx)
-		err = errors.Join(err, t.revokeFamily(ctx, refresh.Family.ID))
+		if err := t.revokeFamily(ctx, refresh.Family.ID); err != nil {
+			refused.err = err
+		}
 	}
-	if failed := t.observe(ctx, start, refresh.Family, refused.reason, err); failed != nil {
-		return Refresh{}, failed
-	}
-	switch {
-	case err != nil:
+	if err := t.observe(ctx, start, refresh.Family, refused); err != nil {
 		return Refresh{}, err
-	case refused.err != nil:
+	}
+	if refused.err != nil {
 		return Refresh{}, refused.err
 	}
 	return refresh, nil
 }
 
-// refusal is why a token is refused.
+// refusal is why a token is not rotated; the zero value is that it is.
 type refusal struct {
 	reason gatehouse.Reason
-	err    error
-	ended  bool // the family has been ended, now or before
+	err    error // ErrInvalidGrant, ErrInvalidScope, or that it cannot be told
+	ended  bool  // the family has been ended, now or before
 }
 
-// rotate decides on a token. The error is one of the store. Of a token that is
-// refused it returns the family, as far as it has shown that it belongs to it.
-func (t *RefreshTokens) rotate(ctx context.Context, r RefreshRequest) (Refresh, refusal, error) {
-	token, err := parseRefreshToken(r.Token.Reveal())
-	if err != nil || !isIdentifier(r.Client) {
-		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshMalformed, err: ErrInvalidGrant}, nil
+func unavailable(err error) refusal {
+	return refusal{reason: gatehouse.ReasonRefreshUnavailable, err: fmt.Errorf("jwtauth: rotate: %w", err)}
+}
+
+// rotate decides on a token. Of one that is refused it returns the family, as
+// far as it has shown that it belongs to it.
+func (t *RefreshTokens) rotate(ctx context.Context, r RefreshRequest) (Refresh, refusal) {
+	token, ok := parseRefreshToken(r.Token.Reveal())
+	if !ok || !isIdentifier(r.Client) {
+		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshMalformed, err: ErrInvalidGrant}
 	}
 	scopes, err := gatehouse.ParseScopes(r.Scope)
 	if err != nil {
-		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}, nil
+		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}
 	}
-	if refused, err := t.checkScopes(ctx, token, r.Client, scopes); err != nil || refused.err != nil {
-		return Refresh{}, refused, err
+	if refused := t.checkScopes(ctx, token, r.Client, scopes); refused.err != nil {
+		return Refresh{}, refused
 	}
 
 	next := token.next()
 	p := Presentation{Key: token.keyHash(), Secret: token.secretHash(), Client: r.Client, Next: next.secretHash(), Grace: t.grace}
 	if t.grace > 0 {
 		if p.Successor, err = token.seal(next); err != nil {
-			return Refresh{}, refusal{}, err
+			return Refresh{}, unavailable(err)
 		}
 	}
 	record, outcome, err := t.store.Rotate(ctx, token.family(), p)
 	refresh := Refresh{Family: record.Family, Scopes: record.Scopes}
 	switch {
 	case errors.Is(err, ErrFamilyNotFound):
-		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshUnknown, err: ErrInvalidGrant}, nil
+		return Refresh{}, refusal{reason: gatehouse.ReasonRefreshUnknown, err: ErrInvalidGrant}
 	case err != nil:
-		return Refresh{}, refusal{}, fmt.Errorf("jwtauth: rotate: %w", err)
+		return Refresh{}, unavailable(err)
 	case outcome == FamilyRotated:
 	case outcome == FamilyReplayed:
 		if next, err = token.open(record.Successor); err != nil {
-			return refresh, refusal{}, err
+			return refresh, unavailable(err)
 		}
 	case outcome == FamilyReused && record.Client != r.Client:
-		return refresh, refusal{gatehouse.ReasonRefreshClient, ErrInvalidGrant, true}, nil
+		return refresh, refusal{gatehouse.ReasonRefreshClient, ErrInvalidGrant, true}
 	case outcome == FamilyReused:
-		return refresh, refusal{gatehouse.ReasonRefreshReused, ErrInvalidGrant, true}, nil
+		return refresh, refusal{gatehouse.ReasonRefreshReused, ErrInvalidGrant, true}
 	case outcome == FamilyOver:
 		// Once more, in case that the access tokens could not be revoked then.
-		return refresh, refusal{gatehouse.ReasonRefreshOver, ErrInvalidGrant, !record.Ended.IsZero()}, nil
+		return refresh, refusal{gatehouse.ReasonRefreshOver, ErrInvalidGrant, !record.Ended.IsZero()}
 	default:
-		return Refresh{}, refusal{}, fmt.Errorf("jwtauth: rotate: the store says %q", outcome)
+		return Refresh{}, unavailable(fmt.Errorf("the store says %q", outcome))
 	}
 	if scopes.Len() > 0 {
 		if !record.Scopes.HasAll(scopes) { // replayed: nothing has changed
-			return refresh, refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}, nil
+			return refresh, refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}
 		}
 		refresh.Scopes = scopes
 	}
 	refresh.Token = next.text()
-	return refresh, refusal{}, nil
+	return refresh, refusal{}
 }
 
 // checkScopes refuses a good token with which a client asks for more than it was
@@ -116,20 +119,20 @@ func (t *RefreshTokens) rotate(ctx context.Context, r RefreshRequest) (Refresh, 
 //
 //	RFC 6749 §6: "The requested scope MUST NOT include any scope not originally
 //	granted by the resource owner".
-func (t *RefreshTokens) checkScopes(ctx context.Context, token refreshToken, client string, scopes gatehouse.Scopes) (refusal, error) {
+func (t *RefreshTokens) checkScopes(ctx context.Context, token refreshToken, client string, scopes gatehouse.Scopes) refusal {
 	if scopes.Len() == 0 {
-		return refusal{}, nil
+		return refusal{}
 	}
 	record, err := t.find(ctx, token)
 	switch {
 	case errors.Is(err, ErrFamilyNotFound):
-		return refusal{}, nil
+		return refusal{}
 	case err != nil:
-		return refusal{}, fmt.Errorf("jwtauth: rotate: %w", err)
+		return unavailable(err)
 	case record.Client == client && record.Current == token.secretHash() && !record.over(record.AsOf) && !record.Scopes.HasAll(scopes):
-		return refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}, nil
+		return refusal{reason: gatehouse.ReasonRefreshScope, err: ErrInvalidScope}
 	}
-	return refusal{}, nil
+	return refusal{}
 }
 
 // find returns the family of a token that has its secret.

@@ -47,25 +47,23 @@ type refreshToken struct {
 	secret [secretBytes]byte
 }
 
-var errRefreshToken = errors.New("jwtauth: not a refresh token")
-
 // parseRefreshToken reads the one text that stands for a token.
-func parseRefreshToken(text []byte) (t refreshToken, err error) {
+func parseRefreshToken(text []byte) (t refreshToken, ok bool) {
 	// So many characters stand for so many bytes, or do not decode.
 	body, ok := bytes.CutPrefix(text, []byte(refreshPrefix))
 	if !ok || len(text) != refreshChars {
-		return refreshToken{}, errRefreshToken
+		return refreshToken{}, false
 	}
 	var room [refreshBytes]byte
 	defer clear(room[:])
 	decoded, err := decode(room[:0], string(body))
 	if err != nil {
-		return refreshToken{}, errRefreshToken
+		return refreshToken{}, false
 	}
 	rest := decoded[copy(t.id[:], decoded):]
 	rest = rest[copy(t.key[:], rest):]
 	copy(t.secret[:], rest)
-	return t, nil
+	return t, true
 }
 
 // newRefreshToken makes the first token of a new family.

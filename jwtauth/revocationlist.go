@@ -107,8 +107,10 @@ func (l *RevocationList) revoke(ctx context.Context, r Revocation, lifetime time
 func (l *RevocationList) Revoked(ctx context.Context, t Token) (bool, error) {
 	asked := make([]Revocation, 0, 4)
 	for _, r := range [...]Revocation{
-		{RevokedToken, t.Issuer, t.ID}, {RevokedFamily, t.Issuer, t.Family},
-		{RevokedSubject, t.Issuer, t.Subject}, {RevokedClient, t.Issuer, t.Client},
+		{RevokedToken, t.Issuer, t.ID},
+		{RevokedFamily, t.Issuer, t.Family},
+		{RevokedSubject, t.Issuer, t.Subject},
+		{RevokedClient, t.Issuer, t.Client},
 	} {
 		if r.Value != "" {
 			asked = append(asked, r)

@@ -59,14 +59,7 @@ var familyFaults = []string{
 	"lifetime in seconds",
 }
 
-func (f *faultyFamilies) is(faults ...string) bool {
-	for _, fault := range faults {
-		if f.fault == fault {
-			return true
-		}
-	}
-	return false
-}
+func (f *faultyFamilies) is(fault string) bool { return f.fault == fault }
 
 // over says whether a call ends because its context is over.
 func (f *faultyFamilies) over(ctx context.Context, verb string) error {

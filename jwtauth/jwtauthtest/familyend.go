@@ -47,8 +47,14 @@ var familyEndRules = []familyRule{
 	familyOf("end all", "EndAll ends the families that match and are not over, and returns those that it has ended. A filter without a field matches nothing.",
 		func(s families) {
 			for i, grant := range []jwtauth.Grant{
-				{Subject: "s", Client: "c"}, {Subject: "s", Client: "d"}, {Subject: "t", Client: "c"}, {Subject: "t", Client: "d"},
-				{Subject: "S", Client: "c"}, {Subject: "ss", Client: "c"}, {Subject: "c", Client: "s"}, {Subject: "s", Client: "c"},
+				{Subject: "s", Client: "c"},
+				{Subject: "s", Client: "d"},
+				{Subject: "t", Client: "c"},
+				{Subject: "t", Client: "d"},
+				{Subject: "S", Client: "c"},
+				{Subject: "ss", Client: "c"},
+				{Subject: "c", Client: "s"},
+				{Subject: "s", Client: "c"},
 			} {
 				r := draft(string(rune('a' + i)))
 				r.Grant = grant

@@ -100,9 +100,24 @@ var revocationRules = []revocationRule{
 		func(s revocations) {
 			long := strings.Repeat("é", 127)
 			for i, pair := range [][2]string{
-				{issuer, "a"}, {issuer, "A"}, {issuer + "/", "a"}, {"HTTPS://auth.example.com", "a"}, {issuer, "a "}, {issuer, " a"},
-				{issuer, "é"}, {issuer, "e\u0301"}, {issuer, long}, {issuer, long + "x"}, {issuer, "a:b"}, {issuer + ":a", "b"}, {issuer, "a'b\"; --"},
-				{issuer, "%"}, {issuer, "a*"}, {issuer, `a\`}, {issuer, "$1 ?1"}, {issuer + ":sub", "a"},
+				{issuer, "a"},
+				{issuer, "A"},
+				{issuer + "/", "a"},
+				{"HTTPS://auth.example.com", "a"},
+				{issuer, "a "},
+				{issuer, " a"},
+				{issuer, "é"},
+				{issuer, "e\u0301"},
+				{issuer, long},
+				{issuer, long + "x"},
+				{issuer, "a:b"},
+				{issuer + ":a", "b"},
+				{issuer, "a'b\"; --"},
+				{issuer, "%"},
+				{issuer, "a*"},
+				{issuer, `a\`},
+				{issuer, "$1 ?1"},
+				{issuer + ":sub", "a"},
 			} {
 				r := jwtauth.Revocation{Kind: jwtauth.RevokedSubject, Issuer: pair[0], Value: pair[1]}
 				if s.revoked(r) {
