@@ -6,8 +6,9 @@
 // Make a client of go-redis with ContextTimeoutEnabled set, call [New], and
 // [Store.Check], which tells of settings under which the server would lose what
 // it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store, and to
-// apikey.Config.Watcher where a cache is on, and [Store.Sessions] to
-// session.Config.Store.
+// apikey.Config.Watcher where a cache is on, [Store.Sessions] to
+// session.Config.Store, [Store.Families] to jwtauth.RefreshConfig.Store, and
+// [Store.Revocations] to jwtauth.RevocationConfig.Store.
 //
 // Redis keeps everything in memory and, as it comes, forgets the last minutes
 // in a crash. Set appendonly yes, appendfsync always and maxmemory-policy

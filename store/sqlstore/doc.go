@@ -6,8 +6,10 @@
 // Open the database with a driver of your own; this package imports none. Call
 // [New], then [Store.Migrate], which makes and updates the tables, and
 // [Store.Check], which tells of settings under which the engine would lose what
-// it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store and
-// [Store.Sessions] to session.Config.Store.
+// it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store,
+// [Store.Sessions] to session.Config.Store, [Store.Families] to
+// jwtauth.RefreshConfig.Store, and [Store.Revocations] to
+// jwtauth.RevocationConfig.Store.
 //
 // For SQLite open the name that [SQLiteDSN] returns with modernc.org/sqlite, or
 // give another driver the same settings. Several processes on one machine may
