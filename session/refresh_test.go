@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -128,8 +129,8 @@ func TestNoTokens(t *testing.T) {
 		server := &issuerServer{}
 		a := newApp(t, session.Config{Refresh: server.refresh, Login: "/login"})
 		a.token(t, a.login(t, person("ada")), 401, "")
-		if a.reason() != gatehouse.ReasonSessionRefresh {
-			t.Errorf("reason %s", a.reason())
+		if e := a.refused[0]; e.Reason != gatehouse.ReasonSessionRefresh || !strings.Contains(e.Cause.Error(), "has no tokens") {
+			t.Errorf("%+v", e)
 		}
 		l := withTokens(person("ada"), 1, time.Minute)
 		l.Tokens.Refresh = gatehouse.Secret{}
@@ -546,7 +547,39 @@ func TestMovedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.token(t, mine, 401, "")
+	if cause := a.refused[0].Cause; !errors.Is(cause, cookie.ErrSeal) {
+		t.Errorf("cause %v", cause)
+	}
 	a.token(t, theirs, 200, "access-2")
+}
+
+// What is sealed well and makes no sense is refused like what is not.
+func TestOddTokens(t *testing.T) {
+	keys := ring(t)
+	a := newApp(t, session.Config{Keys: keys})
+	secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
+	id := a.principal(t, secret).Credential
+	for n, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","came":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
+		sealed := keys.Seal(id, "session tokens", []byte(text), time.Now().Add(time.Hour))
+		if _, err := a.store.Swap(t.Context(), id, int64(n+1), session.Change{ID: id, Principal: `{"claims":{}}`, Tokens: sealed}); err != nil {
+			t.Fatal(err)
+		}
+		a.token(t, secret, 401, "")
+	}
+}
+
+// A server that was given no keys has no way to the tokens of another one.
+func TestTokensWithoutKeys(t *testing.T) {
+	a := newApp(t, session.Config{})
+	p := a.principal(t, a.login(t, withTokens(person("ada"), 1, time.Hour)))
+	m, err := session.New(session.Config{Store: a.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || !strings.Contains(errors.Unwrap(err).Error(), "Config.Keys") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestClose(t *testing.T) {

@@ -78,7 +78,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 		return unavailable(id, err)
 	}
 	// What comes with a bad cookie has no session to end.
-	if old, err := m.current(r); err == nil && old != "" {
+	if old, _ := m.current(r); old != "" {
 		if err := m.store.Delete(r.Context(), old); err != nil {
 			_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // nobody has its secret
 			return unavailable(old, err)
@@ -170,7 +170,7 @@ var errNoSession = errors.New("session: the caller has no session, but another c
 func (m *Manager) free(ctx context.Context, id string) (Record, error) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		record, err := m.store.Get(ctx, id)
-		if err != nil || !record.Claimed.After(record.AsOf) {
+		if !record.Claimed.After(record.AsOf) { // nor is one that is not there
 			return record, err
 		}
 		if err := wait(ctx, min(pause, record.Claimed.Sub(record.AsOf))); err != nil {

@@ -29,6 +29,11 @@ func TestFixation(t *testing.T) {
 	if got := a.principal(t, secret).Subject; got != "ada" {
 		t.Errorf("logged in as %s", got)
 	}
+	deleted := a.store.count("Delete")
+	a.login(t, person("ada"))
+	if a.store.count("Delete") != deleted {
+		t.Error("a session was ended where there was none")
+	}
 	made := strings.Repeat("A", 43)
 	if secret := a.login(t, person("ada"), with(made)); secret == made {
 		t.Error("the browser has chosen the id")
@@ -52,12 +57,17 @@ func TestStartBehindTheGate(t *testing.T) {
 
 func TestStartRefuses(t *testing.T) {
 	for name, change := range map[string]func(*session.Login){
-		"no subject":              func(l *session.Login) { l.Principal.Subject = "" },
-		"no issuer":               func(l *session.Login) { l.Principal.Issuer = "" },
-		"control characters":      func(l *session.Login) { l.Principal.Subject = "a\nb" },
-		"no UTF-8":                func(l *session.Login) { l.Principal.Issuer = "\xff" },
-		"bound to a key":          func(l *session.Login) { l.Principal.Binding = gatehouse.BindingDPoP },
-		"a long label":            func(l *session.Login) { l.Label = strings.Repeat("x", 201) },
+		"no subject":           func(l *session.Login) { l.Principal.Subject = "" },
+		"no issuer":            func(l *session.Login) { l.Principal.Issuer = "" },
+		"control characters":   func(l *session.Login) { l.Principal.Subject = "a\nb" },
+		"no UTF-8":             func(l *session.Login) { l.Principal.Issuer = "\xff" },
+		"bound to a key":       func(l *session.Login) { l.Principal.Binding = gatehouse.BindingDPoP },
+		"a long label":         func(l *session.Login) { l.Label = strings.Repeat("x", 201) },
+		"a label not in UTF-8": func(l *session.Login) { l.Label = "\xff" },
+		"tokens without end": func(l *session.Login) {
+			l.Tokens = tokens(1, 0)
+			l.Tokens.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+		},
 		"a label in two lines":    func(l *session.Login) { l.Label = "a\r\nb" },
 		"a long sid":              func(l *session.Login) { l.SID = strings.Repeat("x", 513) },
 		"more claims than fit":    func(l *session.Login) { l.Principal.Claims = claims(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`) },
@@ -163,8 +173,10 @@ func TestRenewRefuses(t *testing.T) {
 		}
 		return err
 	}
-	other, key, bound, gone := p, p, p, p
+	other, elsewhere, key, bound, big, gone := p, p, p, p, p, p
 	other.Subject = "grace"
+	elsewhere.Issuer = "https://other.example"
+	big.Claims = claims(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`)
 	key.Method = gatehouse.MethodAPIKey
 	bound.Binding = gatehouse.BindingMTLS
 	gone.Credential = strings.Repeat("A", 43)
@@ -175,7 +187,9 @@ func TestRenewRefuses(t *testing.T) {
 		"outside of the gate": {gatehouse.Principal{}, p, gatehouse.ReasonOutsideGate},
 		"an API key":          {key, p, gatehouse.ReasonPolicy},
 		"somebody else":       {p, other, ""},
+		"of another issuer":   {p, elsewhere, ""},
 		"bound":               {p, bound, ""},
+		"too many claims":     {p, big, ""},
 		"gone":                {gone, p, gatehouse.ReasonSessionUnknown},
 	} {
 		err := renew(c.caller, c.next)
@@ -191,6 +205,31 @@ func TestRenewRefuses(t *testing.T) {
 	}
 	a.store.up()
 	a.status(t, secret, 200)
+
+	// Tokens that cannot be taken along are not left behind.
+	record, err := a.store.Get(t.Context(), p.Credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.store.Store.Swap(t.Context(), record.ID, record.Version, session.Change{ID: record.ID, Principal: record.Principal, Tokens: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := renew(p, p); err == nil {
+		t.Error("tokens that do not open are lost without a word")
+	}
+}
+
+// Somebody else has changed the session in between: once more.
+func TestRenewConflict(t *testing.T) {
+	a := newApp(t, session.Config{})
+	secret := a.login(t, person("ada"))
+	a.store.fail = func(method string, call int) error {
+		if method == "Swap" && call == 1 {
+			return session.ErrConflict
+		}
+		return nil
+	}
+	a.status(t, cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header()), 200)
 }
 
 func TestEvents(t *testing.T) {
