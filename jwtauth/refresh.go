@@ -69,7 +69,7 @@ type RefreshConfig struct {
 // login. A token that is used a second time is a sign of theft, and ends its
 // family:
 //
-//	RFC 9700 §4.14.2: "the authorization server cannot determine which party
+//	RFC 9700 §4.14.2: "The authorization server cannot determine which party
 //	submitted the invalid refresh token, but it will revoke the active refresh
 //	token".
 //

@@ -160,3 +160,30 @@ func TestFamilySpans(t *testing.T) {
 		t.Errorf("%+v, %s, %v", got, outcome, err)
 	}
 }
+
+// A server that is down is one that cannot tell.
+func TestFamiliesDown(t *testing.T) {
+	server := enginetest.StartRedis(t, "appendonly no")
+	client := connect(t, server.URL())
+	s := newStore(t, client)
+	if _, err := s.Families().Create(t.Context(), family("a"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill(t)
+	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+	_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
+	_, err2 := s.Families().Find(t.Context(), "a")
+	_, outcome, err3 := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c"})
+	_, err4 := s.Families().End(t.Context(), "a")
+	_, err5 := s.Families().EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 1)
+	err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
+	times, err7 := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+	for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+		if err == nil || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+			t.Errorf("call %d: %v", n+1, err)
+		}
+	}
+	if outcome != "" || times != nil {
+		t.Errorf("%q, %v", outcome, times)
+	}
+}

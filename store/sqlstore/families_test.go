@@ -217,6 +217,39 @@ func TestFamiliesAndRevocationsAreSwept(t *testing.T) {
 	})
 }
 
+// A database that does not answer is one that cannot tell, and so is one
+// without tables.
+func TestFamiliesDown(t *testing.T) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		for _, trouble := range []string{"no tables", "closed"} {
+			driver, dsn := database(t)
+			db := open(t, driver, dsn)
+			s := newStore(t, db)
+			if trouble == "closed" {
+				if err := errors.Join(s.Migrate(t.Context()), db.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+			_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
+			_, err2 := s.Families().Find(t.Context(), "a")
+			_, outcome, err3 := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c"})
+			_, err4 := s.Families().End(t.Context(), "a")
+			_, err5 := s.Families().EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 1)
+			err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
+			times, err7 := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+			for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+				if err == nil || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+					t.Errorf("%s: call %d: %v", trouble, n+1, err)
+				}
+			}
+			if outcome != "" || times != nil {
+				t.Errorf("%s: %q, %v", trouble, outcome, times)
+			}
+		}
+	})
+}
+
 // What serves requests needs no right to make or drop anything.
 func TestFamiliesLeastPrivilege(t *testing.T) {
 	server := enginetest.StartPostgres(t, "fsync=off")
