@@ -27,7 +27,7 @@ func TestPrincipal(t *testing.T) {
 	if got.Method != gatehouse.MethodSession || got.Kind != gatehouse.KindUser || got.Credential == "" || strings.Contains(secret, got.Credential) {
 		t.Errorf("%+v", got)
 	}
-	if got.Expires.Sub(time.Now()).Round(time.Minute) != 12*time.Hour {
+	if time.Until(got.Expires).Round(time.Minute) != 12*time.Hour {
 		t.Errorf("ends at %v", got.Expires)
 	}
 	want := l.Principal

@@ -24,7 +24,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer sessions.Close()
+	defer func() { _ = sessions.Close() }()
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{sessions},
 		Realm:          "example",

@@ -32,11 +32,15 @@ type kept struct {
 // maxPrincipal bounds what is stored of a principal, in bytes.
 const maxPrincipal = 16 << 10
 
+// maxName bounds a Subject, an Issuer and a SID, in bytes. Stores have them in
+// indexes.
+const maxName = 512
+
 // checkPrincipal says why there can be no session of p.
 func checkPrincipal(p gatehouse.Principal) error {
 	for _, text := range []string{p.Subject, p.Issuer} {
-		if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-			return errors.New("session: the principal needs a Subject and an Issuer, without control characters")
+		if text == "" || len(text) > maxName || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("session: the principal needs a Subject and an Issuer, of at most %d bytes without control characters", maxName)
 		}
 	}
 	if p.Binding != gatehouse.BindingNone {

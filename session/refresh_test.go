@@ -576,7 +576,7 @@ func TestTokensWithoutKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	if _, err := m.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || !strings.Contains(errors.Unwrap(err).Error(), "Config.Keys") {
 		t.Errorf("%v", err)
 	}

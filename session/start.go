@@ -17,9 +17,9 @@ import (
 
 // Login is what a session begins with.
 type Login struct {
-	// Principal is who has logged in. Subject and Issuer are required; Method,
-	// Credential and Expires are the session's own; Kind is a user's if empty.
-	// All of it, as JSON, may have 16 KB.
+	// Principal is who has logged in. Subject and Issuer are required, at most
+	// 512 bytes each; Method, Credential and Expires are the session's own; Kind
+	// is a user's if empty. All of it, as JSON, may have 16 KB.
 	Principal gatehouse.Principal
 
 	// Tokens are those of the authorization server, to be kept. Optional.
@@ -34,11 +34,8 @@ type Login struct {
 	Label string
 }
 
-// In bytes.
-const (
-	maxSID   = 512
-	maxLabel = 200
-)
+// maxLabel bounds a Label, in bytes.
+const maxLabel = 200
 
 // Start begins a session: for whoever has just logged in, and in no other case.
 // It must be called before the first byte of the body.
@@ -56,7 +53,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err := m.sites.Check(r); err != nil {
 		return err
 	}
-	if err := errors.Join(checkPrincipal(l.Principal), checkText("SID", l.SID, maxSID), checkText("Label", l.Label, maxLabel)); err != nil {
+	if err := errors.Join(checkPrincipal(l.Principal), checkText("SID", l.SID, maxName), checkText("Label", l.Label, maxLabel)); err != nil {
 		return err
 	}
 	secret, id := newSecret()

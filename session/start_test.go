@@ -58,6 +58,7 @@ func TestStartBehindTheGate(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	for name, change := range map[string]func(*session.Login){
 		"no subject":           func(l *session.Login) { l.Principal.Subject = "" },
+		"a long subject":       func(l *session.Login) { l.Principal.Subject = strings.Repeat("x", 513) },
 		"no issuer":            func(l *session.Login) { l.Principal.Issuer = "" },
 		"control characters":   func(l *session.Login) { l.Principal.Subject = "a\nb" },
 		"no UTF-8":             func(l *session.Login) { l.Principal.Issuer = "\xff" },
@@ -86,7 +87,7 @@ func TestStartRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	l := withTokens(person("ada"), 1, time.Hour)
 	if err := m.Start(httptest.NewRecorder(), request(http.MethodPost, "/login"), l); err == nil || !strings.Contains(err.Error(), "Config.Keys") {
 		t.Errorf("tokens without keys to seal them: %v", err)
