@@ -32,6 +32,7 @@ func TestNote(t *testing.T) {
 		{kind, `{"note":"` + long + `"}`, 200, long},
 		{kind, `{"note":"` + long + `."}`, 413, long},
 		{"text/plain", strings.Repeat("a", 3*maxNote), 413, long},
+		{kind, `{"note":"a"` + strings.Repeat(" ", 3*maxNote) + `}`, 413, long},
 		{kind, `{}`, 400, long},
 		{kind, `{"note":1}`, 400, long},
 		{kind, `note`, 400, long},
@@ -82,6 +83,29 @@ func TestFromElsewhere(t *testing.T) {
 	}
 }
 
+// TestBehindProxy holds that the page may use its server where a proxy in between
+// has another name for that, also with a browser that sends Origin alone.
+func TestBehindProxy(t *testing.T) {
+	const origin = "https://notes.example.com"
+	p := webtest.NewProvider(t)
+	s := openFor(t, p, origin, nil)
+	for from, status := range map[string]int{origin: 401, "https://evil.example": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/note", strings.NewReader("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", from)
+		r.AddCookie(&http.Cookie{Name: "__Host-Http-signin", Value: strings.Repeat("A", 43)}) // of no session
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != status {
+			t.Errorf("from %s: %d, want %d", from, response.StatusCode, status)
+		}
+	}
+}
+
 func TestUpstream(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
@@ -97,6 +121,11 @@ func TestUpstream(t *testing.T) {
 	if got := a.JSON(t); a.Status != 200 || got["sub"] != "u1" || got["email"] != "ada@example.com" || p.Renewed() != 0 {
 		t.Errorf("%v after %d renewals", a, p.Renewed())
 	}
+	p.Change(func() {
+		p.Routes["/elsewhere"] = func(w http.ResponseWriter, r *http.Request) {
+			t.Errorf("the call follows a redirect, with %v", r.Header)
+		}
+	})
 	for what, answer := range map[string]http.HandlerFunc{
 		"somebody else": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -184,9 +213,15 @@ func TestUpstreamRefusesToken(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
 	b := s.browser()
-	p.Forget()
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 || a.JSON(t)["error"] != "invalid_token" {
-		t.Errorf("%v", a)
+	asked := 0
+	p.Change(func() {
+		p.Routes["/userinfo"] = func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 || a.JSON(t)["error"] != "invalid_token" || asked != 1 {
+		t.Errorf("%v after %d calls", a, asked)
 	}
 	if a := s.fetch(b, "GET", "/api/me"); a.Status != 200 {
 		t.Errorf("the session afterwards: %v", a)

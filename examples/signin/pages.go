@@ -113,7 +113,8 @@ func secure(next http.Handler, issuer string) http.Handler {
 }
 
 // formTargets are the origins to which the form of the logout leads. Browsers ask
-// for those of its redirects too, and the logout is redirected to the issuer.
+// for those of its redirects too, and the logout is redirected to the issuer. A
+// provider whose logout is on another origin than its name needs that one here.
 func formTargets(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil {

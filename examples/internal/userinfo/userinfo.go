@@ -81,14 +81,14 @@ func get(ctx context.Context, client *http.Client, endpoint string, access gateh
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "application/json" {
 		return nil, errors.New("userinfo: the answer is not JSON")
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // what is cut off is no JSON any more
 	if err != nil {
 		return nil, err
 	}
 	var claims struct {
 		Subject string `json:"sub"`
 	}
-	if len(body) > maxAnswer || json.Unmarshal(body, &claims) != nil {
+	if json.Unmarshal(body, &claims) != nil {
 		return nil, errors.New("userinfo: the answer is too long, or not a JSON object")
 	}
 	// OpenID Connect Core 1.0 §5.3.2: "The sub Claim in the UserInfo Response MUST
