@@ -40,6 +40,7 @@ func TestNewRefusesTimeouts(t *testing.T) {
 		"a short end":               {time.Second, time.Second, true},
 		"too short an idle":         {time.Second - 1, 0, false},
 		"a negative idle":           {-time.Minute, 0, false},
+		"too short an end":          {0, time.Second - 1, false},
 		"a negative end":            {0, -time.Hour, false},
 		"idle longer than the end":  {time.Hour, time.Minute, true},
 		"the default idle is cut":   {0, time.Minute, true},

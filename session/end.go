@@ -28,9 +28,9 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	// response header field may be able to help with this". Not "cookies": that
 	// takes those of the whole site, with other applications'.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	id, err := m.current(r)
-	if err != nil || id == "" {
-		return Tokens{}, nil //nolint:nilerr // a bad cookie has no session to end
+	id, _ := m.current(r) // a bad cookie has no session to end
+	if id == "" {
+		return Tokens{}, nil
 	}
 	record, err := m.last(r.Context(), id)
 	if errors.Is(err, ErrNotFound) {
@@ -42,11 +42,14 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, unavailable(id, err)
 	}
-	tokens, _, err := m.open(&record)
-	if err != nil {
-		tokens = Tokens{} // what cannot be opened cannot be used either
-	}
-	return tokens, m.emit(r.Context(), Event{Type: EventEnded, Session: record.Session})
+	return m.takeTokens(&record), m.emit(r.Context(), Event{Type: EventEnded, Session: record.Session})
+}
+
+// takeTokens returns the tokens of a session that has ended. What cannot be
+// opened cannot be used by anybody either.
+func (m *Manager) takeTokens(r *Record) Tokens {
+	t, _, _ := m.open(r)
+	return t
 }
 
 // lastWait is how long a logout waits for a renewal of tokens under way.
@@ -81,10 +84,11 @@ func (m *Manager) List(ctx context.Context, issuer, subject string) ([]Session, 
 	return sessions, nil
 }
 
-// EndOne ends a session of a person by its ID. If there is none, or it is of
-// somebody else, the error is [ErrNotFound].
-func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) error {
-	record, err := m.store.Get(ctx, id)
+// EndOne ends a session of a person by its ID, and returns its tokens for the
+// application to revoke. If there is none, or it is of somebody else, the error is
+// [ErrNotFound].
+func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) (Tokens, error) {
+	record, err := m.last(ctx, id)
 	if err == nil && (record.Issuer != issuer || record.Subject != subject || subject == "") {
 		err = ErrNotFound
 	}
@@ -93,11 +97,11 @@ func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) error 
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return ErrNotFound
+		return Tokens{}, ErrNotFound
 	case err != nil:
-		return unavailable(id, err)
+		return Tokens{}, unavailable(id, err)
 	}
-	return m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
+	return m.takeTokens(&record), m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
 }
 
 // EndAll ends all sessions that match, and returns how many there were: those of
@@ -161,7 +165,7 @@ func (m *Manager) Logout(ctx context.Context, l Logout) error {
 // endUnnamed ends the sessions of the subject whose SID nobody knows: the issuer
 // has not said it at the login, so any of them may be the one that it means.
 func (m *Manager) endUnnamed(ctx context.Context, l Logout) error {
-	if l.Subject == "" || l.SID == "" {
+	if l.Subject == "" || l.SID == "" { // then the selector has met them
 		return nil
 	}
 	sessions, err := m.List(ctx, l.Issuer, l.Subject)
@@ -172,7 +176,7 @@ func (m *Manager) endUnnamed(ctx context.Context, l Logout) error {
 		if s.SID != "" {
 			continue
 		}
-		if err := m.EndOne(ctx, s.Issuer, s.Subject, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		if _, err := m.EndOne(ctx, s.Issuer, s.Subject, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 	}

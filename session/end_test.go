@@ -112,7 +112,7 @@ func TestListAndEnd(t *testing.T) {
 		a := newApp(t, session.Config{})
 		first := a.login(t, person("ada"))
 		time.Sleep(time.Minute)
-		second := a.login(t, person("ada"))
+		second := a.login(t, withTokens(person("ada"), 1, time.Hour))
 		foreign := a.login(t, person("grace"))
 		time.Sleep(time.Minute)
 		a.status(t, first, 200)
@@ -123,10 +123,10 @@ func TestListAndEnd(t *testing.T) {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		id := a.principal(t, foreign).Credential
-		if err := a.EndOne(t.Context(), issuer, "ada", id); !errors.Is(err, session.ErrNotFound) {
+		if _, err := a.EndOne(t.Context(), issuer, "ada", id); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("ending the session of somebody else: %v", err)
 		}
-		if err := a.EndOne(t.Context(), "https://other.example", "grace", id); !errors.Is(err, session.ErrNotFound) {
+		if _, err := a.EndOne(t.Context(), "https://other.example", "grace", id); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("of another issuer: %v", err)
 		}
 		a.status(t, foreign, 200)
@@ -135,13 +135,13 @@ func TestListAndEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{nobody.ID, "not there"} {
-			err := a.EndOne(t.Context(), issuer, "", id)
+			_, err := a.EndOne(t.Context(), issuer, "", id)
 			if _, refused := errors.AsType[*gatehouse.Error](err); refused || !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("ending %s: %v", id, err)
 			}
 		}
-		if err := a.EndOne(t.Context(), issuer, "ada", list[1].ID); err != nil {
-			t.Error(err)
+		if tokens, err := a.EndOne(t.Context(), issuer, "ada", list[1].ID); err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" {
+			t.Errorf("%v, %v", tokens, err)
 		}
 		a.status(t, second, 401)
 
@@ -161,7 +161,7 @@ func TestListAndEnd(t *testing.T) {
 		a.store.down()
 		for name, err := range map[string]error{
 			"list": func() error { _, err := a.List(t.Context(), issuer, "ada"); return err }(),
-			"one":  a.EndOne(t.Context(), issuer, "ada", list[0].ID),
+			"one":  func() error { _, err := a.EndOne(t.Context(), issuer, "ada", list[0].ID); return err }(),
 			"all": func() error {
 				_, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"})
 				return err
@@ -223,6 +223,27 @@ func TestLogout(t *testing.T) {
 	a.status(t, may, 401)
 	a.status(t, not, 200)
 	a.status(t, stays, 200)
+
+	// One that ends in the same moment is no failure.
+	gone := a.login(t, unnamed)
+	lists := a.store.count("List")
+	a.store.fail = func(method string, _ int) error {
+		if method == "Get" && a.store.calls["List"] > lists {
+			return session.ErrNotFound
+		}
+		return nil
+	}
+	if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "7"}); err != nil {
+		t.Errorf("a session that had ended by itself: %v", err)
+	}
+	a.store.up()
+	a.status(t, gone, 200)
+
+	// Without one of the two there is nothing more to look for.
+	lists = a.store.count("List")
+	if err := errors.Join(logout(session.Logout{Subject: "nobody", ID: "8"}), logout(session.Logout{SID: "none", ID: "9"})); err != nil || a.store.count("List") != lists {
+		t.Errorf("%v, %d lists", err, a.store.count("List")-lists)
+	}
 
 	// What fails is not remembered: the issuer's next try has to work.
 	for _, method := range []string{"Get", "DeleteAll", "Create"} {

@@ -74,16 +74,16 @@ func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	id := r.PathValue("id")
+	var tokens session.Tokens
 	var err error
 	if id == p.Credential {
-		var tokens session.Tokens
 		tokens, err = a.sessions.End(w, r) // takes the cookie too
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
-		defer cancel()
-		a.revoke(ctx, tokens)
 	} else {
-		err = a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
+		tokens, err = a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	a.revoke(ctx, tokens)
 	switch {
 	case errors.Is(err, session.ErrNotFound):
 		answer.Problem(w, http.StatusNotFound, "not_found", "There is no such session of yours.")
