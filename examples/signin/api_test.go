@@ -261,8 +261,8 @@ func TestSessions(t *testing.T) {
 	if a := s.fetch(phone, "GET", "/api/me"); a.Status != 200 {
 		t.Fatalf("the other one: %v", a)
 	}
-	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || a.JSON(t)["ended"] != id {
-		t.Errorf("end: %v", a)
+	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || a.JSON(t)["ended"] != id || len(p.Revoked()) != 1 {
+		t.Errorf("end: %v, revoked %v", a, p.Revoked())
 	}
 	if a := s.fetch(phone, "GET", "/api/me"); a.Status != 401 {
 		t.Errorf("the other one afterwards: %v", a)
@@ -271,7 +271,7 @@ func TestSessions(t *testing.T) {
 		t.Errorf("end it again: %v", a)
 	}
 	id, _ = here["id"].(string)
-	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || len(p.Revoked()) != 1 {
+	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || len(p.Revoked()) != 2 {
 		t.Errorf("end this one: %v, revoked %v", a, p.Revoked())
 	}
 	s.signedOut(b)
