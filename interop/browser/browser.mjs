@@ -17,23 +17,34 @@ async function open(context) {
   return tabs.push({ page, context, held: [] }) - 1;
 }
 
+// Of a response that is cut off some parts never come, and no error either.
+const patient = (promise) => Promise.race([
+  promise, new Promise((_, reject) => { setTimeout(reject, 3000, new Error('does not come')).unref(); }),
+]);
+
 // Another person's browser, for all that it can tell.
 async function person() {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
   context.exchanges = [];
   context.on('response', (response) => {
-    context.exchanges.push((async () => ({
-      url: response.url(),
-      method: response.request().method(),
-      type: response.request().resourceType(),
-      status: response.status(),
-      sent: await response.request().allHeaders(),
-      header: await response.allHeaders(),
-      // A redirect has no body, and that of a page which is gone cannot be had.
-      body: await response.text().catch(() => ''),
-    }))().catch(() => null));
+    const request = response.request();
+    context.exchanges.push({
+      url: response.url(), method: request.method(), type: request.resourceType(), status: response.status(),
+      // What is to come.
+      rest: Promise.allSettled([request.allHeaders(), response.allHeaders(), response.text()].map(patient)),
+    });
   });
   return open(context);
+}
+
+// Waits for what becomes true some time. The waiting of playwright itself is for
+// pages that may use eval.
+async function until(condition, what) {
+  const end = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`not within 20 s: ${what}`);
+    await new Promise((done) => { setTimeout(done, 20); });
+  }
 }
 
 const answer = (page, response) => ({ url: page.url(), status: response?.status() ?? 0 });
@@ -66,7 +77,7 @@ await serve({
       page.waitForEvent('framenavigated', (frame) => frame === page.mainFrame()),
       page.evaluate(`history.go(${step})`).catch(() => {}),
     ]);
-    await page.waitForFunction("document.readyState === 'complete'");
+    await until(() => page.evaluate("document.readyState === 'complete'").catch(() => false), 'a page that is there');
     return answer(page);
   },
   async fill({ tab, selector, text }) {
@@ -84,16 +95,13 @@ await serve({
     const [response] = await Promise.all([page.waitForNavigation(), page.click(selector)]);
     return answer(page, response);
   },
-  // Clicks what leads to an address that is held, see hold.
-  async held({ tab, selector }) {
+  // Goes to an address, or clicks, which leads to an address that is held.
+  async held({ tab, url, selector }) {
     const { page, held } = tabs[tab];
     const before = held.length;
-    await page.click(selector, { noWaitAfter: true });
-    const until = Date.now() + 20_000;
-    while (held.length === before) {
-      if (Date.now() > until) throw new Error(`${selector} leads to nothing that is held`);
-      await new Promise((done) => { setTimeout(done, 10); });
-    }
+    if (url) await page.goto(url).catch(() => {}); // aborted, as it should be
+    else await page.click(selector, { noWaitAfter: true });
+    await until(() => held.length > before, 'an address that is held');
     return { url: held.at(-1) };
   },
   // Keeps the tab from going to addresses that match, redirects included, from
@@ -112,12 +120,23 @@ await serve({
     });
     await entry.session.send('Fetch.enable', { patterns: [{ urlPattern: pattern }] });
   },
+  // Takes a header off the responses to what matches, from now on.
+  async strip({ tab, pattern, header }) {
+    const { context, page } = tabs[tab];
+    const session = await context.newCDPSession(page);
+    session.on('Fetch.requestPaused', ({ requestId, responseStatusCode: responseCode, responseHeaders }) => {
+      session.send('Fetch.continueResponse', {
+        requestId, responseCode, responseHeaders: responseHeaders.filter(({ name }) => name.toLowerCase() !== header.toLowerCase()),
+      }).catch(() => {});
+    });
+    await session.send('Fetch.enable', { patterns: [{ urlPattern: pattern, requestStage: 'Response' }] });
+  },
   async text({ tab, selector }) {
     return { text: (await tabs[tab].page.locator(selector).allInnerTexts()).join('\n') };
   },
   // Waits until an expression is true in the page.
   async until({ tab, script }) {
-    await tabs[tab].page.waitForFunction(script);
+    await until(() => tabs[tab].page.evaluate(script), script);
   },
   // Runs an expression in the page.
   async run({ tab, script }) {
@@ -147,7 +166,12 @@ await serve({
   },
   // All responses so far to what the browser has asked for.
   async exchanges({ tab }) {
-    return { exchanges: (await Promise.all(tabs[tab].context.exchanges)).filter(Boolean) };
+    return {
+      exchanges: await Promise.all(tabs[tab].context.exchanges.map(async ({ rest, ...head }) => {
+        const [sent, header, body] = (await rest).map(({ value }) => value);
+        return { ...head, sent: sent ?? {}, header: header ?? {}, body: body ?? '' };
+      })),
+    };
   },
   async dark({ tab, dark }) {
     await tabs[tab].page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });

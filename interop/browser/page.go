@@ -67,10 +67,22 @@ func (p *Page) Hold(t testing.TB, pattern string) {
 	p.do(t, "hold", arguments{"pattern": pattern})
 }
 
+// VisitHeld goes to an address and returns the one that the tab is kept from.
+func (p *Page) VisitHeld(t testing.TB, url string) (held string) {
+	t.Helper()
+	return p.navigate(t, "held", arguments{"url": url}).URL
+}
+
 // SubmitHeld clicks and returns the address that the tab is kept from.
-func (p *Page) SubmitHeld(t testing.TB, selector string) (url string) {
+func (p *Page) SubmitHeld(t testing.TB, selector string) (held string) {
 	t.Helper()
 	return p.navigate(t, "held", arguments{"selector": selector}).URL
+}
+
+// Strip takes a header off the responses to addresses that match.
+func (p *Page) Strip(t testing.TB, pattern, header string) {
+	t.Helper()
+	p.do(t, "strip", arguments{"pattern": pattern, "header": header})
 }
 
 // Text is what a person sees of the elements that match.
