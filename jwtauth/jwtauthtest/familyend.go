@@ -55,6 +55,7 @@ var familyEndRules = []familyRule{
 				{Subject: "ss", Client: "c"},
 				{Subject: "c", Client: "s"},
 				{Subject: "s", Client: "c"},
+				{Tenant: "t"}, // of whom a filter can say nothing
 			} {
 				r := draft(string(rune('a' + i)))
 				r.Grant = grant

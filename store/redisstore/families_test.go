@@ -58,8 +58,20 @@ func TestDamagedFamilies(t *testing.T) {
 		t.Error(err)
 	}
 
+	const revocation = "{damaged}:revocations:1:jti:1:ia"
 	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
-	if err := client.Set(t.Context(), "{damaged}:revocations:1:jti:1:ia", "soon", 0).Err(); err != nil {
+	// Where the clock was set back, a revocation stays where it was.
+	ahead := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	if err := client.Set(t.Context(), revocation, ahead.UnixMicro(), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what}); err != nil || !times[0].Equal(ahead) {
+		t.Errorf("revoked at %v, %v, and before at %v", times, err, ahead)
+	}
+	if err := client.Set(t.Context(), revocation, "soon", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what}); err == nil {

@@ -217,6 +217,43 @@ func TestFamiliesAndRevocationsAreSwept(t *testing.T) {
 	})
 }
 
+// Where the clock was set back, or another one has read it later, a revocation
+// stays where it was.
+func TestRevocationsNeverMoveBack(t *testing.T) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		driver, dsn := database(t)
+		db := open(t, driver, dsn)
+		s := newStore(t, db)
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		what := jwtauth.Revocation{Kind: jwtauth.RevokedSubject, Issuer: "i", Value: "a"}
+		revoke := func() {
+			t.Helper()
+			if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		find := func() time.Time {
+			t.Helper()
+			times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return times[0]
+		}
+		revoke()
+		execute(t, db, "UPDATE gatehouse_revocations SET revoked = "+map[string]string{
+			"pgx": "revoked + interval '30 minutes'", "sqlite": "revoked + 1800000000",
+		}[driver])
+		before := find()
+		revoke()
+		if after := find(); !after.Equal(before) {
+			t.Errorf("revoked at %v, and before at %v", after, before)
+		}
+	})
+}
+
 // A database that does not answer is one that cannot tell, and so is one
 // without tables.
 func TestFamiliesDown(t *testing.T) {
