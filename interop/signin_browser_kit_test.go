@@ -179,8 +179,7 @@ func (f *front) cookies(t *testing.T, page *browser.Page) map[string]browser.Coo
 
 // entry is a line of the app's log.
 type entry struct {
-	Msg, Reason, Path, Event, Cause string
-	Status                          int
+	Msg, Reason, Method, Path string
 }
 
 func (f *front) log() []entry {

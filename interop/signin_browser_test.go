@@ -30,6 +30,13 @@ func TestSigninInBrowser(t *testing.T) {
 	t.Run("replayed", f.replayed)
 	t.Run("swapped", f.swapped)
 	t.Run("refused", f.refused)
+	t.Run("cross-site", f.crossSite)
+	t.Run("signed out", f.signedOut)
+	t.Run("ways back", f.waysBack)
+	t.Run("logout at the provider", f.logoutAtProvider)
+	t.Run("list of sessions", f.listOfSessions)
+	t.Run("fixation", f.fixation)
+	t.Run("pictures", f.pictures)
 }
 
 // active says which tokens of the provider are good.
