@@ -51,8 +51,12 @@ type KeyRing struct {
 }
 
 type ringKey struct {
-	SigningKey
-	checked *key
+	SigningKey // without Private
+	checked    *key
+
+	// A function, because nothing looks into one: fmt would print the bytes of
+	// an Ed25519 key, and follow the pointer to another one.
+	private func() crypto.Signer
 }
 
 // NewKeyRing makes a ring of at least one key that signs now.
@@ -82,7 +86,9 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 			errs = append(errs, fmt.Errorf("jwtauth: SigningKey[%d].%w", n, err))
 			continue
 		}
-		ring = append(ring, ringKey{k, checked})
+		private := k.Private
+		k.Private = nil
+		ring = append(ring, ringKey{k, checked, func() crypto.Signer { return private }})
 		published = append(published, publicJWK(k, checked.public))
 	}
 	slices.SortStableFunc(ring, func(a, b ringKey) int { return a.From.Compare(b.From) })
@@ -138,7 +144,7 @@ func publicJWK(k SigningKey, public crypto.PublicKey) map[string]string {
 
 // signing returns the key that signs now: of those whose time has come, the
 // last.
-func (r *KeyRing) signing() SigningKey {
+func (r *KeyRing) signing() ringKey {
 	now := time.Now()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -148,12 +154,12 @@ func (r *KeyRing) signing() SigningKey {
 			current = k
 		}
 	}
-	return current.SigningKey
+	return current
 }
 
 func (r *KeyRing) sign(typ string, claims map[string]any) (string, error) {
 	k := r.signing()
-	return sign(algorithms[k.Algorithm].method, header{algorithm: k.Algorithm, kid: k.ID, typ: typ}, k.Private, claims)
+	return sign(algorithms[k.Algorithm].method, header{algorithm: k.Algorithm, kid: k.ID, typ: typ}, k.private(), claims)
 }
 
 // ServeHTTP answers GET and HEAD with the JWK Set. It holds public keys only.

@@ -44,7 +44,7 @@ type SignerConfig struct {
 type Signer struct {
 	issuer   string
 	keys     *KeyRing
-	secret   []byte
+	secret   gatehouse.Secret
 	lifetime time.Duration
 }
 
@@ -80,15 +80,15 @@ type Signed struct {
 
 // NewSigner makes a signer. All mistakes are reported at once.
 func NewSigner(c SignerConfig) (*Signer, error) {
-	s := &Signer{issuer: c.Issuer, keys: c.Keys, secret: c.Secret.Reveal(), lifetime: c.Lifetime}
+	s := &Signer{issuer: c.Issuer, keys: c.Keys, secret: c.Secret, lifetime: c.Lifetime}
 	var errs []error
 	if _, err := safeurl.Parse(c.Issuer); err != nil {
 		errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Issuer: %w", err))
 	}
 	switch {
-	case c.Keys == nil && len(s.secret) == 0:
+	case c.Keys == nil && s.secret.Len() == 0:
 		errs = append(errs, errors.New("jwtauth: SignerConfig.Keys: required"))
-	case c.Keys != nil && len(s.secret) != 0:
+	case c.Keys != nil && s.secret.Len() != 0:
 		errs = append(errs, errors.New("jwtauth: SignerConfig: both Keys and Secret are set"))
 	case c.Keys == nil:
 		// The same conditions as for verifying with it.
@@ -119,7 +119,7 @@ func (s *Signer) Sign(t AccessToken) (Signed, error) {
 	if s.keys != nil {
 		token, err = s.keys.sign("at+jwt", claims)
 	} else {
-		token, err = sign(jwt.SigningMethodHS256, header{algorithm: HS256, typ: "at+jwt"}, s.secret, claims)
+		token, err = sign(jwt.SigningMethodHS256, header{algorithm: HS256, typ: "at+jwt"}, s.secret.Reveal(), claims)
 	}
 	if err != nil {
 		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
