@@ -31,7 +31,8 @@ func (r Result) Session() session.Login {
 // and in the error for a login that is over, which is [session.ErrSignedOut].
 func (c *Client) RefreshSession(ctx context.Context, old session.Tokens) (session.Tokens, error) {
 	t, err := c.Refresh(ctx, Tokens(old))
-	if said, ok := errors.AsType[*Error](err); ok && said.Code == "invalid_grant" {
+	// What says that it is down has not looked at the token, whatever else it says.
+	if said, ok := errors.AsType[*Error](err); ok && said.Code == "invalid_grant" && !errors.Is(err, ErrUnavailable) {
 		return session.Tokens{}, fmt.Errorf("%w: %w", session.ErrSignedOut, err)
 	}
 	return session.Tokens(t), err

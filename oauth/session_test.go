@@ -76,7 +76,12 @@ func TestRefreshSession(t *testing.T) {
 		"another error":     {raw(400, `{"error":"invalid_request"}`), false},
 		"the client is bad": {raw(401, `{"error":"invalid_client"}`), false},
 		"down":              {raw(503, ""), false},
-		"no answer to that": {raw(200, `{}`), false},
+		// Whoever answers like this has not looked at the token, and to have the
+		// person log in again would not help.
+		"down, in the words of one that is not":        {raw(503, `{"error":"invalid_grant"}`), false},
+		"overloaded, in the words of one that is not":  {raw(429, `{"error":"invalid_grant"}`), false},
+		"a page that has to be gone through, likewise": {raw(302, `{"error":"invalid_grant"}`), false},
+		"no answer to that":                            {raw(200, `{}`), false},
 	} {
 		s := newServer(t)
 		s.routes["/token"] = c.route
