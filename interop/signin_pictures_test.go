@@ -25,7 +25,7 @@ func (f *front) pictures(t *testing.T) {
 		take(p, "signed-out"+name)
 		p.Visit(t, f.origin+"/callback?state=x")
 		take(p, "failed"+name)
-		f.login(t, p, "ada")
+		f.login(t, p, "lovelace")
 		p.Fill(t, "#note", "Milk, bread and the small book about gates.")
 		p.Click(t, "#save")
 		p.Click(t, "#upstream")

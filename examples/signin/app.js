@@ -75,7 +75,7 @@ async function listSessions() {
 }
 
 function entry(session) {
-  const when = (time) => new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+  const when = (time) => new Date(time).toLocaleString([], { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' });
   const make = (name, properties, ...children) => {
     const element = Object.assign(document.createElement(name), properties);
     element.append(...children);
@@ -83,10 +83,11 @@ function entry(session) {
   };
   const item = make('li', {}, make('div', {},
     make('strong', { textContent: session.label }),
-    make('span', { className: 'soft', textContent: `since ${when(session.created)}, last seen ${when(session.last_seen)}` })));
+    make('span', { className: 'soft', textContent: `Since ${when(session.created)}` }),
+    make('span', { className: 'soft', textContent: `Last seen ${when(session.last_seen)}` })));
   item.dataset.id = session.id;
   if (session.current) {
-    item.append(make('span', { className: 'pill', textContent: 'this one' }));
+    item.append(make('span', { className: 'pill', textContent: 'This browser' }));
   } else {
     const end = make('button', { className: 'no', textContent: 'End' });
     end.setAttribute('aria-label', `End the session ${session.label}`);
