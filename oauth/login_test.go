@@ -489,3 +489,27 @@ func TestNative(t *testing.T) {
 		t.Error("no redirect URI is accepted")
 	}
 }
+
+// TestTransactionsStaySmall: a page elsewhere can send a browser to the login as
+// often as it likes, with ways back as long as they may be. What is kept of that
+// goes along with every request for ten minutes, and servers refuse requests
+// whose cookies are too large: many from 8 KB on.
+func TestTransactionsStaySmall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, filler := range []string{"a", "&", "<", `"`} {
+			a := newApp(t)
+			back := "/?" + strings.Repeat(filler, 1900)
+			var last url.Values
+			for range 6 {
+				last = a.authorize(a.start("/login?return_to=" + url.QueryEscape(back)))
+				time.Sleep(time.Second)
+				if size := len(a.request("/").Header.Get("Cookie")); size > 8000 {
+					t.Fatalf("%q: the cookies have %d octets", filler, size)
+				}
+			}
+			if result, err := a.callback(last); err != nil || result.ReturnTo != back {
+				t.Errorf("%q: the last login: %v", filler, err)
+			}
+		}
+	})
+}

@@ -3,7 +3,6 @@
 package oauth
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,7 +63,7 @@ func (l *Login) Start(w http.ResponseWriter, r *http.Request) {
 // remember puts the transaction into a cookie of its own, so that two tabs do
 // not disturb each other.
 func (l *Login) remember(w http.ResponseWriter, r *http.Request, t transaction) error {
-	value, err := json.Marshal(t)
+	value, err := t.text()
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (l *Login) remember(w http.ResponseWriter, r *http.Request, t transaction) 
 	if err != nil {
 		return err
 	}
-	l.makeRoom(w, r)
+	l.makeRoom(w, r, len(value)*4/3)
 	return sealed.Set(w, r, value)
 }
 

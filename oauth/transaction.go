@@ -3,9 +3,11 @@
 package oauth
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,8 +21,11 @@ const (
 	transactionLifetime = 10 * time.Minute
 
 	// maxTransactions bounds how many logins one browser may have under way, and
-	// so how large its requests become.
-	maxTransactions = 5
+	// maxTransactionOctets how large its requests become with them. Any page can
+	// send a browser to the login, again and again, and servers commonly refuse
+	// requests with 8 KB of cookies.
+	maxTransactions      = 5
+	maxTransactionOctets = 6 << 10
 
 	transactionPrefix  = "tx-"
 	transactionNameLen = 8
@@ -51,26 +56,30 @@ func (l *Login) transactionCookie(name string) (*cookie.Sealed, error) {
 }
 
 // makeRoom removes the oldest transactions of the browser, so that with a new
-// one there are no more than there may be. Those that cannot be read count as
-// the oldest.
-func (l *Login) makeRoom(w http.ResponseWriter, r *http.Request) {
+// one of so many octets there are no more than there may be. Those that cannot
+// be read count as the oldest.
+func (l *Login) makeRoom(w http.ResponseWriter, r *http.Request, octets int) {
 	type candidate struct {
 		cookie *cookie.Sealed
+		octets int
 		begun  int64
 	}
 	var all []candidate
-	seen := make(map[string]bool)
+	sizes := make(map[string]int)
 	for _, c := range r.Cookies() {
 		name, ok := strings.CutPrefix(c.Name, cookie.PrefixHostHTTP.String())
-		if !ok || !isTransactionName(name) || seen[name] {
-			continue
+		name, _, _ = strings.Cut(name, ".") // a part of a large one
+		if ok && isTransactionName(name) {
+			sizes[name] += len(c.Name) + len(c.Value)
 		}
-		seen[name] = true
+	}
+	for name, size := range sizes {
+		octets += size
 		sealed, err := l.transactionCookie(name)
 		if err != nil {
 			continue
 		}
-		one := candidate{cookie: sealed}
+		one := candidate{cookie: sealed, octets: size}
 		if value, err := sealed.Open(r); err == nil {
 			if t, err := parseTransaction(value); err == nil {
 				one.begun = t.Begun
@@ -79,10 +88,21 @@ func (l *Login) makeRoom(w http.ResponseWriter, r *http.Request) {
 		all = append(all, one)
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.begun, b.begun) })
-	for len(all) >= maxTransactions {
+	for len(all) >= maxTransactions || len(all) > 0 && octets > maxTransactionOctets {
 		all[0].cookie.Clear(w, r)
+		octets -= all[0].octets
 		all = all[1:]
 	}
+}
+
+// text is the transaction as it is sealed. Without the escapes that encoding/json
+// makes for HTML: a way back may be all of such characters, and six times as long.
+func (t transaction) text() ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(t)
+	return b.Bytes(), err
 }
 
 func isTransactionName(name string) bool {
