@@ -21,14 +21,14 @@ func isStateError(err error) bool {
 func (s suite) notFound(what string, call func() error) {
 	s.Helper()
 	if err := call(); !errors.Is(err, apikey.ErrNotFound) {
-		s.failf("%s: error %v, want ErrNotFound", what, err)
+		s.Failf("%s: error %v, want ErrNotFound", what, err)
 	}
 }
 
 func (s suite) conflict(what string, call func() error) {
 	s.Helper()
 	if err := call(); !errors.Is(err, apikey.ErrConflict) {
-		s.failf("%s: error %v, want ErrConflict", what, err)
+		s.Failf("%s: error %v, want ErrConflict", what, err)
 	}
 }
 
@@ -121,7 +121,7 @@ var changeRules = []rule{
 			got, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
 			must(s, got, err)
 			if !got.Suspended.Equal(old.Suspended) || !got.LastUsed.Equal(old.LastUsed) || got.Uses != 5 {
-				s.failf("rotated %+v\n  into %+v", old, got)
+				s.Failf("rotated %+v\n  into %+v", old, got)
 			}
 		},
 	},
@@ -149,14 +149,14 @@ var changeRules = []rule{
 				"touch":   func() error { _, err := store.Touch(s.Context(), r.ID, 1, 0); return err },
 			} {
 				if err := call(); err != nil {
-					s.failf("%s of a revoked key: %v", name, err)
+					s.Failf("%s of a revoked key: %v", name, err)
 				}
 				if got := s.find(store, r.ID); !got.Revoked.Equal(want.Revoked) {
-					s.failf("after %s Revoked is %v, was %v", name, got.Revoked, want.Revoked)
+					s.Failf("after %s Revoked is %v, was %v", name, got.Revoked, want.Revoked)
 				}
 			}
 			if _, err := store.Create(s.Context(), draft(r.ID)); err == nil {
-				s.failf("the id of a revoked key was given again")
+				s.Failf("the id of a revoked key was given again")
 			}
 		},
 	},
@@ -169,7 +169,7 @@ var changeRules = []rule{
 			s.until(store, r.ID, r.Expires)
 			got, err := store.Revoke(s.Context(), r.ID)
 			if must(s, got, err); got.Revoked.IsZero() {
-				s.failf("an expired key was not revoked")
+				s.Failf("an expired key was not revoked")
 			}
 		},
 	},
@@ -206,31 +206,31 @@ var changeRules = []rule{
 				return must(s, written, err)
 			}
 			if touch(keyID(9), 1, 0) {
-				s.failf("an unknown id was touched")
+				s.Failf("an unknown id was touched")
 			}
 			s.notFound("a touched unknown id", func() error { _, err := store.Find(s.Context(), keyID(9)); return err })
 			want := s.create(store, draft(keyID(1)))
 			other := s.create(store, draft(keyID(2)))
 			if !touch(want.ID, 3, time.Hour) {
-				s.failf("the first touch was not written")
+				s.Failf("the first touch was not written")
 			}
 			got := s.find(store, want.ID)
 			if got.LastUsed.IsZero() || got.LastUsed.Before(want.Created) || got.LastUsed.After(got.AsOf) {
-				s.failf("LastUsed is %v", got.LastUsed)
+				s.Failf("LastUsed is %v", got.LastUsed)
 			}
 			want.LastUsed, want.Uses = got.LastUsed, 3
 			s.same("touched", got, want)
 			if touch(want.ID, 4, time.Hour) {
-				s.failf("a second touch within the hour was written")
+				s.Failf("a second touch within the hour was written")
 			}
 			s.unchanged(store, want)
 			s.until(store, want.ID, want.LastUsed.Add(20*time.Millisecond))
 			if !touch(want.ID, 1<<40, 20*time.Millisecond) {
-				s.failf("a touch after the pause was not written")
+				s.Failf("a touch after the pause was not written")
 			}
 			got = s.find(store, want.ID)
 			if !got.LastUsed.After(want.LastUsed) || got.Uses != 3+1<<40 {
-				s.failf("LastUsed is %v, was %v; Uses is %d", got.LastUsed, want.LastUsed, got.Uses)
+				s.Failf("LastUsed is %v, was %v; Uses is %d", got.LastUsed, want.LastUsed, got.Uses)
 			}
 			s.unchanged(store, other)
 		},

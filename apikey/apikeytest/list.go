@@ -72,7 +72,7 @@ func (s suite) pages(store apikey.Store, q apikey.Query) []apikey.Record {
 		page, err := store.List(s.Context(), q)
 		must(s, page, err)
 		if len(page) > q.Limit {
-			s.stopf("a page of %d has %d records", q.Limit, len(page))
+			s.Stopf("a page of %d has %d records", q.Limit, len(page))
 		}
 		all = append(all, page...)
 		if len(page) < q.Limit {
@@ -84,7 +84,7 @@ func (s suite) pages(store apikey.Store, q apikey.Query) []apikey.Record {
 			q.After.Time = last.Expires
 		}
 	}
-	s.stopf("the pages have no end")
+	s.Stopf("the pages have no end")
 	return nil
 }
 
@@ -108,7 +108,7 @@ func matches(f apikey.Filter, r apikey.Record) bool {
 func (s suite) sameIDs(what string, got, want []apikey.Record) {
 	s.Helper()
 	if !slices.Equal(ids(got), ids(want)) {
-		s.failf("%s:\n got %v\nwant %v", what, ids(got), ids(want))
+		s.Failf("%s:\n got %v\nwant %v", what, ids(got), ids(want))
 	}
 }
 
@@ -128,7 +128,7 @@ var listRules = []rule{
 			for i, r := range must(s, got, err) {
 				s.same("listed", r, all[i])
 				if r.AsOf.Before(all[i].AsOf) {
-					s.failf("AsOf is %v for a record created at %v", r.AsOf, all[i].AsOf)
+					s.Failf("AsOf is %v for a record created at %v", r.AsOf, all[i].AsOf)
 				}
 			}
 			// After is a place, not a key: none need stand there.
@@ -226,12 +226,12 @@ var listRules = []rule{
 					got, err := store.RevokeAll(s.Context(), f, limit)
 					must(s, got, err)
 					if len(got) != min(left, limit) {
-						s.failf("%+v with limit %d has revoked %d of %d", f, limit, len(got), left)
+						s.Failf("%+v with limit %d has revoked %d of %d", f, limit, len(got), left)
 					}
 					left -= len(got)
 					for _, r := range got {
 						if _, ok := revoked[r.ID]; ok || !matches(f, r) || r.Revoked.IsZero() || !r.Revoked.Equal(r.AsOf) {
-							s.failf("%+v has returned %+v", f, r)
+							s.Failf("%+v has returned %+v", f, r)
 						}
 						revoked[r.ID] = r.Revoked
 						s.same("found", s.find(store, r.ID), r)
@@ -239,12 +239,12 @@ var listRules = []rule{
 				}
 				for _, r := range all {
 					if got := s.find(store, r.ID); !got.Revoked.Equal(revoked[r.ID]) {
-						s.stopf("after %+v, Revoked of %q of %q is %v, want %v", f, r.Owner, r.Tenant, got.Revoked, revoked[r.ID])
+						s.Stopf("after %+v, Revoked of %q of %q is %v, want %v", f, r.Owner, r.Tenant, got.Revoked, revoked[r.ID])
 					}
 				}
 			}
 			if len(revoked) != len(all) {
-				s.failf("revoked %d of %d", len(revoked), len(all))
+				s.Failf("revoked %d of %d", len(revoked), len(all))
 			}
 		},
 	},

@@ -8,22 +8,18 @@ import (
 	"sync/atomic"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-)
-
-const (
-	racers = 16
-	rounds = 8 // each race is run so often
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
 
 var raceRules = []rule{
 	{
 		"race of creations", "Each method is atomic: of several that create one id, one does.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				id := keyID(round)
 				var won atomic.Int32
 				var winner atomic.Int64
-				together(func(i int) {
+				contract.Together(func(i int) {
 					r := draft(id)
 					r.Current = hashOf(id, i)
 					if _, err := store.Create(s.Context(), r); err == nil {
@@ -32,10 +28,10 @@ var raceRules = []rule{
 					}
 				})
 				if won.Load() != 1 {
-					s.stopf("%d of %d have created the same id", won.Load(), racers)
+					s.Stopf("%d of %d have created the same id", won.Load(), contract.Racers)
 				}
 				if s.find(store, id).Current != hashOf(id, int(winner.Load())) {
-					s.failf("what is stored is not what was created")
+					s.Failf("what is stored is not what was created")
 				}
 			}
 		},
@@ -43,12 +39,12 @@ var raceRules = []rule{
 	{
 		"race of conditional rotations", "Each method is atomic: of several that rotate one generation, one does, and the others are ErrConflict.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				id := keyID(round)
 				s.create(store, draft(id))
 				var won atomic.Int32
 				var winner atomic.Int64
-				together(func(i int) {
+				contract.Together(func(i int) {
 					r := rotation(id, 100+i)
 					r.Generation = 1
 					switch _, err := store.Rotate(s.Context(), id, r); {
@@ -56,15 +52,15 @@ var raceRules = []rule{
 						won.Add(1)
 						winner.Store(int64(i))
 					case !errors.Is(err, apikey.ErrConflict):
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				got := s.find(store, id)
 				if won.Load() != 1 || got.Generation != 2 {
-					s.stopf("%d of %d have rotated the same generation, it is now %d", won.Load(), racers, got.Generation)
+					s.Stopf("%d of %d have rotated the same generation, it is now %d", won.Load(), contract.Racers, got.Generation)
 				}
 				if got.Current != hashOf(id, 100+int(winner.Load())) || got.Previous != hashOf(id, 1) {
-					s.failf("what is stored is not what was rotated")
+					s.Failf("what is stored is not what was rotated")
 				}
 			}
 		},
@@ -72,42 +68,42 @@ var raceRules = []rule{
 	{
 		"race of rotations", "Each method is atomic: every rotation follows another one.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				id := keyID(round)
 				first := s.create(store, draft(id))
 				var mu sync.Mutex
 				steps := map[int64]apikey.Record{1: first}
-				together(func(i int) {
+				contract.Together(func(i int) {
 					got, err := store.Rotate(s.Context(), id, rotation(id, 100+i))
 					if err != nil {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 						return
 					}
 					mu.Lock()
 					defer mu.Unlock()
 					if _, ok := steps[got.Generation]; ok || got.Current != hashOf(id, 100+i) {
-						s.failf("generation %d came twice, or with the secret of somebody else", got.Generation)
+						s.Failf("generation %d came twice, or with the secret of somebody else", got.Generation)
 					}
 					steps[got.Generation] = got
 				})
-				for n := int64(2); n <= racers+1; n++ {
+				for n := int64(2); n <= contract.Racers+1; n++ {
 					if steps[n].Previous != steps[n-1].Current || steps[n].ID == "" {
-						s.stopf("generation %d does not follow the one before", n)
+						s.Stopf("generation %d does not follow the one before", n)
 					}
 				}
-				s.same("found", s.find(store, id), steps[racers+1])
+				s.same("found", s.find(store, id), steps[contract.Racers+1])
 			}
 		},
 	},
 	{
 		"race of a revocation", "A change is visible to every reader before the method returns, and nothing undoes a revocation: no rotation, suspension or use that goes on meanwhile.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				id := keyID(round)
 				s.create(store, draft(id))
 				var acknowledged atomic.Bool
 				var revoked apikey.Record
-				together(func(i int) {
+				contract.Together(func(i int) {
 					if i == 0 {
 						// Not before the others are under way.
 						for range 3 {
@@ -115,7 +111,7 @@ var raceRules = []rule{
 						}
 						var err error
 						if revoked, err = store.Revoke(s.Context(), id); err != nil {
-							s.failf("unexpected error: %v", err)
+							s.Failf("unexpected error: %v", err)
 						}
 						acknowledged.Store(true)
 						return
@@ -141,19 +137,19 @@ var raceRules = []rule{
 						}
 						switch {
 						case err != nil && (i%4 != 0 || !errors.Is(err, apikey.ErrConflict)):
-							s.failf("unexpected error: %v", err)
+							s.Failf("unexpected error: %v", err)
 							return
 						case late && i%4 == 0 && err == nil:
-							s.failf("a key was rotated after its revocation was acknowledged")
+							s.Failf("a key was rotated after its revocation was acknowledged")
 							return
 						case late && err == nil && got.Revoked.IsZero():
-							s.failf("a key was good after its revocation was acknowledged")
+							s.Failf("a key was good after its revocation was acknowledged")
 							return
 						}
 					}
 				})
 				if got := s.find(store, id); !got.Revoked.Equal(revoked.Revoked) || got.Revoked.IsZero() {
-					s.stopf("revoked at %v, afterwards %v", revoked.Revoked, got.Revoked)
+					s.Stopf("revoked at %v, afterwards %v", revoked.Revoked, got.Revoked)
 				}
 			}
 		},
@@ -161,20 +157,20 @@ var raceRules = []rule{
 	{
 		"race of revocations", "Each method is atomic: a key is revoked once, whoever is told.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				id := keyID(round)
 				s.create(store, draft(id))
-				results := make([]apikey.Record, racers)
-				together(func(i int) {
+				results := make([]apikey.Record, contract.Racers)
+				contract.Together(func(i int) {
 					var err error
 					if results[i], err = store.Revoke(s.Context(), id); err != nil {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 					}
 				})
 				want := s.find(store, id).Revoked
 				for _, got := range results {
 					if !got.Revoked.Equal(want) || want.IsZero() {
-						s.stopf("one was told %v, another %v", got.Revoked, want)
+						s.Stopf("one was told %v, another %v", got.Revoked, want)
 					}
 				}
 			}
@@ -189,11 +185,11 @@ var raceRules = []rule{
 			}
 			var mu sync.Mutex
 			seen := make(map[string]int)
-			together(func(int) {
+			contract.Together(func(int) {
 				for {
 					got, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 3)
 					if err != nil {
-						s.failf("unexpected error: %v", err)
+						s.Failf("unexpected error: %v", err)
 						return
 					}
 					mu.Lock()
@@ -209,14 +205,14 @@ var raceRules = []rule{
 			})
 			rest, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, keys)
 			if n := len(must(s, rest, err)); n > 0 {
-				s.failf("%d were left when none were returned", n)
+				s.Failf("%d were left when none were returned", n)
 			}
 			if len(seen) != keys {
-				s.failf("%d of %d were returned", len(seen), keys)
+				s.Failf("%d of %d were returned", len(seen), keys)
 			}
 			for id, n := range seen {
 				if n != 1 {
-					s.failf("%s was returned %d times", id, n)
+					s.Failf("%s was returned %d times", id, n)
 				}
 			}
 		},
@@ -224,30 +220,30 @@ var raceRules = []rule{
 	{
 		"race of uses", "Each method is atomic: no use that was written is lost, and of several within the pause one is written.",
 		func(s suite, store apikey.Store) {
-			for round := range rounds {
+			for round := range contract.Rounds {
 				once, always := keyID(round), keyID(1000+round)
 				s.create(store, draft(once))
 				s.create(store, draft(always))
 				var written atomic.Int32
-				together(func(int) {
+				contract.Together(func(int) {
 					for range 4 {
 						first, err := store.Touch(s.Context(), once, 1, 1<<40)
 						if err != nil {
-							s.failf("unexpected error: %v", err)
+							s.Failf("unexpected error: %v", err)
 						}
 						if first {
 							written.Add(1)
 						}
 						if ok, err := store.Touch(s.Context(), always, 3, 0); err != nil || !ok {
-							s.failf("a touch without pause was not written: %v", err)
+							s.Failf("a touch without pause was not written: %v", err)
 						}
 					}
 				})
 				if n, uses := written.Load(), s.find(store, once).Uses; n != 1 || uses != 1 {
-					s.failf("%d writes within the pause, %d uses", n, uses)
+					s.Failf("%d writes within the pause, %d uses", n, uses)
 				}
-				if uses := s.find(store, always).Uses; uses != 4*3*racers {
-					s.failf("%d uses were written, %d are kept", 4*3*racers, uses)
+				if uses := s.find(store, always).Uses; uses != 4*3*contract.Racers {
+					s.Failf("%d uses were written, %d are kept", 4*3*contract.Racers, uses)
 				}
 			}
 		},

@@ -68,7 +68,7 @@ var recordRules = []rule{
 			second := draft(keyID(1))
 			second.Owner, second.Current = "somebody else", hashOf("second", 2)
 			if _, err := store.Create(s.Context(), second); err == nil {
-				s.failf("a second key of the same id was created")
+				s.Failf("a second key of the same id was created")
 			}
 			s.unchanged(store, first)
 		},
@@ -83,7 +83,7 @@ var recordRules = []rule{
 			lower := draft("keya000000000000")
 			s.create(store, lower)
 			if got := s.find(store, lower.ID); got.Current != lower.Current {
-				s.failf("found the record of an id that differs in case")
+				s.Failf("found the record of an id that differs in case")
 			}
 		},
 	},
@@ -103,7 +103,7 @@ var recordRules = []rule{
 			check := func(whose string) {
 				s.Helper()
 				if got := s.find(store, r.ID); !slices.Equal(got.Networks, want) {
-					s.stopf("changing what %s holds has changed the record", whose)
+					s.Stopf("changing what %s holds has changed the record", whose)
 				}
 			}
 			spoil(r)
@@ -137,23 +137,22 @@ var recordRules = []rule{
 			check := func(what string, r apikey.Record, t time.Time) {
 				s.Helper()
 				if r.AsOf.Before(last) {
-					s.failf("%s: AsOf %v is before %v, which was read earlier", what, r.AsOf, last)
+					s.Failf("%s: AsOf %v is before %v, which was read earlier", what, r.AsOf, last)
 				}
 				last = r.AsOf
 				for _, t := range []time.Time{t, r.AsOf, r.Created, r.Rotated, r.Expires} {
 					if t.IsZero() || t.Location() != time.UTC || !t.Equal(t.Truncate(time.Microsecond)) {
-						s.failf("%s: %v is not a time in UTC to the microsecond", what, t)
+						s.Failf("%s: %v is not a time in UTC to the microsecond", what, t)
 					}
 				}
 				if t.After(r.AsOf) || t.Before(created.Created) {
-					s.failf("%s: happened at %v, read at %v, created at %v", what, t, r.AsOf, created.Created)
+					s.Failf("%s: happened at %v, read at %v, created at %v", what, t, r.AsOf, created.Created)
 				}
 			}
 			check("create", created, created.Created)
 			s.until(store, created.ID, created.AsOf.Add(5*time.Millisecond))
-			if _, err := store.Touch(s.Context(), created.ID, 1, 0); err != nil {
-				s.stopf("unexpected error: %v", err)
-			}
+			_, err := store.Touch(s.Context(), created.ID, 1, 0)
+			s.Good(err)
 			found := s.find(store, created.ID)
 			check("touch", found, found.LastUsed)
 			rotated, err := store.Rotate(s.Context(), created.ID, rotation(created.ID, 2))
@@ -165,7 +164,7 @@ var recordRules = []rule{
 			revoked, err := store.Revoke(s.Context(), created.ID)
 			check("revoke", must(s, revoked, err), revoked.Revoked)
 			if !rotated.Rotated.After(created.Created) || revoked.Revoked.Before(rotated.Rotated) {
-				s.failf("created %v, rotated %v, revoked %v", created.Created, rotated.Rotated, revoked.Revoked)
+				s.Failf("created %v, rotated %v, revoked %v", created.Created, rotated.Rotated, revoked.Revoked)
 			}
 		},
 	},
@@ -188,7 +187,7 @@ var recordRules = []rule{
 				"List":      func() error { _, err := store.List(over, apikey.Query{Filter: all, Limit: 1}); return err },
 			} {
 				if err := call(); err == nil || isStateError(err) {
-					s.failf("%s with a context that is over: error %v", name, err)
+					s.Failf("%s with a context that is over: error %v", name, err)
 				}
 			}
 			s.unchanged(store, r)

@@ -3,34 +3,25 @@
 package apikeytest
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
 
 // TestStore tests whether a store keeps the contract of [apikey.Store].
 // NewStore is called once for each part of it, with the t of that part, and
 // returns a store that is empty.
 func TestStore(t *testing.T, newStore func(t *testing.T) apikey.Store) {
-	for _, c := range contract {
-		t.Run(c.name, func(t *testing.T) {
-			store := newStore(t)
-			c.run(suite{t, c.rule, 10 * time.Second}, store)
-		})
-	}
+	contract.Test(t, rules(), newStore)
 }
-
-// contract is all the parts of the contract.
-var contract = slices.Concat(recordRules, changeRules, listRules, raceRules)
 
 // rule is a part of the contract: a sentence, and how to tell.
 type rule struct {
@@ -38,29 +29,24 @@ type rule struct {
 	run        func(s suite, store apikey.Store)
 }
 
+// rules are all the parts of the contract.
+func rules() []contract.Rule[apikey.Store] {
+	var all []contract.Rule[apikey.Store]
+	for _, r := range slices.Concat(recordRules, changeRules, listRules, raceRules) {
+		all = append(all, contract.Rule[apikey.Store]{
+			Name: r.name, Rule: r.rule, Run: func(s contract.Suite, store apikey.Store) { r.run(suite{s}, store) },
+		})
+	}
+	return all
+}
+
 // suite is what one part of the contract runs in.
-type suite struct {
-	testing.TB
-	rule     string
-	patience time.Duration // for what must happen
-}
-
-func (s suite) failf(format string, args ...any) {
-	s.Helper()
-	s.Errorf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
-}
-
-func (s suite) stopf(format string, args ...any) {
-	s.Helper()
-	s.Fatalf("%s\nThe contract says: %s", fmt.Sprintf(format, args...), s.rule)
-}
+type suite struct{ contract.Suite }
 
 // must ends the test where a call fails that has no reason to.
 func must[T any](s suite, value T, err error) T {
 	s.Helper()
-	if err != nil {
-		s.stopf("unexpected error: %v", err)
-	}
+	s.Good(err)
 	return value
 }
 
@@ -108,7 +94,7 @@ func (s suite) same(what string, got, want apikey.Record) {
 		got.Networks, want.Networks = nil, nil
 	}
 	if !reflect.DeepEqual(got, want) {
-		s.failf("%s:\n got %+v\nwant %+v", what, got, want)
+		s.Failf("%s:\n got %+v\nwant %+v", what, got, want)
 	}
 }
 
@@ -121,29 +107,5 @@ func (s suite) unchanged(store apikey.Store, want apikey.Record) {
 // until waits until the store's clock has passed t.
 func (s suite) until(store apikey.Store, id string, t time.Time) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), s.patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !s.find(store, id).AsOf.After(t) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.stopf("the store's clock does not pass %v", t)
-		}
-	}
-}
-
-// together runs f in goroutines that start at once, and waits for them.
-func together(f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range racers {
-		wg.Go(func() {
-			<-start
-			f(i)
-		})
-	}
-	close(start)
-	wg.Wait()
+	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.find(store, id).AsOf.After(t) })
 }

@@ -8,17 +8,30 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
 
 // TestWatcher tests whether a watcher tells of the changes in a store, as
 // [apikey.Watcher] says. NewWatcher returns both, the store empty. That a
 // watcher says "" after a break, the implementation must show by itself.
 func TestWatcher(t *testing.T, newWatcher func(t *testing.T) (apikey.Store, apikey.Watcher)) {
-	t.Run("watch", func(t *testing.T) {
+	contract.Test(t, watcherRules, func(t *testing.T) watched {
 		store, watcher := newWatcher(t)
-		watch(suite{t, "Watch calls changed with \"\" as soon as it listens, with the id of every key that is rotated, revoked, suspended or resumed, and not after it has returned.", 5 * time.Second}, store, watcher)
+		return watched{store, watcher}
 	})
 }
+
+// watched is a store and what tells of its changes.
+type watched struct {
+	apikey.Store
+	watcher apikey.Watcher
+}
+
+var watcherRules = []contract.Rule[watched]{{
+	Name: "watch",
+	Rule: "Watch calls changed with \"\" as soon as it listens, with the id of every key that is rotated, revoked, suspended or resumed, and not after it has returned.",
+	Run:  func(s contract.Suite, w watched) { watch(suite{s}, w.Store, w.watcher) },
+}}
 
 func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	ctx, cancel := context.WithCancel(s.Context())
@@ -30,7 +43,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	// wait waits for word of id; "" stands for every key.
 	wait := func(what, id string) {
 		s.Helper()
-		timeout := time.NewTimer(s.patience)
+		timeout := time.NewTimer(s.Patience)
 		defer timeout.Stop()
 		for {
 			select {
@@ -39,9 +52,9 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 					return
 				}
 			case err := <-ended:
-				s.stopf("Watch ended early: %v", err)
+				s.Stopf("Watch ended early: %v", err)
 			case <-timeout.C:
-				s.stopf("no word of it for %v: %s", s.patience, what)
+				s.Stopf("no word of it for %v: %s", s.Patience, what)
 			}
 		}
 	}
@@ -88,27 +101,27 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	revoked, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 100)
 	must(s, revoked, err)
 	told := make(map[string]bool)
-	timeout := time.NewTimer(s.patience)
+	timeout := time.NewTimer(s.Patience)
 	defer timeout.Stop()
 	for len(told) < len(many) && !told[""] {
 		select {
 		case id := <-changes:
 			told[id] = true
 		case <-timeout.C:
-			s.stopf("word of %d of the %d that RevokeAll has revoked", len(told), len(many))
+			s.Stopf("word of %d of the %d that RevokeAll has revoked", len(told), len(many))
 		}
 	}
 
 	cancel()
-	stopped := time.NewTimer(s.patience)
+	stopped := time.NewTimer(s.Patience)
 	defer stopped.Stop()
 	select {
 	case err := <-ended:
 		if err == nil {
-			s.failf("Watch returned nil")
+			s.Failf("Watch returned nil")
 		}
 	case <-stopped.C:
-		s.stopf("Watch goes on for %v after its context is over", s.patience)
+		s.Stopf("Watch goes on for %v after its context is over", s.Patience)
 	}
 	drain()
 	last := s.create(store, draft(keyID(200)))
@@ -116,7 +129,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	must(s, gone, err)
 	select {
 	case id := <-changes:
-		s.failf("word of %q after Watch has returned", id)
+		s.Failf("word of %q after Watch has returned", id)
 	default:
 	}
 }
