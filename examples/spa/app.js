@@ -14,6 +14,9 @@ const problems = {
   unavailable: 'That is not possible at the moment. Please try again.',
 };
 
+// What of the profile is shown, and how it is called.
+const labels = { name: 'Name', email: 'Email', sub: 'Account' };
+
 // show makes one state of the page visible, and forgets what was somebody's.
 function show(...visible) {
   for (const id of areas) $(id).hidden = !visible.includes(id);
@@ -91,7 +94,10 @@ $('upstream').addEventListener('click', () => attempt(async () => {
   $('upstream').disabled = true;
   try {
     const profile = await call('/api/upstream');
-    $('upstream-result').textContent = JSON.stringify(profile, null, 2);
+    $('upstream-result').replaceChildren(...Object.keys(labels).filter((name) => profile[name]).flatMap((name) => [
+      Object.assign(document.createElement('dt'), { textContent: labels[name] }),
+      Object.assign(document.createElement('dd'), { textContent: profile[name] }),
+    ]));
     $('upstream-result').hidden = false;
   } finally {
     $('upstream').disabled = false;
