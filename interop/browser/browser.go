@@ -50,10 +50,13 @@ func (p *Page) Tab(t testing.TB) *Page {
 	return p.open(t, "tab")
 }
 
-// Person opens a tab as another person, who shares nothing with this one.
+// Person opens a tab as another person, who shares nothing with this one. It is
+// closed with the test, and so are all tabs of that person.
 func (p *Page) Person(t testing.TB) *Page {
 	t.Helper()
-	return p.open(t, "person")
+	person := p.open(t, "person")
+	t.Cleanup(func() { person.do(t, "leave", nil) })
+	return person
 }
 
 func (p *Page) open(t testing.TB, how string) *Page {

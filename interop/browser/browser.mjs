@@ -63,6 +63,9 @@ await serve({
     return { tab: await person() };
   },
   person: async () => ({ tab: await person() }),
+  async leave({ tab }) {
+    await tabs[tab].context.close();
+  },
   tab: async ({ tab }) => ({ tab: await open(tabs[tab].context) }),
   // Goes to an address and tells where that has led.
   async visit({ tab, url }) {
