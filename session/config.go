@@ -26,7 +26,8 @@ const (
 
 // Config configures a [Manager].
 type Config struct {
-	// Store keeps the sessions. Required.
+	// Store keeps the sessions. Required. Managers of one Name that share a store
+	// share its sessions; of two Names, the cookie of one is none of the other.
 	Store Store
 
 	// Keys seal the tokens in the store. Required for sessions with tokens.

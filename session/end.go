@@ -32,17 +32,19 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	if id == "" {
 		return Tokens{}, nil
 	}
-	record, err := m.last(r.Context(), id)
+	// A browser that is closed right after the click is signed out all the same.
+	ctx := context.WithoutCancel(r.Context())
+	record, err := m.last(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return Tokens{}, nil
 	}
 	if err == nil {
-		err = m.store.Delete(r.Context(), id)
+		err = m.store.Delete(ctx, id)
 	}
 	if err != nil {
 		return Tokens{}, unavailable(id, err)
 	}
-	return m.takeTokens(&record), m.emit(r.Context(), Event{Type: EventEnded, Session: record.Session})
+	return m.takeTokens(&record), m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
 }
 
 // takeTokens returns the tokens of a session that has ended. What cannot be
@@ -127,8 +129,8 @@ type Logout struct {
 }
 
 // logoutMemory is how long the jti of a logout token is remembered: for longer
-// than such a token is accepted.
-const logoutMemory = 24 * time.Hour
+// than such a token is accepted, which is a day and what clocks are apart.
+const logoutMemory = 25 * time.Hour
 
 // Logout ends the sessions that the issuer has ended. A token that comes twice
 // is obeyed once.
@@ -139,9 +141,9 @@ func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if l.ID == "" {
 		return errors.New("session: Logout.ID: required")
 	}
-	// It is remembered as a session of nobody, which no cookie names, since no
-	// secret of 32 bytes hashes to its id.
-	memory := Record{Session: Session{ID: idOf([]byte("logout token\x00" + l.Issuer + "\x00" + l.ID)), Issuer: l.Issuer, Idle: logoutMemory}}
+	// It is remembered as a session of nobody, which no cookie names: none has a
+	// name with a space in it.
+	memory := Record{Session: Session{ID: idOf("logout token", []byte(l.Issuer+"\x00"+l.ID)), Issuer: l.Issuer, Idle: logoutMemory}}
 	_, err := m.store.Get(ctx, memory.ID)
 	switch {
 	case err == nil:

@@ -22,16 +22,19 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // newSecret returns what goes into the cookie of a new session, and the id that
 // the store finds the session by.
-func newSecret() (secret, id string) {
+func (m *Manager) newSecret() (secret, id string) {
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return encoding.EncodeToString(b[:]), idOf(b[:])
+	return encoding.EncodeToString(b[:]), idOf(m.cookie.Name(), b[:])
 }
 
-// idOf returns the SHA-256 of the secret: who reads the store, a backup or a
-// log cannot sign in with what is there.
-func idOf(secret []byte) string {
-	sum := sha256.Sum256(secret)
+// idOf returns the SHA-256 of the name of a cookie and the secret in it: who
+// reads the store, a backup or a log cannot sign in with what is there. By the
+// name, what is good in one cookie is nothing in another, where two managers
+// share a store.
+func idOf(name string, secret []byte) string {
+	var room [128]byte // a conversion would be an allocation
+	sum := sha256.Sum256(append(append(append(room[:0], name...), 0), secret...))
 	return encoding.EncodeToString(sum[:])
 }
 
@@ -49,7 +52,7 @@ func (m *Manager) presented(r *http.Request) (string, error) {
 	if _, err := encoding.Decode(b[:], []byte(text)); err != nil {
 		return "", errMalformed
 	}
-	return idOf(b[:]), nil
+	return idOf(m.cookie.Name(), b[:]), nil
 }
 
 var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonCookieMalformed}

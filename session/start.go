@@ -56,7 +56,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err := errors.Join(checkPrincipal(l.Principal), checkText("SID", l.SID, maxName), checkText("Label", l.Label, maxLabel)); err != nil {
 		return err
 	}
-	secret, id := newSecret()
+	secret, id := m.newSecret()
 	principal, err := encodePrincipal(l.Principal)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		if record.Issuer != p.Issuer || record.Subject != p.Subject {
 			return errOther
 		}
-		secret, id := newSecret()
+		secret, id := m.newSecret()
 		change := Change{ID: id, Principal: principal}
 		if record.Tokens != "" {
 			t, _, err := m.open(&record)

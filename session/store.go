@@ -78,9 +78,9 @@ type Store interface {
 
 // Session is what can be told of a session. Nothing in it is secret.
 type Session struct {
-	// ID names the session: the SHA-256 of the secret in the cookie, in
-	// base64url. It is the Credential of its principals, safe to log, and opens
-	// nothing. It changes when the session is renewed.
+	// ID names the session: the SHA-256 of the name of the cookie and the secret
+	// in it, in base64url. It is the Credential of its principals, safe to log,
+	// and opens nothing. It changes when the session is renewed.
 	ID string
 
 	// Issuer and Subject are whose session it is.
