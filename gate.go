@@ -111,6 +111,9 @@ func isNil(a Authenticator) bool {
 // known, with the [Principal] in the context and the credential taken off the
 // request, and answers all others itself. Routes that are open to everyone
 // are mounted outside of it.
+//
+// What next answers to a caller without an Authorization header is marked
+// no-store, unless somebody has said or says something else about caching.
 func (g *Gate) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("gatehouse: Gate.Handler: nil handler")
@@ -142,6 +145,7 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 			}
 		}
 		setHeader(w.Header(), proof.Header)
+		keepPrivate(w.Header(), proof)
 		next.ServeHTTP(w, g.admit(r, proof))
 	})
 }

@@ -103,6 +103,18 @@ func isNavigation(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
+// keepPrivate keeps the answer to one caller out of the caches that others are
+// served from, unless a handler says something else.
+//
+//	RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
+//	with an Authorization header field". There is no such rule for a cookie, for
+//	another header or for a client certificate.
+func keepPrivate(h http.Header, proof Proof) {
+	if proof.Name != headerAuthorization && len(h["Cache-Control"]) == 0 {
+		h.Set("Cache-Control", "no-store")
+	}
+}
+
 // setHeader puts what a proof or an error must say into the response. The
 // values are copied, since handlers add to theirs and many requests may share
 // one proof.

@@ -432,3 +432,40 @@ func TestRefusalOfHead(t *testing.T) {
 		t.Errorf("%d %q", a.status, a.body)
 	}
 }
+
+// TestAnswersArePrivate: shared caches know that an answer to a request with an
+// Authorization header is for one caller, and must be told so of every other.
+func TestAnswersArePrivate(t *testing.T) {
+	for name, test := range map[string]struct {
+		proof         gatehouse.Proof
+		outer, answer string
+		want          string
+	}{
+		"authorization":    {gatehouse.Proof{Source: gatehouse.SourceHeader, Name: "Authorization"}, "", "", ""},
+		"cookie":           {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "", "", "no-store"},
+		"certificate":      {gatehouse.Proof{Source: gatehouse.SourceConnection}, "", "", "no-store"},
+		"another header":   {gatehouse.Proof{Source: gatehouse.SourceHeader, Name: "X-Api-Key"}, "", "", "no-store"},
+		"a handler's word": {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "", "private, max-age=60", "private, max-age=60"},
+		"said before":      {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "private", "", "private"},
+	} {
+		test.proof.Principal = &gatehouse.Principal{Subject: "ada"}
+		g, err := gatehouse.New(gatehouse.Config{Realm: "test", Authenticators: []gatehouse.Authenticator{
+			gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) { return test.proof, nil }),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if test.outer != "" {
+			w.Header().Set("Cache-Control", test.outer)
+		}
+		g.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if test.answer != "" {
+				w.Header().Set("Cache-Control", test.answer)
+			}
+		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		if got := strings.Join(w.Header()["Cache-Control"], " | "); got != test.want {
+			t.Errorf("%s: Cache-Control %q, want %q", name, got, test.want)
+		}
+	}
+}
