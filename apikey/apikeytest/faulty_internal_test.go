@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
 
 // faulty is a store with one fault in it, which its name says. Without a fault
@@ -61,21 +61,7 @@ var faults = []string{
 
 func (f *faulty) is(fault string) bool { return f.fault == fault }
 
-func (f *faulty) now() time.Time {
-	now := time.Now()
-	switch {
-	case f.is("clock is local"):
-		return now.In(time.FixedZone("", 3600)).Truncate(time.Microsecond)
-	case f.is("clock has nanoseconds"):
-		return now.UTC().Truncate(time.Microsecond).Add(7)
-	case f.is("clock stands still"):
-		return time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-	case f.is("clock runs back"):
-		epoch := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-		return epoch.Add(epoch.Sub(now)).Truncate(time.Microsecond)
-	}
-	return now.UTC().Truncate(time.Microsecond)
-}
+func (f *faulty) now() time.Time { return contract.Now(f.fault) }
 
 // over says whether a call ends because its context is over.
 func (f *faulty) over(ctx context.Context, verb string) error {
@@ -110,7 +96,7 @@ func (f *faulty) Create(ctx context.Context, r apikey.Record) (apikey.Record, er
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.is("create reads then writes") && f.records[r.ID] == nil {
-		f.yield()
+		contract.Yield(&f.mu)
 	} else if old := f.records[r.ID]; old != nil && !f.is("create overwrites") && (!f.is("revoke lets the id be taken") || old.Revoked.IsZero()) {
 		return apikey.Record{}, errors.New("taken")
 	}
@@ -192,7 +178,7 @@ func (f *faulty) change(ctx context.Context, verb, id string, g func(r *apikey.R
 	}
 	next, now := *r, f.now()
 	if f.is(verb+" reads then writes") || verb == "rotate without condition" && f.is("rotate reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	if err := g(&next, now); err != nil {
 		return apikey.Record{}, err
@@ -200,15 +186,6 @@ func (f *faulty) change(ctx context.Context, verb, id string, g func(r *apikey.R
 	f.records[id] = &next
 	verb, _, _ = strings.Cut(verb, " without")
 	return f.out(&next, now, verb), nil
-}
-
-// yield lets others in where they have no business.
-func (f *faulty) yield() {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	for range 20 {
-		runtime.Gosched()
-	}
 }
 
 func (f *faulty) Rotate(ctx context.Context, id string, rot apikey.Rotation) (apikey.Record, error) {
@@ -342,7 +319,7 @@ func (f *faulty) RevokeAll(ctx context.Context, filter apikey.Filter, limit int)
 	var revoked []apikey.Record
 	records := maps.Clone(f.records)
 	if f.is("revoke all reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	for id, r := range records {
 		full := len(revoked) >= limit && !f.is("revoke all ignores the limit")
@@ -387,7 +364,7 @@ func (f *faulty) Touch(ctx context.Context, id string, uses int64, every time.Du
 		if r := f.records[id]; r != nil {
 			before = r.Uses
 		}
-		f.yield()
+		contract.Yield(&f.mu)
 		f.mu.Unlock()
 	}
 	_, err := f.change(ctx, "touch", id, func(r *apikey.Record, now time.Time) error {

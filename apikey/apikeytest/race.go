@@ -19,7 +19,7 @@ var raceRules = []rule{
 				id := keyID(round)
 				var won atomic.Int32
 				var winner atomic.Int64
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					r := draft(id)
 					r.Current = hashOf(id, i)
 					if _, err := store.Create(s.Context(), r); err == nil {
@@ -44,7 +44,7 @@ var raceRules = []rule{
 				s.create(store, draft(id))
 				var won atomic.Int32
 				var winner atomic.Int64
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					r := rotation(id, 100+i)
 					r.Generation = 1
 					switch _, err := store.Rotate(s.Context(), id, r); {
@@ -73,7 +73,7 @@ var raceRules = []rule{
 				first := s.create(store, draft(id))
 				var mu sync.Mutex
 				steps := map[int64]apikey.Record{1: first}
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					got, err := store.Rotate(s.Context(), id, rotation(id, 100+i))
 					if err != nil {
 						s.Failf("unexpected error: %v", err)
@@ -103,7 +103,7 @@ var raceRules = []rule{
 				s.create(store, draft(id))
 				var acknowledged atomic.Bool
 				var revoked apikey.Record
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					if i == 0 {
 						// Not before the others are under way.
 						for range 3 {
@@ -161,7 +161,7 @@ var raceRules = []rule{
 				id := keyID(round)
 				s.create(store, draft(id))
 				results := make([]apikey.Record, contract.Racers)
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					var err error
 					if results[i], err = store.Revoke(s.Context(), id); err != nil {
 						s.Failf("unexpected error: %v", err)
@@ -185,7 +185,7 @@ var raceRules = []rule{
 			}
 			var mu sync.Mutex
 			seen := make(map[string]int)
-			contract.Together(func(int) {
+			contract.Together(contract.Racers, func(int) {
 				for {
 					got, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 3)
 					if err != nil {
@@ -225,7 +225,7 @@ var raceRules = []rule{
 				s.create(store, draft(once))
 				s.create(store, draft(always))
 				var written atomic.Int32
-				contract.Together(func(int) {
+				contract.Together(contract.Racers, func(int) {
 					for range 4 {
 						first, err := store.Touch(s.Context(), once, 1, 1<<40)
 						if err != nil {

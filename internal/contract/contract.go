@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Racers is how many goroutines [Together] runs, and Rounds how often a race is
-// to be run.
+// Racers is how many goroutines are enough for most races, and Rounds how often
+// a race is to be run.
 const (
 	Racers = 16
 	Rounds = 8
@@ -83,11 +83,11 @@ func (s Suite) Until(what string, condition func() bool) {
 	}
 }
 
-// Together runs f in goroutines that start at once, and waits for them.
-func Together(f func(i int)) {
+// Together runs f in n goroutines that start at once, and waits for them.
+func Together(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
-	for i := range Racers {
+	for i := range n {
 		wg.Go(func() {
 			<-start
 			f(i)

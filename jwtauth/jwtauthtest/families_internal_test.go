@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -70,30 +69,7 @@ func (f *faultyFamilies) over(ctx context.Context, verb string) error {
 	return ctx.Err()
 }
 
-func (f *faultyFamilies) now() time.Time {
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	epoch := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-	switch f.fault {
-	case "clock is local":
-		return now.In(time.FixedZone("", 3600))
-	case "clock has nanoseconds":
-		return now.Add(7)
-	case "clock stands still":
-		return epoch
-	case "clock runs back":
-		return epoch.Add(epoch.Sub(now)).Truncate(time.Microsecond)
-	}
-	return now
-}
-
-// yield lets others in where they have no business.
-func (f *faultyFamilies) yield() {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	for range 20 {
-		runtime.Gosched()
-	}
-}
+func (f *faultyFamilies) now() time.Time { return contract.Now(f.fault) }
 
 func (f *faultyFamilies) out(r *jwtauth.FamilyRecord, now time.Time) jwtauth.FamilyRecord {
 	c := *r
@@ -117,7 +93,7 @@ func (f *faultyFamilies) Create(ctx context.Context, r jwtauth.FamilyRecord, lif
 		return jwtauth.FamilyRecord{}, errors.New("taken")
 	}
 	if f.is("create reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	now := f.now()
 	c := jwtauth.FamilyRecord{Family: jwtauth.Family{ID: r.ID, Grant: r.Grant, Generation: 1}, Key: r.Key, Current: r.Current}
@@ -175,7 +151,7 @@ func (f *faultyFamilies) change(ctx context.Context, verb, id string, g func(r *
 	}
 	next, now := *r, f.now()
 	if f.is(verb+" reads then writes") || strings.HasPrefix(verb, "rotate ") && f.is("rotate reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	if err := g(&next, now); err != nil {
 		return jwtauth.FamilyRecord{}, err
@@ -481,7 +457,7 @@ func (f *faultyFamilies) EndAll(ctx context.Context, filter jwtauth.FamilyFilter
 			continue
 		}
 		if f.is("end all reads then writes") {
-			f.yield()
+			contract.Yield(&f.mu)
 		}
 		next := *r
 		f.end(&next, now)

@@ -18,7 +18,7 @@ var familyRaceRules = []familyRule{
 			for round := range contract.Rounds {
 				id := fmt.Sprint("race", round)
 				var won, winner atomic.Int64
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					r := draft(id)
 					r.Current = hashOf(id, i+1)
 					if _, err := s.store.Create(s.Context(), r, time.Hour); err == nil {
@@ -38,7 +38,7 @@ var familyRaceRules = []familyRule{
 				s.create(draft(id), time.Hour)
 				var rotated atomic.Int64
 				records := make([]jwtauth.FamilyRecord, contract.Racers)
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					r, outcome, err := s.store.Rotate(s.Context(), id, present(id, 1, 100+i, time.Minute))
 					switch {
 					case err != nil:
@@ -66,7 +66,7 @@ var familyRaceRules = []familyRule{
 				s.create(draft(id), time.Hour)
 				var mu sync.Mutex
 				outcomes := make(map[jwtauth.FamilyOutcome]int)
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					_, outcome, err := s.store.Rotate(s.Context(), id, present(id, 1, 100+i, 0))
 					if err != nil {
 						s.Failf("unexpected error: %v", err)
@@ -90,7 +90,7 @@ var familyRaceRules = []familyRule{
 				newest.Store(1)
 				next.Store(1)
 				var ended jwtauth.FamilyRecord
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					if i == 0 {
 						for range 3 { // not before the others are under way
 							_, _ = s.store.Find(s.Context(), id)
@@ -141,7 +141,7 @@ var familyRaceRules = []familyRule{
 			}
 			var mu sync.Mutex
 			seen := make(map[string]int)
-			contract.Together(func(int) {
+			contract.Together(contract.Racers, func(int) {
 				for {
 					got, err := s.store.EndAll(s.Context(), jwtauth.FamilyFilter{Subject: "subject"}, 3)
 					if err != nil {

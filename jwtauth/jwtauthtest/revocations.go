@@ -224,7 +224,7 @@ var revocationRules = []revocationRule{
 				var told atomic.Bool
 				var revoking atomic.Int64
 				revoking.Store((contract.Racers + 3) / 4)
-				contract.Together(func(i int) {
+				contract.Together(contract.Racers, func(i int) {
 					if i%4 == 0 {
 						for range 4 {
 							if err := s.store.Revoke(s.Context(), r, time.Hour); err != nil {

@@ -45,21 +45,7 @@ var revocationFaults = []string{
 
 func (f *faultyRevocations) is(fault string) bool { return f.fault == fault }
 
-func (f *faultyRevocations) now() time.Time {
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	epoch := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-	switch f.fault {
-	case "clock is local":
-		return now.In(time.FixedZone("", 3600))
-	case "clock has nanoseconds":
-		return now.Add(7)
-	case "clock stands still":
-		return epoch
-	case "clock runs back":
-		return epoch.Add(epoch.Sub(now)).Truncate(time.Microsecond)
-	}
-	return now
-}
+func (f *faultyRevocations) now() time.Time { return contract.Now(f.fault) }
 
 // name is under what a revocation is kept.
 func (f *faultyRevocations) name(r jwtauth.Revocation) jwtauth.Revocation {

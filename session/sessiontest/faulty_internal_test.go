@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -62,21 +62,7 @@ var faults = []string{
 
 func (f *faulty) is(fault string) bool { return f.fault == fault }
 
-func (f *faulty) now() time.Time {
-	now := time.Now()
-	switch {
-	case f.is("clock is local"):
-		return now.In(time.FixedZone("", 3600)).Truncate(time.Microsecond)
-	case f.is("clock has nanoseconds"):
-		return now.UTC().Truncate(time.Microsecond).Add(7)
-	case f.is("clock stands still"):
-		return time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-	case f.is("clock runs back"):
-		epoch := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-		return epoch.Add(epoch.Sub(now)).Truncate(time.Microsecond)
-	}
-	return now.UTC().Truncate(time.Microsecond)
-}
+func (f *faulty) now() time.Time { return contract.Now(f.fault) }
 
 // span is a duration as it is kept.
 func (f *faulty) span(name string, d time.Duration) time.Duration {
@@ -128,15 +114,6 @@ func (f *faulty) out(r *session.Record, now time.Time) session.Record {
 	return c
 }
 
-// yield lets others in where they have no business.
-func (f *faulty) yield() {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	for range 20 {
-		runtime.Gosched()
-	}
-}
-
 func (f *faulty) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
 	if err := f.ended(ctx, "create"); err != nil {
 		if f.is("create reports another error as conflict") {
@@ -152,7 +129,7 @@ func (f *faulty) Create(ctx context.Context, r session.Record, lifetime time.Dur
 		old = f.records[r.ID]
 	}
 	if f.is("create reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	if old != nil && !f.is("create overwrites") {
 		if f.is("create reports conflict as another error") {
@@ -243,7 +220,7 @@ func (f *faulty) Swap(ctx context.Context, id string, version int64, c session.C
 	}
 	r := *old
 	if f.is("swap reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	if r.Version != version && !f.is("swap ignores the version") {
 		if f.is("swap reports conflict as missing") || f.is("swap takes an older version for none") && version < r.Version {
@@ -261,9 +238,9 @@ func (f *faulty) Swap(ctx context.Context, id string, version int64, c session.C
 		delete(f.records, id)
 		f.records[c.ID] = cmp.Or(f.records[c.ID], old)
 	case f.is("new id writes what it has read") && c.ID != id && id != sessionID(1):
-		f.yield()
+		contract.Yield(&f.mu)
 	case f.is("new id reads then writes") && c.ID != id:
-		f.yield()
+		contract.Yield(&f.mu)
 		if f.records[id] != old {
 			return session.Record{}, session.ErrConflict
 		}
@@ -345,13 +322,13 @@ func (f *faulty) Touch(ctx context.Context, id string, every time.Duration) (boo
 	}
 	r := *old
 	if f.is("touch writes what it has read") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	if now.Sub(r.LastSeen) < every && !f.is("touch ignores the pause") || f.is("touch never comes") {
 		return f.is("touch is reported always"), nil
 	}
 	if f.is("touch decides then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 		if f.records[id] == nil {
 			return false, nil
 		}
@@ -427,7 +404,7 @@ func (f *faulty) DeleteAll(ctx context.Context, sel session.Selector) (int, erro
 	now, count := f.now(), 0
 	records := maps.Clone(f.records)
 	if f.is("delete all reads then writes") {
-		f.yield()
+		contract.Yield(&f.mu)
 	}
 	before := 0
 	if f.is("delete all counts what another has removed") {
@@ -436,7 +413,7 @@ func (f *faulty) DeleteAll(ctx context.Context, sel session.Selector) (int, erro
 				before++
 			}
 		}
-		f.yield()
+		contract.Yield(&f.mu)
 		records = maps.Clone(f.records)
 	}
 	for id, r := range records {

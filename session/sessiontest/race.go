@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -24,7 +25,7 @@ var raceRules = []rule{
 			for round := range rounds {
 				id := sessionID(round)
 				var won, winner atomic.Int64
-				together(racers, func(i int) {
+				contract.Together(racers, func(i int) {
 					r := draft(id)
 					r.Tokens = strconv.Itoa(i)
 					switch _, err := store.Create(s.Context(), r, time.Hour); {
@@ -51,7 +52,7 @@ var raceRules = []rule{
 				id := sessionID(round)
 				s.create(store, draft(id), time.Hour)
 				var won, winner atomic.Int64
-				together(racers, func(i int) {
+				contract.Together(racers, func(i int) {
 					switch _, err := store.Swap(s.Context(), id, 1, session.Change{ID: id, Tokens: strconv.Itoa(i)}); {
 					case err == nil:
 						won.Add(1)
@@ -76,7 +77,7 @@ var raceRules = []rule{
 			for round := range rounds {
 				r := s.create(store, draft(sessionID(1000*round)), time.Hour)
 				var won atomic.Int64
-				together(racers, func(i int) {
+				contract.Together(racers, func(i int) {
 					c := session.Change{ID: sessionID(1000*round + 1 + i)}
 					switch _, err := store.Swap(s.Context(), r.ID, 1, c); {
 					case err == nil:
@@ -110,7 +111,7 @@ var raceRules = []rule{
 					source[i] = s.create(store, draft(sessionID(1000*round+1+i)), time.Hour)
 				}
 				won := make([]bool, few)
-				together(few, func(i int) {
+				contract.Together(few, func(i int) {
 					_, err := store.Swap(s.Context(), source[i].ID, 1, session.Change{ID: target, Tokens: source[i].ID})
 					if won[i] = err == nil; err != nil && !errors.Is(err, session.ErrConflict) {
 						s.Failf("unexpected error: %v", err)
@@ -145,7 +146,7 @@ var raceRules = []rule{
 				s.until(store, pause.LastSeen.Add(100*time.Millisecond))
 				const swaps = 20
 				var done atomic.Int64
-				together(racers/4, func(i int) {
+				contract.Together(racers/4, func(i int) {
 					if i == 0 {
 						for n := range swaps {
 							c := session.Change{ID: id, Principal: strconv.Itoa(n), Tokens: strconv.Itoa(n)}
@@ -201,7 +202,7 @@ var raceRules = []rule{
 				var count int
 				var mu sync.Mutex
 				last := make(map[string]bool)
-				together(few+1, func(i int) {
+				contract.Together(few+1, func(i int) {
 					if i == few {
 						for swaps.Load() < few { // not before the others are under way
 							_, _ = store.Get(s.Context(), sessionID(0))
@@ -256,7 +257,7 @@ var raceRules = []rule{
 					s.create(store, draft(sessionID(i)), time.Hour)
 				}
 				var count atomic.Int64
-				together(racers/4, func(i int) {
+				contract.Together(racers/4, func(i int) {
 					sel := session.Selector{Issuer: draft("").Issuer, Subject: draft("").Subject}
 					if i%2 == 0 {
 						sel = session.Selector{Issuer: sel.Issuer, SID: draft("").SID}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -161,18 +160,4 @@ func (s suite) now(store session.Store) time.Time {
 func (s suite) until(store session.Store, t time.Time) {
 	s.Helper()
 	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.now(store).After(t) })
-}
-
-// together runs f in goroutines that start at once, and waits for them.
-func together(n int, f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			f(i)
-		})
-	}
-	close(start)
-	wg.Wait()
 }
