@@ -448,7 +448,7 @@ func TestAnswersArePrivate(t *testing.T) {
 		"a handler's word": {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "", "private, max-age=60", "private, max-age=60"},
 		"said before":      {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "private", "", "private"},
 	} {
-		test.proof.Principal = &gatehouse.Principal{Subject: "ada"}
+		test.proof.Principal = person()
 		g, err := gatehouse.New(gatehouse.Config{Realm: "test", Authenticators: []gatehouse.Authenticator{
 			gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) { return test.proof, nil }),
 		}})
@@ -464,8 +464,8 @@ func TestAnswersArePrivate(t *testing.T) {
 				w.Header().Set("Cache-Control", test.answer)
 			}
 		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
-		if got := strings.Join(w.Header()["Cache-Control"], " | "); got != test.want {
-			t.Errorf("%s: Cache-Control %q, want %q", name, got, test.want)
+		if got := strings.Join(w.Header()["Cache-Control"], " | "); got != test.want || w.Code != http.StatusOK {
+			t.Errorf("%s: %d, Cache-Control %q, want %q", name, w.Code, got, test.want)
 		}
 	}
 }
