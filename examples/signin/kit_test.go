@@ -5,7 +5,6 @@ package main
 import (
 	"log/slog"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
@@ -52,14 +51,7 @@ func openFor(t *testing.T, p *webtest.Provider, origin string, changes object) *
 	t.Cleanup(func() {
 		s.Close()
 		s.app.close()
-		for _, token := range append(p.Given(), webtest.ClientSecret, webtest.CookieKey) {
-			if strings.Contains(s.log.String(), token) {
-				t.Errorf("a secret is in the log: %s", s.log)
-			}
-		}
-		if t.Failed() {
-			t.Logf("the log:\n%s", s.log)
-		}
+		p.Absent(t, s.log)
 	})
 	return s
 }

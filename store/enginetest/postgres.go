@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -146,19 +145,4 @@ func Via(tb testing.TB, engineURL string, proxy *Proxy) string {
 	}
 	u.Host = proxy.Addr()
 	return u.String()
-}
-
-// Eventually waits until the condition holds, asking every few milliseconds,
-// and fails the test if it does not within the limit.
-func Eventually(tb testing.TB, limit time.Duration, what string, condition func() bool) {
-	tb.Helper()
-	start := time.Now()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		if time.Since(start) > limit {
-			tb.Fatalf("not within %v: %s", limit, what)
-		}
-		<-tick.C
-	}
 }

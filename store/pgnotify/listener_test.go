@@ -75,14 +75,14 @@ func TestOwnHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	changes := watch(t, l.APIKeys())
-	expect(t, changes, "", "it listens")
+	enginetest.Hears(t, changes, "", "it listens")
 	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Revoke(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, changes, "a", "it was revoked")
+	enginetest.Hears(t, changes, "a", "it was revoked")
 }
 
 func TestNewReportsMistakes(t *testing.T) {
@@ -108,22 +108,6 @@ func watch(t *testing.T, w apikey.Watcher) <-chan string {
 	return changes
 }
 
-func expect(t *testing.T, changes <-chan string, want, why string) {
-	t.Helper()
-	timeout := time.NewTimer(time.Minute)
-	defer timeout.Stop()
-	for {
-		select {
-		case got := <-changes:
-			if got == want {
-				return
-			}
-		case <-timeout.C:
-			t.Fatalf("no word of %q: %s", want, why)
-		}
-	}
-}
-
 // A watcher that has missed something says so, however its connection was lost.
 func TestWatchAfterBreak(t *testing.T) {
 	server := enginetest.StartPostgres(t)
@@ -137,7 +121,7 @@ func TestWatchAfterBreak(t *testing.T) {
 		}
 		failures.Add(1)
 	}).APIKeys())
-	expect(t, changes, "", "it listens")
+	enginetest.Hears(t, changes, "", "it listens")
 
 	create := func(id string) {
 		t.Helper()
@@ -155,17 +139,17 @@ func TestWatchAfterBreak(t *testing.T) {
 		create(id)
 	}
 	revoke("a")
-	expect(t, changes, "a", "it was revoked")
+	enginetest.Hears(t, changes, "a", "it was revoked")
 
 	proxy.Cut()
 	revoke("b")
 	proxy.Mend()
-	expect(t, changes, "", "the connection was cut, and something was lost")
+	enginetest.Hears(t, changes, "", "the connection was cut, and something was lost")
 	if failures.Load() == 0 {
 		t.Error("nobody was told that the connection was cut")
 	}
 	revoke("c")
-	expect(t, changes, "c", "it was revoked after the break")
+	enginetest.Hears(t, changes, "c", "it was revoked after the break")
 
 	// Without a word: only the heartbeat can find out. What the proxy holds
 	// back it delivers afterwards, to a connection that nobody reads.
@@ -173,16 +157,16 @@ func TestWatchAfterBreak(t *testing.T) {
 	proxy.Freeze()
 	enginetest.Eventually(t, time.Minute, "the silence is noticed", func() bool { return failures.Load() > 0 })
 	proxy.Thaw()
-	expect(t, changes, "", "the connection was silent")
+	enginetest.Hears(t, changes, "", "the connection was silent")
 
 	server.Kill(t)
 	server.Start(t)
-	expect(t, changes, "", "the server has crashed")
+	enginetest.Hears(t, changes, "", "the server has crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	expect(t, changes, "d", "it was revoked after the crash")
+	enginetest.Hears(t, changes, "d", "it was revoked after the crash")
 }
 
 // What an operator changes by hand is told too; a use is not.
@@ -191,7 +175,7 @@ func TestWatchByHand(t *testing.T) {
 	url := server.Database(t)
 	keys := newKeys(t, url)
 	changes := watch(t, newListener(t, url, nil).APIKeys())
-	expect(t, changes, "", "it listens")
+	enginetest.Hears(t, changes, "", "it listens")
 	for _, id := range []string{"touched", "revoked", "deleted"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)

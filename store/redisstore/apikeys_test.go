@@ -3,7 +3,6 @@
 package redisstore_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -35,13 +34,8 @@ func TestDamagedRecords(t *testing.T) {
 	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
-	const record = "{damaged}:apikeys:1:key:a"
-	good, err := client.HGetAll(t.Context(), record).Result()
-	if err != nil || len(good) == 0 {
-		t.Fatalf("the record stands elsewhere: %v, %v", good, err)
-	}
 	sum := strings.Repeat("0", 64)
-	for field, values := range map[string][]string{
+	damage(t, client, "{damaged}:apikeys:1:key:a", map[string][]string{
 		"scopes":   {"a  b", "é"},
 		"networks": {"everywhere", "10.0.0.0/8 "},
 		"lifetime": {"", "x", "1e9"},
@@ -50,22 +44,7 @@ func TestDamagedRecords(t *testing.T) {
 		"generation": {"", "x"}, "uses": {"x"},
 		"current":  {"", "0", "0:", "0:" + sum[1:], "0:" + sum + "0", "x:" + sum, "-1:" + sum, "4294967296:" + sum, "0:x" + sum[1:], sum},
 		"previous": {"", "0:"},
-	} {
-		for _, value := range values {
-			if err := client.HSet(t.Context(), record, field, value).Err(); err != nil {
-				t.Fatal(err)
-			}
-			if r, err := keys.Find(t.Context(), "a"); err == nil || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict) {
-				t.Errorf("%s %q: %+v, %v", field, value, r, err)
-			}
-			if err := errors.Join(client.Del(t.Context(), record).Err(), client.HSet(t.Context(), record, good).Err()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if _, err := keys.Find(t.Context(), "a"); err != nil {
-		t.Error(err)
-	}
+	}, func() error { _, err := keys.Find(t.Context(), "a"); return err }, apikey.ErrNotFound, apikey.ErrConflict)
 }
 
 // What is added to a time in a script stays within what Lua counts exactly.

@@ -4,6 +4,8 @@ package redisstore_test
 
 import (
 	"crypto/rand"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,34 @@ func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// damage writes values into the fields of a record, one at a time. What cannot be
+// read is not guessed: a store that finds it cannot tell, and no answer is its
+// error.
+func damage(t *testing.T, client *redis.Client, record string, fields map[string][]string, find func() error, answers ...error) {
+	t.Helper()
+	good, err := client.HGetAll(t.Context(), record).Result()
+	if err != nil || len(good) == 0 {
+		t.Fatalf("the record stands elsewhere: %v, %v", good, err)
+	}
+	for field, values := range fields {
+		for _, value := range values {
+			if err := client.HSet(t.Context(), record, field, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+			err := find()
+			if err == nil || slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) }) {
+				t.Errorf("%s %q: error %v", field, value, err)
+			}
+			if err := errors.Join(client.Del(t.Context(), record).Err(), client.HSet(t.Context(), record, good).Err()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := find(); err != nil {
+		t.Error(err)
+	}
 }
 
 // startCluster starts a cluster of one server.

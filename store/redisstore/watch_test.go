@@ -29,29 +29,13 @@ func watch(t *testing.T, w apikey.Watcher) (changes <-chan string, ended <-chan 
 	return told, end
 }
 
-func expect(t *testing.T, changes <-chan string, want, why string) {
-	t.Helper()
-	timeout := time.NewTimer(time.Minute)
-	defer timeout.Stop()
-	for {
-		select {
-		case got := <-changes:
-			if got == want {
-				return
-			}
-		case <-timeout.C:
-			t.Fatalf("no word of %q: %s", want, why)
-		}
-	}
-}
-
 // A watcher that has missed something says so, however its connection was lost.
 func TestWatchAfterBreak(t *testing.T) {
 	server := enginetest.StartRedis(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	keys := newKeysAt(t, connect(t, server.URL()))
 	changes, _ := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
-	expect(t, changes, "", "it listens")
+	enginetest.Hears(t, changes, "", "it listens")
 	for _, id := range []string{"a", "b", "c", "d"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)
@@ -64,14 +48,14 @@ func TestWatchAfterBreak(t *testing.T) {
 		}
 	}
 	revoke("a")
-	expect(t, changes, "a", "it was revoked")
+	enginetest.Hears(t, changes, "a", "it was revoked")
 
 	proxy.Cut()
 	revoke("b")
 	proxy.Mend()
-	expect(t, changes, "", "the connection was cut, and something was lost")
+	enginetest.Hears(t, changes, "", "the connection was cut, and something was lost")
 	revoke("c")
-	expect(t, changes, "c", "it was revoked after the break")
+	enginetest.Hears(t, changes, "c", "it was revoked after the break")
 
 	// Without a word: only the heartbeat can find out, and connects anew.
 	before := proxy.Conns()
@@ -80,16 +64,16 @@ func TestWatchAfterBreak(t *testing.T) {
 	proxy.Cut()
 	proxy.Thaw()
 	proxy.Mend()
-	expect(t, changes, "", "the connection was silent")
+	enginetest.Hears(t, changes, "", "the connection was silent")
 
 	server.Kill(t)
 	server.Start(t)
-	expect(t, changes, "", "the server has crashed")
+	enginetest.Hears(t, changes, "", "the server has crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	expect(t, changes, "d", "it was revoked after the crash")
+	enginetest.Hears(t, changes, "d", "it was revoked after the crash")
 }
 
 func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
@@ -105,7 +89,7 @@ func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
 func TestWatchClosed(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	changes, ended := watch(t, newKeysAt(t, client))
-	expect(t, changes, "", "it listens")
+	enginetest.Hears(t, changes, "", "it listens")
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -241,6 +241,20 @@ func (p *Provider) Given() []string {
 	return append([]string(nil), p.given...)
 }
 
+// Absent fails the test if a token or a secret of the app is in a log, and shows
+// the log of a test that has failed.
+func (p *Provider) Absent(t *testing.T, log *Log) {
+	t.Helper()
+	for _, secret := range append(p.Given(), ClientSecret, CookieKey) {
+		if strings.Contains(log.String(), secret) {
+			t.Error("a secret is in the log")
+		}
+	}
+	if t.Failed() {
+		t.Logf("the log:\n%s", log)
+	}
+}
+
 // Forget ends all logins, as an operator would.
 func (p *Provider) Forget() {
 	p.mu.Lock()
