@@ -69,7 +69,8 @@ type Issuer struct {
 	// by default.
 	Profile Profile
 
-	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days.
+	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
+	// with a [RevocationList] no more than its MaxLifetime.
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
@@ -142,8 +143,12 @@ func (c *Config) check() error {
 		fail("Issuers: at least one is required")
 	}
 	c.Issuers = slices.Clone(c.Issuers)
+	longest := maxMaxLifetime
+	if l, ok := c.Revocations.(*RevocationList); ok && l != nil {
+		longest = l.maxLifetime // a token that lives on would come back
+	}
 	for n := range c.Issuers {
-		for _, err := range c.Issuers[n].check() {
+		for _, err := range c.Issuers[n].check(longest) {
 			fail("Issuers[%d].%w", n, err)
 		}
 		same := func(i Issuer) bool { return i.URL == c.Issuers[n].URL }
@@ -154,7 +159,7 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-func (i *Issuer) check() []error {
+func (i *Issuer) check(longest time.Duration) []error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
@@ -188,10 +193,12 @@ func (i *Issuer) check() []error {
 		fail("Profile: %d is not one", i.Profile)
 	}
 	if i.MaxLifetime == 0 {
-		i.MaxLifetime = defaultMaxLifetime
+		i.MaxLifetime = min(defaultMaxLifetime, longest)
 	}
 	if i.MaxLifetime < 0 || i.MaxLifetime > maxMaxLifetime {
 		fail("MaxLifetime: %v is not within 0 and %v", i.MaxLifetime, maxMaxLifetime)
+	} else if i.MaxLifetime > longest {
+		fail("MaxLifetime: %v is longer than Config.Revocations keeps what was revoked, which is %v", i.MaxLifetime, longest)
 	}
 	if i.MaxTokenBytes == 0 {
 		i.MaxTokenBytes = defaultTokenBytes

@@ -199,10 +199,13 @@ func TestRevocationLifetimes(t *testing.T) {
 		store := &lifetimes{}
 		l := must(jwtauth.NewRevocationList(jwtauth.RevocationConfig{Store: store, MaxLifetime: time.Hour}))
 		now := time.Now()
-		for _, expires := range []time.Time{now.Add(time.Minute), now, now.Add(-10*time.Minute + 1), now.Add(-10 * time.Minute), {}, now.Add(week), now.Add(100 * week)} {
+		for _, expires := range []time.Time{now.Add(time.Minute), now, now.Add(-10*time.Minute + 1), now.Add(-10 * time.Minute), now.Add(week), now.Add(100 * week)} {
 			if err := l.RevokeToken(t.Context(), issuerURL, "a", expires); err != nil {
 				t.Error(err)
 			}
+		}
+		if err := l.RevokeToken(t.Context(), issuerURL, "a", time.Time{}); err == nil {
+			t.Error("a token of which nobody says when it ends is revoked for no time at all")
 		}
 		for _, err := range []error{
 			l.RevokeSubject(t.Context(), issuerURL, "a"), l.RevokeClient(t.Context(), issuerURL, "a"), l.RevokeFamily(t.Context(), issuerURL, "a"),
@@ -212,7 +215,7 @@ func TestRevocationLifetimes(t *testing.T) {
 			}
 		}
 		const margin = 10 * time.Minute
-		want := []time.Duration{time.Minute + margin, margin, 1, week + margin, week + margin, time.Hour + margin, time.Hour + margin, time.Hour + margin}
+		want := []time.Duration{time.Minute + margin, margin, 1, week + margin, 100*week + margin, time.Hour + margin, time.Hour + margin, time.Hour + margin}
 		if fmt.Sprint(store.kept) != fmt.Sprint(want) {
 			t.Errorf("kept for %v, want %v", store.kept, want)
 		}

@@ -18,7 +18,8 @@ type RevocationConfig struct {
 	// by subject, client or family, and so for how long that is kept: 15 minutes
 	// if zero, which is the longest that [Signer] makes them, and at most 7
 	// days. Where other issuers are accepted it must be the largest of their
-	// Issuer.MaxLifetime. One that is too short lets tokens come back.
+	// Issuer.MaxLifetime: [New] does not take a larger one, and has this one as
+	// their default.
 	MaxLifetime time.Duration
 }
 
@@ -44,6 +45,9 @@ var _ Revocations = (*RevocationList)(nil)
 // behind when it is verified.
 const revocationMargin = 2 * maxSkew
 
+// maxRevoked is the longest that a token is revoked, which engines can count.
+const maxRevoked = 100 * 365 * 24 * time.Hour
+
 // NewRevocationList makes a list. All mistakes are reported at once.
 func NewRevocationList(c RevocationConfig) (*RevocationList, error) {
 	l := &RevocationList{store: c.Store, maxLifetime: c.MaxLifetime}
@@ -64,14 +68,19 @@ func NewRevocationList(c RevocationConfig) (*RevocationList, error) {
 }
 
 // RevokeToken revokes one token of an issuer by its jti, until the time at
-// which it expires by itself. One that has expired needs no revocation.
+// which it expires by itself. One that has expired needs no revocation; a zero
+// time is an error.
 func (l *RevocationList) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
-	left := time.Until(expires) + revocationMargin
+	if expires.IsZero() {
+		return errors.New("jwtauth: revoke: no time until which")
+	}
+	// Until the end, however far that is: one that does not say when it was issued
+	// is accepted near its end. Nobody waits for a hundred years.
+	left := min(time.Until(expires), maxRevoked) + revocationMargin
 	if left <= 0 {
 		return nil
 	}
-	// What lives longer than any that is accepted is not accepted.
-	return l.revoke(ctx, Revocation{RevokedToken, issuer, id}, min(left, maxMaxLifetime+revocationMargin))
+	return l.revoke(ctx, Revocation{RevokedToken, issuer, id}, left)
 }
 
 // RevokeSubject revokes all tokens of a subject that were issued up to now.
