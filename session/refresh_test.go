@@ -447,6 +447,28 @@ func (l lost) Swap(ctx context.Context, id string, version int64, c session.Chan
 	return r, err
 }
 
+// The answer is lost, and whether it was our own change cannot be told at first.
+func TestAnswerIsLostAndStoreDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &issuerServer{}
+		a := newApp(t, session.Config{Store: lost{session.NewMemory(0)}, Refresh: server.refresh})
+		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		failed := false
+		a.store.fail = func(method string, _ int) error {
+			if method == "Get" && !failed && a.store.calls["Swap"] >= 3 {
+				failed = true
+				return errDown
+			}
+			return nil
+		}
+		a.token(t, secret, 200, "access-2")
+		if !failed {
+			t.Error("nobody has asked")
+		}
+		server.check(t, 1, false)
+	})
+}
+
 func TestAnswerIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{}
@@ -493,6 +515,16 @@ func TestRefreshStoreDown(t *testing.T) {
 		}
 		a.store.up()
 	}
+	// The gate asks once, and Tokens; then whoever is about to renew.
+	asked := a.store.count("Get")
+	a.store.fail = func(method string, call int) error {
+		if method == "Get" && call == asked+3 {
+			return errDown
+		}
+		return nil
+	}
+	a.token(t, secret, 503, "")
+	a.store.up()
 	server.check(t, 0, false)
 	a.token(t, secret, 200, "access-2")
 }
@@ -560,11 +592,15 @@ func TestOddTokens(t *testing.T) {
 	secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
 	id := a.principal(t, secret).Credential
 	for n, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","came":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
+		want := []string{"cannot be read", "cannot be read", "malformed scope"}[n]
 		sealed := keys.Seal(id, "session tokens", []byte(text), time.Now().Add(time.Hour))
 		if _, err := a.store.Swap(t.Context(), id, int64(n+1), session.Change{ID: id, Principal: `{"claims":{}}`, Tokens: sealed}); err != nil {
 			t.Fatal(err)
 		}
 		a.token(t, secret, 401, "")
+		if cause := a.refused[n].Cause; cause == nil || !strings.Contains(cause.Error(), want) {
+			t.Errorf("%q: cause %v", text, cause)
+		}
 	}
 }
 

@@ -129,7 +129,7 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		if record.Tokens != "" {
 			t, _, err := m.open(&record)
 			if err != nil {
-				return unavailable(old, err)
+				return m.signIn(unopened(old, err))
 			}
 			if change.Tokens, err = m.seal(id, t); err != nil {
 				return err
