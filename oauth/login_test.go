@@ -513,3 +513,20 @@ func TestTransactionsStaySmall(t *testing.T) {
 		}
 	})
 }
+
+// TestForeignTransactions: whoever sends thousands of cookies that are called like
+// transactions does not have each of them opened and removed.
+func TestForeignTransactions(t *testing.T) {
+	a := newApp(t)
+	var cookies strings.Builder
+	for n := range 2000 {
+		fmt.Fprintf(&cookies, "__Host-Http-tx-%08x=x; ", n)
+	}
+	r := a.request("/login")
+	r.Header.Set("Cookie", cookies.String())
+	w := httptest.NewRecorder()
+	a.login.Start(w, r)
+	if set := len(w.Header()["Set-Cookie"]); w.Code != http.StatusSeeOther || set < 2 || set > 30 {
+		t.Errorf("%d, with %d cookies", w.Code, set)
+	}
+}

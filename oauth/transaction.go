@@ -27,6 +27,11 @@ const (
 	maxTransactions      = 5
 	maxTransactionOctets = 6 << 10
 
+	// maxForeign bounds how many cookies that are called like transactions are
+	// looked at, each of which takes a pass over the request. No browser has more,
+	// but anybody can send them.
+	maxForeign = 4 * maxTransactions
+
 	transactionPrefix  = "tx-"
 	transactionNameLen = 8
 
@@ -69,7 +74,7 @@ func (l *Login) makeRoom(w http.ResponseWriter, r *http.Request, octets int) {
 	for _, c := range r.Cookies() {
 		name, ok := strings.CutPrefix(c.Name, cookie.PrefixHostHTTP.String())
 		name, _, _ = strings.Cut(name, ".") // a part of a large one
-		if ok && isTransactionName(name) {
+		if _, known := sizes[name]; ok && isTransactionName(name) && (known || len(sizes) < maxForeign) {
 			sizes[name] += len(c.Name) + len(c.Value)
 		}
 	}
