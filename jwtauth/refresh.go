@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
 const (
@@ -115,6 +116,11 @@ func NewRefreshTokens(c RefreshConfig) (*RefreshTokens, error) {
 	}
 	if (c.Revocations != nil) != (c.Issuer != "") {
 		fail("Issuer: is set together with Revocations, or neither is")
+	} else if c.Issuer != "" {
+		// What is no iss of any token would revoke nothing, in silence.
+		if _, err := safeurl.Parse(c.Issuer); err != nil {
+			fail("Issuer: %w", err)
+		}
 	}
 	if t.observer == nil {
 		t.observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return nil })
