@@ -105,6 +105,10 @@ func (f *front) inAndOut(t *testing.T) {
 	if at.Status != 200 || !strings.HasPrefix(at.URL, f.provider.Issuer+"/") {
 		t.Fatalf("signing out leads to %+v", at)
 	}
+	// Whatever the person says to the provider now.
+	if got := f.active(t, tokens); got != 0 {
+		t.Errorf("after the logout %d tokens are good", got)
+	}
 	if at := page.Submit(t, "button[name=logout]"); at.URL != f.origin+"/" || at.Status != 200 {
 		t.Fatalf("signing out ends at %+v", at)
 	}
@@ -114,9 +118,6 @@ func (f *front) inAndOut(t *testing.T) {
 	}
 	if kept := f.cookies(t, page); len(kept) != 0 {
 		t.Errorf("the browser keeps %v", kept)
-	}
-	if got := f.active(t, tokens); got != 0 {
-		t.Errorf("after the logout %d tokens are good", got)
 	}
 	// Somebody who has copied the cookie has nothing.
 	page.Plant(t, old)

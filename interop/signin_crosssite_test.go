@@ -177,7 +177,7 @@ func (f *front) frames(t *testing.T, page *browser.Page, origin string) {
 		t.Errorf("there are %d frames", len(frames))
 	}
 	for _, frame := range frames {
-		if !strings.HasPrefix(frame.URL, "chrome-error://") || strings.Contains(frame.Text, "ada") || strings.Contains(frame.Text, "mine") || strings.Contains(frame.Text, "Notes") {
+		if strings.HasPrefix(frame.URL, f.origin) || strings.Contains(frame.Text, "ada") || strings.Contains(frame.Text, "mine") || strings.Contains(frame.Text, "Notes") {
 			t.Errorf("a frame shows %+v", frame)
 		}
 	}
