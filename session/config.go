@@ -40,7 +40,8 @@ type Config struct {
 	// whatever the number of requests, tabs and processes, and never twice with
 	// one refresh token but where a process has died in between. An error that
 	// is [ErrSignedOut] ends the session; with any other one the session goes on
-	// and is asked again. Optional.
+	// and is asked again. Scopes that the tokens have no more, the principal of
+	// the session loses too. Optional.
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
 	// Login is where a person can log in, a path on this host or an https URL.

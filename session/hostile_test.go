@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -84,5 +85,43 @@ func TestTwoManagersOnOneStore(t *testing.T) {
 	}
 	if _, err := same.Authenticate(request(http.MethodGet, "/", with(secret))); err != nil {
 		t.Errorf("another process: %v", err)
+	}
+}
+
+// What the authorization server takes back of what was granted, the session does
+// not go on with; what the application has granted by itself stays.
+func TestScopesThatAreTakenBack(t *testing.T) {
+	scopes := func(text string) gatehouse.Scopes {
+		s, err := gatehouse.ParseScopes(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	granted := scopes("openid notes:read notes:write")
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		renewed := tokens(2, time.Hour)
+		renewed.Scopes = granted
+		return renewed, nil
+	}})
+	for text, want := range map[string]string{
+		"openid notes:read notes:write":       "notes:read notes:write admin",
+		"openid notes:read":                   "notes:read admin",
+		"":                                    "admin",
+		"openid notes:read notes:write admin": "notes:read notes:write admin",
+	} {
+		l := withTokens(person("ada"), 1, 0)
+		l.Principal.Scopes, l.Tokens.Scopes = scopes("notes:read notes:write admin"), scopes("openid notes:read notes:write")
+		granted = scopes(text)
+		secret := a.login(t, l)
+		before := a.principal(t, secret)
+		if w := a.do(http.MethodGet, "/token", with(secret)); w.Code != http.StatusOK {
+			t.Fatal(w.Code)
+		}
+		after := a.principal(t, secret)
+		if after.Scopes != scopes(want) || after.Subject != before.Subject || after.Tenant != before.Tenant ||
+			after.Claims.String() != before.Claims.String() || !after.AuthTime.Equal(before.AuthTime) {
+			t.Errorf("%q: %+v", text, after)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func encodePrincipal(p gatehouse.Principal) (string, error) {
 func decodePrincipal(r *Record) (*gatehouse.Principal, error) {
 	var k kept
 	if err := json.Unmarshal([]byte(r.Principal), &k); err != nil {
-		return nil, errors.New("session: the stored principal cannot be read")
+		return nil, errPrincipal
 	}
 	scopes, err1 := gatehouse.ParseScopes(k.Scopes)
 	roles, err2 := gatehouse.NewRoles(k.Roles...)
@@ -91,6 +91,37 @@ func decodePrincipal(r *Record) (*gatehouse.Principal, error) {
 	}
 	return p, nil
 }
+
+// narrow takes from a stored principal the scopes that the tokens of its session
+// have had before and have no more: what the authorization server has taken back,
+// nobody may go on with for as long as the session lasts.
+//
+//	RFC 6749 §5.1: the scope is "REQUIRED" in the answer if it is not "identical to
+//	the scope requested by the client".
+func narrow(principal string, before, after gatehouse.Scopes) (string, error) {
+	if after.HasAll(before) {
+		return principal, nil
+	}
+	var k kept
+	if err := json.Unmarshal([]byte(principal), &k); err != nil {
+		return "", errPrincipal
+	}
+	scopes, err := gatehouse.ParseScopes(k.Scopes)
+	if err != nil {
+		return "", errPrincipal
+	}
+	var left []string
+	for scope := range scopes.All() {
+		if !before.Has(scope) || after.Has(scope) {
+			left = append(left, scope)
+		}
+	}
+	k.Scopes = strings.Join(left, " ")
+	text, err := json.Marshal(k)
+	return string(text), err
+}
+
+var errPrincipal = errors.New("session: the stored principal cannot be read")
 
 // maxKnown bounds each of the two generations of principals.
 const maxKnown = 4096

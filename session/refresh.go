@@ -182,7 +182,7 @@ func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begu
 	defer cancel()
 	switch {
 	case err == nil:
-		return m.keep(keep, claimed, renewed)
+		return m.keep(keep, claimed, old, renewed)
 	case errors.Is(err, ErrSignedOut):
 		return m.signedOut(keep, claimed, err)
 	}
@@ -198,12 +198,13 @@ func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begu
 
 // keep stores renewed tokens. The old refresh token is used up, so it tries for
 // as long as the claim lasts.
-func (m *Manager) keep(ctx context.Context, claimed Record, t Tokens) (Tokens, error) {
-	sealed, err := m.seal(claimed.ID, t)
-	if err != nil {
+func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Tokens, error) {
+	sealed, err1 := m.seal(claimed.ID, t)
+	principal, err2 := narrow(claimed.Principal, old.Scopes, t.Scopes)
+	if err := errors.Join(err1, err2); err != nil {
 		return Tokens{}, unavailable(claimed.ID, err)
 	}
-	change := Change{ID: claimed.ID, Principal: claimed.Principal, Tokens: sealed}
+	change := Change{ID: claimed.ID, Principal: principal, Tokens: sealed}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		record, err := m.store.Swap(ctx, claimed.ID, claimed.Version, change)
 		if errors.Is(err, ErrConflict) {
