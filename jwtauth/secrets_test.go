@@ -33,19 +33,19 @@ func TestSigningSecrets(t *testing.T) {
 	values := []any{ring, signer, *signer, config, issuer, issuer.Keys, verifier, jwtauth.RingKeys(ring)}
 	for _, value := range values {
 		for _, v := range []any{value, struct{ inner any }{value}, []any{value}, fmt.Errorf("%v", value)} {
-			text := ""
+			var text strings.Builder
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
-				text += fmt.Sprintf(verb, v) + "\n"
+				text.WriteString(fmt.Sprintf(verb, v) + "\n")
 			}
 			written, _ := json.Marshal(v)
-			text += string(written)
+			text.WriteString(string(written))
 			for _, secret := range [][]byte{shared, private, private.Seed()} {
 				piece := secret[:8]
 				for _, spelling := range []string{
 					string(piece), hex.EncodeToString(piece), strings.ToUpper(hex.EncodeToString(piece)),
 					strings.Trim(fmt.Sprint(piece), "[]"), strings.Trim(fmt.Sprintf("%#v", piece), "[]byte{}"),
 				} {
-					if strings.Contains(text, spelling) {
+					if strings.Contains(text.String(), spelling) {
 						t.Errorf("%T tells a secret, as %q", value, spelling)
 					}
 				}
