@@ -80,7 +80,7 @@ func (f *front) consent(t *testing.T, page *browser.Page, name string) browser.A
 func (f *front) callback(t *testing.T, page *browser.Page, name string) *url.URL {
 	t.Helper()
 	page.Hold(t, f.origin+"/callback*")
-	held := ""
+	var held string
 	if name == "" {
 		held = page.VisitHeld(t, f.origin+"/login")
 	} else {

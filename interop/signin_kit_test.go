@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -88,9 +89,7 @@ type server struct {
 func (s *signin) start(t *testing.T, address string) *server {
 	t.Helper()
 	config := make(map[string]any)
-	for name, value := range s.config {
-		config[name] = value
-	}
+	maps.Copy(config, s.config)
 	config["addr"] = address
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -135,10 +134,10 @@ func newVisitor(t *testing.T, name string) *visitor {
 	return &visitor{provider.NewBrowser(t, name), make(map[string]string)}
 }
 
-// do makes a request as a page of the service's own does.
-func (v *visitor) do(t *testing.T, method, address string, changes ...func(*http.Request)) (response *http.Response, body string) {
+// get makes a request as a page of the service's own does.
+func (v *visitor) get(t *testing.T, address string, changes ...func(*http.Request)) (response *http.Response, body string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, address, http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,13 +182,13 @@ func asNavigation(r *http.Request) {
 // login goes through the whole login at a process of the service.
 func (v *visitor) login(t *testing.T, s *signin, at *server) {
 	t.Helper()
-	response, body := v.do(t, http.MethodGet, at.address+"/login", asNavigation)
+	response, body := v.get(t, at.address+"/login", asNavigation)
 	if response.StatusCode != http.StatusSeeOther {
 		t.Fatalf("login: %d %s", response.StatusCode, body)
 	}
 	v.keep(response)
 	back := v.person.Visit(t, response.Header.Get("Location"), s.origin+"/callback")
-	response, body = v.do(t, http.MethodGet, at.address+back.RequestURI(), asNavigation)
+	response, body = v.get(t, at.address+back.RequestURI(), asNavigation)
 	v.keep(response)
 	if response.StatusCode != http.StatusSeeOther || v.cookies["__Host-Http-signin"] == "" {
 		t.Fatalf("callback: %d %s %v", response.StatusCode, body, v.cookies)
@@ -199,7 +198,7 @@ func (v *visitor) login(t *testing.T, s *signin, at *server) {
 // subject is who a process says is signed in, "" for nobody.
 func (v *visitor) subject(t *testing.T, at *server, path string) string {
 	t.Helper()
-	response, body := v.do(t, http.MethodGet, at.address+path)
+	response, body := v.get(t, at.address+path)
 	if response.StatusCode == http.StatusUnauthorized {
 		return ""
 	}

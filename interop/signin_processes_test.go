@@ -43,7 +43,7 @@ func TestManyRequestsOneRefresh(t *testing.T) {
 			subjects := make([]string, requests)
 			for n := range requests {
 				group.Go(func() {
-					response, body := ada.do(t, http.MethodGet, processes[n%2].address+"/api/upstream")
+					response, body := ada.get(t, processes[n%2].address+"/api/upstream")
 					subjects[n] = http.StatusText(response.StatusCode) + " " + body
 				})
 			}

@@ -77,13 +77,13 @@ func (f *front) waysBack(t *testing.T) {
 	back := func(query string) {
 		t.Helper()
 		f.told(t, func() {
-			response, body := someone.do(t, http.MethodGet, f.origin+"/login"+query, asNavigation)
+			response, body := someone.get(t, f.origin+"/login"+query, asNavigation)
 			if response.StatusCode != http.StatusSeeOther {
 				t.Fatalf("%s: %d %s", query, response.StatusCode, body)
 			}
 			someone.keep(response)
 			callback := someone.person.Visit(t, response.Header.Get("Location"), f.origin+"/callback")
-			response, _ = someone.do(t, http.MethodGet, callback.String(), asNavigation)
+			response, _ = someone.get(t, callback.String(), asNavigation)
 			someone.keep(response)
 			if to := response.Header.Get("Location"); response.StatusCode != http.StatusSeeOther || to != "/" {
 				t.Errorf("%s leads to %q with %d", query, to, response.StatusCode)
