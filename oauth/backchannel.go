@@ -3,6 +3,7 @@
 package oauth
 
 import (
+	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -66,7 +67,8 @@ func (l *Login) endSessions(w http.ResponseWriter, r *http.Request, sessions *se
 	case err != nil:
 		return l.client.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLogoutToken, err)
 	}
-	return sessions.Logout(r.Context(), session.Logout{
+	// A server that does not wait for the answer does not always say it again.
+	return sessions.Logout(context.WithoutCancel(r.Context()), session.Logout{
 		Issuer: l.client.issuer, Subject: said.Subject, SID: said.SessionID, ID: said.ID,
 	})
 }

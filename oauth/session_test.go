@@ -195,3 +195,32 @@ func TestBackChannelLogoutFails(t *testing.T) {
 	}()
 	a.login.BackChannelLogout(nil)
 }
+
+// hangUp is a store whose caller is left by their own caller at the first question.
+type hangUp struct {
+	session.Store
+	hangUp context.CancelFunc
+}
+
+func (h hangUp) Get(ctx context.Context, id string) (session.Record, error) {
+	h.hangUp()
+	return h.Store.Get(ctx, id)
+}
+
+// TestBackChannelLogoutInAHurry: a server that does not wait for the answer has
+// said all the same that the login is over, and will perhaps not say it again.
+func TestBackChannelLogoutInAHurry(t *testing.T) {
+	a := newApp(t)
+	client, store := newClient(t, a.config()), session.NewMemory(0)
+	sessions := newSessions(t, client, store)
+	alice := a.loggedIn(sessions)
+	ctx, cancel := context.WithCancel(t.Context())
+	handler := a.login.BackChannelLogout(newSessions(t, client, hangUp{store, cancel}))
+	body := url.Values{"logout_token": {logoutToken("s1")}}.Encode()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/backchannel-logout", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if _, err := sessions.Authenticate(alice); err == nil || ctx.Err() == nil {
+		t.Errorf("still signed in: %v", err)
+	}
+}
