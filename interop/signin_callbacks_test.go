@@ -80,9 +80,8 @@ func (f *front) hostileCallbacks(t *testing.T) {
 			}
 			f.failed(t, nobody)
 		}, test.reason)
-		f.show(t, nobody, "signed-out")
-		if kept := f.cookies(t, nobody); kept[sessionCookie].Value != "" {
-			t.Errorf("%s: the browser keeps %v", test.what, kept)
+		if subject, _ := person(t, nobody); subject != "" || f.cookies(t, nobody)[sessionCookie].Value != "" {
+			t.Errorf("%s: somebody is signed in, %q", test.what, subject)
 		}
 		// Its own login is over, unless the callback is not of that one.
 		left := len(f.transactions(t, nobody)) - len(before)
@@ -105,12 +104,13 @@ func (f *front) hostileCallbacks(t *testing.T) {
 			}
 			f.failed(t, ada)
 		}, test.reason)
-		f.show(t, ada, "signed-in")
 		if subject, now := person(t, ada); subject != "ada" || now != session || f.cookies(t, ada)[sessionCookie] != cookie {
 			t.Errorf("%s: ada is %q, in the session %q instead of %q", test.what, subject, now, session)
 		}
 		hostile.Add(1)
 	}
+	f.show(t, nobody, "signed-out")
+	f.show(t, ada, "signed-in")
 }
 
 // replayed: a callback is good once, in one browser.
