@@ -62,7 +62,8 @@ func (t *RefreshTokens) EndFamily(ctx context.Context, id string) error {
 	if _, err := t.store.End(ctx, id); err != nil {
 		return fmt.Errorf("jwtauth: end a family: %w", err)
 	}
-	return t.revokeFamily(ctx, id)
+	// One matter with the end: nobody must be able to stop it by hanging up.
+	return t.revokeFamily(context.WithoutCancel(ctx), id)
 }
 
 // EndAll ends the families of a subject, of a client, or of a subject at a

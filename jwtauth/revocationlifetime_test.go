@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,5 +77,42 @@ func TestRevokeTokenOfALongLife(t *testing.T) {
 	times := must(store.Find(t.Context(), []jwtauth.Revocation{{Kind: jwtauth.RevokedToken, Issuer: issuerURL, Value: "token-1"}}))
 	if times[0].IsZero() {
 		t.Error("a token that ends in the year 9999 is not revoked")
+	}
+}
+
+// hangUp is a store whose caller is left by their own caller once a family has
+// ended.
+type hangUp struct {
+	jwtauth.FamilyStore
+	hangUp context.CancelFunc
+}
+
+func (h hangUp) End(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
+	defer h.hangUp()
+	return h.FamilyStore.End(ctx, id)
+}
+
+// Once a family has ended its access tokens go too, whoever has stopped waiting
+// for that.
+func TestRevocationInAHurry(t *testing.T) {
+	for name, end := range map[string]func(*jwtauth.RefreshTokens, context.Context, jwtauth.Refresh) error{
+		"End": func(r *jwtauth.RefreshTokens, ctx context.Context, first jwtauth.Refresh) error {
+			return r.End(ctx, first.Token, "web")
+		},
+		"EndFamily": func(r *jwtauth.RefreshTokens, ctx context.Context, first jwtauth.Refresh) error {
+			return r.EndFamily(ctx, first.Family.ID)
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		list := newList(t, jwtauth.NewMemoryRevocations(0))
+		r := must(jwtauth.NewRefreshTokens(jwtauth.RefreshConfig{
+			Store: hangUp{jwtauth.NewMemoryFamilies(0), cancel}, Revocations: list, Issuer: issuerURL,
+		}))
+		first := must(r.Begin(t.Context(), jwtauth.Grant{Subject: "alice", Client: "web"}))
+		err := end(r, ctx, first)
+		revoked, failed := list.Revoked(t.Context(), jwtauth.Token{Issuer: issuerURL, Family: first.Family.ID})
+		if err != nil || failed != nil || !revoked || ctx.Err() == nil {
+			t.Errorf("%s: %v, %v, revoked: %t", name, err, failed, revoked)
+		}
 	}
 }
