@@ -14,8 +14,6 @@
 //     make one refresh, and a process is killed in the middle of one.
 //   - josepeer runs npm jose: what one signs the other verifies, and what jose
 //     refuses jwtauth never accepts.
-//   - browser drives a real Chromium: people sign in to the example apps, and the
-//     pages and callbacks of others are tried on them.
 //   - The fuzz targets do the same with go-jose for tokens that nobody thought
 //     of.
 //   - node is how a Go test drives a script of Node.

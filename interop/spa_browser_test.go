@@ -65,6 +65,7 @@ func TestSPAInBrowser(t *testing.T) {
 	t.Run("signed out", s.signedOut)
 	t.Run("other origins", s.otherOrigins)
 	t.Run("back", s.back)
+	t.Run("back from the cache", s.backFromCache)
 	t.Run("looks", s.looks)
 }
 
@@ -543,6 +544,29 @@ func (s *spa) back(t *testing.T) {
 	}
 	if at := page.Run(t, "location.href"); at != `"`+s.page+`/"` {
 		t.Errorf("back at %s", at)
+	}
+	shown(t, page, "signed-out")
+	s.empty(t, page)
+}
+
+// backFromCache: a page that comes out of the cache as it was shows nothing before
+// the back end has said who is signed in. Chromium caches none with no-store, and
+// other browsers do.
+func (s *spa) backFromCache(t *testing.T) {
+	page := s.enters(t, "ada")
+	other := page.Tab(t)
+	page.Strip(t, "http://localhost:*", "Cache-Control")
+	s.open(t, page, "signed-in")
+	s.save(t, page, "for nobody else")
+	page.Run(t, `addEventListener('pageshow', ({ persisted }) => { window.back = { persisted, data: `+spaData+`,
+		shown: [...document.body.children].filter((e) => !e.hidden && e.id).map((e) => e.id).join() }; })`)
+	page.Visit(t, s.provider.Issuer+"/.well-known/openid-configuration")
+	s.open(t, other, "signed-in")
+	s.leave(t, other)
+	page.Back(t)
+	page.Until(t, "window.back !== undefined")
+	if got := page.Run(t, "window.back"); got != `{"persisted":true,"data":"","shown":""}` {
+		t.Errorf("back from the cache: %s", got)
 	}
 	shown(t, page, "signed-out")
 	s.empty(t, page)
