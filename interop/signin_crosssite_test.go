@@ -43,6 +43,12 @@ const attempts = `(async () => {
 		const s = new EventSource(target + path, { withCredentials: true });
 		s.onopen = () => done('open'); s.onerror = () => { s.close(); done('nothing'); };
 	});
+	const sandboxed = (path) => new Promise((done) => { // whose Origin is "null"
+		addEventListener('message', ({ data }) => done(data), { once: true });
+		document.body.append(Object.assign(document.createElement('iframe'), { sandbox: 'allow-scripts', srcdoc:
+			'<script>fetch("' + target + path + '", { method: "POST", mode: "no-cors", credentials: "include", body: "theirs" })' +
+			'.then((r) => r.type, () => "nothing").then((got) => parent.postMessage(got, "*"))<' + '/script>' }));
+	});
 	const all = { credentials: 'include' };
 	const blind = { ...all, mode: 'no-cors' };
 	const text = { method: 'POST', body: 'theirs', headers: { 'Content-Type': 'text/plain' } };
@@ -57,6 +63,7 @@ const attempts = `(async () => {
 		'POST of JSON': await got(fetch(target + '/api/note', { ...all, ...json })),
 		'logout': await got(fetch(target + '/logout', { ...all, method: 'POST' })),
 		'logout, blind': await got(fetch(target + '/logout', { ...blind, method: 'POST' })),
+		'POST from a sandbox': await sandboxed('/api/note'),
 		'PUT': await got(fetch(target + '/api/note', { ...all, method: 'PUT' })),
 		'beacon': String(navigator.sendBeacon(target + '/api/note', 'theirs')) && 'nothing',
 		'image': await element('img', { src: target + '/api/me' }),
@@ -81,6 +88,7 @@ func (f *front) scripts(t *testing.T, page *browser.Page, what string, sameSite 
 		slices.Repeat([]string{"GET /api/me " + reason}, 6), // fetch, blind, image, script, style, events
 		slices.Repeat([]string{"POST /api/note " + reason}, 3),
 		slices.Repeat([]string{"OPTIONS /api/note no_credentials"}, 2), // which never has a cookie
+		[]string{"POST /api/note no_credentials"},                      // nor has a sandbox
 		[]string{"GET /api/note " + reason, "GET /api/upstream " + reason, "GET /login login_background", "logout", "logout"},
 	)
 	before := len(f.log())
