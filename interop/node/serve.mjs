@@ -12,7 +12,10 @@ console.debug = console.error;
 
 /** @param {Record<string, (request: any) => any>} verbs by the name that a request has in "do" */
 export async function serve(verbs) {
-  for await (const line of createInterface({ input: process.stdin })) {
+  const lines = createInterface({ input: process.stdin });
+  // Also where a request is never answered.
+  lines.once('close', () => { setTimeout(() => process.exit(1), 5000).unref(); });
+  for await (const line of lines) {
     let answer;
     try {
       const request = JSON.parse(line);
