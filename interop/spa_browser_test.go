@@ -76,21 +76,21 @@ func (s *spa) open(t *testing.T, page *browser.Page, area string) {
 	shown(t, page, area)
 }
 
-// enters signs somebody in who is new to the provider, in a browser of their own.
-func (s *spa) enters(t *testing.T, name string) *browser.Page {
+// enters signs ada in, in a new browser that the provider does not know.
+func (s *spa) enters(t *testing.T) *browser.Page {
 	t.Helper()
 	page := s.chromium.Person(t)
 	s.open(t, page, "signed-out")
-	s.login(t, page, name)
+	s.login(t, page)
 	return page
 }
 
-func (s *spa) login(t *testing.T, page *browser.Page, name string) {
+func (s *spa) login(t *testing.T, page *browser.Page) {
 	t.Helper()
 	if at := page.Submit(t, "#signin"); !strings.HasPrefix(at.URL, s.provider.Issuer) {
 		t.Fatalf("the login leads to %+v", at)
 	}
-	s.enter(t, page, name)
+	s.enter(t, page, "ada")
 	if at := page.Submit(t, "button[type=submit]"); at.Status != http.StatusOK || strings.TrimSuffix(at.URL, "/") != s.page {
 		t.Fatalf("the login ends at %+v: %s", at, page.Text(t, "body"))
 	}
@@ -158,7 +158,7 @@ func (s *spa) inAndOut(t *testing.T) {
 	s.open(t, page, "signed-out")
 	s.empty(t, page)
 	before := len(s.provider.Issued(t))
-	s.login(t, page, "ada")
+	s.login(t, page)
 	if got := page.Text(t, "#who"); got != "ada" && got != "ada@example.com" {
 		t.Errorf("signed in as %q", got)
 	}
@@ -273,7 +273,7 @@ func absent(t *testing.T, what, text string, secrets []string) {
 // session to the back end.
 func (s *spa) nothingForScripts(t *testing.T) {
 	before := len(s.provider.Issued(t))
-	page := s.enters(t, "ada")
+	page := s.enters(t)
 	s.save(t, page, "a secret of the person")
 	page.Click(t, "#upstream")
 	page.Until(t, "!document.getElementById('upstream-result').hidden")
@@ -344,7 +344,7 @@ func (s *spa) signedOut(t *testing.T) {
 		t.Errorf("the browser keeps %v", kept)
 	}
 	// Somebody whose session ends in another tab is told so, and keeps nothing.
-	tab := s.enters(t, "ada")
+	tab := s.enters(t)
 	other := tab.Tab(t)
 	s.open(t, other, "signed-in")
 	s.save(t, other, "for nobody else")
@@ -387,7 +387,7 @@ func (s *spa) otherOrigins(t *testing.T) {
 		fmt.Fprint(w, "<!DOCTYPE html><title>Win a prize</title><body>")
 	}))
 	t.Cleanup(server.Close)
-	ada := s.enters(t, "ada")
+	ada := s.enters(t)
 	s.save(t, ada, "of ada")
 	before := s.jar(t, ada)[spaCookie]
 
@@ -504,7 +504,7 @@ func (s *spa) otherOrigins(t *testing.T) {
 // back: the back button shows what is true now, and the way back from the provider
 // is good once.
 func (s *spa) back(t *testing.T) {
-	page := s.enters(t, "ada")
+	page := s.enters(t)
 	var callback string
 	for _, e := range page.Exchanges(t) {
 		if strings.HasPrefix(e.URL, s.origin+"/callback?") {
@@ -553,7 +553,7 @@ func (s *spa) back(t *testing.T) {
 // the back end has said who is signed in. Chromium caches none with no-store, and
 // other browsers do.
 func (s *spa) backFromCache(t *testing.T) {
-	page := s.enters(t, "ada")
+	page := s.enters(t)
 	other := page.Tab(t)
 	page.Strip(t, "http://localhost:*", "Cache-Control")
 	s.open(t, page, "signed-in")
@@ -584,7 +584,7 @@ func (s *spa) looks(t *testing.T) {
 		}
 	}
 	picture("signed-out")
-	s.login(t, page, "ada")
+	s.login(t, page)
 	s.save(t, page, "Milk, bread and the good olives.\nCall the plumber on Monday.")
 	page.Click(t, "#upstream")
 	page.Until(t, "!document.getElementById('upstream-result').hidden")
