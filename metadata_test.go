@@ -119,7 +119,7 @@ func TestNewMetadataRefuses(t *testing.T) {
 			"gatehouse: ProtectedResource.Resource: plain http is for loopback addresses only\n" +
 				"gatehouse: ProtectedResource.AuthorizationServers[1]: required\n" +
 				"gatehouse: ProtectedResource.AuthorizationServers[2]: not an https URL\n" +
-				"gatehouse: ProtectedResource.Scopes: gatehouse: malformed scope",
+				"gatehouse: ProtectedResource.Scopes: gatehouse: malformed scope \"a b\"",
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com/#", AuthorizationServers: []string{"https://u:p@a.example"}},

@@ -4,6 +4,7 @@ package gatehouse
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func ParseScopes(s string) (Scopes, error) {
 func NewScopes(tokens ...string) (Scopes, error) {
 	for _, token := range tokens {
 		if !validScope(token) {
-			return Scopes{}, errScope
+			return Scopes{}, fmt.Errorf("%w %.64q", errScope, token)
 		}
 	}
 	return joinScopes(slices.Clone(tokens)), nil

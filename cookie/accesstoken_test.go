@@ -67,20 +67,20 @@ func TestAccessTokenMistakes(t *testing.T) {
 		{"bad origin", cookie.AccessTokenConfig{Verifier: &verifier{}, TrustedOrigins: []string{"*"}}, "cookie: AccessTokenConfig.TrustedOrigins[0]: not an absolute URL"},
 		{"bad name", cookie.AccessTokenConfig{Verifier: &verifier{}, Name: "a b"}, "cookie: AccessTokenConfig.Name: is not a token of RFC 9110"},
 		{"bad age", cookie.AccessTokenConfig{Verifier: &verifier{}, MaxAge: -1}, "cookie: AccessTokenConfig.MaxAge: is negative: to delete a cookie call Clear"},
-		{"login at another host", login("//evil.example.net"), "cookie: AccessTokenConfig.Login: not an https URL"},
+		{"login at another host", login("//evil.example.net"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
 		{"login at what browsers take for another host", login(`/\evil.example.net`), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
 		{"login in plain http", login("http://auth.example.com"), "cookie: AccessTokenConfig.Login: plain http is for loopback addresses only"},
-		{"login by script", login("javascript:alert(1)"), "cookie: AccessTokenConfig.Login: not an absolute URL"},
+		{"login by script", login("javascript:alert(1)"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
 		{"login with a line break", login("/login\r\nX: y"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
 		{"login with a space", login("/ login"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
 		{"login with DEL", login("/\x7f"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
-		{"login at a relative path", login("login"), "cookie: AccessTokenConfig.Login: not an absolute URL"},
+		{"login at a relative path", login("login"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
 		{
 			"everything",
 			cookie.AccessTokenConfig{TrustedOrigins: []string{""}, Name: "__Host-a", MaxAge: time.Millisecond, Login: "x"},
 			"cookie: AccessTokenConfig.Verifier: required\ncookie: AccessTokenConfig.TrustedOrigins[0]: required\n" +
 				"cookie: AccessTokenConfig.Name: begins with __: the prefix is put in front of it by Prefix\n" +
-				"cookie: AccessTokenConfig.MaxAge: must be in whole seconds\ncookie: AccessTokenConfig.Login: not an absolute URL",
+				"cookie: AccessTokenConfig.MaxAge: must be in whole seconds\ncookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -158,7 +158,7 @@ func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gateho
 	case err != nil:
 		return nil, cannotTell(gatehouse.ReasonRevocationsUnavailable, v.issuer, 0, err)
 	case revoked:
-		e := refuse(gatehouse.ReasonTokenRevoked, v.issuer, nil)
+		e := refuse(gatehouse.ReasonTokenRevoked, v.issuer, fmt.Errorf("jwtauth: of the subject %q, the client %q and the family %q", v.token.Subject, v.token.Client, v.token.Family))
 		e.Credential = v.token.ID
 		return nil, e
 	}

@@ -115,7 +115,7 @@ func NewRefreshTokens(c RefreshConfig) (*RefreshTokens, error) {
 		fail("Grace: %v is not within 0 and %v", t.grace, maxGrace)
 	}
 	if (c.Revocations != nil) != (c.Issuer != "") {
-		fail("Issuer: is set together with Revocations, or neither is")
+		fail("Issuer: required with Revocations, and for nothing without them")
 	} else if c.Issuer != "" {
 		// What is no iss of any token would revoke nothing, in silence.
 		if _, err := safeurl.Parse(c.Issuer); err != nil {

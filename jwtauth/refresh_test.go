@@ -29,9 +29,9 @@ func TestRefreshConfigMistakes(t *testing.T) {
 		"RefreshConfig.Grace: -1ns":                  func(c *jwtauth.RefreshConfig) { c.Grace = -1 },
 		"RefreshConfig.Grace: 1m0.000000001s":        func(c *jwtauth.RefreshConfig) { c.Grace = time.Minute + 1 },
 		"RefreshConfig.Grace: is set, and so":        func(c *jwtauth.RefreshConfig) { c.Grace, c.NoGrace = 1, true },
-		"RefreshConfig.Issuer: is set together":      func(c *jwtauth.RefreshConfig) { c.Revocations = list },
+		"RefreshConfig.Issuer: required with Revo":      func(c *jwtauth.RefreshConfig) { c.Revocations = list },
 		"RefreshConfig.Issuer: not an absolute URL":  func(c *jwtauth.RefreshConfig) { c.Revocations, c.Issuer = list, "auth" },
-		"RefreshConfig.Issuer: is set":               func(c *jwtauth.RefreshConfig) { c.Issuer = issuerURL },
+		"RefreshConfig.Issuer: required with":        func(c *jwtauth.RefreshConfig) { c.Issuer = issuerURL },
 	} {
 		c := jwtauth.RefreshConfig{Store: jwtauth.NewMemoryFamilies(0)}
 		change(&c)
@@ -549,6 +549,10 @@ func TestRefreshEvents(t *testing.T) {
 				Scopes: first.Scopes, AuthTime: first.Family.AuthTime, Expires: first.Family.Expires,
 			}
 		}
+		if ended := step.what == "reused"; ended != (e.Cause != nil && strings.Contains(e.Cause.Error(), "the family has ended")) {
+			t.Errorf("%s: cause %v", step.what, e.Cause)
+		}
+		e.Cause = nil
 		if fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
 			t.Errorf("%s: told\n%+v, want\n%+v", step.what, e, want)
 		}

@@ -18,6 +18,12 @@ const (
 	codeInvalidScope gatehouse.Code = "invalid_scope"
 )
 
+// What has happened to a family that nobody had asked to end.
+var (
+	errReused = errors.New("jwtauth: the token was used before, so one of two is a thief; the family has ended and all who hold a token of it have to log in again")
+	errClient = errors.New("jwtauth: another client than its own has presented the token; the family has ended and all who hold a token of it have to log in again")
+)
+
 // observe tells the observer what has been decided on a token of a family, which
 // is zero where the token has not shown that it belongs to one. It returns an
 // error if the decision could not be recorded.
@@ -34,6 +40,12 @@ func (t *RefreshTokens) observe(ctx context.Context, start time.Time, f Family, 
 		event.Decision = gatehouse.Allowed
 	case errors.Is(refused.err, ErrInvalidGrant):
 		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidGrant, http.StatusBadRequest
+		switch refused.reason {
+		case gatehouse.ReasonRefreshReused:
+			event.Cause = errReused
+		case gatehouse.ReasonRefreshClient:
+			event.Cause = errClient
+		}
 	case errors.Is(refused.err, ErrInvalidScope):
 		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidScope, http.StatusBadRequest
 	default:

@@ -83,12 +83,15 @@ func (l *RevocationList) RevokeToken(ctx context.Context, issuer, id string, exp
 	return l.revoke(ctx, Revocation{RevokedToken, issuer, id}, left)
 }
 
-// RevokeSubject revokes all tokens of a subject that were issued up to now.
+// RevokeSubject revokes all access tokens of a subject that were issued up to
+// now. Refresh tokens go on and bring new ones: see [RefreshTokens.EndAll], which
+// is to be called first.
 func (l *RevocationList) RevokeSubject(ctx context.Context, issuer, subject string) error {
 	return l.revoke(ctx, Revocation{RevokedSubject, issuer, subject}, l.maxLifetime+revocationMargin)
 }
 
-// RevokeClient revokes all tokens of a client that were issued up to now.
+// RevokeClient revokes all access tokens of a client that were issued up to now,
+// and no refresh token either.
 func (l *RevocationList) RevokeClient(ctx context.Context, issuer, client string) error {
 	return l.revoke(ctx, Revocation{RevokedClient, issuer, client}, l.maxLifetime+revocationMargin)
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +55,10 @@ func (a AuthorizationRequest) check(c *Client, field string) error {
 			errs = append(errs, fmt.Errorf("oauth: %s.%s: %w", field, name, err))
 		}
 	}
-	_, err := safeurl.Parse(a.RedirectURI)
+	u, err := safeurl.Parse(a.RedirectURI)
+	if err == nil && strings.HasPrefix(u.Path, "//") {
+		err = errors.New("has an empty segment in its path: a slash too many behind the host")
+	}
 	fail("RedirectURI", err)
 	if a.Scopes.Has(openid) && c.statements == nil {
 		fail("Scopes", errNoKeys)
@@ -194,7 +198,7 @@ func (c *Client) authorize(ctx context.Context, request AuthorizationRequest) (s
 //	RFC 9126 §2.2: "request_uri" and "expires_in" are in the answer, with status
 //	201.
 func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.Values, error) {
-	const endpoint = "pushed authorization request"
+	const endpoint = endpointPAR
 	a, err := c.post(ctx, endpoint, p.PushedAuthorizationEndpoint, params)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func TestNewRefuses(t *testing.T) {
 		"unverified":         {func(c *oauth.Config) { c.Transport, c.TLS = nil, &tls.Config{InsecureSkipVerify: true} }, "Config.TLS: the certificate of the server"},
 		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s is not within"},
 		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns is not within"},
-		"provider":           {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer + "/"} }, "issuer: is another one"},
+		"provider":           {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer + "/"} }, "issuer: is not the configured one"},
 		"no token endpoint":  {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer} }, "token_endpoint: required"},
 		"endpoint with http": {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: "http://x.example"} }, "token_endpoint: plain http"},
 		"algorithm":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"none"} }, `"none" is not supported`},

@@ -116,6 +116,8 @@ func New(config Config) (*Client, error) {
 	} else if u.RawQuery != "" || u.ForceQuery {
 		// RFC 8414 §2: the issuer "has no query or fragment components".
 		fail("Issuer", errors.New("has a query"))
+	} else if strings.Contains(u.Path, "/.well-known/") {
+		fail("Issuer", errors.New("is the address of the metadata; the issuer is what stands before /.well-known/"))
 	}
 	if config.ClientID == "" {
 		fail("ClientID", errRequired)

@@ -50,6 +50,13 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
 	}
+	// What these mean is nearly always the same mistake in a configuration.
+	switch {
+	case e.Code == "invalid_client":
+		text += "; are Config.ClientID, Secret and Auth those that are registered?"
+	case e.Code == "invalid_request" && e.Endpoint == endpointPAR, e.Code == "invalid_redirect_uri":
+		text += "; is the RedirectURI registered for this client?"
+	}
 	return text
 }
 
@@ -82,6 +89,9 @@ func known(code string) string {
 	}
 	return ""
 }
+
+// endpointPAR is what errors call the endpoint of RFC 9126.
+const endpointPAR = "pushed authorization request"
 
 // malformed says that an answer of the server is not what it has to be. The
 // reason is this package's own words.

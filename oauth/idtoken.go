@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -41,8 +42,12 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	}
 	s, err := c.statements.Verify(ctx, string(token.Reveal()))
 	if err != nil {
-		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Code == gatehouse.CodeTemporarilyUnavailable {
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		switch {
+		case ok && e.Code == gatehouse.CodeTemporarilyUnavailable:
 			return idToken{}, errors.Join(ErrUnavailable, err)
+		case ok && e.Cause != nil: // for the operator it says more than the reason does
+			return idToken{}, fmt.Errorf("oauth: the ID token: %s: %w", e.Reason, e.Cause)
 		}
 		return idToken{}, err
 	}

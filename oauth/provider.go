@@ -59,7 +59,7 @@ func (p *Provider) check(issuer string) error {
 	// authorization server's issuer identifier value ... If these values are not
 	// identical, the data contained in the response MUST NOT be used."
 	if p.Issuer != issuer {
-		errs = append(errs, errors.New("issuer: is another one"))
+		errs = append(errs, errors.New("issuer: is not the configured one; they are compared to the letter, a slash at the end counts"))
 	}
 	if p.TokenEndpoint == "" {
 		errs = append(errs, errors.New("token_endpoint: required"))

@@ -22,7 +22,7 @@ const (
 
 var (
 	errNoTokens  = errors.New("session: the session has no tokens")
-	errNoRefresh = errors.New("session: the access token is over and nothing renews it")
+	errNoRefresh = errors.New("session: the access token is over and there is no refresh token: was offline_access asked for, and granted?")
 	errNothing   = errors.New("session: Config.Refresh has returned neither tokens nor an error")
 	errClosed    = errors.New("session: the manager is closed")
 	errLost      = errors.New("session: the renewed tokens could not be stored")

@@ -22,6 +22,9 @@ func CheckLogin(login string) error {
 	if strings.HasPrefix(login, "/") && !strings.HasPrefix(login, "//") {
 		return nil
 	}
+	if !strings.Contains(login, "://") {
+		return errors.New("is neither a path that begins with one / nor an https URL")
+	}
 	_, err := Parse(login)
 	return err
 }
