@@ -30,7 +30,8 @@ type AuthorizationRequest struct {
 	RedirectURI string
 
 	// Scopes are asked for. With openid among them, the login says who the
-	// person is.
+	// person is; without it, there is nobody of whom a session could be. Many
+	// servers give a refresh token with offline_access only.
 	Scopes gatehouse.Scopes
 
 	// Resources are the APIs that the access token is for, RFC 8707.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
@@ -32,7 +33,8 @@ type Config struct {
 
 	// Keys seal the tokens in the store. Required for sessions with tokens.
 	// A key can be taken away once all sessions that began before its successor
-	// came to the front are over.
+	// came to the front are over: with a ring that lacks it people stay signed in,
+	// and their tokens are no more to be had.
 	Keys *cookie.Ring
 
 	// Refresh renews the tokens of a session: the method RefreshSession of a
@@ -72,6 +74,11 @@ type Config struct {
 	// Cookies do not know ports: two servers on one host need two names.
 	Name string
 
+	// Observer is told of what [Manager.Start] and [Manager.End] refuse outside of
+	// every gate, where a login and a logout stand: nobody else would tell why.
+	// It may be that of the gate, such as [gatehouse.Log]. Optional.
+	Observer gatehouse.Observer
+
 	// Events is told of what becomes of sessions, after the fact. An error is
 	// returned to whoever asked for the change, which stands, but for a login,
 	// which then is none. Optional. It must be safe for concurrent use.
@@ -91,6 +98,7 @@ type Manager struct {
 	idle     time.Duration
 	absolute time.Duration
 	touch    time.Duration
+	observer gatehouse.Observer // nil for none
 	events   func(context.Context, Event) error
 
 	known   principals
@@ -105,7 +113,7 @@ type Manager struct {
 // It does not call the store.
 func New(config Config) (*Manager, error) {
 	m := &Manager{
-		store: config.Store, keys: config.Keys, renew: config.Refresh, events: config.Events,
+		store: config.Store, keys: config.Keys, renew: config.Refresh, observer: config.Observer, events: config.Events,
 		login: config.Login, idle: config.Idle, absolute: config.Absolute,
 	}
 	if m.absolute == 0 {

@@ -28,8 +28,8 @@
 //
 // After [Config].Idle without a request, at [Config].Absolute from the login in
 // any case, at the logout, at the next login of the same browser, when the
-// authorization server says so by a back-channel logout, and when it does not
-// renew the tokens any more. Both deadlines are by the clock of the store. It has
+// authorization server says so by a back-channel logout, and when it is asked to
+// renew the tokens and refuses. Both deadlines are by the clock of the store. It has
 // ended for every process that shares the store as soon as the method that ends
 // it has returned, since nothing of it is cached: each request asks the store.
 //

@@ -18,6 +18,12 @@ import (
 // [*gatehouse.Error]; where it says that the store cannot be reached, the
 // session may still be there, though this browser has no way to it.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {
+	begun := time.Now()
+	tokens, err := m.end(w, r)
+	return tokens, m.tell(r, begun, err)
+}
+
+func (m *Manager) end(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	if err := m.sites.Check(r); err != nil {
 		return Tokens{}, err
 	}

@@ -34,6 +34,10 @@ var (
 // processes, since an authorization server that rotates refresh tokens takes the
 // second use of one for theft.
 //
+// Without a refresh token, which many authorization servers give with the scope
+// offline_access only, the error is 401 once the access token is over, while the
+// session itself goes on.
+//
 // The renewal does not end with ctx, which bounds only how long this caller
 // waits. If the authorization server does not answer, the tokens are the old
 // ones as long as they are good.

@@ -47,9 +47,15 @@ const maxLabel = 200
 //	authentication, including re-authentication, and terminates the current
 //	session token".
 //
-// The error is a [*gatehouse.Error] if the page of another site has caused the
-// request, or if the store cannot be reached. Nobody is logged in then.
+// The error is a [*gatehouse.Error] of 403 if the page of another site has caused
+// the request, and of 503 if the store cannot be reached. Every other one is a
+// mistake of the program, in what it has put into l. Nobody is logged in then.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
+	begun := time.Now()
+	return m.tell(r, begun, m.start(w, r, l))
+}
+
+func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err := m.sites.Check(r); err != nil {
 		return err
 	}
