@@ -28,13 +28,16 @@ type SigningKey struct {
 
 	// Private is an *rsa.PrivateKey, an *ecdsa.PrivateKey or an
 	// ed25519.PrivateKey. Required.
-	Private crypto.Signer
+	Private crypto.Signer `json:"-"`
 
 	// From is when the key begins to sign; until then it is only published, so
 	// that every verifier has it by the time that it is used. A zero time is at
 	// once, which is right for the first key of an issuer and for no other.
 	From time.Time
 }
+
+// Format writes the ID and the algorithm, and never the key, for every verb.
+func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s %s", k.Algorithm, k.ID) }
 
 // KeyRing holds the keys of an issuer: one that signs, the next one, and those
 // whose tokens have not expired yet. It publishes them all, as a handler, and

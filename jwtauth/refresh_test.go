@@ -29,7 +29,7 @@ func TestRefreshConfigMistakes(t *testing.T) {
 		"RefreshConfig.Grace: -1ns":                  func(c *jwtauth.RefreshConfig) { c.Grace = -1 },
 		"RefreshConfig.Grace: 1m0.000000001s":        func(c *jwtauth.RefreshConfig) { c.Grace = time.Minute + 1 },
 		"RefreshConfig.Grace: is set, and so":        func(c *jwtauth.RefreshConfig) { c.Grace, c.NoGrace = 1, true },
-		"RefreshConfig.Issuer: required with Revo":      func(c *jwtauth.RefreshConfig) { c.Revocations = list },
+		"RefreshConfig.Issuer: required with Revo":   func(c *jwtauth.RefreshConfig) { c.Revocations = list },
 		"RefreshConfig.Issuer: not an absolute URL":  func(c *jwtauth.RefreshConfig) { c.Revocations, c.Issuer = list, "auth" },
 		"RefreshConfig.Issuer: required with":        func(c *jwtauth.RefreshConfig) { c.Issuer = issuerURL },
 	} {

@@ -53,3 +53,24 @@ func TestSigningSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A key on its own is printed by its name. As an unexported field of another value
+// it is printed whole, since fmt asks nobody there.
+func TestSigningKeyIsPrintedByName(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := jwtauth.SigningKey{ID: "2026-11", Algorithm: jwtauth.EdDSA, Private: private}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, key); got != "EdDSA 2026-11" {
+			t.Errorf("%s: %s", verb, got)
+		}
+		if got := fmt.Sprintf(verb, []jwtauth.SigningKey{key}); got != "[EdDSA 2026-11]" && verb != "%#v" {
+			t.Errorf("%s of a list: %s", verb, got)
+		}
+	}
+	if text, err := json.Marshal(key); err != nil || strings.Contains(string(text), "Private") {
+		t.Errorf("%s, %v", text, err)
+	}
+}

@@ -96,7 +96,8 @@ const maxReturnTo = 2048
 // loginFor returns where to log in, and to come back from.
 func (m *Manager) loginFor(r *http.Request) string {
 	back := r.RequestURI
-	if !m.returns || len(back) > maxReturnTo || !strings.HasPrefix(back, "/") || back == "/" {
+	// An address with a token in it has leaked, and is not told once more.
+	if !m.returns || len(back) > maxReturnTo || !strings.HasPrefix(back, "/") || back == "/" || strings.Contains(back, "access_token=") {
 		return m.login
 	}
 	separator := "?"

@@ -143,6 +143,7 @@ func TestLoginRedirect(t *testing.T) {
 		"an address too long":    {"/login", "/" + strings.Repeat("x", 2048), []func(*http.Request){navigation}, "/login"},
 		"injection is escaped":   {"/login", "/x?a=b%0d%0a&c=//d", []func(*http.Request){navigation}, "/login?return_to=%2Fx%3Fa%3Db%250d%250a%26c%3D%2F%2Fd"},
 		"a request to a proxy":   {"/login", "/x", []func(*http.Request){navigation, func(r *http.Request) { r.RequestURI = "http://evil.example/x" }}, "/login"},
+		"a token in the address": {"/login", "/x?access_token=a.b.c", []func(*http.Request){navigation}, "/login"},
 		"a fetch":                {"/login", "/x", nil, ""},
 		"an image":               {"/login", "/x", []func(*http.Request){header("Sec-Fetch-Mode", "no-cors"), header("Sec-Fetch-Dest", "image")}, ""},
 		"an iframe":              {"/login", "/x", []func(*http.Request){header("Sec-Fetch-Mode", "navigate"), header("Sec-Fetch-Dest", "iframe")}, ""},
