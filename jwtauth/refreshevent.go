@@ -40,10 +40,9 @@ func (t *RefreshTokens) observe(ctx context.Context, start time.Time, f Family, 
 		event.Decision = gatehouse.Allowed
 	case errors.Is(refused.err, ErrInvalidGrant):
 		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidGrant, http.StatusBadRequest
-		switch refused.reason {
-		case gatehouse.ReasonRefreshReused:
+		if refused.reason == gatehouse.ReasonRefreshReused {
 			event.Cause = errReused
-		case gatehouse.ReasonRefreshClient:
+		} else if refused.reason == gatehouse.ReasonRefreshClient {
 			event.Cause = errClient
 		}
 	case errors.Is(refused.err, ErrInvalidScope):
