@@ -200,6 +200,7 @@ func (f *front) backFromCache(t *testing.T) {
 		t.Fatalf("the end of the session: %+v", r)
 	}
 	page.Back(t)
+	page.Until(t, "window.back !== undefined")
 	if got := page.Run(t, "window.back"); got != `{"persisted":true,"data":"","shown":""}` {
 		t.Errorf("back from the cache: %s", got)
 	}
