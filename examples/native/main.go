@@ -59,6 +59,8 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 		return errors.New("-scope: without openid nobody says who has signed in")
 	case pathErr != nil || u.Path != *path || !strings.HasPrefix(*path, "/"):
 		return errors.New("-path: not a path")
+	case *port < 0 || *port > 65535:
+		return fmt.Errorf("-port: %d is no port", *port)
 	case *timeout <= 0:
 		return errors.New("-timeout: must be more than nothing")
 	}

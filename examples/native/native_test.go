@@ -380,6 +380,9 @@ func TestFlags(t *testing.T) {
 		"-path: not a path":                   {issuer, client, "-path", "callback"},
 		"-path: not a path ":                  {issuer, client, "-path", "//evil.example/"},
 		"-path: not a path  ":                 {issuer, client, "-path", "/x?y"},
+		"-port: 99999 is no port":             {issuer, client, "-port", "99999"},
+		"-port: 65536 is no port":             {issuer, client, "-port", "65536"},
+		"-port: -1 is no port":                {issuer, client, "-port", "-1"},
 		"-timeout: must be":                   {issuer, client, "-timeout", "0s"},
 		`"x" is not a flag`:                   {issuer, client, "x"},
 		"flag provided but not defined":       {"-secret=x"},
@@ -388,7 +391,7 @@ func TestFlags(t *testing.T) {
 		"the authorization server is unavail": {"-issuer=http://127.0.0.1:1", client},
 	} {
 		var output terminal
-		if err := run(t.Context(), args, &output, &output); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) {
+		if err := run(t.Context(), args, &output, &output); err == nil || strings.Count(err.Error(), strings.TrimSpace(want)) != 1 {
 			t.Errorf("%q: %v", args, err)
 		}
 	}

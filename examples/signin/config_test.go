@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,17 +52,30 @@ func TestBadConfiguration(t *testing.T) {
 	}{
 		{"unknown field", object{"debug": true}, `unknown field "debug"`},
 		{"unknown field of the store", object{"session_store": object{"driver": "memory", "ttl": "1s"}}, `unknown field "ttl"`},
-		{"in capitals", object{"ADDR": "127.0.0.1:0"}, `unknown field "ADDR"`},
-		{"of another type", object{"scopes": "openid"}, "scopes"},
+		{"in capitals", object{"ADDR": "127.0.0.1:0"}, `unknown field "ADDR": did you mean "addr"?`},
+		{"misspelt", object{"client_secert": "a"}, `unknown field "client_secert": did you mean "client_secret"?`},
+		{"misspelt in the store", object{"session_store": object{"driver": "sqlite", "dns": "a"}}, `session_store: unknown field "dns": did you mean "dsn"?`},
+		{"scopes as one string", object{"scopes": "openid"}, `scopes: has to be a list: ["openid"]`},
+		{"keys as one string", object{"cookie_keys": "env:WEBTEST_KEY"}, `cookie_keys: has to be a list: ["env:NAME"]`},
+		{"a key of another type", object{"cookie_keys": []int{1}}, "cookie_keys[0]: has to be a string"},
+		{"idle as a number", object{"idle": 15}, `idle: has to be a string such as "15m"`},
+		{"absolute as a number", object{"absolute": 12}, `absolute: has to be a string such as "12h"`},
+		{"store as a string", object{"session_store": "memory"}, `session_store: has to be an object: {"driver": "memory"}`},
+		{"client as a number", object{"client_id": 1}, "client_id: has to be a string"},
 
 		{"addr missing", object{"addr": nil}, "addr: required"},
-		{"addr without a port", object{"addr": "127.0.0.1"}, "addr: "},
+		{"addr without a port", object{"addr": "127.0.0.1"}, `addr: "127.0.0.1" is not host:port`},
+		{"addr of another machine", object{"addr": "192.0.2.1:0"}, "addr: "},
 		{"origin missing", object{"public_origin": nil}, "public_origin: required"},
 		{"origin over plain http", object{"public_origin": "http://notes.example.com"}, "public_origin: plain http is for loopback addresses only"},
 		{"origin with a slash", object{"public_origin": origin + "/"}, "public_origin: is not an origin"},
 		{"origin with a path", object{"public_origin": origin + "/a"}, "public_origin: is not an origin"},
 		{"origin with a wildcard", object{"public_origin": "https://*.example.com"}, "public_origin: is not an origin"},
 		{"origin with the default port", object{"public_origin": origin + ":443"}, "public_origin: names the default port"},
+		{"origin without a scheme", object{"public_origin": "localhost:8080"}, "public_origin: not an absolute URL such as"},
+		{"origin is any", object{"public_origin": "*"}, "public_origin: not an absolute URL such as"},
+		{"issuer without a scheme", object{"issuer": "auth.example.com"}, "issuer: not an absolute URL such as"},
+		{"client empty", object{"client_id": ""}, "client_id: required"},
 		{"issuer missing", object{"issuer": nil}, "issuer: required"},
 		{"issuer over plain http", object{"issuer": "http://auth.example.com"}, "issuer: plain http"},
 		{"issuer with a query", object{"issuer": issuer + "?a"}, "issuer: has a query"},
@@ -73,11 +87,13 @@ func TestBadConfiguration(t *testing.T) {
 
 		{"scopes missing", object{"scopes": nil}, "scopes: openid has to be among them"},
 		{"scopes without openid", object{"scopes": []string{"email"}}, "scopes: openid has to be among them"},
-		{"scopes with a space", object{"scopes": []string{"openid email"}}, "scopes: "},
+		{"scopes with a space", object{"scopes": []string{"openid profile"}}, `scopes: "openid profile" is not one scope: each is an element of its own`},
+		{"scopes with an empty one", object{"scopes": []string{"openid", ""}}, `scopes: "" is not a scope`},
+		{"scopes with a quotation mark", object{"scopes": []string{"openid", `a"b`}}, `scopes: "a\"b" is not a scope`},
 
 		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: at least one secret is required"},
-		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys: [0]: gatehouse: a secret is given as"},
-		{"short key", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_SHORT"}}, "cookie_keys: [1]: "},
+		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys[0]: gatehouse: a secret is given as"},
+		{"short key", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_SHORT"}}, "cookie_keys[1]: "},
 		{"a key twice", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_KEY"}}, "cookie_keys: secret 1 occurs twice"},
 		{"a key in a file that is open to all", object{"cookie_keys": []string{"file:" + open}}, "mode 0644"},
 
@@ -85,7 +101,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"driver unknown", store("mysql", "a"), `session_store.driver: "mysql" is none of`},
 		{"memory with a dsn", store("memory", "a"), "session_store.dsn: there is none for the driver memory"},
 		{"sqlite without a dsn", store("sqlite", ""), "session_store.dsn: required"},
-		{"sqlite in no directory", store("sqlite", filepath.Join(t.TempDir(), "none", "a.db")), "session_store.dsn: "},
+		{"sqlite in no directory", store("sqlite", filepath.Join(t.TempDir(), "none", "a.db")), ": does the directory exist?"},
 		{"postgres elsewhere", store("postgres", "mysql://a:password@b/c"), "session_store.dsn: not a connection string of PostgreSQL"},
 		{"redis elsewhere", store("redis", "http://a:password@b"), "session_store.dsn: not a URL of Redis"},
 		{"dsn not set", store("redis", "env:NO_SUCH_DSN"), "session_store.dsn: gatehouse: secret env:NO_SUCH_DSN: not set"},
@@ -103,6 +119,9 @@ func TestBadConfiguration(t *testing.T) {
 			if !strings.HasPrefix(got, path+":\n") || !strings.Contains(got, test.want) {
 				t.Errorf("it says:\n%s\nwant %q in it", got, test.want)
 			}
+			if strings.Count(got, "\n") != 1 {
+				t.Errorf("it says more than one mistake:\n%s", got)
+			}
 			for _, secret := range []string{webtest.CookieKey[:8], webtest.ClientSecret[:8], "password"} {
 				if strings.Contains(got, secret) {
 					t.Errorf("it shows a secret:\n%s", got)
@@ -110,7 +129,10 @@ func TestBadConfiguration(t *testing.T) {
 			}
 		})
 	}
-	for what, text := range map[string]string{"EOF": "", "is there twice": `{"addr":"a","addr":"b"}`, "behind the end": "{} {}"} {
+	for what, text := range map[string]string{
+		"line 1, column 1: not JSON": "", "line 3, column 1: not JSON": "{\n\"addr\": \"a\",\n}",
+		`"addr" is there twice`: `{"addr":"a","addr":"b"}`, "behind the end": "{} {}",
+	} {
 		if got := refuse(t, webtest.Write(t, text)); !strings.Contains(got, what) {
 			t.Errorf("%q: it says:\n%s", text, got)
 		}
@@ -120,18 +142,34 @@ func TestBadConfiguration(t *testing.T) {
 	}
 }
 
-// TestSeveralMistakes holds that all mistakes are said at once.
+// TestSeveralMistakes holds that all mistakes are said at once, and none twice,
+// whoever has found them.
 func TestSeveralMistakes(t *testing.T) {
-	for _, changes := range []object{
-		{"client_secret": "a", "scopes": nil, "session_store": nil, "idle": "a"},
-		{"issuer": "http://auth.example.com", "client_id": ""},
-		{"public_origin": "http://notes.example.com", "idle": "1ms"},
+	for _, test := range []struct {
+		changes object
+		want    string // without the ends of the lines
+	}{
+		{
+			object{"client_secert": "a", "adr": "b", "debug": true, "idle": 15, "scopes": "openid"},
+			"unknown field \"adr\"\nunknown field \"client_secert\"\nunknown field \"debug\"\nidle: \nscopes: ",
+		},
+		{object{"client_secret": "a", "scopes": nil, "session_store": nil, "idle": "a"}, "client_secret: \nscopes: \nsession_store.driver: \nidle: "},
+		{object{"issuer": "http://auth.example.com", "client_id": ""}, "issuer: \nclient_id: "},
+		{object{"scopes": []string{"a b", "openid", ""}}, "scopes: \"a b\"\nscopes: \"\""},
+		{object{"public_origin": "http://notes.example.com", "idle": "1ms"}, "idle: \npublic_origin: "},
+		{object{"cookie_keys": []string{"env:NONE", "env:WEBTEST_SHORT"}}, "cookie_keys[0]: \ncookie_keys[1]: "},
+		{
+			object{
+				"addr": "a", "public_origin": nil, "issuer": nil, "client_id": nil, "client_secret": nil, "scopes": []string{"a b"},
+				"cookie_keys": nil, "session_store": object{"driver": "redis", "dsn": "a"}, "idle": "a", "absolute": "10000h",
+			},
+			"addr: \nclient_secret: \nscopes: \nsession_store.dsn: \ncookie_keys: \nidle: \nissuer: \nclient_id: \nabsolute: \npublic_origin: ",
+		},
 	} {
-		got := refuse(t, webtest.Configure(t, "https://notes.example.com", "https://auth.example.com", changes))
-		for name := range changes {
-			if !strings.Contains(got, "\n"+name) {
-				t.Errorf("it says:\n%s\nwant %s in it", got, name)
-			}
+		got := refuse(t, webtest.Configure(t, "https://notes.example.com", "https://auth.example.com", test.changes))
+		lines, wanted := strings.Split(got, "\n")[1:], strings.Split(test.want, "\n")
+		if !slices.EqualFunc(lines, wanted, strings.HasPrefix) {
+			t.Errorf("it says:\n%s\nwant\n%s", got, test.want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
+	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 	"github.com/gatehouse-go/gatehouse/examples/internal/notes"
 	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
@@ -36,19 +36,14 @@ type app struct {
 }
 
 func newApp(config *config, logger *slog.Logger) (*app, error) {
-	values, err := config.Values()
-	if err := errors.Join(err, config.check()); err != nil {
-		return nil, err
-	}
+	values, err := config.Values(logger)
 	a := &app{
-		notes: notes.New(), calls: userinfo.NewClient(), origin: config.PublicOrigin, home: config.AppOrigin + "/", logger: logger,
+		engine: values.Engine, notes: notes.New(), calls: userinfo.NewClient(),
+		origin: config.PublicOrigin, home: config.AppOrigin + "/", logger: logger,
 	}
-	if a.engine, err = engine.Open(config.Store.Driver, config.Store.DSN, logger); err != nil {
-		return nil, fmt.Errorf("session_store.dsn: %w", err)
-	}
-	if err := a.open(config, values); err != nil {
+	if err := configfile.Join(err, config.check(), a.open(config, values)); err != nil {
 		a.close()
-		return nil, clientconfig.Explain(err)
+		return nil, err
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.sessions},
@@ -67,24 +62,19 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 }
 
 // open makes the client of the provider, the login there, and the sessions that
-// begin with it. None of them calls anybody yet.
+// begin with it. None of them calls anybody yet. It returns all that they find
+// wrong with the configuration.
 func (a *app) open(config *config, values clientconfig.Values) error {
-	var err error
-	if a.client, err = oauth.New(oauth.Config{
+	var err1, err2, err3 error
+	a.client, err1 = oauth.New(oauth.Config{
 		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.Secret,
-	}); err != nil {
-		return err
-	}
+	})
 	request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.Scopes}
 	if values.Scopes.Has("offline_access") {
 		// OpenID Connect Core 1.0 §11: the server "MUST ignore the offline_access
 		// request" without it, in most cases.
 		request.Params = url.Values{"prompt": {"consent"}}
 	}
-	var err1, err2 error
-	a.login, err1 = oauth.NewLogin(oauth.LoginConfig{
-		Client: a.client, Keys: values.Keys, Request: request, Observer: gatehouse.Log(a.logger),
-	})
 	a.sessions, err2 = session.New(session.Config{
 		Store: a.engine.Sessions, Keys: values.Keys, Refresh: a.client.RefreshSession, Login: "/login",
 		// The page may use the sessions from its own origin. To read the answers it
@@ -92,7 +82,12 @@ func (a *app) open(config *config, values clientconfig.Values) error {
 		TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
 		Idle:           values.Idle, Absolute: values.Absolute, Name: "spa", Events: a.sessionEvent,
 	})
-	return errors.Join(err2, err1)
+	if a.client != nil {
+		a.login, err3 = oauth.NewLogin(oauth.LoginConfig{
+			Client: a.client, Keys: values.Keys, Request: request, Observer: gatehouse.Log(a.logger),
+		})
+	}
+	return clientconfig.Join(err1, err2, err3)
 }
 
 // start prepares the store. Where it is down, the app is there all the same, and

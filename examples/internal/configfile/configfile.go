@@ -5,85 +5,51 @@
 package configfile
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
-// Read decodes the file into v, a pointer to a struct whose fields are named in
-// small letters. Unknown fields, fields that are there twice, and anything behind
-// the end are errors.
+// Read decodes the file into v, a pointer to a struct whose fields have the names
+// of the file in a json tag. Unknown fields, fields that are there twice, values
+// of another type, and anything behind the end are errors, with a line for each.
+//
+// The tag example of a field is shown to who has written something of another
+// type: `example:"15m"`.
 func Read(path string, v any) error {
 	data, err := os.ReadFile(path) //nolint:gosec // it is the operator who names the file
 	if err != nil {
 		return errors.Unwrap(err) // without the path, which the caller puts in front
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return locate(data, err)
+	}
+	var f form
+	f.value("", data, reflect.TypeOf(v).Elem(), "")
+	if err := errors.Join(f.errs...); err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("json: there is something behind the end")
-	}
-	return nil
+	return json.Unmarshal(data, v)
 }
 
-// checkNames reads one JSON value and refuses what encoding/json puts up with:
-// names that are there twice, and names that differ from the right ones in
-// their case.
-func checkNames(decoder *json.Decoder) error {
-	opening, err := decoder.Token()
-	if err != nil {
+// locate says where in the file the JSON is broken.
+func locate(data []byte, err error) error {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
 		return err
 	}
-	switch opening {
-	case json.Delim('{'):
-		seen := make(map[string]bool)
-		for decoder.More() {
-			token, err := decoder.Token()
-			if err != nil {
-				return err
-			}
-			name, _ := token.(string)
-			switch {
-			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
-				return fmt.Errorf("json: unknown field %q", name)
-			case seen[name]:
-				return fmt.Errorf("json: field %q is there twice", name)
-			}
-			seen[name] = true
-			if err := checkNames(decoder); err != nil {
-				return err
-			}
-		}
-		_, err = decoder.Token()
-	case json.Delim('['):
-		for decoder.More() {
-			if err := checkNames(decoder); err != nil {
-				return err
-			}
-		}
-		_, err = decoder.Token()
+	at, what := int(syntax.Offset), "not JSON: "+syntax.Error()
+	if !strings.Contains(what, "unexpected end") {
+		at-- // the character that has been read last is the one that is wrong
 	}
-	return err
-}
-
-// Rename puts the names that the file has into an error in which the library
-// names its own. They are given in pairs: from, to.
-func Rename(err error, names ...string) error {
-	if err == nil {
-		return nil
+	if strings.Contains(what, "after top-level value") {
+		what = "there is something behind the end"
 	}
-	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
+	before := string(data[:at])
+	line, start := strings.Count(before, "\n")+1, strings.LastIndex(before, "\n")+1
+	return fmt.Errorf("line %d, column %d: %s", line, utf8.RuneCountInString(before[start:])+1, what)
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/go-redis/v9"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -45,8 +46,8 @@ type Engine struct {
 
 // Config is how a configuration file names an engine.
 type Config struct {
-	Driver string `json:"driver"` // memory, sqlite, postgres or redis
-	DSN    string `json:"dsn"`    // where that is, or env:NAME or file:PATH; none for memory
+	Driver string `json:"driver" example:"sqlite"` // memory, sqlite, postgres or redis
+	DSN    string `json:"dsn" example:"keys.db"`   // where that is, or env:NAME or file:PATH; none for memory
 }
 
 // Check returns what is wrong, with the name of the field in front.
@@ -129,6 +130,15 @@ func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 	l.logger.Warn("redis", "problem", fmt.Sprintf(format, args...))
 }
 
+// explain says what SQLite means where it cannot open a file. It names none, and
+// never makes a directory.
+func explain(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_CANTOPEN {
+		return fmt.Errorf("%w: does the directory exist?", err)
+	}
+	return err
+}
+
 func newSQL(driver string, db *sql.DB) (*Engine, error) {
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
@@ -141,7 +151,7 @@ func newSQL(driver string, db *sql.DB) (*Engine, error) {
 			return nil // also where this server has no right to make tables
 		}
 		if err := store.Migrate(ctx); err != nil {
-			return err
+			return explain(err)
 		}
 		return store.Check(ctx)
 	}
