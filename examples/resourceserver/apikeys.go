@@ -30,8 +30,8 @@ const (
 // apiKeysConfig says where API keys are kept.
 type apiKeysConfig struct {
 	engine.Config
-	CacheTTL string       `json:"cache_ttl"` // such as "2s"; no cache if left out
-	Mint     []mintConfig `json:"mint"`      // keys to make at start, for memory only
+	CacheTTL string       `json:"cache_ttl" example:"2s"` // no cache if left out
+	Mint     []mintConfig `json:"mint"`                   // keys to make at start, for memory only
 }
 
 // mintConfig is a key to make at start.
@@ -45,14 +45,11 @@ type mintConfig struct {
 func (c *apiKeysConfig) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("api_keys."+format, args...)) }
-	if err := c.Check(); err != nil {
-		fail("%w", err)
-	}
 	if c.Driver != "memory" && len(c.Mint) > 0 {
 		fail("mint: for the driver memory only")
 	}
 	if _, err := c.cacheTTL(); err != nil {
-		fail("cache_ttl: %q is not a duration", c.CacheTTL)
+		fail(`cache_ttl: %q is not a duration such as "2s"`, c.CacheTTL)
 	}
 	for n, mint := range c.Mint {
 		same := func(other mintConfig) bool { return other.Name == mint.Name }
@@ -86,27 +83,26 @@ type apiKeys struct {
 }
 
 func newAPIKeys(config *apiKeysConfig, logger *slog.Logger) (*apiKeys, error) {
-	if err := config.check(); err != nil {
-		return nil, err
-	}
-	opened, err := engine.Open(config.Driver, config.DSN, logger)
-	if err != nil {
-		return nil, fmt.Errorf("api_keys.dsn: %w", err)
+	opened, err1 := config.Open(logger)
+	if err1 != nil {
+		err1 = fmt.Errorf("api_keys.%w", err1)
 	}
 	ttl, _ := config.cacheTTL()
 	var catalogue []string // of the keys that are made here; what others make has its own
 	for _, mint := range config.Mint {
 		catalogue = append(catalogue, mint.Scopes...)
 	}
-	keys, err := apikey.New(apikey.Config{
+	keys, err2 := apikey.New(apikey.Config{
 		Store:    opened.APIKeys,
 		Prefix:   keyPrefix,
 		Scopes:   catalogue,
 		CacheTTL: ttl,
 		Watcher:  opened.Watcher,
 	})
-	if err != nil {
-		return nil, configfile.Rename(err, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
+	err2 = configfile.Rename(err2, "apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes")
+	if err := configfile.Join(err1, config.check(), err2); err != nil {
+		_ = opened.Close()
+		return nil, err
 	}
 	return &apiKeys{Keys: keys, engine: opened, config: config, logger: logger, stop: func() {}}, nil
 }

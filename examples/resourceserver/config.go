@@ -13,8 +13,8 @@ import (
 
 // config is the configuration file.
 type config struct {
-	Addr     string         `json:"addr"`     // host:port to listen on; port 0 takes a free one
-	Resource string         `json:"resource"` // the identifier of this API, for RFC 9728
+	Addr     string         `json:"addr" example:"127.0.0.1:8080"`              // host:port to listen on; port 0 takes a free one
+	Resource string         `json:"resource" example:"https://api.example.com"` // the identifier of this API, for RFC 9728
 	Issuers  []issuerConfig `json:"issuers"`
 	APIKeys  *apiKeysConfig `json:"api_keys"` // optional
 }
@@ -23,7 +23,7 @@ type config struct {
 type issuerConfig struct {
 	Issuer     string              `json:"issuer"`
 	Audience   string              `json:"audience"`
-	Algorithms []jwtauth.Algorithm `json:"algorithms"`
+	Algorithms []jwtauth.Algorithm `json:"algorithms" example:"RS256"`
 	JWKSURL    string              `json:"jwks_url"` // left out: found by discovery
 	Profile    string              `json:"profile"`  // "rfc9068", which is the default, or "compat"
 	Secret     string              `json:"secret"`   // env:NAME or file:PATH, for HS* only
@@ -34,10 +34,15 @@ func loadConfig(path string) (*config, error) {
 	if err := configfile.Read(path, &c); err != nil {
 		return nil, err
 	}
-	if c.Addr == "" {
-		return nil, errors.New("addr: required")
-	}
 	return &c, nil
+}
+
+// check returns the mistakes that are none of the library's.
+func (c *config) check() error {
+	if err := configfile.CheckAddr(c.Addr); err != nil {
+		return fmt.Errorf("addr: %w", err)
+	}
+	return nil
 }
 
 // issuers says to jwtauth what the file says. What it means, jwtauth checks.
@@ -57,6 +62,7 @@ func (c *config) issuers() ([]jwtauth.Issuer, error) {
 		switch {
 		case i.Secret != "" && i.JWKSURL != "":
 			errs = append(errs, fmt.Errorf("issuers[%d].secret: does not go together with jwks_url", n))
+			issuer.Keys = jwtauth.RemoteKeys(i.JWKSURL)
 		case i.Secret != "":
 			secret, err := gatehouse.LoadSecret(i.Secret, 32)
 			if err != nil {
@@ -78,7 +84,7 @@ func (c *config) explain(err error) error {
 	names := []string{"gatehouse: ProtectedResource.Resource", "resource"}
 	for n, i := range c.Issuers {
 		keys := "secret"
-		if i.JWKSURL != "" {
+		if i.JWKSURL != "" && i.Secret == "" {
 			keys = "jwks_url"
 		}
 		theirs, ours := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n), fmt.Sprintf("issuers[%d].", n)
@@ -86,7 +92,10 @@ func (c *config) explain(err error) error {
 			theirs+"URL", ours+"issuer",
 			theirs+"Audience", ours+"audience",
 			theirs+"Algorithms", ours+"algorithms",
-			theirs+"Keys", ours+keys)
+			theirs+"Keys", ours+keys,
+			fmt.Sprintf("gatehouse: ProtectedResource.AuthorizationServers[%d]", n), ours+"issuer")
 	}
-	return configfile.Rename(err, append(names, "jwtauth: Config.Issuers", "issuers")...)
+	return configfile.Rename(err, append(names,
+		"gatehouse: ProtectedResource.AuthorizationServers", "issuers",
+		"jwtauth: Config.Issuers", "issuers")...)
 }

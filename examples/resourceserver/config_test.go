@@ -5,6 +5,7 @@ package main_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -55,22 +56,23 @@ func TestBadConfiguration(t *testing.T) {
 		want   string
 	}{
 		// The file.
-		{"empty file", "", "EOF"},
-		{"not JSON", "addr: 127.0.0.1:0", "invalid character"},
-		{"cut off", `{"addr":"127.0.0.1:0"`, "EOF"},
-		{"an array", "[]", "array"},
-		{"null", "null", "addr: required"},
-		{"nothing in it", "{}", "addr: required"},
+		{"empty file", "", "line 1, column 1: not JSON: unexpected end"},
+		{"not JSON", "addr: 127.0.0.1:0", "line 1, column 1: not JSON: invalid character 'a'"},
+		{"cut off", `{"addr":"127.0.0.1:0"`, "line 1, column 22: not JSON: unexpected end"},
+		{"a comma too many", "{\n\"addr\":\"127.0.0.1:0\",\n}", "line 3, column 1: not JSON: "},
+		{"an array", "[]", "has to be an object"},
 		{"something behind the end", `{"addr":"127.0.0.1:0"} {}`, "behind the end"},
 		{"rubbish behind the end", `{"addr":"127.0.0.1:0"} }`, "behind the end"},
 		{"a field twice", `{"addr":"127.0.0.1:0","addr":"127.0.0.1:0"}`, `"addr" is there twice`},
 		{"a field twice in other spelling", `{"addr":"127.0.0.1:0","\u0061ddr":"127.0.0.1:0"}`, `"addr" is there twice`},
 		{"a field twice inside", `{"issuers":[{"issuer":"https://a.example","issuer":"https://b.example"}]}`, `"issuer" is there twice`},
 		{"unknown field", top(object{"debug": true}), `unknown field "debug"`},
-		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `unknown field "jwks_uri"`},
+		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `issuers[0]: unknown field "jwks_uri": did you mean "jwks_url"?`},
 		{"a field in capitals", top(object{"ADDR": "127.0.0.1:0", "addr": nil}), `unknown field "ADDR"`},
-		{"a field of another type", top(object{"addr": 8080}), "addr"},
-		{"algorithms not a list", one(object{"algorithms": "RS256"}), "algorithms"},
+		{"a field of another type", top(object{"addr": 8080}), `addr: has to be a string such as "127.0.0.1:8080"`},
+		{"algorithms not a list", one(object{"algorithms": "RS256"}), `issuers[0].algorithms: has to be a list: ["RS256"]`},
+		{"issuers not a list", top(object{"issuers": good(nil)}), "issuers: has to be a list of objects"},
+		{"api_keys not an object", top(object{"api_keys": "memory"}), "api_keys: has to be an object"},
 
 		// The address.
 		{"addr missing", top(object{"addr": nil}), "addr: required"},
@@ -145,6 +147,9 @@ func TestBadConfiguration(t *testing.T) {
 			if !strings.HasPrefix(got, "resourceserver: ") || !strings.Contains(got, test.want) {
 				t.Errorf("it says:\n%s\nwant %q in it", got, test.want)
 			}
+			if strings.Count(got, "\n") != 2 { // the file, and what is wrong with it
+				t.Errorf("it says more than one mistake:\n%s", got)
+			}
 			if strings.Contains(got, "panic") || strings.Contains(got, "goroutine ") {
 				t.Error("it did not refuse but broke")
 			}
@@ -166,6 +171,29 @@ func TestSeveralMistakes(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("it says:\n%s\nwant %q in it", got, want)
 		}
+	}
+
+	for _, text := range []string{"{}", "null"} {
+		if got := refuse(t, writeConfig(t, text)); !strings.Contains(got, "\naddr: required\nissuers: at least one is required\nresource: required\n") {
+			t.Errorf("%s: it says:\n%s", text, got)
+		}
+	}
+
+	got = refuse(t, writeConfig(t, object{
+		"addr": "a", "resource": "b", "issuers": []object{good(object{"issuer": "c", "profile": "d"}), good(object{"secret": "e", "jwks_url": nil})},
+		"api_keys": object{"driver": "f", "cache_ttl": "6s", "mint": []object{{"name": ""}}},
+	}))
+	var fields []string
+	for line := range strings.SplitSeq(strings.TrimSuffix(got, "\n"), "\n") {
+		field, _, _ := strings.Cut(line, ": ")
+		fields = append(fields, field)
+	}
+	want := []string{
+		"addr", "issuers[0].profile", "issuers[1].secret", "issuers[0].issuer", "api_keys.driver", "api_keys.mint",
+		"api_keys.mint[0].name", "api_keys.cache_ttl", "resource",
+	}
+	if !slices.Equal(fields[1:], want) {
+		t.Errorf("it says:\n%s\nwant %q", got, want)
 	}
 }
 

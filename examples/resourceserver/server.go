@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 	"github.com/gatehouse-go/gatehouse/tenant"
@@ -23,25 +24,18 @@ type app struct {
 }
 
 func newApp(config *config, logger *slog.Logger) (*app, error) {
-	issuers, err := config.issuers()
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := jwtauth.New(jwtauth.Config{
+	issuers, err1 := config.issuers()
+	tokens, err2 := jwtauth.New(jwtauth.Config{
 		Issuers: issuers,
 		OnKeyProblem: func(issuer string, err error) {
 			logger.Warn("key set", "issuer", issuer, "problem", err)
 		},
 	})
-	if err != nil {
-		return nil, config.explain(err)
-	}
 	a := &app{tokens: tokens}
 	authenticators := []gatehouse.Authenticator{tokens}
+	var err3 error
 	if config.APIKeys != nil {
-		if a.keys, err = newAPIKeys(config.APIKeys, logger); err != nil {
-			return nil, err
-		}
+		a.keys, err3 = newAPIKeys(config.APIKeys, logger)
 		authenticators = append(authenticators, a.keys)
 	}
 	resource := gatehouse.ProtectedResource{
@@ -51,9 +45,10 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	for _, issuer := range config.Issuers {
 		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.Issuer)
 	}
-	metadata, err := gatehouse.NewMetadata(resource)
-	if err != nil {
-		return nil, config.explain(err)
+	metadata, err4 := gatehouse.NewMetadata(resource)
+	if err := configfile.Join(config.check(), err1, config.explain(err2), err3, config.explain(err4)); err != nil {
+		a.close()
+		return nil, err
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: authenticators,
@@ -62,6 +57,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Observer:       gatehouse.Log(logger),
 	})
 	if err != nil {
+		a.close()
 		return nil, err
 	}
 	a.handler = a.routes(gate, metadata)
@@ -78,7 +74,9 @@ func (a *app) start(ctx context.Context) (string, error) {
 }
 
 func (a *app) close() {
-	_ = a.tokens.Close()
+	if a.tokens != nil {
+		_ = a.tokens.Close()
+	}
 	if a.keys != nil {
 		a.keys.close()
 	}

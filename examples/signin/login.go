@@ -12,20 +12,17 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/examples/internal/useragent"
-	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// begin sends the browser to the authorization server.
+// begin sends the browser to the authorization server. Where that is down, or
+// refuses to begin a login, a person gets a page of ours; why is in the log.
 func (a *app) begin(w http.ResponseWriter, r *http.Request) {
-	// Where the server is down, a person gets a page of ours.
 	if isNavigation(r) {
-		if _, err := a.client.Provider(r.Context()); err != nil {
-			a.logger.WarnContext(r.Context(), "login", "problem", err.Error())
-			explain(w, r, signIn, userinfo.Unavailable(err))
-			return
-		}
+		w = &answer.Instead{ResponseWriter: w, Of: http.StatusServiceUnavailable, Answer: func(w http.ResponseWriter) {
+			show(w, signIn, http.StatusServiceUnavailable)
+		}}
 	}
 	a.login.Start(w, r)
 }

@@ -62,7 +62,7 @@ func messageOf(t task, status int) message {
 	case status == http.StatusServiceUnavailable:
 		return message{
 			"Sign-in is not possible at the moment",
-			"A server that is needed for it does not answer. Please try again in a moment.", "Try again", "/login",
+			"A server that is needed for it does not answer, or not as it should. Please try again in a moment.", "Try again", "/login",
 		}
 	}
 	return message{
@@ -85,6 +85,11 @@ func explain(w http.ResponseWriter, r *http.Request, t task, err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
+	show(w, t, status)
+}
+
+// show answers with the page about a task.
+func show(w http.ResponseWriter, t task, status int) {
 	var b bytes.Buffer
 	if err := messagePage.Execute(&b, messageOf(t, status)); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)

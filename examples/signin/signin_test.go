@@ -199,3 +199,36 @@ func TestProviderDown(t *testing.T) {
 		t.Errorf("login afterwards: %v", page)
 	}
 }
+
+// TestLoginRefused holds that a person gets a page of the app where the provider
+// refuses to begin a login, and that the log says what is to be done.
+func TestLoginRefused(t *testing.T) {
+	p := webtest.NewProvider(t)
+	for code, hint := range map[string]string{
+		"invalid_request": "is the RedirectURI registered for this client?",
+		"invalid_client":  "are Config.ClientID, Secret and Auth those that are registered?",
+	} {
+		p.Change(func() {
+			p.Metadata["pushed_authorization_request_endpoint"] = p.URL + "/par"
+			p.Routes["/par"] = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error":"` + code + `","error_description":"detail"}`))
+			}
+		})
+		s := open(t, p, nil)
+		b := webtest.NewBrowser(t)
+		page := b.Go(s.URL + "/login")
+		if page.Status != 503 || page.Header.Get("Content-Type") != "text/html; charset=utf-8" || page.Header.Get("Retry-After") == "" ||
+			!strings.HasPrefix(page.Body, "<!DOCTYPE html>") || !strings.HasSuffix(page.Body, "</html>\n") ||
+			!strings.Contains(page.Body, `href="/login"`) || strings.Contains(page.Body, "detail") || len(b.Cookies()) != 0 {
+			t.Errorf("%s: %v %v", code, page, page.Header)
+		}
+		if !strings.Contains(s.log.String(), code) || !strings.Contains(s.log.String(), hint) || strings.Contains(s.log.String(), "detail") {
+			t.Errorf("%s: the log says %s", code, s.log)
+		}
+		if a := s.fetch(b, "GET", "/login"); a.Status != 401 || a.JSON(t)["error"] == nil {
+			t.Errorf("by a script: %v", a)
+		}
+	}
+}

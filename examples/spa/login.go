@@ -12,7 +12,6 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/examples/internal/useragent"
-	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -23,14 +22,14 @@ func (a *app) goHome(w http.ResponseWriter, r *http.Request) {
 }
 
 // begin sends the browser to the provider. The page leads here by a link: a login
-// is something that a person goes to, and nothing that a script fetches.
+// is something that a person goes to, and nothing that a script fetches. Where the
+// provider is down, or refuses to begin a login, the way leads back to the page;
+// why is in the log.
 func (a *app) begin(w http.ResponseWriter, r *http.Request) {
 	if isNavigation(r) {
-		if _, err := a.client.Provider(r.Context()); err != nil {
-			a.logger.WarnContext(r.Context(), "login", "problem", err.Error())
-			a.fail(w, r, userinfo.Unavailable(err))
-			return
-		}
+		w = &answer.Instead{ResponseWriter: w, Of: http.StatusServiceUnavailable, Answer: func(w http.ResponseWriter) {
+			a.complain(w, r, "unavailable")
+		}}
 	}
 	a.login.Start(w, r)
 }
@@ -121,6 +120,11 @@ func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 			problem = "incomplete"
 		}
 	}
+	a.complain(w, r, problem)
+}
+
+// complain sends a person to the page, which says what the problem is.
+func (a *app) complain(w http.ResponseWriter, r *http.Request, problem string) {
 	http.Redirect(w, r, a.home+"?problem="+problem, http.StatusSeeOther)
 }
 

@@ -198,6 +198,25 @@ func TestProviderDown(t *testing.T) {
 	}
 }
 
+// TestLoginRefused holds that the way leads back to the page where the provider
+// refuses to begin a login, and that the log says what is to be done.
+func TestLoginRefused(t *testing.T) {
+	p := webtest.NewProvider(t)
+	p.Change(func() {
+		p.Metadata["pushed_authorization_request_endpoint"] = p.URL + "/par"
+		p.Routes["/par"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+	})
+	s := open(t, p)
+	b := webtest.NewBrowser(t)
+	page := b.Do(webtest.Request{Method: "GET", URL: s.backend + "/login", Navigation: true, From: s.page})
+	if page.Status != 303 || page.Header.Get("Location") != s.page+"/?problem=unavailable" || strings.Contains(page.Body, "Sign-in") || len(b.Cookies()) != 0 {
+		t.Errorf("login: %v", page)
+	}
+	if !strings.Contains(s.log.String(), "pushed authorization request") {
+		t.Errorf("the log says %s", s.log)
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p)

@@ -62,13 +62,8 @@ func (f *File) Values(logger *slog.Logger) (Values, error) {
 	}
 	v.Scopes, err = f.scopes()
 	errs = append(errs, err)
-	if err := f.Store.Check(); err != nil {
+	if v.Engine, err = f.Store.Open(logger); err != nil {
 		errs = append(errs, fmt.Errorf("session_store.%w", err))
-	} else if v.Engine, err = engine.Open(f.Store.Driver, f.Store.DSN, logger); err != nil {
-		fail("session_store.dsn", err)
-	}
-	if v.Engine == nil {
-		v.Engine, _ = engine.Open("memory", "", logger) // always succeeds
 	}
 	v.Keys, err = f.ring()
 	errs = append(errs, err)

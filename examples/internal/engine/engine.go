@@ -50,8 +50,23 @@ type Config struct {
 	DSN    string `json:"dsn" example:"keys.db"`   // where that is, or env:NAME or file:PATH; none for memory
 }
 
-// Check returns what is wrong, with the name of the field in front.
-func (c Config) Check() error {
+// Open opens the engine. An error has the name of the field in front, and memory
+// comes with it, so that the library can be asked for more mistakes; nobody may be
+// served with that.
+func (c Config) Open(logger *slog.Logger) (*Engine, error) {
+	err := c.check()
+	if err == nil {
+		opened, failed := Open(c.Driver, c.DSN, logger)
+		if failed == nil {
+			return opened, nil
+		}
+		err = fmt.Errorf("dsn: %w", failed)
+	}
+	memory, _ := Open("memory", "", logger) // always succeeds
+	return memory, err
+}
+
+func (c Config) check() error {
 	switch c.Driver {
 	case "memory":
 		if c.DSN != "" {
