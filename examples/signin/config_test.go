@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -207,5 +209,38 @@ func TestExample(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// TestReadme holds that the README names every field, and that the stores in it
+// are taken.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	webtest.Documents(t, string(text), config{})
+	t.Setenv("NOTES_REDIS", "redis://:password@redis.example.com:6379/0")
+	stores := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, `{"driver"`) {
+			continue
+		}
+		stores++
+		path := webtest.Configure(t, "https://notes.example.com", "https://auth.example.com", object{"session_store": json.RawMessage(line)})
+		config, err := loadConfig(path)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		app, err := newApp(config, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		app.close()
+	}
+	if stores != 4 {
+		t.Errorf("%d stores", stores)
 	}
 }

@@ -122,3 +122,12 @@ func TestExample(t *testing.T) {
 		t.Errorf("it ends with %v", err)
 	}
 }
+
+// TestReadme holds that the README names every field.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	webtest.Documents(t, string(text), config{})
+}

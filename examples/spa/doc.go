@@ -14,4 +14,6 @@
 // trusted one of the session; and a login that goes back to one address, which
 // never comes from a request. Both origins have to be of one site, such as
 // app.example.com and api.example.com: with others, browsers keep the cookie back.
+// Only obvious mistakes in that are found at the start, since the public suffix
+// list is not looked up.
 package main

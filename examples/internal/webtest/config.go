@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -35,6 +37,16 @@ func Configure(t *testing.T, origin, issuer string, changes Object) string {
 		t.Fatal(err)
 	}
 	return Write(t, string(text))
+}
+
+// Documents holds that a README has a row for every field of a configuration.
+func Documents(t *testing.T, readme string, config any) {
+	t.Helper()
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(config)) {
+		if name := field.Tag.Get("json"); name != "" && !strings.Contains(readme, "\n| `"+name+"` |") {
+			t.Errorf("no row for %s", name)
+		}
+	}
 }
 
 // Write writes a configuration and returns its path.
