@@ -24,7 +24,7 @@ func TestBadConfiguration(t *testing.T) {
 		want    string
 	}{
 		{"unknown field", object{"app_url": "a"}, `unknown field "app_url"`},
-		{"misspelt", object{"app_orgin": "a"}, `unknown field "app_orgin": did you mean "app_origin"?`},
+		{"misspelt", object{"app_origins": "a"}, `unknown field "app_origins": did you mean "app_origin"?`},
 		{"app_addr as a number", object{"app_addr": 8081}, `app_addr: has to be a string such as "127.0.0.1:8081"`},
 		{"app_addr missing", object{"app_addr": nil}, "app_addr: required"},
 		{"app_addr without a port", object{"app_addr": "127.0.0.1"}, `app_addr: "127.0.0.1" is not host:port`},

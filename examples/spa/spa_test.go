@@ -209,7 +209,8 @@ func TestLoginRefused(t *testing.T) {
 	s := open(t, p)
 	b := webtest.NewBrowser(t)
 	page := b.Do(webtest.Request{Method: "GET", URL: s.backend + "/login", Navigation: true, From: s.page})
-	if page.Status != 303 || page.Header.Get("Location") != s.page+"/?problem=unavailable" || strings.Contains(page.Body, "Sign-in") || len(b.Cookies()) != 0 {
+	if page.Status != 303 || page.Header.Get("Location") != s.page+"/?problem=unavailable" || page.Header.Get("Content-Type") != "text/html; charset=utf-8" ||
+		strings.Contains(page.Body, "Sign-in") || len(b.Cookies()) != 0 {
 		t.Errorf("login: %v", page)
 	}
 	if !strings.Contains(s.log.String(), "pushed authorization request") {
