@@ -209,7 +209,7 @@ func TestLogout(t *testing.T) {
 	// A session whose SID is not known may be the one that is meant.
 	unnamed, named := person("joan"), person("joan")
 	unnamed.SID, named.SID = "", "another"
-	may, not := a.login(t, unnamed), a.login(t, named)
+	may, too, not := a.login(t, unnamed), a.login(t, unnamed), a.login(t, named)
 	for _, method := range []string{"List", "Delete"} {
 		a.store.down(method)
 		if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "6"}); err == nil {
@@ -221,6 +221,7 @@ func TestLogout(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.status(t, may, 401)
+	a.status(t, too, 401)
 	a.status(t, not, 200)
 	a.status(t, stays, 200)
 

@@ -125,3 +125,31 @@ func TestScopesThatAreTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// A principal that somebody has damaged in the store does not become one of more
+// scopes, nor one of none.
+func TestScopesOfADamagedPrincipal(t *testing.T) {
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		return tokens(2, time.Hour), nil // without scopes
+	}})
+	l := withTokens(person("ada"), 1, 0)
+	l.Tokens.Scopes, _ = gatehouse.NewScopes("notes:read")
+	p := a.principal(t, a.login(t, l))
+	for n, text := range []string{"{", `{"scope":"a  b","claims":{}}`} {
+		record, err := a.store.Get(t.Context(), p.Credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := session.Change{ID: record.ID, Principal: text, Tokens: record.Tokens}
+		if _, err := a.store.Swap(t.Context(), record.ID, record.Version, change); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil {
+			t.Errorf("%d: tokens %v", n, got)
+		}
+		// The claim of the renewal that has failed is over at some time.
+		if record, err = a.store.Get(t.Context(), p.Credential); err != nil || record.Principal != text {
+			t.Errorf("%d: the principal became %q, %v", n, record.Principal, err)
+		}
+	}
+}

@@ -39,8 +39,8 @@ var (
 // session itself goes on.
 //
 // The renewal does not end with ctx, which bounds only how long this caller
-// waits. If the authorization server does not answer, the tokens are the old
-// ones as long as they are good.
+// waits. If the authorization server does not answer, or not within a second, the
+// tokens are the old ones as long as they are good.
 //
 // The error is a [*gatehouse.Error], for [gatehouse.Refuse]: 401 if the person
 // has to log in again, 503 if it cannot be told.
@@ -53,10 +53,11 @@ func (m *Manager) Tokens(ctx context.Context) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, m.signIn(refusal(id, err))
 	}
-	if t, due, _ := m.open(&record); time.Now().Before(due) { // never, if they do not open
-		return t, nil
+	old, due, _ := m.open(&record)
+	if time.Now().Before(due) { // never, if they do not open
+		return old, nil
 	}
-	renewed, err := m.refresh(ctx, id)
+	renewed, err := m.refresh(ctx, id, old)
 	if err != nil {
 		return Tokens{}, m.signIn(err)
 	}
@@ -92,15 +93,24 @@ type flight struct {
 	err    error
 }
 
+// patience is how long a request waits for a renewal that it does not need yet.
+const patience = time.Second
+
 // refresh renews the tokens of a session, or waits for whoever does.
-func (m *Manager) refresh(ctx context.Context, id string) (Tokens, error) {
+func (m *Manager) refresh(ctx context.Context, id string, old Tokens) (Tokens, error) {
 	f, err := m.join(id)
 	if err != nil {
 		return Tokens{}, unavailable(id, err)
 	}
+	var enough <-chan time.Time
+	if time.Now().Add(patience).Before(old.Expires) {
+		enough = time.After(patience)
+	}
 	select {
 	case <-f.done:
 		return f.tokens, f.err
+	case <-enough:
+		return old, nil
 	case <-ctx.Done():
 		return Tokens{}, unavailable(id, ctx.Err())
 	}

@@ -243,6 +243,27 @@ func TestServerHangs(t *testing.T) {
 	})
 }
 
+// Nobody waits for long for a token that they do not need yet.
+func TestServerIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &issuerServer{delay: 5 * time.Second}
+		a := newApp(t, session.Config{Refresh: server.refresh})
+		secret := a.login(t, withTokens(person("ada"), 1, 20*time.Second))
+		time.Sleep(16 * time.Second)
+		start := time.Now()
+		a.token(t, secret, 200, "access-1")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(2 * time.Second) // a second before the end it is worth waiting
+		a.token(t, secret, 200, "access-2")
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("the renewal took %v", took)
+		}
+		server.check(t, 1, false)
+	})
+}
+
 // The server has ended the login: so ends the session, for everybody.
 func TestSignedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
