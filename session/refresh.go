@@ -102,9 +102,11 @@ func (m *Manager) refresh(ctx context.Context, id string, old Tokens) (Tokens, e
 	if err != nil {
 		return Tokens{}, unavailable(id, err)
 	}
-	var enough <-chan time.Time
+	var enough <-chan time.Time // never, where the old token is over by then
 	if time.Now().Add(patience).Before(old.Expires) {
-		enough = time.After(patience)
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		enough = timer.C
 	}
 	select {
 	case <-f.done:
