@@ -33,12 +33,16 @@ func TestNote(t *testing.T) {
 		{kind, `{"note":"` + long + `."}`, 413, long},
 		{"text/plain", strings.Repeat("a", 3*maxNote), 413, long},
 		{kind, `{"note":"a"` + strings.Repeat(" ", 3*maxNote) + `}`, 413, long},
-		{kind, `{}`, 400, long},
-		{kind, `{"note":1}`, 400, long},
 		{kind, `note`, 400, long},
 		{"text/plain", "a\xff", 400, long},
-		{"application/x-www-form-urlencoded", "note=a", 415, long},
-		{"", "a", 415, long},
+		{"application/x-www-form-urlencoded", "note=%zz", 400, long},
+		{"multipart/form-data; boundary=a", "--a--", 400, long},
+		{kind, `{"text":"milk"}`, 200, `{"text":"milk"}`},
+		{kind, `{"note":1}`, 200, `{"note":1}`},
+		{"application/x-www-form-urlencoded", "note=milk+%26+bread", 200, "milk & bread"},
+		{"application/x-www-form-urlencoded", "milk", 200, "milk"},
+		{"", "bread", 200, "bread"},
+		{"", "", 200, ""},
 	} {
 		a := s.note(b, test.kind, test.body)
 		if a.Status != test.status || a.Status == 200 && a.JSON(t)["note"] != test.note || a.Status != 200 && a.JSON(t)["error"] == nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"sync"
 	"unicode/utf8"
 
@@ -72,20 +73,9 @@ func (n *Notes) Write(w http.ResponseWriter, r *http.Request) {
 		answer.Problem(w, http.StatusBadRequest, "invalid_request", "The request is cut off.")
 		return
 	}
-	text := string(body)
-	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind {
-	case "application/json":
-		var message struct {
-			Note *string `json:"note"`
-		}
-		if err := json.Unmarshal(body, &message); err != nil || message.Note == nil {
-			answer.Problem(w, http.StatusBadRequest, "invalid_request", `The body is not a JSON object with a text "note".`)
-			return
-		}
-		text = *message.Note
-	case "text/plain":
-	default:
-		answer.Problem(w, http.StatusUnsupportedMediaType, "invalid_request", "A note is JSON or plain text.")
+	text, ok := textOf(r.Header.Get("Content-Type"), body)
+	if !ok {
+		answer.Problem(w, http.StatusBadRequest, "invalid_request", "A note is plain text, JSON or a form.")
 		return
 	}
 	switch {
@@ -98,4 +88,29 @@ func (n *Notes) Write(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer.JSON(w, http.StatusOK, map[string]string{"note": text})
 	}
+}
+
+// textOf returns the note that a body stands for: the member "note" of JSON or of
+// a form, where there is one, and the whole of it otherwise.
+func textOf(contentType string, body []byte) (text string, ok bool) {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch kind {
+	case "application/json":
+		var message struct {
+			Note *string `json:"note"`
+		}
+		if err := json.Unmarshal(body, &message); err == nil && message.Note != nil {
+			return *message.Note, true
+		}
+		return string(body), json.Valid(body)
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if form.Has("note") {
+			return form.Get("note"), err == nil
+		}
+		return string(body), err == nil
+	case "", "text/plain":
+		return string(body), true
+	}
+	return "", false
 }
