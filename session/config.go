@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	defaultName     = "session"
-	defaultIdle     = 30 * time.Minute
-	defaultAbsolute = 12 * time.Hour
-	minIdle         = time.Second
-	maxAbsolute     = 400 * 24 * time.Hour // no browser keeps a cookie for longer
+	defaultName      = "session"
+	defaultIdle      = 30 * time.Minute
+	defaultAbsolute  = 12 * time.Hour
+	defaultPerPerson = 100
+	minIdle          = time.Second
+	maxAbsolute      = 400 * 24 * time.Hour // no browser keeps a cookie for longer
 
 	// maxTouch is how often a session in use is written at most.
 	maxTouch = time.Minute
@@ -66,6 +67,11 @@ type Config struct {
 	// 12 hours if zero, and at most 400 days.
 	Absolute time.Duration
 
+	// PerPerson is how many sessions a Subject may have at once, 100 if zero and
+	// 1,000 at most. A login beyond that ends those that were seen the longest time
+	// ago, so that nobody can fill the store by logging in.
+	PerPerson int
+
 	// Persistent has the browser keep the cookie when it is closed. The session
 	// ends no later for it.
 	Persistent bool
@@ -98,6 +104,7 @@ type Manager struct {
 	idle     time.Duration
 	absolute time.Duration
 	touch    time.Duration
+	most     int                // sessions of one person
 	observer gatehouse.Observer // nil for none
 	events   func(context.Context, Event) error
 
@@ -114,7 +121,10 @@ type Manager struct {
 func New(config Config) (*Manager, error) {
 	m := &Manager{
 		store: config.Store, keys: config.Keys, renew: config.Refresh, observer: config.Observer, events: config.Events,
-		login: config.Login, idle: config.Idle, absolute: config.Absolute,
+		login: config.Login, idle: config.Idle, absolute: config.Absolute, most: config.PerPerson,
+	}
+	if m.most == 0 {
+		m.most = defaultPerPerson
 	}
 	if m.absolute == 0 {
 		m.absolute = defaultAbsolute
@@ -159,6 +169,9 @@ func (m *Manager) check() (errs []error) {
 	}
 	if m.idle < minIdle {
 		errs = append(errs, fmt.Errorf("session: Config.Idle: must be at least %v", minIdle))
+	}
+	if m.most < 1 || m.most > maxListed {
+		errs = append(errs, fmt.Errorf("session: Config.PerPerson: must be from 1 to %d", maxListed))
 	}
 	if m.absolute < minIdle || m.absolute > maxAbsolute {
 		errs = append(errs, fmt.Errorf("session: Config.Absolute: must be from %v to 400 days", minIdle))

@@ -27,7 +27,8 @@
 // # When a session ends
 //
 // After [Config].Idle without a request, at [Config].Absolute from the login in
-// any case, at the logout, at the next login of the same browser, when the
+// any case, at the logout, at the next login of the same browser, when the person
+// has more than [Config].PerPerson and this one was seen the longest time ago, when the
 // authorization server says so by a back-channel logout, and when it is asked to
 // renew the tokens and refuses. Both deadlines are by the clock of the store. It has
 // ended for every process that shares the store as soon as the method that ends

@@ -23,7 +23,10 @@ type Memory struct {
 	// read it without the lock.
 	mu      sync.RWMutex
 	records map[string]*Record
+	owned   map[owner]map[string]*Record // the same, by whose they are
 }
+
+type owner struct{ issuer, subject string }
 
 // NewMemory makes a store for at most maxSessions sessions, 100,000 if it is
 // zero or less. Where it is full, Create makes room by forgetting the sessions
@@ -33,7 +36,7 @@ func NewMemory(maxSessions int) *Memory {
 	if maxSessions <= 0 {
 		maxSessions = defaultMemorySessions
 	}
-	return &Memory{max: maxSessions, records: make(map[string]*Record)}
+	return &Memory{max: maxSessions, records: make(map[string]*Record), owned: make(map[owner]map[string]*Record)}
 }
 
 // Create implements [Store].
@@ -56,7 +59,7 @@ func (m *Memory) Create(ctx context.Context, r Record, lifetime time.Duration) (
 	r.Idle = r.Idle.Truncate(time.Microsecond)
 	r.Created, r.LastSeen, r.Expires = now, now, now.Add(lifetime.Truncate(time.Microsecond))
 	r.Claimed, r.Version = time.Time{}, 1
-	m.records[r.ID] = &r
+	m.put(&r)
 	return r.read(now), nil
 }
 
@@ -97,8 +100,8 @@ func (m *Memory) Swap(ctx context.Context, id string, version int64, c Change) (
 		r.Claimed = now.Add(claim)
 	}
 	r.Version++
-	delete(m.records, id)
-	m.records[r.ID] = &r
+	m.drop(old)
+	m.put(&r)
 	return r.read(now), nil
 }
 
@@ -116,7 +119,7 @@ func (m *Memory) Touch(ctx context.Context, id string, every time.Duration) (boo
 	}
 	r := *old
 	r.LastSeen = now
-	m.records[id] = &r
+	m.put(&r)
 	return true, nil
 }
 
@@ -127,7 +130,9 @@ func (m *Memory) Delete(ctx context.Context, id string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.records, id)
+	if r := m.records[id]; r != nil {
+		m.drop(r)
+	}
 	return nil
 }
 
@@ -139,11 +144,11 @@ func (m *Memory) DeleteAll(ctx context.Context, s Selector) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, count := storeNow(), 0
-	for id, r := range m.records {
+	for _, r := range m.candidates(s) {
 		if !s.match(r) {
 			continue
 		}
-		delete(m.records, id)
+		m.drop(r)
 		if !r.over(now) {
 			count++
 		}
@@ -160,7 +165,7 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 	defer m.mu.RUnlock()
 	now := storeNow()
 	var found []Record
-	for _, r := range m.records {
+	for _, r := range m.candidates(s) {
 		if s.match(r) && !r.over(now) {
 			c := r.read(now)
 			c.Principal, c.Tokens = "", ""
@@ -174,11 +179,41 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 }
 
 func (m *Memory) forget(now time.Time) {
-	for id, r := range m.records {
+	for _, r := range m.records {
 		if r.over(now) {
-			delete(m.records, id)
+			m.drop(r)
 		}
 	}
+}
+
+func (m *Memory) put(r *Record) {
+	if old := m.records[r.ID]; old != nil { // perhaps one of somebody else that is over
+		m.drop(old)
+	}
+	m.records[r.ID] = r
+	by := owner{r.Issuer, r.Subject}
+	if m.owned[by] == nil {
+		m.owned[by] = make(map[string]*Record)
+	}
+	m.owned[by][r.ID] = r
+}
+
+func (m *Memory) drop(r *Record) {
+	delete(m.records, r.ID)
+	by := owner{r.Issuer, r.Subject}
+	delete(m.owned[by], r.ID)
+	if len(m.owned[by]) == 0 {
+		delete(m.owned, by)
+	}
+}
+
+// candidates are the records among which are all that match: those of the
+// subject, if it is said who that is.
+func (m *Memory) candidates(s Selector) map[string]*Record {
+	if s.Subject != "" {
+		return m.owned[owner{s.Issuer, s.Subject}]
+	}
+	return m.records
 }
 
 // over reports whether the session has ended.

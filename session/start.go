@@ -87,11 +87,32 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 			return unavailable(old, err)
 		}
 	}
+	if err := m.endOldest(r.Context(), &record); err != nil {
+		_ = m.store.Delete(context.WithoutCancel(r.Context()), id)
+		return err
+	}
 	if err := m.emit(r.Context(), Event{Type: EventStarted, Session: record.Session}); err != nil {
 		_ = m.store.Delete(context.WithoutCancel(r.Context()), id)
 		return err
 	}
 	return m.cookie.Set(w, secret)
+}
+
+// endOldest ends those sessions of the person that are too many with a new one.
+func (m *Manager) endOldest(ctx context.Context, latest *Record) error {
+	others, err := m.store.List(ctx, Selector{Issuer: latest.Issuer, Subject: latest.Subject, Except: latest.ID}, maxListed)
+	if err != nil {
+		return unavailable("", err)
+	}
+	for _, other := range others[min(len(others), m.most-1):] { // those seen last come first
+		if err := m.store.Delete(ctx, other.ID); err != nil {
+			return unavailable(other.ID, err)
+		}
+		if err := m.emit(ctx, Event{Type: EventEnded, Session: other.Session}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkText(name, text string, limit int) error {

@@ -116,6 +116,7 @@ func TestStartAllOrNothing(t *testing.T) {
 	for name, breakIt := range map[string]func(*app){
 		"create":   func(a *app) { a.store.down("Create") },
 		"delete":   func(a *app) { a.store.down("Delete") },
+		"list":     func(a *app) { a.store.down("List") },
 		"recorded": func(a *app) { a.events.err = errors.New("the audit trail is full") },
 	} {
 		a := newApp(t, session.Config{})
@@ -125,6 +126,47 @@ func TestStartAllOrNothing(t *testing.T) {
 		err := a.Start(w, request(http.MethodPost, "/login", with(old)), person("ada"))
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s: %v %v", name, err, w.Header())
+		}
+	}
+}
+
+// Somebody who logs in again and again keeps the sessions that were seen last, and
+// nobody else loses one.
+func TestPerPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, session.Config{PerPerson: 3})
+		foreign := a.login(t, person("grace"))
+		var secrets []string
+		for range 5 {
+			time.Sleep(2 * time.Minute)
+			if len(secrets) > 0 {
+				a.status(t, secrets[0], 200) // the first one is in use
+			}
+			secrets = append(secrets, a.login(t, person("ada")))
+		}
+		for n, want := range []int{200, 401, 401, 200, 200} {
+			a.status(t, secrets[n], want)
+		}
+		a.status(t, foreign, 200)
+		if e := a.events.events[len(a.events.events)-2]; e.Type != session.EventEnded || e.Session.Subject != "ada" {
+			t.Errorf("event %+v", e)
+		}
+
+		a.store.down("Delete")
+		w := httptest.NewRecorder()
+		if err := a.Start(w, request(http.MethodPost, "/login"), person("ada")); err == nil || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("one that is too many stays, and the login succeeds: %v", err)
+		}
+		a.store.up()
+		a.events.err = errors.New("the audit trail is full")
+		if err := a.Start(w, request(http.MethodPost, "/login"), person("ada")); err == nil || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("one is ended that nobody is told of, and the login succeeds: %v", err)
+		}
+	})
+	for most, good := range map[int]bool{-1: false, 1: true, 1000: true, 1001: false} {
+		_, err := session.New(session.Config{Store: session.NewMemory(0), PerPerson: most})
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "Config.PerPerson") {
+			t.Errorf("%d: %v", most, err)
 		}
 	}
 }
