@@ -94,9 +94,15 @@ await serve({
   },
   // Clicks, and waits for the page that comes of it.
   async submit({ tab, selector }) {
-    const { page } = tabs[tab];
+    const { context, page } = tabs[tab];
+    const before = context.exchanges.length;
     const [response] = await Promise.all([page.waitForNavigation(), page.click(selector)]);
-    return answer(page, response);
+    if (response) return answer(page, response);
+    // Of a navigation that leads to another site by a redirect, playwright does not
+    // always know the response. The context has seen it, or is about to.
+    const seen = () => context.exchanges.slice(before).findLast(({ type, url }) => type === 'document' && url === page.url().split('#')[0]);
+    for (let tries = 0; !seen() && tries < 40; tries++) await new Promise((done) => { setTimeout(done, 50); });
+    return { url: page.url(), status: seen()?.status ?? 0 };
   },
   // Goes to an address, or clicks, which leads to an address that is held.
   async held({ tab, url, selector }) {
