@@ -125,7 +125,7 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 		}
 		proof, e := g.authenticate(r)
 		if e != nil {
-			g.conclude(w, r, newEvent(r, e, start), e)
+			g.conclude(w, r, NewEvent(r, e, start), e)
 			return
 		}
 		if g.observer != nil {

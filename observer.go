@@ -85,7 +85,11 @@ const (
 	Unavailable Decision = "unavailable"
 )
 
-func newEvent(r *http.Request, e *Error, start time.Time) Event {
+// NewEvent returns the event of a refusal that was begun to be decided at start,
+// for those who refuse outside of every gate. An error that is no [*Error] means
+// that it cannot be told.
+func NewEvent(r *http.Request, err error, start time.Time) Event {
+	e := unavailable(err)
 	event := Event{
 		Decision:   Refused,
 		Reason:     e.Reason,

@@ -79,7 +79,7 @@ func (a *admitted) deny(w http.ResponseWriter, r *http.Request, err error, start
 	if g == nil {
 		g = outside
 	}
-	event := newEvent(r, e, start)
+	event := NewEvent(r, e, start)
 	event.Principal = *a.principal
 	event.Issuer, event.Credential = a.principal.Issuer, a.principal.Credential
 	if event.Decision == Refused {

@@ -134,11 +134,8 @@ func (l *Login) tell(r *http.Request, start time.Time, err error) *gatehouse.Err
 	if !ok {
 		e = l.client.unavailable(err)
 	}
-	event := l.event(r, start)
-	event.Decision, event.Reason, event.Code, event.Status, event.Cause = gatehouse.Refused, e.Reason, e.Code, e.Status(), e.Cause
-	if e.Status() == http.StatusServiceUnavailable {
-		event.Decision = gatehouse.Unavailable
-	}
+	event := gatehouse.NewEvent(r, e, start)
+	event.Issuer = l.client.issuer
 	if failure := l.observe(r, event); failure != nil {
 		return failure
 	}
