@@ -199,8 +199,7 @@ func (c *Client) authorize(ctx context.Context, request AuthorizationRequest) (s
 //	RFC 9126 §2.2: "request_uri" and "expires_in" are in the answer, with status
 //	201.
 func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.Values, error) {
-	const endpoint = endpointPAR
-	a, err := c.post(ctx, endpoint, p.PushedAuthorizationEndpoint, params)
+	a, err := c.post(ctx, endpointPAR, p.PushedAuthorizationEndpoint, params)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +211,7 @@ func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.V
 		return nil
 	})
 	if err != nil || uri == "" {
-		return nil, malformed(endpoint, "has no request_uri")
+		return nil, malformed(endpointPAR, "has no request_uri")
 	}
 	// RFC 9126 §4: the two parameters of the request that follows.
 	return url.Values{"client_id": {c.id}, "request_uri": {uri}}, nil

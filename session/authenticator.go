@@ -40,11 +40,11 @@ func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 		return gatehouse.Proof{}, err
 	}
 	if err != nil {
-		return gatehouse.Proof{}, m.invite(r, err)
+		return gatehouse.Proof{}, invite(err, m.loginFor(r))
 	}
 	record, err := m.store.Get(r.Context(), id)
 	if err != nil {
-		return gatehouse.Proof{}, m.invite(r, refusal(id, err))
+		return gatehouse.Proof{}, invite(refusal(id, err), m.loginFor(r))
 	}
 	if record.AsOf.Sub(record.LastSeen) >= m.touch {
 		// If this fails the session ends sooner, and never later.
@@ -80,13 +80,13 @@ func (m *Manager) absent(r *http.Request) error {
 }
 
 // invite adds to a refusal where to log in.
-func (m *Manager) invite(r *http.Request, err error) error {
+func invite(err error, login string) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok {
 		return err
 	}
 	invited := *e
-	invited.Login = m.loginFor(r)
+	invited.Login = login
 	return &invited
 }
 

@@ -34,30 +34,36 @@ func (m *Manager) end(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	// response header field may be able to help with this". Not "cookies": that
 	// takes those of the whole site, with other applications'.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	id, _ := m.current(r) // a bad cookie has no session to end
+	id := m.current(r)
 	if id == "" {
 		return Tokens{}, nil
 	}
 	// A browser that is closed right after the click is signed out all the same.
-	ctx := context.WithoutCancel(r.Context())
-	record, err := m.last(ctx, id)
+	tokens, err := m.remove(context.WithoutCancel(r.Context()), id, func(*Record) bool { return true })
 	if errors.Is(err, ErrNotFound) {
 		return Tokens{}, nil
+	}
+	return tokens, err
+}
+
+// remove ends a session if it is one of those meant, and returns its tokens. If
+// there is none, or none of those, the error is [ErrNotFound].
+func (m *Manager) remove(ctx context.Context, id string, meant func(*Record) bool) (Tokens, error) {
+	record, err := m.last(ctx, id)
+	if err == nil && !meant(&record) {
+		err = ErrNotFound
 	}
 	if err == nil {
 		err = m.store.Delete(ctx, id)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Tokens{}, ErrNotFound
+	case err != nil:
 		return Tokens{}, unavailable(id, err)
 	}
-	return m.takeTokens(&record), m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
-}
-
-// takeTokens returns the tokens of a session that has ended. What cannot be
-// opened cannot be used by anybody either.
-func (m *Manager) takeTokens(r *Record) Tokens {
-	t, _, _ := m.open(r)
-	return t
+	tokens, _, _ := m.open(&record) // what cannot be opened cannot be used by anybody
+	return tokens, m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
 }
 
 // lastWait is how long a logout waits for a renewal of tokens under way.
@@ -96,20 +102,7 @@ func (m *Manager) List(ctx context.Context, issuer, subject string) ([]Session, 
 // application to revoke. If there is none, or it is of somebody else, the error is
 // [ErrNotFound].
 func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) (Tokens, error) {
-	record, err := m.last(ctx, id)
-	if err == nil && (record.Issuer != issuer || record.Subject != subject || subject == "") {
-		err = ErrNotFound
-	}
-	if err == nil {
-		err = m.store.Delete(ctx, id)
-	}
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Tokens{}, ErrNotFound
-	case err != nil:
-		return Tokens{}, unavailable(id, err)
-	}
-	return m.takeTokens(&record), m.emit(ctx, Event{Type: EventEnded, Session: record.Session})
+	return m.remove(ctx, id, func(r *Record) bool { return r.Issuer == issuer && r.Subject == subject && subject != "" })
 }
 
 // EndAll ends all sessions that match, and returns how many there were: those of

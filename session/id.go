@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -58,14 +57,12 @@ func (m *Manager) presented(r *http.Request) (string, error) {
 var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonCookieMalformed}
 
 // current returns the id of the session that the request is of, as the gate has
-// found it or as the cookie says, and "" if it is of none.
-func (m *Manager) current(r *http.Request) (string, error) {
+// found it or as the cookie says, and "" if it is of none. A cookie that is bad is
+// that of none.
+func (m *Manager) current(r *http.Request) string {
 	if p, _ := gatehouse.FromContext(r.Context()); p.Method == gatehouse.MethodSession {
-		return p.Credential, nil
+		return p.Credential
 	}
-	id, err := m.presented(r)
-	if errors.Is(err, http.ErrNoCookie) {
-		return "", nil
-	}
-	return id, err
+	id, _ := m.presented(r)
+	return id
 }

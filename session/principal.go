@@ -39,7 +39,7 @@ const maxName = 512
 // checkPrincipal says why there can be no session of p.
 func checkPrincipal(p gatehouse.Principal) error {
 	for _, text := range []string{p.Subject, p.Issuer} {
-		if text == "" || len(text) > maxName || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		if text == "" || !isText(text, maxName) {
 			return fmt.Errorf("session: the principal needs a Subject and an Issuer, of at most %d bytes without control characters", maxName)
 		}
 	}
@@ -47,6 +47,11 @@ func checkPrincipal(p gatehouse.Principal) error {
 		return errors.New("session: the principal is bound to a key, and a cookie is not")
 	}
 	return nil
+}
+
+// isText reports whether stores can keep the text, and logs can show it.
+func isText(text string, limit int) bool {
+	return len(text) <= limit && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 func encodePrincipal(p gatehouse.Principal) (string, error) {

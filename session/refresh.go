@@ -51,7 +51,7 @@ func (m *Manager) Tokens(ctx context.Context) (Tokens, error) {
 	}
 	record, err := m.store.Get(ctx, id)
 	if err != nil {
-		return Tokens{}, m.signIn(refusal(id, err))
+		return Tokens{}, invite(refusal(id, err), m.login)
 	}
 	old, due, _ := m.open(&record)
 	if time.Now().Before(due) { // never, if they do not open
@@ -59,7 +59,7 @@ func (m *Manager) Tokens(ctx context.Context) (Tokens, error) {
 	}
 	renewed, err := m.refresh(ctx, id, old)
 	if err != nil {
-		return Tokens{}, m.signIn(err)
+		return Tokens{}, invite(err, m.login)
 	}
 	return renewed, nil
 }
@@ -68,17 +68,6 @@ func (m *Manager) Tokens(ctx context.Context) (Tokens, error) {
 // another key the person can log in again; to try again would not help.
 func unopened(id string, err error) error {
 	return &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonSessionRefresh, Credential: id, Cause: err}
-}
-
-// signIn adds to a refusal where to log in.
-func (m *Manager) signIn(err error) error {
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok {
-		return err
-	}
-	invited := *e
-	invited.Login = m.login
-	return &invited
 }
 
 // flights are the renewals under way in this process, by the id of the session.

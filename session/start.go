@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -80,22 +77,25 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err != nil {
 		return unavailable(id, err)
 	}
-	// What comes with a bad cookie has no session to end.
-	if old, _ := m.current(r); old != "" {
-		if err := m.store.Delete(r.Context(), old); err != nil {
-			_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // nobody has its secret
-			return unavailable(old, err)
-		}
-	}
-	if err := m.endOldest(r.Context(), &record); err != nil {
-		_ = m.store.Delete(context.WithoutCancel(r.Context()), id)
-		return err
-	}
-	if err := m.emit(r.Context(), Event{Type: EventStarted, Session: record.Session}); err != nil {
-		_ = m.store.Delete(context.WithoutCancel(r.Context()), id)
+	if err := m.makeWay(r, &record); err != nil {
+		_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // nobody has its secret
 		return err
 	}
 	return m.cookie.Set(w, secret)
+}
+
+// makeWay ends the session that the browser had before the latest one, and those
+// of the person that are too many with it, and says that the latest has begun.
+func (m *Manager) makeWay(r *http.Request, latest *Record) error {
+	if old := m.current(r); old != "" {
+		if err := m.store.Delete(r.Context(), old); err != nil {
+			return unavailable(old, err)
+		}
+	}
+	if err := m.endOldest(r.Context(), latest); err != nil {
+		return err
+	}
+	return m.emit(r.Context(), Event{Type: EventStarted, Session: latest.Session})
 }
 
 // endOldest ends those sessions of the person that are too many with a new one.
@@ -116,7 +116,7 @@ func (m *Manager) endOldest(ctx context.Context, latest *Record) error {
 }
 
 func checkText(name, text string, limit int) error {
-	if len(text) > limit || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+	if !isText(text, limit) {
 		return fmt.Errorf("session: Login.%s: must be at most %d bytes of UTF-8 without control characters", name, limit)
 	}
 	return nil
@@ -156,7 +156,7 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		if record.Tokens != "" {
 			t, _, err := m.open(&record)
 			if err != nil {
-				return m.signIn(unopened(old, err))
+				return invite(unopened(old, err), m.login)
 			}
 			if change.Tokens, err = m.seal(id, t); err != nil {
 				return err
