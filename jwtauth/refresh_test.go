@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -332,7 +333,7 @@ func TestRefreshRace(t *testing.T) {
 		s := newServer(t)
 		first := s.begin()
 		results := make([]jwtauth.Refresh, 64)
-		together(len(results), func(i int) {
+		contract.Together(len(results), func(i int) {
 			var err error
 			if results[i], err = s.present(first.Token); err != nil {
 				t.Error(err)
@@ -358,7 +359,7 @@ func TestRefreshRaceWithoutGrace(t *testing.T) {
 		first := s.begin()
 		var mu sync.Mutex
 		var served []gatehouse.Secret
-		together(64, func(int) {
+		contract.Together(64, func(int) {
 			r, err := s.present(first.Token)
 			mu.Lock()
 			defer mu.Unlock()
@@ -385,7 +386,7 @@ func TestRefreshRaceWithEnd(t *testing.T) {
 		s := newServer(t)
 		token := s.begin()
 		ended := make(chan struct{})
-		together(8, func(i int) {
+		contract.Together(8, func(i int) {
 			if i == 0 {
 				if err := s.EndFamily(t.Context(), token.Family.ID); err != nil {
 					t.Error(err)
@@ -408,19 +409,6 @@ func TestRefreshRaceWithEnd(t *testing.T) {
 			}
 		})
 	}
-}
-
-func together(n int, f func(i int)) {
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			f(i)
-		})
-	}
-	close(start)
-	wg.Wait()
 }
 
 // A store that does not work is no token that is not good.
