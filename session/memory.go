@@ -207,8 +207,7 @@ func (m *Memory) drop(r *Record) {
 	}
 }
 
-// candidates are the records among which are all that match: those of the
-// subject, if it is said who that is.
+// candidates are the records of the subject, and all if it is not said who that is.
 func (m *Memory) candidates(s Selector) map[string]*Record {
 	if s.Subject != "" {
 		return m.owned[owner{s.Issuer, s.Subject}]
@@ -228,10 +227,9 @@ func (r *Record) read(now time.Time) Record {
 	return c
 }
 
+// match reports whether one of the candidates is meant.
 func (s Selector) match(r *Record) bool {
-	return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer &&
-		(s.Subject == "" || r.Subject == s.Subject) && (s.SID == "" || r.SID == s.SID) &&
-		r.ID != s.Except
+	return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer && (s.SID == "" || r.SID == s.SID) && r.ID != s.Except
 }
 
 // storeNow is the clock of the process, in the resolution that stores keep.
