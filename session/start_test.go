@@ -3,6 +3,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -168,6 +169,30 @@ func TestPerPerson(t *testing.T) {
 		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "Config.PerPerson") {
 			t.Errorf("%d: %v", most, err)
 		}
+	}
+}
+
+// A session of somebody is ended for a new one, and nobody could be told: the new
+// one does not begin, whatever could be told afterwards.
+func TestPerPersonIsTold(t *testing.T) {
+	m, err := session.New(session.Config{Store: session.NewMemory(0), PerPerson: 1, Events: func(_ context.Context, e session.Event) error {
+		if e.Type == session.EventEnded {
+			return errors.New("the audit trail is full")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() (*httptest.ResponseRecorder, error) {
+		w := httptest.NewRecorder()
+		return w, m.Start(w, request(http.MethodPost, "/login"), person("ada"))
+	}
+	if _, err := start(); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := start(); err == nil || w.Header().Get("Set-Cookie") != "" {
+		t.Errorf("%v, %v", err, w.Header())
 	}
 }
 
