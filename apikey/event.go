@@ -10,44 +10,43 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// EventType is what has happened to a key.
+// EventType is the type of an [Event].
 type EventType string
 
-// Changes.
+// Changes of keys.
 const (
 	EventCreated   EventType = "created"
 	EventRotated   EventType = "rotated"
 	EventRevoked   EventType = "revoked"
 	EventSuspended EventType = "suspended"
 	EventResumed   EventType = "resumed"
-	// EventLeaked: the key was reported by [Keys.RevokeLeaked]. Where it was
-	// revoked for it, EventRevoked comes first.
+	// EventLeaked: the key was reported to [Keys.RevokeLeaked]. If that revoked
+	// it, EventRevoked comes first.
 	EventLeaked EventType = "leaked"
 )
 
-// What [Thresholds] are set for.
+// Events of [Thresholds].
 const (
-	// EventNewNetwork: a key is used from a network that it was not used from
-	// before.
+	// EventNewNetwork: a key is used from a new network.
 	EventNewNetwork EventType = "new_network"
-	// EventBurst: a key is used much more than it mostly is.
+	// EventBurst: a key is used much more often than on average.
 	EventBurst EventType = "burst"
-	// EventUsedAfterRevocation: the right secret of a revoked key.
+	// EventUsedAfterRevocation: a revoked key is used, with a valid secret.
 	EventUsedAfterRevocation EventType = "used_after_revocation"
-	// EventFailures: many keys were refused that came from one network.
+	// EventFailures: many keys from one network were rejected.
 	EventFailures EventType = "failures"
 )
 
-// Event is something that has happened to a key. Nothing in it is secret.
+// Event is a change of a key or an event of [Thresholds]. It contains no secret.
 type Event struct {
 	Type EventType
 
 	// Key is the key after the change, zero for [EventFailures].
 	Key Key
 
-	// Network is where the request came from, as a /24 of IPv4 or a /48 of
-	// IPv6; zero if that cannot be told, and for changes. For [EventFailures]
-	// it is a /32 or a /64.
+	// Network is the network of the client: a /24 of IPv4 or a /48 of IPv6, for
+	// [EventFailures] a /32 or a /64. It is zero if the address of the client is
+	// unknown, and for changes.
 	Network netip.Prefix
 
 	// Count is the number of requests in the current minute, for [EventBurst]
@@ -63,9 +62,14 @@ func (k *Keys) emit(ctx context.Context, e Event) error {
 	return k.events(ctx, e)
 }
 
-// unrecorded is the refusal where the application did not take an event.
-func unrecorded(id string, err error) error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonObserverFailed, Credential: id, Cause: err,
+// report emits the events of a request. It returns the error of the request.
+func (k *Keys) report(ctx context.Context, id string, events ...Event) error {
+	for _, e := range events {
+		if err := k.emit(ctx, e); err != nil {
+			return &gatehouse.Error{
+				Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonObserverFailed, Credential: id, Cause: err,
+			}
+		}
 	}
+	return nil
 }

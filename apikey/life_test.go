@@ -66,20 +66,20 @@ func TestCreateReportsEveryMistake(t *testing.T) {
 		many[i] = netip.MustParsePrefix("10.0.0.0/8")
 	}
 	for want, alter := range map[string]func(*apikey.Request){
-		"Request.Owner: required":                                 func(r *apikey.Request) { r.Owner = "" },
-		"Request.Owner: must be at most 255 bytes of text":        func(r *apikey.Request) { r.Owner = "a\x00" },
-		"Request.Tenant: must be at most 255 bytes of text":       func(r *apikey.Request) { r.Tenant = strings.Repeat("é", 128) },
-		"Request.Environment: must be at most 16":                 func(r *apikey.Request) { r.Environment = "a_b" },
-		"Request.Lifetime: required, at most 2160h0m0s":           func(r *apikey.Request) { r.Lifetime = 0 },
-		"Request.Scopes: there are no wildcards":                  func(r *apikey.Request) { r.Scopes = []string{"*"} },
-		"Request.Scopes: not all are in the catalogue":            func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
-		"Request.Scopes: gatehouse: malformed scope":              func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
-		"Request.Networks: an invalid prefix":                     func(r *apikey.Request) { r.Networks = []netip.Prefix{{}} },
-		"Request.Networks: at most 64 are allowed":                func(r *apikey.Request) { r.Networks = many },
-		"Request.Metadata: not UTF-8":                             func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims("{\"a\":\"\xff\"}") },
-		"Request.Metadata: not a JSON object":                     func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`{"a":1`) },
-		"Request.Metadata: has 4097 bytes, at most 4096 are":      func(r *apikey.Request) { r.Metadata = claims(t, `{"a":"`+strings.Repeat("x", 4089)+`"}`) },
-		"Request.Metadata: gatehouse: claims are not a JSON obje": func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
+		"Request.Owner: required":                                                func(r *apikey.Request) { r.Owner = "" },
+		"Request.Owner: must be at most 255 bytes of UTF-8":                      func(r *apikey.Request) { r.Owner = "a\x00" },
+		"Request.Tenant: must be at most 255 bytes of UTF-8":                     func(r *apikey.Request) { r.Tenant = strings.Repeat("é", 128) },
+		"Request.Environment: must be 1 to 16":                                   func(r *apikey.Request) { r.Environment = "a_b" },
+		"Request.Lifetime: got 0s, must be greater than 0 and at most 2160h0m0s": func(r *apikey.Request) { r.Lifetime = 0 },
+		`Request.Scopes: "*": wildcards are not supported`:                       func(r *apikey.Request) { r.Scopes = []string{"*"} },
+		"Request.Scopes: all must be in Config.Scopes":                           func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
+		"Request.Scopes: gatehouse: malformed scope":                             func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
+		"Request.Networks[0]: invalid network":                                   func(r *apikey.Request) { r.Networks = []netip.Prefix{{}} },
+		"Request.Networks: got 65, at most 64 are allowed":                       func(r *apikey.Request) { r.Networks = many },
+		"Request.Metadata: not valid UTF-8":                                      func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims("{\"a\":\"\xff\"}") },
+		"Request.Metadata: not a JSON object":                                    func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`{"a":1`) },
+		"Request.Metadata: got 4097 bytes, at most 4096 are":                     func(r *apikey.Request) { r.Metadata = claims(t, `{"a":"`+strings.Repeat("x", 4089)+`"}`) },
+		"Request.Metadata: gatehouse: claims are not a JSON obje":                func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
 	} {
 		r := order()
 		alter(&r)
@@ -119,7 +119,7 @@ func TestCreateRefusesTooManyScopes(t *testing.T) {
 	r.Scopes = long[:2]
 	b.issue(t, r)
 	r.Scopes = long
-	if _, err := b.Create(t.Context(), r); err == nil || err.Error() != "apikey: Request.Scopes: too many" {
+	if _, err := b.Create(t.Context(), r); err == nil || err.Error() != "apikey: Request.Scopes: got 4097 bytes, at most 4096 are allowed" {
 		t.Errorf("%v", err)
 	}
 }
