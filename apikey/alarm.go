@@ -47,7 +47,7 @@ type Thresholds struct {
 
 	// Suspend are the events that suspend the key and reject the request:
 	// EventNewNetwork and EventBurst.
-	Suspend []EventType
+	Suspend []gatehouse.EventType
 }
 
 const (
@@ -139,20 +139,23 @@ func (k *Keys) watch(ctx context.Context, d *decision) error {
 	if events := k.alarm.use(d); len(events) > 0 {
 		ctx, cancel := detached(ctx)
 		defer cancel()
-		if err := k.report(ctx, d.id, events...); err != nil {
-			return err
+		suspend := false
+		for _, event := range events {
+			if err := k.report(ctx, d.id, event); err != nil {
+				return err
+			}
+			suspend = suspend || slices.Contains(k.alarm.Suspend, event.event)
 		}
-		suspends := func(e Event) bool { return slices.Contains(k.alarm.Suspend, e.Type) }
-		if slices.ContainsFunc(events, suspends) {
-			record, err := k.store.Suspend(ctx, d.id, true)
+		if suspend {
+			_, err := k.store.Suspend(ctx, d.id, true)
 			k.Invalidate(d.id)
 			if err != nil {
 				return k.unavailable(d.id, err)
 			}
-			if err := k.report(ctx, d.id, Event{Type: EventSuspended, Key: record.Key}); err != nil {
+			if err := k.emit(ctx, EventSuspended, d.id); err != nil {
 				return err
 			}
-			d.reason = gatehouse.ReasonKeySuspended
+			d.reason = ReasonSuspended
 		}
 		k.alarm.learn(d) // not before, so that a failure above repeats the event
 	}
@@ -165,9 +168,9 @@ func (k *Keys) watch(ctx context.Context, d *decision) error {
 }
 
 // use counts a valid secret and returns the events of it.
-func (a *alarm) use(d *decision) (events []Event) {
+func (a *alarm) use(d *decision) (events []signal) {
 	accepted := d.reason == "" && (a.NewNetworks || a.Burst > 0)
-	revoked := d.reason == gatehouse.ReasonKeyRevoked && a.UsesAfterRevocation
+	revoked := d.reason == ReasonRevoked && a.UsesAfterRevocation
 	if !accepted && !revoked {
 		return nil
 	}
@@ -179,15 +182,15 @@ func (a *alarm) use(d *decision) (events []Event) {
 	h := s.history(d.id, elapsed)
 	if revoked {
 		if h.revoked.add(int64(elapsed/time.Minute), 0) {
-			events = append(events, Event{Type: EventUsedAfterRevocation, Key: d.record.Key, Network: network})
+			events = append(events, signal{EventUsedAfterRevocation, network, 0})
 		}
 		return events
 	}
 	if a.NewNetworks && network.IsValid() && !h.knows(network) {
-		events = append(events, Event{Type: EventNewNetwork, Key: d.record.Key, Network: network})
+		events = append(events, signal{EventNewNetwork, network, 0})
 	}
 	if a.Burst > 0 && h.burst(int64((elapsed-h.first)/time.Minute), a.Burst, a.BurstFloor) {
-		events = append(events, Event{Type: EventBurst, Key: d.record.Key, Network: network, Count: h.uses.count})
+		events = append(events, signal{EventBurst, network, h.uses.count})
 	}
 	return events
 }
@@ -244,9 +247,9 @@ func (a *alarm) learn(d *decision) {
 
 // failure counts a rejected key and returns the event of it. All clients without
 // a known address count together.
-func (a *alarm) failure(d *decision) (Event, bool) {
+func (a *alarm) failure(d *decision) (signal, bool) {
 	if d.reason == "" || a.Failures == 0 {
-		return Event{}, false
+		return signal{}, false
 	}
 	network := clientaddr.Network(d.address, 32, 64)
 	bytes := network.Addr().As16() // an IPv4 address is in the last four, a /64 in the first eight
@@ -255,7 +258,7 @@ func (a *alarm) failure(d *decision) (Event, bool) {
 	defer s.Unlock()
 	t := entry(s.addresses, network, func() *tally { return new(tally) })
 	exceeded := t.add(int64(time.Since(a.start)/time.Minute), a.Failures-1)
-	return Event{Type: EventFailures, Network: network, Count: t.count}, exceeded
+	return signal{EventFailures, network, t.count}, exceeded
 }
 
 func (s *alarmShard) history(id string, now time.Duration) *history {

@@ -18,38 +18,37 @@ import (
 const (
 	headerName   = "X-Api-Key"
 	schemeName   = "ApiKey"
+	bearer       = "Bearer"
 	retryAfter   = 5 * time.Second
 	writeTimeout = time.Second
 )
 
-// Challenge returns the challenge of a 401 response: scheme ApiKey.
-func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: schemeName} }
-
-// Inspect rejects a request whose URL contains a key of this prefix, or the
+// Reads implements [gatehouse.Authenticator]: the header X-API-Key, and the header
+// Authorization with the schemes ApiKey and Bearer. Challenges do not advertise
+// Bearer.
+//
+// The gate rejects a request whose URL contains a key of this prefix, or the
 // beginning of one with 8 characters of the secret, whatever other credential
-// the request carries: URLs are logged, so the key has leaked. It does not look
-// the key up; use [Keys.Describe] for that.
-func (k *Keys) Inspect(r *http.Request) error {
-	id := k.find(r.URL.Path)
+// the request carries: URLs are logged, so the key has leaked. The key is not
+// looked up; use [Keys.Describe] for that.
+func (k *Keys) Reads() gatehouse.Reads {
+	return gatehouse.Reads{
+		Schemes: []gatehouse.Scheme{{Name: schemeName, Invalid: CodeInvalidKeyScheme}, {Name: bearer, Silent: true}},
+		Headers: []gatehouse.Header{{Name: headerName, Invalid: CodeInvalidKey}},
+		InURL:   k.inURL,
+	}
+}
+
+func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
+	id := k.find(u.Path)
 	if id == "" {
-		query := r.URL.RawQuery
+		query := u.RawQuery
 		if unescaped, err := url.QueryUnescape(query); err == nil {
 			query = unescaped // keys need no escaping, but some clients escape "_"
 		}
 		id = k.find(query)
 	}
-	if id == "" {
-		return nil
-	}
-	e := &gatehouse.Error{
-		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL, Issuer: k.issuer, Credential: id,
-	}
-	if gatehouse.HasExplicitCredential(r) {
-		// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit
-		// the token in each request."
-		e.Code = gatehouse.CodeInvalidRequest
-	}
-	return e
+	return k.issuer, id
 }
 
 // find returns the ID of the first key of this prefix in a text, "" for none. A
@@ -87,9 +86,9 @@ type decision struct {
 // An unknown, malformed, expired, revoked or suspended key and a wrong secret get
 // the same response after the same work. The reason and the ID are in the event.
 func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	text, found := k.credential(r)
-	if found.err != nil {
-		return gatehouse.Proof{}, found.err
+	text, invalid, err := k.credential(r)
+	if err != nil {
+		return gatehouse.Proof{}, err
 	}
 	var d decision
 	now, err := k.decide(r.Context(), text, &d)
@@ -99,48 +98,41 @@ func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if limited := len(d.record.Networks) > 0; limited || k.alarm != nil {
 		d.address = k.proxies.Client(r)
 		if d.reason == "" && limited && !clientaddr.Contains(d.record.Networks, d.address) {
-			d.reason = gatehouse.ReasonKeyNetwork
+			d.reason = ReasonNetwork
 		}
 	}
 	if err := k.watch(r.Context(), &d); err != nil {
 		return gatehouse.Proof{}, err
 	}
 	if d.reason != "" {
-		return gatehouse.Proof{}, k.reject(found.scheme, &d)
+		return gatehouse.Proof{}, k.reject(invalid, &d)
 	}
 	use := k.usage.of(d.id)
 	use.count(r.Context(), k.store, &d.record, now)
-	return gatehouse.Proof{
-		Principal: use.principalOf(k, &d.record, d.expires), Source: gatehouse.SourceHeader, Name: found.header,
-	}, nil
+	return gatehouse.NewProof(use.principalOf(k, &d.record, d.expires)), nil
 }
 
-// place is where a request carries a key, or the error of reading it.
-type place struct {
-	header, scheme string
-	err            error
-}
-
-// credential returns the text that may be a key.
-func (k *Keys) credential(r *http.Request) (string, place) {
-	values, at := r.Header[headerName], place{header: headerName}
-	var text string
-	switch len(values) {
+// credential returns the text that may be a key, and the code for the case that it
+// is invalid.
+func (k *Keys) credential(r *http.Request) (text string, invalid gatehouse.Code, err error) {
+	switch values := r.Header[headerName]; len(values) {
 	case 1:
-		text = values[0]
+		text, invalid = values[0], CodeInvalidKey
 	case 0:
-		at = place{header: "Authorization", scheme: "Bearer"}
-		if text, at.err = gatehouse.Authorization(r, at.scheme); errors.Is(at.err, gatehouse.ErrNoCredentials) {
-			at.scheme = schemeName
-			text, at.err = gatehouse.Authorization(r, at.scheme)
+		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
+		// revoked, malformed, or invalid for other reasons."
+		invalid = gatehouse.CodeInvalidToken
+		if text, err = gatehouse.Authorization(r, bearer); errors.Is(err, gatehouse.ErrNoCredentials) {
+			invalid = CodeInvalidKeyScheme
+			text, err = gatehouse.Authorization(r, schemeName)
 		}
 	default:
-		at.err = &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonSeveralCredentials}
+		err = &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonSeveralCredentials}
 	}
-	if at.err == nil && !strings.HasPrefix(text, k.start) {
-		at.err = gatehouse.ErrNoCredentials
+	if err == nil && !strings.HasPrefix(text, k.start) {
+		err = gatehouse.ErrNoCredentials
 	}
-	return text, at
+	return text, invalid, err
 }
 
 // decide looks a key up and fills in the decision, all but the check of its
@@ -153,10 +145,10 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 	d.id = label.ID
 	switch {
 	case !ok:
-		d.reason = gatehouse.ReasonKeyMalformed
+		d.reason = ReasonMalformed
 		return now, nil
 	case label.Environment != k.environment:
-		d.reason = gatehouse.ReasonKeyEnvironment
+		d.reason = ReasonEnvironment
 		return now, nil
 	}
 	now, err = k.lookup(ctx, d.id, &d.record)
@@ -171,17 +163,17 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 	}
 	switch {
 	case missing:
-		d.reason = gatehouse.ReasonKeyUnknown
+		d.reason = ReasonUnknown
 	case !current && !previous:
-		d.reason = gatehouse.ReasonKeySecret
+		d.reason = ReasonSecret
 	case !d.record.Revoked.IsZero():
-		d.reason = gatehouse.ReasonKeyRevoked
+		d.reason = ReasonRevoked
 	case !d.record.Suspended.IsZero():
-		d.reason = gatehouse.ReasonKeySuspended
+		d.reason = ReasonSuspended
 	case !current && !now.Before(d.expires):
-		d.reason = gatehouse.ReasonKeyRotated
+		d.reason = ReasonRotated
 	case !now.Before(d.expires):
-		d.reason = gatehouse.ReasonKeyExpired
+		d.reason = ReasonExpired
 	}
 	return now, nil
 }
@@ -208,24 +200,16 @@ func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
 }
 
 // reject returns the error for a rejected key.
-func (k *Keys) reject(scheme string, d *decision) error {
-	e := &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey, Reason: d.reason, Issuer: k.issuer, Credential: d.id}
-	switch {
-	case d.reason == gatehouse.ReasonKeyEnvironment || d.reason == gatehouse.ReasonKeyNetwork:
-		e.Code = gatehouse.CodeAccessDenied
-	case scheme == "Bearer":
-		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
-		// revoked, malformed, or invalid for other reasons."
-		e.Code = gatehouse.CodeInvalidToken
-	case scheme == schemeName:
-		e.Scheme = schemeName
+func (k *Keys) reject(invalid gatehouse.Code, d *decision) error {
+	if d.reason == ReasonEnvironment || d.reason == ReasonNetwork {
+		invalid = gatehouse.CodeAccessDenied
 	}
-	return e
+	return &gatehouse.Error{Code: invalid, Reason: d.reason, Issuer: k.issuer, Credential: d.id}
 }
 
 func (k *Keys) unavailable(id string, err error) error {
 	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonKeyStoreUnavailable, RetryAfter: retryAfter,
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable, RetryAfter: retryAfter,
 		Issuer: k.issuer, Credential: id, Cause: err,
 	}
 }

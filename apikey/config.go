@@ -3,7 +3,6 @@
 package apikey
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -76,20 +75,17 @@ type Config struct {
 	// with a cache only.
 	Watcher Watcher
 
-	// Events receives every change and the events of Thresholds. The context
-	// carries the principal of the caller if the application has put it there:
-	// see [gatehouse.FromContext]. An error is returned to the caller of the
-	// method, and the change is kept; in a request it turns the decision into
-	// 503. Optional. It must be safe for concurrent use.
-	Events func(context.Context, Event) error
+	// Observer receives every change and the events of Thresholds. If it fails,
+	// the change is kept and the method returns the error; a request is answered
+	// with 503. Optional.
+	Observer gatehouse.Observer
 
 	// Thresholds set the events about the use of keys. Optional.
 	Thresholds Thresholds
 }
 
 // Keys creates, verifies and revokes API keys. It is a
-// [gatehouse.Authenticator], [gatehouse.Inspector] and [gatehouse.Challenger].
-// It is safe for concurrent use.
+// [gatehouse.Authenticator]. It is safe for concurrent use.
 type Keys struct {
 	store       Store
 	prefix      string
@@ -103,16 +99,12 @@ type Keys struct {
 	proxies     clientaddr.Proxies
 	cache       *cache // nil if off
 	watcher     Watcher
-	events      func(context.Context, Event) error
+	observer    gatehouse.Observer
 	usage       usage
 	alarm       *alarm // nil if no threshold is set
 }
 
-var _ interface {
-	gatehouse.Authenticator
-	gatehouse.Inspector
-	gatehouse.Challenger
-} = (*Keys)(nil)
+var _ gatehouse.Authenticator = (*Keys)(nil)
 
 // New returns Keys. It reports all errors of the configuration at once and does
 // not call the store.
@@ -126,7 +118,7 @@ func New(config Config) (*Keys, error) {
 		kind:        orElse(config.Kind, gatehouse.KindService),
 		maxLifetime: orElse(config.MaxLifetime, defaultMaxLifetime),
 		watcher:     config.Watcher,
-		events:      config.Events,
+		observer:    config.Observer,
 		usage:       usage{make(table[*keyUsage], shardCount)},
 	}
 	var errs []error
@@ -157,7 +149,7 @@ func New(config Config) (*Keys, error) {
 	if k.alarm, err = newAlarm(config.Thresholds); err != nil {
 		errs = append(errs, err)
 	}
-	check(k.alarm == nil || k.events != nil || len(config.Thresholds.Suspend) > 0, "Thresholds: no effect without Events or Thresholds.Suspend")
+	check(k.alarm == nil || k.observer != nil || len(config.Thresholds.Suspend) > 0, "Thresholds: no effect without Observer or Thresholds.Suspend")
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -45,11 +45,11 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		"Config.Thresholds.Burst: got 1, must be 0 or at least 2":                     func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 1, BurstFloor: 1} },
 		"Config.Thresholds.BurstFloor: got 0, must be greater than 0 if Burst is set": func(c *apikey.Config) { c.Thresholds.Burst = 2 },
 		"Config.Thresholds.Failures: got -1, must not be negative":                    func(c *apikey.Config) { c.Thresholds.Failures = -1 },
-		`Config.Thresholds.Suspend: "burst": its threshold is not set`:                func(c *apikey.Config) { c.Thresholds.Suspend = []apikey.EventType{apikey.EventBurst} },
-		`Config.Thresholds.Suspend: "failures": its threshold is not set`: func(c *apikey.Config) {
-			c.Thresholds = apikey.Thresholds{Failures: 1, Suspend: []apikey.EventType{apikey.EventFailures}}
+		`Config.Thresholds.Suspend: "apikey_burst": its threshold is not set`:                func(c *apikey.Config) { c.Thresholds.Suspend = []gatehouse.EventType{apikey.EventBurst} },
+		`Config.Thresholds.Suspend: "apikey_failures": its threshold is not set`: func(c *apikey.Config) {
+			c.Thresholds = apikey.Thresholds{Failures: 1, Suspend: []gatehouse.EventType{apikey.EventFailures}}
 		},
-		"Config.Thresholds: no effect without Events or": func(c *apikey.Config) { c.Thresholds.Failures = 1 },
+		"Config.Thresholds: no effect without Observer or": func(c *apikey.Config) { c.Thresholds.Failures = 1 },
 	} {
 		config := good()
 		alter(&config)
@@ -80,7 +80,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			t.Errorf("prefix %q is accepted", prefix)
 		}
 	}
-	both := []apikey.EventType{apikey.EventNewNetwork, apikey.EventBurst}
+	both := []gatehouse.EventType{apikey.EventNewNetwork, apikey.EventBurst}
 	for _, thresholds := range []apikey.Thresholds{
 		{Burst: -1},
 		{Burst: -2, BurstFloor: 1},
@@ -91,7 +91,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: append(both, apikey.EventRevoked)},
 	} {
 		config := good()
-		config.Events = new(heard).hear
+		config.Observer = new(heard)
 		config.Thresholds = thresholds
 		if _, err := apikey.New(config); err == nil {
 			t.Errorf("%+v is accepted", thresholds)
@@ -122,7 +122,7 @@ func TestDefaults(t *testing.T) {
 	key, text := b.issue(t, apikey.Request{Owner: "o", Lifetime: 90 * day})
 	p := b.send(t, get(text)).principal
 	want := gatehouse.Principal{
-		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: gatehouse.MethodAPIKey,
+		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: apikey.Method,
 		Credential: key.ID, Expires: key.Expires, Claims: p.Claims,
 	}
 	if !reflect.DeepEqual(p, want) || p.Claims.String() != "{}" {
@@ -135,7 +135,7 @@ func TestConfigIsCloned(t *testing.T) {
 	config := apikey.Config{
 		Store: apikey.NewMemory(0), Prefix: "acme", Scopes: []string{"reports:read"},
 		Peppers: []apikey.Pepper{pepper(1, 'a')}, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")},
-		Thresholds: apikey.Thresholds{NewNetworks: true, Suspend: []apikey.EventType{apikey.EventNewNetwork}},
+		Thresholds: apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}},
 	}
 	keys, err := apikey.New(config)
 	if err != nil {

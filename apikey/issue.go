@@ -71,7 +71,7 @@ func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 		return Issued{}, fmt.Errorf("apikey: create: %w", err)
 	}
 	k.Invalidate(record.ID)
-	if err := k.emit(ctx, Event{Type: EventCreated, Key: record.Key}); err != nil {
+	if err := k.emit(ctx, EventCreated, record.ID); err != nil {
 		return Issued{}, err
 	}
 	return Issued{record.Key, gatehouse.NewSecret(key)}, nil
@@ -106,7 +106,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration, gener
 	if err != nil {
 		return Issued{}, fmt.Errorf("apikey: rotate: %w", err)
 	}
-	if err := k.emit(ctx, Event{Type: EventRotated, Key: record.Key}); err != nil {
+	if err := k.emit(ctx, EventRotated, record.ID); err != nil {
 		return Issued{}, err
 	}
 	return Issued{record.Key, gatehouse.NewSecret(key)}, nil

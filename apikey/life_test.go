@@ -163,20 +163,20 @@ func TestRotate(t *testing.T) {
 		pass(day - time.Microsecond)
 		b.want(t, first, "")
 		pass(time.Microsecond)
-		b.want(t, first, gatehouse.ReasonKeyRotated)
+		b.want(t, first, apikey.ReasonRotated)
 		b.want(t, second, "")
 
 		// A further rotation during grace ends the older secret.
 		_, third := b.rotate(t, old.ID, day)
 		_, fourth := b.rotate(t, old.ID, day)
-		b.want(t, first, gatehouse.ReasonKeySecret)
-		b.want(t, second, gatehouse.ReasonKeySecret)
+		b.want(t, first, apikey.ReasonSecret)
+		b.want(t, second, apikey.ReasonSecret)
 		b.want(t, third, "")
 		b.want(t, fourth, "")
 
 		// Without grace it is over at once.
 		_, fifth := b.rotate(t, old.ID, 0)
-		b.want(t, fourth, gatehouse.ReasonKeyRotated)
+		b.want(t, fourth, apikey.ReasonRotated)
 		b.want(t, fifth, "")
 	})
 }
@@ -194,10 +194,10 @@ func TestGraceIsBounded(t *testing.T) {
 		pass(day - time.Microsecond)
 		b.want(t, first, "")
 		pass(time.Microsecond)
-		b.want(t, first, gatehouse.ReasonKeyRotated)
+		b.want(t, first, apikey.ReasonRotated)
 		b.want(t, second, "")
 		pass(29 * day)
-		b.want(t, second, gatehouse.ReasonKeyExpired)
+		b.want(t, second, apikey.ReasonExpired)
 	})
 }
 
@@ -273,8 +273,8 @@ func TestRevoke(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	b.wantEvents(t, apikey.EventRevoked)
-	b.want(t, first, gatehouse.ReasonKeyRevoked)
-	b.want(t, second, gatehouse.ReasonKeyRevoked)
+	b.want(t, first, apikey.ReasonRevoked)
+	b.want(t, second, apikey.ReasonRevoked)
 	b.want(t, other, "")
 	again, err := b.Revoke(t.Context(), key.ID)
 	if err != nil || !again.Revoked.Equal(got.Revoked) {
@@ -312,7 +312,7 @@ func TestRevokeAll(t *testing.T) {
 		}
 		for _, name := range groupsGone {
 			for _, text := range groups[name] {
-				b.want(t, text, gatehouse.ReasonKeyRevoked)
+				b.want(t, text, apikey.ReasonRevoked)
 			}
 			delete(groups, name)
 		}
@@ -362,7 +362,7 @@ func TestRevokeAllInBatches(t *testing.T) {
 func TestRevokeLeaked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, nil)
-		leak := func(text string, revoked bool, events ...apikey.EventType) {
+		leak := func(text string, revoked bool, events ...gatehouse.EventType) {
 			t.Helper()
 			key, err := b.RevokeLeaked(t.Context(), text)
 			if err != nil || key.Revoked.IsZero() == revoked {
@@ -373,7 +373,7 @@ func TestRevokeLeaked(t *testing.T) {
 		key, text := b.issue(t, order())
 		b.events.take()
 		leak("  "+text+"\r\n", true, apikey.EventRevoked, apikey.EventLeaked)
-		b.want(t, text, gatehouse.ReasonKeyRevoked)
+		b.want(t, text, apikey.ReasonRevoked)
 		leak(text, true, apikey.EventLeaked) // a second report
 		described, err := b.Describe(t.Context(), key.ID)
 		if err != nil || described.Revoked.IsZero() {
@@ -385,7 +385,7 @@ func TestRevokeLeaked(t *testing.T) {
 		_, second := b.rotate(t, key.ID, day)
 		b.events.take()
 		leak(text, true, apikey.EventRevoked, apikey.EventLeaked)
-		b.want(t, second, gatehouse.ReasonKeyRevoked)
+		b.want(t, second, apikey.ReasonRevoked)
 
 		// After its grace nothing has leaked that is good for anything.
 		key, text = b.issue(t, order())
@@ -449,7 +449,7 @@ func TestSuspend(t *testing.T) {
 	if err != nil || got.Suspended.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	b.want(t, text, gatehouse.ReasonKeySuspended)
+	b.want(t, text, apikey.ReasonSuspended)
 	got, err = b.Resume(t.Context(), key.ID)
 	if err != nil || !got.Suspended.IsZero() {
 		t.Errorf("%+v, %v", got, err)
@@ -465,7 +465,7 @@ func TestSuspend(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 }
 
 func TestList(t *testing.T) {
@@ -592,7 +592,7 @@ func TestEventErrors(t *testing.T) {
 	if n, err := b.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); !errors.Is(err, lost) || n < 1 {
 		t.Errorf("revoke all: %d, %v", n, err)
 	}
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 }
 
 // issueQuietly makes a key while events fail.
@@ -612,18 +612,14 @@ func TestEventContext(t *testing.T) {
 	var who string
 	b := setUp(t, func(c *apikey.Config) {
 		c.CacheTTL = time.Second
-		c.Events = func(ctx context.Context, e apikey.Event) error {
-			p, _ := gatehouse.FromContext(ctx)
-			who = p.Subject
-			for i := range e.Key.Networks {
-				e.Key.Networks[i] = netip.MustParsePrefix("0.0.0.0/0")
-			}
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			who = e.Principal.Subject
 			return nil
-		}
+		})
 	})
 	r := order()
 	r.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	ctx := gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada", Method: gatehouse.MethodJWT})
+	ctx := gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada", Method: "jwt"})
 	issued, err := b.Create(ctx, r)
 	if err != nil || who != "ada" {
 		t.Errorf("who %q, %v", who, err)

@@ -25,7 +25,7 @@ func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("apikey: revoke: %w", err)
 	}
-	return record.Key, k.emit(ctx, Event{Type: EventRevoked, Key: record.Key})
+	return record.Key, k.emit(ctx, EventRevoked, record.ID)
 }
 
 // RevokeAll revokes the keys of a tenant or an owner. It returns the number of
@@ -49,7 +49,7 @@ func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 			k.Invalidate(records[i].ID)
 		}
 		for i := range records {
-			errs = append(errs, k.emit(ctx, Event{Type: EventRevoked, Key: records[i].Key}))
+			errs = append(errs, k.emit(ctx, EventRevoked, records[i].ID))
 		}
 		n += len(records)
 		if len(records) < revokeBatch {
@@ -89,25 +89,29 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 			return Key{}, err
 		}
 	}
-	return key, errors.Join(err, k.emit(ctx, Event{Type: EventLeaked, Key: key}))
+	return key, errors.Join(err, k.emit(ctx, EventLeaked, key.ID))
 }
 
 // Suspend makes a key invalid until [Keys.Resume]. Suspending a suspended key is
 // not an error.
 func (k *Keys) Suspend(ctx context.Context, id string) (Key, error) {
-	return k.suspend(ctx, id, true, EventSuspended)
+	return k.suspend(ctx, id, true)
 }
 
 // Resume ends a suspension. A revoked or expired key stays invalid.
 func (k *Keys) Resume(ctx context.Context, id string) (Key, error) {
-	return k.suspend(ctx, id, false, EventResumed)
+	return k.suspend(ctx, id, false)
 }
 
-func (k *Keys) suspend(ctx context.Context, id string, on bool, event EventType) (Key, error) {
+func (k *Keys) suspend(ctx context.Context, id string, on bool) (Key, error) {
+	verb, event := "suspend", EventSuspended
+	if !on {
+		verb, event = "resume", EventResumed
+	}
 	record, err := k.store.Suspend(ctx, id, on)
 	k.Invalidate(id)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: %s: %w", event, err)
+		return Key{}, fmt.Errorf("apikey: %s: %w", verb, err)
 	}
-	return record.Key, k.emit(ctx, Event{Type: event, Key: record.Key})
+	return record.Key, k.emit(ctx, event, id)
 }

@@ -82,7 +82,7 @@ func (key *keyUsage) principalOf(k *Keys, record *Record, expires time.Time) *ga
 		Issuer:      k.issuer,
 		Tenant:      record.Tenant,
 		Environment: record.Environment,
-		Method:      gatehouse.MethodAPIKey,
+		Method:      Method,
 		Credential:  record.ID,
 		Scopes:      record.Scopes,
 		Expires:     expires,
