@@ -4,10 +4,7 @@ package enginetest
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -18,9 +15,9 @@ import (
 	"time"
 )
 
-// timeout bounds how long a server may take to start or to end. It is long
-// because the machine may be loaded.
-const timeout = 2 * time.Minute
+// patience is how long a server may take to come up or to go down. It is long
+// because a loaded machine is slow, and a test that gives up early is a lie.
+const patience = 2 * time.Minute
 
 // process is a server that can be started, killed and started again.
 type process struct {
@@ -29,19 +26,19 @@ type process struct {
 	stdin string
 	dir   string
 	user  account
-	ready string // the server logs it when it accepts connections
+	ready string // what it writes when it takes connections
 	log   logBuffer
 
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// start runs the server and waits until it accepts connections. It reports
-// false if the server ends before or does not within the timeout; the log says
-// why.
-func (p *process) start() (bool, error) {
+// start runs the server and waits until it takes connections. It reports
+// whether it does; where it does not, the log says why.
+func (p *process) start(tb testing.TB) bool {
+	tb.Helper()
 	if p.running() {
-		return false, fmt.Errorf("%s is already running", p.path)
+		tb.Fatalf("%s is running", p.path)
 	}
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Dir = p.dir
@@ -53,30 +50,23 @@ func (p *process) start() (bool, error) {
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	ready := p.log.expect(p.ready)
 	if err := cmd.Start(); err != nil {
-		return false, err
+		tb.Fatal(err)
 	}
 	p.cmd, p.done = cmd, make(chan struct{})
 	go func() {
-		// Wait also waits until the pipe of the log is closed, which the last of
-		// the server's child processes does.
+		// Wait also waits for the pipe of the log to close, which the last of
+		// the server's children does.
 		_ = cmd.Wait()
 		close(p.done)
 	}()
 	select {
 	case <-ready:
-		return true, nil
+		return true
 	case <-p.done:
-		return false, nil
-	case <-time.After(timeout):
-		return false, p.kill()
-	}
-}
-
-// restart starts a killed server.
-func (p *process) restart(tb testing.TB) {
-	tb.Helper()
-	if started, err := p.start(); err != nil || !started {
-		tb.Fatalf("%s does not start again: %v\n%s", p.path, err, &p.log)
+		return false
+	case <-time.After(patience):
+		p.kill(tb)
+		return false
 	}
 }
 
@@ -92,63 +82,73 @@ func (p *process) running() bool {
 	}
 }
 
-// kill ends every process of the server at once and waits until they have
-// ended.
-func (p *process) kill() error {
+// kill ends every process of the server at once and waits until they are gone.
+func (p *process) kill(tb testing.TB) {
+	tb.Helper()
 	if !p.running() {
-		return nil
+		return
 	}
-	killTree(p.cmd.Process.Pid)
+	killFamily(p.cmd.Process.Pid)
 	select {
 	case <-p.done:
-		return nil
-	case <-time.After(timeout):
-		return fmt.Errorf("%s survives SIGKILL", p.path)
+	case <-time.After(patience):
+		tb.Errorf("%s survives SIGKILL", p.path)
 	}
 }
 
-// remove kills the server and removes its data.
-func (p *process) remove() error { return errors.Join(p.kill(), os.RemoveAll(p.dir)) }
-
-// run runs a program to its end and returns its standard output.
-func run(ctx context.Context, user account, env []string, path string, args ...string) (string, error) {
+// run calls a program to its end and returns what it writes to standard output.
+func run(tb testing.TB, user account, env []string, path string, args ...string) string {
+	tb.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(tb.Context(), path, args...)
 	cmd.Dir = os.TempDir()
 	cmd.Env = append([]string{"LC_ALL=C", "TZ=UTC", "PATH=" + os.Getenv("PATH")}, env...)
 	cmd.SysProcAttr = user.attributes()
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", path, err, stderr.String())
+		tb.Fatalf("%s: %v\n%s", path, err, stderr.String())
 	}
-	return string(out), nil
+	return string(out)
 }
 
-// dataDir makes a directory that the server's account owns. It is not in the
-// temporary directory of the test, which another account cannot read.
-func dataDir(user account) (string, error) {
+// dataDir makes a directory that the server's account owns. It is not that of
+// the test, into which another account may not look.
+func dataDir(tb testing.TB, user account) string {
+	tb.Helper()
 	dir, err := os.MkdirTemp("", "gatehouse-engine-")
 	if err != nil {
-		return "", err
+		tb.Fatal(err)
 	}
-	return dir, user.own(dir)
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Error(err)
+		}
+	})
+	if err := user.own(dir); err != nil {
+		tb.Fatal(err)
+	}
+	return dir
 }
 
 // freePort returns a port of the loopback interface that was free a moment ago.
-func freePort() (string, error) {
+func freePort(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
 }
 
 func newPassword() string { return rand.Text() }
 
-// logBuffer keeps what a server logs and signals when it logs a given text.
+// logBuffer keeps what a server writes and tells when it writes a given text.
 type logBuffer struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
@@ -170,7 +170,7 @@ func (l *logBuffer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// expect returns a channel that is closed once marker is written after the call.
+// expect returns a channel that is closed once marker is written from now on.
 func (l *logBuffer) expect(marker string) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,4 +6,4 @@ package enginetest
 
 import "syscall"
 
-func killWithParent(*syscall.SysProcAttr) {}
+func endWithUs(*syscall.SysProcAttr) {}
