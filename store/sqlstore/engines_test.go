@@ -45,7 +45,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		server := enginetest.StartPostgres(t, "fsync=off")
+		server := enginetest.SharedPostgres(t)
 		test(t, func(t testing.TB) (string, string) { return "pgx", server.Database(t) })
 	})
 }

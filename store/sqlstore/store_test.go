@@ -170,7 +170,7 @@ func bothWays(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
 // An engine that hangs is down after the store's own timeout, whatever the
 // caller's patience, and after the caller's where that is shorter.
 func TestTimeoutsPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	db := open(t, "pgx", enginetest.Via(t, server.Database(t), proxy))
 	keys := newKeys(t, sqlstore.Config{DB: db}, "a")
@@ -211,7 +211,7 @@ func TestTimeoutsSQLite(t *testing.T) {
 // What was sent and not answered is not sent again: a rotation that is carried
 // out twice would end the secret before it.
 func TestChangesAreSentOnce(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	beside := newKeys(t, sqlstore.Config{DB: open(t, "pgx", url)}, "warm")
 	proxy := enginetest.StartProxy(t, server.Addr())
@@ -224,7 +224,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		proxy.Deafen()
+		proxy.DropResponses()
 		go func() {
 			_, err := through.Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
 			done <- err
@@ -234,7 +234,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 			return err == nil && r.Generation > 1
 		})
 		proxy.Cut()
-		proxy.Mend()
+		proxy.Restore()
 		if err := <-done; err == nil {
 			t.Error("a rotation without an answer succeeds")
 		}
