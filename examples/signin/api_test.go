@@ -150,7 +150,7 @@ func TestUpstream(t *testing.T) {
 		t.Log(what)
 		ask(503, "temporarily_unavailable")
 	}
-	if !strings.Contains(s.log.String(), "somebody else") {
+	if !strings.Contains(s.log.String(), "not the subject") {
 		t.Error("the log does not say why")
 	}
 	for _, answer := range []http.HandlerFunc{
