@@ -24,7 +24,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		changes object
 		want    string
 	}{
-		{"unknown field", object{"app_url": "a"}, `unknown field "app_url"`},
+		{"unknown field", object{"app_url": "a"}, `json: unknown field "app_url"`},
 		{"app_addr is a number", object{"app_addr": 8081}, "app_addr: unexpected number"},
 		{"app_addr missing", object{"app_addr": nil}, `app_addr: "" is not host:port`},
 		{"app_addr without port", object{"app_addr": "127.0.0.1"}, `app_addr: "127.0.0.1" is not host:port`},
