@@ -132,6 +132,8 @@ func (r *revocations) Revoked(_ context.Context, t jwtauth.Token) (bool, error) 
 	return there && err == nil, err
 }
 
+func (r *revocations) MaxLifetime() time.Duration { return 24 * time.Hour }
+
 // Revocations are asked about every good token, in the cache or not, and about
 // no other.
 func TestRevocations(t *testing.T) {

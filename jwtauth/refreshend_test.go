@@ -132,7 +132,7 @@ func newLists(t testing.TB) *lists {
 		server: newServer(t, func(c *jwtauth.RefreshConfig) { c.Revocations, c.Issuer = list, issuerURL }),
 		store:  store,
 		signer: newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}),
-		api:    newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Keys, c.Revocations = jwtauth.RingKeys(ring), list })),
+		api:    newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Keys, c.Revocations = ring, list })),
 	}
 }
 

@@ -33,14 +33,14 @@ type KeySets struct {
 	MaxStale time.Duration
 }
 
-func (k *KeySets) check() error {
+func (k *KeySets) check(field string) error {
 	var errs []error
 	bound := func(name string, value *time.Duration, otherwise, least, most time.Duration) {
 		if *value == 0 {
 			*value = otherwise
 		}
 		if *value < least || *value > most {
-			errs = append(errs, fmt.Errorf("jwtauth: Config.KeySets.%s: %v is not within %v and %v", name, *value, least, most))
+			errs = append(errs, fmt.Errorf("%sKeySets.%s: got %v, want %v to %v", field, name, *value, least, most))
 		}
 	}
 	const day = 24 * time.Hour

@@ -115,6 +115,9 @@ func (l *RevocationList) revoke(ctx context.Context, r Revocation, lifetime time
 	return nil
 }
 
+// MaxLifetime implements [Revocations].
+func (l *RevocationList) MaxLifetime() time.Duration { return l.maxLifetime }
+
 // Revoked implements [Revocations].
 func (l *RevocationList) Revoked(ctx context.Context, t Token) (bool, error) {
 	asked := make([]Revocation, 0, 4)

@@ -139,7 +139,7 @@ func Example_tokenEndpoint() {
 	}
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
-			URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(keys),
+			URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
 		}},
 		Revocations: revoked,
 	})

@@ -237,16 +237,16 @@ func TestCauses(t *testing.T) {
 		{nil, object{"sub": nil}, "claim sub is missing"},
 		{nil, object{"aud": nil}, "claim aud is missing"},
 		{nil, object{"exp": nil}, "claim exp is missing"},
-		{nil, object{"client_id": nil}, "claim client_id is missing, without which only Profile: Compatible"},
-		{nil, object{"iat": nil}, "claim iat is missing, without which only Profile: Compatible"},
-		{nil, object{"jti": nil}, "claim jti is missing, without which only Profile: Compatible"},
-		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not name " + audience},
-		{nil, object{"aud": 1}, "claim aud has the wrong form"},
-		{nil, object{"exp": now + 90_000}, "MaxLifetime is 24h0m0s"},
-		{nil, object{"iat": 0, "exp": 1}, "ended at 1970-01-01T00:00:01Z"},
-		{nil, object{"nbf": now + 3600}, "claim nbf lies ahead"},
-		{nil, object{"iat": now + 3600}, "claim iat lies ahead"},
-		{nil, object{"cnf": object{}}, "claim cnf binds"},
+		{nil, object{"client_id": nil}, "claim client_id is missing, which only Profile: Compatible accepts"},
+		{nil, object{"iat": nil}, "claim iat is missing, which only Profile: Compatible accepts"},
+		{nil, object{"jti": nil}, "claim jti is missing, which only Profile: Compatible accepts"},
+		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not contain " + audience},
+		{nil, object{"aud": 1}, "claim aud is malformed"},
+		{nil, object{"exp": now + 90_000}, "want 1 s to MaxLifetime 24h0m0s"},
+		{nil, object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
+		{nil, object{"nbf": now + 3600}, "claim nbf is in the future"},
+		{nil, object{"iat": now + 3600}, "claim iat is in the future"},
+		{nil, object{"cnf": object{}}, "claim cnf: the token is sender-constrained"},
 	} {
 		token := token(test.header, test.claims)
 		_, warm := a.Verify(t.Context(), token)
@@ -255,15 +255,15 @@ func TestCauses(t *testing.T) {
 		}
 		_, err := cold.Verify(t.Context(), token)
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) ||
-			!strings.Contains(e.Cause.Error(), "there are no keys yet") {
+			!strings.Contains(e.Cause.Error(), "no keys were fetched yet") {
 			t.Errorf("%v, cold: got %v, cause %v", test.claims, err, errors.Unwrap(err))
 		}
 	}
 	for want, token := range map[string]string{
 		"set Profile: Compatible":                       token(object{"typ": "JWT"}, nil),
 		"alg is none of [ES256]":                        token(object{"alg": "RS256"}, nil),
-		"no key of this kid for this alg":               token(object{"kid": "k2"}, nil),
-		`by the key "k1"`:                               unsigned(token(nil, nil)) + strings.Repeat("A", 86),
+		"no key with this kid for this alg":             token(object{"kid": "k2"}, nil),
+		`does not verify with key "k1"`:                 unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 		"differs from Issuer.URL by a slash at the end": token(nil, object{"iss": issuerURL + "/"}),
 	} {
 		_, err := a.Verify(t.Context(), token)

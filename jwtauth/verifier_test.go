@@ -15,9 +15,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-func newStatements(t testing.TB, keys jwtauth.Keys) *jwtauth.Statements {
+func newVerifier(t testing.TB, keys jwtauth.Keys) *jwtauth.Verifier {
 	t.Helper()
-	s, err := jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
+	s, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
 		URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
 	}})
 	if err != nil {
@@ -36,8 +36,8 @@ func statement(header, claims object) string {
 	}.with(claims))
 }
 
-func TestStatements(t *testing.T) {
-	s := newStatements(t, config().Issuers[0].Keys)
+func TestVerifier(t *testing.T) {
+	s := newVerifier(t, config().Issuers[0].Keys)
 	now := time.Now().Unix()
 	for name, token := range map[string]string{
 		"good":           statement(nil, nil),
@@ -99,14 +99,14 @@ func TestStatements(t *testing.T) {
 
 // A statement whose claims are bad causes no fetch, and keys that cannot be had
 // are no verdict.
-func TestStatementsFetch(t *testing.T) {
+func TestVerifierFetch(t *testing.T) {
 	fetches := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fetches++
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	t.Cleanup(server.Close)
-	s := newStatements(t, jwtauth.RemoteKeys(server.URL))
+	s := newVerifier(t, jwtauth.RemoteKeys(server.URL))
 	_, err := s.Verify(t.Context(), statement(nil, object{"exp": 1, "iat": 0}))
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonTokenExpired || fetches != 0 {
 		t.Errorf("expired: %v after %d fetches", err, fetches)
@@ -117,27 +117,27 @@ func TestStatementsFetch(t *testing.T) {
 	}
 }
 
-func TestStatementsConfig(t *testing.T) {
-	_, err := jwtauth.NewStatements(jwtauth.StatementConfig{})
-	for _, want := range []string{"StatementConfig", "URL", "Audience", "Algorithms", "Keys"} {
+func TestVerifierConfig(t *testing.T) {
+	_, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{})
+	for _, want := range []string{"VerifierConfig", "URL", "Audience", "Algorithms", "Keys"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}
 	}
 }
 
-func TestSignStatement(t *testing.T) {
+func TestSignJWT(t *testing.T) {
 	ring := newRing(t, signingKey("k1", jwtauth.ES256))
 	now := time.Now().Unix()
-	token, err := ring.SignStatement("logout+jwt", map[string]any{"iss": issuerURL, "aud": "web", "sub": "alice", "iat": now, "exp": now + 60})
+	token, err := ring.SignJWT("logout+jwt", map[string]any{"iss": issuerURL, "aud": "web", "sub": "alice", "iat": now, "exp": now + 60})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := newStatements(t, jwtauth.RingKeys(ring)).Verify(t.Context(), string(token.Reveal()))
+	got, err := newVerifier(t, ring).Verify(t.Context(), string(token.Reveal()))
 	if err != nil || got.Type != "logout+jwt" || got.Subject != "alice" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := ring.SignStatement("", map[string]any{"f": func() {}}); err == nil {
+	if _, err := ring.SignJWT("", map[string]any{"f": func() {}}); err == nil {
 		t.Error("a function was signed")
 	}
 }
