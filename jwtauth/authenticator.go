@@ -20,20 +20,22 @@ type Authenticator struct {
 	issuers     map[string]*issuer
 	cache       *cache // nil if it is switched off
 	revocations Revocations
+	confirmers  *gatehouse.Confirmers
 	maxBytes    int // the largest MaxTokenBytes of all issuers
 	headers     headerCache
 }
 
-var (
-	_ gatehouse.Authenticator = (*Authenticator)(nil)
-	_ gatehouse.Challenger    = (*Authenticator)(nil)
-)
+var _ gatehouse.Authenticator = (*Authenticator)(nil)
 
 // New returns an authenticator. It reports all configuration errors at once and
 // makes no network call: see [Authenticator.Ready].
 func New(config Config) (*Authenticator, error) {
 	errs := []error{config.check()}
-	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations}
+	confirmers, err := gatehouse.NewConfirmers(config.Confirmers...)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("jwtauth: Config.Confirmers: %w", err))
+	}
+	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations, confirmers: confirmers}
 	if config.CacheEntries > 0 {
 		a.cache = newCache(config.CacheEntries)
 	}
@@ -88,33 +90,63 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Challenge returns the Bearer challenge of RFC 6750 section 3.
-func (a *Authenticator) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "Bearer"} }
+// Reads implements [gatehouse.Authenticator]: the Bearer scheme and what the
+// confirmers read.
+func (a *Authenticator) Reads() gatehouse.Reads {
+	return a.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}})
+}
 
-// Authenticate verifies the Bearer token of a request if it has the shape of a
-// JWT, two dots. A Bearer token of another shape is left to other authenticators.
+// Authenticate verifies the token of the Authorization header if it has the shape
+// of a JWT, two dots. A token of another shape is left to other authenticators.
 func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	token, err := gatehouse.Authorization(r, "Bearer")
+	scheme, token, err := a.confirmers.Token(r)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
 	if len(token) <= a.maxBytes && !isCompact(token) {
 		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	p, err := a.Verify(r.Context(), token)
+	return a.VerifyRequest(r, scheme, token)
+}
+
+// VerifyRequest verifies a compact token of the request r. scheme is the
+// authentication scheme under which the token came, "" if it came in a cookie or
+// in another header: a sender-constrained token is confirmed with both. The error
+// is a [*gatehouse.Error].
+func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error) {
+	v, err := a.verified(r.Context(), token)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: "Authorization"}, nil
+	header, err := a.confirm(r, scheme, token, v)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	proof := gatehouse.NewProof(&v.principal)
+	proof.Header = header
+	return proof, nil
 }
 
-// Verify verifies a compact token that did not come in an Authorization header.
-// The principal may be shared and must not be changed. The error is a
-// [*gatehouse.Error].
-func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Principal, error) {
+// Verify verifies a compact token without a request. It rejects a
+// sender-constrained token, because there is nothing to confirm it with. The
+// error is a [*gatehouse.Error].
+func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
+	v, err := a.verified(ctx, token)
+	if err != nil {
+		return gatehouse.Principal{}, err
+	}
+	if _, err := a.confirm(nil, "", token, v); err != nil {
+		return gatehouse.Principal{}, err
+	}
+	return v.principal, nil
+}
+
+// verified returns a token from the cache or verifies it, and checks that it is
+// not revoked. The caller must confirm it.
+func (a *Authenticator) verified(ctx context.Context, token string) (*verified, error) {
 	// The size comes first, so that an oversized token costs nothing.
 	if len(token) > a.maxBytes {
-		return nil, reject(gatehouse.ReasonTokenOversized, nil, errOversized)
+		return nil, reject(ReasonOversized, nil, errOversized)
 	}
 	now := time.Now()
 	var key fingerprint
@@ -124,7 +156,7 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Pr
 		if v := a.cache.get(key); v != nil {
 			set, err := v.issuer.keys.current(now)
 			if err == nil && set.generation == v.generation && now.Before(v.expires) {
-				return a.checkRevocation(ctx, v)
+				return v, a.checkRevocation(ctx, v)
 			}
 			a.cache.remove(key)
 		}
@@ -136,23 +168,35 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Pr
 	if a.cache != nil {
 		a.cache.put(key, v)
 	}
-	return a.checkRevocation(ctx, v)
+	return v, a.checkRevocation(ctx, v)
 }
 
-func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) (*gatehouse.Principal, error) {
+func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error {
 	if a.revocations == nil {
-		return &v.principal, nil
+		return nil
 	}
 	revoked, err := a.revocations.Revoked(ctx, v.token)
 	switch {
 	case err != nil:
-		return nil, unavailableError(gatehouse.ReasonRevocationsUnavailable, v.issuer, 0, err)
+		return unavailable(ReasonRevocationsUnavailable, v.issuer, 0, err)
 	case revoked:
-		e := reject(gatehouse.ReasonTokenRevoked, v.issuer, fmt.Errorf("revoked token of subject %q, client %q, family %q", v.token.Subject, v.token.Client, v.token.Family))
+		e := reject(ReasonRevoked, v.issuer, fmt.Errorf("revoked token of subject %q, client %q, family %q", v.token.Subject, v.token.Client, v.token.Family))
 		e.Credential = v.token.ID
-		return nil, e
+		return e
 	}
-	return &v.principal, nil
+	return nil
+}
+
+// confirm checks the proof of possession of a sender-constrained token, on every
+// request, cached tokens included.
+func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verified) (http.Header, error) {
+	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation)
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		rejected := *e // an Error is immutable
+		rejected.Issuer, rejected.Credential = v.issuer.URL, v.token.ID
+		return nil, &rejected
+	}
+	return header, err
 }
 
 // verify verifies a token that is not in the cache.
@@ -166,24 +210,31 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	case !ok:
 		return nil, a.rejectIssuer(t.claims.issuer)
 	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
-		return nil, reject(gatehouse.ReasonTokenOversized, i, errOversized)
+		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
-		return nil, reject(gatehouse.ReasonTokenType, i, errors.New("typ is not at+jwt; set Profile: Compatible if the issuer sends JWT or no typ"))
+		return nil, reject(ReasonType, i, errors.New("typ is not at+jwt; set Profile: Compatible if the issuer sends JWT or no typ"))
 	case t.head.x5t && i.Profile != Compatible:
-		return nil, reject(gatehouse.ReasonTokenHeader, i, errForbidden)
+		return nil, reject(ReasonHeader, i, errForbidden)
 	}
-	set, err := i.verify(ctx, &t, i.validateAccessToken(&t.claims, now), now)
+	invalid := i.validateAccessToken(&t.claims, now)
+	var confirmation gatehouse.Confirmation
+	if cnf := t.claims.confirmation; cnf != "" && invalid.reason == "" {
+		if confirmation, err = a.confirmers.Parse(cnf); err != nil {
+			invalid = rejection{gatehouse.ReasonUnconfirmed, err}
+		}
+	}
+	set, err := i.verify(ctx, &t, invalid, now)
 	if err != nil {
 		return nil, err
 	}
-	p, err := i.principal(&t.claims)
+	p, err := i.principal(&t.claims, confirmation.Binding())
 	if err != nil {
-		e := reject(gatehouse.ReasonTokenClaims, i, err)
+		e := reject(ReasonClaims, i, err)
 		e.Credential = t.claims.id
 		return nil, e
 	}
 	a.headers.put(&t)
-	v := &verified{principal: p, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew), token: Token{
+	v := &verified{principal: p, confirmation: confirmation, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew), token: Token{
 		Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session,
 	}}
 	if t.claims.issued.present {
@@ -200,7 +251,7 @@ func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
 		near += "/"
 	}
 	if i := a.issuers[near]; i != nil {
-		return reject(gatehouse.ReasonTokenIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
+		return reject(ReasonIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
 	}
-	return reject(gatehouse.ReasonTokenIssuer, nil, errors.New("claim iss is no configured Issuer.URL"))
+	return reject(ReasonIssuer, nil, errors.New("claim iss is no configured Issuer.URL"))
 }

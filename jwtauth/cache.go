@@ -12,11 +12,12 @@ import (
 
 // verified is the result of verifying a token. It is immutable.
 type verified struct {
-	principal  gatehouse.Principal
-	issuer     *issuer
-	generation uint64    // of the key set that verified the token
-	expires    time.Time // exp and the skew
-	token      Token     // from the claims, whatever Issuer.Principal makes of them
+	principal    gatehouse.Principal
+	confirmation gatehouse.Confirmation
+	issuer       *issuer
+	generation   uint64    // of the key set that verified the token
+	expires      time.Time // exp and the skew
+	token        Token     // from the claims, whatever Issuer.Principal makes of them
 }
 
 // fingerprint is the SHA-256 of a whole token, signature included: the cache

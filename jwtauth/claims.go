@@ -64,8 +64,9 @@ type claims struct {
 	actor                       string // raw
 	party, cid                  string // raw azp and cid
 
-	confirmation bool // has cnf
-	foreign      bool // has a claim that marks another kind of token
+	confirmation string // raw cnf
+
+	foreign bool // has a claim that marks another kind of token
 }
 
 // date is a NumericDate. The zero value means that the claim is missing.
@@ -115,7 +116,7 @@ func parseClaims(text string) (claims, error) {
 		expires:  r.date(claimExp), issued: r.date(claimIat), notBefore: r.date(claimNbf), authTime: r.date(claimAuthTime),
 		scope: r.raw[claimScope], tenant: r.raw[claimTenant], roles: r.raw[claimRoles], actor: r.raw[claimAct],
 		party: r.raw[claimAzp], cid: r.raw[claimCid],
-		confirmation: r.raw[claimCnf] != "",
+		confirmation: r.raw[claimCnf],
 		// OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2.
 		foreign: r.raw[claimNonce] != "" || r.raw[claimAtHash] != "" || r.raw[claimCHash] != "" || r.raw[claimSHash] != "" || r.raw[claimEvents] != "",
 	}

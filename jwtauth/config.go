@@ -42,9 +42,13 @@ type Config struct {
 	// certificate authority.
 	Transport http.RoundTripper
 
-	// OnKeyProblem is told of every failed fetch of a key set and of every key
-	// in one that was dropped. It may be called from any goroutine. Optional.
-	OnKeyProblem func(issuer string, err error)
+	// Confirmers check the proof of possession of sender-constrained tokens,
+	// which have a cnf claim. Without a confirmer for a member of it, such a
+	// token is rejected. Optional.
+	Confirmers []gatehouse.Confirmer
+
+	// Observer receives [EventFetchFailed] and [EventKeyDropped]. Optional.
+	Observer gatehouse.Observer
 }
 
 // Issuer is an authorization server whose access tokens are accepted.

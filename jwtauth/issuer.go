@@ -44,11 +44,11 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 // because unsigned claims prove nothing.
 func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
-		return nil, reject(gatehouse.ReasonTokenAlgorithm, i, fmt.Errorf("alg is none of %v", i.Algorithms))
+		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg is none of %v", i.Algorithms))
 	}
 	signature, err := decode(nil, t.signature)
 	if err != nil {
-		return nil, reject(gatehouse.ReasonTokenMalformed, i, fmt.Errorf("signature: %w", err))
+		return nil, reject(ReasonMalformed, i, fmt.Errorf("signature: %w", err))
 	}
 	set, keys, err := i.candidates(ctx, t.head, invalid.reason == "", now)
 	switch {
@@ -57,9 +57,9 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 	case set == nil:
 		return nil, reject(invalid.reason, i, fmt.Errorf("%w; the signature was not verified, because no keys were fetched yet", invalid.cause))
 	case keys[0] == nil:
-		return nil, reject(gatehouse.ReasonTokenKey, i, errors.New("the key set has no key with this kid for this alg"))
+		return nil, reject(ReasonKey, i, errors.New("the key set has no key with this kid for this alg"))
 	case !keys.verify(t.head.algorithm, t.signingInput, signature):
-		return nil, reject(gatehouse.ReasonTokenSignature, i, fmt.Errorf("signature does not verify with key %q", keys[0].id))
+		return nil, reject(ReasonSignature, i, fmt.Errorf("signature does not verify with key %q", keys[0].id))
 	case invalid.reason != "":
 		e := reject(invalid.reason, i, invalid.cause)
 		e.Credential = t.claims.id
@@ -84,7 +84,7 @@ func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.
 		return nil, candidates{}, nil
 	}
 	if set, err = i.keys.renewed(ctx, missing); err != nil {
-		return nil, candidates{}, unavailableError(gatehouse.ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
+		return nil, candidates{}, unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
 	}
 	return set, set.candidates(h.kid, h.algorithm), nil
 }
@@ -98,8 +98,8 @@ func reject(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
 	return e
 }
 
-// unavailableError returns a temporarily_unavailable error: fail closed with 503.
-func unavailableError(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
+// unavailable returns a temporarily_unavailable error: fail closed with 503.
+func unavailable(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
 	return &gatehouse.Error{
 		Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Issuer: i.URL, RetryAfter: retry, Cause: cause,
 	}

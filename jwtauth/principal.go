@@ -12,8 +12,8 @@ import (
 // maxActors bounds the depth of a delegation chain.
 const maxActors = 4
 
-// principal makes a Principal of verified claims.
-func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
+// principal returns the caller that verified claims name.
+func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Principal, error) {
 	if c.client == "" { // as Compatible lets it be
 		for _, claim := range [...]struct{ name, value string }{{"azp", c.party}, {"cid", c.cid}} {
 			if claim.value != "" {
@@ -30,8 +30,9 @@ func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
 		Subject:    c.subject,
 		Issuer:     i.URL,
 		Client:     c.client,
-		Method:     gatehouse.MethodJWT,
+		Method:     Method,
 		Credential: c.id,
+		Binding:    binding,
 		Expires:    time.Unix(c.expires.seconds, 0),
 		Claims:     gatehouse.VerifiedClaims(c.text),
 	}

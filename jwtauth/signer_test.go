@@ -290,8 +290,8 @@ func TestRingKeysFollow(t *testing.T) {
 		want gatehouse.Reason
 	}{
 		{signingKey("k1", jwtauth.ES256), ""},
-		{signingKey("k2", jwtauth.ES384), gatehouse.ReasonTokenKey},
-		{signingKey("k3", jwtauth.EdDSA), gatehouse.ReasonKeysUnavailable},
+		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
+		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
 		if err := ring.Replace(step.key); err != nil {
 			t.Fatal(err)

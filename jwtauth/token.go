@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/gatehouse-go/gatehouse"
 )
 
 // compact is a JWS in compact serialization, RFC 7515 section 7.1, split into its
@@ -80,14 +78,14 @@ type token struct {
 // quarter of that. headers may be nil.
 func parse(text string, maxBytes int, headers *headerCache) (token, error) {
 	if len(text) > maxBytes {
-		return token{}, reject(gatehouse.ReasonTokenOversized, nil, errOversized)
+		return token{}, reject(ReasonOversized, nil, errOversized)
 	}
 	parts, err := split(text)
 	if err != nil {
-		return token{}, reject(gatehouse.ReasonTokenMalformed, nil, err)
+		return token{}, reject(ReasonMalformed, nil, err)
 	}
 	if len(parts.header) > maxBytes/4 {
-		return token{}, reject(gatehouse.ReasonTokenOversized, nil, errOversizedHeader)
+		return token{}, reject(ReasonOversized, nil, errOversizedHeader)
 	}
 	t := token{compact: parts}
 	if head := headers.get(parts.header); head != nil {
@@ -98,12 +96,12 @@ func parse(text string, maxBytes int, headers *headerCache) (token, error) {
 	var buffer [1024]byte
 	decoded, err := decode(buffer[:0], parts.payload)
 	if err != nil {
-		return token{}, reject(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
+		return token{}, reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
 	if t.claims, err = parseClaims(string(decoded)); err != nil {
-		reason := gatehouse.ReasonTokenMalformed
+		reason := ReasonMalformed
 		if _, ok := errors.AsType[claimError](err); ok {
-			reason = gatehouse.ReasonTokenClaims
+			reason = ReasonClaims
 		}
 		return token{}, reject(reason, nil, err)
 	}
@@ -113,13 +111,13 @@ func parse(text string, maxBytes int, headers *headerCache) (token, error) {
 func decodeHeader(segment string) (header, error) {
 	decoded, err := decode(nil, segment)
 	if err != nil {
-		return header{}, reject(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
+		return header{}, reject(ReasonMalformed, nil, fmt.Errorf("header: %w", err))
 	}
 	h, err := parseHeader(string(decoded))
 	if err != nil {
-		reason := gatehouse.ReasonTokenMalformed
+		reason := ReasonMalformed
 		if errors.Is(err, errForbidden) {
-			reason = gatehouse.ReasonTokenHeader
+			reason = ReasonHeader
 		}
 		return header{}, reject(reason, nil, fmt.Errorf("header: %w", err))
 	}

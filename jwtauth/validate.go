@@ -35,31 +35,25 @@ type requiredClaim struct {
 func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
 		if !claim.present {
-			return invalid(gatehouse.ReasonTokenClaims, "claim %s is missing", claim.name)
+			return invalid(ReasonClaims, "claim %s is missing", claim.name)
 		}
 	}
 	if i.Profile == RFC9068 {
 		// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
 		for _, claim := range [...]requiredClaim{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
 			if !claim.present {
-				return invalid(gatehouse.ReasonTokenClaims, "claim %s is missing, which only Profile: Compatible accepts", claim.name)
+				return invalid(ReasonClaims, "claim %s is missing, which only Profile: Compatible accepts", claim.name)
 			}
 		}
 	}
 	if i.Profile == Compatible && c.foreign {
-		return invalid(gatehouse.ReasonTokenType, "a claim marks another kind of token than an access token")
+		return invalid(ReasonType, "a claim marks another kind of token than an access token")
 	}
 	if r := i.validateAudience(c); r.reason != "" {
 		return r
 	}
 	if r := i.validateTime(c, now); r.reason != "" {
 		return r
-	}
-	// RFC 7800 §3.1 leaves it to the application what to do with a cnf that it
-	// cannot confirm. A sender-constrained token that is accepted without
-	// proof of possession is a bearer token for a thief, so it is rejected.
-	if c.confirmation {
-		return invalid(gatehouse.ReasonTokenBinding, "claim cnf: the token is sender-constrained and no confirmer is configured")
 	}
 	return rejection{}
 }
@@ -71,7 +65,7 @@ func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
 		if !claim.present {
-			return invalid(gatehouse.ReasonTokenClaims, "claim %s is missing", claim.name)
+			return invalid(ReasonClaims, "claim %s is missing", claim.name)
 		}
 	}
 	if r := i.validateAudience(c); r.reason != "" {
@@ -84,9 +78,9 @@ func (i *issuer) validateAudience(c *claims) rejection {
 	found, ok := hasAudience(c.audience, i.Audience)
 	switch {
 	case !ok:
-		return rejection{gatehouse.ReasonTokenClaims, claimError("aud")}
+		return rejection{ReasonClaims, claimError("aud")}
 	case !found:
-		return invalid(gatehouse.ReasonTokenAudience, "claim aud does not contain %s", i.Audience)
+		return invalid(ReasonAudience, "claim aud does not contain %s", i.Audience)
 	}
 	return rejection{}
 }
@@ -96,24 +90,24 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
 	// accepted for processing", a small leeway aside.
 	if expired := time.Unix(c.expires.seconds, 0); !now.Before(expired.Add(i.skew)) {
-		return invalid(gatehouse.ReasonTokenExpired, "expired at %s", expired.UTC().Format(time.RFC3339))
+		return invalid(ReasonExpired, "expired at %s", expired.UTC().Format(time.RFC3339))
 	}
 	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
 	// accepted for processing".
 	latest := now.Add(i.skew)
 	if latest.Before(time.Unix(c.notBefore.seconds, 0)) { // zero if it is missing
-		return invalid(gatehouse.ReasonTokenNotYetValid, "claim nbf is in the future")
+		return invalid(ReasonNotYetValid, "claim nbf is in the future")
 	}
 	issued := latest
 	if c.issued.present {
 		if issued = time.Unix(c.issued.seconds, 0); latest.Before(issued) {
-			return invalid(gatehouse.ReasonTokenNotYetValid, "claim iat is in the future")
+			return invalid(ReasonNotYetValid, "claim iat is in the future")
 		}
 	}
 	// Seconds, because a lifetime of eight thousand years overflows a Duration.
 	lifetime := c.expires.seconds - issued.Unix()
 	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return invalid(gatehouse.ReasonTokenLifetime, "lifetime is %d s, want 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
+		return invalid(ReasonLifetime, "lifetime is %d s, want 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
 	}
 	return rejection{}
 }

@@ -18,10 +18,10 @@ type VerifierConfig struct {
 	// for ID tokens. Required.
 	Issuer Issuer
 
-	// Skew, Transport and OnKeyProblem are as in [Config].
-	Skew         time.Duration
-	Transport    http.RoundTripper
-	OnKeyProblem func(issuer string, err error)
+	// Skew, Transport and Observer are as in [Config].
+	Skew      time.Duration
+	Transport http.RoundTripper
+	Observer  gatehouse.Observer
 }
 
 // Verifier verifies JWTs of one issuer that are not access tokens: ID tokens and
@@ -43,7 +43,7 @@ type VerifiedJWT struct {
 // NewVerifier returns a verifier. It reports all configuration errors at once
 // and makes no network call.
 func NewVerifier(config VerifierConfig) (*Verifier, error) {
-	c := Config{Skew: config.Skew, Transport: config.Transport, OnKeyProblem: config.OnKeyProblem}
+	c := Config{Skew: config.Skew, Transport: config.Transport, Observer: config.Observer}
 	const field = "jwtauth: VerifierConfig."
 	shared := c.checkShared(field)
 	i, err := newIssuer(field+"Issuer.", config.Issuer, &c, maxMaxLifetime)
@@ -69,7 +69,7 @@ func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error)
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {
-		return VerifiedJWT{}, reject(gatehouse.ReasonTokenIssuer, i, errors.New("claim iss is not Issuer.URL"))
+		return VerifiedJWT{}, reject(ReasonIssuer, i, errors.New("claim iss is not Issuer.URL"))
 	}
 	if _, err := i.verify(ctx, &t, i.validateJWT(&t.claims, now), now); err != nil {
 		return VerifiedJWT{}, err

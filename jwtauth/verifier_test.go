@@ -66,29 +66,29 @@ func TestVerifier(t *testing.T) {
 		token  string
 		reason gatehouse.Reason
 	}{
-		"empty":            {"", gatehouse.ReasonTokenMalformed},
-		"no signature":     {good[:cut+1], gatehouse.ReasonTokenMalformed},
-		"line break":       {good + "\n", gatehouse.ReasonTokenMalformed},
-		"oversized":        {good + strings.Repeat("A", 8<<10), gatehouse.ReasonTokenOversized},
-		"other's":          {good[:cut] + statement(nil, object{"sub": "bob"})[strings.LastIndexByte(statement(nil, object{"sub": "bob"}), '.'):], gatehouse.ReasonTokenSignature},
-		"crit":             {statement(object{"crit": []string{"exp"}}, nil), gatehouse.ReasonTokenHeader},
-		"ALG":              {statement(object{"ALG": "none"}, nil), gatehouse.ReasonTokenMalformed},
-		"alg none":         {statement(object{"alg": "none"}, nil), gatehouse.ReasonTokenAlgorithm},
-		"alg HS256":        {statement(object{"alg": "HS256"}, nil), gatehouse.ReasonTokenAlgorithm},
-		"kid":              {statement(object{"kid": "k2"}, nil), gatehouse.ReasonTokenKey},
-		"iss":              {statement(nil, object{"iss": issuerURL + "/"}), gatehouse.ReasonTokenIssuer},
-		"no iss":           {statement(nil, object{"iss": nil}), gatehouse.ReasonTokenIssuer},
-		"aud":              {statement(nil, object{"aud": audience}), gatehouse.ReasonTokenAudience},
-		"aud empty":        {statement(nil, object{"aud": []string{}}), gatehouse.ReasonTokenClaims},
-		"no aud":           {statement(nil, object{"aud": nil}), gatehouse.ReasonTokenClaims},
-		"no exp":           {statement(nil, object{"exp": nil}), gatehouse.ReasonTokenClaims},
-		"no iat":           {statement(nil, object{"iat": nil}), gatehouse.ReasonTokenClaims},
-		"sub a number":     {statement(nil, object{"sub": 1}), gatehouse.ReasonTokenClaims},
-		"expired":          {statement(nil, object{"iat": now - 300, "exp": now - 60}), gatehouse.ReasonTokenExpired},
-		"from the future":  {statement(nil, object{"iat": now + 60}), gatehouse.ReasonTokenNotYetValid},
-		"not yet":          {statement(nil, object{"nbf": now + 60}), gatehouse.ReasonTokenNotYetValid},
-		"for ever":         {statement(nil, object{"exp": now + 90_000}), gatehouse.ReasonTokenLifetime},
-		"ends as it began": {statement(nil, object{"exp": now, "iat": now}), gatehouse.ReasonTokenLifetime},
+		"empty":            {"", jwtauth.ReasonMalformed},
+		"no signature":     {good[:cut+1], jwtauth.ReasonMalformed},
+		"line break":       {good + "\n", jwtauth.ReasonMalformed},
+		"oversized":        {good + strings.Repeat("A", 8<<10), jwtauth.ReasonOversized},
+		"other's":          {good[:cut] + statement(nil, object{"sub": "bob"})[strings.LastIndexByte(statement(nil, object{"sub": "bob"}), '.'):], jwtauth.ReasonSignature},
+		"crit":             {statement(object{"crit": []string{"exp"}}, nil), jwtauth.ReasonHeader},
+		"ALG":              {statement(object{"ALG": "none"}, nil), jwtauth.ReasonMalformed},
+		"alg none":         {statement(object{"alg": "none"}, nil), jwtauth.ReasonAlgorithm},
+		"alg HS256":        {statement(object{"alg": "HS256"}, nil), jwtauth.ReasonAlgorithm},
+		"kid":              {statement(object{"kid": "k2"}, nil), jwtauth.ReasonKey},
+		"iss":              {statement(nil, object{"iss": issuerURL + "/"}), jwtauth.ReasonIssuer},
+		"no iss":           {statement(nil, object{"iss": nil}), jwtauth.ReasonIssuer},
+		"aud":              {statement(nil, object{"aud": audience}), jwtauth.ReasonAudience},
+		"aud empty":        {statement(nil, object{"aud": []string{}}), jwtauth.ReasonClaims},
+		"no aud":           {statement(nil, object{"aud": nil}), jwtauth.ReasonClaims},
+		"no exp":           {statement(nil, object{"exp": nil}), jwtauth.ReasonClaims},
+		"no iat":           {statement(nil, object{"iat": nil}), jwtauth.ReasonClaims},
+		"sub a number":     {statement(nil, object{"sub": 1}), jwtauth.ReasonClaims},
+		"expired":          {statement(nil, object{"iat": now - 300, "exp": now - 60}), jwtauth.ReasonExpired},
+		"from the future":  {statement(nil, object{"iat": now + 60}), jwtauth.ReasonNotYetValid},
+		"not yet":          {statement(nil, object{"nbf": now + 60}), jwtauth.ReasonNotYetValid},
+		"for ever":         {statement(nil, object{"exp": now + 90_000}), jwtauth.ReasonLifetime},
+		"ends as it began": {statement(nil, object{"exp": now, "iat": now}), jwtauth.ReasonLifetime},
 	} {
 		_, err := s.Verify(t.Context(), test.token)
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != test.reason || e.Code != gatehouse.CodeInvalidToken {
@@ -108,7 +108,7 @@ func TestVerifierFetch(t *testing.T) {
 	t.Cleanup(server.Close)
 	s := newVerifier(t, jwtauth.RemoteKeys(server.URL))
 	_, err := s.Verify(t.Context(), statement(nil, object{"exp": 1, "iat": 0}))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonTokenExpired || fetches != 0 {
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonExpired || fetches != 0 {
 		t.Errorf("expired: %v after %d fetches", err, fetches)
 	}
 	_, err = s.Verify(context.Background(), statement(nil, nil))
