@@ -2,7 +2,36 @@
 
 package refresh
 
+<<<<<<< HEAD
 import "github.com/gatehouse-go/gatehouse"
+=======
+import (
+	"errors"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// EventRotation is the type of the event about a refresh token that a client
+// presents for rotation, or that another client than its own revokes.
+const EventRotation gatehouse.EventType = "refresh_rotation"
+
+// Codes of RFC 6749 section 5.2.
+var (
+	codeInvalidGrant = gatehouse.NewCode(400, "invalid_grant", "The refresh token is invalid, expired, revoked, or was issued to another client.")
+	codeInvalidScope = gatehouse.NewCode(400, "invalid_scope", "The requested scope is malformed or exceeds the granted scope.")
+)
+
+// codeOf returns the code for an error of Rotate or Revoke.
+func codeOf(err error) gatehouse.Code {
+	switch {
+	case errors.Is(err, ErrInvalidGrant):
+		return codeInvalidGrant
+	case errors.Is(err, ErrInvalidScope):
+		return codeInvalidScope
+	}
+	return gatehouse.CodeTemporarilyUnavailable
+}
+>>>>>>> dev
 
 // Reasons of events about refresh tokens.
 const (

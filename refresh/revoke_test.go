@@ -179,7 +179,13 @@ func TestRefreshRevokesAccessTokens(t *testing.T) {
 		"End by another client": func(l *lists, _, second refresh.Issued) error {
 			return l.Revoke(l.t.Context(), second.Token, "other")
 		},
+<<<<<<< HEAD
 		"EndFamily": func(l *lists, first, _ refresh.Issued) error { return l.RevokeFamily(l.t.Context(), "alice", first.Family.ID) },
+=======
+		"EndFamily": func(l *lists, first, _ refresh.Issued) error {
+			return l.RevokeFamily(l.t.Context(), "alice", first.Family.ID)
+		},
+>>>>>>> dev
 		"EndAll": func(l *lists, _, _ refresh.Issued) error {
 			_, err := l.RevokeAll(l.t.Context(), refresh.Filter{Subject: "alice"})
 			return err

@@ -7,7 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -167,12 +167,6 @@ func (t *Tokens) find(ctx context.Context, token token) (Record, error) {
 	return record, nil
 }
 
-// Wire codes of a token endpoint, RFC 6749 section 5.2.
-const (
-	codeInvalidGrant gatehouse.Code = "invalid_grant"
-	codeInvalidScope gatehouse.Code = "invalid_scope"
-)
-
 // Causes in events about a family that reuse detection has revoked.
 var (
 	errReused = errors.New("refresh: reuse of a rotated token: its family is revoked and the user has to log in again")
@@ -182,32 +176,28 @@ var (
 // observe reports a decision on a token of family f, which is zero if the token
 // belongs to none. It returns an error if the observer does.
 func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed failure) error {
-	event := gatehouse.Event{Reason: failed.reason, Issuer: t.issuer, Credential: f.ID, Duration: time.Since(start)}
+	event := gatehouse.Event{
+		Type: EventRotation, Level: slog.LevelDebug, Decision: gatehouse.Allowed,
+		Reason: failed.reason, Issuer: t.issuer, Credential: f.ID, Duration: time.Since(start),
+	}
 	if f.ID != "" {
 		event.Principal = gatehouse.Principal{
 			Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
 			Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
 		}
 	}
-	switch {
-	case failed.err == nil:
-		event.Decision = gatehouse.Allowed
-	case errors.Is(failed.err, ErrInvalidGrant):
-		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidGrant, http.StatusBadRequest
-		switch failed.reason {
-		case ReasonReused:
+	if failed.err != nil {
+		code := codeOf(failed.err)
+		event.Decision, event.Level = gatehouse.Rejected, slog.LevelWarn
+		event.Code, event.Status = code.String(), code.Status()
+		switch {
+		case code == gatehouse.CodeTemporarilyUnavailable:
+			event.Decision, event.Level, event.Cause = gatehouse.Unavailable, slog.LevelError, failed.err
+		case failed.reason == ReasonReused:
 			event.Cause = errReused
-		case ReasonClient:
+		case failed.reason == ReasonClient:
 			event.Cause = errClient
 		}
-	case errors.Is(failed.err, ErrInvalidScope):
-		event.Decision, event.Code, event.Status = gatehouse.Refused, codeInvalidScope, http.StatusBadRequest
-	default:
-		event.Decision, event.Code, event.Status = gatehouse.Unavailable, gatehouse.CodeTemporarilyUnavailable, http.StatusServiceUnavailable
-		event.Cause = failed.err
 	}
-	if err := t.observer.Observe(ctx, event); err != nil {
-		return fmt.Errorf("refresh: observer: %w", err)
-	}
-	return nil
+	return gatehouse.Report(ctx, t.observer, event)
 }
