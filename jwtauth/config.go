@@ -74,11 +74,7 @@ type Issuer struct {
 	Profile Profile
 
 	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
-<<<<<<< HEAD
 	// with Config.Revocations at most their MaxLifetime.
-=======
-	// with Revocations no more than their MaxLifetime.
->>>>>>> dev
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
@@ -140,25 +136,7 @@ func (c *Config) check() error {
 		errs = append(errs, fmt.Errorf(field+"CacheEntries: got %d, want -1 to %d", c.CacheEntries, maxCacheEntries))
 	}
 	if len(c.Issuers) == 0 {
-<<<<<<< HEAD
 		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
-=======
-		fail("Issuers: at least one is required")
-	}
-	c.Issuers = slices.Clone(c.Issuers)
-	longest := maxMaxLifetime
-	if c.Revocations != nil {
-		longest = c.Revocations.MaxLifetime() // a token that lives on would come back
-	}
-	for n := range c.Issuers {
-		for _, err := range c.Issuers[n].check(longest) {
-			fail("Issuers[%d].%w", n, err)
-		}
-		same := func(i Issuer) bool { return i.URL == c.Issuers[n].URL }
-		if slices.ContainsFunc(c.Issuers[:n], same) {
-			fail("Issuers[%d].URL: is there twice", n)
-		}
->>>>>>> dev
 	}
 	return errors.Join(errs...)
 }
