@@ -141,7 +141,7 @@ func Example_tokenEndpoint() {
 	}
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
-			URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
+			URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(keys),
 		}},
 		Revocations: revoked,
 	})

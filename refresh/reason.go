@@ -2,9 +2,6 @@
 
 package refresh
 
-<<<<<<< HEAD
-import "github.com/gatehouse-go/gatehouse"
-=======
 import (
 	"errors"
 
@@ -31,7 +28,6 @@ func codeOf(err error) gatehouse.Code {
 	}
 	return gatehouse.CodeTemporarilyUnavailable
 }
->>>>>>> dev
 
 // Reasons of events about refresh tokens.
 const (

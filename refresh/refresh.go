@@ -116,12 +116,6 @@ func New(c Config) (*Tokens, error) {
 			fail("Issuer: %w", err)
 		}
 	}
-<<<<<<< HEAD
-	if t.observer == nil {
-		t.observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return nil })
-	}
-=======
->>>>>>> dev
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

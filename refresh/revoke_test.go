@@ -134,7 +134,7 @@ func newLists(t testing.TB) *lists {
 		server: newServer(t, func(c *refresh.Config) { c.Revocations, c.Issuer = list, issuerURL }),
 		store:  store,
 		signer: newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}),
-		api:    newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Keys, c.Revocations = ring, list })),
+		api:    newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Keys, c.Revocations = jwtauth.RingKeys(ring), list })),
 	}
 }
 
@@ -179,13 +179,9 @@ func TestRefreshRevokesAccessTokens(t *testing.T) {
 		"End by another client": func(l *lists, _, second refresh.Issued) error {
 			return l.Revoke(l.t.Context(), second.Token, "other")
 		},
-<<<<<<< HEAD
-		"EndFamily": func(l *lists, first, _ refresh.Issued) error { return l.RevokeFamily(l.t.Context(), "alice", first.Family.ID) },
-=======
 		"EndFamily": func(l *lists, first, _ refresh.Issued) error {
 			return l.RevokeFamily(l.t.Context(), "alice", first.Family.ID)
 		},
->>>>>>> dev
 		"EndAll": func(l *lists, _, _ refresh.Issued) error {
 			_, err := l.RevokeAll(l.t.Context(), refresh.Filter{Subject: "alice"})
 			return err
