@@ -189,7 +189,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 		}
 		// The answer is held back, and then the connection is cut.
 		done := make(chan error, 1)
-		proxy.Deafen()
+		proxy.DropResponses()
 		go func() {
 			_, err := through.APIKeys().Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
 			done <- err
@@ -199,7 +199,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 			return err == nil && r.Generation > 1
 		})
 		proxy.Cut()
-		proxy.Mend()
+		proxy.Restore()
 		if err := <-done; err == nil {
 			t.Error("a rotation without an answer succeeds")
 		}

@@ -35,7 +35,7 @@ func TestWatchAfterBreak(t *testing.T) {
 	proxy := enginetest.StartProxy(t, server.Addr())
 	keys := newKeysAt(t, connect(t, server.URL()))
 	changes, _ := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "it listens")
 	for _, id := range []string{"a", "b", "c", "d"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)
@@ -48,14 +48,14 @@ func TestWatchAfterBreak(t *testing.T) {
 		}
 	}
 	revoke("a")
-	enginetest.Hears(t, changes, "a", "it was revoked")
+	enginetest.Receive(t, changes, "a", "it was revoked")
 
 	proxy.Cut()
 	revoke("b")
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was cut, and something was lost")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was cut, and something was lost")
 	revoke("c")
-	enginetest.Hears(t, changes, "c", "it was revoked after the break")
+	enginetest.Receive(t, changes, "c", "it was revoked after the break")
 
 	// Without a word: only the heartbeat can find out, and connects anew.
 	before := proxy.Conns()
@@ -63,17 +63,17 @@ func TestWatchAfterBreak(t *testing.T) {
 	enginetest.Eventually(t, time.Minute, "the silence is noticed", func() bool { return proxy.Conns() > before })
 	proxy.Cut()
 	proxy.Thaw()
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was silent")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was silent")
 
 	server.Kill(t)
 	server.Start(t)
-	enginetest.Hears(t, changes, "", "the server has crashed")
+	enginetest.Receive(t, changes, "", "the server has crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	enginetest.Hears(t, changes, "d", "it was revoked after the crash")
+	enginetest.Receive(t, changes, "d", "it was revoked after the crash")
 }
 
 func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
@@ -89,7 +89,7 @@ func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
 func TestWatchClosed(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	changes, ended := watch(t, newKeysAt(t, client))
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "it listens")
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
