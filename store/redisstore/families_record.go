@@ -19,7 +19,7 @@ func familyState(word string) error {
 	case "taken":
 		return errors.New("the id is taken")
 	}
-	return errAnswer
+	return errReply
 }
 
 // presented is a family as it stands after the newest token was presented.
@@ -61,10 +61,10 @@ func secretHashText(h jwtauth.SecretHash) string { return hex.EncodeToString(h[:
 
 func parseSecretHash(text string) (h jwtauth.SecretHash, err error) {
 	if len(text) != hex.EncodedLen(len(h)) {
-		return jwtauth.SecretHash{}, errAnswer
+		return jwtauth.SecretHash{}, errReply
 	}
 	if _, err := hex.Decode(h[:], []byte(text)); err != nil {
-		return jwtauth.SecretHash{}, errAnswer
+		return jwtauth.SecretHash{}, errReply
 	}
 	return h, nil
 }
