@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // KeySets says how remote key sets are kept. The zero value is right for nearly
@@ -33,14 +36,14 @@ type KeySets struct {
 	MaxStale time.Duration
 }
 
-func (k *KeySets) check() error {
+func (k *KeySets) check(field string) error {
 	var errs []error
 	bound := func(name string, value *time.Duration, otherwise, least, most time.Duration) {
 		if *value == 0 {
 			*value = otherwise
 		}
 		if *value < least || *value > most {
-			errs = append(errs, fmt.Errorf("jwtauth: Config.KeySets.%s: %v is not within %v and %v", name, *value, least, most))
+			errs = append(errs, fmt.Errorf("%sKeySets.%s: got %v, want %v to %v", field, name, *value, least, most))
 		}
 	}
 	const day = 24 * time.Hour
@@ -60,10 +63,10 @@ type fetchFunc func(ctx context.Context, kid string) (keys []*key, dropped []err
 // request that can be served waits for it and none that gives up ends it for
 // the others.
 type remote struct {
-	issuer string
-	limits KeySets
-	fetch  fetchFunc
-	report func(issuer string, err error)
+	issuer   string
+	limits   KeySets
+	fetch    fetchFunc
+	observer gatehouse.Observer
 
 	set atomic.Pointer[keySet]
 
@@ -78,7 +81,7 @@ type remote struct {
 }
 
 func newRemote(i Issuer, c Config, fetch fetchFunc) *remote {
-	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, report: c.OnKeyProblem}
+	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, observer: c.Observer}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -175,14 +178,18 @@ func (r *remote) run(kid string) {
 	r.running = nil
 	r.mu.Unlock()
 
-	if r.report == nil {
-		return
+	if err != nil {
+		r.report(EventFetchFailed, err)
 	}
-	for _, reason := range append(dropped, err) {
-		if reason != nil {
-			r.report(r.issuer, reason)
-		}
+	for _, err := range dropped {
+		r.report(EventKeyDropped, err)
 	}
+}
+
+// report reports a problem of the key set. Fetches run in the background: there
+// is no decision that an error of the observer could change.
+func (r *remote) report(t gatehouse.EventType, err error) {
+	_ = gatehouse.Report(context.Background(), r.observer, gatehouse.Event{Type: t, Level: slog.LevelWarn, Issuer: r.issuer, Cause: err})
 }
 
 // retryAfter is when the next fetch may start.
