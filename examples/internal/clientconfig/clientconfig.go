@@ -38,7 +38,7 @@ type Values struct {
 	Engine         *engine.Engine // to be closed, also where there is an error
 	Secret         gatehouse.Secret
 	Scopes         gatehouse.Scopes
-	Keys           *cookie.Ring
+	Keys           *cookie.Keyring
 	Idle, Absolute time.Duration
 }
 
@@ -68,7 +68,7 @@ func (f *File) Values(logger *slog.Logger) (Values, error) {
 	v.Keys, err = f.ring()
 	errs = append(errs, err)
 	if err != nil {
-		v.Keys, _ = cookie.NewRing(random())
+		v.Keys, _ = cookie.NewKeyring(random())
 	}
 	v.Idle, err = duration(f.Idle)
 	fail("idle", err)
@@ -109,7 +109,7 @@ func (f *File) scopes() (gatehouse.Scopes, error) {
 	return scopes, errors.Join(errs...)
 }
 
-func (f *File) ring() (*cookie.Ring, error) {
+func (f *File) ring() (*cookie.Keyring, error) {
 	var secrets []gatehouse.Secret
 	var errs []error
 	for i, ref := range f.CookieKeys {
@@ -122,8 +122,8 @@ func (f *File) ring() (*cookie.Ring, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	ring, err := cookie.NewRing(secrets...)
-	return ring, configfile.Rename(err, "cookie: NewRing: ", "cookie_keys: ")
+	ring, err := cookie.NewKeyring(secrets...)
+	return ring, configfile.Rename(err, "cookie: NewKeyring: ", "cookie_keys: ")
 }
 
 func duration(text string) (time.Duration, error) {
