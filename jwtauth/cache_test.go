@@ -124,6 +124,8 @@ type revocations struct {
 	said  map[string]error // by jti; nil is revoked
 }
 
+func (*revocations) MaxLifetime() time.Duration { return 7 * 24 * time.Hour }
+
 func (r *revocations) Revoked(_ context.Context, t jwtauth.Token) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -70,7 +70,7 @@ type Issuer struct {
 	Profile Profile
 
 	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
-	// with a [RevocationList] no more than its MaxLifetime.
+	// with Revocations no more than their MaxLifetime.
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
@@ -144,8 +144,8 @@ func (c *Config) check() error {
 	}
 	c.Issuers = slices.Clone(c.Issuers)
 	longest := maxMaxLifetime
-	if l, ok := c.Revocations.(*RevocationList); ok && l != nil {
-		longest = l.maxLifetime // a token that lives on would come back
+	if c.Revocations != nil {
+		longest = c.Revocations.MaxLifetime() // a token that lives on would come back
 	}
 	for n := range c.Issuers {
 		for _, err := range c.Issuers[n].check(longest) {

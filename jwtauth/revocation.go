@@ -10,9 +10,13 @@ import (
 // Revocations says which tokens were withdrawn before their time. It is asked
 // in every request with an otherwise good token, so it must be quick, and must
 // be safe for concurrent use. An error means that it cannot tell now: the
-// request is answered with 503. [RevocationList] is one.
+// request is answered with 503. Package revocation has an implementation.
 type Revocations interface {
 	Revoked(ctx context.Context, t Token) (bool, error)
+
+	// MaxLifetime returns the longest lifetime of a token for which revocations
+	// are kept. New rejects a larger Issuer.MaxLifetime.
+	MaxLifetime() time.Duration
 }
 
 // Token is what there is to revoke of a verified token: itself, all of its

@@ -158,8 +158,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"-store", store, "list", "extra"}, `"extra" is not a flag`},
 		{[]string{"-store", store, "revoke"}, "-id: required"},
 		{[]string{"-store", store, "rotate"}, "-id: required"},
-		{[]string{"-store", store, "revoke", "-id", "0123456789ABCDEF"}, "no such key"},
-		{[]string{"-store", store, "create", "-json", "-owner", "x", "-scope", "reports:*"}, "no wildcards"},
+		{[]string{"-store", store, "revoke", "-id", "0123456789ABCDEF"}, "key not found"},
+		{[]string{"-store", store, "create", "-json", "-owner", "x", "-scope", "reports:*"}, "wildcards are not supported"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-network", "here"}, "-network"},
 		{[]string{"-store", store, "leak"}, "no key of ours"},
 	} {

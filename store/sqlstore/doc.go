@@ -8,8 +8,8 @@
 // [Store.Check], which tells of settings under which the engine would lose what
 // it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store,
 // [Store.Sessions] to session.Config.Store, [Store.Families] to
-// jwtauth.RefreshConfig.Store, and [Store.Revocations] to
-// jwtauth.RevocationConfig.Store.
+// refresh.Config.Store, and [Store.Revocations] to
+// revocation.Config.Store.
 //
 // For SQLite open the name that [SQLiteDSN] returns with modernc.org/sqlite, or
 // give another driver the same settings. Several processes on one machine may
