@@ -94,7 +94,7 @@ type Client struct {
 	timeout  time.Duration
 	skew     time.Duration
 
-	statements *jwtauth.Statements // nil without keys
+	statements *jwtauth.Verifier // nil without keys
 
 	mu     sync.Mutex      // between begin and Close
 	ctx    context.Context // ends with Close
@@ -165,7 +165,7 @@ var errRequired = errors.New("required")
 
 // newStatements makes the verifier of ID tokens, nil if nothing says where the
 // keys are.
-func newStatements(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Statements, error) {
+func newStatements(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Verifier, error) {
 	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
 	switch {
 	case keys != nil:
@@ -179,7 +179,7 @@ func newStatements(config Config, transport http.RoundTripper, skew time.Duratio
 	if len(algorithms) == 0 {
 		algorithms = []jwtauth.Algorithm{jwtauth.RS256}
 	}
-	return jwtauth.NewStatements(jwtauth.StatementConfig{
+	return jwtauth.NewVerifier(jwtauth.VerifierConfig{
 		Issuer: jwtauth.Issuer{
 			URL: config.Issuer, Audience: config.ClientID, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
 		},

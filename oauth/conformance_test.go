@@ -392,7 +392,7 @@ func TestLogoutTokens(t *testing.T) {
 		return all
 	}
 	sign := func(change object) string {
-		return string(must(ring().SignStatement("logout+jwt", claims(change))).Reveal())
+		return string(must(ring().SignJWT("logout+jwt", claims(change))).Reveal())
 	}
 	for name, test := range map[string]struct {
 		token string

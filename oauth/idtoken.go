@@ -17,7 +17,7 @@ import (
 
 // idToken is what a verified ID token says.
 type idToken struct {
-	jwtauth.Statement
+	jwtauth.VerifiedJWT
 	nonce     string
 	sessionID string
 	authTime  time.Time
@@ -75,7 +75,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	if claims.Party != "" && claims.Party != c.id || claims.Party == "" && len(all) > 1 {
 		return idToken{}, errParty
 	}
-	id := idToken{Statement: s, nonce: claims.Nonce, sessionID: claims.SessionID}
+	id := idToken{VerifiedJWT: s, nonce: claims.Nonce, sessionID: claims.SessionID}
 	if claims.AuthTime != "" {
 		whole, _, _ := strings.Cut(claims.AuthTime.String(), ".")
 		id.authTime, _ = date(whole)

@@ -172,7 +172,7 @@ func (s *server) idToken(nonce string) string {
 			delete(claims, name)
 		}
 	}
-	return string(must(ring().SignStatement(s.typ, claims)).Reveal())
+	return string(must(ring().SignJWT(s.typ, claims)).Reveal())
 }
 
 // authorize does what the server and the person do with an authorization

@@ -223,7 +223,7 @@ func flip(s string) string {
 func forged() string {
 	now := time.Now().Unix()
 	sign := func(sub string) string {
-		return string(must(ring().SignStatement("JWT", object{"iss": issuer, "aud": clientID, "sub": sub, "iat": now, "exp": now + 60})).Reveal())
+		return string(must(ring().SignJWT("JWT", object{"iss": issuer, "aud": clientID, "sub": sub, "iat": now, "exp": now + 60})).Reveal())
 	}
 	one, two := sign("alice"), sign("eve")
 	return one[:strings.LastIndexByte(one, '.')] + two[strings.LastIndexByte(two, '.'):]

@@ -95,7 +95,7 @@ func TestRefreshSession(t *testing.T) {
 
 func logoutToken(sid string) string {
 	now := time.Now().Unix()
-	return string(must(ring().SignStatement("logout+jwt", object{
+	return string(must(ring().SignJWT("logout+jwt", object{
 		"iss": issuer, "aud": clientID, "iat": now, "exp": now + 60, "jti": sid, "sid": sid,
 		"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}},
 	})).Reveal())

@@ -31,7 +31,7 @@ func TestCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	descriptions["d"], descriptions["a"] = "D", "changed" // the catalogue has a copy
-	c.Names()[0] = "x" // the caller has a copy too
+	c.Names()[0] = "x"                                    // the caller has a copy too
 	if got, want := c.Names(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
 		t.Errorf("Names = %q, want %q", got, want)
 	}

@@ -24,7 +24,7 @@ func family(id string) refresh.Record {
 // A statement that had to wait decides by what it then finds, and by the time
 // that it then is.
 func TestFamiliesWaitPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r       refresh.Record
 		outcome refresh.Outcome
@@ -122,7 +122,7 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 // Those who end many and meet each other in different orders do not wait for
 // each other in a ring.
 func TestEndAllTakesTurns(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	// How a question is gone about decides on the order: here by the rows of
 	// the table, there by an index in the reverse order.
@@ -290,14 +290,14 @@ func TestFamiliesDown(t *testing.T) {
 
 // What serves requests needs no right to make or drop anything.
 func TestFamiliesLeastPrivilege(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	db := open(t, "pgx", url)
 	if err := newStore(t, db).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, db, "CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO app")
-	app := newStore(t, open(t, "pgx", url+"&role=app"))
+	execute(t, db, "CREATE ROLE families_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO families_app")
+	app := newStore(t, open(t, "pgx", url+"&role=families_app"))
 	if err := app.Migrate(t.Context()); err == nil {
 		t.Error("the role may migrate, so this shows nothing")
 	}
