@@ -185,7 +185,11 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 func (g *Gate) serveAdmitted(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler) {
 	inner := r.WithContext(a)
 	inner.Header = g.reads.without(r.Header)
-	defer func() { r.Pattern = inner.Pattern }()
+	defer func() {
+		if inner.Pattern != "" {
+			r.Pattern = inner.Pattern
+		}
+	}()
 	next.ServeHTTP(w, inner)
 }
 
