@@ -6,9 +6,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // The claims that this package reads, as indexes of claimTable.
@@ -184,21 +184,11 @@ func (c *claims) member(name string) string {
 // maxText bytes, without control characters and line separators, so that it is
 // safe to log.
 func identifier(value string) (string, bool) {
-	text, _ := strictjson.String(value)
-	return text, isIdentifier(text)
+	s, _ := strictjson.String(value)
+	return s, isIdentifier(s)
 }
 
-func isIdentifier(text string) bool {
-	if text == "" || len(text) > maxText {
-		return false
-	}
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c >= 0x7f {
-			return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
-		}
-	}
-	return true
-}
+func isIdentifier(s string) bool { return s != "" && text.IsClean(s, maxText) }
 
 // numericDate parses a date that is a plain decimal, without sign and exponent.
 // Fractions of a second are cut off.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // header holds the parameters of a JOSE header that this package uses.
@@ -52,9 +53,9 @@ var (
 	errHeader    = errors.New("has a malformed parameter")
 )
 
-func parseHeader(text string) (header, error) {
+func parseHeader(object string) (header, error) {
 	var raw [len(headerNames)]string
-	if err := headerTable.Read(text, strictjson.Limits{Depth: 4, Members: 32}, raw[:]); err != nil {
+	if err := headerTable.Read(object, strictjson.Limits{Depth: 4, Members: 32}, raw[:]); err != nil {
 		switch name, ok := errors.AsType[strictjson.CaseError](err); {
 		case !ok:
 			return header{}, err
@@ -73,7 +74,7 @@ func parseHeader(text string) (header, error) {
 	ok = ok && alg != ""
 	if raw[headerKid] != "" {
 		h.kid, _ = strictjson.String(raw[headerKid])
-		ok = ok && h.kid != "" && len(h.kid) <= maxKid && isVisible(h.kid)
+		ok = ok && h.kid != "" && len(h.kid) <= maxKid && text.IsPrintable(h.kid)
 	}
 	if raw[headerTyp] != "" {
 		h.typ, _ = strictjson.String(raw[headerTyp])
@@ -89,11 +90,6 @@ func parseHeader(text string) (header, error) {
 		return header{}, errHeader
 	}
 	return h, nil
-}
-
-// isVisible reports whether s is printable ASCII.
-func isVisible(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
 // isAccessTokenType reports whether typ is valid for an access token.

@@ -184,6 +184,9 @@ func TestNonsenseIsNotASet(t *testing.T) {
 			if name == "no keys" || name == "only odd" || name == "keys null" {
 				want = "no key that may verify"
 			}
+			if name == "HTML" {
+				want = `Content-Type "text/html"`
+			}
 			if name == "too large" {
 				want = "more than 524288 bytes"
 			}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // SigningKey is a private key of this issuer.
@@ -113,7 +114,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 
 func (k SigningKey) check() (*key, error) {
 	switch {
-	case len(k.ID) > maxKid || !isVisible(k.ID):
+	case len(k.ID) > maxKid || !text.IsPrintable(k.ID):
 		return nil, fmt.Errorf("ID: must be printable ASCII, at most %d characters", maxKid)
 	case k.Private == nil:
 		return nil, errors.New("Private: required")
