@@ -35,7 +35,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	keys, err := cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("loaded too ", 4))))
+	keys, err := cookie.NewKeyring(gatehouse.NewSecret([]byte(strings.Repeat("loaded too ", 4))))
 	if err != nil {
 		log.Fatal(err)
 	}

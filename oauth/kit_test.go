@@ -234,8 +234,8 @@ func (e *events) reasons() (all []gatehouse.Reason) {
 	return all
 }
 
-var cookieKeys = sync.OnceValue(func() *cookie.Ring {
-	return must(cookie.NewRing(secret("0123456789abcdef0123456789abcdef")))
+var cookieKeys = sync.OnceValue(func() *cookie.Keyring {
+	return must(cookie.NewKeyring(secret("0123456789abcdef0123456789abcdef")))
 })
 
 // app is a server with a login, and the browser that uses it.

@@ -22,7 +22,7 @@ type LoginConfig struct {
 
 	// Keys seal the transactions. Required. Logins at several servers may and
 	// should share them.
-	Keys *cookie.Ring
+	Keys *cookie.Keyring
 
 	// Request says what the login is to bring. Its RedirectURI leads to the
 	// handler that calls [Login.Callback].
@@ -37,7 +37,7 @@ type LoginConfig struct {
 // section 4.1 and RFC 7636. It is safe for concurrent use.
 type Login struct {
 	client   *Client
-	keys     *cookie.Ring
+	keys     *cookie.Keyring
 	request  AuthorizationRequest
 	observer gatehouse.Observer
 }
