@@ -17,20 +17,20 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// maxAnswerBytes bounds what is read of an answer.
+// maxAnswerBytes bounds the body of a response.
 const maxAnswerBytes = 256 << 10
 
-// limits bound the JSON of an answer.
+// limits bound the JSON of a response.
 var limits = strictjson.Limits{Depth: 16, Members: 4096}
 
-// answer is a response with a good status.
+// answer is a response with status 200 or 201.
 type answer struct {
 	endpoint string
 	body     string
 }
 
-// post sends a form with the authentication of the client. The error is an
-// [*Error] if the status is not a good one.
+// post sends a form with the client authentication. The error is an [*Error] if
+// the status is an error status.
 func (c *Client) post(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
 	if address == "" {
 		return answer{}, fmt.Errorf("oauth: %s endpoint: %w", endpoint, ErrNotOffered)
@@ -63,8 +63,8 @@ func (c *Client) post(ctx context.Context, endpoint, address string, params url.
 	return answer{endpoint: endpoint, body: string(body)}, nil
 }
 
-// parseError reads RFC 6749 section 5.2, of which the code alone is kept. What
-// is not in that form is an error by its status.
+// parseError reads the code of an error response, RFC 6749 section 5.2. If the
+// body has another form, the code is empty.
 func parseError(endpoint string, response *http.Response, body []byte) error {
 	e := &Error{Endpoint: endpoint, Status: response.StatusCode}
 	code := ""
@@ -85,7 +85,7 @@ func parseError(endpoint string, response *http.Response, body []byte) error {
 	return e
 }
 
-// get fetches a document.
+// get fetches a metadata document.
 func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	return read(response)
 }
 
-// statusError is an answer other than 200.
+// statusError is the status of a response other than 200.
 type statusError int
 
 func (s statusError) Error() string { return fmt.Sprintf("HTTP status %d", int(s)) }
@@ -119,12 +119,11 @@ func read(response *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// noRedirect follows no redirect: it would carry credentials to where nobody
-// has said that they belong.
+// noRedirect follows no redirect, which could send credentials to another
+// origin.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// sameOrigin follows a redirect of the metadata within the origin that was
-// configured.
+// sameOrigin follows a redirect of the metadata within the configured origin.
 func sameOrigin(r *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if r.URL.Scheme != first.Scheme || r.URL.Host != first.Host || r.URL.User != nil {
@@ -136,7 +135,7 @@ func sameOrigin(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// withoutURL takes the address off an error of http.Client.
+// withoutURL removes the URL from an error of http.Client.
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err

@@ -24,72 +24,74 @@ const (
 	defaultSkew    = time.Minute
 	maxSkew        = 5 * time.Minute
 
-	// ID tokens list the groups of people.
+	// maxIDTokenBytes is larger than the limit of access tokens, since ID tokens
+	// may list the groups of a user.
 	maxIDTokenBytes = 16 << 10
 )
 
 // Config configures a [Client].
 type Config struct {
 	// Issuer is the issuer identifier of the authorization server, compared
-	// character by character. Required, https; plain http for loopback addresses
-	// only.
+	// character by character. Required. It is an https URL; plain http is
+	// accepted for loopback addresses only.
 	Issuer string
 
-	// Provider is what is known of the server already. If it is zero, it is
-	// discovered at the first need.
+	// Provider is the metadata of the authorization server. If it is zero, the
+	// client discovers them with its first request.
 	Provider Provider
 
-	// ClientID is the identifier of this client there. Required.
+	// ClientID is the identifier under which the client is registered. Required.
 	ClientID string
 
-	// Auth is how the client authenticates itself: [SecretBasic] if empty. It is
-	// never found out by trying.
+	// Auth is the client authentication method, [SecretBasic] if empty. The
+	// client uses this method only and never tries another one.
 	Auth Auth
 
-	// Secret is for SecretBasic and SecretPost, which require it.
+	// Secret is required for SecretBasic and SecretPost, and must be empty for
+	// the other methods.
 	Secret gatehouse.Secret
 
-	// Keys sign the assertions of [PrivateKeyJWT], which requires them. The ring
-	// publishes the public keys too, as a handler, for the jwks_uri under which
-	// the client is registered.
+	// Keys sign the client assertions of [PrivateKeyJWT], which requires them.
+	// The keyring is also the handler for the jwks_uri that is registered for
+	// the client.
 	Keys *jwtauth.KeyRing
 
-	// TLS has the certificate of [TLSClient] and [SelfSignedTLS], which require
-	// it. It may also bring a private certificate authority.
+	// TLS holds the client certificate that [TLSClient] and [SelfSignedTLS]
+	// require. It may also hold a private certificate authority.
 	TLS *tls.Config
 
-	// Transport makes the requests instead, [http.DefaultTransport] by default.
-	// It cannot be set together with TLS.
+	// Transport makes the requests, [http.DefaultTransport] if nil. It must be
+	// nil if TLS is set.
 	Transport http.RoundTripper
 
-	// Algorithms are those that ID tokens may be signed with: RS256 by default,
-	// which OpenID Connect has as its default too.
+	// Algorithms are the accepted signature algorithms of ID tokens: RS256 if
+	// empty, the default of OpenID Connect.
 	Algorithms []jwtauth.Algorithm
 
-	// IDTokenKeys says where the keys for that are: where the metadata say, by
-	// default.
+	// IDTokenKeys is the source of the keys of ID tokens: the jwks_uri of the
+	// metadata if nil.
 	IDTokenKeys jwtauth.Keys
 
-	// Skew is how far the clocks of the server and of this machine may be
-	// apart: a minute by default, at most 5.
+	// Skew is the tolerated difference between the clock of the authorization
+	// server and the local one: a minute if zero, at most 5.
 	Skew time.Duration
 
-	// Timeout bounds each request to the server: 10 s by default, at most a
-	// minute.
+	// Timeout bounds each request to the authorization server: 10 s if zero, at
+	// most a minute.
 	Timeout time.Duration
 }
 
-// Client is one client at one authorization server. It is safe for concurrent
+// Client is one client of one authorization server. It is safe for concurrent
 // use.
 type Client struct {
 	issuer   string
 	id       string
 	auth     authenticator
-	mutual   bool // the client authenticates itself by a certificate
+	mutual   bool // client authentication by certificate
 	public   bool
 	static   *Provider
 	metadata metadata
-	http     http.Client // for what is asked
+	http     http.Client // for requests to endpoints
 	fetch    http.Client // for metadata
 	timeout  time.Duration
 	skew     time.Duration
@@ -97,12 +99,12 @@ type Client struct {
 	statements *jwtauth.Statements // nil without keys
 
 	mu     sync.Mutex      // between begin and Close
-	ctx    context.Context // ends with Close
+	ctx    context.Context // canceled by Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
 
-// New makes a client. It reports all mistakes in the configuration at once, and
+// New returns a client. The error joins all mistakes in the configuration. New
 // makes no network call.
 func New(config Config) (*Client, error) {
 	var errs []error
@@ -117,15 +119,16 @@ func New(config Config) (*Client, error) {
 		// RFC 8414 §2: the issuer "has no query or fragment components".
 		fail("Issuer", errors.New("has a query"))
 	} else if strings.Contains(u.Path, "/.well-known/") {
-		fail("Issuer", errors.New("is the address of the metadata; the issuer is what stands before /.well-known/"))
+		fail("Issuer", errors.New("is the address of the metadata; the issuer is the part before /.well-known/"))
 	}
 	if config.ClientID == "" {
 		fail("ClientID", errRequired)
 	}
 	for _, a := range config.Algorithms {
-		// With one, the client secret would sign ID tokens, by whoever has it.
+		// With a symmetric algorithm everyone who knows the client secret could
+		// sign ID tokens.
 		if strings.HasPrefix(string(a), "HS") {
-			fail("Algorithms", fmt.Errorf("%s: is not for ID tokens", a))
+			fail("Algorithms", fmt.Errorf("%s: symmetric algorithms are not accepted for ID tokens", a))
 		}
 	}
 	c := &Client{issuer: config.Issuer, id: config.ClientID, timeout: config.Timeout, skew: config.Skew}
@@ -141,7 +144,7 @@ func New(config Config) (*Client, error) {
 			*value = otherwise
 		}
 		if *value < 0 || *value > most {
-			fail(field, fmt.Errorf("%v is not within 0 and %v", *value, most))
+			fail(field, fmt.Errorf("%v: must be between 0 and %v", *value, most))
 		}
 	}
 	bound("Skew", &c.skew, defaultSkew, maxSkew)
@@ -163,8 +166,8 @@ func New(config Config) (*Client, error) {
 
 var errRequired = errors.New("required")
 
-// newStatements makes the verifier of ID tokens, nil if nothing says where the
-// keys are.
+// newStatements returns the verifier of ID tokens, nil if the configuration
+// names no keys.
 func newStatements(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Statements, error) {
 	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
 	switch {
@@ -187,8 +190,8 @@ func newStatements(config Config, transport http.RoundTripper, skew time.Duratio
 	})
 }
 
-// Close ends the shared requests under way and waits for them, and closes idle
-// connections. The client cannot be used afterwards.
+// Close cancels the shared requests that are running, waits for them, and closes
+// idle connections. The client cannot be used afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.cancel()
