@@ -6,51 +6,45 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// maxLimiters bounds what perKey remembers.
-const maxLimiters = 10_000
+// maxBuckets bounds the memory of perKey.
+const maxBuckets = 10_000
 
-// perKey is a policy: each key may make so many requests a second in the long
-// run, and burst of them at once. A key that is rotated stays the same key. It
-// counts in this process alone: with n servers a key can make n times as many.
-func perKey(limit rate.Limit, burst int) gatehouse.Policy {
+// perKey returns a policy that allows each API key burst requests at once and one
+// more per interval: a token bucket per key. A rotated key keeps its bucket. The
+// limit is per process: with n servers a key can make n times as many requests.
+func perKey(interval time.Duration, burst int) gatehouse.Policy {
 	var mu sync.Mutex
-	limiters := make(map[string]*rate.Limiter)
+	full := make(map[string]time.Time) // when the bucket of a key is full again
 	return func(_ *http.Request, p gatehouse.Principal) error {
 		mu.Lock()
 		defer mu.Unlock()
-		limiter := limiters[p.Credential]
-		if limiter == nil {
-			if len(limiters) >= maxLimiters {
-				for id, idle := range limiters {
-					if idle.Tokens() >= float64(burst) {
-						delete(limiters, id) // it would be made anew just like this
-					}
-				}
-			}
-			if len(limiters) >= maxLimiters {
+		now := time.Now()
+		if _, known := full[p.Credential]; !known && len(full) >= maxBuckets {
+			maps.DeleteFunc(full, func(_ string, at time.Time) bool { return !at.After(now) })
+			if len(full) >= maxBuckets {
 				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicy}
 			}
-			limiter = rate.NewLimiter(limit, burst)
-			limiters[p.Credential] = limiter
 		}
-		reservation := limiter.Reserve()
-		wait := reservation.Delay()
-		if wait == 0 {
-			return nil
+		next := full[p.Credential]
+		if next.Before(now) {
+			next = now
 		}
-		reservation.Cancel() // a refusal uses nothing up
-		return &gatehouse.Error{Code: gatehouse.CodeBudgetExceeded, Reason: gatehouse.ReasonPolicy, RetryAfter: wait}
+		next = next.Add(interval)
+		if wait := next.Sub(now) - time.Duration(burst)*interval; wait > 0 {
+			return &gatehouse.Error{Code: gatehouse.CodeBudgetExceeded, Reason: gatehouse.ReasonPolicy, RetryAfter: wait}
+		}
+		full[p.Credential] = next // a denied request takes no token
+		return nil
 	}
 }
 
@@ -65,7 +59,7 @@ func ExampleKeys_limit() {
 		log.Fatal(err)
 	}
 	reports := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	handler := gate.Handler(gatehouse.Require(perKey(rate.Every(time.Minute), 2))(reports))
+	handler := gate.Handler(gatehouse.Require(perKey(time.Minute, 2))(reports))
 
 	for range 2 {
 		issued, err := keys.Create(context.Background(), apikey.Request{Owner: "nightly-job", Lifetime: time.Hour})

@@ -164,12 +164,12 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	}
 	verifier := pkce.NewVerifier()
 	t := transaction{
-		State: random(), Verifier: verifier.Reveal(), Issuer: c.issuer, Client: c.id, RedirectURI: request.RedirectURI,
+		State: random(), Verifier: string(verifier.Reveal()), Issuer: c.issuer, Client: c.id, RedirectURI: request.RedirectURI,
 		Scopes: request.Scopes.String(), Resources: slices.Clone(request.Resources), MaxAge: int64(request.MaxAge / time.Second),
 	}
 	params := url.Values{
 		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {request.RedirectURI}, "state": {t.State},
-		"code_challenge": {verifier.Challenge().String()}, "code_challenge_method": {pkce.Method},
+		"code_challenge": {pkce.Challenge(verifier)}, "code_challenge_method": {pkce.Method},
 	}
 	for name, values := range request.Params {
 		params[name] = slices.Clone(values)

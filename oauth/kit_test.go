@@ -142,9 +142,8 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		asked := s.codes[r.PostFormValue("code")]
 		delete(s.codes, r.PostFormValue("code"))
 		s.mu.Unlock()
-		challenge, err := pkce.ParseChallenge(asked.Get("code_challenge"), asked.Get("code_challenge_method"))
-		verifier, err2 := pkce.ParseVerifier(r.PostFormValue("code_verifier"))
-		if asked == nil || err != nil || err2 != nil || challenge.Verify(verifier) != nil ||
+		verifier := gatehouse.NewSecret([]byte(r.PostFormValue("code_verifier")))
+		if asked == nil || asked.Get("code_challenge_method") != pkce.Method || pkce.Verify(asked.Get("code_challenge"), verifier) != nil ||
 			asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") || asked.Get("resource") != r.PostFormValue("resource") {
 			answer(w, http.StatusBadRequest, object{"error": "invalid_grant"})
 			return

@@ -3,16 +3,13 @@
 package pkce_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/pkce"
 )
 
@@ -27,29 +24,23 @@ var (
 	challengeABNF = regexp.MustCompile(`\A[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\z`)
 )
 
-func mustVerifier(t *testing.T, text string) pkce.Verifier {
+func secret(text string) gatehouse.Secret { return gatehouse.NewSecret([]byte(text)) }
+
+// verify checks that a verifier is accepted for its own challenge or rejected.
+func verify(t *testing.T, verifier string, want error) {
 	t.Helper()
-	v, err := pkce.ParseVerifier(text)
-	if err != nil {
-		t.Fatal(err)
+	challenge := pkce.Challenge(secret(verifier))
+	if err := pkce.Verify(challenge, secret(verifier)); !errors.Is(err, want) {
+		t.Errorf("Verify(Challenge(%.200q), same) error = %v, want %v", verifier, err, want)
 	}
-	return v
 }
 
 func TestAppendixB(t *testing.T) {
-	v := mustVerifier(t, vectorVerifier)
-	if got := v.Challenge().String(); got != vectorChallenge {
-		t.Errorf("challenge %s, want %s", got, vectorChallenge)
+	if got := pkce.Challenge(secret(vectorVerifier)); got != vectorChallenge {
+		t.Errorf("Challenge(%s) = %s, want %s", vectorVerifier, got, vectorChallenge)
 	}
-	if got := v.Reveal(); got != vectorVerifier {
-		t.Errorf("verifier %s, want %s", got, vectorVerifier)
-	}
-	c, err := pkce.ParseChallenge(vectorChallenge, "S256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Verify(v); err != nil {
-		t.Error(err)
+	if err := pkce.Verify(vectorChallenge, secret(vectorVerifier)); err != nil {
+		t.Errorf("Verify error = %v, want nil", err)
 	}
 }
 
@@ -57,219 +48,141 @@ func TestNewVerifier(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {
 		v := pkce.NewVerifier()
-		octets, err := base64.RawURLEncoding.DecodeString(v.Reveal())
-		if err != nil || len(octets) != 32 {
-			t.Fatalf("%d octets, %v; want 32", len(octets), err)
+		text := string(v.Reveal())
+		if random, err := base64.RawURLEncoding.DecodeString(text); err != nil || len(random) != 32 || seen[text] {
+			t.Fatalf("NewVerifier = %d bytes, error %v, repeated %t; want 32 new bytes", len(random), err, seen[text])
 		}
-		if seen[v.Reveal()] {
-			t.Fatal("the same verifier twice")
+		seen[text] = true
+		verify(t, text, nil)
+		if err := pkce.CheckRequest(pkce.Challenge(v), pkce.Method); err != nil {
+			t.Fatalf("CheckRequest(Challenge) error = %v, want nil", err)
 		}
-		seen[v.Reveal()] = true
-		parsed := mustVerifier(t, v.Reveal())
-		c, err := pkce.ParseChallenge(v.Challenge().String(), pkce.Method)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Verify(parsed); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Verify(pkce.NewVerifier()); !errors.Is(err, pkce.ErrMismatch) {
-			t.Fatalf("another verifier: %v", err)
+		if err := pkce.Verify(pkce.Challenge(v), pkce.NewVerifier()); !errors.Is(err, pkce.ErrMismatch) {
+			t.Fatalf("Verify(another verifier) error = %v, want %v", err, pkce.ErrMismatch)
 		}
 	}
 }
 
-func TestParseVerifierLength(t *testing.T) {
-	for length, ok := range map[int]bool{0: false, 1: false, 42: false, 43: true, 44: true, 127: true, 128: true, 129: false, 1 << 20: false} {
-		_, err := pkce.ParseVerifier(strings.Repeat("a", length))
-		if (err == nil) != ok {
-			t.Errorf("%d characters: %v", length, err)
-		}
-		if !ok && !errors.Is(err, pkce.ErrVerifier) {
-			t.Errorf("%d characters: %v", length, err)
-		}
+func TestVerifyVerifierLength(t *testing.T) {
+	for _, length := range []int{0, 1, 42, 129, 1 << 20} {
+		verify(t, strings.Repeat("a", length), pkce.ErrMismatch)
+	}
+	for _, length := range []int{43, 44, 127, 128} {
+		verify(t, strings.Repeat("a", length), nil)
 	}
 }
 
-// Every octet in every place that could be treated differently.
-func TestParseVerifierAlphabet(t *testing.T) {
+// Every byte, at the start, inside and at the end.
+func TestVerifyVerifierAlphabet(t *testing.T) {
 	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	for c := range 256 {
 		for _, at := range []int{0, 20, 42} {
 			text := []byte(strings.Repeat("a", 43))
 			text[at] = byte(c)
-			_, err := pkce.ParseVerifier(string(text))
-			if want := strings.IndexByte(unreserved, byte(c)) >= 0; (err == nil) != want {
-				t.Errorf("octet %#x at %d: %v", c, at, err)
+			want := pkce.ErrMismatch
+			if strings.IndexByte(unreserved, byte(c)) >= 0 {
+				want = nil
 			}
+			verify(t, string(text), want)
 		}
 	}
 }
 
-func TestParseChallenge(t *testing.T) {
+func TestCheckRequest(t *testing.T) {
 	for _, test := range []struct {
 		name, challenge, method string
-		err                     error
+		err                     string // behind the text of ErrRequest, "" for none
 	}{
-		{"good", vectorChallenge, "S256", nil},
-		{"no method, which means plain", vectorChallenge, "", pkce.ErrMethod},
-		{"plain", vectorChallenge, "plain", pkce.ErrMethod},
-		{"plain with its verifier", vectorVerifier, "plain", pkce.ErrMethod},
-		{"method in small letters", vectorChallenge, "s256", pkce.ErrMethod},
-		{"method with a space", vectorChallenge, "S256 ", pkce.ErrMethod},
-		{"unknown method", vectorChallenge, "S512", pkce.ErrMethod},
-		{"nothing at all", "", "", pkce.ErrMethod},
-		{"no challenge", "", "S256", pkce.ErrChallenge},
-		{"one character less", vectorChallenge[:42], "S256", pkce.ErrChallenge},
-		{"one character more", vectorChallenge + "A", "S256", pkce.ErrChallenge},
-		{"padded", vectorChallenge + "=", "S256", pkce.ErrChallenge},
-		{"padding inside the length", vectorChallenge[:42] + "=", "S256", pkce.ErrChallenge},
-		{"bits behind the last octet", vectorChallenge[:42] + "N", "S256", pkce.ErrChallenge},
-		{"standard alphabet, plus", "+" + vectorChallenge[1:], "S256", pkce.ErrChallenge},
-		{"standard alphabet, slash", "/" + vectorChallenge[1:], "S256", pkce.ErrChallenge},
-		{"unreserved, but not base64url", "~" + vectorChallenge[1:], "S256", pkce.ErrChallenge},
-		{"line feed inside", vectorChallenge[:41] + "\nA", "S256", pkce.ErrChallenge},
-		{"line feed without which it would be good", vectorChallenge + "\n", "S256", pkce.ErrChallenge},
-		{"line feed in place of whole octets", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", "S256", pkce.ErrChallenge},
-		{"carriage return at the end", vectorChallenge[:42] + "\r", "S256", pkce.ErrChallenge},
-		{"five line feeds for four characters", vectorChallenge[:38] + "\n\n\n\n\n", "S256", pkce.ErrChallenge},
-		{"hexadecimal", strings.Repeat("0123456789abcdef", 4), "S256", pkce.ErrChallenge},
-		{"a megabyte", strings.Repeat("A", 1<<20), "S256", pkce.ErrChallenge},
+		{"S256", vectorChallenge, "S256", ""},
+		{"no method, which means plain", vectorChallenge, "", "method"},
+		{"plain", vectorChallenge, "plain", "method"},
+		{"plain with its verifier", vectorVerifier, "plain", "method"},
+		{"method in lower case", vectorChallenge, "s256", "method"},
+		{"method with a space", vectorChallenge, "S256 ", "method"},
+		{"unknown method", vectorChallenge, "S512", "method"},
+		{"no parameters", "", "", "method"},
+		{"no challenge", "", "S256", "challenge"},
+		{"one character less", vectorChallenge[:42], "S256", "challenge"},
+		{"one character more", vectorChallenge + "A", "S256", "challenge"},
+		{"padded", vectorChallenge + "=", "S256", "challenge"},
+		{"padding inside the length", vectorChallenge[:42] + "=", "S256", "challenge"},
+		{"bits after the last octet", vectorChallenge[:42] + "N", "S256", "challenge"},
+		{"standard alphabet, plus", "+" + vectorChallenge[1:], "S256", "challenge"},
+		{"standard alphabet, slash", "/" + vectorChallenge[1:], "S256", "challenge"},
+		{"unreserved, but not base64url", "~" + vectorChallenge[1:], "S256", "challenge"},
+		{"line feed inside", vectorChallenge[:41] + "\nA", "S256", "challenge"},
+		{"line feed behind", vectorChallenge + "\n", "S256", "challenge"},
+		{"line feed in place of the last octets", strings.Repeat("A", 42) + "\n", "S256", "challenge"},
+		{"carriage return at the end", vectorChallenge[:42] + "\r", "S256", "challenge"},
+		{"five line feeds for four characters", vectorChallenge[:38] + "\n\n\n\n\n", "S256", "challenge"},
+		{"hexadecimal", strings.Repeat("0123456789abcdef", 4), "S256", "challenge"},
+		{"a megabyte", strings.Repeat("A", 1<<20), "S256", "challenge"},
+		{"secret in the challenge", "secret%secret%secret%secret%secret%secret%sec", "S256", "challenge"},
+		{"secret in the method", vectorChallenge, "secret", "method"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := pkce.ParseChallenge(test.challenge, test.method)
-			if !errors.Is(err, test.err) {
-				t.Fatalf("error %v, want %v", err, test.err)
+			err := pkce.CheckRequest(test.challenge, test.method)
+			if (err == nil) != (test.err == "") || err != nil && !errors.Is(err, pkce.ErrRequest) {
+				t.Fatalf("CheckRequest error = %v, want one about %q", err, test.err)
 			}
-			if err != nil && c != (pkce.Challenge{}) {
-				t.Error("a challenge beside an error")
+			if err == nil {
+				return
 			}
-			if err == nil && c.String() != test.challenge {
-				t.Errorf("read %q as %q", test.challenge, c)
+			if text := err.Error(); strings.Contains(text, "secret") ||
+				!strings.HasPrefix(text, map[string]string{
+					"method":    pkce.ErrRequest.Error() + ": code_challenge_method ",
+					"challenge": pkce.ErrRequest.Error() + ": code_challenge ",
+				}[test.err]) {
+				t.Errorf("CheckRequest error = %v, want one about the %s without its value", err, test.err)
 			}
 		})
 	}
 }
 
-// With the method plain, the challenge is the verifier.
-func TestPlainDoesNotVerify(t *testing.T) {
-	// As it happens, this verifier is a well-formed challenge too.
-	verifier := strings.Repeat("A", 43)
-	c, err := pkce.ParseChallenge(verifier, pkce.Method)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Verify(mustVerifier(t, verifier)); !errors.Is(err, pkce.ErrMismatch) {
-		t.Errorf("error %v, want ErrMismatch", err)
-	}
-}
-
-// What was never set satisfies nothing: RFC 9700 §4.8.2 has the server refuse a
-// verifier where no challenge was sent.
-func TestZeroValues(t *testing.T) {
-	var v pkce.Verifier
-	var c pkce.Challenge
-	if v.Reveal() != "" || c.String() != "" || v.Challenge() != c {
-		t.Errorf("verifier %q, challenge %q, challenge of the verifier %q", v.Reveal(), c, v.Challenge())
-	}
-	good := mustVerifier(t, vectorVerifier)
-	for name, err := range map[string]error{
-		"both zero":      c.Verify(v),
-		"zero challenge": c.Verify(good),
-		"zero verifier":  good.Challenge().Verify(v),
+func TestVerifyRejects(t *testing.T) {
+	plain := strings.Repeat("A", 43) // a well-formed verifier and a well-formed challenge
+	empty := pkce.Challenge(gatehouse.Secret{})
+	for _, test := range []struct{ name, challenge, verifier string }{
+		{"method plain", plain, plain},
+		{"no challenge", "", vectorVerifier}, // RFC 9700 §4.8.2
+		{"no verifier", vectorChallenge, ""},
+		{"nothing", "", ""},
+		{"challenge of an empty verifier", empty, ""},
+		{"challenge with a character more", vectorChallenge + "A", vectorVerifier},
+		{"challenge with bits after the last octet", vectorChallenge[:42] + "N", vectorVerifier},
+		{"challenge in place of the verifier", vectorChallenge, vectorChallenge},
 	} {
-		if !errors.Is(err, pkce.ErrMismatch) {
-			t.Errorf("%s: error %v, want ErrMismatch", name, err)
-		}
-	}
-}
-
-func TestVerifierIsRedacted(t *testing.T) {
-	type transaction struct {
-		State    string
-		Verifier pkce.Verifier
-		verifier pkce.Verifier
-	}
-	v := mustVerifier(t, vectorVerifier)
-	whole := transaction{"s", v, v}
-	var texts []string
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t", "%10.3s", "%T"} {
-		for _, value := range []any{v, &v, whole, &whole, []pkce.Verifier{v}, map[string]pkce.Verifier{"v": v}} {
-			texts = append(texts, fmt.Sprintf(verb, value))
-		}
-	}
-	encoded, err := json.Marshal(whole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("text", "v", v, "whole", whole)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("json", "v", v, "whole", whole)
-	texts = append(texts, string(encoded), log.String(), fmt.Sprint(v), v.String(), v.GoString())
-	for _, text := range texts {
-		for _, leak := range []string{vectorVerifier, fmt.Sprintf("%x", vectorVerifier), fmt.Sprintf("%X", vectorVerifier), vectorVerifier[:8]} {
-			if strings.Contains(text, leak) {
-				t.Errorf("leaks in %q", text)
+		t.Run(test.name, func(t *testing.T) {
+			if err := pkce.Verify(test.challenge, secret(test.verifier)); !errors.Is(err, pkce.ErrMismatch) {
+				t.Errorf("Verify error = %v, want %v", err, pkce.ErrMismatch)
 			}
-		}
-	}
-	if got := fmt.Sprint(v); got != "[redacted]" {
-		t.Errorf("prints as %q", got)
-	}
-	if string(encoded) != `{"State":"s","Verifier":"[redacted]"}` {
-		t.Errorf("encodes as %s", encoded)
-	}
-	if v.LogValue().String() != "[redacted]" || v.String() != "[redacted]" || v.GoString() != "[redacted]" {
-		t.Error("not redacted by its methods")
+		})
 	}
 }
 
-func TestErrorsCarryNothing(t *testing.T) {
-	const bad = "secret%secret%secret%secret%secret%secret%secret"
-	_, err1 := pkce.ParseVerifier(bad)
-	_, err2 := pkce.ParseChallenge(bad, "S256")
-	_, err3 := pkce.ParseChallenge(vectorChallenge, bad)
-	for _, err := range []error{err1, err2, err3} {
-		if err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("error %v", err)
-		}
-	}
-}
-
-func FuzzParseVerifier(f *testing.F) {
+func FuzzVerify(f *testing.F) {
 	for _, seed := range []string{"", vectorVerifier, vectorVerifier[:42], vectorVerifier + "\n", strings.Repeat("~", 128), strings.Repeat("a", 129)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := pkce.ParseVerifier(text)
-		if (err == nil) != verifierABNF.MatchString(text) {
-			t.Fatalf("%q: %v", text, err)
+		var want error
+		if !verifierABNF.MatchString(text) {
+			want = pkce.ErrMismatch
 		}
-		if err != nil {
-			return
-		}
-		if v.Reveal() != text {
-			t.Fatalf("%q became %q", text, v.Reveal())
-		}
-		if err := v.Challenge().Verify(v); err != nil {
-			t.Fatal(err)
-		}
+		verify(t, text, want)
 	})
 }
 
-func FuzzParseChallenge(f *testing.F) {
+func FuzzCheckRequest(f *testing.F) {
 	for _, seed := range []string{"", vectorChallenge, vectorChallenge[:42] + "N", vectorChallenge[:41] + "\nA", vectorChallenge + "="} {
 		f.Add(seed, "S256")
 		f.Add(seed, "")
 	}
 	f.Add(vectorVerifier, "plain")
 	f.Fuzz(func(t *testing.T, challenge, method string) {
-		c, err := pkce.ParseChallenge(challenge, method)
+		err := pkce.CheckRequest(challenge, method)
 		if (err == nil) != (method == "S256" && challengeABNF.MatchString(challenge)) {
-			t.Fatalf("%q, %q: %v", challenge, method, err)
-		}
-		if err == nil && c.String() != challenge {
-			t.Fatalf("%q became %q", challenge, c)
+			t.Fatalf("CheckRequest(%q, %q) error = %v", challenge, method, err)
 		}
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/pkce"
 )
@@ -137,9 +138,8 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret") || r.PostForm.Get("client_id") != clientID {
 		s.t.Errorf("token request %v %v", r.Header, r.PostForm)
 	}
-	challenge, err := pkce.ParseChallenge(asked.Get("code_challenge"), asked.Get("code_challenge_method"))
-	verifier, err2 := pkce.ParseVerifier(r.PostFormValue("code_verifier"))
-	if asked == nil || err != nil || err2 != nil || challenge.Verify(verifier) != nil || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") {
+	verifier := gatehouse.NewSecret([]byte(r.PostFormValue("code_verifier")))
+	if asked == nil || asked.Get("code_challenge_method") != pkce.Method || pkce.Verify(asked.Get("code_challenge"), verifier) != nil || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") {
 		answer(w, http.StatusBadRequest, object{"error": "invalid_grant"})
 		return
 	}

@@ -6,6 +6,7 @@ package safeurl
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -39,4 +40,14 @@ func isLoopback(host string) bool {
 	}
 	addr, _ := netip.ParseAddr(host) // the zero Addr is no loopback address
 	return addr.Unmap().IsLoopback()
+}
+
+// Origin returns the origin of u as one text, for comparisons: the scheme, the
+// host in lower case and the port, which is there also where it is the default.
+func Origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }

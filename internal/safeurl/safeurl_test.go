@@ -72,3 +72,21 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestOrigin(t *testing.T) {
+	for s, want := range map[string]string{
+		"https://A.example/path?b":  "https://a.example:443",
+		"https://a.example:443":     "https://a.example:443",
+		"https://a.example:8443/":   "https://a.example:8443",
+		"http://localhost":          "http://localhost:80",
+		"https://[2001:DB8::1]:9/a": "https://[2001:db8::1]:9",
+	} {
+		u, err := safeurl.Parse(s)
+		if err != nil {
+			t.Fatalf("Parse(%q) error = %v", s, err)
+		}
+		if got := safeurl.Origin(u); got != want {
+			t.Errorf("Origin(%q) = %q, want %q", s, got, want)
+		}
+	}
+}

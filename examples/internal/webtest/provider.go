@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/pkce"
 )
@@ -149,9 +150,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		p.redeemed++
 		asked := p.codes[r.PostFormValue("code")]
 		delete(p.codes, r.PostFormValue("code"))
-		challenge, err1 := pkce.ParseChallenge(asked.Get("code_challenge"), asked.Get("code_challenge_method"))
-		verifier, err2 := pkce.ParseVerifier(r.PostFormValue("code_verifier"))
-		if asked == nil || err1 != nil || err2 != nil || challenge.Verify(verifier) != nil || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") {
+		verifier := gatehouse.NewSecret([]byte(r.PostFormValue("code_verifier")))
+		if asked == nil || asked.Get("code_challenge_method") != pkce.Method || pkce.Verify(asked.Get("code_challenge"), verifier) != nil || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") {
 			answer(w, http.StatusBadRequest, Object{"error": "invalid_grant"})
 			return
 		}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package expiring_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/expiring"
+)
+
+type value struct {
+	owner   string
+	expires time.Time
+	tags    []string
+}
+
+func newMap(limit int) *expiring.Map[string, string, value] {
+	return &expiring.Map[string, string, value]{
+		Limit:   limit,
+		Expires: func(v *value) time.Time { return v.expires },
+		Group:   func(v *value) string { return v.owner },
+		Clone:   func(v value) value { v.tags = slices.Clone(v.tags); return v },
+	}
+}
+
+var start = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+
+func at(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+
+func keys(m *expiring.Map[string, string, value]) []string {
+	var all []string
+	for key := range m.All(nil) {
+		all = append(all, key)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestPutReplacesExpiredOnly(t *testing.T) {
+	m := newMap(3)
+	for key, minutes := range map[string]int{"a": 10, "b": 20, "c": 30} {
+		if err := m.Put(key, value{expires: at(minutes)}, start); err != nil {
+			t.Fatalf("Put(%s) error = %v, want nil", key, err)
+		}
+	}
+	if err := m.Put("d", value{expires: at(40)}, at(9)); !errors.Is(err, expiring.ErrFull) {
+		t.Errorf("Put(d) in a full map error = %v, want %v", err, expiring.ErrFull)
+	}
+	if err := m.Put("a", value{expires: at(25)}, at(9)); err != nil {
+		t.Errorf("Put(a) again in a full map error = %v, want nil", err)
+	}
+	if err := m.Put("d", value{expires: at(40)}, at(19)); !errors.Is(err, expiring.ErrFull) {
+		t.Errorf("Put(d) after a new expiry of a error = %v, want %v", err, expiring.ErrFull)
+	}
+	if _, ok := m.Get("b"); !ok {
+		t.Error("Get(b) at its expiry: not found, want it until its place is needed")
+	}
+	if err := m.Put("d", value{expires: at(40)}, at(20)); err != nil {
+		t.Errorf("Put(d) at the expiry of b error = %v, want nil", err)
+	}
+	if got, want := keys(m), []string{"a", "c", "d"}; !slices.Equal(got, want) {
+		t.Errorf("keys = %v, want %v", got, want)
+	}
+}
+
+func TestZeroExpiryNeverExpires(t *testing.T) {
+	m := newMap(2)
+	m.Cache("never", value{})
+	m.Cache("a", value{expires: at(1)})
+	m.Cache("b", value{expires: at(2)})
+	if got, want := keys(m), []string{"b", "never"}; !slices.Equal(got, want) {
+		t.Errorf("keys = %v, want %v", got, want)
+	}
+	m.Cache("never too", value{})
+	if err := m.Put("c", value{expires: at(3)}, at(1_000_000)); !errors.Is(err, expiring.ErrFull) {
+		t.Errorf("Put(c) beside values without expiry error = %v, want %v", err, expiring.ErrFull)
+	}
+}
+
+func TestCacheEvictsFirstToExpire(t *testing.T) {
+	m := newMap(3)
+	for n, key := range []string{"d", "a", "c", "b", "e"} {
+		m.Cache(key, value{expires: at(int(key[0]))})
+		if m.Len() != min(n+1, 3) {
+			t.Errorf("Len after %d keys = %d, want %d", n+1, m.Len(), min(n+1, 3))
+		}
+	}
+	if got, want := keys(m), []string{"c", "d", "e"}; !slices.Equal(got, want) {
+		t.Errorf("keys = %v, want %v", got, want)
+	}
+}
+
+func TestLimitZeroHoldsNothing(t *testing.T) {
+	m := newMap(0)
+	m.Cache("a", value{})
+	if err := m.Put("a", value{}, start); !errors.Is(err, expiring.ErrFull) || m.Len() != 0 {
+		t.Errorf("Put error = %v with %d values, want %v with none", err, m.Len(), expiring.ErrFull)
+	}
+}
+
+func TestCopiesInAndOut(t *testing.T) {
+	m := newMap(1)
+	in := value{owner: "o", tags: []string{"a"}}
+	m.Cache("k", in)
+	in.tags[0] = "changed"
+	got, _ := m.Get("k")
+	got.tags[0] = "changed"
+	for _, v := range m.All(nil) {
+		v.tags[0] = "changed"
+	}
+	for _, v := range m.InGroup("o", nil) {
+		v.tags[0] = "changed"
+	}
+	if got, _ := m.Get("k"); got.tags[0] != "a" {
+		t.Errorf("tag = %q after changes of copies, want %q", got.tags[0], "a")
+	}
+}
+
+func TestMatchLimitsAll(t *testing.T) {
+	m := newMap(10)
+	for n := range 10 {
+		m.Cache(fmt.Sprint(n), value{owner: "o", expires: at(n)})
+	}
+	late := func(v *value) bool { return !v.expires.Before(at(5)) }
+	deleted := 0
+	for key := range m.InGroup("o", late) {
+		m.Delete(key)
+		if deleted++; deleted == 3 {
+			break
+		}
+	}
+	if got := len(maps.Collect(m.All(late))); got != 2 || m.Len() != 7 {
+		t.Errorf("%d of %d values match, want 2 of 7", got, m.Len())
+	}
+}
+
+// The index and the order stay those of a plain map under random changes.
+func TestRandomChanges(t *testing.T) {
+	const limit = 20
+	random := rand.New(rand.NewPCG(1, 2))
+	m, model := newMap(limit), make(map[string]value)
+	for step := range 20_000 {
+		now := at(step / 100)
+		key := fmt.Sprint(random.IntN(40))
+		if random.IntN(3) == 0 {
+			m.Delete(key)
+			delete(model, key)
+			continue
+		}
+		v := value{owner: fmt.Sprint(random.IntN(3)), expires: now.Add(time.Duration(random.IntN(300)) * time.Second)}
+		_, known := model[key]
+		full := !known && len(model) >= limit
+		err := m.Put(key, v, now)
+		if full {
+			first := ""
+			for k, other := range model {
+				if first == "" || other.expires.Before(model[first].expires) {
+					first = k
+				}
+			}
+			if model[first].expires.After(now) {
+				if !errors.Is(err, expiring.ErrFull) {
+					t.Fatalf("step %d: Put error = %v, want %v", step, err, expiring.ErrFull)
+				}
+				continue
+			}
+			for k := range model { // of several that expire at once, any
+				if _, ok := m.Get(k); !ok && model[k].expires.Equal(model[first].expires) {
+					first = k
+				}
+			}
+			delete(model, first)
+		}
+		if err != nil {
+			t.Fatalf("step %d: Put error = %v, want nil", step, err)
+		}
+		model[key] = v
+		for owner := range 3 {
+			got := make(map[string]bool)
+			for k := range m.InGroup(fmt.Sprint(owner), nil) {
+				got[k] = true
+			}
+			for k, v := range model {
+				if got[k] != (v.owner == fmt.Sprint(owner)) {
+					t.Fatalf("step %d: key %s in group %d = %t, want %t", step, k, owner, got[k], !got[k])
+				}
+			}
+		}
+		if m.Len() != len(model) {
+			t.Fatalf("step %d: Len = %d, want %d", step, m.Len(), len(model))
+		}
+	}
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fetch asks other servers for JSON documents, within bounds.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+)
+
+const (
+	maxRedirects  = 3
+	maxRetryAfter = 24 * time.Hour
+)
+
+// Client makes requests for JSON documents. It is safe for concurrent use once
+// its fields are set.
+type Client struct {
+	// Transport makes the requests, [http.DefaultTransport] if it is nil.
+	Transport http.RoundTripper
+
+	// Timeout bounds one exchange: redirects and the reading of the body too.
+	// Zero leaves it to the context.
+	Timeout time.Duration
+
+	// MaxBytes is the most bytes that a body may have. Required.
+	MaxBytes int64
+}
+
+// Response is the answer of a server, of any status.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// StatusError is an answer that is not the document that was asked for.
+type StatusError struct {
+	Status     int
+	RetryAfter time.Duration // zero if the server did not send it
+}
+
+// Error returns the status. The body is left out: it may hold secrets.
+func (e *StatusError) Error() string { return fmt.Sprintf("HTTP status %d", e.Status) }
+
+// Get fetches a document. It follows up to three redirects within the origin of
+// address and rejects others: they would let another server choose the content,
+// or make this program call into its own network. A status other than 200 is a
+// [*StatusError].
+//
+// Errors name the method and the address without its query, and nothing of the
+// body.
+func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, errors.New("fetch: malformed address")
+	}
+	r.Header.Set("Accept", accept)
+	response, err := c.do(r, sameOrigin)
+	switch {
+	case err != nil:
+		return nil, err
+	case response.Status != http.StatusOK:
+		return nil, describe(r, &StatusError{response.Status, RetryAfter(response.Header)})
+	}
+	return response.Body, nil
+}
+
+// PostForm sends a form and returns the answer, of any status. It follows no
+// redirect, which would carry credentials to another server. header is added to
+// the request; it may be nil.
+//
+// Errors are like those of Get.
+func (c *Client) PostForm(ctx context.Context, address string, header http.Header, form url.Values) (Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return Response{}, errors.New("fetch: malformed address")
+	}
+	r.Header = header.Clone()
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	return c.do(r, NoRedirect)
+}
+
+func (c *Client) do(r *http.Request, redirect func(*http.Request, []*http.Request) error) (Response, error) {
+	if c.Timeout > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), c.Timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	client := http.Client{Transport: c.Transport, CheckRedirect: redirect}
+	response, err := client.Do(r)
+	if err != nil {
+		return Response{}, describe(r, withoutURL(err))
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, c.MaxBytes+1))
+	switch {
+	case err != nil:
+		return Response{}, describe(r, err)
+	case int64(len(body)) > c.MaxBytes:
+		return Response{}, describe(r, fmt.Errorf("body of more than %d bytes", c.MaxBytes))
+	case response.StatusCode == http.StatusOK && len(body) > 0:
+		err = checkType(response.Header.Get("Content-Type"))
+	}
+	if err != nil {
+		return Response{}, describe(r, err)
+	}
+	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+}
+
+// checkType rejects documents that are not JSON, such as the HTML of a login page
+// or of a captive portal. It accepts no type, and the types that file servers give
+// files whose type they do not know: the content is parsed strictly anyway.
+func checkType(contentType string) error {
+	kind, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case contentType == "":
+	case err != nil:
+		return errors.New("malformed Content-Type")
+	case kind == "application/json", kind == "text/plain", kind == "application/octet-stream", kind == "binary/octet-stream":
+	case strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"):
+	default:
+		return fmt.Errorf("Content-Type %q, want application/json", kind)
+	}
+	return nil
+}
+
+// describe puts the method and the address in front of err. The query may hold
+// secrets, so it is left out.
+func describe(r *http.Request, err error) error {
+	return fmt.Errorf("%s %s://%s%s: %w", r.Method, r.URL.Scheme, r.URL.Host, r.URL.EscapedPath(), err)
+}
+
+// withoutURL takes the method and the address off an error of [http.Client].
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// sameOrigin is the policy for redirects of Get.
+func sameOrigin(r *http.Request, via []*http.Request) error {
+	switch {
+	case safeurl.Origin(r.URL) != safeurl.Origin(via[0].URL) || r.URL.User != nil:
+		return errors.New("redirect to another origin")
+	case len(via) > maxRedirects:
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
+}
+
+// NoRedirect is a policy for [http.Client.CheckRedirect] that returns redirects as
+// they are: to follow one would carry credentials to another server.
+func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// RetryAfter returns the seconds of the header Retry-After, at most a day, zero if
+// there are none. The form with a date is not read: it depends on two clocks.
+func RetryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32)
+	if err != nil || seconds <= 0 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+}
