@@ -192,7 +192,7 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	}
 	address, err := url.Parse(p.AuthorizationEndpoint)
 	if err != nil {
-		return nil, fmt.Errorf("oauth: authorization endpoint: %w", withoutURL(err))
+		return nil, errors.New("oauth: authorization endpoint: malformed URL")
 	}
 	// RFC 6749 §3.1: the endpoint "MAY include an
 	// "application/x-www-form-urlencoded" formatted query component, which MUST be

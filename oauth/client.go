@@ -3,17 +3,17 @@
 package oauth
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -90,18 +90,15 @@ type Client struct {
 	mutual   bool // client authentication by certificate
 	public   bool
 	static   *Provider
-	metadata metadata
-	http     http.Client // for requests to endpoints
-	fetch    http.Client // for metadata
-	timeout  time.Duration
+	http     fetch.Client
 	skew     time.Duration
+	metadata metadata
 
 	statements *jwtauth.Statements // nil without keys
 
-	mu     sync.Mutex      // between begin and Close
-	ctx    context.Context // canceled by Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	// grants are the running requests of Credentials, whose requests end with
+	// Close.
+	grants flight.Group[*Credentials, Tokens]
 }
 
 // New returns a client. The error joins all mistakes in the configuration. New
@@ -131,7 +128,8 @@ func New(config Config) (*Client, error) {
 			fail("Algorithms", fmt.Errorf("%s: symmetric algorithms are not accepted for ID tokens", a))
 		}
 	}
-	c := &Client{issuer: config.Issuer, id: config.ClientID, timeout: config.Timeout, skew: config.Skew}
+	c := &Client{issuer: config.Issuer, id: config.ClientID, skew: config.Skew}
+	c.http = fetch.Client{Timeout: config.Timeout, MaxBytes: maxResponseBytes}
 	if config.Provider != (Provider{}) {
 		fail("Provider", config.Provider.check(config.Issuer))
 		c.static = new(config.Provider)
@@ -148,19 +146,18 @@ func New(config Config) (*Client, error) {
 		}
 	}
 	bound("Skew", &c.skew, defaultSkew, maxSkew)
-	bound("Timeout", &c.timeout, defaultTimeout, maxTimeout)
+	bound("Timeout", &c.http.Timeout, defaultTimeout, maxTimeout)
 
-	transport, err := newTransport(config)
+	c.http.Transport, err = newTransport(config)
 	errs = append(errs, err)
-	c.http = http.Client{Transport: transport, CheckRedirect: noRedirect}
-	c.fetch = http.Client{Transport: transport, CheckRedirect: sameOrigin}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if c.statements, err = newStatements(config, transport, c.skew); err != nil {
+	if c.statements, err = newStatements(config, c.http.Transport, c.skew); err != nil {
 		return nil, fmt.Errorf("oauth: Config: %w", err)
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	// A shared request may make two: discovery, and the request itself.
+	c.metadata.group.Timeout, c.grants.Timeout = 2*c.http.Timeout, 2*c.http.Timeout
 	return c, nil
 }
 
@@ -193,11 +190,9 @@ func newStatements(config Config, transport http.RoundTripper, skew time.Duratio
 // Close cancels the shared requests that are running, waits for them, and closes
 // idle connections. The client cannot be used afterwards.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	c.cancel()
-	c.mu.Unlock()
-	c.work.Wait()
-	c.http.CloseIdleConnections()
+	c.grants.Close()
+	c.metadata.group.Close()
+	(&http.Client{Transport: c.http.Transport}).CloseIdleConnections()
 	if c.statements != nil {
 		return c.statements.Close()
 	}

@@ -27,7 +27,6 @@ type Credentials struct {
 	client *Client
 	params url.Values
 	scopes gatehouse.Scopes
-	flight flight[Tokens]
 
 	mu    sync.Mutex
 	token Tokens
@@ -76,7 +75,7 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	if time.Now().Before(renew) {
 		return token, nil
 	}
-	fresh, err := s.flight.do(ctx, s.client, s.fetch)
+	fresh, err := s.client.grants.Do(ctx, s, s.fetch)
 	if err == nil {
 		return fresh, nil
 	}
@@ -125,7 +124,7 @@ func (s *Credentials) OAuth2() oauth2.TokenSource { return credentialsSource{s} 
 type credentialsSource struct{ *Credentials }
 
 func (s credentialsSource) Token() (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*s.client.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*s.client.http.Timeout)
 	defer cancel()
 	t, err := s.Credentials.Token(ctx)
 	if err != nil {

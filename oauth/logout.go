@@ -26,7 +26,7 @@ func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRed
 	}
 	address, err := url.Parse(p.EndSessionEndpoint)
 	if err != nil {
-		return "", fmt.Errorf("oauth: end session endpoint: %w", withoutURL(err))
+		return "", errors.New("oauth: end session endpoint: malformed URL")
 	}
 	params := address.Query()
 	params.Set("client_id", c.id)

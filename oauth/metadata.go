@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
@@ -158,7 +160,7 @@ const (
 
 // metadata caches the discovered metadata.
 type metadata struct {
-	flight flight[Provider]
+	group flight.Group[struct{}, Provider]
 
 	mu      sync.Mutex
 	known   Provider
@@ -185,7 +187,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	m.tried = now
 	m.mu.Unlock()
 
-	p, err := m.flight.do(ctx, c, func(ctx context.Context) (Provider, error) {
+	p, err := m.group.Do(ctx, struct{}{}, func(ctx context.Context) (Provider, error) {
 		p, err := c.discover(ctx)
 		if err == nil {
 			m.mu.Lock()
@@ -207,8 +209,8 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 // 8414 if the server has none of the former.
 func (c *Client) discover(ctx context.Context) (Provider, error) {
 	// OpenID Connect Discovery §4: the path is appended to the issuer.
-	document, err := c.get(ctx, strings.TrimSuffix(c.issuer, "/")+"/.well-known/openid-configuration")
-	if status, ok := errors.AsType[statusError](err); ok && status >= 400 && status < http.StatusInternalServerError {
+	document, err := c.http.Get(ctx, strings.TrimSuffix(c.issuer, "/")+"/.well-known/openid-configuration", "application/json")
+	if e, ok := errors.AsType[*fetch.StatusError](err); ok && e.Status >= 400 && e.Status < http.StatusInternalServerError {
 		// RFC 8414 §3.1: it is inserted "between the host component and the path
 		// component".
 		u, err2 := url.Parse(c.issuer)
@@ -216,7 +218,7 @@ func (c *Client) discover(ctx context.Context) (Provider, error) {
 			return Provider{}, err2
 		}
 		oauth := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")}
-		document, err = c.get(ctx, oauth.String())
+		document, err = c.http.Get(ctx, oauth.String(), "application/json")
 	}
 	if err != nil {
 		return Provider{}, err

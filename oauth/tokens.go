@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/tokens"
 )
 
@@ -49,8 +50,8 @@ func FromOAuth2(token *oauth2.Token) Tokens {
 	if id, ok := token.Extra("id_token").(string); ok {
 		t.ID = gatehouse.NewSecret([]byte(id))
 	}
-	if text, ok := token.Extra("scope").(string); ok {
-		t.Scopes, _ = gatehouse.ParseScopes(text) // no scopes if the text is malformed
+	if list, ok := token.Extra("scope").(string); ok {
+		t.Scopes, _ = gatehouse.ParseScopes(list) // no scopes if the text is malformed
 	}
 	return t
 }
@@ -75,10 +76,10 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 		case "scope":
 			// RFC 6749 §5.1: "OPTIONAL, if identical to the scope requested by the
 			// client; otherwise, REQUIRED."
-			var text string
+			var list string
 			var err error
-			text, ok = strictjson.String(value)
-			t.Scopes, err = gatehouse.ParseScopes(text)
+			list, ok = strictjson.String(value)
+			t.Scopes, err = gatehouse.ParseScopes(list)
 			ok = ok && err == nil
 		case "expires_in":
 			var seconds uint64
@@ -111,14 +112,9 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 //
 //	RFC 6749 appendix A.12: access-token = 1*VSCHAR
 func secret(value string) (gatehouse.Secret, bool) {
-	text, ok := strictjson.String(value)
-	if !ok || text == "" {
+	token, ok := strictjson.String(value)
+	if !ok || !text.IsVisible(token) {
 		return gatehouse.Secret{}, false
 	}
-	for i := range len(text) {
-		if text[i] <= 0x20 || text[i] > 0x7e {
-			return gatehouse.Secret{}, false
-		}
-	}
-	return gatehouse.NewSecret([]byte(text)), true
+	return gatehouse.NewSecret([]byte(token)), true
 }

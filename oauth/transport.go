@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
@@ -56,7 +54,7 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 			errs = append(errs, fmt.Errorf("oauth: TransportConfig.Origins[%d]: %w", i, err))
 			continue
 		}
-		t.origins[originOf(u)] = true
+		t.origins[safeurl.Origin(u)] = true
 	}
 	if t.base == nil {
 		t.base = http.DefaultTransport
@@ -65,15 +63,6 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 		return nil, err
 	}
 	return t, nil
-}
-
-// originOf returns the origin with a lower-case host and an explicit port.
-func originOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
 var (
@@ -102,7 +91,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t *Transport) token(r *http.Request) (Tokens, error) {
 	switch {
-	case !t.origins[originOf(r.URL)]:
+	case !t.origins[safeurl.Origin(r.URL)]:
 		return Tokens{}, errOrigin
 	case len(r.Header["Authorization"]) > 0:
 		return Tokens{}, errHeader

@@ -80,7 +80,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.Sessions.Start(w, r, login); err != nil { // which has told the observer
-		h.answer(w, r, h.unavailable(err))
+		h.answer(w, r, h.asError(err))
 		return
 	}
 	redirect(w, returnTo)

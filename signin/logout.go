@@ -34,7 +34,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	tokens, err := h.Sessions.End(w, r) // which tells the observer of an error
 	if err != nil {
-		h.answer(w, r, h.unavailable(err))
+		h.answer(w, r, h.asError(err))
 		return
 	}
 	// The logout completes even if the browser goes away.

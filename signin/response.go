@@ -29,11 +29,16 @@ func (h *Handler) reject(code gatehouse.Code, reason gatehouse.Reason, cause err
 	return &gatehouse.Error{Code: code, Reason: reason, Issuer: h.issuer, Cause: cause}
 }
 
-// unavailable returns err as a [*gatehouse.Error], with 503 if it is not one.
-func (h *Handler) unavailable(err error) *gatehouse.Error {
+// asError returns err as a [*gatehouse.Error], with 503 if it is not one.
+func (h *Handler) asError(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e
 	}
+	return h.unavailable(err)
+}
+
+// unavailable returns the error of a request that cannot be completed now.
+func (h *Handler) unavailable(err error) *gatehouse.Error {
 	e := h.reject(gatehouse.CodeTemporarilyUnavailable, gatehouse.ReasonServerUnavailable, err)
 	if response, ok := errors.AsType[*oauth.Error](err); ok {
 		e.RetryAfter = response.RetryAfter
@@ -108,7 +113,7 @@ func startsLogin(r *http.Request) bool {
 // record passes a failure to the observer. If the observer fails, the result is
 // that error.
 func (h *Handler) record(r *http.Request, start time.Time, err error) *gatehouse.Error {
-	e := h.unavailable(err)
+	e := h.asError(err)
 	event := gatehouse.NewEvent(r, e, start)
 	event.Issuer = h.issuer
 	if err := h.observe(r, event); err != nil {
