@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +16,7 @@ import (
 type Claims struct{ json string }
 
 // NewClaims makes Claims of one JSON object. Authenticators call it with bytes
-// that they have verified; whether the object is free of duplicate members is
-// theirs to check.
+// that they have verified, and check themselves that no member occurs twice.
 func NewClaims(object string) (Claims, error) {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal([]byte(object), &members) // makes members of an object, and of nothing else
@@ -56,6 +56,29 @@ func (c Claims) String() string {
 
 // MarshalJSON returns the claims as they are.
 func (c Claims) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalJSON reads one JSON object like [NewClaims].
+func (c *Claims) UnmarshalJSON(object []byte) (err error) {
+	*c, err = NewClaims(string(object))
+	return err
+}
+
+// extend reports whether the claims have every member of old, unchanged.
+func (c Claims) extend(old Claims) bool {
+	if c == old {
+		return true
+	}
+	var before, after map[string]json.RawMessage
+	if json.Unmarshal([]byte(old.String()), &before) != nil || json.Unmarshal([]byte(c.String()), &after) != nil {
+		return false
+	}
+	for name, value := range before {
+		if !bytes.Equal(value, after[name]) {
+			return false
+		}
+	}
+	return true
+}
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 

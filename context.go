@@ -2,17 +2,22 @@
 
 package gatehouse
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 type contextKey struct{}
 
 // admitted is the context of a request that a gate has let in. It is a context
-// of its own rather than one of context.WithValue because it saves an
+// of its own rather than one of context.WithValue because that saves an
 // allocation in every request.
 type admitted struct {
 	context.Context
-	principal *Principal
-	gate      *Gate
+	principal *Principal // zero for an anonymous request
+	gate      *Gate      // nil where NewContext made it outside a gate
+	scheme    string     // under which the credential came, "" for none
+	explicit  bool       // an explicit credential came
 }
 
 func (a *admitted) Value(key any) any {
@@ -22,22 +27,44 @@ func (a *admitted) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// FromContext returns who is calling, and false where nobody is: where no
-// [Gate] has let the request in.
+func admittedBy(ctx context.Context) *admitted {
+	a, _ := ctx.Value(contextKey{}).(*admitted)
+	return a
+}
+
+// FromContext returns the caller, and false if there is none: the request is
+// anonymous, or no [Gate] has let it in.
 func FromContext(ctx context.Context) (Principal, bool) {
-	if a, ok := ctx.Value(contextKey{}).(*admitted); ok {
+	if a := admittedBy(ctx); a != nil {
 		return *a.principal, !a.principal.IsZero()
 	}
 	return Principal{}, false
 }
 
-// NewContext returns a context in which p is calling. It is for tests of
-// handlers, and for carrying a principal into work that outlives its request;
-// it proves nothing.
+// NewContext returns a context with the caller p. It is for tests of handlers,
+// and for work that outlives its request; it proves nothing.
 func NewContext(ctx context.Context, p Principal) context.Context {
 	next := &admitted{Context: ctx, principal: &p}
-	if a, ok := ctx.Value(contextKey{}).(*admitted); ok {
-		next.gate = a.gate
+	if a := admittedBy(ctx); a != nil {
+		next.gate, next.scheme, next.explicit = a.gate, a.scheme, a.explicit
 	}
 	return next
+}
+
+// EndAtExpiry returns a handler that cancels the context of a request when the
+// credential of its caller expires. A gate checks a credential once, when the
+// request arrives; put this around handlers of long requests, such as
+// server-sent events and WebSockets, and have them watch their context.
+func EndAtExpiry(next http.Handler) http.Handler {
+	if next == nil {
+		panic("gatehouse: EndAtExpiry: nil handler")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, _ := FromContext(r.Context()); !p.Expires.IsZero() {
+			ctx, cancel := context.WithDeadline(r.Context(), p.Expires)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -4,56 +4,52 @@ package gatehouse
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// Error is why a request is not let through. What the caller gets to see
-// follows from Code, Scheme, Scopes, Params, Header, RetryAfter and Login;
-// Reason, Issuer, Credential and Cause are for the [Observer] alone.
+// Error is why a request is refused. The caller sees what follows from Code,
+// Scheme, Scopes, Params, Header and RetryAfter; Reason, Issuer, Credential and
+// Cause are for the [Observer] alone.
 //
-// An Error must not be changed once it is returned.
+// An Error must not be changed once it is returned: many requests may share it.
 type Error struct {
 	Code   Code
 	Reason Reason
 
-	// Scheme is the authentication scheme under which the credential came, and
-	// so that of the challenge: Bearer if it is empty.
+	// Scheme is the authentication scheme of the challenge. If it is empty, the
+	// gate uses the scheme under which the credential came, or else Bearer.
 	Scheme string
 
-	// Scopes is what the request needs, for [CodeInsufficientScope].
+	// Scopes are those that the request needs, for [CodeInsufficientScope].
 	Scopes Scopes
 
 	// Params are more parameters of the challenge.
 	Params []Param
 
-	// Header is what the response must carry beside, such as a DPoP nonce.
+	// Header is what else the response must carry, such as a DPoP nonce.
 	Header http.Header
 
-	// RetryAfter is when to try again, for [CodeTemporarilyUnavailable] (5 s if
-	// zero) and [CodeBudgetExceeded] (a request that can never pass if zero).
-	// It is rounded up to a whole second.
+	// RetryAfter is when the caller may try again, rounded up to a whole second.
+	// It counts for 429 and 503 only, where zero means 5 s.
 	RetryAfter time.Duration
 
-	// Login is where a person can log in. A navigation that is refused with 401
-	// is redirected there; every other request gets the refusal. It must come
-	// from configuration; of the request there may be its own path in it, as the
-	// escaped value of a query parameter, so that the person can come back.
-	Login string
-
-	// Issuer is the configured issuer of the refused credential, if it has one.
+	// Issuer is the configured issuer of the refused credential, "" if unknown.
 	Issuer string
 
-	// Credential is the public identifier of the refused credential, if known.
+	// Credential is the public identifier of the refused credential, "" if
+	// unknown.
 	Credential string
 
-	// Cause is what lies behind. It carries no part of a credential.
+	// Cause is the underlying error. It carries no part of a credential.
 	Cause error
 }
 
 // Error returns the code and the reason.
 func (e *Error) Error() string {
-	return "gatehouse: " + string(e.Code) + " (" + string(e.Reason) + ")"
+	return "gatehouse: " + e.Code.String() + " (" + string(e.Reason) + ")"
 }
 
 // Unwrap returns the cause.
@@ -64,69 +60,112 @@ func (e *Error) Unwrap() error {
 	return e.Cause
 }
 
-// Status is the HTTP status of the refusal.
-func (e *Error) Status() int {
+// Code is an error code on the wire with its HTTP status and description: one
+// of OAuth where there is one, and one in its style where there is none. The
+// package that produces a code declares it with [NewCode].
+//
+// Codes are compared with ==: two codes may share a name and differ in status.
+// The zero Code is that of a defect and the same as [CodeTemporarilyUnavailable].
+type Code struct{ row *row }
+
+// row is what the response says of a code.
+type row struct {
+	name, description string
+	status            int
+}
+
+// constant is a string that is known when the program is compiled: no other
+// package can convert a run-time value to it, so no text of a request or of an
+// error can get into a response.
+type constant string
+
+// NewCode declares a code. Call it in a declaration of a package-level
+// variable, with constants. It panics if status is neither 4xx nor 503, if name
+// is not made of lower-case letters and underscores, or if description has
+// other characters than RFC 6750 section 3 allows.
+func NewCode(status int, name, description constant) Code {
+	lower := func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' }
+	// RFC 6750 §3: "Values for the "error" and "error_description" attributes
+	// ... MUST NOT include characters outside the set %x20-21 / %x23-5B / %x5D-7E."
+	text := func(r rune) bool { return r >= 0x20 && r <= 0x7e && r != '"' && r != '\\' }
 	switch {
-	case e.Code == CodeInvalidAPIKey && e.Scheme != "":
-		return http.StatusUnauthorized
-	case e.Code == CodeBudgetExceeded && e.RetryAfter > 0:
-		return http.StatusTooManyRequests
+	case (status < 400 || status > 499) && status != http.StatusServiceUnavailable:
+		panic(fmt.Sprintf("gatehouse: NewCode: status %d: must be 4xx or 503", status))
+	case name == "" || strings.TrimFunc(string(name), lower) != "":
+		panic(fmt.Sprintf("gatehouse: NewCode: name %q: must be lower-case letters and underscores", string(name)))
+	case description == "" || strings.TrimFunc(string(description), text) != "":
+		panic(fmt.Sprintf("gatehouse: NewCode: description %q: must be printable ASCII without quotes", string(description)))
 	}
-	return codes[e.told()].status
+	return Code{&row{string(name), string(description), status}}
 }
 
-// told is the code that the caller is told: a code that nobody knows, "" say,
-// is a defect behind the gate.
-func (e *Error) told() Code {
-	if _, ok := codes[e.Code]; ok {
-		return e.Code
+// String returns the name of the code.
+func (c Code) String() string { return c.wire().name }
+
+// Status returns the HTTP status of the code.
+func (c Code) Status() int { return c.wire().status }
+
+// Description returns the sentence that goes with the code.
+func (c Code) Description() string { return c.wire().description }
+
+func (c Code) wire() *row {
+	if c.row == nil {
+		return CodeTemporarilyUnavailable.row
 	}
-	return CodeTemporarilyUnavailable
+	return c.row
 }
 
-// Code is what a refusal is called on the wire: an error code of OAuth where
-// there is one, and one in its style where there is none.
-type Code string
-
-// The codes.
-const (
-	CodeMissingCredentials             Code = "missing_credentials"
-	CodeInvalidRequest                 Code = "invalid_request"    // RFC 6750 §3.1
-	CodeInvalidToken                   Code = "invalid_token"      // RFC 6750 §3.1
-	CodeInsufficientScope              Code = "insufficient_scope" // RFC 6750 §3.1
-	CodeInvalidAPIKey                  Code = "invalid_api_key"
-	CodeAccessDenied                   Code = "access_denied"
-	CodeInsufficientUserAuthentication Code = "insufficient_user_authentication" // RFC 9470 §3
-	CodeApprovalRequired               Code = "approval_required"
-	CodeInvalidDPoPProof               Code = "invalid_dpop_proof" // RFC 9449 §7.1
-	CodeUseDPoPNonce                   Code = "use_dpop_nonce"     // RFC 9449 §9
-	CodeBudgetExceeded                 Code = "budget_exceeded"
-	CodeTemporarilyUnavailable         Code = "temporarily_unavailable"
+// The codes that the core package produces.
+var (
+	CodeMissingCredentials = NewCode(401, "missing_credentials", "This resource requires authentication.")
+	// RFC 6750 §3.1: invalid_request, invalid_token, insufficient_scope.
+	CodeInvalidRequest    = NewCode(400, "invalid_request", "The request carries malformed or several credentials.")
+	CodeInvalidToken      = NewCode(401, "invalid_token", "The access token is expired, revoked, malformed or invalid for other reasons.")
+	CodeInsufficientScope = NewCode(403, "insufficient_scope", "The request requires higher privileges than the credential provides.")
+	CodeAccessDenied      = NewCode(403, "access_denied", "Access to this resource is denied.")
+	// CodeTemporarilyUnavailable: a backend failed.
+	CodeTemporarilyUnavailable = NewCode(503, "temporarily_unavailable", "The service cannot decide on this request now.")
 )
 
-// codes is the refusal table: all that a caller is ever told.
-var codes = map[Code]struct {
-	status      int
-	description string
-	challenge   bool // a WWW-Authenticate with the error in it
-}{
-	CodeMissingCredentials:             {401, "This resource requires authentication.", false},
-	CodeInvalidRequest:                 {400, "The request carries malformed or several credentials.", false},
-	CodeInvalidToken:                   {401, "The access token is expired, revoked, malformed or invalid for other reasons.", true},
-	CodeInsufficientScope:              {403, "The request requires higher privileges than the credential provides.", true},
-	CodeInvalidAPIKey:                  {403, "The API key is not valid.", true},
-	CodeAccessDenied:                   {403, "Access to this resource is denied.", false},
-	CodeInsufficientUserAuthentication: {401, "A different authentication level is required.", true},
-	CodeApprovalRequired:               {403, "This operation requires approval.", true},
-	CodeInvalidDPoPProof:               {401, "The DPoP proof is not valid.", true},
-	CodeUseDPoPNonce:                   {401, "The DPoP proof must carry the given nonce.", true},
-	CodeBudgetExceeded:                 {403, "The request exceeds its budget.", false},
-	CodeTemporarilyUnavailable:         {503, "The service cannot decide on this request now.", false},
-}
+// Reason is why a request was refused, for operators. Each package declares its
+// reasons as constants with the package as prefix, so the set is closed and a
+// reason can be a metric label; docs/reasons.md lists them. Callers see the
+// coarser [Code].
+type Reason string
 
-// unavailable makes an error of one that says no more than that something is
-// broken.
-func unavailable(err error) *Error {
+// The reasons that the core package produces.
+const (
+	// ReasonNoCredentials: the request carries no credential that an authenticator reads. Operator: nothing, unless a client should have sent one.
+	ReasonNoCredentials Reason = "no_credentials"
+	// ReasonSeveralCredentials: the request carries more than one explicit credential. Operator: have the client send one.
+	ReasonSeveralCredentials Reason = "several_credentials"
+	// ReasonMalformedCredentials: the Authorization header violates the grammar of RFC 9110 or RFC 6750. Operator: check how the client builds the header.
+	ReasonMalformedCredentials Reason = "malformed_credentials"
+	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Operator: revoke it and have the client send it in a header.
+	ReasonCredentialInURL Reason = "credential_in_url"
+	// ReasonUnclaimed: the credential has a form that no authenticator reads. Operator: check which kind of credential the client sends.
+	ReasonUnclaimed Reason = "credential_unclaimed"
+	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member that nothing confirms. Operator: check for a stolen token; configure the confirmer of that member.
+	ReasonUnconfirmed Reason = "credential_unconfirmed"
+	// ReasonUnbound: the route needs a sender-constrained credential and this one is bound to no key. Operator: have the client use DPoP or mutual TLS.
+	ReasonUnbound Reason = "credential_unbound"
+	// ReasonOutsideGate: the handler is outside every gate, or inside another gate than its own. Operator: fix the wiring of the routes.
+	ReasonOutsideGate Reason = "outside_gate"
+	// ReasonPolicyRefused: a policy of the application denied the request. Operator: see the cause.
+	ReasonPolicyRefused Reason = "policy_refused"
+	// ReasonPolicyFailed: a policy could not decide because a backend failed or the context ended. Operator: check the backend that the cause names.
+	ReasonPolicyFailed Reason = "policy_failed"
+	// ReasonAuthenticatorFailed: an authenticator returned an error that is no refusal. Operator: see the cause; this is a defect or a backend failure.
+	ReasonAuthenticatorFailed Reason = "authenticator_failed"
+	// ReasonEnrichFailed: Config.Enrich failed, or changed what it must not change. Operator: see the cause.
+	ReasonEnrichFailed Reason = "enrich_failed"
+	// ReasonObserverFailed: the observer could not record the event, so the request was refused. Operator: check the audit log or other observer.
+	ReasonObserverFailed Reason = "observer_failed"
+)
+
+// asRefusal returns err as an Error: an error that is none is a failure of an
+// authenticator.
+func asRefusal(err error) *Error {
 	if e := asError(err); e != nil {
 		return e
 	}

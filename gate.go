@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
 // Config configures a [Gate].
@@ -22,217 +24,331 @@ type Config struct {
 	Realm string
 
 	// Metadata is the RFC 9728 metadata of the protected resource, to which
-	// every challenge then points. Optional.
+	// every challenge then points. [Gate.Mux] serves it. Optional.
 	Metadata *Metadata
 
-	// Observer is told of every decision. Optional, but without it nobody
-	// learns why a request was refused: [Log] is the shortest one.
+	// Observer receives an event for every decision. Optional, but without it
+	// there is no record of why a request was refused: [Log] is the shortest one.
 	Observer Observer
+
+	// LoginURL is where a user logs in: a path on this host or an https URL. A
+	// browser navigation without an explicit credential that would get 401 is
+	// redirected there instead. A path on this host gets the path and query that
+	// the user asked for in the parameter return_to; the parameters of a step-up
+	// challenge, such as max_age, become query parameters. Optional.
+	LoginURL string
+
+	// Enrich completes the caller on each request from the application's own
+	// data, such as roles in a database. It returns p with Roles replaced,
+	// members added to Claims, an empty Tenant filled in or Scopes removed; any
+	// other change is answered with 503 and [ReasonEnrichFailed]. Its errors mean
+	// what those of a [Policy] mean. Optional. It must be safe for concurrent use.
+	Enrich func(r *http.Request, p Principal) (Principal, error)
+
+	// ErrorBody writes the bodies of refusals in the application's format, such
+	// as problem+json. The request is a copy without credentials and body, with
+	// context, method, path, pattern and the headers Accept, Accept-Language and
+	// Sec-Fetch-*. The zero Body means the default, {"error",
+	// "error_description"}. Optional. It must be safe for concurrent use.
+	ErrorBody func(r *http.Request, refusal Refusal) Body
 }
 
-// Gate lets requests in whose caller is known, and speaks HTTP to the others.
-// It is safe for concurrent use.
+// Gate lets requests of authenticated callers in and answers all others. It is
+// safe for concurrent use.
 type Gate struct {
-	authenticators []Authenticator
+	authenticators []checked
+	reads          reader
 	observer       Observer
 	realm          string
-	metadata       string
-	invitations    []Challenge
-	inspectors     []Inspector
-	cookies        []string
+	metadata       *Metadata
+	login          *url.URL // nil for none
+	enrich         func(*http.Request, Principal) (Principal, error)
+	errorBody      func(*http.Request, Refusal) Body
 }
 
-// New makes a gate. All mistakes in the configuration are reported at once.
+// checked is an authenticator with the kind of credential that it reads.
+type checked struct {
+	Authenticator
+	explicit bool
+}
+
+// New makes a gate. It reports all mistakes in the configuration at once.
 func New(config Config) (*Gate, error) {
 	g := &Gate{
-		authenticators: slices.Clone(config.Authenticators),
-		observer:       config.Observer,
-		realm:          config.Realm,
+		observer: config.Observer, realm: config.Realm, metadata: config.Metadata,
+		enrich: config.Enrich, errorBody: config.ErrorBody,
 	}
 	var errs []error
-	if len(g.authenticators) == 0 {
-		errs = append(errs, errors.New("gatehouse: Config.Authenticators: at least one is required"))
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("gatehouse: Config."+format, args...))
+	}
+	if len(config.Authenticators) == 0 {
+		fail("Authenticators: at least one is required")
 	}
 	// RFC 6750 §3: the scheme "MUST be followed by one or more auth-param
 	// values". The realm is the one that is always there.
 	if g.realm == "" {
-		errs = append(errs, errors.New("gatehouse: Config.Realm: required"))
+		fail("Realm: required")
 	} else if strings.ContainsFunc(g.realm, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-		errs = append(errs, errors.New("gatehouse: Config.Realm: has characters outside printable ASCII"))
+		fail("Realm: has characters outside printable ASCII")
 	}
-	if config.Metadata != nil {
-		g.metadata = config.Metadata.URL
-		if g.metadata == "" {
-			errs = append(errs, errors.New("gatehouse: Config.Metadata: not made by NewMetadata"))
+	if g.metadata != nil && g.metadata.URL == "" {
+		fail("Metadata: must come from NewMetadata")
+	}
+	if g.observer != nil && isNil(g.observer) {
+		fail("Observer: is a nil %T", g.observer)
+	}
+	if config.LoginURL != "" {
+		if err := safeurl.CheckLogin(config.LoginURL); err != nil {
+			fail("LoginURL: %w", err)
+		} else if g.login, err = url.Parse(config.LoginURL); err != nil {
+			fail("LoginURL: %w", errors.Unwrap(err))
 		}
 	}
-	for i, a := range g.authenticators {
+	for i, a := range config.Authenticators {
 		if isNil(a) {
-			errs = append(errs, fmt.Errorf("gatehouse: Config.Authenticators[%d]: is nil", i))
+			fail("Authenticators[%d]: is nil", i)
 			continue
 		}
-		if c, ok := a.(Challenger); ok {
-			invitation := c.Challenge()
-			same := func(c Challenge) bool { return strings.EqualFold(c.Scheme, invitation.Scheme) }
-			if !slices.ContainsFunc(g.invitations, same) {
-				g.invitations = append(g.invitations, invitation)
-			}
+		reads := a.Reads()
+		if err := reads.check(); err != nil {
+			fail("Authenticators[%d] (%T): %w", i, a, err)
 		}
-		if i, ok := a.(Inspector); ok {
-			g.inspectors = append(g.inspectors, i)
-		}
-		if c, ok := a.(CookieReader); ok {
-			g.cookies = append(g.cookies, c.CookieNames()...)
-		}
-	}
-	if len(g.invitations) == 0 {
-		g.invitations = []Challenge{{Scheme: "Bearer"}}
+		g.reads.add(reads)
+		g.authenticators = append(g.authenticators, checked{a, reads.explicit()})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	g.reads.done(g.params)
 	return g, nil
 }
 
-// isNil also finds the nil pointer of an authenticator whose constructor has
-// failed, and whose error nobody has looked at.
-func isNil(a Authenticator) bool {
-	v := reflect.ValueOf(a)
-	switch v.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Interface:
-		return v.IsNil()
-	}
-	return false
-}
-
-// Handler returns a handler that calls next for requests whose caller is
-// known, with the [Principal] in the context and the credential taken off the
-// request, and answers all others itself. Routes that are open to everyone
-// are mounted outside of it.
+// Handler returns a handler that calls next for requests of authenticated
+// callers, with the [Principal] in the context and without the credential, and
+// answers all others itself. Public routes are mounted outside of it.
 //
-// What next answers to a caller without an Authorization header is marked
-// no-store, unless somebody has said or says something else about caching.
+// A response to a caller without an Authorization header gets Cache-Control:
+// no-store unless a handler sets Cache-Control.
 func (g *Gate) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("gatehouse: Gate.Handler: nil handler")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var start time.Time
-		if g.observer != nil {
-			start = time.Now()
-		}
-		proof, e := g.authenticate(r)
-		if e != nil {
-			g.conclude(w, r, NewEvent(r, e, start), e)
-			return
-		}
-		if g.observer != nil {
-			err := g.observer.Observe(r.Context(), Event{
-				Decision:   Allowed,
-				Principal:  *proof.Principal,
-				Issuer:     proof.Principal.Issuer,
-				Credential: proof.Principal.Credential,
-				Method:     r.Method,
-				Host:       r.Host,
-				Path:       r.URL.Path,
-				Duration:   time.Since(start),
-			})
-			if err != nil {
-				g.writeError(w, r, unobserved)
-				return
-			}
-		}
-		setHeader(w.Header(), proof.Header)
-		keepPrivate(w.Header(), proof)
-		next.ServeHTTP(w, g.admit(r, proof))
+		g.serve(w, r, next, nil, false)
 	})
+}
+
+// Optional is like [Gate.Handler] and also calls next for requests without
+// credentials, as anonymous: [FromContext] then finds no caller. An explicit
+// credential that is invalid is still rejected; an expired session counts as no
+// credential, and its cookie is cleared. [Require] behind it answers anonymous
+// requests with 401.
+func (g *Gate) Optional(next http.Handler) http.Handler {
+	if next == nil {
+		panic("gatehouse: Gate.Optional: nil handler")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.serve(w, r, next, nil, true)
+	})
+}
+
+// serve decides on r and has next serve it, or refuses it.
+func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, policies []Policy, optional bool) {
+	if a := admittedBy(r.Context()); a != nil && a.gate != nil {
+		g.serveNested(w, r, a, next, policies, optional)
+		return
+	}
+	inner, header, err := g.admit(r, policies, optional)
+	if err != nil {
+		g.writeError(w, r, inner, err)
+		return
+	}
+	for name, values := range header {
+		// The values are cloned: handlers append to theirs, and many requests may
+		// share one proof.
+		w.Header()[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
+	// with an Authorization header field". There is no such rule for a cookie, for
+	// another header or for a client certificate.
+	private := !inner.principal.IsZero() || len(header) > 0
+	if private && len(r.Header[authorization]) == 0 && len(w.Header()["Cache-Control"]) == 0 {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	g.serveAdmitted(w, r, inner, next)
+}
+
+// serveAdmitted has next serve r with the context a and without credentials, and
+// copies the pattern that a mux behind the gate has matched, so that middleware
+// outside sees it, also after a panic.
+func (g *Gate) serveAdmitted(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler) {
+	inner := r.WithContext(a)
+	inner.Header = g.reads.without(r.Header)
+	defer func() { r.Pattern = inner.Pattern }()
+	next.ServeHTTP(w, inner)
+}
+
+// serveNested serves a request that a gate has let in already: the credential
+// has been removed, so this gate cannot authenticate again.
+func (g *Gate) serveNested(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler, policies []Policy, optional bool) {
+	switch {
+	case a.gate != g:
+		g.refuse(w, r, a, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate}, time.Now())
+	case optional && a.principal.IsZero(), a.require(w, r, policies):
+		next.ServeHTTP(w, r)
+	}
+}
+
+// Admit decides on a request without answering it, for adapters to other
+// transports than net/http: it authenticates the caller, asks the policies, and
+// reports the decision to the observer. It returns the request that the handler
+// gets, with the [Principal] in its context and without the credential, and what
+// the response must carry. The error is an [*Error].
+func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
+	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	if e != nil {
+		return nil, nil, e
+	}
+	inner := r.WithContext(a)
+	inner.Header = g.reads.without(r.Header)
+	return inner, header, nil
+}
+
+// admit decides on r and reports the decision. The context that it returns
+// is not nil, also with an error.
+func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitted, http.Header, *Error) {
+	var start time.Time
+	if g.observer != nil {
+		start = time.Now()
+	}
+	explicit := g.reads.explicit(r)
+	a := &admitted{Context: r.Context(), gate: g, explicit: explicit > 0}
+	proof, e := g.authenticate(r, explicit)
+	header := proof.Header
+	if e != nil && optional && explicit == 0 && e.Code.Status() == http.StatusUnauthorized && e.Reason != ReasonCredentialInURL {
+		// RFC 9110 §11.6.2: a resource may be served without credentials.
+		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
+	}
+	if used := g.reads.used(r); used != nil {
+		a.scheme = used.Name
+	}
+	if e != nil {
+		return g.report(r, a, e, start)
+	}
+	a.principal = proof.principal
+	if !a.principal.IsZero() {
+		if e = g.complete(r, a, proof.Tenants); e == nil {
+			e = authorize(r, a.principal, policies)
+		}
+		if e != nil {
+			return g.report(r, a, e, start)
+		}
+	}
+	if g.observer != nil {
+		event := requestEvent(r, start)
+		if a.principal.IsZero() {
+			event.Decision = Anonymous
+		}
+		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
+		if err := g.observer.Observe(r.Context(), event); err != nil {
+			return a, nil, unobserved
+		}
+	}
+	return a, header, nil
 }
 
 var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}
 
-// Authenticate settles who is calling without answering, for transports other
-// than the one that [Gate.Handler] speaks. The error is an [*Error]; the
-// observer is not told.
-func (g *Gate) Authenticate(r *http.Request) (Proof, error) {
-	proof, e := g.authenticate(r)
-	if e != nil {
+// authenticate returns the proof of the one authenticator that accepts r.
+func (g *Gate) authenticate(r *http.Request, explicit int) (Proof, *Error) {
+	if e := g.reads.checkURL(r, explicit); e != nil {
 		return Proof{}, e
 	}
-	return proof, nil
-}
-
-func (g *Gate) authenticate(r *http.Request) (Proof, *Error) {
-	// Before all else, so that no other refusal reports a path with a key in it.
-	for _, i := range g.inspectors {
-		if err := i.Inspect(r); err != nil {
-			return Proof{}, unavailable(err)
-		}
-	}
-	if e := checkExplicit(r, false); e != nil {
+	if e := g.reads.checkNumber(r, explicit); e != nil {
 		return Proof{}, e
 	}
-	login := ""
 	for _, a := range g.authenticators {
+		if a.explicit != (explicit > 0) {
+			continue // an ambient credential does not count beside an explicit one
+		}
 		proof, err := a.Authenticate(r)
 		switch {
-		case err == nil && (proof.Principal == nil || proof.Principal.IsZero() || proof.Source == 0):
+		case err == nil && proof.Principal().IsZero():
 			return Proof{}, &Error{
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
-				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a),
+				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a.Authenticator),
 			}
-		case err == nil && proof.Source != SourceHeader && HasExplicitCredential(r):
-			continue // an ambient credential beside an explicit one says nothing
 		case err == nil:
 			return proof, nil
 		case errors.Is(err, ErrNoCredentials):
-			if e := asError(err); e != nil && login == "" {
-				login = e.Login
-			}
 			continue
 		}
-		if e := checkExplicit(r, true); e != nil {
+		if e := g.reads.checkForm(r); e != nil {
 			return Proof{}, e
 		}
-		return Proof{}, unavailable(err)
+		return Proof{}, asRefusal(err)
 	}
-	if e := checkExplicit(r, true); e != nil {
-		return Proof{}, e
-	}
-	// A credential that nobody claims is a bad one, not an absent one.
-	for _, scheme := range knownSchemes {
-		if _, err := Authorization(r, scheme); err == nil {
-			e := &Error{Code: CodeInvalidToken, Reason: ReasonUnclaimed, Scheme: scheme}
-			if scheme == "ApiKey" {
-				e.Code = CodeInvalidAPIKey
-			}
-			return Proof{}, e
-		}
-	}
-	if r.Header.Get(headerAPIKey) != "" {
-		return Proof{}, &Error{Code: CodeInvalidAPIKey, Reason: ReasonUnclaimed}
-	}
-	e := &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials, Login: login}
-	if tokenInQuery(r) {
-		e.Reason = ReasonCredentialInURL
-	}
-	return Proof{}, e
+	return Proof{}, g.reads.unclaimed(r)
 }
 
-// conclude reports a refusal and then, and only then, writes it.
-func (g *Gate) conclude(w http.ResponseWriter, r *http.Request, event Event, e *Error) {
-	if g.observer != nil {
-		if err := g.observer.Observe(r.Context(), event); err != nil {
-			e = unobserved
-		}
+// complete has the application complete the caller, and checks that it is the
+// same caller with no more scopes.
+func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
+	if g.enrich == nil {
+		return nil
 	}
-	g.writeError(w, r, e)
+	proved := a.principal
+	p, err := g.enrich(r, *proved)
+	if err != nil {
+		return asDenial(err)
+	}
+	same := p
+	same.Roles, same.Claims, same.Scopes = proved.Roles, proved.Claims, proved.Scopes
+	if proved.Tenant == "" {
+		same.Tenant = ""
+	}
+	var cause string
+	switch {
+	case same != *proved:
+		cause = "changed more than Roles, Claims, Scopes and an empty Tenant"
+	case !proved.Scopes.HasAll(p.Scopes):
+		cause = "added a scope"
+	case !p.Claims.extend(proved.Claims):
+		cause = "changed or removed a claim"
+	case proved.Tenant == "" && p.Tenant != "" && tenants != nil && !slices.Contains(tenants, p.Tenant):
+		cause = "set a tenant for which the issuer may not speak"
+	default:
+		a.principal = &p
+		return nil
+	}
+	return &Error{
+		Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, Issuer: proved.Issuer, Credential: proved.Credential,
+		Cause: errors.New("gatehouse: Config.Enrich: " + cause),
+	}
 }
 
-// admit returns the request that the next handler sees.
-func (g *Gate) admit(r *http.Request, proof Proof) *http.Request {
-	next := r.WithContext(&admitted{r.Context(), proof.Principal, g})
-	next.Header = g.strip(r.Header, proof)
-	return next
+// report reports the refusal e, and returns the one to write: another one if the
+// observer has failed.
+func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) (*admitted, http.Header, *Error) {
+	if g.observer == nil {
+		return a, nil, e
+	}
+	event := refusalEvent(r, e, start)
+	if a != nil && a.principal != nil && !a.principal.IsZero() {
+		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
+		if event.Decision == Rejected {
+			event.Decision = Denied
+		}
+	}
+	if err := g.observer.Observe(r.Context(), event); err != nil {
+		e = unobserved
+	}
+	return a, nil, e
+}
+
+// refuse reports a refusal and then, and only then, writes it.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, a *admitted, e *Error, start time.Time) {
+	_, _, e = g.report(r, a, e, start)
+	g.writeError(w, r, a, e)
 }

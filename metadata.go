@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
@@ -21,7 +23,8 @@ type ProtectedResource struct {
 	// one is required.
 	AuthorizationServers []string `json:"authorization_servers"`
 
-	// Scopes are the scopes that clients may ask for. Optional.
+	// Scopes are the scopes that clients may ask for. [Gate.Mux] adds those of
+	// its routes. Optional.
 	Scopes []string `json:"scopes_supported,omitempty"`
 
 	// BearerMethods is always "header": the gate reads tokens nowhere else.
@@ -30,16 +33,18 @@ type ProtectedResource struct {
 	// Name is the name of the API for people. Optional.
 	Name string `json:"resource_name,omitempty"`
 
-	// Documentation is the address of a page for developers. Optional.
+	// Documentation is the URL of a page for developers. Optional.
 	Documentation string `json:"resource_documentation,omitempty"`
+
+	// Extra are more members of the document, such as
+	// dpop_signing_alg_values_supported. Optional.
+	Extra map[string]any `json:"-"`
 }
 
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// Metadata serves a [ProtectedResource] document. Mount it outside the gate at
-// Path:
-//
-//	root.Handle(metadata.Path, metadata)
+// Metadata serves a [ProtectedResource] document. [Gate.Mux] serves the one of
+// its gate; elsewhere mount it outside the gate at Path.
 type Metadata struct {
 	// URL is where clients find the document.
 	URL string
@@ -47,7 +52,7 @@ type Metadata struct {
 	// [http.ServeMux] wants it.
 	Path string
 
-	document []byte
+	resource ProtectedResource
 }
 
 // NewMetadata checks the description and makes its handler. Plain http is
@@ -69,11 +74,16 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	if _, err := NewScopes(resource.Scopes...); err != nil {
 		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Scopes: %w", err))
 	}
+	resource.BearerMethods = []string{"header"}
+	resource.AuthorizationServers = slices.Clone(resource.AuthorizationServers)
+	resource.Scopes = slices.Clone(resource.Scopes)
+	resource.Extra = maps.Clone(resource.Extra)
+	if _, err := resource.document(Scopes{}); err != nil {
+		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Extra: %w", err))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	resource.BearerMethods = []string{"header"}
-	document, _ := json.Marshal(resource) // strings cannot fail
 	// RFC 9728 §3.1: "any terminating slash (/) following the host component
 	// MUST be removed before inserting /.well-known/ and the well-known URI path
 	// suffix between the host component and the path and/or query components."
@@ -83,12 +93,37 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	}
 	at.Path = wellKnown + at.Path
 	at.RawPath = wellKnown + at.RawPath // of no effect unless it says the same
-	return &Metadata{URL: at.String(), Path: at.EscapedPath(), document: document}, nil
+	return &Metadata{URL: at.String(), Path: at.EscapedPath(), resource: resource}, nil
 }
 
-// ServeHTTP answers GET and HEAD with the document. It is public by nature, so
-// scripts of every origin may read it.
-func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// document returns the document, with more scopes.
+func (p ProtectedResource) document(more Scopes) ([]byte, error) {
+	scopes, _ := NewScopes(p.Scopes...) // NewMetadata has checked them
+	p.Scopes = slices.Collect(scopes.union(more).All())
+	own, _ := json.Marshal(p) // cannot fail: there are only strings in it
+	if len(p.Extra) == 0 {
+		return own, nil
+	}
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(own, &members)
+	for name, value := range p.Extra {
+		if _, taken := members[name]; taken {
+			return nil, fmt.Errorf("%q has a field of its own", name)
+		}
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		members[name] = encoded
+	}
+	return json.Marshal(members)
+}
+
+// ServeHTTP answers GET and HEAD with the document. It is public, so scripts of
+// every origin may read it.
+func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r, Scopes{}) }
+
+func (m *Metadata) serve(w http.ResponseWriter, r *http.Request, more Scopes) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -96,10 +131,15 @@ func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
+	document, err := m.resource.document(more)
+	if err != nil { // only if a value of Extra has changed since NewMetadata
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "max-age=3600")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(m.document)
+		_, _ = w.Write(document)
 	}
 }

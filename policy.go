@@ -3,90 +3,156 @@
 package gatehouse
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"time"
 )
 
-// Policy decides whether a caller may make a request. It returns nil to allow.
-// An [*Error] says how to refuse; any other error refuses with 403 and
-// [CodeAccessDenied]. To say that it cannot tell now, a policy returns an Error
-// of [CodeTemporarilyUnavailable].
+// Policy decides whether an authenticated caller may make a request.
 //
-// A policy must be safe for concurrent use and must not change the request.
-type Policy func(*http.Request, Principal) error
+// A policy that depends on scopes also has a method Scopes() [Scopes]: the route
+// table of a [Mux] and the scopes_supported of RFC 9728 list them.
+type Policy interface {
+	// Authorize returns nil to allow. An [*Error] says how to refuse; an error
+	// of the context or of the network is answered with 503, any other error
+	// with 403 and [CodeAccessDenied]. Authorize must be safe for concurrent use
+	// and must not change the request.
+	Authorize(r *http.Request, p Principal) error
+}
 
-// Require makes a handler that calls the next one only if every policy allows,
-// asking them in order up to the first that does not. Without policies it
-// asks only that somebody is calling.
+// PolicyFunc is a function that is a [Policy].
+type PolicyFunc func(*http.Request, Principal) error
+
+// Authorize calls f.
+func (f PolicyFunc) Authorize(r *http.Request, p Principal) error { return f(r, p) }
+
+// Authenticated allows every authenticated caller.
+var Authenticated Policy = PolicyFunc(func(*http.Request, Principal) error { return nil })
+
+// Bound allows callers whose credential is sender-constrained: bound to a key
+// that the sender of this request has proved to hold. With bindings it must be
+// one of them, or include one of them. Others are refused with 401 and
+// [CodeInvalidToken]. It panics if a binding is empty.
+func Bound(bindings ...Binding) Policy {
+	bindings = slices.Clone(bindings)
+	if slices.Contains(bindings, "") {
+		panic("gatehouse: Bound: empty binding")
+	}
+	return PolicyFunc(func(_ *http.Request, p Principal) error {
+		if p.Binding != "" && (len(bindings) == 0 || slices.ContainsFunc(bindings, p.Binding.includes)) {
+			return nil
+		}
+		return &Error{
+			Code: CodeInvalidToken, Reason: ReasonUnbound,
+			Cause: fmt.Errorf("gatehouse: needs a credential bound by %q (empty: any), has %q", bindings, p.Binding),
+		}
+	})
+}
+
+// Require returns a middleware that calls the next handler only if every policy
+// allows, asking them in order up to the first that does not. Without policies
+// it asks only for an authenticated caller.
 //
 // It refuses with 401 where no [Gate] has let the request in: a handler mounted
-// outside the gate by mistake is closed, not open.
+// outside the gate by mistake is closed, not open. Behind a gate that has
+// reported the request as allowed, a denial is a second event.
 //
 // Require panics if a policy is nil, which can only be a mistake in the
 // program.
 func Require(policies ...Policy) func(http.Handler) http.Handler {
-	policies = slices.Clone(policies)
-	if slices.ContainsFunc(policies, func(p Policy) bool { return p == nil }) {
-		panic("gatehouse: Require: nil policy")
-	}
+	policies = checkPolicies("Require", policies)
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("gatehouse: Require: nil handler")
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a, ok := r.Context().Value(contextKey{}).(*admitted)
-			if !ok || a.principal.IsZero() {
-				outside.writeError(w, r, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate})
-				return
+			if admittedBy(r.Context()).require(w, r, policies) {
+				next.ServeHTTP(w, r)
 			}
-			start := time.Now()
-			for _, policy := range policies {
-				if err := policy(r, *a.principal); err != nil {
-					a.deny(w, r, err, start)
-					return
-				}
-			}
-			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// Refuse answers a request that a handler cannot go on with, the way in which
-// the gate answers one that a policy has refused: the observer is told, then the
-// refusal is written. An [*Error] says how to refuse; any other error refuses with
-// 403 and [CodeAccessDenied]. The handler must not have written anything, and
-// returns afterwards.
-//
-// It is for middleware and handlers that decide in the middle of their work,
-// such as when the tokens of a session cannot be renewed. Outside of every gate
-// it writes the refusal and nobody is told.
-func Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	a, ok := r.Context().Value(contextKey{}).(*admitted)
-	if !ok {
-		a = &admitted{Context: r.Context(), principal: new(Principal)}
+func checkPolicies(function string, policies []Policy) []Policy {
+	if slices.ContainsFunc(policies, func(p Policy) bool { return isNil(p) }) {
+		panic("gatehouse: " + function + ": nil policy")
 	}
-	a.deny(w, r, err, time.Now())
+	return slices.Clone(policies)
 }
 
-// deny refuses a caller who is known.
-func (a *admitted) deny(w http.ResponseWriter, r *http.Request, err error, start time.Time) {
-	e := asError(err)
-	if e == nil {
-		e = &Error{Code: CodeAccessDenied, Reason: ReasonPolicy, Cause: err}
+// require asks the policies about a request that a gate has let in, and refuses
+// it unless all allow.
+func (a *admitted) require(w http.ResponseWriter, r *http.Request, policies []Policy) bool {
+	start := time.Now()
+	switch {
+	case a == nil:
+		outside.writeError(w, r, nil, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate})
+		return false
+	case a.principal.IsZero():
+		a.refuse(w, r, &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}, start)
+		return false
 	}
+	if e := authorize(r, a.principal, policies); e != nil {
+		a.refuse(w, r, e, start)
+		return false
+	}
+	return true
+}
+
+// authorize returns the refusal of the first policy that does not allow.
+func authorize(r *http.Request, p *Principal, policies []Policy) *Error {
+	for _, policy := range policies {
+		if err := policy.Authorize(r, *p); err != nil {
+			return asDenial(err)
+		}
+	}
+	return nil
+}
+
+// asDenial returns the refusal for an error of a policy.
+func asDenial(err error) *Error {
+	if e := asError(err); e != nil {
+		return e
+	}
+	_, network := errors.AsType[net.Error](err)
+	if network || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonPolicyFailed, Cause: err}
+	}
+	return &Error{Code: CodeAccessDenied, Reason: ReasonPolicyRefused, Cause: err}
+}
+
+// Refuse answers a request that a handler cannot go on with, as the gate answers
+// one that a policy denies: it reports the refusal to the observer and writes
+// it. err means what it means from a [Policy]. The handler must not have written
+// anything, and returns afterwards.
+//
+// It is for middleware and handlers that decide in the middle of their work,
+// such as when the tokens of a session cannot be refreshed. Outside every gate
+// it writes the refusal and reports nothing.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a := admittedBy(r.Context())
+	if a == nil {
+		a = &admitted{principal: new(Principal)}
+	}
+	a.refuse(w, r, asDenial(err), time.Now())
+}
+
+// refuse reports the refusal of a request that a gate has let in, and writes it.
+func (a *admitted) refuse(w http.ResponseWriter, r *http.Request, e *Error, start time.Time) {
 	g := a.gate
 	if g == nil {
 		g = outside
 	}
-	event := NewEvent(r, e, start)
-	event.Principal = *a.principal
-	event.Issuer, event.Credential = a.principal.Issuer, a.principal.Credential
-	if event.Decision == Refused {
-		event.Decision = Denied
-	}
-	g.conclude(w, r, event, e)
+	g.refuse(w, r, a, e, start)
 }
 
 // outside answers where there is no gate.
-var outside = &Gate{realm: "gatehouse", invitations: []Challenge{{Scheme: "Bearer"}}}
+var outside = func() *Gate {
+	g := &Gate{realm: "gatehouse"}
+	g.reads.done(g.params)
+	return g
+}()

@@ -2,72 +2,139 @@
 
 package gatehouse
 
-import "time"
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
 
-// Principal is who is calling, as one authenticator has proved it. It is a
-// value: its fields are of immutable types, so a copy is cheap, shares nothing
+// Principal is the caller of a request, as one authenticator has proved it. It
+// is a comparable value of immutable fields: a copy is cheap, shares nothing
 // that can change, and may be kept and used by any number of goroutines.
 // Nothing in it is secret.
 //
-// The zero Principal is nobody and has no scopes.
+// To store or compare callers, use [Principal.Key]. The zero Principal is no
+// caller and has no scopes.
 type Principal struct {
-	// Kind says whether a person, a service or an AI agent is calling.
-	Kind Kind
+	// Kind is the sort of caller: a user, a service or an AI agent.
+	Kind Kind `json:"kind,omitempty"`
 
-	// Subject is the caller within Issuer. The same Subject under two Issuers
-	// is two callers: use both together as a key.
-	Subject string
+	// Subject identifies the caller within Issuer. The same Subject under two
+	// Issuers is two callers: see [Principal.Key].
+	Subject string `json:"subject,omitempty"`
 
 	// Issuer is the namespace of Subject: the iss claim of a token, or the
 	// name that another authenticator was configured with.
-	Issuer string
+	Issuer string `json:"issuer,omitempty"`
 
-	// Tenant is the customer on whose behalf the call is made, "" for none.
-	Tenant string
+	// Tenant is the customer on whose behalf the caller acts, "" for none.
+	Tenant string `json:"tenant,omitempty"`
 
-	// Environment is where the credential is good, such as "live" or "test".
-	Environment string
+	// Environment is where the credential is valid, such as "live" or "test".
+	Environment string `json:"environment,omitempty"`
 
-	// Client is the OAuth client_id through which the caller came, "" for none.
-	Client string
+	// Client is the OAuth client_id of the application that sent the request,
+	// "" for none.
+	Client string `json:"client,omitempty"`
 
-	// Method is how the caller proved who it is.
-	Method Method
+	// Method is the kind of credential that proved the caller.
+	Method Method `json:"method,omitempty"`
 
 	// Credential is the public identifier of the credential: a jti, a key ID,
 	// a certificate thumbprint. It is safe to log and proves nothing.
-	Credential string
+	Credential string `json:"credential,omitempty"`
 
-	// Scopes is what the credential may be used for.
-	Scopes Scopes
+	// Scopes are what the credential may be used for.
+	Scopes Scopes `json:"scope,omitzero"`
 
-	// Roles is what the issuer says the caller is.
-	Roles Roles
+	// Roles are the roles that the issuer gives the caller.
+	Roles Roles `json:"roles,omitzero"`
 
-	// Actors is the delegation chain, RFC 8693 section 4.1: who acts on behalf
-	// of Subject, most recent first. It is empty when Subject calls itself.
-	Actors Actors
+	// Actors is the delegation chain of RFC 8693 section 4.1: the parties that
+	// act on behalf of Subject, the current one first. It is empty when Subject
+	// itself is calling.
+	Actors Actors `json:"act,omitzero"`
 
-	// Binding says what key, if any, the credential is bound to and was shown
-	// to hold in this request.
-	Binding Binding
+	// Binding is the kind of key that the credential is bound to and that the
+	// sender of this request has proved to hold, "" for none.
+	Binding Binding `json:"binding,omitempty"`
 
-	// AuthTime is when the person behind the call last logged in, zero if the
-	// issuer does not say.
-	AuthTime time.Time
+	// AuthTime is when the user last authenticated, zero if the issuer does not
+	// say.
+	AuthTime time.Time `json:"auth_time,omitzero"`
 
-	// Expires is when the credential ends, to the second.
-	Expires time.Time
+	// Expires is when the credential expires, to the second.
+	Expires time.Time `json:"expires,omitzero"`
 
 	// Claims is what else the issuer says: the verified claims of a token, or
 	// the metadata of an API key.
-	Claims Claims
+	Claims Claims `json:"claims,omitzero"`
 }
 
-// IsZero reports whether p is nobody.
+// IsZero reports whether p is no caller.
 func (p Principal) IsZero() bool { return p.Method == "" }
 
-// Kind says what sort of caller a [Principal] is.
+// Key returns the pair that identifies the caller.
+func (p Principal) Key() Key { return Key{p.Issuer, p.Subject} }
+
+// LogValue returns what identifies the caller and the credential. It leaves out
+// Claims, which often hold personal data.
+func (p Principal) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, 11)
+	for _, field := range [...]struct{ name, value string }{
+		{"kind", string(p.Kind)},
+		{"issuer", p.Issuer},
+		{"subject", p.Subject},
+		{"tenant", p.Tenant},
+		{"environment", p.Environment},
+		{"client", p.Client},
+		{"method", string(p.Method)},
+		{"credential", p.Credential},
+		{"scope", p.Scopes.String()},
+		{"roles", p.Roles.String()},
+		{"act", p.Actors.String()},
+		{"binding", string(p.Binding)},
+	} {
+		if field.value != "" {
+			attrs = append(attrs, slog.String(field.name, field.value))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// Key identifies a caller: a Subject is unique only within its Issuer. It is
+// comparable, so it can be the key of a map.
+type Key struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
+// String returns both parts, escaped as path segments and separated by one
+// slash: a form for a database column or a log, which [Key.UnmarshalText] reads.
+func (k Key) String() string { return url.PathEscape(k.Issuer) + "/" + url.PathEscape(k.Subject) }
+
+// MarshalText returns the same as String.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the form that String returns.
+func (k *Key) UnmarshalText(text []byte) error {
+	issuer, subject, ok := strings.Cut(string(text), "/")
+	i, err := url.PathUnescape(issuer)
+	s, err2 := url.PathUnescape(subject)
+	read := Key{i, s}
+	if !ok || err != nil || err2 != nil || read.String() != string(text) {
+		return errors.New("gatehouse: malformed principal key")
+	}
+	*k = read
+	return nil
+}
+
+// Kind is a sort of caller.
 type Kind string
 
 // The kinds of caller.
@@ -77,25 +144,113 @@ const (
 	KindAgent   Kind = "agent"
 )
 
-// Method is how a caller proved who it is. A JWT carried by a cookie is still
-// [MethodJWT].
+// Method is a kind of credential. The package that verifies a credential
+// declares its value: a JWT carried by a cookie is still that of package
+// jwtauth.
 type Method string
 
-// The methods of proof.
-const (
-	MethodJWT           Method = "jwt"
-	MethodAPIKey        Method = "api_key"
-	MethodMTLS          Method = "mtls"
-	MethodSession       Method = "session"
-	MethodIntrospection Method = "introspection"
-)
-
-// Binding is the kind of key that a credential is bound to.
+// Binding is the kind of key to which a sender-constrained credential is bound.
+// The package that confirms the key declares its value. A credential that is
+// bound to several keys has all values, sorted and joined by "+".
 type Binding string
 
-// The bindings: none, RFC 9449 (DPoP) and RFC 8705 (mutual TLS).
-const (
-	BindingNone Binding = ""
-	BindingDPoP Binding = "dpop"
-	BindingMTLS Binding = "mtls"
-)
+// includes reports whether b is other or has it among its parts.
+func (b Binding) includes(other Binding) bool {
+	return slices.Contains(strings.Split(string(b), "+"), string(other))
+}
+
+// Actor is one party that acts on behalf of a subject.
+type Actor struct {
+	Subject string `json:"sub"`
+	Issuer  string `json:"iss,omitempty"`       // "" where it is that of the token
+	Client  string `json:"client_id,omitempty"` // "" where the issuer does not say
+}
+
+// Actors is an immutable delegation chain, the act claim of RFC 8693 section
+// 4.1. Two equal chains compare equal with ==. The zero value is empty: the
+// subject itself is calling. Its JSON form is the nested act object.
+type Actors struct{ act string }
+
+// link is one actor with the one that it acts for.
+type link struct {
+	Actor
+	Act *link `json:"act,omitempty"`
+}
+
+// NewActors makes a chain with the current actor first and the earliest last.
+func NewActors(chain ...Actor) Actors {
+	var first *link
+	for i := len(chain) - 1; i >= 0; i-- {
+		first = &link{chain[i], first}
+	}
+	if first == nil {
+		return Actors{}
+	}
+	act, _ := json.Marshal(first) // cannot fail: there are only strings in it
+	return Actors{string(act)}
+}
+
+// chain returns the first link, nil if there is none.
+func (a Actors) chain() *link {
+	if a.act == "" {
+		return nil
+	}
+	var first link
+	_ = json.Unmarshal([]byte(a.act), &first) // cannot fail: NewActors wrote it
+	return &first
+}
+
+// Current returns the party that acts now, and false if the subject itself is
+// calling.
+//
+//	RFC 8693 §4.1: "For the purpose of applying access control policy, the
+//	consumer of a token MUST only consider the token's top-level claims and
+//	the party identified as the current actor by the act claim."
+func (a Actors) Current() (Actor, bool) {
+	if first := a.chain(); first != nil {
+		return first.Actor, true
+	}
+	return Actor{}, false
+}
+
+// All yields the chain, the current actor first.
+func (a Actors) All() iter.Seq[Actor] {
+	return func(yield func(Actor) bool) {
+		for l := a.chain(); l != nil && yield(l.Actor); l = l.Act {
+		}
+	}
+}
+
+// Len returns the number of actors in the chain.
+func (a Actors) Len() int {
+	n := 0
+	for range a.All() {
+		n++
+	}
+	return n
+}
+
+// String returns the chain as JSON, "" if it is empty.
+func (a Actors) String() string { return a.act }
+
+// MarshalJSON returns the chain as an act claim, null if it is empty.
+func (a Actors) MarshalJSON() ([]byte, error) {
+	if a.act == "" {
+		return []byte("null"), nil
+	}
+	return []byte(a.act), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON returns.
+func (a *Actors) UnmarshalJSON(data []byte) error {
+	var first *link
+	if err := json.Unmarshal(data, &first); err != nil {
+		return errors.New("gatehouse: malformed act claim")
+	}
+	var chain []Actor
+	for l := first; l != nil; l = l.Act {
+		chain = append(chain, l.Actor)
+	}
+	*a = NewActors(chain...)
+	return nil
+}

@@ -4,122 +4,253 @@ package gatehouse
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
 )
 
 const defaultRetryAfter = 5 * time.Second
 
-// writeError is the one place where a refusal becomes a response. All text in
-// it comes from the refusal table, from configuration and from the scopes that
-// a policy asks for; none comes from the request or from an error.
-func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, e *Error) {
-	status, code := e.Status(), e.told()
-	row := codes[code]
+// Refusal is what the caller may see of a refusal.
+type Refusal struct {
+	Status      int
+	Code        string        // the error code on the wire
+	Description string        // a sentence of printable ASCII without quotes
+	Scopes      Scopes        // those that the request needs, for insufficient_scope
+	Params      []Param       // more parameters of the challenge; do not change
+	RetryAfter  time.Duration // in whole seconds, for 429 and 503
+}
 
+// Body is the body of a refusal.
+type Body struct {
+	ContentType string
+	Content     []byte
+
+	// Header is what else the response carries. The gate ignores
+	// WWW-Authenticate, Cache-Control, Set-Cookie and Retry-After in it.
+	Header http.Header
+}
+
+// writeError is the one place where a refusal becomes a response. All text in
+// it comes from declared codes, from configuration and from policies; none comes
+// from the request or from an error. a is nil for a request that no gate has
+// decided on.
+func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e *Error) {
+	refusal := Refusal{Status: e.Code.Status(), Code: e.Code.String(), Description: e.Code.Description(), Params: e.Params}
+	if e.Code == CodeInsufficientScope {
+		refusal.Scopes = e.Scopes
+	}
 	h := w.Header()
-	// What an outer handler has said of the body holds no more.
+	// What an outer handler has said of the body does not hold any more.
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		h.Del(name)
 	}
-	setHeader(h, e.Header)
+	for name, values := range e.Header {
+		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
 	h.Set("Cache-Control", "no-store")
-	if status == http.StatusUnauthorized && e.Login != "" && isNavigation(r) {
-		h.Set("Location", e.Login)
+	if location := g.loginFor(r, a, e); location != "" {
+		h.Set("Location", location)
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	for _, c := range g.challengesFor(e, status, row.challenge) {
+	for _, c := range g.challengesFor(a, e) {
 		h.Add("WWW-Authenticate", c.String())
 	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+	if refusal.Status == http.StatusServiceUnavailable || refusal.Status == http.StatusTooManyRequests {
 		wait := e.RetryAfter
 		if wait <= 0 {
 			wait = defaultRetryAfter
 		}
-		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+		refusal.RetryAfter = (wait + time.Second - 1).Truncate(time.Second)
+		h.Set("Retry-After", strconv.FormatInt(int64(refusal.RetryAfter/time.Second), 10))
 	}
-	h.Set("Content-Type", "application/json")
+	body := g.bodyFor(r, refusal)
+	for name, values := range body.Header {
+		switch name = http.CanonicalHeaderKey(name); name {
+		case "Www-Authenticate", "Cache-Control", "Set-Cookie", "Retry-After", "Content-Length":
+		default:
+			h[name] = slices.Clone(values)
+		}
+	}
+	h.Set("Content-Type", body.ContentType)
 	h.Set("X-Content-Type-Options", "nosniff")
-	body := `{"error":"` + string(code) + `","error_description":"` + row.description + `"}` + "\n"
-	w.WriteHeader(status)
+	w.WriteHeader(refusal.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(body)) // a caller who has gone is no concern of ours
+		_, _ = w.Write(body.Content) // a client that has hung up needs no answer
 	}
 }
 
-// challengesFor returns what a refusal invites the caller to do.
-func (g *Gate) challengesFor(e *Error, status int, named bool) []Challenge {
+// bodyFor returns the body of a refusal: that of the application, or the default.
+func (g *Gate) bodyFor(r *http.Request, refusal Refusal) Body {
+	if g.errorBody != nil {
+		if body := g.errorBody(publicRequest(r), refusal); body.ContentType != "" {
+			return body
+		}
+	}
+	return Body{
+		ContentType: "application/json",
+		Content:     []byte(`{"error":"` + refusal.Code + `","error_description":"` + refusal.Description + `"}` + "\n"),
+	}
+}
+
+// publicRequest returns what [Config.ErrorBody] sees of a request: nothing that
+// may be a credential.
+func publicRequest(r *http.Request) *http.Request {
+	public := (&http.Request{
+		Method: r.Method, Host: r.Host, Pattern: r.Pattern, URL: &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath},
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Header: make(http.Header), Body: http.NoBody,
+	}).WithContext(r.Context())
+	for _, name := range [...]string{
+		"Accept", "Accept-Language", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User",
+	} {
+		if values := r.Header[name]; len(values) > 0 {
+			public.Header[name] = slices.Clone(values)
+		}
+	}
+	return public
+}
+
+// maxReturnTo limits the path and query in the parameter return_to, in bytes.
+const maxReturnTo = 2048
+
+// loginFor returns where a browser that would get a 401 goes to log in instead,
+// "" for a request to which the login page is no answer.
+func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
+	if g.login == nil || e.Code.Status() != http.StatusUnauthorized || a != nil && a.explicit || !navigation.Is(r) {
+		return ""
+	}
+	here := g.login.Host == "" || strings.EqualFold(g.login.Host, r.Host)
+	if here && r.URL.Path == g.login.Path || e.Reason == ReasonUnbound {
+		return "" // to log in again would change nothing, and the redirect would have no end
+	}
+	login, query := *g.login, g.login.RawQuery
+	add := func(name, value string) {
+		if query != "" {
+			query += "&"
+		}
+		query += url.QueryEscape(name) + "=" + url.QueryEscape(value)
+	}
+	for _, p := range e.Params {
+		add(p.Name, p.Value)
+	}
+	back := r.RequestURI
+	if g.login.Host == "" && e.Reason != ReasonCredentialInURL && len(back) <= maxReturnTo && strings.HasPrefix(back, "/") && back != "/" &&
+		!strings.Contains(back, "access_token=") { // a URL with a token in it has leaked, and is not repeated
+		add("return_to", back)
+	}
+	login.RawQuery = query
+	return login.String()
+}
+
+// challengesFor returns the challenges of a refusal: for each 401, for a missing
+// scope, and for another 403 that has parameters to say.
+func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
+	status := e.Code.Status()
 	// RFC 6750 §3.1: "If the request lacks any authentication information ...
 	// the resource server SHOULD NOT include an error code or other error
 	// information."
 	if e.Code == CodeMissingCredentials {
-		invitations := make([]Challenge, 0, len(g.invitations))
-		for _, c := range g.invitations {
-			c.Params = g.params(c.Params...)
-			invitations = append(invitations, c)
-		}
-		return invitations
+		return g.reads.invited
 	}
-	if !named || e.Code == CodeInvalidAPIKey && status != http.StatusUnauthorized {
+	if status != http.StatusUnauthorized && e.Code != CodeInsufficientScope && (status != http.StatusForbidden || len(e.Params) == 0) {
 		return nil
 	}
-	c := Challenge{Scheme: e.Scheme}
-	if c.Scheme == "" {
-		c.Scheme = "Bearer"
+	scheme := Scheme{Name: e.Scheme}
+	if scheme.Name == "" {
+		scheme.Name = "Bearer"
+		if a != nil && a.scheme != "" && !g.reads.scheme(a.scheme).Silent {
+			scheme.Name = a.scheme
+		}
 	}
-	params := []Param{{"error", string(e.Code)}, {"error_description", codes[e.Code].description}}
+	if declared := g.reads.scheme(scheme.Name); declared != nil && !declared.Silent {
+		scheme = *declared
+	}
+	params := []Param{{"error", e.Code.String()}, {"error_description", e.Code.Description()}}
 	// RFC 6750 §3: the scope attribute is a list of at least one.
 	if e.Code == CodeInsufficientScope && e.Scopes.Len() > 0 {
 		params = append(params, Param{"scope", e.Scopes.String()})
 	}
-	c.Params = g.params(append(params, e.Params...)...)
-	return []Challenge{c}
+	params = append(params, e.Params...)
+	for _, p := range scheme.Params {
+		if !slices.ContainsFunc(e.Params, func(other Param) bool { return strings.EqualFold(other.Name, p.Name) }) {
+			params = append(params, p)
+		}
+	}
+	challenges := []Challenge{{scheme.Name, g.params(params...)}}
+	if status == http.StatusUnauthorized {
+		for _, c := range g.reads.always {
+			if !strings.EqualFold(c.Scheme, scheme.Name) {
+				challenges = append(challenges, c)
+			}
+		}
+	}
+	return challenges
 }
 
 // params puts the gate's own parameters around those of a challenge.
 func (g *Gate) params(params ...Param) []Param {
 	all := append([]Param{{"realm", g.realm}}, params...)
-	if g.metadata != "" {
+	if g.metadata != nil {
 		// RFC 9728 §5.1: "resource_metadata: The URL of the protected resource
 		// metadata."
-		all = append(all, Param{"resource_metadata", g.metadata})
+		all = append(all, Param{"resource_metadata", g.metadata.URL})
 	}
 	return all
 }
 
-// isNavigation reports whether the request is a browser going to a page in its
-// own window or tab, for which a redirect to a login makes sense. A fetch that
-// is redirected ends in an opaque error.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet {
-		return false
-	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
+// Challenge is one challenge of a WWW-Authenticate header, RFC 9110 section
+// 11.6.1: a scheme and its parameters.
+type Challenge struct {
+	Scheme string
+	Params []Param
 }
 
-// keepPrivate keeps the answer to one caller out of the caches that others are
-// served from, unless a handler says something else.
+// Param is one authentication parameter. Name must be a token of RFC 9110;
+// Value is written as a quoted-string, whatever it contains.
+type Param struct{ Name, Value string }
+
+// String returns the challenge as it goes into the header.
 //
-//	RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
-//	with an Authorization header field". There is no such rule for a cookie, for
-//	another header or for a client certificate.
-func keepPrivate(h http.Header, proof Proof) {
-	if proof.Name != headerAuthorization && len(h["Cache-Control"]) == 0 {
-		h.Set("Cache-Control", "no-store")
+// Every value is quoted: RFC 9110 §11.2 asks recipients to accept a token and a
+// quoted-string alike, and RFC 6750 §3 knows only the quoted form.
+func (c Challenge) String() string {
+	var b strings.Builder
+	b.WriteString(c.Scheme)
+	for i, p := range c.Params {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(' ')
+		b.WriteString(p.Name)
+		b.WriteByte('=')
+		writeQuoted(&b, p.Value)
 	}
+	return b.String()
 }
 
-// setHeader puts what a proof or an error must say into the response. The
-// values are copied, since handlers add to theirs and many requests may share
-// one proof.
-func setHeader(h, extra http.Header) {
-	for name, values := range extra {
-		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+// writeQuoted writes s as a quoted-string.
+//
+//	RFC 9110 §5.6.4: quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text )
+//
+// A character that is neither VCHAR nor SP becomes "?", so that no value can end
+// a line or be read in two charsets.
+func writeQuoted(b *strings.Builder, s string) {
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < 0x20 || r > 0x7e:
+			b.WriteByte('?')
+		default:
+			b.WriteRune(r)
+		}
 	}
+	b.WriteByte('"')
 }

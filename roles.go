@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -56,10 +57,33 @@ func (r Roles) All() iter.Seq[string] {
 	}
 }
 
-// Len is the number of names in the set.
+// Len returns the number of names in the set.
 func (r Roles) Len() int {
 	if r.s == "" {
 		return 0
 	}
 	return strings.Count(r.s, "\n") + 1
+}
+
+// String returns the names in ascending order, separated by a comma and a
+// space. A name may contain them too: MarshalJSON is unambiguous.
+func (r Roles) String() string { return strings.ReplaceAll(r.s, "\n", ", ") }
+
+// MarshalJSON returns an array of the names in ascending order.
+func (r Roles) MarshalJSON() ([]byte, error) {
+	names := slices.AppendSeq([]string{}, r.All())
+	return json.Marshal(names)
+}
+
+// UnmarshalJSON reads an array of names like [NewRoles].
+func (r *Roles) UnmarshalJSON(data []byte) error {
+	var names []string
+	if err := json.Unmarshal(data, &names); err != nil {
+		return errors.New("gatehouse: roles are not a JSON array of strings")
+	}
+	roles, err := NewRoles(names...)
+	if err == nil {
+		*r = roles
+	}
+	return err
 }

@@ -25,9 +25,8 @@ var errScope = errors.New("gatehouse: malformed scope")
 //	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
 //
 // Two spaces in a row, a leading or trailing space, and any other character
-// outside scope-token are errors: "a  b" is a sign of a bug in the issuer, and
-// guessing what a permission was meant to be is no business of ours. A scope
-// token that occurs twice counts once.
+// outside scope-token are errors: they are signs of a defect in the issuer, and a
+// permission must not be guessed. A scope token that occurs twice counts once.
 func ParseScopes(s string) (Scopes, error) {
 	if s == "" {
 		return Scopes{}, nil
@@ -108,7 +107,7 @@ func (s Scopes) All() iter.Seq[string] {
 	}
 }
 
-// Len is the number of scopes in the set.
+// Len returns the number of scopes in the set.
 func (s Scopes) Len() int {
 	if s.s == "" {
 		return 0
@@ -116,5 +115,27 @@ func (s Scopes) Len() int {
 	return strings.Count(s.s, " ") + 1
 }
 
+// union returns the scopes of both sets.
+func (s Scopes) union(other Scopes) Scopes {
+	return joinScopes(slices.Collect(func(yield func(string) bool) {
+		for _, set := range [...]Scopes{s, other} {
+			for scope := range set.All() {
+				if !yield(scope) {
+					return
+				}
+			}
+		}
+	}))
+}
+
 // String returns the set as an RFC 6749 scope string, in ascending order.
 func (s Scopes) String() string { return s.s }
+
+// MarshalText returns the same as String, which is also the JSON form.
+func (s Scopes) MarshalText() ([]byte, error) { return []byte(s.s), nil }
+
+// UnmarshalText reads a scope string like [ParseScopes].
+func (s *Scopes) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseScopes(string(text))
+	return err
+}

@@ -42,9 +42,13 @@ type Config struct {
 	// certificate authority.
 	Transport http.RoundTripper
 
-	// OnKeyProblem is told of every failed fetch of a key set and of every key
-	// in one that was dropped. It may be called from any goroutine. Optional.
-	OnKeyProblem func(issuer string, err error)
+	// Confirmers check the proof of possession of sender-constrained tokens,
+	// which have a cnf claim. Without a confirmer for a member of it, such a
+	// token is rejected. Optional.
+	Confirmers []gatehouse.Confirmer
+
+	// Observer receives [EventFetchFailed] and [EventKeyDropped]. Optional.
+	Observer gatehouse.Observer
 }
 
 // Issuer is an authorization server whose access tokens are accepted.
@@ -70,7 +74,7 @@ type Issuer struct {
 	Profile Profile
 
 	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
-	// with a [RevocationList] no more than its MaxLifetime.
+	// with Config.Revocations at most their MaxLifetime.
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
@@ -120,45 +124,45 @@ const (
 	maxTokenBytes       = 16 << 10
 )
 
-// check fills in the defaults and returns every mistake.
+// check sets the defaults of all fields but Issuers and returns every mistake in
+// them.
 func (c *Config) check() error {
-	var errs []error
-	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("jwtauth: Config."+format, args...))
-	}
-	if c.Skew == 0 {
-		c.Skew = defaultSkew
-	}
-	if c.Skew < 0 || c.Skew > maxSkew {
-		fail("Skew: %v is not within 0 and %v", c.Skew, maxSkew)
-	}
+	const field = "jwtauth: Config."
+	errs := []error{c.checkShared(field)}
 	if c.CacheEntries == 0 {
 		c.CacheEntries = defaultCacheEntries
 	}
 	if c.CacheEntries < -1 || c.CacheEntries > maxCacheEntries {
-		fail("CacheEntries: %d is not within -1 and %d", c.CacheEntries, maxCacheEntries)
+		errs = append(errs, fmt.Errorf(field+"CacheEntries: got %d, want -1 to %d", c.CacheEntries, maxCacheEntries))
 	}
-	errs = append(errs, c.KeySets.check())
 	if len(c.Issuers) == 0 {
-		fail("Issuers: at least one is required")
-	}
-	c.Issuers = slices.Clone(c.Issuers)
-	longest := maxMaxLifetime
-	if l, ok := c.Revocations.(*RevocationList); ok && l != nil {
-		longest = l.maxLifetime // a token that lives on would come back
-	}
-	for n := range c.Issuers {
-		for _, err := range c.Issuers[n].check(longest) {
-			fail("Issuers[%d].%w", n, err)
-		}
-		same := func(i Issuer) bool { return i.URL == c.Issuers[n].URL }
-		if slices.ContainsFunc(c.Issuers[:n], same) {
-			fail("Issuers[%d].URL: is there twice", n)
-		}
+		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
 	return errors.Join(errs...)
 }
 
+// checkShared checks the fields that [VerifierConfig] has as well.
+func (c *Config) checkShared(field string) error {
+	errs := []error{c.KeySets.check(field)}
+	if c.Skew == 0 {
+		c.Skew = defaultSkew
+	}
+	if c.Skew < 0 || c.Skew > maxSkew {
+		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	return errors.Join(errs...)
+}
+
+// maxLifetime is the largest Issuer.MaxLifetime: revocations that are kept for a
+// shorter time than tokens live would make revoked tokens valid again.
+func (c *Config) maxLifetime() time.Duration {
+	if c.Revocations == nil {
+		return maxMaxLifetime
+	}
+	return min(c.Revocations.MaxLifetime(), maxMaxLifetime)
+}
+
+// check sets the defaults and returns every mistake. longest bounds MaxLifetime.
 func (i *Issuer) check(longest time.Duration) []error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -168,9 +172,9 @@ func (i *Issuer) check(longest time.Duration) []error {
 	} else if u.RawQuery != "" || u.ForceQuery {
 		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
 		// components".
-		fail("URL: has a query")
+		fail("URL: has a query; remove it")
 	} else if strings.Contains(u.Path, "/.well-known/") {
-		fail("URL: is the address of the metadata; the issuer is what stands before /.well-known/")
+		fail("URL: is a metadata address; the issuer is the part before /.well-known/")
 	}
 	if i.Audience == "" {
 		fail("Audience: required")
@@ -190,21 +194,21 @@ func (i *Issuer) check(longest time.Duration) []error {
 		fail("Keys: required")
 	}
 	if i.Profile > Compatible {
-		fail("Profile: %d is not one", i.Profile)
+		fail("Profile: got %d, want RFC9068 or Compatible", i.Profile)
 	}
 	if i.MaxLifetime == 0 {
 		i.MaxLifetime = min(defaultMaxLifetime, longest)
 	}
 	if i.MaxLifetime < 0 || i.MaxLifetime > maxMaxLifetime {
-		fail("MaxLifetime: %v is not within 0 and %v", i.MaxLifetime, maxMaxLifetime)
+		fail("MaxLifetime: got %v, want 0 to %v", i.MaxLifetime, maxMaxLifetime)
 	} else if i.MaxLifetime > longest {
-		fail("MaxLifetime: %v is longer than Config.Revocations keeps what was revoked, which is %v", i.MaxLifetime, longest)
+		fail("MaxLifetime: got %v, but Config.Revocations keeps revocations for lifetimes up to %v", i.MaxLifetime, longest)
 	}
 	if i.MaxTokenBytes == 0 {
 		i.MaxTokenBytes = defaultTokenBytes
 	}
 	if i.MaxTokenBytes < 0 || i.MaxTokenBytes > maxTokenBytes {
-		fail("MaxTokenBytes: %d is not within 0 and %d", i.MaxTokenBytes, maxTokenBytes)
+		fail("MaxTokenBytes: got %d, want 0 to %d", i.MaxTokenBytes, maxTokenBytes)
 	}
 	for name, field := range map[string]*string{"scope": &i.ScopeClaim, "tenant": &i.TenantClaim, "roles": &i.RolesClaim} {
 		if *field == "" {

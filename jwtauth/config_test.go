@@ -54,7 +54,7 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no issuer", func(c *jwtauth.Config) { c.Issuers = nil }, "Config.Issuers: at least one"},
-		{"issuer twice", func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, "Issuers[1].URL: is there twice"},
+		{"issuer twice", func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, "Issuers[1].URL: duplicate"},
 		{"negative skew", func(c *jwtauth.Config) { c.Skew = -1 }, "Config.Skew"},
 		{"large skew", func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }, "Config.Skew"},
 		{"negative cache", func(c *jwtauth.Config) { c.CacheEntries = -2 }, "Config.CacheEntries"},
@@ -73,7 +73,7 @@ func TestNewRefuses(t *testing.T) {
 		{"fragment", url("https://auth.example.com#a"), "URL: has a fragment"},
 		{"query", url("https://auth.example.com?a"), "URL: has a query"},
 		{"empty query", url("https://auth.example.com?"), "URL: has a query"},
-		{"metadata", url("https://auth.example.com/.well-known/openid-configuration"), "URL: is the address of the metadata"},
+		{"metadata", url("https://auth.example.com/.well-known/openid-configuration"), "URL: is a metadata address"},
 		{"almost loopback", url("http://localhost.example.com"), "URL: plain http"},
 		{"empty audience", issuer(func(i *jwtauth.Issuer) { i.Audience = "" }), "Audience: required"},
 		{"no algorithm", algorithms(), "Algorithms: at least one"},
@@ -81,7 +81,7 @@ func TestNewRefuses(t *testing.T) {
 		{"empty algorithm", algorithms(""), `Algorithms: "" is not supported`},
 		{"lower case", algorithms("es256"), `Algorithms: "es256" is not supported`},
 		{"no keys", keys(nil), "Keys: required"},
-		{"profile", issuer(func(i *jwtauth.Issuer) { i.Profile = 2 }), "Profile: 2"},
+		{"profile", issuer(func(i *jwtauth.Issuer) { i.Profile = 2 }), "Profile: got 2, want RFC9068"},
 		{"lifetime", issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), "MaxLifetime"},
 		{"negative lifetime", issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 }), "MaxLifetime"},
 		{"token bytes", issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), "MaxTokenBytes"},

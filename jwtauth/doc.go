@@ -24,16 +24,8 @@
 // not 401.
 //
 // To issue tokens, make a [KeyRing] and call [NewSigner] for access tokens, which
-// live for 15 minutes at most, and [NewRefreshTokens] with a store for refresh
-// tokens: Begin once for each login, Rotate at the token endpoint, End at the
-// revocation endpoint. A refresh token is good once, for one client, and a
-// family of them ends at a fixed time after the login. One that comes a second
-// time, beyond a short grace, was stolen, and ends its family.
-//
-// To take access tokens back before their time, give a [RevocationList] to
-// Config.Revocations, and to RefreshConfig.Revocations, so that those of a
-// family end with it. Refused is then what was revoked by its jti, its subject,
-// its client or its family.
+// live for 15 minutes at most. Package refresh issues refresh tokens, and package
+// revocation revokes access tokens.
 //
 // The application must still decide, per route, which scopes are needed, settle
 // who a person is before it begins a family, and authenticate the clients that

@@ -6,11 +6,15 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rsa"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
+	"sync"
 )
 
 // Key is a public key of an issuer.
@@ -124,4 +128,33 @@ func isLowOrder(k ed25519.PublicKey) bool {
 	y := slices.Clone(k)
 	y[31] &= 0x7f
 	return slices.Contains(lowOrder, hex.EncodeToString(y))
+}
+
+// hmacKey verifies with one secret and one hash. Its states are pooled, because
+// creating one costs more than using it.
+type hmacKey struct {
+	size   int
+	states sync.Pool
+}
+
+func newHMACKey(h crypto.Hash, secret []byte) *hmacKey {
+	return &hmacKey{
+		size:   h.Size(),
+		states: sync.Pool{New: func() any { return &hmacState{Hash: hmac.New(h.New, secret)} }},
+	}
+}
+
+type hmacState struct {
+	hash.Hash
+	sum  [64]byte
+	text []byte
+}
+
+func (k *hmacKey) verify(signingInput string, signature []byte) bool {
+	state := k.states.Get().(*hmacState)
+	defer k.states.Put(state)
+	state.Reset()
+	state.text = append(state.text[:0], signingInput...)
+	_, _ = state.Write(state.text)
+	return subtle.ConstantTimeCompare(state.Sum(state.sum[:0]), signature) == 1
 }

@@ -3,6 +3,7 @@
 package jwtauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,6 +15,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // SigningKey is a private key of this issuer.
@@ -110,7 +114,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 
 func (k SigningKey) check() (*key, error) {
 	switch {
-	case len(k.ID) > maxKid || !isVisible(k.ID):
+	case len(k.ID) > maxKid || !text.IsPrintable(k.ID):
 		return nil, fmt.Errorf("ID: must be printable ASCII, at most %d characters", maxKid)
 	case k.Private == nil:
 		return nil, errors.New("Private: required")
@@ -187,18 +191,60 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// RingKeys are the keys of a ring in this process, for an API that verifies
-// what it has issued itself. It always has the keys that the ring has.
-func RingKeys(r *KeyRing) Keys { return ringKeys{r} }
-
-type ringKeys struct{ ring *KeyRing }
-
-func (k ringKeys) open(i Issuer, _ Config) (keySource, error) {
-	if k.ring == nil {
-		return nil, errors.New("Keys: the key ring is nil")
+// open implements [Keys]: an API that verifies the tokens of its own keyring
+// always has the current keys.
+func (r *KeyRing) open(i Issuer, _ Config) (keySource, error) {
+	if r == nil {
+		return nil, errors.New("Keys: the KeyRing is nil")
 	}
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	return &ringSource{ring: k.ring, algorithms: i.Algorithms}, nil
+	return &ringSource{ring: r, algorithms: i.Algorithms}, nil
+}
+
+// ringSource is a source of the keys that a ring has at the moment.
+type ringSource struct {
+	ring       *KeyRing
+	algorithms []Algorithm
+
+	mu   sync.Mutex
+	seen []byte // the published set that made set
+	set  *keySet
+}
+
+func (s *ringSource) current(time.Time) (*keySet, error) {
+	s.ring.mu.RLock()
+	published, keys := s.ring.set, s.ring.keys
+	s.ring.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The published set is made anew with each change, and never changed.
+	if s.set == nil || &s.seen[0] != &published[0] {
+		var usable []*key
+		for _, k := range keys {
+			if slices.Contains(s.algorithms, k.Algorithm) {
+				usable = append(usable, k.checked)
+			}
+		}
+		s.set, s.seen = s.set.succeed(usable), published
+	}
+	if len(s.set.keys) == 0 {
+		return nil, errors.New("jwtauth: the ring has no key for the configured algorithms")
+	}
+	return s.set, nil
+}
+
+func (s *ringSource) renewed(context.Context, string) (*keySet, error) { return s.current(time.Time{}) }
+func (s *ringSource) retryAfter() time.Duration                        { return time.Minute }
+func (s *ringSource) close()                                           {}
+
+// SignJWT signs a JWT that is not an access token with the current key, such as a
+// client assertion. An empty typ is left out of the header.
+func (r *KeyRing) SignJWT(typ string, claims map[string]any) (gatehouse.Secret, error) {
+	token, err := r.sign(typ, claims)
+	if err != nil {
+		return gatehouse.Secret{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	return gatehouse.NewSecret([]byte(token)), nil
 }

@@ -4,6 +4,8 @@ package jwtauth
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -98,3 +100,15 @@ func (f fixedKeys) current(time.Time) (*keySet, error)               { return f.
 func (f fixedKeys) renewed(context.Context, string) (*keySet, error) { return f.set, nil }
 func (f fixedKeys) retryAfter() time.Duration                        { return 0 }
 func (f fixedKeys) close()                                           {}
+
+// asymmetricOnly rejects HS* algorithms for public keys, so that a public key is
+// never used as a shared secret.
+func asymmetricOnly(i Issuer) error {
+	var errs []error
+	for _, a := range i.Algorithms {
+		if _, ok := hmacHashes[a]; ok {
+			errs = append(errs, fmt.Errorf("Keys: %s needs a SharedSecret, never public keys", a))
+		}
+	}
+	return errors.Join(errs...)
+}

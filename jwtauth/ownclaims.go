@@ -14,7 +14,7 @@ import (
 var errSecret = errors.New("looks like a secret, and tokens can be read by whoever holds them")
 
 func checkOwnClaim(name string, value any) error {
-	if name == "" || isClaimName(strings.ToLower(name)) {
+	if name == "" || claimTable.Has(name) {
 		return errors.New("is not the application's to set")
 	}
 	// As far as JSON goes into the value, and no further.

@@ -66,7 +66,7 @@ func TestSignerInterop(t *testing.T) {
 				t.Fatal(err)
 			}
 			own := newAuthenticator(t, config(func(c *jwtauth.Config) {
-				c.Issuers[0].Algorithms, c.Issuers[0].Keys = []jwtauth.Algorithm{a}, jwtauth.RingKeys(ring)
+				c.Issuers[0].Algorithms, c.Issuers[0].Keys = []jwtauth.Algorithm{a}, ring
 			}))
 			published := &keyServer{serve: ring.ServeHTTP}
 			remote := newAuthenticator(t, remoteConfig(published))
@@ -209,7 +209,7 @@ func TestKeyRingRefuses(t *testing.T) {
 			t.Errorf("%s: the ring has suffered: %v", want, err)
 		}
 	}
-	for want, keys := range map[string]jwtauth.Keys{"the key ring is nil": jwtauth.RingKeys(nil), "HS256 needs a SharedSecret": jwtauth.RingKeys(newRing(t, good))} {
+	for want, keys := range map[string]jwtauth.Keys{"the KeyRing is nil": (*jwtauth.KeyRing)(nil), "HS256 needs a SharedSecret": newRing(t, good)} {
 		_, err := jwtauth.New(config(func(c *jwtauth.Config) {
 			c.Issuers[0].Keys = keys
 			c.Issuers[0].Algorithms = append(c.Issuers[0].Algorithms, jwtauth.HS256)
@@ -231,7 +231,7 @@ func TestRotationWithoutFailure(t *testing.T) {
 		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		remote := newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP}))
 		own := newAuthenticator(t, config(func(c *jwtauth.Config) {
-			c.Issuers[0].Keys = jwtauth.RingKeys(ring)
+			c.Issuers[0].Keys = ring
 			c.Issuers[0].Algorithms = []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA}
 		}))
 		var live []jwtauth.Signed
@@ -282,7 +282,7 @@ func TestRingKeysFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-		c.Issuers[0].Keys = jwtauth.RingKeys(ring)
+		c.Issuers[0].Keys = ring
 		c.Issuers[0].Algorithms = []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
 	}))
 	for _, step := range []struct {
@@ -290,8 +290,8 @@ func TestRingKeysFollow(t *testing.T) {
 		want gatehouse.Reason
 	}{
 		{signingKey("k1", jwtauth.ES256), ""},
-		{signingKey("k2", jwtauth.ES384), gatehouse.ReasonTokenKey},
-		{signingKey("k3", jwtauth.EdDSA), gatehouse.ReasonKeysUnavailable},
+		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
+		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
 		if err := ring.Replace(step.key); err != nil {
 			t.Fatal(err)

@@ -64,7 +64,7 @@ func (c *Client) Check(request AuthorizationRequest) error {
 		err = errors.New("has an empty path segment: remove a slash after the host")
 	}
 	fail("RedirectURI", err)
-	if request.Scopes.Has(openid) && c.statements == nil {
+	if request.Scopes.Has(openid) && c.verifier == nil {
 		fail("Scopes", errNoKeys)
 	}
 	for _, resource := range request.Resources {

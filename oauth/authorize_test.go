@@ -80,8 +80,8 @@ func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 		answer(w, 400, object{"error": "invalid_grant"})
 	}
 	for n := range 2 {
-		if _, err := l.redeem(); reasonOf(err) != gatehouse.ReasonLoginCode || len(verifiers) != n+1 {
-			t.Fatalf("Redeem error = %v after %d token requests, want %s after %d", err, len(verifiers), gatehouse.ReasonLoginCode, n+1)
+		if _, err := l.redeem(); reasonOf(err) != oauth.ReasonCode || len(verifiers) != n+1 {
+			t.Fatalf("Redeem error = %v after %d token requests, want %s after %d", err, len(verifiers), oauth.ReasonCode, n+1)
 		}
 		if strings.Contains(l.transaction.URL, verifiers[n]) || len(verifiers[n]) != 43 {
 			t.Errorf("verifier %q, URL %s", verifiers[n], l.transaction.URL)
@@ -92,8 +92,8 @@ func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 		t.Error("a verifier is used twice")
 	}
 	l.response = url.Values{"error": {"invalid_request"}, "state": {l.transaction.State}, "iss": {issuer}}
-	if _, err := l.redeem(); reasonOf(err) != gatehouse.ReasonLoginRefused || len(verifiers) != 2 {
-		t.Errorf("Redeem(invalid_request) error = %v after %d token requests, want %s after 2", err, len(verifiers), gatehouse.ReasonLoginRefused)
+	if _, err := l.redeem(); reasonOf(err) != oauth.ReasonDenied || len(verifiers) != 2 {
+		t.Errorf("Redeem(invalid_request) error = %v after %d token requests, want %s after 2", err, len(verifiers), oauth.ReasonDenied)
 	}
 }
 

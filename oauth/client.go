@@ -94,7 +94,7 @@ type Client struct {
 	skew     time.Duration
 	metadata metadata
 
-	statements *jwtauth.Statements // nil without keys
+	verifier *jwtauth.Verifier // nil without keys
 
 	// grants are the running requests of Credentials, whose requests end with
 	// Close.
@@ -153,7 +153,7 @@ func New(config Config) (*Client, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if c.statements, err = newStatements(config, c.http.Transport, c.skew); err != nil {
+	if c.verifier, err = newVerifier(config, c.http.Transport, c.skew); err != nil {
 		return nil, fmt.Errorf("oauth: Config: %w", err)
 	}
 	// A shared request may make two: discovery, and the request itself.
@@ -163,9 +163,9 @@ func New(config Config) (*Client, error) {
 
 var errRequired = errors.New("required")
 
-// newStatements returns the verifier of ID tokens, nil if the configuration
+// newVerifier returns the verifier of ID tokens, nil if the configuration
 // names no keys.
-func newStatements(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Statements, error) {
+func newVerifier(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Verifier, error) {
 	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
 	switch {
 	case keys != nil:
@@ -179,7 +179,7 @@ func newStatements(config Config, transport http.RoundTripper, skew time.Duratio
 	if len(algorithms) == 0 {
 		algorithms = []jwtauth.Algorithm{jwtauth.RS256}
 	}
-	return jwtauth.NewStatements(jwtauth.StatementConfig{
+	return jwtauth.NewVerifier(jwtauth.VerifierConfig{
 		Issuer: jwtauth.Issuer{
 			URL: config.Issuer, Audience: config.ClientID, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
 		},
@@ -193,8 +193,8 @@ func (c *Client) Close() error {
 	c.grants.Close()
 	c.metadata.group.Close()
 	(&http.Client{Transport: c.http.Transport}).CloseIdleConnections()
-	if c.statements != nil {
-		return c.statements.Close()
+	if c.verifier != nil {
+		return c.verifier.Close()
 	}
 	return nil
 }

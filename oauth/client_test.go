@@ -78,8 +78,8 @@ func TestAuth(t *testing.T) {
 			return !basic && form.Get("client_id") == clientID && !form.Has("client_secret")
 		}},
 		"assertion": {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() }, func(basic bool, form url.Values) bool {
-			verifier := must(jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
-				URL: issuer, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(providertest.Keys()),
+			verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
+				URL: issuer, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(),
 			}}))
 			_, err := verifier.Verify(t.Context(), form.Get("client_assertion"))
 			// The assertion is good but for its iss, which is the client.
@@ -113,8 +113,8 @@ func TestAssertion(t *testing.T) {
 	c := s.Config()
 	c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), providertest.Keys()
 	client := newClient(t, c)
-	verifier := must(jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
-		URL: c.ClientID, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(providertest.Keys()), MaxLifetime: time.Minute,
+	verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
+		URL: c.ClientID, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
 	}}))
 	ids := make(map[string]bool)
 	for n := range 2 {

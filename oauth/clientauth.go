@@ -111,7 +111,7 @@ func hasCertificate(c *tls.Config) bool {
 // an endpoint, or several audiences, at another server that the client uses.
 func assert(c Config, form url.Values) error {
 	now := time.Now()
-	assertion, err := c.Keys.SignStatement("JWT", map[string]any{
+	assertion, err := c.Keys.SignJWT("JWT", map[string]any{
 		"iss": c.ClientID, "sub": c.ClientID, "aud": c.Issuer, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(assertionLifetime).Unix(),
 	})

@@ -17,7 +17,7 @@ import (
 
 // idToken is a verified ID token.
 type idToken struct {
-	jwtauth.Statement
+	jwtauth.VerifiedJWT
 	nonce     string
 	sessionID string
 	authTime  time.Time
@@ -34,22 +34,22 @@ var (
 
 // verify verifies a JWT of the issuer for this client. The error wraps
 // [ErrUnavailable] if the keys are unavailable.
-func (c *Client) verify(ctx context.Context, token string) (jwtauth.Statement, error) {
-	if c.statements == nil {
-		return jwtauth.Statement{}, errNoKeys
+func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT, error) {
+	if c.verifier == nil {
+		return jwtauth.VerifiedJWT{}, errNoKeys
 	}
-	s, err := c.statements.Verify(ctx, token)
+	s, err := c.verifier.Verify(ctx, token)
 	if err == nil {
 		return s, nil
 	}
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	switch {
 	case ok && e.Code == gatehouse.CodeTemporarilyUnavailable:
-		return jwtauth.Statement{}, errors.Join(ErrUnavailable, err)
+		return jwtauth.VerifiedJWT{}, errors.Join(ErrUnavailable, err)
 	case ok && e.Cause != nil: // it says more to the operator than the reason
-		return jwtauth.Statement{}, fmt.Errorf("oauth: verify JWT: %s: %w", e.Reason, e.Cause)
+		return jwtauth.VerifiedJWT{}, fmt.Errorf("oauth: verify JWT: %s: %w", e.Reason, e.Cause)
 	}
-	return jwtauth.Statement{}, err
+	return jwtauth.VerifiedJWT{}, err
 }
 
 // verifyIDToken verifies an ID token, OpenID Connect Core 1.0 section 3.1.3.7:
@@ -84,7 +84,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	if claims.Party != "" && claims.Party != c.id || claims.Party == "" && len(all) > 1 {
 		return idToken{}, errParty
 	}
-	id := idToken{Statement: s, nonce: claims.Nonce, sessionID: claims.SessionID}
+	id := idToken{VerifiedJWT: s, nonce: claims.Nonce, sessionID: claims.SessionID}
 	if claims.AuthTime != "" {
 		whole, _, _ := strings.Cut(claims.AuthTime.String(), ".")
 		id.authTime, _ = date(whole)

@@ -32,7 +32,7 @@ func TestLogout(t *testing.T) {
 				delete(claims, name)
 			}
 		}
-		return string(must(providertest.Keys().SignStatement(typ, claims)).Reveal())
+		return string(must(providertest.Keys().SignJWT(typ, claims)).Reveal())
 	}
 	for name, text := range map[string]string{
 		"good": token("logout+jwt", nil), "old type": token("JWT", nil), "no type": token("", nil), "session only": token("logout+jwt", object{"sub": nil}),

@@ -73,7 +73,7 @@ func (c *Client) Redeem(ctx context.Context, transaction *Transaction, response 
 		err = errUsed
 	}
 	if err != nil {
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
 	return c.redeem(ctx, t, response)
 }
@@ -97,25 +97,25 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	// they sent the authorization request to and bind[s] this information to the
 	// user agent".
 	if t.Issuer != c.issuer || t.Client != c.id {
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginIssuer, errMixUp)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonIssuer, errMixUp)
 	}
 	p, err := c.Provider(ctx)
 	if err != nil {
 		return Result{}, c.unavailable(err)
 	}
 	if err := checkIssuer(p, response["iss"]); err != nil {
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginIssuer, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonIssuer, err)
 	}
 	if codes := response["error"]; len(codes) > 0 {
 		return Result{}, c.refused(codes)
 	}
 	code := response["code"]
 	if len(code) != 1 || code[0] == "" {
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errNoCode)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errNoCode)
 	}
 	requested, err := gatehouse.ParseScopes(t.Scopes)
 	if err != nil {
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
 	params := url.Values{
 		"grant_type": {grantCode}, "code": code, "redirect_uri": {t.RedirectURI}, "code_verifier": {t.Verifier},
@@ -128,7 +128,7 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	case errors.Is(err, ErrUnavailable):
 		return Result{}, c.unavailable(err)
 	case err != nil:
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginCode, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonCode, err)
 	}
 	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
 	if requested.Has(openid) {
@@ -164,22 +164,22 @@ func checkIssuer(p Provider, issuers []string) error {
 // refused returns the error for a response with the parameter error.
 func (c *Client) refused(codes []string) error {
 	if len(codes) > 1 {
-		return c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errRepeated)
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errRepeated)
 	}
 	cause := &Error{Endpoint: "authorization", Code: known(codes[0])}
 	switch cause.Code {
 	case "server_error", "temporarily_unavailable":
 		return c.unavailable(cause)
 	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
-		return c.reject(gatehouse.CodeAccessDenied, gatehouse.ReasonLoginRefused, cause)
+		return c.reject(gatehouse.CodeAccessDenied, ReasonDenied, cause)
 	}
-	return c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginRefused, cause)
+	return c.reject(gatehouse.CodeInvalidRequest, ReasonDenied, cause)
 }
 
 // identify verifies the ID token and copies its claims to the result.
 func (c *Client) identify(ctx context.Context, t transaction, result *Result) error {
 	if result.Tokens.ID.Len() == 0 {
-		return c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginToken, errNoID)
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, errNoID)
 	}
 	id, err := c.verifyIDToken(ctx, result.Tokens.ID)
 	switch {
@@ -189,7 +189,7 @@ func (c *Client) identify(ctx context.Context, t transaction, result *Result) er
 		err = id.fits(t, c.skew)
 	}
 	if err != nil {
-		return c.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginToken, err)
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, err)
 	}
 	result.Subject, result.SessionID, result.AuthTime, result.Claims = id.Subject, id.sessionID, id.authTime, id.Claims
 	return nil

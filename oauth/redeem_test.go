@@ -55,8 +55,8 @@ func TestRedeem(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.redeem(); reasonOf(err) != gatehouse.ReasonLoginTransaction || l.Count("/token") != 1 {
-		t.Errorf("second Redeem error = %v after %d token requests, want %s after 1", err, l.Count("/token"), gatehouse.ReasonLoginTransaction)
+	if _, err := l.redeem(); reasonOf(err) != oauth.ReasonTransaction || l.Count("/token") != 1 {
+		t.Errorf("second Redeem error = %v after %d token requests, want %s after 1", err, l.Count("/token"), oauth.ReasonTransaction)
 	}
 }
 
@@ -76,13 +76,13 @@ func TestRedeemRejects(t *testing.T) {
 	route := func(path string, h http.HandlerFunc) func(*login) { return func(l *login) { l.Routes[path] = h } }
 	reply := func(name string, value any) func(*login) { return func(l *login) { l.Reply = object{name: value} } }
 	const (
-		tx     = gatehouse.ReasonLoginTransaction
-		iss    = gatehouse.ReasonLoginIssuer
-		format = gatehouse.ReasonLoginResponse
-		denied = gatehouse.ReasonLoginRefused
-		code   = gatehouse.ReasonLoginCode
-		token  = gatehouse.ReasonLoginToken
-		server = gatehouse.ReasonServerUnavailable
+		tx     = oauth.ReasonTransaction
+		iss    = oauth.ReasonIssuer
+		format = oauth.ReasonResponse
+		denied = oauth.ReasonDenied
+		code   = oauth.ReasonCode
+		token  = oauth.ReasonIDToken
+		server = oauth.ReasonUnavailable
 	)
 	for name, test := range map[string]struct {
 		change  func(*login)
@@ -146,7 +146,7 @@ func TestRedeemRejects(t *testing.T) {
 			test.change(l)
 			result, err := l.redeem()
 			e, _ := errors.AsType[*gatehouse.Error](err)
-			if e == nil || e.Reason != test.reason || e.Status() != test.status || !reflect.ValueOf(result).IsZero() {
+			if e == nil || e.Reason != test.reason || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
 				t.Fatalf("Redeem = %+v, %v, want %s with status %d", result, err, test.reason, test.status)
 			}
 			if got := l.Count("/token"); got != test.redeems {
@@ -192,8 +192,8 @@ func TestRedeemAccepts(t *testing.T) {
 	l := newLogin(t)
 	unannounced(l)
 	l.response.Set("iss", "https://evil.example")
-	if _, err := l.redeem(); reasonOf(err) != gatehouse.ReasonLoginIssuer || l.Count("/token") != 0 {
-		t.Errorf("Redeem with another iss, not announced: error = %v, want %s", err, gatehouse.ReasonLoginIssuer)
+	if _, err := l.redeem(); reasonOf(err) != oauth.ReasonIssuer || l.Count("/token") != 0 {
+		t.Errorf("Redeem with another iss, not announced: error = %v, want %s", err, oauth.ReasonIssuer)
 	}
 }
 
@@ -204,11 +204,11 @@ func TestRedeemTampered(t *testing.T) {
 		value  any
 		reason gatehouse.Reason
 	}{
-		"another state":    {"state", strings.Repeat("A", 43), gatehouse.ReasonLoginTransaction},
-		"another issuer":   {"iss", "https://other.example", gatehouse.ReasonLoginIssuer},
-		"another client":   {"client", "other", gatehouse.ReasonLoginIssuer},
-		"malformed scopes": {"scope", "a  b", gatehouse.ReasonLoginTransaction},
-		"empty nonce":      {"nonce", "", gatehouse.ReasonLoginToken},
+		"another state":    {"state", strings.Repeat("A", 43), oauth.ReasonTransaction},
+		"another issuer":   {"iss", "https://other.example", oauth.ReasonIssuer},
+		"another client":   {"client", "other", oauth.ReasonIssuer},
+		"malformed scopes": {"scope", "a  b", oauth.ReasonTransaction},
+		"empty nonce":      {"nonce", "", oauth.ReasonIDToken},
 		"no change":        {"state", nil, ""},
 	} {
 		l := newLogin(t)
@@ -252,8 +252,8 @@ func TestRedeemAlgorithms(t *testing.T) {
 		l.Reply = object{"id_token": jws(test.header, object{
 			"iss": issuer, "aud": clientID, "sub": "alice", "nonce": l.query().Get("nonce"), "iat": now, "exp": now + 300,
 		}, test.key)}
-		if _, err := l.redeem(); reasonOf(err) != gatehouse.ReasonLoginToken {
-			t.Errorf("%s: Redeem error = %v, want %s", name, err, gatehouse.ReasonLoginToken)
+		if _, err := l.redeem(); reasonOf(err) != oauth.ReasonIDToken {
+			t.Errorf("%s: Redeem error = %v, want %s", name, err, oauth.ReasonIDToken)
 		}
 	}
 }

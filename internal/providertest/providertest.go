@@ -210,7 +210,7 @@ func LogoutToken(typ string, changes Object) string {
 
 // Sign signs a JWT with the key of the provider.
 func Sign(typ string, claims Object) string {
-	token, err := Keys().SignStatement(typ, claims)
+	token, err := Keys().SignJWT(typ, claims)
 	if err != nil {
 		panic(err)
 	}

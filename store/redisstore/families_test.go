@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
-func family(id string) jwtauth.FamilyRecord {
-	return jwtauth.FamilyRecord{Family: jwtauth.Family{ID: id, Grant: jwtauth.Grant{Subject: "s", Client: "c"}}}
+func family(id string) refresh.Record {
+	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
 }
 
 // What cannot be read is not guessed: a damaged record is a store that cannot
@@ -36,10 +37,10 @@ func TestDamagedFamilies(t *testing.T) {
 		"created": {"", "x", "1.5"}, "expires": {"", "never"}, "auth_time": {"", "x"},
 		"rotated": {""}, "grace_ends": {"", "x"}, "ended": {"", "no"}, "generation": {"", "x"},
 		"key": {"", sum[1:], sum + "0", "x" + sum[1:]}, "current": {"", sum[1:]}, "previous": {"", sum[1:]}, "successor": {"0", "x0"},
-	}, func() error { _, err := families.Find(t.Context(), "a"); return err }, jwtauth.ErrFamilyNotFound)
+	}, func() error { _, err := families.Find(t.Context(), "a"); return err }, refresh.ErrNotFound)
 
 	const revocation = "{damaged}:revocations:1:jti:1:ia"
-	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
 	// Where the clock was set back, a revocation stays where it was.
 	ahead := time.Now().Add(time.Hour).Truncate(time.Microsecond)
 	if err := client.Set(t.Context(), revocation, ahead.UnixMicro(), 0).Err(); err != nil {
@@ -48,13 +49,13 @@ func TestDamagedFamilies(t *testing.T) {
 	if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what}); err != nil || !times[0].Equal(ahead) {
+	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{what}); err != nil || !times[0].Equal(ahead) {
 		t.Errorf("revoked at %v, %v, and before at %v", times, err, ahead)
 	}
 	if err := client.Set(t.Context(), revocation, "soon", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what}); err == nil {
+	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{what}); err == nil {
 		t.Errorf("a damaged revocation: %v", times)
 	}
 }
@@ -70,7 +71,7 @@ func TestFamiliesAndRevocationsVanish(t *testing.T) {
 	families, revocations := s.Families(), s.Revocations()
 	revoke := func(value string, lifetime time.Duration) {
 		t.Helper()
-		if err := revocations.Revoke(t.Context(), jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: value}, lifetime); err != nil {
+		if err := revocations.Revoke(t.Context(), revocation.Target{Kind: revocation.Token, Issuer: "i", Value: value}, lifetime); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,15 +114,15 @@ func TestFamiliesAndRevocationsVanish(t *testing.T) {
 	}
 	// One that ends does not stay in an index, and neither does one that was
 	// lost.
-	if _, err := families.End(t.Context(), "1"); err != nil {
+	if _, err := families.Revoke(t.Context(), "1"); err != nil {
 		t.Error(err)
 	}
 	client.Del(t.Context(), "{vanish}:families:1:family:3")
-	ended, err := families.EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 100)
+	ended, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
 	if err != nil || len(ended) != 9 {
 		t.Errorf("%d were ended, %v", len(ended), err)
 	}
-	if ended, err = families.EndAll(t.Context(), jwtauth.FamilyFilter{Client: "c"}, 100); err != nil || len(ended) != 0 {
+	if ended, err = families.RevokeAll(t.Context(), refresh.Filter{Client: "c"}, 100); err != nil || len(ended) != 0 {
 		t.Errorf("%d were ended again, %v", len(ended), err)
 	}
 	if n := client.Exists(t.Context(), "{vanish}:families:1:subject:s", "{vanish}:families:1:client:c").Val(); n != 0 {
@@ -139,7 +140,7 @@ func TestFamilySpans(t *testing.T) {
 	if _, err := s.Families().Create(t.Context(), family(""), time.Hour); err == nil {
 		t.Error("a family has no id")
 	}
-	if err := s.Revocations().Revoke(t.Context(), jwtauth.Revocation{}, 201*years); err == nil {
+	if err := s.Revocations().Revoke(t.Context(), revocation.Target{}, 201*years); err == nil {
 		t.Error("a revocation lives longer than Lua can count")
 	}
 	r, err := s.Families().Create(t.Context(), family("a"), 200*years)
@@ -147,8 +148,8 @@ func TestFamilySpans(t *testing.T) {
 		t.Fatalf("created %v, expires %v, %v", r.Created, r.Expires, err)
 	}
 	const long = 1<<63 - 1
-	got, outcome, err := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c", Grace: long})
-	if err != nil || outcome != jwtauth.FamilyRotated || !got.GraceEnds.Equal(r.Expires) {
+	got, outcome, err := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c", Grace: long})
+	if err != nil || outcome != refresh.Rotated || !got.GraceEnds.Equal(r.Expires) {
 		t.Errorf("%+v, %s, %v", got, outcome, err)
 	}
 }
@@ -162,16 +163,16 @@ func TestFamiliesDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Kill(t)
-	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
 	_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
 	_, err2 := s.Families().Find(t.Context(), "a")
-	_, outcome, err3 := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c"})
-	_, err4 := s.Families().End(t.Context(), "a")
-	_, err5 := s.Families().EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 1)
+	_, outcome, err3 := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
+	_, err4 := s.Families().Revoke(t.Context(), "a")
+	_, err5 := s.Families().RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
 	err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
-	times, err7 := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+	times, err7 := s.Revocations().Find(t.Context(), []revocation.Target{what})
 	for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
-		if err == nil || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+		if err == nil || errors.Is(err, refresh.ErrNotFound) {
 			t.Errorf("call %d: %v", n+1, err)
 		}
 	}

@@ -11,22 +11,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-func family(id string) jwtauth.FamilyRecord {
-	return jwtauth.FamilyRecord{Family: jwtauth.Family{ID: id, Grant: jwtauth.Grant{Subject: "s", Client: "c"}}}
+func family(id string) refresh.Record {
+	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
 }
 
 // A statement that had to wait decides by what it then finds, and by the time
 // that it then is.
 func TestFamiliesWaitPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	type result struct {
-		r       jwtauth.FamilyRecord
-		outcome jwtauth.FamilyOutcome
+		r       refresh.Record
+		outcome refresh.Outcome
 		err     error
 	}
 	// wait makes the family a, changes it, and calls while the change is not
@@ -63,12 +64,12 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 		return <-done, before
 	}
 	rotate := func(f *sqlstore.Families) result {
-		p := jwtauth.Presentation{Client: "c", Next: jwtauth.SecretHash{1}, Successor: []byte("sealed"), Grace: time.Minute}
+		p := refresh.Presentation{Client: "c", Next: refresh.Hash{1}, Successor: []byte("sealed"), Grace: time.Minute}
 		r, outcome, err := f.Rotate(t.Context(), "a", p)
 		return result{r, outcome, err}
 	}
 	end := func(f *sqlstore.Families) result {
-		r, err := f.End(t.Context(), "a")
+		r, err := f.Revoke(t.Context(), "a")
 		return result{r: r, err: err}
 	}
 	const (
@@ -78,40 +79,40 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 	)
 	t.Run("time", func(t *testing.T) {
 		got, before := wait(t, touched, 0, rotate)
-		if got.err != nil || got.outcome != jwtauth.FamilyRotated || got.r.Tenant != "seen" || got.r.Rotated.Before(before) ||
+		if got.err != nil || got.outcome != refresh.Rotated || got.r.Tenant != "seen" || got.r.Rotated.Before(before) ||
 			!got.r.Rotated.Equal(got.r.AsOf) || !got.r.GraceEnds.Equal(got.r.Rotated.Add(time.Minute)) {
 			t.Errorf("%+v, when it still waited at %v", got, before)
 		}
 		got, before = wait(t, touched, 0, end)
-		if got.err != nil || got.r.Tenant != "seen" || got.r.Ended.Before(before) || !got.r.Ended.Equal(got.r.AsOf) {
+		if got.err != nil || got.r.Tenant != "seen" || got.r.Revoked.Before(before) || !got.r.Revoked.Equal(got.r.AsOf) {
 			t.Errorf("%+v, when it still waited at %v", got, before)
 		}
 		got, before = wait(t, rotated+"interval '200 milliseconds'", 300*time.Millisecond, rotate)
-		if got.outcome != jwtauth.FamilyReused || got.r.Ended.Before(before) || got.r.Successor != nil {
+		if got.outcome != refresh.Reused || got.r.Revoked.Before(before) || got.r.Successor != nil {
 			t.Errorf("%+v, when it still waited at %v", got, before)
 		}
 	})
 	for name, test := range map[string]struct {
 		change string
 		while  time.Duration
-		want   jwtauth.FamilyOutcome
+		want   refresh.Outcome
 		err    error
 	}{
-		"rotated":             {rotated + "interval '1 minute'", 0, jwtauth.FamilyReplayed, nil},
-		"rotated, no grace":   {rotated + "interval '0'", 0, jwtauth.FamilyReused, nil},
-		"ended":               {"UPDATE gatehouse_families SET ended = clock_timestamp()", 0, jwtauth.FamilyOver, nil},
-		"expires meanwhile":   {expiring, 300 * time.Millisecond, jwtauth.FamilyOver, nil},
-		"of another client":   {"UPDATE gatehouse_families SET client = 'd'", 0, jwtauth.FamilyReused, nil},
-		"of another key":      {"UPDATE gatehouse_families SET key_sum = set_byte(key_sum, 31, 9)", 0, "", jwtauth.ErrFamilyNotFound},
-		"removed":             {"DELETE FROM gatehouse_families", 0, "", jwtauth.ErrFamilyNotFound},
-		"removed, made again": {"UPDATE gatehouse_families SET id = 'b'", 0, "", jwtauth.ErrFamilyNotFound},
+		"rotated":             {rotated + "interval '1 minute'", 0, refresh.Replayed, nil},
+		"rotated, no grace":   {rotated + "interval '0'", 0, refresh.Reused, nil},
+		"ended":               {"UPDATE gatehouse_families SET revoked = clock_timestamp()", 0, refresh.Revoked, nil},
+		"expires meanwhile":   {expiring, 300 * time.Millisecond, refresh.Revoked, nil},
+		"of another client":   {"UPDATE gatehouse_families SET client = 'd'", 0, refresh.Reused, nil},
+		"of another key":      {"UPDATE gatehouse_families SET key_sum = set_byte(key_sum, 31, 9)", 0, "", refresh.ErrNotFound},
+		"removed":             {"DELETE FROM gatehouse_families", 0, "", refresh.ErrNotFound},
+		"removed, made again": {"UPDATE gatehouse_families SET id = 'b'", 0, "", refresh.ErrNotFound},
 	} {
 		t.Run("rotate, "+name, func(t *testing.T) {
 			got, _ := wait(t, test.change, test.while, rotate)
 			if got.outcome != test.want || !errors.Is(got.err, test.err) {
 				t.Errorf("%+v, want %s, %v", got, test.want, test.err)
 			}
-			if test.want == jwtauth.FamilyReplayed && string(got.r.Successor) != "first" {
+			if test.want == refresh.Replayed && string(got.r.Successor) != "first" {
 				t.Errorf("the successor is %q", got.r.Successor)
 			}
 		})
@@ -121,7 +122,7 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 // Those who end many and meet each other in different orders do not wait for
 // each other in a ring.
 func TestEndAllTakesTurns(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	// How a question is gone about decides on the order: here by the rows of
 	// the table, there by an index in the reverse order.
@@ -152,7 +153,7 @@ func TestEndAllTakesTurns(t *testing.T) {
 	var ended atomic.Int64
 	for i, families := range []*sqlstore.Families{families, other} {
 		both.Go(func() {
-			records, err := families.EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 100)
+			records, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
 			if err != nil {
 				t.Error(err)
 			}
@@ -181,7 +182,7 @@ func TestFamiliesAndRevocationsAreSwept(t *testing.T) {
 		add := func(name string, lifetime time.Duration) {
 			t.Helper()
 			_, err := s.Families().Create(t.Context(), family(name), lifetime)
-			what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: name}
+			what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: name}
 			if err := errors.Join(err, s.Revocations().Revoke(t.Context(), what, lifetime)); err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +228,7 @@ func TestRevocationsNeverMoveBack(t *testing.T) {
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		what := jwtauth.Revocation{Kind: jwtauth.RevokedSubject, Issuer: "i", Value: "a"}
+		what := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
 		revoke := func() {
 			t.Helper()
 			if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
@@ -236,7 +237,7 @@ func TestRevocationsNeverMoveBack(t *testing.T) {
 		}
 		find := func() time.Time {
 			t.Helper()
-			times, err := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+			times, err := s.Revocations().Find(t.Context(), []revocation.Target{what})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -267,16 +268,16 @@ func TestFamiliesDown(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+			what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
 			_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
 			_, err2 := s.Families().Find(t.Context(), "a")
-			_, outcome, err3 := s.Families().Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c"})
-			_, err4 := s.Families().End(t.Context(), "a")
-			_, err5 := s.Families().EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 1)
+			_, outcome, err3 := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
+			_, err4 := s.Families().Revoke(t.Context(), "a")
+			_, err5 := s.Families().RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
 			err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
-			times, err7 := s.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+			times, err7 := s.Revocations().Find(t.Context(), []revocation.Target{what})
 			for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
-				if err == nil || errors.Is(err, jwtauth.ErrFamilyNotFound) {
+				if err == nil || errors.Is(err, refresh.ErrNotFound) {
 					t.Errorf("%s: call %d: %v", trouble, n+1, err)
 				}
 			}
@@ -289,26 +290,26 @@ func TestFamiliesDown(t *testing.T) {
 
 // What serves requests needs no right to make or drop anything.
 func TestFamiliesLeastPrivilege(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	db := open(t, "pgx", url)
 	if err := newStore(t, db).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, db, "CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO app")
-	app := newStore(t, open(t, "pgx", url+"&role=app"))
+	execute(t, db, "CREATE ROLE families_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO families_app")
+	app := newStore(t, open(t, "pgx", url+"&role=families_app"))
 	if err := app.Migrate(t.Context()); err == nil {
 		t.Error("the role may migrate, so this shows nothing")
 	}
 	families := app.Families()
-	what := jwtauth.Revocation{Kind: jwtauth.RevokedToken, Issuer: "i", Value: "a"}
+	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
 	_, err1 := families.Create(t.Context(), family("a"), time.Hour)
 	_, err2 := families.Find(t.Context(), "a")
-	_, _, err3 := families.Rotate(t.Context(), "a", jwtauth.Presentation{Client: "c"})
-	_, err4 := families.End(t.Context(), "a")
-	_, err5 := families.EndAll(t.Context(), jwtauth.FamilyFilter{Subject: "s"}, 1)
+	_, _, err3 := families.Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
+	_, err4 := families.Revoke(t.Context(), "a")
+	_, err5 := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
 	err6 := app.Revocations().Revoke(t.Context(), what, time.Hour)
-	_, err7 := app.Revocations().Find(t.Context(), []jwtauth.Revocation{what})
+	_, err7 := app.Revocations().Find(t.Context(), []revocation.Target{what})
 	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		t.Error(err)
 	}
@@ -325,7 +326,7 @@ func TestFamilyPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 		execute(t, db, populateFamiliesSQL[driver]...)
-		asked := []jwtauth.Revocation{
+		asked := []revocation.Target{
 			{Kind: "jti", Issuer: "i", Value: "a"}, {Kind: "sid", Issuer: "i", Value: "b"}, {Kind: "sub", Issuer: "i", Value: "c"}, {Kind: "client_id", Issuer: "i", Value: "d"},
 		}
 		revocation, key := "USING PRIMARY KEY (issuer=? AND kind=? AND value=?)", "USING PRIMARY KEY (id=?)"
@@ -348,10 +349,10 @@ func TestFamilyPlans(t *testing.T) {
 		find, rotate := s.Families().FindSQL(), s.Families().RotateSQL()
 		check("find", key, 1, find, "id-7")
 		check("rotate", key, 1, rotate, "id-7", `\x`, `\x`, "c", `\x`, `\x`, 1)
-		for name, filter := range map[string]jwtauth.FamilyFilter{
+		for name, filter := range map[string]refresh.Filter{
 			"gatehouse_families_subject": {Subject: "subject-7"}, "gatehouse_families_client": {Client: "client-7"},
 		} {
-			query, args := s.Families().EndAllSQL(filter, 10)
+			query, args := s.Families().RevokeAllSQL(filter, 10)
 			check("end all", name, 1, query, args...)
 		}
 	})

@@ -16,6 +16,8 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
@@ -58,11 +60,11 @@ func Example_sessions() {
 	// end snippet
 
 	// snippet: tokens
-	revocations, err := jwtauth.NewRevocationList(jwtauth.RevocationConfig{Store: store.Revocations()})
+	revocations, err := revocation.New(revocation.Config{Store: store.Revocations()})
 	if err != nil {
 		log.Fatal(err)
 	}
-	refresh, err := jwtauth.NewRefreshTokens(jwtauth.RefreshConfig{
+	refresh, err := refresh.New(refresh.Config{
 		Store:       store.Families(),
 		Revocations: revocations, // of access tokens, when a family ends
 		Issuer:      "https://auth.example.com",
@@ -90,7 +92,7 @@ func Example_sessions() {
 	}
 	page.ServeHTTP(httptest.NewRecorder(), visit)
 
-	issued, err := refresh.Begin(ctx, jwtauth.Grant{Subject: "ada", Client: "app"})
+	issued, err := refresh.Begin(ctx, refresh.Grant{Subject: "ada", Client: "app"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -189,7 +189,7 @@ func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
 			"iat": now.Unix(), "exp": now.Unix() + 300, "auth_time": now.Unix() - 60,
 		}
 		maps.Copy(claims, p.Claims)
-		id, err := p.keys.SignStatement("JWT", claims)
+		id, err := p.keys.SignJWT("JWT", claims)
 		if err != nil {
 			p.t.Error(err)
 		}
@@ -276,7 +276,7 @@ func (p *Provider) Change(change func()) {
 func (p *Provider) LogoutToken(t testing.TB, subject string) string {
 	t.Helper()
 	now := time.Now().Unix()
-	token, err := p.keys.SignStatement("logout+jwt", Object{
+	token, err := p.keys.SignJWT("logout+jwt", Object{
 		"iss": p.URL, "aud": ClientID, "sub": subject, "jti": rand.Text(), "iat": now, "exp": now + 60,
 		"events": Object{"http://schemas.openid.net/event/backchannel-logout": Object{}},
 	})

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Confirmer checks that the sender of a request holds the key to which a token
+// is bound by one member of its cnf claim, RFC 7800 section 3.1. It is how a
+// package adds a kind of proof of possession; an authenticator of tokens takes
+// confirmers in its configuration.
+type Confirmer interface {
+	// Confirms declares what the confirmer confirms. [NewConfirmers] calls it
+	// once.
+	Confirms() Confirms
+
+	// Confirm checks that the sender of r, which carries token, holds the key
+	// that the member of cnf names, and returns what the response must carry.
+	// It is called for each request, also if the token itself is cached. An
+	// error that is no [*Error] is answered with 503.
+	//
+	// Confirm must be safe for concurrent use and must not change the request.
+	Confirm(r *http.Request, token, member string) (http.Header, error)
+}
+
+// Confirms is what a [Confirmer] confirms.
+type Confirms struct {
+	// Member is the name of the member of cnf, such as "jkt". Required. Its
+	// value is a string.
+	Member string
+
+	// Binding is the value of [Principal.Binding] after success. Required.
+	Binding Binding
+
+	// Scheme is the scheme under which a token that is bound in this way must
+	// come, and under which no other token may come. The zero Scheme is for a
+	// proof that does not depend on the scheme, such as a client certificate.
+	Scheme Scheme
+
+	// Companions are headers that carry the proof whatever the scheme, such as
+	// Client-Cert. The gate removes them.
+	Companions []string
+}
+
+// Confirmers are the confirmers of one authenticator of tokens. The zero value
+// and nil have none: they reject each token that has a cnf claim. It is safe
+// for concurrent use.
+type Confirmers struct {
+	all      []Confirmer
+	declared []Confirms
+}
+
+// NewConfirmers makes a set of confirmers. It reports all that is wrong with
+// them at once: nil, an incomplete declaration, a member or scheme that occurs
+// twice.
+func NewConfirmers(confirmers ...Confirmer) (*Confirmers, error) {
+	c := &Confirmers{all: slices.Clone(confirmers)}
+	var errs []error
+	for i, confirmer := range c.all {
+		if isNil(confirmer) {
+			errs = append(errs, fmt.Errorf("confirmer %d is nil", i))
+			continue
+		}
+		d := confirmer.Confirms()
+		switch {
+		case d.Member == "" || d.Binding == "":
+			errs = append(errs, fmt.Errorf("confirmer %d (%T): Confirms: Member and Binding are required", i, confirmer))
+		case slices.ContainsFunc(c.declared, func(o Confirms) bool {
+			return o.Member == d.Member || d.Scheme.Name != "" && strings.EqualFold(o.Scheme.Name, d.Scheme.Name)
+		}):
+			errs = append(errs, fmt.Errorf("confirmer %d (%T): another one confirms the same member or scheme", i, confirmer))
+		}
+		c.declared = append(c.declared, d)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Reads adds the schemes and companions of the confirmers to those of an
+// authenticator.
+func (c *Confirmers) Reads(r Reads) Reads {
+	if c == nil {
+		return r
+	}
+	r.Schemes, r.Companions = slices.Clone(r.Schemes), slices.Clone(r.Companions)
+	for _, d := range c.declared {
+		if d.Scheme.Name != "" {
+			r.Schemes = append(r.Schemes, d.Scheme)
+		}
+		r.Companions = append(r.Companions, d.Companions...)
+	}
+	return r
+}
+
+// Token returns the token of the Authorization header, and the scheme under
+// which it came: Bearer or that of a confirmer. It returns [ErrNoCredentials] if
+// there is none, like [Authorization].
+func (c *Confirmers) Token(r *http.Request) (scheme, token string, err error) {
+	token, err = Authorization(r, "Bearer")
+	if c == nil || !errors.Is(err, ErrNoCredentials) {
+		return "Bearer", token, err
+	}
+	for i := range c.declared {
+		if scheme = c.declared[i].Scheme.Name; scheme == "" {
+			continue
+		}
+		if token, err = Authorization(r, scheme); !errors.Is(err, ErrNoCredentials) {
+			return scheme, token, err
+		}
+	}
+	return "", "", ErrNoCredentials
+}
+
+// Confirmation is the cnf claim of one verified token. It is immutable, and is
+// cached together with the token. The zero value is that of a token without the
+// claim.
+type Confirmation struct {
+	members []string // in the order of the confirmers, "" where cnf lacks the member
+	binding Binding
+}
+
+// Binding returns the value of [Principal.Binding] for the token.
+func (c Confirmation) Binding() Binding { return c.binding }
+
+// Parse reads the cnf claim of a token once, when the token is verified. It
+// returns an error, whose text names no value, unless cnf is a JSON object with
+// at least one member, each of which is a non-empty string that a confirmer
+// confirms: a token that is bound to a key and accepted without a proof of that
+// key could be used by a thief. A token without the claim has no confirmation
+// and needs no call.
+func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
+	var members map[string]any
+	if err := json.Unmarshal([]byte(cnf), &members); err != nil || len(members) == 0 {
+		return Confirmation{}, errors.New("claim cnf is not a JSON object with a member")
+	}
+	var confirmation Confirmation
+	var bindings []string
+	if c != nil {
+		confirmation.members = make([]string, len(c.declared))
+		for i, d := range c.declared {
+			if value, ok := members[d.Member].(string); ok && value != "" {
+				confirmation.members[i] = value
+				bindings = append(bindings, string(d.Binding))
+				delete(members, d.Member)
+			}
+		}
+	}
+	for name := range members {
+		return Confirmation{}, fmt.Errorf("claim cnf has the member %.64q, which is no string or which no confirmer confirms", name)
+	}
+	slices.Sort(bindings)
+	confirmation.binding = Binding(strings.Join(bindings, "+"))
+	return confirmation, nil
+}
+
+// Confirm checks on each request that the sender of r holds each key to which
+// the token is bound, and returns what the response must carry. Call it after
+// the expiry, the key set and the revocation of the token have been checked.
+// scheme is the one under which the token came, "" if it came in a cookie or
+// another header; r is nil if no request is at hand, which rejects a bound token.
+//
+// RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
+// confirmer, and a token that is not bound is rejected under that scheme, so
+// that a stolen token cannot be downgraded to a Bearer token.
+func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation Confirmation) (http.Header, error) {
+	if c == nil {
+		return nil, nil //nolint:nilnil // no header, and no error: Parse let no bound token through
+	}
+	var header http.Header
+	for i := range c.declared {
+		d := &c.declared[i]
+		member := ""
+		if confirmation.members != nil {
+			member = confirmation.members[i]
+		}
+		here := d.Scheme.Name != "" && strings.EqualFold(scheme, d.Scheme.Name)
+		var cause string
+		switch {
+		case member == "" && !here:
+			continue
+		case member == "":
+			cause = "the token came under the scheme " + d.Scheme.Name + " and its cnf claim lacks " + d.Member
+		case r == nil:
+			cause = "the token is bound by " + d.Member + " and there is no request to confirm it with"
+		case d.Scheme.Name != "" && !here:
+			cause = "the token is bound by " + d.Member + " and did not come under the scheme " + d.Scheme.Name
+		}
+		if cause != "" {
+			return nil, &Error{Code: CodeInvalidToken, Reason: ReasonUnconfirmed, Scheme: scheme, Cause: errors.New("gatehouse: " + cause)}
+		}
+		extra, err := c.all[i].Confirm(r, token, member)
+		if err != nil {
+			return nil, asRefusal(err)
+		}
+		header = mergeHeader(header, extra)
+	}
+	return header, nil
+}
+
+// mergeHeader adds extra to header, which it may return changed.
+func mergeHeader(header, extra http.Header) http.Header {
+	if header == nil {
+		return extra.Clone()
+	}
+	for name, values := range extra {
+		header[http.CanonicalHeaderKey(name)] = append(header[http.CanonicalHeaderKey(name)], values...)
+	}
+	return header
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const authorization = "Authorization"
+
+// Authorization returns the credentials that the request carries under the
+// given scheme, such as "Bearer", whose case does not matter. It returns
+// [ErrNoCredentials] if the request has no Authorization header or one of
+// another scheme, and an [*Error] of [CodeInvalidRequest] if it has several
+// headers or nothing behind the scheme.
+//
+//	RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token
+//
+// Authorization does not check the alphabet of the credentials: an authenticator
+// accepts only what it has read, and the [Gate] checks the alphabet once no
+// authenticator has accepted the credential.
+func Authorization(r *http.Request, scheme string) (string, error) {
+	values := r.Header[authorization]
+	if len(values) == 0 {
+		return "", ErrNoCredentials
+	}
+	if len(values) > 1 {
+		return "", &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
+	}
+	value := values[0]
+	if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+		return "", ErrNoCredentials
+	}
+	rest := value[len(scheme):]
+	if rest != "" && rest[0] != ' ' && isTokenChar(rest[0]) {
+		return "", ErrNoCredentials // a longer scheme, such as Bearerish
+	}
+	credentials := strings.TrimLeft(rest, " ")
+	if credentials == "" || rest[0] != ' ' {
+		return "", &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
+	}
+	return credentials, nil
+}
+
+// reader is what the authenticators of a gate read, taken together.
+type reader struct {
+	schemes []Scheme // each once; Bearer is always known
+	headers []Header // beside Authorization, canonical names
+	strip   []string // canonical names of all headers that no handler sees
+	cookies []string
+	inURL   []func(*url.URL) (issuer, credential string)
+
+	// always and invited are the challenges of every 401, and those of a 401
+	// without an error.
+	always, invited []Challenge
+}
+
+// add adds the declaration of one authenticator. The first one that declares a
+// scheme or a header decides on its parameters.
+func (d *reader) add(r Reads) {
+	strip := func(names ...string) {
+		for _, name := range names {
+			if name = http.CanonicalHeaderKey(name); !slices.Contains(d.strip, name) {
+				d.strip = append(d.strip, name)
+			}
+		}
+	}
+	for _, s := range r.Schemes {
+		known := d.scheme(s.Name)
+		s.Companions = slices.Clone(s.Companions)
+		for i, name := range s.Companions {
+			s.Companions[i] = http.CanonicalHeaderKey(name)
+		}
+		switch {
+		case known == nil:
+			d.schemes = append(d.schemes, s)
+		case known.Silent && !s.Silent: // one that is silent leaves the challenge to the others
+			*known = s
+		}
+		strip(s.Companions...)
+	}
+	for _, h := range r.Headers {
+		h.Name = http.CanonicalHeaderKey(h.Name)
+		if !slices.ContainsFunc(d.headers, func(other Header) bool { return other.Name == h.Name }) {
+			d.headers = append(d.headers, h)
+		}
+		strip(h.Name)
+	}
+	strip(r.Companions...)
+	d.cookies = append(d.cookies, r.Cookies...)
+	if r.InURL != nil {
+		d.inURL = append(d.inURL, r.InURL)
+	}
+}
+
+// done completes the declarations once all are added.
+func (d *reader) done(params func(...Param) []Param) {
+	if !slices.Contains(d.strip, authorization) {
+		d.strip = append(d.strip, authorization)
+	}
+	// A Bearer token that nothing reads is an invalid one, whatever else the
+	// gate reads.
+	if d.scheme("Bearer") == nil {
+		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
+	}
+	for _, s := range d.schemes {
+		challenge := Challenge{s.Name, params(s.Params...)}
+		if !s.Silent {
+			d.invited = append(d.invited, challenge)
+		}
+		if s.Always && !s.Silent {
+			d.always = append(d.always, challenge)
+		}
+	}
+	// RFC 9110 §15.5.2: a 401 response "MUST" carry at least one challenge.
+	if len(d.invited) == 0 {
+		d.invited = []Challenge{{"Bearer", params()}}
+	}
+}
+
+func (d *reader) scheme(name string) *Scheme {
+	for i := range d.schemes {
+		if strings.EqualFold(d.schemes[i].Name, name) {
+			return &d.schemes[i]
+		}
+	}
+	return nil
+}
+
+// used returns the scheme of the Authorization header, nil if there is none or
+// if it is unknown.
+func (d *reader) used(r *http.Request) *Scheme {
+	values := r.Header[authorization]
+	if len(values) != 1 {
+		return nil
+	}
+	name, _, _ := strings.Cut(values[0], " ")
+	return d.scheme(name)
+}
+
+// explicit returns the number of explicit credentials of a request.
+func (d *reader) explicit(r *http.Request) int {
+	n := len(r.Header[authorization])
+	for i := range d.headers {
+		n += len(r.Header[d.headers[i].Name])
+	}
+	return n
+}
+
+// checkURL refuses a request whose URL contains a credential. The gate asks it
+// before all else, so that no other refusal reports a path with a key in it.
+func (d *reader) checkURL(r *http.Request, explicit int) *Error {
+	for _, find := range d.inURL {
+		if issuer, credential := find(r.URL); credential != "" {
+			e := &Error{Code: CodeMissingCredentials, Reason: ReasonCredentialInURL, Issuer: issuer, Credential: credential}
+			if explicit > 0 {
+				// RFC 6750 §2: "Clients MUST NOT use more than one method to
+				// transmit the token in each request."
+				e.Code = CodeInvalidRequest
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// checkNumber refuses a request with several credentials.
+func (d *reader) checkNumber(r *http.Request, explicit int) *Error {
+	if explicit > 1 {
+		return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
+	}
+	if len(r.Header[authorization]) == 0 {
+		return nil
+	}
+	// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the
+	// token in each request."
+	if tokenInQuery(r) {
+		return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
+	}
+	for i := range d.schemes {
+		for _, name := range d.schemes[i].Companions {
+			if len(r.Header[name]) > 0 {
+				if used := d.used(r); used != nil && used != &d.schemes[i] {
+					return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// maxRead is up to which size credentials are read to tell a malformed one from
+// an invalid one. A longer one is invalid unread, so that a megabyte of junk
+// costs as little as a byte.
+const maxRead = 16 << 10
+
+// checkForm refuses an Authorization header that violates its grammar. The gate
+// asks it once no authenticator has accepted the credential, so that a valid one
+// is not read twice.
+func (d *reader) checkForm(r *http.Request) *Error {
+	values := r.Header[authorization]
+	if len(values) == 0 {
+		return nil
+	}
+	malformed := &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
+	if values[0] == "" || !isTokenChar(values[0][0]) {
+		return malformed
+	}
+	for i := range d.schemes {
+		credentials, err := Authorization(r, d.schemes[i].Name)
+		switch {
+		case err == ErrNoCredentials: //nolint:errorlint // Authorization returns it as it is
+		case err != nil, len(credentials) <= maxRead && !isToken68(credentials):
+			return malformed
+		}
+	}
+	return nil
+}
+
+// unclaimed is the refusal of a request that no authenticator has claimed. An
+// explicit credential that is declared and that none has claimed is an invalid
+// one, not an absent one.
+func (d *reader) unclaimed(r *http.Request) *Error {
+	if e := d.checkForm(r); e != nil {
+		return e
+	}
+	for i := range d.schemes {
+		if s := &d.schemes[i]; d.carries(r, s) {
+			return &Error{Code: invalid(s.Invalid), Reason: ReasonUnclaimed, Scheme: s.Name}
+		}
+	}
+	for i := range d.headers {
+		if h := &d.headers[i]; r.Header.Get(h.Name) != "" {
+			return &Error{Code: invalid(h.Invalid), Reason: ReasonUnclaimed}
+		}
+	}
+	e := &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}
+	if tokenInQuery(r) {
+		e.Reason = ReasonCredentialInURL
+	}
+	return e
+}
+
+func (d *reader) carries(r *http.Request, s *Scheme) bool {
+	_, err := Authorization(r, s.Name)
+	return err == nil
+}
+
+func invalid(c Code) Code {
+	if c == (Code{}) {
+		return CodeInvalidToken
+	}
+	return c
+}
+
+// tokenInQuery reports whether the URL has the parameter in which RFC 6750 §2.3
+// allowed clients to send a token. The gate never reads it, but a token that was
+// sent in it has leaked into logs.
+func tokenInQuery(r *http.Request) bool {
+	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
+}
+
+// without returns the header without credentials, so that nothing behind the
+// gate can read, log or forward them. The values of what remains are shared with
+// the original.
+func (d *reader) without(header http.Header) http.Header {
+	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
+	if stripped == nil {
+		return make(http.Header)
+	}
+	for _, name := range d.strip {
+		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
+			delete(stripped, name)
+		}
+	}
+	if lines, ok := stripped["Cookie"]; ok && len(d.cookies) > 0 {
+		if lines = d.withoutCookies(lines); len(lines) > 0 {
+			stripped["Cookie"] = lines
+		} else {
+			delete(stripped, "Cookie")
+		}
+	}
+	return stripped
+}
+
+func (d *reader) withoutCookies(lines []string) []string {
+	var kept []string
+	for _, line := range lines {
+		var pairs []string
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = textproto.TrimString(pair) // as net/http does, and no more
+			name, _, _ := strings.Cut(pair, "=")
+			name = strings.TrimSpace(name)
+			if pair != "" && !slices.ContainsFunc(d.cookies, func(cookie string) bool { return isPartOf(name, cookie) }) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.Join(pairs, "; "))
+		}
+	}
+	return kept
+}
+
+// isPartOf reports whether name is cookie, or cookie followed by a dot and
+// digits.
+func isPartOf(name, cookie string) bool {
+	rest, ok := strings.CutPrefix(name, cookie)
+	if !ok || rest == "" {
+		return ok
+	}
+	return rest[0] == '.' && len(rest) > 1 && strings.Trim(rest[1:], "0123456789") == ""
+}
+
+// isToken68 reports whether s is a b64token, which RFC 9110 calls token68.
+//
+//	RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// RFC 9110 §5.6.2: tchar
+func isTokenChar(c byte) bool {
+	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

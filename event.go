@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Event is one thing that is worth recording: a decision on a request, or a
+// change of a key, a session, a token family, a key set. Nothing in it is
+// secret. Packages add types, reasons and attributes, not fields.
+type Event struct {
+	// Type says what happened: [EventDecision], or a value that a package
+	// declares.
+	Type EventType
+
+	// Level is how important the event is to an operator.
+	Level slog.Level
+
+	// Decision is the outcome for the request, "" if the event is none.
+	Decision Decision
+
+	// Reason is why the request was not let through, "" if it was.
+	Reason Reason
+	// Code and Status are what the response says, zero if the request was let
+	// through.
+	Code   string
+	Status int
+
+	// Principal is the caller, zero if there is none or none is known yet.
+	Principal Principal
+	// Issuer is the configured issuer of the credential, "" if unknown.
+	Issuer string
+	// Credential is the public identifier of the credential that the event is
+	// about, "" if unknown.
+	Credential string
+
+	// Method, Host and Path are those of the request, without its query. They
+	// are client-supplied and untrusted. Path is empty where the URL contains a
+	// credential, which may be part of it.
+	Method, Host, Path string
+	// Route is the pattern that matched, "" if none has yet.
+	Route string
+
+	// Cause is the underlying error, nil if there is none.
+	Cause error
+
+	// Duration is the time that the decision took.
+	Duration time.Duration
+
+	// Attrs are more attributes, whose keys the package declares. An observer
+	// that keeps them after it returns clones the slice.
+	Attrs []slog.Attr
+}
+
+// EventType is a type of [Event]. Packages declare theirs as constants with the
+// package as prefix.
+type EventType string
+
+// EventDecision is the type of a decision on a request.
+const EventDecision EventType = "decision"
+
+// Decision is the outcome for one request.
+type Decision string
+
+// The decisions.
+const (
+	// Allowed: the caller is authenticated and every policy that was asked allows.
+	Allowed Decision = "allowed"
+	// Anonymous: an optional route lets a request without credentials through.
+	Anonymous Decision = "anonymous"
+	// Rejected: the credentials are missing or invalid.
+	Rejected Decision = "rejected"
+	// Denied: the caller is authenticated and a policy denies access.
+	Denied Decision = "denied"
+	// Unavailable: a backend failed, so there is no decision.
+	Unavailable Decision = "unavailable"
+)
+
+// NewEvent returns the event of a refusal whose decision began at start, for
+// handlers outside every gate. An error that is no [*Error] counts as a failure
+// of a backend.
+func NewEvent(r *http.Request, err error, start time.Time) Event {
+	return refusalEvent(r, asRefusal(err), start)
+}
+
+func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
+	event := requestEvent(r, start)
+	event.Decision, event.Level = Rejected, slog.LevelWarn
+	event.Reason, event.Code, event.Status = e.Reason, e.Code.String(), e.Code.Status()
+	event.Issuer, event.Credential, event.Cause = e.Issuer, e.Credential, e.Cause
+	switch {
+	case event.Status == http.StatusServiceUnavailable:
+		event.Decision, event.Level = Unavailable, slog.LevelError
+	case e.Reason == ReasonNoCredentials:
+		event.Level = slog.LevelInfo // each crawler causes one, and it must not hide the others
+	case e.Reason == ReasonCredentialInURL:
+		event.Path = ""
+	}
+	return event
+}
+
+// requestEvent returns an event of a request that is let through.
+func requestEvent(r *http.Request, start time.Time) Event {
+	return Event{
+		Type: EventDecision, Level: slog.LevelDebug, Decision: Allowed,
+		Method: r.Method, Host: r.Host, Path: r.URL.Path, Route: r.Pattern, Duration: time.Since(start),
+	}
+}
+
+// Observer receives every event, once. The gate calls it before it writes the
+// response, other packages after a change.
+//
+// An error turns a decision into a refusal with 503, so that an audit log that
+// must be complete stops what it could not record. A change of a key or a
+// session is kept and the error is returned to the caller of the change, unless
+// its documentation says otherwise. An observer that only watches returns nil.
+//
+// Observe must be safe for concurrent use and should return within milliseconds:
+// the request waits for it.
+type Observer interface {
+	Observe(ctx context.Context, e Event) error
+}
+
+// ObserverFunc is a function that is an [Observer].
+type ObserverFunc func(context.Context, Event) error
+
+// Observe calls f.
+func (f ObserverFunc) Observe(ctx context.Context, e Event) error { return f(ctx, e) }
+
+// Observers returns an observer that passes each event to all observers, also
+// if one fails, and joins their errors. It panics if one is nil.
+func Observers(observers ...Observer) Observer {
+	observers = slices.Clone(observers)
+	if slices.ContainsFunc(observers, func(o Observer) bool { return isNil(o) }) {
+		panic("gatehouse: Observers: nil observer")
+	}
+	return ObserverFunc(func(ctx context.Context, e Event) error {
+		var errs []error
+		for _, o := range observers {
+			errs = append(errs, o.Observe(ctx, e))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// Report passes e to o, which may be nil. If o fails it returns an [*Error] of
+// [CodeTemporarilyUnavailable] and [ReasonObserverFailed] with the credential of
+// the event.
+func Report(ctx context.Context, o Observer, e Event) error {
+	if o == nil {
+		return nil
+	}
+	if err := o.Observe(ctx, e); err != nil {
+		return &Error{
+			Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed, Credential: e.Credential,
+			Cause: fmt.Errorf("gatehouse: observer: %w", err),
+		}
+	}
+	return nil
+}
+
+// Log returns an observer that writes each event to logger, at the level of the
+// event. It never fails.
+//
+// Client-supplied text, such as the path, is cut to 128 bytes; a handler of
+// log/slog quotes it. A cause is cut to 1,024 bytes.
+//
+// Log panics if logger is nil.
+func Log(logger *slog.Logger) Observer {
+	if logger == nil {
+		panic("gatehouse: Log: nil logger")
+	}
+	return ObserverFunc(func(ctx context.Context, e Event) error {
+		if !logger.Enabled(ctx, e.Level) {
+			return nil
+		}
+		attrs := make([]slog.Attr, 0, 18+len(e.Attrs))
+		text := func(key, value string) {
+			if value != "" {
+				attrs = append(attrs, slog.String(key, cut(value, 128)))
+			}
+		}
+		text("reason", string(e.Reason))
+		text("error", e.Code)
+		if e.Status != 0 {
+			attrs = append(attrs, slog.Int("status", e.Status))
+		}
+		text("method", e.Method)
+		text("host", e.Host)
+		text("path", e.Path)
+		text("route", e.Route)
+		text("issuer", e.Issuer)
+		text("subject", e.Principal.Subject)
+		text("tenant", e.Principal.Tenant)
+		text("client", e.Principal.Client)
+		text("proof", string(e.Principal.Method))
+		text("binding", string(e.Principal.Binding))
+		text("credential", e.Credential)
+		attrs = append(attrs, e.Attrs...)
+		if e.Cause != nil {
+			attrs = append(attrs, slog.String("cause", cut(e.Cause.Error(), 1024)))
+		}
+		if e.Duration != 0 {
+			attrs = append(attrs, slog.Duration("duration", e.Duration))
+		}
+		message := string(e.Type)
+		if e.Type == EventDecision {
+			message = string(e.Decision)
+		}
+		logger.LogAttrs(ctx, e.Level, "gatehouse: "+message, attrs...)
+		return nil
+	})
+}
+
+func cut(s string, most int) string { return s[:min(len(s), most)] }
