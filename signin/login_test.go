@@ -223,7 +223,7 @@ func TestTransactionCookie(t *testing.T) {
 		full := s.transactions()[0]
 		sealed := must(cookie.NewSealed(cookie.SealedConfig{
 			Cookie: cookie.Config{Name: strings.TrimPrefix(full, "__Host-Http-")}, Purpose: "signin transaction", Lifetime: time.Minute,
-			Keys: must(cookie.NewRing(secret("0123456789abcdef0123456789abcdef"))),
+			Keys: must(cookie.NewKeyring(secret("0123456789abcdef0123456789abcdef"))),
 		}))
 		var kept object
 		if err := json.Unmarshal(must(sealed.Open(s.request(http.MethodGet, "/"))), &kept); err != nil {

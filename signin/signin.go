@@ -43,7 +43,7 @@ type Config struct {
 	Params    url.Values
 
 	// CookieSecrets seal the cookies of pending logins and the tokens in the
-	// session store, as in [cookie.NewRing]: the first one seals, all of them open.
+	// session store, as in [cookie.NewKeyring]: the first one seals, all of them open.
 	// Required.
 	CookieSecrets []gatehouse.Secret
 
@@ -88,7 +88,7 @@ type Handler struct {
 	// Client is the client at the authorization server.
 	Client *oauth.Client
 
-	keys       *cookie.Ring
+	keys       *cookie.Keyring
 	request    oauth.AuthorizationRequest
 	issuer     string
 	home       string
@@ -125,7 +125,7 @@ func New(config Config) (*Handler, error) {
 		fail("PostLogoutRedirectURI", err)
 	}
 	var err error
-	h.keys, err = cookie.NewRing(config.CookieSecrets...)
+	h.keys, err = cookie.NewKeyring(config.CookieSecrets...)
 	fail("CookieSecrets", err)
 	origin, err := h.route(config.RedirectURI)
 	fail("RedirectURI", err)

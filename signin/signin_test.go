@@ -33,7 +33,7 @@ func TestNewMistakes(t *testing.T) {
 		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
 		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewRing: at least one secret is required"},
 		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
-		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Ring) }, "Config.Session: Keys, Refresh and Observer: are set by this package"},
+		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer: are set by this package"},
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},
