@@ -8,6 +8,9 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// Method is the value of Principal.Method in events about refresh tokens.
+const Method gatehouse.Method = "refresh_token"
+
 // EventRotation is the type of the event about a refresh token that a client
 // presents for rotation, or that another client than its own revokes.
 const EventRotation gatehouse.EventType = "refresh_rotation"

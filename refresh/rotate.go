@@ -183,7 +183,7 @@ func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed 
 	if f.ID != "" {
 		event.Principal = gatehouse.Principal{
 			Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
-			Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
+			Method: Method, Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
 		}
 	}
 	if failed.err != nil {
