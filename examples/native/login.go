@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"syscall"
@@ -17,15 +18,15 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// redirect is where the browser comes back to on this machine.
+// redirect is the redirect URI on this machine.
 type redirect struct {
-	port int // a free one if 0
+	port int // 0 picks a free one
 	path string
 }
 
-// signIn logs a person in: it listens on a loopback address, shows the address
-// at which the login begins, and waits until the browser comes back. It returns
-// when the port is closed again.
+// signIn logs a user in: it listens on a loopback address, calls show with the URL
+// of the login, and waits for the authorization response. It returns when the
+// port is closed.
 func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gatehouse.Scopes, show func(address string)) (oauth.Result, error) {
 	// RFC 8252 §8.3: clients "should open the network port only when starting the
 	// authorization request and close it once the response is returned".
@@ -43,7 +44,8 @@ func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gateh
 	ended := make(chan outcome, 1)
 	server := &http.Server{
 		Handler:           callback(ctx, client, transaction, host, to.path, ended),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -63,7 +65,56 @@ func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gateh
 	}
 }
 
-// listen listens on the first of the hosts that there is.
+// outcome is the result of a login.
+type outcome struct {
+	result oauth.Result
+	err    error
+}
+
+// callback accepts one authorization response and sends the outcome to ended.
+//
+// Every program and every web page on the machine can send requests here. A
+// request without the state of this login is rejected and changes nothing. A
+// request with it ends the login, successful or not; a second one is rejected.
+func callback(ctx context.Context, client *oauth.Client, transaction *oauth.Transaction, host, path string, ended chan<- outcome) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host != host: // DNS rebinding: another name for this address
+			show(w, http.StatusMisdirectedRequest, pageForeign)
+			return
+		case r.URL.Path != path: // /favicon.ico, say
+			show(w, http.StatusNotFound, pageForeign)
+			return
+		case r.Method != http.MethodGet:
+			w.Header().Set("Allow", http.MethodGet)
+			show(w, http.StatusMethodNotAllowed, pageForeign)
+			return
+		}
+		params, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			show(w, http.StatusBadRequest, pageForeign)
+			return
+		}
+		// The context is that of the login, so that a closed browser does not cancel
+		// the token request.
+		result, err := client.Redeem(ctx, transaction, params)
+		e, refused := errors.AsType[*gatehouse.Error](err)
+		switch {
+		case refused && e.Reason == gatehouse.ReasonLoginTransaction:
+			show(w, e.Status(), pageForeign)
+			return
+		case refused && e.Code == gatehouse.CodeAccessDenied:
+			show(w, e.Status(), pageRefused)
+		case refused:
+			show(w, e.Status(), pageFailed)
+		default:
+			show(w, http.StatusOK, pageDone)
+		}
+		ended <- outcome{result, err}
+	})
+}
+
+// listen listens on the first host that exists.
 //
 //	RFC 8252 §7.3: "It is RECOMMENDED that clients attempt to bind to the loopback
 //	interface using both IPv4 and IPv6 and use whichever is available."
@@ -75,24 +126,25 @@ func listen(ctx context.Context, port int, hosts ...string) (net.Listener, error
 			return listener, nil
 		}
 		errs = append(errs, err)
-		if errors.Is(err, syscall.EADDRINUSE) { // so there is such a host
+		if errors.Is(err, syscall.EADDRINUSE) { // the host exists
 			break
 		}
 	}
 	return nil, errors.Join(errs...)
 }
 
-// stop ends the server once the browser has its page. The port is closed at
-// once; connections that browsers open in advance are not waited for.
+// stop closes the port and waits up to a second for the response in progress. It
+// does not wait for connections that browsers open in advance.
 func stop(ctx context.Context, server *http.Server) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if server.Shutdown(ctx) != nil {
-		_ = server.Close() // whoever is left has had a second
+		_ = server.Close()
 	}
 }
 
-// whatHappened says why a login has failed, and nothing that a browser has said.
+// whatHappened returns the error of a failed login. It contains nothing that the
+// browser has sent.
 func whatHappened(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	switch {

@@ -14,37 +14,36 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Auth is how a client authenticates itself to the authorization server, by the
-// names that RFC 7591, RFC 8414 and RFC 8705 have for it.
+// Auth is a client authentication method, named as in RFC 7591, RFC 8414 and
+// RFC 8705.
 type Auth string
 
-// The ways of authentication. One is chosen, since finding out by trying would
-// send the code or the refresh token more than once.
+// The client authentication methods. The method is configured: to find it out by
+// trying would send the code or the refresh token more than once.
 const (
 	// SecretBasic sends the secret as the password of HTTP Basic. It is the
 	// default.
 	SecretBasic Auth = "client_secret_basic"
 	// SecretPost sends the secret in the body.
 	SecretPost Auth = "client_secret_post"
-	// PrivateKeyJWT signs an assertion, RFC 7523. The server knows the public
-	// key only.
+	// PrivateKeyJWT signs a client assertion, RFC 7523. The authorization server
+	// holds the public key only.
 	PrivateKeyJWT Auth = "private_key_jwt"
-	// TLSClient shows a certificate of an authority that the server trusts, RFC
-	// 8705 section 2.1.
+	// TLSClient presents a certificate of an authority that the authorization
+	// server trusts, RFC 8705 section 2.1.
 	TLSClient Auth = "tls_client_auth"
-	// SelfSignedTLS shows a certificate that is registered with the server, RFC
-	// 8705 section 2.2.
+	// SelfSignedTLS presents a certificate that is registered with the
+	// authorization server, RFC 8705 section 2.2.
 	SelfSignedTLS Auth = "self_signed_tls_client_auth"
-	// Public clients have nothing that they could keep to themselves: programs
-	// on the machine of the user.
+	// Public clients do not authenticate: they run on the machine of the user and
+	// cannot keep a secret.
 	Public Auth = "none"
 )
 
-// assertionLifetime is short, because an assertion is made for one request.
+// assertionLifetime is short, because each request has its own assertion.
 const assertionLifetime = time.Minute
 
-// authenticator puts the authentication of the client into a request: the one
-// and only.
+// authenticator adds the client authentication to a request.
 //
 //	RFC 6749 §2.3: "The client MUST NOT use more than one authentication method
 //	in each request."
@@ -90,7 +89,7 @@ func newAuthenticator(c Config) (authenticator, error) {
 			return nil
 		}
 	default:
-		fail("Auth", fmt.Errorf("%q is not one", string(c.Auth)))
+		fail("Auth", fmt.Errorf("%q is not supported", string(c.Auth)))
 	}
 	return a, errors.Join(errs...)
 }
@@ -106,11 +105,10 @@ func hasCertificate(c *tls.Config) bool {
 	return c != nil && (len(c.Certificates) > 0 || c.GetClientCertificate != nil)
 }
 
-// assert adds the assertion of RFC 7523 section 2.2.
+// assert adds the client assertion of RFC 7523 section 2.2.
 //
-// Its audience is the issuer and nothing else: an assertion that names an
-// endpoint, or several audiences, can be passed on by one server to another that
-// the client uses.
+// Its audience is the issuer only: a server could replay an assertion that names
+// an endpoint, or several audiences, at another server that the client uses.
 func assert(c Config, form url.Values) error {
 	now := time.Now()
 	assertion, err := c.Keys.SignJWT("JWT", map[string]any{
@@ -126,7 +124,7 @@ func assert(c Config, form url.Values) error {
 	return nil
 }
 
-// newTransport makes what the requests go through.
+// newTransport returns the round tripper of a client.
 func newTransport(c Config) (http.RoundTripper, error) {
 	switch {
 	case c.TLS == nil && c.Transport == nil:
@@ -136,11 +134,11 @@ func newTransport(c Config) (http.RoundTripper, error) {
 	case c.Transport != nil:
 		return nil, errors.New("oauth: Config.Transport: cannot be set together with TLS")
 	case c.TLS.InsecureSkipVerify:
-		return nil, errors.New("oauth: Config.TLS: the certificate of the server must be verified")
+		return nil, errors.New("oauth: Config.TLS: InsecureSkipVerify is not supported; set RootCAs")
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second, MaxIdleConns: 100}
 	t.TLSClientConfig = c.TLS.Clone()
 	return t, nil
 }
 
-var _ http.Handler = (*jwtauth.KeyRing)(nil) // Config.Keys says so
+var _ http.Handler = (*jwtauth.KeyRing)(nil) // see Config.Keys

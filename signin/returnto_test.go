@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth_test
+package signin_test
 
 import (
 	"net/url"
@@ -9,28 +9,26 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
-// TestReturnTo: what leads elsewhere ends at "/", and somebody is told.
+// TestReturnTo: a return_to that is not a path on this host (open redirect) leads
+// to Home, and is recorded.
 func TestReturnTo(t *testing.T) {
-	a := newApp(t)
-	back := func(query string) string {
+	s := newSite(t)
+	check := func(query, want string, reasons ...gatehouse.Reason) {
 		t.Helper()
-		result, err := a.callback(a.authorize(a.start("/login" + query)))
-		if err != nil {
-			t.Fatal(err)
+		if got := s.login(query).Header().Get("Location"); got != want {
+			t.Errorf("%q leads to %q, want %q", query, got, want)
 		}
-		return result.ReturnTo
+		if got := s.events.reasons(); !slices.Equal(got, reasons) {
+			t.Errorf("%q: events have the reasons %q, want %q", query, got, reasons)
+		}
 	}
 	for _, good := range []string{
 		"/", "/reports", "/reports/", "/reports/2026?by=month&x=//y", "/a.b/..c", "/#part", "/?u=https://other.example/", "/a%20b", "/caf%C3%A9",
 	} {
-		if got := back("?return_to=" + url.QueryEscape(good)); got != good {
-			t.Errorf("%q became %q", good, got)
-		}
-		if reasons := a.told.reasons(); !slices.Equal(reasons, []gatehouse.Reason{""}) {
-			t.Errorf("%q: told %v", good, reasons)
-		}
+		check("?return_to="+url.QueryEscape(good), good, "")
 	}
 	bad := []string{
 		"//evil.example", "///evil.example", "////evil.example", `/\evil.example`, `\/evil.example`, `\\evil.example`, `/\/evil.example`,
@@ -42,26 +40,20 @@ func TestReturnTo(t *testing.T) {
 		"/\xff", "/" + strings.Repeat("a", 2048),
 	}
 	for _, text := range bad {
-		if got := back("?return_to=" + url.QueryEscape(text)); got != "/" {
-			t.Errorf("%q became %q", text, got)
-		}
-		if reasons := a.told.reasons(); !slices.Equal(reasons, []gatehouse.Reason{gatehouse.ReasonReturnTo, ""}) {
-			t.Errorf("%q: told %v", text, reasons)
-		}
+		check("?return_to="+url.QueryEscape(text), "/", gatehouse.ReasonReturnTo, "")
 	}
 	for _, query := range []string{"?return_to=/a&return_to=/b", "?return_to=/a;x", "?return_to=%zz"} {
-		if got := back(query); got != "/" {
-			t.Errorf("%s became %q", query, got)
+		check(query, "/", gatehouse.ReasonReturnTo, "")
+	}
+	check("?other=1", "/", "")
+}
+
+// TestReturnToAnotherOrigin: with pages on another origin, return_to is ignored.
+func TestReturnToAnotherOrigin(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Home = "https://spa.example.com/" })
+	for _, query := range []string{"", "?return_to=/reports", "?return_to=//evil.example"} {
+		if got := s.login(query).Header().Get("Location"); got != "https://spa.example.com/" {
+			t.Errorf("%q leads to %q, want https://spa.example.com/", query, got)
 		}
-		if reasons := a.told.reasons(); !slices.Equal(reasons, []gatehouse.Reason{gatehouse.ReasonReturnTo, ""}) {
-			t.Errorf("%s: told %v", query, reasons)
-		}
 	}
-	if got := back("?other=1"); got != "/" {
-		t.Errorf("nothing became %q", got)
-	}
-	if reasons := a.told.reasons(); !slices.Equal(reasons, []gatehouse.Reason{""}) {
-		t.Errorf("nothing: told %v", reasons)
-	}
-	t.Logf("%d spellings of another place end at /", len(bad))
 }
