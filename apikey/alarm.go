@@ -3,57 +3,60 @@
 package apikey
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
-// Thresholds are what to watch for in the use of keys. The zero value watches
-// for nothing.
+// Thresholds set what [Keys] reports about the use of keys. The zero value
+// reports nothing.
 //
-// What is seen is kept in memory: it is that of one process, it begins anew
-// when the process does, and it is bounded. Beyond 16,384 keys and as many
-// addresses some are forgotten.
+// The counts are kept in memory, by each process for itself, and are lost when it
+// exits. They are bounded: above 16,384 keys or addresses, entries are evicted at
+// random.
 type Thresholds struct {
-	// NewNetworks asks for [EventNewNetwork]: a key is used from a /24 of IPv4
-	// or a /48 of IPv6 that is not among the last 16 that it was used from. The
-	// first network that a process sees a key in is taken as known.
+	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or
+	// a /48 of IPv6 that is not among the last 16 that it was used from. The
+	// first network in which a process sees a key is not reported. Requests
+	// that arrive from a new network at once may each report it.
 	NewNetworks bool
 
-	// Burst asks for [EventBurst], once a minute: a key is used in one minute
-	// this many times as often as in its average minute of late, and more than
-	// BurstFloor times. 0 for never, otherwise at least 2.
+	// Burst reports [EventBurst], once a minute: the requests of a key in one
+	// minute exceed Burst times its recent average, and BurstFloor. 0 for off,
+	// otherwise at least 2.
 	Burst int
-	// BurstFloor is the number of requests in a minute that is always fine.
+	// BurstFloor is the number of requests in a minute that is never reported.
 	// Required with Burst.
 	BurstFloor int
 
-	// UsesAfterRevocation asks for [EventUsedAfterRevocation], at most once a
+	// UsesAfterRevocation reports [EventUsedAfterRevocation], at most once a
 	// minute for each key.
 	UsesAfterRevocation bool
 
-	// Failures asks for [EventFailures], once a minute: this many keys that
-	// came from one address (a /64 of IPv6) were refused in one minute. 0 for
-	// never.
+	// Failures reports [EventFailures], once a minute: Failures keys from one
+	// IPv4 address, or one /64 of IPv6, were rejected in one minute. 0 for off.
 	Failures int
 
-	// Suspend names events at which the key is suspended, and the request that
-	// gave rise to it refused: EventNewNetwork and EventBurst.
-	Suspend []EventType
+	// Suspend are the events that suspend the key and reject the request:
+	// EventNewNetwork and EventBurst.
+	Suspend []gatehouse.EventType
 }
 
 const (
 	knownNetworks = 16
-	// averageWeight makes the average one of about the last 16 minutes.
+	// averageWeight makes the average cover about the last 16 minutes.
 	averageWeight = 16
 )
 
-// alarm watches the use of keys. A nil alarm watches nothing.
+// alarm counts the uses of keys and reports what exceeds its thresholds.
 type alarm struct {
 	Thresholds
 	start  time.Time
@@ -66,51 +69,49 @@ type alarmShard struct {
 	addresses map[netip.Prefix]*tally
 }
 
-// history is what is remembered of one key.
+// history is the recent use of one key.
 type history struct {
-	first    time.Duration // when it was first seen; its minutes begin then
+	first    time.Duration // the start of its first minute
 	uses     tally
 	average  int            // uses in a minute, times averageWeight
-	networks []netip.Prefix // the newest last
+	networks []netip.Prefix // the last one is the most recent
 	revoked  tally
 }
 
 // tally counts within one minute.
 type tally struct {
-	minute int64
-	count  int
-	told   bool
+	minute   int64
+	count    int
+	reported bool
 }
 
-// add counts one more and reports whether the count has passed limit for the
-// first time in this minute.
+// add increments the count and reports whether it exceeds limit for the first
+// time in this minute.
 func (t *tally) add(minute int64, limit int) bool {
 	if t.minute != minute {
 		*t = tally{minute: minute}
 	}
 	t.count++
-	if t.told || t.count <= limit {
+	if t.reported || t.count <= limit {
 		return false
 	}
-	t.told = true
+	t.reported = true
 	return true
 }
 
+// newAlarm returns nil if no threshold is set.
 func newAlarm(t Thresholds) (*alarm, error) {
 	var errs []error
-	if t.Burst < 0 || t.Burst == 1 {
-		errs = append(errs, errors.New("apikey: Config.Thresholds.Burst: must be 0 or at least 2"))
-	}
-	if t.BurstFloor < 0 || (t.Burst > 0) != (t.BurstFloor > 0) {
-		errs = append(errs, errors.New("apikey: Config.Thresholds.BurstFloor: required with Burst, and of use only there"))
-	}
-	if t.Failures < 0 {
-		errs = append(errs, errors.New("apikey: Config.Thresholds.Failures: is negative"))
-	}
-	for _, event := range t.Suspend {
-		if asked := event == EventNewNetwork && t.NewNetworks || event == EventBurst && t.Burst > 0; !asked {
-			errs = append(errs, fmt.Errorf("apikey: Config.Thresholds.Suspend: %q is not watched for", event))
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("apikey: Config.Thresholds."+format, args...))
 		}
+	}
+	check(t.Burst == 0 || t.Burst >= 2, "Burst: got %d, must be 0 or at least 2", t.Burst)
+	check(t.BurstFloor >= 0 && (t.Burst > 0) == (t.BurstFloor > 0), "BurstFloor: got %d, must be greater than 0 if Burst is set, otherwise 0", t.BurstFloor)
+	check(t.Failures >= 0, "Failures: got %d, must not be negative", t.Failures)
+	for _, event := range t.Suspend {
+		check(event == EventNewNetwork && t.NewNetworks || event == EventBurst && t.Burst > 0, "Suspend: %q: its threshold is not set", event)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -127,72 +128,85 @@ func newAlarm(t Thresholds) (*alarm, error) {
 	return a, nil
 }
 
-func (a *alarm) elapsed() time.Duration { return time.Since(a.start) }
-
-// used looks at one good use of a key. It reports whether the key was
-// suspended for it; an error is one to refuse the request with.
-func (a *alarm) used(k *Keys, r *http.Request, record *Record) (bool, error) {
-	if a == nil || !a.NewNetworks && a.Burst == 0 {
-		return false, nil
+// watch passes a decision to the alarm and reports what it finds. If
+// [Thresholds].Suspend says so, it suspends the key of an accepted request and
+// changes the decision. It returns an error to reject the request with. Events
+// do not end with the request, so that a client cannot avoid them by hanging up.
+func (k *Keys) watch(ctx context.Context, d *decision) error {
+	if k.alarm == nil {
+		return nil
 	}
-	network := networkOf(k.clientAddr(r), 24, 48)
-	burst, count, newNetwork := a.look(record.ID, network)
-	var events []Event
-	if newNetwork {
-		events = append(events, Event{Type: EventNewNetwork, Key: record.Key, Network: network})
-	}
-	if burst {
-		events = append(events, Event{Type: EventBurst, Key: record.Key, Network: network, Count: count})
-	}
-	suspend := false
-	for _, event := range events {
-		suspend = suspend || slices.Contains(a.Suspend, event.Type)
-		if err := k.emit(r.Context(), event); err != nil {
-			return false, unrecorded(record.ID, err)
+	if events := k.alarm.use(d); len(events) > 0 {
+		ctx, cancel := detached(ctx)
+		defer cancel()
+		suspend := false
+		for _, event := range events {
+			if err := k.report(ctx, d.id, event); err != nil {
+				return err
+			}
+			suspend = suspend || slices.Contains(k.alarm.Suspend, event.event)
 		}
+		if suspend {
+			_, err := k.store.Suspend(ctx, d.id, true)
+			k.Invalidate(d.id)
+			if err != nil {
+				return k.unavailable(d.id, err)
+			}
+			if err := k.emit(ctx, EventSuspended, d.id); err != nil {
+				return err
+			}
+			d.reason = ReasonSuspended
+		}
+		k.alarm.learn(d) // not before, so that a failure above repeats the event
 	}
-	if !suspend {
-		return false, nil
+	if event, ok := k.alarm.failure(d); ok {
+		ctx, cancel := detached(ctx)
+		defer cancel()
+		return k.report(ctx, d.id, event)
 	}
-	ctx, cancel := detached(r.Context())
-	defer cancel()
-	suspended, err := k.store.Suspend(ctx, record.ID, true)
-	k.Invalidate(record.ID)
-	if err != nil {
-		return false, k.unavailable(record.ID, err)
-	}
-	if err := k.emit(ctx, Event{Type: EventSuspended, Key: suspended.Key}); err != nil {
-		return false, unrecorded(record.ID, err)
-	}
-	return true, nil
+	return nil
 }
 
-// look counts one use and says what is remarkable about it.
-func (a *alarm) look(id string, network netip.Prefix) (burst bool, count int, newNetwork bool) {
-	s := &a.shards[shardOf(id, shardCount)]
+// use counts a valid secret and returns the events of it.
+func (a *alarm) use(d *decision) (events []signal) {
+	accepted := d.reason == "" && (a.NewNetworks || a.Burst > 0)
+	revoked := d.reason == ReasonRevoked && a.UsesAfterRevocation
+	if !accepted && !revoked {
+		return nil
+	}
+	network := keyNetwork(d.address)
+	s := &a.shards[shardOf(d.id, shardCount)]
 	s.Lock()
 	defer s.Unlock()
-	elapsed := a.elapsed()
-	h := s.history(id, elapsed)
-	if a.Burst > 0 {
-		minute := int64((elapsed - h.first) / time.Minute)
-		h.roll(minute)
-		limit := max(a.BurstFloor, a.Burst*h.average/averageWeight)
-		if minute == 0 {
-			limit = math.MaxInt // there is nothing yet to compare with
+	elapsed := time.Since(a.start)
+	h := s.history(d.id, elapsed)
+	if revoked {
+		if h.revoked.add(int64(elapsed/time.Minute), 0) {
+			events = append(events, signal{EventUsedAfterRevocation, network, 0})
 		}
-		burst = h.uses.add(minute, limit)
-		count = h.uses.count
+		return events
 	}
-	if a.NewNetworks && network.IsValid() {
-		newNetwork = h.visit(network)
+	if a.NewNetworks && network.IsValid() && !h.knows(network) {
+		events = append(events, signal{EventNewNetwork, network, 0})
 	}
-	return burst, count, newNetwork
+	if a.Burst > 0 && h.burst(int64((elapsed-h.first)/time.Minute), a.Burst, a.BurstFloor) {
+		events = append(events, signal{EventBurst, network, h.uses.count})
+	}
+	return events
 }
 
-// roll takes the minutes that have passed into the average. The first one is
-// the average; each later one puts a sixteenth of its count in place of a
-// sixteenth of the average.
+// burst counts a use and reports whether it exceeds the threshold.
+func (h *history) burst(minute int64, factor, floor int) bool {
+	h.roll(minute)
+	limit := max(floor, factor*h.average/averageWeight)
+	if minute == 0 {
+		limit = math.MaxInt // there is no average yet
+	}
+	return h.uses.add(minute, limit)
+}
+
+// roll adds the minutes that have passed to the average. The first minute is the
+// average; each later one replaces a sixteenth of it.
 func (h *history) roll(minute int64) {
 	n, m := h.uses.count, h.uses.minute
 	if m == 0 {
@@ -204,70 +218,63 @@ func (h *history) roll(minute int64) {
 	}
 }
 
-// visit reports whether a network is new, and remembers it.
-func (h *history) visit(network netip.Prefix) bool {
-	known := len(h.networks)
+// knows reports whether a network is among the recent ones. The first network is
+// taken as known.
+func (h *history) knows(network netip.Prefix) bool {
 	if i := slices.Index(h.networks, network); i >= 0 {
-		if i < known-1 {
-			h.networks = append(slices.Delete(h.networks, i, i+1), network)
-		}
+		h.networks = append(slices.Delete(h.networks, i, i+1), network)
+	} else if len(h.networks) > 0 {
 		return false
+	} else {
+		h.networks = append(h.networks, network)
 	}
-	if known >= knownNetworks {
-		h.networks = slices.Delete(h.networks, 0, 1)
-	}
-	h.networks = append(h.networks, network)
-	return known > 0
+	return true
 }
 
-func (a *alarm) usedAfterRevocation(k *Keys, r *http.Request, record *Record) error {
-	if a == nil || !a.UsesAfterRevocation {
-		return nil
-	}
-	s := &a.shards[shardOf(record.ID, shardCount)]
+// learn makes the network of a decision a known one.
+func (a *alarm) learn(d *decision) {
+	network := keyNetwork(d.address)
+	s := &a.shards[shardOf(d.id, shardCount)]
 	s.Lock()
-	elapsed := a.elapsed()
-	first := s.history(record.ID, elapsed).revoked.add(int64(elapsed/time.Minute), 0)
-	s.Unlock()
-	if !first {
-		return nil
+	defer s.Unlock()
+	if h := s.history(d.id, time.Since(a.start)); network.IsValid() && !h.knows(network) {
+		if len(h.networks) >= knownNetworks {
+			h.networks = slices.Delete(h.networks, 0, 1)
+		}
+		h.networks = append(h.networks, network)
 	}
-	return k.emit(r.Context(), Event{
-		Type: EventUsedAfterRevocation, Key: record.Key, Network: networkOf(k.clientAddr(r), 24, 48),
-	})
 }
 
-// failed counts one refused key. Those whose address cannot be told count
-// together.
-func (a *alarm) failed(k *Keys, r *http.Request) error {
-	if a == nil || a.Failures == 0 {
-		return nil
+// failure counts a rejected key and returns the event of it. All clients without
+// a known address count together.
+func (a *alarm) failure(d *decision) (signal, bool) {
+	if d.reason == "" || a.Failures == 0 {
+		return signal{}, false
 	}
-	network := networkOf(k.clientAddr(r), 32, 64)
+	network := clientaddr.Network(d.address, 32, 64)
 	bytes := network.Addr().As16() // an IPv4 address is in the last four, a /64 in the first eight
 	s := &a.shards[int(bytes[7]^bytes[15])%shardCount]
 	s.Lock()
+	defer s.Unlock()
 	t := entry(s.addresses, network, func() *tally { return new(tally) })
-	told := t.add(int64(a.elapsed()/time.Minute), a.Failures-1)
-	count := t.count
-	s.Unlock()
-	if !told {
-		return nil
-	}
-	return k.emit(r.Context(), Event{Type: EventFailures, Network: network, Count: count})
+	exceeded := t.add(int64(time.Since(a.start)/time.Minute), a.Failures-1)
+	return signal{EventFailures, network, t.count}, exceeded
 }
 
 func (s *alarmShard) history(id string, now time.Duration) *history {
 	return entry(s.keys, id, func() *history { return &history{first: now} })
 }
 
-// entry returns the value of a key in a map that never grows beyond its bound.
-func entry[K comparable, V any](entries map[K]*V, key K, makeOne func() *V) *V {
+// entry returns the value of a key in a bounded map. It adds one if there is none.
+func entry[K comparable, V any](entries map[K]*V, key K, newValue func() *V) *V {
 	if value := entries[key]; value != nil {
 		return value
 	}
-	makeRoom(entries)
-	value := makeOne()
+	evict(entries)
+	value := newValue()
 	entries[key] = value
 	return value
 }
+
+// keyNetwork is the network of an address in [EventNewNetwork].
+func keyNetwork(addr netip.Addr) netip.Prefix { return clientaddr.Network(addr, 24, 48) }

@@ -34,7 +34,7 @@ func TestNoThresholds(t *testing.T) {
 	if _, err := b.Revoke(t.Context(), key.ID); err != nil {
 		t.Fatal(err)
 	}
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 	b.wantEvents(t, apikey.EventCreated, apikey.EventRevoked)
 }
 
@@ -65,7 +65,7 @@ func TestNewNetwork(t *testing.T) {
 			b.wantEvents(t)
 			continue
 		}
-		if e := b.events.last(); e.Type != apikey.EventNewNetwork || e.Network.String() != step.network || e.Key.ID != key.ID {
+		if e := b.events.last(); e.Type != apikey.EventNewNetwork || attr(e, apikey.AttrNetwork) != step.network || e.Credential != key.ID {
 			t.Errorf("%s: event %+v", step.addr, e)
 		}
 		b.events.take()
@@ -112,7 +112,7 @@ func TestBurst(t *testing.T) {
 				b.wantEvents(t)
 				return
 			}
-			if got := b.events.take(); !slices.Equal(got, []apikey.EventType{apikey.EventBurst}) {
+			if got := b.events.take(); !slices.Equal(got, []gatehouse.EventType{apikey.EventBurst}) {
 				t.Errorf("%d in a minute: events %q", n, got)
 			}
 		}
@@ -142,7 +142,7 @@ func TestBurst(t *testing.T) {
 		}
 		b.wantEvents(t)
 		b.want(t, text, "")
-		if e := b.events.last(); e.Type != apikey.EventBurst || e.Count != 11 || e.Key.ID != key.ID || e.Network.String() != "192.0.2.0/24" {
+		if e := b.events.last(); e.Type != apikey.EventBurst || attr(e, apikey.AttrCount) != "11" || e.Credential != key.ID || attr(e, apikey.AttrNetwork) != "192.0.2.0/24" {
 			t.Errorf("event %+v", e)
 		}
 		b.events.take()
@@ -168,18 +168,18 @@ func TestUsedAfterRevocation(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.events.take()
-		b.want(t, withSecret(t, text, other), gatehouse.ReasonKeySecret)
+		b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
 		b.wantEvents(t)
 		for range 10 {
 			b.send(t, from(text, "203.0.113.9:1"))
 			b.send(t, from(newer, "203.0.113.9:1"))
 		}
-		if e := b.events.last(); e.Key.ID != key.ID || e.Network.String() != "203.0.113.0/24" || e.Key.Revoked.IsZero() {
+		if e := b.events.last(); e.Credential != key.ID || attr(e, apikey.AttrNetwork) != "203.0.113.0/24" {
 			t.Errorf("event %+v", e)
 		}
 		b.wantEvents(t, apikey.EventUsedAfterRevocation)
 		pass(time.Minute)
-		b.want(t, newer, gatehouse.ReasonKeyRevoked)
+		b.want(t, newer, apikey.ReasonRevoked)
 		b.wantEvents(t, apikey.EventUsedAfterRevocation)
 
 		// An application that does not take the event gets 503, not 403.
@@ -213,7 +213,7 @@ func TestFailures(t *testing.T) {
 		fail("203.0.113.2:1", 4)
 		b.wantEvents(t)
 		fail("203.0.113.1:2", 1)
-		if e := b.events.last(); e.Type != apikey.EventFailures || e.Network.String() != "203.0.113.1/32" || e.Count != 5 || e.Key.ID != "" {
+		if e := b.events.last(); e.Type != apikey.EventFailures || attr(e, apikey.AttrNetwork) != "203.0.113.1/32" || attr(e, apikey.AttrCount) != "5" || e.Credential != "" {
 			t.Errorf("event %+v", e)
 		}
 		b.events.take()
@@ -229,7 +229,7 @@ func TestFailures(t *testing.T) {
 		for i := range 5 {
 			fail(fmt.Sprintf("[2001:db8::%d]:1", i), 1)
 		}
-		if e := b.events.last(); e.Network.String() != "2001:db8::/64" {
+		if e := b.events.last(); attr(e, apikey.AttrNetwork) != "2001:db8::/64" {
 			t.Errorf("event %+v", e)
 		}
 		b.events.take()
@@ -238,7 +238,7 @@ func TestFailures(t *testing.T) {
 		}
 		b.wantEvents(t)
 		fail("@", 5)
-		if e := b.events.last(); e.Network.IsValid() {
+		if e := b.events.last(); attr(e, apikey.AttrNetwork) != "" {
 			t.Errorf("event %+v", e)
 		}
 		b.events.fail(errors.New("audit is full"))
@@ -254,9 +254,9 @@ func TestAutomaticSuspension(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
 		b := setUp(t, func(c *apikey.Config) {
 			c.CacheTTL = 5 * time.Second
-			c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: []apikey.EventType{apikey.EventNewNetwork}}
+			c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}
 			if quiet {
-				c.Events = nil
+				c.Observer = nil
 			}
 		})
 		key, text := b.issue(t, order())
@@ -264,14 +264,14 @@ func TestAutomaticSuspension(t *testing.T) {
 		b.events.take()
 		// The request that gives rise to it is refused too.
 		d := b.send(t, from(text, "203.0.113.1:1"))
-		if d.Code != 403 || d.event.Reason != gatehouse.ReasonKeySuspended {
+		if d.Code != 403 || d.event.Reason != apikey.ReasonSuspended {
 			t.Errorf("%d, event %+v", d.Code, d.event)
 		}
 		if !quiet {
 			b.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended)
 		}
 		b.send(t, from(text, "192.0.2.1:1"))
-		if d := b.send(t, from(text, "192.0.2.1:1")); d.Code != 403 || d.event.Reason != gatehouse.ReasonKeySuspended {
+		if d := b.send(t, from(text, "192.0.2.1:1")); d.Code != 403 || d.event.Reason != apikey.ReasonSuspended {
 			t.Errorf("%d, event %+v", d.Code, d.event)
 		}
 		if _, err := b.Resume(t.Context(), key.ID); err != nil {
@@ -284,12 +284,12 @@ func TestAutomaticSuspension(t *testing.T) {
 
 	// Where it cannot be suspended, it does not get in.
 	b := setUp(t, func(c *apikey.Config) {
-		c.Thresholds = apikey.Thresholds{NewNetworks: true, Suspend: []apikey.EventType{apikey.EventNewNetwork}}
+		c.Thresholds = apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}
 	})
 	_, text := b.issue(t, order())
 	b.send(t, from(text, "192.0.2.1:1"))
 	b.store.broken["suspend"] = errors.New("read only")
-	if d := b.send(t, from(text, "203.0.113.1:1")); d.Code != 503 || d.event.Reason != gatehouse.ReasonKeyStoreUnavailable {
+	if d := b.send(t, from(text, "203.0.113.1:1")); d.Code != 503 || d.event.Reason != apikey.ReasonStoreUnavailable {
 		t.Errorf("%d, event %+v", d.Code, d.event)
 	}
 	b.store.broken["suspend"] = nil
@@ -319,7 +319,7 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.events.take()
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 	b.wantEvents(t)
 	if _, watched, _ := b.Remembered(); watched > 0 {
 		t.Errorf("%d keys are watched for nothing", watched)
@@ -329,17 +329,17 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 // Whichever of two events asks for it, the key is suspended; and an event that
 // is not taken keeps the request out.
 func TestSuspensionAmongOtherEvents(t *testing.T) {
-	for _, suspend := range [][]apikey.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
-		for _, refused := range []apikey.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
+	for _, suspend := range [][]gatehouse.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
+		for _, refused := range []gatehouse.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
 			synctest.Test(t, func(t *testing.T) {
 				b := setUp(t, func(c *apikey.Config) {
 					c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: suspend}
-					c.Events = func(_ context.Context, e apikey.Event) error {
+					c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 						if e.Type == refused {
 							return errors.New("audit is full")
 						}
 						return nil
-					}
+					})
 				})
 				_, text := b.issue(t, order())
 				b.want(t, text, "")
@@ -353,7 +353,7 @@ func TestSuspensionAmongOtherEvents(t *testing.T) {
 				case refused != "":
 					want = gatehouse.ReasonObserverFailed
 				case suspend != nil:
-					want = gatehouse.ReasonKeySuspended
+					want = apikey.ReasonSuspended
 				}
 				if d.event.Reason != want || (d.Code == 200) != (want == "") {
 					t.Errorf("suspend %q, refused %q: %d %s, want %s", suspend, refused, d.Code, d.event.Reason, want)
@@ -366,7 +366,7 @@ func TestSuspensionAmongOtherEvents(t *testing.T) {
 func TestSuspensionForBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, func(c *apikey.Config) {
-			c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 5, Suspend: []apikey.EventType{apikey.EventBurst}}
+			c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 5, Suspend: []gatehouse.EventType{apikey.EventBurst}}
 		})
 		_, text := b.issue(t, order())
 		b.want(t, text, "")
@@ -374,8 +374,8 @@ func TestSuspensionForBurst(t *testing.T) {
 		for range 5 {
 			b.want(t, text, "")
 		}
-		b.want(t, text, gatehouse.ReasonKeySuspended)
-		b.want(t, text, gatehouse.ReasonKeySuspended)
+		b.want(t, text, apikey.ReasonSuspended)
+		b.want(t, text, apikey.ReasonSuspended)
 		b.wantEvents(t, apikey.EventCreated, apikey.EventBurst, apikey.EventSuspended)
 	})
 }

@@ -6,116 +6,54 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
 const (
-	headerName    = "X-Api-Key"
-	schemeName    = "ApiKey"
-	retryAfter    = 5 * time.Second
-	writeDeadline = time.Second
+	headerName   = "X-Api-Key"
+	schemeName   = "ApiKey"
+	bearer       = "Bearer"
+	retryAfter   = 5 * time.Second
+	writeTimeout = time.Second
 )
 
-// Challenge invites a caller without credentials to send a key.
-func (*Keys) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: schemeName} }
+// Reads implements [gatehouse.Authenticator]: the header X-API-Key, and the header
+// Authorization with the schemes ApiKey and Bearer. Challenges do not advertise
+// Bearer.
+//
+// The gate rejects a request whose URL contains a key of this prefix, or the
+// beginning of one with 8 characters of the secret, whatever other credential
+// the request carries: URLs are logged, so the key has leaked. The key is not
+// looked up; use [Keys.Describe] for that.
+func (k *Keys) Reads() gatehouse.Reads {
+	return gatehouse.Reads{
+		Schemes: []gatehouse.Scheme{{Name: schemeName, Invalid: CodeInvalidKeyScheme}, {Name: bearer, Silent: true}},
+		Headers: []gatehouse.Header{{Name: headerName, Invalid: CodeInvalidKey}},
+		InURL:   k.inURL,
+	}
+}
 
-// Inspect refuses a request whose URL holds a key of ours, or a good part of
-// one, whatever credential it carries: the key now stands in logs. It is not
-// looked up; whether there is such a key, [Keys.Describe] tells.
-func (k *Keys) Inspect(r *http.Request) error {
-	id := k.find(r.URL.Path)
+func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
+	id := k.find(u.Path)
 	if id == "" {
-		query := r.URL.RawQuery
+		query := u.RawQuery
 		if unescaped, err := url.QueryUnescape(query); err == nil {
-			query = unescaped // nothing in a key needs escaping, but some do it
+			query = unescaped // keys need no escaping, but some clients escape "_"
 		}
 		id = k.find(query)
 	}
-	if id == "" {
-		return nil
-	}
-	e := &gatehouse.Error{
-		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL, Issuer: k.issuer, Credential: id,
-	}
-	if gatehouse.HasExplicitCredential(r) {
-		// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit
-		// the token in each request."
-		e.Code = gatehouse.CodeInvalidRequest
-	}
-	return e
+	return k.issuer, id
 }
 
-// Authenticate reads a key from X-API-Key, or from Authorization with the
-// scheme Bearer or ApiKey, and from nowhere else. It claims what begins with
-// the prefix and an underscore.
-//
-// A key that does not exist, is malformed, expired, revoked or suspended, and
-// a wrong secret, all get the same answer after the same work. The observer
-// learns which it was, and the ID.
-func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	text, found := k.credential(r)
-	if found.err != nil {
-		return gatehouse.Proof{}, found.err
-	}
-	s := k.hasher.get()
-	label, ok := k.read(s, text)
-	var p *gatehouse.Principal
-	reason := gatehouse.ReasonKeyMalformed
-	var err error
-	switch {
-	case ok && label.Environment != k.environment:
-		reason = gatehouse.ReasonKeyEnvironment
-	case ok:
-		p, reason, err = k.verify(r, s, label.ID)
-	}
-	k.hasher.put(s)
-	switch {
-	case err != nil:
-		return gatehouse.Proof{}, err
-	case p == nil:
-		return gatehouse.Proof{}, k.refuse(r, found.scheme, label.ID, reason)
-	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: found.header}, nil
-}
-
-// place is where in a request a key was found, or why none was.
-type place struct {
-	header, scheme string
-	err            error
-}
-
-// credential returns what may be a key of ours.
-func (k *Keys) credential(r *http.Request) (string, place) {
-	values, at := r.Header[headerName], place{header: headerName}
-	var text string
-	switch len(values) {
-	case 1:
-		text = values[0]
-	case 0:
-		at = place{header: "Authorization", scheme: "Bearer"}
-		if text, at.err = gatehouse.Authorization(r, at.scheme); errors.Is(at.err, gatehouse.ErrNoCredentials) {
-			at.scheme = schemeName
-			text, at.err = gatehouse.Authorization(r, at.scheme)
-		}
-	default:
-		at.err = &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonSeveralCredentials}
-	}
-	if at.err == nil && !k.claims(text) {
-		at.err = gatehouse.ErrNoCredentials
-	}
-	return text, at
-}
-
-// claims reports whether text is meant to be a key of ours.
-func (k *Keys) claims(text string) bool { return strings.HasPrefix(text, k.start) }
-
-// find returns the id of the first key of ours in a text, or of what is left of
-// one: a key that was cut or mistyped on its way holds most of a secret too. A
-// label alone is no secret.
+// find returns the ID of the first key of this prefix in a text, "" for none. A
+// label with 8 characters of the secret counts as a key, because a truncated or
+// mistyped key still reveals most of a secret. A label alone is not secret.
 func (k *Keys) find(text string) string {
 	const someSecret = 8 // characters
 	for {
@@ -132,8 +70,116 @@ func (k *Keys) find(text string) string {
 	}
 }
 
-// read checks a text that may be a key of ours and fills s with its hashes. It
-// reports false where the shape, the prefix or the checksum is wrong.
+// decision is the result of looking at one key.
+type decision struct {
+	id      string
+	address netip.Addr // of the client, invalid if unknown or not needed
+	record  Record     // zero if the key was not found
+	expires time.Time  // of the secret
+	reason  gatehouse.Reason
+}
+
+// Authenticate reads a key from the header X-API-Key, or from the header
+// Authorization with scheme Bearer or ApiKey. It claims texts that begin with
+// [Config].Prefix and an underscore.
+//
+// An unknown, malformed, expired, revoked or suspended key and a wrong secret get
+// the same response after the same work. The reason and the ID are in the event.
+func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	text, invalid, err := k.credential(r)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	var d decision
+	now, err := k.decide(r.Context(), text, &d)
+	if err != nil {
+		return gatehouse.Proof{}, k.unavailable(d.id, err)
+	}
+	if limited := len(d.record.Networks) > 0; limited || k.alarm != nil {
+		d.address = k.proxies.Client(r)
+		if d.reason == "" && limited && !clientaddr.Contains(d.record.Networks, d.address) {
+			d.reason = ReasonNetwork
+		}
+	}
+	if err := k.watch(r.Context(), &d); err != nil {
+		return gatehouse.Proof{}, err
+	}
+	if d.reason != "" {
+		return gatehouse.Proof{}, k.reject(invalid, &d)
+	}
+	use := k.usage.of(d.id)
+	use.count(r.Context(), k.store, &d.record, now)
+	return gatehouse.NewProof(use.principalOf(k, &d.record, d.expires)), nil
+}
+
+// credential returns the text that may be a key, and the code for the case that it
+// is invalid.
+func (k *Keys) credential(r *http.Request) (text string, invalid gatehouse.Code, err error) {
+	switch values := r.Header[headerName]; len(values) {
+	case 1:
+		text, invalid = values[0], CodeInvalidKey
+	case 0:
+		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
+		// revoked, malformed, or invalid for other reasons."
+		invalid = gatehouse.CodeInvalidToken
+		if text, err = gatehouse.Authorization(r, bearer); errors.Is(err, gatehouse.ErrNoCredentials) {
+			invalid = CodeInvalidKeyScheme
+			text, err = gatehouse.Authorization(r, schemeName)
+		}
+	default:
+		err = &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: gatehouse.ReasonSeveralCredentials}
+	}
+	if err == nil && !strings.HasPrefix(text, k.start) {
+		err = gatehouse.ErrNoCredentials
+	}
+	return text, invalid, err
+}
+
+// decide looks a key up and fills in the decision, all but the check of its
+// networks. It returns the store's time. An error means that the store is
+// unavailable.
+func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.Time, err error) {
+	s := k.hasher.get()
+	defer k.hasher.put(s)
+	label, ok := k.read(s, text)
+	d.id = label.ID
+	switch {
+	case !ok:
+		d.reason = ReasonMalformed
+		return now, nil
+	case label.Environment != k.environment:
+		d.reason = ReasonEnvironment
+		return now, nil
+	}
+	now, err = k.lookup(ctx, d.id, &d.record)
+	missing := errors.Is(err, ErrNotFound)
+	if err != nil && !missing {
+		return now, err
+	}
+	current, previous := k.match(s, &d.record) // the zero record matches no secret
+	d.expires = d.record.Expires
+	if !current {
+		d.expires = d.record.GraceEnds
+	}
+	switch {
+	case missing:
+		d.reason = ReasonUnknown
+	case !current && !previous:
+		d.reason = ReasonSecret
+	case !d.record.Revoked.IsZero():
+		d.reason = ReasonRevoked
+	case !d.record.Suspended.IsZero():
+		d.reason = ReasonSuspended
+	case !current && !now.Before(d.expires):
+		d.reason = ReasonRotated
+	case !now.Before(d.expires):
+		d.reason = ReasonExpired
+	}
+	return now, nil
+}
+
+// read checks a text that may be a key of this prefix and fills s with its hashes.
+// It reports false if the format, the prefix or the checksum is wrong.
 func (k *Keys) read(s *scratch, text string) (Label, bool) {
 	label, ok := split(text)
 	if !ok || label.Prefix != k.prefix {
@@ -147,107 +193,29 @@ func (k *Keys) read(s *scratch, text string) (Label, bool) {
 	return label, true
 }
 
-// match reports which secrets of the record s holds. It always compares with
+// match reports which secrets of the record s contains. It always compares with
 // both.
 func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
 	return k.hasher.match(s, &record.Current), k.hasher.match(s, &record.Previous)
 }
 
-// verify looks a key up and returns who is calling, or the reason why not. An
-// error means that it cannot be told.
-func (k *Keys) verify(r *http.Request, s *scratch, id string) (*gatehouse.Principal, gatehouse.Reason, error) {
-	var record Record
-	now, err := k.lookup(r.Context(), id, &record)
-	missing := errors.Is(err, ErrNotFound)
-	if err != nil && !missing {
-		return nil, "", k.unavailable(id, err)
+// reject returns the error for a rejected key.
+func (k *Keys) reject(invalid gatehouse.Code, d *decision) error {
+	if d.reason == ReasonEnvironment || d.reason == ReasonNetwork {
+		invalid = gatehouse.CodeAccessDenied
 	}
-	current, previous := k.match(s, &record) // a missing record is zero, and no hash is
-	expires := record.Expires
-	if !current {
-		expires = record.GraceEnds
-	}
-	switch {
-	case missing:
-		return nil, gatehouse.ReasonKeyUnknown, nil
-	case !current && !previous:
-		return nil, gatehouse.ReasonKeySecret, nil
-	case !record.Revoked.IsZero():
-		if err := k.alarm.usedAfterRevocation(k, r, &record); err != nil {
-			return nil, "", unrecorded(id, err)
-		}
-		return nil, gatehouse.ReasonKeyRevoked, nil
-	case !record.Suspended.IsZero():
-		return nil, gatehouse.ReasonKeySuspended, nil
-	case !current && !now.Before(expires):
-		return nil, gatehouse.ReasonKeyRotated, nil
-	case !now.Before(expires):
-		return nil, gatehouse.ReasonKeyExpired, nil
-	}
-	if len(record.Networks) > 0 && !contains(record.Networks, k.clientAddr(r)) {
-		return nil, gatehouse.ReasonKeyNetwork, nil
-	}
-	if suspended, err := k.alarm.used(k, r, &record); err != nil {
-		return nil, "", err
-	} else if suspended {
-		return nil, gatehouse.ReasonKeySuspended, nil
-	}
-	use := k.usage.of(id)
-	use.count(r.Context(), k.store, &record, now)
-	return k.principal(use, &record, expires), "", nil
-}
-
-// principal returns who is calling: the value of the last request where nothing
-// has changed since, as it mostly has not.
-func (k *Keys) principal(use *keyUsage, record *Record, expires time.Time) *gatehouse.Principal {
-	last := use.principal.Load()
-	if last != nil && last.Subject == record.Owner && last.Tenant == record.Tenant && last.Environment == record.Environment &&
-		last.Scopes == record.Scopes && last.Claims == record.Metadata && last.Expires.Equal(expires) {
-		return last
-	}
-	p := &gatehouse.Principal{
-		Kind:        k.kind,
-		Subject:     record.Owner,
-		Issuer:      k.issuer,
-		Tenant:      record.Tenant,
-		Environment: record.Environment,
-		Method:      gatehouse.MethodAPIKey,
-		Credential:  record.ID,
-		Scopes:      record.Scopes,
-		Expires:     expires,
-		Claims:      record.Metadata,
-	}
-	use.principal.Store(p)
-	return p
-}
-
-// refuse makes the answer to a key that is not accepted.
-func (k *Keys) refuse(r *http.Request, scheme, id string, reason gatehouse.Reason) error {
-	if err := k.alarm.failed(k, r); err != nil {
-		return unrecorded(id, err)
-	}
-	e := &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey, Reason: reason, Issuer: k.issuer, Credential: id}
-	switch {
-	case reason == gatehouse.ReasonKeyEnvironment || reason == gatehouse.ReasonKeyNetwork:
-		e.Code = gatehouse.CodeAccessDenied
-	case scheme == "Bearer":
-		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
-		// revoked, malformed, or invalid for other reasons."
-		e.Code = gatehouse.CodeInvalidToken
-	case scheme == schemeName:
-		e.Scheme = schemeName
-	}
-	return e
+	return &gatehouse.Error{Code: invalid, Reason: d.reason, Issuer: k.issuer, Credential: d.id}
 }
 
 func (k *Keys) unavailable(id string, err error) error {
 	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonKeyStoreUnavailable, RetryAfter: retryAfter,
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable, RetryAfter: retryAfter,
 		Issuer: k.issuer, Credential: id, Cause: err,
 	}
 }
 
-// detached is the context of a write that a caller who hangs up must not stop.
+// detached returns a context for writes and events that continue when the client
+// hangs up.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+	return context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 }

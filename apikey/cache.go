@@ -5,24 +5,27 @@ package apikey
 import (
 	"context"
 	"errors"
+	"iter"
+	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// cache keeps what the store has said, for a few seconds. What is known of ids
-// that do not exist is kept apart, so that somebody who tries ids cannot push
-// out what is known of those that do.
+// cache keeps records of the store for a few seconds. It keeps the IDs that do
+// not exist in a table of their own, so that a client that guesses IDs cannot
+// evict existing keys.
 type cache struct {
 	ttl            time.Duration
 	found, missing table[cached]
-	// generations grow with each invalidation of an id in a shard, before the
-	// entry goes.
+	// generations are incremented by each invalidation of an ID in a shard,
+	// before the entry is deleted.
 	generations [shardCount]atomic.Uint64
 }
 
 type cached struct {
 	record Record
-	read   time.Time // before the store was asked
+	read   time.Time // before the call of the store
 }
 
 func newCache(ttl time.Duration) *cache {
@@ -31,17 +34,16 @@ func newCache(ttl time.Duration) *cache {
 
 func (c *cache) generation(id string) *atomic.Uint64 { return &c.generations[shardOf(id, shardCount)] }
 
-// get returns what is known of an id.
+// get returns the entry of an ID and reports whether it is valid.
 func (c *cache) get(id string, now time.Time) (entry cached, known bool) {
 	if entry, known = c.found.load(id); !known {
-		entry, _ = c.missing.load(id) // zero if it has none, and read long ago
+		entry, _ = c.missing.load(id) // zero if absent, so that it has expired
 	}
 	return entry, now.Sub(entry.read) < c.ttl
 }
 
-// put fills in what the store has said, unless something was invalidated since
-// generation was read, or the store has told somebody else something newer. It
-// reports whether it did.
+// put stores an entry, unless the ID was invalidated since generation was read or
+// the present entry is newer. It reports whether it stored the entry.
 func (c *cache) put(id string, entry cached, missing bool, generation uint64) (done bool) {
 	into, other := c.found, c.missing
 	if missing {
@@ -52,7 +54,7 @@ func (c *cache) put(id string, entry cached, missing bool, generation uint64) (d
 		if c.generation(id).Load() != generation || entries[id].record.AsOf.After(entry.record.AsOf) {
 			return
 		}
-		makeRoom(entries)
+		evict(entries)
 		entries[id] = entry
 		done = true
 	})
@@ -73,8 +75,8 @@ func (c *cache) invalidate(id string) {
 	c.missing.change(id, func(entries map[string]cached) { delete(entries, id) })
 }
 
-// lookup fills in the record of an id and returns the time by the store's
-// clock. It goes by the cache where that is on.
+// lookup sets record to that of an ID, from the cache or the store, and returns
+// the store's time.
 func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.Time, err error) {
 	if k.cache == nil {
 		*record, err = k.store.Find(ctx, id)
@@ -91,13 +93,13 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.
 	if *record = entry.record; record.ID == "" {
 		return time.Time{}, ErrNotFound
 	}
-	// The store's clock was read after entry.read, so this errs on the late
-	// side, and a key is over when it is over.
+	// The store read its clock after entry.read, so the result is never too
+	// early and a key never outlives its expiry.
 	return record.AsOf.Add(now.Sub(entry.read)), nil
 }
 
-// fill asks the store. Where a change comes to light meanwhile it asks once
-// more, so that the request itself goes by what is newer.
+// fill asks the store. If the ID is invalidated meanwhile it asks once more, so
+// that the request too sees the change.
 func (k *Keys) fill(ctx context.Context, id string, entry *cached) error {
 	for range 2 {
 		generation := k.cache.generation(id).Load()
@@ -117,22 +119,98 @@ func (k *Keys) fill(ctx context.Context, id string, entry *cached) error {
 	return nil
 }
 
-// Invalidate drops what the cache holds of a key, or all that it holds if id is
-// empty. Changes made through these Keys have done so already.
+// Invalidate deletes a key from the cache, or all keys if id is empty. The methods
+// of Keys that change a key call it themselves.
 func (k *Keys) Invalidate(id string) {
 	if k.cache != nil {
 		k.cache.invalidate(id)
 	}
 }
 
-// Watch listens to [Config].Watcher and drops from the cache what changes
-// elsewhere. It blocks until ctx is over or the Watcher cannot go on, and
-// always returns an error; run it in a goroutine, and start it again if it
-// returns early. While it does not run, a revocation made by another process
-// takes CacheTTL to be seen here.
+// Watch listens to [Config].Watcher and deletes changed keys from the cache. It
+// blocks until ctx ends or the Watcher fails, and always returns an error. Run it
+// in a goroutine, and restart it if it returns early: while it does not run, a
+// revocation by another process takes up to CacheTTL to take effect here.
 func (k *Keys) Watch(ctx context.Context) error {
 	if k.watcher == nil {
 		return errors.New("apikey: watch: Config.Watcher is not set")
 	}
 	return k.watcher.Watch(ctx, k.Invalidate)
+}
+
+// Tables have shards, so that requests do not wait for each other. Each shard is
+// bounded: 16,384 entries in all.
+const (
+	shardCount = 256
+	maxEntries = 64
+)
+
+// shardOf returns the shard of an ID. IDs are random, so the last three
+// characters suffice.
+func shardOf(id string, shards int) int {
+	n := 0
+	for i := max(0, len(id)-3); i < len(id); i++ {
+		n = n*len(alphabet) + int(id[i])
+	}
+	return n % shards
+}
+
+// table is a map from IDs that is read much more often than changed. Readers take
+// no lock: each change replaces the map of one shard.
+type table[V any] []tableShard[V]
+
+type tableShard[V any] struct {
+	entries atomic.Pointer[map[string]V]
+	mu      sync.Mutex // held by writers
+}
+
+func (t table[V]) load(id string) (value V, ok bool) {
+	if entries := t[shardOf(id, len(t))].entries.Load(); entries != nil {
+		value, ok = (*entries)[id]
+	}
+	return value, ok
+}
+
+// change replaces the shard of an ID by a copy that f has changed.
+func (t table[V]) change(id string, f func(entries map[string]V)) {
+	t[shardOf(id, len(t))].change(f)
+}
+
+func (s *tableShard[V]) change(f func(entries map[string]V)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := make(map[string]V)
+	if entries := s.entries.Load(); entries != nil {
+		next = maps.Clone(*entries)
+	}
+	f(next)
+	s.entries.Store(&next)
+}
+
+func (t table[V]) all() iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for i := range t {
+			entries := t[i].entries.Load()
+			if entries == nil {
+				continue
+			}
+			for id, value := range *entries {
+				if !yield(id, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// evict deletes an entry of a full map. Map order is random, so that a client
+// cannot choose the entry.
+func evict[K comparable, V any](entries map[K]V) {
+	if len(entries) < maxEntries {
+		return
+	}
+	for key := range entries {
+		delete(entries, key)
+		return
+	}
 }

@@ -53,27 +53,27 @@ func TestCache(t *testing.T) {
 			b.want(t, text, "")
 		}
 		asked(1)
-		b.want(t, withSecret(t, text, other), gatehouse.ReasonKeySecret)
+		b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
 		asked(1)
 		for range 3 {
-			b.want(t, unknown, gatehouse.ReasonKeyUnknown)
+			b.want(t, unknown, apikey.ReasonUnknown)
 		}
 		asked(2)
 		pass(5*time.Second - 1)
 		b.want(t, text, "")
-		b.want(t, unknown, gatehouse.ReasonKeyUnknown)
+		b.want(t, unknown, apikey.ReasonUnknown)
 		asked(2)
 		pass(1)
 		b.want(t, text, "")
-		b.want(t, unknown, gatehouse.ReasonKeyUnknown)
+		b.want(t, unknown, apikey.ReasonUnknown)
 		asked(4)
 
 		// What the cache knows is good while the store is down, and no longer.
 		b.store.breakAll(errors.New("gone"))
 		b.want(t, text, "")
-		b.want(t, other, gatehouse.ReasonKeyStoreUnavailable)
+		b.want(t, other, apikey.ReasonStoreUnavailable)
 		pass(5 * time.Second)
-		b.want(t, text, gatehouse.ReasonKeyStoreUnavailable)
+		b.want(t, text, apikey.ReasonStoreUnavailable)
 		b.store.breakAll(nil)
 		b.want(t, text, "")
 	})
@@ -87,9 +87,9 @@ func TestCacheAndExpiry(t *testing.T) {
 			b := setUp(t, func(c *apikey.Config) { c.CacheTTL = 5 * time.Second })
 			short := order()
 			short.Lifetime = 2 * time.Second
-			want := gatehouse.ReasonKeyExpired
+			want := apikey.ReasonExpired
 			if grace {
-				short, want = order(), gatehouse.ReasonKeyRotated
+				short, want = order(), apikey.ReasonRotated
 			}
 			key, text := b.issue(t, short)
 			if grace {
@@ -129,12 +129,12 @@ func TestExpiryIsByTheClockOfTheStore(t *testing.T) {
 			r := order()
 			r.Lifetime = time.Hour
 			_, text := b.issue(t, r)
-			ahead.want(t, text, gatehouse.ReasonKeyExpired)
+			ahead.want(t, text, apikey.ReasonExpired)
 			pass(90 * time.Minute)
-			b.want(t, text, gatehouse.ReasonKeyExpired)
+			b.want(t, text, apikey.ReasonExpired)
 			behind.want(t, text, "")
 			pass(30 * time.Minute)
-			behind.want(t, text, gatehouse.ReasonKeyExpired)
+			behind.want(t, text, apikey.ReasonExpired)
 		}
 		// The time that the answer takes counts.
 		b := setUp(t, nil)
@@ -164,10 +164,10 @@ func TestCacheBound(t *testing.T) {
 			wants gatehouse.Reason
 		}
 		for _, c := range []change{
-			{"revoke", func(id string) error { _, err := here.Revoke(t.Context(), id); return err }, gatehouse.ReasonKeyRevoked},
-			{"revoke all", func(string) error { _, err := here.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); return err }, gatehouse.ReasonKeyRevoked},
-			{"suspend", func(id string) error { _, err := here.Suspend(t.Context(), id); return err }, gatehouse.ReasonKeySuspended},
-			{"rotate", func(id string) error { _, err := here.Rotate(t.Context(), id, 0, 0); return err }, gatehouse.ReasonKeyRotated},
+			{"revoke", func(id string) error { _, err := here.Revoke(t.Context(), id); return err }, apikey.ReasonRevoked},
+			{"revoke all", func(string) error { _, err := here.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); return err }, apikey.ReasonRevoked},
+			{"suspend", func(id string) error { _, err := here.Suspend(t.Context(), id); return err }, apikey.ReasonSuspended},
+			{"rotate", func(id string) error { _, err := here.Rotate(t.Context(), id, 0, 0); return err }, apikey.ReasonRotated},
 		} {
 			key, text := here.issue(t, order())
 			here.want(t, text, "")
@@ -199,13 +199,13 @@ func TestCacheBound(t *testing.T) {
 			there.want(t, text, c.wants)
 		}
 		// A key that was not there.
-		there.want(t, golden, gatehouse.ReasonKeyUnknown)
+		there.want(t, golden, apikey.ReasonUnknown)
 		// A key that comes back.
 		key, text := here.issue(t, order())
 		if _, err := here.Suspend(t.Context(), key.ID); err != nil {
 			t.Fatal(err)
 		}
-		here.want(t, text, gatehouse.ReasonKeySuspended)
+		here.want(t, text, apikey.ReasonSuspended)
 		if _, err := here.Resume(t.Context(), key.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -272,8 +272,8 @@ func TestFillOverRevocation(t *testing.T) {
 				store.after = nil
 				revoke(t, b, elsewhere, key.ID)
 			}
-			b.want(t, text, gatehouse.ReasonKeyRevoked)
-			b.want(t, text, gatehouse.ReasonKeyRevoked)
+			b.want(t, text, apikey.ReasonRevoked)
+			b.want(t, text, apikey.ReasonRevoked)
 		})
 	}
 }
@@ -293,10 +293,10 @@ func TestFillOverNewerFill(t *testing.T) {
 			if _, err := elsewhere.Revoke(t.Context(), key.ID); err != nil {
 				t.Error(err)
 			}
-			b.want(t, text, gatehouse.ReasonKeyRevoked)
+			b.want(t, text, apikey.ReasonRevoked)
 		}
-		b.want(t, text, gatehouse.ReasonKeyRevoked)
-		b.want(t, text, gatehouse.ReasonKeyRevoked)
+		b.want(t, text, apikey.ReasonRevoked)
+		b.want(t, text, apikey.ReasonRevoked)
 		if n := store.count("find"); n != 3 {
 			t.Errorf("asked %d times", n)
 		}
@@ -343,7 +343,7 @@ func TestCacheIsBounded(t *testing.T) {
 		for i, id := range ids {
 			body := fmt.Sprintf("acme_live_%s_%s", id, secret)
 			if i >= 10 {
-				b.want(t, body+checksum(body), gatehouse.ReasonKeyUnknown)
+				b.want(t, body+checksum(body), apikey.ReasonUnknown)
 				continue
 			}
 			record := apikey.Record{
@@ -389,12 +389,12 @@ func TestWatch(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- there.Watch(ctx) }()
 		synctest.Wait()
-		there.want(t, missedText, gatehouse.ReasonKeyRevoked)
+		there.want(t, missedText, apikey.ReasonRevoked)
 		there.want(t, text, "")
 		if _, err := here.Revoke(t.Context(), key.ID); err != nil {
 			t.Fatal(err)
 		}
-		there.want(t, text, gatehouse.ReasonKeyRevoked)
+		there.want(t, text, apikey.ReasonRevoked)
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)

@@ -3,7 +3,6 @@
 package apikey
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
 const (
@@ -22,17 +22,17 @@ const (
 
 // Config configures [Keys].
 type Config struct {
-	// Store keeps the keys, of this prefix only. Required.
+	// Store stores the keys of this prefix only. Required.
 	Store Store
 
-	// Prefix is what every key begins with, such as "acme": 2 to 16 lower-case
-	// letters and digits, a letter first. Required. It should be found in no
-	// other text, so that scanners find keys by it.
+	// Prefix begins every key, such as "acme": 2 to 16 lower-case letters and
+	// digits, a letter first. Required. Secret scanners search for it, so choose
+	// one that no other text contains.
 	Prefix string
 
-	// Environment is where this server stands, "live" if empty: at most 16
-	// lower-case letters and digits, a letter first. A key for another one is
-	// refused with 403 and never looked up.
+	// Environment is the environment of this server, "live" if empty: at most 16
+	// lower-case letters and digits, a letter first. A key of another
+	// environment is rejected with 403 without a call of the store.
 	Environment string
 
 	// Issuer is the Issuer of the principals, Prefix if empty.
@@ -41,53 +41,51 @@ type Config struct {
 	// Kind is the Kind of the principals, [gatehouse.KindService] if empty.
 	Kind gatehouse.Kind
 
-	// Scopes is the catalogue: what keys can be made for. Without it keys can
-	// be made for nothing. There are no wildcards: a "*" is refused.
+	// Scopes are the scopes that keys can have. Optional; without it keys have
+	// no scopes. Wildcards are not supported: New rejects a "*".
 	Scopes []string
 
-	// MaxLifetime is the longest time that a secret may be good for, 90 days if
-	// zero.
+	// MaxLifetime is the longest lifetime of a secret, 90 days if zero.
 	MaxLifetime time.Duration
 
-	// Peppers turn the hashes in the store into HMACs. The first one hashes new
-	// secrets, all of them verify, at most four. To change the pepper, put a
-	// new one in front; keys move to it as they are rotated, and once all have,
-	// the old one can go.
+	// Peppers turn the stored hashes into HMACs. The first one hashes new
+	// secrets, all verify, at most four. To change the pepper, insert the new one
+	// in front. Rotation moves a key to it; remove the old one when all keys
+	// have been rotated.
 	Peppers []Pepper
 
-	// AllowUnpeppered accepts keys made while there were no Peppers. Until the
-	// last of them is rotated, who can write to the store can make keys.
+	// AllowUnpeppered accepts keys that were created without Peppers. Until the
+	// last of them is rotated, an attacker with write access to the store can
+	// create keys.
 	AllowUnpeppered bool
 
-	// Proxies are the addresses of the proxies in front of this server. A
-	// request that comes from one of them is taken to come from the last
-	// address in X-Forwarded-For that is not one of them. Name no address from
-	// which somebody else can connect. Without it the header is not read.
+	// Proxies are the networks of the reverse proxies in front of this server.
+	// The address of a client behind one of them is the last entry of
+	// X-Forwarded-For that is not a proxy. Do not include an address from which
+	// clients can connect: they could choose their address. Without Proxies the
+	// header is ignored.
 	Proxies []netip.Prefix
 
-	// CacheTTL, if not zero, keeps what the store says of a key in memory for
-	// so long, at most 5 s. A key revoked by another process is accepted for
-	// as long, or until a Watcher tells of it.
+	// CacheTTL, if not zero, caches the records of the store for this time, at
+	// most 5 s. A key that another process revokes stays valid for as long, or
+	// until the Watcher reports it.
 	CacheTTL time.Duration
 
-	// Watcher is where [Keys.Watch] learns of changes that other processes
-	// make. Optional, of use with a cache only.
+	// Watcher reports the changes of other processes to [Keys.Watch]. Optional,
+	// with a cache only.
 	Watcher Watcher
 
-	// Events is told of every change and of what Thresholds are set for, after
-	// the fact. Who made a change is in the context, if the application has
-	// put it there: see [gatehouse.FromContext]. An error is returned to
-	// whoever asked for the change, which stands; in a request it turns the
-	// decision into 503. Optional. It must be safe for concurrent use.
-	Events func(context.Context, Event) error
+	// Observer receives every change and the events of Thresholds. If it fails,
+	// the change is kept and the method returns the error; a request is answered
+	// with 503. Optional.
+	Observer gatehouse.Observer
 
-	// Thresholds are what to watch for. Optional.
+	// Thresholds set the events about the use of keys. Optional.
 	Thresholds Thresholds
 }
 
-// Keys makes, verifies and withdraws API keys. It is a
-// [gatehouse.Authenticator], [gatehouse.Inspector] and [gatehouse.Challenger].
-// It is safe for concurrent use.
+// Keys creates, verifies and revokes API keys. It is a
+// [gatehouse.Authenticator]. It is safe for concurrent use.
 type Keys struct {
 	store       Store
 	prefix      string
@@ -95,25 +93,21 @@ type Keys struct {
 	environment string
 	issuer      string
 	kind        gatehouse.Kind
-	catalogue   gatehouse.Scopes
+	scopes      gatehouse.Scopes
 	maxLifetime time.Duration
 	hasher      *hasher
-	proxies     []netip.Prefix
+	proxies     clientaddr.Proxies
 	cache       *cache // nil if off
 	watcher     Watcher
-	events      func(context.Context, Event) error
+	observer    gatehouse.Observer
 	usage       usage
 	alarm       *alarm // nil if no threshold is set
 }
 
-var _ interface {
-	gatehouse.Authenticator
-	gatehouse.Inspector
-	gatehouse.Challenger
-} = (*Keys)(nil)
+var _ gatehouse.Authenticator = (*Keys)(nil)
 
-// New makes Keys. All mistakes in the configuration are reported at once. It
-// does not call the store.
+// New returns Keys. It reports all errors of the configuration at once and does
+// not call the store.
 func New(config Config) (*Keys, error) {
 	k := &Keys{
 		store:       config.Store,
@@ -124,51 +118,38 @@ func New(config Config) (*Keys, error) {
 		kind:        orElse(config.Kind, gatehouse.KindService),
 		maxLifetime: orElse(config.MaxLifetime, defaultMaxLifetime),
 		watcher:     config.Watcher,
-		events:      config.Events,
+		observer:    config.Observer,
 		usage:       usage{make(table[*keyUsage], shardCount)},
 	}
 	var errs []error
-	if k.store == nil {
-		errs = append(errs, errors.New("apikey: Config.Store: required"))
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("apikey: Config."+format, args...))
+		}
 	}
-	switch {
-	case k.prefix == "":
-		errs = append(errs, errors.New("apikey: Config.Prefix: required"))
-	case len(k.prefix) < minPrefixChars || !isName(k.prefix):
-		errs = append(errs, errors.New("apikey: Config.Prefix: must be 2 to 16 lower-case letters and digits, a letter first"))
-	}
-	if !isName(k.environment) {
-		errs = append(errs, errors.New("apikey: Config.Environment: must be at most 16 lower-case letters and digits, a letter first"))
-	}
-	switch k.kind {
-	case gatehouse.KindUser, gatehouse.KindService, gatehouse.KindAgent:
-	default:
-		errs = append(errs, errors.New("apikey: Config.Kind: must be user, service or agent"))
-	}
+	check(k.store != nil, "Store: required")
+	check(k.prefix != "", "Prefix: required")
+	check(k.prefix == "" || len(k.prefix) >= minPrefixChars && isName(k.prefix), "Prefix: got %q, must be 2 to 16 lower-case letters and digits, a letter first", k.prefix)
+	check(isName(k.environment), "Environment: got %q, must be "+nameRule, k.environment)
+	kinds := []gatehouse.Kind{gatehouse.KindUser, gatehouse.KindService, gatehouse.KindAgent}
+	check(slices.Contains(kinds, k.kind), "Kind: got %q, must be user, service or agent", k.kind)
 	var err error
-	if k.catalogue, err = exactScopes(config.Scopes); err != nil {
-		errs = append(errs, fmt.Errorf("apikey: Config.Scopes: %w", err))
-	}
-	if k.maxLifetime < time.Microsecond {
-		errs = append(errs, errors.New("apikey: Config.MaxLifetime: must be greater than zero"))
+	k.scopes, err = exactScopes(config.Scopes)
+	check(err == nil, "Scopes: %w", err)
+	check(k.maxLifetime >= time.Microsecond, "MaxLifetime: got %v, must be greater than 0", k.maxLifetime)
+	k.proxies, err = clientaddr.Normalize(config.Proxies)
+	check(err == nil, "Proxies%w", err)
+	check(config.CacheTTL >= 0 && config.CacheTTL <= maxCacheTTL, "CacheTTL: got %v, must be 0 to %v", config.CacheTTL, maxCacheTTL)
+	if config.CacheTTL > 0 {
+		k.cache = newCache(config.CacheTTL)
 	}
 	if k.hasher, err = newHasher(config.Peppers, config.AllowUnpeppered); err != nil {
 		errs = append(errs, err)
 	}
-	if k.proxies, err = plainPrefixes(config.Proxies); err != nil {
-		errs = append(errs, fmt.Errorf("apikey: Config.Proxies: %w", err))
-	}
-	switch {
-	case config.CacheTTL < 0 || config.CacheTTL > maxCacheTTL:
-		errs = append(errs, fmt.Errorf("apikey: Config.CacheTTL: must be at most %v", maxCacheTTL))
-	case config.CacheTTL > 0:
-		k.cache = newCache(config.CacheTTL)
-	}
 	if k.alarm, err = newAlarm(config.Thresholds); err != nil {
 		errs = append(errs, err)
-	} else if k.alarm != nil && k.events == nil && len(config.Thresholds.Suspend) == 0 {
-		errs = append(errs, errors.New("apikey: Config.Thresholds: nobody would learn of it: set Events or Suspend"))
 	}
+	check(k.alarm == nil || k.observer != nil || len(config.Thresholds.Suspend) > 0, "Thresholds: no effect without Observer or Thresholds.Suspend")
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -183,10 +164,12 @@ func orElse[T comparable](value, fallback T) T {
 	return value
 }
 
-// exactScopes makes a set of scopes that mean what they say.
+// exactScopes returns scopes without wildcards.
 func exactScopes(tokens []string) (gatehouse.Scopes, error) {
-	if slices.ContainsFunc(tokens, func(s string) bool { return strings.Contains(s, "*") }) {
-		return gatehouse.Scopes{}, errors.New("there are no wildcards")
+	for _, token := range tokens {
+		if strings.Contains(token, "*") {
+			return gatehouse.Scopes{}, fmt.Errorf("%.64q: wildcards are not supported", token)
+		}
 	}
 	return gatehouse.NewScopes(tokens...)
 }

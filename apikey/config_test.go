@@ -20,36 +20,36 @@ func pepper(version uint32, fill byte) apikey.Pepper {
 
 func TestNewReportsEveryMistake(t *testing.T) {
 	good := func() apikey.Config { return apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme"} }
-	const name = "must be at most 16 lower-case letters and digits, a letter first"
+	const name = "must be 1 to 16 lower-case letters and digits, a letter first"
 	for want, alter := range map[string]func(*apikey.Config){
 		"Config.Store: required":  func(c *apikey.Config) { c.Store = nil },
 		"Config.Prefix: required": func(c *apikey.Config) { c.Prefix = "" },
-		"Config.Prefix: must be 2 to 16 lower-case letters and digits, a letter first": func(c *apikey.Config) { c.Prefix = "a" },
-		"Config.Environment: " + name:                   func(c *apikey.Config) { c.Environment = "Live" },
-		"Config.Kind: must be user, service or agent":   func(c *apikey.Config) { c.Kind = "robot" },
-		"Config.Scopes: there are no wildcards":         func(c *apikey.Config) { c.Scopes = []string{"a", "reports:*"} },
-		"Config.Scopes: gatehouse: malformed scope":     func(c *apikey.Config) { c.Scopes = []string{"a b"} },
-		"Config.MaxLifetime: must be greater than zero": func(c *apikey.Config) { c.MaxLifetime = -time.Hour },
-		"Config.Peppers: 5 are too many, at most 4 are allowed": func(c *apikey.Config) {
+		`Config.Prefix: got "a", must be 2 to 16 lower-case letters and digits, a letter first`: func(c *apikey.Config) { c.Prefix = "a" },
+		`Config.Environment: got "Live", ` + name:                                               func(c *apikey.Config) { c.Environment = "Live" },
+		`Config.Kind: got "robot", must be user, service or agent`:                              func(c *apikey.Config) { c.Kind = "robot" },
+		`Config.Scopes: "reports:*": wildcards are not supported`:                               func(c *apikey.Config) { c.Scopes = []string{"a", "reports:*"} },
+		"Config.Scopes: gatehouse: malformed scope":                                             func(c *apikey.Config) { c.Scopes = []string{"a b"} },
+		"Config.MaxLifetime: got -1h0m0s, must be greater than 0":                               func(c *apikey.Config) { c.MaxLifetime = -time.Hour },
+		"Config.Peppers: got 5, at most 4 are allowed": func(c *apikey.Config) {
 			c.Peppers = []apikey.Pepper{pepper(1, 'a'), pepper(2, 'a'), pepper(3, 'a'), pepper(4, 'a'), pepper(5, 'a')}
 		},
-		"Config.Peppers[0]: Version must be greater than zero": func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(0, 'a')} },
-		"Config.Peppers[1]: version 3 occurs twice":            func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(3, 'a'), pepper(3, 'b')} },
-		"Config.Peppers[0]: has 5 bytes, needs at least 32": func(c *apikey.Config) {
+		"Config.Peppers[0].Version: required, greater than 0": func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(0, 'a')} },
+		"Config.Peppers[1].Version: 3 occurs twice":           func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(3, 'a'), pepper(3, 'b')} },
+		"Config.Peppers[0].Secret: got 5 bytes, at least 32 are required": func(c *apikey.Config) {
 			c.Peppers = []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret([]byte("short"))}}
 		},
-		"Config.AllowUnpeppered: has no meaning without Peppers":   func(c *apikey.Config) { c.AllowUnpeppered = true },
-		"Config.Proxies: an invalid prefix":                        func(c *apikey.Config) { c.Proxies = []netip.Prefix{{}} },
-		"Config.Proxies: [0]: a part of the mapped IPv4 addresses": func(c *apikey.Config) { c.Proxies = []netip.Prefix{netip.MustParsePrefix("::ffff:0.0.0.0/95")} },
-		"Config.CacheTTL: must be at most 5s":                      func(c *apikey.Config) { c.CacheTTL = 5*time.Second + 1 },
-		"Config.Thresholds.Burst: must be 0 or at least 2":         func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 1, BurstFloor: 1} },
-		"Config.Thresholds.BurstFloor: required with Burst":        func(c *apikey.Config) { c.Thresholds.Burst = 2 },
-		"Config.Thresholds.Failures: is negative":                  func(c *apikey.Config) { c.Thresholds.Failures = -1 },
-		`Config.Thresholds.Suspend: "burst" is not watched for`:    func(c *apikey.Config) { c.Thresholds.Suspend = []apikey.EventType{apikey.EventBurst} },
-		`Config.Thresholds.Suspend: "failures" is not watched for`: func(c *apikey.Config) {
-			c.Thresholds = apikey.Thresholds{Failures: 1, Suspend: []apikey.EventType{apikey.EventFailures}}
+		"Config.AllowUnpeppered: has no effect without Peppers":                       func(c *apikey.Config) { c.AllowUnpeppered = true },
+		"Config.Proxies[0]: invalid network":                                          func(c *apikey.Config) { c.Proxies = []netip.Prefix{{}} },
+		"Config.Proxies[0]: ::ffff:0.0.0.0/95 is wider than":                          func(c *apikey.Config) { c.Proxies = []netip.Prefix{netip.MustParsePrefix("::ffff:0.0.0.0/95")} },
+		"Config.CacheTTL: got 5.000000001s, must be 0 to 5s":                          func(c *apikey.Config) { c.CacheTTL = 5*time.Second + 1 },
+		"Config.Thresholds.Burst: got 1, must be 0 or at least 2":                     func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 1, BurstFloor: 1} },
+		"Config.Thresholds.BurstFloor: got 0, must be greater than 0 if Burst is set": func(c *apikey.Config) { c.Thresholds.Burst = 2 },
+		"Config.Thresholds.Failures: got -1, must not be negative":                    func(c *apikey.Config) { c.Thresholds.Failures = -1 },
+		`Config.Thresholds.Suspend: "apikey_burst": its threshold is not set`:                func(c *apikey.Config) { c.Thresholds.Suspend = []gatehouse.EventType{apikey.EventBurst} },
+		`Config.Thresholds.Suspend: "apikey_failures": its threshold is not set`: func(c *apikey.Config) {
+			c.Thresholds = apikey.Thresholds{Failures: 1, Suspend: []gatehouse.EventType{apikey.EventFailures}}
 		},
-		"Config.Thresholds: nobody would learn of it: set Events or": func(c *apikey.Config) { c.Thresholds.Failures = 1 },
+		"Config.Thresholds: no effect without Observer or": func(c *apikey.Config) { c.Thresholds.Failures = 1 },
 	} {
 		config := good()
 		alter(&config)
@@ -80,7 +80,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			t.Errorf("prefix %q is accepted", prefix)
 		}
 	}
-	both := []apikey.EventType{apikey.EventNewNetwork, apikey.EventBurst}
+	both := []gatehouse.EventType{apikey.EventNewNetwork, apikey.EventBurst}
 	for _, thresholds := range []apikey.Thresholds{
 		{Burst: -1},
 		{Burst: -2, BurstFloor: 1},
@@ -91,7 +91,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: append(both, apikey.EventRevoked)},
 	} {
 		config := good()
-		config.Events = new(heard).hear
+		config.Observer = new(heard)
 		config.Thresholds = thresholds
 		if _, err := apikey.New(config); err == nil {
 			t.Errorf("%+v is accepted", thresholds)
@@ -122,7 +122,7 @@ func TestDefaults(t *testing.T) {
 	key, text := b.issue(t, apikey.Request{Owner: "o", Lifetime: 90 * day})
 	p := b.send(t, get(text)).principal
 	want := gatehouse.Principal{
-		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: gatehouse.MethodAPIKey,
+		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: apikey.Method,
 		Credential: key.ID, Expires: key.Expires, Claims: p.Claims,
 	}
 	if !reflect.DeepEqual(p, want) || p.Claims.String() != "{}" {
@@ -135,7 +135,7 @@ func TestConfigIsCloned(t *testing.T) {
 	config := apikey.Config{
 		Store: apikey.NewMemory(0), Prefix: "acme", Scopes: []string{"reports:read"},
 		Peppers: []apikey.Pepper{pepper(1, 'a')}, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")},
-		Thresholds: apikey.Thresholds{NewNetworks: true, Suspend: []apikey.EventType{apikey.EventNewNetwork}},
+		Thresholds: apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}},
 	}
 	keys, err := apikey.New(config)
 	if err != nil {

@@ -1,60 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apikey makes, verifies and withdraws API keys.
+// Package apikey creates, verifies and revokes API keys.
 //
-// A key is text that a program sends with each request:
+// A key is text that a client sends with each request:
 //
 //	acme_live_0123456789ABCDEF_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG3NxMSK
 //
-// It names its issuer, its environment and itself; then come 256 random bits
-// and a checksum. All but the last part may be seen by anybody. [Pattern] is a
-// regular expression for secret scanners.
+// It consists of a prefix, an environment, an ID, and a secret of 256 random bits
+// with a checksum. All but the last part are public. [Pattern] returns a regular
+// expression for secret scanners.
 //
-// Call [New] with a [Store] and a prefix. The [Keys] that it returns are two
-// things: a [gatehouse.Authenticator], to be put into a gate, and the means to
-// manage keys: [Keys.Create], [Keys.List], [Keys.Describe], [Keys.Rotate],
-// [Keys.Revoke], [Keys.RevokeAll], [Keys.RevokeLeaked], [Keys.Suspend]. Tools
-// that only manage keys make Keys too, over the same store.
+// Call [New] with a [Store] and a prefix. The [Keys] that it returns are an
+// authenticator for a gate, and manage keys: [Keys.Create], [Keys.List],
+// [Keys.Describe], [Keys.Rotate], [Keys.Revoke], [Keys.RevokeAll],
+// [Keys.RevokeLeaked], [Keys.Suspend]. Tools that only manage keys use Keys on the
+// same store.
 //
-// # What is kept
+// # What is stored
 //
-// The store holds SHA-256 hashes of secrets, HMACs with [Config].Peppers, and
-// never a secret. That is enough, and a slow hash would be none the better,
-// because nobody can guess 256 random bits. A key is found by its ID and its
-// hash is compared in constant time. Its text can be seen once, in the result
-// of Create or Rotate.
+// The store contains SHA-256 hashes of secrets, HMACs with [Config].Peppers, and
+// never a secret. A slow password hash would add nothing, because 256 random bits
+// cannot be guessed. A key is found by its ID, and its hash is compared in
+// constant time. The text of a key is available once, in the result of Create or
+// Rotate.
 //
-// # What is refused
+// # What is rejected
 //
-// A text with a wrong shape or checksum is refused without a look at the store.
-// A key that does not exist, is expired, revoked or suspended, and a wrong
-// secret, cost the same and are refused with the same answer: 403 in X-API-Key,
-// 401 in Authorization. The observer learns which it was. A key for another
-// environment, and one from outside its networks, is 403. A key in the URL is
-// refused whatever else the request carries. A store that does not answer is
-// 503, and nobody gets in.
+// A text with an invalid format or checksum is rejected without a call of the
+// store. An unknown, expired, revoked or suspended key and a wrong secret take the
+// same work and get the same response: 403 in X-API-Key, 401 in Authorization.
+// The reason is in the event. A key of another environment or from outside its
+// networks is 403. A key in the URL is rejected whatever else the request carries.
+// An unavailable store is 503.
 //
-// Every key has an end. Scopes are exact and from a catalogue.
+// Every key expires. Scopes have no wildcards and come from a configured list.
 //
 // # Rotation
 //
-// A key that is rotated stays what it is, with the same ID, and has two secrets
-// for as long as the grace lasts. The older one never outlives its own end, a
-// further rotation ends it at once, and to revoke the key ends both.
+// A rotated key keeps its ID and has two valid secrets during the grace period.
+// The previous secret never outlives its own expiry. A further rotation expires it
+// at once, and revoking the key revokes both.
 //
 // # Revocation and the cache
 //
-// Without a cache a revocation holds from the moment that [Keys.Revoke]
-// returns, for every process on the same store. With [Config].CacheTTL it does
-// so in the process that made it, and in the others within that time, 5 s at
-// most, or as soon as [Keys.Watch] hears of it. A store that answers from a
-// replica adds the delay of the replica.
+// Without a cache, a revocation takes effect when [Keys.Revoke] returns, in every
+// process on the same store. With [Config].CacheTTL it takes effect at once in the
+// process that revoked the key, and in the others within that time, at most 5 s,
+// or when [Keys.Watch] receives the change. A store that reads from a replica adds
+// the delay of the replica.
 //
-// # What the application must still do
+// # What the application must do
 //
-// Show a new key once, and keep it out of its own logs. Check that a key belongs
-// to the caller before it revokes or describes one for them: IDs are no secret.
-// Listen to [Config].Events. Rotate what [Keys.List] with ExpiresWithin finds.
-// Take reports of leaked keys and hand them to [Keys.RevokeLeaked]. Limit how
-// often a key is used, as the example of a policy shows.
+// Show a new key once, and do not log it. Before revoking or describing a key for
+// a caller, check that it belongs to that caller: IDs are not secret. Record the
+// events. Rotate the keys that [Keys.List] returns with ExpiresWithin. Accept
+// reports of leaked keys and pass them to [Keys.RevokeLeaked]. Limit the request
+// rate of each key, as in the example of a policy.
 package apikey

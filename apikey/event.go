@@ -4,68 +4,87 @@ package apikey
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
-	"slices"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// EventType is what has happened to a key.
-type EventType string
-
-// Changes.
+// Changes of keys. Credential is the ID of the key; [Keys.Describe] returns the
+// key. Principal is the caller that the context carries, see
+// [gatehouse.FromContext].
 const (
-	EventCreated   EventType = "created"
-	EventRotated   EventType = "rotated"
-	EventRevoked   EventType = "revoked"
-	EventSuspended EventType = "suspended"
-	EventResumed   EventType = "resumed"
-	// EventLeaked: the key was reported by [Keys.RevokeLeaked]. Where it was
-	// revoked for it, EventRevoked comes first.
-	EventLeaked EventType = "leaked"
+	EventCreated   gatehouse.EventType = "apikey_created"
+	EventRotated   gatehouse.EventType = "apikey_rotated"
+	EventRevoked   gatehouse.EventType = "apikey_revoked"
+	EventSuspended gatehouse.EventType = "apikey_suspended"
+	EventResumed   gatehouse.EventType = "apikey_resumed"
+	// EventLeaked: the key was reported to [Keys.RevokeLeaked]. If that revoked
+	// it, EventRevoked comes first.
+	EventLeaked gatehouse.EventType = "apikey_leaked"
 )
 
-// What [Thresholds] are set for.
+// Events of [Thresholds].
 const (
-	// EventNewNetwork: a key is used from a network that it was not used from
-	// before.
-	EventNewNetwork EventType = "new_network"
-	// EventBurst: a key is used much more than it mostly is.
-	EventBurst EventType = "burst"
-	// EventUsedAfterRevocation: the right secret of a revoked key.
-	EventUsedAfterRevocation EventType = "used_after_revocation"
-	// EventFailures: many keys were refused that came from one network.
-	EventFailures EventType = "failures"
+	// EventNewNetwork: a key is used from a new network. It has [AttrNetwork].
+	EventNewNetwork gatehouse.EventType = "apikey_new_network"
+	// EventBurst: a key is used much more often than on average. It has
+	// [AttrNetwork] and [AttrCount].
+	EventBurst gatehouse.EventType = "apikey_burst"
+	// EventUsedAfterRevocation: a revoked key is used, with a valid secret. It
+	// has [AttrNetwork].
+	EventUsedAfterRevocation gatehouse.EventType = "apikey_used_after_revocation"
+	// EventFailures: many keys from one network were rejected. It has
+	// [AttrNetwork], [AttrCount] and no Credential.
+	EventFailures gatehouse.EventType = "apikey_failures"
 )
 
-// Event is something that has happened to a key. Nothing in it is secret.
-type Event struct {
-	Type EventType
+// Attributes of the events of [Thresholds].
+const (
+	// AttrNetwork is the network of the client: a /24 of IPv4 or a /48 of IPv6,
+	// for [EventFailures] a /32 or a /64. Absent if the address is unknown.
+	AttrNetwork = "network"
+	// AttrCount is the number of requests in the current minute.
+	AttrCount = "count"
+)
 
-	// Key is the key after the change, zero for [EventFailures].
-	Key Key
-
-	// Network is where the request came from, as a /24 of IPv4 or a /48 of
-	// IPv6; zero if that cannot be told, and for changes. For [EventFailures]
-	// it is a /32 or a /64.
-	Network netip.Prefix
-
-	// Count is the number of requests in the current minute, for [EventBurst]
-	// and [EventFailures].
-	Count int
-}
-
-func (k *Keys) emit(ctx context.Context, e Event) error {
-	if k.events == nil {
+// emit reports a change of a key.
+func (k *Keys) emit(ctx context.Context, t gatehouse.EventType, id string) error {
+	if k.observer == nil {
 		return nil
 	}
-	e.Key.Networks = slices.Clone(e.Key.Networks) // the cache may share it
-	return k.events(ctx, e)
+	level := slog.LevelInfo
+	if t == EventLeaked {
+		level = slog.LevelWarn
+	}
+	actor, _ := gatehouse.FromContext(ctx)
+	return gatehouse.Report(ctx, k.observer, gatehouse.Event{
+		Type: t, Level: level, Principal: actor, Issuer: k.issuer, Credential: id,
+	})
 }
 
-// unrecorded is the refusal where the application did not take an event.
-func unrecorded(id string, err error) error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonObserverFailed, Credential: id, Cause: err,
+// signal is an event of a threshold.
+type signal struct {
+	event   gatehouse.EventType
+	network netip.Prefix
+	count   int // 0 for none
+}
+
+func (k *Keys) report(ctx context.Context, id string, s signal) error {
+	if k.observer == nil {
+		return nil
 	}
+	if s.event == EventFailures {
+		id = ""
+	}
+	var attrs []slog.Attr
+	if s.network.IsValid() {
+		attrs = append(attrs, slog.String(AttrNetwork, s.network.String()))
+	}
+	if s.count > 0 {
+		attrs = append(attrs, slog.Int(AttrCount, s.count))
+	}
+	return gatehouse.Report(ctx, k.observer, gatehouse.Event{
+		Type: s.event, Level: slog.LevelWarn, Issuer: k.issuer, Credential: id, Attrs: attrs,
+	})
 }

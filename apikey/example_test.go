@@ -17,14 +17,10 @@ import (
 
 func Example() {
 	keys, err := apikey.New(apikey.Config{
-		Store:  apikey.NewMemory(0), // store/sqlstore and store/redisstore keep them for good
-		Prefix: "acme",
-		Scopes: []string{"reports:read", "reports:write"},
-		Events: func(ctx context.Context, e apikey.Event) error {
-			by, _ := gatehouse.FromContext(ctx) // whoever the handler was called by
-			slog.DebugContext(ctx, "API key", "event", e.Type, "key", e.Key.ID, "owner", e.Key.Owner, "by", by.Subject)
-			return nil
-		},
+		Store:    apikey.NewMemory(0), // store/sqlstore and store/redisstore keep them for good
+		Prefix:   "acme",
+		Scopes:   []string{"reports:read", "reports:write"},
+		Observer: gatehouse.Log(slog.New(slog.DiscardHandler)),
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// A key is text of five parts:
+// The text of a key has five parts:
 //
 //	prefix_environment_id_secretchecksum
 //
-// The first three may be seen by anybody. The secret is 43 random characters
-// out of 62, which is 256 bits. The checksum is the CRC-32 of all that stands
-// before it, in base 62; it guards against typing errors and random strings,
-// and against nothing else.
+// The first three are public. The secret is 43 random characters of an alphabet
+// of 62, which is 256 bits. The checksum is the CRC-32 of everything before it
+// in base 62. It detects typing errors and random strings and has no
+// cryptographic purpose.
 const (
 	alphabet       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	maxNameChars   = 16 // of prefix and environment, each
@@ -27,20 +27,23 @@ const (
 	minPrefixChars = 2
 )
 
-// ErrMalformed says that a text is not a key: its shape or its checksum is
-// wrong.
-var ErrMalformed = errors.New("apikey: not an API key")
+// nameRule is what isName accepts.
+const nameRule = "1 to 16 lower-case letters and digits, a letter first"
 
-// Label is the part of a key that may be seen by anybody.
+// ErrMalformed is the error of [Parse]: the format or the checksum of the text is
+// invalid.
+var ErrMalformed = errors.New("apikey: malformed API key")
+
+// Label is the public part of a key.
 type Label struct{ Prefix, Environment, ID string }
 
-// String returns the label as the key begins with it, such as
+// String returns the label in the form in which the key begins:
 // "acme_live_0123456789ABCDEF".
 func (l Label) String() string { return l.Prefix + "_" + l.Environment + "_" + l.ID }
 
-// Parse checks the shape and the checksum of a key, of whatever prefix and
-// environment, and returns its label. That a text is well-formed says nothing
-// about whether there is such a key. The error is [ErrMalformed].
+// Parse checks the format and the checksum of a key of any prefix and
+// environment and returns its label. It does not check whether the key exists.
+// The error is [ErrMalformed].
 func Parse(text string) (Label, error) {
 	label, ok := split(text)
 	if !ok || !isChecksum(text[len(text)-checksumChars:], []byte(text[:len(text)-checksumChars])) {
@@ -49,17 +52,16 @@ func Parse(text string) (Label, error) {
 	return label, nil
 }
 
-// Pattern returns a regular expression (RE2, and of most other flavours) that
-// matches the keys of a prefix wherever they stand in a text, for secret
-// scanners. The checksum tells a match that is a key from one that is not:
-// see [Parse].
+// Pattern returns a regular expression for secret scanners that finds the keys of
+// a prefix in a text. It is valid in RE2 and most other dialects. Use [Parse] to
+// verify the checksum of a match.
 func Pattern(prefix string) string {
 	return `\b` + prefix + `_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}[0-4][0-9A-Za-z]{5}\b`
 }
 
-// split takes a text apart whose shape is that of a key.
+// split splits a text that has the format of a key, without its checksum.
 func split(text string) (label Label, ok bool) {
-	// The last two parts have lengths of their own.
+	// The last two parts have fixed lengths.
 	const tail = 1 + idChars + 1 + secretChars + checksumChars
 	at := len(text) - tail
 	if at < 0 || len(text) > maxKeyChars || text[at] != '_' || text[at+1+idChars] != '_' {
@@ -72,7 +74,7 @@ func split(text string) (label Label, ok bool) {
 	return label, ok
 }
 
-// isName reports whether s may be a prefix or an environment.
+// isName reports whether s is a valid prefix or environment.
 func isName(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
@@ -84,7 +86,7 @@ func isName(s string) bool {
 
 const noDigit = 255
 
-// base62 is the value of each digit, and noDigit for what is none.
+// base62 is the value of each digit, noDigit for all other bytes.
 var base62 = func() (values [256]uint8) {
 	for i := range values {
 		values[i] = noDigit
@@ -114,8 +116,8 @@ func checksum(body []byte) string {
 	return string(digits[:])
 }
 
-// isChecksum reports whether digits, which are all in base 62, are the checksum
-// of body. There is one way only to write a number in six digits.
+// isChecksum reports whether digits, all of them base 62, are the checksum of
+// body. Each checksum has exactly one encoding in six digits.
 func isChecksum(digits string, body []byte) bool {
 	var n uint64
 	for i := range len(digits) {
@@ -124,8 +126,8 @@ func isChecksum(digits string, body []byte) bool {
 	return n == uint64(crc32.ChecksumIEEE(body))
 }
 
-// newKeyText makes the text of a new secret for a label. What stands before
-// the checksum is what is hashed.
+// newKeyText returns the text of a key with a new secret. The hash covers the
+// text before the checksum.
 func newKeyText(label Label) []byte {
 	text := make([]byte, 0, maxKeyChars)
 	text = append(text, label.String()...)
@@ -136,8 +138,8 @@ func newKeyText(label Label) []byte {
 
 func newID() string { return string(appendRandom(nil, idChars)) }
 
-// appendRandom appends n random characters, each with the same chance: of the
-// 64 values of six bits the two without a character are thrown again.
+// appendRandom appends n uniformly random characters: of the 64 values of six bits
+// it discards the two that have no character.
 func appendRandom(b []byte, n int) []byte {
 	var pool [64]byte
 	for n > 0 {

@@ -19,57 +19,56 @@ const (
 	minPepperBytes = 32
 )
 
-// Pepper is a key that turns the hash of a secret from SHA-256 into
-// HMAC-SHA-256. Who can write to the store but does not know the pepper cannot
-// make keys.
+// Pepper is the key of an HMAC-SHA-256 that replaces the SHA-256 of secrets.
+// An attacker with write access to the store cannot create keys without it.
 type Pepper struct {
-	// Version is stored beside each hash, greater than zero.
+	// Version identifies the pepper in the store. Required, greater than zero.
 	Version uint32
-	// Secret has at least 32 random bytes; see [gatehouse.LoadSecret].
+	// Secret is at least 32 random bytes; see [gatehouse.LoadSecret].
 	Secret gatehouse.Secret
 }
 
-// hasher computes hashes. What is hashed is the whole key up to its checksum,
-// so that a hash is good for no other id and no other environment.
+// hasher hashes keys. A hash covers the whole text before the checksum, so that
+// it is valid for no other ID and no other environment.
 //
-// A credential is hashed with every pepper that is configured, whatever the
-// store will say, so that no answer depends on how many hashes it took.
+// It hashes each credential with all configured peppers before the store is
+// asked, so that the response time does not depend on the stored pepper.
 type hasher struct {
 	versions []uint32 // the first one hashes new secrets
 	pool     sync.Pool
 }
 
-// scratch is the room in which one credential is looked at.
+// scratch is the working memory for one credential.
 type scratch struct {
 	text [maxKeyChars]byte
 	macs []hash.Hash // one for each version but 0
 	sums [maxPeppers + 1][sha256.Size]byte
 }
 
-// testHookHash is called for every hash that is computed.
+// testHookHash, if set, is called for each hash.
 var testHookHash func()
 
 func newHasher(peppers []Pepper, allowUnpeppered bool) (*hasher, error) {
 	h := &hasher{}
 	var errs []error
 	if len(peppers) > maxPeppers {
-		errs = append(errs, fmt.Errorf("apikey: Config.Peppers: %d are too many, at most %d are allowed", len(peppers), maxPeppers))
+		errs = append(errs, fmt.Errorf("apikey: Config.Peppers: got %d, at most %d are allowed", len(peppers), maxPeppers))
 	}
 	seen := make(map[uint32]bool)
 	for i, p := range peppers {
 		switch {
 		case p.Version == 0:
-			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d]: Version must be greater than zero", i))
+			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d].Version: required, greater than 0", i))
 		case seen[p.Version]:
-			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d]: version %d occurs twice", i, p.Version))
+			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d].Version: %d occurs twice", i, p.Version))
 		case p.Secret.Len() < minPepperBytes:
-			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d]: has %d bytes, needs at least %d", i, p.Secret.Len(), minPepperBytes))
+			errs = append(errs, fmt.Errorf("apikey: Config.Peppers[%d].Secret: got %d bytes, at least %d are required", i, p.Secret.Len(), minPepperBytes))
 		}
 		seen[p.Version] = true
 		h.versions = append(h.versions, p.Version)
 	}
 	if len(peppers) == 0 && allowUnpeppered {
-		errs = append(errs, errors.New("apikey: Config.AllowUnpeppered: has no meaning without Peppers"))
+		errs = append(errs, errors.New("apikey: Config.AllowUnpeppered: has no effect without Peppers: remove it"))
 	}
 	if len(peppers) == 0 || allowUnpeppered {
 		h.versions = append(h.versions, 0)
@@ -88,8 +87,7 @@ func newHasher(peppers []Pepper, allowUnpeppered bool) (*hasher, error) {
 	return h, errors.Join(errs...)
 }
 
-// get returns room for one credential; put takes it back and forgets what was
-// in it.
+// get returns working memory for one credential; put clears it and takes it back.
 func (h *hasher) get() *scratch { return h.pool.Get().(*scratch) }
 
 func (h *hasher) put(s *scratch) {
@@ -119,7 +117,7 @@ func (h *hasher) hashOne(s *scratch, i int, body []byte) {
 	mac.Sum(s.sums[i][:0])
 }
 
-// fresh returns the hash of a new secret.
+// fresh returns the hash of the text of a new key.
 func (h *hasher) fresh(text []byte) Hash {
 	s := h.get()
 	defer h.put(s)
@@ -127,13 +125,12 @@ func (h *hasher) fresh(text []byte) Hash {
 	return Hash{Sum: s.sums[0], Pepper: h.versions[0]}
 }
 
-// match reports whether s holds the hash that is stored. Its time does not
-// depend on the bytes of either.
+// match reports whether s contains the stored hash, in constant time.
 func (h *hasher) match(s *scratch, stored *Hash) bool {
 	found := 0
 	for i, version := range h.versions {
 		same := subtle.ConstantTimeCompare(s.sums[i][:], stored.Sum[:])
-		if version == stored.Pepper { // which is no secret
+		if version == stored.Pepper { // not secret
 			found |= same
 		}
 	}

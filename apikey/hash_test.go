@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -58,7 +57,7 @@ func TestPepperRotation(t *testing.T) {
 	// From no pepper to the first.
 	plain, plainText := none.issue(t, order())
 	none.want(t, plainText, "")
-	first.want(t, plainText, gatehouse.ReasonKeySecret)
+	first.want(t, plainText, apikey.ReasonSecret)
 	moving := with(true, a)
 	moving.want(t, plainText, "")
 	_, rehashed := moving.rotate(t, plain.ID, day)
@@ -68,8 +67,8 @@ func TestPepperRotation(t *testing.T) {
 	moving.want(t, plainText, "") // in its grace, of another kind than the newest
 	moving.want(t, rehashed, "")
 	first.want(t, rehashed, "")
-	first.want(t, plainText, gatehouse.ReasonKeySecret)
-	none.want(t, rehashed, gatehouse.ReasonKeySecret)
+	first.want(t, plainText, apikey.ReasonSecret)
+	none.want(t, rehashed, apikey.ReasonSecret)
 
 	// From the first pepper to the second.
 	key, text := first.issue(t, order())
@@ -77,7 +76,7 @@ func TestPepperRotation(t *testing.T) {
 	if version(key.ID) != 1 {
 		t.Error("a use has changed the hash")
 	}
-	second.want(t, text, gatehouse.ReasonKeySecret)
+	second.want(t, text, apikey.ReasonSecret)
 	_, newer := both.rotate(t, key.ID, day)
 	if version(key.ID) != 2 {
 		t.Errorf("version %d after rotation", version(key.ID))
@@ -85,16 +84,16 @@ func TestPepperRotation(t *testing.T) {
 	both.want(t, text, "")
 	both.want(t, newer, "")
 	second.want(t, newer, "")
-	second.want(t, text, gatehouse.ReasonKeySecret)
+	second.want(t, text, apikey.ReasonSecret)
 
 	// The same bytes under another version are another pepper.
-	if third := with(false, pepper(3, 'z')); third.reason(t, newer) != gatehouse.ReasonKeySecret {
+	if third := with(false, pepper(3, 'z')); third.reason(t, newer) != apikey.ReasonSecret {
 		t.Error("the version of the pepper does not matter")
 	}
 	if _, err := both.RevokeLeaked(t.Context(), text); err != nil {
 		t.Error(err)
 	}
-	both.want(t, newer, gatehouse.ReasonKeyRevoked)
+	both.want(t, newer, apikey.ReasonRevoked)
 }
 
 // Who can write to the store cannot make keys without the pepper.
@@ -110,12 +109,12 @@ func TestForgedRecord(t *testing.T) {
 		if _, err := forged.store.Create(t.Context(), record); err != nil {
 			t.Fatal(err)
 		}
-		forged.want(t, golden, gatehouse.ReasonKeySecret)
+		forged.want(t, golden, apikey.ReasonSecret)
 	}
 	// A record without a hash is good for nothing.
 	empty := apikey.Record{Key: apikey.Key{ID: "0123456789ABCDEF", Owner: "eve", Environment: "live", Lifetime: day}}
 	if _, err := b.store.Create(t.Context(), empty); err != nil {
 		t.Fatal(err)
 	}
-	b.want(t, golden, gatehouse.ReasonKeySecret)
+	b.want(t, golden, apikey.ReasonSecret)
 }

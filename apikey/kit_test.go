@@ -116,11 +116,11 @@ func (c *counting) List(ctx context.Context, q apikey.Query) ([]apikey.Record, e
 // heard keeps the events that it is told.
 type heard struct {
 	mu     sync.Mutex
-	events []apikey.Event
+	events []gatehouse.Event
 	err    error
 }
 
-func (h *heard) hear(_ context.Context, e apikey.Event) error {
+func (h *heard) Observe(_ context.Context, e gatehouse.Event) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, e)
@@ -134,10 +134,10 @@ func (h *heard) fail(err error) {
 }
 
 // take returns the types of the events since the last time.
-func (h *heard) take() []apikey.EventType {
+func (h *heard) take() []gatehouse.EventType {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var types []apikey.EventType
+	var types []gatehouse.EventType
 	for _, e := range h.events {
 		types = append(types, e.Type)
 	}
@@ -145,10 +145,20 @@ func (h *heard) take() []apikey.EventType {
 	return types
 }
 
-func (h *heard) last() apikey.Event {
+func (h *heard) last() gatehouse.Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.events[len(h.events)-1]
+}
+
+// attr returns an attribute of an event as text, "" if it is absent.
+func attr(e gatehouse.Event, key string) string {
+	for _, a := range e.Attrs {
+		if a.Key == key {
+			return a.Value.String()
+		}
+	}
+	return ""
 }
 
 // bench is Keys with all around them that a test wants to look at.
@@ -163,7 +173,7 @@ func setUp(t testing.TB, alter func(*apikey.Config)) bench {
 	t.Helper()
 	b := bench{store: newCounting(), events: new(heard)}
 	config := apikey.Config{
-		Store: b.store, Prefix: "acme", Scopes: []string{"reports:read", "reports:write"}, Events: b.events.hear,
+		Store: b.store, Prefix: "acme", Scopes: []string{"reports:read", "reports:write"}, Observer: b.events,
 	}
 	if alter != nil {
 		alter(&config)
@@ -257,7 +267,7 @@ func (b bench) want(t testing.TB, text string, reason gatehouse.Reason) {
 	}
 }
 
-func (b bench) wantEvents(t testing.TB, want ...apikey.EventType) {
+func (b bench) wantEvents(t testing.TB, want ...gatehouse.EventType) {
 	t.Helper()
 	if got := b.events.take(); !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)

@@ -66,20 +66,20 @@ func TestCreateReportsEveryMistake(t *testing.T) {
 		many[i] = netip.MustParsePrefix("10.0.0.0/8")
 	}
 	for want, alter := range map[string]func(*apikey.Request){
-		"Request.Owner: required":                                 func(r *apikey.Request) { r.Owner = "" },
-		"Request.Owner: must be at most 255 bytes of text":        func(r *apikey.Request) { r.Owner = "a\x00" },
-		"Request.Tenant: must be at most 255 bytes of text":       func(r *apikey.Request) { r.Tenant = strings.Repeat("é", 128) },
-		"Request.Environment: must be at most 16":                 func(r *apikey.Request) { r.Environment = "a_b" },
-		"Request.Lifetime: required, at most 2160h0m0s":           func(r *apikey.Request) { r.Lifetime = 0 },
-		"Request.Scopes: there are no wildcards":                  func(r *apikey.Request) { r.Scopes = []string{"*"} },
-		"Request.Scopes: not all are in the catalogue":            func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
-		"Request.Scopes: gatehouse: malformed scope":              func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
-		"Request.Networks: an invalid prefix":                     func(r *apikey.Request) { r.Networks = []netip.Prefix{{}} },
-		"Request.Networks: at most 64 are allowed":                func(r *apikey.Request) { r.Networks = many },
-		"Request.Metadata: not UTF-8":                             func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims("{\"a\":\"\xff\"}") },
-		"Request.Metadata: not a JSON object":                     func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`{"a":1`) },
-		"Request.Metadata: has 4097 bytes, at most 4096 are":      func(r *apikey.Request) { r.Metadata = claims(t, `{"a":"`+strings.Repeat("x", 4089)+`"}`) },
-		"Request.Metadata: gatehouse: claims are not a JSON obje": func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
+		"Request.Owner: required":                                                func(r *apikey.Request) { r.Owner = "" },
+		"Request.Owner: must be at most 255 bytes of UTF-8":                      func(r *apikey.Request) { r.Owner = "a\x00" },
+		"Request.Tenant: must be at most 255 bytes of UTF-8":                     func(r *apikey.Request) { r.Tenant = strings.Repeat("é", 128) },
+		"Request.Environment: must be 1 to 16":                                   func(r *apikey.Request) { r.Environment = "a_b" },
+		"Request.Lifetime: got 0s, must be greater than 0 and at most 2160h0m0s": func(r *apikey.Request) { r.Lifetime = 0 },
+		`Request.Scopes: "*": wildcards are not supported`:                       func(r *apikey.Request) { r.Scopes = []string{"*"} },
+		"Request.Scopes: all must be in Config.Scopes":                           func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
+		"Request.Scopes: gatehouse: malformed scope":                             func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
+		"Request.Networks[0]: invalid network":                                   func(r *apikey.Request) { r.Networks = []netip.Prefix{{}} },
+		"Request.Networks: got 65, at most 64 are allowed":                       func(r *apikey.Request) { r.Networks = many },
+		"Request.Metadata: not valid UTF-8":                                      func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims("{\"a\":\"\xff\"}") },
+		"Request.Metadata: not a JSON object":                                    func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`{"a":1`) },
+		"Request.Metadata: got 4097 bytes, at most 4096 are":                     func(r *apikey.Request) { r.Metadata = claims(t, `{"a":"`+strings.Repeat("x", 4089)+`"}`) },
+		"Request.Metadata: gatehouse: claims are not a JSON obje":                func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
 	} {
 		r := order()
 		alter(&r)
@@ -119,7 +119,7 @@ func TestCreateRefusesTooManyScopes(t *testing.T) {
 	r.Scopes = long[:2]
 	b.issue(t, r)
 	r.Scopes = long
-	if _, err := b.Create(t.Context(), r); err == nil || err.Error() != "apikey: Request.Scopes: too many" {
+	if _, err := b.Create(t.Context(), r); err == nil || err.Error() != "apikey: Request.Scopes: got 4097 bytes, at most 4096 are allowed" {
 		t.Errorf("%v", err)
 	}
 }
@@ -163,20 +163,20 @@ func TestRotate(t *testing.T) {
 		pass(day - time.Microsecond)
 		b.want(t, first, "")
 		pass(time.Microsecond)
-		b.want(t, first, gatehouse.ReasonKeyRotated)
+		b.want(t, first, apikey.ReasonRotated)
 		b.want(t, second, "")
 
 		// A further rotation during grace ends the older secret.
 		_, third := b.rotate(t, old.ID, day)
 		_, fourth := b.rotate(t, old.ID, day)
-		b.want(t, first, gatehouse.ReasonKeySecret)
-		b.want(t, second, gatehouse.ReasonKeySecret)
+		b.want(t, first, apikey.ReasonSecret)
+		b.want(t, second, apikey.ReasonSecret)
 		b.want(t, third, "")
 		b.want(t, fourth, "")
 
 		// Without grace it is over at once.
 		_, fifth := b.rotate(t, old.ID, 0)
-		b.want(t, fourth, gatehouse.ReasonKeyRotated)
+		b.want(t, fourth, apikey.ReasonRotated)
 		b.want(t, fifth, "")
 	})
 }
@@ -194,10 +194,10 @@ func TestGraceIsBounded(t *testing.T) {
 		pass(day - time.Microsecond)
 		b.want(t, first, "")
 		pass(time.Microsecond)
-		b.want(t, first, gatehouse.ReasonKeyRotated)
+		b.want(t, first, apikey.ReasonRotated)
 		b.want(t, second, "")
 		pass(29 * day)
-		b.want(t, second, gatehouse.ReasonKeyExpired)
+		b.want(t, second, apikey.ReasonExpired)
 	})
 }
 
@@ -273,8 +273,8 @@ func TestRevoke(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	b.wantEvents(t, apikey.EventRevoked)
-	b.want(t, first, gatehouse.ReasonKeyRevoked)
-	b.want(t, second, gatehouse.ReasonKeyRevoked)
+	b.want(t, first, apikey.ReasonRevoked)
+	b.want(t, second, apikey.ReasonRevoked)
 	b.want(t, other, "")
 	again, err := b.Revoke(t.Context(), key.ID)
 	if err != nil || !again.Revoked.Equal(got.Revoked) {
@@ -312,7 +312,7 @@ func TestRevokeAll(t *testing.T) {
 		}
 		for _, name := range groupsGone {
 			for _, text := range groups[name] {
-				b.want(t, text, gatehouse.ReasonKeyRevoked)
+				b.want(t, text, apikey.ReasonRevoked)
 			}
 			delete(groups, name)
 		}
@@ -362,7 +362,7 @@ func TestRevokeAllInBatches(t *testing.T) {
 func TestRevokeLeaked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, nil)
-		leak := func(text string, revoked bool, events ...apikey.EventType) {
+		leak := func(text string, revoked bool, events ...gatehouse.EventType) {
 			t.Helper()
 			key, err := b.RevokeLeaked(t.Context(), text)
 			if err != nil || key.Revoked.IsZero() == revoked {
@@ -373,7 +373,7 @@ func TestRevokeLeaked(t *testing.T) {
 		key, text := b.issue(t, order())
 		b.events.take()
 		leak("  "+text+"\r\n", true, apikey.EventRevoked, apikey.EventLeaked)
-		b.want(t, text, gatehouse.ReasonKeyRevoked)
+		b.want(t, text, apikey.ReasonRevoked)
 		leak(text, true, apikey.EventLeaked) // a second report
 		described, err := b.Describe(t.Context(), key.ID)
 		if err != nil || described.Revoked.IsZero() {
@@ -385,7 +385,7 @@ func TestRevokeLeaked(t *testing.T) {
 		_, second := b.rotate(t, key.ID, day)
 		b.events.take()
 		leak(text, true, apikey.EventRevoked, apikey.EventLeaked)
-		b.want(t, second, gatehouse.ReasonKeyRevoked)
+		b.want(t, second, apikey.ReasonRevoked)
 
 		// After its grace nothing has leaked that is good for anything.
 		key, text = b.issue(t, order())
@@ -449,7 +449,7 @@ func TestSuspend(t *testing.T) {
 	if err != nil || got.Suspended.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	b.want(t, text, gatehouse.ReasonKeySuspended)
+	b.want(t, text, apikey.ReasonSuspended)
 	got, err = b.Resume(t.Context(), key.ID)
 	if err != nil || !got.Suspended.IsZero() {
 		t.Errorf("%+v, %v", got, err)
@@ -465,7 +465,7 @@ func TestSuspend(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 }
 
 func TestList(t *testing.T) {
@@ -592,7 +592,7 @@ func TestEventErrors(t *testing.T) {
 	if n, err := b.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); !errors.Is(err, lost) || n < 1 {
 		t.Errorf("revoke all: %d, %v", n, err)
 	}
-	b.want(t, text, gatehouse.ReasonKeyRevoked)
+	b.want(t, text, apikey.ReasonRevoked)
 }
 
 // issueQuietly makes a key while events fail.
@@ -612,18 +612,14 @@ func TestEventContext(t *testing.T) {
 	var who string
 	b := setUp(t, func(c *apikey.Config) {
 		c.CacheTTL = time.Second
-		c.Events = func(ctx context.Context, e apikey.Event) error {
-			p, _ := gatehouse.FromContext(ctx)
-			who = p.Subject
-			for i := range e.Key.Networks {
-				e.Key.Networks[i] = netip.MustParsePrefix("0.0.0.0/0")
-			}
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			who = e.Principal.Subject
 			return nil
-		}
+		})
 	})
 	r := order()
 	r.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	ctx := gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada", Method: gatehouse.MethodJWT})
+	ctx := gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada", Method: "jwt"})
 	issued, err := b.Create(ctx, r)
 	if err != nil || who != "ada" {
 		t.Errorf("who %q, %v", who, err)

@@ -19,20 +19,23 @@ import (
 // maxBuckets bounds the memory of perKey.
 const maxBuckets = 10_000
 
+// codeRateLimited is the code of a request above the limit of its key.
+var codeRateLimited = gatehouse.NewCode(429, "rate_limited", "The API key has made too many requests.")
+
 // perKey returns a policy that allows each API key burst requests at once and one
 // more per interval: a token bucket per key. A rotated key keeps its bucket. The
 // limit is per process: with n servers a key can make n times as many requests.
 func perKey(interval time.Duration, burst int) gatehouse.Policy {
 	var mu sync.Mutex
 	full := make(map[string]time.Time) // when the bucket of a key is full again
-	return func(_ *http.Request, p gatehouse.Principal) error {
+	return gatehouse.PolicyFunc(func(_ *http.Request, p gatehouse.Principal) error {
 		mu.Lock()
 		defer mu.Unlock()
 		now := time.Now()
 		if _, known := full[p.Credential]; !known && len(full) >= maxBuckets {
 			maps.DeleteFunc(full, func(_ string, at time.Time) bool { return !at.After(now) })
 			if len(full) >= maxBuckets {
-				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicy}
+				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyRefused}
 			}
 		}
 		next := full[p.Credential]
@@ -41,11 +44,11 @@ func perKey(interval time.Duration, burst int) gatehouse.Policy {
 		}
 		next = next.Add(interval)
 		if wait := next.Sub(now) - time.Duration(burst)*interval; wait > 0 {
-			return &gatehouse.Error{Code: gatehouse.CodeBudgetExceeded, Reason: gatehouse.ReasonPolicy, RetryAfter: wait}
+			return &gatehouse.Error{Code: codeRateLimited, Reason: gatehouse.ReasonPolicyRefused, RetryAfter: wait}
 		}
 		full[p.Credential] = next // a denied request takes no token
 		return nil
-	}
+	})
 }
 
 // A limit for each key is a policy.
@@ -59,7 +62,8 @@ func ExampleKeys_limit() {
 		log.Fatal(err)
 	}
 	reports := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	handler := gate.Handler(gatehouse.Require(perKey(time.Minute, 2))(reports))
+	mux := gate.Mux()
+	mux.Handle("GET /reports", reports, perKey(time.Minute, 2))
 
 	for range 2 {
 		issued, err := keys.Create(context.Background(), apikey.Request{Owner: "nightly-job", Lifetime: time.Hour})
@@ -70,7 +74,7 @@ func ExampleKeys_limit() {
 			r := httptest.NewRequest("GET", "/reports", nil)
 			r.Header.Set("X-API-Key", string(issued.Secret.Reveal()))
 			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, r)
+			mux.ServeHTTP(w, r)
 			fmt.Println(w.Code, w.Header()["Retry-After"])
 		}
 	}

@@ -3,47 +3,39 @@
 package apikey
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"maps"
+	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/expiring"
 )
 
 const defaultMemoryKeys = 100_000
 
-// Memory is a [Store] and a [Watcher] for a single process: what it holds is
-// gone when the process ends, and no other process sees it. Its clock is that
-// of the process. It is safe for concurrent use.
+// Memory is a [Store] and a [Watcher] for a single process. It loses its keys
+// when the process exits. Its clock is that of the process. It is safe for
+// concurrent use.
 type Memory struct {
-	max int
-
-	// Changes are made one at a time. A record is never changed in place but
-	// replaced, so that Find takes no lock.
-	mu    sync.Mutex
-	count int
-	cells table[*cell]
+	mu   sync.RWMutex
+	keys expiring.Map[string, struct{}, *Record] // records are replaced, not changed
 
 	watching sync.Mutex
 	watchers map[*func(string)]struct{}
 }
 
-type cell = atomic.Pointer[Record]
-
-// NewMemory makes a store for at most maxKeys keys, 100,000 if it is zero or
-// less. Where it is full, Create makes room by forgetting the keys that have
-// expired, and fails if there are none.
+// NewMemory returns a store for at most maxKeys keys, 100,000 if it is zero or
+// less. When it is full, Create replaces an expired key, and returns an error if
+// there is none.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
 		maxKeys = defaultMemoryKeys
 	}
 	return &Memory{
-		max:      maxKeys,
-		cells:    make(table[*cell], shardCount+maxKeys/maxEntries),
+		keys: expiring.Map[string, struct{}, *Record]{
+			Limit: maxKeys, Expires: func(r **Record) time.Time { return (*r).Expires },
+		},
 		watchers: make(map[*func(string)]struct{}),
 	}
 }
@@ -55,29 +47,22 @@ func (m *Memory) Create(ctx context.Context, r Record) (Record, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, taken := m.cells.load(r.ID); taken {
-		return Record{}, errors.New("apikey: the id is taken")
+	if _, taken := m.keys.Get(r.ID); taken {
+		return Record{}, fmt.Errorf("apikey: memory store: ID %q exists", r.ID)
 	}
-	now := storeNow()
-	if m.count >= m.max {
-		m.forgetExpired(now)
-	}
-	if m.count >= m.max {
-		return Record{}, errors.New("apikey: the memory store is full")
-	}
-	r = Record{
+	now, lifetime := expiring.Now(), r.Lifetime.Truncate(time.Microsecond)
+	record := &Record{
 		Key: Key{
 			ID: r.ID, Owner: r.Owner, Tenant: r.Tenant, Environment: r.Environment, Scopes: r.Scopes,
-			Networks: slices.Clone(r.Networks), Metadata: r.Metadata, Lifetime: r.Lifetime.Truncate(time.Microsecond),
-			Created: now, Rotated: now, Expires: now.Add(r.Lifetime.Truncate(time.Microsecond)), Generation: 1,
+			Networks: slices.Clone(r.Networks), Metadata: r.Metadata, Lifetime: lifetime,
+			Created: now, Rotated: now, Expires: now.Add(lifetime), Generation: 1,
 		},
 		Current: r.Current,
 	}
-	m.count++
-	c := new(cell)
-	c.Store(&r)
-	m.cells.change(r.ID, func(cells map[string]*cell) { cells[r.ID] = c })
-	return r.read(now), nil
+	if err := m.keys.Put(r.ID, record, now); err != nil {
+		return Record{}, fmt.Errorf("apikey: memory store: full with %d keys: %w", m.keys.Limit, err)
+	}
+	return record.read(now), nil
 }
 
 // Find implements [Store].
@@ -85,11 +70,13 @@ func (m *Memory) Find(ctx context.Context, id string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
 	}
-	c, ok := m.cells.load(id)
+	m.mu.RLock()
+	r, ok := m.keys.Get(id)
+	m.mu.RUnlock()
 	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return c.Load().read(storeNow()), nil
+	return r.read(expiring.Now()), nil
 }
 
 // Rotate implements [Store].
@@ -126,22 +113,20 @@ func (m *Memory) RevokeAll(ctx context.Context, f Filter, limit int) ([]Record, 
 		return nil, err
 	}
 	m.mu.Lock()
-	now := storeNow()
+	now := expiring.Now()
 	var revoked []Record
-	for _, cell := range m.cells.all() {
+	for id, r := range m.keys.All(func(r **Record) bool { return (*r).Revoked.IsZero() && f.match(&(*r).Key) }) {
 		if len(revoked) == limit {
 			break
 		}
-		if r := cell.Load(); r.Revoked.IsZero() && f.match(&r.Key) {
-			next := *r
-			next.Revoked = now
-			cell.Store(&next)
-			revoked = append(revoked, next.read(now))
-		}
+		next := *r
+		next.Revoked = now
+		m.keys.Cache(id, &next)
+		revoked = append(revoked, next.read(now))
 	}
 	m.mu.Unlock()
 	for i := range revoked {
-		m.tell(revoked[i].ID)
+		m.notify(revoked[i].ID)
 	}
 	return revoked, nil
 }
@@ -164,20 +149,15 @@ func (m *Memory) Touch(ctx context.Context, id string, uses int64, every time.Du
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, ok := m.cells.load(id)
-	if !ok {
-		return false, nil
-	}
-	next, now := *c.Load(), storeNow()
-	if now.Sub(next.LastUsed) < every { // zero is long ago
-		return false, nil
-	}
-	next.LastUsed = now
-	next.Uses += uses
-	c.Store(&next)
-	return true, nil
+	_, err := m.replace(id, func(r *Record, now time.Time) error {
+		if now.Sub(r.LastUsed) < every { // the zero time is long ago
+			return ErrConflict
+		}
+		r.LastUsed = now
+		r.Uses += uses
+		return nil
+	})
+	return err == nil, nil
 }
 
 // List implements [Store].
@@ -185,19 +165,14 @@ func (m *Memory) List(ctx context.Context, q Query) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := storeNow()
+	m.mu.RLock()
+	now := expiring.Now()
 	var found []*Record
-	for _, cell := range m.cells.all() {
-		if r := cell.Load(); q.match(r, now) && q.After.before(q.position(r)) {
-			found = append(found, r)
-		}
+	for _, r := range m.keys.All(func(r **Record) bool { return q.match(*r, now) && q.After.compare(q.position(*r)) < 0 }) {
+		found = append(found, r)
 	}
-	slices.SortFunc(found, func(a, b *Record) int {
-		p, q := q.position(a), q.position(b)
-		return cmp.Or(p.Time.Compare(q.Time), strings.Compare(p.ID, q.ID))
-	})
+	m.mu.RUnlock()
+	slices.SortFunc(found, func(a, b *Record) int { return q.position(a).compare(q.position(b)) })
 	records := make([]Record, min(len(found), q.Limit))
 	for i := range records {
 		records[i] = found[i].read(now)
@@ -218,7 +193,7 @@ func (m *Memory) Watch(ctx context.Context, changed func(id string)) error {
 	return ctx.Err()
 }
 
-func (m *Memory) tell(id string) {
+func (m *Memory) notify(id string) {
 	m.watching.Lock()
 	defer m.watching.Unlock()
 	for changed := range m.watchers {
@@ -226,48 +201,34 @@ func (m *Memory) tell(id string) {
 	}
 }
 
-// change replaces the record of id by what f makes of it.
+// change replaces the record of id by the result of f and notifies the watchers.
 func (m *Memory) change(ctx context.Context, id string, f func(r *Record, now time.Time) error) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
 	}
-	next, now, err := m.replace(id, f)
-	if err != nil {
+	r, err := m.replace(id, f)
+	if err == nil {
+		m.notify(id)
+	}
+	return r, err
+}
+
+func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.keys.Get(id)
+	if !ok {
+		return Record{}, ErrNotFound
+	}
+	next, now := *r, expiring.Now()
+	if err := f(&next, now); err != nil {
 		return Record{}, err
 	}
-	m.tell(id)
+	m.keys.Cache(id, &next)
 	return next.read(now), nil
 }
 
-func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (*Record, time.Time, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, ok := m.cells.load(id)
-	if !ok {
-		return nil, time.Time{}, ErrNotFound
-	}
-	next, now := *c.Load(), storeNow()
-	if err := f(&next, now); err != nil {
-		return nil, time.Time{}, err
-	}
-	c.Store(&next)
-	return &next, now, nil
-}
-
-func (m *Memory) forgetExpired(now time.Time) {
-	m.count = 0
-	for i := range m.cells {
-		m.cells[i].change(func(cells map[string]*cell) {
-			maps.DeleteFunc(cells, func(_ string, c *cell) bool { return !c.Load().Expires.After(now) })
-			m.count += len(cells)
-		})
-	}
-}
-
-// storeNow is the clock of the process, in the resolution that stores keep.
-func storeNow() time.Time { return time.UnixMicro(time.Now().UnixMicro()).UTC() }
-
-// read returns a copy of r that shares nothing with it.
+// read returns a copy of r that shares no memory with it.
 func (r *Record) read(now time.Time) Record {
 	c := *r
 	c.Networks = slices.Clone(r.Networks)

@@ -9,46 +9,47 @@ import (
 	"strings"
 )
 
-// revokeBatch is how many keys are revoked in one step of the store.
+// revokeBatch is the number of keys that RevokeAll revokes per call of the store.
 const revokeBatch = 500
 
-// Revoke withdraws a key for good, with both of its secrets. Once it returns
-// nil, no process accepts the key whose cache is off, and the others not for
-// longer than their CacheTTL. To revoke a key again is no error.
+// Revoke revokes a key permanently, with both of its secrets. After it returns
+// nil, processes without a cache reject the key at once, and processes with a
+// cache within their CacheTTL. Revoking a revoked key is not an error.
 //
-// Before it revokes for somebody else, an application must check that the key
-// is theirs: see [Keys.Describe]. Owner and tenant of a key never change.
+// Before an application revokes a key for a caller, it must check with
+// [Keys.Describe] that the key belongs to that caller. Owner and Tenant of a
+// key never change.
 func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
 	record, err := k.store.Revoke(ctx, id)
 	k.Invalidate(id)
 	if err != nil {
 		return Key{}, fmt.Errorf("apikey: revoke: %w", err)
 	}
-	return record.Key, k.emit(ctx, Event{Type: EventRevoked, Key: record.Key})
+	return record.Key, k.emit(ctx, EventRevoked, record.ID)
 }
 
-// RevokeAll revokes the keys of a tenant or an owner and returns how many it
-// has revoked, also where it fails half-way; then it is called again. A filter
-// that matches every key is refused. Keys made in the meantime may be missed.
+// RevokeAll revokes the keys of a tenant or an owner. It returns the number of
+// keys that it revoked, also with an error; then call it again. It rejects a
+// filter that matches every key. It may miss keys that are created meanwhile.
 func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	if err := f.check(); err != nil {
 		return 0, err
 	}
 	if f.AnyTenant && f.Owner == "" {
-		return 0, errors.New("apikey: revoke all: the filter matches every key")
+		return 0, errors.New("apikey: revoke all: the filter matches every key: set Owner, or Tenant without AnyTenant")
 	}
 	var errs []error
 	for n := 0; ; {
 		records, err := k.store.RevokeAll(ctx, f, revokeBatch)
 		if err != nil {
-			k.Invalidate("") // what the store has done is not known
+			k.Invalidate("") // the store may have revoked some
 			return n, errors.Join(append(errs, fmt.Errorf("apikey: revoke all: %w", err))...)
 		}
 		for i := range records {
 			k.Invalidate(records[i].ID)
 		}
 		for i := range records {
-			errs = append(errs, k.emit(ctx, Event{Type: EventRevoked, Key: records[i].Key}))
+			errs = append(errs, k.emit(ctx, EventRevoked, records[i].ID))
 		}
 		n += len(records)
 		if len(records) < revokeBatch {
@@ -57,14 +58,15 @@ func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	}
 }
 
-// RevokeLeaked takes the text of a key that has turned up where it should not
-// be, and revokes the key if the text is one of its secrets: the newest, or
-// the one before while its grace lasts. A secret that rotation has already
-// ended changes nothing: the key that has replaced it has not leaked. Whether
-// it was revoked is in the Key.
+// RevokeLeaked revokes the key of a leaked secret. Text is the leaked text of
+// the key. It revokes the key if the text is its newest secret, or its previous
+// one within the grace period. A secret that rotation has already expired
+// changes nothing, because its successor has not leaked. Key.Revoked of the
+// result says whether the key is revoked.
 //
-// A text that is no key of ours, or a wrong secret for a real id, is
-// [ErrNotFound] and changes nothing; so anybody may be let report leaks.
+// A text that is not a key of this prefix, or has a wrong secret, changes
+// nothing and returns [ErrNotFound], so the endpoint that takes reports of leaks
+// needs no authentication.
 func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	s := k.hasher.get()
 	defer k.hasher.put(s)
@@ -74,7 +76,7 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	}
 	record, err := k.store.Find(ctx, label.ID)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: leaked: %w", err)
+		return Key{}, fmt.Errorf("apikey: revoke leaked: %w", err)
 	}
 	current, previous := k.match(s, &record)
 	if !current && !previous {
@@ -82,10 +84,34 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	}
 	key := record.Key
 	if record.Revoked.IsZero() && (current || record.GraceEnds.After(record.AsOf)) {
-		// A rotation in between makes no difference: the secret is or was good.
+		// Correct also if the key was rotated since: the secret was valid.
 		if key, err = k.Revoke(ctx, label.ID); key.ID == "" {
 			return Key{}, err
 		}
 	}
-	return key, errors.Join(err, k.emit(ctx, Event{Type: EventLeaked, Key: key}))
+	return key, errors.Join(err, k.emit(ctx, EventLeaked, key.ID))
+}
+
+// Suspend makes a key invalid until [Keys.Resume]. Suspending a suspended key is
+// not an error.
+func (k *Keys) Suspend(ctx context.Context, id string) (Key, error) {
+	return k.suspend(ctx, id, true)
+}
+
+// Resume ends a suspension. A revoked or expired key stays invalid.
+func (k *Keys) Resume(ctx context.Context, id string) (Key, error) {
+	return k.suspend(ctx, id, false)
+}
+
+func (k *Keys) suspend(ctx context.Context, id string, on bool) (Key, error) {
+	verb, event := "suspend", EventSuspended
+	if !on {
+		verb, event = "resume", EventResumed
+	}
+	record, err := k.store.Suspend(ctx, id, on)
+	k.Invalidate(id)
+	if err != nil {
+		return Key{}, fmt.Errorf("apikey: %s: %w", verb, err)
+	}
+	return record.Key, k.emit(ctx, event, id)
 }

@@ -12,20 +12,20 @@ import (
 
 const touchEvery = time.Minute
 
-// usage counts how often each key is used, and writes it to the store at the
-// first use and then at most once a minute. It knows 16,384 keys; of more than
-// that it forgets some, and with them what was not yet written.
+// usage counts the uses of each key. It writes them to the store at the first use
+// and then at most once a minute. It holds 16,384 keys; when it evicts one, the
+// uses that were not yet written are lost.
 type usage struct{ keys table[*keyUsage] }
 
 type keyUsage struct {
 	uses atomic.Int64 // not yet written
-	next atomic.Int64 // when to write, in microseconds of the store's clock
+	next atomic.Int64 // time of the next write, in microseconds of the store's clock
 
 	principal atomic.Pointer[gatehouse.Principal] // of the last use
 }
 
-// count counts one use of a key. A write that fails is made good with a later
-// one and is nobody's problem: whether a key is good does not depend on it.
+// count counts one use of a key. A write that fails is repeated a minute later
+// and does not fail the request, because the key is valid without it.
 func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now time.Time) {
 	key.uses.Add(1)
 	due, next := now.UnixMicro(), key.next.Load()
@@ -34,12 +34,12 @@ func (key *keyUsage) count(ctx context.Context, store Store, record *Record, now
 	}
 	// Another process may have written less than a minute ago.
 	from := now
-	fresh := now.Sub(record.LastUsed) < touchEvery // zero is long ago
+	fresh := now.Sub(record.LastUsed) < touchEvery // the zero time is long ago
 	if fresh {
 		from = record.LastUsed
 	}
 	if !key.next.CompareAndSwap(next, from.Add(touchEvery).UnixMicro()) || fresh {
-		return // somebody else is at it, or it is not yet time
+		return // another goroutine writes, or the write is not due
 	}
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -56,14 +56,38 @@ func (u usage) of(id string) *keyUsage {
 	return u.add(id)
 }
 
-// add makes room for an id, unless somebody else was first.
+// add returns the entry of an ID. It keeps one that another goroutine added.
 func (u usage) add(id string) (key *keyUsage) {
 	u.keys.change(id, func(keys map[string]*keyUsage) {
 		if key = keys[id]; key == nil {
-			makeRoom(keys)
+			evict(keys)
 			key = new(keyUsage)
 			keys[id] = key
 		}
 	})
 	return key
+}
+
+// principal returns the principal of a key: that of the last use if nothing has
+// changed since, otherwise a new one.
+func (key *keyUsage) principalOf(k *Keys, record *Record, expires time.Time) *gatehouse.Principal {
+	last := key.principal.Load()
+	if last != nil && last.Subject == record.Owner && last.Tenant == record.Tenant && last.Environment == record.Environment &&
+		last.Scopes == record.Scopes && last.Claims == record.Metadata && last.Expires.Equal(expires) {
+		return last
+	}
+	p := &gatehouse.Principal{
+		Kind:        k.kind,
+		Subject:     record.Owner,
+		Issuer:      k.issuer,
+		Tenant:      record.Tenant,
+		Environment: record.Environment,
+		Method:      Method,
+		Credential:  record.ID,
+		Scopes:      record.Scopes,
+		Expires:     expires,
+		Claims:      record.Metadata,
+	}
+	key.principal.Store(p)
+	return p
 }

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -44,18 +43,18 @@ func TestLastUsed(t *testing.T) {
 			b.want(t, text, "")
 			check(2, 61, first.Add(time.Minute))
 			b.want(t, text, "")
-			b.want(t, withSecret(t, text, other), gatehouse.ReasonKeySecret)
+			b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
 			check(2, 61, first.Add(time.Minute))
 			pass(time.Hour)
 			b.want(t, text, "")
 			check(3, 63, first.Add(time.Minute+time.Hour))
 			// A use that is refused is no use.
 			pass(time.Hour)
-			b.want(t, withSecret(t, text, other), gatehouse.ReasonKeySecret)
+			b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
 			if _, err := b.Suspend(t.Context(), key.ID); err != nil {
 				t.Fatal(err)
 			}
-			b.want(t, text, gatehouse.ReasonKeySuspended)
+			b.want(t, text, apikey.ReasonSuspended)
 			check(3, 63, first.Add(time.Minute+time.Hour))
 		})
 	}
@@ -102,7 +101,7 @@ func TestUsesWaitForTheirTurn(t *testing.T) {
 		if _, err := b.Resume(t.Context(), key.ID); err != nil {
 			t.Fatal(err)
 		}
-		b.want(t, withSecret(t, text, golden), gatehouse.ReasonKeySecret) // b remembers a key that was never used
+		b.want(t, withSecret(t, text, golden), apikey.ReasonSecret) // b remembers a key that was never used
 		a.want(t, text, "")
 		b.want(t, text, "")
 		b.want(t, text, "")

@@ -144,7 +144,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now().Unix()
-	id, err := s.keys.SignStatement("JWT", object{
+	id, err := s.keys.SignJWT("JWT", object{
 		"iss": s.URL, "aud": clientID, "sub": "u1", "nonce": asked.Get("nonce"), "iat": now, "exp": now + 300,
 	})
 	if err != nil {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pgnotify hears, over LISTEN and NOTIFY of PostgreSQL, what other
-// processes change in the database of package sqlstore, so that a cache can
-// drop what it holds of it.
+// Package pgnotify reports, by LISTEN and NOTIFY of PostgreSQL, the changes that
+// other processes make in the database of package sqlstore, so that caches can
+// delete the entries.
 //
-// Call [New], give what [Listener.APIKeys] returns to apikey.Config.Watcher, and
-// run Keys.Watch for as long as the process runs. The database itself tells, in
-// the transaction of the change, and so also of what an operator changes by
-// hand.
+// Call [New], set apikey.Config.Watcher to [Listener.APIKeys], and run
+// apikey.Keys.Watch while the process runs. A trigger of the database sends the
+// notification in the transaction of the change, also of a manual change by an
+// operator.
 //
-// A notification that is sent while a listener is not connected is lost. Each
-// time that a listener has connected, it therefore reports that everything may
-// have changed. Until then the bound is the time for which the cache keeps its
-// entries: keep that short whatever the listener promises.
+// A notification that is sent while the listener is not connected is lost. Each
+// time it connects, the listener therefore reports that everything may have
+// changed. Until then, revoked keys stay valid for the TTL of the cache: keep it
+// short.
 package pgnotify

@@ -13,46 +13,46 @@ import (
 )
 
 const (
-	// heartbeat is how long nothing may come before the server is asked
-	// whether it is there, and how long it has to answer.
+	// heartbeat is the time without notifications after which the server is
+	// pinged, and the timeout of the ping.
 	heartbeat = 2 * time.Second
-	// connecting is how long an attempt to connect may take.
+	// connecting is the timeout of a connection attempt.
 	connecting = 5 * time.Second
-	// closing is how long the server has to take note of the end.
+	// closing is the timeout of closing the connection.
 	closing = time.Second
-	// minPause and maxPause are between two attempts to connect.
+	// minPause and maxPause limit the backoff between connection attempts.
 	minPause, maxPause = 50 * time.Millisecond, 2 * time.Second
 )
 
 // Config configures a [Listener].
 type Config struct {
-	// Conn says how to connect: see [pgx.ParseConfig]. Required. It must lead
-	// to the database of the store, and to the primary server itself: a pooler
-	// that lends out connections by the transaction hands on no notifications.
+	// Conn is the configuration of the connection: see [pgx.ParseConfig].
+	// Required. It must connect to the database of the store, on the primary
+	// server itself: a pooler in transaction mode does not forward
+	// notifications.
 	Conn *pgx.ConnConfig
 
-	// Failed is told why a connection could not be made, or has broken. What
-	// is told names the server, the user and the database, and no password.
-	// Optional. It must be quick.
+	// Failed is called with the error of a failed or broken connection. The
+	// error can name the server, the user and the database, but not the
+	// password. Optional. It must return quickly.
 	Failed func(error)
 }
 
-// Listener hears what the database tells of changes. It has no connection until
-// somebody watches. It is safe for concurrent use.
+// Listener receives the notifications of the database. It connects when Watch is
+// called. It is safe for concurrent use.
 type Listener struct {
 	conn   *pgx.ConnConfig
 	failed func(error)
 }
 
-// New makes a listener. All mistakes in the configuration are reported at once.
-// It does not call the server.
+// New returns a listener. It does not connect to the server.
 func New(config Config) (*Listener, error) {
 	if config.Conn == nil {
 		return nil, errors.New("pgnotify: Config.Conn: required")
 	}
 	l := &Listener{conn: config.Conn.Copy(), failed: config.Failed}
-	// What comes between two waits must be kept for the next one, which is
-	// what pgx does where nobody else wants it.
+	// Without a handler, pgx queues the notifications that arrive between two
+	// calls of WaitForNotification.
 	l.conn.OnNotification = nil
 	if l.failed == nil {
 		l.failed = func(error) {}
@@ -60,8 +60,8 @@ func New(config Config) (*Listener, error) {
 	return l, nil
 }
 
-// Channel is what a [Listener] hears of one kind of thing. It is safe for
-// concurrent use; each call of Watch has a connection of its own.
+// Channel is one notification channel of a [Listener]. It is safe for concurrent
+// use. Each call of Watch opens its own connection.
 type Channel struct {
 	listener *Listener
 	name     string
@@ -69,12 +69,11 @@ type Channel struct {
 
 var _ apikey.Watcher = (*Channel)(nil)
 
-// APIKeys returns the watcher of the API keys that sqlstore keeps.
+// APIKeys returns the watcher of the API keys of package sqlstore.
 func (l *Listener) APIKeys() *Channel { return &Channel{l, "gatehouse_apikeys"} }
 
-// Watch implements [apikey.Watcher]. Where the connection breaks, or the server
-// is silent for 4 s, it connects anew, at first after 50 ms and then at longer
-// intervals up to 2 s, for as long as ctx is not over.
+// Watch implements [apikey.Watcher]. When the connection breaks, or the server does
+// not respond for 4 s, it reconnects with a backoff of 50 ms to 2 s until ctx ends.
 func (c *Channel) Watch(ctx context.Context, changed func(id string)) error {
 	pause := minPause
 	for {
@@ -97,8 +96,8 @@ func (c *Channel) Watch(ctx context.Context, changed func(id string)) error {
 	}
 }
 
-// listen hands on what comes over one connection, until it breaks, and reports
-// whether it came to listen at all.
+// listen passes on the notifications of one connection until it breaks. It reports
+// whether it connected.
 func (c *Channel) listen(ctx context.Context, changed func(id string)) (listened bool, err error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
@@ -109,7 +108,7 @@ func (c *Channel) listen(ctx context.Context, changed func(id string)) (listened
 		defer cancel()
 		_ = conn.Close(end)
 	}()
-	changed("") // what came before this is lost
+	changed("") // earlier notifications are lost
 	for {
 		wait, cancel := context.WithTimeout(ctx, heartbeat)
 		notification, err := conn.WaitForNotification(wait)
@@ -121,7 +120,7 @@ func (c *Channel) listen(ctx context.Context, changed func(id string)) (listened
 		case ctx.Err() != nil || conn.IsClosed() || !silent:
 			return true, err
 		default:
-			if err := c.ask(ctx, conn); err != nil {
+			if err := c.ping(ctx, conn); err != nil {
 				return true, err
 			}
 		}
@@ -142,9 +141,8 @@ func (c *Channel) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// ask finds out whether the server is still there. What it tells meanwhile is
-// kept for the next wait.
-func (c *Channel) ask(ctx context.Context, conn *pgx.Conn) error {
+// ping checks the connection. Notifications that arrive meanwhile are queued.
+func (c *Channel) ping(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
 	return conn.Ping(ctx)

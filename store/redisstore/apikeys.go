@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/store/internal/networks"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
 var (
@@ -47,14 +47,13 @@ var (
 	listScript      = newScript(false, timeCommon, apikeysCommon, apikeysList)
 )
 
-// maxLifetime bounds what a script adds to a time: Lua counts in doubles, which
-// are exact to the microsecond until the year 2255. What else it adds it uses
-// only where that is less.
+// maxLifetime limits the duration that a script adds to a time. Lua numbers are
+// doubles, which are exact to the microsecond until the year 2255. The scripts
+// add longer durations only to compare them.
 const maxLifetime = 200 * 365 * 24 * time.Hour
 
-// APIKeys is an [apikey.Store] and an [apikey.Watcher]. Every method is one
-// script, which the server carries out as a whole or not at all, and its clock
-// is that of the server.
+// APIKeys is an [apikey.Store] and an [apikey.Watcher]. Each method is one atomic
+// script. Its clock is that of the server.
 type APIKeys struct {
 	store *Store
 	base  string
@@ -65,20 +64,19 @@ var (
 	_ apikey.Watcher = (*APIKeys)(nil)
 )
 
-// APIKeys returns the store of API keys. All of them are in one slot of a
-// cluster.
+// APIKeys returns the store of API keys. All keys are in one slot of a cluster.
 func (s *Store) APIKeys() *APIKeys {
-	// The number is that of the format, so that a later one can stand beside it.
+	// The number is the version of the format.
 	return &APIKeys{store: s, base: "{" + s.prefix + "}:apikeys:1"}
 }
 
 // Create implements [apikey.Store].
 func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
 	if r.ID == "" || r.Lifetime > maxLifetime {
-		return apikey.Record{}, errors.New("redisstore: create API key: no id, or a lifetime of more than 200 years")
+		return apikey.Record{}, fmt.Errorf("redisstore: create API key %q: an ID is required, and a lifetime of at most %v, got %v", r.ID, maxLifetime, r.Lifetime)
 	}
 	return a.one(ctx, "create", createScript,
-		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networks.Text(r.Networks), r.Metadata.String(),
+		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), clientaddr.FormatList(r.Networks), r.Metadata.String(),
 		r.Lifetime.Microseconds(), hashText(r.Current))
 }
 
@@ -127,25 +125,25 @@ func (a *APIKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, er
 		q.ExpiresWithin.Microseconds(), q.Limit, after, q.After.ID)
 }
 
-// one runs a script that answers with one record.
+// one runs a script that returns one record.
 func (a *APIKeys) one(ctx context.Context, verb string, script *script, args ...any) (apikey.Record, error) {
 	records, err := a.many(ctx, verb, script, args...)
 	if err != nil {
 		return apikey.Record{}, err
 	}
 	if len(records) != 1 {
-		return apikey.Record{}, fmt.Errorf("redisstore: %s API key: the answer has %d records", verb, len(records))
+		return apikey.Record{}, fmt.Errorf("redisstore: %s API key: got %d records, want 1", verb, len(records))
 	}
 	return records[0], nil
 }
 
-// many runs a script that answers with records.
+// many runs a script that returns records.
 func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ...any) ([]apikey.Record, error) {
 	reply, err := a.store.run(ctx, script, a.base, args...)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
 	}
-	records, err := parseAnswer(reply, keyState, parseKey)
+	records, err := parseReply(reply, keyState, parseKey)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict):
 		return nil, err

@@ -11,10 +11,10 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/store/internal/networks"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
-// keyState is the error of the contract that a word stands for.
+// keyState returns the error of the contract for the status of a reply.
 func keyState(word string) error {
 	switch word {
 	case "absent":
@@ -22,18 +22,18 @@ func keyState(word string) error {
 	case "conflict":
 		return apikey.ErrConflict
 	case "taken":
-		return errors.New("the id is taken")
+		return errors.New("the ID exists")
 	}
-	return errAnswer
+	return errReply
 }
 
-// parseKey reads the fields of a record.
+// parseKey returns the record of the fields of a hash.
 func parseKey(id string, asOf time.Time, f *fields) apikey.Record {
 	r := apikey.Record{
 		Key: apikey.Key{
 			ID: id, Owner: f.values["owner"], Tenant: f.values["tenant"], Environment: f.values["environment"],
 			Scopes:     read(f, "scopes", gatehouse.ParseScopes),
-			Networks:   read(f, "networks", networks.Parse),
+			Networks:   read(f, "networks", clientaddr.ParseList),
 			Lifetime:   time.Duration(read(f, "lifetime", parseInt)) * time.Microsecond,
 			Created:    read(f, "created", parseTime),
 			Rotated:    read(f, "rotated", parseTime),
@@ -55,7 +55,7 @@ func parseKey(id string, asOf time.Time, f *fields) apikey.Record {
 	return r
 }
 
-// hashText is the version of the pepper and the sum in hexadecimal digits.
+// hashText returns the version of the pepper and the sum in hexadecimal digits.
 func hashText(h apikey.Hash) string {
 	return strconv.FormatUint(uint64(h.Pepper), 10) + ":" + hex.EncodeToString(h.Sum[:])
 }
@@ -64,10 +64,10 @@ func parseHash(text string) (h apikey.Hash, err error) {
 	pepper, sum, _ := strings.Cut(text, ":")
 	version, err := strconv.ParseUint(pepper, 10, 32)
 	if err != nil || len(sum) != hex.EncodedLen(len(h.Sum)) {
-		return apikey.Hash{}, errAnswer
+		return apikey.Hash{}, errReply
 	}
 	if _, err := hex.Decode(h.Sum[:], []byte(sum)); err != nil {
-		return apikey.Hash{}, errAnswer
+		return apikey.Hash{}, errReply
 	}
 	h.Pepper = uint32(version)
 	return h, nil

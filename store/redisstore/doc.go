@@ -7,8 +7,8 @@
 // [Store.Check], which tells of settings under which the server would lose what
 // it has acknowledged. Then hand [Store.APIKeys] to apikey.Config.Store, and to
 // apikey.Config.Watcher where a cache is on, [Store.Sessions] to
-// session.Config.Store, [Store.Families] to jwtauth.RefreshConfig.Store, and
-// [Store.Revocations] to jwtauth.RevocationConfig.Store.
+// session.Config.Store, [Store.Families] to refresh.Config.Store, and
+// [Store.Revocations] to revocation.Config.Store.
 //
 // Redis keeps everything in memory and, as it comes, forgets the last minutes
 // in a crash. Set appendonly yes, appendfsync always and maxmemory-policy

@@ -3,15 +3,17 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // for the scripts
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
 var (
@@ -23,41 +25,43 @@ var (
 	familiesFind string
 	//go:embed lua/families_rotate.lua
 	familiesRotate string
-	//go:embed lua/families_end.lua
-	familiesEnd string
-	//go:embed lua/families_end_all.lua
-	familiesEndAll string
+	//go:embed lua/families_revoke.lua
+	familiesRevoke string
+	//go:embed lua/families_revoke_all.lua
+	familiesRevokeAll string
+	//go:embed lua/families_list.lua
+	familiesList string
 )
 
 var (
-	createFamilyScript = newScript(true, timeCommon, familiesCommon, familiesCreate)
-	findFamilyScript   = newScript(false, timeCommon, familiesCommon, familiesFind)
-	rotateFamilyScript = newScript(true, timeCommon, familiesCommon, familiesRotate)
-	endFamilyScript    = newScript(true, timeCommon, familiesCommon, familiesEnd)
-	endFamiliesScript  = newScript(true, timeCommon, familiesCommon, familiesEndAll)
+	createFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesCreate)
+	findFamilyScript     = newScript(false, timeCommon, familiesCommon, familiesFind)
+	rotateFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesRotate)
+	revokeFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesRevoke)
+	revokeFamiliesScript = newScript(true, timeCommon, familiesCommon, familiesRevokeAll)
+	listFamiliesScript   = newScript(false, timeCommon, familiesCommon, familiesList)
 )
 
-// Families is a [jwtauth.FamilyStore]. Every method is one script, which the
-// server carries out as a whole or not at all, and its clock is that of the
-// server. The server removes each family when its time is over.
+// Families is a [refresh.Store]. Every method is one atomic script, and the clock
+// is that of the server. The server removes expired families.
 type Families struct {
 	store *Store
 	base  string
 }
 
-var _ jwtauth.FamilyStore = (*Families)(nil)
+var _ refresh.Store = (*Families)(nil)
 
-// Families returns the store of families of refresh tokens. All of them are in
-// one slot of a cluster.
+// Families returns the store of refresh token families. They are in one slot of a
+// cluster.
 func (s *Store) Families() *Families {
-	// The number is that of the format, so that a later one can stand beside it.
+	// The number is the version of the format.
 	return &Families{store: s, base: "{" + s.prefix + "}:families:1"}
 }
 
-// Create implements [jwtauth.FamilyStore].
-func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime time.Duration) (jwtauth.FamilyRecord, error) {
+// Create implements [refresh.Store].
+func (f *Families) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {
 	if r.ID == "" || lifetime > maxLifetime {
-		return jwtauth.FamilyRecord{}, errors.New("redisstore: create family: no id, or a lifetime of more than 200 years")
+		return refresh.Record{}, errors.New("redisstore: create family: ID required, and a lifetime of at most 200 years")
 	}
 	authTime := ""
 	if !r.AuthTime.IsZero() {
@@ -66,45 +70,68 @@ func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime 
 	created, err := f.one(ctx, "create", createFamilyScript,
 		r.ID, r.Subject, r.Client, r.Tenant, r.Scopes.String(), r.Metadata.String(), lifetime.Microseconds(),
 		secretHashText(r.Key), secretHashText(r.Current), authTime)
-	return created.FamilyRecord, err
+	return created.Record, err
 }
 
-// Find implements [jwtauth.FamilyStore].
-func (f *Families) Find(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
+// Find implements [refresh.Store].
+func (f *Families) Find(ctx context.Context, id string) (refresh.Record, error) {
 	found, err := f.one(ctx, "find", findFamilyScript, id)
-	return found.FamilyRecord, err
+	return found.Record, err
 }
 
-// Rotate implements [jwtauth.FamilyStore].
-func (f *Families) Rotate(ctx context.Context, id string, p jwtauth.Presentation) (jwtauth.FamilyRecord, jwtauth.FamilyOutcome, error) {
+// Rotate implements [refresh.Store].
+func (f *Families) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
 	r, err := f.one(ctx, "rotate", rotateFamilyScript, id, secretHashText(p.Key), secretHashText(p.Secret), p.Client,
 		secretHashText(p.Next), hex.EncodeToString(p.Successor), p.Grace.Microseconds())
-	return r.FamilyRecord, r.outcome, err
+	return r.Record, r.outcome, err
 }
 
-// End implements [jwtauth.FamilyStore].
-func (f *Families) End(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
-	ended, err := f.one(ctx, "end", endFamilyScript, id)
-	return ended.FamilyRecord, err
+// Revoke implements [refresh.Store].
+func (f *Families) Revoke(ctx context.Context, id string) (refresh.Record, error) {
+	revoked, err := f.one(ctx, "revoke", revokeFamilyScript, id)
+	return revoked.Record, err
 }
 
-// EndAll implements [jwtauth.FamilyStore].
-func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limit int) ([]jwtauth.FamilyRecord, error) {
-	if (filter == jwtauth.FamilyFilter{}) {
+// RevokeAll implements [refresh.Store].
+func (f *Families) RevokeAll(ctx context.Context, filter refresh.Filter, limit int) ([]refresh.Record, error) {
+	if filter.Subject == "" && filter.Client == "" {
 		return nil, ctx.Err()
 	}
-	ended, err := f.many(ctx, "end all", endFamiliesScript, filter.Subject, filter.Client, limit)
+	return f.matching(ctx, "revoke all", revokeFamiliesScript, filter, limit)
+}
+
+// List implements [refresh.Store].
+func (f *Families) List(ctx context.Context, filter refresh.Filter, limit int) ([]refresh.Record, error) {
+	if filter.Subject == "" {
+		return nil, ctx.Err()
+	}
+	records, err := f.matching(ctx, "list", listFamiliesScript, filter, limit)
+	lastUsed := func(r *refresh.Record) time.Time {
+		if r.Rotated.IsZero() {
+			return r.Created
+		}
+		return r.Rotated
+	}
+	slices.SortFunc(records, func(a, b refresh.Record) int {
+		return cmp.Or(lastUsed(&b).Compare(lastUsed(&a)), cmp.Compare(a.ID, b.ID))
+	})
+	return records[:min(len(records), max(limit, 0))], err
+}
+
+// matching runs a script that returns the families of a filter.
+func (f *Families) matching(ctx context.Context, verb string, script *script, filter refresh.Filter, limit int) ([]refresh.Record, error) {
+	found, err := f.many(ctx, verb, script, filter.Subject, filter.Client, filter.Except, limit)
 	if err != nil {
 		return nil, err
 	}
-	records := make([]jwtauth.FamilyRecord, len(ended))
-	for i := range ended {
-		records[i] = ended[i].FamilyRecord
+	records := make([]refresh.Record, len(found))
+	for i := range found {
+		records[i] = found[i].Record
 	}
 	return records, nil
 }
 
-// one runs a script that answers with one record.
+// one runs a script that returns one record.
 func (f *Families) one(ctx context.Context, verb string, script *script, args ...any) (presented, error) {
 	records, err := f.many(ctx, verb, script, args...)
 	if err != nil {
@@ -116,15 +143,15 @@ func (f *Families) one(ctx context.Context, verb string, script *script, args ..
 	return records[0], nil
 }
 
-// many runs a script that answers with records.
+// many runs a script that returns records.
 func (f *Families) many(ctx context.Context, verb string, script *script, args ...any) ([]presented, error) {
 	reply, err := f.store.run(ctx, script, f.base, args...)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s family: %w", verb, err)
 	}
-	records, err := parseAnswer(reply, familyState, parseFamily)
+	records, err := parseReply(reply, familyState, parseFamily)
 	switch {
-	case errors.Is(err, jwtauth.ErrFamilyNotFound):
+	case errors.Is(err, refresh.ErrNotFound):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("redisstore: %s family: %w", verb, err)

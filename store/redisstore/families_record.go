@@ -8,32 +8,32 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-// familyState is the error of the contract that a word stands for.
+// familyState returns the error that a script reports with word.
 func familyState(word string) error {
 	switch word {
 	case "absent":
-		return jwtauth.ErrFamilyNotFound
+		return refresh.ErrNotFound
 	case "taken":
-		return errors.New("the id is taken")
+		return errors.New("the ID exists already")
 	}
-	return errAnswer
+	return errReply
 }
 
-// presented is a family as it stands after the newest token was presented.
+// presented is a family and the outcome of its last Rotate.
 type presented struct {
-	jwtauth.FamilyRecord
-	outcome jwtauth.FamilyOutcome
+	refresh.Record
+	outcome refresh.Outcome
 }
 
 // parseFamily reads the fields of a record.
 func parseFamily(id string, asOf time.Time, f *fields) presented {
-	r := jwtauth.FamilyRecord{
-		Family: jwtauth.Family{
+	r := refresh.Record{
+		Family: refresh.Family{
 			ID: id,
-			Grant: jwtauth.Grant{
+			Grant: refresh.Grant{
 				Subject: f.values["subject"], Client: f.values["client"], Tenant: f.values["tenant"],
 				Scopes:   read(f, "scopes", gatehouse.ParseScopes),
 				AuthTime: optional(f, "auth_time", parseTime),
@@ -42,7 +42,7 @@ func parseFamily(id string, asOf time.Time, f *fields) presented {
 			Expires:    read(f, "expires", parseTime),
 			Rotated:    optional(f, "rotated", parseTime),
 			GraceEnds:  optional(f, "grace_ends", parseTime),
-			Ended:      optional(f, "ended", parseTime),
+			Revoked:    optional(f, "revoked", parseTime),
 			Generation: read(f, "generation", parseInt),
 		},
 		Key:       read(f, "key", parseSecretHash),
@@ -51,20 +51,20 @@ func parseFamily(id string, asOf time.Time, f *fields) presented {
 		Successor: optional(f, "successor", hex.DecodeString),
 		AsOf:      asOf,
 	}
-	if metadata := f.values["metadata"]; metadata != r.Metadata.String() { // the empty object is the zero value
+	if metadata := f.values["metadata"]; metadata != r.Metadata.String() { // an empty object is the zero value
 		r.Metadata = gatehouse.VerifiedClaims(metadata)
 	}
-	return presented{r, jwtauth.FamilyOutcome(f.values["outcome"])}
+	return presented{r, refresh.Outcome(f.values["outcome"])}
 }
 
-func secretHashText(h jwtauth.SecretHash) string { return hex.EncodeToString(h[:]) }
+func secretHashText(h refresh.Hash) string { return hex.EncodeToString(h[:]) }
 
-func parseSecretHash(text string) (h jwtauth.SecretHash, err error) {
+func parseSecretHash(text string) (h refresh.Hash, err error) {
 	if len(text) != hex.EncodedLen(len(h)) {
-		return jwtauth.SecretHash{}, errAnswer
+		return refresh.Hash{}, errReply
 	}
 	if _, err := hex.Decode(h[:], []byte(text)); err != nil {
-		return jwtauth.SecretHash{}, errAnswer
+		return refresh.Hash{}, errReply
 	}
 	return h, nil
 }

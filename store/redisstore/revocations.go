@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
 //go:embed lua/revocations_revoke.lua
@@ -18,55 +18,54 @@ var revocationsRevoke string
 
 var revokeTokensScript = newScript(true, revocationsRevoke)
 
-// Revocations is a [jwtauth.RevocationStore]. To revoke is one script and to
-// look one command, and its clock is that of the server, which removes each
-// revocation when its time is over.
+// Revocations is a [revocation.Store]. Revoke is one atomic script, Find is one
+// command, and the clock is that of the server, which removes expired
+// revocations.
 type Revocations struct {
 	store *Store
 	base  string
 }
 
-var _ jwtauth.RevocationStore = (*Revocations)(nil)
+var _ revocation.Store = (*Revocations)(nil)
 
-// Revocations returns the store of revoked access tokens. All of them are in one
-// slot of a cluster.
+// Revocations returns the store of revoked access tokens. They are in one slot of a
+// cluster.
 func (s *Store) Revocations() *Revocations {
-	// The number is that of the format, so that a later one can stand beside it.
+	// The number is the version of the format.
 	return &Revocations{store: s, base: "{" + s.prefix + "}:revocations:1"}
 }
 
-// name is the key of a revocation. The length stands before an issuer, so that
-// no two have one name.
-func (r *Revocations) name(what jwtauth.Revocation) string {
-	return r.base + ":" + string(what.Kind) + ":" + strconv.Itoa(len(what.Issuer)) + ":" + what.Issuer + what.Value
+// name returns the key of a target. The length of the issuer makes it unique.
+func (r *Revocations) name(target revocation.Target) string {
+	return r.base + ":" + string(target.Kind) + ":" + strconv.Itoa(len(target.Issuer)) + ":" + target.Issuer + target.Value
 }
 
-// Revoke implements [jwtauth.RevocationStore].
-func (r *Revocations) Revoke(ctx context.Context, what jwtauth.Revocation, lifetime time.Duration) error {
+// Revoke implements [revocation.Store].
+func (r *Revocations) Revoke(ctx context.Context, target revocation.Target, lifetime time.Duration) error {
 	if lifetime > maxLifetime {
-		return errors.New("redisstore: revoke: a lifetime of more than 200 years")
+		return errors.New("redisstore: revoke: lifetime: at most 200 years")
 	}
-	if _, err := r.store.run(ctx, revokeTokensScript, r.name(what), lifetime.Microseconds()); err != nil {
+	if _, err := r.store.run(ctx, revokeTokensScript, r.name(target), lifetime.Microseconds()); err != nil {
 		return fmt.Errorf("redisstore: revoke: %w", err)
 	}
 	return nil
 }
 
-// Find implements [jwtauth.RevocationStore].
-func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]time.Time, error) {
-	times := make([]time.Time, len(asked))
-	if len(asked) == 0 {
+// Find implements [revocation.Store].
+func (r *Revocations) Find(ctx context.Context, targets []revocation.Target) ([]time.Time, error) {
+	times := make([]time.Time, len(targets))
+	if len(targets) == 0 {
 		return times, ctx.Err()
 	}
-	names := make([]string, len(asked))
-	for n, what := range asked {
-		names[n] = r.name(what)
+	names := make([]string, len(targets))
+	for n, target := range targets {
+		names[n] = r.name(target)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.store.timeout)
 	defer cancel()
 	values, err := r.store.client.MGet(ctx, names...).Result()
 	if err == nil && len(values) != len(names) {
-		err = errAnswer
+		err = errReply
 	}
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: find revocations: %w", err)
@@ -77,7 +76,7 @@ func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]t
 		}
 		text, _ := value.(string)
 		if times[n], err = parseTime(text); err != nil || times[n].IsZero() {
-			return nil, errors.New("redisstore: find revocations: a time is damaged")
+			return nil, errors.New("redisstore: find revocations: damaged time")
 		}
 	}
 	return times, nil

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/store/internal/networks"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
-// APIKeys is an [apikey.Store]. Every method is one statement, which the engine
-// carries out as a whole or not at all, and its clock is that of the engine.
+// APIKeys is an [apikey.Store]. Each method is one atomic statement. Its clock is
+// that of the database.
 type APIKeys struct {
 	store *Store
 	sql   *apikeySQL
@@ -35,7 +35,7 @@ func (s *Store) APIKeys() *APIKeys {
 // Create implements [apikey.Store].
 func (a *APIKeys) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
 	return a.one(ctx, "create", nil, a.sql.create,
-		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), networks.Text(r.Networks), r.Metadata.String(),
+		r.ID, r.Owner, r.Tenant, r.Environment, r.Scopes.String(), clientaddr.FormatList(r.Networks), r.Metadata.String(),
 		r.Lifetime.Microseconds(), r.Current.Sum[:], int64(r.Current.Pepper))
 }
 
@@ -137,8 +137,8 @@ func (s *statement) filter(f apikey.Filter) {
 	}
 }
 
-// one runs a statement that changes one record and returns it. Where there is
-// no such record, the error is absent.
+// one runs a statement that changes one record and returns it. If there is no such
+// record, the error is absent.
 func (a *APIKeys) one(ctx context.Context, verb string, absent error, query string, args ...any) (apikey.Record, error) {
 	var records []apikey.Record
 	err := a.store.write(ctx, collect(&records, scanRecord), query, args...)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/store/internal/networks"
+	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
 
-// instant reads a time: one of the engine's own, microseconds since 1970, or
-// NULL, which is the zero time.
+// instant scans a time of the database, microseconds since 1970, or NULL, which is
+// the zero time.
 type instant struct{ t *time.Time }
 
 // Scan implements [sql.Scanner].
@@ -28,28 +28,27 @@ func (i instant) Scan(src any) error {
 	case time.Time:
 		*i.t = v.UTC()
 	default:
-		return fmt.Errorf("a time is a %T", src)
+		return fmt.Errorf("time: got %T, want int64, time.Time or NULL", src)
 	}
 	return nil
 }
 
-// hash puts a hash together of its two columns; where there is none, both are
-// NULL.
+// hash returns the hash of its two columns. Both are NULL if there is none.
 func hash(sum []byte, pepper sql.NullInt64) (apikey.Hash, error) {
 	var h apikey.Hash
 	if sum == nil && !pepper.Valid {
 		return h, nil
 	}
 	if len(sum) != len(h.Sum) || pepper.Int64 < 0 || pepper.Int64 > math.MaxUint32 {
-		return h, errors.New("a hash is damaged")
+		return h, errors.New("malformed hash")
 	}
 	copy(h.Sum[:], sum)
 	h.Pepper = uint32(pepper.Int64)
 	return h, nil
 }
 
-// scanRecord reads a row of recordColumns and the engine's now. What it cannot
-// read it does not guess.
+// scanRecord reads a row of recordColumns and the time of the database. A value
+// that it cannot read is an error.
 func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 	var (
 		r                               apikey.Record
@@ -71,7 +70,7 @@ func scanRecord(rows *sql.Rows) (apikey.Record, error) {
 		r.Metadata = gatehouse.VerifiedClaims(metadata)
 	}
 	r.Scopes, errScopes = gatehouse.ParseScopes(scopes)
-	r.Networks, errNetworks = networks.Parse(prefixes)
+	r.Networks, errNetworks = clientaddr.ParseList(prefixes)
 	r.Current, errHash = hash(current, currentPepper)
 	if errHash == nil {
 		r.Previous, errHash = hash(previous, previousPepper)

@@ -2,9 +2,9 @@
 
 package sqlstore
 
-// apikeySQL is what one engine is told. Each text but those of a list is one
-// statement with its own placeholders; the texts of a list are put one behind
-// the other, and a question mark in them stands for a value.
+// apikeySQL are the statements for one database. The texts of the first line are
+// whole statements with numbered parameters. The others are parts that are
+// concatenated, with a question mark for each parameter.
 type apikeySQL struct {
 	create, find, rotate, revoke, suspend, resume, touch string
 
@@ -12,18 +12,17 @@ type apikeySQL struct {
 	revokeAll, revokeAllLimit             string
 }
 
-// recordColumns are what scanRecord reads, but for the engine's now.
+// recordColumns are the columns that scanRecord reads before the time.
 const recordColumns = ` id, owner, tenant, environment, scopes, networks, metadata, lifetime,
 	created, rotated, expires, grace_ends, revoked, suspended, generation, last_used, uses,
 	current_sum, current_pepper, previous_sum, previous_pepper, `
 
-// apikeyPostgres.
+// apikeyPostgres are the statements for PostgreSQL.
 //
-// The clock is read once in each statement, and after the row is locked: one
-// that had to wait for another would otherwise decide by a time before that
-// one's. The locked row is then the newest, because READ COMMITTED evaluates
-// the conditions and the new values of an UPDATE on the newest version of the
-// row.
+// Each statement reads the clock once, after it has locked the row. Otherwise a
+// statement that waited for another one would use an earlier time than that one.
+// The locked row is the newest version, because READ COMMITTED evaluates the
+// conditions and the new values of an UPDATE on the newest version.
 var apikeyPostgres = apikeySQL{
 	create: `
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
@@ -34,7 +33,7 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8::bigint,
 FROM clock
 RETURNING` + recordColumns + `created`,
 
-	// The rows are read before the clock, so that nothing in them lies after it.
+	// The row is read before the clock, so that no time in it is later.
 	find: `SELECT` + recordColumns + `clock_timestamp() FROM gatehouse_apikeys WHERE id = $1`,
 
 	rotate: lockedPostgres + `
@@ -79,33 +78,34 @@ WHERE true`,
 	afterCreated: ` AND (created, id) > (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?)`,
 	afterExpires: ` AND (expires, id) > (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?)`,
 
-	// Those who revoke many take turns: each locks many rows in no fixed
-	// order, and two could wait for each other. All other statements lock one
-	// row and wait for no other. The number is "gh-revok" in ASCII.
+	// Bulk revocations hold an advisory lock: each locks many rows in no fixed
+	// order, and two could deadlock. All other statements lock a single row.
+	// The number is "gh-revok" in ASCII.
 	revokeAll: `
-WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(7451255552836267883)),
-doomed AS MATERIALIZED (
+WITH bulk AS MATERIALIZED (SELECT pg_advisory_xact_lock(7451255552836267883)),
+matching AS MATERIALIZED (
 	SELECT id FROM gatehouse_apikeys
-	WHERE revoked IS NULL AND EXISTS (SELECT FROM turn)`,
+	WHERE revoked IS NULL AND EXISTS (SELECT FROM bulk)`,
 	revokeAllLimit: `
 	LIMIT ? FOR UPDATE
 ),
-clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM doomed) AS locked)
+clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM matching) AS locked)
 UPDATE gatehouse_apikeys SET revoked = (SELECT now FROM clock)
-WHERE id IN (SELECT id FROM doomed)
+WHERE id IN (SELECT id FROM matching)
 RETURNING` + recordColumns + `(SELECT now FROM clock)`,
 }
 
-// lockedPostgres waits for the lock on the record $1 and reads the clock then.
+// lockedPostgres locks the record $1, then reads the clock.
 const lockedPostgres = `
 WITH locked AS MATERIALIZED (SELECT id FROM gatehouse_apikeys WHERE id = $1 FOR UPDATE),
 clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM locked)`
 
-// nowSQLite is SQLite's clock, which stands still while a statement is carried
-// out. A statement that writes holds the lock of the file before it reads the
-// clock. It ticks in milliseconds.
+// nowSQLite is the clock of SQLite, which is constant within a statement and has a
+// resolution of one millisecond. A statement that writes locks the file before it
+// reads the clock.
 const nowSQLite = `(CAST(round(unixepoch('subsec') * 1000) AS INTEGER) * 1000)`
 
+// apikeySQLite are the statements for SQLite.
 var apikeySQLite = apikeySQL{
 	create: `
 INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks, metadata, lifetime,

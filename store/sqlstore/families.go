@@ -8,22 +8,21 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-// Families is a [jwtauth.FamilyStore]. Every method is one statement, which the
-// engine carries out as a whole or not at all, and its clock is that of the
-// engine. Each Create removes up to ten families whose time is over.
+// Families is a [refresh.Store]. Every method is one atomic statement, and the
+// clock is that of the engine. Each Create removes up to ten expired families.
 type Families struct {
 	store *Store
 	sql   *familySQL
 
-	found prepared // the statement of Find
+	find prepared
 }
 
-var _ jwtauth.FamilyStore = (*Families)(nil)
+var _ refresh.Store = (*Families)(nil)
 
-// Families returns the store of families of refresh tokens.
+// Families returns the store of refresh token families.
 func (s *Store) Families() *Families {
 	if s.dialect == SQLite {
 		return &Families{store: s, sql: &familySQLite}
@@ -31,69 +30,99 @@ func (s *Store) Families() *Families {
 	return &Families{store: s, sql: &familyPostgres}
 }
 
-// Create implements [jwtauth.FamilyStore].
-func (f *Families) Create(ctx context.Context, r jwtauth.FamilyRecord, lifetime time.Duration) (jwtauth.FamilyRecord, error) {
+// Create implements [refresh.Store].
+func (f *Families) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {
 	authTime := sql.NullInt64{Int64: r.AuthTime.UnixMicro(), Valid: !r.AuthTime.IsZero()}
 	created, err := f.one(ctx, "create", f.sql.create,
 		r.ID, r.Subject, r.Client, r.Tenant, r.Scopes.String(), r.Metadata.String(), authTime,
 		lifetime.Microseconds(), r.Key[:], r.Current[:])
-	return created.FamilyRecord, err
+	return created.Record, err
 }
 
-// Find implements [jwtauth.FamilyStore].
-func (f *Families) Find(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
+// Find implements [refresh.Store].
+func (f *Families) Find(ctx context.Context, id string) (refresh.Record, error) {
 	var found []presented
-	err := f.store.readPrepared(ctx, &f.found, collect(&found, scanFamily), f.sql.find, id)
-	r, err := single(found, "find family", err, jwtauth.ErrFamilyNotFound)
-	return r.FamilyRecord, err
+	err := f.store.readPrepared(ctx, &f.find, collect(&found, scanFamily), f.sql.find, id)
+	r, err := single(found, "find family", err, refresh.ErrNotFound)
+	return r.Record, err
 }
 
-// Rotate implements [jwtauth.FamilyStore].
-func (f *Families) Rotate(ctx context.Context, id string, p jwtauth.Presentation) (jwtauth.FamilyRecord, jwtauth.FamilyOutcome, error) {
+// Rotate implements [refresh.Store].
+func (f *Families) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
 	r, err := f.one(ctx, "rotate", f.sql.rotate,
 		id, p.Key[:], p.Secret[:], p.Client, p.Next[:], p.Successor, p.Grace.Microseconds())
-	return r.FamilyRecord, r.outcome, err
+	return r.Record, r.outcome, err
 }
 
-// End implements [jwtauth.FamilyStore].
-func (f *Families) End(ctx context.Context, id string) (jwtauth.FamilyRecord, error) {
-	r, err := f.one(ctx, "end", f.sql.end, id)
-	return r.FamilyRecord, err
+// Revoke implements [refresh.Store].
+func (f *Families) Revoke(ctx context.Context, id string) (refresh.Record, error) {
+	r, err := f.one(ctx, "revoke", f.sql.revoke, id)
+	return r.Record, err
 }
 
-// EndAll implements [jwtauth.FamilyStore].
-func (f *Families) EndAll(ctx context.Context, filter jwtauth.FamilyFilter, limit int) ([]jwtauth.FamilyRecord, error) {
-	if (filter == jwtauth.FamilyFilter{}) {
+// RevokeAll implements [refresh.Store].
+func (f *Families) RevokeAll(ctx context.Context, filter refresh.Filter, limit int) ([]refresh.Record, error) {
+	if filter.Subject == "" && filter.Client == "" {
 		return nil, ctx.Err()
 	}
-	query := f.endAllStatement(filter, limit)
-	var ended []presented
-	if err := f.store.write(ctx, collect(&ended, scanFamily), query.text.String(), query.args...); err != nil {
-		return nil, fmt.Errorf("sqlstore: end all families: %w", err)
-	}
-	records := make([]jwtauth.FamilyRecord, len(ended))
-	for i := range ended {
-		records[i] = ended[i].FamilyRecord
-	}
-	return records, nil
+	return f.many(ctx, "revoke all", f.store.write, f.revokeAllStatement(filter, limit))
 }
 
-func (f *Families) endAllStatement(filter jwtauth.FamilyFilter, limit int) *statement {
+// List implements [refresh.Store].
+func (f *Families) List(ctx context.Context, filter refresh.Filter, limit int) ([]refresh.Record, error) {
+	if filter.Subject == "" {
+		return nil, ctx.Err()
+	}
+	return f.many(ctx, "list", f.store.read, f.listStatement(filter, limit))
+}
+
+func (f *Families) revokeAllStatement(filter refresh.Filter, limit int) *statement {
 	query := &statement{dialect: f.store.dialect}
-	query.add(f.sql.endAll)
+	query.add(f.sql.revokeAll)
+	query.families(filter)
+	query.add(f.sql.revokeAllLimit, max(limit, 0))
+	return query
+}
+
+func (f *Families) listStatement(filter refresh.Filter, limit int) *statement {
+	query := &statement{dialect: f.store.dialect}
+	query.add(f.sql.list)
+	query.families(filter)
+	query.add(f.sql.listOrder, max(limit, 0))
+	return query
+}
+
+// families adds the conditions of a filter.
+func (s *statement) families(filter refresh.Filter) {
 	if filter.Subject != "" {
-		query.add(" AND subject = ?", filter.Subject)
+		s.add(" AND subject = ?", filter.Subject)
 	}
 	if filter.Client != "" {
-		query.add(" AND client = ?", filter.Client)
+		s.add(" AND client = ?", filter.Client)
 	}
-	query.add(f.sql.endAllLimit, limit)
-	return query
+	if filter.Except != "" {
+		s.add(" AND id <> ?", filter.Except)
+	}
 }
 
 // one runs a statement that changes one family and returns it.
 func (f *Families) one(ctx context.Context, verb, query string, args ...any) (presented, error) {
 	var changed []presented
 	err := f.store.write(ctx, collect(&changed, scanFamily), query, args...)
-	return single(changed, verb+" family", err, jwtauth.ErrFamilyNotFound)
+	return single(changed, verb+" family", err, refresh.ErrNotFound)
+}
+
+// many runs a statement, with [Store].read or write, that returns families.
+func (f *Families) many(ctx context.Context, verb string,
+	run func(context.Context, func(*sql.Rows) error, string, ...any) error, query *statement,
+) ([]refresh.Record, error) {
+	var found []presented
+	if err := run(ctx, collect(&found, scanFamily), query.text.String(), query.args...); err != nil {
+		return nil, fmt.Errorf("sqlstore: %s families: %w", verb, err)
+	}
+	records := make([]refresh.Record, len(found))
+	for i := range found {
+		records[i] = found[i].Record
+	}
+	return records, nil
 }

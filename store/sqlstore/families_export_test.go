@@ -2,22 +2,31 @@
 
 package sqlstore
 
-import "github.com/gatehouse-go/gatehouse/jwtauth"
+import (
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
+)
 
-// FindSQL is the statement of Find, whose argument is the id.
+// FindSQL returns the statement of Find.
 func (f *Families) FindSQL() string { return f.sql.find }
 
-// RotateSQL is the statement of Rotate.
+// RotateSQL returns the statement of Rotate.
 func (f *Families) RotateSQL() string { return f.sql.rotate }
 
-// EndAllSQL is the statement of EndAll and its arguments.
-func (f *Families) EndAllSQL(filter jwtauth.FamilyFilter, limit int) (string, []any) {
-	s := f.endAllStatement(filter, limit)
+// RevokeAllSQL returns the statement of RevokeAll and its arguments.
+func (f *Families) RevokeAllSQL(filter refresh.Filter, limit int) (string, []any) {
+	s := f.revokeAllStatement(filter, limit)
 	return s.text.String(), s.args
 }
 
-// FindSQL is the statement of Find and its arguments.
-func (r *Revocations) FindSQL(asked []jwtauth.Revocation) (string, []any) {
-	s := r.findStatement(asked)
+// ListSQL returns the statement of List and its arguments.
+func (f *Families) ListSQL(filter refresh.Filter, limit int) (string, []any) {
+	s := f.listStatement(filter, limit)
+	return s.text.String(), s.args
+}
+
+// FindSQL returns the statement of Find and its arguments.
+func (r *Revocations) FindSQL(targets []revocation.Target) (string, []any) {
+	s := r.findStatement(targets)
 	return s.text.String(), s.args
 }

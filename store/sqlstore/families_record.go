@@ -9,50 +9,49 @@ import (
 	"fmt"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-// secretHash reads the hash of a secret.
-func secretHash(sum []byte) (h jwtauth.SecretHash, err error) {
+func secretHash(sum []byte) (h refresh.Hash, err error) {
 	if len(sum) != len(h) {
-		return h, errors.New("a hash is damaged")
+		return h, errors.New("damaged hash")
 	}
 	copy(h[:], sum)
 	return h, nil
 }
 
-// presented is a family as it stands after the newest token was presented.
+// presented is a family and the outcome of its last Rotate.
 type presented struct {
-	jwtauth.FamilyRecord
-	outcome jwtauth.FamilyOutcome
+	refresh.Record
+	outcome refresh.Outcome
 }
 
-// scanFamily reads a row of familyColumns and the engine's now. What it cannot
-// read it does not guess.
+// scanFamily reads a row of familyColumns and the current time. It returns an error
+// for a row that is damaged.
 func scanFamily(rows *sql.Rows) (presented, error) {
 	var (
-		r                                     presented
-		scopes, metadata                      string
-		key, current, previous, successor     sql.RawBytes
-		errScopes, errKey, errCurrent, errOld error
+		r                                          presented
+		scopes, metadata                           string
+		key, current, previous, successor          sql.RawBytes
+		errScopes, errKey, errCurrent, errPrevious error
 	)
 	err := rows.Scan(&r.ID, &r.Subject, &r.Client, &r.Tenant, &scopes, &metadata, instant{&r.AuthTime},
-		instant{&r.Created}, instant{&r.Expires}, instant{&r.Rotated}, instant{&r.GraceEnds}, instant{&r.Ended},
+		instant{&r.Created}, instant{&r.Expires}, instant{&r.Rotated}, instant{&r.GraceEnds}, instant{&r.Revoked},
 		&r.Generation, &r.outcome, &key, &current, &previous, &successor, instant{&r.AsOf})
 	if err != nil {
 		return presented{}, err
 	}
-	if metadata != r.Metadata.String() { // the empty object is the zero value
+	if metadata != r.Metadata.String() { // an empty object is the zero value
 		r.Metadata = gatehouse.VerifiedClaims(metadata)
 	}
 	r.Scopes, errScopes = gatehouse.ParseScopes(scopes)
 	r.Key, errKey = secretHash(key)
 	r.Current, errCurrent = secretHash(current)
 	if previous != nil {
-		r.Previous, errOld = secretHash(previous)
+		r.Previous, errPrevious = secretHash(previous)
 	}
 	r.Successor = bytes.Clone(successor)
-	if err := errors.Join(errScopes, errKey, errCurrent, errOld); err != nil {
+	if err := errors.Join(errScopes, errKey, errCurrent, errPrevious); err != nil {
 		return presented{}, fmt.Errorf("family %s: %w", r.ID, err)
 	}
 	return r, nil

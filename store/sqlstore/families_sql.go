@@ -2,34 +2,35 @@
 
 package sqlstore
 
-// familySQL is what one engine is told. Each text but those of endAll is one
-// statement with its own placeholders; the texts of endAll are put one behind
-// the other, and a question mark in them stands for a value.
+// familySQL has the statements of one engine. The parts of revokeAll and list are
+// joined with conditions between them, and a question mark in them stands for a
+// value; the others are whole statements with numbered placeholders.
 type familySQL struct {
-	create, find, rotate, end string
+	create, find, rotate, revoke string
 
-	endAll, endAllLimit string
+	revokeAll, revokeAllLimit string
+	list, listOrder           string
 }
 
-// familyColumns are what scanFamily reads, but for the engine's now.
-const familyColumns = ` id, subject, client, tenant, scopes, metadata, auth_time, created, expires, rotated, grace_ends, ended,
+// familyColumns are the columns that scanFamily reads, except for the time.
+const familyColumns = ` id, subject, client, tenant, scopes, metadata, auth_time, created, expires, rotated, grace_ends, revoked,
 	generation, outcome, key_sum, current_sum, previous_sum, successor, `
 
-// The conditions under which a token is what. They are decided on, and all that
-// follows from them is put in, while the row is locked.
+// Conditions for the outcomes of Rotate. They are evaluated, and the changes made,
+// while the row is locked.
 const (
-	familyLivePostgres     = `(ended IS NULL AND expires > (SELECT now FROM clock))`
-	familyRotatedPostgres  = `(` + familyLivePostgres + ` AND client = $4 AND current_sum = $3::bytea)`
-	familyReplayedPostgres = `(` + familyLivePostgres + ` AND client = $4 AND previous_sum IS NOT DISTINCT FROM $3::bytea
+	familyActivePostgres   = `(revoked IS NULL AND expires > (SELECT now FROM clock))`
+	familyRotatedPostgres  = `(` + familyActivePostgres + ` AND client = $4 AND current_sum = $3::bytea)`
+	familyReplayedPostgres = `(` + familyActivePostgres + ` AND client = $4 AND previous_sum IS NOT DISTINCT FROM $3::bytea
 		AND grace_ends > (SELECT now FROM clock))`
 
-	familyLiveSQLite     = `(ended IS NULL AND expires > ` + nowSQLite + `)`
-	familyRotatedSQLite  = `(` + familyLiveSQLite + ` AND client = ?4 AND current_sum = ?3)`
-	familyReplayedSQLite = `(` + familyLiveSQLite + ` AND client = ?4 AND previous_sum IS ?3 AND grace_ends > ` + nowSQLite + `)`
+	familyActiveSQLite   = `(revoked IS NULL AND expires > ` + nowSQLite + `)`
+	familyRotatedSQLite  = `(` + familyActiveSQLite + ` AND client = ?4 AND current_sum = ?3)`
+	familyReplayedSQLite = `(` + familyActiveSQLite + ` AND client = ?4 AND previous_sum IS ?3 AND grace_ends > ` + nowSQLite + `)`
 )
 
-// lockedFamilyPostgres waits for the lock on the record $1 and reads the clock
-// then: see apikeyPostgres.
+// lockedFamilyPostgres waits for the lock on record $1 and then reads the clock:
+// see apikeyPostgres.
 const lockedFamilyPostgres = `
 WITH locked AS MATERIALIZED (SELECT id FROM gatehouse_families WHERE id = $1 FOR UPDATE),
 clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM locked)`
@@ -43,45 +44,51 @@ SELECT $1, $2, $3, $4, $5, $6, timestamptz 'epoch' + $7::bigint * interval '1 mi
 FROM clock
 RETURNING` + familyColumns + `created`,
 
-	// The row is read before the clock, so that nothing in it lies after it.
+	// The row is read before the clock, so that no time in it is later.
 	find: `SELECT` + familyColumns + `clock_timestamp() FROM gatehouse_families WHERE id = $1`,
 
 	rotate: lockedFamilyPostgres + `
 UPDATE gatehouse_families SET
 	outcome = CASE WHEN ` + familyRotatedPostgres + ` THEN 'rotated' WHEN ` + familyReplayedPostgres + ` THEN 'replayed'
-		WHEN ` + familyLivePostgres + ` THEN 'reused' ELSE 'over' END,
+		WHEN ` + familyActivePostgres + ` THEN 'reused'
+		WHEN revoked IS NOT NULL THEN 'revoked' ELSE 'expired' END,
 	previous_sum = CASE WHEN ` + familyRotatedPostgres + ` THEN current_sum ELSE previous_sum END,
 	current_sum = CASE WHEN ` + familyRotatedPostgres + ` THEN $5::bytea ELSE current_sum END,
 	successor = CASE WHEN ` + familyRotatedPostgres + ` THEN $6::bytea
-		WHEN ` + familyReplayedPostgres + ` OR NOT ` + familyLivePostgres + ` THEN successor END,
+		WHEN ` + familyReplayedPostgres + ` OR NOT ` + familyActivePostgres + ` THEN successor END,
 	rotated = CASE WHEN ` + familyRotatedPostgres + ` THEN (SELECT now FROM clock) ELSE rotated END,
 	grace_ends = CASE WHEN ` + familyRotatedPostgres + `
 		THEN least(expires, (SELECT now FROM clock) + $7::bigint * interval '1 microsecond') ELSE grace_ends END,
 	generation = CASE WHEN ` + familyRotatedPostgres + ` THEN generation + 1 ELSE generation END,
-	ended = CASE WHEN NOT ` + familyLivePostgres + ` OR ` + familyRotatedPostgres + ` OR ` + familyReplayedPostgres + `
-		THEN ended ELSE (SELECT now FROM clock) END
+	revoked = CASE WHEN NOT ` + familyActivePostgres + ` OR ` + familyRotatedPostgres + ` OR ` + familyReplayedPostgres + `
+		THEN revoked ELSE (SELECT now FROM clock) END
 WHERE id = $1 AND key_sum = $2::bytea
 RETURNING` + familyColumns + `(SELECT now FROM clock)`,
 
-	end: lockedFamilyPostgres + `
-UPDATE gatehouse_families SET ended = coalesce(ended, (SELECT now FROM clock)), successor = NULL
+	revoke: lockedFamilyPostgres + `
+UPDATE gatehouse_families SET revoked = coalesce(revoked, (SELECT now FROM clock)), successor = NULL
 WHERE id = $1
 RETURNING` + familyColumns + `(SELECT now FROM clock)`,
 
-	// Those who end many take turns: see apikeyPostgres. The number is
-	// "gh-endal" in ASCII.
-	endAll: `
+	// The advisory lock prevents deadlocks between two calls: see apikeyPostgres.
+	// Its number is "gh-endal" in ASCII.
+	revokeAll: `
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(7451255500745891180)),
 doomed AS MATERIALIZED (
 	SELECT id FROM gatehouse_families
-	WHERE ended IS NULL AND expires > clock_timestamp() AND EXISTS (SELECT FROM turn)`,
-	endAllLimit: `
+	WHERE revoked IS NULL AND expires > clock_timestamp() AND EXISTS (SELECT FROM turn)`,
+	revokeAllLimit: `
 	LIMIT ? FOR UPDATE
 ),
 clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM doomed) AS locked)
-UPDATE gatehouse_families SET ended = (SELECT now FROM clock), successor = NULL
+UPDATE gatehouse_families SET revoked = (SELECT now FROM clock), successor = NULL
 WHERE id IN (SELECT id FROM doomed)
 RETURNING` + familyColumns + `(SELECT now FROM clock)`,
+
+	list: clockPostgres + `
+SELECT` + familyColumns + `(SELECT now FROM clock) FROM gatehouse_families
+WHERE revoked IS NULL AND expires > (SELECT now FROM clock)`,
+	listOrder: familyOrder,
 }
 
 var familySQLite = familySQL{
@@ -95,30 +102,36 @@ RETURNING` + familyColumns + `created`,
 	rotate: `
 UPDATE gatehouse_families SET
 	outcome = CASE WHEN ` + familyRotatedSQLite + ` THEN 'rotated' WHEN ` + familyReplayedSQLite + ` THEN 'replayed'
-		WHEN ` + familyLiveSQLite + ` THEN 'reused' ELSE 'over' END,
+		WHEN ` + familyActiveSQLite + ` THEN 'reused'
+		WHEN revoked IS NOT NULL THEN 'revoked' ELSE 'expired' END,
 	previous_sum = CASE WHEN ` + familyRotatedSQLite + ` THEN current_sum ELSE previous_sum END,
 	current_sum = CASE WHEN ` + familyRotatedSQLite + ` THEN ?5 ELSE current_sum END,
 	successor = CASE WHEN ` + familyRotatedSQLite + ` THEN ?6
-		WHEN ` + familyReplayedSQLite + ` OR NOT ` + familyLiveSQLite + ` THEN successor END,
+		WHEN ` + familyReplayedSQLite + ` OR NOT ` + familyActiveSQLite + ` THEN successor END,
 	rotated = CASE WHEN ` + familyRotatedSQLite + ` THEN ` + nowSQLite + ` ELSE rotated END,
 	grace_ends = CASE WHEN ` + familyRotatedSQLite + ` THEN min(expires, ` + nowSQLite + ` + ?7) ELSE grace_ends END,
 	generation = CASE WHEN ` + familyRotatedSQLite + ` THEN generation + 1 ELSE generation END,
-	ended = CASE WHEN NOT ` + familyLiveSQLite + ` OR ` + familyRotatedSQLite + ` OR ` + familyReplayedSQLite + `
-		THEN ended ELSE ` + nowSQLite + ` END
+	revoked = CASE WHEN NOT ` + familyActiveSQLite + ` OR ` + familyRotatedSQLite + ` OR ` + familyReplayedSQLite + `
+		THEN revoked ELSE ` + nowSQLite + ` END
 WHERE id = ?1 AND key_sum = ?2
 RETURNING` + familyColumns + nowSQLite,
 
-	end: `
-UPDATE gatehouse_families SET ended = coalesce(ended, ` + nowSQLite + `), successor = NULL
+	revoke: `
+UPDATE gatehouse_families SET revoked = coalesce(revoked, ` + nowSQLite + `), successor = NULL
 WHERE id = ?1
 RETURNING` + familyColumns + nowSQLite,
 
-	endAll: `
-UPDATE gatehouse_families SET ended = ` + nowSQLite + `, successor = NULL
+	revokeAll: `
+UPDATE gatehouse_families SET revoked = ` + nowSQLite + `, successor = NULL
 WHERE id IN (
-	SELECT id FROM gatehouse_families WHERE ended IS NULL AND expires > ` + nowSQLite,
-	endAllLimit: `
+	SELECT id FROM gatehouse_families WHERE revoked IS NULL AND expires > ` + nowSQLite,
+	revokeAllLimit: `
 	LIMIT ?
 )
 RETURNING` + familyColumns + nowSQLite,
+
+	list:      `SELECT` + familyColumns + nowSQLite + ` FROM gatehouse_families WHERE revoked IS NULL AND expires > ` + nowSQLite,
+	listOrder: familyOrder,
 }
+
+const familyOrder = ` ORDER BY coalesce(rotated, created) DESC, id LIMIT ?`

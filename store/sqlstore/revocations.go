@@ -9,20 +9,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
-// Revocations is a [jwtauth.RevocationStore]. Every method is one statement, and
-// its clock is that of the engine. Each new revocation removes up to ten whose
-// time is over.
+// Revocations is a [revocation.Store]. Every method is one statement, and the
+// clock is that of the engine. Each new revocation removes up to ten expired ones.
 type Revocations struct {
 	store *Store
 	sql   *revocationSQL
 
-	found [5]prepared // the statement of Find, by the number of questions
+	find [5]prepared // statements of Find, by number of targets
 }
 
-var _ jwtauth.RevocationStore = (*Revocations)(nil)
+var _ revocation.Store = (*Revocations)(nil)
 
 // Revocations returns the store of revoked access tokens.
 func (s *Store) Revocations() *Revocations {
@@ -32,11 +31,11 @@ func (s *Store) Revocations() *Revocations {
 	return &Revocations{store: s, sql: &revocationPostgres}
 }
 
-// revocationSQL is what one engine is told.
+// revocationSQL has the statements of one engine.
 type revocationSQL struct{ revoke, find string }
 
-// A revocation that is repeated while another one is under way may have read
-// the clock before it.
+// Of two concurrent calls, the later one may have read the clock earlier, so that
+// the later time is kept.
 var revocationPostgres = revocationSQL{
 	revoke: `
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
@@ -58,22 +57,22 @@ ON CONFLICT (issuer, kind, value) DO UPDATE SET
 WHERE issuer = ? AND kind = ? AND value = ? AND expires > ` + nowSQLite,
 }
 
-// Revoke implements [jwtauth.RevocationStore].
-func (r *Revocations) Revoke(ctx context.Context, what jwtauth.Revocation, lifetime time.Duration) error {
+// Revoke implements [revocation.Store].
+func (r *Revocations) Revoke(ctx context.Context, target revocation.Target, lifetime time.Duration) error {
 	none := func(*sql.Rows) error { return nil }
-	if err := r.store.write(ctx, none, r.sql.revoke, what.Issuer, string(what.Kind), what.Value, lifetime.Microseconds()); err != nil {
+	if err := r.store.write(ctx, none, r.sql.revoke, target.Issuer, string(target.Kind), target.Value, lifetime.Microseconds()); err != nil {
 		return fmt.Errorf("sqlstore: revoke: %w", err)
 	}
 	return nil
 }
 
-// Find implements [jwtauth.RevocationStore].
-func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]time.Time, error) {
-	times := make([]time.Time, len(asked))
-	if len(asked) == 0 {
+// Find implements [revocation.Store].
+func (r *Revocations) Find(ctx context.Context, targets []revocation.Target) ([]time.Time, error) {
+	times := make([]time.Time, len(targets))
+	if len(targets) == 0 {
 		return times, ctx.Err()
 	}
-	query := r.findStatement(asked)
+	query := r.findStatement(targets)
 	scan := func(rows *sql.Rows) error {
 		var n int
 		var at time.Time
@@ -81,14 +80,14 @@ func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]t
 			return err
 		}
 		if n < 0 || n >= len(times) {
-			return errors.New("an answer to no question")
+			return errors.New("a result for an unknown target")
 		}
 		times[n] = at
 		return nil
 	}
 	var err error
-	if len(asked) < len(r.found) {
-		err = r.store.readPrepared(ctx, &r.found[len(asked)], scan, query.text.String(), query.args...)
+	if len(targets) < len(r.find) {
+		err = r.store.readPrepared(ctx, &r.find[len(targets)], scan, query.text.String(), query.args...)
 	} else {
 		err = r.store.read(ctx, scan, query.text.String(), query.args...)
 	}
@@ -98,15 +97,15 @@ func (r *Revocations) Find(ctx context.Context, asked []jwtauth.Revocation) ([]t
 	return times, nil
 }
 
-// findStatement asks each question in a part of its own, with its number, so
-// that each is answered from the primary key.
-func (r *Revocations) findStatement(asked []jwtauth.Revocation) *statement {
+// findStatement selects each target in a part of its own, with its index, so that
+// each is found by the primary key.
+func (r *Revocations) findStatement(targets []revocation.Target) *statement {
 	query := &statement{dialect: r.store.dialect}
-	for n, what := range asked {
+	for n, target := range targets {
 		if n > 0 {
 			query.add(" UNION ALL ")
 		}
-		query.add(r.sql.find, n, what.Issuer, string(what.Kind), what.Value)
+		query.add(r.sql.find, n, target.Issuer, string(target.Kind), target.Value)
 	}
 	return query
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
@@ -58,13 +60,13 @@ func Example_sessions() {
 	// end snippet
 
 	// snippet: tokens
-	revocations, err := jwtauth.NewRevocationList(jwtauth.RevocationConfig{Store: store.Revocations()})
+	revocations, err := revocation.New(revocation.Config{Store: store.Revocations()})
 	if err != nil {
 		log.Fatal(err)
 	}
-	refresh, err := jwtauth.NewRefreshTokens(jwtauth.RefreshConfig{
+	tokens, err := refresh.New(refresh.Config{
 		Store:       store.Families(),
-		Revocations: revocations, // of access tokens, when a family ends
+		Revocations: revocations, // also revoke the access tokens of a revoked family
 		Issuer:      "https://auth.example.com",
 	})
 	if err != nil {
@@ -90,11 +92,11 @@ func Example_sessions() {
 	}
 	page.ServeHTTP(httptest.NewRecorder(), visit)
 
-	issued, err := refresh.Begin(ctx, jwtauth.Grant{Subject: "ada", Client: "app"})
+	issued, err := tokens.Begin(ctx, refresh.Grant{Subject: "ada", Client: "app"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := refresh.EndFamily(ctx, issued.Family.ID); err != nil {
+	if err := tokens.RevokeFamily(ctx, "ada", issued.Family.ID); err != nil {
 		log.Fatal(err)
 	}
 	revoked, err := revocations.Revoked(ctx, jwtauth.Token{Issuer: "https://auth.example.com", Subject: "ada", Client: "app", Family: issued.Family.ID})

@@ -129,7 +129,7 @@ func TestPushLost(t *testing.T) {
 			if got := there.use(key.Text).status; got != http.StatusNoContent {
 				t.Errorf("answer %d: the message was not lost, so this shows nothing", got)
 			}
-			proxy.Mend()
+			proxy.Restore()
 			enginetest.Eventually(t, time.Minute, "the other process listens again", func() bool { return there.listens() > before })
 			if got := there.use(key.Text).status; got != http.StatusForbidden {
 				t.Errorf("answer %d to a key that was revoked before the process listened again", got)

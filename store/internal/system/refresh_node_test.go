@@ -12,7 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
@@ -25,9 +26,9 @@ type refreshView struct {
 }
 
 // openRefresh opens the stores of refresh tokens and of revocations of a node.
-func openRefresh(config nodeConfig, log *slog.Logger) (*jwtauth.RefreshTokens, error) {
-	var families jwtauth.FamilyStore
-	var revocations jwtauth.RevocationStore
+func openRefresh(config nodeConfig, log *slog.Logger) (*refresh.Tokens, error) {
+	var families refresh.Store
+	var revocations revocation.Store
 	if config.Engine == "redis" {
 		options, err := redis.ParseURL(config.Store)
 		if err != nil {
@@ -52,21 +53,21 @@ func openRefresh(config nodeConfig, log *slog.Logger) (*jwtauth.RefreshTokens, e
 		}
 		families, revocations = store.Families(), store.Revocations()
 	}
-	list, err := jwtauth.NewRevocationList(jwtauth.RevocationConfig{Store: revocations})
+	list, err := revocation.New(revocation.Config{Store: revocations})
 	if err != nil {
 		return nil, err
 	}
-	return jwtauth.NewRefreshTokens(jwtauth.RefreshConfig{
+	return refresh.New(refresh.Config{
 		Store: families, Revocations: list, Issuer: "https://auth.example.com", Observer: gatehouse.Log(log),
 	})
 }
 
 // refreshHandler is doors to log in, to refresh and to ask whether a family is
 // revoked.
-func refreshHandler(tokens *jwtauth.RefreshTokens) http.Handler {
-	answer := func(w http.ResponseWriter, issued jwtauth.Refresh, err error) {
+func refreshHandler(tokens *refresh.Tokens) http.Handler {
+	answer := func(w http.ResponseWriter, issued refresh.Issued, err error) {
 		switch {
-		case errors.Is(err, jwtauth.ErrInvalidGrant):
+		case errors.Is(err, refresh.ErrInvalidGrant):
 			w.WriteHeader(http.StatusBadRequest)
 		case err != nil:
 			slog.Error("refresh failed", "error", err)
@@ -77,11 +78,11 @@ func refreshHandler(tokens *jwtauth.RefreshTokens) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /refresh/login", func(w http.ResponseWriter, r *http.Request) {
-		issued, err := tokens.Begin(r.Context(), jwtauth.Grant{Subject: "subject", Client: "client"})
+		issued, err := tokens.Begin(r.Context(), refresh.Grant{Subject: "subject", Client: "client"})
 		answer(w, issued, err)
 	})
 	mux.HandleFunc("POST /refresh/token", func(w http.ResponseWriter, r *http.Request) {
-		issued, err := tokens.Rotate(r.Context(), jwtauth.RefreshRequest{
+		issued, err := tokens.Rotate(r.Context(), refresh.Request{
 			Token: gatehouse.NewSecret([]byte(r.FormValue("refresh_token"))), Client: r.FormValue("client_id"),
 		})
 		answer(w, issued, err)

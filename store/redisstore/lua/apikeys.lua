@@ -1,18 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- What the scripts below have in common; it is put before each of them.
+-- The common part of the scripts for API keys, which precedes each of them.
 --
--- KEYS[1] is the name that all others begin with. It holds a hash tag, so that
--- in a cluster they are all in one slot. A record is a hash, and a member of
--- eight sorted sets: "made" by the time of its creation and, until it is
--- revoked, "live" by the time of its expiry; each for everybody, for its
--- tenant, for its owner, and for both.
+-- KEYS[1] is the prefix of all names. It contains a hash tag, so that in a cluster
+-- all keys are in one slot. A record is a hash and a member of eight sorted sets:
+-- "made" by the time of creation and, until it is revoked, "live" by the time of
+-- expiry; each for all records, for the tenant, for the owner, and for both.
 
 local function record(id)
 	return base .. ':key:' .. id
 end
 
--- The length stands before a tenant, so that no two pairs have one name.
+-- The length of the tenant makes the name of each pair unique.
 local function both(tenant, owner)
 	return ':both:' .. #tenant .. ':' .. tenant .. owner
 end
@@ -22,7 +21,7 @@ local function indexes(kind, tenant, owner)
 	return { start .. ':all', start .. ':tenant:' .. tenant, start .. ':owner:' .. owner, start .. both(tenant, owner) }
 end
 
--- The index in which those stand that match a filter.
+-- Returns the index of the records that match a filter.
 local function index(kind, anytenant, tenant, owner)
 	local start = base .. ':' .. kind
 	if anytenant == '1' then
@@ -37,12 +36,12 @@ local function index(kind, anytenant, tenant, owner)
 	return start .. both(tenant, owner)
 end
 
--- Tells every node. It is part of the change: both happen or none.
+-- Notifies all processes, in the same transaction as the change.
 local function tell(id)
 	redis.call('PUBLISH', base .. ':changed', id)
 end
 
--- An answer is a word, the time and the records, each with its id before it.
+-- A reply is a status, the time and the records, each with its ID before it.
 local function found(id, time)
 	return { 'ok', text(time), { id, redis.call('HGETALL', record(id)) } }
 end

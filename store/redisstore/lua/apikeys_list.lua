@@ -8,8 +8,8 @@ if within > 0 then
 	name, first, last = index('live', ARGV[1], ARGV[2], ARGV[3]), math.max(after, time + 1), time + within
 end
 
--- Redis sorts members of one score by their bytes. Lua compares text by the
--- collation of the server's locale.
+-- Redis sorts members of the same score by their bytes. Lua compares strings by
+-- the collation of the server's locale.
 local function behind(id)
 	for i = 1, math.min(#id, #afterid) do
 		local a, b = id:byte(i), afterid:byte(i)

@@ -14,7 +14,7 @@ if ARGV[10] ~= '' then
 end
 expire(record(id), expires)
 for _, name in ipairs(indexes(subject, client)) do
-	-- What is over goes first, so that a set does not grow with what has been.
+	-- Remove expired families, so that the set stays small.
 	redis.call('ZREMRANGEBYSCORE', name, '-inf', text(time))
 	redis.call('ZADD', name, text(expires), id)
 	expire(name, tonumber(redis.call('ZRANGE', name, -1, -1, 'WITHSCORES')[2]))

@@ -1,15 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 
 local id, key, secret, presenter, next, successor, grace = unpack(ARGV)
-local r = redis.call('HMGET', record(id), 'key', 'subject', 'client', 'expires', 'ended', 'current', 'previous', 'grace_ends')
+local r = redis.call('HMGET', record(id), 'key', 'subject', 'client', 'expires', 'revoked', 'current', 'previous', 'grace_ends')
 if not r[1] or r[1] ~= key then
 	return { 'absent' }
 end
 local time = now()
 local subject, client, expires, current = r[2], r[3], tonumber(r[4]), r[6]
 local outcome
-if r[5] or expires <= time then
-	outcome = 'over'
+if r[5] then
+	outcome = 'revoked'
+elseif expires <= time then
+	outcome = 'expired'
 elseif client == presenter and current == secret then
 	outcome = 'rotated'
 	redis.call('HSET', record(id), 'previous', current, 'current', next, 'rotated', text(time),
@@ -24,8 +26,7 @@ elseif client == presenter and r[7] == secret and tonumber(r[8]) > time then
 	outcome = 'replayed'
 else
 	outcome = 'reused'
-	finish(id, time, subject, client)
+	revoke(id, time, subject, client)
 end
--- That of the newest token that was presented.
 redis.call('HSET', record(id), 'outcome', outcome)
 return found(id, time)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey
+
+import "github.com/gatehouse-go/gatehouse"
+
+// Method is the Method of the principals.
+const Method gatehouse.Method = "api_key"
+
+// The codes of a rejected key. Both are named invalid_api_key.
+var (
+	// CodeInvalidKey: an invalid key in X-API-Key, 403.
+	CodeInvalidKey = gatehouse.NewCode(403, "invalid_api_key", "The API key is not valid.")
+	// CodeInvalidKeyScheme: an invalid key in Authorization with the scheme
+	// ApiKey, 401. With the scheme Bearer the code is
+	// [gatehouse.CodeInvalidToken].
+	CodeInvalidKeyScheme = gatehouse.NewCode(401, "invalid_api_key", "The API key is not valid.")
+)
+
+// The reasons for rejected keys.
+const (
+	// ReasonMalformed: the key has the right prefix and an invalid format or checksum. Operator: check for a truncated or mistyped key in the configuration of the client.
+	ReasonMalformed gatehouse.Reason = "apikey_malformed"
+	// ReasonEnvironment: the key belongs to another environment. Operator: have the client use a key of this environment.
+	ReasonEnvironment gatehouse.Reason = "apikey_environment"
+	// ReasonUnknown: no key has this ID. Operator: check for guessed keys and for a client that uses another store.
+	ReasonUnknown gatehouse.Reason = "apikey_unknown"
+	// ReasonSecret: the ID exists and the secret is wrong, or older than the previous one. Operator: check whether the client missed a rotation, or an attacker guesses secrets.
+	ReasonSecret gatehouse.Reason = "apikey_secret"
+	// ReasonExpired: the key has expired. Operator: rotate or replace keys before they expire; Keys.List finds them with ExpiresWithin.
+	ReasonExpired gatehouse.Reason = "apikey_expired"
+	// ReasonRotated: the secret was replaced by a rotation and its grace period has ended. Operator: give the client the new secret.
+	ReasonRotated gatehouse.Reason = "apikey_rotated"
+	// ReasonRevoked: the key is revoked. Operator: find the client that still uses it; after a leak it may be an attacker.
+	ReasonRevoked gatehouse.Reason = "apikey_revoked"
+	// ReasonSuspended: the key is suspended. Operator: check the event of the suspension, then resume or revoke the key.
+	ReasonSuspended gatehouse.Reason = "apikey_suspended"
+	// ReasonNetwork: the client is outside the networks of the key, or its address is unknown. Operator: check for a stolen key; check Networks and Config.Proxies.
+	ReasonNetwork gatehouse.Reason = "apikey_network"
+	// ReasonStoreUnavailable: the store of the keys failed. Operator: check the database that the cause names.
+	ReasonStoreUnavailable gatehouse.Reason = "apikey_store_unavailable"
+)

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const (
+	maxLifetime  = 7 * 24 * time.Hour
+	defaultGrace = 10 * time.Second
+	maxGrace     = time.Minute
+	maxText      = 255 // bytes of a subject, client or tenant
+)
+
+// Config configures [Tokens].
+type Config struct {
+	// Store keeps the token families. Required.
+	Store Store
+
+	// Lifetime is the absolute timeout of a family, counted from the login: from
+	// 1 second to 7 days, 7 days if zero. Rotation does not extend it.
+	Lifetime time.Duration
+
+	// Grace is the grace period after a rotation in which the rotated token
+	// yields the same successor again: at most 1 minute, 10 seconds if zero. It
+	// serves clients with several tabs or processes and clients that lost a
+	// response. Reuse by an attacker within the grace period is not detected.
+	Grace time.Duration
+
+	// NoGrace disables the grace period: every second use of a token revokes its
+	// family. Use it for clients that never send a token twice.
+	NoGrace bool
+
+	// Revocations, if set, revokes the access tokens of a family that is revoked:
+	// a *revocation.List. The services that verify the access tokens must use a
+	// list with the same store. Issuer must then be the iss of the access tokens.
+	Revocations Revocations
+	Issuer      string
+
+	// Observer receives an event for each rotation, and for each revocation that
+	// another client than that of the token requests. Event.Credential is the
+	// family ID. If Observe returns an error, the call returns it too: the token
+	// is rotated, and within the grace period the client gets its successor by
+	// trying again. Optional.
+	Observer gatehouse.Observer
+}
+
+// Revocations revokes the access tokens of a token family; package revocation
+// has an implementation.
+type Revocations interface {
+	RevokeFamily(ctx context.Context, issuer, family string) error
+}
+
+// Tokens issues, rotates and revokes refresh tokens. They are opaque, bound to
+// one client and valid for one use, and belong to a token family with an
+// absolute timeout. Reuse of a rotated token revokes the family (reuse
+// detection):
+//
+//	RFC 9700 §4.14.2: "The authorization server cannot determine which party
+//	submitted the invalid refresh token, but it will revoke the active refresh
+//	token".
+//
+// Write access to the store suffices to forge tokens; read access does not. Tokens
+// is safe for concurrent use, by any number of processes that share a store.
+type Tokens struct {
+	store       Store
+	lifetime    time.Duration
+	grace       time.Duration // 0 for none
+	revocations Revocations
+	issuer      string
+	observer    gatehouse.Observer
+}
+
+// New returns Tokens for a configuration, or an error that joins all mistakes in
+// it.
+func New(c Config) (*Tokens, error) {
+	t := &Tokens{
+		store: c.Store, lifetime: c.Lifetime, grace: c.Grace,
+		revocations: c.Revocations, issuer: c.Issuer, observer: c.Observer,
+	}
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("refresh: Config."+format, args...))
+	}
+	if c.Store == nil {
+		fail("Store: required")
+	}
+	if t.lifetime == 0 {
+		t.lifetime = maxLifetime
+	}
+	if t.lifetime < time.Second || t.lifetime > maxLifetime {
+		fail("Lifetime: %v is not within 1s and %v", t.lifetime, maxLifetime)
+	}
+	switch {
+	case c.NoGrace && c.Grace != 0:
+		fail("Grace: must be zero with NoGrace")
+	case !c.NoGrace && c.Grace == 0:
+		t.grace = defaultGrace
+	}
+	if t.grace < 0 || t.grace > maxGrace {
+		fail("Grace: %v is not within 0 and %v", t.grace, maxGrace)
+	}
+	if (c.Revocations != nil) != (c.Issuer != "") {
+		fail("Issuer: required with Revocations, and not allowed without")
+	} else if c.Issuer != "" {
+		if _, err := safeurl.Parse(c.Issuer); err != nil {
+			fail("Issuer: %w", err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Issued is a refresh token that was issued.
+type Issued struct {
+	// Token is the refresh token for the client.
+	Token gatehouse.Secret
+
+	// Family describes its token family. Family.Scopes are all granted scopes.
+	Family Family
+
+	// Scopes are those of the access token that is issued with it: all granted
+	// scopes, or the part that the client requested.
+	Scopes gatehouse.Scopes
+}
+
+// AccessToken returns the description of the access token that is issued with the
+// refresh token, for [jwtauth.Signer]. The caller may add roles and claims.
+func (i Issued) AccessToken(audience string) jwtauth.AccessToken {
+	return jwtauth.AccessToken{
+		Subject: i.Family.Subject, Audience: audience, Client: i.Family.Client, Scopes: i.Scopes,
+		Tenant: i.Family.Tenant, AuthTime: i.Family.AuthTime, Family: i.Family.ID,
+	}
+}
+
+// Begin creates a token family and returns its first token. Call it once for each
+// login, after authentication of the user and, if the client is confidential, of
+// the client.
+func (t *Tokens) Begin(ctx context.Context, g Grant) (Issued, error) {
+	for _, field := range []struct{ name, value string }{{"Subject", g.Subject}, {"Client", g.Client}, {"Tenant", g.Tenant}} {
+		if !isIdentifier(field.value) && (field.name != "Tenant" || field.value != "") {
+			return Issued{}, fmt.Errorf("refresh: begin: Grant.%s: must be 1 to %d bytes of UTF-8 without control characters", field.name, maxText)
+		}
+	}
+	token := newToken()
+	record, err := t.store.Create(ctx, Record{
+		Family: Family{ID: token.family(), Grant: g}, Key: token.keyHash(), Current: token.secretHash(),
+	}, t.lifetime)
+	if err != nil {
+		return Issued{}, fmt.Errorf("refresh: begin: %w", err)
+	}
+	return Issued{Token: token.text(), Family: record.Family, Scopes: g.Scopes}, nil
+}
+
+// isIdentifier reports whether s can be a subject, client or tenant.
+func isIdentifier(s string) bool { return s != "" && text.IsClean(s, maxText) }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const (
+	revokeBatch = 500  // families that one call of the store revokes
+	maxListed   = 1000 // families that List returns
+)
+
+// Revoke revokes the family of a refresh token, for a revocation endpoint. Every
+// token of the family will do, also a rotated one. An unknown or malformed token
+// is not an error:
+//
+//	RFC 7009 §2.2: "invalid tokens do not cause an error response since the
+//	client cannot handle such an error in a reasonable way."
+//
+// If the token was issued to another client, Revoke revokes its family and
+// returns [ErrInvalidGrant]. Any other error means that the store is unavailable
+// and the client may retry.
+func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client string) error {
+	start := time.Now()
+	parsed, ok := parseToken(token.Reveal())
+	if !ok {
+		return nil
+	}
+	record, err := t.find(ctx, parsed)
+	if err == nil {
+		err = t.revokeFamily(ctx, record.ID)
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("refresh: revoke: %w", err)
+	case record.Client != client:
+		// RFC 7009 §2.1: the server "verifies whether the token was issued to
+		// the client making the revocation request. If this validation fails,
+		// the request is refused".
+		failed := failure{reason: ReasonClient, err: ErrInvalidGrant}
+		if err := t.observe(ctx, start, record.Family, failed); err != nil {
+			return err
+		}
+		return failed.err
+	}
+	return nil
+}
+
+// RevokeFamily revokes a family of a subject by its ID, and the access tokens of
+// the family if Config.Revocations is set. It returns [ErrNotFound] if the
+// subject has no such family, also if another subject has. If it fails for
+// another reason, call it again; to revoke a family twice is not an error.
+func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
+	record, err := t.store.Find(ctx, id)
+	if err == nil && record.Subject != subject {
+		err = ErrNotFound
+	}
+	if err == nil {
+		err = t.revokeFamily(ctx, id)
+	}
+	if err != nil {
+		return fmt.Errorf("refresh: revoke family: %w", err)
+	}
+	return nil
+}
+
+func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
+	if _, err := t.store.Revoke(ctx, id); err != nil {
+		return err
+	}
+	// The access tokens are revoked too, even if the caller has gone away.
+	return t.revokeAccess(context.WithoutCancel(ctx), id)
+}
+
+// RevokeAll revokes the active families that match a filter, except
+// Filter.Except, and returns their number: all of a subject, all of a client, or
+// those of a subject at a client. If the store fails, it returns an error and the
+// number so far; call it again.
+//
+// If Config.Revocations is set, RevokeAll revokes the access tokens of each
+// family. If that fails for some families it continues and returns an error; then
+// revoke by subject or by client. A family that begins during the call may be
+// missed.
+func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
+	if f.Subject == "" && f.Client == "" {
+		return 0, errors.New("refresh: revoke all: Filter.Subject or Filter.Client: required")
+	}
+	var errs []error
+	for n := 0; ; {
+		revoked, err := t.store.RevokeAll(ctx, f, revokeBatch)
+		if err != nil {
+			return n, errors.Join(append(errs, fmt.Errorf("refresh: revoke all: %w", err))...)
+		}
+		for i := range revoked {
+			errs = append(errs, t.revokeAccess(ctx, revoked[i].ID))
+		}
+		if n += len(revoked); len(revoked) < revokeBatch {
+			return n, errors.Join(errs...)
+		}
+	}
+}
+
+// List returns the active families of Filter.Subject, which is required, that
+// match the filter: the last used first, at most 1,000. For a "your devices" page,
+// list them and call [Tokens.RevokeFamily] for one or [Tokens.RevokeAll] with
+// Filter.Except for all others.
+func (t *Tokens) List(ctx context.Context, f Filter) ([]Family, error) {
+	if f.Subject == "" {
+		return nil, errors.New("refresh: list: Filter.Subject: required")
+	}
+	records, err := t.store.List(ctx, f, maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("refresh: list: %w", err)
+	}
+	families := make([]Family, len(records))
+	for i := range records {
+		families[i] = records[i].Family
+	}
+	return families, nil
+}
+
+// revokeAccess revokes the access tokens of a revoked family.
+func (t *Tokens) revokeAccess(ctx context.Context, id string) error {
+	if t.revocations == nil {
+		return nil
+	}
+	return t.revocations.RevokeFamily(ctx, t.issuer, id)
+}

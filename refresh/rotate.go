@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// ErrInvalidGrant rejects a refresh token, for whatever reason: a token endpoint
+// answers 400 invalid_grant. Events have the reason.
+//
+//	RFC 6749 §5.2: "The provided ... refresh token is invalid, expired, revoked,
+//	does not match the redirection URI used in the authorization request, or was
+//	issued to another client."
+var ErrInvalidGrant = errors.New("refresh: invalid_grant")
+
+// ErrInvalidScope rejects a request for a scope that was not granted: a token
+// endpoint answers 400 invalid_scope. The refresh token remains valid.
+var ErrInvalidScope = errors.New("refresh: invalid_scope")
+
+// Request is a request for new tokens, RFC 6749 section 6.
+type Request struct {
+	Token gatehouse.Secret // parameter refresh_token
+
+	// Client is the client_id of the authenticated client, or the parameter
+	// client_id of a public client.
+	Client string
+
+	// Scope is the parameter scope, "" for all granted scopes.
+	Scope string
+}
+
+// Rotate exchanges a refresh token for its successor. It returns
+// [ErrInvalidGrant], [ErrInvalidScope], or another error if the store or the
+// observer is unavailable: a token endpoint answers 503, and the client may
+// retry.
+//
+// A token is valid for one use. Within the grace period after it, the token
+// yields the same successor again unless that was used. Every other second use,
+// and use by another client, revokes the family: all clients that hold one of its
+// tokens lose access, and the user has to log in again.
+func (t *Tokens) Rotate(ctx context.Context, r Request) (Issued, error) {
+	start := time.Now()
+	issued, failed := t.rotate(ctx, r)
+	if failed.revoked {
+		// The client that caused the revocation must not stop it by closing the
+		// connection.
+		ctx = context.WithoutCancel(ctx)
+		if err := t.revokeAccess(ctx, issued.Family.ID); err != nil {
+			failed.err = err
+		}
+	}
+	if err := t.observe(ctx, start, issued.Family, failed); err != nil {
+		return Issued{}, err
+	}
+	if failed.err != nil {
+		return Issued{}, failed.err
+	}
+	return issued, nil
+}
+
+// failure says why a token was not rotated. The zero value means success.
+type failure struct {
+	reason  gatehouse.Reason
+	err     error // ErrInvalidGrant, ErrInvalidScope, or that something is unavailable
+	revoked bool  // the family is revoked, by this call or before
+}
+
+func unavailable(err error) failure {
+	return failure{reason: ReasonUnavailable, err: fmt.Errorf("refresh: rotate: %w", err)}
+}
+
+// rotate rotates a token. If that fails it returns the family to which the token
+// demonstrably belongs, if any.
+func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
+	token, ok := parseToken(r.Token.Reveal())
+	if !ok || !isIdentifier(r.Client) {
+		return Issued{}, failure{reason: ReasonMalformed, err: ErrInvalidGrant}
+	}
+	scopes, err := gatehouse.ParseScopes(r.Scope)
+	if err != nil {
+		return Issued{}, failure{reason: ReasonScope, err: ErrInvalidScope}
+	}
+	if failed := t.checkScopes(ctx, token, r.Client, scopes); failed.err != nil {
+		return Issued{}, failed
+	}
+
+	next := token.next()
+	p := Presentation{Key: token.keyHash(), Secret: token.secretHash(), Client: r.Client, Next: next.secretHash(), Grace: t.grace}
+	if t.grace > 0 {
+		if p.Successor, err = token.seal(next); err != nil {
+			return Issued{}, unavailable(err)
+		}
+	}
+	record, outcome, err := t.store.Rotate(ctx, token.family(), p)
+	issued := Issued{Family: record.Family, Scopes: record.Scopes}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Issued{}, failure{reason: ReasonUnknown, err: ErrInvalidGrant}
+	case err != nil:
+		return Issued{}, unavailable(err)
+	case outcome == Rotated:
+	case outcome == Replayed:
+		if next, err = token.open(record.Successor); err != nil {
+			return issued, unavailable(err)
+		}
+	case outcome == Reused && record.Client != r.Client:
+		return issued, failure{ReasonClient, ErrInvalidGrant, true}
+	case outcome == Reused:
+		return issued, failure{ReasonReused, ErrInvalidGrant, true}
+	case outcome == Revoked:
+		// Revoke the access tokens again, in case that failed before.
+		return issued, failure{ReasonRevoked, ErrInvalidGrant, true}
+	case outcome == Expired:
+		return issued, failure{reason: ReasonExpired, err: ErrInvalidGrant}
+	default:
+		return Issued{}, unavailable(fmt.Errorf("the store returned the unknown outcome %q", outcome))
+	}
+	if scopes.Len() > 0 {
+		if !record.Scopes.HasAll(scopes) { // replayed: no change was made
+			return issued, failure{reason: ReasonScope, err: ErrInvalidScope}
+		}
+		issued.Scopes = scopes
+	}
+	issued.Token = next.text()
+	return issued, failure{}
+}
+
+// checkScopes rejects a valid token with which the client requests a scope that
+// was not granted, before the token is used up. It leaves every other check to
+// the store. Granted scopes never change, so that they can be read before.
+//
+//	RFC 6749 §6: "The requested scope MUST NOT include any scope not originally
+//	granted by the resource owner".
+func (t *Tokens) checkScopes(ctx context.Context, token token, client string, scopes gatehouse.Scopes) failure {
+	if scopes.Len() == 0 {
+		return failure{}
+	}
+	record, err := t.find(ctx, token)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return failure{}
+	case err != nil:
+		return unavailable(err)
+	case record.Client == client && record.Current == token.secretHash() && record.active() && !record.Scopes.HasAll(scopes):
+		return failure{reason: ReasonScope, err: ErrInvalidScope}
+	}
+	return failure{}
+}
+
+// find returns the family whose key the token has.
+func (t *Tokens) find(ctx context.Context, token token) (Record, error) {
+	record, err := t.store.Find(ctx, token.family())
+	if err != nil {
+		return Record{}, err
+	}
+	if key := token.keyHash(); subtle.ConstantTimeCompare(record.Key[:], key[:]) != 1 {
+		return Record{}, ErrNotFound
+	}
+	return record, nil
+}
+
+// Causes in events about a family that reuse detection has revoked.
+var (
+	errReused = errors.New("refresh: reuse of a rotated token: its family is revoked and the user has to log in again")
+	errClient = errors.New("refresh: token presented by another client: its family is revoked and the user has to log in again")
+)
+
+// observe reports a decision on a token of family f, which is zero if the token
+// belongs to none. It returns an error if the observer does.
+func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed failure) error {
+	event := gatehouse.Event{
+		Type: EventRotation, Level: slog.LevelDebug, Decision: gatehouse.Allowed,
+		Reason: failed.reason, Issuer: t.issuer, Credential: f.ID, Duration: time.Since(start),
+	}
+	if f.ID != "" {
+		event.Principal = gatehouse.Principal{
+			Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
+			Method: Method, Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
+		}
+	}
+	if failed.err != nil {
+		code := codeOf(failed.err)
+		event.Decision, event.Level = gatehouse.Rejected, slog.LevelWarn
+		event.Code, event.Status = code.String(), code.Status()
+		switch {
+		case code == gatehouse.CodeTemporarilyUnavailable:
+			event.Decision, event.Level, event.Cause = gatehouse.Unavailable, slog.LevelError, failed.err
+		case failed.reason == ReasonReused:
+			event.Cause = errReused
+		case failed.reason == ReasonClient:
+			event.Cause = errClient
+		}
+	}
+	return gatehouse.Report(ctx, t.observer, event)
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const (
+	defaultMaxLifetime = 15 * time.Minute   // the longest lifetime of a token from jwtauth.Signer
+	maxMaxLifetime     = 7 * 24 * time.Hour // the longest lifetime that package jwtauth accepts
+	maxText            = 255                // bytes of a claim by which tokens are revoked
+
+	// margin is how long a token may be accepted beyond its lifetime, counted from
+	// its revocation, if the clocks of issuer and verifier each differ by the
+	// largest jwtauth.Config.Skew from the store's.
+	margin = 2 * 5 * time.Minute
+
+	// maxKept is the longest time that a revocation is kept. It is within the
+	// range of every store.
+	maxKept = 100 * 365 * 24 * time.Hour
+)
+
+// Config configures a [List].
+type Config struct {
+	// Store keeps the revocations for all verifiers. Required.
+	Store Store
+
+	// MaxLifetime is the longest lifetime of the access tokens that are revoked by
+	// subject, client or family, and hence how long such a revocation is kept:
+	// from 1 second to 7 days, 15 minutes if zero. It must be at least the largest
+	// jwtauth.Issuer.MaxLifetime of all verifiers; [jwtauth.New] checks this.
+	MaxLifetime time.Duration
+}
+
+// List revokes access tokens before they expire. As jwtauth.Config.Revocations it
+// makes verifiers reject the revoked tokens, at the cost of one store query for
+// each request. It is safe for concurrent use.
+//
+// A revocation by subject or client applies to the tokens issued up to that time.
+// The iat claim has whole seconds: tokens issued within the second of the
+// revocation are revoked too, even if issued after it, and so are tokens without
+// iat. A token from an issuer whose clock is ahead of the store's may be issued
+// before the revocation and escape it.
+type List struct {
+	store       Store
+	maxLifetime time.Duration
+}
+
+var _ jwtauth.Revocations = (*List)(nil)
+
+// New returns a List for a configuration, or an error that joins all mistakes in
+// it.
+func New(c Config) (*List, error) {
+	l := &List{store: c.Store, maxLifetime: c.MaxLifetime}
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("revocation: Config.Store: required"))
+	}
+	if l.maxLifetime == 0 {
+		l.maxLifetime = defaultMaxLifetime
+	}
+	if l.maxLifetime < time.Second || l.maxLifetime > maxMaxLifetime {
+		errs = append(errs, fmt.Errorf("revocation: Config.MaxLifetime: %v is not within 1s and %v", l.maxLifetime, maxMaxLifetime))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// RevokeToken revokes one token of an issuer by its jti. Expires is the expiry of
+// the token, until which the revocation is kept; a zero time is an error. If the
+// token has expired, RevokeToken does nothing.
+func (l *List) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
+	if expires.IsZero() {
+		return errors.New("revocation: revoke token: expiry required")
+	}
+	// The revocation is kept until the expiry, however long the lifetime is: a
+	// token without iat is accepted once its remaining lifetime is short enough.
+	lifetime := min(time.Until(expires), maxKept) + margin
+	if lifetime <= 0 {
+		return nil
+	}
+	return l.revoke(ctx, Target{Token, issuer, id}, lifetime)
+}
+
+// RevokeSubject revokes all access tokens of a subject that were issued up to now.
+// It does not revoke refresh tokens, with which clients get new access tokens:
+// call refresh.Tokens.RevokeAll first.
+func (l *List) RevokeSubject(ctx context.Context, issuer, subject string) error {
+	return l.revoke(ctx, Target{Subject, issuer, subject}, l.maxLifetime+margin)
+}
+
+// RevokeClient revokes all access tokens of a client that were issued up to now,
+// and no refresh tokens: call refresh.Tokens.RevokeAll first.
+func (l *List) RevokeClient(ctx context.Context, issuer, client string) error {
+	return l.revoke(ctx, Target{Client, issuer, client}, l.maxLifetime+margin)
+}
+
+// RevokeFamily revokes all access tokens whose sid is the family, whenever they
+// were issued. It does not revoke the family: refresh.Tokens.RevokeFamily does
+// both.
+func (l *List) RevokeFamily(ctx context.Context, issuer, family string) error {
+	return l.revoke(ctx, Target{Family, issuer, family}, l.maxLifetime+margin)
+}
+
+func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration) error {
+	// No accepted token has such a claim, so that the revocation would have no
+	// effect.
+	if target.Issuer == "" || target.Value == "" || !text.IsClean(target.Value, maxText) {
+		return fmt.Errorf("revocation: revoke: issuer required, and a %s of 1 to %d bytes of UTF-8 without control characters", target.Kind, maxText)
+	}
+	if err := l.store.Revoke(ctx, target, lifetime); err != nil {
+		return fmt.Errorf("revocation: revoke: %w", err)
+	}
+	return nil
+}
+
+// Revoked implements [jwtauth.Revocations].
+func (l *List) Revoked(ctx context.Context, t jwtauth.Token) (bool, error) {
+	targets := make([]Target, 0, 4)
+	for _, target := range [...]Target{
+		{Token, t.Issuer, t.ID},
+		{Family, t.Issuer, t.Family},
+		{Subject, t.Issuer, t.Subject},
+		{Client, t.Issuer, t.Client},
+	} {
+		if target.Value != "" {
+			targets = append(targets, target)
+		}
+	}
+	times, err := l.store.Find(ctx, targets)
+	if err != nil {
+		return false, fmt.Errorf("revocation: %w", err)
+	}
+	if len(times) != len(targets) {
+		return false, fmt.Errorf("revocation: store: got %d results for %d targets", len(times), len(targets))
+	}
+	for i, revoked := range times {
+		switch {
+		case revoked.IsZero():
+		case targets[i].Kind == Token, targets[i].Kind == Family:
+			return true, nil
+		case !t.IssuedAt.After(revoked): // IssuedAt is the beginning of its second
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// MaxLifetime implements [jwtauth.Revocations].
+func (l *List) MaxLifetime() time.Duration { return l.maxLifetime }
