@@ -11,13 +11,14 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-var errSecret = errors.New("looks like a secret, and tokens can be read by whoever holds them")
+var errSecret = errors.New("looks like a secret; every holder of a token can read its claims")
 
-func checkOwnClaim(name string, value any) error {
+// checkCustomClaim checks a claim that the application adds to a token.
+func checkCustomClaim(name string, value any) error {
 	if name == "" || claimTable.Has(name) {
-		return errors.New("is not the application's to set")
+		return errors.New("is a claim that the Signer sets")
 	}
-	// As far as JSON goes into the value, and no further.
+	// Check the JSON form: it is what the token carries.
 	text, err := json.Marshal(map[string]any{name: value})
 	if err != nil {
 		return err
@@ -29,8 +30,7 @@ func checkOwnClaim(name string, value any) error {
 	return checkNoSecret(plain)
 }
 
-// isSecretName reports whether a name is one under which people have put secrets
-// into tokens.
+// isSecretName reports whether claims with this name often hold secrets.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{
@@ -39,15 +39,14 @@ func isSecretName(name string) bool {
 	}, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// looksSecret reports whether a text begins as secrets do, whatever it is
-// called.
+// looksSecret reports whether a text has a prefix of well-known kinds of secrets.
 func looksSecret(text string) bool {
 	return text == gatehouse.Secret{}.String() || slices.ContainsFunc([]string{
 		"-----BEGIN ", "eyJ", "sk-", "ghp_", "AKIA", "xoxb-", "Bearer ", "Basic ",
 	}, func(mark string) bool { return strings.HasPrefix(text, mark) })
 }
 
-// checkNoSecret looks for secrets in a value as encoding/json decodes it.
+// checkNoSecret looks for secrets in a value that encoding/json has decoded.
 func checkNoSecret(value any) error {
 	switch v := value.(type) {
 	case string:
