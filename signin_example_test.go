@@ -28,7 +28,7 @@ func site(origin string, logger *slog.Logger) (http.Handler, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	keys, err := cookie.NewRing(cookieKey)
+	keys, err := cookie.NewKeyring(cookieKey)
 	if err != nil {
 		return nil, err
 	}

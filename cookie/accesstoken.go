@@ -50,7 +50,7 @@ type AccessTokenConfig struct {
 	//
 	//	RFC 10017 §6.1.3.2: "when using client-side sessions that contain access
 	//	tokens ... the BFF SHOULD encrypt its cookie contents."
-	Keys *Ring
+	Keys *Keyring
 
 	// Login is where a person can log in, a path on this host or an https URL.
 	// A navigation that is refused with 401 is redirected there. Optional.

@@ -51,53 +51,6 @@ func newAccessToken(tb testing.TB, config cookie.AccessTokenConfig) *cookie.Acce
 	return a
 }
 
-func TestAccessTokenMistakes(t *testing.T) {
-	login := func(login string) cookie.AccessTokenConfig {
-		return cookie.AccessTokenConfig{Verifier: &verifier{}, Login: login}
-	}
-	for _, test := range []struct {
-		name   string
-		config cookie.AccessTokenConfig
-		want   string
-	}{
-		{"as little as can be", cookie.AccessTokenConfig{Verifier: &verifier{}}, ""},
-		{"login at a path", login("/login?from=here"), ""},
-		{"login elsewhere", login("https://auth.example.com/login"), ""},
-		{"no verifier", cookie.AccessTokenConfig{}, "cookie: AccessTokenConfig.Verifier: required"},
-		{"bad origin", cookie.AccessTokenConfig{Verifier: &verifier{}, TrustedOrigins: []string{"*"}}, "cookie: AccessTokenConfig.TrustedOrigins[0]: not an absolute URL"},
-		{"bad name", cookie.AccessTokenConfig{Verifier: &verifier{}, Name: "a b"}, "cookie: AccessTokenConfig.Name: is not a token of RFC 9110"},
-		{"bad age", cookie.AccessTokenConfig{Verifier: &verifier{}, MaxAge: -1}, "cookie: AccessTokenConfig.MaxAge: is negative: to delete a cookie call Clear"},
-		{"login at another host", login("//evil.example.net"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
-		{"login at what browsers take for another host", login(`/\evil.example.net`), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
-		{"login in plain http", login("http://auth.example.com"), "cookie: AccessTokenConfig.Login: plain http is for loopback addresses only"},
-		{"login by script", login("javascript:alert(1)"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
-		{"login with a line break", login("/login\r\nX: y"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
-		{"login with a space", login("/ login"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
-		{"login with DEL", login("/\x7f"), "cookie: AccessTokenConfig.Login: has characters that a URL cannot have"},
-		{"login at a relative path", login("login"), "cookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL"},
-		{
-			"everything",
-			cookie.AccessTokenConfig{TrustedOrigins: []string{""}, Name: "__Host-a", MaxAge: time.Millisecond, Login: "x"},
-			"cookie: AccessTokenConfig.Verifier: required\ncookie: AccessTokenConfig.TrustedOrigins[0]: required\n" +
-				"cookie: AccessTokenConfig.Name: begins with __: the prefix is put in front of it by Prefix\n" +
-				"cookie: AccessTokenConfig.MaxAge: must be in whole seconds\ncookie: AccessTokenConfig.Login: is neither a path that begins with one / nor an https URL",
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			a, err := cookie.NewAccessToken(test.config)
-			if test.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			if err == nil || err.Error() != test.want || a != nil {
-				t.Errorf("%v, error %v, want %s", a, err, test.want)
-			}
-		})
-	}
-}
-
 func TestAccessTokenCookie(t *testing.T) {
 	a := newAccessToken(t, cookie.AccessTokenConfig{})
 	w := newResponse()
@@ -148,15 +101,15 @@ func TestAccessTokenAuthenticates(t *testing.T) {
 		{"beside an API key", "GET", []string{"Cookie", token, "X-Api-Key", "x"}, nil, false, 0, ""},
 		{"beside a Bearer, cross-site", "POST", []string{"Cookie", token, "Authorization", "Bearer x", "Sec-Fetch-Site", "cross-site"}, nil, false, 0, ""},
 
-		{"cross-site form", "POST", []string{"Cookie", token, "Sec-Fetch-Site", "cross-site"}, nil, false, 403, gatehouse.ReasonCrossSite},
-		{"sibling's form", "POST", []string{"Cookie", token, "Sec-Fetch-Site", "same-site"}, nil, false, 403, gatehouse.ReasonCrossSite},
-		{"POST of nobody knows whom", "POST", []string{"Cookie", token}, nil, false, 403, gatehouse.ReasonCrossSite},
-		{"sibling's WebSocket", "GET", []string{"Cookie", token, "Upgrade", "websocket", "Origin", "https://sibling.example.com"}, nil, false, 403, gatehouse.ReasonCrossSite},
-		{"cross-site and bad", "POST", []string{"Cookie", tokenCookie + "=,"}, expired, false, 403, gatehouse.ReasonCrossSite},
-		{"cross-site and twice", "POST", []string{"Cookie", token + "; " + token}, nil, false, 403, gatehouse.ReasonCrossSite},
+		{"cross-site form", "POST", []string{"Cookie", token, "Sec-Fetch-Site", "cross-site"}, nil, false, 403, cookie.ReasonCrossSite},
+		{"sibling's form", "POST", []string{"Cookie", token, "Sec-Fetch-Site", "same-site"}, nil, false, 403, cookie.ReasonCrossSite},
+		{"POST of nobody knows whom", "POST", []string{"Cookie", token}, nil, false, 403, cookie.ReasonCrossSite},
+		{"sibling's WebSocket", "GET", []string{"Cookie", token, "Upgrade", "websocket", "Origin", "https://sibling.example.com"}, nil, false, 403, cookie.ReasonCrossSite},
+		{"cross-site and bad", "POST", []string{"Cookie", tokenCookie + "=,"}, expired, false, 403, cookie.ReasonCrossSite},
+		{"cross-site and twice", "POST", []string{"Cookie", token + "; " + token}, nil, false, 403, cookie.ReasonCrossSite},
 
-		{"twice", "GET", []string{"Cookie", token + "; " + token}, nil, false, 400, gatehouse.ReasonCookieDuplicate},
-		{"malformed", "GET", []string{"Cookie", tokenCookie + `="a.b.c"`}, nil, false, 401, gatehouse.ReasonCookieMalformed},
+		{"twice", "GET", []string{"Cookie", token + "; " + token}, nil, false, 400, cookie.ReasonDuplicate},
+		{"malformed", "GET", []string{"Cookie", tokenCookie + `="a.b.c"`}, nil, false, 401, cookie.ReasonMalformed},
 		{"empty", "GET", []string{"Cookie", tokenCookie + "="}, expired, true, 401, gatehouse.ReasonTokenExpired},
 		{"expired", "GET", []string{"Cookie", token}, expired, true, -1, gatehouse.ReasonTokenExpired},
 		{"cannot tell", "GET", []string{"Cookie", token}, unavailable, true, -1, gatehouse.ReasonKeysUnavailable},
@@ -230,7 +183,7 @@ func TestAccessTokenBehindGate(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = tokens.Close() })
 	good := issuer.Token(authtest.Claims{"sub": "ada"})
-	for name, keys := range map[string]*cookie.Ring{"plain": nil, "sealed": newRing(t, 1)} {
+	for name, keys := range map[string]*cookie.Keyring{"plain": nil, "sealed": newKeyring(t, 1)} {
 		t.Run(name, func(t *testing.T) {
 			a := newAccessToken(t, cookie.AccessTokenConfig{Verifier: tokens, Keys: keys, Login: "/login"})
 			gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens, a}, Realm: "test"})
@@ -296,7 +249,7 @@ func TestAccessTokenBehindGate(t *testing.T) {
 // With keys the cookie does not show the token, holds a larger one, and opens
 // for nobody else's purpose.
 func TestAccessTokenSealed(t *testing.T) {
-	ring := newRing(t, 1)
+	ring := newKeyring(t, 1)
 	v := &verifier{}
 	a := newAccessToken(t, cookie.AccessTokenConfig{Verifier: v, Keys: ring})
 	token := strings.Repeat("a", 9000)
@@ -329,9 +282,9 @@ func TestAccessTokenSealed(t *testing.T) {
 	}
 	// A token that is not sealed is not taken.
 	_, err := a.Authenticate(newRequest(http.MethodGet, "Cookie", tokenCookie+"=a.b.c"))
-	wantError(t, err, 401, gatehouse.ReasonCookieMalformed)
+	wantError(t, err, 401, cookie.ReasonMalformed)
 	_, err = a.Authenticate(newRequest(http.MethodGet, "Cookie", tokenCookie+"=1"+ring.Seal(tokenCookie, "other", []byte("a.b.c"), time.Now().Add(time.Hour))))
-	wantError(t, err, 401, gatehouse.ReasonCookieSeal)
+	wantError(t, err, 401, cookie.ReasonSealInvalid)
 	if len(v.tokens) != 1 {
 		t.Errorf("verified %q", v.tokens[1:])
 	}

@@ -106,7 +106,7 @@ func checkNames(d *json.Decoder) error {
 type settings struct {
 	secret         gatehouse.Secret
 	scopes         gatehouse.Scopes
-	keys           *cookie.Ring
+	keys           *cookie.Keyring
 	idle, absolute time.Duration // 0 for the default of the library
 }
 
@@ -154,7 +154,7 @@ func (c *config) settings() (settings, error) {
 		secrets = append(secrets, load(fmt.Sprintf("cookie_keys[%d]", i), ref, 32))
 	}
 	if len(errs) == 0 {
-		if s.keys, err = cookie.NewRing(secrets...); err != nil {
+		if s.keys, err = cookie.NewKeyring(secrets...); err != nil {
 			fail("cookie_keys: %w", err)
 		}
 	}
