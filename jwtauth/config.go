@@ -16,29 +16,29 @@ import (
 
 // Config configures an [Authenticator].
 type Config struct {
-	// Issuers are those whose tokens are accepted. At least one is required,
-	// each URL once.
+	// Issuers are the issuers whose tokens are accepted. At least one is
+	// required, each URL once.
 	Issuers []Issuer
 
-	// Skew is how far the clocks of an issuer and of this machine may be
-	// apart: 30 s by default, at most 5 minutes. A token is accepted while
-	// now < exp + Skew and now >= nbf - Skew.
+	// Skew is the allowed difference between the clocks of an issuer and of
+	// this machine: 30 s by default, at most 5 minutes. A token is accepted
+	// while now < exp + Skew and now >= nbf - Skew.
 	Skew time.Duration
 
 	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at
-	// most 1,000,000, and -1 for no cache. An entry takes about as much memory
-	// as its token, and one kilobyte more.
+	// most 1,000,000, and -1 for no cache. An entry uses about as much memory
+	// as its token and one kilobyte more.
 	CacheEntries int
 
-	// Revocations is asked about every token that is otherwise good, also if
-	// it is in the cache. Optional.
+	// Revocations reports revoked tokens. It is called for every token that is
+	// otherwise valid, cached tokens included. Optional.
 	Revocations Revocations
 
-	// KeySets says how remote key sets are kept. Optional.
+	// KeySets bounds the fetching of remote key sets. Optional.
 	KeySets KeySets
 
 	// Transport makes the requests for remote key sets:
-	// [http.DefaultTransport] by default. Set one to trust a private
+	// [http.DefaultTransport] by default. Set it to trust a private
 	// certificate authority.
 	Transport http.RoundTripper
 
@@ -57,20 +57,19 @@ type Issuer struct {
 	// character. Required, https; plain http for loopback addresses only.
 	URL string
 
-	// Audience is the identifier of this API, which the aud claim must hold.
+	// Audience is the identifier of this API, which the aud claim must contain.
 	// Required.
 	Audience string
 
-	// Algorithms are those that the issuer signs with. Required. Every key is
-	// bound to those of them that fit its type and, where the key says which
-	// one it is for, to that one.
+	// Algorithms are the signature algorithms of the issuer. Required. A key
+	// verifies only those that fit its type and curve and, if the key names an
+	// algorithm, only that one.
 	Algorithms []Algorithm
 
-	// Keys says where the issuer's keys come from. Required.
+	// Keys is the source of the issuer's keys. Required.
 	Keys Keys
 
-	// Profile says what an access token of this issuer looks like: [RFC9068]
-	// by default.
+	// Profile is the token profile of this issuer: [RFC9068] by default.
 	Profile Profile
 
 	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
@@ -78,38 +77,38 @@ type Issuer struct {
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
-	// Its header may have a quarter of that.
+	// The header may have a quarter of that.
 	MaxTokenBytes int
 
 	// ScopeClaim, TenantClaim and RolesClaim are the top-level claims that
 	// become fields of the Principal: "scope", "tenant" and "roles" by default.
 	ScopeClaim, TenantClaim, RolesClaim string
 
-	// Principal completes the principal from the claims, once a token has been
-	// verified and before it enters the cache. It may not change by which
-	// proof, from which issuer and until when: those fields are put back. An
-	// error refuses the token. Optional.
+	// Principal completes the principal from the claims, after a token is
+	// verified and before it enters the cache. Changes of Issuer, Method,
+	// Credential, Binding, Expires and Claims are undone. An error rejects the
+	// token. It must be safe for concurrent use. Optional.
 	Principal func(gatehouse.Claims, gatehouse.Principal) (gatehouse.Principal, error)
 }
 
-// Profile says what an access token looks like.
+// Profile is a profile of access tokens: their type and required claims.
 type Profile uint8
 
 const (
-	// RFC9068 is the standard's JWT profile for access tokens: typ is at+jwt,
-	// and iss, exp, aud, sub, client_id, iat and jti are all there.
+	// RFC9068 is the JWT profile for access tokens of RFC 9068: typ is at+jwt,
+	// and iss, exp, aud, sub, client_id, iat and jti are required.
 	RFC9068 Profile = iota
 
-	// Compatible is for providers that send JWT as typ, or none: iss, exp, aud
-	// and sub are there, iat, client_id and jti may be missing, client_id may
-	// be called azp or cid, scopes and roles may be arrays or strings, and the
-	// header may have the thumbprint of a certificate (x5t), which is ignored.
-	// Tokens that carry the marks of an ID token, a refresh token, a logout
-	// token or a security event are refused.
+	// Compatible is for providers that send JWT as typ, or no typ: iss, exp,
+	// aud and sub are required, iat, client_id and jti may be missing, azp or
+	// cid may replace client_id, scopes and roles may be arrays or strings, and
+	// the header may have the thumbprint of a certificate (x5t), which is
+	// ignored. Tokens with a claim that marks an ID token, a refresh token, a
+	// logout token or a security event are rejected.
 	//
-	// Use when a provider cannot be told to issue at+jwt. Do not use where it
-	// issues other kinds of token with the same audience and none of those
-	// marks. Failure mode: such a token is taken for an access token.
+	// Use it for a provider that cannot issue at+jwt. Do not use it for one
+	// that issues other kinds of token with the same audience and without such
+	// a claim: these would be accepted as access tokens.
 	Compatible
 )
 

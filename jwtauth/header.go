@@ -46,7 +46,7 @@ var headerNames = [...]string{
 
 var headerTable = strictjson.NewTable(headerNames[:]...)
 
-const maxKid = 256
+const maxKid = 256 // bytes
 
 var (
 	errForbidden = errors.New("has a parameter that is never accepted")

@@ -20,11 +20,10 @@ const (
 
 var errNotASet = errors.New("not a JWK Set")
 
-// parseSet reads a JWK Set key by key, so that one odd key never spoils a set.
-// It returns the keys that may verify and, for each of the others, why not. A
-// set without any key that may verify is an error: it is more often a mistake
-// than the end of an issuer, and the keys at hand stay good until they are
-// stale.
+// parseSet parses a JWK Set key by key, so that one invalid key does not affect
+// the others. It returns the verification keys and, for each dropped key, why. A
+// set without a verification key is an error: it is more often a mistake than the
+// end of an issuer, and the old keys remain in use until they are stale.
 //
 //	RFC 7517 §5: "Implementations SHOULD ignore JWKs within a JWK Set that use
 //	"kty" (key type) values that are not understood by them, that are missing
@@ -33,9 +32,9 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	if len(document) > maxSetBytes {
 		return nil, nil, fmt.Errorf("%w: more than %d bytes", errNotASet, maxSetBytes)
 	}
-	var set map[string]json.RawMessage // a struct would take "KEYS" for keys
+	var set map[string]json.RawMessage // a struct would accept "KEYS" as keys
 	var raw []json.RawMessage
-	_ = json.Unmarshal(document, &set) // what is no object has no keys
+	_ = json.Unmarshal(document, &set) // set stays nil unless it is an object
 	if json.Unmarshal(set["keys"], &raw) != nil {
 		return nil, nil, errNotASet
 	}
@@ -51,7 +50,7 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, dropped, errors.New("the set has no key that may verify")
+		return nil, dropped, errors.New("the set has no verification key")
 	}
 	return keys, dropped, nil
 }
@@ -118,7 +117,7 @@ func fromJWK(jwk jwkset.JWKMarshal, configured []Algorithm) (*key, error) {
 	material := jwkset.JWKMarshal{KTY: jwk.KTY, CRV: jwk.CRV, N: jwk.N, E: jwk.E, X: jwk.X, Y: jwk.Y}
 	parsed, err := jwkset.NewJWKFromMarshal(material, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %v", err)
+		return nil, fmt.Errorf("is not a JWK: %v", err)
 	}
 	return newKey(jwk.KID, parsed.Key(), Algorithm(jwk.ALG), slices.Clone(configured))
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// maxActors bounds the depth of a delegation chain.
+// maxActors bounds the length of a delegation chain.
 const maxActors = 4
 
 // principal returns the caller that verified claims name.
 func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Principal, error) {
-	if c.client == "" { // as Compatible lets it be
+	if c.client == "" { // only Profile: Compatible accepts that
 		for _, claim := range [...]struct{ name, value string }{{"azp", c.party}, {"cid", c.cid}} {
 			if claim.value != "" {
 				var ok bool
@@ -73,16 +73,16 @@ func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Prin
 	return mapped, nil
 }
 
-// claim returns the raw claim of the configured name, which has been read
-// already if it is the usual one.
-func (i *issuer) claim(c *claims, configured, usual, read string) string {
-	if configured == usual {
-		return read
+// claim returns the raw value of the configured claim; parsed is that of the
+// default claim.
+func (i *issuer) claim(c *claims, configured, byDefault, parsed string) string {
+	if configured == byDefault {
+		return parsed
 	}
 	return c.member(configured)
 }
 
-// scopes reads a scope claim. A token without one has no scopes.
+// scopes parses a scope claim. A token without one has no scopes.
 //
 //	RFC 9068 §2.2.3, by way of RFC 8693 §4.2: "The value of the "scope" claim is
 //	a JSON string containing a space-separated list of scopes".
@@ -100,7 +100,7 @@ func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
 	return gatehouse.NewScopes(tokens...)
 }
 
-// roles reads a claim that holds an array of names.
+// roles parses a claim that is an array of role names.
 func (i *issuer) roles(value string) (gatehouse.Roles, error) {
 	if value == "" {
 		return gatehouse.Roles{}, nil

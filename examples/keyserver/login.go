@@ -55,7 +55,7 @@ func newLogin(origin, tenant string) (*login, error) {
 	if l.csrf, err = cookie.NewCrossSite(cookie.CrossSiteConfig{}); err != nil {
 		return nil, err
 	}
-	l.cookie, err = cookie.NewAccessToken(cookie.AccessTokenConfig{Verifier: tokens, Name: "keyserver", Login: "/login"})
+	l.cookie, err = cookie.NewAccessToken(cookie.AccessTokenConfig{Verifier: tokens, Name: "keyserver"})
 	return l, err
 }
 

@@ -131,20 +131,18 @@ func handler(keys *apikey.Keys, login *login, scopes []string, observer gatehous
 		Authenticators: []gatehouse.Authenticator{keys, login.cookie},
 		Realm:          "keys",
 		Observer:       observer,
+		LoginURL:       "/login",
 	})
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	mux := gate.Mux()
 	newPages(keys, scopes).register(mux)
-	mux.HandleFunc("POST /logout", login.logout)
-
-	root := http.NewServeMux()
-	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	root.HandleFunc("GET /login", login.form)
-	root.HandleFunc("POST /login", login.begin)
-	root.Handle("/", gate.Handler(gatehouse.Require(mayManage)(mux)))
-	return secure(root), nil
+	mux.HandleFunc("POST /logout", login.logout, gatehouse.Authenticated)
+	mux.PublicFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.PublicFunc("GET /login", login.form)
+	mux.PublicFunc("POST /login", login.begin)
+	return secure(mux), nil
 }
 
 // secure sets the headers of every page: no script, no frame, no cache.

@@ -23,12 +23,12 @@ import (
 // scopeManage is the scope for managing keys. No key created here has it.
 const scopeManage = "keys:write"
 
-// mayManage requires the scope, and a tenant whose keys to manage.
-func mayManage(r *http.Request, p gatehouse.Principal) error {
+// hasTenant requires a tenant, whose keys the caller manages.
+func hasTenant(_ *http.Request, p gatehouse.Principal) error {
 	if p.Tenant == "" {
 		return errors.New("the caller has no tenant")
 	}
-	return scopes.All(scopeManage)(r, p)
+	return nil
 }
 
 // pages are the routes: each caller lists and changes the keys of its tenant.
@@ -39,12 +39,13 @@ type pages struct {
 
 func newPages(keys *apikey.Keys, scopes []string) *pages { return &pages{keys, scopes} }
 
-func (p *pages) register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", p.page)
-	mux.HandleFunc("GET /keys", p.list)
-	mux.HandleFunc("POST /keys", p.create)
-	mux.HandleFunc("POST /keys/{id}/rotate", p.rotate)
-	mux.HandleFunc("POST /keys/{id}/revoke", p.revoke)
+func (p *pages) register(mux *gatehouse.Mux) {
+	scope, tenant := scopes.All(scopeManage), gatehouse.PolicyFunc(hasTenant)
+	mux.HandleFunc("GET /{$}", p.page, scope, tenant)
+	mux.HandleFunc("GET /keys", p.list, scope, tenant)
+	mux.HandleFunc("POST /keys", p.create, scope, tenant)
+	mux.HandleFunc("POST /keys/{id}/rotate", p.rotate, scope, tenant)
+	mux.HandleFunc("POST /keys/{id}/revoke", p.revoke, scope, tenant)
 }
 
 // view is a key in the page and in JSON.

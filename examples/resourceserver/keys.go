@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -70,7 +71,7 @@ type apiKeys struct {
 	work   sync.WaitGroup
 }
 
-func newAPIKeys(config *keysConfig, ttl time.Duration) (*apiKeys, error) {
+func newAPIKeys(config *keysConfig, ttl time.Duration, observer gatehouse.Observer) (*apiKeys, error) {
 	store, err := openStore(config.Driver, config.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("api_keys.%w", err)
@@ -80,7 +81,7 @@ func newAPIKeys(config *keysConfig, ttl time.Duration) (*apiKeys, error) {
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store: store.keys, Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher,
+		Store: store.keys, Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
 	})
 	if err != nil {
 		_ = store.close()

@@ -36,14 +36,10 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
 	}
 	var errTokens, errKeys error
-	a.tokens, errTokens = jwtauth.New(jwtauth.Config{
-		Issuers: values.issuers,
-		OnKeyProblem: func(issuer string, err error) {
-			logger.Warn("key set", "issuer", issuer, "problem", err)
-		},
-	})
+	observer := gatehouse.Log(logger)
+	a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer})
 	if config.APIKeys != nil {
-		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL)
+		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
 	metadata, errMetadata := gatehouse.NewMetadata(resource)
 	if errTokens != nil {
@@ -62,7 +58,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Authenticators: authenticators,
 		Realm:          "reports",
 		Metadata:       metadata,
-		Observer:       gatehouse.Log(logger),
+		Observer:       observer,
 	})
 	if err != nil {
 		a.close()
@@ -91,31 +87,22 @@ func (a *app) close() {
 	}
 }
 
-// routes returns all routes. Public ones are outside the gate; all other paths are
-// behind it, also those that do not exist.
+// routes returns all routes with their policies. The mux also serves the metadata.
 func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Handler {
-	canRead := gatehouse.Require(scopes.All("reports:read"))
-	canWrite := gatehouse.Require(scopes.All("reports:write"))
-	canReadAsTenant := gatehouse.Require(tenant.FromPath("tenant"), scopes.All("reports:read"))
-
-	api := http.NewServeMux()
-	api.HandleFunc("GET /whoami", whoami)
-	api.Handle("GET /reports", canRead(http.HandlerFunc(reports)))
-	api.Handle("POST /reports", canWrite(http.HandlerFunc(reports)))
-	api.Handle("GET /tenants/{tenant}/reports", canReadAsTenant(http.HandlerFunc(reports)))
-
-	root := http.NewServeMux()
-	root.HandleFunc("GET /healthz", healthz)
-	root.HandleFunc("GET /readyz", a.readyz)
+	mux := gate.Mux()
+	mux.HandleFunc("GET /whoami", whoami, gatehouse.Authenticated)
+	mux.HandleFunc("GET /reports", reports, scopes.All("reports:read"))
+	mux.HandleFunc("POST /reports", reports, scopes.All("reports:write"))
+	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
+	mux.PublicFunc("GET /healthz", healthz)
+	mux.PublicFunc("GET /readyz", a.readyz)
 	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
 	// that know only the host ask without it.
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	root.Handle(wellKnown, metadata)
 	if metadata.Path != wellKnown {
-		root.Handle(metadata.Path, metadata)
+		mux.Public(wellKnown, metadata)
 	}
-	root.Handle("/", gate.Handler(api))
-	return root
+	return mux
 }
 
 // healthz reports that the process is alive. It depends on nothing else: a restart

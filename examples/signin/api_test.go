@@ -198,7 +198,7 @@ func TestUpstreamRenews(t *testing.T) {
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 {
 		t.Errorf("afterwards: %v", a)
 	}
-	p.Forget()
+	p.EndLogins()
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 {
 		t.Errorf("when the login is over: %v", a)
 	}

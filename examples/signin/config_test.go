@@ -212,7 +212,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webtest.Documents(t, string(text), config{})
+	webtest.CheckReadme(t, string(text), config{})
 	t.Setenv("NOTES_REDIS", "redis://:password@redis.example.com:6379/0")
 	stores := 0
 	for line := range strings.Lines(string(text)) {

@@ -51,7 +51,7 @@ func openFor(t *testing.T, p *webtest.Provider, origin string, changes object) *
 	t.Cleanup(func() {
 		s.Close()
 		s.app.close()
-		p.Absent(t, s.log)
+		p.CheckLog(t, s.log)
 	})
 	return s
 }

@@ -113,5 +113,5 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webtest.Documents(t, string(text), config{})
+	webtest.CheckReadme(t, string(text), config{})
 }

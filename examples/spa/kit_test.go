@@ -48,7 +48,7 @@ func open(t *testing.T, p *webtest.Provider) *site {
 		backend.Close()
 		page.Close()
 		s.app.close()
-		p.Absent(t, s.log)
+		p.CheckLog(t, s.log)
 	})
 	return s
 }
