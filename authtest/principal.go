@@ -27,7 +27,7 @@ func Principal(subject string, scopes ...string) gatehouse.Principal {
 		Subject: subject,
 		Issuer:  "https://issuer.example.com",
 		Client:  clientID,
-		Method:  gatehouse.MethodJWT,
+		Method:  "jwt",
 		Scopes:  set,
 		Expires: time.Now().Add(time.Hour).Truncate(time.Second),
 	}

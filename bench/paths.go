@@ -97,7 +97,7 @@ func apiKey(passes int, burst time.Duration) (pathResult, error) {
 func sealedCookie(passes int, burst time.Duration) (pathResult, error) {
 	key := make([]byte, chacha20poly1305.KeySize)
 	_, _ = rand.Read(key) // never fails
-	ring, err := cookie.NewRing(gatehouse.NewSecret(key))
+	ring, err := cookie.NewKeyring(gatehouse.NewSecret(key))
 	if err != nil {
 		return pathResult{}, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 const (
@@ -29,63 +31,64 @@ const (
 	maxNameOctets = 64
 )
 
-// Config specifies a cookie. Every cookie is Secure and HttpOnly and says
-// SameSite; there is no switch for that, and browsers keep such cookies on
-// http://localhost too. The zero value of the other fields but Name is the
-// strictest one that works after a login elsewhere.
+// Config configures a [Cookie]. Every cookie is Secure and HttpOnly and has a
+// SameSite attribute; there is no way to turn that off, and browsers accept such
+// cookies on http://localhost too. Name is required; the zero values of the other
+// fields are the strictest ones with which a login at another site works.
 type Config struct {
 	// Name is the name without its prefix: at most 64 characters of a token,
-	// RFC 9110 section 5.6.2, not beginning with "__" and not ending in a dot
-	// and digits, which is how parts of a large cookie are called. Required.
+	// RFC 9110 section 5.6.2, that does not begin with "__" and does not end in a
+	// dot and digits, as the names of the parts of a large cookie do. Required.
 	Name string
 
-	// Prefix is what the browser promises by the name, [PrefixHostHTTP] if
+	// Prefix is the prefix of the name, which browsers enforce: [PrefixHostHTTP] if
 	// zero. A cookie with a Domain, or with a Path other than "/", needs
-	// another.
+	// [PrefixHTTP] or [PrefixSecure].
 	Prefix Prefix
 
-	// SameSite is Lax if zero: the cookie comes with links from other sites, and
-	// with nothing else from there. Strict takes that away too. None sends it
-	// with requests that any site causes, which [CrossSite] then has to sort.
+	// SameSite is Lax if zero: of the cross-site requests, browsers send the cookie
+	// with navigations by GET only. With Strict they send it with none, with None
+	// with all of them, so that [CrossSite] is the only protection against CSRF.
 	SameSite http.SameSite
 
-	// MaxAge is how long browsers keep the cookie, in whole seconds and at most
-	// 400 days. If it is zero they keep it until they are closed.
+	// MaxAge is the time that browsers keep the cookie, in whole seconds, at most
+	// 400 days. Zero makes a session cookie, which browsers delete when they close.
 	MaxAge time.Duration
 
-	// Path is where the cookie is sent, "/" if empty. It protects nothing from
-	// other paths of the same host.
+	// Path is the path prefix of requests that get the cookie, "/" if empty. It is
+	// no protection against pages at other paths of the same host.
 	Path string
 
-	// Domain widens the cookie to all hosts below a domain, any of which can
-	// then read and overwrite it. The host alone gets it if Domain is empty.
-	// Browsers ignore cookies for a public suffix such as "co.uk", which is not
-	// checked here.
+	// Domain extends the cookie to all hosts of a domain, each of which can then
+	// read and overwrite it. If it is empty, only this host gets the cookie.
+	// Browsers ignore cookies for a public suffix such as "co.uk"; New does not
+	// check that.
 	Domain string
 
-	// Partitioned keeps the cookie apart for each site in whose pages this one
-	// is embedded (CHIPS).
+	// Partitioned gives the cookie a separate value for each site that embeds this
+	// one in its pages (CHIPS).
 	Partitioned bool
 }
 
-// Prefix is a prefix of cookie names that browsers know: they keep a cookie of
-// such a name only if it was set in the way that the prefix promises.
+// Prefix is a prefix of cookie names that browsers enforce: they accept a cookie
+// of such a name only with the attributes that the prefix demands.
 type Prefix uint8
 
-// The prefixes. All of them promise Secure.
+// The prefixes. All of them demand Secure.
 const (
-	// PrefixHostHTTP, "__Host-Http-": HttpOnly, set by the host itself, for all
-	// of its paths. Browsers that do not know it yet see PrefixHost.
+	// PrefixHostHTTP is "__Host-Http-": HttpOnly, Path=/ and no Domain. Browsers
+	// that do not know it enforce PrefixHost.
 	PrefixHostHTTP Prefix = iota
-	// PrefixHost, "__Host-": set by the host itself, for all of its paths.
+	// PrefixHost is "__Host-": Path=/ and no Domain.
 	PrefixHost
-	// PrefixHTTP, "__Http-": HttpOnly. Browsers that do not know it see none.
+	// PrefixHTTP is "__Http-": HttpOnly. Browsers that do not know it enforce
+	// nothing.
 	PrefixHTTP
-	// PrefixSecure, "__Secure-": Secure.
+	// PrefixSecure is "__Secure-": nothing but Secure.
 	PrefixSecure
 )
 
-// String returns the prefix as names begin with it.
+// String returns the text of the prefix, such as "__Host-".
 func (p Prefix) String() string {
 	switch p {
 	case PrefixHostHTTP:
@@ -101,7 +104,7 @@ func (p Prefix) String() string {
 	}
 }
 
-// withDefaults returns c with its zero values filled in.
+// withDefaults returns c with defaults in place of zero values.
 func (c Config) withDefaults() Config {
 	if c.SameSite == 0 {
 		c.SameSite = http.SameSiteLaxMode
@@ -112,8 +115,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check returns what browsers would refuse, or take for something else. The
-// field is what errors call c.
+// check returns the errors in c, with field as its name: values that browsers
+// reject or read differently.
 func (c Config) check(field string) []error {
 	var errs []error
 	fail := func(name string, err error) {
@@ -127,29 +130,29 @@ func (c Config) check(field string) []error {
 		// RFC 6265bis §4.1.3.2: "the cookie will have been set with a Secure
 		// attribute, a Path attribute with a value of /, and no Domain attribute."
 		if c.Domain != "" {
-			fail("Domain", fmt.Errorf("browsers refuse %s with a Domain", c.Prefix))
+			fail("Domain", fmt.Errorf("browsers reject %s with a Domain", c.Prefix))
 		}
 		if c.Path != "/" {
-			fail("Path", fmt.Errorf("browsers refuse %s with a Path other than /", c.Prefix))
+			fail("Path", fmt.Errorf("browsers reject %s with a Path other than /", c.Prefix))
 		}
 	case PrefixHTTP, PrefixSecure:
 	default:
-		fail("Prefix", errors.New("unknown"))
+		fail("Prefix", fmt.Errorf("unknown value %d", uint8(c.Prefix)))
 	}
 	switch c.SameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
 	default:
-		// Without the attribute Chromium sends a new cookie with cross-site POSTs
-		// for two minutes.
+		// Without the attribute, Chromium sends a cookie with cross-site POSTs for
+		// two minutes after it was set.
 		fail("SameSite", errors.New("must be Lax, Strict or None"))
 	}
 	switch {
 	case c.MaxAge < 0:
-		fail("MaxAge", errors.New("is negative: to delete a cookie call Clear"))
+		fail("MaxAge", errors.New("negative: call Clear to delete a cookie"))
 	case c.MaxAge%time.Second != 0:
-		fail("MaxAge", errors.New("must be in whole seconds"))
+		fail("MaxAge", fmt.Errorf("%v is not in whole seconds", c.MaxAge))
 	case c.MaxAge > maxAge:
-		fail("MaxAge", errors.New("browsers keep no cookie for more than 400 days"))
+		fail("MaxAge", fmt.Errorf("%v is more than 400 days", c.MaxAge))
 	}
 	fail("Path", checkPath(c.Path))
 	if c.Domain != "" {
@@ -163,18 +166,15 @@ func checkName(name string) error {
 	case name == "":
 		return errors.New("required")
 	case len(name) > maxNameOctets:
-		return fmt.Errorf("has %d characters, at most %d are allowed", len(name), maxNameOctets)
+		return fmt.Errorf("%d characters, at most %d are allowed", len(name), maxNameOctets)
 	// RFC 6265bis §5.4: "UAs MUST match cookie name prefixes
-	// case-insensitively". A prefix of a later day begins with these two too.
+	// case-insensitively". Future prefixes will begin with "__" too.
 	case strings.HasPrefix(name, "__"):
-		return errors.New("begins with __: the prefix is put in front of it by Prefix")
+		return errors.New("begins with __: set Config.Prefix instead")
 	case isPartName(name):
-		return errors.New("ends in a dot and digits, like a part of a larger cookie")
-	}
-	for i := range len(name) {
-		if !isTokenChar(name[i]) {
-			return errors.New("is not a token of RFC 9110")
-		}
+		return errors.New("ends in a dot and digits, like the parts of a large cookie")
+	case !text.IsToken(name):
+		return errors.New("not a token of RFC 9110, section 5.6.2")
 	}
 	return nil
 }
@@ -192,12 +192,10 @@ func checkPath(path string) error {
 		return errors.New("must begin with /")
 	}
 	if len(path) > maxAttributeOctets {
-		return fmt.Errorf("has %d octets, at most %d are allowed", len(path), maxAttributeOctets)
+		return fmt.Errorf("%d octets, at most %d are allowed", len(path), maxAttributeOctets)
 	}
-	for i := range len(path) {
-		if c := path[i]; c < 0x20 || c > 0x7e || c == ';' {
-			return errors.New("has characters that a cookie cannot carry")
-		}
+	if !text.IsPrintable(path) || strings.Contains(path, ";") {
+		return errors.New("has characters that a cookie cannot carry")
 	}
 	return nil
 }
@@ -206,16 +204,16 @@ func checkPath(path string) error {
 // leading dot is not permitted there.
 func checkDomain(domain string) error {
 	if _, err := netip.ParseAddr(domain); err == nil {
-		return errors.New("is an address: leave it empty")
+		return errors.New("an IP address: leave it empty")
 	}
 	labels := strings.Split(domain, ".")
 	if len(labels) < 2 || len(domain) > 253 {
-		return errors.New("must be a domain name of two labels or more")
+		return errors.New("must be a domain name of at least two labels and at most 253 characters")
 	}
 	for _, label := range labels {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
 			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return errors.New("must be a domain name in small letters, without a dot in front")
+			return errors.New("must be a domain name in lower case without a leading dot")
 		}
 	}
 	return nil

@@ -6,27 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// ErrTooLarge says that a value does not fit into a cookie, or into the parts
-// of a sealed one.
+// ErrTooLarge says that a value does not fit into a cookie, or into the parts of
+// a sealed one.
 var ErrTooLarge = errors.New("cookie: the value is too large")
 
 // Cookie sets, reads and clears one cookie. It is safe for concurrent use.
 //
-// Its value is seen by whoever can read the files of the browser. What must
-// not be seen, or not be changed, belongs into a [Sealed] cookie.
+// Its value is readable and writable for the user of the browser and for every
+// program that reads the browser's files. Put values that need confidentiality or
+// integrity into a [Sealed] cookie.
 type Cookie struct {
 	name       string // with its prefix
-	attributes string // what stands behind the value of one that is set,
-	removal    string // and of one that is cleared
+	attributes string // behind the value of a cookie that is set
+	removal    string // behind the value of a cookie that is cleared
 }
 
-// New makes a cookie. All mistakes in the configuration are reported at once,
-// and so is every combination that browsers refuse: they would do so silently.
+// New makes a cookie. It reports all errors in config at once, and also the
+// combinations of attributes that browsers reject silently.
 func New(config Config) (*Cookie, error) {
 	return newCookie(config, "Config")
 }
@@ -43,7 +45,7 @@ func newCookie(config Config, field string) (*Cookie, error) {
 	}, nil
 }
 
-// attributes returns the attributes as they stand behind the value.
+// attributes returns the text behind the value of a cookie that is set.
 func (c Config) attributes() string {
 	text := c.scope()
 	if c.MaxAge > 0 {
@@ -52,19 +54,18 @@ func (c Config) attributes() string {
 	return text
 }
 
-// removal returns the attributes that remove the cookie.
+// removal returns the text behind the value of a cookie that is cleared.
 //
 //	RFC 6265bis §4.1.1: max-age-av = "Max-Age" BWS "=" BWS non-zero-digit *DIGIT
 //
-// A Max-Age of 0 has no place in that grammar, so the date does it.
+// That grammar does not allow Max-Age=0, so an Expires in the past is used.
 func (c Config) removal() string {
 	return c.scope() + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
 }
 
-// scope returns the attributes that say which cookie is meant and who gets it.
-// They are the same in every Set-Cookie, since browsers take one with another
-// Path or Domain for another cookie and ignore one that breaks the promise of
-// its prefix.
+// scope returns the attributes that identify the cookie and limit its use. They
+// are the same in every Set-Cookie: browsers take another Path or Domain for
+// another cookie, and ignore attributes that its prefix forbids.
 func (c Config) scope() string {
 	text := "; Path=" + c.Path
 	if c.Domain != "" {
@@ -87,20 +88,21 @@ func (c Config) scope() string {
 	return text
 }
 
-// Name returns the name of the cookie as browsers know it, with its prefix.
+// Name returns the name of the cookie with its prefix.
 func (c *Cookie) Name() string { return c.name }
 
-// Set puts the cookie into the response. It must be called before the first
-// byte of the body. The last Set or Clear of a cookie counts.
+// Set adds the cookie to the response. Call it before the first byte of the body.
+// The last Set or Clear of a cookie in a response counts.
 //
-// A response that sets a cookie and says nothing about caching is marked
-// no-store, since whoever got it from a shared cache would get the cookie too.
+// The response gets Cache-Control: no-store unless it has a Cache-Control
+// already, because a shared cache would hand the cookie to other users.
 //
 // The error is [ErrTooLarge] if name and value have more than 4096 octets, and
-// another one if the value has octets that a cookie cannot carry.
+// another one if value has characters that a cookie cannot carry. Both leave the
+// response unchanged.
 func (c *Cookie) Set(w http.ResponseWriter, value string) error {
 	if !isCookieValue(value) {
-		return fmt.Errorf("cookie: %s: the value has octets that a cookie cannot carry", c.name)
+		return fmt.Errorf("cookie: %s: the value has characters that a cookie cannot carry", c.name)
 	}
 	if len(c.name)+len(value) > maxOctets {
 		return ErrTooLarge
@@ -110,7 +112,7 @@ func (c *Cookie) Set(w http.ResponseWriter, value string) error {
 	return nil
 }
 
-// Clear has the browser forget the cookie.
+// Clear makes the browser delete the cookie.
 func (c *Cookie) Clear(w http.ResponseWriter) {
 	c.drop(w.Header())
 	c.add(w.Header(), c.name, "", c.removal)
@@ -119,8 +121,8 @@ func (c *Cookie) Clear(w http.ResponseWriter) {
 // Read returns the value of the cookie in the request.
 //
 // The error is [http.ErrNoCookie] if there is none; otherwise it is a
-// [*gatehouse.Error]: two cookies of the name are refused with 400, since one
-// of them was set by somebody else, and one that cannot be ours with 401.
+// [*gatehouse.Error]: 400 for two cookies of the name, one of which another host
+// or script has set, and 401 for a value that Set never writes.
 func (c *Cookie) Read(r *http.Request) (string, error) {
 	var f found
 	if err := f.find(r, c.name, 1); err != nil {
@@ -146,8 +148,8 @@ func (c *Cookie) add(h http.Header, name, value, attributes string) {
 	}
 }
 
-// drop removes what the response says of the cookie and of its parts, so that
-// it can say something else.
+// drop removes the Set-Cookie headers of the cookie and of its parts from a
+// response.
 //
 //	RFC 6265bis §4.1.1: "Servers MUST NOT include more than one Set-Cookie
 //	header field in the same response with the same cookie-name."
@@ -160,4 +162,89 @@ func (c *Cookie) drop(h http.Header) {
 		}
 	}
 	h["Set-Cookie"] = kept
+}
+
+// maxHeaderOctets limits the Cookie headers that are read. Servers and proxies
+// commonly accept 8 to 16 KB; the four parts of a sealed cookie have 16.
+const maxHeaderOctets = 64 << 10
+
+// maxParts is the most cookies that one value is split into.
+const maxParts = 4
+
+// found is the cookie of one name in a request: the cookie itself, then its parts.
+type found struct {
+	values [maxParts]string
+	has    [maxParts]bool
+}
+
+// find reads the cookie called base and its parts, limit values in all. It
+// rejects the request if one of them occurs twice.
+//
+//	RFC 6265bis §4.2.2: "servers SHOULD NOT rely upon the order in which these
+//	cookies appear in the header field."
+func (f *found) find(r *http.Request, base string, limit int) error {
+	size := 0
+	for _, line := range r.Header["Cookie"] {
+		if size += len(line); size > maxHeaderOctets {
+			return errOversized()
+		}
+		for line != "" {
+			var name, value string
+			name, value, line = next(line)
+			i := partOf(name, base)
+			if i < 0 || i >= limit {
+				continue
+			}
+			if f.has[i] {
+				return errDuplicate()
+			}
+			f.has[i], f.values[i] = true, value
+		}
+	}
+	return nil
+}
+
+// next returns the first cookie of a Cookie header and the rest of the header.
+//
+//	RFC 6265bis §4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
+//
+// Names are read as leniently as in net/http and in the gate, which strips
+// cookies, so that all three agree on what a cookie is: white space around a name
+// is not part of it, and a name alone has an empty value.
+func next(line string) (name, value, rest string) {
+	pair, rest, _ := strings.Cut(line, ";")
+	name, value, _ = strings.Cut(textproto.TrimString(pair), "=")
+	return textproto.TrimString(name), value, rest
+}
+
+// partOf returns the number of the part of the cookie base that name is: 0 for
+// the cookie itself, 1 for "base.1" and so on, -1 if it is no part.
+func partOf(name, base string) int {
+	rest, ok := strings.CutPrefix(name, base)
+	switch {
+	case !ok:
+		return -1
+	case rest == "":
+		return 0
+	case len(rest) == 2 && rest[0] == '.' && '1' <= rest[1] && rest[1] < '0'+maxParts:
+		return int(rest[1] - '0')
+	}
+	return -1
+}
+
+// isCookieValue reports whether s has only characters that a cookie can carry.
+//
+//	RFC 6265bis §4.1.1: cookie-octet = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E
+//	; US-ASCII characters excluding CTLs, whitespace, DQUOTE, comma, semicolon,
+//	; and backslash
+//
+// A value in DQUOTEs is not read: some readers strip them and others do not.
+func isCookieValue(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= 0x20, c >= 0x7f, c == '"', c == ',', c == ';', c == '\\':
+			return false
+		}
+	}
+	return true
 }

@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
-func TestCrossSiteMistakes(t *testing.T) {
+func TestTrustedOriginErrors(t *testing.T) {
+	const (
+		form     = "not an origin: write a scheme, a host and a port only"
+		spelling = "not an origin as browsers write it: use lower case ASCII, no wildcard"
+	)
 	for origin, want := range map[string]string{
 		"https://app.example.com":       "",
 		"https://app.example.com:8443":  "",
@@ -34,35 +37,35 @@ func TestCrossSiteMistakes(t *testing.T) {
 		"http://app.example.com":          "plain http is for loopback addresses only",
 		"https://u:p@app.example.com":     "has user information in it",
 		"https://app.example.com#x":       "has a fragment",
-		"https://app.example.com/":        "is not an origin: only a scheme, a host and a port",
-		"https://app.example.com/x":       "is not an origin: only a scheme, a host and a port",
-		"https://app.example.com?x":       "is not an origin: only a scheme, a host and a port",
-		"https://app.example.com?":        "is not an origin: only a scheme, a host and a port",
-		"HTTPS://app.example.com":         "is not an origin: only a scheme, a host and a port",
-		"https://App.example.com":         "is not an origin as browsers write it: small letters, no wildcard",
-		"https://*.example.com":           "is not an origin as browsers write it: small letters, no wildcard",
-		"https://bücher.example":          "is not an origin as browsers write it: small letters, no wildcard",
-		"https://app.example.com:":        "has an empty port",
-		"https://app.example.com:443":     "names the default port, which browsers leave out",
-		"http://localhost:80":             "names the default port, which browsers leave out",
-		"https://app.example.com:0443":    "has a port that is none",
-		"https://app.example.com:6553600": "has a port that is none",
+		"https://app.example.com/":        form,
+		"https://app.example.com/x":       form,
+		"https://app.example.com?x":       form,
+		"https://app.example.com?":        form,
+		"HTTPS://app.example.com":         form,
+		"https://App.example.com":         spelling,
+		"https://*.example.com":           spelling,
+		"https://bücher.example":          spelling,
+		"https://app.example.com:":        "empty port",
+		"https://app.example.com:443":     "leave out the default port 443, as browsers do",
+		"http://localhost:80":             "leave out the default port 80, as browsers do",
+		"https://app.example.com:0443":    "invalid port 0443",
+		"https://app.example.com:6553600": "invalid port 6553600",
 	} {
 		c, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: []string{"https://ok.example.com", origin}})
 		if want == "" {
 			if err != nil {
-				t.Errorf("%q: %v", origin, err)
+				t.Errorf("NewCrossSite(%q) error = %v, want nil", origin, err)
 			}
 			continue
 		}
 		if want = "cookie: CrossSiteConfig.TrustedOrigins[1]: " + want; err == nil || err.Error() != want || c != nil {
-			t.Errorf("%q: %v, error %v, want %s", origin, c, err, want)
+			t.Errorf("NewCrossSite(%q) error = %v, want %s", origin, err, want)
 		}
 	}
 	_, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: []string{"a", "https://ok.example.com", "*"}})
 	const want = "cookie: CrossSiteConfig.TrustedOrigins[0]: not an absolute URL\ncookie: CrossSiteConfig.TrustedOrigins[2]: not an absolute URL"
 	if err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
+		t.Errorf("NewCrossSite error = %v, want %s", err, want)
 	}
 }
 
@@ -81,11 +84,11 @@ func TestCheck(t *testing.T) {
 		headers h
 		ok      bool
 	}{
-		// A page of ours, or no page at all.
+		// A page of the server, or no page.
 		{"own form", "POST", h{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Origin", own}, true},
 		{"own fetch", "DELETE", h{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", own}, true},
 		{"own fetch without Origin", "PUT", h{"Sec-Fetch-Site", "same-origin"}, true},
-		{"own form, reloaded by the person", "POST", h{"Sec-Fetch-Site", "none", "Origin", own}, true},
+		{"own form, reloaded by the user", "POST", h{"Sec-Fetch-Site", "none", "Origin", own}, true},
 		{"own form of an older browser", "POST", h{"Origin", own}, true},
 		{"own image", "GET", h{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "no-cors"}, true},
 		{"address bar", "GET", h{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, true},
@@ -94,7 +97,7 @@ func TestCheck(t *testing.T) {
 		{"OPTIONS of a program", "OPTIONS", nil, true},
 		{"own fetch of an older browser", "GET", h{"Origin", own}, true},
 
-		// A page that is trusted.
+		// A page of a trusted origin.
 		{"trusted fetch, same site", "POST", h{"Sec-Fetch-Site", "same-site", "Origin", trusted}, true},
 		{"trusted fetch, other site", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", trusted}, true},
 		{"trusted fetch of an older browser", "POST", h{"Origin", trusted}, true},
@@ -103,29 +106,29 @@ func TestCheck(t *testing.T) {
 		{"trusted, but of another scheme", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", "http://spa.example.com"}, false},
 		{"trusted, but of another port", "POST", h{"Sec-Fetch-Site", "same-site", "Origin", trusted + ":8443"}, false},
 		{"trusted, but longer", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", trusted + ".evil.net"}, false},
-		{"trusted, but in capitals", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", "https://SPA.example.com"}, false},
+		{"trusted, but in upper case", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", "https://SPA.example.com"}, false},
 		{"trusted image, which has no Origin", "GET", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors"}, false},
 
-		// A page of others.
+		// A page of another origin.
 		{"cross-site form", "POST", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", evil}, false},
-		{"form of a sibling", "POST", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://sibling.example.com"}, false},
+		{"form of a sibling host", "POST", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://sibling.example.com"}, false},
 		{"form from a sandbox", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", "null"}, false},
 		{"form from https to http", "POST", h{"Origin", "null"}, false},
 		{"cross-site form of an older browser", "POST", h{"Origin", evil}, false},
 		{"cross-site fetch with another method", "PATCH", h{"Sec-Fetch-Site", "cross-site", "Origin", evil}, false},
-		{"a method of its own", "REPORT", h{"Sec-Fetch-Site", "cross-site", "Origin", evil}, false},
-		{"own Origin claimed, but Sec-Fetch-Site knows better", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", own}, false},
-		{"a value of a later day", "POST", h{"Sec-Fetch-Site", "same-planet", "Origin", own}, false},
+		{"extension method", "REPORT", h{"Sec-Fetch-Site", "cross-site", "Origin", evil}, false},
+		{"own Origin, but Sec-Fetch-Site is cross-site", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", own}, false},
+		{"unknown Sec-Fetch-Site", "POST", h{"Sec-Fetch-Site", "same-planet", "Origin", own}, false},
 		{"own host over plain http, older browser", "POST", h{"Origin", "http://app.example.com"}, false},
 		{"own host, another port, older browser", "POST", h{"Origin", own + ":8443"}, false},
 		{"Origin that is no URL", "POST", h{"Origin", "%"}, false},
 
-		// Nobody knows whose.
+		// Unknown or ambiguous origin.
 		{"POST with neither header", "POST", nil, false},
 		{"DELETE with neither header", "DELETE", nil, false},
 		{"POST with empty headers", "POST", h{"Sec-Fetch-Site", "", "Origin", ""}, false},
 		{"no method", "", nil, false},
-		{"get in small letters", "get", nil, false},
+		{"get in lower case", "get", nil, false},
 		{"two Origins", "POST", h{"Origin", own, "Origin", evil}, false},
 		{"two Origins, one Sec-Fetch-Site", "POST", h{"Sec-Fetch-Site", "same-origin", "Origin", own, "Origin", evil}, false},
 		{"two Sec-Fetch-Sites", "POST", h{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Site", "cross-site"}, false},
@@ -133,9 +136,9 @@ func TestCheck(t *testing.T) {
 
 		// Safe methods.
 		{"link from elsewhere", "GET", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, true},
-		{"link from a sibling", "GET", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, true},
+		{"link from a sibling host", "GET", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, true},
 		{"cross-site image", "GET", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, false},
-		{"script tag of a sibling", "GET", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script"}, false},
+		{"script tag of a sibling host", "GET", h{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "script"}, false},
 		{"cross-site fetch", "GET", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Origin", evil}, false},
 		{"cross-site fetch with HEAD", "HEAD", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Origin", evil}, false},
 		{"cross-site fetch with OPTIONS", "OPTIONS", h{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Origin", evil}, false},
@@ -151,13 +154,13 @@ func TestCheck(t *testing.T) {
 		{"cross-site WebSocket", "GET", h{"Upgrade", "websocket", "Origin", evil}, false},
 		{"cross-site WebSocket, newer browser", "GET", h{"Upgrade", "websocket", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "websocket", "Origin", evil}, false},
 		{"WebSocket that calls itself a navigation", "GET", h{"Upgrade", "websocket", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", evil}, false},
-		{"WebSocket of a sibling", "GET", h{"Upgrade", "websocket", "Sec-Fetch-Site", "same-site", "Origin", "https://sibling.example.com"}, false},
+		{"WebSocket of a sibling host", "GET", h{"Upgrade", "websocket", "Sec-Fetch-Site", "same-site", "Origin", "https://sibling.example.com"}, false},
 		{"WebSocket from a sandbox", "GET", h{"Upgrade", "websocket", "Origin", "null"}, false},
 		{"WebSocket from plain http", "GET", h{"Upgrade", "websocket", "Origin", "http://app.example.com"}, false},
 		{"WebSocket of a program", "GET", h{"Upgrade", "websocket"}, false},
 		{"WebSocket from the address bar", "GET", h{"Upgrade", "websocket", "Sec-Fetch-Site", "none"}, false},
-		{"WebSocket in other letters", "GET", h{"Upgrade", "WebSocket", "Origin", evil}, false},
-		{"WebSocket among others", "GET", h{"Upgrade", "h2c, websocket", "Origin", evil}, false},
+		{"WebSocket in another case", "GET", h{"Upgrade", "WebSocket", "Origin", evil}, false},
+		{"WebSocket in a list", "GET", h{"Upgrade", "h2c, websocket", "Origin", evil}, false},
 		{"another upgrade", "GET", h{"Upgrade", "h2c"}, false},
 		{"cross-site WebSocket over HTTP/2", "CONNECT", h{":protocol", "websocket", "Origin", evil}, false},
 		{"WebSocket of a program over HTTP/2", "CONNECT", h{":protocol", "websocket"}, false},
@@ -169,20 +172,19 @@ func TestCheck(t *testing.T) {
 			before := r.Header.Clone()
 			err := c.Check(r)
 			if test.ok != (err == nil) {
-				t.Errorf("error %v", err)
+				t.Errorf("Check error = %v, want accepted %t", err, test.ok)
 			}
 			if err != nil {
-				wantError(t, err, 403, gatehouse.ReasonCrossSite)
+				wantError(t, err, 403, cookie.ReasonCrossSite)
 				if errors.Unwrap(err) == nil {
-					t.Error("no cause")
+					t.Error("Check error has no cause")
 				}
 			}
 			if r.Method != test.method || len(r.Header) != len(before) {
-				t.Error("the request was changed")
+				t.Error("Check changed the request")
 			}
-			// Never more than net/http lets through.
 			if err == nil && strict(t, trusted, "http://localhost:3000").Check(r) != nil {
-				t.Error("net/http refuses this")
+				t.Error("Check accepts a request that net/http rejects")
 			}
 		})
 	}
@@ -199,7 +201,7 @@ func strict(tb testing.TB, trusted ...string) *http.CrossOriginProtection {
 	return p
 }
 
-// Behind a proxy that ends TLS the scheme is not known.
+// Behind a proxy that terminates TLS, the scheme of the server is unknown.
 func TestCheckWithoutTLS(t *testing.T) {
 	c := newCrossSite(t)
 	for origin, ok := range map[string]bool{
@@ -209,39 +211,35 @@ func TestCheckWithoutTLS(t *testing.T) {
 		r := newRequest(http.MethodPost, "Origin", origin)
 		r.TLS = nil
 		if err := c.Check(r); (err == nil) != ok {
-			t.Errorf("%s: %v", origin, err)
+			t.Errorf("Check(%s) error = %v, want accepted %t", origin, err, ok)
 		}
 	}
 	for _, r := range []*http.Request{
 		newRequest(http.MethodPost), newRequest(http.MethodConnect), newRequest(http.MethodGet, "Upgrade", "websocket"),
 	} {
 		r.TLS = nil
-		wantError(t, c.Check(r), 403, gatehouse.ReasonCrossSite)
+		wantError(t, c.Check(r), 403, cookie.ReasonCrossSite)
 	}
 }
 
-// A request of HTTP/1.0 may have no Host, and "null" is the host of nothing.
+// A request of HTTP/1.0 may have no Host, which must not equal the Origin null.
 func TestCheckWithoutHost(t *testing.T) {
 	c := newCrossSite(t)
 	for _, tlsState := range []*tls.ConnectionState{nil, {}} {
 		for _, method := range []string{"POST", "GET"} {
 			r := newRequest(method, "Origin", "null")
 			r.Host, r.TLS = "", tlsState
-			wantError(t, c.Check(r), 403, gatehouse.ReasonCrossSite)
+			wantError(t, c.Check(r), 403, cookie.ReasonCrossSite)
 		}
 	}
 }
 
-// What net/http refuses, Check refuses; and nothing in an Origin can make a
-// refusal say something of it.
+// Check rejects every request that net/http rejects.
 func FuzzCheck(f *testing.F) {
 	f.Add("POST", "cross-site", "navigate", "https://evil.example.net", "websocket", true)
 	f.Add("GET", "", "", "null", "", false)
 	f.Add("CONNECT", "none", "", "", "", true)
-	c, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: []string{"https://spa.example.com"}})
-	if err != nil {
-		f.Fatal(err)
-	}
+	c := newCrossSite(f, "https://spa.example.com")
 	f.Fuzz(func(t *testing.T, method, site, mode, origin, upgrade string, secure bool) {
 		r := newRequest(http.MethodGet)
 		r.Method = method
@@ -256,13 +254,13 @@ func FuzzCheck(f *testing.F) {
 		err := c.Check(r)
 		if err == nil {
 			if refused := strict(t, "https://spa.example.com").Check(r); refused != nil {
-				t.Fatalf("net/http says %v", refused)
+				t.Fatalf("Check accepts, net/http rejects: %v", refused)
 			}
 			if upgrade != "" && site != "same-origin" && origin == "" {
-				t.Fatal("an upgrade of nobody")
+				t.Fatal("Check accepts an upgrade of unknown origin")
 			}
 			return
 		}
-		wantError(t, err, 403, gatehouse.ReasonCrossSite)
+		wantError(t, err, 403, cookie.ReasonCrossSite)
 	})
 }

@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cookie sets cookies that browsers guard well, reads them back with
-// suspicion, and tells whether a page of ours has caused the request that
-// carries one.
+// Package cookie sets and reads cookies with strict attributes, seals their
+// values, and protects requests that carry them against CSRF.
 //
-//   - [New] makes a [Cookie] of a [Config], whose zero value is the strict one:
-//     HttpOnly, Secure, SameSite=Lax, Path=/, with the prefix "__Host-Http-".
-//     What browsers would silently refuse is an error of New.
-//   - [NewRing] takes keys, and [NewSealed] makes a [Sealed] cookie of them: one
-//     that nobody else can read, change, use under another name or for another
-//     purpose, or use for longer than its Lifetime. A large value is split.
-//   - [NewCrossSite] makes the check that every reader of a cookie has to run:
-//     [CrossSite.Check].
-//   - [NewAccessToken] puts it together for an API that serves its own pages:
-//     the access token of a user in a cookie, and the [gatehouse.Authenticator]
-//     that reads it.
+//   - [New] makes a [Cookie] of a [Config]. The zero value of Config is the strict
+//     one: HttpOnly, Secure, SameSite=Lax, Path=/, with the prefix "__Host-Http-".
+//     New returns an error for attributes that browsers reject silently.
+//   - [NewKeyring] takes keys, and [NewSealed] makes a [Sealed] cookie with them:
+//     its value is encrypted and authenticated, bound to the name of the cookie and
+//     to a purpose, and expires. A large value is split over several cookies.
+//   - [NewCrossSite] makes the CSRF check, [CrossSite.Check], that every reader of a
+//     cookie has to run.
+//   - [NewAccessToken] combines them for an API that serves its own pages: the
+//     access token of a user in a cookie, and the [gatehouse.Authenticator] that
+//     reads it.
 //
-// What is refused: two cookies of one name, values that this server cannot have
-// set, sealed values that were changed, cut, moved or put together anew, and
-// requests that a page of another origin has caused. A cookie that is bad never
-// becomes no cookie.
+// The package rejects two cookies of one name, values that this server never
+// sets, sealed values that were changed, truncated, moved or recombined, and
+// cross-site requests. An invalid cookie is never treated as missing.
 //
-// The application still has to serve TLS, to let no GET request change anything,
-// to say in a Content-Security-Policy who may frame its pages, to answer only to
-// its own host names, and to put CORS outside of the gate. A sealed cookie can be
-// used more than once: what may be used once belongs into a store.
+// The application still has to serve TLS, to change nothing on GET, to say in a
+// Content-Security-Policy which sites may frame its pages, to reject requests for
+// other host names, and to put CORS outside of the gate. A sealed cookie can be
+// replayed until it expires: what may be used once belongs into a store.
 //
 // RFC 6265bis is draft-ietf-httpbis-rfc6265bis-22; the prefixes "__Http-" and
 // "__Host-Http-" are of its successor, draft-ietf-httpbis-layered-cookies.

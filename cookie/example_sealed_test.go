@@ -15,14 +15,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
-// What a server wants to find again when the person comes back, and what
-// nobody else is to read or write.
+// The state of a login, which the server needs again at the callback and which
+// others must not read or change.
 func ExampleSealed() {
-	// In a service: gatehouse.LoadSecret("env:COOKIE_KEY", 32), and behind it the
-	// key before, for as long as what it has sealed may still come.
+	// In a service: gatehouse.LoadSecret("env:COOKIE_KEY", 32), followed by the
+	// previous key until the values that it sealed have expired.
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
-	keys, err := cookie.NewRing(gatehouse.NewSecret(key))
+	keys, err := cookie.NewKeyring(gatehouse.NewSecret(key))
 	if err != nil {
 		panic(err)
 	}
@@ -47,10 +47,10 @@ func ExampleSealed() {
 		value, err := transaction.Open(r)
 		switch {
 		case errors.Is(err, http.ErrNoCookie):
-			fmt.Println("nobody has begun here")
+			fmt.Println("no login was started in this browser")
 			return
 		case err != nil:
-			fmt.Println("refused:", err)
+			fmt.Println("rejected:", err)
 			return
 		}
 		transaction.Clear(w, r)
@@ -76,7 +76,7 @@ func ExampleSealed() {
 	callback(httptest.NewRecorder(), r)
 
 	// Output:
-	// nobody has begun here
+	// no login was started in this browser
 	// back to /reports
-	// refused: gatehouse: invalid_token (cookie_seal)
+	// rejected: gatehouse: invalid_token (cookie_seal_invalid)
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
@@ -38,18 +41,18 @@ func secret(seed byte) gatehouse.Secret {
 	return gatehouse.NewSecret(bytes.Repeat([]byte{seed}, 32))
 }
 
-// newRing makes a ring of the secrets of these seeds.
-func newRing(tb testing.TB, seeds ...byte) *cookie.Ring {
+// newKeyring makes a keyring of the secrets of these seeds.
+func newKeyring(tb testing.TB, seeds ...byte) *cookie.Keyring {
 	tb.Helper()
 	secrets := make([]gatehouse.Secret, len(seeds))
 	for i, seed := range seeds {
 		secrets[i] = secret(seed)
 	}
-	ring, err := cookie.NewRing(secrets...)
+	keys, err := cookie.NewKeyring(secrets...)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return ring
+	return keys
 }
 
 func newCrossSite(tb testing.TB, trusted ...string) *cookie.CrossSite {
@@ -73,8 +76,8 @@ func newRequest(method string, headers ...string) *http.Request {
 
 func newResponse() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// browser keeps cookies by the rules of RFC 6265bis for one host. What a
-// browser would refuse fails the test.
+// browser is the cookie store of RFC 6265bis for one host. A cookie that browsers
+// reject fails the test.
 type browser struct {
 	tb    testing.TB
 	names []string
@@ -86,7 +89,7 @@ func newBrowser(tb testing.TB) *browser {
 	return &browser{tb: tb, jar: make(map[string]string)}
 }
 
-// receive keeps what a response sets and forgets what it clears.
+// receive stores the cookies that a response sets and deletes those it clears.
 func (b *browser) receive(w http.ResponseWriter) *browser {
 	b.tb.Helper()
 	seen := make(map[string]bool)
@@ -123,7 +126,17 @@ func (b *browser) receive(w http.ResponseWriter) *browser {
 	return b
 }
 
-// send puts the cookies that the browser has into a request.
+// put has the browser receive a response that sets value in s.
+func (b *browser) put(s *cookie.Sealed, value []byte) {
+	b.tb.Helper()
+	w := newResponse()
+	if err := s.Set(w, b.send(newRequest(http.MethodGet)), value); err != nil {
+		b.tb.Fatal(err)
+	}
+	b.receive(w)
+}
+
+// send adds the stored cookies to a request.
 func (b *browser) send(r *http.Request) *http.Request {
 	pairs := make([]string, 0, len(b.names))
 	for _, name := range b.names {
@@ -135,19 +148,22 @@ func (b *browser) send(r *http.Request) *http.Request {
 	return r
 }
 
-// has reports the names of the cookies that the browser has.
+// has returns the names of the stored cookies, sorted.
 func (b *browser) has() []string { return slices.Sorted(slices.Values(b.names)) }
 
 // wantError fails the test unless err is a gatehouse.Error with this status
 // and reason.
 func wantError(tb testing.TB, err error, status int, reason gatehouse.Reason) {
 	tb.Helper()
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok {
-		tb.Errorf("error %v, want a gatehouse.Error of %d and %s", err, status, reason)
-		return
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != status || e.Reason != reason {
+		tb.Errorf("error = %v, want status %d and reason %s", err, status, reason)
 	}
-	if e.Status() != status || e.Reason != reason {
-		tb.Errorf("status %d and %s, want %d and %s", e.Status(), e.Reason, status, reason)
+}
+
+// wantSetCookie fails the test unless these are the Set-Cookie lines of w.
+func wantSetCookie(tb testing.TB, w http.ResponseWriter, want ...string) {
+	tb.Helper()
+	if diff := cmp.Diff(want, w.Header()["Set-Cookie"], cmpopts.EquateEmpty()); diff != "" {
+		tb.Errorf("Set-Cookie (-want +got):\n%s", diff)
 	}
 }

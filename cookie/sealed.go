@@ -6,45 +6,46 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// maxPurposeOctets bounds what is only a label.
+// maxPurposeOctets limits the purpose, which is a label.
 const maxPurposeOctets = 128
 
 // SealedConfig configures a [Sealed] cookie.
 type SealedConfig struct {
-	// Cookie specifies the cookie. Its MaxAge may not exceed Lifetime.
+	// Cookie configures the cookie. Its MaxAge must not exceed Lifetime.
 	Cookie Config
 
 	// Keys seal the value. Required.
-	Keys *Ring
+	Keys *Keyring
 
-	// Purpose says what the value is for, such as "login transaction": at most
-	// 128 octets. A value sealed for one purpose does not open for another,
-	// whatever the cookies are called. Required.
+	// Purpose is the use of the value, such as "login transaction", at most 128
+	// octets. A value sealed for one purpose does not open for another, whatever
+	// the names of the cookies are. Required.
 	Purpose string
 
-	// Lifetime is how long a value is good for after it was set, whatever the
-	// browser does: from a second to 400 days. Required.
+	// Lifetime is the time from Set after which a value expires, whether or not the
+	// browser keeps the cookie: from a second to 400 days. Required.
 	Lifetime time.Duration
 }
 
-// Sealed is a cookie whose value only this server can read or make. It is safe
-// for concurrent use, and cheap enough to be made for a request.
+// Sealed is a cookie whose value only holders of the keys can read or make. It is
+// safe for concurrent use, and cheap enough to be made for each request.
 //
 // A value that is too large for one cookie is split into up to four. Browsers
-// keep them, but servers and proxies on the way often accept no more than 8 KB
-// of headers: what may grow belongs into a store.
+// accept them, but many servers and proxies accept no more than 8 KB of headers:
+// put values that can grow into a store.
 type Sealed struct {
 	cookie   *Cookie
-	keys     *Ring
+	keys     *Keyring
 	data     []byte // associated
 	lifetime time.Duration
 }
 
-// NewSealed makes a sealed cookie. All mistakes in the configuration are
-// reported at once.
+// NewSealed makes a sealed cookie. It reports all errors in config at once.
 func NewSealed(config SealedConfig) (*Sealed, error) {
 	var errs []error
 	cookie, err := newCookie(config.Cookie, "SealedConfig.Cookie")
@@ -57,9 +58,9 @@ func NewSealed(config SealedConfig) (*Sealed, error) {
 	}
 	switch {
 	case config.Lifetime < time.Second || config.Lifetime > maxAge:
-		errs = append(errs, errors.New("cookie: SealedConfig.Lifetime: must be from a second to 400 days"))
+		errs = append(errs, fmt.Errorf("cookie: SealedConfig.Lifetime: %v is not within 1 s and 400 days", config.Lifetime))
 	case config.Cookie.MaxAge > config.Lifetime:
-		errs = append(errs, errors.New("cookie: SealedConfig.Cookie.MaxAge: exceeds Lifetime"))
+		errs = append(errs, errors.New("cookie: SealedConfig.Cookie.MaxAge: longer than Lifetime"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -67,20 +68,20 @@ func NewSealed(config SealedConfig) (*Sealed, error) {
 	return seal(cookie, config.Keys, config.Purpose, config.Lifetime), nil
 }
 
-// seal makes a sealed cookie of one that is not.
-func seal(cookie *Cookie, keys *Ring, purpose string, lifetime time.Duration) *Sealed {
+// seal makes a sealed cookie of a cookie.
+func seal(cookie *Cookie, keys *Keyring, purpose string, lifetime time.Duration) *Sealed {
 	return &Sealed{cookie: cookie, keys: keys, data: associated(cookie.name, purpose), lifetime: lifetime}
 }
 
-// Name returns the name of the cookie as browsers know it, with its prefix.
+// Name returns the name of the cookie with its prefix.
 func (s *Sealed) Name() string { return s.cookie.name }
 
-// Set seals value and puts it into the response, in as many cookies as it
-// needs. Of those that the request came with, the ones that are not needed any
-// more are cleared. It must be called before the first byte of the body.
+// Set seals value and adds it to the response, in as many cookies as it needs. It
+// clears the parts in r that the value does not need any more. Call it before the
+// first byte of the body.
 //
-// The error is [ErrTooLarge] for a value of more than about 12 KB, and the
-// response is left as it was.
+// The error is [ErrTooLarge] for a value of more than about 12 KB; it leaves the
+// response unchanged.
 func (s *Sealed) Set(w http.ResponseWriter, r *http.Request, value []byte) error {
 	name := s.cookie.name
 	parts, err := split(name, s.keys.seal(s.data, value, time.Now().Add(s.lifetime)))
@@ -95,14 +96,13 @@ func (s *Sealed) Set(w http.ResponseWriter, r *http.Request, value []byte) error
 	return nil
 }
 
-// Clear has the browser forget the cookie and those of its parts that the
-// request came with.
+// Clear makes the browser delete the cookie and its parts that are in r.
 func (s *Sealed) Clear(w http.ResponseWriter, r *http.Request) {
 	s.cookie.Clear(w)
 	s.clearParts(w, r, 1)
 }
 
-// clearParts clears the parts from number first on that are in the request.
+// clearParts clears the parts in the request, from number first on.
 func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 	var stale [maxParts]bool
 	for _, line := range r.Header["Cookie"] {
@@ -124,9 +124,9 @@ func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 // Open returns the value in the request.
 //
 // The error is [http.ErrNoCookie] if there is none; otherwise it is a
-// [*gatehouse.Error]: two cookies of one name are refused with 400; parts that
-// are missing, moved or of the wrong size, and what does not open, with 401.
-// Its cause is [ErrSeal] or [ErrExpired] where the parts are in order.
+// [*gatehouse.Error]: 400 for two cookies of one name, 401 for parts that are
+// missing, moved or of the wrong size and for a value that does not open. Its
+// cause is [ErrSeal] or [ErrExpired] if the parts are in order.
 func (s *Sealed) Open(r *http.Request) ([]byte, error) {
 	var f found
 	if err := f.find(r, s.cookie.name, maxParts); err != nil {
@@ -144,4 +144,61 @@ func (s *Sealed) Open(r *http.Request) ([]byte, error) {
 		return nil, errUnsealed(err)
 	}
 	return value, nil
+}
+
+// A sealed value that does not fit into one cookie is split into the cookie itself
+// and name.1, name.2 and name.3. The first begins with the number of parts, one
+// digit. All parts but the last have the maximum length, so that a value has one
+// way to be split and characters that were moved between parts are detected.
+
+// room returns the most characters of a value that fit into part i.
+func room(name string, i int) int {
+	if i == 0 {
+		return maxOctets - len(name) - 1 // the count
+	}
+	return maxOctets - len(partName(name, i))
+}
+
+// partName returns the name of part i.
+func partName(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return name + "." + strconv.Itoa(i)
+}
+
+// split returns the values of the parts of text, or [ErrTooLarge] if it needs more
+// than four.
+func split(name, text string) ([]string, error) {
+	parts := make([]string, 0, maxParts)
+	for i := range maxParts {
+		size := min(len(text), room(name, i))
+		parts = append(parts, text[:size])
+		if text = text[size:]; text == "" {
+			parts[0] = strconv.Itoa(len(parts)) + parts[0]
+			return parts, nil
+		}
+	}
+	return nil, ErrTooLarge
+}
+
+// join returns the text whose parts are found, and false if split never makes such
+// parts. It ignores parts beyond the count, which are left over from a larger
+// value.
+func join(name string, f *found) (string, bool) {
+	first := f.values[0]
+	if first == "" || first[0] < '1' || first[0] > '0'+maxParts {
+		return "", false
+	}
+	count := int(first[0] - '0')
+	f.values[0] = first[1:]
+	for i, part := range f.values[:count] {
+		size := room(name, i)
+		last := i == count-1
+		switch {
+		case part == "", len(part) > size, !last && len(part) < size:
+			return "", false
+		}
+	}
+	return strings.Join(f.values[:count], ""), true
 }

@@ -53,7 +53,7 @@ func parseScopes(t *testing.T, text string) gatehouse.Scopes {
 
 func newSite(t *testing.T, c oauth.Config) *site {
 	t.Helper()
-	keys, err := cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))
+	keys, err := cookie.NewKeyring(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))
 	if err != nil {
 		t.Fatal(err)
 	}

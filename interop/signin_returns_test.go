@@ -110,7 +110,7 @@ func (f *front) asBrowsersRead(t *testing.T, page *browser.Page) {
 			Issuer: f.origin, ClientID: "a", Secret: gatehouse.NewSecret([]byte(clientSecret)),
 			Provider: oauth.Provider{Issuer: f.origin, TokenEndpoint: f.origin, AuthorizationEndpoint: f.origin},
 		}),
-		Keys:    must(cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))),
+		Keys:    must(cookie.NewKeyring(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))),
 		Request: oauth.AuthorizationRequest{RedirectURI: f.origin + "/callback"},
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 			refused = refused || e.Reason == gatehouse.ReasonReturnTo

@@ -15,7 +15,7 @@ import (
 // Algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037.
 type Algorithm string
 
-// The algorithms. There is no "none", and no algorithm is on by default.
+// The algorithms. "none" is not supported, and no algorithm is a default.
 const (
 	RS256 Algorithm = "RS256"
 	RS384 Algorithm = "RS384"
@@ -28,14 +28,14 @@ const (
 	ES512 Algorithm = "ES512"
 	EdDSA Algorithm = "EdDSA" // with Ed25519 only
 
-	// The symmetric ones: whoever can verify can also issue.
+	// The symmetric algorithms: every verifier can also sign.
 	HS256 Algorithm = "HS256"
 	HS384 Algorithm = "HS384"
 	HS512 Algorithm = "HS512"
 )
 
-// algorithms says of each asymmetric algorithm how to verify it and which keys
-// are fit for it.
+// algorithms holds the verification method of each asymmetric algorithm, and
+// which keys fit it.
 var algorithms = map[Algorithm]struct {
 	method jwt.SigningMethod
 	fits   func(crypto.PublicKey) bool
@@ -52,15 +52,15 @@ var algorithms = map[Algorithm]struct {
 	EdDSA: {jwt.SigningMethodEdDSA, isEd25519},
 }
 
-// hmacHashes says which hash each symmetric algorithm needs.
+// hmacHashes holds the hash of each symmetric algorithm.
 var hmacHashes = map[Algorithm]crypto.Hash{
 	HS256: crypto.SHA256,
 	HS384: crypto.SHA384,
 	HS512: crypto.SHA512,
 }
 
-// pss returns the method with the salt that the standard asks for; the
-// library's own takes any.
+// pss returns the method with the salt length that the RFC requires. The method
+// of golang-jwt accepts any.
 //
 //	RFC 7518 §3.5: "The size of the salt value is the same size as the hash
 //	function output."
@@ -81,7 +81,7 @@ func isEd25519(key crypto.PublicKey) bool {
 	return ok
 }
 
-// onCurve binds the curve to the algorithm, which the library does not.
+// onCurve binds the curve to the algorithm, which golang-jwt does not.
 //
 //	RFC 7518 §3.4: ES256 is "ECDSA using P-256 and SHA-256"
 func onCurve(curve elliptic.Curve) func(crypto.PublicKey) bool {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,43 +18,36 @@ import (
 // concurrent use.
 type Authenticator struct {
 	issuers     map[string]*issuer
-	cache       *cache // nil for none
+	cache       *cache // nil if it is switched off
 	revocations Revocations
-	maxBytes    int // the largest that any issuer may have
-	headers     headers
+	confirmers  *gatehouse.Confirmers
+	maxBytes    int // the largest MaxTokenBytes of all issuers
+	headers     headerCache
 }
 
-// issuer is an Issuer that has been checked, with its keys.
-type issuer struct {
-	Issuer
-	keys keySource
-	skew time.Duration
-}
+var _ gatehouse.Authenticator = (*Authenticator)(nil)
 
-var (
-	_ gatehouse.Authenticator = (*Authenticator)(nil)
-	_ gatehouse.Challenger    = (*Authenticator)(nil)
-)
-
-// New makes an authenticator. It reports all mistakes in the configuration at
-// once, and makes no network call: see [Authenticator.Ready].
+// New returns an authenticator. It reports all configuration errors at once and
+// makes no network call: see [Authenticator.Ready].
 func New(config Config) (*Authenticator, error) {
 	errs := []error{config.check()}
-	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations}
+	confirmers, err := gatehouse.NewConfirmers(config.Confirmers...)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("jwtauth: Config.Confirmers: %w", err))
+	}
+	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations, confirmers: confirmers}
 	if config.CacheEntries > 0 {
 		a.cache = newCache(config.CacheEntries)
 	}
 	for n, i := range config.Issuers {
-		a.maxBytes = max(a.maxBytes, i.MaxTokenBytes)
-		if i.Keys == nil {
-			continue
+		field := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n)
+		v, err := newIssuer(field, i, &config, config.maxLifetime())
+		if a.issuers[i.URL] != nil {
+			err = errors.Join(err, fmt.Errorf("%sURL: duplicate of an earlier issuer", field))
 		}
-		keys, err := i.Keys.open(i, config)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("jwtauth: Config.Issuers[%d].%w", n, err))
-			continue
-		}
-		a.issuers[i.URL] = &issuer{Issuer: i, keys: keys, skew: config.Skew}
+		errs = append(errs, err)
+		a.maxBytes = max(a.maxBytes, v.MaxTokenBytes)
+		a.issuers[i.URL] = v
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -63,8 +55,8 @@ func New(config Config) (*Authenticator, error) {
 	return a, nil
 }
 
-// Close ends the fetches under way and waits for them. Tokens are refused as
-// undecidable where a fetch would have been needed afterwards.
+// Close cancels running fetches of key sets and waits for them. Afterwards a
+// token that needs a fetch is answered with 503.
 func (a *Authenticator) Close() error {
 	for _, i := range a.issuers {
 		i.keys.close()
@@ -72,10 +64,10 @@ func (a *Authenticator) Close() error {
 	return nil
 }
 
-// Ready returns nil when the keys of every issuer are at hand, and otherwise an
-// error for each that is missing. It starts the first fetch and waits for it as
-// long as ctx lets it: call it at start, to be warm for the first request, and
-// in a readiness probe.
+// Ready returns nil if the keys of every issuer are available, and otherwise an
+// error for each issuer whose keys are not. It starts the first fetch and waits
+// for it until ctx is done. Call it at start, so that the first request finds
+// the keys, and in a readiness probe.
 func (a *Authenticator) Ready(ctx context.Context) error {
 	now := time.Now()
 	errs := make(chan error, len(a.issuers))
@@ -98,45 +90,75 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Challenge invites with Bearer, RFC 6750.
-func (a *Authenticator) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "Bearer"} }
-
-// Authenticate verifies the Bearer token of a request if it has the shape of a
-// JWT, two dots, and leaves every other one to other authenticators.
-func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	token, err := gatehouse.Authorization(r, "Bearer")
-	if err != nil {
-		return gatehouse.Proof{}, err
-	}
-	if len(token) <= a.maxBytes && !looksLike(token) {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p, err := a.Verify(r.Context(), token)
-	if err != nil {
-		return gatehouse.Proof{}, err
-	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: "Authorization"}, nil
+// Reads implements [gatehouse.Authenticator]: the Bearer scheme and what the
+// confirmers read.
+func (a *Authenticator) Reads() gatehouse.Reads {
+	return a.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}})
 }
 
-// Verify verifies a compact token that came by another way than HTTP. The
-// principal may be shared and must not be changed. The error is a
-// [*gatehouse.Error].
-func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Principal, error) {
-	// Before anything else looks at it: what is too long costs nothing.
+// Authenticate verifies the token of the Authorization header if it has the shape
+// of a JWT, two dots. A token of another shape is left to other authenticators.
+func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	scheme, token, err := a.confirmers.Token(r)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	if len(token) <= a.maxBytes && !isCompact(token) {
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+	}
+	return a.VerifyRequest(r, scheme, token)
+}
+
+// VerifyRequest verifies a compact token of the request r. scheme is the
+// authentication scheme under which the token came, "" if it came in a cookie or
+// in another header: a sender-constrained token is confirmed with both. The error
+// is a [*gatehouse.Error].
+func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error) {
+	v, err := a.verified(r.Context(), token)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	header, err := a.confirm(r, scheme, token, v)
+	if err != nil {
+		return gatehouse.Proof{}, err
+	}
+	proof := gatehouse.NewProof(&v.principal)
+	proof.Header = header
+	return proof, nil
+}
+
+// Verify verifies a compact token without a request. It rejects a
+// sender-constrained token, because there is nothing to confirm it with. The
+// error is a [*gatehouse.Error].
+func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
+	v, err := a.verified(ctx, token)
+	if err != nil {
+		return gatehouse.Principal{}, err
+	}
+	if _, err := a.confirm(nil, "", token, v); err != nil {
+		return gatehouse.Principal{}, err
+	}
+	return v.principal, nil
+}
+
+// verified returns a token from the cache or verifies it, and checks that it is
+// not revoked. The caller must confirm it.
+func (a *Authenticator) verified(ctx context.Context, token string) (*verified, error) {
+	// The size comes first, so that an oversized token costs nothing.
 	if len(token) > a.maxBytes {
-		return nil, refuse(gatehouse.ReasonTokenOversized, nil, nil)
+		return nil, reject(ReasonOversized, nil, errOversized)
 	}
 	now := time.Now()
-	var name fingerprint
+	var key fingerprint
 	if a.cache != nil {
-		var room [1024]byte // a conversion would be an allocation
-		name = sha256.Sum256(append(room[:0], token...))
-		if v := a.cache.get(name); v != nil {
+		var buffer [1024]byte // a conversion to []byte allocates
+		key = sha256.Sum256(append(buffer[:0], token...))
+		if v := a.cache.get(key); v != nil {
 			set, err := v.issuer.keys.current(now)
-			if err == nil && set.generation == v.generation && now.Before(v.ends) {
-				return a.unlessRevoked(ctx, v)
+			if err == nil && set.generation == v.generation && now.Before(v.expires) {
+				return v, a.checkRevocation(ctx, v)
 			}
-			a.cache.remove(name)
+			a.cache.remove(key)
 		}
 	}
 	v, err := a.verify(ctx, token, now)
@@ -144,56 +166,75 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*gatehouse.Pr
 		return nil, err
 	}
 	if a.cache != nil {
-		a.cache.put(name, v)
+		a.cache.put(key, v)
 	}
-	return a.unlessRevoked(ctx, v)
+	return v, a.checkRevocation(ctx, v)
 }
 
-func (a *Authenticator) unlessRevoked(ctx context.Context, v *verified) (*gatehouse.Principal, error) {
+func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error {
 	if a.revocations == nil {
-		return &v.principal, nil
+		return nil
 	}
 	revoked, err := a.revocations.Revoked(ctx, v.token)
 	switch {
 	case err != nil:
-		return nil, cannotTell(gatehouse.ReasonRevocationsUnavailable, v.issuer, 0, err)
+		return unavailable(ReasonRevocationsUnavailable, v.issuer, 0, err)
 	case revoked:
-		e := refuse(gatehouse.ReasonTokenRevoked, v.issuer, fmt.Errorf("jwtauth: of the subject %q, the client %q and the family %q", v.token.Subject, v.token.Client, v.token.Family))
+		e := reject(ReasonRevoked, v.issuer, fmt.Errorf("revoked token of subject %q, client %q, family %q", v.token.Subject, v.token.Client, v.token.Family))
 		e.Credential = v.token.ID
-		return nil, e
+		return e
 	}
-	return &v.principal, nil
+	return nil
 }
 
-// verify does the whole work for a token that is not in the cache.
+// confirm checks the proof of possession of a sender-constrained token, on every
+// request, cached tokens included.
+func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verified) (http.Header, error) {
+	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation)
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		rejected := *e // an Error is immutable
+		rejected.Issuer, rejected.Credential = v.issuer.URL, v.token.ID
+		return nil, &rejected
+	}
+	return header, err
+}
+
+// verify verifies a token that is not in the cache.
 func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
-	t, err := read(token, a.maxBytes, &a.headers)
+	t, err := parse(token, a.maxBytes, &a.headers)
 	if err != nil {
 		return nil, err
 	}
 	i, ok := a.issuers[t.claims.issuer]
 	switch {
 	case !ok:
-		return nil, a.refuseIssuer(t.claims.issuer)
+		return nil, a.rejectIssuer(t.claims.issuer)
 	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
-		return nil, refuse(gatehouse.ReasonTokenOversized, i, nil)
+		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
-		return nil, refuse(gatehouse.ReasonTokenType, i, errors.New("typ is not at+jwt; where the issuer sends JWT or nothing, set Profile: Compatible"))
+		return nil, reject(ReasonType, i, errors.New("typ is not at+jwt; set Profile: Compatible if the issuer sends JWT or no typ"))
 	case t.head.x5t && i.Profile != Compatible:
-		return nil, refuse(gatehouse.ReasonTokenHeader, i, errForbidden)
+		return nil, reject(ReasonHeader, i, errForbidden)
 	}
-	set, err := i.check(ctx, &t, i.judge(&t.claims, now), now)
+	invalid := i.validateAccessToken(&t.claims, now)
+	var confirmation gatehouse.Confirmation
+	if cnf := t.claims.confirmation; cnf != "" && invalid.reason == "" {
+		if confirmation, err = a.confirmers.Parse(cnf); err != nil {
+			invalid = rejection{gatehouse.ReasonUnconfirmed, err}
+		}
+	}
+	set, err := i.verify(ctx, &t, invalid, now)
 	if err != nil {
 		return nil, err
 	}
-	p, err := i.principal(&t.claims)
+	p, err := i.principal(&t.claims, confirmation.Binding())
 	if err != nil {
-		e := refuse(gatehouse.ReasonTokenClaims, i, err)
+		e := reject(ReasonClaims, i, err)
 		e.Credential = t.claims.id
 		return nil, e
 	}
-	a.headers.remember(&t)
-	v := &verified{principal: p, issuer: i, generation: set.generation, ends: p.Expires.Add(i.skew), token: Token{
+	a.headers.put(&t)
+	v := &verified{principal: p, confirmation: confirmation, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew), token: Token{
 		Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session,
 	}}
 	if t.claims.issued.present {
@@ -202,81 +243,15 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	return v, nil
 }
 
-// refuseIssuer says that an iss is that of nobody. Operators who wait in vain for
-// the first good token have most often put one slash too many, or too few.
-func (a *Authenticator) refuseIssuer(iss string) *gatehouse.Error {
+// rejectIssuer rejects a token whose iss is no configured issuer. The cause
+// names the most frequent mistake: a slash at the end, too many or too few.
+func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
 	near, ok := strings.CutSuffix(iss, "/")
 	if !ok {
 		near += "/"
 	}
 	if i := a.issuers[near]; i != nil {
-		return refuse(gatehouse.ReasonTokenIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
+		return reject(ReasonIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
 	}
-	return refuse(gatehouse.ReasonTokenIssuer, nil, nil)
-}
-
-// check verifies the signature of a token that has been read, and returns the
-// key set that it was verified with. v is what the claims say: it is judged
-// before, because that is cheap and because only a token that would be good may
-// cause a fetch; but it is only said once the signature has shown that the
-// issuer says it.
-func (i *issuer) check(ctx context.Context, t *token, v verdict, now time.Time) (*keySet, error) {
-	if !slices.Contains(i.Algorithms, t.head.algorithm) {
-		return nil, refuse(gatehouse.ReasonTokenAlgorithm, i, fmt.Errorf("alg is none of %v", i.Algorithms))
-	}
-	signature, err := decode(nil, t.signature)
-	if err != nil {
-		return nil, refuse(gatehouse.ReasonTokenMalformed, i, fmt.Errorf("signature: %w", err))
-	}
-	set, keys, err := i.choose(ctx, t.head, v.reason == "", now)
-	switch {
-	case err != nil:
-		return nil, err
-	case set == nil:
-		return nil, refuse(v.reason, i, fmt.Errorf("%w; the signature was not checked, there are no keys yet", v.cause))
-	case keys[0] == nil:
-		return nil, refuse(gatehouse.ReasonTokenKey, i, errors.New("the issuer has no key of this kid for this alg"))
-	case !keys.verify(t.head.algorithm, t.signingInput, signature):
-		return nil, refuse(gatehouse.ReasonTokenSignature, i, fmt.Errorf("by the key %q", keys[0].id))
-	case v.reason != "":
-		e := refuse(v.reason, i, v.cause)
-		e.Credential = t.claims.id
-		return nil, e
-	}
-	return set, nil
-}
-
-// choose returns the keys that may have signed: those of the set at hand or, if
-// it has none and the token is worth a fetch, of a newer one. The set is nil if
-// there is none and the token was not worth a fetch.
-func (i *issuer) choose(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
-	set, err := i.keys.current(now)
-	missing := "" // the kid that the set lacks, if there is one
-	if err == nil {
-		found := set.candidates(h.kid, h.algorithm)
-		if found[0] != nil || !fetch {
-			return set, found, nil
-		}
-		missing = h.kid
-	} else if !fetch {
-		return nil, candidates{}, nil
-	}
-	if set, err = i.keys.renewed(ctx, missing); err != nil {
-		return nil, candidates{}, cannotTell(gatehouse.ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
-	}
-	return set, set.candidates(h.kid, h.algorithm), nil
-}
-
-func refuse(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
-	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Cause: cause}
-	if i != nil {
-		e.Issuer = i.URL
-	}
-	return e
-}
-
-func cannotTell(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Issuer: i.URL, RetryAfter: retry, Cause: cause,
-	}
+	return reject(ReasonIssuer, nil, errors.New("claim iss is no configured Issuer.URL"))
 }

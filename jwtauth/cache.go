@@ -10,37 +10,37 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// verified is what is known of a token whose signature and claims were good.
+// verified is the result of verifying a token. It is immutable.
 type verified struct {
-	principal  gatehouse.Principal
-	issuer     *issuer
-	generation uint64 // of the key set that it was verified with
-	ends       time.Time
-	token      Token // as its issuer has named things, whatever Issuer.Principal has made of them
+	principal    gatehouse.Principal
+	confirmation gatehouse.Confirmation
+	issuer       *issuer
+	generation   uint64    // of the key set that verified the token
+	expires      time.Time // exp and the skew
+	token        Token     // from the claims, whatever Issuer.Principal makes of them
 }
 
-// fingerprint is the name of a token in the cache: the SHA-256 of all of it,
-// signature included, so that what is found is what was verified, byte for
-// byte.
+// fingerprint is the SHA-256 of a whole token, signature included: the cache
+// finds a token only if every byte is the same.
 type fingerprint [sha256.Size]byte
 
-const shards = 64
+const shardCount = 64
 
-// cache remembers verified tokens, and never those that were refused: whoever
-// sends junk must not be able to push the good ones out.
+// cache holds verified tokens. Rejected tokens are not stored, so that invalid
+// tokens evict nothing. It is bounded and safe for concurrent use.
 type cache struct {
-	shards [shards]shard
-	limit  int // of one shard
+	shards [shardCount]shard
+	limit  int // entries of one shard
 }
 
 type shard struct {
 	mu      sync.Mutex
 	entries map[fingerprint]*verified
-	_       [48]byte // a cache line each, so that cores do not fight over one
+	_       [48]byte // fills a cache line, against false sharing between cores
 }
 
 func newCache(entries int) *cache {
-	c := &cache{limit: (entries + shards - 1) / shards}
+	c := &cache{limit: (entries + shardCount - 1) / shardCount}
 	for n := range c.shards {
 		c.shards[n].entries = make(map[fingerprint]*verified)
 	}
@@ -48,37 +48,40 @@ func newCache(entries int) *cache {
 }
 
 func (c *cache) get(f fingerprint) *verified {
-	s := &c.shards[f[0]%shards]
+	s := &c.shards[f[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.entries[f]
 }
 
-// put remembers v. Where there is no room, it takes the place of the one of a
-// few others that ends first.
+// sampleSize is the number of entries among which put looks for the one to evict.
+const sampleSize = 8
+
+// put stores v. If the shard is full, it evicts the entry of a random sample
+// that expires first.
 func (c *cache) put(f fingerprint, v *verified) {
-	s := &c.shards[f[0]%shards]
+	s := &c.shards[f[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.entries[f]; !ok && len(s.entries) >= c.limit {
-		var victim fingerprint
+		var evict fingerprint
 		var first *verified
-		looked := 0
-		for name, other := range s.entries { // in no order: that is what makes it fair
-			if first == nil || other.ends.Before(first.ends) {
-				victim, first = name, other
+		sampled := 0
+		for key, entry := range s.entries { // maps iterate in random order
+			if first == nil || entry.expires.Before(first.expires) {
+				evict, first = key, entry
 			}
-			if looked++; looked == 8 {
+			if sampled++; sampled == sampleSize {
 				break
 			}
 		}
-		delete(s.entries, victim)
+		delete(s.entries, evict)
 	}
 	s.entries[f] = v
 }
 
 func (c *cache) remove(f fingerprint) {
-	s := &c.shards[f[0]%shards]
+	s := &c.shards[f[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.entries, f)

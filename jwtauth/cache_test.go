@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,31 +17,69 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// A token that is seen again is the same principal, not an equal one.
-func TestCacheShares(t *testing.T) {
-	for entries, want := range map[int]bool{0: true, 1: true, -1: false} {
-		a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.CacheEntries = entries }))
+// counting returns an authenticator and the number of times that it has verified
+// a token without the cache: Issuer.Principal runs once for each.
+func counting(t *testing.T, entries int) (*jwtauth.Authenticator, *atomic.Int64) {
+	verified := new(atomic.Int64)
+	return newAuthenticator(t, config(func(c *jwtauth.Config) {
+		c.CacheEntries = entries
+		c.Issuers[0].Principal = func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
+			verified.Add(1)
+			return p, nil
+		}
+	})), verified
+}
+
+// tokens returns n valid tokens.
+func tokens(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, token(nil, object{"jti": fmt.Sprint("token-", i)}))
+	}
+	return all
+}
+
+func TestCacheHit(t *testing.T) {
+	for entries, want := range map[int]int64{0: 1, 1: 1, -1: 2} {
+		a, verified := counting(t, entries)
 		good := token(nil, nil)
 		first, err1 := a.Verify(t.Context(), good)
 		second, err2 := a.Verify(t.Context(), good)
-		if err1 != nil || err2 != nil || (first == second) != want {
-			t.Errorf("%d entries: %p %p, %v %v", entries, first, second, err1, err2)
+		if err1 != nil || err2 != nil || first != second {
+			t.Errorf("CacheEntries %d: Verify twice = %v, %v and %v, %v, want the same principal", entries, first, err1, second, err2)
+		}
+		if got := verified.Load(); got != want {
+			t.Errorf("CacheEntries %d: verified %d times, want %d", entries, got, want)
 		}
 	}
 }
 
-// Many tokens are remembered at once.
-func TestCacheHoldsMany(t *testing.T) {
-	a := newAuthenticator(t, config())
-	first := make(map[string]*gatehouse.Principal)
-	for n := range 300 {
-		token := token(nil, object{"jti": fmt.Sprint("token-", n)})
-		first[token], _ = a.Verify(t.Context(), token)
-	}
-	for token, p := range first {
-		if again, err := a.Verify(t.Context(), token); err != nil || again != p {
-			t.Fatalf("forgotten, %v", err)
+func TestCacheHoldsDefaultEntries(t *testing.T) {
+	a, verified := counting(t, 0)
+	all := tokens(300)
+	for range 2 {
+		for _, token := range all {
+			if _, err := a.Verify(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	if got := verified.Load(); got != 300 {
+		t.Errorf("verified %d times for 300 tokens, want 300", got)
+	}
+}
+
+// The principal that an authenticator hands out is a copy.
+func TestCachedPrincipalIsCopied(t *testing.T) {
+	a := newAuthenticator(t, config())
+	proof, err := a.Authenticate(get(token(nil, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := proof.Principal()
+	p.Subject = "mallory"
+	if got := proof.Principal().Subject; got != "alice" {
+		t.Errorf("Subject after a change of the copy = %q, want alice", got)
 	}
 }
 
@@ -55,7 +94,7 @@ func TestCacheEnds(t *testing.T) {
 		}{
 			{0, ""},
 			{329 * time.Second, ""}, // five minutes and almost all of the skew
-			{time.Second, gatehouse.ReasonTokenExpired},
+			{time.Second, jwtauth.ReasonExpired},
 		} {
 			time.Sleep(step.wait)
 			if got := reason(t, a, good); got != step.want {
@@ -89,31 +128,30 @@ func TestCacheIsExact(t *testing.T) {
 	}
 }
 
-// The cache is bounded, and never loses what it was given last.
+// The cache is bounded, and always keeps the latest token.
 func TestCacheIsBounded(t *testing.T) {
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.CacheEntries = 64 })) // one for each shard
-	var tokens []string
-	for n := range 200 {
-		tokens = append(tokens, token(nil, object{"jti": fmt.Sprint("token-", n)}))
+	a, verified := counting(t, 64) // one for each shard
+	all := tokens(200)
+	verify := func(token string) bool {
+		before := verified.Load()
+		if _, err := a.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		return verified.Load() > before
 	}
-	for _, token := range tokens {
-		first, _ := a.Verify(t.Context(), token)
-		if second, _ := a.Verify(t.Context(), token); first != second {
-			t.Error("the last token was not remembered")
+	for _, token := range all {
+		if verify(token); verify(token) {
+			t.Error("the latest token is not in the cache")
 		}
 	}
-	principals := make(map[*gatehouse.Principal]bool)
-	for range 2 {
-		for _, token := range tokens {
-			p, err := a.Verify(t.Context(), token)
-			if err != nil {
-				t.Fatal(err)
-			}
-			principals[p] = true
+	cached := 0
+	for _, token := range all {
+		if !verify(token) {
+			cached++
 		}
 	}
-	if n := len(principals); n < 2*len(tokens)-2*64 {
-		t.Errorf("%d principals: more than 64 tokens were remembered", n)
+	if cached > 64 {
+		t.Errorf("%d tokens are in the cache, want at most 64", cached)
 	}
 }
 
@@ -141,7 +179,7 @@ func TestRevocations(t *testing.T) {
 	r := &revocations{said: map[string]error{"revoked": nil, "unknown": down}}
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = r }))
 	for id, want := range map[string]gatehouse.Reason{
-		"good": "", "revoked": gatehouse.ReasonTokenRevoked, "unknown": gatehouse.ReasonRevocationsUnavailable,
+		"good": "", "revoked": jwtauth.ReasonRevoked, "unknown": jwtauth.ReasonRevocationsUnavailable,
 	} {
 		token := token(nil, object{"jti": id})
 		for range 2 {
@@ -171,7 +209,7 @@ func TestRevocations(t *testing.T) {
 		t.Fatal(got)
 	}
 	r.said["later"] = nil
-	if got := reason(t, a, good); got != gatehouse.ReasonTokenRevoked {
+	if got := reason(t, a, good); got != jwtauth.ReasonRevoked {
 		t.Errorf("a revoked token in the cache: %q", got)
 	}
 }

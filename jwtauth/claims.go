@@ -6,15 +6,54 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// claims are the claims of a token that mean something to this package, read
-// from the raw text and not yet judged. Text that is "" was not there.
+// The claims that this package reads, as indexes of claimTable.
+const (
+	claimIss = iota
+	claimSub
+	claimClientID
+	claimJTI
+	claimSID
+	claimAud
+	claimExp
+	claimIat
+	claimNbf
+	claimAuthTime
+	claimScope
+	claimTenant
+	claimRoles
+	claimAct
+	claimCnf
+	claimAzp
+	claimCid
+	claimTyp
+	claimTokenUse
+	claimNonce
+	claimAtHash
+	claimCHash
+	claimSHash
+	claimEvents
+	claimCount
+)
+
+var claimNames = [claimCount]string{
+	claimIss: "iss", claimSub: "sub", claimClientID: "client_id", claimJTI: "jti", claimSID: "sid", claimAud: "aud",
+	claimExp: "exp", claimIat: "iat", claimNbf: "nbf", claimAuthTime: "auth_time",
+	claimScope: "scope", claimTenant: "tenant", claimRoles: "roles", claimAct: "act", claimCnf: "cnf",
+	claimAzp: "azp", claimCid: "cid", claimTyp: "typ", claimTokenUse: "token_use",
+	claimNonce: "nonce", claimAtHash: "at_hash", claimCHash: "c_hash", claimSHash: "s_hash", claimEvents: "events",
+}
+
+var claimTable = strictjson.NewTable(claimNames[:]...)
+
+// claims are the claims that this package reads, parsed but not validated. The
+// zero value of a field means that the token does not have the claim.
 type claims struct {
-	text string // all of them
+	text string // the whole JSON object
 
 	issuer, subject, client, id string
 	session                     string // sid
@@ -23,109 +62,116 @@ type claims struct {
 	authTime                    date
 	scope, tenant, roles        string // raw
 	actor                       string // raw
+	party, cid                  string // raw azp and cid
 
-	confirmed bool // cnf is there
-	foreign   bool // the mark of a token that is not an access token is there
+	confirmation string // raw cnf
+
+	foreign bool // has a claim that marks another kind of token
 }
 
-// date is a NumericDate. The zero value was not there.
+// date is a NumericDate. The zero value means that the claim is missing.
 type date struct {
 	seconds int64
 	present bool
 }
 
-// maxDate is the last second of the year 9999. RFC 3339 knows no later one, and
-// nor do most libraries.
+// maxDate is the last second of the year 9999, the last one that RFC 3339 can
+// express.
 const maxDate = 253402300799
 
 const (
 	maxDepth   = 16
-	maxMembers = 256 // of all objects and arrays together; providers put up to 200 groups in
+	maxMembers = 256 // of all objects and arrays together; some providers send 200 groups
 	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
 )
 
-var errClaim = errors.New("has the wrong form")
+var errClaim = errors.New("is malformed")
 
+// claimError is the name of a claim that is malformed.
 type claimError string
 
-func (c claimError) Error() string { return "claim " + string(c) + " has the wrong form" }
+func (c claimError) Error() string { return "claim " + string(c) + " is malformed" }
 
-// parseClaims reads the payload of a token. i says which claims of its own the
-// issuer uses; it may be nil while the issuer is not known.
+// jsonLimits bound the JSON objects in a token.
+var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
+
+// parseClaims parses the payload of a token. A known claim of the wrong type and
+// a claim whose name differs from a known one only in case are a claimError.
 func parseClaims(text string) (claims, error) {
-	c := claims{text: text}
-	err := strictjson.Object(text, strictjson.Limits{Depth: maxDepth, Members: maxMembers}, func(name, value string) error {
-		var ok bool
-		switch name {
-		case "iss":
-			c.issuer, ok = strictjson.String(value)
-		case "sub":
-			c.subject, ok = plainText(value)
-		case "client_id":
-			c.client, ok = plainText(value)
-		case "jti":
-			c.id, ok = plainText(value)
-		case "sid":
-			c.session, ok = plainText(value)
-		case "aud":
-			c.audience, ok = value, true
-		case "exp":
-			c.expires, ok = numericDate(value)
-		case "iat":
-			c.issued, ok = numericDate(value)
-		case "nbf":
-			c.notBefore, ok = numericDate(value)
-		case "auth_time":
-			c.authTime, ok = numericDate(value)
-		case "scope":
-			c.scope, ok = value, true
-		case "tenant":
-			c.tenant, ok = value, true
-		case "roles":
-			c.roles, ok = value, true
-		case "act":
-			c.actor, ok = value, true
-		case "cnf":
-			c.confirmed, ok = true, true
-		case "azp", "cid":
-			ok = true // read if there is no client_id
-		case "nonce", "at_hash", "c_hash", "s_hash", "events":
-			// OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2.
-			c.foreign, ok = true, true
-		case "typ", "token_use":
-			// Two providers say in a claim what others say in the header.
-			var kind string
-			kind, ok = strictjson.String(value)
-			c.foreign = c.foreign || !slices.ContainsFunc(accessKinds, func(k string) bool { return strings.EqualFold(k, kind) })
-		default:
-			// "ISS" is no claim that anyone defines, but a reader that folds
-			// case would take it for iss.
-			ok = !isClaimName(strictjson.Fold(name))
+	var r claimReader
+	if err := claimTable.Read(text, jsonLimits, r.raw[:]); err != nil {
+		if name, ok := errors.AsType[strictjson.CaseError](err); ok {
+			err = claimError(name)
 		}
-		if !ok {
-			return claimError(name)
-		}
-		return nil
-	})
-	return c, err
-}
-
-// accessKinds are what an access token says in a claim that it is.
-var accessKinds = []string{"Bearer", "access", "at+jwt", "JWT"}
-
-func isClaimName(name string) bool {
-	switch name {
-	case "iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
-		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid":
-		return true
+		return claims{}, err
 	}
-	return false
+	c := claims{
+		text:     text,
+		issuer:   r.text(claimIss, strictjson.String),
+		subject:  r.text(claimSub, identifier),
+		client:   r.text(claimClientID, identifier),
+		id:       r.text(claimJTI, identifier),
+		session:  r.text(claimSID, identifier),
+		audience: r.raw[claimAud],
+		expires:  r.date(claimExp), issued: r.date(claimIat), notBefore: r.date(claimNbf), authTime: r.date(claimAuthTime),
+		scope: r.raw[claimScope], tenant: r.raw[claimTenant], roles: r.raw[claimRoles], actor: r.raw[claimAct],
+		party: r.raw[claimAzp], cid: r.raw[claimCid],
+		confirmation: r.raw[claimCnf],
+		// OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2.
+		foreign: r.raw[claimNonce] != "" || r.raw[claimAtHash] != "" || r.raw[claimCHash] != "" || r.raw[claimSHash] != "" || r.raw[claimEvents] != "",
+	}
+	// Two providers state the kind of a token in a claim instead of the header.
+	for _, n := range [...]int{claimTyp, claimTokenUse} {
+		if kind := r.text(n, strictjson.String); r.raw[n] != "" && !isAccessKind(kind) {
+			c.foreign = true
+		}
+	}
+	if r.malformed != "" {
+		return claims{}, claimError(r.malformed)
+	}
+	return c, nil
 }
 
-// member returns the raw value of one claim.
+// claimReader decodes raw claims and keeps the name of the first malformed one.
+type claimReader struct {
+	raw       [claimCount]string
+	malformed string
+}
+
+func (r *claimReader) text(n int, decode func(value string) (string, bool)) string {
+	if r.raw[n] == "" {
+		return ""
+	}
+	text, ok := decode(r.raw[n])
+	r.check(n, ok)
+	return text
+}
+
+func (r *claimReader) date(n int) date {
+	if r.raw[n] == "" {
+		return date{}
+	}
+	d, ok := numericDate(r.raw[n])
+	r.check(n, ok)
+	return d
+}
+
+func (r *claimReader) check(n int, ok bool) {
+	if !ok && r.malformed == "" {
+		r.malformed = claimNames[n]
+	}
+}
+
+// isAccessKind reports whether the value of a typ or token_use claim is one that
+// access tokens have.
+func isAccessKind(kind string) bool {
+	return slices.ContainsFunc([]string{"Bearer", "access", "at+jwt", "JWT"}, func(k string) bool { return strings.EqualFold(k, kind) })
+}
+
+// member returns the raw value of any claim, "" if the token does not have it.
 func (c *claims) member(name string) string {
 	var found string
-	_ = strictjson.Object(c.text, strictjson.Limits{Depth: maxDepth, Members: maxMembers}, func(n, value string) error {
+	_ = strictjson.Object(c.text, jsonLimits, func(n, value string) error {
 		if n == name {
 			found = value
 		}
@@ -134,27 +180,18 @@ func (c *claims) member(name string) string {
 	return found
 }
 
-// plainText returns a text that can be an identifier: short, and without
-// characters that would write their own line in a log.
-func plainText(value string) (string, bool) {
-	text, _ := strictjson.String(value)
-	return text, isIdentifier(text)
+// identifier decodes a raw string that names something: not empty, at most
+// maxText bytes, without control characters and line separators, so that it is
+// safe to log.
+func identifier(value string) (string, bool) {
+	s, _ := strictjson.String(value)
+	return s, isIdentifier(s)
 }
 
-func isIdentifier(text string) bool {
-	if text == "" || len(text) > maxText {
-		return false
-	}
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c >= 0x7f {
-			return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
-		}
-	}
-	return true
-}
+func isIdentifier(s string) bool { return s != "" && text.IsClean(s, maxText) }
 
-// numericDate reads a date that is written as a plain decimal, without sign and
-// exponent. Fractions of a second are cut off.
+// numericDate parses a date that is a plain decimal, without sign and exponent.
+// Fractions of a second are cut off.
 //
 //	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
 //	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
@@ -163,7 +200,7 @@ func numericDate(value string) (date, bool) {
 	for i := range len(value) {
 		switch c := value[i]; {
 		case c == '.' && !fraction:
-			fraction = true // the scanner has seen that digits stand on both sides
+			fraction = true // strictjson has checked for digits on both sides
 		case c < '0' || c > '9':
 			return date{}, false
 		case !fraction:

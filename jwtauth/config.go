@@ -16,35 +16,39 @@ import (
 
 // Config configures an [Authenticator].
 type Config struct {
-	// Issuers are those whose tokens are accepted. At least one is required,
-	// each URL once.
+	// Issuers are the issuers whose tokens are accepted. At least one is
+	// required, each URL once.
 	Issuers []Issuer
 
-	// Skew is how far the clocks of an issuer and of this machine may be
-	// apart: 30 s by default, at most 5 minutes. A token is accepted while
-	// now < exp + Skew and now >= nbf - Skew.
+	// Skew is the allowed difference between the clocks of an issuer and of
+	// this machine: 30 s by default, at most 5 minutes. A token is accepted
+	// while now < exp + Skew and now >= nbf - Skew.
 	Skew time.Duration
 
 	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at
-	// most 1,000,000, and -1 for no cache. An entry takes about as much memory
-	// as its token, and one kilobyte more.
+	// most 1,000,000, and -1 for no cache. An entry uses about as much memory
+	// as its token and one kilobyte more.
 	CacheEntries int
 
-	// Revocations is asked about every token that is otherwise good, also if
-	// it is in the cache. Optional.
+	// Revocations reports revoked tokens. It is called for every token that is
+	// otherwise valid, cached tokens included. Optional.
 	Revocations Revocations
 
-	// KeySets says how remote key sets are kept. Optional.
+	// KeySets bounds the fetching of remote key sets. Optional.
 	KeySets KeySets
 
 	// Transport makes the requests for remote key sets:
-	// [http.DefaultTransport] by default. Set one to trust a private
+	// [http.DefaultTransport] by default. Set it to trust a private
 	// certificate authority.
 	Transport http.RoundTripper
 
-	// OnKeyProblem is told of every failed fetch of a key set and of every key
-	// in one that was dropped. It may be called from any goroutine. Optional.
-	OnKeyProblem func(issuer string, err error)
+	// Confirmers check the proof of possession of sender-constrained tokens,
+	// which have a cnf claim. Without a confirmer for a member of it, such a
+	// token is rejected. Optional.
+	Confirmers []gatehouse.Confirmer
+
+	// Observer receives [EventFetchFailed] and [EventKeyDropped]. Optional.
+	Observer gatehouse.Observer
 }
 
 // Issuer is an authorization server whose access tokens are accepted.
@@ -53,59 +57,58 @@ type Issuer struct {
 	// character. Required, https; plain http for loopback addresses only.
 	URL string
 
-	// Audience is the identifier of this API, which the aud claim must hold.
+	// Audience is the identifier of this API, which the aud claim must contain.
 	// Required.
 	Audience string
 
-	// Algorithms are those that the issuer signs with. Required. Every key is
-	// bound to those of them that fit its type and, where the key says which
-	// one it is for, to that one.
+	// Algorithms are the signature algorithms of the issuer. Required. A key
+	// verifies only those that fit its type and curve and, if the key names an
+	// algorithm, only that one.
 	Algorithms []Algorithm
 
-	// Keys says where the issuer's keys come from. Required.
+	// Keys is the source of the issuer's keys. Required.
 	Keys Keys
 
-	// Profile says what an access token of this issuer looks like: [RFC9068]
-	// by default.
+	// Profile is the token profile of this issuer: [RFC9068] by default.
 	Profile Profile
 
 	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
-	// with Revocations no more than their MaxLifetime.
+	// with Config.Revocations at most their MaxLifetime.
 	MaxLifetime time.Duration
 
 	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
-	// Its header may have a quarter of that.
+	// The header may have a quarter of that.
 	MaxTokenBytes int
 
 	// ScopeClaim, TenantClaim and RolesClaim are the top-level claims that
 	// become fields of the Principal: "scope", "tenant" and "roles" by default.
 	ScopeClaim, TenantClaim, RolesClaim string
 
-	// Principal completes the principal from the claims, once a token has been
-	// verified and before it enters the cache. It may not change by which
-	// proof, from which issuer and until when: those fields are put back. An
-	// error refuses the token. Optional.
+	// Principal completes the principal from the claims, after a token is
+	// verified and before it enters the cache. Changes of Issuer, Method,
+	// Credential, Binding, Expires and Claims are undone. An error rejects the
+	// token. It must be safe for concurrent use. Optional.
 	Principal func(gatehouse.Claims, gatehouse.Principal) (gatehouse.Principal, error)
 }
 
-// Profile says what an access token looks like.
+// Profile is a profile of access tokens: their type and required claims.
 type Profile uint8
 
 const (
-	// RFC9068 is the standard's JWT profile for access tokens: typ is at+jwt,
-	// and iss, exp, aud, sub, client_id, iat and jti are all there.
+	// RFC9068 is the JWT profile for access tokens of RFC 9068: typ is at+jwt,
+	// and iss, exp, aud, sub, client_id, iat and jti are required.
 	RFC9068 Profile = iota
 
-	// Compatible is for providers that send JWT as typ, or none: iss, exp, aud
-	// and sub are there, iat, client_id and jti may be missing, client_id may
-	// be called azp or cid, scopes and roles may be arrays or strings, and the
-	// header may have the thumbprint of a certificate (x5t), which is ignored.
-	// Tokens that carry the marks of an ID token, a refresh token, a logout
-	// token or a security event are refused.
+	// Compatible is for providers that send JWT as typ, or no typ: iss, exp,
+	// aud and sub are required, iat, client_id and jti may be missing, azp or
+	// cid may replace client_id, scopes and roles may be arrays or strings, and
+	// the header may have the thumbprint of a certificate (x5t), which is
+	// ignored. Tokens with a claim that marks an ID token, a refresh token, a
+	// logout token or a security event are rejected.
 	//
-	// Use when a provider cannot be told to issue at+jwt. Do not use where it
-	// issues other kinds of token with the same audience and none of those
-	// marks. Failure mode: such a token is taken for an access token.
+	// Use it for a provider that cannot issue at+jwt. Do not use it for one
+	// that issues other kinds of token with the same audience and without such
+	// a claim: these would be accepted as access tokens.
 	Compatible
 )
 
@@ -120,45 +123,45 @@ const (
 	maxTokenBytes       = 16 << 10
 )
 
-// check fills in the defaults and returns every mistake.
+// check sets the defaults of all fields but Issuers and returns every mistake in
+// them.
 func (c *Config) check() error {
-	var errs []error
-	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("jwtauth: Config."+format, args...))
-	}
-	if c.Skew == 0 {
-		c.Skew = defaultSkew
-	}
-	if c.Skew < 0 || c.Skew > maxSkew {
-		fail("Skew: %v is not within 0 and %v", c.Skew, maxSkew)
-	}
+	const field = "jwtauth: Config."
+	errs := []error{c.checkShared(field)}
 	if c.CacheEntries == 0 {
 		c.CacheEntries = defaultCacheEntries
 	}
 	if c.CacheEntries < -1 || c.CacheEntries > maxCacheEntries {
-		fail("CacheEntries: %d is not within -1 and %d", c.CacheEntries, maxCacheEntries)
+		errs = append(errs, fmt.Errorf(field+"CacheEntries: got %d, want -1 to %d", c.CacheEntries, maxCacheEntries))
 	}
-	errs = append(errs, c.KeySets.check())
 	if len(c.Issuers) == 0 {
-		fail("Issuers: at least one is required")
-	}
-	c.Issuers = slices.Clone(c.Issuers)
-	longest := maxMaxLifetime
-	if c.Revocations != nil {
-		longest = c.Revocations.MaxLifetime() // a token that lives on would come back
-	}
-	for n := range c.Issuers {
-		for _, err := range c.Issuers[n].check(longest) {
-			fail("Issuers[%d].%w", n, err)
-		}
-		same := func(i Issuer) bool { return i.URL == c.Issuers[n].URL }
-		if slices.ContainsFunc(c.Issuers[:n], same) {
-			fail("Issuers[%d].URL: is there twice", n)
-		}
+		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
 	return errors.Join(errs...)
 }
 
+// checkShared checks the fields that [VerifierConfig] has as well.
+func (c *Config) checkShared(field string) error {
+	errs := []error{c.KeySets.check(field)}
+	if c.Skew == 0 {
+		c.Skew = defaultSkew
+	}
+	if c.Skew < 0 || c.Skew > maxSkew {
+		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	return errors.Join(errs...)
+}
+
+// maxLifetime is the largest Issuer.MaxLifetime: revocations that are kept for a
+// shorter time than tokens live would make revoked tokens valid again.
+func (c *Config) maxLifetime() time.Duration {
+	if c.Revocations == nil {
+		return maxMaxLifetime
+	}
+	return min(c.Revocations.MaxLifetime(), maxMaxLifetime)
+}
+
+// check sets the defaults and returns every mistake. longest bounds MaxLifetime.
 func (i *Issuer) check(longest time.Duration) []error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -168,9 +171,9 @@ func (i *Issuer) check(longest time.Duration) []error {
 	} else if u.RawQuery != "" || u.ForceQuery {
 		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
 		// components".
-		fail("URL: has a query")
+		fail("URL: has a query; remove it")
 	} else if strings.Contains(u.Path, "/.well-known/") {
-		fail("URL: is the address of the metadata; the issuer is what stands before /.well-known/")
+		fail("URL: is a metadata address; the issuer is the part before /.well-known/")
 	}
 	if i.Audience == "" {
 		fail("Audience: required")
@@ -190,21 +193,21 @@ func (i *Issuer) check(longest time.Duration) []error {
 		fail("Keys: required")
 	}
 	if i.Profile > Compatible {
-		fail("Profile: %d is not one", i.Profile)
+		fail("Profile: got %d, want RFC9068 or Compatible", i.Profile)
 	}
 	if i.MaxLifetime == 0 {
 		i.MaxLifetime = min(defaultMaxLifetime, longest)
 	}
 	if i.MaxLifetime < 0 || i.MaxLifetime > maxMaxLifetime {
-		fail("MaxLifetime: %v is not within 0 and %v", i.MaxLifetime, maxMaxLifetime)
+		fail("MaxLifetime: got %v, want 0 to %v", i.MaxLifetime, maxMaxLifetime)
 	} else if i.MaxLifetime > longest {
-		fail("MaxLifetime: %v is longer than Config.Revocations keeps what was revoked, which is %v", i.MaxLifetime, longest)
+		fail("MaxLifetime: got %v, but Config.Revocations keeps revocations for lifetimes up to %v", i.MaxLifetime, longest)
 	}
 	if i.MaxTokenBytes == 0 {
 		i.MaxTokenBytes = defaultTokenBytes
 	}
 	if i.MaxTokenBytes < 0 || i.MaxTokenBytes > maxTokenBytes {
-		fail("MaxTokenBytes: %d is not within 0 and %d", i.MaxTokenBytes, maxTokenBytes)
+		fail("MaxTokenBytes: got %d, want 0 to %d", i.MaxTokenBytes, maxTokenBytes)
 	}
 	for name, field := range map[string]*string{"scope": &i.ScopeClaim, "tenant": &i.TenantClaim, "roles": &i.RolesClaim} {
 		if *field == "" {

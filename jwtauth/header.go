@@ -4,93 +4,95 @@ package jwtauth
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// header is the JOSE header of a token, as far as it may say anything.
+// header holds the parameters of a JOSE header that this package uses.
 type header struct {
 	algorithm Algorithm
 	kid       string
 	typ       string
-	x5t       bool // a thumbprint was there
+	x5t       bool // has the thumbprint of a certificate
 }
 
-// forbidden are header parameters that change what the token means or bring a
-// key along. They are refused rather than ignored: whoever sends them counts on
-// somebody who does not ignore them.
+// The header parameters that this package knows, as indexes of headerTable. From
+// headerForbidden on they are rejected.
+const (
+	headerAlg = iota
+	headerKid
+	headerTyp
+	headerX5t
+	headerX5tS256
+	headerForbidden
+)
+
+// headerNames lists the known parameters. The forbidden ones change the meaning
+// of the token or carry a key. They are rejected and not ignored, because an
+// attacker who sends them expects another verifier to obey them.
 //
 //	RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not
 //	understood and supported by the recipient, then the JWS is invalid." None
-//	are, so that crit cannot be there at all.
-var forbidden = map[string]bool{
-	"crit": true, "b64": true, "cty": true, "zip": true,
-	"jwk": true, "jku": true, "x5u": true, "x5c": true,
-	"enc": true, "epk": true, "apu": true, "apv": true, "iv": true, "tag": true, "p2s": true, "p2c": true,
+//	is supported, so that crit is never valid.
+var headerNames = [...]string{
+	headerAlg: "alg", headerKid: "kid", headerTyp: "typ", headerX5t: "x5t", headerX5tS256: "x5t#S256",
+	headerForbidden: "crit", "b64", "cty", "zip", "jwk", "jku", "x5u", "x5c",
+	"enc", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c",
 }
 
-const maxKid = 256
+var headerTable = strictjson.NewTable(headerNames[:]...)
+
+const maxKid = 256 // bytes
 
 var (
 	errForbidden = errors.New("has a parameter that is never accepted")
-	errHeader    = errors.New("has a parameter of the wrong form")
+	errHeader    = errors.New("has a malformed parameter")
 )
 
-func parseHeader(text string) (header, error) {
-	var h header
-	err := strictjson.Object(text, strictjson.Limits{Depth: 4, Members: 32}, func(name, value string) error {
-		var ok bool
-		switch name {
-		case "alg":
-			var alg string
-			alg, ok = strictjson.String(value)
-			h.algorithm = Algorithm(alg)
-		case "kid":
-			h.kid, _ = strictjson.String(value)
-			ok = h.kid != "" && len(h.kid) <= maxKid && isVisible(h.kid)
-		case "typ":
-			h.typ, _ = strictjson.String(value)
-			ok = h.typ != ""
-		case "x5t", "x5t#S256":
-			_, ok = strictjson.String(value)
-			h.x5t = true
-		default:
-			folded := strictjson.Fold(name)
-			if forbidden[folded] {
-				return errForbidden
-			}
-			// "ALG" is no parameter that anyone defines, but other readers
-			// would take it for alg.
-			ok = !isHeaderName(folded)
+func parseHeader(object string) (header, error) {
+	var raw [len(headerNames)]string
+	if err := headerTable.Read(object, strictjson.Limits{Depth: 4, Members: 32}, raw[:]); err != nil {
+		switch name, ok := errors.AsType[strictjson.CaseError](err); {
+		case !ok:
+			return header{}, err
+		case slices.Contains(headerNames[:headerForbidden], string(name)):
+			return header{}, errHeader
 		}
-		if !ok {
-			return errHeader
+		return header{}, errForbidden
+	}
+	for _, value := range raw[headerForbidden:] {
+		if value != "" {
+			return header{}, errForbidden
 		}
-		return nil
-	})
-	if err == nil && h.algorithm == "" {
-		err = errHeader
 	}
-	return h, err
-}
-
-// isHeaderName leaves out alg: without the right one there is no algorithm, and
-// beside it any other spelling is a second member of that name.
-func isHeaderName(name string) bool {
-	switch name {
-	case "kid", "typ", "x5t", "x5t#s256":
-		return true
+	alg, ok := strictjson.String(raw[headerAlg])
+	h := header{algorithm: Algorithm(alg), x5t: raw[headerX5t] != "" || raw[headerX5tS256] != ""}
+	ok = ok && alg != ""
+	if raw[headerKid] != "" {
+		h.kid, _ = strictjson.String(raw[headerKid])
+		ok = ok && h.kid != "" && len(h.kid) <= maxKid && text.IsPrintable(h.kid)
 	}
-	return false
+	if raw[headerTyp] != "" {
+		h.typ, _ = strictjson.String(raw[headerTyp])
+		ok = ok && h.typ != ""
+	}
+	for _, value := range raw[headerX5t:headerForbidden] {
+		if value != "" {
+			_, isString := strictjson.String(value)
+			ok = ok && isString
+		}
+	}
+	if !ok {
+		return header{}, errHeader
+	}
+	return h, nil
 }
 
-// isVisible reports whether s is printable ASCII.
-func isVisible(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
-}
-
-// isAccessTokenType reports whether typ may be that of an access token.
+// isAccessTokenType reports whether typ is valid for an access token.
 //
 //	RFC 9068 §4: "The resource server MUST verify that the "typ" header value is
 //	"at+jwt" or "application/at+jwt" and reject tokens carrying any other value."
@@ -101,4 +103,40 @@ func isAccessTokenType(typ string, p Profile) bool {
 		return true
 	}
 	return p == Compatible && (typ == "" || strings.EqualFold(typ, "JWT"))
+}
+
+// headerCache holds parsed headers by their encoded text: all tokens that one
+// key signs have the same header. Only headers of accepted tokens are stored, so
+// that invalid tokens evict nothing. It is safe for concurrent use.
+type headerCache struct {
+	slots [8]atomic.Pointer[cachedHeader]
+}
+
+type cachedHeader struct {
+	segment string
+	head    header
+}
+
+// slot selects by characters from the middle and the end, because headers mostly
+// begin alike.
+func (c *headerCache) slot(segment string) *atomic.Pointer[cachedHeader] {
+	return &c.slots[(segment[len(segment)/2]^segment[len(segment)-1])%8]
+}
+
+// get returns the header of a segment, nil if the cache does not have it. The
+// receiver may be nil.
+func (c *headerCache) get(segment string) *header {
+	if c == nil || segment == "" {
+		return nil
+	}
+	if h := c.slot(segment).Load(); h != nil && h.segment == segment {
+		return &h.head
+	}
+	return nil
+}
+
+func (c *headerCache) put(t *token) {
+	if slot := c.slot(t.header); slot.Load() == nil || slot.Load().segment != t.header {
+		slot.Store(&cachedHeader{strings.Clone(t.header), t.head})
+	}
 }

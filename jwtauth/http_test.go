@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -113,8 +114,8 @@ func TestAuthenticate(t *testing.T) {
 	two := get("a.b.c")
 	two.Header.Add("Authorization", "Bearer d.e.f")
 	for want, r := range map[gatehouse.Reason]*http.Request{
-		gatehouse.ReasonTokenOversized:     get(strings.Repeat("a", 8<<10+1)),
-		gatehouse.ReasonTokenMalformed:     get(".."),
+		jwtauth.ReasonOversized:            get(strings.Repeat("a", 8<<10+1)),
+		jwtauth.ReasonMalformed:            get(".."),
 		gatehouse.ReasonSeveralCredentials: two,
 	} {
 		_, err := a.Authenticate(r)
@@ -123,21 +124,21 @@ func TestAuthenticate(t *testing.T) {
 		}
 	}
 	proof, err := a.Authenticate(get(token(nil, nil)))
-	if err != nil || proof.Source != gatehouse.SourceHeader || proof.Name != "Authorization" || proof.Principal.Subject != "alice" {
+	if err != nil || proof.Principal().Subject != "alice" || proof.Header != nil {
 		t.Errorf("got %+v, %v", proof, err)
 	}
-	if c := a.Challenge(); c.Scheme != "Bearer" || c.Params != nil {
-		t.Errorf("invites with %v", c)
+	if got, want := a.Reads(), (gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("Reads() = %+v, want %+v", got, want)
 	}
 }
 
 // A header that is too long is refused before it is decoded.
 func TestLongHeader(t *testing.T) {
 	a := newAuthenticator(t, config())
-	if got := reason(t, a, strings.Repeat("*", 2<<10+1)+".e30.AA"); got != gatehouse.ReasonTokenOversized {
+	if got := reason(t, a, strings.Repeat("*", 2<<10+1)+".e30.AA"); got != jwtauth.ReasonOversized {
 		t.Errorf("got %q", got)
 	}
-	if got := reason(t, a, strings.Repeat("*", 2<<10)+".e30.AA"); got != gatehouse.ReasonTokenMalformed {
+	if got := reason(t, a, strings.Repeat("*", 2<<10)+".e30.AA"); got != jwtauth.ReasonMalformed {
 		t.Errorf("got %q", got)
 	}
 }
@@ -190,7 +191,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	log.Reset()
 	h.ServeHTTP(httptest.NewRecorder(), get(token(nil, object{"aud": "x"})))
-	if text := log.String(); !strings.Contains(text, issuerURL) || !strings.Contains(text, "token_audience") || !strings.Contains(text, "token-1") {
+	if text := log.String(); !strings.Contains(text, issuerURL) || !strings.Contains(text, "jwtauth_audience") || !strings.Contains(text, "token-1") {
 		t.Errorf("an operator cannot act on %s", text)
 	}
 }

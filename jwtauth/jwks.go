@@ -20,11 +20,10 @@ const (
 
 var errNotASet = errors.New("not a JWK Set")
 
-// parseSet reads a JWK Set key by key, so that one odd key never spoils a set.
-// It returns the keys that may verify and, for each of the others, why not. A
-// set without any key that may verify is an error: it is more often a mistake
-// than the end of an issuer, and the keys at hand stay good until they are
-// stale.
+// parseSet parses a JWK Set key by key, so that one invalid key does not affect
+// the others. It returns the verification keys and, for each dropped key, why. A
+// set without a verification key is an error: it is more often a mistake than the
+// end of an issuer, and the old keys remain in use until they are stale.
 //
 //	RFC 7517 §5: "Implementations SHOULD ignore JWKs within a JWK Set that use
 //	"kty" (key type) values that are not understood by them, that are missing
@@ -33,9 +32,9 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	if len(document) > maxSetBytes {
 		return nil, nil, fmt.Errorf("%w: more than %d bytes", errNotASet, maxSetBytes)
 	}
-	var set map[string]json.RawMessage // a struct would take "KEYS" for keys
+	var set map[string]json.RawMessage // a struct would accept "KEYS" as keys
 	var raw []json.RawMessage
-	_ = json.Unmarshal(document, &set) // what is no object has no keys
+	_ = json.Unmarshal(document, &set) // set stays nil unless it is an object
 	if json.Unmarshal(set["keys"], &raw) != nil {
 		return nil, nil, errNotASet
 	}
@@ -51,64 +50,64 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, dropped, errors.New("the set has no key that may verify")
+		return nil, dropped, errors.New("the set has no verification key")
 	}
 	return keys, dropped, nil
 }
 
-// parseKey reads one JWK. Its own text is read strictly; the library turns the
-// numbers in it into a key.
+// The members of a JWK that parseKey reads, as indexes of jwkTable. From
+// jwkPrivate on they are private or symmetric key material.
+const (
+	jwkKty = iota
+	jwkCrv
+	jwkAlg
+	jwkUse
+	jwkKid
+	jwkN
+	jwkE
+	jwkX
+	jwkY
+	jwkKeyOps
+	jwkPrivate
+)
+
+var jwkNames = [...]string{
+	jwkKty: "kty", jwkCrv: "crv", jwkAlg: "alg", jwkUse: "use", jwkKid: "kid", jwkN: "n", jwkE: "e", jwkX: "x", jwkY: "y",
+	jwkKeyOps: "key_ops", jwkPrivate: "d", "k", "p", "q", "dp", "dq", "qi", "oth",
+}
+
+var jwkTable = strictjson.NewTable(jwkNames[:]...)
+
+// parseKey parses one JWK strictly; the jwkset library turns its numbers into a
+// key.
 func parseKey(text string, configured []Algorithm) (*key, error) {
-	var jwk jwkset.JWKMarshal
-	verifies, private := true, false
-	err := strictjson.Object(text, strictjson.Limits{Depth: 4, Members: 64}, func(name, value string) error {
-		var field *string
-		switch name {
-		case "kty":
-			field = (*string)(&jwk.KTY)
-		case "crv":
-			field = (*string)(&jwk.CRV)
-		case "alg":
-			field = (*string)(&jwk.ALG)
-		case "use":
-			field = (*string)(&jwk.USE)
-		case "kid":
-			field = &jwk.KID
-		case "n":
-			field = &jwk.N
-		case "e":
-			field = &jwk.E
-		case "x":
-			field = &jwk.X
-		case "y":
-			field = &jwk.Y
-		case "d", "k", "p", "q", "dp", "dq", "qi", "oth":
-			private = true
-			return nil
-		case "key_ops":
-			verifies = false
-			if !strictjson.Strings(value, func(op string) bool { verifies = verifies || op == "verify"; return true }) {
-				return errors.New("key_ops is not an array of strings")
-			}
-			return nil
-		default:
-			return nil
-		}
-		s, ok := strictjson.String(value)
-		if !ok {
-			return fmt.Errorf("%s is not a string", name)
-		}
-		*field = s
-		return nil
-	})
-	switch {
-	case err != nil:
+	var raw [len(jwkNames)]string
+	if err := jwkTable.Read(text, strictjson.Limits{Depth: 4, Members: 64}, raw[:]); err != nil {
 		return nil, fmt.Errorf("is not a JWK: %w", err)
-	case private:
-		// A private key that is published is no longer a key: everyone can
-		// sign with it.
-		return nil, errors.New("is a private or symmetric key, in the open")
-	case jwk.USE != "" && jwk.USE != jwkset.UseSig, !verifies:
+	}
+	for _, value := range raw[jwkPrivate:] {
+		if value != "" {
+			// Everyone who reads the key set can sign with such a key.
+			return nil, errors.New("is a private or symmetric key in a public key set")
+		}
+	}
+	var jwk jwkset.JWKMarshal
+	for n, field := range [...]*string{
+		jwkKty: (*string)(&jwk.KTY), jwkCrv: (*string)(&jwk.CRV), jwkAlg: (*string)(&jwk.ALG), jwkUse: (*string)(&jwk.USE),
+		jwkKid: &jwk.KID, jwkN: &jwk.N, jwkE: &jwk.E, jwkX: &jwk.X, jwkY: &jwk.Y,
+	} {
+		if raw[n] != "" {
+			var ok bool
+			if *field, ok = strictjson.String(raw[n]); !ok {
+				return nil, fmt.Errorf("is not a JWK: %s is not a string", jwkNames[n])
+			}
+		}
+	}
+	verifies := raw[jwkKeyOps] == ""
+	if !verifies && !strictjson.Strings(raw[jwkKeyOps], func(op string) bool { verifies = verifies || op == "verify"; return true }) {
+		return nil, errors.New("is not a JWK: key_ops is not an array of strings")
+	}
+	if !verifies || jwk.USE != "" && jwk.USE != jwkset.UseSig {
 		return nil, errors.New("is not for verifying signatures")
 	}
 	return fromJWK(jwk, configured)
@@ -118,7 +117,7 @@ func fromJWK(jwk jwkset.JWKMarshal, configured []Algorithm) (*key, error) {
 	material := jwkset.JWKMarshal{KTY: jwk.KTY, CRV: jwk.CRV, N: jwk.N, E: jwk.E, X: jwk.X, Y: jwk.Y}
 	parsed, err := jwkset.NewJWKFromMarshal(material, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %v", err)
+		return nil, fmt.Errorf("is not a JWK: %v", err)
 	}
 	return newKey(jwk.KID, parsed.Key(), Algorithm(jwk.ALG), slices.Clone(configured))
 }

@@ -3,12 +3,14 @@
 package jwtauth_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"strings"
@@ -132,21 +134,22 @@ func TestOddKeysAreDropped(t *testing.T) {
 			var problems []error
 			s := &keyServer{serve: keySet(odd, good)}
 			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-				c.OnKeyProblem = func(issuer string, err error) {
+				c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 					mu.Lock()
 					defer mu.Unlock()
-					if issuer != issuerURL {
-						t.Errorf("issuer %q", issuer)
+					if e.Issuer != issuerURL || e.Type != jwtauth.EventKeyDropped || e.Level != slog.LevelWarn {
+						t.Errorf("event %+v, want jwtauth_key_dropped of %s as a warning", e, issuerURL)
 					}
-					problems = append(problems, err)
-				}
+					problems = append(problems, e.Cause)
+					return nil
+				})
 			}))
 			if got := reason(t, a, token(nil, nil)); got != "" {
 				t.Errorf("the good key is spoiled: %s", got)
 			}
 			for _, alg := range []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS256, jwtauth.ES256, jwtauth.EdDSA} {
 				k := keyFor(alg)
-				if got := reason(t, a, k.sign(goodHeader(alg).with(object{"kid": "odd"}), goodClaims().with(nil))); got != gatehouse.ReasonTokenKey {
+				if got := reason(t, a, k.sign(goodHeader(alg).with(object{"kid": "odd"}), goodClaims().with(nil))); got != jwtauth.ReasonKey {
 					t.Errorf("%s: got %q", alg, got)
 				}
 			}
@@ -156,7 +159,7 @@ func TestOddKeysAreDropped(t *testing.T) {
 			if len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), "key 0 ") {
 				t.Errorf("reported %v", problems)
 			}
-			if name == "off the curve" && !strings.Contains(problems[0].Error(), "cannot be read") {
+			if name == "off the curve" && !strings.Contains(problems[0].Error(), "invalid attributes") {
 				t.Errorf("reported %v", problems)
 			}
 		})
@@ -179,12 +182,15 @@ func TestNonsenseIsNotASet(t *testing.T) {
 			_, err := a.Verify(t.Context(), token(nil, nil))
 			want := "not a JWK Set"
 			if name == "no keys" || name == "only odd" || name == "keys null" {
-				want = "no key that may verify"
+				want = "no verification key"
+			}
+			if name == "HTML" {
+				want = `Content-Type "text/html"`
 			}
 			if name == "too large" {
 				want = "more than 524288 bytes"
 			}
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), want) {
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), want) {
 				t.Errorf("got %v, %v", err, errors.Unwrap(err))
 			}
 		})
@@ -210,9 +216,9 @@ func TestSameKid(t *testing.T) {
 		{"two keys, first", []string{good, foreign(1)}, ""},
 		{"two keys, second", []string{foreign(1), good}, ""},
 		{"four keys", []string{foreign(1), foreign(2), foreign(3), good}, ""},
-		{"five keys", []string{foreign(1), foreign(2), foreign(3), foreign(4), good}, gatehouse.ReasonTokenKey},
-		{"none", []string{ecJWK("k1", es)}, gatehouse.ReasonTokenKey},
-		{"foreign only", []string{foreign(1), foreign(2)}, gatehouse.ReasonTokenSignature},
+		{"five keys", []string{foreign(1), foreign(2), foreign(3), foreign(4), good}, jwtauth.ReasonKey},
+		{"none", []string{ecJWK("k1", es)}, jwtauth.ReasonKey},
+		{"foreign only", []string{foreign(1), foreign(2)}, jwtauth.ReasonSignature},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.keys...)}))
@@ -229,13 +235,13 @@ func TestSameKid(t *testing.T) {
 	})
 	t.Run("no kid, two candidates", func(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(good, foreign(1))}))
-		if got := reason(t, a, sign(object{"kid": nil})); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, sign(object{"kid": nil})); got != jwtauth.ReasonKey {
 			t.Errorf("got %q", got)
 		}
 	})
 	t.Run("no kid in the set", func(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(strings.Replace(good, `"kid":"k1",`, "", 1))}))
-		if got := reason(t, a, sign(nil)); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, sign(nil)); got != jwtauth.ReasonKey {
 			t.Errorf("a key without a name answered to one: %q", got)
 		}
 	})
@@ -253,18 +259,18 @@ func TestKeyPinsAlgorithm(t *testing.T) {
 		want      gatehouse.Reason
 	}{
 		{named, jwtauth.RS256, ""},
-		{named, jwtauth.RS384, gatehouse.ReasonTokenKey},
-		{named, jwtauth.RS512, gatehouse.ReasonTokenKey},
-		{named, jwtauth.PS256, gatehouse.ReasonTokenKey},
+		{named, jwtauth.RS384, jwtauth.ReasonKey},
+		{named, jwtauth.RS512, jwtauth.ReasonKey},
+		{named, jwtauth.PS256, jwtauth.ReasonKey},
 		{unnamed, jwtauth.RS256, ""},
 		{unnamed, jwtauth.PS512, ""},
-		{unnamed, jwtauth.ES256, gatehouse.ReasonTokenKey},
-		{unnamed, jwtauth.EdDSA, gatehouse.ReasonTokenKey},
+		{unnamed, jwtauth.ES256, jwtauth.ReasonKey},
+		{unnamed, jwtauth.EdDSA, jwtauth.ReasonKey},
 		{operations, jwtauth.ES256, ""},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.RS256, gatehouse.ReasonTokenKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.PS256, gatehouse.ReasonTokenKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ES384, gatehouse.ReasonTokenKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.EdDSA, gatehouse.ReasonTokenKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.RS256, jwtauth.ReasonKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.PS256, jwtauth.ReasonKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ES384, jwtauth.ReasonKey},
+		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.EdDSA, jwtauth.ReasonKey},
 	} {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.key)}))
 		k := keyFor(test.algorithm)

@@ -13,13 +13,12 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 )
 
-// Keyfunc takes the keys of a keyfunc.Keyfunc that the program has already. It
-// fetches and parses; which of its keys verifies which token is decided here,
-// by the same checks as for the other sources. Its sets must all be of this
-// one issuer.
+// Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and parses
+// them. This package selects the key of each token, with the same checks as for
+// the other sources. All its sets must be those of this one issuer.
 //
-// Its storage is read at most once a second, so a key that it drops stops
-// verifying within a second.
+// Its storage is read at most once a second, so a withdrawn key verifies for at
+// most a second.
 func Keyfunc(k keyfunc.Keyfunc) Keys { return keyfuncKeys{k} }
 
 type keyfuncKeys struct{ keyfunc keyfunc.Keyfunc }
@@ -32,12 +31,12 @@ func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 		return nil, err
 	}
 	pause := c.KeySets.MinInterval
-	c.KeySets.MinInterval, c.KeySets.Refresh = 0, time.Second // to read memory costs little
+	c.KeySets.MinInterval, c.KeySets.Refresh = 0, time.Second // reading memory costs little
 	var asked time.Time
 	return newRemote(i, c, func(ctx context.Context, kid string) ([]*key, []error, error) {
 		if now := time.Now(); kid != "" && now.Sub(asked) >= pause {
-			// Asking for a kid is what makes the storage look for new keys.
-			// What it finds is read below, with everything else.
+			// KeyRead makes the storage fetch new keys. KeyReadAll below reads
+			// them.
 			asked = now
 			_, _ = k.keyfunc.Storage().KeyRead(ctx, kid)
 		}
@@ -56,7 +55,7 @@ func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 			keys = append(keys, checked)
 		}
 		if len(keys) == 0 {
-			return nil, dropped, errors.New("the keyfunc has no key that may verify")
+			return nil, dropped, errors.New("the keyfunc has no verification key")
 		}
 		return keys, dropped, nil
 	}), nil

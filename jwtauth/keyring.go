@@ -3,6 +3,7 @@
 package jwtauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,55 +15,58 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // SigningKey is a private key of this issuer.
 type SigningKey struct {
-	// ID is the kid of the tokens that it signs: printable ASCII, and never used
-	// for another key. The [Thumbprint] of the key if empty.
+	// ID is the kid of the tokens that the key signs: printable ASCII, never used
+	// for another key. The default is the [Thumbprint] of the key.
 	ID string
 
-	// Algorithm is the one algorithm that the key is for. Required, and never
-	// HS*: see [SignerConfig].
+	// Algorithm is the only algorithm of the key. Required; not HS*, for which
+	// SignerConfig has Secret.
 	Algorithm Algorithm
 
 	// Private is an *rsa.PrivateKey, an *ecdsa.PrivateKey or an
 	// ed25519.PrivateKey. Required.
 	Private crypto.Signer `json:"-"`
 
-	// From is when the key begins to sign; until then it is only published, so
-	// that every verifier has it by the time that it is used. A zero time is at
-	// once, which is right for the first key of an issuer and for no other.
+	// From is when the key begins to sign. Before that it is only published, so
+	// that every verifier has it when it is first used. The zero time means at
+	// once, which is right only for the first key of an issuer.
 	From time.Time
 }
 
-// Format writes the ID and the algorithm, and never the key, for every verb.
+// Format writes the algorithm and the ID, never the private key, for every verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s %s", k.Algorithm, k.ID) }
 
-// KeyRing holds the keys of an issuer: one that signs, the next one, and those
-// whose tokens have not expired yet. It publishes them all, as a handler, and
-// is safe for concurrent use.
+// KeyRing is the keyring of an issuer: the key that signs, the next one, and older
+// ones whose tokens have not expired. As an [http.Handler] it serves the public
+// keys as a JWK Set, and as [Keys] it verifies the tokens of an issuer in the same
+// process. It is safe for concurrent use.
 //
-// To rotate, make a new key whose From lies further ahead than any verifier
-// takes to fetch the set again, and call [KeyRing.Replace] with it and the old
-// ones, on every node. The old ones may be left out once the last token that
-// they have signed has expired.
+// To rotate, generate a key whose From is later than the time that verifiers take
+// to refresh the key set, and call [KeyRing.Replace] with it and the old keys on
+// every node. Remove an old key when the last token that it signed has expired.
 type KeyRing struct {
 	mu   sync.RWMutex
-	keys []ringKey // in the order of From
-	set  []byte    // as it is published
+	keys []ringKey // ordered by From
+	set  []byte    // the published JWK Set
 }
 
 type ringKey struct {
 	SigningKey // without Private
 	checked    *key
 
-	// A function, because nothing looks into one: fmt would print the bytes of
-	// an Ed25519 key, and follow the pointer to another one.
+	// A function, because fmt does not print what a closure holds: it would print
+	// the bytes of an Ed25519 key and follow the pointers of others.
 	private func() crypto.Signer
 }
 
-// NewKeyRing makes a ring of at least one key that signs now.
+// NewKeyRing returns a keyring. One of the keys must sign now.
 func NewKeyRing(keys ...SigningKey) (*KeyRing, error) {
 	r := new(KeyRing)
 	if err := r.Replace(keys...); err != nil {
@@ -71,8 +75,8 @@ func NewKeyRing(keys ...SigningKey) (*KeyRing, error) {
 	return r, nil
 }
 
-// Replace puts keys in place of those in the ring. On an error the ring stays
-// as it is.
+// Replace replaces all keys of the keyring. One of them must sign now. On an error
+// the keyring is unchanged.
 func (r *KeyRing) Replace(keys ...SigningKey) error {
 	var errs []error
 	ring := make([]ringKey, 0, len(keys))
@@ -83,7 +87,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 			k.ID, err = Thumbprint(checked.public)
 		}
 		if err == nil && slices.ContainsFunc(ring, func(other ringKey) bool { return other.ID == k.ID }) {
-			err = errors.New("ID: is there twice")
+			err = errors.New("ID: duplicate")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("jwtauth: SigningKey[%d].%w", n, err))
@@ -96,12 +100,12 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 	}
 	slices.SortStableFunc(ring, func(a, b ringKey) int { return a.From.Compare(b.From) })
 	if len(ring) == 0 || ring[0].From.After(time.Now()) {
-		errs = append(errs, errors.New("jwtauth: SigningKey: none signs now"))
+		errs = append(errs, errors.New("jwtauth: SigningKey: no key signs now; set From to a past time or zero"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	set, _ := json.Marshal(map[string]any{"keys": published}) // cannot fail: it is all text
+	set, _ := json.Marshal(map[string]any{"keys": published}) // cannot fail: it has only strings
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys, r.set = ring, set
@@ -110,18 +114,18 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 
 func (k SigningKey) check() (*key, error) {
 	switch {
-	case len(k.ID) > maxKid || !isVisible(k.ID):
-		return nil, fmt.Errorf("ID: must be printable ASCII, at most %d characters", maxKid)
+	case len(k.ID) > maxKid || !text.IsPrintable(k.ID):
+		return nil, fmt.Errorf("ID: must be printable ASCII of at most %d characters", maxKid)
 	case k.Private == nil:
 		return nil, errors.New("Private: required")
 	}
 	if _, ok := algorithms[k.Algorithm]; !ok {
-		return nil, fmt.Errorf("Algorithm: %q is not one for signing with a key pair", string(k.Algorithm))
+		return nil, fmt.Errorf("Algorithm: %q is not an algorithm for key pairs", string(k.Algorithm))
 	}
 	switch k.Private.(type) {
 	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
 	default:
-		return nil, fmt.Errorf("Private: is a %T", k.Private)
+		return nil, fmt.Errorf("Private: is a %T, want *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey", k.Private)
 	}
 	checked, err := newKey(k.ID, publicOf(k.Private), k.Algorithm, []Algorithm{k.Algorithm})
 	if err != nil {
@@ -130,7 +134,8 @@ func (k SigningKey) check() (*key, error) {
 	return checked, nil
 }
 
-// publicOf returns the public key in the form in which verifiers take it.
+// publicOf returns the public key of private, nil bytes for an Ed25519 key of the
+// wrong length.
 func publicOf(private crypto.Signer) crypto.PublicKey {
 	if k, ok := private.(ed25519.PrivateKey); ok && len(k) != ed25519.PrivateKeySize {
 		return ed25519.PublicKey(nil)
@@ -138,15 +143,15 @@ func publicOf(private crypto.Signer) crypto.PublicKey {
 	return private.Public()
 }
 
-// publicJWK writes a key as RFC 7517 and RFC 7518 section 6 ask for.
+// publicJWK returns the JWK of a key, RFC 7517 section 4 and RFC 7518 section 6.
 func publicJWK(k SigningKey, public crypto.PublicKey) map[string]string {
 	jwk := requiredMembers(public)
 	jwk["kid"], jwk["alg"], jwk["use"] = k.ID, string(k.Algorithm), "sig"
 	return jwk
 }
 
-// signing returns the key that signs now: of those whose time has come, the
-// last.
+// signing returns the key that signs now: the one with the latest From that is not
+// in the future.
 func (r *KeyRing) signing() ringKey {
 	now := time.Now()
 	r.mu.RLock()
@@ -165,7 +170,7 @@ func (r *KeyRing) sign(typ string, claims map[string]any) (string, error) {
 	return sign(algorithms[k.Algorithm].method, header{algorithm: k.Algorithm, kid: k.ID, typ: typ}, k.private(), claims)
 }
 
-// ServeHTTP answers GET and HEAD with the JWK Set. It holds public keys only.
+// ServeHTTP answers GET and HEAD with the JWK Set of the public keys.
 func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	h := w.Header()
 	if request.Method != http.MethodGet && request.Method != http.MethodHead {
@@ -177,8 +182,8 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	set := r.set
 	r.mu.RUnlock()
 	h.Set("Content-Type", "application/jwk-set+json")
-	// Verifiers decide for themselves how old a set may be; caches in between
-	// must not make a new key late.
+	// Verifiers limit the age of a set themselves. Caches between must not delay
+	// a new key.
 	h.Set("Cache-Control", "max-age=60")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Access-Control-Allow-Origin", "*")
@@ -187,18 +192,59 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// RingKeys are the keys of a ring in this process, for an API that verifies
-// what it has issued itself. It always has the keys that the ring has.
-func RingKeys(r *KeyRing) Keys { return ringKeys{r} }
-
-type ringKeys struct{ ring *KeyRing }
-
-func (k ringKeys) open(i Issuer, _ Config) (keySource, error) {
-	if k.ring == nil {
-		return nil, errors.New("Keys: the key ring is nil")
+// open implements [Keys].
+func (r *KeyRing) open(i Issuer, _ Config) (keySource, error) {
+	if r == nil {
+		return nil, errors.New("Keys: the KeyRing is nil")
 	}
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	return &ringSource{ring: k.ring, algorithms: i.Algorithms}, nil
+	return &ringSource{ring: r, algorithms: i.Algorithms}, nil
+}
+
+// ringSource is the source of the current keys of a keyring.
+type ringSource struct {
+	ring       *KeyRing
+	algorithms []Algorithm
+
+	mu   sync.Mutex
+	seen []byte // the published set from which set was made
+	set  *keySet
+}
+
+func (s *ringSource) current(time.Time) (*keySet, error) {
+	s.ring.mu.RLock()
+	published, keys := s.ring.set, s.ring.keys
+	s.ring.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Replace stores a new published set and never changes one.
+	if s.set == nil || &s.seen[0] != &published[0] {
+		var usable []*key
+		for _, k := range keys {
+			if slices.Contains(s.algorithms, k.Algorithm) {
+				usable = append(usable, k.checked)
+			}
+		}
+		s.set, s.seen = s.set.succeed(usable), published
+	}
+	if len(s.set.keys) == 0 {
+		return nil, errors.New("jwtauth: the KeyRing has no key for Issuer.Algorithms")
+	}
+	return s.set, nil
+}
+
+func (s *ringSource) renewed(context.Context, string) (*keySet, error) { return s.current(time.Time{}) }
+func (s *ringSource) retryAfter() time.Duration                        { return time.Minute }
+func (s *ringSource) close()                                           {}
+
+// SignJWT signs a JWT that is not an access token with the current key, such as a
+// client assertion. An empty typ is left out of the header.
+func (r *KeyRing) SignJWT(typ string, claims map[string]any) (gatehouse.Secret, error) {
+	token, err := r.sign(typ, claims)
+	if err != nil {
+		return gatehouse.Secret{}, fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	return gatehouse.NewSecret([]byte(token)), nil
 }

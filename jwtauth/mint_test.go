@@ -154,10 +154,10 @@ func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reas
 		t.Fatalf("%T is not an *Error", err)
 	}
 	want := gatehouse.CodeInvalidToken
-	if e.Reason == gatehouse.ReasonKeysUnavailable || e.Reason == gatehouse.ReasonRevocationsUnavailable {
+	if e.Reason == jwtauth.ReasonKeysUnavailable || e.Reason == jwtauth.ReasonRevocationsUnavailable {
 		want = gatehouse.CodeTemporarilyUnavailable
 	}
-	if e.Code != want || p != nil {
+	if e.Code != want || !p.IsZero() {
 		t.Fatalf("reason %s came with code %s and principal %v", e.Reason, e.Code, p)
 	}
 	return e.Reason

@@ -9,17 +9,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// maxActors bounds the depth of a delegation chain.
+// maxActors bounds the length of a delegation chain.
 const maxActors = 4
 
-// principal makes a Principal of verified claims.
-func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
-	if c.client == "" { // as Compatible lets it be
-		for _, name := range [...]string{"azp", "cid"} {
-			if value := c.member(name); value != "" {
+// principal returns the caller that verified claims name.
+func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Principal, error) {
+	if c.client == "" { // only Profile: Compatible accepts that
+		for _, claim := range [...]struct{ name, value string }{{"azp", c.party}, {"cid", c.cid}} {
+			if claim.value != "" {
 				var ok bool
-				if c.client, ok = plainText(value); !ok {
-					return gatehouse.Principal{}, claimError(name)
+				if c.client, ok = identifier(claim.value); !ok {
+					return gatehouse.Principal{}, claimError(claim.name)
 				}
 				break
 			}
@@ -30,8 +30,9 @@ func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
 		Subject:    c.subject,
 		Issuer:     i.URL,
 		Client:     c.client,
-		Method:     gatehouse.MethodJWT,
+		Method:     Method,
 		Credential: c.id,
+		Binding:    binding,
 		Expires:    time.Unix(c.expires.seconds, 0),
 		Claims:     gatehouse.VerifiedClaims(c.text),
 	}
@@ -50,7 +51,7 @@ func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
 	}
 	if value := i.claim(c, i.TenantClaim, "tenant", c.tenant); value != "" {
 		var ok bool
-		if p.Tenant, ok = plainText(value); !ok {
+		if p.Tenant, ok = identifier(value); !ok {
 			return gatehouse.Principal{}, claimError(i.TenantClaim)
 		}
 	}
@@ -72,16 +73,16 @@ func (i *issuer) principal(c *claims) (gatehouse.Principal, error) {
 	return mapped, nil
 }
 
-// claim returns the raw claim of the configured name, which has been read
-// already if it is the usual one.
-func (i *issuer) claim(c *claims, configured, usual, read string) string {
-	if configured == usual {
-		return read
+// claim returns the raw value of the configured claim; parsed is that of the
+// default claim.
+func (i *issuer) claim(c *claims, configured, byDefault, parsed string) string {
+	if configured == byDefault {
+		return parsed
 	}
 	return c.member(configured)
 }
 
-// scopes reads a scope claim. A token without one has no scopes.
+// scopes parses a scope claim. A token without one has no scopes.
 //
 //	RFC 9068 §2.2.3, by way of RFC 8693 §4.2: "The value of the "scope" claim is
 //	a JSON string containing a space-separated list of scopes".
@@ -99,7 +100,7 @@ func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
 	return gatehouse.NewScopes(tokens...)
 }
 
-// roles reads a claim that holds an array of names.
+// roles parses a claim that is an array of role names.
 func (i *issuer) roles(value string) (gatehouse.Roles, error) {
 	if value == "" {
 		return gatehouse.Roles{}, nil
@@ -113,37 +114,25 @@ func (i *issuer) roles(value string) (gatehouse.Roles, error) {
 	return gatehouse.NewRoles(names...)
 }
 
-// actors unfolds an act claim, RFC 8693 section 4.1.
+var actorTable = strictjson.NewTable("sub", "iss", "client_id", "act")
+
+// actors parses the delegation chain of an act claim, RFC 8693 section 4.1.
 func actors(value string) (gatehouse.Actors, error) {
 	var chain []gatehouse.Actor
 	for value != "" {
-		if len(chain) == maxActors {
+		var raw [4]string // in the order of actorTable
+		if len(chain) == maxActors || actorTable.Read(value, jsonLimits, raw[:]) != nil {
 			return gatehouse.Actors{}, claimError("act")
 		}
 		var actor gatehouse.Actor
-		next := ""
-		err := strictjson.Object(value, strictjson.Limits{Depth: maxDepth, Members: maxMembers}, func(name, value string) error {
-			ok := true
-			switch name {
-			case "sub":
-				actor.Subject, ok = plainText(value)
-			case "iss":
-				actor.Issuer, ok = plainText(value)
-			case "client_id":
-				actor.Client, ok = plainText(value)
-			case "act":
-				next = value
+		for n, field := range [...]*string{&actor.Subject, &actor.Issuer, &actor.Client} {
+			var ok bool
+			if *field, ok = identifier(raw[n]); !ok && (raw[n] != "" || n == 0) {
+				return gatehouse.Actors{}, claimError("act")
 			}
-			if !ok {
-				return errClaim
-			}
-			return nil
-		})
-		if err != nil || actor.Subject == "" {
-			return gatehouse.Actors{}, claimError("act")
 		}
 		chain = append(chain, actor)
-		value = next
+		value = raw[3]
 	}
 	if chain == nil {
 		return gatehouse.Actors{}, nil

@@ -6,41 +6,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
-// KeySets says how remote key sets are kept. The zero value is right for nearly
-// everyone.
+// KeySets bounds the fetching and the age of remote key sets. The zero value has
+// the defaults, which fit most issuers.
 type KeySets struct {
-	// FetchTimeout bounds one fetch, discovery included: 5 s by default, at
-	// most 30 s.
+	// FetchTimeout bounds one fetch, discovery included: 5 s by default, from
+	// 10 ms to 30 s.
 	FetchTimeout time.Duration
 
-	// MinInterval is the least time between the starts of two fetches: 10 s by
-	// default, at least 1 s. A token with an unknown kid causes a fetch, but
-	// no more often than this.
+	// MinInterval is the shortest time between the starts of two fetches: 10 s
+	// by default, from 1 s to 1 h. A token with an unknown kid causes a fetch,
+	// but not more often than this.
 	MinInterval time.Duration
 
 	// Refresh is the age at which a set that is in use is fetched again: 5
-	// minutes by default, at most 24 h. A withdrawn key stops verifying after
-	// at most this time.
+	// minutes by default, from 1 s to 24 h. A withdrawn key verifies for at most
+	// this time.
 	Refresh time.Duration
 
-	// MaxStale is the age from which a set is no longer trusted while its
-	// issuer is down: 24 h by default, at most 7 days.
+	// MaxStale is the age up to which a set is used while its issuer is
+	// unavailable: 24 h by default, from 1 minute to 7 days.
 	MaxStale time.Duration
 }
 
-func (k *KeySets) check() error {
+func (k *KeySets) check(field string) error {
 	var errs []error
 	bound := func(name string, value *time.Duration, otherwise, least, most time.Duration) {
 		if *value == 0 {
 			*value = otherwise
 		}
 		if *value < least || *value > most {
-			errs = append(errs, fmt.Errorf("jwtauth: Config.KeySets.%s: %v is not within %v and %v", name, *value, least, most))
+			errs = append(errs, fmt.Errorf("%sKeySets.%s: got %v, want %v to %v", field, name, *value, least, most))
 		}
 	}
 	const day = 24 * time.Hour
@@ -51,38 +55,41 @@ func (k *KeySets) check() error {
 	return errors.Join(errs...)
 }
 
-// fetchFunc gets the keys of an issuer, and why others were dropped. kid is the
-// one that is looked for, if any.
+// fetchFunc fetches the keys of an issuer, and returns why it dropped others. kid
+// is the missing one, "" for none in particular.
 type fetchFunc func(ctx context.Context, kid string) (keys []*key, dropped []error, err error)
 
-// remote keeps the key set of one issuer at hand. At most one fetch is under
-// way; it runs in a goroutine of its own, which ends with the fetch, so that no
-// request that can be served waits for it and none that gives up ends it for
-// the others.
+// remote is the source of a key set that is fetched. At most one fetch runs at a
+// time, in the background: a request with a usable set never waits for it, and a
+// request that ends does not cancel it for the others.
 type remote struct {
-	issuer string
-	limits KeySets
-	fetch  fetchFunc
-	report func(issuer string, err error)
+	issuer   string
+	limits   KeySets
+	fetch    fetchFunc
+	observer gatehouse.Observer
 
-	set atomic.Pointer[keySet]
-
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	set     atomic.Pointer[keySet]
+	fetches flight.Group[struct{}, struct{}]
 
 	mu      sync.Mutex
-	running chan struct{} // closed when the fetch under way has ended
-	started time.Time     // of the last fetch
-	failure error         // of the last fetch
+	started time.Time // when the last fetch began
+	failure error     // of the last fetch
 }
 
 func newRemote(i Issuer, c Config, fetch fetchFunc) *remote {
-	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, report: c.OnKeyProblem}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, observer: c.Observer}
+	r.fetches.Timeout = c.KeySets.FetchTimeout
 	return r
 }
 
+var (
+	errNoSet  = errors.New("jwtauth: no key set was fetched yet")
+	errStale  = errors.New("jwtauth: the key set is older than KeySets.MaxStale")
+	errClosed = errors.New("jwtauth: the authenticator or verifier is closed")
+)
+
+// current returns the set without waiting. It is stale-while-revalidate: past
+// KeySets.Refresh it starts a fetch and returns the old set.
 func (r *remote) current(now time.Time) (*keySet, error) {
 	set := r.set.Load()
 	if set == nil {
@@ -98,37 +105,32 @@ func (r *remote) current(now time.Time) (*keySet, error) {
 	return set, nil
 }
 
-var (
-	errNoSet  = errors.New("jwtauth: no key set has been fetched yet")
-	errStale  = errors.New("jwtauth: the key set is older than KeySets.MaxStale")
-	errClosed = errors.New("jwtauth: closed")
-)
-
 func (r *remote) renewed(ctx context.Context, kid string) (*keySet, error) {
-	// A fetch that was under way already may have been for another kid. Once it
-	// has ended, one for this kid is started if it is not too early for that.
+	// A fetch that was running before may have been for another kid. After it, a
+	// fetch for this kid starts unless MinInterval forbids it.
 	for range 2 {
-		running, ours := r.start(kid)
-		if running == nil {
+		call, started := r.start(kid)
+		if call == nil {
 			break
 		}
-		select {
-		case <-running:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if _, err := call.Wait(ctx); err != nil {
+			return nil, err
 		}
-		if ours {
+		if started {
 			break
 		}
 	}
 	if err := r.explain(nil); err != nil {
 		return nil, err
 	}
-	return r.set.Load(), nil
+	if set := r.set.Load(); set != nil {
+		return set, nil
+	}
+	return nil, errNoSet
 }
 
-// explain returns the failure of the last fetch, with err in front, or err if
-// it did not fail.
+// explain returns the failure of the last fetch, with err in front, or err if it
+// did not fail.
 func (r *remote) explain(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,63 +140,57 @@ func (r *remote) explain(err error) error {
 	return errors.Join(err, fmt.Errorf("jwtauth: the last fetch of the key set failed: %w", r.failure))
 }
 
-// start returns a channel that is closed when the fetch under way ends. It
-// starts one if none is, and then says that it is ours, but returns nil if the
-// last began too recently.
-func (r *remote) start(kid string) (running <-chan struct{}, ours bool) {
+// start returns the running fetch. If there is none, it starts one and reports
+// that it did, or returns nil if the last one began less than MinInterval ago.
+func (r *remote) start(kid string) (call *flight.Call[struct{}], started bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running != nil {
-		return r.running, false
-	}
-	if r.ctx.Err() != nil {
-		r.failure = errClosed
-		return nil, false
+	if call := r.fetches.Running(struct{}{}); call != nil {
+		return call, false
 	}
 	now := time.Now()
 	if now.Sub(r.started) < r.limits.MinInterval {
 		return nil, false
 	}
+	call, started, err := r.fetches.Start(struct{}{}, func(ctx context.Context) (struct{}, error) {
+		r.run(ctx, kid)
+		return struct{}{}, nil
+	})
+	if err != nil {
+		r.failure = errClosed
+		return nil, false
+	}
 	r.started = now
-	r.running = make(chan struct{})
-	r.work.Go(func() { r.run(kid) })
-	return r.running, true
+	return call, started
 }
 
-func (r *remote) run(kid string) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.limits.FetchTimeout)
-	defer cancel()
+func (r *remote) run(ctx context.Context, kid string) {
 	keys, dropped, err := r.fetch(ctx, kid)
 	if err == nil {
 		r.set.Store(r.set.Load().succeed(keys))
 	}
-
 	r.mu.Lock()
 	r.failure = err
-	close(r.running)
-	r.running = nil
 	r.mu.Unlock()
-
-	if r.report == nil {
-		return
+	if err != nil {
+		r.report(EventFetchFailed, err)
 	}
-	for _, reason := range append(dropped, err) {
-		if reason != nil {
-			r.report(r.issuer, reason)
-		}
+	for _, err := range dropped {
+		r.report(EventKeyDropped, err)
 	}
 }
 
-// retryAfter is when the next fetch may start.
+// report reports a problem of the key set. No decision depends on it, so an error
+// of the observer has no effect.
+func (r *remote) report(t gatehouse.EventType, err error) {
+	_ = gatehouse.Report(context.Background(), r.observer, gatehouse.Event{Type: t, Level: slog.LevelWarn, Issuer: r.issuer, Cause: err})
+}
+
+// retryAfter returns the time until the next fetch may start.
 func (r *remote) retryAfter() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return max(time.Second, r.limits.MinInterval-time.Since(r.started))
 }
 
-func (r *remote) close() {
-	r.mu.Lock()
-	r.cancel()
-	r.mu.Unlock()
-	r.work.Wait()
-}
+func (r *remote) close() { r.fetches.Close() }

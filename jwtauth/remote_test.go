@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -115,14 +116,14 @@ func TestOnlyPlausibleTokensCauseFetches(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(s))
 		past := object{"exp": time.Now().Unix() - 3600, "iat": time.Now().Unix() - 7200}
 		for want, implausible := range map[gatehouse.Reason]string{
-			gatehouse.ReasonTokenExpired:   token(nil, past),
-			gatehouse.ReasonTokenAudience:  token(nil, object{"aud": "https://other.example.com"}),
-			gatehouse.ReasonTokenIssuer:    token(nil, object{"iss": "https://other.example.com"}),
-			gatehouse.ReasonTokenAlgorithm: token(object{"alg": "HS256"}, nil),
-			gatehouse.ReasonTokenType:      token(object{"typ": "JWT"}, nil),
-			gatehouse.ReasonTokenHeader:    token(object{"jku": "https://evil.example.com"}, nil),
-			gatehouse.ReasonTokenBinding:   token(nil, object{"cnf": object{"jkt": "x"}}),
-			gatehouse.ReasonTokenMalformed: token(nil, nil) + "*",
+			jwtauth.ReasonExpired:       token(nil, past),
+			jwtauth.ReasonAudience:      token(nil, object{"aud": "https://other.example.com"}),
+			jwtauth.ReasonIssuer:        token(nil, object{"iss": "https://other.example.com"}),
+			jwtauth.ReasonAlgorithm:     token(object{"alg": "HS256"}, nil),
+			jwtauth.ReasonType:          token(object{"typ": "JWT"}, nil),
+			jwtauth.ReasonHeader:        token(object{"jku": "https://evil.example.com"}, nil),
+			gatehouse.ReasonUnconfirmed: token(nil, object{"cnf": object{"jkt": "x"}}),
+			jwtauth.ReasonMalformed:     token(nil, nil) + "*",
 		} {
 			if got := reason(t, a, implausible); got != want {
 				t.Errorf("got %q, want %q", got, want)
@@ -135,7 +136,7 @@ func TestOnlyPlausibleTokensCauseFetches(t *testing.T) {
 			t.Fatal(got)
 		}
 		time.Sleep(time.Minute)
-		if got := reason(t, a, token(object{"kid": "junk"}, past)); got != gatehouse.ReasonTokenKey || s.count() != 1 {
+		if got := reason(t, a, token(object{"kid": "junk"}, past)); got != jwtauth.ReasonKey || s.count() != 1 {
 			t.Errorf("got %q, %d fetches", got, s.count())
 		}
 	})
@@ -152,7 +153,7 @@ func TestJunkKids(t *testing.T) {
 		}
 		start := time.Now()
 		for n := range 1000 {
-			if got := reason(t, a, junk(n)); got != gatehouse.ReasonTokenKey {
+			if got := reason(t, a, junk(n)); got != jwtauth.ReasonKey {
 				t.Fatalf("got %q", got)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -166,7 +167,7 @@ func TestJunkKids(t *testing.T) {
 		s.set(hanging)
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
-			if got := reason(t, a, junk(0)); got != gatehouse.ReasonKeysUnavailable {
+			if got := reason(t, a, junk(0)); got != jwtauth.ReasonKeysUnavailable {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -180,7 +181,7 @@ func TestJunkKids(t *testing.T) {
 			t.Errorf("the junk was answered after %v", time.Since(now))
 		}
 		// The fetch has failed, so it cannot be told whether a kid is unknown.
-		if got := reason(t, a, junk(1)); got != gatehouse.ReasonKeysUnavailable {
+		if got := reason(t, a, junk(1)); got != jwtauth.ReasonKeysUnavailable {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -224,7 +225,7 @@ func TestWithdrawal(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		reason(t, a, kept) // notices that the set is old, and does not wait
 		synctest.Wait()
-		if got := reason(t, a, old); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, old); got != jwtauth.ReasonKey {
 			t.Errorf("the withdrawn key still verifies: %q", got)
 		}
 		if got := reason(t, a, kept); got != "" {
@@ -243,10 +244,10 @@ func TestReplacedKey(t *testing.T) {
 		want       gatehouse.Reason
 	}{
 		{"the same", rsaJWK("k1", &rsaKey().PublicKey), ""},
-		{"another key", rsaJWK("k1", &other.PublicKey), gatehouse.ReasonTokenSignature},
-		{"another name", rsaJWK("k2", &rsaKey().PublicKey), gatehouse.ReasonTokenKey},
-		{"another algorithm", rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"PS256"`), gatehouse.ReasonTokenKey},
-		{"another kind", ecJWK("k1", keyFor(jwtauth.ES256)), gatehouse.ReasonTokenKey},
+		{"another key", rsaJWK("k1", &other.PublicKey), jwtauth.ReasonSignature},
+		{"another name", rsaJWK("k2", &rsaKey().PublicKey), jwtauth.ReasonKey},
+		{"another algorithm", rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"PS256"`), jwtauth.ReasonKey},
+		{"another kind", ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ReasonKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -298,7 +299,7 @@ func TestStale(t *testing.T) {
 				}
 				time.Sleep(time.Hour + time.Second)
 				for _, token := range []string{cached, token(nil, nil)} {
-					if got := reason(t, a, token); got != gatehouse.ReasonKeysUnavailable {
+					if got := reason(t, a, token); got != jwtauth.ReasonKeysUnavailable {
 						t.Errorf("past the bound: %q", got)
 					}
 				}
@@ -326,13 +327,13 @@ func TestRedirects(t *testing.T) {
 	for to, want := range map[string]gatehouse.Reason{
 		issuerURL + "/moved":                                "",
 		"/moved":                                            "",
-		"https://evil.example.com/moved":                    gatehouse.ReasonKeysUnavailable,
-		"http://auth.example.com/moved":                     gatehouse.ReasonKeysUnavailable,
-		"https://auth.example.com:8443/moved":               gatehouse.ReasonKeysUnavailable,
-		"https://user@auth.example.com/moved":               gatehouse.ReasonKeysUnavailable,
-		"https://auth.example.com.evil.example/moved":       gatehouse.ReasonKeysUnavailable,
-		"http://169.254.169.254/latest/meta-data/../moved/": gatehouse.ReasonKeysUnavailable,
-		"/jwks.json":                                        gatehouse.ReasonKeysUnavailable,
+		"https://evil.example.com/moved":                    jwtauth.ReasonKeysUnavailable,
+		"http://auth.example.com/moved":                     jwtauth.ReasonKeysUnavailable,
+		"https://auth.example.com:8443/moved":               jwtauth.ReasonKeysUnavailable,
+		"https://user@auth.example.com/moved":               jwtauth.ReasonKeysUnavailable,
+		"https://auth.example.com.evil.example/moved":       jwtauth.ReasonKeysUnavailable,
+		"http://169.254.169.254/latest/meta-data/../moved/": jwtauth.ReasonKeysUnavailable,
+		"/jwks.json":                                        jwtauth.ReasonKeysUnavailable,
 	} {
 		s := &keyServer{serve: redirect(to)}
 		a := newAuthenticator(t, remoteConfig(s))
@@ -351,7 +352,7 @@ func TestCutBody(t *testing.T) {
 			return response, err
 		})
 	}))
-	if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable {
+	if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
 		t.Errorf("got %q", got)
 	}
 }
@@ -420,7 +421,7 @@ func TestClose(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(s))
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
-			if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable {
+			if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -434,7 +435,7 @@ func TestClose(t *testing.T) {
 			t.Errorf("took %v", time.Since(start))
 		}
 		time.Sleep(time.Minute)
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable || s.count() != 1 {
+		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable || s.count() != 1 {
 			t.Errorf("after Close: %q, %d fetches", got, s.count())
 		}
 	})
@@ -446,11 +447,15 @@ func TestOutageIsExplained(t *testing.T) {
 		var mu sync.Mutex
 		var reported []error
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: serverError}, func(c *jwtauth.Config) {
-			c.OnKeyProblem = func(_ string, err error) {
+			c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 				mu.Lock()
 				defer mu.Unlock()
-				reported = append(reported, err)
-			}
+				if e.Type != jwtauth.EventFetchFailed || e.Issuer != issuerURL || e.Level != slog.LevelWarn {
+					t.Errorf("event %+v, want jwtauth_fetch_failed of %s as a warning", e, issuerURL)
+				}
+				reported = append(reported, e.Cause)
+				return errors.New("the observer fails")
+			})
 		}))
 		_, err := a.Verify(t.Context(), token(nil, nil))
 		e, ok := errors.AsType[*gatehouse.Error](err)
@@ -485,15 +490,16 @@ func TestDiscovery(t *testing.T) {
 		{"OpenID, path", issuerURL + "/t/a", map[string]string{"/t/a" + openid: metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
 		{"OAuth, path", issuerURL + "/t/a", map[string]string{oauth + "/t/a": metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
 		{"OpenID, slash", issuerURL + "/", map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, ""},
-		{"other issuer", issuerURL, map[string]string{openid: metadata("https://evil.example.com", issuerURL+"/keys")}, "of another issuer"},
-		{"slash too many", issuerURL, map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, "of another issuer"},
+		{"other issuer", issuerURL, map[string]string{openid: metadata("https://evil.example.com", issuerURL+"/keys")}, "names another issuer"},
+		{"slash too many", issuerURL, map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, "names another issuer"},
 		{"no issuer", issuerURL, map[string]string{openid: `{"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
 		{"issuer is a number", issuerURL, map[string]string{openid: `{"issuer":1,"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
 		{"no jwks_uri", issuerURL, map[string]string{openid: `{"issuer":"` + issuerURL + `"}`}, "no jwks_uri"},
 		{"plain jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "http://auth.example.com/keys")}, "jwks_uri: plain http"},
 		{"file jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "file:///keys")}, "jwks_uri: not an absolute URL"},
 		{"folded", issuerURL, map[string]string{openid: strings.ToUpper(good)}, "has no issuer"},
-		{"nonsense", issuerURL, map[string]string{openid: "<html>"}, "has no issuer"},
+		{"not an object", issuerURL, map[string]string{openid: "[]"}, "has no issuer"},
+		{"HTML", issuerURL, map[string]string{openid: "<html>"}, `Content-Type "text/html"`},
 		{"nothing", issuerURL, nil, oauth + ": HTTP status 404"},
 		{"broken, and not asked elsewhere", issuerURL, map[string]string{openid: "500", oauth: good}, openid + ": HTTP status 500"},
 		{"moved, and not asked elsewhere", issuerURL, map[string]string{openid: "304", oauth: good}, openid + ": HTTP status 304"},
@@ -523,7 +529,7 @@ func TestDiscovery(t *testing.T) {
 				}
 				return
 			}
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.cause) {
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.cause) {
 				t.Errorf("got %v, %v", err, errors.Unwrap(err))
 			}
 		})
@@ -598,7 +604,7 @@ func TestKeyfunc(t *testing.T) {
 			c.Transport = nil
 			c.Issuers[0].Keys = jwtauth.Keyfunc(k)
 		}))
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonKeysUnavailable {
+		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
 			t.Errorf("empty storage: %q", got)
 		}
 		write("k1", keyFor(jwtauth.ES256), nil)
@@ -609,7 +615,7 @@ func TestKeyfunc(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		for _, kid := range []string{"enc", "ops", "other"} {
-			if got := reason(t, a, token(object{"kid": kid}, nil)); got != gatehouse.ReasonTokenKey {
+			if got := reason(t, a, token(object{"kid": kid}, nil)); got != jwtauth.ReasonKey {
 				t.Errorf("%s: got %q", kid, got)
 			}
 		}
@@ -629,7 +635,7 @@ func TestKeyfunc(t *testing.T) {
 		time.Sleep(time.Second)
 		reason(t, a, token(nil, nil))
 		synctest.Wait()
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKey {
 			t.Errorf("a deleted key: %q", got)
 		}
 	})
@@ -652,11 +658,11 @@ func TestKeyfuncLooksForNewKeys(t *testing.T) {
 			t.Fatal(got)
 		}
 		time.Sleep(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKey {
 			t.Errorf("got %q", got)
 		}
 		time.Sleep(time.Second)
-		if got := reason(t, a, junk(1)); got != gatehouse.ReasonTokenKey {
+		if got := reason(t, a, junk(1)); got != jwtauth.ReasonKey {
 			t.Errorf("got %q", got)
 		}
 		storage.mu.Lock()
@@ -667,7 +673,7 @@ func TestKeyfuncLooksForNewKeys(t *testing.T) {
 		storage.mu.Unlock()
 		time.Sleep(time.Second)
 		_, err := a.Verify(t.Context(), token(nil, nil))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonKeysUnavailable ||
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable ||
 			!strings.Contains(e.Cause.Error(), "read the keyfunc's storage: broken") {
 			t.Errorf("got %v, %v", err, errors.Unwrap(err))
 		}

@@ -30,7 +30,7 @@ func TestSigningSecrets(t *testing.T) {
 		URL: "https://issuer.example", Audience: "api", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret),
 	}
 	verifier := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{issuer}}))
-	values := []any{ring, signer, *signer, config, issuer, issuer.Keys, verifier, jwtauth.RingKeys(ring)}
+	values := []any{ring, signer, *signer, config, issuer, issuer.Keys, verifier, ring}
 	for _, value := range values {
 		for _, v := range []any{value, struct{ inner any }{value}, []any{value}, fmt.Errorf("%v", value)} {
 			var text strings.Builder

@@ -17,9 +17,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
-// maxIssuedLifetime is the longest that a token issued here lives. It cannot be
-// taken back before its end unless every verifier asks for revocations, so it
-// is short; what lives longer is the refresh token.
+// maxIssuedLifetime is the longest lifetime of a token from Signer. It is short,
+// because a token can be revoked only if every verifier checks revocations.
 const maxIssuedLifetime = 15 * time.Minute
 
 // SignerConfig configures a [Signer].
@@ -28,18 +27,19 @@ type SignerConfig struct {
 	// plain http for loopback addresses only.
 	Issuer string
 
-	// Keys sign. Required, unless Secret is set.
+	// Keys sign the tokens. Required unless Secret is set.
 	Keys *KeyRing
 
-	// Secret signs with HS256 instead: at least 32 random bytes. Everyone who
-	// verifies can issue too, so it is for one program talking to itself.
+	// Secret signs with HS256 instead: at least 32 random bytes. Every verifier
+	// can also sign, so use it only if one program does both.
 	Secret gatehouse.Secret
 
-	// Lifetime is that of a token, 15 minutes if zero and at most.
+	// Lifetime is the lifetime of the tokens: 15 minutes by default, from 1 s to
+	// 15 minutes.
 	Lifetime time.Duration
 }
 
-// Signer issues access tokens in the profile of RFC 9068. It is safe for
+// Signer signs access tokens in the profile of RFC 9068. It is safe for
 // concurrent use.
 type Signer struct {
 	issuer   string
@@ -48,37 +48,40 @@ type Signer struct {
 	lifetime time.Duration
 }
 
-// AccessToken is what a token is to say.
+// AccessToken holds the claims of a token that [Signer.Sign] signs.
 type AccessToken struct {
 	Subject  string // sub; required
-	Audience string // aud: the API that it is for; required
+	Audience string // aud: the API that the token is for; required
 	Client   string // client_id; required
 	Scopes   gatehouse.Scopes
 	Tenant   string
 	Roles    gatehouse.Roles
 	Actors   gatehouse.Actors
-	AuthTime time.Time // when the person logged in, zero for none
+	AuthTime time.Time // when the user authenticated, zero if unknown
 
-	// Family is that of the refresh token beside which this token is issued,
-	// the sid claim. With it the token can be revoked when the family ends.
+	// Family is the token family of the refresh token that belongs to this
+	// token: the sid claim, by which it is revoked together with the family.
+	// Optional.
 	Family string
 
-	// Lifetime is that of this token if it is to be shorter.
+	// Lifetime is the lifetime of this token if it is shorter than
+	// SignerConfig.Lifetime.
 	Lifetime time.Duration
 
-	// Claims are more claims, by names that are none of the above. Tokens can
-	// be read by whoever holds them: claims that look like secrets are refused.
+	// Claims are additional claims, whose names are not those of registered
+	// claims. Every holder of a token can read them, so values that look like
+	// secrets are an error.
 	Claims map[string]any
 }
 
-// Signed is an access token that has been issued.
+// Signed is a signed access token.
 type Signed struct {
-	Token   gatehouse.Secret // the compact form, to be given to the client
+	Token   gatehouse.Secret // the compact form, for the client
 	ID      string           // jti; safe to log
 	Expires time.Time
 }
 
-// NewSigner makes a signer. All mistakes are reported at once.
+// NewSigner returns a signer. It reports all configuration errors at once.
 func NewSigner(c SignerConfig) (*Signer, error) {
 	s := &Signer{issuer: c.Issuer, keys: c.Keys, secret: c.Secret, lifetime: c.Lifetime}
 	var errs []error
@@ -89,9 +92,9 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 	case c.Keys == nil && s.secret.Len() == 0:
 		errs = append(errs, errors.New("jwtauth: SignerConfig.Keys: required"))
 	case c.Keys != nil && s.secret.Len() != 0:
-		errs = append(errs, errors.New("jwtauth: SignerConfig: both Keys and Secret are set"))
+		errs = append(errs, errors.New("jwtauth: SignerConfig: both Keys and Secret are set; remove one"))
 	case c.Keys == nil:
-		// The same conditions as for verifying with it.
+		// The same checks as for verifying with it.
 		if _, err := SharedSecret(c.Secret).open(Issuer{Algorithms: []Algorithm{HS256}}, Config{}); err != nil {
 			errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Secret: %w", err))
 		}
@@ -100,7 +103,7 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 		s.lifetime = maxIssuedLifetime
 	}
 	if s.lifetime < time.Second || s.lifetime > maxIssuedLifetime {
-		errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Lifetime: %v is not within 1 s and %v", s.lifetime, maxIssuedLifetime))
+		errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Lifetime: got %v, want 1s to %v", s.lifetime, maxIssuedLifetime))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -108,8 +111,8 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 	return s, nil
 }
 
-// Sign issues a token. It fails if the token would not be accepted by
-// [Authenticator], or would say too much.
+// Sign signs a token. It returns an error for claims that [Authenticator] would
+// reject, and for claims that look like secrets.
 func (s *Signer) Sign(t AccessToken) (Signed, error) {
 	claims, err := s.claims(t)
 	if err != nil {
@@ -125,14 +128,14 @@ func (s *Signer) Sign(t AccessToken) (Signed, error) {
 		return Signed{}, fmt.Errorf("jwtauth: sign: %w", err)
 	}
 	if len(token) > defaultTokenBytes {
-		return Signed{}, fmt.Errorf("jwtauth: sign: the token has %d bytes, verifiers take %d", len(token), defaultTokenBytes)
+		return Signed{}, fmt.Errorf("jwtauth: sign: the token has %d bytes, verifiers accept %d by default", len(token), defaultTokenBytes)
 	}
 	return Signed{
 		Token: gatehouse.NewSecret([]byte(token)), ID: claims["jti"].(string), Expires: time.Unix(claims["exp"].(int64), 0),
 	}, nil
 }
 
-// sign writes claims as a JWS in compact form, RFC 7515 section 7.1.
+// sign returns claims as a JWS in compact form, RFC 7515 section 7.1.
 func sign(method jwt.SigningMethod, h header, private any, claims map[string]any) (string, error) {
 	members := map[string]string{"alg": string(h.algorithm)}
 	if h.kid != "" {
@@ -167,7 +170,7 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 		lifetime = t.Lifetime
 	}
 	if lifetime < time.Second || lifetime > s.lifetime {
-		return nil, fmt.Errorf("AccessToken.Lifetime: %v is not within 1 s and %v", lifetime, s.lifetime)
+		return nil, fmt.Errorf("AccessToken.Lifetime: got %v, want 1s to %v", lifetime, s.lifetime)
 	}
 	now := time.Now()
 	claims := map[string]any{
@@ -193,7 +196,7 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 		claims["roles"] = slices.Collect(t.Roles.All())
 	}
 	if t.Actors.Len() > maxActors {
-		return nil, fmt.Errorf("AccessToken.Actors: more than %d", maxActors)
+		return nil, fmt.Errorf("AccessToken.Actors: got more than %d", maxActors)
 	}
 	if act := actClaim(t.Actors); act != nil {
 		claims["act"] = act
@@ -202,7 +205,7 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 		claims["auth_time"] = t.AuthTime.Unix()
 	}
 	for name, value := range t.Claims {
-		if err := checkOwnClaim(name, value); err != nil {
+		if err := checkCustomClaim(name, value); err != nil {
 			return nil, fmt.Errorf("AccessToken.Claims[%q]: %w", name, err)
 		}
 		claims[name] = value
@@ -210,7 +213,8 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 	return claims, nil
 }
 
-// actClaim folds a chain, the current actor outermost: RFC 8693 section 4.1.
+// actClaim returns a chain as nested claims, the current actor outermost: RFC 8693
+// section 4.1.
 func actClaim(a gatehouse.Actors) map[string]any {
 	var act map[string]any
 	for _, actor := range slices.Backward(slices.Collect(a.All())) {

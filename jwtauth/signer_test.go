@@ -66,7 +66,7 @@ func TestSignerInterop(t *testing.T) {
 				t.Fatal(err)
 			}
 			own := newAuthenticator(t, config(func(c *jwtauth.Config) {
-				c.Issuers[0].Algorithms, c.Issuers[0].Keys = []jwtauth.Algorithm{a}, jwtauth.RingKeys(ring)
+				c.Issuers[0].Algorithms, c.Issuers[0].Keys = []jwtauth.Algorithm{a}, ring
 			}))
 			published := &keyServer{serve: ring.ServeHTTP}
 			remote := newAuthenticator(t, remoteConfig(published))
@@ -108,14 +108,14 @@ func TestSignerRefusesConfig(t *testing.T) {
 	ring := newRing(t, signingKey("k1", jwtauth.ES256))
 	good := jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}
 	for want, change := range map[string]func(*jwtauth.SignerConfig){
-		"SignerConfig.Issuer: required":               func(c *jwtauth.SignerConfig) { c.Issuer = "" },
-		"SignerConfig.Issuer: plain http":             func(c *jwtauth.SignerConfig) { c.Issuer = "http://auth.example.com" },
-		"SignerConfig.Keys: required":                 func(c *jwtauth.SignerConfig) { c.Keys = nil },
-		"both Keys and Secret":                        func(c *jwtauth.SignerConfig) { c.Secret = gatehouse.NewSecret(secret) },
-		"HS256 needs at least 32":                     func(c *jwtauth.SignerConfig) { c.Keys, c.Secret = nil, gatehouse.NewSecret(secret[:31]) },
-		"Lifetime: 15m0.000000001s is not within":     func(c *jwtauth.SignerConfig) { c.Lifetime = 15*time.Minute + 1 },
-		"Lifetime: 999.999999ms is not within":        func(c *jwtauth.SignerConfig) { c.Lifetime = time.Second - 1 },
-		"Lifetime: -1ns is not within 1 s and 15m0s.": func(c *jwtauth.SignerConfig) { c.Lifetime = -1 },
+		"SignerConfig.Issuer: required":          func(c *jwtauth.SignerConfig) { c.Issuer = "" },
+		"SignerConfig.Issuer: plain http":        func(c *jwtauth.SignerConfig) { c.Issuer = "http://auth.example.com" },
+		"SignerConfig.Keys: required":            func(c *jwtauth.SignerConfig) { c.Keys = nil },
+		"both Keys and Secret":                   func(c *jwtauth.SignerConfig) { c.Secret = gatehouse.NewSecret(secret) },
+		"HS256 needs at least 32":                func(c *jwtauth.SignerConfig) { c.Keys, c.Secret = nil, gatehouse.NewSecret(secret[:31]) },
+		"Lifetime: got 15m0.000000001s, want 1s": func(c *jwtauth.SignerConfig) { c.Lifetime = 15*time.Minute + 1 },
+		"Lifetime: got 999.999999ms, want 1s":    func(c *jwtauth.SignerConfig) { c.Lifetime = time.Second - 1 },
+		"Lifetime: got -1ns, want 1s to 15m0s.":  func(c *jwtauth.SignerConfig) { c.Lifetime = -1 },
 	} {
 		c := good
 		change(&c)
@@ -181,19 +181,19 @@ func TestKeyRingRefuses(t *testing.T) {
 		return k
 	}
 	for want, keys := range map[string][]jwtauth.SigningKey{
-		"none signs now":                   nil,
-		"SigningKey: none signs now":       {with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) })},
-		"SigningKey[0].ID: must be":        {with(func(k *jwtauth.SigningKey) { k.ID = "a\n" })},
-		"ID: must be printable":            {with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) })},
-		"SigningKey[1].ID: is there twice": {good, good},
-		"SigningKey[0].Private: required":  {with(func(k *jwtauth.SigningKey) { k.Private = nil })},
-		`Algorithm: "HS256"`:               {with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 })},
-		`Algorithm: ""`:                    {with(func(k *jwtauth.SigningKey) { k.Algorithm = "" })},
-		"none of the configured":           {with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 })},
+		"no key signs now":                nil,
+		"SigningKey: no key signs now":    {with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) })},
+		"SigningKey[0].ID: must be":       {with(func(k *jwtauth.SigningKey) { k.ID = "a\n" })},
+		"ID: must be printable":           {with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) })},
+		"SigningKey[1].ID: duplicate":     {good, good},
+		"SigningKey[0].Private: required": {with(func(k *jwtauth.SigningKey) { k.Private = nil })},
+		`Algorithm: "HS256"`:              {with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 })},
+		`Algorithm: ""`:                   {with(func(k *jwtauth.SigningKey) { k.Algorithm = "" })},
+		"none of the configured":          {with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 })},
 		"Private: is not 32 bytes": {with(func(k *jwtauth.SigningKey) {
 			k.Algorithm, k.Private = jwtauth.EdDSA, ed25519.PrivateKey("short")
 		})},
-		"not a point of a curve": {with(func(k *jwtauth.SigningKey) {
+		"not a point on an accepted curve": {with(func(k *jwtauth.SigningKey) {
 			k.Private = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))
 		})},
 		"Private: is a jwtauth_test.oddSigner": {with(func(k *jwtauth.SigningKey) { k.Private = oddSigner{} })},
@@ -209,7 +209,7 @@ func TestKeyRingRefuses(t *testing.T) {
 			t.Errorf("%s: the ring has suffered: %v", want, err)
 		}
 	}
-	for want, keys := range map[string]jwtauth.Keys{"the key ring is nil": jwtauth.RingKeys(nil), "HS256 needs a SharedSecret": jwtauth.RingKeys(newRing(t, good))} {
+	for want, keys := range map[string]jwtauth.Keys{"the KeyRing is nil": (*jwtauth.KeyRing)(nil), "HS256 needs a SharedSecret": newRing(t, good)} {
 		_, err := jwtauth.New(config(func(c *jwtauth.Config) {
 			c.Issuers[0].Keys = keys
 			c.Issuers[0].Algorithms = append(c.Issuers[0].Algorithms, jwtauth.HS256)
@@ -231,7 +231,7 @@ func TestRotationWithoutFailure(t *testing.T) {
 		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		remote := newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP}))
 		own := newAuthenticator(t, config(func(c *jwtauth.Config) {
-			c.Issuers[0].Keys = jwtauth.RingKeys(ring)
+			c.Issuers[0].Keys = ring
 			c.Issuers[0].Algorithms = []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA}
 		}))
 		var live []jwtauth.Signed
@@ -282,7 +282,7 @@ func TestRingKeysFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-		c.Issuers[0].Keys = jwtauth.RingKeys(ring)
+		c.Issuers[0].Keys = ring
 		c.Issuers[0].Algorithms = []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
 	}))
 	for _, step := range []struct {
@@ -290,8 +290,8 @@ func TestRingKeysFollow(t *testing.T) {
 		want gatehouse.Reason
 	}{
 		{signingKey("k1", jwtauth.ES256), ""},
-		{signingKey("k2", jwtauth.ES384), gatehouse.ReasonTokenKey},
-		{signingKey("k3", jwtauth.EdDSA), gatehouse.ReasonKeysUnavailable},
+		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
+		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
 		if err := ring.Replace(step.key); err != nil {
 			t.Fatal(err)
@@ -358,7 +358,7 @@ func TestThumbprintAsID(t *testing.T) {
 		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
 			t.Errorf("%s: published as %s, want kid %s", algorithm, w.Body, want)
 		}
-		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: is there twice") {
+		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: duplicate") {
 			t.Errorf("the same key twice: %v", err)
 		}
 	}

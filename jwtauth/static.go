@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// StaticKeys are keys that the program has. At least one is required.
+// StaticKeys are public keys in the configuration. At least one is required.
 func StaticKeys(keys ...Key) Keys { return staticKeys(slices.Clone(keys)) }
 
 type staticKeys []Key
@@ -41,9 +41,8 @@ func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
 	return fixedKeys{set}, errors.Join(errs...)
 }
 
-// KeyFile is a JWK Set, RFC 7517 section 5, in a file that is read once, by
-// [New]. A key in it that cannot be used is an error: a file is written by
-// hand.
+// KeyFile is a file with a JWK Set, RFC 7517 section 5. [New] reads it once. A key
+// in it that cannot be used is an error, unlike one in a fetched set.
 func KeyFile(path string) Keys { return keyFile(path) }
 
 type keyFile string
@@ -74,14 +73,13 @@ func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
 //	RFC 7518 §3.2: "A key of the same size as the hash output (for instance,
 //	256 bits for "HS256") or larger MUST be used with this algorithm."
 //
-// Whoever holds it can issue tokens, so it is for one program talking to
-// itself. A token may name any kid or none.
+// Everyone who can verify with it can also sign, so use it only if one program
+// does both. A token may have any kid or none.
 func SharedSecret(secret gatehouse.Secret) Keys { return sharedSecret{secret} }
 
 type sharedSecret struct{ secret gatehouse.Secret }
 
-// published are secrets from the front page of the tool that everyone tries
-// tokens with.
+// published are the example secrets of a popular JWT debugger.
 var published = []string{
 	"a-string-secret-at-least-256-bits-long",
 	"a-valid-string-secret-that-is-at-least-384-bits-long",
@@ -92,14 +90,14 @@ func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
 	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
 	secret := s.secret.Reveal()
 	if slices.Contains(published, string(secret)) {
-		return nil, errors.New("Keys: the secret is one that is published")
+		return nil, errors.New("Keys: the secret is a published example; generate one")
 	}
 	var errs []error
 	for _, a := range i.Algorithms {
 		h, ok := hmacHashes[a]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("Keys: a shared secret is for HS* only, not for %s", a))
+			errs = append(errs, fmt.Errorf("Keys: a shared secret is for HS* only, got %s", a))
 		case len(secret) < h.Size():
 			errs = append(errs, fmt.Errorf("Keys: the secret has %d bytes, %s needs at least %d", len(secret), a, h.Size()))
 		default:

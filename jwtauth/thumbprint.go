@@ -14,9 +14,9 @@ import (
 	"math/big"
 )
 
-// Thumbprint returns the name that a public key gives itself, RFC 7638: the same
-// for everybody who has the key. The key is an *rsa.PublicKey, an
-// *ecdsa.PublicKey or an ed25519.PublicKey; every other one is an error.
+// Thumbprint returns the JWK thumbprint of a public key, RFC 7638, with SHA-256:
+// an ID that follows from the key alone. The key is an *rsa.PublicKey, an
+// *ecdsa.PublicKey or an ed25519.PublicKey; another type is an error.
 //
 //	RFC 7638 §3: "Construct a JSON object [RFC7159] containing only the required
 //	members of a JWK representing the key and with no whitespace or line breaks
@@ -25,9 +25,9 @@ import (
 func Thumbprint(public crypto.PublicKey) (string, error) {
 	members := requiredMembers(public)
 	if len(members) == 0 {
-		return "", fmt.Errorf("jwtauth: Thumbprint: no key for signatures, but a %T", public)
+		return "", fmt.Errorf("jwtauth: Thumbprint: got a %T, want *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey", public)
 	}
-	text, err := json.Marshal(members) // in the order of their names
+	text, err := json.Marshal(members) // sorted by name
 	if err != nil {
 		return "", err
 	}
@@ -35,8 +35,8 @@ func Thumbprint(public crypto.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
-// requiredMembers returns the members of a JWK without which it is none: RFC 7518
-// section 6, RFC 8037 section 2. It is empty for other keys.
+// requiredMembers returns the required members of a JWK: RFC 7518 section 6,
+// RFC 8037 section 2. It is empty for other types of keys.
 func requiredMembers(public crypto.PublicKey) map[string]string {
 	encode := base64.RawURLEncoding.EncodeToString
 	jwk := make(map[string]string)

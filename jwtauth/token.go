@@ -7,20 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/gatehouse-go/gatehouse"
 )
 
-// compact is a JWS in compact serialization, RFC 7515 section 7.1, cut in
-// three but not decoded.
+// compact is a JWS in compact serialization, RFC 7515 section 7.1, split into its
+// segments but not decoded.
 type compact struct {
 	header, payload, signature string
 	signingInput               string
 }
 
-var errSegments = errors.New("not three segments")
+var (
+	errOversized       = errors.New("the token is longer than MaxTokenBytes")
+	errOversizedHeader = errors.New("the header is longer than a quarter of MaxTokenBytes")
+)
 
-func cut(token string) (compact, error) {
+var errSegments = errors.New("got a number of segments other than 3")
+
+func split(token string) (compact, error) {
 	first := strings.IndexByte(token, '.')
 	last := strings.LastIndexByte(token, '.')
 	if first == last || strings.IndexByte(token[first+1:last], '.') >= 0 {
@@ -34,9 +37,9 @@ func cut(token string) (compact, error) {
 	}, nil
 }
 
-// looksLike reports whether a credential has the shape of a JWS: two dots.
-func looksLike(token string) bool {
-	_, err := cut(token)
+// isCompact reports whether a credential has the shape of a JWS: two dots.
+func isCompact(token string) bool {
+	_, err := split(token)
 	return err == nil
 }
 
@@ -45,10 +48,10 @@ var (
 	errBase64 = errors.New("not canonical base64url")
 )
 
-// decode appends the bytes that a segment stands for to buffer.
+// decode appends the decoded bytes of a segment to buffer.
 //
-// The decoder of the standard library skips line breaks even when it is
-// strict, so those are looked for first: two texts must never be one token.
+// The strict decoder of the standard library skips line breaks. They are
+// rejected here, so that no two texts are the same token.
 //
 //	RFC 7515 §2: Base64url Encoding is used "with all trailing '=' characters
 //	omitted ... and without the inclusion of any line breaks, whitespace, or
@@ -64,60 +67,59 @@ func decode(buffer []byte, segment string) ([]byte, error) {
 	return decoded, nil
 }
 
-// token is a token that has been read, and of which nothing is believed yet.
+// token is a parsed token whose signature and claims are not checked yet.
 type token struct {
 	compact
 	head   header
 	claims claims
 }
 
-// read takes a token apart strictly. maxBytes bounds the whole of it, and its
-// header a quarter of that. A header that is among those known is not read
-// again.
-func read(text string, maxBytes int, known *headers) (token, error) {
+// parse parses a compact token of at most maxBytes, whose header has at most a
+// quarter of that. headers may be nil.
+func parse(text string, maxBytes int, headers *headerCache) (token, error) {
 	if len(text) > maxBytes {
-		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, nil)
+		return token{}, reject(ReasonOversized, nil, errOversized)
 	}
-	parts, err := cut(text)
+	parts, err := split(text)
 	if err != nil {
-		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, err)
+		return token{}, reject(ReasonMalformed, nil, err)
 	}
 	if len(parts.header) > maxBytes/4 {
-		return token{}, refuse(gatehouse.ReasonTokenOversized, nil, errors.New("the header is too long"))
+		return token{}, reject(ReasonOversized, nil, errOversizedHeader)
 	}
 	t := token{compact: parts}
-	if head := known.find(parts.header); head != nil {
+	if head := headers.get(parts.header); head != nil {
 		t.head = *head
-	} else if t.head, err = readHeader(parts.header); err != nil {
+	} else if t.head, err = decodeHeader(parts.header); err != nil {
 		return token{}, err
 	}
-	var room [1024]byte
-	decoded, err := decode(room[:0], parts.payload)
+	var buffer [1024]byte
+	decoded, err := decode(buffer[:0], parts.payload)
 	if err != nil {
-		return token{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("payload: %w", err))
+		return token{}, reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
 	if t.claims, err = parseClaims(string(decoded)); err != nil {
-		reason := gatehouse.ReasonTokenMalformed
+		reason := ReasonMalformed
 		if _, ok := errors.AsType[claimError](err); ok {
-			reason = gatehouse.ReasonTokenClaims
+			reason = ReasonClaims
 		}
-		return token{}, refuse(reason, nil, err)
+		return token{}, reject(reason, nil, err)
 	}
 	return t, nil
 }
 
-func readHeader(segment string) (header, error) {
+func decodeHeader(segment string) (header, error) {
 	decoded, err := decode(nil, segment)
 	if err != nil {
-		return header{}, refuse(gatehouse.ReasonTokenMalformed, nil, fmt.Errorf("header: %w", err))
+		return header{}, reject(ReasonMalformed, nil, fmt.Errorf("header: %w", err))
 	}
 	h, err := parseHeader(string(decoded))
 	if err != nil {
-		reason := gatehouse.ReasonTokenMalformed
+		reason := ReasonMalformed
 		if errors.Is(err, errForbidden) {
-			reason = gatehouse.ReasonTokenHeader
+			reason = ReasonHeader
 		}
-		return header{}, refuse(reason, nil, fmt.Errorf("header: %w", err))
+		return header{}, reject(reason, nil, fmt.Errorf("header: %w", err))
 	}
 	return h, nil
 }

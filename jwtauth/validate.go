@@ -13,112 +13,120 @@ import (
 // maxAudiences bounds the aud array.
 const maxAudiences = 32
 
-// verdict is why claims make no token that is good now. Its cause is for the
-// operator, and made of configuration and names of claims only: what a token
-// says is not believed before its signature is checked, and not repeated after.
-// The zero verdict is that they are good.
-type verdict struct {
+// rejection is why claims are invalid; the zero value means that they are valid.
+// The cause is for operators. It is made of configuration, claim names and
+// times, never of other text from a token.
+type rejection struct {
 	reason gatehouse.Reason
 	cause  error
 }
 
-func bad(reason gatehouse.Reason, format string, args ...any) verdict {
-	return verdict{reason, fmt.Errorf(format, args...)}
+func invalid(reason gatehouse.Reason, format string, args ...any) rejection {
+	return rejection{reason, fmt.Errorf(format, args...)}
 }
 
-// judge says why claims that are truly those of the issuer make no access token
-// that is good now.
-func (i *issuer) judge(c *claims, now time.Time) verdict {
-	for _, claim := range [...]claimThere{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
-		if !claim.there {
-			return bad(gatehouse.ReasonTokenClaims, "claim %s is missing", claim.name)
+// requiredClaim is the name of a required claim and whether the token has it.
+type requiredClaim struct {
+	name    string
+	present bool
+}
+
+// validateAccessToken validates the claims of an access token.
+func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
+	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
+		if !claim.present {
+			return invalid(ReasonClaims, "claim %s is missing", claim.name)
 		}
 	}
 	if i.Profile == RFC9068 {
 		// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
-		for _, claim := range [...]claimThere{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
-			if !claim.there {
-				return bad(gatehouse.ReasonTokenClaims, "claim %s is missing, without which only Profile: Compatible takes a token", claim.name)
+		for _, claim := range [...]requiredClaim{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
+			if !claim.present {
+				return invalid(ReasonClaims, "claim %s is missing, which only Profile: Compatible accepts", claim.name)
 			}
 		}
 	}
 	if i.Profile == Compatible && c.foreign {
-		return bad(gatehouse.ReasonTokenType, "a claim shows that this is no access token")
+		return invalid(ReasonType, "a claim marks another kind of token than an access token")
 	}
-	if v := i.judgeAudience(c); v.reason != "" {
-		return v
+	if r := i.validateAudience(c); r.reason != "" {
+		return r
 	}
-	if v := i.judgeTime(c, now); v.reason != "" {
-		return v
+	if r := i.validateTime(c, now); r.reason != "" {
+		return r
 	}
-	// RFC 7800 §3.1 leaves it to the application what to do with a cnf that it
-	// cannot confirm. A token that is bound to a key and accepted without it
-	// is worth stealing, so it is refused.
-	if c.confirmed {
-		return bad(gatehouse.ReasonTokenBinding, "claim cnf binds the token to a key, and nothing here can check that")
-	}
-	return verdict{}
+	return rejection{}
 }
 
-// claimThere is a claim that must be there, and whether it is.
-type claimThere struct {
-	name  string
-	there bool
+// validateJWT validates the claims of an ID token or a logout token.
+//
+//	OpenID Connect Core 1.0 §2: iss, aud, exp and iat are REQUIRED in an ID
+//	token; Back-Channel Logout 1.0 §2.4: in a logout token.
+func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
+	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
+		if !claim.present {
+			return invalid(ReasonClaims, "claim %s is missing", claim.name)
+		}
+	}
+	if r := i.validateAudience(c); r.reason != "" {
+		return r
+	}
+	return i.validateTime(c, now)
 }
 
-func (i *issuer) judgeAudience(c *claims) verdict {
-	named, ok := names(c.audience, i.Audience)
+func (i *issuer) validateAudience(c *claims) rejection {
+	found, ok := hasAudience(c.audience, i.Audience)
 	switch {
 	case !ok:
-		return verdict{gatehouse.ReasonTokenClaims, claimError("aud")}
-	case !named:
-		return bad(gatehouse.ReasonTokenAudience, "claim aud does not name %s", i.Audience)
+		return rejection{ReasonClaims, claimError("aud")}
+	case !found:
+		return invalid(ReasonAudience, "claim aud does not contain %s", i.Audience)
 	}
-	return verdict{}
+	return rejection{}
 }
 
-// judgeTime says why exp, nbf and iat are not good now. exp is there.
-func (i *issuer) judgeTime(c *claims, now time.Time) verdict {
+// validateTime validates exp, nbf, iat and the lifetime. The token has an exp.
+func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
 	// accepted for processing", a small leeway aside.
-	if ended := time.Unix(c.expires.seconds, 0); !now.Before(ended.Add(i.skew)) {
-		return bad(gatehouse.ReasonTokenExpired, "ended at %s", ended.UTC().Format(time.RFC3339))
+	if expired := time.Unix(c.expires.seconds, 0); !now.Before(expired.Add(i.skew)) {
+		return invalid(ReasonExpired, "expired at %s", expired.UTC().Format(time.RFC3339))
 	}
 	// RFC 7519 §4.1.5: nbf is the time "before which the JWT MUST NOT be
 	// accepted for processing".
 	latest := now.Add(i.skew)
-	if latest.Before(time.Unix(c.notBefore.seconds, 0)) { // zero if it is not there
-		return bad(gatehouse.ReasonTokenNotYetValid, "claim nbf lies ahead of the clock of this machine")
+	if latest.Before(time.Unix(c.notBefore.seconds, 0)) { // zero if it is missing
+		return invalid(ReasonNotYetValid, "claim nbf is in the future")
 	}
 	issued := latest
 	if c.issued.present {
 		if issued = time.Unix(c.issued.seconds, 0); latest.Before(issued) {
-			return bad(gatehouse.ReasonTokenNotYetValid, "claim iat lies ahead of the clock of this machine")
+			return invalid(ReasonNotYetValid, "claim iat is in the future")
 		}
 	}
 	// Seconds, because a lifetime of eight thousand years overflows a Duration.
 	lifetime := c.expires.seconds - issued.Unix()
 	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return bad(gatehouse.ReasonTokenLifetime, "lives for %d s, MaxLifetime is %v", lifetime, i.MaxLifetime)
+		return invalid(ReasonLifetime, "lifetime is %d s, want 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
 	}
-	return verdict{}
+	return rejection{}
 }
 
-// names reports whether an aud claim names the audience, and whether it has
-// the form that it must have.
+// hasAudience reports whether a raw aud claim contains the audience, and whether
+// it is well-formed.
 //
 //	RFC 7519 §4.1.3: "the "aud" value is an array of case-sensitive strings, each
 //	containing a StringOrURI value. In the special case when the JWT has one
 //	audience, the "aud" value MAY be a single case-sensitive string".
-func names(value, audience string) (named, ok bool) {
+func hasAudience(value, audience string) (found, ok bool) {
 	if single, ok := strictjson.String(value); ok {
 		return single == audience, single != ""
 	}
 	n := 0
 	ok = strictjson.Strings(value, func(one string) bool {
 		n++
-		named = named || one == audience
+		found = found || one == audience
 		return one != "" && n <= maxAudiences
 	})
-	return named, ok && n > 0
+	return found, ok && n > 0
 }

@@ -73,7 +73,7 @@ func TestSignatureVectors(t *testing.T) {
 			func(in string, sig []byte) bool { return ed25519.verify(EdDSA, in, sig) },
 		},
 	} {
-		parts, err := cut(c.token)
+		parts, err := split(c.token)
 		if err != nil {
 			t.Fatal(err)
 		}

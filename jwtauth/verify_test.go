@@ -45,7 +45,7 @@ func TestAlgorithms(t *testing.T) {
 		if got := reason(t, asymmetric, good); got != "" {
 			t.Errorf("%s: %s", a, got)
 		}
-		if got := reason(t, symmetric, good); got != gatehouse.ReasonTokenAlgorithm {
+		if got := reason(t, symmetric, good); got != jwtauth.ReasonAlgorithm {
 			t.Errorf("%s where HS* is expected: %q", a, got)
 		}
 		// The right algorithm by the key of another.
@@ -54,7 +54,7 @@ func TestAlgorithms(t *testing.T) {
 				continue
 			}
 			crossed := keyFor(a).sign(goodHeader(a).with(object{"kid": "key-of-" + string(other)}), goodClaims().with(nil))
-			if got := reason(t, asymmetric, crossed); got != gatehouse.ReasonTokenKey {
+			if got := reason(t, asymmetric, crossed); got != jwtauth.ReasonKey {
 				t.Errorf("%s with the key for %s: %q", a, other, got)
 			}
 		}
@@ -68,11 +68,11 @@ func TestAlgorithms(t *testing.T) {
 		if got := reason(t, symmetric, unnamed); got != "" {
 			t.Errorf("%s without kid: %s", a, got)
 		}
-		if got := reason(t, asymmetric, good); got != gatehouse.ReasonTokenAlgorithm {
+		if got := reason(t, asymmetric, good); got != jwtauth.ReasonAlgorithm {
 			t.Errorf("%s where it is not expected: %q", a, got)
 		}
 		forged := pair{a, append([]byte("x"), secret...), nil}.sign(goodHeader(a).with(nil), goodClaims().with(nil))
-		if got := reason(t, symmetric, forged); got != gatehouse.ReasonTokenSignature {
+		if got := reason(t, symmetric, forged); got != jwtauth.ReasonSignature {
 			t.Errorf("%s with another secret: %q", a, got)
 		}
 	}
@@ -91,12 +91,12 @@ func TestClaims(t *testing.T) {
 		}
 		const (
 			ok        gatehouse.Reason = ""
-			claims                     = gatehouse.ReasonTokenClaims
-			malformed                  = gatehouse.ReasonTokenMalformed
-			expired                    = gatehouse.ReasonTokenExpired
-			early                      = gatehouse.ReasonTokenNotYetValid
-			lifetime                   = gatehouse.ReasonTokenLifetime
-			other                      = gatehouse.ReasonTokenAudience
+			claims                     = jwtauth.ReasonClaims
+			malformed                  = jwtauth.ReasonMalformed
+			expired                    = jwtauth.ReasonExpired
+			early                      = jwtauth.ReasonNotYetValid
+			lifetime                   = jwtauth.ReasonLifetime
+			other                      = jwtauth.ReasonAudience
 		)
 		long := strings.Repeat("x", 255)
 		a := newAuthenticator(t, config())
@@ -105,9 +105,9 @@ func TestClaims(t *testing.T) {
 			want   gatehouse.Reason
 		}{
 			{nil, ok},
-			{object{"iss": nil}, gatehouse.ReasonTokenIssuer},
-			{object{"iss": ""}, gatehouse.ReasonTokenIssuer},
-			{object{"iss": issuerURL + "/"}, gatehouse.ReasonTokenIssuer},
+			{object{"iss": nil}, jwtauth.ReasonIssuer},
+			{object{"iss": ""}, jwtauth.ReasonIssuer},
+			{object{"iss": issuerURL + "/"}, jwtauth.ReasonIssuer},
 			{object{"iss": 1}, claims},
 			{object{"iss": []any{issuerURL}}, claims},
 			{object{"sub": nil}, claims},
@@ -198,9 +198,9 @@ func TestClaims(t *testing.T) {
 			{object{"act": object{"sub": ""}}, claims},
 			{object{"act": nest(4)}, ok},
 			{object{"act": nest(5)}, claims},
-			{object{"cnf": object{"jkt": "x"}}, gatehouse.ReasonTokenBinding},
-			{object{"cnf": object{}}, gatehouse.ReasonTokenBinding},
-			{object{"cnf": "x"}, gatehouse.ReasonTokenBinding},
+			{object{"cnf": object{"jkt": "x"}}, gatehouse.ReasonUnconfirmed},
+			{object{"cnf": object{}}, gatehouse.ReasonUnconfirmed},
+			{object{"cnf": "x"}, gatehouse.ReasonUnconfirmed},
 			{object{"ISS": issuerURL}, claims},    // before iss
 			{object{"ſub": "mallory"}, malformed}, // after sub
 			{object{"sub": nil, "SUB": "mallory"}, claims},
@@ -237,16 +237,16 @@ func TestCauses(t *testing.T) {
 		{nil, object{"sub": nil}, "claim sub is missing"},
 		{nil, object{"aud": nil}, "claim aud is missing"},
 		{nil, object{"exp": nil}, "claim exp is missing"},
-		{nil, object{"client_id": nil}, "claim client_id is missing, without which only Profile: Compatible"},
-		{nil, object{"iat": nil}, "claim iat is missing, without which only Profile: Compatible"},
-		{nil, object{"jti": nil}, "claim jti is missing, without which only Profile: Compatible"},
-		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not name " + audience},
-		{nil, object{"aud": 1}, "claim aud has the wrong form"},
-		{nil, object{"exp": now + 90_000}, "MaxLifetime is 24h0m0s"},
-		{nil, object{"iat": 0, "exp": 1}, "ended at 1970-01-01T00:00:01Z"},
-		{nil, object{"nbf": now + 3600}, "claim nbf lies ahead"},
-		{nil, object{"iat": now + 3600}, "claim iat lies ahead"},
-		{nil, object{"cnf": object{}}, "claim cnf binds"},
+		{nil, object{"client_id": nil}, "claim client_id is missing, which only Profile: Compatible accepts"},
+		{nil, object{"iat": nil}, "claim iat is missing, which only Profile: Compatible accepts"},
+		{nil, object{"jti": nil}, "claim jti is missing, which only Profile: Compatible accepts"},
+		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not contain " + audience},
+		{nil, object{"aud": 1}, "claim aud is malformed"},
+		{nil, object{"exp": now + 90_000}, "want 1 s to MaxLifetime 24h0m0s"},
+		{nil, object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
+		{nil, object{"nbf": now + 3600}, "claim nbf is in the future"},
+		{nil, object{"iat": now + 3600}, "claim iat is in the future"},
+		{nil, object{"cnf": object{}}, "claim cnf is not a JSON object with a member"},
 	} {
 		token := token(test.header, test.claims)
 		_, warm := a.Verify(t.Context(), token)
@@ -255,15 +255,15 @@ func TestCauses(t *testing.T) {
 		}
 		_, err := cold.Verify(t.Context(), token)
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) ||
-			!strings.Contains(e.Cause.Error(), "there are no keys yet") {
+			!strings.Contains(e.Cause.Error(), "no keys were fetched yet") {
 			t.Errorf("%v, cold: got %v, cause %v", test.claims, err, errors.Unwrap(err))
 		}
 	}
 	for want, token := range map[string]string{
 		"set Profile: Compatible":                       token(object{"typ": "JWT"}, nil),
 		"alg is none of [ES256]":                        token(object{"alg": "RS256"}, nil),
-		"no key of this kid for this alg":               token(object{"kid": "k2"}, nil),
-		`by the key "k1"`:                               unsigned(token(nil, nil)) + strings.Repeat("A", 86),
+		"no key with this kid for this alg":             token(object{"kid": "k2"}, nil),
+		`does not verify with key "k1"`:                 unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 		"differs from Issuer.URL by a slash at the end": token(nil, object{"iss": issuerURL + "/"}),
 	} {
 		_, err := a.Verify(t.Context(), token)
@@ -273,7 +273,7 @@ func TestCauses(t *testing.T) {
 	}
 	slashed := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].URL += "/" }))
 	_, err := slashed.Verify(t.Context(), token(nil, nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonTokenIssuer || e.Issuer != issuerURL+"/" {
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonIssuer || e.Issuer != issuerURL+"/" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -286,12 +286,12 @@ func TestFoldedNames(t *testing.T) {
 		"iss", "sub", "client_id", "jti", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
 		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid",
 	} {
-		if got := reason(t, a, token(nil, object{strings.ToUpper(name): "x"})); got != gatehouse.ReasonTokenClaims {
+		if got := reason(t, a, token(nil, object{strings.ToUpper(name): "x"})); got != jwtauth.ReasonClaims {
 			t.Errorf("%s: got %q", strings.ToUpper(name), got)
 		}
 	}
 	for _, name := range []string{"alg", "kid", "typ", "x5t", "x5t#s256"} {
-		if got := reason(t, a, token(object{strings.ToUpper(name): "x"}, nil)); got != gatehouse.ReasonTokenMalformed {
+		if got := reason(t, a, token(object{strings.ToUpper(name): "x"}, nil)); got != jwtauth.ReasonMalformed {
 			t.Errorf("%s: got %q", strings.ToUpper(name), got)
 		}
 	}
@@ -322,11 +322,11 @@ func TestHeader(t *testing.T) {
 	a := newAuthenticator(t, config())
 	const (
 		ok        gatehouse.Reason = ""
-		malformed                  = gatehouse.ReasonTokenMalformed
-		forbidden                  = gatehouse.ReasonTokenHeader
-		algorithm                  = gatehouse.ReasonTokenAlgorithm
-		kind                       = gatehouse.ReasonTokenType
-		unknown                    = gatehouse.ReasonTokenKey
+		malformed                  = jwtauth.ReasonMalformed
+		forbidden                  = jwtauth.ReasonHeader
+		algorithm                  = jwtauth.ReasonAlgorithm
+		kind                       = jwtauth.ReasonType
+		unknown                    = jwtauth.ReasonKey
 	)
 	for _, test := range []struct {
 		header object
@@ -418,7 +418,7 @@ func TestCompatible(t *testing.T) {
 		}))
 		now := time.Now().Unix()
 		jwt := object{"typ": "JWT"}
-		const ok, kind, claims = gatehouse.Reason(""), gatehouse.ReasonTokenType, gatehouse.ReasonTokenClaims
+		const ok, kind, claims = gatehouse.Reason(""), jwtauth.ReasonType, jwtauth.ReasonClaims
 		for _, test := range []struct {
 			header, claims object
 			want           gatehouse.Reason
@@ -428,14 +428,14 @@ func TestCompatible(t *testing.T) {
 			{object{"typ": nil}, nil, ok},
 			{nil, nil, ok},
 			{object{"typ": "JWT", "x5t": "x", "x5t#S256": "x"}, nil, ok},
-			{object{"typ": "JWT", "x5t": 1}, nil, gatehouse.ReasonTokenMalformed},
+			{object{"typ": "JWT", "x5t": 1}, nil, jwtauth.ReasonMalformed},
 			{object{"typ": "logout+jwt"}, nil, kind},
 			{object{"typ": "dpop+jwt"}, nil, kind},
 			{jwt, object{"jti": nil, "iat": nil, "client_id": nil}, ok},
 			{jwt, object{"iat": nil, "exp": now + 24*3600 + 30}, ok},
 			{jwt, object{"iat": nil, "exp": now + 10}, ok},
 			{jwt, object{"iat": nil, "exp": now - 10}, ok},
-			{jwt, object{"iat": nil, "exp": now + 24*3600 + 31}, gatehouse.ReasonTokenLifetime},
+			{jwt, object{"iat": nil, "exp": now + 24*3600 + 31}, jwtauth.ReasonLifetime},
 			{jwt, object{"sub": nil}, claims},
 			{jwt, object{"exp": nil}, claims},
 			{jwt, object{"aud": nil}, claims},
@@ -461,7 +461,7 @@ func TestCompatible(t *testing.T) {
 			{jwt, object{"scp": []any{1}}, claims},
 			{jwt, object{"scp": "a b"}, ok},
 			{jwt, object{"cid": 1, "client_id": nil}, claims},
-			{jwt, object{"cnf": object{}}, gatehouse.ReasonTokenBinding},
+			{jwt, object{"cnf": object{}}, gatehouse.ReasonUnconfirmed},
 		} {
 			if got := reason(t, a, token(test.header, test.claims)); got != test.want {
 				t.Errorf("%v %v: got %q, want %q", test.header, test.claims, got, test.want)
@@ -483,8 +483,8 @@ func TestPrincipal(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p.Kind != gatehouse.KindUser || p.Subject != "alice" || p.Issuer != issuerURL || p.Tenant != "acme" || p.Client != "web" ||
-			p.Method != gatehouse.MethodJWT || p.Credential != "token-1" || p.Scopes.String() != "reports:read" ||
-			!p.Roles.Has("admin") || !p.Roles.Has("writer") || p.Roles.Len() != 2 || p.Binding != gatehouse.BindingNone ||
+			p.Method != jwtauth.Method || p.Credential != "token-1" || p.Scopes.String() != "reports:read" ||
+			!p.Roles.Has("admin") || !p.Roles.Has("writer") || p.Roles.Len() != 2 || p.Binding != "" ||
 			p.Expires.Unix() != now.Unix()+300 || p.AuthTime.Unix() != now.Unix()-60 {
 			t.Errorf("got %+v", p)
 		}
@@ -572,7 +572,7 @@ func TestMapping(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Kind != gatehouse.KindAgent || p.Environment != "gold" || p.Issuer != issuerURL || p.Method != gatehouse.MethodJWT ||
+		if p.Kind != gatehouse.KindAgent || p.Environment != "gold" || p.Issuer != issuerURL || p.Method != jwtauth.Method ||
 			p.Credential != "token-1" || p.Binding != "" || p.Expires.IsZero() || p.Claims.String() == "{}" {
 			t.Errorf("got %+v", p)
 		}
@@ -609,16 +609,16 @@ func TestIssuersAreApart(t *testing.T) {
 	}{
 		"first":                   {token(nil, nil), ""},
 		"second":                  {other(es384, nil, nil), ""},
-		"second by first's key":   {other(es256, nil, nil), gatehouse.ReasonTokenAlgorithm},
-		"second for first's api":  {other(es384, nil, object{"aud": audience}), gatehouse.ReasonTokenAudience},
-		"first, second's type":    {token(object{"typ": "JWT"}, nil), gatehouse.ReasonTokenType},
+		"second by first's key":   {other(es256, nil, nil), jwtauth.ReasonAlgorithm},
+		"second for first's api":  {other(es384, nil, object{"aud": audience}), jwtauth.ReasonAudience},
+		"first, second's type":    {token(object{"typ": "JWT"}, nil), jwtauth.ReasonType},
 		"second, its type":        {other(es384, object{"typ": "JWT"}, nil), ""},
-		"first, too large":        {token(nil, object{"big": big}), gatehouse.ReasonTokenOversized},
+		"first, too large":        {token(nil, object{"big": big}), jwtauth.ReasonOversized},
 		"second, large":           {other(es384, nil, object{"big": big}), ""},
-		"first, header too large": {token(object{"big": big[:2000]}, nil), gatehouse.ReasonTokenOversized},
+		"first, header too large": {token(object{"big": big[:2000]}, nil), jwtauth.ReasonOversized},
 		"second, large header":    {other(es384, object{"big": big[:2000]}, nil), ""},
 		"first, long":             {token(nil, object{"exp": time.Now().Unix() + 7200}), ""},
-		"second, too long":        {other(es384, nil, object{"exp": time.Now().Unix() + 7200}), gatehouse.ReasonTokenLifetime},
+		"second, too long":        {other(es384, nil, object{"exp": time.Now().Unix() + 7200}), jwtauth.ReasonLifetime},
 	} {
 		if got := reason(t, a, test.token); got != test.want {
 			t.Errorf("%s: got %q, want %q", name, got, test.want)

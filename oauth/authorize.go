@@ -22,49 +22,52 @@ import (
 	"github.com/gatehouse-go/gatehouse/pkce"
 )
 
-// AuthorizationRequest says what a login is to bring.
+// AuthorizationRequest holds the parameters of an authorization request, RFC
+// 6749 section 4.1.1.
 type AuthorizationRequest struct {
-	// RedirectURI is where the browser comes back: as it is registered, with
-	// the port of the moment for a program that listens on a loopback address.
-	// It must not be made of what a request says. Required.
+	// RedirectURI is the registered address to which the authorization server
+	// sends the browser back. A program that listens on a loopback address puts
+	// in its current port. It must not be derived from a request. Required.
 	RedirectURI string
 
-	// Scopes are asked for. With openid among them, the login says who the
-	// person is; without it, there is nobody of whom a session could be. Many
-	// servers give a refresh token with offline_access only.
+	// Scopes are the requested scopes. With openid, the result says which user
+	// logged in; without it, the result has no Subject. Many authorization
+	// servers return a refresh token with offline_access only.
 	Scopes gatehouse.Scopes
 
-	// Resources are the APIs that the access token is for, RFC 8707.
+	// Resources are the APIs for which the access token is meant, RFC 8707.
 	Resources []string
 
-	// MaxAge, if it is not zero, is how long ago the person may have shown who
-	// they are, in whole seconds. It needs the scope openid.
+	// MaxAge is the maximum age of the authentication of the user, in whole
+	// seconds; zero for no limit. It requires the scope openid.
 	MaxAge time.Duration
 
-	// Params are more parameters, such as prompt, login_hint or acr_values.
+	// Params are additional parameters, such as prompt, login_hint or
+	// acr_values.
 	Params url.Values
 }
 
-// openid is the scope that makes a login one of OpenID Connect.
+// openid is the scope that makes a request one of OpenID Connect.
 const openid = "openid"
 
-// check returns what is wrong, in all fields.
-func (a AuthorizationRequest) check(c *Client, field string) error {
+// Check returns the mistakes in the fields of a request, joined. It makes no
+// network call.
+func (c *Client) Check(request AuthorizationRequest) error {
 	var errs []error
 	fail := func(name string, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("oauth: %s.%s: %w", field, name, err))
+			errs = append(errs, fmt.Errorf("oauth: AuthorizationRequest.%s: %w", name, err))
 		}
 	}
-	u, err := safeurl.Parse(a.RedirectURI)
+	u, err := safeurl.Parse(request.RedirectURI)
 	if err == nil && strings.HasPrefix(u.Path, "//") {
-		err = errors.New("has an empty segment in its path: a slash too many behind the host")
+		err = errors.New("has an empty path segment: remove a slash after the host")
 	}
 	fail("RedirectURI", err)
-	if a.Scopes.Has(openid) && c.statements == nil {
+	if request.Scopes.Has(openid) && c.verifier == nil {
 		fail("Scopes", errNoKeys)
 	}
-	for _, resource := range a.Resources {
+	for _, resource := range request.Resources {
 		// RFC 8707 §2: "Its value MUST be an absolute URI ... The URI MUST NOT
 		// include a fragment component."
 		if u, err := url.Parse(resource); err != nil || !u.IsAbs() || u.Fragment != "" {
@@ -72,12 +75,12 @@ func (a AuthorizationRequest) check(c *Client, field string) error {
 		}
 	}
 	switch {
-	case a.MaxAge < 0 || a.MaxAge%time.Second != 0:
+	case request.MaxAge < 0 || request.MaxAge%time.Second != 0:
 		fail("MaxAge", errors.New("must be in whole seconds"))
-	case a.MaxAge > 0 && !a.Scopes.Has(openid):
-		fail("MaxAge", errors.New("needs the scope openid"))
+	case request.MaxAge > 0 && !request.Scopes.Has(openid):
+		fail("MaxAge", errors.New("requires the scope openid"))
 	}
-	for name, values := range a.Params {
+	for name, values := range request.Params {
 		switch name {
 		case "response_type":
 			for _, value := range values {
@@ -86,28 +89,35 @@ func (a AuthorizationRequest) check(c *Client, field string) error {
 			fallthrough
 		case "redirect_uri", "scope", "resource", "max_age", "state", "nonce", "code_challenge", "code_challenge_method",
 			"response_mode", "request", "request_uri", "code_verifier":
-			fail("Params", fmt.Errorf("%s is not the application's to set here", name))
+			fail("Params", fmt.Errorf("%s: is set by this package", name))
 		default:
 			if reserved(name) {
-				fail("Params", fmt.Errorf("%s is not the application's to set here", name))
+				fail("Params", fmt.Errorf("%s: is set by this package", name))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Transaction is one login that has begun, of a program that is its own
-// browser's only user: see [Client.Authorize]. It redacts itself, but for the
-// URL.
+// Transaction is one authorization request whose response is pending. It redacts
+// itself, except for URL and State, which the browser sees.
+//
+// The program must bind it to the user agent that it sends to the URL, or an
+// attacker can log a user in to the attacker's account (login CSRF): a program
+// with one user keeps it in memory, a server in a sealed cookie, as the package
+// signin does.
 type Transaction struct {
-	// URL is where the browser is to be sent.
+	// URL is the address to which the browser must be sent.
 	URL string
+	// State is the parameter state of the request and of its response.
+	State string
 
 	kept gatehouse.Secret // a transaction, as JSON
 	used atomic.Bool
 }
 
-// transaction is what has to be remembered of a login until its callback.
+// transaction is what the client needs to verify the response and to redeem the
+// code.
 type transaction struct {
 	State       string   `json:"state"`
 	Nonce       string   `json:"nonce,omitempty"`
@@ -118,43 +128,44 @@ type transaction struct {
 	Scopes      string   `json:"scope,omitempty"`
 	Resources   []string `json:"resource,omitempty"`
 	MaxAge      int64    `json:"max_age,omitempty"`
-	ReturnTo    string   `json:"return_to,omitempty"`
-	Begun       int64    `json:"begun"` // in milliseconds
 }
 
-// Authorize begins a login for a program on the machine of the user, which keeps
-// the transaction in its memory, sends a browser to its URL and gives what comes
-// back to [Client.Redeem]. A server uses [NewLogin] instead, which ties the
-// transaction to the browser.
+// Secret returns the transaction in the form that [ParseTransaction] reads: a
+// JSON object that holds the PKCE verifier and the nonce. It must be kept where
+// neither the user nor another site can read or replace it.
+func (t *Transaction) Secret() gatehouse.Secret { return t.kept }
+
+// ParseTransaction returns the transaction of which [Transaction.Secret] is the
+// text, without its URL. The caller must ensure that each is redeemed once.
+func ParseTransaction(text gatehouse.Secret) (*Transaction, error) {
+	var t transaction
+	if err := json.Unmarshal(text.Reveal(), &t); err != nil || t.State == "" || t.Verifier == "" {
+		return nil, errTransaction
+	}
+	return &Transaction{State: t.State, kept: text}, nil
+}
+
+var errTransaction = errors.New("oauth: ParseTransaction: not a transaction")
+
+// Authorize prepares an authorization request: authorization code with PKCE S256,
+// state, nonce (with openid), and a pushed authorization request (RFC 9126) if the
+// authorization server has such an endpoint. The caller keeps the transaction,
+// sends a browser to its URL and passes the response to [Client.Redeem].
 func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*Transaction, error) {
-	if err := request.check(c, "AuthorizationRequest"); err != nil {
+	if err := c.Check(request); err != nil {
 		return nil, err
 	}
-	address, t, err := c.authorize(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := json.Marshal(t)
-	if err != nil {
-		return nil, fmt.Errorf("oauth: transaction: %w", err)
-	}
-	return &Transaction{URL: address, kept: gatehouse.NewSecret(kept)}, nil
-}
-
-// authorize makes a transaction, and the address of its authorization request.
-func (c *Client) authorize(ctx context.Context, request AuthorizationRequest) (string, transaction, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
-		return "", transaction{}, err
+		return nil, err
 	}
 	if p.AuthorizationEndpoint == "" {
-		return "", transaction{}, fmt.Errorf("oauth: authorization endpoint: %w", ErrNotOffered)
+		return nil, fmt.Errorf("oauth: authorization endpoint: %w", ErrNotOffered)
 	}
 	verifier := pkce.NewVerifier()
 	t := transaction{
 		State: random(), Verifier: string(verifier.Reveal()), Issuer: c.issuer, Client: c.id, RedirectURI: request.RedirectURI,
 		Scopes: request.Scopes.String(), Resources: slices.Clone(request.Resources), MaxAge: int64(request.MaxAge / time.Second),
-		Begun: time.Now().UnixMilli(),
 	}
 	params := url.Values{
 		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {request.RedirectURI}, "state": {t.State},
@@ -176,12 +187,12 @@ func (c *Client) authorize(ctx context.Context, request AuthorizationRequest) (s
 	}
 	if p.PushedAuthorizationEndpoint != "" {
 		if params, err = c.push(ctx, p, params); err != nil {
-			return "", transaction{}, err
+			return nil, err
 		}
 	}
 	address, err := url.Parse(p.AuthorizationEndpoint)
 	if err != nil {
-		return "", transaction{}, fmt.Errorf("oauth: authorization endpoint: %w", withoutURL(err))
+		return nil, errors.New("oauth: authorization endpoint: malformed URL")
 	}
 	// RFC 6749 §3.1: the endpoint "MAY include an
 	// "application/x-www-form-urlencoded" formatted query component, which MUST be
@@ -190,11 +201,16 @@ func (c *Client) authorize(ctx context.Context, request AuthorizationRequest) (s
 		address.RawQuery += "&"
 	}
 	address.RawQuery += params.Encode()
-	return address.String(), t, nil
+	kept, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("oauth: transaction: %w", err)
+	}
+	return &Transaction{URL: address.String(), State: t.State, kept: gatehouse.NewSecret(kept)}, nil
 }
 
-// push hands the request over to the server and returns what is left to be sent
-// through the browser. A server that refuses it is not asked in another way.
+// push sends the parameters to the pushed authorization request endpoint and
+// returns the parameters that remain for the browser. There is no fallback if
+// the endpoint rejects the request.
 //
 //	RFC 9126 §2.2: "request_uri" and "expires_in" are in the answer, with status
 //	201.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
@@ -31,21 +32,21 @@ func TestNewRefuses(t *testing.T) {
 		"no secret to post":  {func(c *oauth.Config) { c.Auth, c.Secret = oauth.SecretPost, secret("") }, "Config.Secret: required for client_secret_post"},
 		"public, secret":     {func(c *oauth.Config) { c.Auth = oauth.Public }, "Config.Secret: is not used by none"},
 		"no keys":            {func(c *oauth.Config) { c.Auth, c.Secret = oauth.PrivateKeyJWT, secret("") }, "Config.Keys: required for private_key_jwt"},
-		"keys unused":        {func(c *oauth.Config) { c.Keys = ring() }, "Config.Keys: is not used"},
+		"keys unused":        {func(c *oauth.Config) { c.Keys = providertest.Keys() }, "Config.Keys: is not used"},
 		"no certificate":     {func(c *oauth.Config) { c.Auth, c.Secret = oauth.TLSClient, secret("") }, "Config.TLS: a certificate is required"},
 		"empty TLS":          {func(c *oauth.Config) { c.Auth, c.TLS = oauth.SelfSignedTLS, &tls.Config{} }, "Config.TLS: a certificate is required"},
-		"auth unknown":       {func(c *oauth.Config) { c.Auth = "client_secret_jwt" }, `Config.Auth: "client_secret_jwt" is not one`},
+		"auth unknown":       {func(c *oauth.Config) { c.Auth = "client_secret_jwt" }, `Config.Auth: "client_secret_jwt" is not supported`},
 		"TLS and transport":  {func(c *oauth.Config) { c.TLS = certificate }, "Config.Transport: cannot be set together"},
-		"unverified":         {func(c *oauth.Config) { c.Transport, c.TLS = nil, &tls.Config{InsecureSkipVerify: true} }, "Config.TLS: the certificate of the server"},
-		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s is not within"},
-		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns is not within"},
-		"provider":           {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer + "/"} }, "issuer: is not the configured one"},
+		"unverified":         {func(c *oauth.Config) { c.Transport, c.TLS = nil, &tls.Config{InsecureSkipVerify: true} }, "Config.TLS: InsecureSkipVerify is not supported"},
+		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s: must be between"},
+		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns: must be between"},
+		"provider":           {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer + "/"} }, "issuer: differs from the configured one"},
 		"no token endpoint":  {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer} }, "token_endpoint: required"},
 		"endpoint with http": {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: "http://x.example"} }, "token_endpoint: plain http"},
 		"algorithm":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"none"} }, `"none" is not supported`},
-		"symmetric":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: is not for ID tokens"},
+		"symmetric":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: symmetric"},
 	} {
-		c := newServer(t).config()
+		c := providertest.New(t).Config()
 		test.change(&c)
 		if client, err := oauth.New(c); err == nil || !strings.Contains(err.Error(), test.want) || client != nil {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
@@ -56,65 +57,6 @@ func TestNewRefuses(t *testing.T) {
 	for _, field := range []string{"Issuer", "ClientID", "Secret"} {
 		if !strings.Contains(err.Error(), "Config."+field) {
 			t.Errorf("the error does not name %s: %v", field, err)
-		}
-	}
-}
-
-func TestNewLoginRefuses(t *testing.T) {
-	s := newServer(t)
-	client := newClient(t, s.config())
-	c := s.config()
-	c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
-	keyless := newClient(t, c)
-	for name, test := range map[string]struct {
-		change func(*oauth.LoginConfig)
-		want   string
-	}{
-		"no client":        {func(l *oauth.LoginConfig) { l.Client = nil }, "LoginConfig.Client: required"},
-		"no cookie keys":   {func(l *oauth.LoginConfig) { l.Keys = nil }, "LoginConfig.Keys: required"},
-		"no redirect":      {func(l *oauth.LoginConfig) { l.Request.RedirectURI = "" }, "RedirectURI: required"},
-		"redirect by http": {func(l *oauth.LoginConfig) { l.Request.RedirectURI = "http://app.example.com/" }, "RedirectURI: plain http"},
-		"fragment":         {func(l *oauth.LoginConfig) { l.Request.RedirectURI += "#x" }, "RedirectURI: has a fragment"},
-		"no ID token keys": {func(l *oauth.LoginConfig) { l.Client = keyless }, "Scopes: oauth: nothing says where the keys"},
-		"resource":         {func(l *oauth.LoginConfig) { l.Request.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
-		"resource #":       {func(l *oauth.LoginConfig) { l.Request.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
-		"age":              {func(l *oauth.LoginConfig) { l.Request.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
-		"age below":        {func(l *oauth.LoginConfig) { l.Request.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
-		"age, no openid":   {func(l *oauth.LoginConfig) { l.Request.MaxAge, l.Request.Scopes = time.Second, scopes("a") }, "MaxAge: needs the scope openid"},
-	} {
-		l := oauth.LoginConfig{Client: client, Keys: cookieKeys(), Request: oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}}
-		test.change(&l)
-		if login, err := oauth.NewLogin(l); err == nil || !strings.Contains(err.Error(), test.want) || login != nil {
-			t.Errorf("%s: %v, want %s", name, err, test.want)
-		}
-	}
-	for _, name := range []string{
-		"response_type", "response_mode", "redirect_uri", "scope", "resource", "max_age", "state", "nonce", "code_challenge",
-		"code_challenge_method", "request", "request_uri", "client_id", "client_secret", "client_assertion", "client_assertion_type", "code_verifier",
-	} {
-		_, err := oauth.NewLogin(oauth.LoginConfig{Client: client, Keys: cookieKeys(), Request: oauth.AuthorizationRequest{
-			RedirectURI: redirect, Params: url.Values{name: {"code"}},
-		}})
-		if err == nil || !strings.Contains(err.Error(), "Params: "+name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestConfigIsCopied: what is changed later changes nothing.
-func TestConfigIsCopied(t *testing.T) {
-	params, resources := url.Values{"prompt": {"login"}}, []string{"https://api.example.com"}
-	a := newApp(t, func(_ *oauth.Config, l *oauth.LoginConfig) { l.Request.Params, l.Request.Resources = params, resources })
-	params["prompt"][0], resources[0] = "none", "https://evil.example"
-	params.Set("x", "y")
-	q := must(url.Parse(a.start("/login"))).Query()
-	if q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" || q.Has("x") {
-		t.Errorf("%v", q)
-	}
-	q2 := must(url.Parse(a.start("/login"))).Query()
-	for _, name := range []string{"state", "nonce", "code_challenge"} {
-		if q.Get(name) == q2.Get(name) {
-			t.Errorf("%s is not fresh", name)
 		}
 	}
 }
@@ -130,29 +72,29 @@ func TestAuth(t *testing.T) {
 			return basic && !form.Has("client_id") && !form.Has("client_secret")
 		}},
 		"post": {func(c *oauth.Config) { c.Auth = oauth.SecretPost }, func(basic bool, form url.Values) bool {
-			return !basic && form.Get("client_id") == clientID && form.Get("client_secret") == password
+			return !basic && form.Get("client_id") == clientID && form.Get("client_secret") == providertest.Secret
 		}},
 		"public": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, secret("") }, func(basic bool, form url.Values) bool {
 			return !basic && form.Get("client_id") == clientID && !form.Has("client_secret")
 		}},
-		"assertion": {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), ring() }, func(basic bool, form url.Values) bool {
-			verifier := must(jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
-				URL: issuer, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(ring()),
+		"assertion": {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() }, func(basic bool, form url.Values) bool {
+			verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
+				URL: issuer, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(),
 			}}))
 			_, err := verifier.Verify(t.Context(), form.Get("client_assertion"))
 			// The assertion is good but for its iss, which is the client.
 			return !basic && err != nil && form.Get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" && form.Get("client_id") == clientID
 		}},
 	} {
-		s := newServer(t)
-		s.routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
+		s := providertest.New(t)
+		s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
 			_, _, basic := r.BasicAuth()
 			if _ = r.ParseForm(); !test.check(basic, r.PostForm) {
 				t.Errorf("%s: %v %v", name, r.Header, r.PostForm)
 			}
 			answer(w, http.StatusOK, object{"active": true})
 		}
-		c := s.config()
+		c := s.Config()
 		test.change(&c)
 		if _, err := newClient(t, c).Introspect(t.Context(), secret("x"), ""); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -162,17 +104,17 @@ func TestAuth(t *testing.T) {
 
 // TestAssertion: the assertion says what RFC 7523 asks for, to one audience.
 func TestAssertion(t *testing.T) {
-	s := newServer(t)
+	s := providertest.New(t)
 	var seen []string
-	s.routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
+	s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
 		seen = append(seen, r.PostFormValue("client_assertion"))
 		answer(w, http.StatusOK, object{"active": true})
 	}
-	c := s.config()
-	c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), ring()
+	c := s.Config()
+	c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), providertest.Keys()
 	client := newClient(t, c)
-	verifier := must(jwtauth.NewStatements(jwtauth.StatementConfig{Issuer: jwtauth.Issuer{
-		URL: c.ClientID, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(ring()), MaxLifetime: time.Minute,
+	verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
+		URL: c.ClientID, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
 	}}))
 	ids := make(map[string]bool)
 	for n := range 2 {
@@ -239,43 +181,45 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// TestPushed: a request that is pushed is not sent through the browser, and one
-// that is refused is not sent at all.
-func TestPushed(t *testing.T) {
-	s := newServer(t)
-	s.metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
-	var pushed url.Values
-	s.routes["/par"] = func(w http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm()
-		pushed = r.PostForm
-		if r.Header.Get("Authorization") == "" {
-			t.Error("the client is not authenticated")
-		}
-		answer(w, http.StatusCreated, object{"request_uri": "urn:x:1", "expires_in": 60})
-	}
-	client := newClient(t, s.config())
-	begin := func() (*oauth.Transaction, error) {
-		return client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")})
-	}
-	transaction, err := begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := must(url.Parse(transaction.URL)).Query()
-	if q.Encode() != (url.Values{"client_id": {clientID}, "request_uri": {"urn:x:1"}, "tenant": {"1"}}).Encode() {
-		t.Errorf("sent to %s", transaction.URL)
-	}
-	for _, name := range []string{"client_id", "response_type", "redirect_uri", "state", "nonce", "code_challenge", "code_challenge_method", "scope"} {
-		if len(pushed[name]) != 1 {
-			t.Errorf("pushed %s: %v", name, pushed[name])
+// TestSecretsStayInBodies: what is secret goes out by POST and in the body or in
+// a header, never in an address.
+func TestSecretsStayInBodies(t *testing.T) {
+	s := providertest.New(t)
+	s.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
+	seen := 0
+	look := func(next http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			seen++
+			if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+				t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+			}
+			next(w, r)
 		}
 	}
-	for _, route := range []http.HandlerFunc{
-		raw(400, `{"error":"invalid_request"}`), raw(503, ""), raw(201, "{}"), raw(201, `{"request_uri":1}`), raw(201, `x`),
+	s.Routes["/par"] = look(raw(201, `{"request_uri":"urn:x","expires_in":60}`))
+	s.Routes["/revoke"] = look(raw(200, ""))
+	s.Routes["/introspect"] = look(raw(200, `{"active":false}`))
+	s.Routes["/token"] = look(raw(200, `{"access_token":"x","token_type":"Bearer"}`))
+	for _, change := range []func(*oauth.Config){
+		func(*oauth.Config) {},
+		func(c *oauth.Config) { c.Auth = oauth.SecretPost },
+		func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() },
 	} {
-		s.routes["/par"] = route
-		if transaction, err := begin(); err == nil {
-			t.Errorf("sent to %s all the same", transaction.URL)
+		c := s.Config()
+		change(&c)
+		client := newClient(t, c)
+		seen = 0
+		transaction, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
+		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
+		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
+		if err := errors.Join(err1, err2, err3, err4); err != nil || seen != 4 {
+			t.Fatalf("%s: %d requests, %v", c.Auth, seen, err)
+		}
+		for _, name := range []string{"client_secret", "client_assertion", "code_verifier"} {
+			if strings.Contains(transaction.URL, name) {
+				t.Errorf("%s: sent to %s", c.Auth, transaction.URL)
+			}
 		}
 	}
 }

@@ -15,44 +15,43 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// renewBefore is how long before its end a token is replaced, so that none ends
-// on its way. Of one that lives shorter than two minutes, it is a quarter of its
-// life.
+// renewBefore is the time before its expiry at which a token is replaced, so that
+// it does not expire in transit. For lifetimes under two minutes it is a quarter
+// of the lifetime.
 const renewBefore = 30 * time.Second
 
-// Credentials are the access tokens of a client that acts for itself, RFC 6749
-// section 4.4. One token is used until shortly before its end; however many ask
-// for a new one, the server is asked once. It is safe for concurrent use.
+// Credentials is the source of access tokens of the client credentials grant, RFC
+// 6749 section 4.4. It caches a token until shortly before its expiry. Concurrent
+// calls share one request (single flight). It is safe for concurrent use.
 type Credentials struct {
 	client *Client
 	params url.Values
 	scopes gatehouse.Scopes
-	flight flight[Tokens]
 
 	mu    sync.Mutex
 	token Tokens
 	renew time.Time
 }
 
-// CredentialsRequest says what the tokens are to be good for.
+// CredentialsRequest holds the parameters of [Client.ClientCredentials].
 type CredentialsRequest struct {
 	Scopes gatehouse.Scopes
 
-	// Resources are the APIs that the tokens are for, by their identifiers, RFC
-	// 8707.
+	// Resources are the APIs for which the tokens are meant, RFC 8707.
 	Resources []string
 
-	// Audience is what some servers ask for instead.
+	// Audience is the parameter that some authorization servers use instead of
+	// resource.
 	Audience string
 }
 
-// ClientCredentials returns the source of such tokens. It makes no request
-// itself. Public clients have no credentials.
+// ClientCredentials returns a source of tokens. It makes no network call. It fails
+// for public clients.
 func (c *Client) ClientCredentials(request CredentialsRequest) (*Credentials, error) {
 	// RFC 6749 §4.4: "The client credentials grant type MUST only be used by
 	// confidential clients."
 	if c.public {
-		return nil, errors.New("oauth: client credentials: a public client has none")
+		return nil, errors.New("oauth: ClientCredentials: not available to public clients")
 	}
 	params := url.Values{"grant_type": {grantCredentials}}
 	setScope(params, request.Scopes)
@@ -65,9 +64,10 @@ func (c *Client) ClientCredentials(request CredentialsRequest) (*Credentials, er
 	return &Credentials{client: c, params: params, scopes: request.Scopes}, nil
 }
 
-// Token returns a token that is good for a while. The request for a new one is
-// shared and does not end with ctx, which bounds only how long this caller waits
-// for it. If there is no new one to be had and the old one is good, it is that.
+// Token returns the cached token, or a new one shortly before the expiry. The
+// request for a new one is shared: ctx bounds the wait of this caller only and
+// does not cancel the request. If the authorization server is unavailable, Token
+// returns the old token until it expires.
 func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	s.mu.Lock()
 	token, renew := s.token, s.renew
@@ -75,7 +75,7 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	if time.Now().Before(renew) {
 		return token, nil
 	}
-	fresh, err := s.flight.do(ctx, s.client, s.fetch)
+	fresh, err := s.client.grants.Do(ctx, s, s.fetch)
 	if err == nil {
 		return fresh, nil
 	}
@@ -86,7 +86,7 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 }
 
 func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
-	// Whoever asked just after the last request has ended finds its token.
+	// The previous request may have ended just before this one began.
 	s.mu.Lock()
 	token, renew := s.token, s.renew
 	s.mu.Unlock()
@@ -97,8 +97,7 @@ func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
-	// RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included." It would be one
-	// more secret to keep, for nothing.
+	// RFC 6749 §4.4.3: "A refresh token SHOULD NOT be included."
 	token.Refresh = gatehouse.Secret{}
 	early := min(renewBefore, time.Until(token.Expires)/4)
 	s.mu.Lock()
@@ -107,8 +106,8 @@ func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	return token, nil
 }
 
-// Forget drops a token that an API has refused, so that the next call asks for
-// another one. A token that is not the current one is left alone.
+// Forget removes a token that an API rejected from the cache, so that the next
+// call of Token requests a new one. It ignores a token that is not the cached one.
 func (s *Credentials) Forget(token Tokens) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,20 +116,19 @@ func (s *Credentials) Forget(token Tokens) {
 	}
 }
 
-// OAuth2 returns the source for a client that is written against
-// golang.org/x/oauth2, whose interface has no context: each call waits no longer
-// than two timeouts of the [Config]. It must not be wrapped in
-// oauth2.ReuseTokenSource, which would keep tokens for longer than s does.
+// OAuth2 returns a token source for golang.org/x/oauth2. Its interface has no
+// context, so each call waits at most twice the Timeout of the [Config]. Do not
+// wrap it in oauth2.ReuseTokenSource, which caches tokens for longer than s does.
 func (s *Credentials) OAuth2() oauth2.TokenSource { return credentialsSource{s} }
 
 type credentialsSource struct{ *Credentials }
 
 func (s credentialsSource) Token() (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*s.client.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*s.client.http.Timeout)
 	defer cancel()
 	t, err := s.Credentials.Token(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return t.OAuth2(), nil
+	return ToOAuth2(t), nil
 }

@@ -13,15 +13,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 // machine is a source of tokens whose number counts up, and its server.
-func machine(t *testing.T, lifetime int) (*oauth.Credentials, *server) {
+func machine(t *testing.T, lifetime int) (*oauth.Credentials, *providertest.Server) {
 	t.Helper()
-	s := newServer(t)
+	s := providertest.New(t)
 	n := 0
-	s.routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+	s.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		want := url.Values{"grant_type": {"client_credentials"}, "scope": {"a"}, "resource": {"https://one"}, "audience": {"two"}}
 		if r.PostForm.Encode() != want.Encode() {
@@ -34,7 +35,7 @@ func machine(t *testing.T, lifetime int) (*oauth.Credentials, *server) {
 		n++
 		answer(w, 200, object{"access_token": fmt.Sprint("t", n), "token_type": "Bearer", "expires_in": lifetime, "refresh_token": "r"})
 	}
-	source, err := newClient(t, s.config()).ClientCredentials(oauth.CredentialsRequest{
+	source, err := s.Client().ClientCredentials(oauth.CredentialsRequest{
 		Scopes: scopes("a"), Resources: []string{"https://one"}, Audience: "two",
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func TestClientCredentials(t *testing.T) {
 
 		// While there is no new one, the old one is used as long as it is good.
 		time.Sleep(280 * time.Second)
-		s.routes["/token"] = raw(http.StatusServiceUnavailable, "")
+		s.Routes["/token"] = raw(http.StatusServiceUnavailable, "")
 		expect(t, source, "t3")
 		time.Sleep(20 * time.Second)
 		if _, err := source.Token(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
@@ -83,7 +84,7 @@ func TestClientCredentialsWithdrawn(t *testing.T) {
 		source, s := machine(t, 300)
 		expect(t, source, "t1")
 		time.Sleep(280 * time.Second)
-		s.routes["/token"] = raw(http.StatusUnauthorized, `{"error":"invalid_client"}`)
+		s.Routes["/token"] = raw(http.StatusUnauthorized, `{"error":"invalid_client"}`)
 		_, err := source.Token(t.Context())
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
 			t.Errorf("%v", err)
@@ -123,7 +124,7 @@ func TestClientCredentialsShared(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		group.Wait()
-		if got := s.count("/token"); got != 1 {
+		if got := s.Count("/token"); got != 1 {
 			t.Errorf("asked %d times", got)
 		}
 	})
@@ -137,7 +138,7 @@ func TestClientCredentialsOAuth2(t *testing.T) {
 			t.Errorf("%v, %v", token, err)
 		}
 		time.Sleep(time.Hour)
-		s.routes["/token"] = raw(500, "")
+		s.Routes["/token"] = raw(500, "")
 		if token, err := source.OAuth2().Token(); !errors.Is(err, oauth.ErrUnavailable) || token != nil {
 			t.Errorf("%v, %v", token, err)
 		}
@@ -145,7 +146,7 @@ func TestClientCredentialsOAuth2(t *testing.T) {
 }
 
 func TestClientCredentialsPublic(t *testing.T) {
-	c := newServer(t).config()
+	c := providertest.New(t).Config()
 	c.Auth, c.Secret = oauth.Public, secret("")
 	if _, err := newClient(t, c).ClientCredentials(oauth.CredentialsRequest{}); err == nil {
 		t.Error("a public client has credentials")

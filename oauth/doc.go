@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth is the client of an OAuth 2 authorization server or OpenID
-// provider: it logs people in, gets tokens for programs, and renews, checks,
-// exchanges and withdraws tokens.
+// Package oauth is a client of an OAuth 2 authorization server or OpenID provider.
+// It implements the protocol without HTTP handlers; the package signin adds the
+// browser login and sessions.
 //
-//   - [New] makes a [Client] of an issuer and of what the client is called
-//     there. Where the endpoints are is discovered at the first need.
-//   - [NewLogin] makes a [Login] for a server with pages: mount [Login.Start],
-//     and call [Login.Callback] in the handler of the redirect URI. A program on
-//     the machine of the user calls [Client.Authorize] and [Client.Redeem].
-//   - [Client.ClientCredentials] is the source of tokens of a program that acts
-//     for itself, and [NewTransport] sends them to the APIs that they are for.
-//   - [Client.Refresh], [Client.Revoke], [Client.Introspect] and
-//     [Client.Exchange] do what they are called.
+//   - [New] returns a [Client] for one issuer and one client_id. It discovers the
+//     endpoints with the first request.
+//   - [Client.Authorize] and [Client.Redeem] are the authorization code grant with
+//     PKCE, for programs on the machine of the user. Servers use package signin.
+//   - [Client.ClientCredentials] is the source of tokens of a program without a
+//     user, and [NewTransport] sends them to the APIs for which they are meant.
+//   - [Client.Refresh], [Client.Revoke], [Client.Introspect], [Client.Exchange],
+//     [Client.EndSessionURL] and [Client.VerifyLogoutToken] each implement one
+//     specification.
 //
-// There is one way to log in: authorization code with PKCE S256, a state that is
-// bound to the browser by a sealed cookie, a nonce and a strictly verified ID
-// token with OpenID Connect, the issuer in the response wherever the server
-// sends it, and a pushed request wherever the server takes it. How the client
-// authenticates itself is configured, and never found out by trying.
+// Every authorization request uses the authorization code grant, PKCE S256 and a
+// state; with OpenID Connect, also a nonce and a strictly verified ID token. The
+// client checks the iss of the response (RFC 9207) if the authorization server
+// announces it, and pushes the request (RFC 9126) if there is an endpoint. The
+// client authentication method is configured and never found out by trying.
 //
-// What is refused: the password and the implicit grant, as a [GrantError] that
-// says why; metadata of another issuer; a server that lists its methods of PKCE
-// without S256; tokens of another type than Bearer; a callback that this browser
-// has not asked for, or that is doubled, replayed, of another server or about
-// another login. Errors carry nothing that a server or a browser has said but
-// error codes that are registered.
+// The client rejects: the password grant and the implicit grant ([GrantError]);
+// metadata of another issuer; metadata that list PKCE methods without S256; token
+// types other than Bearer; authorization responses with another state, repeated
+// parameters, another issuer or another nonce, and replayed ones. Errors contain
+// no text from an authorization server or a browser, except registered error codes.
 //
-// The application still has to make a new session after each login, to keep the
-// tokens on the server, to refresh each login once at a time, and to serve all
-// of it over TLS.
+// The caller must bind a [Transaction] to the user agent (CSRF), start a new
+// session after each login (session fixation), keep the tokens on the server,
+// refresh each refresh token once, and serve everything over TLS. Package signin
+// does the first four.
 //
-// A [Client] makes its requests with the context of the call. Those that are
-// shared, discovery and client credentials, end with their own timeout or with
-// [Client.Close], and never because one of those who wait has gone.
+// A [Client] makes its requests with the context of the call. Shared requests
+// (discovery and client credentials) end by their own timeout or by
+// [Client.Close]; a caller whose context ends does not cancel them.
 package oauth

@@ -12,55 +12,55 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrUnavailable says that the authorization server does not answer, or not as
-// it should: nothing is known about what was asked. Try again later.
+// ErrUnavailable means that the authorization server did not answer, or answered
+// with a server error or a malformed response. The call may succeed later.
 var ErrUnavailable = errors.New("oauth: the authorization server is unavailable")
 
-// ErrNotOffered says that the authorization server has no such endpoint.
+// ErrNotOffered means that the metadata of the authorization server do not have
+// the endpoint.
 var ErrNotOffered = errors.New("oauth: not offered by the authorization server")
 
-// Error is a refusal by an authorization server, RFC 6749 sections 4.1.2.1 and
-// 5.2. It holds nothing that the server says in words of its own, since those
-// have been seen to repeat credentials.
+// Error is an error response of an authorization server, RFC 6749 sections
+// 4.1.2.1 and 5.2. It leaves out error_description and error_uri, because some
+// servers repeat credentials there.
 type Error struct {
-	// Endpoint is which one refuses: "authorization", "token", "revocation",
+	// Endpoint is the one that answered: "authorization", "token", "revocation",
 	// "introspection" or "pushed authorization request".
 	Endpoint string
 
-	// Code is the error code, "" if the server gives none that is registered
-	// with IANA. The code invalid_grant says that a code or a refresh token is
-	// good no more.
+	// Code is the error code, "" if the response has none that is registered
+	// with IANA. The code invalid_grant means that the authorization code or the
+	// refresh token is invalid, expired or revoked.
 	Code string
 
-	// Status is the HTTP status, zero where the browser has brought the error.
+	// Status is the HTTP status, zero if the error came through the browser.
 	Status int
 
-	// RetryAfter is when the server wants to be asked again, zero if it does
-	// not say.
+	// RetryAfter is the value of the header Retry-After, zero if there is none.
 	RetryAfter time.Duration
 }
 
-// Error names the endpoint, the code and the status.
+// Error returns the endpoint, the code and the status.
 func (e *Error) Error() string {
 	code := e.Code
 	if code == "" {
-		code = "no known error code"
+		code = "no registered error code"
 	}
-	text := "oauth: the " + e.Endpoint + " endpoint refuses: " + code
+	text := "oauth: the " + e.Endpoint + " endpoint returned an error: " + code
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
 	}
-	// What these mean is nearly always the same mistake in a configuration.
+	// These codes nearly always have the same cause in the configuration.
 	switch {
 	case e.Code == "invalid_client":
-		text += "; are Config.ClientID, Secret and Auth those that are registered?"
+		text += "; check Config.ClientID, Secret and Auth against the registration"
 	case e.Code == "invalid_request" && e.Endpoint == endpointPAR, e.Code == "invalid_redirect_uri":
-		text += "; is the RedirectURI registered for this client?"
+		text += "; check that the RedirectURI is registered for this client"
 	}
 	return text
 }
 
-// Unwrap returns [ErrUnavailable] for what may be different later.
+// Unwrap returns [ErrUnavailable] for errors that may be temporary.
 func (e *Error) Unwrap() error {
 	if e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
 		e.Code == "server_error" || e.Code == "temporarily_unavailable" {
@@ -69,8 +69,7 @@ func (e *Error) Unwrap() error {
 	return nil
 }
 
-// codes are the error codes that mean something to a client like this one: of
-// RFC 6749, RFC 7009, RFC 8693, RFC 8707, RFC 9126, RFC 9449, RFC 9470 and OpenID
+// codes are the error codes that a client can receive, from RFC 6749, RFC 7009, RFC 8693, RFC 8707, RFC 9126, RFC 9449, RFC 9470 and OpenID
 // Connect Core 1.0.
 var codes = []string{
 	"access_denied", "account_selection_required", "consent_required", "interaction_required", "invalid_client",
@@ -81,8 +80,7 @@ var codes = []string{
 	"unsupported_token_type", "use_dpop_nonce",
 }
 
-// known returns the code if it is one, and "" otherwise: what it is then, only
-// the server knows.
+// known returns the code if it is registered, and "" otherwise.
 func known(code string) string {
 	if slices.Contains(codes, code) {
 		return code
@@ -90,25 +88,24 @@ func known(code string) string {
 	return ""
 }
 
-// endpointPAR is what errors call the endpoint of RFC 9126.
+// endpointPAR is the endpoint of RFC 9126 in errors.
 const endpointPAR = "pushed authorization request"
 
-// malformed says that an answer of the server is not what it has to be. The
-// reason is this package's own words.
+// malformed returns the error for a response that violates its specification.
 func malformed(endpoint, reason string) error {
-	return fmt.Errorf("oauth: the answer of the %s endpoint %s: %w", endpoint, reason, ErrUnavailable)
+	return fmt.Errorf("oauth: the response of the %s endpoint %s: %w", endpoint, reason, ErrUnavailable)
 }
 
-// refuse makes the error of a login that cannot go on.
-func (c *Client) refuse(code gatehouse.Code, reason gatehouse.Reason, cause error) *gatehouse.Error {
+// reject returns the error of a rejected authorization response.
+func (c *Client) reject(code gatehouse.Code, reason gatehouse.Reason, cause error) *gatehouse.Error {
 	return &gatehouse.Error{Code: code, Reason: reason, Issuer: c.issuer, Cause: cause}
 }
 
-// unavailable makes the error of a login that cannot be decided.
+// unavailable returns the error of a response that the client cannot verify now.
 func (c *Client) unavailable(cause error) *gatehouse.Error {
-	e := c.refuse(gatehouse.CodeTemporarilyUnavailable, gatehouse.ReasonServerUnavailable, cause)
-	if said, ok := errors.AsType[*Error](cause); ok {
-		e.RetryAfter = said.RetryAfter
+	e := c.reject(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, cause)
+	if response, ok := errors.AsType[*Error](cause); ok {
+		e.RetryAfter = response.RetryAfter
 	}
 	return e
 }

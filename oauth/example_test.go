@@ -3,87 +3,72 @@
 package oauth_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// A server that logs people in. What it is given here as text comes from
-// gatehouse.LoadSecret in a program.
+// A program on the machine of the user logs the user in: it listens on a loopback
+// address for the authorization response.
 func Example() {
-	client, err := oauth.New(oauth.Config{
-		Issuer:   "https://auth.example.com",
-		ClientID: "web",
-		Secret:   gatehouse.NewSecret([]byte("loaded with gatehouse.LoadSecret")),
-		// Without a Provider, it is discovered at the first login.
-		Provider: oauth.Provider{
-			Issuer:                "https://auth.example.com",
-			AuthorizationEndpoint: "https://auth.example.com/authorize",
-			TokenEndpoint:         "https://auth.example.com/token",
-			JWKSURI:               "https://auth.example.com/jwks.json",
-			ResponseIssuer:        true,
-		},
-	})
+	server := httptest.NewServer(nil) // the authorization server, for this example
+	defer server.Close()
+	server.Config.Handler = authorizationServer(server.URL)
+
+	client, err := oauth.New(oauth.Config{Issuer: server.URL, ClientID: "cli", Auth: oauth.Public})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	keys, err := cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("loaded too ", 4))))
+	wanted, err := gatehouse.NewScopes("reports:read")
 	if err != nil {
 		log.Fatal(err)
 	}
-	wanted, err := gatehouse.ParseScopes("openid reports:read")
-	if err != nil {
-		log.Fatal(err)
-	}
-	login, err := oauth.NewLogin(oauth.LoginConfig{
-		Client:  client,
-		Keys:    keys,
-		Request: oauth.AuthorizationRequest{RedirectURI: "https://app.example.com/callback", Scopes: wanted},
+	ctx := context.Background()
+	transaction, err := client.Authorize(ctx, oauth.AuthorizationRequest{
+		RedirectURI: "http://127.0.0.1:4711/callback", Scopes: wanted,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /login", login.Start)
-	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
-		result, err := login.Callback(w, r)
-		if err != nil {
-			login.Refuse(w, r, err)
-			return
-		}
-		// Here a new session is made for result.Subject, with result.Tokens in it.
-		http.Redirect(w, r, result.ReturnTo, http.StatusSeeOther)
-	})
-
-	// A person goes to the login, and is sent to the authorization server.
-	r := httptest.NewRequest(http.MethodGet, "/login?return_to=/reports", http.NoBody)
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
-	sent, err := url.Parse(w.Header().Get("Location"))
+	response := openBrowser(transaction.URL) // the query of the request to the RedirectURI
+	result, err := client.Redeem(ctx, transaction, response)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(w.Code, sent.Host, sent.Query().Get("code_challenge_method"))
+	fmt.Println(result.Tokens.Scopes, result.Tokens.Access)
 
-	// Somebody brings them a callback that they have not asked for.
-	r = httptest.NewRequest(http.MethodGet, "/callback?code=stolen&state=made-up", http.NoBody)
-	r.Header = http.Header{"Accept": {"text/html"}}
-	w = httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
-	fmt.Print(w.Code, " ", w.Body)
+	// A response with another state does not belong to this transaction.
+	_, err = client.Redeem(ctx, transaction, url.Values{"code": {"stolen"}, "state": {"made-up"}})
+	fmt.Println(err != nil)
 
 	// Output:
-	// 303 auth.example.com S256
-	// 400 This sign-in could not be completed. Please start again.
+	// reports:read [redacted]
+	// true
+}
+
+// openBrowser stands for the browser in which the user agrees.
+func openBrowser(address string) url.Values {
+	u, err := url.Parse(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return url.Values{"code": {"c"}, "state": {u.Query().Get("state")}}
+}
+
+func authorizationServer(issuer string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q}`, issuer, issuer+"/auth", issuer+"/token")
+	})
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"access_token":"a","token_type":"Bearer","expires_in":300}`)
+	})
+	return mux
 }

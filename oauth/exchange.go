@@ -20,39 +20,40 @@ const (
 	TypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// ExchangeRequest asks for a token in the place of another, RFC 8693 section
-// 2.1.
+// ExchangeRequest holds the parameters of a token exchange, RFC 8693 section 2.1.
 type ExchangeRequest struct {
-	// Subject is a token of the party on whose behalf the new one is. Required.
+	// Subject is a token of the party on whose behalf the request is made.
+	// Required.
 	Subject gatehouse.Secret
-	// SubjectType is what it is, [TypeAccessToken] if empty.
+	// SubjectType is the type of Subject, [TypeAccessToken] if empty.
 	SubjectType string
 
-	// Actor is a token of the party that acts, for delegation: without it the
-	// new token is that of the subject itself. Optional.
+	// Actor is a token of the acting party, for delegation. Without it, the
+	// exchange is an impersonation. Optional.
 	Actor gatehouse.Secret
-	// ActorType is what it is, [TypeAccessToken] if empty.
+	// ActorType is the type of Actor, [TypeAccessToken] if empty.
 	ActorType string
 
-	// RequestedType is what the new token is to be; the server chooses if it is
-	// empty.
+	// RequestedType is the type of the new token. If it is empty, the
+	// authorization server chooses it.
 	RequestedType string
 
 	Scopes    gatehouse.Scopes
-	Resources []string // the APIs that the new token is for, as URLs
-	Audiences []string // the same, by names that the server knows
+	Resources []string // the APIs for which the new token is meant, as URLs
+	Audiences []string // the same, as names that the authorization server knows
 }
 
-// Exchanged is the new token.
+// Exchanged is the result of a token exchange.
 type Exchanged struct {
 	Tokens
 
-	// Type is what it is: where it is no access token, Access holds it all the
-	// same.
+	// Type is the type of the new token, which is in Access also if it is not an
+	// access token.
 	Type string
 }
 
-// Exchange asks for a token in the place of another, RFC 8693.
+// Exchange exchanges a token for another one, RFC 8693. Its errors are those of
+// [Client.Token].
 func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchanged, error) {
 	if request.Subject.Len() == 0 {
 		return Exchanged{}, errors.New("oauth: ExchangeRequest.Subject: required")
@@ -100,9 +101,9 @@ func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchang
 	// RFC 8693 §2.2.1: "issued_token_type REQUIRED."
 	switch {
 	case e.Type == "":
-		return Exchanged{}, malformed("token", "does not say what the token is")
+		return Exchanged{}, malformed("token", "has no issued_token_type")
 	case request.RequestedType != "" && e.Type != request.RequestedType:
-		return Exchanged{}, malformed("token", "has another token than was asked for")
+		return Exchanged{}, malformed("token", "has another issued_token_type than requested")
 	}
 	return e, nil
 }

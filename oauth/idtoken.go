@@ -15,40 +15,49 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// idToken is what a verified ID token says.
+// idToken is a verified ID token.
 type idToken struct {
-	jwtauth.Statement
+	jwtauth.VerifiedJWT
 	nonce     string
 	sessionID string
 	authTime  time.Time
 }
 
 var (
-	errNoKeys  = errors.New("oauth: nothing says where the keys of the issuer are: Config.IDTokenKeys or Provider.JWKSURI")
-	errType    = errors.New("oauth: is no ID token")
+	errNoKeys  = errors.New("oauth: the keys of the issuer are not configured: set Config.IDTokenKeys or Provider.JWKSURI")
+	errType    = errors.New("oauth: not an ID token")
 	errSubject = errors.New("oauth: the ID token has no sub")
 	errParty   = errors.New("oauth: the ID token was issued to another client")
-	errNonce   = errors.New("oauth: the ID token is of another login")
-	errAge     = errors.New("oauth: the ID token does not say that the login was recent enough")
+	errNonce   = errors.New("oauth: the ID token has another nonce than the transaction")
+	errAge     = errors.New("oauth: the auth_time of the ID token is missing or older than MaxAge")
 )
 
-// verifyIDToken verifies what is to be verified in every ID token, OpenID
-// Connect Core 1.0 section 3.1.3.7: its issuer, its audience, its signature by a
-// configured algorithm, its time, and that it was issued to this client. An
-// error that wraps [ErrUnavailable] says that it could not be told.
-func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idToken, error) {
-	if c.statements == nil {
-		return idToken{}, errNoKeys
+// verify verifies a JWT of the issuer for this client. The error wraps
+// [ErrUnavailable] if the keys are unavailable.
+func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT, error) {
+	if c.verifier == nil {
+		return jwtauth.VerifiedJWT{}, errNoKeys
 	}
-	s, err := c.statements.Verify(ctx, string(token.Reveal()))
+	s, err := c.verifier.Verify(ctx, token)
+	if err == nil {
+		return s, nil
+	}
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	switch {
+	case ok && e.Code == gatehouse.CodeTemporarilyUnavailable:
+		return jwtauth.VerifiedJWT{}, errors.Join(ErrUnavailable, err)
+	case ok && e.Cause != nil: // it says more to the operator than the reason
+		return jwtauth.VerifiedJWT{}, fmt.Errorf("oauth: verify JWT: %s: %w", e.Reason, e.Cause)
+	}
+	return jwtauth.VerifiedJWT{}, err
+}
+
+// verifyIDToken verifies an ID token, OpenID Connect Core 1.0 section 3.1.3.7:
+// issuer, audience, signature by a configured algorithm, times, and the
+// authorized party. The error wraps [ErrUnavailable] if the keys are unavailable.
+func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idToken, error) {
+	s, err := c.verify(ctx, string(token.Reveal()))
 	if err != nil {
-		e, ok := errors.AsType[*gatehouse.Error](err)
-		switch {
-		case ok && e.Code == gatehouse.CodeTemporarilyUnavailable:
-			return idToken{}, errors.Join(ErrUnavailable, err)
-		case ok && e.Cause != nil: // for the operator it says more than the reason does
-			return idToken{}, fmt.Errorf("oauth: the ID token: %s: %w", e.Reason, e.Cause)
-		}
 		return idToken{}, err
 	}
 	var claims struct {
@@ -70,12 +79,12 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	}
 	// OpenID Connect Core 1.0 §2: azp is "the party to which the ID Token was
 	// issued. If present, it MUST contain the OAuth 2.0 Client ID of this party."
-	// Of several audiences, it says which one is meant.
+	// With several audiences, it names the one that is meant.
 	all, _ := audiences(string(claims.Audience))
 	if claims.Party != "" && claims.Party != c.id || claims.Party == "" && len(all) > 1 {
 		return idToken{}, errParty
 	}
-	id := idToken{Statement: s, nonce: claims.Nonce, sessionID: claims.SessionID}
+	id := idToken{VerifiedJWT: s, nonce: claims.Nonce, sessionID: claims.SessionID}
 	if claims.AuthTime != "" {
 		whole, _, _ := strings.Cut(claims.AuthTime.String(), ".")
 		id.authTime, _ = date(whole)
@@ -83,7 +92,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	return id, nil
 }
 
-// fits tells whether a verified ID token is the one of a login.
+// fits checks that a verified ID token belongs to the transaction.
 func (id idToken) fits(t transaction, skew time.Duration) error {
 	// OpenID Connect Core 1.0 §3.1.3.7, 11: "If a nonce value was sent in the
 	// Authentication Request, a nonce Claim MUST be present and its value checked".

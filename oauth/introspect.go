@@ -13,40 +13,40 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Introspection is what the authorization server says of a token, RFC 7662
-// section 2.2. If Active is false, nothing else is said.
+// Introspection is an introspection response, RFC 7662 section 2.2. If Active is
+// false, all other fields are zero.
 type Introspection struct {
-	// Active is whether the token is good now. It is false as well if the token
-	// has expired meanwhile.
+	// Active reports whether the token is valid. It is false also if Expires is
+	// past.
 	Active bool
 
 	Scopes   gatehouse.Scopes
 	Client   string
 	Subject  string
 	Issuer   string
-	Type     string   // "Bearer" or "DPoP"; a bound token needs its proof
-	Audience []string // who the token is for
+	Type     string   // "Bearer" or "DPoP"; a sender-constrained token needs its proof
+	Audience []string // for which APIs the token is meant
 	Expires  time.Time
 	Issued   time.Time
 
-	// Claims is the whole answer.
+	// Claims is the whole response.
 	Claims gatehouse.Claims
 }
 
-// For reports whether the token is active and meant for that audience. A token
-// of which the server does not say who it is for is for nobody.
+// For reports whether the token is active and its aud contains the audience. It
+// is false for a response without aud.
 func (i Introspection) For(audience string) bool {
 	return i.Active && slices.Contains(i.Audience, audience)
 }
 
-// Introspect asks the authorization server about a token that somebody has
-// presented. What it says is true now and needs to be asked again.
+// Introspect asks the authorization server whether a token is valid. It does not
+// cache the response.
 //
-// The caller still has to look at who the token is for, with
-// [Introspection.For], at its scopes, and at whether it is bound.
+// The caller must check the audience with [Introspection.For], the scopes, and
+// the confirmation of a sender-constrained token.
 //
-// An answer that does not say whether the token is active is an error, and so is
-// every status but 200: neither is ever taken for yes or for no.
+// A response without the member active is an error that wraps [ErrUnavailable].
+// So is a redirect; other statuses than 200 are an [*Error].
 func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind TokenKind) (Introspection, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
@@ -61,12 +61,12 @@ func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind To
 
 func parseIntrospection(a answer) (Introspection, error) {
 	i := Introspection{Claims: gatehouse.VerifiedClaims(a.body)}
-	said := false
+	found := false
 	err := strictjson.Object(a.body, limits, func(name, value string) error {
 		ok := true
 		switch name {
 		case "active":
-			said, i.Active = true, value == "true"
+			found, i.Active = true, value == "true"
 			ok = value == "true" || value == "false"
 		case "scope":
 			var text string
@@ -98,9 +98,9 @@ func parseIntrospection(a answer) (Introspection, error) {
 	case errors.Is(err, ErrUnavailable): // it names the member
 		return Introspection{}, err
 	case err != nil:
-		return Introspection{}, malformed(a.endpoint, "cannot be read")
-	case !said: // RFC 7662 §2.2: "active REQUIRED."
-		return Introspection{}, malformed(a.endpoint, "does not say whether the token is active")
+		return Introspection{}, malformed(a.endpoint, "is not a JSON object")
+	case !found: // RFC 7662 §2.2: "active REQUIRED."
+		return Introspection{}, malformed(a.endpoint, "has no member active")
 	case !i.Active, !i.Expires.IsZero() && !time.Now().Before(i.Expires):
 		return Introspection{}, nil
 	}
@@ -118,7 +118,7 @@ func audiences(value string) (all []string, ok bool) {
 	return all, ok
 }
 
-// date reads a NumericDate of whole seconds, until the year 9999.
+// date reads a NumericDate of whole seconds, at most in the year 9999.
 func date(value string) (time.Time, bool) {
 	seconds, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || seconds < 0 || seconds > 253402300799 {

@@ -9,16 +9,14 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/gatehouse-go/gatehouse"
 )
 
-// LogoutURL returns where a browser is to be sent to end the session at the
-// server too: OpenID Connect RP-Initiated Logout 1.0. Of the tokens, the ID token
-// says whose session it is; returnTo is one of the addresses that are registered
-// for it, or empty. The error wraps [ErrNotOffered] if the server has no such
-// address.
-func (c *Client) LogoutURL(ctx context.Context, tokens Tokens, returnTo string) (string, error) {
+// EndSessionURL returns the address that ends the user's session at the
+// authorization server: OpenID Connect RP-Initiated Logout 1.0. The ID token of
+// tokens, if there is one, is the id_token_hint. The browser returns to
+// postLogoutRedirectURI, which must be registered; it may be empty. The error
+// wraps [ErrNotOffered] if the metadata have no end session endpoint.
+func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRedirectURI string) (string, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
 		return "", err
@@ -28,45 +26,39 @@ func (c *Client) LogoutURL(ctx context.Context, tokens Tokens, returnTo string) 
 	}
 	address, err := url.Parse(p.EndSessionEndpoint)
 	if err != nil {
-		return "", fmt.Errorf("oauth: end session endpoint: %w", withoutURL(err))
+		return "", errors.New("oauth: end session endpoint: malformed URL")
 	}
 	params := address.Query()
 	params.Set("client_id", c.id)
 	if tokens.ID.Len() > 0 {
 		params.Set("id_token_hint", string(tokens.ID.Reveal()))
 	}
-	if returnTo != "" {
-		params.Set("post_logout_redirect_uri", returnTo)
+	if postLogoutRedirectURI != "" {
+		params.Set("post_logout_redirect_uri", postLogoutRedirectURI)
 	}
 	address.RawQuery = params.Encode()
 	return address.String(), nil
 }
 
-// Logout is what a logout token says: whose session ends, or which one.
-type Logout struct {
-	Subject   string // "" if SessionID says it all
-	SessionID string // of the server, as in [Result]; "" for all of Subject
-	ID        string // jti: a token that comes twice is to be obeyed once
+// LogoutToken is a verified logout token: it names the sessions that end.
+type LogoutToken struct {
+	Subject   string // "" if SessionID names one session
+	SessionID string // sid, as in [Result]; "" for all sessions of Subject
+	ID        string // jti, for the detection of replays
 }
 
-// logoutEvent is the claim that makes a token a logout token.
+// logoutEvent is the member of events that makes a JWT a logout token.
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-var errLogoutToken = errors.New("oauth: is no logout token")
+var errLogoutToken = errors.New("oauth: not a logout token")
 
-// LogoutToken verifies the logout_token that the server has sent, OpenID Connect
-// Back-Channel Logout 1.0 section 2.6. The error wraps [ErrUnavailable] if it
-// cannot be told.
-func (c *Client) LogoutToken(ctx context.Context, token string) (Logout, error) {
-	if c.statements == nil {
-		return Logout{}, errNoKeys
-	}
-	s, err := c.statements.Verify(ctx, token)
+// VerifyLogoutToken verifies a logout token, OpenID Connect Back-Channel Logout
+// 1.0 section 2.6. It does not detect replays: the caller checks the ID. The
+// error wraps [ErrUnavailable] if the keys are unavailable.
+func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutToken, error) {
+	s, err := c.verify(ctx, token)
 	if err != nil {
-		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Code == gatehouse.CodeTemporarilyUnavailable {
-			return Logout{}, errors.Join(ErrUnavailable, err)
-		}
-		return Logout{}, err
+		return LogoutToken{}, err
 	}
 	var claims struct {
 		SessionID string                     `json:"sid"`
@@ -75,19 +67,20 @@ func (c *Client) LogoutToken(ctx context.Context, token string) (Logout, error) 
 		Events    map[string]json.RawMessage `json:"events"`
 	}
 	if err := s.Claims.Decode(&claims); err != nil {
-		return Logout{}, err
+		return LogoutToken{}, err
 	}
 	// §2.4: of the event, "the corresponding member value MUST be a JSON object".
 	event := strings.HasPrefix(string(claims.Events[logoutEvent]), "{")
 	switch {
-	// §2.6: an explicit type keeps ID tokens apart; without it, the event does.
+	// §2.6: an explicit type distinguishes logout tokens from ID tokens; without
+	// it, the event does.
 	case !strings.EqualFold(s.Type, "logout+jwt") && s.Type != "" && !strings.EqualFold(s.Type, "JWT"):
-		return Logout{}, errLogoutToken
+		return LogoutToken{}, errLogoutToken
 	// §2.4: "A Logout Token MUST contain either a sub or a sid Claim, and MAY
 	// contain both." "The following Claim MUST NOT be used within the Logout
 	// Token: nonce".
 	case !event, claims.Nonce != nil, claims.ID == "", s.Subject == "" && claims.SessionID == "":
-		return Logout{}, errLogoutToken
+		return LogoutToken{}, errLogoutToken
 	}
-	return Logout{Subject: s.Subject, SessionID: claims.SessionID, ID: claims.ID}, nil
+	return LogoutToken{Subject: s.Subject, SessionID: claims.SessionID, ID: claims.ID}, nil
 }

@@ -13,104 +13,109 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Result is a login that has succeeded.
+// Result is a completed authorization.
 type Result struct {
-	// Tokens are for the server to keep.
+	// Tokens are the tokens of the response. A server keeps them and does not
+	// pass them to the browser.
 	Tokens Tokens
 
-	// Subject is who has logged in, unique within the issuer. It, SessionID,
-	// AuthTime and Claims are those of the ID token, and zero without the scope
-	// openid.
+	// Subject is the user, unique within the issuer. Subject, SessionID, AuthTime
+	// and Claims come from the ID token and are zero without the scope openid.
 	Subject string
 
 	// Issuer is the authorization server, and Client the client_id there.
 	Issuer, Client string
 
-	// SessionID is what the server calls its own session, for logout.
+	// SessionID is the sid of the user's session at the authorization server,
+	// which logout tokens name.
 	SessionID string
 
-	// AuthTime is when the person has shown who they are, zero if the server
-	// does not say.
+	// AuthTime is the time of the authentication of the user, zero if the
+	// authorization server does not say.
 	AuthTime time.Time
 
 	Claims gatehouse.Claims
+}
 
-	// ReturnTo is the path on this host to which the person wanted to go, "/" if
-	// there was none. It is empty after [Client.Redeem].
-	ReturnTo string
+// Principal returns the user as the ID token describes them. Tenant and Roles
+// are empty: the application derives them from the Claims.
+func (r Result) Principal() gatehouse.Principal {
+	return gatehouse.Principal{
+		Kind: gatehouse.KindUser, Subject: r.Subject, Issuer: r.Issuer, Client: r.Client,
+		Scopes: r.Tokens.Scopes, AuthTime: r.AuthTime, Claims: r.Claims,
+	}
 }
 
 var (
-	errState    = errors.New("oauth: the state is not that of the transaction")
-	errUsed     = errors.New("oauth: the transaction was used already")
-	errDoubled  = errors.New("oauth: a parameter is there twice")
-	errIssuer   = errors.New("oauth: the iss is that of another issuer")
-	errNoIssuer = errors.New("oauth: there is no iss, and the server always sends one")
-	errMixUp    = errors.New("oauth: the transaction is with another issuer or for another client")
-	errNoCode   = errors.New("oauth: there is no code")
-	errNoID     = errors.New("oauth: there is no ID token")
+	errState    = errors.New("oauth: the state is not the one of the transaction")
+	errUsed     = errors.New("oauth: the transaction was redeemed before")
+	errRepeated = errors.New("oauth: the response has a parameter twice")
+	errIssuer   = errors.New("oauth: the iss of the response is not the issuer")
+	errNoIssuer = errors.New("oauth: the response has no iss, and the metadata announce one")
+	errMixUp    = errors.New("oauth: the transaction belongs to another issuer or client")
+	errNoCode   = errors.New("oauth: the response has no code")
+	errNoID     = errors.New("oauth: the token response has no ID token")
 )
 
-// Redeem ends a login that [Client.Authorize] has begun. The parameters are
-// those of the query of the callback; the transaction can be used once. The
-// error is a [*gatehouse.Error].
-func (c *Client) Redeem(ctx context.Context, transaction *Transaction, callback url.Values) (Result, error) {
-	t, err := parseTransaction(transaction.kept.Reveal())
-	if err == nil {
-		err = t.of(callback)
+// Redeem completes a transaction with the query parameters of the authorization
+// response. It verifies, in this order: the state, the issuer (RFC 9207), the
+// parameter error; then it redeems the code with the PKCE verifier and verifies
+// the ID token and its nonce. It sends no code unless all checks before passed,
+// and returns no token unless all checks passed.
+//
+// A transaction can be redeemed once. The error is a [*gatehouse.Error]: 400 for
+// a response that does not belong to the transaction, 403 if the user or the
+// authorization server denied access, 503 if the authorization server is
+// unavailable.
+func (c *Client) Redeem(ctx context.Context, transaction *Transaction, response url.Values) (Result, error) {
+	t, err := transaction.open(response)
+	if err == nil && transaction.used.Swap(true) {
+		err = errUsed
 	}
 	if err != nil {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
-	if transaction.used.Swap(true) {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, errUsed)
-	}
-	return c.redeem(ctx, t, callback)
+	return c.redeem(ctx, t, response)
 }
 
-func parseTransaction(text []byte) (transaction, error) {
-	var t transaction
-	if err := json.Unmarshal(text, &t); err != nil || t.State == "" || t.Verifier == "" {
+// open returns the content of the transaction if the response has its state.
+func (t *Transaction) open(response url.Values) (transaction, error) {
+	var kept transaction
+	if err := json.Unmarshal(t.kept.Reveal(), &kept); err != nil {
+		return transaction{}, errTransaction
+	}
+	if states := response["state"]; len(states) != 1 || subtle.ConstantTimeCompare([]byte(states[0]), []byte(kept.State)) != 1 {
 		return transaction{}, errState
 	}
-	return t, nil
+	return kept, nil
 }
 
-// of returns nil if the callback is that of the transaction.
-func (t transaction) of(callback url.Values) error {
-	if states := callback["state"]; len(states) != 1 || subtle.ConstantTimeCompare([]byte(states[0]), []byte(t.State)) != 1 {
-		return errState
-	}
-	return nil
-}
-
-// redeem goes on where the state was found to be good: the issuer, the error,
-// the code, the tokens, the nonce, in this order. A code that came with anything
-// odd goes nowhere.
-func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values) (Result, error) {
+// redeem continues after the check of the state: issuer, error, code, tokens,
+// nonce, in this order.
+func (c *Client) redeem(ctx context.Context, t transaction, response url.Values) (Result, error) {
 	// RFC 9700 §4.4.2: the client stores "the issuer of the authorization server
 	// they sent the authorization request to and bind[s] this information to the
 	// user agent".
 	if t.Issuer != c.issuer || t.Client != c.id {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginIssuer, errMixUp)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonIssuer, errMixUp)
 	}
 	p, err := c.Provider(ctx)
 	if err != nil {
 		return Result{}, c.unavailable(err)
 	}
-	if err := checkIssuer(p, callback["iss"]); err != nil {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginIssuer, err)
+	if err := checkIssuer(p, response["iss"]); err != nil {
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonIssuer, err)
 	}
-	if said := callback["error"]; len(said) > 0 {
-		return Result{}, c.refused(said)
+	if codes := response["error"]; len(codes) > 0 {
+		return Result{}, c.refused(codes)
 	}
-	code := callback["code"]
+	code := response["code"]
 	if len(code) != 1 || code[0] == "" {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errNoCode)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errNoCode)
 	}
-	asked, err := gatehouse.ParseScopes(t.Scopes)
+	requested, err := gatehouse.ParseScopes(t.Scopes)
 	if err != nil {
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
 	params := url.Values{
 		"grant_type": {grantCode}, "code": code, "redirect_uri": {t.RedirectURI}, "code_verifier": {t.Verifier},
@@ -118,15 +123,15 @@ func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values)
 	if len(t.Resources) > 0 {
 		params["resource"] = t.Resources
 	}
-	tokens, err := c.token(ctx, params, asked)
+	tokens, err := c.token(ctx, params, requested)
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return Result{}, c.unavailable(err)
 	case err != nil:
-		return Result{}, c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginCode, err)
+		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonCode, err)
 	}
 	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
-	if asked.Has(openid) {
+	if requested.Has(openid) {
 		if err := c.identify(ctx, t, &result); err != nil {
 			return Result{}, err
 		}
@@ -134,7 +139,8 @@ func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values)
 	return result, nil
 }
 
-// checkIssuer says whether the response is of the server that was asked.
+// checkIssuer checks that the response comes from the authorization server to
+// which the request went.
 //
 //	RFC 9207 §2.4: "This comparison MUST use simple string comparison ... If the
 //	value does not match the expected issuer identifier, clients MUST reject the
@@ -143,37 +149,37 @@ func (c *Client) redeem(ctx context.Context, t transaction, callback url.Values)
 //	intended authorization server." "Clients MUST reject authorization responses
 //	without the iss parameter from authorization servers that do support the
 //	parameter according to the client's configuration."
-func checkIssuer(p Provider, said []string) error {
+func checkIssuer(p Provider, issuers []string) error {
 	switch {
-	case len(said) > 1:
-		return errDoubled
-	case len(said) == 1 && said[0] != p.Issuer:
+	case len(issuers) > 1:
+		return errRepeated
+	case len(issuers) == 1 && issuers[0] != p.Issuer:
 		return errIssuer
-	case len(said) == 0 && p.ResponseIssuer:
+	case len(issuers) == 0 && p.ResponseIssuer:
 		return errNoIssuer
 	}
 	return nil
 }
 
-// refused makes an error of the parameter error.
-func (c *Client) refused(said []string) error {
-	if len(said) > 1 {
-		return c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errDoubled)
+// refused returns the error for a response with the parameter error.
+func (c *Client) refused(codes []string) error {
+	if len(codes) > 1 {
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errRepeated)
 	}
-	cause := &Error{Endpoint: "authorization", Code: known(said[0])}
+	cause := &Error{Endpoint: "authorization", Code: known(codes[0])}
 	switch cause.Code {
 	case "server_error", "temporarily_unavailable":
 		return c.unavailable(cause)
 	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
-		return c.refuse(gatehouse.CodeAccessDenied, gatehouse.ReasonLoginRefused, cause)
+		return c.reject(gatehouse.CodeAccessDenied, ReasonDenied, cause)
 	}
-	return c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginRefused, cause)
+	return c.reject(gatehouse.CodeInvalidRequest, ReasonDenied, cause)
 }
 
-// identify adds who has logged in.
+// identify verifies the ID token and copies its claims to the result.
 func (c *Client) identify(ctx context.Context, t transaction, result *Result) error {
 	if result.Tokens.ID.Len() == 0 {
-		return c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginToken, errNoID)
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, errNoID)
 	}
 	id, err := c.verifyIDToken(ctx, result.Tokens.ID)
 	switch {
@@ -183,7 +189,7 @@ func (c *Client) identify(ctx context.Context, t transaction, result *Result) er
 		err = id.fits(t, c.skew)
 	}
 	if err != nil {
-		return c.refuse(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginToken, err)
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, err)
 	}
 	result.Subject, result.SessionID, result.AuthTime, result.Claims = id.Subject, id.sessionID, id.authTime, id.Claims
 	return nil

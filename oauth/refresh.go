@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// Refresh exchanges a refresh token for new tokens. What the server does not
-// send anew stays as it was in old: the refresh token, the scopes, the ID token.
+// Refresh redeems a refresh token, RFC 6749 section 6. Where the response omits
+// the refresh token, the scope or the ID token, the result has those of old.
 //
-// A server that rotates refresh tokens ends the login when one is used twice.
-// The caller has to see to it that old is refreshed once, and that the result is
-// kept before it is used.
+// An authorization server with refresh token rotation and reuse detection revokes
+// the token family when a refresh token is used twice. The caller must refresh
+// old once, and store the result before it uses it; the package session does so.
 //
-// An [*Error] with the code invalid_grant says that the person has to log in
+// An [*Error] with the code invalid_grant means that the user has to log in
 // again. An error that wraps [ErrUnavailable] says nothing about the tokens.
 func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh.Len() == 0 {
-		return Tokens{}, errors.New("oauth: no refresh token")
+		return Tokens{}, errors.New("oauth: Refresh: no refresh token")
 	}
 	t, err := c.token(ctx, url.Values{"grant_type": {grantRefresh}, "refresh_token": {string(old.Refresh.Reveal())}}, old.Scopes)
 	if err != nil {
@@ -38,11 +38,11 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 		t.ID = old.ID
 		return t, nil
 	}
-	said, err := c.verifyIDToken(ctx, t.ID)
+	id, err := c.verifyIDToken(ctx, t.ID)
 	switch {
 	case errors.Is(err, ErrUnavailable), errors.Is(err, errNoKeys):
-		// The old refresh token is used up: what is new must not be lost because of
-		// a token that nobody has asked for.
+		// The old refresh token is used. The new one must not be lost because an
+		// optional ID token cannot be verified.
 		t.ID = old.ID
 		return t, nil
 	case err != nil:
@@ -51,20 +51,19 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	// OpenID Connect Core 1.0 §12.2: "its sub Claim Value MUST be the same as in
 	// the ID Token issued when the original authentication occurred".
 	subject, nonce := claimsOf(string(old.ID.Reveal()))
-	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(said.Subject)) != 1 {
-		return Tokens{}, malformed("token", "has an ID token about somebody else")
+	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(id.Subject)) != 1 {
+		return Tokens{}, malformed("token", "has an ID token of another subject")
 	}
 	// The same: "it SHOULD NOT have a nonce Claim, even when the ID Token issued at
 	// the time of the original authentication contained nonce; however, if it is
 	// present, its value MUST be the same".
-	if nonce != "" && said.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(said.nonce)) != 1 {
-		return Tokens{}, malformed("token", "has an ID token of another login")
+	if nonce != "" && id.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(id.nonce)) != 1 {
+		return Tokens{}, malformed("token", "has an ID token with another nonce")
 	}
 	return t, nil
 }
 
-// claimsOf returns the sub and the nonce of an ID token that was verified when it
-// came.
+// claimsOf returns the sub and the nonce of an ID token that was verified before.
 func claimsOf(token string) (subject, nonce string) {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")

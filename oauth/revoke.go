@@ -9,21 +9,22 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// TokenKind says what a token is, so that the server finds it sooner.
+// TokenKind is a token_type_hint, which speeds up the search of the authorization
+// server.
 type TokenKind string
 
-// The kinds of RFC 7009 section 2.1, "" for not known.
+// The token type hints of RFC 7009 section 2.1. The empty TokenKind sends none.
 const (
 	AccessToken  TokenKind = "access_token"
 	RefreshToken TokenKind = "refresh_token"
 )
 
-// Revoke withdraws a token, RFC 7009. With a refresh token, most servers
-// withdraw the access tokens that came of it too. That the server does not know
-// the token is no error.
+// Revoke revokes a token, RFC 7009. With a refresh token, most authorization
+// servers also revoke the access tokens of the same grant. It returns nil if the
+// authorization server does not know the token.
 //
-// An error that wraps [ErrUnavailable] says that the token may still be good;
-// one that wraps [ErrNotOffered], that the server cannot do it.
+// After an error that wraps [ErrUnavailable] the token may still be valid. An
+// error that wraps [ErrNotOffered] means that there is no revocation endpoint.
 func (c *Client) Revoke(ctx context.Context, token gatehouse.Secret, kind TokenKind) error {
 	p, err := c.Provider(ctx)
 	if err != nil {

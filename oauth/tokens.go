@@ -12,40 +12,25 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/internal/tokens"
 )
 
-// defaultLifetime is that of an access token of which the server does not say
-// how long it lives.
+// defaultLifetime is the lifetime of an access token without expires_in.
 const defaultLifetime = time.Hour
 
-// maxLifetimeSeconds keeps an expiry within what can be counted: a year.
+// maxLifetimeSeconds bounds expires_in: a year.
 const maxLifetimeSeconds = 366 * 24 * 60 * 60
 
-// Tokens are what the token endpoint has given. They print as "[redacted]": to
-// use a token, call its Reveal.
-type Tokens struct {
-	// Access is the access token, of type Bearer.
-	Access gatehouse.Secret
+// Tokens are the tokens of a token response: Access, Refresh and ID (each a
+// [gatehouse.Secret], Refresh and ID may be empty), the granted Scopes, and
+// Expires, the expiry of the access token. The package session uses the same
+// type.
+type Tokens = tokens.Tokens
 
-	// Refresh is the refresh token, empty if there is none. It replaces the one
-	// that was used: see [Client.Refresh].
-	Refresh gatehouse.Secret
-
-	// ID is the ID token as it came, empty if there is none. Its use is as a
-	// hint at logout: see [Client.LogoutURL].
-	ID gatehouse.Secret
-
-	// Scopes is what was granted, which may be less than what was asked for.
-	Scopes gatehouse.Scopes
-
-	// Expires is when the access token ends: in an hour if the server does not
-	// say.
-	Expires time.Time
-}
-
-// OAuth2 returns the tokens for a client that is written against
-// golang.org/x/oauth2. Unlike t, the value shows its tokens when it is printed.
-func (t Tokens) OAuth2() *oauth2.Token {
+// ToOAuth2 converts tokens for golang.org/x/oauth2. Unlike t, the result prints its
+// tokens in the clear.
+func ToOAuth2(t Tokens) *oauth2.Token {
 	token := &oauth2.Token{
 		AccessToken: string(t.Access.Reveal()), TokenType: bearer, RefreshToken: string(t.Refresh.Reveal()), Expiry: t.Expires,
 	}
@@ -56,8 +41,8 @@ func (t Tokens) OAuth2() *oauth2.Token {
 	return token.WithExtra(extra)
 }
 
-// FromOAuth2 returns the tokens of a value of golang.org/x/oauth2. An Expiry that
-// is zero, which means for ever there, is in the past here.
+// FromOAuth2 converts a token of golang.org/x/oauth2. A zero Expiry, which means
+// no expiry there, is in the past here.
 func FromOAuth2(token *oauth2.Token) Tokens {
 	t := Tokens{
 		Access: gatehouse.NewSecret([]byte(token.AccessToken)), Refresh: gatehouse.NewSecret([]byte(token.RefreshToken)), Expires: token.Expiry,
@@ -65,15 +50,15 @@ func FromOAuth2(token *oauth2.Token) Tokens {
 	if id, ok := token.Extra("id_token").(string); ok {
 		t.ID = gatehouse.NewSecret([]byte(id))
 	}
-	if text, ok := token.Extra("scope").(string); ok {
-		t.Scopes, _ = gatehouse.ParseScopes(text) // a scope that cannot be read permits nothing
+	if list, ok := token.Extra("scope").(string); ok {
+		t.Scopes, _ = gatehouse.ParseScopes(list) // no scopes if the text is malformed
 	}
 	return t
 }
 
 const bearer = "Bearer"
 
-// parseTokens reads RFC 6749 section 5.1.
+// parseTokens reads a token response, RFC 6749 section 5.1.
 func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error) {
 	t := Tokens{Scopes: asked, Expires: time.Now().Add(defaultLifetime)}
 	kind := ""
@@ -91,10 +76,10 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 		case "scope":
 			// RFC 6749 §5.1: "OPTIONAL, if identical to the scope requested by the
 			// client; otherwise, REQUIRED."
-			var text string
+			var list string
 			var err error
-			text, ok = strictjson.String(value)
-			t.Scopes, err = gatehouse.ParseScopes(text)
+			list, ok = strictjson.String(value)
+			t.Scopes, err = gatehouse.ParseScopes(list)
 			ok = ok && err == nil
 		case "expires_in":
 			var seconds uint64
@@ -112,30 +97,24 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 	case errors.Is(err, ErrUnavailable): // it names the member
 		return Tokens{}, err
 	case err != nil:
-		return Tokens{}, malformed(a.endpoint, "cannot be read")
+		return Tokens{}, malformed(a.endpoint, "is not a JSON object")
 	case t.Access.Len() == 0:
 		return Tokens{}, malformed(a.endpoint, "has no access_token")
 	// RFC 6749 §7.1: "The client MUST NOT use an access token if it does not
-	// understand the token type." DPoP, say, is not Bearer.
+	// understand the token type." This package does not support DPoP.
 	case !strings.EqualFold(kind, bearer) && !(exchange && kind == "N_A"):
-		return Tokens{}, malformed(a.endpoint, "has another token_type than Bearer")
+		return Tokens{}, malformed(a.endpoint, "has a token_type other than Bearer")
 	}
 	return t, nil
 }
 
-// secret reads a token: visible ASCII, so that it can go into a header and no
-// further.
+// secret reads a token of visible ASCII characters, which are safe in a header.
 //
 //	RFC 6749 appendix A.12: access-token = 1*VSCHAR
 func secret(value string) (gatehouse.Secret, bool) {
-	text, ok := strictjson.String(value)
-	if !ok || text == "" {
+	token, ok := strictjson.String(value)
+	if !ok || !text.IsVisible(token) {
 		return gatehouse.Secret{}, false
 	}
-	for i := range len(text) {
-		if text[i] <= 0x20 || text[i] > 0x7e {
-			return gatehouse.Secret{}, false
-		}
-	}
-	return gatehouse.NewSecret([]byte(text)), true
+	return gatehouse.NewSecret([]byte(token)), true
 }

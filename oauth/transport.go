@@ -6,39 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
 // TransportConfig configures a [Transport].
 type TransportConfig struct {
-	// Source has the tokens. Required.
+	// Source provides the tokens. Required.
 	Source *Credentials
 
-	// Origins are the scheme, host and port of the APIs that the tokens are
-	// for, such as "https://api.example.com". At least one is required.
+	// Origins are the scheme, host and port of the APIs for which the tokens are
+	// meant, such as "https://api.example.com". At least one is required.
 	Origins []string
 
-	// Base makes the requests, [http.DefaultTransport] by default.
+	// Base makes the requests, [http.DefaultTransport] if nil.
 	Base http.RoundTripper
 }
 
-// Transport makes requests with the token of a machine client, for an
-// [http.Client]. The token is asked for with the context of the request.
+// Transport is the [http.RoundTripper] of an [http.Client] that sends the access
+// tokens of [Credentials].
 //
-// It sends the token to the configured origins and nowhere else: a request to
-// another one, such as after a redirect, fails and is not sent. It is safe for
-// concurrent use.
+// It sends the token to the configured origins only: a request to another origin,
+// also after a redirect, fails and is not sent. It is safe for concurrent use.
 type Transport struct {
 	source  *Credentials
 	origins map[string]bool
 	base    http.RoundTripper
 }
 
-// NewTransport makes a transport. It reports all mistakes in the configuration
-// at once.
+// NewTransport returns a transport. The error joins all mistakes in the
+// configuration.
 func NewTransport(config TransportConfig) (*Transport, error) {
 	var errs []error
 	t := &Transport{source: config.Source, origins: make(map[string]bool), base: config.Base}
@@ -51,13 +48,13 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	for i, origin := range config.Origins {
 		u, err := safeurl.Parse(origin)
 		if err == nil && u.Scheme+"://"+u.Host != origin {
-			err = errors.New("is not an origin: only a scheme, a host and a port")
+			err = errors.New("is not an origin: want a scheme, a host and an optional port only")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("oauth: TransportConfig.Origins[%d]: %w", i, err))
 			continue
 		}
-		t.origins[originOf(u)] = true
+		t.origins[safeurl.Origin(u)] = true
 	}
 	if t.base == nil {
 		t.base = http.DefaultTransport
@@ -68,23 +65,13 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	return t, nil
 }
 
-// originOf returns the origin as one text: the host in small letters, the port
-// always there.
-func originOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
-}
-
 var (
-	errOrigin = errors.New("oauth: the token is not for this origin")
-	errHeader = errors.New("oauth: the request has an Authorization header already")
+	errOrigin = errors.New("oauth: Transport: the origin is not one of TransportConfig.Origins")
+	errHeader = errors.New("oauth: Transport: the request already has an Authorization header")
 )
 
-// RoundTrip implements [http.RoundTripper]. A token that the API refuses with
-// 401 is not used again; the request is not repeated.
+// RoundTrip implements [http.RoundTripper]. After a 401 response the transport does
+// not use the token again. It does not repeat the request.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := t.token(r)
 	if err != nil {
@@ -104,7 +91,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t *Transport) token(r *http.Request) (Tokens, error) {
 	switch {
-	case !t.origins[originOf(r.URL)]:
+	case !t.origins[safeurl.Origin(r.URL)]:
 		return Tokens{}, errOrigin
 	case len(r.Header["Authorization"]) > 0:
 		return Tokens{}, errHeader

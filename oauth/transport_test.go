@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 // TestTransport: the token goes to the API, and nowhere else.
 func TestTransport(t *testing.T) {
-	s := newServer(t)
-	source := must(newClient(t, s.config()).ClientCredentials(oauth.CredentialsRequest{}))
+	s := providertest.New(t)
+	source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
 	var sent []string
 	status, location := http.StatusOK, ""
 	transport, err := oauth.NewTransport(oauth.TransportConfig{
@@ -58,14 +59,14 @@ func TestTransport(t *testing.T) {
 		t.Errorf("redirect: %v, %q", err, sent)
 	}
 	// A token that is refused is not used again.
-	asked := s.count("/token")
+	asked := s.Count("/token")
 	status = http.StatusUnauthorized
 	for range 2 {
 		if _, err := client.Get("https://api.example.com/"); err != nil {
 			t.Error(err)
 		}
 	}
-	if got := s.count("/token") - asked; got != 1 {
+	if got := s.Count("/token") - asked; got != 1 {
 		t.Errorf("%d tokens were asked for", got)
 	}
 	// The context is that of the request.

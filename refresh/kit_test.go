@@ -5,7 +5,6 @@ package refresh_test
 import (
 	"context"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,8 +16,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-// server issues refresh tokens in a test, and remembers what its observer was
-// told.
+const (
+	week     = 7 * 24 * time.Hour
+	issuer   = "https://auth.example.com"
+	audience = "https://api.example.com"
+)
+
+// server is a refresh.Tokens whose events are recorded.
 type server struct {
 	*refresh.Tokens
 	t     testing.TB
@@ -35,11 +39,7 @@ func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
 	for _, f := range change {
 		f(&c)
 	}
-	tokens, err := refresh.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.RefreshTokens, s.store = tokens, c.Store
+	s.Tokens, s.store = must(refresh.New(c)), c.Store
 	return s
 }
 
@@ -50,149 +50,172 @@ func (s *server) observe(_ context.Context, e gatehouse.Event) error {
 	return nil
 }
 
-// told returns the events since the last call, as "decision reason".
-func (s *server) told() string {
+// recorded returns the events since the last call, as "decision reason" or their
+// type.
+func (s *server) recorded() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var told []string
+	var all []string
 	for _, e := range s.events {
-		told = append(told, strings.TrimSpace(fmt.Sprint(e.Decision, " ", e.Reason)))
+		if e.Type == refresh.EventRotation || e.Decision != "" {
+			all = append(all, strings.TrimSpace(fmt.Sprint(e.Decision, " ", e.Reason)))
+		} else {
+			all = append(all, string(e.Type))
+		}
 	}
 	s.events = nil
-	return strings.Join(told, ", ")
+	return strings.Join(all, ", ")
 }
 
 func grant() refresh.Grant {
-	scopes, _ := gatehouse.ParseScopes("reports:read reports:write")
-	return refresh.Grant{Subject: "alice", Client: "web", Tenant: "acme", Scopes: scopes, AuthTime: time.UnixMicro(1_700_000_000_000_000).UTC()}
-}
-
-// begin logs in.
-func (s *server) begin() refresh.Issued {
-	s.t.Helper()
-	r, err := s.Begin(s.t.Context(), grant())
-	if err != nil {
-		s.t.Fatal(err)
+	return refresh.Grant{
+		Subject: "alice", Client: "web", Tenant: "acme", Scopes: must(gatehouse.ParseScopes("reports:read reports:write")),
+		AuthTime: time.UnixMicro(1_700_000_000_000_000).UTC(),
 	}
-	return r
 }
 
-func (s *server) present(token gatehouse.Secret) (refresh.Issued, error) {
+// begin creates a family of grant(), or of other if given.
+func (s *server) begin(other ...refresh.Grant) refresh.Issued {
+	s.t.Helper()
+	defer s.recorded()
+	return must(s.Begin(s.t.Context(), append(other, grant())[0]))
+}
+
+func (s *server) rotate(token gatehouse.Secret) (refresh.Issued, error) {
 	return s.Rotate(s.t.Context(), refresh.Request{Token: token, Client: "web"})
 }
 
-// good presents a token that must be good.
-func (s *server) good(what string, token gatehouse.Secret) refresh.Issued {
+// accepted rotates a token and requires success.
+func (s *server) accepted(what string, token gatehouse.Secret) refresh.Issued {
 	s.t.Helper()
-	r, err := s.present(token)
+	issued, err := s.rotate(token)
 	if err != nil {
-		s.t.Fatalf("%s: %v", what, err)
+		s.t.Fatalf("Rotate(%s) error = %v", what, err)
 	}
-	if told := s.told(); told != "allowed" {
-		s.t.Fatalf("%s: the observer was told %q", what, told)
+	if got := s.recorded(); got != "allowed" {
+		s.t.Fatalf("Rotate(%s) events = %q, want %q", what, got, "allowed")
 	}
-	return r
+	return issued
 }
 
-// refused presents a token that must be refused as all are, and for a reason.
-func (s *server) refused(what string, token gatehouse.Secret, reason gatehouse.Reason) {
+// rejected rotates a token and requires ErrInvalidGrant with a reason.
+func (s *server) rejected(what string, token gatehouse.Secret, reason gatehouse.Reason) {
 	s.t.Helper()
-	r, err := s.present(token)
-	s.checkRefused(what, r, err, reason)
+	s.requestRejected(what, refresh.Request{Token: token, Client: "web"}, refresh.ErrInvalidGrant, reason)
 }
 
-func (s *server) checkRefused(what string, r refresh.Issued, err error, reason gatehouse.Reason) {
+func (s *server) requestRejected(what string, r refresh.Request, want error, reason gatehouse.Reason) {
 	s.t.Helper()
-	if err != refresh.ErrInvalidGrant || r.Token.Len() != 0 || r.Family.ID != "" {
-		s.t.Errorf("%s: %+v, %v", what, r, err)
+	got, err := s.Rotate(s.t.Context(), r)
+	if err != want || got.Token.Len() != 0 || got.Family.ID != "" {
+		s.t.Errorf("Rotate(%s) = %+v, %v, want nothing, %v", what, got, err, want)
 	}
-	if told := s.told(); told != "refused "+string(reason) {
-		s.t.Errorf("%s: the observer was told %q, want %q", what, told, reason)
+	if got, want := s.recorded(), "rejected "+string(reason); got != want {
+		s.t.Errorf("Rotate(%s) events = %q, want %q", what, got, want)
 	}
 }
 
-const refreshPrefix = "gatehouse_refresh_"
-
-// parts are the bytes of a token: an id of 16, and two secrets of 32 each.
-func parts(token gatehouse.Secret) []byte {
-	return must(base64.RawURLEncoding.DecodeString(strings.TrimPrefix(string(token.Reveal()), refreshPrefix)))
+// find returns the record of a family.
+func (s *server) find(id string) refresh.Record {
+	s.t.Helper()
+	return must(s.store.Find(s.t.Context(), id))
 }
 
-// changed returns a token with a bit of one of its bytes changed.
+const prefix = "gatehouse_refresh_"
+
+// raw returns the bytes of a token: an ID of 16, a key of 32 and a secret of 32.
+func raw(token gatehouse.Secret) []byte {
+	return must(base64.RawURLEncoding.DecodeString(strings.TrimPrefix(string(token.Reveal()), prefix)))
+}
+
+// Positions in raw: one byte of each part.
+const (
+	inID     = 3
+	inKey    = 16 + 5
+	inSecret = 48 + 7
+)
+
+// changed returns a token with a bit flipped in some of its bytes.
 func changed(token gatehouse.Secret, at ...int) gatehouse.Secret {
-	b := parts(token)
+	b := raw(token)
 	for _, i := range at {
 		b[i] ^= 1
 	}
-	return gatehouse.NewSecret([]byte(refreshPrefix + base64.RawURLEncoding.EncodeToString(b)))
+	return secret(prefix + base64.RawURLEncoding.EncodeToString(b))
 }
 
-const (
-	ofID     = 3
-	ofKey    = 16 + 5
-	ofSecret = 48 + 7
-)
+func secret(text string) gatehouse.Secret { return gatehouse.NewSecret([]byte(text)) }
 
-// spellings are how the secrets of a token may be written down.
-func spellings(token gatehouse.Secret) []string {
-	b := parts(token)
-	all := []string{string(token.Reveal()), strings.TrimPrefix(string(token.Reveal()), refreshPrefix)[23:]}
-	for _, secret := range [][]byte{b[16:48], b[48:]} {
-		all = append(all, string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)), fmt.Sprint(secret),
-			base64.RawURLEncoding.EncodeToString(secret), base64.RawStdEncoding.EncodeToString(secret))
-	}
-	return all
-}
+var errDown = errors.New("store down")
 
-// broken is a store that does not work.
-type broken struct {
+// brokenStore fails in the methods that its field names.
+type brokenStore struct {
 	refresh.Store
-	verbs string // those that do not
+	broken string
 }
 
-var errDown = errors.New("the store is down")
+func (b *brokenStore) fails(method string) error {
+	if strings.Contains(b.broken, method) {
+		return errDown
+	}
+	return nil
+}
 
-func (b *broken) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {
-	if strings.Contains(b.verbs, "create") {
-		return refresh.Record{}, errDown
+func (b *brokenStore) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {
+	if err := b.fails("Create"); err != nil {
+		return refresh.Record{}, err
 	}
 	return b.Store.Create(ctx, r, lifetime)
 }
 
-func (b *broken) Find(ctx context.Context, id string) (refresh.Record, error) {
-	if strings.Contains(b.verbs, "find") {
-		return refresh.Record{}, errDown
+func (b *brokenStore) Find(ctx context.Context, id string) (refresh.Record, error) {
+	if err := b.fails("Find"); err != nil {
+		return refresh.Record{}, err
 	}
-	r, err := b.Store.Find(ctx, id)
-	return r, err
+	return b.Store.Find(ctx, id)
 }
 
-func (b *broken) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
-	if strings.Contains(b.verbs, "rotate") {
-		return refresh.Record{}, "", errDown
+func (b *brokenStore) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
+	if err := b.fails("Rotate"); err != nil {
+		return refresh.Record{}, "", err
 	}
 	r, outcome, err := b.Store.Rotate(ctx, id, p)
 	switch {
-	case strings.Contains(b.verbs, "seal") && len(r.Successor) > 0:
+	case b.fails("successor") != nil && len(r.Successor) > 0:
 		r.Successor[30] ^= 1
-	case strings.Contains(b.verbs, "outcome"):
-		outcome = "well"
+	case b.fails("outcome") != nil:
+		outcome = "unknown"
 	}
 	return r, outcome, err
 }
 
-func (b *broken) Revoke(ctx context.Context, id string) (refresh.Record, error) {
-	if strings.Contains(b.verbs, "end") {
-		return refresh.Record{}, errDown
+func (b *brokenStore) Revoke(ctx context.Context, id string) (refresh.Record, error) {
+	if err := b.fails("Revoke"); err != nil {
+		return refresh.Record{}, err
 	}
 	return b.Store.Revoke(ctx, id)
 }
 
-func (b *broken) RevokeAll(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
-	if strings.Contains(b.verbs, "all") {
-		return nil, errDown
+func (b *brokenStore) RevokeAll(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
+	if err := b.fails("All"); err != nil {
+		return nil, err
 	}
 	return b.Store.RevokeAll(ctx, f, limit)
 }
 
+func (b *brokenStore) List(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
+	if err := b.fails("List"); err != nil {
+		return nil, err
+	}
+	return b.Store.List(ctx, f, limit)
+}
+
+// pass lets the fake clock of a synctest bubble advance.
 func pass(d time.Duration) { <-time.After(d) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -4,6 +4,9 @@ package refresh_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,85 +14,89 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
-func TestRefreshEnd(t *testing.T) {
+func TestRevoke(t *testing.T) {
 	s := newServer(t)
-	end := func(token gatehouse.Secret, client string) error { return s.Revoke(t.Context(), token, client) }
-	// RFC 7009 §2.2: what is not known is no error.
-	for _, token := range []gatehouse.Secret{gatehouse.NewSecret(nil), changed(s.begin().Token, ofID), gatehouse.NewSecret([]byte("a.b.c"))} {
-		if err := end(token, "web"); err != nil {
-			t.Error(err)
+	// RFC 7009 §2.2: unknown tokens are no error.
+	for _, token := range []gatehouse.Secret{secret(""), changed(s.begin().Token, inID), secret("a.b.c")} {
+		if err := s.Revoke(t.Context(), token, "web"); err != nil {
+			t.Errorf("Revoke(unknown) error = %v", err)
 		}
 	}
-	// Any token of the family will do.
-	for _, which := range []string{"newest", "before", "first"} {
+	for i, name := range []string{"first", "second", "current"} {
 		first := s.begin()
-		second := s.good("the first token", first.Token)
-		third := s.good("the second token", second.Token)
-		token := map[string]gatehouse.Secret{"newest": third.Token, "before": second.Token, "first": first.Token}[which]
-		for range 2 { // and a second time is no error
-			if err := end(token, "web"); err != nil {
-				t.Errorf("%s: %v", which, err)
+		second := s.accepted("first token", first.Token)
+		third := s.accepted("second token", second.Token)
+		for range 2 { // to revoke again is no error
+			if err := s.Revoke(t.Context(), []refresh.Issued{first, second, third}[i].Token, "web"); err != nil {
+				t.Errorf("Revoke(%s) error = %v", name, err)
 			}
 		}
-		if told := s.told(); told != "" {
-			t.Errorf("%s: told %q", which, told)
+		if got, want := s.recorded(), "refresh_revoked, refresh_revoked"; got != want {
+			t.Errorf("Revoke(%s) events = %q, want %q", name, got, want)
 		}
-		s.refused(which, third.Token, refresh.ReasonRevoked)
+		s.rejected("revoked", third.Token, refresh.ReasonRevoked)
 	}
-	// RFC 7009 §2.1: of another client's it is one. It was stolen, and ends.
+	// RFC 7009 §2.1: a token of another client is an error. Its family is revoked.
 	for _, client := range []string{"other", ""} {
-		r := s.begin()
-		if err := end(r.Token, client); err != refresh.ErrInvalidGrant {
-			t.Errorf("%q: %v", client, err)
+		issued := s.begin()
+		if err := s.Revoke(t.Context(), issued.Token, client); err != refresh.ErrInvalidGrant {
+			t.Errorf("Revoke by client %q: error = %v, want %v", client, err, refresh.ErrInvalidGrant)
 		}
-		if told := s.told(); told != "refused refresh_client" {
-			t.Errorf("%q: told %q", client, told)
+		if got, want := s.recorded(), "rejected refresh_client"; got != want {
+			t.Errorf("Revoke by client %q: events = %q, want %q", client, got, want)
 		}
-		s.refused(client, r.Token, refresh.ReasonRevoked)
+		s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
 	}
 }
 
-func TestRefreshEndFamily(t *testing.T) {
+func TestRevokeFamily(t *testing.T) {
 	s := newServer(t)
-	r, other := s.begin(), s.begin()
+	issued, other := s.begin(), s.begin()
 	for range 2 {
-		if err := s.RevokeFamily(t.Context(), "alice", r.Family.ID); err != nil {
-			t.Error(err)
+		if err := s.RevokeFamily(t.Context(), "alice", issued.Family.ID); err != nil {
+			t.Errorf("RevokeFamily error = %v", err)
 		}
 	}
-	s.refused("ended", r.Token, refresh.ReasonRevoked)
-	for _, id := range []string{"", "x", other.Family.ID + " ", string(other.Token.Reveal())} {
-		if err := s.RevokeFamily(t.Context(), "alice", id); !errors.Is(err, refresh.ErrNotFound) {
-			t.Errorf("%.10q: %v", id, err)
+	s.recorded()
+	s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
+	for _, call := range [][2]string{
+		{"bob", other.Family.ID}, {"", other.Family.ID}, {"Alice", other.Family.ID},
+		{"alice", ""}, {"alice", "x"}, {"alice", other.Family.ID + " "}, {"alice", string(other.Token.Reveal())},
+	} {
+		if err := s.RevokeFamily(t.Context(), call[0], call[1]); !errors.Is(err, refresh.ErrNotFound) {
+			t.Errorf("RevokeFamily(%q, %.10q) error = %v, want %v", call[0], call[1], err, refresh.ErrNotFound)
 		}
 	}
-	s.good("another family", other.Token)
+	s.accepted("token of another family", other.Token)
 }
 
-func TestRefreshEndAll(t *testing.T) {
+func TestRevokeAll(t *testing.T) {
 	s := newServer(t)
-	if n, err := s.RevokeAll(t.Context(), refresh.Filter{}); err == nil || n != 0 {
-		t.Errorf("%d, %v", n, err)
-	}
-	begin := func(subject, client string) {
-		if _, err := s.Begin(t.Context(), refresh.Grant{Subject: subject, Client: client}); err != nil {
-			t.Fatal(err)
+	for _, f := range []refresh.Filter{{}, {Except: "x"}} {
+		if n, err := s.RevokeAll(t.Context(), f); err == nil || n != 0 {
+			t.Errorf("RevokeAll(%+v) = %d, %v, want an error", f, n, err)
 		}
 	}
-	for range 1201 { // more than two steps of the store
+	begin := func(subject, client string) string {
+		return s.begin(refresh.Grant{Subject: subject, Client: client}).Family.ID
+	}
+	for range 1201 { // more than two batches
 		begin("alice", "web")
 	}
 	begin("alice", "phone")
 	begin("alice", "tv")
-	begin("bob", "web")
+	own := begin("bob", "web")
 	begin("bob", "phone")
-	for _, step := range []struct {
+	begin("bob", "web")
+	for _, test := range []struct {
 		filter refresh.Filter
 		want   int
 	}{
@@ -97,20 +104,56 @@ func TestRefreshEndAll(t *testing.T) {
 		{refresh.Filter{Subject: "alice", Client: "web"}, 0},
 		{refresh.Filter{Client: "phone"}, 2},
 		{refresh.Filter{Subject: "alice"}, 1},
+		{refresh.Filter{Subject: "bob", Except: own}, 1},
 		{refresh.Filter{Subject: "bob"}, 1},
 	} {
-		if n, err := s.RevokeAll(t.Context(), step.filter); n != step.want || err != nil {
-			t.Errorf("%+v: %d, want %d, %v", step.filter, n, step.want, err)
+		if n, err := s.RevokeAll(t.Context(), test.filter); n != test.want || err != nil {
+			t.Errorf("RevokeAll(%+v) = %d, %v, want %d", test.filter, n, err, test.want)
 		}
 	}
 }
 
-// lists is a server of both kinds of token, and what verifies the access tokens.
-type lists struct {
+func TestList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, func(c *refresh.Config) { c.Lifetime = time.Hour })
+		var issued []refresh.Issued
+		for _, g := range []refresh.Grant{{Subject: "alice", Client: "web"}, {Subject: "alice", Client: "tv"}, {Subject: "bob", Client: "web"}, {Subject: "alice", Client: "web"}} {
+			issued = append(issued, s.begin(g))
+			pass(time.Second)
+		}
+		issued[0] = s.accepted("rotated last", issued[0].Token)
+		list := func(f refresh.Filter, want ...refresh.Family) {
+			t.Helper()
+			got, err := s.List(t.Context(), f)
+			if diff := cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got)); diff != "" || err != nil {
+				t.Errorf("List(%+v) error = %v (-want +got):\n%s", f, err, diff)
+			}
+		}
+		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[3].Family, issued[1].Family)
+		list(refresh.Filter{Subject: "alice", Client: "web"}, issued[0].Family, issued[3].Family)
+		list(refresh.Filter{Subject: "alice", Except: issued[3].Family.ID}, issued[0].Family, issued[1].Family)
+		list(refresh.Filter{Subject: "carol"})
+		for _, f := range []refresh.Filter{{}, {Client: "web"}, {Except: "x"}} {
+			if got, err := s.List(t.Context(), f); err == nil || got != nil {
+				t.Errorf("List(%+v) = %v, %v, want an error", f, got, err)
+			}
+		}
+		if err := s.RevokeFamily(t.Context(), "alice", issued[3].Family.ID); err != nil {
+			t.Fatal(err)
+		}
+		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[1].Family)
+		pass(time.Hour - 4*time.Second) // the first family has expired
+		list(refresh.Filter{Subject: "alice"}, issued[1].Family)
+	})
+}
+
+// authorizationServer is a server that also issues access tokens and verifies
+// them with a revocation list.
+type authorizationServer struct {
 	*server
-	store  *brokenRevocations
-	signer *jwtauth.Signer
-	api    *jwtauth.Authenticator
+	revoked *brokenRevocations
+	signer  *jwtauth.Signer
+	api     *jwtauth.Authenticator
 }
 
 type brokenRevocations struct {
@@ -118,170 +161,177 @@ type brokenRevocations struct {
 	down bool
 }
 
-func (b *brokenRevocations) Revoke(ctx context.Context, r revocation.Target, lifetime time.Duration) error {
+func (b *brokenRevocations) Revoke(ctx context.Context, target revocation.Target, lifetime time.Duration) error {
 	if b.down {
 		return errDown
 	}
-	return b.RevocationStore.Revoke(ctx, r, lifetime)
+	return b.Store.Revoke(ctx, target, lifetime)
 }
 
-func newLists(t testing.TB) *lists {
+func newAuthorizationServer(t testing.TB) *authorizationServer {
 	t.Helper()
-	store := &brokenRevocations{RevocationStore: revocation.NewMemory(0)}
+	store := &brokenRevocations{Store: revocation.NewMemory(0)}
 	list := must(revocation.New(revocation.Config{Store: store}))
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
-	return &lists{
-		server: newServer(t, func(c *refresh.Config) { c.Revocations, c.Issuer = list, issuerURL }),
-		store:  store,
-		signer: newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}),
-		api:    newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Keys, c.Revocations = jwtauth.RingKeys(ring), list })),
+	keys := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}))
+	api := must(jwtauth.New(jwtauth.Config{
+		Issuers:     []jwtauth.Issuer{{URL: issuer, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
+		Revocations: list,
+	}))
+	t.Cleanup(func() { _ = api.Close() })
+	return &authorizationServer{
+		server:  newServer(t, func(c *refresh.Config) { c.Revocations, c.Issuer = list, issuer }),
+		revoked: store, signer: must(jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: issuer, Keys: keys})), api: api,
 	}
 }
 
-// access issues the access token that belongs beside a refresh token.
-func (l *lists) access(r refresh.Issued) string {
-	l.t.Helper()
-	signed, err := l.signer.Sign(r.AccessToken(audience))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return string(signed.Token.Reveal())
+// access returns the access token that is issued with a refresh token.
+func (a *authorizationServer) access(i refresh.Issued) string {
+	a.t.Helper()
+	return string(must(a.signer.Sign(i.AccessToken(audience))).Token.Reveal())
 }
 
-// With a family end its access tokens, whoever ends it, and those of no other.
-func TestRefreshRevokesAccessTokens(t *testing.T) {
-	for name, end := range map[string]func(l *lists, first, second refresh.Issued) error{
-		"reuse": func(l *lists, first, _ refresh.Issued) error {
-			pass(time.Minute)
-			_, err := l.present(first.Token)
+// check verifies an access token and returns the reason why it is rejected.
+func (a *authorizationServer) check(token string, want gatehouse.Reason) {
+	a.t.Helper()
+	_, err := a.api.Verify(a.t.Context(), token)
+	var got gatehouse.Reason
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		got = e.Reason
+	}
+	if got != want || (err != nil) != (want != "") {
+		a.t.Errorf("Verify(access token) = %v, want reason %q", err, want)
+	}
+}
+
+// cancelingStore cancels the context of its caller once a family is revoked.
+type cancelingStore struct {
+	refresh.Store
+	cancel func()
+}
+
+func (c cancelingStore) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
+	defer c.cancel()
+	return c.Store.Rotate(ctx, id, p)
+}
+
+func (c cancelingStore) Revoke(ctx context.Context, id string) (refresh.Record, error) {
+	defer c.cancel()
+	return c.Store.Revoke(ctx, id)
+}
+
+// TestRevocationCoversAccessTokens revokes a family in every way, also where the
+// caller cancels as soon as the family is revoked.
+func TestRevocationCoversAccessTokens(t *testing.T) {
+	reuse := func(s *server, ctx context.Context, first, _ refresh.Issued) error {
+		_, err := s.Rotate(ctx, refresh.Request{Token: first.Token, Client: "web"})
+		return err
+	}
+	revoke := func(s *server, ctx context.Context, _, second refresh.Issued) error {
+		return s.Revoke(ctx, second.Token, "web")
+	}
+	revokeFamily := func(s *server, ctx context.Context, first, _ refresh.Issued) error {
+		return s.RevokeFamily(ctx, "alice", first.Family.ID)
+	}
+	for _, test := range []struct {
+		name   string
+		cancel bool
+		call   func(s *server, ctx context.Context, first, second refresh.Issued) error
+		want   error
+	}{
+		{"reuse", false, reuse, refresh.ErrInvalidGrant},
+		{"reuse, canceled", true, reuse, refresh.ErrInvalidGrant},
+		{"Revoke", false, revoke, nil},
+		{"Revoke, canceled", true, revoke, nil},
+		{"RevokeFamily", false, revokeFamily, nil},
+		{"RevokeFamily, canceled", true, revokeFamily, nil},
+		{"use by another client", false, func(s *server, ctx context.Context, _, second refresh.Issued) error {
+			_, err := s.Rotate(ctx, refresh.Request{Token: second.Token, Client: "other"})
 			return err
-		},
-		"another client": func(l *lists, _, second refresh.Issued) error {
-			_, err := l.Rotate(l.t.Context(), refresh.Request{Token: second.Token, Client: "other"})
+		}, refresh.ErrInvalidGrant},
+		{"Revoke by another client", false, func(s *server, ctx context.Context, _, second refresh.Issued) error {
+			return s.Revoke(ctx, second.Token, "other")
+		}, refresh.ErrInvalidGrant},
+		{"RevokeAll", false, func(s *server, ctx context.Context, _, _ refresh.Issued) error {
+			_, err := s.RevokeAll(ctx, refresh.Filter{Subject: "alice"})
 			return err
-		},
-		"reuse by one who hangs up": func(l *lists, first, _ refresh.Issued) error {
-			pass(time.Minute)
-			ctx, cancel := context.WithCancel(l.t.Context())
-			inner := l.store.RevocationStore
-			l.server = newServer(l.t, func(c *refresh.Config) {
-				c.Store = cancels{l.server.store, cancel}
-				c.Revocations = must(revocation.New(revocation.Config{Store: inner}))
-				c.Issuer = issuerURL
-			})
-			_, err := l.Rotate(ctx, refresh.Request{Token: first.Token, Client: "web"})
-			if ctx.Err() == nil {
-				return errors.New("nobody has hung up")
-			}
-			return err
-		},
-		"End": func(l *lists, _, second refresh.Issued) error { return l.Revoke(l.t.Context(), second.Token, "web") },
-		"End by another client": func(l *lists, _, second refresh.Issued) error {
-			return l.Revoke(l.t.Context(), second.Token, "other")
-		},
-		"EndFamily": func(l *lists, first, _ refresh.Issued) error {
-			return l.RevokeFamily(l.t.Context(), "alice", first.Family.ID)
-		},
-		"EndAll": func(l *lists, _, _ refresh.Issued) error {
-			_, err := l.RevokeAll(l.t.Context(), refresh.Filter{Subject: "alice"})
-			return err
-		},
+		}, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLists(t)
-				first := l.begin()
-				other := must(l.Begin(t.Context(), refresh.Grant{Subject: "bob", Client: "web"}))
-				tokens := []string{l.access(first)}
-				second := l.good("the first token", first.Token)
-				tokens = append(tokens, l.access(second))
-				for _, token := range append(tokens, l.access(other)) {
-					if got := reason(t, l.api, token); got != "" {
-						t.Fatalf("a good token: %q", got)
-					}
+				a := newAuthorizationServer(t)
+				first := a.begin()
+				other := a.access(a.begin(refresh.Grant{Subject: "bob", Client: "web"}))
+				second := a.accepted("first token", first.Token)
+				tokens := []string{a.access(first), a.access(second)}
+				for _, token := range append(tokens, other) {
+					a.check(token, "")
 				}
-				if err := end(l, first, second); err != nil && err != refresh.ErrInvalidGrant {
-					t.Fatal(err)
+				pass(time.Minute)
+				s, ctx := a.server, t.Context()
+				if test.cancel {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithCancel(ctx)
+					s = newServer(t, func(c *refresh.Config) {
+						c.Store, c.Issuer = cancelingStore{a.server.store, cancel}, issuer
+						c.Revocations = must(revocation.New(revocation.Config{Store: a.revoked.Store}))
+					})
+				}
+				if err := test.call(s, ctx, first, second); err != test.want || test.cancel != (ctx.Err() != nil) {
+					t.Fatalf("error = %v, want %v; context: %v", err, test.want, ctx.Err())
 				}
 				pass(5 * time.Second)
-				tokens = append(tokens, l.access(second)) // issued too late, in a race
-				for _, token := range tokens {
-					if got := reason(t, l.api, token); got != gatehouse.ReasonTokenRevoked {
-						t.Errorf("a token of the family: %q", got)
-					}
+				for _, token := range append(tokens, a.access(second)) { // also one that is issued later, in a race
+					a.check(token, jwtauth.ReasonRevoked)
 				}
-				if got := reason(t, l.api, l.access(other)); got != "" {
-					t.Errorf("a token of another family: %q", got)
-				}
+				a.check(other, "")
 			})
 		})
 	}
 }
 
-// cancels hangs up as soon as the store has decided.
-type cancels struct {
-	refresh.Store
-	cancel func()
-}
-
-func (c cancels) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
-	defer c.cancel()
-	return c.Store.Rotate(ctx, id, p)
-}
-
-// Where the access tokens cannot be revoked, it is not said that all is well,
-// and the next one who comes with a token of the family does it.
-func TestRefreshRevocationsDown(t *testing.T) {
+func TestRevocationsDownIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLists(t)
-		first := l.begin()
-		second := l.good("the first token", first.Token)
-		access := l.access(second)
+		a := newAuthorizationServer(t)
+		first := a.begin()
+		second := a.accepted("first token", first.Token)
+		access := a.access(second)
 		pass(time.Minute)
-		l.store.down = true
-		for want, token := range map[string]gatehouse.Secret{"unavailable refresh_reused": first.Token} {
-			if _, err := l.present(token); !errors.Is(err, errDown) || errors.Is(err, refresh.ErrInvalidGrant) {
-				t.Errorf("error %v", err)
-			}
-			if told := l.told(); told != want {
-				t.Errorf("told %q, want %q", told, want)
-			}
+		a.revoked.down = true
+		if _, err := a.rotate(first.Token); !errors.Is(err, errDown) || errors.Is(err, refresh.ErrInvalidGrant) {
+			t.Errorf("Rotate(reused) error = %v, want %v", err, errDown)
 		}
-		if _, err := l.present(second.Token); !errors.Is(err, errDown) {
-			t.Errorf("error %v", err)
+		if got, want := a.recorded(), "unavailable refresh_reused"; got != want {
+			t.Errorf("Rotate(reused) events = %q, want %q", got, want)
 		}
-		if err := l.RevokeFamily(t.Context(), "alice", first.Family.ID); !errors.Is(err, errDown) {
-			t.Errorf("error %v", err)
+		if _, err := a.rotate(second.Token); !errors.Is(err, errDown) {
+			t.Errorf("Rotate(revoked) error = %v, want %v", err, errDown)
 		}
-		if got := reason(t, l.api, access); got != "" {
-			t.Fatalf("revoked all the same: %q", got)
+		if err := a.RevokeFamily(t.Context(), "alice", first.Family.ID); !errors.Is(err, errDown) {
+			t.Errorf("RevokeFamily error = %v, want %v", err, errDown)
 		}
-		l.told()
-		l.store.down = false
-		l.refused("the token after that", second.Token, refresh.ReasonRevoked)
-		if got := reason(t, l.api, access); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("not revoked afterwards: %q", got)
-		}
+		a.check(access, "")
+		a.recorded()
+		a.revoked.down = false
+		a.rejected("second token", second.Token, refresh.ReasonRevoked)
+		a.check(access, jwtauth.ReasonRevoked)
 
-		// EndAll goes on, and says so.
 		for range 3 {
-			l.begin()
+			a.begin()
 		}
-		l.store.down = true
-		n, err := l.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"})
+		a.revoked.down = true
+		n, err := a.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"})
 		if n != 3 || !errors.Is(err, errDown) || strings.Count(fmt.Sprint(err), "\n") != 2 {
-			t.Errorf("%d, %v", n, err)
+			t.Errorf("RevokeAll = %d, %v, want 3 and three errors", n, err)
 		}
 	})
 }
 
-// A family whose time is over has no access tokens to revoke.
-func TestRefreshExpiredRevokesNothing(t *testing.T) {
+func TestExpiredFamilyRevokesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLists(t)
-		first := l.begin()
+		a := newAuthorizationServer(t)
+		first := a.begin()
 		pass(week)
-		l.store.down = true
-		l.refused("after the end", first.Token, refresh.ReasonRevoked)
+		a.revoked.down = true
+		a.rejected("expired", first.Token, refresh.ReasonExpired)
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What is read as a refresh token is the one text of it.
-func FuzzRefreshToken(f *testing.F) {
+// FuzzParseToken checks that each token has exactly one valid text.
+func FuzzParseToken(f *testing.F) {
 	good := string(newToken().text().Reveal())
 	body := strings.TrimPrefix(good, prefix)
 	for _, text := range []string{
@@ -22,83 +22,77 @@ func FuzzRefreshToken(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		token, ok := parseToken(text)
+		tok, ok := parseToken(text)
 		if !ok {
-			if token != (token{}) {
-				t.Fatal("what is refused leaves something behind")
+			if tok != (token{}) {
+				t.Fatal("parseToken returned a token with ok = false")
 			}
 			return
 		}
-		if again := token.text().Reveal(); !bytes.Equal(again, text) {
-			t.Fatalf("%q is read as %q", text, again)
+		if again := tok.text().Reveal(); !bytes.Equal(again, text) {
+			t.Fatalf("parseToken(%q) has the text %q", text, again)
 		}
 	})
 }
 
-func TestRefreshTokenText(t *testing.T) {
+func TestTokenText(t *testing.T) {
 	tok := newToken()
-	text := token.text().Reveal()
-	if len(text) != tokenChars || token.text().Len() != 125 {
-		t.Errorf("%d characters", len(text))
+	text := tok.text().Reveal()
+	if len(text) != 125 || tokenChars != 125 {
+		t.Errorf("text has %d characters, tokenChars = %d, want 125", len(text), tokenChars)
 	}
-	again, ok := parseToken(text)
-	if !ok || again != token {
-		t.Fatalf("%v, %v", again == token, ok)
+	if again, ok := parseToken(text); !ok || again != tok {
+		t.Fatalf("parseToken(text) = equal %v, %v, want true, true", again == tok, ok)
 	}
-	next := token.next()
-	if next.id != token.id || next.key != token.key || next.secret == token.secret {
-		t.Error("the next token is not another one of the same family")
+	if next := tok.next(); next.id != tok.id || next.key != tok.key || next.secret == tok.secret {
+		t.Error("next: want the same family and key and another secret")
 	}
-	other := newToken()
-	if other.id == token.id || other.key == token.key || other.secret == token.secret {
-		t.Error("two families have something in common")
+	if other := newToken(); other.id == tok.id || other.key == tok.key || other.secret == tok.secret {
+		t.Error("newToken: two families share a part")
 	}
-	if token.keyHash() == token.secretHash() {
-		t.Error("one hash for two secrets")
+	if tok.keyHash() == tok.secretHash() {
+		t.Error("key and secret have the same hash")
 	}
-	// The last character of a text stands for four bits that count.
+	// All bits of the last character count.
 	last := text[len(text)-1]
 	for c := range byte(128) {
-		changed := append(bytes.Clone(text[:len(text)-1]), c)
-		if again, ok := parseToken(changed); ok && c != last && again == token {
-			t.Errorf("%q and %q are one token", last, c)
+		if again, ok := parseToken(append(bytes.Clone(text[:len(text)-1]), c)); ok && c != last && again == tok {
+			t.Errorf("the last characters %q and %q yield the same token", last, c)
 		}
 	}
 }
 
-// A successor opens with the token that it was sealed for, and with no other.
-func TestRefreshSeal(t *testing.T) {
+func TestSealOpensWithPredecessorOnly(t *testing.T) {
 	tok := newToken()
-	next := token.next()
-	sealed, err := token.seal(next)
+	next := tok.next()
+	sealed, err := tok.seal(next)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := token.open(sealed); err != nil || opened != next {
-		t.Fatalf("opened: %v, %v", opened == next, err)
+	if opened, err := tok.open(sealed); err != nil || opened != next {
+		t.Fatalf("open = equal %v, %v, want true, nil", opened == next, err)
 	}
-	if bytes.Contains(sealed, next.secret[:]) || bytes.Contains(sealed, token.secret[:]) {
-		t.Error("a secret can be read")
+	if bytes.Contains(sealed, next.secret[:]) || bytes.Contains(sealed, tok.secret[:]) {
+		t.Error("the sealed text contains a secret")
 	}
-	again, err := token.seal(next)
-	if err != nil || bytes.Equal(again, sealed) {
-		t.Error("two seals are alike", err)
+	if again, err := tok.seal(next); err != nil || bytes.Equal(again, sealed) {
+		t.Errorf("seal twice: same result, error = %v", err)
 	}
-	renamed := token
+	renamed := tok
 	renamed.id[0] ^= 1
-	for name, other := range map[string]token{"the successor": next, "another family": newToken(), "another id": renamed, "zeros": {}} {
+	for name, other := range map[string]token{"successor": next, "another family": newToken(), "another ID": renamed, "zero": {}} {
 		if _, err := other.open(sealed); err == nil {
-			t.Errorf("%s opens it", name)
+			t.Errorf("open with %s: got no error", name)
 		}
 	}
 	for i := range sealed {
 		changed := bytes.Clone(sealed)
 		changed[i] ^= 1
-		if _, err := token.open(changed); err == nil {
-			t.Errorf("opens with a change at %d", i)
+		if _, err := tok.open(changed); err == nil {
+			t.Errorf("open with a changed byte %d: got no error", i)
 		}
-		if _, err := token.open(sealed[:i]); err == nil {
-			t.Errorf("opens when cut at %d", i)
+		if _, err := tok.open(sealed[:i]); err == nil {
+			t.Errorf("open of %d bytes: got no error", i)
 		}
 	}
 }

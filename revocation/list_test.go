@@ -11,439 +11,304 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
-	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
-func newList(t testing.TB, store revocation.Store) *revocation.List {
-	t.Helper()
-	l, err := revocation.New(revocation.Config{Store: store})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-func TestRevocationConfigMistakes(t *testing.T) {
-	store := revocation.NewMemory(0)
-	for _, lifetime := range []time.Duration{-1, 1, time.Second - 1, week + 1} {
-		_, err := revocation.New(revocation.Config{MaxLifetime: lifetime})
-		if n := strings.Count(fmt.Sprint(err), "jwtauth: RevocationConfig."); n != 2 {
-			t.Errorf("%v: %v", lifetime, err)
+func TestNewChecksConfig(t *testing.T) {
+	for _, test := range []struct {
+		lifetime time.Duration
+		want     time.Duration // 0 for an error
+	}{{-1, 0}, {1, 0}, {time.Second - 1, 0}, {week + 1, 0}, {0, 15 * time.Minute}, {time.Second, time.Second}, {week, week}} {
+		list, err := revocation.New(revocation.Config{Store: revocation.NewMemory(0), MaxLifetime: test.lifetime})
+		if (err == nil) != (test.want > 0) || err == nil && list.MaxLifetime() != test.want {
+			t.Errorf("New(MaxLifetime %v) error = %v, want MaxLifetime %v", test.lifetime, err, test.want)
 		}
 	}
-	for _, lifetime := range []time.Duration{0, time.Second, week} {
-		if _, err := revocation.New(revocation.Config{Store: store, MaxLifetime: lifetime}); err != nil {
-			t.Error(err)
-		}
+	_, err := revocation.New(revocation.Config{MaxLifetime: -1})
+	if n := strings.Count(fmt.Sprint(err), "revocation: Config."); n != 2 {
+		t.Errorf("New reports %d of 2 mistakes: %v", n, err)
 	}
 }
 
-// What is revoked is refused, and nothing else.
-func TestRevocationList(t *testing.T) {
+// revokeBy revokes by each kind: token-1, bob, phone and the family f1.
+var revokeBy = map[revocation.Kind]func(ctx context.Context, l *revocation.List, issuer string) error{
+	revocation.Token: func(ctx context.Context, l *revocation.List, issuer string) error {
+		return l.RevokeToken(ctx, issuer, "token-1", time.Now().Add(5*time.Minute))
+	},
+	revocation.Subject: func(ctx context.Context, l *revocation.List, issuer string) error {
+		return l.RevokeSubject(ctx, issuer, "bob")
+	},
+	revocation.Client: func(ctx context.Context, l *revocation.List, issuer string) error {
+		return l.RevokeClient(ctx, issuer, "phone")
+	},
+	revocation.Family: func(ctx context.Context, l *revocation.List, issuer string) error {
+		return l.RevokeFamily(ctx, issuer, "f1")
+	},
+}
+
+func TestRevokeMatchesOneClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tokens := map[string]string{
-			"itself":        token(nil, nil),
-			"of its second": token(nil, object{"jti": "token-2", "iat": time.Now().Unix()}),
-			"subject":       token(nil, object{"sub": "bob", "jti": "token-3"}),
-			"client":        token(nil, object{"client_id": "phone", "jti": "token-4"}),
-			"family":        token(nil, object{"sid": "f1", "jti": "token-5", "sub": "carol", "client_id": "tv"}),
-			"other family":  token(nil, object{"sid": "f2", "jti": "f1", "sub": "carol", "client_id": "tv"}),
+			"jti":          mint(nil),
+			"other jti":    mint(claims{"jti": "token-2"}),
+			"sub":          mint(claims{"sub": "bob", "jti": "token-3"}),
+			"client_id":    mint(claims{"client_id": "phone", "jti": "token-4"}),
+			"sid":          mint(claims{"sid": "f1", "jti": "token-5", "sub": "carol", "client_id": "tv"}),
+			"other family": mint(claims{"sid": "f2", "jti": "f1", "sub": "carol", "client_id": "tv"}),
 		}
-		all := func(l *revocation.List, issuer, name string) error {
-			switch name {
-			case "jti":
-				return l.RevokeToken(t.Context(), issuer, "token-1", time.Now().Add(5*time.Minute))
-			case "sub":
-				return l.RevokeSubject(t.Context(), issuer, "bob")
-			case "client_id":
-				return l.RevokeClient(t.Context(), issuer, "phone")
-			case "sid":
-				return l.RevokeFamily(t.Context(), issuer, "f1")
-			}
-			return nil
-		}
-		for name, want := range map[string]string{"": "", "jti": "itself", "sub": "subject", "client_id": "client", "sid": "family"} {
-			for _, issuer := range []string{issuerURL, "https://other.example.com"} {
-				l := newList(t, revocation.NewMemory(0))
-				a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
-				for what, text := range tokens {
-					if got := reason(t, a, text); got != "" {
-						t.Fatalf("%s before anything was revoked: %q", what, got)
-					}
+		for kind, revoke := range revokeBy {
+			for _, iss := range []string{issuer, "https://other.example.com"} {
+				list := newList(revocation.NewMemory(0))
+				v := newVerifier(t, list)
+				for name, token := range tokens {
+					v.check(name, token, "")
 				}
-				if err := all(l, issuer, name); err != nil {
+				if err := revoke(t.Context(), list, iss); err != nil {
 					t.Fatal(err)
 				}
-				for what, text := range tokens {
-					if got := reason(t, a, text); (got == gatehouse.ReasonTokenRevoked) != (what == want && issuer == issuerURL) {
-						t.Errorf("revoked by %q of %s: %s is %q", name, issuer, what, got)
+				for name, token := range tokens {
+					want := gatehouse.Reason("")
+					if iss == issuer && name == string(kind) {
+						want = jwtauth.ReasonRevoked
 					}
+					v.check(fmt.Sprintf("%s, after revocation by %s of %s", name, kind, iss), token, want)
 				}
 			}
 		}
 	})
 }
 
-// A revocation by subject or client is of what was issued up to now. What was
-// issued in the same second counts, and so does what does not say when it was.
-func TestRevocationSecond(t *testing.T) {
-	for name, revoke := range map[string]func(*revocation.List, context.Context) error{
-		"subject": func(l *revocation.List, ctx context.Context) error {
-			return l.RevokeSubject(ctx, issuerURL, "alice")
-		},
-		"client": func(l *revocation.List, ctx context.Context) error {
-			return l.RevokeClient(ctx, issuerURL, "web")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+func TestRevokeSubjectAndClientCoverTheSecond(t *testing.T) {
+	for name, change := range map[revocation.Kind]claims{revocation.Subject: {"sub": "bob"}, revocation.Client: {"client_id": "phone"}} {
+		t.Run(string(name), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newList(t, revocation.NewMemory(0))
-				strictly := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
-				loosely := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations, c.Issuers[0].Profile = l, jwtauth.Compatible }))
-				second := func() int64 { return time.Now().Unix() }
-
-				pass(300 * time.Millisecond)
-				before := token(nil, object{"iat": second() - 1})
-				same := token(nil, object{"iat": second()})
-				fraction := token(nil, object{"iat": float64(second()) + 0.9})
-				never := token(nil, object{"iat": nil})
-				if err := revoke(l, t.Context()); err != nil {
-					t.Fatal(err)
+				list := newList(revocation.NewMemory(0))
+				strict := newVerifier(t, list)
+				compatible := newVerifier(t, list, func(c *jwtauth.Config) { c.Issuers[0].Profile = jwtauth.Compatible })
+				issued := func(iat any) string {
+					c := claims{"iat": iat}
+					for name, value := range change {
+						c[name] = value
+					}
+					return mint(c)
 				}
-				pass(200 * time.Millisecond)
-				later := token(nil, object{"iat": second()})
-				pass(500 * time.Millisecond)
-				next := token(nil, object{"iat": second()})
-				for what, text := range map[string]string{"before": before, "in the same second": same, "a moment before, by its fraction": fraction, "in the same second, afterwards": later} {
-					if got := reason(t, strictly, text); got != gatehouse.ReasonTokenRevoked {
-						t.Errorf("issued %s: %q", what, got)
+				second := func() int64 { return time.Now().Unix() }
+				revoke := func() {
+					if err := revokeBy[name](t.Context(), list, issuer); err != nil {
+						t.Fatal(err)
 					}
 				}
-				if got := reason(t, strictly, next); got != "" {
-					t.Errorf("issued in the next second: %q", got)
+				pass(300 * time.Millisecond)
+				revoked := map[string]string{
+					"1 s before": issued(second() - 1), "in the same second, before": issued(second()), "with a fraction": issued(float64(second()) + 0.9),
 				}
-				if got := reason(t, loosely, never); got != gatehouse.ReasonTokenRevoked {
-					t.Errorf("issued nobody knows when: %q", got)
+				never := issued(nil)
+				revoke()
+				pass(200 * time.Millisecond)
+				revoked["in the same second, after"] = issued(second())
+				pass(500 * time.Millisecond)
+				next := issued(second())
+				for name, token := range revoked {
+					strict.check("issued "+name, token, jwtauth.ReasonRevoked)
 				}
-				// The newest revocation counts.
-				if err := revoke(l, t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if got := reason(t, strictly, next); got != gatehouse.ReasonTokenRevoked {
-					t.Errorf("issued before the second revocation: %q", got)
-				}
+				strict.check("issued in the next second", next, "")
+				compatible.check("without iat", never, jwtauth.ReasonRevoked)
+				revoke()
+				strict.check("issued before the second revocation", next, jwtauth.ReasonRevoked)
 			})
 		})
 	}
 }
 
-// What is revoked stays so for as long as anybody would accept it: with clocks
-// as far apart as they may be.
-func TestRevocationIsKept(t *testing.T) {
-	const minute = time.Minute
-	for name, revoke := range map[string]func(*revocation.List, context.Context, time.Time) error{
-		"token": func(l *revocation.List, ctx context.Context, exp time.Time) error {
-			return l.RevokeToken(ctx, issuerURL, "token-1", exp)
+// TestRevocationOutlivesToken checks revoked tokens until they expire, with the
+// largest clock skew.
+func TestRevocationOutlivesToken(t *testing.T) {
+	for kind, revoke := range map[revocation.Kind]func(context.Context, *revocation.List, time.Time) error{
+		revocation.Token: func(ctx context.Context, l *revocation.List, expires time.Time) error {
+			return l.RevokeToken(ctx, issuer, "token-1", expires)
 		},
-		"family": func(l *revocation.List, ctx context.Context, _ time.Time) error {
-			return l.RevokeFamily(ctx, issuerURL, "f1")
+		revocation.Family: func(ctx context.Context, l *revocation.List, _ time.Time) error {
+			return l.RevokeFamily(ctx, issuer, "f1")
 		},
-		"subject": func(l *revocation.List, ctx context.Context, _ time.Time) error {
-			return l.RevokeSubject(ctx, issuerURL, "alice")
+		revocation.Subject: func(ctx context.Context, l *revocation.List, _ time.Time) error {
+			return l.RevokeSubject(ctx, issuer, "alice")
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pass(time.Second / 2)
-				l := newList(t, revocation.NewMemory(0))
-				a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations, c.Skew = l, 5*minute }))
-				expires := time.Now().Add(15 * minute)
-				text := token(nil, object{"sid": "f1", "iat": time.Now().Unix(), "exp": expires.Unix()})
-				if err := revoke(l, t.Context(), expires); err != nil {
+				list := newList(revocation.NewMemory(0))
+				v := newVerifier(t, list, func(c *jwtauth.Config) { c.Skew = 5 * time.Minute })
+				expires := time.Now().Add(15 * time.Minute)
+				token := mint(claims{"sid": "f1", "exp": expires.Unix()})
+				if err := revoke(t.Context(), list, expires); err != nil {
 					t.Fatal(err)
 				}
 				for range 21 {
-					if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked && got != gatehouse.ReasonTokenExpired {
-						t.Fatalf("after %v: %q", time.Until(expires), got)
+					if got := v.reason(token); got != jwtauth.ReasonRevoked && got != jwtauth.ReasonExpired {
+						t.Fatalf("%v before the expiry: reason = %q", time.Until(expires), got)
 					}
-					pass(minute)
+					pass(time.Minute)
 				}
-				if got := reason(t, a, text); got != gatehouse.ReasonTokenExpired {
-					t.Errorf("%q", got)
-				}
+				v.check("expired", token, jwtauth.ReasonExpired)
 			})
 		})
 	}
 }
 
-// lifetimes remembers for how long it was to keep things.
-type lifetimes struct {
-	revocation.Store
-	kept  []time.Duration
-	times []time.Time // what Find answers, if it is not nil
-	err   error
-}
-
-func (l *lifetimes) Revoke(_ context.Context, _ revocation.Target, lifetime time.Duration) error {
-	l.kept = append(l.kept, lifetime)
-	return l.err
-}
-
-func (l *lifetimes) Find(context.Context, []revocation.Target) ([]time.Time, error) {
-	return l.times, l.err
-}
-
-func TestRevocationLifetimes(t *testing.T) {
+// TestVerifierRejectsLongLivedTokens covers tokens that would become valid again
+// because they outlive their revocation.
+func TestVerifierRejectsLongLivedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &lifetimes{}
-		l := must(revocation.New(revocation.Config{Store: store, MaxLifetime: time.Hour}))
+		list := newList(revocation.NewMemory(0))
+		v := newVerifier(t, list)
+		token := mint(claims{"exp": time.Now().Add(time.Hour).Unix()})
+		if err := list.RevokeSubject(t.Context(), issuer, "alice"); err != nil {
+			t.Fatal(err)
+		}
+		for range 12 {
+			if v.reason(token) == "" {
+				t.Fatal("a revoked token is accepted again")
+			}
+			pass(5 * time.Minute)
+		}
+	})
+	for lifetime, ok := range map[time.Duration]bool{0: true, time.Minute: true, 15 * time.Minute: true, 15*time.Minute + 1: false, week: false} {
+		c := config(newList(revocation.NewMemory(0)))
+		c.Issuers[0].MaxLifetime = lifetime
+		if _, err := jwtauth.New(c); (err == nil) != ok {
+			t.Errorf("jwtauth.New(MaxLifetime %v) error = %v, want success = %v", lifetime, err, ok)
+		}
+	}
+	// A longer MaxLifetime of the list leaves the default of the verifier.
+	v := newVerifier(t, must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), MaxLifetime: week})))
+	for hours, ok := range map[time.Duration]bool{24: true, 25: false} {
+		if got := v.reason(mint(claims{"exp": time.Now().Add(hours * time.Hour).Unix()})); (got == "") != ok {
+			t.Errorf("a token of %d hours: reason = %q, want accepted = %v", hours, got, ok)
+		}
+	}
+}
+
+// TestRevokeTokenUntilExpiry revokes tokens without iat, which are accepted near
+// their expiry however long they live.
+func TestRevokeTokenUntilExpiry(t *testing.T) {
+	for _, lifetime := range []time.Duration{8 * 24 * time.Hour, 30 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			list := newList(revocation.NewMemory(0))
+			v := newVerifier(t, list, func(c *jwtauth.Config) { c.Issuers[0].Profile = jwtauth.Compatible })
+			expires := time.Now().Add(lifetime)
+			token := mint(claims{"iat": nil, "exp": expires.Unix()})
+			if err := list.RevokeToken(t.Context(), issuer, "token-1", expires); err != nil {
+				t.Fatal(err)
+			}
+			pass(lifetime - time.Minute)
+			v.check(fmt.Sprintf("token of %v, 1 minute before the expiry", lifetime), token, jwtauth.ReasonRevoked)
+		})
+	}
+	store := revocation.NewMemory(0)
+	if err := newList(store).RevokeToken(t.Context(), issuer, "token-1", time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	if times := must(store.Find(t.Context(), []revocation.Target{{Kind: revocation.Token, Issuer: issuer, Value: "token-1"}})); times[0].IsZero() {
+		t.Error("a token that expires in the year 9999 is not revoked")
+	}
+}
+
+func TestRevocationLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &stub{}
+		list := must(revocation.New(revocation.Config{Store: store, MaxLifetime: time.Hour}))
 		now := time.Now()
 		for _, expires := range []time.Time{now.Add(time.Minute), now, now.Add(-10*time.Minute + 1), now.Add(-10 * time.Minute), now.Add(week), now.Add(100 * week)} {
-			if err := l.RevokeToken(t.Context(), issuerURL, "a", expires); err != nil {
-				t.Error(err)
+			if err := list.RevokeToken(t.Context(), issuer, "a", expires); err != nil {
+				t.Errorf("RevokeToken(%v) error = %v", expires, err)
 			}
 		}
-		if err := l.RevokeToken(t.Context(), issuerURL, "a", time.Time{}); err == nil {
-			t.Error("a token of which nobody says when it ends is revoked for no time at all")
+		if err := list.RevokeToken(t.Context(), issuer, "a", time.Time{}); err == nil {
+			t.Error("RevokeToken(zero expiry): got no error")
 		}
-		for _, err := range []error{
-			l.RevokeSubject(t.Context(), issuerURL, "a"), l.RevokeClient(t.Context(), issuerURL, "a"), l.RevokeFamily(t.Context(), issuerURL, "a"),
-		} {
-			if err != nil {
-				t.Error(err)
+		for _, kind := range []revocation.Kind{revocation.Subject, revocation.Client, revocation.Family} {
+			if err := revokeBy[kind](t.Context(), list, issuer); err != nil {
+				t.Errorf("revoke by %s: error = %v", kind, err)
 			}
 		}
 		const margin = 10 * time.Minute
 		want := []time.Duration{time.Minute + margin, margin, 1, week + margin, 100*week + margin, time.Hour + margin, time.Hour + margin, time.Hour + margin}
-		if fmt.Sprint(store.kept) != fmt.Sprint(want) {
-			t.Errorf("kept for %v, want %v", store.kept, want)
+		if diff := cmp.Diff(want, store.lifetimes); diff != "" {
+			t.Errorf("lifetimes in the store (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// What no token can be is not revoked in silence.
-func TestRevocationOfNothing(t *testing.T) {
-	store := &lifetimes{}
-	l := newList(t, store)
-	for _, value := range []string{"", "a\nb", strings.Repeat("x", 256), "\xff\x00"} {
-		for _, err := range []error{
-			l.RevokeSubject(t.Context(), issuerURL, value), l.RevokeClient(t.Context(), issuerURL, value), l.RevokeFamily(t.Context(), issuerURL, value),
-			l.RevokeToken(t.Context(), issuerURL, value, time.Now().Add(time.Hour)), l.RevokeSubject(t.Context(), "", "a"),
+func TestRevokeRejectsImpossibleClaims(t *testing.T) {
+	store := &stub{}
+	list, ctx := newList(store), t.Context()
+	for _, value := range []string{"", "a\nb", strings.Repeat("x", 256), "\xff", "\x00"} {
+		for name, err := range map[string]error{
+			"RevokeSubject": list.RevokeSubject(ctx, issuer, value), "RevokeClient": list.RevokeClient(ctx, issuer, value),
+			"RevokeFamily": list.RevokeFamily(ctx, issuer, value), "RevokeToken": list.RevokeToken(ctx, issuer, value, time.Now().Add(time.Hour)),
+			"RevokeSubject without issuer": list.RevokeSubject(ctx, "", "a"),
 		} {
 			if err == nil {
-				t.Errorf("%.10q was revoked", value)
+				t.Errorf("%s(%.10q): got no error", name, value)
 			}
 		}
 	}
-	if len(store.kept) > 0 {
-		t.Error("something was kept")
+	if len(store.lifetimes) > 0 {
+		t.Errorf("the store was called %d times, want 0", len(store.lifetimes))
 	}
 }
 
-// Where it cannot be told whether a token is revoked, it is not good.
-func TestRevocationStoreDown(t *testing.T) {
-	for name, store := range map[string]*lifetimes{
-		"down": {err: errDown}, "no answer": {}, "too few answers": {times: make([]time.Time, 2)}, "too many": {times: make([]time.Time, 4)},
+func TestStoreFailureIsUnavailable(t *testing.T) {
+	errDown := errors.New("store down")
+	for name, store := range map[string]*stub{
+		"error": {err: errDown}, "no results": {}, "2 results for 3 targets": {times: make([]time.Time, 2)}, "4 results for 3 targets": {times: make([]time.Time, 4)},
 	} {
-		a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = newList(t, store) }))
-		if got := reason(t, a, token(nil, nil)); got != gatehouse.ReasonRevocationsUnavailable {
-			t.Errorf("%s: %q", name, got)
-		}
+		newVerifier(t, newList(store)).check("store: "+name, mint(nil), jwtauth.ReasonRevocationsUnavailable)
 	}
-	l := newList(t, &lifetimes{err: errDown})
-	if err := l.RevokeSubject(t.Context(), issuerURL, "a"); !errors.Is(err, errDown) {
-		t.Error(err)
+	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), issuer, "a"); !errors.Is(err, errDown) {
+		t.Errorf("RevokeSubject error = %v, want %v", err, errDown)
 	}
 }
 
-// A token is revoked by what its issuer calls its subject and its client,
-// whatever an application makes of them.
-func TestRevocationOfMapped(t *testing.T) {
-	l := newList(t, revocation.NewMemory(0))
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-		c.Revocations = l
+// TestRevokeUsesClaimsOfIssuer checks that the names by which an application knows
+// subject and client make no difference.
+func TestRevokeUsesClaimsOfIssuer(t *testing.T) {
+	list := newList(revocation.NewMemory(0))
+	v := newVerifier(t, list, func(c *jwtauth.Config) {
 		c.Issuers[0].Profile = jwtauth.Compatible
 		c.Issuers[0].Principal = func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
 			p.Subject, p.Client = "mail:"+p.Subject, "app:"+p.Client
 			return p, nil
 		}
-	}))
-	texts := []string{token(nil, object{"jti": "1"}), token(nil, object{"jti": "2", "sub": "bob", "client_id": nil, "azp": "phone"})}
-	for _, text := range texts {
-		if got := reason(t, a, text); got != "" {
-			t.Fatalf("%q", got)
-		}
+	})
+	tokens := map[string]string{"subject": mint(claims{"sub": "bob"}), "client": mint(claims{"client_id": nil, "azp": "phone"})}
+	for name, token := range tokens {
+		v.check(name, token, "")
 	}
-	for _, err := range []error{l.RevokeSubject(t.Context(), issuerURL, "alice"), l.RevokeClient(t.Context(), issuerURL, "phone")} {
-		if err != nil {
+	for _, kind := range []revocation.Kind{revocation.Subject, revocation.Client} {
+		if err := revokeBy[kind](t.Context(), list, issuer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, text := range texts {
-		if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("%q", got)
-		}
+	for name, token := range tokens {
+		v.check(name+", revoked", token, jwtauth.ReasonRevoked)
 	}
 }
 
-// A token that was issued by a clock that is ahead can be revoked by its jti and
-// by its family all the same.
-func TestRevocationOfTheFuture(t *testing.T) {
-	l := newList(t, revocation.NewMemory(0))
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
+func TestRevokeTokenFromClockAhead(t *testing.T) {
+	list := newList(revocation.NewMemory(0))
+	v := newVerifier(t, list)
 	ahead := time.Now().Add(20 * time.Second).Unix()
-	byID, byFamily := token(nil, object{"iat": ahead}), token(nil, object{"iat": ahead, "jti": "2", "sid": "f1"})
-	for _, err := range []error{l.RevokeToken(t.Context(), issuerURL, "token-1", time.Now().Add(time.Minute)), l.RevokeFamily(t.Context(), issuerURL, "f1")} {
-		if err != nil {
+	for _, kind := range []revocation.Kind{revocation.Token, revocation.Family} {
+		if err := revokeBy[kind](t.Context(), list, issuer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, text := range []string{byID, byFamily} {
-		if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("%q", got)
-		}
-	}
-}
-
-// The family of a token is its sid, and only the signer sets it.
-func TestFamilyClaim(t *testing.T) {
-	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(t, signingKey("k1", jwtauth.ES256))})
-	good := goodToken()
-	good.Family = "f1"
-	signed := must(s.Sign(good))
-	a := newAuthenticator(t, config())
-	p := must(a.Verify(t.Context(), string(signed.Token.Reveal())))
-	var claims struct {
-		SID string `json:"sid"`
-	}
-	if err := p.Claims.Decode(&claims); err != nil || claims.SID != "f1" {
-		t.Errorf("%+v, %v", claims, err)
-	}
-	for _, bad := range []func(*jwtauth.AccessToken){
-		func(a *jwtauth.AccessToken) { a.Family = "a\nb" },
-		func(a *jwtauth.AccessToken) { a.Family = strings.Repeat("x", 256) },
-		func(a *jwtauth.AccessToken) { a.Claims = map[string]any{"sid": "f2"} },
-		func(a *jwtauth.AccessToken) { a.Claims = map[string]any{"SID": "f2"} },
-	} {
-		token := goodToken()
-		bad(&token)
-		if _, err := s.Sign(token); err == nil {
-			t.Errorf("signed: %+v", token)
-		}
-	}
-	for _, sid := range []any{1, "", []string{"f1"}, "a\u0000b", true, strings.Repeat("x", 256)} {
-		if got := reason(t, a, token(nil, object{"sid": sid})); got != gatehouse.ReasonTokenClaims {
-			t.Errorf("sid %v: %q", sid, got)
-		}
-	}
-	if got := reason(t, a, token(nil, object{"Sid": "f1"})); got != gatehouse.ReasonTokenClaims {
-		t.Errorf("Sid: %q", got)
-	}
-}
-
-// A full store takes all subjects with it rather than none.
-func TestMemoryRevocationsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := revocation.NewMemory(3)
-		l := newList(t, store)
-		a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
-		revoke := func(subject string) {
-			t.Helper()
-			if err := l.RevokeSubject(t.Context(), issuerURL, subject); err != nil {
-				t.Fatal(err)
-			}
-		}
-		alice := token(nil, nil)
-		for _, subject := range []string{"a", "b", "c", "a", "b"} {
-			revoke(subject)
-		}
-		if got := reason(t, a, alice); got != "" {
-			t.Fatalf("revoked by others: %q", got)
-		}
-		if err := l.RevokeToken(t.Context(), issuerURL, "some token", time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		if got := reason(t, a, alice); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("the store is full: %q", got)
-		}
-		pass(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != "" {
-			t.Errorf("issued afterwards: %q", got)
-		}
-		// When the first ones are over there is room again.
-		pass(25 * time.Minute)
-		revoke("d")
-		revoke("e")
-		revoke("f")
-		pass(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != "" {
-			t.Errorf("when there was room again: %q", got)
-		}
-		if got := reason(t, a, token(nil, object{"sub": "d", "iat": time.Now().Unix() - 1})); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("what was revoked then: %q", got)
-		}
-		if times := must(store.Find(t.Context(), []revocation.Target{{Kind: revocation.Subject, Issuer: issuerURL, Value: "a"}})); !times[0].IsZero() {
-			t.Errorf("what is over: %v", times)
-		}
-	})
-}
-
-// What a full store knows it can be told again.
-func TestMemoryRevocationsWhenFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newList(t, revocation.NewMemory(1))
-		a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = l }))
-		for _, subject := range []string{"alice", "bob"} {
-			if err := l.RevokeSubject(t.Context(), issuerURL, subject); err != nil {
-				t.Fatal(err)
-			}
-		}
-		pass(2 * time.Second)
-		text := token(nil, nil)
-		if got := reason(t, a, text); got != "" {
-			t.Fatalf("issued afterwards: %q", got)
-		}
-		if err := l.RevokeSubject(t.Context(), issuerURL, "alice"); err != nil {
-			t.Fatal(err)
-		}
-		if got := reason(t, a, text); got != gatehouse.ReasonTokenRevoked {
-			t.Errorf("revoked again: %q", got)
-		}
-	})
-}
-
-// A full store of families forgets those whose time is over, and nothing else.
-func TestMemoryFamiliesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := refresh.NewMemory(3)
-		create := func(id string, lifetime time.Duration) error {
-			_, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id}}, lifetime)
-			return err
-		}
-		if err := errors.Join(create("a", time.Hour), create("b", 2*time.Hour), create("c", 2*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if err := create("d", time.Hour); err == nil {
-			t.Error("a full store takes another one")
-		}
-		if _, err := m.End(t.Context(), "c"); err != nil {
-			t.Error(err)
-		}
-		pass(time.Hour - 1)
-		if err := create("d", time.Hour); err == nil {
-			t.Error("a full store takes another one")
-		}
-		pass(1)
-		if err := create("d", time.Hour); err != nil {
-			t.Error(err)
-		}
-		for id, want := range map[string]error{"a": refresh.ErrNotFound, "b": nil, "c": nil, "d": nil} {
-			if _, err := m.Find(t.Context(), id); err != want {
-				t.Errorf("%s: %v", id, err)
-			}
-		}
-	})
+	v.check("by jti", mint(claims{"iat": ahead}), jwtauth.ReasonRevoked)
+	v.check("by family", mint(claims{"iat": ahead, "jti": "2", "sid": "f1"}), jwtauth.ReasonRevoked)
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Catalogue is the scopes that an application knows. It is immutable, and safe
+// Catalogue is the list of the scopes of an application. It is immutable and safe
 // for concurrent use.
 type Catalogue struct {
 	descriptions map[string]string
 }
 
-// NewCatalogue declares scopes: the name of each, and a description for the
-// people who grant it. At least one is required. A name that is malformed, or
-// has an asterisk in it, is an error: a scope that was granted must not come to
-// mean more when the application grows.
+// NewCatalogue makes a catalogue of at least one scope: the name of each and a
+// description for the people who grant it. A malformed name and a name with an
+// asterisk are errors: a granted scope must not include more when the application
+// grows. It reports all errors at once.
 func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 	var errs []error
 	if len(descriptions) == 0 {
@@ -31,7 +31,7 @@ func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 			errs = append(errs, fmt.Errorf("scopes: catalogue: %w", err))
 		}
 		if descriptions[name] == "" {
-			errs = append(errs, fmt.Errorf("scopes: catalogue: %q has no description", name))
+			errs = append(errs, fmt.Errorf("scopes: catalogue: %q: description required", name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -40,8 +40,8 @@ func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 	return &Catalogue{maps.Clone(descriptions)}, nil
 }
 
-// Parse reads a scope string, RFC 6749 section 3.3, like
-// [gatehouse.ParseScopes]. A scope that is not in the catalogue is an error.
+// Parse reads a scope string like [gatehouse.ParseScopes], RFC 6749 section 3.3. A
+// scope that is not in the catalogue is an error.
 func (c *Catalogue) Parse(s string) (gatehouse.Scopes, error) {
 	scopes, err := gatehouse.ParseScopes(s)
 	if err != nil {
@@ -61,8 +61,7 @@ func (c *Catalogue) Describe(scope string) (string, bool) {
 	return description, ok
 }
 
-// Names returns the names of all scopes in ascending order, as
-// [gatehouse.ProtectedResource] wants them.
+// Names returns the names of all scopes, sorted.
 func (c *Catalogue) Names() []string {
 	return slices.Sorted(maps.Keys(c.descriptions))
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
+const malformed = " is not one scope of RFC 6749, section 3.3"
+
 func catalogue(t testing.TB) *scopes.Catalogue {
 	t.Helper()
 	c, err := scopes.NewCatalogue(map[string]string{
-		"reports:write": "Write reports", "reports:read": "Read reports", "users:read": "See who is who",
+		"reports:write": "Write reports", "reports:read": "Read reports", "users:read": "List users",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,44 +30,42 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	descriptions["d"], descriptions["a"] = "D", "changed" // of no effect any more
-	if got := c.Names(); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Errorf("%q", got)
-	}
-	c.Names()[0] = "x"
-	if got := c.Names(); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Errorf("%q after the caller changed its copy", got)
+	descriptions["d"], descriptions["a"] = "D", "changed" // the catalogue has a copy
+	c.Names()[0] = "x"                                    // the caller has a copy too
+	if got, want := c.Names(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
+		t.Errorf("Names = %q, want %q", got, want)
 	}
 	for name, want := range map[string]string{"a": "A", "c": "C", "d": "", "": "", "A": "", "a b": ""} {
 		if got, ok := c.Describe(name); got != want || ok != (want != "") {
-			t.Errorf("%q: %q, %v", name, got, ok)
+			t.Errorf("Describe(%q) = %q, %t, want %q, %t", name, got, ok, want, want != "")
 		}
 	}
 }
 
-func TestNewCatalogueRefuses(t *testing.T) {
+func TestNewCatalogueErrors(t *testing.T) {
 	for _, test := range []struct {
 		descriptions map[string]string
 		want         string
 	}{
 		{nil, "scopes: catalogue: at least one scope is required"},
 		{map[string]string{}, "scopes: catalogue: at least one scope is required"},
-		{map[string]string{"a": ""}, `scopes: catalogue: "a" has no description`},
+		{map[string]string{"a": ""}, `scopes: catalogue: "a": description required`},
 		{
 			map[string]string{"": "x", "a b": "x", "a\"": "x", "\u00e9": "x", "ok": "x"},
-			"scopes: catalogue: \"\" is malformed\nscopes: catalogue: \"a b\" is malformed\nscopes: catalogue: \"a\\\"\" is malformed\nscopes: catalogue: \"\u00e9\" is malformed",
+			`scopes: catalogue: ""` + malformed + "\n" + `scopes: catalogue: "a b"` + malformed + "\n" +
+				`scopes: catalogue: "a\""` + malformed + "\n" + `scopes: catalogue: "é"` + malformed,
 		},
-		{map[string]string{"a\n": ""}, "scopes: catalogue: \"a\\n\" is malformed\nscopes: catalogue: \"a\\n\" has no description"},
+		{map[string]string{"a\n": ""}, `scopes: catalogue: "a\n"` + malformed + "\n" + `scopes: catalogue: "a\n": description required`},
 	} {
 		c, err := scopes.NewCatalogue(test.descriptions)
 		if c != nil || err == nil || err.Error() != test.want {
-			t.Errorf("%q: %v, want\n%s", test.descriptions, err, test.want)
+			t.Errorf("NewCatalogue(%q) error = %v, want\n%s", test.descriptions, err, test.want)
 		}
 	}
 	for _, wild := range []string{"*", "**", "*:*", "a:*", "a:**", "a.*", "a/*", "*:read", "a:*:b", "a*", "*a"} {
 		c, err := scopes.NewCatalogue(map[string]string{"ok": "Fine", wild: "Everything"})
-		if want := `scopes: catalogue: "` + wild + `" has a wildcard, and there are none`; c != nil || err == nil || err.Error() != want {
-			t.Errorf("%q: %v", wild, err)
+		if want := `scopes: catalogue: "` + wild + `" has a wildcard: name each scope`; c != nil || err == nil || err.Error() != want {
+			t.Errorf("NewCatalogue(%q) error = %v, want %s", wild, err, want)
 		}
 	}
 }
@@ -91,12 +91,12 @@ func TestCatalogueParse(t *testing.T) {
 	} {
 		got, err := c.Parse(test.s)
 		if got.String() != test.want || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
-			t.Errorf("%.80q: %q, %v", test.s, got, err)
+			t.Errorf("Parse(%.80q) = %q, %v, want %q, %s", test.s, got, err, test.want, test.err)
 		}
 	}
 }
 
-// What a catalogue reads, it has declared, and gatehouse reads it the same.
+// Parse accepts the known scopes that gatehouse.ParseScopes accepts.
 func FuzzCatalogueParse(f *testing.F) {
 	for _, seed := range []string{"", "reports:read", "users:read reports:read", "*", "reports:*", "reports:read ", "a", "users:read users:read"} {
 		f.Add(seed)
@@ -110,7 +110,7 @@ func FuzzCatalogueParse(f *testing.F) {
 		}
 		got, err := c.Parse(s)
 		if known != (err == nil) || err == nil && got != want || err != nil && got.Len() != 0 {
-			t.Errorf("%q, %v; want %q", got, err, want)
+			t.Errorf("Parse(%q) = %q, %v, want %q, known %t", s, got, err, want, known)
 		}
 	})
 }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopes has policies about what a credential may be used for.
+// Package scopes has policies that decide by the scopes and roles of the caller.
 //
-//   - Give [All] or [Any] to [gatehouse.Require] in front of a handler.
-//   - Where one scope of yours implies another, say so in [NewImplications] and
-//     use its policies. Nothing is implied that you have not written down.
-//   - Declare the scopes of your application in a [Catalogue], and read with it
-//     what people ask for: an API key, a consent page, a configuration.
-//   - [HasRole] asks for what the issuer says that the caller is.
+//   - [All] and [Any] need scopes: give them to [gatehouse.Mux.Handle] or
+//     [gatehouse.Require].
+//   - [NewImplications] says which scopes imply others, and has its own All and
+//     Any. Nothing is implied that is not listed.
+//   - A [Catalogue] lists the scopes of an application. It parses scopes from
+//     people and configuration and rejects unknown ones.
+//   - [HasRole] needs a role that the issuer gives the caller.
 //
-// A scope is compared character by character. There are no wildcards: "data:*"
-// is the scope of that name, which says nothing about "data:read", and a
-// catalogue does not take it.
+// Scopes are compared character by character. There are no wildcards: "data:*" is
+// the scope of that name and does not include "data:read".
 //
-// A request without the scopes is refused with 403 and insufficient_scope, and
-// the one challenge names all of them, so that a client can ask for them in one
-// step. For that, put the scopes of a route into one policy: of two policies only
-// the first that denies is heard.
+// A request without the scopes is refused with 403 and insufficient_scope. The
+// challenge names all scopes of the policy, so that a client can request them in
+// one step; for that, put all scopes of a route into one policy, because only the
+// first policy that denies answers.
 //
-// The application still has to decide which object belongs to whom: a scope says
-// what a caller may do, not to what.
+// A scope limits what a caller may do, not with which objects: the application
+// still has to check who owns the object.
 package scopes

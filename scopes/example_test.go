@@ -13,7 +13,7 @@ import (
 )
 
 func Example() {
-	// What there is, for people who grant it and for the metadata of the API.
+	// The scopes of the application, with descriptions for the people who grant them.
 	catalogue, err := scopes.NewCatalogue(map[string]string{
 		"reports:read":  "Read the reports of your company",
 		"reports:write": "Write reports, and read them",
@@ -22,7 +22,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// What implies what. Nothing else does.
+	// Nothing else is implied.
 	implied, err := scopes.NewImplications(map[string][]string{
 		"reports:write": {"reports:read"},
 	})
@@ -31,7 +31,7 @@ func Example() {
 	}
 
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "here you are")
+		fmt.Fprint(w, "reports")
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /reports", gatehouse.Require(implied.All("reports:read"))(ok))
@@ -45,11 +45,11 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		p := gatehouse.Principal{Method: gatehouse.MethodJWT, Subject: "ada", Scopes: granted}
+		p := gatehouse.Principal{Method: "jwt", Subject: "ada", Scopes: granted}
 		r := httptest.NewRequest(method, "/reports", nil)
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), p)))
-		fmt.Println(method, "with", scope, "is", w.Code)
+		fmt.Println(method, "with", scope, "returns", w.Code)
 	}
 	try("GET", "reports:read")
 	try("GET", "reports:write")
@@ -59,10 +59,10 @@ func Example() {
 	try("POST", "reports:*")
 
 	// Output:
-	// GET with reports:read is 200
-	// GET with reports:write is 200
-	// POST with reports:read is 403
-	// POST with reports:write is 200
-	// DELETE with reports:write is 403
+	// GET with reports:read returns 200
+	// GET with reports:write returns 200
+	// POST with reports:read returns 403
+	// POST with reports:write returns 200
+	// DELETE with reports:write returns 403
 	// scopes: unknown scope "reports:*"
 }

@@ -15,13 +15,13 @@ import (
 // Implications says which scopes of an application imply which others. It is
 // immutable, and safe for concurrent use. The zero value implies nothing.
 type Implications struct {
-	// by has, for each scope that is implied, those that imply it.
+	// by has, for each implied scope, the scopes that imply it.
 	by map[string][]string
 }
 
-// NewImplications reads implications: a scope, and the scopes that it implies.
-// What those imply is implied too. That a scope implies itself, directly or by
-// way of others, is an error, and so are malformed scopes and wildcards.
+// NewImplications takes, for each scope, the scopes that it implies. Implications
+// are transitive. A scope that implies itself, directly or through others, is an
+// error, and so are malformed scopes and wildcards. It reports all errors at once.
 //
 //	NewImplications(map[string][]string{
 //		"data:admin": {"data:write"},
@@ -40,7 +40,7 @@ func NewImplications(implied map[string][]string) (Implications, error) {
 	for _, scope := range slices.Sorted(maps.Keys(implied)) {
 		for name := range reach(implied, scope) {
 			if name == scope {
-				errs = append(errs, fmt.Errorf("scopes: implications of %q: it implies itself", scope))
+				errs = append(errs, fmt.Errorf("scopes: implications of %q: implies itself", scope))
 			}
 			i.by[name] = append(i.by[name], scope)
 		}
@@ -51,7 +51,7 @@ func NewImplications(implied map[string][]string) (Implications, error) {
 	return i, nil
 }
 
-// reach returns all that scope implies.
+// reach returns all scopes that scope implies.
 func reach(implied map[string][]string, scope string) map[string]bool {
 	reached := make(map[string]bool)
 	next := implied[scope]
@@ -68,26 +68,18 @@ func reach(implied map[string][]string, scope string) map[string]bool {
 	return reached
 }
 
-// Grants reports whether the scopes held have the scope, or one that implies it.
+// Grants reports whether held has the scope or one that implies it.
 func (i Implications) Grants(held gatehouse.Scopes, scope string) bool {
-	if held.Has(scope) {
-		return true
-	}
-	return hasAny(held, i.by[scope])
+	return held.Has(scope) || hasAny(held, i.by[scope])
 }
 
-// sufficient returns the scopes of which each is as good as scope.
-func (i Implications) sufficient(scope string) []string {
-	return append([]string{scope}, i.by[scope]...)
-}
-
-// checkName refuses what is no scope, and what somebody might take for many.
+// checkName rejects malformed scopes, and scopes that look like a pattern.
 func checkName(name string) error {
 	if _, err := gatehouse.NewScopes(name); err != nil {
-		return fmt.Errorf("%q is malformed", name)
+		return fmt.Errorf("%q is not one scope of RFC 6749, section 3.3", name)
 	}
 	if strings.Contains(name, "*") {
-		return fmt.Errorf("%q has a wildcard, and there are none", name)
+		return fmt.Errorf("%q has a wildcard: name each scope", name)
 	}
 	return nil
 }

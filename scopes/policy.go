@@ -6,84 +6,110 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
 // All allows callers whose credential has every one of the scopes.
 //
-// Like [regexp.MustCompile] it panics on what can only be a mistake in the
-// program: a scope that is malformed, a wildcard, which no credential holds, or
-// no scope at all, which would let everybody in.
+// It panics without scopes, which would allow every caller, and on a scope that
+// is malformed or has a wildcard, which no credential has. Each argument is one
+// scope.
 func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes...) }
 
 // Any allows callers whose credential has at least one of the scopes. The
-// challenge names all of them. It panics like [All].
+// challenge of a refusal names all of them. It panics like [All].
 func Any(scopes ...string) gatehouse.Policy { return Implications{}.Any(scopes...) }
 
-// All is [All] with what these implications add.
-func (i Implications) All(scopes ...string) gatehouse.Policy {
-	needed := i.needed("All", scopes)
-	set, _ := gatehouse.NewScopes(scopes...)
-	return func(_ *http.Request, p gatehouse.Principal) error {
-		for _, sufficient := range needed {
-			if !hasAny(p.Scopes, sufficient) {
-				return missing(set, p.Scopes)
-			}
-		}
-		return nil
-	}
+// All is like the function [All], and a scope that implies a needed one is
+// sufficient.
+func (i Implications) All(scopes ...string) gatehouse.Policy { return i.policy("All", scopes) }
+
+// Any is like the function [Any], and a scope that implies a needed one is
+// sufficient.
+func (i Implications) Any(scopes ...string) gatehouse.Policy { return i.policy("Any", scopes) }
+
+// policy is a policy of All or Any.
+type policy struct {
+	needed gatehouse.Scopes
+	// sufficient has, for each needed scope, the scope and those that imply it.
+	sufficient [][]string
+	any        bool
 }
 
-// Any is [Any] with what these implications add.
-func (i Implications) Any(scopes ...string) gatehouse.Policy {
-	needed := i.needed("Any", scopes)
-	set, _ := gatehouse.NewScopes(scopes...)
-	return func(_ *http.Request, p gatehouse.Principal) error {
-		for _, sufficient := range needed {
-			if hasAny(p.Scopes, sufficient) {
-				return nil
-			}
-		}
-		return missing(set, p.Scopes)
-	}
-}
-
-// needed returns, for each of the scopes, the scopes that are as good.
-func (i Implications) needed(policy string, scopes []string) [][]string {
+func (i Implications) policy(name string, scopes []string) policy {
 	if len(scopes) == 0 {
-		panic("scopes: " + policy + ": no scopes")
+		panic("scopes: " + name + ": no scopes")
 	}
+	p := policy{any: name == "Any"}
 	for _, scope := range scopes {
-		switch _, err := gatehouse.NewScopes(scope); {
-		case err != nil:
-			panic(fmt.Sprintf("scopes: %s: %q is malformed: one scope for each argument", policy, scope))
-		case strings.Contains(scope, "*"):
-			panic(fmt.Sprintf("scopes: %s: %q: there are no wildcards, name each scope", policy, scope))
+		if err := checkName(scope); err != nil {
+			panic(fmt.Sprintf("scopes: %s: %v", name, err))
+		}
+		p.sufficient = append(p.sufficient, append([]string{scope}, i.by[scope]...))
+	}
+	p.needed, _ = gatehouse.NewScopes(scopes...)
+	return p
+}
+
+// Authorize implements [gatehouse.Policy].
+func (p policy) Authorize(_ *http.Request, caller gatehouse.Principal) error {
+	for _, sufficient := range p.sufficient {
+		switch has := hasAny(caller.Scopes, sufficient); {
+		case p.any && has:
+			return nil
+		case !p.any && !has:
+			return p.denied(caller.Scopes)
 		}
 	}
-	needed := make([][]string, len(scopes))
-	for n, scope := range scopes {
-		needed[n] = i.sufficient(scope)
+	if p.any {
+		return p.denied(caller.Scopes)
 	}
-	return needed
+	return nil
 }
+
+// Scopes returns the needed scopes, for the route table of a [gatehouse.Mux].
+func (p policy) Scopes() gatehouse.Scopes { return p.needed }
+
+func (p policy) denied(held gatehouse.Scopes) *gatehouse.Error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeInsufficientScope, Reason: ReasonMissing, Scopes: p.needed, Cause: missing{p.needed, held},
+	}
+}
+
+// missing is the cause of a refusal. Its text is made when it is needed.
+type missing struct{ needed, held gatehouse.Scopes }
+
+func (m missing) Error() string { return fmt.Sprintf("scopes: needs %q, has %q", m.needed, m.held) }
 
 func hasAny(held gatehouse.Scopes, sufficient []string) bool {
 	return slices.ContainsFunc(sufficient, held.Has)
 }
 
-// missing is the refusal of a policy. It tells the caller what the route needs,
-// and the operator what the credential has.
-func missing(needed, held gatehouse.Scopes) *gatehouse.Error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: needed,
-		Cause: lack{needed, held},
+// errRole is the refusal of HasRole. It does not name the accepted roles.
+var errRole = &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonRoleMissing}
+
+// HasRole allows callers who have at least one of the roles, compared character
+// by character.
+//
+// A role is an attribute that the issuer gives the caller; a scope limits what
+// one credential may be used for. A route that needs only a role accepts every
+// credential of such a caller, also one that was issued for another purpose: add
+// a scope.
+//
+// It panics without roles and on a malformed role, like [All].
+func HasRole(names ...string) gatehouse.Policy {
+	if len(names) == 0 {
+		panic("scopes: HasRole: no roles")
 	}
+	if _, err := gatehouse.NewRoles(names...); err != nil {
+		panic("scopes: HasRole: malformed role")
+	}
+	names = slices.Clone(names)
+	return gatehouse.PolicyFunc(func(_ *http.Request, p gatehouse.Principal) error {
+		if slices.ContainsFunc(names, p.Roles.Has) {
+			return nil
+		}
+		return errRole
+	})
 }
-
-// lack is the cause, put into words only if somebody reads it.
-type lack struct{ needed, held gatehouse.Scopes }
-
-func (l lack) Error() string { return fmt.Sprintf("needs %q, has %q", l.needed, l.held) }

@@ -36,7 +36,7 @@ type Config struct {
 	// A key can be taken away once all sessions that began before its successor
 	// came to the front are over: with a ring that lacks it people stay signed in,
 	// and their tokens are no more to be had.
-	Keys *cookie.Ring
+	Keys *cookie.Keyring
 
 	// Refresh renews the tokens of a session: the method RefreshSession of a
 	// client of the package oauth. It is called once at a time for a session,
@@ -95,7 +95,7 @@ type Config struct {
 // It is safe for concurrent use, and any number of processes may share a store.
 type Manager struct {
 	store    Store
-	keys     *cookie.Ring
+	keys     *cookie.Keyring
 	renew    func(context.Context, Tokens) (Tokens, error)
 	login    string
 	returns  bool // the login takes a return_to

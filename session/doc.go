@@ -21,7 +21,7 @@
 //
 // The cookie holds 256 random bits and is HttpOnly, Secure, SameSite=Lax and
 // bound to the host. The store holds their SHA-256, the principal, and the
-// tokens sealed by a [cookie.Ring]: who reads the store cannot sign in with what
+// tokens sealed by a [cookie.Keyring]: who reads the store cannot sign in with what
 // is there, nor use the tokens.
 //
 // # When a session ends

@@ -152,9 +152,9 @@ func (r *recorder) last() session.Event {
 	return r.events[len(r.events)-1]
 }
 
-func ring(t testing.TB) *cookie.Ring {
+func ring(t testing.TB) *cookie.Keyring {
 	t.Helper()
-	keys, err := cookie.NewRing(gatehouse.NewSecret(bytes.Repeat([]byte("k"), 32)))
+	keys, err := cookie.NewKeyring(gatehouse.NewSecret(bytes.Repeat([]byte("k"), 32)))
 	if err != nil {
 		t.Fatal(err)
 	}

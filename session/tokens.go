@@ -8,32 +8,18 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/tokens"
 )
 
-// ErrSignedOut says that the authorization server does not renew the tokens of
-// a session any more: the person has to log in again.
-var ErrSignedOut = errors.New("session: the authorization server has ended the login")
+// ErrSignedOut is returned by [Config].Refresh if the authorization server rejects
+// the refresh token: the session ends and the user has to log in again.
+var ErrSignedOut = errors.New("session: the authorization server rejects the refresh token")
 
-// Tokens are what the authorization server has given for a session. They are
-// kept sealed, and print as "[redacted]": to use a token, call its Reveal. The
-// type converts from and to the Tokens of the package oauth.
-type Tokens struct {
-	// Access is the access token.
-	Access gatehouse.Secret
-
-	// Refresh is the refresh token, empty if there is none.
-	Refresh gatehouse.Secret
-
-	// ID is the ID token as it came, empty if there is none. Its use is as a
-	// hint at logout.
-	ID gatehouse.Secret
-
-	// Scopes is what was granted.
-	Scopes gatehouse.Scopes
-
-	// Expires is when the access token ends.
-	Expires time.Time
-}
+// Tokens are the tokens of an authorization server: Access, Refresh and ID (each a
+// [gatehouse.Secret], Refresh and ID may be empty), the granted Scopes, and
+// Expires, the expiry of the access token. The store holds them sealed. The
+// package oauth uses the same type.
+type Tokens = tokens.Tokens
 
 // sealedTokens is what is sealed.
 type sealedTokens struct {

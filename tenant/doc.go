@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tenant keeps the customers of one application apart.
+// Package tenant has policies that separate the tenants of one application.
 //
-// A request says in its path, in its host name or in a header which tenant it is
-// about; the credential says to which tenant the caller belongs. [FromPath],
-// [FromHost] and [FromHeader] are policies for [gatehouse.Require] that allow a
-// request only where both are the same, character by character.
+// A request names a tenant in its path, its host name or a header; the credential
+// proves the tenant of the caller. [FromPath], [FromHost] and [FromHeader] are
+// policies that allow a request only if both are the same, character by
+// character.
 //
-// Refused with 403 and access_denied is a request that names no tenant or names
-// it more than once, one that names another tenant, and every caller without a
-// tenant: belonging to none is not belonging to all.
+// They deny with 403 and access_denied: requests that name no tenant, several
+// tenants or another tenant, and every caller without a tenant.
 //
-// The application still has to ask its database for the rows of that tenant
-// only. The tenant to use there is that of the [gatehouse.Principal]: after
-// these policies it is the one in the request, and unlike that it is proved.
+// The application still has to limit its database queries to that tenant. Use
+// [gatehouse.Principal].Tenant for that: after these policies it equals the
+// tenant in the request, and unlike that one it is proved.
 package tenant

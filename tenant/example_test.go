@@ -15,7 +15,7 @@ import (
 func Example() {
 	reports := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, _ := gatehouse.FromContext(r.Context())
-		fmt.Fprintf(w, "the reports of %s", p.Tenant) // not of what the path says
+		fmt.Fprintf(w, "the reports of %s", p.Tenant) // the proved tenant, not the path
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /tenants/{tenant}/reports",
@@ -26,7 +26,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	ada := gatehouse.Principal{Method: gatehouse.MethodJWT, Subject: "ada", Tenant: "acme", Scopes: read}
+	ada := gatehouse.Principal{Method: "jwt", Subject: "ada", Tenant: "acme", Scopes: read}
 	for _, path := range []string{"/tenants/acme/reports", "/tenants/globex/reports"} {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		w := httptest.NewRecorder()

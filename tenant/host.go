@@ -9,17 +9,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// FromHost allows callers whose tenant is the one label in front of suffix in
-// the host name of the request. With "example.com" the tenant of
-// "acme.example.com" is "acme"; "example.com", "a.b.example.com",
-// "acme.example.org" and "acme.example.com." name none.
+// FromHost allows callers whose tenant is the one label before suffix in the host
+// name of the request. With the suffix "example.com", "acme.example.com" names the
+// tenant "acme", and "example.com", "a.b.example.com", "acme.example.org" and
+// "acme.example.com." name none.
 //
-// A port is left aside. Host names know no case, so the label is compared in
-// lower case: a tenant whose name has capital letters has no host.
+// The port is ignored. Host names are case-insensitive, so the label is compared
+// in lower case: a tenant with upper-case letters in its name has no host.
 //
-// The host is the Host header as it reached this server, [http.Request.Host].
-// Behind a proxy see to it that the proxy hands it on; X-Forwarded-Host is not
-// read, because any caller can send it.
+// The host is [http.Request.Host], the Host header that reached this server. A
+// proxy must pass it on; X-Forwarded-Host is not read, because clients can send it.
 //
 // It panics if suffix is not a host name in lower case, without a port and
 // without a dot at either end.
@@ -30,13 +29,13 @@ func FromHost(suffix string) gatehouse.Policy {
 		}
 	}
 	suffix = "." + suffix
-	return func(r *http.Request, p gatehouse.Principal) error {
+	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
 		return match(labelBefore(suffix, r.Host), p)
-	}
+	})
 }
 
-// labelBefore returns the label in front of suffix, "" if host is anything but
-// one label, suffix and perhaps a port.
+// labelBefore returns the label before suffix, "" if host is not one label,
+// suffix and an optional port.
 func labelBefore(suffix, host string) string {
 	if name, port, ok := strings.Cut(host, ":"); ok {
 		if port == "" || strings.Trim(port, "0123456789") != "" {
@@ -44,7 +43,7 @@ func labelBefore(suffix, host string) string {
 		}
 		host = name
 	}
-	// Only ASCII: strings.ToLower would take the Kelvin sign for a k.
+	// Only ASCII: strings.ToLower maps the Kelvin sign to k.
 	if strings.ContainsFunc(host, func(r rune) bool { return r > 0x7f }) {
 		return ""
 	}

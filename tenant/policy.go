@@ -9,27 +9,26 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// FromPath allows callers whose tenant is the value of the path wildcard of this
-// name, [http.Request.PathValue]. With "tenant" it goes with a pattern such as
-// "GET /tenants/{tenant}/reports". On a route whose pattern has no such wildcard
-// it denies everybody.
+// FromPath allows callers whose tenant is the value of a path wildcard,
+// [http.Request.PathValue]: with the name "tenant", of a pattern such as
+// "GET /tenants/{tenant}/reports". On a route without that wildcard it denies
+// every caller.
 //
 // It panics if name is empty.
 func FromPath(name string) gatehouse.Policy {
 	if name == "" {
 		panic("tenant: FromPath: no name")
 	}
-	return func(r *http.Request, p gatehouse.Principal) error {
+	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
 		return match(r.PathValue(name), p)
-	}
+	})
 }
 
-// FromHeader allows callers whose tenant is the value of the header of this
-// name, such as "X-Tenant". More than one such header is refused, whatever they
-// say.
+// FromHeader allows callers whose tenant is the value of a header, such as
+// "X-Tenant". It denies requests that have the header more than once.
 //
-// The header is the caller's own word, which is why it has to agree with the
-// credential; nothing behind the gate should read it for anything else.
+// The header is client-supplied: the policy makes it equal to the proved tenant,
+// and nothing in front of the policy may rely on it.
 //
 // It panics if name is empty.
 func FromHeader(name string) gatehouse.Policy {
@@ -37,7 +36,7 @@ func FromHeader(name string) gatehouse.Policy {
 		panic("tenant: FromHeader: no name")
 	}
 	name = http.CanonicalHeaderKey(name)
-	return func(r *http.Request, p gatehouse.Principal) error {
+	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
 		values := r.Header[name]
 		if len(values) > 1 {
 			return errSeveral
@@ -46,28 +45,28 @@ func FromHeader(name string) gatehouse.Policy {
 			return match("", p)
 		}
 		return match(values[0], p)
-	}
+	})
 }
 
-// The refusals. They are made once: they say nothing about the request.
+// The refusals hold nothing of the request, so all requests share them.
 var (
-	errNone    = denied("tenant: the request names no tenant")
-	errSeveral = denied("tenant: the request names several tenants")
-	errNobodys = denied("tenant: the caller belongs to no tenant")
-	errOther   = denied("tenant: the request names a tenant to which the caller does not belong")
+	errNotNamed = denied("tenant: the request names no tenant")
+	errSeveral  = denied("tenant: the request has several tenant headers")
+	errNoTenant = denied("tenant: the caller has no tenant")
+	errOther    = denied("tenant: the request names another tenant than that of the caller")
 )
 
 func denied(cause string) *gatehouse.Error {
-	return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonTenant, Cause: errors.New(cause)}
+	return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonMismatch, Cause: errors.New(cause)}
 }
 
-// match compares the tenant that a request names with that of its caller.
+// match compares the tenant that a request names with that of the caller.
 func match(named string, p gatehouse.Principal) error {
 	switch {
 	case p.Tenant == "":
-		return errNobodys
+		return errNoTenant
 	case named == "":
-		return errNone
+		return errNotNamed
 	case named != p.Tenant:
 		return errOther
 	}

@@ -14,25 +14,23 @@ import (
 )
 
 const (
-	none    = "tenant: the request names no tenant"
-	several = "tenant: the request names several tenants"
-	nobodys = "tenant: the caller belongs to no tenant"
-	other   = "tenant: the request names a tenant to which the caller does not belong"
+	notNamed = "tenant: the request names no tenant"
+	several  = "tenant: the request has several tenant headers"
+	noTenant = "tenant: the caller has no tenant"
+	other    = "tenant: the request names another tenant than that of the caller"
 )
 
-// check has the policy decide; want is "" or the cause of the denial.
+// check calls a policy for a caller of the tenant own; want is "" or the cause of
+// the refusal.
 func check(t *testing.T, policy gatehouse.Policy, r *http.Request, own, want string) {
 	t.Helper()
-	err := policy(r, gatehouse.Principal{Method: gatehouse.MethodJWT, Tenant: own})
-	if want == "" {
-		if err != nil {
-			t.Errorf("%s %s, caller of %q: %v", r.Host, r.URL, own, errors.Unwrap(err))
-		}
+	err := policy.Authorize(r, gatehouse.Principal{Method: "jwt", Tenant: own})
+	if want == "" && err == nil {
 		return
 	}
 	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != gatehouse.ReasonTenant || e.Cause == nil || e.Cause.Error() != want {
-		t.Errorf("%s %s, caller of %q: %v, want %s", r.Host, r.URL, own, errors.Unwrap(err), want)
+	if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != tenant.ReasonMismatch || e.Cause == nil || e.Cause.Error() != want {
+		t.Errorf("Authorize(%s %s, caller of %q) error = %v (%v), want %q", r.Host, r.URL, own, err, errors.Unwrap(err), want)
 	}
 }
 
@@ -49,12 +47,12 @@ func TestFromPath(t *testing.T) {
 		{"/tenants/{tenant}/reports", "/tenants/*/reports", "acme", other},
 		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "*", other},
 		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "acme-2", other},
-		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "", nobodys},
+		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "", noTenant},
 		{"/tenants/{tenant...}", "/tenants/acme/x", "acme", other},
-		{"/tenants/{tenant...}", "/tenants/", "acme", none},
-		{"/tenants/{tenant...}", "/tenants/", "", nobodys},
-		{"/tenants/{other}/reports", "/tenants/acme/reports", "acme", none},
-		{"/reports", "/reports?tenant=acme", "acme", none},
+		{"/tenants/{tenant...}", "/tenants/", "acme", notNamed},
+		{"/tenants/{tenant...}", "/tenants/", "", noTenant},
+		{"/tenants/{other}/reports", "/tenants/acme/reports", "acme", notNamed},
+		{"/reports", "/reports?tenant=acme", "acme", notNamed},
 	} {
 		reached := false
 		mux := http.NewServeMux()
@@ -64,7 +62,7 @@ func TestFromPath(t *testing.T) {
 		})
 		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", test.path, nil))
 		if !reached {
-			t.Errorf("%s does not match %s", test.path, test.pattern)
+			t.Errorf("path %s does not match the pattern %s", test.path, test.pattern)
 		}
 	}
 }
@@ -80,47 +78,47 @@ func TestFromHost(t *testing.T) {
 		{"0.example.com", "0", ""},
 		{long + ".example.com", long, ""},
 		{"acme.example.com", "evil", other},
-		{"acme.example.com", "Acme", other}, // host names know no case, tenants do
+		{"acme.example.com", "Acme", other}, // host names are case-insensitive, tenants are not
 		{"ACME.example.com", "ACME", other},
-		{"acme.example.com", "", nobodys},
-		{"", "", nobodys},
-		{"", "acme", none},
-		{"example.com", "acme", none},
-		{"acme", "acme", none},
-		{"acme:80", "acme", none},
-		{"example.com", "example", none},
-		{".example.com", "acme", none},
-		{"acme..example.com", "acme", none},
-		{"a.acme.example.com", "acme", none},
-		{"a.acme.example.com", "a.acme", none},
-		{"a.acme.example.com", "a", none},
-		{"acme.example.com.", "acme", none},
-		{"acme.example.com.evil.org", "acme", none},
-		{"acme.example.org", "acme", none},
-		{"acmeexample.com", "acme", none},
-		{"acme.example.com:", "acme", none},
-		{"acme.example.com:80:80", "acme", none},
-		{"acme.example.com:http", "acme", none},
-		{"acme.example.com:8443.example.com", "acme", none},
-		{"evil.org:1.acme.example.com", "acme", none},
-		{"acme.example.com/", "acme", none},
-		{"acme.example.com ", "acme", none},
-		{" acme.example.com", "acme", none},
-		{"acme.example.com, evil.example.com", "acme", none},
-		{"acme%2eexample.com", "acme", none},
-		{"acme@x.example.com", "acme@x", none},
-		{"acme\x00.example.com", "acme", none},
-		{"-acme.example.com", "-acme", none},
-		{"acme-.example.com", "acme-", none},
-		{"a_b.example.com", "a_b", none},
-		{"*.example.com", "*", none},
-		{long + "a.example.com", long + "a", none},
+		{"acme.example.com", "", noTenant},
+		{"", "", noTenant},
+		{"", "acme", notNamed},
+		{"example.com", "acme", notNamed},
+		{"acme", "acme", notNamed},
+		{"acme:80", "acme", notNamed},
+		{"example.com", "example", notNamed},
+		{".example.com", "acme", notNamed},
+		{"acme..example.com", "acme", notNamed},
+		{"a.acme.example.com", "acme", notNamed},
+		{"a.acme.example.com", "a.acme", notNamed},
+		{"a.acme.example.com", "a", notNamed},
+		{"acme.example.com.", "acme", notNamed},
+		{"acme.example.com.evil.org", "acme", notNamed},
+		{"acme.example.org", "acme", notNamed},
+		{"acmeexample.com", "acme", notNamed},
+		{"acme.example.com:", "acme", notNamed},
+		{"acme.example.com:80:80", "acme", notNamed},
+		{"acme.example.com:http", "acme", notNamed},
+		{"acme.example.com:8443.example.com", "acme", notNamed},
+		{"evil.org:1.acme.example.com", "acme", notNamed},
+		{"acme.example.com/", "acme", notNamed},
+		{"acme.example.com ", "acme", notNamed},
+		{" acme.example.com", "acme", notNamed},
+		{"acme.example.com, evil.example.com", "acme", notNamed},
+		{"acme%2eexample.com", "acme", notNamed},
+		{"acme@x.example.com", "acme@x", notNamed},
+		{"acme\x00.example.com", "acme", notNamed},
+		{"-acme.example.com", "-acme", notNamed},
+		{"acme-.example.com", "acme-", notNamed},
+		{"a_b.example.com", "a_b", notNamed},
+		{"*.example.com", "*", notNamed},
+		{long + "a.example.com", long + "a", notNamed},
 		{"k.example.com", "k", ""},
-		{"\u212a.example.com", "k", none}, // the Kelvin sign, whose lower case is k
-		{"caf\u00e9.example.com", "caf\u00e9", none},
-		{"\xff.example.com", "\xff", none},
-		{"[::1]:8443", "acme", none},
-		{"127.0.0.1", "127", none},
+		{"\u212a.example.com", "k", notNamed}, // the Kelvin sign, with the lower case k
+		{"caf\u00e9.example.com", "caf\u00e9", notNamed},
+		{"\xff.example.com", "\xff", notNamed},
+		{"[::1]:8443", "acme", notNamed},
+		{"127.0.0.1", "127", notNamed},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = test.host
@@ -144,11 +142,11 @@ func TestFromHeader(t *testing.T) {
 		{[]string{"acme "}, "acme", other},
 		{[]string{"acme,evil"}, "acme", other},
 		{[]string{"*"}, "acme", other},
-		{nil, "acme", none},
-		{[]string{""}, "acme", none},
-		{[]string{"acme"}, "", nobodys},
-		{[]string{""}, "", nobodys},
-		{nil, "", nobodys},
+		{nil, "acme", notNamed},
+		{[]string{""}, "acme", notNamed},
+		{[]string{"acme"}, "", noTenant},
+		{[]string{""}, "", noTenant},
+		{nil, "", noTenant},
 		{[]string{"acme", "acme"}, "acme", several},
 		{[]string{"acme", "evil"}, "acme", several},
 		{[]string{"evil", "acme"}, "acme", several},
@@ -166,48 +164,46 @@ func TestFromHeader(t *testing.T) {
 }
 
 func TestPoliciesPanic(t *testing.T) {
-	mustPanic(t, "tenant: FromPath: no name", func() { tenant.FromPath("") })
-	mustPanic(t, "tenant: FromHeader: no name", func() { tenant.FromHeader("") })
+	wantPanic(t, "tenant: FromPath: no name", func() { tenant.FromPath("") })
+	wantPanic(t, "tenant: FromHeader: no name", func() { tenant.FromHeader("") })
 	for _, suffix := range []string{
 		"", ".", ".example.com", "example.com.", "example..com", "Example.com", "example.com:443", "*.example.com",
 		"https://example.com", "example.com/", "-a.com", "caf\u00e9.com", " example.com", strings.Repeat("a", 64),
 	} {
-		mustPanic(t, "tenant: FromHost: malformed suffix", func() { tenant.FromHost(suffix) })
+		wantPanic(t, "tenant: FromHost: malformed suffix", func() { tenant.FromHost(suffix) })
 	}
 }
 
-func mustPanic(t *testing.T, message string, f func()) {
+func wantPanic(t *testing.T, message string, f func()) {
 	t.Helper()
 	defer func() {
 		t.Helper()
 		if got := recover(); got != message {
-			t.Errorf("panic %v, want %q", got, message)
+			t.Errorf("panic = %v, want %q", got, message)
 		}
 	}()
 	f()
 }
 
-// The way of a request that is let in costs no memory.
 func TestPoliciesDoNotAllocate(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://acme.example.com:8443/", nil)
 	r.SetPathValue("tenant", "acme")
 	r.Header.Set("X-Tenant", "acme")
-	p := gatehouse.Principal{Method: gatehouse.MethodJWT, Tenant: "acme"}
+	p := gatehouse.Principal{Method: "jwt", Tenant: "acme"}
 	for name, policy := range map[string]gatehouse.Policy{
 		"path": tenant.FromPath("tenant"), "host": tenant.FromHost("example.com"), "header": tenant.FromHeader("x-tenant"),
 	} {
 		if got := testing.AllocsPerRun(1000, func() {
-			if err := policy(r, p); err != nil {
+			if err := policy.Authorize(r, p); err != nil {
 				t.Error(err)
 			}
 		}); got != 0 {
-			t.Errorf("%s: %v allocations", name, got)
+			t.Errorf("%s allows with %v allocations, want 0", name, got)
 		}
 	}
 }
 
-// Whatever the host is, the tenant that it names is one label, in front of the
-// suffix, and nobody else's.
+// FromHost allows only callers whose tenant is the whole label before the suffix.
 func FuzzFromHost(f *testing.F) {
 	for _, seed := range []string{"acme.example.com", "ACME.example.com:80", "a.b.example.com", ".example.com", "\u212a.example.com", "[::1]:80", ""} {
 		f.Add(seed, "acme")
@@ -216,10 +212,10 @@ func FuzzFromHost(f *testing.F) {
 	f.Fuzz(func(t *testing.T, host, own string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = host
-		allowed := policy(r, gatehouse.Principal{Method: gatehouse.MethodJWT, Tenant: own}) == nil
+		allowed := policy.Authorize(r, gatehouse.Principal{Method: "jwt", Tenant: own}) == nil
 		name, _, _ := strings.Cut(host, ":")
 		if allowed && (own == "" || strings.Contains(own, ".") || len(name) != len(own)+len(".example.com") || !strings.EqualFold(name, own+".example.com")) {
-			t.Errorf("a caller of %q at %q", own, host)
+			t.Errorf("FromHost allows a caller of %q at %q", own, host)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Hello is an API behind a gate that accepts the access tokens of one
-// authorization server.
+// Hello is an API that accepts the access tokens of one authorization server.
 //
 //	ISSUER=https://auth.example.com AUDIENCE=https://api.example.com go run ./examples/hello
 package main
@@ -25,7 +24,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: "127.0.0.1:8080", Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Addr: "127.0.0.1:8080", Handler: h, ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 	log.Fatal(server.ListenAndServe())
 }
 
@@ -50,15 +52,12 @@ func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error)
 		return nil, err
 	}
 
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /hello", hello) // for every caller who is known
-	mux.Handle("GET /reports", gatehouse.Require(scopes.All("reports:read"))(http.HandlerFunc(hello)))
-	mux.Handle("GET /tenants/{tenant}/reports", gatehouse.Require(tenant.FromPath("tenant"), scopes.All("reports:read"))(http.HandlerFunc(hello)))
-
-	root := http.NewServeMux() // what is public stands outside the gate
-	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	root.Handle("/", gate.Handler(mux))
-	return root, nil
+	mux := gate.Mux() // each route names the policies that the caller must satisfy
+	mux.HandleFunc("GET /hello", hello, gatehouse.Authenticated)
+	mux.HandleFunc("GET /reports", hello, scopes.All("reports:read"))
+	mux.HandleFunc("GET /tenants/{tenant}/reports", hello, tenant.FromPath("tenant"), scopes.All("reports:read"))
+	mux.PublicFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	return mux, nil
 }
 
 func hello(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,8 @@ import (
 
 // snippet: test
 func TestHello(t *testing.T) {
-	// An issuer on a loopback address, whose tokens have the scope of the route
-	// that is to be attacked.
+	// An issuer on a loopback address. Its tokens have the scope of the route that
+	// Attack calls.
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Target: "/reports", Scope: "reports:read"})
 	h, err := handler(issuer.URL, issuer.Audience, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -26,7 +26,7 @@ func TestHello(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if w.Code != http.StatusOK || w.Body.String() != "Hello, alice.\n" {
-		t.Errorf("got %d: %s", w.Code, w.Body)
+		t.Errorf("GET /reports = %d %q, want 200", w.Code, w.Body)
 	}
 
 	authtest.Attack(t, h, issuer) // a thousand requests, a few seconds
@@ -34,24 +34,29 @@ func TestHello(t *testing.T) {
 
 // end snippet
 
-func TestAnswers(t *testing.T) {
+func TestRoutes(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	h, err := handler(issuer.URL, issuer.Audience, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	reader := func(tenant any) string {
+		return issuer.Token(authtest.Claims{"scope": "reports:read", "tenant": tenant})
+	}
 	for _, test := range []struct {
-		path, token string
-		want        int
+		name, path, token string
+		want              int
 	}{
-		{"/healthz", "", http.StatusOK},
-		{"/hello", "", http.StatusUnauthorized},
-		{"/hello", issuer.ExpiredToken(nil), http.StatusUnauthorized},
-		{"/reports", issuer.Token(nil), http.StatusForbidden},
-		{"/reports", issuer.Token(authtest.Claims{"scope": "reports:read"}), http.StatusOK},
-		{"/tenants/acme/reports", issuer.Token(authtest.Claims{"scope": "reports:read"}), http.StatusForbidden},
-		{"/tenants/acme/reports", issuer.Token(authtest.Claims{"scope": "reports:read", "tenant": "globex"}), http.StatusForbidden},
-		{"/tenants/acme/reports", issuer.Token(authtest.Claims{"scope": "reports:read", "tenant": "acme"}), http.StatusOK},
+		{"public", "/healthz", "", http.StatusOK},
+		{"no token", "/hello", "", http.StatusUnauthorized},
+		{"no token, no route", "/nothing", "", http.StatusUnauthorized},
+		{"expired token", "/hello", issuer.ExpiredToken(nil), http.StatusUnauthorized},
+		{"no scope", "/reports", issuer.Token(nil), http.StatusForbidden},
+		{"scope", "/reports", reader(nil), http.StatusOK},
+		{"no tenant", "/tenants/acme/reports", reader(nil), http.StatusForbidden},
+		{"another tenant", "/tenants/acme/reports", reader("globex"), http.StatusForbidden},
+		{"tenant", "/tenants/acme/reports", reader("acme"), http.StatusOK},
+		{"no route", "/nothing", reader("acme"), http.StatusNotFound},
 	} {
 		r := httptest.NewRequest(http.MethodGet, test.path, http.NoBody)
 		if test.token != "" {
@@ -60,15 +65,15 @@ func TestAnswers(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != test.want {
-			t.Errorf("%s: got %d, want %d: %s", test.path, w.Code, test.want, w.Body)
+			t.Errorf("%s: GET %s = %d %s, want %d", test.name, test.path, w.Code, w.Body, test.want)
 		}
 	}
 }
 
-func TestWrongSettingsEndAtStart(t *testing.T) {
-	for _, settings := range [][2]string{{"", ""}, {"http://auth.example.com", "x"}, {"https://auth.example.com", ""}} {
-		if _, err := handler(settings[0], settings[1], slog.Default()); err == nil {
-			t.Errorf("%q: accepted", settings)
+func TestInvalidConfigIsRefused(t *testing.T) {
+	for _, test := range []struct{ issuer, audience string }{{"", ""}, {"http://auth.example.com", "x"}, {"https://auth.example.com", ""}} {
+		if _, err := handler(test.issuer, test.audience, slog.Default()); err == nil {
+			t.Errorf("handler(%q, %q) = nil error", test.issuer, test.audience)
 		}
 	}
 }

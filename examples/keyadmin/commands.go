@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// call is one command at work.
+// call is one run of a command.
 type call struct {
 	options
 	ctx    context.Context
@@ -37,8 +37,8 @@ func (l *list) Set(text string) error {
 	return nil
 }
 
-// parse reads the flags of a command. What stands behind a -scope without a
-// dash is another scope.
+// parse reads the flags of a command. An argument without a dash that follows a
+// -scope is another scope.
 func (c *call) parse(args []string) error {
 	for {
 		if err := c.flags.Parse(args); err != nil {
@@ -55,7 +55,7 @@ func (c *call) parse(args []string) error {
 	}
 }
 
-// commands register their flags and return what is done once those are read.
+// commands register their flags and return the work to do after parsing.
 var commands = map[string]func(*call) func() error{
 	"create":   create,
 	"list":     listKeys,
@@ -71,12 +71,12 @@ var commands = map[string]func(*call) func() error{
 func create(c *call) func() error {
 	var r apikey.Request
 	var networks list
-	c.flags.StringVar(&r.Owner, "owner", "", "whom the key speaks for (required)")
-	c.flags.StringVar(&r.Tenant, "tenant", "", "the customer to whom it belongs")
-	c.flags.StringVar(&r.Environment, "environment", "", `where it is good ("live")`)
-	c.flags.DurationVar(&r.Lifetime, "lifetime", 90*24*time.Hour, "for how long a secret is good")
-	c.flags.Var(&c.scopes, "scope", "what it may be used for; may be given several times")
-	c.flags.Var(&networks, "network", "from where it may be used, such as 192.0.2.0/24; may be given several times")
+	c.flags.StringVar(&r.Owner, "owner", "", "the owner of the key, its subject (required)")
+	c.flags.StringVar(&r.Tenant, "tenant", "", "the tenant of the key")
+	c.flags.StringVar(&r.Environment, "environment", "", `the environment of the key ("live")`)
+	c.flags.DurationVar(&r.Lifetime, "lifetime", 90*24*time.Hour, "how long a secret is valid")
+	c.flags.Var(&c.scopes, "scope", "a scope of the key; repeatable")
+	c.flags.Var(&networks, "network", "a network that may use the key, such as 192.0.2.0/24; repeatable")
 	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
 	return func() error {
 		for _, text := range networks {
@@ -93,7 +93,7 @@ func create(c *call) func() error {
 
 func rotate(c *call) func() error {
 	id := c.flags.String("id", "", "the key (required)")
-	grace := c.flags.Duration("grace", 0, "for how long the old secret stays good")
+	grace := c.flags.Duration("grace", 0, "how long the old secret stays valid")
 	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
 	return func() error {
 		if *id == "" {
@@ -103,7 +103,7 @@ func rotate(c *call) func() error {
 	}
 }
 
-// one is a command that does something to one key and shows it.
+// one is a command that changes one key and prints it.
 func one(name string, do func(*apikey.Keys, context.Context, string) (apikey.Key, error)) func(*call) func() error {
 	return func(c *call) func() error {
 		id := c.flags.String("id", "", "the key to "+name+" (required)")
@@ -127,7 +127,7 @@ func listKeys(c *call) func() error {
 
 func due(c *call) func() error {
 	q := c.query()
-	within := c.flags.Duration("within", 14*24*time.Hour, "how soon they expire")
+	within := c.flags.Duration("within", 14*24*time.Hour, "keys that expire within this time")
 	return func() error {
 		query := q()
 		query.ExpiresWithin = *within
@@ -135,7 +135,7 @@ func due(c *call) func() error {
 	}
 }
 
-// query registers the flags that choose keys.
+// query registers the flags that select keys.
 func (c *call) query() func() apikey.Query {
 	tenant := c.flags.String("tenant", "", "only keys of this tenant")
 	owner := c.flags.String("owner", "", "only keys of this owner")
@@ -158,8 +158,8 @@ func (c *call) pages(q apikey.Query) error {
 	}
 }
 
-// leak reads a key that has turned up somewhere and revokes it. It comes over
-// standard input, so that it stands in no shell's history.
+// leak reads a leaked key from standard input, which keeps it out of the history
+// of the shell, and revokes it.
 func leak(c *call) func() error {
 	return func() error {
 		text, err := io.ReadAll(io.LimitReader(c.in, 4<<10))
@@ -168,7 +168,7 @@ func leak(c *call) func() error {
 		}
 		k, err := c.keys.RevokeLeaked(c.ctx, string(text))
 		if errors.Is(err, apikey.ErrNotFound) {
-			return errors.New("that is no key of ours, or its secret was changed since; nothing was revoked")
+			return errors.New("no such key, or its secret has been rotated; nothing was revoked")
 		}
 		if err != nil {
 			return err

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Keyadmin is the operator's tool for API keys, over the same library and any
-// of the stores that servers use.
+// Keyadmin is the operator's command for API keys, over the stores that the
+// servers use.
 //
 //	keyadmin -store sqlite:keys.db create -owner ci -tenant acme -scope reports:read
 //	keyadmin -store env:KEYS_DSN rotate -id ID -grace 24h -json
 //	keyadmin -store postgres://… revoke -id ID
 //	keyadmin -store redis://… list -tenant acme
 //	keyadmin -store sqlite:keys.db due -within 336h
-//	keyadmin -store sqlite:keys.db leak <the-text-that-was-found
+//	keyadmin -store sqlite:keys.db leak <file-with-the-leaked-key
 //
-// A new secret goes to a terminal, to a file that -out names and that only its
-// owner can read, or into the output of -json. It is never shown again.
+// A new secret goes to a terminal, to a file that -out names and only its owner
+// can read, or into the output of -json. It cannot be shown again.
 package main
 
 import (
@@ -20,13 +20,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
 )
 
 func main() {
@@ -42,7 +40,7 @@ func main() {
 	}
 }
 
-// options are what the commands share.
+// options are the flags that all commands share.
 type options struct {
 	store, prefix string
 	json          bool
@@ -50,8 +48,8 @@ type options struct {
 }
 
 func (o *options) register(flags *flag.FlagSet) {
-	flags.StringVar(&o.store, "store", o.store, "sqlite:PATH, postgres://…, redis://…, or env:NAME or file:PATH holding one of these")
-	flags.StringVar(&o.prefix, "prefix", o.prefix, "what every key begins with, the same for all programs that share the store")
+	flags.StringVar(&o.store, "store", o.store, "sqlite:PATH, postgres://…, redis://…, or env:NAME or file:PATH that contains one of these")
+	flags.StringVar(&o.prefix, "prefix", o.prefix, "the prefix of every key, the same for all programs that share the store")
 	flags.BoolVar(&o.json, "json", o.json, "print JSON")
 }
 
@@ -69,32 +67,28 @@ func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 	}
 	command, ok := commands[flags.Arg(0)]
 	if !ok {
-		return fmt.Errorf("there is no command %q\n%s", flags.Arg(0), usage)
+		return fmt.Errorf("unknown command %q\n%s", flags.Arg(0), usage)
 	}
-	c := &call{options: o, ctx: ctx, in: in, out: out}
+	c := &call{options: o, in: in, out: out}
 	c.flags = flag.NewFlagSet("keyadmin "+flags.Arg(0), flag.ContinueOnError)
 	c.register(c.flags)
 	work := command(c)
 	if err := c.parse(flags.Args()[1:]); err != nil {
 		return err
 	}
-	if c.store == "" {
-		return errors.New("-store: required")
-	}
-	store, err := engine.OpenURL(c.store, slog.New(slog.DiscardHandler))
+	store, err := openStore(c.store)
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
-	defer func() { _ = store.Close() }()
+	defer func() { _ = store.close() }()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := store.Prepare(ctx); err != nil {
+	if err := store.prepare(ctx); err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
 	c.ctx = ctx
-	// What an operator may give a key is theirs to decide: the catalogue is
-	// what they have asked for.
-	if c.keys, err = apikey.New(apikey.Config{Store: store.APIKeys, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
+	// The operator decides which scopes exist: all that the command names.
+	if c.keys, err = apikey.New(apikey.Config{Store: store.keys, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
 		return err
 	}
 	return work()

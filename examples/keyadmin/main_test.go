@@ -151,9 +151,9 @@ func TestMistakes(t *testing.T) {
 		want string
 	}{
 		{nil, "usage:"},
-		{[]string{"frobnicate"}, "no command"},
+		{[]string{"frobnicate"}, "unknown command"},
 		{[]string{"list"}, "-store: required"},
-		{[]string{"-store", "mysql://x:hunter2@y", "list"}, "a store is given as"},
+		{[]string{"-store", "mysql://x:hunter2@y", "list"}, "want sqlite:PATH"},
 		{[]string{"-store", "env:NOT_SET", "list"}, "not set"},
 		{[]string{"-store", store, "list", "extra"}, `"extra" is not a flag`},
 		{[]string{"-store", store, "revoke"}, "-id: required"},
@@ -161,7 +161,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"-store", store, "revoke", "-id", "0123456789ABCDEF"}, "key not found"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-scope", "reports:*"}, "wildcards are not supported"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-network", "here"}, "-network"},
-		{[]string{"-store", store, "leak"}, "no key of ours"},
+		{[]string{"-store", store, "leak"}, "no such key"},
 	} {
 		out, complaint, ok := keyadmin(t, "gatehouse_live_nonsense", test.args...)
 		if ok || out != "" || !strings.Contains(complaint, test.want) {

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// keyJSON is a key as -json prints it.
+// keyJSON is a key in the output of -json.
 type keyJSON struct {
 	ID          string     `json:"id"`
 	Owner       string     `json:"owner"`
@@ -110,8 +110,8 @@ func day(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// issue makes a secret and puts it where it may go. It finds out where that is
-// before it makes one.
+// issue calls make and prints the new secret. It checks the destination of the
+// secret first.
 func (c *call) issue(make func() (apikey.Issued, error)) error {
 	if c.options.out != "" {
 		return c.issueTo(c.options.out, make)
@@ -122,9 +122,9 @@ func (c *call) issue(make func() (apikey.Issued, error)) error {
 	}
 	switch {
 	case info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0:
-		return errors.New("the output is a file that others can read; use -out")
+		return errors.New("standard output is a file that others can read: use -out")
 	case !c.json && info.Mode()&fs.ModeCharDevice == 0:
-		return errors.New("the output is no terminal; use -json or -out to get at the secret")
+		return errors.New("standard output is no terminal: use -json or -out to get the secret")
 	}
 	issued, err := make()
 	if err != nil {
@@ -138,11 +138,11 @@ func (c *call) issue(make func() (apikey.Issued, error)) error {
 	if err := c.show(issued.Key); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "\n%s\n\nThis is the only time that the secret can be seen.\n", issued.Secret.Reveal())
+	_, err = fmt.Fprintf(c.out, "\n%s\n\nThe secret cannot be shown again.\n", issued.Secret.Reveal())
 	return err
 }
 
-// issueTo puts the secret into a new file: one that is there may be readable by
+// issueTo writes the secret to a new file: an existing one may be readable by
 // others, or a link.
 func (c *call) issueTo(name string, make func() (apikey.Issued, error)) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
@@ -155,7 +155,7 @@ func (c *call) issueTo(name string, make func() (apikey.Issued, error)) error {
 	}
 	_, err = fmt.Fprintf(file, "%s\n", issued.Secret.Reveal())
 	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("-out: the key %s was made, but its secret is lost: %w", issued.Key.ID, err)
+		return fmt.Errorf("-out: created key %s, but lost its secret: %w", issued.Key.ID, err)
 	}
 	return c.show(issued.Key)
 }

@@ -19,7 +19,7 @@ type site struct {
 	t       *testing.T
 	handler http.Handler
 	keys    *apikey.Keys
-	signin  *signin
+	login   *login
 }
 
 const origin = "http://127.0.0.1:8081"
@@ -30,7 +30,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSignin(origin, "acme")
+	s, err := newLogin(origin, "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +120,9 @@ func TestRefusals(t *testing.T) {
 }
 
 // The code is good once, from the page itself, and in time.
-func TestSignin(t *testing.T) {
+func TestLogin(t *testing.T) {
 	s := newSite(t)
-	code := string(s.signin.code.Reveal())
+	code := string(s.login.code.Reveal())
 	login := func(code, from string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("POST", origin+"/login", strings.NewReader("code="+code))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -145,7 +145,7 @@ func TestSignin(t *testing.T) {
 	if again := login(code, "same-origin"); again.Code != http.StatusForbidden {
 		t.Errorf("twice: got %d", again.Code)
 	}
-	s.signin.code, s.signin.until = gatehouse.NewSecret([]byte(code)), time.Now()
+	s.login.code, s.login.expires = gatehouse.NewSecret([]byte(code)), time.Now()
 	if late := login(code, "same-origin"); late.Code != http.StatusForbidden {
 		t.Errorf("late: got %d", late.Code)
 	}

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Keyserver is a page with forms and a JSON endpoint on which users manage the API
+// keys of their tenant. Copy pages.go and its templates into a service that has a
+// login.
+//
+//	go run ./examples/keyserver -store sqlite:keys.db -tenant acme -scopes "reports:read reports:write"
+//
+// login.go stands for the login of that service: the server prints a one-time code
+// and the page asks for it. The browser then gets a cookie with an access token
+// that this process has signed. Scripts use an API key with the scope keys:write.
 package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,9 +27,11 @@ import (
 	"syscall"
 	"time"
 
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
 func main() {
@@ -34,25 +46,22 @@ func main() {
 func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	flags := flag.NewFlagSet("keyserver", flag.ContinueOnError)
 	flags.SetOutput(problems)
-	addr := flags.String("addr", "127.0.0.1:8081", "where to listen: a loopback address, or one behind a proxy that speaks TLS")
-	storeURL := flags.String("store", "memory:", "sqlite:PATH, postgres://…, redis://…, or env:NAME or file:PATH holding one of these")
-	tenant := flags.String("tenant", "acme", "whose keys these are")
-	scopes := flags.String("scopes", "reports:read reports:write", "what keys may be made for")
+	addr := flags.String("addr", "127.0.0.1:8081", "`address` to listen on: loopback, or behind a proxy that terminates TLS")
+	storeURL := flags.String("store", "memory:", "memory: or sqlite:PATH")
+	tenant := flags.String("tenant", "acme", "the tenant of the keys")
+	scopes := flags.String("scopes", "reports:read reports:write", "the scopes that a key may have")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(problems, nil))
 
-	store, err := engine.OpenURL(*storeURL, logger)
+	store, closeStore, err := openStore(ctx, *storeURL)
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
-	defer func() { _ = store.Close() }()
-	if err := store.Prepare(ctx); err != nil {
-		return fmt.Errorf("-store: %w", err)
-	}
+	defer func() { _ = closeStore() }()
 	catalogue := append(strings.Fields(*scopes), scopeManage)
-	keys, err := apikey.New(apikey.Config{Store: store.APIKeys, Prefix: "gatehouse", Scopes: catalogue})
+	keys, err := apikey.New(apikey.Config{Store: store, Prefix: "gatehouse", Scopes: catalogue})
 	if err != nil {
 		return err
 	}
@@ -62,16 +71,19 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 		return err
 	}
 	origin := "http://" + listener.Addr().String()
-	signin, err := newSignin(origin, *tenant)
+	login, err := newLogin(origin, *tenant)
 	if err != nil {
 		return err
 	}
-	h, err := handler(keys, signin, strings.Fields(*scopes), gatehouse.Log(logger))
+	h, err := handler(keys, login, strings.Fields(*scopes), gatehouse.Log(logger))
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	fmt.Fprintf(out, "listening %s\nsign-in code %s\n", origin, signin.code.Reveal())
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	}
+	fmt.Fprintf(out, "listening %s\nsign-in code %s\n", origin, login.code.Reveal())
 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -88,30 +100,52 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	return nil
 }
 
-// handler puts the gate around the pages. A person comes with a cookie, a script
-// with a key; both need to be of the tenant whose keys are looked after.
-func handler(keys *apikey.Keys, signin *signin, scopes []string, observer gatehouse.Observer) (http.Handler, error) {
+// openStore opens the store and creates its tables. examples/keyadmin has Postgres
+// and Redis too.
+func openStore(ctx context.Context, url string) (apikey.Store, func() error, error) {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	switch {
+	case url == "memory:":
+		return apikey.NewMemory(0), func() error { return nil }, nil
+	case !ok || path == "":
+		return nil, nil, fmt.Errorf("%q is neither memory: nor sqlite:PATH", url)
+	}
+	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(path))
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err == nil {
+		err = store.Migrate(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return store.APIKeys(), db.Close, nil
+}
+
+// handler puts the gate in front of the pages. Browsers send the cookie, scripts an
+// API key.
+func handler(keys *apikey.Keys, login *login, scopes []string, observer gatehouse.Observer) (http.Handler, error) {
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{keys, signin.cookie},
+		Authenticators: []gatehouse.Authenticator{keys, login.cookie},
 		Realm:          "keys",
 		Observer:       observer,
+		LoginURL:       "/login",
 	})
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	mux := gate.Mux()
 	newPages(keys, scopes).register(mux)
-	mux.HandleFunc("POST /logout", signin.logout)
-
-	root := http.NewServeMux()
-	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	root.HandleFunc("GET /login", signin.form)
-	root.HandleFunc("POST /login", signin.login)
-	root.Handle("/", gate.Handler(gatehouse.Require(mayManage)(mux)))
-	return secure(root), nil
+	mux.HandleFunc("POST /logout", login.logout, gatehouse.Authenticated)
+	mux.PublicFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.PublicFunc("GET /login", login.form)
+	mux.PublicFunc("POST /login", login.begin)
+	return secure(mux), nil
 }
 
-// secure sets what every page needs: no script, no frame, no cache.
+// secure sets the headers of every page: no script, no frame, no cache.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -3,32 +3,35 @@
 package main
 
 import (
+	"bytes"
+	"embed"
 	"encoding/json"
 	"errors"
+	"html/template"
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-// scopeManage is what it takes to look after keys. No key that is made here has
-// it.
+// scopeManage is the scope for managing keys. No key created here has it.
 const scopeManage = "keys:write"
 
-// mayManage lets those at the keys who have the scope and belong to a tenant.
-func mayManage(_ *http.Request, p gatehouse.Principal) error {
-	if !p.Scopes.Has(scopeManage) || p.Tenant == "" {
-		needed, _ := gatehouse.NewScopes(scopeManage)
-		return &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: needed}
+// hasTenant requires a tenant, whose keys the caller manages.
+func hasTenant(_ *http.Request, p gatehouse.Principal) error {
+	if p.Tenant == "" {
+		return errors.New("the caller has no tenant")
 	}
 	return nil
 }
 
-// pages is the endpoint: each person sees and changes the keys of their tenant.
+// pages are the routes: each caller lists and changes the keys of its tenant.
 type pages struct {
 	keys   *apikey.Keys
 	scopes []string
@@ -36,15 +39,16 @@ type pages struct {
 
 func newPages(keys *apikey.Keys, scopes []string) *pages { return &pages{keys, scopes} }
 
-func (p *pages) register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", p.page)
-	mux.HandleFunc("GET /keys", p.list)
-	mux.HandleFunc("POST /keys", p.create)
-	mux.HandleFunc("POST /keys/{id}/rotate", p.rotate)
-	mux.HandleFunc("POST /keys/{id}/revoke", p.revoke)
+func (p *pages) register(mux *gatehouse.Mux) {
+	scope, tenant := scopes.All(scopeManage), gatehouse.PolicyFunc(hasTenant)
+	mux.HandleFunc("GET /{$}", p.page, scope, tenant)
+	mux.HandleFunc("GET /keys", p.list, scope, tenant)
+	mux.HandleFunc("POST /keys", p.create, scope, tenant)
+	mux.HandleFunc("POST /keys/{id}/rotate", p.rotate, scope, tenant)
+	mux.HandleFunc("POST /keys/{id}/revoke", p.revoke, scope, tenant)
 }
 
-// view is a key as it is shown, in the page and as JSON.
+// view is a key in the page and in JSON.
 type view struct {
 	ID      string     `json:"id"`
 	Name    string     `json:"name"`
@@ -54,7 +58,7 @@ type view struct {
 	Created time.Time  `json:"created"`
 	Expires time.Time  `json:"expires"`
 	Used    *time.Time `json:"last_used,omitempty"`
-	Secret  string     `json:"secret,omitempty"` // just made, and never again
+	Secret  string     `json:"secret,omitempty"` // of a new key, only once
 }
 
 func newView(k apikey.Key) view {
@@ -82,7 +86,7 @@ func newView(k apikey.Key) view {
 	return v
 }
 
-// all returns the newest keys of the caller's tenant.
+// all returns the keys of the caller's tenant, newest first.
 func (p *pages) all(r *http.Request) ([]view, error) {
 	caller, _ := gatehouse.FromContext(r.Context())
 	views := []view{}
@@ -112,11 +116,11 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) page(w http.ResponseWriter, r *http.Request) { p.show(w, r, nil, "", http.StatusOK) }
 
-// show renders the page with a key that was just made, or with a complaint.
+// show renders the page with a new key or an error message.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, made *view, complaint string, status int) {
 	views, err := p.all(r)
 	if err != nil {
-		http.Error(w, "The keys are out of reach. Try again in a moment.", http.StatusServiceUnavailable)
+		http.Error(w, "The key store is unavailable. Try again in a moment.", http.StatusServiceUnavailable)
 		return
 	}
 	caller, _ := gatehouse.FromContext(r.Context())
@@ -128,7 +132,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, made *view, complai
 	}{caller.Tenant, complaint, views, p.scopes, made})
 }
 
-// order is what a form or a JSON body asks for.
+// order is the content of a form or JSON body for a new key.
 type order struct {
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
@@ -143,12 +147,12 @@ func (p *pages) create(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, scope := range o.Scopes {
 		if !slices.Contains(p.scopes, scope) {
-			p.fail(w, r, mistake("There is no scope "+scope+"."))
+			p.fail(w, r, mistake("Unknown scope "+scope+"."))
 			return
 		}
 	}
 	if o.Name == "" || len(o.Name) > 64 || o.Days < 1 || o.Days > 90 {
-		p.fail(w, r, mistake("A key needs a name of at most 64 characters, and 1 to 90 days."))
+		p.fail(w, r, mistake("A key needs a name of 1 to 64 bytes and 1 to 90 days."))
 		return
 	}
 	text, err := json.Marshal(map[string]string{"name": o.Name})
@@ -175,7 +179,7 @@ func (p *pages) rotate(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	// Of two clicks the second finds another generation, and changes nothing.
+	// The generation makes the second of two clicks a conflict.
 	issued, err := p.keys.Rotate(r.Context(), k.ID, 24*time.Hour, k.Generation)
 	p.answer(w, r, http.StatusOK, issued, err)
 }
@@ -188,7 +192,7 @@ func (p *pages) revoke(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, r, http.StatusOK, apikey.Issued{Key: k}, err)
 }
 
-// own returns the key that the path names. A key of another tenant is none.
+// own returns the key that the path names. A key of another tenant is not found.
 func (p *pages) own(r *http.Request) (apikey.Key, error) {
 	caller, _ := gatehouse.FromContext(r.Context())
 	k, err := p.keys.Describe(r.Context(), r.PathValue("id"))
@@ -198,7 +202,7 @@ func (p *pages) own(r *http.Request) (apikey.Key, error) {
 	return k, err
 }
 
-// answer shows what was done to a key, with its secret if it has a new one.
+// answer responds with a changed key, and with its secret if that is new.
 func (p *pages) answer(w http.ResponseWriter, r *http.Request, status int, issued apikey.Issued, err error) {
 	if err != nil {
 		p.fail(w, r, err)
@@ -210,28 +214,28 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, status int, issue
 	case wantsJSON(r):
 		writeJSON(w, status, v)
 	case v.Secret != "":
-		// No redirect: the secret is in this answer and nowhere else.
+		// No redirect: only this response contains the secret.
 		p.show(w, r, &v, "", status)
 	default:
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	}
 }
 
-// mistake is an error that the caller can mend.
+// mistake is an error of the caller; its text is shown.
 type mistake string
 
 func (m mistake) Error() string { return string(m) }
 
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := http.StatusServiceUnavailable, "The keys are out of reach. Try again in a moment."
+	status, text := http.StatusServiceUnavailable, "The key store is unavailable. Try again in a moment."
 	m, isMistake := errors.AsType[mistake](err)
 	switch {
 	case isMistake:
 		status, text = http.StatusBadRequest, string(m)
 	case errors.Is(err, apikey.ErrNotFound):
-		status, text = http.StatusNotFound, "There is no such key."
+		status, text = http.StatusNotFound, "No such key."
 	case errors.Is(err, apikey.ErrConflict):
-		status, text = http.StatusConflict, "The key has changed in the meantime."
+		status, text = http.StatusConflict, "The key has changed meanwhile."
 	}
 	if wantsJSON(r) {
 		writeJSON(w, status, map[string]string{"error": text})
@@ -240,7 +244,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.show(w, r, nil, text, status)
 }
 
-// wantsJSON reports whether a script is asking.
+// wantsJSON reports whether the client is a script.
 func wantsJSON(r *http.Request) bool {
 	return isJSON(r) || strings.Contains(r.Header.Get("Accept"), "application/json")
 }
@@ -254,15 +258,16 @@ func readOrder(w http.ResponseWriter, r *http.Request) (order, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if !isJSON(r) {
 		if err := r.ParseForm(); err != nil {
-			return order{}, mistake("The form cannot be read.")
+			return order{}, mistake("The form is malformed.")
 		}
-		return order{Name: strings.TrimSpace(r.PostForm.Get("name")), Scopes: r.PostForm["scope"], Days: days(r.PostForm.Get("days"))}, nil
+		days, _ := strconv.Atoi(r.PostForm.Get("days")) // 0 is refused like any other invalid number
+		return order{Name: strings.TrimSpace(r.PostForm.Get("name")), Scopes: r.PostForm["scope"], Days: days}, nil
 	}
 	var o order
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&o); err != nil {
-		return order{}, mistake("The body is not what is expected: name, scopes and days.")
+		return order{}, mistake("The body must be a JSON object with name, scopes and days.")
 	}
 	return o, nil
 }
@@ -270,5 +275,31 @@ func readOrder(w http.ResponseWriter, r *http.Request) (order, error) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a caller who has gone is no concern of ours
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+//go:embed *.html
+var files embed.FS
+
+var (
+	keysPage  = page("keys.html")
+	loginPage = page("login.html")
+)
+
+func page(name string) *template.Template {
+	return template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"day": func(t time.Time) string { return t.Format("2 Jan 2006") },
+	}).ParseFS(files, "layout.html", name))
+}
+
+// render executes the template before it writes the status.
+func render(w http.ResponseWriter, status int, t *template.Template, data any) {
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w)
 }

@@ -8,28 +8,27 @@ import (
 	"runtime"
 )
 
-// openBrowser opens an address in the browser of the person, and reports whether
-// it has found something that does so.
+// openBrowser opens a URL in the default browser. It reports whether it started a
+// command for that.
 //
 //	RFC 8252 §8.12: native apps "MUST NOT use embedded user-agents to perform
 //	authorization requests".
-func openBrowser(address string) bool {
+func openBrowser(url string) bool {
 	command := opener(runtime.GOOS, os.Getenv)
 	if command == nil {
 		return false
 	}
-	// The address is one argument and begins with http, so that it is neither read
-	// by a shell nor taken for a flag. The browser outlives this program.
-	cmd := exec.Command(command[0], append(command[1:], address)...) //nolint:gosec,noctx // see above
+	// The URL is one argument and begins with http, so neither a shell nor a flag
+	// parser reads it. The browser outlives this program.
+	cmd := exec.Command(command[0], append(command[1:], url)...) //nolint:gosec,noctx // see above
 	if cmd.Start() != nil {
 		return false
 	}
-	_ = cmd.Process.Release() // whatever becomes of it, the address is on the terminal
+	_ = cmd.Process.Release() // if it fails, the URL is on the terminal
 	return true
 }
 
-// opener returns the command that opens an address, nil if there is nobody who
-// would see a window.
+// opener returns the command that opens a URL, nil if there is no display.
 func opener(system string, getenv func(string) string) []string {
 	switch system {
 	case "darwin":
@@ -37,8 +36,7 @@ func opener(system string, getenv func(string) string) []string {
 	case "windows":
 		return []string{"rundll32", "url.dll,FileProtocolHandler"}
 	}
-	// Without a display, xdg-open looks for a browser of the terminal, and takes
-	// the terminal for it.
+	// Without a display, xdg-open starts a text browser in this terminal.
 	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" {
 		return nil
 	}

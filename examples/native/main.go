@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Native logs a user in from the command line with the browser of the machine:
+// OAuth 2.0 for native apps, RFC 8252. Copy this folder into a program that calls
+// APIs for its user.
+//
+//	go run ./examples/native -issuer https://login.example.com -client-id cli -scope "openid email"
+//
+// The program is a public client with PKCE. It prints the user on standard output,
+// keeps the tokens in memory, and revokes them before it ends. A program that
+// keeps tokens for longer stores them in the keychain of the system, not in a
+// file. README.md describes the registration and the flags.
 package main
 
 import (
@@ -28,18 +38,17 @@ func main() {
 	}
 }
 
-// run writes who has signed in to out, and to problems what a person has to be
-// told before.
+// run writes the user to out, and instructions and warnings to problems.
 func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	flags := flag.NewFlagSet("native", flag.ContinueOnError)
 	flags.SetOutput(problems)
-	issuer := flags.String("issuer", "", "the issuer identifier of the authorization server, an https URL")
-	clientID := flags.String("client-id", "", "what this program is called there: a public client")
-	scope := flags.String("scope", "openid", "what to ask for, with openid among it")
-	path := flags.String("path", "/callback", "the path of the redirect URI, as it is registered")
-	port := flags.Int("port", 0, "the port of the redirect URI, for servers that do not let it be free")
-	timeout := flags.Duration("timeout", 5*time.Minute, "how long to wait for the person")
-	noBrowser := flags.Bool("no-browser", false, "print the address, and do not open it")
+	issuer := flags.String("issuer", "", "the issuer identifier of the authorization server, an https `URL`")
+	clientID := flags.String("client-id", "", "the client ID of this program, a public client")
+	scope := flags.String("scope", "openid", "the requested scopes, which must include openid")
+	path := flags.String("path", "/callback", "the path of the registered redirect URI")
+	port := flags.Int("port", 0, "the port of the redirect URI, for authorization servers that compare it; 0 picks a free one")
+	timeout := flags.Duration("timeout", 5*time.Minute, "how long to wait for the user")
+	noBrowser := flags.Bool("no-browser", false, "print the URL and do not open it")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -56,55 +65,55 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	case err != nil:
 		return fmt.Errorf("-scope: %w", err)
 	case !scopes.Has("openid"):
-		return errors.New("-scope: without openid nobody says who has signed in")
+		return errors.New("-scope: openid is required")
 	case pathErr != nil || u.Path != *path || !strings.HasPrefix(*path, "/"):
 		return errors.New("-path: not a path")
 	case *port < 0 || *port > 65535:
-		return fmt.Errorf("-port: %d is no port", *port)
+		return fmt.Errorf("-port: %d is not a port", *port)
 	case *timeout <= 0:
-		return errors.New("-timeout: must be more than nothing")
+		return errors.New("-timeout: must be positive")
 	}
 
-	// RFC 8252 §8.5: a secret that is part of a program that people have is none.
+	// RFC 8252 §8.5: a secret in a distributed program is not confidential.
 	client, err := oauth.New(oauth.Config{Issuer: *issuer, ClientID: *clientID, Auth: oauth.Public})
 	if err != nil {
 		return err
 	}
 	defer client.Close() //nolint:errcheck // the program ends
 
-	patience, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("nobody has signed in within %v", *timeout))
+	login, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no login within %v", *timeout))
 	defer cancel()
-	result, err := signIn(patience, client, redirect{*port, *path}, scopes, func(address string) {
-		fmt.Fprintf(problems, "To sign in, open this address in a browser:\n\n  %s\n\n", address)
+	result, err := signIn(login, client, redirect{*port, *path}, scopes, func(address string) {
+		fmt.Fprintf(problems, "To sign in, open this URL in a browser:\n\n  %s\n\n", address)
 		if !*noBrowser && openBrowser(address) {
-			fmt.Fprintln(problems, "It should be open by now.")
+			fmt.Fprintln(problems, "The browser should open now.")
 		}
 	})
 	if err != nil {
 		return err
 	}
-	// Nothing is kept, so nothing must stay valid.
+	// The program keeps no token, so none must stay valid.
 	defer func() {
-		if err := withdraw(ctx, client, result.Tokens); err != nil {
-			fmt.Fprintln(problems, "native: the tokens could not be withdrawn and are good until they end:", err)
+		if err := revoke(ctx, client, result.Tokens); err != nil {
+			fmt.Fprintln(problems, "native: the tokens are not revoked and stay valid until they expire:", err)
 		}
 	}()
 
-	who, err := userinfo(ctx, client, result)
+	user, err := userinfo(ctx, client, result)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "signed in as %s\nsubject %s\nissuer %s\nscopes %s\n",
-		printable(who.called()), printable(who.subject), *issuer, result.Tokens.Scopes)
+		printable(user.displayName()), printable(user.subject), *issuer, result.Tokens.Scopes)
 	return nil
 }
 
-// withdraw ends what the login has brought, also when the program is interrupted.
-func withdraw(ctx context.Context, client *oauth.Client, tokens oauth.Tokens) error {
+// revoke revokes the tokens of the login, also when the program is interrupted.
+func revoke(ctx context.Context, client *oauth.Client, tokens oauth.Tokens) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	token, kind := tokens.Access, oauth.AccessToken
-	if tokens.Refresh.Len() > 0 { // the access token goes with it
+	if tokens.Refresh.Len() > 0 { // the server revokes the access token with it
 		token, kind = tokens.Refresh, oauth.RefreshToken
 	}
 	if err := client.Revoke(ctx, token, kind); err != nil && !errors.Is(err, oauth.ErrNotOffered) {

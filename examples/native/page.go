@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// page is what the person sees in the browser at the end. All of it is written
-// here: nothing of a request, of the server or of a token is in it.
+// page is a page for the browser. It contains nothing from the request, the
+// authorization server or a token.
 type page int
 
 const (
@@ -23,12 +23,12 @@ func (p page) text() (title, text string) {
 	case pageDone:
 		return "You are signed in", "You can close this page and go back to the program."
 	case pageRefused:
-		return "The sign-in was refused", "You can close this page. The program says more."
+		return "The sign-in was refused", "You can close this page. The program shows the reason."
 	case pageFailed:
-		return "The sign-in could not be completed", "You can close this page. The program says more. To try again, start it again."
+		return "The sign-in could not be completed", "You can close this page. The program shows the reason. To try again, start it again."
 	case pageForeign:
 	}
-	return "Nothing to see here", "This is not the answer that the program is waiting for. You can close this page."
+	return "Unexpected request", "This is not the response that the program waits for. You can close this page."
 }
 
 func show(w http.ResponseWriter, status int, p page) {
@@ -37,11 +37,11 @@ func show(w http.ResponseWriter, status int, p page) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// The address has the code and the state in it.
+	// The URL contains the code and the state.
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(status)
-	_, _ = strings.NewReplacer("{title}", title, "{text}", text).WriteString(w, layout) // a browser that has gone needs no page
+	_, _ = strings.NewReplacer("{title}", title, "{text}", text).WriteString(w, layout) // the browser may be closed
 }
 
 const layout = `<!DOCTYPE html>

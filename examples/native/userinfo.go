@@ -17,12 +17,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// person is who has signed in. Only the subject is theirs for good: names and
-// addresses change hands.
-type person struct{ subject, name, email string }
+// user is the logged-in user. Identify users by issuer and subject: names and
+// email addresses change hands.
+type user struct{ subject, name, email string }
 
-// called is how to call the person.
-func (p person) called() string {
+// displayName returns the name and email address, or the subject without them.
+func (p user) displayName() string {
 	switch {
 	case p.name != "" && p.email != "":
 		return p.name + " (" + p.email + ")"
@@ -34,52 +34,52 @@ func (p person) called() string {
 	return p.subject
 }
 
-// userinfo asks the server about the person, with the access token, OpenID
-// Connect Core 1.0 section 5.3.
-func userinfo(ctx context.Context, client *oauth.Client, result oauth.Result) (person, error) {
+// userinfo calls the userinfo endpoint with the access token, OpenID Connect Core
+// 1.0 section 5.3.
+func userinfo(ctx context.Context, client *oauth.Client, result oauth.Result) (user, error) {
 	p, err := client.Provider(ctx)
 	if err != nil {
-		return person{}, err
+		return user{}, err
 	}
-	if p.UserinfoEndpoint == "" { // the ID token has said who it is
-		return person{subject: result.Subject}, nil
+	if p.UserinfoEndpoint == "" { // the ID token has the subject
+		return user{subject: result.Subject}, nil
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.UserinfoEndpoint, http.NoBody)
 	if err != nil {
-		return person{}, err
+		return user{}, err
 	}
 	r.Header.Set("Accept", "application/json")
-	// RFC 9700 §2.3 and RFC 6750 §2.3: in the header, never in the address.
+	// RFC 9700 §2.3 and RFC 6750 §2.3: in the header, never in the URL.
 	r.Header.Set("Authorization", "Bearer "+string(result.Tokens.Access.Reveal()))
-	// A redirect would take the token to where nobody has said that it belongs.
+	// A redirect would send the token to another address.
 	calls := http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := calls.Do(r)
 	if err != nil {
-		return person{}, fmt.Errorf("userinfo: %w", err)
+		return user{}, fmt.Errorf("userinfo: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return person{}, fmt.Errorf("userinfo: the server answers with status %d", response.StatusCode)
+		return user{}, fmt.Errorf("userinfo: HTTP status %d", response.StatusCode)
 	}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "application/json" {
-		return person{}, errors.New("userinfo: the answer is not JSON")
+		return user{}, errors.New("userinfo: the response is not JSON")
 	}
 	var claims map[string]any
 	if err := json.NewDecoder(io.LimitReader(response.Body, 256<<10)).Decode(&claims); err != nil {
-		return person{}, errors.New("userinfo: the answer cannot be read")
+		return user{}, errors.New("userinfo: the response is too long or not a JSON object")
 	}
 	text := func(name string) string { s, _ := claims[name].(string); return s }
 	// OpenID Connect Core 1.0 §5.3.2: "The sub Claim in the UserInfo Response MUST
 	// be verified to exactly match the sub Claim in the ID Token; if they do not
 	// match, the UserInfo Response values MUST NOT be used."
 	if text("sub") != result.Subject {
-		return person{}, errors.New("userinfo: the answer is about somebody else")
+		return user{}, errors.New("userinfo: sub is not the subject of the ID token")
 	}
-	return person{subject: result.Subject, name: text("name"), email: text("email")}, nil
+	return user{subject: result.Subject, name: text("name"), email: text("email")}, nil
 }
 
-// printable keeps what a server says from moving the cursor, or from filling the
-// terminal.
+// printable replaces control characters, which could move the cursor, and limits
+// the length.
 func printable(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {

@@ -3,52 +3,116 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 // config is the configuration file.
 type config struct {
-	Addr     string         `json:"addr" example:"127.0.0.1:8080"`              // host:port to listen on; port 0 takes a free one
-	Resource string         `json:"resource" example:"https://api.example.com"` // the identifier of this API, for RFC 9728
+	Addr     string         `json:"addr"`     // host:port to listen on; port 0 picks a free one
+	Resource string         `json:"resource"` // the identifier of this API, RFC 9728
 	Issuers  []issuerConfig `json:"issuers"`
-	APIKeys  *apiKeysConfig `json:"api_keys"` // optional
+	APIKeys  *keysConfig    `json:"api_keys"` // optional
 }
 
-// issuerConfig is an authorization server whose access tokens are taken.
+// issuerConfig is an issuer whose access tokens are accepted.
 type issuerConfig struct {
 	Issuer     string              `json:"issuer"`
 	Audience   string              `json:"audience"`
-	Algorithms []jwtauth.Algorithm `json:"algorithms" example:"RS256"`
-	JWKSURL    string              `json:"jwks_url"` // left out: found by discovery
-	Profile    string              `json:"profile"`  // "rfc9068", which is the default, or "compat"
+	Algorithms []jwtauth.Algorithm `json:"algorithms"`
+	JWKSURL    string              `json:"jwks_url"` // discovery if empty
+	Profile    string              `json:"profile"`  // "rfc9068" (default) or "compat"
 	Secret     string              `json:"secret"`   // env:NAME or file:PATH, for HS* only
 }
 
-func loadConfig(path string) (*config, error) {
-	var c config
-	if err := configfile.Read(path, &c); err != nil {
+// readConfig decodes the file strictly: an unknown field, a field that occurs
+// twice, or data after the object is an error.
+func readConfig(path string) (*config, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, errors.Unwrap(err) // without the path, which the caller adds
+	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
 		return nil, err
+	}
+	var c config
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&c)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil, fmt.Errorf("%s: unexpected %s", e.Field, e.Value)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data after the JSON object")
 	}
 	return &c, nil
 }
 
-// check returns the mistakes that are none of the library's.
-func (c *config) check() error {
-	if err := configfile.CheckAddr(c.Addr); err != nil {
-		return fmt.Errorf("addr: %w", err)
+// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
+// name in another case.
+func checkNames(d *json.Decoder) error {
+	value, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	if value != json.Delim('{') && value != json.Delim('[') {
+		return nil
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		if value == json.Delim('{') {
+			token, err := d.Token()
+			if err != nil {
+				return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+			}
+			name, _ := token.(string)
+			switch {
+			case seen[name]:
+				return fmt.Errorf("field %q occurs twice", name)
+			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
+				return fmt.Errorf("unknown field %q", name)
+			}
+			seen[name] = true
+		}
+		if err := checkNames(d); err != nil {
+			return err
+		}
+	}
+	if _, err = d.Token(); err != nil { // the closing delimiter
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
 	}
 	return nil
 }
 
-// issuers says to jwtauth what the file says. What it means, jwtauth checks.
-func (c *config) issuers() ([]jwtauth.Issuer, error) {
-	var issuers []jwtauth.Issuer
+// settings are the values of a configuration that the library needs.
+type settings struct {
+	issuers  []jwtauth.Issuer
+	cacheTTL time.Duration
+}
+
+// settings checks the values that the library does not check.
+func (c *config) settings() (settings, error) {
+	var s settings
 	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	_, port, err := net.SplitHostPort(c.Addr)
+	if _, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil {
+		fail(`addr: %q is not host:port, such as "127.0.0.1:8080"`, c.Addr)
+	}
 	for n, i := range c.Issuers {
 		issuer := jwtauth.Issuer{URL: i.Issuer, Audience: i.Audience, Algorithms: i.Algorithms}
 		switch i.Profile {
@@ -57,16 +121,15 @@ func (c *config) issuers() ([]jwtauth.Issuer, error) {
 		case "compat":
 			issuer.Profile = jwtauth.Compatible
 		default:
-			errs = append(errs, fmt.Errorf(`issuers[%d].profile: %q is neither "rfc9068" nor "compat"`, n, i.Profile))
+			fail(`issuers[%d].profile: %q is neither "rfc9068" nor "compat"`, n, i.Profile)
 		}
 		switch {
 		case i.Secret != "" && i.JWKSURL != "":
-			errs = append(errs, fmt.Errorf("issuers[%d].secret: does not go together with jwks_url", n))
-			issuer.Keys = jwtauth.RemoteKeys(i.JWKSURL)
+			fail("issuers[%d].secret: excludes jwks_url", n)
 		case i.Secret != "":
 			secret, err := gatehouse.LoadSecret(i.Secret, 32)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("issuers[%d].secret: %w", n, err))
+				fail("issuers[%d].secret: %w", n, err)
 			}
 			issuer.Keys = jwtauth.SharedSecret(secret)
 		case i.JWKSURL != "":
@@ -74,28 +137,35 @@ func (c *config) issuers() ([]jwtauth.Issuer, error) {
 		default:
 			issuer.Keys = jwtauth.Discover()
 		}
-		issuers = append(issuers, issuer)
+		s.issuers = append(s.issuers, issuer)
 	}
-	return issuers, errors.Join(errs...)
+	if c.APIKeys != nil {
+		s.cacheTTL, err = c.APIKeys.check()
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return s, errors.Join(errs...)
 }
 
-// explain names the fields of the file where the library names its own.
-func (c *config) explain(err error) error {
-	names := []string{"gatehouse: ProtectedResource.Resource", "resource"}
+// rename replaces the names of library fields in err by those of the file.
+func (c *config) rename(err error) error {
+	if err == nil {
+		return nil
+	}
+	names := []string{
+		"gatehouse: ProtectedResource.Resource", "resource",
+		"apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes",
+	}
 	for n, i := range c.Issuers {
 		keys := "secret"
-		if i.JWKSURL != "" && i.Secret == "" {
+		if i.JWKSURL != "" {
 			keys = "jwks_url"
 		}
-		theirs, ours := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n), fmt.Sprintf("issuers[%d].", n)
-		names = append(names,
-			theirs+"URL", ours+"issuer",
-			theirs+"Audience", ours+"audience",
-			theirs+"Algorithms", ours+"algorithms",
-			theirs+"Keys", ours+keys,
-			fmt.Sprintf("gatehouse: ProtectedResource.AuthorizationServers[%d]", n), ours+"issuer")
+		library, file := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n), fmt.Sprintf("issuers[%d].", n)
+		names = append(names, library+"URL", file+"issuer", library+"Audience", file+"audience",
+			library+"Algorithms", file+"algorithms", library+"Keys", file+keys)
 	}
-	return configfile.Rename(err, append(names,
-		"gatehouse: ProtectedResource.AuthorizationServers", "issuers",
-		"jwtauth: Config.Issuers", "issuers")...)
+	names = append(names, "jwtauth: Config.Issuers", "issuers")
+	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
 }

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Resourceserver is an API that accepts the access tokens of the configured
+// issuers and, if configured, API keys. Copy this folder.
+//
+//	go run ./examples/resourceserver -config FILE
+//
+// README.md describes the configuration and the routes. The server speaks plain
+// HTTP: run it behind a proxy that terminates TLS.
 package main
 
 import (
@@ -17,12 +24,12 @@ import (
 	"time"
 )
 
-// shutdownTimeout is how long requests that are under way may take to finish.
-// It is longer than any of them waits for keys.
+// shutdownTimeout bounds the wait for requests in progress. It exceeds the time
+// that a request waits for a key set.
 const shutdownTimeout = 15 * time.Second
 
 func main() {
-	path := flag.String("config", "", "JSON `file` to read the configuration from")
+	path := flag.String("config", "", "JSON `file` with the configuration")
 	flag.Parse()
 	if *path == "" || flag.NArg() > 0 {
 		flag.Usage()
@@ -36,10 +43,10 @@ func main() {
 	}
 }
 
-// run serves until ctx ends. Standard output is for other programs: it gets
-// nothing but the lines that they wait for.
+// run serves until ctx ends. Standard output is for other programs: it gets one
+// line for each minted key and one when the server listens.
 func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	config, err := loadConfig(path)
+	config, err := readConfig(path)
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
@@ -53,8 +60,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", config.Addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Addr)
 	if err != nil {
 		return fmt.Errorf("%s:\naddr: %w", path, err)
 	}
@@ -65,9 +71,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		// Far more than a token may have, so that it is the gate which refuses
-		// those that are too large.
-		MaxHeaderBytes: 512 << 10,
+		MaxHeaderBytes:    512 << 10, // far above the limit for tokens: the gate rejects oversized ones
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

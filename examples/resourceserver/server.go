@@ -5,56 +5,60 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
-// app is the API with all that it needs.
+// app is the API with its backends.
 type app struct {
 	handler http.Handler
 	tokens  *jwtauth.Authenticator
-	keys    *apiKeys // nil if there are none
+	keys    *apiKeys // nil if API keys are not configured
+	logger  *slog.Logger
+	cancel  context.CancelFunc
 }
 
 func newApp(config *config, logger *slog.Logger) (*app, error) {
-	issuers, err1 := config.issuers()
-	tokens, err2 := jwtauth.New(jwtauth.Config{
-		Issuers: issuers,
-		OnKeyProblem: func(issuer string, err error) {
-			logger.Warn("key set", "issuer", issuer, "problem", err)
-		},
-	})
-	a := &app{tokens: tokens}
-	authenticators := []gatehouse.Authenticator{tokens}
-	var err3 error
-	if config.APIKeys != nil {
-		a.keys, err3 = newAPIKeys(config.APIKeys, logger)
-		authenticators = append(authenticators, a.keys)
-	}
-	resource := gatehouse.ProtectedResource{
-		Resource: config.Resource,
-		Scopes:   []string{"reports:read", "reports:write"},
-	}
-	for _, issuer := range config.Issuers {
-		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.Issuer)
-	}
-	metadata, err4 := gatehouse.NewMetadata(resource)
-	if err := configfile.Join(config.check(), err1, config.explain(err2), err3, config.explain(err4)); err != nil {
-		a.close()
+	values, err := config.settings()
+	if err != nil {
 		return nil, err
+	}
+	a := &app{logger: logger, cancel: func() {}}
+	resource := gatehouse.ProtectedResource{Resource: config.Resource, Scopes: []string{"reports:read", "reports:write"}}
+	for _, issuer := range values.issuers {
+		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+	}
+	var errTokens, errKeys error
+	observer := gatehouse.Log(logger)
+	a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer})
+	if config.APIKeys != nil {
+		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
+	}
+	metadata, errMetadata := gatehouse.NewMetadata(resource)
+	if errTokens != nil {
+		errMetadata = nil // it names the same issuers
+	}
+	if err := errors.Join(errTokens, errKeys, errMetadata); err != nil {
+		a.close()
+		return nil, config.rename(err)
+	}
+
+	authenticators := []gatehouse.Authenticator{a.tokens}
+	if a.keys != nil {
+		authenticators = append(authenticators, a.keys)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: authenticators,
 		Realm:          "reports",
 		Metadata:       metadata,
-		Observer:       gatehouse.Log(logger),
+		Observer:       observer,
 	})
 	if err != nil {
 		a.close()
@@ -64,72 +68,63 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// start does what must be done before the first request, and returns what is to
-// be said of it on standard output.
+// start prepares the store of API keys and returns the lines for standard output.
 func (a *app) start(ctx context.Context) (string, error) {
+	ctx, a.cancel = context.WithCancel(ctx)
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.start(ctx)
+	return a.keys.start(ctx, a.logger)
 }
 
 func (a *app) close() {
+	a.cancel()
 	if a.tokens != nil {
 		_ = a.tokens.Close()
 	}
 	if a.keys != nil {
-		a.keys.close()
+		_ = a.keys.close()
 	}
 }
 
-// routes are all routes. What needs nobody stands outside the gate, and every
-// other path behind it, also those that do not exist.
+// routes returns all routes with their policies. The mux also serves the metadata.
 func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Handler {
-	canRead := gatehouse.Require(scopes.All("reports:read"))
-	canWrite := gatehouse.Require(scopes.All("reports:write"))
-	canReadAsTenant := gatehouse.Require(tenant.FromPath("tenant"), scopes.All("reports:read"))
-
-	api := http.NewServeMux()
-	api.HandleFunc("GET /whoami", whoami)
-	api.Handle("GET /reports", canRead(http.HandlerFunc(reports)))
-	api.Handle("POST /reports", canWrite(http.HandlerFunc(reports)))
-	api.Handle("GET /tenants/{tenant}/reports", canReadAsTenant(http.HandlerFunc(reports)))
-
-	root := http.NewServeMux()
-	root.HandleFunc("GET /healthz", healthz)
-	root.HandleFunc("GET /readyz", a.readyz)
-	// RFC 9728 §3.1 puts the path of the resource behind the well-known path.
-	// Clients that know no more than the host ask without it.
+	mux := gate.Mux()
+	mux.HandleFunc("GET /whoami", whoami, gatehouse.Authenticated)
+	mux.HandleFunc("GET /reports", reports, scopes.All("reports:read"))
+	mux.HandleFunc("POST /reports", reports, scopes.All("reports:write"))
+	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
+	mux.PublicFunc("GET /healthz", healthz)
+	mux.PublicFunc("GET /readyz", a.readyz)
+	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
+	// that know only the host ask without it.
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	root.Handle(wellKnown, metadata)
 	if metadata.Path != wellKnown {
-		root.Handle(metadata.Path, metadata)
+		mux.Public(wellKnown, metadata)
 	}
-	root.Handle("/", gate.Handler(api))
-	return root
+	return mux
 }
 
-// healthz says that the process is alive. It must not depend on anything: an
-// orchestrator that restarts this process does not mend an issuer.
+// healthz reports that the process is alive. It depends on nothing else: a restart
+// of this process does not repair an issuer.
 func healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether the keys of all issuers are at hand. It starts the first
-// fetch, so that a probe warms the process up before requests come.
+// readyz reports whether the key sets of all issuers are loaded. The first call
+// fetches them, so that a readiness probe warms up the process.
 func (a *app) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 500*time.Millisecond)
 	defer cancel()
 	if err := a.tokens.Ready(ctx); err != nil {
-		// What is wrong is in the log. It is nobody's business out here.
+		// The cause is in the log and stays out of the response.
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "no keys"})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-// whoami tells callers who they are. Every handler behind the gate gets to know
-// it in the same way.
+// whoami returns the principal of the request.
 func whoami(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	granted := []string{} // never null
@@ -148,8 +143,8 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// reports stands for what the API is about. Where it is reached, the caller may
-// have what it does; that it is the tenant's own is a matter of the query.
+// reports stands for the work of the API. The policies of the route have run; a
+// real handler also selects by tenant in its query.
 func reports(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	writeJSON(w, http.StatusOK, map[string]any{"tenant": p.Tenant, "reports": []string{}})

@@ -6,22 +6,22 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// me says who is signed in. The page asks for it each time it is shown.
+// me returns the principal. The page calls it each time it is shown.
 func me(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
-	// What the ID token says of the person, if the scopes have asked for it.
+	// Claims of the ID token, if the scopes include them.
 	var claims struct {
 		Name  string `json:"name"`
 		Email string `json:"email"`
 	}
-	_ = p.Claims.Decode(&claims) // what has another form is left out
+	_ = p.Claims.Decode(&claims) // claims of other types are left out
 	granted := []string{}        // never null
 	for scope := range p.Scopes.All() {
 		granted = append(granted, scope)
@@ -44,10 +44,10 @@ func me(w http.ResponseWriter, r *http.Request) {
 	if claims.Email != "" {
 		said["email"] = claims.Email
 	}
-	answer.JSON(w, http.StatusOK, said)
+	writeJSON(w, http.StatusOK, said)
 }
 
-// listSessions shows people where they are signed in.
+// listSessions returns all sessions of the user.
 func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	sessions, err := a.sessions.List(r.Context(), p.Issuer, p.Subject)
@@ -61,23 +61,23 @@ func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 		Created  time.Time `json:"created"`
 		LastSeen time.Time `json:"last_seen"`
 		Expires  time.Time `json:"expires"`
-		Current  bool      `json:"current"` // it is the one of this request
+		Current  bool      `json:"current"` // the session of this request
 	}
 	list := make([]entry, len(sessions))
 	for i, s := range sessions {
 		list[i] = entry{s.ID, s.Label, s.Created, s.LastSeen, s.Expires, s.ID == p.Credential}
 	}
-	answer.JSON(w, http.StatusOK, map[string]any{"sessions": list})
+	writeJSON(w, http.StatusOK, map[string]any{"sessions": list})
 }
 
-// endSession signs a person out somewhere else, or here.
+// endSession ends one session of the user.
 func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	id := r.PathValue("id")
 	var tokens session.Tokens
 	var err error
 	if id == p.Credential {
-		tokens, err = a.sessions.End(w, r) // takes the cookie too
+		tokens, err = a.sessions.End(w, r) // clears the cookie too
 	} else {
 		tokens, err = a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
 	}
@@ -86,10 +86,44 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	a.revoke(ctx, tokens)
 	switch {
 	case errors.Is(err, session.ErrNotFound):
-		answer.Problem(w, http.StatusNotFound, "not_found", "There is no such session of yours.")
+		writeError(w, http.StatusNotFound, "not_found", "No such session.")
 	case err != nil:
 		gatehouse.Refuse(w, r, err)
 	default:
-		answer.JSON(w, http.StatusOK, map[string]string{"ended": id})
+		writeJSON(w, http.StatusOK, map[string]string{"ended": id})
 	}
+}
+
+// browserName returns a name such as "Firefox on Linux" for a User-Agent header. It
+// copies nothing from the header, which the client controls.
+func browserName(header string) string {
+	// Most browsers name several browsers, so the order matters.
+	browser := first(header,
+		"Edg/", "Edge", "OPR/", "Opera", "SamsungBrowser/", "Samsung Internet", "Firefox/", "Firefox", "FxiOS/", "Firefox",
+		"CriOS/", "Chrome", "Chrome/", "Chrome", "Chromium/", "Chromium", "Safari/", "Safari",
+	)
+	system := first(header,
+		"Windows", "Windows", "Android", "Android", "iPhone", "iOS", "iPad", "iPadOS", "Mac OS X", "macOS",
+		"CrOS", "ChromeOS", "Linux", "Linux",
+	)
+	switch {
+	case browser == "" && system == "":
+		return "Unknown browser"
+	case browser == "":
+		return "A browser on " + system
+	case system == "":
+		return browser
+	}
+	return browser + " on " + system
+}
+
+// first takes pairs of a word and a name. It returns the name of the first word in
+// the header.
+func first(header string, words ...string) string {
+	for i := 0; i+1 < len(words); i += 2 {
+		if strings.Contains(header, words[i]) {
+			return words[i+1]
+		}
+	}
+	return ""
 }

@@ -150,7 +150,7 @@ func TestUpstream(t *testing.T) {
 		t.Log(what)
 		ask(503, "temporarily_unavailable")
 	}
-	if !strings.Contains(s.log.String(), "somebody else") {
+	if !strings.Contains(s.log.String(), "not the subject") {
 		t.Error("the log does not say why")
 	}
 	for _, answer := range []http.HandlerFunc{
@@ -198,7 +198,7 @@ func TestUpstreamRenews(t *testing.T) {
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 {
 		t.Errorf("afterwards: %v", a)
 	}
-	p.Forget()
+	p.EndLogins()
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 {
 		t.Errorf("when the login is over: %v", a)
 	}
@@ -279,4 +279,39 @@ func TestSessions(t *testing.T) {
 		t.Errorf("end this one: %v, revoked %v", a, p.Revoked())
 	}
 	s.signedOut(b)
+}
+
+func TestNotesAreBounded(t *testing.T) {
+	n := notes{all: make(map[user]string)}
+	for i := range maxNotes {
+		if !n.put(user{"a", string(rune(i + 0x10000))}, "a") {
+			t.Fatalf("put refuses note %d of %d", i, maxNotes)
+		}
+	}
+	if n.put(user{"b", "a"}, "a") || n.all[user{"b", "a"}] != "" {
+		t.Error("put accepts a note above the limit")
+	}
+	if first := (user{"a", "\U00010000"}); !n.put(first, "b") || n.all[first] != "b" {
+		t.Error("put refuses to change a note at the limit")
+	}
+}
+
+func TestBrowserName(t *testing.T) {
+	for header, want := range map[string]string{
+		"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0":                                                                  "Firefox on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36":                         "Chrome on Windows",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0":           "Edge on Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15":                   "Safari on macOS",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1": "Safari on iOS",
+		"Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36":                            "Chrome on Android",
+		"curl/8.0":                     "Unknown browser",
+		"":                             "Unknown browser",
+		"Firefox/1 <script>\n":         "Firefox",
+		"something on Windows":         "A browser on Windows",
+		"Mozilla/5.0 HeadlessChrome/1": "Chrome",
+	} {
+		if got := browserName(header); got != want {
+			t.Errorf("browserName(%q) = %q, want %q", header, got, want)
+		}
+	}
 }

@@ -3,19 +3,169 @@
 package main
 
 import (
-	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
-	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
 // config is the configuration file.
 type config struct {
-	clientconfig.File
+	Addr         string   `json:"addr"`          // host:port to listen on
+	PublicOrigin string   `json:"public_origin"` // the origin that browsers use for it
+	Issuer       string   `json:"issuer"`        // the authorization server
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"` // env:NAME or file:PATH
+	Scopes       []string `json:"scopes"`        // includes openid
+	CookieKeys   []string `json:"cookie_keys"`   // env:NAME or file:PATH; the first one seals
+	Idle         string   `json:"idle"`          // idle timeout of sessions
+	Absolute     string   `json:"absolute"`      // absolute timeout of sessions
+
+	Store struct {
+		Driver string `json:"driver"` // memory, sqlite, postgres or redis
+		DSN    string `json:"dsn"`    // a path or URL, or env:NAME or file:PATH that contains it
+	} `json:"session_store"`
 }
 
-func loadConfig(path string) (*config, error) {
-	var c config
-	if err := configfile.Read(path, &c); err != nil {
+// readConfig decodes the file strictly: an unknown field, a field that occurs
+// twice, or data after the object is an error.
+func readConfig(path string) (*config, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, errors.Unwrap(err) // without the path, which the caller adds
+	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
 		return nil, err
 	}
+	var c config
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&c)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil, fmt.Errorf("%s: unexpected %s", e.Field, e.Value)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data after the JSON object")
+	}
 	return &c, nil
+}
+
+// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
+// name in another case.
+func checkNames(d *json.Decoder) error {
+	value, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	if value != json.Delim('{') && value != json.Delim('[') {
+		return nil
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		if value == json.Delim('{') {
+			token, err := d.Token()
+			if err != nil {
+				return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+			}
+			name, _ := token.(string)
+			switch {
+			case seen[name]:
+				return fmt.Errorf("field %q occurs twice", name)
+			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
+				return fmt.Errorf("unknown field %q", name)
+			}
+			seen[name] = true
+		}
+		if err := checkNames(d); err != nil {
+			return err
+		}
+	}
+	if _, err = d.Token(); err != nil { // the closing delimiter
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	return nil
+}
+
+// settings are the values of a configuration that the library needs.
+type settings struct {
+	secret         gatehouse.Secret
+	scopes         gatehouse.Scopes
+	keys           *cookie.Keyring
+	idle, absolute time.Duration // 0 for the default of the library
+}
+
+// settings loads the secrets and checks the values that the library does not
+// check.
+func (c *config) settings() (settings, error) {
+	var s settings
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	load := func(field, ref string, size int) gatehouse.Secret {
+		secret, err := gatehouse.LoadSecret(ref, size)
+		if err != nil {
+			fail("%s: %w", field, err)
+		}
+		return secret
+	}
+	duration := func(field, text string) time.Duration {
+		if text == "" {
+			return 0
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			fail(`%s: %q is not a duration such as "15m"`, field, text)
+		}
+		return d
+	}
+	_, port, err := net.SplitHostPort(c.Addr)
+	if _, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil {
+		fail(`addr: %q is not host:port, such as "127.0.0.1:8080"`, c.Addr)
+	}
+	s.secret = load("client_secret", c.ClientSecret, 1)
+	if s.scopes, err = gatehouse.NewScopes(c.Scopes...); err != nil {
+		fail("scopes: %w", err)
+	} else if !s.scopes.Has("openid") {
+		fail("scopes: openid is required")
+	}
+	var secrets []gatehouse.Secret
+	for i, ref := range c.CookieKeys {
+		secrets = append(secrets, load(fmt.Sprintf("cookie_keys[%d]", i), ref, 32))
+	}
+	if len(errs) == 0 {
+		if s.keys, err = cookie.NewKeyring(secrets...); err != nil {
+			fail("cookie_keys: %w", err)
+		}
+	}
+	s.idle = duration("idle", c.Idle)
+	s.absolute = duration("absolute", c.Absolute)
+	return s, errors.Join(errs...)
+}
+
+// rename replaces the names of library fields in err by those of the file.
+func rename(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.NewReplacer(
+		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
+		"session: Config.Idle", "idle",
+		"session: Config.Absolute", "absolute",
+		"oauth: Config.Issuer", "issuer",
+		"oauth: Config.ClientID", "client_id",
+		"oauth: Config.Secret", "client_secret",
+		"oauth: LoginConfig.Request.RedirectURI", "public_origin",
+		"oauth: LoginConfig.Request.Scopes", "scopes",
+	).Replace(err.Error()))
 }

@@ -36,7 +36,7 @@ func openFor(t *testing.T, p *webtest.Provider, origin string, changes object) *
 	if origin == "" {
 		origin = "http://" + s.Listener.Addr().String()
 	}
-	config, err := loadConfig(webtest.Configure(t, origin, p.URL, changes))
+	config, err := readConfig(webtest.Configure(t, origin, p.URL, changes))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func openFor(t *testing.T, p *webtest.Provider, origin string, changes object) *
 	t.Cleanup(func() {
 		s.Close()
 		s.app.close()
-		p.Absent(t, s.log)
+		p.CheckLog(t, s.log)
 	})
 	return s
 }

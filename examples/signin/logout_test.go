@@ -41,13 +41,13 @@ func TestLogout(t *testing.T) {
 		t.Fatalf("logout: %v", page)
 	}
 	q := at.Query()
-	if q.Get("client_id") != webtest.ClientID || q.Get("post_logout_redirect_uri") != s.URL+"/" || !slices.Contains(p.Given(), q.Get("id_token_hint")) {
+	if q.Get("client_id") != webtest.ClientID || q.Get("post_logout_redirect_uri") != s.URL+"/" || !slices.Contains(p.Issued(), q.Get("id_token_hint")) {
 		t.Errorf("logout: %v", q)
 	}
 	if page.Header.Get("Clear-Site-Data") == "" || page.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("logout: %v", page.Header)
 	}
-	if revoked := p.Revoked(); len(revoked) != 1 || !strings.HasPrefix(revoked[0], "refresh-") || !slices.Contains(p.Given(), revoked[0]) {
+	if revoked := p.Revoked(); len(revoked) != 1 || !strings.HasPrefix(revoked[0], "refresh-") || !slices.Contains(p.Issued(), revoked[0]) {
 		t.Errorf("revoked %v", revoked)
 	}
 	s.signedOut(b)

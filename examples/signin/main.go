@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Signin is a web application with a login at an authorization server: a backend
+// for frontend (BFF). Copy this folder.
+//
+//	go run ./examples/signin -config FILE
+//
+// The browser gets a cookie with a session ID and nothing else. The tokens stay on
+// the server, which refreshes them and makes the calls that need them. README.md
+// describes the configuration and the routes. The server speaks plain HTTP: run it
+// behind a proxy that terminates TLS.
 package main
 
 import (
@@ -17,12 +26,12 @@ import (
 	"time"
 )
 
-// shutdownTimeout is how long requests that are under way may take to finish.
-// It is longer than any of them waits for another server.
+// shutdownTimeout bounds the wait for requests in progress. It exceeds the time
+// that a request waits for another server.
 const shutdownTimeout = 25 * time.Second
 
 func main() {
-	path := flag.String("config", "", "JSON `file` to read the configuration from")
+	path := flag.String("config", "", "JSON `file` with the configuration")
 	flag.Parse()
 	if *path == "" || flag.NArg() > 0 {
 		flag.Usage()
@@ -37,9 +46,9 @@ func main() {
 }
 
 // run serves until ctx ends. Standard output is for other programs: it gets one
-// line, when the server is ready.
+// line, when the server listens.
 func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	config, err := loadConfig(path)
+	config, err := readConfig(path)
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}

@@ -4,41 +4,46 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
-	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
-	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
-	"github.com/gatehouse-go/gatehouse/examples/internal/engine"
-	"github.com/gatehouse-go/gatehouse/examples/internal/notes"
-	"github.com/gatehouse-go/gatehouse/examples/internal/userinfo"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// app is the application with all that it needs.
+// app is the application with its backends.
 type app struct {
 	handler  http.Handler
-	engine   *engine.Engine
+	store    *store
 	client   *oauth.Client
 	login    *oauth.Login
 	sessions *session.Manager
-	notes    *notes.Notes
-	calls    *http.Client // to other servers, with the token of a person
+	notes    notes
+	calls    *http.Client // to other servers, with access tokens
 	origin   string
 	logger   *slog.Logger
+	cancel   context.CancelFunc
 }
 
+// newApp makes the application. It connects to no other server.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
-	values, err := config.Values(logger)
-	a := &app{engine: values.Engine, notes: notes.New(), calls: userinfo.NewClient(), origin: config.PublicOrigin, logger: logger}
-	if err := configfile.Join(err, a.open(config, values)); err != nil {
-		a.close()
+	values, err := config.settings()
+	if err != nil {
 		return nil, err
+	}
+	a := &app{
+		notes: notes{all: make(map[user]string)}, calls: newCalls(), origin: config.PublicOrigin, logger: logger, cancel: func() {},
+	}
+	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
+		return nil, fmt.Errorf("session_store.%w", err)
+	}
+	if err := a.open(config, values); err != nil {
+		a.close()
+		return nil, rename(err)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.sessions},
@@ -53,44 +58,44 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// open makes the client of the authorization server, the login there, and the
-// sessions that begin with it. None of them calls anybody yet. It returns all
-// that they find wrong with the configuration.
-func (a *app) open(config *config, values clientconfig.Values) error {
-	var err1, err2, err3 error
-	a.client, err1 = oauth.New(oauth.Config{
-		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.Secret,
+// open makes the client of the authorization server, the login and the sessions.
+func (a *app) open(config *config, values settings) error {
+	var errClient, errSessions, errLogin error
+	a.client, errClient = oauth.New(oauth.Config{
+		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret,
 	})
-	request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.Scopes}
-	if values.Scopes.Has("offline_access") {
-		// OpenID Connect Core 1.0 §11: the server "MUST ignore the offline_access
-		// request" without it, in most cases.
-		request.Params = url.Values{"prompt": {"consent"}}
-	}
-	a.sessions, err2 = session.New(session.Config{
-		Store: a.engine.Sessions, Keys: values.Keys, Refresh: a.client.RefreshSession, Login: "/login",
-		// Its own, for the case that a proxy in front changes the Host.
+	a.sessions, errSessions = session.New(session.Config{
+		Store: a.store.sessions, Keys: values.keys, Refresh: a.client.RefreshSession, Login: "/login",
+		// The own origin, in case a proxy changes the Host header.
 		TrustedOrigins: []string{config.PublicOrigin},
-		Idle:           values.Idle, Absolute: values.Absolute, Name: "signin", Events: a.sessionEvent,
+		Idle:           values.idle, Absolute: values.absolute, Name: "signin", Events: a.sessionEvent,
 	})
 	if a.client != nil {
-		a.login, err3 = oauth.NewLogin(oauth.LoginConfig{
-			Client: a.client, Keys: values.Keys, Request: request, Observer: gatehouse.Log(a.logger),
+		request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.scopes}
+		if values.scopes.Has("offline_access") {
+			// OpenID Connect Core 1.0 §11: without prompt=consent the server "MUST
+			// ignore the offline_access request", in most cases.
+			request.Params = url.Values{"prompt": {"consent"}}
+		}
+		a.login, errLogin = oauth.NewLogin(oauth.LoginConfig{
+			Client: a.client, Keys: values.keys, Request: request, Observer: gatehouse.Log(a.logger),
 		})
 	}
-	return clientconfig.Join(err1, err2, err3)
+	return errors.Join(errClient, errSessions, errLogin)
 }
 
-// start prepares the store. Where it is down, the app is there all the same, and
-// answers with 503 until it is up.
+// start prepares the store. If the store is down, the application starts all the
+// same and responds with 503 until the store is up.
 func (a *app) start(ctx context.Context) error {
-	if err := a.engine.Start(ctx, a.logger); err != nil {
+	ctx, a.cancel = context.WithCancel(ctx)
+	if err := a.store.start(ctx, a.logger); err != nil {
 		return fmt.Errorf("session_store.dsn: %w", err)
 	}
 	return nil
 }
 
 func (a *app) close() {
+	a.cancel()
 	if a.sessions != nil {
 		_ = a.sessions.Close()
 	}
@@ -98,16 +103,15 @@ func (a *app) close() {
 		_ = a.client.Close()
 	}
 	a.calls.CloseIdleConnections()
-	_ = a.engine.Close()
+	_ = a.store.close()
 }
 
-// routes are all routes. What somebody must be able to reach who is not signed
-// in, or not any more, stands outside the gate.
+// routes returns all routes. Public ones are outside the gate.
 func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/me", me)
-	api.HandleFunc("GET /api/note", a.notes.Read)
-	api.HandleFunc("POST /api/note", a.notes.Write)
+	api.HandleFunc("GET /api/note", a.notes.read)
+	api.HandleFunc("POST /api/note", a.notes.write)
 	api.HandleFunc("GET /api/upstream", a.upstream)
 	api.HandleFunc("GET /api/sessions", a.listSessions)
 	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession)
@@ -125,14 +129,13 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	return root
 }
 
-// healthz says that the process is alive. It must not depend on anything: an
-// orchestrator that restarts this process does not mend a store.
+// healthz reports that the process is alive. It depends on nothing else: a restart
+// of this process does not repair a store.
 func healthz(w http.ResponseWriter, _ *http.Request) {
-	answer.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// sessionEvent puts into the log what becomes of sessions. What is in an event
-// is not secret.
+// sessionEvent logs the events of sessions, which contain no secrets.
 func (a *app) sessionEvent(ctx context.Context, e session.Event) error {
 	level := slog.LevelInfo
 	if e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost {

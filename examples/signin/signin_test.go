@@ -51,7 +51,7 @@ func TestSignIn(t *testing.T) {
 // holdsNoToken says that nothing of a token has come to the browser.
 func (s *site) holdsNoToken(b *webtest.Browser) {
 	s.t.Helper()
-	given := s.provider.Given()
+	given := s.provider.Issued()
 	if len(given) == 0 {
 		s.t.Error("there were no tokens")
 	}

@@ -137,7 +137,7 @@ func TestShortSession(t *testing.T) {
 
 // TestCloseEnds holds that the program can be stopped while the engine is down.
 func TestCloseEnds(t *testing.T) {
-	config, err := loadConfig(webtest.Configure(t, "https://notes.example.com", "https://auth.example.com",
+	config, err := readConfig(webtest.Configure(t, "https://notes.example.com", "https://auth.example.com",
 		object{"session_store": object{"driver": "redis", "dsn": "redis://" + webtest.Closed(t)}}))
 	if err != nil {
 		t.Fatal(err)

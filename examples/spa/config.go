@@ -3,65 +3,209 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
-	"github.com/gatehouse-go/gatehouse/examples/internal/clientconfig"
-	"github.com/gatehouse-go/gatehouse/examples/internal/configfile"
 )
 
 // config is the configuration file.
 type config struct {
-	clientconfig.File        // of the back end
-	AppAddr           string `json:"app_addr" example:"127.0.0.1:8081"`            // host:port where the page is
-	AppOrigin         string `json:"app_origin" example:"https://app.example.com"` // what browsers reach that by
+	Addr         string   `json:"addr"`          // host:port for the backend
+	PublicOrigin string   `json:"public_origin"` // the origin of the backend in browsers
+	AppAddr      string   `json:"app_addr"`      // host:port for the page
+	AppOrigin    string   `json:"app_origin"`    // the origin of the page in browsers
+	Issuer       string   `json:"issuer"`        // the authorization server
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"` // env:NAME or file:PATH
+	Scopes       []string `json:"scopes"`        // includes openid
+	CookieKeys   []string `json:"cookie_keys"`   // env:NAME or file:PATH; the first one seals
+	Idle         string   `json:"idle"`          // idle timeout of sessions
+	Absolute     string   `json:"absolute"`      // absolute timeout of sessions
+
+	Store struct {
+		Driver string `json:"driver"` // memory, sqlite, postgres or redis
+		DSN    string `json:"dsn"`    // a path or URL, or env:NAME or file:PATH that contains it
+	} `json:"session_store"`
 }
 
-func loadConfig(path string) (*config, error) {
-	var c config
-	if err := configfile.Read(path, &c); err != nil {
+// readConfig decodes the file strictly: an unknown field, a field that occurs
+// twice, or data after the object is an error.
+func readConfig(path string) (*config, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, errors.Unwrap(err) // without the path, which the caller adds
+	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
 		return nil, err
+	}
+	var c config
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&c)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil, fmt.Errorf("%s: unexpected %s", e.Field, e.Value)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data after the JSON object")
 	}
 	return &c, nil
 }
 
-// check returns the mistakes that are none of the library's. What is no origin,
-// the session says.
-func (c *config) check() error {
+// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
+// name in another case.
+func checkNames(d *json.Decoder) error {
+	value, err := d.Token()
+	if err != nil {
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	if value != json.Delim('{') && value != json.Delim('[') {
+		return nil
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		if value == json.Delim('{') {
+			token, err := d.Token()
+			if err != nil {
+				return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+			}
+			name, _ := token.(string)
+			switch {
+			case seen[name]:
+				return fmt.Errorf("field %q occurs twice", name)
+			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
+				return fmt.Errorf("unknown field %q", name)
+			}
+			seen[name] = true
+		}
+		if err := checkNames(d); err != nil {
+			return err
+		}
+	}
+	if _, err = d.Token(); err != nil { // the closing delimiter
+		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	}
+	return nil
+}
+
+// settings are the values of a configuration that the library needs.
+type settings struct {
+	secret         gatehouse.Secret
+	scopes         gatehouse.Scopes
+	keys           *cookie.Keyring
+	idle, absolute time.Duration // 0 for the default of the library
+}
+
+// settings loads the secrets and checks the values that the library does not
+// check.
+func (c *config) settings() (settings, error) {
+	var s settings
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := configfile.CheckAddr(c.AppAddr); err != nil {
-		fail("app_addr: %w", err)
+	load := func(field, ref string, size int) gatehouse.Secret {
+		secret, err := gatehouse.LoadSecret(ref, size)
+		if err != nil {
+			fail("%s: %w", field, err)
+		}
+		return secret
 	}
-	if _, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: []string{c.AppOrigin, c.PublicOrigin}}); err != nil {
-		return errors.Join(errs...)
+	duration := func(field, text string) time.Duration {
+		if text == "" {
+			return 0
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			fail(`%s: %q is not a duration such as "15m"`, field, text)
+		}
+		return d
 	}
+	for _, addr := range [][2]string{{"addr", c.Addr}, {"app_addr", c.AppAddr}} {
+		_, port, err := net.SplitHostPort(addr[1])
+		if _, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil {
+			fail(`%s: %q is not host:port, such as "127.0.0.1:8080"`, addr[0], addr[1])
+		}
+	}
+	if err := c.checkSite(); err != nil {
+		fail("app_origin: %w", err)
+	}
+	var err error
+	s.secret = load("client_secret", c.ClientSecret, 1)
+	if s.scopes, err = gatehouse.NewScopes(c.Scopes...); err != nil {
+		fail("scopes: %w", err)
+	} else if !s.scopes.Has("openid") {
+		fail("scopes: openid is required")
+	}
+	var secrets []gatehouse.Secret
+	for i, ref := range c.CookieKeys {
+		secrets = append(secrets, load(fmt.Sprintf("cookie_keys[%d]", i), ref, 32))
+	}
+	if len(errs) == 0 {
+		if s.keys, err = cookie.NewKeyring(secrets...); err != nil {
+			fail("cookie_keys: %w", err)
+		}
+	}
+	s.idle = duration("idle", c.Idle)
+	s.absolute = duration("absolute", c.Absolute)
+	return s, errors.Join(errs...)
+}
+
+// checkSite returns an error if browsers would not send the cookie of the backend
+// with requests of the page. The constructors check that both are origins.
+func (c *config) checkSite() error {
 	page, err1 := url.Parse(c.AppOrigin)
 	backend, err2 := url.Parse(c.PublicOrigin)
 	switch {
-	case err1 != nil || err2 != nil: // then they are none
+	case err1 != nil || err2 != nil || page.Host == "" || backend.Host == "":
+		return nil
 	case c.AppOrigin == c.PublicOrigin:
-		fail("app_origin: is that of the back end; for one origin see examples/signin")
+		return errors.New("equals public_origin; for one origin use examples/signin")
 	case page.Scheme != backend.Scheme:
-		fail("app_origin: is %s and public_origin is %s, so browsers keep the cookie back", page.Scheme, backend.Scheme)
+		return fmt.Errorf("scheme %s differs from %s of public_origin, so browsers do not send the cookie", page.Scheme, backend.Scheme)
 	case siteOf(page.Hostname()) != siteOf(backend.Hostname()):
-		fail("app_origin: is of another site than public_origin, so browsers keep the cookie back")
+		return errors.New("another site than public_origin, so browsers do not send the cookie")
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// siteOf returns what two hosts of one site have in common: the last two labels of
-// a name. What a site is follows from the public suffix list, which is not looked
-// up, so that a.co.uk and b.co.uk pass here, or a.github.io and b.github.io: then
-// the mistake shows in the browser, where nobody stays signed in.
+// siteOf returns the last two labels of a host name. It does not read the public
+// suffix list: a.co.uk and b.co.uk pass here and are two sites for browsers.
 func siteOf(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return host
 	}
 	labels := strings.Split(host, ".")
 	return strings.Join(labels[max(len(labels)-2, 0):], ".")
+}
+
+// rename replaces the names of library fields in err by those of the file.
+func rename(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.NewReplacer(
+		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
+		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin",
+		"cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin", // the second error of two
+		"session: Config.Idle", "idle",
+		"session: Config.Absolute", "absolute",
+		"oauth: Config.Issuer", "issuer",
+		"oauth: Config.ClientID", "client_id",
+		"oauth: Config.Secret", "client_secret",
+		"oauth: LoginConfig.Request.RedirectURI", "public_origin",
+		"oauth: LoginConfig.Request.Scopes", "scopes",
+	).Replace(err.Error()))
 }

@@ -31,7 +31,7 @@ func open(t *testing.T, p *webtest.Provider) *site {
 		t: t, provider: p, log: new(webtest.Log),
 		backend: "http://" + backend.Listener.Addr().String(), page: "http://" + page.Listener.Addr().String(),
 	}
-	config, err := loadConfig(webtest.Configure(t, s.backend, p.URL, object{"app_addr": "127.0.0.1:0", "app_origin": s.page}))
+	config, err := readConfig(webtest.Configure(t, s.backend, p.URL, object{"app_addr": "127.0.0.1:0", "app_origin": s.page}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func open(t *testing.T, p *webtest.Provider) *site {
 		backend.Close()
 		page.Close()
 		s.app.close()
-		p.Absent(t, s.log)
+		p.CheckLog(t, s.log)
 	})
 	return s
 }

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/examples/internal/answer"
-	"github.com/gatehouse-go/gatehouse/examples/internal/useragent"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -27,9 +25,7 @@ func (a *app) goHome(w http.ResponseWriter, r *http.Request) {
 // why is in the log.
 func (a *app) begin(w http.ResponseWriter, r *http.Request) {
 	if isNavigation(r) {
-		w = &answer.Instead{ResponseWriter: w, Of: http.StatusServiceUnavailable, Answer: func(w http.ResponseWriter) {
-			a.complain(w, r, "unavailable")
-		}}
+		w = &instead{ResponseWriter: w, page: func(w http.ResponseWriter) { a.complain(w, r, "unavailable") }}
 	}
 	a.login.Start(w, r)
 }
@@ -50,9 +46,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	login := result.Session()
-	login.Label = useragent.Name(r.UserAgent())
-	if err := a.sessions.Start(w, r, login); err != nil {
+	if err := a.sessions.Start(w, r, result.Session()); err != nil {
 		a.logger.ErrorContext(r.Context(), "session", "problem", err.Error())
 		a.fail(w, r, err)
 		return
@@ -97,7 +91,7 @@ func (a *app) logout(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // where the metadata of the provider say
 		return
 	}
-	answer.JSON(w, http.StatusOK, map[string]string{"logout_url": address})
+	writeJSON(w, http.StatusOK, map[string]string{"logout_url": address})
 }
 
 // fail answers a request that has failed: a script with JSON, a person by the
@@ -135,4 +129,30 @@ func isNavigation(r *http.Request) bool {
 		return mode == "navigate"
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// instead is a response writer that replaces the body of a 503.
+type instead struct {
+	http.ResponseWriter
+	page     func(http.ResponseWriter)
+	replaced bool
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (i *instead) WriteHeader(status int) {
+	if status != http.StatusServiceUnavailable || i.replaced {
+		i.ResponseWriter.WriteHeader(status)
+		return
+	}
+	i.replaced = true
+	i.Header().Del("Content-Type")
+	i.page(i.ResponseWriter)
+}
+
+// Write implements [io.Writer].
+func (i *instead) Write(b []byte) (int, error) {
+	if i.replaced {
+		return len(b), nil
+	}
+	return i.ResponseWriter.Write(b)
 }

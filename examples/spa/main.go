@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Spa is a single-page app on one origin and its backend on another origin of the
+// same site. Copy this folder.
+//
+//	go run ./examples/spa -config FILE
+//
+// The script never holds a token. The backend logs users in, keeps their tokens
+// and gives the browser a cookie with a session ID. CORS admits one configured
+// origin, which is also a trusted origin of the session. README.md describes the
+// configuration and the routes. Both servers speak plain HTTP: run them behind a
+// proxy that terminates TLS.
 package main
 
 import (
@@ -17,12 +27,12 @@ import (
 	"time"
 )
 
-// shutdownTimeout is how long requests that are under way may take to finish.
-// It is longer than any of them waits for another server.
+// shutdownTimeout bounds the wait for requests in progress. It exceeds the time
+// that a request waits for another server.
 const shutdownTimeout = 25 * time.Second
 
 func main() {
-	path := flag.String("config", "", "JSON `file` to read the configuration from")
+	path := flag.String("config", "", "JSON `file` with the configuration")
 	flag.Parse()
 	if *path == "" || flag.NArg() > 0 {
 		flag.Usage()
@@ -37,9 +47,9 @@ func main() {
 }
 
 // run serves until ctx ends. Standard output is for other programs: it gets two
-// lines, when both servers are ready.
+// lines, when both servers listen.
 func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	config, err := loadConfig(path)
+	config, err := readConfig(path)
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}

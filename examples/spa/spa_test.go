@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 || a.JSON(t)["email"] != "ada@example.com" {
 		t.Errorf("upstream: %v", a)
 	}
-	for _, token := range p.Given() {
+	for _, token := range p.Issued() {
 		if strings.Contains(b.Seen(), token) {
 			t.Errorf("a token has come to the browser: %s", token)
 		}

@@ -72,6 +72,10 @@ func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error
 		return nil, err
 	case response.Status != http.StatusOK:
 		return nil, describe(r, &StatusError{response.Status, RetryAfter(response.Header)})
+	case len(response.Body) > 0:
+		if err := checkType(response.Header.Get("Content-Type")); err != nil {
+			return nil, describe(r, err)
+		}
 	}
 	return response.Body, nil
 }
@@ -113,11 +117,6 @@ func (c *Client) do(r *http.Request, redirect func(*http.Request, []*http.Reques
 		return Response{}, describe(r, err)
 	case int64(len(body)) > c.MaxBytes:
 		return Response{}, describe(r, fmt.Errorf("body of more than %d bytes", c.MaxBytes))
-	case response.StatusCode == http.StatusOK && len(body) > 0:
-		err = checkType(response.Header.Get("Content-Type"))
-	}
-	if err != nil {
-		return Response{}, describe(r, err)
 	}
 	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }

@@ -33,6 +33,14 @@ var (
 // member of it in order: with its name as it is meant, escapes resolved, and
 // with the raw text of its value. An error from member ends the reading.
 func Object(text string, limits Limits, member func(name, value string) error) error {
+	if member == nil {
+		return read(text, limits, nil)
+	}
+	return read(text, limits, func(name, _, value string) error { return member(name, value) })
+}
+
+// read calls member with the folded name as well.
+func read(text string, limits Limits, member func(name, folded, value string) error) error {
 	if !utf8.ValidString(text) {
 		return errText
 	}
@@ -103,7 +111,7 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
-func (s *scanner) object(depth int, member func(name, value string) error) error {
+func (s *scanner) object(depth int, member func(name, folded, value string) error) error {
 	if depth > s.limits.Depth {
 		return errLimit
 	}
@@ -145,7 +153,7 @@ func (s *scanner) object(depth int, member func(name, value string) error) error
 			return err
 		}
 		if member != nil {
-			if err := member(name, s.text[start:s.at]); err != nil {
+			if err := member(name, folded, s.text[start:s.at]); err != nil {
 				return err
 			}
 		}

@@ -4,31 +4,28 @@ package browser
 
 import (
 	"maps"
-	"os"
 	"os/exec"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/interop/node"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// Page is a tab of a Chromium. It is safe for concurrent use; what it is to do
-// is done one after the other.
+// Page is a tab of Chromium. It is safe for concurrent use; calls run one after
+// the other.
 type Page struct {
 	process *node.Process
 	tab     int
 }
 
-// Start starts Chromium and ends it with the test. Without Chromium the test is
-// skipped, with a line that says what to install; where engines are required it
-// fails.
+// Start starts Chromium, which ends with the test. It skips the test if Chromium
+// is missing or GATEHOUSE_SLOW is not 1.
 func Start(t testing.TB) *Page {
 	t.Helper()
+	enginetest.Slow(t)
 	node.Require(t)
 	if !installed() {
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
-			t.Fatal("browser: no Chromium: apt-get install chromium")
-		}
-		t.Skip("SKIPPED, needs Chromium: apt-get install chromium")
+		enginetest.Missing(t, "Chromium", "apt-get install chromium")
 	}
 	p := (&Page{process: node.Start(t, "browser/browser.mjs")}).open(t, "start")
 	t.Cleanup(func() { _ = p.process.Call(map[string]string{"do": "stop"}, &struct{}{}) })
@@ -44,14 +41,14 @@ func installed() bool {
 	return false
 }
 
-// Tab opens another tab, which has the same cookies and storage.
+// Tab opens another tab of the same profile.
 func (p *Page) Tab(t testing.TB) *Page {
 	t.Helper()
 	return p.open(t, "tab")
 }
 
-// Person opens a tab as another person, who shares nothing with this one. It is
-// closed with the test, and so are all tabs of that person.
+// Person opens a tab in a new browser profile, which shares nothing with this
+// one. The test closes all tabs of the profile when it ends.
 func (p *Page) Person(t testing.TB) *Page {
 	t.Helper()
 	person := p.open(t, "person")

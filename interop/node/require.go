@@ -11,25 +11,23 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// Require skips the test where Node or the npm packages are missing, or are
-// others than package.json asks for.
+// Require skips the test if Node or an npm package is missing or has another
+// version than package.json wants.
 func Require(t testing.TB) {
 	t.Helper()
 	if err := missing(); err != nil {
-		const format = "%v: install Node 20 or newer and run `npm ci` in %s"
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
-			t.Fatalf(format, err, Dir())
-		}
-		t.Skipf("SKIPPED, NOT TESTED: "+format, err, Dir())
+		enginetest.Missing(t, "Node or an npm package", fmt.Sprintf("%v: install Node 20 or newer and run `npm ci` in %s", err, Dir()))
 	}
 }
 
-// Dir is the directory of the module interop, where node_modules is.
+// Dir is the directory of the module interop, which has node_modules.
 func Dir() string {
-	// The scripts are not built into the binary because Node looks for packages
-	// in the directories above a script.
+	// The scripts are not embedded because Node looks for packages in the
+	// directories above a script.
 	_, file, _, ok := runtime.Caller(0)
 	if !ok || !filepath.IsAbs(file) {
 		panic("node: the tests of interop cannot run from a binary built with -trimpath")
@@ -54,7 +52,7 @@ func missing() error {
 			return fmt.Errorf("npm package %s is not installed", name)
 		}
 		if installed.Version != version {
-			return fmt.Errorf("npm package %s is installed as %s, wanted is %s", name, installed.Version, version)
+			return fmt.Errorf("npm package %s is installed as %s, want %s", name, installed.Version, version)
 		}
 	}
 	return nil

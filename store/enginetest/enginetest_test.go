@@ -4,6 +4,8 @@ package enginetest_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ func TestPostgresSurvivesKill(t *testing.T) {
 	p := enginetest.StartPostgres(t)
 	url := p.Database(t)
 	if other := p.Database(t); other == url {
-		t.Fatal("two databases have one URL")
+		t.Fatalf("Database() twice = %q, want two databases", url)
 	}
 	exec := func(ctx context.Context, sql string) error {
 		conn, err := pgx.Connect(ctx, url)
@@ -34,14 +36,14 @@ func TestPostgresSurvivesKill(t *testing.T) {
 	}
 	p.Kill(t)
 	if err := exec(t.Context(), "SELECT 1"); err == nil {
-		t.Fatal("a killed server answers")
+		t.Fatal("after Kill the server answers")
 	}
 	p.Start(t)
 	if dump := p.Dump(t, url); !strings.Contains(dump, "'acknowledged'") {
-		t.Errorf("after the kill the row is gone:\n%s", dump)
+		t.Errorf("after Kill and Start the row is missing in:\n%s", dump)
 	}
 	if !strings.Contains(p.Log(), "database system was not properly shut down") {
-		t.Errorf("the server did not crash:\n%s", p.Log())
+		t.Errorf("the log has no recovery after a crash:\n%s", p.Log())
 	}
 }
 
@@ -59,11 +61,11 @@ func TestRedisSurvivesKill(t *testing.T) {
 	}
 	r.Kill(t)
 	if err := client.Ping(t.Context()).Err(); err == nil {
-		t.Fatal("a killed server answers")
+		t.Fatal("after Kill the server answers")
 	}
 	r.Start(t)
 	if dump := r.Dump(t); !strings.Contains(dump, "note = map[word:acknowledged]") {
-		t.Errorf("after the kill the key is gone:\n%s", dump)
+		t.Errorf("after Kill and Start the key is missing in:\n%s", dump)
 	}
 }
 
@@ -83,18 +85,70 @@ func TestProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if proxy.Conns() == 0 {
-		t.Error("the client does not go through the proxy")
+		t.Error("Conns() = 0 with a connected client")
 	}
+	relays := func() bool { return ping() == nil }
 	proxy.Cut()
-	if ping() == nil {
-		t.Error("a cut proxy relays")
+	if relays() {
+		t.Error("the proxy relays after Cut")
 	}
-	proxy.Mend()
-	enginetest.Eventually(t, 10*time.Second, "the proxy relays again", func() bool { return ping() == nil })
+	proxy.Restore()
+	enginetest.Eventually(t, 10*time.Second, "the proxy relays after Restore", relays)
 	proxy.Freeze()
-	if ping() == nil {
-		t.Error("a frozen proxy relays")
+	if relays() {
+		t.Error("the proxy relays after Freeze")
 	}
 	proxy.Thaw()
-	enginetest.Eventually(t, 10*time.Second, "the proxy relays again", func() bool { return ping() == nil })
+	enginetest.Eventually(t, 10*time.Second, "the proxy relays after Thaw", relays)
+	proxy.DropResponses()
+	if relays() {
+		t.Error("a response arrives after DropResponses")
+	}
+	proxy.Restore()
+	enginetest.Eventually(t, 10*time.Second, "responses arrive after Restore", relays)
+}
+
+// recorder records how a test ended.
+type recorder struct {
+	testing.TB
+	result, text string
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) end(result, text string) {
+	r.result, r.text = result, text
+	runtime.Goexit()
+}
+
+func (r *recorder) Skip(args ...any)                  { r.end("skipped", fmt.Sprint(args...)) }
+func (r *recorder) Skipf(format string, args ...any)  { r.end("skipped", fmt.Sprintf(format, args...)) }
+func (r *recorder) Fatalf(format string, args ...any) { r.end("failed", fmt.Sprintf(format, args...)) }
+
+func TestMissingAndSlow(t *testing.T) {
+	missing := func(tb testing.TB) { enginetest.Missing(tb, "Oracle", "buy it") }
+	for _, test := range []struct {
+		name, variable, value string
+		call                  func(testing.TB)
+		result, text          string
+	}{
+		{"missing engine", "GATEHOUSE_REQUIRE_ENGINES", "", missing, "skipped", "Oracle is missing: buy it"},
+		{"missing required engine", "GATEHOUSE_REQUIRE_ENGINES", "1", missing, "failed", "Oracle is missing: buy it"},
+		{"slow test", "GATEHOUSE_SLOW", "", enginetest.Slow, "skipped", "set GATEHOUSE_SLOW=1"},
+		{"slow test wanted", "GATEHOUSE_SLOW", "1", enginetest.Slow, "passed", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv(test.variable, test.value)
+			r := &recorder{result: "passed"}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				test.call(r)
+			}()
+			<-done
+			if r.result != test.result || !strings.Contains(r.text, test.text) || strings.Contains(r.text, "\n") {
+				t.Errorf("the test %s with %q, want %s with %q in one line", r.result, r.text, test.result, test.text)
+			}
+		})
+	}
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// An example of a test, and so a test: what a server has acknowledged is there
-// after it was killed.
+// An example of a test: an acknowledged change survives a crash of the server.
 func TestCounterSurvivesCrash(t *testing.T) {
 	server := enginetest.StartRedis(t)
 	options, err := redis.ParseURL(server.URL())

@@ -3,19 +3,22 @@
 package enginetest
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Postgres is a PostgreSQL server of the test's own. Its methods, but for
-// Database, are for one goroutine at a time.
+// Postgres is a PostgreSQL server of one test or one package. Its methods other
+// than Database are not safe for concurrent use.
 type Postgres struct {
 	process
 	bin       string
@@ -24,10 +27,53 @@ type Postgres struct {
 	databases atomic.Int64
 }
 
-// StartPostgres makes a new cluster and starts it. Settings are those of
-// postgresql.conf, such as "fsync=off" where durability does not matter. The
-// server ends with the test.
+// StartPostgres creates a cluster and starts its server, which ends with the
+// test. Settings are those of postgresql.conf, such as "fsync=off" where
+// durability does not matter.
 func StartPostgres(tb testing.TB, settings ...string) *Postgres {
+	tb.Helper()
+	p, err := newPostgres(tb, settings)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := p.remove(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return p
+}
+
+var shared struct {
+	sync.Mutex
+	postgres *Postgres
+}
+
+// SharedPostgres returns a server with fsync=off that all tests of the package
+// share and that [Main] stops. It is safe for concurrent use. Each test makes a
+// database of its own with [Postgres.Database] and must not call Kill.
+func SharedPostgres(tb testing.TB) *Postgres {
+	tb.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.postgres == nil {
+		p, err := newPostgres(tb, []string{"fsync=off"})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		shared.postgres = p
+	}
+	return shared.postgres
+}
+
+func stopShared() error {
+	if shared.postgres == nil {
+		return nil
+	}
+	return shared.postgres.remove()
+}
+
+func newPostgres(tb testing.TB, settings []string) (_ *Postgres, err error) {
 	tb.Helper()
 	const install = "install PostgreSQL 15 or newer (Debian: apt-get install postgresql)"
 	postgres, ok := find("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin",
@@ -43,45 +89,51 @@ func StartPostgres(tb testing.TB, settings ...string) *Postgres {
 		Missing(tb, "an account to run PostgreSQL", err.Error())
 	}
 	p := &Postgres{bin: filepath.Dir(postgres), password: newPassword()}
-	p.path, p.user, p.dir = postgres, user, dataDir(tb, user)
-	p.ready = "database system is ready to accept connections"
+	p.path, p.user, p.ready = postgres, user, "database system is ready to accept connections"
+	if p.dir, err = dataDir(user); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = p.remove()
+		}
+	}()
 
 	pwfile := filepath.Join(p.dir, "pwfile")
 	if err := os.WriteFile(pwfile, []byte(p.password+"\n"), 0o600); err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	if err := user.own(pwfile); err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	data := filepath.Join(p.dir, "data")
-	run(tb, user, nil, filepath.Join(p.bin, "initdb"), "--pgdata", data, "--no-sync",
-		"--username=gatehouse", "--pwfile", pwfile, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale")
-
-	p.args = []string{
+	if _, err := run(tb.Context(), user, nil, filepath.Join(p.bin, "initdb"), "--pgdata", data, "--no-sync",
+		"--username=gatehouse", "--pwfile", pwfile, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"); err != nil {
+		return nil, err
+	}
+	args := []string{
 		"-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB",
 		"-c", "fsync=on", "-c", "full_page_writes=on", "-c", "synchronous_commit=on",
 	}
 	for _, setting := range settings {
-		p.args = append(p.args, "-c", setting)
+		args = append(args, "-c", setting)
 	}
-	// A port that was free may be taken by the time that the server wants it.
+	// A free port may be taken before the server binds it.
 	for range 5 {
-		p.port = freePort(tb)
-		fixed := p.args
-		p.args = append(fixed[:len(fixed):len(fixed)], "-c", "port="+p.port)
-		if p.process.start(tb) {
-			tb.Cleanup(func() { p.Kill(tb) })
-			return p
+		if p.port, err = freePort(); err != nil {
+			return nil, err
 		}
-		p.args = fixed
+		p.args = append(args[:len(args):len(args)], "-c", "port="+p.port)
+		if started, err := p.start(); err != nil || started {
+			return p, err
+		}
 	}
-	tb.Fatalf("PostgreSQL does not start:\n%s", p.Log())
-	return nil
+	return nil, fmt.Errorf("PostgreSQL does not start:\n%s", p.Log())
 }
 
-// Database makes a new, empty database and returns its URL. It may be called
-// by several goroutines.
+// Database creates an empty database and returns its URL. It is safe for
+// concurrent use.
 func (p *Postgres) Database(tb testing.TB) string {
 	tb.Helper()
 	name := "test" + strconv.FormatInt(p.databases.Add(1), 10)
@@ -104,25 +156,25 @@ func (p *Postgres) url(database string) string {
 	return u.String()
 }
 
-// Addr is where the server listens.
+// Addr is the host and port on which the server listens.
 func (p *Postgres) Addr() string { return "127.0.0.1:" + p.port }
 
-// Kill ends every process of the server with SIGKILL, in the middle of what
-// they are doing. It does nothing where the server is down.
+// Kill sends SIGKILL to every process of the server and waits until they have
+// ended. It does nothing if the server is down.
 func (p *Postgres) Kill(tb testing.TB) {
 	tb.Helper()
-	p.process.kill(tb)
-}
-
-// Start starts a server that was killed, on the same data and the same port.
-func (p *Postgres) Start(tb testing.TB) {
-	tb.Helper()
-	if !p.process.start(tb) {
-		tb.Fatalf("PostgreSQL does not start again:\n%s", p.Log())
+	if err := p.kill(); err != nil {
+		tb.Error(err)
 	}
 }
 
-// Log is all that the server has written to its log.
+// Start starts a killed server on the same data and the same port.
+func (p *Postgres) Start(tb testing.TB) {
+	tb.Helper()
+	p.restart(tb)
+}
+
+// Log is the text that the server has logged so far.
 func (p *Postgres) Log() string { return p.log.String() }
 
 // Dump returns the database as pg_dump writes it, schema and rows.
@@ -130,18 +182,25 @@ func (p *Postgres) Dump(tb testing.TB, databaseURL string) string {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		tb.Fatal("not a URL of this server")
+		tb.Fatal(errNotURL)
 	}
-	return run(tb, p.user, []string{"PGPASSWORD=" + p.password}, filepath.Join(p.bin, "pg_dump"), "--inserts",
+	dump, err := run(tb.Context(), p.user, []string{"PGPASSWORD=" + p.password}, filepath.Join(p.bin, "pg_dump"), "--inserts",
 		"--host=127.0.0.1", "--port="+p.port, "--username=gatehouse", "--no-password", strings.TrimPrefix(u.Path, "/"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return dump
 }
 
-// Via returns the database's URL with another address in it, that of a [Proxy].
+// errNotURL does not quote the text, in which there is a password.
+var errNotURL = errors.New("enginetest: not the URL of an engine")
+
+// Via returns the URL of an engine with the address of a [Proxy] in it.
 func Via(tb testing.TB, engineURL string, proxy *Proxy) string {
 	tb.Helper()
 	u, err := url.Parse(engineURL)
 	if err != nil {
-		tb.Fatal("not a URL")
+		tb.Fatal(errNotURL)
 	}
 	u.Host = proxy.Addr()
 	return u.String()

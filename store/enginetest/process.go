@@ -4,7 +4,10 @@ package enginetest
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,9 +18,9 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to come up or to go down. It is long
-// because a loaded machine is slow, and a test that gives up early is a lie.
-const patience = 2 * time.Minute
+// timeout bounds how long a server may take to start or to end. It is long
+// because the machine may be loaded.
+const timeout = 2 * time.Minute
 
 // process is a server that can be started, killed and started again.
 type process struct {
@@ -26,19 +29,19 @@ type process struct {
 	stdin string
 	dir   string
 	user  account
-	ready string // what it writes when it takes connections
+	ready string // the server logs it when it accepts connections
 	log   logBuffer
 
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// start runs the server and waits until it takes connections. It reports
-// whether it does; where it does not, the log says why.
-func (p *process) start(tb testing.TB) bool {
-	tb.Helper()
+// start runs the server and waits until it accepts connections. It reports
+// false if the server ends before or does not within the timeout; the log says
+// why.
+func (p *process) start() (bool, error) {
 	if p.running() {
-		tb.Fatalf("%s is running", p.path)
+		return false, fmt.Errorf("%s is already running", p.path)
 	}
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Dir = p.dir
@@ -50,23 +53,30 @@ func (p *process) start(tb testing.TB) bool {
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	ready := p.log.expect(p.ready)
 	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
+		return false, err
 	}
 	p.cmd, p.done = cmd, make(chan struct{})
 	go func() {
-		// Wait also waits for the pipe of the log to close, which the last of
-		// the server's children does.
+		// Wait also waits until the pipe of the log is closed, which the last of
+		// the server's child processes does.
 		_ = cmd.Wait()
 		close(p.done)
 	}()
 	select {
 	case <-ready:
-		return true
+		return true, nil
 	case <-p.done:
-		return false
-	case <-time.After(patience):
-		p.kill(tb)
-		return false
+		return false, nil
+	case <-time.After(timeout):
+		return false, p.kill()
+	}
+}
+
+// restart starts a killed server.
+func (p *process) restart(tb testing.TB) {
+	tb.Helper()
+	if started, err := p.start(); err != nil || !started {
+		tb.Fatalf("%s does not start again: %v\n%s", p.path, err, &p.log)
 	}
 }
 
@@ -82,73 +92,63 @@ func (p *process) running() bool {
 	}
 }
 
-// kill ends every process of the server at once and waits until they are gone.
-func (p *process) kill(tb testing.TB) {
-	tb.Helper()
+// kill ends every process of the server at once and waits until they have
+// ended.
+func (p *process) kill() error {
 	if !p.running() {
-		return
+		return nil
 	}
-	killFamily(p.cmd.Process.Pid)
+	killTree(p.cmd.Process.Pid)
 	select {
 	case <-p.done:
-	case <-time.After(patience):
-		tb.Errorf("%s survives SIGKILL", p.path)
+		return nil
+	case <-time.After(timeout):
+		return fmt.Errorf("%s survives SIGKILL", p.path)
 	}
 }
 
-// run calls a program to its end and returns what it writes to standard output.
-func run(tb testing.TB, user account, env []string, path string, args ...string) string {
-	tb.Helper()
+// remove kills the server and removes its data.
+func (p *process) remove() error { return errors.Join(p.kill(), os.RemoveAll(p.dir)) }
+
+// run runs a program to its end and returns its standard output.
+func run(ctx context.Context, user account, env []string, path string, args ...string) (string, error) {
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(tb.Context(), path, args...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = os.TempDir()
 	cmd.Env = append([]string{"LC_ALL=C", "TZ=UTC", "PATH=" + os.Getenv("PATH")}, env...)
 	cmd.SysProcAttr = user.attributes()
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		tb.Fatalf("%s: %v\n%s", path, err, stderr.String())
+		return "", fmt.Errorf("%s: %w\n%s", path, err, stderr.String())
 	}
-	return string(out)
+	return string(out), nil
 }
 
-// dataDir makes a directory that the server's account owns. It is not that of
-// the test, into which another account may not look.
-func dataDir(tb testing.TB, user account) string {
-	tb.Helper()
+// dataDir makes a directory that the server's account owns. It is not in the
+// temporary directory of the test, which another account cannot read.
+func dataDir(user account) (string, error) {
 	dir, err := os.MkdirTemp("", "gatehouse-engine-")
 	if err != nil {
-		tb.Fatal(err)
+		return "", err
 	}
-	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			tb.Error(err)
-		}
-	})
-	if err := user.own(dir); err != nil {
-		tb.Fatal(err)
-	}
-	return dir
+	return dir, user.own(dir)
 }
 
 // freePort returns a port of the loopback interface that was free a moment ago.
-func freePort(tb testing.TB) string {
-	tb.Helper()
+func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		tb.Fatal(err)
+		return "", err
 	}
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return port
+	return port, err
 }
 
 func newPassword() string { return rand.Text() }
 
-// logBuffer keeps what a server writes and tells when it writes a given text.
+// logBuffer keeps what a server logs and signals when it logs a given text.
 type logBuffer struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
@@ -170,7 +170,7 @@ func (l *logBuffer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// expect returns a channel that is closed once marker is written from now on.
+// expect returns a channel that is closed once marker is written after the call.
 func (l *logBuffer) expect(marker string) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

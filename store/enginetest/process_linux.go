@@ -4,5 +4,6 @@ package enginetest
 
 import "syscall"
 
-// endWithUs has the kernel end the server when the test is killed and cannot.
-func endWithUs(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
+// killWithParent makes the kernel kill the server when the test process dies, in
+// which case no cleanup runs.
+func killWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

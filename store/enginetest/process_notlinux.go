@@ -6,4 +6,4 @@ package enginetest
 
 import "syscall"
 
-func endWithUs(*syscall.SysProcAttr) {}
+func killWithParent(*syscall.SysProcAttr) {}

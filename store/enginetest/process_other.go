@@ -22,7 +22,7 @@ func (account) own(string) error { return nil }
 
 func (account) attributes() *syscall.SysProcAttr { return nil }
 
-func killFamily(pid int) {
+func killTree(pid int) {
 	if p, err := os.FindProcess(pid); err == nil {
 		_ = p.Kill()
 	}

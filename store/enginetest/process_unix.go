@@ -16,15 +16,15 @@ import (
 
 const supported = true
 
-// account is whom a server runs as: ourselves, or somebody without privileges
-// where we are root, which PostgreSQL insists on.
+// account is the operating system account that runs a server: that of the test,
+// or an unprivileged one where the test runs as root, which PostgreSQL refuses.
 type account struct {
 	other    bool
 	uid, gid int
 }
 
-// unprivileged returns the first of the named accounts that exists, and "us"
-// where we are nobody special.
+// unprivileged returns the first of the named accounts that exists, or the
+// account of the test where that is not root.
 func unprivileged(names ...string) (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil
@@ -59,13 +59,13 @@ func (a account) attributes() *syscall.SysProcAttr {
 	if a.other {
 		attr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
-	endWithUs(attr)
+	killWithParent(attr)
 	return attr
 }
 
-// killFamily ends a process and all that descend from it: the backends of
-// PostgreSQL are in process groups of their own.
-func killFamily(pid int) {
+// killTree kills a process and its descendants: the backends of PostgreSQL are in
+// process groups of their own.
+func killTree(pid int) {
 	children := make(map[int][]int)
 	if out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output(); err == nil {
 		for line := range strings.Lines(string(out)) {
@@ -77,7 +77,7 @@ func killFamily(pid int) {
 	}
 	var end func(int)
 	end = func(pid int) {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		_ = syscall.Kill(pid, syscall.SIGKILL) // the process may have ended already
 		for _, child := range children[pid] {
 			end(child)
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Proxy relays TCP connections to a server, and can be cut or frozen while the
-// server stays up. It is safe for concurrent use.
+// Proxy relays TCP connections to a server and can break them while the server
+// stays up. It is safe for concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -17,7 +17,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	cut    bool
 	frozen chan struct{} // closed when traffic may flow
-	deaf   bool
+	drop   bool          // responses
 	conns  map[net.Conn]bool
 	closed bool
 }
@@ -53,10 +53,10 @@ func StartProxy(tb testing.TB, target string) *Proxy {
 	return p
 }
 
-// Addr is where the proxy listens.
+// Addr is the host and port on which the proxy listens.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Cut closes every connection, and every new one at once, until Mend.
+// Cut closes every connection, and each new one immediately, until Restore.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,23 +66,23 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Mend lets new connections through again, both ways.
-func (p *Proxy) Mend() {
+// Restore ends Cut and DropResponses for new connections.
+func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut, p.deaf = p.closed, false
+	p.cut, p.drop = p.closed, false
 }
 
-// Deafen drops what the server sends, until Mend: the client's requests arrive,
-// and it gets no answers.
-func (p *Proxy) Deafen() {
+// DropResponses discards what the server sends, until Restore: requests arrive,
+// and the client gets no response.
+func (p *Proxy) DropResponses() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.deaf = true
+	p.drop = true
 }
 
-// Freeze keeps every connection and passes nothing on, until Thaw: the peer
-// that is gone without a word.
+// Freeze keeps every connection open and forwards nothing, until Thaw: a peer
+// that hangs.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *Proxy) Freeze() {
 	}
 }
 
-// Thaw lets traffic flow again.
+// Thaw ends Freeze.
 func (p *Proxy) Thaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *Proxy) Thaw() {
 	}
 }
 
-// Conns is the number of connections that are relayed now.
+// Conns is the number of connections that are relayed at the moment.
 func (p *Proxy) Conns() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,15 +137,15 @@ func (p *Proxy) relay(client net.Conn) {
 	both.Wait()
 }
 
-// copy passes on what src sends; where either side ends, both do.
-func (p *Proxy) copy(dst, src net.Conn, answers bool) {
+// copy forwards what src sends. When one side closes, it closes both.
+func (p *Proxy) copy(dst, src net.Conn, responses bool) {
 	defer dst.Close()
 	defer src.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
 		p.mu.Lock()
-		frozen, drop := p.frozen, p.deaf && answers
+		frozen, drop := p.frozen, p.drop && responses
 		p.mu.Unlock()
 		<-frozen
 		if n > 0 && !drop {

@@ -15,18 +15,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis is a Redis server of the test's own. Its methods are for one goroutine
-// at a time.
+// Redis is a Redis server of one test. Its methods are not safe for concurrent
+// use.
 type Redis struct {
 	process
 	port     string
 	password string
-	config   string
 }
 
 // StartRedis starts a server that writes every command to its append-only file
-// before it answers. Settings are lines of redis.conf, such as "appendonly no";
-// the last one of a name counts. The server ends with the test.
+// before it answers. Settings are lines of redis.conf, such as "appendonly no",
+// and override the defaults. The server ends with the test.
 func StartRedis(tb testing.TB, settings ...string) *Redis {
 	tb.Helper()
 	server, ok := find("redis-server", "/usr/local/bin", "/opt/homebrew/bin")
@@ -38,17 +37,28 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 		Missing(tb, "an account to run Redis", err.Error())
 	}
 	r := &Redis{password: newPassword()}
-	r.path, r.args, r.user, r.dir = server, []string{"-"}, user, dataDir(tb, user)
-	r.ready = "eady to accept connections"
-	r.config = strings.Join(append([]string{
+	r.path, r.args, r.user, r.ready = server, []string{"-"}, user, "eady to accept connections"
+	if r.dir, err = dataDir(user); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := r.remove(); err != nil {
+			tb.Error(err)
+		}
+	})
+	config := strings.Join(append([]string{
 		"bind 127.0.0.1", "dir " + r.dir, "requirepass " + r.password, "daemonize no",
 		"appendonly yes", "appendfsync always", "auto-aof-rewrite-percentage 0", "maxmemory-policy noeviction", `save ""`,
 	}, settings...), "\n")
+	// A free port may be taken before the server binds it.
 	for range 5 {
-		r.port = freePort(tb)
-		r.stdin = r.config + "\nport " + r.port + "\n"
-		if r.process.start(tb) {
-			tb.Cleanup(func() { r.Kill(tb) })
+		if r.port, err = freePort(); err != nil {
+			tb.Fatal(err)
+		}
+		r.stdin = config + "\nport " + r.port + "\n"
+		if started, err := r.start(); err != nil {
+			tb.Fatal(err)
+		} else if started {
 			return r
 		}
 	}
@@ -56,35 +66,36 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 	return nil
 }
 
-// URL is that of the server's first database. Redis has no databases to make:
-// a test that wants an empty one starts a server or uses a prefix of its own.
+// URL is that of the server's first database. A test that needs an empty one
+// starts a server or uses a random prefix: Redis cannot create databases.
 func (r *Redis) URL() string {
 	u := url.URL{Scheme: "redis", User: url.UserPassword("", r.password), Host: r.Addr(), Path: "/0"}
 	return u.String()
 }
 
-// Addr is where the server listens.
+// Addr is the host and port on which the server listens.
 func (r *Redis) Addr() string { return "127.0.0.1:" + r.port }
 
-// Kill ends the server with SIGKILL. It does nothing where the server is down.
+// Kill sends SIGKILL to the server and waits until it has ended. It does nothing
+// if the server is down.
 func (r *Redis) Kill(tb testing.TB) {
 	tb.Helper()
-	r.process.kill(tb)
-}
-
-// Start starts a server that was killed, on the same data and the same port.
-func (r *Redis) Start(tb testing.TB) {
-	tb.Helper()
-	if !r.process.start(tb) {
-		tb.Fatalf("Redis does not start again:\n%s", r.Log())
+	if err := r.kill(); err != nil {
+		tb.Error(err)
 	}
 }
 
-// Log is all that the server has written to its log.
+// Start starts a killed server on the same data and the same port.
+func (r *Redis) Start(tb testing.TB) {
+	tb.Helper()
+	r.restart(tb)
+}
+
+// Log is the text that the server has logged so far.
 func (r *Redis) Log() string { return r.log.String() }
 
-// Dump returns every key with its value as text, and behind them the bytes of
-// the append-only file, in which every command stands as it was sent.
+// Dump returns every key with its value as text, followed by the append-only
+// file, which has every command as it was sent.
 func (r *Redis) Dump(tb testing.TB) string {
 	tb.Helper()
 	options, err := redis.ParseURL(r.URL())

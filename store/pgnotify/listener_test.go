@@ -75,14 +75,14 @@ func TestOwnHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	changes := watch(t, l.APIKeys())
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "it listens")
 	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Revoke(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	enginetest.Hears(t, changes, "a", "it was revoked")
+	enginetest.Receive(t, changes, "a", "it was revoked")
 }
 
 func TestNewReportsMistakes(t *testing.T) {
@@ -121,7 +121,7 @@ func TestWatchAfterBreak(t *testing.T) {
 		}
 		failures.Add(1)
 	}).APIKeys())
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "it listens")
 
 	create := func(id string) {
 		t.Helper()
@@ -139,17 +139,17 @@ func TestWatchAfterBreak(t *testing.T) {
 		create(id)
 	}
 	revoke("a")
-	enginetest.Hears(t, changes, "a", "it was revoked")
+	enginetest.Receive(t, changes, "a", "it was revoked")
 
 	proxy.Cut()
 	revoke("b")
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was cut, and something was lost")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was cut, and something was lost")
 	if failures.Load() == 0 {
 		t.Error("nobody was told that the connection was cut")
 	}
 	revoke("c")
-	enginetest.Hears(t, changes, "c", "it was revoked after the break")
+	enginetest.Receive(t, changes, "c", "it was revoked after the break")
 
 	// Without a word: only the heartbeat can find out. What the proxy holds
 	// back it delivers afterwards, to a connection that nobody reads.
@@ -157,16 +157,16 @@ func TestWatchAfterBreak(t *testing.T) {
 	proxy.Freeze()
 	enginetest.Eventually(t, time.Minute, "the silence is noticed", func() bool { return failures.Load() > 0 })
 	proxy.Thaw()
-	enginetest.Hears(t, changes, "", "the connection was silent")
+	enginetest.Receive(t, changes, "", "the connection was silent")
 
 	server.Kill(t)
 	server.Start(t)
-	enginetest.Hears(t, changes, "", "the server has crashed")
+	enginetest.Receive(t, changes, "", "the server has crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	enginetest.Hears(t, changes, "d", "it was revoked after the crash")
+	enginetest.Receive(t, changes, "d", "it was revoked after the crash")
 }
 
 // What an operator changes by hand is told too; a use is not.
@@ -175,7 +175,7 @@ func TestWatchByHand(t *testing.T) {
 	url := server.Database(t)
 	keys := newKeys(t, url)
 	changes := watch(t, newListener(t, url, nil).APIKeys())
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "it listens")
 	for _, id := range []string{"touched", "revoked", "deleted"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)

@@ -143,7 +143,7 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
 	}
-	records, err := parseAnswer(reply, keyState, parseKey)
+	records, err := parseReply(reply, keyState, parseKey)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict):
 		return nil, err

@@ -24,7 +24,7 @@ func keyState(word string) error {
 	case "taken":
 		return errors.New("the ID exists")
 	}
-	return errAnswer
+	return errReply
 }
 
 // parseKey returns the record of the fields of a hash.
@@ -64,10 +64,10 @@ func parseHash(text string) (h apikey.Hash, err error) {
 	pepper, sum, _ := strings.Cut(text, ":")
 	version, err := strconv.ParseUint(pepper, 10, 32)
 	if err != nil || len(sum) != hex.EncodedLen(len(h.Sum)) {
-		return apikey.Hash{}, errAnswer
+		return apikey.Hash{}, errReply
 	}
 	if _, err := hex.Decode(h.Sum[:], []byte(sum)); err != nil {
-		return apikey.Hash{}, errAnswer
+		return apikey.Hash{}, errReply
 	}
 	h.Pepper = uint32(version)
 	return h, nil

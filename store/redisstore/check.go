@@ -14,14 +14,14 @@ import (
 
 const minVersion = 7
 
-// Check says what stands in the way of using the server: an old version, a
-// replica, and settings under which it would lose changes that it has
-// acknowledged. A revoked key that comes back after a power cut is such a loss.
-// It changes nothing. Call it at the start, or where readiness is asked for.
+// Check reports what makes the server unfit for use: an old version, a replica,
+// and settings that lose acknowledged changes, such as a revoked key that is
+// valid again after a power failure. It changes nothing. Call it at start or in a
+// readiness probe.
 //
-// It needs the commands INFO and CONFIG GET. Where a service forbids the latter
-// the error says so, and what the service does is to be found out from whoever
-// runs it.
+// It needs the commands INFO and CONFIG GET. Managed services often forbid CONFIG
+// GET; the error then says so, and the operator has to ask the provider of the
+// service for appendfsync.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -39,7 +39,7 @@ func (s *Store) Check(ctx context.Context) error {
 	case err != nil:
 		errs = append(errs, fmt.Errorf("appendfsync cannot be read: %w", err))
 	case values["appendfsync"] != "always":
-		errs = append(errs, fmt.Errorf("appendfsync is %s, which must be always: the last second before a crash is lost otherwise", values["appendfsync"]))
+		errs = append(errs, fmt.Errorf("appendfsync is %s, which must be always: otherwise a crash loses the last second", values["appendfsync"]))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("redisstore: check: %w", err)
@@ -47,15 +47,15 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// node returns a client of the server that has our keys.
+// node returns a client of the server that has the keys of the store.
 func (s *Store) node(ctx context.Context) (*redis.Client, error) {
 	if cluster, ok := s.client.(*redis.ClusterClient); ok {
 		return cluster.MasterForKey(ctx, "{"+s.prefix+"}")
 	}
-	return s.client.(*redis.Client), nil // New takes no other
+	return s.client.(*redis.Client), nil // New accepts no other type
 }
 
-// checkInfo looks for trouble in what INFO says.
+// checkInfo checks the response to INFO.
 func checkInfo(text string) []error {
 	info := make(map[string]string)
 	for line := range strings.SplitSeq(text, "\r\n") {
@@ -69,9 +69,9 @@ func checkInfo(text string) []error {
 		errs = append(errs, fmt.Errorf("redis_version is %q, which must be %d or newer", info["redis_version"], minVersion))
 	}
 	for _, setting := range []struct{ name, good, why string }{
-		{"role", "master", "a replica lags behind and refuses changes"},
-		{"aof_enabled", "1", "without an append-only file what was changed since the last snapshot is lost in a crash"},
-		{"maxmemory_policy", "noeviction", "keys would vanish when memory runs short"},
+		{"role", "master", "a replica lags behind and rejects changes"},
+		{"aof_enabled", "1", "otherwise a crash loses all changes since the last snapshot"},
+		{"maxmemory_policy", "noeviction", "otherwise the server evicts keys when memory is short"},
 	} {
 		if info[setting.name] != setting.good {
 			errs = append(errs, fmt.Errorf("%s is %q, which must be %s: %s", setting.name, info[setting.name], setting.good, setting.why))

@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
-// connect opens a client for the length of the test.
+// connect opens a client and closes it when the test ends.
 func connect(t testing.TB, url string) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(url)
@@ -29,7 +29,7 @@ func connect(t testing.TB, url string) *redis.Client {
 	return client
 }
 
-// newStore makes a store with nothing in it.
+// newStore returns an empty store.
 func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
 	t.Helper()
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: rand.Text()})
@@ -39,14 +39,13 @@ func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
 	return s
 }
 
-// damage writes values into the fields of a record, one at a time. What cannot be
-// read is not guessed: a store that finds it cannot tell, and no answer is its
-// error.
-func damage(t *testing.T, client *redis.Client, record string, fields map[string][]string, find func() error, answers ...error) {
+// damage writes malformed values into the fields of a record, one at a time, and
+// checks that find returns an error other than the given sentinels.
+func damage(t *testing.T, client *redis.Client, record string, fields map[string][]string, find func() error, sentinels ...error) {
 	t.Helper()
 	good, err := client.HGetAll(t.Context(), record).Result()
 	if err != nil || len(good) == 0 {
-		t.Fatalf("the record stands elsewhere: %v, %v", good, err)
+		t.Fatalf("HGETALL %s = %v, %v, want the record", record, good, err)
 	}
 	for field, values := range fields {
 		for _, value := range values {
@@ -54,8 +53,8 @@ func damage(t *testing.T, client *redis.Client, record string, fields map[string
 				t.Fatal(err)
 			}
 			err := find()
-			if err == nil || slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) }) {
-				t.Errorf("%s %q: error %v", field, value, err)
+			if err == nil || slices.ContainsFunc(sentinels, func(sentinel error) bool { return errors.Is(err, sentinel) }) {
+				t.Errorf("find with %s = %q: error = %v, want one other than %v", field, value, err, sentinels)
 			}
 			if err := errors.Join(client.Del(t.Context(), record).Err(), client.HSet(t.Context(), record, good).Err()); err != nil {
 				t.Fatal(err)
@@ -63,11 +62,11 @@ func damage(t *testing.T, client *redis.Client, record string, fields map[string
 		}
 	}
 	if err := find(); err != nil {
-		t.Error(err)
+		t.Errorf("find of the restored record: error = %v", err)
 	}
 }
 
-// startCluster starts a cluster of one server.
+// startCluster starts a Redis cluster of one server.
 func startCluster(t *testing.T) *redis.ClusterClient {
 	t.Helper()
 	server := enginetest.StartRedis(t, "cluster-enabled yes", "appendonly no")

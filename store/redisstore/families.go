@@ -149,7 +149,7 @@ func (f *Families) many(ctx context.Context, verb string, script *script, args .
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s family: %w", verb, err)
 	}
-	records, err := parseAnswer(reply, familyState, parseFamily)
+	records, err := parseReply(reply, familyState, parseFamily)
 	switch {
 	case errors.Is(err, refresh.ErrNotFound):
 		return nil, err

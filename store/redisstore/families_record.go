@@ -19,7 +19,7 @@ func familyState(word string) error {
 	case "taken":
 		return errors.New("the ID exists already")
 	}
-	return errAnswer
+	return errReply
 }
 
 // presented is a family and the outcome of its last Rotate.
@@ -61,10 +61,10 @@ func secretHashText(h refresh.Hash) string { return hex.EncodeToString(h[:]) }
 
 func parseSecretHash(text string) (h refresh.Hash, err error) {
 	if len(text) != hex.EncodedLen(len(h)) {
-		return refresh.Hash{}, errAnswer
+		return refresh.Hash{}, errReply
 	}
 	if _, err := hex.Decode(h[:], []byte(text)); err != nil {
-		return refresh.Hash{}, errAnswer
+		return refresh.Hash{}, errReply
 	}
 	return h, nil
 }

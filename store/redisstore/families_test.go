@@ -3,25 +3,38 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
+	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
+
+// TestFamiliesAndRevocationsContract runs on a server and on a cluster.
+func TestFamiliesAndRevocationsContract(t *testing.T) {
+	contracts := func(t *testing.T, client redis.UniversalClient) {
+		refreshtest.TestStore(t, func(t *testing.T) refresh.Store { return newStore(t, client).Families() })
+		revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
+	}
+	t.Run("server", func(t *testing.T) { contracts(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())) })
+	t.Run("cluster", func(t *testing.T) { contracts(t, startCluster(t)) })
+}
 
 func family(id string) refresh.Record {
 	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
 }
 
-// What cannot be read is not guessed: a damaged record is a store that cannot
-// tell.
-func TestDamagedFamilies(t *testing.T) {
+func TestDamagedFamilyOrRevocationIsUnavailable(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
 	if err != nil {
@@ -35,34 +48,32 @@ func TestDamagedFamilies(t *testing.T) {
 	damage(t, client, "{damaged}:families:1:family:a", map[string][]string{
 		"scopes":  {"a  b", "é"},
 		"created": {"", "x", "1.5"}, "expires": {"", "never"}, "auth_time": {"", "x"},
-		"rotated": {""}, "grace_ends": {"", "x"}, "ended": {"", "no"}, "generation": {"", "x"},
+		"rotated": {""}, "grace_ends": {"", "x"}, "revoked": {"", "no"}, "generation": {"", "x"},
 		"key": {"", sum[1:], sum + "0", "x" + sum[1:]}, "current": {"", sum[1:]}, "previous": {"", sum[1:]}, "successor": {"0", "x0"},
 	}, func() error { _, err := families.Find(t.Context(), "a"); return err }, refresh.ErrNotFound)
 
-	const revocation = "{damaged}:revocations:1:jti:1:ia"
-	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
-	// Where the clock was set back, a revocation stays where it was.
+	const key = "{damaged}:revocations:1:jti:1:ia"
+	target := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
+	// The time of a revocation does not go back with the clock.
 	ahead := time.Now().Add(time.Hour).Truncate(time.Microsecond)
-	if err := client.Set(t.Context(), revocation, ahead.UnixMicro(), 0).Err(); err != nil {
+	if err := client.Set(t.Context(), key, ahead.UnixMicro(), 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
+	if err := s.Revocations().Revoke(t.Context(), target, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{what}); err != nil || !times[0].Equal(ahead) {
-		t.Errorf("revoked at %v, %v, and before at %v", times, err, ahead)
+	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{target}); err != nil || !times[0].Equal(ahead) {
+		t.Errorf("Find = %v, %v, want %v", times, err, ahead)
 	}
-	if err := client.Set(t.Context(), revocation, "soon", 0).Err(); err != nil {
+	if err := client.Set(t.Context(), key, "soon", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{what}); err == nil {
-		t.Errorf("a damaged revocation: %v", times)
+	if times, err := s.Revocations().Find(t.Context(), []revocation.Target{target}); err == nil {
+		t.Errorf("Find(damaged revocation) = %v, want an error", times)
 	}
 }
 
-// Nothing is kept for ever: every key has an end, and what has come to it is
-// gone, from the indexes too.
-func TestFamiliesAndRevocationsVanish(t *testing.T) {
+func TestFamiliesAndRevocationsExpire(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "vanish"})
 	if err != nil {
@@ -96,66 +107,64 @@ func TestFamiliesAndRevocationsVanish(t *testing.T) {
 		}
 		for _, key := range all {
 			if ends := client.PTTL(t.Context(), key).Val(); ends == -1 {
-				t.Errorf("%s never ends", key)
+				t.Errorf("key %s does not expire", key)
 			}
 		}
 		return all
 	}
 	keys()
-	// Ten families and ten revocations, and the indexes of a subject and two clients.
-	enginetest.Eventually(t, time.Minute, "half of it vanishes", func() bool { return len(keys()) == 10+10+3 })
+	// 10 families, 10 revocations, and the indexes of a subject and two clients.
+	enginetest.Eventually(t, time.Minute, "half of the keys expire", func() bool { return len(keys()) == 10+10+3 })
 	if _, err := families.Create(t.Context(), family("new"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int64{"subject:s": 11, "client:c": 6, "client:other": 9} {
 		if got := client.ZCard(t.Context(), "{vanish}:families:1:"+name).Val(); got != want {
-			t.Errorf("the index %s has %d members, want %d", name, got, want)
+			t.Errorf("index %s has %d members, want %d", name, got, want)
 		}
 	}
-	// One that ends does not stay in an index, and neither does one that was
-	// lost.
+	// A revoked family leaves the indexes, and so does a lost one.
 	if _, err := families.Revoke(t.Context(), "1"); err != nil {
 		t.Error(err)
 	}
 	client.Del(t.Context(), "{vanish}:families:1:family:3")
-	ended, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
-	if err != nil || len(ended) != 9 {
-		t.Errorf("%d were ended, %v", len(ended), err)
+	revoked, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
+	if err != nil || len(revoked) != 9 {
+		t.Errorf("RevokeAll = %d families, %v, want 9", len(revoked), err)
 	}
-	if ended, err = families.RevokeAll(t.Context(), refresh.Filter{Client: "c"}, 100); err != nil || len(ended) != 0 {
-		t.Errorf("%d were ended again, %v", len(ended), err)
+	if revoked, err = families.RevokeAll(t.Context(), refresh.Filter{Client: "c"}, 100); err != nil || len(revoked) != 0 {
+		t.Errorf("RevokeAll again = %d families, %v, want 0", len(revoked), err)
 	}
 	if n := client.Exists(t.Context(), "{vanish}:families:1:subject:s", "{vanish}:families:1:client:c").Val(); n != 0 {
-		t.Errorf("%d empty indexes are left", n)
+		t.Errorf("%d empty indexes remain", n)
 	}
 }
 
-// What is added to a time in a script stays within what Lua counts exactly.
-func TestFamilySpans(t *testing.T) {
+// TestLifetimeLimit keeps times within the integers that Lua represents exactly.
+func TestLifetimeLimit(t *testing.T) {
 	s := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL()))
 	const years = 365 * 24 * time.Hour
 	if _, err := s.Families().Create(t.Context(), family("a"), 201*years); err == nil {
-		t.Error("a family lives longer than Lua can count")
+		t.Error("Create with a lifetime of 201 years: got no error")
 	}
 	if _, err := s.Families().Create(t.Context(), family(""), time.Hour); err == nil {
-		t.Error("a family has no id")
+		t.Error("Create without ID: got no error")
 	}
 	if err := s.Revocations().Revoke(t.Context(), revocation.Target{}, 201*years); err == nil {
-		t.Error("a revocation lives longer than Lua can count")
+		t.Error("Revoke with a lifetime of 201 years: got no error")
 	}
 	r, err := s.Families().Create(t.Context(), family("a"), 200*years)
 	if err != nil || !r.Expires.Equal(r.Created.Add(200*years)) {
-		t.Fatalf("created %v, expires %v, %v", r.Created, r.Expires, err)
+		t.Fatalf("Create: Created = %v, Expires = %v, error = %v", r.Created, r.Expires, err)
 	}
 	const long = 1<<63 - 1
 	got, outcome, err := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c", Grace: long})
 	if err != nil || outcome != refresh.Rotated || !got.GraceEnds.Equal(r.Expires) {
-		t.Errorf("%+v, %s, %v", got, outcome, err)
+		t.Errorf("Rotate = %+v, %s, %v", got, outcome, err)
 	}
 }
 
-// A server that is down is one that cannot tell.
-func TestFamiliesDown(t *testing.T) {
+func TestFamiliesAndRevocationsUnavailable(t *testing.T) {
 	server := enginetest.StartRedis(t, "appendonly no")
 	client := connect(t, server.URL())
 	s := newStore(t, client)
@@ -163,20 +172,25 @@ func TestFamiliesDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Kill(t)
-	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
-	_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
-	_, err2 := s.Families().Find(t.Context(), "a")
-	_, outcome, err3 := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
-	_, err4 := s.Families().Revoke(t.Context(), "a")
-	_, err5 := s.Families().RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
-	err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
-	times, err7 := s.Revocations().Find(t.Context(), []revocation.Target{what})
-	for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+	for name, err := range callAll(t.Context(), s) {
 		if err == nil || errors.Is(err, refresh.ErrNotFound) {
-			t.Errorf("call %d: %v", n+1, err)
+			t.Errorf("%s: error = %v, want unavailable", name, err)
 		}
 	}
-	if outcome != "" || times != nil {
-		t.Errorf("%q, %v", outcome, times)
+}
+
+// callAll calls every method of the stores of families and revocations.
+func callAll(ctx context.Context, s *redisstore.Store) map[string]error {
+	target := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
+	_, create := s.Families().Create(ctx, family("b"), time.Hour)
+	_, find := s.Families().Find(ctx, "a")
+	_, _, rotate := s.Families().Rotate(ctx, "a", refresh.Presentation{Client: "c"})
+	_, list := s.Families().List(ctx, refresh.Filter{Subject: "s"}, 1)
+	_, revoke := s.Families().Revoke(ctx, "a")
+	_, revokeAll := s.Families().RevokeAll(ctx, refresh.Filter{Subject: "s"}, 1)
+	_, findRevocations := s.Revocations().Find(ctx, []revocation.Target{target})
+	return map[string]error{
+		"Create": create, "Find": find, "Rotate": rotate, "List": list, "Revoke": revoke, "RevokeAll": revokeAll,
+		"Revocations.Find": findRevocations, "Revocations.Revoke": s.Revocations().Revoke(ctx, target, time.Hour),
 	}
 }

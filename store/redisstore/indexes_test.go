@@ -23,9 +23,9 @@ func ids(records []apikey.Record) string {
 	return strings.Join(ids, " ")
 }
 
-// Keys that were made in one microsecond stand in the order of the bytes of
-// their ids, and so pages have them once each.
-func TestPagesOfOneMicrosecond(t *testing.T) {
+// Keys created in the same microsecond are listed in the byte order of their ids,
+// so that each is on exactly one page.
+func TestListPagesOfOneMicrosecond(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "pages"})
 	if err != nil {
@@ -68,13 +68,13 @@ func TestPagesOfOneMicrosecond(t *testing.T) {
 			query.After = apikey.Position{Time: last.Created, ID: last.ID}
 		}
 		if got, want := ids(all), strings.Join(names, " "); got != want {
-			t.Errorf("pages of %d: %s, want %s", limit, got, want)
+			t.Errorf("List() in pages of %d = %s, want %s", limit, got, want)
 		}
 	}
 }
 
-// No two pairs of tenant and owner share an index, whatever is in their names.
-func TestPairsAreApart(t *testing.T) {
+// No two pairs of tenant and owner share an index, whatever their names contain.
+func TestIndexPerTenantAndOwner(t *testing.T) {
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
 	pairs := []struct{ tenant, owner string }{
 		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
@@ -89,17 +89,17 @@ func TestPairsAreApart(t *testing.T) {
 		filter := apikey.Filter{Tenant: pair.tenant, Owner: pair.owner}
 		got, err := keys.List(t.Context(), apikey.Query{Filter: filter, Limit: 10})
 		if err != nil || ids(got) != string(rune('a'+i)) {
-			t.Errorf("%+v has %s, %v", pair, ids(got), err)
+			t.Errorf("List(%+v) = %s, %v, want %c", pair, ids(got), err, 'a'+i)
 		}
 		got, err = keys.RevokeAll(t.Context(), filter, 10)
 		if err != nil || ids(got) != string(rune('a'+i)) {
-			t.Errorf("of %+v were revoked %s, %v", pair, ids(got), err)
+			t.Errorf("RevokeAll(%+v) = %s, %v, want %c", pair, ids(got), err, 'a'+i)
 		}
 	}
 }
 
-// A rotation moves a key among those that are due.
-func TestRotationMovesDueDate(t *testing.T) {
+// Rotate changes the place of a key in the index by expiry.
+func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
 	for i, id := range []string{"a", "b", "c"} {
 		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}
@@ -114,7 +114,7 @@ func TestRotationMovesDueDate(t *testing.T) {
 		for within, want := range map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a b"} {
 			got, err := keys.List(t.Context(), apikey.Query{Filter: f, ExpiresWithin: within, Limit: 10})
 			if err != nil || ids(got) != want {
-				t.Errorf("%+v, within %v: %s, want %s, %v", f, within, ids(got), want, err)
+				t.Errorf("List(%+v, within %v) = %s, %v, want %s", f, within, ids(got), err, want)
 			}
 		}
 	}

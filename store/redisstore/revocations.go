@@ -65,7 +65,7 @@ func (r *Revocations) Find(ctx context.Context, targets []revocation.Target) ([]
 	defer cancel()
 	values, err := r.store.client.MGet(ctx, names...).Result()
 	if err == nil && len(values) != len(names) {
-		err = errAnswer
+		err = errReply
 	}
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: find revocations: %w", err)

@@ -110,7 +110,7 @@ func (s *Sessions) DeleteAll(ctx context.Context, sel session.Selector) (int, er
 			return int(count), nil
 		}
 	}
-	return 0, fmt.Errorf("redisstore: delete all sessions: %w", cmp.Or(err, errAnswer))
+	return 0, fmt.Errorf("redisstore: delete all sessions: %w", cmp.Or(err, errReply))
 }
 
 // List implements [session.Store].
@@ -146,7 +146,7 @@ func (s *Sessions) many(ctx context.Context, verb string, script *script, args .
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s session: %w", verb, err)
 	}
-	records, err := parseAnswer(reply, sessionState, parseSession)
+	records, err := parseReply(reply, sessionState, parseSession)
 	switch {
 	case errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict):
 		return nil, err
@@ -164,7 +164,7 @@ func sessionState(word string) error {
 	case "conflict":
 		return session.ErrConflict
 	}
-	return errAnswer
+	return errReply
 }
 
 // parseSession reads the fields of a record.

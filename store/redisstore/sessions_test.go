@@ -261,7 +261,7 @@ func TestSwapsAreSentOnce(t *testing.T) {
 		id := fmt.Sprint(i)
 		createSession(t, through, browser(id, time.Hour), time.Hour)
 		done := make(chan error, 1)
-		proxy.Deafen()
+		proxy.DropResponses()
 		go func() {
 			_, err := through.Swap(t.Context(), id, 1, session.Change{ID: id})
 			done <- err
@@ -271,7 +271,7 @@ func TestSwapsAreSentOnce(t *testing.T) {
 			return err == nil && r.Version > 1
 		})
 		proxy.Cut()
-		proxy.Mend()
+		proxy.Restore()
 		if err := <-done; err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
 			t.Errorf("a swap without an answer: error %v", err)
 		}

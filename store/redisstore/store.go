@@ -21,23 +21,22 @@ const (
 
 // Config configures a [Store].
 type Config struct {
-	// Client is the connection to the server: a [*redis.Client] or a
-	// [*redis.ClusterClient], with ContextTimeoutEnabled set and without
-	// reading from replicas. Required. It stays the application's: the store
-	// never closes it.
+	// Client is a [*redis.Client] or [*redis.ClusterClient] with
+	// ContextTimeoutEnabled set and without reads from replicas. Required. The
+	// store never closes it.
 	Client redis.UniversalClient
 
-	// Prefix is what the names of all keys begin with, "gatehouse" if empty:
-	// letters, digits, "-", "_" and ".".
+	// Prefix is the first part of all key names: letters, digits, "-", "_" and
+	// ".". "gatehouse" if empty.
 	Prefix string
 
-	// Timeout bounds each call, beside the context that it is given: 5 s if
-	// zero. An engine that hangs is then one that is down.
+	// Timeout bounds each call in addition to its context, so that a server
+	// that hangs counts as down. 5 s if zero.
 	Timeout time.Duration
 }
 
-// Store keeps what the rooms of Gatehouse keep, in one Redis. It is safe for
-// concurrent use, by any number of processes.
+// Store keeps the records of the packages of Gatehouse in one Redis server or
+// cluster. It is safe for concurrent use by any number of processes.
 type Store struct {
 	client  redis.UniversalClient
 	prefix  string
@@ -46,8 +45,8 @@ type Store struct {
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
-// New makes a store. All mistakes in the configuration are reported at once. It
-// does not call the server.
+// New returns a store, or an error that names every invalid field. It does not
+// call the server.
 func New(config Config) (*Store, error) {
 	s := &Store{client: config.Client, prefix: config.Prefix, timeout: config.Timeout}
 	errs := checkClient(config.Client)
@@ -55,11 +54,11 @@ func New(config Config) (*Store, error) {
 		s.prefix = defaultPrefix
 	}
 	if !validPrefix.MatchString(s.prefix) {
-		errs = append(errs, errors.New("redisstore: Config.Prefix: has other characters than letters, digits, \"-\", \"_\" and \".\""))
+		errs = append(errs, fmt.Errorf("redisstore: Config.Prefix: %q: want letters, digits, \"-\", \"_\" and \".\"", s.prefix))
 	}
 	switch {
 	case s.timeout < 0:
-		errs = append(errs, errors.New("redisstore: Config.Timeout: is negative"))
+		errs = append(errs, fmt.Errorf("redisstore: Config.Timeout: %v: must not be negative", s.timeout))
 	case s.timeout == 0:
 		s.timeout = defaultTimeout
 	}
@@ -80,28 +79,26 @@ func checkClient(client redis.UniversalClient) []error {
 		o := c.Options()
 		honoursContext, replicas = o.ContextTimeoutEnabled, o.ReadOnly || o.RouteByLatency || o.RouteRandomly
 	default:
-		return []error{fmt.Errorf("redisstore: Config.Client: is a %T, not a *redis.Client or *redis.ClusterClient", client)}
+		return []error{fmt.Errorf("redisstore: Config.Client: %T: want *redis.Client or *redis.ClusterClient", client)}
 	}
 	var errs []error
 	if !honoursContext {
-		errs = append(errs, errors.New("redisstore: Config.Client: ContextTimeoutEnabled is not set, so deadlines would not hold"))
+		errs = append(errs, errors.New("redisstore: Config.Client: ContextTimeoutEnabled: required, otherwise deadlines have no effect"))
 	}
 	if replicas {
-		errs = append(errs, errors.New("redisstore: Config.Client: reads from replicas, where a revoked key may still be good"))
+		errs = append(errs, errors.New("redisstore: Config.Client: must not read from replicas, on which a revoked key may still be valid"))
 	}
 	return errs
 }
 
-// once is a command that go-redis does not send again after it has failed.
-// What was sent may have been carried out, and a rotation that is carried out
-// twice ends the secret before it.
+// once is a command that go-redis does not retry: the server may have executed
+// it, and a second rotation would end the previous secret.
 type once struct{ *redis.Cmd }
 
 // NoRetry implements [redis.Cmder].
 func (once) NoRetry() bool { return true }
 
-// script is one change or one question, which the server carries out as a
-// whole, while nothing else happens.
+// script is one change or one query, which the server executes atomically.
 type script struct {
 	text   string
 	hash   string
@@ -113,12 +110,12 @@ func newScript(writes bool, texts ...string) *script {
 	return &script{text, redis.NewScript(text).Hash(), writes}
 }
 
-// run carries out a script whose keys begin with base.
+// run executes a script whose keys begin with base.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	reply, err := s.eval(ctx, script, "evalsha", script.hash, base, args)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server has restarted, or never saw it
+	if redis.HasErrorPrefix(err, "NOSCRIPT") { // new to this server, or to its script cache after a restart
 		reply, err = s.eval(ctx, script, "eval", script.text, base, args)
 	}
 	return reply, err

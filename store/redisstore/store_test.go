@@ -21,7 +21,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
-func TestNewReportsMistakes(t *testing.T) {
+func TestNewReportsInvalidConfig(t *testing.T) {
 	options := func(change func(*redis.Options)) *redis.Client {
 		o := &redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}
 		change(o)
@@ -44,23 +44,23 @@ func TestNewReportsMistakes(t *testing.T) {
 		want   string
 	}{
 		{redisstore.Config{}, "redisstore: Config.Client: required"},
-		{redisstore.Config{Client: options(func(o *redis.Options) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled is not set"},
-		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled is not set"},
-		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ReadOnly = true })}, "redisstore: Config.Client: reads from replicas"},
-		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteByLatency = true })}, "redisstore: Config.Client: reads from replicas"},
-		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteRandomly = true })}, "redisstore: Config.Client: reads from replicas"},
-		{redisstore.Config{Client: ring}, "redisstore: Config.Client: is a *redis.Ring"},
-		{redisstore.Config{Client: good, Prefix: "a{b}"}, "redisstore: Config.Prefix: has other characters"},
-		{redisstore.Config{Client: good, Prefix: "a:b"}, "redisstore: Config.Prefix: has other characters"},
-		{redisstore.Config{Client: good, Timeout: -1}, "redisstore: Config.Timeout: is negative"},
+		{redisstore.Config{Client: options(func(o *redis.Options) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled: required"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ContextTimeoutEnabled = false })}, "redisstore: Config.Client: ContextTimeoutEnabled: required"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.ReadOnly = true })}, "redisstore: Config.Client: must not read from replicas"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteByLatency = true })}, "redisstore: Config.Client: must not read from replicas"},
+		{redisstore.Config{Client: cluster(func(o *redis.ClusterOptions) { o.RouteRandomly = true })}, "redisstore: Config.Client: must not read from replicas"},
+		{redisstore.Config{Client: ring}, "redisstore: Config.Client: *redis.Ring: want"},
+		{redisstore.Config{Client: good, Prefix: "a{b}"}, `redisstore: Config.Prefix: "a{b}": want`},
+		{redisstore.Config{Client: good, Prefix: "a:b"}, `redisstore: Config.Prefix: "a:b": want`},
+		{redisstore.Config{Client: good, Timeout: -1}, "redisstore: Config.Timeout: -1ns: must not be negative"},
 	} {
 		_, err := redisstore.New(test.config)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%+v: error %v, want %q", test.config, err, test.want)
+			t.Errorf("New(%+v): error = %v, want %q", test.config, err, test.want)
 		}
 	}
 	if _, err := redisstore.New(redisstore.Config{Client: good}); err != nil {
-		t.Error(err)
+		t.Errorf("New() with a client: error = %v", err)
 	}
 }
 
@@ -69,7 +69,7 @@ func TestCheck(t *testing.T) {
 	client := connect(t, server.URL())
 	check := func() error { return newStore(t, client).Check(t.Context()) }
 	if err := check(); err != nil {
-		t.Fatalf("a durable server: %v", err)
+		t.Fatalf("Check() of a durable server: error = %v", err)
 	}
 	for _, test := range []struct{ name, bad, good, want string }{
 		{"appendfsync", "everysec", "always", "appendfsync is everysec"},
@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := check(); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("error %v, want %q", err, test.want)
+			t.Errorf("Check() with %s %s: error = %v, want %q", test.name, test.bad, err, test.want)
 		}
 		if err := client.ConfigSet(t.Context(), test.name, test.good).Err(); err != nil {
 			t.Fatal(err)
@@ -97,16 +97,16 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := newStore(t, follower).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `role is "slave"`) {
-		t.Errorf("a replica: error %v", err)
+		t.Errorf("Check() of a replica: error = %v", err)
 	}
 
 	server.Kill(t)
 	if err := check(); err == nil {
-		t.Error("a server that is down is good")
+		t.Error("Check() of a server that is down: error = nil")
 	}
 }
 
-// All keys are in one slot, and scripts ask for no other.
+// All keys of one kind are in one hash slot.
 func TestCluster(t *testing.T) {
 	cluster := startCluster(t)
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, cluster).APIKeys() })
@@ -118,12 +118,12 @@ func TestCluster(t *testing.T) {
 		sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, cluster).Sessions() })
 	})
 	if err := newStore(t, cluster).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "aof_enabled") {
-		t.Errorf("error %v", err)
+		t.Errorf("Check() of a cluster without an append-only file: error = %v", err)
 	}
 }
 
-// A server that hangs is down after the store's own timeout, whatever the
-// caller's patience, and after the caller's where that is shorter.
+// A call fails after the store's timeout or that of its context, whichever is
+// shorter.
 func TestTimeouts(t *testing.T) {
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
@@ -135,37 +135,34 @@ func TestTimeouts(t *testing.T) {
 		}
 		return s.APIKeys()
 	}
-	patient, keys := open(0), open(300*time.Millisecond)
-	if _, err := patient.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
+	unbounded, keys := open(0), open(300*time.Millisecond)
+	if _, err := unbounded.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
 	proxy.Freeze()
-	for _, patience := range []time.Duration{time.Hour, 50 * time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+	for _, timeout := range []time.Duration{time.Hour, 50 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		for name, call := range map[string]func() error{
 			"find":   func() error { _, err := keys.Find(ctx, "a"); return err },
 			"revoke": func() error { _, err := keys.Revoke(ctx, "a"); return err },
 		} {
 			start := time.Now()
-			if err := call(); err == nil {
-				t.Errorf("%s: a frozen server answers", name)
-			}
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("%s: took %v", name, took)
+			if err := call(); err == nil || time.Since(start) > 10*time.Second {
+				t.Errorf("%s with a context of %v: error = %v after %v, want an error within 10s", name, timeout, err, time.Since(start))
 			}
 		}
 		cancel()
 	}
 	proxy.Thaw()
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
-		_, err := patient.Find(t.Context(), "a")
+		_, err := unbounded.Find(t.Context(), "a")
 		return err == nil
 	})
 }
 
-// What was sent and not answered is not sent again: a rotation that is carried
-// out twice would end the secret before it.
-func TestChangesAreSentOnce(t *testing.T) {
+// A change without a response is not retried: a second rotation would end the
+// previous secret.
+func TestChangesAreNotRetried(t *testing.T) {
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
 	client := connect(t, enginetest.Via(t, server.URL(), proxy))
@@ -178,7 +175,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The server knows the script then, and carries it out as soon as it comes.
+	// The server has cached the script and executes it as soon as it arrives.
 	if _, err := beside.APIKeys().Rotate(t.Context(), "none", apikey.Rotation{}); !errors.Is(err, apikey.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -187,25 +184,25 @@ func TestChangesAreSentOnce(t *testing.T) {
 		if _, err := through.APIKeys().Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)
 		}
-		// The answer is held back, and then the connection is cut.
+		// The response is dropped, and then the connection is cut.
 		done := make(chan error, 1)
-		proxy.Deafen()
+		proxy.DropResponses()
 		go func() {
 			_, err := through.APIKeys().Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
 			done <- err
 		}()
-		enginetest.Eventually(t, time.Minute, "the rotation is carried out", func() bool {
+		enginetest.Eventually(t, time.Minute, "the server has rotated the key", func() bool {
 			r, err := beside.APIKeys().Find(t.Context(), id)
 			return err == nil && r.Generation > 1
 		})
 		proxy.Cut()
-		proxy.Mend()
+		proxy.Restore()
 		if err := <-done; err == nil {
-			t.Error("a rotation without an answer succeeds")
+			t.Error("Rotate() without a response: error = nil")
 		}
 		r, err := beside.APIKeys().Find(t.Context(), id)
 		if err != nil || r.Generation != 2 {
-			t.Errorf("generation %d, %v", r.Generation, err)
+			t.Errorf("Find() after Rotate: generation %d, %v, want 2", r.Generation, err)
 		}
 	}
 }

@@ -11,19 +11,17 @@ import (
 )
 
 const (
-	// heartbeat is how long nothing may come before the server is asked
-	// whether it is there.
+	// heartbeat is the time without a message after which Watch pings the server.
 	heartbeat = 2 * time.Second
-	// minPause and maxPause are between two attempts to connect.
-	minPause, maxPause = 50 * time.Millisecond, 2 * time.Second
+	// minBackoff and maxBackoff bound the time between two attempts to connect.
+	minBackoff, maxBackoff = 50 * time.Millisecond, 2 * time.Second
 )
 
-// Watch implements [apikey.Watcher]. It uses a connection of its own. Where
-// that breaks, or the server is silent for 4 s, it connects anew, at first
-// after 50 ms and then at longer intervals up to 2 s, for as long as ctx is not
-// over.
+// Watch implements [apikey.Watcher]. It uses a connection of its own. When that
+// breaks, or the server does not respond for 4 s, it reconnects with a backoff
+// from 50 ms to 2 s until ctx is canceled.
 func (a *APIKeys) Watch(ctx context.Context, changed func(id string)) error {
-	pause := minPause
+	backoff := minBackoff
 	for {
 		listened := false
 		err := a.listen(ctx, func(id string) {
@@ -34,53 +32,52 @@ func (a *APIKeys) Watch(ctx context.Context, changed func(id string)) error {
 			return ctx.Err()
 		}
 		if errors.Is(err, redis.ErrClosed) {
-			return err // the application has closed its client
+			return err // the application has closed the client
 		}
 		if listened {
-			pause = minPause
+			backoff = minBackoff
 		}
-		wait := time.NewTimer(pause)
+		wait := time.NewTimer(backoff)
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 			wait.Stop()
 			return ctx.Err()
 		}
-		pause = min(2*pause, maxPause)
+		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
-// listen hands on what comes over one connection, until it breaks.
+// listen passes on the messages of one connection until it breaks.
 func (a *APIKeys) listen(ctx context.Context, changed func(id string)) error {
 	subscription := a.store.client.Subscribe(ctx)
 	defer subscription.Close()
-	// A read does not end with the context, but it does when the connection is
-	// closed.
+	// A read does not end with the context, but with the connection.
 	defer context.AfterFunc(ctx, func() { _ = subscription.Close() })()
 
 	if err := subscription.Subscribe(ctx, a.base+":changed"); err != nil {
 		return err
 	}
-	asked := false
+	pinged := false
 	for {
 		message, err := subscription.ReceiveTimeout(ctx, heartbeat)
 		if timeout, ok := errors.AsType[interface {
 			error
 			Timeout() bool
-		}](err); ok && timeout.Timeout() && !asked && ctx.Err() == nil {
+		}](err); ok && timeout.Timeout() && !pinged && ctx.Err() == nil {
 			if err := subscription.Ping(ctx); err != nil {
 				return err
 			}
-			asked = true
+			pinged = true
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		asked = false
+		pinged = false
 		switch m := message.(type) {
 		case *redis.Subscription:
-			changed("") // what came before this is lost
+			changed("") // messages before this one are lost
 		case *redis.Message:
 			changed(m.Payload)
 		}

@@ -15,27 +15,28 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
-// watch runs Watch for the length of the test and returns what it tells.
+// watch runs Watch until the test ends, and returns the ids that it reports and
+// its error.
 func watch(t *testing.T, w apikey.Watcher) (changes <-chan string, ended <-chan error) {
 	t.Helper()
-	told, end := make(chan string, 1000), make(chan error, 1)
+	ids, end := make(chan string, 1000), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		end <- w.Watch(ctx, func(id string) { told <- id })
+		end <- w.Watch(ctx, func(id string) { ids <- id })
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return told, end
+	return ids, end
 }
 
-// A watcher that has missed something says so, however its connection was lost.
+// A watcher that may have missed changes reports "", however it lost its connection.
 func TestWatchAfterBreak(t *testing.T) {
 	server := enginetest.StartRedis(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	keys := newKeysAt(t, connect(t, server.URL()))
 	changes, _ := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "Watch listens")
 	for _, id := range []string{"a", "b", "c", "d"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 			t.Fatal(err)
@@ -48,32 +49,32 @@ func TestWatchAfterBreak(t *testing.T) {
 		}
 	}
 	revoke("a")
-	enginetest.Hears(t, changes, "a", "it was revoked")
+	enginetest.Receive(t, changes, "a", "the key was revoked")
 
 	proxy.Cut()
 	revoke("b")
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was cut, and something was lost")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was cut and a message lost")
 	revoke("c")
-	enginetest.Hears(t, changes, "c", "it was revoked after the break")
+	enginetest.Receive(t, changes, "c", "the key was revoked after the reconnect")
 
-	// Without a word: only the heartbeat can find out, and connects anew.
+	// The connection hangs: only the heartbeat notices.
 	before := proxy.Conns()
 	proxy.Freeze()
-	enginetest.Eventually(t, time.Minute, "the silence is noticed", func() bool { return proxy.Conns() > before })
+	enginetest.Eventually(t, time.Minute, "Watch reconnects", func() bool { return proxy.Conns() > before })
 	proxy.Cut()
 	proxy.Thaw()
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was silent")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was frozen")
 
 	server.Kill(t)
 	server.Start(t)
-	enginetest.Hears(t, changes, "", "the server has crashed")
+	enginetest.Receive(t, changes, "", "the server was restarted")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	enginetest.Hears(t, changes, "d", "it was revoked after the crash")
+	enginetest.Receive(t, changes, "d", "the key was revoked after the crash")
 }
 
 func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
@@ -85,20 +86,20 @@ func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
 	return s.APIKeys()
 }
 
-// Nothing can be heard over a client that the application has closed.
+// Watch returns when the application closes the client.
 func TestWatchClosed(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	changes, ended := watch(t, newKeysAt(t, client))
-	enginetest.Hears(t, changes, "", "it listens")
+	enginetest.Receive(t, changes, "", "Watch listens")
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-ended:
 		if !errors.Is(err, redis.ErrClosed) {
-			t.Errorf("error %v", err)
+			t.Errorf("Watch() = %v, want %v", err, redis.ErrClosed)
 		}
 	case <-time.After(time.Minute):
-		t.Error("Watch goes on over a closed client")
+		t.Error("Watch does not return within a minute of Close")
 	}
 }

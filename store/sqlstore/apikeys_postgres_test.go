@@ -28,7 +28,7 @@ func waits(t *testing.T, db *sql.DB, sessions int) {
 // A statement that had to wait decides by what it then finds, and by the time
 // that it then is.
 func TestWaitingPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	setup := func(t *testing.T, ids ...string) (*sql.DB, apikey.Store) {
 		db := open(t, "pgx", server.Database(t))
 		s := newStore(t, db)
@@ -155,7 +155,7 @@ func TestWaitingPostgres(t *testing.T) {
 // Bulk revocations that meet each other in different orders do not wait for
 // each other in a ring.
 func TestRevokeAllTakesTurns(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	// How a question is gone about decides on the order: here by expiry, there
 	// by creation, which is the reverse.

@@ -5,27 +5,28 @@ package sqlstore
 import (
 	"database/sql"
 	"fmt"
+	"net/url"
+	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 )
 
 // Dialect is the engine behind a [sql.DB].
 type Dialect string
 
-// The dialects, and what they are tested with.
+// The dialects, with the versions that the tests run.
 const (
 	SQLite   Dialect = "sqlite"   // SQLite 3.42 or newer, with modernc.org/sqlite
 	Postgres Dialect = "postgres" // PostgreSQL 15, with github.com/jackc/pgx/v5/stdlib
 )
 
-// drivers are the packages whose drivers are known by their type.
+// drivers maps the package of a driver's type to its dialect.
 var drivers = map[string]Dialect{
 	"modernc.org/sqlite":             SQLite,
 	"github.com/jackc/pgx/v5/stdlib": Postgres,
 }
 
-// detect tells the dialect by the type of the driver. It asks nothing of the
+// detect returns the dialect of the driver by its type. It does not query the
 // database.
 func detect(db *sql.DB) (Dialect, error) {
 	t := reflect.TypeOf(db.Driver())
@@ -35,31 +36,23 @@ func detect(db *sql.DB) (Dialect, error) {
 	if dialect, ok := drivers[t.PkgPath()]; ok {
 		return dialect, nil
 	}
-	return "", fmt.Errorf("sqlstore: Config.Dialect: required, since the driver %v says nothing of it", reflect.TypeOf(db.Driver()))
+	return "", fmt.Errorf("sqlstore: Config.Dialect: required: the driver %v is unknown", reflect.TypeOf(db.Driver()))
 }
 
-// statement is SQL under construction. Text is put together from constants
-// only; values go beside it.
-type statement struct {
-	dialect Dialect
-	text    strings.Builder
-	args    []any
-}
-
-// add appends a constant in which each question mark stands for one value.
-func (s *statement) add(text string, args ...any) {
-	mark := byte('?')
-	if s.dialect == Postgres {
-		mark = '$'
+// SQLiteDSN returns the data source name with which [sql.Open] of
+// modernc.org/sqlite opens the database file at path with the settings that
+// [Store.Check] requires:
+//
+//	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN("keys.db"))
+//
+// SQLite creates the file if it does not exist, and keeps two more files beside
+// it, with the suffixes -wal and -shm. The file must be on a local disk: SQLite's
+// locks do not work on most network file systems.
+func SQLiteDSN(path string) string {
+	path = filepath.ToSlash(path)
+	if filepath.VolumeName(path) != "" && !strings.HasPrefix(path, "/") {
+		path = "/" + path // file:/C:/…
 	}
-	first, rest, more := strings.Cut(text, "?")
-	s.text.WriteString(first)
-	for more {
-		s.args = append(s.args, args[0])
-		args = args[1:]
-		s.text.WriteByte(mark)
-		s.text.WriteString(strconv.Itoa(len(s.args)))
-		first, rest, more = strings.Cut(rest, "?")
-		s.text.WriteString(first)
-	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// open opens a database for the length of the test.
+// open opens a database and closes it when the test ends.
 func open(t testing.TB, driver, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(driver, dsn)
@@ -23,7 +23,7 @@ func open(t testing.TB, driver, dsn string) *sql.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(24)
-	db.SetMaxIdleConns(24) // the two of the default are for a database that nobody waits for
+	db.SetMaxIdleConns(24) // the default of two makes a new connection for most calls
 	return db
 }
 
@@ -36,8 +36,8 @@ func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 	return s
 }
 
-// eachEngine runs a test on every engine. The function that it is given returns
-// the driver and the name of a new, empty database.
+// eachEngine runs a test on every engine. database creates an empty database and
+// returns its driver and data source name.
 func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) (driver, dsn string))) {
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, func(t testing.TB) (string, string) {
@@ -45,7 +45,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		server := enginetest.StartPostgres(t, "fsync=off")
+		server := enginetest.SharedPostgres(t)
 		test(t, func(t testing.TB) (string, string) { return "pgx", server.Database(t) })
 	})
 }

@@ -3,6 +3,8 @@
 package sqlstore_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,34 +14,71 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
+	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
+
+// migrated returns a store on a new database with its tables.
+func migrated(t *testing.T, driver, dsn string) (*sqlstore.Store, *sql.DB) {
+	t.Helper()
+	db := open(t, driver, dsn)
+	s := newStore(t, db)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, db
+}
+
+// eachStore runs a test on a new store of each engine.
+func eachStore(t *testing.T, test func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB)) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		driver, dsn := database(t)
+		s, db := migrated(t, driver, dsn)
+		test(t, driver, s, db)
+	})
+}
+
+func TestFamiliesContract(t *testing.T) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		refreshtest.TestStore(t, func(t *testing.T) refresh.Store {
+			driver, dsn := database(t)
+			s, _ := migrated(t, driver, dsn)
+			return s.Families()
+		})
+	})
+}
+
+func TestRevocationsContract(t *testing.T) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
+			driver, dsn := database(t)
+			s, _ := migrated(t, driver, dsn)
+			return s.Revocations()
+		})
+	})
+}
 
 func family(id string) refresh.Record {
 	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
 }
 
-// A statement that had to wait decides by what it then finds, and by the time
-// that it then is.
-func TestFamiliesWaitPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+// TestFamilyLockWaitPostgres changes a family in a transaction while a statement
+// waits for its lock: the statement must then use the new row and the new time.
+func TestFamilyLockWaitPostgres(t *testing.T) {
+	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r       refresh.Record
 		outcome refresh.Outcome
 		err     error
 	}
-	// wait makes the family a, changes it, and calls while the change is not
-	// yet committed. The change is committed once the call waits for it and,
-	// for some, a while has gone by.
-	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Families) result) (got result, before time.Time) {
+	// call runs f while change is not committed. It commits after f waits for the
+	// lock and delay has passed. It also returns the time just before the commit.
+	call := func(t *testing.T, change string, delay time.Duration, f func(*sqlstore.Families) result) (got result, before time.Time) {
 		t.Helper()
-		db := open(t, "pgx", server.Database(t))
-		s := newStore(t, db)
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		s, db := migrated(t, "pgx", server.Database(t))
 		if _, err := s.Families().Create(t.Context(), family("a"), time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -51,10 +90,10 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan result, 1)
-		go func() { done <- call(s.Families()) }()
+		go func() { done <- f(s.Families()) }()
 		waits(t, db, 1)
 		start := time.Now()
-		enginetest.Eventually(t, time.Minute, "a while goes by", func() bool { return time.Since(start) > while })
+		enginetest.Eventually(t, time.Minute, "the delay passes", func() bool { return time.Since(start) > delay })
 		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&before); err != nil {
 			t.Fatal(err)
 		}
@@ -68,80 +107,69 @@ func TestFamiliesWaitPostgres(t *testing.T) {
 		r, outcome, err := f.Rotate(t.Context(), "a", p)
 		return result{r, outcome, err}
 	}
-	end := func(f *sqlstore.Families) result {
+	revoke := func(f *sqlstore.Families) result {
 		r, err := f.Revoke(t.Context(), "a")
 		return result{r: r, err: err}
 	}
 	const (
-		touched  = "UPDATE gatehouse_families SET tenant = 'seen'"
+		touched  = "UPDATE gatehouse_families SET tenant = 'new'"
 		rotated  = `UPDATE gatehouse_families SET previous_sum = current_sum, current_sum = set_byte(current_sum, 0, 9), successor = 'first', grace_ends = clock_timestamp() + `
 		expiring = "UPDATE gatehouse_families SET expires = clock_timestamp() + interval '200 milliseconds'"
 	)
 	t.Run("time", func(t *testing.T) {
-		got, before := wait(t, touched, 0, rotate)
-		if got.err != nil || got.outcome != refresh.Rotated || got.r.Tenant != "seen" || got.r.Rotated.Before(before) ||
+		got, before := call(t, touched, 0, rotate)
+		if got.err != nil || got.outcome != refresh.Rotated || got.r.Tenant != "new" || got.r.Rotated.Before(before) ||
 			!got.r.Rotated.Equal(got.r.AsOf) || !got.r.GraceEnds.Equal(got.r.Rotated.Add(time.Minute)) {
-			t.Errorf("%+v, when it still waited at %v", got, before)
+			t.Errorf("Rotate = %+v, want rotated after %v", got, before)
 		}
-		got, before = wait(t, touched, 0, end)
-		if got.err != nil || got.r.Tenant != "seen" || got.r.Revoked.Before(before) || !got.r.Revoked.Equal(got.r.AsOf) {
-			t.Errorf("%+v, when it still waited at %v", got, before)
+		got, before = call(t, touched, 0, revoke)
+		if got.err != nil || got.r.Tenant != "new" || got.r.Revoked.Before(before) || !got.r.Revoked.Equal(got.r.AsOf) {
+			t.Errorf("Revoke = %+v, want revoked after %v", got, before)
 		}
-		got, before = wait(t, rotated+"interval '200 milliseconds'", 300*time.Millisecond, rotate)
+		got, before = call(t, rotated+"interval '200 milliseconds'", 300*time.Millisecond, rotate)
 		if got.outcome != refresh.Reused || got.r.Revoked.Before(before) || got.r.Successor != nil {
-			t.Errorf("%+v, when it still waited at %v", got, before)
+			t.Errorf("Rotate after the grace period = %+v, want revoked after %v", got, before)
 		}
 	})
 	for name, test := range map[string]struct {
 		change string
-		while  time.Duration
+		delay  time.Duration
 		want   refresh.Outcome
 		err    error
 	}{
 		"rotated":             {rotated + "interval '1 minute'", 0, refresh.Replayed, nil},
 		"rotated, no grace":   {rotated + "interval '0'", 0, refresh.Reused, nil},
-		"ended":               {"UPDATE gatehouse_families SET revoked = clock_timestamp()", 0, refresh.Revoked, nil},
-		"expires meanwhile":   {expiring, 300 * time.Millisecond, refresh.Revoked, nil},
-		"of another client":   {"UPDATE gatehouse_families SET client = 'd'", 0, refresh.Reused, nil},
-		"of another key":      {"UPDATE gatehouse_families SET key_sum = set_byte(key_sum, 31, 9)", 0, "", refresh.ErrNotFound},
+		"revoked":             {"UPDATE gatehouse_families SET revoked = clock_timestamp()", 0, refresh.Revoked, nil},
+		"expires":             {expiring, 300 * time.Millisecond, refresh.Expired, nil},
+		"other client":        {"UPDATE gatehouse_families SET client = 'd'", 0, refresh.Reused, nil},
+		"other key":           {"UPDATE gatehouse_families SET key_sum = set_byte(key_sum, 31, 9)", 0, "", refresh.ErrNotFound},
 		"removed":             {"DELETE FROM gatehouse_families", 0, "", refresh.ErrNotFound},
-		"removed, made again": {"UPDATE gatehouse_families SET id = 'b'", 0, "", refresh.ErrNotFound},
+		"replaced by another": {"UPDATE gatehouse_families SET id = 'b'", 0, "", refresh.ErrNotFound},
 	} {
 		t.Run("rotate, "+name, func(t *testing.T) {
-			got, _ := wait(t, test.change, test.while, rotate)
-			if got.outcome != test.want || !errors.Is(got.err, test.err) {
-				t.Errorf("%+v, want %s, %v", got, test.want, test.err)
-			}
-			if test.want == refresh.Replayed && string(got.r.Successor) != "first" {
-				t.Errorf("the successor is %q", got.r.Successor)
+			got, _ := call(t, test.change, test.delay, rotate)
+			if got.outcome != test.want || !errors.Is(got.err, test.err) || test.want == refresh.Replayed && string(got.r.Successor) != "first" {
+				t.Errorf("Rotate = %+v, want %s, %v", got, test.want, test.err)
 			}
 		})
 	}
 }
 
-// Those who end many and meet each other in different orders do not wait for
-// each other in a ring.
-func TestEndAllTakesTurns(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
-	url := server.Database(t)
-	// How a question is gone about decides on the order: here by the rows of
-	// the table, there by an index in the reverse order.
-	db := open(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")
+// TestRevokeAllDoesNotDeadlock has two calls lock the same rows in opposite
+// orders: one by a table scan, one by an index.
+func TestRevokeAllDoesNotDeadlock(t *testing.T) {
+	url := enginetest.SharedPostgres(t).Database(t)
+	s, db := migrated(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")
 	other := newStore(t, open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")).Families()
-	s := newStore(t, db)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	families := s.Families()
 	for i := range 9 {
 		r := family(string(rune('a' + i)))
-		r.Client = string(rune('i' - i)) // the second part of the index
+		r.Client = string(rune('i' - i)) // the second column of the index
 		if _, err := families.Create(t.Context(), r, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// One comes from the first and one from the last, and in the middle they
-	// both have to wait. Each then holds what the other one wants.
+	// Both calls reach the middle row and wait there.
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -149,45 +177,38 @@ func TestEndAllTakesTurns(t *testing.T) {
 	if _, err := tx.ExecContext(t.Context(), "UPDATE gatehouse_families SET tenant = 'x' WHERE id = 'e'"); err != nil {
 		t.Fatal(err)
 	}
-	var both sync.WaitGroup
-	var ended atomic.Int64
+	var calls sync.WaitGroup
+	var revoked atomic.Int64
 	for i, families := range []*sqlstore.Families{families, other} {
-		both.Go(func() {
+		calls.Go(func() {
 			records, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
 			if err != nil {
-				t.Error(err)
+				t.Errorf("RevokeAll error = %v", err)
 			}
-			ended.Add(int64(len(records)))
+			revoked.Add(int64(len(records)))
 		})
 		waits(t, db, i+1)
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	both.Wait()
-	if n := ended.Load(); n != 9 {
-		t.Errorf("%d families were ended", n)
+	calls.Wait()
+	if got := revoked.Load(); got != 9 {
+		t.Errorf("two calls of RevokeAll revoked %d families, want 9", got)
 	}
 }
 
-// Whoever adds something removes up to ten that are over, and nothing else.
-func TestFamiliesAndRevocationsAreSwept(t *testing.T) {
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		driver, dsn := database(t)
-		db := open(t, driver, dsn)
-		s := newStore(t, db)
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		add := func(name string, lifetime time.Duration) {
+func TestAddingRemovesUpToTenExpired(t *testing.T) {
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		add := func(name string) {
 			t.Helper()
-			_, err := s.Families().Create(t.Context(), family(name), lifetime)
-			what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: name}
-			if err := errors.Join(err, s.Revocations().Revoke(t.Context(), what, lifetime)); err != nil {
+			_, err := s.Families().Create(t.Context(), family(name), time.Hour)
+			target := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: name}
+			if err := errors.Join(err, s.Revocations().Revoke(t.Context(), target, time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		left := func() (counts [2]int) {
+		count := func() (counts [2]int) {
 			t.Helper()
 			for i, query := range []string{"SELECT count(*) FROM gatehouse_families", "SELECT count(*) FROM gatehouse_revocations"} {
 				if err := db.QueryRowContext(t.Context(), query).Scan(&counts[i]); err != nil {
@@ -197,47 +218,41 @@ func TestFamiliesAndRevocationsAreSwept(t *testing.T) {
 			return counts
 		}
 		for i := range 25 {
-			add(fmt.Sprint("over", i), time.Hour)
+			add(fmt.Sprint("old", i))
 		}
 		past := map[string]string{"pgx": "now() - interval '1 microsecond'", "sqlite": "unixepoch() * 1000000 - 1000000"}[driver]
 		execute(t, db, "UPDATE gatehouse_families SET expires = "+past, "UPDATE gatehouse_revocations SET expires = "+past)
-		if got := left(); got != [2]int{25, 25} {
-			t.Fatalf("%v before", got)
+		if got, want := count(), [2]int{25, 25}; got != want {
+			t.Fatalf("%v rows at first, want %v", got, want)
 		}
 		for i, want := range []int{16, 7, 3, 4} {
-			add(fmt.Sprint("new", i), time.Hour)
-			if got := left(); got != [2]int{want, want} {
-				t.Errorf("after number %d there are %v, want %d", i+1, got, want)
+			add(fmt.Sprint("new", i))
+			if got := count(); got != [2]int{want, want} {
+				t.Errorf("%v rows after adding %d, want %d", got, i+1, want)
 			}
 		}
-		for _, name := range []string{"new0", "new1", "new2", "new3"} {
-			if _, err := s.Families().Find(t.Context(), name); err != nil {
-				t.Errorf("%s: %v", name, err)
+		for i := range 4 {
+			if _, err := s.Families().Find(t.Context(), fmt.Sprint("new", i)); err != nil {
+				t.Errorf("Find(new%d) error = %v", i, err)
 			}
 		}
 	})
 }
 
-// Where the clock was set back, or another one has read it later, a revocation
-// stays where it was.
-func TestRevocationsNeverMoveBack(t *testing.T) {
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		driver, dsn := database(t)
-		db := open(t, driver, dsn)
-		s := newStore(t, db)
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		what := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
+// TestRevocationTimeNeverGoesBack covers a clock that was set back, and a
+// concurrent call that has read it later.
+func TestRevocationTimeNeverGoesBack(t *testing.T) {
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		target := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
 		revoke := func() {
 			t.Helper()
-			if err := s.Revocations().Revoke(t.Context(), what, time.Hour); err != nil {
+			if err := s.Revocations().Revoke(t.Context(), target, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
 		find := func() time.Time {
 			t.Helper()
-			times, err := s.Revocations().Find(t.Context(), []revocation.Target{what})
+			times, err := s.Revocations().Find(t.Context(), []revocation.Target{target})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -250,115 +265,99 @@ func TestRevocationsNeverMoveBack(t *testing.T) {
 		before := find()
 		revoke()
 		if after := find(); !after.Equal(before) {
-			t.Errorf("revoked at %v, and before at %v", after, before)
+			t.Errorf("Find = %v, want %v as before", after, before)
 		}
 	})
 }
 
-// A database that does not answer is one that cannot tell, and so is one
-// without tables.
-func TestFamiliesDown(t *testing.T) {
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		for _, trouble := range []string{"no tables", "closed"} {
-			driver, dsn := database(t)
-			db := open(t, driver, dsn)
-			s := newStore(t, db)
-			if trouble == "closed" {
-				if err := errors.Join(s.Migrate(t.Context()), db.Close()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
-			_, err1 := s.Families().Create(t.Context(), family("b"), time.Hour)
-			_, err2 := s.Families().Find(t.Context(), "a")
-			_, outcome, err3 := s.Families().Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
-			_, err4 := s.Families().Revoke(t.Context(), "a")
-			_, err5 := s.Families().RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
-			err6 := s.Revocations().Revoke(t.Context(), what, time.Hour)
-			times, err7 := s.Revocations().Find(t.Context(), []revocation.Target{what})
-			for n, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
-				if err == nil || errors.Is(err, refresh.ErrNotFound) {
-					t.Errorf("%s: call %d: %v", trouble, n+1, err)
-				}
-			}
-			if outcome != "" || times != nil {
-				t.Errorf("%s: %q, %v", trouble, outcome, times)
-			}
-		}
-	})
-}
-
-// What serves requests needs no right to make or drop anything.
-func TestFamiliesLeastPrivilege(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
-	url := server.Database(t)
-	db := open(t, "pgx", url)
-	if err := newStore(t, db).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	execute(t, db, "CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO app")
-	app := newStore(t, open(t, "pgx", url+"&role=app"))
-	if err := app.Migrate(t.Context()); err == nil {
-		t.Error("the role may migrate, so this shows nothing")
-	}
-	families := app.Families()
-	what := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
-	_, err1 := families.Create(t.Context(), family("a"), time.Hour)
-	_, err2 := families.Find(t.Context(), "a")
-	_, _, err3 := families.Rotate(t.Context(), "a", refresh.Presentation{Client: "c"})
-	_, err4 := families.Revoke(t.Context(), "a")
-	_, err5 := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 1)
-	err6 := app.Revocations().Revoke(t.Context(), what, time.Hour)
-	_, err7 := app.Revocations().Find(t.Context(), []revocation.Target{what})
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
-		t.Error(err)
+// callAll calls every method of the stores of families and revocations.
+func callAll(ctx context.Context, s *sqlstore.Store) map[string]error {
+	target := revocation.Target{Kind: revocation.Token, Issuer: "i", Value: "a"}
+	_, create := s.Families().Create(ctx, family("a"), time.Hour)
+	_, find := s.Families().Find(ctx, "a")
+	_, _, rotate := s.Families().Rotate(ctx, "a", refresh.Presentation{Client: "c"})
+	_, list := s.Families().List(ctx, refresh.Filter{Subject: "s"}, 1)
+	_, revoke := s.Families().Revoke(ctx, "a")
+	_, revokeAll := s.Families().RevokeAll(ctx, refresh.Filter{Subject: "s"}, 1)
+	_, findRevocations := s.Revocations().Find(ctx, []revocation.Target{target})
+	return map[string]error{
+		"Create": create, "Find": find, "Rotate": rotate, "List": list, "Revoke": revoke, "RevokeAll": revokeAll,
+		"Revocations.Find": findRevocations, "Revocations.Revoke": s.Revocations().Revoke(ctx, target, time.Hour),
 	}
 }
 
-// Each question of a request is answered from the primary key, however much is
-// revoked, and what many families have in common is found by an index.
-func TestFamilyPlans(t *testing.T) {
+func TestFamiliesAndRevocationsUnavailable(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
-		db := open(t, driver, dsn)
-		s := newStore(t, db)
-		if err := s.Migrate(t.Context()); err != nil {
+		empty := newStore(t, open(t, driver, dsn))
+		driver, dsn = database(t)
+		closed, db := migrated(t, driver, dsn)
+		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		execute(t, db, populateFamiliesSQL[driver]...)
-		asked := []revocation.Target{
-			{Kind: "jti", Issuer: "i", Value: "a"}, {Kind: "sid", Issuer: "i", Value: "b"}, {Kind: "sub", Issuer: "i", Value: "c"}, {Kind: "client_id", Issuer: "i", Value: "d"},
-		}
-		revocation, key := "USING PRIMARY KEY (issuer=? AND kind=? AND value=?)", "USING PRIMARY KEY (id=?)"
-		if driver == "pgx" {
-			revocation, key = "Index Scan using gatehouse_revocations_pkey", "Index Scan using gatehouse_families_pkey"
-		}
-		check := func(what, want string, times int, query string, args ...any) {
-			t.Helper()
-			plan := explain(t, driver, db, query, args...)
-			t.Logf("%s:\n%s", what, plan)
-			if n := strings.Count(plan, want); n < times {
-				t.Errorf("%s: the plan says %q %d times, want %d:\n%s", what, want, n, times, plan)
+		for name, s := range map[string]*sqlstore.Store{"no tables": empty, "closed": closed} {
+			for method, err := range callAll(t.Context(), s) {
+				if err == nil || errors.Is(err, refresh.ErrNotFound) {
+					t.Errorf("%s: %s error = %v, want unavailable", name, method, err)
+				}
 			}
-			if strings.Contains(plan, "Seq Scan on gatehouse") || strings.Contains(plan, "SCAN gatehouse") {
-				t.Errorf("%s: the plan reads a whole table:\n%s", what, plan)
-			}
-		}
-		query, args := s.Revocations().FindSQL(asked)
-		check("revocations", revocation, len(asked), query, args...)
-		find, rotate := s.Families().FindSQL(), s.Families().RotateSQL()
-		check("find", key, 1, find, "id-7")
-		check("rotate", key, 1, rotate, "id-7", `\x`, `\x`, "c", `\x`, `\x`, 1)
-		for name, filter := range map[string]refresh.Filter{
-			"gatehouse_families_subject": {Subject: "subject-7"}, "gatehouse_families_client": {Client: "client-7"},
-		} {
-			query, args := s.Families().RevokeAllSQL(filter, 10)
-			check("end all", name, 1, query, args...)
 		}
 	})
 }
 
-// populateFamiliesSQL makes 5,000 families of 1,000 people at 500 clients, and
+func TestFamiliesAndRevocationsNeedNoSchemaRights(t *testing.T) {
+	url := enginetest.SharedPostgres(t).Database(t)
+	_, db := migrated(t, "pgx", url)
+	execute(t, db, "CREATE ROLE families_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO families_app")
+	app := newStore(t, open(t, "pgx", url+"&role=families_app"))
+	if err := app.Migrate(t.Context()); err == nil {
+		t.Error("Migrate: got no error, so that the test proves nothing")
+	}
+	for method, err := range callAll(t.Context(), app) {
+		if err != nil {
+			t.Errorf("%s error = %v", method, err)
+		}
+	}
+}
+
+// TestFamilyAndRevocationPlans checks that queries use the primary keys and
+// indexes.
+func TestFamilyAndRevocationPlans(t *testing.T) {
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		execute(t, db, populateFamiliesSQL[driver]...)
+		targets := []revocation.Target{
+			{Kind: "jti", Issuer: "i", Value: "a"}, {Kind: "sid", Issuer: "i", Value: "b"}, {Kind: "sub", Issuer: "i", Value: "c"}, {Kind: "client_id", Issuer: "i", Value: "d"},
+		}
+		targetKey, familyKey := "USING PRIMARY KEY (issuer=? AND kind=? AND value=?)", "USING PRIMARY KEY (id=?)"
+		if driver == "pgx" {
+			targetKey, familyKey = "Index Scan using gatehouse_revocations_pkey", "Index Scan using gatehouse_families_pkey"
+		}
+		check := func(name, want string, times int, query string, args ...any) {
+			t.Helper()
+			plan := explain(t, driver, db, query, args...)
+			t.Logf("%s:\n%s", name, plan)
+			if n := strings.Count(plan, want); n < times {
+				t.Errorf("plan of %s has %q %d times, want %d:\n%s", name, want, n, times, plan)
+			}
+			if strings.Contains(plan, "Seq Scan on gatehouse") || strings.Contains(plan, "SCAN gatehouse") {
+				t.Errorf("plan of %s scans a table:\n%s", name, plan)
+			}
+		}
+		families := s.Families()
+		query, args := s.Revocations().FindSQL(targets)
+		check("Revocations.Find", targetKey, len(targets), query, args...)
+		check("Find", familyKey, 1, families.FindSQL(), "id-7")
+		check("Rotate", familyKey, 1, families.RotateSQL(), "id-7", `\x`, `\x`, "c", `\x`, `\x`, 1)
+		query, args = families.RevokeAllSQL(refresh.Filter{Subject: "subject-7"}, 10)
+		check("RevokeAll by subject", "gatehouse_families_subject", 1, query, args...)
+		query, args = families.RevokeAllSQL(refresh.Filter{Client: "client-7"}, 10)
+		check("RevokeAll by client", "gatehouse_families_client", 1, query, args...)
+		query, args = families.ListSQL(refresh.Filter{Subject: "subject-7"}, 10)
+		check("List", "gatehouse_families_subject", 1, query, args...)
+	})
+}
+
+// populateFamiliesSQL creates 5,000 families of 1,000 subjects and 500 clients, and
 // as many revocations.
 var populateFamiliesSQL = map[string][]string{
 	"pgx": {`

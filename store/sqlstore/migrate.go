@@ -7,78 +7,78 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
-	"time"
 )
 
-// Each room numbers its own migrations: migrations/DIALECT/ROOM/NNNN_name.sql,
-// beginning with 0001 and without gaps. One that has been released is never
-// changed again.
+// Each package numbers its own migrations, from 0001 without gaps, in
+// migrations/DIALECT/PACKAGE/NNNN_name.sql. A released migration never changes.
 //
 //go:embed migrations
 var migrations embed.FS
 
-// migrationLock is the number of the PostgreSQL advisory lock that whoever
-// migrates holds: "gatehous" in ASCII.
+// migrationLock is the key of the PostgreSQL advisory lock that Migrate holds:
+// "gatehous" in ASCII.
 const migrationLock = 0x6761_7465_686f_7573
 
 const createMigrations = `
 CREATE TABLE IF NOT EXISTS gatehouse_migrations (
-    room    TEXT      NOT NULL,
+    package TEXT      NOT NULL,
     version INTEGER   NOT NULL,
     applied TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    PRIMARY KEY (room, version)
+    PRIMARY KEY (package, version)
 )`
 
-// room is the name of a room and the texts of its migrations, the first of
-// which makes version 1.
-type room struct {
-	name  string
-	steps []string
+// schema is the migrations of one package. The first one makes version 1.
+type schema struct {
+	name       string
+	migrations []string
 }
 
-// rooms reads the migrations of a dialect.
-func rooms(files fs.FS, dialect Dialect) ([]room, error) {
+// newer is the error for a database at a version that this program does not know.
+func (s schema) newer(version int) error {
+	return fmt.Errorf("%s: the database is at version %d and this program knows versions up to %d: use a newer program",
+		s.name, version, len(s.migrations))
+}
+
+// schemas reads the migrations of a dialect.
+func schemas(files fs.FS, dialect Dialect) ([]schema, error) {
 	base := path.Join("migrations", string(dialect))
-	dirs, err := fs.ReadDir(files, base)
+	directories, err := fs.ReadDir(files, base)
 	if err != nil {
 		return nil, err
 	}
-	var all []room
-	for _, dir := range dirs {
-		r := room{name: dir.Name()}
-		names, err := fs.ReadDir(files, path.Join(base, r.name))
+	var all []schema
+	for _, directory := range directories {
+		s := schema{name: directory.Name()}
+		names, err := fs.ReadDir(files, path.Join(base, s.name))
 		if err != nil {
 			return nil, err
 		}
 		for i, name := range names {
 			var number int
 			if _, err := fmt.Sscanf(name.Name(), "%04d_", &number); err != nil || number != i+1 {
-				return nil, fmt.Errorf("migration %s/%s: is not number %d", r.name, name.Name(), i+1)
+				return nil, fmt.Errorf("migration %s/%s: want number %d", s.name, name.Name(), i+1)
 			}
-			text, err := fs.ReadFile(files, path.Join(base, r.name, name.Name()))
+			text, err := fs.ReadFile(files, path.Join(base, s.name, name.Name()))
 			if err != nil {
 				return nil, err
 			}
-			r.steps = append(r.steps, string(text))
+			s.migrations = append(s.migrations, string(text))
 		}
-		all = append(all, r)
+		all = append(all, s)
 	}
 	return all, nil
 }
 
-// Migrate brings the tables to the version that this program knows, in one
-// transaction: it makes all of its changes or none. Any number of processes
-// may call it at once; one of them does the work. A database at a newer version
-// than the program knows is an error, and nothing is changed.
+// Migrate brings the tables to the versions that this program knows. It makes
+// all changes or none, in one transaction, and is safe to call by several
+// processes at once. It refuses a database at a newer version than the program
+// knows and changes nothing then.
 //
-// All tables are named gatehouse_…, in the schema that comes first in the search
-// path of PostgreSQL. It needs the right to create them there; nothing else
-// does.
+// All tables are named gatehouse_… and are in the first schema of PostgreSQL's
+// search path. Only Migrate needs the right to create them.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.migrate(ctx, migrations); err != nil {
 		return fmt.Errorf("sqlstore: migrate: %w", err)
@@ -87,7 +87,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context, files fs.FS) error {
-	all, err := rooms(files, s.dialect)
+	all, err := schemas(files, s.dialect)
 	if err != nil {
 		return err
 	}
@@ -96,21 +96,22 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	defer conn.Close()
-	return s.alone(ctx, conn, func() error {
+	return s.exclusive(ctx, conn, func() error {
 		if _, err := conn.ExecContext(ctx, createMigrations); err != nil {
 			return err
 		}
-		for _, r := range all {
-			version, err := s.version(ctx, conn, r.name)
+		for _, schema := range all {
+			version, err := s.version(ctx, conn, schema.name)
 			if err != nil {
 				return err
 			}
-			if version > len(r.steps) {
-				return newer(r, version)
+			if version > len(schema.migrations) {
+				return schema.newer(version)
 			}
-			for i := version; i < len(r.steps); i++ {
-				if err := s.step(ctx, conn, r, i); err != nil {
-					return fmt.Errorf("%s, version %d: %w", r.name, i+1, err)
+			for version < len(schema.migrations) {
+				version++
+				if err := s.apply(ctx, conn, schema, version); err != nil {
+					return fmt.Errorf("%s, version %d: %w", schema.name, version, err)
 				}
 			}
 		}
@@ -118,32 +119,28 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 	})
 }
 
-func newer(r room, version int) error {
-	return fmt.Errorf("%s: the database is at version %d and this program knows versions up to %d: use a newer one", r.name, version, len(r.steps))
-}
-
 func (s *Store) version(ctx context.Context, conn *sql.Conn, name string) (version int, err error) {
 	query := statement{dialect: s.dialect}
-	query.add("SELECT coalesce(max(version), 0) FROM gatehouse_migrations WHERE room = ?", name)
+	query.add("SELECT coalesce(max(version), 0) FROM gatehouse_migrations WHERE package = ?", name)
 	err = conn.QueryRowContext(ctx, query.text.String(), query.args...).Scan(&version)
 	return version, err
 }
 
-func (s *Store) step(ctx context.Context, conn *sql.Conn, r room, i int) error {
-	if _, err := conn.ExecContext(ctx, r.steps[i]); err != nil {
+func (s *Store) apply(ctx context.Context, conn *sql.Conn, schema schema, version int) error {
+	if _, err := conn.ExecContext(ctx, schema.migrations[version-1]); err != nil {
 		return err
 	}
 	query := statement{dialect: s.dialect}
-	query.add("INSERT INTO gatehouse_migrations (room, version) VALUES (?, ?)", r.name, i+1)
+	query.add("INSERT INTO gatehouse_migrations (package, version) VALUES (?, ?)", schema.name, version)
 	_, err := conn.ExecContext(ctx, query.text.String(), query.args...)
 	return err
 }
 
-// alone runs f in a transaction, while no other process runs one of these.
-func (s *Store) alone(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
+// exclusive runs f in a transaction that excludes other processes that migrate.
+func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
 	begin := "BEGIN"
 	if s.dialect == SQLite {
-		begin = "BEGIN IMMEDIATE" // or two that have read could not both write
+		begin = "BEGIN IMMEDIATE" // a read lock could not be upgraded by two processes
 	}
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		return err
@@ -155,7 +152,7 @@ func (s *Store) alone(ctx context.Context, conn *sql.Conn, f func() error) (err 
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 		defer cancel()
 		if _, failed := conn.ExecContext(end, "ROLLBACK"); failed != nil {
-			// A connection inside a transaction must not go back to the pool.
+			// A connection inside a transaction must not return to the pool.
 			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		}
 	}()
@@ -169,84 +166,4 @@ func (s *Store) alone(ctx context.Context, conn *sql.Conn, f func() error) (err 
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")
 	return err
-}
-
-// Check says what stands in the way of using the database: tables that are not
-// at the version that this program knows, and settings of the engine under
-// which it would lose changes that it has acknowledged. A revoked key that
-// comes back after a power cut is such a loss. It changes nothing. Call it at
-// the start, or where readiness is asked for.
-func (s *Store) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("sqlstore: check: %w", err)
-	}
-	defer conn.Close()
-	if err := errors.Join(s.checkSchema(ctx, conn), s.checkSettings(ctx, conn)); err != nil {
-		return fmt.Errorf("sqlstore: check: %w", err)
-	}
-	return nil
-}
-
-func (s *Store) checkSchema(ctx context.Context, conn *sql.Conn) error {
-	all, err := rooms(migrations, s.dialect)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		version, err := s.version(ctx, conn, r.name)
-		switch {
-		case err != nil:
-			return fmt.Errorf("the tables cannot be read; has Migrate been called? %w", err)
-		case version > len(r.steps):
-			return newer(r, version)
-		case version < len(r.steps):
-			return fmt.Errorf("%s: the database is at version %d and this program needs %d: call Migrate", r.name, version, len(r.steps))
-		}
-	}
-	return nil
-}
-
-// settings are what an engine must be set to, as SQL that yields one text.
-var settings = map[Dialect][]struct {
-	query string
-	good  []string
-	why   string
-}{
-	SQLite: {
-		{"PRAGMA journal_mode", []string{"wal"}, "must be WAL: readers and the writer do not block each other then"},
-		{"PRAGMA synchronous", []string{"2", "3"}, "must be FULL: the last commits before a power cut are lost otherwise"},
-	},
-	Postgres: {
-		{"SELECT pg_is_in_recovery()::text", []string{"false"}, "must be false: a replica lags behind and refuses changes"},
-		{"SHOW fsync", []string{"on"}, "must be on: a crash corrupts the database otherwise"},
-		{"SHOW full_page_writes", []string{"on"}, "must be on: a crash may corrupt the database otherwise"},
-		{"SHOW synchronous_commit", []string{"on", "local", "remote_write", "remote_apply"}, "must not be off: the last commits before a crash are lost otherwise"},
-		{"SHOW server_encoding", []string{"UTF8"}, "must be UTF8: names would be changed or refused otherwise"},
-	},
-}
-
-func (s *Store) checkSettings(ctx context.Context, conn *sql.Conn) error {
-	var errs []error
-	for _, setting := range settings[s.dialect] {
-		var value string
-		if err := conn.QueryRowContext(ctx, setting.query).Scan(&value); err != nil {
-			return err
-		}
-		if !slices.Contains(setting.good, value) {
-			errs = append(errs, fmt.Errorf("%s is %s, which %s", setting.query, value, setting.why))
-		}
-	}
-	if s.dialect == SQLite {
-		var wait time.Duration
-		if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&wait); err != nil {
-			return err
-		}
-		if wait *= time.Millisecond; wait < time.Second {
-			errs = append(errs, fmt.Errorf("PRAGMA busy_timeout is %v, which must be at least 1s: processes that share the file must wait for each other", wait))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -14,11 +14,12 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// TestMain lets the test run itself again as another process, which migrates
-// the database that it is told of and ends.
+// TestMain runs the tests, or migrates the database that the environment names
+// in a process that TestMigrateConcurrentProcesses has started.
 func TestMain(m *testing.M) {
 	if name := os.Getenv("GATEHOUSE_TEST_MIGRATE"); name != "" {
 		if err := migrateFromEnv(name, os.Getenv("GATEHOUSE_TEST_DSN")); err != nil {
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	enginetest.Main(m)
 }
 
 func migrateFromEnv(driverName, dsn string) error {
@@ -40,8 +41,8 @@ func migrateFromEnv(driverName, dsn string) error {
 	if err != nil {
 		return err
 	}
-	// Together with the other processes, as far as that goes: each says that
-	// it is there and waits for the word.
+	// All processes start together: each reports that it is ready and waits for a
+	// line.
 	fmt.Println("ready")
 	if _, err := fmt.Scanln(); err != nil && err.Error() != "unexpected newline" {
 		return err
@@ -51,16 +52,15 @@ func migrateFromEnv(driverName, dsn string) error {
 	return s.Migrate(ctx)
 }
 
-func TestMigrateBySeveralProcesses(t *testing.T) {
+func TestMigrateConcurrentProcesses(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var processes sync.WaitGroup
+		var waiting, processes sync.WaitGroup
 		start := make(chan struct{})
-		var waiting sync.WaitGroup
 		for range 6 {
 			waiting.Add(1)
 			processes.Go(func() {
@@ -79,15 +79,15 @@ func TestMigrateBySeveralProcesses(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Error(err)
 				}
-				var word string
-				if _, err := fmt.Fscanln(stdout, &word); err != nil || word != "ready" {
-					t.Errorf("%q, %v", word, err)
+				var line string
+				if _, err := fmt.Fscanln(stdout, &line); err != nil || line != "ready" {
+					t.Errorf("the process writes %q, %v, want ready", line, err)
 				}
 				waiting.Done()
 				<-start
 				fmt.Fprintln(stdin)
 				if err := cmd.Wait(); err != nil {
-					t.Errorf("%v\n%s", err, stderr.String())
+					t.Errorf("Migrate in another process: %v\n%s", err, stderr.String())
 				}
 			})
 		}
@@ -96,108 +96,100 @@ func TestMigrateBySeveralProcesses(t *testing.T) {
 		processes.Wait()
 
 		db := open(t, driverName, dsn)
-		var applied, once int
-		query := "SELECT count(*), count(DISTINCT room || '/' || version) FROM gatehouse_migrations"
-		if err := db.QueryRowContext(t.Context(), query).Scan(&applied, &once); err != nil {
+		var applied, distinct int
+		query := "SELECT count(*), count(DISTINCT package || '/' || version) FROM gatehouse_migrations"
+		if err := db.QueryRowContext(t.Context(), query).Scan(&applied, &distinct); err != nil {
 			t.Fatal(err)
 		}
-		if applied == 0 || applied != once {
-			t.Errorf("%d migrations were applied, %d different ones", applied, once)
+		if applied == 0 || applied != distinct {
+			t.Errorf("applied %d migrations, %d of them distinct, want equal numbers over 0", applied, distinct)
 		}
 		if err := newStore(t, db).Migrate(t.Context()); err != nil {
-			t.Errorf("nothing is left to do: %v", err)
+			t.Errorf("Migrate() of a migrated database: error = %v", err)
 		}
 	})
 }
 
-// files are the migrations of one room, the same for each engine.
-func files(steps ...string) fstest.MapFS {
-	fs := fstest.MapFS{}
-	for i, step := range steps {
-		for _, dialect := range []string{"sqlite", "postgres"} {
-			fs[fmt.Sprintf("migrations/%s/room/%04d_step.sql", dialect, i+1)] = &fstest.MapFile{Data: []byte(step)}
-		}
+// addMigration adds a migration of a package for each dialect.
+func addMigration(files fstest.MapFS, name, text string) {
+	for _, dialect := range []string{"sqlite", "postgres"} {
+		files["migrations/"+dialect+"/"+name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return fs
 }
 
-func tables(t *testing.T, db *sql.DB, names ...string) {
+// migrationsOf returns the migrations of a package named steps.
+func migrationsOf(texts ...string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i, text := range texts {
+		addMigration(files, fmt.Sprintf("steps/%04d_step.sql", i+1), text)
+	}
+	return files
+}
+
+// checkTables checks which tables exist: a name that begins with "no " must not.
+func checkTables(t *testing.T, db *sql.DB, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		want := true
-		if rest, ok := strings.CutPrefix(name, "no "); ok {
-			want, name = false, rest
-		}
+		name, absent := strings.CutPrefix(name, "no ")
 		_, err := db.ExecContext(t.Context(), "SELECT * FROM "+name)
-		if got := err == nil; got != want {
-			t.Errorf("table %s exists: %v", name, got)
+		if got := err == nil; got == absent {
+			t.Errorf("table %s exists: %v, want %v", name, got, !absent)
 		}
 	}
 }
 
-func TestMigrateStepByStep(t *testing.T) {
+func wantError(t *testing.T, call string, err error, want string) {
+	t.Helper()
+	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("%s: error = %v, want %q", call, err, want)
+	}
+}
+
+func TestMigrateAppliesMissingVersions(t *testing.T) {
 	const (
 		one   = "CREATE TABLE gatehouse_one (a INTEGER); CREATE TABLE gatehouse_uno (a INTEGER);"
 		two   = "CREATE TABLE gatehouse_two (a INTEGER)"
 		wrong = "CREATE TABLE gatehouse_three (a INTEGER); CREATE TABLE gatehouse_one (a INTEGER);"
 	)
+	older := migrationsOf(one)
+	addMigration(older, "another/0001_x.sql", "CREATE TABLE gatehouse_another (a INTEGER)")
+	gap := migrationsOf(one, two)
+	addMigration(gap, "steps/0004_x.sql", two)
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		db := open(t, driverName, dsn)
 		s := newStore(t, db)
-		migrate := func(want string, steps ...string) {
-			t.Helper()
-			err := s.MigrateFrom(t.Context(), files(steps...))
-			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-				t.Errorf("error %v, want %q", err, want)
-			}
-		}
-		migrate("", one)
-		tables(t, db, "gatehouse_one", "gatehouse_uno", "no gatehouse_two")
-		migrate("room, version 3", one, two, wrong)
-		tables(t, db, "no gatehouse_two", "no gatehouse_three") // all or nothing
-		migrate("", one, two)
-		migrate("", one, two)
-		tables(t, db, "gatehouse_two")
-
-		// A newer schema than the program knows. Nothing is changed, neither in
-		// that room nor in another.
-		older := files(one)
-		older["migrations/sqlite/hall/0001_x.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE gatehouse_hall (a INTEGER)")}
-		older["migrations/postgres/hall/0001_x.sql"] = older["migrations/sqlite/hall/0001_x.sql"]
-		err := s.MigrateFrom(t.Context(), older)
-		if err == nil || !strings.Contains(err.Error(), "room: the database is at version 2 and this program knows versions up to 1") {
-			t.Errorf("error %v", err)
-		}
-		tables(t, db, "no gatehouse_hall")
-
-		// A gap in the numbers is a mistake in the program.
-		gap := files(one, two)
-		for _, dialect := range []string{"sqlite", "postgres"} {
-			gap["migrations/"+dialect+"/room/0004_x.sql"] = &fstest.MapFile{Data: []byte(two)}
-		}
-		if err := s.MigrateFrom(t.Context(), gap); err == nil || !strings.Contains(err.Error(), "is not number 3") {
-			t.Errorf("error %v", err)
+		for _, test := range []struct {
+			name   string
+			files  fstest.MapFS
+			err    string
+			tables []string
+		}{
+			{"first version", migrationsOf(one), "", []string{"gatehouse_one", "gatehouse_uno", "no gatehouse_two"}},
+			{"failure rolls all versions back", migrationsOf(one, two, wrong), "steps, version 3", []string{"no gatehouse_two", "no gatehouse_three"}},
+			{"second version", migrationsOf(one, two), "", []string{"gatehouse_two"}},
+			{"nothing to do", migrationsOf(one, two), "", []string{"gatehouse_two"}},
+			{"database is newer", older, "steps: the database is at version 2 and this program knows versions up to 1", []string{"no gatehouse_another"}},
+			{"gap in the numbers", gap, "steps/0004_x.sql: want number 3", nil},
+		} {
+			wantError(t, test.name, s.MigrateFrom(t.Context(), test.files), test.err)
+			checkTables(t, db, test.tables...)
 		}
 
-		// The real ones, and then a newer program has been here.
+		// The real migrations, then one of a newer program.
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.ExecContext(t.Context(), "INSERT INTO gatehouse_migrations (room, version) VALUES ('apikey', 9999)"); err != nil {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO gatehouse_migrations (package, version) VALUES ('apikey', 9999)"); err != nil {
 			t.Fatal(err)
 		}
-		for name, call := range map[string]func(context.Context) error{"Migrate": s.Migrate, "Check": s.Check} {
-			if err := call(t.Context()); err == nil || !strings.Contains(err.Error(), "apikey: the database is at version 9999") {
-				t.Errorf("%s: error %v", name, err)
-			}
-		}
+		wantError(t, "Migrate of a newer database", s.Migrate(t.Context()), "apikey: the database is at version 9999")
+		wantError(t, "Check of a newer database", s.Check(t.Context()), "apikey: the database is at version 9999")
 	})
 }
 
-// A migration that is given up leaves nothing behind, and no connection in the
-// middle of a transaction.
-func TestMigrateGivenUp(t *testing.T) {
+// A failed migration leaves no tables, and no connection inside a transaction.
+func TestMigrateRollsBack(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		db := open(t, driverName, dsn)
@@ -205,15 +197,11 @@ func TestMigrateGivenUp(t *testing.T) {
 		s := newStore(t, db)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.Migrate(ctx); err == nil {
-			t.Error("a context that is over does not matter")
+		wantError(t, "Migrate with a canceled context", s.Migrate(ctx), "context canceled")
+		if err := s.MigrateFrom(t.Context(), migrationsOf("CREATE TABLE gatehouse_one (a INTEGER)", "nonsense")); err == nil {
+			t.Error("MigrateFrom() of invalid SQL: error = nil")
 		}
-		if err := s.MigrateFrom(t.Context(), files("CREATE TABLE gatehouse_one (a INTEGER)", "nonsense")); err == nil {
-			t.Error("nonsense is SQL")
-		}
-		tables(t, db, "no gatehouse_one")
-		if err := s.Migrate(t.Context()); err != nil {
-			t.Error(err)
-		}
+		checkTables(t, db, "no gatehouse_one")
+		wantError(t, "Migrate after a failure", s.Migrate(t.Context()), "")
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// populateSQL makes any number of keys: of 100 tenants and of owners who have
-// ten each, a fifth of them revoked.
+// populateSQL inserts a given number of keys: of 100 tenants and of owners with
+// ten keys each, a fifth of them revoked.
 var populateSQL = map[string]string{
 	"pgx": `
 INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks, metadata, lifetime,
@@ -54,8 +54,8 @@ func populate(t testing.TB, driverName string, db *sql.DB, n int) *sqlstore.APIK
 	return s.APIKeys()
 }
 
-// explain returns the plan of a statement. That of PostgreSQL is the generic
-// one, which it may settle on for any arguments.
+// explain returns the plan of a statement: of PostgreSQL the generic one, which
+// does not depend on the arguments.
 func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...any) string {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -63,22 +63,22 @@ func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	question := "EXPLAIN QUERY PLAN " + query
+	explained := "EXPLAIN QUERY PLAN " + query
 	if driverName == "pgx" {
 		literals := make([]string, len(args))
 		for i, arg := range args {
 			literals[i] = "'" + fmt.Sprint(arg) + "'"
 		}
 		for _, setup := range []string{
-			"SET plan_cache_mode = force_generic_plan", "DEALLOCATE ALL", "PREPARE question AS " + query,
+			"SET plan_cache_mode = force_generic_plan", "DEALLOCATE ALL", "PREPARE query AS " + query,
 		} {
 			if _, err := conn.ExecContext(t.Context(), setup); err != nil {
 				t.Fatal(err)
 			}
 		}
-		question, args = "EXPLAIN (COSTS OFF) EXECUTE question("+strings.Join(literals, ", ")+")", nil
+		explained, args = "EXPLAIN (COSTS OFF) EXECUTE query("+strings.Join(literals, ", ")+")", nil
 	}
-	rows, err := conn.QueryContext(t.Context(), question, args...)
+	rows, err := conn.QueryContext(t.Context(), explained, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +101,8 @@ func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...
 	return plan.String()
 }
 
-// checkPlans looks at how the engine goes about the questions whose cost must
-// not grow with the number of keys.
+// checkPlans checks the plans of the queries whose cost must not grow with the
+// number of keys.
 func checkPlans(t *testing.T, driverName string, db *sql.DB, keys *sqlstore.APIKeys) {
 	t.Helper()
 	primary, using := "USING PRIMARY KEY (id=?)", "USING INDEX "
@@ -114,11 +114,11 @@ func checkPlans(t *testing.T, driverName string, db *sql.DB, keys *sqlstore.APIK
 		plan := explain(t, driverName, db, query, args...)
 		t.Logf("%s:\n%s", what, plan)
 		if !strings.Contains(plan, want) {
-			t.Errorf("%s: the plan does not say %q:\n%s", what, want, plan)
+			t.Errorf("%s: want %q in the plan:\n%s", what, want, plan)
 		}
 		for _, bad := range []string{"Seq Scan", "Sort", "SCAN gatehouse_apikeys\n", "TEMP B-TREE"} {
 			if strings.Contains(plan, bad) {
-				t.Errorf("%s: the plan says %s:\n%s", what, bad, plan)
+				t.Errorf("%s: do not want %q in the plan:\n%s", what, bad, plan)
 			}
 		}
 	}
@@ -142,14 +142,14 @@ func checkPlans(t *testing.T, driverName string, db *sql.DB, keys *sqlstore.APIK
 	plan := explain(t, driverName, db, query, args...)
 	t.Logf("revoke all:\n%s", plan)
 	if strings.Contains(plan, "Seq Scan on gatehouse_apikeys") || strings.Contains(plan, "SCAN gatehouse_apikeys\n") {
-		t.Errorf("revoke all reads the whole table:\n%s", plan)
+		t.Errorf("RevokeAll scans the table:\n%s", plan)
 	}
 }
 
-// TestScale looks at the plans of many keys, and compares a lookup among them
-// with one among a thousand. GATEHOUSE_SCALE says how many: 5,000 take
-// seconds, 1000000 minutes.
-func TestScale(t *testing.T) {
+// TestLookupTimeIsConstant checks the query plans with many keys and compares the
+// time of a lookup among them with that among a thousand. GATEHOUSE_SCALE is the
+// number of keys, 5,000 by default.
+func TestLookupTimeIsConstant(t *testing.T) {
 	many := 5_000
 	if text := os.Getenv("GATEHOUSE_SCALE"); text != "" {
 		var err error
@@ -184,7 +184,7 @@ func TestScale(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// Interleaved, so that whatever else the machine does meets both.
+		// Interleaved, so that other load on the machine affects both.
 		const passes = 9
 		times := make([][]time.Duration, len(sizes))
 		for range passes {
@@ -209,7 +209,7 @@ func TestScale(t *testing.T) {
 		t.Logf("a lookup among %d keys takes %v, among %d keys %v: ratio %.2f (%.2f to %.2f)", sizes[0], times[0][passes/2],
 			sizes[1], times[1][passes/2], ratios[passes/2], ratios[0], ratios[passes-1])
 		if ratios[passes/2] > 3 {
-			t.Errorf("lookups grow with the number of keys: ratio %.2f", ratios[passes/2])
+			t.Errorf("the time of a lookup grows with the number of keys: ratio %.2f, want at most 3", ratios[passes/2])
 		}
 	})
 }

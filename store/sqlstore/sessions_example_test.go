@@ -64,9 +64,9 @@ func Example_sessions() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	refresh, err := refresh.New(refresh.Config{
+	tokens, err := refresh.New(refresh.Config{
 		Store:       store.Families(),
-		Revocations: revocations, // of access tokens, when a family ends
+		Revocations: revocations, // also revoke the access tokens of a revoked family
 		Issuer:      "https://auth.example.com",
 	})
 	if err != nil {
@@ -92,11 +92,11 @@ func Example_sessions() {
 	}
 	page.ServeHTTP(httptest.NewRecorder(), visit)
 
-	issued, err := refresh.Begin(ctx, refresh.Grant{Subject: "ada", Client: "app"})
+	issued, err := tokens.Begin(ctx, refresh.Grant{Subject: "ada", Client: "app"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := refresh.EndFamily(ctx, issued.Family.ID); err != nil {
+	if err := tokens.RevokeFamily(ctx, "ada", issued.Family.ID); err != nil {
 		log.Fatal(err)
 	}
 	revoked, err := revocations.Revoked(ctx, jwtauth.Token{Issuer: "https://auth.example.com", Subject: "ada", Client: "app", Family: issued.Family.ID})

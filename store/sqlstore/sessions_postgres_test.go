@@ -17,7 +17,7 @@ import (
 // A statement that had to wait decides by what it then finds, and by the time
 // that it then is.
 func TestSessionsWaitPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r   session.Record
 		n   int
@@ -139,7 +139,7 @@ func TestSessionsWaitPostgres(t *testing.T) {
 // Removals that meet each other in different orders do not wait for each other
 // in a ring.
 func TestDeleteAllTakesTurns(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	// How a question is gone about decides on the order: here by the rows of
 	// the table, there by an index in the reverse order.
@@ -184,12 +184,12 @@ func TestDeleteAllTakesTurns(t *testing.T) {
 
 // What serves requests needs no right but to read and write the rows.
 func TestSessionsLeastPrivilege(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	db := open(t, "pgx", url)
 	newSessions(t, db)
-	execute(t, db, "CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_sessions TO app")
-	sessions := newStore(t, open(t, "pgx", url+"&role=app")).Sessions()
+	execute(t, db, "CREATE ROLE sessions_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_sessions TO sessions_app")
+	sessions := newStore(t, open(t, "pgx", url+"&role=sessions_app")).Sessions()
 	createSession(t, sessions, browser("a"), time.Hour)
 	sel := session.Selector{Issuer: "i", Subject: "s"}
 	for name, call := range map[string]func() error{

@@ -3,7 +3,6 @@
 package sqlstore
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -14,34 +13,33 @@ const defaultTimeout = 5 * time.Second
 
 // Config configures a [Store].
 type Config struct {
-	// DB is the database. Required. It stays the application's: the store
-	// never closes it and changes none of its settings.
+	// DB is the database. Required. The store never closes it and changes none
+	// of its settings.
 	DB *sql.DB
 
-	// Dialect is the engine behind DB. It may be left out for the drivers that
-	// are named at [SQLite] and [Postgres].
+	// Dialect is the engine behind DB. Required for drivers other than those
+	// named at [SQLite] and [Postgres].
 	Dialect Dialect
 
-	// Timeout bounds each call, beside the context that it is given: 5 s if
-	// zero. An engine that hangs is then one that is down.
+	// Timeout bounds each call in addition to its context, so that an engine
+	// that hangs counts as down. 5 s if zero.
 	Timeout time.Duration
 }
 
-// Store keeps what the rooms of Gatehouse keep, in one database. It is safe for
-// concurrent use, by any number of processes.
+// Store keeps the records of the packages of Gatehouse in one database. It is
+// safe for concurrent use by any number of processes.
 type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	timeout time.Duration
 
-	// SQLite has one writer at a time, and those who wait for it look again
-	// and again. Within this process they queue up here instead. It is nil for
-	// engines that do better.
+	// SQLite allows one writer at a time and polls while it waits. Within this
+	// process writers queue here instead. Nil for other engines.
 	writer chan struct{}
 }
 
-// New makes a store. All mistakes in the configuration are reported at once. It
-// does not call the database: [Store.Migrate] makes the tables.
+// New returns a store, or an error that names every invalid field. It does not
+// call the database: [Store.Migrate] makes the tables.
 func New(config Config) (*Store, error) {
 	s := &Store{db: config.DB, dialect: config.Dialect, timeout: config.Timeout}
 	var errs []error
@@ -59,11 +57,11 @@ func New(config Config) (*Store, error) {
 		s.writer = make(chan struct{}, 1)
 	case "", Postgres:
 	default:
-		errs = append(errs, fmt.Errorf("sqlstore: Config.Dialect: %q is none", s.dialect))
+		errs = append(errs, fmt.Errorf("sqlstore: Config.Dialect: %q: want sqlite or postgres", s.dialect))
 	}
 	switch {
 	case s.timeout < 0:
-		errs = append(errs, errors.New("sqlstore: Config.Timeout: is negative"))
+		errs = append(errs, fmt.Errorf("sqlstore: Config.Timeout: %v: must not be negative", s.timeout))
 	case s.timeout == 0:
 		s.timeout = defaultTimeout
 	}
@@ -71,54 +69,4 @@ func New(config Config) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// read runs a query and hands each row to scan. It reads to the end: SQLite
-// commits a write that returns rows at its end and not before.
-func (s *Store) read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	rows, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	return drain(rows, scan)
-}
-
-func drain(rows *sql.Rows, scan func(*sql.Rows) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return rows.Close()
-}
-
-// write is read for a statement that changes something.
-func (s *Store) write(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	release, err := s.takeTurn(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return s.read(ctx, scan, query, args...)
-}
-
-// takeTurn waits until this process may write.
-func (s *Store) takeTurn(ctx context.Context) (release func(), err error) {
-	if s.writer == nil {
-		return func() {}, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	select {
-	case s.writer <- struct{}{}:
-		return func() { <-s.writer }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// foreign is a driver that nobody knows.
+// foreign is an unknown driver.
 type foreign struct{}
 
 func (foreign) Connect(context.Context) (driver.Conn, error) { return nil, driver.ErrBadConn }
 func (f foreign) Driver() driver.Driver                      { return f }
 func (foreign) Open(string) (driver.Conn, error)             { return nil, driver.ErrBadConn }
 
-func TestNewReportsMistakes(t *testing.T) {
+func TestNewReportsAllErrors(t *testing.T) {
 	unknown := sql.OpenDB(foreign{})
 	defer unknown.Close()
 	lite := open(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "a.db")))
@@ -31,20 +31,18 @@ func TestNewReportsMistakes(t *testing.T) {
 		config sqlstore.Config
 		want   []string
 	}{
-		{sqlstore.Config{Timeout: -1}, []string{"sqlstore: Config.DB: required", "sqlstore: Config.Timeout: is negative"}},
-		{sqlstore.Config{DB: unknown}, []string{"sqlstore: Config.Dialect: required, since the driver sqlstore_test.foreign says nothing of it"}},
-		{sqlstore.Config{DB: lite, Dialect: "mysql"}, []string{`sqlstore: Config.Dialect: "mysql" is none`}},
+		{sqlstore.Config{Timeout: -1}, []string{"sqlstore: Config.DB: required", "sqlstore: Config.Timeout: -1ns: must not be negative"}},
+		{sqlstore.Config{DB: unknown}, []string{"sqlstore: Config.Dialect: required: the driver sqlstore_test.foreign is unknown"}},
+		{sqlstore.Config{DB: lite, Dialect: "mysql"}, []string{`sqlstore: Config.Dialect: "mysql": want sqlite or postgres`}},
 	} {
 		_, err := sqlstore.New(test.config)
 		for _, want := range test.want {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("error %v, want %q", err, want)
-			}
+			wantError(t, "New", err, want)
 		}
 	}
 	for _, config := range []sqlstore.Config{{DB: lite}, {DB: unknown, Dialect: sqlstore.Postgres}} {
 		if _, err := sqlstore.New(config); err != nil {
-			t.Error(err)
+			t.Errorf("New(%+v): error = %v", config, err)
 		}
 	}
 }
@@ -55,17 +53,13 @@ func TestCheckSQLite(t *testing.T) {
 	check := func(dsn string) error { return newStore(t, open(t, "sqlite", dsn)).Check(t.Context()) }
 	wants := func(dsn, want string) {
 		t.Helper()
-		if err := check(dsn); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, want %q", dsn, err, want)
-		}
+		wantError(t, "Check of "+dsn, check(dsn), want)
 	}
-	wants(good, "has Migrate been called?")
+	wants(good, "call Migrate first")
 	if err := newStore(t, open(t, "sqlite", good)).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := check(good); err != nil {
-		t.Errorf("the settings of SQLiteDSN: %v", err)
-	}
+	wants(good, "")
 	wants("file:"+path, "PRAGMA busy_timeout is 0s")
 	wants(strings.Replace(good, "FULL", "NORMAL", 1), "PRAGMA synchronous is 1")
 
@@ -80,42 +74,32 @@ func TestCheckPostgres(t *testing.T) {
 	durable := enginetest.StartPostgres(t)
 	url := durable.Database(t)
 	s := newStore(t, open(t, "pgx", url))
-	if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "has Migrate been called?") {
-		t.Errorf("error %v", err)
-	}
+	wantError(t, "Check without tables", s.Check(t.Context()), "call Migrate first")
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Check(t.Context()); err != nil {
-		t.Errorf("a durable server: %v", err)
-	}
+	wantError(t, "Check of a durable server", s.Check(t.Context()), "")
 	err := newStore(t, open(t, "pgx", url+"&synchronous_commit=off")).Check(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "SHOW synchronous_commit is off") {
-		t.Errorf("error %v", err)
-	}
+	wantError(t, "Check without synchronous_commit", err, "SHOW synchronous_commit is off")
 	admin := open(t, "pgx", url)
 	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"); err != nil {
 		t.Fatal(err)
 	}
 	err = newStore(t, open(t, "pgx", strings.Replace(url, "/test1?", "/latin?", 1))).Check(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "SHOW server_encoding is LATIN1") {
-		t.Errorf("error %v", err)
-	}
+	wantError(t, "Check of a LATIN1 database", err, "SHOW server_encoding is LATIN1")
 
-	careless := enginetest.StartPostgres(t, "fsync=off", "full_page_writes=off")
-	err = newStore(t, open(t, "pgx", careless.Database(t))).Check(t.Context())
+	unsafe := enginetest.StartPostgres(t, "fsync=off", "full_page_writes=off")
+	err = newStore(t, open(t, "pgx", unsafe.Database(t))).Check(t.Context())
 	for _, want := range []string{"SHOW fsync is off", "SHOW full_page_writes is off"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q", err, want)
-		}
+		wantError(t, "Check of a server that is not durable", err, want)
 	}
 	durable.Kill(t)
 	if err := s.Check(t.Context()); err == nil {
-		t.Error("a server that is down is good")
+		t.Error("Check() of a server that is down: error = nil")
 	}
 }
 
-// newKeys makes a store of API keys with one key in it.
+// newKeys returns a store of API keys with one key in it.
 func newKeys(t testing.TB, config sqlstore.Config, id string) *sqlstore.APIKeys {
 	t.Helper()
 	s, err := sqlstore.New(config)
@@ -132,8 +116,8 @@ func newKeys(t testing.TB, config sqlstore.Config, id string) *sqlstore.APIKeys 
 	return keys
 }
 
-// impatient makes a store with a short timeout.
-func impatient(t testing.TB, db *sql.DB) *sqlstore.APIKeys {
+// withShortTimeout returns a store with a timeout of 300 ms.
+func withShortTimeout(t testing.TB, db *sql.DB) *sqlstore.APIKeys {
 	t.Helper()
 	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: 300 * time.Millisecond})
 	if err != nil {
@@ -142,12 +126,12 @@ func impatient(t testing.TB, db *sql.DB) *sqlstore.APIKeys {
 	return s.APIKeys()
 }
 
-// bothWays calls a reader and a writer that must fail, with a caller of great
-// patience and one of little.
-func bothWays(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
+// checkTimeouts checks that reads, if wanted, and writes fail after the store's
+// timeout or that of the context, whichever is shorter.
+func checkTimeouts(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
 	t.Helper()
-	for _, patience := range []time.Duration{time.Hour, 50 * time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+	for _, timeout := range []time.Duration{time.Hour, 50 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		for name, call := range map[string]func() error{
 			"find":   func() error { _, err := keys.Find(ctx, "a"); return err },
 			"revoke": func() error { _, err := keys.Revoke(ctx, "a"); return err },
@@ -156,26 +140,21 @@ func bothWays(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
 				continue
 			}
 			start := time.Now()
-			if err := call(); err == nil {
-				t.Errorf("%s: succeeds", name)
-			}
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("%s: took %v", name, took)
+			if err := call(); err == nil || time.Since(start) > 10*time.Second {
+				t.Errorf("%s with a context of %v: error = %v after %v, want an error within 10s", name, timeout, err, time.Since(start))
 			}
 		}
 		cancel()
 	}
 }
 
-// An engine that hangs is down after the store's own timeout, whatever the
-// caller's patience, and after the caller's where that is shorter.
 func TestTimeoutsPostgres(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	db := open(t, "pgx", enginetest.Via(t, server.Database(t), proxy))
 	keys := newKeys(t, sqlstore.Config{DB: db}, "a")
 	proxy.Freeze()
-	bothWays(t, impatient(t, db), true)
+	checkTimeouts(t, withShortTimeout(t, db), true)
 	proxy.Thaw()
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Find(t.Context(), "a")
@@ -183,7 +162,7 @@ func TestTimeoutsPostgres(t *testing.T) {
 	})
 }
 
-// Somebody holds the lock of the file. Readers do not mind.
+// Another process holds the write lock of the file. Reads are not affected.
 func TestTimeoutsSQLite(t *testing.T) {
 	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db"))
 	db := open(t, "sqlite", dsn)
@@ -196,22 +175,22 @@ func TestTimeoutsSQLite(t *testing.T) {
 	if _, err := holder.ExecContext(t.Context(), "UPDATE gatehouse_apikeys SET owner = 'p'"); err != nil {
 		t.Fatal(err)
 	}
-	bothWays(t, impatient(t, db), false)
+	checkTimeouts(t, withShortTimeout(t, db), false)
 	if _, err := keys.Find(t.Context(), "a"); err != nil {
-		t.Errorf("a reader waits for the writer: %v", err)
+		t.Errorf("Find() while another process writes: error = %v", err)
 	}
 	if err := holder.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Revoke(t.Context(), "a"); err != nil {
-		t.Error(err)
+		t.Errorf("Revoke() after the other process: error = %v", err)
 	}
 }
 
-// What was sent and not answered is not sent again: a rotation that is carried
-// out twice would end the secret before it.
-func TestChangesAreSentOnce(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+// A change without a response is not retried: a second rotation would end the
+// previous secret.
+func TestChangesAreNotRetried(t *testing.T) {
+	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	beside := newKeys(t, sqlstore.Config{DB: open(t, "pgx", url)}, "warm")
 	proxy := enginetest.StartProxy(t, server.Addr())
@@ -219,33 +198,32 @@ func TestChangesAreSentOnce(t *testing.T) {
 	db.SetMaxOpenConns(1)
 	for _, id := range []string{"a", "b", "c"} {
 		through := newKeys(t, sqlstore.Config{DB: db}, id)
-		// The connection knows the statement then, and sends it as a whole.
+		// The connection has prepared the statement and sends the change at once.
 		if _, err := through.Rotate(t.Context(), "none", apikey.Rotation{}); err != apikey.ErrNotFound {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		proxy.Deafen()
+		proxy.DropResponses()
 		go func() {
 			_, err := through.Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
 			done <- err
 		}()
-		enginetest.Eventually(t, time.Minute, "the rotation is carried out", func() bool {
+		enginetest.Eventually(t, time.Minute, "the server has rotated the key", func() bool {
 			r, err := beside.Find(t.Context(), id)
 			return err == nil && r.Generation > 1
 		})
 		proxy.Cut()
-		proxy.Mend()
+		proxy.Restore()
 		if err := <-done; err == nil {
-			t.Error("a rotation without an answer succeeds")
+			t.Error("Rotate() without a response: error = nil")
 		}
 		if r, err := beside.Find(t.Context(), id); err != nil || r.Generation != 2 {
-			t.Errorf("generation %d, %v", r.Generation, err)
+			t.Errorf("Find() after Rotate: generation %d, %v, want 2", r.Generation, err)
 		}
 	}
 }
 
-// What cannot be read is not guessed: a damaged record is a store that cannot
-// tell.
+// A damaged record is an error other than ErrNotFound.
 func TestDamagedRecords(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
@@ -263,7 +241,7 @@ func TestDamagedRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r, err := keys.Find(t.Context(), "a"); err == nil || err == apikey.ErrNotFound {
-				t.Errorf("%s: %+v, %v", test.damage, r, err)
+				t.Errorf("Find() with %s = %+v, %v, want an error other than ErrNotFound", test.damage, r, err)
 			}
 			if _, err := db.ExecContext(t.Context(), "UPDATE gatehouse_apikeys SET "+test.repair); err != nil {
 				t.Fatal(err)

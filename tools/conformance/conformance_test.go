@@ -10,108 +10,197 @@ import (
 	"testing"
 )
 
-const code = `package p
+// TestRepository checks that docs/conformance is what the comments say.
+func TestRepository(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run([]string{"-C", "../..", "-check"}, &out, &errs); code != 0 {
+		t.Errorf("run(-check) = %d, want 0\n%s%s", code, &out, &errs)
+	}
+}
 
-const limit = 1
+const standardsFile = `RFC 1 | First | https://example.com/1
 
+# comment
+§2.1 (a): Stated | here.
+§6, §7: Implemented by name.
+§6 (label): The same with a label.
+
+elsewhere §9: TLS, https | the application
+departs §8: not done, on purpose.
+`
+
+const code = `// Package p is documented.
+//
+//	RFC 1 §10: about the package
+package p
+
+const limit = 1 // RFC 1 §2: a limit of one
+
+// RFC 1 §2.1 (a): "more than
+// one line".
+// RFC 1 §2.1 (b): "another | one".
 var table, other = 1, 2
 
 type (
-	Gate[T any] struct{ Realm, Host string }
-	Face interface{ Do() }
-	Name string
+	Gate[T any] struct {
+		Realm string
+		// RFC 1 §3, §3.1: a field.
+		Host string
+	}
+	Face interface {
+		Do() // RFC 1 §4: a method
+	}
 )
 
-func New() {}
+// New mentions RFC 1 §99: not at the start of a line.
+//
+// Implements RFC 1 §6, §6 (label),
+// §2.1 (a).
+func New() {
+	if true {
+		// OIDC Core §1: inside.
+		//
+		// Not a part of it.
+	}
+}
 
-func (*Gate[T]) Check() {}
-
-func (n Name) String() string { return "" }
+// Check does.
+//
+//	RFC 1 §5: "text"
+// and this is no part of it.
+func (*Gate[T]) Check() {
+	// Implements RFC 1 §2.1 (a).
+}
 `
 
 const tests = `package p
 
-func TestGate(t *testing.T) { cases := []string{"two headers", "a | b"} }
-
-func FuzzGate(f *testing.F) {}
-
-func ExampleGate() {}
-
-func helper() {}
-
-func Testable() {}
+// TestGate tests.
+//
+// Covers RFC 1 §10, §2, §2.1 (a, b), §3;
+// OIDC Core §1.
+// Covers RFC 1 §6, §6 (label).
+func TestGate(t *testing.T) {
+	_ = []string{
+		"two | rows", // Covers RFC 1 §4.
+		// Covers RFC 1 §5.
+		"next row",
+	}
+}
 `
 
-func checkDocument(t *testing.T, table string) (code0 int, stdout, stderr string) {
+// tree writes a repository whose files are those above, as changed.
+func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
+	all := map[string]string{
+		"tools/conformance/standards/rfc1.txt":      standardsFile,
+		"tools/conformance/standards/oidc-core.txt": "OIDC Core | Second | https://example.com/2\n",
+		"p/p.go": code, "p/p_test.go": tests, "p/testdata/x.go": "broken",
+		"p/ptest/x.go": "package ptest\n\n// RFC 1 §2: attacked.\nfunc F() {}\n"}
+	for name, text := range files {
+		all[name] = text
+	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"p/p.go": code, "p/p_test.go": tests, "p/broken.go": "package", "docs/conformance.md": table,
-	} {
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o750); err != nil {
+	for name, text := range all {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+func runIn(dir string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code0 = run([]string{"-C", dir}, &out, &errs)
-	return code0, out.String(), errs.String()
+	code = run(append([]string{"-C", dir}, args...), &out, &errs)
+	return code, out.String(), errs.String()
 }
 
-const head = "# Title\n\n| key | meaning |\n|---|---|\n| x | not a requirement |\n\n## RFC 1\n\n| § | Requirement | Code | Test |\n|---|---|---|---|\n"
+const page = notice + `
+# RFC 1: First
 
-func TestGood(t *testing.T) {
-	status, stdout, stderr := checkDocument(t, head+
-		"| 1 | MUST a | `p/p.go#New`, `p/p.go#limit`, `p/p.go#other` | `p/p_test.go#TestGate` |\n"+
-		"| 2 | MUST b \\| c | `p/p.go#Gate.Check` `p/p.go#Gate.Host` | `p/p_test.go#TestGate/two headers`, `p/p_test.go#FuzzGate` |\n"+
-		"| 3 | MUST d | `p/p.go#Face.Do`, `p/p.go#Name.String` | `p/p_test.go#ExampleGate`, `p/p_test.go#TestGate/a \\| b` |\n"+
-		"\ntext\n\n## RFC 2\n\n| § | Requirement | Code | Test |\n|---|---|---|---|\n| 1 | MUST e | — the authorization server | — |\n")
-	if status != 0 || stdout != "conformance: 4 requirements of 2 standards, 7 names of code, 5 of tests\n" {
-		t.Errorf("%d, %s%s", status, stdout, stderr)
+Text: <https://example.com/1>
+
+| § | Requirement | Code | Tests |
+|---|---|---|---|
+| 2 | a limit of one | [` + "`" + `limit` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 2.1 a | Stated \| here. | [` + "`" + `table` + "`" + `](../../p/p.go) in p, [` + "`" + `New` + "`" + `](../../p/p.go) in p, [` + "`" + `Gate.Check` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 2.1 b | "another \| one". | [` + "`" + `table` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 3, 3.1 | a field. | [` + "`" + `Gate.Host` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 4 | a method | [` + "`" + `Face.Do` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate/two \| rows` + "`" + `](../../p/p_test.go) in p |
+| 5 | "text" | [` + "`" + `Gate.Check` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate/next row` + "`" + `](../../p/p_test.go) in p |
+| 6, 7 | Implemented by name. | [` + "`" + `New` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 6 label | The same with a label. | [` + "`" + `New` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+| 10 | about the package | [` + "`" + `package p` + "`" + `](../../p/p.go) in p | [` + "`" + `TestGate` + "`" + `](../../p/p_test.go) in p |
+
+## Requirements on other parties
+
+| § | Requirement | Party |
+|---|---|---|
+| 9 | TLS, https | the application |
+
+## Departures
+
+- §8: not done, on purpose.
+`
+
+func TestWriteThenCheck(t *testing.T) {
+	dir := tree(t, map[string]string{"docs/conformance/rfc0.md": "left over"})
+	if code, _, stderr := runIn(dir, "-check"); code != 1 || !strings.Contains(stderr, "rfc1.md: out of date") || !strings.Contains(stderr, "rfc0.md: no standard") {
+		t.Errorf("run(-check) before writing = %d, %s", code, stderr)
+	}
+	code, stdout, stderr := runIn(dir)
+	if want := "conformance: 10 requirements of 2 standards, covered by 1 tests\n"; code != 0 || stdout != want {
+		t.Fatalf("run() = %d, %q, want 0, %q\n%s", code, stdout, want, stderr)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "docs", "conformance", "rfc1.md"))
+	if err != nil || string(got) != page {
+		t.Errorf("rfc1.md =\n%s(%v)\nwant\n%s", got, err, page)
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "docs", "conformance", "README.md"))
+	for _, want := range []string{"| [RFC 1](rfc1.md) | First | 9 | 1 | 1 |\n", "| [OIDC Core](oidc-core.md) | Second | 1 | 0 | 0 |\n", "10 requirements in all."} {
+		if !strings.Contains(string(index), want) {
+			t.Errorf("README.md lacks %q (%v):\n%s", want, err, index)
+		}
+	}
+	if code, _, stderr := runIn(dir, "-check"); code != 0 {
+		t.Errorf("run(-check) after writing = %d, %s", code, stderr)
 	}
 }
 
-func TestBad(t *testing.T) {
-	const goodTest, goodCode = "`p/p_test.go#TestGate`", "`p/p.go#New`"
-	for row, want := range map[string]string{
-		"| 1 | MUST | `p/p.go#Gone` | " + goodTest + " |":             "docs/conformance.md:11: p/p.go#Gone is not declared",
-		"| 1 | MUST | `p/p.go#Gate.Gone` | " + goodTest + " |":        "p/p.go#Gate.Gone is not declared",
-		"| 1 | MUST | `p/p.go#Check` | " + goodTest + " |":            "p/p.go#Check is not declared",
-		"| 1 | MUST | `p/p.go#New/case` | " + goodTest + " |":         "p/p.go#New/case is not declared",
-		"| 1 | MUST | `p/gone.go#New` | " + goodTest + " |":           "p/gone.go: cannot be read",
-		"| 1 | MUST | `p/broken.go#New` | " + goodTest + " |":         "p/broken.go: cannot be read",
-		"| 1 | MUST | `../p/p.go#New` | " + goodTest + " |":           "not below the root",
-		"| 1 | MUST | `p/p_test.go#helper` | " + goodTest + " |":      "is in a test",
-		"| 1 | MUST | New | " + goodTest + " |":                       "neither a reference",
-		"| 1 | MUST | `New` | " + goodTest + " |":                     "not of the form",
-		"| 1 | MUST | | " + goodTest + " |":                           "a cell without a reference",
-		"| 1 | MUST | " + goodCode + " | — |":                         "neither a reference",
-		"| 1 | MUST | " + goodCode + " | `p/p_test.go#TestGone` |":    "p/p_test.go#TestGone does not exist",
-		"| 1 | MUST | " + goodCode + " | `p/p_test.go#helper` |":      "not a test",
-		"| 1 | MUST | " + goodCode + " | `p/p_test.go#Testable` |":    "not a test",
-		"| 1 | MUST | " + goodCode + " | " + goodCode + " |":          "not a test",
-		"| 1 | MUST | " + goodCode + " | `p/p_test.go#TestGate/x` |":  "no such case",
-		"| 1 | MUST | " + goodCode + " | `p/gone_test.go#TestGate` |": "p/gone_test.go: cannot be read",
-		"| 1 | MUST | " + goodCode + " |":                             "3 cells, want 4",
-		"| 1 | | " + goodCode + " | " + goodTest + " |":               "no requirement",
-		"| | MUST | " + goodCode + " | " + goodTest + " |":            "no section",
-		"| 1 | MUST | — the client | " + goodTest + " |":              "somebody else",
-		"| 1 | MUST | —  | — |":                                       "neither a reference",
-		"":                                                            "no requirements",
+func TestErrors(t *testing.T) {
+	const standardsDir = "tools/conformance/standards/"
+	function := func(comment string) string { return "package p\n\n" + comment + "\nfunc F() {}\n" }
+	inTest := func(comment string) string { return "package p\n\n" + comment + "\nfunc TestF(t *testing.T) {}\n" }
+	for _, c := range []struct{ name, file, text, want string }{
+		{"no test", "p/q.go", function("// RFC 1 §7: not covered."), "RFC 1 §7: no test covers it"},
+		{"no code", standardsDir + "rfc1.txt", standardsFile + "§7: text\n", "RFC 1 §7: no comment in the code implements it"},
+		{"no such requirement in a test", "p/q_test.go", inTest("// Covers RFC 1 §7."), "p/q_test.go: TestF: covers RFC 1 §7, which is neither"},
+		{"no such requirement in the code", "p/q.go", function("// Implements RFC 1 §7."), "p/q.go:3: RFC 1 §7 is not stated"},
+		{"no label", "p/q_test.go", inTest("// Covers RFC 1 §2.1."), "covers RFC 1 §2.1, which is neither"},
+		{"unknown standard", "p/q.go", function("// RFC 2 §7: text."), "p/q.go:3: RFC 2 has no file"},
+		{"two texts", "p/q.go", function("// RFC 1 §2: another text."), "has another text at"},
+		{"no full stop", "p/q_test.go", inTest("// Covers RFC 1 §2"), "does not end with a full stop"},
+		{"no full stop in the code", "p/q.go", function("// Implements RFC 1 §2"), "does not end with a full stop"},
+		{"no form", "p/q_test.go", inTest("// Covers RFC 1 §2, also."), `"also" is not of the form`},
+		{"not a test", "p/q_test.go", "package p\n\n// Covers RFC 1 §2.\nfunc helper() {}\n", "p/q_test.go:3: Covers is not in the comment of a test"},
+		{"not Go", "p/q.go", "package", "q.go:1:8"},
+		{"standard, head", standardsDir + "rfc1.txt", "nonsense\n", "standards/rfc1.txt:1: want NAME"},
+		{"standard, empty", standardsDir + "rfc1.txt", "", "standards/rfc1.txt:1: empty"},
+		{"standard, form", standardsDir + "rfc1.txt", standardsFile + "nonsense\n", "standards/rfc1.txt:10: neither a requirement"},
+		{"standard, twice", standardsDir + "rfc1.txt", standardsFile + "§6: text\n", "standards/rfc1.txt:10: RFC 1 §6 a second time"},
+		{"standard, file", standardsDir + "rfc3.txt", "RFC 2 | A | https://example.com\n", "standards/rfc3.txt:1: RFC 2 belongs in rfc2.txt"},
 	} {
-		t.Run(row, func(t *testing.T) {
-			if status, _, stderr := checkDocument(t, head+row+"\n"); status != 1 || !strings.Contains(stderr, want) {
-				t.Errorf("%d, %q lacks %q", status, stderr, want)
+		t.Run(c.name, func(t *testing.T) {
+			if code, _, stderr := runIn(tree(t, map[string]string{c.file: c.text})); code != 1 || !strings.Contains(stderr, c.want) {
+				t.Errorf("run() = %d, %q, want 1 and %q", code, stderr, c.want)
 			}
 		})
 	}
-}
-
-func TestNoDocument(t *testing.T) {
-	var errs bytes.Buffer
-	if status := run([]string{"-C", t.TempDir()}, &bytes.Buffer{}, &errs); status != 1 || !strings.Contains(errs.String(), "no such file") {
-		t.Errorf("%d, %s", status, &errs)
+	if code, _, stderr := runIn(t.TempDir()); code != 1 || !strings.Contains(stderr, "no files") {
+		t.Errorf("run() in an empty directory = %d, %q, want 1 and a missing list", code, stderr)
 	}
 }

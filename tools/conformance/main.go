@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Conformance holds docs/conformance.md against the code. The document is
-// written by hand: a table per standard, whose rows name a requirement, the code
-// that obeys it and the tests that show it. Conformance does not judge whether
-// they do; it fails when a name in the document leads nowhere.
+// Conformance writes docs/conformance: a page for each standard, with the
+// requirements, the code that obeys them and the tests that show it.
 //
 //	GOWORK=off go -C tools run ./conformance -C ..
 //
-// A row has four cells:
+// The code and the tests are found by their comments. A comment quotes a
+// requirement at the line that obeys it, in a paragraph that begins with a
+// citation and a colon, or names those that a declaration obeys:
 //
-//	| 3.1 | what the standard says | `gate.go#Gate.authenticate` | `gate_test.go#TestGate/no token` |
+//	// RFC 6750 §3.1 (invalid_token): "expired, revoked, malformed, or invalid
+//	// for other reasons", with status 401.
 //
-// Code is a file and a declaration in it: a function, a type, a constant, a
-// variable, or Type.Member for a method or a field. A test is a file and a Test,
-// Fuzz or Example function in it, and may name a case of it, which must be a
-// string in that file. A requirement on somebody else has a code cell that
-// begins with "— " and says whose it is, and "—" for its test.
+//	// Implements RFC 7636 §4.1 (fresh), §4.2 (S256); RFC 9700 §2.1.1 (public).
+//
+// The words in parentheses are a label, where a section has several requirements.
+// A test names what it covers, in the comment of its function or beside the row of
+// a table, whose first string is the case:
+//
+//	// Covers RFC 6750 §2, §3.1 (invalid_token, invalid_request); RFC 9110 §11.1.
+//
+// The directory standards has a file for each standard: the text of the
+// requirements that no comment quotes, those that another party fulfils, and the
+// departures. A requirement without code or without a test is an error, and so is
+// a citation of one that does not exist. With -check nothing is written, and a
+// page that differs is an error.
 package main
 
 import (
@@ -23,82 +32,97 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
-	"strings"
+	"slices"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+const directory = "docs/conformance"
+
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	root := flags.String("C", ".", "the directory below which the files are")
-	document := flags.String("document", "docs/conformance.md", "the document, below -C")
+	root := flags.String("C", ".", "the root of the repository")
+	check := flags.Bool("check", false, "report differences instead of writing")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	text, err := os.ReadFile(filepath.Join(*root, filepath.FromSlash(*document)))
+	summary, err := generate(*root, *check)
 	if err != nil {
-		fmt.Fprintln(stderr, "conformance:", err)
+		fmt.Fprintln(stderr, err)
 		return 1
 	}
-	count, err := check(*root, string(text))
-	if err != nil {
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "%s:%s\n", *document, strings.TrimRight(line, "\n"))
-		}
-		return 1
-	}
-	fmt.Fprintf(stdout, "conformance: %d requirements of %d standards, %d names of code, %d of tests\n",
-		count.rows, count.standards, count.code, count.tests)
+	fmt.Fprintln(stdout, summary)
 	return 0
 }
 
-type counts struct{ standards, rows, code, tests int }
-
-// check follows every name in the document. Its errors begin with line numbers.
-func check(root, document string) (counts, error) {
-	rows, err := readRows(document)
+// generate writes or checks the pages below root.
+func generate(root string, check bool) (summary string, err error) {
+	standards, err := readStandards(os.DirFS(filepath.Join(root, "tools", "conformance", "standards")))
 	if err != nil {
-		return counts{}, err
+		return "", err
 	}
-	var (
-		n         counts
-		errs      []error
-		sources   = newSources(root)
-		standards = make(map[string]bool)
-	)
-	fail := func(r row, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%d: %w", r.line, err))
+	found, err := scan(root, standards)
+	if err != nil {
+		return "", err
+	}
+	pages := render(standards, found)
+	dir := filepath.Join(root, filepath.FromSlash(directory))
+	if check {
+		err = compare(dir, pages)
+	} else {
+		err = write(dir, pages)
+	}
+	tests := make(map[string]bool)
+	for _, r := range found {
+		for _, t := range r.tests {
+			tests[t.file+t.name] = true
 		}
 	}
-	for _, r := range rows {
-		n.rows++
-		standards[r.standard] = true
-		if reason, ok := strings.CutPrefix(r.code, "— "); ok {
-			if strings.TrimSpace(reason) == "" || r.test != "—" {
-				fail(r, errors.New("a requirement on somebody else needs a reason, and — for its test"))
-			}
-			continue
-		}
-		code, err := references(r.code)
-		fail(r, err)
-		for _, ref := range code {
-			n.code++
-			fail(r, sources.declared(ref))
-		}
-		tests, err := references(r.test)
-		fail(r, err)
-		for _, ref := range tests {
-			n.tests++
-			fail(r, sources.tested(ref))
+	return fmt.Sprintf("conformance: %d requirements of %d standards, covered by %d tests", len(found), len(standards), len(tests)), err
+}
+
+// compare returns an error for each page that differs, is missing or is left over.
+func compare(dir string, pages map[string]string) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		old, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(old) != pages[name] {
+			errs = append(errs, fmt.Errorf("%s: out of date; run: GOWORK=off go -C tools run ./conformance -C ..", path.Join(directory, name)))
 		}
 	}
-	if n.rows == 0 {
-		errs = append(errs, errors.New("1: no requirements"))
+	return errors.Join(append(errs, leftOver(dir, pages, func(name string) error {
+		return fmt.Errorf("%s: no standard has this page", path.Join(directory, name))
+	}))...)
+}
+
+func write(dir string, pages map[string]string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
-	n.standards = len(standards)
-	return n, errors.Join(errs...)
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return leftOver(dir, pages, func(name string) error { return os.Remove(filepath.Join(dir, name)) })
+}
+
+// leftOver calls f with every file of dir that is not a page.
+func leftOver(dir string, pages map[string]string, f func(name string) error) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, entry := range entries {
+		if _, ok := pages[entry.Name()]; !ok {
+			errs = append(errs, f(entry.Name()))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readEquivalent reads the list of mutants that nothing can tell from the
-// original: one a line, named as the report names it, then " ## " and the
+// readEquivalent reads the list of mutants that no caller can distinguish from
+// the original: one a line, named as the report names it, then " ## " and the
 // reason. Lines that start with # are comments.
 func readEquivalent(name string) (map[string]string, error) {
 	data, err := os.ReadFile(name)

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Mutate removes checks from Go code, one at a time, and runs the tests that
-// should notice. It stands beside CI, because a run takes as long as the tests
-// of a package times the number of its checks.
+// should fail without them. It is not part of CI, because a run takes as long as
+// the tests of a package times the number of its checks.
 //
 //	GOWORK=off go -C tools run ./mutate -C .. . ./scopes ./jwtauth
 //
-// The packages are directories below -C. The source tree is never touched: each
-// mutant is a file in a temporary directory that the go command is given as an
+// The packages are directories below -C. The source tree is never changed: each
+// mutant is a file in a temporary directory that the go command gets as an
 // overlay. What is removed:
 //
 //   - a guard: an if or a case whose body ends in return, continue, break or
-//     panic, or records an error, is never taken; where its body returns a nil
+//     panic, or records an error, is never taken; if its body returns a nil
 //     error, it is always taken; an if whose else refuses is always taken;
 //   - an operand of && is true, an operand of || is false;
 //   - a predicate: a function that returns a condition returns true, and false.
 //
-// A mutant is killed when the tests fail or time out, and has survived when
-// they pass. Those that survive because they change nothing that could be seen
-// are listed in equivalent.txt with the reason. The exit status is 1 if a
-// mutant has survived that is not in the list, or if the list is out of date.
+// A mutant is killed if the tests fail or time out, and survives if they pass. One
+// that does not compile says nothing. A survivor that no caller can distinguish
+// from the original is listed in equivalent.txt with the reason. A report for each
+// package goes to standard output. The exit status is 1 if a mutant survives that
+// is not in the list, or if the list is out of date.
 package main
 
 import (
@@ -48,7 +49,6 @@ type options struct {
 	tests      string
 	with       string
 	equivalent string
-	report     string
 	timeout    time.Duration
 	parallel   int
 	short      bool
@@ -60,10 +60,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.root, "C", ".", "the directory below which the packages are")
 	flags.StringVar(&o.tests, "run", "", "run only the tests that match, for packages whose tests are slow")
-	flags.StringVar(&o.with, "with", "", "a package, as the go command knows it, whose tests are run beside those of the mutated one")
+	flags.StringVar(&o.with, "with", "", "the import path or directory of a package whose tests run together with those of the mutated one")
 	flags.StringVar(&o.equivalent, "equivalent", "", "the list of equivalent mutants (default tools/mutate/equivalent.txt below -C)")
-	flags.StringVar(&o.report, "o", "", "the report to update (default docs/mutation.md below -C)")
-	flags.DurationVar(&o.timeout, "timeout", 0, "the time that one mutant may take (default 20 s and five times that of the unchanged tests)")
+	flags.DurationVar(&o.timeout, "timeout", 0, "the time limit of one mutant (default 20 s plus five times that of the unchanged tests)")
 	flags.IntVar(&o.parallel, "j", min(2, runtime.NumCPU()), "the number of mutants under test at a time")
 	flags.BoolVar(&o.short, "short", true, "run the tests with -short")
 	if err := flags.Parse(args); err != nil {
@@ -85,9 +84,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if o.equivalent == "" {
 		o.equivalent = filepath.Join(root, "tools", "mutate", "equivalent.txt")
 	}
-	if o.report == "" {
-		o.report = filepath.Join(root, "docs", "mutation.md")
-	}
 	if err := mutate(ctx, o, flags.Args(), stdout); err != nil {
 		fmt.Fprintln(stderr, "mutate:", err)
 		return 1
@@ -95,8 +91,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// mutate does the work. Survivors and a stale list are errors, and the report
-// is written before they are returned.
+// mutate tests the mutants and prints the report. Survivors and a stale list are
+// errors.
 func mutate(ctx context.Context, o options, dirs []string, stdout io.Writer) error {
 	reasons, err := readEquivalent(o.equivalent)
 	if err != nil {
@@ -122,8 +118,6 @@ func mutate(ctx context.Context, o options, dirs []string, stdout io.Writer) err
 		results = append(results, p.results...)
 		problems = append(problems, p.problems()...)
 	}
-	if err := writeReport(o.report, results); err != nil {
-		return err
-	}
+	fmt.Fprint(stdout, report(results))
 	return errors.Join(problems...)
 }

@@ -3,71 +3,28 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 )
 
-const preamble = `# Mutation
-
-Every check that guards something must be covered by a test that fails without
-it. This file says how far that holds. It is written by tools/mutate, which
-removes the checks of a package one at a time and runs its tests:
-
-    GOWORK=off go -C tools run ./mutate -C .. . ./scopes ./jwtauth
-
-What is removed: an if or a case that ends in a refusal is never taken, one that
-ends in a nil error is always taken, an operand of && is true, an operand of ||
-is false, a function that returns a condition returns true and false.
-
-A mutant is killed when the tests fail or time out. One that does not compile
-says nothing. One that cannot be told from the original by anything that a
-caller sees is equivalent; each of those is listed with the reason. A survivor
-is a check without a test.
-`
-
-// writeReport brings the sections of the packages under test up to date and
-// leaves those of other packages as they are.
-func writeReport(name string, results []result) error {
-	old, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	sections := parseSections(string(old))
+// report returns a table for each package, with the mutants below it that need an
+// explanation.
+func report(results []result) string {
 	byPackage := make(map[string][]result)
 	for _, r := range results {
 		byPackage[r.Package] = append(byPackage[r.Package], r)
 	}
-	for path, results := range byPackage {
-		sections[heading(path)] = section(results)
-	}
 	var b strings.Builder
-	b.WriteString(preamble)
-	for _, path := range slices.Sorted(maps.Keys(sections)) {
-		b.WriteString("\n## " + path + "\n\n" + strings.TrimSpace(sections[path]) + "\n")
-	}
-	return os.WriteFile(name, []byte(b.String()), 0o644)
-}
-
-func heading(path string) string {
-	if path == "." {
-		return "gatehouse"
-	}
-	return "gatehouse/" + path
-}
-
-func parseSections(report string) map[string]string {
-	sections := make(map[string]string)
-	for i, part := range strings.Split(report, "\n## ") {
-		if title, body, ok := strings.Cut(part, "\n"); ok && i > 0 {
-			sections[title] = body
+	for _, path := range slices.Sorted(maps.Keys(byPackage)) {
+		title := "gatehouse"
+		if path != "." {
+			title += "/" + path
 		}
+		b.WriteString("\n## " + title + "\n\n" + section(byPackage[path]))
 	}
-	return sections
+	return b.String()
 }
 
 // tally counts the mutants of one file.

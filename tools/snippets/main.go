@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Snippets keeps the code in Markdown files the same as code that is compiled
-// and tested.
+// Snippets copies code that is compiled and tested into Markdown files.
 //
 //	GOWORK=off go -C tools run ./snippets -C ..
 //
-// A comment in front of a fenced block says where its text comes from:
+// A comment before a fenced block names the source of its text:
 //
 //	<!-- snippet: examples/quickstart/main.go#gate -->
 //
-// In the source the part is marked by lines of its own, in a comment of either
-// style, and loses the indentation that all its lines share:
+// In the source, comment lines of either style enclose the part. It loses the
+// indentation that all its lines share:
 //
 //	// snippet: gate
 //	gate, err := gatehouse.New(config)
 //	// end snippet
 //
-// Without #name the block is the whole file, but for its SPDX line and its
-// markers. With -check nothing is written, and a difference is an error. Every
-// go block in README.md must come from somewhere; elsewhere blocks without the
-// comment are left alone.
+// Without #name the block is the whole file, except for its SPDX line and its
+// markers. With -check nothing is written, and a difference is an error. In
+// README.md every go block must have such a comment; elsewhere a block without the
+// comment is not changed.
 package main
 
 import (
@@ -84,8 +83,8 @@ func markdown(root string) ([]string, error) {
 	return names, err
 }
 
-// sync brings one document up to date and returns the number of its blocks that
-// come from somewhere.
+// sync writes or checks one document and returns the number of its blocks that
+// have a source.
 func sync(root, name string, check bool) (int, error) {
 	path := filepath.Join(root, filepath.FromSlash(name))
 	old, err := os.ReadFile(path)
@@ -102,7 +101,7 @@ func sync(root, name string, check bool) (int, error) {
 		return blocks, nil
 	}
 	if check {
-		return blocks, fmt.Errorf("%s:%d: differs from its source; GOWORK=off go -C tools run ./snippets -C .. writes it anew", name, firstDifference(string(old), text))
+		return blocks, fmt.Errorf("%s:%d: differs from its source; run: GOWORK=off go -C tools run ./snippets -C ..", name, firstDifference(string(old), text))
 	}
 	info, err := os.Stat(path)
 	if err != nil {

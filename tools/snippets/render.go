@@ -11,17 +11,17 @@ import (
 
 var comment = regexp.MustCompile(`^<!-- snippet: (\S+) -->$`)
 
-// render returns the document with every marked block replaced by what extract
-// returns, and the number of those blocks. With strict set, a go block without
+// render returns the document with the text of every marked block replaced by what
+// extract returns, and the number of those blocks. With strict set, a go block without
 // a mark is an error. Errors begin with the line number.
 func render(document string, strict bool, extract func(ref string) (string, error)) (string, int, error) {
 	var (
 		out    strings.Builder
 		errs   []error
 		blocks int
-		ref    string // of the comment that waits for its block
-		fence  string // of the block that is open
-		skip   bool   // its old text
+		ref    string // of the last snippet comment, until its block
+		fence  string // of the open block
+		skip   bool   // the old text of the open block
 		number int
 	)
 	fail := func(format string, args ...any) {
@@ -43,7 +43,7 @@ func render(document string, strict bool, extract func(ref string) (string, erro
 			language, _, _ := strings.Cut(strings.TrimSpace(bare[len(fence):]), " ")
 			if ref == "" {
 				if strict && language == "go" {
-					fail("a go block without a snippet comment in front of it")
+					fail("a go block without a snippet comment before it")
 				}
 				continue
 			}
@@ -58,12 +58,12 @@ func render(document string, strict bool, extract func(ref string) (string, erro
 			blocks++
 			continue
 		case ref != "" && bare != "":
-			fail("no block behind the snippet comment of %s", ref)
+			fail("no block after the snippet comment of %s", ref)
 			ref = ""
 		}
 		if start := strings.TrimSpace(bare); strict && fence == "" && !strings.HasPrefix(bare, "`") &&
 			(strings.HasPrefix(start, "```") || strings.HasPrefix(start, "~~~")) {
-			fail("a block that is indented or fenced by tildes, which nobody checks")
+			fail("a block that is indented or fenced by tildes, which is not checked")
 		}
 		if fence == "" && strings.HasPrefix(strings.TrimSpace(bare), "<!-- snippet") {
 			m := comment.FindStringSubmatch(bare)
@@ -76,7 +76,7 @@ func render(document string, strict bool, extract func(ref string) (string, erro
 		out.WriteString(line)
 	}
 	if ref != "" {
-		fail("no block behind the snippet comment of %s", ref)
+		fail("no block after the snippet comment of %s", ref)
 	}
 	if fence != "" {
 		fail("a block is not closed")
@@ -84,7 +84,7 @@ func render(document string, strict bool, extract func(ref string) (string, erro
 	return out.String(), blocks, errors.Join(errs...)
 }
 
-// opens returns the fence with which a line opens a block, "" if it opens none.
+// opens returns the fence with which a line opens a block, or "".
 func opens(line string) string {
 	fence := line[:len(line)-len(strings.TrimLeft(line, "`"))]
 	if len(fence) < 3 || strings.Contains(line[len(fence):], "`") {

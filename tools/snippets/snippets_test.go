@@ -58,6 +58,13 @@ func runIn(dir string, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// TestRepository checks the blocks of all documents.
+func TestRepository(t *testing.T) {
+	if code, _, stderr := runIn("../..", "-check"); code != 0 {
+		t.Errorf("run(-check) = %d, want 0\n%s", code, stderr)
+	}
+}
+
 func TestWriteThenCheck(t *testing.T) {
 	const (
 		before = "# Title\n\n<!-- snippet: p/x_test.go#call -->\n```go\nold\n```\n\ntext\n\n" +
@@ -78,13 +85,13 @@ func TestWriteThenCheck(t *testing.T) {
 	})
 	code, _, stderr := runIn(dir, "-check")
 	if code != 1 || !strings.Contains(stderr, "README.md:5: differs") || !strings.Contains(stderr, "docs/d.md:5: differs") {
-		t.Errorf("check of stale documents: %d, %s", code, stderr)
+		t.Errorf("run(-check) of stale documents = %d, %s", code, stderr)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || string(data) != before {
-		t.Errorf("check has written: %v", err)
+		t.Errorf("run(-check) has changed README.md (%v)", err)
 	}
 	if code, _, stderr := runIn(dir); code != 0 {
-		t.Fatalf("write: %d, %s", code, stderr)
+		t.Fatalf("run() = %d, %s", code, stderr)
 	}
 	for _, name := range []string{"README.md", "docs/d.md"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
@@ -94,7 +101,7 @@ func TestWriteThenCheck(t *testing.T) {
 	}
 	code, stdout, stderr := runIn(dir, "-check")
 	if code != 0 || stdout != "snippets: 6 blocks in 4 files\n" {
-		t.Errorf("check of fresh documents: %d, %s%s", code, stdout, stderr)
+		t.Errorf("run(-check) after writing = %d, %s%s", code, stdout, stderr)
 	}
 }
 
@@ -106,8 +113,8 @@ func TestErrors(t *testing.T) {
 		"go block of its own": {map[string]string{"README.md": "a\n```go\nx\n```\n"}, "README.md:2: a go block without"},
 		"indented block":      {map[string]string{"README.md": "- a\n  ```go\n  x\n  ```\n"}, "README.md:2: a block that is indented"},
 		"tildes":              {map[string]string{"README.md": "~~~go\nx\n~~~\n"}, "README.md:1: a block that is indented or fenced by tildes"},
-		"no block":            {map[string]string{"README.md": "<!-- snippet: p.go -->\ntext\n"}, "README.md:2: no block behind"},
-		"no block at the end": {map[string]string{"README.md": "<!-- snippet: p.go -->\n"}, "no block behind the snippet comment of p.go"},
+		"no block":            {map[string]string{"README.md": "<!-- snippet: p.go -->\ntext\n"}, "README.md:2: no block after"},
+		"no block at the end": {map[string]string{"README.md": "<!-- snippet: p.go -->\n"}, "no block after the snippet comment of p.go"},
 		"malformed":           {map[string]string{"README.md": "<!-- snippet p.go -->\n"}, "README.md:1: malformed"},
 		"not closed":          {map[string]string{"README.md": "```sh\nx\n"}, "not closed"},
 		"no file":             {map[string]string{"README.md": "<!-- snippet: p.go -->\n```go\n```\n"}, "README.md:2: open"},
@@ -125,7 +132,7 @@ func TestErrors(t *testing.T) {
 			dir := tree(t, c.files)
 			for _, args := range [][]string{{"-check"}, nil} {
 				if code, _, stderr := runIn(dir, args...); code != 1 || !strings.Contains(stderr, c.want) {
-					t.Errorf("%v: %d, %q lacks %q", args, code, stderr, c.want)
+					t.Errorf("run(%v) = %d, %q, want 1 and %q", args, code, stderr, c.want)
 				}
 			}
 			for _, file := range slices.Sorted(maps.Keys(c.files)) {

@@ -15,9 +15,8 @@ import (
 	"time"
 )
 
-// Browser keeps cookies as a browser does that takes loopback addresses for
-// secure, and sends the headers that say which page has caused a request. It
-// follows no redirects but where it says so.
+// Browser keeps cookies, also Secure ones of loopback addresses, and sends Origin
+// and Sec-Fetch headers. Only Go follows redirects.
 type Browser struct {
 	UserAgent string
 
@@ -25,7 +24,7 @@ type Browser struct {
 	cookies map[string]*http.Cookie // by host and name
 	mu      sync.Mutex
 
-	seen strings.Builder // all that came, for a search for tokens
+	seen strings.Builder // all responses
 }
 
 // NewBrowser makes a browser without cookies.
@@ -33,7 +32,7 @@ func NewBrowser(t testing.TB) *Browser {
 	return &Browser{t: t, cookies: make(map[string]*http.Cookie)}
 }
 
-// Page is a response that has been read.
+// Page is a response with its body.
 type Page struct {
 	URL    string
 	Status int
@@ -41,7 +40,7 @@ type Page struct {
 	Body   string
 }
 
-// JSON returns the body, which must be a JSON object.
+// JSON decodes the body, which must be a JSON object.
 func (p Page) JSON(t testing.TB) Object {
 	t.Helper()
 	var object Object
@@ -51,13 +50,13 @@ func (p Page) JSON(t testing.TB) Object {
 	return object
 }
 
-// String is short, for messages.
+// String returns a short form for failure texts.
 func (p Page) String() string {
 	return fmt.Sprintf("%d %s %q", p.Status, p.Header.Get("Location"), p.Body[:min(len(p.Body), 200)])
 }
 
-// Request is what to send. From is the origin of the page that causes it, ""
-// for a person who has typed the address.
+// Request is a request of a browser. From is the origin of the page that causes
+// it, "" if the user typed the address.
 type Request struct {
 	Method, URL, From string
 	Navigation        bool
@@ -106,7 +105,7 @@ func (b *Browser) Do(request Request) Page {
 		r.Header.Set("Origin", request.From)
 	}
 	b.mu.Lock()
-	// SameSite=Lax: those of other sites' pages come with navigations by GET only.
+	// SameSite=Lax: cross-site requests carry cookies only if they are GET navigations.
 	if site != "cross-site" || request.Navigation && request.Method == http.MethodGet {
 		for key, c := range b.cookies {
 			if strings.HasPrefix(key, r.URL.Hostname()+" ") {
@@ -132,7 +131,7 @@ func (b *Browser) Do(request Request) Page {
 	defer b.mu.Unlock()
 	for _, c := range response.Cookies() {
 		if !c.Secure || !c.HttpOnly || c.SameSite == 0 || c.Path != "/" || !strings.HasPrefix(c.Name, "__Host-") {
-			b.t.Errorf("a weak cookie: %v", c)
+			b.t.Errorf("cookie %v, want Secure, HttpOnly, SameSite, Path=/ and the prefix __Host-", c)
 		}
 		key := r.URL.Hostname() + " " + c.Name
 		if b.cookies[key] = c; c.MaxAge < 0 || !c.Expires.IsZero() && c.Expires.Before(time.Now()) {
@@ -144,7 +143,7 @@ func (b *Browser) Do(request Request) Page {
 	return page
 }
 
-// Go goes to a page by its address, and follows redirects to where they end.
+// Go navigates to a URL and follows redirects.
 func (b *Browser) Go(address string) Page {
 	b.t.Helper()
 	from := ""
@@ -167,13 +166,13 @@ func (b *Browser) Go(address string) Page {
 	return Page{}
 }
 
-// Fetch does what a script on a page of that origin does.
+// Fetch sends a request as a script on a page of the origin from does.
 func (b *Browser) Fetch(method, address, from string) Page {
 	b.t.Helper()
 	return b.Do(Request{Method: method, URL: address, From: from})
 }
 
-// Cookies are the names of those that a host has set.
+// Cookies returns the names of all cookies.
 func (b *Browser) Cookies() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -185,8 +184,7 @@ func (b *Browser) Cookies() []string {
 	return names
 }
 
-// Copy returns another browser with the same cookies: a second tab that goes its
-// own way, or somebody who has stolen them.
+// Copy returns another browser with the same cookies.
 func (b *Browser) Copy() *Browser {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -195,7 +193,7 @@ func (b *Browser) Copy() *Browser {
 	return other
 }
 
-// Seen is all that has come to this browser, headers and bodies.
+// Seen returns the headers and bodies of all responses.
 func (b *Browser) Seen() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

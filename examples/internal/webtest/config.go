@@ -15,11 +15,11 @@ import (
 	"testing"
 )
 
-// CookieKey is the key that the configuration names.
+// CookieKey is the key in the configuration.
 const CookieKey = "8c1f0a5e7d3b92466e5f4c1b0a9d8e7f6a5b4c3d2e1f0987"
 
-// Configure writes a configuration that is good, but for the changes, and returns
-// its path: a nil value takes a member away.
+// Configure writes a valid configuration with changes and returns its path. A nil
+// value removes a member.
 func Configure(t *testing.T, origin, issuer string, changes Object) string {
 	t.Helper()
 	t.Setenv("WEBTEST_SECRET", ClientSecret)
@@ -39,12 +39,13 @@ func Configure(t *testing.T, origin, issuer string, changes Object) string {
 	return Write(t, string(text))
 }
 
-// Documents holds that a README has a row for every field of a configuration.
-func Documents(t *testing.T, readme string, config any) {
+// CheckReadme fails the test unless the README has a row for every field of the
+// configuration.
+func CheckReadme(t *testing.T, readme string, config any) {
 	t.Helper()
 	for _, field := range reflect.VisibleFields(reflect.TypeOf(config)) {
 		if name := field.Tag.Get("json"); name != "" && !strings.Contains(readme, "\n| `"+name+"` |") {
-			t.Errorf("no row for %s", name)
+			t.Errorf("README has no row for %s", name)
 		}
 	}
 }
@@ -59,7 +60,7 @@ func Write(t *testing.T, text string) string {
 	return path
 }
 
-// Closed is an address at which nobody listens.
+// Closed returns an address without a listener.
 func Closed(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,7 +71,7 @@ func Closed(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// Log is a log that can be read while it is written.
+// Log is a log that can be read during writes.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -83,7 +84,7 @@ func (l *Log) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// String is what was written.
+// String returns the log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package webtest is the test kit of the example apps: an OpenID provider and a
+// browser that keeps cookies and sends the Sec-Fetch headers. Only tests import
+// it; the tests in interop use a real provider and a real browser.
 package webtest
 
 import (
@@ -20,7 +23,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/pkce"
 )
 
-// What the client is called at the provider.
+// The registered client.
 const (
 	ClientID     = "notes"
 	ClientSecret = "client-secret-4f1b9c"
@@ -37,38 +40,40 @@ var signing = sync.OnceValues(func() (*jwtauth.KeyRing, error) {
 	return jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.RS256, Private: key})
 })
 
-// Provider is an OpenID provider at which everybody is signed in already and
-// consents. It rotates refresh tokens, and ends a login whose refresh token is
-// used twice. Fields may be changed before the request that they are about.
+// Provider is an OpenID provider with a user who is logged in and consents. It
+// rotates refresh tokens and ends a login whose refresh token is reused. Fields
+// may be changed before the first request, and later with Change.
 type Provider struct {
 	*httptest.Server
 
 	Metadata Object
-	Claims   Object                      // of the ID token and of userinfo, beside sub
-	Subject  string                      // who signs in
-	Lifetime time.Duration               // that access tokens are said to have; they are taken for longer
-	Refuse   int                         // how many of the next access tokens userinfo refuses
-	Routes   map[string]http.HandlerFunc // in place of the provider's own
+	Claims   Object                      // of ID tokens and userinfo, in addition to sub
+	Subject  string                      // the user
+	Lifetime time.Duration               // expires_in of access tokens; userinfo accepts them for longer
+	Refuse   int                         // the number of calls that userinfo rejects next
+	Public   bool                        // the client is public: no client authentication
+	Routes   map[string]http.HandlerFunc // by path; they replace the endpoints
+	Before   func(*http.Request)         // is called before each request, without a lock
 
 	t    testing.TB
 	keys *jwtauth.KeyRing
 
 	mu       sync.Mutex
 	codes    map[string]url.Values // code -> authorization request
-	logins   map[string]*login     // every refresh token there was -> its login
+	logins   map[string]*login     // refresh token, also a rotated one -> login
 	access   map[string]*login
 	redeemed int
 	renewed  int
 	revoked  []string
-	given    []string
+	issued   []string
 }
 
 type login struct {
 	subject, sid, newest string
-	over                 bool
+	ended                bool
 }
 
-// NewProvider starts a provider and ends it with the test.
+// NewProvider starts a provider that ends with the test.
 func NewProvider(t testing.TB) *Provider {
 	t.Helper()
 	keys, err := signing()
@@ -92,6 +97,9 @@ func NewProvider(t testing.TB) *Provider {
 
 // ServeHTTP implements [http.Handler].
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.Before != nil {
+		p.Before(r)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if route := p.Routes[r.URL.Path]; route != nil {
@@ -122,26 +130,49 @@ func answer(w http.ResponseWriter, status int, body Object) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// authorize sends the browser back with a code.
+// authorize redirects the browser to the callback.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Get("response_type") != "code" || q.Get("client_id") != ClientID || q.Has("client_secret") || len(q.Get("state")) < 43 {
-		p.t.Errorf("authorization request %v", q)
-	}
-	back := url.Values{"state": {q.Get("state")}, "iss": {p.URL}}
-	if r.Header.Get("X-Refuse") != "" {
-		back.Set("error", "access_denied")
-	} else {
-		code := rand.Text()
-		p.codes[code] = q
-		back.Set("code", code)
-	}
-	w.Header().Set("Location", q.Get("redirect_uri")+"?"+back.Encode())
+	w.Header().Set("Location", p.respond(r.URL.Query()))
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// Authorize returns the URL of the callback for the URL of an authorization
+// request.
+func (p *Provider) Authorize(address string) *url.URL {
+	p.t.Helper()
+	request, err := url.Parse(address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	response, err := url.Parse(p.respond(request.Query()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return response
+}
+
+func (p *Provider) respond(q url.Values) string {
+	if q.Get("response_type") != "code" || q.Get("client_id") != ClientID || q.Has("client_secret") || len(q.Get("state")) < 43 {
+		p.t.Errorf("authorization request %v, want response_type code, client_id %s and state", q, ClientID)
+	}
+	code := rand.Text()
+	p.codes[code] = q
+	return q.Get("redirect_uri") + "?" + url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {p.URL}}.Encode()
+}
+
+// authenticated reports whether the client authenticated as it is registered.
+func (p *Provider) authenticated(r *http.Request) bool {
+	id, secret, basic := r.BasicAuth()
+	if p.Public {
+		return !basic && r.Header.Get("Authorization") == "" && r.PostFormValue("client_id") == ClientID && !r.PostForm.Has("client_secret")
+	}
+	return basic && id == ClientID && secret == ClientSecret
+}
+
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
-	if id, secret, ok := r.BasicAuth(); !ok || id != ClientID || secret != ClientSecret {
+	if !p.authenticated(r) {
 		answer(w, http.StatusUnauthorized, Object{"error": "invalid_client"})
 		return
 	}
@@ -155,31 +186,31 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 			answer(w, http.StatusBadRequest, Object{"error": "invalid_grant"})
 			return
 		}
-		p.give(w, &login{subject: p.Subject, sid: rand.Text()}, asked.Get("nonce"), asked.Get("scope"))
+		p.issue(w, &login{subject: p.Subject, sid: rand.Text()}, asked.Get("nonce"), asked.Get("scope"))
 	case "refresh_token":
 		p.renewed++
 		token := r.PostFormValue("refresh_token")
 		l := p.logins[token]
-		if l == nil || l.over || l.newest != token {
+		if l == nil || l.ended || l.newest != token {
 			if l != nil {
-				l.over = true // used twice: the login is over
+				l.ended = true // reuse
 			}
 			answer(w, http.StatusBadRequest, Object{"error": "invalid_grant"})
 			return
 		}
-		p.give(w, l, "", "")
+		p.issue(w, l, "", "")
 	default:
 		answer(w, http.StatusBadRequest, Object{"error": "unsupported_grant_type"})
 	}
 }
 
-func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
+func (p *Provider) issue(w http.ResponseWriter, l *login, nonce, scope string) {
 	now := time.Now()
 	accessToken := "access-" + rand.Text()
 	l.newest = "refresh-" + rand.Text()
 	p.logins[l.newest] = l
 	p.access[accessToken] = l
-	p.given = append(p.given, accessToken, l.newest)
+	p.issued = append(p.issued, accessToken, l.newest)
 	body := Object{
 		"access_token": accessToken, "refresh_token": l.newest, "token_type": "Bearer", "expires_in": int(p.Lifetime / time.Second),
 	}
@@ -189,20 +220,23 @@ func (p *Provider) give(w http.ResponseWriter, l *login, nonce, scope string) {
 			"iat": now.Unix(), "exp": now.Unix() + 300, "auth_time": now.Unix() - 60,
 		}
 		maps.Copy(claims, p.Claims)
-		id, err := p.keys.SignStatement("JWT", claims)
+		id, err := p.keys.SignJWT("JWT", claims)
 		if err != nil {
 			p.t.Error(err)
 		}
 		body["id_token"], body["scope"] = string(id.Reveal()), scope
-		p.given = append(p.given, string(id.Reveal()))
+		p.issued = append(p.issued, string(id.Reveal()))
 	}
 	answer(w, http.StatusOK, body)
 }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" {
+		p.t.Errorf("userinfo request %s, want no query", r.URL)
+	}
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	l := p.access[token]
-	if p.Refuse--; l == nil || l.over || p.Refuse >= 0 {
+	if p.Refuse--; l == nil || l.ended || p.Refuse >= 0 {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		answer(w, http.StatusUnauthorized, Object{"error": "invalid_token"})
 		return
@@ -216,38 +250,38 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	token := r.PostFormValue("token")
 	p.revoked = append(p.revoked, token)
 	if l := p.logins[token]; l != nil {
-		l.over = true
+		l.ended = true
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
-// Redeemed is how many codes the provider was asked to redeem.
+// Redeemed returns the number of token requests with a code.
 func (p *Provider) Redeemed() int { p.mu.Lock(); defer p.mu.Unlock(); return p.redeemed }
 
-// Renewed is how many times it was asked for a renewal.
+// Renewed returns the number of token requests with a refresh token.
 func (p *Provider) Renewed() int { p.mu.Lock(); defer p.mu.Unlock(); return p.renewed }
 
-// Revoked are the tokens that were withdrawn.
+// Revoked returns the revoked tokens.
 func (p *Provider) Revoked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.revoked...)
 }
 
-// Given are all tokens, by which their leaks are found.
-func (p *Provider) Given() []string {
+// Issued returns all tokens of all kinds.
+func (p *Provider) Issued() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.given...)
+	return append([]string(nil), p.issued...)
 }
 
-// Absent fails the test if a token or a secret of the app is in a log, and shows
-// the log of a test that has failed.
-func (p *Provider) Absent(t *testing.T, log *Log) {
+// CheckLog fails the test if the log contains a token or a secret of the app. It
+// prints the log of a failed test.
+func (p *Provider) CheckLog(t *testing.T, log *Log) {
 	t.Helper()
-	for _, secret := range append(p.Given(), ClientSecret, CookieKey) {
+	for _, secret := range append(p.Issued(), ClientSecret, CookieKey) {
 		if strings.Contains(log.String(), secret) {
-			t.Error("a secret is in the log")
+			t.Error("the log contains a secret")
 		}
 	}
 	if t.Failed() {
@@ -255,28 +289,27 @@ func (p *Provider) Absent(t *testing.T, log *Log) {
 	}
 }
 
-// Forget ends all logins, as an operator would.
-func (p *Provider) Forget() {
+// EndLogins ends all logins.
+func (p *Provider) EndLogins() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.logins {
-		l.over = true
+		l.ended = true
 	}
 }
 
-// Change changes fields while the provider serves.
+// Change calls change while no request is served.
 func (p *Provider) Change(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
 }
 
-// LogoutToken returns a token for a back-channel logout of all sessions of the
-// subject.
+// LogoutToken returns a logout token for all sessions of the subject.
 func (p *Provider) LogoutToken(t testing.TB, subject string) string {
 	t.Helper()
 	now := time.Now().Unix()
-	token, err := p.keys.SignStatement("logout+jwt", Object{
+	token, err := p.keys.SignJWT("logout+jwt", Object{
 		"iss": p.URL, "aud": ClientID, "sub": subject, "jti": rand.Text(), "iat": now, "exp": now + 60,
 		"events": Object{"http://schemas.openid.net/event/backchannel-logout": Object{}},
 	})

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// store keeps the API keys.
+type store struct {
+	keys    apikey.Store
+	prepare func(context.Context) error // creates the tables and checks the settings
+	close   func() error
+}
+
+// openStore opens a store and does not connect to it. No error contains the URL,
+// which may contain a password.
+func openStore(url string) (*store, error) {
+	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") {
+		secret, err := gatehouse.LoadSecret(url, 1)
+		if err != nil {
+			return nil, err
+		}
+		url = string(secret.Reveal())
+	}
+	scheme, path, _ := strings.Cut(url, ":")
+	switch scheme {
+	case "":
+		return nil, errors.New("required")
+	case "sqlite":
+		if path == "" {
+			return nil, errors.New("sqlite: path required")
+		}
+		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(path))
+		if err != nil {
+			return nil, err
+		}
+		return newSQLStore(db)
+	case "postgres", "postgresql":
+		config, err := pgx.ParseConfig(url)
+		if err != nil {
+			return nil, errors.New("not a PostgreSQL connection string")
+		}
+		return newSQLStore(stdlib.OpenDB(*config))
+	case "redis", "rediss":
+		options, err := redis.ParseURL(url)
+		if err != nil {
+			return nil, errors.New("not a Redis URL")
+		}
+		logging.Disable() // this program prints the errors
+		options.ContextTimeoutEnabled = true
+		client := redis.NewClient(options)
+		backend, err := redisstore.New(redisstore.Config{Client: client})
+		if err != nil {
+			return nil, err
+		}
+		return &store{keys: backend.APIKeys(), prepare: backend.Check, close: client.Close}, nil
+	}
+	return nil, errors.New("want sqlite:PATH, postgres://…, redis://…, env:NAME or file:PATH")
+}
+
+func newSQLStore(db *sql.DB) (*store, error) {
+	backend, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err != nil {
+		return nil, err
+	}
+	prepare := func(ctx context.Context) error {
+		if backend.Check(ctx) == nil {
+			return nil // the operator may lack the right to create tables
+		}
+		return backend.Migrate(ctx)
+	}
+	return &store{keys: backend.APIKeys(), prepare: prepare, close: db.Close}, nil
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const (
+	maxNote  = 4 << 10 // bytes
+	maxNotes = 10_000
+)
+
+// user identifies a user: a subject is unique only within its issuer.
+type user struct{ issuer, subject string }
+
+func userOf(r *http.Request) user {
+	p, _ := gatehouse.FromContext(r.Context())
+	return user{p.Issuer, p.Subject}
+}
+
+// notes stand for the data of the application: one note for each user, in memory.
+type notes struct {
+	mu  sync.Mutex
+	all map[user]string
+}
+
+// put reports false if there are too many notes.
+func (n *notes) put(u user, text string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, ok := n.all[u]; !ok && len(n.all) >= maxNotes {
+		return false
+	}
+	n.all[u] = text
+	return true
+}
+
+// read responds with the note of the user.
+func (n *notes) read(w http.ResponseWriter, r *http.Request) {
+	n.mu.Lock()
+	text := n.all[userOf(r)]
+	n.mu.Unlock()
+	writeJSON(w, http.StatusOK, map[string]string{"note": text})
+}
+
+// write changes the note. The session rejects cross-site requests (CSRF) before
+// this handler.
+func (n *notes) write(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2*maxNote))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		writeError(w, http.StatusRequestEntityTooLarge, "invalid_request", "The note is too long.")
+		return
+	}
+	text, ok := noteOf(r.Header.Get("Content-Type"), body)
+	switch {
+	case err != nil || !ok:
+		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
+	case len(text) > maxNote:
+		writeError(w, http.StatusRequestEntityTooLarge, "invalid_request", "The note is too long.")
+	case !utf8.ValidString(text):
+		writeError(w, http.StatusBadRequest, "invalid_request", "The note is not UTF-8.")
+	case !n.put(userOf(r), text):
+		writeError(w, http.StatusInsufficientStorage, "temporarily_unavailable", "The server has no space for another note.")
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"note": text})
+	}
+}
+
+// noteOf returns the member "note" of a JSON or form body if there is one, and the
+// whole body otherwise.
+func noteOf(contentType string, body []byte) (text string, ok bool) {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch kind {
+	case "application/json":
+		var message struct {
+			Note *string `json:"note"`
+		}
+		if err := json.Unmarshal(body, &message); err == nil && message.Note != nil {
+			return *message.Note, true
+		}
+		return string(body), json.Valid(body)
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if form.Has("note") {
+			return form.Get("note"), err == nil
+		}
+		return string(body), err == nil
+	case "", "text/plain":
+		return string(body), true
+	}
+	return "", false
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// writeError responds with an error body of the same form as the gate's.
+func writeError(w http.ResponseWriter, status int, code, text string) {
+	writeJSON(w, status, map[string]string{"error": code, "error_description": text})
+}

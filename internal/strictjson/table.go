@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package strictjson
+
+// Table lists the members of an object that its reader knows. It is immutable
+// and safe for concurrent use.
+type Table struct {
+	names  []string
+	folded []string
+	slots  [tableSlots]uint8 // 1 + index of a name, by hash and linear probing; 0 is free
+}
+
+const tableSlots = 64
+
+// NewTable makes a table of names. It panics if two names differ only in case,
+// and if there are more than 48.
+func NewTable(names ...string) *Table {
+	t := &Table{names: names}
+	if len(names) > tableSlots*3/4 {
+		panic("strictjson: NewTable: too many names")
+	}
+	for n, name := range names {
+		if t.Has(name) {
+			panic("strictjson: NewTable: duplicate name " + name)
+		}
+		folded := Fold(name)
+		t.folded = append(t.folded, folded)
+		slot := hash(folded)
+		for t.slots[slot] != 0 {
+			slot = (slot + 1) % tableSlots
+		}
+		t.slots[slot] = uint8(n + 1)
+	}
+	return t
+}
+
+// hash returns the slot at which the search for a name begins. The names are
+// constants of the program, so that an attacker cannot make them collide.
+func hash(name string) int {
+	if name == "" {
+		return 0
+	}
+	return (len(name)*7 + int(name[0]) + int(name[len(name)-1])*3 + int(name[len(name)/2])*5) % tableSlots
+}
+
+// find returns the index of a folded name, -1 if the table does not have it.
+func (t *Table) find(folded string) int {
+	for slot := hash(folded); t.slots[slot] != 0; slot = (slot + 1) % tableSlots {
+		if n := int(t.slots[slot]) - 1; t.folded[n] == folded {
+			return n
+		}
+	}
+	return -1
+}
+
+// Has reports whether the table has a name that equals name, also if only their
+// case differs.
+func (t *Table) Has(name string) bool { return t.find(Fold(name)) >= 0 }
+
+// CaseError is returned by [Table.Read] for a member whose name differs from a
+// name of the table only in case. Its value is the name of the table.
+type CaseError string
+
+// Error names the member.
+func (e CaseError) Error() string { return "strictjson: member " + string(e) + " is in another case" }
+
+// Read reads the object text and stores the raw value of every member that the
+// table names: that of its nth name in values[n], which stays as it is if the
+// object has no such member. Other members are skipped.
+//
+// A member whose name differs from one of the table only in case is an error,
+// because a reader that ignores case would take the one for the other.
+func (t *Table) Read(text string, limits Limits, values []string) error {
+	return read(text, limits, func(name, folded, value string) error {
+		if n := t.find(folded); n >= 0 {
+			if t.names[n] != name {
+				return CaseError(t.names[n])
+			}
+			values[n] = value
+		}
+		return nil
+	})
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// toyConfirmer confirms the member "toy" if the header Toy has its value.
+type toyConfirmer struct {
+	scheme string // "" if the scheme does not matter
+	member string
+	calls  *int
+}
+
+func (c toyConfirmer) Confirms() gatehouse.Confirms {
+	return gatehouse.Confirms{
+		Member: c.member, Binding: gatehouse.Binding(c.member),
+		Scheme: gatehouse.Scheme{Name: c.scheme, Companions: []string{"Toy"}},
+	}
+}
+
+var errToy = &gatehouse.Error{
+	Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof"),
+}
+
+func (c toyConfirmer) Confirm(r *http.Request, _, member string) (http.Header, error) {
+	if *c.calls++; r.Header.Get("Toy") != member {
+		return nil, errToy
+	}
+	return http.Header{"Toy-Nonce": {"1"}}, nil
+}
+
+func TestConfirmation(t *testing.T) {
+	calls := 0
+	with := func(scheme string) func(*jwtauth.Config) {
+		return func(c *jwtauth.Config) {
+			c.Confirmers = []gatehouse.Confirmer{toyConfirmer{scheme, "toy", &calls}}
+		}
+	}
+	bound := token(nil, object{"cnf": object{"toy": "k"}})
+	free := token(nil, nil)
+	for _, test := range []struct {
+		name          string
+		config        func(*jwtauth.Config)
+		scheme, token string
+		proof         string
+		want          gatehouse.Reason
+		confirms      int // calls of the confirmer
+	}{
+		{"free token as Bearer", with("Toy"), "Bearer", free, "", "", 0},
+		{"free token under the scheme of the confirmer", with("Toy"), "Toy", free, "k", gatehouse.ReasonUnconfirmed, 0},
+		{"bound token with proof", with("Toy"), "Toy", bound, "k", "", 1},
+		{"bound token with the proof of another key", with("Toy"), "Toy", bound, "x", "toy_proof", 1},
+		{"bound token downgraded to Bearer", with("Toy"), "Bearer", bound, "k", gatehouse.ReasonUnconfirmed, 0},
+		{"bound token in a cookie", with("Toy"), "", bound, "k", gatehouse.ReasonUnconfirmed, 0},
+		{"confirmer for all schemes, Bearer", with(""), "Bearer", bound, "k", "", 1},
+		{"confirmer for all schemes, cookie", with(""), "", bound, "k", "", 1},
+		{"confirmer for all schemes, wrong proof", with(""), "", bound, "x", "toy_proof", 1},
+		{"no confirmer", func(*jwtauth.Config) {}, "Bearer", bound, "k", gatehouse.ReasonUnconfirmed, 0},
+		{"member without a confirmer", with("Toy"), "Toy", token(nil, object{"cnf": object{"toy": "k", "jkt": "x"}}), "k", gatehouse.ReasonUnconfirmed, 0},
+		{"empty cnf", with("Toy"), "Toy", token(nil, object{"cnf": object{}}), "k", gatehouse.ReasonUnconfirmed, 0},
+	} {
+		a := newAuthenticator(t, config(test.config))
+		for _, which := range []string{"verified", "cached"} {
+			calls = 0
+			r := get("")
+			r.Header.Set("Toy", test.proof)
+			proof, err := a.VerifyRequest(r, test.scheme, test.token)
+			var got gatehouse.Reason
+			if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+				got = e.Reason
+				if e.Issuer != issuerURL || e.Credential != "token-1" || e.Code != gatehouse.CodeInvalidToken {
+					t.Errorf("%s, %s: error with Issuer %q, Credential %q, Code %s, want %q, token-1, invalid_token", test.name, which, e.Issuer, e.Credential, e.Code, issuerURL)
+				}
+				if got == "toy_proof" && e.Header.Get("Toy-Nonce") != "2" {
+					t.Errorf("%s, %s: the error has header %v, want Toy-Nonce 2", test.name, which, e.Header)
+				}
+			}
+			if got != test.want || calls != test.confirms {
+				t.Errorf("%s, %s: VerifyRequest = %q (%v) with %d confirmations, want %q with %d", test.name, which, got, err, calls, test.want, test.confirms)
+			}
+			if err != nil {
+				continue
+			}
+			binding, nonce := gatehouse.Binding(""), ""
+			if test.confirms > 0 {
+				binding, nonce = "toy", "1"
+			}
+			if p := proof.Principal(); p.Binding != binding || proof.Header.Get("Toy-Nonce") != nonce {
+				t.Errorf("%s, %s: Binding %q, header %v, want %q, Toy-Nonce %q", test.name, which, p.Binding, proof.Header, binding, nonce)
+			}
+		}
+	}
+	if errToy.Issuer != "" {
+		t.Error("the shared error of the confirmer was changed")
+	}
+}
+
+// Verify has no request, so nothing can confirm a sender-constrained token.
+func TestVerifyRejectsBoundToken(t *testing.T) {
+	calls := 0
+	for _, scheme := range []string{"Toy", ""} {
+		a := newAuthenticator(t, config(func(c *jwtauth.Config) {
+			c.Confirmers = []gatehouse.Confirmer{toyConfirmer{scheme, "toy", &calls}}
+		}))
+		for range 2 {
+			if got := reason(t, a, token(nil, object{"cnf": object{"toy": "k"}})); got != gatehouse.ReasonUnconfirmed {
+				t.Errorf("Verify with a confirmer for scheme %q: reason %q, want %q", scheme, got, gatehouse.ReasonUnconfirmed)
+			}
+		}
+	}
+	if calls != 0 {
+		t.Errorf("the confirmer was called %d times, want 0", calls)
+	}
+}
+
+// The confirmation comes last: a token that is rejected for another reason does
+// not reach the confirmer.
+func TestConfirmationComesLast(t *testing.T) {
+	calls := 0
+	cnf := object{"toy": "k"}
+	r := &revocations{said: map[string]error{"revoked": nil}}
+	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
+		c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"Toy", "toy", &calls}}
+		c.Revocations = r
+	}))
+	for want, token := range map[gatehouse.Reason]string{
+		jwtauth.ReasonExpired:  token(nil, object{"cnf": cnf, "iat": 1, "exp": 2}),
+		jwtauth.ReasonRevoked:  token(nil, object{"cnf": cnf, "jti": "revoked"}),
+		jwtauth.ReasonAudience: token(nil, object{"cnf": cnf, "aud": "x"}),
+	} {
+		_, err := a.VerifyRequest(get(""), "Toy", token)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != want {
+			t.Errorf("VerifyRequest = %v, want reason %q", err, want)
+		}
+	}
+	if calls != 0 {
+		t.Errorf("the confirmer was called %d times, want 0", calls)
+	}
+}
+
+func TestConfirmersThroughGate(t *testing.T) {
+	calls := 0
+	h := serve(t, newAuthenticator(t, config(func(c *jwtauth.Config) {
+		c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"Toy", "toy", &calls}}
+	})))
+	r := get("")
+	r.Header.Set("Authorization", "Toy "+token(nil, object{"cnf": object{"toy": "k"}}))
+	r.Header.Set("Toy", "k")
+	if got := status(h, r); got != http.StatusOK || calls != 1 {
+		t.Errorf("status %d after %d confirmations, want 200 after 1", got, calls)
+	}
+	r.Header.Set("Toy", "x")
+	if got := status(h, r); got != http.StatusUnauthorized {
+		t.Errorf("wrong proof: status %d, want 401", got)
+	}
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import "testing"
+
+func TestHeaderCache(t *testing.T) {
+	var cache headerCache
+	put := func(segment, kid string) {
+		cache.put(&token{compact: compact{header: segment}, head: header{kid: kid}})
+	}
+	kid := func(segment string) string {
+		if h := cache.get(segment); h != nil {
+			return h.kid
+		}
+		return "none"
+	}
+	for _, step := range []struct{ put, kid, get, want string }{
+		{get: "", want: "none"},
+		{get: "abc", want: "none"},
+		{put: "abc", kid: "1", get: "abc", want: "1"},
+		// The same slot, by the characters in the middle and at the end.
+		{get: "xbc", want: "none"},
+		{get: "abbc", want: "none"},
+		{get: "ab", want: "none"},
+		{get: "abcd", want: "none"},
+		{get: "ABC", want: "none"},
+		{put: "abc", kid: "2", get: "abc", want: "1"}, // a known header is not stored again
+		{put: "xbc", kid: "3", get: "xbc", want: "3"},
+		{get: "abc", want: "none"}, // one header for each slot
+	} {
+		if step.put != "" {
+			put(step.put, step.kid)
+		}
+		if got := kid(step.get); got != step.want {
+			t.Errorf("get(%q) after put(%q) = kid %s, want %s", step.get, step.put, got, step.want)
+		}
+	}
+	if h := (*headerCache)(nil).get("abc"); h != nil {
+		t.Errorf("get of a nil cache = %v, want nil", h)
+	}
+}

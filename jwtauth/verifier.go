@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// VerifierConfig configures a [Verifier].
+type VerifierConfig struct {
+	// Issuer issues the JWTs. URL, Audience, Algorithms, Keys, MaxLifetime and
+	// MaxTokenBytes are used; Audience is that of the JWTs, such as a client_id
+	// for ID tokens. Required.
+	Issuer Issuer
+
+	// Skew, Transport and Observer are as in [Config].
+	Skew      time.Duration
+	Transport http.RoundTripper
+	Observer  gatehouse.Observer
+}
+
+// Verifier verifies JWTs of one issuer that are not access tokens: ID tokens and
+// logout tokens. It parses and selects keys as strictly as [Authenticator], and
+// is safe for concurrent use.
+//
+// It does not know what a JWT is for. The caller must check the type, so that
+// no kind of JWT is accepted as another, and the claims that tie the JWT to a
+// request, such as the nonce.
+type Verifier struct{ issuer *issuer }
+
+// VerifiedJWT is a JWT that a [Verifier] has verified.
+type VerifiedJWT struct {
+	Type    string // typ, "" if the header has none
+	Subject string // sub, "" if the JWT has none
+	Claims  gatehouse.Claims
+}
+
+// NewVerifier returns a verifier. It reports all configuration errors at once
+// and makes no network call.
+func NewVerifier(config VerifierConfig) (*Verifier, error) {
+	c := Config{Skew: config.Skew, Transport: config.Transport, Observer: config.Observer}
+	const field = "jwtauth: VerifierConfig."
+	shared := c.checkShared(field)
+	i, err := newIssuer(field+"Issuer.", config.Issuer, &c, maxMaxLifetime)
+	if err := errors.Join(shared, err); err != nil {
+		return nil, err
+	}
+	return &Verifier{i}, nil
+}
+
+// Close cancels running fetches of the key set and waits for them.
+func (v *Verifier) Close() error {
+	v.issuer.keys.close()
+	return nil
+}
+
+// Verify verifies a compact JWT: its form, iss, algorithm and signature, that
+// aud contains the audience, and that the current time is between iat and exp,
+// which are required. The error is a [*gatehouse.Error].
+func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
+	i, now := v.issuer, time.Now()
+	t, err := parse(text, i.MaxTokenBytes, nil)
+	if err != nil {
+		return VerifiedJWT{}, err
+	}
+	if t.claims.issuer != i.URL {
+		return VerifiedJWT{}, reject(ReasonIssuer, i, errors.New("claim iss is not Issuer.URL"))
+	}
+	if _, err := i.verify(ctx, &t, i.validateJWT(&t.claims, now), now); err != nil {
+		return VerifiedJWT{}, err
+	}
+	return VerifiedJWT{Type: t.head.typ, Subject: t.claims.subject, Claims: gatehouse.VerifiedClaims(t.claims.text)}, nil
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+func TestAuthorizationRequestMistakes(t *testing.T) {
+	s := providertest.New(t)
+	client := s.Client()
+	keyless := s.Client(func(c *oauth.Config) {
+		c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
+	})
+	for name, test := range map[string]struct {
+		client *oauth.Client
+		change func(*oauth.AuthorizationRequest)
+		want   string
+	}{
+		"no redirect URI":     {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "" }, "RedirectURI: required"},
+		"redirect over http":  {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "http://app.example.com/" }, "RedirectURI: plain http"},
+		"redirect fragment":   {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI += "#x" }, "RedirectURI: has a fragment"},
+		"redirect two slashs": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "https://app.example.com//callback" }, "RedirectURI: has an empty path segment"},
+		"no ID token keys":    {keyless, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: the keys of the issuer are not configured"},
+		"relative resource":   {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
+		"resource fragment":   {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
+		"MaxAge in ms":        {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
+		"MaxAge negative":     {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
+		"MaxAge, no openid":   {client, func(r *oauth.AuthorizationRequest) { r.MaxAge, r.Scopes = time.Second, gatehouse.Scopes{} }, "MaxAge: requires the scope openid"},
+	} {
+		request := oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}
+		test.change(&request)
+		if err := test.client.Check(request); err == nil || !strings.Contains(err.Error(), "oauth: AuthorizationRequest."+test.want) {
+			t.Errorf("%s: Check error = %v, want %s", name, err, test.want)
+		}
+		if _, err := test.client.Authorize(t.Context(), request); err == nil {
+			t.Errorf("%s: Authorize error = nil, want %s", name, test.want)
+		}
+	}
+	for _, name := range []string{
+		"response_type", "response_mode", "redirect_uri", "scope", "resource", "max_age", "state", "nonce", "code_challenge",
+		"code_challenge_method", "request", "request_uri", "client_id", "client_secret", "client_assertion", "client_assertion_type", "code_verifier",
+	} {
+		err := client.Check(oauth.AuthorizationRequest{RedirectURI: redirect, Params: url.Values{name: {"code"}}})
+		if err == nil || !strings.Contains(err.Error(), "Params: "+name) {
+			t.Errorf("Check error with parameter %s = %v, want it named", name, err)
+		}
+	}
+}
+
+// TestAuthorizationRequestsAreFresh: nothing that protects one login protects
+// another, with pushed authorization requests too.
+func TestAuthorizationRequestsAreFresh(t *testing.T) {
+	l := newLogin(t)
+	first := l.query()
+	l.begin()
+	second := l.query()
+	for _, name := range []string{"state", "nonce", "code_challenge"} {
+		if first.Get(name) == second.Get(name) {
+			t.Errorf("%s is used twice", name)
+		}
+	}
+}
+
+// TestVerifierGoesToTokenEndpointOnly: after a failure there is no attempt without
+// PKCE.
+func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
+	l := newLogin(t)
+	var verifiers []string
+	l.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		verifiers = append(verifiers, r.PostFormValue("code_verifier"))
+		answer(w, 400, object{"error": "invalid_grant"})
+	}
+	for n := range 2 {
+		if _, err := l.redeem(); reasonOf(err) != oauth.ReasonCode || len(verifiers) != n+1 {
+			t.Fatalf("Redeem error = %v after %d token requests, want %s after %d", err, len(verifiers), oauth.ReasonCode, n+1)
+		}
+		if strings.Contains(l.transaction.URL, verifiers[n]) || len(verifiers[n]) != 43 {
+			t.Errorf("verifier %q, URL %s", verifiers[n], l.transaction.URL)
+		}
+		l.begin()
+	}
+	if verifiers[0] == verifiers[1] {
+		t.Error("a verifier is used twice")
+	}
+	l.response = url.Values{"error": {"invalid_request"}, "state": {l.transaction.State}, "iss": {issuer}}
+	if _, err := l.redeem(); reasonOf(err) != oauth.ReasonDenied || len(verifiers) != 2 {
+		t.Errorf("Redeem(invalid_request) error = %v after %d token requests, want %s after 2", err, len(verifiers), oauth.ReasonDenied)
+	}
+}
+
+// TestPushedAuthorizationRequest: RFC 9126. The browser gets the request_uri only,
+// and no request that the endpoint rejected.
+func TestPushedAuthorizationRequest(t *testing.T) {
+	l := &login{Server: providertest.New(t)}
+	l.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
+	var pushed []url.Values
+	l.Routes["/par"] = func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		pushed = append(pushed, r.PostForm)
+		if r.Header.Get("Authorization") == "" {
+			t.Error("the client is not authenticated")
+		}
+		answer(w, http.StatusCreated, object{"request_uri": "urn:x:" + r.PostForm.Get("state"), "expires_in": 60})
+	}
+	l.client = l.Client()
+	begin := func() (*oauth.Transaction, error) {
+		return l.client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")})
+	}
+	for n := range 2 {
+		transaction, err := begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := url.Values{"client_id": {clientID}, "request_uri": {"urn:x:" + transaction.State}, "tenant": {"1"}}
+		if q := must(url.Parse(transaction.URL)).Query(); q.Encode() != want.Encode() {
+			t.Errorf("Authorize URL query = %v, want %v", q, want)
+		}
+		for _, name := range []string{"client_id", "response_type", "redirect_uri", "state", "nonce", "code_challenge", "code_challenge_method", "scope"} {
+			if len(pushed[n][name]) != 1 {
+				t.Errorf("pushed %s = %v, want one value", name, pushed[n][name])
+			}
+		}
+		if pushed[n].Has("request_uri") {
+			t.Error("a request_uri was pushed")
+		}
+	}
+	for _, name := range []string{"state", "nonce", "code_challenge"} {
+		if pushed[0].Get(name) == pushed[1].Get(name) {
+			t.Errorf("%s is pushed twice", name)
+		}
+	}
+	for name, route := range map[string]http.HandlerFunc{
+		"rejected": raw(400, `{"error":"invalid_request"}`), "down": down, "no request_uri": raw(201, "{}"),
+		"request_uri a number": raw(201, `{"request_uri":1}`), "not JSON": raw(201, `x`),
+	} {
+		l.Routes["/par"] = route
+		if transaction, err := begin(); err == nil {
+			t.Errorf("%s: Authorize URL = %s, want an error", name, transaction.URL)
+		}
+	}
+}

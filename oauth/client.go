@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const (
+	defaultTimeout = 10 * time.Second
+	maxTimeout     = time.Minute
+	defaultSkew    = time.Minute
+	maxSkew        = 5 * time.Minute
+
+	// maxIDTokenBytes is larger than the limit of access tokens, since ID tokens
+	// may list the groups of a user.
+	maxIDTokenBytes = 16 << 10
+)
+
+// Config configures a [Client].
+type Config struct {
+	// Issuer is the issuer identifier of the authorization server, compared
+	// character by character. Required. It is an https URL; plain http is
+	// accepted for loopback addresses only.
+	Issuer string
+
+	// Provider is the metadata of the authorization server. If it is zero, the
+	// client discovers them with its first request.
+	Provider Provider
+
+	// ClientID is the identifier under which the client is registered. Required.
+	ClientID string
+
+	// Auth is the client authentication method, [SecretBasic] if empty. The
+	// client uses this method only and never tries another one.
+	Auth Auth
+
+	// Secret is required for SecretBasic and SecretPost, and must be empty for
+	// the other methods.
+	Secret gatehouse.Secret
+
+	// Keys sign the client assertions of [PrivateKeyJWT], which requires them.
+	// The keyring is also the handler for the jwks_uri that is registered for
+	// the client.
+	Keys *jwtauth.KeyRing
+
+	// TLS holds the client certificate that [TLSClient] and [SelfSignedTLS]
+	// require. It may also hold a private certificate authority.
+	TLS *tls.Config
+
+	// Transport makes the requests, [http.DefaultTransport] if nil. It must be
+	// nil if TLS is set.
+	Transport http.RoundTripper
+
+	// Algorithms are the accepted signature algorithms of ID tokens: RS256 if
+	// empty, the default of OpenID Connect.
+	Algorithms []jwtauth.Algorithm
+
+	// IDTokenKeys is the source of the keys of ID tokens: the jwks_uri of the
+	// metadata if nil.
+	IDTokenKeys jwtauth.Keys
+
+	// Skew is the tolerated difference between the clock of the authorization
+	// server and the local one: a minute if zero, at most 5.
+	Skew time.Duration
+
+	// Timeout bounds each request to the authorization server: 10 s if zero, at
+	// most a minute.
+	Timeout time.Duration
+}
+
+// Client is one client of one authorization server. It is safe for concurrent
+// use.
+type Client struct {
+	issuer   string
+	id       string
+	auth     authenticator
+	mutual   bool // client authentication by certificate
+	public   bool
+	static   *Provider
+	http     fetch.Client
+	skew     time.Duration
+	metadata metadata
+
+	verifier *jwtauth.Verifier // nil without keys
+
+	// grants are the running requests of Credentials, whose requests end with
+	// Close.
+	grants flight.Group[*Credentials, Tokens]
+}
+
+// New returns a client. The error joins all mistakes in the configuration. New
+// makes no network call.
+func New(config Config) (*Client, error) {
+	var errs []error
+	fail := func(field string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("oauth: Config.%s: %w", field, err))
+		}
+	}
+	if u, err := safeurl.Parse(config.Issuer); err != nil {
+		fail("Issuer", err)
+	} else if u.RawQuery != "" || u.ForceQuery {
+		// RFC 8414 §2: the issuer "has no query or fragment components".
+		fail("Issuer", errors.New("has a query"))
+	} else if strings.Contains(u.Path, "/.well-known/") {
+		fail("Issuer", errors.New("is the address of the metadata; the issuer is the part before /.well-known/"))
+	}
+	if config.ClientID == "" {
+		fail("ClientID", errRequired)
+	}
+	for _, a := range config.Algorithms {
+		// With a symmetric algorithm everyone who knows the client secret could
+		// sign ID tokens.
+		if strings.HasPrefix(string(a), "HS") {
+			fail("Algorithms", fmt.Errorf("%s: symmetric algorithms are not accepted for ID tokens", a))
+		}
+	}
+	c := &Client{issuer: config.Issuer, id: config.ClientID, skew: config.Skew}
+	c.http = fetch.Client{Timeout: config.Timeout, MaxBytes: maxResponseBytes}
+	if config.Provider != (Provider{}) {
+		fail("Provider", config.Provider.check(config.Issuer))
+		c.static = new(config.Provider)
+	}
+	auth, err := newAuthenticator(config)
+	errs = append(errs, err)
+	c.auth, c.public, c.mutual = auth, config.Auth == Public, config.Auth == TLSClient || config.Auth == SelfSignedTLS
+	bound := func(field string, value *time.Duration, otherwise, most time.Duration) {
+		if *value == 0 {
+			*value = otherwise
+		}
+		if *value < 0 || *value > most {
+			fail(field, fmt.Errorf("%v: must be between 0 and %v", *value, most))
+		}
+	}
+	bound("Skew", &c.skew, defaultSkew, maxSkew)
+	bound("Timeout", &c.http.Timeout, defaultTimeout, maxTimeout)
+
+	c.http.Transport, err = newTransport(config)
+	errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if c.verifier, err = newVerifier(config, c.http.Transport, c.skew); err != nil {
+		return nil, fmt.Errorf("oauth: Config: %w", err)
+	}
+	// A shared request may make two: discovery, and the request itself.
+	c.metadata.group.Timeout, c.grants.Timeout = 2*c.http.Timeout, 2*c.http.Timeout
+	return c, nil
+}
+
+var errRequired = errors.New("required")
+
+// newVerifier returns the verifier of ID tokens, nil if the configuration
+// names no keys.
+func newVerifier(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Verifier, error) {
+	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
+	switch {
+	case keys != nil:
+	case config.Provider == (Provider{}):
+		keys = jwtauth.Discover()
+	case config.Provider.JWKSURI != "":
+		keys = jwtauth.RemoteKeys(config.Provider.JWKSURI)
+	default:
+		return nil, nil
+	}
+	if len(algorithms) == 0 {
+		algorithms = []jwtauth.Algorithm{jwtauth.RS256}
+	}
+	return jwtauth.NewVerifier(jwtauth.VerifierConfig{
+		Issuer: jwtauth.Issuer{
+			URL: config.Issuer, Audience: config.ClientID, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
+		},
+		Skew: skew, Transport: transport,
+	})
+}
+
+// Close cancels the shared requests that are running, waits for them, and closes
+// idle connections. The client cannot be used afterwards.
+func (c *Client) Close() error {
+	c.grants.Close()
+	c.metadata.group.Close()
+	(&http.Client{Transport: c.http.Transport}).CloseIdleConnections()
+	if c.verifier != nil {
+		return c.verifier.Close()
+	}
+	return nil
+}

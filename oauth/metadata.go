@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
+	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+// Provider holds the metadata of an authorization server, RFC 8414 section 2, as
+// far as this package uses them. All URLs are https; plain http is accepted for
+// loopback addresses only. An empty endpoint is not offered.
+type Provider struct {
+	// Issuer is the issuer identifier. Required.
+	Issuer string
+
+	// TokenEndpoint is required, and AuthorizationEndpoint for a login.
+	TokenEndpoint         string
+	AuthorizationEndpoint string
+
+	// PushedAuthorizationEndpoint receives every authorization request if it is
+	// set, RFC 9126.
+	PushedAuthorizationEndpoint string
+
+	RevocationEndpoint    string // RFC 7009
+	IntrospectionEndpoint string // RFC 7662
+	UserinfoEndpoint      string // OpenID Connect Core 1.0, section 5.3
+	EndSessionEndpoint    string // OpenID Connect RP-Initiated Logout 1.0
+	JWKSURI               string
+
+	// ResponseIssuer says that every authorization response has the parameter
+	// iss, RFC 9207 section 3. A response without it is then rejected.
+	ResponseIssuer bool
+}
+
+// endpoints returns the fields by their names in the metadata.
+func (p *Provider) endpoints() map[string]*string {
+	return map[string]*string{
+		"token_endpoint":                        &p.TokenEndpoint,
+		"authorization_endpoint":                &p.AuthorizationEndpoint,
+		"pushed_authorization_request_endpoint": &p.PushedAuthorizationEndpoint,
+		"revocation_endpoint":                   &p.RevocationEndpoint,
+		"introspection_endpoint":                &p.IntrospectionEndpoint,
+		"userinfo_endpoint":                     &p.UserinfoEndpoint,
+		"end_session_endpoint":                  &p.EndSessionEndpoint,
+		"jwks_uri":                              &p.JWKSURI,
+	}
+}
+
+// check returns the mistakes in p, joined.
+func (p *Provider) check(issuer string) error {
+	var errs []error
+	// RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the
+	// authorization server's issuer identifier value ... If these values are not
+	// identical, the data contained in the response MUST NOT be used."
+	if p.Issuer != issuer {
+		errs = append(errs, errors.New("issuer: differs from the configured one; the comparison is exact, a trailing slash counts"))
+	}
+	if p.TokenEndpoint == "" {
+		errs = append(errs, errors.New("token_endpoint: required"))
+	}
+	for name, address := range p.endpoints() {
+		if *address == "" {
+			continue
+		}
+		if _, err := safeurl.Parse(*address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// parseProvider reads a metadata document. A client that authenticates by
+// certificate uses the endpoints of mtls_endpoint_aliases:
+//
+//	RFC 8705 §5: "an OAuth client intending to do mutual TLS ... when making a
+//	request directly to the authorization server MUST use the alias URL of the
+//	endpoint within the mtls_endpoint_aliases, when present"
+func parseProvider(document, issuer string, mutual bool) (Provider, error) {
+	var p Provider
+	aliases := ""
+	methods, listed := []string(nil), false
+	err := strictjson.Object(document, limits, func(name, value string) error {
+		ok := true
+		switch name {
+		case "issuer":
+			p.Issuer, ok = strictjson.String(value)
+		case "authorization_response_iss_parameter_supported":
+			p.ResponseIssuer = value == "true"
+			ok = value == "true" || value == "false"
+		case "mtls_endpoint_aliases":
+			aliases = value
+		case "code_challenge_methods_supported":
+			listed = true
+			ok = strictjson.Strings(value, func(method string) bool {
+				methods = append(methods, method)
+				return true
+			})
+		default:
+			if field := p.endpoints()[name]; field != nil {
+				*field, ok = strictjson.String(value)
+			}
+		}
+		if !ok {
+			return fmt.Errorf("%s: malformed", name)
+		}
+		return nil
+	})
+	if err == nil && mutual && aliases != "" {
+		err = strictjson.Object(aliases, limits, func(name, value string) error {
+			field := p.endpoints()[name]
+			// The browser and the key fetch do not present the client certificate.
+			if field == nil || name == "authorization_endpoint" || name == "jwks_uri" || name == "end_session_endpoint" {
+				return nil
+			}
+			var ok bool
+			if *field, ok = strictjson.String(value); !ok {
+				return fmt.Errorf("%s: malformed", name)
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = p.check(issuer)
+	}
+	// RFC 9700 §2.1.1: "authorization servers MUST provide a way to detect their
+	// support for PKCE". A server that lists methods without S256 would ignore the
+	// challenge. For one that lists none, the nonce remains.
+	if err == nil && listed && !slices.Contains(methods, "S256") {
+		err = errors.New("code_challenge_methods_supported: S256 is missing")
+	}
+	if err != nil {
+		return Provider{}, err
+	}
+	return p, nil
+}
+
+const (
+	// metadataFresh is the age at which the client fetches the metadata again.
+	metadataFresh = time.Hour
+	// metadataStale is the maximum age at which metadata serve as the fallback for
+	// a failed fetch.
+	metadataStale = 24 * time.Hour
+	// metadataRetry is the minimum interval between two attempts to replace
+	// metadata that still serve as a fallback.
+	metadataRetry = time.Minute
+)
+
+// metadata caches the discovered metadata.
+type metadata struct {
+	group flight.Group[struct{}, Provider]
+
+	mu      sync.Mutex
+	known   Provider
+	fetched time.Time
+	tried   time.Time
+}
+
+// Provider returns the metadata of the authorization server: the configured
+// value, or the result of discovery, which is cached for an hour, and for up to a
+// day while discovery fails. Concurrent calls share one request. The error wraps
+// [ErrUnavailable].
+func (c *Client) Provider(ctx context.Context) (Provider, error) {
+	if c.static != nil {
+		return *c.static, nil
+	}
+	m := &c.metadata
+	m.mu.Lock()
+	now := time.Now()
+	known, age, usable := m.known, now.Sub(m.fetched), !m.fetched.IsZero()
+	if usable && (age < metadataFresh || age < metadataStale && now.Sub(m.tried) < metadataRetry) {
+		m.mu.Unlock()
+		return known, nil
+	}
+	m.tried = now
+	m.mu.Unlock()
+
+	p, err := m.group.Do(ctx, struct{}{}, func(ctx context.Context) (Provider, error) {
+		p, err := c.discover(ctx)
+		if err == nil {
+			m.mu.Lock()
+			m.known, m.fetched = p, time.Now()
+			m.mu.Unlock()
+		}
+		return p, err
+	})
+	switch {
+	case err == nil:
+		return p, nil
+	case usable && age < metadataStale && ctx.Err() == nil:
+		return known, nil
+	}
+	return Provider{}, fmt.Errorf("oauth: discovery of %s: %w: %w", c.issuer, ErrUnavailable, err)
+}
+
+// discover fetches the metadata of OpenID Connect Discovery 1.0, and those of RFC
+// 8414 if the server has none of the former.
+func (c *Client) discover(ctx context.Context) (Provider, error) {
+	// OpenID Connect Discovery §4: the path is appended to the issuer.
+	document, err := c.http.Get(ctx, strings.TrimSuffix(c.issuer, "/")+"/.well-known/openid-configuration", "application/json")
+	if e, ok := errors.AsType[*fetch.StatusError](err); ok && e.Status >= 400 && e.Status < http.StatusInternalServerError {
+		// RFC 8414 §3.1: it is inserted "between the host component and the path
+		// component".
+		u, err2 := url.Parse(c.issuer)
+		if err2 != nil {
+			return Provider{}, err2
+		}
+		oauth := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")}
+		document, err = c.http.Get(ctx, oauth.String(), "application/json")
+	}
+	if err != nil {
+		return Provider{}, err
+	}
+	return parseProvider(string(document), c.issuer, c.mutual)
+}

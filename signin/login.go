@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+var (
+	errState       = errors.New("signin: the response has no state, or several")
+	errTransaction = errors.New("signin: the cookie does not hold a transaction")
+	errMethod      = errors.New("signin: the method of the callback is not GET")
+	errQuery       = errors.New("signin: the query of the callback is malformed")
+)
+
+// serveLogin sends the browser to the authorization server.
+func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	private(w.Header())
+	if !startsLogin(r) {
+		h.fail(w, r, start, h.reject(gatehouse.CodeMissingCredentials, gatehouse.ReasonLoginBackground, nil))
+		return
+	}
+	returnTo, ok := h.returnTo(r.URL.RawQuery)
+	if !ok {
+		event := h.event(r, start)
+		event.Decision, event.Reason = gatehouse.Refused, gatehouse.ReasonReturnTo
+		if err := h.observe(r, event); err != nil {
+			h.answer(w, r, err)
+			return
+		}
+	}
+	t, err := h.Client.Authorize(r.Context(), h.request)
+	if err == nil {
+		err = h.remember(w, r, t, returnTo)
+	}
+	if err != nil {
+		h.fail(w, r, start, h.unavailable(err))
+		return
+	}
+	w.Header().Set("Location", t.URL)
+	w.WriteHeader(http.StatusSeeOther) // RFC 9700 §4.12: never 307
+}
+
+// serveCallback completes a login and starts the session.
+func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	private(w.Header())
+	result, returnTo, err := h.redeem(w, r)
+	if err != nil {
+		// With a session, this is the back button after a login: nothing was
+		// redeemed, and the user is signed in.
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if _, signedIn := h.Sessions.Authenticate(r); ok && e.Reason == gatehouse.ReasonLoginTransaction && signedIn == nil {
+			redirect(w, h.home)
+			return
+		}
+		h.fail(w, r, start, err)
+		return
+	}
+	login := session.Login{Principal: result.Principal(), Tokens: result.Tokens, SID: result.SessionID}
+	if h.complete != nil {
+		if err := h.complete(r, &login); err != nil {
+			h.fail(w, r, start, err)
+			return
+		}
+	}
+	event := h.event(r, start)
+	event.Decision, event.Principal = gatehouse.Allowed, login.Principal
+	event.Principal.Claims = gatehouse.Claims{}
+	if err := h.observe(r, event); err != nil {
+		h.answer(w, r, err)
+		return
+	}
+	if err := h.Sessions.Start(w, r, login); err != nil { // which has told the observer
+		h.answer(w, r, h.asError(err))
+		return
+	}
+	redirect(w, returnTo)
+}
+
+// redeem ends the transaction of a callback and returns its result.
+func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) (oauth.Result, string, error) {
+	if r.Method != http.MethodGet {
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errMethod)
+	}
+	response, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errQuery)
+	}
+	t, returnTo, err := h.recall(w, r, response)
+	if err != nil {
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+	}
+	result, err := h.Client.Redeem(r.Context(), t, response)
+	return result, returnTo, err
+}
+
+// redirect sends the browser on with a GET request.
+func redirect(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+}

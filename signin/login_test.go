@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
+)
+
+func TestLoginStartsSession(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) {
+		c.Scopes = []string{"reports:read", "offline_access"}
+		c.Complete = func(_ *http.Request, login *session.Login) error {
+			login.Label, login.Principal.Tenant = "Firefox", "acme"
+			return nil
+		}
+	})
+	sent := s.start("?return_to=" + url.QueryEscape("/reports?year=2026#top"))
+	q := must(url.Parse(sent)).Query()
+	if q.Get("redirect_uri") != origin+"/auth/callback" || q.Get("scope") != "offline_access openid reports:read" || q.Get("prompt") != "consent" {
+		t.Errorf("authorization request %v", q)
+	}
+	if len(s.transactions()) != 1 {
+		t.Errorf("cookies %v, want one transaction", s.jar)
+	}
+	w := s.callback(s.Authorize(sent))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/reports?year=2026#top" {
+		t.Errorf("callback: %d to %q, want 303 to the return_to", w.Code, w.Header().Get("Location"))
+	}
+	if len(s.jar) != 1 || s.jar[sessionCookie] == "" {
+		t.Errorf("cookies %v, want the session only", s.jar)
+	}
+	p, err := s.principal()
+	if err != nil || p.Subject != "alice" || p.Issuer != s.Config().Issuer || p.Tenant != "acme" || !p.Scopes.Has("reports:read") {
+		t.Errorf("principal = %+v, %v, want alice of acme", p, err)
+	}
+	list := must(s.Sessions.List(t.Context(), p.Issuer, p.Subject))
+	if len(list) != 1 || list[0].SID != "s1" || list[0].Label != "Firefox" {
+		t.Errorf("List = %+v, want one session with sid s1 and the label", list)
+	}
+	events := s.events.take()
+	if len(events) != 1 || events[0].Decision != gatehouse.Allowed || events[0].Principal.Subject != "alice" || events[0].Issuer != p.Issuer || events[0].Principal.Claims.String() != "{}" {
+		t.Errorf("events = %+v, want one allowed login of alice without claims", events)
+	}
+	// The second login gets another session, and the first one ends (session fixation).
+	first := s.jar[sessionCookie]
+	s.login("")
+	if s.jar[sessionCookie] == first || len(must(s.Sessions.List(t.Context(), p.Issuer, p.Subject))) != 1 {
+		t.Error("the second login did not replace the session")
+	}
+}
+
+func TestTokensAreRefreshed(t *testing.T) {
+	for name, test := range map[string]struct {
+		route     http.HandlerFunc
+		signedOut bool
+	}{
+		"invalid_grant":          {raw(400, `{"error":"invalid_grant"}`), true},
+		"another error":          {raw(400, `{"error":"invalid_request"}`), false},
+		"invalid_client":         {raw(401, `{"error":"invalid_client"}`), false},
+		"down":                   {raw(503, ""), false},
+		"invalid_grant with 503": {raw(503, `{"error":"invalid_grant"}`), false},
+		"invalid_grant with 429": {raw(429, `{"error":"invalid_grant"}`), false},
+		"invalid_grant with 302": {raw(302, `{"error":"invalid_grant"}`), false},
+		"malformed":              {raw(200, `{}`), false},
+		"refreshed":              {nil, false},
+	} {
+		s := newSite(t)
+		s.Reply = object{"expires_in": 0}
+		s.login("")
+		p := must(s.principal())
+		ctx := gatehouse.NewContext(t.Context(), p)
+		s.Reply = nil
+		s.Routes["/token"] = test.route
+		tokens, err := s.Sessions.Tokens(ctx)
+		if refreshed := err == nil && string(tokens.Access.Reveal()) == "access-2" && tokens.ID.Len() > 0; refreshed != (test.route == nil) {
+			t.Errorf("%s: Tokens error = %v, want none: %t", name, err, test.route == nil)
+		}
+		if _, err := s.principal(); (err != nil) != test.signedOut {
+			t.Errorf("%s: session error = %v, want ended: %t", name, err, test.signedOut)
+		}
+	}
+}
+
+func TestCallbackRejects(t *testing.T) {
+	const tx = gatehouse.ReasonLoginTransaction
+	edit := func(change func(string) string) func(*site, url.Values) {
+		return func(s *site, _ url.Values) {
+			for name, value := range s.jar {
+				s.jar[name] = change(value)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*site, url.Values)
+		reason gatehouse.Reason
+		status int
+	}{
+		"state missing":                 {func(_ *site, p url.Values) { p.Del("state") }, tx, 400},
+		"state empty":                   {func(_ *site, p url.Values) { p.Set("state", "") }, tx, 400},
+		"state forged":                  {func(_ *site, p url.Values) { p.Set("state", strings.Repeat("A", 43)) }, tx, 400},
+		"state twice":                   {func(_ *site, p url.Values) { p.Add("state", p.Get("state")) }, tx, 400},
+		"another browser":               {func(s *site, _ url.Values) { clear(s.jar) }, tx, 400},
+		"error to another browser":      {func(s *site, p url.Values) { clear(s.jar); p.Set("error", "access_denied") }, tx, 400},
+		"cookie changed":                {edit(func(v string) string { return v[:40] + flip(v[40:41]) + v[41:] }), tx, 400},
+		"cookie cut":                    {edit(func(v string) string { return v[:len(v)-4] }), tx, 400},
+		"cookie of another transaction": {swap, tx, 400},
+		"error":                         {func(_ *site, p url.Values) { p.Set("error", "access_denied") }, gatehouse.ReasonLoginRefused, 403},
+		"another issuer":                {func(_ *site, p url.Values) { p.Set("iss", "https://evil.example") }, gatehouse.ReasonLoginIssuer, 400},
+		"code forged":                   {func(_ *site, p url.Values) { p.Set("code", "x") }, gatehouse.ReasonLoginCode, 400},
+		"nonce of another login": {func(s *site, _ url.Values) {
+			s.Claims = func(claims object) { claims["nonce"] = "x" }
+		}, gatehouse.ReasonLoginToken, 400},
+		"provider down": {func(s *site, _ url.Values) { s.Routes["/token"] = raw(503, "") }, gatehouse.ReasonServerUnavailable, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			response := s.Authorize(s.start(""))
+			test.change(s, response)
+			w := s.callback(response)
+			s.expect("callback", w, test.status, test.reason)
+			if _, ok := s.jar[sessionCookie]; ok {
+				t.Error("a session started")
+			}
+			if test.reason == tx {
+				if s.Count("/token") != 0 {
+					t.Error("a code was sent")
+				}
+				return
+			}
+			s.expect("the same callback again", s.callback(response), 400, tx)
+		})
+	}
+}
+
+func flip(s string) string {
+	if s == "A" {
+		return "B"
+	}
+	return "A"
+}
+
+// swap moves the cookie of another transaction to the name of the first one.
+func swap(s *site, _ url.Values) {
+	first := s.transactions()[0]
+	value := s.jar[first]
+	delete(s.jar, first)
+	s.start("")
+	for name, other := range s.jar {
+		if other != value {
+			delete(s.jar, name)
+			s.jar[first] = other
+		}
+	}
+}
+
+// TestCallbackTwice: a response counts once. With a session the second request is
+// the back button, and leads on.
+func TestCallbackTwice(t *testing.T) {
+	s := newSite(t)
+	response := s.Authorize(s.start(""))
+	s.callback(response)
+	s.events.take()
+	if w := s.callback(response); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" || s.Count("/token") != 1 {
+		t.Errorf("second callback: %d to %q after %d token requests, want 303 to / after 1", w.Code, w.Header().Get("Location"), s.Count("/token"))
+	}
+	delete(s.jar, sessionCookie)
+	s.expect("without the session", s.callback(response), 400, gatehouse.ReasonLoginTransaction)
+}
+
+func TestCallbackForm(t *testing.T) {
+	s := newSite(t)
+	target := "/auth/callback?" + s.Authorize(s.start("")).Encode()
+	s.expect("POST", s.do(http.MethodPost, target), 400, gatehouse.ReasonLoginResponse)
+	s.expect("semicolon", s.do(http.MethodGet, target+";x=1"), 400, gatehouse.ReasonLoginResponse)
+}
+
+func TestTransactionExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for wait, status := range map[time.Duration]int{10*time.Minute - time.Second: 303, 10 * time.Minute: 400} {
+			s := newSite(t)
+			response := s.Authorize(s.start(""))
+			time.Sleep(wait)
+			if w := s.callback(response); w.Code != status {
+				t.Errorf("callback after %v: status %d, want %d", wait, w.Code, status)
+			}
+			_ = s.Close()
+		}
+	})
+}
+
+// TestTransactionCookie: a cookie that is sealed with the right key but does not
+// hold the transaction of the response is rejected.
+func TestTransactionCookie(t *testing.T) {
+	for name, test := range map[string]struct {
+		value  func(kept object) any
+		status int
+	}{
+		"unchanged":          {func(kept object) any { return kept }, 303},
+		"null":               {func(object) any { return nil }, 400},
+		"a text":             {func(object) any { return "x" }, 400},
+		"no transaction":     {func(kept object) any { delete(kept, "oauth"); return kept }, 400},
+		"of another state":   {func(kept object) any { kept["oauth"].(object)["state"] = "x"; return kept }, 400},
+		"without a verifier": {func(kept object) any { delete(kept["oauth"].(object), "verifier"); return kept }, 400},
+	} {
+		s := newSite(t)
+		response := s.Authorize(s.start(""))
+		full := s.transactions()[0]
+		sealed := must(cookie.NewSealed(cookie.SealedConfig{
+			Cookie: cookie.Config{Name: strings.TrimPrefix(full, "__Host-Http-")}, Purpose: "signin transaction", Lifetime: time.Minute,
+			Keys: must(cookie.NewKeyring(secret("0123456789abcdef0123456789abcdef"))),
+		}))
+		var kept object
+		if err := json.Unmarshal(must(sealed.Open(s.request(http.MethodGet, "/"))), &kept); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if err := sealed.Set(w, s.request(http.MethodGet, "/"), must(json.Marshal(test.value(kept)))); err != nil {
+			t.Fatal(err)
+		}
+		s.jar[full] = w.Result().Cookies()[0].Value
+		if w := s.callback(response); w.Code != test.status {
+			t.Errorf("%s: callback status %d, want %d", name, w.Code, test.status)
+		}
+	}
+}
+
+// TestMixUp: a login that began at one authorization server does not complete at
+// another one, although both share the keys.
+func TestMixUp(t *testing.T) {
+	honest := newSite(t)
+	response := honest.Authorize(honest.start(""))
+	for name, change := range map[string]func(*signin.Config){
+		"server": func(c *signin.Config) {
+			issuer := c.Client.Issuer
+			c.Client.Issuer = "https://other.example"
+			c.Client.Provider = oauth.Provider{Issuer: c.Client.Issuer, TokenEndpoint: issuer + "/token", AuthorizationEndpoint: issuer + "/auth", JWKSURI: issuer + "/jwks"}
+		},
+		"client": func(c *signin.Config) { c.Client.ClientID = "other" },
+	} {
+		other := newSite(t, change)
+		maps.Copy(other.jar, honest.jar)
+		sent := maps.Clone(response)
+		if name == "server" { // one that does not announce iss
+			sent.Del("iss")
+		}
+		other.expect(name, other.callback(sent), 400, gatehouse.ReasonLoginIssuer)
+		if other.Count("/token") != 0 {
+			t.Errorf("%s: a code was sent", name)
+		}
+	}
+}
+
+// TestPendingLogins: logins in several tabs do not interfere. The sixth evicts the
+// oldest, and cookies of others are left alone.
+func TestPendingLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		var all []url.Values
+		for range 6 {
+			all = append(all, s.Authorize(s.start("")))
+			time.Sleep(time.Second)
+		}
+		if got := len(s.transactions()); got != 5 {
+			t.Errorf("%d pending logins, want 5", got)
+		}
+		for n := len(all) - 1; n >= 0; n-- {
+			delete(s.jar, sessionCookie)
+			want := http.StatusSeeOther
+			if n == 0 {
+				want = http.StatusBadRequest
+			}
+			if w := s.callback(all[n]); w.Code != want {
+				t.Errorf("login %d: callback status %d, want %d", n, w.Code, want)
+			}
+		}
+		// Cookies that do not open are evicted first.
+		s.start("")
+		for n := range 5 {
+			s.jar[fmt.Sprintf("__Host-Http-tx-0000000%d", n)] = "x"
+		}
+		last := s.Authorize(s.start(""))
+		if got := len(s.transactions()); got != 5 {
+			t.Errorf("%d pending logins, want 5", got)
+		}
+		if w := s.callback(last); w.Code != http.StatusSeeOther {
+			t.Errorf("last login: callback status %d, want 303", w.Code)
+		}
+		others := []string{"__Host-Http-tx-abc", "__Host-Http-tx-0000000g", "__Host-Http-tx-000000000", "tx-00000000"}
+		for _, name := range others {
+			s.jar[name] = "kept"
+		}
+		for range 7 {
+			s.start("")
+		}
+		for _, name := range others {
+			if s.jar[name] != "kept" {
+				t.Errorf("cookie %s was deleted", name)
+			}
+		}
+		_ = s.Close()
+	})
+}
+
+// TestTransactionsStaySmall: another site can send a browser to the login with
+// long values of return_to. Many servers reject requests with 8 KB of cookies.
+func TestTransactionsStaySmall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, filler := range []string{"a", "&", "<", `"`} {
+			s := newSite(t)
+			back := "/?" + strings.Repeat(filler, 1900)
+			var last url.Values
+			for range 6 {
+				last = s.Authorize(s.start("?return_to=" + url.QueryEscape(back)))
+				time.Sleep(time.Second)
+				if size := len(s.request(http.MethodGet, "/").Header.Get("Cookie")); size > 8000 {
+					t.Fatalf("%q: %d bytes of cookies, want at most 8000", filler, size)
+				}
+			}
+			if w := s.callback(last); w.Header().Get("Location") != back {
+				t.Errorf("%q: the last callback is %d to %.20q, want the return_to", filler, w.Code, w.Header().Get("Location"))
+			}
+			_ = s.Close()
+		}
+	})
+}
+
+// TestManyTransactionCookies: the number of cookies that are opened and deleted
+// for one request is limited.
+func TestManyTransactionCookies(t *testing.T) {
+	s := newSite(t)
+	var cookies strings.Builder
+	for n := range 2000 {
+		fmt.Fprintf(&cookies, "__Host-Http-tx-%08x=x; ", n)
+	}
+	w := s.do(http.MethodGet, "/auth/login", header("Cookie", cookies.String()))
+	if set := len(w.Header()["Set-Cookie"]); w.Code != http.StatusSeeOther || set < 2 || set > 30 {
+		t.Errorf("login: status %d with %d cookies, want 303 with 2 to 30", w.Code, set)
+	}
+}
+
+// TestLoginNeedsNavigation: requests in which the user would not see the login do
+// not start one.
+func TestLoginNeedsNavigation(t *testing.T) {
+	s := newSite(t)
+	for name, change := range map[string]func(*http.Request){
+		"fetch": script,
+		"image": func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Mode", "no-cors")
+			r.Header.Set("Sec-Fetch-Dest", "image")
+		},
+		"iframe": header("Sec-Fetch-Dest", "iframe"),
+		"POST":   func(r *http.Request) { r.Method = http.MethodPost },
+		"HEAD":   func(r *http.Request) { r.Method = http.MethodHead },
+		"curl":   func(r *http.Request) { r.Header = http.Header{"Accept": {"*/*"}} },
+	} {
+		w := s.do(http.MethodGet, "/auth/login", change)
+		s.expect(name, w, http.StatusUnauthorized, gatehouse.ReasonLoginBackground)
+		if w.Header().Get("WWW-Authenticate") == "" || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("%s: header %v, want a challenge and no cookie", name, w.Header())
+		}
+		if name == "fetch" && (w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"missing_credentials"`)) {
+			t.Errorf("%s: %v %s, want missing_credentials as JSON", name, w.Header(), w.Body)
+		}
+	}
+	old := func(r *http.Request) { r.Header = http.Header{"Accept": {"text/html,application/xhtml+xml"}} }
+	if w := s.do(http.MethodGet, "/auth/login", old); w.Code != http.StatusSeeOther {
+		t.Errorf("a browser without Sec-Fetch-Mode: status %d, want 303", w.Code)
+	}
+}
+
+func TestLoginUnavailable(t *testing.T) {
+	s := newSite(t)
+	s.Routes["/.well-known/openid-configuration"] = raw(502, "")
+	w := s.do(http.MethodGet, "/auth/login")
+	if w.Header().Get("Retry-After") != "5" || strings.Contains(w.Body.String(), "502") {
+		t.Errorf("login: %v %s, want Retry-After 5 and no detail", w.Header(), w.Body)
+	}
+	s.expect("login", w, http.StatusServiceUnavailable, gatehouse.ReasonServerUnavailable)
+}
+
+// TestObserverFails: what the observer does not record does not happen.
+func TestObserverFails(t *testing.T) {
+	s := newSite(t)
+	response := s.Authorize(s.start(""))
+	s.events.err = errors.New("disk full")
+	for name, target := range map[string]string{
+		"login": "/auth/callback?" + response.Encode(), "rejected callback": "/auth/callback?state=x", "return_to": "/auth/login?return_to=//evil.example",
+	} {
+		w := s.do(http.MethodGet, target)
+		if _, ok := s.jar[sessionCookie]; w.Code != http.StatusServiceUnavailable || w.Header().Get("Location") != "" || ok {
+			t.Errorf("%s: status %d to %q, want 503 and no session", name, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+func TestCompleteRejects(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		status int
+	}{
+		"denied":      {&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "app_disabled"}, 403},
+		"unavailable": {errors.New("database down"), 503},
+	} {
+		s := newSite(t, func(c *signin.Config) {
+			c.Complete = func(*http.Request, *session.Login) error { return test.err }
+		})
+		w := s.login("")
+		if _, ok := s.jar[sessionCookie]; w.Code != test.status || ok || strings.Contains(w.Body.String(), "database") {
+			t.Errorf("%s: status %d, session %t, body %s; want %d and no session", name, w.Code, ok, w.Body, test.status)
+		}
+		if events := s.events.take(); len(events) != 1 || events[0].Decision == gatehouse.Allowed {
+			t.Errorf("%s: events = %+v, want one rejection", name, events)
+		}
+	}
+}
+
+// TestSessionDoesNotStart: the store is down, or the session cannot be stored.
+func TestSessionDoesNotStart(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) {
+		c.Complete = func(_ *http.Request, login *session.Login) error { login.Label = strings.Repeat("x", 1000); return nil }
+	})
+	if w := s.login(""); w.Code != http.StatusServiceUnavailable || s.jar[sessionCookie] != "" {
+		t.Errorf("callback: status %d, want 503 and no session", w.Code)
+	}
+}
+
+// TestErrorResponses: navigations get a line of text or the page of the
+// application, other requests JSON. Nothing of the error is in there.
+func TestErrorResponses(t *testing.T) {
+	page := func(c *signin.Config) {
+		c.ErrorPage = func(w http.ResponseWriter, _ *http.Request, err *gatehouse.Error) {
+			w.WriteHeader(err.Status())
+			fmt.Fprint(w, "page")
+		}
+	}
+	for name, test := range map[string]struct {
+		query  string
+		change func(*http.Request)
+		status int
+		text   string
+		page   bool
+	}{
+		"400":           {"?state=x", nil, 400, "start again", false},
+		"400 to script": {"?state=x", script, 400, `{"error":"invalid_request"`, false},
+		"403":           {"error=access_denied", nil, 403, "refused", false},
+		"403 to script": {"error=access_denied", script, 403, `{"error":"access_denied"`, false},
+		"503":           {"error=server_error", nil, 503, "later", false},
+		"503 to script": {"error=server_error", script, 503, `{"error":"temporarily_unavailable"`, false},
+		"page":          {"error=server_error", nil, 503, "page", true},
+		"page, script":  {"?state=x", script, 400, `{"error":"invalid_request"`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changes := []func(*signin.Config){func(*signin.Config) {}, page}
+			s := newSite(t, changes[map[bool]int{true: 1}[test.page]])
+			target := "/auth/callback" + test.query
+			if code, ok := strings.CutPrefix(test.query, "error="); ok {
+				response := s.Authorize(s.start(""))
+				response.Set("error", code)
+				target = "/auth/callback?" + response.Encode()
+			}
+			change := test.change
+			if change == nil {
+				change = func(*http.Request) {}
+			}
+			w := s.do(http.MethodGet, target, change)
+			if w.Code != test.status || !strings.Contains(w.Body.String(), test.text) || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("callback: %d %v %s, want %d with %q", w.Code, w.Header(), w.Body, test.status, test.text)
+			}
+			if (w.Code == 503) != (w.Header().Get("Retry-After") != "") {
+				t.Errorf("Retry-After = %q with status %d", w.Header().Get("Retry-After"), w.Code)
+			}
+		})
+	}
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+const (
+	// logoutTimeout bounds the requests to the authorization server at a logout.
+	logoutTimeout = 3 * time.Second
+
+	// maxLogoutRequest bounds the body of a back-channel logout request, in bytes.
+	maxLogoutRequest = 64 << 10
+)
+
+var errLogoutRequest = errors.New("signin: not a back-channel logout request")
+
+// serveLogout ends the session of the request, revokes its tokens, and leads to
+// the logout of the authorization server.
+func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
+	private(w.Header())
+	if !allowPOST(w, r) {
+		return
+	}
+	tokens, err := h.Sessions.End(w, r) // which tells the observer of an error
+	if err != nil {
+		h.answer(w, r, h.asError(err))
+		return
+	}
+	// The logout completes even if the browser goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	h.revoke(ctx, tokens)
+	navigation := isNavigation(r)
+	if !navigation {
+		tokens.ID = gatehouse.Secret{} // scripts get no token; the user confirms the logout instead
+	}
+	location, err := h.Client.EndSessionURL(ctx, tokens, h.postLogout)
+	if err != nil {
+		location = h.home // the session has ended here
+	}
+	if navigation {
+		redirect(w, location)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"logout_url": location}) // the client may have gone
+}
+
+// revoke revokes the refresh token of an ended session, or the access token if
+// there is none. If it fails, the tokens are unusable all the same: there is no
+// other copy of them.
+func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) {
+	token, kind := tokens.Refresh, oauth.RefreshToken
+	if token.Len() == 0 {
+		token, kind = tokens.Access, oauth.AccessToken
+	}
+	if token.Len() > 0 {
+		_ = h.Client.Revoke(ctx, token, kind)
+	}
+}
+
+// serveBackChannelLogout ends the sessions that a logout token names: OpenID
+// Connect Back-Channel Logout 1.0. The request comes from the authorization
+// server, and the token is its only credential.
+func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	// §2.8: "the RP ... SHOULD include in its HTTP response a Cache-Control header
+	// field with a no-store value".
+	w.Header().Set("Cache-Control", "no-store")
+	if !allowPOST(w, r) {
+		return
+	}
+	if err := h.endSessions(w, r); err != nil {
+		// §2.8: "If the logout request was invalid or the logout failed, the RP MUST
+		// respond with HTTP 400 Bad Request."
+		code := gatehouse.CodeInvalidRequest
+		if h.record(r, start, err).Status() == http.StatusServiceUnavailable {
+			code = gatehouse.CodeTemporarilyUnavailable
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"error":"` + string(code) + `"}` + "\n")) // the client may have gone
+	}
+}
+
+func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
+	// §2.5: "The logout request body ... uses the
+	// application/x-www-form-urlencoded encoding".
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
+	if err := r.ParseForm(); err != nil || kind != "application/x-www-form-urlencoded" || len(r.PostForm["logout_token"]) != 1 {
+		return h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLogoutToken, errLogoutRequest)
+	}
+	token, err := h.Client.VerifyLogoutToken(r.Context(), r.PostForm.Get("logout_token"))
+	switch {
+	case errors.Is(err, oauth.ErrUnavailable):
+		return h.unavailable(err)
+	case err != nil:
+		return h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLogoutToken, err)
+	}
+	// The logout completes even if the authorization server does not wait for the
+	// response. It may not send the token again.
+	return h.Sessions.Logout(context.WithoutCancel(r.Context()), session.Logout{
+		Issuer: h.issuer, Subject: token.Subject, SID: token.SessionID, ID: token.ID,
+	})
+}
+
+// allowPOST answers other methods than POST with 405.
+func allowPOST(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return true
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	return false
+}

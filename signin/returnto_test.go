@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/signin"
+)
+
+// TestReturnTo: a return_to that is not a path on this host (open redirect) leads
+// to Home, and is recorded.
+func TestReturnTo(t *testing.T) {
+	s := newSite(t)
+	check := func(query, want string, reasons ...gatehouse.Reason) {
+		t.Helper()
+		if got := s.login(query).Header().Get("Location"); got != want {
+			t.Errorf("%q leads to %q, want %q", query, got, want)
+		}
+		if got := s.events.reasons(); !slices.Equal(got, reasons) {
+			t.Errorf("%q: events have the reasons %q, want %q", query, got, reasons)
+		}
+	}
+	for _, good := range []string{
+		"/", "/reports", "/reports/", "/reports/2026?by=month&x=//y", "/a.b/..c", "/#part", "/?u=https://other.example/", "/a%20b", "/caf%C3%A9",
+	} {
+		check("?return_to="+url.QueryEscape(good), good, "")
+	}
+	bad := []string{
+		"//evil.example", "///evil.example", "////evil.example", `/\evil.example`, `\/evil.example`, `\\evil.example`, `/\/evil.example`,
+		"https://evil.example", "https:evil.example", "HTTPS://evil.example", "http:/evil.example", "javascript:alert(1)", "data:text/html,x",
+		"evil.example", "", "?x", "#x", ".", "..//evil.example", "@evil.example", "/\t/evil.example", "/\n/evil.example", "/\r/evil.example",
+		"\t//evil.example", " //evil.example", "/ /evil.example", "/\x00/evil.example", "/.//evil.example", "/..//evil.example", "/a/..//evil.example",
+		"/%2e%2e//evil.example", "/%2f/evil.example", "/%2F%2Fevil.example", "/%5cevil.example", "/%5C%5Cevil.example", "/%09/evil.example", "/%7f/evil.example",
+		"/%0d%0aSet-Cookie:x", "/%2e/x", "/%3f/%2e%2e/x", "/a//b", "/%zz", "/\u2215evil.example", "/\uff0fevil.example", "/\u3002/evil", "/\u200b/evil.example",
+		"/\xff", "/" + strings.Repeat("a", 2048),
+	}
+	for _, text := range bad {
+		check("?return_to="+url.QueryEscape(text), "/", gatehouse.ReasonReturnTo, "")
+	}
+	for _, query := range []string{"?return_to=/a&return_to=/b", "?return_to=/a;x", "?return_to=%zz"} {
+		check(query, "/", gatehouse.ReasonReturnTo, "")
+	}
+	check("?other=1", "/", "")
+}
+
+// TestReturnToAnotherOrigin: with pages on another origin, return_to is ignored.
+func TestReturnToAnotherOrigin(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Home = "https://spa.example.com/" })
+	for _, query := range []string{"", "?return_to=/reports", "?return_to=//evil.example"} {
+		if got := s.login(query).Header().Get("Location"); got != "https://spa.example.com/" {
+			t.Errorf("%q leads to %q, want https://spa.example.com/", query, got)
+		}
+	}
+}

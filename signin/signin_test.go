@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
+)
+
+func TestNewMistakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*signin.Config)
+		want   string
+	}{
+		"client":             {func(c *signin.Config) { c.Client.Issuer = "" }, "Config.Client: oauth: Config.Issuer: required"},
+		"no redirect URI":    {func(c *signin.Config) { c.RedirectURI = "" }, "Config.RedirectURI: required"},
+		"redirect to root":   {func(c *signin.Config) { c.RedirectURI = origin + "/" }, "Config.RedirectURI: needs a path of its own"},
+		"redirect to host":   {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: needs a path of its own"},
+		"redirect to login":  {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: needs a path of its own"},
+		"redirect over http": {func(c *signin.Config) { c.RedirectURI = "http://app.example.com/callback" }, "Config.RedirectURI: plain http"},
+		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Client: "},
+		"MaxAge":             {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
+		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
+		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewRing: at least one secret is required"},
+		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
+		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer: are set by this package"},
+		"session refresh": {func(c *signin.Config) {
+			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
+		}, "Config.Session: Keys, Refresh"},
+		"session observer": {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
+		"home":             {func(c *signin.Config) { c.Home = "//evil.example" }, "Config.Home: "},
+		"post logout":      {func(c *signin.Config) { c.PostLogoutRedirectURI = "/" }, "Config.PostLogoutRedirectURI: not an absolute URL"},
+	} {
+		config := signin.Config{
+			Client: newSite(t).Config(), RedirectURI: origin + "/auth/callback",
+			CookieSecrets: []gatehouse.Secret{secret("0123456789abcdef0123456789abcdef")}, Session: session.Config{Store: session.NewMemory(0)},
+		}
+		test.change(&config)
+		if h, err := signin.New(config); err == nil || !strings.Contains(err.Error(), "signin: ") || !strings.Contains(err.Error(), test.want) || h != nil {
+			t.Errorf("%s: New error = %v, want %s", name, err, test.want)
+		}
+	}
+	_, err := signin.New(signin.Config{})
+	for _, field := range []string{"Client: oauth: Config.Issuer", "RedirectURI", "CookieSecrets", "Session: session: Config.Store"} {
+		if err == nil || !strings.Contains(err.Error(), "signin: Config."+field) {
+			t.Errorf("New(Config{}) error = %v, want it to name %s", err, field)
+		}
+	}
+}
+
+// TestConfigIsCopied: later changes of slices and maps of the configuration have
+// no effect.
+func TestConfigIsCopied(t *testing.T) {
+	params, resources, trusted := url.Values{"prompt": {"login"}}, []string{"https://api.example.com"}, []string{"https://spa.example.com"}
+	s := newSite(t, func(c *signin.Config) {
+		c.Params, c.Resources, c.Session.TrustedOrigins, c.MaxAge = params, resources, trusted[:1:1], time.Minute
+	})
+	params["prompt"][0], resources[0] = "none", "https://evil.example"
+	params.Set("x", "y")
+	q := must(url.Parse(s.start(""))).Query()
+	if q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" || q.Has("x") || q.Get("max_age") != "60" {
+		t.Errorf("authorization request %v, want the original parameters", q)
+	}
+}
+
+// TestPaths: the endpoints are in the directory of the redirect URI, and other
+// paths are 404.
+func TestPaths(t *testing.T) {
+	for redirect, test := range map[string]struct{ login, unknown string }{
+		origin + "/callback":      {"/login", "/auth/login"},
+		origin + "/auth/callback": {"/auth/login", "/login"},
+		origin + "/a/b/return":    {"/a/b/login", "/a/b/callback"},
+	} {
+		s := newSite(t, func(c *signin.Config) { c.RedirectURI = redirect })
+		if w := s.do(http.MethodGet, test.login); w.Code != http.StatusSeeOther {
+			t.Errorf("%s: GET %s: status %d, want 303", redirect, test.login, w.Code)
+		}
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, s.request(http.MethodGet, test.unknown)); w.Code != http.StatusNotFound {
+			t.Errorf("%s: GET %s: status %d, want 404", redirect, test.unknown, w.Code)
+		}
+	}
+}
+
+// TestOwnOriginIsTrusted: the origin of the redirect URI can use the sessions if a
+// proxy changes the Host.
+func TestOwnOriginIsTrusted(t *testing.T) {
+	s := newSite(t)
+	s.login("")
+	for from, status := range map[string]int{"https://evil.example": 403, origin: 303} {
+		w := s.do(http.MethodPost, "/auth/logout", header("Origin", from), func(r *http.Request) {
+			r.Host = "internal"
+			r.Header.Del("Sec-Fetch-Site")
+		})
+		if w.Code != status {
+			t.Errorf("logout from %s: status %d, want %d", from, w.Code, status)
+		}
+	}
+}

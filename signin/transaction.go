@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+const (
+	// transactionLifetime is how long a login may take.
+	transactionLifetime = 10 * time.Minute
+
+	// maxTransactions and maxTransactionBytes bound the pending logins of one
+	// browser and their cookies. Any site can send a browser to the login
+	// repeatedly, and many servers reject requests with 8 KB of cookies.
+	maxTransactions     = 5
+	maxTransactionBytes = 6 << 10
+
+	// maxUnverified bounds how many cookies with the name of a transaction are
+	// opened per request. A client can send any number of them.
+	maxUnverified = 4 * maxTransactions
+
+	transactionPrefix  = "tx-"
+	transactionNameLen = 8
+
+	// transactionPurpose is the same for all issuers, so that a response at the
+	// wrong callback is reported as a mix-up. The transaction names the issuer.
+	transactionPurpose = "signin transaction"
+)
+
+// pending is a login in progress, as its cookie holds it.
+type pending struct {
+	OAuth    json.RawMessage `json:"oauth"` // of oauth.Transaction.Secret
+	ReturnTo string          `json:"return_to"`
+	Begun    int64           `json:"begun"` // in milliseconds
+}
+
+// transactionName returns the name of the cookie of a transaction, without its
+// prefix. It does not reveal the state.
+func transactionName(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return transactionPrefix + hex.EncodeToString(sum[:])[:transactionNameLen]
+}
+
+func isTransactionName(name string) bool {
+	rest, ok := strings.CutPrefix(name, transactionPrefix)
+	return ok && len(rest) == transactionNameLen && strings.Trim(rest, "0123456789abcdef") == ""
+}
+
+// transactionCookie returns the cookie of a transaction. It is SameSite=Lax: the
+// callback is a cross-site navigation, with which no Strict cookie is sent.
+func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
+	return cookie.NewSealed(cookie.SealedConfig{
+		Cookie:   cookie.Config{Name: name, SameSite: http.SameSiteLaxMode, MaxAge: transactionLifetime},
+		Keys:     h.keys,
+		Purpose:  transactionPurpose,
+		Lifetime: transactionLifetime,
+	})
+}
+
+// remember sets the cookie of a transaction. Each transaction has its own, so that
+// logins in several tabs do not interfere.
+func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Transaction, returnTo string) error {
+	// Without the escapes for HTML, which can make a return_to six times as long.
+	var value bytes.Buffer
+	encoder := json.NewEncoder(&value)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(pending{t.Secret().Reveal(), returnTo, time.Now().UnixMilli()}); err != nil {
+		return err
+	}
+	sealed, err := h.transactionCookie(transactionName(t.State))
+	if err != nil {
+		return err
+	}
+	h.evict(w, r, value.Len()*4/3)
+	return sealed.Set(w, r, value.Bytes())
+}
+
+// recall returns the transaction of a response, and deletes its cookie.
+func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Values) (*oauth.Transaction, string, error) {
+	states := response["state"]
+	if len(states) != 1 {
+		return nil, "", errState
+	}
+	sealed, err := h.transactionCookie(transactionName(states[0]))
+	if err != nil {
+		return nil, "", err
+	}
+	value, err := sealed.Open(r)
+	if err != nil {
+		return nil, "", err
+	}
+	sealed.Clear(w, r)
+	var p pending
+	if err := json.Unmarshal(value, &p); err != nil {
+		return nil, "", errTransaction
+	}
+	t, err := oauth.ParseTransaction(gatehouse.NewSecret(p.OAuth))
+	return t, p.ReturnTo, err
+}
+
+// evict deletes the oldest transactions of the browser, so that a new one of the
+// given size keeps the limits. Cookies that do not open count as the oldest.
+func (h *Handler) evict(w http.ResponseWriter, r *http.Request, size int) {
+	type candidate struct {
+		cookie *cookie.Sealed
+		size   int
+		begun  int64
+	}
+	var all []candidate
+	sizes := make(map[string]int)
+	for _, c := range r.Cookies() {
+		name, ok := strings.CutPrefix(c.Name, cookie.PrefixHostHTTP.String())
+		name, _, _ = strings.Cut(name, ".") // the name of a part of a large value
+		if _, known := sizes[name]; ok && isTransactionName(name) && (known || len(sizes) < maxUnverified) {
+			sizes[name] += len(c.Name) + len(c.Value)
+		}
+	}
+	for name, n := range sizes {
+		size += n
+		sealed, err := h.transactionCookie(name)
+		if err != nil {
+			continue
+		}
+		one := candidate{cookie: sealed, size: n}
+		if value, err := sealed.Open(r); err == nil {
+			var p pending
+			if err := json.Unmarshal(value, &p); err == nil {
+				one.begun = p.Begun
+			}
+		}
+		all = append(all, one)
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.begun, b.begun) })
+	for len(all) >= maxTransactions || len(all) > 0 && size > maxTransactionBytes {
+		all[0].cookie.Clear(w, r)
+		size -= all[0].size
+		all = all[1:]
+	}
+}

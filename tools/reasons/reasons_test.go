@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRepository checks the reasons and codes of the library and their document.
+func TestRepository(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run([]string{"-C", "../..", "-check"}, &out, &errs); code != 0 {
+		t.Errorf("run(-check) = %d, want 0\n%s%s", code, &out, &errs)
+	}
+}
+
+const core = `package gatehouse
+
+import "net/http"
+
+type constant string
+
+func NewCode(status int, name, description constant) Code { return Code{} }
+
+var (
+	CodeA = NewCode(401, "a", "A.")
+	CodeB = NewCode(http.StatusServiceUnavailable, "b", "B.")
+)
+
+type Reason string
+
+// ReasonCore: text. Operator: nothing.
+const ReasonCore Reason = "core"
+
+var e = &Error{Code: CodeA, Reason: ReasonCore}
+`
+
+const other = `package p
+
+import "example.com/gatehouse"
+
+var CodeC = gatehouse.NewCode(403, "c", "C.")
+
+const (
+	// ReasonLiteral: beside two
+	// codes | here. Operator: see the
+	// cause.
+	ReasonLiteral gatehouse.Reason = "p_literal"
+	// ReasonMaker: an argument. Operator: nothing.
+	ReasonMaker gatehouse.Reason = "p_maker"
+	// ReasonBoth: an argument beside its code. Operator: nothing.
+	ReasonBoth gatehouse.Reason = "p_both"
+	// ReasonStated: assigned later. Status: 403, 401. Operator: nothing.
+	ReasonStated gatehouse.Reason = "p_stated"
+	// ReasonEvent: of events. Status: none. Operator: nothing.
+	ReasonEvent gatehouse.Reason = "p_event"
+)
+
+func makeOne(reason gatehouse.Reason) error {
+	return &gatehouse.Error{Code: CodeC, Reason: reason}
+}
+
+func (t T) makeBoth(cause error, code gatehouse.Code, reason gatehouse.Reason) error {
+	return &gatehouse.Error{Code: code, Reason: reason, Cause: cause}
+}
+
+func f() {
+	_ = gatehouse.Error{Code: gatehouse.CodeB, Reason: ReasonLiteral}
+	_ = &gatehouse.Error{Code: CodeC, Reason: ReasonLiteral}
+	_ = makeOne(ReasonMaker)
+	_ = t.makeBoth(nil, gatehouse.CodeA, ReasonBoth)
+	e := ReasonStated
+	_ = gatehouse.Event{Reason: ReasonMaker}
+	switch e { case ReasonMaker: }
+	if e == ReasonBoth {}
+}
+`
+
+func runIn(t *testing.T, files map[string]string, args ...string) (dir string, code int, stderr string) {
+	t.Helper()
+	dir = t.TempDir()
+	all := map[string]string{"core.go": core, "p/p.go": other, "p/p_test.go": "broken", "docs/reasons.md": "old", "examples/x/x.go": "package x\n\nvar r = p.ReasonMaker\n"}
+	for name, text := range files {
+		all[name] = text
+	}
+	for name, text := range all {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, errs bytes.Buffer
+	code = run(append([]string{"-C", dir}, args...), &out, &errs)
+	return dir, code, errs.String()
+}
+
+func TestDocument(t *testing.T) {
+	if _, code, stderr := runIn(t, nil, "-check"); code != 1 || !strings.Contains(stderr, "out of date") {
+		t.Errorf("run(-check) with an old document = %d, %q, want 1, out of date", code, stderr)
+	}
+	dir, code, stderr := runIn(t, nil)
+	got, err := os.ReadFile(filepath.Join(dir, "docs", "reasons.md"))
+	want := preface + "| reason | package | status | meaning | operator |\n|---|---|---|---|---|\n" +
+		"| `core` | gatehouse | 401 | text | nothing |\n" +
+		"| `p_both` | p | 401 | an argument beside its code | nothing |\n" +
+		"| `p_event` | p | — | of events | nothing |\n" +
+		"| `p_literal` | p | 403, 503 | beside two codes \\| here | see the cause |\n" +
+		"| `p_maker` | p | 403 | an argument | nothing |\n" +
+		"| `p_stated` | p | 401, 403 | assigned later | nothing |\n"
+	if code != 0 || string(got) != want {
+		t.Errorf("run() = %d, %s(%v)\ngot\n%s\nwant\n%s", code, stderr, err, got, want)
+	}
+	if code := run([]string{"-C", dir, "-check"}, &bytes.Buffer{}, &bytes.Buffer{}); code != 0 {
+		t.Errorf("run(-check) after writing = %d, want 0", code)
+	}
+}
+
+func TestRules(t *testing.T) {
+	declare := func(text string) map[string]string { return map[string]string{"q/q.go": "package q\n\n" + text + "\n"} }
+	constant := func(comment, value string) map[string]string {
+		return declare(comment + "\nconst ReasonX gatehouse.Reason = " + value + "\n\nvar x = gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}")
+	}
+	const good = "// ReasonX: text. Operator: nothing."
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string // "" for none
+	}{
+		{"good", constant(good, `"q_x"`), ""},
+		{"no literal", constant(good, `"q_" + "x"`), "the value is not a string literal"},
+		{"no prefix", constant(good, `"x"`), `"x" does not begin with "q_"`},
+		{"upper case", constant(good, `"q_X"`), "is not lower-case words"},
+		{"not unique", map[string]string{"p/r.go": "package p\n\n// ReasonX: text. Status: 401. Operator: nothing.\nconst ReasonX gatehouse.Reason = \"p_maker\"\n"}, `is also the value of p.Reason`},
+		{"no comment", constant("", `"q_x"`), "the comment is not of the form"},
+		{"comment of another", constant("// ReasonY: text. Operator: nothing.", `"q_x"`), "the comment is not of the form"},
+		{"no operator", constant("// ReasonX: text.", `"q_x"`), "the comment is not of the form"},
+		{"two at once", declare(good + "\nconst ReasonX, ReasonY gatehouse.Reason = \"q_x\", \"q_y\""), "a declaration and a comment of its own"},
+		{"not used", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\""), "is not used with a code"},
+		{"returned", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nfunc f() gatehouse.Reason { return ReasonX }"), "no status follows from its use in q/q.go:6"},
+		{"another code later", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nfunc f() { e := gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}; e.Code = gatehouse.CodeB }"), "no status follows"},
+		{"status not stated", declare("// ReasonX: text. Status: 403. Operator: nothing.\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nvar x = gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}"), "with 401, which its comment does not name"},
+		{"in a function", declare("func f() {\n\tconst r gatehouse.Reason = \"q_x\"\n}"), "a reason is declared in a function"},
+		{"converted", declare("var r = gatehouse.Reason(text)"), "a reason is converted"},
+		{"literal", declare(`var e = gatehouse.Error{Reason: "q_x"}`), `the reason "q_x" is no constant`},
+		{"assigned", declare("func f() {\n\te.Reason = \"q_x\"\n}"), `the reason "q_x" is no constant`},
+		{"code in a function", declare("func f() {\n\tx := gatehouse.NewCode(401, \"a\", \"A.\")\n}"), "NewCode outside of"},
+		{"code as an argument", declare("var x = f(gatehouse.NewCode(401, \"a\", \"A.\"))"), "NewCode outside of"},
+		{"constructor as a value", declare("var x = gatehouse.NewCode"), "NewCode outside of"},
+		{"code assigned", declare("func f() {\n\tgatehouse.CodeA = x\n}"), "a code is assigned"},
+		{"own code assigned", declare("var codeX = gatehouse.NewCode(401, \"a\", \"A.\")\n\nfunc f() {\n\tcodeX = y\n}"), "a code is assigned"},
+		{"address of a code", declare("func f() {\n\tx := &gatehouse.CodeA\n}"), "the address of a code"},
+		{"not Go", declare("func"), "q.go:3:6"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, code, stderr := runIn(t, c.files)
+			if (code == 0) != (c.want == "") || !strings.Contains(stderr, c.want) {
+				t.Errorf("run() = %d, %q, want %q", code, stderr, c.want)
+			}
+		})
+	}
+}
