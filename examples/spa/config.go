@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
 // config is the configuration file.
@@ -142,7 +141,6 @@ func (c *config) settings() (settings, error) {
 	if err := c.checkSite(); err != nil {
 		fail("app_origin: %w", err)
 	}
-	var err error
 	s.secret = load("client_secret", c.ClientSecret, 1)
 	if s.scopes, err = gatehouse.NewScopes(c.Scopes...); err != nil {
 		fail("scopes: %w", err)
@@ -193,19 +191,19 @@ func siteOf(host string) string {
 
 // rename replaces the names of library fields in err by those of the file.
 func rename(err error) error {
-	if err == nil {
-		return nil
-	}
+	text := strings.NewReplacer("signin: Config.Client: ", "", "signin: Config.Session: ", "").Replace(err.Error())
 	return errors.New(strings.NewReplacer(
+		"signin: Config.CookieSecrets", "cookie_keys",
+		"signin: Config.RedirectURI", "public_origin",
+		"signin: Config.PostLogoutRedirectURI", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin",
 		"cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin", // the second error of two
+		"signin: Config.Home", "app_origin",
 		"session: Config.Idle", "idle",
 		"session: Config.Absolute", "absolute",
 		"oauth: Config.Issuer", "issuer",
 		"oauth: Config.ClientID", "client_id",
 		"oauth: Config.Secret", "client_secret",
-		"oauth: LoginConfig.Request.RedirectURI", "public_origin",
-		"oauth: LoginConfig.Request.Scopes", "scopes",
-	).Replace(err.Error()))
+	).Replace(text))
 }
