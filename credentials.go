@@ -3,11 +3,7 @@
 package gatehouse
 
 import (
-	"maps"
 	"net/http"
-	"net/textproto"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -45,102 +41,6 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 		return "", &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 	}
 	return credentials, nil
-}
-
-// reader is what the authenticators of a gate read, taken together.
-type reader struct {
-	schemes []Scheme // each once; Bearer is always known
-	headers []Header // beside Authorization, canonical names
-	strip   []string // canonical names of all headers that no handler sees
-	cookies []string
-	inURL   []func(*url.URL) (issuer, credential string)
-
-	// always and invited are the challenges of every 401, and those of a 401
-	// without an error.
-	always, invited []Challenge
-}
-
-// add adds the declaration of one authenticator. The first one that declares a
-// scheme or a header decides on its parameters.
-func (d *reader) add(r Reads) {
-	strip := func(names ...string) {
-		for _, name := range names {
-			if name = http.CanonicalHeaderKey(name); !slices.Contains(d.strip, name) {
-				d.strip = append(d.strip, name)
-			}
-		}
-	}
-	for _, s := range r.Schemes {
-		known := d.scheme(s.Name)
-		s.Companions = slices.Clone(s.Companions)
-		for i, name := range s.Companions {
-			s.Companions[i] = http.CanonicalHeaderKey(name)
-		}
-		switch {
-		case known == nil:
-			d.schemes = append(d.schemes, s)
-		case known.Silent && !s.Silent: // one that is silent leaves the challenge to the others
-			*known = s
-		}
-		strip(s.Companions...)
-	}
-	for _, h := range r.Headers {
-		h.Name = http.CanonicalHeaderKey(h.Name)
-		if !slices.ContainsFunc(d.headers, func(other Header) bool { return other.Name == h.Name }) {
-			d.headers = append(d.headers, h)
-		}
-		strip(h.Name)
-	}
-	strip(r.Companions...)
-	d.cookies = append(d.cookies, r.Cookies...)
-	if r.InURL != nil {
-		d.inURL = append(d.inURL, r.InURL)
-	}
-}
-
-// done completes the declarations once all are added.
-func (d *reader) done(params func(...Param) []Param) {
-	if !slices.Contains(d.strip, authorization) {
-		d.strip = append(d.strip, authorization)
-	}
-	// A Bearer token that nothing reads is an invalid one, whatever else the
-	// gate reads.
-	if d.scheme("Bearer") == nil {
-		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
-	}
-	for _, s := range d.schemes {
-		challenge := Challenge{s.Name, params(s.Params...)}
-		if !s.Silent {
-			d.invited = append(d.invited, challenge)
-		}
-		if s.Always && !s.Silent {
-			d.always = append(d.always, challenge)
-		}
-	}
-	// RFC 9110 §15.5.2: a 401 response "MUST" carry at least one challenge.
-	if len(d.invited) == 0 {
-		d.invited = []Challenge{{"Bearer", params()}}
-	}
-}
-
-func (d *reader) scheme(name string) *Scheme {
-	for i := range d.schemes {
-		if strings.EqualFold(d.schemes[i].Name, name) {
-			return &d.schemes[i]
-		}
-	}
-	return nil
-}
-
-// used returns the scheme of the Authorization header, nil if there is none or
-// if it is unknown.
-func (d *reader) used(r *http.Request) *Scheme {
-	values := r.Header[authorization]
-	if len(values) != 1 {
-		return nil
-	}
-	name, _, _ := strings.Cut(values[0], " ")
-	return d.scheme(name)
 }
 
 // explicit returns the number of explicit credentials of a request.
@@ -263,58 +163,6 @@ func invalid(c Code) Code {
 // sent in it has leaked into logs.
 func tokenInQuery(r *http.Request) bool {
 	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
-}
-
-// without returns the header without credentials, so that nothing behind the
-// gate can read, log or forward them. The values of what remains are shared with
-// the original.
-func (d *reader) without(header http.Header) http.Header {
-	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
-	if stripped == nil {
-		return make(http.Header)
-	}
-	for _, name := range d.strip {
-		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
-			delete(stripped, name)
-		}
-	}
-	if lines, ok := stripped["Cookie"]; ok && len(d.cookies) > 0 {
-		if lines = d.withoutCookies(lines); len(lines) > 0 {
-			stripped["Cookie"] = lines
-		} else {
-			delete(stripped, "Cookie")
-		}
-	}
-	return stripped
-}
-
-func (d *reader) withoutCookies(lines []string) []string {
-	var kept []string
-	for _, line := range lines {
-		var pairs []string
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = textproto.TrimString(pair) // as net/http does, and no more
-			name, _, _ := strings.Cut(pair, "=")
-			name = strings.TrimSpace(name)
-			if pair != "" && !slices.ContainsFunc(d.cookies, func(cookie string) bool { return isPartOf(name, cookie) }) {
-				pairs = append(pairs, pair)
-			}
-		}
-		if len(pairs) > 0 {
-			kept = append(kept, strings.Join(pairs, "; "))
-		}
-	}
-	return kept
-}
-
-// isPartOf reports whether name is cookie, or cookie followed by a dot and
-// digits.
-func isPartOf(name, cookie string) bool {
-	rest, ok := strings.CutPrefix(name, cookie)
-	if !ok || rest == "" {
-		return ok
-	}
-	return rest[0] == '.' && len(rest) > 1 && strings.Trim(rest[1:], "0123456789") == ""
 }
 
 // isToken68 reports whether s is a b64token, which RFC 9110 calls token68.

@@ -54,7 +54,7 @@ func TestDraw(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]int{
-		`class="box"`: 3, `class="arrow"`: 3, `class="core"`: 1, ">a</text>": 1, ">ctest<": 0, ">x<": 0,
+		`class="box"`: 3, `class="arrow"`: 2, `class="core"`: 1, ">a</text>": 1, ">ctest<": 0, ">x<": 0,
 		"b imports a; c imports a, b.": 1, "prefers-color-scheme: dark": 1,
 	} {
 		if got := strings.Count(string(svg), text); got != want {

@@ -33,8 +33,8 @@ text { fill: #e6edf3; } .small { fill: #9198a1; }
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path class="tip" d="M0 0 8 4 0 8z"/></marker></defs>
 `
 
-// draw returns the picture. Packages stand in rows, and within a row near those
-// that they import.
+// draw returns the picture. Packages stand in rows, each above those that it
+// imports.
 func draw(packages map[string]*pkg) string {
 	rows := layout(packages)
 	widest := 0
@@ -44,25 +44,17 @@ func draw(packages map[string]*pkg) string {
 	width := 2*margin + widest*(boxWidth+gapX) - gapX
 	top := func(row int) int { return margin + (len(rows)-1-row)*(boxHeight+gapY) }
 	height := top(0) + boxHeight + gapY/2 + boxHeight + margin
-
-	left := make(map[string]int)
-	for _, row := range rows {
-		start := (width - len(row)*(boxWidth+gapX) + gapX) / 2
-		for i, p := range row {
-			left[p.name] = start + i*(boxWidth+gapX)
-		}
-	}
+	left := place(packages, rows, width)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">`+"\n", width, height, describe(rows))
 	b.WriteString(style)
 	for _, row := range rows {
 		for _, p := range row {
-			for i, name := range p.imports {
+			direct := arrows(packages, p)
+			slices.SortFunc(direct, func(a, b string) int { return cmp.Compare(left[a], left[b]) })
+			for i, name := range direct {
 				q := packages[name]
-				if q == nil {
-					continue
-				}
-				x1 := left[p.name] + boxWidth*(i+1)/(len(p.imports)+1)
+				x1 := left[p.name] + boxWidth*(i+1)/(len(direct)+1)
 				x2, y1, y2 := left[q.name]+boxWidth/2, top(p.row)+boxHeight, top(q.row)-2
 				// The curve leaves downwards and arrives downwards, so that it is
 				// seen to which box it leads.
@@ -78,7 +70,7 @@ func draw(packages map[string]*pkg) string {
 		}
 	}
 	y := top(0) + boxHeight + gapY/2
-	fmt.Fprintf(&b, `<rect class="core" x="%d" y="%d" width="%d" height="%d" rx="8"/><text x="%d" y="%d">gatehouse <tspan class="small">the core package, which every package imports and which imports none of them</tspan></text>`+"\n",
+	fmt.Fprintf(&b, `<rect class="core" x="%d" y="%d" width="%d" height="%d" rx="8"/><text x="%d" y="%d">gatehouse <tspan class="small">the core package, which each package may import and which imports none of them</tspan></text>`+"\n",
 		margin, y, width-2*margin, boxHeight, width/2, y+boxHeight/2+5)
 	b.WriteString("</svg>\n")
 	return b.String()
@@ -96,11 +88,11 @@ func layout(packages map[string]*pkg) [][]*pkg {
 	}
 	// In the lowest row, packages that are imported together stand together: those
 	// that others import first, and those with common importers side by side.
-	place := make(map[string]float64)
+	sum := make(map[string]float64)
 	weight := make(map[string]float64)
 	for i, name := range slices.Sorted(maps.Keys(packages)) {
 		for _, imported := range packages[name].imports {
-			place[imported] += float64(i)
+			sum[imported] += float64(i)
 			weight[imported]++
 		}
 	}
@@ -115,27 +107,63 @@ func layout(packages map[string]*pkg) [][]*pkg {
 		if !x {
 			return 0
 		}
-		return cmp.Compare(place[a.name]/weight[a.name], place[b.name]/weight[b.name])
+		return cmp.Compare(sum[a.name]/weight[a.name], sum[b.name]/weight[b.name])
 	})
-	at := make(map[string]float64)
-	for _, row := range rows {
-		mean := func(p *pkg) float64 {
-			sum, n := 0.0, 0.0
-			for _, name := range p.imports {
-				if packages[name] != nil {
-					sum, n = sum+at[name], n+1
-				}
+	return rows
+}
+
+// place returns the left edge of each box: that of the middle of the boxes that it
+// points to, as far as the boxes of a row do not overlap.
+func place(packages map[string]*pkg, rows [][]*pkg, width int) map[string]int {
+	const step = boxWidth + gapX
+	left := make(map[string]int)
+	for i, p := range rows[0] {
+		left[p.name] = margin + i*step
+	}
+	for _, row := range rows[1:] {
+		wanted := make(map[string]int)
+		for _, p := range row {
+			direct := arrows(packages, p)
+			for _, name := range direct {
+				wanted[p.name] += left[name] / len(direct)
 			}
-			return sum / max(n, 1)
 		}
-		if row[0].row > 0 {
-			slices.SortStableFunc(row, func(a, b *pkg) int { return cmp.Compare(mean(a), mean(b)) })
-		}
+		slices.SortStableFunc(row, func(a, b *pkg) int { return cmp.Compare(wanted[a.name], wanted[b.name]) })
+		moved := 0
 		for i, p := range row {
-			at[p.name] = float64(i) - float64(len(row)-1)/2
+			left[p.name] = wanted[p.name]
+			if i > 0 {
+				left[p.name] = max(wanted[p.name], left[row[i-1].name]+step)
+			}
+			moved += left[p.name] - wanted[p.name]
+		}
+		// Move the row back by what its boxes were moved to the right on average.
+		back := min(moved/len(row), left[row[0].name]-margin)
+		back = max(back, left[row[len(row)-1].name]+boxWidth+margin-width)
+		for _, p := range row {
+			left[p.name] -= back
 		}
 	}
-	return rows
+	return left
+}
+
+// arrows returns the imports of p that do not follow from its other imports, so
+// that the picture stays readable.
+func arrows(packages map[string]*pkg, p *pkg) []string {
+	var direct []string
+	for _, name := range p.imports {
+		if packages[name] != nil && !slices.ContainsFunc(p.imports, func(other string) bool {
+			return other != name && packages[other] != nil && reaches(packages, other, name)
+		}) {
+			direct = append(direct, name)
+		}
+	}
+	return direct
+}
+
+func reaches(packages map[string]*pkg, from, to string) bool {
+	p := packages[from]
+	return p != nil && slices.ContainsFunc(p.imports, func(name string) bool { return name == to || reaches(packages, name, to) })
 }
 
 // describe says in words what the picture shows.
@@ -151,5 +179,5 @@ func describe(rows [][]*pkg) string {
 	if len(parts) == 0 {
 		return "The packages import the core package only."
 	}
-	return "Imports between packages: " + strings.Join(parts, "; ") + ". All import the core package."
+	return "Imports between packages: " + strings.Join(parts, "; ") + "."
 }

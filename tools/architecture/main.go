@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Architecture draws docs/packages.svg: the packages of the core module, one row
-// above those that they import, with an arrow for each import but that of the core
-// package, which every package imports.
+// above those that they import, with arrows for imports. An import that follows from
+// two others has no arrow, and neither has that of the core package.
 //
 //	GOWORK=off go -C tools run ./architecture -C ..
 //
