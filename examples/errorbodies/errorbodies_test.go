@@ -93,11 +93,11 @@ func TestTypesByStatus(t *testing.T) {
 	} {
 		refusal := gatehouse.Refusal{Status: status, Code: "c", Description: "d"}
 		openai, anthropic := errorbodies.OpenAI(nil, refusal).Content, errorbodies.Anthropic(nil, refusal).Content
-		if want := `{"error":{"message":"d","type":"` + want[0] + `","param":null,"code":"c"}}` + "\n"; string(openai) != want {
-			t.Errorf("OpenAI(%d) = %s, want %s", status, openai, want)
+		if body := `{"error":{"message":"d","type":"` + want[0] + `","param":null,"code":"c"}}` + "\n"; string(openai) != body {
+			t.Errorf("OpenAI(%d) = %s, want %s", status, openai, body)
 		}
-		if want := `{"type":"error","error":{"type":"` + want[1] + `","message":"d"}}` + "\n"; string(anthropic) != want {
-			t.Errorf("Anthropic(%d) = %s, want %s", status, anthropic, want)
+		if body := `{"type":"error","error":{"type":"` + want[1] + `","message":"d"}}` + "\n"; string(anthropic) != body {
+			t.Errorf("Anthropic(%d) = %s, want %s", status, anthropic, body)
 		}
 	}
 }
