@@ -155,7 +155,7 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	// the resource server SHOULD NOT include an error code or other error
 	// information."
 	if e.Code == CodeMissingCredentials {
-		return g.reads.invited
+		return g.reads.missing
 	}
 	if status != http.StatusUnauthorized && e.Code != CodeInsufficientScope && (status != http.StatusForbidden || len(e.Params) == 0) {
 		return nil
