@@ -20,6 +20,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
 // open returns the API keys and a watcher of a new database. Conn is the
 // connection of the watcher.
 func open(t *testing.T, url string, conn *pgx.ConnConfig, failed func(error)) (*sqlstore.APIKeys, *pgnotify.Channel) {
@@ -86,7 +88,7 @@ func watch(t *testing.T, w apikey.Watcher) <-chan string {
 }
 
 func TestContract(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
 		url := server.Database(t)
 		return open(t, url, config(t, url), nil)
@@ -101,15 +103,15 @@ func TestNewRequiresConn(t *testing.T) {
 
 // A notification handler in the configuration does not take the notifications.
 func TestWatchIgnoresHandlerOfConn(t *testing.T) {
-	url := enginetest.StartPostgres(t, "fsync=off").Database(t)
+	url := enginetest.SharedPostgres(t).Database(t)
 	conn := config(t, url)
 	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	keys, watcher := open(t, url, conn, nil)
 	changes := watch(t, watcher)
-	enginetest.Hears(t, changes, "", "connected")
+	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "a")
 	revoke(t, keys, "a")
-	enginetest.Hears(t, changes, "a", "revoked")
+	enginetest.Receive(t, changes, "a", "revoked")
 }
 
 // After each way to lose a connection, the watcher reports that it may have missed
@@ -126,20 +128,20 @@ func TestWatchReconnects(t *testing.T) {
 		failures.Add(1)
 	})
 	changes := watch(t, watcher)
-	enginetest.Hears(t, changes, "", "connected")
+	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "a", "b", "c", "d")
 	revoke(t, keys, "a")
-	enginetest.Hears(t, changes, "a", "revoked")
+	enginetest.Receive(t, changes, "a", "revoked")
 
 	proxy.Cut()
 	revoke(t, keys, "b")
-	proxy.Mend()
-	enginetest.Hears(t, changes, "", "the connection was cut")
+	proxy.Restore()
+	enginetest.Receive(t, changes, "", "the connection was cut")
 	if failures.Load() == 0 {
 		t.Error("Failed was not called when the connection was cut")
 	}
 	revoke(t, keys, "c")
-	enginetest.Hears(t, changes, "c", "revoked after the reconnect")
+	enginetest.Receive(t, changes, "c", "revoked after the reconnect")
 
 	// Only the heartbeat detects a connection that transfers nothing. The proxy
 	// delivers what it holds back to the old connection.
@@ -147,24 +149,24 @@ func TestWatchReconnects(t *testing.T) {
 	proxy.Freeze()
 	enginetest.Eventually(t, time.Minute, "the heartbeat fails", func() bool { return failures.Load() > 0 })
 	proxy.Thaw()
-	enginetest.Hears(t, changes, "", "the connection was frozen")
+	enginetest.Receive(t, changes, "", "the connection was frozen")
 
 	server.Kill(t)
 	server.Start(t)
-	enginetest.Hears(t, changes, "", "the server crashed")
+	enginetest.Receive(t, changes, "", "the server crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	enginetest.Hears(t, changes, "d", "revoked after the crash")
+	enginetest.Receive(t, changes, "d", "revoked after the crash")
 }
 
 // Manual changes are reported, uses are not.
 func TestWatchReportsManualChanges(t *testing.T) {
-	url := enginetest.StartPostgres(t, "fsync=off").Database(t)
+	url := enginetest.SharedPostgres(t).Database(t)
 	keys, watcher := open(t, url, config(t, url), nil)
 	changes := watch(t, watcher)
-	enginetest.Hears(t, changes, "", "connected")
+	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "touched", "revoked", "deleted")
 	if ok, err := keys.Touch(t.Context(), "touched", 1, 0); err != nil || !ok {
 		t.Fatalf("Touch = %t, %v, want true", ok, err)

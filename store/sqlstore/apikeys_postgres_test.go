@@ -57,7 +57,7 @@ func lock(t *testing.T, db *sql.DB, change string) (release func()) {
 // A statement that waited for a lock uses the newest row and the time after the
 // wait.
 func TestPostgresStatementsAfterLock(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
+	server := enginetest.SharedPostgres(t)
 	now := func(t *testing.T, db *sql.DB) (now time.Time) {
 		t.Helper()
 		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
@@ -140,7 +140,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 
 // Bulk revocations that lock rows in different orders do not deadlock.
 func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
-	url := enginetest.StartPostgres(t, "fsync=off").Database(t)
+	url := enginetest.SharedPostgres(t).Database(t)
 	// The query plan decides on the order: by expiry with this one, by creation,
 	// which is the reverse, with the other.
 	db := open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")
