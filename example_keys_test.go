@@ -17,7 +17,7 @@ import (
 )
 
 // snippet: keys
-// bothGate accepts access tokens and API keys, side by side.
+// bothGate accepts access tokens and API keys.
 func bothGate(tokens *jwtauth.Authenticator) (*gatehouse.Gate, *apikey.Keys, error) {
 	keys, err := apikey.New(apikey.Config{
 		Store:  apikey.NewMemory(0),

@@ -2,6 +2,6 @@
 
 //go:build !race
 
-package gatehouse_test
+package alloctest
 
 const raceDetector = false

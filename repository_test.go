@@ -20,34 +20,46 @@ import (
 	"unicode"
 )
 
-// This file holds the house: what may stand where, and what may lean on what.
-// To change a rule, change it here, with a decision in docs/decisions.
+// This file tests the structure of the repository: which packages there are, and
+// which may import which. To change a rule, change it here, with a decision in
+// docs/decisions.
 
 const modulePath = "github.com/gatehouse-go/gatehouse"
 
-// rooms are the packages of the core, and what else of it each may import
-// beside the hall and internal packages. Every room X may have a package
-// X/Xtest, which may import X, and internal packages of its own.
-var rooms = map[string][]string{
+// imports are the packages of the core module, and what each may import of it
+// beside the core package and internal packages. Every package X may have a
+// package X/Xtest, which may import X, and internal packages of its own.
+var imports = map[string][]string{
 	"jwtauth":        nil,
+	"providers":      {"jwtauth"},
+	"refresh":        {"jwtauth"},
+	"revocation":     {"jwtauth"},
 	"apikey":         nil,
+	"oauth":          {"jwtauth", "pkce", "dpop"},
+	"session":        {"cookie"},
+	"signin":         {"oauth", "session", "cookie", "dpop"},
+	"cookie":         nil,
+	"pkce":           nil,
 	"mtls":           nil,
 	"dpop":           nil,
-	"pkce":           nil,
-	"cookie":         nil,
-	"session":        {"cookie"},
-	"oauth":          {"pkce", "cookie", "session", "jwtauth"},
+	"assertion":      {"jwtauth"},
+	"spiffe":         {"jwtauth"},
 	"scopes":         nil,
 	"tenant":         nil,
 	"audit":          nil,
-	"agent":          {"jwtauth", "scopes"},
-	"agent/tool":     {"agent", "audit"},
-	"agent/model":    {"scopes", "tenant", "audit"},
-	"agent/prompt":   {"scopes", "tenant", "audit"},
-	"agent/budget":   {"scopes", "tenant", "audit"},
-	"agent/upstream": {"scopes", "tenant", "audit"},
+	"agent":          {"jwtauth", "scopes", "assertion", "spiffe", "dpop", "mtls"},
+	"agent/tool":     {"agent", "agent/approval", "scopes"},
+	"agent/approval": nil,
+	"agent/model":    {"scopes", "tenant"},
+	"agent/prompt":   {"scopes", "tenant"},
+	"agent/upstream": {"scopes", "tenant"},
+	"agent/budget":   {"agent/model", "scopes", "tenant"},
 	"authtest":       nil,
 }
+
+// sharedWithCore are internal packages that import the core package or others of
+// the module: the one type of several packages, and kits of tests.
+var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract"}
 
 // modules are the modules of the repository, and whether go.work has them.
 var modules = map[string]bool{
@@ -55,14 +67,13 @@ var modules = map[string]bool{
 	"bench": false, "tools": false,
 }
 
-// requirements are the modules that the core may require directly.
+// requirements are the modules that the core module requires directly.
 var requirements = []string{
 	"github.com/golang-jwt/jwt/v5",
 	"github.com/MicahParks/keyfunc/v3",
 	"github.com/MicahParks/jwkset",
 	"golang.org/x/crypto",
 	"golang.org/x/oauth2",
-	"golang.org/x/time",
 	"github.com/google/go-cmp", // in tests
 }
 
@@ -83,8 +94,7 @@ type source struct {
 
 func (s source) isTest() bool { return strings.HasSuffix(s.name, "_test.go") }
 
-// isFixture reports whether the file is input of a test, and no part of the
-// house.
+// isFixture reports whether the file is input of a test.
 func (s source) isFixture() bool { return slices.Contains(strings.Split(s.name, "/"), "testdata") }
 
 func (s source) at(p token.Pos) string {
@@ -93,7 +103,7 @@ func (s source) at(p token.Pos) string {
 
 var all []source
 
-// repository walks over all files that are ours.
+// repository visits all files of the repository.
 func repository(t *testing.T, visit func(name string)) {
 	t.Helper()
 	foreign := []string{".git", ".bin", "node_modules", "artifacts"}
@@ -154,19 +164,19 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// room returns the room to which a folder of the core belongs, and what it may
-// import of the core. It is not ok if the house has no such place.
-func room(dir string) (allowed []string, ok bool) {
-	if allowed, ok := rooms[dir]; ok {
+// importsOf returns what the package in a folder of the core module may import of
+// it. It is not ok if there is no such package.
+func importsOf(dir string) (allowed []string, ok bool) {
+	if allowed, ok := imports[dir]; ok {
 		return allowed, true
 	}
 	parent, name := path.Split(dir)
 	parent = strings.TrimSuffix(parent, "/")
-	if _, ok := rooms[parent]; ok && name == path.Base(parent)+"test" {
+	if _, ok := imports[parent]; ok && name == path.Base(parent)+"test" {
 		return []string{parent}, true
 	}
 	owner, _, within := strings.Cut(dir+"/", "/internal/")
-	if _, ok := rooms[owner]; ok && within {
+	if _, ok := imports[owner]; ok && within {
 		return nil, true
 	}
 	return nil, false
@@ -174,36 +184,36 @@ func room(dir string) (allowed []string, ok bool) {
 
 func isInternal(dir string) bool { return slices.Contains(strings.Split(dir, "/"), "internal") }
 
-func TestHouseImports(t *testing.T) {
+func TestImports(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.module != "." || s.isFixture() {
+		if s.module != "." || s.isFixture() || slices.Contains(sharedWithCore, s.dir) {
 			continue
 		}
-		allowed, known := room(s.dir)
+		allowed, known := importsOf(s.dir)
 		if s.dir != "" && !isInternal(s.dir) && !known {
-			t.Errorf("%s: the house has no room %s", s.name, s.dir)
+			t.Errorf("%s: package %s is not in the list of imports", s.name, s.dir)
 		}
 		for _, spec := range s.file.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			within, ours := strings.CutPrefix(imported+"/", modulePath+"/")
+			within, own := strings.CutPrefix(imported+"/", modulePath+"/")
 			within = strings.TrimSuffix(within, "/")
 			first, _, _ := strings.Cut(imported, "/")
 			good := true
 			switch {
 			case imported == "C" || imported == "unsafe":
 				good = s.isTest()
-			case !ours && !strings.Contains(first, "."): // standard library
-			case !ours && s.dir == "":
-				good = false
-			case !ours:
+			case !own && !strings.Contains(first, "."): // standard library
+			case !own && s.dir == "":
+				good = s.isTest() && imported == "github.com/google/go-cmp/cmp"
+			case !own:
 				good = slices.ContainsFunc(requirements, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") })
-			case s.isTest(): // a test may look into any room
+			case s.isTest(): // a test may import any package
 			case s.dir == "":
-				good = within == "internal/safeurl"
-			case within == "": // the hall
+				good = within == "internal/safeurl" || within == "internal/navigation"
+			case within == "": // the core package
 			case isInternal(within): // the go command knows who may
 			default:
 				good = slices.Contains(allowed, within)
@@ -215,11 +225,11 @@ func TestHouseImports(t *testing.T) {
 	}
 }
 
-// Internal packages lean on nothing but the standard library and each other, so
-// that the hall may use any of them.
-func TestHouseInternal(t *testing.T) {
+// Internal packages import the standard library and each other only, so that the
+// core package may use any of them.
+func TestInternalImports(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.module != "." || !strings.HasPrefix(s.dir, "internal/") || s.isTest() {
+		if s.module != "." || !strings.HasPrefix(s.dir, "internal/") || s.isTest() || slices.Contains(sharedWithCore, s.dir) {
 			continue
 		}
 		for _, spec := range s.file.Imports {
@@ -231,7 +241,7 @@ func TestHouseInternal(t *testing.T) {
 	}
 }
 
-func TestHouseModules(t *testing.T) {
+func TestModules(t *testing.T) {
 	var found, listed []string
 	repository(t, func(name string) {
 		if path.Base(name) == "go.mod" {
@@ -240,7 +250,7 @@ func TestHouseModules(t *testing.T) {
 	})
 	for _, dir := range found {
 		if _, ok := modules[dir]; !ok {
-			t.Errorf("%s/go.mod: the house has no such module", dir)
+			t.Errorf("%s/go.mod: is not in the list of modules", dir)
 		}
 		want := path.Join(modulePath, dir)
 		if text := read(t, path.Join(dir, "go.mod")); !regexp.MustCompile(`(?m)^module ` + regexp.QuoteMeta(want) + `$`).Match(text) {
@@ -267,41 +277,46 @@ func TestHouseModules(t *testing.T) {
 	}
 }
 
-func TestHouseRequirements(t *testing.T) {
+func TestRequirements(t *testing.T) {
 	line := regexp.MustCompile(`(?m)^(?:require|\t)\s*([^\s()]+\.[^\s()]+) v\S+(.*)$`)
 	text := string(read(t, "go.mod"))
 	if strings.Contains(text, "\nreplace ") || strings.Contains(text, "\nexclude ") {
 		t.Error("go.mod: replaces or excludes a module, which means nothing to users")
 	}
+	var direct []string
 	for _, match := range line.FindAllStringSubmatch(text, -1) {
-		if module := match[1]; !strings.Contains(match[2], "// indirect") && !slices.Contains(requirements, module) {
-			t.Errorf("go.mod: requires %s", module)
+		if !strings.Contains(match[2], "// indirect") {
+			direct = append(direct, match[1])
 		}
 	}
-	// The expression must see what there is to see.
+	want := slices.Sorted(slices.Values(requirements))
+	if slices.Sort(direct); !slices.Equal(direct, want) {
+		t.Errorf("go.mod requires %q, want %q", direct, want)
+	}
+	// The expression must find every form of a requirement.
 	const sample = "require a.example/b v1.2.3\nrequire (\n\tc.example/d/v5 v5.0.0\n\te.example/f v0.0.0 // indirect\n)\n"
 	if got := line.FindAllStringSubmatch(sample, -1); len(got) != 3 || got[1][1] != "c.example/d/v5" || got[2][2] != " // indirect" {
 		t.Errorf("the sample reads as %q", got)
 	}
 }
 
-func TestHouseFiles(t *testing.T) {
+func TestFiles(t *testing.T) {
 	const spdx = "// SPDX-License-Identifier: Apache-2.0\n\n"
 	vague := regexp.MustCompile(`^(utils?|common|types|helpers?|misc|base|shared)$`)
 	long := map[string]bool{}
 	for _, s := range sources(t) {
 		if !bytes.HasPrefix(s.text, []byte(spdx)) {
-			t.Errorf("%s: does not begin with the licence and an empty line", s.name)
+			t.Errorf("%s: must begin with the SPDX line and an empty line", s.name)
 		}
 		if lines := bytes.Count(s.text, []byte("\n")); lines > maxLines && !s.isTest() {
 			long[s.name] = true
 			if longFiles[s.name] == "" {
-				t.Errorf("%s: %d lines; cut it, or say in longFiles why not", s.name, lines)
+				t.Errorf("%s: %d lines: split it, or add it to longFiles with the reason", s.name, lines)
 			}
 		}
 		for _, name := range append(strings.Split(s.dir, "/"), s.file.Name.Name, strings.TrimSuffix(path.Base(s.name), ".go")) {
 			if vague.MatchString(name) {
-				t.Errorf("%s: %s says nothing", s.name, name)
+				t.Errorf("%s: the name %s does not say what is in it", s.name, name)
 			}
 		}
 	}
@@ -312,32 +327,28 @@ func TestHouseFiles(t *testing.T) {
 	}
 }
 
-// Every package for users says in its doc.go, and only there, what to call
-// first, and shows it in an example that is tested.
-func TestHouseDocs(t *testing.T) {
-	type docs struct{ doc, example bool }
-	packages := map[string]docs{}
+// Every public package has its documentation in one file, and a tested example.
+func TestDocs(t *testing.T) {
+	documented, example := map[string]int{}, map[string]bool{}
 	for _, s := range sources(t) {
 		if s.module != "." && s.module != "store" || isInternal(s.dir) || s.isFixture() || s.file.Name.Name == "main" {
 			continue
 		}
-		p := packages[s.dir]
-		switch base := path.Base(s.name); {
-		case base == "doc.go" && s.file.Doc != nil:
-			p.doc = true
-		case base == "example_test.go":
-			p.example = true
-		case s.file.Doc != nil && !s.isTest():
-			t.Errorf("%s: the package is described in doc.go", s.name)
+		switch {
+		case s.isTest():
+			example[s.dir] = example[s.dir] || strings.Contains(string(s.text), "\nfunc Example")
+		case s.file.Doc != nil:
+			documented[s.dir]++
+		default:
+			documented[s.dir] += 0
 		}
-		packages[s.dir] = p
 	}
-	for _, dir := range slices.Sorted(maps.Keys(packages)) {
-		if !packages[dir].doc {
-			t.Errorf("./%s: has no doc.go that describes it", dir)
+	for _, dir := range slices.Sorted(maps.Keys(documented)) {
+		if n := documented[dir]; n != 1 {
+			t.Errorf("./%s: package documentation in %d files, want 1", dir, n)
 		}
-		if !packages[dir].example {
-			t.Errorf("./%s: has no example_test.go", dir)
+		if !example[dir] {
+			t.Errorf("./%s: has no tested example", dir)
 		}
 	}
 }
@@ -376,8 +387,9 @@ func (s source) exported() []*ast.Ident {
 	return names
 }
 
-// What weakens the house has a name that says so, and a row in SECURITY.md.
-func TestHouseNames(t *testing.T) {
+// A setting that weakens the protection has a name that says so, and a row in
+// SECURITY.md.
+func TestNames(t *testing.T) {
 	weakening := regexp.MustCompile(`^(Insecure|Allow|Unsafe)([A-Z0-9_]|$)`)
 	banned := regexp.MustCompile(`^(Skip|Disable|Get|With)[A-Z0-9]`)
 	security, _ := os.ReadFile("SECURITY.md") // absent, it names nothing
@@ -390,15 +402,15 @@ func TestHouseNames(t *testing.T) {
 				t.Errorf("%s: SECURITY.md does not name %s", s.at(ident.Pos()), ident.Name)
 			}
 			if banned.MatchString(ident.Name) {
-				t.Errorf("%s: %s is no name of this house", s.at(ident.Pos()), ident.Name)
+				t.Errorf("%s: %s: the prefixes Skip, Disable, Get and With are not used", s.at(ident.Pos()), ident.Name)
 			}
 		}
 	}
 }
 
-// A sleep is a guess about how long something takes. In a bubble of
-// testing/synctest it is none: there it moves the clock.
-func TestHouseNeverSleeps(t *testing.T) {
+// A sleep guesses how long something takes, and is allowed only in a bubble of
+// testing/synctest, where it moves the clock.
+func TestNoSleeps(t *testing.T) {
 	for _, s := range sources(t) {
 		for _, decl := range s.file.Decls {
 			var sleeps []token.Pos
@@ -422,8 +434,8 @@ func TestHouseNeverSleeps(t *testing.T) {
 	}
 }
 
-// What is left to do is an issue, not a comment.
-func TestHouseIsFinished(t *testing.T) {
+// Unfinished work belongs into an issue, not into a comment.
+func TestNoUnfinishedWork(t *testing.T) {
 	words := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"}
 	texts := []string{".go", ".md", ".yml", ".yaml", ".sh", ".sql", ".lua", ".js", ".mjs", ".html", ".mod", ".work"}
 	part := func(c byte) bool { return c == '_' || unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) }
@@ -447,4 +459,21 @@ func TestHouseIsFinished(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The core package is closed for change: it knows no scheme, header or package
+// beside what RFC 9110 and RFC 6750 define for every resource server.
+func TestCoreKnowsNoCredential(t *testing.T) {
+	names := regexp.MustCompile(`(?i)^"(apikey|x-api-key|dpop|client-cert|jkt|x5t#s256)"$`)
+	for _, s := range sources(t) {
+		if s.dir != "" || s.isTest() {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && names.MatchString(literal.Value) {
+				t.Errorf("%s: the core package names %s", s.at(n.Pos()), literal.Value)
+			}
+			return true
+		})
+	}
 }
