@@ -4,12 +4,8 @@ package gatehouse
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"reflect"
-	"slices"
-	"strings"
 )
 
 // ErrNoCredentials is what an [Authenticator] returns for a request without a
@@ -42,91 +38,6 @@ type Authenticator interface {
 	// Authenticate must be safe for concurrent use and must not change the
 	// request. Its errors must carry no part of the credential.
 	Authenticate(r *http.Request) (Proof, error)
-}
-
-// Reads is what an [Authenticator] reads of a request. A credential is explicit
-// if the client adds it on purpose, and ambient if the browser or the connection
-// sends it unasked. An authenticator reads explicit credentials (Schemes,
-// Headers) or ambient ones (Cookies, Connection), never both.
-//
-// The gate derives from it which credentials compete, which challenges a 401
-// carries, and what it removes from the request before a handler gets it.
-type Reads struct {
-	// Schemes are the schemes of the Authorization header.
-	Schemes []Scheme
-
-	// Headers are other headers that carry an explicit credential.
-	Headers []Header
-
-	// Cookies are the names of cookies that carry a credential. A cookie whose
-	// name continues with a dot and digits is a part of the same one.
-	Cookies []string
-
-	// Connection says that the credential belongs to the connection: a client
-	// certificate.
-	Connection bool
-
-	// Companions are headers that go with a credential and are none by
-	// themselves, such as Client-Cert. The gate removes them.
-	Companions []string
-
-	// InURL finds a credential of this kind in a URL, where it must not be
-	// because URLs are logged, and returns its issuer and its public identifier,
-	// "" if there is none. The gate refuses such a request. Optional.
-	InURL func(*url.URL) (issuer, credential string)
-}
-
-// Scheme is one scheme of the Authorization header, RFC 9110 section 11.1.
-type Scheme struct {
-	// Name is the name of the scheme, such as "Bearer". Case does not matter.
-	Name string
-
-	// Params are parameters of its challenge beside the realm, such as algs.
-	Params []Param
-
-	// Companions are headers that go with this scheme only, such as DPoP. The
-	// gate removes them, and answers 400 where one comes beside another scheme.
-	Companions []string
-
-	// Invalid is the code for a credential that no authenticator claims,
-	// [CodeInvalidToken] if it is zero.
-	Invalid Code
-
-	// Silent leaves the scheme out of challenges: it is read and not advertised.
-	Silent bool
-
-	// Always adds the challenge of this scheme to each 401, also to one whose
-	// error is in the challenge of another scheme.
-	Always bool
-}
-
-// Header is a header beside Authorization that carries an explicit credential.
-type Header struct {
-	Name    string // case does not matter
-	Invalid Code   // for a credential that no authenticator claims, [CodeInvalidToken] if zero
-}
-
-func (r Reads) explicit() bool { return len(r.Schemes)+len(r.Headers) > 0 }
-func (r Reads) ambient() bool  { return len(r.Cookies) > 0 || r.Connection }
-
-// check returns what is wrong with a declaration.
-func (r Reads) check() error {
-	if r.explicit() == r.ambient() {
-		return errors.New("Reads: must declare explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection), and not both")
-	}
-	names := slices.Concat(r.Companions, r.Cookies)
-	for _, s := range r.Schemes {
-		names = append(append(names, s.Name), s.Companions...)
-	}
-	for _, h := range r.Headers {
-		names = append(names, h.Name)
-	}
-	for _, name := range names {
-		if name == "" || strings.TrimFunc(name, func(r rune) bool { return r < 0x80 && isTokenChar(byte(r)) }) != "" {
-			return fmt.Errorf("Reads: %q is not a token of RFC 9110", name)
-		}
-	}
-	return nil
 }
 
 // Proof is the caller that an [Authenticator] has authenticated.

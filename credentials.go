@@ -3,11 +3,7 @@
 package gatehouse
 
 import (
-	"maps"
 	"net/http"
-	"net/textproto"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -47,118 +43,34 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 	return credentials, nil
 }
 
-// reader is what the authenticators of a gate read, taken together.
-type reader struct {
-	schemes []Scheme // each once; Bearer is always known
-	headers []Header // beside Authorization, canonical names
-	strip   []string // canonical names of all headers that no handler sees
-	cookies []string
-	inURL   []func(*url.URL) (issuer, credential string)
-
-	// always and invited are the challenges of every 401, and those of a 401
-	// without an error.
-	always, invited []Challenge
+// credentials are the explicit credentials of one request. They are looked up
+// once: to look into the header again would cost as much as all other checks.
+type credentials struct {
+	explicit      int      // how many there are
+	authorization []string // the values of the Authorization header
+	scheme        *Scheme  // of the one Authorization header, nil for none or an unknown one
 }
 
-// add adds the declaration of one authenticator. The first one that declares a
-// scheme or a header decides on its parameters.
-func (d *reader) add(r Reads) {
-	strip := func(names ...string) {
-		for _, name := range names {
-			if name = http.CanonicalHeaderKey(name); !slices.Contains(d.strip, name) {
-				d.strip = append(d.strip, name)
-			}
-		}
-	}
-	for _, s := range r.Schemes {
-		known := d.scheme(s.Name)
-		s.Companions = slices.Clone(s.Companions)
-		for i, name := range s.Companions {
-			s.Companions[i] = http.CanonicalHeaderKey(name)
-		}
-		switch {
-		case known == nil:
-			d.schemes = append(d.schemes, s)
-		case known.Silent && !s.Silent: // one that is silent leaves the challenge to the others
-			*known = s
-		}
-		strip(s.Companions...)
-	}
-	for _, h := range r.Headers {
-		h.Name = http.CanonicalHeaderKey(h.Name)
-		if !slices.ContainsFunc(d.headers, func(other Header) bool { return other.Name == h.Name }) {
-			d.headers = append(d.headers, h)
-		}
-		strip(h.Name)
-	}
-	strip(r.Companions...)
-	d.cookies = append(d.cookies, r.Cookies...)
-	if r.InURL != nil {
-		d.inURL = append(d.inURL, r.InURL)
-	}
-}
-
-// done completes the declarations once all are added.
-func (d *reader) done(params func(...Param) []Param) {
-	if !slices.Contains(d.strip, authorization) {
-		d.strip = append(d.strip, authorization)
-	}
-	// A Bearer token that nothing reads is an invalid one, whatever else the
-	// gate reads.
-	if d.scheme("Bearer") == nil {
-		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
-	}
-	for _, s := range d.schemes {
-		challenge := Challenge{s.Name, params(s.Params...)}
-		if !s.Silent {
-			d.invited = append(d.invited, challenge)
-		}
-		if s.Always && !s.Silent {
-			d.always = append(d.always, challenge)
-		}
-	}
-	// RFC 9110 §15.5.2: a 401 response "MUST" carry at least one challenge.
-	if len(d.invited) == 0 {
-		d.invited = []Challenge{{"Bearer", params()}}
-	}
-}
-
-func (d *reader) scheme(name string) *Scheme {
-	for i := range d.schemes {
-		if strings.EqualFold(d.schemes[i].Name, name) {
-			return &d.schemes[i]
-		}
-	}
-	return nil
-}
-
-// used returns the scheme of the Authorization header, nil if there is none or
-// if it is unknown.
-func (d *reader) used(r *http.Request) *Scheme {
-	values := r.Header[authorization]
-	if len(values) != 1 {
-		return nil
-	}
-	name, _, _ := strings.Cut(values[0], " ")
-	return d.scheme(name)
-}
-
-// explicit returns the number of explicit credentials of a request.
-func (d *reader) explicit(r *http.Request) int {
-	n := len(r.Header[authorization])
+func (d *reader) find(r *http.Request) credentials {
+	sent := credentials{authorization: r.Header[authorization]}
+	sent.explicit = len(sent.authorization)
 	for i := range d.headers {
-		n += len(r.Header[d.headers[i].Name])
+		sent.explicit += len(r.Header[d.headers[i].Name])
 	}
-	return n
+	if len(sent.authorization) == 1 {
+		name, _, _ := strings.Cut(sent.authorization[0], " ")
+		sent.scheme = d.scheme(name)
+	}
+	return sent
 }
 
 // checkURL refuses a request whose URL contains a credential. The gate asks it
 // before all else, so that no other refusal reports a path with a key in it.
-func (d *reader) checkURL(r *http.Request, explicit int) *Error {
+func (d *reader) checkURL(r *http.Request, sent *credentials) *Error {
 	for _, find := range d.inURL {
 		if issuer, credential := find(r.URL); credential != "" {
 			e := &Error{Code: CodeMissingCredentials, Reason: ReasonCredentialInURL, Issuer: issuer, Credential: credential}
-			if explicit > 0 {
+			if sent.explicit > 0 {
 				// RFC 6750 §2: "Clients MUST NOT use more than one method to
 				// transmit the token in each request."
 				e.Code = CodeInvalidRequest
@@ -170,11 +82,11 @@ func (d *reader) checkURL(r *http.Request, explicit int) *Error {
 }
 
 // checkNumber refuses a request with several credentials.
-func (d *reader) checkNumber(r *http.Request, explicit int) *Error {
-	if explicit > 1 {
+func (d *reader) checkNumber(r *http.Request, sent *credentials) *Error {
+	if sent.explicit > 1 {
 		return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
 	}
-	if len(r.Header[authorization]) == 0 {
+	if len(sent.authorization) == 0 {
 		return nil
 	}
 	// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the
@@ -184,10 +96,8 @@ func (d *reader) checkNumber(r *http.Request, explicit int) *Error {
 	}
 	for i := range d.schemes {
 		for _, name := range d.schemes[i].Companions {
-			if len(r.Header[name]) > 0 {
-				if used := d.used(r); used != nil && used != &d.schemes[i] {
-					return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
-				}
+			if sent.scheme != nil && sent.scheme != &d.schemes[i] && len(r.Header[name]) > 0 {
+				return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
 			}
 		}
 	}
@@ -263,58 +173,6 @@ func invalid(c Code) Code {
 // sent in it has leaked into logs.
 func tokenInQuery(r *http.Request) bool {
 	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
-}
-
-// without returns the header without credentials, so that nothing behind the
-// gate can read, log or forward them. The values of what remains are shared with
-// the original.
-func (d *reader) without(header http.Header) http.Header {
-	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
-	if stripped == nil {
-		return make(http.Header)
-	}
-	for _, name := range d.strip {
-		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
-			delete(stripped, name)
-		}
-	}
-	if lines, ok := stripped["Cookie"]; ok && len(d.cookies) > 0 {
-		if lines = d.withoutCookies(lines); len(lines) > 0 {
-			stripped["Cookie"] = lines
-		} else {
-			delete(stripped, "Cookie")
-		}
-	}
-	return stripped
-}
-
-func (d *reader) withoutCookies(lines []string) []string {
-	var kept []string
-	for _, line := range lines {
-		var pairs []string
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = textproto.TrimString(pair) // as net/http does, and no more
-			name, _, _ := strings.Cut(pair, "=")
-			name = strings.TrimSpace(name)
-			if pair != "" && !slices.ContainsFunc(d.cookies, func(cookie string) bool { return isPartOf(name, cookie) }) {
-				pairs = append(pairs, pair)
-			}
-		}
-		if len(pairs) > 0 {
-			kept = append(kept, strings.Join(pairs, "; "))
-		}
-	}
-	return kept
-}
-
-// isPartOf reports whether name is cookie, or cookie followed by a dot and
-// digits.
-func isPartOf(name, cookie string) bool {
-	rest, ok := strings.CutPrefix(name, cookie)
-	if !ok || rest == "" {
-		return ok
-	}
-	return rest[0] == '.' && len(rest) > 1 && strings.Trim(rest[1:], "0123456789") == ""
 }
 
 // isToken68 reports whether s is a b64token, which RFC 9110 calls token68.

@@ -141,9 +141,9 @@ const (
 	ReasonSeveralCredentials Reason = "several_credentials"
 	// ReasonMalformedCredentials: the Authorization header violates the grammar of RFC 9110 or RFC 6750. Operator: check how the client builds the header.
 	ReasonMalformedCredentials Reason = "malformed_credentials"
-	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Operator: revoke it and have the client send it in a header.
+	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Status: 400, 401. Operator: revoke it and have the client send it in a header.
 	ReasonCredentialInURL Reason = "credential_in_url"
-	// ReasonUnclaimed: the credential has a form that no authenticator reads. Operator: check which kind of credential the client sends.
+	// ReasonUnclaimed: the credential has a form that no authenticator reads. Status: 401, 403. Operator: check which kind of credential the client sends.
 	ReasonUnclaimed Reason = "credential_unclaimed"
 	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member that nothing confirms. Operator: check for a stolen token; configure the confirmer of that member.
 	ReasonUnconfirmed Reason = "credential_unconfirmed"

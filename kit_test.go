@@ -8,101 +8,124 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// bearer is an authenticator that knows its tokens by heart. What it does not
-// know it refuses, and leaves to the others what mine says is not its own.
-type bearer struct {
-	tokens map[string]*gatehouse.Principal
-	mine   func(token string) bool
+// Codes and reasons of authenticators and policies of these tests.
+var (
+	codeInvalidKey       = gatehouse.NewCode(403, "invalid_api_key", "The API key is not valid.")
+	codeInvalidKeyScheme = gatehouse.NewCode(401, "invalid_api_key", "The API key is not valid.")
+	codeApproval         = gatehouse.NewCode(403, "approval_required", "This operation requires approval.")
+	codeStepUp           = gatehouse.NewCode(401, "insufficient_user_authentication", "A different authentication level is required.")
+	codeBudget           = gatehouse.NewCode(429, "budget_exceeded", "The request exceeds its budget.")
+)
+
+const (
+	reasonToken gatehouse.Reason = "test_token"
+	reasonScope gatehouse.Reason = "test_scope"
+)
+
+// authenticator has its declaration and its answer as fields.
+type authenticator struct {
+	reads  gatehouse.Reads
+	answer func(*http.Request) (gatehouse.Proof, error)
 }
 
-func (b bearer) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	token, err := gatehouse.Authorization(r, "Bearer")
-	if err != nil {
-		return gatehouse.Proof{}, err
+func (a authenticator) Reads() gatehouse.Reads { return a.reads }
+
+func (a authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) { return a.answer(r) }
+
+var (
+	readsBearer = gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}
+	readsKey    = gatehouse.Reads{
+		Schemes: []gatehouse.Scheme{{Name: "ApiKey", Invalid: codeInvalidKeyScheme}},
+		Headers: []gatehouse.Header{{Name: "X-API-Key", Invalid: codeInvalidKey}},
 	}
-	if b.mine != nil && !b.mine(token) {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p, ok := b.tokens[token]
-	if !ok {
-		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonTokenSignature}
-	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: "Authorization"}, nil
+	readsConnection = gatehouse.Reads{Connection: true}
+)
+
+// bearer accepts the given tokens and rejects all others.
+func bearer(tokens map[string]*gatehouse.Principal) gatehouse.Authenticator {
+	return authenticator{readsBearer, func(r *http.Request) (gatehouse.Proof, error) {
+		token, err := gatehouse.Authorization(r, "Bearer")
+		if err != nil {
+			return gatehouse.Proof{}, err
+		}
+		if p, ok := tokens[token]; ok {
+			return gatehouse.NewProof(p), nil
+		}
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken}
+	}}
 }
 
-func (bearer) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "Bearer"} }
-
-// xAPIKey is an authenticator for one key in X-API-Key.
-type xAPIKey struct{ key string }
-
-func (k xAPIKey) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	switch r.Header.Get("X-API-Key") {
-	case "":
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	case k.key:
-		return gatehouse.Proof{Principal: machine(), Source: gatehouse.SourceHeader, Name: "X-API-Key"}, nil
-	}
-	return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey}
+func goodToken() gatehouse.Authenticator {
+	return bearer(map[string]*gatehouse.Principal{"good": user()})
 }
 
-func (xAPIKey) Challenge() gatehouse.Challenge { return gatehouse.Challenge{Scheme: "ApiKey"} }
-
-// sloppyCookie is an authenticator for one cookie value. It is as sloppy as a third
-// party's may be: it does not look for an explicit credential itself.
-type sloppyCookie struct{ cookie, value string }
-
-func (s sloppyCookie) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	cookie, err := r.Cookie(s.cookie)
-	if err != nil || cookie.Value != s.value {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p := person()
-	p.Method, p.Subject = gatehouse.MethodSession, s.cookie
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceCookie, Name: s.cookie}, nil
+// apiKey accepts one key in X-API-Key.
+func apiKey(key string) gatehouse.Authenticator {
+	return authenticator{readsKey, func(r *http.Request) (gatehouse.Proof, error) {
+		switch r.Header.Get("X-API-Key") {
+		case "":
+			return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+		case key:
+			return gatehouse.NewProof(service("ci")), nil
+		}
+		return gatehouse.Proof{}, &gatehouse.Error{Code: codeInvalidKey}
+	}}
 }
 
-func (s sloppyCookie) CookieNames() []string { return []string{s.cookie} }
-
-// connection is an authenticator for whatever comes over TLS.
-var connection = gatehouse.AuthenticatorFunc(func(r *http.Request) (gatehouse.Proof, error) {
-	if r.TLS == nil {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p := machine()
-	p.Method, p.Subject = gatehouse.MethodMTLS, "connection"
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceConnection}, nil
-})
-
-// refuse is an authenticator that always says err.
-func refuse(err error) gatehouse.Authenticator {
-	return gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) { return gatehouse.Proof{}, err })
+// cookie accepts one value of a cookie, and has no opinion on others.
+func cookie(name, value string) gatehouse.Authenticator {
+	return authenticator{gatehouse.Reads{Cookies: []string{name}}, func(r *http.Request) (gatehouse.Proof, error) {
+		if c, err := r.Cookie(name); err != nil || c.Value != value {
+			return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+		}
+		return gatehouse.NewProof(service(name)), nil
+	}}
 }
 
-// admit is an authenticator that always lets p in.
-func admit(p *gatehouse.Principal) gatehouse.Authenticator {
-	return gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) {
-		return gatehouse.Proof{Principal: p, Source: gatehouse.SourceHeader, Name: "Authorization"}, nil
-	})
+// connection accepts each TLS connection.
+func connection() gatehouse.Authenticator {
+	return authenticator{readsConnection, func(r *http.Request) (gatehouse.Proof, error) {
+		if r.TLS == nil {
+			return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+		}
+		return gatehouse.NewProof(service("connection")), nil
+	}}
 }
 
-func person() *gatehouse.Principal {
+// rejects is an ambient authenticator that always returns err.
+func rejects(err error) gatehouse.Authenticator {
+	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return gatehouse.Proof{}, err }}
+}
+
+// accepts is an ambient authenticator that always returns p.
+func accepts(p *gatehouse.Principal) gatehouse.Authenticator {
+	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return gatehouse.NewProof(p), nil }}
+}
+
+// explicitly gives an authenticator the declaration of a Bearer token.
+func explicitly(a gatehouse.Authenticator) gatehouse.Authenticator {
+	return authenticator{readsBearer, a.Authenticate}
+}
+
+func user() *gatehouse.Principal {
 	return &gatehouse.Principal{
 		Kind: gatehouse.KindUser, Subject: "ada", Issuer: "https://auth.example.com", Tenant: "acme",
-		Client: "web", Method: gatehouse.MethodJWT, Credential: "jti-1",
+		Client: "web", Method: "jwt", Credential: "jti-1",
 		Scopes: scopeSet("reports:read"), Roles: roleSet("editor"),
 		Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }
 
-func machine() *gatehouse.Principal {
-	return &gatehouse.Principal{Kind: gatehouse.KindService, Subject: "ci", Method: gatehouse.MethodAPIKey, Credential: "key-1"}
+func service(subject string) *gatehouse.Principal {
+	return &gatehouse.Principal{Kind: gatehouse.KindService, Subject: subject, Method: "api_key", Credential: "key-1"}
 }
 
 func scopeSet(tokens ...string) gatehouse.Scopes {
@@ -121,6 +144,13 @@ func roleSet(names ...string) gatehouse.Roles {
 	return r
 }
 
+// allow and deny are policies.
+var allow = gatehouse.Authenticated
+
+func deny(err error) gatehouse.Policy {
+	return gatehouse.PolicyFunc(func(*http.Request, gatehouse.Principal) error { return err })
+}
+
 // newGate makes a gate with the realm "acme".
 func newGate(t testing.TB, config gatehouse.Config) *gatehouse.Gate {
 	t.Helper()
@@ -129,15 +159,21 @@ func newGate(t testing.TB, config gatehouse.Config) *gatehouse.Gate {
 	}
 	gate, err := gatehouse.New(config)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("New: %v", err)
 	}
 	return gate
 }
 
-// gateOf makes a gate of authenticators alone.
 func gateOf(t testing.TB, authenticators ...gatehouse.Authenticator) *gatehouse.Gate {
 	t.Helper()
 	return newGate(t, gatehouse.Config{Authenticators: authenticators})
+}
+
+// observed makes a gate that records its events.
+func observed(t testing.TB, authenticators ...gatehouse.Authenticator) (*gatehouse.Gate, *events) {
+	t.Helper()
+	var seen events
+	return newGate(t, gatehouse.Config{Authenticators: authenticators, Observer: &seen}), &seen
 }
 
 // request makes a GET of /reports with headers given as name, value, name, …
@@ -149,63 +185,68 @@ func request(headers ...string) *http.Request {
 	return r
 }
 
+// navigation makes a request of a browser that loads a page.
+func navigation(headers ...string) *http.Request {
+	r := request(append(headers, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")...)
+	r.RequestURI = "/reports?page=2"
+	return r
+}
+
 func overTLS(r *http.Request) *http.Request {
 	r.TLS = &tls.ConnectionState{}
 	return r
 }
 
-// answer is a response, with the request that the handler saw, nil if it saw
-// none.
+// answer is a response, with the request that the handler got, nil if it was
+// not called.
 type answer struct {
-	status int
-	header http.Header
-	body   string
-	seen   *http.Request
+	*httptest.ResponseRecorder
+	request *http.Request
 }
 
 // send has the gate answer r.
-func send(gate *gatehouse.Gate, r *http.Request) answer {
-	return sendThrough(gate.Handler, r)
-}
+func send(gate *gatehouse.Gate, r *http.Request) answer { return sendThrough(gate.Handler, r) }
 
 // sendThrough has a handler behind wrap answer r.
 func sendThrough(wrap func(http.Handler) http.Handler, r *http.Request) answer {
-	var a answer
-	w := httptest.NewRecorder()
+	a := answer{ResponseRecorder: httptest.NewRecorder()}
 	wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.seen = r
+		a.request = r
 		_, _ = io.WriteString(w, "in")
-	})).ServeHTTP(w, r)
-	a.status, a.header, a.body = w.Code, w.Header(), w.Body.String()
+	})).ServeHTTP(a, r)
 	return a
 }
 
-// caller is the subject that the handler saw, "" if the request did not get
-// there.
+// behind wraps a handler in a gate with policies behind it.
+func behind(gate *gatehouse.Gate, policies ...gatehouse.Policy) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler { return gate.Handler(gatehouse.Require(policies...)(next)) }
+}
+
+// caller returns the subject that the handler saw, "" if there is none.
 func (a answer) caller() string {
-	if a.seen == nil {
+	if a.request == nil {
 		return ""
 	}
-	p, _ := gatehouse.FromContext(a.seen.Context())
+	p, _ := gatehouse.FromContext(a.request.Context())
 	return p.Subject
 }
 
-// check compares status and error code, and that the handler was reached only
-// if the status is 200.
-func (a answer) check(t *testing.T, status int, code gatehouse.Code) {
+// check compares the status and the error code, "" for any, and that the handler
+// was called only if the status is 200.
+func (a answer) check(t *testing.T, status int, code string) {
 	t.Helper()
-	if a.status != status {
-		t.Errorf("status %d, want %d; body %s", a.status, status, a.body)
+	if a.Code != status {
+		t.Errorf("status = %d, want %d; body %s", a.Code, status, a.Body)
 	}
-	if (a.seen != nil) != (status == http.StatusOK) {
-		t.Errorf("handler reached: %v, with status %d", a.seen != nil, a.status)
+	if called := a.request != nil; called != (status == http.StatusOK) {
+		t.Errorf("handler called = %v with status %d", called, a.Code)
 	}
-	if code != "" && !reflect.DeepEqual(a.code(t), code) {
-		t.Errorf("error %q, want %q", a.code(t), code)
+	if got := errorCode(t, a.Body.Bytes()); code != "" && got != code {
+		t.Errorf("error = %q, want %q", got, code)
 	}
 }
 
-// events is an observer that remembers.
+// events is an observer that records.
 type events struct {
 	all []gatehouse.Event
 	err error
@@ -224,19 +265,26 @@ func (e *events) only(t *testing.T) gatehouse.Event {
 	}
 	event := e.all[0]
 	if event.Duration < 0 || event.Duration > time.Minute {
-		t.Errorf("duration %v", event.Duration)
+		t.Errorf("Duration = %v", event.Duration)
 	}
 	event.Duration = 0
 	return event
 }
 
-// mustPanic reports whether f panics with exactly this message.
+// diff compares with go-cmp. The immutable sets compare with ==.
+func diff(got, want any) string {
+	return cmp.Diff(want, got, cmp.Comparer(func(a, b gatehouse.Principal) bool { return a == b }), cmp.Comparer(sameError))
+}
+
+func sameError(a, b error) bool { return a == b } //nolint:errorlint // the same one, not one like it
+
+// mustPanic checks that f panics with exactly this message.
 func mustPanic(t *testing.T, message string, f func()) {
 	t.Helper()
 	defer func() {
 		t.Helper()
 		if got := recover(); got != message {
-			t.Errorf("panic %v, want %q", got, message)
+			t.Errorf("panic = %v, want %q", got, message)
 		}
 	}()
 	f()

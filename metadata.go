@@ -98,8 +98,11 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 
 // document returns the document, with more scopes.
 func (p ProtectedResource) document(more Scopes) ([]byte, error) {
-	scopes, _ := NewScopes(p.Scopes...) // NewMetadata has checked them
-	p.Scopes = slices.Collect(scopes.union(more).All())
+	for scope := range more.All() {
+		if !slices.Contains(p.Scopes, scope) {
+			p.Scopes = append(slices.Clip(p.Scopes), scope)
+		}
+	}
 	own, _ := json.Marshal(p) // cannot fail: there are only strings in it
 	if len(p.Extra) == 0 {
 		return own, nil

@@ -22,7 +22,7 @@ func TestMetadataDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers[0], scopes[0] = "https://evil.example.com", "everything" // of no effect any more
+	servers[0], scopes[0] = "https://evil.example.com", "everything" // NewMetadata has cloned them
 
 	const want = `{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com","http://127.0.0.1:9000"],` +
 		`"scopes_supported":["reports:write","reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports",` +
@@ -51,8 +51,27 @@ func TestMetadataDocument(t *testing.T) {
 	}
 }
 
-// RFC 9728 section 2: what is not known is left out.
-func TestMetadataOfLittle(t *testing.T) {
+// RFC 9728 §2: the document may have more members, but none twice.
+func TestMetadataExtra(t *testing.T) {
+	resource := gatehouse.ProtectedResource{
+		Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"},
+		Extra: map[string]any{"dpop_bound_access_tokens_required": true},
+	}
+	metadata, err := gatehouse.NewMetadata(resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resource.Extra["resource"] = "https://evil.example" // NewMetadata has cloned the map
+	w := httptest.NewRecorder()
+	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
+	const want = `{"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"dpop_bound_access_tokens_required":true,"resource":"https://a.example"}`
+	if w.Body.String() != want {
+		t.Errorf("document = %s, want %s", w.Body, want)
+	}
+}
+
+// RFC 9728 §2: members without a value are left out.
+func TestMetadataLeavesOutEmptyMembers(t *testing.T) {
 	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +84,7 @@ func TestMetadataOfLittle(t *testing.T) {
 	}
 }
 
-// RFC 9728 §3.1, and a mux finds the document where clients look for it.
+// RFC 9728 §3.1: the URL of the document. A mux serves it there.
 func TestMetadataURL(t *testing.T) {
 	const at = "https://api.example.com/.well-known/oauth-protected-resource"
 	for resource, want := range map[string]string{
@@ -120,6 +139,14 @@ func TestNewMetadataRefuses(t *testing.T) {
 				"gatehouse: ProtectedResource.AuthorizationServers[1]: required\n" +
 				"gatehouse: ProtectedResource.AuthorizationServers[2]: not an https URL\n" +
 				"gatehouse: ProtectedResource.Scopes: gatehouse: malformed scope \"a b\"",
+		},
+		{
+			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"resource": 1}},
+			"gatehouse: ProtectedResource.Extra: \"resource\" has a field of its own",
+		},
+		{
+			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"x": make(chan int)}},
+			"gatehouse: ProtectedResource.Extra: \"x\": json: unsupported type: chan int",
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com/#", AuthorizationServers: []string{"https://u:p@a.example"}},

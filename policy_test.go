@@ -3,103 +3,103 @@
 package gatehouse_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
-	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-func allow(*http.Request, gatehouse.Principal) error { return nil }
-
-func deny(err error) gatehouse.Policy {
-	return func(*http.Request, gatehouse.Principal) error { return err }
-}
-
-// behind wraps a handler in a gate with policies behind it.
-func behind(gate *gatehouse.Gate, policies ...gatehouse.Policy) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return gate.Handler(gatehouse.Require(policies...)(next))
-	}
-}
-
 func TestRequire(t *testing.T) {
-	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: scopeSet("a"), Cause: errors.New("why")}
-	broken := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "store_down"}
+	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: reasonScope, Scopes: scopeSet("a"), Cause: errors.New("why")}
+	down := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "test_down"}
 	plain := errors.New("not on Sundays")
+	network := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+	timeout := fmt.Errorf("query: %w", context.DeadlineExceeded)
+	var nilError *gatehouse.Error
 	for _, test := range []struct {
 		name     string
 		policies []gatehouse.Policy
 		status   int
-		code     gatehouse.Code
+		code     string
 		decision gatehouse.Decision
 		reason   gatehouse.Reason
 		cause    error
 	}{
 		{"no policy", nil, 200, "", "", "", nil},
-		{"one that allows", []gatehouse.Policy{allow}, 200, "", "", "", nil},
 		{"all allow", []gatehouse.Policy{allow, allow, allow}, 200, "", "", "", nil},
-		{"the first denies", []gatehouse.Policy{deny(scope), deny(plain), allow}, 403, gatehouse.CodeInsufficientScope, gatehouse.Denied, gatehouse.ReasonScope, scope.Cause},
-		{"the last denies", []gatehouse.Policy{allow, allow, deny(plain)}, 403, gatehouse.CodeAccessDenied, gatehouse.Denied, gatehouse.ReasonPolicy, plain},
-		{"an error around a refusal", []gatehouse.Policy{deny(fmt.Errorf("x: %w", scope))}, 403, gatehouse.CodeInsufficientScope, gatehouse.Denied, gatehouse.ReasonScope, scope.Cause},
-		{"cannot tell", []gatehouse.Policy{deny(broken)}, 503, gatehouse.CodeTemporarilyUnavailable, gatehouse.Unavailable, "store_down", nil},
-		{"a refusal without a code", []gatehouse.Policy{deny(&gatehouse.Error{})}, 503, gatehouse.CodeTemporarilyUnavailable, gatehouse.Unavailable, "", nil},
-		{"a nil *Error is an error", []gatehouse.Policy{deny((*gatehouse.Error)(nil))}, 403, gatehouse.CodeAccessDenied, gatehouse.Denied, gatehouse.ReasonPolicy, (*gatehouse.Error)(nil)},
-		{"no credentials is no answer of a policy", []gatehouse.Policy{deny(gatehouse.ErrNoCredentials)}, 403, gatehouse.CodeAccessDenied, gatehouse.Denied, gatehouse.ReasonPolicy, gatehouse.ErrNoCredentials},
+		{"the first denies", []gatehouse.Policy{deny(scope), deny(plain), allow}, 403, "insufficient_scope", gatehouse.Denied, reasonScope, scope.Cause},
+		{"the last denies", []gatehouse.Policy{allow, allow, deny(plain)}, 403, "access_denied", gatehouse.Denied, gatehouse.ReasonPolicyRefused, plain},
+		{"wrapped refusal", []gatehouse.Policy{deny(fmt.Errorf("x: %w", scope))}, 403, "insufficient_scope", gatehouse.Denied, reasonScope, scope.Cause},
+		{"unavailable", []gatehouse.Policy{deny(down)}, 503, "temporarily_unavailable", gatehouse.Unavailable, "test_down", nil},
+		{"network error", []gatehouse.Policy{deny(network)}, 503, "temporarily_unavailable", gatehouse.Unavailable, gatehouse.ReasonPolicyFailed, network},
+		{"deadline", []gatehouse.Policy{deny(timeout)}, 503, "temporarily_unavailable", gatehouse.Unavailable, gatehouse.ReasonPolicyFailed, timeout},
+		{"canceled", []gatehouse.Policy{deny(context.Canceled)}, 503, "temporarily_unavailable", gatehouse.Unavailable, gatehouse.ReasonPolicyFailed, context.Canceled},
+		{"refusal without a code", []gatehouse.Policy{deny(&gatehouse.Error{})}, 503, "temporarily_unavailable", gatehouse.Unavailable, "", nil},
+		{"nil *Error is an error", []gatehouse.Policy{deny(nilError)}, 403, "access_denied", gatehouse.Denied, gatehouse.ReasonPolicyRefused, nilError},
+		{"ErrNoCredentials is a plain error", []gatehouse.Policy{deny(gatehouse.ErrNoCredentials)}, 403, "access_denied", gatehouse.Denied, gatehouse.ReasonPolicyRefused, gatehouse.ErrNoCredentials},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var told events
-			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{admit(person())}, Observer: &told})
-			a := sendThrough(behind(gate, test.policies...), request())
-			a.check(t, test.status, "")
-			if len(told.all) == 0 || told.all[0].Decision != gatehouse.Allowed {
-				t.Fatalf("events %+v", told.all)
+			gate, seen := observed(t, accepts(user()))
+			sendThrough(behind(gate, test.policies...), request()).check(t, test.status, test.code)
+			if len(seen.all) == 0 || seen.all[0].Decision != gatehouse.Allowed {
+				t.Fatalf("events = %+v, want the first to be the one of the gate", seen.all)
 			}
-			told.all = told.all[1:] // what the gate said
+			seen.all = seen.all[1:]
 			if test.status == 200 {
-				if len(told.all) != 0 {
-					t.Errorf("events %+v", told.all)
+				if len(seen.all) != 0 {
+					t.Errorf("events = %+v, want no second one", seen.all)
 				}
 				return
 			}
-			a.check(t, test.status, test.code)
-			event := told.only(t)
 			want := gatehouse.Event{
-				Decision: test.decision, Reason: test.reason, Code: test.code, Status: test.status,
-				Principal: *person(), Issuer: person().Issuer, Credential: person().Credential,
+				Type: gatehouse.EventDecision, Level: slog.LevelWarn, Decision: test.decision, Reason: test.reason, Code: test.code, Status: test.status,
+				Principal: *user(), Issuer: user().Issuer, Credential: user().Credential,
 				Method: "GET", Host: "api.example.com", Path: "/reports", Cause: test.cause,
 			}
-			if !reflect.DeepEqual(event, want) {
-				t.Errorf("event\n%+v, want\n%+v", event, want)
+			if test.decision == gatehouse.Unavailable {
+				want.Level = slog.LevelError
+			}
+			if d := diff(seen.only(t), want); d != "" {
+				t.Errorf("event (-want +got):\n%s", d)
+			}
+
+			// Admit and Mux ask the policies themselves, and report one event.
+			gate, seen = observed(t, accepts(user()))
+			_, _, err := gate.Admit(request(), test.policies...)
+			if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Code.String() != test.code {
+				t.Errorf("Admit error = %v, want %s", err, test.code)
+			}
+			if d := diff(seen.only(t), want); d != "" {
+				t.Errorf("event of Admit (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-// Policies are asked in order, and none after the first that denies.
-func TestRequireOrder(t *testing.T) {
+func TestRequireAsksInOrder(t *testing.T) {
 	var asked []int
 	policy := func(n int, err error) gatehouse.Policy {
-		return func(r *http.Request, p gatehouse.Principal) error {
+		return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
 			asked = append(asked, n)
-			if r.URL.Path != "/reports" || p.Subject != "ada" {
-				t.Errorf("asked about %s of %s", r.URL.Path, p.Subject)
+			if r.URL.Path != "/reports" || p != *user() {
+				t.Errorf("policy %d asked about %s of %+v", n, r.URL.Path, p)
 			}
 			return err
-		}
+		})
 	}
-	gate := gateOf(t, admit(person()))
+	gate := gateOf(t, accepts(user()))
 	policies := []gatehouse.Policy{policy(1, nil), policy(2, errors.New("no")), policy(3, nil)}
 	wrap := gatehouse.Require(policies...)
-	policies[1] = allow // of no effect any more
+	policies[1] = allow // Require has cloned the slice
 	a := sendThrough(func(next http.Handler) http.Handler { return gate.Handler(wrap(next)) }, request())
-	a.check(t, 403, gatehouse.CodeAccessDenied)
-	if !reflect.DeepEqual(asked, []int{1, 2}) {
-		t.Errorf("asked %v", asked)
+	a.check(t, 403, "access_denied")
+	if d := diff(asked, []int{1, 2}); d != "" {
+		t.Errorf("policies asked (-want +got):\n%s", d)
 	}
 }
 
@@ -107,83 +107,110 @@ func TestRequireOrder(t *testing.T) {
 // whatever its policies say.
 func TestRequireOutsideGate(t *testing.T) {
 	for name, r := range map[string]*http.Request{
-		"nobody":         request(),
-		"a token":        request("Authorization", "Bearer good"),
-		"nobody, by ctx": request().WithContext(gatehouse.NewContext(t.Context(), gatehouse.Principal{})),
-		"no method":      request().WithContext(gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada"})),
+		"no credential":   request(),
+		"token":           request("Authorization", "Bearer good"),
+		"zero principal":  request().WithContext(gatehouse.NewContext(t.Context(), gatehouse.Principal{})),
+		"no proof method": request().WithContext(gatehouse.NewContext(t.Context(), gatehouse.Principal{Subject: "ada"})),
 	} {
 		for _, policies := range [][]gatehouse.Policy{nil, {allow}, {deny(errors.New("no"))}} {
 			t.Run(name, func(t *testing.T) {
 				a := sendThrough(gatehouse.Require(policies...), r)
-				a.check(t, 401, gatehouse.CodeMissingCredentials)
-				if got := a.header["Www-Authenticate"]; !reflect.DeepEqual(got, []string{`Bearer realm="gatehouse"`}) {
-					t.Errorf("WWW-Authenticate %q", got)
+				a.check(t, 401, "missing_credentials")
+				if got := a.Header()["Www-Authenticate"]; len(got) != 1 || got[0] != `Bearer realm="gatehouse"` {
+					t.Errorf("WWW-Authenticate = %q", got)
 				}
 			})
 		}
 	}
 }
 
-// NewContext is enough for a handler's own tests.
+// NewContext is enough for the tests of a handler.
 func TestRequireWithContext(t *testing.T) {
-	r := request().WithContext(gatehouse.NewContext(t.Context(), *person()))
+	r := request().WithContext(gatehouse.NewContext(t.Context(), *user()))
 	a := sendThrough(gatehouse.Require(allow), r)
 	a.check(t, 200, "")
 	if a.caller() != "ada" {
-		t.Errorf("caller %q", a.caller())
+		t.Errorf("caller = %q", a.caller())
 	}
 	a = sendThrough(gatehouse.Require(deny(&gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("a")})), r)
-	a.check(t, 403, gatehouse.CodeInsufficientScope)
-	if got, want := a.header.Get("WWW-Authenticate"), `Bearer realm="gatehouse", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="a"`; got != want {
-		t.Errorf("WWW-Authenticate %s, want %s", got, want)
+	a.check(t, 403, "insufficient_scope")
+	if got, want := a.Header().Get("WWW-Authenticate"), `Bearer realm="gatehouse", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="a"`; got != want {
+		t.Errorf("WWW-Authenticate = %s, want %s", got, want)
 	}
 }
 
-// A handler that replaces the principal, to act on behalf of another, stays
-// with the realm and the observer of its gate.
+// A handler that replaces the principal, to act on behalf of another caller,
+// keeps the realm and the observer of its gate.
 func TestRequireBehindNewContext(t *testing.T) {
-	var told events
-	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{admit(person())}, Observer: &told})
+	gate, seen := observed(t, accepts(user()))
 	a := sendThrough(func(next http.Handler) http.Handler {
 		denied := gatehouse.Require(deny(&gatehouse.Error{Code: gatehouse.CodeInsufficientScope}))(next)
 		return gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			denied.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), *machine())))
+			denied.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), *service("ci"))))
 		}))
 	}, request())
-	a.check(t, 403, gatehouse.CodeInsufficientScope)
-	if got := a.header.Get("WWW-Authenticate"); got[:len(`Bearer realm="acme"`)] != `Bearer realm="acme"` {
-		t.Errorf("WWW-Authenticate %s", got)
+	a.check(t, 403, "insufficient_scope")
+	if challenge, err := parseChallenge(a.Header().Get("WWW-Authenticate")); err != nil || challenge.Params[0].Value != "acme" {
+		t.Errorf("challenge = %+v, %v; want realm acme", challenge, err)
 	}
-	if len(told.all) != 2 || told.all[1].Principal.Subject != "ci" || told.all[1].Credential != "key-1" {
-		t.Errorf("events %+v", told.all)
+	if len(seen.all) != 2 || seen.all[1].Principal.Subject != "ci" || seen.all[1].Credential != "key-1" {
+		t.Errorf("events = %+v", seen.all)
 	}
 }
 
 func TestRequireNil(t *testing.T) {
 	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(allow, nil) })
+	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(gatehouse.PolicyFunc(nil)) })
 	mustPanic(t, "gatehouse: Require: nil handler", func() { gatehouse.Require()(nil) })
 }
 
+func TestBound(t *testing.T) {
+	for _, test := range []struct {
+		needed []gatehouse.Binding
+		has    gatehouse.Binding
+		allows bool
+	}{
+		{nil, "", false},
+		{nil, "dpop", true},
+		{[]gatehouse.Binding{"dpop"}, "dpop", true},
+		{[]gatehouse.Binding{"dpop"}, "mtls", false},
+		{[]gatehouse.Binding{"dpop"}, "", false},
+		{[]gatehouse.Binding{"mtls", "dpop"}, "dpop", true},
+		{[]gatehouse.Binding{"mtls"}, "dpop+mtls", true},
+		{[]gatehouse.Binding{"dpop"}, "dpop+mtls", true},
+		{[]gatehouse.Binding{"dp"}, "dpop+mtls", false},
+	} {
+		p := *user()
+		p.Binding = test.has
+		err := gatehouse.Bound(test.needed...).Authorize(request(), p)
+		if (err == nil) != test.allows {
+			t.Errorf("Bound(%q) of binding %q = %v, want allowed: %v", test.needed, test.has, err, test.allows)
+		}
+		if e, _ := errors.AsType[*gatehouse.Error](err); err != nil && (e == nil || e.Code != gatehouse.CodeInvalidToken || e.Reason != gatehouse.ReasonUnbound) {
+			t.Errorf("Bound(%q) error = %v", test.needed, err)
+		}
+	}
+	mustPanic(t, "gatehouse: Bound: empty binding", func() { gatehouse.Bound("dpop", "") })
+}
+
 func TestRefuse(t *testing.T) {
-	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: gatehouse.ReasonScope, Scopes: scopeSet("a")}
-	var told events
-	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{admit(person())}, Observer: &told})
-	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gatehouse.Refuse(w, r, scope) })
-
-	inside := httptest.NewRecorder()
-	gate.Handler(refuse).ServeHTTP(inside, request())
-	if inside.Code != 403 || !strings.Contains(inside.Body.String(), `"insufficient_scope"`) ||
-		!strings.Contains(inside.Header().Get("WWW-Authenticate"), `realm="acme"`) {
-		t.Errorf("%d %v %s", inside.Code, inside.Header(), inside.Body)
+	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: reasonScope, Scopes: scopeSet("a")}
+	gate, seen := observed(t, accepts(user()))
+	refuse := func(err error) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gatehouse.Refuse(w, r, err) })
 	}
-	if len(told.all) != 2 || told.all[1].Decision != gatehouse.Denied || told.all[1].Principal.Subject != person().Subject {
-		t.Errorf("events %+v", told.all)
+	inside := sendThrough(func(http.Handler) http.Handler { return gate.Handler(refuse(scope)) }, request())
+	inside.check(t, 403, "insufficient_scope")
+	if challenge, err := parseChallenge(inside.Header().Get("WWW-Authenticate")); err != nil || challenge.Params[0].Value != "acme" {
+		t.Errorf("challenge = %+v, %v; want realm acme", challenge, err)
 	}
-
-	// Nobody is there to be told, and the answer is the same.
-	outside := httptest.NewRecorder()
-	refuse.ServeHTTP(outside, request())
-	if outside.Code != 403 || outside.Body.String() != inside.Body.String() {
-		t.Errorf("%d %s", outside.Code, outside.Body)
+	if len(seen.all) != 2 || seen.all[1].Decision != gatehouse.Denied || seen.all[1].Principal != *user() {
+		t.Errorf("events = %+v", seen.all)
 	}
+	outside := sendThrough(func(http.Handler) http.Handler { return refuse(scope) }, request())
+	outside.check(t, 403, "insufficient_scope")
+	if outside.Body.String() != inside.Body.String() {
+		t.Errorf("body outside the gate = %s, want %s", outside.Body, inside.Body)
+	}
+	sendThrough(func(http.Handler) http.Handler { return gate.Handler(refuse(errors.New("no"))) }, request()).check(t, 403, "access_denied")
 }

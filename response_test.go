@@ -17,331 +17,408 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-func (a answer) code(t *testing.T) gatehouse.Code {
+func errorCode(t *testing.T, body []byte) string {
 	t.Helper()
-	var body struct {
-		Error       gatehouse.Code `json:"error"`
-		Description string         `json:"error_description"`
+	var answer struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
-	if err := json.Unmarshal([]byte(a.body), &body); err != nil {
-		t.Fatalf("body %q: %v", a.body, err)
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return ""
 	}
-	return body.Error
+	return answer.Error
 }
 
-// The refusal table, row by row: everything that a refusal is on the wire.
+// Each row of the table of refusals: everything that a refusal is on the wire.
 func TestRefusalTable(t *testing.T) {
 	const (
 		missing     = `{"error":"missing_credentials","error_description":"This resource requires authentication."}` + "\n"
 		token       = `{"error":"invalid_token","error_description":"The access token is expired, revoked, malformed or invalid for other reasons."}` + "\n"
+		tokenParams = `error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`
 		apiKey      = `{"error":"invalid_api_key","error_description":"The API key is not valid."}` + "\n"
-		budget      = `{"error":"budget_exceeded","error_description":"The request exceeds its budget."}` + "\n"
+		scope       = `{"error":"insufficient_scope","error_description":"The request requires higher privileges than the credential provides."}` + "\n"
+		scopeParams = `Bearer realm="acme", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides."`
+		approval    = `{"error":"approval_required","error_description":"This operation requires approval."}` + "\n"
 		unavailable = `{"error":"temporarily_unavailable","error_description":"The service cannot decide on this request now."}` + "\n"
 	)
+	challenge := func(c string) http.Header { return http.Header{"Www-Authenticate": {c}} }
+	retry := func(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
+	params := func(pairs ...string) (all []gatehouse.Param) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, gatehouse.Param{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return all
+	}
 	for _, test := range []struct {
 		name   string
 		err    error
 		status int
 		body   string
-		header http.Header // beside the four that every refusal has
+		header http.Header // beside the three that every refusal has
 	}{
-		{
-			"no credential", gatehouse.ErrNoCredentials, 401, missing,
-			http.Header{"Www-Authenticate": {`Bearer realm="acme"`}},
-		},
-		{
-			"missing credentials, said by an authenticator", &gatehouse.Error{Code: gatehouse.CodeMissingCredentials}, 401, missing,
-			http.Header{"Www-Authenticate": {`Bearer realm="acme"`}},
-		},
+		{"no credential", gatehouse.ErrNoCredentials, 401, missing, challenge(`Bearer realm="acme"`)},
+		{"missing credentials from an authenticator", &gatehouse.Error{Code: gatehouse.CodeMissingCredentials}, 401, missing, challenge(`Bearer realm="acme"`)},
 		{
 			"malformed request", &gatehouse.Error{Code: gatehouse.CodeInvalidRequest}, 400,
-			`{"error":"invalid_request","error_description":"The request carries malformed or several credentials."}` + "\n",
-			http.Header{},
+			`{"error":"invalid_request","error_description":"The request carries malformed or several credentials."}` + "\n", http.Header{},
+		},
+		{"invalid token", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scopes: scopeSet("a")}, 401, token, challenge(`Bearer realm="acme", ` + tokenParams)},
+		{
+			"invalid token under another scheme", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scheme: "DPoP", Params: params("algs", "ES256 EdDSA")}, 401, token,
+			challenge(`DPoP realm="acme", ` + tokenParams + `, algs="ES256 EdDSA"`),
+		},
+		{"invalid key in a header", &gatehouse.Error{Code: codeInvalidKey}, 403, apiKey, http.Header{}},
+		{
+			"invalid key under a scheme", &gatehouse.Error{Code: codeInvalidKeyScheme, Scheme: "ApiKey"}, 401, apiKey,
+			challenge(`ApiKey realm="acme", error="invalid_api_key", error_description="The API key is not valid."`),
+		},
+		{"missing scope", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("b", "a")}, 403, scope, challenge(scopeParams + `, scope="a b"`)},
+		{"missing scope that is not named", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope}, 403, scope, challenge(scopeParams)},
+		{
+			"denied by a policy", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Scopes: scopeSet("a")}, 403,
+			`{"error":"access_denied","error_description":"Access to this resource is denied."}` + "\n", http.Header{},
 		},
 		{
-			"bad token", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scopes: scopeSet("a")}, 401, token,
-			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`}},
-		},
-		{
-			"bad token under DPoP", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scheme: "DPoP", Params: []gatehouse.Param{{Name: "algs", Value: "ES256 EdDSA"}}}, 401, token,
-			http.Header{"Www-Authenticate": {`DPoP realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons.", algs="ES256 EdDSA"`}},
-		},
-		{
-			"bad key in X-API-Key", &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey}, 403, apiKey,
-			http.Header{},
-		},
-		{
-			"bad key in Authorization", &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey, Scheme: "ApiKey"}, 401, apiKey,
-			http.Header{"Www-Authenticate": {`ApiKey realm="acme", error="invalid_api_key", error_description="The API key is not valid."`}},
-		},
-		{
-			"scope missing", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("b", "a")}, 403,
-			`{"error":"insufficient_scope","error_description":"The request requires higher privileges than the credential provides."}` + "\n",
-			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="a b"`}},
-		},
-		{
-			"scope missing, not said which", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope}, 403,
-			`{"error":"insufficient_scope","error_description":"The request requires higher privileges than the credential provides."}` + "\n",
-			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides."`}},
-		},
-		{
-			"policy says no", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Scopes: scopeSet("a")}, 403,
-			`{"error":"access_denied","error_description":"Access to this resource is denied."}` + "\n",
-			http.Header{},
-		},
-		{
-			"stronger login", &gatehouse.Error{Code: gatehouse.CodeInsufficientUserAuthentication, Params: []gatehouse.Param{{Name: "acr_values", Value: "phr"}, {Name: "max_age", Value: "300"}}}, 401,
+			"step-up", &gatehouse.Error{Code: codeStepUp, Params: params("acr_values", "phr", "max_age", "300")}, 401,
 			`{"error":"insufficient_user_authentication","error_description":"A different authentication level is required."}` + "\n",
-			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="insufficient_user_authentication", error_description="A different authentication level is required.", acr_values="phr", max_age="300"`}},
+			challenge(`Bearer realm="acme", error="insufficient_user_authentication", error_description="A different authentication level is required.", acr_values="phr", max_age="300"`),
 		},
+		{"403 without parameters", &gatehouse.Error{Code: codeApproval}, 403, approval, http.Header{}},
 		{
-			"approval", &gatehouse.Error{Code: gatehouse.CodeApprovalRequired}, 403,
-			`{"error":"approval_required","error_description":"This operation requires approval."}` + "\n",
-			http.Header{"Www-Authenticate": {`Bearer realm="acme", error="approval_required", error_description="This operation requires approval."`}},
+			"403 with parameters", &gatehouse.Error{Code: codeApproval, Params: params("approval", "a-1")}, 403, approval,
+			challenge(`Bearer realm="acme", error="approval_required", error_description="This operation requires approval.", approval="a-1"`),
 		},
-		{
-			"bad DPoP proof", &gatehouse.Error{Code: gatehouse.CodeInvalidDPoPProof, Scheme: "DPoP"}, 401,
-			`{"error":"invalid_dpop_proof","error_description":"The DPoP proof is not valid."}` + "\n",
-			http.Header{"Www-Authenticate": {`DPoP realm="acme", error="invalid_dpop_proof", error_description="The DPoP proof is not valid."`}},
-		},
-		{
-			"DPoP nonce", &gatehouse.Error{Code: gatehouse.CodeUseDPoPNonce, Scheme: "DPoP", Header: http.Header{"DPoP-Nonce": {"n-1"}}}, 401,
-			`{"error":"use_dpop_nonce","error_description":"The DPoP proof must carry the given nonce."}` + "\n",
-			http.Header{
-				"Www-Authenticate": {`DPoP realm="acme", error="use_dpop_nonce", error_description="The DPoP proof must carry the given nonce."`},
-				"Dpop-Nonce":       {"n-1"},
-			},
-		},
-		{
-			"over its cap", &gatehouse.Error{Code: gatehouse.CodeBudgetExceeded}, 403, budget,
-			http.Header{},
-		},
-		{
-			"over the window", &gatehouse.Error{Code: gatehouse.CodeBudgetExceeded, RetryAfter: 90 * time.Second}, 429, budget,
-			http.Header{"Retry-After": {"90"}},
-		},
-		{
-			"not to be told now", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}, 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"not to be told for a while", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 2001 * time.Millisecond}, 503, unavailable,
-			http.Header{"Retry-After": {"3"}},
-		},
-		{
-			"a moment is a second", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 1}, 503, unavailable,
-			http.Header{"Retry-After": {"1"}},
-		},
-		{
-			"the past is no time to retry", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: -time.Hour}, 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"any other error", errors.New("dial tcp 10.0.0.1:5432: connection refused"), 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"a code that is not in the table", &gatehouse.Error{Code: "teapot", Scheme: "Tea", Params: []gatehouse.Param{{Name: "pot", Value: "short"}}}, 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"no code", &gatehouse.Error{}, 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"a nil *Error", (*gatehouse.Error)(nil), 503, unavailable,
-			http.Header{"Retry-After": {"5"}},
-		},
-		{
-			"an error around a refusal", fmt.Errorf("more: %w", &gatehouse.Error{Code: gatehouse.CodeInvalidAPIKey}), 403, apiKey,
-			http.Header{},
-		},
+		{"header", &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Header: http.Header{"DPoP-Nonce": {"n-1"}}}, 400, "", http.Header{"Dpop-Nonce": {"n-1"}}},
+		{"429", &gatehouse.Error{Code: codeBudget, RetryAfter: 90 * time.Second}, 429, `{"error":"budget_exceeded","error_description":"The request exceeds its budget."}` + "\n", retry("90")},
+		{"429 without a time", &gatehouse.Error{Code: codeBudget}, 429, "", retry("5")},
+		{"unavailable", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}, 503, unavailable, retry("5")},
+		{"unavailable for 2.001 s", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 2001 * time.Millisecond}, 503, unavailable, retry("3")},
+		{"unavailable for 1 ns", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 1}, 503, unavailable, retry("1")},
+		{"unavailable for negative time", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: -time.Hour}, 503, unavailable, retry("5")},
+		{"any other error", errors.New("dial tcp 10.0.0.1:5432: connection refused"), 503, unavailable, retry("5")},
+		{"no code", &gatehouse.Error{Scheme: "Tea", Params: params("pot", "short")}, 503, unavailable, retry("5")},
+		{"nil *Error", (*gatehouse.Error)(nil), 503, unavailable, retry("5")},
+		{"wrapped refusal", fmt.Errorf("more: %w", &gatehouse.Error{Code: codeInvalidKey}), 403, apiKey, http.Header{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var told events
-			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{refuse(test.err)}, Observer: &told})
+			gate, seen := observed(t, rejects(test.err))
 			a := send(gate, request())
-
 			want := test.header.Clone()
 			want.Set("Cache-Control", "no-store")
 			want.Set("Content-Type", "application/json")
 			want.Set("X-Content-Type-Options", "nosniff")
-			if a.seen != nil {
-				t.Error("the handler was reached")
+			a.check(t, test.status, "")
+			if test.body != "" && a.Body.String() != test.body {
+				t.Errorf("body = %q, want %q", a.Body, test.body)
 			}
-			if a.status != test.status {
-				t.Errorf("status %d, want %d", a.status, test.status)
+			if d := diff(a.Header(), want); d != "" {
+				t.Errorf("header (-want +got):\n%s", d)
 			}
-			if a.body != test.body {
-				t.Errorf("body %q, want %q", a.body, test.body)
-			}
-			if !reflect.DeepEqual(a.header, want) {
-				t.Errorf("header\n%v, want\n%v", a.header, want)
-			}
-
-			// The observer is told what the caller is told.
-			if event := told.only(t); event.Status != test.status || event.Code != a.code(t) {
-				t.Errorf("event says %d %s", event.Status, event.Code)
-			}
-			if _, err := gate.Authenticate(request()); err == nil {
-				t.Error("Authenticate: no error")
-			} else if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Status() != test.status {
-				t.Errorf("Authenticate: %v, want status %d", err, test.status)
+			if event := seen.only(t); event.Status != test.status || event.Code != errorCode(t, a.Body.Bytes()) {
+				t.Errorf("event says %d %s, response %d %s", event.Status, event.Code, a.Code, a.Body)
 			}
 		})
 	}
 }
 
-func TestInvitations(t *testing.T) {
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
-		Resource: "https://api.example.com", AuthorizationServers: []string{"https://auth.example.com"},
+func TestNewCode(t *testing.T) {
+	if got := (gatehouse.Code{}); got.Status() != 503 || got.String() != "temporarily_unavailable" || got.Description() != gatehouse.CodeTemporarilyUnavailable.Description() {
+		t.Errorf("zero Code = %d %s", got.Status(), got)
+	}
+	if codeInvalidKey == codeInvalidKeyScheme || codeInvalidKey.String() != codeInvalidKeyScheme.String() {
+		t.Error("two codes of one name must differ")
+	}
+	for _, status := range []int{0, 200, 302, 399, 500, 502} {
+		mustPanic(t, fmt.Sprintf("gatehouse: NewCode: status %d: must be 4xx or 503", status), func() { gatehouse.NewCode(status, "a", "A.") })
+	}
+	const name, text = "must be lower-case letters and underscores", "must be printable ASCII without quotes"
+	mustPanic(t, `gatehouse: NewCode: name "": `+name, func() { gatehouse.NewCode(400, "", "A.") })
+	mustPanic(t, `gatehouse: NewCode: name "a-b": `+name, func() { gatehouse.NewCode(400, "a-b", "A.") })
+	mustPanic(t, `gatehouse: NewCode: description "": `+text, func() { gatehouse.NewCode(400, "a", "") })
+	mustPanic(t, `gatehouse: NewCode: description "a\"b": `+text, func() { gatehouse.NewCode(400, "a", `a"b`) })
+	mustPanic(t, `gatehouse: NewCode: description "a\\b": `+text, func() { gatehouse.NewCode(400, "a", `a\b`) })
+	mustPanic(t, `gatehouse: NewCode: description "\n": `+text, func() { gatehouse.NewCode(400, "a", "\n") })
+}
+
+func newMetadata(t *testing.T, resource string) *gatehouse.Metadata {
+	t.Helper()
+	m, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
+		Resource: resource, AuthorizationServers: []string{"https://auth.example.com"}, Scopes: []string{"z", "reports:read"},
 	})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("NewMetadata: %v", err)
 	}
-	scheme := func(scheme string, params ...gatehouse.Param) gatehouse.Authenticator {
-		return challenger{refuse(gatehouse.ErrNoCredentials), gatehouse.Challenge{Scheme: scheme, Params: params}}
+	return m
+}
+
+// The challenges of a 401: those of all schemes that are not silent, once each,
+// without an error where no credential came.
+func TestChallenges(t *testing.T) {
+	reads := func(schemes ...gatehouse.Scheme) gatehouse.Authenticator {
+		return authenticator{gatehouse.Reads{Schemes: schemes}, rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken}).Authenticate}
 	}
+	algs := []gatehouse.Param{{Name: "algs", Value: "ES256"}}
+	const invalid = `, error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`
+	const metadata = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/v1"`
 	for _, test := range []struct {
-		name   string
-		config gatehouse.Config
-		want   []string
+		name           string
+		config         gatehouse.Config
+		without, under []string // no credential; one under Bearer
 	}{
 		{
-			"nobody invites",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}},
-			[]string{`Bearer realm="acme"`},
+			"nothing advertised", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}},
+			[]string{`Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
 		},
 		{
 			"each scheme once, in order",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{scheme("DPoP", gatehouse.Param{Name: "algs", Value: "ES256"}), scheme("Bearer"), scheme("dpop"), scheme("bearer")}},
-			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`},
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
+				reads(gatehouse.Scheme{Name: "DPoP", Params: algs}), reads(gatehouse.Scheme{Name: "Bearer"}), reads(gatehouse.Scheme{Name: "dpop"}, gatehouse.Scheme{Name: "bearer"}),
+			}},
+			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
 		},
 		{
-			"metadata",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{scheme("ApiKey"), scheme("Bearer")}, Metadata: metadata},
-			[]string{
-				`ApiKey realm="acme", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`,
-				`Bearer realm="acme", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`,
-			},
+			"always", gatehouse.Config{Authenticators: []gatehouse.Authenticator{
+				reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true}),
+			}},
+			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`},
+			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`},
 		},
 		{
-			"realm is quoted",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection}, Realm: `a "b" \c`},
-			[]string{`Bearer realm="a \"b\" \\c"`},
+			"silent", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
+			[]string{`ApiKey realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
+		},
+		{
+			"silent for one authenticator only", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer", Silent: true}), reads(gatehouse.Scheme{Name: "bearer", Params: algs})}},
+			[]string{`bearer realm="acme", algs="ES256"`}, []string{`bearer realm="acme"` + invalid + `, algs="ES256"`},
+		},
+		{
+			"metadata", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer"})}, Metadata: newMetadata(t, "https://api.example.com/v1")},
+			[]string{`Bearer realm="acme"` + metadata}, []string{`Bearer realm="acme"` + invalid + metadata},
+		},
+		{
+			"quoted realm", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}, Realm: `a "b" \c`},
+			[]string{`Bearer realm="a \"b\" \\c"`}, []string{`Bearer realm="a \"b\" \\c"` + invalid},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate := newGate(t, test.config)
-			for range 2 { // the second is no longer than the first
-				a := send(gate, request())
-				a.check(t, 401, gatehouse.CodeMissingCredentials)
-				if got := a.header["Www-Authenticate"]; !reflect.DeepEqual(got, test.want) {
-					t.Errorf("WWW-Authenticate %q, want %q", got, test.want)
+			for range 2 { // the second is not longer than the first
+				if got := send(gate, request()).Header()["Www-Authenticate"]; !reflect.DeepEqual(got, test.without) {
+					t.Errorf("without a credential: %q, want %q", got, test.without)
+				}
+				if got := send(gate, request("Authorization", "Bearer x")).Header()["Www-Authenticate"]; !reflect.DeepEqual(got, test.under) {
+					t.Errorf("with a Bearer token: %q, want %q", got, test.under)
 				}
 			}
 		})
 	}
 }
 
-// RFC 9728 §5.1: the metadata is in the challenge of a refusal too.
-func TestRefusalPointsToMetadata(t *testing.T) {
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
-		Resource: "https://api.example.com/v1", AuthorizationServers: []string{"https://auth.example.com"},
+// The error of a policy is in the challenge of the scheme that the caller used.
+func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
+	gate := gateOf(t, authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{
+		{Name: "Bearer"}, {Name: "DPoP", Always: true}, {Name: "Quiet", Silent: true},
+	}}, accepts(user()).Authenticate}, connection())
+	for _, test := range []struct{ authorization, want string }{
+		{"dpop x", "DPoP"}, {"Bearer x", "Bearer DPoP"}, {"Quiet x", "Bearer DPoP"}, {"", "Bearer DPoP"},
+	} {
+		r := overTLS(request())
+		if test.authorization != "" {
+			r.Header.Set("Authorization", test.authorization)
+		}
+		a := sendThrough(behind(gate, gatehouse.Bound()), r)
+		a.check(t, 401, "invalid_token")
+		var schemes []string
+		for i, c := range a.Header()["Www-Authenticate"] {
+			scheme, params, _ := strings.Cut(c, " ")
+			schemes = append(schemes, scheme)
+			if strings.Contains(params, "error=") != (i == 0) {
+				t.Errorf("Authorization %q: challenge %d = %s", test.authorization, i, c)
+			}
+		}
+		if got := strings.Join(schemes, " "); got != test.want {
+			t.Errorf("Authorization %q: challenges %s, want %s", test.authorization, got, test.want)
+		}
+	}
+}
+
+// Every challenge that a gate writes is one of RFC 9110, with a realm and without
+// a parameter that occurs twice, and every 401 has one.
+func TestChallengesAreWellFormed(t *testing.T) {
+	metadata := newMetadata(t, "https://api.example.com/?q=\"")
+	seen := 0
+	for _, code := range []gatehouse.Code{
+		gatehouse.CodeMissingCredentials, gatehouse.CodeInvalidRequest, gatehouse.CodeInvalidToken, gatehouse.CodeInsufficientScope,
+		codeInvalidKey, codeInvalidKeyScheme, gatehouse.CodeAccessDenied, codeStepUp, codeApproval, codeBudget, gatehouse.CodeTemporarilyUnavailable, {},
+	} {
+		for _, scheme := range []string{"", "DPoP"} {
+			gate := newGate(t, gatehouse.Config{
+				Authenticators: []gatehouse.Authenticator{rejects(&gatehouse.Error{Code: code, Scheme: scheme, Scopes: scopeSet("a", "b"), Params: []gatehouse.Param{{Name: "max_age", Value: "5"}}})},
+				Realm:          `the "acme" realm\`, Metadata: metadata,
+			})
+			a := send(gate, request())
+			for _, written := range a.Header()["Www-Authenticate"] {
+				seen++
+				challenge, err := parseChallenge(written)
+				if err != nil {
+					t.Errorf("%s: %v", written, err)
+				}
+				names := map[string]string{}
+				for _, p := range challenge.Params {
+					if _, twice := names[p.Name]; twice {
+						t.Errorf("%s: %s twice", written, p.Name)
+					}
+					names[p.Name] = p.Value
+				}
+				if names["realm"] != `the "acme" realm\` || names["resource_metadata"] != metadata.URL {
+					t.Errorf("%s: %q", written, names)
+				}
+			}
+			// RFC 9110 §15.5.2: a 401 response MUST have a challenge.
+			if a.Code == 401 && len(a.Header()["Www-Authenticate"]) == 0 {
+				t.Errorf("%s: 401 without a challenge", code)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d challenges seen", seen)
+	}
+}
+
+func TestChallengeString(t *testing.T) {
+	for _, test := range []struct {
+		challenge gatehouse.Challenge
+		want      string
+	}{
+		{gatehouse.Challenge{Scheme: "Bearer"}, `Bearer`},
+		{gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: ""}}}, `Bearer realm=""`},
+		{
+			gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: "a b"}, {Name: "error", Value: "invalid_token"}}},
+			`Bearer realm="a b", error="invalid_token"`,
+		},
+		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `"`}}}, `X v="\""`},
+		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `\`}}}, `X v="\\"`},
+		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `a", error="b`}}}, `X v="a\", error=\"b"`},
+		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "a\r\nSet-Cookie: b=c"}}}, `X v="a??Set-Cookie: b=c"`},
+		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "\x00\t\x1f ~\x7f\u0080é€\xff"}}}, `X v="??? ~?????"`},
+	} {
+		if got := test.challenge.String(); got != test.want {
+			t.Errorf("String = %s, want %s", got, test.want)
+		}
+	}
+}
+
+// A parser of RFC 9110 reads each written challenge back, with "?" for what must
+// not be sent.
+func FuzzChallenge(f *testing.F) {
+	for _, seed := range []string{"", "acme", `"`, `\`, `\"`, "a\r\nb", "a, b=\"c\"", "\x00\x7f\x80\xff", "é€\u2028", strings.Repeat(`\`, 100)} {
+		f.Add(seed, "plain")
+		f.Add("plain", seed)
+	}
+	// printable replaces what must not be sent.
+	printable := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r < 0x20 || r > 0x7e {
+				return '?'
+			}
+			return r
+		}, s)
+	}
+	f.Fuzz(func(t *testing.T, one, two string) {
+		challenge := gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: one}, {Name: "x-2", Value: two}}}
+		written := challenge.String()
+		if i := strings.IndexFunc(written, func(r rune) bool { return r < 0x20 || r > 0x7e }); i >= 0 {
+			t.Errorf("String has the byte %#x: %q", written[i], written)
+		}
+		want := gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: printable(one)}, {Name: "x-2", Value: printable(two)}}}
+		if got, err := parseChallenge(written); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q reads as %+v, %v; want %+v", written, got, err, want)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{bearer{}}, Metadata: metadata})
-	a := send(gate, request("Authorization", "Bearer x"))
-	const want = `Bearer realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons.", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/v1"`
-	if got := a.header.Get("WWW-Authenticate"); got != want {
-		t.Errorf("WWW-Authenticate %s, want %s", got, want)
-	}
 }
 
-type challenger struct {
-	gatehouse.Authenticator
-	challenge gatehouse.Challenge
-}
-
-func (c challenger) Challenge() gatehouse.Challenge { return c.challenge }
-
-func TestLogin(t *testing.T) {
-	nobody := &gatehouse.Error{Code: gatehouse.CodeMissingCredentials, Cause: gatehouse.ErrNoCredentials, Login: "/login"}
-	elsewhere := &gatehouse.Error{Code: gatehouse.CodeMissingCredentials, Cause: gatehouse.ErrNoCredentials, Login: "/elsewhere"}
-	ended := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Login: "/login"}
-	stronger := &gatehouse.Error{Code: gatehouse.CodeInsufficientUserAuthentication, Login: "/login?max_age=0"}
-	denied := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Login: "/login"}
-	broken := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Login: "/login"}
-	navigation := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none"}
-
+// A browser navigation without an explicit credential is redirected to the login
+// page instead of a 401.
+func TestLoginRedirect(t *testing.T) {
+	invalid := &gatehouse.Error{Code: gatehouse.CodeInvalidToken}
+	stepUp := &gatehouse.Error{Code: codeStepUp, Params: []gatehouse.Param{{Name: "max_age", Value: "0"}, {Name: "acr_values", Value: "a b"}}}
+	leaked := &gatehouse.Error{Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonCredentialInURL}
+	const back = "return_to=%2Freports%3Fpage%3D2"
+	with := func(change func(*http.Request)) *http.Request {
+		r := navigation()
+		change(r)
+		return r
+	}
+	uri := func(uri string) *http.Request { return with(func(r *http.Request) { r.RequestURI = uri }) }
 	for _, test := range []struct {
 		name     string
-		errs     []error
-		method   string
-		headers  []string
+		login    string
+		err      error
+		request  *http.Request
 		status   int
 		location string
 	}{
-		{"nobody", []error{nobody}, "GET", navigation, 303, "/login"},
-		{"the first that knows a login wins", []error{gatehouse.ErrNoCredentials, nobody, elsewhere}, "GET", navigation, 303, "/login"},
-		{"session is over", []error{ended}, "GET", navigation, 303, "/login"},
-		{"stronger login", []error{stronger}, "GET", navigation, 303, "/login?max_age=0"},
-		{"an old browser", []error{nobody}, "GET", []string{"Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}, 303, "/login"},
-		{"no login is known", []error{gatehouse.ErrNoCredentials}, "GET", navigation, 401, ""},
-		{"403 is no matter of logging in", []error{denied}, "GET", navigation, 403, ""},
-		{"nor is 503", []error{broken}, "GET", navigation, 503, ""},
-		{"fetch", []error{nobody}, "GET", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/html"}, 401, ""},
-		{"fetch that says document", []error{nobody}, "GET", []string{"Sec-Fetch-Mode", "same-origin", "Sec-Fetch-Dest", "document"}, 401, ""},
-		{"frame", []error{nobody}, "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"}, 401, ""},
-		{"navigation to nowhere", []error{nobody}, "GET", []string{"Sec-Fetch-Mode", "navigate", "Accept", "text/html"}, 401, ""},
-		{"form", []error{nobody}, "POST", navigation, 401, ""},
-		{"head", []error{nobody}, "HEAD", navigation, 401, ""},
-		{"a program", []error{nobody}, "GET", []string{"Accept", "application/json"}, 401, ""},
-		{"a program that takes everything", []error{nobody}, "GET", []string{"Accept", "*/*"}, 401, ""},
-		{"a program that says nothing", []error{nobody}, "GET", nil, 401, ""},
+		{"no credentials", "/login", gatehouse.ErrNoCredentials, navigation(), 303, "/login?" + back},
+		{"ended session", "/login", invalid, navigation(), 303, "/login?" + back},
+		{"step-up", "/login", stepUp, navigation(), 303, "/login?max_age=0&acr_values=a+b&" + back},
+		{"login with a query", "/login?hint=a%20b", gatehouse.ErrNoCredentials, navigation(), 303, "/login?hint=a%20b&" + back},
+		{"login on another host", "https://id.example.com/login", gatehouse.ErrNoCredentials, navigation(), 303, "https://id.example.com/login"},
+		{"old browser", "/login", gatehouse.ErrNoCredentials, request("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"), 303, "/login"},
+		{"the start page", "/login", gatehouse.ErrNoCredentials, uri("/"), 303, "/login"},
+		{"no path", "/login", gatehouse.ErrNoCredentials, uri(""), 303, "/login"},
+		{"absolute URI", "/login", gatehouse.ErrNoCredentials, uri("http://evil.example/"), 303, "/login"},
+		{"the longest path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2047)), 303, "/login?return_to=%2F" + strings.Repeat("a", 2047)},
+		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
+		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
+		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
+		{"the login page itself", "/reports?a=b", gatehouse.ErrNoCredentials, navigation(), 401, ""},
+		{"the login page itself, absolute", "https://api.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
+		{"a page of that path elsewhere", "https://id.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 303, "https://id.example.com/reports"},
+		{"no login", "", gatehouse.ErrNoCredentials, navigation(), 401, ""},
+		{"explicit credential", "/login", invalid, navigation("Authorization", "Bearer x"), 401, ""},
+		{"unknown scheme", "/login", invalid, navigation("Authorization", "Basic YTpi"), 401, ""},
+		{"403", "/login", &gatehouse.Error{Code: gatehouse.CodeAccessDenied}, navigation(), 403, ""},
+		{"503", "/login", &gatehouse.Error{}, navigation(), 503, ""},
+		{"fetch", "/login", gatehouse.ErrNoCredentials, request("Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/html"), 401, ""},
+		{"POST", "/login", gatehouse.ErrNoCredentials, with(func(r *http.Request) { r.Method = "POST" }), 401, ""},
+		{"program", "/login", gatehouse.ErrNoCredentials, request("Accept", "*/*"), 401, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var authenticators []gatehouse.Authenticator
-			for _, err := range test.errs {
-				authenticators = append(authenticators, refuse(err))
+			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{rejects(test.err), goodToken()}, LoginURL: test.login})
+			a := send(gate, test.request)
+			a.check(t, test.status, "")
+			if got := a.Header().Get("Location"); got != test.location {
+				t.Errorf("Location = %q, want %q", got, test.location)
 			}
-			r := request(test.headers...)
-			r.Method = test.method
-			a := send(gateOf(t, authenticators...), r)
-			if a.status != test.status || a.seen != nil {
-				t.Errorf("status %d, want %d; handler reached: %v", a.status, test.status, a.seen != nil)
+			if got := a.Header().Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control = %q", got)
 			}
-			if got := a.header.Get("Location"); got != test.location {
-				t.Errorf("Location %q, want %q", got, test.location)
-			}
-			if got := a.header.Get("Cache-Control"); got != "no-store" {
-				t.Errorf("Cache-Control %q", got)
-			}
-			if test.status == 303 && (a.body != "" || a.header.Get("WWW-Authenticate") != "") {
-				t.Errorf("a redirect with body %q and challenge %q", a.body, a.header["Www-Authenticate"])
+			if test.status == 303 && (a.Body.Len() > 0 || a.Header().Get("WWW-Authenticate") != "") {
+				t.Errorf("redirect has body %q and challenge %q", a.Body, a.Header()["Www-Authenticate"])
 			}
 		})
 	}
 }
 
-// A policy can ask for a stronger login, too.
-func TestLoginFromPolicy(t *testing.T) {
-	stronger := func(*http.Request, gatehouse.Principal) error {
-		return &gatehouse.Error{Code: gatehouse.CodeInsufficientUserAuthentication, Login: "/login"}
+// A policy can send the user to a stronger login. One that needs a bound
+// credential does not: the same login would come back.
+func TestLoginRedirectByPolicy(t *testing.T) {
+	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{accepts(user()), goodToken()}, LoginURL: "/login"})
+	stepUp := deny(&gatehouse.Error{Code: codeStepUp, Params: []gatehouse.Param{{Name: "max_age", Value: "0"}}})
+	a := sendThrough(behind(gate, stepUp), navigation())
+	if got := a.Header().Get("Location"); a.Code != 303 || got != "/login?max_age=0&return_to=%2Freports%3Fpage%3D2" {
+		t.Errorf("step-up: %d, Location %q", a.Code, got)
 	}
-	gate := gateOf(t, admit(person()))
-	a := sendThrough(func(next http.Handler) http.Handler { return gate.Handler(gatehouse.Require(stronger)(next)) },
-		request("Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"))
-	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/login" || a.seen != nil {
-		t.Errorf("%d %q, handler reached: %v", a.status, a.header.Get("Location"), a.seen != nil)
-	}
+	sendThrough(behind(gate, stepUp), navigation("Authorization", "Bearer good")).check(t, 401, "insufficient_user_authentication")
+	sendThrough(behind(gate, gatehouse.Bound()), navigation()).check(t, 401, "invalid_token")
 }
 
-// What was said of the page that is not sent must not be said of the refusal.
-func TestRefusalForgetsTheBody(t *testing.T) {
-	gate := gateOf(t, refuse(gatehouse.ErrNoCredentials))
+// The headers that an outer handler set for its own body do not go with the
+// refusal; others do. An error may add headers, and not make a refusal cacheable.
+func TestRefusalHeader(t *testing.T) {
+	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{
+		"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"},
+	}}
 	w := httptest.NewRecorder()
 	for name, value := range map[string]string{
 		"Content-Length": "10", "Content-Encoding": "gzip", "Etag": `"1"`, "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
@@ -349,30 +426,13 @@ func TestRefusalForgetsTheBody(t *testing.T) {
 	} {
 		w.Header().Set(name, value)
 	}
-	gate.Handler(http.NotFoundHandler()).ServeHTTP(w, request())
+	gateOf(t, rejects(e)).Handler(http.NotFoundHandler()).ServeHTTP(w, request())
 	want := http.Header{
 		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
-		"Www-Authenticate": {`Bearer realm="acme"`}, "X-Request-Id": {"7"},
+		"Dpop-Nonce": {"n-1"}, "X-Request-Id": {"7"},
 	}
-	if !reflect.DeepEqual(w.Header(), want) {
-		t.Errorf("header %v, want %v", w.Header(), want)
-	}
-}
-
-// An error may add to the response and may not make a refusal cacheable.
-func TestErrorHeader(t *testing.T) {
-	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{
-		"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"},
-	}}
-	gate := gateOf(t, refuse(e))
-	w := httptest.NewRecorder()
-	gate.Handler(http.NotFoundHandler()).ServeHTTP(w, request())
-	want := http.Header{
-		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
-		"Dpop-Nonce": {"n-1"},
-	}
-	if !reflect.DeepEqual(w.Header(), want) {
-		t.Errorf("header %v, want %v", w.Header(), want)
+	if d := diff(w.Header(), want); d != "" {
+		t.Errorf("header (-want +got):\n%s", d)
 	}
 	w.Header()["Dpop-Nonce"][0] = "changed"
 	if e.Header["dpop-nonce"][0] != "n-1" {
@@ -380,25 +440,26 @@ func TestErrorHeader(t *testing.T) {
 	}
 }
 
-// A proof may add to the response, and many responses may share one proof.
-func TestProofHeader(t *testing.T) {
+func TestProofHeaderIsCopied(t *testing.T) {
 	shared := http.Header{"DPoP-Nonce": append(make([]string, 0, 4), "n-1")}
-	gate := gateOf(t, gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) {
-		return gatehouse.Proof{Principal: person(), Source: gatehouse.SourceHeader, Name: "Authorization", Header: shared}, nil
-	}))
+	gate := gateOf(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
+		proof := gatehouse.NewProof(user())
+		proof.Header = shared
+		return proof, nil
+	}})
 	for range 2 {
 		a := send(gate, request())
 		a.check(t, 200, "")
-		if got := a.header["Dpop-Nonce"]; !reflect.DeepEqual(got, []string{"n-1"}) {
-			t.Errorf("DPoP-Nonce %q", got)
+		if got := a.Header()["Dpop-Nonce"]; !reflect.DeepEqual(got, []string{"n-1"}) {
+			t.Errorf("DPoP-Nonce = %q", got)
 		}
-		a.header["Dpop-Nonce"][0] = "changed"
+		a.Header()["Dpop-Nonce"][0] = "changed"
 	}
 }
 
-// Over a real connection: no body after HEAD, and the length of what is sent.
+// Over a real connection HEAD gets no body, and every other method a JSON body.
 func TestRefusalOnTheWire(t *testing.T) {
-	server := httptest.NewServer(gateOf(t, bearer{}).Handler(http.NotFoundHandler()))
+	server := httptest.NewServer(gateOf(t, goodToken()).Handler(http.NotFoundHandler()))
 	defer server.Close()
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
 		r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
@@ -424,48 +485,157 @@ func TestRefusalOnTheWire(t *testing.T) {
 	}
 }
 
-// HEAD has no body even where the server does not see to it.
+// HEAD gets no body where the server does not see to it.
 func TestRefusalOfHead(t *testing.T) {
 	r := request()
 	r.Method = http.MethodHead
-	if a := send(gateOf(t, bearer{}), r); a.status != 401 || a.body != "" {
-		t.Errorf("%d %q", a.status, a.body)
+	if a := send(gateOf(t, goodToken()), r); a.Code != 401 || a.Body.Len() > 0 {
+		t.Errorf("HEAD: %d %q", a.Code, a.Body)
 	}
 }
 
-// TestAnswersArePrivate: shared caches know that an answer to a request with an
-// Authorization header is for one caller, and must be told so of every other.
-func TestAnswersArePrivate(t *testing.T) {
-	for name, test := range map[string]struct {
-		proof         gatehouse.Proof
-		outer, answer string
-		want          string
-	}{
-		"authorization":    {gatehouse.Proof{Source: gatehouse.SourceHeader, Name: "Authorization"}, "", "", ""},
-		"cookie":           {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "", "", "no-store"},
-		"certificate":      {gatehouse.Proof{Source: gatehouse.SourceConnection}, "", "", "no-store"},
-		"another header":   {gatehouse.Proof{Source: gatehouse.SourceHeader, Name: "X-Api-Key"}, "", "", "no-store"},
-		"a handler's word": {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "", "private, max-age=60", "private, max-age=60"},
-		"said before":      {gatehouse.Proof{Source: gatehouse.SourceCookie, Name: "session"}, "private", "", "private"},
+// Shared caches know that a response to a request with an Authorization header is
+// for one caller. Every other response to a caller needs no-store.
+func TestResponsesToCallersAreNotCached(t *testing.T) {
+	for _, test := range []struct{ name, authorization, outer, handler, want string }{
+		{"Authorization", "Bearer good", "", "", ""},
+		{"ambient credential", "", "", "", "no-store"},
+		{"set by the handler", "", "", "private, max-age=60", "private, max-age=60"},
+		{"set before", "", "private", "", "private"},
 	} {
-		test.proof.Principal = person()
-		g, err := gatehouse.New(gatehouse.Config{Realm: "test", Authenticators: []gatehouse.Authenticator{
-			gatehouse.AuthenticatorFunc(func(*http.Request) (gatehouse.Proof, error) { return test.proof, nil }),
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		if test.outer != "" {
-			w.Header().Set("Cache-Control", test.outer)
-		}
-		g.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if test.answer != "" {
-				w.Header().Set("Cache-Control", test.answer)
+		t.Run(test.name, func(t *testing.T) {
+			r, w := request(), httptest.NewRecorder()
+			if test.authorization != "" {
+				r.Header.Set("Authorization", test.authorization)
 			}
-		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
-		if got := strings.Join(w.Header()["Cache-Control"], " | "); got != test.want || w.Code != http.StatusOK {
-			t.Errorf("%s: %d, Cache-Control %q, want %q", name, w.Code, got, test.want)
-		}
+			if test.outer != "" {
+				w.Header().Set("Cache-Control", test.outer)
+			}
+			gateOf(t, goodToken(), accepts(user())).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if test.handler != "" {
+					w.Header().Set("Cache-Control", test.handler)
+				}
+			})).ServeHTTP(w, r)
+			if got := strings.Join(w.Header()["Cache-Control"], " | "); got != test.want || w.Code != http.StatusOK {
+				t.Errorf("%d, Cache-Control %q, want %q", w.Code, got, test.want)
+			}
+		})
 	}
+}
+
+func TestErrorBody(t *testing.T) {
+	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("a"), RetryAfter: time.Minute, Cause: errors.New("secret cause")}
+	down := &gatehouse.Error{RetryAfter: 1500 * time.Millisecond}
+	for _, test := range []struct {
+		name    string
+		err     error
+		refusal gatehouse.Refusal
+	}{
+		{"scope", scope, gatehouse.Refusal{Status: 403, Code: "insufficient_scope", Description: gatehouse.CodeInsufficientScope.Description(), Scopes: scopeSet("a")}},
+		{"unavailable", down, gatehouse.Refusal{Status: 503, Code: "temporarily_unavailable", Description: gatehouse.CodeTemporarilyUnavailable.Description(), RetryAfter: 2 * time.Second}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gate := newGate(t, gatehouse.Config{
+				Authenticators: []gatehouse.Authenticator{rejects(test.err)},
+				ErrorBody: func(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
+					if !reflect.DeepEqual(refusal, test.refusal) {
+						t.Errorf("refusal = %+v, want %+v", refusal, test.refusal)
+					}
+					want := http.Header{"Accept": {"application/problem+json"}, "Sec-Fetch-Mode": {"cors"}}
+					if d := diff(r.Header, want); d != "" {
+						t.Errorf("header of the hook (-want +got):\n%s", d)
+					}
+					if r.URL.RawQuery != "" || r.URL.User != nil || r.RequestURI != "" || r.Body != http.NoBody || r.URL.Path != "/reports" || r.Method != "GET" {
+						t.Errorf("request of the hook = %+v", r)
+					}
+					return gatehouse.Body{
+						ContentType: "application/problem+json", Content: []byte("{}"),
+						Header: http.Header{
+							"www-authenticate": {"None"}, "Cache-Control": {"public"}, "Set-Cookie": {"a=b"}, "Retry-After": {"1"}, "Content-Length": {"99"}, "x-more": {"1"},
+						},
+					}
+				},
+			})
+			plain := send(gateOf(t, rejects(test.err)), request())
+			r := request("Accept", "application/problem+json", "Sec-Fetch-Mode", "cors", "Cookie", "sid=secret", "X-Api-Key", "secret")
+			r.URL.RawQuery = "key=secret"
+			a := send(gate, r)
+			want := plain.Header().Clone()
+			want.Set("Content-Type", "application/problem+json")
+			want.Set("X-More", "1")
+			if d := diff(a.Header(), want); a.Code != test.refusal.Status || a.Body.String() != "{}" || d != "" {
+				t.Errorf("%d %s, header (-want +got):\n%s", a.Code, a.Body, d)
+			}
+		})
+	}
+}
+
+func TestErrorBodyDefault(t *testing.T) {
+	gate := newGate(t, gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{goodToken()},
+		ErrorBody:      func(*http.Request, gatehouse.Refusal) gatehouse.Body { return gatehouse.Body{} },
+	})
+	send(gate, request()).check(t, 401, "missing_credentials")
+}
+
+var errGrammar = errors.New("not a challenge of RFC 9110")
+
+// parseChallenge reads one challenge, as strictly as RFC 9110 sections 11.3 and
+// 5.6 allow, with the optional whitespace that senders should write.
+func parseChallenge(s string) (gatehouse.Challenge, error) {
+	scheme, rest := cutToken(s)
+	c := gatehouse.Challenge{Scheme: scheme}
+	if scheme == "" {
+		return c, errGrammar
+	}
+	separator := " "
+	for rest != "" {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, separator); !ok {
+			return c, errGrammar
+		}
+		separator = ", "
+		var p gatehouse.Param
+		if p.Name, rest = cutToken(rest); p.Name == "" {
+			return c, errGrammar
+		}
+		if rest, ok = strings.CutPrefix(rest, `="`); !ok {
+			return c, errGrammar
+		}
+		var b strings.Builder
+		for closed := false; !closed; {
+			if rest == "" {
+				return c, errGrammar
+			}
+			next := rest[0]
+			rest = rest[1:]
+			switch {
+			case next == '"':
+				closed = true
+				continue
+			case next == '\\': // quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text )
+				if rest == "" {
+					return c, errGrammar
+				}
+				next, rest = rest[0], rest[1:]
+				if next != '\t' && next < ' ' || next == 0x7f {
+					return c, errGrammar
+				}
+			// qdtext = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text
+			case next != '\t' && next < ' ' || next == 0x7f:
+				return c, errGrammar
+			}
+			b.WriteByte(next)
+		}
+		p.Value = b.String()
+		c.Params = append(c.Params, p)
+	}
+	return c, nil
+}
+
+// cutToken cuts a token of RFC 9110 section 5.6.2 off s.
+func cutToken(s string) (token, rest string) {
+	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	n := len(s) - len(strings.TrimLeft(s, tchar))
+	return s[:n], s[n:]
 }

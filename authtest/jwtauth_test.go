@@ -45,8 +45,6 @@ func trust(issuer *authtest.Issuer, profile jwtauth.Profile) jwtauth.Issuer {
 	return trusted
 }
 
-func anybody(*http.Request, gatehouse.Principal) error { return nil }
-
 func TestAttackOnJWTAuth(t *testing.T) {
 	for name, test := range map[string]struct {
 		config  authtest.IssuerConfig
@@ -63,7 +61,7 @@ func TestAttackOnJWTAuth(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			authtest.Attack(t, gate(t, anybody, trust(issuer, test.profile)), issuer)
+			authtest.Attack(t, gate(t, gatehouse.Authenticated, trust(issuer, test.profile)), issuer)
 		})
 	}
 }
@@ -76,7 +74,7 @@ func TestAttackOnScopes(t *testing.T) {
 func TestCrossingsOnJWTAuth(t *testing.T) {
 	a := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	b := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
-	handler := gate(t, anybody, trust(a, jwtauth.RFC9068), trust(b, jwtauth.RFC9068))
+	handler := gate(t, gatehouse.Authenticated, trust(a, jwtauth.RFC9068), trust(b, jwtauth.RFC9068))
 	attempts := 0
 	for attempt := range authtest.Crossings(a, b) {
 		attempts++

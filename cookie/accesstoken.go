@@ -3,14 +3,12 @@
 package cookie
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
 const (
@@ -19,12 +17,15 @@ const (
 	tokenPurpose       = "access token"
 )
 
-// Verifier verifies an access token that came by another way than the
-// Authorization header. It is what an authenticator of the package jwtauth is.
-// It must be safe for concurrent use, and its errors are those of a
-// [gatehouse.Authenticator].
+// Verifier verifies an access token that did not come in the Authorization
+// header. An authenticator of the package jwtauth is a Verifier. It must be safe
+// for concurrent use.
 type Verifier interface {
-	Verify(ctx context.Context, token string) (*gatehouse.Principal, error)
+	// VerifyRequest verifies a token of the request r, which it needs for tokens
+	// that are bound to a key of the client, such as its certificate. The scheme
+	// is always "": it came in a cookie. Its errors are those of
+	// [gatehouse.Authenticator].
+	VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error)
 }
 
 // AccessTokenConfig configures an [AccessToken].
@@ -32,55 +33,47 @@ type AccessTokenConfig struct {
 	// Verifier verifies the tokens. Required.
 	Verifier Verifier
 
-	// TrustedOrigins are the origins of other pages that may call the API with
-	// the cookie: see [CrossSiteConfig]. Optional.
+	// TrustedOrigins are the other origins whose pages may call the API with the
+	// cookie: see [CrossSiteConfig]. Optional.
 	TrustedOrigins []string
 
 	// Name is the name of the cookie without its prefix, "token" if empty.
-	// Cookies do not know ports: two servers on one host need two names.
+	// Cookies ignore ports: two servers on one host need two names.
 	Name string
 
-	// MaxAge is how long the browser keeps the cookie, 15 minutes if zero: in
-	// whole seconds, at most 400 days. The token's own expiry holds in any case.
+	// MaxAge is the time that the browser keeps the cookie, in whole seconds, at
+	// most 400 days: 15 minutes if zero. The expiry of the token applies anyway.
 	MaxAge time.Duration
 
-	// Keys, if set, seal the token, so that it is not written to the disk of
-	// the user in a form that could be used as a Bearer token, and lets it be
-	// larger than a cookie.
+	// Keys seal the token, so that the browser stores it in a form that is no
+	// Bearer token, and split it if it is too large for one cookie. Optional.
 	//
 	//	RFC 10017 §6.1.3.2: "when using client-side sessions that contain access
 	//	tokens ... the BFF SHOULD encrypt its cookie contents."
 	Keys *Keyring
-
-	// Login is where a person can log in, a path on this host or an https URL.
-	// A navigation that is refused with 401 is redirected there. Optional.
-	Login string
 }
 
 // AccessToken is the cookie in which an API that serves its own pages keeps the
-// access token of a user, and the [gatehouse.Authenticator] that reads it. No
-// script can read the cookie. It is SameSite=Strict: a page of another site
-// cannot cause any request with it, not even by a link, so that somebody who
-// follows one arrives without it.
+// access token of a user, and the [gatehouse.Authenticator] that reads it. It is
+// safe for concurrent use.
 //
-// Of a request that carries the cookie, it asks [CrossSite] before anything
-// else. A token that is not good is refused with 401 and invalid_token and never
-// ignored. It is safe for concurrent use.
+// No script can read the cookie. It is SameSite=Strict: browsers send it with no
+// cross-site request, so a user who follows a link from another site arrives
+// without it.
+//
+// For a request with the cookie, the authenticator calls [CrossSite.Check] before
+// it looks at the value. It rejects an invalid token with 401 and invalid_token.
 type AccessToken struct {
 	verifier Verifier
 	sites    *CrossSite
 	cookie   *Cookie
-	sealed   *Sealed // the same cookie where there are keys, nil where there are none
-	login    string
+	sealed   *Sealed // the same cookie with keys, nil without
 }
 
-var (
-	_ gatehouse.Authenticator = (*AccessToken)(nil)
-	_ gatehouse.CookieReader  = (*AccessToken)(nil)
-)
+var _ gatehouse.Authenticator = (*AccessToken)(nil)
 
-// NewAccessToken makes the cookie and its authenticator. All mistakes in the
-// configuration are reported at once.
+// NewAccessToken makes the cookie and its authenticator. It reports all errors in
+// config at once.
 func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 	const field = "AccessTokenConfig"
 	if config.Name == "" {
@@ -97,22 +90,19 @@ func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 	errs = append(errs, err)
 	cookie, err := newCookie(Config{Name: config.Name, SameSite: http.SameSiteStrictMode, MaxAge: config.MaxAge}, field)
 	errs = append(errs, err)
-	if err := safeurl.CheckLogin(config.Login); err != nil {
-		errs = append(errs, fmt.Errorf("cookie: %s.Login: %w", field, err))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	a := &AccessToken{verifier: config.Verifier, sites: sites, cookie: cookie, login: config.Login}
+	a := &AccessToken{verifier: config.Verifier, sites: sites, cookie: cookie}
 	if config.Keys != nil {
 		a.sealed = seal(cookie, config.Keys, tokenPurpose, config.MaxAge)
 	}
 	return a, nil
 }
 
-// Set puts the token into the response. It must be called before the first byte
-// of the body. The error is [ErrTooLarge] if the token does not fit, and another
-// one if it has octets that a cookie cannot carry.
+// Set adds the cookie with the token to the response to r. Call it before the
+// first byte of the body. The error is [ErrTooLarge] if the token does not fit,
+// and another one if it has characters that a cookie cannot carry.
 func (a *AccessToken) Set(w http.ResponseWriter, r *http.Request, token string) error {
 	if a.sealed != nil {
 		return a.sealed.Set(w, r, []byte(token))
@@ -120,8 +110,8 @@ func (a *AccessToken) Set(w http.ResponseWriter, r *http.Request, token string) 
 	return a.cookie.Set(w, token)
 }
 
-// Clear has the browser forget the token, which ends nothing but what this
-// browser can do with it: revoke it where the issuer lets you.
+// Clear makes the browser delete the token. The token stays valid until it
+// expires: revoke it if the issuer offers that.
 func (a *AccessToken) Clear(w http.ResponseWriter, r *http.Request) {
 	if a.sealed != nil {
 		a.sealed.Clear(w, r)
@@ -130,33 +120,35 @@ func (a *AccessToken) Clear(w http.ResponseWriter, r *http.Request) {
 	a.cookie.Clear(w)
 }
 
-// CookieNames returns the name of the cookie, which the gate takes off the
-// request.
-func (a *AccessToken) CookieNames() []string { return []string{a.cookie.name} }
+// Reads declares the cookie, an ambient credential.
+func (a *AccessToken) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Cookies: []string{a.cookie.name}}
+}
 
 // Authenticate verifies the token in the cookie. It returns
-// [gatehouse.ErrNoCredentials] if there is none, or if the request carries an
-// explicit credential.
+// [gatehouse.ErrNoCredentials] if there is none.
 func (a *AccessToken) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	if gatehouse.HasExplicitCredential(r) {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
 	token, err := a.read(r)
 	if errors.Is(err, http.ErrNoCookie) {
-		return gatehouse.Proof{}, a.absent()
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	// Whatever is in the cookie, a page of others learns nothing about it.
+	// First, so that the answer to a cross-site request does not depend on the
+	// cookie.
 	if err := a.sites.Check(r); err != nil {
 		return gatehouse.Proof{}, err
 	}
 	if err != nil {
-		return gatehouse.Proof{}, a.invite(err)
+		return gatehouse.Proof{}, err
 	}
-	p, err := a.verifier.Verify(r.Context(), token)
-	if err != nil {
-		return gatehouse.Proof{}, a.invite(err)
+	proof, err := a.verifier.VerifyRequest(r, "", token)
+	switch {
+	case errors.Is(err, gatehouse.ErrNoCredentials):
+		// An invalid credential is never treated as missing.
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
+	case err != nil:
+		return gatehouse.Proof{}, err
 	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceCookie, Name: a.cookie.name}, nil
+	return proof, nil
 }
 
 func (a *AccessToken) read(r *http.Request) (string, error) {
@@ -165,30 +157,4 @@ func (a *AccessToken) read(r *http.Request) (string, error) {
 	}
 	token, err := a.sealed.Open(r)
 	return string(token), err
-}
-
-// absent says that there is no cookie, and where to get one.
-func (a *AccessToken) absent() error {
-	if a.login == "" {
-		return gatehouse.ErrNoCredentials
-	}
-	return &gatehouse.Error{
-		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonNoCredentials,
-		Login: a.login, Cause: gatehouse.ErrNoCredentials,
-	}
-}
-
-// invite returns a refusal with where to log in. A verifier that says that this
-// is no credential of its kind has refused it: nobody else reads the cookie.
-func (a *AccessToken) invite(err error) error {
-	if errors.Is(err, gatehouse.ErrNoCredentials) {
-		err = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
-	}
-	e, _ := errors.AsType[*gatehouse.Error](err)
-	if e == nil || a.login == "" {
-		return err
-	}
-	invited := *e
-	invited.Login = a.login
-	return &invited
 }

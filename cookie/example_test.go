@@ -59,11 +59,10 @@ func Example() {
 	})
 	root := http.NewServeMux()
 	root.Handle("/api/", gate.Handler(api))
-	// Outside the gate, where no cookie is read: no page of others may log a
-	// person in or out either.
+	// Login and logout are outside the gate and need their own CSRF protection.
 	protection := http.NewCrossOriginProtection()
 	root.Handle("POST /login", protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token := issuer.Token(authtest.Claims{"sub": "ada"}) // after the person has logged in
+		token := issuer.Token(authtest.Claims{"sub": "ada"}) // after the user has logged in
 		if err := browser.Set(w, r, token); err != nil {
 			http.Error(w, "the token does not fit into a cookie", http.StatusInternalServerError)
 			return
@@ -78,7 +77,7 @@ func Example() {
 	server := httptest.NewTLSServer(root)
 	defer server.Close()
 
-	// A browser, as far as this needs one.
+	// The browser.
 	client := server.Client()
 	if client.Jar, err = cookiejar.New(nil); err != nil {
 		log.Fatal(err)
@@ -102,7 +101,7 @@ func Example() {
 	}
 	post("/login", "same-origin")
 	post("/api/notes", "same-origin")
-	post("/api/notes", "same-site") // a page of a sibling, to which browsers give the cookie too
+	post("/api/notes", "same-site") // a page of a sibling host, for which browsers send the cookie too
 	post("/logout", "same-origin")
 	post("/api/notes", "same-origin")
 

@@ -155,7 +155,7 @@ func (b *browser) has() []string { return slices.Sorted(slices.Values(b.names)) 
 // and reason.
 func wantError(tb testing.TB, err error, status int, reason gatehouse.Reason) {
 	tb.Helper()
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != status || e.Reason != reason {
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != status || e.Reason != reason {
 		tb.Errorf("error = %v, want status %d and reason %s", err, status, reason)
 	}
 }

@@ -23,149 +23,64 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-const (
-	self = "https://auth.example.com"
-	api  = "https://api.example.com"
-)
-
-// service issues tokens and has an API that accepts them.
-type service struct {
-	signer  *jwtauth.Signer
-	refresh *refresh.Tokens
-}
-
-// login is where an application has settled who the person is: by a passkey,
-// say, or by a code that it has redeemed. The client is one that it knows.
-func (s *service) login(w http.ResponseWriter, r *http.Request) {
-	granted, err := gatehouse.ParseScopes("reports:read reports:write")
-	if err != nil {
-		log.Fatal(err)
-	}
-	issued, err := s.refresh.Begin(r.Context(), refresh.Grant{
-		Subject: "alice", Client: r.PostFormValue("client_id"), Scopes: granted, AuthTime: time.Now(),
-	})
-	s.answer(w, issued, err)
-}
-
-// token is the token endpoint, RFC 6749 section 3.2. A confidential client must
-// authenticate first, and is then the one to whom the token has to belong.
-func (s *service) token(w http.ResponseWriter, r *http.Request) {
-	issued, err := s.refresh.Rotate(r.Context(), refresh.Request{
-		Token:  gatehouse.NewSecret([]byte(r.PostFormValue("refresh_token"))),
-		Client: r.PostFormValue("client_id"),
-		Scope:  r.PostFormValue("scope"),
-	})
-	s.answer(w, issued, err)
-}
-
-// revoke is the revocation endpoint, RFC 7009.
-func (s *service) revoke(w http.ResponseWriter, r *http.Request) {
-	err := s.refresh.End(r.Context(), gatehouse.NewSecret([]byte(r.PostFormValue("token"))), r.PostFormValue("client_id"))
-	if err != nil {
-		refuse(w, err)
-	}
-}
-
-func (s *service) answer(w http.ResponseWriter, issued refresh.Issued, err error) {
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	signed, err := s.signer.Sign(issued.AccessToken(api))
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	// RFC 6749 §5.1.
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token":  string(signed.Token.Reveal()),
-		"token_type":    "Bearer",
-		"expires_in":    int(time.Until(signed.Expires).Seconds()),
-		"refresh_token": string(issued.Token.Reveal()),
-		"scope":         issued.Scopes.String(),
-	})
-}
-
-func refuse(w http.ResponseWriter, err error) {
-	status, code := http.StatusServiceUnavailable, "temporarily_unavailable"
-	switch {
-	case errors.Is(err, refresh.ErrInvalidGrant):
-		status, code = http.StatusBadRequest, "invalid_grant"
-	case errors.Is(err, refresh.ErrInvalidScope):
-		status, code = http.StatusBadRequest, "invalid_scope"
-	}
-	// RFC 6749 §5.2.
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": code})
-}
-
-// A service that issues access tokens of fifteen minutes and refresh tokens of
-// seven days. A refresh token that is used again once its successor was used has
-// been stolen: the login is over for everybody.
-func Example_tokenEndpoint() {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // yours is one that stays
-	if err != nil {
-		log.Fatal(err)
-	}
-	keys, err := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "2026-07", Algorithm: jwtauth.ES256, Private: private})
-	if err != nil {
-		log.Fatal(err)
-	}
-	signer, err := jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: self, Keys: keys})
-	if err != nil {
-		log.Fatal(err)
-	}
-	revoked, err := revocation.New(revocation.Config{
-		Store: revocation.NewMemory(0), // store/sqlstore and store/redisstore keep them for good
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	refresh, err := refresh.New(refresh.Config{
-		Store:       refresh.NewMemory(0),
-		Revocations: revoked,
-		Issuer:      self,
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			if e.Reason == gatehouse.ReasonRefreshReused { // tell whoever looks after security
-				fmt.Println("alarm:", e.Principal.Subject, "at", e.Principal.Client)
-			}
-			return nil
-		}),
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	tokens, err := jwtauth.New(jwtauth.Config{
-		Issuers: []jwtauth.Issuer{{
-			URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RingKeys(keys),
-		}},
+// newService returns an authorization server and the API that accepts its tokens:
+// access tokens of 15 minutes, and refresh tokens of 7 days.
+func newService(key *ecdsa.PrivateKey, observer gatehouse.Observer) (http.Handler, error) {
+	const self, api = "https://auth.example.com", "https://api.example.com"
+	keys, err1 := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "2026-07", Algorithm: jwtauth.ES256, Private: key})
+	signer, err2 := jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: self, Keys: keys})
+	// store/sqlstore and store/redisstore have stores for several processes.
+	revoked, err3 := revocation.New(revocation.Config{Store: revocation.NewMemory(0)})
+	tokens, err4 := refresh.New(refresh.Config{Store: refresh.NewMemory(0), Revocations: revoked, Issuer: self, Observer: observer})
+	access, err5 := jwtauth.New(jwtauth.Config{
+		Issuers:     []jwtauth.Issuer{{URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
 		Revocations: revoked,
 	})
-	if err != nil {
-		log.Fatal(err)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return nil, err
 	}
-	defer func() { _ = tokens.Close() }()
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens}, Realm: "reports"})
-	if err != nil {
-		log.Fatal(err)
+	endpoint, err1 := tokens.TokenEndpoint(refresh.TokenEndpointConfig{Signer: signer, Audience: api})
+	gate, err2 := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{access}, Realm: "reports", Observer: observer})
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
 	}
 
-	s := &service{signer, refresh}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /login", s.login)
-	mux.HandleFunc("POST /token", s.token)
-	mux.HandleFunc("POST /revoke", s.revoke)
-	mux.Handle("GET /jwks.json", keys) // for APIs elsewhere
-	mux.Handle("GET /reports", gate.Handler(gatehouse.Require(scopes.All("reports:read"))(http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "reports") }))))
-	server := httptest.NewServer(mux)
+	mux := gate.Mux()
+	mux.PublicFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		// Authenticate the user here, by a passkey for example.
+		granted, err := gatehouse.ParseScopes("reports:read reports:write")
+		if err != nil {
+			http.Error(w, "malformed scope", http.StatusInternalServerError)
+			return
+		}
+		endpoint.Begin(w, r, refresh.Grant{Subject: "alice", Client: r.PostFormValue("client_id"), Scopes: granted, AuthTime: time.Now()})
+	})
+	mux.Public("/token", endpoint)
+	mux.Public("/revoke", tokens.RevocationEndpoint(nil))
+	mux.Public("GET /jwks.json", keys) // for APIs in other processes
+	mux.HandleFunc("GET /reports", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "reports") }, scopes.All("reports:read"))
+	return mux, nil
+}
+
+// Reuse of a rotated refresh token revokes its family, with the access tokens.
+func Example() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // load a permanent key instead
+	if err != nil {
+		log.Fatal(err)
+	}
+	service, err := newService(key, gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+		if e.Reason == refresh.ReasonReused {
+			fmt.Println("alert:", e.Principal.Subject, "at", e.Principal.Client)
+		}
+		return nil
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(service)
 	defer server.Close()
 
-	// What follows is a client.
+	// The client.
 	post := func(path string, form url.Values) (answer map[string]any) {
 		form.Set("client_id", "phone")
 		response, err := server.Client().PostForm(server.URL+path, form)
@@ -179,12 +94,15 @@ func Example_tokenEndpoint() {
 		fmt.Println(path, response.StatusCode, answer["scope"], answer["error"])
 		return answer
 	}
-	reports := func(token any) {
+	renew := func(old map[string]any) map[string]any {
+		return post("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {fmt.Sprint(old["refresh_token"])}})
+	}
+	reports := func(tokens map[string]any) {
 		request, err := http.NewRequest(http.MethodGet, server.URL+"/reports", http.NoBody)
 		if err != nil {
 			log.Fatal(err)
 		}
-		request.Header.Set("Authorization", fmt.Sprint("Bearer ", token))
+		request.Header.Set("Authorization", fmt.Sprint("Bearer ", tokens["access_token"]))
 		response, err := server.Client().Do(request)
 		if err != nil {
 			log.Fatal(err)
@@ -192,28 +110,53 @@ func Example_tokenEndpoint() {
 		_ = response.Body.Close()
 		fmt.Println("/reports", response.StatusCode)
 	}
-	renew := func(old map[string]any) map[string]any {
-		return post("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {fmt.Sprint(old["refresh_token"])}})
-	}
 	first := post("/login", url.Values{})
-	reports(first["access_token"])
 	second := renew(first)
 	third := renew(second)
-	reports(third["access_token"])
+	reports(third)
 
-	// Somebody has copied the first token, and uses it now.
+	// An attacker has copied the first token and uses it now.
 	renew(first)
 	renew(third)
-	reports(third["access_token"])
+	reports(third)
 
 	// Output:
 	// /login 200 reports:read reports:write <nil>
-	// /reports 200
 	// /token 200 reports:read reports:write <nil>
 	// /token 200 reports:read reports:write <nil>
 	// /reports 200
-	// alarm: alice at phone
+	// alert: alice at phone
 	// /token 400 <nil> invalid_grant
 	// /token 400 <nil> invalid_grant
 	// /reports 401
+}
+
+// A page on which users see and revoke their devices.
+func ExampleTokens_List() {
+	ctx := context.Background()
+	tokens, err := refresh.New(refresh.Config{Store: refresh.NewMemory(0)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var current refresh.Issued
+	for _, client := range []string{"phone", "tv", "web"} {
+		if current, err = tokens.Begin(ctx, refresh.Grant{Subject: "alice", Client: client}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	count, err := tokens.RevokeAll(ctx, refresh.Filter{Subject: "alice", Except: current.Family.ID})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("revoked:", count)
+	families, err := tokens.List(ctx, refresh.Filter{Subject: "alice"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, family := range families {
+		fmt.Println("active:", family.Client)
+	}
+	// Output:
+	// revoked: 2
+	// active: web
 }

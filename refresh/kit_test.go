@@ -50,13 +50,18 @@ func (s *server) observe(_ context.Context, e gatehouse.Event) error {
 	return nil
 }
 
-// recorded returns the events since the last call, as "decision reason".
+// recorded returns the events since the last call, as "decision reason" or their
+// type.
 func (s *server) recorded() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []string
 	for _, e := range s.events {
-		all = append(all, strings.TrimSpace(fmt.Sprint(e.Decision, " ", e.Reason)))
+		if e.Type == refresh.EventRotation || e.Decision != "" {
+			all = append(all, strings.TrimSpace(fmt.Sprint(e.Decision, " ", e.Reason)))
+		} else {
+			all = append(all, string(e.Type))
+		}
 	}
 	s.events = nil
 	return strings.Join(all, ", ")
@@ -69,9 +74,11 @@ func grant() refresh.Grant {
 	}
 }
 
-func (s *server) begin() refresh.Issued {
+// begin creates a family of grant(), or of other if given.
+func (s *server) begin(other ...refresh.Grant) refresh.Issued {
 	s.t.Helper()
-	return must(s.Begin(s.t.Context(), grant()))
+	defer s.recorded()
+	return must(s.Begin(s.t.Context(), append(other, grant())[0]))
 }
 
 func (s *server) rotate(token gatehouse.Secret) (refresh.Issued, error) {

@@ -11,14 +11,36 @@ import (
 // Method is the value of Principal.Method in events about refresh tokens.
 const Method gatehouse.Method = "refresh_token"
 
-// EventRotation is the type of the event about a refresh token that a client
-// presents for rotation, or that another client than its own revokes.
-const EventRotation gatehouse.EventType = "refresh_rotation"
+// Types of events.
+const (
+	// EventRotation: a decision on a refresh token that was presented for rotation,
+	// or for revocation by another client than its own.
+	EventRotation gatehouse.EventType = "refresh_rotation"
+	// EventBegun: a token family was created.
+	EventBegun gatehouse.EventType = "refresh_begun"
+	// EventRevoked: token families were revoked on request. Revocation by reuse
+	// detection is an EventRotation.
+	EventRevoked gatehouse.EventType = "refresh_revoked"
+)
 
-// Codes of RFC 6749 section 5.2.
+// Attributes of EventRevoked: the subject and the client whose families were
+// revoked, "" for any, and their number.
+const (
+	AttrSubject = "family_subject"
+	AttrClient  = "family_client"
+	AttrCount   = "count"
+)
+
+// Codes of RFC 6749 section 5.2 and RFC 7009 section 2.2.1. An invalid_client that
+// used the Authorization header is 401.
 var (
-	codeInvalidGrant = gatehouse.NewCode(400, "invalid_grant", "The refresh token is invalid, expired, revoked, or was issued to another client.")
-	codeInvalidScope = gatehouse.NewCode(400, "invalid_scope", "The requested scope is malformed or exceeds the granted scope.")
+	codeInvalidRequest       = gatehouse.NewCode(400, "invalid_request", "The request is malformed, repeats a parameter, or lacks a required one.")
+	codeInvalidClient        = gatehouse.NewCode(400, "invalid_client", "The client is unknown, or its authentication is missing or failed.")
+	codeInvalidClientHeader  = gatehouse.NewCode(401, "invalid_client", "The client is unknown, or its authentication is missing or failed.")
+	codeUnsupportedGrantType = gatehouse.NewCode(400, "unsupported_grant_type", "The grant type is not supported.")
+	codeUnsupportedTokenType = gatehouse.NewCode(400, "unsupported_token_type", "The revocation of access tokens is not supported.")
+	codeInvalidGrant         = gatehouse.NewCode(400, "invalid_grant", "The refresh token is invalid, expired, revoked, or was issued to another client.")
+	codeInvalidScope         = gatehouse.NewCode(400, "invalid_scope", "The requested scope is malformed or exceeds the granted scope.")
 )
 
 // codeOf returns the code for an error of Rotate or Revoke.
@@ -48,6 +70,12 @@ const (
 	ReasonClient gatehouse.Reason = "refresh_client"
 	// ReasonScope: the client asked for a scope that was not granted. Operator: correct the client or the grant.
 	ReasonScope gatehouse.Reason = "refresh_scope"
-	// ReasonUnavailable: the store of token families or of revocations failed. Operator: restore the store; clients retry.
+	// ReasonRequest: a request to the token or revocation endpoint is malformed, or of an unsupported grant or token type. Operator: correct the client; the cause names the parameter.
+	ReasonRequest gatehouse.Reason = "refresh_request"
+	// ReasonClientAuthentication: the client of the token or revocation endpoint is unknown or failed to authenticate. Operator: check the credentials of the client; many of these are attempts to guess them.
+	ReasonClientAuthentication gatehouse.Reason = "refresh_client_authentication"
+	// ReasonAccessToken: the access token could not be completed or signed. Operator: see the cause; check the signing keys and the AccessToken hook.
+	ReasonAccessToken gatehouse.Reason = "refresh_access_token"
+	// ReasonUnavailable: the store of token families or of revocations failed, or the authentication of clients did. Operator: see the cause; clients retry.
 	ReasonUnavailable gatehouse.Reason = "refresh_unavailable"
 )

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -46,11 +47,9 @@ type Config struct {
 	Revocations Revocations
 	Issuer      string
 
-	// Observer receives an event for each rotation, and for each revocation that
-	// another client than that of the token requests. Event.Credential is the
-	// family ID. If Observe returns an error, the call returns it too: the token
-	// is rotated, and within the grace period the client gets its successor by
-	// trying again. Optional.
+	// Observer receives the events of this package. Event.Credential is the family
+	// ID. If Observe fails, the call returns an error, but its change is kept: a
+	// rotated token yields its successor again within the grace period. Optional.
 	Observer gatehouse.Observer
 }
 
@@ -159,6 +158,12 @@ func (t *Tokens) Begin(ctx context.Context, g Grant) (Issued, error) {
 	}, t.lifetime)
 	if err != nil {
 		return Issued{}, fmt.Errorf("refresh: begin: %w", err)
+	}
+	event := gatehouse.Event{
+		Type: EventBegun, Level: slog.LevelInfo, Principal: t.principal(&record.Family), Issuer: t.issuer, Credential: record.ID,
+	}
+	if err := gatehouse.Report(ctx, t.observer, event); err != nil {
+		return Issued{}, err
 	}
 	return Issued{Token: token.text(), Family: record.Family, Scopes: g.Scopes}, nil
 }

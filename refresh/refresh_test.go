@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,7 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 }
 
 func TestObserverFailureFailsRotate(t *testing.T) {
-	fails := true
+	fails := false
 	s := newServer(t, func(c *refresh.Config) {
 		inner := c.Observer
 		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
@@ -150,6 +151,10 @@ func TestObserverFailureFailsRotate(t *testing.T) {
 		})
 	})
 	first := s.begin()
+	fails = true
+	if _, err := s.Begin(t.Context(), grant()); !errors.Is(err, errDown) {
+		t.Errorf("Begin error = %v, want the error of the observer", err)
+	}
 	for name, token := range map[string]gatehouse.Secret{"valid": first.Token, "unknown": changed(first.Token, inKey), "malformed": secret("")} {
 		if got, err := s.rotate(token); !errors.Is(err, errDown) || errors.Is(err, refresh.ErrInvalidGrant) || got.Token.Len() > 0 {
 			t.Errorf("Rotate(%s) = %+v, %v, want the error of the observer", name, got, err)
@@ -158,8 +163,13 @@ func TestObserverFailureFailsRotate(t *testing.T) {
 	fails = false
 	second := s.accepted("first token again", first.Token)
 	fails = true
-	if err := s.Revoke(t.Context(), second.Token, "other"); !errors.Is(err, errDown) {
-		t.Errorf("Revoke by another client: error = %v, want the error of the observer", err)
+	for _, client := range []string{"web", "other"} {
+		if err := s.Revoke(t.Context(), second.Token, client); !errors.Is(err, errDown) {
+			t.Errorf("Revoke by client %s: error = %v, want the error of the observer", client, err)
+		}
+	}
+	if n, err := s.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"}); n != 1 || !errors.Is(err, errDown) {
+		t.Errorf("RevokeAll = %d, %v, want 1 and the error of the observer", n, err)
 	}
 }
 
@@ -209,6 +219,54 @@ func TestEvents(t *testing.T) {
 		got.Cause = nil
 		if diff := cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got)); diff != "" {
 			t.Errorf("%s: event (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestChangeEvents(t *testing.T) {
+	s := newServer(t)
+	admin := gatehouse.Principal{Kind: gatehouse.KindUser, Subject: "admin", Issuer: issuer}
+	ctx := gatehouse.NewContext(t.Context(), admin)
+	first := must(s.Begin(ctx, grant()))
+	second := s.begin()
+	s.begin()
+	family := func(i refresh.Issued) gatehouse.Principal {
+		return gatehouse.Principal{
+			Kind: gatehouse.KindUser, Subject: "alice", Tenant: "acme", Client: "web", Method: refresh.Method, Credential: i.Family.ID,
+			Scopes: i.Scopes, AuthTime: i.Family.AuthTime, Expires: i.Family.Expires,
+		}
+	}
+	attrs := func(client string, count int) []slog.Attr {
+		return []slog.Attr{slog.String(refresh.AttrSubject, "alice"), slog.String(refresh.AttrClient, client), slog.Int(refresh.AttrCount, count)}
+	}
+	for _, test := range []struct {
+		name string
+		call func() error
+		want gatehouse.Event // zero for none
+	}{
+		{"Begin", func() (err error) { _, err = s.Begin(ctx, grant()); return err }, gatehouse.Event{Type: refresh.EventBegun}},
+		{"Revoke", func() error { return s.Revoke(ctx, first.Token, "web") },
+			gatehouse.Event{Type: refresh.EventRevoked, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)}},
+		{"RevokeFamily", func() error { return s.RevokeFamily(ctx, "alice", second.Family.ID) },
+			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Credential: second.Family.ID, Attrs: attrs("web", 1)}},
+		{"RevokeFamily of another", func() error { _ = s.RevokeFamily(ctx, "bob", second.Family.ID); return nil }, gatehouse.Event{}},
+		{"RevokeAll", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err },
+			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Attrs: attrs("", 2)}},
+		{"RevokeAll of none", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err }, gatehouse.Event{}},
+	} {
+		s.recorded()
+		if err := test.call(); err != nil {
+			t.Fatalf("%s: error = %v", test.name, err)
+		}
+		want := []gatehouse.Event{test.want}
+		if test.want.Type == "" {
+			want = nil
+		}
+		if test.want.Type == refresh.EventBegun && len(s.events) == 1 { // its ID is not known before
+			want[0].Principal, want[0].Credential = s.events[0].Principal, s.events[0].Principal.Credential
+		}
+		if diff := cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", s.events)); diff != "" && (len(want) > 0 || len(s.events) > 0) {
+			t.Errorf("%s: events (-want +got):\n%s", test.name, diff)
 		}
 	}
 }

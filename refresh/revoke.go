@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -51,7 +52,7 @@ func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client stri
 		}
 		return failed.err
 	}
-	return nil
+	return t.observeRevoked(ctx, t.principal(&record.Family), record.ID, Filter{Subject: record.Subject, Client: record.Client}, 1)
 }
 
 // RevokeFamily revokes a family of a subject by its ID, and the access tokens of
@@ -69,7 +70,8 @@ func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
 	if err != nil {
 		return fmt.Errorf("refresh: revoke family: %w", err)
 	}
-	return nil
+	actor, _ := gatehouse.FromContext(ctx)
+	return t.observeRevoked(ctx, actor, id, Filter{Subject: subject, Client: record.Client}, 1)
 }
 
 func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
@@ -94,18 +96,31 @@ func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
 		return 0, errors.New("refresh: revoke all: Filter.Subject or Filter.Client: required")
 	}
 	var errs []error
-	for n := 0; ; {
+	count := 0
+	for more := true; more; {
 		revoked, err := t.store.RevokeAll(ctx, f, revokeBatch)
 		if err != nil {
-			return n, errors.Join(append(errs, fmt.Errorf("refresh: revoke all: %w", err))...)
+			errs = append(errs, fmt.Errorf("refresh: revoke all: %w", err))
 		}
 		for i := range revoked {
 			errs = append(errs, t.revokeAccess(ctx, revoked[i].ID))
 		}
-		if n += len(revoked); len(revoked) < revokeBatch {
-			return n, errors.Join(errs...)
-		}
+		count += len(revoked)
+		more = len(revoked) == revokeBatch
 	}
+	if count > 0 {
+		actor, _ := gatehouse.FromContext(ctx)
+		errs = append(errs, t.observeRevoked(ctx, actor, "", f, count))
+	}
+	return count, errors.Join(errs...)
+}
+
+// observeRevoked reports that families were revoked.
+func (t *Tokens) observeRevoked(ctx context.Context, actor gatehouse.Principal, id string, f Filter, count int) error {
+	return gatehouse.Report(context.WithoutCancel(ctx), t.observer, gatehouse.Event{
+		Type: EventRevoked, Level: slog.LevelInfo, Principal: actor, Issuer: t.issuer, Credential: id,
+		Attrs: []slog.Attr{slog.String(AttrSubject, f.Subject), slog.String(AttrClient, f.Client), slog.Int(AttrCount, count)},
+	})
 }
 
 // List returns the active families of Filter.Subject, which is required, that

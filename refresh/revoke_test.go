@@ -39,8 +39,8 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("Revoke(%s) error = %v", name, err)
 			}
 		}
-		if got := s.recorded(); got != "" {
-			t.Errorf("Revoke(%s) events = %q, want none", name, got)
+		if got, want := s.recorded(), "refresh_revoked, refresh_revoked"; got != want {
+			t.Errorf("Revoke(%s) events = %q, want %q", name, got, want)
 		}
 		s.rejected("revoked", third.Token, refresh.ReasonRevoked)
 	}
@@ -65,6 +65,7 @@ func TestRevokeFamily(t *testing.T) {
 			t.Errorf("RevokeFamily error = %v", err)
 		}
 	}
+	s.recorded()
 	s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
 	for _, call := range [][2]string{
 		{"bob", other.Family.ID}, {"", other.Family.ID}, {"Alice", other.Family.ID},
@@ -85,7 +86,7 @@ func TestRevokeAll(t *testing.T) {
 		}
 	}
 	begin := func(subject, client string) string {
-		return must(s.Begin(t.Context(), refresh.Grant{Subject: subject, Client: client})).Family.ID
+		return s.begin(refresh.Grant{Subject: subject, Client: client}).Family.ID
 	}
 	for range 1201 { // more than two batches
 		begin("alice", "web")
@@ -117,7 +118,7 @@ func TestList(t *testing.T) {
 		s := newServer(t, func(c *refresh.Config) { c.Lifetime = time.Hour })
 		var issued []refresh.Issued
 		for _, g := range []refresh.Grant{{Subject: "alice", Client: "web"}, {Subject: "alice", Client: "tv"}, {Subject: "bob", Client: "web"}, {Subject: "alice", Client: "web"}} {
-			issued = append(issued, must(s.Begin(t.Context(), g)))
+			issued = append(issued, s.begin(g))
 			pass(time.Second)
 		}
 		issued[0] = s.accepted("rotated last", issued[0].Token)
@@ -259,7 +260,7 @@ func TestRevocationCoversAccessTokens(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAuthorizationServer(t)
 				first := a.begin()
-				other := a.access(must(a.Begin(t.Context(), refresh.Grant{Subject: "bob", Client: "web"})))
+				other := a.access(a.begin(refresh.Grant{Subject: "bob", Client: "web"}))
 				second := a.accepted("first token", first.Token)
 				tokens := []string{a.access(first), a.access(second)}
 				for _, token := range append(tokens, other) {

@@ -181,10 +181,7 @@ func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed 
 		Reason: failed.reason, Issuer: t.issuer, Credential: f.ID, Duration: time.Since(start),
 	}
 	if f.ID != "" {
-		event.Principal = gatehouse.Principal{
-			Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
-			Method: Method, Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
-		}
+		event.Principal = t.principal(&f)
 	}
 	if failed.err != nil {
 		code := codeOf(failed.err)
@@ -200,4 +197,12 @@ func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed 
 		}
 	}
 	return gatehouse.Report(ctx, t.observer, event)
+}
+
+// principal returns the caller that a token of the family stands for.
+func (t *Tokens) principal(f *Family) gatehouse.Principal {
+	return gatehouse.Principal{
+		Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,
+		Method: Method, Credential: f.ID, Scopes: f.Scopes, AuthTime: f.AuthTime, Expires: f.Expires,
+	}
 }

@@ -100,13 +100,13 @@ func callback(ctx context.Context, client *oauth.Client, transaction *oauth.Tran
 		result, err := client.Redeem(ctx, transaction, params)
 		e, refused := errors.AsType[*gatehouse.Error](err)
 		switch {
-		case refused && e.Reason == gatehouse.ReasonLoginTransaction:
-			show(w, e.Status(), pageForeign)
+		case refused && e.Reason == oauth.ReasonTransaction:
+			show(w, e.Code.Status(), pageForeign)
 			return
 		case refused && e.Code == gatehouse.CodeAccessDenied:
-			show(w, e.Status(), pageRefused)
+			show(w, e.Code.Status(), pageRefused)
 		case refused:
-			show(w, e.Status(), pageFailed)
+			show(w, e.Code.Status(), pageFailed)
 		default:
 			show(w, http.StatusOK, pageDone)
 		}

@@ -11,8 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
-// newAPI returns an API that only lets in those who prove who they are, by one
-// of the authenticators, and who may do what they ask for.
+// newAPI returns an API for callers of the authenticators.
 func newAPI(observer gatehouse.Observer, authenticators ...gatehouse.Authenticator) (http.Handler, error) {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: authenticators,
@@ -22,13 +21,11 @@ func newAPI(observer gatehouse.Observer, authenticators ...gatehouse.Authenticat
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /whoami", whoami)
-	mux.Handle("GET /reports",
-		gatehouse.Require(scopes.All("reports:read"))(http.HandlerFunc(reports)))
-	mux.Handle("GET /tenants/{tenant}/reports",
-		gatehouse.Require(tenant.FromPath("tenant"), scopes.All("reports:read"))(http.HandlerFunc(reports)))
-	return gate.Handler(mux), nil
+	mux := gate.Mux()
+	mux.HandleFunc("GET /whoami", whoami, gatehouse.Authenticated)
+	mux.HandleFunc("GET /reports", reports, scopes.All("reports:read"))
+	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
+	return mux, nil
 }
 
 func whoami(w http.ResponseWriter, r *http.Request) {

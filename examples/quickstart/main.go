@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Quickstart shows what Gatehouse does, without installation and configuration:
+//
+//	go run ./examples/quickstart
+//
+// It starts an issuer and an API behind a gate, sends one request after the other,
+// and prints which ones the API accepts, which it rejects with which response, and
+// the reason in the log. Then the API keeps running, with curl lines to paste.
+// With -once it exits after the requests, with status 0 only if every outcome is
+// the expected one. The API is in api.go.
 package main
 
 import (
@@ -25,8 +34,8 @@ import (
 const audience = "https://api.example.com"
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:0", "`address` on which the API listens; port 0 is a free one")
-	once := flag.Bool("once", false, "end after the walk")
+	addr := flag.String("addr", "127.0.0.1:0", "`address` of the API; port 0 picks a free one")
+	once := flag.Bool("once", false, "exit after the requests")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -37,21 +46,21 @@ func main() {
 }
 
 func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) error {
-	cast, err := newCast() //nolint:contextcheck // it lasts until it is closed
+	peers, err := newPeers() //nolint:contextcheck // the issuers run until close
 	if err != nil {
 		return err
 	}
-	defer cast.close()
-	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{trust(cast.issuer), trust(cast.down)}})
+	defer peers.close()
+	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{trust(peers.issuer), trust(peers.down)}})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tokens.Close() }()
-	seen := new(witness)
+	seen := new(recorder)
 	level := new(slog.LevelVar)
-	level.Set(slog.LevelError + 1) // during the walk the table says it
+	level.Set(slog.LevelError + 1) // during the walk, the table shows the decisions
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	api, err := newAPI(gatehouse.Observers(seen, gatehouse.Log(log)), tokens, cast.keys)
+	api, err := newAPI(gatehouse.Observers(seen, gatehouse.Log(log)), tokens, peers.keys)
 	if err != nil {
 		return err
 	}
@@ -61,15 +70,16 @@ func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) 
 		return err
 	}
 	server := &http.Server{
-		Handler: api, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: api, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	defer func() { _ = server.Close() }()
 
 	url := "http://" + listener.Addr().String()
-	fmt.Fprintf(stdout, "An API at  %s  behind a gate,\nand at     %s  the issuer that it trusts.\n\n", url, cast.issuer.URL)
-	scenes, err := cast.scenes(ctx)
+	fmt.Fprintf(stdout, "API     %s\nissuer  %s\n\n", url, peers.issuer.URL)
+	scenes, err := peers.scenes(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,15 +87,15 @@ func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "\n%d requests, %d with the outcome that was announced.\n", steps, steps-wrong)
+	fmt.Fprintf(stdout, "\n%d requests, %d with the expected outcome.\n", steps, steps-wrong)
 	if once {
 		if wrong > 0 {
-			return errors.New("not all came out as announced")
+			return errors.New("unexpected outcomes")
 		}
 		return nil
 	}
 	level.Set(slog.LevelDebug)
-	if err := cast.printCurl(ctx, stdout, url); err != nil {
+	if err := peers.printCurl(ctx, stdout, url); err != nil {
 		return err
 	}
 	select {
@@ -96,7 +106,7 @@ func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) 
 	}
 }
 
-// trust is what the API has to know about an issuer.
+// trust returns the configuration of an issuer at the API.
 func trust(i *authtest.Issuer) jwtauth.Issuer {
 	return jwtauth.Issuer{
 		URL:        i.URL,
@@ -106,28 +116,28 @@ func trust(i *authtest.Issuer) jwtauth.Issuer {
 	}
 }
 
-func newCast() (*cast, error) {
-	c := new(cast)
-	for _, issuer := range []**authtest.Issuer{&c.issuer, &c.down, &c.stranger} {
+func newPeers() (*peers, error) {
+	p := new(peers)
+	for _, issuer := range []**authtest.Issuer{&p.issuer, &p.down, &p.unknown} {
 		var err error
 		*issuer, err = authtest.StartIssuer(authtest.IssuerConfig{Algorithms: []string{"ES256"}, Audience: audience})
 		if err != nil {
-			c.close()
+			p.close()
 			return nil, err
 		}
 	}
-	c.down.BreakMetadata(authtest.Down)
+	p.down.BreakMetadata(authtest.Down)
 	var err error
-	c.keys, err = apikey.New(apikey.Config{
+	p.keys, err = apikey.New(apikey.Config{
 		Store:  apikey.NewMemory(0),
 		Prefix: "demo",
 		Scopes: []string{"reports:read"},
 	})
-	return c, err
+	return p, err
 }
 
-func (c *cast) close() {
-	for _, issuer := range []*authtest.Issuer{c.issuer, c.down, c.stranger} {
+func (p *peers) close() {
+	for _, issuer := range []*authtest.Issuer{p.issuer, p.down, p.unknown} {
 		if issuer != nil {
 			issuer.Close()
 		}

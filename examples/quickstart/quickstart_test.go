@@ -1,61 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"io"
 	"net/http"
-	"os/exec"
-	"path/filepath"
+	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
-
-// deadline is for what takes a moment if it works at all.
-const deadline = 30 * time.Second
-
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "quickstart.exe")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
 
 // row is a line of the table: mark, words, status, error and reason.
 var row = regexp.MustCompile(`^(✓|✗) (\S.*\S) {2,}(\d{3})(?: {2,}([a-z_]+) {2,}([a-z_]+))?$`)
 
-func TestOnce(t *testing.T) {
-	command := exec.CommandContext(t.Context(), build(t), "-once")
-	var log strings.Builder
-	command.Stderr = &log
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s%s", err, out, &log)
-	}
-	if log.Len() > 0 {
-		t.Errorf("on standard error:\n%s", &log)
-	}
-	text := string(out)
-	if strings.ContainsRune(text, '\x1b') {
-		t.Error("color codes, and no terminal to show them")
+func TestOncePrintsExpectedOutcomes(t *testing.T) {
+	var out, log bytes.Buffer
+	if err := run(t.Context(), "127.0.0.1:0", true, &out, &log); err != nil || log.Len() > 0 {
+		t.Fatalf("run(once) = %v, log %q\n%s", err, &log, &out)
 	}
 	statuses := make(map[string]int)
-	var column int
-	for line := range strings.Lines(text) {
+	total, column := 0, 0
+	for line := range strings.Lines(out.String()) {
 		line = strings.TrimSuffix(line, "\n")
-		if line != strings.TrimRight(line, " ") {
-			t.Errorf("spaces at the end of %q", line)
-		}
-		if utf8.RuneCountInString(line) > 110 {
-			t.Errorf("too long for a window: %q", line)
+		if line != strings.TrimRight(line, " ") || utf8.RuneCountInString(line) > 110 || strings.ContainsRune(line, '\x1b') {
+			t.Errorf("line %q, want at most 110 characters, no trailing spaces, no escape codes", line)
 		}
 		if before, _, ok := strings.Cut(line, "status"); ok && column == 0 {
 			column = utf8.RuneCountInString(before)
@@ -63,34 +41,25 @@ func TestOnce(t *testing.T) {
 		if !strings.HasPrefix(line, "✓") && !strings.HasPrefix(line, "✗") {
 			continue
 		}
-		fields := row.FindStringSubmatchIndex(line)
-		if fields == nil {
-			t.Errorf("not a row of the table: %q", line)
+		at := row.FindStringSubmatchIndex(line)
+		if at == nil || !strings.HasPrefix(line, "✓") || utf8.RuneCountInString(line[:at[6]]) != column {
+			t.Errorf("line %q, want an expected outcome with the status in column %d", line, column)
 			continue
 		}
-		if got := utf8.RuneCountInString(line[:fields[6]]); got != column {
-			t.Errorf("the status is in column %d, not %d: %q", got, column, line)
+		status := line[at[6]:at[7]]
+		if rejected := status != "200"; rejected != (at[8] >= 0) {
+			t.Errorf("line %q, want an error and a reason exactly for rejected requests", line)
 		}
-		status := line[fields[6]:fields[7]]
 		statuses[status]++
-		if refused := status != "200"; refused != (fields[8] >= 0) {
-			t.Errorf("a refusal says why, and nothing else does: %q", line)
-		}
-		if strings.HasPrefix(line, "✗") {
-			t.Errorf("not as announced: %q", line)
-		}
+		total++
 	}
 	for _, status := range []string{"200", "400", "401", "403", "503"} {
 		if statuses[status] == 0 {
-			t.Errorf("nobody is answered with %s", status)
+			t.Errorf("no request with status %s", status)
 		}
 	}
-	total := 0
-	for _, n := range statuses {
-		total += n
-	}
-	if want := strconv.Itoa(total) + " requests, " + strconv.Itoa(total) + " with the outcome"; total < 25 || !strings.Contains(text, want) {
-		t.Errorf("want %q at the end of:\n%s", want, text)
+	if want := strconv.Itoa(total) + " requests, " + strconv.Itoa(total) + " with"; total < 25 || !strings.Contains(out.String(), want) {
+		t.Errorf("output = %s, want at least 25 requests and %q", &out, want)
 	}
 }
 
@@ -100,27 +69,20 @@ var (
 	curl     = regexp.MustCompile(`^curl -i (http://\S+)(?: -H "([^:]+): ([^"]*)")?$`)
 )
 
-// TestServe reads what is there to paste, and does what it says.
-func TestServe(t *testing.T) {
-	command := exec.CommandContext(t.Context(), build(t))
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stderr, err := command.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	timer := time.AfterFunc(deadline, func() { _ = command.Process.Kill() })
-	defer timer.Stop()
+// TestCurlLines sends the requests of the curl lines, and checks their statuses and
+// that each is in the log.
+func TestCurlLines(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	out, stdout := io.Pipe()
+	logged, stderr := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, "127.0.0.1:0", false, stdout, stderr) }()
 
 	const lines = 7
 	values := make(map[string]string)
 	tried, want := 0, ""
-	log := bufio.NewScanner(stderr)
+	log := bufio.NewScanner(logged)
 	for scanner := bufio.NewScanner(out); tried < lines && scanner.Scan(); {
 		if match := variable.FindStringSubmatch(scanner.Text()); match != nil {
 			values[match[1]] = match[2]
@@ -131,12 +93,12 @@ func TestServe(t *testing.T) {
 		match := curl.FindStringSubmatch(scanner.Text())
 		if match == nil {
 			if strings.HasPrefix(scanner.Text(), "curl") {
-				t.Errorf("not to be pasted: %q", scanner.Text())
+				t.Errorf("line %q, want a command to paste", scanner.Text())
 			}
 			continue
 		}
 		tried++
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, match[1], http.NoBody)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, match[1], http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,33 +108,70 @@ func TestServe(t *testing.T) {
 				value = strings.ReplaceAll(strings.ReplaceAll(value, "${"+name+"}", v), "$"+name, v)
 			}
 			if strings.Contains(value, "$") {
-				t.Errorf("a variable that is not set: %s", value)
+				t.Errorf("line %q, want only variables that were printed", scanner.Text())
 			}
 			r.Header.Set(match[2], value)
 		}
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		if got := strconv.Itoa(response.StatusCode); got != want {
-			t.Errorf("%s: got %s, want %s", scanner.Text(), got, want)
-		}
-		// Every request is in the log, and every refusal with its reason.
-		for said := false; !said; said = want == "200" || strings.Contains(log.Text(), "reason=") {
-			if !log.Scan() {
-				t.Fatalf("%s: not in the log", scanner.Text())
+		status := make(chan int, 1)
+		go func() { // the log is a pipe, so the response waits for its reader
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				status <- 0
+				return
 			}
+			response.Body.Close()
+			status <- response.StatusCode
+		}()
+		for found := false; !found; found = want == "200" || strings.Contains(log.Text(), "reason=") {
+			if !log.Scan() {
+				t.Fatalf("%s: no line in the log", scanner.Text())
+			}
+		}
+		if got := strconv.Itoa(<-status); got != want {
+			t.Errorf("%s = %s, want %s", scanner.Text(), got, want)
 		}
 	}
 	if tried != lines {
-		t.Errorf("%d lines to paste, want %d", tried, lines)
+		t.Errorf("curl lines = %d, want %d", tried, lines)
 	}
-	if err := command.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("run after cancel = %v", err)
 	}
-	_, _ = io.Copy(io.Discard, stderr)
-	if err := command.Wait(); err != nil {
-		t.Errorf("on Ctrl-C: %v", err)
+}
+
+func TestWalkMarksUnexpectedOutcomes(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"error":"invalid_token"}`))
+	}))
+	defer server.Close()
+	scenes := []scene{{"a scene", "/", []step{
+		{words: "expected", want: outcome{200, "invalid_token", ""}},
+		{words: "another status", want: outcome{401, "invalid_token", ""}},
+		{words: "another error", want: outcome{200, "invalid_request", ""}},
+		{words: "another reason", want: outcome{200, "invalid_token", jwtauth.ReasonExpired}},
+	}}}
+	var out strings.Builder
+	steps, wrong, err := walk(t.Context(), &out, server.URL, new(recorder), scenes)
+	if err != nil || steps != 4 || wrong != 3 {
+		t.Errorf("walk = %d steps, %d wrong, %v, want 4, 3", steps, wrong, err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if mark, expected := strings.HasPrefix(line, "✓"), strings.Contains(line, "expected") && !strings.HasPrefix(line, " "); mark != expected {
+			t.Errorf("line %q has the wrong mark", line)
+		}
+	}
+}
+
+func TestRecorderKeepsDecisions(t *testing.T) {
+	r := new(recorder)
+	for _, e := range []gatehouse.Event{{Type: gatehouse.EventDecision, Reason: "a"}, {Type: "other", Reason: "b"}} {
+		if err := r.Observe(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.last.Load().Reason; got != "a" {
+		t.Errorf("last reason = %q, want that of the decision", got)
 	}
 }

@@ -10,18 +10,19 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
 )
 
-// scene is a number of requests for one thing.
+// scene is a group of requests to one path.
 type scene struct {
 	title, path string
 	steps       []step
 }
 
-// step is one request, in words and as it is sent, and the outcome that is
-// announced for it.
+// step is a request with its description and its expected outcome.
 type step struct {
 	words  string
 	header []string // names and values in turn
@@ -29,36 +30,41 @@ type step struct {
 	want   outcome
 }
 
-// outcome is what comes of a request: the caller sees status and code, the
-// operator sees the reason.
+// outcome is the result of a request. The caller sees the status and the error
+// code, the operator also the reason.
 type outcome struct {
 	status int
-	code   gatehouse.Code
+	code   string
 	reason gatehouse.Reason
 }
 
-func letIn(words string, header []string) step {
+func outcomeOf(code gatehouse.Code, reason gatehouse.Reason) outcome {
+	return outcome{code.Status(), code.String(), reason}
+}
+
+func accepted(words string, header []string) step {
 	return step{words: words, header: header, want: outcome{status: http.StatusOK}}
 }
 
-func refused(words string, header []string, status int, code gatehouse.Code, reason gatehouse.Reason) step {
-	return step{words: words, header: header, want: outcome{status, code, reason}}
+func rejected(words string, header []string, code gatehouse.Code, reason gatehouse.Reason) step {
+	return step{words: words, header: header, want: outcomeOf(code, reason)}
 }
 
-// witness is an observer that remembers the last decision.
-type witness struct {
+// recorder is an observer that keeps the last decision.
+type recorder struct {
 	last atomic.Pointer[gatehouse.Event]
 }
 
-func (w *witness) Observe(_ context.Context, e gatehouse.Event) error {
-	w.last.Store(&e)
+func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
+	if e.Type == gatehouse.EventDecision {
+		r.last.Store(&e)
+	}
 	return nil
 }
 
-// walk makes the requests of all scenes, one after the other, and prints what
-// comes of them. It returns how many there were, and how many outcomes were
-// other than announced.
-func walk(ctx context.Context, out io.Writer, api string, seen *witness, scenes []scene) (steps, wrong int, err error) {
+// walk sends the requests of all scenes one after the other and prints their
+// outcomes. It returns the number of requests, and of unexpected outcomes.
+func walk(ctx context.Context, out io.Writer, api string, seen *recorder, scenes []scene) (steps, wrong int, err error) {
 	row := func(mark, words string, status any, code, reason string) {
 		line := fmt.Sprintf("%1s %-44s  %-6v  %-23s  %s", mark, words, status, code, reason)
 		fmt.Fprintln(out, strings.TrimRight(line, " "))
@@ -73,18 +79,18 @@ func walk(ctx context.Context, out io.Writer, api string, seen *witness, scenes 
 			}
 			steps++
 			if got == step.want {
-				row("✓", step.words, got.status, string(got.code), string(got.reason))
+				row("✓", step.words, got.status, got.code, string(got.reason))
 				continue
 			}
 			wrong++
-			row("✗", step.words, got.status, string(got.code), string(got.reason))
-			row("", "  and announced was", step.want.status, string(step.want.code), string(step.want.reason))
+			row("✗", step.words, got.status, got.code, string(got.reason))
+			row("", "  expected", step.want.status, step.want.code, string(step.want.reason))
 		}
 	}
 	return steps, wrong, nil
 }
 
-func send(ctx context.Context, url string, seen *witness, s step) (outcome, error) {
+func send(ctx context.Context, url string, seen *recorder, s step) (outcome, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+s.query, http.NoBody)
 	if err != nil {
 		return outcome{}, err
@@ -99,10 +105,61 @@ func send(ctx context.Context, url string, seen *witness, s step) (outcome, erro
 	}
 	defer response.Body.Close()
 	var body struct {
-		Error gatehouse.Code `json:"error"`
+		Error string `json:"error"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
-		return outcome{}, fmt.Errorf("the answer to %q: %w", s.words, err)
+		return outcome{}, fmt.Errorf("response to %q: %w", s.words, err)
 	}
 	return outcome{response.StatusCode, body.Error, seen.last.Load().Reason}, nil
+}
+
+const instructions = `
+The API runs until you press Ctrl-C, and logs here. Paste these into another
+shell (they are valid for an hour),
+
+TOKEN='%s'
+KEY='%s'
+
+and then any of these commands.
+`
+
+// printCurl prints a token, a key and curl commands that use them. The commands
+// have no comments, which some shells reject.
+func (p *peers) printCurl(ctx context.Context, out io.Writer, url string) error {
+	key, err := p.makeKey(ctx, "you")
+	if err != nil {
+		return err
+	}
+	token := p.issuer.Token(authtest.Claims{
+		"sub": "you", "tenant": "acme", "scope": "reports:read", "exp": in(time.Hour),
+	})
+	fmt.Fprintf(out, instructions, token, key.Secret.Reveal())
+	for _, group := range []struct {
+		answer string
+		tries  [][]string // path and header
+	}{
+		{"200, accepted", [][]string{
+			{"/whoami", "Authorization: Bearer $TOKEN"},
+			{"/whoami", "X-API-Key: $KEY"},
+			{"/tenants/acme/reports", "Authorization: Bearer $TOKEN"},
+		}},
+		{"401, not authenticated", [][]string{
+			{"/whoami"},
+			{"/whoami", "Authorization: Bearer ${TOKEN}A"},
+		}},
+		{"403, denied", [][]string{
+			{"/tenants/globex/reports", "Authorization: Bearer $TOKEN"},
+			{"/reports", "X-API-Key: ${KEY}A"},
+		}},
+	} {
+		fmt.Fprintf(out, "\n%s:\n\n", group.answer)
+		for _, try := range group.tries {
+			fmt.Fprintf(out, "curl -i %s%s", url, try[0])
+			if len(try) > 1 {
+				fmt.Fprintf(out, " -H %q", try[1])
+			}
+			fmt.Fprintln(out)
+		}
+	}
+	return nil
 }

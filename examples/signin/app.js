@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The page holds no token, and asks the server who is signed in each time it is
-// shown: a script that has got in here finds nothing to take away.
+// The page holds no token. It asks the server for the user each time it is shown.
 
 const $ = (id) => document.getElementById(id);
 const areas = ['account', 'signed-in', 'signed-out', 'problem'];
 
-// show makes one state of the page visible, and forgets what was somebody's.
+// show makes one state of the page visible and deletes the data of the user.
 function show(...visible) {
   for (const id of areas) $(id).hidden = !visible.includes(id);
   if (visible.includes('signed-in')) return;
@@ -22,17 +21,17 @@ function complain(text) {
 
 class SignedOut extends Error {}
 
-// call returns what the server answers as JSON. An answer with 401 says that
-// nobody is signed in any more.
+// call returns the JSON response of the server. 401 means that the session has
+// ended.
 async function call(path, options = {}) {
   const response = await fetch(path, { ...options, cache: 'no-store', headers: { Accept: 'application/json', ...options.headers } });
   if (response.status === 401) throw new SignedOut();
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error_description || 'The server does not answer as it should.');
+  if (!response.ok) throw new Error(answer.error_description || 'The server sent an unexpected response.');
   return answer;
 }
 
-// attempt does something that a person has asked for, and says what went wrong.
+// attempt runs an action of the user and shows its error.
 async function attempt(action) {
   $('problem').hidden = true;
   try {
@@ -46,7 +45,7 @@ async function attempt(action) {
   }
 }
 
-// refresh shows who is signed in now.
+// refresh shows the current user.
 async function refresh(otherwise = '') {
   try {
     const person = await call('/api/me');
@@ -58,11 +57,11 @@ async function refresh(otherwise = '') {
     $('note').value = note;
   } catch (error) {
     show(error instanceof SignedOut ? 'signed-out' : 'problem');
-    if (!(error instanceof SignedOut)) complain('Who is signed in cannot be told at the moment. Please try again.');
+    if (!(error instanceof SignedOut)) complain('The server is unavailable at the moment. Please try again.');
   }
 }
 
-// signAgain is for a session that is good here, and no more at the provider.
+// signAgain shows a login link: the session is valid, but not its tokens.
 function signAgain(text) {
   const link = Object.assign(document.createElement('a'), { href: '/login?return_to=/', textContent: 'Sign in' });
   $('problem').replaceChildren(`${text} `, link);
@@ -92,7 +91,7 @@ function entry(session) {
     const end = make('button', { className: 'no', textContent: 'End' });
     end.setAttribute('aria-label', `End the session ${session.label}`);
     end.addEventListener('click', () => attempt(async () => {
-      // 404 is what it is to be.
+      // 404: it has ended already.
       await call(`/api/sessions/${session.id}/end`, { method: 'POST' }).catch(() => {});
       await listSessions();
     }));
@@ -125,6 +124,6 @@ $('upstream').addEventListener('click', () => attempt(async () => {
   }
 }));
 
-// The back button shows a page as it was. It must not show what was somebody's.
+// The back button must not show the data of a user who has signed out.
 addEventListener('pagehide', () => show());
 addEventListener('pageshow', () => refresh());

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The page is on one origin and its back end on another one of the same site. The
-// script holds no token: the browser sends a cookie that no script can read.
+// The page is on one origin and the backend on another origin of the same site.
+// The script holds no token: the browser sends a cookie that no script can read.
 
 const $ = (id) => document.getElementById(id);
 const backend = document.querySelector('meta[name=backend]').content;
 const areas = ['account', 'signed-in', 'signed-out', 'problem'];
 
-// What the back end has to say when it sends a person back, and no more.
+// The values of the parameter problem, which the backend sets.
 const problems = {
   refused: 'The sign-in was refused. You can try again.',
   incomplete: 'This sign-in could not be completed. Please start again.',
   unavailable: 'That is not possible at the moment. Please try again.',
 };
 
-// What of the profile is shown, and how it is called.
+// The claims of the profile that are shown, with their labels.
 const labels = { name: 'Name', email: 'Email', sub: 'Account' };
 
-// show makes one state of the page visible, and forgets what was somebody's.
+// show makes one state of the page visible and deletes the data of the user.
 function show(...visible) {
   for (const id of areas) $(id).hidden = !visible.includes(id);
   if (visible.includes('signed-in')) return;
@@ -32,19 +32,19 @@ function complain(text) {
 
 class SignedOut extends Error {}
 
-// call returns what the back end answers as JSON. An answer with 401 says that
-// nobody is signed in any more.
+// call returns the JSON response of the backend. 401 means that the session has
+// ended.
 async function call(path, options = {}) {
   const response = await fetch(backend + path, {
     ...options, credentials: 'include', cache: 'no-store', headers: { Accept: 'application/json', ...options.headers },
   });
   if (response.status === 401) throw new SignedOut();
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error_description || 'The server does not answer as it should.');
+  if (!response.ok) throw new Error(answer.error_description || 'The server sent an unexpected response.');
   return answer;
 }
 
-// attempt does something that a person has asked for, and says what went wrong.
+// attempt runs an action of the user and shows its error.
 async function attempt(action) {
   $('problem').hidden = true;
   try {
@@ -60,7 +60,7 @@ async function attempt(action) {
   }
 }
 
-// refresh shows who is signed in now.
+// refresh shows the current user.
 async function refresh() {
   try {
     const person = await call('/api/me');
@@ -70,7 +70,7 @@ async function refresh() {
     $('note').value = (await call('/api/note')).note;
   } catch (error) {
     show(error instanceof SignedOut ? 'signed-out' : 'problem');
-    if (!(error instanceof SignedOut)) complain('Who is signed in cannot be told at the moment. Please try again.');
+    if (!(error instanceof SignedOut)) complain('The server is unavailable at the moment. Please try again.');
   }
   const problem = problems[new URLSearchParams(location.search).get('problem')];
   history.replaceState(null, '', '/');
@@ -104,6 +104,6 @@ $('upstream').addEventListener('click', () => attempt(async () => {
   }
 }));
 
-// The back button shows a page as it was. It must not show what was somebody's.
+// The back button must not show the data of a user who has signed out.
 addEventListener('pagehide', () => show());
 addEventListener('pageshow', refresh);

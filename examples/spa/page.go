@@ -16,8 +16,8 @@ import (
 //go:embed index.html app.js style.css
 var files embed.FS
 
-// newPage makes the handler of the page: three files, which hold nothing of
-// anybody. In a copy it may be any server of files that sets these headers.
+// newPage returns the handler of the page: three static files. Any file server
+// that sets these headers can replace it.
 func newPage(config *config) (http.Handler, error) {
 	t, err := template.ParseFS(files, "index.html")
 	if err != nil {
@@ -31,9 +31,9 @@ func newPage(config *config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
-	// The script may call the back end and nobody else, so one that has got in here
-	// has nowhere to send anything. Browsers ask for where the redirects of a form
-	// lead, too: the logout goes to the provider, and comes back.
+	// The script can call the backend only, so an injected script cannot send data
+	// elsewhere. form-action also applies to redirects: the logout form leads to the
+	// authorization server and back.
 	policy := fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src %[1]s; "+
 		"form-action 'self' %[1]s %[2]s://%[3]s; frame-ancestors 'none'; base-uri 'none'", config.PublicOrigin, issuer.Scheme, issuer.Host)
 
@@ -42,7 +42,7 @@ func newPage(config *config) (http.Handler, error) {
 		kind := mime.TypeByExtension(path.Ext(name))
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
-			_, _ = w.Write(content) // a browser that has gone needs no page
+			_, _ = w.Write(content)
 		})
 	}
 	serve("GET /{$}", "index.html", index.Bytes())
@@ -57,7 +57,7 @@ func newPage(config *config) (http.Handler, error) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
-		// Without the origin, the form of the logout would be one of nobody.
+		// The logout form needs the Origin header.
 		h.Set("Referrer-Policy", "strict-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")

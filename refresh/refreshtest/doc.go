@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jwtauthtest holds the contracts of [refresh.Store] and
-// [revocation.Store] as tests. Whoever implements one calls them first:
+// Package refreshtest is the contract of [refresh.Store] as tests: [TestStore] runs
+// them for an implementation.
 //
-//	func TestContract(t *testing.T) {
-//		refreshtest.TestStore(t, func(t *testing.T) refresh.Store { return newStore(t) })
-//		revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newOther(t) })
-//	}
-//
-// The tests run against the real engine, in real time; the longest waits are
-// some hundred milliseconds. Each one names the rule that it stands for.
-//
-// What they cannot see, the implementation must show by itself: that a change
-// survives the end of the process and of the engine, that several processes
-// agree, and that what is over is removed in the end.
+// The tests run in real time, the longest for some hundred milliseconds, and each
+// failure quotes the rule of the contract that it breaks. They do not cover what
+// one process cannot see: that changes survive the end of the process and of the
+// database, that several processes agree, and that expired records are removed.
 package refreshtest

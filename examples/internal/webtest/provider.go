@@ -53,6 +53,7 @@ type Provider struct {
 	Refuse   int                         // the number of calls that userinfo rejects next
 	Public   bool                        // the client is public: no client authentication
 	Routes   map[string]http.HandlerFunc // by path; they replace the endpoints
+	Before   func(*http.Request)         // is called before each request, without a lock
 
 	t    testing.TB
 	keys *jwtauth.KeyRing
@@ -96,6 +97,9 @@ func NewProvider(t testing.TB) *Provider {
 
 // ServeHTTP implements [http.Handler].
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.Before != nil {
+		p.Before(r)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if route := p.Routes[r.URL.Path]; route != nil {

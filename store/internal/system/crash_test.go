@@ -3,155 +3,247 @@
 package system_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// life is what is known of a key for sure, because it was acknowledged, and
-// what may have happened, because it was asked for and not answered.
-type life struct {
+// keyHistory is the acknowledged state of an API key and whether its revocation
+// was requested.
+type keyHistory struct {
 	id       string
 	secrets  []string // acknowledged, the newest last
 	revoking bool
 	revoked  bool
 }
 
-// TestCrash kills the engine, or where there is none the process, in the
-// middle of 64 concurrent creations, rotations and revocations. Nothing that
-// was acknowledged is lost, and no key comes back.
-func TestCrash(t *testing.T) {
-	for _, name := range []string{"sqlite", "postgres", "redis"} {
-		t.Run(name, func(t *testing.T) {
-			e := newEngine(t, name)
-			config := nodeConfig{Engine: name, Store: e.store, Timeout: 5 * time.Second}
-			n := startNode(t, config)
-			var lives []*life
-			for range 3 {
-				lives = append(lives, liveUntil(t, n, func() {
-					if e.server != nil {
-						e.server.Kill(t)
-					} else {
-						n.kill()
+// TestKeysSurviveCrash crashes the engine during concurrent creations, rotations
+// and revocations. No acknowledged change is lost, and no revoked key is valid
+// again.
+func TestKeysSurviveCrash(t *testing.T) {
+	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
+		config := nodeConfig{Timeout: 5 * time.Second}
+		n := e.node(t, config)
+		var (
+			mu        sync.Mutex
+			histories []*keyHistory
+		)
+		for range 3 {
+			untilCrash(t, n, 64, 400, func() { e.crash(t, n) }, func(i int, acknowledge func()) {
+				for round := 0; ; round++ {
+					key := n.create()
+					if key.status != http.StatusOK {
+						return
 					}
-				})...)
-				if e.server != nil {
-					e.server.Start(t) // the node goes on and recovers by itself
-				} else {
-					n = startNode(t, config)
+					acknowledge()
+					h := &keyHistory{id: key.ID, secrets: []string{key.Text}}
+					mu.Lock()
+					histories = append(histories, h)
+					mu.Unlock()
+					for range (i + round) % 4 {
+						rotated := n.rotate(h.id, "1h", int64(len(h.secrets)))
+						if rotated.status != http.StatusOK {
+							return
+						}
+						acknowledge()
+						h.secrets = append(h.secrets, rotated.Text)
+					}
+					if (i+round)%2 == 0 {
+						h.revoking = true
+						if n.revoke(h.id).status != http.StatusOK {
+							return
+						}
+						acknowledge()
+						h.revoked = true
+					}
 				}
-				probe := lives[0].secrets[0]
-				enginetest.Eventually(t, time.Minute, "the node recovers", func() bool {
-					s := n.use(probe).status
-					return s != http.StatusServiceUnavailable && s != 0
-				})
-				judge(t, n, lives)
-			}
-		})
-	}
-}
-
-// liveUntil has 64 workers create, rotate and revoke keys, calls crash when
-// they are well under way, and returns what they know.
-func liveUntil(t *testing.T, n *node, crash func()) []*life {
-	t.Helper()
-	const enough = 400 // acknowledgements before the crash
-	var (
-		workers      sync.WaitGroup
-		acknowledged atomic.Int64
-		started      = make(chan struct{})
-		mu           sync.Mutex
-		lives        []*life
-	)
-	acknowledge := func() {
-		if acknowledged.Add(1) == enough {
-			close(started)
+			})
+			n = e.restart(t, n, config)
+			n.recovers(t, histories[0].secrets[0], http.StatusNoContent, http.StatusForbidden)
+			checkKeys(t, n, histories)
 		}
-	}
-	ended := make(chan struct{})
-	for i := range 64 {
-		workers.Go(func() {
-			for round := 0; ; round++ {
-				key, status := n.create()
-				if status != http.StatusOK {
-					return
-				}
-				acknowledge()
-				l := &life{id: key.ID, secrets: []string{key.Text}}
-				mu.Lock()
-				lives = append(lives, l)
-				mu.Unlock()
-				for range (i + round) % 4 {
-					rotated, status := n.rotate(l.id, "1h", int64(len(l.secrets)))
-					if status != http.StatusOK {
-						return
-					}
-					acknowledge()
-					l.secrets = append(l.secrets, rotated.Text)
-				}
-				if (i+round)%2 == 0 {
-					l.revoking = true
-					if n.revoke(l.id) != http.StatusOK {
-						return
-					}
-					acknowledge()
-					l.revoked = true
-				}
-			}
-		})
-	}
-	go func() {
-		workers.Wait()
-		close(ended)
-	}()
-	select {
-	case <-started:
-	case <-ended:
-		t.Fatalf("the workers ended after %d acknowledgements\n%s", acknowledged.Load(), n.log)
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("%d acknowledgements in two minutes", acknowledged.Load())
-	}
-	crash()
-	<-ended
-	t.Logf("%d changes were acknowledged, to %d keys", acknowledged.Load(), len(lives))
-	return lives
+	})
 }
 
-// judge holds what the engine kept against what is known.
-func judge(t *testing.T, n *node, lives []*life) {
+// checkKeys compares the keys that the engine has with the acknowledged state.
+func checkKeys(t *testing.T, n *node, histories []*keyHistory) {
 	t.Helper()
-	var live, dead, revoked int
-	for _, l := range lives {
-		for i, secret := range l.secrets {
-			age := len(l.secrets) - 1 - i // 0 is the newest
+	var valid, invalid, revoked int
+	for _, h := range histories {
+		for i, secret := range h.secrets {
+			age := len(h.secrets) - 1 - i // 0 is the newest
 			got := n.use(secret).status
+			what := fmt.Sprintf("key %s, secret %d of %d, revoked %v", h.id, i+1, len(h.secrets), h.revoked)
 			switch {
-			case l.revoked || age >= 2:
+			case h.revoked || age >= 2:
 				if got != http.StatusForbidden {
-					t.Errorf("key %s, secret %d of %d, revoked %v: answer %d", l.id, i+1, len(l.secrets), l.revoked, got)
+					t.Errorf("%s: status %d, want 403", what, got)
 				}
-				dead++
-			case age == 0 && !l.revoking:
-				// At most one rotation was under way, and its grace is long.
+				invalid++
+			case age == 0 && !h.revoking:
+				// One rotation may have been pending; its grace period is long.
 				if got != http.StatusNoContent {
-					t.Errorf("key %s, newest secret of %d: answer %d", l.id, len(l.secrets), got)
+					t.Errorf("%s: status %d, want 204", what, got)
 				}
-				live++
-			default:
-				if got != http.StatusNoContent && got != http.StatusForbidden {
-					t.Errorf("key %s, secret %d of %d: answer %d", l.id, i+1, len(l.secrets), got)
-				}
+				valid++
+			case got != http.StatusNoContent && got != http.StatusForbidden:
+				t.Errorf("%s: status %d, want 204 or 403", what, got)
 			}
 		}
-		if l.revoked {
+		if h.revoked {
 			revoked++
 		}
 	}
-	if live == 0 || dead == 0 || revoked == 0 {
-		t.Errorf("the workers did too little: %d good secrets, %d bad ones, %d keys revoked", live, dead, revoked)
+	if valid == 0 || invalid == 0 || revoked == 0 {
+		t.Errorf("%d valid secrets, %d invalid ones, %d keys revoked, want some of each", valid, invalid, revoked)
 	}
+}
+
+// TestSessionsSurviveCrash crashes the engine during concurrent swaps, of which
+// each fourth changes the ID. No acknowledged version is lost, and no version
+// that was not requested exists. While the engine is down, no session is missing
+// or in conflict.
+func TestSessionsSurviveCrash(t *testing.T) {
+	const workers = 32
+	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
+		config := nodeConfig{Timeout: 2 * time.Second}
+		n := e.node(t, config)
+		opened, err := openStores(nodeConfig{Engine: e.name, Store: e.store, Timeout: 2 * time.Second}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions := opened.sessions
+		var last [workers]view // acknowledged
+		for i := range last {
+			last[i] = n.ok(t, "create", n.post("/session/create", "id", fmt.Sprintf("%d-1", i))).view
+		}
+		untilCrash(t, n, workers, 300, func() { e.crash(t, n) }, func(i int, acknowledge func()) {
+			for {
+				old := last[i]
+				next := strconv.FormatInt(old.Generation+1, 10)
+				id := old.ID
+				if old.Generation%4 == 0 {
+					id = fmt.Sprintf("%d-%s", i, next)
+				}
+				r := n.post("/session/swap", "id", old.ID, "version", strconv.FormatInt(old.Generation, 10), "new_id", id, "tokens", next)
+				if r.status != http.StatusOK {
+					return
+				}
+				acknowledge()
+				last[i] = r.view
+			}
+		})
+		if e.server != nil {
+			checkSessionsUnavailable(t, sessions, last[0].ID)
+		}
+		e.restart(t, n, config)
+		enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
+			_, err := sessions.Get(t.Context(), "none")
+			return errors.Is(err, session.ErrNotFound)
+		})
+
+		found, err := sessions.List(t.Context(), session.Selector{Issuer: "i", Subject: "s"}, 10*workers)
+		if err != nil || len(found) != workers {
+			t.Fatalf("List() = %d sessions, %v, want %d", len(found), err, workers)
+		}
+		for _, s := range found {
+			r, err := sessions.Get(t.Context(), s.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var i int
+			if _, err := fmt.Sscanf(r.ID, "%d-", &i); err != nil {
+				t.Fatal(err)
+			}
+			// One swap of each session may have been pending.
+			want := last[i]
+			if r.Version != want.Generation && r.Version != want.Generation+1 || r.Tokens != strconv.FormatInt(r.Version, 10) ||
+				r.Version == want.Generation && r.ID != want.ID {
+				t.Errorf("session %s has version %d and the tokens of version %s, acknowledged is %+v", r.ID, r.Version, r.Tokens, want)
+			}
+		}
+	})
+}
+
+// checkSessionsUnavailable checks the errors of a store whose engine is down.
+func checkSessionsUnavailable(t *testing.T, sessions session.Store, id string) {
+	t.Helper()
+	selector := session.Selector{Issuer: "i", Subject: "s"}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for name, call := range map[string]func(context.Context) error{
+		"Create": func(ctx context.Context) error {
+			_, err := sessions.Create(ctx, session.Record{Session: session.Session{ID: id, Idle: time.Hour}}, time.Hour)
+			return err
+		},
+		"Get":            func(ctx context.Context) error { _, err := sessions.Get(ctx, id); return err },
+		"Get of unknown": func(ctx context.Context) error { _, err := sessions.Get(ctx, "none"); return err },
+		"Swap": func(ctx context.Context) error {
+			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id})
+			return err
+		},
+		"Touch":     func(ctx context.Context) error { _, err := sessions.Touch(ctx, id, 0); return err },
+		"Delete":    func(ctx context.Context) error { return sessions.Delete(ctx, id) },
+		"DeleteAll": func(ctx context.Context) error { _, err := sessions.DeleteAll(ctx, selector); return err },
+		"List":      func(ctx context.Context) error { _, err := sessions.List(ctx, selector, 1); return err },
+	} {
+		all.Go(func() {
+			if err := call(t.Context()); err == nil || errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict) {
+				t.Errorf("%s without an engine: error = %v, want one other than ErrNotFound and ErrConflict", name, err)
+			}
+		})
+	}
+}
+
+// TestRefreshSurvivesCrash kills a process during a refresh. The token has one
+// successor, which the other process returns to clients that got no response.
+func TestRefreshSurvivesCrash(t *testing.T) {
+	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
+		config := nodeConfig{Timeout: 20 * time.Second}
+		survivor := e.node(t, config)
+		for range 4 {
+			victim := e.node(t, config)
+			first := survivor.ok(t, "login", survivor.login())
+			var mu sync.Mutex
+			successors := make(map[view]int)
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					got := victim.refresh(first.Text)
+					mu.Lock()
+					defer mu.Unlock()
+					switch got.status {
+					case http.StatusOK:
+						successors[got.view]++
+					case 0:
+					default:
+						t.Errorf("refresh: status %d, want 200 or none", got.status)
+					}
+				})
+			}
+			delay, start := time.Duration(rand.IntN(25_000))*time.Microsecond, time.Now()
+			enginetest.Eventually(t, time.Minute, "the refresh is under way", func() bool { return time.Since(start) >= delay })
+			victim.kill()
+			all.Wait()
+			second := survivor.ok(t, "refresh at the other process", survivor.refresh(first.Text))
+			successors[second.view]++
+			if len(successors) != 1 || second.Generation != 2 {
+				t.Errorf("the token has %d successors, the last one of generation %d, want one of generation 2", len(successors), second.Generation)
+			}
+			t.Logf("killed after %v: %d of 16 requests were answered", delay, successors[second.view]-1)
+			if third := survivor.refresh(second.Text); third.status != http.StatusOK || third.Generation != 3 {
+				t.Errorf("refresh of the successor: status %d, generation %d, want 200 and 3", third.status, third.Generation)
+			}
+		}
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,17 +29,19 @@ func TestMain(m *testing.M) {
 		nodeMain()
 		return
 	}
-	if dsn := os.Getenv("GATEHOUSE_TEST_SWAP"); dsn != "" {
-		swapMain(dsn)
-		return
-	}
 	os.Exit(m.Run())
 }
 
-// engine is one on which a test runs. SQLite is a file and has no server.
+var (
+	allEngines = []string{"sqlite", "postgres", "redis"}
+	servers    = []string{"postgres", "redis"}
+)
+
+// engine keeps acknowledged changes when it crashes. SQLite is a file and has no
+// server.
 type engine struct {
 	name   string
-	store  string // DSN or URL
+	store  string // data source name or URL
 	server interface {
 		Addr() string
 		Kill(testing.TB)
@@ -48,27 +51,24 @@ type engine struct {
 	dump func() string
 }
 
-// newEngine starts an engine whose acknowledged changes survive a crash.
+// eachEngine runs a slow test on the named engines.
+func eachEngine(t *testing.T, names []string, test func(t *testing.T, e *engine)) {
+	t.Helper()
+	eachEngineWith(t, names, nil, test)
+}
+
+// eachEngineWith is eachEngine with settings by the name of the engine.
+func eachEngineWith(t *testing.T, names []string, settings map[string][]string, test func(t *testing.T, e *engine)) {
+	t.Helper()
+	enginetest.Slow(t)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { test(t, newEngine(t, name, settings[name]...)) })
+	}
+}
+
 func newEngine(t *testing.T, name string, settings ...string) *engine {
 	t.Helper()
 	switch name {
-	case "sqlite":
-		dir := t.TempDir()
-		return &engine{name: name, store: sqlstore.SQLiteDSN(filepath.Join(dir, "keys.db")), dump: func() string {
-			var all bytes.Buffer
-			files, err := filepath.Glob(filepath.Join(dir, "*"))
-			if err != nil || len(files) == 0 {
-				t.Fatalf("no files of the database: %v", err)
-			}
-			for _, file := range files {
-				data, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				all.Write(data)
-			}
-			return all.String()
-		}}
 	case "postgres":
 		p := enginetest.StartPostgres(t, settings...)
 		url := p.Database(t)
@@ -77,11 +77,80 @@ func newEngine(t *testing.T, name string, settings ...string) *engine {
 		r := enginetest.StartRedis(t, settings...)
 		return &engine{name: name, store: r.URL(), server: r, dump: func() string { return r.Dump(t) }}
 	}
-	t.Fatalf("no engine %s", name)
-	return nil
+	dir := t.TempDir()
+	return &engine{name: "sqlite", store: sqlstore.SQLiteDSN(filepath.Join(dir, "gatehouse.db")), dump: func() string {
+		var all bytes.Buffer
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("the database has no files: %v", err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(data)
+		}
+		return all.String()
+	}}
 }
 
-// node is another process. Its methods are safe for concurrent use.
+// crash kills the engine, or the node where the engine is part of it.
+func (e *engine) crash(t *testing.T, n *node) {
+	t.Helper()
+	if e.server != nil {
+		e.server.Kill(t)
+	} else {
+		n.kill()
+	}
+}
+
+// restart undoes crash and returns the node, which is a new one for SQLite.
+func (e *engine) restart(t *testing.T, n *node, config nodeConfig) *node {
+	t.Helper()
+	if e.server == nil {
+		return e.node(t, config)
+	}
+	e.server.Start(t)
+	return n
+}
+
+// untilCrash runs workers that change records until a change is not
+// acknowledged, and calls crash after the given number of acknowledgements.
+func untilCrash(t *testing.T, n *node, workers, acknowledgements int, crash func(), work func(i int, acknowledge func())) {
+	t.Helper()
+	var (
+		all   sync.WaitGroup
+		count atomic.Int64
+		busy  = make(chan struct{})
+		ended = make(chan struct{})
+	)
+	acknowledge := func() {
+		if count.Add(1) == int64(acknowledgements) {
+			close(busy)
+		}
+	}
+	for i := range workers {
+		all.Go(func() { work(i, acknowledge) })
+	}
+	go func() {
+		all.Wait()
+		close(ended)
+	}()
+	select {
+	case <-busy:
+	case <-ended:
+		t.Fatalf("the workers ended after %d acknowledgements, want %d\n%.4000s", count.Load(), acknowledgements, n.log)
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("%d acknowledgements in two minutes, want %d", count.Load(), acknowledgements)
+	}
+	crash()
+	<-ended
+	t.Logf("%d changes were acknowledged", count.Load())
+}
+
+// node is a process that serves nodeHandler. Its methods are safe for concurrent
+// use.
 type node struct {
 	url    string
 	client *http.Client
@@ -107,18 +176,21 @@ func (l *logBuffer) String() string {
 	return l.text.String()
 }
 
-// startNode starts a process. It ends with the test.
-func startNode(t *testing.T, config nodeConfig) *node {
+// node starts a process on the engine, which ends with the test.
+func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	t.Helper()
+	config.Engine = e.name
+	if config.Store == "" {
+		config.Store = e.store
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: &logBuffer{}}
-	n.client = &http.Client{
+	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: &logBuffer{}, client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
-	}
+	}}
 	n.cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_NODE=1")
 	n.cmd.Stderr = n.log
 	stdin, err := n.cmd.StdinPipe()
@@ -132,7 +204,7 @@ func startNode(t *testing.T, config nodeConfig) *node {
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.kill() })
+	t.Cleanup(n.kill)
 	if err := json.NewEncoder(stdin).Encode(config); err != nil {
 		t.Fatal(err)
 	}
@@ -149,81 +221,87 @@ func startNode(t *testing.T, config nodeConfig) *node {
 	return n
 }
 
-// kill ends the process with SIGKILL.
+// kill sends SIGKILL to the process and waits until it has ended.
 func (n *node) kill() {
 	_ = n.cmd.Process.Kill()
 	<-n.ended
 	n.client.CloseIdleConnections()
 }
 
-// post asks the node for a change. The status is 0 if there was no answer.
-func (n *node) post(path string, values url.Values) (keyView, int) {
-	response, err := n.client.PostForm(n.url+path, values)
-	if err != nil {
-		return keyView{}, 0
-	}
-	defer response.Body.Close()
-	var key keyView
-	if response.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(response.Body).Decode(&key); err != nil {
-			return keyView{}, 0 // an answer that was cut is none
-		}
-	}
-	return key, response.StatusCode
-}
-
-func (n *node) create() (keyView, int) { return n.post("/create", url.Values{"tenant": {"tenant"}}) }
-
-func (n *node) rotate(id, grace string, generation int64) (keyView, int) {
-	return n.post("/rotate/"+id, url.Values{"grace": {grace}, "generation": {strconv.FormatInt(generation, 10)}})
-}
-
-func (n *node) revoke(id string) int {
-	_, status := n.post("/revoke/"+id, nil)
-	return status
-}
-
-// answer is what a node says to a request with a key. Status is 0 if there was
-// none.
-type answer struct {
+// response is that of a node. The status is 0 if none came or if it was cut off.
+type response struct {
+	view
 	status int
 	header http.Header
 	body   string
 }
 
-// use presents a key.
-func (n *node) use(text string) answer {
-	return n.request("/use/", http.Header{"X-Api-Key": {text}})
+func (n *node) do(method, path string, header http.Header, body string) response {
+	request, err := http.NewRequestWithContext(context.Background(), method, n.url+path, strings.NewReader(body))
+	if err != nil {
+		return response{}
+	}
+	request.Header = header
+	got, err := n.client.Do(request)
+	if err != nil {
+		return response{}
+	}
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	if err != nil {
+		return response{}
+	}
+	r := response{status: got.StatusCode, header: got.Header, body: string(text)}
+	if r.status == http.StatusOK && json.Unmarshal(text, &r.view) != nil {
+		return response{}
+	}
+	return r
 }
 
-func (n *node) request(path string, header http.Header) answer {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, n.url+path, nil)
-	if err != nil {
-		return answer{}
+// post requests a change. The values are names and values in turn.
+func (n *node) post(path string, values ...string) response {
+	form := url.Values{}
+	for i := 0; i < len(values); i += 2 {
+		form.Set(values[i], values[i+1])
 	}
-	r.Header = header
-	response, err := n.client.Do(r)
-	if err != nil {
-		return answer{}
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return answer{}
-	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return n.do(http.MethodPost, path, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, form.Encode())
 }
 
-// soak is for how long a test that looks for races goes on.
-func soak(t *testing.T) time.Duration {
+func (n *node) create() response          { return n.post("/key/create", "tenant", "tenant") }
+func (n *node) revoke(id string) response { return n.post("/key/revoke", "id", id) }
+func (n *node) rotate(id, grace string, generation int64) response {
+	return n.post("/key/rotate", "id", id, "grace", grace, "generation", strconv.FormatInt(generation, 10))
+}
+
+// use presents an API key.
+func (n *node) use(text string) response {
+	return n.do(http.MethodGet, "/use/", http.Header{"X-Api-Key": {text}}, "")
+}
+
+func (n *node) login() response { return n.post("/refresh/login") }
+func (n *node) refresh(token string) response {
+	return n.post("/refresh/token", "refresh_token", token)
+}
+
+// ok fails the test if a change was not acknowledged.
+func (n *node) ok(t *testing.T, what string, r response) response {
 	t.Helper()
-	text := os.Getenv("GATEHOUSE_SOAK")
-	if text == "" {
-		return 2 * time.Second
+	if r.status != http.StatusOK {
+		t.Fatalf("%s: status %d, want 200\n%.4000s", what, r.status, n.log)
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		t.Fatalf("GATEHOUSE_SOAK: %v", err)
-	}
-	return d
+	return r
+}
+
+// recovers waits until the node answers requests with the key by the status.
+func (n *node) recovers(t *testing.T, key string, statuses ...int) {
+	t.Helper()
+	enginetest.Eventually(t, time.Minute, "the node recovers", func() bool {
+		got := n.use(key).status
+		for _, status := range statuses {
+			if got == status {
+				return true
+			}
+		}
+		return false
+	})
 }

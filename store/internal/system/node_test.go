@@ -23,57 +23,52 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
+	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/pgnotify"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// nodeConfig is what a node is told on its standard input.
+// nodeConfig is the configuration of a node, which it reads from standard input.
 type nodeConfig struct {
 	Engine   string        // sqlite, postgres or redis
-	Store    string        // DSN or URL of the store
-	Watch    string        // of where to listen, "" for nowhere
-	CacheTTL time.Duration // 0 for no cache
+	Store    string        // data source name or URL
+	Watch    string        // URL of the server whose changes the node watches, "" for none
+	CacheTTL time.Duration // of API keys, 0 for no cache
 	Timeout  time.Duration // of the store
 }
 
-// keyView is what a node says of a key that it has made or rotated.
-type keyView struct {
+// view is a record in a response of a node: an API key, a token family or a
+// session. Text is the secret of the first two and the tokens of a session.
+type view struct {
 	ID         string
 	Generation int64
 	Text       string `json:",omitempty"`
 }
 
-// runNode is another process: a server with a gate, and doors to make, rotate
-// and withdraw keys. It ends with its standard input.
-func runNode(stdin io.Reader, stdout io.Writer, stderr *slog.Logger) error {
-	in := json.NewDecoder(stdin)
+// nodeMain is the main function of a node: an HTTP server that ends with its
+// standard input.
+func nodeMain() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	slog.SetDefault(log)
+	if err := serve(os.Stdin, os.Stdout, log); err != nil {
+		log.Error("node ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func serve(stdin io.Reader, stdout io.Writer, log *slog.Logger) error {
 	var config nodeConfig
-	if err := in.Decode(&config); err != nil {
+	if err := json.NewDecoder(stdin).Decode(&config); err != nil {
 		return err
 	}
-	store, watcher, err := openStore(config, stderr)
+	stores, err := openStores(config, log)
 	if err != nil {
 		return err
 	}
-	keys, err := apikey.New(apikey.Config{
-		Store:    store,
-		Prefix:   "acme",
-		Scopes:   []string{"reports:read"},
-		CacheTTL: config.CacheTTL,
-		Watcher:  watcher,
-		Events: func(_ context.Context, e apikey.Event) error {
-			stderr.Info("event", "type", e.Type, "key", fmt.Sprintf("%+v", e.Key), "network", e.Network, "count", e.Count)
-			return nil
-		},
-		Thresholds: apikey.Thresholds{NewNetworks: true, UsesAfterRevocation: true, Failures: 20},
-	})
-	if err != nil {
-		return err
-	}
-	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{keys}, Realm: "system", Observer: gatehouse.Log(stderr),
-	})
+	handler, keys, err := nodeHandler(config, stores, log)
 	if err != nil {
 		return err
 	}
@@ -81,21 +76,14 @@ func runNode(stdin io.Reader, stdout io.Writer, stderr *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	refresh, err := openRefresh(config, stderr)
-	if err != nil {
-		return err
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", nodeHandler(keys, gate))
-	mux.Handle("/refresh/", refreshHandler(refresh))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if watcher != nil {
+	if stores.watcher != nil {
 		go func() { _ = keys.Watch(ctx) }()
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin) // until whoever started us is gone
+		_, _ = io.Copy(io.Discard, stdin) // until the test process has ended
 		_ = server.Close()
 	}()
 	fmt.Fprintf(stdout, "http://%s\n", listener.Addr())
@@ -105,137 +93,189 @@ func runNode(stdin io.Reader, stdout io.Writer, stderr *slog.Logger) error {
 	return nil
 }
 
-func nodeHandler(keys *apikey.Keys, gate *gatehouse.Gate) http.Handler {
-	answer := func(w http.ResponseWriter, issued apikey.Issued, err error) {
-		switch {
-		case errors.Is(err, apikey.ErrNotFound):
-			w.WriteHeader(http.StatusNotFound)
-		case errors.Is(err, apikey.ErrConflict):
-			w.WriteHeader(http.StatusConflict)
-		case err != nil:
-			slog.Error("operation failed", "error", err)
-			w.WriteHeader(http.StatusServiceUnavailable)
-		default:
-			_ = json.NewEncoder(w).Encode(keyView{issued.Key.ID, issued.Key.Generation, string(issued.Secret.Reveal())})
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /create", func(w http.ResponseWriter, r *http.Request) {
-		issued, err := keys.Create(r.Context(), apikey.Request{
-			Owner: "owner", Tenant: r.FormValue("tenant"), Scopes: []string{"reports:read"}, Lifetime: 24 * time.Hour,
-		})
-		answer(w, issued, err)
+// nodeHandler serves changes of API keys, refresh tokens and sessions, and GET
+// /use/ behind a gate.
+func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handler, *apikey.Keys, error) {
+	keys, err := apikey.New(apikey.Config{
+		Store:      stores.keys,
+		Prefix:     "acme",
+		Scopes:     []string{"reports:read"},
+		CacheTTL:   config.CacheTTL,
+		Watcher:    stores.watcher,
+		Observer:   gatehouse.Log(log),
+		Thresholds: apikey.Thresholds{NewNetworks: true, UsesAfterRevocation: true, Failures: 20},
 	})
-	mux.HandleFunc("POST /rotate/{id}", func(w http.ResponseWriter, r *http.Request) {
+	if err != nil {
+		return nil, nil, err
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{keys}, Realm: "system", Observer: gatehouse.Log(log),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := revocation.New(revocation.Config{Store: stores.revocations})
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens, err := refresh.New(refresh.Config{
+		Store: stores.families, Revocations: list, Issuer: "https://auth.example.com", Observer: gatehouse.Log(log),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+
+	mux := http.NewServeMux()
+	handle := func(path string, change func(r *http.Request) (view, error)) {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			v, err := change(r)
+			switch {
+			case errors.Is(err, apikey.ErrNotFound):
+				w.WriteHeader(http.StatusNotFound)
+			case errors.Is(err, apikey.ErrConflict):
+				w.WriteHeader(http.StatusConflict)
+			case errors.Is(err, refresh.ErrInvalidGrant):
+				w.WriteHeader(http.StatusBadRequest)
+			case err != nil:
+				slog.Error("change failed", "path", path, "error", err)
+				w.WriteHeader(http.StatusServiceUnavailable)
+			default:
+				_ = json.NewEncoder(w).Encode(v)
+			}
+		})
+	}
+	ofIssued := func(issued apikey.Issued, err error) (view, error) {
+		return view{issued.Key.ID, issued.Key.Generation, string(issued.Secret.Reveal())}, err
+	}
+	ofKey := func(key apikey.Key, err error) (view, error) {
+		return view{ID: key.ID, Generation: key.Generation}, err
+	}
+	ofToken := func(issued refresh.Issued, err error) (view, error) {
+		return view{issued.Family.ID, issued.Family.Generation, string(issued.Token.Reveal())}, err
+	}
+	ofSession := func(r session.Record, err error) (view, error) { return view{r.ID, r.Version, r.Tokens}, err }
+	number := func(r *http.Request, name string) int64 {
+		n, _ := strconv.ParseInt(r.FormValue(name), 10, 64)
+		return n
+	}
+	handle("/key/create", func(r *http.Request) (view, error) {
+		return ofIssued(keys.Create(r.Context(), apikey.Request{
+			Owner: "owner", Tenant: r.FormValue("tenant"), Scopes: []string{"reports:read"}, Lifetime: 24 * time.Hour,
+		}))
+	})
+	handle("/key/rotate", func(r *http.Request) (view, error) {
 		grace, err := time.ParseDuration(r.FormValue("grace"))
 		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
+			return view{}, err
 		}
-		generation, _ := strconv.ParseInt(r.FormValue("generation"), 10, 64)
-		issued, err := keys.Rotate(r.Context(), r.PathValue("id"), grace, generation)
-		answer(w, issued, err)
+		return ofIssued(keys.Rotate(r.Context(), r.FormValue("id"), grace, number(r, "generation")))
 	})
-	mux.HandleFunc("POST /revoke/{id}", func(w http.ResponseWriter, r *http.Request) {
-		key, err := keys.Revoke(r.Context(), r.PathValue("id"))
-		answer(w, apikey.Issued{Key: key}, err)
+	handle("/key/revoke", func(r *http.Request) (view, error) { return ofKey(keys.Revoke(r.Context(), r.FormValue("id"))) })
+	handle("/key/suspend", func(r *http.Request) (view, error) { return ofKey(keys.Suspend(r.Context(), r.FormValue("id"))) })
+	handle("/key/leaked", func(r *http.Request) (view, error) {
+		return ofKey(keys.RevokeLeaked(r.Context(), r.FormValue("text")))
 	})
-	mux.HandleFunc("POST /revoke-all", func(w http.ResponseWriter, r *http.Request) {
+	handle("/key/revoke-all", func(r *http.Request) (view, error) {
 		n, err := keys.RevokeAll(r.Context(), apikey.Filter{Tenant: r.FormValue("tenant")})
-		answer(w, apikey.Issued{Key: apikey.Key{Generation: int64(n)}}, err)
+		return view{Generation: int64(n)}, err
 	})
-	mux.HandleFunc("POST /suspend/{id}", func(w http.ResponseWriter, r *http.Request) {
-		key, err := keys.Suspend(r.Context(), r.PathValue("id"))
-		answer(w, apikey.Issued{Key: key}, err)
+	handle("/refresh/login", func(r *http.Request) (view, error) {
+		return ofToken(tokens.Begin(r.Context(), refresh.Grant{Subject: "subject", Client: "client"}))
 	})
-	mux.HandleFunc("POST /leaked", func(w http.ResponseWriter, r *http.Request) {
-		text, err := io.ReadAll(r.Body)
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		key, err := keys.RevokeLeaked(r.Context(), string(text))
-		answer(w, apikey.Issued{Key: key}, err)
+	handle("/refresh/token", func(r *http.Request) (view, error) {
+		return ofToken(tokens.Rotate(r.Context(), refresh.Request{
+			Token: gatehouse.NewSecret([]byte(r.FormValue("refresh_token"))), Client: "client",
+		}))
 	})
-	mux.Handle("/use/", gate.Handler(gatehouse.Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handle("/session/create", func(r *http.Request) (view, error) {
+		return ofSession(stores.sessions.Create(r.Context(), session.Record{
+			Session: session.Session{ID: r.FormValue("id"), Issuer: "i", Subject: "s", Idle: time.Hour}, Tokens: "1",
+		}, time.Hour))
+	})
+	handle("/session/swap", func(r *http.Request) (view, error) {
+		return ofSession(stores.sessions.Swap(r.Context(), r.FormValue("id"), number(r, "version"), session.Change{
+			ID: r.FormValue("new_id"), Tokens: r.FormValue("tokens"),
+		}))
+	})
+	mux.Handle("/use/", gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
-	}))))
-	return mux
+	})))
+	return mux, keys, nil
 }
 
-// logged is a watcher whose words are written down.
-type logged struct {
-	apikey.Watcher
-	log *slog.Logger
+// stores are those of one database or server.
+type stores struct {
+	keys        apikey.Store
+	watcher     apikey.Watcher // nil without nodeConfig.Watch
+	families    refresh.Store
+	revocations revocation.Store
+	sessions    session.Store
 }
 
-func (l logged) Watch(ctx context.Context, changed func(string)) error {
-	return l.Watcher.Watch(ctx, func(id string) {
-		changed(id)
-		l.log.Info("changed", "id", "<"+id+">")
-	})
-}
-
-// openStore opens the store of a node, and what tells it of changes.
-func openStore(config nodeConfig, log *slog.Logger) (apikey.Store, apikey.Watcher, error) {
+// openStores opens the stores of a node. Tables that cannot be created now are
+// not an error.
+func openStores(config nodeConfig, log *slog.Logger) (s stores, err error) {
 	if config.Engine == "redis" {
-		return openRedis(config, log)
+		store, err := openRedis(config.Store, config.Timeout)
+		if err != nil {
+			return s, err
+		}
+		s = stores{keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions()}
+		if config.Watch != "" {
+			watched, err := openRedis(config.Watch, config.Timeout)
+			if err != nil {
+				return s, err
+			}
+			s.watcher = loggingWatcher{watched.APIKeys(), log}
+		}
+		return s, nil
 	}
-	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[config.Engine]
-	db, err := sql.Open(driver, config.Store)
+	db, err := sql.Open(map[string]string{"sqlite": "sqlite", "postgres": "pgx"}[config.Engine], config.Store)
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
-	db.SetMaxOpenConns(40)
-	db.SetMaxIdleConns(40)
+	db.SetMaxOpenConns(80)
+	db.SetMaxIdleConns(80)
 	store, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: config.Timeout})
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
 	if err := store.Migrate(context.Background()); err != nil {
 		log.Warn("not migrated", "error", err)
 	}
-	if config.Watch == "" {
-		return store.APIKeys(), nil, nil
+	s = stores{keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions()}
+	if config.Watch != "" {
+		conn, err := pgx.ParseConfig(config.Watch)
+		if err != nil {
+			return s, err
+		}
+		listener, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: func(err error) { log.Warn("not listening", "error", err) }})
+		if err != nil {
+			return s, err
+		}
+		s.watcher = loggingWatcher{listener.APIKeys(), log}
 	}
-	conn, err := pgx.ParseConfig(config.Watch)
-	if err != nil {
-		return nil, nil, err
-	}
-	listener, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: func(err error) { log.Warn("not listening", "error", err) }})
-	if err != nil {
-		return nil, nil, err
-	}
-	return store.APIKeys(), logged{listener.APIKeys(), log}, nil
+	return s, nil
 }
 
-func openRedis(config nodeConfig, log *slog.Logger) (apikey.Store, apikey.Watcher, error) {
-	open := func(url string) (*redisstore.APIKeys, error) {
-		options, err := redis.ParseURL(url)
-		if err != nil {
-			return nil, err
-		}
-		options.ContextTimeoutEnabled = true
-		store, err := redisstore.New(redisstore.Config{Client: redis.NewClient(options), Timeout: config.Timeout})
-		if err != nil {
-			return nil, err
-		}
-		return store.APIKeys(), nil
+func openRedis(url string, timeout time.Duration) (*redisstore.Store, error) {
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
 	}
-	keys, err := open(config.Store)
-	if err != nil || config.Watch == "" {
-		return keys, nil, err
-	}
-	watcher, err := open(config.Watch)
-	return keys, logged{watcher, log}, err
+	options.ContextTimeoutEnabled = true
+	return redisstore.New(redisstore.Config{Client: redis.NewClient(options), Timeout: timeout})
 }
 
-// nodeMain is main of a node.
-func nodeMain() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	slog.SetDefault(log)
-	if err := runNode(os.Stdin, os.Stdout, log); err != nil {
-		log.Error("node ends", "error", err)
-		os.Exit(1)
-	}
+// loggingWatcher logs the changes that a watcher reports.
+type loggingWatcher struct {
+	apikey.Watcher
+	log *slog.Logger
+}
+
+func (w loggingWatcher) Watch(ctx context.Context, changed func(string)) error {
+	return w.Watcher.Watch(ctx, func(id string) {
+		changed(id)
+		w.log.Info("changed", "id", "<"+id+">")
+	})
 }

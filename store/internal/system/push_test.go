@@ -12,137 +12,111 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// listens counts how often the node has begun to listen.
-func (n *node) listens() int { return strings.Count(n.log.String(), `"id":"<>"`) }
+const cacheTTL = 5 * time.Second // the maximum of apikey
 
-func (n *node) create1(t *testing.T) keyView {
-	t.Helper()
-	key, status := n.create()
-	if status != http.StatusOK {
-		t.Fatalf("no key was made: %d\n%s", status, n.log)
-	}
-	return key
-}
+// subscriptions counts how often the node has subscribed to changes.
+func (n *node) subscriptions() int { return strings.Count(n.log.String(), `"id":"<>"`) }
 
-// refusedAfter uses a key until it is refused, and returns how long after
-// start that took and how often it was accepted meanwhile.
-func refusedAfter(t *testing.T, n *node, text string, start time.Time) (took time.Duration, accepted int) {
+// rejectedAfter uses a key until it is rejected. It returns the time from start
+// until then and how often the key was accepted.
+func rejectedAfter(t *testing.T, n *node, text string, start time.Time) (took time.Duration, accepted int) {
 	t.Helper()
 	for {
-		asked := time.Now()
+		sent := time.Now()
 		switch got := n.use(text).status; got {
 		case http.StatusForbidden:
-			return asked.Sub(start), accepted
+			return sent.Sub(start), accepted
 		case http.StatusNoContent:
 			accepted++
 		default:
-			t.Fatalf("answer %d\n%s", got, n.log)
+			t.Fatalf("use: status %d, want 204 or 403\n%s", got, n.log)
 		}
 		if time.Since(start) > time.Minute {
-			t.Fatal("a revoked key is still accepted after a minute")
+			t.Fatal("a revoked key is accepted after a minute")
 		}
 	}
 }
 
-const cacheTTL = 5 * time.Second // the most that apikey allows
-
-// TestPush revokes keys in one process that another one has in its cache. The
-// other is told, and refuses them within a second.
-func TestPush(t *testing.T) {
-	for _, name := range []string{"postgres", "redis"} {
-		t.Run(name, func(t *testing.T) {
-			e := newEngine(t, name)
-			here := startNode(t, nodeConfig{Engine: name, Store: e.store})
-			there := startNode(t, nodeConfig{Engine: name, Store: e.store, Watch: e.store, CacheTTL: cacheTTL})
-			enginetest.Eventually(t, time.Minute, "the other process listens", func() bool { return there.listens() > 0 })
-			var delays []time.Duration
-			for i := range 30 {
-				key := here.create1(t)
-				if got := there.use(key.Text).status; got != http.StatusNoContent {
-					t.Fatalf("answer %d", got)
-				}
-				var status int
-				switch i % 3 {
-				case 0:
-					status = here.revoke(key.ID)
-				case 1:
-					_, status = here.rotate(key.ID, "0s", 0)
-				case 2:
-					_, status = here.post("/suspend/"+key.ID, nil)
-				}
-				acknowledged := time.Now()
-				if status != http.StatusOK {
-					t.Fatalf("the change failed: %d\n%s", status, here.log)
-				}
-				took, _ := refusedAfter(t, there, key.Text, acknowledged)
-				if took > time.Second {
-					t.Errorf("a key was accepted elsewhere for %v", took)
-				}
-				delays = append(delays, took)
-			}
-			slices.Sort(delays)
-			t.Logf("refused elsewhere after %v in the median, %v at most", delays[len(delays)/2], delays[len(delays)-1])
-		})
-	}
+// caching starts a node without a cache and one with a cache that watches changes
+// at the given URL.
+func caching(t *testing.T, e *engine, watch string) (changer, cacher *node) {
+	t.Helper()
+	changer = e.node(t, nodeConfig{})
+	cacher = e.node(t, nodeConfig{Watch: watch, CacheTTL: cacheTTL})
+	enginetest.Eventually(t, time.Minute, "the caching process subscribes", func() bool { return cacher.subscriptions() > 0 })
+	return changer, cacher
 }
 
-// TestPushLost does the same while nothing gets through to the other process.
-// The bound is then how long its cache keeps entries, and it holds. Once the
-// process listens again, it trusts nothing that it knew before.
-func TestPushLost(t *testing.T) {
-	for _, name := range []string{"postgres", "redis"} {
-		t.Run(name, func(t *testing.T) {
-			e := newEngine(t, name)
-			proxy := enginetest.StartProxy(t, e.server.Addr())
-			here := startNode(t, nodeConfig{Engine: name, Store: e.store})
-			there := startNode(t, nodeConfig{
-				Engine: name, Store: e.store, Watch: enginetest.Via(t, e.store, proxy), CacheTTL: cacheTTL,
-			})
-			enginetest.Eventually(t, time.Minute, "the other process listens", func() bool { return there.listens() > 0 })
-
-			// The message is lost and the other process knows of no break.
-			proxy.Freeze()
-			key := here.create1(t)
-			there.use(key.Text)
-			if status := here.revoke(key.ID); status != http.StatusOK {
-				t.Fatalf("not revoked: %d", status)
+// TestChangesArePushed revokes, rotates and suspends keys in one process that
+// another one has cached. The other process rejects them within a second.
+func TestChangesArePushed(t *testing.T) {
+	eachEngine(t, servers, func(t *testing.T, e *engine) {
+		changer, cacher := caching(t, e, e.store)
+		var delays []time.Duration
+		for i := range 30 {
+			key := changer.ok(t, "create", changer.create())
+			if got := cacher.use(key.Text).status; got != http.StatusNoContent {
+				t.Fatalf("use: status %d, want 204", got)
+			}
+			var change response
+			switch i % 3 {
+			case 0:
+				change = changer.revoke(key.ID)
+			case 1:
+				change = changer.rotate(key.ID, "0s", 0)
+			case 2:
+				change = changer.post("/key/suspend", "id", key.ID)
 			}
 			acknowledged := time.Now()
-			took, accepted := refusedAfter(t, there, key.Text, acknowledged)
-			if took > cacheTTL {
-				t.Errorf("a key was accepted elsewhere for %v, where the bound is %v", took, cacheTTL)
+			changer.ok(t, "change", change)
+			took, _ := rejectedAfter(t, cacher, key.Text, acknowledged)
+			if took > time.Second {
+				t.Errorf("the other process accepted the key for %v, want at most 1s", took)
 			}
-			if accepted == 0 {
-				t.Error("the message was not lost, so this shows nothing")
-			}
-			t.Logf("refused elsewhere after %v", took)
+			delays = append(delays, took)
+		}
+		slices.Sort(delays)
+		t.Logf("rejected by the other process after %v in the median, %v at most", delays[len(delays)/2], delays[len(delays)-1])
+	})
+}
 
-			// The connection breaks, a message is lost, and it comes back.
-			proxy.Cut()
-			proxy.Thaw()
-			key = here.create1(t)
-			before := there.listens()
-			there.use(key.Text)
-			if status := here.revoke(key.ID); status != http.StatusOK {
-				t.Fatalf("not revoked: %d", status)
-			}
-			if got := there.use(key.Text).status; got != http.StatusNoContent {
-				t.Errorf("answer %d: the message was not lost, so this shows nothing", got)
-			}
-			proxy.Restore()
-			enginetest.Eventually(t, time.Minute, "the other process listens again", func() bool { return there.listens() > before })
-			if got := there.use(key.Text).status; got != http.StatusForbidden {
-				t.Errorf("answer %d to a key that was revoked before the process listened again", got)
-			}
-			// And what is told now arrives.
-			key = here.create1(t)
-			there.use(key.Text)
-			if status := here.revoke(key.ID); status != http.StatusOK {
-				t.Fatalf("not revoked: %d", status)
-			}
-			if took, _ := refusedAfter(t, there, key.Text, time.Now()); took > time.Second {
-				t.Errorf("a key was accepted elsewhere for %v", took)
-			}
-		})
-	}
+// TestLostPushIsBoundedByCacheTTL does the same while no message arrives. After a
+// reconnect the cache is empty.
+func TestLostPushIsBoundedByCacheTTL(t *testing.T) {
+	eachEngine(t, servers, func(t *testing.T, e *engine) {
+		proxy := enginetest.StartProxy(t, e.server.Addr())
+		changer, cacher := caching(t, e, enginetest.Via(t, e.store, proxy))
+		// revoked returns a key that cacher has cached before its revocation.
+		revoked := func() string {
+			t.Helper()
+			key := changer.ok(t, "create", changer.create())
+			cacher.use(key.Text)
+			changer.ok(t, "revoke", changer.revoke(key.ID))
+			return key.Text
+		}
+
+		// The connection hangs, and the process does not notice.
+		proxy.Freeze()
+		took, accepted := rejectedAfter(t, cacher, revoked(), time.Now())
+		if took > cacheTTL || accepted == 0 {
+			t.Errorf("frozen connection: accepted %d times for %v, want at least once for at most %v", accepted, took, cacheTTL)
+		}
+
+		// The connection breaks, a message is lost, and the process reconnects.
+		proxy.Cut()
+		proxy.Thaw()
+		before := cacher.subscriptions()
+		text := revoked()
+		if got := cacher.use(text).status; got != http.StatusNoContent {
+			t.Errorf("use of a cached key without a connection: status %d, want 204", got)
+		}
+		proxy.Restore()
+		enginetest.Eventually(t, time.Minute, "the caching process subscribes again", func() bool { return cacher.subscriptions() > before })
+		if got := cacher.use(text).status; got != http.StatusForbidden {
+			t.Errorf("use of a key revoked before the reconnect: status %d, want 403", got)
+		}
+		if took, _ := rejectedAfter(t, cacher, revoked(), time.Now()); took > time.Second {
+			t.Errorf("after the reconnect the other process accepted a key for %v, want at most 1s", took)
+		}
+	})
 }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Admit decides on a request without answering it, for adapters to other
+// transports than net/http: it authenticates the caller, asks the policies, and
+// reports the decision to the observer. It returns the request that the handler
+// gets, with the [Principal] in its context and without the credential, and what
+// the response must carry. The error is an [*Error].
+func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
+	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	if e != nil {
+		return nil, nil, e
+	}
+	inner := r.WithContext(a)
+	inner.Header = g.reads.without(r.Header)
+	return inner, header, nil
+}
+
+// admit decides on r and reports the decision. The context that it returns
+// is not nil, also with an error.
+func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitted, http.Header, *Error) {
+	var start time.Time
+	if g.observer != nil {
+		start = time.Now()
+	}
+	sent := g.reads.find(r)
+	a := &admitted{Context: r.Context(), gate: g, scheme: sent.scheme, explicit: sent.explicit > 0, authorization: len(sent.authorization) > 0}
+	proof, e := g.authenticate(r, &sent)
+	header := proof.Header
+	if e != nil && optional && !a.explicit && e.Code.Status() == http.StatusUnauthorized && e.Reason != ReasonCredentialInURL {
+		// RFC 9110 §11.6.2: a resource may be served without credentials.
+		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
+	}
+	if e != nil {
+		return g.report(r, a, e, start)
+	}
+	a.principal = proof.principal
+	if !a.principal.IsZero() {
+		if e = g.complete(r, a, proof.Tenants); e == nil {
+			e = authorize(r, a.principal, policies)
+		}
+		if e != nil {
+			return g.report(r, a, e, start)
+		}
+	}
+	if g.observer != nil {
+		event := requestEvent(r, start)
+		if a.principal.IsZero() {
+			event.Decision = Anonymous
+		}
+		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
+		if err := g.observer.Observe(r.Context(), event); err != nil {
+			return a, nil, unobserved
+		}
+	}
+	return a, header, nil
+}
+
+var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}
+
+// authenticate returns the proof of the one authenticator that accepts r.
+func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) {
+	if e := g.reads.checkURL(r, sent); e != nil {
+		return Proof{}, e
+	}
+	if e := g.reads.checkNumber(r, sent); e != nil {
+		return Proof{}, e
+	}
+	for _, a := range g.authenticators {
+		if a.explicit != (sent.explicit > 0) {
+			continue // an ambient credential does not count beside an explicit one
+		}
+		proof, err := a.Authenticate(r)
+		switch {
+		case err == nil && (proof.principal == nil || proof.principal.IsZero()):
+			return Proof{}, &Error{
+				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
+				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a.Authenticator),
+			}
+		case err == nil:
+			return proof, nil
+		case errors.Is(err, ErrNoCredentials):
+			continue
+		}
+		if e := g.reads.checkForm(r); e != nil {
+			return Proof{}, e
+		}
+		return Proof{}, asRefusal(err)
+	}
+	return Proof{}, g.reads.unclaimed(r)
+}
+
+// complete has the application complete the caller, and checks that it is the
+// same caller with no more scopes.
+func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
+	if g.enrich == nil {
+		return nil
+	}
+	proved := a.principal
+	p, err := g.enrich(r, *proved)
+	if err != nil {
+		return asDenial(err)
+	}
+	same := p
+	same.Roles, same.Claims, same.Scopes = proved.Roles, proved.Claims, proved.Scopes
+	if proved.Tenant == "" {
+		same.Tenant = ""
+	}
+	var cause string
+	switch {
+	case same != *proved:
+		cause = "changed more than Roles, Claims, Scopes and an empty Tenant"
+	case !proved.Scopes.HasAll(p.Scopes):
+		cause = "added a scope"
+	case !p.Claims.extend(proved.Claims):
+		cause = "changed or removed a claim"
+	case proved.Tenant == "" && p.Tenant != "" && tenants != nil && !slices.Contains(tenants, p.Tenant):
+		cause = "set a tenant for which the issuer may not speak"
+	default:
+		a.principal = &p
+		return nil
+	}
+	return &Error{
+		Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, Issuer: proved.Issuer, Credential: proved.Credential,
+		Cause: errors.New("gatehouse: Config.Enrich: " + cause),
+	}
+}
+
+// report reports the refusal e, and returns the one to write: another one if the
+// observer has failed.
+func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) (*admitted, http.Header, *Error) {
+	if g.observer == nil {
+		return a, nil, e
+	}
+	event := refusalEvent(r, e, start)
+	if a != nil && a.principal != nil && !a.principal.IsZero() {
+		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
+		if event.Decision == Rejected {
+			event.Decision = Denied
+		}
+	}
+	if err := g.observer.Observe(r.Context(), event); err != nil {
+		e = unobserved
+	}
+	return a, nil, e
+}
+
+// refuse reports a refusal and then, and only then, writes it.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, a *admitted, e *Error, start time.Time) {
+	_, _, e = g.report(r, a, e, start)
+	g.writeError(w, r, a, e)
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// confirmer accepts a request whose header of the same name as its member has
+// the value of the member.
+type confirmer struct {
+	confirms gatehouse.Confirms
+	err      error
+}
+
+func (c confirmer) Confirms() gatehouse.Confirms { return c.confirms }
+
+func (c confirmer) Confirm(r *http.Request, token, member string) (http.Header, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if r.Header.Get(c.confirms.Member) != member+token {
+		return nil, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"}
+	}
+	return http.Header{"X-Seen": {c.confirms.Member}}, nil
+}
+
+var (
+	byProof = confirmer{confirms: gatehouse.Confirms{
+		Member: "jkt", Binding: "dpop", Scheme: gatehouse.Scheme{Name: "DPoP", Companions: []string{"DPoP"}, Always: true},
+	}}
+	byCertificate = confirmer{confirms: gatehouse.Confirms{Member: "x5t", Binding: "mtls", Companions: []string{"Client-Cert"}}}
+)
+
+func newConfirmers(t *testing.T, list ...gatehouse.Confirmer) *gatehouse.Confirmers {
+	t.Helper()
+	c, err := gatehouse.NewConfirmers(list...)
+	if err != nil {
+		t.Fatalf("NewConfirmers: %v", err)
+	}
+	return c
+}
+
+func TestNewConfirmersReportsEveryMistake(t *testing.T) {
+	var typedNil *confirmer
+	other := byProof
+	other.confirms.Member, other.confirms.Scheme.Name = "jkt2", "dpop"
+	_, err := gatehouse.NewConfirmers(nil, typedNil, confirmer{}, byProof, byProof, other, byCertificate)
+	want := strings.Join([]string{
+		"confirmer 0 is nil", "confirmer 1 is nil",
+		"confirmer 2 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
+		"confirmer 4 (gatehouse_test.confirmer): another one confirms the same member or scheme",
+		"confirmer 5 (gatehouse_test.confirmer): another one confirms the same member or scheme",
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("NewConfirmers error\n%v, want\n%s", err, want)
+	}
+}
+
+// RFC 7800 §3.1: a token is accepted only if each member of its cnf claim is
+// confirmed.
+func TestConfirmersParse(t *testing.T) {
+	both := newConfirmers(t, byCertificate, byProof)
+	for _, test := range []struct {
+		name       string
+		confirmers *gatehouse.Confirmers
+		cnf        string
+		binding    gatehouse.Binding // "" if it is rejected
+	}{
+		{"one member", both, `{"jkt":"a"}`, "dpop"},
+		{"two members", both, `{"jkt":"a","x5t":"b"}`, "dpop+mtls"},
+		{"a member that nothing confirms", both, `{"jkt":"a","jwk":{}}`, ""},
+		{"only a member that nothing confirms", both, `{"kid":"a"}`, ""},
+		{"no confirmer of the member", newConfirmers(t, byCertificate), `{"jkt":"a"}`, ""},
+		{"no confirmers", newConfirmers(t), `{"jkt":"a"}`, ""},
+		{"nil confirmers", nil, `{"jkt":"a"}`, ""},
+		{"empty object", both, `{}`, ""},
+		{"null", both, `null`, ""},
+		{"no object", both, `"jkt"`, ""},
+		{"no JSON", both, `{`, ""},
+		{"empty", both, ``, ""},
+		{"empty member", both, `{"jkt":""}`, ""},
+		{"member of another type", both, `{"jkt":1}`, ""},
+		{"null member beside a good one", both, `{"jkt":"a","x5t":null}`, ""},
+		{"a member in other case", both, `{"JKT":"a"}`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := test.confirmers.Parse(test.cnf)
+			if got.Binding() != test.binding || (err == nil) != (test.binding != "") {
+				t.Errorf("Parse(%s) = %q, %v; want %q", test.cnf, got.Binding(), err, test.binding)
+			}
+		})
+	}
+}
+
+// Confirm rejects a bound token without its proof, and a downgrade: a bound token
+// under another scheme, an unbound one under the scheme of bound ones.
+func TestConfirmersConfirm(t *testing.T) {
+	broken := byCertificate
+	broken.err = errors.New("OCSP responder is down")
+	list := []gatehouse.Confirmer{byProof, byCertificate}
+	const none, jkt, x5t, all = "", `{"jkt":"a"}`, `{"x5t":"b"}`, `{"jkt":"a","x5t":"b"}`
+	proof, certificate := []string{"jkt", "aT"}, []string{"x5t", "bT"}
+	for _, test := range []struct {
+		name, scheme, cnf string
+		confirmers        []gatehouse.Confirmer
+		headers           []string
+		noRequest         bool
+		status            int
+		reason            gatehouse.Reason
+		seen              string
+	}{
+		{"unbound Bearer", "Bearer", none, list, nil, false, 200, "", ""},
+		{"unbound in a cookie", "", none, list, nil, false, 200, "", ""},
+		{"unbound without a request", "", none, list, nil, true, 200, "", ""},
+		{"unbound under DPoP", "dpop", none, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"bound to a certificate under DPoP", "DPoP", x5t, list, append(proof, certificate...), false, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"proof", "dpop", jkt, list, proof, false, 200, "", "jkt"},
+		{"no proof", "DPoP", jkt, list, nil, false, 401, "test_proof", ""},
+		{"proof of another key", "DPoP", jkt, list, []string{"jkt", "xT"}, false, 401, "test_proof", ""},
+		{"bound to a proof as Bearer", "Bearer", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"bound to a proof in a cookie", "", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"bound without a request", "DPoP", jkt, list, nil, true, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"bound to a certificate without a request", "", x5t, list, nil, true, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"certificate with Bearer", "Bearer", x5t, list, certificate, false, 200, "", "x5t"},
+		{"certificate with a cookie", "", x5t, list, certificate, false, 200, "", "x5t"},
+		{"another certificate", "Bearer", x5t, list, proof, false, 401, "test_proof", ""},
+		{"both", "DPoP", all, list, append(proof, certificate...), false, 200, "", "jkt x5t"},
+		{"both, no certificate", "DPoP", all, list, proof, false, 401, "test_proof", ""},
+		{"both, no proof", "DPoP", all, list, certificate, false, 401, "test_proof", ""},
+		{"failure", "Bearer", x5t, []gatehouse.Confirmer{broken}, nil, false, 503, gatehouse.ReasonAuthenticatorFailed, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newConfirmers(t, test.confirmers...)
+			var confirmation gatehouse.Confirmation
+			if test.cnf != none {
+				var err error
+				if confirmation, err = c.Parse(test.cnf); err != nil {
+					t.Fatalf("Parse: %v", err)
+				}
+			}
+			r := request(test.headers...)
+			if test.noRequest {
+				r = nil
+			}
+			header, err := c.Confirm(r, test.scheme, "T", confirmation)
+			if got := strings.Join(header["X-Seen"], " "); got != test.seen {
+				t.Errorf("header = %q, want %q", got, test.seen)
+			}
+			e, _ := errors.AsType[*gatehouse.Error](err)
+			if test.status == 200 {
+				if err != nil {
+					t.Errorf("Confirm = %v", err)
+				}
+			} else if e == nil || e.Code.Status() != test.status || e.Reason != test.reason {
+				t.Errorf("Confirm = %v, want %d %s", err, test.status, test.reason)
+			} else if test.reason == gatehouse.ReasonUnconfirmed && e.Scheme != test.scheme {
+				t.Errorf("Scheme = %q, want %q", e.Scheme, test.scheme)
+			}
+		})
+	}
+	var none2 *gatehouse.Confirmers
+	if header, err := none2.Confirm(request(), "Bearer", "T", gatehouse.Confirmation{}); header != nil || err != nil {
+		t.Errorf("nil Confirmers: Confirm = %v, %v", header, err)
+	}
+}
+
+func TestConfirmersToken(t *testing.T) {
+	c := newConfirmers(t, byCertificate, byProof)
+	for _, test := range []struct {
+		confirmers    *gatehouse.Confirmers
+		authorization []string
+		scheme, token string
+		ok, none      bool
+	}{
+		{c, []string{"Bearer a"}, "Bearer", "a", true, false},
+		{c, []string{"dpop a"}, "DPoP", "a", true, false},
+		{nil, []string{"bearer a"}, "Bearer", "a", true, false},
+		{nil, []string{"DPoP a"}, "", "", false, true},
+		{c, []string{"Basic a"}, "", "", false, true},
+		{c, nil, "", "", false, true},
+		{c, []string{"DPoP"}, "", "", false, false},
+		{c, []string{"DPoP a", "DPoP a"}, "", "", false, false},
+	} {
+		r := request()
+		r.Header["Authorization"] = test.authorization
+		scheme, token, err := test.confirmers.Token(r)
+		if (err == nil) != test.ok || errors.Is(err, gatehouse.ErrNoCredentials) != test.none || test.ok && (scheme != test.scheme || token != test.token) {
+			t.Errorf("Token(%q) = %q, %q, %v; want %q, %q", test.authorization, scheme, token, err, test.scheme, test.token)
+		}
+	}
+}
+
+func TestConfirmersReads(t *testing.T) {
+	c := newConfirmers(t, byProof, byCertificate)
+	schemes := append(make([]gatehouse.Scheme, 0, 4), gatehouse.Scheme{Name: "Bearer"})
+	own := gatehouse.Reads{Schemes: schemes}
+	got := c.Reads(own)
+	if len(got.Schemes) != 2 || got.Schemes[1].Name != "DPoP" || len(got.Companions) != 1 || got.Companions[0] != "Client-Cert" {
+		t.Errorf("Reads = %+v", got)
+	}
+	if len(own.Companions) != 0 || schemes[:2][1].Name != "" {
+		t.Error("Reads changes its argument")
+	}
+	var none *gatehouse.Confirmers
+	if got := none.Reads(own); len(got.Schemes) != 1 {
+		t.Errorf("nil Confirmers: Reads = %+v", got)
+	}
+}

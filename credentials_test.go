@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// RFC 6750 §2.1, RFC 9110 §11.6.2: the grammar of Authorization.
+func TestAuthorizationGrammar(t *testing.T) {
+	const (
+		none      = "none"      // ErrNoCredentials
+		malformed = "malformed" // CodeInvalidRequest
+	)
+	for _, test := range []struct {
+		header string
+		want   string // the credentials of the scheme Bearer, or none, or malformed
+		status int    // of a gate that accepts "good"
+	}{
+		{"Bearer good", "good", 200},
+		{"bearer good", "good", 200},
+		{"BEARER good", "good", 200},
+		{"Bearer   good", "good", 200}, // RFC 6750 §2.1: 1*SP
+		{"Bearer bad", "bad", 401},
+		{"Bearer a", "a", 401},
+		{"Bearer a.b.c", "a.b.c", 401},
+		{"Bearer good=", "good=", 401},
+		{"Bearer AZaz09-._~+/==", "AZaz09-._~+/==", 401},
+		{"Bearer " + strings.Repeat("a", 1<<20), strings.Repeat("a", 1<<20), 401},
+		{"Bearer " + strings.Repeat("a", 16<<10-1) + "!", strings.Repeat("a", 16<<10-1) + "!", 400},
+		{"Bearer " + strings.Repeat("a", 16<<10) + "!", strings.Repeat("a", 16<<10) + "!", 401}, // not read
+
+		{"", none, 400},
+		{" ", none, 400},
+		{" Bearer good", none, 400},
+		{"\tBearer good", none, 400},
+		{",Bearer good", none, 400},
+		{"\"Bearer\" good", none, 400},
+		{"=good", none, 400},
+
+		{"Bearer", malformed, 400},
+		{"bearer", malformed, 400},
+		{"Bearer ", malformed, 400},
+		{"Bearer    ", malformed, 400},
+		{"Bearer\tgood", malformed, 400},
+		{"Bearer,good", malformed, 400},
+		{"Bearer=good", malformed, 400},
+		{"Bearer:good", malformed, 400},
+		{"Bearer\x00good", malformed, 400},
+		{"Bearer\u00a0good", malformed, 400},
+
+		{"Bearer \tgood", "\tgood", 400},
+		{"Bearer good ", "good ", 400},
+		{"Bearer good\t", "good\t", 400},
+		{"Bearer good good", "good good", 400},
+		{"Bearer good, Bearer good", "good, Bearer good", 400},
+		{"Bearer good,", "good,", 400},
+		{"Bearer good;", "good;", 400},
+		{"Bearer =", "=", 400},
+		{"Bearer ==good", "==good", 400},
+		{"Bearer go=od", "go=od", 400},
+		{"Bearer \"good\"", "\"good\"", 400},
+		{"Bearer token=good", "token=good", 400},
+		{"Bearer good\x00", "good\x00", 400},
+		{"Bearer good\n", "good\n", 400},
+		{"Bearer good\r\n X: y", "good\r\n X: y", 400},
+		{"Bearer g\u00f6\u00f6d", "g\u00f6\u00f6d", 400},
+		{"Bearer \xff\xfe", "\xff\xfe", 400},
+		{"Bearer %67ood", "%67ood", 400},
+		{"Bearer go*od", "go*od", 400},
+
+		{"ApiKey", none, 400}, // declared
+		{"ApiKey a b", none, 400},
+		{"apikey\tgood", none, 400},
+		{"ApiKey good", none, 401},
+
+		// The gate reads no other scheme, and does not know their grammars.
+		{"DPoP", none, 401},
+		{"DPoP a b", none, 401},
+		{"Basic", none, 401},
+		{"Basic YTpi", none, 401},
+		{"Basic good good", none, 401},
+		{"Negotiate", none, 401},
+		{"Bearerish good", none, 401},
+		{"Bearer-good", none, 401},
+		{"Beare", none, 401},
+		{"good", none, 401},
+	} {
+		t.Run(fmt.Sprintf("%.40q", test.header), func(t *testing.T) {
+			r := request()
+			r.Header["Authorization"] = []string{test.header}
+			got, err := gatehouse.Authorization(r, "Bearer")
+			e, isError := errors.AsType[*gatehouse.Error](err)
+			switch {
+			case test.want == none:
+				if err != gatehouse.ErrNoCredentials || got != "" {
+					t.Errorf("Authorization = %q, %v; want ErrNoCredentials", got, err)
+				}
+			case test.want == malformed:
+				if !isError || e.Code != gatehouse.CodeInvalidRequest || e.Reason != gatehouse.ReasonMalformedCredentials || got != "" {
+					t.Errorf("Authorization = %q, %v; want invalid_request", got, err)
+				}
+			case err != nil || got != test.want:
+				t.Errorf("Authorization = %q, %v; want %q", got, err, test.want)
+			}
+
+			gate, seen := observed(t, goodToken(), apiKey("k1"))
+			send(gate, r).check(t, test.status, "")
+			if event := seen.only(t); test.status == 400 && event.Reason != gatehouse.ReasonMalformedCredentials {
+				t.Errorf("Reason = %s", event.Reason)
+			}
+		})
+	}
+}
+
+// RFC 6750 §2: one credential, by one method, in a request. The gate refuses
+// several before it asks any authenticator: one that looks only at the first
+// would let the request in.
+func TestSeveralCredentials(t *testing.T) {
+	several := gatehouse.ReasonSeveralCredentials
+	for _, test := range []struct {
+		name    string
+		query   string
+		headers []string
+		status  int
+		reason  gatehouse.Reason
+	}{
+		{"two tokens", "", []string{"Authorization", "Bearer good", "Authorization", "Bearer bad"}, 400, several},
+		{"the same token twice", "", []string{"Authorization", "Bearer good", "Authorization", "Bearer good"}, 400, several},
+		{"a token and an empty header", "", []string{"Authorization", "Bearer good", "Authorization", ""}, 400, several},
+		{"two schemes", "", []string{"Authorization", "Basic YTpi", "Authorization", "Bearer good"}, 400, several},
+		{"two keys", "", []string{"X-API-Key", "k1", "X-API-Key", "k1"}, 400, several},
+		{"a token and a key", "", []string{"Authorization", "Bearer good", "X-API-Key", "k1"}, 400, several},
+		{"a token and an empty key", "", []string{"Authorization", "Bearer good", "X-API-Key", ""}, 400, several},
+		{"another scheme and a key", "", []string{"Authorization", "Basic YTpi", "X-API-Key", "k1"}, 400, several},
+		{"a token, and one in the query", "access_token=good", []string{"Authorization", "Bearer good"}, 400, several},
+		{"a token, and an empty one in the query", "access_token", []string{"Authorization", "Bearer good"}, 400, several},
+		{"a Bearer token and a proof", "", []string{"Authorization", "Bearer good", "DPoP", "x"}, 400, several},
+		{"a Bearer token and an empty proof", "", []string{"Authorization", "Bearer good", "DPoP", ""}, 400, several},
+		{"a proof and a key", "", []string{"X-API-Key", "k1", "DPoP", "x"}, 200, ""},
+		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
+		{"a token, and a similar query", "q=access_token&access_tokens=1", []string{"Authorization", "Bearer good"}, 200, ""},
+		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL},
+		{"a similar query", "q=access_token", nil, 401, gatehouse.ReasonNoCredentials},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gate, seen := observed(t, apiKey("k1"), goodToken(), authenticator{
+				gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop"}}}}, accepts(user()).Authenticate,
+			})
+			r := request(test.headers...)
+			r.URL.RawQuery = test.query
+			a := send(gate, r)
+			a.check(t, test.status, "")
+			if got := seen.only(t).Reason; got != test.reason {
+				t.Errorf("Reason = %q, want %q", got, test.reason)
+			}
+			if test.status != 400 {
+				return
+			}
+			a.check(t, 400, "invalid_request")
+			if len(r.Header["Authorization"]) > 1 {
+				_, err := gatehouse.Authorization(r, "Bearer")
+				if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Code != gatehouse.CodeInvalidRequest || e.Reason != several {
+					t.Errorf("Authorization: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// A malformed header is 400 whatever the authenticator returns for it, unless it
+// accepts the credential: then the gate does not read it a second time.
+func TestMalformedBeforeOtherErrors(t *testing.T) {
+	for _, err := range []error{
+		gatehouse.ErrNoCredentials, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, errors.New("store is down"),
+	} {
+		send(gateOf(t, explicitly(rejects(err))), request("Authorization", "Bearer a, b")).check(t, 400, "invalid_request")
+	}
+	send(gateOf(t, explicitly(accepts(user()))), request("Authorization", "Bearer of, an=odd \"grammar\"")).check(t, 200, "")
+}
+
+// The grammar once more, as RFC 9110 and RFC 6750 write it.
+var (
+	wellFormed = regexp.MustCompile(`^(?i:bearer|apikey) +[A-Za-z0-9\-._~+/]+=*$`)
+	ourScheme  = regexp.MustCompile("^(?i:bearer|apikey)(?s:[^!#$%&'*+\\-.^_`|~0-9A-Za-z].*)?$")
+	anyScheme  = regexp.MustCompile("^[!#$%&'*+\\-.^_`|~0-9A-Za-z]")
+	goodBearer = regexp.MustCompile(`^(?i:bearer) +good$`)
+)
+
+func FuzzAuthorization(f *testing.F) {
+	for _, seed := range []string{
+		"", "Bearer", "Bearer good", "bearer  a.b.c==", "Bearer a, Bearer b", "Bearer\ta", "ApiKey =", "ApiKey a=b",
+		"Basic YTpi", "Bearerish a", " Bearer a", "Bearer a\x00", "Bearer\u00a0a", "\xff", "dpop good", "Bearer good ",
+	} {
+		f.Add(seed)
+	}
+	gate := gateOf(f, goodToken(), apiKey("k1"))
+	f.Fuzz(func(t *testing.T, header string) {
+		r := request()
+		r.Header["Authorization"] = []string{header}
+		want := 401
+		switch {
+		case len(header) > 16<<10: // not read
+			return
+		case !anyScheme.MatchString(header), ourScheme.MatchString(header) && !wellFormed.MatchString(header):
+			want = 400
+		case goodBearer.MatchString(header):
+			want = 200
+		}
+		send(gate, r).check(t, want, "")
+		got, err := gatehouse.Authorization(r, "Bearer")
+		if (err == nil) != (got != "") {
+			t.Errorf("Authorization = %q, %v", got, err)
+		}
+		if err == nil && (strings.TrimLeft(header[len("Bearer"):], " ") != got || got[0] == ' ') {
+			t.Errorf("Authorization = %q", got)
+		}
+	})
+}
+
+// The handler gets the request without what the authenticators declare, and
+// without Authorization.
+func TestCredentialsAreRemoved(t *testing.T) {
+	header := func(name string) gatehouse.Authenticator {
+		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: name}}}, accepts(user()).Authenticate}
+	}
+	session := func(names ...string) gatehouse.Authenticator {
+		return authenticator{gatehouse.Reads{Cookies: names}, accepts(user()).Authenticate}
+	}
+	for _, test := range []struct {
+		name           string
+		authenticators []gatehouse.Authenticator
+		header, want   http.Header
+	}{
+		{
+			"nothing to remove", []gatehouse.Authenticator{accepts(user())},
+			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}, "X-Api-Key": {"k"}, "Dpop": {"x"}},
+			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}, "X-Api-Key": {"k"}, "Dpop": {"x"}},
+		},
+		{"no header at all", []gatehouse.Authenticator{accepts(user())}, nil, http.Header{}},
+		{
+			"token", []gatehouse.Authenticator{goodToken()},
+			http.Header{"Authorization": {"Bearer good"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}},
+		},
+		{
+			"companions of a scheme and of an authenticator",
+			[]gatehouse.Authenticator{
+				authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop"}}}}, accepts(user()).Authenticate},
+				authenticator{gatehouse.Reads{Connection: true, Companions: []string{"client-cert"}}, accepts(user()).Authenticate},
+			},
+			http.Header{"Authorization": {"DPoP good"}, "Dpop": {"a.b.c", "d.e.f"}, "Client-Cert": {"x"}, "Client": {"y"}},
+			http.Header{"Client": {"y"}},
+		},
+		{
+			"key", []gatehouse.Authenticator{apiKey("k1")},
+			http.Header{"X-Api-Key": {"k1"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}},
+		},
+		{
+			"another header", []gatehouse.Authenticator{header("x-assertion")},
+			http.Header{"X-Assertion": {"a.b.c"}, "X-Assertions": {"1"}}, http.Header{"X-Assertions": {"1"}},
+		},
+		{
+			"a header of that name is no cookie", []gatehouse.Authenticator{header("sid")},
+			http.Header{"Sid": {"1"}, "Cookie": {"sid=1"}}, http.Header{"Cookie": {"sid=1"}},
+		},
+		{
+			"cookies stay as they are where none is declared", []gatehouse.Authenticator{goodToken()},
+			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"a=1;b=2 ;; c", " d=4"}},
+			http.Header{"Cookie": {"a=1;b=2 ;; c", " d=4"}},
+		},
+		{
+			"a cookie of that name is no header", []gatehouse.Authenticator{session("accept")},
+			http.Header{"Accept": {"*/*"}, "Cookie": {"accept=1; b=2"}}, http.Header{"Accept": {"*/*"}, "Cookie": {"b=2"}},
+		},
+		{
+			"session cookie", []gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}}, http.Header{"Cookie": {"theme=dark; lang=en"}},
+		},
+		{"the only cookie", []gatehouse.Authenticator{session("sid")}, http.Header{"Cookie": {"sid=s1"}}, http.Header{}},
+		{
+			"session cookie beside a token", []gatehouse.Authenticator{session("sid"), goodToken()},
+			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"sid=s1; theme=dark"}}, http.Header{"Cookie": {"theme=dark"}},
+		},
+		{
+			"all sessions", []gatehouse.Authenticator{session("sid", "jwt"), session("__Host-other")},
+			http.Header{"Cookie": {"__Host-other=o2; sid=s1; jwt.2=x; __host-other=3"}}, http.Header{"Cookie": {"__host-other=3"}},
+		},
+		{
+			"every one of several", []gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"sid=s1; sid=s2", "a=1", "sid=s3; sid=s4; b=2", "sid"}}, http.Header{"Cookie": {"a=1", "b=2"}},
+		},
+		{
+			"parts of a large one", []gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
+			http.Header{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
+		},
+		{
+			"odd spaces and empty pairs", []gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {";;  a=1 ;sid=s1;\tsid =s2; b; ;c=\"x\";"}}, http.Header{"Cookie": {"a=1; b; c=\"x\""}},
+		},
+		{
+			"what some parsers take for a space", []gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"\vsid=s1; sid=s1; sid\f=s2; a\v; \u00a0sid=s3"}}, http.Header{"Cookie": {"a\v"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := request()
+			r.Header = test.header
+			before := r.Header.Clone()
+			a := send(gateOf(t, test.authenticators...), r)
+			a.check(t, 200, "")
+			if a.request == nil {
+				t.FailNow()
+			}
+			if d := diff(a.request.Header, test.want); d != "" {
+				t.Errorf("header of the handler (-want +got):\n%s", d)
+			}
+			if d := diff(r.Header, before); d != "" {
+				t.Errorf("header of the original (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// The handler reads the same cookies as net/http from the original request,
+// without the credential, in the same order.
+func FuzzRemoveCookies(f *testing.F) {
+	for _, seed := range []string{
+		"sid=s1", "a=1; sid=s1; b=2", "sid.1=a; sid.x=b", ";;sid;a", " sid = x;a", "a=\"sid=1\"; sid=\"x\"", "sid=a=b; a==", "\tsid=1\x00; b", "sid.12 =1;s", "a\v; b",
+	} {
+		f.Add(seed)
+	}
+	gate := gateOf(f, accepts(user()), cookie("sid", "s1"))
+	credential := func(name string) bool {
+		digits, part := strings.CutPrefix(name, "sid.")
+		return name == "sid" || part && digits != "" && strings.Trim(digits, "0123456789") == ""
+	}
+	text := func(cookies []*http.Cookie) (all []string) {
+		for _, c := range cookies {
+			all = append(all, c.String())
+		}
+		return all
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		r := request()
+		r.Header["Cookie"] = []string{line}
+		want := text(slices.DeleteFunc(r.Cookies(), func(c *http.Cookie) bool { return credential(c.Name) }))
+		if d := diff(text(send(gate, r).request.Cookies()), want); d != "" {
+			t.Errorf("cookies (-want +got):\n%s", d)
+		}
+	})
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// recorder is a response that notes when it is written to.
+type recorder struct {
+	http.ResponseWriter
+	note func(string)
+}
+
+func (r recorder) WriteHeader(status int) {
+	r.note("header")
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r recorder) Write(b []byte) (int, error) {
+	r.note("body")
+	return r.ResponseWriter.Write(b)
+}
+
+// The observer gets each decision once, before anything is written. Its error
+// turns the decision into 503, also one that allows, and no header of the
+// decision is sent.
+func TestObserver(t *testing.T) {
+	extra := http.Header{"X-Extra": {"1"}}
+	withHeader := authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
+		proof := gatehouse.NewProof(user())
+		proof.Header = extra
+		return proof, nil
+	}}
+	for _, test := range []struct {
+		name          string
+		authenticator gatehouse.Authenticator
+		policy        gatehouse.Policy
+		failing       gatehouse.Decision
+		want          string
+	}{
+		{"allowed", withHeader, allow, gatehouse.Allowed, "allowed body"},
+		{"rejected", rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Header: extra}), allow, gatehouse.Rejected, "rejected header body"},
+		{"redirected", rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Header: extra}), allow, gatehouse.Rejected, "rejected header"},
+		{"unavailable", rejects(&gatehouse.Error{Header: extra}), allow, gatehouse.Unavailable, "unavailable header body"},
+		{"denied", accepts(user()), deny(&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: extra}), gatehouse.Denied, "allowed denied header body"},
+		{"denied by a failure", accepts(user()), deny(&gatehouse.Error{Header: extra}), gatehouse.Unavailable, "allowed unavailable header body"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, fails := range []bool{false, true} {
+				var notes []string
+				note := func(s string) { notes = append(notes, s) }
+				gate := newGate(t, gatehouse.Config{
+					Authenticators: []gatehouse.Authenticator{test.authenticator}, LoginURL: "/login",
+					Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+						note(string(e.Decision))
+						if fails && e.Decision == test.failing {
+							return errors.New("disk full")
+						}
+						return nil
+					}),
+				})
+				w := httptest.NewRecorder()
+				behind(gate, test.policy)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(w, "in")
+				})).ServeHTTP(recorder{w, note}, navigation())
+				if got := strings.Join(notes, " "); !fails && got != test.want {
+					t.Errorf("order = %s, want %s", got, test.want)
+				}
+				if !fails {
+					continue
+				}
+				want := http.Header{
+					"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"}, "Retry-After": {"5"},
+				}
+				if d := diff(w.Header(), want); w.Code != 503 || d != "" {
+					t.Errorf("failing observer: %d, header (-want +got):\n%s", w.Code, d)
+				}
+			}
+		})
+	}
+}
+
+func TestEvent(t *testing.T) {
+	cause := errors.New("why")
+	for _, test := range []struct {
+		name          string
+		authenticator gatehouse.Authenticator
+		want          gatehouse.Event
+	}{
+		{
+			"allowed", accepts(user()),
+			gatehouse.Event{Level: slog.LevelDebug, Decision: gatehouse.Allowed, Principal: *user(), Issuer: "https://auth.example.com", Credential: "jti-1"},
+		},
+		{
+			"rejected",
+			rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Issuer: "https://auth.example.com", Credential: "jti-1", Cause: cause}),
+			gatehouse.Event{
+				Level: slog.LevelWarn, Decision: gatehouse.Rejected, Reason: reasonToken, Code: "invalid_token", Status: 401,
+				Issuer: "https://auth.example.com", Credential: "jti-1", Cause: cause,
+			},
+		},
+		{
+			"unavailable", rejects(cause),
+			gatehouse.Event{Level: slog.LevelError, Decision: gatehouse.Unavailable, Reason: gatehouse.ReasonAuthenticatorFailed, Code: "temporarily_unavailable", Status: 503, Cause: cause},
+		},
+		{
+			"no credentials", rejects(gatehouse.ErrNoCredentials),
+			gatehouse.Event{Level: slog.LevelInfo, Decision: gatehouse.Rejected, Reason: gatehouse.ReasonNoCredentials, Code: "missing_credentials", Status: 401},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gate, seen := observed(t, test.authenticator)
+			r := request()
+			r.Method, r.URL.Path, r.URL.RawQuery, r.Pattern = "PATCH", "/a/b", "secret=1", "/a/{x}"
+			send(gate, r)
+			test.want.Type, test.want.Method, test.want.Host, test.want.Path, test.want.Route = gatehouse.EventDecision, "PATCH", "api.example.com", "/a/b", "/a/{x}"
+			if d := diff(seen.only(t), test.want); d != "" {
+				t.Errorf("event (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// NewEvent makes the event of a refusal outside every gate.
+func TestNewEvent(t *testing.T) {
+	got := gatehouse.NewEvent(request(), errors.New("x"), time.Now())
+	if got.Decision != gatehouse.Unavailable || got.Reason != gatehouse.ReasonAuthenticatorFailed || got.Path != "/reports" || got.Type != gatehouse.EventDecision {
+		t.Errorf("NewEvent = %+v", got)
+	}
+}
+
+// An observer gets the context of the request.
+func TestObserverContext(t *testing.T) {
+	type key struct{}
+	var got []any
+	gate := newGate(t, gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{accepts(user())},
+		Observer: gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
+			got = append(got, ctx.Value(key{}))
+			return nil
+		}),
+	})
+	sendThrough(behind(gate, deny(errors.New("no"))), request().WithContext(context.WithValue(t.Context(), key{}, "trace")))
+	if d := diff(got, []any{"trace", "trace"}); d != "" {
+		t.Errorf("values (-want +got):\n%s", d)
+	}
+}
+
+func TestObservers(t *testing.T) {
+	a, b, c := &events{err: errors.New("a")}, &events{}, &events{err: errors.New("c")}
+	list := []gatehouse.Observer{a, b, c}
+	all := gatehouse.Observers(list...)
+	list[1] = nil // Observers has cloned the slice
+	event := gatehouse.Event{Decision: gatehouse.Allowed, Path: "/"}
+	err := all.Observe(t.Context(), event)
+	if !errors.Is(err, a.err) || !errors.Is(err, c.err) {
+		t.Errorf("Observe = %v, want both errors", err)
+	}
+	for i, o := range []*events{a, b, c} {
+		if d := diff(o.only(t), event); d != "" {
+			t.Errorf("observer %d (-want +got):\n%s", i, d)
+		}
+	}
+	for _, o := range []gatehouse.Observer{gatehouse.Observers(b), gatehouse.Observers()} {
+		if err := o.Observe(t.Context(), event); err != nil {
+			t.Errorf("Observe = %v", err)
+		}
+	}
+	mustPanic(t, "gatehouse: Observers: nil observer", func() { gatehouse.Observers(b, nil) })
+	mustPanic(t, "gatehouse: Observers: nil observer", func() { gatehouse.Observers((*events)(nil)) })
+}
+
+func TestReport(t *testing.T) {
+	if err := gatehouse.Report(t.Context(), nil, gatehouse.Event{}); err != nil {
+		t.Errorf("Report to no observer = %v", err)
+	}
+	o := &events{}
+	event := gatehouse.Event{Type: "test_changed", Credential: "k-1"}
+	if err := gatehouse.Report(t.Context(), o, event); err != nil {
+		t.Errorf("Report = %v", err)
+	}
+	if d := diff(o.only(t), event); d != "" {
+		t.Errorf("event (-want +got):\n%s", d)
+	}
+	o.err = errors.New("disk full")
+	err := gatehouse.Report(t.Context(), o, event)
+	e, _ := errors.AsType[*gatehouse.Error](err)
+	if e == nil || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != gatehouse.ReasonObserverFailed || e.Credential != "k-1" || !errors.Is(err, o.err) {
+		t.Errorf("Report to a failing observer = %v", err)
+	}
+}
+
+func noTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func debugText(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))
+}
+
+func debugJSON(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))
+}
+
+func TestLog(t *testing.T) {
+	const at = "method=GET host=api.example.com path=/reports"
+	base := gatehouse.Event{Type: gatehouse.EventDecision, Method: "GET", Host: "api.example.com", Path: "/reports", Duration: time.Millisecond}
+	event := func(change func(*gatehouse.Event)) gatehouse.Event {
+		e := base
+		change(&e)
+		return e
+	}
+	for _, test := range []struct {
+		event gatehouse.Event
+		want  string
+	}{
+		{
+			event(func(e *gatehouse.Event) {
+				e.Level, e.Decision, e.Principal, e.Issuer, e.Credential, e.Route = slog.LevelDebug, gatehouse.Allowed, *user(), "https://auth.example.com", "jti-1", "GET /reports"
+				e.Principal.Binding = "dpop"
+			}),
+			`level=DEBUG msg="gatehouse: allowed" ` + at + ` route="GET /reports" issuer=https://auth.example.com ` +
+				"subject=ada tenant=acme client=web proof=jwt binding=dpop credential=jti-1 duration=1ms\n",
+		},
+		{
+			event(func(e *gatehouse.Event) {
+				e.Level, e.Decision, e.Reason, e.Code, e.Status, e.Cause = slog.LevelWarn, gatehouse.Rejected, reasonToken, "invalid_token", 401, errors.New("expired")
+			}),
+			`level=WARN msg="gatehouse: rejected" reason=test_token error=invalid_token status=401 ` + at + " cause=expired duration=1ms\n",
+		},
+		{
+			gatehouse.Event{Type: "test_key_revoked", Level: slog.LevelInfo, Credential: "k-1", Attrs: []slog.Attr{slog.String("owner", "ci"), slog.Int("count", 2)}},
+			"level=INFO msg=\"gatehouse: test_key_revoked\" credential=k-1 owner=ci count=2\n",
+		},
+	} {
+		var b bytes.Buffer
+		if err := gatehouse.Log(debugText(&b)).Observe(t.Context(), test.event); err != nil {
+			t.Errorf("Observe = %v", err)
+		}
+		if b.String() != test.want {
+			t.Errorf("line = %swant %s", b.String(), test.want)
+		}
+	}
+	mustPanic(t, "gatehouse: Log: nil logger", func() { gatehouse.Log(nil) })
+}
+
+func TestLogObeysTheLevel(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		var b bytes.Buffer
+		log := gatehouse.Log(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		if _ = log.Observe(t.Context(), gatehouse.Event{Level: level}); (b.Len() > 0) != (level >= slog.LevelWarn) {
+			t.Errorf("event of level %v: %q", level, b.String())
+		}
+	}
+}
+
+// A client cannot write lines of its own, nor long ones.
+func TestLogOfHostileText(t *testing.T) {
+	hostile := "/a\r\ntime=2026 level=INFO msg=\"all is well\"\x1b[2J\u2028\xff" + strings.Repeat("x", 1<<16)
+	event := gatehouse.Event{
+		Method: hostile, Host: hostile, Path: hostile, Route: hostile, Principal: gatehouse.Principal{Subject: hostile}, Credential: hostile, Cause: errors.New(hostile),
+	}
+	for name, logger := range map[string]func(io.Writer) *slog.Logger{"text": debugText, "json": debugJSON} {
+		var b bytes.Buffer
+		_ = gatehouse.Log(logger(&b)).Observe(t.Context(), event)
+		if got := b.String(); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\r\x1b\u2028") || len(got) > 6*(128+64)+1024+64 {
+			t.Errorf("%s: %d bytes: %q", name, len(got), got)
+		}
+		if name == "json" && !json.Valid(b.Bytes()) {
+			t.Errorf("not JSON: %s", b.String())
+		}
+	}
+}
+
+// The context of the request goes to the slog handler, for traces.
+func TestLogContext(t *testing.T) {
+	type key struct{}
+	handler := &contextHandler{Handler: slog.DiscardHandler}
+	if err := gatehouse.Log(slog.New(handler)).Observe(context.WithValue(t.Context(), key{}, "trace"), gatehouse.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	if handler.ctx == nil || handler.ctx.Value(key{}) != "trace" {
+		t.Errorf("context = %v", handler.ctx)
+	}
+}
+
+type contextHandler struct {
+	slog.Handler
+	ctx context.Context
+}
+
+func (h *contextHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *contextHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.ctx = ctx
+	return h.Handler.Handle(ctx, r)
+}

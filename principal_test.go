@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+func TestPrincipalIsZero(t *testing.T) {
+	for _, test := range []struct {
+		principal gatehouse.Principal
+		want      bool
+	}{
+		{gatehouse.Principal{}, true},
+		{gatehouse.Principal{Subject: "ada", Kind: gatehouse.KindUser}, true},
+		{gatehouse.Principal{Method: "jwt"}, false},
+	} {
+		if got := test.principal.IsZero(); got != test.want {
+			t.Errorf("IsZero(%+v) = %v, want %v", test.principal, got, test.want)
+		}
+	}
+	var p gatehouse.Principal
+	if p.Scopes.Len() != 0 || p.Roles.Len() != 0 || p.Actors.Len() != 0 || p.Claims.String() != "{}" {
+		t.Errorf("zero principal has scopes, roles, actors or claims: %+v", p)
+	}
+}
+
+func TestPrincipalForms(t *testing.T) {
+	claims, err := gatehouse.NewClaims(`{"email":"ada@example.com"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := *user()
+	p.Roles, p.Claims, p.Binding = roleSet("a, b", "c"), claims, "dpop"
+	p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "agent", Client: "c"}, gatehouse.Actor{Subject: "desk"})
+	const asJSON = `{"kind":"user","subject":"ada","issuer":"https://auth.example.com","tenant":"acme","client":"web","method":"jwt",` +
+		`"credential":"jti-1","scope":"reports:read","roles":["a, b","c"],"act":{"sub":"agent","client_id":"c","act":{"sub":"desk"}},` +
+		`"binding":"dpop","expires":"2030-01-02T03:04:05Z","claims":{"email":"ada@example.com"}}`
+	encoded, err := json.Marshal(p)
+	if err != nil || string(encoded) != asJSON {
+		t.Errorf("Marshal = %s, %v; want %s", encoded, err, asJSON)
+	}
+	var decoded gatehouse.Principal
+	if err := json.Unmarshal(encoded, &decoded); err != nil || decoded != p {
+		t.Errorf("Unmarshal = %+v, %v; want %+v", decoded, err, p)
+	}
+	if encoded, err := json.Marshal(gatehouse.Principal{}); err != nil || string(encoded) != "{}" {
+		t.Errorf("Marshal of the zero principal = %s, %v", encoded, err)
+	}
+	var text bytes.Buffer
+	debugText(&text).Info("m", "p", p, "scopes", p.Scopes, "roles", p.Roles, "key", p.Key())
+	const line = `level=INFO msg=m p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.client=web p.method=jwt ` +
+		`p.credential=jti-1 p.scope=reports:read p.roles="a, b, c" p.act="{\"sub\":\"agent\",\"client_id\":\"c\",\"act\":{\"sub\":\"desk\"}}" p.binding=dpop ` +
+		`scopes=reports:read roles="a, b, c" key=https:%2F%2Fauth.example.com/ada` + "\n"
+	if text.String() != line {
+		t.Errorf("slog = %swant %s", text.String(), line)
+	}
+	for _, test := range []struct {
+		text string
+		into any
+	}{
+		{`"a  b"`, new(gatehouse.Scopes)}, {`"a"`, new(gatehouse.Roles)}, {`["a\nb"]`, new(gatehouse.Roles)},
+		{`"a"`, new(gatehouse.Actors)}, {`[]`, new(gatehouse.Claims)}, {`"a"`, new(gatehouse.Key)},
+	} {
+		if err := json.Unmarshal([]byte(test.text), test.into); err == nil {
+			t.Errorf("Unmarshal(%s) into %T = %v, want an error", test.text, test.into, test.into)
+		}
+	}
+}
+
+// The text form of a key is unique and is read back.
+func TestKey(t *testing.T) {
+	seen := map[string]gatehouse.Key{}
+	for _, key := range []gatehouse.Key{
+		{}, {"", "/"}, {"/", ""}, {"a", "b/c"}, {"a/b", "c"}, {"a%2Fb", "c"}, {"https://x", "ü \x00"}, {"a b", "c+d"},
+	} {
+		text, err := key.MarshalText()
+		if err != nil {
+			t.Errorf("MarshalText(%+v): %v", key, err)
+		}
+		if other, taken := seen[string(text)]; taken {
+			t.Errorf("%+v and %+v are both %s", key, other, text)
+		}
+		seen[string(text)] = key
+		var back gatehouse.Key
+		if err := back.UnmarshalText(text); err != nil || back != key {
+			t.Errorf("UnmarshalText(%s) = %+v, %v; want %+v", text, back, err, key)
+		}
+	}
+	for _, text := range []string{"", "a", "a/b/c", "a%/b", "a/%zz", "a%41/b"} {
+		if err := new(gatehouse.Key).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("UnmarshalText(%q) succeeded", text)
+		}
+	}
+}
+
+func TestActors(t *testing.T) {
+	chain := []gatehouse.Actor{{Subject: "agent", Issuer: "https://a.example", Client: "c"}, {Subject: "desk"}}
+	want := slices.Clone(chain)
+	actors := gatehouse.NewActors(chain...)
+	chain[0].Subject = "changed" // NewActors has copied it
+	if current, ok := actors.Current(); !ok || current != want[0] {
+		t.Errorf("Current = %+v, %v", current, ok)
+	}
+	for range 2 {
+		all := slices.Collect(actors.All())
+		if d := diff(all, want); actors.Len() != 2 || d != "" {
+			t.Errorf("Len = %d, All (-want +got):\n%s", actors.Len(), d)
+		}
+		all[0].Subject = "changed"
+	}
+	for range actors.All() {
+		break // the iterator stops
+	}
+	if actors != gatehouse.NewActors(want...) || actors == gatehouse.NewActors(want[:1]...) {
+		t.Error("equal chains must compare equal, and others not")
+	}
+	empty := gatehouse.NewActors()
+	if current, ok := empty.Current(); ok || current != (gatehouse.Actor{}) || empty != (gatehouse.Actors{}) || empty.Len() != 0 {
+		t.Errorf("empty chain: Current = %+v, %v", current, ok)
+	}
+	if encoded, err := json.Marshal(empty); err != nil || string(encoded) != "null" {
+		t.Errorf("Marshal of the empty chain = %s, %v", encoded, err)
+	}
+	var back gatehouse.Actors
+	if err := json.Unmarshal([]byte("null"), &back); err != nil || back != empty {
+		t.Errorf("Unmarshal(null) = %v, %v", back, err)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Credential: "jti-1", Issuer: "https://auth.example.com", Cause: io.ErrUnexpectedEOF}
+	const want = "gatehouse: invalid_token (test_token)"
+	if got := fmt.Sprintf("%v|%s|%+v", e, e, e); got != want+"|"+want+"|"+want {
+		t.Errorf("text = %s", got)
+	}
+	if !errors.Is(e, io.ErrUnexpectedEOF) || errors.Is(e, gatehouse.ErrNoCredentials) {
+		t.Error("Unwrap does not return the cause")
+	}
+	if errors.Unwrap((*gatehouse.Error)(nil)) != nil || errors.Unwrap(&gatehouse.Error{}) != nil {
+		t.Error("Unwrap without a cause is not nil")
+	}
+}
+
+func TestFromContext(t *testing.T) {
+	type key struct{}
+	outer := context.WithValue(t.Context(), key{}, "outer")
+	inner := gatehouse.NewContext(outer, *user())
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		want gatehouse.Principal
+	}{
+		"no gate":               {outer, gatehouse.Principal{}},
+		"NewContext":            {inner, *user()},
+		"replaced":              {gatehouse.NewContext(inner, *service("ci")), *service("ci")},
+		"replaced by no caller": {gatehouse.NewContext(inner, gatehouse.Principal{}), gatehouse.Principal{}},
+	} {
+		if p, ok := gatehouse.FromContext(test.ctx); p != test.want || ok == test.want.IsZero() {
+			t.Errorf("%s: FromContext = %+v, %v; want %+v", name, p, ok, test.want)
+		}
+	}
+	if inner.Value(key{}) != "outer" || inner.Value("other") != nil {
+		t.Error("NewContext loses the values of the outer context")
+	}
+}
+
+// The context that NewContext returns ends with the one that it was made of.
+func TestNewContextEnds(t *testing.T) {
+	outer, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("gone")
+	inner, stop := context.WithCancel(gatehouse.NewContext(outer, *user()))
+	defer stop()
+	cancel(cause)
+	<-inner.Done()
+	if got := context.Cause(inner); !errors.Is(got, cause) {
+		t.Errorf("Cause = %v, want %v", got, cause)
+	}
+}
+
+// What a handler or an authenticator does with its copy changes no other.
+func TestPrincipalIsACopy(t *testing.T) {
+	shared := user()
+	proof := gatehouse.NewProof(shared)
+	gateOf(t, accepts(shared)).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		p, _ := gatehouse.FromContext(r.Context())
+		p.Tenant, p.Subject = "evil", "root"
+		if again, _ := gatehouse.FromContext(r.Context()); again != *user() {
+			t.Errorf("FromContext after a change of the copy = %+v", again)
+		}
+		q := proof.Principal()
+		q.Subject = "root"
+	})).ServeHTTP(httptest.NewRecorder(), request())
+	if *shared != *user() || proof.Principal() != *user() {
+		t.Errorf("shared principal = %+v", shared)
+	}
+	if got := (gatehouse.Proof{}).Principal(); !got.IsZero() {
+		t.Errorf("principal of the zero Proof = %+v", got)
+	}
+}
+
+func TestEndAtExpiry(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		expires   time.Duration // from now, 0 for never
+		canceled  time.Duration // by the client
+		wantAfter time.Duration
+		wantErr   error
+	}{
+		{"credential expires first", time.Hour, 2 * time.Hour, time.Hour, context.DeadlineExceeded},
+		{"client leaves first", 2 * time.Hour, time.Hour, time.Hour, context.Canceled},
+		{"credential never expires", 0, 3 * time.Hour, 3 * time.Hour, context.Canceled},
+		{"credential has expired", -time.Second, time.Hour, 0, context.DeadlineExceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				p := user()
+				p.Expires = time.Time{}
+				if test.expires != 0 {
+					p.Expires = start.Add(test.expires)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(test.canceled, cancel)
+				var after time.Duration
+				var err error
+				gateOf(t, accepts(p)).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if got, ok := gatehouse.FromContext(r.Context()); !ok || got != *p {
+						t.Errorf("FromContext = %+v, %v", got, ok)
+					}
+					<-r.Context().Done()
+					after, err = time.Since(start), r.Context().Err()
+				}))).ServeHTTP(httptest.NewRecorder(), request().WithContext(ctx))
+				if after != test.wantAfter || !errors.Is(err, test.wantErr) {
+					t.Errorf("context ended after %v: %v; want %v: %v", after, err, test.wantAfter, test.wantErr)
+				}
+			})
+		})
+	}
+}
+
+// The timer of the expiry stops when the handler returns.
+func TestEndAtExpiryStopsItsTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := user()
+		p.Expires = time.Now().Add(time.Hour)
+		var inner context.Context
+		gateOf(t, accepts(p)).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			inner = r.Context()
+			if err := inner.Err(); err != nil {
+				t.Errorf("context ended at once: %v", err)
+			}
+		}))).ServeHTTP(httptest.NewRecorder(), request())
+		if err := inner.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("context after the request: %v, want canceled", err)
+		}
+	})
+}
+
+func TestEndAtExpiryOutsideGate(t *testing.T) {
+	r := request()
+	same := false
+	gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, next *http.Request) { same = next == r })).
+		ServeHTTP(httptest.NewRecorder(), r)
+	if !same {
+		t.Error("the handler did not get the request as it was")
+	}
+	mustPanic(t, "gatehouse: EndAtExpiry: nil handler", func() { gatehouse.EndAtExpiry(nil) })
+}

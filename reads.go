@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatehouse
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Reads is what an [Authenticator] reads of a request. A credential is explicit
+// if the client adds it on purpose, and ambient if the browser or the connection
+// sends it unasked. An authenticator reads explicit credentials (Schemes,
+// Headers) or ambient ones (Cookies, Connection), never both.
+//
+// The gate derives from it which credentials compete, which challenges a 401
+// carries, and what it removes from the request before a handler gets it.
+type Reads struct {
+	// Schemes are the schemes of the Authorization header.
+	Schemes []Scheme
+
+	// Headers are other headers that carry an explicit credential.
+	Headers []Header
+
+	// Cookies are the names of cookies that carry a credential. A cookie whose
+	// name continues with a dot and digits is a part of the same one.
+	Cookies []string
+
+	// Connection says that the credential belongs to the connection: a client
+	// certificate.
+	Connection bool
+
+	// Companions are headers that go with a credential and are none by
+	// themselves, such as Client-Cert. The gate removes them.
+	Companions []string
+
+	// InURL finds a credential of this kind in a URL, where it must not be
+	// because URLs are logged, and returns its issuer and its public identifier,
+	// "" if there is none. The gate refuses such a request. Optional.
+	InURL func(*url.URL) (issuer, credential string)
+}
+
+// Scheme is one scheme of the Authorization header, RFC 9110 section 11.1.
+type Scheme struct {
+	// Name is the name of the scheme, such as "Bearer". Case does not matter.
+	Name string
+
+	// Params are parameters of its challenge beside the realm, such as algs.
+	Params []Param
+
+	// Companions are headers that go with this scheme only, such as DPoP. The
+	// gate removes them, and answers 400 where one comes beside another scheme.
+	Companions []string
+
+	// Invalid is the code for a credential that no authenticator claims,
+	// [CodeInvalidToken] if it is zero.
+	Invalid Code
+
+	// Silent leaves the scheme out of challenges: it is read and not advertised.
+	Silent bool
+
+	// Always adds the challenge of this scheme to each 401, also to one whose
+	// error is in the challenge of another scheme.
+	Always bool
+}
+
+// Header is a header beside Authorization that carries an explicit credential.
+type Header struct {
+	Name    string // case does not matter
+	Invalid Code   // for a credential that no authenticator claims, [CodeInvalidToken] if zero
+}
+
+func (r Reads) explicit() bool { return len(r.Schemes)+len(r.Headers) > 0 }
+func (r Reads) ambient() bool  { return len(r.Cookies) > 0 || r.Connection }
+
+// check returns what is wrong with a declaration.
+func (r Reads) check() error {
+	if r.explicit() == r.ambient() {
+		return errors.New("Reads: must declare explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection), and not both")
+	}
+	names := slices.Concat(r.Companions, r.Cookies)
+	for _, s := range r.Schemes {
+		names = append(append(names, s.Name), s.Companions...)
+	}
+	for _, h := range r.Headers {
+		names = append(names, h.Name)
+	}
+	for _, name := range names {
+		if name == "" || strings.TrimFunc(name, func(r rune) bool { return r < 0x80 && isTokenChar(byte(r)) }) != "" {
+			return fmt.Errorf("Reads: %q is not a token of RFC 9110", name)
+		}
+	}
+	return nil
+}
+
+// reader is what the authenticators of a gate read, taken together.
+type reader struct {
+	schemes []Scheme // each once; Bearer is always known
+	headers []Header // beside Authorization, canonical names
+	strip   []string // canonical names of all headers that no handler sees
+	cookies []string
+	inURL   []func(*url.URL) (issuer, credential string)
+
+	// always and missing are the challenges of every 401, and those of a 401
+	// without an error.
+	always, missing []Challenge
+}
+
+// add adds the declaration of one authenticator. The first one that declares a
+// scheme or a header decides on its parameters.
+func (d *reader) add(r Reads) {
+	strip := func(names ...string) {
+		for _, name := range names {
+			if name = http.CanonicalHeaderKey(name); !slices.Contains(d.strip, name) {
+				d.strip = append(d.strip, name)
+			}
+		}
+	}
+	for _, s := range r.Schemes {
+		known := d.scheme(s.Name)
+		s.Companions = slices.Clone(s.Companions)
+		for i, name := range s.Companions {
+			s.Companions[i] = http.CanonicalHeaderKey(name)
+		}
+		switch {
+		case known == nil:
+			d.schemes = append(d.schemes, s)
+		case known.Silent && !s.Silent: // one that is silent leaves the challenge to the others
+			*known = s
+		}
+		strip(s.Companions...)
+	}
+	for _, h := range r.Headers {
+		h.Name = http.CanonicalHeaderKey(h.Name)
+		if !slices.ContainsFunc(d.headers, func(other Header) bool { return other.Name == h.Name }) {
+			d.headers = append(d.headers, h)
+		}
+		strip(h.Name)
+	}
+	strip(r.Companions...)
+	d.cookies = append(d.cookies, r.Cookies...)
+	if r.InURL != nil {
+		d.inURL = append(d.inURL, r.InURL)
+	}
+}
+
+// done completes the declarations once all are added.
+func (d *reader) done(params func(...Param) []Param) {
+	if !slices.Contains(d.strip, authorization) {
+		d.strip = append(d.strip, authorization)
+	}
+	// A Bearer token that nothing reads is an invalid one, whatever else the
+	// gate reads.
+	if d.scheme("Bearer") == nil {
+		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
+	}
+	for _, s := range d.schemes {
+		challenge := Challenge{s.Name, params(s.Params...)}
+		if !s.Silent {
+			d.missing = append(d.missing, challenge)
+		}
+		if s.Always && !s.Silent {
+			d.always = append(d.always, challenge)
+		}
+	}
+	// RFC 9110 §15.5.2: a 401 response "MUST" carry at least one challenge.
+	if len(d.missing) == 0 {
+		d.missing = []Challenge{{"Bearer", params()}}
+	}
+}
+
+func (d *reader) scheme(name string) *Scheme {
+	for i := range d.schemes {
+		if strings.EqualFold(d.schemes[i].Name, name) {
+			return &d.schemes[i]
+		}
+	}
+	return nil
+}
+
+// without returns the header without credentials, so that nothing behind the
+// gate can read, log or forward them. The values of what remains are shared with
+// the original.
+func (d *reader) without(header http.Header) http.Header {
+	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
+	if stripped == nil {
+		return make(http.Header)
+	}
+	for _, name := range d.strip {
+		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
+			delete(stripped, name)
+		}
+	}
+	if lines, ok := stripped["Cookie"]; ok && len(d.cookies) > 0 {
+		if lines = d.withoutCookies(lines); len(lines) > 0 {
+			stripped["Cookie"] = lines
+		} else {
+			delete(stripped, "Cookie")
+		}
+	}
+	return stripped
+}
+
+func (d *reader) withoutCookies(lines []string) []string {
+	var kept []string
+	for _, line := range lines {
+		var pairs []string
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = textproto.TrimString(pair) // as net/http does, and no more
+			name, _, _ := strings.Cut(pair, "=")
+			name = strings.TrimSpace(name)
+			if pair != "" && !slices.ContainsFunc(d.cookies, func(cookie string) bool { return isPartOf(name, cookie) }) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.Join(pairs, "; "))
+		}
+	}
+	return kept
+}
+
+// isPartOf reports whether name is cookie, or cookie followed by a dot and
+// digits.
+func isPartOf(name, cookie string) bool {
+	rest, ok := strings.CutPrefix(name, cookie)
+	if !ok || rest == "" {
+		return ok
+	}
+	return rest[0] == '.' && len(rest) > 1 && strings.Trim(rest[1:], "0123456789") == ""
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const (
+	maxForm    = 64 << 10 // bytes of a request
+	retryAfter = 5 * time.Second
+)
+
+// ErrInvalidClient is what a [ClientAuthenticator] returns for a client that is
+// unknown or fails to authenticate: the endpoint answers invalid_client.
+var ErrInvalidClient = errors.New("refresh: invalid_client")
+
+// ClientAuthenticator authenticates the client of a request, RFC 6749 section 2.3,
+// and returns its client_id. It reads the Authorization header, r.PostForm, which
+// is parsed, or the TLS state. For a public client it checks the parameter
+// client_id and that the client is registered as public. An error other than
+// [ErrInvalidClient] is answered with 503.
+//
+// A nil ClientAuthenticator is for an authorization server with public clients
+// only: the client_id is that of the parameter, and a request with client
+// credentials is rejected, since nothing would check them.
+type ClientAuthenticator func(r *http.Request) (client string, err error)
+
+// TokenEndpointConfig configures a [TokenEndpoint].
+type TokenEndpointConfig struct {
+	// Signer signs the access tokens. Required.
+	Signer *jwtauth.Signer
+
+	// Audience is the aud of the access tokens. Required.
+	Audience string
+
+	// AccessToken, if set, completes the access token that is issued with a
+	// refresh token: it may add roles and claims. An error, such as that of a
+	// database, is answered with 503.
+	AccessToken func(ctx context.Context, token *jwtauth.AccessToken) error
+
+	// Client authenticates clients, nil for public clients only.
+	Client ClientAuthenticator
+}
+
+// TokenEndpoint is the token endpoint of an authorization server, RFC 6749 section
+// 3.2, for the grant type refresh_token. Register it for all methods of its path,
+// outside of every gate. It is safe for concurrent use.
+//
+//   - The request is a POST of an application/x-www-form-urlencoded body of at
+//     most 64 KiB, with the parameters grant_type, refresh_token and optionally
+//     scope. Parameters must not be repeated, or be in the URL.
+//   - The response is that of RFC 6749 section 5.1, with a new refresh token, or
+//     section 5.2: invalid_request, invalid_client, invalid_grant, invalid_scope,
+//     unsupported_grant_type. It is 503 temporarily_unavailable with Retry-After
+//     if a backend fails.
+//
+// Rejected requests are events for Config.Observer.
+type TokenEndpoint struct {
+	tokens *Tokens
+	config TokenEndpointConfig
+}
+
+// TokenEndpoint returns a token endpoint, or an error that joins all mistakes in
+// the configuration.
+func (t *Tokens) TokenEndpoint(c TokenEndpointConfig) (*TokenEndpoint, error) {
+	var errs []error
+	if c.Signer == nil {
+		errs = append(errs, errors.New("refresh: TokenEndpointConfig.Signer: required"))
+	}
+	if !isIdentifier(c.Audience) {
+		errs = append(errs, fmt.Errorf("refresh: TokenEndpointConfig.Audience: must be 1 to %d bytes of UTF-8 without control characters", maxText))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &TokenEndpoint{t, c}, nil
+}
+
+// ServeHTTP answers a token request.
+func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := request{w, r, e.tokens, time.Now()}
+	switch grantType, ok := req.parse("grant_type", "refresh_token"); {
+	case !ok:
+	case grantType != "refresh_token":
+		req.refuse(codeUnsupportedGrantType, ReasonRequest, nil)
+	default:
+		client, ok := req.authenticate(e.config.Client)
+		if !ok {
+			return
+		}
+		issued, err := e.tokens.Rotate(r.Context(), Request{
+			Token: gatehouse.NewSecret([]byte(r.PostForm.Get("refresh_token"))), Client: client, Scope: r.PostForm.Get("scope"),
+		})
+		if err != nil { // Rotate has reported it
+			req.write(codeOf(err))
+			return
+		}
+		e.issue(req, issued)
+	}
+}
+
+// Begin creates a token family, see [Tokens.Begin], and answers with its tokens as
+// the token endpoint does. Call it in the handler that has authenticated the user,
+// and that has written nothing.
+func (e *TokenEndpoint) Begin(w http.ResponseWriter, r *http.Request, g Grant) {
+	req := request{w, r, e.tokens, time.Now()}
+	issued, err := e.tokens.Begin(r.Context(), g)
+	if err != nil {
+		req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
+		return
+	}
+	e.issue(req, issued)
+}
+
+// issue answers with a refresh token and an access token.
+func (e *TokenEndpoint) issue(req request, issued Issued) {
+	token := issued.AccessToken(e.config.Audience)
+	var signed jwtauth.Signed
+	var err error
+	if e.config.AccessToken != nil {
+		err = e.config.AccessToken(req.r.Context(), &token)
+	}
+	if err == nil {
+		signed, err = e.config.Signer.Sign(token)
+	}
+	if err != nil {
+		req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonAccessToken, fmt.Errorf("refresh: access token: %w", err))
+		return
+	}
+	req.writeJSON(http.StatusOK, struct {
+		AccessToken  string `json:"access_token"`
+		TokenType    string `json:"token_type"`
+		ExpiresIn    int    `json:"expires_in"`
+		RefreshToken string `json:"refresh_token"`
+		Scope        string `json:"scope,omitempty"`
+	}{
+		string(signed.Token.Reveal()), "Bearer", int(time.Until(signed.Expires) / time.Second), string(issued.Token.Reveal()), issued.Scopes.String(),
+	})
+}
+
+// RevocationEndpoint returns the revocation endpoint of an authorization server,
+// RFC 7009, for refresh tokens: it revokes the family of the token and, with
+// Config.Revocations, its access tokens. Register it as a [TokenEndpoint]; requests
+// are checked in the same way, and need the parameter token. A request to revoke
+// a JWT, or with the token_type_hint access_token, is unsupported_token_type.
+func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := request{w, r, t, time.Now()}
+		text, ok := req.parse("token")
+		if !ok {
+			return
+		}
+		id, ok := req.authenticate(client)
+		if !ok {
+			return
+		}
+		token := gatehouse.NewSecret([]byte(text))
+		if isAccessToken(text, r.PostForm.Get("token_type_hint")) {
+			// RFC 7009 §2.2.1: "unsupported_token_type: ... the client tried to
+			// revoke an access token on a server not supporting this feature."
+			req.refuse(codeUnsupportedTokenType, ReasonRequest, nil)
+			return
+		}
+		switch err := t.Revoke(r.Context(), token, id); {
+		case err == nil:
+			req.noStore()
+			w.WriteHeader(http.StatusOK)
+		case errors.Is(err, ErrInvalidGrant): // Revoke has reported it
+			req.write(codeInvalidGrant)
+		default:
+			req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
+		}
+	})
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+)
+
+// endpoints are the endpoints of an authorizationServer.
+type endpoints struct {
+	*authorizationServer
+	token, revocation http.Handler
+	begin             *refresh.TokenEndpoint
+}
+
+func newEndpoints(t testing.TB, client refresh.ClientAuthenticator, accessToken func(context.Context, *jwtauth.AccessToken) error) endpoints {
+	t.Helper()
+	a := newAuthorizationServer(t)
+	e := must(a.TokenEndpoint(refresh.TokenEndpointConfig{Signer: a.signer, Audience: audience, Client: client, AccessToken: accessToken}))
+	return endpoints{a, e, a.RevocationEndpoint(client), e}
+}
+
+func post(form string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// checkError checks an error response.
+func checkError(t *testing.T, name string, w *httptest.ResponseRecorder, status int, code string) {
+	t.Helper()
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Errorf("%s: body %q: %v", name, w.Body, err)
+	}
+	if w.Code != status || body.Code != code || body.Description == "" {
+		t.Errorf("%s: status = %d, body = %s, want %d %s", name, w.Code, w.Body, status, code)
+	}
+	h := w.Header()
+	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" {
+		t.Errorf("%s: header = %v", name, h)
+	}
+	if got, want := h.Get("Retry-After"), map[bool]string{true: "5"}[status == 503]; got != want {
+		t.Errorf("%s: Retry-After = %q, want %q", name, got, want)
+	}
+	if got, want := h.Get("WWW-Authenticate"), map[bool]string{true: `Basic realm="token endpoint"`}[status == 401]; got != want {
+		t.Errorf("%s: WWW-Authenticate = %q, want %q", name, got, want)
+	}
+}
+
+// form returns a form with the given names and values.
+func form(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
+}
+
+func refreshForm(token gatehouse.Secret, more ...string) string {
+	return form(append([]string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", string(token.Reveal())}, more...)...)
+}
+
+func TestTokenEndpointIssuesTokens(t *testing.T) {
+	e := newEndpoints(t, nil, func(_ context.Context, token *jwtauth.AccessToken) error {
+		token.Roles = must(gatehouse.NewRoles("editor"))
+		return nil
+	})
+	begin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.begin.Begin(w, r, grant()) })
+	token := ""
+	for _, test := range []struct {
+		name     string
+		endpoint http.Handler
+		more     []string
+		want     string
+	}{
+		{"begin", begin, nil, "reports:read reports:write"},
+		{"no scope", e.token, nil, "reports:read reports:write"},
+		{"narrow scope", e.token, []string{"scope", "reports:read"}, "reports:read"},
+		{"empty scope", e.token, []string{"scope", ""}, "reports:read reports:write"},
+	} {
+		w := serve(test.endpoint, post(refreshForm(secret(token), test.more...)))
+		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" ||
+			w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Pragma") != "no-cache" {
+			t.Fatalf("%s: status = %d, header = %v, body = %s", test.name, w.Code, w.Header(), w.Body)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		access := got["access_token"].(string)
+		token = got["refresh_token"].(string)
+		want := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": got["expires_in"], "refresh_token": token, "scope": test.want}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: response (-want +got):\n%s", test.name, diff)
+		}
+		if n := got["expires_in"].(float64); n < 895 || n > 900 {
+			t.Errorf("%s: expires_in = %v, want 900", test.name, n)
+		}
+		p, err := e.api.Verify(t.Context(), access)
+		if err != nil || p.Subject != "alice" || p.Client != "web" || p.Scopes.String() != test.want || !p.Roles.Has("editor") {
+			t.Errorf("%s: Verify(access_token) = %+v, %v", test.name, p, err)
+		}
+		if !strings.HasPrefix(token, prefix) {
+			t.Errorf("%s: refresh_token has no prefix %s", test.name, prefix)
+		}
+	}
+}
+
+func TestEndpointRejections(t *testing.T) {
+	e := newEndpoints(t, nil, nil)
+	good := e.authorizationServer.begin()
+	text := string(good.Token.Reveal())
+	request := func(method, target, contentType, body string) *http.Request {
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		return r
+	}
+	withBasic := func(r *http.Request) *http.Request { r.SetBasicAuth("web", "secret"); return r }
+	const urlencoded = "application/x-www-form-urlencoded"
+	revokeForm := form("token", text, "client_id", "web")
+	for _, test := range []struct {
+		name       string
+		endpoint   http.Handler
+		r          *http.Request
+		status     int
+		code       string
+		wantReason gatehouse.Reason
+	}{
+		{"JSON body", e.token, request("POST", "/token", "application/json", `{"grant_type":"refresh_token"}`), 400, "invalid_request", refresh.ReasonRequest},
+		{"no content type", e.token, request("POST", "/token", "", refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
+		{"multipart", e.token, request("POST", "/token", "multipart/form-data; boundary=x", "--x--"), 400, "invalid_request", refresh.ReasonRequest},
+		{"malformed form", e.token, post(refreshForm(good.Token) + "&a=%zz"), 400, "invalid_request", refresh.ReasonRequest},
+		{"large form", e.token, post(refreshForm(good.Token) + "&a=" + strings.Repeat("x", 64<<10)), 400, "invalid_request", refresh.ReasonRequest},
+		{"repeated parameter", e.token, post(refreshForm(good.Token, "scope", "a", "scope", "a")), 400, "invalid_request", refresh.ReasonRequest},
+		{"repeated unknown parameter", e.token, post(refreshForm(good.Token, "x", "a", "x", "")), 400, "invalid_request", refresh.ReasonRequest},
+		{"repeated token", e.token, post(refreshForm(good.Token, "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
+		{"token in the URL", e.token, request("POST", "/token?"+form("refresh_token", text), urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
+		{"secret in the URL", e.token, request("POST", "/token?client_secret=x", urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
+		{"parameters in the URL only", e.token, request("POST", "/token?grant_type=refresh_token&client_id=web", urlencoded, ""), 400, "invalid_request", refresh.ReasonRequest},
+		{"no grant type", e.token, post(form("client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
+		{"empty grant type", e.token, post(form("grant_type", "", "client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
+		{"no token", e.token, post(form("grant_type", "refresh_token", "client_id", "web")), 400, "invalid_request", refresh.ReasonRequest},
+		{"other grant type", e.token, post(form("grant_type", "password", "client_id", "web", "refresh_token", "x")), 400, "unsupported_grant_type", refresh.ReasonRequest},
+		{"no client", e.token, post(form("grant_type", "refresh_token", "refresh_token", text)), 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"unchecked secret", e.token, post(refreshForm(good.Token, "client_secret", "x")), 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"unchecked assertion", e.token, post(refreshForm(good.Token, "client_assertion", "x")), 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"unchecked Basic", e.token, withBasic(post(refreshForm(good.Token))), 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"malformed token", e.token, post(refreshForm(secret("x"))), 400, "invalid_grant", refresh.ReasonMalformed},
+		{"unknown token", e.token, post(refreshForm(changed(good.Token, inID))), 400, "invalid_grant", refresh.ReasonUnknown},
+		{"scope", e.token, post(refreshForm(good.Token, "scope", "admin")), 400, "invalid_scope", refresh.ReasonScope},
+		{"revocation, JSON body", e.revocation, request("POST", "/revoke", "application/json", `{}`), 400, "invalid_request", refresh.ReasonRequest},
+		{"revocation, no token", e.revocation, post(form("client_id", "web")), 400, "invalid_request", refresh.ReasonRequest},
+		{"revocation, no client", e.revocation, post(form("token", text)), 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"revocation, unchecked Basic", e.revocation, withBasic(post(revokeForm)), 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"revocation, token in the URL", e.revocation, request("POST", "/revoke?"+form("token", text), urlencoded, revokeForm), 400, "invalid_request", refresh.ReasonRequest},
+		{"revocation, repeated parameter", e.revocation, post(revokeForm + "&client_id=web"), 400, "invalid_request", refresh.ReasonRequest},
+		{"revocation, JWT", e.revocation, post(form("token", "a.b.c", "client_id", "web")), 400, "unsupported_token_type", refresh.ReasonRequest},
+		{"revocation, hint", e.revocation, post(form("token", "abc", "client_id", "web", "token_type_hint", "access_token")), 400, "unsupported_token_type", refresh.ReasonRequest},
+	} {
+		checkError(t, test.name, serve(test.endpoint, test.r), test.status, test.code)
+		if len(e.events) != 1 || e.events[0].Reason != test.wantReason || e.events[0].Code != test.code || e.events[0].Decision != gatehouse.Rejected || e.events[0].Issuer != issuer {
+			t.Errorf("%s: events = %+v, want one with reason %s", test.name, e.events, test.wantReason)
+		}
+		e.recorded()
+	}
+	for _, endpoint := range []http.Handler{e.token, e.revocation} {
+		for _, method := range []string{"GET", "PUT", "HEAD", "OPTIONS"} {
+			w := serve(endpoint, httptest.NewRequest(method, "/token?"+refreshForm(good.Token), nil))
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "POST" || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: status = %d, header = %v, want 405 with Allow: POST", method, w.Code, w.Header())
+			}
+		}
+	}
+	// Unknown parameters are ignored, and resource may be repeated (RFC 8707).
+	if w := serve(e.token, post(refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b"))); w.Code != http.StatusOK {
+		t.Errorf("valid request: status = %d, body = %s", w.Code, w.Body)
+	}
+	e.recorded()
+	checkError(t, "other client", serve(e.token, post(form("grant_type", "refresh_token", "client_id", "tv", "refresh_token", text))), 400, "invalid_grant")
+	e.recorded()
+	e.rejected("after the other client", good.Token, refresh.ReasonRevoked)
+}
+
+func TestRevocationEndpoint(t *testing.T) {
+	e := newEndpoints(t, nil, nil)
+	first := e.authorizationServer.begin()
+	access := e.access(first)
+	for name, body := range map[string]string{
+		"refresh token": form("token", string(first.Token.Reveal()), "client_id", "web"),
+		"with hint":     form("token", string(first.Token.Reveal()), "client_id", "web", "token_type_hint", "refresh_token"),
+		"wrong hint":    form("token", string(first.Token.Reveal()), "client_id", "web", "token_type_hint", "access_token"),
+		"unknown token": form("token", "x", "client_id", "web"),
+	} {
+		w := serve(e.revocation, post(body))
+		if w.Code != http.StatusOK || w.Body.Len() > 0 || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status = %d, header = %v, body = %q, want 200 without body", name, w.Code, w.Header(), w.Body)
+		}
+	}
+	e.recorded()
+	e.rejected("revoked", first.Token, refresh.ReasonRevoked)
+	e.check(access, jwtauth.ReasonRevoked)
+	other := e.authorizationServer.begin()
+	checkError(t, "other client", serve(e.revocation, post(form("token", string(other.Token.Reveal()), "client_id", "tv"))), 400, "invalid_grant")
+	if got, want := e.recorded(), "rejected refresh_client"; got != want {
+		t.Errorf("other client: events = %q, want %q", got, want)
+	}
+}
+
+func TestEndpointClientAuthentication(t *testing.T) {
+	e := newEndpoints(t, func(r *http.Request) (string, error) {
+		id, password, ok := r.BasicAuth()
+		switch {
+		case id == "down":
+			return "", errDown
+		case ok && password == "secret":
+			return id, nil
+		case r.PostForm.Get("client_id") == "public":
+			return "public", nil
+		case r.PostForm.Get("client_id") == "empty":
+			return "", nil
+		}
+		return "", refresh.ErrInvalidClient
+	}, nil)
+	for _, test := range []struct {
+		name, id, password, param string
+		status                    int
+		code                      string
+		reason                    gatehouse.Reason
+	}{
+		{"confidential", "web", "secret", "", 200, "", ""},
+		{"confidential with client_id", "web", "secret", "web", 200, "", ""},
+		{"another client_id", "web", "secret", "tv", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"wrong password", "web", "x", "", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"no authentication", "", "", "web", 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"no client at all", "", "", "", 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"empty client", "", "", "empty", 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"backend failure", "down", "x", "", 503, "temporarily_unavailable", refresh.ReasonUnavailable},
+		{"public", "", "", "public", 200, "", ""},
+	} {
+		for name, endpoint := range map[string]http.Handler{"token": e.token, "revocation": e.revocation} {
+			g := grant()
+			g.Client = map[bool]string{true: "public", false: "web"}[test.param == "public"]
+			token := string(e.authorizationServer.begin(g).Token.Reveal())
+			r := post(form("grant_type", "refresh_token", "refresh_token", token, "token", token, "client_id", test.param))
+			if test.id != "" {
+				r.SetBasicAuth(test.id, test.password)
+			}
+			w := serve(endpoint, r)
+			if test.code != "" {
+				checkError(t, test.name+", "+name, w, test.status, test.code)
+				if len(e.events) != 1 || e.events[0].Reason != test.reason {
+					t.Errorf("%s, %s: events = %+v, want one with reason %s", test.name, name, e.events, test.reason)
+				}
+			} else if w.Code != test.status {
+				t.Errorf("%s, %s: status = %d, body = %s, want %d", test.name, name, w.Code, w.Body, test.status)
+			}
+			e.recorded()
+		}
+	}
+}
+
+func TestEndpointUnavailable(t *testing.T) {
+	var b *brokenStore
+	fails := false
+	s := newServer(t, func(c *refresh.Config) {
+		b = &brokenStore{Store: c.Store}
+		inner := c.Observer
+		c.Store = b
+		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+			if fails {
+				return errDown
+			}
+			return inner.Observe(ctx, e)
+		})
+	})
+	signer := newAuthorizationServer(t).signer
+	var hook error
+	e := must(s.TokenEndpoint(refresh.TokenEndpointConfig{Signer: signer, Audience: audience, AccessToken: func(context.Context, *jwtauth.AccessToken) error { return hook }}))
+	begin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Begin(w, r, grant()) })
+	for _, test := range []struct {
+		name, broken string
+		hook         error
+		observer     bool
+		endpoint     http.Handler
+		want         gatehouse.Reason // "" if the observer fails
+	}{
+		{"token", "Rotate", nil, false, e, refresh.ReasonUnavailable},
+		{"token, hook", "", errDown, false, e, refresh.ReasonAccessToken},
+		{"begin", "Create", nil, false, begin, refresh.ReasonUnavailable},
+		{"begin, hook", "", errDown, false, begin, refresh.ReasonAccessToken},
+		{"revocation", "Revoke", nil, false, s.RevocationEndpoint(nil), refresh.ReasonUnavailable},
+		{"token, observer", "", nil, true, e, ""},
+		{"revocation, observer", "", nil, true, s.RevocationEndpoint(nil), ""},
+	} {
+		token := string(s.begin().Token.Reveal())
+		b.broken, hook, fails = test.broken, test.hook, test.observer
+		w := serve(test.endpoint, post(form("grant_type", "refresh_token", "refresh_token", token, "token", token, "client_id", "web")))
+		b.broken, hook, fails = "", nil, false
+		checkError(t, test.name, w, 503, "temporarily_unavailable")
+		if strings.Contains(w.Body.String(), errDown.Error()) {
+			t.Errorf("%s: the body contains the cause: %s", test.name, w.Body)
+		}
+		if n := len(s.events); test.want != "" && (n == 0 || s.events[n-1].Reason != test.want || !errors.Is(s.events[n-1].Cause, errDown)) {
+			t.Errorf("%s: events = %+v, want the last with reason %s", test.name, s.events, test.want)
+		}
+		s.recorded()
+	}
+	fails = true
+	checkError(t, "malformed request, observer", serve(e, post("")), 503, "temporarily_unavailable")
+}
+
+func TestTokenEndpointChecksConfig(t *testing.T) {
+	a := newAuthorizationServer(t)
+	for name, c := range map[string]refresh.TokenEndpointConfig{
+		"Signer": {Audience: audience}, "Audience": {Signer: a.signer},
+	} {
+		if _, err := a.TokenEndpoint(c); err == nil || !strings.Contains(err.Error(), "refresh: TokenEndpointConfig."+name+":") {
+			t.Errorf("TokenEndpoint without %s: error = %v", name, err)
+		}
+	}
+}
+
+// TestEndpointResponsesDiscloseNothing searches error responses and events for
+// the token.
+func TestEndpointResponsesDiscloseNothing(t *testing.T) {
+	e := newEndpoints(t, nil, nil)
+	token := e.authorizationServer.begin().Token
+	text := string(changed(token, inKey).Reveal())
+	for _, body := range []string{
+		refreshForm(secret(text)), refreshForm(secret(text)) + "&a=%zz", text + "=1&" + text + "=2", refreshForm(secret("x"), "grant_type", text),
+		form("grant_type", text, "refresh_token", text), form("token", text+".a.b", "client_id", "web"), form("client_id", text, "token", text, "token", text),
+	} {
+		for _, endpoint := range []http.Handler{e.token, e.revocation} {
+			if w := serve(endpoint, post(body)); strings.Contains(w.Body.String()+strings.Join(w.Header()["Www-Authenticate"], ""), text) {
+				t.Errorf("response to %q contains the token: %s", body, w.Body)
+			}
+		}
+	}
+	for _, event := range e.events {
+		if got := string(must(json.Marshal(event.Principal))) + fmt.Sprintf("%+v", event); strings.Contains(got, text) {
+			t.Errorf("event contains the token: %s", got)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package documents checks the documents of the repository.
+package documents
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestLinks checks that every relative link of a document leads to a file.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	found := 0
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules" || entry.Name() == "testdata"):
+			return fs.SkipDir
+		case entry.IsDir() || path.Ext(name) != ".md":
+			return nil
+		}
+		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			found++
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(path.Join(path.Dir(name), target)))); err != nil {
+				t.Errorf("%s: links to %s: %v", name, m[1], err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found < 30 {
+		t.Errorf("found %d links, want at least 30", found)
+	}
+}
+
+// TestDecisions checks the form of the decisions and their rows in the index.
+func TestDecisions(t *testing.T) {
+	head := regexp.MustCompile(`\A# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (.+)\.\n\n\*\*Decision\.\*\* `)
+	index := read(t, "docs/decisions/README.md")
+	files, err := filepath.Glob(filepath.Join(root, "docs", "decisions", "[0-9]*.md"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("Glob() = %d files, %v, want at least 20", len(files), err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		m := head.FindStringSubmatch(read(t, "docs/decisions/"+name))
+		if m == nil {
+			t.Errorf("%s: does not begin with title, date, status and decision", name)
+			continue
+		}
+		if want := fmt.Sprintf("%04s-", m[1]); !strings.HasPrefix(name, want) {
+			t.Errorf("%s: the title has the number %s", name, m[1])
+		}
+		if want := fmt.Sprintf("| %s | [%s](%s) | %s | ", m[1], m[2], name, m[3]); !strings.Contains(index, want) {
+			t.Errorf("docs/decisions/README.md lacks the row %q", want)
+		}
+		status, _, _ := strings.Cut(m[4], " ")
+		if status = strings.TrimSuffix(status, "."); status != "accepted" && status != "superseded" {
+			t.Errorf("%s: status %q, want accepted or superseded by", name, status)
+		}
+	}
+	if rows := strings.Count(index, " | ["); rows != len(files) {
+		t.Errorf("docs/decisions/README.md has %d rows, want %d", rows, len(files))
+	}
+}
