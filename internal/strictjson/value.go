@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// String returns the text of a raw value that is a string.
+// String returns the text of a raw value, and false if it is not a string.
 func String(value string) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -17,8 +17,8 @@ func String(value string) (string, bool) {
 	return text, err == nil
 }
 
-// Strings calls element with every element of a raw value that is an array of
-// strings. It returns false if the value is anything else, or if element does.
+// Strings calls element with each element of a raw value. It returns false if the
+// value is not an array of strings, or if element returns false.
 func Strings(value string, element func(string) bool) bool {
 	if value == "" || value[0] != '[' {
 		return false
