@@ -4,6 +4,7 @@ package strictjson
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -106,4 +107,28 @@ func hex4(s string) (rune, bool) {
 		r = r<<4 | rune(c)
 	}
 	return r, true
+}
+
+// Fold returns name with the case of its letters folded, as encoding/json matches
+// names: "ISS", "iss" and "iſſ" fold to "iss".
+func Fold(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return strings.Map(foldRune, name)
+		}
+	}
+	return name
+}
+
+// foldRune returns the representative of all runes that r folds to: the lower-case
+// ASCII letter if there is one, else the smallest rune.
+func foldRune(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	if 'A' <= least && least <= 'Z' {
+		return least + 'a' - 'A'
+	}
+	return least
 }
