@@ -152,7 +152,7 @@ var recordRules = []rule{
 			check("create", created, created.Created)
 			s.until(store, created.ID, created.AsOf.Add(5*time.Millisecond))
 			_, err := store.Touch(s.Context(), created.ID, 1, 0)
-			s.Good(err)
+			s.NoError(err)
 			found := s.find(store, created.ID)
 			check("touch", found, found.LastUsed)
 			rotated, err := store.Rotate(s.Context(), created.ID, rotation(created.ID, 2))

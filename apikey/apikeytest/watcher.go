@@ -43,7 +43,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	// wait waits for word of id; "" stands for every key.
 	wait := func(what, id string) {
 		s.Helper()
-		timeout := time.NewTimer(s.Patience)
+		timeout := time.NewTimer(s.Timeout)
 		defer timeout.Stop()
 		for {
 			select {
@@ -54,7 +54,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 			case err := <-ended:
 				s.Stopf("Watch ended early: %v", err)
 			case <-timeout.C:
-				s.Stopf("no word of it for %v: %s", s.Patience, what)
+				s.Stopf("no word of it for %v: %s", s.Timeout, what)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	revoked, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 100)
 	must(s, revoked, err)
 	told := make(map[string]bool)
-	timeout := time.NewTimer(s.Patience)
+	timeout := time.NewTimer(s.Timeout)
 	defer timeout.Stop()
 	for len(told) < len(many) && !told[""] {
 		select {
@@ -113,7 +113,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 	}
 
 	cancel()
-	stopped := time.NewTimer(s.Patience)
+	stopped := time.NewTimer(s.Timeout)
 	defer stopped.Stop()
 	select {
 	case err := <-ended:
@@ -121,7 +121,7 @@ func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
 			s.Failf("Watch returned nil")
 		}
 	case <-stopped.C:
-		s.Stopf("Watch goes on for %v after its context is over", s.Patience)
+		s.Stopf("Watch goes on for %v after its context is over", s.Timeout)
 	}
 	drain()
 	last := s.create(store, draft(keyID(200)))

@@ -15,6 +15,6 @@ import (
 func TestFaults(t *testing.T) {
 	contract.Faulty[session.Store]{
 		New:      func(fault string) session.Store { return newFaulty(fault) },
-		Patience: time.Second,
+		Timeout: time.Second,
 	}.TestFaults(t, rulesOf(), faults)
 }
