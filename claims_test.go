@@ -21,17 +21,17 @@ func TestNewClaims(t *testing.T) {
 	} {
 		c, err := gatehouse.NewClaims(object)
 		if (err == nil) != good {
-			t.Errorf("%q: %v", object, err)
+			t.Errorf("NewClaims(%q) error = %v", object, err)
 		}
 		if want := object; good && c.String() != want || !good && c != (gatehouse.Claims{}) {
-			t.Errorf("%q: %q", object, c)
+			t.Errorf("NewClaims(%q) = %q", object, c)
 		}
 	}
 	if c := gatehouse.VerifiedClaims(`{"a":1}`); c.String() != `{"a":1}` {
-		t.Errorf("%q", c)
+		t.Errorf("VerifiedClaims = %q", c)
 	}
 	if s := (gatehouse.Claims{}).String(); s != "{}" {
-		t.Errorf("the zero value is %q", s)
+		t.Errorf("String of the zero value = %q", s)
 	}
 }
 
@@ -40,7 +40,7 @@ func TestClaimsMarshal(t *testing.T) {
 		c := gatehouse.VerifiedClaims(object)
 		got, err := json.Marshal(map[string]any{"claims": c})
 		if want := `{"claims":` + c.String() + `}`; err != nil || string(got) != want {
-			t.Errorf("%s, %v; want %s", got, err, want)
+			t.Errorf("Marshal = %s, %v; want %s", got, err, want)
 		}
 	}
 }
@@ -52,9 +52,9 @@ func (u *upper) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-type selfish struct{ Tenant string }
+type ownDecoder struct{ Tenant string }
 
-func (s *selfish) UnmarshalJSON(b []byte) error {
+func (s *ownDecoder) UnmarshalJSON(b []byte) error {
 	s.Tenant = "saw " + string(b)
 	return nil
 }
@@ -78,7 +78,7 @@ type everything struct {
 	Bytes    []byte          `json:"bytes"`
 	Time     time.Time       `json:"time"`
 	Upper    upper           `json:"upper"`
-	Selfish  selfish         `json:"selfish"`
+	Own      ownDecoder      `json:"own"`
 	Pointer  *inner          `json:"pointer"`
 	Nested   inner           `json:"nested"`
 	Slice    []inner         `json:"slice"`
@@ -98,7 +98,7 @@ type inner struct {
 func TestClaimsDecode(t *testing.T) {
 	claims := gatehouse.VerifiedClaims(`{
 		"iss":"https://a.example","Plain":"p","tenant":"acme","NoTag":"x","Empty":"e","n":9007199254740993,"text":"7","-":{"roles":["d"]},
-		"raw":{"ROLES":1},"any":{"ROLES":[1]},"bytes":"aGk=","time":"2030-01-02T03:04:05Z","upper":{"A":1},"selfish":{"TENANT":1},
+		"raw":{"ROLES":1},"any":{"ROLES":[1]},"bytes":"aGk=","time":"2030-01-02T03:04:05Z","upper":{"A":1},"own":{"TENANT":1},
 		"pointer":{"roles":["a"],"Open":{"OPEN":true}},"nested":{"roles":["b"]},"slice":[{"roles":["c"]},null,{}],"array":[{"roles":["d"]}],
 		"Map":{"Roles":{"roles":["e"]}},"deep":{"1":[{"roles":["f"]},null]},"children":[{"tenant":"child","children":[{"tenant":"grandchild"}]}],
 		"unknown":{"tenant":"x"}
@@ -106,32 +106,32 @@ func TestClaimsDecode(t *testing.T) {
 	want := everything{
 		Base: Base{Issuer: "https://a.example", Plain: "p"}, Tenant: "acme", NoTag: "x", Empty: "e", Number: 9007199254740993, Text: 7, Dash: inner{Roles: []string{"d"}},
 		Raw: json.RawMessage(`{"ROLES":1}`), Any: map[string]any{"ROLES": []any{1.0}}, Bytes: []byte("hi"), Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
-		Upper: `saw {"A":1}`, Selfish: selfish{`saw {"TENANT":1}`},
+		Upper: `saw {"A":1}`, Own: ownDecoder{`saw {"TENANT":1}`},
 		Pointer: &inner{Roles: []string{"a"}, Open: map[string]any{"OPEN": true}}, Nested: inner{Roles: []string{"b"}},
 		Slice: []inner{{Roles: []string{"c"}}, {}, {}}, Array: [1]inner{{Roles: []string{"d"}}},
 		Map: map[string]inner{"Roles": {Roles: []string{"e"}}}, Deep: map[int][]*inner{1: {{Roles: []string{"f"}}, nil}},
 		Children: []everything{{Tenant: "child", Children: []everything{{Tenant: "grandchild"}}}},
 	}
-	for range 2 { // nothing is shared between two
+	for range 2 { // two decoded values share nothing
 		var got everything
 		if err := claims.Decode(&got); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("\n%+v, want\n%+v", got, want)
+			t.Errorf("Decode =\n%+v, want\n%+v", got, want)
 		}
 		got.Pointer.Roles[0], got.Raw[0] = "evil", '!'
 	}
 	pointer := new(everything)
 	if err := claims.Decode(&pointer); err != nil || pointer.Tenant != "acme" {
-		t.Errorf("%+v, %v", pointer, err)
+		t.Errorf("Decode = %+v, %v", pointer, err)
 	}
 	var m map[string]any
 	if err := claims.Decode(&m); err != nil || m["tenant"] != "acme" || len(m) != 22 {
-		t.Errorf("%d %+v, %v", len(m), m, err)
+		t.Errorf("Decode into a map: %d members, %+v, %v", len(m), m, err)
 	}
 	if err := (gatehouse.Claims{}).Decode(pointer); err != nil || pointer.Tenant != "acme" {
-		t.Errorf("%+v, %v", pointer, err)
+		t.Errorf("Decode = %+v, %v", pointer, err)
 	}
 }
 
@@ -150,25 +150,25 @@ func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 		`{"deep":{"1":[{"ROLES":["evil"]}]}}`,
 		`{"children":[{"TENANT":"evil","children":[{"Tenant":"evil"}]}]}`,
 	} {
-		// The test is one only where encoding/json does fall for it.
-		var fooled, got everything
-		if err := json.Unmarshal([]byte(object), &fooled); err != nil {
+		// The case tests something only if encoding/json accepts it.
+		var unsafe, got everything
+		if err := json.Unmarshal([]byte(object), &unsafe); err != nil {
 			t.Fatal(err)
 		}
 		if err := gatehouse.VerifiedClaims(object).Decode(&got); err != nil {
 			t.Fatal(err)
 		}
-		if !containsEvil(fooled) {
-			t.Errorf("no trap: %s", object)
+		if !containsEvil(unsafe) {
+			t.Errorf("json.Unmarshal ignores %s", object)
 		}
 		if containsEvil(got) || got.unseen != "" {
-			t.Errorf("%s\n%+v", object, got)
+			t.Errorf("Decode of %s = %+v", object, got)
 		}
 	}
-	// The exact name wins over what comes after it, too.
+	// The exact name wins over a later one in other case.
 	var got everything
 	if err := gatehouse.VerifiedClaims(`{"tenant":"acme","TENANT":"evil"}`).Decode(&got); err != nil || got.Tenant != "acme" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Decode = %+v, %v", got, err)
 	}
 }
 
@@ -219,13 +219,13 @@ func TestClaimsDecodeErrors(t *testing.T) {
 		"not a map": &[]string{},
 	} {
 		if err := claims.Decode(v); !errors.As(err, &typeError) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("Decode into %s: error = %v", name, err)
 		}
 	}
 	var invalid *json.InvalidUnmarshalError
 	for _, v := range []any{nil, everything{}, (*everything)(nil)} {
 		if err := claims.Decode(v); !errors.As(err, &invalid) {
-			t.Errorf("%T: %v", v, err)
+			t.Errorf("Decode into %T: error = %v", v, err)
 		}
 	}
 	var syntax *json.SyntaxError
@@ -234,7 +234,7 @@ func TestClaimsDecodeErrors(t *testing.T) {
 	}
 }
 
-// Whatever the claims are, a field has the member of its name or nothing.
+// A field gets the member of exactly its name, or nothing.
 func FuzzClaimsDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"tenant":"a"}`, `{"TENANT":"a"}`, `{"tenant":"a","TENANT":"b"}`, `{"Tenant":"b","tenant":"a"}`,

@@ -106,9 +106,9 @@ type reader struct {
 	cookies []string
 	inURL   []func(*url.URL) (issuer, credential string)
 
-	// always and invited are the challenges of every 401, and those of a 401
+	// always and missing are the challenges of every 401, and those of a 401
 	// without an error.
-	always, invited []Challenge
+	always, missing []Challenge
 }
 
 // add adds the declaration of one authenticator. The first one that declares a
@@ -162,15 +162,15 @@ func (d *reader) done(params func(...Param) []Param) {
 	for _, s := range d.schemes {
 		challenge := Challenge{s.Name, params(s.Params...)}
 		if !s.Silent {
-			d.invited = append(d.invited, challenge)
+			d.missing = append(d.missing, challenge)
 		}
 		if s.Always && !s.Silent {
 			d.always = append(d.always, challenge)
 		}
 	}
 	// RFC 9110 §15.5.2: a 401 response "MUST" carry at least one challenge.
-	if len(d.invited) == 0 {
-		d.invited = []Challenge{{"Bearer", params()}}
+	if len(d.missing) == 0 {
+		d.missing = []Challenge{{"Bearer", params()}}
 	}
 }
 
@@ -181,17 +181,6 @@ func (d *reader) scheme(name string) *Scheme {
 		}
 	}
 	return nil
-}
-
-// used returns the scheme of the Authorization header, nil if there is none or
-// if it is unknown.
-func (d *reader) used(r *http.Request) *Scheme {
-	values := r.Header[authorization]
-	if len(values) != 1 {
-		return nil
-	}
-	name, _, _ := strings.Cut(values[0], " ")
-	return d.scheme(name)
 }
 
 // without returns the header without credentials, so that nothing behind the

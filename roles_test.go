@@ -16,31 +16,31 @@ func TestRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names[0] != "Site Owner" || names[3] != "editor" {
-		t.Errorf("the caller's slice is now %q", names)
+		t.Errorf("NewRoles changed its argument to %q", names)
 	}
 	if got := slices.Collect(r.All()); r.Len() != 4 || !slices.Equal(got, []string{"Site Owner", "a\u2028b", "editor", "\u00e9diteur"}) {
-		t.Errorf("%d: %q", r.Len(), got)
+		t.Errorf("Len = %d, All = %q", r.Len(), got)
 	}
 	for name, want := range map[string]bool{
 		"Site Owner": true, "editor": true, "\u00e9diteur": true,
 		"": false, "Editor": false, "Site": false, "Owner": false, "editor\n\u00e9diteur": false, "\n": false, "edit": false, "e\u0301diteur": false,
 	} {
 		if r.Has(name) != want || (gatehouse.Roles{}).Has(name) {
-			t.Errorf("%q: %v", name, !want)
+			t.Errorf("Has(%q) = %v", name, !want)
 		}
 	}
 	if again := roleSet("\u00e9diteur", "editor", "a\u2028b", "Site Owner"); again != r {
-		t.Errorf("%v and %v are not one", again, r)
+		t.Errorf("%v and %v are not equal", again, r)
 	}
 	for range r.All() {
 		break
 	}
 	if empty := roleSet(); empty != (gatehouse.Roles{}) || empty.Len() != 0 || len(slices.Collect(empty.All())) != 0 {
-		t.Errorf("%v", empty)
+		t.Errorf("NewRoles() = %v", empty)
 	}
 	for _, bad := range []string{"", "a\nb", "a\x00", "a\x7f", "\u0085", "\xff", "a\tb"} {
 		if r, err := gatehouse.NewRoles("ok", bad); err == nil || err.Error() != "gatehouse: malformed role" || r.Len() != 0 {
-			t.Errorf("%q: %v, %v", bad, r, err)
+			t.Errorf("NewRoles(%q) = %v, %v", bad, r, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// RFC 6749 section 3.3, as it is written there.
+// RFC 6749 §3.3: the grammar of scope.
 var (
 	scopeGrammar = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$`)
 	tokenGrammar = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`)
@@ -49,10 +49,10 @@ func TestParseScopes(t *testing.T) {
 	} {
 		got, err := gatehouse.ParseScopes(test.s)
 		if (err != nil) != test.bad || got.String() != test.want {
-			t.Errorf("%q: %q, %v", test.s, got, err)
+			t.Errorf("ParseScopes(%q) = %q, %v; want %q", test.s, got, err, test.want)
 		}
 		if err != nil && err.Error() != "gatehouse: malformed scope" {
-			t.Errorf("%q: %v", test.s, err)
+			t.Errorf("ParseScopes(%q) error = %v", test.s, err)
 		}
 	}
 }
@@ -61,18 +61,18 @@ func TestNewScopes(t *testing.T) {
 	tokens := []string{"b", "a", "b"}
 	s, err := gatehouse.NewScopes(tokens...)
 	if err != nil || s.String() != "a b" {
-		t.Errorf("%q, %v", s, err)
+		t.Errorf("NewScopes = %q, %v", s, err)
 	}
 	if !slices.Equal(tokens, []string{"b", "a", "b"}) {
-		t.Errorf("the caller's slice is now %q", tokens)
+		t.Errorf("NewScopes changed its argument to %q", tokens)
 	}
 	for _, bad := range []string{"", "a b", " a", "a\"", "a\\", "a\x7f", "a\x1f", "\u00e9"} {
 		if s, err := gatehouse.NewScopes("ok", bad); err == nil || s.Len() != 0 {
-			t.Errorf("%q: %q, %v", bad, s, err)
+			t.Errorf("NewScopes(%q) = %q, %v; want an error", bad, s, err)
 		}
 	}
 	if s, err := gatehouse.NewScopes(); err != nil || s != (gatehouse.Scopes{}) {
-		t.Errorf("%q, %v", s, err)
+		t.Errorf("NewScopes = %q, %v", s, err)
 	}
 }
 
@@ -84,16 +84,16 @@ func TestScopesHas(t *testing.T) {
 		"Reports": false, "a:b": false, "*": false, "read": false, ":read": false,
 	} {
 		if s.Has(scope) != want {
-			t.Errorf("%q: %v", scope, !want)
+			t.Errorf("Has(%q) = %v", scope, !want)
 		}
 		if (gatehouse.Scopes{}).Has(scope) {
-			t.Errorf("the empty set has %q", scope)
+			t.Errorf("Has(%q) of the empty set = true", scope)
 		}
 	}
 }
 
-// The laws of sets, against the sets of the language.
-func TestScopesAreSets(t *testing.T) {
+// Properties of sets, compared with maps.
+func TestScopesSetProperties(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	alphabet := []string{"a", "ab", "b", "a:b", "a:*", "*", "!", "~", "zz", "reports:read"}
 	draw := func() map[string]bool {
@@ -111,13 +111,13 @@ func TestScopesAreSets(t *testing.T) {
 		random.Shuffle(len(tokens), func(i, j int) { tokens[i], tokens[j] = tokens[j], tokens[i] })
 		again, err := gatehouse.ParseScopes(strings.Join(append(tokens, tokens...), " "))
 		if err != nil || again != s {
-			t.Fatalf("%q and %q are not one", again, s)
+			t.Fatalf("%q and %q are not equal", again, s)
 		}
 		if s.Len() != len(m) {
-			t.Fatalf("%q has %d", s, s.Len())
+			t.Fatalf("Len(%q) = %d", s, s.Len())
 		}
 		if all := slices.Collect(s.All()); !slices.IsSorted(all) || len(all) != len(m) || strings.Join(all, " ") != s.String() {
-			t.Fatalf("%q yields %q", s, all)
+			t.Fatalf("All(%q) = %q", s, all)
 		}
 		subset := true
 		for _, scope := range alphabet {
@@ -135,18 +135,17 @@ func TestScopesAreSets(t *testing.T) {
 	}
 }
 
-// A loop over a set may end early.
 func TestScopesAllStops(t *testing.T) {
 	for scope := range scopeSet("a", "b", "c").All() {
 		if scope == "b" {
 			break
 		}
 		if scope != "a" {
-			t.Errorf("%q before b", scope)
+			t.Errorf("All yields %q before b", scope)
 		}
 	}
 	for scope := range (gatehouse.Scopes{}).All() {
-		t.Errorf("%q in the empty set", scope)
+		t.Errorf("All of the empty set yields %q", scope)
 	}
 }
 
@@ -157,33 +156,33 @@ func FuzzParseScopes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := gatehouse.ParseScopes(text)
 		if good := text == "" || scopeGrammar.MatchString(text); good != (err == nil) {
-			t.Fatalf("%q: %v", text, err)
+			t.Fatalf("ParseScopes(%q) error = %v", text, err)
 		}
 		if err != nil {
 			if s != (gatehouse.Scopes{}) {
-				t.Errorf("an error and %q", s)
+				t.Errorf("ParseScopes = %q with an error", s)
 			}
 			return
 		}
 		if again, err := gatehouse.ParseScopes(s.String()); err != nil || again != s {
-			t.Errorf("%q reads as %q, %v", s, again, err)
+			t.Errorf("ParseScopes(%q) = %q, %v", s, again, err)
 		}
 		if again, err := gatehouse.NewScopes(slices.Collect(s.All())...); err != nil || again != s {
-			t.Errorf("%q collects to %q, %v", s, again, err)
+			t.Errorf("NewScopes(All of %q) = %q, %v", s, again, err)
 		}
 		n := 0
 		for scope := range s.All() {
 			n++
 			if !s.Has(scope) || !tokenGrammar.MatchString(scope) {
-				t.Errorf("%q of %q", scope, s)
+				t.Errorf("All of %q yields %q", s, scope)
 			}
 		}
 		if n != s.Len() || !s.HasAll(s) {
-			t.Errorf("%q: %d, %d", s, n, s.Len())
+			t.Errorf("All of %q yields %d, Len = %d", s, n, s.Len())
 		}
 		for token := range strings.FieldsSeq(text) {
 			if !s.Has(token) {
-				t.Errorf("%q has lost %q", s, token)
+				t.Errorf("%q lacks %q", s, token)
 			}
 		}
 	})

@@ -7,47 +7,49 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 const redacted = "[redacted]"
 
-// maxSecretBytes bounds what LoadSecret reads: a secret is not a video.
+// maxSecretBytes limits what LoadSecret reads.
 const maxSecretBytes = 64 << 10
 
-// Secret is bytes that must not be seen: a key, a password, a pepper. It
+// Secret is a key, a password or a pepper: bytes that must not be printed. It
 // redacts itself in every verb of fmt, in encoding/json and in log/slog, also
 // as an unexported field of another struct. It cannot be compared with ==, only
 // with [Secret.Equal]. The zero value is empty.
 type Secret struct {
-	// A function, because nothing looks into one. fmt does not call the methods
-	// of unexported fields: it would print a slice, and a verb that does not fit
-	// makes it follow a pointer, too.
+	// A function, because no printer looks into one. fmt does not call the methods
+	// of unexported fields: it would print a slice, and follow a pointer for a
+	// verb that does not fit.
 	bytes func() []byte
 }
 
-// NewSecret makes a Secret of a copy of b. Secrets that come from outside the
-// process are better loaded by [LoadSecret].
+// NewSecret makes a Secret of a copy of b. For secrets from outside the process
+// use [LoadSecret].
 func NewSecret(b []byte) Secret {
 	b = slices.Clone(b)
 	return Secret{func() []byte { return b }}
 }
 
-// LoadSecret reads a secret of at least minBytes bytes from where ref says:
-// "env:NAME" is an environment variable, "file:PATH" a file. One line break, LF
-// or CRLF, at the end is not part of the secret. A literal secret is refused, so that none
-// ends up in a configuration file by accident.
+// LoadSecret reads a secret of at least minBytes and at most 65,536 bytes from an
+// environment variable ("env:NAME") or a file ("file:PATH"). One line break, LF or
+// CRLF, at the end is not part of the secret. LoadSecret refuses a literal secret,
+// so that none gets into a configuration file by accident.
 //
-// A file that others may read or write, or that the group may write, is
-// refused: for a secret mounted by Kubernetes set defaultMode to 0440. Windows
-// keeps permissions elsewhere, so there they are not looked at.
+// It refuses a file that others may read or write, or that the group may write:
+// for a secret mounted by Kubernetes set defaultMode to 0440. It does not check
+// permissions on Windows.
 //
-// Errors name ref and never what it holds.
+// Errors name ref and never the secret.
 func LoadSecret(ref string, minBytes int) (Secret, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	var value []byte
@@ -64,7 +66,7 @@ func LoadSecret(ref string, minBytes int) (Secret, error) {
 			return Secret{}, fmt.Errorf("gatehouse: secret %s: %w", ref, err)
 		}
 	default:
-		return Secret{}, errors.New("gatehouse: a secret is given as env:NAME or file:PATH, never itself")
+		return Secret{}, errors.New("gatehouse: a secret is given as env:NAME or file:PATH, not as a literal")
 	}
 	value = trimLineBreak(value)
 	if len(value) < max(minBytes, 1) {
@@ -73,24 +75,31 @@ func LoadSecret(ref string, minBytes int) (Secret, error) {
 	return NewSecret(value), nil
 }
 
+// readSecretFile opens a file once, so that what it checks is what it reads. It
+// does not wait for the writer of a pipe.
 func readSecretFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, errors.Unwrap(err) // without the path, which ref names already
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	const tooOpen fs.FileMode = 0o027
-	if runtime.GOOS != "windows" && info.Mode().Perm()&tooOpen != 0 {
-		return nil, fmt.Errorf("mode %04o lets others at it; at most 0640 is allowed", info.Mode().Perm())
-	}
-	if info.Size() > maxSecretBytes {
-		return nil, fmt.Errorf("has %d bytes, at most %d are allowed", info.Size(), maxSecretBytes)
-	}
-	value, err := os.ReadFile(name)
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
 	if err != nil {
 		return nil, errors.Unwrap(err)
+	}
+	const tooOpen fs.FileMode = 0o027
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return nil, errors.New("not a regular file")
+	case runtime.GOOS != "windows" && mode.Perm()&tooOpen != 0:
+		return nil, fmt.Errorf("mode %04o gives others access; at most 0640 is allowed", mode.Perm())
+	}
+	value, err := io.ReadAll(io.LimitReader(file, maxSecretBytes+1))
+	switch {
+	case err != nil:
+		return nil, errors.Unwrap(err)
+	case len(value) > maxSecretBytes:
+		return nil, fmt.Errorf("has more than %d bytes", maxSecretBytes)
 	}
 	return value, nil
 }
@@ -102,13 +111,13 @@ func trimLineBreak(b []byte) []byte {
 	return b
 }
 
-// Reveal returns a copy of the secret bytes. Every call is a place to review.
+// Reveal returns a copy of the secret bytes. Review each call of it.
 func (s Secret) Reveal() []byte { return slices.Clone(s.view()) }
 
-// Len is the number of secret bytes.
+// Len returns the number of secret bytes.
 func (s Secret) Len() int { return len(s.view()) }
 
-// Equal reports whether both hold the same bytes, in time that depends on
+// Equal reports whether both have the same bytes, in time that depends on
 // their length alone.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.view(), other.view()) == 1

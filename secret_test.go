@@ -17,14 +17,14 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-const treasure = "correct-horse-battery-staple"
+const secretText = "correct-horse-battery-staple"
 
-// leaks reports whether out holds a piece of the treasure, in any way in which
-// Go prints bytes.
+// leaks reports whether out has a part of the secret, in any form in which Go
+// prints bytes.
 func leaks(out string) bool {
 	lower := strings.ToLower(out)
-	for i := range len(treasure) - 4 {
-		piece := treasure[i : i+4]
+	for i := range len(secretText) - 4 {
+		piece := secretText[i : i+4]
 		decimal := strings.Trim(fmt.Sprint([]byte(piece)), "[]")
 		for _, form := range []string{
 			piece, hex.EncodeToString([]byte(piece)), fmt.Sprintf("% x", piece), strings.Trim(fmt.Sprintf("%#v", []byte(piece)), "[]byte{}"),
@@ -50,11 +50,11 @@ type config struct {
 	byName map[string]gatehouse.Secret
 }
 
-func TestSecretIsNotSeen(t *testing.T) {
-	if !leaks(treasure) || !leaks(fmt.Sprint([]byte(treasure))) || !leaks(fmt.Sprintf("%#v", []byte(treasure))) || !leaks(fmt.Sprintf("%X", treasure)) {
-		t.Fatal("the test sees nothing")
+func TestSecretIsNeverPrinted(t *testing.T) {
+	if !leaks(secretText) || !leaks(fmt.Sprint([]byte(secretText))) || !leaks(fmt.Sprintf("%#v", []byte(secretText))) || !leaks(fmt.Sprintf("%X", secretText)) {
+		t.Fatal("leaks finds nothing")
 	}
-	s := gatehouse.NewSecret([]byte(treasure))
+	s := gatehouse.NewSecret([]byte(secretText))
 	nested := config{Name: "n", Secret: s, hidden: s, any: s, list: []gatehouse.Secret{s}, byName: map[string]gatehouse.Secret{"a": s}, Next: &config{Secret: s, hidden: s}}
 	for name, v := range map[string]any{
 		"value": s, "pointer": &s, "slice": []gatehouse.Secret{s}, "array": [1]gatehouse.Secret{s}, "slice of pointers": []*gatehouse.Secret{&s},
@@ -85,63 +85,62 @@ func TestSecretIsNotSeen(t *testing.T) {
 	}
 }
 
-// Where it is printed, it says what it is.
-func TestSecretSaysRedacted(t *testing.T) {
-	s := gatehouse.NewSecret([]byte(treasure))
+func TestSecretPrintsRedacted(t *testing.T) {
+	s := gatehouse.NewSecret([]byte(secretText))
 	const want = "[redacted]"
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		if got := fmt.Sprintf(verb, s); got != want {
-			t.Errorf("%s: %s", verb, got)
+			t.Errorf("Sprintf(%q) = %s, want %s", verb, got, want)
 		}
 		if got := fmt.Sprintf(verb, gatehouse.Secret{}); got != want {
-			t.Errorf("%s of nothing: %s", verb, got)
+			t.Errorf("Sprintf(%q) of the zero Secret = %s, want %s", verb, got, want)
 		}
 	}
 	if got, err := xml.Marshal(s); err != nil || leaks(string(got)) || !strings.Contains(string(got), want) {
-		t.Errorf("%s, %v", got, err)
+		t.Errorf("Marshal = %s, %v", got, err)
 	}
 	if s.String() != want || s.GoString() != want || s.LogValue().String() != want {
-		t.Errorf("%s %s %s", s.String(), s.GoString(), s.LogValue())
+		t.Errorf("String = %s, GoString = %s, LogValue = %s", s.String(), s.GoString(), s.LogValue())
 	}
 	if got, err := json.Marshal(map[string]any{"key": s}); err != nil || string(got) != `{"key":"[redacted]"}` {
-		t.Errorf("%s, %v", got, err)
+		t.Errorf("Marshal = %s, %v", got, err)
 	}
-	if err := json.Unmarshal([]byte(`{"Secret":"`+treasure+`"}`), new(config)); err == nil || leaks(err.Error()) {
-		t.Errorf("a literal secret in JSON: %v", err)
+	if err := json.Unmarshal([]byte(`{"Secret":"`+secretText+`"}`), new(config)); err == nil || leaks(err.Error()) {
+		t.Errorf("Unmarshal of a literal secret = %v, want an error without it", err)
 	}
 }
 
 func TestSecretValue(t *testing.T) {
-	b := []byte(treasure)
+	b := []byte(secretText)
 	s := gatehouse.NewSecret(b)
 	b[0] = 'X'
-	if string(s.Reveal()) != treasure || s.Len() != len(treasure) {
-		t.Errorf("%s, %d", s.Reveal(), s.Len())
+	if string(s.Reveal()) != secretText || s.Len() != len(secretText) {
+		t.Errorf("Reveal = %s, Len = %d", s.Reveal(), s.Len())
 	}
 	s.Reveal()[0] = 'X'
-	if string(s.Reveal()) != treasure {
-		t.Error("Reveal gives the bytes themselves")
+	if string(s.Reveal()) != secretText {
+		t.Error("Reveal does not return a copy")
 	}
 	for _, test := range []struct {
 		a, b gatehouse.Secret
 		want bool
 	}{
 		{s, s, true},
-		{s, gatehouse.NewSecret([]byte(treasure)), true},
-		{s, gatehouse.NewSecret([]byte(treasure + "x")), false},
-		{s, gatehouse.NewSecret([]byte(treasure[1:])), false},
-		{s, gatehouse.NewSecret([]byte("X" + treasure[1:])), false},
-		{s, gatehouse.NewSecret([]byte(treasure[:len(treasure)-1] + "X")), false},
+		{s, gatehouse.NewSecret([]byte(secretText)), true},
+		{s, gatehouse.NewSecret([]byte(secretText + "x")), false},
+		{s, gatehouse.NewSecret([]byte(secretText[1:])), false},
+		{s, gatehouse.NewSecret([]byte("X" + secretText[1:])), false},
+		{s, gatehouse.NewSecret([]byte(secretText[:len(secretText)-1] + "X")), false},
 		{s, gatehouse.Secret{}, false},
 		{s, gatehouse.NewSecret(nil), false},
 	} {
 		if test.a.Equal(test.b) != test.want || test.b.Equal(test.a) != test.want {
-			t.Errorf("%s and %s: %v", test.a.Reveal(), test.b.Reveal(), !test.want)
+			t.Errorf("Equal(%s, %s) = %v", test.a.Reveal(), test.b.Reveal(), !test.want)
 		}
 	}
 	for _, empty := range []gatehouse.Secret{{}, gatehouse.NewSecret(nil), gatehouse.NewSecret([]byte{})} {
 		if empty.Len() != 0 || len(empty.Reveal()) != 0 {
-			t.Errorf("%d %q", empty.Len(), empty.Reveal())
+			t.Errorf("empty secret: Len = %d, Reveal = %q", empty.Len(), empty.Reveal())
 		}
 	}
 }
@@ -153,16 +152,16 @@ func TestLoadSecretFromEnv(t *testing.T) {
 		want  string // of the secret, or of the error behind the reference
 		bad   bool
 	}{
-		{treasure, 0, treasure, false},
-		{treasure, len(treasure), treasure, false},
-		{treasure + "\n", len(treasure), treasure, false},
-		{treasure + "\r\n", len(treasure), treasure, false},
-		{treasure + "\n\n", 0, treasure + "\n", false},
-		{treasure + "\r", 0, treasure + "\r", false},
-		{treasure + " ", 0, treasure + " ", false},
-		{"\n" + treasure, 0, "\n" + treasure, false},
-		{treasure, len(treasure) + 1, "has 28 bytes, needs at least 29", true},
-		{treasure + "\n", len(treasure) + 1, "has 28 bytes, needs at least 29", true},
+		{secretText, 0, secretText, false},
+		{secretText, len(secretText), secretText, false},
+		{secretText + "\n", len(secretText), secretText, false},
+		{secretText + "\r\n", len(secretText), secretText, false},
+		{secretText + "\n\n", 0, secretText + "\n", false},
+		{secretText + "\r", 0, secretText + "\r", false},
+		{secretText + " ", 0, secretText + " ", false},
+		{"\n" + secretText, 0, "\n" + secretText, false},
+		{secretText, len(secretText) + 1, "has 28 bytes, needs at least 29", true},
+		{secretText + "\n", len(secretText) + 1, "has 28 bytes, needs at least 29", true},
 		{"", 0, "has 0 bytes, needs at least 1", true},
 		{"\n", 0, "has 0 bytes, needs at least 1", true},
 		{"\r\n", -1, "has 0 bytes, needs at least 1", true},
@@ -171,26 +170,26 @@ func TestLoadSecretFromEnv(t *testing.T) {
 		s, err := gatehouse.LoadSecret("env:GATEHOUSE_TEST_SECRET", test.min)
 		if test.bad {
 			if want := "gatehouse: secret env:GATEHOUSE_TEST_SECRET: " + test.want; err == nil || err.Error() != want || s.Len() != 0 {
-				t.Errorf("%q: %v, want %s", test.value, err, want)
+				t.Errorf("LoadSecret of %q: error = %v, want %s", test.value, err, want)
 			}
 		} else if err != nil || string(s.Reveal()) != test.want {
-			t.Errorf("%q: %q, %v", test.value, s.Reveal(), err)
+			t.Errorf("LoadSecret of %q = %q, %v", test.value, s.Reveal(), err)
 		}
 	}
-	if err := os.Unsetenv("GATEHOUSE_TEST_SECRET"); err != nil { // Setenv above puts it back
+	if err := os.Unsetenv("GATEHOUSE_TEST_SECRET"); err != nil { // Setenv above restores it
 		t.Fatal(err)
 	}
 	if _, err := gatehouse.LoadSecret("env:GATEHOUSE_TEST_SECRET", 0); err == nil || err.Error() != "gatehouse: secret env:GATEHOUSE_TEST_SECRET: not set" {
-		t.Errorf("%v", err)
+		t.Errorf("LoadSecret error = %v", err)
 	}
 }
 
-// A secret that stands in the place of a reference is not repeated.
+// The error does not repeat a secret that stands in the place of a reference.
 func TestLoadSecretRefusesLiterals(t *testing.T) {
-	for _, ref := range []string{"", ":", "env", "env:", "file", "file:", treasure, "literal:" + treasure, "ENV:HOME", " env:HOME", "base64:" + treasure, "http://" + treasure} {
+	for _, ref := range []string{"", ":", "env", "env:", "file", "file:", secretText, "literal:" + secretText, "ENV:HOME", " env:HOME", "base64:" + secretText, "http://" + secretText} {
 		s, err := gatehouse.LoadSecret(ref, 0)
-		if err == nil || err.Error() != "gatehouse: a secret is given as env:NAME or file:PATH, never itself" || s.Len() != 0 {
-			t.Errorf("%q: %v", ref, err)
+		if err == nil || err.Error() != "gatehouse: a secret is given as env:NAME or file:PATH, not as a literal" || s.Len() != 0 {
+			t.Errorf("LoadSecret(%q) error = %v", ref, err)
 		}
 	}
 }

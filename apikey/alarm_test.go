@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,366 +14,337 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// from is a request with a key from an address.
-func from(text, addr string) *http.Request {
-	r := get(text)
-	r.RemoteAddr = addr
-	return r
+var errFull = errors.New("audit log is full")
+
+// withThresholds returns a change of the configuration.
+func withThresholds(t apikey.Thresholds) func(*apikey.Config) {
+	return func(c *apikey.Config) { c.Thresholds = t }
 }
 
-// Without thresholds there is nothing to be told but changes.
-func TestNoThresholds(t *testing.T) {
-	b := setUp(t, nil)
-	key, text := b.issue(t, order())
-	for i := range 300 {
-		b.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)))
-		b.send(t, from("acme_junk", "10.0.0.1:1"))
+// wantNetwork checks that the events since the last call are one of this type and
+// network.
+func (f fixture) wantNetwork(t *testing.T, want gatehouse.EventType, id, network string) {
+	t.Helper()
+	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" {
+		t.Errorf("event %+v, want %s of key %q and network %q", e, want, id, network)
 	}
-	if _, err := b.Revoke(t.Context(), key.ID); err != nil {
-		t.Fatal(err)
+}
+
+// What has no threshold is neither reported nor kept in memory.
+func TestThresholdsReportOnlyWhatIsSet(t *testing.T) {
+	for name, thresholds := range map[string]apikey.Thresholds{
+		"none": {}, "burst only": {Burst: 2, BurstFloor: 1}, "failures only": {Failures: 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newKeys(t, withThresholds(thresholds))
+			key, text := f.create(t, request())
+			for i := range 300 {
+				f.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)))
+				f.send(t, from("acme_junk", "10.0.0.1:1"))
+			}
+			must(f.Revoke(t.Context(), key.ID))(t)
+			f.wantReason(t, text, apikey.ReasonRevoked)
+			f.wantEvents(t, apikey.EventCreated, apikey.EventRevoked)
+			if _, watched, _ := f.Remembered(); watched > 0 && thresholds.Burst == 0 {
+				t.Errorf("%d keys have a history, want 0", watched)
+			}
+		})
 	}
-	b.want(t, text, apikey.ReasonRevoked)
-	b.wantEvents(t, apikey.EventCreated, apikey.EventRevoked)
 }
 
 func TestNewNetwork(t *testing.T) {
-	b := setUp(t, func(c *apikey.Config) { c.Thresholds.NewNetworks = true })
-	key, text := b.issue(t, order())
-	_, other := b.issue(t, order())
-	b.events.take()
-	for _, step := range []struct {
-		addr, network string // "" for no event
-	}{
-		{"192.0.2.1:1", ""}, // the first one is taken as known
-		{"192.0.2.200:1", ""},
-		{"192.0.3.1:1", "192.0.3.0/24"},
-		{"192.0.2.1:1", ""},
-		{"192.0.3.9:1", ""},
-		{"[::ffff:192.0.3.9]:1", ""},
-		{"[2001:db8:1::1]:1", "2001:db8:1::/48"},
-		{"[2001:db8:1:ffff::1]:1", ""},
-		{"[2001:db8:2::1]:1", "2001:db8:2::/48"},
-		{"[2001:db8:2::1%eth0]:1", ""},
-		{"@", ""}, // not to be told
-	} {
-		if d := b.send(t, from(text, step.addr)); d.Code != 200 {
-			t.Errorf("%s: status %d", step.addr, d.Code)
+	f := newKeys(t, withThresholds(apikey.Thresholds{NewNetworks: true}))
+	key, text := f.create(t, request())
+	_, other := f.create(t, request())
+	f.events.take()
+	use := func(addr, network string) {
+		t.Helper()
+		f.wantReasonOf(t, from(text, addr), "")
+		if network == "" {
+			f.wantEvents(t)
+		} else {
+			f.wantNetwork(t, apikey.EventNewNetwork, key.ID, network)
 		}
-		if step.network == "" {
-			b.wantEvents(t)
-			continue
-		}
-		if e := b.events.last(); e.Type != apikey.EventNewNetwork || attr(e, apikey.AttrNetwork) != step.network || e.Credential != key.ID {
-			t.Errorf("%s: event %+v", step.addr, e)
-		}
-		b.events.take()
 	}
-	// A secret that is refused has been nowhere.
-	b.send(t, from(withSecret(t, text, other), "203.0.113.1:1"))
-	b.wantEvents(t)
-	b.send(t, from(text, "203.0.113.1:1"))
-	b.wantEvents(t, apikey.EventNewNetwork)
+	use("192.0.2.1:1", "") // the first network is not reported
+	use("192.0.2.200:1", "")
+	use("192.0.3.1:1", "192.0.3.0/24")
+	use("192.0.2.1:1", "")
+	use("192.0.3.9:1", "")
+	use("[::ffff:192.0.3.9]:1", "")
+	use("[2001:db8:1::1]:1", "2001:db8:1::/48")
+	use("[2001:db8:1:ffff::1]:1", "")
+	use("[2001:db8:2::1]:1", "2001:db8:2::/48")
+	use("[2001:db8:2::1%eth0]:1", "")
+	use("@", "") // unknown address
 
-	// The last 16 are known, the one used longest ago goes first.
+	// A rejected secret is not a use.
+	f.wantReasonOf(t, from(withSecret(text, other), "203.0.113.1:1"), apikey.ReasonSecret)
+	f.wantEvents(t)
+	use("203.0.113.1:1", "203.0.113.0/24")
+
+	// The last 16 networks are known; the least recently used one is forgotten.
 	for i := range 16 {
-		b.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i)))
+		use(fmt.Sprintf("10.0.%d.1:1", i), fmt.Sprintf("10.0.%d.0/24", i))
 	}
-	b.events.take()
-	b.send(t, from(text, "10.0.0.1:1"))
-	b.wantEvents(t)
-	b.send(t, from(text, "10.1.0.1:1")) // pushes 10.0.1.0/24 out
-	b.events.take()
-	b.send(t, from(text, "10.0.0.1:1"))
-	b.wantEvents(t)
-	b.send(t, from(text, "10.0.1.1:1"))
-	b.wantEvents(t, apikey.EventNewNetwork)
+	use("10.0.0.1:1", "")
+	use("10.1.0.1:1", "10.1.0.0/24") // replaces 10.0.1.0/24
+	use("10.0.0.1:1", "")
+	use("10.0.1.1:1", "10.0.1.0/24")
 
-	// Another key has its own.
-	b.send(t, from(other, "198.51.100.1:1"))
-	b.wantEvents(t)
+	f.wantReasonOf(t, from(other, "198.51.100.1:1"), "") // each key has its own networks
+	f.wantEvents(t)
+}
+
+// A network stays new until the event is accepted and the key is suspended, so
+// that neither a failure nor a client that hangs up loses the event.
+func TestNewNetworkIsLearnedAfterTheEvent(t *testing.T) {
+	f := newKeys(t, withThresholds(apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}))
+	key, text := f.create(t, request())
+	f.wantReason(t, text, "")
+	f.events.take()
+	stolen := from(text, "203.0.113.1:1")
+	for name, step := range map[string]struct {
+		observer, store error
+		reason          gatehouse.Reason
+	}{
+		"observer fails": {errFull, nil, gatehouse.ReasonObserverFailed},
+		"store fails":    {nil, errors.New("read only"), apikey.ReasonStoreUnavailable},
+	} {
+		f.events.fail(step.observer)
+		f.store.fail(step.store, "suspend")
+		for range 2 {
+			if got := f.wantReasonOf(t, stolen, step.reason); got.Code != 503 {
+				t.Errorf("%s: status %d, want 503", name, got.Code)
+			}
+			f.wantNetwork(t, apikey.EventNewNetwork, key.ID, "203.0.113.0/24")
+		}
+	}
+	f.events.fail(nil)
+	f.store.fail(nil)
+	ctx, hangUp := context.WithCancel(t.Context())
+	f.store.found = func(context.Context, *apikey.Record) { hangUp() }
+	f.wantReasonOf(t, stolen.WithContext(ctx), apikey.ReasonSuspended)
+	f.store.found = nil
+	f.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended)
+	must(f.Resume(t.Context(), key.ID))(t)
+	f.wantReasonOf(t, stolen, "")
+	f.wantEvents(t, apikey.EventResumed)
 }
 
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, func(c *apikey.Config) { c.Thresholds.Burst, c.Thresholds.BurstFloor = 3, 10 })
-		key, text := b.issue(t, order())
-		_, other := b.issue(t, order())
-		b.events.take()
-		minute := func(n int, event bool) {
+		f := newKeys(t, withThresholds(apikey.Thresholds{Burst: 3, BurstFloor: 10}))
+		key, text := f.create(t, request())
+		_, other := f.create(t, request())
+		f.events.take()
+		// minute sends n requests in one minute and checks for a burst.
+		minute := func(n int, burst bool) {
 			t.Helper()
 			for range n {
-				pass(time.Minute / time.Duration(n+1))
-				b.want(t, text, "")
+				advance(time.Minute / time.Duration(n+1))
+				f.wantReason(t, text, "")
 			}
-			pass(time.Minute - time.Duration(n)*(time.Minute/time.Duration(n+1)))
-			if !event {
-				b.wantEvents(t)
-				return
-			}
-			if got := b.events.take(); !slices.Equal(got, []gatehouse.EventType{apikey.EventBurst}) {
-				t.Errorf("%d in a minute: events %q", n, got)
+			advance(time.Minute - time.Duration(n)*(time.Minute/time.Duration(n+1)))
+			if burst {
+				f.wantEvents(t, apikey.EventBurst)
+			} else {
+				f.wantEvents(t)
 			}
 		}
-		// The first minute is all the history that there is: no burst in it.
-		b.want(t, text, "")
-		minute(99, false)
+		f.wantReason(t, text, "")
+		minute(99, false) // the first minute is the average
 		for range 5 {
 			minute(100, false)
 		}
 		minute(295, false)
-		minute(400, true) // beyond three times about 110
+		minute(400, true) // above 3 times about 110
 		for range 100 {
 			minute(20, false)
 		}
 		minute(60, false)
 		minute(80, true)
-		// A quiet key that wakes up, and one that never did much.
-		pass(5 * time.Hour)
+		// A key that was idle, and one that was hardly used.
+		advance(5 * time.Hour)
 		minute(10, false)
-		pass(5 * time.Hour)
-		b.want(t, other, "")
+		advance(5 * time.Hour)
+		f.wantReason(t, other, "")
 		minute(11, true)
 
-		pass(5 * time.Hour)
+		advance(5 * time.Hour)
 		for range 10 {
-			b.want(t, text, "")
+			f.wantReason(t, text, "")
 		}
-		b.wantEvents(t)
-		b.want(t, text, "")
-		if e := b.events.last(); e.Type != apikey.EventBurst || attr(e, apikey.AttrCount) != "11" || e.Credential != key.ID || attr(e, apikey.AttrNetwork) != "192.0.2.0/24" {
-			t.Errorf("event %+v", e)
+		f.wantEvents(t)
+		f.wantReason(t, text, "")
+		e := f.wantEvents(t, apikey.EventBurst)[0]
+		if e.Credential != key.ID || attr(e, apikey.AttrCount) != "11" || attr(e, apikey.AttrNetwork) != "192.0.2.0/24" {
+			t.Errorf("event %+v, want 11 requests of key %s from 192.0.2.0/24", e, key.ID)
 		}
-		b.events.take()
 		for range 100 {
-			b.want(t, text, "")
+			f.wantReason(t, text, "")
 		}
-		b.wantEvents(t) // once a minute
-		pass(time.Minute)
+		f.wantEvents(t) // once a minute
+		advance(time.Minute)
 		for range 400 {
-			b.want(t, text, "")
+			f.wantReason(t, text, "")
 		}
-		b.wantEvents(t, apikey.EventBurst)
+		f.wantEvents(t, apikey.EventBurst)
 	})
 }
 
 func TestUsedAfterRevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, func(c *apikey.Config) { c.Thresholds.UsesAfterRevocation = true })
-		key, text := b.issue(t, order())
-		_, newer := b.rotate(t, key.ID, day)
-		_, other := b.issue(t, order())
-		if _, err := b.Revoke(t.Context(), key.ID); err != nil {
-			t.Fatal(err)
+		f := newKeys(t, withThresholds(apikey.Thresholds{UsesAfterRevocation: true}))
+		key, text := f.create(t, request())
+		_, newer := f.rotate(t, key.ID, day)
+		_, other := f.create(t, request())
+		must(f.Revoke(t.Context(), key.ID))(t)
+		f.events.take()
+		f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+		f.wantEvents(t)
+		for range 10 { // reported once a minute
+			f.send(t, from(text, "203.0.113.9:1"))
+			f.send(t, from(newer, "203.0.113.9:1"))
 		}
-		b.events.take()
-		b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
-		b.wantEvents(t)
-		for range 10 {
-			b.send(t, from(text, "203.0.113.9:1"))
-			b.send(t, from(newer, "203.0.113.9:1"))
-		}
-		if e := b.events.last(); e.Credential != key.ID || attr(e, apikey.AttrNetwork) != "203.0.113.0/24" {
-			t.Errorf("event %+v", e)
-		}
-		b.wantEvents(t, apikey.EventUsedAfterRevocation)
-		pass(time.Minute)
-		b.want(t, newer, apikey.ReasonRevoked)
-		b.wantEvents(t, apikey.EventUsedAfterRevocation)
-
-		// An application that does not take the event gets 503, not 403.
-		pass(time.Minute)
-		b.events.fail(errors.New("audit is full"))
-		if d := b.send(t, get(text)); d.Code != 503 || d.event.Reason != gatehouse.ReasonObserverFailed {
-			t.Errorf("%d, event %+v", d.Code, d.event)
-		}
+		f.wantNetwork(t, apikey.EventUsedAfterRevocation, key.ID, "203.0.113.0/24")
+		advance(time.Minute)
+		f.wantReason(t, newer, apikey.ReasonRevoked)
+		f.wantEvents(t, apikey.EventUsedAfterRevocation)
+		advance(time.Minute)
+		f.events.fail(errFull)
+		f.wantReason(t, text, gatehouse.ReasonObserverFailed)
 	})
 }
 
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, func(c *apikey.Config) { c.Thresholds.Failures = 5 })
-		_, text := b.issue(t, order())
-		_, other := b.issue(t, order())
-		b.events.take()
-		bad := []string{"acme_junk", golden, withSecret(t, text, other), text[:9]}
+		f := newKeys(t, withThresholds(apikey.Thresholds{Failures: 5}))
+		_, text := f.create(t, request())
+		_, other := f.create(t, request())
+		f.events.take()
+		invalid := []string{"acme_junk", golden, withSecret(text, other), text[:9]}
 		fail := func(addr string, n int) {
 			t.Helper()
 			for i := range n {
-				if d := b.send(t, from(bad[i%len(bad)], addr)); d.Code != 403 {
-					t.Errorf("status %d", d.Code)
+				if got := f.send(t, from(invalid[i%len(invalid)], addr)); got.Code != 403 {
+					t.Errorf("status %d, want 403", got.Code)
 				}
 			}
 		}
 		fail("203.0.113.1:1", 4)
 		for range 20 {
-			b.send(t, from(text, "203.0.113.1:1"))
+			f.wantReasonOf(t, from(text, "203.0.113.1:1"), "")
 		}
 		fail("203.0.113.2:1", 4)
-		b.wantEvents(t)
+		f.wantEvents(t)
 		fail("203.0.113.1:2", 1)
-		if e := b.events.last(); e.Type != apikey.EventFailures || attr(e, apikey.AttrNetwork) != "203.0.113.1/32" || attr(e, apikey.AttrCount) != "5" || e.Credential != "" {
-			t.Errorf("event %+v", e)
+		e := f.wantEvents(t, apikey.EventFailures)[0]
+		if e.Credential != "" || attr(e, apikey.AttrCount) != "5" || attr(e, apikey.AttrNetwork) != "203.0.113.1/32" {
+			t.Errorf("event %+v, want 5 failures from 203.0.113.1/32 without a key", e)
 		}
-		b.events.take()
 		fail("203.0.113.1:3", 20)
-		b.wantEvents(t) // once a minute
-		pass(time.Minute)
+		f.wantEvents(t) // once a minute
+		advance(time.Minute)
 		fail("203.0.113.1:3", 4)
-		b.wantEvents(t)
+		f.wantEvents(t)
 		fail("203.0.113.1:3", 1)
-		b.wantEvents(t, apikey.EventFailures)
+		f.wantEvents(t, apikey.EventFailures)
 
-		// Who has a /64 has one address.
-		for i := range 5 {
+		for i := range 5 { // a /64 counts as one address
 			fail(fmt.Sprintf("[2001:db8::%d]:1", i), 1)
 		}
-		if e := b.events.last(); attr(e, apikey.AttrNetwork) != "2001:db8::/64" {
-			t.Errorf("event %+v", e)
-		}
-		b.events.take()
+		f.wantNetwork(t, apikey.EventFailures, "", "2001:db8::/64")
 		for i := range 5 {
 			fail(fmt.Sprintf("[2001:db8:0:%d::1]:1", i+1), 1)
 		}
-		b.wantEvents(t)
+		f.wantEvents(t)
 		fail("@", 5)
-		if e := b.events.last(); attr(e, apikey.AttrNetwork) != "" {
-			t.Errorf("event %+v", e)
-		}
-		b.events.fail(errors.New("audit is full"))
-		pass(time.Minute)
+		f.wantNetwork(t, apikey.EventFailures, "", "")
+		f.events.fail(errFull)
+		advance(time.Minute)
 		fail("203.0.113.9:1", 4)
-		if d := b.send(t, from("acme_junk", "203.0.113.9:1")); d.Code != 503 || d.event.Reason != gatehouse.ReasonObserverFailed {
-			t.Errorf("%d, event %+v", d.Code, d.event)
-		}
+		f.wantReasonOf(t, from("acme_junk", "203.0.113.9:1"), gatehouse.ReasonObserverFailed)
 	})
 }
 
-func TestAutomaticSuspension(t *testing.T) {
-	for _, quiet := range []bool{false, true} {
-		b := setUp(t, func(c *apikey.Config) {
+// A suspension by a threshold rejects the request too, with and without an
+// observer and a cache, and counts as a failure.
+func TestSuspendRejectsTheRequest(t *testing.T) {
+	for _, observed := range []bool{true, false} {
+		f := newKeys(t, func(c *apikey.Config) {
 			c.CacheTTL = 5 * time.Second
-			c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}
-			if quiet {
+			c.Thresholds = apikey.Thresholds{
+				NewNetworks: true, Burst: 2, BurstFloor: 1, Failures: 1, Suspend: []gatehouse.EventType{apikey.EventNewNetwork},
+			}
+			if !observed {
 				c.Observer = nil
 			}
 		})
-		key, text := b.issue(t, order())
-		b.send(t, from(text, "192.0.2.1:1"))
-		b.events.take()
-		// The request that gives rise to it is refused too.
-		d := b.send(t, from(text, "203.0.113.1:1"))
-		if d.Code != 403 || d.event.Reason != apikey.ReasonSuspended {
-			t.Errorf("%d, event %+v", d.Code, d.event)
+		key, text := f.create(t, request())
+		f.wantReasonOf(t, from(text, "192.0.2.1:1"), "")
+		f.events.take()
+		got := f.wantReasonOf(t, from(text, "203.0.113.1:1"), apikey.ReasonSuspended)
+		if got.Code != 403 {
+			t.Errorf("status %d, want 403", got.Code)
 		}
-		if !quiet {
-			b.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended)
+		if observed {
+			f.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended, apikey.EventFailures)
 		}
-		b.send(t, from(text, "192.0.2.1:1"))
-		if d := b.send(t, from(text, "192.0.2.1:1")); d.Code != 403 || d.event.Reason != apikey.ReasonSuspended {
-			t.Errorf("%d, event %+v", d.Code, d.event)
-		}
-		if _, err := b.Resume(t.Context(), key.ID); err != nil {
-			t.Fatal(err)
-		}
-		if d := b.send(t, from(text, "203.0.113.1:1")); d.Code != 200 {
-			t.Errorf("status %d", d.Code)
-		}
-	}
-
-	// Where it cannot be suspended, it does not get in.
-	b := setUp(t, func(c *apikey.Config) {
-		c.Thresholds = apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}
-	})
-	_, text := b.issue(t, order())
-	b.send(t, from(text, "192.0.2.1:1"))
-	b.store.broken["suspend"] = errors.New("read only")
-	if d := b.send(t, from(text, "203.0.113.1:1")); d.Code != 503 || d.event.Reason != apikey.ReasonStoreUnavailable {
-		t.Errorf("%d, event %+v", d.Code, d.event)
-	}
-	b.store.broken["suspend"] = nil
-	b.events.fail(errors.New("audit is full"))
-	if d := b.send(t, from(text, "203.0.114.1:1")); d.Code != 503 || d.event.Reason != gatehouse.ReasonObserverFailed {
-		t.Errorf("%d, event %+v", d.Code, d.event)
+		f.wantReasonOf(t, from(text, "192.0.2.1:1"), apikey.ReasonSuspended)
+		must(f.Resume(t.Context(), key.ID))(t)
+		f.wantReasonOf(t, from(text, "203.0.113.1:1"), "")
 	}
 }
 
-// What is not asked for is neither told nor remembered.
-func TestOnlyWhatIsAskedFor(t *testing.T) {
-	both := func(b bench) {
-		t.Helper()
-		_, text := b.issue(t, order())
-		b.events.take()
-		for i := range 20 {
-			b.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i)))
-		}
-	}
-	b := setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 1} })
-	both(b)
-	b.wantEvents(t)
-	b = setUp(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{Failures: 100} })
-	both(b)
-	key, text := b.issue(t, order())
-	if _, err := b.Revoke(t.Context(), key.ID); err != nil {
-		t.Fatal(err)
-	}
-	b.events.take()
-	b.want(t, text, apikey.ReasonRevoked)
-	b.wantEvents(t)
-	if _, watched, _ := b.Remembered(); watched > 0 {
-		t.Errorf("%d keys are watched for nothing", watched)
-	}
-}
-
-// Whichever of two events asks for it, the key is suspended; and an event that
-// is not taken keeps the request out.
-func TestSuspensionAmongOtherEvents(t *testing.T) {
+// Each of two events in one request can suspend the key, and an event that the
+// observer does not accept rejects the request.
+func TestSuspendWithSeveralEvents(t *testing.T) {
 	for _, suspend := range [][]gatehouse.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
-		for _, refused := range []gatehouse.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
+		for _, fails := range []gatehouse.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
 			synctest.Test(t, func(t *testing.T) {
-				b := setUp(t, func(c *apikey.Config) {
+				f := newKeys(t, func(c *apikey.Config) {
 					c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: suspend}
 					c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-						if e.Type == refused {
-							return errors.New("audit is full")
+						if e.Type == fails {
+							return errFull
 						}
 						return nil
 					})
 				})
-				_, text := b.issue(t, order())
-				b.want(t, text, "")
-				pass(time.Minute)
-				b.want(t, text, "")
-				b.want(t, text, "")
-				d := b.send(t, from(text, "203.0.113.1:1")) // both at once
+				_, text := f.create(t, request())
+				f.wantReason(t, text, "")
+				advance(time.Minute)
+				f.wantReason(t, text, "")
+				f.wantReason(t, text, "")
 				want := gatehouse.Reason("")
 				switch {
-				case refused == apikey.EventSuspended && suspend == nil:
-				case refused != "":
+				case fails == apikey.EventSuspended && suspend == nil:
+				case fails != "":
 					want = gatehouse.ReasonObserverFailed
 				case suspend != nil:
 					want = apikey.ReasonSuspended
 				}
-				if d.event.Reason != want || (d.Code == 200) != (want == "") {
-					t.Errorf("suspend %q, refused %q: %d %s, want %s", suspend, refused, d.Code, d.event.Reason, want)
+				got := f.send(t, from(text, "203.0.113.1:1")) // a new network and a burst
+				if got.event.Reason != want || (got.Code == 200) != (want == "") {
+					t.Errorf("Suspend %q, observer rejects %q: status %d, reason %q, want %q", suspend, fails, got.Code, got.event.Reason, want)
 				}
 			})
 		}
 	}
 }
 
-func TestSuspensionForBurst(t *testing.T) {
+func TestSuspendOnBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, func(c *apikey.Config) {
-			c.Thresholds = apikey.Thresholds{Burst: 2, BurstFloor: 5, Suspend: []gatehouse.EventType{apikey.EventBurst}}
-		})
-		_, text := b.issue(t, order())
-		b.want(t, text, "")
-		pass(time.Minute)
+		f := newKeys(t, withThresholds(apikey.Thresholds{Burst: 2, BurstFloor: 5, Suspend: []gatehouse.EventType{apikey.EventBurst}}))
+		_, text := f.create(t, request())
+		f.wantReason(t, text, "")
+		advance(time.Minute)
 		for range 5 {
-			b.want(t, text, "")
+			f.wantReason(t, text, "")
 		}
-		b.want(t, text, apikey.ReasonSuspended)
-		b.want(t, text, apikey.ReasonSuspended)
-		b.wantEvents(t, apikey.EventCreated, apikey.EventBurst, apikey.EventSuspended)
+		f.wantReason(t, text, apikey.ReasonSuspended)
+		f.wantReason(t, text, apikey.ReasonSuspended)
+		f.wantEvents(t, apikey.EventCreated, apikey.EventBurst, apikey.EventSuspended)
 	})
 }

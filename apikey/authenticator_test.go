@@ -8,367 +8,324 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// carried are requests that carry a key in all the ways that there are.
-func carried(text string) map[string]*http.Request {
-	requests := make(map[string]*http.Request)
-	for name, header := range map[string][2]string{
-		"X-API-Key": {"X-API-Key", text},
-		"Bearer":    {"Authorization", "Bearer " + text},
-		"ApiKey":    {"Authorization", "ApiKey " + text},
-	} {
-		r := httptest.NewRequest("GET", "/reports", nil)
-		r.Header.Set(header[0], header[1])
-		requests[name] = r
-	}
-	return requests
-}
-
-func TestAccepted(t *testing.T) {
-	b := setUp(t, func(c *apikey.Config) { c.Issuer, c.Kind, c.Environment = "keys of acme", gatehouse.KindAgent, "test" })
-	r := order()
+func TestAuthenticateReturnsPrincipal(t *testing.T) {
+	f := newKeys(t, func(c *apikey.Config) { c.Issuer, c.Kind, c.Environment = "keys of acme", gatehouse.KindAgent, "test" })
+	r := request()
 	r.Metadata = claims(t, `{"name":"nightly"}`)
-	key, text := b.issue(t, r)
-	requests := carried(text)
-	requests["bearer"] = requests["Bearer"].Clone(t.Context())
-	requests["bearer"].Header.Set("Authorization", "bEARER   "+text)
-	requests["apikey"] = requests["ApiKey"].Clone(t.Context())
-	requests["apikey"].Header.Set("Authorization", "APIKEY "+text)
-	requests["beside a cookie"] = requests["ApiKey"].Clone(t.Context())
-	requests["beside a cookie"].Header.Set("Cookie", "key="+text)
+	key, text := f.create(t, r)
+	want := gatehouse.Principal{
+		Kind: gatehouse.KindAgent, Subject: "ci", Issuer: "keys of acme", Tenant: "t1", Environment: "test", Method: apikey.Method,
+		Credential: key.ID, Scopes: key.Scopes, Expires: key.Expires, Claims: r.Metadata,
+	}
+	requests := inEachPlace(text)
+	for name, authorization := range map[string]string{"bearer": "bEARER   " + text, "apikey": "APIKEY " + text, "beside a cookie": "ApiKey " + text} {
+		requests[name] = httptest.NewRequest("GET", "/", nil)
+		requests[name].Header.Set("Authorization", authorization)
+		requests[name].Header.Set("Cookie", "key="+text)
+	}
 	for name, r := range requests {
-		d := b.send(t, r)
-		if d.Code != 200 {
-			t.Errorf("%s: status %d, %s", name, d.Code, d.event.Reason)
+		got := f.send(t, r)
+		if got.Code != 200 || got.principal != want {
+			t.Errorf("%s: status %d, principal = %+v, want %+v", name, got.Code, got.principal, want)
 		}
-		p := d.principal
-		if p.Kind != gatehouse.KindAgent || p.Subject != "ci" || p.Issuer != "keys of acme" || p.Tenant != "t1" || p.Environment != "test" ||
-			p.Method != apikey.Method || p.Credential != key.ID || p.Scopes.String() != "reports:read" || !p.Expires.Equal(key.Expires) ||
-			p.Claims.String() != `{"name":"nightly"}` || p.Binding != "" || p.Client != "" || p.Roles.Len() > 0 {
-			t.Errorf("%s: principal %+v", name, p)
+		if got.header.Get("Authorization")+got.header.Get("X-API-Key") != "" {
+			t.Errorf("%s: the handler received the key", name)
 		}
-		if d.header.Get("Authorization") != "" || d.header.Get("X-API-Key") != "" {
-			t.Errorf("%s: the credential was handed on", name)
+		if e := got.event; e.Decision != gatehouse.Allowed || e.Principal != want {
+			t.Errorf("%s: event %+v", name, e)
 		}
-		if d.event.Decision != gatehouse.Allowed || d.event.Credential != key.ID || d.event.Issuer != "keys of acme" {
-			t.Errorf("%s: event %+v", name, d.event)
-		}
-	}
-	proof, err := b.Authenticate(carried(text)["X-API-Key"])
-	if err != nil || proof.Principal().Credential != key.ID || proof.Header != nil {
-		t.Errorf("%+v, %v", proof, err)
 	}
 }
 
-// refusals are keys that are refused, by the reason.
-func refusals(t *testing.T, b bench) map[gatehouse.Reason]string {
+// rejections returns a key for each reason to reject it.
+func rejections(t *testing.T, f fixture) map[gatehouse.Reason]string {
 	t.Helper()
-	_, good := b.issue(t, order())
-	_, other := b.issue(t, order())
-
-	short := order()
+	_, valid := f.create(t, request())
+	_, other := f.create(t, request())
+	short := request()
 	short.Lifetime = time.Microsecond
-	_, expired := b.issue(t, short)
-	rotated, first := b.issue(t, order())
-	b.rotate(t, rotated.ID, 0)
-	revoked, second := b.issue(t, order())
-	suspended, third := b.issue(t, order())
-	if _, err := b.Revoke(t.Context(), revoked.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Suspend(t.Context(), suspended.ID); err != nil {
-		t.Fatal(err)
-	}
+	_, expired := f.create(t, short)
+	key, rotated := f.create(t, request())
+	f.rotate(t, key.ID, 0)
+	key, revoked := f.create(t, request())
+	must(f.Revoke(t.Context(), key.ID))(t)
+	key, suspended := f.create(t, request())
+	must(f.Suspend(t.Context(), key.ID))(t)
 	unknown := "acme_live_" + strings.Repeat("0", 16) + "_" + strings.Repeat("0", 43)
-	pass(time.Millisecond)
+	advance(time.Millisecond)
 	return map[gatehouse.Reason]string{
-		apikey.ReasonMalformed: good[:len(good)-6] + "000000",
+		apikey.ReasonMalformed: valid[:len(valid)-6] + "000000",
 		apikey.ReasonUnknown:   unknown + checksum(unknown),
-		apikey.ReasonSecret:    withSecret(t, good, other),
+		apikey.ReasonSecret:    withSecret(valid, other),
 		apikey.ReasonExpired:   expired,
-		apikey.ReasonRotated:   first,
-		apikey.ReasonRevoked:   second,
-		apikey.ReasonSuspended: third,
+		apikey.ReasonRotated:   rotated,
+		apikey.ReasonRevoked:   revoked,
+		apikey.ReasonSuspended: suspended,
 	}
 }
 
-// One answer for all causes; which it was, the operator alone is told.
-func TestRefused(t *testing.T) {
+// The response does not depend on the reason, which only the event has.
+func TestRejectionsHaveOneResponse(t *testing.T) {
+	const header = "map[Cache-Control:[no-store] Content-Type:[application/json] "
+	want := map[string]string{
+		"X-API-Key": "403 " + header + "X-Content-Type-Options:[nosniff]] " +
+			`{"error":"invalid_api_key","error_description":"The API key is not valid."}`,
+		"Bearer": "401 " + header + `Www-Authenticate:[Bearer realm="acme", error="invalid_token", `,
+		"ApiKey": "401 " + header + `Www-Authenticate:[ApiKey realm="acme", error="invalid_api_key", `,
+	}
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, nil)
-		answers := make(map[string]string)
-		for reason, text := range refusals(t, b) {
-			for name, r := range carried(text) {
-				d := b.send(t, r)
-				if d.event.Reason != reason || d.event.Decision != gatehouse.Rejected || d.event.Issuer != "acme" {
-					t.Errorf("%s, %s: event %+v", reason, name, d.event)
+		f := newKeys(t, nil)
+		responses := make(map[string]string)
+		for reason, text := range rejections(t, f) {
+			for name, r := range inEachPlace(text) {
+				got := f.send(t, r)
+				if e := got.event; e.Reason != reason || e.Decision != gatehouse.Rejected || e.Issuer != "acme" {
+					t.Errorf("%s, %s: event %+v", reason, name, e)
 				}
-				if label, err := apikey.Parse(text); err == nil && d.event.Credential != label.ID {
-					t.Errorf("%s, %s: credential %q", reason, name, d.event.Credential)
+				if label, err := apikey.Parse(text); err == nil && got.event.Credential != label.ID {
+					t.Errorf("%s, %s: Credential = %q, want %q", reason, name, got.event.Credential, label.ID)
 				}
-				answer := fmt.Sprintln(d.Code, d.Result().Header, d.Body)
-				if answers[name] == "" {
-					answers[name] = answer
+				response := fmt.Sprintln(got.Code, got.Result().Header, got.Body)
+				if first := responses[name]; !strings.HasPrefix(response, want[name]) || first != "" && response != first {
+					t.Errorf("%s, %s: response\n%swant\n%s%s", reason, name, response, want[name], first)
 				}
-				if answer != answers[name] {
-					t.Errorf("%s, %s:\n%s\n%s", reason, name, answer, answers[name])
-				}
-			}
-		}
-		for name, want := range map[string]string{
-			"X-API-Key": "403 map[Cache-Control:[no-store] Content-Type:[application/json] X-Content-Type-Options:[nosniff]] " +
-				`{"error":"invalid_api_key","error_description":"The API key is not valid."}`,
-			"Bearer": "401 map[Cache-Control:[no-store] Content-Type:[application/json] Www-Authenticate:[Bearer realm=\"acme\", error=\"invalid_token\", ",
-			"ApiKey": "401 map[Cache-Control:[no-store] Content-Type:[application/json] Www-Authenticate:[ApiKey realm=\"acme\", error=\"invalid_api_key\", ",
-		} {
-			if !strings.HasPrefix(answers[name], want) {
-				t.Errorf("%s:\n%s", name, answers[name])
+				responses[name] = response
 			}
 		}
 	})
 }
 
-// What is not of our shape is not ours.
-func TestClaims(t *testing.T) {
-	b := setUp(t, nil)
-	for _, text := range []string{"", "acme", "Acme_live_x", "acm_live_x", "eyJh.eyJi.c2ln", "other_live_x", "_acme_"} {
-		for name, r := range carried(text) {
-			if text == "" && name != "X-API-Key" {
-				continue // malformed, whoever reads it
-			}
-			if _, err := b.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
-				t.Errorf("%q in %s: %v", text, name, err)
-			}
-		}
-	}
-	for _, text := range []string{"acme_", "acme_live", "acme_live_x", "acme_x.y.z", "acme_" + strings.Repeat("x", 1<<20)} {
-		for name, r := range carried(text) {
-			if _, err := b.Authenticate(r); err == nil || errors.Is(err, gatehouse.ErrNoCredentials) {
-				t.Errorf("%.20q in %s: %v", text, name, err)
+func TestAuthenticateClaimsByPrefix(t *testing.T) {
+	f := newKeys(t, nil)
+	for _, test := range []struct {
+		claimed bool
+		texts   []string
+	}{
+		{false, []string{"acme", "Acme_live_x", "acm_live_x", "eyJh.eyJi.c2ln", "other_live_x", "_acme_"}},
+		{true, []string{"acme_", "acme_live", "acme_live_x", "acme_x.y.z", "acme_" + strings.Repeat("x", 1<<20)}},
+	} {
+		for _, text := range test.texts {
+			for name, r := range inEachPlace(text) {
+				_, err := f.Authenticate(r)
+				if err == nil || errors.Is(err, gatehouse.ErrNoCredentials) == test.claimed {
+					t.Errorf("Authenticate(%.20q in %s) error = %v, want a rejection: %t", text, name, err, test.claimed)
+				}
 			}
 		}
 	}
-	if n := b.store.count("find"); n > 0 {
-		t.Errorf("the store was called %d times", n)
+	if _, err := f.Authenticate(get("")); !errors.Is(err, gatehouse.ErrNoCredentials) {
+		t.Errorf("Authenticate with an empty header: error = %v, want ErrNoCredentials", err)
 	}
+	f.wantCalls(t, "find", 0)
 }
 
-// Two kinds of keys, and no keys at all, share a gate.
-func TestTwoPrefixes(t *testing.T) {
-	acme, other := setUp(t, nil), setUp(t, func(c *apikey.Config) { c.Prefix = "other" })
-	_, a := acme.issue(t, order())
-	_, o := other.issue(t, order())
+func TestTwoPrefixesShareAGate(t *testing.T) {
+	acme, other := newKeys(t, nil), newKeys(t, func(c *apikey.Config) { c.Prefix = "other" })
+	_, a := acme.create(t, request())
+	_, o := other.create(t, request())
 	for _, authenticators := range [][]gatehouse.Authenticator{{acme.Keys, other.Keys}, {other.Keys, acme.Keys}} {
 		for _, text := range []string{a, o} {
-			for name, r := range carried(text) {
-				if d := through(t, r, authenticators...); d.Code != 200 {
-					t.Errorf("%s: status %d, %s", name, d.Code, d.event.Reason)
+			for name, r := range inEachPlace(text) {
+				if got := send(t, r, authenticators...); got.Code != 200 {
+					t.Errorf("%s: status %d, reason %q, want 200", name, got.Code, got.event.Reason)
 				}
 			}
 		}
 		for name, want := range map[string]struct {
-			status    int
-			challenge string
-		}{"X-API-Key": {403, ""}, "Bearer": {401, "Bearer"}, "ApiKey": {401, "ApiKey"}} {
-			d := through(t, carried("third_live_x")[name], authenticators...)
-			if d.Code != want.status || d.event.Reason != gatehouse.ReasonUnclaimed || !strings.HasPrefix(d.Header().Get("WWW-Authenticate"), want.challenge) {
-				t.Errorf("%s: status %d, %s, %s", name, d.Code, d.event.Reason, d.Header().Get("WWW-Authenticate"))
+			status          int
+			code, challenge string
+		}{
+			"X-API-Key": {403, "invalid_api_key", ""},
+			"Bearer":    {401, "invalid_token", "Bearer"},
+			"ApiKey":    {401, "invalid_api_key", "ApiKey"},
+		} {
+			got := send(t, inEachPlace("third_live_x")[name], authenticators...)
+			challenge, _, _ := strings.Cut(got.Header().Get("WWW-Authenticate"), " ")
+			if got.Code != want.status || got.event.Code != want.code || got.event.Reason != gatehouse.ReasonUnclaimed || challenge != want.challenge {
+				t.Errorf("%s: status %d, event %+v, challenge %q, want %+v", name, got.Code, got.event, challenge, want)
 			}
 		}
 	}
 }
 
-func TestNoCredentials(t *testing.T) {
-	b := setUp(t, nil)
-	_, text := b.issue(t, order())
-	cookie := httptest.NewRequest("GET", "/reports", nil)
+// Bearer is read and not advertised.
+func TestNoCredentialsChallengesApiKey(t *testing.T) {
+	f := newKeys(t, nil)
+	_, text := f.create(t, request())
+	cookie, basic := httptest.NewRequest("GET", "/", nil), httptest.NewRequest("GET", "/", nil)
 	cookie.Header.Set("Cookie", "X-API-Key="+text+"; api_key="+text)
-	basic := httptest.NewRequest("GET", "/reports", nil)
 	basic.SetBasicAuth("", text)
-	for name, r := range map[string]*http.Request{"nothing": httptest.NewRequest("GET", "/reports", nil), "cookie": cookie, "Basic": basic} {
-		d := b.send(t, r)
-		if d.Code != 401 || d.Header().Get("WWW-Authenticate") != `ApiKey realm="acme"` || !strings.Contains(d.Body.String(), "missing_credentials") {
-			t.Errorf("%s: %d %s %s", name, d.Code, d.Header(), d.Body)
+	for name, r := range map[string]*http.Request{"nothing": httptest.NewRequest("GET", "/", nil), "cookie": cookie, "Basic": basic} {
+		got := f.send(t, r)
+		challenge := got.Header()["Www-Authenticate"]
+		if diff := cmp.Diff([]string{`ApiKey realm="acme"`}, challenge); got.Code != 401 || got.event.Code != "missing_credentials" || diff != "" {
+			t.Errorf("%s: status %d, code %s, challenges (-want +got):\n%s", name, got.Code, got.event.Code, diff)
 		}
 	}
 }
 
-func TestSeveralCredentials(t *testing.T) {
-	b := setUp(t, nil)
-	_, text := b.issue(t, order())
-	both := get(text)
+func TestSeveralCredentialsRejected(t *testing.T) {
+	f := newKeys(t, nil)
+	_, text := f.create(t, request())
+	both, twice := get(text), get(text)
 	both.Header.Set("Authorization", "Bearer "+text)
-	twice := get(text)
 	twice.Header.Add("X-API-Key", text)
 	for name, r := range map[string]*http.Request{"both": both, "twice": twice} {
-		if d := b.send(t, r); d.Code != 400 || d.event.Reason != gatehouse.ReasonSeveralCredentials {
-			t.Errorf("%s: %d %s", name, d.Code, d.event.Reason)
+		if got := f.send(t, r); got.Code != 400 || got.event.Reason != gatehouse.ReasonSeveralCredentials {
+			t.Errorf("%s: status %d, reason %q, want 400 %q", name, got.Code, got.event.Reason, gatehouse.ReasonSeveralCredentials)
 		}
 	}
-	// Without a gate too.
-	var refused *gatehouse.Error
-	if _, err := b.Authenticate(twice); !errors.As(err, &refused) || refused.Code != gatehouse.CodeInvalidRequest {
-		t.Errorf("%v", err)
+	_, err := f.Authenticate(twice) // without a gate
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeInvalidRequest {
+		t.Errorf("Authenticate with two headers: error = %v, want invalid_request", err)
 	}
 }
 
-// everyToken accepts every Bearer token.
-type everyToken struct{}
+// anyToken accepts every Bearer token.
+type anyToken struct{}
 
-func (everyToken) Reads() gatehouse.Reads {
+func (anyToken) Reads() gatehouse.Reads {
 	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}
 }
 
-func (everyToken) Authenticate(*http.Request) (gatehouse.Proof, error) {
+func (anyToken) Authenticate(*http.Request) (gatehouse.Proof, error) {
 	return gatehouse.NewProof(&gatehouse.Principal{Subject: "ada", Method: "jwt"}), nil
 }
 
-// A key in the URL has leaked, whatever else the request carries.
-func TestKeyInURL(t *testing.T) {
-	b := setUp(t, nil)
-	key, text := b.issue(t, order())
+func TestKeyInURLRejected(t *testing.T) {
+	f := newKeys(t, nil)
+	key, text := f.create(t, request())
 	for name, target := range map[string]string{
-		"query":          "/reports?api_key=" + text,
-		"query, escaped": "/reports?x=%20&api_key=" + strings.ReplaceAll(text, "_", "%5F"),
-		"query, odd":     "/reports?a=%zz&" + text,
-		"query, bare":    "/reports?" + text + "&b",
-		"query, second":  "/reports?prefix=acme_&k=acme_live_" + text,
-		"cut":            "/reports?k=" + text[:len(text)-40],
-		"mistyped":       "/reports?k=" + text[:len(text)-1] + "!",
-		"path":           "/keys/" + text + "/reports",
-		"path and query": "/keys/" + text + "?page=2",
-		"path, escaped":  "/keys/" + strings.ReplaceAll(text, "_", "%5f"),
+		"query":             "/reports?api_key=" + text,
+		"query, escaped":    "/reports?x=%20&api_key=" + strings.ReplaceAll(text, "_", "%5F"),
+		"query, malformed":  "/reports?a=%zz&" + text,
+		"query, without =":  "/reports?" + text + "&b",
+		"query, second":     "/reports?prefix=acme_&k=acme_live_" + text,
+		"truncated":         "/reports?k=" + text[:len(text)-40],
+		"mistyped":          "/reports?k=" + text[:len(text)-1] + "!",
+		"path":              "/keys/" + text + "/reports",
+		"path before query": "/keys/" + text + "?page=2",
+		"path, escaped":     "/keys/" + strings.ReplaceAll(text, "_", "%5f"),
 	} {
+		path, query, _ := strings.Cut(target, "?")
 		alone := httptest.NewRequest("GET", "/", nil)
-		u, err := url.Parse("http://example.com" + strings.SplitN(target, "?", 2)[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, u.RawQuery, _ = strings.Cut(target, "?")
-		alone.URL = u
-		with := alone.Clone(t.Context())
-		with.Header.Set("X-API-Key", text)
-		token := alone.Clone(t.Context())
-		token.Header.Set("Authorization", "Bearer a.b.c")
-		for _, authenticators := range [][]gatehouse.Authenticator{{b.Keys}, {everyToken{}, b.Keys}, {b.Keys, everyToken{}}} {
-			for r, status := range map[*http.Request]int{alone: 401, with: 400, token: 400} {
-				d := through(t, r, authenticators...)
-				if d.Code != status || d.event.Reason != gatehouse.ReasonCredentialInURL || d.event.Credential != key.ID {
-					t.Errorf("%s: %d, event %+v", name, d.Code, d.event)
+		alone.URL = must(url.Parse("http://example.com" + path))(t)
+		alone.URL.RawQuery = query
+		withKey, withToken := alone.Clone(t.Context()), alone.Clone(t.Context())
+		withKey.Header.Set("X-API-Key", text)
+		withToken.Header.Set("Authorization", "Bearer a.b.c")
+		for _, authenticators := range [][]gatehouse.Authenticator{{f.Keys}, {anyToken{}, f.Keys}, {f.Keys, anyToken{}}} {
+			for r, status := range map[*http.Request]int{alone: 401, withKey: 400, withToken: 400} {
+				got := send(t, r, authenticators...)
+				if got.Code != status || got.event.Reason != gatehouse.ReasonCredentialInURL || got.event.Credential != key.ID || got.event.Issuer != "acme" {
+					t.Errorf("%s: status %d, want %d, event %+v", name, got.Code, status, got.event)
 				}
-				if strings.Contains(d.Body.String(), key.ID) {
-					t.Errorf("%s: body %s", name, d.Body)
+				if strings.Contains(got.Body.String(), key.ID) {
+					t.Errorf("%s: the body contains the ID: %s", name, got.Body)
 				}
 			}
 		}
 	}
+	f.wantCalls(t, "find", 0)
 	for _, target := range []string{
 		"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678",
 		"/reports?acme_Live_" + key.ID + "_12345678&acme__" + key.ID + "_12345678", "/reports?acme_live_" + key.ID[1:] + "-_12345678",
 		"/reports?acme_live_" + key.ID + "_1234567-",
 	} {
 		r := get(text)
-		r.URL, _ = url.Parse(target)
-		if d := b.send(t, r); d.Code != 200 {
-			t.Errorf("%s: status %d, %s", target, d.Code, d.event.Reason)
+		r.URL = must(url.Parse(target))(t)
+		if got := f.send(t, r); got.Code != 200 {
+			t.Errorf("%s: status %d, reason %q, want 200", target, got.Code, got.event.Reason)
 		}
-	}
-	if n := b.store.count("find"); n != 6 {
-		t.Errorf("the store was called %d times", n)
 	}
 }
 
-// A key for another environment is told so, and not looked up.
+// A key of another environment is rejected without a call of the store.
 func TestEnvironment(t *testing.T) {
-	live, test := setUp(t, nil), setUp(t, func(c *apikey.Config) { c.Environment = "test" })
-	key, text := live.issue(t, order())
-	for name, r := range carried(text) {
-		d := test.send(t, r)
-		if d.Code != 403 || d.event.Code != "access_denied" || d.event.Reason != apikey.ReasonEnvironment || d.event.Credential != key.ID {
-			t.Errorf("%s: %d, event %+v", name, d.Code, d.event)
+	live, test := newKeys(t, nil), newKeys(t, func(c *apikey.Config) { c.Environment = "test" })
+	key, text := live.create(t, request())
+	for name, r := range inEachPlace(text) {
+		got := test.wantReasonOf(t, r, apikey.ReasonEnvironment)
+		if got.Code != 403 || got.event.Code != "access_denied" || got.event.Credential != key.ID {
+			t.Errorf("%s: status %d, event %+v", name, got.Code, got.event)
 		}
 	}
-	if n := test.store.count("find"); n > 0 {
-		t.Errorf("the store was called %d times", n)
-	}
+	test.wantCalls(t, "find", 0)
 
-	// Neither does one become the other.
-	other := order()
+	other := request()
 	other.Environment = "test"
-	forged, testText := live.issue(t, other)
-	live.want(t, testText, apikey.ReasonEnvironment)
-	body := "acme_live_" + forged.ID + "_" + strings.Split(testText, "_")[3][:43]
-	live.want(t, body+checksum(body), apikey.ReasonSecret)
+	key, text = live.create(t, other)
+	live.wantReason(t, text, apikey.ReasonEnvironment)
+	body := "acme_live_" + key.ID + "_" + strings.Split(text, "_")[3][:43]
+	live.wantReason(t, body+checksum(body), apikey.ReasonSecret) // the hash covers the environment
 }
 
-// A hash is good for its own id only, even for who can write to the store.
+// The hash covers the ID: an attacker who copies it to another record gains
+// nothing.
 func TestHashIsBoundToID(t *testing.T) {
-	b := setUp(t, nil)
-	victim, victims := b.issue(t, order())
-	mine, text := b.issue(t, order())
-	record, err := b.store.Find(t.Context(), mine.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.store.Rotate(t.Context(), victim.ID, apikey.Rotation{Current: record.Current, MaxLifetime: day}); err != nil {
-		t.Fatal(err)
-	}
-	b.want(t, withSecret(t, victims, text), apikey.ReasonSecret)
-	b.want(t, text, "")
+	f := newKeys(t, nil)
+	victim, victims := f.create(t, request())
+	own, text := f.create(t, request())
+	record := must(f.store.Find(t.Context(), own.ID))(t)
+	must(f.store.Rotate(t.Context(), victim.ID, apikey.Rotation{Current: record.Current, MaxLifetime: day}))(t)
+	f.wantReason(t, withSecret(victims, text), apikey.ReasonSecret)
+	f.wantReason(t, text, "")
 }
 
-// What cannot be told is 503, never 403, and nobody gets in.
-func TestStoreDown(t *testing.T) {
-	b := setUp(t, nil)
-	_, text := b.issue(t, order())
+// A store failure is 503 and fails closed.
+func TestStoreUnavailable(t *testing.T) {
+	f := newKeys(t, nil)
+	key, text := f.create(t, request())
 	down := errors.New("connection refused")
-	b.store.breakAll(down)
-	for name, r := range carried(text) {
-		d := b.send(t, r)
-		if d.Code != 503 || d.Header().Get("Retry-After") != "5" || d.event.Decision != gatehouse.Unavailable ||
-			d.event.Reason != apikey.ReasonStoreUnavailable || !errors.Is(d.event.Cause, down) || d.event.Credential == "" {
-			t.Errorf("%s: %d %v, event %+v", name, d.Code, d.Header(), d.event)
+	f.store.fail(down)
+	for name, r := range inEachPlace(text) {
+		got := f.send(t, r)
+		if e := got.event; got.Code != 503 || got.Header().Get("Retry-After") != "5" || e.Decision != gatehouse.Unavailable ||
+			e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(e.Cause, down) || e.Credential != key.ID {
+			t.Errorf("%s: status %d, header %v, event %+v", name, got.Code, got.Header(), e)
 		}
 	}
+	ctx := t.Context()
 	for name, call := range map[string]func() error{
-		"create":     func() error { _, err := b.Create(t.Context(), order()); return err },
-		"rotate":     func() error { _, err := b.Rotate(t.Context(), "0123456789abcdef", 0, 0); return err },
-		"revoke":     func() error { _, err := b.Revoke(t.Context(), "0123456789abcdef"); return err },
-		"revoke all": func() error { _, err := b.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); return err },
-		"suspend":    func() error { _, err := b.Suspend(t.Context(), "0123456789abcdef"); return err },
-		"describe":   func() error { _, err := b.Describe(t.Context(), "0123456789abcdef"); return err },
-		"list":       func() error { _, err := b.List(t.Context(), apikey.Query{}, ""); return err },
+		"Create":    func() error { _, err := f.Create(ctx, request()); return err },
+		"Rotate":    func() error { _, err := f.Rotate(ctx, unknownID, 0, 0); return err },
+		"Revoke":    func() error { _, err := f.Revoke(ctx, unknownID); return err },
+		"RevokeAll": func() error { _, err := f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}); return err },
+		"Suspend":   func() error { _, err := f.Suspend(ctx, unknownID); return err },
+		"Describe":  func() error { _, err := f.Describe(ctx, unknownID); return err },
+		"List":      func() error { _, err := f.List(ctx, apikey.Query{}, ""); return err },
 	} {
 		if err := call(); !errors.Is(err, down) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s error = %v, want %v", name, err, down)
 		}
 	}
-	b.store.breakAll(nil)
-	b.want(t, text, "")
+	f.store.fail(nil)
+	f.wantReason(t, text, "")
 
-	// A caller who has gone cannot be told anything either.
-	ctx, cancel := context.WithCancel(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if d := b.send(t, get(text).WithContext(ctx)); d.Code != 503 {
-		t.Errorf("status %d", d.Code)
+	if got := f.send(t, get(text).WithContext(ended)); got.Code != 503 {
+		t.Errorf("request with a canceled context: status %d, want 503", got.Code)
 	}
 }
 
-// An unknown id, a wrong secret and a key that is over take the same path: as
-// many hashes and as many calls of the store as a good key. (What follows a
-// good one is counting its use.)
-func TestSamePath(t *testing.T) {
+// A rejected key costs as many hashes and store calls as a valid one, so that the
+// response time says nothing about it.
+func TestRejectionsCostTheSame(t *testing.T) {
 	for name, alter := range map[string]func(*apikey.Config){
 		"plain":       nil,
 		"pepper":      func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(1, 'a')} },
@@ -380,29 +337,25 @@ func TestSamePath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := setUp(t, alter)
-				cost := func(text string) [2]int {
-					before := b.store.count("find")
-					var finds int
-					hashes := apikey.CountHashes(func() {
-						b.send(t, get(text))
-						finds = b.store.count("find") - before
-					})
-					return [2]int{hashes, finds}
+				f := newKeys(t, alter)
+				type cost struct{ hashes, finds int }
+				measure := func(text string) cost {
+					before := f.store.count("find")
+					hashes := apikey.CountHashes(func() { f.send(t, get(text)) })
+					return cost{hashes, f.store.count("find") - before}
 				}
-				_, good := b.issue(t, order())
-				want := cost(good)
-				if want[0] < 1 || want[1] != 1 {
-					t.Fatalf("a good key: %d hashes, %d calls", want[0], want[1])
+				_, valid := f.create(t, request())
+				want := measure(valid)
+				if want.hashes < 1 || want.finds != 1 {
+					t.Fatalf("a valid key costs %+v, want at least one hash and one find", want)
 				}
-				for reason, text := range refusals(t, b) {
-					got := cost(text)
+				for reason, text := range rejections(t, f) {
+					want := want
 					if reason == apikey.ReasonMalformed {
-						if got != [2]int{} {
-							t.Errorf("%s: %d hashes, %d calls", reason, got[0], got[1])
-						}
-					} else if got != want {
-						t.Errorf("%s: %d hashes, %d calls, want %d and %d", reason, got[0], got[1], want[0], want[1])
+						want = cost{}
+					}
+					if got := measure(text); got != want {
+						t.Errorf("%s costs %+v, want %+v", reason, got, want)
 					}
 				}
 			})
@@ -410,242 +363,163 @@ func TestSamePath(t *testing.T) {
 	}
 }
 
-// Random strings and typing errors never reach the store.
-func TestJunkNeverReachesTheStore(t *testing.T) {
-	b := setUp(t, nil)
-	_, text := b.issue(t, order())
+func TestMalformedKeysDoNotReachTheStore(t *testing.T) {
+	f := newKeys(t, nil)
+	_, text := f.create(t, request())
 	for i := range len(text) {
 		for _, c := range []byte("0Zz_-") {
 			if text[i] != c {
-				b.send(t, get(text[:i]+string(c)+text[i+1:]))
+				f.send(t, get(text[:i]+string(c)+text[i+1:]))
 			}
 		}
-		b.send(t, get(text[:i]))
+		f.send(t, get(text[:i]))
 	}
-	for _, junk := range near() {
-		b.send(t, get(junk))
+	for _, malformed := range malformedKeys() {
+		f.send(t, get(malformed))
 	}
-	if n := b.store.count("find"); n > 0 {
-		t.Errorf("the store was called %d times", n)
-	}
+	f.wantCalls(t, "find", 0)
 }
 
 func TestNetworks(t *testing.T) {
-	b := setUp(t, func(c *apikey.Config) {
-		c.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("fd00::/8")}
-	})
-	r := order()
-	r.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:198.51.100.7/128")}
-	_, text := b.issue(t, r)
+	proxied := newKeys(t, func(c *apikey.Config) { c.Proxies = prefixes("10.0.0.0/24", "fd00::/8") })
+	direct := newKeys(t, func(c *apikey.Config) { c.Store = proxied.store })
+	r := request()
+	r.Networks = prefixes("192.0.2.0/24", "2001:db8::/32", "::ffff:198.51.100.7/128")
+	_, text := proxied.create(t, r)
 	for _, test := range []struct {
+		name      string
+		keys      fixture
 		remote    string
 		forwarded []string
 		allowed   bool
 	}{
-		{"192.0.2.9:1234", nil, true},
-		{"[2001:db8::9]:1234", nil, true},
-		{"[::ffff:192.0.2.9]:1234", nil, true},
-		{"198.51.100.7:1", nil, true},
-		{"198.51.100.8:1", nil, false},
-		{"203.0.113.1:1234", nil, false},
-		{"[2001:db9::9]:1234", nil, false},
-		{"[2001:db8::9%eth0]:1234", nil, false},
-		{"", nil, false},
-		{"@", nil, false},
-		{"192.0.2.9", nil, false},
-		// Whoever is not a proxy has no say.
-		{"203.0.113.1:1", []string{"192.0.2.9"}, false},
-		{"192.0.2.9:1", []string{"203.0.113.1"}, true},
-		// A proxy speaks for the address that it adds last.
-		{"10.0.0.1:1", []string{"192.0.2.9"}, true},
-		{"[fd00::1]:1", []string{"192.0.2.9"}, true},
-		{"[::ffff:10.0.0.1]:1", []string{"192.0.2.9"}, true},
-		{"10.0.0.1:1", []string{"203.0.113.1"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9, 203.0.113.1"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9", "203.0.113.1"}, false},
-		{"10.0.0.1:1", []string{"203.0.113.1, 192.0.2.9"}, true},
-		{"10.0.0.1:1", []string{"203.0.113.1", "192.0.2.9,10.0.0.2"}, true},
-		{"10.0.0.1:1", []string{"203.0.113.1, 192.0.2.9,\t10.0.0.2 , fd00::2"}, true},
-		{"10.0.0.1:1", []string{"192.0.2.9, 203.0.113.1, 10.0.0.2"}, false},
-		{"10.0.0.1:1", []string{"::ffff:192.0.2.9"}, true},
-		{"10.0.0.1:1", []string{"192.0.2.9:5678"}, true},
-		{"10.0.0.1:1", []string{"[2001:db8::9]:5678"}, true},
-		{"10.0.0.1:1", []string{"10.0.0.2"}, false}, // a proxy on its own account
-		// What cannot be read denies.
-		{"10.0.0.1:1", nil, false},
-		{"10.0.0.1:1", []string{""}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9,"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9, unknown"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9, unknown, 10.0.0.2"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.009"}, false},
-		{"10.0.0.1:1", []string{"192.0.2.9/32"}, false},
-		{"10.0.0.1:1", []string{"2001:db8::9%eth0"}, false},
-		// What stands further left than the answer is not read.
-		{"10.0.0.1:1", []string{"unknown, 192.0.2.9"}, true},
+		{"IPv4", direct, "192.0.2.9:1234", nil, true},
+		{"IPv6", direct, "[2001:db8::9]:1234", nil, true},
+		{"mapped address", direct, "[::ffff:192.0.2.9]:1234", nil, true},
+		{"mapped network", direct, "198.51.100.7:1", nil, true},
+		{"outside the mapped network", direct, "198.51.100.8:1", nil, false},
+		{"outside", direct, "203.0.113.1:1234", nil, false},
+		{"outside, IPv6", direct, "[2001:db9::9]:1234", nil, false},
+		{"zone", direct, "[2001:db8::9%eth0]:1234", nil, false},
+		{"no address", direct, "", nil, false},
+		{"Unix socket", direct, "@", nil, false},
+		{"no port", direct, "192.0.2.9", nil, false},
+		{"forged header", direct, "203.0.113.1:1", []string{"192.0.2.9"}, false},
+		{"header ignored", direct, "192.0.2.9:1", []string{"203.0.113.1"}, true},
+		{"forged header beside proxies", proxied, "203.0.113.1:1", []string{"192.0.2.9"}, false},
+		{"proxy", proxied, "10.0.0.1:1", []string{"192.0.2.9"}, true},
+		{"proxy over IPv6", proxied, "[fd00::1]:1", []string{"192.0.2.9"}, true},
+		{"proxy, outside", proxied, "10.0.0.1:1", []string{"192.0.2.9, 203.0.113.1"}, false},
+		{"two proxies", proxied, "10.0.0.1:1", []string{"203.0.113.1", "192.0.2.9,10.0.0.2"}, true},
+		{"proxy without header", proxied, "10.0.0.1:1", nil, false},
+		{"malformed entry", proxied, "10.0.0.1:1", []string{"192.0.2.9, unknown, 10.0.0.2"}, false},
+		{"malformed entry further left", proxied, "10.0.0.1:1", []string{"unknown, 192.0.2.9"}, true},
+		{"leading zero", proxied, "10.0.0.1:1", []string{"192.0.2.009"}, false},
+		{"network for an address", proxied, "10.0.0.1:1", []string{"192.0.2.9/32"}, false},
+		{"entry with a zone", proxied, "10.0.0.1:1", []string{"2001:db8::9%eth0"}, false},
 	} {
-		r := get(text)
-		r.RemoteAddr = test.remote
+		r := from(text, test.remote)
 		if test.forwarded != nil {
 			r.Header["X-Forwarded-For"] = test.forwarded
 		}
 		r.Header.Set("X-Real-Ip", "192.0.2.9")
 		r.Header.Set("Forwarded", "for=192.0.2.9")
-		d := b.send(t, r)
-		if test.allowed != (d.Code == 200) {
-			t.Errorf("%q, %q: status %d", test.remote, test.forwarded, d.Code)
+		want := apikey.ReasonNetwork
+		if test.allowed {
+			want = ""
 		}
-		if !test.allowed && (d.Code != 403 || d.event.Reason != apikey.ReasonNetwork || d.event.Code != "access_denied") {
-			t.Errorf("%q, %q: %d, event %+v", test.remote, test.forwarded, d.Code, d.event)
+		got := test.keys.send(t, r)
+		if got.event.Reason != want || !test.allowed && (got.Code != 403 || got.event.Code != "access_denied") {
+			t.Errorf("%s: status %d, event %+v, want reason %q", test.name, got.Code, got.event, want)
 		}
 	}
-	// Who does not have the secret learns nothing of networks.
-	_, other := b.issue(t, order())
-	b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
+	// A client without the secret learns nothing about the networks.
+	_, other := direct.create(t, request())
+	direct.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
 }
 
-// A proxy that is not named has no say, whatever it says.
-func TestNoProxies(t *testing.T) {
-	b := setUp(t, nil)
-	r := order()
-	r.Networks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	_, text := b.issue(t, r)
-	q := get(text)
-	q.RemoteAddr = "127.0.0.1:1"
-	q.Header.Set("X-Forwarded-For", "203.0.113.1")
-	if d := b.send(t, q); d.Code != 200 {
-		t.Errorf("status %d", d.Code)
-	}
-	q.RemoteAddr = "203.0.113.1:1"
-	q.Header.Set("X-Forwarded-For", "127.0.0.1")
-	if d := b.send(t, q); d.Code != 403 {
-		t.Errorf("status %d", d.Code)
-	}
-}
-
-// Many goroutines rotate, revoke and use the same keys: no secret is accepted
-// once its end was acknowledged.
-func TestNothingIsAcceptedAfterItsEnd(t *testing.T) {
+// While goroutines rotate, revoke and use keys, no secret is accepted after the
+// call that ended it has returned.
+func TestEndedSecretsAreRejectedUnderLoad(t *testing.T) {
 	for _, peppers := range [][]apikey.Pepper{nil, {pepper(1, 'a')}} {
-		b := setUp(t, func(c *apikey.Config) { c.Peppers, c.Observer = peppers, nil })
-		const rounds = 300
+		f := newKeys(t, func(c *apikey.Config) { c.Peppers, c.Observer = peppers, nil })
 		type secret struct {
-			text string
-			dead atomic.Bool
+			text  string
+			ended atomic.Bool
 		}
 		secrets := make(chan *secret)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for range rounds {
-				key, text := b.issue(t, order())
-				old := &secret{text: text}
-				for range 4 {
-					secrets <- old
-					_, text := b.rotate(t, key.ID, 0)
-					old.dead.Store(true)
-					old = &secret{text: text}
-				}
-				secrets <- old
-				if _, err := b.Revoke(t.Context(), key.ID); err != nil {
-					t.Error(err)
-				}
-				old.dead.Store(true)
-			}
-		}()
-		results := make(chan [2]int)
+		var valid, ended atomic.Int64
+		var users sync.WaitGroup
 		for range 8 {
-			go func() {
-				var tried [2]int
-				for more := true; more; {
-					select {
-					case s := <-secrets:
-						for range 3 {
-							dead := s.dead.Load()
-							_, err := b.Authenticate(get(s.text))
-							if dead && err == nil {
-								t.Error("accepted after its end was acknowledged")
-							}
-							if dead {
-								tried[1]++
-							} else {
-								tried[0]++
-							}
+			users.Go(func() {
+				for s := range secrets {
+					for range 3 {
+						was := s.ended.Load()
+						_, err := f.Authenticate(get(s.text))
+						if was && err == nil {
+							t.Error("a secret was accepted after its end")
 						}
-					case <-done:
-						more = false
+						if was {
+							ended.Add(1)
+						} else {
+							valid.Add(1)
+						}
 					}
 				}
-				results <- tried
-			}()
+			})
 		}
-		var total [2]int
-		for range 8 {
-			tried := <-results
-			total[0] += tried[0]
-			total[1] += tried[1]
+		for range 300 {
+			key, text := f.create(t, request())
+			current := &secret{text: text}
+			for range 4 {
+				secrets <- current
+				_, text := f.rotate(t, key.ID, 0)
+				current.ended.Store(true)
+				current = &secret{text: text}
+			}
+			secrets <- current
+			must(f.Revoke(t.Context(), key.ID))(t)
+			current.ended.Store(true)
 		}
-		if total[0] == 0 || total[1] == 0 {
-			t.Errorf("%d tries of good secrets, %d of dead ones", total[0], total[1])
+		close(secrets)
+		users.Wait()
+		if valid.Load() == 0 || ended.Load() == 0 {
+			t.Errorf("%d uses of valid secrets and %d of ended ones, want both", valid.Load(), ended.Load())
 		}
 	}
 }
 
-// altering is a store in which somebody has changed a record by hand.
-type altering struct {
-	*counting
-	alter func(*apikey.Record)
-}
-
-func (a *altering) Find(ctx context.Context, id string) (apikey.Record, error) {
-	r, err := a.counting.Find(ctx, id)
-	if a.alter != nil {
-		a.alter(&r)
-	}
-	return r, err
-}
-
-// A principal is shared by the requests of a key for as long as nothing about
-// it changes, and no longer.
+// The cached principal follows each change of the record.
 func TestPrincipalFollowsTheRecord(t *testing.T) {
-	store := &altering{counting: newCounting()}
-	b := setUp(t, func(c *apikey.Config) { c.Store = store })
-	_, text := b.issue(t, order())
+	f := newKeys(t, nil)
+	_, text := f.create(t, request())
 	principal := func() gatehouse.Principal {
 		t.Helper()
-		proof, err := b.Authenticate(get(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return proof.Principal()
+		return must(f.Authenticate(get(text)))(t).Principal()
 	}
 	first := principal()
-	scopes, err := gatehouse.ParseScopes("reports:none")
-	if err != nil {
-		t.Fatal(err)
-	}
-	metadata := claims(t, `{"changed":true}`)
-	end := time.Now().Add(time.Hour)
+	scopes := must(gatehouse.ParseScopes("reports:none"))(t)
+	metadata, expires := claims(t, `{"changed":true}`), time.Now().Add(time.Hour)
 	for name, change := range map[string]struct {
-		alter func(*apikey.Record)
-		seen  func(gatehouse.Principal) bool
+		record    func(*apikey.Record)
+		principal func(*gatehouse.Principal)
 	}{
-		"owner":       {func(r *apikey.Record) { r.Owner = "eve" }, func(p gatehouse.Principal) bool { return p.Subject == "eve" }},
-		"tenant":      {func(r *apikey.Record) { r.Tenant = "t9" }, func(p gatehouse.Principal) bool { return p.Tenant == "t9" }},
-		"environment": {func(r *apikey.Record) { r.Environment = "x" }, func(p gatehouse.Principal) bool { return p.Environment == "x" }},
-		"scopes":      {func(r *apikey.Record) { r.Scopes = scopes }, func(p gatehouse.Principal) bool { return p.Scopes == scopes }},
-		"metadata":    {func(r *apikey.Record) { r.Metadata = metadata }, func(p gatehouse.Principal) bool { return p.Claims == metadata }},
-		"expires":     {func(r *apikey.Record) { r.Expires = end }, func(p gatehouse.Principal) bool { return p.Expires.Equal(end) }},
+		"owner":       {func(r *apikey.Record) { r.Owner = "eve" }, func(p *gatehouse.Principal) { p.Subject = "eve" }},
+		"tenant":      {func(r *apikey.Record) { r.Tenant = "t9" }, func(p *gatehouse.Principal) { p.Tenant = "t9" }},
+		"environment": {func(r *apikey.Record) { r.Environment = "x" }, func(p *gatehouse.Principal) { p.Environment = "x" }},
+		"scopes":      {func(r *apikey.Record) { r.Scopes = scopes }, func(p *gatehouse.Principal) { p.Scopes = scopes }},
+		"metadata":    {func(r *apikey.Record) { r.Metadata = metadata }, func(p *gatehouse.Principal) { p.Claims = metadata }},
+		"expires":     {func(r *apikey.Record) { r.Expires = expires }, func(p *gatehouse.Principal) { p.Expires = expires }},
 	} {
-		store.alter = change.alter
-		if p := principal(); !change.seen(p) {
-			t.Errorf("%s: not seen in %+v", name, p)
+		f.store.found = func(_ context.Context, r *apikey.Record) { change.record(r) }
+		want := first
+		change.principal(&want)
+		if got := principal(); got != want {
+			t.Errorf("%s: principal = %+v, want %+v", name, got, want)
 		}
-		store.alter = nil
-		if p := principal(); change.seen(p) {
-			t.Errorf("%s: seen afterwards", name)
+		f.store.found = nil
+		if got := principal(); got != first {
+			t.Errorf("%s, changed back: principal = %+v, want %+v", name, got, first)
 		}
-	}
-	if first.Subject != "ci" || first.Tenant != "t1" || first.Scopes.String() != "reports:read" {
-		t.Errorf("a principal that was given out has changed: %+v", first)
 	}
 }

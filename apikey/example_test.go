@@ -17,7 +17,7 @@ import (
 
 func Example() {
 	keys, err := apikey.New(apikey.Config{
-		Store:    apikey.NewMemory(0), // store/sqlstore and store/redisstore keep them for good
+		Store:    apikey.NewMemory(0), // store/sqlstore and store/redisstore are persistent
 		Prefix:   "acme",
 		Scopes:   []string{"reports:read", "reports:write"},
 		Observer: gatehouse.Log(slog.New(slog.DiscardHandler)),
@@ -39,7 +39,7 @@ func Example() {
 	})))
 	defer server.Close()
 
-	// Make a key. Its text is shown to whoever asked for it, once.
+	// Create a key. Show its text to the client once.
 	ctx := context.Background()
 	issued, err := keys.Create(ctx, apikey.Request{
 		Owner:    "nightly-job",
@@ -68,7 +68,7 @@ func Example() {
 	}
 	get(first)
 
-	// Rotate it: both secrets are good for an hour.
+	// Rotate it: both secrets are valid for an hour.
 	issued, err = keys.Rotate(ctx, issued.Key.ID, time.Hour, issued.Key.Generation)
 	if err != nil {
 		log.Fatal(err)
@@ -76,7 +76,7 @@ func Example() {
 	get(first)
 	get(string(issued.Secret.Reveal()))
 
-	// Somebody has found the first one in a public repository.
+	// The first secret was found in a public repository.
 	if _, err := keys.RevokeLeaked(ctx, first); err != nil {
 		log.Fatal(err)
 	}

@@ -4,9 +4,6 @@ package apikey
 
 import "fmt"
 
-// Checksum is what stands behind a body.
-func Checksum(body string) string { return checksum([]byte(body)) }
-
 // CountHashes counts the hashes that f computes.
 func CountHashes(f func()) int {
 	n := 0
@@ -16,10 +13,10 @@ func CountHashes(f func()) int {
 	return n
 }
 
-// MaxEntries bounds what one shard remembers, of each kind.
+// MaxEntries is the limit of the entries of one shard.
 const MaxEntries = maxEntries
 
-// SameShard returns n ids of one shard.
+// SameShard returns n IDs of one shard.
 func SameShard(n int) []string {
 	var ids []string
 	for i := 0; len(ids) < n; i++ {
@@ -30,14 +27,14 @@ func SameShard(n int) []string {
 	return ids
 }
 
-// UsageIsMadeOnce reports whether two that come at once share one count.
-func (k *Keys) UsageIsMadeOnce(id string) bool {
+// AddsUsageOnce reports whether two goroutines that add an ID share one entry.
+func (k *Keys) AddsUsageOnce(id string) bool {
 	first := k.usage.add(id)
 	return k.usage.add(id) == first
 }
 
-// Remembered returns how many entries are remembered of keys in use, of keys
-// watched, and of addresses.
+// Remembered returns the number of used keys and of keys with a history, and the
+// largest number of addresses in a shard.
 func (k *Keys) Remembered() (used, watched, addresses int) {
 	for range k.usage.keys.all() {
 		used++
@@ -51,7 +48,7 @@ func (k *Keys) Remembered() (used, watched, addresses int) {
 	return used, watched, addresses
 }
 
-// Cached returns how many entries the cache holds.
+// Cached returns the number of entries in the cache.
 func (k *Keys) Cached() (found, missing int) {
 	for range k.cache.found.all() {
 		found++

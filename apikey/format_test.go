@@ -14,7 +14,7 @@ import (
 
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// The checksum, written once more and otherwise, from its definition.
+// checksum is a second implementation of the checksum, from its definition.
 func checksum(body string) string {
 	n := uint64(crc32.ChecksumIEEE([]byte(body)))
 	text := ""
@@ -25,43 +25,38 @@ func checksum(body string) string {
 	return text
 }
 
-// golden is a key that must be read for as long as there are keys.
+// golden is a key that every version must parse.
 const golden = "acme_live_0123456789ABCDEF_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" + goldenSum
 
 const goldenSum = "3NxMSK"
 
-func TestFormat(t *testing.T) {
+func TestParseGolden(t *testing.T) {
 	if sum := checksum(golden[:len(golden)-6]); sum != goldenSum {
-		t.Fatalf("the checksum of the golden key is %s", sum)
+		t.Fatalf("checksum(golden) = %s, want %s", sum, goldenSum)
 	}
-	label, err := apikey.Parse(golden)
-	if err != nil || label != (apikey.Label{Prefix: "acme", Environment: "live", ID: "0123456789ABCDEF"}) {
-		t.Fatalf("%+v, %v", label, err)
+	want := apikey.Label{Prefix: "acme", Environment: "live", ID: "0123456789ABCDEF"}
+	if got, err := apikey.Parse(golden); err != nil || got != want || got.String() != "acme_live_0123456789ABCDEF" {
+		t.Errorf("Parse(golden) = %v, %v, want %v", got, err, want)
 	}
-	if label.String() != "acme_live_0123456789ABCDEF" {
-		t.Errorf("label %s", label)
-	}
+}
 
-	b := setUp(t, nil)
+func TestCreateReturnsRandomKeys(t *testing.T) {
+	f := newKeys(t, nil)
 	seen := make(map[string]bool)
 	count := make(map[byte]int)
 	pattern := regexp.MustCompile("^" + apikey.Pattern("acme") + "$")
 	for range 500 {
-		key, text := b.issue(t, order())
+		key, text := f.create(t, request())
 		parts := strings.Split(text, "_")
-		if len(parts) != 4 || parts[0] != "acme" || parts[1] != "live" || parts[2] != key.ID || len(parts[3]) != 43+6 {
-			t.Fatalf("%d parts", len(parts))
+		if len(parts) != 4 || parts[0] != "acme" || parts[1] != "live" || parts[2] != key.ID || len(parts[3]) != 43+6 || !pattern.MatchString(text) {
+			t.Fatal("the text of the key has another format")
 		}
-		body := text[:len(text)-6]
-		if text[len(body):] != checksum(body) {
-			t.Fatal("the checksum is not that of the text before it")
-		}
-		if !pattern.MatchString(text) {
-			t.Fatal("the pattern does not match a key")
+		if body := text[:len(text)-6]; text[len(body):] != checksum(body) {
+			t.Fatal("the checksum of the key is wrong")
 		}
 		for _, part := range []string{parts[2], parts[3][:43]} {
 			if seen[part] {
-				t.Fatal("a part that should be random came twice")
+				t.Fatal("an ID or a secret occurred twice")
 			}
 			seen[part] = true
 			for i := range len(part) {
@@ -69,33 +64,33 @@ func TestFormat(t *testing.T) {
 			}
 		}
 	}
-	// 29,500 characters, 476 of each on average, with a deviation of 22.
+	// 29,500 characters: 476 of each on average, with a standard deviation of 22.
 	for i := range len(digits) {
 		if n := count[digits[i]]; n < 476-8*22 || n > 476+8*22 {
-			t.Errorf("%q occurs %d times", digits[i], n)
+			t.Errorf("%q occurs %d times, want 476 ± 176", digits[i], n)
 		}
 	}
 }
 
-// near are texts that are almost a key.
-func near() map[string]string {
+// malformedKeys are texts that are almost a key.
+func malformedKeys() map[string]string {
 	parts := strings.Split(golden, "_")
 	resum := func(body string) string { return body + checksum(body) }
 	body := golden[:len(golden)-6]
 	return map[string]string{
-		"nothing":                  "",
+		"empty":                    "",
 		"prefix alone":             "acme_",
 		"label alone":              "acme_live_0123456789ABCDEF",
 		"no checksum":              body,
 		"wrong checksum":           body + "000000",
 		"checksum in base 64":      body + "3N+MSK",
-		"cut":                      golden[:len(golden)-1],
-		"one more":                 golden + "0",
+		"truncated":                golden[:len(golden)-1],
+		"one character more":       golden + "0",
 		"space before":             " " + golden,
-		"space behind":             golden + " ",
-		"line break behind":        golden + "\n",
+		"space after":              golden + " ",
+		"line break after":         golden + "\n",
 		"twice":                    golden + golden,
-		"fifth part":               golden + "_x",
+		"five parts":               golden + "_x",
 		"upper-case prefix":        resum("ACME_" + strings.SplitN(body, "_", 2)[1]),
 		"digit first":              resum("1cme_" + strings.SplitN(body, "_", 2)[1]),
 		"short prefix":             resum("a_" + strings.SplitN(body, "_", 2)[1]),
@@ -105,70 +100,73 @@ func near() map[string]string {
 		"environment of 17":        resum("acme_abcdefghijklmnopq_" + parts[2] + "_" + parts[3][:43]),
 		"environment with a digit": resum("acme_1live_" + parts[2] + "_" + parts[3][:43]),
 		"environment missing":      resum("acme_" + parts[2] + "_" + parts[3][:43]),
-		"short id":                 resum("acme_live_" + parts[2][1:] + "_" + parts[3][:43]),
-		"long id":                  resum("acme_live_0" + parts[2] + "_" + parts[3][:43]),
-		"odd id":                   resum("acme_live_0123456789ABCDE-_" + parts[3][:43]),
+		"short ID":                 resum("acme_live_" + parts[2][1:] + "_" + parts[3][:43]),
+		"long ID":                  resum("acme_live_0" + parts[2] + "_" + parts[3][:43]),
+		"malformed ID":             resum("acme_live_0123456789ABCDE-_" + parts[3][:43]),
 		"short secret":             resum("acme_live_" + parts[2] + "_" + parts[3][:42]),
 		"long secret":              resum("acme_live_" + parts[2] + "_0" + parts[3][:43]),
-		"odd secret":               resum("acme_live_" + parts[2] + "_" + parts[3][:42] + "-"),
-		"letter of another script": resum("acme_live_" + parts[2] + "_" + parts[3][:41] + "é"),
-		"no break before the id":   resum("acme_live0" + parts[2] + "_" + parts[3][:43]),
-		"no break behind the id":   resum("acme_live_" + parts[2] + "0" + parts[3][:43]),
+		"malformed secret":         resum("acme_live_" + parts[2] + "_" + parts[3][:42] + "-"),
+		"non-ASCII secret":         resum("acme_live_" + parts[2] + "_" + parts[3][:41] + "é"),
+		"no separator before ID":   resum("acme_live0" + parts[2] + "_" + parts[3][:43]),
+		"no separator after ID":    resum("acme_live_" + parts[2] + "0" + parts[3][:43]),
 		"dashes":                   strings.ReplaceAll(golden, "_", "-"),
 		"a megabyte":               strings.Repeat("acme_live_", 100_000),
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	for name, text := range near() {
+func TestParseRejectsMalformedKeys(t *testing.T) {
+	for name, text := range malformedKeys() {
 		if label, err := apikey.Parse(text); !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
-			t.Errorf("%s: %+v, %v", name, label, err)
+			t.Errorf("Parse(%s) = %v, %v, want ErrMalformed", name, label, err)
 		}
 	}
-	// Every typing error of one character, and every two neighbours swapped.
+}
+
+// The checksum detects each replaced character and each swapped pair.
+func TestParseRejectsTypingErrors(t *testing.T) {
 	for i := range len(golden) {
 		for j := range len(digits) {
 			text := golden[:i] + digits[j:j+1] + golden[i+1:]
 			if _, err := apikey.Parse(text); (err == nil) != (text == golden) {
-				t.Errorf("character %d replaced by %s: %v", i, digits[j:j+1], err)
+				t.Errorf("Parse with character %d replaced by %s: error = %v", i, digits[j:j+1], err)
 			}
 		}
 		if i > 0 && golden[i] != golden[i-1] {
 			text := golden[:i-1] + golden[i:i+1] + golden[i-1:i] + golden[i+1:]
 			if _, err := apikey.Parse(text); err == nil {
-				t.Errorf("characters %d and %d swapped: accepted", i-1, i)
+				t.Errorf("Parse with characters %d and %d swapped: error = nil, want ErrMalformed", i-1, i)
 			}
 		}
 	}
 }
 
-func TestPattern(t *testing.T) {
+func TestPatternFindsKeys(t *testing.T) {
 	pattern := regexp.MustCompile(apikey.Pattern("acme"))
 	for _, text := range []string{
 		golden, "key=" + golden, `"` + golden + `"`, "https://example.com/?k=" + golden + "&x", "export KEY='" + golden + "'\n",
 	} {
 		if found := pattern.FindString(text); found != golden {
-			t.Errorf("found %q in %q", found, text)
+			t.Errorf("Pattern finds %q in %q, want the key", found, text)
 		}
 	}
 	anchored := regexp.MustCompile(`^(?:` + apikey.Pattern("acme") + `)$`)
-	for name, text := range near() {
-		// A pattern cannot add up.
+	for name, text := range malformedKeys() {
+		// A regular expression cannot verify the checksum.
 		if name != "wrong checksum" && anchored.MatchString(text) {
-			t.Errorf("matches %s", name)
+			t.Errorf("Pattern matches the malformed key %q, want no match", name)
 		}
 	}
 	for _, text := range []string{"x" + golden, "_" + golden, golden + "0", golden + "_", "acmo" + golden[4:]} {
 		if pattern.MatchString(text) {
-			t.Errorf("matches in %q", text)
+			t.Errorf("Pattern matches in %q, want no match", text)
 		}
 	}
 }
 
-// What Parse accepts is one text for one key.
+// Each key has exactly one text that Parse accepts.
 func FuzzParse(f *testing.F) {
 	f.Add(golden)
-	for _, text := range near() {
+	for _, text := range malformedKeys() {
 		f.Add(text[:min(len(text), 200)])
 	}
 	pattern := regexp.MustCompile(`^[a-z][a-z0-9]{1,15}_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}[0-4][0-9A-Za-z]{5}$`)
@@ -176,17 +174,17 @@ func FuzzParse(f *testing.F) {
 		label, err := apikey.Parse(text)
 		if err != nil {
 			if !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
-				t.Errorf("%+v, %v", label, err)
+				t.Errorf("Parse(%q) = %v, %v, want ErrMalformed", text, label, err)
 			}
 			return
 		}
 		secret := text[strings.LastIndexByte(text, '_')+1:]
 		body := label.String() + "_" + secret[:43]
 		if again := body + checksum(body); again != text {
-			t.Errorf("%q reads as %q", text, again)
+			t.Errorf("Parse(%q) accepts a second text of %q", text, again)
 		}
 		if !pattern.MatchString(text) {
-			t.Errorf("the pattern does not match %q", text)
+			t.Errorf("Pattern does not match the valid key %q", text)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -71,8 +72,11 @@ func (k Key) MarshalJSON() ([]byte, error) {
 // LogValue implements [slog.LogValuer].
 func (k Key) LogValue() slog.Value {
 	attrs := []slog.Attr{
-		slog.String("id", k.ID), slog.String("owner", k.Owner), slog.String("tenant", k.Tenant),
-		slog.String("environment", k.Environment), slog.String("scopes", k.Scopes.String()), slog.Time("expires", k.Expires),
+		slog.String("id", k.ID), slog.String("owner", k.Owner), slog.String("environment", k.Environment),
+		slog.String("scopes", k.Scopes.String()), slog.Time("expires", k.Expires),
+	}
+	if k.Tenant != "" {
+		attrs = slices.Insert(attrs, 2, slog.String("tenant", k.Tenant))
 	}
 	for _, t := range []slog.Attr{slog.Time("grace_ends", k.GraceEnds), slog.Time("revoked", k.Revoked), slog.Time("suspended", k.Suspended)} {
 		if !t.Value.Time().IsZero() {

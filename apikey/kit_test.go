@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -18,137 +19,133 @@ import (
 
 const day = 24 * time.Hour
 
-// counting is a memory store that counts its calls, and breaks when told to.
-type counting struct {
+// unknownID has the format of an ID and does not exist.
+const unknownID = "0123456789abcdef"
+
+// must returns a function that returns value, or ends the test if err is not nil.
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("unexpected error: %v", err)
+		}
+		return value
+	}
+}
+
+// faultStore is a memory store that counts its calls, and can fail and change
+// them.
+type faultStore struct {
 	*apikey.Memory
 	mu     sync.Mutex
 	calls  map[string]int
-	broken map[string]error
-	// before, if set, runs before each call.
-	before func(verb string)
+	errs   map[string]error                            // by verb, instead of the call
+	before func(ctx context.Context, verb string)      // before a call
+	found  func(ctx context.Context, r *apikey.Record) // after Find has read r
 }
 
-func newCounting() *counting {
-	return &counting{Memory: apikey.NewMemory(0), calls: make(map[string]int), broken: make(map[string]error)}
+func newFaultStore(memory *apikey.Memory) *faultStore {
+	return &faultStore{Memory: memory, calls: make(map[string]int), errs: make(map[string]error)}
 }
 
-func (c *counting) called(verb string) error {
-	c.mu.Lock()
-	c.calls[verb]++
-	before, err := c.before, c.broken[verb]
-	c.mu.Unlock()
+func (f *faultStore) count(verb string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[verb]
+}
+
+// fail makes the calls of these verbs fail, all without verbs; nil repairs them.
+func (f *faultStore) fail(err error, verbs ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(verbs) == 0 {
+		verbs = []string{"create", "find", "rotate", "revoke", "revoke all", "suspend", "touch", "list"}
+	}
+	for _, verb := range verbs {
+		f.errs[verb] = err
+	}
+}
+
+func call[T any](ctx context.Context, f *faultStore, verb string, do func() (T, error)) (T, error) {
+	f.mu.Lock()
+	f.calls[verb]++
+	before, err := f.before, f.errs[verb]
+	f.mu.Unlock()
 	if before != nil {
-		before(verb)
+		before(ctx, verb)
 	}
-	return err
-}
-
-func (c *counting) count(verb string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.calls[verb]
-}
-
-func (c *counting) breakAll(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, verb := range []string{"create", "find", "rotate", "revoke", "revoke all", "suspend", "touch", "list"} {
-		c.broken[verb] = err
+	if err != nil {
+		return *new(T), err
 	}
+	return do()
 }
 
-func (c *counting) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
-	if err := c.called("create"); err != nil {
-		return apikey.Record{}, err
+func (f *faultStore) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
+	return call(ctx, f, "create", func() (apikey.Record, error) { return f.Memory.Create(ctx, r) })
+}
+
+func (f *faultStore) Find(ctx context.Context, id string) (apikey.Record, error) {
+	r, err := call(ctx, f, "find", func() (apikey.Record, error) { return f.Memory.Find(ctx, id) })
+	if f.found != nil {
+		f.found(ctx, &r)
 	}
-	return c.Memory.Create(ctx, r)
+	return r, err
 }
 
-func (c *counting) Find(ctx context.Context, id string) (apikey.Record, error) {
-	if err := c.called("find"); err != nil {
-		return apikey.Record{}, err
-	}
-	return c.Memory.Find(ctx, id)
+func (f *faultStore) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
+	return call(ctx, f, "rotate", func() (apikey.Record, error) { return f.Memory.Rotate(ctx, id, r) })
 }
 
-func (c *counting) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
-	if err := c.called("rotate"); err != nil {
-		return apikey.Record{}, err
-	}
-	return c.Memory.Rotate(ctx, id, r)
+func (f *faultStore) Revoke(ctx context.Context, id string) (apikey.Record, error) {
+	return call(ctx, f, "revoke", func() (apikey.Record, error) { return f.Memory.Revoke(ctx, id) })
 }
 
-func (c *counting) Revoke(ctx context.Context, id string) (apikey.Record, error) {
-	if err := c.called("revoke"); err != nil {
-		return apikey.Record{}, err
-	}
-	return c.Memory.Revoke(ctx, id)
+func (f *faultStore) RevokeAll(ctx context.Context, filter apikey.Filter, limit int) ([]apikey.Record, error) {
+	return call(ctx, f, "revoke all", func() ([]apikey.Record, error) { return f.Memory.RevokeAll(ctx, filter, limit) })
 }
 
-func (c *counting) RevokeAll(ctx context.Context, f apikey.Filter, limit int) ([]apikey.Record, error) {
-	if err := c.called("revoke all"); err != nil {
-		return nil, err
-	}
-	return c.Memory.RevokeAll(ctx, f, limit)
+func (f *faultStore) Suspend(ctx context.Context, id string, on bool) (apikey.Record, error) {
+	return call(ctx, f, "suspend", func() (apikey.Record, error) { return f.Memory.Suspend(ctx, id, on) })
 }
 
-func (c *counting) Suspend(ctx context.Context, id string, on bool) (apikey.Record, error) {
-	if err := c.called("suspend"); err != nil {
-		return apikey.Record{}, err
-	}
-	return c.Memory.Suspend(ctx, id, on)
+func (f *faultStore) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
+	return call(ctx, f, "touch", func() (bool, error) { return f.Memory.Touch(ctx, id, uses, every) })
 }
 
-func (c *counting) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
-	if err := c.called("touch"); err != nil {
-		return false, err
-	}
-	return c.Memory.Touch(ctx, id, uses, every)
+func (f *faultStore) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
+	return call(ctx, f, "list", func() ([]apikey.Record, error) { return f.Memory.List(ctx, q) })
 }
 
-func (c *counting) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
-	if err := c.called("list"); err != nil {
-		return nil, err
-	}
-	return c.Memory.List(ctx, q)
-}
-
-// heard keeps the events that it is told.
-type heard struct {
+// recorder is an observer that records events, and fails with err.
+type recorder struct {
 	mu     sync.Mutex
 	events []gatehouse.Event
 	err    error
 }
 
-func (h *heard) Observe(_ context.Context, e gatehouse.Event) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.events = append(h.events, e)
-	return h.err
-}
-
-func (h *heard) fail(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err = err
-}
-
-// take returns the types of the events since the last time.
-func (h *heard) take() []gatehouse.EventType {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var types []gatehouse.EventType
-	for _, e := range h.events {
-		types = append(types, e.Type)
+func (r *recorder) Observe(ctx context.Context, e gatehouse.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	h.events = nil
-	return types
+	r.events = append(r.events, e)
+	return r.err
 }
 
-func (h *heard) last() gatehouse.Event {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.events[len(h.events)-1]
+func (r *recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+// take returns the events since the last call.
+func (r *recorder) take() []gatehouse.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	events := r.events
+	r.events = nil
+	return events
 }
 
 // attr returns an attribute of an event as text, "" if it is absent.
@@ -161,127 +158,170 @@ func attr(e gatehouse.Event, key string) string {
 	return ""
 }
 
-// bench is Keys with all around them that a test wants to look at.
-type bench struct {
+// fixture is Keys with its store and its observer.
+type fixture struct {
 	*apikey.Keys
-	store  *counting
-	events *heard
+	store  *faultStore
+	events *recorder
 }
 
-// setUp makes Keys; alter changes the configuration before.
-func setUp(t testing.TB, alter func(*apikey.Config)) bench {
+// newKeys returns Keys; alter, if not nil, changes the configuration.
+func newKeys(t testing.TB, alter func(*apikey.Config)) fixture {
 	t.Helper()
-	b := bench{store: newCounting(), events: new(heard)}
+	f := fixture{store: newFaultStore(apikey.NewMemory(0)), events: new(recorder)}
 	config := apikey.Config{
-		Store: b.store, Prefix: "acme", Scopes: []string{"reports:read", "reports:write"}, Observer: b.events,
+		Store: f.store, Prefix: "acme", Scopes: []string{"reports:read", "reports:write"}, Observer: f.events,
 	}
 	if alter != nil {
 		alter(&config)
 	}
-	var err error
-	if b.Keys, err = apikey.New(config); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	f.Keys = must(apikey.New(config))(t)
+	return f
 }
 
-func order() apikey.Request {
+// request is a valid request for a key.
+func request() apikey.Request {
 	return apikey.Request{Owner: "ci", Tenant: "t1", Scopes: []string{"reports:read"}, Lifetime: 30 * day}
 }
 
-// issue makes a key and returns it with its text.
-func (b bench) issue(t testing.TB, r apikey.Request) (apikey.Key, string) {
+// create creates a key and returns it with its text.
+func (f fixture) create(t testing.TB, r apikey.Request) (apikey.Key, string) {
 	t.Helper()
-	issued, err := b.Create(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	issued := must(f.Create(t.Context(), r))(t)
 	return issued.Key, string(issued.Secret.Reveal())
 }
 
-func (b bench) rotate(t testing.TB, id string, grace time.Duration) (apikey.Key, string) {
+func (f fixture) rotate(t testing.TB, id string, grace time.Duration) (apikey.Key, string) {
 	t.Helper()
-	issued, err := b.Rotate(t.Context(), id, grace, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	issued := must(f.Rotate(t.Context(), id, grace, 0))(t)
 	return issued.Key, string(issued.Secret.Reveal())
 }
 
-// get is a request with a key.
+// get returns a request with a key in X-API-Key.
 func get(text string) *http.Request {
 	r := httptest.NewRequest("GET", "/reports", nil)
 	r.Header.Set("X-API-Key", text)
 	return r
 }
 
-// decision is what a gate has made of a request.
-type decision struct {
+// from is get for a client address.
+func from(text, addr string) *http.Request {
+	r := get(text)
+	r.RemoteAddr = addr
+	return r
+}
+
+// inEachPlace returns requests with a key in each place in which it can be.
+func inEachPlace(text string) map[string]*http.Request {
+	requests := make(map[string]*http.Request)
+	for name, header := range map[string][2]string{
+		"X-API-Key": {"X-API-Key", text},
+		"Bearer":    {"Authorization", "Bearer " + text},
+		"ApiKey":    {"Authorization", "ApiKey " + text},
+	} {
+		r := httptest.NewRequest("GET", "/reports", nil)
+		r.Header.Set(header[0], header[1])
+		requests[name] = r
+	}
+	return requests
+}
+
+// response is the response of a gate to a request.
+type response struct {
 	*httptest.ResponseRecorder
 	principal gatehouse.Principal
 	event     gatehouse.Event
-	header    http.Header // of the request that was handed on
+	header    http.Header // of the request that the handler got
 }
 
-// send sends a request through a gate.
-func (b bench) send(t testing.TB, r *http.Request) decision {
+func (f fixture) send(t testing.TB, r *http.Request) response {
 	t.Helper()
-	return through(t, r, b.Keys)
+	return send(t, r, f.Keys)
 }
 
-func through(t testing.TB, r *http.Request, authenticators ...gatehouse.Authenticator) decision {
+func send(t testing.TB, r *http.Request, authenticators ...gatehouse.Authenticator) response {
 	t.Helper()
-	d := decision{ResponseRecorder: httptest.NewRecorder()}
-	told := 0
-	gate, err := gatehouse.New(gatehouse.Config{
+	got, events := response{ResponseRecorder: httptest.NewRecorder()}, 0
+	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: authenticators, Realm: "acme",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			told++
-			d.event = e
+			events++
+			got.event = e
 			return nil
 		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	gate.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		d.principal, _ = gatehouse.FromContext(r.Context())
-		d.header = r.Header
-	})).ServeHTTP(d, r)
-	if told != 1 {
-		t.Errorf("the observer was told %d times", told)
+		got.principal, _ = gatehouse.FromContext(r.Context())
+		got.header = r.Header
+	})).ServeHTTP(got, r)
+	if events != 1 {
+		t.Errorf("the gate reported %d events, want 1", events)
 	}
-	return d
+	return got
 }
 
-// reason sends a key and returns why it is refused, "" if it is not.
-func (b bench) reason(t testing.TB, text string) gatehouse.Reason {
+// wantReason sends a key and checks the reason of its rejection, "" if it must be
+// accepted.
+func (f fixture) wantReason(t testing.TB, text string, want gatehouse.Reason) {
 	t.Helper()
-	return b.send(t, get(text)).event.Reason
+	f.wantReasonOf(t, get(text), want)
 }
 
-func (b bench) want(t testing.TB, text string, reason gatehouse.Reason) {
+func (f fixture) wantReasonOf(t testing.TB, r *http.Request, want gatehouse.Reason) response {
 	t.Helper()
-	if got := b.reason(t, text); got != reason {
-		t.Errorf("reason %q, want %q", got, reason)
+	got := f.send(t, r)
+	if got.event.Reason != want || (got.Code == 200) != (want == "") {
+		t.Errorf("request from %s: status %d, reason %q, want %q", r.RemoteAddr, got.Code, got.event.Reason, want)
+	}
+	return got
+}
+
+// wantEvents checks the types of the events since the last call, and returns the
+// events.
+func (f fixture) wantEvents(t testing.TB, want ...gatehouse.EventType) []gatehouse.Event {
+	t.Helper()
+	events := f.events.take()
+	var got []gatehouse.EventType
+	for _, e := range events {
+		got = append(got, e.Type)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("events = %q, want %q", got, want)
+	}
+	return events
+}
+
+// wantCalls checks how often the store was called.
+func (f fixture) wantCalls(t testing.TB, verb string, want int) {
+	t.Helper()
+	if got := f.store.count(verb); got != want {
+		t.Errorf("%d calls of %s, want %d", got, verb, want)
 	}
 }
 
-func (b bench) wantEvents(t testing.TB, want ...gatehouse.EventType) {
-	t.Helper()
-	if got := b.events.take(); !slices.Equal(got, want) {
-		t.Errorf("events %q, want %q", got, want)
-	}
-}
-
-// withSecret returns a well-formed key with the id of one and the secret of
+// withSecret returns a well-formed key with the ID of one key and the secret of
 // another.
-func withSecret(t testing.TB, text, other string) string {
-	t.Helper()
+func withSecret(text, other string) string {
 	parts, others := strings.Split(text, "_"), strings.Split(other, "_")
 	body := strings.Join(parts[:3], "_") + "_" + others[3][:43]
-	return body + apikey.Checksum(body)
+	return body + checksum(body)
 }
 
-// pass lets time pass, which in a bubble of synctest takes none.
-func pass(d time.Duration) { <-time.After(d) }
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+func claims(t testing.TB, text string) gatehouse.Claims {
+	t.Helper()
+	return must(gatehouse.NewClaims(text))(t)
+}
+
+func pepper(version uint32, fill byte) apikey.Pepper {
+	return apikey.Pepper{Version: version, Secret: gatehouse.NewSecret([]byte(strings.Repeat(string(rune(fill)), 32)))}
+}
+
+// advance lets time pass in a bubble of synctest.
+func advance(d time.Duration) { <-time.After(d) }

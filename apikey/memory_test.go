@@ -22,57 +22,54 @@ func TestMemoryContract(t *testing.T) {
 	})
 }
 
-// A full store forgets what has expired, and nothing else.
+// A full store replaces expired keys only.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const full = 100
+		const full, short = 100, 30
 		m := apikey.NewMemory(full)
+		id := func(n int) string { return fmt.Sprintf("%016d", n) }
 		create := func(n int, lifetime time.Duration) error {
-			_, err := m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "o", Lifetime: lifetime}})
+			_, err := m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id(n), Owner: "o", Lifetime: lifetime}})
 			return err
+		}
+		wantFull := func(n int) {
+			t.Helper()
+			if err := create(n, day); err == nil {
+				t.Fatal("Create in a full store: error = nil, want one")
+			}
 		}
 		for n := range full {
 			lifetime := 2 * time.Hour
-			if n < 30 {
+			if n < short {
 				lifetime = time.Hour
 			}
 			if err := create(n, lifetime); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := create(full, day); err == nil {
-			t.Fatal("a full store takes another key")
-		}
-		if _, err := m.Revoke(t.Context(), fmt.Sprintf("%016d", 99)); err != nil {
-			t.Fatal(err)
-		}
-		pass(time.Hour - 1)
-		if err := create(full, day); err == nil {
-			t.Fatal("a full store takes another key")
-		}
-		pass(1)
-		for n := range 30 {
+		wantFull(full)
+		must(m.Revoke(t.Context(), id(full-1)))(t)
+		advance(time.Hour - 1)
+		wantFull(full)
+		advance(1)
+		for n := range short {
 			if err := create(full+n, day); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := create(full+30, day); err == nil {
-			t.Error("a full store takes another key")
-		}
-		for n := range full + 30 {
-			_, err := m.Find(t.Context(), fmt.Sprintf("%016d", n))
-			if gone := errors.Is(err, apikey.ErrNotFound); gone != (n < 30) {
-				t.Errorf("key %d: %v", n, err)
+		wantFull(full + short)
+		for n := range full + short {
+			_, err := m.Find(t.Context(), id(n))
+			if gone := errors.Is(err, apikey.ErrNotFound); gone != (n < short) {
+				t.Errorf("Find(key %d) error = %v, want ErrNotFound: %t", n, err, n < short)
 			}
 		}
-		page, err := m.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 1000})
-		if err != nil || len(page) != full {
-			t.Errorf("%d keys, %v", len(page), err)
+		if keys := must(m.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 1000}))(t); len(keys) != full {
+			t.Errorf("List returned %d keys, want %d", len(keys), full)
 		}
 	})
 }
 
-// Many that create, change and read at once find what was acknowledged.
 func TestMemoryUnderLoad(t *testing.T) {
 	m := apikey.NewMemory(0)
 	var wg sync.WaitGroup
@@ -87,14 +84,13 @@ func TestMemoryUnderLoad(t *testing.T) {
 					t.Error(err)
 				}
 				if r, err := m.Find(t.Context(), id); err != nil || r.Revoked.IsZero() {
-					t.Errorf("%s: %+v, %v", id, r, err)
+					t.Errorf("Find(%s) after Revoke: Revoked = %v, error = %v", id, r.Revoked, err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	rest, err := m.RevokeAll(t.Context(), apikey.Filter{}, 10)
-	if err != nil || len(rest) > 0 {
-		t.Errorf("%d were not revoked, %v", len(rest), err)
+	if rest := must(m.RevokeAll(t.Context(), apikey.Filter{}, 10))(t); len(rest) > 0 {
+		t.Errorf("RevokeAll revoked %d keys, want 0", len(rest))
 	}
 }

@@ -14,13 +14,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// leaks returns a part of a secret that is in a text, and finds one if 15
-// characters of it are.
+// leaks returns a part of a secret that a text contains, "" for none. It finds
+// each part of 15 characters.
 func leaks(text []byte, secret string) string {
 	const window, step = 12, 4
 	for i := 0; i+window <= len(secret); i += step {
@@ -31,11 +32,12 @@ func leaks(text []byte, secret string) string {
 	return ""
 }
 
-// No secret is in what anybody prints, logs, stores or answers: all that comes
-// out of a whole life of keys is searched for all of them.
-func TestNoSecretComesOut(t *testing.T) {
+// TestNoSecretInOutput prints, logs and marshals all results, errors, events,
+// records and responses of the methods of Keys, and searches the output for all
+// secrets.
+func TestNoSecretInOutput(t *testing.T) {
 	var out bytes.Buffer
-	say := func(values ...any) {
+	show := func(values ...any) {
 		for _, v := range values {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 				fmt.Fprintf(&out, verb+"\n", v)
@@ -52,51 +54,35 @@ func TestNoSecretComesOut(t *testing.T) {
 			}
 		}
 	}
-	pepperText := strings.Repeat("pepper that nobody may see, ", 2)
-	store := newCounting()
-	var keys *apikey.Keys
-	config := apikey.Config{
-		Store: store, Prefix: "acme", Scopes: []string{"reports:read"},
-		Peppers:  []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret([]byte(pepperText))}},
-		CacheTTL: 5e9,
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { say(e); return nil }),
-		Thresholds: apikey.Thresholds{
+	observer := gatehouse.Observers(
+		gatehouse.Log(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { show(e, e.Cause, e.Principal); return nil }),
+	)
+	pepperText := strings.Repeat("0 bytes of one pepper only 0, ", 2)
+	peppers := []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret([]byte(pepperText))}}
+	f := newKeys(t, func(c *apikey.Config) {
+		c.Peppers, c.CacheTTL, c.Observer = peppers, 5*time.Second, observer
+		c.Thresholds = apikey.Thresholds{
 			NewNetworks: true, Burst: 2, BurstFloor: 1, UsesAfterRevocation: true, Failures: 1,
 			Suspend: []gatehouse.EventType{apikey.EventNewNetwork},
-		},
-	}
-	keys, err := apikey.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{keys}, Realm: "acme",
-		Observer: gatehouse.Observers(
-			gatehouse.Log(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-			gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { say(e, e.Cause, e.Principal); return nil }),
-		),
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{f.Keys}, Realm: "acme", Observer: observer}))(t)
 	handler := gate.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		p, _ := gatehouse.FromContext(r.Context())
-		say(p, r.Header)
+		show(p, r.Header)
 	}))
 	var secrets []string
 	issued := func(i apikey.Issued, err error) (string, string) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(i.Secret.Reveal())
-		say(i, i.Secret, &i)
+		text := string(must(i, err)(t).Secret.Reveal())
+		show(i, i.Secret, &i)
 		secrets = append(secrets, text[len(text)-49:])
 		return i.Key.ID, text
 	}
 	n := 0
 	use := func(text string) {
-		for _, r := range carried(text) {
+		for _, r := range inEachPlace(text) {
 			n++
 			r.RemoteAddr = fmt.Sprintf("192.0.%d.1:1", n%3)
 			r.Header.Set("User-Agent", "test")
@@ -109,68 +95,57 @@ func TestNoSecretComesOut(t *testing.T) {
 				w := httptest.NewRecorder()
 				handler.ServeHTTP(w, q)
 				fmt.Fprintln(&out, w.Code, w.Result().Header, w.Body)
-				_, err := keys.Authenticate(q)
-				say(err)
+				_, err := f.Authenticate(q)
+				show(err)
 			}
 		}
 	}
+	ctx := t.Context()
 	for _, broken := range []error{nil, errors.New("connection refused")} {
-		store.breakAll(nil)
-		id, first := issued(keys.Create(t.Context(), order()))
+		f.store.fail(nil)
+		id, first := issued(f.Create(ctx, request()))
 		use(first)
-		_, second := issued(keys.Rotate(t.Context(), id, day, 0))
-		other, third := issued(keys.Create(t.Context(), order()))
-		store.breakAll(broken)
-		keys.Invalidate("")
-		for _, text := range []string{first, second, third, withSecret(t, first, third), third[:len(third)-1], third + "0", strings.ToUpper(third)} {
+		_, second := issued(f.Rotate(ctx, id, day, 0))
+		other, third := issued(f.Create(ctx, request()))
+		f.store.fail(broken)
+		f.Invalidate("")
+		for _, text := range []string{first, second, third, withSecret(first, third), third[:len(third)-1], third + "0", strings.ToUpper(third)} {
 			use(text)
 			if text != third {
-				_, err := keys.RevokeLeaked(t.Context(), text[1:])
-				say(err)
-				_, err = apikey.Parse(text[:len(text)-1])
-				say(err)
+				_, err1 := f.RevokeLeaked(ctx, text[1:])
+				_, err2 := apikey.Parse(text[:len(text)-1])
+				show(err1, err2)
 			}
 		}
-		_, err := keys.Rotate(t.Context(), id, -1, 0)
-		say(err)
-		_, err = keys.Rotate(t.Context(), id, 0, 9)
-		say(err)
-		_, err = keys.Create(t.Context(), order())
-		say(err)
-		_, err = keys.Suspend(t.Context(), other)
-		say(err)
-		_, err = keys.Resume(t.Context(), other)
-		say(err)
-		_, err = keys.RevokeLeaked(t.Context(), second)
-		say(err)
-		_, err = keys.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"})
-		say(err)
-		_, err = keys.Revoke(t.Context(), other)
-		say(err)
-		page, err := keys.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}}, "")
-		say(page, err)
+		for _, call := range []func() (any, error){
+			func() (any, error) { return f.Rotate(ctx, id, -1, 0) },
+			func() (any, error) { return f.Rotate(ctx, id, 0, 9) },
+			func() (any, error) { _, err := f.Create(ctx, request()); return nil, err },
+			func() (any, error) { return f.Suspend(ctx, other) },
+			func() (any, error) { return f.Resume(ctx, other) },
+			func() (any, error) { return f.RevokeLeaked(ctx, second) },
+			func() (any, error) { return f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}) },
+			func() (any, error) { return f.Revoke(ctx, other) },
+			func() (any, error) { return f.List(ctx, apikey.Query{Filter: apikey.Filter{AnyTenant: true}}, "") },
+		} {
+			show(call())
+		}
 		for _, text := range []string{first, second, third} {
 			use(text)
 		}
 	}
-	store.breakAll(nil)
-	records, err := store.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	say(records, keys, store.Memory, config.Peppers)
+	f.store.fail(nil)
+	show(must(f.store.List(ctx, apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 100}))(t), f.Keys, f.store.Memory, peppers)
 
 	for _, secret := range append(secrets, pepperText) {
-		if part := leaks(out.Bytes(), secret); part != "" {
-			i := bytes.Index(out.Bytes(), []byte(part))
-			t.Fatalf("%s of a secret stands in: …%.200s", part, out.Bytes()[max(0, i-100):])
-		}
-		if part := leaks(out.Bytes(), fmt.Sprintf("%x", secret)); part != "" {
-			i := bytes.Index(out.Bytes(), []byte(part))
-			t.Fatalf("%s of a secret stands in hexadecimal in: …%.200s", part, out.Bytes()[max(0, i-100):])
+		for _, form := range []string{secret, fmt.Sprintf("%x", secret)} {
+			if part := leaks(out.Bytes(), form); part != "" {
+				i := bytes.Index(out.Bytes(), []byte(part))
+				t.Fatalf("the output contains %s of a secret: …%.200s", part, out.Bytes()[max(0, i-100):])
+			}
 		}
 	}
 	if out.Len() < 100_000 || len(secrets) < 6 {
-		t.Errorf("%d bytes came out of %d secrets: there is nothing to search", out.Len(), len(secrets))
+		t.Errorf("%d bytes of output for %d secrets, want at least 100,000 for 6", out.Len(), len(secrets))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -17,37 +18,36 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// discard is a response that costs nothing.
+// discard is a ResponseWriter that allocates nothing.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-// speedSetup returns a gate over a memory store with keys in it, and a request
-// that it lets in.
+// skipUnderRace skips tests that count allocations: the race detector adds some.
+func skipUnderRace(t *testing.T) {
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector adds allocations")
+	}
+}
+
+// speedSetup returns a gate on a memory store with keys, and a request that it
+// allows.
 func speedSetup(tb testing.TB, keys int, alter func(*apikey.Config)) (http.Handler, *http.Request) {
 	tb.Helper()
-	config := apikey.Config{Store: apikey.NewMemory(keys), Prefix: "acme", Scopes: []string{"reports:read"}}
-	if alter != nil {
-		alter(&config)
-	}
-	all, err := apikey.New(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	f := newKeys(tb, func(c *apikey.Config) {
+		c.Store, c.Observer = apikey.NewMemory(keys), nil
+		if alter != nil {
+			alter(c)
+		}
+	})
 	var text string
 	for range keys {
-		issued, err := all.Create(tb.Context(), order())
-		if err != nil {
-			tb.Fatal(err)
-		}
-		text = string(issued.Secret.Reveal())
+		_, text = f.create(tb, request())
 	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{all}, Realm: "acme"})
-	if err != nil {
-		tb.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{f.Keys}, Realm: "acme"}))(tb)
 	r := httptest.NewRequest("GET", "/reports?page=2", nil)
 	for name, value := range map[string]string{
 		"X-API-Key": text, "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "test", "X-Request-Id": "1",
@@ -72,25 +72,21 @@ var speedConfigs = map[string]func(*apikey.Config){
 	"cache":  func(c *apikey.Config) { c.CacheTTL = 5 * time.Second },
 }
 
-// The gate makes four of them, the principal and its key two at most.
+// The gate allocates four times, Keys at most twice.
 func TestAllocations(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector makes allocations of its own")
-	}
+	skipUnderRace(t)
 	for name, alter := range speedConfigs {
 		handler, r := speedSetup(t, 10, alter)
 		w := discard{http.Header{}}
 		if got := testing.AllocsPerRun(1000, func() { handler.ServeHTTP(w, r) }); got > 6 {
-			t.Errorf("%s: %v allocations, at most 6 are allowed", name, got)
+			t.Errorf("%s: %v allocations, want at most 6", name, got)
 		}
 	}
 }
 
-// A megabyte of anything costs no more than a refusal does.
-func TestRefusalAllocations(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector makes allocations of its own")
-	}
+// Rejecting a megabyte allocates no more than rejecting a key.
+func TestRejectionAllocations(t *testing.T) {
+	skipUnderRace(t)
 	handler, r := speedSetup(t, 1, nil)
 	w := discard{http.Header{}}
 	r.Header.Del("X-API-Key")
@@ -99,20 +95,19 @@ func TestRefusalAllocations(t *testing.T) {
 			q := r.Clone(t.Context())
 			q.Header.Set(header, start+strings.Repeat("a", 1<<20))
 			if got := testing.AllocsPerRun(10, func() { handler.ServeHTTP(w, q) }); got > 20 {
-				t.Errorf("%s: %s…: %v allocations", header, start[:5], got)
+				t.Errorf("%s: %.5s…: %v allocations, want at most 20", header, start, got)
 			}
 		}
 	}
 }
 
-// floorContext stands for the context value that a gate adds.
+// floorContext stands for the context of a gate.
 type floorContext struct {
 	context.Context
 	owner *string
 }
 
-// floor is the least that can be done: SHA-256 of the key, a map, and the same
-// copy of the request, handed on.
+// floor is the minimum: SHA-256 of the key, a map, and a copy of the request.
 func floor(tb testing.TB, r *http.Request) http.Handler {
 	text := []byte(r.Header.Get("X-API-Key"))
 	owner := "ci"
@@ -130,8 +125,8 @@ func floor(tb testing.TB, r *http.Request) http.Handler {
 	})
 }
 
-// BenchmarkGate is the whole way of a request with a key. It runs in turns with
-// the floor, and x-floor is the ratio of the medians.
+// BenchmarkGate measures a request with a key. It alternates with the floor;
+// x-floor is the ratio of the medians.
 func BenchmarkGate(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(speedConfigs)) {
 		b.Run(name, func(b *testing.B) {
@@ -160,7 +155,7 @@ func BenchmarkGate(b *testing.B) {
 	}
 }
 
-// BenchmarkParallel shows what more processors bring: run it with -cpu 1,2.
+// BenchmarkParallel measures scaling: run it with -cpu 1,2.
 func BenchmarkParallel(b *testing.B) {
 	handler, r := speedSetup(b, 1000, nil)
 	b.RunParallel(func(pb *testing.PB) {
@@ -171,8 +166,8 @@ func BenchmarkParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkRefusal is what an attacker can make us do.
-func BenchmarkRefusal(b *testing.B) {
+// BenchmarkRejection measures the work that an attacker can cause.
+func BenchmarkRejection(b *testing.B) {
 	handler, r := speedSetup(b, 1000, nil)
 	good := r.Header.Get("X-API-Key")
 	for name, text := range map[string]string{

@@ -4,10 +4,8 @@ package apikey_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,231 +14,181 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// The first use is written at once, then one a minute, and no use is lost.
+// wantUses checks the writes of the usage and what the store has.
+func (f fixture) wantUses(t *testing.T, id string, writes int, uses int64, used time.Time) {
+	t.Helper()
+	f.wantCalls(t, "touch", writes)
+	if got := must(f.Describe(t.Context(), id))(t); got.Uses != uses || !got.LastUsed.Equal(used) {
+		t.Errorf("Uses = %d, LastUsed = %v, want %d, %v", got.Uses, got.LastUsed, uses, used)
+	}
+}
+
+// The first use is written at once, later ones once a minute.
 func TestLastUsed(t *testing.T) {
 	for _, ttl := range []time.Duration{0, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			b := setUp(t, func(c *apikey.Config) { c.CacheTTL = ttl })
-			key, text := b.issue(t, order())
-			_, other := b.issue(t, order())
-			check := func(writes int, uses int64, used time.Time) {
-				t.Helper()
-				got, err := b.Describe(t.Context(), key.ID)
-				if err != nil || b.store.count("touch") != writes || got.Uses != uses || !got.LastUsed.Equal(used) {
-					t.Errorf("%d writes, %d uses, last %v, %v; want %d, %d, %v", b.store.count("touch"), got.Uses, got.LastUsed, err, writes, uses, used)
-				}
-			}
-			check(0, 0, time.Time{})
+			f := newKeys(t, withCache(ttl))
+			key, text := f.create(t, request())
+			_, other := f.create(t, request())
+			f.wantUses(t, key.ID, 0, 0, time.Time{})
 			first := time.Now()
-			b.want(t, text, "")
-			check(1, 1, first)
+			f.wantReason(t, text, "")
+			f.wantUses(t, key.ID, 1, 1, first)
 			for range 59 {
-				pass(time.Second)
-				b.want(t, text, "")
+				advance(time.Second)
+				f.wantReason(t, text, "")
 			}
-			check(1, 1, first)
-			pass(time.Second)
-			b.want(t, text, "")
-			check(2, 61, first.Add(time.Minute))
-			b.want(t, text, "")
-			b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
-			check(2, 61, first.Add(time.Minute))
-			pass(time.Hour)
-			b.want(t, text, "")
-			check(3, 63, first.Add(time.Minute+time.Hour))
-			// A use that is refused is no use.
-			pass(time.Hour)
-			b.want(t, withSecret(t, text, other), apikey.ReasonSecret)
-			if _, err := b.Suspend(t.Context(), key.ID); err != nil {
-				t.Fatal(err)
-			}
-			b.want(t, text, apikey.ReasonSuspended)
-			check(3, 63, first.Add(time.Minute+time.Hour))
+			f.wantUses(t, key.ID, 1, 1, first)
+			advance(time.Second)
+			f.wantReason(t, text, "")
+			f.wantUses(t, key.ID, 2, 61, first.Add(time.Minute))
+			f.wantReason(t, text, "")
+			f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+			f.wantUses(t, key.ID, 2, 61, first.Add(time.Minute))
+			advance(time.Hour)
+			f.wantReason(t, text, "")
+			f.wantUses(t, key.ID, 3, 63, first.Add(time.Minute+time.Hour))
+			// A rejected request is not a use.
+			advance(time.Hour)
+			f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+			must(f.Suspend(t.Context(), key.ID))(t)
+			f.wantReason(t, text, apikey.ReasonSuspended)
+			f.wantUses(t, key.ID, 3, 63, first.Add(time.Minute+time.Hour))
 		})
 	}
 }
 
-// Several nodes together write once a minute, as far as they know of each
-// other, and lose no use.
-func TestLastUsedOnSeveralNodes(t *testing.T) {
+// Several processes together write about once a minute.
+func TestLastUsedOfSeveralProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := setUp(t, nil)
-		nodes := []bench{a}
-		for range 3 {
-			nodes = append(nodes, setUp(t, func(c *apikey.Config) { c.Store = a.store }))
-		}
-		key, text := a.issue(t, order())
 		const minutes = 60
+		f := newKeys(t, nil)
+		nodes := []fixture{f}
+		for range 3 {
+			nodes = append(nodes, newKeys(t, func(c *apikey.Config) { c.Store = f.store }))
+		}
+		key, text := f.create(t, request())
 		for range minutes * 60 {
 			for _, node := range nodes {
-				node.want(t, text, "")
+				node.wantReason(t, text, "")
 			}
-			pass(time.Second)
+			advance(time.Second)
 		}
-		if n := a.store.count("touch"); n > minutes+1 {
-			t.Errorf("%d writes in %d minutes", n, minutes)
+		if n := f.store.count("touch"); n > minutes+1 {
+			t.Errorf("%d writes in %d minutes, want at most one a minute", n, minutes)
 		}
-		got, err := a.Describe(t.Context(), key.ID)
-		if err != nil || time.Since(got.LastUsed) > time.Minute+time.Second {
-			t.Errorf("%+v, %v", got, err)
-		}
-		if got.Uses > 4*60*minutes || got.Uses < 60*minutes/2 {
-			t.Errorf("%d uses", got.Uses)
+		got := must(f.Describe(t.Context(), key.ID))(t)
+		if age := time.Since(got.LastUsed); age > time.Minute+time.Second || got.Uses > 4*60*minutes || got.Uses < 60*minutes/2 {
+			t.Errorf("LastUsed is %v ago, Uses = %d, want at most 1m1s, %d to %d", age, got.Uses, 60*minutes/2, 4*60*minutes)
 		}
 	})
 }
 
-// What a node has counted while another one wrote is written later.
-func TestUsesWaitForTheirTurn(t *testing.T) {
+// A process writes later what it counted while another one had just written.
+func TestUsesAreWrittenLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := twoNodes(t, 5*time.Second)
-		key, text := a.issue(t, order())
-		if _, err := b.Suspend(t.Context(), key.ID); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Resume(t.Context(), key.ID); err != nil {
-			t.Fatal(err)
-		}
-		b.want(t, withSecret(t, text, golden), apikey.ReasonSecret) // b remembers a key that was never used
-		a.want(t, text, "")
-		b.want(t, text, "")
-		b.want(t, text, "")
-		if got, err := a.Describe(t.Context(), key.ID); err != nil || got.Uses != 1 {
-			t.Errorf("%d uses, %v", got.Uses, err)
-		}
-		pass(time.Minute)
-		b.want(t, text, "")
-		if got, err := a.Describe(t.Context(), key.ID); err != nil || got.Uses != 4 {
-			t.Errorf("%d uses, %v", got.Uses, err)
-		}
+		a := newKeys(t, withCache(5*time.Second))
+		b := newKeys(t, func(c *apikey.Config) { c.Store, c.CacheTTL = a.store, 5*time.Second })
+		key, text := a.create(t, request())
+		b.wantReason(t, withSecret(text, golden), apikey.ReasonSecret) // b caches a key without uses
+		start := time.Now()
+		a.wantReason(t, text, "")
+		b.wantReason(t, text, "")
+		b.wantReason(t, text, "")
+		a.wantUses(t, key.ID, 2, 1, start)
+		advance(time.Minute)
+		b.wantReason(t, text, "")
+		a.wantUses(t, key.ID, 3, 4, start.Add(time.Minute))
 	})
 }
 
-// Whoever comes second to a key that is new here finds what the first one made.
-func TestUsageIsMadeOnce(t *testing.T) {
-	b := setUp(t, nil)
-	if !b.UsageIsMadeOnce("0123456789abcdef") {
-		t.Error("a count was made twice")
+// Goroutines that add a key at the same time share one counter.
+func TestUsageIsAddedOnce(t *testing.T) {
+	if f := newKeys(t, nil); !f.AddsUsageOnce(unknownID) {
+		t.Error("the counter of a key was added twice")
 	}
 }
 
-// A write that fails, or hangs, never fails the request, and is made good.
+// A write that fails or hangs does not fail the request and is repeated.
 func TestTouchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, nil)
-		key, text := b.issue(t, order())
-		b.store.broken["touch"] = errors.New("read only")
+		f := newKeys(t, nil)
+		key, text := f.create(t, request())
+		f.store.fail(errors.New("read only"), "touch")
 		for range 50 {
-			b.want(t, text, "")
+			f.wantReason(t, text, "")
 		}
-		if n := b.store.count("touch"); n != 1 {
-			t.Errorf("%d writes were tried", n)
-		}
-		pass(time.Minute)
-		b.want(t, text, "")
-		b.store.broken["touch"] = nil
-		pass(time.Minute)
-		b.want(t, text, "")
-		if got, err := b.Describe(t.Context(), key.ID); err != nil || got.Uses != 52 {
-			t.Errorf("%d uses, %v", got.Uses, err)
-		}
+		f.wantCalls(t, "touch", 1)
+		advance(time.Minute)
+		f.wantReason(t, text, "")
+		f.store.fail(nil)
+		advance(time.Minute)
+		f.wantReason(t, text, "")
+		f.wantUses(t, key.ID, 3, 52, time.Now())
 
-		hanging := setUp(t, func(c *apikey.Config) { c.Store = hangs{b.store} })
-		pass(time.Minute)
-		start := time.Now()
-		hanging.want(t, text, "")
-		if waited := time.Since(start); waited != time.Second {
-			t.Errorf("the request waited %v", waited)
+		advance(time.Minute)
+		f.store.before = func(ctx context.Context, verb string) {
+			if verb == "touch" {
+				<-ctx.Done()
+			}
 		}
-		hanging.want(t, text, "")
-		if waited := time.Since(start); waited != time.Second {
-			t.Errorf("the next one waited too: %v", waited)
+		start := time.Now()
+		for range 2 { // the second request does not wait
+			f.wantReason(t, text, "")
+			if waited := time.Since(start); waited != time.Second {
+				t.Errorf("the request waited %v for the write, want 1s", waited)
+			}
 		}
 	})
 }
 
-// hangs is a store whose writes never end by themselves.
-type hangs struct{ *counting }
-
-func (h hangs) Touch(ctx context.Context, _ string, _ int64, _ time.Duration) (bool, error) {
-	<-ctx.Done()
-	return false, ctx.Err()
-}
-
-// A caller who hangs up cannot keep a use from being written.
-func TestTouchOutlivesTheCaller(t *testing.T) {
-	b := setUp(t, nil)
-	key, text := b.issue(t, order())
-	ctx, cancel := context.WithCancel(t.Context())
-	b.store.before = func(verb string) {
+// A client that hangs up does not cancel the write.
+func TestTouchOutlivesTheRequest(t *testing.T) {
+	f := newKeys(t, nil)
+	key, text := f.create(t, request())
+	ctx, hangUp := context.WithCancel(t.Context())
+	f.store.before = func(_ context.Context, verb string) {
 		if verb == "touch" {
-			cancel()
+			hangUp()
 		}
 	}
-	if d := b.send(t, get(text).WithContext(ctx)); d.Code != 200 {
-		t.Errorf("status %d", d.Code)
-	}
-	if got, err := b.Describe(t.Context(), key.ID); err != nil || got.Uses != 1 {
-		t.Errorf("%d uses, %v", got.Uses, err)
+	f.wantReasonOf(t, get(text).WithContext(ctx), "")
+	if got := must(f.Describe(t.Context(), key.ID))(t); got.Uses != 1 {
+		t.Errorf("Uses = %d, want 1", got.Uses)
 	}
 }
 
-func TestUsesAreCountedOnce(t *testing.T) {
+func TestUsesUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, nil)
-		key, text := b.issue(t, order())
+		f := newKeys(t, nil)
+		key, text := f.create(t, request())
 		for range 5 {
 			var wg sync.WaitGroup
 			for range 50 {
-				wg.Go(func() { b.want(t, text, "") })
+				wg.Go(func() { f.wantReason(t, text, "") })
 			}
 			wg.Wait()
-			pass(time.Minute)
+			advance(time.Minute)
 		}
-		b.want(t, text, "")
-		got, err := b.Describe(t.Context(), key.ID)
-		if err != nil || got.Uses != 251 || b.store.count("touch") != 6 {
-			t.Errorf("%d uses in %d writes, %v", got.Uses, b.store.count("touch"), err)
-		}
+		f.wantReason(t, text, "")
+		f.wantUses(t, key.ID, 6, 251, time.Now())
 	})
 }
 
-// What is remembered of keys and addresses has a bound.
-func TestMemoryOfUseIsBounded(t *testing.T) {
-	b := setUp(t, func(c *apikey.Config) {
+// What Keys keeps of used keys and of addresses has a limit.
+func TestUsageIsBounded(t *testing.T) {
+	f := newKeys(t, func(c *apikey.Config) {
 		c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, UsesAfterRevocation: true, Failures: 1000}
 	})
 	for i, id := range apikey.SameShard(3 * apikey.MaxEntries) {
-		body := fmt.Sprintf("acme_live_%s_%043d", id, i)
-		record := apikey.Record{
-			Key:     apikey.Key{ID: id, Owner: "o", Environment: "live", Lifetime: day},
-			Current: apikey.Hash{Sum: sha256.Sum256([]byte(body))},
-		}
-		if _, err := b.store.Create(t.Context(), record); err != nil {
-			t.Fatal(err)
-		}
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("X-API-Key", body+checksum(body))
-		r.RemoteAddr = fmt.Sprintf("10.%d.%d.7:1", i>>8&255, i&255)
-		if _, err := b.Authenticate(r); err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-API-Key", "acme_junk")
-		if _, err := b.Authenticate(r); err == nil {
-			t.Fatal("accepted")
+		must(f.Authenticate(from(f.storeKey(t, id), fmt.Sprintf("10.%d.%d.7:1", i>>8, i&255))))(t)
+	}
+	for i := range 20_000 { // addresses have shards of their own
+		if _, err := f.Authenticate(from("acme_junk", fmt.Sprintf("10.%d.%d.8:1", i>>8, i&255))); err == nil {
+			t.Fatal("Authenticate(malformed key) error = nil, want a rejection")
 		}
 	}
-	// Addresses have shards of their own, and no bound that is met by chance.
-	for i := range 20_000 {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("X-API-Key", "acme_junk")
-		r.RemoteAddr = fmt.Sprintf("10.%d.%d.8:1", i>>8, i&255)
-		if _, err := b.Authenticate(r); err == nil {
-			t.Fatal("accepted")
-		}
-	}
-	used, watched, addresses := b.Remembered()
-	if used != apikey.MaxEntries || watched != apikey.MaxEntries || addresses != apikey.MaxEntries {
-		t.Errorf("%d used, %d watched, %d addresses", used, watched, addresses)
+	if used, watched, addresses := f.Remembered(); used != apikey.MaxEntries || watched != apikey.MaxEntries || addresses != apikey.MaxEntries {
+		t.Errorf("%d used keys, %d histories, %d addresses in a shard, want %d of each", used, watched, addresses, apikey.MaxEntries)
 	}
 }

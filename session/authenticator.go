@@ -3,106 +3,127 @@
 package session
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
 )
 
-var _ interface {
-	gatehouse.Authenticator
-	gatehouse.CookieReader
-} = (*Manager)(nil)
+var _ gatehouse.Authenticator = (*Manager)(nil)
 
-// CookieNames returns the name of the cookie, which the gate takes off the
-// request.
-func (m *Manager) CookieNames() []string { return []string{m.cookie.Name()} }
+// Reads declares the session cookie.
+func (m *Manager) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Cookies: []string{m.cookie.Name()}}
+}
 
-// Authenticate finds the session that the cookie names. It returns
-// [gatehouse.ErrNoCredentials] if there is no cookie, or if the request carries
-// an explicit credential.
+// Authenticate returns the principal of the session that the cookie names. It
+// returns [gatehouse.ErrNoCredentials] if there is no cookie.
 //
-// Of a request that carries the cookie it asks [cookie.CrossSite] before anything
-// else: see there what the pages of others cannot do. A session that is over is
-// refused with 401 and never ignored.
+// It first rejects cross-site requests (CSRF) with 403: see [cookie.CrossSite].
+// An expired or ended session is rejected with 401 and never treated as missing.
+// If such a request is a navigation, the response deletes the cookie; responses
+// to scripts do not, since they could delete the cookie of a session that was
+// renewed in the meantime.
 func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	if gatehouse.HasExplicitCredential(r) {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
 	id, err := m.presented(r)
 	if errors.Is(err, http.ErrNoCookie) {
-		return gatehouse.Proof{}, m.absent(r)
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	// Whatever is in the cookie, a page of others learns nothing about it.
+	// This check comes first, so that another site learns nothing about the cookie.
 	if err := m.sites.Check(r); err != nil {
 		return gatehouse.Proof{}, err
 	}
 	if err != nil {
-		return gatehouse.Proof{}, invite(err, m.loginFor(r))
+		return gatehouse.Proof{}, m.clearing(r, err)
 	}
 	record, err := m.store.Get(r.Context(), id)
 	if err != nil {
-		return gatehouse.Proof{}, invite(refusal(id, err), m.loginFor(r))
+		return gatehouse.Proof{}, m.clearing(r, storeError(id, err))
 	}
 	if record.AsOf.Sub(record.LastSeen) >= m.touch {
-		// If this fails the session ends sooner, and never later.
+		// If this fails, the session expires earlier.
 		_, _ = m.store.Touch(r.Context(), id, m.touch)
 	}
-	p, err := m.known.of(&record)
+	p, err := m.cache.principal(&record)
 	if err != nil {
 		return gatehouse.Proof{}, unavailable(id, err)
 	}
-	return gatehouse.Proof{Principal: p, Source: gatehouse.SourceCookie, Name: m.cookie.Name()}, nil
+	return gatehouse.NewProof(p), nil
 }
 
-// refusal makes a refusal of what a store says.
-func refusal(id string, err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonSessionUnknown, Credential: id}
-	}
-	return unavailable(id, err)
-}
-
-func unavailable(id string, err error) error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonSessionStoreUnavailable, Credential: id, Cause: err,
-	}
-}
-
-// absent says that there is no cookie, and where to get one.
-func (m *Manager) absent(r *http.Request) error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonNoCredentials,
-		Login: m.loginFor(r), Cause: gatehouse.ErrNoCredentials,
-	}
-}
-
-// invite adds to a refusal where to log in.
-func invite(err error, login string) error {
+// clearing adds the deletion of the cookie to a 401 for a navigation.
+func (m *Manager) clearing(r *http.Request, err error) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok {
+	if !ok || e.Code.Status() != http.StatusUnauthorized || !navigation.Is(r) {
 		return err
 	}
-	invited := *e
-	invited.Login = login
-	return &invited
+	clearing := *e
+	clearing.Header = m.removal
+	return &clearing
 }
 
-// maxReturnTo is how long a way back may be, in octets.
-const maxReturnTo = 2048
+// headerWriter is the part of a response that cookies write to.
+type headerWriter http.Header
 
-// loginFor returns where to log in, and to come back from.
-func (m *Manager) loginFor(r *http.Request) string {
-	back := r.RequestURI
-	// An address with a token in it has leaked, and is not told once more.
-	if !m.returns || len(back) > maxReturnTo || !strings.HasPrefix(back, "/") || back == "/" || strings.Contains(back, "access_token=") {
-		return m.login
+func (h headerWriter) Header() http.Header       { return http.Header(h) }
+func (h headerWriter) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
+func (h headerWriter) WriteHeader(int)           {}
+
+const (
+	// secretBytes is the length of the secret in the cookie.
+	secretBytes = 32
+	// textLength is the length of a secret, and of a SHA-256, in base64url.
+	textLength = 43
+)
+
+var encoding = base64.RawURLEncoding.Strict()
+
+// newSecret returns the value of the cookie of a new session, and its ID in the
+// store.
+func (m *Manager) newSecret() (secret, id string) {
+	var b [secretBytes]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return encoding.EncodeToString(b[:]), idOf(m.cookie.Name(), b[:])
+}
+
+// idOf returns the SHA-256 of the name of a cookie and the secret in it: the
+// store, a backup or a log does not contain what a login needs. The name keeps
+// the sessions of two managers on one store apart.
+func idOf(name string, secret []byte) string {
+	var buffer [128]byte // avoids an allocation
+	sum := sha256.Sum256(append(append(append(buffer[:0], name...), 0), secret...))
+	return encoding.EncodeToString(sum[:])
+}
+
+// presented returns the ID of the session that the cookie names. The error is
+// [http.ErrNoCookie] or a [*gatehouse.Error].
+func (m *Manager) presented(r *http.Request) (string, error) {
+	text, err := m.cookie.Read(r)
+	if err != nil {
+		return "", err
 	}
-	separator := "?"
-	if strings.Contains(m.login, "?") {
-		separator = "&"
+	var b [secretBytes]byte
+	if len(text) != textLength {
+		return "", errMalformed
 	}
-	return m.login + separator + "return_to=" + url.QueryEscape(back)
+	if _, err := encoding.Decode(b[:], []byte(text)); err != nil {
+		return "", errMalformed
+	}
+	return idOf(m.cookie.Name(), b[:]), nil
+}
+
+var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: ReasonMalformed}
+
+// current returns the ID of the session of the request, as the gate or the cookie
+// says, and "" if there is none or the cookie is invalid.
+func (m *Manager) current(r *http.Request) string {
+	if p, _ := gatehouse.FromContext(r.Context()); p.Method == Method {
+		return p.Credential
+	}
+	id, _ := m.presented(r)
+	return id
 }

@@ -6,125 +6,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
-	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
 const (
-	defaultName      = "session"
-	defaultIdle      = 30 * time.Minute
-	defaultAbsolute  = 12 * time.Hour
-	defaultPerPerson = 100
-	minIdle          = time.Second
-	maxAbsolute      = 400 * 24 * time.Hour // no browser keeps a cookie for longer
+	defaultName     = "session"
+	defaultIdle     = 30 * time.Minute
+	defaultAbsolute = 12 * time.Hour
+	defaultPerUser  = 100
+	minIdle         = time.Second
+	maxAbsolute     = 400 * 24 * time.Hour // the limit of browsers for cookies
 
-	// maxTouch is how often a session in use is written at most.
+	// maxTouch is the maximum interval between writes of LastSeen.
 	maxTouch = time.Minute
 )
 
 // Config configures a [Manager].
 type Config struct {
-	// Store keeps the sessions. Required. Managers of one Name that share a store
-	// share its sessions; of two Names, the cookie of one is none of the other.
+	// Store keeps the sessions. Required. Managers with one Name share the
+	// sessions of a store; managers with different Names have separate sessions.
 	Store Store
 
-	// Keys seal the tokens in the store. Required for sessions with tokens.
-	// A key can be taken away once all sessions that began before its successor
-	// came to the front are over: with a ring that lacks it people stay signed in,
-	// and their tokens are no more to be had.
+	// Keys seal the tokens in the store. Required for sessions with tokens. Remove
+	// a key when all sessions that began before its successor was put first have
+	// expired. Without the key, sessions stay valid and their tokens are lost.
 	Keys *cookie.Keyring
 
-	// Refresh renews the tokens of a session: the method RefreshSession of a
-	// client of the package oauth. It is called once at a time for a session,
-	// whatever the number of requests, tabs and processes, and never twice with
-	// one refresh token but where a process has died in between. An error that
-	// is [ErrSignedOut] ends the session; with any other one the session goes on
-	// and is asked again. Scopes that the tokens have no more, the principal of
-	// the session loses too. Optional.
+	// Refresh redeems the refresh token of a session, as Client.Refresh of package
+	// oauth does. The manager calls it once at a time per session, across all
+	// processes, and never twice with one refresh token unless a process dies in
+	// between. An error that wraps [ErrSignedOut] ends the session; after any other
+	// error the session goes on and the next call of Tokens tries again. If the
+	// new tokens have fewer scopes than the old ones, the principal of the session
+	// loses them too. Optional.
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
-	// Login is where a person can log in, a path on this host or an https URL.
-	// A navigation without a good session is redirected there, and a path on
-	// this host is told in its parameter return_to where the person wanted to
-	// go. Optional.
-	Login string
-
-	// TrustedOrigins are the origins of other pages that may use the sessions:
-	// see [cookie.CrossSiteConfig]. They also need CORS, outside of the gate.
-	// Optional.
+	// TrustedOrigins are the origins of other sites whose pages may use the
+	// sessions: see [cookie.CrossSiteConfig]. They also need CORS, outside of the
+	// gate. Optional.
 	TrustedOrigins []string
 
-	// Idle is how long a session lasts without a request, 30 minutes if zero, at
-	// least a second, and never longer than Absolute. A session that is used is written once in a minute,
-	// or once in a tenth of Idle if that is less, so it may end that much sooner.
+	// Idle is the idle timeout: 30 minutes if zero, at least a second, and at most
+	// Absolute. Requests are recorded once a minute, or once in a tenth of Idle if
+	// that is less, so a session may expire that much earlier.
 	Idle time.Duration
 
-	// Absolute is how long a session lasts from the login on, whatever happens,
-	// 12 hours if zero, and at most 400 days.
+	// Absolute is the absolute timeout, counted from the login: 12 hours if zero,
+	// at most 400 days.
 	Absolute time.Duration
 
-	// PerPerson is how many sessions a Subject may have at once, 100 if zero and
-	// 1,000 at most. A login beyond that ends those that were seen the longest time
-	// ago, so that nobody can fill the store by logging in.
-	PerPerson int
+	// PerUser is the maximum number of sessions of one Subject: 100 if zero, at
+	// most 1,000. A login beyond it ends the sessions that were idle for the
+	// longest time, so that logins cannot fill the store.
+	PerUser int
 
-	// Persistent has the browser keep the cookie when it is closed. The session
-	// ends no later for it.
+	// Persistent keeps the cookie when the browser is closed. It does not change
+	// the timeouts.
 	Persistent bool
 
 	// Name is the name of the cookie without its prefix, "session" if empty.
-	// Cookies do not know ports: two servers on one host need two names.
+	// Cookies do not distinguish ports: two servers on one host need two names.
 	Name string
 
-	// Observer is told of what [Manager.Start] and [Manager.End] refuse outside of
-	// every gate, where a login and a logout stand: nobody else would tell why.
-	// It may be that of the gate, such as [gatehouse.Log]. Optional.
+	// Observer receives the events of sessions, such as [EventStarted], and the
+	// requests that [Manager.Start] and [Manager.End] reject outside of every gate.
+	// An error of the observer is returned by the method that caused the event.
+	// The change is kept, except by Start, which is rolled back. Optional.
 	Observer gatehouse.Observer
-
-	// Events is told of what becomes of sessions, after the fact. An error is
-	// returned to whoever asked for the change, which stands, but for a login,
-	// which then is none. Optional. It must be safe for concurrent use.
-	Events func(context.Context, Event) error
 }
 
-// Manager begins, keeps and ends sessions. It is a [gatehouse.Authenticator].
-// It is safe for concurrent use, and any number of processes may share a store.
+// Manager starts, refreshes and ends sessions, and is the
+// [gatehouse.Authenticator] for them. It is safe for concurrent use, and any
+// number of processes may share a store.
 type Manager struct {
 	store    Store
 	keys     *cookie.Keyring
-	renew    func(context.Context, Tokens) (Tokens, error)
-	login    string
-	returns  bool // the login takes a return_to
+	refresh  func(context.Context, Tokens) (Tokens, error)
 	sites    *cookie.CrossSite
 	cookie   *cookie.Cookie
+	removal  http.Header // deletes the cookie
 	idle     time.Duration
 	absolute time.Duration
 	touch    time.Duration
-	most     int                // sessions of one person
+	perUser  int
 	observer gatehouse.Observer // nil for none
-	events   func(context.Context, Event) error
 
-	known   principals
-	flights flights
-
-	ctx    context.Context // of the shared work, until Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	cache     principals
+	refreshes flight.Group[string, Tokens] // by ID
 }
 
-// New makes a manager. All mistakes in the configuration are reported at once.
-// It does not call the store.
+// New returns a manager. The error joins all mistakes in the configuration. New
+// does not call the store.
 func New(config Config) (*Manager, error) {
 	m := &Manager{
-		store: config.Store, keys: config.Keys, renew: config.Refresh, observer: config.Observer, events: config.Events,
-		login: config.Login, idle: config.Idle, absolute: config.Absolute, most: config.PerPerson,
+		store: config.Store, keys: config.Keys, refresh: config.Refresh, observer: config.Observer,
+		idle: config.Idle, absolute: config.Absolute, perUser: config.PerUser,
 	}
-	if m.most == 0 {
-		m.most = defaultPerPerson
+	m.refreshes.Timeout = claimFor + refreshTimeout
+	if m.perUser == 0 {
+		m.perUser = defaultPerUser
 	}
 	if m.absolute == 0 {
 		m.absolute = defaultAbsolute
@@ -152,8 +137,8 @@ func New(config Config) (*Manager, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	m.returns = len(m.login) > 0 && m.login[0] == '/'
-	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.removal = make(http.Header)
+	m.cookie.Clear(headerWriter(m.removal))
 	return m, nil
 }
 
@@ -161,17 +146,14 @@ func (m *Manager) check() (errs []error) {
 	if m.store == nil {
 		errs = append(errs, errors.New("session: Config.Store: required"))
 	}
-	if m.renew != nil && m.keys == nil {
-		errs = append(errs, errors.New("session: Config.Keys: required where tokens are kept, and Refresh is for tokens"))
-	}
-	if err := safeurl.CheckLogin(m.login); err != nil {
-		errs = append(errs, fmt.Errorf("session: Config.Login: %w", err))
+	if m.refresh != nil && m.keys == nil {
+		errs = append(errs, errors.New("session: Config.Keys: required with Refresh"))
 	}
 	if m.idle < minIdle {
 		errs = append(errs, fmt.Errorf("session: Config.Idle: must be at least %v", minIdle))
 	}
-	if m.most < 1 || m.most > maxListed {
-		errs = append(errs, fmt.Errorf("session: Config.PerPerson: must be from 1 to %d", maxListed))
+	if m.perUser < 1 || m.perUser > maxListed {
+		errs = append(errs, fmt.Errorf("session: Config.PerUser: must be from 1 to %d", maxListed))
 	}
 	if m.absolute < minIdle || m.absolute > maxAbsolute {
 		errs = append(errs, fmt.Errorf("session: Config.Absolute: must be from %v to 400 days", minIdle))
@@ -179,12 +161,9 @@ func (m *Manager) check() (errs []error) {
 	return errs
 }
 
-// Close waits for the renewals of tokens under way, which takes 16 s at most: to
-// break one off would lose a login. The manager renews nothing afterwards.
+// Close waits for the refreshes that are running, at most 16 s, because canceling
+// one could lose the new refresh token. Afterwards the manager refreshes no tokens.
 func (m *Manager) Close() error {
-	m.flights.mu.Lock() // nobody begins one now
-	m.cancel()
-	m.flights.mu.Unlock()
-	m.work.Wait()
+	m.refreshes.Close()
 	return nil
 }

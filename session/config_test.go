@@ -14,7 +14,6 @@ import (
 func TestNewReportsEveryMistake(t *testing.T) {
 	_, err := session.New(session.Config{
 		Refresh:        func(_ context.Context, t session.Tokens) (session.Tokens, error) { return t, nil },
-		Login:          "//elsewhere.example/login",
 		TrustedOrigins: []string{"https://*.example.com"},
 		Idle:           time.Millisecond,
 		Absolute:       401 * 24 * time.Hour,
@@ -23,7 +22,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, field := range []string{"Store: required", "Keys: required", "Login:", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "Name:"} {
+	for _, field := range []string{"Store: required", "Keys: required", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "Name:"} {
 		if !strings.Contains(err.Error(), "session: Config."+field) {
 			t.Errorf("nothing about %s in:\n%v", field, err)
 		}

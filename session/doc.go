@@ -1,61 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session keeps people signed in whose browsers hold nothing but the
-// name of a session. Who they are, and their tokens, stay on the server, out of
-// the reach of every script.
+// Package session keeps users logged in with server-side sessions: the browser
+// holds a cookie with a random value; the principal and the tokens stay on the
+// server, where no script can read them.
 //
-// Call [New] with a [Store]. The [Manager] that it returns is two things: a
-// [gatehouse.Authenticator], to be put into a gate, and the means to begin and
-// to end sessions:
+// [New] returns a [Manager] for a [Store]. The manager is the
+// [gatehouse.Authenticator] of a gate, and starts and ends sessions:
 //
-//   - [Manager.Start] begins one, for whoever has just logged in, by the package
-//     oauth or by a form of the application's own;
-//   - [Manager.Renew] gives it a new id where somebody gets more rights;
-//   - [Manager.Tokens] returns the tokens for calls to other servers, and renews
-//     them when they are over;
-//   - [Manager.End] is the logout;
-//   - [Manager.List], [Manager.EndOne] and [Manager.EndAll] are for a page on
-//     which people see where they are signed in, and for operators.
+//   - [Manager.Start] starts one after a login, by package signin or by a form of
+//     the application;
+//   - [Manager.Renew] gives it a new ID after a change of privileges;
+//   - [Manager.Tokens] returns the tokens for calls to other servers, and refreshes
+//     them when they expire;
+//   - [Manager.End] is the logout, and [Manager.Logout] the back-channel logout;
+//   - [Manager.List], [Manager.EndOne] and [Manager.EndAll] are for a page that
+//     lists the sessions of a user, and for operators.
 //
-// # What is kept where
+// # What is stored where
 //
 // The cookie holds 256 random bits and is HttpOnly, Secure, SameSite=Lax and
-// bound to the host. The store holds their SHA-256, the principal, and the
-// tokens sealed by a [cookie.Keyring]: who reads the store cannot sign in with what
-// is there, nor use the tokens.
+// bound to the host. The store holds their SHA-256, the principal, and the tokens
+// sealed by a [cookie.Keyring]: a reader of the store can neither use the sessions
+// nor the tokens.
 //
 // # When a session ends
 //
-// After [Config].Idle without a request, at [Config].Absolute from the login in
-// any case, at the logout, at the next login of the same browser, when the person
-// has more than [Config].PerPerson and this one was seen the longest time ago, when the
-// authorization server says so by a back-channel logout, and when it is asked to
-// renew the tokens and refuses. Both deadlines are by the clock of the store. It has
-// ended for every process that shares the store as soon as the method that ends
-// it has returned, since nothing of it is cached: each request asks the store.
+// At the idle timeout and at the absolute timeout, both by the clock of the store;
+// at the logout; at the next login of the same browser; when the user has more than
+// [Config].PerUser sessions and this one was idle for the longest time; at a
+// back-channel logout; and when the authorization server rejects the refresh
+// token. It has ended for all processes that share the store when the method
+// returns: each request reads the store, and no validity is cached.
 //
-// # What is refused
+// # What is rejected
 //
-// A request with a session that is over is refused with 401, not let in as one
-// without a session. So is one whose cookie this server cannot have set. A
-// request that the page of another site has caused is refused with 403, with a
-// good session or a bad one. A store that does not answer is 503. A navigation
-// that is refused with 401 is sent to [Config].Login; a fetch gets the 401.
+// A request with an expired or ended session, or with a malformed cookie, is
+// rejected with 401 and not let in as anonymous. Cross-site requests (CSRF) are
+// rejected with 403, whether the session is valid or not. If the store is
+// unavailable, requests get 503 (fail closed).
 //
-// # One refresh
+// # Single refresh
 //
-// An authorization server that rotates refresh tokens takes the second use of
-// one for theft and ends the login. So one request renews the tokens and all
-// others wait for it: in the same process for each other, in other processes for
-// a claim in the store, which holds for 16 s and so for longer than the call may
-// take, which is 10 s. If the process that holds the claim dies, the next one
-// tries when the claim is over; if the server has seen the token by then, this
-// one person has to log in again.
+// An authorization server with refresh token rotation and reuse detection revokes
+// the tokens if a refresh token is used twice. So one request refreshes the tokens
+// and all others wait for it: in one process by a single flight, between processes
+// by a claim in the store. The claim lasts 16 s, longer than the call, which is
+// limited to 10 s. If the process with the claim dies, another one tries after the
+// claim expires; if the authorization server received the first call, the user has
+// to log in again.
 //
-// # What the application must still do
+// # What the application must do
 //
-// Serve TLS. Let no GET request change anything. Check the password, where it
-// has passwords, and Start only then. Call Renew or Start where rights grow. End
-// the sessions of a person whose password changes: EndAll with Except. Keep its
-// own data about a session under the ID and expect that to change.
+// Serve TLS. Let no GET request change state. Call Start only after a successful
+// login, and Renew or Start when privileges grow. End the other sessions of a user
+// whose password changes: EndAll with Except. Store its own data about a session
+// under the ID, and expect the ID to change.
 package session

@@ -49,7 +49,7 @@ func TestEndOfAnotherKind(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
 	key := a.principal(t, secret)
-	key.Method = gatehouse.MethodAPIKey
+	key.Method = "api_key"
 	r := request(http.MethodPost, "/logout")
 	if _, err := a.End(httptest.NewRecorder(), r.WithContext(gatehouse.NewContext(r.Context(), key))); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestListAndEnd(t *testing.T) {
 				return err
 			}(),
 		} {
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 {
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
 				t.Errorf("%s, while the store is down: %v", name, err)
 			}
 		}
@@ -249,7 +249,7 @@ func TestLogout(t *testing.T) {
 	// What fails is not remembered: the issuer's next try has to work.
 	for _, method := range []string{"Get", "DeleteAll", "Create"} {
 		a.store.down(method)
-		if e, ok := errors.AsType[*gatehouse.Error](logout(session.Logout{Subject: "joan", ID: "5"})); !ok || e.Status() != 503 {
+		if e, ok := errors.AsType[*gatehouse.Error](logout(session.Logout{Subject: "joan", ID: "5"})); !ok || e.Code.Status() != 503 {
 			t.Errorf("%s failed, and the logout did not", method)
 		}
 		a.store.up()

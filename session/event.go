@@ -4,56 +4,83 @@ package session
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// EventType is what has become of a session.
-type EventType string
-
-// The types of events.
+// The events of sessions. Credential is the ID of the session, Issuer and
+// [AttrSubject] are those of its user, and Principal is the caller that the
+// context carries: see [gatehouse.FromContext].
 const (
-	// EventStarted: somebody has logged in.
-	EventStarted EventType = "started"
-	// EventRenewed: the session has a new id.
-	EventRenewed EventType = "renewed"
-	// EventEnded: one session was ended before its time.
-	EventEnded EventType = "ended"
-	// EventEndedAll: all sessions that a Selector says were ended, Count of them.
-	EventEndedAll EventType = "ended_all"
-	// EventRefreshed: the tokens were renewed.
-	EventRefreshed EventType = "refreshed"
-	// EventSignedOut: the authorization server does not renew the tokens any
-	// more, which has ended the session. Its refresh token may have been stolen.
-	EventSignedOut EventType = "signed_out"
-	// EventRefreshLost: the tokens were renewed and the store did not take them,
-	// so the person will have to log in again.
-	EventRefreshLost EventType = "refresh_lost"
+	// EventStarted: a session started. Principal is the new one, without Claims.
+	EventStarted gatehouse.EventType = "session_started"
+	// EventRenewed: the session has a new ID and a new cookie. It has
+	// [AttrPrevious].
+	EventRenewed gatehouse.EventType = "session_renewed"
+	// EventEnded: one session was ended before it expired.
+	EventEnded gatehouse.EventType = "session_ended"
+	// EventEndedAll: all sessions of a user, or with one sid, were ended. It has
+	// [AttrCount], and [AttrSID] if only sessions with that sid were ended. There
+	// is no Credential.
+	EventEndedAll gatehouse.EventType = "session_ended_all"
+	// EventRefreshed: the tokens were refreshed.
+	EventRefreshed gatehouse.EventType = "session_refreshed"
+	// EventSignedOut: the authorization server rejected the refresh token, which
+	// ended the session. The refresh token may have been stolen and used.
+	EventSignedOut gatehouse.EventType = "session_signed_out"
+	// EventRefreshLost: the tokens were refreshed and the store did not take them.
+	// The user will have to log in again.
+	EventRefreshLost gatehouse.EventType = "session_refresh_lost"
 )
 
-// Event is something that has happened to a session. Nothing in it is secret.
-type Event struct {
-	Type EventType
+// The attributes of events.
+const (
+	AttrSubject  = "session_subject"  // whose session it is
+	AttrPrevious = "session_previous" // the ID before EventRenewed
+	AttrSID      = "session_sid"      // see Session.SID
+	AttrCount    = "session_count"    // how many sessions ended
+)
 
-	// Session is which one, after the change; zero for EventEndedAll.
-	Session Session
-
-	// Previous is the ID that the session had before EventRenewed.
-	Previous string
-
-	// Selector and Count are those of EventEndedAll.
-	Selector Selector
-	Count    int
-}
-
-func (m *Manager) emit(ctx context.Context, e Event) error {
-	if m.events == nil {
+// report reports an event of a session.
+func (m *Manager) report(ctx context.Context, t gatehouse.EventType, s Session, attrs ...slog.Attr) error {
+	if m.observer == nil {
 		return nil
 	}
-	if err := m.events(ctx, e); err != nil {
-		return &gatehouse.Error{
-			Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonObserverFailed, Credential: e.Session.ID, Cause: err,
-		}
+	caller, _ := gatehouse.FromContext(ctx)
+	return gatehouse.Report(ctx, m.observer, event(t, s, caller, attrs...))
+}
+
+func event(t gatehouse.EventType, s Session, caller gatehouse.Principal, attrs ...slog.Attr) gatehouse.Event {
+	e := gatehouse.Event{
+		Type: t, Level: slog.LevelInfo, Principal: caller, Issuer: s.Issuer, Credential: s.ID,
+		Attrs: append([]slog.Attr{slog.String(AttrSubject, s.Subject)}, attrs...),
 	}
-	return nil
+	if t == EventSignedOut || t == EventRefreshLost {
+		e.Level = slog.LevelWarn
+	}
+	return e
+}
+
+// reportFailure reports the event of a failure and returns the failure, or the
+// error of the observer.
+func (m *Manager) reportFailure(ctx context.Context, t gatehouse.EventType, s Session, failure error) error {
+	if err := m.report(context.WithoutCancel(ctx), t, s); err != nil {
+		return err
+	}
+	return failure
+}
+
+// record reports a rejected request, unless a gate let it in: the gate reports
+// it then. It returns err, or the error of the observer.
+func (m *Manager) record(r *http.Request, begun time.Time, err error) error {
+	if _, inside := gatehouse.FromContext(r.Context()); err == nil || inside {
+		return err
+	}
+	if failure := gatehouse.Report(r.Context(), m.observer, gatehouse.NewEvent(r, err, begun)); failure != nil {
+		return failure
+	}
+	return err
 }

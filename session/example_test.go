@@ -19,7 +19,6 @@ import (
 func Example() {
 	sessions, err := session.New(session.Config{
 		Store: session.NewMemory(0),
-		Login: "/login",
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -28,6 +27,7 @@ func Example() {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{sessions},
 		Realm:          "example",
+		LoginURL:       "/login",
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -77,7 +77,7 @@ func TestTwoManagersOnOneStore(t *testing.T) {
 	secret := public.login(t, person("mallory"))
 	moved := request(http.MethodGet, "/", header("Cookie", "__Host-Http-admin="+secret))
 	if proof, err := admin.Authenticate(moved); err == nil {
-		t.Errorf("the session of one manager is one of another: %+v", proof.Principal)
+		t.Errorf("the session of one manager is one of another: %+v", proof.Principal())
 	}
 	same, err := session.New(session.Config{Store: store, Keys: ring(t)})
 	if err != nil {

@@ -122,34 +122,47 @@ func (f *faulty) List(ctx context.Context, s session.Selector, limit int) ([]ses
 	return f.Store.List(ctx, s, limit)
 }
 
-// recorder keeps what it is told.
+// recorder is an observer.
 type recorder struct {
 	mu     sync.Mutex
-	events []session.Event
+	events []gatehouse.Event
 	err    error
+	fail   gatehouse.EventType // the type for which err is returned, "" for all
 }
 
-func (r *recorder) observe(_ context.Context, e session.Event) error {
+func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+	if r.fail != "" && r.fail != e.Type {
+		return nil
+	}
 	return r.err
 }
 
-func (r *recorder) types() []session.EventType {
+func (r *recorder) types() (types []gatehouse.EventType) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var types []session.EventType
 	for _, e := range r.events {
 		types = append(types, e.Type)
 	}
 	return types
 }
 
-func (r *recorder) last() session.Event {
+func (r *recorder) last() gatehouse.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.events[len(r.events)-1]
+}
+
+// attr returns an attribute of an event.
+func attr(e gatehouse.Event, key string) string {
+	for _, a := range e.Attrs {
+		if a.Key == key {
+			return a.Value.String()
+		}
+	}
+	return ""
 }
 
 func ring(t testing.TB) *cookie.Keyring {
@@ -186,7 +199,9 @@ func newApp(t testing.TB, config session.Config) *app {
 	if config.Keys == nil {
 		config.Keys = ring(t)
 	}
-	config.Events = a.events.observe
+	if config.Observer == nil {
+		config.Observer = a.events
+	}
 	var err error
 	if a.Manager, err = session.New(config); err != nil {
 		t.Fatal(err)
@@ -195,6 +210,7 @@ func newApp(t testing.TB, config session.Config) *app {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.Manager},
 		Realm:          "test",
+		LoginURL:       "/login",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 			if e.Decision != gatehouse.Allowed {
 				a.refused = append(a.refused, e)
@@ -345,7 +361,7 @@ func (a *app) principal(t testing.TB, secret string) gatehouse.Principal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return *proof.Principal
+	return proof.Principal()
 }
 
 // dump returns all that a store and events tell.

@@ -5,38 +5,51 @@ package session
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/expiring"
 )
 
 const defaultMemorySessions = 100_000
 
-// Memory is a [Store] for a single process: what it holds is gone when the
-// process ends, and no other process sees it. Its clock is that of the process.
-// It is safe for concurrent use.
+// Memory is a [Store] in the memory of one process, whose clock it uses. It is
+// safe for concurrent use.
 type Memory struct {
-	max int
-
-	// A record is never changed in place but replaced, so that who has one may
-	// read it without the lock.
 	mu      sync.RWMutex
-	records map[string]*Record
-	owned   map[owner]map[string]*Record // the same, by whose they are
+	records expiring.Map[string, gatehouse.Key, Record] // by ID, grouped by user
 }
 
-type owner struct{ issuer, subject string }
-
-// NewMemory makes a store for at most maxSessions sessions, 100,000 if it is
-// zero or less. Where it is full, Create makes room by forgetting the sessions
-// that are over, and fails if there are none: nobody is signed out so that
-// somebody else can sign in.
+// NewMemory returns a store for at most maxSessions sessions, 100,000 if it is
+// not positive. If it is full, Create replaces an expired session, and fails if
+// there is none: it never ends the session of another user.
 func NewMemory(maxSessions int) *Memory {
 	if maxSessions <= 0 {
 		maxSessions = defaultMemorySessions
 	}
-	return &Memory{max: maxSessions, records: make(map[string]*Record), owned: make(map[owner]map[string]*Record)}
+	return &Memory{records: expiring.Map[string, gatehouse.Key, Record]{
+		Limit: maxSessions, Expires: (*Record).expiry,
+		Group: func(r *Record) gatehouse.Key { return gatehouse.Key{Issuer: r.Issuer, Subject: r.Subject} },
+	}}
+}
+
+// expiry returns when the session expires, by either timeout.
+func (r *Record) expiry() time.Time {
+	if idle := r.LastSeen.Add(r.Idle); idle.Before(r.Expires) {
+		return idle
+	}
+	return r.Expires
+}
+
+// get returns the record of a session that is not expired, as of now.
+func (m *Memory) get(id string, now time.Time) (Record, bool) {
+	r, ok := m.records.Get(id)
+	r.AsOf = now
+	return r, ok && now.Before(r.expiry())
 }
 
 // Create implements [Store].
@@ -46,21 +59,17 @@ func (m *Memory) Create(ctx context.Context, r Record, lifetime time.Duration) (
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := storeNow()
-	if old := m.records[r.ID]; old != nil && !old.over(now) {
+	now := expiring.Now()
+	if _, ok := m.get(r.ID, now); ok {
 		return Record{}, ErrConflict
-	}
-	if len(m.records) >= m.max {
-		m.forget(now)
-	}
-	if len(m.records) >= m.max {
-		return Record{}, errors.New("session: the memory store is full")
 	}
 	r.Idle = r.Idle.Truncate(time.Microsecond)
 	r.Created, r.LastSeen, r.Expires = now, now, now.Add(lifetime.Truncate(time.Microsecond))
-	r.Claimed, r.Version = time.Time{}, 1
-	m.put(&r)
-	return r.read(now), nil
+	r.Claimed, r.Version, r.AsOf = time.Time{}, 1, now
+	if err := m.records.Put(r.ID, r, now); err != nil {
+		return Record{}, fmt.Errorf("session: Memory: %d sessions: %w", m.records.Len(), err)
+	}
+	return r, nil
 }
 
 // Get implements [Store].
@@ -69,13 +78,12 @@ func (m *Memory) Get(ctx context.Context, id string) (Record, error) {
 		return Record{}, err
 	}
 	m.mu.RLock()
-	r := m.records[id]
-	m.mu.RUnlock()
-	now := storeNow()
-	if r == nil || r.over(now) {
+	defer m.mu.RUnlock()
+	r, ok := m.get(id, expiring.Now())
+	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return r.read(now), nil
+	return r, nil
 }
 
 // Swap implements [Store].
@@ -85,24 +93,25 @@ func (m *Memory) Swap(ctx context.Context, id string, version int64, c Change) (
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := storeNow()
-	old := m.records[id]
-	if old == nil || old.over(now) {
+	now := expiring.Now()
+	r, ok := m.get(id, now)
+	if !ok {
 		return Record{}, ErrNotFound
 	}
-	if other := m.records[c.ID]; old.Version != version || c.ID != id && other != nil && !other.over(now) {
+	if _, taken := m.get(c.ID, now); r.Version != version || c.ID != id && taken {
 		return Record{}, ErrConflict
 	}
-	r := *old
 	r.ID, r.Principal, r.Tokens = c.ID, c.Principal, c.Tokens
 	r.LastSeen, r.Claimed = now, time.Time{}
 	if claim := c.Claim.Truncate(time.Microsecond); claim > 0 {
 		r.Claimed = now.Add(claim)
 	}
 	r.Version++
-	m.drop(old)
-	m.put(&r)
-	return r.read(now), nil
+	m.records.Delete(id)
+	if err := m.records.Put(r.ID, r, now); err != nil {
+		return Record{}, err
+	}
+	return r, nil
 }
 
 // Touch implements [Store].
@@ -112,15 +121,13 @@ func (m *Memory) Touch(ctx context.Context, id string, every time.Duration) (boo
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := storeNow()
-	old := m.records[id]
-	if old == nil || old.over(now) || now.Sub(old.LastSeen) < every.Truncate(time.Microsecond) {
+	now := expiring.Now()
+	r, ok := m.get(id, now)
+	if !ok || now.Sub(r.LastSeen) < every.Truncate(time.Microsecond) {
 		return false, nil
 	}
-	r := *old
 	r.LastSeen = now
-	m.put(&r)
-	return true, nil
+	return true, m.records.Put(id, r, now)
 }
 
 // Delete implements [Store].
@@ -130,9 +137,7 @@ func (m *Memory) Delete(ctx context.Context, id string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.records[id]; r != nil {
-		m.drop(r)
-	}
+	m.records.Delete(id)
 	return nil
 }
 
@@ -143,13 +148,10 @@ func (m *Memory) DeleteAll(ctx context.Context, s Selector) (int, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, count := storeNow(), 0
-	for _, r := range m.candidates(s) {
-		if !s.match(r) {
-			continue
-		}
-		m.drop(r)
-		if !r.over(now) {
+	now, count := expiring.Now(), 0
+	for id, r := range m.matching(s) {
+		m.records.Delete(id)
+		if now.Before(r.expiry()) {
 			count++
 		}
 	}
@@ -163,13 +165,12 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	now := storeNow()
+	now := expiring.Now()
 	var found []Record
-	for _, r := range m.candidates(s) {
-		if s.match(r) && !r.over(now) {
-			c := r.read(now)
-			c.Principal, c.Tokens = "", ""
-			found = append(found, c)
+	for _, r := range m.matching(s) {
+		if now.Before(r.expiry()) {
+			r.AsOf, r.Principal, r.Tokens = now, "", ""
+			found = append(found, r)
 		}
 	}
 	slices.SortFunc(found, func(a, b Record) int {
@@ -178,59 +179,13 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 	return found[:min(len(found), max(limit, 0))], nil
 }
 
-func (m *Memory) forget(now time.Time) {
-	for _, r := range m.records {
-		if r.over(now) {
-			m.drop(r)
-		}
+// matching returns the sessions that a selector names.
+func (m *Memory) matching(s Selector) iter.Seq2[string, Record] {
+	match := func(r *Record) bool {
+		return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer && (s.SID == "" || r.SID == s.SID) && r.ID != s.Except
 	}
-}
-
-func (m *Memory) put(r *Record) {
-	if old := m.records[r.ID]; old != nil { // perhaps one of somebody else that is over
-		m.drop(old)
-	}
-	m.records[r.ID] = r
-	by := owner{r.Issuer, r.Subject}
-	if m.owned[by] == nil {
-		m.owned[by] = make(map[string]*Record)
-	}
-	m.owned[by][r.ID] = r
-}
-
-func (m *Memory) drop(r *Record) {
-	delete(m.records, r.ID)
-	by := owner{r.Issuer, r.Subject}
-	delete(m.owned[by], r.ID)
-	if len(m.owned[by]) == 0 {
-		delete(m.owned, by)
-	}
-}
-
-// candidates are the records of the subject, and all if it is not said who that is.
-func (m *Memory) candidates(s Selector) map[string]*Record {
 	if s.Subject != "" {
-		return m.owned[owner{s.Issuer, s.Subject}]
+		return m.records.InGroup(gatehouse.Key{Issuer: s.Issuer, Subject: s.Subject}, match)
 	}
-	return m.records
+	return m.records.All(match)
 }
-
-// over reports whether the session has ended.
-func (r *Record) over(now time.Time) bool {
-	return !now.Before(r.Expires) || !now.Before(r.LastSeen.Add(r.Idle))
-}
-
-// read returns a copy of r.
-func (r *Record) read(now time.Time) Record {
-	c := *r
-	c.AsOf = now
-	return c
-}
-
-// match reports whether one of the candidates is meant.
-func (s Selector) match(r *Record) bool {
-	return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer && (s.SID == "" || r.SID == s.SID) && r.ID != s.Except
-}
-
-// storeNow is the clock of the process, in the resolution that stores keep.
-func storeNow() time.Time { return time.UnixMicro(time.Now().UnixMicro()).UTC() }

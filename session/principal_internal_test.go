@@ -5,25 +5,22 @@ package session
 import (
 	"strconv"
 	"testing"
+	"time"
 )
 
-// However many sessions there are, what is remembered of them is bounded, and
-// what was used last is remembered.
-func TestPrincipalsAreBounded(t *testing.T) {
-	var k principals
-	record := func(n int) *Record {
-		return &Record{Session: Session{ID: strconv.Itoa(n), Subject: "s"}, Principal: `{"claims":{}}`, Version: 1}
-	}
-	for n := range 3*maxKnown + 1 {
-		p, err := k.of(record(n))
+func TestPrincipalCacheIsBounded(t *testing.T) {
+	var cache principals
+	for n := range maxCached + 10 {
+		r := &Record{Session: Session{ID: strconv.Itoa(n), Subject: "s", Expires: time.Unix(int64(n), 0)}, Principal: "{}", Version: 1}
+		p, err := cache.principal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := k.of(record(n)); err != nil || again != p {
-			t.Fatal("not remembered")
+		if again, err := cache.principal(r); err != nil || again != p {
+			t.Fatalf("principal of record %d is decoded twice, error %v", n, err)
 		}
-		if len(k.young)+len(k.old) > 2*maxKnown {
-			t.Fatalf("%d are remembered", len(k.young)+len(k.old))
-		}
+	}
+	if got := cache.known.Len(); got != maxCached {
+		t.Errorf("%d principals are cached, want %d", got, maxCached)
 	}
 }

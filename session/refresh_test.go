@@ -101,7 +101,7 @@ func TestTokens(t *testing.T) {
 		time.Sleep(5 * time.Hour)
 		a.token(t, secret, 200, "access-3")
 		server.check(t, 2, false)
-		want := []session.EventType{session.EventStarted, session.EventRefreshed, session.EventRefreshed}
+		want := []gatehouse.EventType{session.EventStarted, session.EventRefreshed, session.EventRefreshed}
 		if got := fmt.Sprint(a.events.types()); got != fmt.Sprint(want) {
 			t.Errorf("events %v", got)
 		}
@@ -127,9 +127,9 @@ func TestShortTokens(t *testing.T) {
 func TestNoTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{}
-		a := newApp(t, session.Config{Refresh: server.refresh, Login: "/login"})
+		a := newApp(t, session.Config{Refresh: server.refresh})
 		a.token(t, a.login(t, person("ada")), 401, "")
-		if e := a.refused[0]; e.Reason != gatehouse.ReasonSessionRefresh || !strings.Contains(e.Cause.Error(), "has no tokens") {
+		if e := a.refused[0]; e.Reason != session.ReasonNoTokens || !strings.Contains(e.Cause.Error(), "has no tokens") {
 			t.Errorf("%+v", e)
 		}
 		l := withTokens(person("ada"), 1, time.Minute)
@@ -139,7 +139,7 @@ func TestNoTokens(t *testing.T) {
 		a.token(t, secret, 200, "access-1") // due, and good as long as it is good
 		time.Sleep(time.Nanosecond)
 		a.token(t, secret, 401, "")
-		if w := a.do(http.MethodGet, "/token", with(secret), navigation); w.Header().Get("Location") != "/login" {
+		if w := a.do(http.MethodGet, "/token", with(secret), navigation); w.Header().Get("Location") != "/login?return_to=%2Ftoken" {
 			t.Errorf("a person is sent to %q", w.Header().Get("Location"))
 		}
 		a.status(t, secret, 200) // the session itself is good
@@ -155,9 +155,9 @@ func TestTokensOutside(t *testing.T) {
 	if _, err := a.Tokens(t.Context()); err == nil {
 		t.Error("tokens of nobody")
 	}
-	key := gatehouse.Principal{Subject: "ci", Issuer: "keys", Method: gatehouse.MethodAPIKey, Credential: "1"}
+	key := gatehouse.Principal{Subject: "ci", Issuer: "keys", Method: "api_key", Credential: "1"}
 	_, err := a.Tokens(gatehouse.NewContext(t.Context(), key))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 403 {
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 403 {
 		t.Errorf("of an API key: %v", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestFirstCallerLeaves(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		err := <-left
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 || !errors.Is(err, context.Canceled) {
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || !errors.Is(err, context.Canceled) {
 			t.Errorf("the one who left: %v", err)
 		}
 		time.Sleep(2 * time.Second)
@@ -218,7 +218,7 @@ func TestServerDown(t *testing.T) {
 		server.check(t, 1, false)
 		time.Sleep(4 * time.Second)
 		a.token(t, secret, 503, "")
-		if e := a.refused[len(a.refused)-1]; e.Reason != gatehouse.ReasonServerUnavailable || e.Cause == nil {
+		if e := a.refused[len(a.refused)-1]; e.Reason != session.ReasonRefreshUnavailable || e.Cause == nil {
 			t.Errorf("%+v", e)
 		}
 		server.check(t, 2, false)
@@ -268,14 +268,14 @@ func TestServerIsSlow(t *testing.T) {
 func TestSignedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{ended: true}
-		a := newApp(t, session.Config{Refresh: server.refresh, Login: "/login"})
+		a := newApp(t, session.Config{Refresh: server.refresh})
 		secret := a.login(t, withTokens(person("ada"), 1, 0))
 		a.token(t, secret, 401, "")
-		if e := a.refused[0]; e.Reason != gatehouse.ReasonSessionRefresh || !errors.Is(e.Cause, session.ErrSignedOut) {
+		if e := a.refused[0]; e.Reason != session.ReasonSignedOut || !errors.Is(e.Cause, session.ErrSignedOut) {
 			t.Errorf("%+v", e)
 		}
 		a.status(t, secret, 401)
-		if e := a.events.last(); e.Type != session.EventSignedOut || e.Session.Subject != "ada" {
+		if e := a.events.last(); e.Type != session.EventSignedOut || attr(e, session.AttrSubject) != "ada" {
 			t.Errorf("%+v", e)
 		}
 		// It cannot be ended now: it is neither good nor is the person told so.
@@ -531,7 +531,7 @@ func TestRefreshStoreDown(t *testing.T) {
 	for _, method := range []string{"Get", "Swap"} {
 		a.store.down(method)
 		_, err := a.Tokens(gatehouse.NewContext(t.Context(), p))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 {
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
 			t.Errorf("%s: %v", method, err)
 		}
 		a.store.up()
@@ -612,8 +612,8 @@ func TestOddTokens(t *testing.T) {
 	a := newApp(t, session.Config{Keys: keys})
 	secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
 	id := a.principal(t, secret).Credential
-	for n, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","came":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
-		want := []string{"cannot be read", "cannot be read", "malformed scope"}[n]
+	for n, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","received":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
+		want := []string{"malformed", "malformed", "malformed"}[n]
 		sealed := keys.Seal(id, "session tokens", []byte(text), time.Now().Add(time.Hour))
 		if _, err := a.store.Swap(t.Context(), id, int64(n+1), session.Change{ID: id, Principal: `{"claims":{}}`, Tokens: sealed}); err != nil {
 			t.Fatal(err)

@@ -6,27 +6,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// Login is what a session begins with.
+// Login is the content of a new session.
 type Login struct {
-	// Principal is who has logged in. Subject and Issuer are required, at most
-	// 512 bytes each; Method, Credential and Expires are the session's own; Kind
-	// is a user's if empty. All of it, as JSON, may have 16 KB.
+	// Principal is the user who logged in. Subject and Issuer are required, at
+	// most 512 bytes each. Kind is a user's if empty. The session sets Method,
+	// Credential and Expires. The whole principal may have 16 KB as JSON.
 	Principal gatehouse.Principal
 
-	// Tokens are those of the authorization server, to be kept. Optional.
+	// Tokens are the tokens of the authorization server. Optional.
 	Tokens Tokens
 
-	// SID is what the issuer calls its own session, for a logout that comes from
-	// there: at most 512 bytes without control characters. Optional.
+	// SID is the sid of the issuer's own session, which its logout tokens name: at
+	// most 512 bytes without control characters. Optional.
 	SID string
 
-	// Label is what to call the session in a list, such as "Firefox on Linux": at
+	// Label is a name of the session for lists, such as "Firefox on Linux": at
 	// most 200 bytes without control characters. Optional.
 	Label string
 }
@@ -34,22 +36,23 @@ type Login struct {
 // maxLabel bounds a Label, in bytes.
 const maxLabel = 200
 
-// Start begins a session: for whoever has just logged in, and in no other case.
-// It must be called before the first byte of the body.
+// Start starts a session for a user who has just logged in. It must be called
+// before the first byte of the body.
 //
-// The id is always a new one, and a session that the browser had before is
-// ended, so that nobody can choose the session that somebody else logs in to.
+// The session always has a new ID, and Start ends the session that the browser had
+// before, so that an attacker cannot choose the session of another user (session
+// fixation). It rejects cross-site requests (login CSRF).
 //
 //	ASVS 5.0, 7.2.4: "the application generates a new session token on user
 //	authentication, including re-authentication, and terminates the current
 //	session token".
 //
-// The error is a [*gatehouse.Error] of 403 if the page of another site has caused
-// the request, and of 503 if the store cannot be reached. Every other one is a
-// mistake of the program, in what it has put into l. Nobody is logged in then.
+// The error is a [*gatehouse.Error] of 403 for a cross-site request, and of 503 if
+// the store is unavailable or the observer fails. Other errors are mistakes in l.
+// After an error there is no session.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	begun := time.Now()
-	return m.tell(r, begun, m.start(w, r, l))
+	return m.record(r, begun, m.start(w, r, l))
 }
 
 func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
@@ -77,62 +80,62 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err != nil {
 		return unavailable(id, err)
 	}
-	if err := m.makeWay(r, &record); err != nil {
-		_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // nobody has its secret
+	if err := m.started(r, record.Session, l.Principal); err != nil {
+		_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // its secret was not sent
 		return err
 	}
 	return m.cookie.Set(w, secret)
 }
 
-// makeWay ends the session that the browser had before the latest one, and those
-// of the person that are too many with it, and says that the latest has begun.
-func (m *Manager) makeWay(r *http.Request, latest *Record) error {
+// started ends the sessions that a new one replaces, and reports the new one.
+func (m *Manager) started(r *http.Request, latest Session, p gatehouse.Principal) error {
 	if old := m.current(r); old != "" {
 		if err := m.store.Delete(r.Context(), old); err != nil {
 			return unavailable(old, err)
 		}
 	}
-	if err := m.endOldest(r.Context(), latest); err != nil {
+	if err := m.evict(r.Context(), latest); err != nil {
 		return err
 	}
-	return m.emit(r.Context(), Event{Type: EventStarted, Session: latest.Session})
+	p.Method, p.Credential, p.Claims = Method, latest.ID, gatehouse.Claims{}
+	return gatehouse.Report(r.Context(), m.observer, event(EventStarted, latest, p))
 }
 
-// endOldest ends those sessions of the person that are too many with a new one.
-func (m *Manager) endOldest(ctx context.Context, latest *Record) error {
+// evict ends the sessions of a user beyond the maximum.
+func (m *Manager) evict(ctx context.Context, latest Session) error {
 	others, err := m.store.List(ctx, Selector{Issuer: latest.Issuer, Subject: latest.Subject, Except: latest.ID}, maxListed)
 	if err != nil {
 		return unavailable("", err)
 	}
-	for _, other := range others[min(len(others), m.most-1):] { // those seen last come first
+	for _, other := range others[min(len(others), m.perUser-1):] { // the most recently used come first
 		if err := m.store.Delete(ctx, other.ID); err != nil {
 			return unavailable(other.ID, err)
 		}
-		if err := m.emit(ctx, Event{Type: EventEnded, Session: other.Session}); err != nil {
+		if err := m.report(ctx, EventEnded, other.Session); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkText(name, text string, limit int) error {
-	if !isText(text, limit) {
+func checkText(name, value string, limit int) error {
+	if !text.IsClean(value, limit) {
 		return fmt.Errorf("session: Login.%s: must be at most %d bytes of UTF-8 without control characters", name, limit)
 	}
 	return nil
 }
 
-var errOther = errors.New("session: the session is of somebody else")
+var errOtherUser = errors.New("session: Renew: the session belongs to another user")
 
-// Renew gives the session of the request another id and another principal of
-// the same Subject: where somebody gets more rights, say, by showing once more
-// who they are. The old id is good no more from then on, so requests of the same
-// page that are under way with it are refused with 401. The deadline stays.
+// Renew gives the session of the request a new ID and another principal of the
+// same Subject, for example after a step-up authentication (session fixation). The
+// old ID is invalid from then on, so concurrent requests with it are rejected with
+// 401. The absolute timeout stays.
 //
-// It must be called before the first byte of the body, and only for requests
-// that a gate has let in with a session.
+// It must be called before the first byte of the body, with a request that a gate
+// let in with a session.
 func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Principal) error {
-	old, err := m.of(r.Context())
+	old, err := m.sessionOf(r.Context())
 	if err != nil {
 		return err
 	}
@@ -144,19 +147,19 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		return err
 	}
 	for {
-		record, err := m.free(r.Context(), old)
+		record, err := m.unclaimed(r.Context(), old)
 		if err != nil {
-			return refusal(old, err)
+			return storeError(old, err)
 		}
 		if record.Issuer != p.Issuer || record.Subject != p.Subject {
-			return errOther
+			return errOtherUser
 		}
 		secret, id := m.newSecret()
 		change := Change{ID: id, Principal: principal}
 		if record.Tokens != "" {
 			t, _, err := m.open(&record)
 			if err != nil {
-				return invite(unopened(old, err), m.login)
+				return noTokens(old, err)
 			}
 			if change.Tokens, err = m.seal(id, t); err != nil {
 				return err
@@ -167,55 +170,23 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 			continue
 		}
 		if err != nil {
-			return refusal(old, err)
+			return storeError(old, err)
 		}
 		if err := m.cookie.Set(w, secret); err != nil {
 			return err
 		}
-		return m.emit(r.Context(), Event{Type: EventRenewed, Session: renewed.Session, Previous: old})
+		return m.report(r.Context(), EventRenewed, renewed.Session, slog.String(AttrPrevious, old))
 	}
 }
 
-// of returns the id of the session with which a gate has let the request in.
-func (m *Manager) of(ctx context.Context) (string, error) {
+// sessionOf returns the ID of the session with which a gate let the request in.
+func (m *Manager) sessionOf(ctx context.Context) (string, error) {
 	p, ok := gatehouse.FromContext(ctx)
 	switch {
 	case !ok:
 		return "", &gatehouse.Error{Code: gatehouse.CodeMissingCredentials, Reason: gatehouse.ReasonOutsideGate}
-	case p.Method != gatehouse.MethodSession:
-		return "", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicy, Cause: errNoSession}
+	case p.Method != Method:
+		return "", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonOtherCredential, Cause: errOtherCredential}
 	}
 	return p.Credential, nil
-}
-
-var errNoSession = errors.New("session: the caller has no session, but another credential")
-
-// free returns the record of a session once nobody is renewing its tokens.
-func (m *Manager) free(ctx context.Context, id string) (Record, error) {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		record, err := m.store.Get(ctx, id)
-		if !record.Claimed.After(record.AsOf) { // nor is one that is not there
-			return record, err
-		}
-		if err := wait(ctx, min(pause, record.Claimed.Sub(record.AsOf))); err != nil {
-			return Record{}, err
-		}
-	}
-}
-
-// How long to wait between looks at a session that another process is renewing.
-const (
-	firstPause = 20 * time.Millisecond
-	lastPause  = 250 * time.Millisecond
-)
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

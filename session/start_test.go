@@ -3,7 +3,6 @@
 package session_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -63,7 +63,7 @@ func TestStartRefuses(t *testing.T) {
 		"no issuer":            func(l *session.Login) { l.Principal.Issuer = "" },
 		"control characters":   func(l *session.Login) { l.Principal.Subject = "a\nb" },
 		"no UTF-8":             func(l *session.Login) { l.Principal.Issuer = "\xff" },
-		"bound to a key":       func(l *session.Login) { l.Principal.Binding = gatehouse.BindingDPoP },
+		"bound to a key":       func(l *session.Login) { l.Principal.Binding = "dpop" },
 		"a long label":         func(l *session.Login) { l.Label = strings.Repeat("x", 201) },
 		"a label not in UTF-8": func(l *session.Login) { l.Label = "\xff" },
 		"tokens without end": func(l *session.Login) {
@@ -104,7 +104,7 @@ func claims(object string) gatehouse.Claims {
 func TestLoginCrossSite(t *testing.T) {
 	a := newApp(t, session.Config{})
 	err := a.Start(httptest.NewRecorder(), request(http.MethodPost, "/login", header("Sec-Fetch-Site", "cross-site"), navigation), person("mallory"))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonCrossSite {
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != cookie.ReasonCrossSite {
 		t.Errorf("%v", err)
 	}
 	// The callback of a login is a navigation that another site causes.
@@ -125,7 +125,7 @@ func TestStartAllOrNothing(t *testing.T) {
 		breakIt(a)
 		w := httptest.NewRecorder()
 		err := a.Start(w, request(http.MethodPost, "/login", with(old)), person("ada"))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Status() != 503 || w.Header().Get("Set-Cookie") != "" {
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s: %v %v", name, err, w.Header())
 		}
 	}
@@ -133,9 +133,9 @@ func TestStartAllOrNothing(t *testing.T) {
 
 // Somebody who logs in again and again keeps the sessions that were seen last, and
 // nobody else loses one.
-func TestPerPerson(t *testing.T) {
+func TestPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newApp(t, session.Config{PerPerson: 3})
+		a := newApp(t, session.Config{PerUser: 3})
 		foreign := a.login(t, person("grace"))
 		var secrets []string
 		for range 5 {
@@ -149,7 +149,7 @@ func TestPerPerson(t *testing.T) {
 			a.status(t, secrets[n], want)
 		}
 		a.status(t, foreign, 200)
-		if e := a.events.events[len(a.events.events)-2]; e.Type != session.EventEnded || e.Session.Subject != "ada" {
+		if e := a.events.events[len(a.events.events)-2]; e.Type != session.EventEnded || attr(e, session.AttrSubject) != "ada" {
 			t.Errorf("event %+v", e)
 		}
 
@@ -165,8 +165,8 @@ func TestPerPerson(t *testing.T) {
 		}
 	})
 	for most, good := range map[int]bool{-1: false, 1: true, 1000: true, 1001: false} {
-		_, err := session.New(session.Config{Store: session.NewMemory(0), PerPerson: most})
-		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "Config.PerPerson") {
+		_, err := session.New(session.Config{Store: session.NewMemory(0), PerUser: most})
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "Config.PerUser") {
 			t.Errorf("%d: %v", most, err)
 		}
 	}
@@ -174,13 +174,10 @@ func TestPerPerson(t *testing.T) {
 
 // A session of somebody is ended for a new one, and nobody could be told: the new
 // one does not begin, whatever could be told afterwards.
-func TestPerPersonIsTold(t *testing.T) {
-	m, err := session.New(session.Config{Store: session.NewMemory(0), PerPerson: 1, Events: func(_ context.Context, e session.Event) error {
-		if e.Type == session.EventEnded {
-			return errors.New("the audit trail is full")
-		}
-		return nil
-	}})
+func TestPerUserIsTold(t *testing.T) {
+	m, err := session.New(session.Config{
+		Store: session.NewMemory(0), PerUser: 1, Observer: &recorder{err: errors.New("the audit trail is full"), fail: session.EventEnded},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +212,7 @@ func TestRenew(t *testing.T) {
 		if w := a.do(http.MethodGet, "/token", with(secret)); w.Body.String() != "access-1" {
 			t.Errorf("the tokens: %d %s", w.Code, w.Body)
 		}
-		if e := a.events.last(); e.Type != session.EventRenewed || e.Previous != before.Credential || e.Session.ID != after.Credential {
+		if e := a.events.last(); e.Type != session.EventRenewed || attr(e, session.AttrPrevious) != before.Credential || e.Credential != after.Credential {
 			t.Errorf("event %+v", e)
 		}
 		time.Sleep(25 * time.Minute)
@@ -245,20 +242,20 @@ func TestRenewRefuses(t *testing.T) {
 	other.Subject = "grace"
 	elsewhere.Issuer = "https://other.example"
 	big.Claims = claims(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`)
-	key.Method = gatehouse.MethodAPIKey
-	bound.Binding = gatehouse.BindingMTLS
+	key.Method = "api_key"
+	bound.Binding = "mtls"
 	gone.Credential = strings.Repeat("A", 43)
 	for name, c := range map[string]struct {
 		caller, next gatehouse.Principal
 		reason       gatehouse.Reason
 	}{
 		"outside of the gate": {gatehouse.Principal{}, p, gatehouse.ReasonOutsideGate},
-		"an API key":          {key, p, gatehouse.ReasonPolicy},
+		"an API key":          {key, p, session.ReasonOtherCredential},
 		"somebody else":       {p, other, ""},
 		"of another issuer":   {p, elsewhere, ""},
 		"bound":               {p, bound, ""},
 		"too many claims":     {p, big, ""},
-		"gone":                {gone, p, gatehouse.ReasonSessionUnknown},
+		"gone":                {gone, p, session.ReasonUnknown},
 	} {
 		err := renew(c.caller, c.next)
 		e, _ := errors.AsType[*gatehouse.Error](err)
@@ -268,7 +265,7 @@ func TestRenewRefuses(t *testing.T) {
 	}
 	a.status(t, secret, 200)
 	a.store.down("Swap")
-	if e, ok := errors.AsType[*gatehouse.Error](renew(p, p)); !ok || e.Status() != 503 {
+	if e, ok := errors.AsType[*gatehouse.Error](renew(p, p)); !ok || e.Code.Status() != 503 {
 		t.Error("a store that is down")
 	}
 	a.store.up()
@@ -308,7 +305,7 @@ func TestEvents(t *testing.T) {
 	if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"}); err != nil {
 		t.Fatal(err)
 	}
-	want := []session.EventType{session.EventStarted, session.EventRenewed, session.EventEnded, session.EventEndedAll}
+	want := []gatehouse.EventType{session.EventStarted, session.EventRenewed, session.EventEnded, session.EventEndedAll}
 	if got := a.events.types(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -8,130 +8,127 @@ import (
 	"time"
 )
 
-// ErrNotFound says that there is no such session, or that it is over.
-var ErrNotFound = errors.New("session: no such session")
+// ErrNotFound means that there is no such session, or that it is expired.
+var ErrNotFound = errors.New("session: session not found")
 
-// ErrConflict says that somebody else has changed the session in the meantime,
-// or that the id of a new one is taken.
-var ErrConflict = errors.New("session: changed by somebody else")
+// ErrConflict means that the session was changed in the meantime, or that the ID of
+// a new one is taken.
+var ErrConflict = errors.New("session: session changed concurrently, or ID taken")
 
-// Store keeps the records of sessions. [Memory] is one for a single process; the
+// Store keeps the records of sessions. [Memory] is a store for one process; the
 // modules under store have others. The package sessiontest holds the contract
 // as tests, which every implementation must pass.
 //
-//   - All methods are safe for concurrent use, by several processes too, and
-//     each is atomic: its conditions are checked and its change is made in one
-//     step. A change is durable and visible to every reader, wherever it is,
-//     before the method returns.
-//   - Time is the store's: what is now, and every time that follows from it,
-//     comes from one clock, that of the engine where it has one. Times are kept
-//     to the microsecond and returned in UTC, durations are cut to it.
-//   - A session is over once now is not before Expires, or not before LastSeen +
-//     Idle. It is then as if it were not there, for every method, and is
-//     removed at some time.
-//   - Every error but [ErrNotFound] and [ErrConflict] means that the store
-//     cannot tell now. A method whose context is over before it begins changes
-//     nothing and returns an error. An implementation bounds how long a call may
-//     take, so that an engine that hangs is one that is down.
-//   - Each record that is returned has AsOf set.
-//   - Strings are UTF-8 without control characters and are returned byte by
-//     byte. IDs, Issuer, Subject and SID compare byte by byte; SID and Subject
-//     may be empty.
+//   - All methods are safe for concurrent use, also by several processes, and each
+//     is atomic: it checks its conditions and makes its change in one step. A
+//     change is durable and visible to every reader before the method returns.
+//   - The current time, and every time that is derived from it, comes from one
+//     clock, that of the engine if it has one. Times are stored in microseconds and
+//     returned in UTC; durations are truncated to microseconds.
+//   - A session is expired when the current time is not before Expires, or not
+//     before LastSeen + Idle. All methods treat an expired session as missing. The
+//     store removes it eventually.
+//   - Every error except [ErrNotFound] and [ErrConflict] means that the store is
+//     unavailable. A method whose context is done before it begins changes nothing
+//     and returns an error. An implementation bounds the duration of a call.
+//   - Each returned record has AsOf set.
+//   - Strings are UTF-8 without control characters and are returned unchanged.
+//     IDs, Issuer, Subject and SID compare byte by byte; SID and Subject may be
+//     empty.
 type Store interface {
-	// Create adds a record of ID, Issuer, Subject, SID, Label, Idle, Principal
-	// and Tokens. The store sets Created and LastSeen to its now, Expires to now
-	// + lifetime, and Version to 1; Claimed is zero, whatever it was. An ID that
-	// is taken by a session that is not over is ErrConflict, and leaves the
-	// other record as it was. Where the old one is over it is replaced.
+	// Create adds a record with ID, Issuer, Subject, SID, Label, Idle, Principal
+	// and Tokens. The store sets Created and LastSeen to the current time, Expires
+	// to the current time + lifetime, Version to 1, and Claimed to zero. If a
+	// session that is not expired has the ID, Create returns ErrConflict and leaves
+	// the other record unchanged. It replaces an expired session.
 	Create(ctx context.Context, r Record, lifetime time.Duration) (Record, error)
 
 	// Get returns the record, or ErrNotFound.
 	Get(ctx context.Context, id string) (Record, error)
 
-	// Swap puts c into the record of the id, but only if that has the Version
-	// asked for: it returns ErrNotFound if there is none, and ErrConflict if it
-	// has another, or if c.ID is another one and is taken. LastSeen becomes now,
-	// Claimed becomes now + c.Claim, or zero if c.Claim is zero, and Version
-	// grows by one; the rest, the deadline above all, stays as it is.
+	// Swap changes the record with the ID if it has the given Version. It returns
+	// ErrNotFound if there is none, and ErrConflict if it has another Version, or
+	// if c.ID is another ID that is taken. LastSeen becomes the current time,
+	// Claimed the current time + c.Claim, or zero if c.Claim is zero, and Version
+	// grows by one. Other fields, such as Expires, do not change.
 	//
-	// With another c.ID the record is found under that one from then on, and
-	// under the old one no more.
+	// With another c.ID the record has this ID from then on, and the old one is
+	// free.
 	Swap(ctx context.Context, id string, version int64, c Change) (Record, error)
 
-	// Touch sets LastSeen to now if it is at least every before now, and reports
-	// whether it did. It leaves the Version. For a session that is not there it
-	// reports false.
+	// Touch sets LastSeen to the current time if it is at least every in the past,
+	// and reports whether it did. It does not change Version. For a missing
+	// session it returns false.
 	Touch(ctx context.Context, id string, every time.Duration) (bool, error)
 
-	// Delete removes a session. That it is not there is no error.
+	// Delete removes a session. It returns nil if there is none.
 	Delete(ctx context.Context, id string) error
 
-	// DeleteAll removes the sessions that match and returns how many there were
-	// that were not over.
+	// DeleteAll removes the sessions that match and returns the number of those
+	// that were not expired.
 	DeleteAll(ctx context.Context, s Selector) (int, error)
 
-	// List returns at most limit of the sessions that match: those seen last
-	// come first, and of those seen at the same time the lesser ID. Principal
+	// List returns at most limit of the sessions that match: those with the latest
+	// LastSeen first, and those with the same LastSeen by ascending ID. Principal
 	// and Tokens are empty.
 	List(ctx context.Context, s Selector, limit int) ([]Record, error)
 }
 
-// Session is what can be told of a session. Nothing in it is secret.
+// Session describes a session. Nothing in it is secret.
 type Session struct {
-	// ID names the session: the SHA-256 of the name of the cookie and the secret
-	// in it, in base64url. It is the Credential of its principals, safe to log,
-	// and opens nothing. It changes when the session is renewed.
+	// ID is the SHA-256 of the name of the cookie and the secret in it, in
+	// base64url. It is the Credential of the principal and safe to log: it does
+	// not reveal the secret. It changes when the session is renewed.
 	ID string
 
-	// Issuer and Subject are whose session it is.
+	// Issuer and Subject are the user of the session.
 	Issuer, Subject string
 
-	// SID is what the issuer calls its own session, "" if it does not say: the
-	// sid of OpenID Connect Back-Channel Logout 1.0.
+	// SID is the sid of the issuer's own session, OpenID Connect Back-Channel
+	// Logout 1.0, "" if unknown.
 	SID string
 
-	// Label is what the session is called in a list, such as the kind of the
-	// browser.
+	// Label is a name for lists, such as the browser.
 	Label string
 
 	Created  time.Time
-	LastSeen time.Time     // to about a minute
-	Expires  time.Time     // whatever happens
-	Idle     time.Duration // how long after LastSeen the session ends
+	LastSeen time.Time     // within about a minute
+	Expires  time.Time     // the absolute timeout
+	Idle     time.Duration // the idle timeout, after LastSeen
 }
 
-// Record is a session as it is stored. It holds no secret in the clear.
+// Record is a stored session. It contains no secret in the clear.
 type Record struct {
 	Session
 
-	// Principal is who is calling, as JSON.
+	// Principal is the principal as JSON.
 	Principal string
 
-	// Tokens are the sealed tokens of the issuer, "" if there are none.
+	// Tokens are the sealed tokens, "" for none.
 	Tokens string
 
-	// Claimed is until when one of those who share the store is renewing the
-	// tokens; the others wait. Zero if nobody is.
+	// Claimed is until when a process has claimed the refresh of the tokens, zero
+	// for no claim. The other processes wait.
 	Claimed time.Time
 
 	// Version counts the changes, from 1 on.
 	Version int64
 
-	// AsOf is the store's now at which the record was read.
+	// AsOf is the time of the store when the record was read.
 	AsOf time.Time
 }
 
-// Change is what [Store.Swap] puts in.
+// Change is what [Store.Swap] changes.
 type Change struct {
-	ID        string // the same one, or a new one
+	ID        string // the same or a new one
 	Principal string
 	Tokens    string
 	Claim     time.Duration // not negative
 }
 
-// Selector says which sessions: those of the Issuer that have the Subject and
-// the SID, as far as these are set; where neither is, none match. The one whose
-// ID is Except, if that is set, does not match.
+// Selector matches the sessions of Issuer with Subject and SID, as far as these
+// are set. If neither is set, it matches none. It does not match the session whose
+// ID is Except.
 type Selector struct {
 	Issuer, Subject, SID string
 	Except               string

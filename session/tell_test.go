@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -30,6 +31,7 @@ func TestObserver(t *testing.T) {
 		_, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", changes...))
 		return err
 	}
+	told = nil
 	if err := end(); err != nil || len(told) != 0 {
 		t.Fatalf("%v, told %+v", err, told)
 	}
@@ -40,13 +42,13 @@ func TestObserver(t *testing.T) {
 		status   int
 		path     string
 	}{
-		"a login across sites": {func() error { return start(person("ada"), header("Sec-Fetch-Site", "cross-site")) }, gatehouse.Refused, gatehouse.ReasonCrossSite, 403, "/login"},
+		"a login across sites": {func() error { return start(person("ada"), header("Sec-Fetch-Site", "cross-site")) }, gatehouse.Rejected, cookie.ReasonCrossSite, 403, "/login"},
 		"a login of nobody":    {func() error { return start(session.Login{}) }, gatehouse.Unavailable, gatehouse.ReasonAuthenticatorFailed, 503, "/login"},
 		"a store that is down": {func() error {
 			a.store.down()
 			defer a.store.up()
 			return end(with(secret))
-		}, gatehouse.Unavailable, gatehouse.ReasonSessionStoreUnavailable, 503, "/logout"},
+		}, gatehouse.Unavailable, session.ReasonStoreUnavailable, 503, "/logout"},
 	} {
 		told = nil
 		if err := c.do(); err == nil {

@@ -21,28 +21,31 @@ var ErrSignedOut = errors.New("session: the authorization server rejects the ref
 // package oauth uses the same type.
 type Tokens = tokens.Tokens
 
-// sealedTokens is what is sealed.
+// sealedTokens is the content of the sealed value.
 type sealedTokens struct {
-	Access  []byte    `json:"access"`
-	Refresh []byte    `json:"refresh,omitempty"`
-	ID      []byte    `json:"id,omitempty"`
-	Scopes  string    `json:"scope,omitempty"`
-	Expires time.Time `json:"expires"`
-	Came    time.Time `json:"came"`
+	Access   []byte           `json:"access"`
+	Refresh  []byte           `json:"refresh,omitempty"`
+	ID       []byte           `json:"id,omitempty"`
+	Scopes   gatehouse.Scopes `json:"scope,omitzero"`
+	Expires  time.Time        `json:"expires"`
+	Received time.Time        `json:"received"`
 }
 
 const (
 	tokensPurpose = "session tokens"
 
-	// sealMargin is how much longer a seal lasts than its session, so that
-	// clocks that do not agree do not break it early.
+	// sealMargin is how much longer a seal lasts than its session, for clocks that
+	// differ.
 	sealMargin = 24 * time.Hour
 )
 
-var errNoKeys = errors.New("session: Config.Keys: required where tokens are kept")
+var (
+	errNoTokens = errors.New("session: the session has no tokens")
+	errNoKeys   = errors.New("session: Config.Keys: required for sessions with tokens")
+)
 
-// seal returns the tokens as the store has them. They open for this session
-// only: who can write to the store cannot give them to another one.
+// seal returns the tokens as the store has them. They open for this session only,
+// so that a writer of the store cannot move them to another session.
 func (m *Manager) seal(id string, t Tokens) (string, error) {
 	if t.Access.Len() == 0 {
 		return "", nil
@@ -50,16 +53,14 @@ func (m *Manager) seal(id string, t Tokens) (string, error) {
 	if m.keys == nil {
 		return "", errNoKeys
 	}
-	value, err := json.Marshal(sealedTokens{
-		t.Access.Reveal(), t.Refresh.Reveal(), t.ID.Reveal(), t.Scopes.String(), t.Expires, time.Now(),
-	})
+	value, err := json.Marshal(sealedTokens{t.Access.Reveal(), t.Refresh.Reveal(), t.ID.Reveal(), t.Scopes, t.Expires, time.Now()})
 	if err != nil {
-		return "", errors.New("session: the tokens cannot be kept") // the error could hold a part of them
+		return "", errors.New("session: tokens: cannot be encoded") // the error could contain a part of them
 	}
 	return m.keys.Seal(id, tokensPurpose, value, time.Now().Add(m.absolute+sealMargin)), nil
 }
 
-// open returns the tokens of a record and from when on they should be renewed.
+// open returns the tokens of a record and when they are due for a refresh.
 func (m *Manager) open(r *Record) (Tokens, time.Time, error) {
 	if r.Tokens == "" {
 		return Tokens{}, time.Time{}, errNoTokens
@@ -73,24 +74,20 @@ func (m *Manager) open(r *Record) (Tokens, time.Time, error) {
 	}
 	var s sealedTokens
 	if err := json.Unmarshal(value, &s); err != nil {
-		return Tokens{}, time.Time{}, errors.New("session: the stored tokens cannot be read")
-	}
-	scopes, err := gatehouse.ParseScopes(s.Scopes)
-	if err != nil {
-		return Tokens{}, time.Time{}, err
+		return Tokens{}, time.Time{}, errors.New("session: stored tokens: malformed")
 	}
 	t := Tokens{
 		Access: gatehouse.NewSecret(s.Access), Refresh: gatehouse.NewSecret(s.Refresh), ID: gatehouse.NewSecret(s.ID),
-		Scopes: scopes, Expires: s.Expires,
+		Scopes: s.Scopes, Expires: s.Expires,
 	}
-	return t, dueAt(s.Came, s.Expires), nil
+	return t, dueAt(s.Received, s.Expires), nil
 }
 
-// maxEarly is how long before their end tokens are renewed at most.
+// maxEarly is the maximum time before their expiry at which tokens are refreshed.
 const maxEarly = 30 * time.Second
 
-// dueAt returns when tokens that came and expire then should be renewed: half a
-// minute early, or in the last quarter of a short life.
-func dueAt(came, expires time.Time) time.Time {
-	return expires.Add(-min(maxEarly, max(expires.Sub(came)/4, 0)))
+// dueAt returns when tokens are due for a refresh: 30 s before their expiry, or in
+// the last quarter of a shorter lifetime.
+func dueAt(received, expires time.Time) time.Time {
+	return expires.Add(-min(maxEarly, max(expires.Sub(received)/4, 0)))
 }

@@ -36,23 +36,21 @@ func website(origin string, logger *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{s.Sessions}, Realm: "app", Observer: observer,
+		Authenticators: []gatehouse.Authenticator{s.Sessions}, Realm: "app", LoginURL: "/auth/login", Observer: observer,
 	})
 	if err != nil {
 		return nil, err
 	}
-	pages := http.NewServeMux()
-	pages.HandleFunc("GET /reports", func(w http.ResponseWriter, r *http.Request) {
+	mux := gate.Mux()
+	mux.Public("/auth/", s)
+	mux.HandleFunc("GET /reports", func(w http.ResponseWriter, r *http.Request) {
 		tokens, err := s.Sessions.Tokens(r.Context()) // refreshed if they expired
 		if err != nil {
 			gatehouse.Refuse(w, r, err)
 			return
 		}
 		showReports(w, r, "Bearer "+string(tokens.Access.Reveal())) // from another server
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/auth/", s)
-	mux.Handle("/", gate.Handler(pages)) // redirects a navigation to the login, answers a fetch with 401
+	}, gatehouse.Authenticated)
 	return mux, nil
 }
 

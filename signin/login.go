@@ -9,31 +9,23 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
-)
-
-var (
-	errState       = errors.New("signin: the response has no state, or several")
-	errTransaction = errors.New("signin: the cookie does not hold a transaction")
-	errMethod      = errors.New("signin: the method of the callback is not GET")
-	errQuery       = errors.New("signin: the query of the callback is malformed")
 )
 
 // serveLogin sends the browser to the authorization server.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())
-	if !startsLogin(r) {
-		h.fail(w, r, start, h.reject(gatehouse.CodeMissingCredentials, gatehouse.ReasonLoginBackground, nil))
+	if !navigation.Is(r) {
+		h.fail(w, r, start, h.reject(gatehouse.CodeMissingCredentials, ReasonNavigation, nil))
 		return
 	}
 	returnTo, ok := h.returnTo(r.URL.RawQuery)
 	if !ok {
-		event := h.event(r, start)
-		event.Decision, event.Reason = gatehouse.Refused, gatehouse.ReasonReturnTo
-		if err := h.observe(r, event); err != nil {
-			h.answer(w, r, err)
+		if err := h.report(r, EventReturnToRejected, nil); err != nil {
+			h.answer(w, r, h.asError(err))
 			return
 		}
 	}
@@ -56,9 +48,9 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	result, returnTo, err := h.redeem(w, r)
 	if err != nil {
 		// With a session, this is the back button after a login: nothing was
-		// redeemed, and the user is signed in.
+		// redeemed, and the user is logged in.
 		e, ok := errors.AsType[*gatehouse.Error](err)
-		if _, signedIn := h.Sessions.Authenticate(r); ok && e.Reason == gatehouse.ReasonLoginTransaction && signedIn == nil {
+		if _, err := h.Sessions.Authenticate(r); ok && e.Reason == ReasonTransaction && err == nil {
 			redirect(w, h.home)
 			return
 		}
@@ -72,14 +64,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	event := h.event(r, start)
-	event.Decision, event.Principal = gatehouse.Allowed, login.Principal
-	event.Principal.Claims = gatehouse.Claims{}
-	if err := h.observe(r, event); err != nil {
-		h.answer(w, r, err)
-		return
-	}
-	if err := h.Sessions.Start(w, r, login); err != nil { // which has told the observer
+	if err := h.Sessions.Start(w, r, login); err != nil { // it has reported the error
 		h.answer(w, r, h.asError(err))
 		return
 	}
@@ -89,15 +74,15 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 // redeem ends the transaction of a callback and returns its result.
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) (oauth.Result, string, error) {
 	if r.Method != http.MethodGet {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errMethod)
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errMethod)
 	}
 	response, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginResponse, errQuery)
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errQuery)
 	}
 	t, returnTo, err := h.recall(w, r, response)
 	if err != nil {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLoginTransaction, err)
+		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
 	result, err := h.Client.Redeem(r.Context(), t, response)
 	return result, returnTo, err

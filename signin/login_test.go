@@ -54,8 +54,8 @@ func TestLoginStartsSession(t *testing.T) {
 		t.Errorf("List = %+v, want one session with sid s1 and the label", list)
 	}
 	events := s.events.take()
-	if len(events) != 1 || events[0].Decision != gatehouse.Allowed || events[0].Principal.Subject != "alice" || events[0].Issuer != p.Issuer || events[0].Principal.Claims.String() != "{}" {
-		t.Errorf("events = %+v, want one allowed login of alice without claims", events)
+	if len(events) != 1 || events[0].Type != session.EventStarted || events[0].Principal.Subject != "alice" || events[0].Principal.Tenant != "acme" || events[0].Principal.Claims.String() != "{}" {
+		t.Errorf("events = %+v, want one started session of alice without claims", events)
 	}
 	// The second login gets another session, and the first one ends (session fixation).
 	first := s.jar[sessionCookie]
@@ -98,7 +98,7 @@ func TestTokensAreRefreshed(t *testing.T) {
 }
 
 func TestCallbackRejects(t *testing.T) {
-	const tx = gatehouse.ReasonLoginTransaction
+	const tx = signin.ReasonTransaction
 	edit := func(change func(string) string) func(*site, url.Values) {
 		return func(s *site, _ url.Values) {
 			for name, value := range s.jar {
@@ -120,13 +120,13 @@ func TestCallbackRejects(t *testing.T) {
 		"cookie changed":                {edit(func(v string) string { return v[:40] + flip(v[40:41]) + v[41:] }), tx, 400},
 		"cookie cut":                    {edit(func(v string) string { return v[:len(v)-4] }), tx, 400},
 		"cookie of another transaction": {swap, tx, 400},
-		"error":                         {func(_ *site, p url.Values) { p.Set("error", "access_denied") }, gatehouse.ReasonLoginRefused, 403},
-		"another issuer":                {func(_ *site, p url.Values) { p.Set("iss", "https://evil.example") }, gatehouse.ReasonLoginIssuer, 400},
-		"code forged":                   {func(_ *site, p url.Values) { p.Set("code", "x") }, gatehouse.ReasonLoginCode, 400},
+		"error":                         {func(_ *site, p url.Values) { p.Set("error", "access_denied") }, oauth.ReasonDenied, 403},
+		"another issuer":                {func(_ *site, p url.Values) { p.Set("iss", "https://evil.example") }, oauth.ReasonIssuer, 400},
+		"code forged":                   {func(_ *site, p url.Values) { p.Set("code", "x") }, oauth.ReasonCode, 400},
 		"nonce of another login": {func(s *site, _ url.Values) {
 			s.Claims = func(claims object) { claims["nonce"] = "x" }
-		}, gatehouse.ReasonLoginToken, 400},
-		"provider down": {func(s *site, _ url.Values) { s.Routes["/token"] = raw(503, "") }, gatehouse.ReasonServerUnavailable, 503},
+		}, oauth.ReasonIDToken, 400},
+		"provider down": {func(s *site, _ url.Values) { s.Routes["/token"] = raw(503, "") }, oauth.ReasonUnavailable, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
@@ -180,14 +180,14 @@ func TestCallbackTwice(t *testing.T) {
 		t.Errorf("second callback: %d to %q after %d token requests, want 303 to / after 1", w.Code, w.Header().Get("Location"), s.Count("/token"))
 	}
 	delete(s.jar, sessionCookie)
-	s.expect("without the session", s.callback(response), 400, gatehouse.ReasonLoginTransaction)
+	s.expect("without the session", s.callback(response), 400, signin.ReasonTransaction)
 }
 
 func TestCallbackForm(t *testing.T) {
 	s := newSite(t)
 	target := "/auth/callback?" + s.Authorize(s.start("")).Encode()
-	s.expect("POST", s.do(http.MethodPost, target), 400, gatehouse.ReasonLoginResponse)
-	s.expect("semicolon", s.do(http.MethodGet, target+";x=1"), 400, gatehouse.ReasonLoginResponse)
+	s.expect("POST", s.do(http.MethodPost, target), 400, signin.ReasonResponse)
+	s.expect("semicolon", s.do(http.MethodGet, target+";x=1"), 400, signin.ReasonResponse)
 }
 
 func TestTransactionExpires(t *testing.T) {
@@ -259,7 +259,7 @@ func TestMixUp(t *testing.T) {
 		if name == "server" { // one that does not announce iss
 			sent.Del("iss")
 		}
-		other.expect(name, other.callback(sent), 400, gatehouse.ReasonLoginIssuer)
+		other.expect(name, other.callback(sent), 400, oauth.ReasonIssuer)
 		if other.Count("/token") != 0 {
 			t.Errorf("%s: a code was sent", name)
 		}
@@ -370,7 +370,7 @@ func TestLoginNeedsNavigation(t *testing.T) {
 		"curl":   func(r *http.Request) { r.Header = http.Header{"Accept": {"*/*"}} },
 	} {
 		w := s.do(http.MethodGet, "/auth/login", change)
-		s.expect(name, w, http.StatusUnauthorized, gatehouse.ReasonLoginBackground)
+		s.expect(name, w, http.StatusUnauthorized, signin.ReasonNavigation)
 		if w.Header().Get("WWW-Authenticate") == "" || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%s: header %v, want a challenge and no cookie", name, w.Header())
 		}
@@ -391,7 +391,7 @@ func TestLoginUnavailable(t *testing.T) {
 	if w.Header().Get("Retry-After") != "5" || strings.Contains(w.Body.String(), "502") {
 		t.Errorf("login: %v %s, want Retry-After 5 and no detail", w.Header(), w.Body)
 	}
-	s.expect("login", w, http.StatusServiceUnavailable, gatehouse.ReasonServerUnavailable)
+	s.expect("login", w, http.StatusServiceUnavailable, signin.ReasonUnavailable)
 }
 
 // TestObserverFails: what the observer does not record does not happen.
@@ -445,7 +445,7 @@ func TestSessionDoesNotStart(t *testing.T) {
 func TestErrorResponses(t *testing.T) {
 	page := func(c *signin.Config) {
 		c.ErrorPage = func(w http.ResponseWriter, _ *http.Request, err *gatehouse.Error) {
-			w.WriteHeader(err.Status())
+			w.WriteHeader(err.Code.Status())
 			fmt.Fprint(w, "page")
 		}
 	}

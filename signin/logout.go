@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
@@ -23,8 +24,6 @@ const (
 	maxLogoutRequest = 64 << 10
 )
 
-var errLogoutRequest = errors.New("signin: not a back-channel logout request")
-
 // serveLogout ends the session of the request, revokes its tokens, and leads to
 // the logout of the authorization server.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +31,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	if !allowPOST(w, r) {
 		return
 	}
-	tokens, err := h.Sessions.End(w, r) // which tells the observer of an error
+	tokens, err := h.Sessions.End(w, r) // it reports the error
 	if err != nil {
 		h.answer(w, r, h.asError(err))
 		return
@@ -40,16 +39,19 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	// The logout completes even if the browser goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
-	h.revoke(ctx, tokens)
-	navigation := isNavigation(r)
-	if !navigation {
+	incomplete := h.revoke(ctx, tokens)
+	shown := navigation.ShowsResponse(r)
+	if !shown {
 		tokens.ID = gatehouse.Secret{} // scripts get no token; the user confirms the logout instead
 	}
 	location, err := h.Client.EndSessionURL(ctx, tokens, h.postLogout)
 	if err != nil {
 		location = h.home // the session has ended here
 	}
-	if navigation {
+	if err := errors.Join(failure(incomplete), failure(err)); err != nil {
+		_ = h.report(r, EventLogoutIncomplete, err) // there is nothing left to reject
+	}
+	if shown {
 		redirect(w, location)
 		return
 	}
@@ -57,17 +59,25 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"logout_url": location}) // the client may have gone
 }
 
+// failure returns err, and nil if the authorization server has no such endpoint.
+func failure(err error) error {
+	if errors.Is(err, oauth.ErrNotOffered) {
+		return nil
+	}
+	return err
+}
+
 // revoke revokes the refresh token of an ended session, or the access token if
-// there is none. If it fails, the tokens are unusable all the same: there is no
-// other copy of them.
-func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) {
+// there is none. If it fails, no other copy of the tokens exists.
+func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) error {
 	token, kind := tokens.Refresh, oauth.RefreshToken
 	if token.Len() == 0 {
 		token, kind = tokens.Access, oauth.AccessToken
 	}
-	if token.Len() > 0 {
-		_ = h.Client.Revoke(ctx, token, kind)
+	if token.Len() == 0 {
+		return nil
 	}
+	return h.Client.Revoke(ctx, token, kind)
 }
 
 // serveBackChannelLogout ends the sessions that a logout token names: OpenID
@@ -85,12 +95,12 @@ func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request)
 		// §2.8: "If the logout request was invalid or the logout failed, the RP MUST
 		// respond with HTTP 400 Bad Request."
 		code := gatehouse.CodeInvalidRequest
-		if h.record(r, start, err).Status() == http.StatusServiceUnavailable {
+		if h.record(r, start, err).Code.Status() == http.StatusServiceUnavailable {
 			code = gatehouse.CodeTemporarilyUnavailable
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write([]byte(`{"error":"` + string(code) + `"}` + "\n")) // the client may have gone
+		_, _ = w.Write([]byte(`{"error":"` + code.String() + `"}` + "\n")) // the client may have gone
 	}
 }
 
@@ -100,14 +110,14 @@ func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
 	if err := r.ParseForm(); err != nil || kind != "application/x-www-form-urlencoded" || len(r.PostForm["logout_token"]) != 1 {
-		return h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLogoutToken, errLogoutRequest)
+		return h.reject(gatehouse.CodeInvalidRequest, ReasonLogoutToken, errLogoutRequest)
 	}
 	token, err := h.Client.VerifyLogoutToken(r.Context(), r.PostForm.Get("logout_token"))
 	switch {
 	case errors.Is(err, oauth.ErrUnavailable):
 		return h.unavailable(err)
 	case err != nil:
-		return h.reject(gatehouse.CodeInvalidRequest, gatehouse.ReasonLogoutToken, err)
+		return h.reject(gatehouse.CodeInvalidRequest, ReasonLogoutToken, err)
 	}
 	// The logout completes even if the authorization server does not wait for the
 	// response. It may not send the token again.

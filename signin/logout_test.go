@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
@@ -77,7 +78,7 @@ func TestLogoutRejects(t *testing.T) {
 		"script of another site": {[]func(*http.Request){foreign, script}, `{"error":"access_denied"`},
 	} {
 		w := s.do(http.MethodPost, "/auth/logout", test.changes...)
-		s.expect(name, w, http.StatusForbidden, gatehouse.ReasonCrossSite)
+		s.expect(name, w, http.StatusForbidden, cookie.ReasonCrossSite)
 		if !strings.Contains(w.Body.String(), test.text) {
 			t.Errorf("%s: body %s, want %q", name, w.Body, test.text)
 		}
@@ -94,7 +95,7 @@ func TestLogoutRejects(t *testing.T) {
 // server is down or has no end session endpoint.
 func TestLogoutWithoutProvider(t *testing.T) {
 	for name, change := range map[string]func(*site){
-		"no endpoint":     func(s *site) { delete(s.Metadata, "end_session_endpoint") },
+		"no endpoints":    func(s *site) { delete(s.Metadata, "end_session_endpoint"); delete(s.Metadata, "revocation_endpoint") },
 		"revocation down": func(s *site) { s.Routes["/revoke"] = raw(503, ""); delete(s.Metadata, "end_session_endpoint") },
 	} {
 		s := newSite(t, func(c *signin.Config) { c.Home = "/home" })
@@ -102,6 +103,13 @@ func TestLogoutWithoutProvider(t *testing.T) {
 		s.login("")
 		if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || w.Header().Get("Location") != "/home" || len(s.jar) != 0 {
 			t.Errorf("%s: %d to %q with cookies %v, want 303 to /home", name, w.Code, w.Header().Get("Location"), s.jar)
+		}
+		want := []string{"session_started", "session_ended"}
+		if name == "revocation down" {
+			want = append(want, "signin_logout_incomplete")
+		}
+		if got := s.events.names(); !slices.Equal(got, want) {
+			t.Errorf("%s: events %q, want %q", name, got, want)
 		}
 	}
 }
@@ -151,7 +159,7 @@ func TestBackChannelLogout(t *testing.T) {
 		"malformed":   {form(url.Values{"logout_token": {"a.b.c"}}.Encode())},
 	} {
 		w := s.do(http.MethodPost, "/auth/backchannel-logout", changes...)
-		s.expect(name, w, http.StatusBadRequest, gatehouse.ReasonLogoutToken)
+		s.expect(name, w, http.StatusBadRequest, signin.ReasonLogoutToken)
 		if !strings.Contains(w.Body.String(), `"invalid_request"`) {
 			t.Errorf("%s: body %s, want invalid_request", name, w.Body)
 		}
@@ -179,8 +187,8 @@ func TestBackChannelLogoutUnavailable(t *testing.T) {
 		route  http.HandlerFunc
 		reason gatehouse.Reason
 	}{
-		"store down":       {func(c *signin.Config) { c.Session.Store = downStore{} }, nil, gatehouse.ReasonSessionStoreUnavailable},
-		"keys unavailable": {func(*signin.Config) {}, raw(500, ""), gatehouse.ReasonServerUnavailable},
+		"store down":       {func(c *signin.Config) { c.Session.Store = downStore{} }, nil, session.ReasonStoreUnavailable},
+		"keys unavailable": {func(*signin.Config) {}, raw(500, ""), signin.ReasonUnavailable},
 	} {
 		s := newSite(t, test.change)
 		s.Routes["/jwks"] = test.route

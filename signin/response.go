@@ -4,12 +4,14 @@ package signin
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -29,6 +31,15 @@ func (h *Handler) reject(code gatehouse.Code, reason gatehouse.Reason, cause err
 	return &gatehouse.Error{Code: code, Reason: reason, Issuer: h.issuer, Cause: cause}
 }
 
+// unavailable returns the error of a request that cannot be completed now.
+func (h *Handler) unavailable(err error) *gatehouse.Error {
+	e := h.reject(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
+	if response, ok := errors.AsType[*oauth.Error](err); ok {
+		e.RetryAfter = response.RetryAfter
+	}
+	return e
+}
+
 // asError returns err as a [*gatehouse.Error], with 503 if it is not one.
 func (h *Handler) asError(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
@@ -37,13 +48,23 @@ func (h *Handler) asError(err error) *gatehouse.Error {
 	return h.unavailable(err)
 }
 
-// unavailable returns the error of a request that cannot be completed now.
-func (h *Handler) unavailable(err error) *gatehouse.Error {
-	e := h.reject(gatehouse.CodeTemporarilyUnavailable, gatehouse.ReasonServerUnavailable, err)
-	if response, ok := errors.AsType[*oauth.Error](err); ok {
-		e.RetryAfter = response.RetryAfter
+// record reports a rejected request. The result is err, or the error of the
+// observer.
+func (h *Handler) record(r *http.Request, start time.Time, err error) *gatehouse.Error {
+	e := h.asError(err)
+	event := gatehouse.NewEvent(r, e, start)
+	event.Issuer = h.issuer
+	if err := gatehouse.Report(r.Context(), h.observer, event); err != nil {
+		return h.asError(err)
 	}
 	return e
+}
+
+// report reports an event that is no decision.
+func (h *Handler) report(r *http.Request, t gatehouse.EventType, cause error) error {
+	return gatehouse.Report(r.Context(), h.observer, gatehouse.Event{
+		Type: t, Level: slog.LevelWarn, Issuer: h.issuer, Method: r.Method, Host: r.Host, Path: r.URL.Path, Route: r.Pattern, Cause: cause,
+	})
 }
 
 // fail records an error and answers with it.
@@ -52,38 +73,36 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, start time.Time, 
 }
 
 // answer writes the response for an error: the page of the application or a line
-// of text for a navigation, JSON otherwise. The response contains nothing from the
-// request, the authorization server or the error, except for its status.
+// of text for a navigation, JSON as that of a gate otherwise. The response contains
+// nothing from the request, the authorization server or the error, except for its
+// code.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
-	header, status := w.Header(), e.Status()
-	text, code := "This sign-in could not be completed. Please start again.", gatehouse.CodeInvalidRequest
+	if !navigation.ShowsResponse(r) {
+		gatehouse.Refuse(w, r, e)
+		return
+	}
+	header, status := w.Header(), e.Code.Status()
+	text := "This sign-in could not be completed. Please start again."
 	switch status {
 	case http.StatusUnauthorized:
 		// RFC 9110 §11.6.1: "A server generating a 401 (Unauthorized) response MUST
 		// send a WWW-Authenticate header field containing at least one challenge".
 		header.Set("WWW-Authenticate", "Bearer")
-		text, code = "Sign-in is needed.", gatehouse.CodeMissingCredentials
+		text = "Sign-in is needed."
 	case http.StatusForbidden:
-		text, code = "The sign-in was refused.", gatehouse.CodeAccessDenied
-	case http.StatusBadRequest:
-	default:
-		status = http.StatusServiceUnavailable
+		text = "The sign-in was refused."
+	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter(e.RetryAfter))
-		text, code = "Sign-in is not possible at the moment. Please try again later.", gatehouse.CodeTemporarilyUnavailable
+		text = "Sign-in is not possible at the moment. Please try again later."
 	}
 	header.Set("X-Content-Type-Options", "nosniff")
-	switch {
-	case !isNavigation(r):
-		header.Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(`{"error":"` + string(code) + `","error_description":"` + text + `"}` + "\n")) // the client may have gone
-	case h.errorPage != nil:
+	if h.errorPage != nil {
 		h.errorPage(w, r, e)
-	default:
-		header.Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(text + "\n"))
+		return
 	}
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
 }
 
 // retryAfter rounds up to whole seconds.
@@ -92,44 +111,4 @@ func retryAfter(d time.Duration) string {
 		d = defaultRetryAfter
 	}
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
-
-// isNavigation reports whether the request is a navigation of the browser, by a
-// link or a form, so that the response is for a user and not for a script.
-func isNavigation(r *http.Request) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
-	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// startsLogin reports whether the request is a navigation in a window or tab of
-// its own, where the user sees the login.
-func startsLogin(r *http.Request) bool {
-	return r.Method == http.MethodGet && isNavigation(r) &&
-		(r.Header.Get("Sec-Fetch-Mode") == "" || r.Header.Get("Sec-Fetch-Dest") == "document")
-}
-
-// record passes a failure to the observer. If the observer fails, the result is
-// that error.
-func (h *Handler) record(r *http.Request, start time.Time, err error) *gatehouse.Error {
-	e := h.asError(err)
-	event := gatehouse.NewEvent(r, e, start)
-	event.Issuer = h.issuer
-	if err := h.observe(r, event); err != nil {
-		return err
-	}
-	return e
-}
-
-func (h *Handler) event(r *http.Request, start time.Time) gatehouse.Event {
-	return gatehouse.Event{Issuer: h.issuer, Method: r.Method, Host: r.Host, Path: r.URL.Path, Duration: time.Since(start)}
-}
-
-// observe passes an event to the observer. Its error is 503.
-func (h *Handler) observe(r *http.Request, event gatehouse.Event) *gatehouse.Error {
-	if err := h.observer.Observe(r.Context(), event); err != nil {
-		return h.reject(gatehouse.CodeTemporarilyUnavailable, gatehouse.ReasonObserverFailed, err)
-	}
-	return nil
 }

@@ -74,16 +74,16 @@ type Config struct {
 	// answered with JSON.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, err *gatehouse.Error)
 
-	// Observer receives completed and failed logins, rejected values of return_to
-	// and failed logouts. Optional.
+	// Observer receives the events of this package and of the sessions, and each
+	// rejected request. Optional.
 	Observer gatehouse.Observer
 }
 
 // Handler serves the endpoints of the browser login. It is safe for concurrent
 // use.
 type Handler struct {
-	// Sessions authenticates the requests with a session. It is for
-	// [gatehouse.Config].
+	// Sessions is the authenticator for the gate. The LoginURL of the gate is the
+	// path of the login.
 	Sessions *session.Manager
 	// Client is the client at the authorization server.
 	Client *oauth.Client
@@ -112,9 +112,6 @@ func New(config Config) (*Handler, error) {
 	h := &Handler{
 		issuer: config.Client.Issuer, home: config.Home, postLogout: config.PostLogoutRedirectURI,
 		complete: config.Complete, errorPage: config.ErrorPage, observer: config.Observer,
-	}
-	if h.observer == nil {
-		h.observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return nil })
 	}
 	if h.home == "" {
 		h.home = "/"
@@ -186,7 +183,7 @@ func (h *Handler) openSessions(config session.Config, origin string) error {
 	if config.Keys != nil || config.Refresh != nil || config.Observer != nil {
 		return errors.New("Keys, Refresh and Observer: are set by this package")
 	}
-	config.Keys, config.Refresh, config.Observer, config.Login = h.keys, h.refresh, h.observer, h.login
+	config.Keys, config.Refresh, config.Observer = h.keys, h.refresh, h.observer
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
 	if origin != "" && !slices.Contains(config.TrustedOrigins, origin) {
 		config.TrustedOrigins = append(config.TrustedOrigins, origin)

@@ -31,7 +31,7 @@ func TestNewMistakes(t *testing.T) {
 		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Client: "},
 		"MaxAge":             {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
 		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
-		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewRing: at least one secret is required"},
+		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewKeyring: at least one secret is required"},
 		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
 		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer: are set by this package"},
 		"session refresh": {func(c *signin.Config) {

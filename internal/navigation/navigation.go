@@ -22,3 +22,13 @@ func Is(r *http.Request) bool {
 	}
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
+
+// ShowsResponse reports whether the browser shows the response to r to the user: r
+// is a navigation of any method, such as a form, also in a frame. The response to
+// a script is for the script.
+func ShowsResponse(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

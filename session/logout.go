@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Logout is a verified logout token, OpenID Connect Back-Channel Logout 1.0.
+type Logout struct {
+	Issuer  string
+	Subject string // "" if SID names one session
+	SID     string // "" for all sessions of Subject
+	ID      string // jti
+}
+
+// logoutMemory is how long the jti of a logout token is stored: longer than such a
+// token is accepted, which is a day and the clock skew.
+const logoutMemory = 25 * time.Hour
+
+// Logout ends the sessions that a logout token names. Replayed tokens are ignored.
+// After an error, the token can be sent again.
+//
+//	OpenID Connect Back-Channel Logout 1.0 §2.6: "Optionally verify that another
+//	Logout Token with the same jti value has not been recently received."
+func (m *Manager) Logout(ctx context.Context, l Logout) error {
+	if l.ID == "" {
+		return errors.New("session: Logout.ID: required")
+	}
+	// The jti is stored as a session without a user. No cookie can name it, because
+	// the names of cookies contain no spaces.
+	memory := Record{Session: Session{ID: idOf("logout token", []byte(l.Issuer+"\x00"+l.ID)), Issuer: l.Issuer, Idle: logoutMemory}}
+	_, err := m.store.Get(ctx, memory.ID)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, ErrNotFound):
+		return unavailable("", err)
+	}
+	// End the sessions before recording the jti, so that a retry repeats a partial
+	// failure.
+	if _, err := m.EndAll(ctx, Selector{Issuer: l.Issuer, Subject: l.Subject, SID: l.SID}); err != nil {
+		return err
+	}
+	if err := m.endWithoutSID(ctx, l); err != nil {
+		return err
+	}
+	if _, err := m.store.Create(ctx, memory, logoutMemory); err != nil && !errors.Is(err, ErrConflict) {
+		return unavailable("", err)
+	}
+	return nil
+}
+
+// endWithoutSID ends the sessions of the subject that have no SID: the issuer did
+// not name it at the login, so each of them may be the one that the token names.
+func (m *Manager) endWithoutSID(ctx context.Context, l Logout) error {
+	if l.Subject == "" || l.SID == "" { // the selector has matched them
+		return nil
+	}
+	sessions, err := m.List(ctx, l.Issuer, l.Subject)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		if s.SID != "" {
+			continue
+		}
+		if _, err := m.EndOne(ctx, s.Issuer, s.Subject, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
