@@ -333,7 +333,7 @@ func TestInvalidResponseEndsLogin(t *testing.T) {
 		"another iss":         {set("iss", "https://evil.example"), 400, "iss", 0, false},
 		"iss missing":         {set("iss"), 400, "iss", 0, false},
 		"access denied":       {set("error", "access_denied"), 403, "access_denied", 0, false},
-		"unknown error":       {set("error", "\x1b[2J<script>"), 400, "", 0, false},
+		"unknown error":       {set("error", "\x1b[2J<script>"), 400, "no registered error code", 0, false},
 		"server error":        {set("error", "server_error"), 503, "server_error", 0, false},
 		"code missing":        {set("code"), 400, "code", 0, false},
 		"code forged":         {set("code", "x"), 400, "invalid_grant", 1, false},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -50,7 +51,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 // listSessions returns all sessions of the user.
 func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
-	sessions, err := a.sessions.List(r.Context(), p.Issuer, p.Subject)
+	sessions, err := a.signin.Sessions.List(r.Context(), p.Issuer, p.Subject)
 	if err != nil {
 		gatehouse.Refuse(w, r, err)
 		return
@@ -77,13 +78,11 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 	var tokens session.Tokens
 	var err error
 	if id == p.Credential {
-		tokens, err = a.sessions.End(w, r) // clears the cookie too
+		tokens, err = a.signin.Sessions.End(w, r) // clears the cookie too
 	} else {
-		tokens, err = a.sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
+		tokens, err = a.signin.Sessions.EndOne(r.Context(), p.Issuer, p.Subject, id)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
-	defer cancel()
-	a.revoke(ctx, tokens)
+	a.revoke(r.Context(), tokens)
 	switch {
 	case errors.Is(err, session.ErrNotFound):
 		writeError(w, http.StatusNotFound, "not_found", "No such session.")
@@ -91,6 +90,22 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 		gatehouse.Refuse(w, r, err)
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"ended": id})
+	}
+}
+
+// revokeTimeout bounds the revocation of the tokens of an ended session.
+const revokeTimeout = 3 * time.Second
+
+// revoke revokes the refresh token of an ended session. There is no other copy of
+// it, so a failure is logged only.
+func (a *app) revoke(ctx context.Context, tokens session.Tokens) {
+	if tokens.Refresh.Len() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	if err := a.signin.Client.Revoke(ctx, tokens.Refresh, oauth.RefreshToken); err != nil {
+		a.logger.WarnContext(ctx, "revocation", "problem", err.Error())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
 )
 
@@ -282,16 +283,16 @@ func TestSessions(t *testing.T) {
 }
 
 func TestNotesAreBounded(t *testing.T) {
-	n := notes{all: make(map[user]string)}
+	n := notes{all: make(map[gatehouse.Key]string)}
 	for i := range maxNotes {
-		if !n.put(user{"a", string(rune(i + 0x10000))}, "a") {
+		if !n.put(gatehouse.Key{Issuer: "a", Subject: string(rune(i + 0x10000))}, "a") {
 			t.Fatalf("put refuses note %d of %d", i, maxNotes)
 		}
 	}
-	if n.put(user{"b", "a"}, "a") || n.all[user{"b", "a"}] != "" {
+	if n.put(gatehouse.Key{Issuer: "b"}, "a") || n.all[gatehouse.Key{Issuer: "b"}] != "" {
 		t.Error("put accepts a note above the limit")
 	}
-	if first := (user{"a", "\U00010000"}); !n.put(first, "b") || n.all[first] != "b" {
+	if first := (gatehouse.Key{Issuer: "a", Subject: "\U00010000"}); !n.put(first, "b") || n.all[first] != "b" {
 		t.Error("put refuses to change a note at the limit")
 	}
 }

@@ -20,35 +20,30 @@ const (
 	maxNotes = 10_000
 )
 
-// user identifies a user: a subject is unique only within its issuer.
-type user struct{ issuer, subject string }
-
-func userOf(r *http.Request) user {
-	p, _ := gatehouse.FromContext(r.Context())
-	return user{p.Issuer, p.Subject}
-}
-
 // notes stand for the data of the application: one note for each user, in memory.
+// The key of a user is the issuer and the subject: a subject is unique only within
+// its issuer.
 type notes struct {
 	mu  sync.Mutex
-	all map[user]string
+	all map[gatehouse.Key]string
 }
 
 // put reports false if there are too many notes.
-func (n *notes) put(u user, text string) bool {
+func (n *notes) put(user gatehouse.Key, text string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, ok := n.all[u]; !ok && len(n.all) >= maxNotes {
+	if _, ok := n.all[user]; !ok && len(n.all) >= maxNotes {
 		return false
 	}
-	n.all[u] = text
+	n.all[user] = text
 	return true
 }
 
 // read responds with the note of the user.
 func (n *notes) read(w http.ResponseWriter, r *http.Request) {
+	p, _ := gatehouse.FromContext(r.Context())
 	n.mu.Lock()
-	text := n.all[userOf(r)]
+	text := n.all[p.Key()]
 	n.mu.Unlock()
 	writeJSON(w, http.StatusOK, map[string]string{"note": text})
 }
@@ -61,6 +56,7 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusRequestEntityTooLarge, "invalid_request", "The note is too long.")
 		return
 	}
+	p, _ := gatehouse.FromContext(r.Context())
 	text, ok := noteOf(r.Header.Get("Content-Type"), body)
 	switch {
 	case err != nil || !ok:
@@ -69,7 +65,7 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusRequestEntityTooLarge, "invalid_request", "The note is too long.")
 	case !utf8.ValidString(text):
 		writeError(w, http.StatusBadRequest, "invalid_request", "The note is not UTF-8.")
-	case !n.put(userOf(r), text):
+	case !n.put(p.Key(), text):
 		writeError(w, http.StatusInsufficientStorage, "temporarily_unavailable", "The server has no space for another note.")
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"note": text})

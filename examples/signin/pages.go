@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"html/template"
 	"mime"
 	"net/http"
@@ -20,41 +19,33 @@ var files embed.FS
 
 var messagePage = template.Must(template.ParseFS(files, "message.html"))
 
-// asset serves a file that is part of the program.
+// asset serves an embedded file.
 func asset(name string) http.HandlerFunc {
 	content, err := files.ReadFile(name)
 	if err != nil {
-		panic(err) // it is not part of the program
+		panic(err) // not embedded
 	}
 	kind := mime.TypeByExtension(path.Ext(name))
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
-		_, _ = w.Write(content) // a browser that has gone needs no page
+		_, _ = w.Write(content)
 	}
 }
 
-// task is what a person was about when it failed.
-type task int
-
-const (
-	signIn task = iota
-	signOut
-)
-
-// message is a page about that. Nothing in it comes from the request, from the
-// authorization server or from the error.
+// message is the content of an error page. Nothing in it comes from the request,
+// the authorization server or the error.
 type message struct{ Title, Text, Link, Href string }
 
-// messageOf says what has become of the task. The page leads back by a link. It
-// never goes there by itself, which would be a loop where the reason stays.
-func messageOf(t task, status int) message {
+// messageOf returns the message for a failed login or logout. The page has a link
+// and no redirect, which could be an endless loop.
+func messageOf(logout bool, status int) message {
 	switch {
-	case t == signOut && status == http.StatusForbidden:
-		return message{"You are still signed in", "Another site has asked to sign you out. Nothing was done.", "Go back", "/"}
-	case t == signOut:
+	case logout && status == http.StatusForbidden:
+		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/"}
+	case logout:
 		return message{
 			"You are signed out of this browser",
-			"The server that keeps the sessions does not answer. Until it does, this one may still be in your list of sessions.",
+			"The session store is unavailable. Until it is available again, this session may still be in your list of sessions.",
 			"Go back", "/",
 		}
 	case status == http.StatusForbidden:
@@ -62,36 +53,20 @@ func messageOf(t task, status int) message {
 	case status == http.StatusServiceUnavailable:
 		return message{
 			"Sign-in is not possible at the moment",
-			"A server that is needed for it does not answer, or not as it should. Please try again in a moment.", "Try again", "/login",
+			"A server that the sign-in needs is unavailable. Please try again in a moment.", "Try again", "/login",
 		}
 	}
 	return message{
 		"This sign-in could not be completed",
-		"The address was used before, is too old, or belongs to another browser. Please start again.", "Sign in", "/login",
+		"The address was used before, has expired, or belongs to another browser. Please start again.", "Sign in", "/login",
 	}
 }
 
-// explain answers a request that has failed: with a page for a person, with JSON
-// for a script.
-func explain(w http.ResponseWriter, r *http.Request, t task, err error) {
-	if !isNavigation(r) {
-		gatehouse.Refuse(w, r, err)
-		return
-	}
-	status := http.StatusServiceUnavailable
-	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
-		status = e.Status()
-	}
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
-	show(w, t, status)
-}
-
-// show answers with the page about a task.
-func show(w http.ResponseWriter, t task, status int) {
+// errorPage responds to a navigation that failed at the login or the logout.
+func errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
+	status := e.Code.Status()
 	var b bytes.Buffer
-	if err := messagePage.Execute(&b, messageOf(t, status)); err != nil {
+	if err := messagePage.Execute(&b, messageOf(r.URL.Path == "/logout", status)); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -100,8 +75,8 @@ func show(w http.ResponseWriter, t task, status int) {
 	_, _ = b.WriteTo(w)
 }
 
-// secure sets what every response needs, and a page above all: no script but its
-// own, no frame, no cache.
+// secure sets the headers of every response: no scripts but its own, no frame, no
+// cache.
 func secure(next http.Handler, issuer string) http.Handler {
 	policy := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 		"form-action " + formTargets(issuer) + "; frame-ancestors 'none'; base-uri 'none'"
@@ -117,9 +92,9 @@ func secure(next http.Handler, issuer string) http.Handler {
 	})
 }
 
-// formTargets are the origins to which the form of the logout leads. Browsers ask
-// for those of its redirects too, and the logout is redirected to the issuer. A
-// provider whose logout is on another origin than its name needs that one here.
+// formTargets returns the origins to which the logout form leads, for form-action,
+// which also applies to redirects. An authorization server with the
+// end_session_endpoint on another origin than its issuer needs that one here.
 func formTargets(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil {

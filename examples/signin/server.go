@@ -4,29 +4,25 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 // app is the application with its backends.
 type app struct {
-	handler  http.Handler
-	store    *store
-	client   *oauth.Client
-	login    *oauth.Login
-	sessions *session.Manager
-	notes    notes
-	calls    *http.Client // to other servers, with access tokens
-	origin   string
-	logger   *slog.Logger
-	cancel   context.CancelFunc
+	handler http.Handler
+	store   *store
+	signin  *signin.Handler
+	notes   notes
+	calls   *http.Client // to other servers, with access tokens
+	logger  *slog.Logger
+	cancel  context.CancelFunc
 }
 
 // newApp makes the application. It connects to no other server.
@@ -35,20 +31,37 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{
-		notes: notes{all: make(map[user]string)}, calls: newCalls(), origin: config.PublicOrigin, logger: logger, cancel: func() {},
-	}
+	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, calls: newCalls(), logger: logger, cancel: func() {}}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
 	}
-	if err := a.open(config, values); err != nil {
+	observer := gatehouse.Log(logger)
+	a.signin, err = signin.New(signin.Config{
+		Client:                oauth.Config{Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret},
+		RedirectURI:           config.PublicOrigin + "/callback",
+		PostLogoutRedirectURI: config.PublicOrigin + "/",
+		Scopes:                config.Scopes,
+		CookieSecrets:         values.cookieKeys,
+		Session: session.Config{
+			Store: a.store.sessions, Name: "signin", Idle: values.idle, Absolute: values.absolute,
+			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
+		},
+		Complete: func(r *http.Request, login *session.Login) error {
+			login.Label = browserName(r.UserAgent())
+			return nil
+		},
+		ErrorPage: errorPage,
+		Observer:  observer,
+	})
+	if err != nil {
 		a.close()
 		return nil, rename(err)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{a.sessions},
+		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "signin",
-		Observer:       gatehouse.Log(logger),
+		LoginURL:       "/login",
+		Observer:       observer,
 	})
 	if err != nil {
 		a.close()
@@ -56,32 +69,6 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.handler = secure(a.routes(gate), config.Issuer)
 	return a, nil
-}
-
-// open makes the client of the authorization server, the login and the sessions.
-func (a *app) open(config *config, values settings) error {
-	var errClient, errSessions, errLogin error
-	a.client, errClient = oauth.New(oauth.Config{
-		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret,
-	})
-	a.sessions, errSessions = session.New(session.Config{
-		Store: a.store.sessions, Keys: values.keys, Refresh: a.client.RefreshSession, Login: "/login",
-		// The own origin, in case a proxy changes the Host header.
-		TrustedOrigins: []string{config.PublicOrigin},
-		Idle:           values.idle, Absolute: values.absolute, Name: "signin", Events: a.sessionEvent,
-	})
-	if a.client != nil {
-		request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.scopes}
-		if values.scopes.Has("offline_access") {
-			// OpenID Connect Core 1.0 §11: without prompt=consent the server "MUST
-			// ignore the offline_access request", in most cases.
-			request.Params = url.Values{"prompt": {"consent"}}
-		}
-		a.login, errLogin = oauth.NewLogin(oauth.LoginConfig{
-			Client: a.client, Keys: values.keys, Request: request, Observer: gatehouse.Log(a.logger),
-		})
-	}
-	return errors.Join(errClient, errSessions, errLogin)
 }
 
 // start prepares the store. If the store is down, the application starts all the
@@ -96,35 +83,33 @@ func (a *app) start(ctx context.Context) error {
 
 func (a *app) close() {
 	a.cancel()
-	if a.sessions != nil {
-		_ = a.sessions.Close()
-	}
-	if a.client != nil {
-		_ = a.client.Close()
+	if a.signin != nil {
+		_ = a.signin.Close()
 	}
 	a.calls.CloseIdleConnections()
 	_ = a.store.close()
 }
 
-// routes returns all routes. Public ones are outside the gate.
+// routes returns all routes: the API behind the gate, the login and the page in
+// front of it.
 func (a *app) routes(gate *gatehouse.Gate) http.Handler {
-	api := http.NewServeMux()
-	api.HandleFunc("GET /api/me", me)
-	api.HandleFunc("GET /api/note", a.notes.read)
-	api.HandleFunc("POST /api/note", a.notes.write)
-	api.HandleFunc("GET /api/upstream", a.upstream)
-	api.HandleFunc("GET /api/sessions", a.listSessions)
-	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession)
+	api := gate.Mux()
+	api.HandleFunc("GET /api/me", me, gatehouse.Authenticated)
+	api.HandleFunc("GET /api/note", a.notes.read, gatehouse.Authenticated)
+	api.HandleFunc("POST /api/note", a.notes.write, gatehouse.Authenticated)
+	api.HandleFunc("GET /api/upstream", a.upstream, gatehouse.Authenticated)
+	api.HandleFunc("GET /api/sessions", a.listSessions, gatehouse.Authenticated)
+	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession, gatehouse.Authenticated)
 
 	root := http.NewServeMux()
-	root.Handle("/api/", gate.Handler(api))
+	root.Handle("/api/", api)
+	root.Handle("GET /login", a.signin)
+	root.Handle("GET /callback", a.signin)
+	root.Handle("POST /logout", a.signin)
+	root.Handle("POST /backchannel-logout", a.signin)
 	root.HandleFunc("GET /{$}", asset("index.html"))
 	root.HandleFunc("GET /app.js", asset("app.js"))
 	root.HandleFunc("GET /style.css", asset("style.css"))
-	root.HandleFunc("GET /login", a.begin)
-	root.HandleFunc("GET /callback", a.callback)
-	root.HandleFunc("POST /logout", a.logout)
-	root.Handle("POST /backchannel-logout", a.login.BackChannelLogout(a.sessions))
 	root.HandleFunc("GET /healthz", healthz)
 	return root
 }
@@ -133,18 +118,4 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 // of this process does not repair a store.
 func healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-// sessionEvent logs the events of sessions, which contain no secrets.
-func (a *app) sessionEvent(ctx context.Context, e session.Event) error {
-	level := slog.LevelInfo
-	if e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost {
-		level = slog.LevelWarn
-	}
-	issuer, subject := e.Session.Issuer, e.Session.Subject
-	if e.Type == session.EventEndedAll {
-		issuer, subject = e.Selector.Issuer, e.Selector.Subject
-	}
-	a.logger.Log(ctx, level, "session", "event", string(e.Type), "issuer", issuer, "subject", subject, "credential", e.Session.ID)
-	return nil
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
 // config is the configuration file.
@@ -105,8 +104,7 @@ func checkNames(d *json.Decoder) error {
 // settings are the values of a configuration that the library needs.
 type settings struct {
 	secret         gatehouse.Secret
-	scopes         gatehouse.Scopes
-	keys           *cookie.Keyring
+	cookieKeys     []gatehouse.Secret
 	idle, absolute time.Duration // 0 for the default of the library
 }
 
@@ -142,21 +140,14 @@ func (c *config) settings() (settings, error) {
 	if err := c.checkSite(); err != nil {
 		fail("app_origin: %w", err)
 	}
-	var err error
 	s.secret = load("client_secret", c.ClientSecret, 1)
-	if s.scopes, err = gatehouse.NewScopes(c.Scopes...); err != nil {
+	if scopes, err := gatehouse.NewScopes(c.Scopes...); err != nil {
 		fail("scopes: %w", err)
-	} else if !s.scopes.Has("openid") {
+	} else if !scopes.Has("openid") {
 		fail("scopes: openid is required")
 	}
-	var secrets []gatehouse.Secret
 	for i, ref := range c.CookieKeys {
-		secrets = append(secrets, load(fmt.Sprintf("cookie_keys[%d]", i), ref, 32))
-	}
-	if len(errs) == 0 {
-		if s.keys, err = cookie.NewKeyring(secrets...); err != nil {
-			fail("cookie_keys: %w", err)
-		}
+		s.cookieKeys = append(s.cookieKeys, load(fmt.Sprintf("cookie_keys[%d]", i), ref, 32))
 	}
 	s.idle = duration("idle", c.Idle)
 	s.absolute = duration("absolute", c.Absolute)
@@ -193,19 +184,20 @@ func siteOf(host string) string {
 
 // rename replaces the names of library fields in err by those of the file.
 func rename(err error) error {
-	if err == nil {
-		return nil
-	}
+	text := strings.NewReplacer("signin: Config.Client: ", "", "signin: Config.Session: ", "").Replace(err.Error())
 	return errors.New(strings.NewReplacer(
+		"signin: Config.CookieSecrets", "cookie_keys",
+		"signin: Config.RedirectURI", "public_origin",
+		"oauth: AuthorizationRequest.RedirectURI", "public_origin",
+		"signin: Config.PostLogoutRedirectURI", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin",
 		"cookie: CrossSiteConfig.TrustedOrigins[1]", "app_origin", // the second error of two
+		"signin: Config.Home", "app_origin",
 		"session: Config.Idle", "idle",
 		"session: Config.Absolute", "absolute",
 		"oauth: Config.Issuer", "issuer",
 		"oauth: Config.ClientID", "client_id",
 		"oauth: Config.Secret", "client_secret",
-		"oauth: LoginConfig.Request.RedirectURI", "public_origin",
-		"oauth: LoginConfig.Request.Scopes", "scopes",
-	).Replace(err.Error()))
+	).Replace(text))
 }

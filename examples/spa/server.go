@@ -4,31 +4,28 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 // app is the backend, and the page.
 type app struct {
-	backend  http.Handler
-	page     http.Handler
-	store    *store
-	client   *oauth.Client
-	login    *oauth.Login
-	sessions *session.Manager
-	notes    notes
-	calls    *http.Client // to other servers, with access tokens
-	origin   string       // of the backend
-	home     string       // the URL of the page
-	logger   *slog.Logger
-	cancel   context.CancelFunc
+	backend http.Handler
+	page    http.Handler
+	home    string // the URL of the page
+	store   *store
+	signin  *signin.Handler
+	notes   notes
+	calls   *http.Client // to other servers, with access tokens
+	logger  *slog.Logger
+	cancel  context.CancelFunc
 }
 
 // newApp makes the application. It connects to no other server.
@@ -38,20 +35,37 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		return nil, err
 	}
 	a := &app{
-		notes: notes{all: make(map[user]string)}, calls: newCalls(),
-		origin: config.PublicOrigin, home: config.AppOrigin + "/", logger: logger, cancel: func() {},
+		home: config.AppOrigin + "/", notes: notes{all: make(map[gatehouse.Key]string)}, calls: newCalls(), logger: logger, cancel: func() {},
 	}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
 	}
-	if err := a.open(config, values); err != nil {
+	observer := gatehouse.Log(logger)
+	a.signin, err = signin.New(signin.Config{
+		Client:                oauth.Config{Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret},
+		RedirectURI:           config.PublicOrigin + "/callback",
+		PostLogoutRedirectURI: config.PublicOrigin + "/", // redirects to the page
+		Home:                  a.home,
+		Scopes:                config.Scopes,
+		CookieSecrets:         values.cookieKeys,
+		Session: session.Config{
+			Store: a.store.sessions, Name: "spa", Idle: values.idle, Absolute: values.absolute,
+			// The page may send requests with the cookie. To read the responses it
+			// needs CORS too.
+			TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
+		},
+		ErrorPage: a.errorPage,
+		Observer:  observer,
+	})
+	if err != nil {
 		a.close()
 		return nil, rename(err)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{a.sessions},
+		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "spa",
-		Observer:       gatehouse.Log(logger),
+		LoginURL:       "/login",
+		Observer:       observer,
 	})
 	if err == nil {
 		a.page, err = newPage(config)
@@ -62,33 +76,6 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.backend = cors(config.AppOrigin, secure(a.routes(gate)))
 	return a, nil
-}
-
-// open makes the client of the authorization server, the login and the sessions.
-func (a *app) open(config *config, values settings) error {
-	var errClient, errSessions, errLogin error
-	a.client, errClient = oauth.New(oauth.Config{
-		Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret,
-	})
-	a.sessions, errSessions = session.New(session.Config{
-		Store: a.store.sessions, Keys: values.keys, Refresh: a.client.RefreshSession, Login: "/login",
-		// The page may send requests with the cookie. To read the responses it needs
-		// CORS too.
-		TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
-		Idle:           values.idle, Absolute: values.absolute, Name: "spa", Events: a.sessionEvent,
-	})
-	if a.client != nil {
-		request := oauth.AuthorizationRequest{RedirectURI: config.PublicOrigin + "/callback", Scopes: values.scopes}
-		if values.scopes.Has("offline_access") {
-			// OpenID Connect Core 1.0 §11: without prompt=consent the server "MUST
-			// ignore the offline_access request", in most cases.
-			request.Params = url.Values{"prompt": {"consent"}}
-		}
-		a.login, errLogin = oauth.NewLogin(oauth.LoginConfig{
-			Client: a.client, Keys: values.keys, Request: request, Observer: gatehouse.Log(a.logger),
-		})
-	}
-	return errors.Join(errClient, errSessions, errLogin)
 }
 
 // start prepares the store. If the store is down, the application starts all the
@@ -103,31 +90,29 @@ func (a *app) start(ctx context.Context) error {
 
 func (a *app) close() {
 	a.cancel()
-	if a.sessions != nil {
-		_ = a.sessions.Close()
-	}
-	if a.client != nil {
-		_ = a.client.Close()
+	if a.signin != nil {
+		_ = a.signin.Close()
 	}
 	a.calls.CloseIdleConnections()
 	_ = a.store.close()
 }
 
-// routes returns the routes of the backend.
+// routes returns the routes of the backend: the API behind the gate, and the login
+// in front of it.
 func (a *app) routes(gate *gatehouse.Gate) http.Handler {
-	api := http.NewServeMux()
-	api.HandleFunc("GET /api/me", me)
-	api.HandleFunc("GET /api/note", a.notes.read)
-	api.HandleFunc("POST /api/note", a.notes.write)
-	api.HandleFunc("GET /api/upstream", a.upstream)
+	api := gate.Mux()
+	api.HandleFunc("GET /api/me", me, gatehouse.Authenticated)
+	api.HandleFunc("GET /api/note", a.notes.read, gatehouse.Authenticated)
+	api.HandleFunc("POST /api/note", a.notes.write, gatehouse.Authenticated)
+	api.HandleFunc("GET /api/upstream", a.upstream, gatehouse.Authenticated)
 
 	root := http.NewServeMux()
-	root.Handle("/api/", gate.Handler(api))
-	root.HandleFunc("GET /{$}", a.goHome)
-	root.HandleFunc("GET /login", a.begin)
-	root.HandleFunc("GET /callback", a.callback)
-	root.HandleFunc("POST /logout", a.logout)
-	root.Handle("POST /backchannel-logout", a.login.BackChannelLogout(a.sessions))
+	root.Handle("/api/", api)
+	root.Handle("GET /login", a.signin)
+	root.Handle("GET /callback", a.signin)
+	root.Handle("POST /logout", a.signin)
+	root.Handle("POST /backchannel-logout", a.signin)
+	root.Handle("GET /{$}", http.RedirectHandler(a.home, http.StatusSeeOther))
 	root.HandleFunc("GET /healthz", healthz)
 	return root
 }
@@ -145,18 +130,26 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
+// errorPage responds to a navigation that failed at the login or the logout: it
+// redirects to the page with the problem as a word. The page has a link to the
+// login and no redirect, which could be an endless loop.
+func (a *app) errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
+	if e.Reason == cookie.ReasonCrossSite { // CSRF: a logout form of another site
+		gatehouse.Refuse(w, r, e)
+		return
+	}
+	problem := "unavailable"
+	switch e.Code.Status() {
+	case http.StatusForbidden:
+		problem = "refused"
+	case http.StatusBadRequest:
+		problem = "incomplete"
+	}
+	http.Redirect(w, r, a.home+"?problem="+problem, http.StatusSeeOther)
+}
+
 // healthz reports that the process is alive. It depends on nothing else: a restart
 // of this process does not repair a store.
 func healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-// sessionEvent logs the events of sessions, which contain no secrets.
-func (a *app) sessionEvent(ctx context.Context, e session.Event) error {
-	level := slog.LevelInfo
-	if e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost {
-		level = slog.LevelWarn
-	}
-	a.logger.Log(ctx, level, "session", "event", string(e.Type), "subject", e.Session.Subject+e.Selector.Subject, "credential", e.Session.ID)
-	return nil
 }

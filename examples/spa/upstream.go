@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
 )
 
 const (
@@ -40,11 +42,11 @@ func (a *app) upstream(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	body, err := a.userinfo(ctx)
 	if errors.Is(err, errToken) { // the user has to log in again
-		err = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonSessionRefresh, Cause: err}
+		err = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: session.ReasonNoTokens, Cause: err}
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*gatehouse.Error](err); !ok {
-			err = &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonServerUnavailable, Cause: err}
+			err = &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: oauth.ReasonUnavailable, Cause: err}
 		}
 		gatehouse.Refuse(w, r, err)
 		return
@@ -56,14 +58,14 @@ func (a *app) upstream(w http.ResponseWriter, r *http.Request) {
 // userinfo returns the claims of the user, OpenID Connect Core 1.0 section 5.3. If
 // the token expires on its way, it calls once more with a refreshed one.
 func (a *app) userinfo(ctx context.Context) ([]byte, error) {
-	provider, err := a.client.Provider(ctx)
+	provider, err := a.signin.Client.Provider(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if provider.UserinfoEndpoint == "" {
 		return nil, errors.New("userinfo: the authorization server has no userinfo_endpoint")
 	}
-	tokens, err := a.sessions.Tokens(ctx) // refreshes expired tokens
+	tokens, err := a.signin.Sessions.Tokens(ctx) // refreshes expired tokens
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +73,7 @@ func (a *app) userinfo(ctx context.Context) ([]byte, error) {
 	if !errors.Is(err, errToken) {
 		return body, err
 	}
-	refreshed, errTokens := a.sessions.Tokens(ctx)
+	refreshed, errTokens := a.signin.Sessions.Tokens(ctx)
 	if errTokens != nil {
 		return nil, errTokens
 	}
