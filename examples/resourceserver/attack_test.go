@@ -43,7 +43,7 @@ func TestAttack(t *testing.T) {
 		}
 	}
 	good()
-	if names := issuer.Lured(); len(names) > 0 {
+	if names := issuer.AttackerURLFetches(); len(names) > 0 {
 		t.Errorf("an address in a token was asked for: %q", names)
 	}
 	if thrown < 500 {
