@@ -45,7 +45,7 @@ func TestObject(t *testing.T) {
 			got = append(got, names[n]+"="+values[n])
 		}
 		if err != nil || strings.Join(got, " ") != want {
-			t.Errorf("%s: got %q, %v", text, got, err)
+			t.Errorf("Object(%s) = %q, %v, want %q", text, got, err, want)
 		}
 	}
 }
@@ -77,12 +77,12 @@ func TestObjectRefuses(t *testing.T) {
 		`{"a":[[[[]]]]}`, `{"a":{"a":{"a":{"a":{}}}}}`, wide(51), `{"a":` + wide(50) + `}`, `{"a":[` + strings.Repeat("1,", 49) + `1]}`,
 	} {
 		if _, _, err := read(text); err == nil {
-			t.Errorf("%.80q: accepted", text)
+			t.Errorf("Object(%.80q) = nil, want an error", text)
 		}
 	}
 }
 
-// Names are compared in every object, however many there are.
+// Duplicate names are found in an object of any size.
 func TestManyMembers(t *testing.T) {
 	var b strings.Builder
 	for n := range 40 {
@@ -92,7 +92,7 @@ func TestManyMembers(t *testing.T) {
 	for last, want := range map[string]bool{"m0": false, "m31": false, "m32": false, "m39": false, "m40": true} {
 		err := strictjson.Object("{"+b.String()+`"`+last+`":1}`, limits, nil)
 		if (err == nil) != want {
-			t.Errorf("%s: %v", last, err)
+			t.Errorf("Object with a last member %s = %v, want accepted: %v", last, err, want)
 		}
 	}
 }
@@ -102,19 +102,19 @@ func TestMemberEndsReading(t *testing.T) {
 	calls := 0
 	err := strictjson.Object(`{"a":1,"b":2}`, limits, func(string, string) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
-		t.Errorf("got %v after %d calls", err, calls)
+		t.Errorf("Object = %v after %d calls, want %v after 1", err, calls, stop)
 	}
 }
 
 func TestString(t *testing.T) {
 	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
 		if got, ok := strictjson.String(value); !ok || got != want {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("String(%s) = %q, %v, want %q", value, got, ok, want)
 		}
 	}
 	for _, value := range []string{``, `1`, `null`, `[]`, `{}`, `true`} {
 		if _, ok := strictjson.String(value); ok {
-			t.Errorf("%s: is a string", value)
+			t.Errorf("String(%s) = true, want false", value)
 		}
 	}
 }
@@ -126,12 +126,12 @@ func TestStrings(t *testing.T) {
 	}
 	for value, want := range map[string]string{`[]`: "", `[ ]`: "", `["a"]`: "a", `["a" , "\u0062"]`: "a b"} {
 		if got, ok := collect(value); !ok || strings.Join(got, " ") != want {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("Strings(%s) = %q, %v, want %q", value, got, ok, want)
 		}
 	}
 	for _, value := range []string{``, `"a"`, `null`, `{}`, `[1]`, `["a",1]`, `[["a"]]`, `[null]`, `["stop","a"]`, `["a",{}]`} {
 		if got, ok := collect(value); ok {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("Strings(%s) = %q, true, want false", value, got)
 		}
 	}
 }
@@ -139,12 +139,12 @@ func TestStrings(t *testing.T) {
 func TestFold(t *testing.T) {
 	for name, want := range map[string]string{"iss": "iss", "ISS": "iss", "iſſ": "iss", "\u212aid": "kid", "é": "É", "É": "É", "": "", "x5t#S256": "x5t#s256"} {
 		if got := strictjson.Fold(name); got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
+			t.Errorf("Fold(%q) = %q, want %q", name, got, want)
 		}
 	}
 	for _, pair := range [][2]string{{"Straße", "straSSe"}, {"σ", "τ"}} {
 		if strictjson.Fold(pair[0]) == strictjson.Fold(pair[1]) {
-			t.Errorf("%q folds to %q", pair[0], pair[1])
+			t.Errorf("Fold(%q) = Fold(%q), want different names", pair[0], pair[1])
 		}
 	}
 }
@@ -157,12 +157,12 @@ func TestReadingAllocatesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}); got != 0 {
-		t.Errorf("%v allocations", got)
+		t.Errorf("Object allocates %v times, want 0", got)
 	}
 }
 
-// What is accepted is JSON, has the members that encoding/json finds, and means
-// the same when it is written and read again.
+// An accepted text is valid JSON, has the members that encoding/json finds, and is
+// the same after it is encoded and read again.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":{"b":[1,"x",null]}}`, `{"\u0061":"\ud83d\ude00"}`, `{"a":1,"A":2}`, `{"a":-1.5e3}`, `{"é":"\/"}`, "{\"a\":\"\xff\"}",

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// String returns the text of a raw value that is a string.
+// String decodes a raw value that is a string.
 func String(value string) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
