@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictjson reads JSON objects that must not be readable in two ways:
-// the header and the claims of a token, and the keys of a key set.
+// Package strictjson reads JSON objects that must have one meaning for every
+// parser: the header and the claims of a token, and the keys of a key set.
 //
-// It follows RFC 8259 exactly and rejects what parsers are known to read in
-// different ways: two members of one name at any depth, also if their names differ
-// only in case, invalid UTF-8 and lone surrogates. It reads the text once and
-// returns parts of it, so that an object costs no allocation.
+// It follows RFC 8259 strictly and rejects text that parsers read differently: two
+// members of one name at any depth, also if only their case differs, invalid UTF-8
+// and lone surrogates. It reads the text once and returns parts of it, without
+// allocations.
 package strictjson
 
 import (
@@ -15,22 +15,22 @@ import (
 	"unicode/utf8"
 )
 
-// Limits bound an object. An object that exceeds them is an error.
+// Limits are the limits of an object.
 type Limits struct {
 	Depth   int // of nested objects and arrays, the object itself being 1
-	Members int // of all objects and arrays together
+	Members int // of all objects and arrays in total
 }
 
 var (
-	errSyntax    = errors.New("strictjson: not a JSON object")
-	errLimit     = errors.New("strictjson: too deep or too many members")
-	errDuplicate = errors.New("strictjson: two members of one name")
-	errText      = errors.New("strictjson: invalid Unicode")
+	errSyntax    = errors.New("strictjson: malformed JSON object")
+	errLimit     = errors.New("strictjson: nested too deep or too many members")
+	errDuplicate = errors.New("strictjson: duplicate member")
+	errText      = errors.New("strictjson: invalid UTF-8 or lone surrogate")
 )
 
-// Object reads text, which must be one JSON object, and calls member for every
-// member of it in order, with its name, in which escapes are resolved, and the raw
-// text of its value. An error from member ends the reading. member may be nil.
+// Object reads text, one JSON object, and calls member for each of its members in
+// order, with the name without escapes and the raw text of the value. An error of
+// member ends the reading. A nil member only checks the text.
 func Object(text string, limits Limits, member func(name, value string) error) error {
 	if member == nil {
 		return read(text, limits, nil)
@@ -62,7 +62,7 @@ type scanner struct {
 	members int
 
 	// The folded names of the members of the open objects, innermost last. The
-	// first ones are in an array, so that they stay on the stack.
+	// array keeps the first ones on the stack.
 	names [32]string
 	more  []string
 	count int
@@ -228,7 +228,7 @@ func (s *scanner) array(depth int, element func(value string) error) error {
 	}
 }
 
-// string returns the raw text between the quotes and whether it has escapes.
+// string returns the raw text between the quotes, and whether it has escapes.
 func (s *scanner) string() (raw string, escaped bool, err error) {
 	if !s.take('"') {
 		return "", false, errSyntax

@@ -2,12 +2,6 @@
 
 package strictjson
 
-import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
-
 // Table lists the members of an object that its reader knows. It is immutable
 // and safe for concurrent use.
 type Table struct {
@@ -90,29 +84,4 @@ func (t *Table) Read(text string, limits Limits, values ...*string) error {
 		}
 		return nil
 	})
-}
-
-// Fold returns name with the case of its letters folded, as encoding/json and
-// others match names: "ISS", "iss" and "iſſ" fold to "iss". It allocates nothing for
-// a name that is folded already.
-func Fold(name string) string {
-	for i := range len(name) {
-		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			return strings.Map(foldRune, name)
-		}
-	}
-	return name
-}
-
-// foldRune returns the same rune for all runes that are equal without regard to
-// case: the lower-case ASCII letter if there is one, else the smallest.
-func foldRune(r rune) rune {
-	least := r
-	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-		least = min(least, other)
-	}
-	if 'A' <= least && least <= 'Z' {
-		return least + 'a' - 'A'
-	}
-	return least
 }
