@@ -32,16 +32,13 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 	if g.observer != nil {
 		start = time.Now()
 	}
-	explicit := g.reads.explicit(r)
-	a := &admitted{Context: r.Context(), gate: g, explicit: explicit > 0}
-	proof, e := g.authenticate(r, explicit)
+	sent := g.reads.find(r)
+	a := &admitted{Context: r.Context(), gate: g, scheme: sent.scheme, explicit: sent.explicit > 0, authorization: len(sent.authorization) > 0}
+	proof, e := g.authenticate(r, &sent)
 	header := proof.Header
-	if e != nil && optional && explicit == 0 && e.Code.Status() == http.StatusUnauthorized && e.Reason != ReasonCredentialInURL {
+	if e != nil && optional && !a.explicit && e.Code.Status() == http.StatusUnauthorized && e.Reason != ReasonCredentialInURL {
 		// RFC 9110 §11.6.2: a resource may be served without credentials.
 		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
-	}
-	if used := g.reads.used(r); used != nil {
-		a.scheme = used.Name
 	}
 	if e != nil {
 		return g.report(r, a, e, start)
@@ -71,20 +68,20 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}
 
 // authenticate returns the proof of the one authenticator that accepts r.
-func (g *Gate) authenticate(r *http.Request, explicit int) (Proof, *Error) {
-	if e := g.reads.checkURL(r, explicit); e != nil {
+func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) {
+	if e := g.reads.checkURL(r, sent); e != nil {
 		return Proof{}, e
 	}
-	if e := g.reads.checkNumber(r, explicit); e != nil {
+	if e := g.reads.checkNumber(r, sent); e != nil {
 		return Proof{}, e
 	}
 	for _, a := range g.authenticators {
-		if a.explicit != (explicit > 0) {
+		if a.explicit != (sent.explicit > 0) {
 			continue // an ambient credential does not count beside an explicit one
 		}
 		proof, err := a.Authenticate(r)
 		switch {
-		case err == nil && proof.Principal().IsZero():
+		case err == nil && (proof.principal == nil || proof.principal.IsZero()):
 			return Proof{}, &Error{
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
 				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a.Authenticator),

@@ -16,8 +16,10 @@ type admitted struct {
 	context.Context
 	principal *Principal // zero for an anonymous request
 	gate      *Gate      // nil where NewContext made it outside a gate
-	scheme    string     // under which the credential came, "" for none
+	scheme    *Scheme    // under which the credential came, nil for none or an unknown one
 	explicit  bool       // an explicit credential came
+	// authorization: an Authorization header came, which shared caches obey
+	authorization bool
 }
 
 func (a *admitted) Value(key any) any {

@@ -43,22 +43,34 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 	return credentials, nil
 }
 
-// explicit returns the number of explicit credentials of a request.
-func (d *reader) explicit(r *http.Request) int {
-	n := len(r.Header[authorization])
+// credentials are the explicit credentials of one request. They are looked up
+// once: to look into the header again would cost as much as all other checks.
+type credentials struct {
+	explicit      int      // how many there are
+	authorization []string // the values of the Authorization header
+	scheme        *Scheme  // of the one Authorization header, nil for none or an unknown one
+}
+
+func (d *reader) find(r *http.Request) credentials {
+	sent := credentials{authorization: r.Header[authorization]}
+	sent.explicit = len(sent.authorization)
 	for i := range d.headers {
-		n += len(r.Header[d.headers[i].Name])
+		sent.explicit += len(r.Header[d.headers[i].Name])
 	}
-	return n
+	if len(sent.authorization) == 1 {
+		name, _, _ := strings.Cut(sent.authorization[0], " ")
+		sent.scheme = d.scheme(name)
+	}
+	return sent
 }
 
 // checkURL refuses a request whose URL contains a credential. The gate asks it
 // before all else, so that no other refusal reports a path with a key in it.
-func (d *reader) checkURL(r *http.Request, explicit int) *Error {
+func (d *reader) checkURL(r *http.Request, sent *credentials) *Error {
 	for _, find := range d.inURL {
 		if issuer, credential := find(r.URL); credential != "" {
 			e := &Error{Code: CodeMissingCredentials, Reason: ReasonCredentialInURL, Issuer: issuer, Credential: credential}
-			if explicit > 0 {
+			if sent.explicit > 0 {
 				// RFC 6750 §2: "Clients MUST NOT use more than one method to
 				// transmit the token in each request."
 				e.Code = CodeInvalidRequest
@@ -70,11 +82,11 @@ func (d *reader) checkURL(r *http.Request, explicit int) *Error {
 }
 
 // checkNumber refuses a request with several credentials.
-func (d *reader) checkNumber(r *http.Request, explicit int) *Error {
-	if explicit > 1 {
+func (d *reader) checkNumber(r *http.Request, sent *credentials) *Error {
+	if sent.explicit > 1 {
 		return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
 	}
-	if len(r.Header[authorization]) == 0 {
+	if len(sent.authorization) == 0 {
 		return nil
 	}
 	// RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the
@@ -84,10 +96,8 @@ func (d *reader) checkNumber(r *http.Request, explicit int) *Error {
 	}
 	for i := range d.schemes {
 		for _, name := range d.schemes[i].Companions {
-			if len(r.Header[name]) > 0 {
-				if used := d.used(r); used != nil && used != &d.schemes[i] {
-					return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
-				}
+			if sent.scheme != nil && sent.scheme != &d.schemes[i] && len(r.Header[name]) > 0 {
+				return &Error{Code: CodeInvalidRequest, Reason: ReasonSeveralCredentials}
 			}
 		}
 	}

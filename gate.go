@@ -173,7 +173,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	// with an Authorization header field". There is no such rule for a cookie, for
 	// another header or for a client certificate.
 	private := !inner.principal.IsZero() || len(header) > 0
-	if private && len(r.Header[authorization]) == 0 && len(w.Header()["Cache-Control"]) == 0 {
+	if private && !inner.authorization && len(w.Header()["Cache-Control"]) == 0 {
 		w.Header().Set("Cache-Control", "no-store")
 	}
 	g.serveAdmitted(w, r, inner, next)

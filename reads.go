@@ -183,17 +183,6 @@ func (d *reader) scheme(name string) *Scheme {
 	return nil
 }
 
-// used returns the scheme of the Authorization header, nil if there is none or
-// if it is unknown.
-func (d *reader) used(r *http.Request) *Scheme {
-	values := r.Header[authorization]
-	if len(values) != 1 {
-		return nil
-	}
-	name, _, _ := strings.Cut(values[0], " ")
-	return d.scheme(name)
-}
-
 // without returns the header without credentials, so that nothing behind the
 // gate can read, log or forward them. The values of what remains are shared with
 // the original.

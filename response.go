@@ -163,8 +163,8 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	scheme := Scheme{Name: e.Scheme}
 	if scheme.Name == "" {
 		scheme.Name = "Bearer"
-		if a != nil && a.scheme != "" && !g.reads.scheme(a.scheme).Silent {
-			scheme.Name = a.scheme
+		if a != nil && a.scheme != nil && !a.scheme.Silent {
+			scheme.Name = a.scheme.Name
 		}
 	}
 	if declared := g.reads.scheme(scheme.Name); declared != nil && !declared.Silent {

@@ -7,26 +7,29 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
-// Attack throws every attempt of [Attacks] at handler, which must be configured
-// to accept tokens of issuer for issuer.Audience, and reports what it finds
-// with tb.Errorf, one line for each finding. It takes a few seconds.
+// Attack sends every attempt of [Attacks] to handler, which must accept tokens of
+// issuer for issuer.Audience, and reports each [Finding] with tb.Errorf on one
+// line. It takes a few seconds.
 //
-// A good token must be let in before and after, or Attack ends the test: a
-// handler that refuses everything would pass otherwise.
+// It ends the test if a valid token is rejected before the first or after the last
+// attempt, because a handler that rejects every request has no other findings.
 //
-// A handler may be safe and still answer otherwise than RFC 6750 asks, or
-// refuse what it may accept. Findings of the kinds to ignore are not reported;
-// [GotThrough] cannot be ignored.
+// A handler may be secure and answer otherwise than RFC 6750 asks, or reject valid
+// requests. Findings of the kinds in ignore are not reported; [Accepted] cannot be
+// ignored.
 func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind) {
 	tb.Helper()
-	if slices.Contains(ignore, GotThrough) {
-		tb.Fatal("authtest: Attack: GotThrough cannot be ignored")
+	if slices.Contains(ignore, Accepted) {
+		tb.Fatal("authtest: Attack: Accepted cannot be ignored")
 	}
-	if status, refused := control(handler, issuer); refused != "" {
-		tb.Fatalf("authtest: Attack: a good token is refused before the first attack: %s%s", refused, hint(status))
+	if status, rejected := control(handler, issuer); rejected != "" {
+		tb.Fatalf("authtest: Attack: a valid token is rejected before the first attempt: %s%s", rejected, hint(status))
 	}
 	findings, attempts := findAll(handler, issuer)
 	findings = slices.DeleteFunc(findings, func(f Finding) bool { return slices.Contains(ignore, f.Kind) })
@@ -35,43 +38,43 @@ func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind)
 	}
 	tb.Logf("authtest: %d attempts, %d findings", attempts, len(findings))
 	if len(findings) > attempts/2 {
-		tb.Log("authtest: most attempts have found something: is there a gate around this handler?")
+		tb.Log("authtest: most attempts have findings: is there a gate around this handler?")
 	}
-	if _, refused := control(handler, issuer); refused != "" {
-		tb.Fatalf("authtest: Attack: a good token is refused after the last attack: %s", refused)
+	if _, rejected := control(handler, issuer); rejected != "" {
+		tb.Fatalf("authtest: Attack: a valid token is rejected after the last attempt: %s", rejected)
 	}
 }
 
-// hint says what a good token that is refused most often means.
+// hint says what the rejection of a valid token most often means.
 func hint(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
-		return "; is there a gate, and does it take the algorithm of the issuer?"
+		return "; is there a gate, and does it accept the algorithm of the issuer?"
 	case http.StatusForbidden:
-		return "; does the route need a scope or a tenant? IssuerConfig has Scope and Claims for them"
+		return "; does the route need a scope or a tenant? Set Scope or Claims of IssuerConfig"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return "; IssuerConfig.Target is the path to attack, with GET"
+		return "; set IssuerConfig.Target to a path that answers GET"
 	}
 	return ""
 }
 
-// findAll makes every attempt and returns what was found.
+// findAll makes every attempt and returns the findings.
 func findAll(handler http.Handler, issuer *Issuer) (findings []Finding, attempts int) {
-	var twins telltale
+	var oracles oracle
 	for attempt := range Attacks(issuer) {
 		attempts++
 		answer, found := attempt.try(handler)
 		findings = append(findings, found...)
-		findings = append(findings, twins.compare(attempt, answer)...)
+		findings = append(findings, oracles.compare(attempt, answer)...)
 	}
-	for _, name := range issuer.Lured() {
-		findings = append(findings, Finding{Attempt: name, Kind: Lured, Detail: "the address in the token was asked for"})
+	for _, name := range issuer.AttackerURLFetches() {
+		findings = append(findings, Finding{Attempt: name, Kind: AttackerURLFetched, Detail: "the handler fetched the URL in the token"})
 	}
 	return findings, attempts
 }
 
-// control says how a good token is refused, "" if it is not.
-func control(handler http.Handler, issuer *Issuer) (status int, refused string) {
+// control returns how a valid token is rejected, "" if it is accepted.
+func control(handler http.Handler, issuer *Issuer) (status int, rejected string) {
 	k := &kit{issuer: issuer, section: "control", row: "control"}
 	k.key = issuer.signer("", "")
 	var findings []Finding
@@ -81,21 +84,120 @@ func control(handler http.Handler, issuer *Issuer) (status int, refused string) 
 		status = answer.Code
 		return true
 	}
-	k.good("a good token", issuer.Token(nil))
+	k.validToken(k.key, "valid token", issuer.Token(nil))
 	if len(findings) == 0 {
 		return status, ""
 	}
 	return status, findings[0].Detail
 }
 
-// Attacks yields the catalogue, in an order that does not change, as requests
-// to the Target of the issuer. Tokens are made when they are asked for, so that
-// none has grown old.
+// maxRouteFindings is the number of findings of one route that AttackRoutes
+// reports.
+const maxRouteFindings = 5
+
+// AttackRoutes sends the hostile requests of [Attacks] to every protected and
+// optional route of a table and reports findings with tb.Errorf, at most five for
+// each route. handler is the [gatehouse.Mux] with the routes, or what wraps it in
+// the program. It must accept tokens of issuer.
 //
-// What is in it follows from the issuer: attacks on signatures need an
-// algorithm of their kind, those on the key set need [Issuer.PublishOddKeys],
-// those on scopes a Scope that the handler demands. Some requests hold what no
-// connection carries, such as line breaks in a header: hand them to ServeHTTP.
+//	authtest.AttackRoutes(t, handler, mux.Routes(), issuer)
+//
+// A route whose policies need scopes also gets a valid token without scopes, which
+// it must refuse with 403. An optional route gets no requests without credentials.
+//
+// AttackRoutes makes the requests of a route with its method (GET if it has none)
+// and puts text of its own into wildcards. It sends no valid requests: to prove
+// that the handler accepts valid tokens at all, call [Attack] for one route.
+func AttackRoutes(tb testing.TB, handler http.Handler, routes []gatehouse.Route, issuer *Issuer, ignore ...Kind) {
+	tb.Helper()
+	if slices.Contains(ignore, Accepted) {
+		tb.Fatal("authtest: AttackRoutes: Accepted cannot be ignored")
+	}
+	routes = slices.DeleteFunc(slices.Clone(routes), func(r gatehouse.Route) bool { return r.Access == gatehouse.AccessPublic })
+	if len(routes) == 0 {
+		tb.Fatal("authtest: AttackRoutes: no protected route: pass mux.Routes()")
+	}
+	findings := make([][]Finding, len(routes))
+	attempts := 0
+	for attempt := range routeAttacks(issuer) {
+		for n, route := range routes {
+			if route.Access == gatehouse.AccessOptional && attempt.code == noCode || attempt.scoped && route.Scopes.Len() == 0 {
+				continue
+			}
+			attempts++
+			for _, f := range attempt.to(route.Pattern).Try(handler) {
+				if !slices.Contains(ignore, f.Kind) {
+					findings[n] = append(findings[n], f)
+				}
+			}
+		}
+	}
+	for n, found := range findings {
+		for _, f := range found[:min(len(found), maxRouteFindings)] {
+			tb.Errorf("authtest: %s: %s", routes[n].Pattern, f)
+		}
+		if more := len(found) - maxRouteFindings; more > 0 {
+			tb.Errorf("authtest: %s: %d more findings", routes[n].Pattern, more)
+		}
+	}
+	tb.Logf("authtest: %d attempts on %d routes", attempts, len(routes))
+}
+
+// routeAttacks yields the attempts that do not depend on the path.
+func routeAttacks(issuer *Issuer) iter.Seq[Attempt] {
+	return func(yield func(Attempt) bool) {
+		k := &kit{issuer: issuer, section: "route", row: "scopes of the route", yield: yield}
+		k.key = issuer.signer("", "")
+		a := k.attempt("valid token without scopes", k.sign(k.header(), k.claims().without("scope")))
+		a.Want, a.code, a.signer, a.scoped = []int{http.StatusForbidden}, "", k.key, true
+		k.emit(a)
+		for a := range Attacks(issuer) {
+			switch {
+			case k.done:
+				return
+			case !a.Valid() && a.Row != rowMethod && a.Row != rowPath && a.Row != rowScope:
+				k.done = !yield(a)
+			}
+		}
+	}
+}
+
+// to returns the attempt as a request to the route of a pattern of
+// [http.ServeMux].
+func (a Attempt) to(pattern string) Attempt {
+	method, rest, ok := strings.Cut(pattern, " ")
+	if !ok {
+		method, rest = http.MethodGet, pattern
+	}
+	host, path, _ := strings.Cut(strings.TrimLeft(rest, " \t"), "/")
+	segments := strings.Split("/"+path, "/")
+	for n, segment := range segments {
+		switch {
+		case segment == "{$}":
+			segments[n] = ""
+		case strings.HasPrefix(segment, "{"):
+			segments[n] = "authtest"
+		}
+	}
+	r := a.Request.Clone(a.Request.Context())
+	r.Method, r.URL.Path, r.URL.RawPath = method, strings.Join(segments, "/"), ""
+	if host != "" {
+		r.Host, r.URL.Host = host, host
+	}
+	r.RequestURI = r.URL.RequestURI()
+	a.Request = r
+	return a
+}
+
+// Attacks yields the catalogue of attempts, in an order that does not change, as
+// requests to the Target of the issuer. Each token is made when it is yielded, so
+// that none has expired.
+//
+// The catalogue depends on the issuer: attacks on signatures need an algorithm of
+// their kind, attacks on the key set need [Issuer.PublishOddKeys], attacks on
+// scopes need a Scope that the handler requires. Some requests cannot be sent over
+// a connection, such as those with line breaks in a header: pass them to
+// ServeHTTP.
 func Attacks(issuer *Issuer) iter.Seq[Attempt] {
 	return func(yield func(Attempt) bool) {
 		k := &kit{issuer: issuer, yield: yield}
@@ -124,18 +226,18 @@ func Attacks(issuer *Issuer) iter.Seq[Attempt] {
 	}
 }
 
-// Attempt is one request of the catalogue. It differs from a good one in a
-// single thing.
+// Attempt is one request of the catalogue. It differs from a valid request in one
+// property.
 type Attempt struct {
-	// Section, Row and Name say what it is, from coarse to fine. Name begins
+	// Section, Row and Name identify the attempt, from coarse to fine. Name begins
 	// with Row and is unique.
 	Section, Row, Name string
 
-	// Request is what to send. Its Host and path are those of the audience and
-	// the target of the issuer.
+	// Request is the request to send. Its host and path are those of the audience
+	// and the target of the issuer.
 	Request *http.Request
 
-	// Want is the statuses that are right; 200 stands for all from 200 to 299.
+	// Want are the correct statuses; 200 stands for all from 200 to 299.
 	Want []int
 
 	// code is the error code that the challenge must have: "" for any or none,
@@ -145,24 +247,19 @@ type Attempt struct {
 	// credentials are the texts of which no part may be in an answer.
 	credentials []string
 
-	// signer is the key whose good signature the token carries, nil if it
-	// carries none. Tests of the kit look at it.
+	// signer is the key that has signed the token, nil if the signature is invalid.
+	// The tests of this package verify it.
 	signer *key
 
-	// alike names a group of attempts whose answers must not differ.
+	// alike names a group of attempts whose answers must be equal.
 	alike string
+
+	// scoped says that the attempt is for routes that need scopes.
+	scoped bool
 }
 
 const noCode = "no code"
 
-// Good reports whether the request may be let in. All others are hostile.
-func (a Attempt) Good() bool { return slices.Contains(a.Want, http.StatusOK) }
-
-// Lured returns the names of the attempts whose tokens point to a key set or a
-// certificate of the attacker, if the address was asked for. It is never right
-// to follow an address in a token that is not verified.
-func (i *Issuer) Lured() []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.Clone(i.lured)
-}
+// Valid reports whether the request is valid, so that the handler may accept it.
+// All other attempts are hostile.
+func (a Attempt) Valid() bool { return slices.Contains(a.Want, http.StatusOK) }

@@ -5,17 +5,19 @@ package authtest
 import (
 	"errors"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// challenge is one of a WWW-Authenticate header.
+// challenge is one challenge of a WWW-Authenticate header.
 type challenge struct {
 	scheme string
 	params map[string]string // names in lower case
 }
 
-var errChallenge = errors.New("does not follow RFC 9110 §11.6.1")
+var errChallenge = errors.New("malformed, RFC 9110 section 11.6.1")
 
-// parseChallenges reads the values of WWW-Authenticate headers, to the letter.
+// parseChallenges reads the values of WWW-Authenticate headers strictly.
 //
 //	RFC 9110 §11.3: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
 //	RFC 9110 §11.2: auth-param = token BWS "=" BWS ( token / quoted-string )
@@ -49,16 +51,16 @@ func (p *challengeParser) take(s string) bool {
 }
 
 func (p *challengeParser) token() string {
-	end := strings.IndexFunc(p.rest, func(r rune) bool { return !isTokenRune(r) })
-	if end < 0 {
-		end = len(p.rest)
+	end := 0
+	for end < len(p.rest) && text.IsTokenChar(p.rest[end]) {
+		end++
 	}
 	token := p.rest[:end]
 	p.rest = p.rest[end:]
 	return token
 }
 
-// challenge reads one challenge and the comma behind it.
+// challenge reads one challenge and the comma after it.
 func (p *challengeParser) challenge() (challenge, bool) {
 	c := challenge{scheme: p.token(), params: make(map[string]string)}
 	if c.scheme == "" {
@@ -73,7 +75,7 @@ func (p *challengeParser) challenge() (challenge, bool) {
 	p.skip(" ")
 	end := strings.IndexAny(p.rest+",", ", \t")
 	isName := strings.HasPrefix(strings.TrimLeft(p.rest[end:], " \t"), "=") // a = b
-	if isToken68(p.rest[:end]) && !isName {
+	if text.IsToken68(p.rest[:end]) && !isName {
 		p.rest = p.rest[end:]
 		return c, p.rest == "" || p.comma()
 	}
@@ -81,7 +83,7 @@ func (p *challengeParser) challenge() (challenge, bool) {
 		before := p.rest
 		name, value, ok := p.param()
 		if !ok {
-			// The token may be the scheme of the next challenge.
+			// The token can be the scheme of the next challenge.
 			p.rest = before
 			return c, len(c.params) > 0
 		}
@@ -136,10 +138,4 @@ func (p *challengeParser) param() (name, value string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// RFC 9110 §5.6.2: tchar
-func isTokenRune(r rune) bool {
-	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' ||
-		r < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

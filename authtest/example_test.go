@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/scopes"
+	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
-// protect is the wiring under test: what it accepts comes from outside, so that
-// a test can put an issuer of its own in.
+// protect is the function under test. The issuer is a parameter, so that a test can
+// use its own.
 func protect(issuer, audience string, handler http.Handler) (http.Handler, error) {
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
@@ -63,4 +66,30 @@ func Example() {
 	}
 	fmt.Println("findings:", findings)
 	// Output: findings: 0
+}
+
+// routes returns the handler behind the gate.
+func routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /tenants/{tenant}/reports", gatehouse.Require(
+		tenant.FromPath("tenant"), scopes.All("reports:read"),
+	)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "reports")
+	})))
+	return mux
+}
+
+func ExampleRequest() {
+	alice := authtest.Principal("alice", "reports:read")
+	alice.Tenant = "acme"
+
+	for _, path := range []string{"/tenants/acme/reports", "/tenants/other/reports"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		w := httptest.NewRecorder()
+		routes().ServeHTTP(w, authtest.Request(r, alice))
+		fmt.Println(path, w.Code)
+	}
+	// Output:
+	// /tenants/acme/reports 200
+	// /tenants/other/reports 403
 }

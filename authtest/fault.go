@@ -9,28 +9,27 @@ import (
 	"time"
 )
 
-// Fault answers in place of an endpoint of an [Issuer]. It gets the document
-// that would be served if all were well. Its request's context ends when the
-// client leaves or the issuer is closed.
+// Fault answers in place of an endpoint of an [Issuer]. document is what the
+// endpoint would serve. The context of the request ends when the client
+// disconnects or the issuer is closed.
 type Fault func(w http.ResponseWriter, r *http.Request, document []byte)
 
-// Break makes the key set answer as fault does, until the next call; nil mends
-// it.
+// Break makes the key set endpoint answer with fault until the next call; nil
+// repairs it.
 func (i *Issuer) Break(fault Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keyFault = fault
 }
 
-// BreakMetadata does to the metadata documents what [Issuer.Break] does to the
-// key set.
+// BreakMetadata is like [Issuer.Break] for the metadata documents.
 func (i *Issuer) BreakMetadata(fault Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.metadataFault = fault
 }
 
-// Down cuts the connection without an answer.
+// Down closes the connection without an answer.
 func Down(http.ResponseWriter, *http.Request, []byte) { panic(http.ErrAbortHandler) }
 
 // Status answers with a status and no document.
@@ -40,14 +39,14 @@ func Status(code int) Fault {
 	}
 }
 
-// Hanging takes the request and never answers.
+// Hanging never answers.
 func Hanging(_ http.ResponseWriter, r *http.Request, _ []byte) {
 	<-r.Context().Done()
 	panic(http.ErrAbortHandler)
 }
 
-// Trickling sends the document byte by byte with a pause before each, so that
-// no single read takes long and the whole does.
+// Trickling sends the document byte by byte with a pause before each, so that a
+// timeout for single reads does not end the transfer.
 func Trickling(pause time.Duration) Fault {
 	return func(w http.ResponseWriter, r *http.Request, document []byte) {
 		w.Header().Set("Content-Type", "application/json")
@@ -79,7 +78,7 @@ func Delayed(pause time.Duration) Fault {
 	}
 }
 
-// HTML answers 200 with a web page, as captive portals and proxies do.
+// HTML answers 200 with a web page, like captive portals and proxies.
 func HTML(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte("<!DOCTYPE html><title>Back soon</title><p>Down for maintenance.\n"))
@@ -91,12 +90,12 @@ func HTMLType(w http.ResponseWriter, _ *http.Request, document []byte) {
 	_, _ = w.Write(document)
 }
 
-// Truncated sends half of the document as if it were all of it.
+// Truncated sends half of the document as a complete response.
 func Truncated(w http.ResponseWriter, _ *http.Request, document []byte) {
 	writeJSON(w, document[:len(document)/2])
 }
 
-// Cut announces the document, sends half of it and cuts the connection.
+// Cut sends the length of the document and half of it, and closes the connection.
 func Cut(w http.ResponseWriter, _ *http.Request, document []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", fmt.Sprint(len(document)))
@@ -105,7 +104,7 @@ func Cut(w http.ResponseWriter, _ *http.Request, document []byte) {
 	panic(http.ErrAbortHandler)
 }
 
-// Document sends another document with status 200: {}, null, {"keys":null}, …
+// Document sends another document with status 200, such as {} or null.
 func Document(text string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ []byte) { writeJSON(w, []byte(text)) }
 }
@@ -122,7 +121,7 @@ func Huge(w http.ResponseWriter, r *http.Request, document []byte) {
 	_, _ = w.Write(document)
 }
 
-// ManyKeys sends the document with 100000 well-formed keys before its own.
+// ManyKeys sends the document with 100,000 well-formed keys before its own.
 func ManyKeys(w http.ResponseWriter, _ *http.Request, document []byte) {
 	const opening = `{"keys":[`
 	point := encode(bytes.Repeat([]byte("k"), 32))
@@ -134,7 +133,7 @@ func ManyKeys(w http.ResponseWriter, _ *http.Request, document []byte) {
 	writeJSON(w, b.Bytes())
 }
 
-// Redirected answers with a redirect to another address.
+// Redirected answers with a redirect to another URL.
 func Redirected(to string) Fault {
 	return func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		http.Redirect(w, r, to, http.StatusFound)

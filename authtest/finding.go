@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Finding is something that a handler did wrong.
+// Finding is an incorrect answer of a handler.
 type Finding struct {
 	Attempt string // its Name
 	Kind    Kind
@@ -25,33 +25,32 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %s", f.Kind, f.Attempt, f.Detail)
 }
 
-// Kind says what sort of a [Finding] it is, the worst first.
+// Kind is the kind of a [Finding].
 type Kind string
 
-// The kinds of findings.
+// The kinds of findings, the worst first.
 const (
-	// GotThrough: a hostile request was answered with success.
-	GotThrough Kind = "got through"
+	// Accepted: a hostile request got a success status.
+	Accepted Kind = "accepted"
 	// Panicked: the handler panicked.
 	Panicked Kind = "panicked"
-	// Lured: the handler asked for an address that a token named.
-	Lured Kind = "lured"
-	// Leaked: eight or more characters of a credential are in the answer.
+	// AttackerURLFetched: the handler fetched a URL that a token named.
+	AttackerURLFetched Kind = "attacker-controlled URL fetched"
+	// Leaked: the answer contains eight or more characters of a credential.
 	Leaked Kind = "leaked"
-	// Telltale: what must look alike from outside can be told apart.
-	Telltale Kind = "telltale"
-	// RefusedGood: a request that is unusual but good was refused.
-	RefusedGood Kind = "refused although good"
-	// WrongStatus: refused, but with a status that says something else.
+	// Oracle: answers differ that must be equal for a client without a valid token.
+	Oracle Kind = "oracle"
+	// RejectedValid: an unusual but valid request was rejected.
+	RejectedValid Kind = "rejected although valid"
+	// WrongStatus: the request was rejected with another status than RFC 6750 asks.
 	WrongStatus Kind = "wrong status"
-	// WrongHeader: refused with a header that is malformed, missing or says
-	// something else: WWW-Authenticate or Cache-Control.
+	// WrongHeader: WWW-Authenticate or Cache-Control of a rejection is missing,
+	// malformed or wrong.
 	WrongHeader Kind = "wrong header"
 )
 
-// Try sends the request to handler and returns what the answer has shown. It
-// can be called any number of times until the token expires, after five
-// minutes.
+// Try sends the request to handler and returns the findings in the answer. It may
+// be called again until the token expires, after five minutes.
 func (a Attempt) Try(handler http.Handler) []Finding {
 	_, findings := a.try(handler)
 	return findings
@@ -83,21 +82,21 @@ func (a Attempt) examine(answer *httptest.ResponseRecorder) (findings []Finding)
 	}
 	status := answer.Code
 	switch {
-	case status < http.StatusMultipleChoices && a.Good():
+	case status < http.StatusMultipleChoices && a.Valid():
 		return nil
 	case status < http.StatusMultipleChoices:
-		add(GotThrough, "answered with %d", status)
+		add(Accepted, "status %d", status)
 		return findings
 	case slices.Equal(a.Want, []int{http.StatusOK}):
-		add(RefusedGood, "answered with %d", status)
+		add(RejectedValid, "status %d", status)
 	case !slices.Contains(a.Want, status):
-		add(WrongStatus, "answered with %d, not %s", status, list(a.Want))
+		add(WrongStatus, "status %d, want %s", status, list(a.Want))
 	}
 	for _, wrong := range a.wrongHeaders(status, answer.Header()) {
 		add(WrongHeader, "%s", wrong)
 	}
 	if where := a.leak(answer); where != "" {
-		add(Leaked, "a part of the credential is in the %s", where)
+		add(Leaked, "part of the credential in the %s", where)
 	}
 	return findings
 }
@@ -120,31 +119,31 @@ func (a Attempt) wrongHeaders(status int, header http.Header) (wrong []string) {
 	// RFC 6750 §3.1: "If the request lacks any authentication information …
 	// the resource server SHOULD NOT include an error code".
 	case status == http.StatusUnauthorized && a.code == noCode && code != "":
-		wrong = append(wrong, "WWW-Authenticate: has an error code although there was no credential")
+		wrong = append(wrong, "WWW-Authenticate: error code for a request without credentials")
 	case a.code != "" && a.code != noCode && slices.Contains(a.Want, status) &&
 		status != http.StatusServiceUnavailable && code != a.code:
-		wrong = append(wrong, fmt.Sprintf("WWW-Authenticate: error is not %s", a.code))
+		wrong = append(wrong, fmt.Sprintf("WWW-Authenticate: error = %q, want %s", code, a.code))
 	}
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		if !strings.Contains(strings.ToLower(header.Get("Cache-Control")), "no-store") {
-			wrong = append(wrong, "Cache-Control: no-store is missing")
+			wrong = append(wrong, "Cache-Control: no no-store")
 		}
 	}
 	for name, values := range header {
 		if strings.ContainsAny(name+strings.Join(values, ""), "\r\n") {
-			wrong = append(wrong, name+": has a line break")
+			wrong = append(wrong, name+": line break")
 		}
 	}
 	return wrong
 }
 
-// leakLength is the number of characters of a credential, in a row, that must
-// not be in an answer.
+// leakLength is the number of consecutive characters of a credential that must not
+// be in an answer.
 const leakLength = 8
 
-// leak says in which part of the answer a part of a credential is, "" if in
-// none.
+// leak returns the part of the answer that contains a part of a credential, "" if
+// none does.
 func (a Attempt) leak(answer *httptest.ResponseRecorder) string {
 	texts := map[string]string{"body": answer.Body.String()}
 	for name, values := range answer.Header() {
@@ -161,7 +160,7 @@ func (a Attempt) leak(answer *httptest.ResponseRecorder) string {
 }
 
 func shares(text, credential string) bool {
-	// An echo of a very long one has its beginning or its end in it.
+	// An echo of a very long credential contains its start or its end.
 	const long = 16 << 10
 	if len(credential) > 2*long {
 		return shares(text, credential[:long]) || shares(text, credential[len(credential)-long:])
@@ -174,18 +173,18 @@ func shares(text, credential string) bool {
 	return false
 }
 
-// telltale remembers the first answer of each group of attempts that must look
-// alike.
-type telltale map[string]seen
+// oracle holds the first answer of each group of attempts whose answers must be
+// equal.
+type oracle map[string]seen
 
 type seen struct{ name, answer string }
 
-func (t *telltale) compare(a Attempt, answer *httptest.ResponseRecorder) []Finding {
+func (t *oracle) compare(a Attempt, answer *httptest.ResponseRecorder) []Finding {
 	if a.alike == "" || answer.Code == http.StatusServiceUnavailable {
 		return nil
 	}
 	if *t == nil {
-		*t = make(telltale)
+		*t = make(oracle)
 	}
 	text := fmt.Sprint(answer.Code, answer.Header(), answer.Body)
 	first, ok := (*t)[a.alike]
@@ -196,7 +195,7 @@ func (t *telltale) compare(a Attempt, answer *httptest.ResponseRecorder) []Findi
 	if first.answer == text {
 		return nil
 	}
-	return []Finding{{a.Name, Telltale, "answered otherwise than " + first.name}}
+	return []Finding{{a.Name, Oracle, "another answer than for " + first.name}}
 }
 
 func list(statuses []int) string {

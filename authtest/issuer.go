@@ -24,11 +24,10 @@ import (
 // IssuerConfig configures an [Issuer]. The zero value is an issuer of RS256
 // access tokens for https://api.example.com.
 type IssuerConfig struct {
-	// Algorithms are the JWS algorithms that the issuer signs with, one key for
-	// each: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512,
-	// EdDSA, or HS256, HS384, HS512, which do not go together with the others.
-	// The first is the one that tokens are signed with unless another is asked
-	// for. Default RS256.
+	// Algorithms are the JWS algorithms of the issuer, with one key for each:
+	// RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, or
+	// HS256, HS384, HS512, which cannot be combined with the others. The first
+	// signs by default. Default RS256.
 	Algorithms []string
 
 	// Audience is the aud of its tokens. Default https://api.example.com.
@@ -39,35 +38,35 @@ type IssuerConfig struct {
 	Path string
 
 	// Type is the typ of its access tokens. Default at+jwt, as RFC 9068 section
-	// 2.1 demands; JWT makes it like the many providers that do not follow it.
+	// 2.1 demands; JWT is the type of many providers that do not follow it.
 	Type string
 
-	// Claims go into every token, as in [Issuer.Token].
+	// Claims are added to every token, as by [Issuer.Token].
 	Claims Claims
 
-	// Scope is the scope that its tokens carry. Set it to what the handler
-	// demands if that is to be attacked too: see [Attacks]. Default none.
+	// Scope is the scope of its tokens. If it is the one that the handler requires,
+	// [Attacks] includes tokens with similar scopes. Default none.
 	Scope string
 
-	// Target is what the requests of [Attacks] ask for: the path, with a query
-	// if need be. Default /.
+	// Target is the path of the requests of [Attacks], with an optional query.
+	// Default /.
 	Target string
 }
 
-// Issuer is an authorization server reduced to what a resource server sees of
-// it: a name, metadata, a key set and tokens. It listens on a loopback address.
-// It is safe for concurrent use.
+// Issuer is the part of an authorization server that a resource server sees: a name,
+// metadata, a key set and tokens. It listens on a loopback address. It is safe for
+// concurrent use.
 type Issuer struct {
 	// URL is the issuer identifier, the iss of its tokens.
 	URL string
 	// Audience is the aud of its tokens.
 	Audience string
-	// KeysURL is where the key set is.
+	// KeysURL is the URL of the key set.
 	KeysURL string
-	// Algorithms are those it signs with.
+	// Algorithms are its signature algorithms.
 	Algorithms []string
-	// Secret is the shared secret of an issuer that signs with HS256, HS384 or
-	// HS512, and empty for all others.
+	// Secret is the shared secret of an issuer with HS256, HS384 or HS512, and empty
+	// for all others.
 	Secret gatehouse.Secret
 
 	config IssuerConfig
@@ -81,11 +80,11 @@ type Issuer struct {
 	oddKeys       []oddKey
 	keyFault      Fault
 	metadataFault Fault
-	lured         []string
+	fetched       []string
 }
 
-// NewIssuer starts an issuer that ends with the test. At most one config is
-// used; without one the zero value is.
+// NewIssuer starts an issuer that is closed at the end of the test, with at most one
+// config.
 func NewIssuer(tb testing.TB, config ...IssuerConfig) *Issuer {
 	tb.Helper()
 	if len(config) > 1 {
@@ -99,8 +98,8 @@ func NewIssuer(tb testing.TB, config ...IssuerConfig) *Issuer {
 	return issuer
 }
 
-// StartIssuer starts an issuer outside of tests, for demonstrations. The caller
-// must Close it.
+// StartIssuer starts an issuer for a program that is no test. The caller must Close
+// it.
 func StartIssuer(config IssuerConfig) (*Issuer, error) {
 	config.Algorithms = slices.Clone(config.Algorithms)
 	config.Claims = config.Claims.clone()
@@ -134,8 +133,8 @@ func StartIssuer(config IssuerConfig) (*Issuer, error) {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 	}}
-	// Clients repeat a request whose reused connection breaks, and the counters
-	// would then count what nobody has asked for.
+	// Clients repeat a request if a reused connection breaks, and the counters would
+	// count it twice.
 	i.server.Config.SetKeepAlivesEnabled(false)
 	i.server.Start()
 	i.URL = i.server.URL + config.Path
@@ -143,8 +142,7 @@ func StartIssuer(config IssuerConfig) (*Issuer, error) {
 	return i, nil
 }
 
-// Close stops the server, and with it every answer that is still being
-// written. Tokens can still be made.
+// Close stops the server and all responses. The issuer can still make tokens.
 func (i *Issuer) Close() {
 	i.stop() // before Close, which waits for handlers
 	i.server.CloseClientConnections()
@@ -158,18 +156,18 @@ func (c IssuerConfig) check() error {
 		a, ok := algorithms[algorithm]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("authtest: IssuerConfig.Algorithms[%d]: %q is not known", n, algorithm))
+			errs = append(errs, fmt.Errorf("authtest: IssuerConfig.Algorithms[%d]: unknown algorithm %q", n, algorithm))
 		case slices.Contains(c.Algorithms[:n], algorithm):
-			errs = append(errs, fmt.Errorf("authtest: IssuerConfig.Algorithms[%d]: %s is there twice", n, algorithm))
+			errs = append(errs, fmt.Errorf("authtest: IssuerConfig.Algorithms[%d]: %s occurs twice", n, algorithm))
 		case a.family == familyHMAC:
 			symmetric++
 		}
 	}
 	if symmetric > 0 && symmetric < len(c.Algorithms) {
-		errs = append(errs, errors.New("authtest: IssuerConfig.Algorithms: HS* together with others"))
+		errs = append(errs, errors.New("authtest: IssuerConfig.Algorithms: HS256, HS384 and HS512 cannot be combined with other algorithms"))
 	}
 	if c.Path != "" && (!strings.HasPrefix(c.Path, "/") || strings.HasSuffix(c.Path, "/")) {
-		errs = append(errs, errors.New("authtest: IssuerConfig.Path: must begin with a slash and not end with one"))
+		errs = append(errs, fmt.Errorf("authtest: IssuerConfig.Path: %q must begin with a slash and not end with one", c.Path))
 	}
 	if !strings.HasPrefix(c.Target, "/") {
 		errs = append(errs, errors.New("authtest: IssuerConfig.Target: must begin with a slash"))
@@ -187,8 +185,8 @@ type Key struct {
 	Public    crypto.PublicKey
 }
 
-// Keys returns the keys that are published now, oldest first: none for an
-// issuer with a shared secret.
+// Keys returns the published keys, oldest first: none for an issuer with a shared
+// secret.
 func (i *Issuer) Keys() []Key {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -201,19 +199,18 @@ func (i *Issuer) Keys() []Key {
 	return keys
 }
 
-// Rotate makes a new key for each algorithm and signs with it from now on. The
-// old ones stay published, and the tokens that they have signed good, until
-// [Issuer.Withdraw]. A shared secret is not rotated.
+// Rotate makes a new signing key for each algorithm. The old keys stay published
+// until [Issuer.Withdraw]. A shared secret is not rotated.
 func (i *Issuer) Rotate() {
 	if i.Secret.Len() > 0 {
 		return
 	}
 	if err := i.makeKeys(); err != nil {
-		panic(err) // only if the system has run out of random numbers
+		panic(err) // not for the algorithms of this package
 	}
 }
 
-// Withdraw takes all keys off the key set but those that sign now.
+// Withdraw removes all keys but the current signing keys from the key set.
 func (i *Issuer) Withdraw() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -251,8 +248,8 @@ func (i *Issuer) makeKeys() error {
 	return nil
 }
 
-// signer returns the key that signs now for the algorithm, or the one that is
-// named, or the first.
+// signer returns the key of this ID, or else the current key for the algorithm, or
+// else the first current key.
 func (i *Issuer) signer(algorithm, id string) *key {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -4,6 +4,7 @@ package authtest_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -12,8 +13,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-// gate protects a handler with jwtauth as a user would.
-func gate(t *testing.T, policy gatehouse.Policy, issuers ...jwtauth.Issuer) http.Handler {
+// newGate makes a gate with jwtauth.
+func newGate(t *testing.T, issuers ...jwtauth.Issuer) *gatehouse.Gate {
 	t.Helper()
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: issuers})
 	if err != nil {
@@ -28,8 +29,16 @@ func gate(t *testing.T, policy gatehouse.Policy, issuers ...jwtauth.Issuer) http
 	if err != nil {
 		t.Fatal(err)
 	}
-	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	return g.Handler(gatehouse.Require(policy)(ok))
+	return g
+}
+
+var ok = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+
+func protected(t *testing.T, policy gatehouse.Policy, issuers ...jwtauth.Issuer) http.Handler {
+	t.Helper()
+	mux := newGate(t, issuers...).Mux()
+	mux.Handle("/", ok, policy)
+	return mux
 }
 
 func trust(issuer *authtest.Issuer, profile jwtauth.Profile) jwtauth.Issuer {
@@ -61,28 +70,63 @@ func TestAttackOnJWTAuth(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			authtest.Attack(t, gate(t, gatehouse.Authenticated, trust(issuer, test.profile)), issuer)
+			authtest.Attack(t, protected(t, gatehouse.Authenticated, trust(issuer, test.profile)), issuer)
 		})
 	}
 }
 
 func TestAttackOnScopes(t *testing.T) {
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Scope: "reports:read"})
-	authtest.Attack(t, gate(t, scopes.All("reports:read"), trust(issuer, jwtauth.RFC9068)), issuer)
+	authtest.Attack(t, protected(t, scopes.All("reports:read"), trust(issuer, jwtauth.RFC9068)), issuer)
 }
 
-func TestCrossingsOnJWTAuth(t *testing.T) {
+func TestCrossIssuerAttacksOnJWTAuth(t *testing.T) {
 	a := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	b := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
-	handler := gate(t, gatehouse.Authenticated, trust(a, jwtauth.RFC9068), trust(b, jwtauth.RFC9068))
+	handler := protected(t, gatehouse.Authenticated, trust(a, jwtauth.RFC9068), trust(b, jwtauth.RFC9068))
 	attempts := 0
-	for attempt := range authtest.Crossings(a, b) {
+	for attempt := range authtest.CrossIssuerAttacks(a, b) {
 		attempts++
 		for _, finding := range attempt.Try(handler) {
 			t.Error(finding)
 		}
 	}
 	if attempts != 4 {
-		t.Errorf("%d attempts", attempts)
+		t.Errorf("%d attempts, want 4", attempts)
+	}
+}
+
+func TestAttackRoutes(t *testing.T) {
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
+	mux := newGate(t, trust(issuer, jwtauth.RFC9068)).Mux()
+	mux.Handle("GET /hello", ok, gatehouse.Authenticated)
+	mux.Handle("/files/{path...}", ok, scopes.All("files:read"))
+	mux.Handle("DELETE api.example.com/users/{id}/{$}", ok, scopes.Any("users:write", "admin"))
+	mux.Optional("GET /optional", ok)
+	mux.Public("GET /public", ok)
+	authtest.AttackRoutes(t, mux, mux.Routes(), issuer)
+
+	// The same table in front of a handler without a gate.
+	open := record(t, func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes(), issuer) })
+	for _, route := range mux.Routes() {
+		reported := 0
+		for _, e := range open.errors {
+			if strings.HasPrefix(e, "authtest: "+route.Pattern+": ") {
+				reported++
+			}
+		}
+		if want := map[bool]int{true: 0, false: 6}[route.Access == gatehouse.AccessPublic]; reported != want {
+			t.Errorf("%s: %d findings, want %d", route.Pattern, reported, want)
+		}
+	}
+	const scopeless = ": accepted: scopes of the route: valid token without scopes: status 204"
+	open.wantReported(t, "/files/{path...}"+scopeless, "DELETE api.example.com/users/{id}/{$}"+scopeless)
+	for name, f := range map[string]func(testing.TB){
+		"no protected route": func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes()[len(mux.Routes())-1:], issuer) },
+		"ignore Accepted":    func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes(), issuer, authtest.Accepted) },
+	} {
+		if r := record(t, f); len(r.fatal) != 1 {
+			t.Errorf("AttackRoutes(%s) = %q, want it fatal", name, r.fatal)
+		}
 	}
 }

@@ -10,14 +10,15 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // so that crypto.SHA256 and the others are there
+	_ "crypto/sha256" // registers crypto.SHA256 and others
 	_ "crypto/sha512"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"sync"
 )
 
-// family is the kind of key that an algorithm takes and the way it signs.
+// family is a type of key together with a way to sign.
 type family int
 
 const (
@@ -28,7 +29,8 @@ const (
 	familyEdDSA
 )
 
-// algorithms is RFC 7518 section 3.1 and RFC 8037 section 3.1, without none.
+// algorithms are those of RFC 7518 section 3.1 and RFC 8037 section 3.1, without
+// none.
 var algorithms = map[string]struct {
 	family family
 	hash   crypto.Hash
@@ -76,12 +78,12 @@ func generate(algorithm string) (crypto.Signer, error) {
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return private, err
 	default:
-		return nil, fmt.Errorf("no key can be made for %q", algorithm)
+		return nil, fmt.Errorf("algorithm %q is unknown", algorithm)
 	}
 }
 
-// signAs signs the input under the algorithm, with a key that may be of another
-// curve or strength than it asks for.
+// signAs signs the input under the algorithm. The key may have another curve or size
+// than the algorithm requires.
 func signAs(algorithm string, private any, input string) []byte {
 	signature, err := trySign(algorithm, private, input)
 	if err != nil {
@@ -112,7 +114,7 @@ func trySign(algorithm string, private any, input string) ([]byte, error) {
 	case familyEdDSA:
 		return ed25519.Sign(private.(ed25519.PrivateKey), []byte(input)), nil
 	default:
-		return nil, fmt.Errorf("%q is not known", algorithm)
+		return nil, fmt.Errorf("algorithm %q is unknown", algorithm)
 	}
 }
 
@@ -133,21 +135,21 @@ func digest(hash crypto.Hash, input string) []byte {
 	return h.Sum(nil)
 }
 
-// foreign returns a key of somebody else's that fits the algorithm.
+// foreign returns a key for the algorithm that is not of the issuer.
 func foreign(algorithm string) any {
 	if algorithms[algorithm].family == familyHMAC {
-		return []byte("a secret of somebody else, as long as the longest hash would ask")
+		return []byte("a secret of another issuer, long enough for the longest of the hashes")
 	}
 	return shared("foreign", algorithm)
 }
 
-// sharedKeys holds the keys that are not any issuer's own, made once in a
-// process. That is safe because nothing they sign is ever good.
+// sharedKeys holds the keys that belong to no issuer. They are made once in a
+// process, which is safe because their signatures are never valid.
 var sharedKeys sync.Map // of func() crypto.Signer by name and algorithm
 
 func shared(name, algorithm string) crypto.Signer {
 	if f := algorithms[algorithm].family; f == familyRSA || f == familyPSS {
-		algorithm = "RS256" // one for all of them
+		algorithm = "RS256" // one key for all RSA algorithms
 	}
 	once, _ := sharedKeys.LoadOrStore(name+" "+algorithm, sync.OnceValue(func() crypto.Signer {
 		private, err := generate(algorithm)
@@ -158,3 +160,76 @@ func shared(name, algorithm string) crypto.Signer {
 	}))
 	return once.(func() crypto.Signer)()
 }
+
+// jwk is a JSON Web Key, RFC 7517 section 4.
+type jwk map[string]any
+
+// newJWK returns the JWK of a public key that verifies signatures.
+func newJWK(id, algorithm string, public crypto.PublicKey) jwk {
+	k := jwk{"kid": id, "alg": algorithm, "use": "sig"}
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		k["kty"] = "RSA"
+		k["n"] = encode(public.N.Bytes())
+		k["e"] = encode(big.NewInt(int64(public.E)).Bytes())
+	case *ecdsa.PublicKey:
+		point, err := public.Bytes() // 4 || X || Y
+		if err != nil {
+			panic(fmt.Errorf("authtest: %w", err))
+		}
+		half := len(point) / 2
+		k["kty"] = "EC"
+		k["crv"] = public.Curve.Params().Name
+		k["x"] = encode(point[1 : 1+half])
+		k["y"] = encode(point[1+half:])
+	case ed25519.PublicKey:
+		k["kty"] = "OKP"
+		k["crv"] = "Ed25519"
+		k["x"] = encode(public)
+	}
+	return k
+}
+
+// with returns a copy with more members; a nil value removes one.
+func (k jwk) with(members jwk) jwk {
+	all := make(jwk)
+	for _, m := range []jwk{k, members} {
+		for name, value := range m {
+			if value == nil {
+				delete(all, name)
+				continue
+			}
+			all[name] = value
+		}
+	}
+	return all
+}
+
+func (k jwk) String() string {
+	text, err := json.Marshal(k)
+	if err != nil {
+		panic(fmt.Errorf("authtest: %w", err)) // it has only strings and lists of them
+	}
+	return string(text)
+}
+
+// KeySet returns the JWK Set that the issuer serves without a [Fault].
+func (i *Issuer) KeySet() []byte {
+	keys := []jwk{}
+	for _, k := range i.Keys() {
+		keys = append(keys, newJWK(k.ID, k.Algorithm, k.Public))
+	}
+	i.mu.Lock()
+	for _, odd := range i.oddKeys {
+		keys = append(keys, odd.jwk)
+	}
+	i.mu.Unlock()
+	document, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		panic(fmt.Errorf("authtest: key set: %w", err))
+	}
+	return document
+}
+
+// id returns the kid as JSON.
+func (k jwk) id() string { return marshal(k["kid"]) }

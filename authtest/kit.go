@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // kit makes the attempts of one run of [Attacks].
 type kit struct {
 	issuer       *Issuer
-	key          *key // the one that signs unless a row says otherwise
+	key          *key // the default signing key
 	section, row string
 	yield        func(Attempt) bool
 	done         bool
@@ -28,20 +30,27 @@ func (k *kit) emit(a Attempt) {
 	k.done = !k.yield(a)
 }
 
-// header and claims are those of a good token.
+// header and claims are those of a valid token.
 func (k *kit) header() object { return k.issuer.header(k.key) }
 func (k *kit) claims() object { return k.issuer.claims() }
 
-// input is a good signing input.
-func (k *kit) input() string {
-	return encode(k.header().String()) + "." + encode(k.claims().String())
+// sign returns a token that the issuer has signed.
+func (k *kit) sign(header, claims object) string { return k.key.sign(header.String(), claims.String()) }
+
+// token returns a valid token.
+func (k *kit) token() string { return k.issuer.Token(nil) }
+
+// parts returns the signing input and the signature of a valid token of a key.
+func (k *kit) parts(signer *key) (input string, signature []byte) {
+	input = signingInput(k.issuer.header(signer), k.claims())
+	return input, signAs(signer.algorithm, signer.private, input)
 }
 
-// profiled reports whether good tokens follow RFC 9068.
+// profiled reports whether valid tokens follow RFC 9068.
 func (k *kit) profiled() bool { return k.issuer.config.Type == "at+jwt" }
 
-// signed is a token that the issuer has really signed, and that must be
-// refused for what it says.
+// signed is a token with a valid signature of the issuer that must be rejected
+// for its header or its payload.
 func (k *kit) signed(name string, header, payload object) {
 	k.signedText(name, header.String(), payload.String())
 }
@@ -56,11 +65,17 @@ func (k *kit) signedInput(name, input string) {
 	k.emit(a)
 }
 
-// forged is a token that the issuer has not signed like this.
+// forged is a token without a valid signature of the issuer.
 func (k *kit) forged(name, token string) { k.emit(k.attempt(name, token)) }
 
-// unknownKey is a token for whose key the issuer has to be asked. A verifier
-// that cannot do so now may say that it cannot tell.
+// hmac is a token with an HMAC of a secret that the attacker knows.
+func (k *kit) hmac(name, algorithm string, secret []byte, header object) {
+	input := signingInput(header.set("alg", quote(algorithm)), k.claims())
+	k.forged(name, input+"."+encode(signAs(algorithm, secret, input)))
+}
+
+// unknownKey is a token for which a verifier asks the issuer for the key. It may
+// answer 503 if it cannot do so now. signer is nil if the signature is invalid.
 func (k *kit) unknownKey(name, token string, signer *key) {
 	a := k.attempt(name, token)
 	if a.Want[0] == http.StatusUnauthorized {
@@ -70,20 +85,20 @@ func (k *kit) unknownKey(name, token string, signer *key) {
 	k.emit(a)
 }
 
-// good is a token that looks odd and must be let in.
-func (k *kit) good(name, token string) {
-	k.goodBy(k.key, name, token)
+// valid is an unusual token that must be accepted.
+func (k *kit) valid(name string, header, claims object) {
+	k.validToken(k.key, name, k.sign(header, claims))
 }
 
-func (k *kit) goodBy(signer *key, name, token string) {
+func (k *kit) validToken(signer *key, name, token string) {
 	a := k.attempt(name, token)
 	a.Want, a.code, a.signer = []int{http.StatusOK}, "", signer
 	k.emit(a)
 }
 
-// attempt presents a token as RFC 6750 §2.1 asks, and wants the answer of
-// §3.1: 400 invalid_request if it "is otherwise malformed", as it is with
-// characters that no b64token has, and 401 invalid_token otherwise.
+// attempt sends a token as a Bearer token, RFC 6750 §2.1, and wants the answer of
+// §3.1: 400 invalid_request if it "is otherwise malformed", which a token with
+// other characters than those of a b64token is, and 401 invalid_token otherwise.
 func (k *kit) attempt(name, token string) Attempt {
 	a := Attempt{
 		Name:        name,
@@ -93,13 +108,14 @@ func (k *kit) attempt(name, token string) Attempt {
 		credentials: []string{token},
 	}
 	a.Request.Header["Authorization"] = []string{"Bearer " + token}
-	if !isToken68(token) {
+	if !text.IsToken68(token) {
 		a.Want, a.code = []int{http.StatusBadRequest}, ""
 	}
 	return a
 }
 
-// request asks for the target, with more of a query and with a form if need be.
+// request returns a request to the target with an additional query and a form,
+// which may be empty.
 func (k *kit) request(method, query, form string) *http.Request {
 	target := k.issuer.config.Target
 	if query != "" {
@@ -123,7 +139,7 @@ func (k *kit) requestFor(method, target, form string) *http.Request {
 	return r
 }
 
-// keys returns the keys of some families that sign now.
+// keys returns the current signing keys of some families.
 func (k *kit) keys(families ...family) []*key {
 	k.issuer.mu.Lock()
 	defer k.issuer.mu.Unlock()
@@ -134,18 +150,4 @@ func (k *kit) keys(families ...family) []*key {
 		}
 	}
 	return keys
-}
-
-// isToken68 reports whether s is a b64token.
-//
-//	RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-func isToken68(s string) bool {
-	s = strings.TrimRight(s, "=")
-	for n := range len(s) {
-		c := s[n]
-		if ('0' > c || c > '9') && ('a' > c || c > 'z') && ('A' > c || c > 'Z') && strings.IndexByte("-._~+/", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }

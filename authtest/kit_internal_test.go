@@ -23,9 +23,9 @@ var everything = IssuerConfig{
 	Scope: "reports:read",
 }
 
-// soundBy reports whether the signature of a token is one of k, over exactly the
-// text that is there.
-func soundBy(k *key, token string) bool {
+// verifiesBy reports whether k verifies the signature of a token, over exactly its
+// text.
+func verifiesBy(k *key, token string) bool {
 	dot := strings.LastIndex(token, ".")
 	if dot < 0 {
 		return false
@@ -57,10 +57,9 @@ func soundBy(k *key, token string) bool {
 	return false
 }
 
-// TestSignaturesAreWhatTheySay holds every token of the kit to its word: those
-// that are to be refused for what they say carry a good signature, and the
-// others none.
-func TestSignaturesAreWhatTheySay(t *testing.T) {
+// Tokens that must be rejected for their content have a valid signature, and forged
+// tokens have none.
+func TestSignaturesAreAsDeclared(t *testing.T) {
 	for _, config := range []IssuerConfig{everything, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
 		issuer := NewIssuer(t, config)
 		var published []*key
@@ -73,27 +72,26 @@ func TestSignaturesAreWhatTheySay(t *testing.T) {
 			}
 			if a.signer != nil {
 				sound++
-				if !soundBy(a.signer, token) {
-					t.Errorf("%s: the signature is not good, so something else is wrong with it", a.Name)
+				if !verifiesBy(a.signer, token) {
+					t.Errorf("%s: invalid signature, want a valid one", a.Name)
 				}
 				continue
 			}
 			forged++
 			for _, k := range published {
-				if soundBy(k, token) {
-					t.Errorf("%s: the signature is one of %s", a.Name, k.id)
+				if verifiesBy(k, token) {
+					t.Errorf("%s: valid signature of %s, want an invalid one", a.Name, k.id)
 				}
 			}
 		}
 		if sound < 300 || forged < 40 {
-			t.Errorf("%v: %d sound and %d forged tokens", config.Algorithms, sound, forged)
+			t.Errorf("%v: %d signed and %d forged tokens, want at least 300 and 40", config.Algorithms, sound, forged)
 		}
 	}
 }
 
-// TestOddKeysReallySign shows that a verifier which took the odd keys for good
-// would take their tokens too.
-func TestOddKeysReallySign(t *testing.T) {
+// A verifier that uses the odd keys accepts their tokens.
+func TestOddKeysSign(t *testing.T) {
 	issuer := NewIssuer(t, everything)
 	if err := issuer.PublishOddKeys(); err != nil {
 		t.Fatal(err)
@@ -133,24 +131,23 @@ func TestOddKeysReallySign(t *testing.T) {
 			sound = err == nil && ed25519.Verify(x, []byte(input), signature)
 		case "RSA of 1024 bits":
 			k, err := rsa1024()
-			sound = err == nil && soundBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
-		case "one kid, two kinds", "one kid, two of a kind":
-			sound = true // made by signAs with a key of its own, and shown to be let in where a verifier is
+			sound = err == nil && verifiesBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
+		case "one kid, two types", "one kid, two of a type":
+			sound = true // signed by signAs; TestAttackOnJWTAuth shows that it is accepted
 		default:
 			k := shared(odd.name, odd.algorithm)
-			sound = soundBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
+			sound = verifiesBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
 		}
 		if !sound {
-			t.Errorf("%s: its signature is not good", odd.name)
+			t.Errorf("%s: invalid signature, want a valid one", odd.name)
 		}
 	}
 	if signing < 14 {
-		t.Errorf("only %d odd keys sign", signing)
+		t.Errorf("%d odd keys sign, want at least 14", signing)
 	}
 }
 
-// TestPaddings, because a forgery that is not one proves
-// nothing, and the good one made by the same functions is good.
+// The correct padding by the same functions verifies, the wrong ones do not.
 func TestPaddings(t *testing.T) {
 	private := shared("padding", "RS256").(*rsa.PrivateKey)
 	hash := algorithms["RS256"].hash
@@ -158,15 +155,15 @@ func TestPaddings(t *testing.T) {
 	good := padPKCS1(private.Size(), digestInfo(hash, sum))
 	public := &private.PublicKey
 	if err := rsa.VerifyPKCS1v15(public, hash, sum, rawRSA(private, good)); err != nil {
-		t.Errorf("the good padding: %v", err)
+		t.Errorf("VerifyPKCS1v15(correct padding) error = %v, want nil", err)
 	}
 	for _, padding := range paddings {
 		em := padding.make(private.Size(), hash, sum)
 		if len(em) != private.Size() || slices.Equal(em, good) {
-			t.Errorf("%s: %x", padding.name, em)
+			t.Errorf("%s = %x, want a wrong padding of %d bytes", padding.name, em, private.Size())
 		}
 		if err := rsa.VerifyPKCS1v15(public, hash, sum, rawRSA(private, em)); err == nil {
-			t.Errorf("%s: is good", padding.name)
+			t.Errorf("VerifyPKCS1v15(%s) error = nil, want one", padding.name)
 		}
 	}
 	for _, salt := range []int{0, 20, 31, 32, 33, 222} {
@@ -176,7 +173,7 @@ func TestPaddings(t *testing.T) {
 			options.SaltLength = rsa.PSSSaltLengthAuto
 		}
 		if err := rsa.VerifyPSS(public, hash, sum, signature, options); err != nil {
-			t.Errorf("salt of %d bytes: %v", salt, err)
+			t.Errorf("VerifyPSS(salt of %d bytes) error = %v, want nil", salt, err)
 		}
 	}
 }
@@ -197,49 +194,49 @@ func TestParseChallenges(t *testing.T) {
 	} {
 		challenges, err := parseChallenges([]string{good.value})
 		if err != nil || len(challenges) != good.want {
-			t.Errorf("%s: %v, %v", good.value, challenges, err)
+			t.Errorf("parseChallenges(%s) = %v, %v, want %d", good.value, challenges, err, good.want)
 		}
 	}
 	c, err := parseChallenges([]string{`Basic realm="x"`, `Bearer REALM="a \"b\" c", error=invalid_token`})
 	if err != nil || len(c) != 2 || c[1].params["realm"] != `a "b" c` || c[1].params["error"] != "invalid_token" {
-		t.Errorf("%v, %v", c, err)
+		t.Errorf("parseChallenges(two headers) = %v, %v", c, err)
 	}
 	for _, bad := range []string{
 		"", `"`, `Bearer realm="a`, `Bearer realm="a" error="b"`, `Bearer realm="a "b" c"`, `Bearer realm=a b`, `Bearer =`,
 		`Bearer realm="a", realm="b"`, "Bearer realm=\"a\nb\"", "Bearer\trealm=x", `Bearer realm=` + "\"\x00\"", `Bearer a b`, `Bearer realm="x\`,
 	} {
 		if c, err := parseChallenges([]string{bad}); err == nil {
-			t.Errorf("%q: taken as %v", bad, c)
+			t.Errorf("parseChallenges(%q) = %v, want an error", bad, c)
 		}
 	}
 }
 
-func TestNamesAreUniqueAndTheOrderIsTheSame(t *testing.T) {
-	issuer := NewIssuer(t, everything)
+func TestNamesAreUniqueAndOrdered(t *testing.T) {
+	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256", "RS256", "PS256", "EdDSA"}, Scope: "reports:read"})
 	var names [2][]string
 	for n := range names {
 		for a := range Attacks(issuer) {
 			names[n] = append(names[n], a.Name)
 			if !strings.HasPrefix(a.Name, a.Row+": ") || a.Section == "" || a.Row == "" || len(a.Want) == 0 {
-				t.Errorf("incomplete: %+v", a)
+				t.Errorf("incomplete attempt: %+v", a)
 			}
 			if a.Request.URL.Path == "" || a.Request.Host != "api.example.com" {
-				t.Errorf("%s: asks for %s at %s", a.Name, a.Request.URL, a.Request.Host)
+				t.Errorf("%s: request for %s at %s, want a path at api.example.com", a.Name, a.Request.URL, a.Request.Host)
 			}
 		}
 	}
 	if !slices.Equal(names[0], names[1]) {
-		t.Error("two runs differ")
+		t.Error("two runs yield different names")
 	}
 	slices.Sort(names[0])
 	for n, name := range names[0][1:] {
 		if name == names[0][n] {
-			t.Errorf("there twice: %s", name)
+			t.Errorf("the name %q occurs twice", name)
 		}
 	}
 }
 
-func TestAttacksStopWhenTold(t *testing.T) {
+func TestAttacksStopEarly(t *testing.T) {
 	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}})
 	for _, limit := range []int{1, 7, 100} {
 		n := 0
@@ -249,10 +246,10 @@ func TestAttacksStopWhenTold(t *testing.T) {
 			}
 		}
 		if n != limit {
-			t.Errorf("%d attempts instead of %d", n, limit)
+			t.Errorf("%d attempts, want %d", n, limit)
 		}
 	}
-	for range Crossings(issuer, issuer) {
+	for range CrossIssuerAttacks(issuer, issuer) {
 		break
 	}
 }
@@ -269,11 +266,11 @@ func TestBodyIsSentEachTime(t *testing.T) {
 					w.WriteHeader(http.StatusUnauthorized)
 				}
 			}))
-			if len(findings) != 1 || findings[0].Kind != GotThrough {
-				t.Errorf("%v", findings)
+			if len(findings) != 1 || findings[0].Kind != Accepted {
+				t.Errorf("findings = %v, want one of %s", findings, Accepted)
 			}
 		}
 		return
 	}
-	t.Error("the attempt is not there")
+	t.Error("no attempt token in the body: form, POST")
 }

@@ -11,24 +11,22 @@ import (
 	"strings"
 )
 
-// Claims are claims of a token by name. Values are what encoding/json takes;
-// nil takes a claim away that would otherwise be there, and
-// json.RawMessage("null") is a JSON null.
+// Claims are claims of a token by name. encoding/json encodes the values; nil
+// removes a claim, and json.RawMessage("null") is a JSON null.
 type Claims map[string]any
 
-// Header are header parameters of a token by name, to the same rules as
-// [Claims].
+// Header are header parameters of a token by name, with the rules of [Claims].
 type Header map[string]any
 
 func (c Claims) clone() Claims { return maps.Clone(c) }
 
-// object is a JSON object in the making. Names and values are JSON text and
-// are not checked, so that it can be wrong in every way.
+// object is a JSON object. Names and values are JSON text and are not checked, so
+// that it can be malformed.
 type object []member
 
 type member struct{ name, value string }
 
-// set replaces the member or adds it at the end.
+// set replaces a member or adds it at the end.
 func (o object) set(name, value string) object {
 	name = quote(name)
 	if n := slices.IndexFunc(o, func(m member) bool { return m.name == name }); n >= 0 {
@@ -39,12 +37,12 @@ func (o object) set(name, value string) object {
 	return o.append(name, value)
 }
 
-// append adds a member whatever is there already. The name is JSON text.
+// append adds a member even if there is one of this name. The name is JSON text.
 func (o object) append(name, value string) object {
 	return append(slices.Clip(o), member{name, value})
 }
 
-// prepend is append at the front.
+// prepend adds a member at the start, like append.
 func (o object) prepend(name, value string) object {
 	return append(object{{name, value}}, o...)
 }
@@ -74,7 +72,7 @@ func (o object) value(name string) string {
 	return ""
 }
 
-// merge sets members as Claims and Header have them.
+// merge sets the members of Claims or Header.
 func (o object) merge(members map[string]any) object {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if members[name] == nil {
@@ -103,7 +101,7 @@ func (o object) String() string {
 
 func quote(s string) string { return marshal(s) }
 
-// marshal returns v as JSON, leaving <, > and & as they are.
+// marshal returns v as JSON and does not escape <, > and &.
 func marshal(v any) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -115,3 +113,8 @@ func marshal(v any) string {
 }
 
 func encode[T ~string | ~[]byte](b T) string { return base64.RawURLEncoding.EncodeToString([]byte(b)) }
+
+// signingInput returns the text of a JWS that is signed, RFC 7515 section 7.1.
+func signingInput(header, payload object) string {
+	return encode(header.String()) + "." + encode(payload.String())
+}

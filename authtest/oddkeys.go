@@ -11,27 +11,25 @@ import (
 	"slices"
 )
 
-// oddKey is a key that a key set may hold and that must not verify anything.
+// oddKey is a key that occurs in key sets and must not verify a token.
 type oddKey struct {
 	name string
 	jwk  jwk
 
-	// algorithm and sign make the token that would be good if the key were
-	// used. Keys that cannot even be read have none.
-	// sign returns nil for the inputs that it cannot sign.
+	// algorithm and sign make a token that is valid if a verifier uses the key.
+	// Malformed keys have none. sign returns nil for inputs that it cannot sign.
 	algorithm string
 	sign      func(input string) []byte
 
-	// good is set where the key is fine and only its company is odd.
-	good bool
+	// usable says that the key is valid and shares its kid with another key.
+	usable bool
 }
 
-// PublishOddKeys adds to the key set what real ones have been seen to hold, and
-// what they never should: keys for encryption, with private or symmetric parts,
-// too weak, of unknown kinds, off their curve, and two of different kinds with
-// one kid. None of them may verify a token, and none may keep the good keys
-// from doing so. [Attacks] then includes tokens that these keys have signed;
-// publish them before the handler under attack reads the key set.
+// PublishOddKeys adds unusable keys to the key set: keys for encryption, with
+// private or symmetric parts, too weak, of unknown types, off their curve. It also
+// adds pairs of keys with one kid. The unusable keys must not verify a token and
+// must not prevent that the other keys do. [Attacks] then includes tokens that
+// these keys have signed. Call it before the handler fetches the key set.
 func (i *Issuer) PublishOddKeys() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -86,7 +84,7 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	odd = append(odd, oddKey{
 		name: "x5u of the attacker",
 		jwk: newJWK(oddID("x5u"), algorithm, shared("x5u", algorithm).Public()).with(jwk{
-			"use": "enc", "x5u": i.lureURL("odd key: x5u of the attacker"),
+			"use": "enc", "x5u": i.attackerURL("odd key: x5u of the attacker"),
 		}),
 	})
 	other := "ES256"
@@ -94,8 +92,8 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 		other = "EdDSA"
 	}
 	for _, company := range []struct{ name, algorithm string }{
-		{"one kid, two kinds", other},
-		{"one kid, two of a kind", algorithm},
+		{"one kid, two types", other},
+		{"one kid, two of a type", algorithm},
 	} {
 		pair, err := twins(company.name, algorithm, company.algorithm)
 		if err != nil {
@@ -106,7 +104,7 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	return odd, nil
 }
 
-// misused is a sound key whose JWK says that it is not for this.
+// misused is a valid key whose JWK gives it another purpose.
 func misused(name, algorithm string, members jwk) oddKey {
 	k := shared(name, algorithm)
 	return oddKey{
@@ -119,8 +117,8 @@ func misused(name, algorithm string, members jwk) oddKey {
 
 func oddID(name string) string { return "odd: " + name }
 
-// otherAlgorithm is another algorithm for the same kind of key, or of another
-// kind where there is none.
+// otherAlgorithm returns another algorithm for the same type of key, or for another
+// type if there is none.
 func otherAlgorithm(algorithm string) string {
 	switch a := algorithms[algorithm]; {
 	case a.family == familyRSA && algorithm != "RS512":
@@ -133,7 +131,7 @@ func otherAlgorithm(algorithm string) string {
 	return "RS256"
 }
 
-// private is a key that is published whole, and so is everybody's.
+// private is a key whose private part is published.
 func private(name, algorithm string) oddKey {
 	odd := misused(name, algorithm, nil)
 	switch k := shared(name, algorithm).(type) {
@@ -164,7 +162,7 @@ func symmetric(name string, secret []byte) oddKey {
 	}
 }
 
-// unreadable are keys that a reader has to step over.
+// unreadable are malformed keys that a parser has to skip.
 func unreadable() []oddKey {
 	rsaKey := newJWK("", "RS256", shared("unreadable", "RS256").Public())
 	ecKey := newJWK("", "ES256", shared("unreadable", "ES256").Public())
@@ -183,7 +181,7 @@ func unreadable() []oddKey {
 	return odd
 }
 
-// twins are two good keys of one kid, of which the second signs.
+// twins are two valid keys of one kid, of which the second signs.
 //
 //	RFC 7517 §4.5: "One example in which different keys might use the same "kid"
 //	value is if they have different "kty" (key type) values but are considered to
@@ -200,7 +198,7 @@ func twins(name, algorithm, first string) ([]oddKey, error) {
 	return []oddKey{
 		{name: name + ", the other", jwk: newJWK(oddID(name), first, other.Public())},
 		{
-			name: name, good: true,
+			name: name, usable: true,
 			jwk:       newJWK(oddID(name), algorithm, own.Public()),
 			algorithm: algorithm,
 			sign:      func(input string) []byte { return signAs(algorithm, own, input) },

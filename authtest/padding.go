@@ -7,7 +7,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // so that crypto.SHA1 is there
+	_ "crypto/sha1" // registers crypto.SHA1
 	"encoding/binary"
 	"math/big"
 	"slices"
@@ -34,27 +34,27 @@ func padPKCS1(size int, t []byte) []byte {
 	return em
 }
 
-// paddings are the ways in which EMSA-PKCS1-v1_5 is got wrong.
+// paddings are wrong forms of EMSA-PKCS1-v1_5.
 var paddings = []struct {
 	name string
 	make func(size int, hash crypto.Hash, sum []byte) []byte
 }{
-	{"short, with zeros behind", func(size int, hash crypto.Hash, sum []byte) []byte {
+	{"short, with zeros after", func(size int, hash crypto.Hash, sum []byte) []byte {
 		em := make([]byte, size)
 		copy(em, padPKCS1(11+len(digestInfo(hash, sum)), digestInfo(hash, sum)))
 		return em
 	}},
-	{"short, with noise behind", func(size int, hash crypto.Hash, sum []byte) []byte {
+	{"short, with noise after", func(size int, hash crypto.Hash, sum []byte) []byte {
 		em := bytes.Repeat([]byte{0x5a}, size)
 		copy(em, padPKCS1(11+len(digestInfo(hash, sum)), digestInfo(hash, sum)))
 		return em
 	}},
-	{"none, with noise behind", func(size int, hash crypto.Hash, sum []byte) []byte {
+	{"none, with noise after", func(size int, hash crypto.Hash, sum []byte) []byte {
 		em := bytes.Repeat([]byte{0x5a}, size)
 		copy(em, padPKCS1(3+len(digestInfo(hash, sum)), digestInfo(hash, sum)))
 		return em
 	}},
-	{"a byte of it altered", func(size int, hash crypto.Hash, sum []byte) []byte {
+	{"one byte altered", func(size int, hash crypto.Hash, sum []byte) []byte {
 		em := padPKCS1(size, digestInfo(hash, sum))
 		em[20] = 0xfe
 		return em
@@ -94,7 +94,7 @@ var paddings = []struct {
 		t := digestInfo(hash, sum)
 		return padPKCS1(size, slices.Insert(t, 1, 0x81))
 	}},
-	{"a byte behind the digest", func(size int, hash crypto.Hash, sum []byte) []byte {
+	{"a byte after the digest", func(size int, hash crypto.Hash, sum []byte) []byte {
 		return padPKCS1(size, append(digestInfo(hash, sum), 0))
 	}},
 	{"digest named SHA-1", func(size int, _ crypto.Hash, sum []byte) []byte {
@@ -102,8 +102,8 @@ var paddings = []struct {
 	}},
 }
 
-// padPSS is EMSA-PSS, RFC 8017 section 9.1.1, with a mask of any hash and a
-// salt of any length, none included, which crypto/rsa cannot be asked for.
+// padPSS is EMSA-PSS, RFC 8017 section 9.1.1, with a mask of any hash and a salt of
+// any length, also zero, which crypto/rsa does not offer.
 func padPSS(hash, mask crypto.Hash, sum []byte, bits, saltLength int) []byte {
 	size := (bits + 7) / 8
 	salt := make([]byte, saltLength)
@@ -125,8 +125,7 @@ func padPSS(hash, mask crypto.Hash, sum []byte, bits, saltLength int) []byte {
 	return slices.Concat(db, h, []byte{0xbc})
 }
 
-// rawRSA is RSASP1, RFC 8017 section 5.2.1: the private operation on whatever
-// is given.
+// rawRSA is RSASP1, RFC 8017 section 5.2.1: the private operation on em.
 func rawRSA(private *rsa.PrivateKey, em []byte) []byte {
 	m := new(big.Int).SetBytes(em)
 	return m.Exp(m, private.D, private.N).FillBytes(make([]byte, private.Size()))

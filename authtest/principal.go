@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Principal returns a user who has come with an access token that has these
-// scopes and is valid for an hour. Change what the test is about:
+// Principal returns a user with an access token that has these scopes and is valid
+// for an hour. Change the fields that the test is about:
 //
 //	p := authtest.Principal("alice", "reports:read")
 //	p.Tenant = "acme"
@@ -33,14 +33,14 @@ func Principal(subject string, scopes ...string) gatehouse.Principal {
 	}
 }
 
-// Request returns r as a gate hands it on when p is calling, so that a handler
-// behind [gatehouse.Require] can be tested without a credential.
+// Request returns a copy of r with the caller p, as a gate passes it to a handler, so
+// that a handler behind [gatehouse.Require] can be tested without a credential.
 func Request(r *http.Request, p gatehouse.Principal) *http.Request {
 	return r.WithContext(gatehouse.NewContext(r.Context(), p))
 }
 
-// Handler returns next as it is behind a gate that lets everyone in as p. It
-// is for tests of routers and middleware, and must never serve.
+// Handler returns next as if behind a gate that accepts every request as one of p,
+// for tests of routers and middleware. Never use it in production.
 func Handler(p gatehouse.Principal, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, Request(r, p))

@@ -16,20 +16,20 @@ import (
 func TestPrincipal(t *testing.T) {
 	p := authtest.Principal("alice", "b", "a")
 	if p.IsZero() || p.Subject != "alice" || p.Scopes.String() != "a b" || p.Kind != gatehouse.KindUser || p.Issuer == "" {
-		t.Errorf("%+v", p)
+		t.Errorf("Principal = %+v, want the user alice with a and b", p)
 	}
 	if left := time.Until(p.Expires); left < 59*time.Minute || left > time.Hour {
-		t.Errorf("expires in %v", left)
+		t.Errorf("Expires in %v, want an hour", left)
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("a malformed scope does not panic")
+			t.Error("Principal(malformed scope) does not panic")
 		}
 	}()
 	authtest.Principal("alice", "a b")
 }
 
-func TestHandlersBehindAGate(t *testing.T) {
+func TestRequestAndHandler(t *testing.T) {
 	var seen gatehouse.Principal
 	handler := gatehouse.Require(scopes.All("read"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		seen, _ = gatehouse.FromContext(r.Context())
@@ -43,15 +43,15 @@ func TestHandlersBehindAGate(t *testing.T) {
 		authtest.Handler(authtest.Principal("alice", test.scope), handler).
 			ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		if w.Code != test.want || (seen.Subject == "alice") != (test.want == http.StatusOK) {
-			t.Errorf("%s: %d, %+v", test.scope, w.Code, seen)
+			t.Errorf("scope %s: status %d, caller %+v, want %d", test.scope, w.Code, seen, test.want)
 		}
 	}
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if handler.ServeHTTP(w, authtest.Request(r, gatehouse.Principal{})); w.Code != http.StatusUnauthorized {
-		t.Errorf("nobody: %d", w.Code)
+		t.Errorf("no caller: status %d, want 401", w.Code)
 	}
 	if _, ok := gatehouse.FromContext(r.Context()); ok {
-		t.Error("the request that was given is changed")
+		t.Error("Request changes its argument")
 	}
 }

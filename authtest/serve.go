@@ -24,16 +24,16 @@ func (i *Issuer) handler() http.Handler {
 	if path != "" {
 		mux.Handle("GET /.well-known/openid-configuration"+path, metadata)
 	}
-	mux.HandleFunc("GET "+lurePath+"{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+attackerPath+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
-		i.lured = append(i.lured, r.PathValue("name"))
+		i.fetched = append(i.fetched, r.PathValue("name"))
 		i.mu.Unlock()
-		writeJSON(w, []byte(`{"keys":[`+i.lureJWK().String()+`]}`))
+		writeJSON(w, []byte(`{"keys":[`+i.attackerJWK().String()+`]}`))
 	})
 	return mux
 }
 
-// endpoint serves a document, or what its fault makes of it.
+// endpoint serves a document, or its fault.
 func (i *Issuer) endpoint(fetches *atomic.Int64, fault *Fault, document func() []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fetches.Add(1)
@@ -54,8 +54,8 @@ func writeJSON(w http.ResponseWriter, document []byte) {
 	_, _ = w.Write(document)
 }
 
-// metadata is the document of RFC 8414 section 2, with what OpenID Connect
-// Discovery section 3 adds.
+// metadata is the document of RFC 8414 section 2 and of OpenID Connect Discovery
+// section 3.
 func (i *Issuer) metadata() []byte {
 	document, err := json.Marshal(map[string]any{
 		"issuer":                                i.URL,
@@ -73,9 +73,8 @@ func (i *Issuer) metadata() []byte {
 	return document
 }
 
-// KeyFetches is how often the key set has been asked for, broken or not.
+// KeyFetches returns the number of requests for the key set.
 func (i *Issuer) KeyFetches() int { return int(i.keyFetches.Load()) }
 
-// MetadataFetches is how often one of the metadata documents has been asked
-// for, broken or not.
+// MetadataFetches returns the number of requests for the metadata documents.
 func (i *Issuer) MetadataFetches() int { return int(i.metadataFetches.Load()) }

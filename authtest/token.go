@@ -9,22 +9,20 @@ import (
 	"time"
 )
 
-// Token returns a good access token, RFC 9068 section 2, that is valid for five
-// minutes. It carries iss, sub, aud, client_id, iat, exp, jti and what the
-// issuer was configured with; claims replaces, adds and, with a nil value,
-// takes away.
+// Token returns an access token, RFC 9068 section 2, that is valid for five minutes.
+// It has iss, sub, aud, client_id, iat, exp, jti and the claims of the
+// [IssuerConfig]; claims replaces, adds and, with a nil value, removes claims.
 //
 //	issuer.Token(nil)
 //	issuer.Token(authtest.Claims{"sub": "bob", "scope": "reports:read"})
 //	issuer.Token(authtest.Claims{"cnf": map[string]any{"jkt": thumbprint}})
 //
-// It panics if a value is one that encoding/json cannot write.
+// It panics if encoding/json cannot encode a value.
 func (i *Issuer) Token(claims Claims) string { return i.TokenWith(nil, claims) }
 
-// TokenWith returns a token like [Issuer.Token] whose header is changed as
-// well. If header names the alg or the kid of a key that the issuer has or had,
-// that key signs; otherwise the value is written as it is, and the issuer's
-// first key signs.
+// TokenWith returns a token like [Issuer.Token] with a changed header. If header has
+// the alg or the kid of a current or former key of the issuer, that key signs;
+// otherwise the first key signs.
 func (i *Issuer) TokenWith(header Header, claims Claims) string {
 	algorithm, _ := header["alg"].(string)
 	id, _ := header["kid"].(string)
@@ -32,15 +30,14 @@ func (i *Issuer) TokenWith(header Header, claims Claims) string {
 	return k.sign(i.header(k).merge(header).String(), i.claims().merge(claims).String())
 }
 
-// Sign returns header and payload, which need not be JSON, as a JWS in compact
-// form, signed with the issuer's first key and the algorithm of that key
-// whatever the header says.
+// Sign returns header and payload, which need not be JSON, as a JWS in compact form.
+// The first key of the issuer signs with its algorithm, whatever the header says.
 func (i *Issuer) Sign(header, payload []byte) string {
 	return i.signer("", "").sign(string(header), string(payload))
 }
 
-// IDToken returns an ID token, OpenID Connect Core section 2: meant for the
-// client, not for an API, and signed with the same key as the access tokens.
+// IDToken returns an ID token, OpenID Connect Core section 2. Its audience is the
+// client, and the key of the access tokens has signed it.
 func (i *Issuer) IDToken(claims Claims) string {
 	k := i.signer("", "")
 	payload := i.claims().without("scope").without("client_id").without("jti").merge(Claims{
@@ -52,7 +49,7 @@ func (i *Issuer) IDToken(claims Claims) string {
 	return k.sign(i.header(k).merge(Header{"typ": "JWT"}).String(), payload.merge(claims).String())
 }
 
-// ExpiredToken returns a token that was good until an hour ago.
+// ExpiredToken returns a token that expired an hour ago.
 func (i *Issuer) ExpiredToken(claims Claims) string {
 	past := i.claims().merge(Claims{
 		"iat": time.Now().Add(-65 * time.Minute).Unix(),
@@ -62,30 +59,30 @@ func (i *Issuer) ExpiredToken(claims Claims) string {
 	return k.sign(i.header(k).String(), past.merge(claims).String())
 }
 
-// ForeignToken returns a token that says everything a good one says, the kid
-// included, but is signed with a key that is not the issuer's.
+// ForeignToken returns a token with the header and claims of a valid one, signed
+// with a key that is not of the issuer.
 func (i *Issuer) ForeignToken(claims Claims) string {
 	k := i.signer("", "")
-	input := encode(i.header(k).String()) + "." + encode(i.claims().merge(claims).String())
+	input := signingInput(i.header(k), i.claims().merge(claims))
 	return input + "." + encode(signAs(k.algorithm, foreign(k.algorithm), input))
 }
 
 // UnsignedToken returns a token with the algorithm none and no signature.
 func (i *Issuer) UnsignedToken(claims Claims) string {
 	header := i.header(i.signer("", "")).merge(Header{"alg": "none"})
-	return encode(header.String()) + "." + encode(i.claims().merge(claims).String()) + "."
+	return signingInput(header, i.claims().merge(claims)) + "."
 }
 
-// ConfusedToken returns a token with the algorithm HS256 whose secret is the
-// issuer's public key in PEM, the classic confusion of a public key with a
-// shared secret. An issuer that has no public key signs with its own name.
+// ConfusedToken returns an HS256 token whose secret is the public key of the issuer
+// in PEM (algorithm confusion). For an issuer without a public key the secret is its
+// URL.
 func (i *Issuer) ConfusedToken(claims Claims) string {
 	k := i.signer("", "")
 	secret := []byte(i.URL)
 	if public := k.public(); public != nil {
 		der, err := x509.MarshalPKIXPublicKey(public)
 		if err != nil {
-			panic(err) // not with the keys that we make
+			panic(err) // not for a key of this package
 		}
 		secret = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	}
@@ -96,12 +93,12 @@ func (i *Issuer) ConfusedToken(claims Claims) string {
 
 const clientID = "authtest-client"
 
-// header is the header of a good token.
+// header is the header of a valid token.
 func (i *Issuer) header(k *key) object {
 	return object{}.merge(Header{"alg": k.algorithm, "kid": k.id, "typ": i.config.Type})
 }
 
-// claims is the payload of a good token.
+// claims is the payload of a valid token.
 func (i *Issuer) claims() object {
 	now := time.Now()
 	claims := object{}.merge(Claims{

@@ -45,8 +45,8 @@ func exponentOne(algorithm string) oddKey {
 	}
 }
 
-// exponentTwo is a key under which a signature is a square root, which who knows
-// the factors can take of every fourth message.
+// exponentTwo is a key under which a signature is a square root, which the owner of
+// the key can compute for every fourth message.
 func exponentTwo(algorithm string) oddKey {
 	const name = "RSA with the exponent 2"
 	k := shared("exponent two", "RS256").(*rsa.PrivateKey)
@@ -70,8 +70,8 @@ func exponentTwo(algorithm string) oddKey {
 	}
 }
 
-// foreignCurve is a key of a curve that JWA does not know, under the algorithm
-// of one that it does.
+// foreignCurve is a key on a curve that JWA does not define, with the algorithm of
+// another curve.
 func foreignCurve() oddKey {
 	const name = "P-224 for ES256"
 	k := p224()
@@ -97,8 +97,8 @@ var p224 = sync.OnceValue(func() *ecdsa.PrivateKey {
 	return k
 })
 
-// lowOrder is the neutral element of the curve. Any message is signed by the
-// same point again with S = 0, since [S]B = R + [k]A holds for every k.
+// lowOrder is the neutral element of the curve. The same point with S = 0 is a
+// signature of every message, because [S]B = R + [k]A holds for every k.
 func lowOrder() oddKey {
 	const name = "Ed25519 of low order"
 	neutral := make([]byte, ed25519.PublicKeySize)

@@ -53,14 +53,14 @@ func TestJoseAttacks(t *testing.T) {
 				who, err := ours.Verify(t.Context(), token)
 				claims, why := peer.Verify(t, token, demands)
 				switch {
-				case err != nil && attempt.Good():
+				case err != nil && attempt.Valid():
 					t.Errorf("%s: a good token is refused by us: %v", attempt.Name, err)
 				case err != nil && why == "":
 					lenient[attempt.Row]++
 					fallthrough
 				case err != nil:
 					refused.Add(1)
-				case !attempt.Good():
+				case !attempt.Valid():
 					t.Errorf("%s: accepted", attempt.Name)
 				case why != "":
 					// A token may have expired between the two.

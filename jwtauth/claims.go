@@ -95,17 +95,18 @@ func (c claimError) Error() string { return "claim " + string(c) + " is malforme
 // jsonLimits bound the JSON objects in a token.
 var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 
-// parseClaims parses the payload of a token. A known claim of the wrong type and
-// a claim whose name differs from a known one only in case are a claimError.
-func parseClaims(text string) (claims, error) {
+// parse sets c to the claims in the payload of a token. A known claim of the wrong
+// type and a claim whose name differs from a known one only in case are a
+// claimError.
+func (c *claims) parse(text string) error {
 	var r claimReader
 	if err := claimTable.Read(text, jsonLimits, r.raw[:]); err != nil {
 		if name, ok := errors.AsType[strictjson.CaseError](err); ok {
 			err = claimError(name)
 		}
-		return claims{}, err
+		return err
 	}
-	c := claims{
+	*c = claims{
 		text:     text,
 		issuer:   r.text(claimIss, strictjson.String),
 		subject:  r.text(claimSub, identifier),
@@ -127,9 +128,9 @@ func parseClaims(text string) (claims, error) {
 		}
 	}
 	if r.malformed != "" {
-		return claims{}, claimError(r.malformed)
+		return claimError(r.malformed)
 	}
-	return c, nil
+	return nil
 }
 
 // claimReader decodes raw claims and keeps the name of the first malformed one.

@@ -9,10 +9,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +23,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Every wrong setting is an error at start that names the field.
-func TestNewRefuses(t *testing.T) {
+// Each mistake is an error that names the field.
+func TestNewRejects(t *testing.T) {
 	issuer := func(f func(*jwtauth.Issuer)) func(*jwtauth.Config) {
 		return func(c *jwtauth.Config) { f(&c.Issuers[0]) }
 	}
@@ -80,6 +80,7 @@ func TestNewRefuses(t *testing.T) {
 		{"none", algorithms("none"), `Algorithms: "none" is not supported`},
 		{"empty algorithm", algorithms(""), `Algorithms: "" is not supported`},
 		{"lower case", algorithms("es256"), `Algorithms: "es256" is not supported`},
+		{"unsupported beside ES256", algorithms("ES256K", jwtauth.ES256), `Algorithms: "ES256K" is not supported`},
 		{"no keys", keys(nil), "Keys: required"},
 		{"profile", issuer(func(i *jwtauth.Issuer) { i.Profile = 2 }), "Profile: got 2, want RFC9068"},
 		{"lifetime", issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), "MaxLifetime"},
@@ -135,15 +136,20 @@ func TestNewRefuses(t *testing.T) {
 		{"nil keyfunc", keys(jwtauth.Keyfunc(nil)), "the keyfunc is nil"},
 		{"no such file", keys(jwtauth.KeyFile(missing)), "Keys: open"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			a, err := jwtauth.New(config(test.change))
-			if err == nil || a != nil {
-				t.Fatalf("accepted")
-			}
-			if !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "jwtauth: Config.") {
-				t.Errorf("got %q, want %q in it", err, test.want)
-			}
-		})
+		a, err := jwtauth.New(config(test.change))
+		if got := fmt.Sprint(err); a != nil || !strings.Contains(got, test.want) || !strings.HasPrefix(got, "jwtauth: Config.") {
+			t.Errorf("%s: New error = %q, want jwtauth: Config.…%s", test.name, got, test.want)
+		}
+	}
+	_, err := jwtauth.New(jwtauth.Config{
+		Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil},
+	})
+	for _, want := range []string{
+		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audience:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
+	} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("New with several mistakes = %v, want %s in it", err, want)
+		}
 	}
 }
 
@@ -152,18 +158,7 @@ func weakRSA(bits int, e int) *rsa.PublicKey {
 	return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: e}
 }
 
-func TestNewReportsAllMistakes(t *testing.T) {
-	_, err := jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}})
-	for _, want := range []string{
-		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audience:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:",
-	} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s is not in %v", want, err)
-		}
-	}
-}
-
-// A key of low order verifies signatures that anyone can make.
+// Signatures for a key of low order can be forged.
 func TestLowOrderKeys(t *testing.T) {
 	for _, y := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000",
@@ -178,56 +173,46 @@ func TestLowOrderKeys(t *testing.T) {
 		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 	} {
-		_, err := jwtauth.New(config(func(c *jwtauth.Config) {
-			c.Issuers[0].Algorithms = []jwtauth.Algorithm{jwtauth.EdDSA}
-			c.Issuers[0].Keys = jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.EdDSA, Public: ed25519.PublicKey(must(hex.DecodeString(y)))})
+		_, err := jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) {
+			i.Algorithms = []jwtauth.Algorithm{jwtauth.EdDSA}
+			i.Keys = jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.EdDSA, Public: ed25519.PublicKey(must(hex.DecodeString(y)))})
 		}))
 		if err == nil || !strings.Contains(err.Error(), "low order") {
-			t.Errorf("%s: %v", y, err)
+			t.Errorf("New with key %s = %v, want a key of low order", y, err)
 		}
 	}
 }
 
-// The configuration is copied: what is done to it later changes nothing.
 func TestConfigIsCopied(t *testing.T) {
 	c := config()
 	a := newAuthenticator(t, c)
 	c.Issuers[0].Audience = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
-	if got := reason(t, a, token(nil, nil)); got != "" {
-		t.Errorf("refused: %s", got)
-	}
+	check(t, a, "after a change of the caller's Config", token(nil, nil), "")
 }
 
 func TestKeyFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "jwks.json")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	key := ecJWK("k1", keyFor(jwtauth.ES256))
+	for name, test := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"one key":        {`{"keys":[` + key + `]}`, true},
+		"an invalid key": {`{"keys":[` + key + `,{"kty":"oct","k":"AA"}]}`, false},
+		"no key":         {`{"keys":[]}`, false},
+		"too large":      {`{"keys":[` + strings.Repeat(" ", 512<<10) + key + `]}`, false},
+		"not a key set":  {`keys`, false},
+	} {
+		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	c := config(func(c *jwtauth.Config) { c.Issuers[0].Keys = jwtauth.KeyFile(file) })
-	write(`{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}`)
-	if got := reason(t, newAuthenticator(t, c), token(nil, nil)); got != "" {
-		t.Errorf("refused: %s", got)
-	}
-	for _, unsupported := range []jwtauth.Algorithm{"none", "ES256K"} {
-		wrong := c
-		wrong.Issuers = slices.Clone(c.Issuers)
-		wrong.Issuers[0].Algorithms = []jwtauth.Algorithm{unsupported, jwtauth.ES256}
-		if _, err := jwtauth.New(wrong); err == nil || !strings.Contains(err.Error(), "is not supported") {
-			t.Errorf("%s: %v", unsupported, err)
+		a, err := jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) { i.Keys = jwtauth.KeyFile(file) }))
+		if (err == nil) != test.ok {
+			t.Errorf("%s: New = %v, want accepted: %v", name, err, test.ok)
 		}
-	}
-	for name, text := range map[string]string{
-		"one odd key": `{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `,{"kty":"oct","k":"AA"}]}`,
-		"no key":      `{"keys":[]}`,
-		"too large":   `{"keys":[` + strings.Repeat(" ", 512<<10) + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}`,
-		"no JSON":     `keys`,
-	} {
-		write(text)
-		if _, err := jwtauth.New(c); err == nil {
-			t.Errorf("%s: accepted", name)
+		if err == nil {
+			check(t, a, name, token(nil, nil), "")
 		}
 	}
 }

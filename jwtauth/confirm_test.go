@@ -125,7 +125,7 @@ func TestVerifyRejectsBoundToken(t *testing.T) {
 func TestConfirmationComesLast(t *testing.T) {
 	calls := 0
 	cnf := object{"toy": "k"}
-	r := &revocations{said: map[string]error{"revoked": nil}}
+	r := &revocations{answers: map[string]error{"revoked": nil}}
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"Toy", "toy", &calls}}
 		c.Revocations = r

@@ -4,15 +4,9 @@ package jwtauth_test
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rsa"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -21,79 +15,35 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// ecJWK, rsaJWK and edJWK write public keys; more holds further members.
-func ecJWK(kid string, p pair, more ...string) string {
-	k := p.public.(*ecdsa.PublicKey)
-	size := (k.Params().BitSize + 7) / 8
-	return fmt.Sprintf(`{"kty":"EC","kid":%q,"crv":%q,"x":%q,"y":%q%s}`,
-		kid, k.Params().Name, b64(k.X.FillBytes(make([]byte, size))), b64(k.Y.FillBytes(make([]byte, size))), strings.Join(more, ""))
-}
-
-func rsaJWK(kid string, k *rsa.PublicKey, more ...string) string {
-	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`,
-		kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
-}
-
-func edJWK(kid string, k ed25519.PublicKey, more ...string) string {
-	return fmt.Sprintf(`{"kty":"OKP","kid":%q,"crv":"Ed25519","x":%q%s}`, kid, b64(k), strings.Join(more, ""))
-}
-
-// keyServer is a network with one server in it.
-type keyServer struct {
-	mu      sync.Mutex
-	serve   http.HandlerFunc
-	fetches int
-}
-
-func (s *keyServer) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	serve := s.serve
-	s.fetches++
-	s.mu.Unlock()
-	return respond(serve, r)
-}
-
-func (s *keyServer) set(serve http.HandlerFunc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.serve = serve
-}
-
-func (s *keyServer) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fetches
-}
-
-func document(text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
-}
-
-func keySet(keys ...string) http.HandlerFunc {
-	return document(`{"keys":[` + strings.Join(keys, ",") + `]}`)
-}
-
-// remoteConfig is config with the keys behind s, and every algorithm.
-func remoteConfig(s *keyServer, change ...func(*jwtauth.Config)) jwtauth.Config {
-	return config(append([]func(*jwtauth.Config){func(c *jwtauth.Config) {
-		c.Transport = s
-		c.Issuers[0].Keys = jwtauth.RemoteKeys(issuerURL + "/jwks.json")
-		c.Issuers[0].Algorithms = []jwtauth.Algorithm{
-			jwtauth.RS256, jwtauth.RS384, jwtauth.RS512, jwtauth.PS256, jwtauth.PS384, jwtauth.PS512,
-			jwtauth.ES256, jwtauth.ES384, jwtauth.ES512, jwtauth.EdDSA,
+// observe adds an observer to a configuration that records the key-set events of
+// type want.
+func observe(t *testing.T, want gatehouse.EventType) (change func(*jwtauth.Config), causes func() []string) {
+	var mu sync.Mutex
+	var recorded []string
+	observer := func(_ context.Context, e gatehouse.Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Type != want || e.Issuer != issuerURL || e.Level != slog.LevelWarn || e.Decision != "" {
+			t.Errorf("event %+v, want %s of %s at level WARN without a decision", e, want, issuerURL)
 		}
-	}}, change...)...)
+		recorded = append(recorded, fmt.Sprint(e.Cause))
+		return fmt.Errorf("the observer fails")
+	}
+	return func(c *jwtauth.Config) { c.Observer = gatehouse.ObserverFunc(observer) }, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return recorded
+	}
 }
 
-// Keys that must never verify anything are dropped, one by one, with a report,
-// and the good key beside them works.
-func TestOddKeysAreDropped(t *testing.T) {
-	good := ecJWK("k1", keyFor(jwtauth.ES256))
+// A key that must never verify a signature is dropped with an event, and does not
+// affect the valid key beside it.
+func TestInvalidKeysAreDropped(t *testing.T) {
+	valid := ecJWK("k1", keyFor(jwtauth.ES256))
 	public := &rsaKey().PublicKey
+	exponent := func(e string) string { return strings.Replace(rsaJWK("odd", public), `"e":"AQAB"`, `"e":"`+e+`"`, 1) }
 	low := ed25519.PublicKey(append([]byte{1}, make([]byte, 31)...))
-	for name, odd := range map[string]string{
+	for name, key := range map[string]string{
 		"symmetric":             `{"kty":"oct","kid":"odd","k":"` + b64(secret) + `"}`,
 		"symmetric without k":   `{"kty":"oct","kid":"odd"}`,
 		"private RSA":           rsaJWK("odd", public, `,"d":"AQAB"`),
@@ -104,8 +54,8 @@ func TestOddKeysAreDropped(t *testing.T) {
 		"1024 bits":             rsaJWK("odd", weakRSA(1024, 65537)),
 		"e=1":                   rsaJWK("odd", weakRSA(2048, 1)),
 		"e=2":                   rsaJWK("odd", weakRSA(2048, 2)),
-		"e=2^64+65537":          strings.Replace(rsaJWK("odd", public), `"e":"AQAB"`, `"e":"AQAAAAAAAQAB"`, 1),
-		"e=2^40+1":              strings.Replace(rsaJWK("odd", public), `"e":"AQAB"`, `"e":"AQAAAAAAAAAAAAAAAQ"`, 1),
+		"e=2^64+65537":          exponent("AQAAAAAAAQAB"),
+		"e=2^40+1":              exponent("AQAAAAAAAAAAAAAAAQ"),
 		"for encryption":        rsaJWK("odd", public, `,"use":"enc"`),
 		"other use":             rsaJWK("odd", public, `,"use":"tls"`),
 		"key_ops sign":          rsaJWK("odd", public, `,"key_ops":["sign"]`),
@@ -125,157 +75,99 @@ func TestOddKeysAreDropped(t *testing.T) {
 		"kid is a number":       `{"kty":"EC","kid":1}`,
 		"a member twice":        rsaJWK("odd", public, `,"kid":"other"`),
 		"a member in two cases": rsaJWK("odd", public, `,"KID":"other"`),
+		"a member in caps":      strings.Replace(rsaJWK("odd", public), `"kid"`, `"KID"`, 1),
 		"not an object":         `[]`,
 		"null":                  `null`,
 		"not base64":            `{"kty":"OKP","kid":"odd","crv":"Ed25519","x":"***"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			var mu sync.Mutex
-			var problems []error
-			s := &keyServer{serve: keySet(odd, good)}
-			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-				c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-					mu.Lock()
-					defer mu.Unlock()
-					if e.Issuer != issuerURL || e.Type != jwtauth.EventKeyDropped || e.Level != slog.LevelWarn {
-						t.Errorf("event %+v, want jwtauth_key_dropped of %s as a warning", e, issuerURL)
-					}
-					problems = append(problems, e.Cause)
-					return nil
-				})
-			}))
-			if got := reason(t, a, token(nil, nil)); got != "" {
-				t.Errorf("the good key is spoiled: %s", got)
-			}
+			observer, causes := observe(t, jwtauth.EventKeyDropped)
+			a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(key, valid)}, observer))
+			check(t, a, "valid key", token(nil, nil), "")
 			for _, alg := range []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS256, jwtauth.ES256, jwtauth.EdDSA} {
-				k := keyFor(alg)
-				if got := reason(t, a, k.sign(goodHeader(alg).with(object{"kid": "odd"}), goodClaims().with(nil))); got != jwtauth.ReasonKey {
-					t.Errorf("%s: got %q", alg, got)
-				}
+				check(t, a, alg, keyFor(alg).token(object{"kid": "odd"}, nil), jwtauth.ReasonKey)
 			}
-			_ = a.Close() // reports come before the fetch has ended
-			mu.Lock()
-			defer mu.Unlock()
-			if len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), "key 0 ") {
-				t.Errorf("reported %v", problems)
-			}
-			if name == "off the curve" && !strings.Contains(problems[0].Error(), "invalid attributes") {
-				t.Errorf("reported %v", problems)
+			_ = a.Close() // waits for the events
+			if got := causes(); len(got) != 1 || !strings.HasPrefix(got[0], "key 0 ") {
+				t.Errorf("causes of the events = %q, want one that names key 0", got)
 			}
 		})
 	}
 }
 
-// A set with none of the keys that may verify is like no set at all.
-func TestNonsenseIsNotASet(t *testing.T) {
-	for name, text := range map[string]string{
-		"empty": "", "null": "null", "array": "[]", "text": `"keys"`, "number": "1", "object": "{}",
-		"keys null": `{"keys":null}`, "keys object": `{"keys":{}}`, "keys text": `{"keys":"x"}`, "no keys": `{"keys":[]}`,
-		"folded": `{"KEYS":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}`,
-		"cut":    `{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)), "trailing": `{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}{}`,
-		"HTML": "<!DOCTYPE html><title>Sign in</title>", "only odd": `{"keys":[{"kty":"oct","k":"AA"}]}`,
-		"too many":  `{"keys":[` + ecJWK("k1", keyFor(jwtauth.ES256)) + strings.Repeat(`,{"kty":"oct"}`, 100) + `]}`,
-		"too large": `{"keys":[` + strings.Repeat(" ", 512<<10) + ecJWK("k1", keyFor(jwtauth.ES256)) + `]}`,
+// A document without a verification key is not a key set.
+func TestInvalidKeySets(t *testing.T) {
+	key := ecJWK("k1", keyFor(jwtauth.ES256))
+	const notASet, noKey = "not a JWK Set", "no verification key"
+	for name, test := range map[string]struct{ text, want string }{
+		"empty": {"", notASet}, "null": {"null", notASet}, "array": {"[]", notASet}, "text": {`"keys"`, notASet}, "number": {"1", notASet},
+		"object": {"{}", notASet}, "keys null": {`{"keys":null}`, noKey}, "keys object": {`{"keys":{}}`, notASet}, "keys text": {`{"keys":"x"}`, notASet},
+		"no keys": {`{"keys":[]}`, noKey}, "only a secret": {`{"keys":[{"kty":"oct","k":"AA"}]}`, noKey}, "KEYS": {`{"KEYS":[` + key + `]}`, notASet},
+		"cut": {`{"keys":[` + key, notASet}, "two documents": {`{"keys":[` + key + `]}{}`, notASet},
+		"HTML":      {"<!DOCTYPE html><title>Sign in</title>", `Content-Type "text/html"`},
+		"too many":  {`{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 100) + `]}`, "more than 100 keys"},
+		"too large": {`{"keys":[` + strings.Repeat(" ", 512<<10) + key + `]}`, "more than 524288 bytes"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAuthenticator(t, remoteConfig(&keyServer{serve: document(text)}))
-			_, err := a.Verify(t.Context(), token(nil, nil))
-			want := "not a JWK Set"
-			if name == "no keys" || name == "only odd" || name == "keys null" {
-				want = "no verification key"
-			}
-			if name == "HTML" {
-				want = `Content-Type "text/html"`
-			}
-			if name == "too large" {
-				want = "more than 524288 bytes"
-			}
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), want) {
-				t.Errorf("got %v, %v", err, errors.Unwrap(err))
-			}
-		})
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: document(test.text)}))
+		_, err := a.Verify(t.Context(), token(nil, nil))
+		if e := rejected(t, err); e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.want) {
+			t.Errorf("%s: Verify = %v (%v), want reason %s, cause %q", name, err, e.Cause, jwtauth.ReasonKeysUnavailable, test.want)
+		}
 	}
 }
 
-// The same kid may name keys of two kinds, and by mistake several of one kind.
+// One kid may name keys of two kinds, and by mistake several of one kind.
 func TestSameKid(t *testing.T) {
-	es, other := keyFor(jwtauth.ES256), ed25519.NewKeyFromSeed(secret[32:64])
-	foreign := func(n byte) string {
+	private := ed25519.NewKeyFromSeed(secret[32:64])
+	other := func(n byte) string {
 		return edJWK("k1", ed25519.NewKeyFromSeed(append([]byte{n}, secret[:31]...)).Public().(ed25519.PublicKey))
 	}
-	good := edJWK("k1", other.Public().(ed25519.PublicKey))
-	sign := func(header object) string {
-		return pair{jwtauth.EdDSA, other, nil}.sign(goodHeader(jwtauth.EdDSA).with(header), goodClaims().with(nil))
-	}
+	ec, valid := ecJWK("k1", keyFor(jwtauth.ES256)), edJWK("k1", private.Public().(ed25519.PublicKey))
+	noKid := object{"kid": nil}
 	for _, test := range []struct {
-		name string
-		keys []string
-		want gatehouse.Reason
+		name   string
+		header object
+		keys   []string
+		want   gatehouse.Reason
 	}{
-		{"two kinds", []string{ecJWK("k1", es), rsaJWK("k1", &rsaKey().PublicKey), good}, ""},
-		{"two keys, first", []string{good, foreign(1)}, ""},
-		{"two keys, second", []string{foreign(1), good}, ""},
-		{"four keys", []string{foreign(1), foreign(2), foreign(3), good}, ""},
-		{"five keys", []string{foreign(1), foreign(2), foreign(3), foreign(4), good}, jwtauth.ReasonKey},
-		{"none", []string{ecJWK("k1", es)}, jwtauth.ReasonKey},
-		{"foreign only", []string{foreign(1), foreign(2)}, jwtauth.ReasonSignature},
+		{"two kinds", nil, []string{ec, rsaJWK("k1", &rsaKey().PublicKey), valid}, ""},
+		{"two keys, first", nil, []string{valid, other(1)}, ""},
+		{"two keys, second", nil, []string{other(1), valid}, ""},
+		{"four keys", nil, []string{other(1), other(2), other(3), valid}, ""},
+		{"five keys", nil, []string{other(1), other(2), other(3), other(4), valid}, jwtauth.ReasonKey},
+		{"none", nil, []string{ec}, jwtauth.ReasonKey},
+		{"other keys", nil, []string{other(1), other(2)}, jwtauth.ReasonSignature},
+		{"no kid, one candidate", noKid, []string{ec, valid}, ""},
+		{"no kid, two candidates", noKid, []string{valid, other(1)}, jwtauth.ReasonKey},
+		{"no kid in the set", nil, []string{strings.Replace(valid, `"kid":"k1",`, "", 1)}, jwtauth.ReasonKey},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.keys...)}))
-			if got := reason(t, a, sign(nil)); got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
-		})
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.keys...)}))
+		check(t, a, test.name, pair{jwtauth.EdDSA, private, nil}.token(test.header, nil), test.want)
 	}
-	t.Run("no kid, one candidate", func(t *testing.T) {
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(ecJWK("k1", es), good)}))
-		if got := reason(t, a, sign(object{"kid": nil})); got != "" {
-			t.Errorf("got %q", got)
-		}
-	})
-	t.Run("no kid, two candidates", func(t *testing.T) {
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(good, foreign(1))}))
-		if got := reason(t, a, sign(object{"kid": nil})); got != jwtauth.ReasonKey {
-			t.Errorf("got %q", got)
-		}
-	})
-	t.Run("no kid in the set", func(t *testing.T) {
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(strings.Replace(good, `"kid":"k1",`, "", 1))}))
-		if got := reason(t, a, sign(nil)); got != jwtauth.ReasonKey {
-			t.Errorf("a key without a name answered to one: %q", got)
-		}
-	})
 }
 
-// A key is bound to the algorithm that it names, and to those that fit it if it
-// names none.
+// A key verifies the algorithm that it names, and those that fit it if it names
+// none.
 func TestKeyPinsAlgorithm(t *testing.T) {
 	named := rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"RS256","use":"sig","key_ops":["verify"]`)
 	unnamed := rsaJWK("k1", &rsaKey().PublicKey)
+	ec := ecJWK("k1", keyFor(jwtauth.ES256))
 	operations := ecJWK("k1", keyFor(jwtauth.ES256), `,"key_ops":["sign","verify","encrypt"]`)
 	for _, test := range []struct {
-		key       string
-		algorithm jwtauth.Algorithm
-		want      gatehouse.Reason
+		key                string
+		accepted, rejected []jwtauth.Algorithm
 	}{
-		{named, jwtauth.RS256, ""},
-		{named, jwtauth.RS384, jwtauth.ReasonKey},
-		{named, jwtauth.RS512, jwtauth.ReasonKey},
-		{named, jwtauth.PS256, jwtauth.ReasonKey},
-		{unnamed, jwtauth.RS256, ""},
-		{unnamed, jwtauth.PS512, ""},
-		{unnamed, jwtauth.ES256, jwtauth.ReasonKey},
-		{unnamed, jwtauth.EdDSA, jwtauth.ReasonKey},
-		{operations, jwtauth.ES256, ""},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.RS256, jwtauth.ReasonKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.PS256, jwtauth.ReasonKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ES384, jwtauth.ReasonKey},
-		{ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.EdDSA, jwtauth.ReasonKey},
+		{named, []jwtauth.Algorithm{jwtauth.RS256}, []jwtauth.Algorithm{jwtauth.RS384, jwtauth.RS512, jwtauth.PS256}},
+		{unnamed, []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS512}, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA}},
+		{operations, []jwtauth.Algorithm{jwtauth.ES256}, nil},
+		{ec, nil, []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS256, jwtauth.ES384, jwtauth.EdDSA}},
 	} {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.key)}))
-		k := keyFor(test.algorithm)
-		if got := reason(t, a, k.sign(goodHeader(k.algorithm).with(nil), goodClaims().with(nil))); got != test.want {
-			t.Errorf("%s with %.60s: got %q, want %q", test.algorithm, test.key, got, test.want)
+		for _, alg := range test.accepted {
+			check(t, a, string(alg)+" with "+test.key, keyFor(alg).token(nil, nil), "")
+		}
+		for _, alg := range test.rejected {
+			check(t, a, string(alg)+" with "+test.key, keyFor(alg).token(nil, nil), jwtauth.ReasonKey)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"crypto/rsa"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,96 +26,60 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// respond answers a request as a handler would over a network whose clock is
-// that of the test.
-func respond(serve http.HandlerFunc, r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		serve(w, r)
-	}()
-	select {
-	case <-done:
-	case <-r.Context().Done():
-		<-done
-		return nil, r.Context().Err()
+// eventually checks that valid is accepted within 15 seconds, while tokens with
+// unknown kids come in.
+func eventually(t *testing.T, a *jwtauth.Authenticator, valid string) {
+	t.Helper()
+	start := time.Now()
+	for n := 0; reason(t, a, valid) != ""; n++ {
+		reason(t, a, junk(n))
+		if time.Since(start) > 15*time.Second {
+			t.Fatal("the token is not accepted within 15 s")
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	if w.Code == statusCut {
-		return nil, io.ErrUnexpectedEOF
-	}
-	response := w.Result()
-	response.Request = r
-	return response, nil
 }
 
-const statusCut = 999 // stands for a connection that is cut
-
-func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(statusCut) }
-
-func hanging(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-
-func serverError(w http.ResponseWriter, _ *http.Request) {
-	w.WriteHeader(http.StatusInternalServerError)
-}
-
-func goodSet() http.HandlerFunc { return keySet(ecJWK("k1", keyFor(jwtauth.ES256))) }
-
-func junk(n int) string { return token(object{"kid": "junk-" + strconv.Itoa(n)}, nil) }
-
-// While the keys cannot be had at all the answer is 503 with Retry-After,
-// within six seconds, with one fetch at a time; good tokens work again within
-// 15 seconds of the issuer's return.
+// While no key set is available the answer is 503 with Retry-After within six
+// seconds, with one fetch at a time. Valid tokens are accepted within 15 seconds
+// of the issuer's return.
 func TestColdOutage(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{
-		"down": down, "hanging": hanging, "5xx": serverError, "HTML": document("<html>"), "cut": document(`{"keys":[{`),
-		"404": http.NotFound,
+		"down": down, "hanging": hanging, "5xx": serverError, "HTML": document("<html>"), "cut": document(`{"keys":[{`), "404": http.NotFound,
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &keyServer{serve: fault}
-				a := newAuthenticator(t, remoteConfig(s))
-				h := serve(t, a)
-				var requests sync.WaitGroup
-				for range 50 {
-					requests.Go(func() {
-						start := time.Now()
-						w := httptest.NewRecorder()
-						h.ServeHTTP(w, get(token(nil, nil)))
-						if w.Code != http.StatusServiceUnavailable || time.Since(start) > 6*time.Second {
-							t.Errorf("%d after %v", w.Code, time.Since(start))
-						}
-						if wait, err := strconv.Atoi(w.Header().Get("Retry-After")); err != nil || wait < 1 || wait > 10 {
-							t.Errorf("Retry-After %q", w.Header().Get("Retry-After"))
-						}
-					})
-				}
-				requests.Wait()
-				if n := s.count(); n != 1 {
-					t.Errorf("%d fetches for 50 requests", n)
-				}
-
-				s.set(goodSet())
-				back := time.Now()
-				for n := 0; reason(t, a, token(nil, nil)) != ""; n++ {
-					reason(t, a, junk(n))
-					if time.Since(back) > 15*time.Second {
-						t.Fatal("not back after 15 s")
+		synctest.Test(t, func(t *testing.T) {
+			s := &keyServer{serve: fault}
+			a := newAuthenticator(t, remoteConfig(s))
+			h := serve(t, a)
+			var requests sync.WaitGroup
+			for range 50 {
+				requests.Go(func() {
+					start := time.Now()
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, get(token(nil, nil)))
+					retry, err := strconv.Atoi(w.Header().Get("Retry-After"))
+					if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > 6*time.Second || err != nil || retry < 1 || retry > 10 {
+						t.Errorf("%s: status %d after %v, Retry-After %d (%v), want 503 within 6 s, 1 to 10", name, w.Code, took, retry, err)
 					}
-					time.Sleep(100 * time.Millisecond)
-				}
-			})
+				})
+			}
+			requests.Wait()
+			if n := s.count(); n != 1 {
+				t.Errorf("%s: %d fetches for 50 requests, want 1", name, n)
+			}
+			s.set(goodSet())
+			eventually(t, a, token(nil, nil))
 		})
 	}
 }
 
-// A token that is refused whatever its signature causes no fetch.
-func TestOnlyPlausibleTokensCauseFetches(t *testing.T) {
+// A token that is rejected whatever its signature is causes no fetch.
+func TestInvalidTokensCauseNoFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: goodSet()}
 		a := newAuthenticator(t, remoteConfig(s))
 		past := object{"exp": time.Now().Unix() - 3600, "iat": time.Now().Unix() - 7200}
-		for want, implausible := range map[gatehouse.Reason]string{
+		for want, token := range map[gatehouse.Reason]string{
 			jwtauth.ReasonExpired:       token(nil, past),
 			jwtauth.ReasonAudience:      token(nil, object{"aud": "https://other.example.com"}),
 			jwtauth.ReasonIssuer:        token(nil, object{"iss": "https://other.example.com"}),
@@ -125,205 +89,149 @@ func TestOnlyPlausibleTokensCauseFetches(t *testing.T) {
 			gatehouse.ReasonUnconfirmed: token(nil, object{"cnf": object{"jkt": "x"}}),
 			jwtauth.ReasonMalformed:     token(nil, nil) + "*",
 		} {
-			if got := reason(t, a, implausible); got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
+			check(t, a, "no keys", token, want)
 		}
 		if n := s.count(); n != 0 {
-			t.Errorf("%d fetches", n)
+			t.Errorf("%d fetches for invalid tokens, want 0", n)
 		}
-		if got := reason(t, a, token(nil, nil)); got != "" {
-			t.Fatal(got)
-		}
+		check(t, a, "valid", token(nil, nil), "")
 		time.Sleep(time.Minute)
-		if got := reason(t, a, token(object{"kid": "junk"}, past)); got != jwtauth.ReasonKey || s.count() != 1 {
-			t.Errorf("got %q, %d fetches", got, s.count())
+		check(t, a, "unknown kid, expired", token(object{"kid": "junk"}, past), jwtauth.ReasonKey)
+		if n := s.count(); n != 1 {
+			t.Errorf("%d fetches after one valid token, want 1", n)
 		}
 	})
 }
 
-// Unknown kids cause one fetch per interval, and never hold up a good token.
-func TestJunkKids(t *testing.T) {
+// Unknown kids cause one fetch in each MinInterval, and never delay a valid token.
+func TestUnknownKids(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: goodSet()}
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.CacheEntries = -1 }))
-		good := token(nil, nil)
-		if got := reason(t, a, good); got != "" {
-			t.Fatal(got)
-		}
+		check(t, a, "valid", token(nil, nil), "")
 		start := time.Now()
 		for n := range 1000 {
-			if got := reason(t, a, junk(n)); got != jwtauth.ReasonKey {
-				t.Fatalf("got %q", got)
-			}
+			check(t, a, "unknown kid", junk(n), jwtauth.ReasonKey)
 			time.Sleep(100 * time.Millisecond)
 		}
 		if n, most := s.count(), int(time.Since(start)/(10*time.Second))+1; n > most {
-			t.Errorf("%d fetches in %v", n, time.Since(start))
+			t.Errorf("%d fetches in %v, want at most %d", n, time.Since(start), most)
 		}
 
-		// With a fetch under way that hangs, good tokens do not wait.
 		time.Sleep(time.Minute)
 		s.set(hanging)
+		start = time.Now()
 		var waiting sync.WaitGroup
-		waiting.Go(func() {
-			if got := reason(t, a, junk(0)); got != jwtauth.ReasonKeysUnavailable {
-				t.Errorf("got %q", got)
-			}
-		})
+		waiting.Go(func() { check(t, a, "unknown kid, fetch hangs", junk(0), jwtauth.ReasonKeysUnavailable) })
 		synctest.Wait()
-		now := time.Now()
-		if got := reason(t, a, token(nil, object{"jti": "token-2"})); got != "" || time.Since(now) != 0 {
-			t.Errorf("got %q after %v", got, time.Since(now))
+		check(t, a, "valid while a fetch hangs", token(nil, object{"jti": "token-2"}), "")
+		if took := time.Since(start); took != 0 {
+			t.Errorf("the valid token waited %v for the fetch, want 0", took)
 		}
 		waiting.Wait()
-		if time.Since(now) > 6*time.Second {
-			t.Errorf("the junk was answered after %v", time.Since(now))
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("the token with an unknown kid waited %v, want at most 6 s", took)
 		}
-		// The fetch has failed, so it cannot be told whether a kid is unknown.
-		if got := reason(t, a, junk(1)); got != jwtauth.ReasonKeysUnavailable {
-			t.Errorf("got %q", got)
-		}
+		// After a failed fetch it is unknown whether the issuer has the kid.
+		check(t, a, "unknown kid after a failed fetch", junk(1), jwtauth.ReasonKeysUnavailable)
 	})
 }
 
-// A rotated key works at the latest when the interval is over, junk or no junk.
-func TestRotation(t *testing.T) {
+// A new key is accepted after at most MinInterval, whatever other tokens come in.
+func TestNewKeyIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: goodSet()}
 		a := newAuthenticator(t, remoteConfig(s))
 		reason(t, a, junk(0))
 		s.set(keySet(ecJWK("k1", keyFor(jwtauth.ES256)), ecJWK("k2", keyFor(jwtauth.ES384))))
-		k := keyFor(jwtauth.ES384)
-		rotated := k.sign(goodHeader(k.algorithm).with(object{"kid": "k2"}), goodClaims().with(nil))
-		start := time.Now()
-		for n := 1; reason(t, a, rotated) != ""; n++ {
-			reason(t, a, junk(n))
-			if time.Since(start) > 15*time.Second {
-				t.Fatal("not accepted after 15 s")
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
+		eventually(t, a, keyFor(jwtauth.ES384).token(object{"kid": "k2"}, nil))
 	})
 }
 
-// A withdrawn key stops verifying as soon as the new set is read, also for
-// tokens in the cache, and also if nothing but cached tokens is ever sent.
-func TestWithdrawal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), ecJWK("k2", keyFor(jwtauth.ES384)))}
-		a := newAuthenticator(t, remoteConfig(s))
-		old := token(nil, object{"exp": time.Now().Unix() + 3600})
-		k := keyFor(jwtauth.ES384)
-		kept := k.sign(goodHeader(k.algorithm).with(object{"kid": "k2"}), goodClaims().with(object{"exp": time.Now().Unix() + 3600}))
-		for _, token := range []string{old, kept, old, kept} {
-			if got := reason(t, a, token); got != "" {
-				t.Fatal(got)
-			}
-		}
-		s.set(keySet(ecJWK("k2", keyFor(jwtauth.ES384))))
-		time.Sleep(5 * time.Minute)
-		reason(t, a, kept) // notices that the set is old, and does not wait
-		synctest.Wait()
-		if got := reason(t, a, old); got != jwtauth.ReasonKey {
-			t.Errorf("the withdrawn key still verifies: %q", got)
-		}
-		if got := reason(t, a, kept); got != "" {
-			t.Errorf("the other key does not: %q", got)
-		}
-	})
-}
-
-// A key in whose place another one stands is withdrawn too, however alike they
-// are; one that is only published anew is not.
-func TestReplacedKey(t *testing.T) {
-	k := keyFor(jwtauth.RS256)
+// A key that the refreshed set lacks or replaces verifies no token, cached tokens
+// included. Tokens of the other keys remain valid and, if no key was withdrawn,
+// cached.
+func TestWithdrawnKey(t *testing.T) {
+	kept := ecJWK("kept", keyFor(jwtauth.ES384))
+	old := rsaJWK("k1", &rsaKey().PublicKey)
 	other := must(rsa.GenerateKey(rand.Reader, 2048))
 	for _, test := range []struct {
 		name, next string
 		want       gatehouse.Reason
 	}{
-		{"the same", rsaJWK("k1", &rsaKey().PublicKey), ""},
+		{"the same key", old, ""},
 		{"another key", rsaJWK("k1", &other.PublicKey), jwtauth.ReasonSignature},
-		{"another name", rsaJWK("k2", &rsaKey().PublicKey), jwtauth.ReasonKey},
+		{"another kid", rsaJWK("k2", &rsaKey().PublicKey), jwtauth.ReasonKey},
 		{"another algorithm", rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"PS256"`), jwtauth.ReasonKey},
 		{"another kind", ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ReasonKey},
+		{"no key", "", jwtauth.ReasonKey},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &keyServer{serve: keySet(rsaJWK("k1", &rsaKey().PublicKey))}
-				a := newAuthenticator(t, remoteConfig(s))
-				old := k.sign(goodHeader(k.algorithm).with(nil), goodClaims().with(object{"exp": time.Now().Unix() + 3600}))
-				before, err := a.Verify(t.Context(), old)
-				if err != nil {
-					t.Fatal(err)
+		synctest.Test(t, func(t *testing.T) {
+			s := &keyServer{serve: keySet(old, kept)}
+			verified := 0
+			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
+				c.Issuers[0].Principal = func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
+					verified++
+					return p, nil
 				}
-				s.set(keySet(test.next))
-				time.Sleep(5 * time.Minute)
-				reason(t, a, old)
-				synctest.Wait()
-				if got := reason(t, a, old); got != test.want {
-					t.Errorf("got %q, want %q", got, test.want)
-				}
-				if after, _ := a.Verify(t.Context(), old); (after == before) != (test.want == "") {
-					t.Error("the cache has forgotten what is still good")
-				}
-			})
-		})
-	}
-}
-
-// While the issuer is down a warm set is used up to the bound, and not after.
-func TestStale(t *testing.T) {
-	for name, fault := range map[string]http.HandlerFunc{
-		"down": down, "hanging": hanging, "5xx": serverError, "empty set": keySet(), "nonsense": document(`{"keys":null}`),
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &keyServer{serve: goodSet()}
-				a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.Issuers[0].MaxLifetime = 7 * 24 * time.Hour }))
-				cached := token(nil, object{"exp": time.Now().Unix() + 7*24*3600})
-				if got := reason(t, a, cached); got != "" {
-					t.Fatal(got)
-				}
-				s.set(fault)
-				for range 23 {
-					time.Sleep(time.Hour)
-					start := time.Now()
-					if got := reason(t, a, token(nil, nil)); got != "" || time.Since(start) != 0 {
-						t.Fatalf("got %q after %v", got, time.Since(start))
-					}
-					if got := reason(t, a, cached); got != "" {
-						t.Fatal(got)
-					}
-				}
-				time.Sleep(time.Hour + time.Second)
-				for _, token := range []string{cached, token(nil, nil)} {
-					if got := reason(t, a, token); got != jwtauth.ReasonKeysUnavailable {
-						t.Errorf("past the bound: %q", got)
-					}
-				}
-				s.set(goodSet())
-				time.Sleep(15 * time.Second)
-				if got := reason(t, a, cached); got != "" {
-					t.Errorf("after the return: %q", got)
-				}
-			})
-		})
-	}
-}
-
-// Redirects are followed within the origin only, and not for ever.
-func TestRedirects(t *testing.T) {
-	redirect := func(to string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/moved" {
-				goodSet()(w, r)
-				return
+			}))
+			hour := object{"exp": time.Now().Unix() + 3600}
+			oldToken, keptToken := keyFor(jwtauth.RS256).token(nil, hour), keyFor(jwtauth.ES384).token(object{"kid": "kept"}, hour)
+			check(t, a, test.name, oldToken, "")
+			check(t, a, test.name, keptToken, "")
+			if test.next == "" {
+				s.set(keySet(kept))
+			} else {
+				s.set(keySet(test.next, kept))
 			}
-			http.Redirect(w, r, to, http.StatusFound)
-		}
+			time.Sleep(5 * time.Minute)
+			reason(t, a, keptToken) // starts the refresh and does not wait for it
+			synctest.Wait()
+			check(t, a, test.name+": old token", oldToken, test.want)
+			check(t, a, test.name+": token of the kept key", keptToken, "")
+			want := 3 // the kept token is verified again
+			if test.want == "" {
+				want = 2
+			}
+			if verified != want {
+				t.Errorf("%s: %d tokens were verified, want %d", test.name, verified, want)
+			}
+		})
 	}
+}
+
+// While the issuer is unavailable the last set is used up to MaxStale.
+func TestStaleSet(t *testing.T) {
+	for name, fault := range map[string]http.HandlerFunc{
+		"down": down, "hanging": hanging, "5xx": serverError, "empty set": keySet(), "not a set": document(`{"keys":null}`),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &keyServer{serve: goodSet()}
+			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.Issuers[0].MaxLifetime = 7 * 24 * time.Hour }))
+			cached := token(nil, object{"exp": time.Now().Unix() + 7*24*3600})
+			check(t, a, name, cached, "")
+			s.set(fault)
+			for range 23 {
+				time.Sleep(time.Hour)
+				start := time.Now()
+				check(t, a, name+", new token", token(nil, nil), "")
+				check(t, a, name+", cached token", cached, "")
+				if took := time.Since(start); took != 0 {
+					t.Errorf("%s: the tokens waited %v, want 0", name, took)
+				}
+			}
+			time.Sleep(time.Hour + time.Second)
+			check(t, a, name+", new token after MaxStale", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+			check(t, a, name+", cached token after MaxStale", cached, jwtauth.ReasonKeysUnavailable)
+			s.set(goodSet())
+			time.Sleep(15 * time.Second)
+			check(t, a, name+", after the return", cached, "")
+		})
+	}
+}
+
+// Redirects are followed within the origin only, and at most three.
+func TestRedirects(t *testing.T) {
 	for to, want := range map[string]gatehouse.Reason{
 		issuerURL + "/moved":                                "",
 		"/moved":                                            "",
@@ -335,15 +243,21 @@ func TestRedirects(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data/../moved/": jwtauth.ReasonKeysUnavailable,
 		"/jwks.json":                                        jwtauth.ReasonKeysUnavailable,
 	} {
-		s := &keyServer{serve: redirect(to)}
-		a := newAuthenticator(t, remoteConfig(s))
-		if got := reason(t, a, token(nil, nil)); got != want || s.count() > 4 {
-			t.Errorf("%s: got %q after %d requests", to, got, s.count())
+		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/moved" {
+				goodSet()(w, r)
+				return
+			}
+			http.Redirect(w, r, to, http.StatusFound)
+		}}
+		check(t, newAuthenticator(t, remoteConfig(s)), "redirect to "+to, token(nil, nil), want)
+		if n := s.count(); n > 4 {
+			t.Errorf("redirect to %s: %d requests, want at most 4", to, n)
 		}
 	}
 }
 
-// A set whose end did not arrive is not one, even if it reads like one.
+// A set whose body is cut is not used, even if the part is valid.
 func TestCutBody(t *testing.T) {
 	a := newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
 		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -352,37 +266,28 @@ func TestCutBody(t *testing.T) {
 			return response, err
 		})
 	}))
-	if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
-		t.Errorf("got %q", got)
-	}
+	check(t, a, "cut body", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A caller who gives up ends its own waiting and nobody else's.
-func TestImpatientCaller(t *testing.T) {
+// A request that ends does not cancel the fetch for the others.
+func TestFetchSurvivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(w http.ResponseWriter, r *http.Request) {
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(3 * time.Second)
 			goodSet()(w, r)
-		}
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: slow}))
-		var patient sync.WaitGroup
+		}}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
 		_, err := a.Verify(ctx, token(nil, nil)) // starts the fetch
-		patient.Go(func() {
-			if got := reason(t, a, token(nil, nil)); got != "" {
-				t.Errorf("the patient caller got %q", got)
-			}
-		})
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-			t.Errorf("got %v after %v", err, time.Since(start))
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
+			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %v after 1 s", err, took, context.DeadlineExceeded)
 		}
-		patient.Wait()
+		check(t, a, "other request", token(nil, nil), "")
 	})
 }
 
@@ -390,87 +295,63 @@ func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: hanging}
 		a := newAuthenticator(t, remoteConfig(s))
-		if s.count() != 0 {
-			t.Fatal("New has called the network")
+		if n := s.count(); n != 0 {
+			t.Errorf("New made %d requests, want 0", n)
 		}
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := a.Ready(ctx); err == nil || time.Since(start) != 100*time.Millisecond {
-			t.Errorf("got %v after %v", err, time.Since(start))
+			t.Errorf("Ready with a deadline of 100 ms = %v after %v, want an error after 100 ms", err, time.Since(start))
 		}
 		if err := a.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "issuer "+issuerURL) {
-			t.Errorf("got %v", err)
+			t.Errorf("Ready without keys = %v, want an error that names %s", err, issuerURL)
 		}
 		s.set(goodSet())
 		time.Sleep(10 * time.Second)
-		if err := a.Ready(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if err := newAuthenticator(t, config()).Ready(t.Context()); err != nil {
-			t.Errorf("static keys: %v", err)
+		if err := errors.Join(a.Ready(t.Context()), newAuthenticator(t, config()).Ready(t.Context())); err != nil {
+			t.Errorf("Ready with remote and with static keys = %v, want nil", err)
 		}
 	})
 }
 
-// Close ends the fetch under way and waits for it: in the bubble, a goroutine
-// that were left would fail the test.
+// Close cancels the running fetch and waits for it: a goroutine that is left in
+// the bubble fails the test.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: hanging}
 		a := newAuthenticator(t, remoteConfig(s))
 		var waiting sync.WaitGroup
-		waiting.Go(func() {
-			if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
-				t.Errorf("got %q", got)
-			}
-		})
+		waiting.Go(func() { check(t, a, "during Close", token(nil, nil), jwtauth.ReasonKeysUnavailable) })
 		synctest.Wait()
 		start := time.Now()
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
+		err := a.Close()
 		waiting.Wait()
-		if time.Since(start) != 0 {
-			t.Errorf("took %v", time.Since(start))
+		if took := time.Since(start); err != nil || took != 0 {
+			t.Errorf("Close = %v after %v, want nil at once", err, took)
 		}
 		time.Sleep(time.Minute)
-		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable || s.count() != 1 {
-			t.Errorf("after Close: %q, %d fetches", got, s.count())
+		check(t, a, "after Close", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		if n := s.count(); n != 1 {
+			t.Errorf("%d fetches, want none after Close", n)
 		}
 	})
 }
 
-// What is reported and what is said of a failed fetch is enough to act on.
-func TestOutageIsExplained(t *testing.T) {
+// The event and the error of a failed fetch name the address once and the cause.
+func TestFetchFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var reported []error
-		a := newAuthenticator(t, remoteConfig(&keyServer{serve: serverError}, func(c *jwtauth.Config) {
-			c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if e.Type != jwtauth.EventFetchFailed || e.Issuer != issuerURL || e.Level != slog.LevelWarn {
-					t.Errorf("event %+v, want jwtauth_fetch_failed of %s as a warning", e, issuerURL)
-				}
-				reported = append(reported, e.Cause)
-				return errors.New("the observer fails")
-			})
-		}))
-		_, err := a.Verify(t.Context(), token(nil, nil))
-		e, ok := errors.AsType[*gatehouse.Error](err)
-		if !ok || e.Issuer != issuerURL || !strings.Contains(e.Cause.Error(), "HTTP status 500") {
-			t.Errorf("got %v, cause %v", err, e.Cause)
-		}
-		unreachable := newAuthenticator(t, remoteConfig(&keyServer{serve: down}))
-		if _, err := unreachable.Verify(t.Context(), token(nil, nil)); strings.Count(errors.Unwrap(err).Error(), issuerURL) != 1 {
-			t.Errorf("the address is there more than once: %v", errors.Unwrap(err))
-		}
-		synctest.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		if len(reported) != 1 || !strings.Contains(reported[0].Error(), issuerURL+"/jwks.json") {
-			t.Errorf("reported %v", reported)
+		for cause, fault := range map[string]http.HandlerFunc{"HTTP status 500": serverError, "unexpected EOF": down} {
+			observer, causes := observe(t, jwtauth.EventFetchFailed)
+			a := newAuthenticator(t, remoteConfig(&keyServer{serve: fault}, observer))
+			_, err := a.Verify(t.Context(), token(nil, nil))
+			want := "GET " + issuerURL + "/jwks.json: " + cause
+			if e := rejected(t, err); e.Issuer != issuerURL || !strings.HasSuffix(e.Cause.Error(), ": "+want) || strings.Count(e.Cause.Error(), issuerURL) != 1 {
+				t.Errorf("Verify error has issuer %q, cause %v, want %q, %q at the end", e.Issuer, e.Cause, issuerURL, want)
+			}
+			if got := causes(); !slices.Equal(got, []string{want}) {
+				t.Errorf("causes of the events = %q, want %q", got, want)
+			}
 		}
 	})
 }
@@ -478,228 +359,187 @@ func TestOutageIsExplained(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	const openid, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	metadata := func(issuer, keys string) string { return `{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}` }
-	good := metadata(issuerURL, issuerURL+"/keys")
+	pages := func(path, page string) map[string]string { return map[string]string{path: page} }
+	valid := metadata(issuerURL, issuerURL+"/keys")
+	const tenant = issuerURL + "/t/a"
 	for _, test := range []struct {
 		name   string
 		issuer string
 		pages  map[string]string
-		cause  string // "" if it is found
+		cause  string // "" if the keys are found
 	}{
-		{"OpenID", issuerURL, map[string]string{openid: good}, ""},
-		{"OAuth", issuerURL, map[string]string{oauth: good}, ""},
-		{"OpenID, path", issuerURL + "/t/a", map[string]string{"/t/a" + openid: metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
-		{"OAuth, path", issuerURL + "/t/a", map[string]string{oauth + "/t/a": metadata(issuerURL+"/t/a", issuerURL+"/keys")}, ""},
-		{"OpenID, slash", issuerURL + "/", map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, ""},
-		{"other issuer", issuerURL, map[string]string{openid: metadata("https://evil.example.com", issuerURL+"/keys")}, "names another issuer"},
-		{"slash too many", issuerURL, map[string]string{openid: metadata(issuerURL+"/", issuerURL+"/keys")}, "names another issuer"},
-		{"no issuer", issuerURL, map[string]string{openid: `{"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
-		{"issuer is a number", issuerURL, map[string]string{openid: `{"issuer":1,"jwks_uri":"` + issuerURL + `/keys"}`}, "has no issuer"},
-		{"no jwks_uri", issuerURL, map[string]string{openid: `{"issuer":"` + issuerURL + `"}`}, "no jwks_uri"},
-		{"plain jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "http://auth.example.com/keys")}, "jwks_uri: plain http"},
-		{"file jwks_uri", issuerURL, map[string]string{openid: metadata(issuerURL, "file:///keys")}, "jwks_uri: not an absolute URL"},
-		{"folded", issuerURL, map[string]string{openid: strings.ToUpper(good)}, "has no issuer"},
-		{"not an object", issuerURL, map[string]string{openid: "[]"}, "has no issuer"},
-		{"HTML", issuerURL, map[string]string{openid: "<html>"}, `Content-Type "text/html"`},
+		{"OpenID", issuerURL, pages(openid, valid), ""},
+		{"OAuth", issuerURL, pages(oauth, valid), ""},
+		{"OpenID, path", tenant, pages("/t/a"+openid, metadata(tenant, issuerURL+"/keys")), ""},
+		{"OAuth, path", tenant, pages(oauth+"/t/a", metadata(tenant, issuerURL+"/keys")), ""},
+		{"OpenID, slash", issuerURL + "/", pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), ""},
+		{"another issuer", issuerURL, pages(openid, metadata("https://evil.example.com", issuerURL+"/keys")), "names another issuer"},
+		{"issuer with a slash", issuerURL, pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), "names another issuer"},
+		{"no issuer", issuerURL, pages(openid, `{"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
+		{"issuer is a number", issuerURL, pages(openid, `{"issuer":1,"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
+		{"no jwks_uri", issuerURL, pages(openid, `{"issuer":"`+issuerURL+`"}`), "no jwks_uri"},
+		{"http jwks_uri", issuerURL, pages(openid, metadata(issuerURL, "http://auth.example.com/keys")), "jwks_uri: plain http"},
+		{"file jwks_uri", issuerURL, pages(openid, metadata(issuerURL, "file:///keys")), "jwks_uri: not an absolute URL"},
+		{"names in caps", issuerURL, pages(openid, strings.ToUpper(valid)), "has no issuer"},
+		{"not an object", issuerURL, pages(openid, "[]"), "has no issuer"},
+		{"HTML", issuerURL, pages(openid, "<html>"), `Content-Type "text/html"`},
 		{"nothing", issuerURL, nil, oauth + ": HTTP status 404"},
-		{"broken, and not asked elsewhere", issuerURL, map[string]string{openid: "500", oauth: good}, openid + ": HTTP status 500"},
-		{"moved, and not asked elsewhere", issuerURL, map[string]string{openid: "304", oauth: good}, openid + ": HTTP status 304"},
-		{"no keys", issuerURL, map[string]string{openid: metadata(issuerURL, issuerURL+"/none")}, "/none: HTTP status 404"},
+		{"OpenID fails, OAuth is not asked", issuerURL, map[string]string{openid: "500", oauth: valid}, openid + ": HTTP status 500"},
+		{"OpenID moved, OAuth is not asked", issuerURL, map[string]string{openid: "304", oauth: valid}, openid + ": HTTP status 304"},
+		{"no keys", issuerURL, pages(openid, metadata(issuerURL, issuerURL+"/none")), "/none: HTTP status 404"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-				page, ok := test.pages[r.URL.Path]
-				switch code, err := strconv.Atoi(page); {
-				case err == nil:
-					w.WriteHeader(code)
-				case ok:
-					document(page)(w, r)
-				case r.URL.Path == "/keys":
-					goodSet()(w, r)
-				default:
-					http.NotFound(w, r)
-				}
-			}}
-			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-				c.Issuers[0].URL, c.Issuers[0].Keys = test.issuer, jwtauth.Discover()
-			}))
-			_, err := a.Verify(t.Context(), token(nil, object{"iss": test.issuer}))
-			if test.cause == "" {
-				if err != nil {
-					t.Errorf("got %v, %v", err, errors.Unwrap(err))
-				}
-				return
+		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
+			page, ok := test.pages[r.URL.Path]
+			switch code, err := strconv.Atoi(page); {
+			case err == nil:
+				w.WriteHeader(code)
+			case ok:
+				document(page)(w, r)
+			case r.URL.Path == "/keys":
+				goodSet()(w, r)
+			default:
+				http.NotFound(w, r)
 			}
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.cause) {
-				t.Errorf("got %v, %v", err, errors.Unwrap(err))
-			}
-		})
+		}}
+		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
+			c.Issuers[0].URL, c.Issuers[0].Keys = test.issuer, jwtauth.Discover()
+		}))
+		if test.cause == "" {
+			check(t, a, test.name, token(nil, object{"iss": test.issuer}), "")
+			continue
+		}
+		_, err := a.Verify(t.Context(), token(nil, object{"iss": test.issuer}))
+		if e := rejected(t, err); e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), test.cause) {
+			t.Errorf("%s: Verify = %v (%v), want reason %s, cause %q", test.name, err, e.Cause, jwtauth.ReasonKeysUnavailable, test.cause)
+		}
 	}
 }
 
-// Where the key set has moved is found out again when a fetch fails and when a
-// key is missing.
+// The metadata is fetched again after a failed fetch of the key set, and for an
+// unknown kid.
 func TestDiscoveryFollowsMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		at := "/keys-1"
-		fetched := map[string]int{}
+		address, metadata := "/keys-1", 0
 		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-			mu.Lock()
-			defer mu.Unlock()
-			fetched[r.URL.Path]++
 			switch r.URL.Path {
 			case "/.well-known/openid-configuration":
-				document(`{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+at+`"}`)(w, r)
-			case at:
+				metadata++
+				document(`{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+address+`"}`)(w, r)
+			case address:
 				goodSet()(w, r)
 			default:
 				http.NotFound(w, r)
 			}
 		}}
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.Issuers[0].Keys = jwtauth.Discover() }))
-		step := func(to string, wantMetadata int) {
-			t.Helper()
-			if got := reason(t, a, token(nil, object{"jti": rand4()})); got != "" {
-				t.Fatal(got)
-			}
+		for _, step := range []struct {
+			name  string
+			after time.Duration
+			want  int
+		}{
+			{"first fetch", 0, 1},
+			{"refresh at the same address", 6 * time.Minute, 1},
+			{"refresh after a move fails", 6 * time.Minute, 1},
+			{"fetch after the failure", time.Minute, 2},
+		} {
+			time.Sleep(step.after)
+			check(t, a, step.name, token(nil, object{"jti": step.name}), "")
 			synctest.Wait()
-			mu.Lock()
-			defer mu.Unlock()
-			at = to
-			if n := fetched["/.well-known/openid-configuration"]; n != wantMetadata {
-				t.Errorf("asked for the metadata %d times, want %d", n, wantMetadata)
+			if metadata != step.want {
+				t.Errorf("%s: the metadata was fetched %d times, want %d", step.name, metadata, step.want)
+			}
+			if step.name == "refresh at the same address" {
+				address = "/keys-2"
 			}
 		}
-		step("/keys-1", 1)
-		time.Sleep(6 * time.Minute)
-		step("/keys-2", 1) // a refresh, from where the set was
-		time.Sleep(6 * time.Minute)
-		step("/keys-2", 1) // fails
 		time.Sleep(time.Minute)
-		step("/keys-2", 2) // asks again
-		time.Sleep(time.Minute)
-		reason(t, a, junk(1))
-		step("/keys-2", 3)
+		check(t, a, "unknown kid", junk(1), jwtauth.ReasonKey)
+		if metadata != 3 {
+			t.Errorf("unknown kid: the metadata was fetched %d times, want 3", metadata)
+		}
 	})
 }
 
-func rand4() string { return strconv.FormatInt(time.Now().UnixNano(), 36) }
+// keyStorage is a storage of a keyfunc that records the kids that KeyRead gets.
+type keyStorage struct {
+	jwkset.Storage
+	read []string
+	err  error // of KeyReadAll
+}
 
-// A keyfunc that the program has is used for its keys, and for nothing else.
+func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
+	s.read = append(s.read, kid)
+	return s.Storage.KeyRead(ctx, kid)
+}
+
+func (s *keyStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.Storage.KeyReadAll(ctx)
+}
+
+func (s *keyStorage) write(t *testing.T, a jwtauth.Algorithm, metadata jwkset.JWKMetadataOptions) {
+	t.Helper()
+	if err := s.KeyWrite(t.Context(), must(jwkset.NewJWKFromKey(keyFor(a).public, jwkset.JWKOptions{Metadata: metadata}))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newKeyfunc(t *testing.T) (*jwtauth.Authenticator, *keyStorage) {
+	storage := &keyStorage{Storage: jwkset.NewMemoryStorage()}
+	return newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
+		c.Transport = nil
+		c.Issuers[0].Keys = jwtauth.Keyfunc(must(keyfunc.New(keyfunc.Options{Storage: storage})))
+	})), storage
+}
+
 func TestKeyfunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		storage := jwkset.NewMemoryStorage()
-		write := func(kid string, k pair, change func(*jwkset.JWKMetadataOptions)) {
-			metadata := jwkset.JWKMetadataOptions{KID: kid}
-			if change != nil {
-				change(&metadata)
-			}
-			jwk := must(jwkset.NewJWKFromKey(k.public, jwkset.JWKOptions{Metadata: metadata}))
-			if err := storage.KeyWrite(t.Context(), jwk); err != nil {
-				t.Fatal(err)
-			}
+		a, storage := newKeyfunc(t)
+		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		for _, metadata := range []jwkset.JWKMetadataOptions{
+			{KID: "k1"}, {KID: "enc", USE: jwkset.UseEnc}, {KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
+			{KID: "sig", USE: jwkset.UseSig}, {KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
+		} {
+			storage.write(t, jwtauth.ES256, metadata)
 		}
-		k := must(keyfunc.New(keyfunc.Options{Storage: storage}))
-		a := newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
-			c.Transport = nil
-			c.Issuers[0].Keys = jwtauth.Keyfunc(k)
-		}))
-		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKeysUnavailable {
-			t.Errorf("empty storage: %q", got)
-		}
-		write("k1", keyFor(jwtauth.ES256), nil)
-		write("enc", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) { m.USE = jwkset.UseEnc })
-		write("ops", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) { m.KEYOPS = []jwkset.KEYOPS{jwkset.KeyOpsSign} })
 		time.Sleep(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != "" {
-			t.Errorf("got %q", got)
+		for kid, want := range map[string]gatehouse.Reason{
+			"k1": "", "sig": "", "verify": "", "enc": jwtauth.ReasonKey, "sign": jwtauth.ReasonKey, "other": jwtauth.ReasonKey,
+		} {
+			check(t, a, kid, token(object{"kid": kid}, nil), want)
 		}
-		for _, kid := range []string{"enc", "ops", "other"} {
-			if got := reason(t, a, token(object{"kid": kid}, nil)); got != jwtauth.ReasonKey {
-				t.Errorf("%s: got %q", kid, got)
-			}
-		}
-		write("use", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) { m.USE = jwkset.UseSig })
-		write("both", keyFor(jwtauth.ES256), func(m *jwkset.JWKMetadataOptions) {
-			m.KEYOPS = []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}
-		})
-		for _, kid := range []string{"use", "both"} {
-			if got := reason(t, a, token(object{"kid": kid}, nil)); got != "" {
-				t.Errorf("%s: got %q", kid, got)
-			}
-		}
-		write("k2", keyFor(jwtauth.ES384), nil)
+		storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k2"})
 		if _, err := storage.KeyDelete(t.Context(), "k1"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		reason(t, a, token(nil, nil))
+		reason(t, a, token(nil, nil)) // starts the refresh
 		synctest.Wait()
-		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKey {
-			t.Errorf("a deleted key: %q", got)
-		}
+		check(t, a, "deleted key", token(nil, nil), jwtauth.ReasonKey)
 	})
 }
 
-// Asking a keyfunc's storage for a kid that it lacks is what makes it look; a
-// storage that cannot be read is an outage.
-func TestKeyfuncLooksForNewKeys(t *testing.T) {
+// KeyRead makes the storage look for a new key, at most once in each MinInterval.
+// A storage that fails is unavailable.
+func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		storage := &lookingStorage{Storage: jwkset.NewMemoryStorage()}
-		jwk := must(jwkset.NewJWKFromKey(keyFor(jwtauth.ES256).public, jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: "k0"}}))
-		if err := storage.KeyWrite(t.Context(), jwk); err != nil {
-			t.Fatal(err)
+		a, storage := newKeyfunc(t)
+		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
+		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
+		for _, kid := range []string{"k1", "k2"} {
+			time.Sleep(time.Second)
+			check(t, a, kid, token(object{"kid": kid}, nil), jwtauth.ReasonKey)
 		}
-		a := newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
-			c.Transport = nil
-			c.Issuers[0].Keys = jwtauth.Keyfunc(must(keyfunc.New(keyfunc.Options{Storage: storage})))
-		}))
-		if got := reason(t, a, token(object{"kid": "k0"}, nil)); got != "" {
-			t.Fatal(got)
+		if !slices.Equal(storage.read, []string{"k1"}) {
+			t.Errorf("KeyRead was called for %q, want k1 only", storage.read)
 		}
-		time.Sleep(time.Second)
-		if got := reason(t, a, token(nil, nil)); got != jwtauth.ReasonKey {
-			t.Errorf("got %q", got)
-		}
-		time.Sleep(time.Second)
-		if got := reason(t, a, junk(1)); got != jwtauth.ReasonKey {
-			t.Errorf("got %q", got)
-		}
-		storage.mu.Lock()
-		if len(storage.asked) != 1 || storage.asked[0] != "k1" { // and not again so soon
-			t.Errorf("asked for %q", storage.asked)
-		}
-		storage.broken = true
-		storage.mu.Unlock()
+		storage.err = errors.New("broken")
 		time.Sleep(time.Second)
 		_, err := a.Verify(t.Context(), token(nil, nil))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonKeysUnavailable ||
-			!strings.Contains(e.Cause.Error(), "read the keyfunc's storage: broken") {
-			t.Errorf("got %v, %v", err, errors.Unwrap(err))
+		if e := rejected(t, err); e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), "read the keyfunc's storage: broken") {
+			t.Errorf("Verify = %v (%v), want reason %s with the error of the storage", err, e.Cause, jwtauth.ReasonKeysUnavailable)
 		}
 	})
-}
-
-// lookingStorage notes what it is asked for, and fails to read once broken.
-type lookingStorage struct {
-	jwkset.Storage
-	mu     sync.Mutex
-	asked  []string
-	broken bool
-}
-
-func (s *lookingStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = append(s.asked, kid)
-	return s.Storage.KeyRead(ctx, kid)
-}
-
-func (s *lookingStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken {
-		return nil, errors.New("broken")
-	}
-	return s.Storage.KeyReadAll(ctx)
 }

@@ -98,7 +98,7 @@ func parse(text string, maxBytes int, headers *headerCache) (token, error) {
 	if err != nil {
 		return token{}, reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
-	if t.claims, err = parseClaims(string(decoded)); err != nil {
+	if err := t.claims.parse(string(decoded)); err != nil {
 		reason := ReasonMalformed
 		if _, ok := errors.AsType[claimError](err); ok {
 			reason = ReasonClaims

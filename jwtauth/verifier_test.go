@@ -3,13 +3,14 @@
 package jwtauth_test
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -17,127 +18,115 @@ import (
 
 func newVerifier(t testing.TB, keys jwtauth.Keys) *jwtauth.Verifier {
 	t.Helper()
-	s, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
+	v, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
 		URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	t.Cleanup(func() { _ = v.Close() })
+	return v
 }
 
-// statement is a good ID token for the client web with changes.
-func statement(header, claims object) string {
+func idClaims() object {
 	now := time.Now().Unix()
-	k := keyFor(jwtauth.ES256)
-	return k.sign(object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(header), object{
-		"iss": issuerURL, "aud": "web", "sub": "alice", "nonce": "n", "iat": now, "exp": now + 300,
-	}.with(claims))
+	return object{"iss": issuerURL, "aud": "web", "sub": "alice", "nonce": "n", "iat": now, "exp": now + 300}
+}
+
+// idToken returns a valid ID token for the client web with changes.
+func idToken(header, claims object) string {
+	return keyFor(jwtauth.ES256).sign(object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(header), idClaims().with(claims))
 }
 
 func TestVerifier(t *testing.T) {
-	s := newVerifier(t, config().Issuers[0].Keys)
+	v := newVerifier(t, config().Issuers[0].Keys)
 	now := time.Now().Unix()
-	for name, token := range map[string]string{
-		"good":           statement(nil, nil),
-		"no typ":         statement(object{"typ": nil}, nil),
-		"many audiences": statement(nil, object{"aud": []string{"other", "web"}}),
-		"just expired":   statement(nil, object{"exp": now - 20, "iat": now - 100}),
+	for name, test := range map[string]struct {
+		header, claims object
+		want           jwtauth.VerifiedJWT
+	}{
+		"valid":             {nil, nil, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"no typ":            {object{"typ": nil}, nil, jwtauth.VerifiedJWT{Subject: "alice"}},
+		"logout token":      {object{"typ": "logout+jwt"}, object{"sub": nil, "sid": "s"}, jwtauth.VerifiedJWT{Type: "logout+jwt"}},
+		"several audiences": {nil, object{"aud": []string{"other", "web"}}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"within the skew":   {nil, object{"exp": now - 20, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 	} {
-		got, err := s.Verify(t.Context(), token)
-		if err != nil || got.Subject != "alice" {
-			t.Errorf("%s: %+v, %v", name, got, err)
+		payload := idClaims().with(test.claims)
+		test.want.Claims = must(gatehouse.NewClaims(payload))
+		header := object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(test.header)
+		got, err := v.Verify(t.Context(), keyFor(jwtauth.ES256).sign(header, payload))
+		if diff := cmp.Diff(test.want, got, cmpopts.EquateComparable(gatehouse.Claims{})); err != nil || diff != "" {
+			t.Errorf("%s: Verify error %v, JWT (-want +got):\n%s", name, err, diff)
 		}
-		var claims struct {
-			Nonce string `json:"nonce"`
-		}
-		if err := got.Claims.Decode(&claims); err != nil || claims.Nonce != "n" {
-			t.Errorf("%s: claims = %v, %v", name, got.Claims, err)
-		}
-	}
-	if got, err := s.Verify(t.Context(), statement(object{"typ": "logout+jwt"}, nil)); err != nil || got.Type != "logout+jwt" {
-		t.Errorf("typ = %q, %v", got.Type, err)
 	}
 
-	good := statement(nil, nil)
-	cut := strings.LastIndexByte(good, '.')
-	for name, test := range map[string]struct {
-		token  string
-		reason gatehouse.Reason
-	}{
-		"empty":            {"", jwtauth.ReasonMalformed},
-		"no signature":     {good[:cut+1], jwtauth.ReasonMalformed},
-		"line break":       {good + "\n", jwtauth.ReasonMalformed},
-		"oversized":        {good + strings.Repeat("A", 8<<10), jwtauth.ReasonOversized},
-		"other's":          {good[:cut] + statement(nil, object{"sub": "bob"})[strings.LastIndexByte(statement(nil, object{"sub": "bob"}), '.'):], jwtauth.ReasonSignature},
-		"crit":             {statement(object{"crit": []string{"exp"}}, nil), jwtauth.ReasonHeader},
-		"ALG":              {statement(object{"ALG": "none"}, nil), jwtauth.ReasonMalformed},
-		"alg none":         {statement(object{"alg": "none"}, nil), jwtauth.ReasonAlgorithm},
-		"alg HS256":        {statement(object{"alg": "HS256"}, nil), jwtauth.ReasonAlgorithm},
-		"kid":              {statement(object{"kid": "k2"}, nil), jwtauth.ReasonKey},
-		"iss":              {statement(nil, object{"iss": issuerURL + "/"}), jwtauth.ReasonIssuer},
-		"no iss":           {statement(nil, object{"iss": nil}), jwtauth.ReasonIssuer},
-		"aud":              {statement(nil, object{"aud": audience}), jwtauth.ReasonAudience},
-		"aud empty":        {statement(nil, object{"aud": []string{}}), jwtauth.ReasonClaims},
-		"no aud":           {statement(nil, object{"aud": nil}), jwtauth.ReasonClaims},
-		"no exp":           {statement(nil, object{"exp": nil}), jwtauth.ReasonClaims},
-		"no iat":           {statement(nil, object{"iat": nil}), jwtauth.ReasonClaims},
-		"sub a number":     {statement(nil, object{"sub": 1}), jwtauth.ReasonClaims},
-		"expired":          {statement(nil, object{"iat": now - 300, "exp": now - 60}), jwtauth.ReasonExpired},
-		"from the future":  {statement(nil, object{"iat": now + 60}), jwtauth.ReasonNotYetValid},
-		"not yet":          {statement(nil, object{"nbf": now + 60}), jwtauth.ReasonNotYetValid},
-		"for ever":         {statement(nil, object{"exp": now + 90_000}), jwtauth.ReasonLifetime},
-		"ends as it began": {statement(nil, object{"exp": now, "iat": now}), jwtauth.ReasonLifetime},
+	valid, other := idToken(nil, nil), idToken(nil, object{"sub": "bob"})
+	signature := func(token string) string { return token[strings.LastIndexByte(token, '.')+1:] }
+	for want, tokens := range map[gatehouse.Reason][]string{
+		jwtauth.ReasonMalformed:   {"", "a.b", unsigned(valid), valid + "\n", idToken(object{"ALG": "none"}, nil)},
+		jwtauth.ReasonOversized:   {valid + strings.Repeat("A", 8<<10)},
+		jwtauth.ReasonSignature:   {unsigned(valid) + signature(other)},
+		jwtauth.ReasonHeader:      {idToken(object{"crit": []string{"exp"}}, nil)},
+		jwtauth.ReasonAlgorithm:   {idToken(object{"alg": "none"}, nil), idToken(object{"alg": "HS256"}, nil)},
+		jwtauth.ReasonKey:         {idToken(object{"kid": "k2"}, nil)},
+		jwtauth.ReasonIssuer:      {idToken(nil, object{"iss": issuerURL + "/"}), idToken(nil, object{"iss": nil})},
+		jwtauth.ReasonAudience:    {idToken(nil, object{"aud": audience})},
+		jwtauth.ReasonExpired:     {idToken(nil, object{"iat": now - 300, "exp": now - 60})},
+		jwtauth.ReasonNotYetValid: {idToken(nil, object{"iat": now + 60}), idToken(nil, object{"nbf": now + 60})},
+		jwtauth.ReasonLifetime:    {idToken(nil, object{"exp": now + 90_000}), idToken(nil, object{"exp": now, "iat": now})},
+		jwtauth.ReasonClaims: {
+			idToken(nil, object{"aud": []string{}}), idToken(nil, object{"aud": nil}), idToken(nil, object{"exp": nil}), idToken(nil, object{"iat": nil}),
+			idToken(nil, object{"sub": 1}),
+		},
 	} {
-		_, err := s.Verify(t.Context(), test.token)
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != test.reason || e.Code != gatehouse.CodeInvalidToken {
-			t.Errorf("%s: %v, want %s", name, err, test.reason)
+		for _, token := range tokens {
+			_, err := v.Verify(t.Context(), token)
+			if e := rejected(t, err); e.Reason != want || e.Code != gatehouse.CodeInvalidToken {
+				t.Errorf("Verify(%s) = %v (%v), want reason %s", token, err, e.Cause, want)
+			}
 		}
 	}
 }
 
-// A statement whose claims are bad causes no fetch, and keys that cannot be had
-// are no verdict.
-func TestVerifierFetch(t *testing.T) {
+// A JWT with invalid claims causes no fetch, and an unavailable key set is 503.
+func TestVerifierFetches(t *testing.T) {
 	fetches := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fetches++
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	t.Cleanup(server.Close)
-	s := newVerifier(t, jwtauth.RemoteKeys(server.URL))
-	_, err := s.Verify(t.Context(), statement(nil, object{"exp": 1, "iat": 0}))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonExpired || fetches != 0 {
-		t.Errorf("expired: %v after %d fetches", err, fetches)
+	v := newVerifier(t, jwtauth.RemoteKeys(server.URL))
+	_, err := v.Verify(t.Context(), idToken(nil, object{"exp": 1, "iat": 0}))
+	if e := rejected(t, err); e.Reason != jwtauth.ReasonExpired || fetches != 0 {
+		t.Errorf("expired: Verify = %v after %d fetches, want reason %s after 0", err, fetches, jwtauth.ReasonExpired)
 	}
-	_, err = s.Verify(context.Background(), statement(nil, nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable {
-		t.Errorf("no keys: %v", err)
+	_, err = v.Verify(t.Context(), idToken(nil, nil))
+	if e := rejected(t, err); e.Code != gatehouse.CodeTemporarilyUnavailable || fetches != 1 {
+		t.Errorf("no keys: Verify = %v after %d fetches, want temporarily_unavailable after 1", err, fetches)
 	}
 }
 
 func TestVerifierConfig(t *testing.T) {
-	_, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{})
-	for _, want := range []string{"VerifierConfig", "URL", "Audience", "Algorithms", "Keys"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not name %s: %v", want, err)
+	_, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Skew: -1})
+	for _, want := range []string{"Skew", "Issuer.URL", "Issuer.Audience", "Issuer.Algorithms", "Issuer.Keys"} {
+		if want = "jwtauth: VerifierConfig." + want + ":"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("NewVerifier = %v, want %s in it", err, want)
 		}
 	}
 }
 
 func TestSignJWT(t *testing.T) {
 	ring := newRing(t, signingKey("k1", jwtauth.ES256))
-	now := time.Now().Unix()
-	token, err := ring.SignJWT("logout+jwt", map[string]any{"iss": issuerURL, "aud": "web", "sub": "alice", "iat": now, "exp": now + 60})
+	token, err := ring.SignJWT("logout+jwt", idClaims())
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := newVerifier(t, ring).Verify(t.Context(), string(token.Reveal()))
 	if err != nil || got.Type != "logout+jwt" || got.Subject != "alice" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Verify(SignJWT(logout+jwt)) = %+v, %v, want type logout+jwt and subject alice", got, err)
 	}
 	if _, err := ring.SignJWT("", map[string]any{"f": func() {}}); err == nil {
-		t.Error("a function was signed")
+		t.Error("SignJWT signed a function, want an error")
 	}
 }

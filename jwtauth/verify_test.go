@@ -9,72 +9,39 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// all configures every asymmetric algorithm, or every symmetric one.
-func all(symmetric bool) jwtauth.Config {
-	return config(func(c *jwtauth.Config) {
-		i := &c.Issuers[0]
-		i.Algorithms = nil
-		if symmetric {
-			i.Algorithms = []jwtauth.Algorithm{jwtauth.HS256, jwtauth.HS384, jwtauth.HS512}
-			i.Keys = jwtauth.SharedSecret(gatehouse.NewSecret(secret))
-			return
-		}
-		var keys []jwtauth.Key
-		for _, a := range []jwtauth.Algorithm{
-			jwtauth.RS256, jwtauth.RS384, jwtauth.RS512, jwtauth.PS256, jwtauth.PS384, jwtauth.PS512,
-			jwtauth.ES256, jwtauth.ES384, jwtauth.ES512, jwtauth.EdDSA,
-		} {
-			i.Algorithms = append(i.Algorithms, a)
-			keys = append(keys, jwtauth.Key{ID: "key of " + string(a), Algorithm: a, Public: keyFor(a).public})
-		}
-		for n := range keys {
-			keys[n].ID = strings.ReplaceAll(keys[n].ID, " ", "-")
-		}
-		i.Keys = jwtauth.StaticKeys(keys...)
-	})
-}
-
 func TestAlgorithms(t *testing.T) {
-	asymmetric, symmetric := newAuthenticator(t, all(false)), newAuthenticator(t, all(true))
-	for _, a := range all(false).Issuers[0].Algorithms {
-		good := keyFor(a).sign(goodHeader(a).with(object{"kid": "key-of-" + string(a)}), goodClaims().with(nil))
-		if got := reason(t, asymmetric, good); got != "" {
-			t.Errorf("%s: %s", a, got)
-		}
-		if got := reason(t, symmetric, good); got != jwtauth.ReasonAlgorithm {
-			t.Errorf("%s where HS* is expected: %q", a, got)
-		}
-		// The right algorithm by the key of another.
-		for _, other := range all(false).Issuers[0].Algorithms {
-			if other == a {
-				continue
-			}
-			crossed := keyFor(a).sign(goodHeader(a).with(object{"kid": "key-of-" + string(other)}), goodClaims().with(nil))
-			if got := reason(t, asymmetric, crossed); got != jwtauth.ReasonKey {
-				t.Errorf("%s with the key for %s: %q", a, other, got)
+	var keys []jwtauth.Key
+	for _, a := range asymmetric {
+		keys = append(keys, jwtauth.Key{ID: "key-of-" + string(a), Algorithm: a, Public: keyFor(a).public})
+	}
+	public := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
+		i.Algorithms, i.Keys = asymmetric, jwtauth.StaticKeys(keys...)
+	}))
+	shared := newAuthenticator(t, secretConfig(symmetric...))
+	for _, a := range asymmetric {
+		valid := keyFor(a).token(object{"kid": "key-of-" + string(a)}, nil)
+		check(t, public, a, valid, "")
+		check(t, shared, string(a)+" with a shared secret", valid, jwtauth.ReasonAlgorithm)
+		for _, other := range asymmetric {
+			if other != a {
+				crossed := keyFor(a).token(object{"kid": "key-of-" + string(other)}, nil)
+				check(t, public, string(a)+" with the key for "+string(other), crossed, jwtauth.ReasonKey)
 			}
 		}
 	}
-	for _, a := range all(true).Issuers[0].Algorithms {
-		good := keyFor(a).sign(goodHeader(a).with(nil), goodClaims().with(nil))
-		if got := reason(t, symmetric, good); got != "" {
-			t.Errorf("%s: %s", a, got)
-		}
-		unnamed := keyFor(a).sign(goodHeader(a).with(object{"kid": nil}), goodClaims().with(nil))
-		if got := reason(t, symmetric, unnamed); got != "" {
-			t.Errorf("%s without kid: %s", a, got)
-		}
-		if got := reason(t, asymmetric, good); got != jwtauth.ReasonAlgorithm {
-			t.Errorf("%s where it is not expected: %q", a, got)
-		}
-		forged := pair{a, append([]byte("x"), secret...), nil}.sign(goodHeader(a).with(nil), goodClaims().with(nil))
-		if got := reason(t, symmetric, forged); got != jwtauth.ReasonSignature {
-			t.Errorf("%s with another secret: %q", a, got)
-		}
+	for _, a := range symmetric {
+		valid := keyFor(a).token(nil, nil)
+		check(t, shared, a, valid, "")
+		check(t, shared, string(a)+" without kid", keyFor(a).token(object{"kid": nil}, nil), "")
+		check(t, public, string(a)+" with public keys", valid, jwtauth.ReasonAlgorithm)
+		forged := pair{a, append([]byte("x"), secret...), nil}.token(nil, nil)
+		check(t, shared, string(a)+" with another secret", forged, jwtauth.ReasonSignature)
 	}
 }
 
@@ -82,182 +49,214 @@ func TestAlgorithms(t *testing.T) {
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
-		many := func(n int) []any {
+		audiences := func(n int) []any {
 			list := []any{audience}
 			for len(list) < n {
 				list = append(list, "https://other.example.com")
 			}
 			return list
 		}
-		const (
-			ok        gatehouse.Reason = ""
-			claims                     = jwtauth.ReasonClaims
-			malformed                  = jwtauth.ReasonMalformed
-			expired                    = jwtauth.ReasonExpired
-			early                      = jwtauth.ReasonNotYetValid
-			lifetime                   = jwtauth.ReasonLifetime
-			other                      = jwtauth.ReasonAudience
-		)
+		act := func(depth int) object {
+			act := object{"sub": "agent"}
+			for range depth - 1 {
+				act = object{"sub": "agent", "act": act}
+			}
+			return act
+		}
 		long := strings.Repeat("x", 255)
 		a := newAuthenticator(t, config())
-		for _, test := range []struct {
-			claims object
-			want   gatehouse.Reason
-		}{
-			{nil, ok},
-			{object{"iss": nil}, jwtauth.ReasonIssuer},
-			{object{"iss": ""}, jwtauth.ReasonIssuer},
-			{object{"iss": issuerURL + "/"}, jwtauth.ReasonIssuer},
-			{object{"iss": 1}, claims},
-			{object{"iss": []any{issuerURL}}, claims},
-			{object{"sub": nil}, claims},
-			{object{"sub": ""}, claims},
-			{object{"sub": 1}, claims},
-			{object{"sub": long}, ok},
-			{object{"sub": long + "x"}, claims},
-			{object{"sub": "a\nb"}, claims},
-			{object{"sub": "a\x7f"}, claims},
-			{object{"sub": "a\u0085"}, claims},
-			{object{"sub": "a\u2028"}, claims},
-			{object{"sub": "a\u2029"}, claims},
-			{object{"sub": "ålice"}, ok},
-			{object{"client_id": nil}, claims},
-			{object{"client_id": ""}, claims},
-			{object{"client_id": 1}, claims},
-			{object{"jti": nil}, claims},
-			{object{"jti": ""}, claims},
-			{object{"jti": 1}, claims},
-			{object{"aud": nil}, claims},
-			{object{"aud": ""}, claims},
-			{object{"aud": []any{}}, claims},
-			{object{"aud": []any{""}}, claims},
-			{object{"aud": []any{audience, ""}}, claims},
-			{object{"aud": []any{audience, 1}}, claims},
-			{object{"aud": []any{[]any{audience}}}, claims},
-			{object{"aud": 1}, claims},
-			{object{"aud": object{audience: true}}, claims},
-			{object{"aud": []any{audience}}, ok},
-			{object{"aud": []any{"https://other.example.com", audience}}, ok},
-			{object{"aud": many(32)}, ok},
-			{object{"aud": many(33)}, claims},
-			{object{"aud": "https://other.example.com"}, other},
-			{object{"aud": audience + "/"}, other},
-			{object{"aud": audience + " "}, other},
-			{object{"aud": audience[:len(audience)-1]}, other},
-			{object{"aud": strings.ToUpper(audience)}, other},
-
-			{object{"exp": nil}, claims},
-			{object{"exp": 0}, expired},
-			{object{"exp": -1}, claims},
-			{object{"exp": "9999999999"}, claims},
-			{object{"exp": true}, claims},
-			{object{"exp": []any{now + 300}}, claims},
-			{object{"exp": now - 29, "iat": now - 60}, ok},
-			{object{"exp": now - 30, "iat": now - 60}, expired},
-			{object{"exp": 253402300799}, lifetime},
-			{object{"exp": 253402300800}, claims},
-			{object{"exp": now + 24*3600}, ok},
-			{object{"exp": now + 24*3600 + 1}, lifetime},
-			{object{"exp": float64(now) + 300.5}, ok},
-			{object{"iat": nil}, claims},
-			{object{"iat": now + 30}, ok},
-			{object{"iat": now + 31}, early},
-			{object{"iat": "1"}, claims},
-			{object{"iat": now + 10, "exp": now + 10}, lifetime},
-			{object{"iat": now + 10, "exp": now + 9}, lifetime},
-			{object{"iat": 0, "exp": now + 300}, lifetime},
-			{object{"nbf": now + 30}, ok},
-			{object{"nbf": now + 31}, early},
-			{object{"nbf": "1"}, claims},
-			{object{"nbf": 1e19}, claims},
-			{object{"nbf": now - 3600}, ok},
-			{object{"auth_time": "1"}, claims},
-
-			{object{"scope": nil}, ok},
-			{object{"scope": ""}, ok},
-			{object{"scope": "a  b"}, claims},
-			{object{"scope": " a"}, claims},
-			{object{"scope": "a\tb"}, claims},
-			{object{"scope": `a"b`}, claims},
-			{object{"scope": []any{"a"}}, claims},
-			{object{"scope": 1}, claims},
-			{object{"tenant": nil}, ok},
-			{object{"tenant": ""}, claims},
-			{object{"tenant": 1}, claims},
-			{object{"tenant": []any{"acme"}}, claims},
-			{object{"roles": []any{"admin", "Global Reader"}}, ok},
-			{object{"roles": "admin"}, claims},
-			{object{"roles": []any{""}}, claims},
-			{object{"roles": []any{1}}, claims},
-			{object{"roles": []any{"a\nb"}}, claims},
-			{object{"roles": []any{long}}, ok},
-			{object{"roles": []any{long + "x"}}, claims},
-			{object{"act": object{"sub": "agent"}}, ok},
-			{object{"act": object{"iss": "x"}}, claims},
-			{object{"act": "agent"}, claims},
-			{object{"act": object{"sub": ""}}, claims},
-			{object{"act": nest(4)}, ok},
-			{object{"act": nest(5)}, claims},
-			{object{"cnf": object{"jkt": "x"}}, gatehouse.ReasonUnconfirmed},
-			{object{"cnf": object{}}, gatehouse.ReasonUnconfirmed},
-			{object{"cnf": "x"}, gatehouse.ReasonUnconfirmed},
-			{object{"ISS": issuerURL}, claims},    // before iss
-			{object{"ſub": "mallory"}, malformed}, // after sub
-			{object{"sub": nil, "SUB": "mallory"}, claims},
-			{object{"TENANT": "acme", "tenant": nil}, claims},
-			{object{"ſcope": "admin", "scope": nil}, claims},
-			{object{"Custom": "fine"}, ok},
-			{object{"nonce": "allowed in at+jwt"}, ok},
+		for want, changes := range map[gatehouse.Reason][]object{
+			"": {
+				nil,
+				{"sub": long}, {"sub": "ålice"}, {"Custom": "ok"}, {"nonce": "allowed in at+jwt"},
+				{"aud": []any{audience}}, {"aud": []any{"https://other.example.com", audience}}, {"aud": audiences(32)},
+				{"exp": now - 29, "iat": now - 60}, {"exp": now + 24*3600}, {"exp": float64(now) + 300.5},
+				{"iat": now + 30}, {"nbf": now + 30}, {"nbf": now - 3600},
+				{"scope": nil}, {"scope": ""}, {"tenant": nil}, {"roles": []any{"admin", "Global Reader"}}, {"roles": []any{long}},
+				{"act": object{"sub": "agent"}}, {"act": act(4)},
+			},
+			jwtauth.ReasonIssuer: {{"iss": nil}, {"iss": ""}, {"iss": issuerURL + "/"}},
+			jwtauth.ReasonAudience: {
+				{"aud": "https://other.example.com"}, {"aud": audience + "/"}, {"aud": audience + " "},
+				{"aud": audience[:len(audience)-1]}, {"aud": strings.ToUpper(audience)},
+			},
+			jwtauth.ReasonExpired:     {{"exp": 0}, {"exp": now - 30, "iat": now - 60}},
+			jwtauth.ReasonNotYetValid: {{"iat": now + 31}, {"nbf": now + 31}},
+			jwtauth.ReasonLifetime: {
+				{"exp": 253402300799}, {"exp": now + 24*3600 + 1},
+				{"iat": now + 10, "exp": now + 10}, {"iat": now + 10, "exp": now + 9}, {"iat": 0, "exp": now + 300},
+			},
+			jwtauth.ReasonClaims: {
+				{"iss": 1}, {"iss": []any{issuerURL}},
+				{"sub": nil}, {"sub": ""}, {"sub": 1}, {"sub": long + "x"},
+				{"sub": "a\nb"}, {"sub": "a\x7f"}, {"sub": "a\u0085"}, {"sub": "a\u2028"}, {"sub": "a\u2029"},
+				{"client_id": nil}, {"client_id": ""}, {"client_id": 1}, {"jti": nil}, {"jti": ""}, {"jti": 1},
+				{"sid": 1}, {"sid": ""}, {"sid": []string{"f1"}}, {"sid": "a\u0000b"}, {"sid": true}, {"sid": long + "x"},
+				{"aud": nil}, {"aud": ""}, {"aud": []any{}}, {"aud": []any{""}}, {"aud": []any{audience, ""}}, {"aud": []any{audience, 1}},
+				{"aud": []any{[]any{audience}}}, {"aud": 1}, {"aud": object{audience: true}}, {"aud": audiences(33)},
+				{"exp": nil}, {"exp": -1}, {"exp": "9999999999"}, {"exp": true}, {"exp": []any{now + 300}}, {"exp": 253402300800},
+				{"iat": nil}, {"iat": "1"}, {"nbf": "1"}, {"nbf": 1e19}, {"auth_time": "1"},
+				{"scope": "a  b"}, {"scope": " a"}, {"scope": "a\tb"}, {"scope": `a"b`}, {"scope": []any{"a"}}, {"scope": 1},
+				{"tenant": ""}, {"tenant": 1}, {"tenant": []any{"acme"}},
+				{"roles": "admin"}, {"roles": []any{""}}, {"roles": []any{1}}, {"roles": []any{"a\nb"}}, {"roles": []any{long + "x"}},
+				{"act": object{"iss": "x"}}, {"act": "agent"}, {"act": object{"sub": ""}}, {"act": object{"sub": 1}},
+				{"act": object{"sub": "agent", "iss": 1}}, {"act": object{"sub": "agent", "ISS": "x"}}, {"act": act(5)},
+				// Names that only a reader that ignores case takes for a claim.
+				{"ISS": issuerURL}, {"Sid": "f1"}, {"sub": nil, "SUB": "mallory"}, {"TENANT": "acme", "tenant": nil}, {"ſcope": "admin", "scope": nil},
+			},
+			jwtauth.ReasonMalformed:     {{"ſub": "mallory"}}, // a duplicate of sub
+			gatehouse.ReasonUnconfirmed: {{"cnf": object{"jkt": "x"}}, {"cnf": object{}}, {"cnf": "x"}, {"cnf": []any{nil}}},
 		} {
-			if got := reason(t, a, token(nil, test.claims)); got != test.want {
-				t.Errorf("%v: got %q, want %q", test.claims, got, test.want)
+			for _, claims := range changes {
+				check(t, a, claims, token(nil, claims), want)
 			}
 		}
 	})
 }
 
-func nest(depth int) object {
-	act := object{"sub": "agent"}
-	for range depth - 1 {
-		act = object{"sub": "agent", "act": act}
+// A NumericDate is a plain decimal: json.Marshal cannot write the others.
+func TestDates(t *testing.T) {
+	a, k := newAuthenticator(t, config()), keyFor(jwtauth.ES256)
+	for _, text := range []string{
+		"1e10", "1E10", "1.5e9", "NaN", "Infinity", "01", "+1", "1.", ".5", "null", "[]", "{}", "0x10", "1_0",
+		"9223372036854775808", "1e400", "18446744073709551616", "-0",
+	} {
+		for _, name := range []string{"exp", "iat", "nbf", "auth_time"} {
+			payload := strings.TrimSuffix(goodClaims().with(object{name: nil}), "}") + `,"` + name + `":` + text + `}`
+			if got := reason(t, a, k.sign(goodHeader(k.algorithm).with(nil), payload)); got == "" {
+				t.Errorf("Verify accepted %s %s", name, text)
+			}
+		}
 	}
-	return act
 }
 
-// What an operator reads is enough to mend the configuration of either side, and
-// holds nothing of the token.
-func TestCauses(t *testing.T) {
+func TestHeader(t *testing.T) {
 	a := newAuthenticator(t, config())
+	for want, changes := range map[gatehouse.Reason][]object{
+		"": {
+			nil, {"typ": "AT+JWT"}, {"typ": "application/at+jwt"}, {"typ": "Application/AT+jwt"}, {"kid": nil},
+			{"custom": "ok"}, {"deep": []any{[]any{[]any{}}}},
+		},
+		jwtauth.ReasonType: {
+			{"typ": nil}, {"typ": "JWT"}, {"typ": "jwt"}, {"typ": "dpop+jwt"}, {"typ": "logout+jwt"}, {"typ": "secevent+jwt"},
+			{"typ": "at+jwt "}, {"typ": "x-at+jwt"},
+		},
+		jwtauth.ReasonAlgorithm: {
+			{"alg": "none"}, {"alg": "NONE"}, {"alg": "es256"}, {"alg": "ES256 "}, {"alg": "ES384"}, {"alg": "ES256K"}, {"alg": "Ed25519"},
+			{"alg": "ML-DSA-44"}, {"alg": "RSA1_5"},
+		},
+		jwtauth.ReasonKey: {
+			{"kid": "k2"}, {"kid": "K1"}, {"kid": "../../dev/null"}, {"kid": "' OR 1=1 --"}, {"kid": strings.Repeat("k", 256)},
+		},
+		jwtauth.ReasonMalformed: {
+			{"typ": ""}, {"typ": 1}, {"alg": nil}, {"alg": ""}, {"alg": 1}, {"alg": []any{"ES256"}},
+			{"kid": ""}, {"kid": 1}, {"kid": "k1\n"}, {"kid": "k1\x00"}, {"kid": "ключ"}, {"kid": strings.Repeat("k", 257)},
+			{"ALG": "ES256"}, {"ALG": "ES256", "alg": nil}, {"KID": "k1", "kid": nil}, {"TYP": "at+jwt", "typ": nil},
+			{"\u212aid": "k1", "kid": nil}, // the Kelvin sign folds to k
+			{"deep": []any{[]any{[]any{[]any{}}}}},
+		},
+		jwtauth.ReasonHeader: {
+			{"crit": []any{}}, {"crit": []any{"exp"}}, {"crit": "b64"}, {"Crit": []any{"exp"}}, {"b64": true}, {"b64": false}, {"cty": "JWT"},
+			{"zip": "DEF"}, {"jwk": object{}}, {"jku": "https://evil.example.com"}, {"JKU": "https://evil.example.com"},
+			{"x5u": "https://evil.example.com"}, {"x5c": []any{}}, {"x5t": "x"}, {"x5t#S256": "x"},
+			{"enc": "A256GCM"}, {"epk": object{}}, {"apu": "x"}, {"apv": "x"}, {"iv": "x"}, {"tag": "x"}, {"p2s": "x"}, {"p2c": 1},
+		},
+	} {
+		for _, header := range changes {
+			check(t, a, header, token(header, nil), want)
+		}
+	}
+}
+
+// A name that differs from a known one only in case is rejected, whether or not
+// the token has the known one.
+func TestNamesInAnotherCase(t *testing.T) {
+	a := newAuthenticator(t, config())
+	for _, name := range []string{
+		"iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
+		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid",
+	} {
+		name = strings.ToUpper(name)
+		check(t, a, name, token(nil, object{name: "x"}), jwtauth.ReasonClaims)
+	}
+	for _, name := range []string{"alg", "kid", "typ", "x5t", "x5t#s256"} {
+		name = strings.ToUpper(name)
+		check(t, a, name, token(object{name: "x"}, nil), jwtauth.ReasonMalformed)
+	}
+}
+
+// The profile for providers that send JWT as typ, or no typ.
+func TestCompatibleProfile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaim = jwtauth.Compatible, "scp" }))
+		for want, headers := range map[gatehouse.Reason][]object{
+			"":                      {nil, {"typ": "JWT"}, {"typ": "jwt"}, {"typ": nil}, {"typ": "JWT", "x5t": "x", "x5t#S256": "x"}},
+			jwtauth.ReasonType:      {{"typ": "logout+jwt"}, {"typ": "dpop+jwt"}},
+			jwtauth.ReasonMalformed: {{"typ": "JWT", "x5t": 1}, {"typ": "JWT", "x5t#S256": 1}},
+		} {
+			for _, header := range headers {
+				check(t, a, header, token(header, nil), want)
+			}
+		}
+		now := time.Now().Unix()
+		for want, changes := range map[gatehouse.Reason][]object{
+			"": {
+				{"jti": nil, "iat": nil, "client_id": nil},
+				{"iat": nil, "exp": now + 24*3600 + 30}, {"iat": nil, "exp": now + 10}, {"iat": nil, "exp": now - 10},
+				{"typ": "Bearer"}, {"typ": "JWT"}, {"typ": "at+jwt"}, {"token_use": "access"},
+				{"roles": "admin"}, {"scp": []any{"a", "b"}}, {"scp": "a b"},
+			},
+			jwtauth.ReasonLifetime: {{"iat": nil, "exp": now + 24*3600 + 31}},
+			jwtauth.ReasonClaims: {
+				{"sub": nil}, {"exp": nil}, {"aud": nil}, {"typ": 1}, {"token_use": 1}, {"scp": []any{"a b"}}, {"scp": []any{1}}, {"cid": 1, "client_id": nil},
+			},
+			jwtauth.ReasonType: {
+				{"nonce": "x"}, {"at_hash": "x"}, {"c_hash": "x"}, {"s_hash": "x"}, {"events": object{}}, {"typ": "ID"}, {"typ": "Refresh"},
+				{"token_use": "id"}, {"typ": "Bearer", "nonce": "x"}, {"typ": "Bearer", "token_use": "id"}, {"typ": "ID", "token_use": "access"},
+			},
+			gatehouse.ReasonUnconfirmed: {{"cnf": object{}}},
+		} {
+			for _, claims := range changes {
+				check(t, a, claims, token(object{"typ": "JWT"}, claims), want)
+			}
+		}
+	})
+}
+
+// The cause tells an operator what to change, and has no text of the token.
+func TestCauses(t *testing.T) {
+	warm := newAuthenticator(t, config())
 	cold := newAuthenticator(t, remoteConfig(&keyServer{serve: goodSet()}))
+	slashed := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.URL += "/" }))
+	cause := func(a *jwtauth.Authenticator, token, issuer, want string) {
+		t.Helper()
+		_, err := a.Verify(t.Context(), token)
+		if e := rejected(t, err); e.Cause == nil || !strings.Contains(e.Cause.Error(), want) || e.Issuer != issuer {
+			t.Errorf("Verify: cause %v, issuer %q, want %q, issuer %q", e.Cause, e.Issuer, want, issuer)
+		}
+	}
 	now := time.Now().Unix()
 	for _, test := range []struct {
-		header, claims object
-		want           string
+		claims object
+		want   string
 	}{
-		{nil, object{"sub": nil}, "claim sub is missing"},
-		{nil, object{"aud": nil}, "claim aud is missing"},
-		{nil, object{"exp": nil}, "claim exp is missing"},
-		{nil, object{"client_id": nil}, "claim client_id is missing, which only Profile: Compatible accepts"},
-		{nil, object{"iat": nil}, "claim iat is missing, which only Profile: Compatible accepts"},
-		{nil, object{"jti": nil}, "claim jti is missing, which only Profile: Compatible accepts"},
-		{nil, object{"aud": "https://somebody.example.com"}, "claim aud does not contain " + audience},
-		{nil, object{"aud": 1}, "claim aud is malformed"},
-		{nil, object{"exp": now + 90_000}, "want 1 s to MaxLifetime 24h0m0s"},
-		{nil, object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
-		{nil, object{"nbf": now + 3600}, "claim nbf is in the future"},
-		{nil, object{"iat": now + 3600}, "claim iat is in the future"},
-		{nil, object{"cnf": object{}}, "claim cnf is not a JSON object with a member"},
+		{object{"sub": nil}, "claim sub is missing"},
+		{object{"aud": nil}, "claim aud is missing"},
+		{object{"exp": nil}, "claim exp is missing"},
+		{object{"client_id": nil}, "claim client_id is missing, which only Profile: Compatible accepts"},
+		{object{"iat": nil}, "claim iat is missing, which only Profile: Compatible accepts"},
+		{object{"jti": nil}, "claim jti is missing, which only Profile: Compatible accepts"},
+		{object{"aud": "https://other.example.com"}, "claim aud does not contain " + audience},
+		{object{"aud": 1}, "claim aud is malformed"},
+		{object{"exp": now + 90_000}, "want 1 s to MaxLifetime 24h0m0s"},
+		{object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
+		{object{"nbf": now + 3600}, "claim nbf is in the future"},
+		{object{"iat": now + 3600}, "claim iat is in the future"},
+		{object{"cnf": object{}}, "claim cnf is not a JSON object with a member"},
 	} {
-		token := token(test.header, test.claims)
-		_, warm := a.Verify(t.Context(), token)
-		if e, ok := errors.AsType[*gatehouse.Error](warm); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) || e.Issuer != issuerURL {
-			t.Errorf("%v: got %v, cause %v", test.claims, warm, errors.Unwrap(warm))
-		}
-		_, err := cold.Verify(t.Context(), token)
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), test.want) ||
-			!strings.Contains(e.Cause.Error(), "no keys were fetched yet") {
-			t.Errorf("%v, cold: got %v, cause %v", test.claims, err, errors.Unwrap(err))
-		}
+		token := token(nil, test.claims)
+		cause(warm, token, issuerURL, test.want)
+		cause(cold, token, issuerURL, test.want+"; the signature was not verified, because no keys were fetched yet")
 	}
 	for want, token := range map[string]string{
 		"set Profile: Compatible":                       token(object{"typ": "JWT"}, nil),
@@ -266,362 +265,144 @@ func TestCauses(t *testing.T) {
 		`does not verify with key "k1"`:                 unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 		"differs from Issuer.URL by a slash at the end": token(nil, object{"iss": issuerURL + "/"}),
 	} {
-		_, err := a.Verify(t.Context(), token)
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Cause == nil || !strings.Contains(e.Cause.Error(), want) || e.Issuer != issuerURL {
-			t.Errorf("%s: got %v, cause %v", want, err, errors.Unwrap(err))
-		}
+		cause(warm, token, issuerURL, want)
 	}
-	slashed := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].URL += "/" }))
-	_, err := slashed.Verify(t.Context(), token(nil, nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != jwtauth.ReasonIssuer || e.Issuer != issuerURL+"/" {
-		t.Errorf("got %v", err)
-	}
+	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL by a slash at the end")
+	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss is no configured Issuer.URL")
 }
 
-// A name that only a reader which folds case takes for that of a claim or of a
-// header parameter is refused, whether or not the right one is there too.
-func TestFoldedNames(t *testing.T) {
-	a := newAuthenticator(t, config())
-	for _, name := range []string{
-		"iss", "sub", "client_id", "jti", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
-		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid",
-	} {
-		if got := reason(t, a, token(nil, object{strings.ToUpper(name): "x"})); got != jwtauth.ReasonClaims {
-			t.Errorf("%s: got %q", strings.ToUpper(name), got)
-		}
-	}
-	for _, name := range []string{"alg", "kid", "typ", "x5t", "x5t#s256"} {
-		if got := reason(t, a, token(object{strings.ToUpper(name): "x"}, nil)); got != jwtauth.ReasonMalformed {
-			t.Errorf("%s: got %q", strings.ToUpper(name), got)
-		}
-	}
-}
-
-// A date in a form of its own can only be written by hand.
-func TestDates(t *testing.T) {
-	a := newAuthenticator(t, config())
-	good := token(nil, nil)
-	if got := reason(t, a, good); got != "" {
-		t.Fatal(got)
-	}
-	for _, text := range []string{
-		"1e10", "1E10", "1.5e9", "NaN", "Infinity", "01", "+1", "1.", ".5", "null", "[]", "{}", "0x10", "1_0",
-		"9223372036854775808", "1e400", "18446744073709551616", "-0",
-	} {
-		k := keyFor(jwtauth.ES256)
-		for _, name := range []string{"exp", "iat", "nbf", "auth_time"} {
-			payload := strings.TrimSuffix(goodClaims().with(object{name: nil}), "}") + `,"` + name + `":` + text + `}`
-			if got := reason(t, a, k.sign(goodHeader(k.algorithm).with(nil), payload)); got == "" {
-				t.Errorf("%s %s: accepted", name, text)
-			}
-		}
-	}
-}
-
-func TestHeader(t *testing.T) {
-	a := newAuthenticator(t, config())
-	const (
-		ok        gatehouse.Reason = ""
-		malformed                  = jwtauth.ReasonMalformed
-		forbidden                  = jwtauth.ReasonHeader
-		algorithm                  = jwtauth.ReasonAlgorithm
-		kind                       = jwtauth.ReasonType
-		unknown                    = jwtauth.ReasonKey
-	)
-	for _, test := range []struct {
-		header object
-		want   gatehouse.Reason
-	}{
-		{nil, ok},
-		{object{"typ": "AT+JWT"}, ok},
-		{object{"typ": "application/at+jwt"}, ok},
-		{object{"typ": "Application/AT+jwt"}, ok},
-		{object{"typ": nil}, kind},
-		{object{"typ": "JWT"}, kind},
-		{object{"typ": "jwt"}, kind},
-		{object{"typ": "dpop+jwt"}, kind},
-		{object{"typ": "logout+jwt"}, kind},
-		{object{"typ": "secevent+jwt"}, kind},
-		{object{"typ": "at+jwt "}, kind},
-		{object{"typ": "x-at+jwt"}, kind},
-		{object{"typ": ""}, malformed},
-		{object{"typ": 1}, malformed},
-		{object{"alg": nil}, malformed},
-		{object{"alg": ""}, malformed},
-		{object{"alg": 1}, malformed},
-		{object{"alg": []any{"ES256"}}, malformed},
-		{object{"alg": "none"}, algorithm},
-		{object{"alg": "NONE"}, algorithm},
-		{object{"alg": "es256"}, algorithm},
-		{object{"alg": "ES256 "}, algorithm},
-		{object{"alg": "ES384"}, algorithm},
-		{object{"alg": "ES256K"}, algorithm},
-		{object{"alg": "Ed25519"}, algorithm},
-		{object{"alg": "ML-DSA-44"}, algorithm},
-		{object{"alg": "RSA1_5"}, algorithm},
-		{object{"kid": nil}, ok},
-		{object{"kid": ""}, malformed},
-		{object{"kid": 1}, malformed},
-		{object{"kid": "k2"}, unknown},
-		{object{"kid": "K1"}, unknown},
-		{object{"kid": "../../dev/null"}, unknown},
-		{object{"kid": "' OR 1=1 --"}, unknown},
-		{object{"kid": "k1\n"}, malformed},
-		{object{"kid": "k1\x00"}, malformed},
-		{object{"kid": "ключ"}, malformed},
-		{object{"kid": strings.Repeat("k", 256)}, unknown},
-		{object{"kid": strings.Repeat("k", 257)}, malformed},
-		{object{"crit": []any{}}, forbidden},
-		{object{"crit": []any{"exp"}}, forbidden},
-		{object{"crit": "b64"}, forbidden},
-		{object{"Crit": []any{"exp"}}, forbidden},
-		{object{"b64": true}, forbidden},
-		{object{"b64": false}, forbidden},
-		{object{"cty": "JWT"}, forbidden},
-		{object{"zip": "DEF"}, forbidden},
-		{object{"jwk": object{}}, forbidden},
-		{object{"jku": "https://evil.example.com"}, forbidden},
-		{object{"JKU": "https://evil.example.com"}, forbidden},
-		{object{"x5u": "https://evil.example.com"}, forbidden},
-		{object{"x5c": []any{}}, forbidden},
-		{object{"x5t": "x"}, forbidden},
-		{object{"x5t#S256": "x"}, forbidden},
-		{object{"enc": "A256GCM"}, forbidden},
-		{object{"epk": object{}}, forbidden},
-		{object{"apu": "x"}, forbidden},
-		{object{"apv": "x"}, forbidden},
-		{object{"iv": "x"}, forbidden},
-		{object{"tag": "x"}, forbidden},
-		{object{"p2s": "x"}, forbidden},
-		{object{"p2c": 1}, forbidden},
-		{object{"ALG": "ES256"}, malformed},
-		{object{"KID": "k1", "kid": nil}, malformed},
-		{object{"TYP": "at+jwt", "typ": nil}, malformed},
-		{object{"ALG": "ES256", "alg": nil}, malformed},
-		{object{"\u212aid": "k1", "kid": nil}, malformed}, // the Kelvin sign folds to k
-		{object{"custom": "fine"}, ok},
-		{object{"deep": []any{[]any{[]any{}}}}, ok},
-		{object{"deep": []any{[]any{[]any{[]any{}}}}}, malformed},
-	} {
-		if got := reason(t, a, token(test.header, nil)); got != test.want {
-			t.Errorf("%v: got %q, want %q", test.header, got, test.want)
-		}
-	}
-}
-
-// The profile for providers that send JWT, or nothing, as typ.
-func TestCompatible(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-			c.Issuers[0].Profile = jwtauth.Compatible
-			c.Issuers[0].ScopeClaim = "scp"
-		}))
-		now := time.Now().Unix()
-		jwt := object{"typ": "JWT"}
-		const ok, kind, claims = gatehouse.Reason(""), jwtauth.ReasonType, jwtauth.ReasonClaims
-		for _, test := range []struct {
-			header, claims object
-			want           gatehouse.Reason
-		}{
-			{jwt, nil, ok},
-			{object{"typ": "jwt"}, nil, ok},
-			{object{"typ": nil}, nil, ok},
-			{nil, nil, ok},
-			{object{"typ": "JWT", "x5t": "x", "x5t#S256": "x"}, nil, ok},
-			{object{"typ": "JWT", "x5t": 1}, nil, jwtauth.ReasonMalformed},
-			{object{"typ": "logout+jwt"}, nil, kind},
-			{object{"typ": "dpop+jwt"}, nil, kind},
-			{jwt, object{"jti": nil, "iat": nil, "client_id": nil}, ok},
-			{jwt, object{"iat": nil, "exp": now + 24*3600 + 30}, ok},
-			{jwt, object{"iat": nil, "exp": now + 10}, ok},
-			{jwt, object{"iat": nil, "exp": now - 10}, ok},
-			{jwt, object{"iat": nil, "exp": now + 24*3600 + 31}, jwtauth.ReasonLifetime},
-			{jwt, object{"sub": nil}, claims},
-			{jwt, object{"exp": nil}, claims},
-			{jwt, object{"aud": nil}, claims},
-			{jwt, object{"nonce": "x"}, kind},
-			{jwt, object{"at_hash": "x"}, kind},
-			{jwt, object{"c_hash": "x"}, kind},
-			{jwt, object{"s_hash": "x"}, kind},
-			{jwt, object{"events": object{}}, kind},
-			{jwt, object{"typ": "ID"}, kind},
-			{jwt, object{"typ": "Refresh"}, kind},
-			{jwt, object{"typ": "Bearer"}, ok},
-			{jwt, object{"typ": "JWT"}, ok},
-			{jwt, object{"typ": "at+jwt"}, ok},
-			{jwt, object{"typ": 1}, claims},
-			{jwt, object{"typ": "Bearer", "nonce": "x"}, kind},
-			{jwt, object{"typ": "Bearer", "token_use": "id"}, kind},
-			{jwt, object{"typ": "ID", "token_use": "access"}, kind},
-			{jwt, object{"token_use": "id"}, kind},
-			{jwt, object{"token_use": "access"}, ok},
-			{jwt, object{"roles": "admin"}, ok},
-			{jwt, object{"scp": []any{"a", "b"}}, ok},
-			{jwt, object{"scp": []any{"a b"}}, claims},
-			{jwt, object{"scp": []any{1}}, claims},
-			{jwt, object{"scp": "a b"}, ok},
-			{jwt, object{"cid": 1, "client_id": nil}, claims},
-			{jwt, object{"cnf": object{}}, gatehouse.ReasonUnconfirmed},
-		} {
-			if got := reason(t, a, token(test.header, test.claims)); got != test.want {
-				t.Errorf("%v %v: got %q, want %q", test.header, test.claims, got, test.want)
-			}
-		}
-	})
-}
-
-// What a token says becomes the principal, and nothing else does.
 func TestPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuthenticator(t, config())
 		now := time.Now()
-		p, err := a.Verify(t.Context(), token(nil, object{
-			"roles": []any{"writer", "admin"}, "auth_time": now.Unix() - 60, "plan": "gold",
-			"act": object{"sub": "agent", "client_id": "c2", "act": object{"sub": "older", "iss": "https://other.example.com"}},
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.Kind != gatehouse.KindUser || p.Subject != "alice" || p.Issuer != issuerURL || p.Tenant != "acme" || p.Client != "web" ||
-			p.Method != jwtauth.Method || p.Credential != "token-1" || p.Scopes.String() != "reports:read" ||
-			!p.Roles.Has("admin") || !p.Roles.Has("writer") || p.Roles.Len() != 2 || p.Binding != "" ||
-			p.Expires.Unix() != now.Unix()+300 || p.AuthTime.Unix() != now.Unix()-60 {
-			t.Errorf("got %+v", p)
-		}
-		actor, _ := p.Actors.Current()
-		if actor != (gatehouse.Actor{Subject: "agent", Client: "c2"}) || p.Actors.Len() != 2 {
-			t.Errorf("got actors %+v", p.Actors)
-		}
-		var custom struct{ Plan, Scope string }
-		if err := p.Claims.Decode(&custom); err != nil || custom.Plan != "" || custom.Scope != "" {
-			t.Errorf("names were folded: %+v, %v", custom, err)
-		}
-		var exact struct {
-			Plan string `json:"plan"`
-		}
-		if err := p.Claims.Decode(&exact); err != nil || exact.Plan != "gold" {
-			t.Errorf("got %+v, %v", exact, err)
-		}
-		service, err := a.Verify(t.Context(), token(nil, object{"sub": "web"}))
-		if err != nil || service.Kind != gatehouse.KindService {
-			t.Errorf("got %+v, %v", service, err)
+		agents := gatehouse.NewActors(
+			gatehouse.Actor{Subject: "agent", Client: "c2"}, gatehouse.Actor{Subject: "older", Issuer: "https://other.example.com"})
+		act := object{"sub": "agent", "client_id": "c2", "act": object{"sub": "older", "iss": "https://other.example.com"}}
+		compatible := func(i *jwtauth.Issuer) { i.Profile = jwtauth.Compatible }
+		for name, test := range map[string]struct {
+			config func(*jwtauth.Issuer)
+			claims object
+			want   func(*gatehouse.Principal)
+		}{
+			"minimal": {claims: object{"scope": nil, "tenant": nil}, want: func(p *gatehouse.Principal) {
+				p.Scopes, p.Tenant = gatehouse.Scopes{}, ""
+			}},
+			"all claims": {claims: object{"roles": []any{"writer", "admin"}, "auth_time": now.Unix() - 60, "act": act}, want: func(p *gatehouse.Principal) {
+				p.Roles, p.AuthTime, p.Actors = must(gatehouse.NewRoles("writer", "admin")), time.Unix(now.Unix()-60, 0), agents
+			}},
+			"service": {claims: object{"sub": "web"}, want: func(p *gatehouse.Principal) { p.Kind, p.Subject = gatehouse.KindService, "web" }},
+			"configured claims": {config: func(i *jwtauth.Issuer) {
+				i.Profile, i.ScopeClaim, i.TenantClaim, i.RolesClaim = jwtauth.Compatible, "scp", "org_id", "groups"
+			}, claims: object{
+				"scp": "mail:read", "org_id": "org-1", "groups": []any{"g1"}, "client_id": nil, "azp": "spa", "scope": "admin", "roles": []any{"root"},
+			}, want: func(p *gatehouse.Principal) {
+				p.Scopes, p.Tenant, p.Roles, p.Client = must(gatehouse.ParseScopes("mail:read")), "org-1", must(gatehouse.NewRoles("g1")), "spa"
+			}},
+			"client_id before azp and cid": {compatible, object{"azp": "spa", "cid": "cli"}, func(*gatehouse.Principal) {}},
+			"azp before cid":               {compatible, object{"client_id": nil, "azp": "spa", "cid": "cli"}, func(p *gatehouse.Principal) { p.Client = "spa" }},
+			"cid":                          {compatible, object{"client_id": nil, "cid": "cli"}, func(p *gatehouse.Principal) { p.Client = "cli" }},
+		} {
+			if test.config == nil {
+				test.config = func(*jwtauth.Issuer) {}
+			}
+			want := gatehouse.Principal{
+				Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuerURL, Tenant: "acme", Client: "web", Method: jwtauth.Method,
+				Credential: "token-1", Scopes: must(gatehouse.ParseScopes("reports:read")), Expires: time.Unix(now.Unix()+300, 0),
+				Claims: must(gatehouse.NewClaims(goodClaims().with(test.claims))),
+			}
+			test.want(&want)
+			got, err := newAuthenticator(t, issuerConfig(test.config)).Verify(t.Context(), token(nil, test.claims))
+			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b gatehouse.Principal) bool { return a == b })); err != nil || diff != "" {
+				t.Errorf("%s: Verify error %v, principal (-want +got):\n%s", name, err, diff)
+			}
 		}
 	})
 }
 
-func TestClaimNames(t *testing.T) {
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-		i := &c.Issuers[0]
-		i.Profile, i.ScopeClaim, i.TenantClaim, i.RolesClaim = jwtauth.Compatible, "scp", "org_id", "groups"
-	}))
-	p, err := a.Verify(t.Context(), token(nil, object{
-		"scp": "mail:read", "org_id": "org-1", "groups": []any{"g1"}, "client_id": nil, "azp": "spa", "scope": "admin", "roles": []any{"root"},
-	}))
-	if err != nil {
+// The claims of the principal are decoded by their exact names.
+func TestPrincipalClaims(t *testing.T) {
+	p, err := newAuthenticator(t, config()).Verify(t.Context(), token(nil, object{"plan": "gold"}))
+	var folded struct{ Plan, Scope string }
+	var exact struct {
+		Plan string `json:"plan"`
+	}
+	if err := errors.Join(err, p.Claims.Decode(&folded), p.Claims.Decode(&exact)); err != nil {
 		t.Fatal(err)
 	}
-	if p.Scopes.String() != "mail:read" || p.Tenant != "org-1" || !p.Roles.Has("g1") || p.Roles.Len() != 1 || p.Client != "spa" {
-		t.Errorf("got %+v", p)
+	if folded.Plan != "" || folded.Scope != "" || exact.Plan != "gold" {
+		t.Errorf("Decode = %+v and %+v, want no Plan and no Scope, and plan gold", folded, exact)
 	}
 }
 
-// What is called client_id is the client, whatever else is called so.
-func TestClientNames(t *testing.T) {
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Issuers[0].Profile = jwtauth.Compatible }))
-	for want, claims := range map[string]object{
-		"web": {"azp": "spa", "cid": "cli"},
-		"spa": {"client_id": nil, "azp": "spa", "cid": "cli"},
-		"cli": {"client_id": nil, "cid": "cli"},
-	} {
-		p, err := a.Verify(t.Context(), token(nil, claims))
-		if err != nil || p.Client != want {
-			t.Errorf("%v: got %+v, %v", claims, p, err)
-		}
-	}
-}
-
-// The application completes the principal, but cannot change what was proved.
-func TestMapping(t *testing.T) {
-	refused := errors.New("unknown plan")
+// Issuer.Principal completes the principal, and cannot change what was proved.
+func TestIssuerPrincipal(t *testing.T) {
+	errPlan := errors.New("unknown plan")
 	calls := 0
-	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
-		c.Issuers[0].Principal = func(claims gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
+	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
+		i.Principal = func(claims gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
 			calls++
 			var custom struct {
-				Agent bool   `json:"agent"`
-				Plan  string `json:"plan"`
+				Plan string `json:"plan"`
 			}
-			if err := claims.Decode(&custom); err != nil {
-				return gatehouse.Principal{}, err
+			if err := claims.Decode(&custom); err != nil || custom.Plan == "" {
+				return gatehouse.Principal{}, errors.Join(err, errPlan)
 			}
-			if custom.Plan == "" {
-				return gatehouse.Principal{}, refused
-			}
-			if custom.Agent {
-				p.Kind = gatehouse.KindAgent
-			}
-			p.Environment = custom.Plan
+			p.Kind, p.Environment = gatehouse.KindAgent, custom.Plan
 			p.Issuer, p.Method, p.Credential, p.Binding = "x", "x", "x", "x"
 			p.Expires, p.Claims = time.Time{}, gatehouse.Claims{}
 			return p, nil
 		}
 	}))
-	good := token(nil, object{"agent": true, "plan": "gold"})
+	valid := token(nil, object{"plan": "gold"})
 	for range 3 {
-		p, err := a.Verify(t.Context(), good)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.Kind != gatehouse.KindAgent || p.Environment != "gold" || p.Issuer != issuerURL || p.Method != jwtauth.Method ||
+		p, err := a.Verify(t.Context(), valid)
+		if err != nil || p.Kind != gatehouse.KindAgent || p.Environment != "gold" || p.Issuer != issuerURL || p.Method != jwtauth.Method ||
 			p.Credential != "token-1" || p.Binding != "" || p.Expires.IsZero() || p.Claims.String() == "{}" {
-			t.Errorf("got %+v", p)
+			t.Errorf("Verify = %+v, %v, want Kind and Environment of Issuer.Principal and the rest of the token", p, err)
 		}
 	}
 	if calls != 1 {
-		t.Errorf("mapped %d times", calls)
+		t.Errorf("Issuer.Principal was called %d times for one token, want 1", calls)
 	}
 	_, err := a.Verify(t.Context(), token(nil, nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeInvalidToken || !errors.Is(err, refused) || e.Credential != "token-1" {
-		t.Errorf("got %v", err)
+	if e := rejected(t, err); e.Reason != jwtauth.ReasonClaims || !errors.Is(err, errPlan) || e.Credential != "token-1" {
+		t.Errorf("Verify = %v with credential %q, want reason %s, cause %v, credential token-1", err, e.Credential, jwtauth.ReasonClaims, errPlan)
 	}
 }
 
-// Each issuer has its own keys, audience, algorithms and limits.
-func TestIssuersAreApart(t *testing.T) {
-	const otherURL = "https://other.example.com"
+// Each issuer has its own keys, audience, algorithms, profile and limits.
+func TestIssuersAreSeparate(t *testing.T) {
+	const otherURL, otherAudience = "https://other.example.com", "https://api2.example.com"
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Issuers = append(c.Issuers, jwtauth.Issuer{
-			URL: otherURL, Audience: "https://api2.example.com", Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
+			URL: otherURL, Audience: otherAudience, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
 			Keys:    jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES384, Public: keyFor(jwtauth.ES384).public}),
 			Profile: jwtauth.Compatible, MaxTokenBytes: 16 << 10, MaxLifetime: time.Hour,
 		})
 	}))
-	other := func(k pair, header, claims object) string {
+	other := func(a jwtauth.Algorithm, header, claims object) string {
 		c := goodClaims()
-		c["iss"], c["aud"] = otherURL, "https://api2.example.com"
-		return k.sign(goodHeader(k.algorithm).with(header), c.with(claims))
+		c["iss"], c["aud"] = otherURL, otherAudience
+		return keyFor(a).sign(goodHeader(a).with(header), c.with(claims))
 	}
-	es256, es384 := keyFor(jwtauth.ES256), keyFor(jwtauth.ES384)
 	big := strings.Repeat("x", 6000)
+	expires := object{"exp": time.Now().Unix() + 7200}
 	for name, test := range map[string]struct {
 		token string
 		want  gatehouse.Reason
 	}{
-		"first":                   {token(nil, nil), ""},
-		"second":                  {other(es384, nil, nil), ""},
-		"second by first's key":   {other(es256, nil, nil), jwtauth.ReasonAlgorithm},
-		"second for first's api":  {other(es384, nil, object{"aud": audience}), jwtauth.ReasonAudience},
-		"first, second's type":    {token(object{"typ": "JWT"}, nil), jwtauth.ReasonType},
-		"second, its type":        {other(es384, object{"typ": "JWT"}, nil), ""},
-		"first, too large":        {token(nil, object{"big": big}), jwtauth.ReasonOversized},
-		"second, large":           {other(es384, nil, object{"big": big}), ""},
-		"first, header too large": {token(object{"big": big[:2000]}, nil), jwtauth.ReasonOversized},
-		"second, large header":    {other(es384, object{"big": big[:2000]}, nil), ""},
-		"first, long":             {token(nil, object{"exp": time.Now().Unix() + 7200}), ""},
-		"second, too long":        {other(es384, nil, object{"exp": time.Now().Unix() + 7200}), jwtauth.ReasonLifetime},
+		"first":                            {token(nil, nil), ""},
+		"second":                           {other(jwtauth.ES384, nil, nil), ""},
+		"second with the key of the first": {other(jwtauth.ES256, nil, nil), jwtauth.ReasonAlgorithm},
+		"second, audience of the first":    {other(jwtauth.ES384, nil, object{"aud": audience}), jwtauth.ReasonAudience},
+		"first, typ of the second":         {token(object{"typ": "JWT"}, nil), jwtauth.ReasonType},
+		"second, typ of the second":        {other(jwtauth.ES384, object{"typ": "JWT"}, nil), ""},
+		"first, oversized":                 {token(nil, object{"big": big}), jwtauth.ReasonOversized},
+		"second, large":                    {other(jwtauth.ES384, nil, object{"big": big}), ""},
+		"first, oversized header":          {token(object{"big": big[:2000]}, nil), jwtauth.ReasonOversized},
+		"second, large header":             {other(jwtauth.ES384, object{"big": big[:2000]}, nil), ""},
+		"first, lifetime of 2 h":           {token(nil, expires), ""},
+		"second, lifetime of 2 h":          {other(jwtauth.ES384, nil, expires), jwtauth.ReasonLifetime},
 	} {
-		if got := reason(t, a, test.token); got != test.want {
-			t.Errorf("%s: got %q, want %q", name, got, test.want)
-		}
+		check(t, a, name, test.token, test.want)
 	}
 }

@@ -3,6 +3,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
@@ -19,90 +23,75 @@ func TestEnd(t *testing.T) {
 	secret, other := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, person("ada"))
 	w := httptest.NewRecorder()
 	tokens, err := a.End(w, request(http.MethodPost, "/logout", with(secret)))
-	if err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" || string(tokens.ID.Reveal()) != "header.id.signature" {
-		t.Errorf("%v, %v", tokens, err)
-	}
-	if got := a.store.count("Get"); got != 1 {
-		t.Errorf("the store was asked %d times", got)
+	if err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" || string(tokens.ID.Reveal()) != "header.id.signature" || a.store.count("Get") != 1 {
+		t.Errorf("End = %v, %v after %d calls of Get, want the tokens after 1", tokens, err, a.store.count("Get"))
 	}
 	a.status(t, secret, 401)
 	a.status(t, other, 200)
 	if cookieOf(t, w.Header()) != "" || w.Header().Get("Clear-Site-Data") != `"cache", "storage"` || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("%v", w.Header())
+		t.Errorf("header %v, want the cookie deleted, Clear-Site-Data and no-store", w.Header())
 	}
-	asked := a.store.count("Get")
-	if _, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret))); err != nil || a.store.count("Get") != asked+1 {
-		t.Errorf("once more: %v, asked %d times", err, a.store.count("Get")-asked)
+	gets := a.store.count("Get")
+	if _, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret))); err != nil || a.store.count("Get") != gets+1 {
+		t.Errorf("second End error = %v after %d calls of Get, want none after 1", err, a.store.count("Get")-gets)
 	}
-	// Without a session, and with a cookie that is none, there is no need to ask.
+	// Another credential that a gate has accepted is not the session.
+	key := a.principal(t, other)
+	key.Method = "api_key"
+	r := request(http.MethodPost, "/logout")
+	if _, err := a.End(httptest.NewRecorder(), r.WithContext(gatehouse.NewContext(r.Context(), key))); err != nil {
+		t.Errorf("End with another credential: error = %v", err)
+	}
+	a.status(t, other, 200)
+	// Without a valid cookie, End does not call the store.
 	a.store.down()
 	for _, change := range []func(*http.Request){func(*http.Request) {}, with("?")} {
 		w := httptest.NewRecorder()
 		if tokens, err := a.End(w, request(http.MethodPost, "/logout", change)); err != nil || tokens.Access.Len() != 0 || cookieOf(t, w.Header()) != "" {
-			t.Errorf("%v, %v, %v", tokens, err, w.Header())
+			t.Errorf("End without a session = %v, %v, %v", tokens, err, w.Header())
 		}
 	}
 }
 
-// The credential of another kind, which a gate has found, is not the session.
-func TestEndOfAnotherKind(t *testing.T) {
-	a := newApp(t, session.Config{})
-	secret := a.login(t, person("ada"))
-	key := a.principal(t, secret)
-	key.Method = "api_key"
-	r := request(http.MethodPost, "/logout")
-	if _, err := a.End(httptest.NewRecorder(), r.WithContext(gatehouse.NewContext(r.Context(), key))); err != nil {
-		t.Fatal(err)
-	}
-	a.status(t, secret, 200)
-}
-
-func TestEndCrossSite(t *testing.T) {
+func TestEndFails(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
 	w := a.do(http.MethodPost, "/logout", with(secret), header("Sec-Fetch-Site", "cross-site"))
 	if w.Code != 403 || len(w.Header()["Set-Cookie"]) != 0 {
-		t.Errorf("%d %v", w.Code, w.Header())
+		t.Errorf("cross-site logout: %d %v, want 403 and no cookie", w.Code, w.Header())
 	}
 	a.status(t, secret, 200)
-}
-
-func TestEndStoreDown(t *testing.T) {
 	for _, method := range []string{"Get", "Delete"} {
-		a := newApp(t, session.Config{})
-		secret := a.login(t, person("ada"))
 		a.store.down(method)
-		w := a.do(http.MethodPost, "/logout", with(secret))
-		if w.Code != 503 || cookieOf(t, w.Header()) != "" {
-			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		if w := a.do(http.MethodPost, "/logout", with(secret)); w.Code != 503 || cookieOf(t, w.Header()) != "" {
+			t.Errorf("%s down: %d %v, want 503 and the cookie deleted", method, w.Code, w.Header())
 		}
 	}
 }
 
-// A logout while the tokens are renewed waits for them, since the old refresh
-// token cannot be revoked any more; but not for long.
+// TestEndDuringRefresh: the logout waits for the new refresh token, which has to
+// be revoked, at most 2 s, and also if the request is canceled.
 func TestEndDuringRefresh(t *testing.T) {
 	for name, c := range map[string]struct {
-		after time.Duration
-		want  string
+		delay, cancel time.Duration
+		want          string
 	}{
-		"quick": {time.Second, "refresh-2"},
-		"slow":  {5 * time.Second, "refresh-1"},
+		"quick":    {time.Second, time.Minute, "refresh-2"},
+		"slow":     {5 * time.Second, time.Minute, "refresh-1"},
+		"canceled": {time.Second, time.Second / 2, "refresh-2"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := &issuerServer{delay: c.after}
-				a := newApp(t, session.Config{Refresh: server.refresh})
-				secret := a.login(t, withTokens(person("ada"), 1, 0))
-				go a.do(http.MethodGet, "/token", with(secret))
-				synctest.Wait()
-				tokens, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret)))
-				if err != nil || string(tokens.Refresh.Reveal()) != c.want {
-					t.Errorf("%q, %v", tokens.Refresh.Reveal(), err)
-				}
-				a.status(t, secret, 401)
-				synctest.Wait()
-			})
+		synctest.Test(t, func(t *testing.T) {
+			a, secret := refreshing(t, &issuerServer{delay: c.delay})
+			go a.do(http.MethodGet, "/token", with(secret))
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), c.cancel)
+			defer cancel()
+			tokens, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", with(secret)).WithContext(ctx))
+			if err != nil || string(tokens.Refresh.Reveal()) != c.want {
+				t.Errorf("%s: End = %q, %v, want %s", name, tokens.Refresh.Reveal(), err, c.want)
+			}
+			a.status(t, secret, 401)
+			synctest.Wait()
 		})
 	}
 }
@@ -120,150 +109,107 @@ func TestListAndEnd(t *testing.T) {
 		list, err := a.List(t.Context(), issuer, "ada")
 		if err != nil || len(list) != 2 || list[0].ID != a.principal(t, first).Credential || list[0].Label != "Firefox on Linux" ||
 			list[0].LastSeen.Sub(list[0].Created) != 2*time.Minute {
-			t.Fatalf("%+v, %v", list, err)
+			t.Fatalf("List = %+v, %v, want both sessions, the used one first", list, err)
 		}
-		id := a.principal(t, foreign).Credential
-		if _, err := a.EndOne(t.Context(), issuer, "ada", id); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("ending the session of somebody else: %v", err)
-		}
-		if _, err := a.EndOne(t.Context(), "https://other.example", "grace", id); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("of another issuer: %v", err)
-		}
-		a.status(t, foreign, 200)
-		nobody, err := a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "nobody's", Issuer: issuer, Idle: time.Hour}}, time.Hour)
+		unowned, err := a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "unowned", Issuer: issuer, Idle: time.Hour}}, time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range []string{nobody.ID, "not there"} {
-			_, err := a.EndOne(t.Context(), issuer, "", id)
-			if _, refused := errors.AsType[*gatehouse.Error](err); refused || !errors.Is(err, session.ErrNotFound) {
-				t.Errorf("ending %s: %v", id, err)
+		for name, c := range map[string]struct{ issuer, subject, id string }{
+			"another subject": {issuer, "ada", a.principal(t, foreign).Credential}, "another issuer": {"https://other.example", "grace", a.principal(t, foreign).Credential},
+			"no subject": {issuer, "", unowned.ID}, "unknown": {issuer, "ada", "unknown"},
+		} {
+			_, err := a.EndOne(t.Context(), c.issuer, c.subject, c.id)
+			if _, rejected := errors.AsType[*gatehouse.Error](err); rejected || !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("%s: EndOne error = %v, want %v", name, err, session.ErrNotFound)
 			}
 		}
+		a.status(t, foreign, 200)
 		if tokens, err := a.EndOne(t.Context(), issuer, "ada", list[1].ID); err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" {
-			t.Errorf("%v, %v", tokens, err)
+			t.Errorf("EndOne = %v, %v, want the tokens", tokens, err)
 		}
 		a.status(t, second, 401)
 
 		third := a.login(t, person("ada"))
 		count, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", Except: a.principal(t, third).Credential})
 		if err != nil || count != 1 {
-			t.Errorf("%d, %v", count, err)
+			t.Errorf("EndAll = %d, %v, want 1", count, err)
 		}
 		a.status(t, first, 401)
 		a.status(t, third, 200)
 		for _, s := range []session.Selector{{}, {Issuer: issuer}, {Subject: "ada"}, {SID: "sid-ada"}} {
 			if _, err := a.EndAll(t.Context(), s); err == nil {
-				t.Errorf("accepted %+v", s)
+				t.Errorf("EndAll(%+v) error = nil", s)
 			}
 		}
-
 		a.store.down()
-		for name, err := range map[string]error{
-			"list": func() error { _, err := a.List(t.Context(), issuer, "ada"); return err }(),
-			"one":  func() error { _, err := a.EndOne(t.Context(), issuer, "ada", list[0].ID); return err }(),
-			"all": func() error {
-				_, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"})
-				return err
-			}(),
-		} {
-			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
-				t.Errorf("%s, while the store is down: %v", name, err)
-			}
+		_, err1 := a.List(t.Context(), issuer, "ada")
+		_, err2 := a.EndOne(t.Context(), issuer, "ada", list[0].ID)
+		_, err3 := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"})
+		for n, err := range []error{err1, err2, err3} {
+			expectError(t, []string{"List", "EndOne", "EndAll"}[n], err, 503, session.ReasonStoreUnavailable)
 		}
 	})
 }
 
-func TestLogout(t *testing.T) {
+// TestEvents: each change is one event, and rejected logins and logouts outside of
+// every gate are reported.
+func TestEvents(t *testing.T) {
 	a := newApp(t, session.Config{})
-	bySID, bySubject, stays := a.login(t, person("ada")), a.login(t, person("grace")), a.login(t, person("joan"))
-	logout := func(l session.Logout) error { l.Issuer = issuer; return a.Logout(t.Context(), l) }
-
-	if err := logout(session.Logout{SID: "sid-ada", ID: "1"}); err != nil {
+	secret := a.login(t, person("ada"))
+	secret = cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header())
+	a.do(http.MethodPost, "/logout", with(secret))
+	if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", SID: "sid-ada"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := logout(session.Logout{Subject: "grace", ID: "2"}); err != nil {
-		t.Fatal(err)
+	if e := a.events.last(); attr(e, session.AttrCount) != "0" || attr(e, session.AttrSID) != "sid-ada" || e.Credential != "" || e.Issuer != issuer {
+		t.Errorf("event %+v, want the count and the sid", e)
 	}
-	a.status(t, bySID, 401)
-	a.status(t, bySubject, 401)
-	a.status(t, stays, 200)
-
-	// A token that comes again does not end what has begun since.
-	again := a.login(t, person("grace"))
-	if err := logout(session.Logout{Subject: "grace", ID: "2"}); err != nil {
-		t.Fatal(err)
+	secret = a.login(t, person("ada"))
+	foreign := header("Sec-Fetch-Site", "cross-site")
+	start := func(r *http.Request, l session.Login) error { return a.Start(httptest.NewRecorder(), r, l) }
+	end := func(changes ...func(*http.Request)) error {
+		_, err := a.End(httptest.NewRecorder(), request(http.MethodPost, "/logout", changes...))
+		return err
 	}
-	a.status(t, again, 200)
-
-	// Both have to match.
-	if err := logout(session.Logout{Subject: "joan", SID: "sid-grace", ID: "3"}); err != nil {
-		t.Fatal(err)
-	}
-	a.status(t, stays, 200)
-	for _, l := range []session.Logout{{Subject: "joan"}, {ID: "4"}} {
-		if err := logout(l); err == nil {
-			t.Errorf("accepted %+v", l)
+	for name, c := range map[string]struct {
+		do       func() error
+		decision gatehouse.Decision
+		reason   gatehouse.Reason
+		status   int
+		path     string
+	}{
+		"cross-site login": {func() error { return start(request(http.MethodPost, "/login", foreign), person("ada")) }, gatehouse.Rejected, cookie.ReasonCrossSite, 403, "/login"},
+		"mistake":          {func() error { return start(request(http.MethodPost, "/login"), session.Login{}) }, gatehouse.Unavailable, gatehouse.ReasonAuthenticatorFailed, 503, "/login"},
+		"store down": {func() error {
+			a.store.down()
+			defer a.store.up()
+			return end(with(secret))
+		}, gatehouse.Unavailable, session.ReasonStoreUnavailable, 503, "/logout"},
+	} {
+		if err := c.do(); err == nil {
+			t.Fatalf("%s: error = nil", name)
+		}
+		if e := a.events.last(); e.Decision != c.decision || e.Reason != c.reason || e.Status != c.status || e.Path != c.path || e.Method != http.MethodPost || e.Cause == nil {
+			t.Errorf("%s: event %+v, want %s %s", name, e, c.decision, c.reason)
 		}
 	}
-	// A session whose SID is not known may be the one that is meant.
-	unnamed, named := person("joan"), person("joan")
-	unnamed.SID, named.SID = "", "another"
-	may, too, not := a.login(t, unnamed), a.login(t, unnamed), a.login(t, named)
-	for _, method := range []string{"List", "Delete"} {
-		a.store.down(method)
-		if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "6"}); err == nil {
-			t.Errorf("%s failed, and the logout did not", method)
-		}
-		a.store.up()
+	// Behind a gate, the gate reports the error.
+	before := len(a.events.types())
+	inside := request(http.MethodPost, "/login", foreign)
+	inside = inside.WithContext(gatehouse.NewContext(inside.Context(), a.principal(t, secret)))
+	if err := start(inside, person("ada")); err == nil || len(a.events.types()) != before {
+		t.Errorf("Start behind a gate: error = %v with %d events, want an error without one", err, len(a.events.types())-before)
 	}
-	if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "6"}); err != nil {
-		t.Fatal(err)
+	a.events.err = errors.New("disk full")
+	err := start(request(http.MethodPost, "/login", foreign), person("ada"))
+	if expectError(t, "observer fails", err, 503, gatehouse.ReasonObserverFailed); !errors.Is(err, a.events.err) {
+		t.Errorf("error = %v, want the cause", err)
 	}
-	a.status(t, may, 401)
-	a.status(t, too, 401)
-	a.status(t, not, 200)
-	a.status(t, stays, 200)
-
-	// One that ends in the same moment is no failure.
-	gone := a.login(t, unnamed)
-	lists := a.store.count("List")
-	a.store.fail = func(method string, _ int) error {
-		if method == "Get" && a.store.calls["List"] > lists {
-			return session.ErrNotFound
-		}
-		return nil
+	expectError(t, "kept change", end(with(secret)), 503, gatehouse.ReasonObserverFailed)
+	a.status(t, secret, 401)
+	want := []gatehouse.EventType{session.EventStarted, session.EventRenewed, session.EventEnded, session.EventEndedAll}
+	if diff := cmp.Diff(want, a.events.types()[:4]); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if err := logout(session.Logout{Subject: "joan", SID: "unknown", ID: "7"}); err != nil {
-		t.Errorf("a session that had ended by itself: %v", err)
-	}
-	a.store.up()
-	a.status(t, gone, 200)
-
-	// Without one of the two there is nothing more to look for.
-	lists = a.store.count("List")
-	if err := errors.Join(logout(session.Logout{Subject: "nobody", ID: "8"}), logout(session.Logout{SID: "none", ID: "9"})); err != nil || a.store.count("List") != lists {
-		t.Errorf("%v, %d lists", err, a.store.count("List")-lists)
-	}
-
-	// What fails is not remembered: the issuer's next try has to work.
-	for _, method := range []string{"Get", "DeleteAll", "Create"} {
-		a.store.down(method)
-		if e, ok := errors.AsType[*gatehouse.Error](logout(session.Logout{Subject: "joan", ID: "5"})); !ok || e.Code.Status() != 503 {
-			t.Errorf("%s failed, and the logout did not", method)
-		}
-		a.store.up()
-	}
-	// The same token at two processes at once.
-	a.store.fail = func(method string, _ int) error {
-		if method == "Create" {
-			return session.ErrConflict
-		}
-		return nil
-	}
-	if err := logout(session.Logout{Subject: "joan", ID: "5"}); err != nil {
-		t.Fatal(err)
-	}
-	a.store.up()
-	a.status(t, stays, 401)
 }

@@ -5,13 +5,11 @@ package session_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +26,7 @@ const (
 
 var errDown = errors.New("the store is down")
 
-// faulty is a store that counts the calls and fails when told to.
+// faulty is a store that counts the calls and fails on demand.
 type faulty struct {
 	session.Store
 	mu    sync.Mutex
@@ -36,17 +34,21 @@ type faulty struct {
 	fail  func(method string, call int) error // call is 1 for the first one
 }
 
-func (f *faulty) called(method string) error {
+func call[T any](f *faulty, method string, do func() (T, error)) (T, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.calls == nil {
 		f.calls = make(map[string]int)
 	}
 	f.calls[method]++
-	if f.fail == nil {
-		return nil
+	var err error
+	if f.fail != nil {
+		err = f.fail(method, f.calls[method])
 	}
-	return f.fail(method, f.calls[method])
+	f.mu.Unlock()
+	if err != nil {
+		return *new(T), err
+	}
+	return do()
 }
 
 func (f *faulty) count(method string) int {
@@ -55,71 +57,62 @@ func (f *faulty) count(method string) int {
 	return f.calls[method]
 }
 
-// down has the methods fail, all if none is named.
-func (f *faulty) down(methods ...string) {
+// set replaces fail.
+func (f *faulty) set(fail func(method string, call int) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fail = func(method string, _ int) error {
+	f.fail = fail
+}
+
+// down lets the methods fail, all if none is named.
+func (f *faulty) down(methods ...string) {
+	f.set(func(method string, _ int) error {
 		if len(methods) == 0 || slices.Contains(methods, method) {
 			return errDown
 		}
 		return nil
-	}
+	})
 }
 
-func (f *faulty) up() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = nil
+func (f *faulty) up() { f.set(nil) }
+
+// once lets one call of a method fail.
+func (f *faulty) once(method string, n int, err error) {
+	f.set(func(m string, call int) error {
+		if m == method && call == n {
+			return err
+		}
+		return nil
+	})
 }
 
 func (f *faulty) Create(ctx context.Context, r session.Record, d time.Duration) (session.Record, error) {
-	if err := f.called("Create"); err != nil {
-		return session.Record{}, err
-	}
-	return f.Store.Create(ctx, r, d)
+	return call(f, "Create", func() (session.Record, error) { return f.Store.Create(ctx, r, d) })
 }
 
 func (f *faulty) Get(ctx context.Context, id string) (session.Record, error) {
-	if err := f.called("Get"); err != nil {
-		return session.Record{}, err
-	}
-	return f.Store.Get(ctx, id)
+	return call(f, "Get", func() (session.Record, error) { return f.Store.Get(ctx, id) })
 }
 
 func (f *faulty) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
-	if err := f.called("Swap"); err != nil {
-		return session.Record{}, err
-	}
-	return f.Store.Swap(ctx, id, version, c)
+	return call(f, "Swap", func() (session.Record, error) { return f.Store.Swap(ctx, id, version, c) })
 }
 
 func (f *faulty) Touch(ctx context.Context, id string, every time.Duration) (bool, error) {
-	if err := f.called("Touch"); err != nil {
-		return false, err
-	}
-	return f.Store.Touch(ctx, id, every)
+	return call(f, "Touch", func() (bool, error) { return f.Store.Touch(ctx, id, every) })
 }
 
 func (f *faulty) Delete(ctx context.Context, id string) error {
-	if err := f.called("Delete"); err != nil {
-		return err
-	}
-	return f.Store.Delete(ctx, id)
+	_, err := call(f, "Delete", func() (any, error) { return nil, f.Store.Delete(ctx, id) })
+	return err
 }
 
 func (f *faulty) DeleteAll(ctx context.Context, s session.Selector) (int, error) {
-	if err := f.called("DeleteAll"); err != nil {
-		return 0, err
-	}
-	return f.Store.DeleteAll(ctx, s)
+	return call(f, "DeleteAll", func() (int, error) { return f.Store.DeleteAll(ctx, s) })
 }
 
 func (f *faulty) List(ctx context.Context, s session.Selector, limit int) ([]session.Record, error) {
-	if err := f.called("List"); err != nil {
-		return nil, err
-	}
-	return f.Store.List(ctx, s, limit)
+	return call(f, "List", func() ([]session.Record, error) { return f.Store.List(ctx, s, limit) })
 }
 
 // recorder is an observer.
@@ -174,7 +167,7 @@ func ring(t testing.TB) *cookie.Keyring {
 	return keys
 }
 
-// app is a server with sessions, and the gate in front of it.
+// app is a server with sessions behind a gate.
 type app struct {
 	*session.Manager
 	store   *faulty
@@ -183,7 +176,8 @@ type app struct {
 	handler http.Handler
 }
 
-// newApp makes an app of a configuration. What is not in there is the usual.
+// newApp returns an app. It completes the configuration with a store, keys and an
+// observer.
 func newApp(t testing.TB, config session.Config) *app {
 	t.Helper()
 	a := &app{events: new(recorder)}
@@ -281,7 +275,7 @@ func tokens(n int, life time.Duration) session.Tokens {
 	}
 }
 
-// login starts a session and returns what the cookie holds then.
+// login starts a session and returns the value of the cookie.
 func (a *app) login(t testing.TB, l session.Login, changes ...func(*http.Request)) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -302,7 +296,7 @@ func cookieOf(t testing.TB, h http.Header) string {
 	return ""
 }
 
-// request makes one as a page of the server's own makes it.
+// request returns a request of a script of the same origin.
 func request(method, target string, changes ...func(*http.Request)) *http.Request {
 	r := httptest.NewRequest(method, target, http.NoBody)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -338,15 +332,15 @@ func (a *app) do(method, target string, changes ...func(*http.Request)) *httptes
 	return w
 }
 
-// status checks one request of a session.
+// status checks the status of a request with a cookie.
 func (a *app) status(t testing.TB, secret string, want int) {
 	t.Helper()
 	if w := a.do(http.MethodGet, "/", with(secret)); w.Code != want {
-		t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
+		t.Errorf("GET /: status %d, want %d: %s", w.Code, want, w.Body)
 	}
 }
 
-// reason is why the last request was not let in.
+// reason returns the reason of the last request that the gate rejected.
 func (a *app) reason() gatehouse.Reason {
 	if len(a.refused) == 0 {
 		return ""
@@ -354,7 +348,7 @@ func (a *app) reason() gatehouse.Reason {
 	return a.refused[len(a.refused)-1].Reason
 }
 
-// principal returns who the gate finds.
+// principal returns the principal of a session.
 func (a *app) principal(t testing.TB, secret string) gatehouse.Principal {
 	t.Helper()
 	proof, err := a.Authenticate(request(http.MethodGet, "/", with(secret)))
@@ -364,31 +358,26 @@ func (a *app) principal(t testing.TB, secret string) gatehouse.Principal {
 	return proof.Principal()
 }
 
-// dump returns all that a store and events tell.
-func dump(t testing.TB, a *app, subjects ...string) string {
+// force changes a stored session, as a process does that does not know of a claim.
+func (a *app) force(t testing.TB, id string, change func(*session.Change)) {
 	t.Helper()
-	var text strings.Builder
-	for _, subject := range subjects {
-		list, err := a.store.Store.List(t.Context(), session.Selector{Issuer: issuer, Subject: subject}, 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range list {
-			whole, err := a.store.Store.Get(t.Context(), r.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			line, err := json.Marshal(whole)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text.Write(line)
-		}
+	r, err := a.store.Store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
 	}
-	a.events.mu.Lock()
-	defer a.events.mu.Unlock()
-	for _, e := range a.events.events {
-		fmt.Fprintf(&text, "%+v", e)
+	c := session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens}
+	change(&c)
+	if _, err := a.store.Store.Swap(t.Context(), id, r.Version, c); err != nil {
+		t.Fatal(err)
 	}
-	return text.String()
+}
+
+// expectError checks the code and the reason of an error. An empty reason is any
+// error.
+func expectError(t testing.TB, name string, err error, status int, reason gatehouse.Reason) {
+	t.Helper()
+	e, _ := errors.AsType[*gatehouse.Error](err)
+	if err == nil || reason != "" && (e == nil || e.Reason != reason || e.Code.Status() != status) {
+		t.Errorf("%s: error = %v, want %d %s", name, err, status, reason)
+	}
 }

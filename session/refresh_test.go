@@ -18,8 +18,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// issuerServer renews tokens, and ends the login when a refresh token is used
-// twice. Tests of the real thing are in the module interop.
+// issuerServer refreshes tokens, with reuse detection. The module interop tests a
+// real authorization server.
 type issuerServer struct {
 	mu    sync.Mutex
 	calls int
@@ -27,7 +27,7 @@ type issuerServer struct {
 	ended bool
 	delay time.Duration
 	life  time.Duration // an hour if zero
-	err   error         // in place of an answer
+	err   error         // instead of a response
 }
 
 func (s *issuerServer) refresh(ctx context.Context, old session.Tokens) (session.Tokens, error) {
@@ -62,66 +62,60 @@ func (s *issuerServer) refresh(ctx context.Context, old session.Tokens) (session
 	return tokens(n+1, life), nil
 }
 
-func (s *issuerServer) set(change func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change()
-}
-
 func (s *issuerServer) check(t *testing.T, calls int, ended bool) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls != calls || s.ended != ended {
-		t.Errorf("%d calls, login ended: %v; want %d, %v", s.calls, s.ended, calls, ended)
+		t.Errorf("authorization server: %d calls, ended: %v; want %d, %v", s.calls, s.ended, calls, ended)
 	}
 }
 
+// refreshing returns an app and a session whose access token is expired.
+func refreshing(t *testing.T, server *issuerServer) (a *app, secret string) {
+	t.Helper()
+	a = newApp(t, session.Config{Refresh: server.refresh})
+	return a, a.login(t, withTokens(person("ada"), 1, 0))
+}
+
+// token checks the response of a handler that uses the access token.
 func (a *app) token(t *testing.T, secret string, status int, want string) {
 	t.Helper()
 	w := a.do(http.MethodGet, "/token", with(secret))
 	if w.Code != status || status == 200 && w.Body.String() != want {
-		t.Errorf("%d %s, want %d %s", w.Code, w.Body, status, want)
+		t.Errorf("GET /token: %d %s, want %d %s", w.Code, w.Body, status, want)
 	}
 }
 
-func TestTokens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{}
-		a := newApp(t, session.Config{Refresh: server.refresh, Idle: 12 * time.Hour})
-		secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
-		a.token(t, secret, 200, "access-1")
-		time.Sleep(time.Hour - 30*time.Second - time.Nanosecond)
-		a.token(t, secret, 200, "access-1")
-		server.check(t, 0, false)
-		time.Sleep(time.Nanosecond) // half a minute before its end
-		a.token(t, secret, 200, "access-2")
-		a.token(t, secret, 200, "access-2")
-		server.check(t, 1, false)
-		time.Sleep(5 * time.Hour)
-		a.token(t, secret, 200, "access-3")
-		server.check(t, 2, false)
-		want := []gatehouse.EventType{session.EventStarted, session.EventRefreshed, session.EventRefreshed}
-		if got := fmt.Sprint(a.events.types()); got != fmt.Sprint(want) {
-			t.Errorf("events %v", got)
-		}
-		if said := dump(t, a, "ada"); strings.Contains(said, "access-") || strings.Contains(said, "refresh-") || strings.Contains(said, secret) ||
-			!strings.Contains(said, "sid-ada") {
-			t.Errorf("the store and the events tell:\n%s", said)
-		}
-	})
-}
+func (a *app) lastRefused() gatehouse.Event { return a.refused[len(a.refused)-1] }
 
-func TestShortTokens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{life: 8 * time.Second}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 8*time.Second))
-		time.Sleep(6*time.Second - time.Nanosecond)
-		a.token(t, secret, 200, "access-1")
-		time.Sleep(time.Nanosecond)
-		a.token(t, secret, 200, "access-2")
-	})
+func TestTokensAreRefreshedBeforeExpiry(t *testing.T) {
+	for _, life := range []time.Duration{time.Hour, 8 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &issuerServer{life: life}
+			a := newApp(t, session.Config{Refresh: server.refresh, Idle: 12 * time.Hour})
+			secret := a.login(t, withTokens(person("ada"), 1, life))
+			a.token(t, secret, 200, "access-1")
+			time.Sleep(life - min(30*time.Second, life/4) - time.Nanosecond)
+			a.token(t, secret, 200, "access-1")
+			server.check(t, 0, false)
+			time.Sleep(time.Nanosecond)
+			a.token(t, secret, 200, "access-2")
+			a.token(t, secret, 200, "access-2")
+			server.check(t, 1, false)
+			time.Sleep(5 * time.Hour)
+			a.token(t, secret, 200, "access-3")
+			server.check(t, 2, false)
+			if got, want := fmt.Sprint(a.events.types()), "[session_started session_refreshed session_refreshed]"; got != want {
+				t.Errorf("events %s, want %s", got, want)
+			}
+			record, err := a.store.Get(t.Context(), a.principal(t, secret).Credential)
+			if shown := fmt.Sprintf("%+v %+v", record, a.events.events); err != nil || !strings.Contains(shown, "sid-ada") ||
+				strings.Contains(shown, "access-") || strings.Contains(shown, "refresh-") || strings.Contains(shown, secret) {
+				t.Errorf("store and events show a secret: %s, %v", shown, err)
+			}
+		})
+	}
 }
 
 func TestNoTokens(t *testing.T) {
@@ -129,86 +123,64 @@ func TestNoTokens(t *testing.T) {
 		server := &issuerServer{}
 		a := newApp(t, session.Config{Refresh: server.refresh})
 		a.token(t, a.login(t, person("ada")), 401, "")
-		if e := a.refused[0]; e.Reason != session.ReasonNoTokens || !strings.Contains(e.Cause.Error(), "has no tokens") {
-			t.Errorf("%+v", e)
+		if e := a.lastRefused(); e.Reason != session.ReasonNoTokens || !strings.Contains(e.Cause.Error(), "has no tokens") {
+			t.Errorf("event %+v, want %s", e, session.ReasonNoTokens)
 		}
 		l := withTokens(person("ada"), 1, time.Minute)
 		l.Tokens.Refresh = gatehouse.Secret{}
 		secret := a.login(t, l)
 		time.Sleep(time.Minute - time.Nanosecond)
-		a.token(t, secret, 200, "access-1") // due, and good as long as it is good
+		a.token(t, secret, 200, "access-1") // due, and still valid
 		time.Sleep(time.Nanosecond)
 		a.token(t, secret, 401, "")
 		if w := a.do(http.MethodGet, "/token", with(secret), navigation); w.Header().Get("Location") != "/login?return_to=%2Ftoken" {
-			t.Errorf("a person is sent to %q", w.Header().Get("Location"))
+			t.Errorf("GET /token without a token: redirect to %q, want the login", w.Header().Get("Location"))
 		}
-		a.status(t, secret, 200) // the session itself is good
+		a.status(t, secret, 200) // the session itself is valid
 		server.check(t, 0, false)
 
 		none := newApp(t, session.Config{})
 		none.token(t, none.login(t, withTokens(person("ada"), 1, -time.Second)), 401, "")
+		_, err := a.Tokens(t.Context())
+		expectError(t, "outside of a gate", err, 401, gatehouse.ReasonOutsideGate)
+		key := gatehouse.Principal{Subject: "ci", Issuer: "keys", Method: "api_key", Credential: "1"}
+		_, err = a.Tokens(gatehouse.NewContext(t.Context(), key))
+		expectError(t, "an API key", err, 403, session.ReasonOtherCredential)
 	})
 }
 
-func TestTokensOutside(t *testing.T) {
-	a := newApp(t, session.Config{})
-	if _, err := a.Tokens(t.Context()); err == nil {
-		t.Error("tokens of nobody")
-	}
-	key := gatehouse.Principal{Subject: "ci", Issuer: "keys", Method: "api_key", Credential: "1"}
-	_, err := a.Tokens(gatehouse.NewContext(t.Context(), key))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 403 {
-		t.Errorf("of an API key: %v", err)
-	}
-}
-
-// However many requests ask, in however many processes, the refresh token is
-// used once, and nobody is logged out.
-func TestOneRefresh(t *testing.T) {
+// TestRefreshIsShared: requests in several processes use the refresh token once, and
+// a caller that goes away does not cancel the refresh.
+func TestRefreshIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{delay: time.Second}
 		store := session.NewMemory(0)
-		apps := []*app{
-			newApp(t, session.Config{Store: store, Refresh: server.refresh}),
-			newApp(t, session.Config{Store: store, Refresh: server.refresh}),
-			newApp(t, session.Config{Store: store, Refresh: server.refresh}),
+		var apps []*app
+		for range 3 {
+			apps = append(apps, newApp(t, session.Config{Store: store, Refresh: server.refresh}))
 		}
 		secret := apps[0].login(t, withTokens(person("ada"), 1, 0))
+		ctx, cancel := context.WithCancel(gatehouse.NewContext(t.Context(), apps[0].principal(t, secret)))
+		first := make(chan error, 1)
+		go func() { _, err := apps[0].Tokens(ctx); first <- err }()
+		synctest.Wait()
 		var group sync.WaitGroup
 		for i := range 60 {
 			group.Go(func() { apps[i%3].token(t, secret, 200, "access-2") })
+		}
+		synctest.Wait()
+		cancel()
+		err := <-first
+		if expectError(t, "canceled", err, 503, session.ReasonStoreUnavailable); !errors.Is(err, context.Canceled) {
+			t.Errorf("Tokens(canceled) error = %v, want %v", err, context.Canceled)
 		}
 		group.Wait()
 		server.check(t, 1, false)
 	})
 }
 
-// A renewal is of everybody who waits for it, not of the request that happened
-// to be first.
-func TestFirstCallerLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{delay: time.Second}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		ctx, cancel := context.WithCancel(gatehouse.NewContext(t.Context(), a.principal(t, secret)))
-		left := make(chan error)
-		go func() { _, err := a.Tokens(ctx); left <- err }()
-		synctest.Wait()
-		go a.token(t, secret, 200, "access-2")
-		synctest.Wait()
-		cancel()
-		err := <-left
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || !errors.Is(err, context.Canceled) {
-			t.Errorf("the one who left: %v", err)
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		server.check(t, 1, false)
-	})
-}
-
-// While the authorization server is down, the token is used to its end.
-func TestServerDown(t *testing.T) {
+// TestAuthorizationServerDown: the old access token is used until it expires.
+func TestAuthorizationServerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{err: errors.New("connection refused")}
 		a := newApp(t, session.Config{Refresh: server.refresh})
@@ -218,33 +190,19 @@ func TestServerDown(t *testing.T) {
 		server.check(t, 1, false)
 		time.Sleep(4 * time.Second)
 		a.token(t, secret, 503, "")
-		if e := a.refused[len(a.refused)-1]; e.Reason != session.ReasonRefreshUnavailable || e.Cause == nil {
-			t.Errorf("%+v", e)
+		if e := a.lastRefused(); e.Reason != session.ReasonRefreshUnavailable || e.Cause == nil {
+			t.Errorf("event %+v, want %s", e, session.ReasonRefreshUnavailable)
 		}
 		server.check(t, 2, false)
-		// As soon as it is there again, without waiting for a claim.
-		server.set(func() { server.err = nil })
+		server.err = nil // the claim was released, so that the next request refreshes at once
 		a.token(t, secret, 200, "access-2")
 		a.status(t, secret, 200)
 	})
 }
 
-// A server that hangs is given up before the claim ends.
-func TestServerHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{delay: time.Hour}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		start := time.Now()
-		a.token(t, secret, 503, "")
-		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("it took %v", took)
-		}
-	})
-}
-
-// Nobody waits for long for a token that they do not need yet.
-func TestServerIsSlow(t *testing.T) {
+// TestAuthorizationServerSlow: a request waits 1 s for a refresh if its access token
+// is valid for longer, and 10 s otherwise.
+func TestAuthorizationServerSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{delay: 5 * time.Second}
 		a := newApp(t, session.Config{Refresh: server.refresh})
@@ -253,214 +211,116 @@ func TestServerIsSlow(t *testing.T) {
 		start := time.Now()
 		a.token(t, secret, 200, "access-1")
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("GET /token took %v, want 1s", took)
 		}
-		time.Sleep(2 * time.Second) // a second before the end it is worth waiting
+		time.Sleep(2 * time.Second) // the old token is valid for 1 s
 		a.token(t, secret, 200, "access-2")
 		if took := time.Since(start); took != 5*time.Second {
-			t.Errorf("the renewal took %v", took)
+			t.Errorf("the refresh took %v, want 5s", took)
 		}
 		server.check(t, 1, false)
+
+		hanging, secret := refreshing(t, &issuerServer{delay: time.Hour})
+		start = time.Now()
+		hanging.token(t, secret, 503, "")
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("GET /token with a server that hangs took %v, want 10s", took)
+		}
 	})
 }
 
-// The server has ended the login: so ends the session, for everybody.
+// TestSignedOut: when the authorization server rejects the refresh token, the
+// session ends. If it cannot be ended or reported, the caller gets 503.
 func TestSignedOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{ended: true}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		a.token(t, secret, 401, "")
-		if e := a.refused[0]; e.Reason != session.ReasonSignedOut || !errors.Is(e.Cause, session.ErrSignedOut) {
-			t.Errorf("%+v", e)
-		}
-		a.status(t, secret, 401)
-		if e := a.events.last(); e.Type != session.EventSignedOut || attr(e, session.AttrSubject) != "ada" {
-			t.Errorf("%+v", e)
-		}
-		// It cannot be ended now: it is neither good nor is the person told so.
+	server := &issuerServer{ended: true}
+	a, secret := refreshing(t, server)
+	a.token(t, secret, 401, "")
+	if e := a.lastRefused(); e.Reason != session.ReasonSignedOut || !errors.Is(e.Cause, session.ErrSignedOut) {
+		t.Errorf("event %+v, want %s", e, session.ReasonSignedOut)
+	}
+	a.status(t, secret, 401)
+	if e := a.events.last(); e.Type != session.EventSignedOut || attr(e, session.AttrSubject) != "ada" {
+		t.Errorf("event %+v, want %s of ada", e, session.EventSignedOut)
+	}
+	for name, fail := range map[string]func(){
+		"delete": func() { a.store.down("Delete") },
+		"get":    func() { a.store.once("Get", a.store.count("Get")+4, errDown) }, // of the gate, of Tokens, of the refresh, after it
+		"event":  func() { a.events.err = errors.New("disk full") },
+	} {
+		a.events.err = nil
 		secret = a.login(t, withTokens(person("ada"), 1, 0))
-		a.store.down("Delete")
+		fail()
 		a.token(t, secret, 503, "")
 		a.store.up()
-		a.events.err = errors.New("the audit trail is full")
-		a.token(t, secret, 503, "")
-	})
+		if name != "event" {
+			a.status(t, secret, 200)
+		}
+	}
 }
 
-// claim does to a session what a process does that dies in the middle of a
-// renewal.
-func (a *app) claim(t *testing.T, id string, d time.Duration) session.Record {
-	t.Helper()
-	r, err := a.store.Store.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err = a.store.Store.Swap(t.Context(), id, r.Version, session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens, Claim: d})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
+// TestProcessDies: a process dies with its claim. Another one refreshes when the
+// claim expires; if the refresh token was used, the user has to log in again.
 func TestProcessDies(t *testing.T) {
-	for name, used := range map[string]bool{"before the call": false, "after the call": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server := &issuerServer{used: map[string]bool{"refresh-1": used}}
-				a := newApp(t, session.Config{Refresh: server.refresh})
-				secret := a.login(t, withTokens(person("ada"), 1, 0))
-				id := a.principal(t, secret).Credential
-				a.claim(t, id, 16*time.Second)
-				a.status(t, secret, 200) // the session itself goes on
-				start := time.Now()
-				status := 200
-				if used {
-					status = 401 // at most this one has to log in again
-				}
-				a.token(t, secret, status, "access-2")
-				if waited := time.Since(start); waited != 16*time.Second {
-					t.Errorf("waited %v", waited)
-				}
-				server.check(t, 1, used)
-			})
+	for _, used := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &issuerServer{used: map[string]bool{"refresh-1": used}}
+			a, secret := refreshing(t, server)
+			a.force(t, a.principal(t, secret).Credential, func(c *session.Change) { c.Claim = 16 * time.Second })
+			a.status(t, secret, 200)
+			start := time.Now()
+			status := map[bool]int{false: 200, true: 401}[used]
+			a.token(t, secret, status, "access-2")
+			if waited := time.Since(start); waited != 16*time.Second {
+				t.Errorf("waited %v, want 16s", waited)
+			}
+			server.check(t, 1, used)
 		})
 	}
 }
 
-// Another process was so slow that its claim was over, and it was the one that
-// renewed: what it has stored is good, whatever the server says to us.
-func TestLostClaim(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var other *app
-		var id, secret string
-		good := func(context.Context, session.Tokens) (session.Tokens, error) { return tokens(2, time.Hour), nil }
-		a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-			other.swap(t, id)
-			if _, err := other.Tokens(gatehouse.NewContext(t.Context(), other.principal(t, secret))); err != nil {
-				t.Error(err)
+// TestClaimIsLost: another process changes the session during the refresh, as if
+// the claim had expired.
+func TestClaimIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		other   bool // the other process refreshes
+		err     error
+		status  int
+		session int
+		event   gatehouse.EventType
+	}{
+		"rejected, refreshed by the other": {true, session.ErrSignedOut, 200, 200, session.EventStarted},
+		"rejected, not refreshed":          {false, session.ErrSignedOut, 401, 401, session.EventSignedOut},
+		"refreshed twice":                  {false, nil, 503, 200, session.EventRefreshLost},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var other *app
+			var p gatehouse.Principal
+			a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+				other.force(t, p.Credential, func(*session.Change) {})
+				if c.other {
+					if _, err := other.Tokens(gatehouse.NewContext(t.Context(), p)); err != nil {
+						t.Error(err)
+					}
+				}
+				return tokens(2, time.Hour), c.err
+			}})
+			other = newApp(t, session.Config{Store: a.store.Store, Refresh: (&issuerServer{}).refresh})
+			secret := a.login(t, withTokens(person("ada"), 1, 0))
+			p = a.principal(t, secret)
+			start := time.Now()
+			a.token(t, secret, c.status, "access-2")
+			if got := a.events.last().Type; got != c.event || time.Since(start) != 0 {
+				t.Errorf("%s: last event %s after %v, want %s at once", name, got, time.Since(start), c.event)
 			}
-			return session.Tokens{}, session.ErrSignedOut
-		}})
-		other = newApp(t, session.Config{Store: a.store.Store, Refresh: good})
-		secret = a.login(t, withTokens(person("ada"), 1, 0))
-		id = a.principal(t, secret).Credential
-		a.token(t, secret, 200, "access-2")
-		a.status(t, secret, 200)
-	})
-}
-
-// swap changes a session by force, as a process does whose claim has run out.
-func (a *app) swap(t *testing.T, id string) {
-	t.Helper()
-	r, err := a.store.Store.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.store.Store.Swap(t.Context(), id, r.Version, session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens}); err != nil {
-		t.Fatal(err)
+			a.status(t, secret, c.session)
+		})
 	}
 }
 
-// The record has moved, but its tokens are not good either.
-func TestLostClaimAndTokens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var a *app
-		var id string
-		a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-			a.swap(t, id)
-			return session.Tokens{}, session.ErrSignedOut
-		}})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		id = a.principal(t, secret).Credential
-		a.token(t, secret, 401, "")
-		a.status(t, secret, 401)
-	})
-}
+// lossy is a store whose Swap succeeds and returns an error, except for claims.
+type lossy struct{ *session.Memory }
 
-// Somebody else has changed the session in spite of the claim: what they have
-// stored stays, and the operator is told at once.
-func TestClaimIsBroken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var a *app
-		var id string
-		a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-			a.swap(t, id)
-			return tokens(2, time.Hour), nil
-		}})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		id = a.principal(t, secret).Credential
-		start := time.Now()
-		a.token(t, secret, 503, "")
-		if e := a.events.last(); e.Type != session.EventRefreshLost || time.Since(start) != 0 {
-			t.Errorf("%+v after %v", e, time.Since(start))
-		}
-	})
-}
-
-// Two processes claim at the same moment: who comes second looks again.
-func TestClaimConflict(t *testing.T) {
-	server := &issuerServer{}
-	a := newApp(t, session.Config{Refresh: server.refresh})
-	secret := a.login(t, withTokens(person("ada"), 1, 0))
-	a.store.fail = func(method string, call int) error {
-		if method == "Swap" && call == 1 {
-			return session.ErrConflict
-		}
-		return nil
-	}
-	a.token(t, secret, 200, "access-2")
-	server.check(t, 1, false)
-}
-
-// Whether the session has moved cannot be told: then it is not ended.
-func TestSignedOutStoreDown(t *testing.T) {
-	var a *app
-	a = newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-		a.store.down("Get")
-		return session.Tokens{}, session.ErrSignedOut
-	}})
-	secret := a.login(t, withTokens(person("ada"), 1, 0))
-	a.token(t, secret, 503, "")
-	a.store.up()
-	a.status(t, secret, 200)
-}
-
-// A Refresh that returns nothing at all has not renewed anything.
-func TestRefreshReturnsNothing(t *testing.T) {
-	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-		return session.Tokens{}, nil
-	}})
-	secret := a.login(t, withTokens(person("ada"), 1, 20*time.Second))
-	a.token(t, secret, 200, "access-1")
-	secret = a.login(t, withTokens(person("ada"), 1, 0))
-	a.token(t, secret, 503, "")
-	a.status(t, secret, 200)
-}
-
-// What the server has given is stored, though the store hesitates.
-func TestStoreHesitates(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		a.store.fail = func(method string, call int) error {
-			if method == "Swap" && call > 1 && call < 6 {
-				return errDown
-			}
-			return nil
-		}
-		a.token(t, secret, 200, "access-2")
-		a.store.up()
-		a.token(t, secret, 200, "access-2")
-		server.check(t, 1, false)
-	})
-}
-
-// lost is a store that does what it is told and says that it could not tell.
-type lost struct{ *session.Memory }
-
-func (l lost) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
+func (l lossy) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
 	r, err := l.Memory.Swap(ctx, id, version, c)
 	if err == nil && c.Claim == 0 {
 		return session.Record{}, errDown
@@ -468,94 +328,93 @@ func (l lost) Swap(ctx context.Context, id string, version int64, c session.Chan
 	return r, err
 }
 
-// The answer is lost, and whether it was our own change cannot be told at first.
-func TestAnswerIsLostAndStoreDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{}
-		a := newApp(t, session.Config{Store: lost{session.NewMemory(0)}, Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		failed := false
-		a.store.fail = func(method string, _ int) error {
-			if method == "Get" && !failed && a.store.calls["Swap"] >= 3 {
+// TestRefreshWithFailingStore: refreshed tokens are stored although the store fails
+// for a while, and the refresh token is used once.
+func TestRefreshWithFailingStore(t *testing.T) {
+	swaps := func(from, to int) func(*app) func(string, int) error {
+		return func(*app) func(string, int) error {
+			return func(method string, call int) error {
+				if method == "Swap" && call >= from && call < to {
+					return errDown
+				}
+				return nil
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		store  session.Store
+		fail   func(*app) func(method string, call int) error
+		status int
+		event  gatehouse.EventType
+		calls  int // of the authorization server, after another request
+		ended  bool
+	}{
+		"claim conflicts": {nil, func(*app) func(string, int) error {
+			return func(method string, call int) error {
+				if method == "Swap" && call == 1 {
+					return session.ErrConflict
+				}
+				return nil
+			}
+		}, 200, session.EventRefreshed, 1, false},
+		"fails for a while": {nil, swaps(2, 6), 200, session.EventRefreshed, 1, false},
+		"response is lost":  {lossy{session.NewMemory(0)}, swaps(0, 0), 200, session.EventRefreshed, 1, false},
+		"response is lost, and the next read": {lossy{session.NewMemory(0)}, func(a *app) func(string, int) error {
+			failed := false
+			return func(method string, _ int) error {
+				if method != "Get" || failed || a.store.calls["Swap"] < 3 {
+					return nil
+				}
 				failed = true
 				return errDown
 			}
-			return nil
-		}
-		a.token(t, secret, 200, "access-2")
-		if !failed {
-			t.Error("nobody has asked")
-		}
-		server.check(t, 1, false)
-	})
-}
-
-func TestAnswerIsLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{}
-		a := newApp(t, session.Config{Store: lost{session.NewMemory(0)}, Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		a.token(t, secret, 200, "access-2")
-		server.check(t, 1, false)
-	})
-}
-
-// The store is gone for longer than the claim lasts: the person is told, and so
-// is the operator.
-func TestRefreshLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
-		a.store.fail = func(method string, call int) error {
-			if method == "Swap" && call > 1 {
-				return errDown
+		}, 200, session.EventRefreshed, 1, false},
+		"fails until the claim expires": {nil, swaps(2, 1000), 503, session.EventRefreshLost, 2, true},
+		"claim fails":                   {nil, swaps(1, 2), 503, session.EventStarted, 1, false},
+		"third read fails": {nil, func(a *app) func(string, int) error { // of the gate, of Tokens, of the refresh
+			n := a.store.calls["Get"] + 3
+			return func(method string, call int) error {
+				if method == "Get" && call == n {
+					return errDown
+				}
+				return nil
 			}
-			return nil
-		}
-		a.token(t, secret, 503, "")
-		if e := a.events.last(); e.Type != session.EventRefreshLost {
-			t.Errorf("%+v", e)
-		}
-		a.store.up()
-		a.token(t, secret, 401, "")
-		server.check(t, 2, true)
-	})
+		}, 503, session.EventStarted, 1, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &issuerServer{}
+			a := newApp(t, session.Config{Store: c.store, Refresh: server.refresh})
+			secret := a.login(t, withTokens(person("ada"), 1, 0))
+			a.store.set(c.fail(a))
+			a.token(t, secret, c.status, "access-2")
+			if got := a.events.last().Type; got != c.event {
+				t.Errorf("%s: last event %s, want %s", name, got, c.event)
+			}
+			a.store.up()
+			status := map[bool]int{false: 200, true: 401}[c.ended]
+			a.token(t, secret, status, "access-2")
+			server.check(t, c.calls, c.ended)
+		})
+	}
 }
 
-func TestRefreshStoreDown(t *testing.T) {
-	server := &issuerServer{}
-	a := newApp(t, session.Config{Refresh: server.refresh})
+// TestRefreshReturnsNothing: a Refresh without tokens and without an error is a
+// failure.
+func TestRefreshReturnsNothing(t *testing.T) {
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		return session.Tokens{}, nil
+	}})
+	a.token(t, a.login(t, withTokens(person("ada"), 1, 20*time.Second)), 200, "access-1")
 	secret := a.login(t, withTokens(person("ada"), 1, 0))
-	p := a.principal(t, secret)
-	for _, method := range []string{"Get", "Swap"} {
-		a.store.down(method)
-		_, err := a.Tokens(gatehouse.NewContext(t.Context(), p))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
-			t.Errorf("%s: %v", method, err)
-		}
-		a.store.up()
-	}
-	// The gate asks once, and Tokens; then whoever is about to renew.
-	asked := a.store.count("Get")
-	a.store.fail = func(method string, call int) error {
-		if method == "Get" && call == asked+3 {
-			return errDown
-		}
-		return nil
-	}
 	a.token(t, secret, 503, "")
-	a.store.up()
-	server.check(t, 0, false)
-	a.token(t, secret, 200, "access-2")
+	a.status(t, secret, 200)
 }
 
-// The session was ended while its tokens were renewed.
-func TestEndedDuringRefresh(t *testing.T) {
+// TestChangesDuringRefresh: a session that ends stays ended, and one that is renewed
+// keeps its new principal and the new tokens.
+func TestChangesDuringRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &issuerServer{delay: time.Second}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		a, secret := refreshing(t, &issuerServer{delay: time.Second})
 		go a.token(t, secret, 401, "")
 		synctest.Wait()
 		if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"}); err != nil {
@@ -564,86 +423,111 @@ func TestEndedDuringRefresh(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		a.status(t, secret, 401)
-	})
-}
 
-// Rights that grow while the tokens are renewed: both hold afterwards.
-func TestRenewDuringRefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{delay: time.Second}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		a, secret = refreshing(t, server)
 		go a.token(t, secret, 200, "access-2")
 		synctest.Wait()
 		secret = cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header())
 		a.token(t, secret, 200, "access-2")
 		if !a.principal(t, secret).Roles.Has("admin") {
-			t.Error("the role is lost")
+			t.Error("the renewed session has lost the role")
 		}
 		server.check(t, 1, false)
 	})
 }
 
-// The tokens of one session do not open in another.
-func TestMovedTokens(t *testing.T) {
-	a := newApp(t, session.Config{})
+// TestScopesAreNarrowed: the principal loses the scopes that the new tokens do not
+// have any more, and keeps those that the application granted.
+func TestScopesAreNarrowed(t *testing.T) {
+	scopes := func(text string) gatehouse.Scopes {
+		s, err := gatehouse.ParseScopes(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	var granted gatehouse.Scopes
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		renewed := tokens(2, time.Hour)
+		renewed.Scopes = granted
+		return renewed, nil
+	}})
+	login := func() string {
+		l := withTokens(person("ada"), 1, 0)
+		l.Principal.Scopes, l.Tokens.Scopes = scopes("notes:read notes:write admin"), scopes("openid notes:read notes:write")
+		return a.login(t, l)
+	}
+	for text, want := range map[string]string{
+		"openid notes:read notes:write":       "notes:read notes:write admin",
+		"openid notes:read":                   "notes:read admin",
+		"":                                    "admin",
+		"openid notes:read notes:write admin": "notes:read notes:write admin",
+	} {
+		granted = scopes(text)
+		secret := login()
+		before := a.principal(t, secret)
+		a.token(t, secret, 200, "access-2")
+		after := a.principal(t, secret)
+		if before.Scopes = scopes(want); after != before {
+			t.Errorf("granted %q: principal = %+v, want %+v", text, after, before)
+		}
+	}
+	// A malformed principal is not stored again with other scopes.
+	granted = gatehouse.Scopes{}
+	for _, text := range []string{"{", `{"scope":"a  b","claims":{}}`} {
+		p := a.principal(t, login())
+		a.force(t, p.Credential, func(c *session.Change) { c.Principal = text })
+		if got, err := a.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil {
+			t.Errorf("Tokens with the principal %q = %v, want an error", text, got)
+		}
+		if record, err := a.store.Get(t.Context(), p.Credential); err != nil || record.Principal != text {
+			t.Errorf("the principal %q became %q, %v", text, record.Principal, err)
+		}
+	}
+}
+
+// TestTokensDoNotOpen: sealed tokens of another session, malformed ones, and ones
+// whose key is missing.
+func TestTokensDoNotOpen(t *testing.T) {
+	keys := ring(t)
+	a := newApp(t, session.Config{Keys: keys})
 	mine, theirs := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, withTokens(person("grace"), 2, time.Hour))
+	id := a.principal(t, mine).Credential
 	from, err := a.store.Get(t.Context(), a.principal(t, theirs).Credential)
 	if err != nil {
 		t.Fatal(err)
 	}
-	into, err := a.store.Get(t.Context(), a.principal(t, mine).Credential)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.store.Swap(t.Context(), into.ID, into.Version, session.Change{ID: into.ID, Principal: into.Principal, Tokens: from.Tokens}); err != nil {
-		t.Fatal(err)
-	}
+	a.force(t, id, func(c *session.Change) { c.Tokens = from.Tokens })
 	a.token(t, mine, 401, "")
-	if cause := a.refused[0].Cause; !errors.Is(cause, cookie.ErrSeal) {
-		t.Errorf("cause %v", cause)
+	if cause := a.lastRefused().Cause; !errors.Is(cause, cookie.ErrSeal) {
+		t.Errorf("tokens of another session: cause %v, want %v", cause, cookie.ErrSeal)
 	}
 	a.token(t, theirs, 200, "access-2")
-}
-
-// What is sealed well and makes no sense is refused like what is not.
-func TestOddTokens(t *testing.T) {
-	keys := ring(t)
-	a := newApp(t, session.Config{Keys: keys})
-	secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
-	id := a.principal(t, secret).Credential
-	for n, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","received":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
-		want := []string{"malformed", "malformed", "malformed"}[n]
-		sealed := keys.Seal(id, "session tokens", []byte(text), time.Now().Add(time.Hour))
-		if _, err := a.store.Swap(t.Context(), id, int64(n+1), session.Change{ID: id, Principal: `{"claims":{}}`, Tokens: sealed}); err != nil {
-			t.Fatal(err)
-		}
-		a.token(t, secret, 401, "")
-		if cause := a.refused[n].Cause; cause == nil || !strings.Contains(cause.Error(), want) {
-			t.Errorf("%q: cause %v", text, cause)
+	for _, text := range []string{"", "[]", `{"access":"YQ==","expires":"2999-01-01T00:00:00Z","received":"2000-01-01T00:00:00Z","scope":"a  b"}`} {
+		a.force(t, id, func(c *session.Change) {
+			c.Tokens = keys.Seal(id, "session tokens", []byte(text), time.Now().Add(time.Hour))
+		})
+		a.token(t, mine, 401, "")
+		if cause := a.lastRefused().Cause; cause == nil || !strings.Contains(cause.Error(), "malformed") {
+			t.Errorf("tokens %q: cause %v, want malformed", text, cause)
 		}
 	}
-}
-
-// A server that was given no keys has no way to the tokens of another one.
-func TestTokensWithoutKeys(t *testing.T) {
-	a := newApp(t, session.Config{})
-	p := a.principal(t, a.login(t, withTokens(person("ada"), 1, time.Hour)))
 	m, err := session.New(session.Config{Store: a.store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = m.Close() }()
-	if _, err := m.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || !strings.Contains(errors.Unwrap(err).Error(), "Config.Keys") {
-		t.Errorf("%v", err)
+	_, err = m.Tokens(gatehouse.NewContext(t.Context(), a.principal(t, theirs)))
+	if expectError(t, "without keys", err, 401, session.ReasonNoTokens); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "Config.Keys") {
+		t.Errorf("Tokens without keys: cause = %v, want Config.Keys", errors.Unwrap(err))
 	}
 }
 
-func TestClose(t *testing.T) {
+// TestCloseWaitsForRefresh: afterwards, no refresh begins.
+func TestCloseWaitsForRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{delay: time.Second}
-		a := newApp(t, session.Config{Refresh: server.refresh})
-		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		a, secret := refreshing(t, server)
 		done := make(chan struct{})
 		go func() { a.token(t, secret, 200, "access-2"); close(done) }()
 		synctest.Wait()
@@ -654,8 +538,8 @@ func TestClose(t *testing.T) {
 		secret = a.login(t, withTokens(person("ada"), 3, 0))
 		before := a.store.count("Get")
 		a.token(t, secret, 503, "")
-		if asked := a.store.count("Get") - before; asked != 2 {
-			t.Errorf("the store was asked %d times, by the gate and for the tokens that are there", asked)
+		if gets := a.store.count("Get") - before; gets != 2 {
+			t.Errorf("%d calls of Get, want 2: of the gate and of Tokens", gets)
 		}
 		a.status(t, secret, 200)
 		server.check(t, 1, false)

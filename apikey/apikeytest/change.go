@@ -9,230 +9,179 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// rotation is one without a condition, with grace and a cap to spare.
-func rotation(id string, n int) apikey.Rotation {
-	return apikey.Rotation{Current: hashOf(id, n), Grace: time.Minute, MaxLifetime: 24 * time.Hour}
-}
-
 func isStateError(err error) bool {
 	return errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict)
 }
 
-func (s suite) notFound(what string, call func() error) {
-	s.Helper()
-	if err := call(); !errors.Is(err, apikey.ErrNotFound) {
-		s.Failf("%s: error %v, want ErrNotFound", what, err)
-	}
-}
-
-func (s suite) conflict(what string, call func() error) {
-	s.Helper()
-	if err := call(); !errors.Is(err, apikey.ErrConflict) {
-		s.Failf("%s: error %v, want ErrConflict", what, err)
-	}
-}
-
 var changeRules = []rule{
 	{
-		"rotate", "Current becomes Previous; GraceEnds is the earlier of Expires and now + Grace; Expires is now + the smaller of Lifetime and MaxLifetime; Generation grows by one; all else stays.",
-		func(s suite, store apikey.Store) {
-			// The older secret ends with the second rotation, and the grace of
-			// the third is longer than its secret had to live.
+		"rotate", "Rotate moves Current to Previous. GraceEnds becomes the earlier of Expires and now + Grace, Expires becomes now + the smaller of Lifetime and MaxLifetime, Generation is incremented, and all other fields stay.",
+		func(s suite) {
+			want := s.create(draft(keyID(1)))
 			for _, step := range []struct {
 				name               string
 				grace, maxLifetime time.Duration
 			}{
 				{"with grace", time.Minute, 24 * time.Hour},
 				{"during grace", time.Second, 24 * time.Hour},
-				{"grace beyond the end", 48 * time.Hour, 24 * time.Hour},
+				{"grace beyond Expires", 48 * time.Hour, 24 * time.Hour},
 				{"without grace", 0, 24 * time.Hour},
-				{"capped", time.Minute, time.Minute},
-				{"grace beyond the capped end", time.Hour, 24 * time.Hour},
+				{"MaxLifetime below Lifetime", time.Minute, time.Minute},
+				{"grace beyond the shorter lifetime", time.Hour, 24 * time.Hour},
 			} {
-				id := keyID(1)
-				old, err := store.Find(s.Context(), id)
-				if err != nil {
-					old = s.create(store, draft(id))
-				}
-				current := hashOf(id, int(old.Generation)+1)
-				got, err := store.Rotate(s.Context(), id, apikey.Rotation{
-					Current: current, Grace: step.grace, MaxLifetime: step.maxLifetime, Generation: old.Generation,
+				current := hashOf(want.ID, int(want.Generation)+1)
+				got := s.rotate(want.ID, apikey.Rotation{
+					Current: current, Grace: step.grace, MaxLifetime: step.maxLifetime, Generation: want.Generation,
 				})
-				must(s, got, err)
-				want := old
-				want.Previous, want.Current = old.Current, current
-				want.Rotated = got.AsOf
+				want.Previous, want.Current, want.Rotated = want.Current, current, got.AsOf
 				want.GraceEnds = got.AsOf.Add(step.grace)
-				if want.GraceEnds.After(old.Expires) {
-					want.GraceEnds = old.Expires
+				if want.GraceEnds.After(want.Expires) {
+					want.GraceEnds = want.Expires
 				}
 				want.Expires = got.AsOf.Add(min(time.Hour, step.maxLifetime))
 				want.Generation++
-				s.same(step.name+", returned", got, want)
-				s.same(step.name+", found", s.find(store, id), want)
+				s.same("Rotate "+step.name, got, want)
+				s.same("Find after Rotate "+step.name, s.find(want.ID), want)
 			}
 		},
 	},
 	{
-		"rotate refused", "Rotate returns ErrNotFound, or ErrConflict if the key is revoked, expired or of another Generation, and then changes nothing.",
-		func(s suite, store apikey.Store) {
-			rotate := func(id string, generation int64) func() error {
-				return func() error {
-					r := rotation(id, 5)
-					r.Generation = generation
-					_, err := store.Rotate(s.Context(), id, r)
-					return err
-				}
+		"rotate conflict", "Rotate returns ErrNotFound, or ErrConflict if the key is revoked, expired or of another Generation, and then changes nothing.",
+		func(s suite) {
+			rotate := func(what, id string, generation int64, want error) {
+				s.Helper()
+				r := rotation(id, 5)
+				r.Generation = generation
+				_, err := s.store.Rotate(s.Context(), id, r)
+				s.fails("Rotate, "+what, err, want)
 			}
-			s.notFound("an unknown id", rotate(keyID(9), 0))
-			s.notFound("an unknown id, of a generation", rotate(keyID(9), 1))
+			rotate("unknown ID", keyID(9), 0, apikey.ErrNotFound)
+			rotate("unknown ID with a generation", keyID(9), 1, apikey.ErrNotFound)
 
-			r := s.create(store, draft(keyID(1)))
-			s.conflict("a later generation", rotate(r.ID, 2))
-			s.unchanged(store, r)
-			rotated, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
-			must(s, rotated, err)
-			s.conflict("an earlier generation", rotate(r.ID, 1))
-			s.unchanged(store, rotated)
+			r := s.create(draft(keyID(1)))
+			rotate("later generation", r.ID, 2, apikey.ErrConflict)
+			s.unchanged(r)
+			rotated := s.rotate(r.ID, rotation(r.ID, 2))
+			rotate("earlier generation", r.ID, 1, apikey.ErrConflict)
+			s.unchanged(rotated)
 
-			short := draft(keyID(2))
-			short.Lifetime = 20 * time.Millisecond
-			expired := s.create(store, short)
-			s.until(store, expired.ID, expired.Expires)
-			s.conflict("an expired key", rotate(expired.ID, 0))
-			s.conflict("an expired key, of its generation", rotate(expired.ID, 1))
-			s.unchanged(store, expired)
+			expired := s.create(short(keyID(2)))
+			s.until(expired.ID, expired.Expires)
+			rotate("expired key", expired.ID, 0, apikey.ErrConflict)
+			rotate("expired key with its generation", expired.ID, 1, apikey.ErrConflict)
+			s.unchanged(expired)
 
-			revoked, err := store.Revoke(s.Context(), r.ID)
-			must(s, revoked, err)
-			s.conflict("a revoked key", rotate(r.ID, 0))
-			s.conflict("a revoked key, of its generation", rotate(r.ID, 2))
-			s.unchanged(store, revoked)
+			revoked := s.revoke(r.ID)
+			rotate("revoked key", r.ID, 0, apikey.ErrConflict)
+			rotate("revoked key with its generation", r.ID, 2, apikey.ErrConflict)
+			s.unchanged(revoked)
 		},
 	},
 	{
-		"rotate what is used and suspended", "Rotation leaves all else as it is, usage and suspension too.",
-		func(s suite, store apikey.Store) {
-			r := s.create(store, draft(keyID(1)))
-			written, err := store.Touch(s.Context(), r.ID, 5, 0)
-			must(s, written, err)
-			old, err := store.Suspend(s.Context(), r.ID, true)
-			must(s, old, err)
-			got, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
-			must(s, got, err)
+		"rotate keeps usage and suspension", "Rotate does not change LastUsed, Uses and Suspended.",
+		func(s suite) {
+			r := s.create(draft(keyID(1)))
+			s.touch(r.ID, 5, 0)
+			old := s.suspend(r.ID, true)
+			got := s.rotate(r.ID, rotation(r.ID, 2))
 			if !got.Suspended.Equal(old.Suspended) || !got.LastUsed.Equal(old.LastUsed) || got.Uses != 5 {
-				s.Failf("rotated %+v\n  into %+v", old, got)
+				s.Failf("Rotate: Suspended = %v, LastUsed = %v, Uses = %d, want %v, %v, 5", got.Suspended, got.LastUsed, got.Uses, old.Suspended, old.LastUsed)
 			}
 		},
 	},
 	{
-		"revoke", "Revoke sets Revoked to now if it is zero, and leaves it otherwise. There is no way back.",
-		func(s suite, store apikey.Store) {
-			s.notFound("an unknown id", func() error { _, err := store.Revoke(s.Context(), keyID(9)); return err })
-			other := s.create(store, draft(keyID(2)))
-			r := s.create(store, draft(keyID(1)))
-			rotated, err := store.Rotate(s.Context(), r.ID, rotation(r.ID, 2))
-			want := must(s, rotated, err)
-			got, err := store.Revoke(s.Context(), r.ID)
-			must(s, got, err)
+		"revoke", "Revoke sets Revoked to now if it is zero. Nothing resets it.",
+		func(s suite) {
+			_, err := s.store.Revoke(s.Context(), keyID(9))
+			s.fails("Revoke(unknown ID)", err, apikey.ErrNotFound)
+			other := s.create(draft(keyID(2)))
+			id := s.create(draft(keyID(1))).ID
+			want := s.rotate(id, rotation(id, 2))
+			got := s.revoke(id)
 			want.Revoked = got.AsOf
-			s.same("returned", got, want)
-			s.same("found", s.find(store, r.ID), want)
-			s.until(store, r.ID, want.Revoked)
-			again, err := store.Revoke(s.Context(), r.ID)
-			s.same("revoked again", must(s, again, err), want)
-			s.unchanged(store, other)
+			s.same("Revoke", got, want)
+			s.same("Find", s.find(id), want)
+			s.until(id, want.Revoked)
+			s.same("Revoke, again", s.revoke(id), want)
+			s.unchanged(other)
 
 			for name, call := range map[string]func() error{
-				"suspend": func() error { _, err := store.Suspend(s.Context(), r.ID, true); return err },
-				"resume":  func() error { _, err := store.Suspend(s.Context(), r.ID, false); return err },
-				"touch":   func() error { _, err := store.Touch(s.Context(), r.ID, 1, 0); return err },
+				"Suspend": func() error { _, err := s.store.Suspend(s.Context(), id, true); return err },
+				"Resume":  func() error { _, err := s.store.Suspend(s.Context(), id, false); return err },
+				"Touch":   func() error { _, err := s.store.Touch(s.Context(), id, 1, 0); return err },
 			} {
-				if err := call(); err != nil {
-					s.Failf("%s of a revoked key: %v", name, err)
-				}
-				if got := s.find(store, r.ID); !got.Revoked.Equal(want.Revoked) {
-					s.Failf("after %s Revoked is %v, was %v", name, got.Revoked, want.Revoked)
+				err := call()
+				if got := s.find(id); err != nil || !got.Revoked.Equal(want.Revoked) {
+					s.Failf("%s of a revoked key: error = %v, Revoked = %v, want %v", name, err, got.Revoked, want.Revoked)
 				}
 			}
-			if _, err := store.Create(s.Context(), draft(r.ID)); err == nil {
-				s.Failf("the id of a revoked key was given again")
+			if _, err := s.store.Create(s.Context(), draft(id)); err == nil {
+				s.Failf("Create(ID of a revoked key): error = nil, want one")
 			}
 		},
 	},
 	{
-		"revoke expired", "Revoke sets Revoked also of a key that is over.",
-		func(s suite, store apikey.Store) {
-			short := draft(keyID(1))
-			short.Lifetime = 10 * time.Millisecond
-			r := s.create(store, short)
-			s.until(store, r.ID, r.Expires)
-			got, err := store.Revoke(s.Context(), r.ID)
-			if must(s, got, err); got.Revoked.IsZero() {
-				s.Failf("an expired key was not revoked")
+		"revoke expired", "Revoke sets Revoked of an expired key too.",
+		func(s suite) {
+			r := s.create(short(keyID(1)))
+			s.until(r.ID, r.Expires)
+			if got := s.revoke(r.ID); got.Revoked.IsZero() {
+				s.Failf("Revoke(expired key): Revoked is zero, want now")
 			}
 		},
 	},
 	{
 		"suspend", "Suspend sets Suspended to now if on is true and it is zero, and to zero if on is false.",
-		func(s suite, store apikey.Store) {
-			s.notFound("an unknown id", func() error { _, err := store.Suspend(s.Context(), keyID(9), true); return err })
-			s.notFound("an unknown id, off", func() error { _, err := store.Suspend(s.Context(), keyID(9), false); return err })
-			other := s.create(store, draft(keyID(2)))
-			want := s.create(store, draft(keyID(1)))
-			got, err := store.Suspend(s.Context(), want.ID, false)
-			s.same("resumed, never suspended", must(s, got, err), want)
-			got, err = store.Suspend(s.Context(), want.ID, true)
-			must(s, got, err)
+		func(s suite) {
+			for _, on := range []bool{true, false} {
+				_, err := s.store.Suspend(s.Context(), keyID(9), on)
+				s.fails("Suspend(unknown ID)", err, apikey.ErrNotFound)
+			}
+			other := s.create(draft(keyID(2)))
+			want := s.create(draft(keyID(1)))
+			s.same("resume of a key that is not suspended", s.suspend(want.ID, false), want)
+			got := s.suspend(want.ID, true)
 			want.Suspended = got.AsOf
-			s.same("suspended", got, want)
-			s.same("found", s.find(store, want.ID), want)
-			s.until(store, want.ID, want.Suspended)
-			got, err = store.Suspend(s.Context(), want.ID, true)
-			s.same("suspended again", must(s, got, err), want)
-			got, err = store.Suspend(s.Context(), want.ID, false)
+			s.same("Suspend", got, want)
+			s.same("Find", s.find(want.ID), want)
+			s.until(want.ID, want.Suspended)
+			s.same("Suspend, again", s.suspend(want.ID, true), want)
+			got = s.suspend(want.ID, false)
 			want.Suspended = time.Time{}
-			s.same("resumed", must(s, got, err), want)
-			s.same("found", s.find(store, want.ID), want)
-			s.unchanged(store, other)
+			s.same("resume", got, want)
+			s.same("Find after resume", s.find(want.ID), want)
+			s.unchanged(other)
 		},
 	},
 	{
-		"touch", "Touch sets LastUsed to now and adds to Uses, but only if LastUsed is zero or at least every before now. For an id that does not exist it reports false.",
-		func(s suite, store apikey.Store) {
-			touch := func(id string, uses int64, every time.Duration) bool {
+		"touch", "Touch sets LastUsed to now and adds uses to Uses, but only if LastUsed is zero or at least every before now. For an ID that does not exist it reports false.",
+		func(s suite) {
+			touch := func(what, id string, uses int64, every time.Duration, want bool) {
 				s.Helper()
-				written, err := store.Touch(s.Context(), id, uses, every)
-				return must(s, written, err)
+				if got := s.touch(id, uses, every); got != want {
+					s.Failf("Touch, %s = %t, want %t", what, got, want)
+				}
 			}
-			if touch(keyID(9), 1, 0) {
-				s.Failf("an unknown id was touched")
-			}
-			s.notFound("a touched unknown id", func() error { _, err := store.Find(s.Context(), keyID(9)); return err })
-			want := s.create(store, draft(keyID(1)))
-			other := s.create(store, draft(keyID(2)))
-			if !touch(want.ID, 3, time.Hour) {
-				s.Failf("the first touch was not written")
-			}
-			got := s.find(store, want.ID)
+			touch("unknown ID", keyID(9), 1, 0, false)
+			_, err := s.store.Find(s.Context(), keyID(9))
+			s.fails("Find(touched unknown ID)", err, apikey.ErrNotFound)
+			want := s.create(draft(keyID(1)))
+			other := s.create(draft(keyID(2)))
+			touch("first", want.ID, 3, time.Hour, true)
+			got := s.find(want.ID)
 			if got.LastUsed.IsZero() || got.LastUsed.Before(want.Created) || got.LastUsed.After(got.AsOf) {
-				s.Failf("LastUsed is %v", got.LastUsed)
+				s.Failf("LastUsed = %v, want %v to %v", got.LastUsed, want.Created, got.AsOf)
 			}
 			want.LastUsed, want.Uses = got.LastUsed, 3
-			s.same("touched", got, want)
-			if touch(want.ID, 4, time.Hour) {
-				s.Failf("a second touch within the hour was written")
+			s.same("Touch", got, want)
+			touch("before the hour has passed", want.ID, 4, time.Hour, false)
+			s.unchanged(want)
+			s.until(want.ID, want.LastUsed.Add(20*time.Millisecond))
+			touch("after 20 ms have passed", want.ID, 1<<40, 20*time.Millisecond, true)
+			if got = s.find(want.ID); !got.LastUsed.After(want.LastUsed) || got.Uses != 3+1<<40 {
+				s.Failf("LastUsed = %v, Uses = %d, want after %v, %d", got.LastUsed, got.Uses, want.LastUsed, int64(3+1<<40))
 			}
-			s.unchanged(store, want)
-			s.until(store, want.ID, want.LastUsed.Add(20*time.Millisecond))
-			if !touch(want.ID, 1<<40, 20*time.Millisecond) {
-				s.Failf("a touch after the pause was not written")
-			}
-			got = s.find(store, want.ID)
-			if !got.LastUsed.After(want.LastUsed) || got.Uses != 3+1<<40 {
-				s.Failf("LastUsed is %v, was %v; Uses is %d", got.LastUsed, want.LastUsed, got.Uses)
-			}
-			s.unchanged(store, other)
+			s.unchanged(other)
 		},
 	},
 }

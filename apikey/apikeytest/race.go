@@ -13,183 +13,137 @@ import (
 
 var raceRules = []rule{
 	{
-		"race of creations", "Each method is atomic: of several that create one id, one does.",
-		func(s suite, store apikey.Store) {
+		"race of creations", "Each method is atomic: of concurrent creations of one ID, one succeeds.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := keyID(round)
-				var won atomic.Int32
-				var winner atomic.Int64
-				contract.Together(contract.Racers, func(i int) {
+				s.oneWins("Create", func(i int) (won bool) {
 					r := draft(id)
 					r.Current = hashOf(id, i)
-					if _, err := store.Create(s.Context(), r); err == nil {
-						won.Add(1)
-						winner.Store(int64(i))
-					}
-				})
-				if won.Load() != 1 {
-					s.Stopf("%d of %d have created the same id", won.Load(), contract.Racers)
-				}
-				if s.find(store, id).Current != hashOf(id, int(winner.Load())) {
-					s.Failf("what is stored is not what was created")
-				}
+					_, err := s.store.Create(s.Context(), r)
+					return err == nil
+				}, func(i int) bool { return s.find(id).Current == hashOf(id, i) })
 			}
 		},
 	},
 	{
-		"race of conditional rotations", "Each method is atomic: of several that rotate one generation, one does, and the others are ErrConflict.",
-		func(s suite, store apikey.Store) {
+		"race of conditional rotations", "Each method is atomic: of concurrent rotations of one generation, one succeeds, and the others return ErrConflict.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := keyID(round)
-				s.create(store, draft(id))
-				var won atomic.Int32
-				var winner atomic.Int64
-				contract.Together(contract.Racers, func(i int) {
+				s.create(draft(id))
+				s.oneWins("Rotate", func(i int) (won bool) {
 					r := rotation(id, 100+i)
 					r.Generation = 1
-					switch _, err := store.Rotate(s.Context(), id, r); {
-					case err == nil:
-						won.Add(1)
-						winner.Store(int64(i))
-					case !errors.Is(err, apikey.ErrConflict):
-						s.Failf("unexpected error: %v", err)
+					_, err := s.store.Rotate(s.Context(), id, r)
+					if err != nil && !errors.Is(err, apikey.ErrConflict) {
+						s.Failf("Rotate error = %v, want ErrConflict", err)
 					}
+					return err == nil
+				}, func(i int) bool {
+					got := s.find(id)
+					return got.Generation == 2 && got.Current == hashOf(id, 100+i) && got.Previous == hashOf(id, 1)
 				})
-				got := s.find(store, id)
-				if won.Load() != 1 || got.Generation != 2 {
-					s.Stopf("%d of %d have rotated the same generation, it is now %d", won.Load(), contract.Racers, got.Generation)
-				}
-				if got.Current != hashOf(id, 100+int(winner.Load())) || got.Previous != hashOf(id, 1) {
-					s.Failf("what is stored is not what was rotated")
-				}
 			}
 		},
 	},
 	{
-		"race of rotations", "Each method is atomic: every rotation follows another one.",
-		func(s suite, store apikey.Store) {
+		"race of rotations", "Each method is atomic: concurrent rotations follow each other.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := keyID(round)
-				first := s.create(store, draft(id))
 				var mu sync.Mutex
-				steps := map[int64]apikey.Record{1: first}
+				steps := map[int64]apikey.Record{1: s.create(draft(id))}
 				contract.Together(contract.Racers, func(i int) {
-					got, err := store.Rotate(s.Context(), id, rotation(id, 100+i))
-					if err != nil {
-						s.Failf("unexpected error: %v", err)
-						return
-					}
+					got, err := s.store.Rotate(s.Context(), id, rotation(id, 100+i))
 					mu.Lock()
 					defer mu.Unlock()
-					if _, ok := steps[got.Generation]; ok || got.Current != hashOf(id, 100+i) {
-						s.Failf("generation %d came twice, or with the secret of somebody else", got.Generation)
+					if _, ok := steps[got.Generation]; err != nil || ok || got.Current != hashOf(id, 100+i) {
+						s.Failf("Rotate: error = %v, Generation = %d, want a new one with the secret of the rotation", err, got.Generation)
 					}
 					steps[got.Generation] = got
 				})
 				for n := int64(2); n <= contract.Racers+1; n++ {
 					if steps[n].Previous != steps[n-1].Current || steps[n].ID == "" {
-						s.Stopf("generation %d does not follow the one before", n)
+						s.Stopf("Previous of generation %d is not Current of generation %d", n, n-1)
 					}
 				}
-				s.same("found", s.find(store, id), steps[contract.Racers+1])
+				s.same("Find", s.find(id), steps[contract.Racers+1])
 			}
 		},
 	},
 	{
-		"race of a revocation", "A change is visible to every reader before the method returns, and nothing undoes a revocation: no rotation, suspension or use that goes on meanwhile.",
-		func(s suite, store apikey.Store) {
+		"race of a revocation", "A change is visible to all readers before the method returns, and no concurrent rotation, suspension or use resets a revocation.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := keyID(round)
-				s.create(store, draft(id))
-				var acknowledged atomic.Bool
+				s.create(draft(id))
+				var returned atomic.Bool
 				var revoked apikey.Record
 				contract.Together(contract.Racers, func(i int) {
 					if i == 0 {
-						// Not before the others are under way.
-						for range 3 {
-							_, _ = store.Find(s.Context(), id)
+						for range 3 { // until the others have started
+							_, _ = s.store.Find(s.Context(), id)
 						}
 						var err error
-						if revoked, err = store.Revoke(s.Context(), id); err != nil {
-							s.Failf("unexpected error: %v", err)
+						if revoked, err = s.store.Revoke(s.Context(), id); err != nil {
+							s.Failf("Revoke error = %v, want nil", err)
 						}
-						acknowledged.Store(true)
+						returned.Store(true)
 						return
 					}
 					for n, after := 0, 0; after < 3 && n < 10_000; n++ {
-						late := acknowledged.Load()
+						late := returned.Load()
 						if late {
 							after++
 						}
-						var got apikey.Record
-						var err error
-						switch i % 4 {
-						case 0:
-							got, err = store.Rotate(s.Context(), id, rotation(id, 100+i))
-						case 1:
-							got, err = store.Suspend(s.Context(), id, n%2 == 0)
-						case 2:
-							if _, err = store.Touch(s.Context(), id, 1, 0); err == nil {
-								got, err = store.Find(s.Context(), id)
-							}
-						case 3:
-							got, err = store.Find(s.Context(), id)
-						}
-						switch {
-						case err != nil && (i%4 != 0 || !errors.Is(err, apikey.ErrConflict)):
-							s.Failf("unexpected error: %v", err)
-							return
-						case late && i%4 == 0 && err == nil:
-							s.Failf("a key was rotated after its revocation was acknowledged")
-							return
-						case late && err == nil && got.Revoked.IsZero():
-							s.Failf("a key was good after its revocation was acknowledged")
+						if !s.raceWithRevocation(i, n, id, late) {
 							return
 						}
 					}
 				})
-				if got := s.find(store, id); !got.Revoked.Equal(revoked.Revoked) || got.Revoked.IsZero() {
-					s.Stopf("revoked at %v, afterwards %v", revoked.Revoked, got.Revoked)
+				if got := s.find(id); !got.Revoked.Equal(revoked.Revoked) || got.Revoked.IsZero() {
+					s.Stopf("Revoked = %v after the race, want %v", got.Revoked, revoked.Revoked)
 				}
 			}
 		},
 	},
 	{
-		"race of revocations", "Each method is atomic: a key is revoked once, whoever is told.",
-		func(s suite, store apikey.Store) {
+		"race of revocations", "Each method is atomic: all concurrent revocations of a key return the same time.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := keyID(round)
-				s.create(store, draft(id))
+				s.create(draft(id))
 				results := make([]apikey.Record, contract.Racers)
 				contract.Together(contract.Racers, func(i int) {
 					var err error
-					if results[i], err = store.Revoke(s.Context(), id); err != nil {
-						s.Failf("unexpected error: %v", err)
+					if results[i], err = s.store.Revoke(s.Context(), id); err != nil {
+						s.Failf("Revoke error = %v, want nil", err)
 					}
 				})
-				want := s.find(store, id).Revoked
+				want := s.find(id).Revoked
 				for _, got := range results {
 					if !got.Revoked.Equal(want) || want.IsZero() {
-						s.Stopf("one was told %v, another %v", got.Revoked, want)
+						s.Stopf("Revoke: Revoked = %v, want %v", got.Revoked, want)
 					}
 				}
 			}
 		},
 	},
 	{
-		"race of bulk revocations", "Each method is atomic: of several RevokeAll, each key is returned by one.",
-		func(s suite, store apikey.Store) {
+		"race of bulk revocations", "Each method is atomic: of concurrent calls of RevokeAll, one returns each key.",
+		func(s suite) {
 			const keys = 40
 			for i := range keys {
-				s.create(store, draft(keyID(i)))
+				s.create(draft(keyID(i)))
 			}
 			var mu sync.Mutex
 			seen := make(map[string]int)
 			contract.Together(contract.Racers, func(int) {
 				for {
-					got, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 3)
+					got, err := s.store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 3)
 					if err != nil {
-						s.Failf("unexpected error: %v", err)
+						s.Failf("RevokeAll error = %v, want nil", err)
 						return
 					}
 					mu.Lock()
@@ -203,49 +157,96 @@ var raceRules = []rule{
 					}
 				}
 			})
-			rest, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, keys)
-			if n := len(must(s, rest, err)); n > 0 {
-				s.Failf("%d were left when none were returned", n)
-			}
-			if len(seen) != keys {
-				s.Failf("%d of %d were returned", len(seen), keys)
+			if rest := s.revokeAll(apikey.Filter{Tenant: "tenant"}, keys); len(rest) > 0 || len(seen) != keys {
+				s.Failf("RevokeAll returned %d keys and left %d, want %d and 0", len(seen), len(rest), keys)
 			}
 			for id, n := range seen {
 				if n != 1 {
-					s.Failf("%s was returned %d times", id, n)
+					s.Failf("RevokeAll returned key %s %d times, want once", id, n)
 				}
 			}
 		},
 	},
 	{
-		"race of uses", "Each method is atomic: no use that was written is lost, and of several within the pause one is written.",
-		func(s suite, store apikey.Store) {
+		"race of uses", "Each method is atomic: no use that was written is lost, and of concurrent calls within every, one writes.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				once, always := keyID(round), keyID(1000+round)
-				s.create(store, draft(once))
-				s.create(store, draft(always))
+				s.create(draft(once))
+				s.create(draft(always))
 				var written atomic.Int32
 				contract.Together(contract.Racers, func(int) {
 					for range 4 {
-						first, err := store.Touch(s.Context(), once, 1, 1<<40)
+						first, err := s.store.Touch(s.Context(), once, 1, 1<<40)
 						if err != nil {
-							s.Failf("unexpected error: %v", err)
+							s.Failf("Touch error = %v, want nil", err)
 						}
 						if first {
 							written.Add(1)
 						}
-						if ok, err := store.Touch(s.Context(), always, 3, 0); err != nil || !ok {
-							s.Failf("a touch without pause was not written: %v", err)
+						if ok, err := s.store.Touch(s.Context(), always, 3, 0); err != nil || !ok {
+							s.Failf("Touch(every 0) = %t, %v, want true", ok, err)
 						}
 					}
 				})
-				if n, uses := written.Load(), s.find(store, once).Uses; n != 1 || uses != 1 {
-					s.Failf("%d writes within the pause, %d uses", n, uses)
+				if n, uses := written.Load(), s.find(once).Uses; n != 1 || uses != 1 {
+					s.Failf("%d calls of Touch within every wrote, Uses = %d, want 1 and 1", n, uses)
 				}
-				if uses := s.find(store, always).Uses; uses != 4*3*contract.Racers {
-					s.Failf("%d uses were written, %d are kept", 4*3*contract.Racers, uses)
+				if uses := s.find(always).Uses; uses != 4*3*contract.Racers {
+					s.Failf("Uses = %d, want %d", uses, 4*3*contract.Racers)
 				}
 			}
 		},
 	},
+}
+
+// oneWins runs a race and checks that one call wins it, and that the store then has
+// the record of the winner.
+func (s suite) oneWins(call string, race, stored func(i int) bool) {
+	s.Helper()
+	var won atomic.Int32
+	var winner atomic.Int64
+	contract.Together(contract.Racers, func(i int) {
+		if race(i) {
+			won.Add(1)
+			winner.Store(int64(i))
+		}
+	})
+	if won.Load() != 1 {
+		s.Stopf("%d of %d concurrent calls of %s succeeded, want 1", won.Load(), contract.Racers, call)
+	}
+	if !stored(int(winner.Load())) {
+		s.Failf("the record is not that of the successful %s", call)
+	}
+}
+
+// raceWithRevocation makes the n-th call of goroutine i. Late says that Revoke had
+// returned before. It reports whether to go on.
+func (s suite) raceWithRevocation(i, n int, id string, late bool) bool {
+	var got apikey.Record
+	var err error
+	rotates := i%4 == 0
+	switch i % 4 {
+	case 0:
+		got, err = s.store.Rotate(s.Context(), id, rotation(id, 100+i))
+	case 1:
+		got, err = s.store.Suspend(s.Context(), id, n%2 == 0)
+	case 2:
+		if _, err = s.store.Touch(s.Context(), id, 1, 0); err == nil {
+			got, err = s.store.Find(s.Context(), id)
+		}
+	case 3:
+		got, err = s.store.Find(s.Context(), id)
+	}
+	switch {
+	case err != nil && (!rotates || !errors.Is(err, apikey.ErrConflict)):
+		s.Failf("unexpected error: %v", err)
+	case late && rotates && err == nil:
+		s.Failf("Rotate succeeded after Revoke had returned, want ErrConflict")
+	case late && err == nil && got.Revoked.IsZero():
+		s.Failf("Revoked is zero after Revoke has returned")
+	default:
+		return true
+	}
+	return false
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
 
-// TestWatcher tests whether a watcher tells of the changes in a store, as
-// [apikey.Watcher] says. NewWatcher returns both, the store empty. That a
-// watcher says "" after a break, the implementation must show by itself.
+// TestWatcher tests the contract of [apikey.Watcher]. newWatcher returns an empty
+// store and its watcher. An implementation must itself test that the watcher
+// reports "" after a disconnect.
 func TestWatcher(t *testing.T, newWatcher func(t *testing.T) (apikey.Store, apikey.Watcher)) {
 	contract.Test(t, watcherRules, func(t *testing.T) watched {
 		store, watcher := newWatcher(t)
@@ -21,7 +21,7 @@ func TestWatcher(t *testing.T, newWatcher func(t *testing.T) (apikey.Store, apik
 	})
 }
 
-// watched is a store and what tells of its changes.
+// watched is a store with its watcher.
 type watched struct {
 	apikey.Store
 	watcher apikey.Watcher
@@ -29,107 +29,84 @@ type watched struct {
 
 var watcherRules = []contract.Rule[watched]{{
 	Name: "watch",
-	Rule: "Watch calls changed with \"\" as soon as it listens, with the id of every key that is rotated, revoked, suspended or resumed, and not after it has returned.",
-	Run:  func(s contract.Suite, w watched) { watch(suite{s}, w.Store, w.watcher) },
+	Rule: "Watch calls changed with \"\" when it starts to listen, with the ID of every key that is rotated, revoked, suspended or resumed, and not after it has returned.",
+	Run:  func(s contract.Suite, w watched) { watch(suite{s, w.Store}, w.watcher) },
 }}
 
-func watch(s suite, store apikey.Store, watcher apikey.Watcher) {
+func watch(s suite, watcher apikey.Watcher) {
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
 	changes := make(chan string, 1000)
 	ended := make(chan error, 1)
 	go func() { ended <- watcher.Watch(ctx, func(id string) { changes <- id }) }()
 
-	// wait waits for word of id; "" stands for every key.
-	wait := func(what, id string) {
+	// wait waits until all of ids, or "" for all keys, are reported.
+	wait := func(call string, ids ...string) {
 		s.Helper()
-		timeout := time.NewTimer(s.Patience)
+		missing := make(map[string]bool)
+		for _, id := range ids {
+			missing[id] = true
+		}
+		timeout := time.NewTimer(s.Timeout)
 		defer timeout.Stop()
-		for {
+		for len(missing) > 0 {
 			select {
-			case got := <-changes:
-				if got == id || got == "" {
+			case id := <-changes:
+				if delete(missing, id); id == "" {
 					return
 				}
 			case err := <-ended:
-				s.Stopf("Watch ended early: %v", err)
+				s.Stopf("Watch returned before its context ended: %v", err)
 			case <-timeout.C:
-				s.Stopf("no word of it for %v: %s", s.Patience, what)
+				s.Stopf("%d of %d keys not reported within %v after %s", len(missing), len(ids), s.Timeout, call)
 			}
 		}
 	}
-	// drain makes sure that what comes next is news.
+	// drain discards earlier reports.
 	drain := func() {
 		for len(changes) > 0 {
 			<-changes
 		}
 	}
-	wait("that it listens", "")
+	wait("the start of Watch", "")
 
-	key := s.create(store, draft(keyID(1)))
-	for _, change := range []struct {
-		name string
-		call func(context.Context, string) error
-	}{
-		{"rotate", func(ctx context.Context, id string) error {
-			_, err := store.Rotate(ctx, id, rotation(id, 2))
-			return err
-		}},
-		{"suspend", func(ctx context.Context, id string) error {
-			_, err := store.Suspend(ctx, id, true)
-			return err
-		}},
-		{"resume", func(ctx context.Context, id string) error {
-			_, err := store.Suspend(ctx, id, false)
-			return err
-		}},
-		{"revoke", func(ctx context.Context, id string) error {
-			_, err := store.Revoke(ctx, id)
-			return err
-		}},
-	} {
-		drain()
-		must(s, 0, change.call(s.Context(), key.ID))
-		wait(change.name, key.ID)
-	}
-
+	id := s.create(draft(keyID(1))).ID
 	var many []string
 	for i := range 20 {
-		many = append(many, s.create(store, draft(keyID(100+i))).ID)
+		many = append(many, s.create(draft(keyID(100+i))).ID)
 	}
-	drain()
-	revoked, err := store.RevokeAll(s.Context(), apikey.Filter{Tenant: "tenant"}, 100)
-	must(s, revoked, err)
-	told := make(map[string]bool)
-	timeout := time.NewTimer(s.Patience)
-	defer timeout.Stop()
-	for len(told) < len(many) && !told[""] {
-		select {
-		case id := <-changes:
-			told[id] = true
-		case <-timeout.C:
-			s.Stopf("word of %d of the %d that RevokeAll has revoked", len(told), len(many))
-		}
+	for _, change := range []struct {
+		call string
+		make func()
+		ids  []string
+	}{
+		{"Rotate", func() { s.rotate(id, rotation(id, 2)) }, []string{id}},
+		{"Suspend", func() { s.suspend(id, true) }, []string{id}},
+		{"resume", func() { s.suspend(id, false) }, []string{id}},
+		{"Revoke", func() { s.revoke(id) }, []string{id}},
+		{"RevokeAll", func() { s.revokeAll(apikey.Filter{Tenant: "tenant"}, 100) }, many},
+	} {
+		drain()
+		change.make()
+		wait(change.call, change.ids...)
 	}
 
 	cancel()
-	stopped := time.NewTimer(s.Patience)
-	defer stopped.Stop()
+	timeout := time.NewTimer(s.Timeout)
+	defer timeout.Stop()
 	select {
 	case err := <-ended:
 		if err == nil {
-			s.Failf("Watch returned nil")
+			s.Failf("Watch returned nil, want an error")
 		}
-	case <-stopped.C:
-		s.Stopf("Watch goes on for %v after its context is over", s.Patience)
+	case <-timeout.C:
+		s.Stopf("Watch did not return within %v after its context ended", s.Timeout)
 	}
 	drain()
-	last := s.create(store, draft(keyID(200)))
-	gone, err := store.Revoke(s.Context(), last.ID)
-	must(s, gone, err)
+	s.revoke(s.create(draft(keyID(200))).ID)
 	select {
 	case id := <-changes:
-		s.Failf("word of %q after Watch has returned", id)
+		s.Failf("Watch reported %q after it had returned", id)
 	default:
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 // TestColdOutage starts a server whose key sets are all broken in different ways.
 func TestColdOutage(t *testing.T) {
+	t.Parallel()
 	enginetest.Slow(t)
 	elsewhere := authtest.NewIssuer(t)
 	faults := map[string]struct {
@@ -35,8 +36,8 @@ func TestColdOutage(t *testing.T) {
 		"404":        {authtest.Status(http.StatusNotFound), "HTTP status 404"},
 		"cut":        {authtest.Cut, "unexpected EOF"},
 		"truncated":  {authtest.Truncated, "not a JWK Set"},
-		"HTML":       {authtest.HTML, "not a JWK Set"},
-		"empty":      {authtest.Document(`{"keys":[]}`), "no key that may verify"},
+		"HTML":       {authtest.HTML, "Content-Type"},
+		"empty":      {authtest.Document(`{"keys":[]}`), "no verification key"},
 		"null":       {authtest.Document(`null`), "not a JWK Set"},
 		"huge":       {authtest.Huge, "more than"},
 		"many keys":  {authtest.ManyKeys, "more than"},
@@ -134,6 +135,7 @@ func TestColdOutage(t *testing.T) {
 
 // TestWarmOutage: loaded keys stay in use while their issuer is down.
 func TestWarmOutage(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
 	eventually(t, deadline, "ready", func() bool { return p.do("GET", "/readyz").status == http.StatusOK })
@@ -154,6 +156,7 @@ func TestWarmOutage(t *testing.T) {
 // TestRotation: tokens of a new key are accepted within 15 s, and those of the old
 // key all the time.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	enginetest.Slow(t)
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
@@ -176,8 +179,10 @@ func TestRotation(t *testing.T) {
 // TestShutdown: SIGTERM and SIGINT stop the listener, a request in progress gets its
 // response, and the exit status is 0.
 func TestShutdown(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
 			issuer := authtest.NewIssuer(t)
 			issuer.Break(authtest.Hanging)
 			app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, configure([]object{trust(issuer, nil)}, nil)))
@@ -220,6 +225,7 @@ func TestShutdown(t *testing.T) {
 // TestAttack runs the attack kit against a running server that accepts API keys
 // too.
 func TestAttack(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{
 		Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"}, Scope: "reports:read", Target: "/reports",
 	})
@@ -247,7 +253,7 @@ func TestAttack(t *testing.T) {
 		}
 	}
 	good()
-	if names := issuer.Lured(); len(names) > 0 {
+	if names := issuer.AttackerURLFetches(); len(names) > 0 {
 		t.Errorf("requests to URLs in tokens: %q", names)
 	}
 	if sent < 500 {

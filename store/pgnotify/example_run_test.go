@@ -8,10 +8,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// The example needs a server, so the test that runs it starts one.
+// TestExample runs the example with a server.
 func TestExample(t *testing.T) {
 	t.Setenv("DATABASE_URL", enginetest.StartPostgres(t).Database(t))
 	if got, want := enginetest.Output(t, Example), "ci revoked: true\n"; got != want {
-		t.Errorf("the example prints %q, want %q", got, want)
+		t.Errorf("Example printed %q, want %q", got, want)
 	}
 }

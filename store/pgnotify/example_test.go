@@ -19,8 +19,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// API keys in PostgreSQL, with a cache that other processes empty when they
-// revoke a key.
+// API keys in PostgreSQL, with a cache from which revoked keys are deleted in all
+// processes.
 //
 //nolint:testableexamples // TestExample runs it, with a server
 func Example() {
@@ -53,7 +53,7 @@ func Example() {
 	}
 	listener, err := pgnotify.New(pgnotify.Config{
 		Conn:   conn,
-		Failed: func(err error) { slog.Warn("not told of revocations for now", "error", err) },
+		Failed: func(err error) { slog.Warn("revocations are delayed by up to CacheTTL", "error", err) },
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -63,7 +63,7 @@ func Example() {
 		Store:    store.APIKeys(),
 		Prefix:   "acme",
 		Scopes:   []string{"reports:read"},
-		CacheTTL: 2 * time.Second, // the bound, should the word of a revocation be lost
+		CacheTTL: 2 * time.Second, // the limit if a notification is lost
 		Watcher:  listener.APIKeys(),
 	})
 	if err != nil {

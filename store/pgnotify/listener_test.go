@@ -5,7 +5,6 @@ package pgnotify_test
 import (
 	"context"
 	"database/sql"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,20 +20,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-func newListener(t *testing.T, url string, failed func(error)) *pgnotify.Listener {
-	t.Helper()
-	conn, err := pgx.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: failed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
+func TestMain(m *testing.M) { enginetest.Main(m) }
 
-func newKeys(t *testing.T, url string) *sqlstore.APIKeys {
+// open returns the API keys and a watcher of a new database. Conn is the
+// connection of the watcher.
+func open(t *testing.T, url string, conn *pgx.ConnConfig, failed func(error)) (*sqlstore.APIKeys, *pgnotify.Channel) {
 	t.Helper()
 	db, err := sql.Open("pgx", url)
 	if err != nil {
@@ -48,51 +38,40 @@ func newKeys(t *testing.T, url string) *sqlstore.APIKeys {
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return s.APIKeys()
+	l, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: failed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.APIKeys(), l.APIKeys()
 }
 
-func TestContract(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
-	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
-		url := server.Database(t)
-		return newKeys(t, url), newListener(t, url, nil).APIKeys()
-	})
-}
-
-// What the application wants to hear over connections of its own does not keep
-// the listener from hearing.
-func TestOwnHandler(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
-	url := server.Database(t)
-	keys := newKeys(t, url)
+func config(t *testing.T, url string) *pgx.ConnConfig {
+	t.Helper()
 	conn, err := pgx.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
-	l, err := pgnotify.New(pgnotify.Config{Conn: conn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	changes := watch(t, l.APIKeys())
-	enginetest.Receive(t, changes, "", "it listens")
-	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keys.Revoke(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	enginetest.Receive(t, changes, "a", "it was revoked")
+	return conn
 }
 
-func TestNewReportsMistakes(t *testing.T) {
-	_, err := pgnotify.New(pgnotify.Config{})
-	if err == nil || !strings.Contains(err.Error(), "pgnotify: Config.Conn: required") {
-		t.Errorf("error %v", err)
+// create creates keys with these IDs.
+func create(t *testing.T, keys *sqlstore.APIKeys, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// watch runs Watch for the length of the test and returns what it tells.
+func revoke(t *testing.T, keys *sqlstore.APIKeys, id string) {
+	t.Helper()
+	if _, err := keys.Revoke(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watch runs Watch until the test ends and returns what it reports.
 func watch(t *testing.T, w apikey.Watcher) <-chan string {
 	t.Helper()
 	changes := make(chan string, 1000)
@@ -101,110 +80,116 @@ func watch(t *testing.T, w apikey.Watcher) <-chan string {
 	go func() {
 		defer close(ended)
 		if err := w.Watch(ctx, func(id string) { changes <- id }); err == nil {
-			t.Error("Watch returned nil")
+			t.Error("Watch error = nil, want one")
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	return changes
 }
 
-// A watcher that has missed something says so, however its connection was lost.
-func TestWatchAfterBreak(t *testing.T) {
+func TestContract(t *testing.T) {
+	server := enginetest.SharedPostgres(t)
+	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
+		url := server.Database(t)
+		return open(t, url, config(t, url), nil)
+	})
+}
+
+func TestNewRequiresConn(t *testing.T) {
+	if _, err := pgnotify.New(pgnotify.Config{}); err == nil || err.Error() != "pgnotify: Config.Conn: required" {
+		t.Errorf("New error = %v, want pgnotify: Config.Conn: required", err)
+	}
+}
+
+// A notification handler in the configuration does not take the notifications.
+func TestWatchIgnoresHandlerOfConn(t *testing.T) {
+	url := enginetest.SharedPostgres(t).Database(t)
+	conn := config(t, url)
+	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	keys, watcher := open(t, url, conn, nil)
+	changes := watch(t, watcher)
+	enginetest.Receive(t, changes, "", "connected")
+	create(t, keys, "a")
+	revoke(t, keys, "a")
+	enginetest.Receive(t, changes, "a", "revoked")
+}
+
+// After each way to lose a connection, the watcher reports that it may have missed
+// changes.
+func TestWatchReconnects(t *testing.T) {
 	server := enginetest.StartPostgres(t)
 	url := server.Database(t)
-	keys := newKeys(t, url)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	var failures atomic.Int32
-	changes := watch(t, newListener(t, enginetest.Via(t, url, proxy), func(err error) {
+	keys, watcher := open(t, url, config(t, enginetest.Via(t, url, proxy)), func(err error) {
 		if err == nil {
-			t.Error("failed without an error")
+			t.Error("Failed called with nil, want an error")
 		}
 		failures.Add(1)
-	}).APIKeys())
-	enginetest.Receive(t, changes, "", "it listens")
-
-	create := func(id string) {
-		t.Helper()
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	revoke := func(id string) {
-		t.Helper()
-		if _, err := keys.Revoke(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, id := range []string{"a", "b", "c", "d"} {
-		create(id)
-	}
-	revoke("a")
-	enginetest.Receive(t, changes, "a", "it was revoked")
+	})
+	changes := watch(t, watcher)
+	enginetest.Receive(t, changes, "", "connected")
+	create(t, keys, "a", "b", "c", "d")
+	revoke(t, keys, "a")
+	enginetest.Receive(t, changes, "a", "revoked")
 
 	proxy.Cut()
-	revoke("b")
+	revoke(t, keys, "b")
 	proxy.Restore()
-	enginetest.Receive(t, changes, "", "the connection was cut, and something was lost")
+	enginetest.Receive(t, changes, "", "the connection was cut")
 	if failures.Load() == 0 {
-		t.Error("nobody was told that the connection was cut")
+		t.Error("Failed was not called when the connection was cut")
 	}
-	revoke("c")
-	enginetest.Receive(t, changes, "c", "it was revoked after the break")
+	revoke(t, keys, "c")
+	enginetest.Receive(t, changes, "c", "revoked after the reconnect")
 
-	// Without a word: only the heartbeat can find out. What the proxy holds
-	// back it delivers afterwards, to a connection that nobody reads.
+	// Only the heartbeat detects a connection that transfers nothing. The proxy
+	// delivers what it holds back to the old connection.
 	failures.Store(0)
 	proxy.Freeze()
-	enginetest.Eventually(t, time.Minute, "the silence is noticed", func() bool { return failures.Load() > 0 })
+	enginetest.Eventually(t, time.Minute, "the heartbeat fails", func() bool { return failures.Load() > 0 })
 	proxy.Thaw()
-	enginetest.Receive(t, changes, "", "the connection was silent")
+	enginetest.Receive(t, changes, "", "the connection was frozen")
 
 	server.Kill(t)
 	server.Start(t)
-	enginetest.Receive(t, changes, "", "the server has crashed")
+	enginetest.Receive(t, changes, "", "the server crashed")
 	enginetest.Eventually(t, time.Minute, "the store recovers", func() bool {
 		_, err := keys.Revoke(t.Context(), "d")
 		return err == nil
 	})
-	enginetest.Receive(t, changes, "d", "it was revoked after the crash")
+	enginetest.Receive(t, changes, "d", "revoked after the crash")
 }
 
-// What an operator changes by hand is told too; a use is not.
-func TestWatchByHand(t *testing.T) {
-	server := enginetest.StartPostgres(t, "fsync=off")
-	url := server.Database(t)
-	keys := newKeys(t, url)
-	changes := watch(t, newListener(t, url, nil).APIKeys())
-	enginetest.Receive(t, changes, "", "it listens")
-	for _, id := range []string{"touched", "revoked", "deleted"} {
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+// Manual changes are reported, uses are not.
+func TestWatchReportsManualChanges(t *testing.T) {
+	url := enginetest.SharedPostgres(t).Database(t)
+	keys, watcher := open(t, url, config(t, url), nil)
+	changes := watch(t, watcher)
+	enginetest.Receive(t, changes, "", "connected")
+	create(t, keys, "touched", "revoked", "deleted")
 	if ok, err := keys.Touch(t.Context(), "touched", 1, 0); err != nil || !ok {
-		t.Fatal(ok, err)
+		t.Fatalf("Touch = %t, %v, want true", ok, err)
 	}
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	for _, sql := range []string{
-		"UPDATE gatehouse_apikeys SET revoked = now() WHERE id = 'revoked'",
-		"DELETE FROM gatehouse_apikeys WHERE id = 'deleted'",
+	for _, change := range []struct{ id, sql string }{
+		{"revoked", "UPDATE gatehouse_apikeys SET revoked = now() WHERE id = 'revoked'"},
+		{"deleted", "DELETE FROM gatehouse_apikeys WHERE id = 'deleted'"},
 	} {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
+		if _, err := conn.Exec(t.Context(), change.sql); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, want := range []string{"revoked", "deleted"} {
 		select {
 		case got := <-changes:
-			if got != want {
-				t.Errorf("word of %q, want %q", got, want)
+			if got != change.id {
+				t.Errorf("reported %q, want %q", got, change.id)
 			}
 		case <-time.After(time.Minute):
-			t.Fatalf("no word of %q", want)
+			t.Fatalf("%q not reported within a minute", change.id)
 		}
 	}
 }

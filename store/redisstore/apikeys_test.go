@@ -22,8 +22,7 @@ func TestAPIKeysContract(t *testing.T) {
 	})
 }
 
-// What cannot be read is not guessed: a damaged record is a store that cannot
-// tell.
+// A damaged record is an error of the store, not a default value.
 func TestDamagedRecords(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
@@ -47,35 +46,31 @@ func TestDamagedRecords(t *testing.T) {
 	}, func() error { _, err := keys.Find(t.Context(), "a"); return err }, apikey.ErrNotFound, apikey.ErrConflict)
 }
 
-// What is added to a time in a script stays within what Lua counts exactly.
-func TestSpans(t *testing.T) {
+// Durations that a script adds to a time stay within the exact range of Lua
+// numbers.
+func TestLongDurations(t *testing.T) {
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
-	const years = 365 * 24 * time.Hour
-	for _, r := range []apikey.Record{
-		{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: 201 * years}},
-		{Key: apikey.Key{ID: "", Owner: "o", Lifetime: time.Hour}},
-	} {
-		if _, err := keys.Create(t.Context(), r); err == nil {
-			t.Errorf("created: %+v", r.Key)
+	const years, longest = 365 * 24 * time.Hour, 1<<63 - 1
+	for _, key := range []apikey.Key{{ID: "a", Owner: "o", Lifetime: 201 * years}, {ID: "", Owner: "o", Lifetime: time.Hour}} {
+		if _, err := keys.Create(t.Context(), apikey.Record{Key: key}); err == nil {
+			t.Errorf("Create(ID %q, Lifetime %v) error = nil, want one", key.ID, key.Lifetime)
 		}
 	}
 	r, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: 200 * years}})
 	if err != nil || !r.Expires.Equal(r.Created.Add(200*years)) {
-		t.Fatalf("created %v, expires %v, %v", r.Created, r.Expires, err)
+		t.Fatalf("Create: Created = %v, Expires = %v, error = %v, want 200 years", r.Created, r.Expires, err)
 	}
-	const long = 1<<63 - 1
-	rotated, err := keys.Rotate(t.Context(), "a", apikey.Rotation{Grace: long, MaxLifetime: long})
+	rotated, err := keys.Rotate(t.Context(), "a", apikey.Rotation{Grace: longest, MaxLifetime: longest})
 	if err != nil || !rotated.GraceEnds.Equal(r.Expires) || !rotated.Expires.Equal(rotated.Rotated.Add(200*years)) {
-		t.Errorf("%+v, %v", rotated, err)
+		t.Errorf("Rotate: GraceEnds = %v, Expires = %v, error = %v, want %v and 200 years", rotated.GraceEnds, rotated.Expires, err, r.Expires)
 	}
-	if ok, err := keys.Touch(t.Context(), "a", 1, long); err != nil || !ok {
-		t.Error(ok, err)
+	for _, want := range []bool{true, false} {
+		if got, err := keys.Touch(t.Context(), "a", 1, longest); err != nil || got != want {
+			t.Errorf("Touch = %t, %v, want %t", got, err, want)
+		}
 	}
-	if ok, err := keys.Touch(t.Context(), "a", 1, long); err != nil || ok {
-		t.Error(ok, err)
-	}
-	due, err := keys.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: long, Limit: 1})
+	due, err := keys.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: longest, Limit: 1})
 	if err != nil || len(due) != 1 {
-		t.Errorf("%d are due, %v", len(due), err)
+		t.Errorf("List returned %d keys, %v, want 1", len(due), err)
 	}
 }

@@ -43,9 +43,9 @@ var (
 	listSessionsScript      = newScript(false, timeCommon, sessionsCommon, sessionsList)
 )
 
-// Sessions is a [session.Store]. Every method is one script, which the server
-// carries out as a whole or not at all, and its clock is that of the server.
-// Sessions that are over vanish by themselves.
+// Sessions is a [session.Store]. Every method is one atomic script that uses the
+// clock of the server. Redis removes expired sessions. Sessions is safe for
+// concurrent use.
 type Sessions struct {
 	store *Store
 	base  string
@@ -56,14 +56,14 @@ var _ session.Store = (*Sessions)(nil)
 // Sessions returns the store of sessions. All of them are in one slot of a
 // cluster.
 func (s *Store) Sessions() *Sessions {
-	// The number is that of the format, so that a later one can stand beside it.
+	// The number is the version of the format.
 	return &Sessions{store: s, base: "{" + s.prefix + "}:sessions:1"}
 }
 
 // Create implements [session.Store].
 func (s *Sessions) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
 	if r.ID == "" || lifetime > maxLifetime {
-		return session.Record{}, errors.New("redisstore: create session: no id, or a lifetime of more than 200 years")
+		return session.Record{}, errors.New("redisstore: create session: ID is empty, or lifetime is more than 200 years")
 	}
 	return s.one(ctx, "create", createSessionScript,
 		r.ID, r.Issuer, r.Subject, r.SID, r.Label, r.Idle.Microseconds(), lifetime.Microseconds(), r.Principal, r.Tokens)
@@ -77,7 +77,7 @@ func (s *Sessions) Get(ctx context.Context, id string) (session.Record, error) {
 // Swap implements [session.Store].
 func (s *Sessions) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
 	if c.ID == "" {
-		return session.Record{}, errors.New("redisstore: swap session: no id")
+		return session.Record{}, errors.New("redisstore: swap session: ID is empty")
 	}
 	return s.one(ctx, "swap", swapSessionScript, id, version, c.ID, c.Principal, c.Tokens, c.Claim.Microseconds())
 }
@@ -128,19 +128,19 @@ func (s *Sessions) List(ctx context.Context, sel session.Selector, limit int) ([
 	return records[:min(len(records), max(limit, 0))], nil
 }
 
-// one runs a script that answers with one record.
+// one runs a script that returns one record.
 func (s *Sessions) one(ctx context.Context, verb string, script *script, args ...any) (session.Record, error) {
 	records, err := s.many(ctx, verb, script, args...)
 	if err != nil {
 		return session.Record{}, err
 	}
 	if len(records) != 1 {
-		return session.Record{}, fmt.Errorf("redisstore: %s session: the answer has %d records", verb, len(records))
+		return session.Record{}, fmt.Errorf("redisstore: %s session: got %d records, want 1", verb, len(records))
 	}
 	return records[0], nil
 }
 
-// many runs a script that answers with records.
+// many runs a script that returns records.
 func (s *Sessions) many(ctx context.Context, verb string, script *script, args ...any) ([]session.Record, error) {
 	reply, err := s.store.run(ctx, script, s.base, args...)
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *Sessions) many(ctx context.Context, verb string, script *script, args .
 	return records, nil
 }
 
-// sessionState is the error of the contract that a word stands for.
+// sessionState returns the error of the contract for a reply.
 func sessionState(word string) error {
 	switch word {
 	case "absent":

@@ -22,7 +22,7 @@ func TestSessionsContract(t *testing.T) {
 	sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, client).Sessions() })
 }
 
-// browser is a session of somebody.
+// browser returns a record.
 func browser(id string, idle time.Duration) session.Record {
 	return session.Record{
 		Session:   session.Session{ID: id, Issuer: "i", Subject: "s", SID: "d", Idle: idle},
@@ -30,7 +30,7 @@ func browser(id string, idle time.Duration) session.Record {
 	}
 }
 
-// newSessions makes a store of which the test knows the prefix.
+// newSessions returns a store with a known prefix.
 func newSessions(t *testing.T, client *redis.Client, prefix string) *redisstore.Sessions {
 	t.Helper()
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
@@ -49,8 +49,8 @@ func createSession(t *testing.T, sessions session.Store, r session.Record, lifet
 	return created
 }
 
-// Nothing of a session stays when it is over, whatever has become of it.
-func TestSessionsVanish(t *testing.T) {
+// TestExpiredSessionsLeaveNoKeys: Redis removes the record and the indexes.
+func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "vanish")
 	const short = 200 * time.Millisecond
@@ -74,13 +74,13 @@ func TestSessionsVanish(t *testing.T) {
 		return found
 	}
 	if found := keys(); len(found) == 0 {
-		t.Fatal("there is nothing that could vanish")
+		t.Fatal("no keys before the expiry")
 	}
-	enginetest.Eventually(t, 10*time.Second, "all is gone", func() bool { return len(keys()) == 0 })
+	enginetest.Eventually(t, 10*time.Second, "all keys are removed", func() bool { return len(keys()) == 0 })
 }
 
-// An index names those who are there, and a few that were: not all that ever
-// were, however seldom it is read.
+// TestSessionIndexesStaySmall: writes and reads remove expired sessions from the
+// indexes.
 func TestSessionIndexesStaySmall(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "small")
@@ -93,18 +93,18 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 			}
 		}
 	}
-	// They stay for as long as the last of those in them may.
+	// An index expires with the last session in it.
 	stays := func(when string) {
 		t.Helper()
 		for _, name := range names {
 			if left, err := client.TTL(t.Context(), name).Result(); err != nil || left < 50*time.Minute || left > time.Hour {
-				t.Errorf("%s: %s goes in %v, %v", when, name, left, err)
+				t.Errorf("%s: %s expires in %v, %v, want 50m to 1h", when, name, left, err)
 			}
 		}
 	}
 	gone := func(id string) {
 		t.Helper()
-		enginetest.Eventually(t, 10*time.Second, id+" is over", func() bool {
+		enginetest.Eventually(t, 10*time.Second, id+" is expired", func() bool {
 			_, err := sessions.Get(t.Context(), id)
 			return errors.Is(err, session.ErrNotFound)
 		})
@@ -121,13 +121,13 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 		createSession(t, sessions, browser(fmt.Sprint(i), 20*time.Millisecond), time.Hour)
 	}
 	gone("4")
-	sizes(7, "idle, before anybody looks")
+	sizes(7, "idle, before a read")
 	for _, sel := range []session.Selector{{Issuer: "i", Subject: "s"}, {Issuer: "i", SID: "d"}} {
 		if found, err := sessions.List(t.Context(), sel, 10); err != nil || len(found) != 2 {
-			t.Errorf("%v, %v", found, err)
+			t.Errorf("List = %v, %v, want 2 sessions", found, err)
 		}
 	}
-	sizes(2, "after a look")
+	sizes(2, "after a read")
 	if err := sessions.Delete(t.Context(), "new"); err != nil {
 		t.Fatal(err)
 	}
@@ -135,9 +135,9 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 	stays("after a logout")
 }
 
-// Redis may be slow to remove what is over. It is over all the same, and who
-// takes its place takes all of it.
-func TestSessionsThatLinger(t *testing.T) {
+// TestExpiredSessionsAreReplaced: Redis may remove expired keys late. Until then they
+// count as missing, and a session that takes the ID replaces all of it.
+func TestExpiredSessionsAreReplaced(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "linger")
 	linger := func(id string) {
@@ -154,10 +154,10 @@ func TestSessionsThatLinger(t *testing.T) {
 			}
 		}
 		if kept, err := client.Persist(t.Context(), name).Result(); err != nil || !kept {
-			t.Fatalf("the record stands elsewhere, or has no end: %v", err)
+			t.Fatalf("Persist = %v, want a key with an expiry", err)
 		}
 		if r, err := sessions.Get(t.Context(), id); !errors.Is(err, session.ErrNotFound) {
-			t.Errorf("found %+v, %v", r, err)
+			t.Errorf("Get = %+v, %v, want %v", r, err, session.ErrNotFound)
 		}
 	}
 	members := func(subject string, want int64) {
@@ -169,7 +169,7 @@ func TestSessionsThatLinger(t *testing.T) {
 	linger("a")
 	members("old", 1)
 	if r := createSession(t, sessions, browser("a", time.Hour), time.Hour); r.Version != 1 || !r.Claimed.IsZero() {
-		t.Errorf("created %+v", r)
+		t.Errorf("Create = %+v, want Version 1 and no claim", r)
 	}
 	members("old", 0)
 	members("s", 1)
@@ -177,24 +177,24 @@ func TestSessionsThatLinger(t *testing.T) {
 	linger("b")
 	members("old", 1)
 	if r, err := sessions.Swap(t.Context(), "a", 1, session.Change{ID: "b"}); err != nil || r.Version != 2 || r.Subject != "s" || !r.Claimed.IsZero() {
-		t.Errorf("swapped %+v, %v", r, err)
+		t.Errorf("Swap = %+v, %v, want Version 2 of subject s", r, err)
 	}
 	members("old", 0)
 	members("s", 1)
 	if left, err := client.TTL(t.Context(), "{linger}:sessions:1:session:b").Result(); err != nil || left < 50*time.Minute || left > time.Hour {
-		t.Errorf("the session goes in %v, %v", left, err)
+		t.Errorf("the session expires in %v, %v, want 50m to 1h", left, err)
 	}
 
 	linger("c")
 	if n, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "old"}); err != nil || n != 0 {
-		t.Errorf("%d sessions were counted, %v", n, err)
+		t.Errorf("DeleteAll = %d, %v, want 0", n, err)
 	}
 	members("old", 0)
 }
 
-// Sessions that were seen in one microsecond stand in the order of the bytes of
-// their ids.
-func TestSessionsOfOneMicrosecond(t *testing.T) {
+// TestListOrdersTiesByID: sessions with the same LastSeen are ordered by the bytes of
+// their IDs.
+func TestListOrdersTiesByID(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "ties")
 	now := time.Now().UnixMicro()
@@ -212,13 +212,13 @@ func TestSessionsOfOneMicrosecond(t *testing.T) {
 		}
 		want := []string{"A", "B", "Z", "a", "aa", "b", "é"}
 		if got, want := strings.Join(ids, " "), strings.Join(want[:min(max(limit, 0), len(want))], " "); got != want || err != nil {
-			t.Errorf("limit %d: %s, %v, want %s", limit, got, err, want)
+			t.Errorf("List(limit %d) = %s, %v, want %s", limit, got, err, want)
 		}
 	}
 }
 
-// What cannot be read is not guessed, and what cannot be counted exactly is
-// refused.
+// TestDamagedSessions: malformed fields, empty IDs and times that Lua cannot represent
+// are errors.
 func TestDamagedSessions(t *testing.T) {
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "damaged")
@@ -230,30 +230,30 @@ func TestDamagedSessions(t *testing.T) {
 	const years = 365 * 24 * time.Hour
 	for id, lifetime := range map[string]time.Duration{"": time.Hour, "b": 201 * years} {
 		if _, err := sessions.Create(t.Context(), browser(id, time.Hour), lifetime); err == nil || errors.Is(err, session.ErrConflict) {
-			t.Errorf("%q, of %v: error %v", id, lifetime, err)
+			t.Errorf("Create(%q, %v) error = %v, want one that is not ErrConflict", id, lifetime, err)
 		}
 	}
 	if _, err := sessions.Swap(t.Context(), "a", 1, session.Change{}); err == nil || errors.Is(err, session.ErrConflict) {
-		t.Errorf("no id: error %v", err)
+		t.Errorf("Swap to an empty ID: error = %v, want one that is not ErrConflict", err)
 	}
 	const long = 1<<63 - 1
 	r := createSession(t, sessions, browser("b", long), 200*years)
 	if !r.Expires.Equal(r.Created.Add(200*years)) || r.Idle != time.Duration(long).Truncate(time.Microsecond) {
-		t.Errorf("created %v, expires %v, idle %v", r.Created, r.Expires, r.Idle)
+		t.Errorf("Create: Created %v, Expires %v, Idle %v; want 200 years and the longest Idle", r.Created, r.Expires, r.Idle)
 	}
 	if touched, err := sessions.Touch(t.Context(), "b", long); err != nil || touched {
 		t.Error(touched, err)
 	}
 }
 
-// A swap that was sent and not answered is not sent again: it would find its
-// own version, and take it for that of somebody else.
-func TestSwapsAreSentOnce(t *testing.T) {
+// TestSwapIsNotRetried: a retry after a lost response would find the version of the
+// first attempt and return ErrConflict.
+func TestSwapIsNotRetried(t *testing.T) {
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
 	through := newSessions(t, connect(t, enginetest.Via(t, server.URL(), proxy)), "once")
 	beside := newSessions(t, connect(t, server.URL()), "once")
-	// The server knows the script then, and carries it out as soon as it comes.
+	// After this call, the server has cached the script.
 	if _, err := beside.Swap(t.Context(), "none", 1, session.Change{ID: "none"}); !errors.Is(err, session.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -266,14 +266,14 @@ func TestSwapsAreSentOnce(t *testing.T) {
 			_, err := through.Swap(t.Context(), id, 1, session.Change{ID: id})
 			done <- err
 		}()
-		enginetest.Eventually(t, time.Minute, "the swap is carried out", func() bool {
+		enginetest.Eventually(t, time.Minute, "the swap is done", func() bool {
 			r, err := beside.Get(t.Context(), id)
 			return err == nil && r.Version > 1
 		})
 		proxy.Cut()
 		proxy.Restore()
 		if err := <-done; err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
-			t.Errorf("a swap without an answer: error %v", err)
+			t.Errorf("Swap without a response: error = %v, want none of the contract", err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// waits waits until as many sessions wait for a lock.
+// waits waits until this number of sessions wait for a lock.
 func waits(t *testing.T, db *sql.DB, sessions int) {
 	t.Helper()
 	enginetest.Eventually(t, time.Minute, fmt.Sprintf("%d sessions wait", sessions), func() bool {
@@ -25,39 +25,39 @@ func waits(t *testing.T, db *sql.DB, sessions int) {
 	})
 }
 
-// A statement that had to wait decides by what it then finds, and by the time
-// that it then is.
-func TestWaitingPostgres(t *testing.T) {
-	server := enginetest.SharedPostgres(t)
-	setup := func(t *testing.T, ids ...string) (*sql.DB, apikey.Store) {
-		db := open(t, "pgx", server.Database(t))
-		s := newStore(t, db)
-		if err := s.Migrate(t.Context()); err != nil {
+// createKeys creates keys of tenant t. The last one expires first.
+func createKeys(t *testing.T, keys apikey.Store, ids ...string) {
+	t.Helper()
+	for i, id := range ids {
+		r := apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Tenant: "t", Lifetime: time.Duration(len(ids)-i) * time.Hour}}
+		if _, err := keys.Create(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		for i, id := range ids {
-			if _, err := s.APIKeys().Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Tenant: "t", Lifetime: time.Duration(i+1) * time.Hour}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return db, s.APIKeys()
 	}
-	hold := func(t *testing.T, db *sql.DB, change string) (release func()) {
+}
+
+// lock changes rows in a transaction, and returns a function that commits it.
+func lock(t *testing.T, db *sql.DB, change string) (release func()) {
+	t.Helper()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
 		t.Helper()
-		tx, err := db.BeginTx(t.Context(), nil)
-		if err != nil {
+		if err := tx.Commit(); err != nil {
 			t.Fatal(err)
-		}
-		if _, err := tx.ExecContext(t.Context(), change); err != nil {
-			t.Fatal(err)
-		}
-		return func() {
-			t.Helper()
-			if err := tx.Commit(); err != nil {
-				t.Fatal(err)
-			}
 		}
 	}
+}
+
+// A statement that waited for a lock uses the newest row and the time after the
+// wait.
+func TestPostgresStatementsAfterLock(t *testing.T) {
+	server := enginetest.SharedPostgres(t)
 	now := func(t *testing.T, db *sql.DB) (now time.Time) {
 		t.Helper()
 		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
@@ -65,100 +65,84 @@ func TestWaitingPostgres(t *testing.T) {
 		}
 		return now
 	}
-
-	type result struct {
-		r   apikey.Record
-		err error
+	rotate := func(s apikey.Store) ([]apikey.Record, error) {
+		r, err := s.Rotate(t.Context(), "a", apikey.Rotation{MaxLifetime: time.Hour})
+		return []apikey.Record{r}, err
 	}
-	for name, call := range map[string]func(apikey.Store) (apikey.Record, error){
-		"rotate": func(s apikey.Store) (apikey.Record, error) {
-			return s.Rotate(t.Context(), "a", apikey.Rotation{MaxLifetime: time.Hour})
-		},
-		"revoke":  func(s apikey.Store) (apikey.Record, error) { return s.Revoke(t.Context(), "a") },
-		"suspend": func(s apikey.Store) (apikey.Record, error) { return s.Suspend(t.Context(), "a", true) },
+	for _, test := range []struct {
+		name, change string
+		call         func(apikey.Store) ([]apikey.Record, error)
+		want         error
+		expires      bool // wait for the expiry that change sets
+	}{
+		{name: "rotate", change: "SET owner = 'p'", call: rotate},
+		{name: "revoke", change: "SET owner = 'p'", call: func(s apikey.Store) ([]apikey.Record, error) {
+			r, err := s.Revoke(t.Context(), "a")
+			return []apikey.Record{r}, err
+		}},
+		{name: "suspend", change: "SET owner = 'p'", call: func(s apikey.Store) ([]apikey.Record, error) {
+			r, err := s.Suspend(t.Context(), "a", true)
+			return []apikey.Record{r}, err
+		}},
+		{name: "rotate revoked", change: "SET revoked = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
+		{name: "rotate expired", change: "SET expires = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
+		{name: "rotate expiring", change: "SET expires = clock_timestamp() + interval '200 milliseconds'", call: rotate, want: apikey.ErrConflict, expires: true},
+		// Fewer records than the limit would mean that no key is left.
+		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id < 'i'", call: func(s apikey.Store) ([]apikey.Record, error) {
+			records, err := s.RevokeAll(t.Context(), apikey.Filter{Tenant: "t"}, 2)
+			if len(records) != 2 {
+				t.Errorf("RevokeAll(limit 2) returned %d records, want the 2 that were left", len(records))
+			}
+			return records, err
+		}},
 	} {
-		t.Run("time of "+name, func(t *testing.T) {
-			db, s := setup(t, "a")
-			release := hold(t, db, "UPDATE gatehouse_apikeys SET owner = 'p'")
-			done := make(chan result, 1)
-			go func() {
-				r, err := call(s)
-				done <- result{r, err}
-			}()
-			waits(t, db, 1)
-			before := now(t, db)
-			release()
-			got := <-done
-			if got.err != nil || got.r.Owner != "p" {
-				t.Fatalf("%+v, %v", got.r, got.err)
+		t.Run(test.name, func(t *testing.T) {
+			db := open(t, "pgx", server.Database(t))
+			s := newStore(t, db)
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
 			}
-			for _, at := range []time.Time{got.r.Rotated, got.r.Revoked, got.r.Suspended} {
-				if at.After(got.r.Created) && at.Before(before) {
-					t.Errorf("happened at %v, when it still waited at %v", at, before)
-				}
-			}
-			if got.r.AsOf.Before(before) {
-				t.Errorf("AsOf %v, when it still waited at %v", got.r.AsOf, before)
-			}
-		})
-	}
-	for name, change := range map[string]string{
-		"revoked":           "UPDATE gatehouse_apikeys SET revoked = clock_timestamp()",
-		"expired":           "UPDATE gatehouse_apikeys SET expires = clock_timestamp()",
-		"expires meanwhile": "UPDATE gatehouse_apikeys SET expires = clock_timestamp() + interval '200 milliseconds'",
-	} {
-		t.Run("rotate, "+name, func(t *testing.T) {
-			db, s := setup(t, "a")
-			release := hold(t, db, change)
+			createKeys(t, s.APIKeys(), "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
+			release := lock(t, db, "UPDATE gatehouse_apikeys "+test.change)
+			var records []apikey.Record
 			done := make(chan error, 1)
 			go func() {
-				_, err := s.Rotate(t.Context(), "a", apikey.Rotation{MaxLifetime: time.Hour})
+				var err error
+				records, err = test.call(s.APIKeys())
 				done <- err
 			}()
 			waits(t, db, 1)
-			end := now(t, db).Add(300 * time.Millisecond)
-			enginetest.Eventually(t, time.Minute, "it is over", func() bool { return now(t, db).After(end) })
+			before := now(t, db)
+			if test.expires {
+				end := before.Add(300 * time.Millisecond)
+				enginetest.Eventually(t, time.Minute, "the key expires", func() bool { return now(t, db).After(end) })
+			}
 			release()
-			if err := <-done; err != apikey.ErrConflict {
-				t.Errorf("error %v, want ErrConflict", err)
+			if err := <-done; err != test.want {
+				t.Fatalf("error = %v, want %v", err, test.want)
+			}
+			for _, r := range records {
+				if test.want != nil {
+					continue
+				}
+				for _, at := range []time.Time{r.AsOf, r.Rotated, r.Revoked, r.Suspended} {
+					if at.After(r.Created) && at.Before(before) {
+						t.Errorf("key %s: time = %v, want none before %v, when the statement waited", r.ID, at, before)
+					}
+				}
+				if r.AsOf.Before(before) || r.Owner == "q" || r.ID == "a" && r.Owner != "p" {
+					t.Errorf("key %s: AsOf = %v, owner %q, want %v or later and the newest row", r.ID, r.AsOf, r.Owner, before)
+				}
 			}
 		})
 	}
-
-	// Fewer than limit would mean that none were left.
-	t.Run("revoke all", func(t *testing.T) {
-		db, s := setup(t, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
-		release := hold(t, db, "UPDATE gatehouse_apikeys SET revoked = clock_timestamp() WHERE id < 'i'")
-		done := make(chan []apikey.Record, 1)
-		go func() {
-			records, err := s.RevokeAll(t.Context(), apikey.Filter{Tenant: "t"}, 2)
-			if err != nil {
-				t.Error(err)
-			}
-			done <- records
-		}()
-		waits(t, db, 1)
-		before := now(t, db)
-		release()
-		records := <-done
-		if len(records) != 2 {
-			t.Errorf("%d records, where 2 were left", len(records))
-		}
-		for _, r := range records {
-			if r.ID < "i" || r.Revoked.Before(before) || r.AsOf.Before(before) {
-				t.Errorf("revoked %s at %v, when it still waited at %v", r.ID, r.Revoked, before)
-			}
-		}
-	})
 }
 
-// Bulk revocations that meet each other in different orders do not wait for
-// each other in a ring.
-func TestRevokeAllTakesTurns(t *testing.T) {
-	server := enginetest.SharedPostgres(t)
-	url := server.Database(t)
-	// How a question is gone about decides on the order: here by expiry, there
-	// by creation, which is the reverse.
+// Bulk revocations that lock rows in different orders do not deadlock.
+func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
+	url := enginetest.SharedPostgres(t).Database(t)
+	// The query plan decides on the order: by expiry with this one, by creation,
+	// which is the reverse, with the other.
 	db := open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")
 	other := newStore(t, open(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")).APIKeys()
 	s := newStore(t, db)
@@ -166,22 +150,9 @@ func TestRevokeAllTakesTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := s.APIKeys()
-	for i := range 9 {
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{
-			ID: string(rune('a' + i)), Owner: "o", Tenant: "t", Lifetime: time.Duration(9-i) * time.Hour,
-		}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// One comes from the first and one from the last, and in the middle they
-	// both have to wait. Each then holds what the other one wants.
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.ExecContext(t.Context(), "UPDATE gatehouse_apikeys SET uses = 1 WHERE id = 'e'"); err != nil {
-		t.Fatal(err)
-	}
+	createKeys(t, keys, "a", "b", "c", "d", "e", "f", "g", "h", "i")
+	// Both wait for the row in the middle, with locks that the other one needs.
+	release := lock(t, db, "UPDATE gatehouse_apikeys SET uses = 1 WHERE id = 'e'")
 	var both sync.WaitGroup
 	var revoked atomic.Int64
 	for i, keys := range []*sqlstore.APIKeys{keys, other} {
@@ -194,19 +165,16 @@ func TestRevokeAllTakesTurns(t *testing.T) {
 		})
 		waits(t, db, i+1)
 	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	both.Wait()
 	if n := revoked.Load(); n != 9 {
-		t.Errorf("%d keys were revoked", n)
+		t.Errorf("RevokeAll revoked %d keys, want 9", n)
 	}
 }
 
-// What serves requests needs no right to make or drop anything.
-func TestLeastPrivilege(t *testing.T) {
-	server := enginetest.StartPostgres(t)
-	url := server.Database(t)
+// The methods need no right but SELECT, INSERT and UPDATE.
+func TestPostgresLeastPrivilege(t *testing.T) {
+	url := enginetest.StartPostgres(t).Database(t)
 	db := open(t, "pgx", url)
 	if err := newStore(t, db).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -223,33 +191,25 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Error(err)
 	}
 	if err := app.Migrate(t.Context()); err == nil {
-		t.Error("the role may migrate, so this shows nothing")
+		t.Error("Migrate error = nil, want one: the role has too many rights for this test")
 	}
-	keys := app.APIKeys()
+	keys, ctx, all := app.APIKeys(), t.Context(), apikey.Filter{AnyTenant: true}
 	for name, call := range map[string]func(id string) error{
-		"find": func(id string) error { _, err := keys.Find(t.Context(), id); return err },
+		"find": func(id string) error { _, err := keys.Find(ctx, id); return err },
 		"rotate": func(id string) error {
-			_, err := keys.Rotate(t.Context(), id, apikey.Rotation{MaxLifetime: time.Hour})
+			_, err := keys.Rotate(ctx, id, apikey.Rotation{MaxLifetime: time.Hour})
 			return err
 		},
-		"revoke":  func(id string) error { _, err := keys.Revoke(t.Context(), id); return err },
-		"suspend": func(id string) error { _, err := keys.Suspend(t.Context(), id, true); return err },
-		"resume":  func(id string) error { _, err := keys.Suspend(t.Context(), id, false); return err },
-		"touch":   func(id string) error { _, err := keys.Touch(t.Context(), id, 1, 0); return err },
-		"revoke all": func(string) error {
-			_, err := keys.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true}, 1)
-			return err
-		},
-		"list": func(string) error {
-			_, err := keys.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 1})
-			return err
-		},
+		"revoke":     func(id string) error { _, err := keys.Revoke(ctx, id); return err },
+		"suspend":    func(id string) error { _, err := keys.Suspend(ctx, id, true); return err },
+		"resume":     func(id string) error { _, err := keys.Suspend(ctx, id, false); return err },
+		"touch":      func(id string) error { _, err := keys.Touch(ctx, id, 1, 0); return err },
+		"revoke all": func(string) error { _, err := keys.RevokeAll(ctx, all, 1); return err },
+		"list":       func(string) error { _, err := keys.List(ctx, apikey.Query{Filter: all, Limit: 1}); return err },
 	} {
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: name, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		createKeys(t, keys, name)
 		if err := call(name); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want nil", name, err)
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// SQLite has one writer at a time. Those who wait for it in one process are
-// served in turn, and none waits while the others write again and again.
-func TestWritersTakeTurns(t *testing.T) {
+// SQLite has one writer at a time. The writers of a process are served in order, so
+// that none starves.
+func TestWritersAreServedInOrder(t *testing.T) {
 	db := open(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db")))
 	db.SetMaxOpenConns(64)
 	db.SetMaxIdleConns(64)
@@ -45,6 +45,6 @@ func TestWritersTakeTurns(t *testing.T) {
 	total, longest := time.Since(start), slices.Max(waited)
 	t.Logf("%d writes took %v, the longest one %v", writers*writes, total, longest)
 	if longest > total/2 {
-		t.Errorf("one write took %v of the %v that all took", longest, total)
+		t.Errorf("the longest write took %v, want at most half of the %v of all", longest, total)
 	}
 }

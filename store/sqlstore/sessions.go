@@ -12,10 +12,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// Sessions is a [session.Store]. Every method is one statement, which the engine
-// carries out as a whole or not at all, and its clock is that of the engine.
-// Sessions that are over are removed a few at a time, up to an hour after their
-// end, whenever another one is made.
+// Sessions is a [session.Store]. Every method is one atomic statement that uses
+// the clock of the engine. Each Create removes up to ten expired sessions, up to an
+// hour after their expiry. Sessions is safe for concurrent use.
 type Sessions struct {
 	store *Store
 	sql   *sessionSQL
@@ -50,7 +49,7 @@ func (s *Sessions) Swap(ctx context.Context, id string, version int64, c session
 	record, err := s.one(ctx, "swap", session.ErrConflict, s.sql.swap,
 		id, version, c.ID, c.Principal, c.Tokens, c.Claim.Microseconds())
 	switch {
-	case isTaken(err): // by somebody who came while this one was under way
+	case isTaken(err): // by a concurrent statement
 		return session.Record{}, session.ErrConflict
 	case !errors.Is(err, session.ErrConflict):
 		return record, err
@@ -87,9 +86,9 @@ func (s *Sessions) DeleteAll(ctx context.Context, sel session.Selector) (int, er
 	}
 	count := 0
 	add := func(rows *sql.Rows) error {
-		var there bool
-		err := rows.Scan(&there)
-		if there {
+		var valid bool
+		err := rows.Scan(&valid)
+		if valid {
 			count++
 		}
 		return err
@@ -130,7 +129,7 @@ func (s *Sessions) listStatement(sel session.Selector, limit int) *statement {
 	return query
 }
 
-// selector adds the conditions of one in which something is set.
+// selector adds the conditions of a selector with a Subject or a SID.
 func (s *statement) selector(sel session.Selector) {
 	s.add(" AND issuer = ?", sel.Issuer)
 	if sel.Subject != "" {
@@ -144,15 +143,15 @@ func (s *statement) selector(sel session.Selector) {
 	}
 }
 
-// one runs a statement that changes one record and returns it. Where there is
-// no such record, the error is absent.
+// one runs a statement that changes one record and returns it. If there is no such
+// record, the error is absent.
 func (s *Sessions) one(ctx context.Context, verb string, absent error, query string, args ...any) (session.Record, error) {
 	var records []session.Record
 	err := s.store.write(ctx, collect(&records, scanSession), query, args...)
 	return single(records, verb+" session", err, absent)
 }
 
-// isTaken reports whether the engine has found an id to be taken: SQLSTATE
+// isTaken reports whether a statement failed because an ID is taken: SQLSTATE
 // 23505 is PostgreSQL's unique_violation.
 func isTaken(err error) bool {
 	violation, ok := errors.AsType[interface {
@@ -162,8 +161,8 @@ func isTaken(err error) bool {
 	return ok && violation.SQLState() == "23505"
 }
 
-// scanSession reads a row of sessionColumns and the engine's now. What it
-// cannot read it does not guess.
+// scanSession reads a row of sessionColumns and the time of the engine. A malformed
+// row is an error.
 func scanSession(rows *sql.Rows) (session.Record, error) {
 	var r session.Record
 	var idle int64

@@ -22,11 +22,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// Sessions, refresh tokens and revoked access tokens in one file, which outlives
-// the process.
+// Sessions, refresh tokens and revoked access tokens in one persistent file.
 func Example_sessions() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "example") // yours is one that stays, such as /var/lib/acme
+	dir, err := os.MkdirTemp("", "example") // in production a persistent one, such as /var/lib/acme
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,12 +47,12 @@ func Example_sessions() {
 	}
 
 	// snippet: sessions
-	sessions, err := session.New(session.Config{Store: store.Sessions(), Login: "/login"})
+	sessions, err := session.New(session.Config{Store: store.Sessions()})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = sessions.Close() }()
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{sessions}, Realm: "acme"})
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{sessions}, Realm: "acme", LoginURL: "/login"})
 	if err != nil {
 		log.Fatal(err)
 	}

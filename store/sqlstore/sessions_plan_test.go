@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// populateSessionsSQL makes 5,000 sessions of 1,000 people; a tenth are over.
+// populateSessionsSQL inserts 5,000 sessions of 1,000 users; a tenth are expired.
 var populateSessionsSQL = map[string]string{
 	"pgx": `
 INSERT INTO gatehouse_sessions (id, issuer, subject, sid, label, idle, created, last_seen, expires, ends, swept, version, principal, tokens)
@@ -26,8 +26,8 @@ SELECT 'id-' || n, 'issuer', 'subject' || n % 1000, 'sid' || n, '', 1800000000, 
 FROM series, clock`,
 }
 
-// TestSessionPlans looks at how the engines go about what must not cost more
-// when there are more sessions.
+// TestSessionPlans checks that the query plans use an index, so that the cost does
+// not grow with the number of sessions.
 func TestSessionPlans(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
@@ -43,7 +43,7 @@ func TestSessionPlans(t *testing.T) {
 			plan := explain(t, driver, db, query, args...)
 			t.Logf("%s:\n%s", what, plan)
 			if !strings.Contains(plan, want) {
-				t.Errorf("%s: the plan does not say %q:\n%s", what, want, plan)
+				t.Errorf("%s: plan without %q:\n%s", what, want, plan)
 			}
 			for line := range strings.SplitSeq(plan, "\n") {
 				if strings.Contains(line, "Seq Scan on gatehouse_sessions") || strings.HasPrefix(line, "SCAN gatehouse_sessions") && !strings.Contains(line, "USING") {
@@ -54,7 +54,7 @@ func TestSessionPlans(t *testing.T) {
 		check("get", primary, sessions.GetSQL(), "id-7")
 		check("touch", primary, sessions.TouchSQL(), "id-7", 60_000_000)
 		check("swap", primary, sessions.SwapSQL(), "id-7", 1, "id-x", "{}", "sealed", 0)
-		if driver == "pgx" { // in SQLite a trigger does it, of which no plan tells
+		if driver == "pgx" { // in SQLite a trigger does it, which no plan shows
 			check("create", "gatehouse_sessions_swept", sessions.CreateSQL(), "id-x", "i", "s", "d", "", 1, 1, "{}", "")
 		}
 		for _, test := range []struct {
@@ -73,12 +73,12 @@ func TestSessionPlans(t *testing.T) {
 	})
 }
 
-// A touch changes no index, but for the one that is looked at when rows are
-// removed, and that once an hour.
-func TestTouchesStayOnTheirPage(t *testing.T) {
+// TestTouchIsHeapOnlyUpdate checks that Touch changes an indexed column once an
+// hour only.
+func TestTouchIsHeapOnlyUpdate(t *testing.T) {
 	server := enginetest.StartPostgres(t, "fsync=off", "autovacuum=off")
 	db := open(t, "pgx", server.Database(t))
-	db.SetMaxOpenConns(1) // which counts, and tells at once
+	db.SetMaxOpenConns(1) // so that the statistics are those of this connection
 	sessions := newSessions(t, db)
 	createSession(t, sessions, browser("a"), 12*time.Hour)
 	const touches = 50
@@ -93,6 +93,6 @@ func TestTouchesStayOnTheirPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if updates != touches || hot < touches*8/10 {
-		t.Errorf("of %d updates %d stayed on their page, want most of %d", updates, hot, touches)
+		t.Errorf("%d of %d updates are heap-only, want at least 80%% of %d", hot, updates, touches)
 	}
 }

@@ -14,18 +14,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// A statement that had to wait decides by what it then finds, and by the time
-// that it then is.
-func TestSessionsWaitPostgres(t *testing.T) {
+// TestSessionsAfterLockWait checks that a statement that waited for a lock uses the
+// row and the time after the wait.
+func TestSessionsAfterLockWait(t *testing.T) {
 	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r   session.Record
 		n   int
 		err error
 	}
-	// wait makes the session a, changes it, and calls while the change is not
-	// yet committed. The change is committed once the call waits for it and,
-	// for some, a while has gone by.
+	// wait creates the session a, changes it in a transaction, starts the call,
+	// and commits when the call waits for the lock and the given time has passed.
 	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Sessions) result) (got result, before time.Time, sessions *sqlstore.Sessions) {
 		t.Helper()
 		db := open(t, "pgx", server.Database(t))
@@ -42,7 +41,7 @@ func TestSessionsWaitPostgres(t *testing.T) {
 		go func() { done <- call(sessions) }()
 		waits(t, db, 1)
 		start := time.Now()
-		enginetest.Eventually(t, time.Minute, "a while goes by", func() bool { return time.Since(start) > while })
+		enginetest.Eventually(t, time.Minute, "the given time passes", func() bool { return time.Since(start) > while })
 		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&before); err != nil {
 			t.Fatal(err)
 		}
@@ -80,11 +79,11 @@ func TestSessionsWaitPostgres(t *testing.T) {
 		got, before, _ := wait(t, touched, 0, swap)
 		r := got.r
 		if got.err != nil || r.Label != "seen" || r.LastSeen.Before(before) || r.AsOf.Before(before) || !r.Claimed.Equal(r.AsOf.Add(time.Minute)) {
-			t.Errorf("%+v, %v, when it still waited at %v", r, got.err, before)
+			t.Errorf("Swap = %+v, %v, want times after %v", r, got.err, before)
 		}
 		got, before, sessions := wait(t, touched, 0, touch)
 		if r, err := sessions.Get(t.Context(), "a"); got.err != nil || got.n != 1 || err != nil || r.LastSeen.Before(before) {
-			t.Errorf("%+v, %+v, %v, when it still waited at %v", got, r, err, before)
+			t.Errorf("Touch = %+v, Get = %+v, %v, want LastSeen after %v", got, r, err, before)
 		}
 	})
 	for name, test := range map[string]struct {
@@ -92,14 +91,14 @@ func TestSessionsWaitPostgres(t *testing.T) {
 		while  time.Duration
 		want   error
 	}{
-		"ends meanwhile": {ending, 300 * time.Millisecond, session.ErrNotFound},
-		"swapped":        {swapped, 0, session.ErrConflict},
-		"moved":          {moved, 0, session.ErrNotFound},
-		"removed":        {removed, 0, session.ErrNotFound},
+		"expires": {ending, 300 * time.Millisecond, session.ErrNotFound},
+		"swapped": {swapped, 0, session.ErrConflict},
+		"moved":   {moved, 0, session.ErrNotFound},
+		"removed": {removed, 0, session.ErrNotFound},
 	} {
 		t.Run("swap, "+name, func(t *testing.T) {
 			if got, _, _ := wait(t, test.change, test.while, swap); !errors.Is(got.err, test.want) {
-				t.Errorf("%+v, %v, want %v", got.r, got.err, test.want)
+				t.Errorf("Swap = %+v, %v, want %v", got.r, got.err, test.want)
 			}
 		})
 		if name == "swapped" {
@@ -107,42 +106,41 @@ func TestSessionsWaitPostgres(t *testing.T) {
 		}
 		t.Run("touch, "+name, func(t *testing.T) {
 			if got, _, _ := wait(t, test.change, test.while, touch); got.err != nil || got.n != 0 {
-				t.Errorf("touched, %v", got.err)
+				t.Errorf("Touch = true, %v, want false, nil", got.err)
 			}
 		})
 	}
-	// One that gets another id meanwhile is followed there.
+	// A session that gets another ID concurrently is removed too.
 	for name, sel := range map[string]session.Selector{
 		"subject": {Issuer: "i", Subject: "s"}, "sid": {Issuer: "i", SID: "d"}, "both": {Issuer: "i", Subject: "s", SID: "d"},
 	} {
 		t.Run("delete all, moved, by "+name, func(t *testing.T) {
 			got, _, sessions := wait(t, moved, 0, deleteAll(sel))
 			if _, err := sessions.Get(t.Context(), "b"); got.err != nil || got.n != 1 || !errors.Is(err, session.ErrNotFound) {
-				t.Errorf("%d were removed, %v; afterwards %v", got.n, got.err, err)
+				t.Errorf("DeleteAll = %d, %v, want 1; Get error afterwards = %v", got.n, got.err, err)
 			}
 		})
 	}
-	t.Run("delete all, ends meanwhile", func(t *testing.T) {
+	t.Run("delete all, expires", func(t *testing.T) {
 		if got, _, _ := wait(t, ending, 300*time.Millisecond, deleteAll(session.Selector{Issuer: "i", Subject: "s"})); got.err != nil || got.n != 0 {
-			t.Errorf("%d were counted, %v", got.n, got.err)
+			t.Errorf("DeleteAll = %d, %v, want 0", got.n, got.err)
 		}
 	})
-	// Two that take the same new id: the second waits, and is told.
-	t.Run("swap into an id that is taken meanwhile", func(t *testing.T) {
+	t.Run("swap, new ID is taken concurrently", func(t *testing.T) {
 		got, _, _ := wait(t, "INSERT INTO gatehouse_sessions SELECT 'c', issuer, subject, sid, label, idle, created, last_seen, expires, ends, swept, claimed, version, principal, tokens FROM gatehouse_sessions", 0, swap)
 		if !errors.Is(got.err, session.ErrConflict) {
-			t.Errorf("%+v, %v", got.r, got.err)
+			t.Errorf("Swap = %+v, %v, want %v", got.r, got.err, session.ErrConflict)
 		}
 	})
 }
 
-// Removals that meet each other in different orders do not wait for each other
-// in a ring.
-func TestDeleteAllTakesTurns(t *testing.T) {
+// TestDeleteAllDoesNotDeadlock runs two statements that lock the same rows in
+// different orders.
+func TestDeleteAllDoesNotDeadlock(t *testing.T) {
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
-	// How a question is gone about decides on the order: here by the rows of
-	// the table, there by an index in the reverse order.
+	// The query plan determines the order: a sequential scan for one, an index in
+	// reverse order for the other.
 	db := open(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")
 	other := newStore(t, open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")).Sessions()
 	sessions := newSessions(t, db)
@@ -153,7 +151,7 @@ func TestDeleteAllTakesTurns(t *testing.T) {
 		"DROP INDEX gatehouse_sessions_subject, gatehouse_sessions_sid",
 		"CREATE INDEX reversed ON gatehouse_sessions (issuer, subject, id DESC)",
 	)
-	// Both have to wait in the middle. Each then holds what the other one wants.
+	// Both wait in the middle, where each holds locks that the other one needs.
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -178,11 +176,12 @@ func TestDeleteAllTakesTurns(t *testing.T) {
 	}
 	both.Wait()
 	if n := removed.Load(); n != 9 {
-		t.Errorf("%d sessions were removed", n)
+		t.Errorf("DeleteAll removed %d sessions, want 9", n)
 	}
 }
 
-// What serves requests needs no right but to read and write the rows.
+// TestSessionsLeastPrivilege checks that requests need no privileges except on the
+// rows.
 func TestSessionsLeastPrivilege(t *testing.T) {
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
@@ -197,7 +196,7 @@ func TestSessionsLeastPrivilege(t *testing.T) {
 		"swap":  func() error { _, err := sessions.Swap(t.Context(), "a", 1, session.Change{ID: "a"}); return err },
 		"touch": func() error { _, err := sessions.Touch(t.Context(), "a", 0); return err },
 		"list":  func() error { _, err := sessions.List(t.Context(), sel, 1); return err },
-		"delete all of somebody else": func() error {
+		"delete all": func() error {
 			_, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "o"})
 			return err
 		},

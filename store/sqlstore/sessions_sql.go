@@ -2,9 +2,8 @@
 
 package sqlstore
 
-// sessionSQL is what one engine is told. A question mark in the texts of
-// deleteAll and list stands for a value; the rest are statements with their own
-// placeholders.
+// sessionSQL holds the statements of one engine. In deleteAll and list, a question
+// mark is a placeholder; the others have the placeholders of the engine.
 type sessionSQL struct {
 	create, get, swap, touch, delete string
 
@@ -13,18 +12,17 @@ type sessionSQL struct {
 }
 
 const (
-	// sessionColumns are what scanSession reads, but for the engine's now.
+	// sessionColumns are the columns that scanSession reads, without the time of
+	// the engine.
 	sessionColumns       = sessionListedColumns + `principal, tokens, `
 	sessionListedColumns = ` id, issuer, subject, sid, label, idle, created, last_seen, expires, claimed, version, `
 )
 
-// sessionPostgres.
-//
-// The clock is read once in each statement, and after the row is locked, as for
-// API keys.
+// sessionPostgres reads the clock once in each statement, after the row is locked,
+// as the statements of API keys do.
 var sessionPostgres = sessionSQL{
-	// Those that are over are removed a few at a time. Who finds them locked
-	// leaves them to somebody else, and so waits for nobody.
+	// Expired sessions are removed a few at a time. Locked ones are skipped, so
+	// that no statement waits for them.
 	create: `
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 doomed AS MATERIALIZED (
@@ -51,13 +49,12 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE old.ends <= excluded.created
 RETURNING` + sessionColumns + `created`,
 
-	// The rows are read before the clock, so that nothing in them lies after it.
+	// The rows are read before the clock, so that no time in them is later.
 	get: clockPostgres + `
 SELECT` + sessionColumns + `(SELECT now FROM clock) FROM gatehouse_sessions
 WHERE id = $1 AND ends > (SELECT now FROM clock)`,
 
-	// A session that is over takes no id. Where the new id is that of one, it
-	// is removed before.
+	// If an expired session has the new ID, it is removed first.
 	swap: lockedSessionPostgres + `,
 removed AS (
 	DELETE FROM gatehouse_sessions
@@ -86,9 +83,10 @@ RETURNING id`,
 
 	delete: `DELETE FROM gatehouse_sessions WHERE id = $1`,
 
-	// Those who remove many take turns, as for API keys. The rows are asked for
-	// by whose they are and not by their ids: one that gets a new id meanwhile
-	// is followed there. The number is "gh-sessn" in ASCII.
+	// A lock serializes concurrent statements, as for API keys, which prevents
+	// deadlocks. The rows are selected by user and not by ID, so that a session
+	// that gets a new ID concurrently is removed too. The number is "gh-sessn" in
+	// ASCII.
 	deleteAll: `
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(7451255557131039598))
 DELETE FROM gatehouse_sessions WHERE EXISTS (SELECT FROM turn)`,
@@ -110,7 +108,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)`
 WITH locked AS MATERIALIZED (SELECT id, version, ends FROM gatehouse_sessions WHERE id = $1 FOR UPDATE),
 clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM locked)`
 
-	// seenPostgres sets what follows from a call at this time.
+	// seenPostgres sets the columns that depend on the time of the last use.
 	seenPostgres = `
 	last_seen = (SELECT now FROM clock),
 	ends = least(expires, (SELECT now FROM clock) + idle * interval '1 microsecond'),
@@ -118,8 +116,8 @@ clock AS MATERIALIZED (SELECT clock_timestamp() AS now FROM locked)`
 		+ interval '1 hour'`
 )
 
-// sessionSQLite. A trigger removes those that are over when another one is
-// made.
+// sessionSQLite has no statement that removes expired sessions: a trigger does so
+// after each insertion.
 var sessionSQLite = sessionSQL{
 	create: `
 INSERT INTO gatehouse_sessions (id, issuer, subject, sid, label, idle, principal, tokens,
@@ -137,7 +135,7 @@ RETURNING` + sessionColumns + `created`,
 
 	get: `SELECT` + sessionColumns + nowSQLite + ` FROM gatehouse_sessions WHERE id = ?1 AND ends > ` + nowSQLite,
 
-	// What is replaced is a session that is over.
+	// Only an expired session is replaced.
 	swap: `
 UPDATE OR REPLACE gatehouse_sessions SET
 	id = ?3,
@@ -169,7 +167,7 @@ WHERE ends > ` + nowSQLite,
 const (
 	hourSQLite = `3600000000`
 
-	// seenSQLite sets what follows from a call at this time.
+	// seenSQLite sets the columns that depend on the time of the last use.
 	seenSQLite = `
 	last_seen = ` + nowSQLite + `,
 	ends = min(expires, ` + nowSQLite + ` + idle),

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// newSessions makes a store with nothing in it.
+// newSessions returns an empty store.
 func newSessions(t testing.TB, db *sql.DB) *sqlstore.Sessions {
 	t.Helper()
 	s := newStore(t, db)
@@ -34,7 +34,7 @@ func TestSessionsContract(t *testing.T) {
 	})
 }
 
-// browser is a session of somebody.
+// browser returns a record.
 func browser(id string) session.Record {
 	return session.Record{
 		Session:   session.Session{ID: id, Issuer: "i", Subject: "s", SID: "d", Idle: time.Hour},
@@ -60,7 +60,8 @@ func execute(t testing.TB, db *sql.DB, statements ...string) {
 	}
 }
 
-// Each session that is made removes a few that are over, and no others.
+// TestSessionsAreSwept checks that each Create removes a few expired sessions and no
+// others.
 func TestSessionsAreSwept(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
@@ -74,7 +75,7 @@ func TestSessionsAreSwept(t *testing.T) {
 			}
 		}
 		for i := range 25 {
-			r := browser(fmt.Sprintf("over-%d", i))
+			r := browser(fmt.Sprintf("expired-%d", i))
 			if i%2 == 0 {
 				r.Idle = time.Millisecond
 			}
@@ -87,25 +88,25 @@ func TestSessionsAreSwept(t *testing.T) {
 		}
 		execute(t, db, past[driver])
 		count(26)
-		createSession(t, sessions, browser("over-7"), time.Hour) // takes the place of one
+		createSession(t, sessions, browser("expired-7"), time.Hour) // replaces one
 		createSession(t, sessions, browser("new-0"), time.Hour)
 		var left int
 		if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM gatehouse_sessions").Scan(&left); err != nil || left < 7 || left > 17 {
-			t.Errorf("%d rows are left, %v, want those of a few", left, err)
+			t.Errorf("%d rows are left, %v, want 7 to 17", left, err)
 		}
 		for i := range 3 {
 			createSession(t, sessions, browser(fmt.Sprintf("new-%d", i+1)), time.Hour)
 		}
 		count(6)
-		for _, id := range []string{"stays", "over-7", "new-0", "new-1", "new-2", "new-3"} {
+		for _, id := range []string{"stays", "expired-7", "new-0", "new-1", "new-2", "new-3"} {
 			if _, err := sessions.Get(t.Context(), id); err != nil {
-				t.Errorf("%s: %v", id, err)
+				t.Errorf("Get(%s) error = %v", id, err)
 			}
 		}
 	})
 }
 
-// A row may only be removed once its session is over.
+// TestSessionsAreNotSweptEarly checks the columns that decide when a row is removed.
 func TestSessionsAreNotSweptEarly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
@@ -119,7 +120,7 @@ func TestSessionsAreNotSweptEarly(t *testing.T) {
 			}
 			var wrong int
 			if err := db.QueryRowContext(t.Context(), ends[driver]).Scan(&wrong); err != nil || wrong > 0 {
-				t.Errorf("%s: %d rows have another end than they say, %v", when, wrong, err)
+				t.Errorf("%s: %d rows have a wrong ends or swept, %v", when, wrong, err)
 			}
 		}
 		for i, idle := range []time.Duration{time.Second, time.Minute, 59 * time.Minute, time.Hour, 100 * time.Hour} {
@@ -143,9 +144,9 @@ func TestSessionsAreNotSweptEarly(t *testing.T) {
 	})
 }
 
-// Sessions that were seen in one microsecond stand in the order of the bytes of
-// their ids.
-func TestSessionsOfOneMicrosecond(t *testing.T) {
+// TestListOrdersTiesByID: sessions with the same LastSeen are ordered by the bytes of
+// their IDs.
+func TestListOrdersTiesByID(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)
@@ -162,13 +163,13 @@ func TestSessionsOfOneMicrosecond(t *testing.T) {
 			}
 			want := []string{"A", "B", "Z", "a", "aa", "b", "é"}
 			if got, want := strings.Join(ids, " "), strings.Join(want[:min(max(limit, 0), len(want))], " "); got != want || err != nil {
-				t.Errorf("limit %d: %s, %v, want %s", limit, got, err, want)
+				t.Errorf("List(limit %d) = %s, %v, want %s", limit, got, err, want)
 			}
 		}
 	})
 }
 
-// What cannot be read is not guessed, and an id is never empty.
+// TestDamagedSessions: malformed rows and empty IDs are errors.
 func TestDamagedSessions(t *testing.T) {
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
@@ -184,12 +185,12 @@ func TestDamagedSessions(t *testing.T) {
 			"swap": func() error { _, err := sessions.Swap(t.Context(), "a", 1, session.Change{}); return err },
 		} {
 			if err := call(); err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
-				t.Errorf("%s: error %v", name, err)
+				t.Errorf("%s: error = %v, want none of the contract", name, err)
 			}
 		}
 		execute(t, db, "ALTER TABLE gatehouse_sessions RENAME COLUMN label TO other")
 		if _, err := sessions.Get(t.Context(), "a"); err == nil || errors.Is(err, session.ErrNotFound) {
-			t.Errorf("another table: error %v", err)
+			t.Errorf("Get with a missing column: error = %v, want one that is not ErrNotFound", err)
 		}
 	})
 }

@@ -2,17 +2,17 @@
 
 -- What the scripts below have in common; it is put before each of them.
 --
--- KEYS[1] is the name that all others begin with. It holds a hash tag, so that
--- in a cluster they are all in one slot. A session is a hash that goes when it
--- is over, and a member of up to two sorted sets by its deadline: that of its
--- subject and that of its sid. A set goes with the last deadline in it, and may
--- until then name sessions that are there no more.
+-- KEYS[1] is the prefix of all keys. It contains a hash tag, so that in a cluster
+-- all keys are in one slot. A session is a hash that expires with the session, and
+-- a member of up to two sorted sets, scored by its absolute timeout: that of its
+-- subject and that of its sid. A set expires with the last session in it, and may
+-- until then name sessions that do not exist any more.
 
 local function record(id)
 	return base .. ':session:' .. id
 end
 
--- The length stands before an issuer, so that no two pairs have one name.
+-- The length of the issuer makes the name of each pair unique.
 local function index(kind, issuer, name)
 	return base .. ':' .. kind .. ':' .. #issuer .. ':' .. issuer .. name
 end
@@ -32,7 +32,7 @@ local function ends(expires, seen, idle)
 	return math.min(tonumber(expires), tonumber(seen) + tonumber(idle))
 end
 
--- Redis ends keys by the millisecond; nothing ends before its time.
+-- Redis expires keys by the millisecond: rounded up, no key expires early.
 local function expire(name, time)
 	redis.call('PEXPIREAT', name, text(math.ceil(time / 1000)))
 end
@@ -45,7 +45,7 @@ local function load(id)
 	return { issuer = r[1], subject = r[2], sid = r[3], seen = r[4], idle = r[5], expires = r[6], version = r[7] }
 end
 
--- The session, if it is not over.
+-- Returns the session if it is not expired.
 local function find(id, time)
 	local r = load(id)
 	if r and time < ends(r.expires, r.seen, r.idle) then
@@ -68,7 +68,7 @@ local function leave(id, r)
 	end
 end
 
--- Removes a session, over or not.
+-- Removes a session, expired or not.
 local function remove(id)
 	local r = load(id)
 	if r then
@@ -77,8 +77,8 @@ local function remove(id)
 	end
 end
 
--- The ids of the sessions that match. What an index names that is over, or
--- somebody else's by now, is taken off it.
+-- Returns the ids of the sessions that match. Expired sessions, and sessions of
+-- another user, are removed from the index.
 local function matching(issuer, subject, sid, except, time)
 	local name = subject ~= '' and index('subject', issuer, subject) or index('sid', issuer, sid)
 	local ids = {}
@@ -93,7 +93,7 @@ local function matching(issuer, subject, sid, except, time)
 	return ids
 end
 
--- An answer is a word, the time and the records, each with its id before it.
+-- A reply is a word, the time and the records, each after its id.
 local function found(id, time)
 	return { 'ok', text(time), { id, redis.call('HGETALL', record(id)) } }
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- Who asks puts them in order: that is less work for the server.
+-- The client sorts the records, which is less work for the server.
 local names = { 'issuer', 'subject', 'sid', 'label', 'idle', 'created', 'last_seen', 'expires', 'version', 'claimed' }
 local time = now()
 local answer = { 'ok', text(time) }

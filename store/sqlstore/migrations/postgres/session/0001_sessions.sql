@@ -21,6 +21,6 @@ CREATE TABLE gatehouse_sessions (
 CREATE INDEX gatehouse_sessions_subject ON gatehouse_sessions (issuer, subject);
 CREATE INDEX gatehouse_sessions_sid ON gatehouse_sessions (issuer, sid);
 
--- What a touch changes is in no index, so that it stays on its page, but for
--- this one, which changes once an hour.
+-- Touch changes no indexed column, so that its updates are heap-only, except this
+-- one, which changes once an hour.
 CREATE INDEX gatehouse_sessions_swept ON gatehouse_sessions (swept);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- Times are microseconds since 1970. What is large stands last, so that what
--- is before it can be read without it.
+-- Times are microseconds since 1970. Large columns come last, so that the others can
+-- be read without them.
 CREATE TABLE gatehouse_sessions (
     id        TEXT    NOT NULL PRIMARY KEY CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 255), -- hashed
     issuer    TEXT    NOT NULL,
@@ -24,7 +24,7 @@ CREATE INDEX gatehouse_sessions_subject ON gatehouse_sessions (issuer, subject);
 CREATE INDEX gatehouse_sessions_sid ON gatehouse_sessions (issuer, sid);
 CREATE INDEX gatehouse_sessions_swept ON gatehouse_sessions (swept);
 
--- Each session that is made removes up to ten that are over.
+-- Each insertion removes up to ten expired sessions.
 CREATE TRIGGER gatehouse_sessions_made AFTER INSERT ON gatehouse_sessions BEGIN
     DELETE FROM gatehouse_sessions WHERE id IN (
         SELECT id FROM gatehouse_sessions

@@ -26,7 +26,7 @@ func inURL(k *kit) {
 
 func inBody(k *kit) {
 	k.row = "token in the body"
-	// Behind a router, a method that no route has is refused before the token.
+	// A router may reject an unknown method before it looks at the token.
 	routed := []int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}
 	token := k.token()
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
@@ -57,7 +57,7 @@ func inCookie(k *kit) {
 	}
 	emit("quoted", `access_token="`+token+`"`)
 	emit("two of a name", "access_token="+k.issuer.ForeignToken(nil)+"; access_token="+token)
-	emit("two of a name, the good one first", "jwt="+token+"; jwt="+k.issuer.ForeignToken(nil))
+	emit("two of a name, the valid one first", "jwt="+token+"; jwt="+k.issuer.ForeignToken(nil))
 	emit("two headers", "jwt="+token, "jwt="+token)
 	emit("with its scheme", "Authorization=Bearer "+token)
 }
@@ -79,8 +79,8 @@ func inOtherHeader(k *kit) {
 	}
 }
 
-// claimedIdentity says who it is, as a proxy might that has checked it.
-func claimedIdentity(k *kit) {
+// identityHeaders names a caller, like a proxy that has authenticated one.
+func identityHeaders(k *kit) {
 	k.row = "identity in a header"
 	for _, name := range []string{
 		"Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Auth-Request-User", "X-User-Id", "X-Userinfo",
@@ -101,17 +101,19 @@ func claimedIdentity(k *kit) {
 	}
 }
 
-// routed are answers of a router that stands before the gate: the request is
-// not let in there either.
+// routed are answers of a router in front of the gate, which do not accept the
+// request either.
 var routed = []int{
 	http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
 	http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented,
 }
 
-// otherMethod asks with a method that somebody may have left open. An OPTIONS
-// of CORS carries Origin and Access-Control-Request-Method; this one does not.
+const rowMethod, rowPath = "another method", "another path"
+
+// otherMethod uses methods that a handler may not protect. The OPTIONS request is
+// not one of CORS, which has Origin and Access-Control-Request-Method.
 func otherMethod(k *kit) {
-	k.row = "another method"
+	k.row = rowMethod
 	for _, method := range []string{
 		http.MethodOptions, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodTrace,
 		"get", "Get", "PROPFIND", "X",
@@ -125,9 +127,9 @@ func otherMethod(k *kit) {
 	}
 }
 
-// otherPath writes the path in ways that a list of open paths may not know.
+// otherPath writes the path in ways that a list of public paths may match.
 func otherPath(k *kit) {
-	k.row = "another path"
+	k.row = rowPath
 	path, _, _ := strings.Cut(k.issuer.config.Target, "?")
 	for _, target := range []string{
 		"/public/.." + path, "/static/../" + path, "/healthz/.." + path, "/%2e%2e" + path, "/public/%2e%2e" + path,
@@ -143,14 +145,14 @@ func otherPath(k *kit) {
 	}
 }
 
-// injection puts into the token what would break out of a challenge or a line
-// of a header if somebody wrote it there.
+// injection has text in the token that breaks out of a challenge, a header line or
+// HTML if the handler writes it there.
 func injection(k *kit) {
 	k.row = "injection"
-	const mark = "injected-by-the-kit"
+	const mark = "injected-by-authtest"
 	text := "x\", error=\"none\r\nX-" + mark + ": " + mark + "\r\n\r\n<script>" + mark + "</script>"
 	emit := func(name string, header, claims object, also ...int) {
-		a := k.attempt(name, k.key.sign(header.String(), claims.String()))
+		a := k.attempt(name, k.sign(header, claims))
 		a.credentials = append(a.credentials, mark)
 		a.Want = slices.Concat(a.Want, also)
 		a.signer = k.key
@@ -167,27 +169,27 @@ func injection(k *kit) {
 	}
 }
 
-// tellingAnswers are refusals between which a stranger must see no difference:
-// only who has a good signature may learn more.
-func tellingAnswers(k *kit) {
-	k.row = "telling answer"
-	stranger := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}
+// oracles have an invalid signature and a second defect. The answers must be equal,
+// so that only clients with a valid signature learn about the second.
+func oracles(k *kit) {
+	k.row = "oracle"
+	foreignKey := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}
 	past := k.claims().set("iat", "1").set("exp", "2")
 	for _, test := range []struct {
 		name           string
 		header, claims object
 	}{
-		{"bad signature", k.header(), k.claims()},
-		{"bad signature and expired", k.header(), past},
-		{"bad signature and unknown kid", k.header().set("kid", `"no-such-key"`), k.claims()},
-		{"bad signature and unknown issuer", k.header(), k.claims().set("iss", `"https://attacker.example"`)},
-		{"bad signature and another audience", k.header(), k.claims().set("aud", `"https://other.example"`)},
-		{"bad signature and another subject", k.header(), k.claims().set("sub", `"mallory"`)},
-		{"bad signature and another type", k.header().set("typ", `"dpop+jwt"`), k.claims()},
-		{"bad signature and none", k.header().set("alg", `"none"`), k.claims()},
+		{"invalid signature", k.header(), k.claims()},
+		{"invalid signature and expired", k.header(), past},
+		{"invalid signature and unknown kid", k.header().set("kid", `"no-such-key"`), k.claims()},
+		{"invalid signature and unknown issuer", k.header(), k.claims().set("iss", `"https://attacker.example"`)},
+		{"invalid signature and another audience", k.header(), k.claims().set("aud", `"https://other.example"`)},
+		{"invalid signature and another subject", k.header(), k.claims().set("sub", `"mallory"`)},
+		{"invalid signature and another type", k.header().set("typ", `"dpop+jwt"`), k.claims()},
+		{"invalid signature and none", k.header().set("alg", `"none"`), k.claims()},
 	} {
-		a := k.attempt(test.name, stranger.sign(test.header.String(), test.claims.String()))
-		a.alike = "bad signature"
+		a := k.attempt(test.name, foreignKey.sign(test.header.String(), test.claims.String()))
+		a.alike = "invalid signature"
 		if strings.HasSuffix(test.name, "kid") {
 			a.Want = append(a.Want, http.StatusServiceUnavailable)
 		}

@@ -10,10 +10,10 @@ import (
 
 var claimAttacks = []func(*kit){audience, audiences, issuerName, subject, required, scopeForms, scopeNames, confirmation, actors}
 
-// notStrings are JSON values where a string is wanted.
+// notStrings are JSON values that are no strings, and the empty string.
 var notStrings = []string{"null", "true", "1", "[]", "{}", `""`}
 
-// audience is for somebody else, or for nobody.
+// audience is another audience, or none.
 //
 //	RFC 7519 §4.1.3: "If the principal processing the claim does not identify
 //	itself with a value in the "aud" claim when this claim is present, then the
@@ -26,13 +26,13 @@ func audience(k *kit) {
 		k.claim(value, "aud", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"of another", quote("https://other.example")},
-		{"in capitals", quote(strings.ToUpper(name))},
-		{"a space behind", quote(name + " ")},
-		{"a slash behind", quote(name + "/")},
-		{"a NUL behind", quote(name + "\x00")},
-		{"a path behind", quote(name + "/admin")},
-		{"a domain behind", quote(name + ".attacker.example")},
+		{"another", quote("https://other.example")},
+		{"in upper case", quote(strings.ToUpper(name))},
+		{"a space after", quote(name + " ")},
+		{"a slash after", quote(name + "/")},
+		{"a NUL after", quote(name + "\x00")},
+		{"a path after", quote(name + "/admin")},
+		{"a domain after", quote(name + ".attacker.example")},
 		{"a prefix", quote(name[:len(name)-1])},
 		{"a homoglyph", quote(strings.Replace(name, "a", "а", 1))},
 		{"two in one, with a comma", quote(name + "," + name)},
@@ -51,7 +51,7 @@ func audiences(k *kit) {
 	k.row = "aud of several"
 	name := quote(k.issuer.Audience)
 	for _, test := range []struct{ name, value string }{
-		{"none mine", `["https://other.example","https://third.example"]`},
+		{"none of this API", `["https://other.example","https://third.example"]`},
 		{"a number beside", "[" + name + ",1]"},
 		{"null beside", "[" + name + ",null]"},
 		{"true beside", "[" + name + ",true]"},
@@ -62,12 +62,11 @@ func audiences(k *kit) {
 	} {
 		k.claim(test.name, "aud", test.value)
 	}
-	good := k.claims().set("aud", "["+name+`,"https://other.example"]`)
-	k.good("mine and another", k.key.sign(k.header().String(), good.String()))
-	k.good("mine alone", k.key.sign(k.header().String(), k.claims().set("aud", "["+name+"]").String()))
+	k.valid("this API and another", k.header(), k.claims().set("aud", "["+name+`,"https://other.example"]`))
+	k.valid("this API alone", k.header(), k.claims().set("aud", "["+name+"]"))
 }
 
-// issuerName is nearly the right one.
+// issuerName is similar to the right name.
 //
 //	RFC 9068 §4: the name of the authorization server "MUST exactly match the
 //	value of the "iss" claim".
@@ -80,23 +79,23 @@ func issuerName(k *kit) {
 		k.claim("the JSON value "+shown, "iss", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"of another", "https://attacker.example"},
-		{"a slash behind", name + "/"},
+		{"another", "https://attacker.example"},
+		{"a slash after", name + "/"},
 		{"two slashes", strings.Replace(name, "://", ":///", 1)},
-		{"the scheme in capitals", strings.Replace(name, "http", "HTTP", 1)},
+		{"the scheme in upper case", strings.Replace(name, "http", "HTTP", 1)},
 		{"another scheme", strings.Replace(name, "http", "https", 1)},
 		{"a homoglyph", strings.Replace(name, "t", "т", 1)},
-		{"a NUL behind", name + "\x00"},
+		{"a NUL after", name + "\x00"},
 		{"a space before", " " + name},
-		{"a space behind", name + " "},
-		{"a line break behind", name + "\n"},
-		{"a path behind", name + "/../evil"},
+		{"a space after", name + " "},
+		{"a line break after", name + "\n"},
+		{"a path after", name + "/../evil"},
 		{"a dot segment", name + "/."},
 		{"a query", name + "?"},
 		{"a fragment", name + "#"},
 		{"a user", strings.Replace(name, "://", "://user@", 1)},
-		{"another host, this as its user", name + "@attacker.example"},
-		{"a domain behind", name + ".attacker.example"},
+		{"another host, the issuer as its user", name + "@attacker.example"},
+		{"a domain after", name + ".attacker.example"},
 		{"in percent-encoding", strings.Replace(name, "1", "%31", 1)},
 		{"without the scheme", strings.TrimPrefix(name, "http://")},
 		{"two in one", name + "," + name},
@@ -105,7 +104,7 @@ func issuerName(k *kit) {
 	}
 }
 
-// subject is whose token it is, and ends up in logs and keys of maps.
+// subject identifies the caller in logs and in keys of maps.
 func subject(k *kit) {
 	k.row = "sub"
 	k.signed("missing", k.header(), k.claims().without("sub"))
@@ -127,7 +126,7 @@ func subject(k *kit) {
 	}
 }
 
-// required are the other claims of RFC 9068 section 2.2.
+// required covers the other required claims of RFC 9068 section 2.2.
 func required(k *kit) {
 	if !k.profiled() {
 		return
@@ -141,8 +140,7 @@ func required(k *kit) {
 	}
 }
 
-// scopeForms is a scope that does not follow the grammar. What a permission was
-// meant to be is nothing to guess.
+// scopeForms is a malformed scope, whose meaning must not be guessed.
 //
 //	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
 func scopeForms(k *kit) {
@@ -156,7 +154,7 @@ func scopeForms(k *kit) {
 		"[[" + quote(scope) + "]]", `{"scope":` + quote(scope) + "}",
 	}
 	if k.profiled() {
-		// Providers that do not follow RFC 9068 are known to send arrays.
+		// Providers that do not follow RFC 9068 send arrays.
 		values = append(values, "[]", "["+quote(scope)+"]", "["+quote(scope)+`,"write"]`)
 	}
 	for _, value := range values {
@@ -165,7 +163,7 @@ func scopeForms(k *kit) {
 	for _, test := range []struct{ name, value string }{
 		{"two spaces", scope + "  write"},
 		{"a space before", " " + scope},
-		{"a space behind", scope + " "},
+		{"a space after", scope + " "},
 		{"a space alone", " "},
 		{"a tab", scope + "\twrite"},
 		{"a line break", scope + "\nwrite"},
@@ -180,16 +178,18 @@ func scopeForms(k *kit) {
 	}
 }
 
-// scopeNames is a scope that is nearly the one that the handler demands. It
+const rowScope = "scope not granted"
+
+// scopeNames has scopes that are similar to the one that the handler requires. They
 // must get 403, RFC 6750 section 3.1.
 func scopeNames(k *kit) {
 	scope, _, _ := strings.Cut(k.issuer.config.Scope, " ")
 	if scope == "" {
 		return
 	}
-	k.row = "scope not granted"
+	k.row = rowScope
 	deny := func(name string, claims object) {
-		a := k.attempt(name, k.key.sign(k.header().String(), claims.String()))
+		a := k.attempt(name, k.sign(k.header(), claims))
 		a.Want, a.code, a.signer = []int{http.StatusForbidden}, "insufficient_scope", k.key
 		k.emit(a)
 	}
@@ -205,13 +205,14 @@ func scopeNames(k *kit) {
 	deny("under another name, scopes", k.claims().without("scope").set("scopes", quote(scope)))
 }
 
-// confirmation binds the token to a key that nobody has shown.
+// confirmation is a sender-constrained token without proof of possession of its
+// key.
 //
 //	RFC 9449 §7.2: "such a protected resource MUST reject a DPoP-bound access
 //	token received as a bearer token".
 //
-// RFC 8705 section 3 says the same of a token that is bound to a certificate,
-// and what binds a token in a way that the verifier does not know is no better.
+// RFC 8705 section 3 says the same of a token that is bound to a certificate. A
+// confirmation method that the verifier does not know must be rejected too.
 func confirmation(k *kit) {
 	k.row = "cnf"
 	thumbprint := quote("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
@@ -225,11 +226,10 @@ func confirmation(k *kit) {
 	k.claim("DPoP", "cnf", `{"jkt":`+thumbprint+"}")
 	k.claim("mutual TLS", "cnf", `{"x5t#S256":`+thumbprint+"}")
 	k.claim("both", "cnf", `{"jkt":`+thumbprint+`,"x5t#S256":`+thumbprint+"}")
-	k.claim("a key", "cnf", `{"jwk":`+k.issuer.lureJWK().String()+"}")
+	k.claim("a key", "cnf", `{"jwk":`+k.issuer.attackerJWK().String()+"}")
 }
 
-// actors is a chain of delegation, RFC 8693 section 4.1, that goes on for too
-// long or is none.
+// actors is a delegation chain, RFC 8693 section 4.1, that is too long or malformed.
 func actors(k *kit) {
 	k.row = "act"
 	chain := func(length int) string {
@@ -242,5 +242,5 @@ func actors(k *kit) {
 	for _, value := range []string{"null", "true", "1", `"a"`, "[]", "{}", `[{"sub":"a"}]`, `{"sub":1}`, `{"sub":""}`, `{"sub":null}`, `{"sub":"a","act":"b"}`, `{"sub":"a","act":[]}`, `{"sub":"a\u0000"}`} {
 		k.claim("the JSON value "+value, "act", value)
 	}
-	k.good("two", k.issuer.TokenWith(nil, Claims{"act": map[string]any{"sub": "a", "act": map[string]any{"sub": "b"}}}))
+	k.valid("two", k.header(), k.claims().set("act", `{"sub":"a","act":{"sub":"b"}}`))
 }

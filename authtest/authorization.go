@@ -10,8 +10,8 @@ import (
 )
 
 var httpAttacks = []func(*kit){
-	schemeCase, severalHeaders, severalPlaces, whiteSpace, nothingThere, junkBehind, outsideAlphabet, folding, otherScheme,
-	inURL, inBody, inCookie, inOtherHeader, claimedIdentity, otherMethod, otherPath, injection, tellingAnswers,
+	schemeCase, severalHeaders, severalPlaces, whiteSpace, emptyCredential, trailingJunk, outsideAlphabet, folding, otherScheme,
+	inURL, inBody, inCookie, inOtherHeader, identityHeaders, otherMethod, otherPath, injection, oracles,
 }
 
 var (
@@ -20,7 +20,7 @@ var (
 	eitherOfTwo  = []int{http.StatusBadRequest, http.StatusUnauthorized}
 )
 
-// raw is a request whose Authorization headers are given as they are.
+// raw is a request with these Authorization headers.
 func (k *kit) raw(name string, want []int, token string, values ...string) {
 	a := Attempt{Name: name, Request: k.request(http.MethodGet, "", ""), Want: want, credentials: []string{token}}
 	a.Request.Header["Authorization"] = values
@@ -40,8 +40,6 @@ func (k *kit) bare(name string, r *http.Request, token string, also ...int) {
 	k.emit(a)
 }
 
-func (k *kit) token() string { return k.issuer.Token(nil) }
-
 // RFC 9110 §11.1: the scheme is "a case-insensitive token".
 func schemeCase(k *kit) {
 	k.row = "scheme in any case"
@@ -56,55 +54,55 @@ func schemeCase(k *kit) {
 
 func severalHeaders(k *kit) {
 	k.row = "several credentials"
-	good, foreign := k.token(), k.issuer.ForeignToken(nil)
+	valid, foreign := k.token(), k.issuer.ForeignToken(nil)
 	for _, test := range []struct {
 		name   string
 		values []string
 	}{
-		{"the same twice", []string{"Bearer " + good, "Bearer " + good}},
-		{"the good one first", []string{"Bearer " + good, "Bearer " + foreign}},
-		{"the good one last", []string{"Bearer " + foreign, "Bearer " + good}},
-		{"Basic first", []string{"Basic YTpi", "Bearer " + good}},
-		{"Basic last", []string{"Bearer " + good, "Basic YTpi"}},
-		{"an empty one first", []string{"", "Bearer " + good}},
-		{"an empty one last", []string{"Bearer " + good, ""}},
-		{"three", []string{"Bearer " + good, "Bearer " + good, "Bearer " + good}},
-		{"joined by a comma", []string{"Bearer " + good + ", Bearer " + foreign}},
-		{"joined by a comma, the good one last", []string{"Bearer " + foreign + ", Bearer " + good}},
-		{"joined by a comma alone", []string{"Bearer " + good + ",Bearer " + good}},
-		{"joined with Basic", []string{"Bearer " + good + ", Basic YTpi"}},
-		{"joined by a semicolon", []string{"Bearer " + good + "; Bearer " + good}},
+		{"the same twice", []string{"Bearer " + valid, "Bearer " + valid}},
+		{"the valid one first", []string{"Bearer " + valid, "Bearer " + foreign}},
+		{"the valid one last", []string{"Bearer " + foreign, "Bearer " + valid}},
+		{"Basic first", []string{"Basic YTpi", "Bearer " + valid}},
+		{"Basic last", []string{"Bearer " + valid, "Basic YTpi"}},
+		{"an empty one first", []string{"", "Bearer " + valid}},
+		{"an empty one last", []string{"Bearer " + valid, ""}},
+		{"three", []string{"Bearer " + valid, "Bearer " + valid, "Bearer " + valid}},
+		{"joined by a comma", []string{"Bearer " + valid + ", Bearer " + foreign}},
+		{"joined by a comma, the valid one last", []string{"Bearer " + foreign + ", Bearer " + valid}},
+		{"joined by a comma alone", []string{"Bearer " + valid + ",Bearer " + valid}},
+		{"joined with Basic", []string{"Bearer " + valid + ", Basic YTpi"}},
+		{"joined by a semicolon", []string{"Bearer " + valid + "; Bearer " + valid}},
 	} {
-		k.raw(test.name, badRequest, good, test.values...)
+		k.raw(test.name, badRequest, valid, test.values...)
 	}
-	k.raw("joined behind Basic", eitherOfTwo, good, "Basic YTpi, Bearer "+good)
+	k.raw("joined after Basic", eitherOfTwo, valid, "Basic YTpi, Bearer "+valid)
 }
 
-// severalPlaces sends tokens in more than one way.
+// severalPlaces sends tokens in more than one place.
 //
 //	RFC 6750 §2: "Clients MUST NOT use more than one method to transmit the
 //	token in each request."
 func severalPlaces(k *kit) {
 	k.row = "several places"
-	good, foreign := k.token(), k.issuer.ForeignToken(nil)
+	valid, foreign := k.token(), k.issuer.ForeignToken(nil)
 	emit := func(name, header, query, form, cookie string, want []int) {
 		r := k.request(http.MethodGet, query, form)
 		r.Header.Set("Authorization", "Bearer "+header)
 		if cookie != "" {
 			r.Header.Set("Cookie", cookie)
 		}
-		k.emit(Attempt{Name: name, Request: r, Want: want, credentials: []string{good, foreign}})
+		k.emit(Attempt{Name: name, Request: r, Want: want, credentials: []string{valid, foreign}})
 	}
-	parameter := "access_token=" + good
-	emit("header and query", good, parameter, "", "", badRequest)
-	emit("bad header, good query", foreign, parameter, "", "", badRequest)
-	emit("good header, bad query", good, "access_token="+foreign, "", "", badRequest)
-	emit("good header, empty query", good, "access_token=", "", "", badRequest)
-	emit("header, query, body and cookie", good, parameter, parameter, parameter, badRequest)
-	// What is in the header is what counts: bad never becomes something else.
-	emit("bad header, good body", foreign, "", parameter, "", unauthorized)
+	parameter := "access_token=" + valid
+	emit("header and query", valid, parameter, "", "", badRequest)
+	emit("invalid header, valid query", foreign, parameter, "", "", badRequest)
+	emit("valid header, invalid query", valid, "access_token="+foreign, "", "", badRequest)
+	emit("valid header, empty query", valid, "access_token=", "", "", badRequest)
+	emit("header, query, body and cookie", valid, parameter, parameter, parameter, badRequest)
+	// The header counts: an invalid token is never treated as missing.
+	emit("invalid header, valid body", foreign, "", parameter, "", unauthorized)
 	for _, name := range cookieNames {
-		emit("bad header, good cookie "+name, foreign, "", "", name+"="+good, unauthorized)
+		emit("invalid header, valid cookie "+name, foreign, "", "", name+"="+valid, unauthorized)
 	}
 }
 
@@ -121,8 +119,8 @@ func whiteSpace(k *kit) {
 		{"tab and space", "Bearer\t " + token, badRequest},
 		{"tab before", "\tBearer " + token, eitherOfTwo},
 		{"space before", " Bearer " + token, eitherOfTwo},
-		{"space behind", "Bearer " + token + " ", badRequest},
-		{"tab behind", "Bearer " + token + "\t", badRequest},
+		{"space after", "Bearer " + token + " ", badRequest},
+		{"tab after", "Bearer " + token + "\t", badRequest},
 		{"no-break space", "Bearer\u00a0" + token, badRequest},
 		{"vertical tab", "Bearer\v" + token, badRequest},
 		{"form feed", "Bearer \f" + token, badRequest},
@@ -132,17 +130,17 @@ func whiteSpace(k *kit) {
 	}
 }
 
-func nothingThere(k *kit) {
-	k.row = "nothing behind the scheme"
+func emptyCredential(k *kit) {
+	k.row = "empty credential"
 	for _, value := range []string{"Bearer", "bearer", "Bearer ", "Bearer   ", "Bearer =", "Bearer ==", "Bearer\t"} {
 		k.raw(fmt.Sprintf("%q", value), badRequest, "", value)
 	}
-	k.raw("not even a scheme", eitherOfTwo, "", "")
+	k.raw("no scheme", eitherOfTwo, "", "")
 	k.bare("no header", k.request(http.MethodGet, "", ""), "")
 }
 
-func junkBehind(k *kit) {
-	k.row = "junk behind"
+func trailingJunk(k *kit) {
+	k.row = "trailing junk"
 	token := k.token()
 	for _, junk := range []string{
 		" junk", " " + "token", " Bearer", ", realm=\"x\"", ";", "; charset=utf-8", ",", " ,", "\tjunk", " e30", " =",
@@ -156,15 +154,15 @@ func junkBehind(k *kit) {
 }
 
 func outsideAlphabet(k *kit) {
-	k.row = "outside of b64token"
+	k.row = "outside b64token"
 	token := k.token()
 	for _, test := range []struct{ name, value string }{
 		{"in quotes", `"` + token + `"`},
 		{"in single quotes", "'" + token + "'"},
 		{"in angle brackets", "<" + token + ">"},
 		{"in braces", "{" + token + "}"},
-		{"a quote behind", token + `"`},
-		{"a NUL behind", token + "\x00"},
+		{"a quote after", token + `"`},
+		{"a NUL after", token + "\x00"},
 		{"a NUL before", "\x00" + token},
 		{"a colon before", ":" + token},
 		{"a fragment", token + "#x"},

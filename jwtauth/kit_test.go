@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const (
+	issuerURL = "https://auth.example.com"
+	audience  = "https://api.example.com"
+)
+
+var secret = []byte("h7Zl0v0mWm1hX1c8H0oW1m7kS0e7a4cVx9q2rT5uY8w3eR6tB1nM4kL7pQ0sD2fGz")
+
+// pair is a key pair or a shared secret that signs tokens.
+type pair struct {
+	algorithm jwtauth.Algorithm
+	private   any
+	public    crypto.PublicKey
+}
+
+var (
+	rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
+	edKey  = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(secret[:32]) })
+	ecKey  = sync.OnceValue(func() map[jwtauth.Algorithm]*ecdsa.PrivateKey {
+		return map[jwtauth.Algorithm]*ecdsa.PrivateKey{
+			jwtauth.ES256: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)),
+			jwtauth.ES384: must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)),
+			jwtauth.ES512: must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)),
+		}
+	})
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func keyFor(a jwtauth.Algorithm) pair {
+	switch a {
+	case jwtauth.ES256, jwtauth.ES384, jwtauth.ES512:
+		k := ecKey()[a]
+		return pair{a, k, &k.PublicKey}
+	case jwtauth.EdDSA:
+		return pair{a, edKey(), edKey().Public()}
+	case jwtauth.HS256, jwtauth.HS384, jwtauth.HS512:
+		return pair{a, secret, nil}
+	}
+	return pair{a, rsaKey(), &rsaKey().PublicKey}
+}
+
+func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// sign returns a compact token of a header and a payload that are JSON texts.
+func (p pair) sign(header, payload string) string {
+	input := encode(header) + "." + encode(payload)
+	signature := must(jwt.GetSigningMethod(string(p.algorithm)).Sign(input, p.private))
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// token signs a valid token of the key's algorithm with changes.
+func (p pair) token(header, claims object) string {
+	return p.sign(goodHeader(p.algorithm).with(header), goodClaims().with(claims))
+}
+
+type object map[string]any
+
+// with returns the JSON of o with changes; nil removes a member.
+func (o object) with(changes object) string {
+	o = maps.Clone(o)
+	for name, value := range changes {
+		if value == nil {
+			delete(o, name)
+			continue
+		}
+		o[name] = value
+	}
+	return string(must(json.Marshal(o)))
+}
+
+func goodHeader(a jwtauth.Algorithm) object {
+	return object{"alg": string(a), "kid": "k1", "typ": "at+jwt"}
+}
+
+func goodClaims() object {
+	now := time.Now().Unix()
+	return object{
+		"iss": issuerURL, "aud": audience, "sub": "alice", "client_id": "web", "jti": "token-1",
+		"iat": now, "exp": now + 300, "scope": "reports:read", "tenant": "acme",
+	}
+}
+
+// token returns a valid ES256 token with changes; nil removes a member.
+func token(header, claims object) string { return keyFor(jwtauth.ES256).token(header, claims) }
+
+// tokens returns n valid tokens.
+func tokens(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, token(nil, object{"jti": fmt.Sprint("token-", i)}))
+	}
+	return all
+}
+
+// unsigned returns a token up to its signature.
+func unsigned(token string) string { return token[:strings.LastIndexByte(token, '.')+1] }
+
+// config returns a configuration that accepts the tokens of [token].
+func config(change ...func(*jwtauth.Config)) jwtauth.Config {
+	c := jwtauth.Config{Issuers: []jwtauth.Issuer{{
+		URL: issuerURL, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
+		Keys: jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}),
+	}}}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+// issuerConfig is config with a change of its issuer.
+func issuerConfig(change func(*jwtauth.Issuer)) jwtauth.Config {
+	return config(func(c *jwtauth.Config) { change(&c.Issuers[0]) })
+}
+
+var (
+	asymmetric = []jwtauth.Algorithm{
+		jwtauth.RS256, jwtauth.RS384, jwtauth.RS512, jwtauth.PS256, jwtauth.PS384, jwtauth.PS512,
+		jwtauth.ES256, jwtauth.ES384, jwtauth.ES512, jwtauth.EdDSA,
+	}
+	symmetric = []jwtauth.Algorithm{jwtauth.HS256, jwtauth.HS384, jwtauth.HS512}
+)
+
+// secretConfig is config with a shared secret and the symmetric algorithms.
+func secretConfig(algorithms ...jwtauth.Algorithm) jwtauth.Config {
+	return issuerConfig(func(i *jwtauth.Issuer) {
+		i.Algorithms, i.Keys = algorithms, jwtauth.SharedSecret(gatehouse.NewSecret(secret))
+	})
+}
+
+func newAuthenticator(t testing.TB, c jwtauth.Config) *jwtauth.Authenticator {
+	t.Helper()
+	a, err := jwtauth.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
+}
+
+// rejected returns the Error in err, and fails the test if err is another error.
+func rejected(t testing.TB, err error) *gatehouse.Error {
+	t.Helper()
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	if !ok {
+		t.Fatalf("got error %v, want a *gatehouse.Error", err)
+	}
+	return e
+}
+
+// reason returns the reason for which Verify rejects a token, "" if it accepts it.
+func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reason {
+	t.Helper()
+	p, err := a.Verify(t.Context(), token)
+	if err == nil {
+		if p.IsZero() {
+			t.Fatal("Verify returned neither a principal nor an error")
+		}
+		return ""
+	}
+	e := rejected(t, err)
+	want := gatehouse.CodeInvalidToken
+	if e.Reason == jwtauth.ReasonKeysUnavailable || e.Reason == jwtauth.ReasonRevocationsUnavailable {
+		want = gatehouse.CodeTemporarilyUnavailable
+	}
+	if e.Code != want || !p.IsZero() {
+		t.Fatalf("Verify = %v with reason %s and code %s, want no principal and code %s", p, e.Reason, e.Code, want)
+	}
+	return e.Reason
+}
+
+// check checks that Verify accepts the token, or rejects it for the reason want.
+func check(t testing.TB, a *jwtauth.Authenticator, name any, token string, want gatehouse.Reason) {
+	t.Helper()
+	if got := reason(t, a, token); got != want {
+		t.Errorf("%v: Verify rejected for %q, want %q", name, got, want)
+	}
+}
+
+// serve returns a gate around a handler that answers 200.
+func serve(t testing.TB, a *jwtauth.Authenticator) http.Handler {
+	t.Helper()
+	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+}
+
+func get(token string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+func status(h http.Handler, r *http.Request) int {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// ecJWK, rsaJWK and edJWK return JWKs of public keys, with more members.
+func ecJWK(kid string, p pair, more ...string) string {
+	k := p.public.(*ecdsa.PublicKey)
+	size := (k.Params().BitSize + 7) / 8
+	return fmt.Sprintf(`{"kty":"EC","kid":%q,"crv":%q,"x":%q,"y":%q%s}`,
+		kid, k.Params().Name, b64(k.X.FillBytes(make([]byte, size))), b64(k.Y.FillBytes(make([]byte, size))), strings.Join(more, ""))
+}
+
+func rsaJWK(kid string, k *rsa.PublicKey, more ...string) string {
+	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`,
+		kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
+}
+
+func edJWK(kid string, k ed25519.PublicKey, more ...string) string {
+	return fmt.Sprintf(`{"kty":"OKP","kid":%q,"crv":"Ed25519","x":%q%s}`, kid, b64(k), strings.Join(more, ""))
+}
+
+// keyServer is a transport to the one server of a network. It counts requests.
+type keyServer struct {
+	mu      sync.Mutex
+	serve   http.HandlerFunc
+	fetches int
+}
+
+func (s *keyServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	serve := s.serve
+	s.fetches++
+	s.mu.Unlock()
+	return respond(serve, r)
+}
+
+func (s *keyServer) set(serve http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serve = serve
+}
+
+func (s *keyServer) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetches
+}
+
+func document(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
+}
+
+func keySet(keys ...string) http.HandlerFunc {
+	return document(`{"keys":[` + strings.Join(keys, ",") + `]}`)
+}
+
+// remoteConfig is config with the keys that s serves and all asymmetric algorithms.
+func remoteConfig(s *keyServer, change ...func(*jwtauth.Config)) jwtauth.Config {
+	return config(append([]func(*jwtauth.Config){func(c *jwtauth.Config) {
+		c.Transport = s
+		c.Issuers[0].Keys = jwtauth.RemoteKeys(issuerURL + "/jwks.json")
+		c.Issuers[0].Algorithms = asymmetric
+	}}, change...)...)
+}
+
+// respond lets a handler answer a request within the synctest bubble of the
+// caller.
+func respond(serve http.HandlerFunc, r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		serve(w, r)
+	}()
+	select {
+	case <-done:
+	case <-r.Context().Done():
+		<-done
+		return nil, r.Context().Err()
+	}
+	if w.Code == statusCut {
+		return nil, io.ErrUnexpectedEOF
+	}
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
+const statusCut = 999 // the connection is cut before the response
+
+func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(statusCut) }
+
+func hanging(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func serverError(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusInternalServerError)
+}
+
+func goodSet() http.HandlerFunc { return keySet(ecJWK("k1", keyFor(jwtauth.ES256))) }
+
+// junk returns a token with an unknown kid.
+func junk(n int) string { return token(object{"kid": "junk-" + strconv.Itoa(n)}, nil) }
+
+func signingKey(id string, a jwtauth.Algorithm) jwtauth.SigningKey {
+	return jwtauth.SigningKey{ID: id, Algorithm: a, Private: keyFor(a).private.(crypto.Signer)}
+}
+
+func newRing(t testing.TB, keys ...jwtauth.SigningKey) *jwtauth.KeyRing {
+	t.Helper()
+	r, err := jwtauth.NewKeyRing(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newSigner(t testing.TB, c jwtauth.SignerConfig) *jwtauth.Signer {
+	t.Helper()
+	s, err := jwtauth.NewSigner(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func goodToken() jwtauth.AccessToken {
+	return jwtauth.AccessToken{Subject: "alice", Audience: audience, Client: "web"}
+}

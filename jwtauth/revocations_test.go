@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// revocations is a [jwtauth.Revocations] that answers from a table.
+type revocations struct {
+	mu      sync.Mutex
+	asked   []jwtauth.Token
+	answers map[string]error // by jti; nil means revoked
+}
+
+func (*revocations) MaxLifetime() time.Duration { return time.Hour }
+
+func (r *revocations) Revoked(_ context.Context, t jwtauth.Token) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = append(r.asked, t)
+	err, ok := r.answers[t.ID]
+	return ok && err == nil, err
+}
+
+// Every valid token is checked, cached or not, and no other token.
+func TestRevocations(t *testing.T) {
+	errDown := errors.New("down")
+	r := &revocations{answers: map[string]error{"revoked": nil, "unknown": errDown}}
+	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = r }))
+	for id, want := range map[string]gatehouse.Reason{
+		"valid": "", "revoked": jwtauth.ReasonRevoked, "unknown": jwtauth.ReasonRevocationsUnavailable,
+	} {
+		token := token(nil, object{"jti": id})
+		check(t, a, id, token, want)
+		check(t, a, id+", cached", token, want)
+	}
+	check(t, a, "other audience", token(nil, object{"aud": "x"}), jwtauth.ReasonAudience)
+	if len(r.asked) != 6 {
+		t.Errorf("Revoked was called %d times, want 6", len(r.asked))
+	}
+	_, err := a.Verify(t.Context(), token(nil, object{"jti": "revoked"}))
+	if e := rejected(t, err); e.Credential != "revoked" || e.Issuer != issuerURL {
+		t.Errorf("error with credential %q and issuer %q, want revoked and %q", e.Credential, e.Issuer, issuerURL)
+	}
+	if _, err = a.Verify(t.Context(), token(nil, object{"jti": "unknown"})); !errors.Is(err, errDown) {
+		t.Errorf("Verify error = %v, want %v", err, errDown)
+	}
+
+	later := token(nil, object{"jti": "later"})
+	check(t, a, "before the revocation", later, "")
+	r.answers["later"] = nil
+	check(t, a, "after the revocation, cached", later, jwtauth.ReasonRevoked)
+}
+
+// A token is revoked by its claims, whatever Issuer.Principal makes of them.
+func TestRevocationsToken(t *testing.T) {
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		claims object
+		want   jwtauth.Token
+	}{
+		"all claims": {object{"iat": now, "sid": "f1"}, jwtauth.Token{
+			Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Unix(now, 0),
+		}},
+		"fraction of a second": {object{"iat": float64(now) + 0.5}, jwtauth.Token{
+			Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", IssuedAt: time.Unix(now, 0),
+		}},
+		"azp instead of client_id, no iat, no jti": {object{"iat": nil, "jti": nil, "client_id": nil, "azp": "spa"}, jwtauth.Token{
+			Issuer: issuerURL, Subject: "alice", Client: "spa",
+		}},
+	} {
+		r := &revocations{}
+		a := newAuthenticator(t, config(func(c *jwtauth.Config) {
+			c.Revocations, c.Issuers[0].Profile = r, jwtauth.Compatible
+			c.Issuers[0].Principal = func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
+				p.Subject, p.Client = "mail:"+p.Subject, "app:"+p.Client
+				return p, nil
+			}
+		}))
+		check(t, a, name, token(nil, test.claims), "")
+		if diff := cmp.Diff([]jwtauth.Token{test.want}, r.asked); diff != "" {
+			t.Errorf("%s: Revoked was called with (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// No token outlives the revocations that are kept for it.
+func TestRevocationsMaxLifetime(t *testing.T) {
+	with := func(lifetime time.Duration) jwtauth.Config {
+		return config(func(c *jwtauth.Config) { c.Revocations, c.Issuers[0].MaxLifetime = &revocations{}, lifetime })
+	}
+	for lifetime, ok := range map[time.Duration]bool{0: true, time.Hour: true, time.Hour + 1: false} {
+		if _, err := jwtauth.New(with(lifetime)); (err == nil) != ok {
+			t.Errorf("New with MaxLifetime %v and revocations for 1h = %v, want accepted: %v", lifetime, err, ok)
+		}
+	}
+	a, now := newAuthenticator(t, with(0)), time.Now().Unix()
+	check(t, a, "1h", token(nil, object{"iat": now, "exp": now + 3600}), "")
+	check(t, a, "1h 1s", token(nil, object{"iat": now, "exp": now + 3601}), jwtauth.ReasonLifetime)
+}
