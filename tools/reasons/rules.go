@@ -98,7 +98,7 @@ func (c *collector) composite(p *pkg, n *ast.CompositeLit) {
 			}
 		}
 	}
-	if r != nil && status != "" && !strings.Contains(r.status, status) {
+	if r != nil && status != "" && r.status != "" && !strings.Contains(r.status, status) {
 		c.fail(n, "%s is returned with %s, which its comment does not name", r.name, status)
 	}
 }
