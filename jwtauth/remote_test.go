@@ -37,6 +37,7 @@ func eventually(t *testing.T, a *jwtauth.Authenticator, valid string) {
 			t.Fatal("the token is not accepted within 15 s")
 		}
 		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
 	}
 }
 
