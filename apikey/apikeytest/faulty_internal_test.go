@@ -245,9 +245,12 @@ func (f *faulty) Touch(ctx context.Context, id string, uses int64, every time.Du
 	errEarly := errors.New("early")
 	var before int64
 	if f.Is("touch adds to an earlier count") {
-		if r, err := f.Table.Find(ctx, "find", id); err == nil {
+		f.Lock()
+		if r := f.Records[id]; r != nil {
 			before = r.Uses
 		}
+		contract.Yield(&f.Mutex)
+		f.Unlock()
 	}
 	_, err := f.Change(ctx, "touch", id, func(r *apikey.Record, now time.Time) error {
 		early := now.Sub(r.LastUsed) < every && !f.Is("touch ignores every")
