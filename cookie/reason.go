@@ -10,15 +10,15 @@ import (
 
 // The reasons for which this package rejects a request.
 const (
-	// ReasonDuplicate: the request has two cookies of one name. Operator: another host of the domain may set cookies for this one; look for hosts that are not trusted.
+	// ReasonDuplicate: the request has two cookies of one name. Status: 400. Operator: another host of the domain may set cookies for this one; look for hosts that are not trusted.
 	ReasonDuplicate gatehouse.Reason = "cookie_duplicate"
-	// ReasonMalformed: the cookie has a size, characters or parts that this server never sets. Operator: look for a proxy that truncates headers and for clients that forge cookies.
+	// ReasonMalformed: the cookie has a size, characters or parts that this server never sets. Status: 400, 401. Operator: look for a proxy that truncates headers and for clients that forge cookies.
 	ReasonMalformed gatehouse.Reason = "cookie_malformed"
-	// ReasonSealInvalid: no key of the keyring sealed the value under this name and for this purpose. Operator: give all servers the same keys, and keep an old key until the values it sealed have expired.
+	// ReasonSealInvalid: no key of the keyring sealed the value under this name and for this purpose. Status: 401. Operator: give all servers the same keys, and keep an old key until the values it sealed have expired.
 	ReasonSealInvalid gatehouse.Reason = "cookie_seal_invalid"
-	// ReasonExpired: the sealed value is authentic and has expired. Operator: nothing; compare the clocks of the servers if it happens right after login.
+	// ReasonExpired: the sealed value is authentic and has expired. Status: 401. Operator: nothing; compare the clocks of the servers if it happens right after login.
 	ReasonExpired gatehouse.Reason = "cookie_expired"
-	// ReasonCrossSite: a page of another origin caused the request, or the request does not say which (CSRF). Operator: add the origin to TrustedOrigins if the page is yours.
+	// ReasonCrossSite: a page of another origin caused the request, or the request does not say which (CSRF). Status: 403. Operator: add the origin to TrustedOrigins if the page is yours.
 	ReasonCrossSite gatehouse.Reason = "cookie_cross_site"
 )
 

@@ -10,37 +10,37 @@ const Method gatehouse.Method = "jwt"
 
 // The reasons why a token is rejected.
 const (
-	// ReasonOversized: the token or its header is longer than MaxTokenBytes allows. Operator: raise Issuer.MaxTokenBytes, or have the issuer put fewer claims into its tokens.
+	// ReasonOversized: the token or its header is longer than MaxTokenBytes allows. Status: 401. Operator: raise Issuer.MaxTokenBytes, or have the issuer put fewer claims into its tokens.
 	ReasonOversized gatehouse.Reason = "jwtauth_oversized"
-	// ReasonMalformed: the token is not a JWS in compact form, or its JSON is ambiguous. Operator: check which token the client sends; several of these from one client may be an attack.
+	// ReasonMalformed: the token is not a JWS in compact form, or its JSON is ambiguous. Status: 401. Operator: check which token the client sends; several of these from one client may be an attack.
 	ReasonMalformed gatehouse.Reason = "jwtauth_malformed"
-	// ReasonHeader: the header has a parameter that is never accepted, such as crit or jku. Operator: treat it as an attack unless the issuer is known to send it.
+	// ReasonHeader: the header has a parameter that is never accepted, such as crit or jku. Status: 401. Operator: treat it as an attack unless the issuer is known to send it.
 	ReasonHeader gatehouse.Reason = "jwtauth_header"
-	// ReasonType: typ or a claim marks another kind of token than an access token. Operator: have the client send the access token; set Profile: Compatible if the issuer does not send at+jwt.
+	// ReasonType: typ or a claim marks another kind of token than an access token. Status: 401. Operator: have the client send the access token; set Profile: Compatible if the issuer does not send at+jwt.
 	ReasonType gatehouse.Reason = "jwtauth_type"
-	// ReasonIssuer: the iss claim is no configured Issuer.URL. Operator: compare both character by character; a slash at the end counts.
+	// ReasonIssuer: the iss claim is no configured Issuer.URL. Status: 401. Operator: compare both character by character; a slash at the end counts.
 	ReasonIssuer gatehouse.Reason = "jwtauth_issuer"
-	// ReasonAudience: the token is for another audience. Operator: check the audience that the client requests and Issuer.Audience.
+	// ReasonAudience: the token is for another audience. Status: 401. Operator: check the audience that the client requests and Issuer.Audience.
 	ReasonAudience gatehouse.Reason = "jwtauth_audience"
-	// ReasonAlgorithm: alg is not one of Issuer.Algorithms. Operator: add the algorithm if the issuer has changed it; otherwise treat it as an attack.
+	// ReasonAlgorithm: alg is not one of Issuer.Algorithms. Status: 401. Operator: add the algorithm if the issuer has changed it; otherwise treat it as an attack.
 	ReasonAlgorithm gatehouse.Reason = "jwtauth_algorithm"
-	// ReasonKey: the key set has no key for the kid and alg of the token, or several without a kid. Operator: check the key set of the issuer and whether the key was withdrawn.
+	// ReasonKey: the key set has no key for the kid and alg of the token, or several without a kid. Status: 401. Operator: check the key set of the issuer and whether the key was withdrawn.
 	ReasonKey gatehouse.Reason = "jwtauth_key"
-	// ReasonSignature: the signature does not verify with the key of the token. Operator: treat it as an attack unless the issuer has published a wrong key.
+	// ReasonSignature: the signature does not verify with the key of the token. Status: 401. Operator: treat it as an attack unless the issuer has published a wrong key.
 	ReasonSignature gatehouse.Reason = "jwtauth_signature"
-	// ReasonExpired: the token is expired. Operator: nothing, unless clients fail to refresh; then check their clocks.
+	// ReasonExpired: the token is expired. Status: 401. Operator: nothing, unless clients fail to refresh; then check their clocks.
 	ReasonExpired gatehouse.Reason = "jwtauth_expired"
-	// ReasonNotYetValid: nbf or iat is in the future. Operator: synchronize the clocks of the issuer and of this machine, or raise Config.Skew.
+	// ReasonNotYetValid: nbf or iat is in the future. Status: 401. Operator: synchronize the clocks of the issuer and of this machine, or raise Config.Skew.
 	ReasonNotYetValid gatehouse.Reason = "jwtauth_not_yet_valid"
-	// ReasonLifetime: the token is valid for longer than Issuer.MaxLifetime. Operator: shorten the lifetime at the issuer, or raise MaxLifetime.
+	// ReasonLifetime: the token is valid for longer than Issuer.MaxLifetime. Status: 401. Operator: shorten the lifetime at the issuer, or raise MaxLifetime.
 	ReasonLifetime gatehouse.Reason = "jwtauth_lifetime"
-	// ReasonClaims: a required claim is missing or a claim is malformed. Operator: see the cause; set Profile: Compatible or a claim name of Issuer for the provider.
+	// ReasonClaims: a required claim is missing or a claim is malformed. Status: 401. Operator: see the cause; set Profile: Compatible or a claim name of Issuer for the provider.
 	ReasonClaims gatehouse.Reason = "jwtauth_claims"
-	// ReasonRevoked: the token is revoked. Operator: nothing; many requests with one revoked token may be a stolen token.
+	// ReasonRevoked: the token is revoked. Status: 401. Operator: nothing; many requests with one revoked token may be a stolen token.
 	ReasonRevoked gatehouse.Reason = "jwtauth_revoked"
-	// ReasonKeysUnavailable: the key set of the issuer is unavailable or too old. Operator: check the issuer and the network; see the cause.
+	// ReasonKeysUnavailable: the key set of the issuer is unavailable or too old. Status: 503. Operator: check the issuer and the network; see the cause.
 	ReasonKeysUnavailable gatehouse.Reason = "jwtauth_keys_unavailable"
-	// ReasonRevocationsUnavailable: the store of revocations is unavailable. Operator: check the store; see the cause.
+	// ReasonRevocationsUnavailable: the store of revocations is unavailable. Status: 503. Operator: check the store; see the cause.
 	ReasonRevocationsUnavailable gatehouse.Reason = "jwtauth_revocations_unavailable"
 )
 

@@ -13,19 +13,19 @@ const Method gatehouse.Method = "session"
 
 // The reasons why a request or a call is rejected.
 const (
-	// ReasonUnknown: the session is expired, ended or renewed, or the cookie was forged. Operator: nothing; many from one client are attempts to guess.
+	// ReasonUnknown: the session is expired, ended or renewed, or the cookie was forged. Status: 401. Operator: nothing; many from one client are attempts to guess.
 	ReasonUnknown gatehouse.Reason = "session_unknown"
-	// ReasonMalformed: the value of the cookie is not the one of a session. Operator: look for another application that uses the same cookie name; otherwise treat it as an attack.
+	// ReasonMalformed: the value of the cookie is not the one of a session. Status: 401. Operator: look for another application that uses the same cookie name; otherwise treat it as an attack.
 	ReasonMalformed gatehouse.Reason = "session_malformed"
-	// ReasonOtherCredential: the caller is authenticated by another credential than a session. Operator: put the route behind sessions only, or have the handler check Principal.Method.
+	// ReasonOtherCredential: the caller is authenticated by another credential than a session. Status: 403. Operator: put the route behind sessions only, or have the handler check Principal.Method.
 	ReasonOtherCredential gatehouse.Reason = "session_other_credential"
-	// ReasonNoTokens: the session has no valid access token and no means to refresh it. Operator: request offline_access, and keep each key of the keyring until the sessions that it sealed have ended; see the cause.
+	// ReasonNoTokens: the session has no valid access token and no means to refresh it. Status: 401. Operator: request offline_access, and keep each key of the keyring until the sessions that it sealed have ended; see the cause.
 	ReasonNoTokens gatehouse.Reason = "session_no_tokens"
-	// ReasonSignedOut: the authorization server rejects the refresh token, and the session has ended. Operator: nothing for single ones; many may be a stolen refresh token that was used (reuse detection).
+	// ReasonSignedOut: the authorization server rejects the refresh token, and the session has ended. Status: 401. Operator: nothing for single ones; many may be a stolen refresh token that was used (reuse detection).
 	ReasonSignedOut gatehouse.Reason = "session_signed_out"
-	// ReasonRefreshUnavailable: the authorization server is unavailable and the access token is expired. Operator: check the authorization server.
+	// ReasonRefreshUnavailable: the authorization server is unavailable and the access token is expired. Status: 503. Operator: check the authorization server.
 	ReasonRefreshUnavailable gatehouse.Reason = "session_refresh_unavailable"
-	// ReasonStoreUnavailable: the session store is unavailable, or the call was canceled. Operator: check the store that the cause names.
+	// ReasonStoreUnavailable: the session store is unavailable, or the call was canceled. Status: 503. Operator: check the store that the cause names.
 	ReasonStoreUnavailable gatehouse.Reason = "session_store_unavailable"
 )
 

@@ -11,15 +11,15 @@ import (
 // The reasons why a request is rejected. Those of authorization responses are in
 // package oauth, those of sessions in package session.
 const (
-	// ReasonNavigation: the request for the login is not a navigation, so that the user would not see the login. Operator: have the page send the user to the login with a link.
+	// ReasonNavigation: the request for the login is not a navigation, so that the user would not see the login. Status: 401. Operator: have the page send the user to the login with a link.
 	ReasonNavigation gatehouse.Reason = "signin_navigation"
-	// ReasonTransaction: the callback has no state, or the browser has no pending login with that state. Operator: nothing for single ones, such as a late login; many of one user are attempts of login CSRF.
+	// ReasonTransaction: the callback has no state, or the browser has no pending login with that state. Status: 400. Operator: nothing for single ones, such as a late login; many of one user are attempts of login CSRF.
 	ReasonTransaction gatehouse.Reason = "signin_transaction"
-	// ReasonResponse: the callback is not a GET request, or its query is malformed. Operator: have the client registration use the response mode query.
+	// ReasonResponse: the callback is not a GET request, or its query is malformed. Status: 400. Operator: have the client registration use the response mode query.
 	ReasonResponse gatehouse.Reason = "signin_response"
-	// ReasonLogoutToken: the back-channel logout request has no valid logout token. Operator: see the cause; check that the issuer and the client match the registration.
+	// ReasonLogoutToken: the back-channel logout request has no valid logout token. Status: 400. Operator: see the cause; check that the issuer and the client match the registration.
 	ReasonLogoutToken gatehouse.Reason = "signin_logout_token"
-	// ReasonUnavailable: the authorization server or its keys are unavailable. Operator: check the authorization server and the network.
+	// ReasonUnavailable: the authorization server or its keys are unavailable. Status: 503. Operator: check the authorization server and the network.
 	ReasonUnavailable gatehouse.Reason = "signin_unavailable"
 )
 

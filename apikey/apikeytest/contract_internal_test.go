@@ -16,7 +16,7 @@ import (
 func TestFaults(t *testing.T) {
 	contract.Faulty[apikey.Store]{
 		New:  func(fault string) apikey.Store { return newFaulty(fault) },
-		Late: func(s apikey.Store) { s.(*faulty).late.Wait() },
+		Wait: func(s apikey.Store) { s.(*faulty).late.Wait() },
 	}.TestFaults(t, rules(), faults)
 }
 

@@ -61,7 +61,7 @@ var faults = []string{
 
 func (f *faulty) is(fault string) bool { return f.fault == fault }
 
-func (f *faulty) now() time.Time { return contract.Now(f.fault) }
+func (f *faulty) now() time.Time { return contract.Fault(f.fault).Now() }
 
 // over says whether a call ends because its context is over.
 func (f *faulty) over(ctx context.Context, verb string) error {

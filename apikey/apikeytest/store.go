@@ -50,7 +50,7 @@ type suite struct {
 
 func good[T any](s suite, value T, err error) T {
 	s.Helper()
-	s.Good(err)
+	s.NoError(err)
 	return value
 }
 

@@ -47,7 +47,7 @@ func watch(s suite, watcher apikey.Watcher) {
 		for _, id := range ids {
 			missing[id] = true
 		}
-		timeout := time.NewTimer(s.Patience)
+		timeout := time.NewTimer(s.Timeout)
 		defer timeout.Stop()
 		for len(missing) > 0 {
 			select {
@@ -58,7 +58,7 @@ func watch(s suite, watcher apikey.Watcher) {
 			case err := <-ended:
 				s.Stopf("Watch returned before its context ended: %v", err)
 			case <-timeout.C:
-				s.Stopf("%d of %d keys not reported within %v after %s", len(missing), len(ids), s.Patience, call)
+				s.Stopf("%d of %d keys not reported within %v after %s", len(missing), len(ids), s.Timeout, call)
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func watch(s suite, watcher apikey.Watcher) {
 	}
 
 	cancel()
-	timeout := time.NewTimer(s.Patience)
+	timeout := time.NewTimer(s.Timeout)
 	defer timeout.Stop()
 	select {
 	case err := <-ended:
@@ -100,7 +100,7 @@ func watch(s suite, watcher apikey.Watcher) {
 			s.Failf("Watch returned nil, want an error")
 		}
 	case <-timeout.C:
-		s.Stopf("Watch did not return within %v after its context ended", s.Patience)
+		s.Stopf("Watch did not return within %v after its context ended", s.Timeout)
 	}
 	drain()
 	s.revoke(s.create(draft(keyID(200))).ID)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package leaktest tells whether the tests of a package have left goroutines of
-// this project behind.
+// Package leaktest finds goroutines of this module that outlive the tests.
 package leaktest
 
 import (
@@ -14,29 +13,29 @@ import (
 	"time"
 )
 
-const patience = 5 * time.Second
+const wait = 5 * time.Second
 
-// Main runs the tests of a package, and fails them if a goroutine with a frame
-// of this project in it is still there a few seconds later:
+// Main runs the tests of a package, and fails if a goroutine with a frame of this
+// module still runs five seconds later:
 //
 //	func TestMain(m *testing.M) { leaktest.Main(m) }
 func Main(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
-		if left := Left(patience); len(left) > 0 {
-			fmt.Fprintf(os.Stderr, "%d goroutines were left behind:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
+		if left := Left(wait); len(left) > 0 {
+			fmt.Fprintf(os.Stderr, "%d goroutines outlive the tests:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
 			code = 1
 		}
 	}
 	os.Exit(code)
 }
 
-// Left returns the stacks of the goroutines of this project, other than the
-// caller's, that are still there after at most the given time.
-func Left(patience time.Duration) []string {
-	deadline := time.Now().Add(patience)
+// Left waits until no goroutine of this module but that of the caller runs, for at
+// most the given time, and returns the stacks of those that still do.
+func Left(wait time.Duration) []string {
+	deadline := time.Now().Add(wait)
 	for {
-		left := ours()
+		left := running()
 		if len(left) == 0 || time.Now().After(deadline) {
 			return left
 		}
@@ -44,12 +43,12 @@ func Left(patience time.Duration) []string {
 	}
 }
 
-func ours() []string {
+func running() []string {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	others := strings.Split(string(stacks), "\n\n")[1:] // the first is the caller's
+	others := strings.Split(string(stacks), "\n\n")[1:] // the first is that of the caller
 	return slices.DeleteFunc(others, func(stack string) bool {
-		// The main goroutine waits in Main while a test asks.
+		// The main goroutine waits in Main while a test calls Left.
 		return !strings.Contains(stack, "github.com/gatehouse-go/gatehouse") || strings.Contains(stack, "testing.(*M).Run")
 	})
 }

@@ -20,11 +20,11 @@ func TestLeft(t *testing.T) {
 	}()
 	left := leaktest.Left(time.Millisecond)
 	if len(left) != 1 || !strings.Contains(left[0], "TestLeft") {
-		t.Errorf("found %q", left)
+		t.Errorf("Left = %q, want the goroutine of TestLeft", left)
 	}
 	close(stop)
 	<-stopped
 	if left := leaktest.Left(time.Second); len(left) != 0 {
-		t.Errorf("found %q", left)
+		t.Errorf("Left after its end = %q, want none", left)
 	}
 }

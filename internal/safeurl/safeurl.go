@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package safeurl reads the URLs of configuration: of resources, of issuers, of
-// key sets and of endpoints.
+// Package safeurl checks the URLs of a configuration: of resources, issuers, key
+// sets, endpoints and login pages.
 package safeurl
 
 import (
@@ -10,11 +10,12 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// Parse reads an absolute https URL without user information and fragment.
-// Plain http is accepted for loopback addresses only, where nobody else can
-// listen.
+// Parse parses an absolute https URL without user information and fragment. It
+// accepts plain http for loopback addresses only.
 func Parse(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -38,7 +39,7 @@ func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}
-	addr, _ := netip.ParseAddr(host) // the zero Addr is no loopback address
+	addr, _ := netip.ParseAddr(host) // on failure the zero Addr, which is no loopback address
 	return addr.Unmap().IsLoopback()
 }
 
@@ -50,4 +51,24 @@ func Origin(u *url.URL) string {
 		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// CheckLogin checks the URL of a login page: a path on this host, an https URL, or ""
+// for none. Browsers read "//host" and "/\host" as URLs of another host, so that
+// they are errors (open redirect).
+func CheckLogin(login string) error {
+	if login == "" {
+		return nil
+	}
+	if !text.IsVisible(login) || strings.Contains(login, `\`) {
+		return errors.New("has characters that a URL cannot have")
+	}
+	if strings.HasPrefix(login, "/") && !strings.HasPrefix(login, "//") {
+		return nil
+	}
+	if !strings.Contains(login, "://") {
+		return errors.New("is neither a path that begins with one / nor an https URL")
+	}
+	_, err := Parse(login)
+	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	for s, want := range map[string]string{ // "" is accepted
+	for s, want := range map[string]string{ // the error, "" for none
 		"https://a.example":                  "",
 		"HTTPS://a.example":                  "",
 		"https://a.example:8443/b/c?d=e":     "",
@@ -66,9 +66,9 @@ func TestParse(t *testing.T) {
 		u, err := safeurl.Parse(s)
 		switch {
 		case want == "" && (err != nil || !strings.EqualFold(u.String(), s)):
-			t.Errorf("%q: %v, %v", s, u, err)
+			t.Errorf("Parse(%q) = %v, %v, want the URL", s, u, err)
 		case want != "" && (err == nil || err.Error() != want || u != nil):
-			t.Errorf("%q: %v, %v; want %s", s, u, err, want)
+			t.Errorf("Parse(%q) = %v, %v, want %s", s, u, err, want)
 		}
 	}
 }
@@ -87,6 +87,31 @@ func TestOrigin(t *testing.T) {
 		}
 		if got := safeurl.Origin(u); got != want {
 			t.Errorf("Origin(%q) = %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestCheckLogin(t *testing.T) {
+	for login, ok := range map[string]bool{
+		"":                              true,
+		"/":                             true,
+		"/login":                        true,
+		"/login?hint=a%20b":             true,
+		"https://auth.example/login":    true,
+		"http://localhost:8080/login":   true,
+		"login":                         false,
+		"//auth.example/login":          false,
+		"/\\auth.example/login":         false,
+		"/login\r\nSet-Cookie: a=b":     false,
+		"/log in":                       false,
+		"/l\u00f6gin":                   false,
+		"http://auth.example/login":     false,
+		"javascript:alert(1)":           false,
+		"https://user@auth.example/":    false,
+		"https://auth.example/#/signin": false,
+	} {
+		if err := safeurl.CheckLogin(login); (err == nil) != ok {
+			t.Errorf("CheckLogin(%q) error = %v, want accepted %t", login, err, ok)
 		}
 	}
 }

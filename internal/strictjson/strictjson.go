@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictjson reads JSON objects that must not be readable in two ways:
-// the header and the claims of a token, and the keys of a key set.
+// Package strictjson reads JSON objects that must have one meaning for every
+// parser: the header and the claims of a token, and the keys of a key set.
 //
-// It takes RFC 8259 to the letter and refuses what parsers are known to differ
-// on: two members of one name at any depth, also when only their case differs,
-// invalid UTF-8 and lone surrogates. It reads the text once and returns parts
-// of it, so that an object costs no allocation.
+// It follows RFC 8259 strictly and rejects text that parsers read differently: two
+// members of one name at any depth, also if only their case differs, invalid UTF-8
+// and lone surrogates. It reads the text once and returns parts of it, without
+// allocations.
 package strictjson
 
 import (
 	"errors"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
-// Limits bound an object. What exceeds them is refused.
+// Limits are the limits of an object.
 type Limits struct {
 	Depth   int // of nested objects and arrays, the object itself being 1
-	Members int // of all objects and arrays together
+	Members int // of all objects and arrays in total
 }
 
 var (
-	errSyntax    = errors.New("strictjson: not a JSON object")
-	errLimit     = errors.New("strictjson: too deep or too many members")
-	errDuplicate = errors.New("strictjson: two members of one name")
-	errText      = errors.New("strictjson: text that is not Unicode")
+	errSyntax    = errors.New("strictjson: malformed JSON object")
+	errLimit     = errors.New("strictjson: nested too deep or too many members")
+	errDuplicate = errors.New("strictjson: duplicate member")
+	errText      = errors.New("strictjson: invalid UTF-8 or lone surrogate")
 )
 
-// Object reads text, which must be one JSON object, and calls member for every
-// member of it in order: with its name as it is meant, escapes resolved, and
-// with the raw text of its value. An error from member ends the reading.
+// Object reads text, one JSON object, and calls member for each of its members in
+// order, with the name without escapes and the raw text of the value. An error of
+// member ends the reading. A nil member only checks the text.
 func Object(text string, limits Limits, member func(name, value string) error) error {
 	if member == nil {
 		return read(text, limits, nil)
@@ -62,8 +61,8 @@ type scanner struct {
 	limits  Limits
 	members int
 
-	// The folded names of the members of the objects that are open, innermost
-	// last. The first ones have a place here, so that they stay on the stack.
+	// The folded names of the members of the open objects, innermost last. The
+	// array keeps the first ones on the stack.
 	names [32]string
 	more  []string
 	count int
@@ -229,8 +228,7 @@ func (s *scanner) array(depth int, element func(value string) error) error {
 	}
 }
 
-// string returns what stands between the quotes, escapes and all, and whether
-// there are any.
+// string returns the raw text between the quotes, and whether it has escapes.
 func (s *scanner) string() (raw string, escaped bool, err error) {
 	if !s.take('"') {
 		return "", false, errSyntax
@@ -277,29 +275,4 @@ func (s *scanner) number() error {
 		}
 	}
 	return nil
-}
-
-// Fold returns name with the case of its letters folded, the way in which
-// encoding/json and others match names: "ISS", "iss" and "iſſ" fold to "iss".
-// A name that is its own folding is returned as it is.
-func Fold(name string) string {
-	for i := range len(name) {
-		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			return strings.Map(foldRune, name)
-		}
-	}
-	return name
-}
-
-// foldRune returns the one rune that stands for all that r folds to: the lower
-// case letter where there is one in ASCII, else the smallest.
-func foldRune(r rune) rune {
-	least := r
-	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-		least = min(least, other)
-	}
-	if 'A' <= least && least <= 'Z' {
-		return least + 'a' - 'A'
-	}
-	return least
 }

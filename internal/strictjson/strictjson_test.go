@@ -45,12 +45,12 @@ func TestObject(t *testing.T) {
 			got = append(got, names[n]+"="+values[n])
 		}
 		if err != nil || strings.Join(got, " ") != want {
-			t.Errorf("%s: got %q, %v", text, got, err)
+			t.Errorf("Object(%s) = %q, %v, want %q", text, got, err, want)
 		}
 	}
 }
 
-func TestObjectRefuses(t *testing.T) {
+func TestObjectRejects(t *testing.T) {
 	wide := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -60,7 +60,7 @@ func TestObjectRefuses(t *testing.T) {
 	}
 	for _, text := range []string{wide(50), `{"a":[` + strings.Repeat("1,", 48) + `1]}`} {
 		if _, _, err := read(text); err != nil {
-			t.Error(err)
+			t.Errorf("Object(%.80q) error = %v, want nil", text, err)
 		}
 	}
 	for _, text := range []string{
@@ -77,13 +77,12 @@ func TestObjectRefuses(t *testing.T) {
 		`{"a":[[[[]]]]}`, `{"a":{"a":{"a":{"a":{}}}}}`, wide(51), `{"a":` + wide(50) + `}`, `{"a":[` + strings.Repeat("1,", 49) + `1]}`,
 	} {
 		if _, _, err := read(text); err == nil {
-			t.Errorf("%.80q: accepted", text)
+			t.Errorf("Object(%.80q) error = nil, want one", text)
 		}
 	}
 }
 
-// Names are compared in every object, however many there are.
-func TestManyMembers(t *testing.T) {
+func TestManyMembersAreCompared(t *testing.T) {
 	var b strings.Builder
 	for n := range 40 {
 		fmt.Fprintf(&b, `"m%d":{"x":1},`, n)
@@ -92,7 +91,7 @@ func TestManyMembers(t *testing.T) {
 	for last, want := range map[string]bool{"m0": false, "m31": false, "m32": false, "m39": false, "m40": true} {
 		err := strictjson.Object("{"+b.String()+`"`+last+`":1}`, limits, nil)
 		if (err == nil) != want {
-			t.Errorf("%s: %v", last, err)
+			t.Errorf("Object(40 members and %s) error = %v, want accepted %t", last, err, want)
 		}
 	}
 }
@@ -102,19 +101,19 @@ func TestMemberEndsReading(t *testing.T) {
 	calls := 0
 	err := strictjson.Object(`{"a":1,"b":2}`, limits, func(string, string) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
-		t.Errorf("got %v after %d calls", err, calls)
+		t.Errorf("Object error = %v after %d calls, want %v after 1", err, calls, stop)
 	}
 }
 
 func TestString(t *testing.T) {
 	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
 		if got, ok := strictjson.String(value); !ok || got != want {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("String(%s) = %q, want %q", value, got, want)
 		}
 	}
 	for _, value := range []string{``, `1`, `null`, `[]`, `{}`, `true`} {
 		if _, ok := strictjson.String(value); ok {
-			t.Errorf("%s: is a string", value)
+			t.Errorf("String(%s) = true, want false", value)
 		}
 	}
 }
@@ -126,12 +125,12 @@ func TestStrings(t *testing.T) {
 	}
 	for value, want := range map[string]string{`[]`: "", `[ ]`: "", `["a"]`: "a", `["a" , "\u0062"]`: "a b"} {
 		if got, ok := collect(value); !ok || strings.Join(got, " ") != want {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("Strings(%s) = %q, want %q", value, got, want)
 		}
 	}
 	for _, value := range []string{``, `"a"`, `null`, `{}`, `[1]`, `["a",1]`, `[["a"]]`, `[null]`, `["stop","a"]`, `["a",{}]`} {
 		if got, ok := collect(value); ok {
-			t.Errorf("%s: got %q", value, got)
+			t.Errorf("Strings(%s) = true with %q, want false", value, got)
 		}
 	}
 }
@@ -139,12 +138,12 @@ func TestStrings(t *testing.T) {
 func TestFold(t *testing.T) {
 	for name, want := range map[string]string{"iss": "iss", "ISS": "iss", "iſſ": "iss", "\u212aid": "kid", "é": "É", "É": "É", "": "", "x5t#S256": "x5t#s256"} {
 		if got := strictjson.Fold(name); got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
+			t.Errorf("Fold(%q) = %q, want %q", name, got, want)
 		}
 	}
 	for _, pair := range [][2]string{{"Straße", "straSSe"}, {"σ", "τ"}} {
 		if strictjson.Fold(pair[0]) == strictjson.Fold(pair[1]) {
-			t.Errorf("%q folds to %q", pair[0], pair[1])
+			t.Errorf("Fold(%q) = Fold(%q), want different ones", pair[0], pair[1])
 		}
 	}
 }
@@ -157,12 +156,12 @@ func TestReadingAllocatesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}); got != 0 {
-		t.Errorf("%v allocations", got)
+		t.Errorf("Object makes %v allocations, want 0", got)
 	}
 }
 
-// What is accepted is JSON, has the members that encoding/json finds, and means
-// the same when it is written and read again.
+// Accepted text is JSON, has the members that encoding/json finds, and has the same
+// members after it is encoded and read again.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":{"b":[1,"x",null]}}`, `{"\u0061":"\ud83d\ude00"}`, `{"a":1,"A":2}`, `{"a":-1.5e3}`, `{"é":"\/"}`, "{\"a\":\"\xff\"}",
@@ -178,16 +177,16 @@ func FuzzObject(f *testing.F) {
 			return
 		}
 		if library != nil || len(members) != len(names) {
-			t.Fatalf("%q: encoding/json says %v and finds %d members, not %d", text, library, len(members), len(names))
+			t.Fatalf("Object(%q) finds %d members, encoding/json %d and %v", text, len(names), len(members), library)
 		}
 		for n, name := range names {
 			if got, ok := members[name]; !ok || string(got) != values[n] {
-				t.Fatalf("%q: member %q is %q, not %q", text, name, got, values[n])
+				t.Fatalf("Object(%q): member %q = %q, want %q", text, name, values[n], got)
 			}
 			if s, ok := strictjson.String(values[n]); ok {
 				var want string
 				if err := json.Unmarshal([]byte(values[n]), &want); err != nil || s != want {
-					t.Fatalf("%q: text %q, not %q", text, s, want)
+					t.Fatalf("Object(%q): String = %q, want %q", text, s, want)
 				}
 			}
 		}
@@ -197,7 +196,7 @@ func FuzzObject(f *testing.F) {
 		}
 		again, _, err := read(string(written))
 		if err != nil || len(again) != len(names) {
-			t.Fatalf("%q: written as %q and read as %q, %v", text, written, again, err)
+			t.Fatalf("Object(%q) encoded as %q = %q, %v", text, written, again, err)
 		}
 	})
 }

@@ -4,11 +4,12 @@ package strictjson
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// String returns the text of a raw value that is a string.
+// String returns the text of a raw value, and false if it is not a string.
 func String(value string) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -17,8 +18,8 @@ func String(value string) (string, bool) {
 	return text, err == nil
 }
 
-// Strings calls element with every element of a raw value that is an array of
-// strings. It returns false if the value is anything else, or if element does.
+// Strings calls element with each element of a raw value. It returns false if the
+// value is not an array of strings, or if element returns false.
 func Strings(value string, element func(string) bool) bool {
 	if value == "" || value[0] != '[' {
 		return false
@@ -106,4 +107,28 @@ func hex4(s string) (rune, bool) {
 		r = r<<4 | rune(c)
 	}
 	return r, true
+}
+
+// Fold returns name with the case of its letters folded, as encoding/json matches
+// names: "ISS", "iss" and "iſſ" fold to "iss".
+func Fold(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return strings.Map(foldRune, name)
+		}
+	}
+	return name
+}
+
+// foldRune returns the representative of all runes that r folds to: the lower-case
+// ASCII letter if there is one, else the smallest rune.
+func foldRune(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	if 'A' <= least && least <= 'Z' {
+		return least + 'a' - 'A'
+	}
+	return least
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-var familyRaceRules = []familyRule{
-	familyOf("race of creations", "Each method is atomic: of several that create one id, one does.",
-		func(s families) {
+var raceRules = []rule{
+	newRule("race of creations", "Each method is atomic: of several calls of Create with one ID, one succeeds.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := fmt.Sprint("race", round)
 				var won, winner atomic.Int64
@@ -27,12 +27,12 @@ var familyRaceRules = []familyRule{
 					}
 				})
 				if won.Load() != 1 || s.find(id).Current != hashOf(id, int(winner.Load())) {
-					s.Stopf("%d of %d have created the same id", won.Load(), contract.Racers)
+					s.Stopf("%d of %d calls of Create with one ID succeeded, want 1", won.Load(), contract.Racers)
 				}
 			}
 		}),
-	familyOf("race of rotations", "Each method is atomic: of several that present one token at once, one rotates it, and the others are told of the same successor.",
-		func(s families) {
+	newRule("race of rotations", "Each method is atomic: of several calls of Rotate with one token, one rotates it, and the others return the same successor.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := fmt.Sprint("race", round)
 				s.create(draft(id), time.Hour)
@@ -46,21 +46,21 @@ var familyRaceRules = []familyRule{
 					case outcome == refresh.Rotated:
 						rotated.Add(1)
 					case outcome != refresh.Replayed:
-						s.Failf("is %q", outcome)
+						s.Failf("outcome = %q, want %q or %q", outcome, refresh.Rotated, refresh.Replayed)
 					}
 					records[i] = r
 				})
 				if n := rotated.Load(); n != 1 {
-					s.Stopf("%d of %d have rotated the same token", n, contract.Racers)
+					s.Stopf("%d of %d calls of Rotate rotated the token, want 1", n, contract.Racers)
 				}
 				want := s.find(id)
 				for _, r := range records {
-					s.same("one of them was told", r, want)
+					s.same("returned by one call", r, want)
 				}
 			}
 		}),
-	familyOf("race without grace", "Each method is atomic: without grace, one of several that present one token at once rotates it, and the next one ends the family.",
-		func(s families) {
+	newRule("race without grace", "Each method is atomic: without a grace period, one of several calls of Rotate with one token rotates it, and the next one revokes the family.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := fmt.Sprint("race", round)
 				s.create(draft(id), time.Hour)
@@ -76,34 +76,34 @@ var familyRaceRules = []familyRule{
 					outcomes[outcome]++
 				})
 				if outcomes[refresh.Rotated] != 1 || outcomes[refresh.Reused] != 1 || outcomes[refresh.Revoked] != contract.Racers-2 {
-					s.Stopf("outcomes are %v", outcomes)
+					s.Stopf("outcomes = %v, want 1 rotated, 1 reused, %d revoked", outcomes, contract.Racers-2)
 				}
 			}
 		}),
-	familyOf("race with an end", "A change is visible to every reader before the method returns: no token is rotated or replayed once the end of its family was acknowledged, nothing undoes it, and it undoes nothing.",
-		func(s families) {
+	newRule("race of rotation and revocation", "A change is visible to every reader before the method returns: after Revoke has returned, no token is rotated or replayed, and no change is lost.",
+		func(s suite) {
 			for round := range contract.Rounds {
 				id := fmt.Sprint("race", round)
 				s.create(draft(id), time.Hour)
-				var acknowledged atomic.Bool
+				var returned atomic.Bool
 				var newest, next, rotations atomic.Int64
 				newest.Store(1)
 				next.Store(1)
-				var ended refresh.Record
+				var revoked refresh.Record
 				contract.Together(contract.Racers, func(i int) {
 					if i == 0 {
-						for range 3 { // not before the others are under way
+						for range 3 { // let the others begin
 							_, _ = s.store.Find(s.Context(), id)
 						}
 						var err error
-						if ended, err = s.store.Revoke(s.Context(), id); err != nil {
+						if revoked, err = s.store.Revoke(s.Context(), id); err != nil {
 							s.Failf("unexpected error: %v", err)
 						}
-						acknowledged.Store(true)
+						returned.Store(true)
 						return
 					}
 					for n, after := 0, 0; after < 3 && n < 10_000; n++ {
-						late := acknowledged.Load()
+						late := returned.Load()
 						if late {
 							after++
 						}
@@ -114,27 +114,27 @@ var familyRaceRules = []familyRule{
 							s.Failf("unexpected error: %v", err)
 							return
 						case late && outcome != refresh.Revoked:
-							s.Failf("is %q after the end was acknowledged", outcome)
+							s.Failf("outcome = %q after Revoke has returned, want %q", outcome, refresh.Revoked)
 							return
 						case outcome == refresh.Rotated:
 							newest.Store(int64(m))
 							rotations.Add(1)
 						case outcome == refresh.Reused:
-							return // a racer was late by two, and has ended it
+							return // the token of a slow racer was rotated twice
 						}
 					}
 				})
 				got := s.find(id)
-				if !got.Revoked.Equal(ended.Revoked) || got.Revoked.IsZero() || len(got.Successor) > 0 {
-					s.Stopf("ended at %v, afterwards %v", ended.Revoked, got.Revoked)
+				if !got.Revoked.Equal(revoked.Revoked) || got.Revoked.IsZero() || len(got.Successor) > 0 {
+					s.Stopf("Revoked = %v, want %v as Revoke has returned", got.Revoked, revoked.Revoked)
 				}
 				if want := rotations.Load() + 1; got.Generation != want {
-					s.Stopf("%d tokens were acknowledged, and then there are %d", want, got.Generation)
+					s.Stopf("Generation = %d, want %d after the successful calls of Rotate", got.Generation, want)
 				}
 			}
 		}),
-	familyOf("race of ends", "Each method is atomic: of several EndAll, each family is returned by one.",
-		func(s families) {
+	newRule("race of revocations", "Each method is atomic: of several calls of RevokeAll, one returns a family.",
+		func(s suite) {
 			const all = 40
 			for i := range all {
 				s.create(draft(fmt.Sprint("race", i)), time.Hour)
@@ -161,11 +161,11 @@ var familyRaceRules = []familyRule{
 			})
 			for id, n := range seen {
 				if n != 1 {
-					s.Failf("%s was returned %d times", id, n)
+					s.Failf("%s was returned by %d calls, want 1", id, n)
 				}
 			}
 			if len(seen) != all {
-				s.Failf("%d of %d were returned", len(seen), all)
+				s.Failf("%d of %d families were returned", len(seen), all)
 			}
 		}),
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-var familyRecordRules = []familyRule{
-	familyOf("create", "Create sets Created to now, Expires to now + lifetime and Generation to 1; the rest is zero, whatever it was.",
-		func(s families) {
+var recordRules = []rule{
+	newRule("create", "Create sets Created to now, Expires to now + lifetime, Generation to 1 and the other fields to zero.",
+		func(s suite) {
 			r := draft("a")
 			past := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 			r.Created, r.Expires, r.Rotated, r.GraceEnds, r.Revoked, r.AsOf = past, past, past, past, past, past
@@ -26,8 +26,8 @@ var familyRecordRules = []familyRule{
 			s.same("created", got, want)
 			s.same("found", s.find(r.ID), want)
 		}),
-	familyOf("round trip", "Strings are returned byte by byte, Metadata too; times are kept to the microsecond and returned in UTC.",
-		func(s families) {
+	newRule("round trip", "Strings and Metadata are stored byte by byte. Times have microsecond precision and are returned in UTC.",
+		func(s suite) {
 			long := strings.Repeat("é", 127)
 			scopes, _ := gatehouse.ParseScopes(strings.Repeat("s", 4096))
 			metadata, _ := gatehouse.NewClaims(`{"b":"` + strings.Repeat("x", 4000) + `","a":0.10,"e":1E3}`)
@@ -43,92 +43,97 @@ var familyRecordRules = []familyRule{
 				if !want.AuthTime.IsZero() {
 					want.AuthTime = want.AuthTime.Truncate(time.Microsecond).UTC()
 				}
-				s.same("created", got, want)
-				s.same("found", s.find(r.ID), want)
+				s.same("created "+r.ID, got, want)
+				s.same("found "+r.ID, s.find(r.ID), want)
 			}
 		}),
-	familyOf("taken", "An ID that is taken is an error and leaves the other record as it was.",
-		func(s families) {
+	newRule("existing ID", "If the ID exists, Create returns an error and the existing record is unchanged.",
+		func(s suite) {
 			want := s.create(draft("a"), time.Hour)
 			again := draft("a")
-			again.Subject, again.Current = "somebody else", hashOf("a", 5)
+			again.Subject, again.Current = "other", hashOf("a", 5)
 			if _, err := s.store.Create(s.Context(), again, time.Minute); err == nil || errors.Is(err, refresh.ErrNotFound) {
-				s.Failf("an id was given twice: %v", err)
+				s.Failf("Create with an existing ID: error = %v", err)
 			}
-			s.unchanged("a second creation", want)
-			_, err := s.store.Revoke(s.Context(), "a")
-			s.Good(err)
+			s.unchanged("a second Create", want)
+			s.revoke("a")
 			if _, err := s.store.Create(s.Context(), again, time.Minute); err == nil {
-				s.Failf("the id of a family that has ended was given again")
+				s.Failf("Create with the ID of a revoked family: got no error")
 			}
 		}),
-	familyOf("unknown", "All methods return ErrFamilyNotFound if there is no such family. Strings compare byte by byte.",
-		func(s families) {
+	newRule("not found", "Methods return ErrNotFound if the family does not exist. Strings are compared byte by byte.",
+		func(s suite) {
 			want := s.create(draft("aB"), time.Hour)
 			for _, id := range []string{"", "ab", "AB", " aB", "aB ", "a", "aBc", "a%", "*", "b"} {
 				_, err := s.store.Find(s.Context(), id)
-				s.notFound("find "+id, err)
+				s.notFound("Find("+id+")", err)
 				_, _, err = s.store.Rotate(s.Context(), id, present("aB", 1, 2, time.Minute))
-				s.notFound("rotate "+id, err)
+				s.notFound("Rotate("+id+")", err)
 				_, err = s.store.Revoke(s.Context(), id)
-				s.notFound("end "+id, err)
+				s.notFound("Revoke("+id+")", err)
 			}
-			s.unchanged("changes of others", want)
+			s.unchanged("calls with other IDs", want)
 		}),
-	familyOf("copies", "Records are copied in and out.",
-		func(s families) {
+	newRule("copies", "Records are copied in and out.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
 			p := present("a", 1, 2, time.Minute)
-			got, _, err := s.store.Rotate(s.Context(), "a", p)
-			s.Good(err)
-			spoil := func(what string, b []byte) {
-				clear(b)
+			rotated, _, err := s.store.Rotate(s.Context(), "a", p)
+			s.NoError(err)
+			listed, err := s.store.List(s.Context(), refresh.Filter{Subject: "subject"}, 1)
+			s.NoError(err)
+			if len(listed) != 1 {
+				s.Stopf("List returned %d records, want 1", len(listed))
+			}
+			overwrite := func(what string, successor []byte) {
+				clear(successor)
 				if string(s.find("a").Successor) != string(sealedOf(2)) {
-					s.Failf("the store shares what is %s", what)
+					s.Failf("the store shares the memory of the Successor %s", what)
 				}
 			}
-			spoil("given to Rotate", p.Successor)
-			spoil("returned by Rotate", got.Successor)
-			spoil("returned by Find", s.find("a").Successor)
+			overwrite("given to Rotate", p.Successor)
+			overwrite("returned by Rotate", rotated.Successor)
+			overwrite("returned by Find", s.find("a").Successor)
+			overwrite("returned by List", listed[0].Successor)
 		}),
-	familyOf("context", "A method whose context is over before it begins changes nothing and returns an error.",
-		func(s families) {
+	newRule("canceled context", "With a context that is already canceled, a method changes nothing and returns an error.",
+		func(s suite) {
 			want := s.create(draft("a"), time.Hour)
-			over, cancel := context.WithCancel(s.Context())
+			canceled, cancel := context.WithCancel(s.Context())
 			cancel()
 			for name, call := range map[string]func() error{
-				"create": func() error { _, err := s.store.Create(over, draft("b"), time.Hour); return err },
-				"find":   func() error { _, err := s.store.Find(over, "a"); return err },
-				"rotate": func() error {
-					_, _, err := s.store.Rotate(over, "a", present("a", 1, 2, 0))
+				"Create": func() error { _, err := s.store.Create(canceled, draft("b"), time.Hour); return err },
+				"Find":   func() error { _, err := s.store.Find(canceled, "a"); return err },
+				"Rotate": func() error {
+					_, _, err := s.store.Rotate(canceled, "a", present("a", 1, 2, 0))
 					return err
 				},
-				"end":     func() error { _, err := s.store.Revoke(over, "a"); return err },
-				"end all": func() error { _, err := s.store.RevokeAll(over, refresh.Filter{Client: "client"}, 10); return err },
+				"Revoke":    func() error { _, err := s.store.Revoke(canceled, "a"); return err },
+				"RevokeAll": func() error { _, err := s.store.RevokeAll(canceled, refresh.Filter{Client: "client"}, 10); return err },
+				"List":      func() error { _, err := s.store.List(canceled, refresh.Filter{Subject: "subject"}, 10); return err },
 			} {
 				if err := call(); err == nil || errors.Is(err, refresh.ErrNotFound) {
-					s.Failf("%s: error %v", name, err)
+					s.Failf("%s with a canceled context: error = %v", name, err)
 				}
 			}
-			s.unchanged("calls whose context is over", want)
+			s.unchanged("calls with a canceled context", want)
 			_, err := s.store.Find(s.Context(), "b")
-			s.notFound("what was created with such a context", err)
+			s.notFound("Find after Create with a canceled context", err)
 		}),
-	familyOf("clock", "Every time comes from one clock, is kept to the microsecond and returned in UTC. Each record has AsOf set.",
-		func(s families) {
+	newRule("clock", "One clock yields all times. They have microsecond precision and are returned in UTC. Returned records have AsOf set.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
 			at := s.find("a").AsOf
 			s.until("a", at)
-			r := s.rotate("a good token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
-			ended, err := s.store.Revoke(s.Context(), "a")
-			s.Good(err)
-			for _, t := range []time.Time{r.Created, r.Expires, r.Rotated, r.GraceEnds, r.AsOf, ended.Revoked, ended.AsOf} {
+			r := s.rotate("current token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
+			revoked := s.revoke("a")
+			for _, t := range []time.Time{r.Created, r.Expires, r.Rotated, r.GraceEnds, r.AsOf, revoked.Revoked, revoked.AsOf} {
 				if t.Location() != time.UTC || t.Nanosecond()%1000 != 0 {
-					s.Failf("a time is %v, of %d ns", t, t.Nanosecond())
+					s.Failf("a time is %v with %d ns, want UTC and whole microseconds", t, t.Nanosecond())
 				}
 			}
-			if r.Created.After(at) || !r.Rotated.After(at) || r.AsOf.Before(r.Rotated) || ended.Revoked.Before(r.Rotated) || s.find("a").AsOf.Before(ended.Revoked) {
-				s.Failf("times do not follow each other: created %v, then %v, rotated %v, ended %v", r.Created, at, r.Rotated, ended.Revoked)
+			if r.Created.After(at) || !r.Rotated.After(at) || r.AsOf.Before(r.Rotated) || revoked.Revoked.Before(r.Rotated) || s.find("a").AsOf.Before(revoked.Revoked) {
+				s.Failf("times are out of order: Created = %v, AsOf = %v, Rotated = %v, Revoked = %v", r.Created, at, r.Rotated, revoked.Revoked)
 			}
 		}),
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-var familyRotateRules = []familyRule{
-	familyOf("rotate", "If Secret is Current: Current becomes Previous, Next becomes Current, Successor is that of the presentation, Rotated becomes now, GraceEnds the earlier of Expires and now + Grace, and Generation grows by one. All else stays.",
-		func(s families) {
+var rotateRules = []rule{
+	newRule("rotate", "Rotated, if p.Secret equals Current: Current moves to Previous, p.Next to Current, p.Successor to Successor; Rotated is set to now, GraceEnds to the earlier of Expires and now + p.Grace; Generation grows by 1.",
+		func(s suite) {
 			other := s.create(draft("b"), time.Hour)
 			want := s.create(draft("a"), time.Hour)
 			for n, grace := range []time.Duration{time.Minute, 0, 24 * time.Hour, time.Second} {
@@ -19,7 +19,7 @@ var familyRotateRules = []familyRule{
 				if n == 1 {
 					p.Successor = nil
 				}
-				got := s.rotate("the newest token", "a", p, refresh.Rotated)
+				got := s.rotate("current token", "a", p, refresh.Rotated)
 				want.Previous, want.Current, want.Successor = want.Current, p.Next, p.Successor
 				want.Rotated, want.GraceEnds = got.AsOf, got.AsOf.Add(grace)
 				if want.GraceEnds.After(want.Expires) {
@@ -28,123 +28,119 @@ var familyRotateRules = []familyRule{
 				want.Generation++
 				s.same("rotated", got, want)
 			}
-			s.unchanged("rotations of another family", other)
+			s.unchanged("rotation of another family", other)
 		}),
-	familyOf("replay", "If Secret is Previous and GraceEnds is after now, nothing changes. GraceEnds is that of the first use.",
-		func(s families) {
+	newRule("replay", "Replayed, if p.Secret equals Previous and GraceEnds is after now. No change.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
-			want := s.rotate("the newest token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
+			want := s.rotate("current token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
 			for _, grace := range []time.Duration{time.Minute, time.Hour, 0} {
-				got := s.rotate("the token before", "a", present("a", 1, 9, grace), refresh.Replayed)
-				s.same("replayed", got, want)
+				s.same("replayed", s.rotate("previous token", "a", present("a", 1, 9, grace), refresh.Replayed), want)
 			}
 		}),
-	familyOf("replay after the grace", "If GraceEnds is not after now, a Secret that is Previous is reused, and the family ends. No replay moves GraceEnds.",
-		func(s families) {
+	newRule("replay after the grace period", "Reused, if p.Secret equals Previous and GraceEnds is not after now. A replay does not move GraceEnds.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
-			want := s.rotate("the newest token", "a", present("a", 1, 2, 150*time.Millisecond), refresh.Rotated)
+			want := s.rotate("current token", "a", present("a", 1, 2, 150*time.Millisecond), refresh.Rotated)
 			_, outcome, err := s.store.Rotate(s.Context(), "a", present("a", 1, 3, time.Hour))
-			s.Good(err)
-			if outcome == refresh.Reused { // where the engine is very slow
+			s.NoError(err)
+			if outcome == refresh.Reused { // the database took longer than the grace period
 				return
 			}
 			s.until("a", want.GraceEnds)
-			s.ended("replayed after the grace", s.rotate("the token before", "a", present("a", 1, 9, time.Hour), refresh.Reused), want)
+			s.revoked("reused", s.rotate("previous token", "a", present("a", 1, 9, time.Hour), refresh.Reused), want)
 		}),
-	familyOf("no grace", "If GraceEnds is not after now, a Secret that is Previous is reused: without grace at once.",
-		func(s families) {
+	newRule("no grace period", "Reused, if p.Secret equals Previous and GraceEnds is not after now: at once without a grace period.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
-			want := s.rotate("the newest token", "a", present("a", 1, 2, 0), refresh.Rotated)
-			s.ended("replayed", s.rotate("the token before", "a", present("a", 1, 3, time.Minute), refresh.Reused), want)
+			want := s.rotate("current token", "a", present("a", 1, 2, 0), refresh.Rotated)
+			s.revoked("reused", s.rotate("previous token", "a", present("a", 1, 3, time.Minute), refresh.Reused), want)
 		}),
-	familyOf("reuse after the successor", "A Secret that is neither Current nor Previous is reused, and the family ends: its successor was used, whatever is left of the grace.",
-		func(s families) {
+	newRule("reuse after the successor was used", "Reused, if p.Secret equals neither Current nor Previous, also in the grace period.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
-			s.rotate("the first token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
-			want := s.rotate("the second token", "a", present("a", 2, 3, time.Minute), refresh.Rotated)
-			s.ended("reused", s.rotate("the first token again", "a", present("a", 1, 4, time.Minute), refresh.Reused), want)
+			s.rotate("first token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
+			want := s.rotate("second token", "a", present("a", 2, 3, time.Minute), refresh.Rotated)
+			s.revoked("reused", s.rotate("first token again", "a", present("a", 1, 4, time.Minute), refresh.Reused), want)
 		}),
-	familyOf("reuse of what never was", "A Secret that is neither Current nor Previous is reused, and the family ends.",
-		func(s families) {
+	newRule("reuse of an unknown secret", "Reused, if p.Secret equals neither Current nor Previous. Revoked is set to now, Successor is cleared.",
+		func(s suite) {
 			other := s.create(draft("b"), time.Hour)
 			want := s.create(draft("a"), time.Hour)
-			s.ended("of the first token", s.rotate("no token", "a", present("a", 7, 8, time.Minute), refresh.Reused), want)
-			// A hash that was never set is no token.
+			s.revoked("unknown secret", s.rotate("unknown secret", "a", present("a", 7, 8, time.Minute), refresh.Reused), want)
+			// Previous is zero, and no secret has the hash zero.
 			want = s.create(draft("c"), time.Hour)
 			p := present("c", 1, 2, time.Minute)
 			p.Secret = refresh.Hash{}
-			s.ended("of zero", s.rotate("a secret of zeros", "c", p, refresh.Reused), want)
-			s.unchanged("the end of another family", other)
+			s.revoked("zero hash", s.rotate("zero hash", "c", p, refresh.Reused), want)
+			s.unchanged("revocation of another family", other)
 		}),
-	familyOf("another client", "If Client is not the family's the token is reused, and the family ends, also where the token is Current, or Previous within the grace.",
-		func(s families) {
+	newRule("other client", "Reused, if p.Client differs from Client, also with the current token or a replay.",
+		func(s suite) {
 			for i, client := range []string{"", "Client", "client ", "clien", "other"} {
 				id := string(rune('a' + i))
 				want := s.create(draft(id), time.Hour)
 				p := present(id, 1, 2, time.Minute)
 				if i%2 == 1 {
-					want = s.rotate("the newest token", id, p, refresh.Rotated)
-					p = present(id, 1+i/3, 3, time.Minute) // 1 is Previous, 2 Current
+					want = s.rotate("current token", id, p, refresh.Rotated)
+					p = present(id, 1+i/3, 3, time.Minute) // 1 is Previous, 2 is Current
 				}
 				p.Client = client
-				s.ended("presented by another", s.rotate("of another client", id, p, refresh.Reused), want)
+				s.revoked("client "+client, s.rotate("client "+client, id, p, refresh.Reused), want)
 			}
 		}),
-	familyOf("wrong key", "Rotate returns ErrFamilyNotFound if Key is not the family's own, and then changes nothing.",
-		func(s families) {
+	newRule("wrong key", "If p.Key differs from Key, Rotate returns ErrNotFound and changes nothing.",
+		func(s suite) {
 			want := s.create(draft("a"), time.Hour)
 			s.create(draft("b"), time.Hour)
 			try := func(what string, p refresh.Presentation) {
 				for _, key := range []refresh.Hash{{}, hashOf("a", 9), hashOf("b", 0), p.Secret} {
 					p.Key = key
 					_, _, err := s.store.Rotate(s.Context(), "a", p)
-					s.notFound(what, err)
-					s.unchanged(what, want)
+					s.notFound("Rotate with a wrong key, "+what, err)
+					s.unchanged("Rotate with a wrong key, "+what, want)
 				}
 			}
-			try("the newest token", present("a", 1, 2, time.Minute))
-			try("a token that never was", present("a", 7, 2, time.Minute))
+			try("current token", present("a", 1, 2, time.Minute))
+			try("unknown secret", present("a", 7, 2, time.Minute))
 			foreign := present("a", 1, 2, time.Minute)
 			foreign.Client = "other"
-			try("the newest token of another client", foreign)
-			want = s.rotate("the newest token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
-			try("the token before", present("a", 1, 3, time.Minute))
-			ended, err := s.store.Revoke(s.Context(), "a")
-			s.Good(err)
-			want = ended
-			try("the newest token of a family that has ended", present("a", 2, 3, time.Minute))
+			try("other client", foreign)
+			want = s.rotate("current token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
+			try("previous token", present("a", 1, 3, time.Minute))
+			want = s.revoke("a")
+			try("revoked family", present("a", 2, 3, time.Minute))
 		}),
-	familyOf("over", "If Ended is set, Rotate is FamilyOver and nothing changes.",
-		func(s families) {
+	newRule("revoked", "Revoked, if Revoked is set. No change.",
+		func(s suite) {
 			s.create(draft("a"), time.Hour)
-			s.rotate("the newest token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
-			want, err := s.store.Revoke(s.Context(), "a")
-			s.Good(err)
+			s.rotate("current token", "a", present("a", 1, 2, time.Minute), refresh.Rotated)
+			want := s.revoke("a")
 			s.until("a", want.Revoked)
 			foreign := present("a", 2, 4, time.Minute)
 			foreign.Client = "other"
 			for what, p := range map[string]refresh.Presentation{
-				"the newest token": present("a", 2, 4, time.Minute), "the token before": present("a", 1, 4, time.Minute),
-				"no token": present("a", 9, 4, time.Minute), "another client": foreign,
+				"current token": present("a", 2, 4, time.Minute), "previous token": present("a", 1, 4, time.Minute),
+				"unknown secret": present("a", 9, 4, time.Minute), "other client": foreign,
 			} {
 				s.same(what, s.rotate(what, "a", p, refresh.Revoked), want)
 			}
 		}),
-	familyOf("expired", "If Expires is not after now, Rotate is FamilyOver and nothing changes; or the record is removed.",
-		func(s families) {
+	newRule("expired", "Expired, if Expires is not after now. No change. Or the record is removed, and Rotate returns ErrNotFound.",
+		func(s suite) {
 			want := s.create(draft("a"), 120*time.Millisecond)
 			clock := s.create(draft("clock"), time.Hour)
 			s.until(clock.ID, want.Expires)
 			for what, p := range map[string]refresh.Presentation{
-				"the newest token": present("a", 1, 2, time.Minute), "no token": present("a", 9, 2, time.Minute),
+				"current token": present("a", 1, 2, time.Minute), "unknown secret": present("a", 9, 2, time.Minute),
 			} {
 				got, outcome, err := s.store.Rotate(s.Context(), "a", p)
 				if errors.Is(err, refresh.ErrNotFound) {
 					continue
 				}
-				s.Good(err)
+				s.NoError(err)
 				if outcome != refresh.Expired {
-					s.Failf("%s: is %q", what, outcome)
+					s.Failf("Rotate(%s) outcome = %q, want %q", what, outcome, refresh.Expired)
 				}
 				s.same(what, got, want)
 			}

@@ -16,40 +16,37 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
-// TestStore tests whether a store keeps the contract of
-// [refresh.Store]. NewStore is called once for each part of it, with the t
-// of that part, and returns a store that is empty.
+// TestStore tests whether a store keeps the contract of [refresh.Store]. It calls
+// newStore for each rule, with the t of that rule; newStore returns an empty store.
 func TestStore(t *testing.T, newStore func(t *testing.T) refresh.Store) {
-	contract.Test(t, familyRules, newStore)
+	contract.Test(t, rules, newStore)
 }
 
-type familyRule = contract.Rule[refresh.Store]
+type rule = contract.Rule[refresh.Store]
 
-// familyRules are all the parts of the contract.
-var familyRules = slices.Concat(familyRecordRules, familyRotateRules, familyEndRules, familyRaceRules)
+var rules = slices.Concat(recordRules, rotateRules, revokeRules, raceRules)
 
-// families is a suite and the store that it is about.
-type families struct {
+// suite is the test of a rule for a store.
+type suite struct {
 	contract.Suite
 	store refresh.Store
 }
 
-// familyOf makes a rule of a test that is written in terms of families.
-func familyOf(name, rule string, run func(s families)) familyRule {
-	return familyRule{Name: name, Rule: rule, Run: func(s contract.Suite, store refresh.Store) { run(families{s, store}) }}
+func newRule(name, text string, run func(s suite)) rule {
+	return rule{Name: name, Rule: text, Run: func(s contract.Suite, store refresh.Store) { run(suite{s, store}) }}
 }
 
-// hashOf is a hash with awkward bytes in it.
+// hashOf returns a hash that contains zero bytes, 0xff and a backslash.
 func hashOf(id string, n int) refresh.Hash {
 	h := refresh.Hash(sha256.Sum256(fmt.Appendf(nil, "%s %d", id, n)))
 	h[0], h[1], h[30], h[31] = 0, 0xff, '\\', 0
 	return h
 }
 
-// sealedOf is what a store must take for a sealed successor.
+// sealedOf returns a Successor.
 func sealedOf(n int) []byte { return fmt.Appendf(nil, "\x00\xff\\sealed %d\x00", n) }
 
-// draft is a record as RefreshTokens would create it. Its first secret is
+// draft returns a record as refresh.Tokens creates it. Its current secret has
 // number 1.
 func draft(id string) refresh.Record {
 	scopes, _ := gatehouse.ParseScopes("reports:read reports:write")
@@ -63,22 +60,29 @@ func draft(id string) refresh.Record {
 	}
 }
 
-func (s families) create(r refresh.Record, lifetime time.Duration) refresh.Record {
+func (s suite) create(r refresh.Record, lifetime time.Duration) refresh.Record {
 	s.Helper()
 	created, err := s.store.Create(s.Context(), r, lifetime)
-	s.Good(err)
+	s.NoError(err)
 	return created
 }
 
-func (s families) find(id string) refresh.Record {
+func (s suite) find(id string) refresh.Record {
 	s.Helper()
 	found, err := s.store.Find(s.Context(), id)
-	s.Good(err)
+	s.NoError(err)
 	return found
 }
 
-// present is the presentation of secret n of a family, to be succeeded by
-// another one.
+func (s suite) revoke(id string) refresh.Record {
+	s.Helper()
+	revoked, err := s.store.Revoke(s.Context(), id)
+	s.NoError(err)
+	return revoked
+}
+
+// present returns the presentation of secret number n of a family, with next as its
+// successor.
 func present(id string, n, next int, grace time.Duration) refresh.Presentation {
 	return refresh.Presentation{
 		Key: hashOf(id, 0), Secret: hashOf(id, n), Client: "client",
@@ -86,27 +90,28 @@ func present(id string, n, next int, grace time.Duration) refresh.Presentation {
 	}
 }
 
-// rotate presents a token and checks what the store makes of it.
-func (s families) rotate(what, id string, p refresh.Presentation, want refresh.Outcome) refresh.Record {
+// rotate presents a token and checks the outcome, and that the returned record is
+// stored.
+func (s suite) rotate(what, id string, p refresh.Presentation, want refresh.Outcome) refresh.Record {
 	s.Helper()
 	got, outcome, err := s.store.Rotate(s.Context(), id, p)
-	s.Good(err)
+	s.NoError(err)
 	if outcome != want {
-		s.Failf("%s: is %q, want %q", what, outcome, want)
+		s.Failf("Rotate(%s) outcome = %q, want %q", what, outcome, want)
 	}
-	s.same(what+", what is stored", s.find(id), got)
+	s.same("stored after Rotate("+what+")", s.find(id), got)
 	return got
 }
 
-// ended checks that a family has ended just now, and is otherwise as it was.
-func (s families) ended(what string, got, before refresh.Record) {
+// revoked checks that a family was revoked now, and is otherwise unchanged.
+func (s suite) revoked(what string, got, before refresh.Record) {
 	s.Helper()
 	before.Revoked, before.Successor = got.AsOf, nil
 	s.same(what, got, before)
 }
 
-// same compares what is kept of two records.
-func (s families) same(what string, got, want refresh.Record) {
+// same compares two records except for AsOf.
+func (s suite) same(what string, got, want refresh.Record) {
 	s.Helper()
 	got.AsOf, want.AsOf = time.Time{}, time.Time{}
 	if len(got.Successor) == 0 && len(want.Successor) == 0 {
@@ -117,21 +122,21 @@ func (s families) same(what string, got, want refresh.Record) {
 	}
 }
 
-// unchanged checks that a record is as it was.
-func (s families) unchanged(what string, want refresh.Record) {
+// unchanged checks that a record is stored as it was.
+func (s suite) unchanged(what string, want refresh.Record) {
 	s.Helper()
-	s.same("after what must not be a change, "+what, s.find(want.ID), want)
+	s.same("stored after "+what, s.find(want.ID), want)
 }
 
-func (s families) notFound(what string, err error) {
+func (s suite) notFound(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, refresh.ErrNotFound) {
-		s.Failf("%s: error %v, want ErrFamilyNotFound", what, err)
+		s.Failf("%s: error = %v, want %v", what, err, refresh.ErrNotFound)
 	}
 }
 
-// until waits until the store's clock has passed t.
-func (s families) until(id string, t time.Time) {
+// until waits until the store's clock, as family id shows it, is after t.
+func (s suite) until(id string, t time.Time) {
 	s.Helper()
-	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.find(id).AsOf.After(t) })
+	s.Until(fmt.Sprintf("the clock of the store is after %v", t), func() bool { return s.find(id).AsOf.After(t) })
 }

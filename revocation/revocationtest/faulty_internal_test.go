@@ -5,7 +5,7 @@ package revocationtest
 import (
 	"context"
 	"errors"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,97 +15,89 @@ import (
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
-func TestRevocationFaults(t *testing.T) {
+func TestFaults(t *testing.T) {
 	contract.Faulty[revocation.Store]{
 		New: func(fault string) revocation.Store {
-			return &faultyRevocations{fault: fault, entries: make(map[revocation.Target]entry)}
+			return &faulty{Fault: contract.Fault(fault), records: make(map[revocation.Target]record)}
 		},
-		Late: func(s revocation.Store) { s.(*faultyRevocations).late.Wait() },
-	}.TestFaults(t, revocationRules, revocationFaults)
+		Wait: func(s revocation.Store) { s.(*faulty).late.Wait() },
+	}.TestFaults(t, rules, faults)
 }
 
-type entry struct{ at, ends time.Time }
+type record struct{ revoked, expires time.Time }
 
-// faultyRevocations is a store with one fault in it, which its name says.
-// Without a fault it keeps the contract.
-type faultyRevocations struct {
-	fault   string
+// faulty is a store with one fault, or without any.
+type faulty struct {
+	contract.Fault
 	mu      sync.Mutex
-	entries map[revocation.Target]entry
+	records map[revocation.Target]record
 	late    sync.WaitGroup
 }
 
-var revocationFaults = []string{
-	"kind is ignored", "kind of tokens is that of families", "issuer is ignored", "issuer is joined to the value", "issuer and slash", "value is folded", "value is trimmed", "value is cut",
-	"revoke ignores the context", "revoke does nothing", "revoke answers early", "revoke keeps the time", "revoke again shortens", "revoke again does not lengthen", "revoke forgets the oldest", "revoke forgets those that end", "revoke once only", "revoke removes first",
-	"find ignores the context", "find skips what is not revoked", "find sorts", "find answers once", "find fails without a question", "find asks for one only",
-	"lifetime is not looked at", "lifetime is an hour", "lifetime is cut by half", "lifetime in seconds", "lifetime ends all",
-	"clock is local", "clock has nanoseconds", "clock stands still", "clock runs back",
-}
+var faults = append([]string{
+	"kind is ignored", "kinds of token and family are the same", "issuer is ignored", "issuer is joined to the value", "issuer without slash",
+	"value is folded", "value is trimmed", "value is cut",
+	"revoke ignores the context", "revoke does nothing", "revoke answers early", "revoke keeps the time", "revoke again shortens", "revoke again does not lengthen",
+	"revoke evicts one", "revoke evicts all", "revoke fails for expired", "revoke removes, then writes",
+	"find ignores the context", "find skips what is not revoked", "find reverses", "find returns repeated targets once", "find fails without targets", "find finds two",
+	"lifetime is ignored", "lifetime is an hour", "lifetime is halved", "lifetime in seconds", "lifetime ends all",
+}, contract.ClockFaults...)
 
-func (f *faultyRevocations) is(fault string) bool { return f.fault == fault }
-
-func (f *faultyRevocations) now() time.Time { return contract.Now(f.fault) }
-
-// name is under what a revocation is kept.
-func (f *faultyRevocations) name(r revocation.Target) revocation.Target {
-	switch f.fault {
+// key returns the key under which a target is stored.
+func (f *faulty) key(t revocation.Target) revocation.Target {
+	switch f.Fault {
 	case "kind is ignored":
-		r.Kind = ""
-	case "kind of tokens is that of families":
-		r.Kind = revocation.Kind(strings.ReplaceAll(string(r.Kind), "jti", "sid"))
+		t.Kind = ""
+	case "kinds of token and family are the same":
+		t.Kind = revocation.Kind(strings.ReplaceAll(string(t.Kind), "jti", "sid"))
 	case "issuer is ignored":
-		r.Issuer = ""
+		t.Issuer = ""
 	case "issuer is joined to the value":
-		r.Issuer, r.Value = "", r.Issuer+":"+r.Value
-	case "issuer and slash":
-		r.Issuer = strings.TrimSuffix(r.Issuer, "/")
+		t.Issuer, t.Value = "", t.Issuer+":"+t.Value
+	case "issuer without slash":
+		t.Issuer = strings.TrimSuffix(t.Issuer, "/")
 	case "value is folded":
-		r.Value = strings.ToLower(r.Value)
+		t.Value = strings.ToLower(t.Value)
 	case "value is trimmed":
-		r.Value = strings.TrimSpace(r.Value)
+		t.Value = strings.TrimSpace(t.Value)
 	case "value is cut":
-		r.Value = r.Value[:min(len(r.Value), 200)]
+		t.Value = t.Value[:min(len(t.Value), 200)]
 	}
-	return r
+	return t
 }
 
-func (f *faultyRevocations) Revoke(ctx context.Context, r revocation.Target, lifetime time.Duration) error {
-	if err := ctx.Err(); err != nil && !f.is("revoke ignores the context") {
+func (f *faulty) Revoke(ctx context.Context, target revocation.Target, lifetime time.Duration) error {
+	if err := f.Err(ctx, "revoke"); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.now()
-	switch f.fault {
+	now := f.Now()
+	switch f.Fault {
 	case "lifetime is an hour":
 		lifetime = time.Hour
-	case "lifetime is cut by half":
+	case "lifetime is halved":
 		lifetime /= 2
 	case "lifetime in seconds":
 		lifetime = lifetime.Truncate(time.Second)
 	}
-	name := f.name(r)
-	old, known := f.entries[name]
-	e := entry{now, now.Add(lifetime)}
-	if old.ends.After(e.ends) && !f.is("revoke again shortens") || known && f.is("revoke again does not lengthen") {
-		e.ends = old.ends
+	key := f.key(target)
+	old, known := f.records[key]
+	r := record{now, now.Add(lifetime)}
+	if old.expires.After(r.expires) && !f.Is("revoke again shortens") || known && f.Is("revoke again does not lengthen") {
+		r.expires = old.expires
 	}
-	if known && f.is("revoke keeps the time") {
-		e.at = old.at
+	if known && f.Is("revoke keeps the time") {
+		r.revoked = old.revoked
 	}
-	switch f.fault {
-	case "revoke once only":
-		if known && !old.ends.After(now) {
-			return errors.New("known")
+	switch f.Fault {
+	case "revoke fails for expired":
+		if known && !old.expires.After(now) {
+			return errors.New("exists")
 		}
-	case "revoke removes first":
-		delete(f.entries, name)
-		f.mu.Unlock()
-		for range 20 {
-			runtime.Gosched()
-		}
-		f.mu.Lock()
+	case "revoke removes, then writes":
+		delete(f.records, key)
+		contract.Yield(&f.mu)
 	case "revoke does nothing":
 		return nil
 	case "revoke answers early":
@@ -113,58 +105,52 @@ func (f *faultyRevocations) Revoke(ctx context.Context, r revocation.Target, lif
 			<-time.After(2 * time.Millisecond)
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.entries[name] = e
+			f.records[key] = r
 		})
 		return nil
-	case "revoke forgets the oldest":
-		if len(f.entries) > 25 {
-			for name := range f.entries {
-				delete(f.entries, name)
+	case "revoke evicts one", "revoke evicts all":
+		for other := range f.records {
+			if len(f.records) > 25 {
+				delete(f.records, other)
+			}
+			if f.Is("revoke evicts one") {
 				break
 			}
 		}
-	case "revoke forgets those that end":
-		if len(f.entries) > 25 {
-			clear(f.entries)
-		}
 	}
-	f.entries[name] = e
+	f.records[key] = r
 	return nil
 }
 
-func (f *faultyRevocations) Find(ctx context.Context, rs []revocation.Target) ([]time.Time, error) {
-	if err := ctx.Err(); err != nil && !f.is("find ignores the context") {
+func (f *faulty) Find(ctx context.Context, targets []revocation.Target) ([]time.Time, error) {
+	if err := f.Err(ctx, "find"); err != nil {
 		return nil, err
 	}
-	if len(rs) == 0 && f.is("find fails without a question") {
-		return nil, errors.New("no question")
+	if len(targets) == 0 && f.Is("find fails without targets") {
+		return nil, errors.New("no targets")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.now()
+	now := f.Now()
 	var times []time.Time
-	seen := make(map[revocation.Target]bool)
-	for i, r := range rs {
-		e := f.entries[f.name(r)]
-		if !e.ends.After(now) && !f.is("lifetime is not looked at") {
-			if f.is("lifetime ends all") && !e.ends.IsZero() {
-				clear(f.entries)
+	for i, target := range targets {
+		r := f.records[f.key(target)]
+		if !r.expires.After(now) && !f.Is("lifetime is ignored") {
+			if f.Is("lifetime ends all") && !r.expires.IsZero() {
+				clear(f.records)
 			}
-			e.at = time.Time{}
+			r.revoked = time.Time{}
 		}
-		if e.at.IsZero() && f.is("find skips what is not revoked") {
+		if r.revoked.IsZero() && f.Is("find skips what is not revoked") {
 			continue
 		}
-		if seen[r] && f.is("find answers once") || i > 1 && f.is("find asks for one only") {
-			e.at = time.Time{}
+		if f.Is("find returns repeated targets once") && slices.Contains(targets[:i], target) || i > 1 && f.Is("find finds two") {
+			r.revoked = time.Time{}
 		}
-		seen[r] = true
-		times = append(times, e.at)
+		times = append(times, r.revoked)
 	}
-	if f.is("find sorts") {
-		for i, j := 0, len(times)-1; i < j; i, j = i+1, j-1 {
-			times[i], times[j] = times[j], times[i]
-		}
+	if f.Is("find reverses") {
+		slices.Reverse(times)
 	}
 	return times, nil
 }

@@ -14,23 +14,23 @@ import (
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
-// TestStore tests whether a store keeps the contract of
-// [revocation.Store]. NewStore is called once for each part of it, with
-// the t of that part, and returns a store that is empty.
+// TestStore tests whether a store keeps the contract of [revocation.Store]. It
+// calls newStore for each rule, with the t of that rule; newStore returns an empty
+// store.
 func TestStore(t *testing.T, newStore func(t *testing.T) revocation.Store) {
-	contract.Test(t, revocationRules, newStore)
+	contract.Test(t, rules, newStore)
 }
 
-type revocationRule = contract.Rule[revocation.Store]
+type rule = contract.Rule[revocation.Store]
 
-// revocations is a suite and the store that it is about.
-type revocations struct {
+// suite is the test of a rule for a store.
+type suite struct {
 	contract.Suite
 	store revocation.Store
 }
 
-func revocationOf(name, rule string, run func(s revocations)) revocationRule {
-	return revocationRule{Name: name, Rule: rule, Run: func(s contract.Suite, store revocation.Store) { run(revocations{s, store}) }}
+func newRule(name, text string, run func(s suite)) rule {
+	return rule{Name: name, Rule: text, Run: func(s contract.Suite, store revocation.Store) { run(suite{s, store}) }}
 }
 
 const issuer = "https://auth.example.com"
@@ -39,173 +39,158 @@ func subject(name string) revocation.Target {
 	return revocation.Target{Kind: revocation.Subject, Issuer: issuer, Value: name}
 }
 
-func (s revocations) revoke(r revocation.Target, lifetime time.Duration) {
+func (s suite) revoke(target revocation.Target, lifetime time.Duration) {
 	s.Helper()
-	s.Good(s.store.Revoke(s.Context(), r, lifetime))
+	s.NoError(s.store.Revoke(s.Context(), target, lifetime))
 }
 
-func (s revocations) find(rs ...revocation.Target) []time.Time {
+func (s suite) find(targets ...revocation.Target) []time.Time {
 	s.Helper()
-	times, err := s.store.Find(s.Context(), rs)
-	s.Good(err)
-	if len(times) != len(rs) {
-		s.Stopf("%d answers to %d questions", len(times), len(rs))
+	times, err := s.store.Find(s.Context(), targets)
+	s.NoError(err)
+	if len(times) != len(targets) {
+		s.Stopf("Find returned %d times for %d targets", len(times), len(targets))
 	}
 	return times
 }
 
-func (s revocations) revoked(r revocation.Target) bool {
+func (s suite) revoked(target revocation.Target) bool {
 	s.Helper()
-	return !s.find(r)[0].IsZero()
+	return !s.find(target)[0].IsZero()
 }
 
-var revocationRules = []revocationRule{
-	revocationOf("revoke", "Revoke notes that something is revoked now. Find returns for each of its arguments when it was last revoked, zero if it is not.",
-		func(s revocations) {
+// check checks whether a target is revoked.
+func (s suite) check(what string, target revocation.Target, want bool) {
+	s.Helper()
+	if got := s.revoked(target); got != want {
+		s.Failf("%s: %.60q is revoked = %v, want %v", what, target.Value, got, want)
+	}
+}
+
+// now returns the store's time, by a revocation.
+func (s suite) now() time.Time {
+	s.Helper()
+	clock := revocation.Target{Kind: revocation.Client, Issuer: "clock", Value: "clock"}
+	s.revoke(clock, time.Hour)
+	return s.find(clock)[0]
+}
+
+// until waits until the store's clock is after t.
+func (s suite) until(t time.Time) {
+	s.Helper()
+	s.Until(fmt.Sprintf("the clock of the store is after %v", t), func() bool { return s.now().After(t) })
+}
+
+var rules = []rule{
+	newRule("revoke", "Revoke records that target is revoked now. Find returns the zero time for targets that are not revoked.",
+		func(s suite) {
 			kinds := []revocation.Kind{revocation.Token, revocation.Subject, revocation.Client, revocation.Family}
 			for n, kind := range kinds {
-				r := revocation.Target{Kind: kind, Issuer: issuer, Value: "a"}
-				if s.revoked(r) {
-					s.Failf("%s is revoked before it was", kind)
-				}
-				s.revoke(r, time.Hour)
+				s.check("before Revoke", revocation.Target{Kind: kind, Issuer: issuer, Value: "a"}, false)
+				s.revoke(revocation.Target{Kind: kind, Issuer: issuer, Value: "a"}, time.Hour)
 				for m, other := range kinds {
-					o := revocation.Target{Kind: other, Issuer: issuer, Value: "a"}
-					if s.revoked(o) != (m <= n) {
-						s.Failf("after the revocation of a %s, that of a %s is %v", kind, other, s.revoked(o))
-					}
+					s.check(fmt.Sprintf("after Revoke of a %s, %s", kind, other), revocation.Target{Kind: other, Issuer: issuer, Value: "a"}, m <= n)
 				}
 			}
 		}),
-	revocationOf("answers", "Find answers in the order in which it was asked, as often as it was asked.",
-		func(s revocations) {
+	newRule("results", "Find returns the time of the last revocation of each target, in the same order.",
+		func(s suite) {
 			if got := s.find(); len(got) != 0 {
-				s.Failf("no question has the answers %v", got)
+				s.Failf("Find without targets = %v", got)
 			}
 			s.revoke(subject("b"), time.Hour)
 			s.revoke(subject("d"), time.Hour)
-			asked := []revocation.Target{subject("a"), subject("d"), subject("c"), subject("b"), subject("d")}
-			got := s.find(asked...)
-			want := []bool{false, true, false, true, true}
-			for i := range asked {
-				if got[i].IsZero() == want[i] {
-					s.Failf("%s is %v", asked[i].Value, got[i])
+			got := s.find(subject("a"), subject("d"), subject("c"), subject("b"), subject("d"))
+			for i, want := range []bool{false, true, false, true, true} {
+				if got[i].IsZero() == want {
+					s.Failf("Find(a, d, c, b, d): result %d = %v, want revoked = %v", i, got[i], want)
 				}
 			}
 			if !got[1].Equal(got[4]) {
-				s.Failf("one question has two answers: %v", got)
+				s.Failf("Find(a, d, c, b, d) = %v, want the same time for both d", got)
 			}
 		}),
-	revocationOf("names", "Strings compare byte by byte.",
-		func(s revocations) {
+	newRule("names", "Strings are compared byte by byte.",
+		func(s suite) {
 			long := strings.Repeat("é", 127)
-			for i, pair := range [][2]string{
-				{issuer, "a"},
-				{issuer, "A"},
-				{issuer + "/", "a"},
-				{"HTTPS://auth.example.com", "a"},
-				{issuer, "a "},
-				{issuer, " a"},
-				{issuer, "é"},
-				{issuer, "e\u0301"},
-				{issuer, long},
-				{issuer, long + "x"},
-				{issuer, "a:b"},
-				{issuer + ":a", "b"},
-				{issuer, "a'b\"; --"},
-				{issuer, "%"},
-				{issuer, "a*"},
-				{issuer, `a\`},
-				{issuer, "$1 ?1"},
-				{issuer + ":sub", "a"},
+			for _, pair := range [][2]string{
+				{issuer, "a"}, {issuer, "A"}, {issuer + "/", "a"}, {"HTTPS://auth.example.com", "a"}, {issuer, "a "}, {issuer, " a"},
+				{issuer, "é"}, {issuer, "e\u0301"}, {issuer, long}, {issuer, long + "x"}, {issuer, "a:b"}, {issuer + ":a", "b"},
+				{issuer, "a'b\"; --"}, {issuer, "%"}, {issuer, "a*"}, {issuer, `a\`}, {issuer, "$1 ?1"}, {issuer + ":sub", "a"},
 			} {
-				r := revocation.Target{Kind: revocation.Subject, Issuer: pair[0], Value: pair[1]}
-				if s.revoked(r) {
-					s.Failf("number %d, %q, is taken for another one", i, pair)
-				}
-				s.revoke(r, time.Hour)
-				if !s.revoked(r) {
-					s.Failf("number %d, %q, is not found", i, pair)
-				}
+				target := revocation.Target{Kind: revocation.Subject, Issuer: pair[0], Value: pair[1]}
+				s.check("before Revoke, issuer "+pair[0], target, false)
+				s.revoke(target, time.Hour)
+				s.check("after Revoke, issuer "+pair[0], target, true)
 			}
 		}),
-	revocationOf("revoke again", "The time of an earlier revocation gives way to now; it is kept for lifetime, or for longer if the store has been told to before.",
-		func(s revocations) {
+	newRule("revoke again", "Revoke replaces the time of an earlier revocation. The record is kept for lifetime, or until the end of an earlier record if that is later.",
+		func(s suite) {
 			s.revoke(subject("a"), time.Hour)
 			first := s.find(subject("a"))[0]
-			s.clockPasses(first)
-			s.revoke(subject("a"), 50*time.Millisecond) // shortens nothing
+			s.until(first)
+			s.revoke(subject("a"), 50*time.Millisecond)
 			second := s.find(subject("a"))[0]
 			if !second.After(first) {
 				s.Failf("revoked at %v, and again at %v", first, second)
 			}
-			s.clockPasses(second.Add(100 * time.Millisecond))
-			if !s.revoked(subject("a")) {
-				s.Failf("a second revocation has cut the first one short")
-			}
+			s.until(second.Add(100 * time.Millisecond))
+			s.check("after a second Revoke with a shorter lifetime", subject("a"), true)
 			s.revoke(subject("b"), 20*time.Millisecond)
-			s.revoke(subject("b"), time.Hour) // makes it longer
-			s.clockPasses(s.find(subject("b"))[0].Add(60 * time.Millisecond))
-			if !s.revoked(subject("b")) {
-				s.Failf("a second revocation has not been kept for its own lifetime")
-			}
+			s.revoke(subject("b"), time.Hour)
+			s.until(s.find(subject("b"))[0].Add(60 * time.Millisecond))
+			s.check("after a second Revoke with a longer lifetime", subject("b"), true)
 		}),
-	revocationOf("lifetime", "What was kept for its lifetime counts no more, and not before.",
-		func(s revocations) {
+	newRule("lifetime", "The record is kept for lifetime. Then it has no effect.",
+		func(s suite) {
 			s.revoke(subject("long"), time.Hour)
 			before := s.now()
 			s.revoke(subject("short"), 150*time.Millisecond)
 			at := s.find(subject("short"))[0]
 			if at.IsZero() && s.now().Before(before.Add(150*time.Millisecond)) {
-				s.Failf("a revocation is over at once")
+				s.Failf("a revocation has no effect during its lifetime")
 			}
-			s.Until("a revocation whose lifetime is over counts no more", func() bool { return !s.revoked(subject("short")) })
-			if s.now().Before(at.Add(150 * time.Millisecond)) {
-				s.Failf("a revocation is over before its lifetime is")
+			s.Until("a revocation has no effect after its lifetime", func() bool { return !s.revoked(subject("short")) })
+			if now := s.now(); now.Before(at.Add(150 * time.Millisecond)) {
+				s.Failf("a revocation of %v ended %v after it was made", 150*time.Millisecond, now.Sub(at))
 			}
-			if !s.revoked(subject("long")) {
-				s.Failf("a revocation ends with another one")
-			}
+			s.check("after another one ended", subject("long"), true)
 			s.revoke(subject("short"), time.Hour)
-			if !s.revoked(subject("short")) {
-				s.Failf("what was revoked once cannot be revoked again")
-			}
+			s.check("after Revoke of an expired one", subject("short"), true)
 		}),
-	revocationOf("clock", "Time is the store's, kept to the microsecond and returned in UTC.",
-		func(s revocations) {
+	newRule("clock", "One clock yields all times. They have microsecond precision and are returned in UTC.",
+		func(s suite) {
 			var last time.Time
 			for i := range 3 {
 				name := fmt.Sprint("s", i)
 				s.revoke(subject(name), time.Hour)
 				at := s.find(subject(name))[0]
 				if at.Location() != time.UTC || at.Nanosecond()%1000 != 0 || at.Before(last) {
-					s.Failf("revoked at %v, of %d ns, after %v", at, at.Nanosecond(), last)
+					s.Failf("revoked at %v with %d ns, after %v", at, at.Nanosecond(), last)
 				}
 				last = at
 			}
-			s.clockPasses(last)
+			s.until(last)
 		}),
-	revocationOf("context", "A method whose context is over before it begins changes nothing and returns an error.",
-		func(s revocations) {
-			over, cancel := context.WithCancel(s.Context())
+	newRule("canceled context", "With a context that is already canceled, a method changes nothing and returns an error.",
+		func(s suite) {
+			canceled, cancel := context.WithCancel(s.Context())
 			cancel()
-			if err := s.store.Revoke(over, subject("a"), time.Hour); err == nil {
-				s.Failf("revoked with a context that is over")
+			if err := s.store.Revoke(canceled, subject("a"), time.Hour); err == nil {
+				s.Failf("Revoke with a canceled context: got no error")
 			}
-			if _, err := s.store.Find(over, []revocation.Target{subject("a")}); err == nil {
-				s.Failf("found with a context that is over")
+			if _, err := s.store.Find(canceled, []revocation.Target{subject("a")}); err == nil {
+				s.Failf("Find with a canceled context: got no error")
 			}
-			if s.revoked(subject("a")) {
-				s.Failf("a call whose context is over has revoked")
-			}
+			s.check("after Revoke with a canceled context", subject("a"), false)
 		}),
-	revocationOf("many", "All that was revoked is kept for its lifetime, however much there is.",
-		func(s revocations) {
+	newRule("many", "Every record is kept for its lifetime.",
+		func(s suite) {
 			var all []revocation.Target
 			for i := range 60 {
 				lifetime := time.Hour
 				if i%2 == 1 {
-					lifetime = time.Millisecond // in the way of those that clean up
+					lifetime = time.Millisecond // removed by a store that cleans up
 				} else {
 					all = append(all, subject(fmt.Sprint("many", i)))
 				}
@@ -213,58 +198,42 @@ var revocationRules = []revocationRule{
 			}
 			for i, at := range s.find(all...) {
 				if at.IsZero() {
-					s.Failf("%s is not revoked any more", all[i].Value)
+					s.Failf("%s is not revoked", all[i].Value)
 				}
 			}
 		}),
-	revocationOf("race", "What was revoked is visible to every reader before Revoke returns, and stays so while it is revoked again.",
-		func(s revocations) {
+	newRule("race", "A revocation is visible to every reader before Revoke returns, and while it is made again.",
+		func(s suite) {
 			for round := range contract.Rounds {
-				r := subject(fmt.Sprint("race", round))
-				var told atomic.Bool
+				target := subject(fmt.Sprint("race", round))
+				var returned atomic.Bool
 				var revoking atomic.Int64
 				revoking.Store((contract.Racers + 3) / 4)
 				contract.Together(contract.Racers, func(i int) {
 					if i%4 == 0 {
 						for range 4 {
-							if err := s.store.Revoke(s.Context(), r, time.Hour); err != nil {
+							if err := s.store.Revoke(s.Context(), target, time.Hour); err != nil {
 								s.Failf("unexpected error: %v", err)
 							}
-							told.Store(true)
+							returned.Store(true)
 						}
 						revoking.Add(-1)
 						return
 					}
 					for n := 0; n < 4 || revoking.Load() > 0; n++ {
-						late := told.Load()
-						times, err := s.store.Find(s.Context(), []revocation.Target{r})
+						late := returned.Load()
+						times, err := s.store.Find(s.Context(), []revocation.Target{target})
 						if err != nil || len(times) != 1 {
-							s.Failf("%v, unexpected error: %v", times, err)
+							s.Failf("Find = %v, %v", times, err)
 							return
 						}
 						if late && times[0].IsZero() {
-							s.Failf("not revoked after that was acknowledged")
+							s.Failf("not revoked after Revoke has returned")
 							return
 						}
 					}
 				})
-				if !s.revoked(r) {
-					s.Failf("not revoked after a race")
-				}
+				s.check("after a race", target, true)
 			}
 		}),
-}
-
-// clockPasses waits until the store's clock has passed t.
-func (s revocations) clockPasses(t time.Time) {
-	s.Helper()
-	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.now().After(t) })
-}
-
-// now asks the store for its time, by revoking something.
-func (s revocations) now() time.Time {
-	s.Helper()
-	clock := revocation.Target{Kind: revocation.Client, Issuer: "clock", Value: "clock"}
-	s.revoke(clock, time.Hour)
-	return s.find(clock)[0]
 }

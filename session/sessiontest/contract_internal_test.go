@@ -14,7 +14,7 @@ import (
 // not fail the same store without a fault.
 func TestFaults(t *testing.T) {
 	contract.Faulty[session.Store]{
-		New:      func(fault string) session.Store { return newFaulty(fault) },
-		Patience: time.Second,
+		New:     func(fault string) session.Store { return newFaulty(fault) },
+		Timeout: time.Second,
 	}.TestFaults(t, rulesOf(), faults)
 }

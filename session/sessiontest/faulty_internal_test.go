@@ -62,7 +62,7 @@ var faults = []string{
 
 func (f *faulty) is(fault string) bool { return f.fault == fault }
 
-func (f *faulty) now() time.Time { return contract.Now(f.fault) }
+func (f *faulty) now() time.Time { return contract.Fault(f.fault).Now() }
 
 // span is a duration as it is kept.
 func (f *faulty) span(name string, d time.Duration) time.Duration {

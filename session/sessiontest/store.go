@@ -43,7 +43,7 @@ type suite struct{ contract.Suite }
 // must ends the test where a call fails that has no reason to.
 func must[T any](s suite, value T, err error) T {
 	s.Helper()
-	s.Good(err)
+	s.NoError(err)
 	return value
 }
 

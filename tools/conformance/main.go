@@ -34,14 +34,15 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-const directory = "docs/conformance"
+const directory = "docs/conformance/"
 
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
@@ -71,11 +72,15 @@ func generate(root string, check bool) (summary string, err error) {
 		return "", err
 	}
 	pages := render(standards, found)
-	dir := filepath.Join(root, filepath.FromSlash(directory))
-	if check {
-		err = compare(dir, pages)
-	} else {
-		err = write(dir, pages)
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		errs = append(errs, repo.Update(root, directory+name, pages[name], "conformance", check))
+	}
+	entries, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(directory)))
+	for _, entry := range entries {
+		if _, ok := pages[entry.Name()]; !ok {
+			errs = append(errs, fmt.Errorf("%s%s: no standard has this page; delete it", directory, entry.Name()))
+		}
 	}
 	tests := make(map[string]bool)
 	for _, r := range found {
@@ -83,46 +88,5 @@ func generate(root string, check bool) (summary string, err error) {
 			tests[t.file+t.name] = true
 		}
 	}
-	return fmt.Sprintf("conformance: %d requirements of %d standards, covered by %d tests", len(found), len(standards), len(tests)), err
-}
-
-// compare returns an error for each page that differs, is missing or is left over.
-func compare(dir string, pages map[string]string) error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(pages)) {
-		old, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil || string(old) != pages[name] {
-			errs = append(errs, fmt.Errorf("%s: out of date; run: GOWORK=off go -C tools run ./conformance -C ..", path.Join(directory, name)))
-		}
-	}
-	return errors.Join(append(errs, leftOver(dir, pages, func(name string) error {
-		return fmt.Errorf("%s: no standard has this page", path.Join(directory, name))
-	}))...)
-}
-
-func write(dir string, pages map[string]string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for name, text := range pages {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return leftOver(dir, pages, func(name string) error { return os.Remove(filepath.Join(dir, name)) })
-}
-
-// leftOver calls f with every file of dir that is not a page.
-func leftOver(dir string, pages map[string]string, f func(name string) error) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	errs := []error{err}
-	for _, entry := range entries {
-		if _, ok := pages[entry.Name()]; !ok {
-			errs = append(errs, f(entry.Name()))
-		}
-	}
-	return errors.Join(errs...)
+	return fmt.Sprintf("conformance: %d requirements of %d standards, covered by %d tests", len(found), len(standards), len(tests)), errors.Join(append(errs, err)...)
 }

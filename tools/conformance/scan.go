@@ -9,15 +9,15 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 // requirement is one row of a page.
@@ -54,27 +54,22 @@ func scan(root string, standards []standard) ([]*requirement, error) {
 			s.found[t.key] = &requirement{key: t.key, more: t.more, text: t.text}
 		}
 	}
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && name != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules" || entry.Name() == "testdata" || proofs.MatchString(name)):
-			return fs.SkipDir
-		case !entry.IsDir() && path.Ext(name) == ".go":
-			file, err := parser.ParseFile(s.set, filepath.Join(root, filepath.FromSlash(name)), nil, parser.ParseComments|parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
+	err := repo.Files(root, func(name string) error {
+		if path.Ext(name) != ".go" || proofs.MatchString(name) {
+			return nil
+		}
+		file, err := parser.ParseFile(s.set, filepath.Join(root, filepath.FromSlash(name)), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err == nil {
 			s.file(name, file)
 		}
-		return nil
+		return err
 	})
 	return s.join(), errors.Join(append(s.errs, err)...)
 }
 
-// proofs are the directories whose code shows what other code does, and their
-// comments may quote what is attacked.
-var proofs = regexp.MustCompile(`^tools$|^bench$|(^|/)[a-z]*test$`)
+// proofs are the files whose comments quote what other code obeys or what is
+// attacked: tools, benchmarks and test kits.
+var proofs = regexp.MustCompile(`^tools/|^bench/|(^|/)[a-z]*test/`)
 
 func (s *scanner) fail(file string, at token.Pos, format string, args ...any) {
 	s.errs = append(s.errs, fmt.Errorf("%s:%d: "+format, append([]any{file, s.set.Position(at).Line}, args...)...))

@@ -5,13 +5,18 @@ package documents
 
 import (
 	"fmt"
-	"io/fs"
+	"go/parser"
+	"go/token"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 const root = "../.."
@@ -29,13 +34,8 @@ func read(t *testing.T, name string) string {
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	found := 0
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && name != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules" || entry.Name() == "testdata"):
-			return fs.SkipDir
-		case entry.IsDir() || path.Ext(name) != ".md":
+	err := repo.Files(root, func(name string) error {
+		if path.Ext(name) != ".md" {
 			return nil
 		}
 		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
@@ -86,5 +86,44 @@ func TestDecisions(t *testing.T) {
 	}
 	if rows := strings.Count(index, " | ["); rows != len(files) {
 		t.Errorf("docs/decisions/README.md has %d rows, want %d", rows, len(files))
+	}
+}
+
+// TestPackages checks that docs/packages.svg, which is drawn by hand, names the
+// imports between the packages of the core module.
+func TestPackages(t *testing.T) {
+	const module = "github.com/gatehouse-go/gatehouse/"
+	imports := make(map[string][]string)
+	err := repo.Files(root, func(name string) error {
+		if !repo.IsSource(name) {
+			return nil
+		}
+		dir := path.Dir(name)
+		if outside := regexp.MustCompile(`^(\.|(tools|bench|examples|interop|store|.*internal|.*test)(/.*)?)$`); outside.MatchString(dir) {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, filepath.FromSlash(name)), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module)
+			if ok && !strings.HasPrefix(imported, "internal/") && !slices.Contains(imports[dir], imported) {
+				imports[dir] = append(imports[dir], imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sentences []string
+	for _, dir := range slices.Sorted(maps.Keys(imports)) {
+		slices.Sort(imports[dir])
+		sentences = append(sentences, dir+" imports "+strings.Join(imports[dir], ", "))
+	}
+	want := `aria-label="Imports between packages: ` + strings.Join(sentences, "; ") + `."`
+	if svg := read(t, "docs/packages.svg"); !strings.Contains(svg, want) {
+		t.Errorf("docs/packages.svg lacks %s", want)
 	}
 }

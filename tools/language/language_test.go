@@ -4,9 +4,10 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 )
 
 // TestRepository checks every file of the repository.
@@ -22,16 +23,25 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree := fstest.MapFS{
-		"a/comment.go":          {Data: []byte("package a\n\n// A room is here, and the caller is\n// told so.\n")},
-		"a/string.go":           {Data: []byte("package a\n\nvar s = `x\nroom`\n")},
-		"a/name.go":             {Data: []byte("package a\n\nfunc makeRoom(isTold bool) {}\n")},
-		"a/good.go":             {Data: []byte("package a\n\n// The broom is toldered.\nvar mushroom = rooms.X\n")},
-		"b/doc.md":              {Data: []byte("one\n\nTwo ROOMS\n")},
-		"b/image.png":           {Data: []byte("room")},
-		"node_modules/m/doc.md": {Data: []byte("room")},
-		".git/doc.md":           {Data: []byte("room")},
-		"b/testdata/broken.go":  {Data: []byte("room")},
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a/comment.go":          "package a\n\n// A room is here, and the caller is\n// told so.\n",
+		"a/string.go":           "package a\n\nvar s = `x\nroom`\n",
+		"a/name.go":             "package a\n\nfunc makeRoom(isTold bool) {}\n",
+		"a/good.go":             "package a\n\n// The broom is toldered.\nvar mushroom = rooms.X\n",
+		"b/doc.md":              "one\n\nTwo ROOMS\n",
+		"b/image.png":           "room",
+		"node_modules/m/doc.md": "room",
+		".git/doc.md":           "room",
+		"b/testdata/broken.go":  "room",
+	} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		name  string
@@ -50,7 +60,7 @@ func TestCheck(t *testing.T) {
 		{"a file", []string{"a/good.go"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := check(tree, words, c.under)
+			got, err := check(dir, words, c.under)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,12 +19,14 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -50,7 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "language:", err)
 		return 2
 	}
-	found, err := check(os.DirFS(*root), words, flags.Args())
+	found, err := check(*root, words, flags.Args())
 	if err != nil {
 		fmt.Fprintln(stderr, "language:", err)
 		return 2
@@ -92,25 +94,22 @@ func readWords(list string) ([]word, error) {
 	return words, nil
 }
 
-// check returns a line for each word that a file of the tree has.
-func check(tree fs.FS, words []word, under []string) ([]string, error) {
-	var found []string
-	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
+// check returns a line for each word that a file below root has.
+func check(root string, words []word, under []string) (found []string, err error) {
+	err = repo.Files(root, func(name string) error {
+		if slices.Contains(exempt, name) || !selected(name, under) {
+			return nil
+		}
+		source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+		switch ext := path.Ext(name); {
 		case err != nil:
 			return err
-		case entry.IsDir() && name != "." && (entry.Name() != ".ci" && entry.Name()[0] == '.' || entry.Name() == "node_modules"):
-			return fs.SkipDir
-		case entry.IsDir(), !selected(name, under), slices.Contains(exempt, name):
-			return nil
-		case path.Ext(name) == ".go":
-			lines, err := checkGo(tree, name, words)
+		case ext == ".go":
+			lines, err := checkGo(name, source, words)
 			found = append(found, lines...)
 			return err
-		case slices.Contains(texts, path.Ext(name)), name == ".ci/run":
-			text, err := fs.ReadFile(tree, name)
-			found = append(found, search(name, string(text), 1, words)...)
-			return err
+		case slices.Contains(texts, ext), name == ".ci/run":
+			found = append(found, search(name, string(source), 1, words)...)
 		}
 		return nil
 	})
@@ -138,17 +137,10 @@ func search(name, text string, number int, words []word) []string {
 
 // checkGo searches what people read in a Go file: comments, string literals, and
 // the names that it declares, word by word.
-func checkGo(tree fs.FS, name string, words []word) ([]string, error) {
-	source, err := fs.ReadFile(tree, name)
-	if err != nil {
-		return nil, err
-	}
+func checkGo(name string, source []byte, words []word) ([]string, error) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, source, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
-		if strings.Contains(name, "testdata/") {
-			return nil, nil // input of a test that need not be Go
-		}
 		return nil, err
 	}
 	var found []string
@@ -162,31 +154,24 @@ func checkGo(tree fs.FS, name string, words []word) ([]string, error) {
 		}
 		add(group.Pos(), strings.Join(lines, "\n"))
 	}
-	names := make(map[token.Pos]bool)
-	declare := func(ident *ast.Ident) {
-		if ident != nil && !names[ident.Pos()] {
-			names[ident.Pos()] = true
-			add(ident.Pos(), split(ident.Name))
-		}
-	}
 	ast.Inspect(file, func(n ast.Node) bool {
+		var names []*ast.Ident
 		switch n := n.(type) {
 		case *ast.BasicLit:
 			if n.Kind == token.STRING {
 				add(n.Pos(), n.Value)
 			}
 		case *ast.FuncDecl:
-			declare(n.Name)
+			names = []*ast.Ident{n.Name}
 		case *ast.TypeSpec:
-			declare(n.Name)
+			names = []*ast.Ident{n.Name}
 		case *ast.ValueSpec:
-			for _, ident := range n.Names {
-				declare(ident)
-			}
+			names = n.Names
 		case *ast.Field:
-			for _, ident := range n.Names {
-				declare(ident)
-			}
+			names = n.Names
+		}
+		for _, ident := range names {
+			add(ident.Pos(), split(ident.Name))
 		}
 		return true
 	})

@@ -8,18 +8,16 @@
 // A reason is a package-level constant of the type gatehouse.Reason, whose value
 // begins with the name of its package, with a comment of this form:
 //
-//	// ReasonExpired: the token has expired. Operator: nothing; the client refreshes it.
+//	// ReasonExpired: the token has expired. Status: 401. Operator: nothing; the client refreshes it.
 //	ReasonExpired gatehouse.Reason = "jwtauth_expired"
 //
-// The statuses are those of the codes beside the reason in literals of
-// gatehouse.Error, also where a function gets the reason as an argument. Where the
-// code depends on more, the comment names them before the operator, as "Status:
-// 401, 403." or, for a reason of events only, "Status: none."
+// A reason of events that refuse no request has "Status: none."
 //
-// Reasons also holds the rules of reasons and codes: a reason is a literal, is
-// unique and is never converted from a string; a code comes from gatehouse.NewCode
-// in a package-level variable that is never assigned, and NewCode is never used as
-// a value. With -check nothing is written.
+// Reasons also checks that reasons and codes are closed sets: a reason is a
+// literal, is unique and is never converted from a string; a code comes from
+// gatehouse.NewCode in a package-level variable that is never assigned, and NewCode
+// is never used as a value. Where a literal of gatehouse.Error has both, the status
+// of the code must be one of those in the comment. With -check nothing is written.
 package main
 
 import (
@@ -28,15 +26,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
-
-const document = "docs/reasons.md"
 
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("reasons", flag.ContinueOnError)
@@ -50,17 +45,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil && len(reasons) == 0 {
 		err = errors.New("no reasons found")
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 1
+	if err == nil {
+		err = repo.Update(*root, "docs/reasons.md", render(reasons), "reasons", *check)
 	}
-	name, text := filepath.Join(*root, filepath.FromSlash(document)), render(reasons)
-	if *check {
-		if old, err := os.ReadFile(name); err != nil || string(old) != text {
-			fmt.Fprintf(stderr, "%s: out of date; run: GOWORK=off go -C tools run ./reasons -C ..\n", document)
-			return 1
-		}
-	} else if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
@@ -77,35 +65,17 @@ response to the caller carries the coarser error code, which does not reveal whi
 check failed. A reason can be a metric label, because the set is closed. Those
 without a status are reasons of other events.
 
+| reason | package | status | meaning | operator |
+|---|---|---|---|---|
 `
 
 func render(reasons []*reason) string {
 	var b strings.Builder
 	b.WriteString(preface)
-	b.WriteString("| reason | package | status | meaning | operator |\n|---|---|---|---|---|\n")
+	cell := strings.NewReplacer("|", `\|`)
 	for _, r := range reasons {
-		statuses := make([]string, len(r.statuses))
-		for i, s := range r.statuses {
-			statuses[i] = strconv.Itoa(s)
-		}
-		if len(statuses) == 0 {
-			statuses = []string{"—"} // of events only
-		}
-		cell := func(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.value, r.pkg, strings.Join(statuses, ", "), cell(r.meaning), cell(r.operator))
+		status := strings.Replace(r.status, "none", "—", 1)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.value, r.pkg, status, cell.Replace(r.meaning), cell.Replace(r.operator))
 	}
 	return b.String()
-}
-
-// byPackage orders reasons by package, the core package first, and by value.
-func byPackage(reasons []*reason) {
-	slices.SortFunc(reasons, func(a, b *reason) int {
-		if a.pkg != b.pkg {
-			if a.pkg == corePackage || b.pkg != corePackage && a.pkg < b.pkg {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.value, b.value)
-	})
 }

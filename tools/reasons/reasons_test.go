@@ -33,7 +33,7 @@ var (
 
 type Reason string
 
-// ReasonCore: text. Operator: nothing.
+// ReasonCore: text. Status: 401. Operator: nothing.
 const ReasonCore Reason = "core"
 
 var e = &Error{Code: CodeA, Reason: ReasonCore}
@@ -46,44 +46,24 @@ import "example.com/gatehouse"
 var CodeC = gatehouse.NewCode(403, "c", "C.")
 
 const (
-	// ReasonLiteral: beside two
-	// codes | here. Operator: see the
+	// ReasonSeveral: beside two
+	// codes | here. Status: 403, 503. Operator: see the
 	// cause.
-	ReasonLiteral gatehouse.Reason = "p_literal"
-	// ReasonMaker: an argument. Operator: nothing.
-	ReasonMaker gatehouse.Reason = "p_maker"
-	// ReasonBoth: an argument beside its code. Operator: nothing.
-	ReasonBoth gatehouse.Reason = "p_both"
-	// ReasonStated: assigned later. Status: 403, 401. Operator: nothing.
-	ReasonStated gatehouse.Reason = "p_stated"
+	ReasonSeveral gatehouse.Reason = "p_several"
 	// ReasonEvent: of events. Status: none. Operator: nothing.
 	ReasonEvent gatehouse.Reason = "p_event"
 )
 
-func makeOne(reason gatehouse.Reason) error {
-	return &gatehouse.Error{Code: CodeC, Reason: reason}
-}
-
-func (t T) makeBoth(cause error, code gatehouse.Code, reason gatehouse.Reason) error {
-	return &gatehouse.Error{Code: code, Reason: reason, Cause: cause}
-}
-
 func f() {
-	_ = gatehouse.Error{Code: gatehouse.CodeB, Reason: ReasonLiteral}
-	_ = &gatehouse.Error{Code: CodeC, Reason: ReasonLiteral}
-	_ = makeOne(ReasonMaker)
-	_ = t.makeBoth(nil, gatehouse.CodeA, ReasonBoth)
-	e := ReasonStated
-	_ = gatehouse.Event{Reason: ReasonMaker}
-	switch e { case ReasonMaker: }
-	if e == ReasonBoth {}
+	_ = gatehouse.Error{Code: gatehouse.CodeB, Reason: ReasonSeveral}
+	_ = &gatehouse.Error{Code: CodeC, Reason: ReasonSeveral}
 }
 `
 
 func runIn(t *testing.T, files map[string]string, args ...string) (dir string, code int, stderr string) {
 	t.Helper()
 	dir = t.TempDir()
-	all := map[string]string{"core.go": core, "p/p.go": other, "p/p_test.go": "broken", "docs/reasons.md": "old", "examples/x/x.go": "package x\n\nvar r = p.ReasonMaker\n"}
+	all := map[string]string{"core.go": core, "p/p.go": other, "p/p_test.go": "broken", "docs/reasons.md": "old", "examples/x/x.go": "package x\n\nvar r gatehouse.Reason = \"x\"\n"}
 	for name, text := range files {
 		all[name] = text
 	}
@@ -107,13 +87,10 @@ func TestDocument(t *testing.T) {
 	}
 	dir, code, stderr := runIn(t, nil)
 	got, err := os.ReadFile(filepath.Join(dir, "docs", "reasons.md"))
-	want := preface + "| reason | package | status | meaning | operator |\n|---|---|---|---|---|\n" +
+	want := preface +
 		"| `core` | gatehouse | 401 | text | nothing |\n" +
-		"| `p_both` | p | 401 | an argument beside its code | nothing |\n" +
 		"| `p_event` | p | — | of events | nothing |\n" +
-		"| `p_literal` | p | 403, 503 | beside two codes \\| here | see the cause |\n" +
-		"| `p_maker` | p | 403 | an argument | nothing |\n" +
-		"| `p_stated` | p | 401, 403 | assigned later | nothing |\n"
+		"| `p_several` | p | 403, 503 | beside two codes \\| here | see the cause |\n"
 	if code != 0 || string(got) != want {
 		t.Errorf("run() = %d, %s(%v)\ngot\n%s\nwant\n%s", code, stderr, err, got, want)
 	}
@@ -127,7 +104,7 @@ func TestRules(t *testing.T) {
 	constant := func(comment, value string) map[string]string {
 		return declare(comment + "\nconst ReasonX gatehouse.Reason = " + value + "\n\nvar x = gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}")
 	}
-	const good = "// ReasonX: text. Operator: nothing."
+	const good = "// ReasonX: text. Status: 401. Operator: nothing."
 	for _, c := range []struct {
 		name  string
 		files map[string]string
@@ -137,15 +114,13 @@ func TestRules(t *testing.T) {
 		{"no literal", constant(good, `"q_" + "x"`), "the value is not a string literal"},
 		{"no prefix", constant(good, `"x"`), `"x" does not begin with "q_"`},
 		{"upper case", constant(good, `"q_X"`), "is not lower-case words"},
-		{"not unique", map[string]string{"p/r.go": "package p\n\n// ReasonX: text. Status: 401. Operator: nothing.\nconst ReasonX gatehouse.Reason = \"p_maker\"\n"}, `is also the value of p.Reason`},
+		{"not unique", map[string]string{"p/r.go": "package p\n\n// ReasonX: text. Status: 401. Operator: nothing.\nconst ReasonX gatehouse.Reason = \"p_event\"\n"}, `is also the value of p.Reason`},
 		{"no comment", constant("", `"q_x"`), "the comment is not of the form"},
-		{"comment of another", constant("// ReasonY: text. Operator: nothing.", `"q_x"`), "the comment is not of the form"},
-		{"no operator", constant("// ReasonX: text.", `"q_x"`), "the comment is not of the form"},
+		{"comment of another", constant("// ReasonY: text. Status: 401. Operator: nothing.", `"q_x"`), "the comment is not of the form"},
+		{"no operator", constant("// ReasonX: text. Status: 401.", `"q_x"`), "the comment is not of the form"},
+		{"no status", constant("// ReasonX: text. Operator: nothing.", `"q_x"`), "the comment is not of the form"},
+		{"another status", constant("// ReasonX: text. Status: 403, 503. Operator: nothing.", `"q_x"`), "with 401, which its comment does not name"},
 		{"two at once", declare(good + "\nconst ReasonX, ReasonY gatehouse.Reason = \"q_x\", \"q_y\""), "a declaration and a comment of its own"},
-		{"not used", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\""), "is not used with a code"},
-		{"returned", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nfunc f() gatehouse.Reason { return ReasonX }"), "no status follows from its use in q/q.go:6"},
-		{"another code later", declare(good + "\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nfunc f() { e := gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}; e.Code = gatehouse.CodeB }"), "no status follows"},
-		{"status not stated", declare("// ReasonX: text. Status: 403. Operator: nothing.\nconst ReasonX gatehouse.Reason = \"q_x\"\n\nvar x = gatehouse.Error{Code: gatehouse.CodeA, Reason: ReasonX}"), "with 401, which its comment does not name"},
 		{"in a function", declare("func f() {\n\tconst r gatehouse.Reason = \"q_x\"\n}"), "a reason is declared in a function"},
 		{"converted", declare("var r = gatehouse.Reason(text)"), "a reason is converted"},
 		{"literal", declare(`var e = gatehouse.Error{Reason: "q_x"}`), `the reason "q_x" is no constant`},

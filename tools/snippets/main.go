@@ -22,15 +22,15 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -67,15 +67,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // markdown returns the Markdown files below root, with slashes.
-func markdown(root string) ([]string, error) {
-	var names []string
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && name != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules" || entry.Name() == "testdata"):
-			return fs.SkipDir
-		case !entry.IsDir() && strings.HasSuffix(name, ".md"):
+func markdown(root string) (names []string, err error) {
+	err = repo.Files(root, func(name string) error {
+		if strings.HasSuffix(name, ".md") {
 			names = append(names, name)
 		}
 		return nil
@@ -86,8 +80,7 @@ func markdown(root string) ([]string, error) {
 // sync writes or checks one document and returns the number of its blocks that
 // have a source.
 func sync(root, name string, check bool) (int, error) {
-	path := filepath.Join(root, filepath.FromSlash(name))
-	old, err := os.ReadFile(path)
+	old, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
 	if err != nil {
 		return 0, err
 	}
@@ -97,29 +90,5 @@ func sync(root, name string, check bool) (int, error) {
 	if err != nil {
 		return blocks, fmt.Errorf("%s:%w", name, err)
 	}
-	if bytes.Equal(old, []byte(text)) {
-		return blocks, nil
-	}
-	if check {
-		return blocks, fmt.Errorf("%s:%d: differs from its source; run: GOWORK=off go -C tools run ./snippets -C ..", name, firstDifference(string(old), text))
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return blocks, err
-	}
-	return blocks, os.WriteFile(path, []byte(text), info.Mode().Perm())
-}
-
-// firstDifference returns the line of a in which a and b first differ.
-func firstDifference(a, b string) int {
-	line := 1
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			break
-		}
-		if a[i] == '\n' {
-			line++
-		}
-	}
-	return line
+	return blocks, repo.Update(root, name, text, "snippets", check)
 }

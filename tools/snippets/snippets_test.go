@@ -84,7 +84,7 @@ func TestWriteThenCheck(t *testing.T) {
 		"docs/commentless-fence.md": "    ```go\n",
 	})
 	code, _, stderr := runIn(dir, "-check")
-	if code != 1 || !strings.Contains(stderr, "README.md:5: differs") || !strings.Contains(stderr, "docs/d.md:5: differs") {
+	if code != 1 || !strings.Contains(stderr, "README.md: out of date") || !strings.Contains(stderr, "docs/d.md: out of date") {
 		t.Errorf("run(-check) of stale documents = %d, %s", code, stderr)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || string(data) != before {

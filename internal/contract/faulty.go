@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package contract
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Faulty tests a contract with stores S that each have one fault.
+type Faulty[S any] struct {
+	// New returns a store with the fault, or without any for "".
+	New func(fault string) S
+	// Wait, if set, waits for changes that a store makes after it has returned.
+	Wait func(S)
+	// Timeout is the Suite.Timeout for faulty stores, 250 ms if zero.
+	Timeout time.Duration
+}
+
+// TestFaults checks that the rules accept the store without a fault, that each
+// fault breaks a rule, and that each rule is the first one that some fault breaks.
+func (f Faulty[S]) TestFaults(t *testing.T, rules []Rule[S], faults []string) {
+	t.Helper()
+	for _, r := range rules {
+		if failures := record(t, r, f.New(""), time.Minute); len(failures) > 0 {
+			t.Errorf("rule %q fails a store without fault:\n%s", r.Name, strings.Join(failures, "\n"))
+		}
+	}
+	turns := make(chan struct{}, 64) // more than processors, because the rules mostly wait
+	named := make(map[string]bool)
+	caught := make(map[string]bool)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, fault := range faults {
+		if named[fault] {
+			t.Errorf("fault %q is listed twice", fault)
+		}
+		named[fault] = true
+		all.Go(func() {
+			turns <- struct{}{}
+			by := f.broken(t, rules, fault)
+			<-turns
+			if by == "" {
+				t.Errorf("fault %q breaks no rule", fault)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			caught[by] = true
+		})
+	}
+	all.Wait()
+	for _, r := range rules {
+		if !caught[r.Name] {
+			t.Errorf("no fault breaks rule %q first", r.Name)
+		}
+	}
+}
+
+// broken returns the name of the first rule that a fault breaks, "" for none.
+func (f Faulty[S]) broken(t *testing.T, rules []Rule[S], fault string) string {
+	t.Helper()
+	for _, r := range rules {
+		tries := 1
+		if strings.HasPrefix(r.Name, "race") {
+			tries = 5 // a race does not show each time
+		}
+		for range tries {
+			store := f.New(fault)
+			failures := record(t, r, store, cmp.Or(f.Timeout, time.Second/4))
+			if f.Wait != nil {
+				f.Wait(store)
+			}
+			if len(failures) > 0 {
+				return r.Name
+			}
+		}
+	}
+	return ""
+}
+
+// record runs a rule and returns its failures.
+func record[S any](t *testing.T, r Rule[S], store S, timeout time.Duration) []string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	rec := &recorder{TB: t, ctx: ctx}
+	done := make(chan struct{})
+	go func() { // Fatalf ends the goroutine
+		defer close(done)
+		r.Run(Suite{rec, r.Rule, timeout}, store)
+	}()
+	<-done
+	return rec.failures
+}
+
+// recorder is a testing.TB that records failures.
+type recorder struct {
+	testing.TB
+	ctx      context.Context
+	mu       sync.Mutex
+	failures []string
+}
+
+func (r *recorder) Helper()                  {}
+func (r *recorder) Context() context.Context { return r.ctx }
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (r *recorder) Failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.failures) > 0
+}
