@@ -11,44 +11,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// The claims that this package reads, as indexes of claimTable.
-const (
-	claimIss = iota
-	claimSub
-	claimClientID
-	claimJTI
-	claimSID
-	claimAud
-	claimExp
-	claimIat
-	claimNbf
-	claimAuthTime
-	claimScope
-	claimTenant
-	claimRoles
-	claimAct
-	claimCnf
-	claimAzp
-	claimCid
-	claimTyp
-	claimTokenUse
-	claimNonce
-	claimAtHash
-	claimCHash
-	claimSHash
-	claimEvents
-	claimCount
+// claimTable lists the claims that claims.parse reads, in this order.
+var claimTable = strictjson.NewTable(
+	"iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
+	"azp", "cid", "typ", "token_use", "nonce", "at_hash", "c_hash", "s_hash", "events",
 )
-
-var claimNames = [claimCount]string{
-	claimIss: "iss", claimSub: "sub", claimClientID: "client_id", claimJTI: "jti", claimSID: "sid", claimAud: "aud",
-	claimExp: "exp", claimIat: "iat", claimNbf: "nbf", claimAuthTime: "auth_time",
-	claimScope: "scope", claimTenant: "tenant", claimRoles: "roles", claimAct: "act", claimCnf: "cnf",
-	claimAzp: "azp", claimCid: "cid", claimTyp: "typ", claimTokenUse: "token_use",
-	claimNonce: "nonce", claimAtHash: "at_hash", claimCHash: "c_hash", claimSHash: "s_hash", claimEvents: "events",
-}
-
-var claimTable = strictjson.NewTable(claimNames[:]...)
 
 // claims are the claims that this package reads, parsed but not validated. The
 // zero value of a field means that the token does not have the claim.
@@ -85,8 +52,6 @@ const (
 	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
 )
 
-var errClaim = errors.New("is malformed")
-
 // claimError is the name of a claim that is malformed.
 type claimError string
 
@@ -99,68 +64,61 @@ var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 // type and a claim whose name differs from a known one only in case are a
 // claimError.
 func (c *claims) parse(text string) error {
-	var r claimReader
-	if err := claimTable.Read(text, jsonLimits, r.raw[:]); err != nil {
+	*c = claims{text: text}
+	var iss, sub, client, jti, sid, exp, iat, nbf, authTime, typ, use string
+	var foreign string // a claim of OIDC Core §2 and §3.3.2.11 or RFC 8417 §2.2
+	err := claimTable.Read(text, jsonLimits, &iss, &sub, &client, &jti, &sid, &c.audience, &exp, &iat, &nbf, &authTime,
+		&c.scope, &c.tenant, &c.roles, &c.actor, &c.confirmation, &c.party, &c.cid, &typ, &use, &foreign, &foreign, &foreign, &foreign, &foreign)
+	if err != nil {
 		if name, ok := errors.AsType[strictjson.CaseError](err); ok {
-			err = claimError(name)
+			return claimError(name)
 		}
 		return err
 	}
-	*c = claims{
-		text:     text,
-		issuer:   r.text(claimIss, strictjson.String),
-		subject:  r.text(claimSub, identifier),
-		client:   r.text(claimClientID, identifier),
-		id:       r.text(claimJTI, identifier),
-		session:  r.text(claimSID, identifier),
-		audience: r.raw[claimAud],
-		expires:  r.date(claimExp), issued: r.date(claimIat), notBefore: r.date(claimNbf), authTime: r.date(claimAuthTime),
-		scope: r.raw[claimScope], tenant: r.raw[claimTenant], roles: r.raw[claimRoles], actor: r.raw[claimAct],
-		party: r.raw[claimAzp], cid: r.raw[claimCid],
-		confirmation: r.raw[claimCnf],
-		// OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2.
-		foreign: r.raw[claimNonce] != "" || r.raw[claimAtHash] != "" || r.raw[claimCHash] != "" || r.raw[claimSHash] != "" || r.raw[claimEvents] != "",
-	}
+	var d claimDecoder
+	c.issuer = d.text("iss", iss)
+	c.subject, c.client = d.identifier("sub", sub), d.identifier("client_id", client)
+	c.id, c.session = d.identifier("jti", jti), d.identifier("sid", sid)
+	c.expires, c.issued = d.date("exp", exp), d.date("iat", iat)
+	c.notBefore, c.authTime = d.date("nbf", nbf), d.date("auth_time", authTime)
 	// Two providers state the kind of a token in a claim instead of the header.
-	for _, n := range [...]int{claimTyp, claimTokenUse} {
-		if kind := r.text(n, strictjson.String); r.raw[n] != "" && !isAccessKind(kind) {
-			c.foreign = true
-		}
-	}
-	if r.malformed != "" {
-		return claimError(r.malformed)
-	}
-	return nil
+	c.foreign = foreign != "" || typ != "" && !isAccessKind(d.text("typ", typ)) || use != "" && !isAccessKind(d.text("token_use", use))
+	return d.err()
 }
 
-// claimReader decodes raw claims and keeps the name of the first malformed one.
-type claimReader struct {
-	raw       [claimCount]string
-	malformed string
+// claimDecoder decodes raw values of claims, "" for a missing one, and keeps the
+// name of the last malformed claim.
+type claimDecoder struct{ malformed string }
+
+func (d *claimDecoder) text(name, raw string) string {
+	s, ok := strictjson.String(raw)
+	d.check(name, ok || raw == "")
+	return s
 }
 
-func (r *claimReader) text(n int, decode func(value string) (string, bool)) string {
-	if r.raw[n] == "" {
-		return ""
-	}
-	text, ok := decode(r.raw[n])
-	r.check(n, ok)
-	return text
+func (d *claimDecoder) identifier(name, raw string) string {
+	s, ok := identifier(raw)
+	d.check(name, ok || raw == "")
+	return s
 }
 
-func (r *claimReader) date(n int) date {
-	if r.raw[n] == "" {
-		return date{}
-	}
-	d, ok := numericDate(r.raw[n])
-	r.check(n, ok)
-	return d
+func (d *claimDecoder) date(name, raw string) date {
+	at, ok := numericDate(raw)
+	d.check(name, ok || raw == "")
+	return at
 }
 
-func (r *claimReader) check(n int, ok bool) {
-	if !ok && r.malformed == "" {
-		r.malformed = claimNames[n]
+func (d *claimDecoder) check(name string, ok bool) {
+	if !ok {
+		d.malformed = name
 	}
+}
+
+func (d *claimDecoder) err() error {
+	if d.malformed == "" {
+		return nil
+	}
+	return claimError(d.malformed)
 }
 
 // isAccessKind reports whether the value of a typ or token_use claim is one that
@@ -210,5 +168,5 @@ func numericDate(value string) (date, bool) {
 			}
 		}
 	}
-	return date{seconds, true}, value != ""
+	return date{seconds, value != ""}, value != ""
 }

@@ -28,6 +28,28 @@
 // for at most 15 minutes. The package refresh issues refresh tokens, and the
 // package revocation revokes access tokens before they expire.
 //
+// # Where the standards leave a choice
+//
+//   - Several spaces between scheme and token are accepted (1*SP in RFC 6750), a
+//     tab is not.
+//   - Dates are plain decimals. Fractions are truncated; an exponent is rejected.
+//   - The algorithm name Ed25519 (RFC 9864) is not supported; EdDSA is.
+//   - An ECDSA signature (r, s) has a twin (r, n-s) that verifies too. No token is
+//     identified by its signature: revocation uses issuer and jti, and the cache a
+//     hash of the whole token.
+//   - Up to four keys with one kid and one algorithm are tried. Without a kid there
+//     must be exactly one key that fits.
+//   - An aud array may contain other audiences, up to 32 in all.
+//   - Identifiers (sub, client_id, jti, sid, tenant, roles) have at most 255 bytes
+//     and no control characters, so that none can forge a log line.
+//   - Members whose names differ from a known one only in case are rejected, because
+//     a reader that ignores case would take the one for the other.
+//   - x5t and x5t#S256 are rejected by the RFC 9068 profile and ignored by the
+//     compatible one: one large provider sends x5t in every token beside a kid of
+//     the same value. It names a key, and the key is selected by kid.
+//
+// # What the application must do
+//
 // The application must still require scopes per route, and authenticate users and
 // clients before it signs tokens for them.
 package jwtauth

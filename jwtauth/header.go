@@ -4,7 +4,6 @@ package jwtauth
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -20,31 +19,19 @@ type header struct {
 	x5t       bool // has the thumbprint of a certificate
 }
 
-// The header parameters that this package knows, as indexes of headerTable. From
-// headerForbidden on they are rejected.
-const (
-	headerAlg = iota
-	headerKid
-	headerTyp
-	headerX5t
-	headerX5tS256
-	headerForbidden
-)
-
-// headerNames lists the known parameters. The forbidden ones change the meaning
-// of the token or carry a key. They are rejected and not ignored, because an
-// attacker who sends them expects another verifier to obey them.
+// headerTable lists the parameters that parseHeader reads, in this order. From
+// crit on they are forbidden: they change the meaning of the token or carry a key.
+// They are rejected and not ignored, because an attacker who sends them expects
+// another verifier to obey them.
 //
 //	RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not
 //	understood and supported by the recipient, then the JWS is invalid." None
 //	is supported, so that crit is never valid.
-var headerNames = [...]string{
-	headerAlg: "alg", headerKid: "kid", headerTyp: "typ", headerX5t: "x5t", headerX5tS256: "x5t#S256",
-	headerForbidden: "crit", "b64", "cty", "zip", "jwk", "jku", "x5u", "x5c",
+var headerTable = strictjson.NewTable(
+	"alg", "kid", "typ", "x5t", "x5t#S256",
+	"crit", "b64", "cty", "zip", "jwk", "jku", "x5u", "x5c",
 	"enc", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c",
-}
-
-var headerTable = strictjson.NewTable(headerNames[:]...)
+)
 
 const maxKid = 256 // bytes
 
@@ -54,37 +41,37 @@ var (
 )
 
 func parseHeader(object string) (header, error) {
-	var raw [len(headerNames)]string
-	if err := headerTable.Read(object, strictjson.Limits{Depth: 4, Members: 32}, raw[:]); err != nil {
-		switch name, ok := errors.AsType[strictjson.CaseError](err); {
-		case !ok:
-			return header{}, err
-		case slices.Contains(headerNames[:headerForbidden], string(name)):
+	var alg, kid, typ, x5t, x5tS256, bad string
+	err := headerTable.Read(object, strictjson.Limits{Depth: 4, Members: 32}, &alg, &kid, &typ, &x5t, &x5tS256,
+		&bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad, &bad)
+	if name, ok := errors.AsType[strictjson.CaseError](err); ok {
+		switch name {
+		case "alg", "kid", "typ", "x5t", "x5t#S256":
 			return header{}, errHeader
 		}
 		return header{}, errForbidden
 	}
-	for _, value := range raw[headerForbidden:] {
-		if value != "" {
-			return header{}, errForbidden
-		}
+	switch {
+	case err != nil:
+		return header{}, err
+	case bad != "":
+		return header{}, errForbidden
 	}
-	alg, ok := strictjson.String(raw[headerAlg])
-	h := header{algorithm: Algorithm(alg), x5t: raw[headerX5t] != "" || raw[headerX5tS256] != ""}
-	ok = ok && alg != ""
-	if raw[headerKid] != "" {
-		h.kid, _ = strictjson.String(raw[headerKid])
+	h := header{x5t: x5t != "" || x5tS256 != ""}
+	name, ok := strictjson.String(alg)
+	h.algorithm = Algorithm(name)
+	ok = ok && name != ""
+	if kid != "" {
+		h.kid, _ = strictjson.String(kid)
 		ok = ok && h.kid != "" && len(h.kid) <= maxKid && text.IsPrintable(h.kid)
 	}
-	if raw[headerTyp] != "" {
-		h.typ, _ = strictjson.String(raw[headerTyp])
+	if typ != "" {
+		h.typ, _ = strictjson.String(typ)
 		ok = ok && h.typ != ""
 	}
-	for _, value := range raw[headerX5t:headerForbidden] {
-		if value != "" {
-			_, isString := strictjson.String(value)
-			ok = ok && isString
-		}
+	for _, thumbprint := range [...]string{x5t, x5tS256} {
+		_, isString := strictjson.String(thumbprint)
+		ok = ok && (isString || thumbprint == "")
 	}
 	if !ok {
 		return header{}, errHeader

@@ -55,56 +55,38 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	return keys, dropped, nil
 }
 
-// The members of a JWK that parseKey reads, as indexes of jwkTable. From
-// jwkPrivate on they are private or symmetric key material.
-const (
-	jwkKty = iota
-	jwkCrv
-	jwkAlg
-	jwkUse
-	jwkKid
-	jwkN
-	jwkE
-	jwkX
-	jwkY
-	jwkKeyOps
-	jwkPrivate
+// jwkTable lists the members of a JWK that parseKey reads, in this order. From d on
+// they are private or symmetric key material.
+var jwkTable = strictjson.NewTable(
+	"kty", "crv", "alg", "use", "kid", "n", "e", "x", "y", "key_ops", "d", "k", "p", "q", "dp", "dq", "qi", "oth",
 )
-
-var jwkNames = [...]string{
-	jwkKty: "kty", jwkCrv: "crv", jwkAlg: "alg", jwkUse: "use", jwkKid: "kid", jwkN: "n", jwkE: "e", jwkX: "x", jwkY: "y",
-	jwkKeyOps: "key_ops", jwkPrivate: "d", "k", "p", "q", "dp", "dq", "qi", "oth",
-}
-
-var jwkTable = strictjson.NewTable(jwkNames[:]...)
 
 // parseKey parses one JWK strictly; the jwkset library turns its numbers into a
 // key.
 func parseKey(text string, configured []Algorithm) (*key, error) {
-	var raw [len(jwkNames)]string
-	if err := jwkTable.Read(text, strictjson.Limits{Depth: 4, Members: 64}, raw[:]); err != nil {
+	var jwk jwkset.JWKMarshal
+	var operations, private string
+	members := [...]*string{
+		(*string)(&jwk.KTY), (*string)(&jwk.CRV), (*string)(&jwk.ALG), (*string)(&jwk.USE), &jwk.KID, &jwk.N, &jwk.E, &jwk.X, &jwk.Y,
+	}
+	err := jwkTable.Read(text, strictjson.Limits{Depth: 4, Members: 64},
+		append(members[:], &operations, &private, &private, &private, &private, &private, &private, &private, &private)...)
+	if err != nil {
 		return nil, fmt.Errorf("is not a JWK: %w", err)
 	}
-	for _, value := range raw[jwkPrivate:] {
-		if value != "" {
-			// Everyone who reads the key set can sign with such a key.
-			return nil, errors.New("is a private or symmetric key in a public key set")
-		}
+	if private != "" {
+		// Everyone who reads the key set can sign with such a key.
+		return nil, errors.New("is a private or symmetric key in a public key set")
 	}
-	var jwk jwkset.JWKMarshal
-	for n, field := range [...]*string{
-		jwkKty: (*string)(&jwk.KTY), jwkCrv: (*string)(&jwk.CRV), jwkAlg: (*string)(&jwk.ALG), jwkUse: (*string)(&jwk.USE),
-		jwkKid: &jwk.KID, jwkN: &jwk.N, jwkE: &jwk.E, jwkX: &jwk.X, jwkY: &jwk.Y,
-	} {
-		if raw[n] != "" {
-			var ok bool
-			if *field, ok = strictjson.String(raw[n]); !ok {
-				return nil, fmt.Errorf("is not a JWK: %s is not a string", jwkNames[n])
-			}
+	for _, member := range members {
+		value, ok := strictjson.String(*member)
+		if !ok && *member != "" {
+			return nil, errors.New("is not a JWK: kty, crv, alg, use, kid, n, e, x or y is not a string")
 		}
+		*member = value
 	}
-	verifies := raw[jwkKeyOps] == ""
-	if !verifies && !strictjson.Strings(raw[jwkKeyOps], func(op string) bool { verifies = verifies || op == "verify"; return true }) {
+	verifies := operations == ""
+	if !verifies && !strictjson.Strings(operations, func(op string) bool { verifies = verifies || op == "verify"; return true }) {
 		return nil, errors.New("is not a JWK: key_ops is not an array of strings")
 	}
 	if !verifies || jwk.USE != "" && jwk.USE != jwkset.UseSig {

@@ -120,19 +120,16 @@ var actorTable = strictjson.NewTable("sub", "iss", "client_id", "act")
 func actors(value string) (gatehouse.Actors, error) {
 	var chain []gatehouse.Actor
 	for value != "" {
-		var raw [4]string // in the order of actorTable
-		if len(chain) == maxActors || actorTable.Read(value, jsonLimits, raw[:]) != nil {
+		var sub, iss, client, next string
+		if len(chain) == maxActors || actorTable.Read(value, jsonLimits, &sub, &iss, &client, &next) != nil || sub == "" {
 			return gatehouse.Actors{}, claimError("act")
 		}
-		var actor gatehouse.Actor
-		for n, field := range [...]*string{&actor.Subject, &actor.Issuer, &actor.Client} {
-			var ok bool
-			if *field, ok = identifier(raw[n]); !ok && (raw[n] != "" || n == 0) {
-				return gatehouse.Actors{}, claimError("act")
-			}
+		var d claimDecoder
+		chain = append(chain, gatehouse.Actor{Subject: d.identifier("act", sub), Issuer: d.identifier("act", iss), Client: d.identifier("act", client)})
+		if err := d.err(); err != nil {
+			return gatehouse.Actors{}, err
 		}
-		chain = append(chain, actor)
-		value = raw[3]
+		value = next
 	}
 	if chain == nil {
 		return gatehouse.Actors{}, nil

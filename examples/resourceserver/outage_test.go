@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package main
 
 import (
+	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,16 +17,17 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// TestColdOutage starts a server all of whose key sets are broken, each in a
-// way of its own.
+// TestColdOutage starts a server whose key sets are all broken in different ways.
 func TestColdOutage(t *testing.T) {
 	t.Parallel()
+	enginetest.Slow(t)
 	elsewhere := authtest.NewIssuer(t)
 	faults := map[string]struct {
 		fault  authtest.Fault
-		reason string // what the log says
+		reason string // in the log
 	}{
 		"down":       {authtest.Down, "EOF"},
 		"hanging":    {authtest.Hanging, "deadline exceeded"},
@@ -30,8 +36,8 @@ func TestColdOutage(t *testing.T) {
 		"404":        {authtest.Status(http.StatusNotFound), "HTTP status 404"},
 		"cut":        {authtest.Cut, "unexpected EOF"},
 		"truncated":  {authtest.Truncated, "not a JWK Set"},
-		"HTML":       {authtest.HTML, "not a JWK Set"},
-		"empty":      {authtest.Document(`{"keys":[]}`), "no key that may verify"},
+		"HTML":       {authtest.HTML, "Content-Type"},
+		"empty":      {authtest.Document(`{"keys":[]}`), "no verification key"},
 		"null":       {authtest.Document(`null`), "not a JWK Set"},
 		"huge":       {authtest.Huge, "more than"},
 		"many keys":  {authtest.ManyKeys, "more than"},
@@ -77,11 +83,11 @@ func TestColdOutage(t *testing.T) {
 				t.Errorf("%s: Retry-After %q", name, a.header.Get("Retry-After"))
 			}
 			if a.header.Get("WWW-Authenticate") != "" || strings.Contains(a.body, "jwks") || strings.Contains(a.body, "127.0.0.1") {
-				t.Errorf("%s: the answer says more than it should: %v %s", name, a.header, a.body)
+				t.Errorf("%s: response = %v %s, want no challenge and no address", name, a.header, a.body)
 			}
-			// What is bad in itself needs no keys to be refused.
+			// An expired token is rejected without keys.
 			if a := p.with(issuer.ExpiredToken(reader), "GET", "/reports"); a.String() != "401 invalid_token" {
-				t.Errorf("%s, an expired token: %v", name, a)
+				t.Errorf("%s: expired token = %v, want 401", name, a)
 			}
 		})
 	}
@@ -90,29 +96,28 @@ func TestColdOutage(t *testing.T) {
 	quick("/healthz", http.StatusOK)
 	quick("/readyz", http.StatusServiceUnavailable)
 	if elsewhere.KeyFetches() != 0 {
-		t.Error("a redirect to another origin was followed")
+		t.Error("the app has followed a redirect to another origin")
 	}
 
-	// The log says which issuer and what is wrong, for the fetch and for the
-	// requests.
+	// The log has the issuer and the cause, for the fetch and for the requests.
 	fetches, requests := make(map[string]string), make(map[string]string)
 	for _, r := range p.records() {
-		if r.Problem != "" {
-			fetches[r.Issuer] = r.Problem
+		if r.Msg == "jwtauth_fetch_failed" || r.Msg == "gatehouse: jwtauth_fetch_failed" {
+			fetches[r.Issuer] = r.Cause
 		}
-		if r.Reason == "keys_unavailable" {
+		if r.Reason == "jwtauth_keys_unavailable" {
 			requests[r.Issuer] = r.Cause
 		}
 	}
 	for name, issuer := range broken {
 		for _, said := range []string{fetches[issuer.URL], requests[issuer.URL]} {
 			if said == "" || !strings.Contains(said, faults[name].reason) {
-				t.Errorf("%s: the log says %q, want %q", name, said, faults[name].reason)
+				t.Errorf("%s: cause = %q, want %q", name, said, faults[name].reason)
 			}
 		}
 	}
 
-	// Once mended, and without a restart, all is well within 15 s.
+	// When the issuers work again, their tokens are accepted within 15 s.
 	delete(broken, "unreachable")
 	for _, issuer := range broken {
 		issuer.Break(nil)
@@ -128,30 +133,31 @@ func TestColdOutage(t *testing.T) {
 	all.Wait()
 }
 
-// TestWarmOutage holds that keys at hand stay good while their issuer is down.
+// TestWarmOutage: loaded keys stay in use while their issuer is down.
 func TestWarmOutage(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
 	eventually(t, deadline, "ready", func() bool { return p.do("GET", "/readyz").status == http.StatusOK })
 	issuer.Break(authtest.Hanging)
-	for range 3 { // new ones each time: the cache does not answer
+	for range 3 { // new tokens, which are not in the cache
 		if a := p.with(issuer.Token(reader), "GET", "/reports"); a.status != http.StatusOK {
-			t.Errorf("a good token in an outage: %v", a)
+			t.Errorf("valid token = %v, want 200", a)
 		}
 	}
 	if a := p.with(issuer.ForeignToken(reader), "GET", "/reports"); a.String() != "401 invalid_token" {
-		t.Errorf("a forged token in an outage: %v", a)
+		t.Errorf("forged token = %v, want 401", a)
 	}
 	if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
-		t.Errorf("readyz in an outage with keys at hand: %v", a)
+		t.Errorf("GET /readyz = %v, want 200", a)
 	}
 }
 
-// TestRotation holds that the tokens of a new key are good after at most 15 s,
-// and those of the old one meanwhile.
+// TestRotation: tokens of a new key are accepted within 15 s, and those of the old
+// key all the time.
 func TestRotation(t *testing.T) {
 	t.Parallel()
+	enginetest.Slow(t)
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
 	old := issuer.Token(reader)
@@ -161,16 +167,17 @@ func TestRotation(t *testing.T) {
 	issuer.Rotate()
 	eventually(t, 15*time.Second, "a token of the new key", func() bool {
 		if a := p.with(old, "GET", "/reports"); a.status != http.StatusOK {
-			t.Errorf("a token of the old key: %v", a)
+			t.Errorf("token of the old key = %v, want 200", a)
 		}
 		return p.with(issuer.Token(reader), "GET", "/reports").status == http.StatusOK
 	})
 	if n := issuer.KeyFetches(); n > 3 {
-		t.Errorf("%d fetches of the key set, want two or three", n)
+		t.Errorf("key set fetches = %d, want at most 3", n)
 	}
 }
 
-// TestShutdown holds that a request that is under way gets its answer.
+// TestShutdown: SIGTERM and SIGINT stop the listener, a request in progress gets its
+// response, and the exit status is 0.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -178,34 +185,109 @@ func TestShutdown(t *testing.T) {
 			t.Parallel()
 			issuer := authtest.NewIssuer(t)
 			issuer.Break(authtest.Hanging)
-			p := start(t, configure([]object{trust(issuer, nil)}, nil))
-			type result struct {
-				answer
-				err error
-			}
-			answered := make(chan result, 1)
-			token := p.secret(issuer.Token(reader))
-			go func() {
-				a, err := p.try("GET", "/reports", "Authorization", "Bearer "+token)
-				answered <- result{a, err}
-			}()
-			eventually(t, deadline, "a request waits for keys", func() bool { return issuer.KeyFetches() > 0 })
-			if err := p.command.Process.Signal(signal); err != nil {
+			app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, configure([]object{trust(issuer, nil)}, nil)))
+			app.Env = append(os.Environ(), appBinary+"=1")
+			stdout, err := app.StdoutPipe()
+			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, deadline, "no more requests are taken", func() bool {
-				_, err := p.try("GET", "/healthz")
+			if err := app.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s := &server{t: t}
+			if _, err := fmt.Fscanf(stdout, "listening %s\n", &s.URL); err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan string, 1)
+			go func() {
+				a, err := s.try("GET", "/reports", "Authorization", "Bearer "+issuer.Token(reader))
+				answered <- fmt.Sprint(a, err)
+			}()
+			eventually(t, deadline, "the request waits for keys", func() bool { return issuer.KeyFetches() > 0 })
+			if err := app.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, deadline, "the listener is closed", func() bool {
+				_, err := s.try("GET", "/healthz")
 				return err != nil
 			})
 			issuer.Break(nil)
-			if r := <-answered; r.err != nil || r.String() != "503 temporarily_unavailable" {
-				t.Errorf("the request under way: %v, %v", r.answer, r.err)
+			if got, want := <-answered, "503 temporarily_unavailable <nil>"; got != want {
+				t.Errorf("request in progress = %s, want %s", got, want)
 			}
-			select {
-			case <-p.ended:
-			case <-time.NewTimer(deadline).C:
-				t.Error("the process goes on")
+			if err := app.Wait(); err != nil {
+				t.Errorf("resourceserver after %v: %v, want exit status 0", signal, err)
 			}
 		})
 	}
+}
+
+// TestAttack runs the attack kit against a running server that accepts API keys
+// too.
+func TestAttack(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{
+		Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"}, Scope: "reports:read", Target: "/reports",
+	})
+	if err := issuer.PublishOddKeys(); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, configure([]object{trust(issuer, nil)}, object{"api_keys": object{"driver": "memory"}}))
+	good := func() {
+		t.Helper()
+		if a := p.with(issuer.Token(nil), "GET", "/reports"); a.status != http.StatusOK {
+			t.Errorf("valid token = %v, want 200", a)
+		}
+	}
+	good()
+	sent := 0
+	for attempt := range authtest.Attacks(issuer) {
+		wire := &wire{server: p}
+		findings := attempt.Try(wire)
+		if !wire.carried {
+			continue
+		}
+		sent++
+		for _, f := range findings {
+			t.Errorf("%s", f)
+		}
+	}
+	good()
+	if names := issuer.AttackerURLFetches(); len(names) > 0 {
+		t.Errorf("requests to URLs in tokens: %q", names)
+	}
+	if sent < 500 {
+		t.Errorf("attacks that reached the server = %d, want at least 500", sent)
+	}
+}
+
+// wire is a handler that forwards requests to a server.
+type wire struct {
+	server  *server
+	carried bool // the request reached the gate unchanged
+}
+
+func (c *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, values := range r.Header {
+		for _, value := range values {
+			if strings.TrimSpace(value) != value {
+				return // RFC 9110 §5.5: not part of the value
+			}
+		}
+	}
+	next, err := http.NewRequestWithContext(r.Context(), r.Method, c.server.URL+r.URL.RequestURI(), r.Body)
+	if err != nil {
+		return
+	}
+	next.Header = r.Header
+	response, err := client.Do(next)
+	if err != nil {
+		return // such as a line break in a header
+	}
+	defer response.Body.Close()
+	// net/http rejects larger headers before the gate.
+	c.carried = response.StatusCode != http.StatusRequestHeaderFieldsTooLarge
+	maps.Copy(w.Header(), response.Header)
+	w.WriteHeader(response.StatusCode)
+	_, _ = io.Copy(w, response.Body)
 }

@@ -65,18 +65,22 @@ type CaseError string
 func (e CaseError) Error() string { return "strictjson: member " + string(e) + " is in another case" }
 
 // Read reads the object text and stores the raw value of every member that the
-// table names: that of its nth name in values[n], which stays as it is if the
-// object has no such member. Other members are skipped.
+// table names: that of its nth name in *values[n], which stays as it is if the
+// object has no such member. Several names may share a pointer. Other members are
+// skipped. It panics unless there is one value for each name.
 //
 // A member whose name differs from one of the table only in case is an error,
 // because a reader that ignores case would take the one for the other.
-func (t *Table) Read(text string, limits Limits, values []string) error {
+func (t *Table) Read(text string, limits Limits, values ...*string) error {
+	if len(values) != len(t.names) {
+		panic("strictjson: Table.Read: wrong number of values")
+	}
 	return read(text, limits, func(name, folded, value string) error {
 		if n := t.find(folded); n >= 0 {
 			if t.names[n] != name {
 				return CaseError(t.names[n])
 			}
-			values[n] = value
+			*values[n] = value
 		}
 		return nil
 	})

@@ -23,20 +23,20 @@ func TestTableRead(t *testing.T) {
 		"empty object":       {`{}`, []string{"", "", ""}},
 	} {
 		got := make([]string, 3)
-		if err := table.Read(test.text, limits, got); err != nil || !slices.Equal(got, test.want) {
+		if err := table.Read(test.text, limits, &got[0], &got[1], &got[2]); err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("%s: Read(%s) = %q, %v, want %q, nil", name, test.text, got, err, test.want)
 		}
 	}
 	for text, want := range map[string]strictjson.CaseError{
 		`{"ISS":1}`: "iss", `{"iſs":1}`: "iss", `{"Iss":1,"sub":1}`: "iss", `{"x5t#s256":1}`: "x5t#S256", `{"X5T#S256":1}`: "x5t#S256",
 	} {
-		err := table.Read(text, limits, make([]string, 3))
+		err := table.Read(text, limits, new(string), new(string), new(string))
 		if got, ok := errors.AsType[strictjson.CaseError](err); !ok || got != want {
 			t.Errorf("Read(%s) error = %v, want CaseError(%s)", text, err, want)
 		}
 	}
 	for _, text := range []string{``, `[]`, `{"iss":1,"iss":2}`, `{"iss":1}x`} {
-		if err := table.Read(text, limits, make([]string, 3)); err == nil {
+		if err := table.Read(text, limits, new(string), new(string), new(string)); err == nil {
 			t.Errorf("Read(%q) error = nil, want an error", text)
 		}
 	}
@@ -51,19 +51,30 @@ func TestTableHas(t *testing.T) {
 	}
 }
 
-func TestNewTablePanicsOnDuplicate(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error(`NewTable("iss", "ISS") did not panic`)
-		}
-	}()
-	strictjson.NewTable("iss", "ISS")
+func TestTablePanics(t *testing.T) {
+	for name, call := range map[string]func(){
+		`NewTable("iss", "ISS")`: func() { strictjson.NewTable("iss", "ISS") },
+		"NewTable of 49 names":   func() { strictjson.NewTable(make([]string, 49)...) },
+		"Read without values":    func() { _ = strictjson.NewTable("iss").Read("{}", limits) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s did not panic", name)
+				}
+			}()
+			call()
+		}()
+	}
 }
 
 func TestTableReadAllocatesNothing(t *testing.T) {
 	table := strictjson.NewTable("iss", "sub")
-	var values [2]string
-	if n := testing.AllocsPerRun(100, func() { _ = table.Read(`{"iss":"a","sub":"b","custom":1}`, limits, values[:]) }); n != 0 {
+	n := testing.AllocsPerRun(100, func() {
+		var iss, sub string
+		_ = table.Read(`{"iss":"a","sub":"b","custom":1}`, limits, &iss, &sub)
+	})
+	if n != 0 {
 		t.Errorf("Read allocates %v times, want 0", n)
 	}
 }

@@ -352,7 +352,7 @@ func TestFamilyAndRevocationPlans(t *testing.T) {
 		check("RevokeAll by subject", "gatehouse_families_subject", 1, query, args...)
 		query, args = families.RevokeAllSQL(refresh.Filter{Client: "client-7"}, 10)
 		check("RevokeAll by client", "gatehouse_families_client", 1, query, args...)
-		query, args = families.ListSQL(refresh.Filter{Subject: "subject-7"}, 10)
+		query, args = families.ListSQL(refresh.Filter{Subject: "subject-8"}, 10)
 		check("List", "gatehouse_families_subject", 1, query, args...)
 	})
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package main
 
 import (
 	"encoding/json"
@@ -8,18 +8,19 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
 )
 
 var reader = authtest.Claims{"scope": "reports:read", "tenant": "acme"}
 
-// TestWhoAmI holds the form of the answer, member by member.
+// TestWhoAmI compares the response member by member.
 func TestWhoAmI(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
@@ -56,8 +57,8 @@ func TestWhoAmI(t *testing.T) {
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
 				t.Fatalf("%d: %s", a.status, a.body)
 			}
-			if !reflect.DeepEqual(got, test.want) {
-				t.Errorf("got %v\nwant %v", got, test.want)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("GET /whoami (-want +got):\n%s", diff)
 			}
 			if got, want := a.header.Get("Content-Type"), "application/json"; got != want {
 				t.Errorf("Content-Type %q, want %q", got, want)
@@ -69,22 +70,22 @@ func TestWhoAmI(t *testing.T) {
 	}
 }
 
-// TestRoutes holds which route needs what.
+// TestRoutes sends each kind of caller to each route.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
 	callers := map[string]authtest.Claims{
-		"nobody":   nil,
-		"no scope": {"tenant": "acme"},
-		"read":     {"scope": "reports:read", "tenant": "acme"},
-		"write":    {"scope": "reports:write", "tenant": "acme"},
-		"both":     {"scope": "reports:read reports:write", "tenant": "acme"},
-		"globex":   {"scope": "reports:read reports:write", "tenant": "globex"},
-		"ACME":     {"scope": "reports:read reports:write", "tenant": "ACME"},
-		"homeless": {"scope": "reports:read reports:write"},
-		"wildcard": {"scope": "reports:* *", "tenant": "acme"},
-		"other":    {"scope": "reports:reader", "tenant": "acme"},
+		"no caller": nil,
+		"no scope":  {"tenant": "acme"},
+		"read":      {"scope": "reports:read", "tenant": "acme"},
+		"write":     {"scope": "reports:write", "tenant": "acme"},
+		"both":      {"scope": "reports:read reports:write", "tenant": "acme"},
+		"globex":    {"scope": "reports:read reports:write", "tenant": "globex"},
+		"ACME":      {"scope": "reports:read reports:write", "tenant": "ACME"},
+		"no tenant": {"scope": "reports:read reports:write"},
+		"wildcard":  {"scope": "reports:* *", "tenant": "acme"},
+		"other":     {"scope": "reports:reader", "tenant": "acme"},
 	}
 	order := slices.Sorted(maps.Keys(callers))
 	const in, missing, scope, denied, none, method = "200", "401 missing_credentials", "403 insufficient_scope", "403 access_denied", "404", "405"
@@ -101,12 +102,12 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/reports", nil, method},
 		{"GET", "/tenants/acme/reports", map[string]string{
 			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
-			"globex": denied, "ACME": denied, "homeless": denied,
+			"globex": denied, "ACME": denied, "no tenant": denied,
 		}, in},
 		{"GET", "/tenants/globex/reports", map[string]string{"globex": in}, denied},
 		{"GET", "/tenants/%61cme/reports", map[string]string{
 			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
-			"globex": denied, "ACME": denied, "homeless": denied,
+			"globex": denied, "ACME": denied, "no tenant": denied,
 		}, in},
 		{"GET", "/tenants/*/reports", nil, denied},
 		{"POST", "/tenants/acme/reports", nil, method},
@@ -119,7 +120,7 @@ func TestRoutes(t *testing.T) {
 				want = w
 			}
 			var a answer
-			if caller == "nobody" {
+			if caller == "no caller" {
 				want = missing
 				a = p.do(route.method, route.path)
 			} else {
@@ -132,8 +133,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestRefusals holds what callers are told and what the log says.
-func TestRefusals(t *testing.T) {
+// TestRejections compares responses and log for invalid credentials.
+func TestRejections(t *testing.T) {
 	t.Parallel()
 	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
@@ -141,7 +142,7 @@ func TestRefusals(t *testing.T) {
 	good := issuer.Token(reader)
 	const (
 		metadata     = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`
-		invitation   = `Bearer realm="reports"` + metadata
+		challenge    = `Bearer realm="reports"` + metadata
 		invalidToken = `Bearer realm="reports", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."` + metadata
 		needsRead    = `Bearer realm="reports", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="reports:read"` + metadata
 	)
@@ -153,70 +154,67 @@ func TestRefusals(t *testing.T) {
 		reason    string
 		challenge string
 	}{
-		{"nothing", nil, "", "401 missing_credentials", "no_credentials", invitation},
-		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "no_credentials", invitation},
-		{"token in the query", nil, "?access_token=" + p.secret(good), "401 missing_credentials", "credential_in_url", invitation},
-		{"token in a cookie", []string{"Cookie", "access_token=" + p.secret(good)}, "", "401 missing_credentials", "no_credentials", invitation},
+		{"nothing", nil, "", "401 missing_credentials", "no_credentials", challenge},
+		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "no_credentials", challenge},
+		{"token in the query", nil, "?access_token=" + p.secret(good), "401 missing_credentials", "credential_in_url", challenge},
+		{"token in a cookie", []string{"Cookie", "access_token=" + p.secret(good)}, "", "401 missing_credentials", "no_credentials", challenge},
 
 		{"Bearer alone", []string{"Authorization", "Bearer"}, "", "400 invalid_request", "malformed_credentials", ""},
 		{"Bearer and a space", []string{"Authorization", "Bearer "}, "", "400 invalid_request", "malformed_credentials", ""},
 		{"two tokens in one", []string{"Authorization", "Bearer " + p.secret(good) + ", Bearer " + good}, "", "400 invalid_request", "malformed_credentials", ""},
 		{"not b64token", []string{"Authorization", "Bearer " + p.secret("fourteen!signs")}, "", "400 invalid_request", "malformed_credentials", ""},
 		{"two headers", append(bearer(good), bearer(good)...), "", "400 invalid_request", "several_credentials", ""},
-		{"token and key", append(bearer(good), "X-API-Key", p.secret("not-a-key-at-all")), "", "400 invalid_request", "several_credentials", ""},
 		{"token in header and query", bearer(good), "?access_token=" + good, "400 invalid_request", "several_credentials", ""},
 
 		{"a", bearer("a"), "", "401 invalid_token", "credential_unclaimed", invalidToken},
-		{"a.b.c", bearer("a.b.c"), "", "401 invalid_token", "token_malformed", invalidToken},
+		{"a.b.c", bearer("a.b.c"), "", "401 invalid_token", "jwtauth_malformed", invalidToken},
 		{"five parts", bearer("aaaaaaaa.bbbbbbbb.cccccccc.dddddddd.eeeeeeee"), "", "401 invalid_token", "credential_unclaimed", invalidToken},
-		{"oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 6600)})), "", "401 invalid_token", "token_oversized", invalidToken},
-		{"much oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 60_000)})), "", "401 invalid_token", "token_oversized", invalidToken},
-		{"expired", bearer(issuer.ExpiredToken(reader)), "", "401 invalid_token", "token_expired", invalidToken},
-		{"not yet valid", bearer(issuer.Token(authtest.Claims{"nbf": time.Now().Add(time.Hour).Unix()})), "", "401 invalid_token", "token_not_yet_valid", invalidToken},
-		{"for too long", bearer(issuer.Token(authtest.Claims{"exp": time.Now().Add(25 * time.Hour).Unix()})), "", "401 invalid_token", "token_lifetime", invalidToken},
-		{"signed by somebody else", bearer(issuer.ForeignToken(reader)), "", "401 invalid_token", "token_signature", invalidToken},
-		{"not signed", bearer(issuer.UnsignedToken(reader)), "", "401 invalid_token", "token_algorithm", invalidToken},
-		{"public key as secret", bearer(issuer.ConfusedToken(reader)), "", "401 invalid_token", "token_algorithm", invalidToken},
-		{"ID token", bearer(issuer.IDToken(reader)), "", "401 invalid_token", "token_type", invalidToken},
-		{"typ JWT", bearer(issuer.TokenWith(authtest.Header{"typ": "JWT"}, reader)), "", "401 invalid_token", "token_type", invalidToken},
-		{"another issuer", bearer(other.Token(reader)), "", "401 invalid_token", "token_issuer", invalidToken},
-		{"another audience", bearer(issuer.Token(authtest.Claims{"aud": "https://mail.example.com"})), "", "401 invalid_token", "token_audience", invalidToken},
-		{"bound to a key", bearer(issuer.Token(authtest.Claims{"cnf": object{"jkt": "x"}})), "", "401 invalid_token", "token_binding", invalidToken},
-		{"no jti", bearer(issuer.Token(authtest.Claims{"jti": nil})), "", "401 invalid_token", "token_claims", invalidToken},
-		{"no scope", bearer(issuer.Token(authtest.Claims{"scope": nil})), "", "403 insufficient_scope", "scope_missing", needsRead},
+		{"oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 6600)})), "", "401 invalid_token", "jwtauth_oversized", invalidToken},
+		{"much oversized", bearer(issuer.Token(authtest.Claims{"note": strings.Repeat("x", 60_000)})), "", "401 invalid_token", "jwtauth_oversized", invalidToken},
+		{"expired", bearer(issuer.ExpiredToken(reader)), "", "401 invalid_token", "jwtauth_expired", invalidToken},
+		{"not yet valid", bearer(issuer.Token(authtest.Claims{"nbf": time.Now().Add(time.Hour).Unix()})), "", "401 invalid_token", "jwtauth_not_yet_valid", invalidToken},
+		{"for too long", bearer(issuer.Token(authtest.Claims{"exp": time.Now().Add(25 * time.Hour).Unix()})), "", "401 invalid_token", "jwtauth_lifetime", invalidToken},
+		{"signed with another key", bearer(issuer.ForeignToken(reader)), "", "401 invalid_token", "jwtauth_signature", invalidToken},
+		{"not signed", bearer(issuer.UnsignedToken(reader)), "", "401 invalid_token", "jwtauth_algorithm", invalidToken},
+		{"public key as secret", bearer(issuer.ConfusedToken(reader)), "", "401 invalid_token", "jwtauth_algorithm", invalidToken},
+		{"ID token", bearer(issuer.IDToken(reader)), "", "401 invalid_token", "jwtauth_type", invalidToken},
+		{"typ JWT", bearer(issuer.TokenWith(authtest.Header{"typ": "JWT"}, reader)), "", "401 invalid_token", "jwtauth_type", invalidToken},
+		{"another issuer", bearer(other.Token(reader)), "", "401 invalid_token", "jwtauth_issuer", invalidToken},
+		{"another audience", bearer(issuer.Token(authtest.Claims{"aud": "https://mail.example.com"})), "", "401 invalid_token", "jwtauth_audience", invalidToken},
+		{"sender-constrained", bearer(issuer.Token(authtest.Claims{"cnf": object{"jkt": "x"}})), "", "401 invalid_token", "credential_unconfirmed", invalidToken},
+		{"no jti", bearer(issuer.Token(authtest.Claims{"jti": nil})), "", "401 invalid_token", "jwtauth_claims", invalidToken},
+		{"no scope", bearer(issuer.Token(authtest.Claims{"scope": nil})), "", "403 insufficient_scope", "scopes_missing", needsRead},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := p.do("GET", "/reports"+test.query, test.header...)
 			if got := a.String(); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
+				t.Errorf("GET /reports = %s, want %s", got, test.want)
 			}
 			if got := a.header.Get("WWW-Authenticate"); got != test.challenge {
-				t.Errorf("WWW-Authenticate: %s\nwant %s", got, test.challenge)
+				t.Errorf("WWW-Authenticate = %s\nwant %s", got, test.challenge)
 			}
 			if got, want := a.header.Get("Cache-Control"), "no-store"; got != want {
 				t.Errorf("Cache-Control %q, want %q", got, want)
 			}
-			// The line is written before the response is.
-			r := p.lastRefusal()
+			r := p.lastRejection()
 			path := "/reports"
 			if test.reason == "credential_in_url" {
-				path = "" // it is not worth the risk
+				path = "" // it may contain a part of the credential
 			}
 			if r.Reason != test.reason || r.Error != a.code() || r.Status != a.status || r.Path != path {
-				t.Errorf("the log says %+v, want the reason %s", r, test.reason)
+				t.Errorf("log = %+v, want the reason %s", r, test.reason)
 			}
-			if strings.HasPrefix(test.reason, "token_") && !slices.Contains([]string{"token_malformed", "token_oversized", "token_issuer"}, test.reason) && r.Issuer != issuer.URL {
-				t.Errorf("the log names the issuer %q, want %q", r.Issuer, issuer.URL)
+			if strings.HasPrefix(test.reason, "jwtauth_") && !slices.Contains([]string{"jwtauth_malformed", "jwtauth_oversized", "jwtauth_issuer"}, test.reason) && r.Issuer != issuer.URL {
+				t.Errorf("log: issuer = %q, want %q", r.Issuer, issuer.URL)
 			}
 		})
 	}
 	if a := p.with(good, "GET", "/reports"); a.status != http.StatusOK {
-		t.Errorf("a good token afterwards: %v", a)
+		t.Errorf("valid token = %v, want 200", a)
 	}
 }
 
-// TestPublicRoutes holds that some routes are for everyone, also for those who
-// send what no gate would let in.
+// TestPublicRoutes: public routes ignore credentials, also invalid ones.
 func TestPublicRoutes(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
@@ -230,7 +228,7 @@ func TestPublicRoutes(t *testing.T) {
 	}
 }
 
-// TestMetadata holds the document of RFC 9728 and where it is found.
+// TestMetadata compares the RFC 9728 document and its paths.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	a, b := authtest.NewIssuer(t), authtest.NewIssuer(t)
@@ -254,29 +252,28 @@ func TestMetadata(t *testing.T) {
 					"resource": resource, "authorization_servers": []any{a.URL, b.URL},
 					"scopes_supported": []any{"reports:read", "reports:write"}, "bearer_methods_supported": []any{"header"},
 				}
-				if !reflect.DeepEqual(got, want) {
-					t.Errorf("GET %s: %v\nwant %v", path, got, want)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("GET %s (-want +got):\n%s", path, diff)
 				}
 				if got, want := answer.header.Get("Content-Type"), "application/json"; got != want {
 					t.Errorf("Content-Type %q, want %q", got, want)
 				}
 			}
-			// RFC 9728 §3.1 knows one address: the one with the path in it.
+			// RFC 9728 §3.1: the challenge has the URL with the path of the resource.
 			host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(resource, "https://"), "http://"), "/")
 			if got, want := p.do("GET", "/whoami").header.Get("WWW-Authenticate"), host+paths[len(paths)-1]+`"`; !strings.HasSuffix(got, want) {
 				t.Errorf("WWW-Authenticate %s, want %s at the end", got, want)
 			}
 			if answer := p.do("GET", "/.well-known/oauth-protected-resource/elsewhere"); answer.status != http.StatusUnauthorized {
-				t.Errorf("the document of another resource: %v", answer)
+				t.Errorf("metadata of another resource = %v, want 401", answer)
 			}
 		})
 	}
 }
 
-// TestIssuers holds that every way of configuring an issuer lets its tokens in,
-// and only those that it can have signed.
+// TestIssuers: each kind of issuer configuration accepts the tokens that the issuer
+// signed, and no others.
 func TestIssuers(t *testing.T) {
-	t.Parallel()
 	issuer := func(algorithm string) *authtest.Issuer {
 		return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
 	}
@@ -293,7 +290,7 @@ func TestIssuers(t *testing.T) {
 	issuers, configs = append(issuers, compatible), append(configs, trust(compatible, object{"profile": "compat"}))
 
 	// HS*: with a secret in the environment, and with one in a file.
-	var env, secrets []string
+	var secrets []string
 	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
 		i := issuer(algorithm)
 		for strings.ContainsAny(string(i.Secret.Reveal()), "\x00\n") { // no environment variable holds these
@@ -301,7 +298,7 @@ func TestIssuers(t *testing.T) {
 		}
 		secret := string(i.Secret.Reveal())
 		secrets = append(secrets, secret)
-		env = append(env, algorithm+"_SECRET="+secret)
+		t.Setenv(algorithm+"_SECRET", secret)
 		issuers, configs = append(issuers, i), append(configs, trust(i, object{"jwks_url": nil, "secret": "env:" + algorithm + "_SECRET"}))
 	}
 	inFile := issuer("HS256")
@@ -311,7 +308,7 @@ func TestIssuers(t *testing.T) {
 	}
 	issuers, configs = append(issuers, inFile), append(configs, trust(inFile, object{"jwks_url": nil, "secret": "file:" + path}))
 
-	p := start(t, configure(configs, nil), env...)
+	p := start(t, configure(configs, nil))
 	for _, secret := range append(secrets, string(inFile.Secret.Reveal())) {
 		p.secret(secret)
 	}
@@ -319,20 +316,20 @@ func TestIssuers(t *testing.T) {
 		for _, algorithm := range i.Algorithms {
 			t.Run(i.Algorithms[0]+" "+algorithm, func(t *testing.T) {
 				if a := p.with(i.TokenWith(authtest.Header{"alg": algorithm}, reader), "GET", "/reports"); a.status != http.StatusOK {
-					t.Errorf("a good token: %v", a)
+					t.Errorf("valid token = %v, want 200", a)
 				}
 				if a := p.with(i.ForeignToken(reader), "GET", "/reports"); a.String() != "401 invalid_token" {
-					t.Errorf("a forged one: %v", a)
+					t.Errorf("forged token = %v, want 401", a)
 				}
-				// The key of one issuer is no key of another.
+				// The keys of one issuer do not verify tokens of another.
 				next := issuers[(slices.Index(issuers, i)+1)%len(issuers)]
 				if a := p.with(i.Token(authtest.Claims{"iss": next.URL}), "GET", "/reports"); a.String() != "401 invalid_token" {
-					t.Errorf("one that says it is of another issuer: %v", a)
+					t.Errorf("token with iss of another issuer = %v, want 401", a)
 				}
 			})
 		}
 	}
-	// What one profile lets in, the other refuses.
+	// The profiles accept different tokens.
 	if a := p.with(compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil}), "GET", "/whoami"); a.status != http.StatusOK {
 		t.Errorf("profile compat: %v", a)
 	}
