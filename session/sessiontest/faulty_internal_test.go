@@ -43,7 +43,7 @@ func newFaulty(fault contract.Fault) *faulty {
 }
 
 var faults = slices.Concat(
-	contract.ClockFaults, contract.CreateFaults("create"),
+	contract.ClockFaults(), contract.CreateFaults("create"),
 	contract.FieldFaults[session.Record]("create", "ID", "AsOf"), contract.FieldFaults[session.Record]("swap", "ID", "AsOf"),
 	contract.FieldFaults[session.Record]("touch", "ID", "AsOf"),
 	contract.MatchFaults("delete all", "subject", "sid"), contract.MatchFaults("list", "subject", "sid"),
