@@ -135,31 +135,31 @@ type Reason string
 
 // The reasons that the core package produces.
 const (
-	// ReasonNoCredentials: the request carries no credential that an authenticator reads. Operator: nothing, unless a client should have sent one.
+	// ReasonNoCredentials: the request carries no credential that an authenticator reads. Status: 401. Operator: nothing, unless a client should have sent one.
 	ReasonNoCredentials Reason = "no_credentials"
-	// ReasonSeveralCredentials: the request carries more than one explicit credential. Operator: have the client send one.
+	// ReasonSeveralCredentials: the request carries more than one explicit credential. Status: 400. Operator: have the client send one.
 	ReasonSeveralCredentials Reason = "several_credentials"
-	// ReasonMalformedCredentials: the Authorization header violates the grammar of RFC 9110 or RFC 6750. Operator: check how the client builds the header.
+	// ReasonMalformedCredentials: the Authorization header violates the grammar of RFC 9110 or RFC 6750. Status: 400. Operator: check how the client builds the header.
 	ReasonMalformedCredentials Reason = "malformed_credentials"
 	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Status: 400, 401. Operator: revoke it and have the client send it in a header.
 	ReasonCredentialInURL Reason = "credential_in_url"
 	// ReasonUnclaimed: the credential has a form that no authenticator reads. Status: 401, 403. Operator: check which kind of credential the client sends.
 	ReasonUnclaimed Reason = "credential_unclaimed"
-	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member that nothing confirms. Operator: check for a stolen token; configure the confirmer of that member.
+	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member that nothing confirms. Status: 401. Operator: check for a stolen token; configure the confirmer of that member.
 	ReasonUnconfirmed Reason = "credential_unconfirmed"
-	// ReasonUnbound: the route needs a sender-constrained credential and this one is bound to no key. Operator: have the client use DPoP or mutual TLS.
+	// ReasonUnbound: the route needs a sender-constrained credential and this one is bound to no key. Status: 401. Operator: have the client use DPoP or mutual TLS.
 	ReasonUnbound Reason = "credential_unbound"
-	// ReasonOutsideGate: the handler is outside every gate, or inside another gate than its own. Operator: fix the wiring of the routes.
+	// ReasonOutsideGate: the handler is outside every gate, or inside another gate than its own. Status: 401. Operator: fix the wiring of the routes.
 	ReasonOutsideGate Reason = "outside_gate"
-	// ReasonPolicyRefused: a policy of the application denied the request. Operator: see the cause.
+	// ReasonPolicyRefused: a policy of the application denied the request. Status: 403. Operator: see the cause.
 	ReasonPolicyRefused Reason = "policy_refused"
-	// ReasonPolicyFailed: a policy could not decide because a backend failed or the context ended. Operator: check the backend that the cause names.
+	// ReasonPolicyFailed: a policy could not decide because a backend failed or the context ended. Status: 503. Operator: check the backend that the cause names.
 	ReasonPolicyFailed Reason = "policy_failed"
-	// ReasonAuthenticatorFailed: an authenticator returned an error that is no refusal. Operator: see the cause; this is a defect or a backend failure.
+	// ReasonAuthenticatorFailed: an authenticator returned an error that is no refusal. Status: 503. Operator: see the cause; this is a defect or a backend failure.
 	ReasonAuthenticatorFailed Reason = "authenticator_failed"
-	// ReasonEnrichFailed: Config.Enrich failed, or changed what it must not change. Operator: see the cause.
+	// ReasonEnrichFailed: Config.Enrich failed, or changed what it must not change. Status: 503. Operator: see the cause.
 	ReasonEnrichFailed Reason = "enrich_failed"
-	// ReasonObserverFailed: the observer could not record the event, so the request was refused. Operator: check the audit log or other observer.
+	// ReasonObserverFailed: the observer could not record the event, so the request was refused. Status: 503. Operator: check the audit log or other observer.
 	ReasonObserverFailed Reason = "observer_failed"
 )
 

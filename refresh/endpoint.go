@@ -63,6 +63,9 @@ type TokenEndpointConfig struct {
 //     if a backend fails.
 //
 // Rejected requests are events for Config.Observer.
+//
+// An application that has other grant types too answers them itself, by
+// [TokenEndpoint.Begin], and passes requests for refresh_token on to ServeHTTP.
 type TokenEndpoint struct {
 	tokens *Tokens
 	config TokenEndpointConfig

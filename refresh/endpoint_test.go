@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -126,6 +127,35 @@ func TestTokenEndpointIssuesTokens(t *testing.T) {
 		}
 		if !strings.HasPrefix(token, prefix) {
 			t.Errorf("%s: refresh_token has no prefix %s", test.name, prefix)
+		}
+	}
+}
+
+// TestTokenEndpointWithOAuth2Client refreshes with the client of
+// golang.org/x/oauth2, public and confidential.
+func TestTokenEndpointWithOAuth2Client(t *testing.T) {
+	e := newEndpoints(t, func(r *http.Request) (string, error) {
+		if id, password, ok := r.BasicAuth(); ok && id == "web" && password == "secret" {
+			return id, nil
+		}
+		return r.PostForm.Get("client_id"), nil
+	}, nil)
+	server := httptest.NewServer(e.token)
+	defer server.Close()
+	for _, config := range []oauth2.Config{
+		{ClientID: "web", Endpoint: oauth2.Endpoint{TokenURL: server.URL, AuthStyle: oauth2.AuthStyleInParams}},
+		{ClientID: "web", ClientSecret: "secret", Endpoint: oauth2.Endpoint{TokenURL: server.URL, AuthStyle: oauth2.AuthStyleInHeader}},
+	} {
+		first := e.authorizationServer.begin()
+		ctx := context.WithValue(t.Context(), oauth2.HTTPClient, server.Client())
+		refreshed, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: string(first.Token.Reveal())}).Token()
+		if err != nil || !refreshed.Valid() || refreshed.RefreshToken == string(first.Token.Reveal()) || refreshed.Extra("scope") != "reports:read reports:write" {
+			t.Fatalf("Token = %+v, %v", refreshed, err)
+		}
+		e.check(refreshed.AccessToken, "")
+		_, err = config.TokenSource(ctx, &oauth2.Token{RefreshToken: "x"}).Token()
+		if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.ErrorDescription == "" {
+			t.Errorf("Token with a malformed refresh token: error = %v, want invalid_grant", err)
 		}
 	}
 }

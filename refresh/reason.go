@@ -58,7 +58,7 @@ func codeOf(err error) gatehouse.Code {
 const (
 	// ReasonMalformed: the text is not a refresh token, or the client_id is missing or malformed. Status: 400. Operator: check the client if it is yours; otherwise ignore.
 	ReasonMalformed gatehouse.Reason = "refresh_malformed"
-	// ReasonUnknown: the token family does not exist, was removed after it expired, or has another key. Status: 400. Operator: many of these are attempts to guess tokens, or a store that lost its data.
+	// ReasonUnknown: the token family does not exist, was removed after it expired, or has another family secret. Status: 400. Operator: many of these are attempts to guess tokens, or a store that lost its data.
 	ReasonUnknown gatehouse.Reason = "refresh_unknown"
 	// ReasonExpired: the token family has reached its absolute timeout. Status: 400. Operator: none; the user logs in again.
 	ReasonExpired gatehouse.Reason = "refresh_expired"

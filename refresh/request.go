@@ -23,9 +23,6 @@ type request struct {
 	start  time.Time
 }
 
-// credentialNames are the parameters that must not be in a URL, which is logged.
-var credentialNames = []string{"client_secret", "client_assertion", "refresh_token", "token"}
-
 // parse parses the form and returns the value of the first of the required
 // parameters. It answers a malformed request and then returns false.
 func (q request) parse(required ...string) (string, bool) {
@@ -51,7 +48,8 @@ func (q request) parseForm(required []string) error {
 		return fmt.Errorf("refresh: form: malformed, or larger than %d bytes", maxForm)
 	}
 	query := q.r.URL.Query()
-	for _, name := range credentialNames {
+	// URLs are logged.
+	for _, name := range []string{"client_secret", "client_assertion", "refresh_token", "token"} {
 		if query.Has(name) {
 			return fmt.Errorf("refresh: parameter %s: must not be in the URL", name)
 		}

@@ -68,8 +68,13 @@ func TestRevokeFamily(t *testing.T) {
 	s.recorded()
 	s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
 	for _, call := range [][2]string{
-		{"bob", other.Family.ID}, {"", other.Family.ID}, {"Alice", other.Family.ID},
-		{"alice", ""}, {"alice", "x"}, {"alice", other.Family.ID + " "}, {"alice", string(other.Token.Reveal())},
+		{"bob", other.Family.ID},
+		{"", other.Family.ID},
+		{"Alice", other.Family.ID},
+		{"alice", ""},
+		{"alice", "x"},
+		{"alice", other.Family.ID + " "},
+		{"alice", string(other.Token.Reveal())},
 	} {
 		if err := s.RevokeFamily(t.Context(), call[0], call[1]); !errors.Is(err, refresh.ErrNotFound) {
 			t.Errorf("RevokeFamily(%q, %.10q) error = %v, want %v", call[0], call[1], err, refresh.ErrNotFound)

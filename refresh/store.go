@@ -116,7 +116,7 @@ type Store interface {
 type Record struct {
 	Family
 
-	// Key is the hash of the secret that all tokens of the family share.
+	// Key is the hash of the family secret, which all tokens of the family share.
 	Key Hash
 	// Current and Previous are the hashes of the secrets of the current token and
 	// of its predecessor. Previous is zero before the first rotation.

@@ -20,11 +20,11 @@ import (
 // A refresh token is a prefix, by which people and secret scanners recognize it,
 // and 80 bytes in base64url without padding:
 //
-//	family ID    16 bytes, public, the same for all tokens of the family
-//	family key   32 bytes, secret, the same for all tokens of the family
-//	token secret 32 bytes
+//	family ID     16 bytes, public, the same for all tokens of the family
+//	family secret 32 bytes, the same for all tokens of the family
+//	token secret  32 bytes
 //
-// Without the family key, an attacker who knows the public ID could revoke the
+// Without the family secret, an attacker who knows the public ID could revoke the
 // family by presenting a token that looks like a rotated one.
 const (
 	prefix = "gatehouse_refresh_"
@@ -38,7 +38,7 @@ const (
 // token is a parsed refresh token.
 type token struct {
 	id     [familyIDBytes]byte
-	key    [secretBytes]byte
+	key    [secretBytes]byte // family secret
 	secret [secretBytes]byte
 }
 

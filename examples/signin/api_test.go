@@ -47,53 +47,49 @@ func TestNote(t *testing.T) {
 	} {
 		a := s.note(b, test.kind, test.body)
 		if a.Status != test.status || a.Status == 200 && a.JSON(t)["note"] != test.note || a.Status != 200 && a.JSON(t)["error"] == nil {
-			t.Errorf("%s %.40s: %v", test.kind, test.body, a)
+			t.Errorf("POST /api/note(%s, %.40s) = %v, want %d", test.kind, test.body, a, test.status)
 		}
 		if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != test.note {
-			t.Errorf("%s %.40s: the note is then %.40v", test.kind, test.body, got)
+			t.Errorf("note after POST /api/note(%s, %.40s) = %.40v, want %.40s", test.kind, test.body, got, test.note)
 		}
 	}
 	p.Change(func() { p.Subject = "u2" })
 	if got := s.fetch(s.browser(), "GET", "/api/note").JSON(t)["note"]; got != "" {
-		t.Errorf("somebody else reads %.40v", got)
+		t.Errorf("note of another user = %.40v, want none", got)
 	}
 }
 
-// TestFromElsewhere holds that the pages of others change nothing and read
-// nothing, of whichever kind their requests are.
-func TestFromElsewhere(t *testing.T) {
+// TestCrossSiteRequestsAreRejected sends requests of another origin of the same
+// site, with the cookie (CSRF).
+func TestCrossSiteRequestsAreRejected(t *testing.T) {
 	s := open(t, webtest.NewProvider(t), nil)
 	b := s.browser()
 	if a := s.note(b, "text/plain", "mine"); a.Status != 200 {
 		t.Fatal(a)
 	}
-	sibling := "http://127.0.0.1:1" // of the same site, so the cookie comes along
 	for what, request := range map[string]webtest.Request{
-		"a form":              {Method: "POST", URL: "/api/note", Type: "text/plain", Body: "theirs", Navigation: true},
-		"a script":            {Method: "POST", URL: "/api/note", Type: "text/plain", Body: "theirs"},
-		"a script that reads": {Method: "GET", URL: "/api/note"},
-		"an end":              {Method: "POST", URL: "/api/sessions/a/end"},
-		"a WebSocket":         {Method: "GET", URL: "/api/me", Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}},
+		"form":         {Method: "POST", URL: "/api/note", Type: "text/plain", Body: "theirs", Navigation: true},
+		"fetch":        {Method: "POST", URL: "/api/note", Type: "text/plain", Body: "theirs"},
+		"fetch by GET": {Method: "GET", URL: "/api/note"},
+		"end":          {Method: "POST", URL: "/api/sessions/a/end"},
+		"WebSocket":    {Method: "GET", URL: "/api/me", Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}},
 	} {
-		request.URL, request.From = s.URL+request.URL, sibling
+		request.URL, request.From = s.URL+request.URL, "http://127.0.0.1:1"
 		if a := b.Do(request); a.Status != 403 {
-			t.Errorf("%s: %v", what, a)
+			t.Errorf("%s = %v, want 403", what, a)
 		}
 	}
 	if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != "mine" {
-		t.Errorf("the note is %v", got)
+		t.Errorf("note = %v, want mine", got)
 	}
-	if !strings.Contains(s.log.String(), "cross_site") {
-		t.Error("nothing in the log")
-	}
+	s.wantLog("cross_site")
 }
 
-// TestBehindProxy holds that the page may use its server where a proxy in between
-// has another name for that, also with a browser that sends Origin alone.
+// TestBehindProxy: the page can use the server behind a proxy that changes the Host,
+// also in a browser that sends only Origin.
 func TestBehindProxy(t *testing.T) {
 	const origin = "https://notes.example.com"
-	p := webtest.NewProvider(t)
-	s := openFor(t, p, origin, nil)
+	s := openFor(t, webtest.NewProvider(t), origin, nil)
 	for from, status := range map[string]int{origin: 401, "https://evil.example": 403} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/note", strings.NewReader("a"))
 		if err != nil {
@@ -106,7 +102,7 @@ func TestBehindProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		if response.Body.Close(); response.StatusCode != status {
-			t.Errorf("from %s: %d, want %d", from, response.StatusCode, status)
+			t.Errorf("POST /api/note from %s = %d, want %d", from, response.StatusCode, status)
 		}
 	}
 }
@@ -115,122 +111,83 @@ func TestUpstream(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
 	b := s.browser()
-	ask := func(status int, code string) {
-		t.Helper()
-		a := s.fetch(b, "GET", "/api/upstream")
-		if got, _ := a.JSON(t)["error"].(string); a.Status != status || got != code {
-			t.Errorf("%v, want %d %s", a, status, code)
-		}
-	}
 	a := s.fetch(b, "GET", "/api/upstream")
 	if got := a.JSON(t); a.Status != 200 || got["sub"] != "u1" || got["email"] != "ada@example.com" || p.Renewed() != 0 {
-		t.Errorf("%v after %d renewals", a, p.Renewed())
+		t.Errorf("GET /api/upstream = %v after %d refreshes, want 200 after 0", a, p.Renewed())
+	}
+	body := func(kind, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			_, _ = w.Write([]byte(text))
+		}
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 	}
 	p.Change(func() {
-		p.Routes["/elsewhere"] = func(w http.ResponseWriter, r *http.Request) {
+		p.Routes["/elsewhere"] = func(_ http.ResponseWriter, r *http.Request) {
 			t.Errorf("the call follows a redirect, with %v", r.Header)
 		}
 	})
-	for what, answer := range map[string]http.HandlerFunc{
-		"somebody else": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"sub":"u2"}`))
-		},
-		"not JSON": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = w.Write([]byte(`{"sub":"u1"}`))
-		},
-		"too much": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"sub":"u1","a":"` + strings.Repeat("a", 300<<10) + `"}`))
-		},
-		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
-		"a refusal":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+	for _, test := range []struct {
+		name   string
+		route  http.HandlerFunc
+		status int
+		code   any
+	}{
+		{"another subject", body("application/json", `{"sub":"u2"}`), 503, "temporarily_unavailable"},
+		{"not JSON", body("text/html", `{"sub":"u1"}`), 503, "temporarily_unavailable"},
+		{"too long", body("application/json", `{"sub":"u1","a":"`+strings.Repeat("a", 300<<10)+`"}`), 503, "temporarily_unavailable"},
+		{"redirect", http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, 503, "temporarily_unavailable"},
+		{"forbidden", status(http.StatusForbidden), 503, "temporarily_unavailable"},
+		{"no response", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503, "temporarily_unavailable"},
+		{"server error", status(http.StatusInternalServerError), 503, "temporarily_unavailable"},
+		// The session goes on if another server rejects its token.
+		{"token rejected", status(http.StatusUnauthorized), 401, "invalid_token"},
+		{"works again", nil, 200, nil},
 	} {
-		p.Change(func() { p.Routes["/userinfo"] = answer })
-		t.Log(what)
-		ask(503, "temporarily_unavailable")
+		p.Change(func() { p.Routes["/userinfo"] = test.route })
+		t.Log(test.name)
+		s.want(b, "GET", "/api/upstream", test.status, test.code)
 	}
-	if !strings.Contains(s.log.String(), "not the subject") {
-		t.Error("the log does not say why")
-	}
-	for _, answer := range []http.HandlerFunc{
-		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
-	} {
-		p.Change(func() { p.Routes["/userinfo"] = answer })
-		ask(503, "temporarily_unavailable")
-	}
-	p.Change(func() { delete(p.Routes, "/userinfo") })
-	ask(200, "")
-	s.holdsNoToken(b)
+	s.wantLog("not the subject")
+	s.wantNoToken(b)
 }
 
-// TestUpstreamRenews holds that tokens are renewed when they are over, and that
-// the end of the login there is the end of the session here.
-func TestUpstreamRenews(t *testing.T) {
+// TestUpstreamRefreshesTokens: expired tokens are refreshed, and the session ends
+// when the login at the provider has ended.
+func TestUpstreamRefreshesTokens(t *testing.T) {
 	p := webtest.NewProvider(t)
-	p.Lifetime = 0 // over as soon as they are there
+	p.Lifetime = 0 // expired at once
 	s := open(t, p, nil)
 	b := s.browser()
 	for n := 1; n <= 3; n++ {
-		if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 || p.Renewed() != n {
-			t.Fatalf("%v after %d renewals, want %d", a, p.Renewed(), n)
+		if s.want(b, "GET", "/api/upstream", 200, nil); p.Renewed() != n {
+			t.Fatalf("refreshes = %d, want %d", p.Renewed(), n)
 		}
 	}
-	// The token was good when it was taken, and over when it was shown.
+	// The token expires on its way: one more call with a new one.
 	p.Change(func() { p.Refuse = 1 })
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 || p.Renewed() != 5 {
-		t.Errorf("%v after %d renewals", a, p.Renewed())
+	if s.want(b, "GET", "/api/upstream", 200, nil); p.Renewed() != 5 {
+		t.Errorf("refreshes = %d, want 5", p.Renewed())
 	}
 	p.Change(func() { p.Refuse = 2 })
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 || a.JSON(t)["error"] != "invalid_token" {
-		t.Errorf("with two that are refused: %v", a)
-	}
-	p.Change(func() { p.Refuse = 0 })
-	// The provider does not answer: the tokens are over, and nobody is signed out.
+	s.want(b, "GET", "/api/upstream", 401, "invalid_token")
 	p.Change(func() {
+		p.Refuse = 0
 		p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 	})
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 503 {
-		t.Errorf("while the provider is down: %v", a)
-	}
+	s.want(b, "GET", "/api/upstream", 503, "temporarily_unavailable")
 	p.Change(func() { delete(p.Routes, "/token") })
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 {
-		t.Errorf("afterwards: %v", a)
-	}
+	s.want(b, "GET", "/api/upstream", 200, nil)
 	p.EndLogins()
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 {
-		t.Errorf("when the login is over: %v", a)
-	}
+	s.want(b, "GET", "/api/upstream", 401, "invalid_token")
 	if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 {
-		t.Errorf("the session afterwards: %v", a)
+		t.Errorf("GET /api/me after the end of the login = %v, want 401", a)
 	}
-	if !strings.Contains(s.log.String(), `"event":"signed_out"`) || !strings.Contains(s.log.String(), `"event":"refreshed"`) {
-		t.Error("nothing in the log")
-	}
-	s.holdsNoToken(b)
-}
-
-// TestUpstreamRefusesToken holds that a good session does not end because another
-// server does not take its token: the person is told to sign in again.
-func TestUpstreamRefusesToken(t *testing.T) {
-	p := webtest.NewProvider(t)
-	s := open(t, p, nil)
-	b := s.browser()
-	asked := 0
-	p.Change(func() {
-		p.Routes["/userinfo"] = func(w http.ResponseWriter, _ *http.Request) {
-			asked++
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	})
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 401 || a.JSON(t)["error"] != "invalid_token" || asked != 1 {
-		t.Errorf("%v after %d calls", a, asked)
-	}
-	if a := s.fetch(b, "GET", "/api/me"); a.Status != 200 {
-		t.Errorf("the session afterwards: %v", a)
-	}
+	s.wantLog("session_signed_out")
+	s.wantLog("session_refreshed")
+	s.wantNoToken(b)
 }
 
 func TestSessions(t *testing.T) {
@@ -243,43 +200,31 @@ func TestSessions(t *testing.T) {
 	p.Change(func() { p.Subject = "u2" })
 	other := s.browser()
 
-	list := func(b *webtest.Browser) map[string]object {
-		t.Helper()
-		found := make(map[string]object)
-		all, _ := s.fetch(b, "GET", "/api/sessions").JSON(t)["sessions"].([]any)
-		for _, one := range all {
-			entry, _ := one.(object)
-			label, _ := entry["label"].(string)
-			found[label] = entry
-		}
-		return found
+	mine := make(map[string]object)
+	all, _ := s.fetch(b, "GET", "/api/sessions").JSON(t)["sessions"].([]any)
+	for _, one := range all {
+		entry, _ := one.(object)
+		label, _ := entry["label"].(string)
+		mine[label] = entry
 	}
-	mine := list(b)
 	here, there := mine["Unknown browser"], mine["Safari on iOS"]
 	if len(mine) != 2 || here["current"] != true || there["current"] != false || here["id"] != s.fetch(b, "GET", "/api/me").JSON(t)["session"] {
-		t.Fatalf("sessions %v", mine)
+		t.Fatalf("sessions = %v, want this one and Safari on iOS", mine)
 	}
 	id, _ := there["id"].(string)
-	if a := s.fetch(other, "POST", "/api/sessions/"+id+"/end"); a.Status != 404 {
-		t.Errorf("by somebody else: %v", a)
+	end := "/api/sessions/" + id + "/end"
+	s.want(other, "POST", end, 404, "not_found")
+	s.want(phone, "GET", "/api/me", 200, nil)
+	if a := s.fetch(b, "POST", end); a.Status != 200 || a.JSON(t)["ended"] != id || len(p.Revoked()) != 1 {
+		t.Errorf("POST %s = %v, revoked %v, want 200 and one token", end, a, p.Revoked())
 	}
-	if a := s.fetch(phone, "GET", "/api/me"); a.Status != 200 {
-		t.Fatalf("the other one: %v", a)
-	}
-	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || a.JSON(t)["ended"] != id || len(p.Revoked()) != 1 {
-		t.Errorf("end: %v, revoked %v", a, p.Revoked())
-	}
-	if a := s.fetch(phone, "GET", "/api/me"); a.Status != 401 {
-		t.Errorf("the other one afterwards: %v", a)
-	}
-	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 404 {
-		t.Errorf("end it again: %v", a)
-	}
+	s.want(phone, "GET", "/api/me", 401, "invalid_token")
+	s.want(b, "POST", end, 404, "not_found")
 	id, _ = here["id"].(string)
-	if a := s.fetch(b, "POST", "/api/sessions/"+id+"/end"); a.Status != 200 || len(p.Revoked()) != 2 {
-		t.Errorf("end this one: %v, revoked %v", a, p.Revoked())
+	if s.want(b, "POST", "/api/sessions/"+id+"/end", 200, nil); len(p.Revoked()) != 2 {
+		t.Errorf("revoked = %v, want two tokens", p.Revoked())
 	}
-	s.signedOut(b)
+	s.wantSignedOut(b)
 }
 
 func TestNotesAreBounded(t *testing.T) {

@@ -18,24 +18,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
 )
 
-// refuse runs the program with a configuration that is bad, and returns what it
-// says.
-func refuse(t *testing.T, path string) string {
+// refuse runs the program with an invalid configuration and returns the lines of
+// its error.
+func refuse(t *testing.T, path string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	out := new(webtest.Log)
 	err := run(ctx, path, out, io.Discard)
-	if err == nil || ctx.Err() != nil {
-		t.Fatalf("it did not refuse: %v", err)
+	if err == nil || ctx.Err() != nil || out.String() != "" || !strings.HasPrefix(err.Error(), path+":\n") {
+		t.Fatalf("run = %v, stdout %q, want an error that begins with the path", err, out)
 	}
-	if out.String() != "" {
-		t.Errorf("on standard output: %s", out)
-	}
-	return err.Error()
+	return strings.Split(err.Error(), "\n")[1:]
 }
 
-func TestBadConfiguration(t *testing.T) {
+func TestInvalidConfigIsRefused(t *testing.T) {
 	const origin, issuer = "https://notes.example.com", "https://auth.example.com"
 	open := filepath.Join(t.TempDir(), "open")
 	if err := os.WriteFile(open, []byte(webtest.CookieKey), 0o600); err != nil {
@@ -70,10 +67,10 @@ func TestBadConfiguration(t *testing.T) {
 		{"addr of another machine", object{"addr": "192.0.2.1:0"}, "addr: "},
 		{"origin missing", object{"public_origin": nil}, "public_origin: required"},
 		{"origin over plain http", object{"public_origin": "http://notes.example.com"}, "public_origin: plain http is for loopback addresses only"},
-		{"origin with a slash", object{"public_origin": origin + "/"}, "public_origin: is not an origin"},
-		{"origin with a path", object{"public_origin": origin + "/a"}, "public_origin: is not an origin"},
-		{"origin with a wildcard", object{"public_origin": "https://*.example.com"}, "public_origin: is not an origin"},
-		{"origin with the default port", object{"public_origin": origin + ":443"}, "public_origin: names the default port"},
+		{"origin with a slash", object{"public_origin": origin + "/"}, "public_origin: not an origin"},
+		{"origin with a path", object{"public_origin": origin + "/a"}, "public_origin: not an origin"},
+		{"origin with a wildcard", object{"public_origin": "https://*.example.com"}, "public_origin: not an origin"},
+		{"origin with the default port", object{"public_origin": origin + ":443"}, "public_origin: leave out the default port"},
 		{"origin without a scheme", object{"public_origin": "localhost:8080"}, "public_origin: not an absolute URL"},
 		{"origin is any", object{"public_origin": "*"}, "public_origin: not an absolute URL"},
 		{"issuer without a scheme", object{"issuer": "auth.example.com"}, "issuer: not an absolute URL"},
@@ -93,10 +90,10 @@ func TestBadConfiguration(t *testing.T) {
 		{"scopes with an empty one", object{"scopes": []string{"openid", ""}}, "scopes: "},
 		{"scopes with a quotation mark", object{"scopes": []string{"openid", `a"b`}}, "scopes: "},
 
-		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: cookie: NewRing: at least one secret is required"},
+		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: cookie: NewKeyring: at least one secret is required"},
 		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys[0]: gatehouse: a secret is given as"},
 		{"short key", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_SHORT"}}, "cookie_keys[1]: "},
-		{"a key twice", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_KEY"}}, "cookie_keys: cookie: NewRing: secret 1 occurs twice"},
+		{"a key twice", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_KEY"}}, "cookie_keys: cookie: NewKeyring: secret 1 occurs twice"},
 		{"a key in a file that is open to all", object{"cookie_keys": []string{"file:" + open}}, "mode 0644"},
 
 		{"store missing", object{"session_store": nil}, `session_store.driver: "" is none of`},
@@ -116,19 +113,20 @@ func TestBadConfiguration(t *testing.T) {
 		{"absolute for ever", object{"absolute": "10000h"}, "absolute: must be from 1s to 400 days"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			path := webtest.Configure(t, origin, issuer, test.changes)
-			got := refuse(t, path)
-			if !strings.HasPrefix(got, path+":\n") || !strings.Contains(got, test.want) {
-				t.Errorf("it says:\n%s\nwant %q in it", got, test.want)
+			got := refuse(t, webtest.Configure(t, origin, issuer, test.changes))
+			field, _, _ := strings.Cut(got[0], ": ")
+			for _, line := range got {
+				if !strings.HasPrefix(line, field) {
+					t.Errorf("run = %q, want errors of one field", got)
+				}
 			}
-			lines := strings.Split(got, "\n")[1:]
-			field, _, _ := strings.Cut(lines[0], ": ")
-			if !strings.HasPrefix(lines[len(lines)-1], field+": ") && len(lines) > 1 {
-				t.Errorf("run = %s, want errors of one field", got)
+			text := strings.Join(got, "\n")
+			if !strings.Contains(text, test.want) {
+				t.Errorf("run = %q, want %q", got, test.want)
 			}
 			for _, secret := range []string{webtest.CookieKey[:8], webtest.ClientSecret[:8], "password"} {
-				if strings.Contains(got, secret) {
-					t.Errorf("it shows a secret:\n%s", got)
+				if strings.Contains(text, secret) {
+					t.Errorf("run = %q, want no secret", got)
 				}
 			}
 		})
@@ -136,12 +134,12 @@ func TestBadConfiguration(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "not JSON", "{\n\"addr\": \"a\",\n}": "not JSON", `{"addr":"a","addr":"b"}`: `"addr" occurs twice`, "{} {}": "data after the JSON object",
 	} {
-		if got := refuse(t, webtest.Write(t, text)); !strings.Contains(got, want) {
-			t.Errorf("run(%q) = %s, want %q in it", text, got, want)
+		if got := refuse(t, webtest.Write(t, text)); !strings.Contains(got[0], want) {
+			t.Errorf("run(%q) = %q, want %q", text, got, want)
 		}
 	}
-	if got := refuse(t, filepath.Join(t.TempDir(), "none")); !strings.Contains(got, "no such file") {
-		t.Errorf("it says:\n%s", got)
+	if got := refuse(t, filepath.Join(t.TempDir(), "none")); got[0] != "no such file or directory" {
+		t.Errorf("run without a file = %q", got)
 	}
 }
 
@@ -152,26 +150,26 @@ func TestConfigErrorsAreJoined(t *testing.T) {
 		changes object
 		want    []string // the fields
 	}{
-		{object{"addr": "a", "client_secret": "a", "scopes": nil, "idle": "a"}, []string{"addr", "client_secret", "scopes", "idle"}},
+		{object{"addr": "a", "client_secret": "a", "scopes": nil, "idle": "a"}, []string{"addr", "client_secret", "idle", "scopes"}},
 		{object{"cookie_keys": []string{"env:NONE", "env:WEBTEST_SHORT"}}, []string{"cookie_keys[0]", "cookie_keys[1]"}},
-		{object{"issuer": "http://auth.example.com", "client_id": ""}, []string{"issuer", "client_id"}},
+		{object{"issuer": "http://auth.example.com", "client_id": ""}, []string{"client_id", "issuer"}},
 		{object{"public_origin": "http://notes.example.com", "idle": "1ms"}, []string{"idle", "public_origin"}},
 	} {
 		got := refuse(t, webtest.Configure(t, "https://notes.example.com", "https://auth.example.com", test.changes))
 		var fields []string
-		for _, line := range strings.Split(got, "\n")[1:] {
+		for _, line := range got {
 			field, _, _ := strings.Cut(line, ": ")
 			fields = append(fields, field)
 		}
+		slices.Sort(fields)
 		if !slices.Equal(slices.Compact(fields), test.want) {
-			t.Errorf("run = %s, want lines for %q", got, test.want)
+			t.Errorf("run = %q, want lines for %q", got, test.want)
 		}
 	}
 }
 
-// TestExample holds that the configuration in the README starts a server, though
-// nobody answers at the issuer, and that the server ends when it is told to.
-func TestExample(t *testing.T) {
+// TestExampleConfig starts the program with config.example.json, without a provider.
+func TestExampleConfig(t *testing.T) {
 	text, err := os.ReadFile("config.example.json")
 	if err != nil {
 		t.Fatal(err)
@@ -188,25 +186,24 @@ func TestExample(t *testing.T) {
 	n, err := out.Read(line)
 	address, ok := strings.CutPrefix(strings.TrimSuffix(string(line[:n]), "\n"), "listening ")
 	if err != nil || !ok {
-		t.Fatalf("it says %q: %v", line[:n], err)
+		t.Fatalf("stdout = %q, %v, want listening URL", line[:n], err)
 	}
 	b := webtest.NewBrowser(t)
 	for path, status := range map[string]int{"/": 200, "/healthz": 200, "/api/me": 503, "/login": 503} {
 		if page := b.Go(address + path); page.Status != status {
-			t.Errorf("%s: %v", path, page)
+			t.Errorf("GET %s = %v, want %d", path, page, status)
 		}
 	}
 	if a := b.Fetch(http.MethodGet, address+"/api/me", address); a.Status != 401 {
-		t.Errorf("signed out: %v", a)
+		t.Errorf("GET /api/me by a script = %v, want 401", a)
 	}
 	stop()
 	if err := <-ended; err != nil {
-		t.Errorf("it ends with %v", err)
+		t.Errorf("run = %v, want nil", err)
 	}
 }
 
-// TestReadme holds that the README names every field, and that the stores in it
-// are taken.
+// TestReadme: the README has every field, and its stores are valid.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -234,6 +231,6 @@ func TestReadme(t *testing.T) {
 		app.close()
 	}
 	if stores != 4 {
-		t.Errorf("%d stores", stores)
+		t.Errorf("README has %d stores, want 4", stores)
 	}
 }

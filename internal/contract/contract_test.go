@@ -206,7 +206,7 @@ var rules = []contract.Rule[table]{
 }
 
 var faults = slices.Concat(
-	[]string{"add fails"}, contract.ClockFaults, contract.CreateFaults("create"), contract.FindFaults("find"), contract.ChangeFaults("add"),
+	[]string{"add fails"}, contract.ClockFaults(), contract.CreateFaults("create"), contract.FindFaults("find"), contract.ChangeFaults("add"),
 	contract.ChangeAllFaults("add all"), contract.ListFaults("list"),
 	contract.FieldFaults[counter]("create", "AsOf"), contract.FieldFaults[counter]("add", "AsOf", "ID"),
 )
@@ -228,8 +228,7 @@ func TestFieldFaults(t *testing.T) {
 	type inner struct{ Inner time.Duration }
 	type record struct {
 		inner
-		Text   string
-		hidden int
+		Text string
 	}
 	got := contract.FieldFaults[record]("change", "Text")
 	if want := []string{"change corrupts Inner"}; !slices.Equal(got, want) {
@@ -288,7 +287,7 @@ func TestReports(t *testing.T) {
 			kind.TestFaults(t, rules, append([]string{"add fails"}, faults...))
 		}, `fault "add fails" is listed twice`},
 		"useless rule": {func(t *testing.T) {
-			kind.TestFaults(t, rules, contract.ClockFaults)
+			kind.TestFaults(t, rules, contract.ClockFaults())
 		}, `no fault breaks rule "race of additions" first`},
 	}
 	const inner = "GATEHOUSE_TEST_INNER"

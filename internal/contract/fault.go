@@ -20,7 +20,9 @@ type Fault string
 func (f Fault) Is(parts ...string) bool { return string(f) == strings.Join(parts, " ") }
 
 // ClockFaults are the faults of [Fault.Now].
-var ClockFaults = []string{"clock is local", "clock has nanoseconds", "clock stands still", "clock runs back"}
+func ClockFaults() []string {
+	return []string{"clock is local", "clock has nanoseconds", "clock stands still", "clock runs back"}
+}
 
 // Now returns the time of a store: in UTC, to the microsecond.
 func (f Fault) Now() time.Time {

@@ -158,7 +158,8 @@ func (t *Table[R]) set(method, id string, next *R) {
 		delete(t.Records, id)
 	case t.Is(method, "answers early"):
 		t.late.Go(func() {
-			<-time.After(5 * time.Millisecond)
+			timer := time.NewTimer(5 * time.Millisecond)
+			<-timer.C
 			t.Lock()
 			defer t.Unlock()
 			t.Records[id] = next

@@ -37,7 +37,7 @@ func newFaulty(fault contract.Fault) *faulty {
 }
 
 var faults = slices.Concat(
-	contract.ClockFaults, contract.CreateFaults("create"), contract.FindFaults("find"),
+	contract.ClockFaults(), contract.CreateFaults("create"), contract.FindFaults("find"),
 	contract.ChangeFaults("rotate"), []string{"rotate shares memory", "rotate without grace reads then writes"},
 	contract.ChangeFaults("revoke"), contract.ChangeAllFaults("revoke all"), contract.ListFaults("list"),
 	contract.MatchFaults("revoke all", "subject", "client"), contract.MatchFaults("list", "subject", "client"),

@@ -61,8 +61,15 @@ func (s suite) list(f refresh.Filter, limit int) string {
 func (s suite) createSome() {
 	s.Helper()
 	for i, grant := range []refresh.Grant{
-		{Subject: "s", Client: "c"}, {Subject: "s", Client: "d"}, {Subject: "t", Client: "c"}, {Subject: "t", Client: "d"}, {Subject: "S", Client: "c"},
-		{Subject: "ss", Client: "c"}, {Subject: "c", Client: "s"}, {Subject: "s", Client: "c"}, {Tenant: "t"},
+		{Subject: "s", Client: "c"},
+		{Subject: "s", Client: "d"},
+		{Subject: "t", Client: "c"},
+		{Subject: "t", Client: "d"},
+		{Subject: "S", Client: "c"},
+		{Subject: "ss", Client: "c"},
+		{Subject: "c", Client: "s"},
+		{Subject: "s", Client: "c"},
+		{Tenant: "t"},
 	} {
 		r := draft(string(rune('a' + i)))
 		r.Grant = grant

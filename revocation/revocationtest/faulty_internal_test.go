@@ -41,7 +41,7 @@ var faults = append([]string{
 	"revoke evicts one", "revoke evicts all", "revoke fails for expired", "revoke removes, then writes",
 	"find ignores the context", "find skips what is not revoked", "find reverses", "find returns repeated targets once", "find fails without targets", "find finds two",
 	"lifetime is ignored", "lifetime is an hour", "lifetime is halved", "lifetime in seconds", "lifetime ends all",
-}, contract.ClockFaults...)
+}, contract.ClockFaults()...)
 
 // key returns the key under which a target is stored.
 func (f *faulty) key(t revocation.Target) revocation.Target {

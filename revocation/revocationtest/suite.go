@@ -114,9 +114,24 @@ var rules = []rule{
 		func(s suite) {
 			long := strings.Repeat("é", 127)
 			for _, pair := range [][2]string{
-				{issuer, "a"}, {issuer, "A"}, {issuer + "/", "a"}, {"HTTPS://auth.example.com", "a"}, {issuer, "a "}, {issuer, " a"},
-				{issuer, "é"}, {issuer, "e\u0301"}, {issuer, long}, {issuer, long + "x"}, {issuer, "a:b"}, {issuer + ":a", "b"},
-				{issuer, "a'b\"; --"}, {issuer, "%"}, {issuer, "a*"}, {issuer, `a\`}, {issuer, "$1 ?1"}, {issuer + ":sub", "a"},
+				{issuer, "a"},
+				{issuer, "A"},
+				{issuer + "/", "a"},
+				{"HTTPS://auth.example.com", "a"},
+				{issuer, "a "},
+				{issuer, " a"},
+				{issuer, "é"},
+				{issuer, "e\u0301"},
+				{issuer, long},
+				{issuer, long + "x"},
+				{issuer, "a:b"},
+				{issuer + ":a", "b"},
+				{issuer, "a'b\"; --"},
+				{issuer, "%"},
+				{issuer, "a*"},
+				{issuer, `a\`},
+				{issuer, "$1 ?1"},
+				{issuer + ":sub", "a"},
 			} {
 				target := revocation.Target{Kind: revocation.Subject, Issuer: pair[0], Value: pair[1]}
 				s.check("before Revoke, issuer "+pair[0], target, false)

@@ -14,19 +14,19 @@ CREATE TABLE gatehouse_families (
     grace_ends   timestamptz,
     revoked      timestamptz,
     generation   bigint      NOT NULL,
-    outcome      text        NOT NULL,             -- of the newest token that was presented, "" for none yet
+    outcome      text        NOT NULL,             -- of the last rotation that was tried, "" before
     key_sum      bytea       NOT NULL CHECK (octet_length(key_sum) = 32),
     current_sum  bytea       NOT NULL CHECK (octet_length(current_sum) = 32),
     previous_sum bytea       CHECK (octet_length(previous_sum) = 32),
     successor    bytea                             -- sealed
-) WITH (fillfactor = 80); -- what rotation changes is in no index, so that it stays on its page
+) WITH (fillfactor = 80); -- rotation changes no indexed column, so that its update can be heap-only
 
 CREATE INDEX gatehouse_families_subject ON gatehouse_families (subject, client) WHERE revoked IS NULL;
 CREATE INDEX gatehouse_families_client ON gatehouse_families (client) WHERE revoked IS NULL;
 CREATE INDEX gatehouse_families_expires ON gatehouse_families (expires);
 
--- Whoever adds one takes some away whose time is over, so that the table does
--- not grow with what has been. Those that somebody else holds are left to others.
+-- Each insert removes up to ten expired rows, so that the table does not grow.
+-- Rows that another transaction has locked are skipped.
 CREATE FUNCTION gatehouse_families_sweep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM gatehouse_families WHERE id IN (

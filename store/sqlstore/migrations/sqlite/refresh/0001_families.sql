@@ -15,7 +15,7 @@ CREATE TABLE gatehouse_families (
     grace_ends   INTEGER,
     revoked      INTEGER,
     generation   INTEGER NOT NULL,
-    outcome      TEXT    NOT NULL, -- of the newest token that was presented, "" for none yet
+    outcome      TEXT    NOT NULL, -- of the last rotation that was tried, "" before
     key_sum      BLOB    NOT NULL CHECK (length(key_sum) = 32),
     current_sum  BLOB    NOT NULL CHECK (length(current_sum) = 32),
     previous_sum BLOB    CHECK (length(previous_sum) = 32),
@@ -26,8 +26,7 @@ CREATE INDEX gatehouse_families_subject ON gatehouse_families (subject, client) 
 CREATE INDEX gatehouse_families_client ON gatehouse_families (client) WHERE revoked IS NULL;
 CREATE INDEX gatehouse_families_expires ON gatehouse_families (expires);
 
--- Whoever adds one takes some away whose time is over, so that the table does
--- not grow with what has been.
+-- Each insert removes up to ten expired rows, so that the table does not grow.
 CREATE TRIGGER gatehouse_families_added AFTER INSERT ON gatehouse_families
 BEGIN
     DELETE FROM gatehouse_families WHERE id IN (

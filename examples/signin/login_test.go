@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
+)
+
+func TestSignIn(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := webtest.NewBrowser(t)
+	if page := b.Go(s.URL + "/"); page.Status != 200 || !strings.Contains(page.Body, `id="signin"`) {
+		t.Errorf("GET / = %v, want the page", page)
+	}
+	if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 || a.JSON(t)["error"] != "missing_credentials" || a.Header.Get("Location") != "" {
+		t.Errorf("GET /api/me by a script = %v, want 401", a)
+	}
+	page := b.Go(s.URL + "/api/me?a=b%26c")
+	if page.Status != 200 || page.URL != s.URL+"/api/me?a=b%26c" {
+		t.Fatalf("GET /api/me by a navigation = %v at %s, want a login and the same URL", page, page.URL)
+	}
+	me := page.JSON(t)
+	for name, want := range map[string]any{
+		"subject": "u1", "issuer": p.URL, "client": webtest.ClientID, "method": "session", "name": "Ada Lovelace", "email": "ada@example.com",
+	} {
+		if me[name] != want {
+			t.Errorf("me: %s = %v, want %v", name, me[name], want)
+		}
+	}
+	for _, name := range []string{"session", "expires", "auth_time"} {
+		if text, _ := me[name].(string); text == "" {
+			t.Errorf("me = %s, want a member %s", page.Body, name)
+		}
+	}
+	if scopes, _ := me["scopes"].([]any); !slices.Equal(scopes, []any{"email", "openid"}) {
+		t.Errorf("me: scopes = %v, want email and openid", me["scopes"])
+	}
+	if names := b.Cookies(); !slices.Equal(names, []string{"__Host-Http-signin"}) {
+		t.Errorf("cookies = %v, want the session only", names)
+	}
+	s.wantNoToken(b)
+}
+
+// TestReturnTo: a return_to that is not a path on this host leads to / (open
+// redirect).
+func TestReturnTo(t *testing.T) {
+	s := open(t, webtest.NewProvider(t), nil)
+	for returnTo, want := range map[string]string{
+		"/api/note": "/api/note", "https://evil.example/": "/", "//evil.example": "/", `/\evil.example`: "/", "": "/",
+	} {
+		if page := webtest.NewBrowser(t).Go(s.URL + "/login?return_to=" + url.QueryEscape(returnTo)); page.URL != s.URL+want {
+			t.Errorf("return_to %q leads to %s, want %s", returnTo, page.URL, want)
+		}
+	}
+	s.wantLog("return_to")
+}
+
+func TestHeaders(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := s.browser()
+	for path, status := range map[string]int{
+		"/": 200, "/app.js": 200, "/style.css": 200, "/healthz": 200, "/api/me": 200, "/api/nothing": 404, "/nothing": 404,
+		"/login": 303, "/callback": 303, "/logout": 405, "/backchannel-logout": 405,
+	} {
+		page := b.Do(webtest.Request{Method: "GET", URL: s.URL + path, Navigation: true})
+		h := page.Header
+		policy := h.Get("Content-Security-Policy")
+		if page.Status != status || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" ||
+			!strings.Contains(policy, "default-src 'none'; script-src 'self';") || !strings.Contains(policy, "frame-ancestors 'none'") ||
+			!strings.Contains(policy, "form-action 'self' "+p.URL+";") || h.Get("Referrer-Policy") == "" {
+			t.Errorf("GET %s = %v %v, want %d and the headers of secure", path, page, h, status)
+		}
+	}
+}
+
+// callbackFor returns the URL of the callback for a new login of the browser.
+func (s *site) callbackFor(b *webtest.Browser) *url.URL {
+	s.t.Helper()
+	login := b.Do(webtest.Request{Method: "GET", URL: s.URL + "/login", Navigation: true})
+	return s.provider.Authorize(login.Header.Get("Location"))
+}
+
+func TestCallback(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	arrive := func(b *webtest.Browser, address *url.URL) webtest.Page {
+		t.Helper()
+		return b.Do(webtest.Request{Method: "GET", URL: address.String(), Navigation: true, From: p.URL})
+	}
+	with := func(address *url.URL, changes url.Values) *url.URL {
+		changed, q := *address, address.Query()
+		for name, values := range changes {
+			q[name] = values
+		}
+		changed.RawQuery = q.Encode()
+		return &changed
+	}
+	fails := func(what string, page webtest.Page, status int) {
+		t.Helper()
+		if page.Status != status || !strings.Contains(page.Body, `href="/login"`) || page.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s = %v, want an error page with %d", what, page, status)
+		}
+		for _, detail := range []string{"state", "cookie", "login_", "signin_", "iss", p.URL, "<script"} {
+			if strings.Contains(page.Body, detail) {
+				t.Errorf("%s: the page contains %q", what, detail)
+			}
+		}
+	}
+
+	b := webtest.NewBrowser(t)
+	address := s.callbackFor(b)
+	fails("callback in another browser", arrive(webtest.NewBrowser(t), address), 400)
+	fails("forged callback", arrive(b, with(address, url.Values{"code": {"a"}, "state": {"b"}})), 400)
+	fails("empty callback", arrive(b, with(&url.URL{Scheme: "http", Host: address.Host, Path: "/callback"}, nil)), 400)
+	if n := p.Redeemed(); n != 0 {
+		t.Fatalf("token requests = %d, want 0", n)
+	}
+	for _, what := range []string{"callback", "callback again (back button)"} {
+		if page := arrive(b, address); page.Status != 303 || page.Header.Get("Location") != "/" {
+			t.Fatalf("%s = %v, want a redirect to /", what, page)
+		}
+	}
+	if n := p.Redeemed(); n != 1 {
+		t.Errorf("token requests = %d, want 1", n)
+	}
+	fails("used callback in another browser", arrive(webtest.NewBrowser(t), address), 400)
+	fails("another issuer (mix-up)", arrive(b, with(s.callbackFor(b), url.Values{"iss": {"https://other.example"}})), 400)
+
+	refused := webtest.NewBrowser(t)
+	fails("access denied", arrive(refused, with(s.callbackFor(refused), url.Values{
+		"code": nil, "error": {"access_denied"}, "error_description": {"cookie <script>"},
+	})), 403)
+	if a := refused.Do(webtest.Request{Method: "GET", URL: s.URL + "/callback", From: s.URL}); a.Status != 400 || a.JSON(t)["error"] == nil {
+		t.Errorf("callback by a script = %v, want 400 as JSON", a)
+	}
+	if a := s.fetch(refused, "GET", "/login"); a.Status != 401 || a.JSON(t)["error"] == nil || len(refused.Cookies()) != 0 {
+		t.Errorf("login by a script = %v, cookies %v, want 401 as JSON and no cookies", a, refused.Cookies())
+	}
+}
+
+// TestLoginEndsOldSession: a login ends the session that the browser had (session
+// fixation).
+func TestLoginEndsOldSession(t *testing.T) {
+	s := open(t, webtest.NewProvider(t), nil)
+	b := s.browser()
+	old := b.Copy()
+	b.Go(s.URL + "/login")
+	s.want(b, "GET", "/api/me", 200, nil)
+	s.want(old, "GET", "/api/me", 401, "invalid_token")
+}
+
+// TestProviderUnavailable: the page works while the provider is down or rejects the
+// login, the login shows an error page, and the log has the cause.
+func TestProviderUnavailable(t *testing.T) {
+	const metadata = "/.well-known/openid-configuration"
+	par := func(code string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"` + code + `","error_description":"detail"}`))
+		}
+	}
+	for name, test := range map[string]struct {
+		path  string
+		route http.HandlerFunc
+		log   string
+	}{
+		"down":            {metadata, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, "503"},
+		"invalid request": {"/par", par("invalid_request"), "invalid_request"},
+		"invalid client":  {"/par", par("invalid_client"), "invalid_client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := webtest.NewProvider(t)
+			p.Metadata["pushed_authorization_request_endpoint"] = p.URL + "/par"
+			p.Routes[test.path] = test.route
+			s := open(t, p, nil)
+			b := webtest.NewBrowser(t)
+			if page := b.Go(s.URL + "/"); page.Status != 200 {
+				t.Errorf("GET / = %v, want 200", page)
+			}
+			page := b.Go(s.URL + "/login")
+			if page.Status != 503 || page.Header.Get("Content-Type") != "text/html; charset=utf-8" || page.Header.Get("Retry-After") == "" ||
+				!strings.HasPrefix(page.Body, "<!DOCTYPE html>") || !strings.HasSuffix(page.Body, "</html>\n") ||
+				!strings.Contains(page.Body, `href="/login"`) || strings.Contains(page.Body, "detail") || len(b.Cookies()) != 0 {
+				t.Errorf("GET /login = %v %v, want an error page with 503 and no cookies", page, page.Header)
+			}
+			if s.wantLog(test.log); strings.Contains(s.log.String(), "detail") {
+				t.Error("the log contains text from the provider")
+			}
+			p.Change(func() {
+				delete(p.Routes, test.path)
+				delete(p.Metadata, "pushed_authorization_request_endpoint")
+			})
+			if page := b.Go(open(t, p, nil).URL + "/login"); page.Status != 200 {
+				t.Errorf("GET /login when the provider works = %v, want 200", page)
+			}
+		})
+	}
+}
+
+func TestLogout(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := s.browser()
+	stolen := b.Copy()
+	page := s.logout(b, s.URL)
+	at, err := url.Parse(page.Header.Get("Location"))
+	if err != nil || page.Status != 303 || !strings.HasPrefix(at.String(), p.URL+"/end?") {
+		t.Fatalf("POST /logout = %v, want a redirect to the provider", page)
+	}
+	q := at.Query()
+	if q.Get("client_id") != webtest.ClientID || q.Get("post_logout_redirect_uri") != s.URL+"/" || !slices.Contains(p.Issued(), q.Get("id_token_hint")) {
+		t.Errorf("logout request = %v, want client_id, post_logout_redirect_uri and id_token_hint", q)
+	}
+	if page.Header.Get("Clear-Site-Data") == "" || page.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("POST /logout: header = %v, want Clear-Site-Data and no-store", page.Header)
+	}
+	if revoked := p.Revoked(); len(revoked) != 1 || !strings.HasPrefix(revoked[0], "refresh-") || !slices.Contains(p.Issued(), revoked[0]) {
+		t.Errorf("revoked = %v, want the refresh token", revoked)
+	}
+	s.wantSignedOut(b)
+	s.want(stolen, "GET", "/api/me", 401, "invalid_token")
+	if page := s.logout(b, s.URL); page.Status != 303 || len(p.Revoked()) != 1 {
+		t.Errorf("POST /logout without a session = %v, want 303", page)
+	}
+}
+
+func TestLogoutByScriptReturnsNoToken(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := s.browser()
+	a := s.fetch(b, "POST", "/logout")
+	at, _ := a.JSON(t)["logout_url"].(string)
+	if a.Status != 200 || !strings.HasPrefix(at, p.URL+"/end?") || strings.Contains(at, "id_token_hint") || !strings.Contains(at, "post_logout_redirect_uri=") {
+		t.Errorf("POST /logout by a script = %v, want logout_url without id_token_hint", a)
+	}
+	if len(p.Revoked()) != 1 {
+		t.Errorf("revoked = %v, want one token", p.Revoked())
+	}
+	s.wantSignedOut(b)
+	s.wantNoToken(b)
+}
+
+func TestLogoutRejectsCrossSite(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := s.browser()
+	for _, from := range []string{"https://evil.example", "http://127.0.0.1:1", "null"} {
+		if page := s.logout(b, from); page.Status != 403 || len(page.Header["Set-Cookie"]) != 0 || !strings.Contains(page.Body, "still signed in") {
+			t.Errorf("logout form from %s = %v, want 403", from, page)
+		}
+		if a := b.Fetch("POST", s.URL+"/logout", from); a.Status != 403 || a.JSON(t)["error"] != "access_denied" {
+			t.Errorf("logout fetch from %s = %v, want 403 access_denied", from, a)
+		}
+	}
+	if s.want(b, "GET", "/api/me", 200, nil); len(p.Revoked()) != 0 {
+		t.Errorf("revoked = %v, want none", p.Revoked())
+	}
+}
+
+// TestLogoutWithoutProvider: the session ends although the provider has no logout
+// or does not respond.
+func TestLogoutWithoutProvider(t *testing.T) {
+	p := webtest.NewProvider(t)
+	delete(p.Metadata, "end_session_endpoint")
+	s := open(t, p, nil)
+	for name, route := range map[string]http.HandlerFunc{
+		"no logout": nil, "revocation down": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		p.Change(func() { p.Routes["/revoke"] = route })
+		b := s.browser()
+		if page := s.logout(b, s.URL); page.Status != 303 || page.Header.Get("Location") != "/" {
+			t.Errorf("%s: POST /logout = %v, want a redirect to /", name, page)
+		}
+		s.wantSignedOut(b)
+	}
+	if len(p.Revoked()) != 1 {
+		t.Errorf("revoked = %v, want one token", p.Revoked())
+	}
+	s.wantLog("logout")
+}
+
+func TestBackChannelLogout(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	ada, ada2 := s.browser(), s.browser()
+	p.Change(func() { p.Subject = "u2" })
+	other := s.browser()
+	send := func(token string) webtest.Page {
+		return webtest.NewBrowser(t).Do(webtest.Request{
+			Method: "POST", URL: s.URL + "/backchannel-logout", Type: "application/x-www-form-urlencoded",
+			Body: url.Values{"logout_token": {token}}.Encode(),
+		})
+	}
+	if a := send("a.b.c"); a.Status != 400 {
+		t.Errorf("invalid logout token = %v, want 400", a)
+	}
+	s.want(ada, "GET", "/api/me", 200, nil)
+	if a := send(p.LogoutToken(t, "u1")); a.Status != 200 || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("logout token = %v, want 200", a)
+	}
+	s.want(ada, "GET", "/api/me", 401, "invalid_token")
+	s.want(ada2, "GET", "/api/me", 401, "invalid_token")
+	s.want(other, "GET", "/api/me", 200, nil)
+	s.wantLog("session_ended_all")
+}
