@@ -18,80 +18,26 @@ import (
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
 )
 
-// catalogue has the known attacks on tokens and requests and, for each, the rows of
-// attempts that cover it.
-var catalogue = map[string][]string{
-	"algorithm none in every spelling":           {"alg none"},
-	"algorithm missing or of another type":       {"alg malformed"},
-	"public key as an HMAC secret":               {"public key as a secret"},
-	"key used for another algorithm":             {"key of another algorithm"},
-	"curve of another algorithm":                 {"key of another curve"},
-	"PSS with another salt":                      {"PSS salt"},
-	"weak RSA keys":                              {"odd key"},
-	"PKCS #1 v1.5 padding":                       {"PKCS #1 padding"},
-	"psychic signatures, DER, wrong lengths":     {"ECDSA values"},
-	"ECDSA malleability":                         {"ECDSA malleability"},
-	"Ed25519 of low order, malleable":            {"odd key", "EdDSA values"},
-	"algorithms not in use":                      {"alg unavailable"},
-	"empty and well-known secrets":               {"weak secret"},
-	"kid injection":                              {"kid", "kid of a known secret", "kid absent"},
-	"one kid for several keys":                   {"odd key"},
-	"jwk, jku, x5u":                              {"key in the header"},
-	"x5c, x5t":                                   {"certificate in the header"},
-	"key not for verifying, private, symmetric":  {"odd key"},
-	"key of another issuer":                      {"another issuer", "signature of a foreign key"},
-	"altered signature":                          {"signature altered"},
-	"number of segments":                         {"segments"},
-	"JWE":                                        {"JWE"},
-	"nested token":                               {"cty"},
-	"compression":                                {"zip"},
-	"JSON serialization":                         {"JSON serialization"},
-	"unencoded payload":                          {"b64"},
-	"critical header parameters":                 {"crit"},
-	"type confusion":                             {"typ of another token", "typ"},
-	"base64":                                     {"base64"},
-	"line breaks in the token":                   {"line breaks"},
-	"duplicate members":                          {"duplicate member", "duplicate header parameter", "duplicate member inside"},
-	"folded and escaped names":                   {"folded name", "folded header parameter", "escaped"},
-	"trailing data":                              {"data after the JSON"},
-	"BOM, null, array, string":                   {"JSON of another type"},
-	"invalid UTF-8, lone surrogates":             {"not UTF-8", "lone surrogate"},
-	"nesting and width":                          {"depth", "width"},
-	"size":                                       {"size"},
-	"exp missing, past, malformed, out of range": {"exp", "exp malformed"},
-	"lifetime":                                   {"lifetime"},
-	"nbf":                                        {"nbf"},
-	"iat":                                        {"iat"},
-	"fractions":                                  {"fraction of a second"},
-	"aud":                                        {"aud", "aud of several"},
-	"iss":                                        {"iss"},
-	"sub":                                        {"sub"},
-	"client_id and jti":                          {"client_id", "jti"},
-	"scope":                                      {"scope malformed", "scope not granted"},
-	"cnf":                                        {"cnf"},
-	"delegation":                                 {"act"},
-	"several credentials, joined by a comma":     {"several credentials"},
-	"header, query, body and cookie":             {"several places"},
-	"scheme in any case":                         {"scheme in any case"},
-	"white space":                                {"white space"},
-	"Bearer alone":                               {"empty credential"},
-	"trailing junk":                              {"trailing junk"},
-	"characters outside b64token":                {"outside b64token"},
-	"obs-fold":                                   {"line break"},
-	"Basic with a token":                         {"another scheme"},
-	"token in the URL":                           {"token in the URL"},
-	"token in the body":                          {"token in the body"},
-	"cookies":                                    {"token in a cookie"},
-	"other headers":                              {"token in another header", "identity in a header"},
-	"OPTIONS, path exclusion":                    {"another method", "another path"},
-	"challenge injection":                        {"injection"},
-	"timing and enumeration":                     {"oracle"},
-	"ID token claims where typ is JWT":           {"claims of another token"},
-	"key of one issuer and name of another, same kid": {"two issuers"},
+// catalogue has the rows of all known attacks on tokens and requests.
+var catalogue = []string{
+	"alg none", "alg malformed", "public key as a secret", "key of another algorithm", "key of another curve",
+	"PSS salt", "odd key", "PKCS #1 padding", "ECDSA values", "ECDSA malleability", "EdDSA values", "alg unavailable",
+	"weak secret", "kid", "kid of a known secret", "kid absent", "key in the header", "certificate in the header",
+	"another issuer", "signature of a foreign key", "signature altered", "segments", "JWE", "cty", "zip",
+	"JSON serialization", "b64", "crit", "typ of another token", "typ", "base64", "line breaks", "duplicate member",
+	"duplicate header parameter", "duplicate member inside", "folded name", "folded header parameter", "escaped",
+	"data after the JSON", "JSON of another type", "not UTF-8", "lone surrogate", "depth", "width", "size", "exp",
+	"exp malformed", "lifetime", "nbf", "iat", "fraction of a second", "aud", "aud of several", "iss", "sub",
+	"client_id", "jti", "scope malformed", "scope not granted", "cnf", "act", "several credentials", "several places",
+	"scheme in any case", "white space", "empty credential", "trailing junk", "outside b64token", "line break",
+	"another scheme", "token in the URL", "token in the body", "token in a cookie", "token in another header",
+	"identity in a header", "another method", "another path", "injection", "oracle", "claims of another token",
+	"two issuers",
 }
 
 func TestCatalogueIsCovered(t *testing.T) {
@@ -105,26 +51,17 @@ func TestCatalogueIsCovered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows := make(map[string]int)
+	rows := make(map[string]bool)
 	for _, issuer := range []*authtest.Issuer{all, compatible} {
 		for a := range authtest.Attacks(issuer) {
-			rows[a.Row]++
+			rows[a.Row] = true
 		}
 	}
 	for a := range authtest.CrossIssuerAttacks(all, compatible) {
-		rows[a.Row]++
+		rows[a.Row] = true
 	}
-	for name, wanted := range catalogue {
-		for _, row := range wanted {
-			if rows[row] == 0 {
-				t.Errorf("attack %q: no attempt in the row %q", name, row)
-			}
-		}
-	}
-	for row := range rows {
-		if !slices.ContainsFunc(slices.Collect(maps.Values(catalogue)), func(r []string) bool { return slices.Contains(r, row) }) {
-			t.Errorf("row %q covers no attack of the catalogue", row)
-		}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(catalogue)), slices.Sorted(maps.Keys(rows))); diff != "" {
+		t.Errorf("rows of Attacks and CrossIssuerAttacks (-want +got):\n%s", diff)
 	}
 	// The minimum for each issuer, of different requests.
 	hostile := make(map[string]bool)
@@ -224,20 +161,16 @@ func TestAttackReportsNaiveHandler(t *testing.T) {
 	if r.fatal != nil {
 		t.Fatal(r.fatal)
 	}
+	// The attempts with a valid signature, if golang-jwt reads them.
 	for _, name := range []string{
-		"aud: missing", "aud: another", "iss: missing", "iss: a slash after", "exp: missing", "exp: 0", "sub: missing",
-		"client_id: missing", "jti: missing", "iat: in an hour", "lifetime: a year", "crit: unknown", "crit: empty",
-		"b64: false, not critical, encoded", "zip: DEF, plain payload", "cty: \"JWT\", claims inside",
-		"typ of another token: dpop+jwt", "typ of another token: ID token for the client", "typ: null",
-		"key in the header: jku of the issuer", "key in the header: jwk of the issuer", "certificate in the header: x5t",
-		"key of another algorithm: PS256 by rs256-1", "key of another algorithm: RS512 by rs256-1",
-		"key of another curve: ES384 by es256-1", "PSS salt: PS256, none", "PSS salt: PS256, the longest",
-		"base64: unused bits set, signature", "line breaks: CRLF after, signature", "line breaks: LF inside, payload",
-		"duplicate member: iss, the last valid", "duplicate header parameter: alg, equal values",
-		"duplicate member inside: an array", "folded name: ISS beside iss", "not UTF-8: a byte FF in sub",
-		"lone surrogate: high, sub", "depth: 500 arrays", "width: 500 claims", "size: a megabyte of claims",
-		"nbf: 1e19", "cnf: DPoP", "cnf: the JSON value \"x\"", "scope malformed: two spaces", "act: act of 100",
-		"sub: a line break", "several credentials: the valid one first", "several places: header and query",
+		"aud: missing", "aud: another", "iss: a slash after", "exp: missing", "client_id: missing", "iat: in an hour", "lifetime: a year",
+		"crit: unknown", "b64: false, not critical, encoded", "zip: DEF, plain payload", "cty: \"JWT\", claims inside",
+		"typ of another token: dpop+jwt", "typ of another token: ID token for the client", "key in the header: jku of the issuer",
+		"certificate in the header: x5t", "key of another algorithm: PS256 by rs256-1", "key of another curve: ES384 by es256-1",
+		"PSS salt: PS256, none", "base64: unused bits set, signature", "line breaks: CRLF after, signature",
+		"duplicate member: iss, the last valid", "folded name: ISS beside iss", "not UTF-8: a byte FF in sub", "lone surrogate: high, sub",
+		"depth: 500 arrays", "width: 500 claims", "size: a megabyte of claims", "nbf: 1e19", "cnf: DPoP", "scope malformed: two spaces",
+		"act: act of 100", "several credentials: the valid one first", "several places: header and query",
 	} {
 		r.wantReported(t, "accepted: "+name+": status 200")
 	}

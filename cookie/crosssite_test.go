@@ -201,35 +201,36 @@ func strict(tb testing.TB, trusted ...string) *http.CrossOriginProtection {
 	return p
 }
 
-// Behind a proxy that terminates TLS, the scheme of the server is unknown.
-func TestCheckWithoutTLS(t *testing.T) {
+// Behind a proxy that terminates TLS, the scheme of the server is unknown. A request
+// of HTTP/1.0 may have no Host, which must not equal the Origin null.
+func TestCheckWithoutTLSOrHost(t *testing.T) {
 	c := newCrossSite(t)
-	for origin, ok := range map[string]bool{
-		"http://app.example.com": true, "https://app.example.com": true,
-		"http://evil.example.net": false, "https://evil.example.net": false, "null": false,
+	for _, test := range []struct {
+		name, host string
+		tls        *tls.ConnectionState
+		method     string
+		headers    []string
+		ok         bool
+	}{
+		{"own page over http", "app.example.com", nil, "POST", []string{"Origin", "http://app.example.com"}, true},
+		{"own page over https", "app.example.com", nil, "POST", []string{"Origin", "https://app.example.com"}, true},
+		{"cross-site over http", "app.example.com", nil, "POST", []string{"Origin", "http://evil.example.net"}, false},
+		{"cross-site over https", "app.example.com", nil, "POST", []string{"Origin", "https://evil.example.net"}, false},
+		{"null", "app.example.com", nil, "POST", []string{"Origin", "null"}, false},
+		{"POST without origin", "app.example.com", nil, "POST", nil, false},
+		{"CONNECT without origin", "app.example.com", nil, "CONNECT", nil, false},
+		{"WebSocket without origin", "app.example.com", nil, "GET", []string{"Upgrade", "websocket"}, false},
+		{"POST without Host", "", nil, "POST", []string{"Origin", "null"}, false},
+		{"GET without Host", "", nil, "GET", []string{"Origin", "null"}, false},
+		{"POST without Host over TLS", "", &tls.ConnectionState{}, "POST", []string{"Origin", "null"}, false},
+		{"GET without Host over TLS", "", &tls.ConnectionState{}, "GET", []string{"Origin", "null"}, false},
 	} {
-		r := newRequest(http.MethodPost, "Origin", origin)
-		r.TLS = nil
-		if err := c.Check(r); (err == nil) != ok {
-			t.Errorf("Check(%s) error = %v, want accepted %t", origin, err, ok)
-		}
-	}
-	for _, r := range []*http.Request{
-		newRequest(http.MethodPost), newRequest(http.MethodConnect), newRequest(http.MethodGet, "Upgrade", "websocket"),
-	} {
-		r.TLS = nil
-		wantError(t, c.Check(r), 403, cookie.ReasonCrossSite)
-	}
-}
-
-// A request of HTTP/1.0 may have no Host, which must not equal the Origin null.
-func TestCheckWithoutHost(t *testing.T) {
-	c := newCrossSite(t)
-	for _, tlsState := range []*tls.ConnectionState{nil, {}} {
-		for _, method := range []string{"POST", "GET"} {
-			r := newRequest(method, "Origin", "null")
-			r.Host, r.TLS = "", tlsState
-			wantError(t, c.Check(r), 403, cookie.ReasonCrossSite)
+		r := newRequest(test.method, test.headers...)
+		r.Host, r.TLS = test.host, test.tls
+		if err := c.Check(r); test.ok && err != nil {
+			t.Errorf("Check(%s) error = %v, want nil", test.name, err)
+		} else if !test.ok {
+			wantError(t, err, 403, cookie.ReasonCrossSite)
 		}
 	}
 }

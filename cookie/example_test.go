@@ -3,6 +3,8 @@
 package cookie_test
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -10,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/authtest"
@@ -113,4 +116,55 @@ func Example() {
 	// __Host-Http-token Strict: true HttpOnly: true
 	// /logout same-origin 200 goodbye
 	// /api/notes same-origin 401 {"error":"missing_credentials","error_description":"This resource requires authentication."}
+}
+
+// The state of a login, which the server needs again at the callback and which
+// others must not read or change.
+func ExampleSealed() {
+	// In a service: gatehouse.LoadSecret("env:COOKIE_KEY", 32), followed by the
+	// previous key until the values that it sealed have expired.
+	key := gatehouse.NewSecret([]byte(rand.Text() + rand.Text()))
+	keys, err := cookie.NewKeyring(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	transaction, err := cookie.NewSealed(cookie.SealedConfig{
+		Cookie: cookie.Config{Name: "tx"}, Keys: keys, Purpose: "login transaction", Lifetime: 10 * time.Minute,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	start := func(w http.ResponseWriter, r *http.Request) {
+		if err := transaction.Set(w, r, []byte("/reports")); err != nil {
+			log.Fatal(err)
+		}
+	}
+	callback := func(w http.ResponseWriter, r *http.Request) {
+		returnTo, err := transaction.Open(r)
+		switch {
+		case errors.Is(err, http.ErrNoCookie):
+			fmt.Println("no login was started in this browser")
+		case err != nil:
+			fmt.Println("rejected:", err)
+		default:
+			transaction.Clear(w, r)
+			fmt.Println("back to", string(returnTo))
+		}
+	}
+
+	w := httptest.NewRecorder()
+	start(w, httptest.NewRequest(http.MethodGet, "/login", nil))
+	sent := w.Result().Cookies()[0]
+
+	r := httptest.NewRequest(http.MethodGet, "/callback", nil)
+	callback(httptest.NewRecorder(), r)
+	for _, value := range []string{sent.Value, sent.Value[:len(sent.Value)-1]} {
+		r.Header.Set("Cookie", sent.Name+"="+value)
+		callback(httptest.NewRecorder(), r)
+	}
+
+	// Output:
+	// no login was started in this browser
+	// back to /reports
+	// rejected: gatehouse: invalid_token (cookie_seal_invalid)
 }

@@ -3,12 +3,10 @@
 package interop_test
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,74 +16,42 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/browser"
 )
 
-// keyserver boots the example app and returns its address and its code.
-func keyserver(t *testing.T) (address, code string) {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "keyserver")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "examples", "keyserver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	server := exec.Command(binary, "-addr", "127.0.0.1:0")
-	output, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		if err := server.Wait(); err != nil {
-			t.Errorf("keyserver ended with %v", err)
-		}
-	})
-	lines := bufio.NewReader(output)
-	if _, err := fmt.Fscanf(lines, "listening %s\n", &address); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fscanf(lines, "sign-in code %s\n", &code); err != nil {
-		t.Fatal(err)
-	}
-	return address, code
-}
-
-// A person makes, rotates and revokes a key in a real browser, while pages of
-// others can do nothing and no script can see the token.
-func TestKeyserverInBrowser(t *testing.T) {
-	page := browser.Start(t)
-	address, code := keyserver(t)
+// keyserverInBrowser: a person creates, rotates and revokes an API key. A page of
+// another site cannot, and no script can read the session cookie.
+func keyserverInBrowser(t *testing.T, page *browser.Page) {
+	server := startProgram(t, buildExample(t, "keyserver"), os.Environ(), "-addr", "127.0.0.1:0")
+	address := server.prints(t, &server.out, `listening (\S+)\n`)
+	code := server.prints(t, &server.out, `sign-in code (\S+)\n`)
 
 	if at := page.Visit(t, address); at.URL != address+"/login" || at.Status != http.StatusOK {
-		t.Fatalf("signed out, and at %+v", at)
+		t.Fatalf("signed out, the page leads to %+v, want /login", at)
 	}
 	page.Fill(t, "#code", "wrong")
 	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden || !strings.Contains(page.Text(t, "[role=alert]"), "not the code") {
-		t.Fatalf("a wrong code led to %+v", at)
+		t.Fatalf("a wrong code leads to %+v, want 403", at)
 	}
 	page.Fill(t, "#code", code)
 	if at := page.Submit(t, "button"); at.URL != address+"/" || at.Status != http.StatusOK {
-		t.Fatalf("the code led to %+v", at)
+		t.Fatalf("the code leads to %+v, want the page", at)
 	}
 	if got := page.Text(t, "h1"); got != "API keys of acme" {
-		t.Errorf("the page is called %q", got)
+		t.Errorf("the heading is %q, want API keys of acme", got)
 	}
 
-	// The cookie as the browser itself reports it, and as scripts do not see it.
+	// The cookie as the browser reports it; scripts cannot read it.
 	cookies := page.Cookies(t)
 	if len(cookies) != 1 || cookies[0].Name != "__Host-Http-keyserver" || !cookies[0].HTTPOnly || !cookies[0].Secure ||
 		cookies[0].SameSite != "Strict" || cookies[0].Path != "/" {
 		t.Errorf("the browser keeps %+v", cookies)
 	}
 	if got := page.Run(t, "[document.cookie, localStorage.length, sessionStorage.length].join()"); got != `",0,0"` {
-		t.Errorf("scripts see %s", got)
+		t.Errorf("scripts read %s, want nothing", got)
 	}
 
 	page.Fill(t, "#name", "nightly <b>reports</b>")
 	page.Check(t, "input[value='reports:read']")
 	if at := page.Submit(t, "form.card button"); at.Status != http.StatusCreated {
-		t.Fatalf("making a key led to %+v: %s", at, page.Text(t, "body"))
+		t.Fatalf("create leads to %+v: %s, want 201", at, page.Text(t, "body"))
 	}
 	secret := page.Text(t, "#secret")
 	label, err := apikey.Parse(secret)
@@ -94,54 +60,56 @@ func TestKeyserverInBrowser(t *testing.T) {
 	}
 	row := "tr[data-id='" + label.ID + "']"
 	if got := page.Text(t, row); !strings.Contains(got, "nightly <b>reports</b>") || !strings.Contains(got, "reports:read") || !strings.Contains(got, "active") {
-		t.Errorf("the row says %q", got)
+		t.Errorf("the row of the key is %q", got)
 	}
 	page.Screenshot(t, filepath.Join(t.ArtifactDir(), "keyserver.png"))
 
 	if at := page.Submit(t, row+" form[action$=rotate] button"); at.Status != http.StatusOK {
-		t.Fatalf("rotating led to %+v", at)
+		t.Fatalf("rotate leads to %+v, want 200", at)
 	}
 	if next := page.Text(t, "#secret"); next == secret || !strings.Contains(next, label.ID) {
-		t.Errorf("the new secret is %q", next)
+		t.Errorf("after rotate the page shows %q, want a new secret of the key", next)
 	}
 	if at := page.Submit(t, row+" form[action$=revoke] button"); at.Status != http.StatusOK || at.URL != address+"/" {
-		t.Fatalf("revoking led to %+v", at)
+		t.Fatalf("revoke leads to %+v, want the page", at)
 	}
 	if got := page.Text(t, row); !strings.Contains(got, "revoked") {
-		t.Errorf("the row says %q", got)
+		t.Errorf("the row of the key is %q", got)
 	}
 	if got := page.Text(t, "body"); strings.Contains(got, secret[len(secret)-20:]) {
-		t.Error("the secret is shown again")
+		t.Error("the page shows the secret a second time")
 	}
 
-	// A page on another site: the cookie does not go along, and were it to, the
-	// request would be refused for where it comes from.
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(address, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	// CSRF: the browser sends no cookie with the request of another site, and the
+	// server would reject one.
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, `<!DOCTYPE html><form method="post" action="http://127.0.0.1:%s/keys"><input name="name" value="mine"><input name="days" value="90"><button>Win</button></form>`, port)
+		fmt.Fprintf(w, `<!DOCTYPE html><form method="post" action="%s/keys"><input name="name" value="mine"><input name="days" value="90"><button>Win</button></form>`, address)
 	}))
 	defer evil.Close()
 	page.Visit(t, strings.Replace(evil.URL, "127.0.0.1", "localhost", 1))
 	if at := page.Submit(t, "button"); at.Status != http.StatusUnauthorized && at.Status != http.StatusForbidden {
-		t.Errorf("a form of another site led to %+v", at)
+		t.Errorf("a form of another site leads to %+v, want 401 or 403", at)
 	}
 	page.Visit(t, address+"/")
 	if got := page.Text(t, "tbody"); strings.Contains(got, "mine") {
-		t.Error("another site has made a key")
+		t.Error("another site has created a key")
 	}
 
 	if at := page.Submit(t, "header button"); at.URL != address+"/login" {
-		t.Errorf("signing out led to %+v", at)
+		t.Errorf("sign out leads to %+v, want /login", at)
 	}
 	if cookies := page.Cookies(t); len(cookies) != 0 {
-		t.Errorf("the browser still keeps %+v", cookies)
+		t.Errorf("after the logout the browser keeps %+v", cookies)
 	}
 	page.Fill(t, "#code", code)
 	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
-		t.Errorf("the code was good twice: %+v", at)
+		t.Errorf("a used code leads to %+v, want 403", at)
+	}
+	if err := server.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if <-server.ended; server.err != nil {
+		t.Errorf("after SIGTERM the server ends with %v", server.err)
 	}
 }

@@ -9,23 +9,22 @@ import (
 	"testing"
 )
 
-// hostile counts the tokens that were presented and refused, each of which
-// somebody with bad intentions, or a broken issuer, could present.
+// hostile counts the invalid credentials and requests that were rejected.
 var hostile atomic.Int64
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("interop: %d hostile tokens refused\n", hostile.Load())
+	fmt.Printf("interop: %d hostile requests rejected\n", hostile.Load())
 	os.Exit(code)
 }
 
-// report tells how many hostile tokens a test has seen refused, which must be
-// some: a loop over nothing proves nothing.
+// report adds the count of a test, which must not be zero: otherwise the test has
+// tried nothing.
 func report(t *testing.T, count *atomic.Int64) {
 	t.Helper()
 	if count.Load() == 0 {
-		t.Error("not one hostile token was tried")
+		t.Error("no hostile request was tried")
 	}
 	hostile.Add(count.Load())
-	t.Logf("%d hostile tokens refused", count.Load())
+	t.Logf("%d hostile requests rejected", count.Load())
 }

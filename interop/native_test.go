@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -11,87 +10,52 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/interop/browser"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// cli is the example app as it is registered: the port is not part of it, RFC
-// 8252 section 7.3.
+// cli is the registration of examples/native. The port of the redirect URI is
+// variable, RFC 8252 §7.3.
 var cli = provider.Client{ID: "cli", RedirectURIs: []string{"http://127.0.0.1/callback"}}
 
-// buildNative builds the example app.
-func buildNative(t *testing.T) (binary string) {
+func startCLIProvider(t *testing.T) *provider.Provider {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), "native")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "examples", "native")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return binary
+	return provider.Start(t, provider.Options{Clients: []provider.Client{cli, machine}, Scopes: []string{"email"}})
 }
 
-// native is the example app under way.
+// native is a run of examples/native.
 type native struct {
+	*program
 	t        *testing.T
 	provider *provider.Provider
-	address  string   // of the login, as it is shown
-	back     *url.URL // the callback, once the browser has been sent there
-
-	process       *os.Process
-	out, problems *screen
-	ended         chan error
+	address  string   // of the login, as the program prints it
+	back     *url.URL // the callback, once the provider has redirected to it
 }
 
 func startNative(t *testing.T, binary string, p *provider.Provider, environment ...string) *native {
 	t.Helper()
-	n := &native{t: t, provider: p, out: new(screen), problems: &screen{address: make(chan string, 1)}, ended: make(chan error, 1)}
-	cmd := exec.Command(binary, "-issuer", p.Issuer, "-client-id", cli.ID, "-scope", "openid email")
-	cmd.Stdout, cmd.Stderr = n.out, n.problems
-	cmd.Env = append([]string{"HOME=" + t.TempDir()}, environment...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	n.process = cmd.Process
-	go func() { n.ended <- cmd.Wait() }()
-	t.Cleanup(func() { _ = n.process.Kill() })
-	select {
-	case n.address = <-n.problems.address:
-	case err := <-n.ended:
-		t.Fatalf("%v: %s", err, n.problems)
-	}
+	n := &native{t: t, provider: p, program: startProgram(t, binary, append([]string{"HOME=" + t.TempDir()}, environment...),
+		"-issuer", p.Issuer, "-client-id", cli.ID, "-scope", "openid email")}
+	n.address = n.prints(t, &n.errors, `(?m)^  (http\S+)\n`)
 	return n
 }
 
-// login goes through the pages of the provider, up to the callback.
+// login goes through the provider's pages up to the callback.
 func (n *native) login(name string) *native {
 	n.t.Helper()
-	// The port is not to be seen before: the request was pushed.
+	// The request is pushed, so the port is unknown until then.
 	n.back = provider.NewBrowser(n.t, name).VisitUntil(n.t, n.address, func(next *url.URL) bool {
 		return next.Hostname() == "127.0.0.1" && next.Path == "/callback"
 	})
 	return n
 }
 
-// with returns the callback with another value of a parameter, or none.
-func (n *native) with(name string, values ...string) string {
-	q := n.back.Query()
-	if q[name] = values; len(values) == 0 {
-		q.Del(name)
-	}
-	back := *n.back
-	back.RawQuery = q.Encode()
-	return back.String()
-}
-
-// open does what a browser does that is sent to the program.
+// open requests an address of the program.
 func (n *native) open(address string) (status int, body string) {
 	n.t.Helper()
 	response, err := http.Get(address)
@@ -104,128 +68,99 @@ func (n *native) open(address string) (status int, body string) {
 		n.t.Fatal(err)
 	}
 	if response.Header.Get("Referrer-Policy") != "no-referrer" || response.Header.Get("Cache-Control") != "no-store" {
-		n.t.Errorf("%s: %v", address, response.Header)
+		n.t.Errorf("%s: header %v, want no-referrer and no-store", address, response.Header)
 	}
 	return response.StatusCode, string(text)
 }
 
-// end waits for the program to end. Its port is closed then, it has printed no
-// token that the provider has given, and none of them is good any more.
-func (n *native) end() (good bool) {
+// end waits until the program ends and reports whether it succeeded. Its port is
+// then closed, it has printed no token, and no token is active.
+func (n *native) end() (success bool) {
 	n.t.Helper()
-	err := <-n.ended
+	<-n.ended
 	if connection, err := net.Dial("tcp", n.back.Host); err == nil {
 		connection.Close()
-		n.t.Error("the port is still open")
+		n.t.Error("the port is open after the end")
 	}
-	printed := n.out.String() + n.problems.String()
-	if err != nil && n.out.String() != "" {
-		n.t.Errorf("it has failed and says %s", n.out)
+	if n.err != nil && n.out.String() != "" {
+		n.t.Errorf("the program failed and printed %s", &n.out)
 	}
-	asker := newClient(n.t, oauthConfig(n.provider, machine))
-	for _, token := range n.provider.Issued(n.t) {
-		if strings.Contains(printed, token) {
+	issued := n.provider.Issued(n.t)
+	for _, token := range issued {
+		if printed := n.out.String() + n.errors.String(); strings.Contains(printed, token) {
 			n.t.Errorf("a token is printed: %s", printed)
 		}
-		if strings.HasPrefix(token, "eyJ") { // the ID token
-			continue
-		}
-		said, err := asker.Introspect(n.t.Context(), gatehouse.NewSecret([]byte(token)), "")
-		if err != nil || said.Active {
-			n.t.Errorf("a token is good after the program has ended: %v, %v", said, err)
-		}
 	}
-	return err == nil
-}
-
-// screen keeps what a program prints, and finds the address of the login in it.
-type screen struct {
-	address chan string // nil if there is none
-
-	mu    sync.Mutex
-	text  bytes.Buffer
-	found bool
-}
-
-var shownAddress = regexp.MustCompile(`(?m)^  (http\S+)$`)
-
-func (s *screen) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.text.Write(b)
-	if match := shownAddress.FindSubmatch(s.text.Bytes()); match != nil && s.address != nil && !s.found {
-		s.found = true
-		s.address <- string(match[1])
+	if got := active(n.t, n.provider, issued); got != 0 {
+		n.t.Errorf("%d tokens are active after the end, want 0", got)
 	}
-	return len(b), nil
+	return n.err == nil
 }
 
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-// TestNative: the program logs somebody in at the provider, which lets the port
-// be free for a native client, and nobody else on the machine can end or take
-// over the login.
+// TestNative signs in with examples/native. No other program on the machine can
+// end or take over the login.
 func TestNative(t *testing.T) {
-	t.Parallel()
-	p := provider.Start(t, provider.Options{Clients: []provider.Client{cli, machine}, Scopes: []string{"email"}})
-	binary := buildNative(t)
-	var refused atomic.Int64
-	refuse := func(n *native, what, address string, want int) {
+	enginetest.Slow(t)
+	p := startCLIProvider(t)
+	binary := buildExample(t, "native")
+	var rejected atomic.Int64
+	reject := func(n *native, what, address string, want int) {
 		t.Helper()
 		if status, body := n.open(address); status != want || !strings.Contains(body, "close this page") {
-			t.Errorf("%s: %d %s", what, status, body)
+			t.Errorf("%s: %d %s, want %d", what, status, body, want)
 		}
-		refused.Add(1)
+		rejected.Add(1)
 	}
 
 	n := startNative(t, binary, p).login("ada")
-	// The provider takes pushed requests: what passes through the browser, and
-	// through the list of processes, says nothing.
+	// The request is pushed (RFC 9126): its parameters are neither in the browser
+	// nor in the list of processes.
 	if q := must(url.Parse(n.address)).Query(); len(q) != 2 || q.Get("client_id") != cli.ID || !strings.HasPrefix(q.Get("request_uri"), "urn:") {
-		t.Errorf("sent to %s", n.address)
+		t.Errorf("the program prints %s, want client_id and request_uri only", n.address)
 	}
 	if status, _ := n.open("http://" + n.back.Host + "/favicon.ico"); status != http.StatusNotFound {
-		t.Errorf("favicon: %d", status)
+		t.Errorf("GET /favicon.ico: %d, want 404", status)
 	}
-	refuse(n, "state forged", n.with("state", strings.Repeat("A", 43)), http.StatusBadRequest)
-	refuse(n, "no state", n.with("state"), http.StatusBadRequest)
-	refuse(n, "state twice", n.back.String()+"&state="+n.back.Query().Get("state"), http.StatusBadRequest)
-	refuse(n, "an error with another state", "http://"+n.back.Host+"/callback?error=access_denied&state=x", http.StatusBadRequest)
 	eve := startNative(t, binary, p).login("eve")
-	refuse(n, "the callback of somebody else", "http://"+n.back.Host+"/callback?"+eve.back.RawQuery, http.StatusBadRequest)
-	if status, body := n.open(n.back.String()); status != http.StatusOK || !strings.Contains(body, "You are signed in") {
-		t.Errorf("the right one: %d %s", status, body)
+	callback := "http://" + n.back.Host + "/callback?"
+	for what, address := range map[string]string{
+		"state forged":                with(n.back, "state", strings.Repeat("A", 43)),
+		"no state":                    with(n.back, "state"),
+		"state twice":                 n.back.String() + "&state=" + n.back.Query().Get("state"),
+		"error with another state":    callback + "error=access_denied&state=x",
+		"callback of another program": callback + eve.back.RawQuery,
+	} {
+		reject(n, what, address, http.StatusBadRequest)
 	}
-	if !n.end() || n.out.String() != "signed in as ada@example.com\nsubject ada\nissuer "+p.Issuer+"\nscopes email openid\n" {
-		t.Errorf("it says %s%s", n.out, n.problems)
+	if status, body := n.open(n.back.String()); status != http.StatusOK || !strings.Contains(body, "You are signed in") {
+		t.Errorf("the callback: %d %s, want 200", status, body)
+	}
+	if want := "signed in as ada@example.com\nsubject ada\nissuer " + p.Issuer + "\nscopes email openid\n"; !n.end() || n.out.String() != want {
+		t.Errorf("the program prints %s%s, want %s", &n.out, &n.errors, want)
 	}
 	if issued := p.Issued(t); len(issued) != 3 {
-		t.Errorf("%d tokens were given", len(issued))
+		t.Errorf("the provider issued %d tokens, want 3", len(issued))
 	}
 	if _, err := http.Get(n.back.String()); err == nil {
 		t.Error("a replayed callback is answered")
 	}
 
-	// What carries the right state and is not good ends the login.
+	// A callback with the right state that is invalid ends the login.
 	for what, test := range map[string]struct {
-		change func(n *native) string
+		change func(back *url.URL) string
 		status int
-		says   string
+		prints string
 	}{
-		"iss of another server": {func(n *native) string { return n.with("iss", "https://evil.example") }, 400, "iss is that of another issuer"},
-		"no iss":                {func(n *native) string { return n.with("iss") }, 400, "there is no iss"},
-		"denied":                {func(n *native) string { return n.with("error", "access_denied") }, 403, "access_denied"},
-		"code injected":         {func(n *native) string { return n.with("code", eve.back.Query().Get("code")) }, 400, "invalid_grant"},
-		"code forged":           {func(n *native) string { return n.with("code", "x") }, 400, "invalid_grant"},
+		"iss of another server": {func(back *url.URL) string { return with(back, "iss", "https://evil.example") }, 400, "iss is that of another issuer"},
+		"no iss":                {func(back *url.URL) string { return with(back, "iss") }, 400, "there is no iss"},
+		"denied":                {func(back *url.URL) string { return with(back, "error", "access_denied") }, 403, "access_denied"},
+		"code injected":         {func(back *url.URL) string { return with(back, "code", eve.back.Query().Get("code")) }, 400, "invalid_grant"},
+		"code forged":           {func(back *url.URL) string { return with(back, "code", "x") }, 400, "invalid_grant"},
 	} {
 		n := startNative(t, binary, p).login("ada")
-		refuse(n, what, test.change(n), test.status)
-		if n.end() || !strings.Contains(n.problems.String(), test.says) || strings.Contains(n.problems.String(), "evil.example") {
-			t.Errorf("%s: it says %s", what, n.problems)
+		reject(n, what, test.change(n.back), test.status)
+		if n.end() || !strings.Contains(n.errors.String(), test.prints) || strings.Contains(n.errors.String(), "evil.example") {
+			t.Errorf("%s: the program prints %s, want %q", what, &n.errors, test.prints)
 		}
 	}
 
@@ -233,31 +168,23 @@ func TestNative(t *testing.T) {
 	if err := eve.process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if eve.end() || !strings.Contains(eve.problems.String(), "interrupt") {
-		t.Errorf("interrupted: it says %s", eve.problems)
+	if eve.end() || !strings.Contains(eve.errors.String(), "interrupt") {
+		t.Errorf("interrupted, the program prints %s", &eve.errors)
 	}
-	report(t, &refused)
+	report(t, &rejected)
 }
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
+// nativeInBrowser: the program opens the browser, in which a person signs in and
+// another one cancels.
+func nativeInBrowser(t *testing.T, page *browser.Page) {
+	p := startCLIProvider(t)
+	binary := buildExample(t, "native")
 
-// TestNativeInBrowser: the program opens the browser, in which a person signs in,
-// and another one does not want to.
-func TestNativeInBrowser(t *testing.T) {
-	page := browser.Start(t)
-	p := provider.Start(t, provider.Options{Clients: []provider.Client{cli, machine}, Scopes: []string{"email"}})
-	binary := buildNative(t)
-
-	// In the place of xdg-open, something that tells which address it was given.
+	// A fake xdg-open writes the address to a pipe.
 	dir := t.TempDir()
 	opened := filepath.Join(dir, "opened")
 	if out, err := exec.Command("mkfifo", opened).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("mkfifo: %v: %s", err, out)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" > '"+opened+"'\n"), 0o700); err != nil {
 		t.Fatal(err)
@@ -266,32 +193,30 @@ func TestNativeInBrowser(t *testing.T) {
 		t.Helper()
 		n := startNative(t, binary, p, "PATH="+dir, "DISPLAY=:0")
 		if address, err := os.ReadFile(opened); err != nil || string(address) != n.address+"\n" {
-			t.Fatalf("opened %q, %v, want %s", address, err, n.address)
+			t.Fatalf("xdg-open is called with %q, %v, want %s", address, err, n.address)
 		}
+		page.Visit(t, n.address)
 		return n
 	}
 
 	n := start()
-	page.Visit(t, n.address)
-	page.Fill(t, "input[name=login]", "ada")
-	page.Fill(t, "input[name=password]", "any")
-	page.Submit(t, "button[type=submit]")
+	enter(t, page, "ada")
 	at := page.Submit(t, "button[type=submit]")
 	n.back = must(url.Parse(at.URL))
 	if at.Status != http.StatusOK || n.back.Hostname() != "127.0.0.1" || n.back.Path != "/callback" || page.Text(t, "h1") != "You are signed in" {
-		t.Fatalf("signing in led to %+v: %s", at, page.Text(t, "body"))
+		t.Fatalf("the login ends at %+v: %s", at, page.Text(t, "body"))
 	}
 	page.Screenshot(t, filepath.Join(t.ArtifactDir(), "native.png"))
 	if !n.end() || !strings.HasPrefix(n.out.String(), "signed in as ada@example.com\nsubject ada\n") {
-		t.Errorf("it says %s%s", n.out, n.problems)
+		t.Errorf("the program prints %s%s", &n.out, &n.errors)
 	}
 	seen := page.Run(t, "[document.documentElement.outerHTML, document.cookie, localStorage.length, sessionStorage.length].join()")
 	if !strings.HasSuffix(seen, `,,0,0"`) {
-		t.Errorf("the page keeps %s", seen)
+		t.Errorf("the page keeps %s, want no cookies and empty stores", seen)
 	}
 	for _, token := range p.Issued(t) {
 		if strings.Contains(seen+n.back.String(), token) {
-			t.Error("a token is in the page or in its address")
+			t.Error("the page or its address contains a token")
 		}
 	}
 	for _, c := range page.Cookies(t) {
@@ -300,13 +225,12 @@ func TestNativeInBrowser(t *testing.T) {
 		}
 	}
 	n = start()
-	page.Visit(t, n.address)
 	at = page.Submit(t, "a[href$='/abort']")
 	n.back = must(url.Parse(at.URL))
 	if at.Status != http.StatusForbidden || page.Text(t, "h1") != "The sign-in was refused" {
-		t.Fatalf("cancelling led to %+v: %s", at, page.Text(t, "body"))
+		t.Fatalf("cancel leads to %+v: %s, want 403", at, page.Text(t, "body"))
 	}
-	if n.end() || !strings.Contains(n.problems.String(), "the sign-in was refused: oauth: the authorization endpoint refuses: access_denied") {
-		t.Errorf("it says %s", n.problems)
+	if n.end() || !strings.Contains(n.errors.String(), "access_denied") {
+		t.Errorf("the program prints %s, want access_denied", &n.errors)
 	}
 }

@@ -66,7 +66,7 @@ var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 func (c *claims) parse(text string) error {
 	*c = claims{text: text}
 	var iss, sub, client, jti, sid, exp, iat, nbf, authTime, typ, use string
-	var foreign string // OpenID Connect Core 1.0 §2 and §3.3.2.11; RFC 8417 §2.2
+	var foreign string // a claim of OIDC Core §2 and §3.3.2.11 or RFC 8417 §2.2
 	err := claimTable.Read(text, jsonLimits, &iss, &sub, &client, &jti, &sid, &c.audience, &exp, &iat, &nbf, &authTime,
 		&c.scope, &c.tenant, &c.roles, &c.actor, &c.confirmation, &c.party, &c.cid, &typ, &use, &foreign, &foreign, &foreign, &foreign, &foreign)
 	if err != nil {

@@ -25,120 +25,104 @@ import (
 
 // Each mistake is an error that names the field.
 func TestNewRejects(t *testing.T) {
-	issuer := func(f func(*jwtauth.Issuer)) func(*jwtauth.Config) {
-		return func(c *jwtauth.Config) { f(&c.Issuers[0]) }
-	}
-	algorithms := func(a ...jwtauth.Algorithm) func(*jwtauth.Config) {
-		return issuer(func(i *jwtauth.Issuer) { i.Algorithms = a })
-	}
-	keys := func(k jwtauth.Keys, a ...jwtauth.Algorithm) func(*jwtauth.Config) {
+	type change = func(*jwtauth.Config)
+	issuer := func(f func(*jwtauth.Issuer)) change { return func(c *jwtauth.Config) { f(&c.Issuers[0]) } }
+	sets := func(s jwtauth.KeySets) change { return func(c *jwtauth.Config) { c.KeySets = s } }
+	algorithms := func(a ...jwtauth.Algorithm) change { return issuer(func(i *jwtauth.Issuer) { i.Algorithms = a }) }
+	url := func(u string) change { return issuer(func(i *jwtauth.Issuer) { i.URL = u }) }
+	keys := func(k jwtauth.Keys, a ...jwtauth.Algorithm) change {
 		return issuer(func(i *jwtauth.Issuer) {
-			i.Keys = k
-			if a != nil {
+			if i.Keys = k; a != nil {
 				i.Algorithms = a
 			}
 		})
 	}
-	static := func(public any, a jwtauth.Algorithm) func(*jwtauth.Config) {
+	static := func(public any, a jwtauth.Algorithm) change {
 		return keys(jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: a, Public: public}), a)
 	}
-	shared := func(n int, a ...jwtauth.Algorithm) func(*jwtauth.Config) {
-		return keys(jwtauth.SharedSecret(gatehouse.NewSecret(secret[:n])), a...)
+	shared := func(secret []byte, a ...jwtauth.Algorithm) change {
+		return keys(jwtauth.SharedSecret(gatehouse.NewSecret(secret)), a...)
 	}
-	url := func(u string) func(*jwtauth.Config) { return issuer(func(i *jwtauth.Issuer) { i.URL = u }) }
-	missing := filepath.Join(t.TempDir(), "missing.json")
+	es256, one, missing := keyFor(jwtauth.ES256).public, big.NewInt(1), filepath.Join(t.TempDir(), "missing.json")
 
-	for _, test := range []struct {
-		name   string
-		change func(*jwtauth.Config)
-		want   string
-	}{
-		{"no issuer", func(c *jwtauth.Config) { c.Issuers = nil }, "Config.Issuers: at least one"},
-		{"issuer twice", func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }, "Issuers[1].URL: duplicate"},
-		{"negative skew", func(c *jwtauth.Config) { c.Skew = -1 }, "Config.Skew"},
-		{"large skew", func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }, "Config.Skew"},
-		{"negative cache", func(c *jwtauth.Config) { c.CacheEntries = -2 }, "Config.CacheEntries"},
-		{"large cache", func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }, "Config.CacheEntries"},
-		{"short fetch", func(c *jwtauth.Config) { c.KeySets.FetchTimeout = 1 }, "KeySets.FetchTimeout"},
-		{"long fetch", func(c *jwtauth.Config) { c.KeySets.FetchTimeout = time.Minute }, "KeySets.FetchTimeout"},
-		{"short interval", func(c *jwtauth.Config) { c.KeySets.MinInterval = time.Millisecond }, "KeySets.MinInterval"},
-		{"short refresh", func(c *jwtauth.Config) { c.KeySets.Refresh = time.Millisecond }, "KeySets.Refresh"},
-		{"long stale", func(c *jwtauth.Config) { c.KeySets.MaxStale = 8 * 24 * time.Hour }, "KeySets.MaxStale"},
-		{"empty URL", url(""), "Issuers[0].URL: required"},
-		{"relative URL", url("/x"), "URL: not an absolute URL"},
-		{"plain http", url("http://auth.example.com"), "URL: plain http"},
-		{"other scheme", url("ftp://auth.example.com"), "URL: not an https URL"},
-		{"file", url("file:///etc/passwd"), "URL: not an absolute URL"},
-		{"user in URL", url("https://u@auth.example.com"), "URL: has user information"},
-		{"fragment", url("https://auth.example.com#a"), "URL: has a fragment"},
-		{"query", url("https://auth.example.com?a"), "URL: has a query"},
-		{"empty query", url("https://auth.example.com?"), "URL: has a query"},
-		{"metadata", url("https://auth.example.com/.well-known/openid-configuration"), "URL: is a metadata address"},
-		{"almost loopback", url("http://localhost.example.com"), "URL: plain http"},
-		{"empty audience", issuer(func(i *jwtauth.Issuer) { i.Audience = "" }), "Audience: required"},
-		{"no algorithm", algorithms(), "Algorithms: at least one"},
-		{"none", algorithms("none"), `Algorithms: "none" is not supported`},
-		{"empty algorithm", algorithms(""), `Algorithms: "" is not supported`},
-		{"lower case", algorithms("es256"), `Algorithms: "es256" is not supported`},
-		{"unsupported beside ES256", algorithms("ES256K", jwtauth.ES256), `Algorithms: "ES256K" is not supported`},
-		{"no keys", keys(nil), "Keys: required"},
-		{"profile", issuer(func(i *jwtauth.Issuer) { i.Profile = 2 }), "Profile: got 2, want RFC9068"},
-		{"lifetime", issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), "MaxLifetime"},
-		{"negative lifetime", issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 }), "MaxLifetime"},
-		{"token bytes", issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), "MaxTokenBytes"},
-		{"negative bytes", issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 }), "MaxTokenBytes"},
+	for want, changes := range map[string][]change{
+		"Issuers: at least one":     {func(c *jwtauth.Config) { c.Issuers = nil }},
+		"Issuers[1].URL: duplicate": {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
+		"Skew: got":                 {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
+		"CacheEntries: got":         {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
+		"KeySets.FetchTimeout: got": {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},
+		"KeySets.MinInterval: got":  {sets(jwtauth.KeySets{MinInterval: time.Millisecond})},
+		"KeySets.Refresh: got":      {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
+		"KeySets.MaxStale: got":     {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
 
-		{"no static key", keys(jwtauth.StaticKeys()), "Keys: at least one key"},
-		{"nil key", static(nil, jwtauth.ES256), "Keys[0]: is a <nil>"},
-		{"nil RSA", static((*rsa.PublicKey)(nil), jwtauth.RS256), "Keys[0]: is nil"},
-		{"nil EC", static((*ecdsa.PublicKey)(nil), jwtauth.ES256), "Keys[0]: is nil"},
-		{"empty EC", static(&ecdsa.PublicKey{}, jwtauth.ES256), "Keys[0]: is nil"},
-		{"empty RSA", static(&rsa.PublicKey{E: 65537}, jwtauth.RS256), "Keys[0]: is nil"},
-		{"EC without X", static(&ecdsa.PublicKey{Curve: elliptic.P256(), Y: big.NewInt(1)}, jwtauth.ES256), "Keys[0]: is nil"},
-		{"EC without Y", static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1)}, jwtauth.ES256), "Keys[0]: is nil"},
-		{"EC without curve", static(&ecdsa.PublicKey{X: big.NewInt(1), Y: big.NewInt(1)}, jwtauth.ES256), "Keys[0]: is nil"},
-		{"private key", static(rsaKey(), jwtauth.RS256), "want *rsa.PublicKey"},
-		{"symmetric key", static(secret, jwtauth.ES256), "want *rsa.PublicKey"},
-		{"static HS256", static(keyFor(jwtauth.ES256).public, jwtauth.HS256), "HS256 needs a SharedSecret"},
-		{"HS256 file", keys(jwtauth.KeyFile(missing), jwtauth.HS256), "HS256 needs a SharedSecret"},
-		{"HS256 keyfunc", keys(jwtauth.Keyfunc(must(keyfunc.NewJWKSetJSON([]byte(`{"keys":[]}`)))), jwtauth.HS256), "HS256 needs a SharedSecret"},
-		{"key without algorithm", keys(jwtauth.StaticKeys(jwtauth.Key{Public: keyFor(jwtauth.ES256).public})), "Keys[0].Algorithm: required"},
-		{"key for another algorithm", keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public})), "none of the configured algorithms"},
-		{"P-256 for ES384", static(keyFor(jwtauth.ES256).public, jwtauth.ES384), "none of the configured algorithms"},
-		{"P-224", static(&must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).PublicKey, jwtauth.ES256), "not a point on an accepted curve"},
-		{"off the curve", static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}, jwtauth.ES256), "not a point"},
-		{"short Ed25519", static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA), "not 32 bytes"},
-		{"1024 bits", static(weakRSA(1024, 65537), jwtauth.RS256), "RSA key of 1024 bits"},
-		{"2047 bits", static(weakRSA(2047, 65537), jwtauth.RS256), "RSA key of 2047 bits"},
-		{"huge RSA", static(weakRSA(16385, 65537), jwtauth.RS256), "RSA key of 16385 bits"},
-		{"e=1", static(weakRSA(2048, 1), jwtauth.RS256), "exponent"},
-		{"e even", static(weakRSA(2048, 65536), jwtauth.RS256), "exponent"},
-		{"even modulus", static(&rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}, jwtauth.RS256), "even modulus"},
-
-		{"HS256, 31 bytes", shared(31, jwtauth.HS256), "has 31 bytes, HS256 needs at least 32"},
-		{"HS384, 47 bytes", shared(47, jwtauth.HS384), "HS384 needs at least 48"},
-		{"HS512, 63 bytes", shared(63, jwtauth.HS512), "HS512 needs at least 64"},
-		{"HS256 and HS512, 32 bytes", shared(32, jwtauth.HS256, jwtauth.HS512), "HS512 needs at least 64"},
-		{"empty secret", keys(jwtauth.SharedSecret(gatehouse.Secret{}), jwtauth.HS256), "has 0 bytes"},
-		{"secret for ES256", shared(64, jwtauth.ES256), "a shared secret is for HS* only"},
-		{"secret for both", shared(64, jwtauth.HS256, jwtauth.RS256), "a shared secret is for HS* only"},
-		{
-			"published secret",
-			keys(jwtauth.SharedSecret(gatehouse.NewSecret([]byte("a-string-secret-at-least-256-bits-long"))), jwtauth.HS256),
-			"is a published example",
+		"URL: required":             {url("")},
+		"URL: not an absolute URL":  {url("/x"), url("file:///etc/passwd")},
+		"URL: plain http":           {url("http://auth.example.com"), url("http://localhost.example.com")},
+		"URL: not an https URL":     {url("ftp://auth.example.com")},
+		"URL: has user information": {url("https://u@auth.example.com")},
+		"URL: has a fragment":       {url("https://auth.example.com#a")},
+		"URL: has a query":          {url("https://auth.example.com?a"), url("https://auth.example.com?")},
+		"URL: is a metadata":        {url("https://auth.example.com/.well-known/openid-configuration")},
+		"Audience: required":        {issuer(func(i *jwtauth.Issuer) { i.Audience = "" })},
+		"Profile: got 2":            {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
+		"MaxLifetime: got": {
+			issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 }),
 		},
-
-		{"remote http", keys(jwtauth.RemoteKeys("http://auth.example.com/jwks")), "Keys: plain http"},
-		{"remote file", keys(jwtauth.RemoteKeys("file:///jwks")), "Keys: not an absolute URL"},
-		{"remote empty", keys(jwtauth.RemoteKeys("")), "Keys: required"},
-		{"remote HS256", keys(jwtauth.RemoteKeys("https://auth.example.com/jwks"), jwtauth.HS256), "HS256 needs a SharedSecret"},
-		{"discovered HS256", keys(jwtauth.Discover(), jwtauth.ES256, jwtauth.HS256), "HS256 needs a SharedSecret"},
-		{"nil keyfunc", keys(jwtauth.Keyfunc(nil)), "the keyfunc is nil"},
-		{"no such file", keys(jwtauth.KeyFile(missing)), "Keys: open"},
+		"MaxTokenBytes: got": {
+			issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 }),
+		},
+		"Algorithms: at least one":                {algorithms()},
+		`Algorithms: "none" is not supported`:     {algorithms("none")},
+		`Algorithms: "" is not supported`:         {algorithms("")},
+		`Algorithms: "es256" is not supported`:    {algorithms("es256")},
+		`Algorithms: "ES256K" is not supported`:   {algorithms("ES256K", jwtauth.ES256)},
+		"Keys: required":                          {keys(nil), keys(jwtauth.RemoteKeys(""))},
+		"Keys: at least one key":                  {keys(jwtauth.StaticKeys())},
+		"Keys: plain http":                        {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
+		"Keys: not an absolute URL":               {keys(jwtauth.RemoteKeys("file:///jwks"))},
+		"Keys: open":                              {keys(jwtauth.KeyFile(missing))},
+		"Keys: the keyfunc is nil":                {keys(jwtauth.Keyfunc(nil))},
+		"Keys[0].Algorithm: required":             {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
+		"Keys[0]: is a <nil>":                     {static(nil, jwtauth.ES256)},
+		"Keys[0]: is a *rsa.PrivateKey":           {static(rsaKey(), jwtauth.RS256)},
+		"Keys[0]: is a []uint8":                   {static(secret, jwtauth.ES256)},
+		"Keys[0]: is not 32 bytes":                {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
+		"Keys[0]: is an RSA key of 1024 bits":     {static(weakRSA(1024, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 2047 bits":     {static(weakRSA(2047, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 16385 bits":    {static(weakRSA(16385, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an exponent": {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an even modulus": {
+			static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256),
+		},
+		"Keys[0]: is nil": {
+			static((*rsa.PublicKey)(nil), jwtauth.RS256), static(&rsa.PublicKey{E: 65537}, jwtauth.RS256),
+			static((*ecdsa.PublicKey)(nil), jwtauth.ES256), static(&ecdsa.PublicKey{}, jwtauth.ES256), static(&ecdsa.PublicKey{X: one, Y: one}, jwtauth.ES256),
+			static(&ecdsa.PublicKey{Curve: elliptic.P256(), Y: one}, jwtauth.ES256), static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: one}, jwtauth.ES256),
+		},
+		"Keys[0]: is not a point": {
+			static(&must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).PublicKey, jwtauth.ES256),
+			static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: one, Y: one}, jwtauth.ES256),
+		},
+		"Keys[0]: fits none of the configured": {
+			static(es256, jwtauth.ES384), keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public})),
+		},
+		"Keys: HS256 needs a SharedSecret": {
+			static(es256, jwtauth.HS256), keys(jwtauth.KeyFile(missing), jwtauth.HS256), keys(jwtauth.Discover(), jwtauth.ES256, jwtauth.HS256),
+			keys(jwtauth.RemoteKeys("https://auth.example.com/jwks"), jwtauth.HS256),
+			keys(jwtauth.Keyfunc(must(keyfunc.NewJWKSetJSON([]byte(`{"keys":[]}`)))), jwtauth.HS256),
+		},
+		"Keys: a shared secret is for HS* only":         {shared(secret[:64], jwtauth.ES256), shared(secret[:64], jwtauth.HS256, jwtauth.RS256)},
+		"Keys: the secret has 0 bytes":                  {shared(nil, jwtauth.HS256)},
+		"Keys: the secret has 31 bytes, HS256 needs at": {shared(secret[:31], jwtauth.HS256)},
+		"Keys: the secret has 47 bytes, HS384 needs at": {shared(secret[:47], jwtauth.HS384)},
+		"HS512 needs at least 64":                       {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
+		"Keys: the secret is a published example":       {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
 	} {
-		a, err := jwtauth.New(config(test.change))
-		if got := fmt.Sprint(err); a != nil || !strings.Contains(got, test.want) || !strings.HasPrefix(got, "jwtauth: Config.") {
-			t.Errorf("%s: New error = %q, want jwtauth: Config.…%s", test.name, got, test.want)
+		for n, change := range changes {
+			a, err := jwtauth.New(config(change))
+			if got := fmt.Sprint(err); a != nil || !strings.Contains(got, want) || !strings.HasPrefix(got, "jwtauth: Config.") {
+				t.Errorf("%s, %d: New error = %q, want jwtauth: Config.…%s", want, n, got, want)
+			}
 		}
 	}
 	_, err := jwtauth.New(jwtauth.Config{

@@ -27,8 +27,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/leaktest"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	issuerURL = "https://auth.example.com"

@@ -81,7 +81,7 @@ func (c *fetchClient) keySet(ctx context.Context, address string, configured []A
 
 // keySetURL returns the jwks_uri of an issuer.
 func (c *fetchClient) keySetURL(ctx context.Context, issuer string) (string, error) {
-	// OpenID Connect Discovery §4: the well-known path is appended to the issuer.
+	// OIDC Discovery §4: the well-known path is appended to the issuer.
 	openid := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 	document, err := c.Get(ctx, openid, "application/json")
 	if status, ok := errors.AsType[*fetch.StatusError](err); ok && status.Status >= 400 && status.Status < http.StatusInternalServerError {

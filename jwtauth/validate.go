@@ -60,8 +60,9 @@ func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 
 // validateJWT validates the claims of an ID token or a logout token.
 //
-//	OpenID Connect Core 1.0 §2: iss, aud, exp and iat are REQUIRED in an ID
-//	token; Back-Channel Logout 1.0 §2.4: in a logout token.
+//	OIDC Core §2: iss, aud, exp and iat are REQUIRED in an ID token.
+//
+//	OIDC Back-Channel Logout §2.4: they are REQUIRED in a logout token.
 func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
 		if !claim.present {

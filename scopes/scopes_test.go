@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/alloctest"
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
@@ -70,26 +71,12 @@ func TestAllAndAny(t *testing.T) {
 		needed, held string
 		all, some    bool
 	}{
-		{"a", "a", true, true},
-		{"a", "a b", true, true},
-		{"a b", "a b", true, true},
-		{"b a", "a b c", true, true},
-		{"a a", "a", true, true},
-		{"a b", "a", false, true},
-		{"a b", "b", false, true},
-		{"b a", "c a", false, true},
-		{"a", "", false, false},
-		{"a", "b", false, false},
-		{"a b", "", false, false},
-		{"a b", "c", false, false},
-		{"a:b", "a", false, false},
-		{"a", "a:b", false, false},
-		{"a", "A", false, false},
-		{"a:b", "a:*", false, false},
-		{"a:b", "*", false, false},
-		{"a:b", "a:", false, false},
-		{"a:b", "a:b:c", false, false},
-		{"a:b a:c", "a:* a *", false, false},
+		{"a", "a", true, true}, {"a", "a b", true, true}, {"a b", "a b", true, true}, {"b a", "a b c", true, true},
+		{"a a", "a", true, true}, {"a b", "a", false, true}, {"a b", "b", false, true}, {"b a", "c a", false, true},
+		{"a", "", false, false}, {"a", "b", false, false}, {"a b", "", false, false}, {"a b", "c", false, false},
+		{"a:b", "a", false, false}, {"a", "a:b", false, false}, {"a", "A", false, false},
+		{"a:b", "a:*", false, false}, {"a:b", "*", false, false}, {"a:b", "a:", false, false},
+		{"a:b", "a:b:c", false, false}, {"a:b a:c", "a:* a *", false, false},
 	} {
 		needed := strings.Fields(test.needed)
 		all, some := scopes.All(needed...), scopes.Any(needed...)
@@ -287,19 +274,15 @@ func TestPoliciesDoNotAllocate(t *testing.T) {
 		"All": scopes.All("a", "d", "data:write"), "Any": scopes.Any("x", "y", "d"), "HasRole": scopes.HasRole("admin", "viewer"),
 		"implied All": i.All("a", "data:read"), "implied Any": i.Any("x", "data:read"),
 	} {
-		if got := testing.AllocsPerRun(1000, func() {
-			if err := policy.Authorize(r, p); err != nil {
-				t.Error(err)
-			}
-		}); got != 0 {
-			t.Errorf("%s allows with %v allocations, want 0", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			alloctest.AtMost(t, 0, func() {
+				if err := policy.Authorize(r, p); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
-	if got := testing.AllocsPerRun(1000, func() { i.Grants(p.Scopes, "data:read") }); got != 0 {
-		t.Errorf("Grants makes %v allocations, want 0", got)
-	}
+	alloctest.AtMost(t, 0, func() { i.Grants(p.Scopes, "data:read") })
 	denied := scopes.All("x")
-	if got := testing.AllocsPerRun(1000, func() { _ = denied.Authorize(r, p) }); got > 2 {
-		t.Errorf("All denies with %v allocations, want at most 2", got)
-	}
+	alloctest.AtMost(t, 2, func() { _ = denied.Authorize(r, p) })
 }

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/interop/browser"
+)
+
+// step is a part of a browser suite.
+type step struct {
+	name string
+	run  func(*app, *testing.T)
+}
+
+// TestAppsInBrowser uses the example apps in Chromium as people do, and attacks
+// them. It is slow. With -artifacts it keeps pictures of the pages.
+func TestAppsInBrowser(t *testing.T) {
+	chromium := browser.Start(t)
+	shared := []step{
+		{"login to logout", (*app).loginToLogout},
+		{"cookie attributes", (*app).cookieAttributes},
+		{"no secrets for scripts", (*app).noSecretsForScripts},
+		{"signed out", (*app).signedOut},
+		{"callback is single use", (*app).callbackIsSingleUse},
+		{"session ends in another tab", (*app).sessionEndsInAnotherTab},
+		{"back after logout", (*app).backAfterLogout},
+		{"back from the cache", (*app).backFromCache},
+		{"cross-site requests", (*app).crossSite},
+		{"pictures", (*app).pictures},
+	}
+	for _, test := range []struct {
+		name  string
+		start func(*testing.T, *browser.Page) *app
+		steps []step
+	}{
+		{"signin", newSignin, append(signinSteps(), shared...)},
+		{"spa", newSPA, shared},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := test.start(t, chromium)
+			for _, step := range test.steps {
+				t.Run(step.name, func(t *testing.T) { step.run(a, t) })
+			}
+		})
+	}
+	t.Run("native", func(t *testing.T) { nativeInBrowser(t, chromium.Person(t)) })
+	t.Run("keyserver", func(t *testing.T) { keyserverInBrowser(t, chromium.Person(t)) })
+}
+
+// loginToLogout signs in, works longer than the access token is valid, and signs
+// out.
+func (a *app) loginToLogout(t *testing.T) {
+	page := a.chromium.Person(t)
+	a.show(t, page, "signed-out")
+	a.checkNoData(t, page)
+	before := len(a.provider.Issued(t))
+	a.login(t, page, "ada")
+	if got := page.Text(t, "#who"); got != "ada" && got != "ada@example.com" {
+		t.Errorf("signed in as %q, want ada", got)
+	}
+	const note = "milk & <b>bread</b>"
+	save(t, page, note)
+	a.show(t, page, "signed-in")
+	page.Until(t, fmt.Sprintf("document.getElementById('note').value === %q", note))
+
+	a.askProfile(t, page)
+	a.expire(t)
+	good, _ := a.provider.Refreshes(t)
+	a.show(t, page, "signed-in")
+	a.askProfile(t, page)
+	if after, refused := a.provider.Refreshes(t); after != good+1 || refused != 0 {
+		t.Errorf("%d refreshes and %d rejected, want %d and 0", after, refused, good+1)
+	}
+	tokens := a.provider.Issued(t)[before:]
+	if got := active(t, a.provider, tokens); got != 2 { // an access token and a refresh token
+		t.Fatalf("%d tokens are active before the logout, want 2", got)
+	}
+
+	old := a.cookies(t, page)[a.cookie]
+	if at := page.Submit(t, "#signout"); at.Status != http.StatusOK || !strings.HasPrefix(at.URL, a.provider.Issuer+"/") {
+		t.Fatalf("sign out leads to %+v, want the provider", at)
+	}
+	// Independently of what the person does at the provider.
+	if got := active(t, a.provider, tokens); got != 0 {
+		t.Errorf("%d tokens are active after the logout, want 0", got)
+	}
+	if at := page.Submit(t, "button[name=logout]"); at.Status != http.StatusOK || at.URL != a.page+"/" {
+		t.Fatalf("sign out ends at %+v, want %s/", at, a.page)
+	}
+	shown(t, page, "signed-out")
+	a.checkNoData(t, page)
+	if kept := a.cookies(t, page); len(kept) != 0 {
+		t.Errorf("the browser keeps the cookies %v", kept)
+	}
+	// The address of the logout has an ID token, which the page never sees.
+	a.searchScripts(t, page, tokens)
+	// A copy of the cookie is worthless.
+	page.Plant(t, old)
+	a.show(t, page, "signed-out")
+	// The provider requires a new login.
+	if at := page.Submit(t, "#signin"); !strings.HasPrefix(at.URL, a.provider.Issuer+"/interaction/") {
+		t.Errorf("sign in after the logout leads to %+v, want the provider's login page", at)
+	}
+}
+
+// cookieAttributes checks the cookies as the browser reports them.
+func (a *app) cookieAttributes(t *testing.T) {
+	check := func(c browser.Cookie) {
+		t.Helper()
+		if !strings.HasPrefix(c.Name, "__Host-Http-") || !c.HTTPOnly || !c.Secure || c.SameSite != "Lax" || c.Path != "/" || c.Domain != a.host {
+			t.Errorf("cookie %+v, want __Host-Http-, HttpOnly, Secure, SameSite=Lax and Path=/", c)
+		}
+	}
+	page := a.chromium.Person(t)
+	a.show(t, page, "signed-out")
+	if kept := a.cookies(t, page); len(kept) != 0 {
+		t.Errorf("signed out, the browser keeps %v", kept)
+	}
+	page.Submit(t, "#signin")
+	during := a.cookies(t, page)
+	for _, c := range during {
+		check(c)
+	}
+	if names := a.transactions(t, page); len(names) != 1 || len(during) != 1 || during[names[0]].Expires < 0 {
+		t.Errorf("during the login the browser keeps %v, want a transaction that expires", during)
+	}
+	a.consent(t, page, "ada")
+	shown(t, page, "signed-in")
+	after := a.cookies(t, page)
+	if c := after[a.cookie]; len(after) != 1 || c.Value == "" || c.Expires != -1 {
+		t.Errorf("after the login the browser keeps %v, want a session cookie", after)
+	}
+	check(after[a.cookie])
+}
+
+// readable is a JavaScript expression for all text that a script can read: the
+// page, its address, its history, requests, storage and global variables.
+const readable = `(async () => {
+	const own = [];
+	for (const name of Object.getOwnPropertyNames(window)) {
+		try { own.push(name, JSON.stringify(window[name])); } catch { own.push(name, String(window[name])); }
+	}
+	const stores = await indexedDB.databases();
+	return {
+		cookie: document.cookie,
+		kept: [localStorage, sessionStorage].map((s) => s.length).concat(stores.length, (await caches.keys()).length,
+			(await navigator.serviceWorker.getRegistrations()).length).join(),
+		text: [document.documentElement.outerHTML, location.href, document.referrer, JSON.stringify(history.state), window.name,
+			...[...document.querySelectorAll('input, textarea')].map((e) => e.value),
+			...performance.getEntries().map((e) => JSON.stringify(e)), ...own].join('\n'),
+	};
+})()`
+
+// searchScripts checks that a script on the page can read none of the secrets,
+// including all strings in its memory.
+func (a *app) searchScripts(t *testing.T, page *browser.Page, secrets []string) {
+	t.Helper()
+	var found struct{ Cookie, Kept, Text string }
+	if err := json.Unmarshal([]byte(page.Run(t, readable)), &found); err != nil {
+		t.Fatal(err)
+	}
+	if found.Cookie != "" || found.Kept != "0,0,0,0,0" {
+		t.Errorf("scripts read the cookies %q and %s stores, want none", found.Cookie, found.Kept)
+	}
+	page.Run(t, "(() => { const kept = ['a', 'needle'].join(' '); document.addEventListener('x', () => kept); })()")
+	memory := strings.Join(page.Memory(t), "\n")
+	if !strings.Contains(found.Text, a.origin) || !strings.Contains(memory, "a needle") {
+		t.Error("the search misses text that is on the page or in a closure")
+	}
+	checkAbsent(t, "the page", found.Text, secrets)
+	checkAbsent(t, "the memory of the scripts", memory, secrets)
+}
+
+// checkAbsent checks that no secret is in a text: of a long secret the end, which
+// is the signature of a JWT.
+func checkAbsent(t *testing.T, what, text string, secrets []string) {
+	t.Helper()
+	for _, secret := range secrets {
+		if len(secret) < 32 {
+			t.Fatalf("a secret of %d characters, want at least 32", len(secret))
+		}
+		if strings.Contains(text, secret[max(0, len(secret)-40):]) {
+			t.Errorf("%s contains a secret", what)
+		}
+	}
+}
+
+// noSecretsForScripts checks that neither tokens nor the session cookie are on the
+// page, in its memory or in a response.
+func (a *app) noSecretsForScripts(t *testing.T) {
+	before := len(a.provider.Issued(t))
+	page := a.signedIn(t, "ada")
+	save(t, page, "a secret of the person")
+	a.askProfile(t, page)
+	secrets := append(a.provider.Issued(t)[before:], a.cookies(t, page)[a.cookie].Value)
+	if len(secrets) < 4 {
+		t.Fatalf("%d secrets, want at least 4", len(secrets))
+	}
+	a.searchScripts(t, page, secrets)
+
+	responses, bodies := 0, 0
+	for _, e := range page.Exchanges(t) {
+		api := strings.HasPrefix(e.URL, a.origin)
+		if !api && !strings.HasPrefix(e.URL, a.page) {
+			continue
+		}
+		if api {
+			responses++
+		}
+		if e.Body != "" {
+			bodies++
+		}
+		checkAbsent(t, "the response to "+e.URL, e.Body, secrets)
+		checkAbsent(t, "the address "+e.URL, e.URL, secrets)
+		for name, value := range e.Header {
+			if name != "set-cookie" {
+				checkAbsent(t, name+" of "+e.URL, value, secrets)
+			} else if !api {
+				t.Errorf("%s sets a cookie", e.URL)
+			}
+		}
+		if e.Sent["authorization"] != "" {
+			t.Errorf("the browser sends Authorization to %s", e.URL)
+		}
+	}
+	// Four of the API, two of the login, one of the upstream call.
+	if responses < 7 || bodies < 8 {
+		t.Errorf("%d responses of the API and %d bodies, want at least 7 and 8", responses, bodies)
+	}
+}
+
+// signedOut checks that scripts get 401 as JSON and no redirect.
+func (a *app) signedOut(t *testing.T) {
+	page := a.chromium.Person(t)
+	a.show(t, page, "signed-out")
+	for path, options := range map[string]string{
+		"/api/me": "{}", "/api/upstream": "{}", "/login": "{}",
+		"/api/note": "{method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}}",
+	} {
+		r := a.fetch(t, page, path, options)
+		if r.Status != http.StatusUnauthorized || r.Redirected || r.Header["content-type"] != "application/json" || !strings.HasPrefix(r.Body, `{"error":"`) {
+			t.Errorf("fetch of %s: %+v, want 401 as JSON", path, r)
+		}
+	}
+	if kept := a.cookies(t, page); len(kept) != 0 {
+		t.Errorf("the browser keeps %v, want no cookies", kept)
+	}
+}
+
+// callbackIsSingleUse requests the callback of a finished login again: signed in,
+// in another browser, and after the logout.
+func (a *app) callbackIsSingleUse(t *testing.T) {
+	page := a.chromium.Person(t)
+	address := a.callback(t, page, "ada").String()
+	if at := page.Visit(t, address); at.URL != a.page+"/" {
+		t.Fatalf("the callback leads to %+v, want %s/", at, a.page)
+	}
+	shown(t, page, "signed-in")
+	a.wantReasons(t, func() {
+		if at := page.Visit(t, address); at.URL != a.page+"/" {
+			t.Errorf("signed in, the callback leads to %+v, want %s/", at, a.page)
+		}
+		shown(t, page, "signed-in")
+	}, "signin_transaction")
+	thief := a.chromium.Person(t)
+	a.wantReasons(t, func() {
+		thief.Visit(t, address)
+		a.loginFailed(t, thief)
+	}, "signin_transaction")
+	if kept := a.cookies(t, thief); len(kept) != 0 {
+		t.Errorf("the other browser keeps %v, want no cookies", kept)
+	}
+	if r := a.fetch(t, page, "/logout", "{method: 'POST'}"); r.Status != http.StatusOK {
+		t.Fatalf("logout: %+v", r)
+	}
+	a.wantReasons(t, func() {
+		page.Visit(t, address)
+		a.loginFailed(t, page)
+	}, "signin_transaction")
+	a.show(t, page, "signed-out")
+}
+
+// elsewhere is the address of a page on another site.
+func (a *app) elsewhere() string { return a.provider.Issuer + "/.well-known/openid-configuration" }
+
+// sessionEndsInAnotherTab checks that a page whose session has ended says so at
+// its next call and drops its data.
+func (a *app) sessionEndsInAnotherTab(t *testing.T) {
+	tab := a.signedIn(t, "ada")
+	other := tab.Tab(t)
+	a.show(t, other, "signed-in")
+	save(t, other, "a secret of the person")
+	a.logout(t, tab)
+	other.Click(t, "#upstream")
+	shown(t, other, "signed-out")
+	if a.name == "spa" {
+		other.Until(t, "!document.getElementById('problem').hidden")
+		if got := other.Text(t, "#problem"); !strings.Contains(got, "sign in again") {
+			t.Errorf("the page says %q, want sign in again", got)
+		}
+	}
+	a.checkNoData(t, other)
+}
+
+// backAfterLogout goes back to the page in the tab of the logout and in one that
+// has left the page before.
+func (a *app) backAfterLogout(t *testing.T) {
+	page := a.signedIn(t, "ada")
+	save(t, page, "a secret of the person")
+	a.askProfile(t, page)
+	other := page.Tab(t)
+	a.show(t, other, "signed-in")
+	other.Until(t, "document.getElementById('note').value === 'a secret of the person'")
+	other.Visit(t, a.elsewhere())
+
+	a.logout(t, page)
+	page.Back(t)
+	for what, tab := range map[string]*browser.Page{"the same tab": page, "another tab": other} {
+		tab.Back(t)
+		if at := tab.Run(t, "location.href"); at != `"`+a.page+`/"` {
+			t.Errorf("%s: back leads to %s, want %s/", what, at, a.page)
+		}
+		shown(t, tab, "signed-out")
+		a.checkNoData(t, tab)
+	}
+}
+
+// backFromCache goes back to a page in the back/forward cache after its session
+// has ended. The page shows nothing until the server has said who is signed in.
+// Chromium does not cache pages and responses with no-store, other browsers do.
+func (a *app) backFromCache(t *testing.T) {
+	page, other := a.signedIn(t, "ada"), a.signedIn(t, "ada")
+	_, session := a.person(t, page)
+	page.Strip(t, "http://"+a.host+":*", "Cache-Control")
+	a.show(t, page, "signed-in")
+	save(t, page, "a secret of the person")
+	page.Run(t, `addEventListener('pageshow', ({ persisted }) => { window.back = { persisted, data: `+a.data()+`,
+		shown: [...document.body.children].filter((e) => !e.hidden && e.id).map((e) => e.id).join() }; })`)
+	page.Visit(t, a.elsewhere())
+	if session != "" { // another browser ends the session, and the cookie remains
+		if r := a.fetch(t, other, "/api/sessions/"+session+"/end", "{method: 'POST'}"); r.Status != http.StatusOK {
+			t.Fatalf("end of the session: %+v, want 200", r)
+		}
+	} else {
+		tab := page.Tab(t)
+		a.show(t, tab, "signed-in")
+		a.logout(t, tab)
+	}
+	page.Back(t)
+	page.Until(t, "window.back !== undefined")
+	if got, want := page.Run(t, "window.back"), `{"persisted":true,"data":"","shown":""}`; got != want {
+		t.Errorf("back from the cache: %s, want %s", got, want)
+	}
+	shown(t, page, "signed-out")
+	a.checkNoData(t, page)
+}
+
+// pictures keeps pictures of the pages and checks that they fit the window.
+func (a *app) pictures(t *testing.T) {
+	for size, width := range map[string]int{"": 1100, "-phone": 375} {
+		page := a.chromium.Person(t)
+		page.Size(t, width, 800)
+		take := func(name string) {
+			t.Helper()
+			for scheme, dark := range map[string]bool{"light": false, "dark": true} {
+				page.Dark(t, dark)
+				page.Screenshot(t, filepath.Join(t.ArtifactDir(), a.name+"-"+name+size+"-"+scheme+".png"))
+			}
+			if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
+				t.Errorf("%s%s: the page is wider than the window", name, size)
+			}
+		}
+		page.Visit(t, a.origin+"/callback?state=x")
+		a.loginFailed(t, page)
+		take("failed")
+		a.show(t, page, "signed-out")
+		take("signed-out")
+		a.login(t, page, "ada")
+		save(t, page, "Milk, bread and the small book about gates.")
+		a.askProfile(t, page)
+		page.Run(t, "document.activeElement.blur()")
+		take("signed-in")
+	}
+}

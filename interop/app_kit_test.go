@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+const clientSecret = "the secret of the web app + %"
+
+// accessTokenLifetime is that of the access tokens of a login at an app.
+const accessTokenLifetime = 2 * time.Second
+
+// buildExample builds an example app.
+func buildExample(t *testing.T, name string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), name)
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Dir = filepath.Join("..", "examples", name)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+	return binary
+}
+
+// program is a running example app.
+type program struct {
+	process     *os.Process
+	out, errors output
+	ended       chan struct{}
+	err         error // of the program, once it has ended
+}
+
+func startProgram(t *testing.T, binary string, environment []string, args ...string) *program {
+	t.Helper()
+	p := &program{ended: make(chan struct{})}
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = &p.out, &p.errors, environment
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.process = cmd.Process
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+// prints waits until one of the program's outputs matches and returns the first
+// group.
+func (p *program) prints(t *testing.T, where *output, pattern string) string {
+	t.Helper()
+	expression, found := regexp.MustCompile(pattern), ""
+	enginetest.Eventually(t, time.Minute, "the program prints "+pattern, func() bool {
+		if match := expression.FindStringSubmatch(where.String()); match != nil {
+			found = match[1]
+			return true
+		}
+		select {
+		case <-p.ended:
+			t.Fatalf("the program ended: %v: %s", p.err, &p.errors)
+		default:
+		}
+		return false
+	})
+	return found
+}
+
+// output keeps what a program prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// freeAddress returns a loopback address without a listener. Its port is not one
+// that the system assigns, so that no other program gets it in the meantime.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port in 100 attempts")
+	return ""
+}
+
+// service is an example app with a login: a provider, and one or more processes
+// behind one public origin.
+type service struct {
+	name     string
+	binary   string
+	addr     string // of the process that serves the origin
+	origin   string
+	config   map[string]any
+	provider *provider.Provider
+}
+
+// newService starts a provider that knows the app, and no process of it yet.
+// host is the host of the app's origin, 127.0.0.1 or localhost.
+func newService(t *testing.T, name, host string, options provider.Options, store map[string]any) *service {
+	t.Helper()
+	s := &service{name: name, binary: buildExample(t, name), addr: freeAddress(t)}
+	s.origin = "http://" + strings.Replace(s.addr, "127.0.0.1", host, 1)
+	client := provider.Client{
+		ID: name, Secret: clientSecret, RedirectURIs: []string{s.origin + "/callback"},
+		Metadata: map[string]any{
+			"post_logout_redirect_uris": []string{s.origin + "/"},
+			"backchannel_logout_uri":    s.origin + "/backchannel-logout", "backchannel_logout_session_required": true,
+		},
+	}
+	options.Clients = append(options.Clients, client, machine)
+	options.Scopes = append(options.Scopes, "email")
+	options.FirstLifetime = accessTokenLifetime
+	s.provider = provider.Start(t, options)
+	s.config = map[string]any{
+		"public_origin": s.origin, "issuer": s.provider.Issuer, "client_id": client.ID, "client_secret": "env:CLIENT_SECRET",
+		"scopes": []string{"openid", "email"}, "cookie_keys": []string{"env:COOKIE_KEY"}, "session_store": store,
+		"idle": "15m", "absolute": "12h",
+	}
+	return s
+}
+
+// process is one process of a service.
+type process struct {
+	*program
+	address string
+}
+
+// start starts a process, which listens when start returns.
+func (s *service) start(t *testing.T, address string) *process {
+	t.Helper()
+	config := maps.Clone(s.config)
+	config["addr"] = address
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, s.binary, append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	return &process{p, p.prints(t, &p.out, `listening (\S+)\n`)}
+}
+
+// active returns how many of the tokens that the provider issued are active.
+func active(t *testing.T, p *provider.Provider, tokens []string) (count int) {
+	t.Helper()
+	client := newClient(t, oauthConfig(p, machine))
+	for _, token := range tokens {
+		if strings.HasPrefix(token, "eyJ") { // an ID token
+			continue
+		}
+		got, err := client.Introspect(t.Context(), gatehouse.NewSecret([]byte(token)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Active {
+			count++
+		}
+	}
+	return count
+}
+
+// expire waits until the provider accepts none of its access tokens any more.
+func (s *service) expire(t *testing.T) {
+	t.Helper()
+	enginetest.Eventually(t, 10*time.Second, "the access tokens expire", func() bool {
+		for _, token := range s.provider.Issued(t) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.provider.Issuer+"/me", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+token)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// visitor is a browser without scripts. It keeps the cookies of the service
+// itself: a cookie jar of Go sends no Secure cookies to http://127.0.0.1, which
+// browsers do.
+type visitor struct {
+	person  *provider.Browser
+	cookies map[string]string
+}
+
+func newVisitor(t *testing.T, name string) *visitor {
+	t.Helper()
+	return &visitor{provider.NewBrowser(t, name), make(map[string]string)}
+}
+
+// get sends a request as a script of the service's own page does.
+func (v *visitor) get(t *testing.T, address string, changes ...func(*http.Request)) (response *http.Response, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Sec-Fetch-Mode", "cors")
+	for name, value := range v.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	for _, change := range changes {
+		change(r)
+	}
+	client := http.Client{
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if response, err = client.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range response.Cookies() {
+		if v.cookies[c.Name] = c.Value; c.Value == "" {
+			delete(v.cookies, c.Name)
+		}
+	}
+	return response, string(text)
+}
+
+func asNavigation(r *http.Request) {
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+}
+
+// authorize starts a login at a process and returns the address of the provider.
+func (v *visitor) authorize(t *testing.T, at, query string) string {
+	t.Helper()
+	response, body := v.get(t, at+"/login"+query, asNavigation)
+	if response.StatusCode != http.StatusSeeOther {
+		t.Fatalf("GET /login%s: %d %s", query, response.StatusCode, body)
+	}
+	return response.Header.Get("Location")
+}
+
+// login signs the visitor in at a process of a service.
+func (v *visitor) login(t *testing.T, s *service, at *process) {
+	t.Helper()
+	callback := v.person.Visit(t, v.authorize(t, at.address, ""), s.origin+"/callback")
+	response, body := v.get(t, at.address+callback.RequestURI(), asNavigation)
+	if response.StatusCode != http.StatusSeeOther || len(v.cookies) != 1 {
+		t.Fatalf("callback: %d %s, cookies %v", response.StatusCode, body, v.cookies)
+	}
+}
+
+// subject returns the subject in the response of an API, "" for 401.
+func (v *visitor) subject(t *testing.T, at *process, path string) string {
+	t.Helper()
+	response, body := v.get(t, at.address+path)
+	if response.StatusCode == http.StatusUnauthorized {
+		return ""
+	}
+	var got struct{ Subject, Sub string }
+	if err := json.Unmarshal([]byte(body), &got); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d %s", path, response.StatusCode, body)
+	}
+	return got.Subject + got.Sub
+}
+
+// with returns an address with other values of a query parameter, or without it.
+func with(address *url.URL, name string, values ...string) string {
+	q := address.Query()
+	if q[name] = values; len(values) == 0 {
+		q.Del(name)
+	}
+	changed := *address
+	changed.RawQuery = q.Encode()
+	return changed.String()
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
