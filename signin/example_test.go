@@ -36,7 +36,7 @@ func website(origin string, logger *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{s.Sessions}, Realm: "app", LoginURL: "/auth/login", Observer: observer,
+		Authenticators: []gatehouse.Authenticator{s.Sessions}, Realm: "app", LoginURL: s.LoginURL, Observer: observer,
 	})
 	if err != nil {
 		return nil, err
