@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -137,7 +138,20 @@ func (c *Config) check() error {
 	if len(c.Issuers) == 0 {
 		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
+	if isNil(c.Revocations) {
+		errs = append(errs, fmt.Errorf(field+"Revocations: is a nil %T", c.Revocations))
+		c.Revocations = nil
+	} else if c.maxLifetime() <= 0 {
+		errs = append(errs, fmt.Errorf(field+"Revocations: got MaxLifetime %v, want a positive one", c.maxLifetime()))
+	}
 	return errors.Join(errs...)
+}
+
+// isNil reports whether v holds a nil pointer, such as that of a constructor that
+// has failed.
+func isNil(v any) bool {
+	value := reflect.ValueOf(v)
+	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // checkShared checks the fields that [VerifierConfig] has as well.
@@ -148,6 +162,9 @@ func (c *Config) checkShared(field string) error {
 	}
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	if isNil(c.Observer) {
+		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))
 	}
 	return errors.Join(errs...)
 }
