@@ -13,20 +13,22 @@ import (
 // Admit decides on a request without answering it, for adapters to other
 // transports than net/http: it authenticates the caller, asks the policies, and
 // reports the decision to the observer. It returns the request that the handler
-// gets, with the [Principal] in its context and without the credential, and what
-// the response must carry. The error is an [*Error].
+// gets, with the [Principal] in its context and without the credential, and the
+// header that the response must carry, also with an error. The error is an
+// [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	if e != nil {
-		return nil, nil, e
+		return nil, header, e
 	}
 	inner := r.WithContext(a)
 	inner.Header = g.reads.without(r.Header)
 	return inner, header, nil
 }
 
-// admit decides on r and reports the decision. The context that it returns
-// is not nil, also with an error.
+// admit decides on r and reports the decision. The context that it returns is not
+// nil, also with an error. The header of a proof goes with the refusal of a policy
+// too: it may hold the nonce of the next request.
 func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitted, http.Header, *Error) {
 	var start time.Time
 	if g.observer != nil {
@@ -41,7 +43,7 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
 	}
 	if e != nil {
-		return g.report(r, a, e, start)
+		return a, nil, g.report(r, a, e, start)
 	}
 	a.principal = proof.principal
 	if !a.principal.IsZero() {
@@ -49,7 +51,10 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 			e = authorize(r, a.principal, policies)
 		}
 		if e != nil {
-			return g.report(r, a, e, start)
+			if e = g.report(r, a, e, start); e == unobserved {
+				header = nil
+			}
+			return a, header, e
 		}
 	}
 	if g.observer != nil {
@@ -137,9 +142,9 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 
 // report reports the refusal e, and returns the one to write: another one if the
 // observer has failed.
-func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) (*admitted, http.Header, *Error) {
+func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *Error {
 	if g.observer == nil {
-		return a, nil, e
+		return e
 	}
 	event := refusalEvent(r, e, start)
 	if a != nil && a.principal != nil && !a.principal.IsZero() {
@@ -149,13 +154,12 @@ func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) (
 		}
 	}
 	if err := g.observer.Observe(r.Context(), event); err != nil {
-		e = unobserved
+		return unobserved
 	}
-	return a, nil, e
+	return e
 }
 
 // refuse reports a refusal and then, and only then, writes it.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, a *admitted, e *Error, start time.Time) {
-	_, _, e = g.report(r, a, e, start)
-	g.writeError(w, r, a, e)
+	g.writeError(w, r, a, g.report(r, a, e, start))
 }

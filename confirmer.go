@@ -3,12 +3,13 @@
 package gatehouse
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
 // Confirmer checks that the sender of a request holds the key to which a token
@@ -22,6 +23,7 @@ type Confirmer interface {
 
 	// Confirm checks that the sender of r, which carries token, holds the key
 	// that the member of cnf names, and returns what the response must carry.
+	// member is the text of a JSON string, or a JSON object as it is.
 	// It is called for each request, also if the token itself is cached. An
 	// error that is no [*Error] is answered with 503.
 	//
@@ -31,8 +33,7 @@ type Confirmer interface {
 
 // Confirms is what a [Confirmer] confirms.
 type Confirms struct {
-	// Member is the name of the member of cnf, such as "jkt". Required. Its
-	// value is a string.
+	// Member is the name of the member of cnf, such as "jkt". Required.
 	Member string
 
 	// Binding is the value of [Principal.Binding] after success. Required.
@@ -132,33 +133,49 @@ func (c Confirmation) Binding() Binding { return c.binding }
 
 // Parse reads the cnf claim of a token once, when the token is verified. It
 // returns an error, whose text names no value, unless cnf is a JSON object with
-// at least one member, each of which is a non-empty string that a confirmer
-// confirms: a token that is bound to a key and accepted without a proof of that
+// at least one member, each of which a confirmer confirms, occurs once, and is a
+// JSON object or a non-empty string: a token that is bound to a key and accepted without a proof of that
 // key could be used by a thief. A token without the claim has no confirmation
 // and needs no call.
 func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
-	var members map[string]any
-	if err := json.Unmarshal([]byte(cnf), &members); err != nil || len(members) == 0 {
-		return Confirmation{}, errors.New("claim cnf is not a JSON object with a member")
-	}
 	var confirmation Confirmation
 	var bindings []string
-	if c != nil {
-		confirmation.members = make([]string, len(c.declared))
-		for i, d := range c.declared {
-			if value, ok := members[d.Member].(string); ok && value != "" {
-				confirmation.members[i] = value
-				bindings = append(bindings, string(d.Binding))
-				delete(members, d.Member)
-			}
+	unknown := ""
+	limits := strictjson.Limits{Depth: 8, Members: 64}
+	err := strictjson.Object(cnf, limits, func(name, value string) error {
+		text, isText := strictjson.String(value)
+		if strings.HasPrefix(value, "{") {
+			text, isText = value, true
 		}
-	}
-	for name := range members {
-		return Confirmation{}, fmt.Errorf("claim cnf has the member %.64q, which is no string or which no confirmer confirms", name)
+		i := c.index(name)
+		if i < 0 || !isText || text == "" {
+			unknown = name
+			return nil
+		}
+		if confirmation.members == nil {
+			confirmation.members = make([]string, len(c.declared))
+		}
+		confirmation.members[i] = text
+		bindings = append(bindings, string(c.declared[i].Binding))
+		return nil
+	})
+	switch {
+	case unknown != "":
+		return Confirmation{}, fmt.Errorf("claim cnf has the member %.64q, which no confirmer confirms or which is no string or object", unknown)
+	case err != nil || len(bindings) == 0:
+		return Confirmation{}, errors.New("claim cnf is not a JSON object with a member")
 	}
 	slices.Sort(bindings)
 	confirmation.binding = Binding(strings.Join(bindings, "+"))
 	return confirmation, nil
+}
+
+// index returns the confirmer of a member of cnf, -1 if there is none.
+func (c *Confirmers) index(member string) int {
+	if c == nil {
+		return -1
+	}
+	return slices.IndexFunc(c.declared, func(d Confirms) bool { return d.Member == member })
 }
 
 // Confirm checks on each request that the sender of r holds each key to which

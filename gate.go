@@ -75,7 +75,7 @@ type checked struct {
 // New makes a gate. It reports all mistakes in the configuration at once.
 func New(config Config) (*Gate, error) {
 	g := &Gate{
-		observer: config.Observer, realm: config.Realm, metadata: config.Metadata,
+		observer: config.Observer, realm: config.Realm,
 		enrich: config.Enrich, errorBody: config.ErrorBody,
 	}
 	var errs []error
@@ -92,8 +92,11 @@ func New(config Config) (*Gate, error) {
 	} else if strings.ContainsFunc(g.realm, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
 		fail("Realm: has characters outside printable ASCII")
 	}
-	if g.metadata != nil && g.metadata.URL == "" {
-		fail("Metadata: must come from NewMetadata")
+	if config.Metadata != nil {
+		metadata := *config.Metadata
+		if g.metadata = &metadata; metadata.URL == "" {
+			fail("Metadata: must come from NewMetadata")
+		}
 	}
 	if g.observer != nil && isNil(g.observer) {
 		fail("Observer: is a nil %T", g.observer)
@@ -160,14 +163,14 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		return
 	}
 	inner, header, err := g.admit(r, policies, optional)
-	if err != nil {
-		g.writeError(w, r, inner, err)
-		return
-	}
 	for name, values := range header {
 		// The values are cloned: handlers append to theirs, and many requests may
 		// share one proof.
 		w.Header()[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	if err != nil {
+		g.writeError(w, r, inner, err)
+		return
 	}
 	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
 	// with an Authorization header field". There is no such rule for a cookie, for

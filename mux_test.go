@@ -273,3 +273,27 @@ func TestPatternIsCopiedBack(t *testing.T) {
 		}
 	}
 }
+
+// The header of a proof goes with the refusal of a policy, and not with that of a
+// failing observer.
+func TestMuxDenialCarriesTheProofHeader(t *testing.T) {
+	accept := authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
+		proof := gatehouse.NewProof(user())
+		proof.Header = http.Header{"dpop-nonce": {"n-1"}}
+		return proof, nil
+	}}
+	for _, test := range []struct {
+		err    error // of the observer
+		status int
+		nonce  string
+	}{{nil, 403, "n-1"}, {errors.New("disk full"), 503, ""}} {
+		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{accept}, Observer: &events{err: test.err}})
+		mux := gate.Mux()
+		mux.Handle("/", say("x"), deny(errors.New("no")))
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, request())
+		if got := w.Header().Get("DPoP-Nonce"); w.Code != test.status || got != test.nonce {
+			t.Errorf("observer error %v: %d, DPoP-Nonce %q; want %d, %q", test.err, w.Code, got, test.status, test.nonce)
+		}
+	}
+}

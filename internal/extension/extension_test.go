@@ -184,6 +184,7 @@ func TestNewCredentialNeedsNoChangeOfTheCore(t *testing.T) {
 		{"unclaimed header", "/hello", http.Header{"X-Stamp": {"x"}}, "403 invalid_stamp", ""},
 		{"in the URL", "/stamp-1", nil, "401 missing_credentials", `Stamp realm="post", Bearer realm="post"` + inked},
 		{"policy", "/red", http.Header{"Cookie": {"album=ada"}}, "403 wrong_colour", `Bearer realm="post", error="wrong_colour", error_description="The stamp has another colour.", colour="red"`},
+		{"policy after a confirmation", "/red", http.Header{"Authorization": {"Inked ada.blue"}, "Ink": {"blue"}}, "403 wrong_colour", `Inked realm="post", error="wrong_colour", error_description="The stamp has another colour.", colour="red"`},
 		{"nothing", "/hello", nil, "401 missing_credentials", `Stamp realm="post", Bearer realm="post"` + inked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -204,7 +205,7 @@ func TestNewCredentialNeedsNoChangeOfTheCore(t *testing.T) {
 			if got := strings.Join(w.Header()["Www-Authenticate"], ", "); got != test.challenges {
 				t.Errorf("WWW-Authenticate = %s\nwant %s", got, test.challenges)
 			}
-			if next := w.Header().Get("Ink-Next"); (next != "") != (test.name == "confirmed") {
+			if next := w.Header().Get("Ink-Next"); (next != "") != (test.name == "confirmed" || test.name == "policy after a confirmation") {
 				t.Errorf("Ink-Next = %q", next)
 			}
 		})
@@ -212,7 +213,7 @@ func TestNewCredentialNeedsNoChangeOfTheCore(t *testing.T) {
 	want := counter{
 		"stamp_minted ": 1, "decision ": 5, "decision stamp_ink": 1, "decision credential_unconfirmed": 1, "decision credential_unbound": 1,
 		"decision several_credentials": 1, "decision stamp_forged": 1, "decision credential_unclaimed": 2, "decision credential_in_url": 1,
-		"decision stamp_colour": 1, "decision no_credentials": 1,
+		"decision stamp_colour": 2, "decision no_credentials": 1,
 	}
 	if d := cmp.Diff(want, counts); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
