@@ -67,12 +67,28 @@ func TestStatuses(t *testing.T) {
 	for want, headers := range map[int][][]string{
 		200: {{"Bearer " + valid}, {"bearer " + valid}, {"BEARER   " + valid}},
 		400: {
-			{"Bearer"}, {"Bearer "}, {"Bearer " + valid + " " + valid}, {"Bearer " + valid + ", Bearer " + valid}, {"Bearer\t" + valid},
-			{"Bearer " + valid + "\x00"}, {"Bearer " + valid + "\r\n"}, {"Bearer é"}, {"Bearer " + valid, "Bearer " + valid}, {""},
+			{"Bearer"},
+			{"Bearer "},
+			{"Bearer " + valid + " " + valid},
+			{"Bearer " + valid + ", Bearer " + valid},
+			{"Bearer\t" + valid},
+			{"Bearer " + valid + "\x00"},
+			{"Bearer " + valid + "\r\n"},
+			{"Bearer é"},
+			{"Bearer " + valid, "Bearer " + valid},
+			{""},
 		},
 		401: {
-			nil, {"Bearer a"}, {"Bearer a.b.c"}, {"Bearer .."}, {"Bearer a.b.c.d.e"}, {"Bearer " + strings.Repeat(".", 100_000)},
-			{"Bearer " + strings.Repeat("a", 1_000_000)}, {"Basic " + valid}, {valid}, {"DPoP " + valid},
+			nil,
+			{"Bearer a"},
+			{"Bearer a.b.c"},
+			{"Bearer .."},
+			{"Bearer a.b.c.d.e"},
+			{"Bearer " + strings.Repeat(".", 100_000)},
+			{"Bearer " + strings.Repeat("a", 1_000_000)},
+			{"Basic " + valid},
+			{valid},
+			{"DPoP " + valid},
 		},
 	} {
 		for _, authorization := range headers {

@@ -493,8 +493,11 @@ func TestKeyfunc(t *testing.T) {
 		a, storage := newKeyfunc(t)
 		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		for _, metadata := range []jwkset.JWKMetadataOptions{
-			{KID: "k1"}, {KID: "enc", USE: jwkset.UseEnc}, {KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
-			{KID: "sig", USE: jwkset.UseSig}, {KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
+			{KID: "k1"},
+			{KID: "enc", USE: jwkset.UseEnc},
+			{KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
+			{KID: "sig", USE: jwkset.UseSig},
+			{KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
 		} {
 			storage.write(t, jwtauth.ES256, metadata)
 		}
