@@ -140,6 +140,11 @@ func AttackRoutes(tb testing.TB, handler http.Handler, routes []gatehouse.Route,
 			tb.Errorf("authtest: %s: %d more findings", routes[n].Pattern, more)
 		}
 	}
+	for _, name := range issuer.AttackerURLFetches() {
+		if !slices.Contains(ignore, AttackerURLFetched) {
+			tb.Errorf("authtest: %s: %s", AttackerURLFetched, name)
+		}
+	}
 	tb.Logf("authtest: %d attempts on %d routes", attempts, len(routes))
 }
 

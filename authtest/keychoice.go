@@ -157,7 +157,7 @@ func certificateInHeader(k *kit) {
 	}
 }
 
-// otherIssuer is a token of somebody who is not trusted, in part or whole.
+// otherIssuer uses the key or the name of an issuer that the handler does not trust.
 func otherIssuer(k *kit) {
 	k.row = "another issuer"
 	foreignKey := &key{id: k.key.id, algorithm: k.key.algorithm, private: foreign(k.key.algorithm)}

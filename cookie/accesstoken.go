@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 const (
@@ -83,7 +84,7 @@ func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 		config.MaxAge = defaultTokenMaxAge
 	}
 	var errs []error
-	if config.Verifier == nil {
+	if typednil.Is(config.Verifier) {
 		errs = append(errs, fmt.Errorf("cookie: %s.Verifier: required", field))
 	}
 	sites, err := newCrossSite(config.TrustedOrigins, field)

@@ -27,7 +27,7 @@ const (
 	// seconds) in the future."
 	maxAge = 400 * 24 * time.Hour
 
-	// maxNameOctets leaves room for the prefix and for a value.
+	// maxNameOctets leaves space for the prefix and for a value.
 	maxNameOctets = 64
 )
 

@@ -192,6 +192,7 @@ func TestConfigErrors(t *testing.T) {
 		},
 
 		{"access token", token(cookie.AccessTokenConfig{Verifier: v}), ""},
+		{"nil verifier", token(cookie.AccessTokenConfig{Verifier: (*verifier)(nil)}), "cookie: AccessTokenConfig.Verifier: required"},
 		{
 			"all fields of AccessTokenConfig", token(cookie.AccessTokenConfig{TrustedOrigins: []string{""}, Name: "__Host-a", MaxAge: time.Millisecond}),
 			"cookie: AccessTokenConfig.Verifier: required\ncookie: AccessTokenConfig.TrustedOrigins[0]: required\n" +

@@ -151,8 +151,8 @@ func (s *Sealed) Open(r *http.Request) ([]byte, error) {
 // digit. All parts but the last have the maximum length, so that a value has one
 // way to be split and characters that were moved between parts are detected.
 
-// room returns the most characters of a value that fit into part i.
-func room(name string, i int) int {
+// capacity returns the most characters of a value that fit into part i.
+func capacity(name string, i int) int {
 	if i == 0 {
 		return maxOctets - len(name) - 1 // the count
 	}
@@ -172,7 +172,7 @@ func partName(name string, i int) string {
 func split(name, text string) ([]string, error) {
 	parts := make([]string, 0, maxParts)
 	for i := range maxParts {
-		size := min(len(text), room(name, i))
+		size := min(len(text), capacity(name, i))
 		parts = append(parts, text[:size])
 		if text = text[size:]; text == "" {
 			parts[0] = strconv.Itoa(len(parts)) + parts[0]
@@ -193,7 +193,7 @@ func join(name string, f *found) (string, bool) {
 	count := int(first[0] - '0')
 	f.values[0] = first[1:]
 	for i, part := range f.values[:count] {
-		size := room(name, i)
+		size := capacity(name, i)
 		last := i == count-1
 		switch {
 		case part == "", len(part) > size, !last && len(part) < size:

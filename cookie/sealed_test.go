@@ -50,8 +50,8 @@ func TestSealedSplitsLargeValues(t *testing.T) {
 	}
 	var sizes []int
 	chars := 0
-	for _, room := range []int{4096 - len(sealedName) - 1, 4096 - len(sealedName) - 2, 4096 - len(sealedName) - 2} {
-		chars += room
+	for _, capacity := range []int{4096 - len(sealedName) - 1, 4096 - len(sealedName) - 2, 4096 - len(sealedName) - 2} {
+		chars += capacity
 		full := chars*3/4 - 49
 		sizes = append(sizes, full-2, full-1, full, full+1, full+2)
 	}

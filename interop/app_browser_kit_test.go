@@ -303,7 +303,10 @@ func (a *app) wantReasons(t *testing.T, do func(), want ...string) {
 	enginetest.Eventually(t, 10*time.Second, fmt.Sprintf("the reasons %v in the log", want), func() bool {
 		reasons = nil
 		for _, e := range a.log()[before:] {
-			if e.Reason != "" && e.Reason != "no_credentials" {
+			switch {
+			case e.Msg == "gatehouse: signin_return_to_rejected": // an event without a reason
+				reasons = append(reasons, "signin_return_to_rejected")
+			case e.Reason != "" && e.Reason != "no_credentials":
 				reasons = append(reasons, e.Reason)
 			}
 		}

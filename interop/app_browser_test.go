@@ -268,12 +268,12 @@ func (a *app) callbackIsSingleUse(t *testing.T) {
 			t.Errorf("signed in, the callback leads to %+v, want %s/", at, a.page)
 		}
 		shown(t, page, "signed-in")
-	}, "login_transaction")
+	}, "signin_transaction")
 	thief := a.chromium.Person(t)
 	a.wantReasons(t, func() {
 		thief.Visit(t, address)
 		a.loginFailed(t, thief)
-	}, "login_transaction")
+	}, "signin_transaction")
 	if kept := a.cookies(t, thief); len(kept) != 0 {
 		t.Errorf("the other browser keeps %v, want no cookies", kept)
 	}
@@ -283,7 +283,7 @@ func (a *app) callbackIsSingleUse(t *testing.T) {
 	a.wantReasons(t, func() {
 		page.Visit(t, address)
 		a.loginFailed(t, page)
-	}, "login_transaction")
+	}, "signin_transaction")
 	a.show(t, page, "signed-out")
 }
 

@@ -128,14 +128,14 @@ func (a *app) attackByScript(t *testing.T, page *browser.Page, sameSite bool) {
 	t.Helper()
 	reason := "no_credentials"
 	if sameSite {
-		reason = "cross_site"
+		reason = "cookie_cross_site"
 	}
 	want := slices.Concat(
 		slices.Repeat([]string{"GET /api/me " + reason}, 7), // fetch twice, image, script, style, events, WebSocket
 		slices.Repeat([]string{"POST /api/note " + reason}, 3),
 		slices.Repeat([]string{"OPTIONS /api/note no_credentials"}, 2), // a preflight has no cookies
 		[]string{"POST /api/note no_credentials"},                      // neither has a sandbox
-		[]string{"GET /api/note " + reason, "GET /api/upstream " + reason, "GET /login login_background", "logout", "logout"},
+		[]string{"GET /api/note " + reason, "GET /api/upstream " + reason, "GET /login signin_navigation", "logout", "logout"},
 	)
 	before := len(a.log())
 	readable := "[]"

@@ -9,28 +9,21 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
-
-// site is a server with a login, and one browser at it.
-type site struct {
-	client *oauth.Client
-	login  *oauth.Login
-	person *provider.Browser
-	jar    map[string]string
-}
 
 func newClient(t *testing.T, c oauth.Config) *oauth.Client {
 	t.Helper()
@@ -42,87 +35,86 @@ func newClient(t *testing.T, c oauth.Config) *oauth.Client {
 	return client
 }
 
-func parseScopes(t *testing.T, text string) gatehouse.Scopes {
+// website is a server with the login of package signin.
+type website struct {
+	*signin.Handler
+	url string
+
+	mu     sync.Mutex
+	login  session.Login    // that the last callback completed
+	reason gatehouse.Reason // why the last one was rejected
+}
+
+func newWebsite(t *testing.T, c oauth.Config) *website {
 	t.Helper()
-	scopes, err := gatehouse.ParseScopes(text)
+	w := &website{}
+	var err error
+	w.Handler, err = signin.New(signin.Config{
+		Client: c, RedirectURI: webapp.RedirectURIs[0], Scopes: []string{"reports:read"}, Resources: []string{opaque},
+		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
+		Session:       session.Config{Store: session.NewMemory(0)},
+		Complete: func(_ *http.Request, l *session.Login) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.login = *l
+			return nil
+		},
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if e.Reason != "" {
+				w.reason = e.Reason
+			}
+			return nil
+		}),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return scopes
+	server := httptest.NewServer(w)
+	w.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		_ = w.Close()
+	})
+	return w
 }
 
-func newSite(t *testing.T, c oauth.Config) *site {
+// callback sends a visitor to the callback. It returns the login that this
+// completes, or the reason why it is rejected.
+func (w *website) callback(t *testing.T, v *visitor, query url.Values) (session.Login, gatehouse.Reason) {
 	t.Helper()
-	keys, err := cookie.NewKeyring(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))
-	if err != nil {
-		t.Fatal(err)
+	w.mu.Lock()
+	w.login, w.reason = session.Login{}, ""
+	w.mu.Unlock()
+	response, body := v.get(t, w.url+"/callback?"+query.Encode(), asNavigation)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if rejected := w.reason != ""; rejected == (response.StatusCode == http.StatusSeeOther) || !rejected && response.Header.Get("Location") != "/reports" {
+		t.Errorf("callback: %d to %q with reason %q: %s, want 303 to /reports or a reason", response.StatusCode, response.Header.Get("Location"), w.reason, body)
 	}
-	s := &site{client: newClient(t, c), person: provider.NewBrowser(t, "ada"), jar: make(map[string]string)}
-	s.login, err = oauth.NewLogin(oauth.LoginConfig{Client: s.client, Keys: keys, Request: oauth.AuthorizationRequest{
-		RedirectURI: webapp.RedirectURIs[0], Scopes: parseScopes(t, "openid reports:read"), Resources: []string{opaque},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return w.login, w.reason
 }
 
-// another is another browser at the same server.
-func (s *site) another(t *testing.T) *site {
-	return &site{client: s.client, login: s.login, person: provider.NewBrowser(t, "eve"), jar: make(map[string]string)}
-}
-
-func (s *site) request(target string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
-	for name, value := range s.jar {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
-}
-
-func (s *site) keep(w *httptest.ResponseRecorder) {
-	for _, c := range w.Result().Cookies() {
-		s.jar[c.Name] = c.Value
-		if c.Value == "" {
-			delete(s.jar, c.Name)
-		}
-	}
-}
-
-// start begins a login and returns where the browser is sent.
-func (s *site) start(t *testing.T) string {
+// authorize starts a login and returns the address of the provider.
+func (w *website) authorize(t *testing.T, v *visitor) string {
 	t.Helper()
-	w := httptest.NewRecorder()
-	s.login.Start(w, s.request("/login?return_to=/reports"))
-	s.keep(w)
-	if w.Code != http.StatusSeeOther {
-		t.Fatalf("start: %d %s", w.Code, w.Body)
-	}
-	return w.Header().Get("Location")
+	return v.authorize(t, w.url, "?return_to=/reports")
 }
 
-// consent goes through the provider's pages and returns the query with which it
-// sends the browser back.
-func (s *site) consent(t *testing.T, address string) url.Values {
+// consent goes through the provider's pages and returns the query of the callback.
+func consent(t *testing.T, v *visitor, address string) url.Values {
 	t.Helper()
-	return s.person.Visit(t, address, webapp.RedirectURIs[0]).Query()
-}
-
-func (s *site) callback(params url.Values) (oauth.Result, error) {
-	w := httptest.NewRecorder()
-	result, err := s.login.Callback(w, s.request("/callback?"+params.Encode()))
-	s.keep(w)
-	return result, err
+	return v.person.Visit(t, address, webapp.RedirectURIs[0]).Query()
 }
 
 func oauthConfig(p *provider.Provider, c provider.Client) oauth.Config {
 	return oauth.Config{Issuer: p.Issuer, ClientID: c.ID, Secret: gatehouse.NewSecret([]byte(c.Secret))}
 }
 
-// assertions are the keys of clients that sign assertions, and their metadata.
-func assertions(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
+// assertionClient returns the signing keys of a client that authenticates with
+// private_key_jwt, and its metadata.
+func assertionClient(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -144,12 +136,11 @@ func assertions(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
 	}
 }
 
-// TestOAuthLogin: a person logs in, and the tokens are renewed, looked at and
-// withdrawn, with every way of client authentication that the provider has over
-// plain HTTP.
+// TestOAuthLogin signs in and refreshes, introspects and revokes the tokens, with
+// each client authentication method that the provider has over plain HTTP.
 func TestOAuthLogin(t *testing.T) {
 	t.Parallel()
-	ring, metadata := assertions(t)
+	ring, metadata := assertionClient(t)
 	post := provider.Client{
 		ID: "post client", Secret: "its secret + more %", RedirectURIs: webapp.RedirectURIs,
 		Metadata: map[string]any{"token_endpoint_auth_method": "client_secret_post"},
@@ -181,170 +172,146 @@ func TestOAuthLogin(t *testing.T) {
 			t.Parallel()
 			c := oauthConfig(p, test.client)
 			test.change(&c)
-			s := newSite(t, c)
-			sent := s.start(t)
-			if pushed := strings.Contains(sent, "request_uri=urn"); pushed == (c.Provider != oauth.Provider{}) {
-				t.Errorf("sent to %s", sent)
+			w, ada := newWebsite(t, c), newVisitor(t, "ada")
+			address := w.authorize(t, ada)
+			pushed := strings.Contains(address, "request_uri=urn")
+			if pushed == (c.Provider != oauth.Provider{}) || pushed && (strings.Contains(address, "state=") || strings.Contains(address, "redirect_uri=")) {
+				t.Errorf("the browser is sent to %s, want a pushed request if the metadata are discovered", address)
 			}
-			if strings.Contains(sent, "request_uri") && (strings.Contains(sent, "state=") || strings.Contains(sent, "redirect_uri=")) {
-				t.Errorf("what was pushed is sent through the browser too: %s", sent)
+			query := consent(t, ada, address)
+			if query.Get("iss") != p.Issuer {
+				t.Errorf("the callback is %v, want iss %s", query, p.Issuer)
 			}
-			params := s.consent(t, sent)
-			if params.Get("iss") != p.Issuer {
-				t.Errorf("callback %v", params)
+			login, reason := w.callback(t, ada, query)
+			if reason != "" || login.Principal.Subject != "ada" || !login.Tokens.Scopes.Has("reports:read") || len(ada.cookies) != 1 {
+				t.Fatalf("the login is %+v, reason %q, cookies %v, want ada", login, reason, ada.cookies)
 			}
-			result, err := s.callback(params)
-			if err != nil {
-				t.Fatal(err, errors.Unwrap(err))
-			}
-			if result.Subject != "ada" || result.ReturnTo != "/reports" || !result.Tokens.Scopes.Has("reports:read") || len(s.jar) != 0 {
-				t.Errorf("result %+v, cookies %v", result, s.jar)
-			}
-			s.renewAndRevoke(t, result.Tokens, test.client.Secret != "" || c.Keys != nil)
+			refreshAndRevoke(t, w.Client, login.Tokens, test.client.Secret != "" || c.Keys != nil)
 		})
 	}
 }
 
-func (s *site) renewAndRevoke(t *testing.T, first oauth.Tokens, confidential bool) {
+func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, confidential bool) {
 	t.Helper()
 	ctx := t.Context()
 	active := func(token gatehouse.Secret) bool {
 		t.Helper()
-		if !confidential { // the provider tells public clients nothing
+		if !confidential { // public clients cannot introspect
 			return true
 		}
-		said, err := s.client.Introspect(ctx, token, oauth.AccessToken)
+		got, err := client.Introspect(ctx, token, oauth.AccessToken)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if said.Active && (!said.For(opaque) || said.Subject != "ada" || !said.Scopes.Has("reports:read")) {
-			t.Errorf("introspection %+v", said)
+		if got.Active && (!got.For(opaque) || got.Subject != "ada" || !got.Scopes.Has("reports:read")) {
+			t.Errorf("Introspect() = %+v, want ada with reports:read for %s", got, opaque)
 		}
-		return said.Active
+		return got.Active
 	}
 	if !active(first.Access) {
-		t.Error("the access token is not active")
+		t.Error("the access token of the login is not active")
 	}
-	second, err := s.client.Refresh(ctx, first)
+	second, err := client.Refresh(ctx, first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if second.Refresh.Equal(first.Refresh) || second.Access.Equal(first.Access) || !active(second.Access) {
-		t.Error("the refresh brought nothing new")
+		t.Error("Refresh() returns old or inactive tokens")
 	}
-	if err := s.client.Revoke(ctx, second.Access, oauth.AccessToken); err != nil {
+	if err := client.Revoke(ctx, second.Access, oauth.AccessToken); err != nil {
 		t.Fatal(err)
 	}
 	if confidential && active(second.Access) {
-		t.Error("the access token is active after its revocation")
+		t.Error("the access token is active after Revoke")
 	}
-	if err := s.client.Revoke(ctx, gatehouse.NewSecret([]byte("unknown")), ""); err != nil {
-		t.Errorf("an unknown token: %v", err)
+	if err := client.Revoke(ctx, gatehouse.NewSecret([]byte("unknown")), ""); err != nil {
+		t.Errorf("Revoke(unknown token) = %v, want nil", err)
 	}
-	// The provider ends the family when a refresh token comes twice.
+	// The provider revokes the family at reuse of a refresh token.
 	for n, old := range []oauth.Tokens{first, second} {
-		_, err := s.client.Refresh(ctx, old)
+		_, err := client.Refresh(ctx, old)
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_grant" || errors.Is(err, oauth.ErrUnavailable) {
-			t.Errorf("refresh token %d after the reuse: %v", n, err)
+			t.Errorf("Refresh(token %d) after the reuse: error = %v, want invalid_grant", n, err)
 		}
 	}
 }
 
-// TestOAuthCallbacks: what a callback must not be, against the real codes of a
-// real server.
+// TestOAuthCallbacks sends invalid callbacks with codes of a real provider.
 func TestOAuthCallbacks(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
-	elsewhere := startProvider(t)
-	s := newSite(t, oauthConfig(p, webapp))
-	eve := s.another(t)
-	other := newSite(t, oauthConfig(elsewhere, webapp)) // at the same host, with the same keys
-	var refused atomic.Int64
-	refuse := func(what string, browser *site, params url.Values, want gatehouse.Reason) {
-		t.Helper()
-		_, err := browser.callback(params)
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != want {
-			t.Errorf("%s: %v, want %s", what, err, want)
-		}
-		refused.Add(1)
-	}
-	with := func(params url.Values, name string, values ...string) url.Values {
-		changed := make(url.Values)
-		maps.Copy(changed, params)
-		changed[name] = values
-		if len(values) == 0 {
-			changed.Del(name)
-		}
-		return changed
-	}
-	fresh := func() url.Values { return s.consent(t, s.start(t)) }
-
-	params := fresh()
-	refuse("in another browser", eve, params, gatehouse.ReasonLoginTransaction)
-	refuse("state forged", s, with(params, "state", strings.Repeat("A", 43)), gatehouse.ReasonLoginTransaction)
-	if _, err := s.callback(params); err != nil {
-		t.Fatalf("the good one: %v", err)
-	}
-	refuse("replayed", s, params, gatehouse.ReasonLoginTransaction)
-
-	refuse("no iss", s, with(fresh(), "iss"), gatehouse.ReasonLoginIssuer)
-	refuse("iss of another server", s, with(fresh(), "iss", elsewhere.Issuer), gatehouse.ReasonLoginIssuer)
-	params = fresh()
-	refuse("iss twice", s, with(params, "iss", p.Issuer, p.Issuer), gatehouse.ReasonLoginIssuer)
-
-	// Eve logs in, keeps her callback from her browser, and puts her code into a
-	// callback of Ada's.
-	stolen := eve.consent(t, eve.start(t))
-	refuse("code injected", s, with(fresh(), "code", stolen.Get("code")), gatehouse.ReasonLoginCode)
-
-	// The server at which the login began is not the one whose callback is used.
-	params = fresh()
-	maps.Copy(other.jar, s.jar)
-	refuse("mixed up", other, with(params, "iss", elsewhere.Issuer), gatehouse.ReasonLoginIssuer)
-
-	// A request that somebody has taken the challenge out of.
+	p, elsewhere := startProvider(t), startProvider(t)
+	w := newWebsite(t, oauthConfig(p, webapp))
+	mixed := newWebsite(t, oauthConfig(elsewhere, webapp)) // of the same host, with the same keys
+	// Without PAR, so that the request can be changed.
 	c := oauthConfig(p, webapp)
 	c.Provider = oauth.Provider{Issuer: p.Issuer, AuthorizationEndpoint: p.Issuer + "/auth", TokenEndpoint: p.Issuer + "/token", JWKSURI: p.Issuer + "/jwks"}
-	plain := newSite(t, c)
-	for what, change := range map[string]func(url.Values){
-		"without a challenge": func(q url.Values) { q.Del("code_challenge"); q.Del("code_challenge_method") },
-		"downgraded to plain": func(q url.Values) { q.Set("code_challenge_method", "plain") },
-	} {
-		address, err := url.Parse(plain.start(t))
-		if err != nil {
-			t.Fatal(err)
+	plain := newWebsite(t, c)
+	eve := newVisitor(t, "eve")
+	stolen := consent(t, eve, w.authorize(t, eve)) // that she does not let her browser request
+
+	// replace is the callback with other values of a parameter.
+	replace := func(name string, values ...string) func(url.Values) {
+		return func(query url.Values) {
+			if query[name] = values; len(values) == 0 {
+				query.Del(name)
+			}
 		}
-		query := address.Query()
-		change(query)
-		address.RawQuery = query.Encode()
-		refuse(what, plain, plain.consent(t, address.String()), gatehouse.ReasonLoginRefused)
 	}
-	// A challenge of an attacker's own: the code is then not for our verifier.
-	address, err := url.Parse(plain.start(t))
-	if err != nil {
-		t.Fatal(err)
+	unchanged := func(url.Values) {}
+	var rejected atomic.Int64
+	for name, test := range map[string]struct {
+		start  *website                 // where the login starts
+		sent   func(request url.Values) // the authorization request
+		back   func(query url.Values)   // the callback
+		finish *website
+		want   gatehouse.Reason
+	}{
+		"valid":                    {w, nil, unchanged, w, ""},
+		"state forged":             {w, nil, replace("state", strings.Repeat("A", 43)), w, signin.ReasonTransaction},
+		"no iss":                   {w, nil, replace("iss"), w, oauth.ReasonIssuer},
+		"iss of another server":    {w, nil, replace("iss", elsewhere.Issuer), w, oauth.ReasonIssuer},
+		"iss twice":                {w, nil, replace("iss", p.Issuer, p.Issuer), w, oauth.ReasonIssuer},
+		"code of another browser":  {w, nil, replace("code", stolen.Get("code")), w, oauth.ReasonCode},
+		"mix-up of two servers":    {w, nil, replace("iss", elsewhere.Issuer), mixed, oauth.ReasonIssuer},
+		"without a challenge":      {plain, func(q url.Values) { q.Del("code_challenge"); q.Del("code_challenge_method") }, unchanged, plain, oauth.ReasonDenied},
+		"challenge method plain":   {plain, replace("code_challenge_method", "plain"), unchanged, plain, oauth.ReasonDenied},
+		"challenge of an attacker": {plain, replace("code_challenge", strings.Repeat("E", 42)+"A"), unchanged, plain, oauth.ReasonCode},
+		"nonce of an attacker":     {plain, replace("nonce", "another"), unchanged, plain, oauth.ReasonIDToken},
+	} {
+		ada := newVisitor(t, "ada")
+		address := must(url.Parse(test.start.authorize(t, ada)))
+		if test.sent != nil {
+			request := address.Query()
+			test.sent(request)
+			address.RawQuery = request.Encode()
+		}
+		query := consent(t, ada, address.String())
+		test.back(query)
+		login, reason := test.finish.callback(t, ada, query)
+		if reason != test.want || (login.Principal.Subject == "ada") != (test.want == "") {
+			t.Errorf("%s: the callback is for %q with reason %q, want %q", name, login.Principal.Subject, reason, test.want)
+		}
+		if test.want != "" {
+			rejected.Add(1)
+			continue
+		}
+		thief := newVisitor(t, "eve") // replayed in another browser
+		if _, reason := w.callback(t, thief, query); reason != signin.ReasonTransaction {
+			t.Errorf("%s, replayed in another browser: reason %q, want %q", name, reason, signin.ReasonTransaction)
+		}
+		clear(ada.cookies) // and without the session
+		if _, reason := w.callback(t, ada, query); reason != signin.ReasonTransaction {
+			t.Errorf("%s, replayed: reason %q, want %q", name, reason, signin.ReasonTransaction)
+		}
 	}
-	query := address.Query()
-	query.Set("code_challenge", strings.Repeat("E", 42)+"A")
-	address.RawQuery = query.Encode()
-	refuse("challenge of another", plain, plain.consent(t, address.String()), gatehouse.ReasonLoginCode)
-	// The same for the nonce.
-	address, err = url.Parse(plain.start(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	query = address.Query()
-	query.Set("nonce", "another")
-	address.RawQuery = query.Encode()
-	refuse("nonce of another", plain, plain.consent(t, address.String()), gatehouse.ReasonLoginToken)
-	report(t, &refused)
+	report(t, &rejected)
 }
 
-// TestOAuthMachine: client credentials by secret and by assertion; what the
-// provider refuses is told by its code.
+// TestOAuthMachine gets tokens with client credentials, by secret and by
+// assertion, and the error codes of the provider.
 func TestOAuthMachine(t *testing.T) {
 	t.Parallel()
-	ring, metadata := assertions(t)
+	ring, metadata := assertionClient(t)
 	metadata["grant_types"] = []string{"client_credentials"}
 	signer := provider.Client{ID: "signer", Metadata: metadata}
 	p := startProvider(t, signer)
@@ -353,7 +320,7 @@ func TestOAuthMachine(t *testing.T) {
 	for name, c := range map[string]oauth.Config{"secret": oauthConfig(p, machine), "assertion": signed} {
 		client := newClient(t, c)
 		source, err := client.ClientCredentials(oauth.CredentialsRequest{
-			Scopes: parseScopes(t, "reports:read"), Resources: []string{resource(jwtauth.ES256)},
+			Scopes: must(gatehouse.ParseScopes("reports:read")), Resources: []string{resource(jwtauth.ES256)},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -364,14 +331,14 @@ func TestOAuthMachine(t *testing.T) {
 		}
 		who := api.accept(t, "/reports", string(one.Access.Reveal()))
 		if who.Subject != c.ClientID || one.Scopes.String() != "reports:read" {
-			t.Errorf("%s: %+v, %v", name, who, one.Scopes)
+			t.Errorf("%s: caller %+v with %v, want %s with reports:read", name, who, one.Scopes, c.ClientID)
 		}
 		if two, err := source.Token(t.Context()); err != nil || !two.Access.Equal(one.Access) {
-			t.Errorf("%s: the second token is another one: %v", name, err)
+			t.Errorf("%s: the second Token() is not the cached one: %v", name, err)
 		}
 		// For golang.org/x/oauth2.
 		if three, err := source.OAuth2().Token(); err != nil || three.AccessToken != string(one.Access.Reveal()) || !three.Valid() {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: OAuth2().Token() is not the cached token: %v", name, err)
 		}
 		for what, test := range map[string]struct {
 			code string
@@ -388,7 +355,7 @@ func TestOAuthMachine(t *testing.T) {
 			}},
 		} {
 			if e, ok := errors.AsType[*oauth.Error](test.ask()); !ok || e.Code != test.code {
-				t.Errorf("%s: %s: %v, want %s", name, what, test.ask(), test.code)
+				t.Errorf("%s: %s: error = %v, want %s", name, what, test.ask(), test.code)
 			}
 		}
 	}
@@ -400,47 +367,57 @@ func TestOAuthMachine(t *testing.T) {
 	}
 	_, err = source.Token(t.Context())
 	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
-		t.Errorf("wrong secret: %v", err)
+		t.Errorf("Token() with a wrong secret: error = %v, want invalid_client", err)
 	}
 }
 
-// TestOAuthLogout: the person logs out at the provider, which tells the client.
-func TestOAuthLogout(t *testing.T) {
-	t.Parallel()
-	told := make(chan string, 1)
-	back := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		told <- r.PostFormValue("logout_token")
+// backChannel is the registration of a client to which the provider sends logout
+// tokens.
+func backChannel(t *testing.T) (client provider.Client, tokens <-chan string) {
+	t.Helper()
+	received := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		received <- r.PostFormValue("logout_token")
 	}))
-	t.Cleanup(back.Close)
-	client := provider.Client{
+	t.Cleanup(server.Close)
+	return provider.Client{
 		ID: "client", Secret: "the secret of the client", RedirectURIs: webapp.RedirectURIs,
 		Metadata: map[string]any{
-			"backchannel_logout_uri": back.URL, "backchannel_logout_session_required": true,
+			"backchannel_logout_uri": server.URL, "backchannel_logout_session_required": true,
 			"post_logout_redirect_uris": []string{"http://127.0.0.1:1/bye"},
 		},
-	}
-	p := startProvider(t, client)
-	s := newSite(t, oauthConfig(p, client))
-	result, err := s.callback(s.consent(t, s.start(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := s.client.LogoutURL(t.Context(), result.Tokens, "http://127.0.0.1:1/bye")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.person.Visit(t, address, "http://127.0.0.1:1/bye")
-	var token string
+	}, received
+}
+
+// logoutToken returns the logout token of a logout. The provider sends it before
+// it redirects the browser.
+func logoutToken(t *testing.T, tokens <-chan string) string {
+	t.Helper()
 	select {
-	case token = <-told:
+	case token := <-tokens:
+		return token
 	default:
-		t.Fatal("no logout token has come")
+		t.Fatal("the provider has sent no logout token")
+		return ""
 	}
-	logout, err := s.client.LogoutToken(context.Background(), token)
-	if err != nil || logout.Subject != "ada" || logout.ID == "" || logout.SessionID == "" || logout.SessionID != result.SessionID {
-		t.Errorf("%+v, %v, session %q", logout, err, result.SessionID)
+}
+
+// TestOAuthLogout signs out at the provider, which notifies the client.
+func TestOAuthLogout(t *testing.T) {
+	t.Parallel()
+	client, tokens := backChannel(t)
+	w, ada := newWebsite(t, oauthConfig(startProvider(t, client), client)), newVisitor(t, "ada")
+	login, _ := w.callback(t, ada, consent(t, ada, w.authorize(t, ada)))
+	address, err := w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := s.client.LogoutToken(t.Context(), string(result.Tokens.ID.Reveal())); err == nil {
-		t.Error("an ID token logs somebody out")
+	ada.person.Visit(t, address, "http://127.0.0.1:1/bye")
+	got, err := w.Client.VerifyLogoutToken(t.Context(), logoutToken(t, tokens))
+	if err != nil || got.Subject != "ada" || got.ID == "" || got.SessionID == "" || got.SessionID != login.SID {
+		t.Errorf("VerifyLogoutToken() = %+v, %v, want ada and sid %q", got, err, login.SID)
+	}
+	if _, err := w.Client.VerifyLogoutToken(t.Context(), string(login.Tokens.ID.Reveal())); err == nil {
+		t.Error("VerifyLogoutToken(ID token) accepts it")
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -42,8 +41,8 @@ func resource(a jwtauth.Algorithm) string {
 	return "https://api.example.com/" + strings.ToLower(string(a))
 }
 
-// startProvider runs a provider with a resource for each algorithm, one with
-// opaque tokens, and one that is no concern of the API.
+// startProvider starts a provider with a resource for each algorithm, one with
+// opaque tokens, and one that the API does not serve.
 func startProvider(t *testing.T, clients ...provider.Client) *provider.Provider {
 	t.Helper()
 	o := provider.Options{
@@ -62,13 +61,13 @@ func startProvider(t *testing.T, clients ...provider.Client) *provider.Provider 
 	return provider.Start(t, o)
 }
 
-// issuer is the provider as the API for one resource knows it.
+// issuer is the configuration of the provider in the API of a resource.
 func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtauth.Issuer {
 	return jwtauth.Issuer{URL: p.Issuer, Audience: resource(a), Algorithms: []jwtauth.Algorithm{a}, Keys: keys}
 }
 
-// TestProviderTokensAccepted: tokens of a certified authorization server get
-// in, with every algorithm and by both ways to its keys.
+// TestProviderTokensAccepted accepts tokens of a certified authorization server
+// with every algorithm and both sources of its keys.
 func TestProviderTokensAccepted(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -101,8 +100,7 @@ func TestProviderTokensAccepted(t *testing.T) {
 	}
 }
 
-// TestProviderTokensTampered: the same tokens do not get in once anything in
-// them is changed.
+// TestProviderTokensTampered rejects the same tokens with any change.
 func TestProviderTokensTampered(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -181,8 +179,8 @@ func TestProviderTokensTampered(t *testing.T) {
 	}
 }
 
-// TestProviderKeysMisused: the provider's public keys are no secrets to sign
-// with, and a key that is not the provider's does not become it by its name.
+// TestProviderKeysMisused rejects tokens that are signed with the provider's public
+// key as a secret, or with another key under its key ID.
 func TestProviderKeysMisused(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -218,7 +216,7 @@ func TestProviderKeysMisused(t *testing.T) {
 				api.refuse(t, "HS256 by the public key as "+what, join(symmetric, claims, encode(mac.Sum(nil))))
 			}
 
-			// A key of an attacker's own, under the name of the provider's.
+			// An attacker's key with the key ID of the provider's.
 			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 			if err != nil {
 				t.Fatal(err)
@@ -241,29 +239,16 @@ func TestProviderKeysMisused(t *testing.T) {
 	}
 }
 
-// TestProviderOtherTokens: what else the provider issues, in good order and
-// rightly signed, is no access token for this API.
+// TestProviderOtherTokens: other tokens of the provider, valid and correctly
+// signed, are no access tokens for this API.
 func TestProviderOtherTokens(t *testing.T) {
 	t.Parallel()
-	logout := make(chan string, 1)
-	back := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		logout <- r.PostFormValue("logout_token")
-	}))
-	t.Cleanup(back.Close)
-	client := provider.Client{
-		ID: "client", Secret: "the secret of the client", RedirectURIs: []string{back.URL + "/callback"},
-		Metadata: map[string]any{"backchannel_logout_uri": back.URL},
-	}
+	client, tokens := backChannel(t)
 	p := startProvider(t, client)
 	ada := provider.NewBrowser(t, "ada")
 	person := p.Login(t, ada, client, resource(jwtauth.RS256), "openid reports:read")
 	ada.Visit(t, p.Issuer+"/session/end?id_token_hint="+person.IDToken, p.Issuer+"/session/end/success")
-	var logoutToken string
-	select {
-	case logoutToken = <-logout: // sent before the browser is sent on
-	default:
-		t.Fatal("no logout token has come")
-	}
+	logout := logoutToken(t, tokens)
 
 	t.Run("at the API", func(t *testing.T) {
 		api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.RS256, jwtauth.Discover())}})
@@ -274,32 +259,32 @@ func TestProviderOtherTokens(t *testing.T) {
 			"opaque":                                 p.ClientCredentials(t, machine, opaque, "reports:read").AccessToken,
 			"refresh token":                          person.RefreshToken,
 			"ID token":                               person.IDToken,
-			"logout token":                           logoutToken,
+			"logout token":                           logout,
 		} {
 			api.refuse(t, what, token)
 		}
 		report(t, &api.refused)
 	})
 
-	// An ID token and a logout token are for the client. An API that has the
-	// client's identifier as its audience still does not take them.
+	// The audience of an ID token and a logout token is the client. An API with the
+	// same audience rejects them too.
 	for name, profile := range map[string]jwtauth.Profile{"RFC9068": jwtauth.RFC9068, "Compatible": jwtauth.Compatible} {
 		t.Run("with the audience of the client, "+name, func(t *testing.T) {
 			i := issuer(p, jwtauth.RS256, jwtauth.Discover())
 			i.Audience, i.Profile = client.ID, profile
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
 			api.refuse(t, "ID token", person.IDToken)
-			api.refuse(t, "logout token", logoutToken)
-			if api.why()[gatehouse.ReasonTokenType] != 2 {
-				t.Errorf("refused for another reason: %v", api.why())
+			api.refuse(t, "logout token", logout)
+			if api.why()[jwtauth.ReasonType] != 2 {
+				t.Errorf("the reasons are %v, want %s twice", api.why(), jwtauth.ReasonType)
 			}
 			report(t, &api.refused)
 		})
 	}
 }
 
-// TestProviderScopes: the scope of the token decides, and a scope that the
-// provider dropped without a word is not there.
+// TestProviderScopes checks access by the scopes of the token. The provider drops
+// scopes that the resource does not have.
 func TestProviderScopes(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -311,7 +296,7 @@ func TestProviderScopes(t *testing.T) {
 		{"reports:read", "reports:read", true},
 		{"reports:write reports:read", "reports:read reports:write", true},
 		{"reports:write", "reports:write", false},
-		{"elsewhere:read", "", false}, // the provider has it, the resource has not
+		{"elsewhere:read", "", false}, // a scope of the provider, not of the resource
 		{"", "", false},
 	} {
 		token := p.ClientCredentials(t, machine, resource(jwtauth.ES256), test.asked).AccessToken
@@ -332,9 +317,9 @@ func TestProviderScopes(t *testing.T) {
 	}
 }
 
-// TestProviderRotation: the API follows the provider's keys. A new one is taken
-// up while the old one is still good; a withdrawn one is good no more once the
-// new set is read, not even for tokens that have been let in before.
+// TestProviderRotation rotates the provider's keys. The API accepts a new key while
+// the old one is valid, and rejects a withdrawn key once it has the new set, also
+// for cached tokens.
 func TestProviderRotation(t *testing.T) {
 	t.Parallel()
 	sources := map[string]func(*provider.Provider) jwtauth.Keys{
@@ -388,8 +373,8 @@ func TestProviderRotation(t *testing.T) {
 	}
 }
 
-// eventuallyAccept demands that a token of a new key gets in as soon as the key
-// set may be fetched again. Until then it is refused as any other.
+// eventuallyAccept waits until the API accepts a token of a new key, which it does
+// once it may fetch the key set again.
 func (a *api) eventuallyAccept(t *testing.T, token string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
@@ -408,7 +393,7 @@ func (a *api) eventuallyAccept(t *testing.T, token string) {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			t.Fatalf("a token of a new key is refused for 15 s: %+v, %v", got, a.why())
+			t.Fatalf("a token of a new key is rejected for 15 s: %+v, %v", got, a.why())
 		}
 	}
 }
@@ -422,7 +407,7 @@ func publicKeys(t *testing.T, p *provider.Provider) []jose.JSONWebKey {
 	defer response.Body.Close()
 	var set jose.JSONWebKeySet
 	if err := json.NewDecoder(response.Body).Decode(&set); err != nil || len(set.Keys) != len(p.Keys) {
-		t.Fatalf("%d keys of %d are read: %v", len(set.Keys), len(p.Keys), err)
+		t.Fatalf("the key set has %d keys, want %d: %v", len(set.Keys), len(p.Keys), err)
 	}
 	return set.Keys
 }

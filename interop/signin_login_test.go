@@ -14,9 +14,10 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/interop/browser"
 	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 // hostileCallbacks sends invalid callbacks to a browser that is signed in and to
@@ -46,27 +47,27 @@ func (a *app) hostileCallbacks(t *testing.T) {
 		status  int
 		reason  string
 	}{
-		{"forged", fixed("?" + forged.Encode()), 400, "login_transaction"},
-		{"no parameters", fixed(""), 400, "login_transaction"},
-		{"of another browser", fixed("?" + ofEve.Encode()), 400, "login_transaction"},
-		{"state of another browser", replace("state", ofEve.Get("state")), 400, "login_transaction"},
-		{"state forged", replace("state", strings.Repeat("A", 43)), 400, "login_transaction"},
+		{"forged", fixed("?" + forged.Encode()), 400, "signin_transaction"},
+		{"no parameters", fixed(""), 400, "signin_transaction"},
+		{"of another browser", fixed("?" + ofEve.Encode()), 400, "signin_transaction"},
+		{"state of another browser", replace("state", ofEve.Get("state")), 400, "signin_transaction"},
+		{"state forged", replace("state", strings.Repeat("A", 43)), 400, "signin_transaction"},
 		{"state twice", func(own *url.URL) string {
 			return with(own, "state", own.Query().Get("state"), own.Query().Get("state"))
-		}, 400, "login_transaction"},
-		{"no state", replace("state"), 400, "login_transaction"},
-		{"error with another state", fixed("?error=access_denied&state=x"), 400, "login_transaction"},
-		{"code of another browser", replace("code", ofEve.Get("code")), 400, "login_code"},
-		{"code forged", replace("code", "x"), 400, "login_code"},
-		{"no code", replace("code"), 400, "login_response"},
-		{"iss of another server", replace("iss", "https://evil.example"), 400, "login_issuer"},
-		{"iss with a slash", replace("iss", a.provider.Issuer+"/"), 400, "login_issuer"},
-		{"iss twice", replace("iss", a.provider.Issuer, a.provider.Issuer), 400, "login_issuer"},
-		{"no iss", replace("iss"), 400, "login_issuer"},
-		{"error without iss", func(own *url.URL) string { return with(own, "iss") + "&error=access_denied" }, 400, "login_issuer"},
+		}, 400, "signin_transaction"},
+		{"no state", replace("state"), 400, "signin_transaction"},
+		{"error with another state", fixed("?error=access_denied&state=x"), 400, "signin_transaction"},
+		{"code of another browser", replace("code", ofEve.Get("code")), 400, "oauth_code"},
+		{"code forged", replace("code", "x"), 400, "oauth_code"},
+		{"no code", replace("code"), 400, "oauth_response"},
+		{"iss of another server", replace("iss", "https://evil.example"), 400, "oauth_issuer"},
+		{"iss with a slash", replace("iss", a.provider.Issuer+"/"), 400, "oauth_issuer"},
+		{"iss twice", replace("iss", a.provider.Issuer, a.provider.Issuer), 400, "oauth_issuer"},
+		{"no iss", replace("iss"), 400, "oauth_issuer"},
+		{"error without iss", func(own *url.URL) string { return with(own, "iss") + "&error=access_denied" }, 400, "oauth_issuer"},
 		{"refused", func(own *url.URL) string {
 			return with(own, "code") + "&error=access_denied&error_description=" + url.QueryEscape("<script>evil.example</script>")
-		}, 403, "login_refused"},
+		}, 403, "oauth_denied"},
 	} {
 		before := a.transactions(t, anonymous)
 		address := test.address(a.callback(t, anonymous, ""))
@@ -81,14 +82,14 @@ func (a *app) hostileCallbacks(t *testing.T) {
 		}
 		// A failed callback ends its own login and no other.
 		left := len(a.transactions(t, anonymous)) - len(before)
-		if test.reason == "login_transaction" && left != 1 && len(before) < 5 || test.reason != "login_transaction" && left > 0 {
+		if test.reason == "signin_transaction" && left != 1 && len(before) < 5 || test.reason != "signin_transaction" && left > 0 {
 			t.Errorf("%s: %d transactions more than before", test.name, left)
 		}
 
 		address = test.address(a.callback(t, ada, ""))
 		a.wantReasons(t, func() {
 			at := ada.Visit(t, address)
-			if test.reason == "login_transaction" { // as after the back button
+			if test.reason == "signin_transaction" { // as after the back button
 				if at.Status != http.StatusOK || at.URL != a.origin+"/" {
 					t.Errorf("%s, signed in: %+v, want the page", test.name, at)
 				}
@@ -122,7 +123,7 @@ func (a *app) swappedCallbacks(t *testing.T) {
 				t.Errorf("%s: %+v, want 400", name, at)
 			}
 			a.loginFailed(t, page)
-		}, "login_code")
+		}, "oauth_code")
 	}
 	a.show(t, page, "signed-out")
 	// Both logins have ended.
@@ -131,7 +132,7 @@ func (a *app) swappedCallbacks(t *testing.T) {
 			if at := page.Visit(t, address.String()); at.Status != http.StatusBadRequest {
 				t.Errorf("the callback of an ended login: %+v, want 400", at)
 			}
-		}, "login_transaction")
+		}, "signin_transaction")
 	}
 	if names := a.transactions(t, page); len(names) != 0 {
 		t.Errorf("the transactions %v remain, want none", names)
@@ -147,7 +148,7 @@ func (a *app) canceledLogin(t *testing.T) {
 			t.Errorf("cancel leads to %+v, want 403", at)
 		}
 		a.loginFailed(t, page)
-	}, "login_refused")
+	}, "oauth_denied")
 	a.show(t, page, "signed-out")
 	page.Back(t)
 	page.Submit(t, "#signin")
@@ -207,7 +208,7 @@ func (a *app) manyTabs(t *testing.T) {
 			t.Errorf("the evicted login ends at %+v, want 400", at)
 		}
 		a.loginFailed(t, tabs[0])
-	}, "login_transaction")
+	}, "signin_transaction")
 	for _, i := range []int{5, 1} {
 		if at := a.consent(t, tabs[i], "ada"); at.URL != a.origin+"/" || at.Status != http.StatusOK {
 			t.Errorf("login %d ends at %+v, want %s/", i+1, at, a.origin)
@@ -227,7 +228,7 @@ func (a *app) backgroundLogin(t *testing.T) {
 			}
 		}
 		page.Run(t, "new Promise((done) => { const x = new XMLHttpRequest(); x.onloadend = done; x.open('GET', '/login'); x.send(); })")
-	}, "login_background", "login_background", "login_background")
+	}, "signin_navigation", "signin_navigation", "signin_navigation")
 	if kept := a.cookies(t, page); len(kept) != 0 {
 		t.Errorf("the browser keeps %v, want no cookies", kept)
 	}
@@ -290,7 +291,7 @@ func (a *app) returnTo(t *testing.T) {
 			if at := page.Visit(t, a.origin+"/login?return_to="+url.QueryEscape(target)); at.URL != a.origin+"/" || at.Status != http.StatusOK {
 				t.Errorf("return_to %q leads to %+v, want %s/", target, at, a.origin)
 			}
-		}, "return_to")
+		}, "signin_return_to_rejected")
 		shown(t, page, "signed-in")
 	}
 	a.wantReasons(t, func() {
@@ -311,7 +312,7 @@ func (a *app) returnTo(t *testing.T) {
 			if to := response.Header.Get("Location"); response.StatusCode != http.StatusSeeOther || to != "/" {
 				t.Errorf("%s: %d to %q, want 303 to /", query, response.StatusCode, to)
 			}
-		}, "return_to")
+		}, "signin_return_to_rejected")
 	}
 	a.returnToAsBrowsersRead(t, page)
 }
@@ -321,18 +322,20 @@ func (a *app) returnTo(t *testing.T) {
 func (a *app) returnToAsBrowsersRead(t *testing.T, page *browser.Page) {
 	t.Helper()
 	rejected := false
-	login := must(oauth.NewLogin(oauth.LoginConfig{
-		Client: newClient(t, oauth.Config{
+	handler := must(signin.New(signin.Config{
+		Client: oauth.Config{
 			Issuer: a.origin, ClientID: "a", Secret: gatehouse.NewSecret([]byte(clientSecret)),
-			Provider: oauth.Provider{Issuer: a.origin, TokenEndpoint: a.origin, AuthorizationEndpoint: a.origin},
-		}),
-		Keys:    must(cookie.NewRing(gatehouse.NewSecret([]byte(strings.Repeat("k", 32))))),
-		Request: oauth.AuthorizationRequest{RedirectURI: a.origin + "/callback"},
+			Provider: oauth.Provider{Issuer: a.origin, TokenEndpoint: a.origin, AuthorizationEndpoint: a.origin, JWKSURI: a.origin},
+		},
+		RedirectURI:   a.origin + "/callback",
+		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
+		Session:       session.Config{Store: session.NewMemory(0)},
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			rejected = rejected || e.Reason == gatehouse.ReasonReturnTo
+			rejected = rejected || e.Type == signin.EventReturnToRejected
 			return nil
 		}),
 	}))
+	defer func() { _ = handler.Close() }()
 	parts := []string{
 		"/", "//", `\`, ".", "..", "a", "evil.example", "@", ":", "http:", "?", "#", "[", "%", " ", "\t", "\n", "\x00",
 		"%2f", "%5c", "%2e", "%09", "%25", "%252f", "\u2215", "\uff0f", "\u200b",
@@ -346,7 +349,7 @@ func (a *app) returnToAsBrowsersRead(t *testing.T, page *browser.Page) {
 					rejected = false
 					r := httptest.NewRequest(http.MethodGet, "/login?return_to="+url.QueryEscape(text), http.NoBody)
 					asNavigation(r)
-					login.Start(httptest.NewRecorder(), r)
+					handler.ServeHTTP(httptest.NewRecorder(), r)
 					if count++; !rejected {
 						accepted = append(accepted, text)
 					}

@@ -18,7 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestNewMistakes(t *testing.T) {
 	certificate := &tls.Config{Certificates: []tls.Certificate{{}}}
 	for name, test := range map[string]struct {
 		change func(*oauth.Config)
@@ -49,79 +49,61 @@ func TestNewRefuses(t *testing.T) {
 		c := providertest.New(t).Config()
 		test.change(&c)
 		if client, err := oauth.New(c); err == nil || !strings.Contains(err.Error(), test.want) || client != nil {
-			t.Errorf("%s: %v, want %s", name, err, test.want)
+			t.Errorf("%s: New error = %v, want %s", name, err, test.want)
 		}
 	}
-	// All at once.
 	_, err := oauth.New(oauth.Config{})
 	for _, field := range []string{"Issuer", "ClientID", "Secret"} {
 		if !strings.Contains(err.Error(), "Config."+field) {
-			t.Errorf("the error does not name %s: %v", field, err)
+			t.Errorf("New(Config{}) error = %v, want it to name %s", err, field)
 		}
 	}
 }
 
-// TestAuth: one way of authentication, the configured one, and nothing of
-// another.
-func TestAuth(t *testing.T) {
+// TestClientAuthentication: the client uses the configured method only.
+func TestClientAuthentication(t *testing.T) {
+	var seen []string
 	for name, test := range map[string]struct {
 		change func(*oauth.Config)
-		check  func(basic bool, form url.Values) bool
+		basic  bool
+		form   url.Values
 	}{
-		"basic": {func(*oauth.Config) {}, func(basic bool, form url.Values) bool {
-			return basic && !form.Has("client_id") && !form.Has("client_secret")
-		}},
-		"post": {func(c *oauth.Config) { c.Auth = oauth.SecretPost }, func(basic bool, form url.Values) bool {
-			return !basic && form.Get("client_id") == clientID && form.Get("client_secret") == providertest.Secret
-		}},
-		"public": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, secret("") }, func(basic bool, form url.Values) bool {
-			return !basic && form.Get("client_id") == clientID && !form.Has("client_secret")
-		}},
-		"assertion": {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() }, func(basic bool, form url.Values) bool {
-			verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
-				URL: issuer, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(),
-			}}))
-			_, err := verifier.Verify(t.Context(), form.Get("client_assertion"))
-			// The assertion is good but for its iss, which is the client.
-			return !basic && err != nil && form.Get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" && form.Get("client_id") == clientID
-		}},
+		"basic":  {func(*oauth.Config) {}, true, url.Values{}},
+		"post":   {func(c *oauth.Config) { c.Auth = oauth.SecretPost }, false, url.Values{"client_id": {clientID}, "client_secret": {providertest.Secret}}},
+		"public": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, secret("") }, false, url.Values{"client_id": {clientID}}},
+		"assertion": {func(c *oauth.Config) {
+			c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), providertest.Keys()
+		}, false, url.Values{"client_id": {"https://client.example"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}},
 	} {
 		s := providertest.New(t)
 		s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
 			_, _, basic := r.BasicAuth()
-			if _ = r.ParseForm(); !test.check(basic, r.PostForm) {
-				t.Errorf("%s: %v %v", name, r.Header, r.PostForm)
+			if assertion := r.PostFormValue("client_assertion"); assertion != "" {
+				seen = append(seen, assertion)
+			}
+			for _, parameter := range []string{"client_assertion", "token"} {
+				r.PostForm.Del(parameter)
+			}
+			if basic != test.basic || r.PostForm.Encode() != test.form.Encode() {
+				t.Errorf("%s: basic %t and form %v, want %t and %v", name, basic, r.PostForm, test.basic, test.form)
 			}
 			answer(w, http.StatusOK, object{"active": true})
 		}
-		c := s.Config()
-		test.change(&c)
-		if _, err := newClient(t, c).Introspect(t.Context(), secret("x"), ""); err != nil {
-			t.Errorf("%s: %v", name, err)
+		client := s.Client(test.change)
+		for range 2 {
+			if _, err := client.Introspect(t.Context(), secret("x"), ""); err != nil {
+				t.Errorf("%s: Introspect error = %v", name, err)
+			}
 		}
 	}
-}
-
-// TestAssertion: the assertion says what RFC 7523 asks for, to one audience.
-func TestAssertion(t *testing.T) {
-	s := providertest.New(t)
-	var seen []string
-	s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
-		seen = append(seen, r.PostFormValue("client_assertion"))
-		answer(w, http.StatusOK, object{"active": true})
-	}
-	c := s.Config()
-	c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), providertest.Keys()
-	client := newClient(t, c)
+	// RFC 7523 §3: the assertion is about the client and for the issuer only; each has
+	// its own jti.
 	verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
-		URL: c.ClientID, Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
+		URL: "https://client.example", Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
 	}}))
 	ids := make(map[string]bool)
-	for n := range 2 {
-		if _, err := client.Introspect(t.Context(), secret("x"), ""); err != nil {
-			t.Fatal(err)
-		}
-		said, err := verifier.Verify(t.Context(), seen[n])
+	for _, text := range seen {
+		verified, err := verifier.Verify(t.Context(), text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,15 +111,18 @@ func TestAssertion(t *testing.T) {
 			Audience any    `json:"aud"`
 			ID       string `json:"jti"`
 		}
-		if err := said.Claims.Decode(&claims); err != nil || claims.Audience != issuer || said.Subject != c.ClientID || ids[claims.ID] || claims.ID == "" {
-			t.Errorf("%+v, %v", claims, err)
+		if err := verified.Claims.Decode(&claims); err != nil || claims.Audience != issuer || verified.Subject != "https://client.example" || claims.ID == "" {
+			t.Errorf("assertion %+v of %s, %v", claims, verified.Subject, err)
 		}
 		ids[claims.ID] = true
 	}
+	if len(ids) != 2 {
+		t.Errorf("%d assertions with %d jti, want 2", len(seen), len(ids))
+	}
 }
 
-// TestMutualTLS: the client shows its certificate, at the addresses where it is
-// asked for.
+// TestMutualTLS: the client presents its certificate at the endpoints of
+// mtls_endpoint_aliases, RFC 8705 section 5.
 func TestMutualTLS(t *testing.T) {
 	var asked []string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -169,20 +154,20 @@ func TestMutualTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p, err := client.Provider(t.Context()); err != nil || p.AuthorizationEndpoint != server.URL+"/auth" {
-			t.Errorf("%+v, %v", p, err)
+			t.Errorf("Provider = %+v, %v, want the authorization endpoint for browsers", p, err)
 		}
 	}
-	if got := fmt.Sprint(asked); got != "[/mtls/token1m /mtls/token1m /token0m]" {
-		t.Errorf("asked %s", got)
+	if got, want := fmt.Sprint(asked), "[/mtls/token1m /mtls/token1m /token0m]"; got != want {
+		t.Errorf("requests %s, want %s", got, want)
 	}
 	stranger := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.Public})
 	if _, err := stranger.Token(t.Context(), machineParams()); !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("a certificate that nobody trusts: %v", err)
+		t.Errorf("Token with an untrusted server certificate: error = %v, want %v", err, oauth.ErrUnavailable)
 	}
 }
 
-// TestSecretsStayInBodies: what is secret goes out by POST and in the body or in
-// a header, never in an address.
+// TestSecretsStayInBodies: secrets are sent with POST in the body or in a header, and
+// never in a URL.
 func TestSecretsStayInBodies(t *testing.T) {
 	s := providertest.New(t)
 	s.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
@@ -191,7 +176,7 @@ func TestSecretsStayInBodies(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			seen++
 			if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-				t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+				t.Errorf("request %s %s %v, want a form without a query", r.Method, r.URL, r.Header)
 			}
 			next(w, r)
 		}
@@ -205,20 +190,18 @@ func TestSecretsStayInBodies(t *testing.T) {
 		func(c *oauth.Config) { c.Auth = oauth.SecretPost },
 		func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() },
 	} {
-		c := s.Config()
-		change(&c)
-		client := newClient(t, c)
+		client := s.Client(change)
 		seen = 0
 		transaction, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
 		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
 		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
 		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
 		if err := errors.Join(err1, err2, err3, err4); err != nil || seen != 4 {
-			t.Fatalf("%s: %d requests, %v", c.Auth, seen, err)
+			t.Fatalf("%d requests, %v, want 4", seen, err)
 		}
 		for _, name := range []string{"client_secret", "client_assertion", "code_verifier"} {
 			if strings.Contains(transaction.URL, name) {
-				t.Errorf("%s: sent to %s", c.Auth, transaction.URL)
+				t.Errorf("URL %s contains %s", transaction.URL, name)
 			}
 		}
 	}

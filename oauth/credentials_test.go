@@ -17,7 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// machine is a source of tokens whose number counts up, and its server.
+// machine returns a source of numbered tokens, and its server.
 func machine(t *testing.T, lifetime int) (*oauth.Credentials, *providertest.Server) {
 	t.Helper()
 	s := providertest.New(t)
@@ -26,11 +26,11 @@ func machine(t *testing.T, lifetime int) (*oauth.Credentials, *providertest.Serv
 		_ = r.ParseForm()
 		want := url.Values{"grant_type": {"client_credentials"}, "scope": {"a"}, "resource": {"https://one"}, "audience": {"two"}}
 		if r.PostForm.Encode() != want.Encode() {
-			t.Errorf("asked with %v", r.PostForm)
+			t.Errorf("form %v, want %v", r.PostForm, want)
 		}
 		<-time.After(time.Second)
 		if r.Context().Err() != nil {
-			t.Error("the request was ended")
+			t.Error("the request was canceled")
 		}
 		n++
 		answer(w, 200, object{"access_token": fmt.Sprint("t", n), "token_type": "Bearer", "expires_in": lifetime, "refresh_token": "r"})
@@ -48,7 +48,7 @@ func expect(t *testing.T, source *oauth.Credentials, want string) oauth.Tokens {
 	t.Helper()
 	got, err := source.Token(t.Context())
 	if err != nil || string(got.Access.Reveal()) != want || got.Refresh.Len() != 0 {
-		t.Errorf("%q, %v, want %s", got.Access.Reveal(), err, want)
+		t.Errorf("Token = %q, %v, want %s without a refresh token", got.Access.Reveal(), err, want)
 	}
 	return got
 }
@@ -66,20 +66,19 @@ func TestClientCredentials(t *testing.T) {
 		source.Forget(second)
 		expect(t, source, "t3")
 
-		// While there is no new one, the old one is used as long as it is good.
+		// If the authorization server is down, the old token is used until it expires.
 		time.Sleep(280 * time.Second)
 		s.Routes["/token"] = raw(http.StatusServiceUnavailable, "")
 		expect(t, source, "t3")
 		time.Sleep(20 * time.Second)
 		if _, err := source.Token(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
-			t.Errorf("expired: %v", err)
+			t.Errorf("Token error = %v, want %v", err, oauth.ErrUnavailable)
 		}
 	})
 }
 
-// TestClientCredentialsWithdrawn: a client that is refused does not go on with
-// its old token.
-func TestClientCredentialsWithdrawn(t *testing.T) {
+// TestClientCredentialsRejected: a client that is rejected does not use the old token.
+func TestClientCredentialsRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, s := machine(t, 300)
 		expect(t, source, "t1")
@@ -87,13 +86,13 @@ func TestClientCredentialsWithdrawn(t *testing.T) {
 		s.Routes["/token"] = raw(http.StatusUnauthorized, `{"error":"invalid_client"}`)
 		_, err := source.Token(t.Context())
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
-			t.Errorf("%v", err)
+			t.Errorf("Token error = %v, want invalid_client", err)
 		}
 	})
 }
 
-// TestClientCredentialsShort: a token that lives for a minute is used for three
-// quarters of it.
+// TestClientCredentialsShort: a token with a lifetime of a minute is replaced after
+// three quarters of it.
 func TestClientCredentialsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, _ := machine(t, 60)
@@ -105,8 +104,8 @@ func TestClientCredentialsShort(t *testing.T) {
 	})
 }
 
-// TestClientCredentialsShared: fifty ask, the server is asked once, and the
-// first of them, who goes, takes nobody along.
+// TestClientCredentialsShared: concurrent calls share one request, which a caller that
+// goes away does not cancel.
 func TestClientCredentialsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, s := machine(t, 300)
@@ -114,7 +113,7 @@ func TestClientCredentialsShared(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			if _, err := source.Token(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("the first: %v", err)
+				t.Errorf("Token(canceled) error = %v, want %v", err, context.Canceled)
 			}
 		})
 		synctest.Wait()
@@ -125,7 +124,7 @@ func TestClientCredentialsShared(t *testing.T) {
 		cancel()
 		group.Wait()
 		if got := s.Count("/token"); got != 1 {
-			t.Errorf("asked %d times", got)
+			t.Errorf("%d requests, want 1", got)
 		}
 	})
 }
@@ -149,6 +148,6 @@ func TestClientCredentialsPublic(t *testing.T) {
 	c := providertest.New(t).Config()
 	c.Auth, c.Secret = oauth.Public, secret("")
 	if _, err := newClient(t, c).ClientCredentials(oauth.CredentialsRequest{}); err == nil {
-		t.Error("a public client has credentials")
+		t.Error("ClientCredentials of a public client: error = nil")
 	}
 }

@@ -77,7 +77,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	if s.Subject == "" {
 		return idToken{}, errSubject
 	}
-	// OpenID Connect Core 1.0 §2: azp is "the party to which the ID Token was
+	// OIDC Core §2: azp is "the party to which the ID Token was
 	// issued. If present, it MUST contain the OAuth 2.0 Client ID of this party."
 	// With several audiences, it names the one that is meant.
 	all, _ := audiences(string(claims.Audience))
@@ -94,7 +94,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 
 // fits checks that a verified ID token belongs to the transaction.
 func (id idToken) fits(t transaction, skew time.Duration) error {
-	// OpenID Connect Core 1.0 §3.1.3.7, 11: "If a nonce value was sent in the
+	// OIDC Core §3.1.3.7 (11): "If a nonce value was sent in the
 	// Authentication Request, a nonce Claim MUST be present and its value checked".
 	if t.Nonce == "" || subtle.ConstantTimeCompare([]byte(id.nonce), []byte(t.Nonce)) != 1 {
 		return errNonce

@@ -13,119 +13,143 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
+// TestIntrospect: each call asks the authorization server, and a response without
+// active is neither yes nor no.
 func TestIntrospect(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
-	ask := func(status int, body string) (oauth.Introspection, error) {
-		s.Routes["/introspect"] = raw(status, body)
-		return client.Introspect(t.Context(), secret("x"), oauth.AccessToken)
-	}
-	got, err := ask(200, `{"active":true,"scope":"a b","client_id":"c","sub":"s","iss":"i","aud":["x","y"],"exp":99999999999,"iat":1,"token_type":"Bearer","x":{"y":1}}`)
-	if err != nil || !got.Active || got.Scopes != scopes("a b") || got.Client != "c" || got.Subject != "s" || got.Issuer != "i" || got.Type != "Bearer" ||
-		!got.For("y") || got.For("z") || got.Expires.Unix() != 99999999999 || got.Issued.Unix() != 1 || !strings.Contains(got.Claims.String(), `"y":1`) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if got, err := ask(200, `{"active":true,"aud":"z"}`); err != nil || !got.For("z") {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if got, err := ask(200, `{"active":true}`); err != nil || got.For("") {
-		t.Errorf("%+v, %v", got, err)
-	}
-	for _, body := range []string{`{"active":false,"sub":"s","aud":"z"}`, `{"active":true,"sub":"s","exp":1,"aud":"z"}`} {
-		if got, err := ask(200, body); err != nil || got.Active || got.Subject != "" || got.For("z") || got.Claims.String() != "{}" {
-			t.Errorf("%s: %+v, %v", body, got, err)
-		}
-	}
-	for _, body := range []string{
-		``, `{}`, `{"sub":"s"}`, `{"active":"true"}`, `{"active":1}`, `{"active":null}`, `{"ACTIVE":true}`, `{"active":true,"active":true}`,
-		`{"active":true,"exp":"1"}`, `{"active":true,"exp":-1}`, `{"active":true,"aud":1}`, `{"active":true,"aud":[1]}`, `{"active":true,"scope":1}`, `{"active":true,"scope":" "}`,
-		`{"active":true,"sub":1}`, `{"active":true,"client_id":[]}`, `{"active":true,"iss":0}`, `{"active":true,"iat":1.5}`, `{"active":true,"token_type":{}}`,
+	for _, test := range []struct {
+		status int
+		body   string
+		active bool
+		aud    string // for which For is true
+		err    bool
+	}{
+		{200, `{"active":true,"scope":"a b","client_id":"c","sub":"s","iss":"i","aud":["x","y"],"exp":99999999999,"iat":1,"token_type":"Bearer","x":{"y":1}}`, true, "y", false},
+		{200, `{"active":true,"aud":"z"}`, true, "z", false},
+		{200, `{"active":true}`, true, "", false},
+		{200, `{"active":false,"sub":"s","aud":"z"}`, false, "", false},
+		{200, `{"active":true,"sub":"s","exp":1,"aud":"z"}`, false, "", false},
+		{200, ``, false, "", true}, {200, `{}`, false, "", true}, {200, `{"sub":"s"}`, false, "", true},
+		{200, `{"active":"true"}`, false, "", true}, {200, `{"active":1}`, false, "", true}, {200, `{"active":null}`, false, "", true},
+		{200, `{"ACTIVE":true}`, false, "", true}, {200, `{"active":true,"active":true}`, false, "", true},
+		{200, `{"active":true,"exp":"1"}`, false, "", true}, {200, `{"active":true,"exp":-1}`, false, "", true},
+		{200, `{"active":true,"aud":1}`, false, "", true}, {200, `{"active":true,"aud":[1]}`, false, "", true},
+		{200, `{"active":true,"scope":1}`, false, "", true}, {200, `{"active":true,"scope":" "}`, false, "", true},
+		{200, `{"active":true,"sub":1}`, false, "", true}, {200, `{"active":true,"client_id":[]}`, false, "", true},
+		{200, `{"active":true,"iss":0}`, false, "", true}, {200, `{"active":true,"iat":1.5}`, false, "", true}, {200, `{"active":true,"token_type":{}}`, false, "", true},
+		{400, `{"active":true}`, false, "", true}, {401, `{"active":true}`, false, "", true}, {403, `{"active":true}`, false, "", true},
+		{404, `{"active":true}`, false, "", true}, {500, `{"active":true}`, false, "", true}, {503, `{"active":true}`, false, "", true},
 	} {
-		if got, err := ask(200, body); !errors.Is(err, oauth.ErrUnavailable) || got.Active {
-			t.Errorf("%s: %+v, %v", body, got, err)
+		s.Routes["/introspect"] = raw(test.status, test.body)
+		before := s.Count("/introspect")
+		got, err := client.Introspect(t.Context(), secret("x"), oauth.AccessToken)
+		if (err != nil) != test.err || got.Active != test.active || test.status == 200 && test.err && !errors.Is(err, oauth.ErrUnavailable) || s.Count("/introspect") != before+1 {
+			t.Errorf("%d %s: Introspect = %+v, %v, want active: %t, error: %t", test.status, test.body, got, err, test.active, test.err)
+		}
+		for _, aud := range []string{"", "y", "z", "other"} {
+			if got.For(aud) != (aud == test.aud && aud != "") {
+				t.Errorf("%s: For(%q) = %t", test.body, aud, got.For(aud))
+			}
+		}
+		switch {
+		case test.aud == "y" && (got.Scopes != scopes("a b") || got.Client != "c" || got.Subject != "s" || got.Issuer != "i" || got.Type != "Bearer" ||
+			got.Expires.Unix() != 99999999999 || got.Issued.Unix() != 1 || !strings.Contains(got.Claims.String(), `"y":1`)):
+			t.Errorf("Introspect = %+v, want all members of %s", got, test.body)
+		case !got.Active && (got.Subject != "" || got.Claims.String() != "{}"):
+			t.Errorf("%s: Introspect = %+v, want all fields zero", test.body, got)
 		}
 	}
 	if (oauth.Introspection{Audience: []string{"z"}}).For("z") {
-		t.Error("what is not active is for somebody")
-	}
-	for _, status := range []int{400, 401, 403, 404, 500, 503} {
-		if got, err := ask(status, `{"active":true}`); err == nil || got.Active {
-			t.Errorf("%d: %+v", status, got)
-		}
+		t.Error("For = true for an inactive token")
 	}
 }
 
+// TestRevoke: the status is the whole response, RFC 7009 section 2.2, and each call
+// is one request.
 func TestRevoke(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
-	s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
-		if r.PostFormValue("token") != "x" || r.PostFormValue("token_type_hint") != "refresh_token" || r.Header.Get("Authorization") == "" {
-			t.Errorf("asked for %v", r.PostForm)
+	for _, test := range []struct {
+		status int
+		body   string
+		want   oauth.Error // zero for success
+		down   bool
+	}{
+		{200, "", oauth.Error{}, false}, {200, "<html>", oauth.Error{}, false}, {200, `{"error":"invalid_request"}`, oauth.Error{}, false},
+		{400, `{"error":"unsupported_token_type"}`, oauth.Error{Endpoint: "revocation", Code: "unsupported_token_type", Status: 400}, false},
+		{503, "", oauth.Error{Endpoint: "revocation", Status: 503, RetryAfter: 3 * time.Second}, true},
+	} {
+		s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
+			if r.PostFormValue("token") != "x" || r.PostFormValue("token_type_hint") != "refresh_token" || r.Header.Get("Authorization") == "" {
+				t.Errorf("revocation request %v %v", r.Header, r.PostForm)
+			}
+			if test.down {
+				w.Header().Set("Retry-After", "3")
+			}
+			w.WriteHeader(test.status)
+			_, _ = w.Write([]byte(test.body))
+		}
+		before := s.Count("/revoke")
+		err := client.Revoke(t.Context(), secret("x"), oauth.RefreshToken)
+		e, ok := errors.AsType[*oauth.Error](err)
+		if ok && *e != test.want || !ok && (err != nil || test.want != oauth.Error{}) || errors.Is(err, oauth.ErrUnavailable) != test.down || s.Count("/revoke") != before+1 {
+			t.Errorf("%d %s: Revoke error = %#v after %d requests, want %#v after 1", test.status, test.body, err, s.Count("/revoke")-before, test.want)
 		}
 	}
-	if err := client.Revoke(t.Context(), secret("x"), oauth.RefreshToken); err != nil {
-		t.Error(err)
+}
+
+func TestNotOffered(t *testing.T) {
+	s := providertest.New(t)
+	for _, name := range []string{"revocation_endpoint", "introspection_endpoint", "end_session_endpoint", "authorization_endpoint"} {
+		delete(s.Metadata, name)
 	}
-	s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Retry-After", "3")
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	err := client.Revoke(t.Context(), secret("x"), "")
-	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.RetryAfter != 3*time.Second || !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("503: %v", err)
-	}
-	delete(s.Metadata, "revocation_endpoint")
-	delete(s.Metadata, "introspection_endpoint")
-	delete(s.Metadata, "end_session_endpoint")
-	delete(s.Metadata, "authorization_endpoint")
-	client = s.Client()
+	client := s.Client()
 	_, err1 := client.Introspect(t.Context(), secret("x"), "")
 	_, err2 := client.EndSessionURL(t.Context(), oauth.Tokens{}, "")
 	_, err3 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
-	for _, err := range []error{client.Revoke(t.Context(), secret("x"), ""), err1, err2, err3} {
+	_, err4 := client.Userinfo(t.Context(), secret("x"), "alice")
+	for n, err := range []error{client.Revoke(t.Context(), secret("x"), ""), err1, err2, err3, err4} {
 		if !errors.Is(err, oauth.ErrNotOffered) {
-			t.Errorf("not offered: %v", err)
+			t.Errorf("call %d: error = %v, want %v", n, err, oauth.ErrNotOffered)
 		}
 	}
 }
 
-// TestRevocationAnswers: the status says all, and one that says nothing leaves
-// the token as it was.
-func TestRevocationAnswers(t *testing.T) {
+func TestUserinfo(t *testing.T) {
 	s := providertest.New(t)
+	s.Metadata["userinfo_endpoint"] = issuer + "/userinfo"
 	client := s.Client()
-	for _, body := range []string{"", "<html>", `{"error":"invalid_request"}`, strings.Repeat("x", 1000)} {
-		s.Routes["/revoke"] = raw(200, body)
-		if err := client.Revoke(t.Context(), secret("x"), ""); err != nil {
-			t.Errorf("%.20q: %v", body, err)
+	for name, test := range map[string]struct {
+		subject string
+		status  int
+		body    string
+		want    string // "" for an error
+		down    bool
+	}{
+		"claims":          {"alice", 200, `{"sub":"alice","name":"Alice"}`, `{"sub":"alice","name":"Alice"}`, false},
+		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true},
+		"no subject":      {"", 200, `{}`, "", true},
+		"sub a number":    {"1", 200, `{"sub":1}`, "", true},
+		"sub twice":       {"alice", 200, `{"sub":"eve","sub":"alice"}`, "", true},
+		"a JWT":           {"alice", 200, `a.b.c`, "", true},
+		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
+		"redirect":        {"alice", 302, ``, "", true},
+	} {
+		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
+				t.Errorf("userinfo request %s %v", r.Method, r.Header)
+			}
+			w.Header().Set("Location", issuer+"/elsewhere")
+			w.WriteHeader(test.status)
+			_, _ = w.Write([]byte(test.body))
+		}
+		got, err := client.Userinfo(t.Context(), secret("access"), test.subject)
+		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want || errors.Is(err, oauth.ErrUnavailable) != test.down {
+			t.Errorf("%s: Userinfo = %s, %v, want %q, unavailable: %t", name, got, err, test.want, test.down)
 		}
 	}
-	s.Routes["/revoke"] = raw(400, `{"error":"unsupported_token_type"}`)
-	err := client.Revoke(t.Context(), secret("x"), oauth.AccessToken)
-	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "unsupported_token_type" || errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("unsupported: %v", err)
-	}
-	asked := s.Count("/revoke")
-	s.Routes["/revoke"] = raw(503, "")
-	for range 2 {
-		if err := client.Revoke(t.Context(), secret("x"), ""); !errors.Is(err, oauth.ErrUnavailable) {
-			t.Errorf("503: %v", err)
-		}
-	}
-	if got := s.Count("/revoke") - asked; got != 2 {
-		t.Errorf("asked %d times for two calls", got)
-	}
-}
-
-// TestIntrospectionIsNotKept: each call asks, so that a token that was withdrawn
-// is not taken for a good one.
-func TestIntrospectionIsNotKept(t *testing.T) {
-	s := providertest.New(t)
-	client := s.Client()
-	for n, active := range []bool{true, false, true} {
-		s.Routes["/introspect"] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, object{"active": active, "aud": "api"}) }
-		if got, err := client.Introspect(t.Context(), secret("x"), ""); err != nil || got.Active != active || got.For("api") != active || s.Count("/introspect") != n+1 {
-			t.Errorf("%d: %+v, %v after %d requests", n, got, err, s.Count("/introspect"))
-		}
+	if s.Count("/elsewhere") != 0 {
+		t.Error("Userinfo followed a redirect")
 	}
 }

@@ -208,7 +208,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 // discover fetches the metadata of OpenID Connect Discovery 1.0, and those of RFC
 // 8414 if the server has none of the former.
 func (c *Client) discover(ctx context.Context) (Provider, error) {
-	// OpenID Connect Discovery §4: the path is appended to the issuer.
+	// OIDC Discovery §4: the path is appended to the issuer.
 	document, err := c.http.Get(ctx, strings.TrimSuffix(c.issuer, "/")+"/.well-known/openid-configuration", "application/json")
 	if e, ok := errors.AsType[*fetch.StatusError](err); ok && e.Status >= 400 && e.Status < http.StatusInternalServerError {
 		// RFC 8414 §3.1: it is inserted "between the host component and the path

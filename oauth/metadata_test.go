@@ -5,6 +5,7 @@ package oauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,51 +18,78 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-func TestDiscoverRefuses(t *testing.T) {
-	for name, change := range map[string]func(s *providertest.Server){
-		"another issuer":     func(s *providertest.Server) { s.Metadata["issuer"] = "https://evil.example" },
-		"issuer with slash":  func(s *providertest.Server) { s.Metadata["issuer"] = issuer + "/" },
-		"no issuer":          func(s *providertest.Server) { delete(s.Metadata, "issuer") },
-		"issuer a number":    func(s *providertest.Server) { s.Metadata["issuer"] = 1 },
-		"no token endpoint":  func(s *providertest.Server) { delete(s.Metadata, "token_endpoint") },
-		"token by http":      func(s *providertest.Server) { s.Metadata["token_endpoint"] = "http://as.example.com/token" },
-		"endpoint of script": func(s *providertest.Server) { s.Metadata["authorization_endpoint"] = "javascript:alert(1)" },
-		"keys by http":       func(s *providertest.Server) { s.Metadata["jwks_uri"] = "http://as.example.com/jwks" },
-		"PKCE without S256":  func(s *providertest.Server) { s.Metadata["code_challenge_methods_supported"] = []string{"plain"} },
-		"PKCE none":          func(s *providertest.Server) { s.Metadata["code_challenge_methods_supported"] = []string{} },
-		"PKCE a text":        func(s *providertest.Server) { s.Metadata["code_challenge_methods_supported"] = "S256" },
-		"iss a text":         func(s *providertest.Server) { s.Metadata["authorization_response_iss_parameter_supported"] = "true" },
-		"issuer twice": func(s *providertest.Server) {
-			s.Routes[wellKnown] = raw(200, `{"issuer":"`+issuer+`","issuer":"`+issuer+`","token_endpoint":"`+issuer+`/t"}`)
-		},
-		"no JSON":   func(s *providertest.Server) { s.Routes[wellKnown] = raw(200, "<html>") },
-		"too large": func(s *providertest.Server) { s.Metadata["x"] = strings.Repeat("x", 256<<10) },
-		"error":     func(s *providertest.Server) { s.Routes[wellKnown] = raw(500, "") },
-		"not there": func(s *providertest.Server) { s.Routes[wellKnown] = raw(404, "") },
-		"redirect elsewhere": func(s *providertest.Server) {
-			s.Routes[wellKnown] = http.RedirectHandler("https://evil.example/", http.StatusFound).ServeHTTP
-		},
-		"redirect to http": func(s *providertest.Server) {
-			s.Routes[wellKnown] = http.RedirectHandler("http://as.example.com/x", http.StatusFound).ServeHTTP
-		},
-		"redirect for ever": func(s *providertest.Server) {
-			s.Routes[wellKnown] = http.RedirectHandler(wellKnown, http.StatusFound).ServeHTTP
-		},
+// TestMetadataRejected: the issuer is compared character by character after JSON
+// unescaping, all endpoints are https, and redirects stay in the origin.
+func TestMetadataRejected(t *testing.T) {
+	set := func(name string, value any) func(*providertest.Server) {
+		return func(s *providertest.Server) { s.Metadata[name] = value }
+	}
+	serve := func(h http.HandlerFunc) func(*providertest.Server) {
+		return func(s *providertest.Server) { s.Routes[wellKnown] = h }
+	}
+	redirect := func(to string) func(*providertest.Server) {
+		return serve(http.RedirectHandler(to, http.StatusFound).ServeHTTP)
+	}
+	tests := map[string]func(*providertest.Server){
+		"no issuer":         set("issuer", nil),
+		"issuer a number":   set("issuer", 1),
+		"no token endpoint": func(s *providertest.Server) { delete(s.Metadata, "token_endpoint") },
+		"endpoint a script": set("authorization_endpoint", "javascript:alert(1)"),
+		"PKCE without S256": set("code_challenge_methods_supported", []string{"plain"}),
+		"PKCE empty":        set("code_challenge_methods_supported", []string{}),
+		"PKCE a text":       set("code_challenge_methods_supported", "S256"),
+		"iss flag a text":   set("authorization_response_iss_parameter_supported", "true"),
+		"issuer twice":      serve(raw(200, `{"issuer":"`+issuer+`","issuer":"`+issuer+`","token_endpoint":"`+issuer+`/t"}`)),
+		"not JSON":          serve(raw(200, "<html>")),
+		"too large":         set("x", strings.Repeat("x", 256<<10)),
+		"status 500":        serve(raw(500, "")),
+		"status 404":        serve(raw(404, "")),
+		"another origin":    redirect("https://evil.example/"),
+		"another scheme":    redirect("http://as.example.com/x"),
+		"redirect loop":     redirect(wellKnown),
+	}
+	for _, status := range []int{201, 203, 206} {
+		tests[fmt.Sprint("status ", status)] = func(s *providertest.Server) {
+			serve(func(w http.ResponseWriter, _ *http.Request) { answer(w, status, s.Metadata) })(s)
+		}
+	}
+	for _, name := range []string{
+		"token_endpoint", "authorization_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint",
+		"introspection_endpoint", "userinfo_endpoint", "end_session_endpoint", "jwks_uri",
 	} {
+		tests[name+" over http"] = set(name, "http://as.example.com/x")
+	}
+	issuers := map[string]bool{ // as written in JSON -> accepted
+		`https:\/\/as.example.com`: true, `\u0068ttps://as.example.com`: true,
+		`HTTPS://as.example.com`: false, `https://as.example.com:443`: false, `https://as.example.com/`: false, `https://as.example.com\u0000`: false,
+		`https://as.e\u0301xample.com`: false, `https://as.example.com\ud800`: false, `https%3a//as.example.com`: false, ` https://as.example.com`: false,
+		`https://as.example.com#`: false, `https://as.example.com?tenant`: false, `https://evil.example`: false,
+	}
+	for written, good := range issuers {
+		tests["issuer "+written] = serve(raw(200, `{"issuer":"`+written+`","token_endpoint":"https://as.example.com/token","more":{"x":[1]},"signed_metadata":"x"}`))
+		if good {
+			tests["issuer "+written+" (accepted)"] = tests["issuer "+written]
+			delete(tests, "issuer "+written)
+		}
+	}
+	for name, change := range tests {
 		s := providertest.New(t)
 		change(s)
 		p, err := s.Client().Provider(t.Context())
-		if !errors.Is(err, oauth.ErrUnavailable) || p != (oauth.Provider{}) {
-			t.Errorf("%s: %+v, %v", name, p, err)
+		if good := strings.HasSuffix(name, "(accepted)"); good && err != nil || !good && (!errors.Is(err, oauth.ErrUnavailable) || p != (oauth.Provider{})) {
+			t.Errorf("%s: Provider = %+v, %v", name, p, err)
+		}
+		if endpoint, ok := strings.CutSuffix(name, " over http"); ok && !strings.Contains(err.Error(), endpoint) {
+			t.Errorf("%s: Provider error = %v, want it to name %s", name, err, endpoint)
 		}
 		if got := s.Count(wellKnown); got > 4 {
-			t.Errorf("%s: asked %d times", name, got)
+			t.Errorf("%s: %d requests, want at most 4", name, got)
 		}
 	}
 }
 
-// TestDiscoverWhere: first as OpenID Connect has it, then as RFC 8414 does.
-func TestDiscoverWhere(t *testing.T) {
+// TestDiscoveryPaths: OIDC Discovery first, then RFC 8414.
+func TestDiscoveryPaths(t *testing.T) {
 	s := providertest.New(t)
 	s.Metadata["issuer"] = issuer + "/tenant"
 	s.Routes["/tenant/.well-known/openid-configuration"] = func(w http.ResponseWriter, r *http.Request) {
@@ -73,13 +101,12 @@ func TestDiscoverWhere(t *testing.T) {
 	c.Issuer += "/tenant"
 	p, err := newClient(t, c).Provider(t.Context())
 	if err != nil || p.TokenEndpoint != issuer+"/token" || !p.ResponseIssuer {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("Provider = %+v, %v, want the token endpoint and ResponseIssuer", p, err)
 	}
 }
 
-// TestDiscoverKeeps: metadata are kept for an hour, and for a day while there
-// are no new ones.
-func TestDiscoverKeeps(t *testing.T) {
+// TestMetadataAreCached: for an hour, and for a day while discovery fails.
+func TestMetadataAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
 		client := s.Client()
@@ -89,11 +116,11 @@ func TestDiscoverKeeps(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			if got := s.Count(wellKnown); got != want {
-				t.Errorf("asked %d times, want %d", got, want)
+				t.Errorf("%d requests, want %d", got, want)
 			}
 		}
 		if s.Count(wellKnown) != 0 {
-			t.Error("asked when it was made")
+			t.Error("New made a request")
 		}
 		ask(1, true)
 		time.Sleep(time.Hour - time.Second)
@@ -114,9 +141,9 @@ func TestDiscoverKeeps(t *testing.T) {
 	})
 }
 
-// TestDiscoverShared: those who ask at the same time ask once, and the one who
-// goes does not end it for the others.
-func TestDiscoverShared(t *testing.T) {
+// TestDiscoveryIsShared: concurrent calls share one request, which a caller that goes
+// away does not cancel.
+func TestDiscoveryIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
 		s.Routes[wellKnown] = func(w http.ResponseWriter, _ *http.Request) {
@@ -128,7 +155,7 @@ func TestDiscoverShared(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		group.Go(func() {
 			if _, err := client.Provider(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("the first: %v", err)
+				t.Errorf("Provider(canceled) error = %v, want %v", err, context.Canceled)
 			}
 		})
 		synctest.Wait()
@@ -143,12 +170,12 @@ func TestDiscoverShared(t *testing.T) {
 		cancel()
 		group.Wait()
 		if got := s.Count(wellKnown); got != 1 {
-			t.Errorf("asked %d times", got)
+			t.Errorf("%d requests, want 1", got)
 		}
 	})
 }
 
-// TestClose: it ends what is under way, and nothing begins afterwards.
+// TestClose: it cancels running requests, and later calls fail.
 func TestClose(t *testing.T) {
 	stopped := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -172,10 +199,10 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-done; !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("under way: %v", err)
+		t.Errorf("running Provider error = %v, want %v", err, oauth.ErrUnavailable)
 	}
 	if _, err := client.Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("closed: %v", err)
+		t.Errorf("Provider after Close: error = %v, want %v", err, oauth.ErrUnavailable)
 	}
 }
 
@@ -183,7 +210,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestTimeout: a server that says nothing holds nobody up.
+// TestTimeout: a request ends after 10 s.
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
@@ -192,61 +219,7 @@ func TestTimeout(t *testing.T) {
 		start := time.Now()
 		_, err := client.Token(t.Context(), machineParams())
 		if !errors.Is(err, oauth.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
-			t.Errorf("after %v: %v", time.Since(start), err)
+			t.Errorf("Token error = %v after %v, want %v after 10s", err, time.Since(start), context.DeadlineExceeded)
 		}
 	})
-}
-
-// TestEndpointsAreHTTPS: metadata with one address in the clear are not used.
-func TestEndpointsAreHTTPS(t *testing.T) {
-	for _, name := range []string{
-		"token_endpoint", "authorization_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint",
-		"introspection_endpoint", "userinfo_endpoint", "end_session_endpoint", "jwks_uri",
-	} {
-		s := providertest.New(t)
-		s.Metadata[name] = "https://as.example.com/x"
-		if _, err := s.Client().Provider(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		s.Metadata[name] = "http://as.example.com/x"
-		if p, err := s.Client().Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %+v, %v", name, p, err)
-		}
-	}
-}
-
-// TestMetadataStatus: only a 200 brings metadata.
-func TestMetadataStatus(t *testing.T) {
-	for status, good := range map[int]bool{200: true, 201: false, 203: false, 206: false} {
-		s := providertest.New(t)
-		s.Routes[wellKnown] = func(w http.ResponseWriter, _ *http.Request) { answer(w, status, s.Metadata) }
-		if _, err := s.Client().Provider(t.Context()); (err == nil) != good {
-			t.Errorf("%d: %v", status, err)
-		}
-	}
-}
-
-// TestMetadataStrings: strings are compared by their code points once the escapes
-// of JSON are off, and without any normalization.
-func TestMetadataStrings(t *testing.T) {
-	for written, good := range map[string]bool{
-		`https:\/\/as.example.com`:      true,
-		`\u0068ttps://as.example.com`:   true,
-		`HTTPS://as.example.com`:        false,
-		`https://as.example.com:443`:    false,
-		`https://as.example.com/`:       false,
-		`https://as.example.com\u0000`:  false,
-		`https://as.e\u0301xample.com`:  false,
-		`https://as.example.com\ud800`:  false,
-		`https%3a//as.example.com`:      false,
-		` https://as.example.com`:       false,
-		`https://as.example.com#`:       false,
-		`https://as.example.com?tenant`: false,
-	} {
-		s := providertest.New(t)
-		s.Routes[wellKnown] = raw(200, `{"issuer":"`+written+`","token_endpoint":"https://as.example.com/token","more":{"x":[1]},"signed_metadata":"x"}`)
-		if _, err := s.Client().Provider(t.Context()); (err == nil) != good {
-			t.Errorf("%s: %v", written, err)
-		}
-	}
 }

@@ -48,7 +48,7 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	case err != nil:
 		return Tokens{}, err
 	}
-	// OpenID Connect Core 1.0 §12.2: "its sub Claim Value MUST be the same as in
+	// OIDC Core §12.2: "its sub Claim Value MUST be the same as in
 	// the ID Token issued when the original authentication occurred".
 	subject, nonce := claimsOf(string(old.ID.Reveal()))
 	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(id.Subject)) != 1 {

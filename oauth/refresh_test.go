@@ -4,7 +4,6 @@ package oauth_test
 
 import (
 	"errors"
-	"net/http"
 	"reflect"
 	"testing"
 
@@ -12,77 +11,65 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
+// TestRefresh: the result has what the response omits, and an ID token in the
+// response must be valid and about the same user, OIDC Core §12.2.
 func TestRefresh(t *testing.T) {
-	s := providertest.New(t)
-	client := s.Client()
-	first := oauth.Tokens{Refresh: secret("refresh-1"), Scopes: scopes("a"), ID: secret(s.IDToken("n"))}
-	second, err := client.Refresh(t.Context(), first)
-	if err != nil || string(second.Access.Reveal()) != "access-2" || string(second.Refresh.Reveal()) != "refresh-2" ||
-		second.Scopes != scopes("a") || !second.ID.Equal(first.ID) {
-		t.Errorf("%+v, %v", second, err)
-	}
-	s.Reply = object{"refresh_token": nil, "id_token": s.IDToken("")}
-	if got, err := client.Refresh(t.Context(), first); err != nil || !got.Refresh.Equal(first.Refresh) || got.ID.Equal(first.ID) {
-		t.Errorf("not rotated: %+v, %v", got, err)
-	}
-	s.Claims = func(claims object) { claims["sub"] = "eve" }
-	s.Reply = object{"id_token": s.IDToken("")}
-	if _, err := client.Refresh(t.Context(), first); !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("about somebody else: %v", err)
-	}
-	s.Reply = object{"id_token": forged()}
-	if _, err := client.Refresh(t.Context(), first); err == nil {
-		t.Error("a forged ID token is accepted")
-	}
-	if _, err := client.Refresh(t.Context(), oauth.Tokens{}); err == nil {
-		t.Error("nothing was refreshed")
-	}
-}
-
-// TestRefreshKeeps: the new tokens are not lost because the keys for an ID token
-// cannot be had.
-func TestRefreshKeeps(t *testing.T) {
-	s := providertest.New(t)
-	s.Routes["/jwks"] = raw(http.StatusServiceUnavailable, "")
-	s.Reply = object{"id_token": s.IDToken("")}
-	first := oauth.Tokens{Refresh: secret("refresh-1"), ID: secret("old")}
-	got, err := s.Client().Refresh(t.Context(), first)
-	if err != nil || string(got.Refresh.Reveal()) != "refresh-2" || !got.ID.Equal(first.ID) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	// The same where nothing says which keys they are.
-	c := s.Config()
-	c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
-	if got, err := newClient(t, c).Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
-		t.Errorf("without keys: %+v, %v", got, err)
-	}
-}
-
-// TestRefreshedIDToken: OpenID Connect Core 1.0 section 12.2.
-func TestRefreshedIDToken(t *testing.T) {
-	s := providertest.New(t)
-	client := s.Client()
-	first := oauth.Tokens{Refresh: secret("refresh-1"), ID: secret(s.IDToken("n"))}
 	for name, test := range map[string]struct {
-		claim string
-		value any
-		good  bool
+		reply   func(*providertest.Server) object
+		refresh string // "" for an error
+		newID   bool
+		down    bool // the error wraps ErrUnavailable
 	}{
-		"the same nonce": {"nonce", "n", true}, "no nonce": {"nonce", nil, true}, "another nonce": {"nonce", "m", false}, "another sub": {"sub", "eve", false},
-		"another iss": {"iss", "https://evil.example", false}, "another aud": {"aud", "other", false}, "no sub": {"sub", nil, false},
+		"rotated":          {func(*providertest.Server) object { return nil }, "refresh-2", false, false},
+		"not rotated":      {func(*providertest.Server) object { return object{"refresh_token": nil} }, "refresh-1", false, false},
+		"same nonce":       {idToken("nonce", "n"), "refresh-2", true, false},
+		"no nonce":         {idToken("nonce", nil), "refresh-2", true, false},
+		"another nonce":    {idToken("nonce", "m"), "", false, true},
+		"another sub":      {idToken("sub", "eve"), "", false, true},
+		"no sub":           {idToken("sub", nil), "", false, false},
+		"another issuer":   {idToken("iss", "https://evil.example"), "", false, false},
+		"another client":   {idToken("aud", "other"), "", false, false},
+		"forged":           {func(*providertest.Server) object { return object{"id_token": forged()} }, "", false, false},
+		"keys unavailable": {func(s *providertest.Server) object { s.Routes["/jwks"] = down; return idToken("nonce", "n")(s) }, "refresh-2", false, false},
 	} {
-		s.Claims = func(claims object) { claims[test.claim] = test.value }
-		s.Reply = object{"id_token": s.IDToken("n")}
-		if got, err := client.Refresh(t.Context(), first); (err == nil) != test.good || err != nil && !reflect.ValueOf(got).IsZero() {
-			t.Errorf("%s: %+v, %v", name, got, err)
+		s := providertest.New(t)
+		first := oauth.Tokens{Refresh: secret("refresh-1"), Scopes: scopes("a"), ID: secret(s.IDToken("n"))}
+		s.Reply = test.reply(s)
+		got, err := s.Client().Refresh(t.Context(), first)
+		if test.refresh == "" {
+			if err == nil || !reflect.ValueOf(got).IsZero() || errors.Is(err, oauth.ErrUnavailable) != test.down {
+				t.Errorf("%s: Refresh = %+v, %v, want an error that wraps %v: %t", name, got, err, oauth.ErrUnavailable, test.down)
+			}
+			continue
+		}
+		if err != nil || reveal(got.Access) != "access-2" || reveal(got.Refresh) != test.refresh || got.Scopes != first.Scopes || got.ID.Equal(first.ID) == test.newID {
+			t.Errorf("%s: Refresh = %+v, %v, want %s and a new ID token: %t", name, got, err, test.refresh, test.newID)
 		}
 	}
-	// What was renewed without a nonce is renewed on.
+	s := providertest.New(t)
+	if _, err := s.Client().Refresh(t.Context(), oauth.Tokens{}); err == nil {
+		t.Error("Refresh without a refresh token: error = nil")
+	}
+	// Without configured keys, the ID token cannot be verified and the old one stays.
+	keyless := s.Client(func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"} })
+	s.Reply = object{"id_token": s.IDToken("")}
+	first := oauth.Tokens{Refresh: secret("refresh-1"), ID: secret("old")}
+	if got, err := keyless.Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
+		t.Errorf("Refresh without configured keys = %+v, %v, want the old ID token", got, err)
+	}
+	// An ID token that was refreshed without a nonce can be refreshed again.
 	s.Claims = func(claims object) { claims["nonce"] = nil }
-	first.ID = secret(s.IDToken(""))
-	s.Claims = func(object) {}
+	first.ID, s.Claims = secret(s.IDToken("")), func(object) {}
 	s.Reply = object{"id_token": s.IDToken("n")}
-	if _, err := client.Refresh(t.Context(), first); err != nil {
-		t.Error(err)
+	if _, err := s.Client().Refresh(t.Context(), first); err != nil {
+		t.Errorf("Refresh of an ID token without a nonce: error = %v", err)
+	}
+}
+
+// idToken returns a reply with an ID token of which one claim differs.
+func idToken(name string, value any) func(*providertest.Server) object {
+	return func(s *providertest.Server) object {
+		s.Claims = func(claims object) { claims[name] = value }
+		return object{"id_token": s.IDToken("n")}
 	}
 }

@@ -3,10 +3,10 @@
 package oauth_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,15 +43,15 @@ func TestTokenResponse(t *testing.T) {
 			got, err := client.Token(t.Context(), machineParams())
 			if err != nil || string(got.Access.Reveal()) != "x" || got.Scopes != scopes(want.scope) ||
 				time.Until(got.Expires) != want.expires || string(got.Refresh.Reveal()) != want.refresh {
-				t.Errorf("%s: %+v, %v", body, got, err)
+				t.Errorf("%s: Token = %+v, %v, want %+v", body, got, err, want)
 			}
 		}
 	})
 }
 
-// TestTokenResponseRefused: what is not a token response brings no token, and
-// nothing of it is in the error.
-func TestTokenResponseRefused(t *testing.T) {
+// TestTokenResponseRejected: malformed responses return no token, and the error does
+// not quote them.
+func TestTokenResponseRejected(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
 	for _, body := range []string{
@@ -72,15 +72,16 @@ func TestTokenResponseRefused(t *testing.T) {
 		s.Routes["/token"] = raw(http.StatusOK, body)
 		got, err := client.Token(t.Context(), machineParams())
 		if !errors.Is(err, oauth.ErrUnavailable) || got.Access.Len() > 0 {
-			t.Errorf("%.100s: %+v, %v", body, got, err)
+			t.Errorf("%.100s: Token = %+v, %v, want %v", body, got, err, oauth.ErrUnavailable)
 		}
 		if strings.Contains(fmt.Sprint(err), "s3cret") {
-			t.Errorf("%.100s: the error quotes it: %v", body, err)
+			t.Errorf("%.100s: the error quotes the response: %v", body, err)
 		}
 	}
 }
 
-// TestTokenErrors: a refusal is known by its code alone.
+// TestTokenErrors: of an error response, only the status, a registered code and
+// Retry-After are kept.
 func TestTokenErrors(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -115,14 +116,14 @@ func TestTokenErrors(t *testing.T) {
 		e, ok := errors.AsType[*oauth.Error](err)
 		if !ok || e.Code != test.code || e.Status != test.status || e.Endpoint != "token" || e.RetryAfter != test.after ||
 			errors.Is(err, oauth.ErrUnavailable) != test.unavailable {
-			t.Errorf("%d %s: %#v", test.status, test.body, err)
+			t.Errorf("%d %s: Token error = %#v, want code %q", test.status, test.body, err, test.code)
 		}
 		if strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), fmt.Sprint(test.status)) {
-			t.Errorf("%d %s: %v", test.status, test.body, err)
+			t.Errorf("%d %s: Token error = %v, want the status and no text of the server", test.status, test.body, err)
 		}
 	}
 	if s.Count("/elsewhere") != 0 {
-		t.Error("a redirect was followed")
+		t.Error("Token followed a redirect")
 	}
 	// The code of a body that is too large is unknown.
 	s.Routes["/token"] = raw(400, `{"error":"invalid_grant"}`+strings.Repeat(" ", 300<<10))
@@ -141,7 +142,7 @@ func TestTokenGrants(t *testing.T) {
 		_, err := client.Token(t.Context(), url.Values{"grant_type": {grant}, "username": {"u"}, "password": {"p"}})
 		e, ok := errors.AsType[*oauth.GrantError](err)
 		if !ok || e.Grant != grant || e.Why == "" || !strings.Contains(err.Error(), instead) {
-			t.Errorf("%s: %v", grant, err)
+			t.Errorf("Token(%s) error = %v, want a GrantError with %s", grant, err, instead)
 		}
 	}
 	for name, params := range map[string]url.Values{
@@ -153,86 +154,80 @@ func TestTokenGrants(t *testing.T) {
 		"scope":     {"grant_type": {"client_credentials"}, "scope": {"a  b"}},
 	} {
 		if _, err := client.Token(t.Context(), params); err == nil {
-			t.Errorf("%s: is sent", name)
+			t.Errorf("%s: Token error = nil", name)
 		}
 	}
 	if s.Count("/token") != 0 {
-		t.Error("something was sent")
+		t.Error("a rejected request was sent")
 	}
-	// A response type is asked for where a login is configured.
-	for _, asked := range []string{"token", "id_token token", "code token", ""} {
-		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Params: url.Values{"response_type": {asked}}})
+	for _, requested := range []string{"token", "id_token token", "code token", ""} {
+		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Params: url.Values{"response_type": {requested}}})
 		if e, ok := errors.AsType[*oauth.GrantError](err); !ok || !strings.Contains(e.Instead, "package signin") {
-			t.Errorf("response_type %q: %v", asked, err)
+			t.Errorf("response_type %q: Authorize error = %v, want a GrantError", requested, err)
 		}
 	}
 }
 
 func TestOAuth2(t *testing.T) {
 	expires := time.Now().Add(time.Hour)
-	one := oauth.Tokens{Access: secret("a"), Refresh: secret("r"), ID: secret("i"), Scopes: scopes("x y"), Expires: expires}
-	token := oauth.ToOAuth2(one)
+	want := oauth.Tokens{Access: secret("a"), Refresh: secret("r"), ID: secret("i"), Scopes: scopes("x y"), Expires: expires}
+	token := oauth.ToOAuth2(want)
 	if token.AccessToken != "a" || token.RefreshToken != "r" || token.Type() != "Bearer" || !token.Expiry.Equal(expires) || !token.Valid() {
-		t.Errorf("%+v", token)
+		t.Errorf("ToOAuth2 = %+v", token)
 	}
-	two := oauth.FromOAuth2(token)
-	if !two.Access.Equal(one.Access) || !two.Refresh.Equal(one.Refresh) || !two.ID.Equal(one.ID) || two.Scopes != one.Scopes || !two.Expires.Equal(expires) {
-		t.Errorf("%+v", two)
+	got := oauth.FromOAuth2(token)
+	if !got.Access.Equal(want.Access) || !got.Refresh.Equal(want.Refresh) || !got.ID.Equal(want.ID) || got.Scopes != want.Scopes || !got.Expires.Equal(expires) {
+		t.Errorf("FromOAuth2(ToOAuth2(t)) = %+v, want %+v", got, want)
 	}
 	if none := oauth.FromOAuth2(&oauth2.Token{}); none.Access.Len() != 0 || !none.Expires.IsZero() {
-		t.Errorf("%+v", none)
+		t.Errorf("FromOAuth2 of an empty token = %+v", none)
 	}
-	if text, _ := json.Marshal(one); strings.Contains(string(text), `"a"`) {
-		t.Errorf("%s", text)
+	if text, _ := json.Marshal(want); strings.Contains(string(text), `"a"`) {
+		t.Errorf("Tokens as JSON = %s, want the tokens redacted", text)
 	}
 }
 
 func TestExchange(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
-	var form url.Values
-	reply := func(body object) {
-		s.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
-			_ = r.ParseForm()
-			form = r.PostForm
-			answer(w, http.StatusOK, body)
-		}
-	}
-	reply(object{"access_token": "x", "token_type": "N_A", "issued_token_type": oauth.TypeJWT})
-	got, err := client.Exchange(t.Context(), oauth.ExchangeRequest{
+	full := oauth.ExchangeRequest{
 		Subject: secret("s"), Actor: secret("a"), ActorType: oauth.TypeJWT, RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
 		Resources: []string{"https://one", "https://two"}, Audiences: []string{"three"},
-	})
-	if err != nil || got.Type != oauth.TypeJWT || string(got.Access.Reveal()) != "x" || got.Scopes != scopes("r") {
-		t.Errorf("%+v, %v", got, err)
 	}
-	want := url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"s"}, "subject_token_type": {oauth.TypeAccessToken},
+	subject := oauth.ExchangeRequest{Subject: secret("s")}
+	grant := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"s"}, "subject_token_type": {oauth.TypeAccessToken}}
+	all := url.Values{
 		"actor_token": {"a"}, "actor_token_type": {oauth.TypeJWT}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
 		"resource": {"https://one", "https://two"}, "audience": {"three"},
 	}
-	if form.Encode() != want.Encode() {
-		t.Errorf("sent %v", form)
-	}
-	if _, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s"), RequestedType: oauth.TypeIDToken}); err == nil {
-		t.Error("another type than asked for is accepted")
-	}
-	if _, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); err != nil || form.Has("actor_token_type") || form.Has("scope") {
-		t.Errorf("%v, sent %v", err, form)
-	}
-	reply(object{"access_token": "x", "token_type": "Bearer"})
-	if _, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); err == nil {
-		t.Error("no type is accepted")
-	}
-	reply(object{"access_token": "x", "token_type": "DPoP", "issued_token_type": oauth.TypeAccessToken})
-	if _, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); err == nil {
-		t.Error("a DPoP token is accepted")
-	}
-	s.Routes["/token"] = raw(400, `{"error":"invalid_target"}`)
-	if _, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); err == nil {
-		t.Error("a refusal is accepted")
-	}
-	if _, err := client.Exchange(context.Background(), oauth.ExchangeRequest{}); err == nil {
-		t.Error("no subject is accepted")
+	maps.Copy(all, grant)
+	for name, test := range map[string]struct {
+		request oauth.ExchangeRequest
+		reply   string
+		form    url.Values
+		good    bool
+	}{
+		"all parameters": {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `"}`, all, true},
+		"subject only":   {subject, `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, true},
+		"another type":   {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeIDToken + `"}`, all, false},
+		"no type":        {subject, `{"access_token":"x","token_type":"Bearer"}`, grant, false},
+		"DPoP":           {subject, `{"access_token":"x","token_type":"DPoP","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, false},
+		"rejected":       {subject, "", grant, false},
+		"no subject":     {oauth.ExchangeRequest{}, "", nil, false},
+	} {
+		s.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+			if _ = r.ParseForm(); r.PostForm.Encode() != test.form.Encode() {
+				t.Errorf("%s: form %v, want %v", name, r.PostForm, test.form)
+			}
+			if test.reply == "" {
+				raw(400, `{"error":"invalid_target"}`)(w, r)
+				return
+			}
+			raw(200, test.reply)(w, r)
+		}
+		got, err := client.Exchange(t.Context(), test.request)
+		if (err == nil) != test.good || test.good && (reveal(got.Access) != "x" || got.Type == "" || got.Scopes != test.request.Scopes) {
+			t.Errorf("%s: Exchange = %+v, %v, want success: %t", name, got, err, test.good)
+		}
 	}
 }

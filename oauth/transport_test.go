@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// TestTransport: the token goes to the API, and nowhere else.
+// TestTransport: the token is sent to the configured origins only.
 func TestTransport(t *testing.T) {
 	s := providertest.New(t)
 	source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
@@ -37,7 +37,7 @@ func TestTransport(t *testing.T) {
 			t.Errorf("%s: %v, %q", address, err, sent)
 		}
 		if r.Header.Get("Authorization") != "" {
-			t.Errorf("%s: the request was changed", address)
+			t.Errorf("%s: RoundTrip changed the request", address)
 		}
 	}
 	sent = nil
@@ -52,13 +52,13 @@ func TestTransport(t *testing.T) {
 	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/", http.NoBody))
 	r.Header.Set("Authorization", "Basic x")
 	if _, err := client.Do(r); err == nil || len(sent) != 0 {
-		t.Errorf("two credentials: %v", err)
+		t.Errorf("request with an Authorization header: error = %v, requests %q, want an error", err, sent)
 	}
 	status, location = http.StatusFound, "https://evil.example/"
 	if _, err := client.Get("https://api.example.com/"); err == nil || len(sent) != 1 {
-		t.Errorf("redirect: %v, %q", err, sent)
+		t.Errorf("redirect to another origin: error = %v, requests %q, want an error after 1", err, sent)
 	}
-	// A token that is refused is not used again.
+	// A rejected token is not used again.
 	asked := s.Count("/token")
 	status = http.StatusUnauthorized
 	for range 2 {
@@ -67,15 +67,15 @@ func TestTransport(t *testing.T) {
 		}
 	}
 	if got := s.Count("/token") - asked; got != 1 {
-		t.Errorf("%d tokens were asked for", got)
+		t.Errorf("%d token requests, want 1", got)
 	}
-	// The context is that of the request.
+	// The token request has the context of the request.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	body := &closer{Reader: strings.NewReader("x")}
 	r = must(http.NewRequestWithContext(ctx, http.MethodPost, "https://api.example.com/", body))
 	if _, err := transport.RoundTrip(r); !errors.Is(err, context.Canceled) || !body.closed {
-		t.Errorf("cancelled: %v, closed: %v", err, body.closed)
+		t.Errorf("RoundTrip(canceled) error = %v, body closed: %t, want %v and true", err, body.closed, context.Canceled)
 	}
 }
 
@@ -89,11 +89,11 @@ func (c *closer) Close() error {
 	return nil
 }
 
-func TestNewTransportRefuses(t *testing.T) {
+func TestNewTransportMistakes(t *testing.T) {
 	_, err := oauth.NewTransport(oauth.TransportConfig{Origins: []string{"https://x/", "http://x", "https://x?y", "x"}})
 	for _, want := range []string{"Source: required", "Origins[0]: is not an origin", "Origins[1]: plain http", "Origins[2]: is not", "Origins[3]: not"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %v", want, err)
+			t.Errorf("NewTransport error = %v, want %q", err, want)
 		}
 	}
 	if _, err := oauth.NewTransport(oauth.TransportConfig{}); err == nil || !strings.Contains(err.Error(), "at least one") {

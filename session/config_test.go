@@ -11,47 +11,34 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-func TestNewReportsEveryMistake(t *testing.T) {
+func TestNewMistakes(t *testing.T) {
 	_, err := session.New(session.Config{
 		Refresh:        func(_ context.Context, t session.Tokens) (session.Tokens, error) { return t, nil },
 		TrustedOrigins: []string{"https://*.example.com"},
 		Idle:           time.Millisecond,
 		Absolute:       401 * 24 * time.Hour,
+		PerUser:        -1,
 		Name:           "a b",
 	})
-	if err == nil {
-		t.Fatal("accepted")
-	}
-	for _, field := range []string{"Store: required", "Keys: required", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "Name:"} {
-		if !strings.Contains(err.Error(), "session: Config."+field) {
-			t.Errorf("nothing about %s in:\n%v", field, err)
+	for _, field := range []string{"Store: required", "Keys: required", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "PerUser: must be from", "Name:"} {
+		if err == nil || !strings.Contains(err.Error(), "session: Config."+field) {
+			t.Errorf("New error = %v, want it to name %s", err, field)
 		}
 	}
-}
-
-func TestNewRefusesTimeouts(t *testing.T) {
+	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
 		idle, absolute time.Duration
-		good           bool
+		perUser        int
+		mistake        string
 	}{
-		"defaults":                  {0, 0, true},
-		"a short idle":              {time.Second, 0, true},
-		"a short end":               {time.Second, time.Second, true},
-		"too short an idle":         {time.Second - 1, 0, false},
-		"a negative idle":           {-time.Minute, 0, false},
-		"too short an end":          {0, time.Second - 1, false},
-		"a negative end":            {0, -time.Hour, false},
-		"idle longer than the end":  {time.Hour, time.Minute, true},
-		"the default idle is cut":   {0, time.Minute, true},
-		"idle longer than 12 hours": {13 * time.Hour, 0, true},
-		"400 days":                  {0, 400 * 24 * time.Hour, true},
+		"defaults": {0, 0, 0, ""}, "shortest": {time.Second, time.Second, 1, ""}, "longest": {0, 400 * day, 1000, ""},
+		"idle over absolute": {time.Hour, time.Minute, 0, ""}, "default idle over absolute": {0, time.Minute, 0, ""}, "idle over 12 hours": {13 * time.Hour, 0, 0, ""},
+		"idle too short": {time.Second - 1, 0, 0, "Idle"}, "idle negative": {-time.Minute, 0, 0, "Idle"},
+		"absolute too short": {0, time.Second - 1, 0, "Absolute"}, "absolute negative": {0, -time.Hour, 0, "Absolute"}, "too many sessions": {0, 0, 1001, "PerUser"},
 	} {
-		m, err := session.New(session.Config{Store: session.NewMemory(0), Idle: c.idle, Absolute: c.absolute})
-		if (err == nil) != c.good || c.absolute != 0 && err != nil && !strings.Contains(err.Error(), "Config.Absolute") {
-			t.Errorf("%s: %v", name, err)
-		}
-		if m != nil {
-			_ = m.Close()
+		_, err := session.New(session.Config{Store: session.NewMemory(0), Idle: c.idle, Absolute: c.absolute, PerUser: c.perUser})
+		if (err == nil) != (c.mistake == "") || err != nil && !strings.Contains(err.Error(), "Config."+c.mistake) {
+			t.Errorf("%s: New error = %v, want a mistake in %q", name, err, c.mistake)
 		}
 	}
 }

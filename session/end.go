@@ -31,7 +31,7 @@ func (m *Manager) end(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	}
 	m.cookie.Clear(w)
 	w.Header().Set("Cache-Control", "no-store")
-	// ASVS 5.0, 14.3.1: "authenticated data is cleared from client storage ...
+	// ASVS 5.0 §14.3.1: "authenticated data is cleared from client storage ...
 	// after the client or session is terminated. The 'Clear-Site-Data' HTTP
 	// response header field may be able to help with this". Not "cookies": that
 	// would delete those of the whole site, including other applications.

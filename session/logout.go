@@ -23,7 +23,7 @@ const logoutMemory = 25 * time.Hour
 // Logout ends the sessions that a logout token names. Replayed tokens are ignored.
 // After an error, the token can be sent again.
 //
-//	OpenID Connect Back-Channel Logout 1.0 §2.6: "Optionally verify that another
+//	OIDC Back-Channel Logout §2.6: "Optionally verify that another
 //	Logout Token with the same jti value has not been recently received."
 func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if l.ID == "" {

@@ -43,7 +43,7 @@ const maxLabel = 200
 // before, so that an attacker cannot choose the session of another user (session
 // fixation). It rejects cross-site requests (login CSRF).
 //
-//	ASVS 5.0, 7.2.4: "the application generates a new session token on user
+//	ASVS 5.0 §7.2.4: "the application generates a new session token on user
 //	authentication, including re-authentication, and terminates the current
 //	session token".
 //

@@ -82,9 +82,10 @@ type Config struct {
 // Handler serves the endpoints of the browser login. It is safe for concurrent
 // use.
 type Handler struct {
-	// Sessions is the authenticator for the gate. The LoginURL of the gate is the
-	// path of the login.
+	// Sessions is the authenticator for the gate.
 	Sessions *session.Manager
+	// LoginURL is the path of the login, for [gatehouse.Config].
+	LoginURL string
 	// Client is the client at the authorization server.
 	Client *oauth.Client
 
@@ -97,7 +98,7 @@ type Handler struct {
 	errorPage  func(http.ResponseWriter, *http.Request, *gatehouse.Error)
 	observer   gatehouse.Observer
 
-	login, callback, logout, backChannel string // paths
+	callback, logout, backChannel string // paths
 }
 
 // New returns a handler. The error joins all mistakes in the configuration. New
@@ -144,10 +145,10 @@ func (h *Handler) route(redirectURI string) (origin string, err error) {
 	}
 	directory := path.Dir(u.Path)
 	h.callback = u.Path
-	h.login, h.logout = path.Join(directory, "login"), path.Join(directory, "logout")
+	h.LoginURL, h.logout = path.Join(directory, "login"), path.Join(directory, "logout")
 	h.backChannel = path.Join(directory, "backchannel-logout")
 	switch h.callback {
-	case "", "/", h.login, h.logout, h.backChannel:
+	case "", "/", h.LoginURL, h.logout, h.backChannel:
 		return "", errors.New("needs a path of its own, such as /auth/callback")
 	}
 	return u.Scheme + "://" + u.Host, nil
@@ -163,7 +164,7 @@ func (h *Handler) open(config Config) error {
 	for name, values := range config.Params {
 		h.request.Params[name] = slices.Clone(values)
 	}
-	// OpenID Connect Core 1.0 §11: the authorization server "MUST ensure that the
+	// OIDC Core §11: the authorization server "MUST ensure that the
 	// prompt parameter contains consent unless other conditions for processing the
 	// request permitting offline access to the requested resources are in place;
 	// unless one or both of these conditions are fulfilled, then it MUST ignore the
@@ -214,7 +215,7 @@ func (h *Handler) Close() error {
 // without a session, so it is not behind a gate.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
-	case h.login:
+	case h.LoginURL:
 		h.serveLogin(w, r)
 	case h.callback:
 		h.serveCallback(w, r)

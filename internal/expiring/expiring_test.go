@@ -145,8 +145,8 @@ func TestRandomChanges(t *testing.T) {
 	const limit = 20
 	random := rand.New(rand.NewPCG(1, 2))
 	m, model := newMap(limit), make(map[string]value)
-	for step := range 20_000 {
-		now := at(step / 100)
+	for step := range 5_000 {
+		now := at(step / 25)
 		key := fmt.Sprint(random.IntN(40))
 		if random.IntN(3) == 0 {
 			m.Delete(key)

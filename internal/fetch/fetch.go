@@ -96,8 +96,12 @@ func (c *Client) PostForm(ctx context.Context, address string, header http.Heade
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	return c.do(r, NoRedirect)
+	return c.Do(r)
 }
+
+// Do sends a request with the limits of the client and returns the response, of any
+// status. It follows no redirect.
+func (c *Client) Do(r *http.Request) (Response, error) { return c.do(r, NoRedirect) }
 
 func (c *Client) do(r *http.Request, redirect func(*http.Request, []*http.Request) error) (Response, error) {
 	if c.Timeout > 0 {

@@ -50,6 +50,7 @@ func TestGet(t *testing.T) {
 		"no type":                  {transport{address: answer(200, "{}")}, "{}", ""},
 		"file":                     {transport{address: answer(200, "{}", "Content-Type", "binary/octet-stream")}, "{}", ""},
 		"HTML":                     {transport{address: answer(200, "<secret>", "Content-Type", "text/html")}, "", prefix + `Content-Type "text/html", want application/json`},
+		"HTML without a body":      {transport{address: answer(200, "", "Content-Type", "text/html")}, "", ""},
 		"JSON outside application": {transport{address: answer(200, "{}", "Content-Type", "image/a+json")}, "", prefix + `Content-Type "image/a+json", want application/json`},
 		"malformed type":           {transport{address: answer(200, "{}", "Content-Type", "secret secret;;")}, "", prefix + "malformed Content-Type"},
 		"at the limit":             {transport{address: answer(200, "12345678")}, "12345678", ""},

@@ -92,6 +92,13 @@ func TestLimits(t *testing.T) {
 		if _, _, err := g.Start("b", work); !errors.Is(err, flight.ErrBusy) {
 			t.Errorf("Start(b) error = %v, want %v", err, flight.ErrBusy)
 		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 3 { // a waiter that gives up makes place for another
+			if _, err := call.Wait(canceled); !errors.Is(err, context.Canceled) {
+				t.Errorf("Wait(canceled context) error = %v, want %v", err, context.Canceled)
+			}
+		}
 		results := make(chan error, 2)
 		for range 2 {
 			go func() { _, err := call.Wait(t.Context()); results <- err }()

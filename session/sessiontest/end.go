@@ -9,21 +9,20 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// soon is how long a session lives that a test waits for. Between its creation
-// and its end there must be time for a few calls to a busy engine, but no test
-// relies on that.
+// soon is the lifetime of a session whose expiry a test waits for. It usually allows
+// a few calls to a busy engine, but no test relies on that.
 const soon = 100 * time.Millisecond
 
-// shortLived are the two ways in which a session ends.
+// shortLived are the two ways in which a session expires.
 var shortLived = []struct {
 	name           string
 	lifetime, idle time.Duration
 }{
-	{"at its deadline", soon, time.Hour},
-	{"idle", time.Hour, soon},
+	{"absolute timeout", soon, time.Hour},
+	{"idle timeout", time.Hour, soon},
 }
 
-// end is when a session is over, if nobody calls until then.
+// end returns when a session expires without further use.
 func end(r session.Record) time.Time {
 	if idle := r.LastSeen.Add(r.Idle); idle.Before(r.Expires) {
 		return idle
@@ -31,19 +30,18 @@ func end(r session.Record) time.Time {
 	return r.Expires
 }
 
-// ends waits until the session of the id is gone, which must be at the time
-// given: not before, and not after.
+// ends waits until the session expires, which must be at the given time.
 func (s suite) ends(what string, store session.Store, id string, at time.Time) {
 	s.Helper()
-	s.Until(what+": the session ends", func() bool {
+	s.Until(what+": the session expires", func() bool {
 		s.Helper()
 		got, err := store.Get(s.Context(), id)
 		switch {
 		case err == nil && !got.AsOf.Before(at):
-			s.Stopf("%s: found at %v, when it was over at %v", what, got.AsOf, at)
+			s.Stopf("%s: Get finds it at %v, want ErrNotFound from %v on", what, got.AsOf, at)
 		case errors.Is(err, session.ErrNotFound):
 			if now := s.now(store); now.Before(at) {
-				s.Stopf("%s: gone at %v, before it was over at %v", what, now, at)
+				s.Stopf("%s: Get returns ErrNotFound at %v, want only from %v on", what, now, at)
 			}
 			return true
 		default:
@@ -53,7 +51,7 @@ func (s suite) ends(what string, store session.Store, id string, at time.Time) {
 	})
 }
 
-// short creates a session that ends soon, in the way given.
+// short creates a session that expires soon, in the given way.
 func (s suite) short(store session.Store, id string, way int) session.Record {
 	s.Helper()
 	r := draft(id)
@@ -63,36 +61,36 @@ func (s suite) short(store session.Store, id string, way int) session.Record {
 
 var endRules = []rule{
 	{
-		"end", "A session is over once now is not before Expires, or not before LastSeen + Idle. It is then as if it were not there, for every method.",
+		"expiry", "A session is expired when the current time is not before Expires, or not before LastSeen + Idle. All methods treat an expired session as missing.",
 		func(s suite, store session.Store) {
 			s.now(store)
 			for way, kind := range shortLived {
 				r := s.short(store, sessionID(way), way)
 				s.ends(kind.name, store, r.ID, end(r))
 				_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: r.ID, Tokens: "late"})
-				s.notFound(kind.name+": swap", err)
+				s.notFound(kind.name+": Swap", err)
 				_, err = store.Swap(s.Context(), r.ID, 1, session.Change{ID: sessionID(50), Tokens: "late"})
-				s.notFound(kind.name+": swap into another id", err)
+				s.notFound(kind.name+": Swap to another ID", err)
 				_, err = store.Swap(s.Context(), r.ID, 2, session.Change{ID: r.ID, Tokens: "late"})
-				s.notFound(kind.name+": swap of another version", err)
+				s.notFound(kind.name+": Swap of another Version", err)
 				touched, err := store.Touch(s.Context(), r.ID, 0)
 				if must(s, touched, err) {
-					s.Failf("%s: a session that is over was touched", kind.name)
+					s.Failf("%s: Touch(expired session) = true", kind.name)
 				}
 				sel := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 				if n := len(s.list(store, sel, 10)); n > 0 {
-					s.Failf("%s: a session that is over is listed", kind.name)
+					s.Failf("%s: List returns an expired session", kind.name)
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.Failf("%s: a session that is over was counted", kind.name)
+					s.Failf("%s: DeleteAll counts an expired session", kind.name)
 				}
 				must(s, 0, store.Delete(s.Context(), r.ID))
-				s.gone(kind.name+": afterwards", store, r.ID)
+				s.gone(kind.name+": after Delete", store, r.ID)
 			}
 		},
 	},
 	{
-		"end after a change", "Swap and Touch leave the deadline as it is, also under another id.",
+		"expiry after a change", "Swap and Touch do not change Expires, also under another ID.",
 		func(s suite, store session.Store) {
 			s.now(store)
 			for i, change := range []func(session.Record) string{
@@ -103,7 +101,7 @@ var endRules = []rule{
 				},
 				func(r session.Record) string {
 					_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: r.ID, Claim: time.Hour})
-					if !errors.Is(err, session.ErrNotFound) { // it is over already
+					if !errors.Is(err, session.ErrNotFound) { // it has expired
 						must(s, 0, err)
 					}
 					return r.ID
@@ -117,12 +115,12 @@ var endRules = []rule{
 				},
 			} {
 				r := s.short(store, sessionID(i), 0)
-				s.ends("a session that was changed", store, change(r), r.Expires)
+				s.ends("changed session", store, change(r), r.Expires)
 			}
 		},
 	},
 	{
-		"prolong", "A session is over once now is not before LastSeen + Idle: Swap and Touch, which set LastSeen to now, put that off.",
+		"extension", "A session is expired when the current time is not before LastSeen + Idle. Swap and Touch set LastSeen and so extend it.",
 		func(s suite, store session.Store) {
 			s.now(store)
 			for name, change := range map[string]func(r session.Record, other string) (string, error){
@@ -134,14 +132,14 @@ var endRules = []rule{
 					_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: r.ID})
 					return r.ID, err
 				},
-				"swap into another id": func(r session.Record, other string) (string, error) {
+				"swap to another ID": func(r session.Record, other string) (string, error) {
 					_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: other})
 					return other, err
 				},
 			} {
-				// A busy machine may be too late for a short one.
-				told := false
-				for try := 0; !told && try < 6; try++ {
+				// On a busy machine a short idle timeout may pass before the call.
+				seen := false
+				for try := 0; !seen && try < 6; try++ {
 					r := draft(name + sessionID(try))
 					r.Idle = 20 * time.Millisecond << try
 					r = s.create(store, r, time.Hour)
@@ -156,20 +154,20 @@ var endRules = []rule{
 						s.until(store, end(r))
 						_, err = store.Get(s.Context(), id)
 						if now := s.now(store); err != nil && now.Before(end(changed)) {
-							s.Stopf("%s: at %v a session is gone that was seen at %v and may be idle for %v", name, now, changed.LastSeen, r.Idle)
+							s.Stopf("%s: Get error = %v at %v, want the session until LastSeen %v + %v", name, err, now, changed.LastSeen, r.Idle)
 						}
-						told = err == nil
+						seen = err == nil
 						s.ends(name, store, id, end(changed))
 					}
 				}
-				if !told {
-					s.Failf("%s: the session always ended before the call, or as if there had been none", name)
+				if !seen {
+					s.Failf("%s: the session expired before the call or in spite of it", name)
 				}
 			}
 		},
 	},
 	{
-		"taken by one that is over", "Where the old one is over it is replaced, and nothing is left of it.",
+		"replacement", "Create replaces an expired session with the ID, and nothing of it remains.",
 		func(s suite, store session.Store) {
 			s.now(store)
 			for way, kind := range shortLived {
@@ -177,7 +175,7 @@ var endRules = []rule{
 				s.swapOrLate(store, old)
 				s.until(store, end(old).Add(soon))
 				r := draft(old.ID)
-				r.Subject, r.SID, r.Tokens = "somebody else", "other sid", ""
+				r.Subject, r.SID, r.Tokens = "another subject", "other sid", ""
 				got, err := store.Create(s.Context(), r, time.Hour)
 				must(s, got, err)
 				want := r
@@ -186,21 +184,21 @@ var endRules = []rule{
 				s.same(kind.name+", found", s.get(store, r.ID), want)
 				sel := session.Selector{Issuer: old.Issuer, Subject: old.Subject}
 				if n := len(s.list(store, sel, 10)); n > 0 {
-					s.Failf("%s: the new session is listed as that of the old subject", kind.name)
+					s.Failf("%s: List of the old subject returns the new session", kind.name)
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.Failf("%s: the new session was removed as that of the old subject", kind.name)
+					s.Failf("%s: DeleteAll of the old subject removes the new session", kind.name)
 				}
 				s.unchanged(store, want)
 				if n := s.deleteAll(store, session.Selector{Issuer: r.Issuer, Subject: r.Subject}); n != 1 {
-					s.Failf("%s: of the new subject %d sessions were removed, want 1", kind.name, n)
+					s.Failf("%s: DeleteAll of the new subject = %d, want 1", kind.name, n)
 				}
 			}
 		},
 	},
 }
 
-// swapOrLate gives the session a claim and a second version, if it is there.
+// swapOrLate sets a claim and the second Version unless the session has expired.
 func (s suite) swapOrLate(store session.Store, r session.Record) {
 	s.Helper()
 	_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: r.ID, Tokens: "old", Claim: time.Hour})

@@ -9,12 +9,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/session/sessiontest"
 )
 
-// How a store is tested: in a test of its own package, with an engine that the
-// test has started.
+// A store is tested in its own package, with an engine that the test has started.
 func Example() {
 	_ = func(t *testing.T) {
 		sessiontest.TestStore(t, func(t *testing.T) session.Store {
-			return session.NewMemory(0) // yours, and empty
+			return session.NewMemory(0) // your store, empty
 		})
 	}
 	// Output:

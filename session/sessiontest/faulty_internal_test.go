@@ -9,273 +9,231 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
+	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/contract"
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// faulty is a store with one fault in it, which its name says. Without a fault
-// it keeps the contract.
+func TestFaults(t *testing.T) {
+	contract.Faulty[session.Store]{
+		New:     func(fault string) session.Store { return newFaulty(contract.Fault(fault)) },
+		Wait:    func(s session.Store) { s.(*faulty).Wait() },
+		Timeout: time.Second,
+	}.TestFaults(t, rulesOf(), faults)
+}
+
+// faulty is a store with one fault, or without any.
 type faulty struct {
-	fault   string
-	mu      sync.Mutex
-	records map[string]*session.Record
-	listed  map[session.Selector][2][]session.Record // what a fault hands out again, and what was in it
-	owners  map[string]session.Session
+	*contract.Table[session.Record]
+	owners map[string]session.Session               // the index, by ID
+	listed map[session.Selector][2][]session.Record // the results of List, and copies of them
 }
 
-func newFaulty(fault string) *faulty {
-	return &faulty{fault: fault, records: make(map[string]*session.Record), owners: make(map[string]session.Session), listed: make(map[session.Selector][2][]session.Record)}
+func newFaulty(fault contract.Fault) *faulty {
+	table := &contract.Table[session.Record]{
+		Fault: fault, NotFound: session.ErrNotFound, Exists: session.ErrConflict,
+		AsOf: func(r *session.Record) *time.Time { return &r.AsOf },
+	}
+	if fault == "create reports a conflict as another error" {
+		table.Exists = nil
+	}
+	return &faulty{table, make(map[string]session.Session), make(map[session.Selector][2][]session.Record)}
 }
 
-// faults are all that faulty can have.
-var faults = []string{
-	"create overwrites", "create keeps what it is given", "create has no version", "create claims", "create ignores the context",
-	"create reports another error as conflict", "create reports conflict as another error", "create reads then writes",
-	"create takes what is over for taken", "create leaves the rest of what is over", "create leaves the owner of what is over",
-	"strings are folded", "strings are trimmed", "tokens are cut", "subject is required", "numbers are normalized", "idle in seconds",
-	"idle is not cut", "lifetime is not cut", "claim is not cut", "label is dropped",
-	"get ignores case", "get invents", "get trims", "get ignores the context", "get ignores the deadline", "get ignores idleness",
-	"get is early", "get knows prefixes",
-	"swap ignores the version", "swap takes an older version for none", "swap revives", "swap invents", "swap moves the deadline", "swap moves creation",
-	"swap keeps the last call", "swap keeps the version", "swap keeps the claim", "swap never claims", "swap claims a minute",
-	"swap keeps the principal", "swap keeps the tokens", "swap keeps the tokens for none", "swap drops the label", "swap ignores the context", "swap reads then writes",
-	"swap reports missing as conflict", "swap reports conflict as missing", "swap starts the lifetime again", "swap does not prolong",
-	"new id leaves the old", "new id overwrites", "new id loses its owner", "new id refuses what is over", "new id refuses itself", "new id leaves the owner of what is over",
-	"new id never ends", "new id reads then writes", "new id is ignored", "new id starts at version one", "new id forgets the claim", "new id removes before it looks",
-	"new id writes what it has read",
-	"touch ignores the pause", "touch grows the version", "touch invents", "touch ignores the context", "touch writes what it has read",
-	"touch hides that it did", "touch is reported always", "touch revives", "touch does not prolong", "touch moves the deadline", "touch never comes", "touch changes nothing", "touch drops the claim",
-	"touch decides then writes",
-	"delete fails for none", "delete ignores the context", "delete does nothing", "delete knows prefixes", "delete leaves the owner",
-	"delete all ignores issuer", "delete all ignores subject", "delete all ignores sid", "delete all ignores except", "delete all counts what is over",
-	"delete all takes either", "delete all takes nobody for anybody", "delete all ignores the context", "delete all joins names", "delete all does nothing",
-	"delete all counts nothing", "delete all reads then writes", "delete all knows patterns", "delete all folds case", "delete all counts except", "delete all counts what another has removed",
-	"list ignores issuer", "list ignores subject", "list ignores sid", "list ignores except", "list ignores the limit", "list is unordered", "list is oldest first",
-	"list is in order of creation", "list returns what is over", "list limits before it looks", "list tells the principal", "list tells the tokens", "list takes either",
-	"list takes nobody for anybody", "list ignores the context", "list joins names", "list shares", "list knows patterns", "list has no version",
-	"list counts except", "list takes no limit for none",
-	"clock is local", "clock has nanoseconds", "clock stands still", "clock of the record is missing", "clock runs back", "clocks differ",
-}
+var faults = slices.Concat(
+	contract.ClockFaults(), contract.CreateFaults("create"),
+	contract.FieldFaults[session.Record]("create", "ID", "AsOf"), contract.FieldFaults[session.Record]("swap", "ID", "AsOf"),
+	contract.FieldFaults[session.Record]("touch", "ID", "AsOf"),
+	contract.MatchFaults("delete all", "subject", "sid"), contract.MatchFaults("list", "subject", "sid"),
+	[]string{
+		"clock of the record is missing", "clocks differ",
+		"create keeps what it is given", "create reports a conflict as another error", "create does not replace the expired",
+		"create keeps the rest of the expired", "create keeps the owner of the expired",
+		"strings are folded", "strings are trimmed", "tokens are cut", "numbers are normalized", "idle in seconds",
+		"idle is not truncated", "lifetime is not truncated", "claim is not truncated",
+		"get ignores the context", "get ignores case", "get trims", "get invents a record", "get takes prefixes",
+		"get ignores the absolute timeout", "get ignores the idle timeout", "get is early",
+		"swap ignores the context", "swap invents a record", "swap reads then writes", "swap ignores the version",
+		"swap takes an earlier version for missing", "swap reports missing as conflict", "swap reports conflict as missing",
+		"swap finds the expired", "swap restarts the lifetime", "swap does not extend", "swap keeps the last use", "swap keeps the version", "swap keeps the claim",
+		"swap never claims", "swap claims a minute", "swap keeps the principal", "swap keeps the tokens", "swap keeps the tokens for none",
+		"new ID keeps the old", "new ID overwrites", "new ID loses its owner", "new ID does not replace the expired", "new ID conflicts with itself",
+		"new ID keeps the owner of the expired", "new ID never expires", "new ID is ignored", "new ID starts at version one", "new ID drops the claim",
+		"new ID removes before it checks", "new ID checks then writes", "new ID restores what it has read",
+		"touch ignores the context", "touch invents a record", "touch reads then writes", "touch does nothing", "touch answers early", "touch deletes the record",
+		"touch ignores the interval", "touch never writes", "touch hides that it did", "touch is always reported", "touch finds the expired",
+		"touch does not extend", "touch checks then writes",
+		"delete ignores the context", "delete does nothing", "delete fails for missing", "delete takes prefixes", "delete keeps the owner",
+		"delete all ignores the context", "delete all does nothing", "delete all reads then writes", "delete all ignores issuer", "delete all ignores except",
+		"delete all takes patterns", "delete all joins names", "delete all counts the expired", "delete all counts nothing", "delete all counts except",
+		"delete all counts what another removed",
+		"list ignores the context", "list ignores the limit", "list takes the limit 0 for none", "list is unordered", "list is reversed",
+		"list is by creation", "list ignores issuer", "list ignores except", "list takes patterns", "list joins names", "list returns the expired",
+		"list limits before it filters", "list counts except", "list returns the principal", "list returns the tokens", "list has no version", "list shares memory",
+	},
+)
 
-func (f *faulty) is(fault string) bool { return f.fault == fault }
-
-func (f *faulty) now() time.Time { return contract.Fault(f.fault).Now() }
-
-// span is a duration as it is kept.
-func (f *faulty) span(name string, d time.Duration) time.Duration {
+// truncate truncates a duration to microseconds.
+func (f *faulty) truncate(name string, d time.Duration) time.Duration {
 	switch {
-	case f.is(name + " is not cut"):
+	case f.Is(name, "is not truncated"):
 		return d
-	case f.is(name + " in seconds"):
+	case f.Is(name, "in seconds"):
 		return d.Truncate(time.Second)
 	}
 	return d.Truncate(time.Microsecond)
 }
 
-// ended says whether a call ends because its context is over.
-func (f *faulty) ended(ctx context.Context, verb string) error {
-	if f.is(verb + " ignores the context") {
-		return nil
-	}
-	return ctx.Err()
-}
-
-func (f *faulty) over(r *session.Record, now time.Time, verb string) bool {
-	if f.is(verb+" revives") || f.is("new id never ends") && r.Version > 1 && strings.HasPrefix(r.ID, "Session") {
+// expired reports whether a method takes a session for expired.
+func (f *faulty) expired(method string, r *session.Record, now time.Time) bool {
+	if f.Is(method, "finds the expired") || f.Is("new ID never expires") && r.Version > 1 && strings.HasPrefix(r.ID, "Session") {
 		return false
 	}
-	if f.is("get is early") {
+	if f.Is("get is early") {
 		now = now.Add(30 * time.Millisecond)
 	}
 	seen := r.LastSeen
-	if f.is("touch does not prolong") && r.Version == 1 || f.is("swap does not prolong") && r.Version > 1 {
+	if f.Is("touch does not extend") && r.Version == 1 || f.Is("swap does not extend") && r.Version > 1 {
 		seen = r.Created
 	}
-	return !now.Before(r.Expires) && !f.is("get ignores the deadline") ||
-		!now.Before(seen.Add(r.Idle)) && !f.is("get ignores idleness")
+	return !now.Before(r.Expires) && !f.Is("get ignores the absolute timeout") || !now.Before(seen.Add(r.Idle)) && !f.Is("get ignores the idle timeout")
 }
 
-// find returns the record of an id, if it is not over.
-func (f *faulty) find(id string, now time.Time, verb string) *session.Record {
-	if r := f.records[id]; r != nil && !f.over(r, now, verb) {
+// find returns the record of a session that is not expired, or nil.
+func (f *faulty) find(method, id string, now time.Time) *session.Record {
+	if r := f.Records[id]; r != nil && !f.expired(method, r, now) {
 		return r
 	}
 	return nil
 }
 
-func (f *faulty) out(r *session.Record, now time.Time) session.Record {
-	c := *r
-	if !f.is("clock of the record is missing") {
-		c.AsOf = now
+// prefixed returns an existing ID that begins with id if the fault is that method
+// takes prefixes.
+func (f *faulty) prefixed(method, id string) string {
+	for other := range f.Records {
+		if f.Is(method, "takes prefixes") && id != "" && strings.HasPrefix(other, id) {
+			return other
+		}
 	}
-	return c
+	return id
 }
 
 func (f *faulty) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
-	if err := f.ended(ctx, "create"); err != nil {
-		if f.is("create reports another error as conflict") {
-			err = session.ErrConflict
+	replace := func(old *session.Record, now time.Time) bool {
+		return f.expired("create", old, now) && !f.Is("create does not replace the expired")
+	}
+	return f.Table.Create(ctx, "create", r.ID, replace, func(now time.Time) session.Record {
+		c := r
+		if !f.Is("create keeps what it is given") {
+			c.Claimed, c.Created, c.LastSeen, c.Version = time.Time{}, now, now, 1
 		}
-		return session.Record{}, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	old := f.find(r.ID, now, "create")
-	if f.is("create takes what is over for taken") {
-		old = f.records[r.ID]
-	}
-	if f.is("create reads then writes") {
-		contract.Yield(&f.mu)
-	}
-	if old != nil && !f.is("create overwrites") {
-		if f.is("create reports conflict as another error") {
-			return session.Record{}, errors.New("taken")
+		c.Idle, c.Expires = f.truncate("idle", r.Idle), now.Add(f.truncate("lifetime", lifetime))
+		switch f.Fault {
+		case "strings are folded":
+			c.Subject = strings.ToLower(c.Subject)
+		case "strings are trimmed":
+			c.Label = strings.TrimSpace(c.Label)
+		case "tokens are cut":
+			c.Tokens = c.Tokens[:min(len(c.Tokens), 1<<16)]
+		case "numbers are normalized":
+			c.Subject = strings.TrimLeft(c.Subject, "0")
+		case "create keeps the rest of the expired":
+			if old := f.Records[r.ID]; old != nil {
+				c.Version, c.Claimed = old.Version, old.Claimed
+			}
 		}
-		return session.Record{}, session.ErrConflict
-	}
-	c := r
-	if !f.is("create keeps what it is given") {
-		c.Claimed, c.Created, c.LastSeen, c.Version = time.Time{}, now, now, 1
-	}
-	c.Idle, c.Expires = f.span("idle", r.Idle), now.Add(f.span("lifetime", lifetime))
-	switch f.fault {
-	case "create has no version":
-		c.Version = 0
-	case "create claims":
-		c.Claimed = now.Add(time.Minute)
-	case "strings are folded":
-		c.Subject = strings.ToLower(c.Subject)
-	case "strings are trimmed":
-		c.Label = strings.TrimSpace(c.Label)
-	case "tokens are cut":
-		c.Tokens = c.Tokens[:min(len(c.Tokens), 1<<16)]
-	case "subject is required":
-		if c.Subject == "" {
-			return session.Record{}, errors.New("no subject")
+		if _, ok := f.owners[r.ID]; !ok || !f.Is("create keeps the owner of the expired") && !f.Is("delete keeps the owner") {
+			f.owners[r.ID] = c.Session
 		}
-	case "numbers are normalized":
-		c.Subject = strings.TrimLeft(c.Subject, "0")
-	case "label is dropped":
-		c.Label = ""
-	case "create leaves the rest of what is over":
-		if old := f.records[r.ID]; old != nil {
-			c.Version, c.Claimed = old.Version, old.Claimed
-		}
-	}
-	if _, kept := f.owners[r.ID]; !kept || !f.is("create leaves the owner of what is over") && !f.is("delete leaves the owner") {
-		f.owners[r.ID] = c.Session
-	}
-	f.records[r.ID] = &c
-	return f.out(&c, now), nil
+		return c
+	})
 }
 
 func (f *faulty) Get(ctx context.Context, id string) (session.Record, error) {
-	if err := f.ended(ctx, "get"); err != nil {
-		return session.Record{}, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	for other := range maps.Clone(f.records) {
-		switch {
-		case f.is("get ignores case") && strings.EqualFold(other, id),
-			f.is("get trims") && other == strings.TrimSpace(id),
-			f.is("get knows prefixes") && id != "" && strings.HasPrefix(other, id):
-			id = other
-		}
-	}
-	r := f.find(id, now, "get")
-	if r == nil {
-		if f.is("get invents") {
-			return session.Record{}, nil
-		}
+	f.Lock()
+	id = f.prefixed("get", id)
+	f.Unlock()
+	r, err := f.Find(ctx, "get", id)
+	if err == nil && r.ID != "" && f.expired("get", &r, f.Now()) {
 		return session.Record{}, session.ErrNotFound
 	}
-	if f.is("clocks differ") {
-		now = now.Add(-time.Second)
+	if f.Is("clocks differ") {
+		r.AsOf = r.AsOf.Add(-time.Second)
 	}
-	return f.out(r, now), nil
+	return r, err
 }
 
 func (f *faulty) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
-	if err := f.ended(ctx, "swap"); err != nil {
+	if err := f.Err(ctx, "swap"); err != nil {
 		return session.Record{}, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	old := f.find(id, now, "swap")
-	if old == nil {
-		switch {
-		case f.is("swap invents"):
-			return session.Record{}, nil
-		case f.is("swap reports missing as conflict"):
-			return session.Record{}, session.ErrConflict
-		}
+	f.Lock()
+	defer f.Unlock()
+	now := f.Now()
+	old := f.find("swap", id, now)
+	switch {
+	case old != nil:
+	case f.Is("swap invents a record"):
+		return session.Record{}, nil
+	case f.Is("swap reports missing as conflict"):
+		return session.Record{}, session.ErrConflict
+	default:
 		return session.Record{}, session.ErrNotFound
 	}
 	r := *old
-	if f.is("swap reads then writes") {
-		contract.Yield(&f.mu)
-	}
-	if r.Version != version && !f.is("swap ignores the version") {
-		if f.is("swap reports conflict as missing") || f.is("swap takes an older version for none") && version < r.Version {
+	f.Yield("swap", &f.Mutex)
+	if r.Version != version && !f.Is("swap ignores the version") {
+		if f.Is("swap reports conflict as missing") || f.Is("swap takes an earlier version for missing") && version < r.Version {
 			return session.Record{}, session.ErrNotFound
 		}
 		return session.Record{}, session.ErrConflict
 	}
-	other := f.find(c.ID, now, "swap")
+	other := f.find("swap", c.ID, now)
 	switch {
-	case f.is("new id refuses what is over"):
-		other = f.records[c.ID]
-	case f.is("new id is ignored"):
+	case f.Is("new ID does not replace the expired"):
+		other = f.Records[c.ID]
+	case f.Is("new ID is ignored"):
 		c.ID = id
-	case f.is("new id removes before it looks"):
-		delete(f.records, id)
-		f.records[c.ID] = cmp.Or(f.records[c.ID], old)
-	case f.is("new id writes what it has read") && c.ID != id && id != sessionID(1):
-		contract.Yield(&f.mu)
-	case f.is("new id reads then writes") && c.ID != id:
-		contract.Yield(&f.mu)
-		if f.records[id] != old {
+	case f.Is("new ID removes before it checks"):
+		delete(f.Records, id)
+		f.Records[c.ID] = cmp.Or(f.Records[c.ID], old)
+	case f.Is("new ID restores what it has read") && c.ID != id && id != sessionID(1):
+		contract.Yield(&f.Mutex)
+	case f.Is("new ID checks then writes") && c.ID != id:
+		contract.Yield(&f.Mutex)
+		if f.Records[id] != old {
 			return session.Record{}, session.ErrConflict
 		}
 	}
-	if (c.ID != id || f.is("new id refuses itself")) && other != nil && !f.is("new id overwrites") {
+	if (c.ID != id || f.Is("new ID conflicts with itself")) && other != nil && !f.Is("new ID overwrites") {
 		return session.Record{}, session.ErrConflict
 	}
-	next := f.swapped(r, now, c)
-	if !f.is("new id leaves the old") {
-		delete(f.records, id)
+	f.swap(&r, now, c)
+	f.Corrupt("swap", &r)
+	if !f.Is("new ID keeps the old") {
+		delete(f.Records, id)
 	}
-	owner, kept := f.owners[id], f.is("new id leaves the owner of what is over")
-	if _, ok := f.owners[c.ID]; c.ID != id && !f.is("new id loses its owner") && (!ok || !kept) {
-		f.owners[c.ID] = owner
+	if _, ok := f.owners[c.ID]; c.ID != id && !f.Is("new ID loses its owner") && (!ok || !f.Is("new ID keeps the owner of the expired")) {
+		f.owners[c.ID] = f.owners[id]
 	}
-	f.records[c.ID] = &next
-	return f.out(&next, now), nil
+	f.Records[c.ID] = &r
+	return f.Out("swap", &r, now), nil
 }
 
-// swapped is what a swap makes of a record.
-func (f *faulty) swapped(r session.Record, now time.Time, c session.Change) session.Record {
-	old := r
+// swap changes a record.
+func (f *faulty) swap(r *session.Record, now time.Time, c session.Change) {
+	old := *r
 	r.ID, r.Principal, r.Tokens, r.LastSeen, r.Claimed = c.ID, c.Principal, c.Tokens, now, time.Time{}
 	r.Version++
-	if claim := f.span("claim", c.Claim); claim > 0 {
+	if claim := f.truncate("claim", c.Claim); claim > 0 {
 		r.Claimed = now.Add(claim)
 	}
-	switch f.fault {
-	case "swap moves the deadline":
-		r.Expires = r.Expires.Add(time.Millisecond)
-	case "swap starts the lifetime again":
+	switch f.Fault {
+	case "swap restarts the lifetime":
 		r.Expires = now.Add(r.Expires.Sub(r.Created))
-	case "swap moves creation":
-		r.Created = now
-	case "swap keeps the last call":
+	case "swap keeps the last use":
 		r.LastSeen = old.LastSeen
 	case "swap keeps the version":
 		r.Version = old.Version
@@ -295,201 +253,165 @@ func (f *faulty) swapped(r session.Record, now time.Time, c session.Change) sess
 		r.Tokens = old.Tokens
 	case "swap keeps the tokens for none":
 		r.Tokens = cmp.Or(r.Tokens, old.Tokens)
-	case "swap drops the label":
-		r.Label = ""
-	}
-	if c.ID != old.ID {
-		switch f.fault {
-		case "new id starts at version one":
+	case "new ID starts at version one":
+		if c.ID != old.ID {
 			r.Version = 1
-		case "new id forgets the claim":
+		}
+	case "new ID drops the claim":
+		if c.ID != old.ID {
 			r.Claimed = time.Time{}
 		}
 	}
-	return r
 }
 
+var errEarly = errors.New("early")
+
 func (f *faulty) Touch(ctx context.Context, id string, every time.Duration) (bool, error) {
-	if err := f.ended(ctx, "touch"); err != nil {
-		return false, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	old := f.find(id, now, "touch")
-	if old == nil {
-		return f.is("touch invents"), nil
-	}
-	r := *old
-	if f.is("touch writes what it has read") {
-		contract.Yield(&f.mu)
-	}
-	if now.Sub(r.LastSeen) < every && !f.is("touch ignores the pause") || f.is("touch never comes") {
-		return f.is("touch is reported always"), nil
-	}
-	if f.is("touch decides then writes") {
-		contract.Yield(&f.mu)
-		if f.records[id] == nil {
-			return false, nil
+	_, err := f.Change(ctx, "touch", id, func(r *session.Record, now time.Time) error {
+		if f.expired("touch", r, now) {
+			return session.ErrNotFound
 		}
-		r = *f.records[id]
+		if now.Sub(r.LastSeen) < every && !f.Is("touch ignores the interval") {
+			return errEarly
+		}
+		if f.Is("touch checks then writes") {
+			contract.Yield(&f.Mutex)
+			if f.Records[id] == nil {
+				return session.ErrNotFound
+			}
+			*r = *f.Records[id]
+		}
+		if !f.Is("touch never writes") {
+			r.LastSeen = now
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEarly):
+		return f.Is("touch is always reported"), nil
+	case errors.Is(err, session.ErrNotFound):
+		return false, nil
 	}
-	if !f.is("touch changes nothing") {
-		r.LastSeen = now
-	}
-	switch f.fault {
-	case "touch grows the version":
-		r.Version++
-	case "touch moves the deadline":
-		r.Expires = r.Expires.Add(time.Millisecond)
-	case "touch drops the claim":
-		r.Claimed = time.Time{}
-	}
-	f.records[id] = &r
-	return !f.is("touch hides that it did"), nil
+	return err == nil && !f.Is("touch hides that it did"), err
 }
 
 func (f *faulty) Delete(ctx context.Context, id string) error {
-	if err := f.ended(ctx, "delete"); err != nil {
+	if err := f.Err(ctx, "delete"); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	switch {
-	case f.is("delete does nothing"):
+	case f.Is("delete does nothing"):
 		return nil
-	case f.is("delete fails for none") && f.records[id] == nil:
+	case f.Is("delete fails for missing") && f.Records[id] == nil:
 		return session.ErrNotFound
 	}
-	for other := range f.records {
-		if f.is("delete knows prefixes") && id != "" && strings.HasPrefix(other, id) {
-			id = other
-		}
-	}
-	delete(f.records, id)
-	if !f.is("delete leaves the owner") {
+	id = f.prefixed("delete", id)
+	delete(f.Records, id)
+	if !f.Is("delete keeps the owner") {
 		delete(f.owners, id)
 	}
 	return nil
 }
 
-func (f *faulty) match(verb string, sel session.Selector, id string) bool {
+// match reports whether a selector matches the session with an ID by its owner.
+func (f *faulty) match(method string, sel session.Selector, id string) bool {
 	r := f.owners[id]
-	if sel.Subject == "" && sel.SID == "" && !f.is(verb+" takes nobody for anybody") ||
-		sel.Except == id && sel.Except != "" && !f.is(verb+" ignores except") {
+	if sel.Except == id && sel.Except != "" && !f.Is(method, "ignores except") {
 		return false
 	}
-	same := func(asked, has string) bool {
-		return asked == has || f.is(verb+" folds case") && strings.EqualFold(asked, has) ||
-			f.is(verb+" knows patterns") && asked == "*" || f.is(verb+" knows patterns") && strings.TrimRight(asked, "%_") == has
-	}
-	if f.is(verb+" joins names") && sel.Subject != "" {
+	if f.Is(method, "joins names") && sel.Subject != "" {
 		return sel.Issuer+":"+sel.Subject == r.Issuer+":"+r.Subject && (sel.SID == "" || sel.SID == r.SID)
 	}
-	issuer := same(sel.Issuer, r.Issuer) || f.is(verb+" ignores issuer")
-	subject := sel.Subject == "" || same(sel.Subject, r.Subject) || f.is(verb+" ignores subject")
-	sid := sel.SID == "" || same(sel.SID, r.SID) || f.is(verb+" ignores sid")
-	if f.is(verb+" takes either") && sel.Subject != "" && sel.SID != "" {
-		return issuer && (subject || sid)
+	pattern := func(filter, name string) string {
+		if f.Is(method, "takes patterns") && (filter == "*" || filter != "" && strings.TrimRight(filter, "%_") == name) {
+			return name
+		}
+		return filter
 	}
-	return issuer && subject && sid
+	return (pattern(sel.Issuer, r.Issuer) == r.Issuer || f.Is(method, "ignores issuer")) &&
+		f.Matches(method, contract.Field{Name: "subject", Filter: pattern(sel.Subject, r.Subject), Record: r.Subject},
+			contract.Field{Name: "sid", Filter: pattern(sel.SID, r.SID), Record: r.SID})
 }
 
 func (f *faulty) DeleteAll(ctx context.Context, sel session.Selector) (int, error) {
-	if err := f.ended(ctx, "delete all"); err != nil {
+	if err := f.Err(ctx, "delete all"); err != nil {
 		return 0, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now, count := f.now(), 0
-	records := maps.Clone(f.records)
-	if f.is("delete all reads then writes") {
-		contract.Yield(&f.mu)
-	}
-	before := 0
-	if f.is("delete all counts what another has removed") {
-		for id, r := range f.records {
-			if f.match("delete all", sel, id) && !f.over(r, now, "delete all") {
+	f.Lock()
+	defer f.Unlock()
+	now, count, before := f.Now(), 0, 0
+	records := maps.Clone(f.Records)
+	f.Yield("delete all", &f.Mutex)
+	if f.Is("delete all counts what another removed") {
+		for id, r := range f.Records {
+			if f.match("delete all", sel, id) && !f.expired("delete all", r, now) {
 				before++
 			}
 		}
-		contract.Yield(&f.mu)
-		records = maps.Clone(f.records)
+		contract.Yield(&f.Mutex)
+		records = maps.Clone(f.Records)
 	}
 	for id, r := range records {
 		if !f.match("delete all", sel, id) {
 			continue
 		}
-		if !f.is("delete all does nothing") {
-			delete(f.records, id)
+		if !f.Is("delete all does nothing") {
+			delete(f.Records, id)
 		}
-		if !f.over(r, now, "delete all") || f.is("delete all counts what is over") {
+		if !f.expired("delete all", r, now) || f.Is("delete all counts the expired") {
 			count++
 		}
 	}
 	switch {
-	case f.is("delete all counts what another has removed"):
+	case f.Is("delete all counts what another removed"):
 		return before, nil
-	case f.is("delete all counts nothing"):
+	case f.Is("delete all counts nothing"):
 		return 0, nil
-	case f.is("delete all counts except") && f.records[sel.Except] != nil:
+	case f.Is("delete all counts except") && f.Records[sel.Except] != nil:
 		count++
 	}
 	return count, nil
 }
 
 func (f *faulty) List(ctx context.Context, sel session.Selector, limit int) ([]session.Record, error) {
-	if err := f.ended(ctx, "list"); err != nil {
-		return nil, err
+	early := sel // what is filtered before the limit
+	if f.Is("list counts except") {
+		early.Except = ""
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	var found []session.Record
-	for id, r := range f.records {
-		if !f.match("list", sel, id) || f.over(r, now, "list") && !f.is("list returns what is over") && !f.is("list limits before it looks") {
-			continue
-		}
-		c := f.out(r, now)
-		if !f.is("list tells the principal") {
-			c.Principal = ""
-		}
-		if !f.is("list tells the tokens") {
-			c.Tokens = ""
-		}
-		if f.is("list has no version") {
-			c.Version = 0
-		}
-		found = append(found, c)
+	match := func(r *session.Record, now time.Time) bool {
+		return f.match("list", early, r.ID) && (!f.expired("list", r, now) || f.Is("list returns the expired") || f.Is("list limits before it filters"))
 	}
-	slices.SortFunc(found, func(a, b session.Record) int {
-		byTime := b.LastSeen.Compare(a.LastSeen)
-		switch f.fault {
-		case "list is unordered":
-			byTime = 0
-		case "list is oldest first":
-			byTime = -byTime
-		case "list is in order of creation":
-			byTime = b.Created.Compare(a.Created)
+	found, err := f.Table.List(ctx, "list", limit, match, func(a, b *session.Record) int {
+		if f.Is("list is by creation") {
+			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 		}
-		return cmp.Or(byTime, cmp.Compare(a.ID, b.ID))
+		return byLastSeen(*a, *b)
 	})
-	switch {
-	case f.is("list ignores the limit"), f.is("list takes no limit for none") && limit == 0:
-	case f.is("list counts except") && f.records[sel.Except] != nil:
-		found = found[:min(len(found), max(limit-1, 0))]
-	default:
-		found = found[:min(len(found), limit)]
+	found = slices.DeleteFunc(found, func(r session.Record) bool {
+		return f.Is("list counts except") && r.ID == sel.Except || f.Is("list limits before it filters") && f.expired("list", &r, f.Now())
+	})
+	for i := range found {
+		r := &found[i]
+		if !f.Is("list returns the principal") {
+			r.Principal = ""
+		}
+		if !f.Is("list returns the tokens") {
+			r.Tokens = ""
+		}
+		if f.Is("list has no version") {
+			r.Version = 0
+		}
 	}
-	if f.is("list limits before it looks") {
-		found = slices.DeleteFunc(found, func(r session.Record) bool { return f.over(&r, now, "list") })
-	}
-	if f.is("list shares") {
+	if f.Is("list shares memory") && err == nil {
+		f.Lock()
+		defer f.Unlock()
 		same := func(a, b session.Record) bool { b.AsOf = a.AsOf; return a == b }
 		if old := f.listed[sel]; slices.EqualFunc(old[1], found, same) {
 			return old[0], nil
 		}
 		f.listed[sel] = [2][]session.Record{found, slices.Clone(found)}
 	}
-	return found, nil
+	return found, err
 }

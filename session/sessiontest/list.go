@@ -11,9 +11,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// people have sessions in ways that a store might mix up: names that begin
-// alike, names that hold what a store might separate them by, none.
-var people = []struct{ issuer, subject, sid string }{
+// users are names that a store might confuse: common prefixes, separators,
+// patterns, empty ones.
+var users = []struct{ issuer, subject, sid string }{
 	{"i", "s", "d"},
 	{"i", "s", "d2"},
 	{"i", "s:2", "d"},
@@ -28,20 +28,20 @@ var people = []struct{ issuer, subject, sid string }{
 	{"*", "*", "*"},
 }
 
-// populate creates two sessions for each of people, some of them changed since,
-// and returns them with those seen last first.
+// populate creates two sessions for each of users, changes some, and returns them in
+// the order of List.
 func (s suite) populate(store session.Store) []session.Record {
 	s.Helper()
-	n := 2 * len(people)
+	n := 2 * len(users)
 	names := make([]string, n)
 	for i := range n {
-		who := people[i%len(people)]
+		user := users[i%len(users)]
 		r := draft(string("aB_-c9Z"[i%7]) + sessionID(i))
-		r.Issuer, r.Subject, r.SID = who.issuer, who.subject, who.sid
+		r.Issuer, r.Subject, r.SID = user.issuer, user.subject, user.sid
 		s.create(store, r, time.Hour)
 		names[i] = r.ID
 	}
-	// The order of the last calls is not that of creation, nor that of the ids.
+	// The order of the last use is neither that of creation nor that of the IDs.
 	for i := range n {
 		id := names[i*7%n]
 		if i%3 == 0 {
@@ -71,14 +71,14 @@ func ids(records []session.Record) []string {
 	return names
 }
 
-// selectors are all the ways to ask for sessions of people.
+// selectors returns all kinds of selectors for users.
 func selectors() []session.Selector {
 	var all []session.Selector
-	for _, who := range people {
+	for _, user := range users {
 		for _, sel := range []session.Selector{
-			{Issuer: who.issuer, Subject: who.subject},
-			{Issuer: who.issuer, SID: who.sid},
-			{Issuer: who.issuer, Subject: who.subject, SID: who.sid},
+			{Issuer: user.issuer, Subject: user.subject},
+			{Issuer: user.issuer, SID: user.sid},
+			{Issuer: user.issuer, Subject: user.subject, SID: user.sid},
 		} {
 			if !slices.Contains(all, sel) {
 				all = append(all, sel)
@@ -86,23 +86,23 @@ func selectors() []session.Selector {
 		}
 	}
 	return append(all,
-		session.Selector{Issuer: "nobody", Subject: "s"},
-		session.Selector{Issuer: "i", Subject: "nobody"},
-		session.Selector{Issuer: "i", Subject: "s", SID: "nobody"},
-		session.Selector{Issuer: "i", Subject: "nobody", SID: "d"},
+		session.Selector{Issuer: "unknown", Subject: "s"},
+		session.Selector{Issuer: "i", Subject: "unknown"},
+		session.Selector{Issuer: "i", Subject: "s", SID: "unknown"},
+		session.Selector{Issuer: "i", Subject: "unknown", SID: "d"},
 	)
 }
 
-// matches says it as the contract does.
+// matches is the contract of Selector.
 func matches(sel session.Selector, r session.Record) bool {
-	asked, same := false, r.Issuer == sel.Issuer
+	named, same := false, r.Issuer == sel.Issuer
 	for _, pair := range [][2]string{{sel.Subject, r.Subject}, {sel.SID, r.SID}} {
 		if pair[0] != "" {
-			asked = true
+			named = true
 			same = same && pair[0] == pair[1]
 		}
 	}
-	return asked && same && r.ID != sel.Except
+	return named && same && r.ID != sel.Except
 }
 
 func matching(sel session.Selector, records []session.Record) []session.Record {
@@ -111,17 +111,17 @@ func matching(sel session.Selector, records []session.Record) []session.Record {
 
 var listRules = []rule{
 	{
-		"list", "List returns at most limit of the sessions that match: those seen last come first, and of those seen at the same time the lesser ID. Principal and Tokens are empty.",
+		"list", "List returns at most limit of the sessions that match: those with the latest LastSeen first, and those with the same LastSeen by ascending ID. Principal and Tokens are empty.",
 		func(s suite, store session.Store) {
 			all := s.populate(store)
 			for _, sel := range selectors() {
-				for _, except := range []string{"", all[0].ID, all[len(all)/2].ID, "nobody"} {
+				for _, except := range []string{"", all[0].ID, all[len(all)/2].ID, "unknown"} {
 					sel.Except = except
 					want := matching(sel, all)
 					for _, limit := range []int{1, 2, 1000, 0} {
 						got := s.list(store, sel, limit)
 						if limited := want[:min(limit, len(want))]; !slices.Equal(ids(got), ids(limited)) {
-							s.Failf("%+v, limit %d:\n got %v\nwant %v", sel, limit, ids(got), ids(limited))
+							s.Failf("List(%+v, %d):\n got %v\nwant %v", sel, limit, ids(got), ids(limited))
 						}
 						for i, r := range got {
 							if i < len(want) && r.ID == want[i].ID {
@@ -130,7 +130,7 @@ var listRules = []rule{
 								s.same("listed", r, plain)
 							}
 							if r.AsOf.Before(r.LastSeen) {
-								s.Failf("AsOf is %v for a session seen at %v", r.AsOf, r.LastSeen)
+								s.Failf("AsOf = %v, want not before LastSeen %v", r.AsOf, r.LastSeen)
 							}
 						}
 					}
@@ -142,16 +142,16 @@ var listRules = []rule{
 		},
 	},
 	{
-		"list without a name", "A Selector says which sessions: those of the Issuer that have the Subject and the SID, as far as these are set; where neither is, none match.",
+		"list without a name", "A Selector matches the sessions of Issuer with Subject and SID, as far as these are set. If neither is set, it matches none.",
 		func(s suite, store session.Store) {
 			all := s.populate(store)
 			for _, issuer := range []string{"i", "", "*"} {
 				sel := session.Selector{Issuer: issuer}
 				if found := s.list(store, sel, 1000); len(found) > 0 {
-					s.Failf("%+v lists %v", sel, ids(found))
+					s.Failf("List(%+v) = %v, want none", sel, ids(found))
 				}
 				if n := s.deleteAll(store, sel); n > 0 {
-					s.Failf("%+v removes %d sessions", sel, n)
+					s.Failf("DeleteAll(%+v) = %d, want 0", sel, n)
 				}
 			}
 			for _, r := range all {
@@ -160,7 +160,7 @@ var listRules = []rule{
 		},
 	},
 	{
-		"list what is over", "A session that is over is as if it were not there: List does not return it, and DeleteAll does not count it.",
+		"list expired", "All methods treat an expired session as missing: List does not return it, and DeleteAll does not count it.",
 		func(s suite, store session.Store) {
 			s.now(store)
 			var last time.Time
@@ -183,19 +183,19 @@ var listRules = []rule{
 			} {
 				for _, limit := range []int{2, 10} {
 					if got := s.list(store, sel, limit); !slices.Equal(ids(got), ids(stays[:min(limit, len(stays))])) {
-						s.Failf("%+v, limit %d: %v are listed, of %v that are not over", sel, limit, ids(got), ids(stays))
+						s.Failf("List(%+v, %d) = %v, want of %v", sel, limit, ids(got), ids(stays))
 					}
 				}
 			}
 			sel := session.Selector{Issuer: stays[0].Issuer, Subject: stays[0].Subject, Except: stays[1].ID}
 			if n := s.deleteAll(store, sel); n != len(stays)-1 {
-				s.Failf("%d sessions were counted, want %d", n, len(stays)-1)
+				s.Failf("DeleteAll = %d, want %d", n, len(stays)-1)
 			}
 			s.unchanged(store, stays[1])
 		},
 	},
 	{
-		"list is a copy", "What is done to what a store has returned changes nothing in the store.",
+		"list is a copy", "Changes of returned records do not change the store.",
 		func(s suite, store session.Store) {
 			all := s.populate(store)
 			sel := session.Selector{Issuer: "i", Subject: "s"}
@@ -203,7 +203,7 @@ var listRules = []rule{
 			for range 2 {
 				got := s.list(store, sel, 10)
 				if !slices.Equal(ids(got), want) {
-					s.Failf("%v are listed, want %v", ids(got), want)
+					s.Failf("List = %v, want %v", ids(got), want)
 				}
 				for i := range got {
 					got[i].ID, got[i].Label, got[i].Version = "spoiled", "spoiled", 99
@@ -215,7 +215,7 @@ var listRules = []rule{
 		},
 	},
 	{
-		"delete all", "DeleteAll removes the sessions that match and returns how many there were.",
+		"delete all", "DeleteAll removes the sessions that match and returns the number of those that were not expired.",
 		func(s suite, store session.Store) {
 			forth := selectors()
 			back := slices.Clone(forth)
@@ -226,13 +226,13 @@ var listRules = []rule{
 					if mine := matching(sel, all); i%2 == 0 && len(mine) > 1 {
 						sel.Except = mine[i%len(mine)].ID
 					}
-					doomed := matching(sel, all)
-					for _, want := range []int{len(doomed), 0} {
+					removed := matching(sel, all)
+					for _, want := range []int{len(removed), 0} {
 						if n := s.deleteAll(store, sel); n != want {
-							s.Failf("%+v has removed %d sessions, want %d", sel, n, want)
+							s.Failf("DeleteAll(%+v) = %d, want %d", sel, n, want)
 						}
 					}
-					for _, r := range doomed {
+					for _, r := range removed {
 						s.gone(fmt.Sprintf("%+v", sel), store, r.ID)
 					}
 					all = slices.DeleteFunc(all, func(r session.Record) bool { return matches(sel, r) })

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	racers = 64 // of one race
-	rounds = 3  // each race is run so often
+	racers = 64 // goroutines of one race
+	rounds = 3  // of each race
 )
 
 var raceRules = []rule{
 	{
-		"race of creations", "Each method is atomic: of several that create one id, one does, and the others are ErrConflict.",
+		"race of creations", "Each method is atomic: one of several concurrent calls of Create with one ID succeeds, and the others return ErrConflict.",
 		func(s suite, store session.Store) {
 			for round := range rounds {
 				id := sessionID(round)
@@ -37,16 +37,16 @@ var raceRules = []rule{
 					}
 				})
 				if won.Load() != 1 {
-					s.Stopf("%d of %d have created the same id", won.Load(), racers)
+					s.Stopf("%d of %d calls of Create succeeded, want 1", won.Load(), racers)
 				}
 				if got := s.get(store, id); got.Tokens != strconv.FormatInt(winner.Load(), 10) {
-					s.Failf("what is stored is not what was created")
+					s.Failf("the stored record is not the created one")
 				}
 			}
 		},
 	},
 	{
-		"race of swaps", "Each method is atomic: of several that swap one version, one does, and the others are ErrConflict.",
+		"race of swaps", "Each method is atomic: one of several concurrent calls of Swap with one Version succeeds, and the others return ErrConflict.",
 		func(s suite, store session.Store) {
 			for round := range rounds {
 				id := sessionID(round)
@@ -63,16 +63,16 @@ var raceRules = []rule{
 				})
 				got := s.get(store, id)
 				if won.Load() != 1 || got.Version != 2 {
-					s.Stopf("%d of %d have swapped the same version, it is now %d", won.Load(), racers, got.Version)
+					s.Stopf("%d of %d calls of Swap succeeded and Version = %d, want 1 and 2", won.Load(), racers, got.Version)
 				}
 				if got.Tokens != strconv.FormatInt(winner.Load(), 10) {
-					s.Failf("what is stored is not what was swapped in")
+					s.Failf("the stored record is not the swapped one")
 				}
 			}
 		},
 	},
 	{
-		"race of new ids", "Each method is atomic: of several that swap one version into ids of their own, one does; there is one session before and after, and under the old id none.",
+		"race of new IDs", "Each method is atomic: one of several concurrent calls of Swap to different IDs succeeds; there is one session before and after, and none with the old ID.",
 		func(s suite, store session.Store) {
 			for round := range rounds {
 				r := s.create(store, draft(sessionID(1000*round)), time.Hour)
@@ -82,26 +82,26 @@ var raceRules = []rule{
 					switch _, err := store.Swap(s.Context(), r.ID, 1, c); {
 					case err == nil:
 						won.Add(1)
-					case !isStateError(err): // the old one is not there any more, or not in this version
+					case !isStateError(err): // the old one has moved, or has another Version
 						s.Failf("unexpected error: %v", err)
 					}
 				})
 				if won.Load() != 1 {
-					s.Stopf("%d of %d have swapped the same version", won.Load(), racers)
+					s.Stopf("%d of %d calls of Swap succeeded, want 1", won.Load(), racers)
 				}
-				s.gone("the old id", store, r.ID)
+				s.gone("old ID", store, r.ID)
 				sel := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 				if found := s.list(store, sel, 1000); len(found) != 1 || s.get(store, found[0].ID).Version != 2 {
-					s.Failf("%v are listed, want one", ids(found))
+					s.Failf("List = %v, want one", ids(found))
 				}
 				if n := s.deleteAll(store, sel); n != 1 {
-					s.Failf("%d sessions were removed, want 1", n)
+					s.Failf("DeleteAll = %d, want 1", n)
 				}
 			}
 		},
 	},
 	{
-		"race into one id", "Each method is atomic: of several sessions that are swapped into one id, one is, and the others stay as they are.",
+		"race to one ID", "Each method is atomic: of several sessions that are concurrently swapped to one ID, one is, and the others do not change.",
 		func(s suite, store session.Store) {
 			const few = racers / 4
 			for round := range rounds {
@@ -124,19 +124,19 @@ var raceRules = []rule{
 						continue
 					}
 					winners++
-					s.gone("the old id", store, r.ID)
+					s.gone("old ID", store, r.ID)
 					if got := s.get(store, target); got.Tokens != r.ID {
-						s.Failf("what is stored is not what was swapped in")
+						s.Failf("the stored record is not the swapped one")
 					}
 				}
 				if winners != 1 {
-					s.Stopf("%d of %d sessions were swapped into the same id", winners, few)
+					s.Stopf("%d of %d calls of Swap to one ID succeeded, want 1", winners, few)
 				}
 			}
 		},
 	},
 	{
-		"race of a swap with touches", "Each method is atomic: a touch loses no swap and is in the way of none, and of several within the pause one is done.",
+		"race of a swap with touches", "Each method is atomic: Touch neither undoes nor prevents a Swap, and one of several calls of Touch within the interval succeeds.",
 		func(s suite, store session.Store) {
 			for round := range rounds {
 				id, once := sessionID(round), sessionID(1000+round)
@@ -151,7 +151,7 @@ var raceRules = []rule{
 						for n := range swaps {
 							c := session.Change{ID: id, Principal: strconv.Itoa(n), Tokens: strconv.Itoa(n)}
 							if got, err := store.Swap(s.Context(), id, int64(n+1), c); err != nil || got.Tokens != c.Tokens {
-								s.Failf("swap %d, with touches beside it: %v", n, err)
+								s.Failf("Swap %d concurrent with Touch: error = %v", n, err)
 								return
 							}
 						}
@@ -162,7 +162,7 @@ var raceRules = []rule{
 							s.Failf("unexpected error: %v", err)
 						}
 						if touched, err := store.Touch(s.Context(), once, time.Hour); err != nil || touched {
-							s.Failf("touched within the hour, %v", err)
+							s.Failf("Touch(every 1h) = %t, %v, want false", touched, err)
 						}
 					}
 					touched, err := store.Touch(s.Context(), once, 100*time.Millisecond)
@@ -175,18 +175,18 @@ var raceRules = []rule{
 				})
 				last := strconv.Itoa(swaps - 1)
 				if got := s.get(store, id); got.Version != 1+swaps || got.Tokens != last || got.Principal != last {
-					s.Stopf("after %d swaps Version is %d, and Tokens are those of swap %s", swaps, got.Version, got.Tokens)
+					s.Stopf("after %d calls of Swap, Version = %d and Tokens = %s, want those of the last", swaps, got.Version, got.Tokens)
 				}
-				// On a slow machine the pause may pass while they touch.
+				// On a slow machine the interval may pass during the race.
 				span := s.get(store, once).LastSeen.Sub(pause.LastSeen)
 				if n := done.Load(); n < 1 || n > int64(span/(100*time.Millisecond)) {
-					s.Failf("%d touches were done within %v, with a pause of 100 ms", n, span)
+					s.Failf("%d calls of Touch succeeded within %v, want one in 100 ms", n, span)
 				}
 			}
 		},
 	},
 	{
-		"race of a removal with new ids", "A change is visible to every reader before the method returns: a session that DeleteAll has removed does not come back, under any id.",
+		"race of a removal with new IDs", "A change is visible to every reader before the method returns: a session that DeleteAll removed does not come back, under any ID.",
 		func(s suite, store session.Store) {
 			const few = 8
 			for round := range 2 * rounds {
@@ -204,7 +204,7 @@ var raceRules = []rule{
 				last := make(map[string]bool)
 				contract.Together(few+1, func(i int) {
 					if i == few {
-						for swaps.Load() < few { // not before the others are under way
+						for swaps.Load() < few { // wait until the others run
 							_, _ = store.Get(s.Context(), sessionID(0))
 							if s.Failed() {
 								return
@@ -229,7 +229,7 @@ var raceRules = []rule{
 							continue
 						}
 						if !errors.Is(err, session.ErrNotFound) {
-							s.Failf("swap of a session that was removed: error %v, want ErrNotFound", err)
+							s.Failf("Swap of a removed session: error = %v, want ErrNotFound", err)
 						}
 						break
 					}
@@ -238,10 +238,10 @@ var raceRules = []rule{
 					last[id] = true
 				})
 				if count != few {
-					s.Failf("%d sessions were removed, want %d", count, few)
+					s.Failf("DeleteAll = %d, want %d", count, few)
 				}
 				if found := s.list(store, sel, 10); len(found) > 0 {
-					s.Stopf("%v are left when all were removed", ids(found))
+					s.Stopf("List = %v after DeleteAll, want none", ids(found))
 				}
 				for id := range last {
 					s.gone("removed", store, id)
@@ -250,7 +250,7 @@ var raceRules = []rule{
 		},
 	},
 	{
-		"race of removals", "Each method is atomic: of several DeleteAll and Delete, each session is counted by one at most.",
+		"race of removals", "Each method is atomic: of several concurrent calls of DeleteAll, one counts each session.",
 		func(s suite, store session.Store) {
 			for range rounds {
 				for i := range racers {
@@ -269,7 +269,7 @@ var raceRules = []rule{
 					count.Add(int64(n))
 				})
 				if count.Load() != racers {
-					s.Failf("%d sessions were counted, of %d", count.Load(), racers)
+					s.Failf("all calls of DeleteAll count %d sessions, want %d", count.Load(), racers)
 				}
 			}
 		},

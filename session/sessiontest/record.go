@@ -12,7 +12,7 @@ import (
 
 var recordRules = []rule{
 	{
-		"create", "Create sets Created and LastSeen to its now, Expires to now + lifetime, and Version to 1; Claimed is zero, whatever it was.",
+		"create", "Create sets Created and LastSeen to the current time, Expires to the current time + lifetime, Version to 1 and Claimed to zero.",
 		func(s suite, store session.Store) {
 			r := draft(sessionID(1))
 			past := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -25,9 +25,9 @@ var recordRules = []rule{
 		},
 	},
 	{
-		"round trip", "Strings are returned byte by byte; SID and Subject may be empty; durations are cut to the microsecond.",
+		"round trip", "Strings are returned unchanged; SID and Subject may be empty; durations are truncated to microseconds.",
 		func(s suite, store session.Store) {
-			// What is all alike is packed by some engines, and counts little.
+			// Some engines compress repetitive text below their limits.
 			var big strings.Builder
 			for i := range 10_000 {
 				big.WriteString(sessionID(i * i)[33:])
@@ -76,24 +76,24 @@ var recordRules = []rule{
 			got := s.create(store, fine, time.Hour+1999*time.Nanosecond)
 			found := s.get(store, fine.ID)
 			if want := time.Minute + time.Microsecond; got.Idle != want || found.Idle != want {
-				s.Failf("Idle is %v, found %v, want %v", got.Idle, found.Idle, want)
+				s.Failf("Idle = %v from Create and %v from Get, want %v", got.Idle, found.Idle, want)
 			}
 			if want := got.Created.Add(time.Hour + time.Microsecond); !got.Expires.Equal(want) || !found.Expires.Equal(want) {
-				s.Failf("Expires is %v, found %v, want %v", got.Expires, found.Expires, want)
+				s.Failf("Expires = %v from Create and %v from Get, want %v", got.Expires, found.Expires, want)
 			}
 		},
 	},
 	{
-		"taken", "An ID that is taken by a session that is not over is ErrConflict, and leaves the other record as it was.",
+		"taken", "If a session that is not expired has the ID, Create returns ErrConflict and leaves the other record unchanged.",
 		func(s suite, store session.Store) {
 			first := s.create(store, draft(sessionID(1)), time.Hour)
 			second := draft(sessionID(1))
-			second.Subject, second.Tokens = "somebody else", "other tokens"
+			second.Subject, second.Tokens = "another subject", "other tokens"
 			_, err := store.Create(s.Context(), second, time.Minute)
-			s.conflict("a second session of the same id", err)
+			s.conflict("Create with a taken ID", err)
 			s.unchanged(store, first)
 			if n := len(s.list(store, session.Selector{Issuer: second.Issuer, Subject: second.Subject}, 10)); n > 0 {
-				s.Failf("a session that was refused is listed")
+				s.Failf("List returns a session that was not created")
 			}
 		},
 	},
@@ -102,30 +102,30 @@ var recordRules = []rule{
 		func(s suite, store session.Store) {
 			s.create(store, draft("IdA0"), time.Hour)
 			for _, id := range []string{"", "ida0", "IdA", "IdA00", "IdA%", "IdA*", "'", "IdA0 ", " IdA0", "\\"} {
-				s.gone("another id", store, id)
+				s.gone("another ID", store, id)
 			}
 			lower := s.create(store, draft("ida0"), time.Hour)
-			s.same("of two ids that differ in case", s.get(store, "ida0"), lower)
+			s.same("of two IDs that differ in case", s.get(store, "ida0"), lower)
 		},
 	},
 	{
-		"clock", "Times come from one clock, are kept to the microsecond and returned in UTC; each record has AsOf set.",
+		"clock", "Times come from one clock, are stored in microseconds and returned in UTC; each returned record has AsOf set.",
 		func(s suite, store session.Store) {
 			created := s.create(store, draft(sessionID(1)), time.Hour)
 			last := created.AsOf
 			check := func(what string, r session.Record) {
 				s.Helper()
 				if r.AsOf.Before(last) {
-					s.Failf("%s: AsOf %v is before %v, which was read earlier", what, r.AsOf, last)
+					s.Failf("%s: AsOf = %v, want not before %v of an earlier call", what, r.AsOf, last)
 				}
 				last = r.AsOf
 				for _, t := range []time.Time{r.AsOf, r.Created, r.LastSeen, r.Expires} {
 					if t.IsZero() || t.Location() != time.UTC || !t.Equal(t.Truncate(time.Microsecond)) {
-						s.Failf("%s: %v is not a time in UTC to the microsecond", what, t)
+						s.Failf("%s: time %v, want UTC and microseconds", what, t)
 					}
 				}
 				if r.LastSeen.After(r.AsOf) || r.LastSeen.Before(created.Created) {
-					s.Failf("%s: seen at %v, read at %v, created at %v", what, r.LastSeen, r.AsOf, created.Created)
+					s.Failf("%s: LastSeen = %v, want between Created %v and AsOf %v", what, r.LastSeen, created.Created, r.AsOf)
 				}
 			}
 			check("create", created)
@@ -138,55 +138,55 @@ var recordRules = []rule{
 			swapped := s.swap(store, created.ID, 1, session.Change{ID: created.ID, Claim: time.Minute})
 			check("swap", swapped)
 			if c := swapped.Claimed; c.Location() != time.UTC || !c.Equal(swapped.AsOf.Add(time.Minute)) {
-				s.Failf("claimed until %v, read at %v", c, swapped.AsOf)
+				s.Failf("Claimed = %v, want AsOf %v + 1m", c, swapped.AsOf)
 			}
 			check("get", s.get(store, created.ID))
 			listed := s.list(store, session.Selector{Issuer: created.Issuer, Subject: created.Subject}, 10)
 			if len(listed) != 1 {
-				s.Stopf("%d sessions are listed, want 1", len(listed))
+				s.Stopf("List returns %d sessions, want 1", len(listed))
 			}
 			check("list", listed[0])
 			if !found.LastSeen.After(created.Created) || !swapped.LastSeen.After(found.LastSeen) {
-				s.Failf("created %v, touched %v, swapped %v", created.Created, found.LastSeen, swapped.LastSeen)
+				s.Failf("Created %v, LastSeen %v after Touch and %v after Swap, want them ascending", created.Created, found.LastSeen, swapped.LastSeen)
 			}
 		},
 	},
 	{
-		"context", "A method whose context is over before it begins changes nothing and returns an error, which is neither ErrNotFound nor ErrConflict.",
+		"context", "A method whose context is done before it begins changes nothing and returns an error, which is neither ErrNotFound nor ErrConflict.",
 		func(s suite, store session.Store) {
 			r := s.create(store, draft(sessionID(1)), time.Hour)
-			over, cancel := context.WithCancel(s.Context())
+			done, cancel := context.WithCancel(s.Context())
 			cancel()
 			all := session.Selector{Issuer: r.Issuer, Subject: r.Subject}
 			for name, call := range map[string]func() error{
-				"Create":       func() error { _, err := store.Create(over, draft(sessionID(2)), time.Hour); return err },
-				"Create taken": func() error { _, err := store.Create(over, draft(r.ID), time.Hour); return err },
-				"Get":          func() error { _, err := store.Get(over, r.ID); return err },
-				"Get none":     func() error { _, err := store.Get(over, sessionID(3)); return err },
-				"Swap":         func() error { _, err := store.Swap(over, r.ID, 1, session.Change{ID: sessionID(4)}); return err },
-				"Swap other":   func() error { _, err := store.Swap(over, r.ID, 2, session.Change{ID: r.ID}); return err },
-				"Touch":        func() error { _, err := store.Touch(over, r.ID, 0); return err },
-				"Delete":       func() error { return store.Delete(over, r.ID) },
-				"DeleteAll":    func() error { _, err := store.DeleteAll(over, all); return err },
-				"DeleteAll of nobody": func() error {
-					_, err := store.DeleteAll(over, session.Selector{})
+				"Create":       func() error { _, err := store.Create(done, draft(sessionID(2)), time.Hour); return err },
+				"Create taken": func() error { _, err := store.Create(done, draft(r.ID), time.Hour); return err },
+				"Get":          func() error { _, err := store.Get(done, r.ID); return err },
+				"Get none":     func() error { _, err := store.Get(done, sessionID(3)); return err },
+				"Swap":         func() error { _, err := store.Swap(done, r.ID, 1, session.Change{ID: sessionID(4)}); return err },
+				"Swap other":   func() error { _, err := store.Swap(done, r.ID, 2, session.Change{ID: r.ID}); return err },
+				"Touch":        func() error { _, err := store.Touch(done, r.ID, 0); return err },
+				"Delete":       func() error { return store.Delete(done, r.ID) },
+				"DeleteAll":    func() error { _, err := store.DeleteAll(done, all); return err },
+				"DeleteAll, no name": func() error {
+					_, err := store.DeleteAll(done, session.Selector{})
 					return err
 				},
-				"List":           func() error { _, err := store.List(over, all, 1); return err },
-				"List of nobody": func() error { _, err := store.List(over, session.Selector{}, 1); return err },
+				"List":          func() error { _, err := store.List(done, all, 1); return err },
+				"List, no name": func() error { _, err := store.List(done, session.Selector{}, 1); return err },
 			} {
 				if err := call(); err == nil || isStateError(err) {
-					s.Failf("%s with a context that is over: error %v", name, err)
+					s.Failf("%s with a canceled context: error = %v, want one that is neither ErrNotFound nor ErrConflict", name, err)
 				}
 			}
 			s.unchanged(store, r)
-			s.gone("what was not created", store, sessionID(2))
-			s.gone("what was not swapped", store, sessionID(4))
+			s.gone("not created", store, sessionID(2))
+			s.gone("not swapped", store, sessionID(4))
 		},
 	},
 }
 
-// long is a text of 500 bytes that an engine cannot make short.
+// long returns a text of 500 bytes that does not compress.
 func long(start string) string {
 	var b strings.Builder
 	b.WriteString(start)

@@ -13,20 +13,19 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// TestStore tests whether a store keeps the contract of [session.Store].
-// NewStore is called once for each part of it, with the t of that part, and
-// returns a store that is empty.
+// TestStore tests a store against the contract of [session.Store]. It calls newStore
+// once for each rule, with the t of its subtest, for an empty store.
 func TestStore(t *testing.T, newStore func(t *testing.T) session.Store) {
 	contract.Test(t, rulesOf(), newStore)
 }
 
-// rule is a part of the contract: a sentence, and how to tell.
+// rule is a rule of the contract: its name, its text and its test.
 type rule struct {
 	name, rule string
 	run        func(s suite, store session.Store)
 }
 
-// rulesOf are all the parts of the contract.
+// rulesOf returns all rules of the contract.
 func rulesOf() []contract.Rule[session.Store] {
 	var rules []contract.Rule[session.Store]
 	for _, r := range slices.Concat(recordRules, endRules, changeRules, listRules, raceRules) {
@@ -37,10 +36,10 @@ func rulesOf() []contract.Rule[session.Store] {
 	return rules
 }
 
-// suite is what one part of the contract runs in.
+// suite is the environment of the test of one rule.
 type suite struct{ contract.Suite }
 
-// must ends the test where a call fails that has no reason to.
+// must ends the test if a call fails.
 func must[T any](s suite, value T, err error) T {
 	s.Helper()
 	s.NoError(err)
@@ -54,18 +53,18 @@ func isStateError(err error) bool {
 func (s suite) notFound(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, session.ErrNotFound) {
-		s.Failf("%s: error %v, want ErrNotFound", what, err)
+		s.Failf("%s: error = %v, want ErrNotFound", what, err)
 	}
 }
 
 func (s suite) conflict(what string, err error) {
 	s.Helper()
 	if !errors.Is(err, session.ErrConflict) {
-		s.Failf("%s: error %v, want ErrConflict", what, err)
+		s.Failf("%s: error = %v, want ErrConflict", what, err)
 	}
 }
 
-// draft is a record as a login would create it.
+// draft returns the argument of Create for a login.
 func draft(id string) session.Record {
 	return session.Record{
 		Session: session.Session{
@@ -77,10 +76,10 @@ func draft(id string) session.Record {
 	}
 }
 
-// sessionID is an id of the form that sessions have: 32 bytes in base64url.
+// sessionID returns an ID of the form that sessions have: 32 bytes in base64url.
 func sessionID(n int) string { return fmt.Sprintf("Session-%035d", n) }
 
-// clockID is the session by which a part reads the store's clock.
+// clockID is the ID of the session that serves to read the time of the store.
 const clockID = "clock"
 
 func (s suite) create(store session.Store, r session.Record, lifetime time.Duration) session.Record {
@@ -119,7 +118,7 @@ func (s suite) deleteAll(store session.Store, sel session.Selector) int {
 	return must(s, n, err)
 }
 
-// same compares what is kept of two records.
+// same compares two records, except for AsOf.
 func (s suite) same(what string, got, want session.Record) {
 	s.Helper()
 	got.AsOf, want.AsOf = time.Time{}, time.Time{}
@@ -128,7 +127,7 @@ func (s suite) same(what string, got, want session.Record) {
 	}
 }
 
-// brief is a record as text, without the bulk of it.
+// brief returns a record as text, with long fields shortened.
 func brief(r session.Record) string {
 	for _, text := range []*string{&r.Principal, &r.Tokens, &r.Issuer, &r.Subject, &r.SID, &r.Label} {
 		if len(*text) > 200 {
@@ -138,13 +137,13 @@ func brief(r session.Record) string {
 	return fmt.Sprintf("%+v", r)
 }
 
-// unchanged checks that a record is as it was.
+// unchanged checks that the stored record is the given one.
 func (s suite) unchanged(store session.Store, want session.Record) {
 	s.Helper()
-	s.same("after a change that must not be one, "+want.ID, s.get(store, want.ID), want)
+	s.same("record that must not change, "+want.ID, s.get(store, want.ID), want)
 }
 
-// now reads the store's clock.
+// now returns the time of the store.
 func (s suite) now(store session.Store) time.Time {
 	s.Helper()
 	found, err := store.Get(s.Context(), clockID)
@@ -156,8 +155,8 @@ func (s suite) now(store session.Store) time.Time {
 	return must(s, found, err).AsOf
 }
 
-// until waits until the store's clock has passed t.
+// until waits until the time of the store is after t.
 func (s suite) until(store session.Store, t time.Time) {
 	s.Helper()
-	s.Until(fmt.Sprintf("the store's clock passes %v", t), func() bool { return s.now(store).After(t) })
+	s.Until(fmt.Sprintf("the time of the store passes %v", t), func() bool { return s.now(store).After(t) })
 }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+// Userinfo returns the claims of the userinfo endpoint about the user of an access
+// token, OpenID Connect Core 1.0 section 5.3. subject is that of the ID token. It
+// follows no redirect and does not support signed responses.
+//
+// The error is an [*Error] if the authorization server rejects the access token,
+// and wraps [ErrUnavailable] if the response is about another subject.
+func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject string) (gatehouse.Claims, error) {
+	p, err := c.Provider(ctx)
+	if err != nil {
+		return gatehouse.Claims{}, err
+	}
+	if p.UserinfoEndpoint == "" {
+		return gatehouse.Claims{}, fmt.Errorf("oauth: userinfo endpoint: %w", ErrNotOffered)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.UserinfoEndpoint, http.NoBody)
+	if err != nil {
+		return gatehouse.Claims{}, errors.New("oauth: userinfo endpoint: malformed URL")
+	}
+	r.Header.Set("Authorization", bearer+" "+string(access.Reveal()))
+	r.Header.Set("Accept", "application/json")
+	response, err := c.http.Do(r)
+	switch {
+	case err != nil:
+		return gatehouse.Claims{}, fmt.Errorf("oauth: userinfo endpoint: %w: %w", ErrUnavailable, err)
+	case response.Status != http.StatusOK:
+		return gatehouse.Claims{}, parseError("userinfo", response)
+	}
+	about := ""
+	if err := strictjson.Object(string(response.Body), limits, func(name, value string) error {
+		if name == "sub" {
+			about, _ = strictjson.String(value)
+		}
+		return nil
+	}); err != nil {
+		return gatehouse.Claims{}, malformed("userinfo", "is not a JSON object")
+	}
+	// OIDC Core §5.3.2: "The sub Claim in the UserInfo Response MUST be verified to
+	// exactly match the sub Claim in the ID Token; if they do not match, the UserInfo
+	// Response values MUST NOT be used."
+	if subject == "" || subtle.ConstantTimeCompare([]byte(about), []byte(subject)) != 1 {
+		return gatehouse.Claims{}, malformed("userinfo", "is about another subject")
+	}
+	return gatehouse.VerifiedClaims(string(response.Body)), nil
+}
