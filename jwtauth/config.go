@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Config configures an [Authenticator].
@@ -138,20 +138,13 @@ func (c *Config) check() error {
 	if len(c.Issuers) == 0 {
 		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
-	if isNil(c.Revocations) {
+	if c.Revocations != nil && typednil.Is(c.Revocations) {
 		errs = append(errs, fmt.Errorf(field+"Revocations: is a nil %T", c.Revocations))
 		c.Revocations = nil
 	} else if c.maxLifetime() <= 0 {
 		errs = append(errs, fmt.Errorf(field+"Revocations: got MaxLifetime %v, want a positive one", c.maxLifetime()))
 	}
 	return errors.Join(errs...)
-}
-
-// isNil reports whether v holds a nil pointer, such as that of a constructor that
-// has failed.
-func isNil(v any) bool {
-	value := reflect.ValueOf(v)
-	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // checkShared checks the fields that [VerifierConfig] has as well.
@@ -163,7 +156,7 @@ func (c *Config) checkShared(field string) error {
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
 	}
-	if isNil(c.Observer) {
+	if c.Observer != nil && typednil.Is(c.Observer) {
 		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))
 	}
 	return errors.Join(errs...)
