@@ -157,12 +157,14 @@ func TestUserinfo(t *testing.T) {
 		"a JWT":           {"alice", 200, `a.b.c`, "", true},
 		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
 		"redirect":        {"alice", 302, ``, "", true},
+		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true},
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
 				t.Errorf("userinfo request %s %v", r.Method, r.Header)
 			}
 			w.Header().Set("Location", issuer+"/elsewhere")
+			w.Header().Set("Content-Type", map[bool]string{false: "application/json; charset=utf-8", true: "text/html"}[name == "HTML"])
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
 		}
