@@ -16,6 +16,8 @@ import (
 // tokens, if there is one, is the id_token_hint. The browser returns to
 // postLogoutRedirectURI, which must be registered; it may be empty. The error
 // wraps [ErrNotOffered] if the metadata have no end session endpoint.
+//
+// Implements OIDC RP-Initiated Logout §2 (endpoint, hint).
 func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRedirectURI string) (string, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
@@ -55,6 +57,9 @@ var errLogoutToken = errors.New("oauth: not a logout token")
 // VerifyLogoutToken verifies a logout token, OpenID Connect Back-Channel Logout
 // 1.0 section 2.6. It does not detect replays: the caller checks the ID. The
 // error wraps [ErrUnavailable] if the keys are unavailable.
+//
+// Implements ASVS 5.0 §9.2.2, §10.5.5; OIDC Back-Channel Logout §2.4 (claims,
+// event, sub or sid, nonce), §2.6 (validation, kind).
 func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutToken, error) {
 	s, err := c.verify(ctx, token)
 	if err != nil {

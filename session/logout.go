@@ -25,6 +25,8 @@ const logoutMemory = 25 * time.Hour
 //
 //	OIDC Back-Channel Logout §2.6: "Optionally verify that another
 //	Logout Token with the same jti value has not been recently received."
+//
+// Implements ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.6 (jti), §2.7.
 func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if l.ID == "" {
 		return errors.New("session: Logout.ID: required")
