@@ -21,8 +21,11 @@ import (
 )
 
 // The public attack kit against each algorithm, with remote keys.
+//
+// Covers RFC 7515 §2, §4, §4.1.11; RFC 7519 §4 (unique), §7.2 (reject); RFC
+// 8725 §3.10 (jku); RFC 9068 §4 (alg); ASVS 5.0 §9.1.3.
 func TestAttacks(t *testing.T) {
-	algorithms := []string{"ES256", "RS256", "PS256", "EdDSA"}
+	algorithms := []string{"ES256", "RS256", "PS256", "EdDSA"} // Covers RFC 7518 §3.5.
 	if testing.Short() {
 		algorithms = algorithms[:1]
 	}
@@ -61,6 +64,8 @@ func TestFaultyKeyServers(t *testing.T) {
 }
 
 // The statuses of RFC 6750 section 3.1, through a gate.
+//
+// Covers RFC 6750 §3.1 (invalid_token); RFC 7515 §7.1; RFC 9068 §4 (error).
 func TestStatuses(t *testing.T) {
 	h := serve(t, newAuthenticator(t, config()))
 	valid := token(nil, nil)
@@ -151,6 +156,8 @@ func TestOversizedHeader(t *testing.T) {
 
 // No part of a token is in a response or in the log, which has the issuer and the
 // reason, and every invalid token has the same response.
+//
+// Covers RFC 9068 §4 (error).
 func TestRejectionDisclosesNothing(t *testing.T) {
 	var log bytes.Buffer
 	g := must(gatehouse.New(gatehouse.Config{

@@ -350,6 +350,7 @@ func TestFetchFailure(t *testing.T) {
 	})
 }
 
+// Covers RFC 8414 §3.1, §3.3.
 func TestDiscovery(t *testing.T) {
 	const openid, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	metadata := func(issuer, keys string) string { return `{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}` }

@@ -15,6 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
+// Covers RFC 7515 §5.2; RFC 7518 §3.2 (time), §3.4; RFC 8725 §3.1 (algorithms),
+// §3.3; RFC 9068 §4 (signature); ASVS 5.0 §9.1.1, §9.1.2.
 func TestAlgorithms(t *testing.T) {
 	var keys []jwtauth.Key
 	for _, a := range asymmetric {
@@ -46,6 +48,11 @@ func TestAlgorithms(t *testing.T) {
 }
 
 // The claims of the RFC 9068 profile, one change at a time.
+//
+// Covers RFC 6750 §5.3 (lifetime, audience); RFC 7519 §2, §4 (unknown), §4.1.1,
+// §4.1.3 (mismatch, form), §4.1.4, §4.1.5, §7.3; RFC 8725 §3.9; RFC 9068 §2.2,
+// §2.2.3, §4 (iss, aud, exp); RFC 9700 §2.3 (audience); ASVS 5.0 §9.2.1,
+// §9.2.3, §10.3.1, §10.3.2.
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
@@ -190,6 +197,8 @@ func TestClaims(t *testing.T) {
 }
 
 // A NumericDate is a plain decimal: json.Marshal cannot write the others.
+//
+// Covers RFC 7519 §2, §4.1.6; ASVS 5.0 §9.2.1.
 func TestDates(t *testing.T) {
 	a, k := newAuthenticator(t, config()), keyFor(jwtauth.ES256)
 	for _, text := range []string{
@@ -205,6 +214,8 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// Covers RFC 7515 §4.1.1, §4.1.4, §4.1.9, §4.1.11; RFC 8725 §3.2, §3.6, §3.10
+// (kid, jku), §3.11; RFC 9068 §2.1, §4 (typ, alg); ASVS 5.0 §9.1.3, §9.2.2.
 func TestHeader(t *testing.T) {
 	a := newAuthenticator(t, config())
 	for want, changes := range map[gatehouse.Reason][]object{
@@ -311,6 +322,8 @@ func TestNamesInAnotherCase(t *testing.T) {
 }
 
 // The profile for providers that send JWT as typ, or no typ.
+//
+// Covers RFC 8725 §3.12.
 func TestCompatibleProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaim = jwtauth.Compatible, "scp" }))
@@ -412,6 +425,8 @@ func TestCauses(t *testing.T) {
 	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss is no configured Issuer.URL")
 }
 
+// Covers RFC 8693 §4.1; RFC 8725 §3.8 (subject); ASVS 5.0 §8.3.3, §10.3.3,
+// §10.3.4; OIDC Core §5.7; RFC 9068 §2.2 (client).
 func TestPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
@@ -511,6 +526,9 @@ func TestIssuerPrincipal(t *testing.T) {
 }
 
 // Each issuer has its own keys, audience, algorithms, profile and limits.
+//
+// Covers RFC 6750 §5.3 (audience); RFC 8725 §3.1 (algorithms), §3.8 (keys); RFC
+// 9068 §4 (iss, keys); ASVS 5.0 §6.8.1.
 func TestIssuersAreSeparate(t *testing.T) {
 	const otherURL, otherAudience = "https://other.example.com", "https://api2.example.com"
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
