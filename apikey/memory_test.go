@@ -5,7 +5,6 @@ package apikey_test
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,29 +67,4 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("List returned %d keys, want %d", len(keys), full)
 		}
 	})
-}
-
-func TestMemoryUnderLoad(t *testing.T) {
-	m := apikey.NewMemory(0)
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			for n := range 200 {
-				id := fmt.Sprintf("%d-%d", worker, n)
-				if _, err := m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: day}}); err != nil {
-					t.Error(err)
-				}
-				if _, err := m.Revoke(t.Context(), id); err != nil {
-					t.Error(err)
-				}
-				if r, err := m.Find(t.Context(), id); err != nil || r.Revoked.IsZero() {
-					t.Errorf("Find(%s) after Revoke: Revoked = %v, error = %v", id, r.Revoked, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if rest := must(m.RevokeAll(t.Context(), apikey.Filter{}, 10))(t); len(rest) > 0 {
-		t.Errorf("RevokeAll revoked %d keys, want 0", len(rest))
-	}
 }

@@ -70,6 +70,8 @@ func TestTrustedOriginErrors(t *testing.T) {
 }
 
 // The server is https://app.example.com and trusts https://spa.example.com.
+//
+// Covers RFC 10017 §6.1.3.3; ASVS 5.0 §3.5.1.
 func TestCheck(t *testing.T) {
 	const (
 		own     = "https://app.example.com"

@@ -71,6 +71,8 @@ func TestSealBindsNamePurposeAndKey(t *testing.T) {
 }
 
 // Every bit is authenticated, and a sealed value has one spelling.
+//
+// Covers RFC 6265bis §8.3.
 func TestSealedValueIsNotMalleable(t *testing.T) {
 	keys := newKeyring(t, 1, 2, 3)
 	for _, size := range []int{0, 1, 2, 3, 50} {

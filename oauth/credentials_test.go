@@ -144,6 +144,7 @@ func TestClientCredentialsOAuth2(t *testing.T) {
 	})
 }
 
+// Covers RFC 6749 §4.4.
 func TestClientCredentialsPublic(t *testing.T) {
 	c := providertest.New(t).Config()
 	c.Auth, c.Secret = oauth.Public, secret("")

@@ -191,6 +191,10 @@ var listRules = []rule{
 		"revoke all", "RevokeAll revokes at most limit of the keys that match and are not revoked, and returns their records. A result with fewer than limit records means that no such key is left.",
 		func(s suite) {
 			all := s.populate()
+			want := make(map[string]apikey.Record)
+			for _, r := range all {
+				want[r.ID] = r
+			}
 			revoked := map[string]time.Time{all[0].ID: s.revoke(all[0].ID).Revoked}
 			for _, f := range filters()[1:] {
 				left := 0
@@ -210,7 +214,10 @@ var listRules = []rule{
 							s.Failf("RevokeAll(%+v, %d) returned key %s of %q of %q with Revoked = %v, AsOf = %v", f, limit, r.ID, r.Owner, r.Tenant, r.Revoked, r.AsOf)
 						}
 						revoked[r.ID] = r.Revoked
-						s.same("Find after RevokeAll", s.find(r.ID), r)
+						w := want[r.ID]
+						w.Revoked = r.Revoked
+						s.same("RevokeAll", r, w)
+						s.same("Find after RevokeAll", s.find(r.ID), w)
 					}
 				}
 				for _, r := range all {

@@ -340,11 +340,11 @@ func TestInvalidResponseEndsLogin(t *testing.T) {
 		"code injected":       {inject(t), 400, "invalid_grant", 1, false},
 		"ID token forged":     {route("/jwks", forged.ServeHTTP), 400, "could not be completed", 1, false},
 		"token endpoint down": {route("/token", status(503)), 503, "503", 0, false},
-		"userinfo of another": {route("/userinfo", body("application/json", `{"sub":"eve"}`)), 200, "sub is not", 1, true},
-		"userinfo no sub":     {route("/userinfo", body("application/json", `{}`)), 200, "sub is not", 1, true},
+		"userinfo of another": {route("/userinfo", body("application/json", `{"sub":"eve"}`)), 200, "another subject", 1, true},
+		"userinfo no sub":     {route("/userinfo", body("application/json", `{}`)), 200, "another subject", 1, true},
 		"userinfo rejects":    {route("/userinfo", status(401)), 200, "status 401", 1, true},
 		"userinfo redirects":  {route("/userinfo", http.RedirectHandler("/jwks", http.StatusFound).ServeHTTP), 200, "status 302", 1, true},
-		"userinfo JWT":        {route("/userinfo", body("application/jwt", "")), 200, "not JSON", 1, true},
+		"userinfo JWT":        {route("/userinfo", body("application/jwt", "")), 200, "not a JSON object", 1, true},
 		"userinfo cut off":    {route("/userinfo", body("application/json", `{"sub":`)), 200, "not a JSON object", 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,47 +43,41 @@ func readConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, errors.Unwrap(err) // without the path, which the caller adds
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(data))); err != nil {
-		return nil, err
+	names := json.NewDecoder(bytes.NewReader(data))
+	if err := checkNames(names); err != nil {
+		return nil, fmt.Errorf("byte %d: %w", names.InputOffset(), err)
+	}
+	if _, err := names.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data after the JSON object")
 	}
 	var c config
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	err = decoder.Decode(&c)
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil, fmt.Errorf("%s: unexpected %s", e.Field, e.Value)
+		err = fmt.Errorf("%s: unexpected %s", e.Field, e.Value)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("data after the JSON object")
-	}
-	return &c, nil
+	return &c, err
 }
 
 // checkNames rejects what encoding/json accepts: a field that occurs twice, and a
 // name in another case.
 func checkNames(d *json.Decoder) error {
 	value, err := d.Token()
-	if err != nil {
-		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
+	opening, ok := value.(json.Delim)
+	if err != nil || !ok {
+		return err
 	}
-	if value != json.Delim('{') && value != json.Delim('[') {
-		return nil
-	}
-	seen := make(map[string]bool)
-	for d.More() {
-		if value == json.Delim('{') {
+	for seen := make(map[string]bool); d.More(); {
+		if opening == '{' {
 			token, err := d.Token()
-			if err != nil {
-				return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
-			}
 			name, _ := token.(string)
 			switch {
+			case err != nil:
+				return err
 			case seen[name]:
 				return fmt.Errorf("field %q occurs twice", name)
-			case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
+			case name != strings.ToLower(name):
 				return fmt.Errorf("unknown field %q", name)
 			}
 			seen[name] = true
@@ -92,10 +86,8 @@ func checkNames(d *json.Decoder) error {
 			return err
 		}
 	}
-	if _, err = d.Token(); err != nil { // the closing delimiter
-		return fmt.Errorf("not JSON: byte %d: %w", d.InputOffset(), err)
-	}
-	return nil
+	_, err = d.Token() // the closing delimiter
+	return err
 }
 
 // settings are the values of a configuration that the library needs.

@@ -46,10 +46,10 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		want   string
 	}{
 		// The file.
-		{"empty file", "", "not JSON: byte 0: EOF"},
-		{"not JSON", "addr: 127.0.0.1:0", "not JSON: byte 0: invalid character 'a'"},
-		{"cut off", `{"addr":"127.0.0.1:0"`, "not JSON: byte 21: EOF"},
-		{"a comma too many", "{\n\"addr\":\"127.0.0.1:0\",\n}", "not JSON: byte 24: "},
+		{"empty file", "", "byte 0: EOF"},
+		{"not JSON", "addr: 127.0.0.1:0", "byte 0: invalid character 'a'"},
+		{"cut off", `{"addr":"127.0.0.1:0"`, "byte 21: EOF"},
+		{"a comma too many", "{\n\"addr\":\"127.0.0.1:0\",\n}", "byte 24: "},
 		{"an array", "[]", "unexpected array"},
 		{"data after the object", `{"addr":"127.0.0.1:0"} {}`, "data after the JSON object"},
 		{"junk after the object", `{"addr":"127.0.0.1:0"} }`, "data after the JSON object"},

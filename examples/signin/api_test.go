@@ -129,6 +129,7 @@ func TestUpstream(t *testing.T) {
 			t.Errorf("the call follows a redirect, with %v", r.Header)
 		}
 	})
+	rejected := 0
 	for _, test := range []struct {
 		name   string
 		route  http.HandlerFunc
@@ -136,21 +137,27 @@ func TestUpstream(t *testing.T) {
 		code   any
 	}{
 		{"another subject", body("application/json", `{"sub":"u2"}`), 503, "temporarily_unavailable"},
-		{"not JSON", body("text/html", `{"sub":"u1"}`), 503, "temporarily_unavailable"},
+		{"not JSON", body("text/html", `<html>`), 503, "temporarily_unavailable"},
 		{"too long", body("application/json", `{"sub":"u1","a":"`+strings.Repeat("a", 300<<10)+`"}`), 503, "temporarily_unavailable"},
 		{"redirect", http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, 503, "temporarily_unavailable"},
 		{"forbidden", status(http.StatusForbidden), 503, "temporarily_unavailable"},
 		{"no response", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503, "temporarily_unavailable"},
 		{"server error", status(http.StatusInternalServerError), 503, "temporarily_unavailable"},
 		// The session goes on if another server rejects its token.
-		{"token rejected", status(http.StatusUnauthorized), 401, "invalid_token"},
+		{"token rejected", func(w http.ResponseWriter, _ *http.Request) {
+			rejected++
+			w.WriteHeader(http.StatusUnauthorized)
+		}, 401, "invalid_token"},
 		{"works again", nil, 200, nil},
 	} {
 		p.Change(func() { p.Routes["/userinfo"] = test.route })
 		t.Log(test.name)
 		s.want(b, "GET", "/api/upstream", test.status, test.code)
 	}
-	s.wantLog("not the subject")
+	if rejected != 1 {
+		t.Errorf("calls with the rejected token = %d, want 1", rejected)
+	}
+	s.wantLog("another subject")
 	s.wantNoToken(b)
 }
 

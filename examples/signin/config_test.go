@@ -132,7 +132,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		})
 	}
 	for text, want := range map[string]string{
-		"": "not JSON", "{\n\"addr\": \"a\",\n}": "not JSON", `{"addr":"a","addr":"b"}`: `"addr" occurs twice`, "{} {}": "data after the JSON object",
+		"": "byte 0: ", "{\n\"addr\": \"a\",\n}": "byte 15: ", `{"addr":"a","addr":"b"}`: `"addr" occurs twice`, "{} {}": "data after the JSON object",
 	} {
 		if got := refuse(t, webtest.Write(t, text)); !strings.Contains(got[0], want) {
 			t.Errorf("run(%q) = %q, want %q", text, got, want)

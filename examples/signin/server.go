@@ -20,7 +20,6 @@ type app struct {
 	store   *store
 	signin  *signin.Handler
 	notes   notes
-	calls   *http.Client // to other servers, with access tokens
 	logger  *slog.Logger
 	cancel  context.CancelFunc
 }
@@ -31,7 +30,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, calls: newCalls(), logger: logger, cancel: func() {}}
+	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, logger: logger, cancel: func() {}}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
 	}
@@ -60,7 +59,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "signin",
-		LoginURL:       "/login",
+		LoginURL:       a.signin.LoginURL,
 		Observer:       observer,
 	})
 	if err != nil {
@@ -86,7 +85,6 @@ func (a *app) close() {
 	if a.signin != nil {
 		_ = a.signin.Close()
 	}
-	a.calls.CloseIdleConnections()
 	_ = a.store.close()
 }
 

@@ -23,7 +23,6 @@ type app struct {
 	store   *store
 	signin  *signin.Handler
 	notes   notes
-	calls   *http.Client // to other servers, with access tokens
 	logger  *slog.Logger
 	cancel  context.CancelFunc
 }
@@ -35,7 +34,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		return nil, err
 	}
 	a := &app{
-		home: config.AppOrigin + "/", notes: notes{all: make(map[gatehouse.Key]string)}, calls: newCalls(), logger: logger, cancel: func() {},
+		home: config.AppOrigin + "/", notes: notes{all: make(map[gatehouse.Key]string)}, logger: logger, cancel: func() {},
 	}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
@@ -64,7 +63,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "spa",
-		LoginURL:       "/login",
+		LoginURL:       a.signin.LoginURL,
 		Observer:       observer,
 	})
 	if err == nil {
@@ -93,7 +92,6 @@ func (a *app) close() {
 	if a.signin != nil {
 		_ = a.signin.Close()
 	}
-	a.calls.CloseIdleConnections()
 	_ = a.store.close()
 }
 
