@@ -107,7 +107,7 @@ func TestConfirmersParse(t *testing.T) {
 // Confirm rejects a bound token without its proof, and a downgrade: a bound token
 // under another scheme, an unbound one under the scheme of bound ones.
 //
-// Covers ASVS 5.0 §10.3.5.
+// Covers ASVS 5.0 §10.3.5; RFC 9449 §7.1.
 func TestConfirmersConfirm(t *testing.T) {
 	broken := byCertificate
 	broken.err = errors.New("OCSP responder is down")

@@ -295,6 +295,7 @@ func TestCredentialInURL(t *testing.T) {
 	}
 }
 
+// Covers RFC 9110 §11.6.2.
 func TestOptional(t *testing.T) {
 	ended := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Header: http.Header{"Set-Cookie": {"sid=; Max-Age=0"}}}
 	forbidden := &gatehouse.Error{Code: gatehouse.CodeAccessDenied}

@@ -161,7 +161,7 @@ func newMetadata(t *testing.T, resource string) *gatehouse.Metadata {
 // The challenges of a 401: those of all schemes that are not silent, once each,
 // without an error where no credential came.
 //
-// Covers RFC 6750 §3 (challenge).
+// Covers RFC 6750 §3 (challenge); RFC 9110 §15.5.2.
 func TestChallenges(t *testing.T) {
 	reads := func(schemes ...gatehouse.Scheme) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Schemes: schemes}, rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken}).Authenticate}
@@ -527,7 +527,7 @@ func TestRefusalOfHead(t *testing.T) {
 // Shared caches know that a response to a request with an Authorization header is
 // for one caller. Every other response to a caller needs no-store.
 //
-// Covers ASVS 5.0 §14.3.2.
+// Covers ASVS 5.0 §14.3.2; RFC 9111 §3.5.
 func TestResponsesToCallersAreNotCached(t *testing.T) {
 	for _, test := range []struct{ name, authorization, outer, handler, want string }{
 		{"Authorization", "Bearer good", "", "", ""},

@@ -71,7 +71,7 @@ func TestAttributes(t *testing.T) {
 
 // The errors of all constructors: want is "" for none, or each error on a line.
 //
-// Covers RFC 6265bis §4.1.1 (name).
+// Covers RFC 6265bis §4.1.1 (name); RFC 6265bis §4.1.1 (domain, path).
 func TestConfigErrors(t *testing.T) {
 	type constructor func() (made bool, err error)
 	plain := func(c cookie.Config) constructor {

@@ -159,6 +159,7 @@ func TestOneSetCookiePerName(t *testing.T) {
 	wantSetCookie(t, w, want...)
 }
 
+// Covers RFC 9111 §7.3.
 func TestSetAndClearAddNoStore(t *testing.T) {
 	c := newCookie(t, cookie.Config{Name: "id"})
 	for before, want := range map[string]string{"": "no-store", "private, max-age=60": "private, max-age=60"} {

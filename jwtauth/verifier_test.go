@@ -39,7 +39,7 @@ func idToken(header, claims object) string {
 }
 
 // Covers OIDC Back-Channel Logout §2.6 (validation); OIDC Core §3.1.3.7 (step
-// 7, step 9).
+// 7, step 9); OIDC Core §2 (claims).
 func TestVerifier(t *testing.T) {
 	v := newVerifier(t, config().Issuers[0].Keys)
 	now := time.Now().Unix()

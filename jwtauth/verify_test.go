@@ -426,7 +426,7 @@ func TestCauses(t *testing.T) {
 }
 
 // Covers RFC 8693 §4.1; RFC 8725 §3.8 (subject); ASVS 5.0 §8.3.3, §10.3.3,
-// §10.3.4; OIDC Core §5.7.
+// §10.3.4; OIDC Core §5.7; RFC 9068 §2.2 (client).
 func TestPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()

@@ -53,6 +53,7 @@ func expect(t *testing.T, source *oauth.Credentials, want string) oauth.Tokens {
 	return got
 }
 
+// Covers RFC 6749 §4.4.3.
 func TestClientCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, s := machine(t, 300)

@@ -100,7 +100,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 // Implements RFC 9700 §2.1.1 (injection); ASVS 5.0 §6.8.4, §10.5.1; OIDC Core
 // §3.1.3.7 (step 11, step 13).
 func (id idToken) fits(t transaction, skew time.Duration) error {
-	// OIDC Core §3.1.3.7 (11): "If a nonce value was sent in the
+	// OIDC Core §3.1.3.7 (step 11): "If a nonce value was sent in the
 	// Authentication Request, a nonce Claim MUST be present and its value checked".
 	if t.Nonce == "" || subtle.ConstantTimeCompare([]byte(id.nonce), []byte(t.Nonce)) != 1 {
 		return errNonce

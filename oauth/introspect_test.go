@@ -16,8 +16,7 @@ import (
 // TestIntrospect: each call asks the authorization server, and a response without
 // active is neither yes nor no.
 //
-// Covers RFC 7662 §2.2 (active, inactive, members), §2.3, §4 (cache, cache,
-// audience); ASVS 5.0 §10.3.1.
+// Covers RFC 7662 §2.2 (active, inactive, members), §2.3, §4 (cache, audience); ASVS 5.0 §10.3.1.
 func TestIntrospect(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -86,7 +85,7 @@ func TestIntrospect(t *testing.T) {
 // TestRevoke: the status is the whole response, RFC 7009 section 2.2, and each call
 // is one request.
 //
-// Covers RFC 7009 §2.1 (client), §2.2 (client), §2.2.1 (503, 503, unsupported).
+// Covers RFC 7009 §2.1 (client), §2.2 (client), §2.2.1 (503, unsupported).
 func TestRevoke(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()

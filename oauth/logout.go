@@ -74,17 +74,17 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutTok
 	if err := s.Claims.Decode(&claims); err != nil {
 		return LogoutToken{}, err
 	}
-	// OIDC Back-Channel Logout §2.4: of the event, "the corresponding member value
-	// MUST be a JSON object".
+	// OIDC Back-Channel Logout §2.4 (event): of the event, "the corresponding
+	// member value MUST be a JSON object".
 	event := strings.HasPrefix(string(claims.Events[logoutEvent]), "{")
 	switch {
-	// OIDC Back-Channel Logout §2.6: an explicit type distinguishes logout tokens
-	// from ID tokens; without it, the event does.
+	// OIDC Back-Channel Logout §2.6 (kind): an explicit type distinguishes
+	// logout tokens from ID tokens; without it, the event does.
 	case !strings.EqualFold(s.Type, "logout+jwt") && s.Type != "" && !strings.EqualFold(s.Type, "JWT"):
 		return LogoutToken{}, errLogoutToken
-	// OIDC Back-Channel Logout §2.4: "A Logout Token MUST contain either a sub or
-	// a sid Claim, and MAY contain both." "The following Claim MUST NOT be used
-	// within the Logout Token: nonce".
+	// OIDC Back-Channel Logout §2.4 (sub or sid): "A Logout Token MUST contain
+	// either a sub or a sid Claim, and MAY contain both." "The following Claim
+	// MUST NOT be used within the Logout Token: nonce".
 	case !event, claims.Nonce != nil, claims.ID == "", s.Subject == "" && claims.SessionID == "":
 		return LogoutToken{}, errLogoutToken
 	}

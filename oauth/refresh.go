@@ -51,8 +51,8 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	case err != nil:
 		return Tokens{}, err
 	}
-	// OIDC Core §12.2: "its sub Claim Value MUST be the same as in
-	// the ID Token issued when the original authentication occurred".
+	// OIDC Core §12.2 (iss and sub): "its sub Claim Value MUST be the same as
+	// in the ID Token issued when the original authentication occurred".
 	subject, nonce := claimsOf(string(old.ID.Reveal()))
 	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(id.Subject)) != 1 {
 		return Tokens{}, malformed("token", "has an ID token of another subject")

@@ -45,7 +45,7 @@ func TestAppendixB(t *testing.T) {
 	}
 }
 
-// Covers RFC 7636 §4.1 (entropy), §4.6.
+// Covers RFC 7636 §4.1 (entropy), §4.6; RFC 7636 §7.1.
 func TestNewVerifier(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {

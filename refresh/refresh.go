@@ -64,7 +64,7 @@ type Revocations interface {
 // absolute timeout. Reuse of a rotated token revokes the family (reuse
 // detection):
 //
-//	RFC 9700 §4.14.2 (rotation): "The authorization server cannot determine
+//	RFC 9700 §4.14.2: "The authorization server cannot determine
 //	which party submitted the invalid refresh token, but it will revoke the
 //	active refresh token".
 //

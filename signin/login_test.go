@@ -24,7 +24,7 @@ import (
 
 // Covers RFC 6749 §3.1 (query), §4.1.1, §4.1.3; RFC 7636 §4.2 (client), §4.3
 // (request); RFC 9700 §4.2.4, §4.12; ASVS 5.0 §6.8.4, §10.5.2, §14.3.2; OIDC
-// Core §3.1.2.1 (nonce), §5.7.
+// Core §3.1.2.1 (nonce), §5.7; OIDC Core §11.
 func TestLoginStartsSession(t *testing.T) {
 	s := newSite(t, func(c *signin.Config) {
 		c.Scopes = []string{"reports:read", "offline_access"}
@@ -253,7 +253,7 @@ func TestTransactionCookie(t *testing.T) {
 // another one, although both share the keys.
 //
 // Covers RFC 9207 §4 (one issuer); RFC 9700 §2.1 (mix-up), §2.1.1
-// (transaction); ASVS 5.0 §6.8.1, §10.2.2.
+// (transaction); ASVS 5.0 §6.8.1, §10.2.2; RFC 9700 §4.4.2.
 func TestMixUp(t *testing.T) {
 	honest := newSite(t)
 	response := honest.Authorize(honest.start(""))

@@ -143,7 +143,8 @@ func logoutToken(changes object) string {
 	return url.Values{"logout_token": {providertest.LogoutToken("logout+jwt", changes)}}.Encode()
 }
 
-// Covers ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.7, §2.8.
+// Covers ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.7, §2.8; OIDC
+// Back-Channel Logout §2.5.
 func TestBackChannelLogout(t *testing.T) {
 	s := newSite(t)
 	s.login("")

@@ -51,7 +51,7 @@ func TestObject(t *testing.T) {
 }
 
 // Covers RFC 7515 §4, §10.12; RFC 7519 §4 (unique), §7.2 (UTF-8); RFC 8725
-// §3.7.
+// §3.7; RFC 8259 §6.
 func TestObjectRejects(t *testing.T) {
 	wide := func(n int) string {
 		var b strings.Builder
