@@ -111,8 +111,8 @@ func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 // TestPushedAuthorizationRequest: RFC 9126. The browser gets the request_uri only,
 // and no request that the endpoint rejected.
 //
-// Covers RFC 9126 §2.1 (POST, request_uri), §2.2, §2.3, §4 (parameters, once),
-// §5.
+// Covers RFC 6749 §3.1 (query); RFC 9126 §2.1 (POST, request_uri), §2.2, §2.3, §4
+// (parameters, once), §5.
 func TestPushedAuthorizationRequest(t *testing.T) {
 	l := &login{Server: providertest.New(t)}
 	l.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
