@@ -130,7 +130,7 @@ func TestAuthenticateClaimsByPrefix(t *testing.T) {
 	if _, err := f.Authenticate(get("")); !errors.Is(err, gatehouse.ErrNoCredentials) {
 		t.Errorf("Authenticate with an empty header: error = %v, want ErrNoCredentials", err)
 	}
-	f.wantCalls(t, "find", 0)
+	f.wantCalls(t, "Find", 0)
 }
 
 func TestTwoPrefixesShareAGate(t *testing.T) {
@@ -240,7 +240,7 @@ func TestKeyInURLRejected(t *testing.T) {
 			}
 		}
 	}
-	f.wantCalls(t, "find", 0)
+	f.wantCalls(t, "Find", 0)
 	for _, target := range []string{
 		"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678",
 		"/reports?acme_Live_" + key.ID + "_12345678&acme__" + key.ID + "_12345678", "/reports?acme_live_" + key.ID[1:] + "-_12345678",
@@ -264,7 +264,7 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%s: status %d, event %+v", name, got.Code, got.event)
 		}
 	}
-	test.wantCalls(t, "find", 0)
+	test.wantCalls(t, "Find", 0)
 
 	other := request()
 	other.Environment = "test"
@@ -299,18 +299,9 @@ func TestStoreUnavailable(t *testing.T) {
 			t.Errorf("%s: status %d, header %v, event %+v", name, got.Code, got.Header(), e)
 		}
 	}
-	ctx := t.Context()
-	for name, call := range map[string]func() error{
-		"Create":    func() error { _, err := f.Create(ctx, request()); return err },
-		"Rotate":    func() error { _, err := f.Rotate(ctx, unknownID, 0, 0); return err },
-		"Revoke":    func() error { _, err := f.Revoke(ctx, unknownID); return err },
-		"RevokeAll": func() error { _, err := f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}); return err },
-		"Suspend":   func() error { _, err := f.Suspend(ctx, unknownID); return err },
-		"Describe":  func() error { _, err := f.Describe(ctx, unknownID); return err },
-		"List":      func() error { _, err := f.List(ctx, apikey.Query{}, ""); return err },
-	} {
-		if err := call(); !errors.Is(err, down) {
-			t.Errorf("%s error = %v, want %v", name, err, down)
+	for _, c := range f.calls(t.Context(), key.ID, text) {
+		if _, err := c.call(); !errors.Is(err, down) {
+			t.Errorf("%s error = %v, want %v", c.name, err, down)
 		}
 	}
 	f.store.fail(nil)
@@ -340,9 +331,9 @@ func TestRejectionsCostTheSame(t *testing.T) {
 				f := newKeys(t, alter)
 				type cost struct{ hashes, finds int }
 				measure := func(text string) cost {
-					before := f.store.count("find")
+					before := f.store.count("Find")
 					hashes := apikey.CountHashes(func() { f.send(t, get(text)) })
-					return cost{hashes, f.store.count("find") - before}
+					return cost{hashes, f.store.count("Find") - before}
 				}
 				_, valid := f.create(t, request())
 				want := measure(valid)
@@ -377,7 +368,7 @@ func TestMalformedKeysDoNotReachTheStore(t *testing.T) {
 	for _, malformed := range malformedKeys() {
 		f.send(t, get(malformed))
 	}
-	f.wantCalls(t, "find", 0)
+	f.wantCalls(t, "Find", 0)
 }
 
 func TestNetworks(t *testing.T) {

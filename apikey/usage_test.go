@@ -17,7 +17,7 @@ import (
 // wantUses checks the writes of the usage and what the store has.
 func (f fixture) wantUses(t *testing.T, id string, writes int, uses int64, used time.Time) {
 	t.Helper()
-	f.wantCalls(t, "touch", writes)
+	f.wantCalls(t, "Touch", writes)
 	if got := must(f.Describe(t.Context(), id))(t); got.Uses != uses || !got.LastUsed.Equal(used) {
 		t.Errorf("Uses = %d, LastUsed = %v, want %d, %v", got.Uses, got.LastUsed, uses, used)
 	}
@@ -74,7 +74,7 @@ func TestLastUsedOfSeveralProcesses(t *testing.T) {
 			}
 			advance(time.Second)
 		}
-		if n := f.store.count("touch"); n > minutes+1 {
+		if n := f.store.count("Touch"); n > minutes+1 {
 			t.Errorf("%d writes in %d minutes, want at most one a minute", n, minutes)
 		}
 		got := must(f.Describe(t.Context(), key.ID))(t)
@@ -114,11 +114,11 @@ func TestTouchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
 		key, text := f.create(t, request())
-		f.store.fail(errors.New("read only"), "touch")
+		f.store.fail(errors.New("read only"), "Touch")
 		for range 50 {
 			f.wantReason(t, text, "")
 		}
-		f.wantCalls(t, "touch", 1)
+		f.wantCalls(t, "Touch", 1)
 		advance(time.Minute)
 		f.wantReason(t, text, "")
 		f.store.fail(nil)
@@ -128,7 +128,7 @@ func TestTouchFails(t *testing.T) {
 
 		advance(time.Minute)
 		f.store.before = func(ctx context.Context, verb string) {
-			if verb == "touch" {
+			if verb == "Touch" {
 				<-ctx.Done()
 			}
 		}
@@ -148,7 +148,7 @@ func TestTouchOutlivesTheRequest(t *testing.T) {
 	key, text := f.create(t, request())
 	ctx, hangUp := context.WithCancel(t.Context())
 	f.store.before = func(_ context.Context, verb string) {
-		if verb == "touch" {
+		if verb == "Touch" {
 			hangUp()
 		}
 	}
