@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Config configures an [Authenticator].
@@ -64,6 +65,8 @@ type Issuer struct {
 	// Algorithms are the signature algorithms of the issuer. Required. A key
 	// verifies only those that fit its type and curve and, if the key names an
 	// algorithm, only that one.
+	//
+	// Implements RFC 8725 §3.1 (algorithms); ASVS 5.0 §9.1.2.
 	Algorithms []Algorithm
 
 	// Keys is the source of the issuer's keys. Required.
@@ -137,6 +140,12 @@ func (c *Config) check() error {
 	if len(c.Issuers) == 0 {
 		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
+	if c.Revocations != nil && typednil.Is(c.Revocations) {
+		errs = append(errs, fmt.Errorf(field+"Revocations: is a nil %T", c.Revocations))
+		c.Revocations = nil
+	} else if c.maxLifetime() <= 0 {
+		errs = append(errs, fmt.Errorf(field+"Revocations: got MaxLifetime %v, want a positive one", c.maxLifetime()))
+	}
 	return errors.Join(errs...)
 }
 
@@ -148,6 +157,9 @@ func (c *Config) checkShared(field string) error {
 	}
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	if c.Observer != nil && typednil.Is(c.Observer) {
+		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))
 	}
 	return errors.Join(errs...)
 }
@@ -169,8 +181,8 @@ func (i *Issuer) check(longest time.Duration) []error {
 	if u, err := safeurl.Parse(i.URL); err != nil {
 		fail("URL: %w", err)
 	} else if u.RawQuery != "" || u.ForceQuery {
-		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
-		// components".
+		// RFC 8414 §2 (issuer): the issuer is a URL that "has no query or
+		// fragment components".
 		fail("URL: has a query; remove it")
 	} else if strings.Contains(u.Path, "/.well-known/") {
 		fail("URL: is a metadata address; the issuer is the part before /.well-known/")

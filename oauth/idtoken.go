@@ -55,6 +55,9 @@ func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT,
 // verifyIDToken verifies an ID token, OpenID Connect Core 1.0 section 3.1.3.7:
 // issuer, audience, signature by a configured algorithm, times, and the
 // authorized party. The error wraps [ErrUnavailable] if the keys are unavailable.
+//
+// Implements ASVS 5.0 §9.2.2, §10.5.4; OIDC Back-Channel Logout §2.6 (kind);
+// OIDC Core §3.1.3.7 (step 4, step 6).
 func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idToken, error) {
 	s, err := c.verify(ctx, string(token.Reveal()))
 	if err != nil {
@@ -77,7 +80,7 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	if s.Subject == "" {
 		return idToken{}, errSubject
 	}
-	// OpenID Connect Core 1.0 §2: azp is "the party to which the ID Token was
+	// OIDC Core §2: azp is "the party to which the ID Token was
 	// issued. If present, it MUST contain the OAuth 2.0 Client ID of this party."
 	// With several audiences, it names the one that is meant.
 	all, _ := audiences(string(claims.Audience))
@@ -93,8 +96,11 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 }
 
 // fits checks that a verified ID token belongs to the transaction.
+//
+// Implements RFC 9700 §2.1.1 (injection); ASVS 5.0 §6.8.4, §10.5.1; OIDC Core
+// §3.1.3.7 (step 11, step 13).
 func (id idToken) fits(t transaction, skew time.Duration) error {
-	// OpenID Connect Core 1.0 §3.1.3.7, 11: "If a nonce value was sent in the
+	// OIDC Core §3.1.3.7 (step 11): "If a nonce value was sent in the
 	// Authentication Request, a nonce Claim MUST be present and its value checked".
 	if t.Nonce == "" || subtle.ConstantTimeCompare([]byte(id.nonce), []byte(t.Nonce)) != 1 {
 		return errNonce

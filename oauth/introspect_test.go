@@ -15,6 +15,8 @@ import (
 
 // TestIntrospect: each call asks the authorization server, and a response without
 // active is neither yes nor no.
+//
+// Covers RFC 7662 §2.2 (active, inactive, members), §2.3, §4 (cache, audience); ASVS 5.0 §10.3.1.
 func TestIntrospect(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -30,16 +32,31 @@ func TestIntrospect(t *testing.T) {
 		{200, `{"active":true}`, true, "", false},
 		{200, `{"active":false,"sub":"s","aud":"z"}`, false, "", false},
 		{200, `{"active":true,"sub":"s","exp":1,"aud":"z"}`, false, "", false},
-		{200, ``, false, "", true}, {200, `{}`, false, "", true}, {200, `{"sub":"s"}`, false, "", true},
-		{200, `{"active":"true"}`, false, "", true}, {200, `{"active":1}`, false, "", true}, {200, `{"active":null}`, false, "", true},
-		{200, `{"ACTIVE":true}`, false, "", true}, {200, `{"active":true,"active":true}`, false, "", true},
-		{200, `{"active":true,"exp":"1"}`, false, "", true}, {200, `{"active":true,"exp":-1}`, false, "", true},
-		{200, `{"active":true,"aud":1}`, false, "", true}, {200, `{"active":true,"aud":[1]}`, false, "", true},
-		{200, `{"active":true,"scope":1}`, false, "", true}, {200, `{"active":true,"scope":" "}`, false, "", true},
-		{200, `{"active":true,"sub":1}`, false, "", true}, {200, `{"active":true,"client_id":[]}`, false, "", true},
-		{200, `{"active":true,"iss":0}`, false, "", true}, {200, `{"active":true,"iat":1.5}`, false, "", true}, {200, `{"active":true,"token_type":{}}`, false, "", true},
-		{400, `{"active":true}`, false, "", true}, {401, `{"active":true}`, false, "", true}, {403, `{"active":true}`, false, "", true},
-		{404, `{"active":true}`, false, "", true}, {500, `{"active":true}`, false, "", true}, {503, `{"active":true}`, false, "", true},
+		{200, ``, false, "", true},
+		{200, `{}`, false, "", true},
+		{200, `{"sub":"s"}`, false, "", true},
+		{200, `{"active":"true"}`, false, "", true},
+		{200, `{"active":1}`, false, "", true},
+		{200, `{"active":null}`, false, "", true},
+		{200, `{"ACTIVE":true}`, false, "", true},
+		{200, `{"active":true,"active":true}`, false, "", true},
+		{200, `{"active":true,"exp":"1"}`, false, "", true},
+		{200, `{"active":true,"exp":-1}`, false, "", true},
+		{200, `{"active":true,"aud":1}`, false, "", true},
+		{200, `{"active":true,"aud":[1]}`, false, "", true},
+		{200, `{"active":true,"scope":1}`, false, "", true},
+		{200, `{"active":true,"scope":" "}`, false, "", true},
+		{200, `{"active":true,"sub":1}`, false, "", true},
+		{200, `{"active":true,"client_id":[]}`, false, "", true},
+		{200, `{"active":true,"iss":0}`, false, "", true},
+		{200, `{"active":true,"iat":1.5}`, false, "", true},
+		{200, `{"active":true,"token_type":{}}`, false, "", true},
+		{400, `{"active":true}`, false, "", true},
+		{401, `{"active":true}`, false, "", true},
+		{403, `{"active":true}`, false, "", true},
+		{404, `{"active":true}`, false, "", true},
+		{500, `{"active":true}`, false, "", true},
+		{503, `{"active":true}`, false, "", true},
 	} {
 		s.Routes["/introspect"] = raw(test.status, test.body)
 		before := s.Count("/introspect")
@@ -67,6 +84,8 @@ func TestIntrospect(t *testing.T) {
 
 // TestRevoke: the status is the whole response, RFC 7009 section 2.2, and each call
 // is one request.
+//
+// Covers RFC 7009 §2.1 (client), §2.2 (client), §2.2.1 (503, unsupported).
 func TestRevoke(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -76,7 +95,9 @@ func TestRevoke(t *testing.T) {
 		want   oauth.Error // zero for success
 		down   bool
 	}{
-		{200, "", oauth.Error{}, false}, {200, "<html>", oauth.Error{}, false}, {200, `{"error":"invalid_request"}`, oauth.Error{}, false},
+		{200, "", oauth.Error{}, false},
+		{200, "<html>", oauth.Error{}, false},
+		{200, `{"error":"invalid_request"}`, oauth.Error{}, false},
 		{400, `{"error":"unsupported_token_type"}`, oauth.Error{Endpoint: "revocation", Code: "unsupported_token_type", Status: 400}, false},
 		{503, "", oauth.Error{Endpoint: "revocation", Status: 503, RetryAfter: 3 * time.Second}, true},
 	} {
@@ -128,19 +149,21 @@ func TestUserinfo(t *testing.T) {
 		down    bool
 	}{
 		"claims":          {"alice", 200, `{"sub":"alice","name":"Alice"}`, `{"sub":"alice","name":"Alice"}`, false},
-		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true},
-		"no subject":      {"", 200, `{}`, "", true},
+		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true}, // Covers OIDC Core §5.3.2.
+		"no subject":      {"", 200, `{}`, "", true},                 // Covers OIDC Core §5.3.2.
 		"sub a number":    {"1", 200, `{"sub":1}`, "", true},
 		"sub twice":       {"alice", 200, `{"sub":"eve","sub":"alice"}`, "", true},
 		"a JWT":           {"alice", 200, `a.b.c`, "", true},
 		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
 		"redirect":        {"alice", 302, ``, "", true},
+		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
 				t.Errorf("userinfo request %s %v", r.Method, r.Header)
 			}
 			w.Header().Set("Location", issuer+"/elsewhere")
+			w.Header().Set("Content-Type", map[bool]string{false: "application/json; charset=utf-8", true: "text/html"}[name == "HTML"])
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
 		}

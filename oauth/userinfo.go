@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -19,6 +20,8 @@ import (
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.
+//
+// Implements RFC 9700 §4.3.2.
 func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject string) (gatehouse.Claims, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
@@ -39,6 +42,11 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 		return gatehouse.Claims{}, fmt.Errorf("oauth: userinfo endpoint: %w: %w", ErrUnavailable, err)
 	case response.Status != http.StatusOK:
 		return gatehouse.Claims{}, parseError("userinfo", response)
+	}
+	// OIDC Core §5.3.2 (type): "The content-type of the HTTP response MUST be
+	// application/json if the response body is a text JSON object".
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return gatehouse.Claims{}, malformed("userinfo", "is not of type application/json")
 	}
 	about := ""
 	if err := strictjson.Object(string(response.Body), limits, func(name, value string) error {

@@ -154,6 +154,8 @@ func (e *TokenEndpoint) issue(req request, issued Issued) {
 // Config.Revocations, its access tokens. Register it as a [TokenEndpoint]; requests
 // are checked in the same way, and need the parameter token. A request to revoke
 // a JWT, or with the token_type_hint access_token, is unsupported_token_type.
+//
+// Implements RFC 7009 §2.1 (client), §2.2.1 (503).
 func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req := request{w, r, t, time.Now()}
@@ -167,7 +169,7 @@ func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {
 		}
 		token := gatehouse.NewSecret([]byte(text))
 		if isAccessToken(text, r.PostForm.Get("token_type_hint")) {
-			// RFC 7009 §2.2.1: "unsupported_token_type: ... the client tried to
+			// RFC 7009 §2.2.1 (unsupported): "unsupported_token_type: ... the client tried to
 			// revoke an access token on a server not supporting this feature."
 			req.refuse(codeUnsupportedTokenType, ReasonRequest, nil)
 			return

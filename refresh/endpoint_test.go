@@ -85,6 +85,7 @@ func refreshForm(token gatehouse.Secret, more ...string) string {
 	return form(append([]string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", string(token.Reveal())}, more...)...)
 }
 
+// Covers RFC 6749 §3.2 (empty), §5.1 (no-store).
 func TestTokenEndpointIssuesTokens(t *testing.T) {
 	e := newEndpoints(t, nil, func(_ context.Context, token *jwtauth.AccessToken) error {
 		token.Roles = must(gatehouse.NewRoles("editor"))
@@ -160,6 +161,7 @@ func TestTokenEndpointWithOAuth2Client(t *testing.T) {
 	}
 }
 
+// Covers RFC 6749 §2.3.1 (body), §3.2, §3.2 (once), §4.1.2 (unknown), §5.2 (401); RFC 7009 §2 (POST), §2.2.1 (unsupported).
 func TestEndpointRejections(t *testing.T) {
 	e := newEndpoints(t, nil, nil)
 	good := e.authorizationServer.begin()
@@ -260,6 +262,7 @@ func TestRevocationEndpoint(t *testing.T) {
 	}
 }
 
+// Covers RFC 7009 §2.1 (client).
 func TestEndpointClientAuthentication(t *testing.T) {
 	e := newEndpoints(t, func(r *http.Request) (string, error) {
 		id, password, ok := r.BasicAuth()
@@ -313,6 +316,7 @@ func TestEndpointClientAuthentication(t *testing.T) {
 	}
 }
 
+// Covers RFC 7009 §2.2.1 (503).
 func TestEndpointUnavailable(t *testing.T) {
 	var b *brokenStore
 	fails := false

@@ -98,6 +98,8 @@ func (m *Memory) Rotate(ctx context.Context, id string, p Presentation) (Record,
 }
 
 // rotate decides on p at the time r.AsOf.
+//
+// Implements RFC 6749 §10.4 (binding); RFC 9700 §4.14.2 (rotation).
 func (r *Record) rotate(p Presentation) Outcome {
 	switch {
 	case !r.Revoked.IsZero():

@@ -64,9 +64,9 @@ type Revocations interface {
 // absolute timeout. Reuse of a rotated token revokes the family (reuse
 // detection):
 //
-//	RFC 9700 §4.14.2: "The authorization server cannot determine which party
-//	submitted the invalid refresh token, but it will revoke the active refresh
-//	token".
+//	RFC 9700 §4.14.2: "The authorization server cannot determine
+//	which party submitted the invalid refresh token, but it will revoke the
+//	active refresh token".
 //
 // Write access to the store suffices to forge tokens; read access does not. Tokens
 // is safe for concurrent use, by any number of processes that share a store.
@@ -136,6 +136,8 @@ type Issued struct {
 
 // AccessToken returns the description of the access token that is issued with the
 // refresh token, for [jwtauth.Signer]. The caller may add roles and claims.
+//
+// Implements RFC 9700 §4.14.2 (bound).
 func (i Issued) AccessToken(audience string) jwtauth.AccessToken {
 	return jwtauth.AccessToken{
 		Subject: i.Family.Subject, Audience: audience, Client: i.Family.Client, Scopes: i.Scopes,
@@ -146,6 +148,8 @@ func (i Issued) AccessToken(audience string) jwtauth.AccessToken {
 // Begin creates a token family and returns its first token. Call it once for each
 // login, after authentication of the user and, if the client is confidential, of
 // the client.
+//
+// Implements RFC 9700 §4.14.2 (expiry); ASVS 5.0 §10.4.8.
 func (t *Tokens) Begin(ctx context.Context, g Grant) (Issued, error) {
 	for _, field := range []struct{ name, value string }{{"Subject", g.Subject}, {"Client", g.Client}, {"Tenant", g.Tenant}} {
 		if !isIdentifier(field.value) && (field.name != "Tenant" || field.value != "") {

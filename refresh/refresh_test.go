@@ -279,6 +279,8 @@ func TestChangeEvents(t *testing.T) {
 
 // TestSecretsAreNotDisclosed prints everything that is stored, observed or
 // returned, and searches it for the secrets of tokens.
+//
+// Covers RFC 6749 §1.5 (opaque).
 func TestSecretsAreNotDisclosed(t *testing.T) {
 	s := newServer(t)
 	first := s.begin()

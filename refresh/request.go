@@ -25,6 +25,8 @@ type request struct {
 
 // parse parses the form and returns the value of the first of the required
 // parameters. It answers a malformed request and then returns false.
+//
+// Implements RFC 6749 §3.2; RFC 7009 §2 (POST).
 func (q request) parse(required ...string) (string, bool) {
 	if q.r.Method != http.MethodPost {
 		q.w.Header().Set("Allow", http.MethodPost)
@@ -39,6 +41,9 @@ func (q request) parse(required ...string) (string, bool) {
 	return q.r.PostForm.Get(required[0]), true
 }
 
+// parseForm parses the form.
+//
+// Implements RFC 6749 §2.3.1 (body), §4.1.2 (unknown).
 func (q request) parseForm(required []string) error {
 	if kind, _, err := mime.ParseMediaType(q.r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return errors.New("refresh: content type: must be application/x-www-form-urlencoded")
@@ -55,15 +60,15 @@ func (q request) parseForm(required []string) error {
 		}
 	}
 	for name, values := range q.r.PostForm {
-		// RFC 6749 §3.2: "Request and response parameters MUST NOT be included
+		// RFC 6749 §3.2 (once): "Request and response parameters MUST NOT be included
 		// more than once." RFC 8707 §2 allows several of resource.
 		if len(values) > 1 && name != "resource" {
 			return errors.New("refresh: form: repeated parameter")
 		}
 	}
 	for _, name := range required {
-		// RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if
-		// they were omitted from the request."
+		// RFC 6749 §3.2 (empty): "Parameters sent without a value MUST be
+		// treated as if they were omitted from the request."
 		if q.r.PostForm.Get(name) == "" {
 			return fmt.Errorf("refresh: parameter %s: required", name)
 		}
@@ -78,8 +83,8 @@ func (q request) authenticate(authenticate ClientAuthenticator) (string, bool) {
 		authenticate = publicClient
 	}
 	client, err := authenticate(q.r)
-	// RFC 7521 §4.2: a client_id "MUST identify the same client as is
-	// identified by the client assertion."
+	// A client_id beside the credentials must name the same client (RFC 7521
+	// section 4.2).
 	if id := q.r.PostForm.Get("client_id"); err == nil && (client == "" || id != "" && id != client) {
 		err = ErrInvalidClient
 	}
@@ -89,7 +94,7 @@ func (q request) authenticate(authenticate ClientAuthenticator) (string, bool) {
 	case !errors.Is(err, ErrInvalidClient):
 		q.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, fmt.Errorf("refresh: client authentication: %w", err))
 	case q.r.Header.Get("Authorization") != "":
-		// RFC 6749 §5.2: "If the client attempted to authenticate via the
+		// RFC 6749 §5.2 (401): "If the client attempted to authenticate via the
 		// "Authorization" request header field, the authorization server MUST
 		// respond with an HTTP 401 (Unauthorized) status code".
 		q.refuse(codeInvalidClientHeader, ReasonClientAuthentication, err)
@@ -137,7 +142,7 @@ func (q request) writeJSON(status int, body any) {
 
 // noStore keeps caches from storing the response.
 //
-//	RFC 6749 §5.1: "The authorization server MUST include the HTTP
+//	RFC 6749 §5.1 (no-store): "The authorization server MUST include the HTTP
 //	"Cache-Control" response header field [RFC2616] with a value of "no-store" in
 //	any response containing tokens, credentials, or other sensitive information,
 //	as well as the "Pragma" response header field [RFC2616] with a value of

@@ -21,7 +21,7 @@ const (
 // token of the family will do, also a rotated one. An unknown or malformed token
 // is not an error:
 //
-//	RFC 7009 §2.2: "invalid tokens do not cause an error response since the
+//	RFC 7009 §2.2 (unknown): "invalid tokens do not cause an error response since the
 //	client cannot handle such an error in a reasonable way."
 //
 // If the token was issued to another client, Revoke revokes its family and
@@ -43,7 +43,7 @@ func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client stri
 	case err != nil:
 		return fmt.Errorf("refresh: revoke: %w", err)
 	case record.Client != client:
-		// RFC 7009 §2.1: the server "verifies whether the token was issued to
+		// RFC 7009 §2.1 (issued): the server "verifies whether the token was issued to
 		// the client making the revocation request. If this validation fails,
 		// the request is refused".
 		failed := failure{reason: ReasonClient, err: ErrInvalidGrant}
@@ -59,6 +59,8 @@ func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client stri
 // the family if Config.Revocations is set. It returns [ErrNotFound] if the
 // subject has no such family, also if another subject has. If it fails for
 // another reason, call it again; to revoke a family twice is not an error.
+//
+// Implements RFC 9700 §4.14.2 (logout).
 func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
 	record, err := t.store.Find(ctx, id)
 	if err == nil && record.Subject != subject {
@@ -74,6 +76,9 @@ func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
 	return t.observeRevoked(ctx, actor, id, Filter{Subject: subject, Client: record.Client}, 1)
 }
 
+// revokeFamily revokes a family and its access tokens.
+//
+// Implements RFC 7009 §2.1 (grant).
 func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
 	if _, err := t.store.Revoke(ctx, id); err != nil {
 		return err
@@ -91,6 +96,8 @@ func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
 // family. If that fails for some families it continues and returns an error; then
 // revoke by subject or by client. A family that begins during the call may be
 // missed.
+//
+// Implements RFC 9700 §4.14.2 (logout).
 func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	if f.Subject == "" && f.Client == "" {
 		return 0, errors.New("refresh: revoke all: Filter.Subject or Filter.Client: required")

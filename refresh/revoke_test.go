@@ -22,6 +22,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
+// Covers RFC 7009 §2.1 (issued), §2.2 (unknown).
 func TestRevoke(t *testing.T) {
 	s := newServer(t)
 	// RFC 7009 §2.2: unknown tokens are no error.
@@ -57,6 +58,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// Covers RFC 9700 §4.14.2 (logout).
 func TestRevokeFamily(t *testing.T) {
 	s := newServer(t)
 	issued, other := s.begin(), s.begin()
@@ -83,6 +85,7 @@ func TestRevokeFamily(t *testing.T) {
 	s.accepted("token of another family", other.Token)
 }
 
+// Covers RFC 9700 §4.14.2 (logout).
 func TestRevokeAll(t *testing.T) {
 	s := newServer(t)
 	for _, f := range []refresh.Filter{{}, {Except: "x"}} {
@@ -226,6 +229,8 @@ func (c cancelingStore) Revoke(ctx context.Context, id string) (refresh.Record, 
 
 // TestRevocationCoversAccessTokens revokes a family in every way, also where the
 // caller cancels as soon as the family is revoked.
+//
+// Covers RFC 7009 §2.1 (grant).
 func TestRevocationCoversAccessTokens(t *testing.T) {
 	reuse := func(s *server, ctx context.Context, first, _ refresh.Issued) error {
 		_, err := s.Rotate(ctx, refresh.Request{Token: first.Token, Client: "web"})

@@ -46,6 +46,9 @@ type Request struct {
 // yields the same successor again unless that was used. Every other second use,
 // and use by another client, revokes the family: all clients that hold one of its
 // tokens lose access, and the user has to log in again.
+//
+// Implements RFC 6749 §6 (same scope); RFC 9700 §4.14.2 (rotation); ASVS 5.0
+// §10.4.5.
 func (t *Tokens) Rotate(ctx context.Context, r Request) (Issued, error) {
 	start := time.Now()
 	issued, failed := t.rotate(ctx, r)
@@ -137,7 +140,7 @@ func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
 // was not granted, before the token is used up. It leaves every other check to
 // the store. Granted scopes never change, so that they can be read before.
 //
-//	RFC 6749 §6: "The requested scope MUST NOT include any scope not originally
+//	RFC 6749 §6 (scope): "The requested scope MUST NOT include any scope not originally
 //	granted by the resource owner".
 func (t *Tokens) checkScopes(ctx context.Context, token token, client string, scopes gatehouse.Scopes) failure {
 	if scopes.Len() == 0 {

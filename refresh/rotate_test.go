@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 )
 
+// Covers RFC 9700 §4.14.2 (expiry); ASVS 5.0 §10.4.8.
 func TestRotationKeepsAbsoluteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -84,6 +85,7 @@ func TestGracePeriodYieldsSameSuccessor(t *testing.T) {
 	}
 }
 
+// Covers RFC 9700 §4.14.2 (rotation).
 func TestNoGraceRevokesAtSecondUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, func(c *refresh.Config) { c.NoGrace = true })
@@ -97,6 +99,7 @@ func TestNoGraceRevokesAtSecondUse(t *testing.T) {
 	})
 }
 
+// Covers ASVS 5.0 §10.4.5.
 func TestUsedSuccessorEndsGracePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -115,6 +118,7 @@ func TestUsedSuccessorEndsGracePeriod(t *testing.T) {
 	})
 }
 
+// Covers RFC 6749 §5.2; RFC 9700 §4.14.2, §4.14.2 (rotation); ASVS 5.0 §10.4.5.
 func TestReuseRevokesFamily(t *testing.T) {
 	for _, order := range [][2]string{{"attacker", "user"}, {"user", "attacker"}} {
 		t.Run(order[0]+" first", func(t *testing.T) {
@@ -133,6 +137,7 @@ func TestReuseRevokesFamily(t *testing.T) {
 	}
 }
 
+// Covers RFC 6749 §10.4 (guess).
 func TestWrongKeyChangesNothing(t *testing.T) {
 	s := newServer(t)
 	first := s.begin()
@@ -180,6 +185,7 @@ func TestMalformedTokenNeedsNoStore(t *testing.T) {
 	}
 }
 
+// Covers RFC 6749 §5.2, §10.4 (binding).
 func TestOtherClientRevokesFamily(t *testing.T) {
 	for _, name := range []string{"current", "rotated, in the grace period"} {
 		s := newServer(t)
@@ -191,6 +197,7 @@ func TestOtherClientRevokesFamily(t *testing.T) {
 	}
 }
 
+// Covers RFC 6749 §6 (scope, same scope); RFC 9700 §4.14.2 (bound).
 func TestScopes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -229,6 +236,7 @@ func TestScopes(t *testing.T) {
 	})
 }
 
+// Covers RFC 9700 §4.14.2 (rotation).
 func TestConcurrentUseYieldsOneSuccessor(t *testing.T) {
 	for range 20 {
 		s := newServer(t)

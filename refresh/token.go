@@ -35,7 +35,9 @@ const (
 	tokenChars    = len(prefix) + (tokenBytes*8+5)/6
 )
 
-// token is a parsed refresh token.
+// token is a parsed refresh token. The store has hashes of its secrets.
+//
+// Implements RFC 6749 §1.5 (opaque).
 type token struct {
 	id     [familyIDBytes]byte
 	key    [secretBytes]byte // family secret
@@ -64,6 +66,8 @@ func parseToken(text []byte) (t token, ok bool) {
 }
 
 // newToken returns the first token of a new family.
+//
+// Implements RFC 6749 §10.4 (guess).
 func newToken() (t token) {
 	_, _ = rand.Read(t.id[:]) // never fails, see crypto/rand
 	_, _ = rand.Read(t.key[:])

@@ -35,6 +35,7 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
+// Covers RFC 6749 §10.4 (guess).
 func TestTokenText(t *testing.T) {
 	tok := newToken()
 	text := tok.text().Reveal()

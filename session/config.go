@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/internal/flight"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 const (
@@ -102,6 +103,8 @@ type Manager struct {
 
 // New returns a manager. The error joins all mistakes in the configuration. New
 // does not call the store.
+//
+// Implements RFC 10017 §6.1.3.2 (Lax).
 func New(config Config) (*Manager, error) {
 	m := &Manager{
 		store: config.Store, keys: config.Keys, refresh: config.Refresh, observer: config.Observer,
@@ -143,8 +146,11 @@ func New(config Config) (*Manager, error) {
 }
 
 func (m *Manager) check() (errs []error) {
-	if m.store == nil {
+	if typednil.Is(m.store) {
 		errs = append(errs, errors.New("session: Config.Store: required"))
+	}
+	if m.observer != nil && typednil.Is(m.observer) {
+		errs = append(errs, fmt.Errorf("session: Config.Observer: is a nil %T", m.observer))
 	}
 	if m.refresh != nil && m.keys == nil {
 		errs = append(errs, errors.New("session: Config.Keys: required with Refresh"))

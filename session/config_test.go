@@ -13,6 +13,8 @@ import (
 
 func TestNewMistakes(t *testing.T) {
 	_, err := session.New(session.Config{
+		Store:          (*session.Memory)(nil),
+		Observer:       (*recorder)(nil),
 		Refresh:        func(_ context.Context, t session.Tokens) (session.Tokens, error) { return t, nil },
 		TrustedOrigins: []string{"https://*.example.com"},
 		Idle:           time.Millisecond,
@@ -20,7 +22,7 @@ func TestNewMistakes(t *testing.T) {
 		PerUser:        -1,
 		Name:           "a b",
 	})
-	for _, field := range []string{"Store: required", "Keys: required", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "PerUser: must be from", "Name:"} {
+	for _, field := range []string{"Store: required", "Observer: is a nil", "Keys: required", "TrustedOrigins:", "Idle: must be at least", "Absolute: must be from", "PerUser: must be from", "Name:"} {
 		if err == nil || !strings.Contains(err.Error(), "session: Config."+field) {
 			t.Errorf("New error = %v, want it to name %s", err, field)
 		}

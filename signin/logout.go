@@ -85,15 +85,15 @@ func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) error {
 // server, and the token is its only credential.
 func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	// §2.8: "the RP ... SHOULD include in its HTTP response a Cache-Control header
-	// field with a no-store value".
+	// OIDC Back-Channel Logout §2.8: "the RP ... SHOULD include in its HTTP
+	// response a Cache-Control header field with a no-store value".
 	w.Header().Set("Cache-Control", "no-store")
 	if !allowPOST(w, r) {
 		return
 	}
 	if err := h.endSessions(w, r); err != nil {
-		// §2.8: "If the logout request was invalid or the logout failed, the RP MUST
-		// respond with HTTP 400 Bad Request."
+		// OIDC Back-Channel Logout §2.8: "If the logout request was invalid or
+		// the logout failed, the RP MUST respond with HTTP 400 Bad Request."
 		code := gatehouse.CodeInvalidRequest
 		if h.record(r, start, err).Code.Status() == http.StatusServiceUnavailable {
 			code = gatehouse.CodeTemporarilyUnavailable
@@ -105,7 +105,7 @@ func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request)
 }
 
 func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
-	// §2.5: "The logout request body ... uses the
+	// OIDC Back-Channel Logout §2.5: "The logout request body ... uses the
 	// application/x-www-form-urlencoded encoding".
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)

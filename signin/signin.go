@@ -164,7 +164,7 @@ func (h *Handler) open(config Config) error {
 	for name, values := range config.Params {
 		h.request.Params[name] = slices.Clone(values)
 	}
-	// OpenID Connect Core 1.0 §11: the authorization server "MUST ensure that the
+	// OIDC Core §11: the authorization server "MUST ensure that the
 	// prompt parameter contains consent unless other conditions for processing the
 	// request permitting offline access to the requested resources are in place;
 	// unless one or both of these conditions are fulfilled, then it MUST ignore the

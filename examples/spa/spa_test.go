@@ -3,7 +3,9 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,94 +13,165 @@ import (
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
 )
 
-// TestPage goes the way of a person: the page, the login, a note, the logout.
+type object = webtest.Object
+
+// site is the running application.
+type site struct {
+	t        *testing.T
+	provider *webtest.Provider
+	log      *webtest.Log
+	page     string // the origin of the page
+	backend  string // the origin of the backend
+}
+
+// open runs the application. When the test ends, its log must contain no token.
+func open(t *testing.T, p *webtest.Provider) *site {
+	t.Helper()
+	backend, page := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
+	s := &site{
+		t: t, provider: p, log: new(webtest.Log),
+		backend: "http://" + backend.Listener.Addr().String(), page: "http://" + page.Listener.Addr().String(),
+	}
+	config, err := readConfig(webtest.Configure(t, s.backend, p.URL, object{"app_addr": "127.0.0.1:0", "app_origin": s.page}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := newApp(config, slog.New(slog.NewJSONHandler(s.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	backend.Config.Handler, page.Config.Handler = app.backend, app.page
+	backend.Start()
+	page.Start()
+	t.Cleanup(func() {
+		backend.Close()
+		page.Close()
+		app.close()
+		p.CheckLog(t, s.log)
+	})
+	return s
+}
+
+// browser returns a browser with a session.
+func (s *site) browser() *webtest.Browser {
+	s.t.Helper()
+	b := webtest.NewBrowser(s.t)
+	if page := b.Go(s.backend + "/login?return_to=/api/me"); page.Status != 200 || page.URL != s.page+"/" {
+		s.t.Fatalf("GET /login = %v at %s, want the page", page, page.URL)
+	}
+	return b
+}
+
+// fetch sends a request as the script of the page, which must be able to read the
+// response.
+func (s *site) fetch(b *webtest.Browser, method, path string) webtest.Page {
+	s.t.Helper()
+	return s.readable(b.Fetch(method, s.backend+path, s.page))
+}
+
+// readable checks that the browser lets the script of the page read a response.
+func (s *site) readable(a webtest.Page) webtest.Page {
+	s.t.Helper()
+	h := a.Header
+	if h.Get("Access-Control-Allow-Origin") != s.page || h.Get("Access-Control-Allow-Credentials") != "true" || h.Get("Vary") != "Origin" {
+		s.t.Errorf("%s = %v %v, want CORS headers for the page", a.URL, a, h)
+	}
+	return a
+}
+
+// navigate sends a navigation to the backend.
+func (s *site) navigate(b *webtest.Browser, method, address, from string) webtest.Page {
+	s.t.Helper()
+	return b.Do(webtest.Request{Method: method, URL: address, From: from, Navigation: true})
+}
+
 func TestPage(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p)
-	b := webtest.NewBrowser(t)
-	page := b.Go(s.page + "/")
+	page := webtest.NewBrowser(t).Go(s.page + "/")
 	for _, part := range []string{`content="` + s.backend + `"`, `href="` + s.backend + `/login"`, `action="` + s.backend + `/logout"`} {
 		if !strings.Contains(page.Body, part) {
-			t.Errorf("no %s in the page: %v", part, page)
+			t.Errorf("page = %v, want %s in it", page, part)
 		}
 	}
-	if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 || a.JSON(t)["error"] != "missing_credentials" {
-		t.Errorf("signed out: %v", a)
+	if a := s.fetch(webtest.NewBrowser(t), "GET", "/api/me"); a.Status != 401 || a.JSON(t)["error"] != "missing_credentials" {
+		t.Errorf("GET /api/me without a session = %v, want 401", a)
 	}
-	if page := b.Go(s.backend + "/login?return_to=/api/me"); page.Status != 200 || page.URL != s.page+"/" {
-		t.Fatalf("login: %v at %s", page, page.URL)
-	}
+	b := s.browser()
 	if a := s.fetch(b, "GET", "/api/me"); a.Status != 200 || a.JSON(t)["subject"] != "u1" || a.JSON(t)["name"] != "Ada Lovelace" {
-		t.Errorf("signed in: %v", a)
+		t.Errorf("GET /api/me = %v, want u1", a)
 	}
-	note := b.Do(webtest.Request{
+	note := s.readable(b.Do(webtest.Request{
 		Method: "POST", URL: s.backend + "/api/note", From: s.page, Type: "application/json", Body: `{"note":"milk"}`,
-	})
-	s.readable("a note", note)
+	}))
 	if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; note.Status != 200 || got != "milk" {
-		t.Errorf("a note: %v, and then %v", note, got)
+		t.Errorf("POST /api/note = %v, then the note is %v, want milk", note, got)
 	}
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 200 || a.JSON(t)["email"] != "ada@example.com" {
-		t.Errorf("upstream: %v", a)
+		t.Errorf("GET /api/upstream = %v, want the claims", a)
 	}
 	for _, token := range p.Issued() {
 		if strings.Contains(b.Seen(), token) {
-			t.Errorf("a token has come to the browser: %s", token)
+			t.Errorf("the browser has received the token %s", token)
 		}
 	}
-
-	form := webtest.Request{Method: "POST", URL: s.backend + "/logout", From: s.page, Navigation: true}
-	out := b.Do(form)
-	at, err := url.Parse(out.Header.Get("Location"))
-	if err != nil || out.Status != 303 || !strings.HasPrefix(at.String(), p.URL+"/end?") || at.Query().Get("id_token_hint") == "" ||
-		at.Query().Get("post_logout_redirect_uri") != s.backend+"/" {
-		t.Errorf("logout: %v", out)
-	}
-	if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 || len(b.Cookies()) != 0 || len(p.Revoked()) != 1 {
-		t.Errorf("signed out: %v, cookies %v, revoked %v", a, b.Cookies(), p.Revoked())
-	}
-	if page := b.Go(s.backend + "/"); page.URL != s.page+"/" {
-		t.Errorf("from the provider the way leads to %s", page.URL)
-	}
 }
 
-// TestScriptGetsNoToken holds for the logout too.
-func TestScriptGetsNoToken(t *testing.T) {
+func TestLogout(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p)
-	b := s.browser()
-	a := s.fetch(b, "POST", "/logout")
-	at, _ := a.JSON(t)["logout_url"].(string)
-	if a.Status != 200 || !strings.HasPrefix(at, p.URL+"/end?") || strings.Contains(at, "id_token_hint") {
-		t.Errorf("logout: %v", a)
+	form := func(b *webtest.Browser) string {
+		a := s.navigate(b, "POST", s.backend+"/logout", s.page)
+		if a.Status != 303 {
+			t.Errorf("POST /logout by the form = %v, want 303", a)
+		}
+		return a.Header.Get("Location")
 	}
-	if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 {
-		t.Errorf("signed out: %v", a)
+	script := func(b *webtest.Browser) string {
+		at, _ := s.fetch(b, "POST", "/logout").JSON(t)["logout_url"].(string)
+		return at
+	}
+	for name, test := range map[string]struct {
+		logout func(*webtest.Browser) string
+		hint   bool // only a navigation gets the ID token
+	}{"form": {form, true}, "script": {script, false}} {
+		b, before := s.browser(), len(p.Revoked())
+		at, err := url.Parse(test.logout(b))
+		if err != nil || !strings.HasPrefix(at.String(), p.URL+"/end?") || at.Query().Has("id_token_hint") != test.hint ||
+			at.Query().Get("post_logout_redirect_uri") != s.backend+"/" {
+			t.Errorf("logout by the %s leads to %v, want the provider, id_token_hint %v", name, at, test.hint)
+		}
+		if a := s.fetch(b, "GET", "/api/me"); a.Status != 401 || len(b.Cookies()) != 0 || len(p.Revoked()) != before+1 {
+			t.Errorf("GET /api/me after the logout by the %s = %v, cookies %v, revoked %v, want 401", name, a, b.Cookies(), p.Revoked())
+		}
+		if page := b.Go(s.backend + "/"); page.URL != s.page+"/" {
+			t.Errorf("post_logout_redirect_uri leads to %s, want the page", page.URL)
+		}
 	}
 }
 
-// TestPreflight holds that a script may send JSON, and that it needs no cookie to
-// ask.
 func TestPreflight(t *testing.T) {
 	s := open(t, webtest.NewProvider(t))
-	ask := func(from string) webtest.Page {
+	preflight := func(from string) webtest.Page {
 		return webtest.NewBrowser(t).Do(webtest.Request{Method: "OPTIONS", URL: s.backend + "/api/note", From: from, Header: http.Header{
 			"Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"content-type"},
 		}})
 	}
-	a := ask(s.page)
-	s.readable("a preflight", a)
+	a := s.readable(preflight(s.page))
 	if a.Status != 204 || a.Header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.Header.Get("Access-Control-Allow-Headers") != "Content-Type" {
-		t.Errorf("%v %v", a, a.Header)
+		t.Errorf("preflight of the page = %v %v, want 204", a, a.Header)
 	}
-	if a := ask("https://evil.example"); a.Status == 204 || a.Header.Get("Access-Control-Allow-Methods") != "" {
-		t.Errorf("of another origin: %v %v", a, a.Header)
+	if a := preflight("https://evil.example"); a.Status == 204 || a.Header.Get("Access-Control-Allow-Methods") != "" {
+		t.Errorf("preflight of another origin = %v %v, want no CORS headers", a, a.Header)
 	}
 }
 
-// TestOtherOrigins holds that the page of nobody else reads or changes anything,
-// however much its origin looks like the right one.
-func TestOtherOrigins(t *testing.T) {
+// TestOtherOriginsAreRejected: other origins read and change nothing, also those
+// that resemble the configured one.
+func TestOtherOriginsAreRejected(t *testing.T) {
 	s := open(t, webtest.NewProvider(t))
 	b := s.browser()
 	port := s.page[strings.LastIndex(s.page, ":"):]
@@ -115,124 +188,108 @@ func TestOtherOrigins(t *testing.T) {
 		} {
 			request.URL, request.From = s.backend+request.URL, from
 			a := b.Do(request)
-			// Cookies do not come from other sites, and are refused from this one.
+			// 401: cross-site requests have no cookie. 403: same-site ones have it.
 			if a.Status != 403 && a.Status != 401 || a.Header.Get("Access-Control-Allow-Origin") != "" || a.Header.Get("Vary") != "Origin" ||
 				len(a.Header["Set-Cookie"]) > 0 {
-				t.Errorf("%s %s from %s: %v %v", request.Method, request.URL, from, a, a.Header)
+				t.Errorf("%s %s from %s = %v %v, want 401 or 403", request.Method, request.URL, from, a, a.Header)
 			}
 		}
 	}
 	if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != "" {
-		t.Errorf("the note is %v", got)
+		t.Errorf("note = %v, want none", got)
 	}
 }
 
-// TestCallback holds that the way back from a login leads to the page and nowhere
-// else, with no detail of what went wrong.
+// TestCallback: the callback redirects to the page and nowhere else, with a word for
+// the problem.
 func TestCallback(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p)
-	begin := func(b *webtest.Browser, path string) *url.URL {
+	begin := func(b *webtest.Browser) *url.URL {
 		t.Helper()
-		login := b.Do(webtest.Request{Method: "GET", URL: s.backend + path, Navigation: true, From: s.page})
-		back := b.Do(webtest.Request{Method: "GET", URL: login.Header.Get("Location"), Navigation: true, From: s.backend})
-		u, err := url.Parse(back.Header.Get("Location"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u
+		login := s.navigate(b, "GET", s.backend+"/login?return_to="+url.QueryEscape("https://evil.example/"), s.page)
+		return p.Authorize(login.Header.Get("Location"))
 	}
-	arrive := func(b *webtest.Browser, address *url.URL, want string) {
+	arrive := func(what string, b *webtest.Browser, address *url.URL, want string) {
 		t.Helper()
-		page := b.Do(webtest.Request{Method: "GET", URL: address.String(), Navigation: true, From: p.URL})
-		if page.Status != 303 || page.Header.Get("Location") != want {
-			t.Errorf("%v, want %s", page, want)
+		if page := s.navigate(b, "GET", address.String(), p.URL); page.Status != 303 || page.Header.Get("Location") != s.page+want {
+			t.Errorf("%s = %v, want a redirect to the page with %s", what, page, want)
 		}
 	}
-	b := webtest.NewBrowser(t)
-	address := begin(b, "/login?return_to="+url.QueryEscape("https://evil.example/"))
-	arrive(webtest.NewBrowser(t), address, s.page+"/?problem=incomplete")
-	arrive(b, address, s.page+"/")
-	arrive(b, address, s.page+"/") // the back button
+	b, other := webtest.NewBrowser(t), webtest.NewBrowser(t)
+	address := begin(b)
+	arrive("callback in another browser", other, address, "/?problem=incomplete")
+	arrive("callback", b, address, "/")
+	arrive("callback again (back button)", b, address, "/")
 	if n := p.Redeemed(); n != 1 {
-		t.Errorf("%d codes were redeemed", n)
+		t.Errorf("token requests = %d, want 1", n)
 	}
-	other := webtest.NewBrowser(t)
-	refused := begin(other, "/login")
+	refused := begin(other)
 	q := refused.Query()
 	q.Del("code")
 	q.Set("error", "access_denied")
 	refused.RawQuery = q.Encode()
-	arrive(other, refused, s.page+"/?problem=refused")
-
-	failing := begin(other, "/login")
+	arrive("access denied", other, refused, "/?problem=refused")
+	failing := begin(other)
 	p.Change(func() {
 		p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 	})
-	arrive(other, failing, s.page+"/?problem=unavailable")
-	if a := other.Fetch("GET", s.backend+"/callback", s.page); a.Status != 400 || a.JSON(t)["error"] == nil {
-		t.Errorf("by a script: %v", a)
+	arrive("token endpoint down", other, failing, "/?problem=unavailable")
+	if a := s.fetch(other, "GET", "/callback"); a.Status != 400 || a.JSON(t)["error"] == nil {
+		t.Errorf("callback by a script = %v, want 400 as JSON", a)
 	}
-	if a := other.Fetch("GET", s.backend+"/login", s.page); a.Status != 401 || len(other.Cookies()) != 0 {
-		t.Errorf("a login by a script: %v", a)
-	}
-}
-
-// TestProviderDown holds that the application lives while the provider does not.
-func TestProviderDown(t *testing.T) {
-	p := webtest.NewProvider(t)
-	s := open(t, p)
-	b := s.browser()
-	p.Close()
-	if page := b.Go(s.page + "/"); page.Status != 200 {
-		t.Errorf("the page: %v", page)
-	}
-	if a := s.fetch(b, "GET", "/api/me"); a.Status != 200 {
-		t.Errorf("who is signed in: %v", a)
-	}
-	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 503 || a.Header.Get("Retry-After") == "" {
-		t.Errorf("upstream: %v", a)
-	}
-	if out := b.Do(webtest.Request{Method: "POST", URL: s.backend + "/logout", From: s.page, Navigation: true}); out.Status != 303 || len(b.Cookies()) != 0 {
-		t.Errorf("logout: %v", out)
+	if a := s.fetch(other, "GET", "/login"); a.Status != 401 || len(other.Cookies()) != 0 {
+		t.Errorf("login by a script = %v, cookies %v, want 401 and none", a, other.Cookies())
 	}
 }
 
-// TestLoginRefused holds that the way leads back to the page where the provider
-// refuses to begin a login, and that the log says what is to be done.
-func TestLoginRefused(t *testing.T) {
+// TestProviderUnavailable: sessions work while the provider is down, and a failed
+// login leads back to the page.
+func TestProviderUnavailable(t *testing.T) {
 	p := webtest.NewProvider(t)
-	p.Change(func() {
-		p.Metadata["pushed_authorization_request_endpoint"] = p.URL + "/par"
-		p.Routes["/par"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
-	})
+	p.Metadata["pushed_authorization_request_endpoint"] = p.URL + "/par"
 	s := open(t, p)
 	b := webtest.NewBrowser(t)
-	page := b.Do(webtest.Request{Method: "GET", URL: s.backend + "/login", Navigation: true, From: s.page})
-	if page.Status != 303 || page.Header.Get("Location") != s.page+"/?problem=unavailable" || page.Header.Get("Content-Type") != "text/html; charset=utf-8" ||
-		strings.Contains(page.Body, "Sign-in") || len(b.Cookies()) != 0 {
-		t.Errorf("login: %v", page)
+	p.Routes["/par"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+	page := s.navigate(b, "GET", s.backend+"/login", s.page)
+	if page.Status != 303 || page.Header.Get("Location") != s.page+"/?problem=unavailable" || len(b.Cookies()) != 0 {
+		t.Errorf("GET /login = %v, want a redirect to the page with problem=unavailable", page)
 	}
 	if !strings.Contains(s.log.String(), "pushed authorization request") {
-		t.Errorf("the log says %s", s.log)
+		t.Error("the log does not contain the cause")
+	}
+	p.Change(func() { delete(p.Metadata, "pushed_authorization_request_endpoint") })
+	s = open(t, p)
+	b = s.browser()
+	p.Close()
+	if page := b.Go(s.page + "/"); page.Status != 200 {
+		t.Errorf("GET / of the page = %v, want 200", page)
+	}
+	if a := s.fetch(b, "GET", "/api/me"); a.Status != 200 {
+		t.Errorf("GET /api/me = %v, want 200", a)
+	}
+	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("GET /api/upstream = %v, want 503", a)
+	}
+	if out := s.navigate(b, "POST", s.backend+"/logout", s.page); out.Status != 303 || len(b.Cookies()) != 0 {
+		t.Errorf("POST /logout = %v, cookies %v, want 303 and none", out, b.Cookies())
 	}
 }
 
 func TestHeaders(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p)
-	b := webtest.NewBrowser(t)
 	for address, policy := range map[string]string{
 		s.page + "/":       "script-src 'self'; style-src 'self'; img-src data:; connect-src " + s.backend + "; form-action 'self' " + s.backend + " " + p.URL + ";",
 		s.page + "/app.js": "script-src 'self';", s.page + "/style.css": "script-src 'self';", s.page + "/none": "script-src 'self';",
 		s.backend + "/healthz": "form-action 'none'", s.backend + "/none": "form-action 'none'", s.backend + "/logout": "form-action 'none'",
 	} {
-		page := b.Fetch("GET", address, s.page)
+		page := webtest.NewBrowser(t).Fetch("GET", address, s.page)
 		h := page.Header
 		got := h.Get("Content-Security-Policy")
 		if !strings.HasPrefix(got, "default-src 'none'; ") || !strings.Contains(got, policy) || !strings.Contains(got, "frame-ancestors 'none'") ||
 			h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" {
-			t.Errorf("%s: %v %v", address, page, h)
+			t.Errorf("GET %s = %v %v, want the policy %s", address, page, h, policy)
 		}
 	}
 }
