@@ -137,6 +137,8 @@ func (c Confirmation) Binding() Binding { return c.binding }
 // JSON object or a non-empty string: a token that is bound to a key and accepted without a proof of that
 // key could be used by a thief. A token without the claim has no confirmation
 // and needs no call.
+//
+// Implements RFC 7800 §3.1.
 func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 	var confirmation Confirmation
 	var bindings []string
@@ -187,6 +189,8 @@ func (c *Confirmers) index(member string) int {
 // RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
 // confirmer, and a token that is not bound is rejected under that scheme, so
 // that a stolen token cannot be downgraded to a Bearer token.
+//
+// Implements ASVS 5.0 §10.3.5.
 func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation Confirmation) (http.Header, error) {
 	if c == nil {
 		return nil, nil //nolint:nilnil // no header, and no error: Parse let no bound token through

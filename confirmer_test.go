@@ -64,6 +64,8 @@ func TestNewConfirmersReportsEveryMistake(t *testing.T) {
 
 // RFC 7800 §3.1: a token is accepted only if each member of its cnf claim is
 // confirmed.
+//
+// Covers RFC 7800 §3.1.
 func TestConfirmersParse(t *testing.T) {
 	both := newConfirmers(t, byCertificate, byProof)
 	for _, test := range []struct {
@@ -104,6 +106,8 @@ func TestConfirmersParse(t *testing.T) {
 
 // Confirm rejects a bound token without its proof, and a downgrade: a bound token
 // under another scheme, an unbound one under the scheme of bound ones.
+//
+// Covers ASVS 5.0 §10.3.5; RFC 9449 §7.1.
 func TestConfirmersConfirm(t *testing.T) {
 	broken := byCertificate
 	broken.err = errors.New("OCSP responder is down")

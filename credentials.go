@@ -15,11 +15,13 @@ const authorization = "Authorization"
 // another scheme, and an [*Error] of [CodeInvalidRequest] if it has several
 // headers or nothing behind the scheme.
 //
-//	RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token
+//	RFC 6750 §2.1 (grammar): credentials = "Bearer" 1*SP b64token
 //
 // Authorization does not check the alphabet of the credentials: an authenticator
 // accepts only what it has read, and the [Gate] checks the alphabet once no
 // authenticator has accepted the credential.
+//
+// Implements RFC 6750 §2.1 (header); RFC 9110 §11.1.
 func Authorization(r *http.Request, scheme string) (string, error) {
 	values := r.Header[authorization]
 	if len(values) == 0 {
@@ -171,13 +173,16 @@ func invalid(c Code) Code {
 // tokenInQuery reports whether the URL has the parameter in which RFC 6750 §2.3
 // allowed clients to send a token. The gate never reads it, but a token that was
 // sent in it has leaked into logs.
+//
+// Implements RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 func tokenInQuery(r *http.Request) bool {
 	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
 }
 
 // isToken68 reports whether s is a b64token, which RFC 9110 calls token68.
 //
-//	RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+//	RFC 6750 §2.1 (grammar): b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" /
+//	"~" / "+" / "/" ) *"="
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {

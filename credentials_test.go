@@ -15,6 +15,8 @@ import (
 )
 
 // RFC 6750 §2.1, RFC 9110 §11.6.2: the grammar of Authorization.
+//
+// Covers RFC 6750 §2.1 (grammar); RFC 9110 §5.6.2.
 func TestAuthorizationGrammar(t *testing.T) {
 	const (
 		none      = "none"      // ErrNoCredentials
@@ -25,9 +27,9 @@ func TestAuthorizationGrammar(t *testing.T) {
 		want   string // the credentials of the scheme Bearer, or none, or malformed
 		status int    // of a gate that accepts "good"
 	}{
-		{"Bearer good", "good", 200},
+		{"Bearer good", "good", 200}, // Covers RFC 6750 §2.1 (header).
 		{"bearer good", "good", 200},
-		{"BEARER good", "good", 200},
+		{"BEARER good", "good", 200},   // Covers RFC 9110 §11.1.
 		{"Bearer   good", "good", 200}, // RFC 6750 §2.1: 1*SP
 		{"Bearer bad", "bad", 401},
 		{"Bearer a", "a", 401},
@@ -124,6 +126,8 @@ func TestAuthorizationGrammar(t *testing.T) {
 // RFC 6750 §2: one credential, by one method, in a request. The gate refuses
 // several before it asks any authenticator: one that looks only at the first
 // would let the request in.
+//
+// Covers RFC 6750 §2.
 func TestSeveralCredentials(t *testing.T) {
 	several := gatehouse.ReasonSeveralCredentials
 	for _, test := range []struct {
@@ -148,7 +152,7 @@ func TestSeveralCredentials(t *testing.T) {
 		{"a proof and a key", "", []string{"X-API-Key", "k1", "DPoP", "x"}, 200, ""},
 		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
 		{"a token, and a similar query", "q=access_token&access_tokens=1", []string{"Authorization", "Bearer good"}, 200, ""},
-		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL},
+		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL}, // Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 		{"a similar query", "q=access_token", nil, 401, gatehouse.ReasonNoCredentials},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -178,6 +182,8 @@ func TestSeveralCredentials(t *testing.T) {
 
 // A malformed header is 400 whatever the authenticator returns for it, unless it
 // accepts the credential: then the gate does not read it a second time.
+//
+// Covers RFC 6750 §3.1 (invalid_request).
 func TestMalformedBeforeOtherErrors(t *testing.T) {
 	for _, err := range []error{
 		gatehouse.ErrNoCredentials, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, errors.New("store is down"),
@@ -195,6 +201,7 @@ var (
 	goodBearer = regexp.MustCompile(`^(?i:bearer) +good$`)
 )
 
+// Covers RFC 6750 §2.1 (grammar).
 func FuzzAuthorization(f *testing.F) {
 	for _, seed := range []string{
 		"", "Bearer", "Bearer good", "bearer  a.b.c==", "Bearer a, Bearer b", "Bearer\ta", "ApiKey =", "ApiKey a=b",
@@ -228,6 +235,8 @@ func FuzzAuthorization(f *testing.F) {
 
 // The handler gets the request without what the authenticators declare, and
 // without Authorization.
+//
+// Covers RFC 9700 §4.9.3.
 func TestCredentialsAreRemoved(t *testing.T) {
 	header := func(name string) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: name}}}, accepts(user()).Authenticate}
@@ -241,14 +250,17 @@ func TestCredentialsAreRemoved(t *testing.T) {
 		header, want   http.Header
 	}{
 		{
-			"nothing to remove", []gatehouse.Authenticator{accepts(user())},
+			"nothing to remove",
+			[]gatehouse.Authenticator{accepts(user())},
 			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}, "X-Api-Key": {"k"}, "Dpop": {"x"}},
 			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}, "X-Api-Key": {"k"}, "Dpop": {"x"}},
 		},
 		{"no header at all", []gatehouse.Authenticator{accepts(user())}, nil, http.Header{}},
 		{
-			"token", []gatehouse.Authenticator{goodToken()},
-			http.Header{"Authorization": {"Bearer good"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}},
+			"token",
+			[]gatehouse.Authenticator{goodToken()},
+			http.Header{"Authorization": {"Bearer good"}, "Accept": {"*/*"}},
+			http.Header{"Accept": {"*/*"}},
 		},
 		{
 			"companions of a scheme and of an authenticator",
@@ -260,55 +272,77 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			http.Header{"Client": {"y"}},
 		},
 		{
-			"key", []gatehouse.Authenticator{apiKey("k1")},
-			http.Header{"X-Api-Key": {"k1"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}},
+			"key",
+			[]gatehouse.Authenticator{apiKey("k1")},
+			http.Header{"X-Api-Key": {"k1"}, "Accept": {"*/*"}},
+			http.Header{"Accept": {"*/*"}},
 		},
 		{
-			"another header", []gatehouse.Authenticator{header("x-assertion")},
-			http.Header{"X-Assertion": {"a.b.c"}, "X-Assertions": {"1"}}, http.Header{"X-Assertions": {"1"}},
+			"another header",
+			[]gatehouse.Authenticator{header("x-assertion")},
+			http.Header{"X-Assertion": {"a.b.c"}, "X-Assertions": {"1"}},
+			http.Header{"X-Assertions": {"1"}},
 		},
 		{
-			"a header of that name is no cookie", []gatehouse.Authenticator{header("sid")},
-			http.Header{"Sid": {"1"}, "Cookie": {"sid=1"}}, http.Header{"Cookie": {"sid=1"}},
+			"a header of that name is no cookie",
+			[]gatehouse.Authenticator{header("sid")},
+			http.Header{"Sid": {"1"}, "Cookie": {"sid=1"}},
+			http.Header{"Cookie": {"sid=1"}},
 		},
 		{
-			"cookies stay as they are where none is declared", []gatehouse.Authenticator{goodToken()},
+			"cookies stay as they are where none is declared",
+			[]gatehouse.Authenticator{goodToken()},
 			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"a=1;b=2 ;; c", " d=4"}},
 			http.Header{"Cookie": {"a=1;b=2 ;; c", " d=4"}},
 		},
 		{
-			"a cookie of that name is no header", []gatehouse.Authenticator{session("accept")},
-			http.Header{"Accept": {"*/*"}, "Cookie": {"accept=1; b=2"}}, http.Header{"Accept": {"*/*"}, "Cookie": {"b=2"}},
+			"a cookie of that name is no header",
+			[]gatehouse.Authenticator{session("accept")},
+			http.Header{"Accept": {"*/*"}, "Cookie": {"accept=1; b=2"}},
+			http.Header{"Accept": {"*/*"}, "Cookie": {"b=2"}},
 		},
 		{
-			"session cookie", []gatehouse.Authenticator{session("sid")},
-			http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}}, http.Header{"Cookie": {"theme=dark; lang=en"}},
+			"session cookie",
+			[]gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}},
+			http.Header{"Cookie": {"theme=dark; lang=en"}},
 		},
 		{"the only cookie", []gatehouse.Authenticator{session("sid")}, http.Header{"Cookie": {"sid=s1"}}, http.Header{}},
 		{
-			"session cookie beside a token", []gatehouse.Authenticator{session("sid"), goodToken()},
-			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"sid=s1; theme=dark"}}, http.Header{"Cookie": {"theme=dark"}},
+			"session cookie beside a token",
+			[]gatehouse.Authenticator{session("sid"), goodToken()},
+			http.Header{"Authorization": {"Bearer good"}, "Cookie": {"sid=s1; theme=dark"}},
+			http.Header{"Cookie": {"theme=dark"}},
 		},
 		{
-			"all sessions", []gatehouse.Authenticator{session("sid", "jwt"), session("__Host-other")},
-			http.Header{"Cookie": {"__Host-other=o2; sid=s1; jwt.2=x; __host-other=3"}}, http.Header{"Cookie": {"__host-other=3"}},
+			"all sessions",
+			[]gatehouse.Authenticator{session("sid", "jwt"), session("__Host-other")},
+			http.Header{"Cookie": {"__Host-other=o2; sid=s1; jwt.2=x; __host-other=3"}},
+			http.Header{"Cookie": {"__host-other=3"}},
 		},
 		{
-			"every one of several", []gatehouse.Authenticator{session("sid")},
-			http.Header{"Cookie": {"sid=s1; sid=s2", "a=1", "sid=s3; sid=s4; b=2", "sid"}}, http.Header{"Cookie": {"a=1", "b=2"}},
+			"every one of several",
+			[]gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"sid=s1; sid=s2", "a=1", "sid=s3; sid=s4; b=2", "sid"}},
+			http.Header{"Cookie": {"a=1", "b=2"}},
 		},
 		{
-			"parts of a large one", []gatehouse.Authenticator{session("sid")},
+			"parts of a large one",
+			[]gatehouse.Authenticator{session("sid")},
 			http.Header{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 			http.Header{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 		},
 		{
-			"odd spaces and empty pairs", []gatehouse.Authenticator{session("sid")},
-			http.Header{"Cookie": {";;  a=1 ;sid=s1;\tsid =s2; b; ;c=\"x\";"}}, http.Header{"Cookie": {"a=1; b; c=\"x\""}},
+			"odd spaces and empty pairs",
+			[]gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {";;  a=1 ;sid=s1;\tsid =s2; b; ;c=\"x\";"}},
+			http.Header{"Cookie": {"a=1; b; c=\"x\""}},
 		},
 		{
-			"what some parsers take for a space", []gatehouse.Authenticator{session("sid")},
-			http.Header{"Cookie": {"\vsid=s1; sid=s1; sid\f=s2; a\v; \u00a0sid=s3"}}, http.Header{"Cookie": {"a\v"}},
+			"what some parsers take for a space",
+			[]gatehouse.Authenticator{session("sid")},
+			http.Header{"Cookie": {"\vsid=s1; sid=s1; sid\f=s2; a\v; \u00a0sid=s3"}},
+			http.Header{"Cookie": {"a\v"}},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

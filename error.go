@@ -85,8 +85,9 @@ type constant string
 // other characters than RFC 6750 section 3 allows.
 func NewCode(status int, name, description constant) Code {
 	lower := func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' }
-	// RFC 6750 §3: "Values for the "error" and "error_description" attributes
-	// ... MUST NOT include characters outside the set %x20-21 / %x23-5B / %x5D-7E."
+	// RFC 6750 §3 (error): "Values for the "error" and "error_description"
+	// attributes ... MUST NOT include characters outside the set %x20-21 /
+	// %x23-5B / %x5D-7E."
 	text := func(r rune) bool { return r >= 0x20 && r <= 0x7e && r != '"' && r != '\\' }
 	switch {
 	case (status < 400 || status > 499) && status != http.StatusServiceUnavailable:
@@ -118,8 +119,11 @@ func (c Code) wire() *row {
 // The codes that the core package produces.
 var (
 	CodeMissingCredentials = NewCode(401, "missing_credentials", "This resource requires authentication.")
-	// RFC 6750 §3.1: invalid_request, invalid_token, insufficient_scope.
-	CodeInvalidRequest    = NewCode(400, "invalid_request", "The request carries malformed or several credentials.")
+	// The next three are those of RFC 6750 section 3.1.
+	//
+	// Implements RFC 6750 §3.1 (invalid_request).
+	CodeInvalidRequest = NewCode(400, "invalid_request", "The request carries malformed or several credentials.")
+	// Implements RFC 6750 §3.1 (invalid_token).
 	CodeInvalidToken      = NewCode(401, "invalid_token", "The access token is expired, revoked, malformed or invalid for other reasons.")
 	CodeInsufficientScope = NewCode(403, "insufficient_scope", "The request requires higher privileges than the credential provides.")
 	CodeAccessDenied      = NewCode(403, "access_denied", "Access to this resource is denied.")

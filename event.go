@@ -173,6 +173,8 @@ func Report(ctx context.Context, o Observer, e Event) error {
 // log/slog quotes it. A cause is cut to 1,024 bytes.
 //
 // Log panics if logger is nil.
+//
+// Implements RFC 9700 §4.9.3.
 func Log(logger *slog.Logger) Observer {
 	if logger == nil {
 		panic("gatehouse: Log: nil logger")

@@ -85,8 +85,8 @@ func New(config Config) (*Gate, error) {
 	if len(config.Authenticators) == 0 {
 		fail("Authenticators: at least one is required")
 	}
-	// RFC 6750 §3: the scheme "MUST be followed by one or more auth-param
-	// values". The realm is the one that is always there.
+	// RFC 6750 §3 (auth-param): the scheme "MUST be followed by one or more
+	// auth-param values". The realm is the one that is always there.
 	if g.realm == "" {
 		fail("Realm: required")
 	} else if strings.ContainsFunc(g.realm, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
@@ -157,6 +157,8 @@ func (g *Gate) Optional(next http.Handler) http.Handler {
 }
 
 // serve decides on r and has next serve it, or refuses it.
+//
+// Implements ASVS 5.0 §14.3.2.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, policies []Policy, optional bool) {
 	if a := admittedBy(r.Context()); a != nil && a.gate != nil {
 		g.serveNested(w, r, a, next, policies, optional)

@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// Covers RFC 6750 §3 (auth-param).
 func TestNewReportsEveryMistake(t *testing.T) {
 	var absent *failed
 	for _, test := range []struct {
@@ -23,7 +24,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		want   string
 	}{
 		{
-			"nothing set", gatehouse.Config{},
+			"nothing set",
+			gatehouse.Config{},
 			"gatehouse: Config.Authenticators: at least one is required\n" +
 				"gatehouse: Config.Realm: required",
 		},
@@ -46,11 +48,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
 		},
 		{
-			"realm with DEL", gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Realm: "a\x7f"},
+			"realm with DEL",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Realm: "a\x7f"},
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
 		},
 		{
-			"declarations", gatehouse.Config{Realm: "x", Authenticators: []gatehouse.Authenticator{
+			"declarations",
+			gatehouse.Config{Realm: "x", Authenticators: []gatehouse.Authenticator{
 				authenticator{},
 				authenticator{reads: gatehouse.Reads{Schemes: readsBearer.Schemes, Connection: true}},
 				authenticator{reads: gatehouse.Reads{Headers: readsKey.Headers, Cookies: []string{"a"}}},
@@ -197,6 +201,8 @@ func TestExplicitBeforeAmbient(t *testing.T) {
 
 // The gate does not ask an authenticator of explicit credentials about a request
 // without one, nor one of ambient credentials about a request with one.
+//
+// Covers RFC 6750 §2.
 func TestAuthenticatorIsNotAskedOutOfTurn(t *testing.T) {
 	explicit, ambient := gateOf(t, explicitly(accepts(user()))), gateOf(t, accepts(user()))
 	send(explicit, request()).check(t, 401, "missing_credentials")
@@ -252,6 +258,8 @@ func TestUnclaimedCredentials(t *testing.T) {
 
 // A URL with a credential in it is refused first, and its path is not reported
 // whatever else is wrong with the request.
+//
+// Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 func TestCredentialInURL(t *testing.T) {
 	find := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "ApiKey"}}, InURL: func(u *url.URL) (string, string) {
 		if strings.Contains(u.Path, "secret") {
@@ -287,6 +295,7 @@ func TestCredentialInURL(t *testing.T) {
 	}
 }
 
+// Covers RFC 9110 §11.6.2.
 func TestOptional(t *testing.T) {
 	ended := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Header: http.Header{"Set-Cookie": {"sid=; Max-Age=0"}}}
 	forbidden := &gatehouse.Error{Code: gatehouse.CodeAccessDenied}
@@ -515,6 +524,8 @@ func TestGateConcurrentUse(t *testing.T) {
 
 // No eight characters in a row of a credential are in a response, an event or a
 // log line.
+//
+// Covers RFC 9700 §4.9.3.
 func TestNoCredentialInOutput(t *testing.T) {
 	const token = "eyJhbGciOiJub25lIn0.Zm9yYmlkZGVuLXRyZWFzdXJl.c2lnbmF0dXJl"
 	for _, headers := range [][]string{

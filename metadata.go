@@ -14,6 +14,8 @@ import (
 )
 
 // ProtectedResource describes an API to its clients, RFC 9728 section 2.
+//
+// Implements RFC 9728 §3.2 (zero values).
 type ProtectedResource struct {
 	// Resource is the resource identifier: an https URL without a fragment.
 	// Required. It is also the audience that tokens for it carry.
@@ -57,6 +59,8 @@ type Metadata struct {
 
 // NewMetadata checks the description and makes its handler. Plain http is
 // accepted for loopback addresses only.
+//
+// Implements RFC 9728 §1.2, §2 (resource, methods), §3, §3.3.
 func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	var errs []error
 	u, err := safeurl.Parse(resource.Resource)
@@ -124,6 +128,8 @@ func (p ProtectedResource) document(more Scopes) ([]byte, error) {
 
 // ServeHTTP answers GET and HEAD with the document. It is public, so scripts of
 // every origin may read it.
+//
+// Implements RFC 9110 §15.5.6; RFC 9728 §3.2 (status).
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r, Scopes{}) }
 
 func (m *Metadata) serve(w http.ResponseWriter, r *http.Request, more Scopes) {

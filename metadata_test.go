@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// Covers RFC 9110 §15.5.6; RFC 9728 §2 (methods), §3.2 (status), §3.3.
 func TestMetadataDocument(t *testing.T) {
 	servers := []string{"https://auth.example.com", "http://127.0.0.1:9000"}
 	scopes := []string{"reports:write", "reports:read"}
@@ -71,6 +72,8 @@ func TestMetadataExtra(t *testing.T) {
 }
 
 // RFC 9728 §2: members without a value are left out.
+//
+// Covers RFC 9728 §3.2 (zero values).
 func TestMetadataLeavesOutEmptyMembers(t *testing.T) {
 	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}})
 	if err != nil {
@@ -85,10 +88,13 @@ func TestMetadataLeavesOutEmptyMembers(t *testing.T) {
 }
 
 // RFC 9728 §3.1: the URL of the document. A mux serves it there.
+//
+// Covers RFC 9728 §3.
 func TestMetadataURL(t *testing.T) {
 	const at = "https://api.example.com/.well-known/oauth-protected-resource"
 	for resource, want := range map[string]string{
-		"https://api.example.com":               at,
+		"https://api.example.com": at,
+		// Covers RFC 9728 §3.1.
 		"https://api.example.com/":              at,
 		"https://api.example.com/reports":       at + "/reports",
 		"https://api.example.com/reports/":      at + "/reports/",
@@ -121,6 +127,7 @@ func TestMetadataURL(t *testing.T) {
 	}
 }
 
+// Covers RFC 9728 §1.2, §2 (resource).
 func TestNewMetadataRefuses(t *testing.T) {
 	for _, test := range []struct {
 		resource gatehouse.ProtectedResource

@@ -63,6 +63,8 @@ func Bound(bindings ...Binding) Policy {
 //
 // Require panics if a policy is nil, which can only be a mistake in the
 // program.
+//
+// Implements RFC 9700 §2.3 (action); ASVS 5.0 §8.2.1, §8.3.1.
 func Require(policies ...Policy) func(http.Handler) http.Handler {
 	policies = checkPolicies("Require", policies)
 	return func(next http.Handler) http.Handler {

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// Covers ASVS 5.0 §8.2.1.
 func TestRequire(t *testing.T) {
 	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Reason: reasonScope, Scopes: scopeSet("a"), Cause: errors.New("why")}
 	down := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "test_down"}
@@ -105,6 +106,8 @@ func TestRequireAsksInOrder(t *testing.T) {
 
 // A handler outside every gate is closed, whatever the request carries and
 // whatever its policies say.
+//
+// Covers RFC 9700 §2.3 (action); ASVS 5.0 §8.3.1.
 func TestRequireOutsideGate(t *testing.T) {
 	for name, r := range map[string]*http.Request{
 		"no credential":   request(),

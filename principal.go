@@ -30,6 +30,8 @@ type Principal struct {
 
 	// Issuer is the namespace of Subject: the iss claim of a token, or the
 	// name that another authenticator was configured with.
+	//
+	// Implements OIDC Core §5.7.
 	Issuer string `json:"issuer,omitempty"`
 
 	// Tenant is the customer on whose behalf the caller acts, "" for none.
@@ -66,6 +68,8 @@ type Principal struct {
 
 	// AuthTime is when the user last authenticated, zero if the issuer does not
 	// say.
+	//
+	// Implements ASVS 5.0 §10.3.4.
 	AuthTime time.Time `json:"auth_time,omitzero"`
 
 	// Expires is when the credential expires, to the second.
@@ -206,6 +210,8 @@ func (a Actors) chain() *link {
 //	RFC 8693 §4.1: "For the purpose of applying access control policy, the
 //	consumer of a token MUST only consider the token's top-level claims and
 //	the party identified as the current actor by the act claim."
+//
+// Implements ASVS 5.0 §8.3.3.
 func (a Actors) Current() (Actor, bool) {
 	if first := a.chain(); first != nil {
 		return first.Actor, true

@@ -72,8 +72,12 @@ func TestPrincipalForms(t *testing.T) {
 		text string
 		into any
 	}{
-		{`"a  b"`, new(gatehouse.Scopes)}, {`"a"`, new(gatehouse.Roles)}, {`["a\nb"]`, new(gatehouse.Roles)},
-		{`"a"`, new(gatehouse.Actors)}, {`[]`, new(gatehouse.Claims)}, {`"a"`, new(gatehouse.Key)},
+		{`"a  b"`, new(gatehouse.Scopes)},
+		{`"a"`, new(gatehouse.Roles)},
+		{`["a\nb"]`, new(gatehouse.Roles)},
+		{`"a"`, new(gatehouse.Actors)},
+		{`[]`, new(gatehouse.Claims)},
+		{`"a"`, new(gatehouse.Key)},
 	} {
 		if err := json.Unmarshal([]byte(test.text), test.into); err == nil {
 			t.Errorf("Unmarshal(%s) into %T = %v, want an error", test.text, test.into, test.into)
@@ -107,6 +111,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// Covers RFC 8693 §4.1; ASVS 5.0 §8.3.3.
 func TestActors(t *testing.T) {
 	chain := []gatehouse.Actor{{Subject: "agent", Issuer: "https://a.example", Client: "c"}, {Subject: "desk"}}
 	want := slices.Clone(chain)

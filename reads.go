@@ -186,6 +186,8 @@ func (d *reader) scheme(name string) *Scheme {
 // without returns the header without credentials, so that nothing behind the
 // gate can read, log or forward them. The values of what remains are shared with
 // the original.
+//
+// Implements RFC 9700 §4.9.3; ASVS 5.0 §10.1.1.
 func (d *reader) without(header http.Header) http.Header {
 	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
 	if stripped == nil {

@@ -39,6 +39,8 @@ type Body struct {
 // it comes from declared codes, from configuration and from policies; none comes
 // from the request or from an error. a is nil for a request that no gate has
 // decided on.
+//
+// Implements RFC 9110 §9.3.2, §10.2.3; ASVS 5.0 §14.3.2.
 func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e *Error) {
 	refusal := Refusal{Status: e.Code.Status(), Code: e.Code.String(), Description: e.Code.Description(), Params: e.Params}
 	if e.Code == CodeInsufficientScope {
@@ -149,11 +151,14 @@ func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 
 // challengesFor returns the challenges of a refusal: for each 401, for a missing
 // scope, and for another 403 that has parameters to say.
+//
+// Implements RFC 6750 §3 (challenge, once), §3.1 (insufficient_scope); RFC 9110
+// §11.6.1.
 func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	status := e.Code.Status()
-	// RFC 6750 §3.1: "If the request lacks any authentication information ...
-	// the resource server SHOULD NOT include an error code or other error
-	// information."
+	// RFC 6750 §3.1 (no error): "If the request lacks any authentication
+	// information ... the resource server SHOULD NOT include an error code or
+	// other error information."
 	if e.Code == CodeMissingCredentials {
 		return g.reads.missing
 	}
@@ -171,7 +176,7 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 		scheme = *declared
 	}
 	params := []Param{{"error", e.Code.String()}, {"error_description", e.Code.Description()}}
-	// RFC 6750 §3: the scope attribute is a list of at least one.
+	// RFC 6750 §3 (scope): the scope attribute is a list of at least one.
 	if e.Code == CodeInsufficientScope && e.Scopes.Len() > 0 {
 		params = append(params, Param{"scope", e.Scopes.String()})
 	}
@@ -193,6 +198,8 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 }
 
 // params puts the gate's own parameters around those of a challenge.
+//
+// Implements RFC 6750 §3 (auth-param); RFC 9110 §11.2.
 func (g *Gate) params(params ...Param) []Param {
 	all := append([]Param{{"realm", g.realm}}, params...)
 	if g.metadata != nil {

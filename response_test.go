@@ -30,6 +30,8 @@ func errorCode(t *testing.T, body []byte) string {
 }
 
 // Each row of the table of refusals: everything that a refusal is on the wire.
+//
+// Covers RFC 6750 §3 (error); ASVS 5.0 §14.3.2.
 func TestRefusalTable(t *testing.T) {
 	const (
 		missing     = `{"error":"missing_credentials","error_description":"This resource requires authentication."}` + "\n"
@@ -56,12 +58,13 @@ func TestRefusalTable(t *testing.T) {
 		body   string
 		header http.Header // beside the three that every refusal has
 	}{
-		{"no credential", gatehouse.ErrNoCredentials, 401, missing, challenge(`Bearer realm="acme"`)},
+		{"no credential", gatehouse.ErrNoCredentials, 401, missing, challenge(`Bearer realm="acme"`)}, // Covers RFC 6750 §3 (challenge), §3.1 (no error).
 		{"missing credentials from an authenticator", &gatehouse.Error{Code: gatehouse.CodeMissingCredentials}, 401, missing, challenge(`Bearer realm="acme"`)},
 		{
-			"malformed request", &gatehouse.Error{Code: gatehouse.CodeInvalidRequest}, 400,
+			"malformed request", &gatehouse.Error{Code: gatehouse.CodeInvalidRequest}, 400, // Covers RFC 6750 §3.1 (invalid_request).
 			`{"error":"invalid_request","error_description":"The request carries malformed or several credentials."}` + "\n", http.Header{},
 		},
+		// Covers RFC 6750 §3 (challenge), §3.1 (invalid_token).
 		{"invalid token", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scopes: scopeSet("a")}, 401, token, challenge(`Bearer realm="acme", ` + tokenParams)},
 		{
 			"invalid token under another scheme", &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Scheme: "DPoP", Params: params("algs", "ES256 EdDSA")}, 401, token,
@@ -72,11 +75,14 @@ func TestRefusalTable(t *testing.T) {
 			"invalid key under a scheme", &gatehouse.Error{Code: codeInvalidKeyScheme, Scheme: "ApiKey"}, 401, apiKey,
 			challenge(`ApiKey realm="acme", error="invalid_api_key", error_description="The API key is not valid."`),
 		},
+		// Covers RFC 6750 §3 (scope), §3.1 (insufficient_scope); RFC 9700 §2.3
+		// (action).
 		{"missing scope", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("b", "a")}, 403, scope, challenge(scopeParams + `, scope="a b"`)},
 		{"missing scope that is not named", &gatehouse.Error{Code: gatehouse.CodeInsufficientScope}, 403, scope, challenge(scopeParams)},
 		{
 			"denied by a policy", &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Scopes: scopeSet("a")}, 403,
-			`{"error":"access_denied","error_description":"Access to this resource is denied."}` + "\n", http.Header{},
+			`{"error":"access_denied","error_description":"Access to this resource is denied."}` + "\n",
+			http.Header{},
 		},
 		{
 			"step-up", &gatehouse.Error{Code: codeStepUp, Params: params("acr_values", "phr", "max_age", "300")}, 401,
@@ -92,6 +98,7 @@ func TestRefusalTable(t *testing.T) {
 		{"429", &gatehouse.Error{Code: codeBudget, RetryAfter: 90 * time.Second}, 429, `{"error":"budget_exceeded","error_description":"The request exceeds its budget."}` + "\n", retry("90")},
 		{"429 without a time", &gatehouse.Error{Code: codeBudget}, 429, "", retry("5")},
 		{"unavailable", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}, 503, unavailable, retry("5")},
+		// Covers RFC 9110 §10.2.3.
 		{"unavailable for 2.001 s", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 2001 * time.Millisecond}, 503, unavailable, retry("3")},
 		{"unavailable for 1 ns", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 1}, 503, unavailable, retry("1")},
 		{"unavailable for negative time", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: -time.Hour}, 503, unavailable, retry("5")},
@@ -153,6 +160,8 @@ func newMetadata(t *testing.T, resource string) *gatehouse.Metadata {
 
 // The challenges of a 401: those of all schemes that are not silent, once each,
 // without an error where no credential came.
+//
+// Covers RFC 6750 §3 (challenge); RFC 9110 §15.5.2.
 func TestChallenges(t *testing.T) {
 	reads := func(schemes ...gatehouse.Scheme) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Schemes: schemes}, rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken}).Authenticate}
@@ -166,38 +175,51 @@ func TestChallenges(t *testing.T) {
 		without, under []string // no credential; one under Bearer
 	}{
 		{
-			"nothing advertised", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}},
-			[]string{`Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
+			"nothing advertised",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}},
+			[]string{`Bearer realm="acme"`},
+			[]string{`Bearer realm="acme"` + invalid},
 		},
 		{
 			"each scheme once, in order",
 			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
 				reads(gatehouse.Scheme{Name: "DPoP", Params: algs}), reads(gatehouse.Scheme{Name: "Bearer"}), reads(gatehouse.Scheme{Name: "dpop"}, gatehouse.Scheme{Name: "bearer"}),
 			}},
-			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
+			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`},
+			[]string{`Bearer realm="acme"` + invalid},
 		},
 		{
-			"always", gatehouse.Config{Authenticators: []gatehouse.Authenticator{
+			"always",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
 				reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true}),
 			}},
 			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`},
 			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`},
 		},
 		{
-			"silent", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
-			[]string{`ApiKey realm="acme"`}, []string{`Bearer realm="acme"` + invalid},
+			"silent",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
+			[]string{`ApiKey realm="acme"`},
+			[]string{`Bearer realm="acme"` + invalid},
 		},
 		{
-			"silent for one authenticator only", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer", Silent: true}), reads(gatehouse.Scheme{Name: "bearer", Params: algs})}},
-			[]string{`bearer realm="acme", algs="ES256"`}, []string{`bearer realm="acme"` + invalid + `, algs="ES256"`},
+			"silent for one authenticator only",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer", Silent: true}), reads(gatehouse.Scheme{Name: "bearer", Params: algs})}},
+			[]string{`bearer realm="acme", algs="ES256"`},
+			[]string{`bearer realm="acme"` + invalid + `, algs="ES256"`},
 		},
 		{
-			"metadata", gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer"})}, Metadata: newMetadata(t, "https://api.example.com/v1")},
-			[]string{`Bearer realm="acme"` + metadata}, []string{`Bearer realm="acme"` + invalid + metadata},
+			// Covers RFC 9728 §5.1.
+			"metadata",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer"})}, Metadata: newMetadata(t, "https://api.example.com/v1")},
+			[]string{`Bearer realm="acme"` + metadata},
+			[]string{`Bearer realm="acme"` + invalid + metadata},
 		},
 		{
-			"quoted realm", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}, Realm: `a "b" \c`},
-			[]string{`Bearer realm="a \"b\" \\c"`}, []string{`Bearer realm="a \"b\" \\c"` + invalid},
+			"quoted realm",
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}, Realm: `a "b" \c`},
+			[]string{`Bearer realm="a \"b\" \\c"`},
+			[]string{`Bearer realm="a \"b\" \\c"` + invalid},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -244,12 +266,15 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 
 // Every challenge that a gate writes is one of RFC 9110, with a realm and without
 // a parameter that occurs twice, and every 401 has one.
+//
+// Covers RFC 6750 §3 (auth-param, once); RFC 9110 §11.2, §11.6.1.
 func TestChallengesAreWellFormed(t *testing.T) {
 	metadata := newMetadata(t, "https://api.example.com/?q=\"")
 	seen := 0
 	for _, code := range []gatehouse.Code{
 		gatehouse.CodeMissingCredentials, gatehouse.CodeInvalidRequest, gatehouse.CodeInvalidToken, gatehouse.CodeInsufficientScope,
-		codeInvalidKey, codeInvalidKeyScheme, gatehouse.CodeAccessDenied, codeStepUp, codeApproval, codeBudget, gatehouse.CodeTemporarilyUnavailable, {},
+		codeInvalidKey, codeInvalidKeyScheme, gatehouse.CodeAccessDenied, codeStepUp, codeApproval, codeBudget, gatehouse.CodeTemporarilyUnavailable,
+		{},
 	} {
 		for _, scheme := range []string{"", "DPoP"} {
 			gate := newGate(t, gatehouse.Config{
@@ -285,6 +310,7 @@ func TestChallengesAreWellFormed(t *testing.T) {
 	}
 }
 
+// Covers RFC 9110 §5.6.4.
 func TestChallengeString(t *testing.T) {
 	for _, test := range []struct {
 		challenge gatehouse.Challenge
@@ -310,6 +336,8 @@ func TestChallengeString(t *testing.T) {
 
 // A parser of RFC 9110 reads each written challenge back, with "?" for what must
 // not be sent.
+//
+// Covers RFC 9110 §5.6.4.
 func FuzzChallenge(f *testing.F) {
 	for _, seed := range []string{"", "acme", `"`, `\`, `\"`, "a\r\nb", "a, b=\"c\"", "\x00\x7f\x80\xff", "é€\u2028", strings.Repeat(`\`, 100)} {
 		f.Add(seed, "plain")
@@ -486,6 +514,8 @@ func TestRefusalOnTheWire(t *testing.T) {
 }
 
 // HEAD gets no body where the server does not see to it.
+//
+// Covers RFC 9110 §9.3.2.
 func TestRefusalOfHead(t *testing.T) {
 	r := request()
 	r.Method = http.MethodHead
@@ -496,6 +526,8 @@ func TestRefusalOfHead(t *testing.T) {
 
 // Shared caches know that a response to a request with an Authorization header is
 // for one caller. Every other response to a caller needs no-store.
+//
+// Covers ASVS 5.0 §14.3.2; RFC 9111 §3.5.
 func TestResponsesToCallersAreNotCached(t *testing.T) {
 	for _, test := range []struct{ name, authorization, outer, handler, want string }{
 		{"Authorization", "Bearer good", "", "", ""},

@@ -62,6 +62,8 @@ func joinScopes(tokens []string) Scopes {
 }
 
 // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+//
+// Implements RFC 6750 §3 (scope).
 func validScope(token string) bool {
 	for i := range len(token) {
 		if c := token[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {

@@ -19,6 +19,7 @@ var (
 	tokenGrammar = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`)
 )
 
+// Covers RFC 6749 §3.3.
 func TestParseScopes(t *testing.T) {
 	for _, test := range []struct {
 		s, want string
@@ -57,6 +58,7 @@ func TestParseScopes(t *testing.T) {
 	}
 }
 
+// Covers RFC 6750 §3 (scope).
 func TestNewScopes(t *testing.T) {
 	tokens := []string{"b", "a", "b"}
 	s, err := gatehouse.NewScopes(tokens...)
@@ -149,6 +151,7 @@ func TestScopesAllStops(t *testing.T) {
 	}
 }
 
+// Covers RFC 6749 §3.3.
 func FuzzParseScopes(f *testing.F) {
 	for _, seed := range []string{"", "a", "b a", "a  b", " a", "a ", "a a", "a\tb", "\"", "\\", "\u00e9", "\xff", "a:* *", "~ !"} {
 		f.Add(seed)

@@ -119,8 +119,9 @@ func (k *Keys) credential(r *http.Request) (text string, invalid gatehouse.Code,
 	case 1:
 		text, invalid = values[0], CodeInvalidKey
 	case 0:
-		// RFC 6750 §3.1: invalid_token, "The access token provided is expired,
-		// revoked, malformed, or invalid for other reasons."
+		// RFC 6750 §3.1 (invalid_token): invalid_token, "The access token
+		// provided is expired, revoked, malformed, or invalid for other
+		// reasons."
 		invalid = gatehouse.CodeInvalidToken
 		if text, err = gatehouse.Authorization(r, bearer); errors.Is(err, gatehouse.ErrNoCredentials) {
 			invalid = CodeInvalidKeyScheme

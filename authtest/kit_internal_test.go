@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var everything = IssuerConfig{
@@ -62,8 +64,7 @@ func verifiesBy(k *key, token string) bool {
 func TestSignaturesAreAsDeclared(t *testing.T) {
 	for _, config := range []IssuerConfig{everything, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
 		issuer := NewIssuer(t, config)
-		var published []*key
-		published = append(published, issuer.keys...)
+		published := slices.Clone(issuer.keys)
 		sound, forged := 0, 0
 		for a := range Attacks(issuer) {
 			token, ok := strings.CutPrefix(a.Request.Header.Get("Authorization"), "Bearer ")
@@ -212,27 +213,22 @@ func TestParseChallenges(t *testing.T) {
 }
 
 func TestNamesAreUniqueAndOrdered(t *testing.T) {
-	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256", "RS256", "PS256", "EdDSA"}, Scope: "reports:read"})
+	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}, Scope: "reports:read"})
 	var names [2][]string
 	for n := range names {
 		for a := range Attacks(issuer) {
 			names[n] = append(names[n], a.Name)
-			if !strings.HasPrefix(a.Name, a.Row+": ") || a.Section == "" || a.Row == "" || len(a.Want) == 0 {
+			if !strings.HasPrefix(a.Name, a.Row+": ") || a.Section == "" || a.Row == "" || len(a.Want) == 0 ||
+				a.Request.URL.Path == "" || a.Request.Host != "api.example.com" {
 				t.Errorf("incomplete attempt: %+v", a)
 			}
-			if a.Request.URL.Path == "" || a.Request.Host != "api.example.com" {
-				t.Errorf("%s: request for %s at %s, want a path at api.example.com", a.Name, a.Request.URL, a.Request.Host)
-			}
 		}
 	}
-	if !slices.Equal(names[0], names[1]) {
-		t.Error("two runs yield different names")
+	if diff := cmp.Diff(names[0], names[1]); diff != "" {
+		t.Errorf("names of two runs (-first +second):\n%s", diff)
 	}
-	slices.Sort(names[0])
-	for n, name := range names[0][1:] {
-		if name == names[0][n] {
-			t.Errorf("the name %q occurs twice", name)
-		}
+	if slices.Sort(names[0]); len(slices.Compact(names[0])) != len(names[1]) {
+		t.Error("a name occurs twice")
 	}
 }
 

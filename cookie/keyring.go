@@ -136,6 +136,7 @@ func associated(name, purpose string) []byte {
 	return append(data, purpose...)
 }
 
+// Implements RFC 6265bis §8.3.
 func (k *Keyring) seal(data, value []byte, expires time.Time) string {
 	key := k.keys[0]
 	sealed := make([]byte, idOctets+chacha20poly1305.NonceSizeX, overheadOctets+len(value))

@@ -169,6 +169,8 @@ func partName(name string, i int) string {
 
 // split returns the values of the parts of text, or [ErrTooLarge] if it needs more
 // than four.
+//
+// Implements RFC 6265bis §5.6.
 func split(name, text string) ([]string, error) {
 	parts := make([]string, 0, maxParts)
 	for i := range maxParts {

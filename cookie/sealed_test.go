@@ -43,6 +43,8 @@ func random(n int) []byte {
 
 // Sizes around every boundary: a value is split into as few cookies as possible,
 // all but the last of 4096 octets.
+//
+// Covers RFC 6265bis §5.6.
 func TestSealedSplitsLargeValues(t *testing.T) {
 	s := newBox(t, 1)
 	if s.Name() != sealedName {
@@ -143,6 +145,7 @@ func names(w http.ResponseWriter) []string {
 	return all
 }
 
+// Covers RFC 6265bis §4.1.1 (one).
 func TestSealedLastSetOrClearCounts(t *testing.T) {
 	s := newBox(t, 1)
 	r := newRequest(http.MethodGet)
@@ -262,6 +265,7 @@ func TestSealedIsNotMalleable(t *testing.T) {
 	}
 }
 
+// Covers RFC 6265bis §8.3.
 func TestSealedBindsNameAndPurpose(t *testing.T) {
 	keys := newKeyring(t, 1)
 	config := cookie.SealedConfig{Cookie: cookie.Config{Name: "a"}, Keys: keys, Purpose: "test", Lifetime: time.Hour}

@@ -21,6 +21,8 @@ type step struct {
 
 // TestAppsInBrowser uses the example apps in Chromium as people do, and attacks
 // them. It is slow. With -artifacts it keeps pictures of the pages.
+//
+// Covers RFC 8252 §5.
 func TestAppsInBrowser(t *testing.T) {
 	chromium := browser.Start(t)
 	shared := []step{

@@ -36,6 +36,8 @@ const (
 
 // algorithms holds the verification method of each asymmetric algorithm, and
 // which keys fit it.
+//
+// Implements RFC 8725 §3.2; RFC 9068 §2.1; ASVS 5.0 §9.1.2.
 var algorithms = map[Algorithm]struct {
 	method jwt.SigningMethod
 	fits   func(crypto.PublicKey) bool

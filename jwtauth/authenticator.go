@@ -200,6 +200,9 @@ func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verifi
 }
 
 // verify verifies a token that is not in the cache.
+//
+// Implements RFC 7515 §4.1.1; RFC 7519 §7.2 (reject); RFC 7800 §3.1; RFC 8725
+// §3.1 (algorithms), §3.3; RFC 9068 §4 (iss, alg); ASVS 5.0 §9.1.1.
 func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
 	t, err := parse(token, a.maxBytes, &a.headers)
 	if err != nil {

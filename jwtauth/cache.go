@@ -22,6 +22,8 @@ type verified struct {
 
 // fingerprint is the SHA-256 of a whole token, signature included: the cache
 // finds a token only if every byte is the same.
+//
+// Implements RFC 9700 §4.9.3.
 type fingerprint [sha256.Size]byte
 
 const shardCount = 64

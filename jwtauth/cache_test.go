@@ -70,6 +70,7 @@ func TestCachedPrincipalIsCopied(t *testing.T) {
 	}
 }
 
+// Covers RFC 9068 §4 (exp).
 func TestCachedTokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthenticator(t, config())

@@ -63,6 +63,8 @@ var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 // parse sets c to the claims in the payload of a token. A known claim of the wrong
 // type and a claim whose name differs from a known one only in case are a
 // claimError.
+//
+// Implements RFC 7519 §4 (unknown), §4.1.1, §4.1.6.
 func (c *claims) parse(text string) error {
 	*c = claims{text: text}
 	var iss, sub, client, jti, sid, exp, iat, nbf, authTime, typ, use string

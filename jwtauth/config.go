@@ -64,6 +64,8 @@ type Issuer struct {
 	// Algorithms are the signature algorithms of the issuer. Required. A key
 	// verifies only those that fit its type and curve and, if the key names an
 	// algorithm, only that one.
+	//
+	// Implements RFC 8725 §3.1 (algorithms); ASVS 5.0 §9.1.2.
 	Algorithms []Algorithm
 
 	// Keys is the source of the issuer's keys. Required.
@@ -169,8 +171,8 @@ func (i *Issuer) check(longest time.Duration) []error {
 	if u, err := safeurl.Parse(i.URL); err != nil {
 		fail("URL: %w", err)
 	} else if u.RawQuery != "" || u.ForceQuery {
-		// RFC 8414 §2: the issuer is a URL that "has no query or fragment
-		// components".
+		// RFC 8414 §2 (issuer): the issuer is a URL that "has no query or
+		// fragment components".
 		fail("URL: has a query; remove it")
 	} else if strings.Contains(u.Path, "/.well-known/") {
 		fail("URL: is a metadata address; the issuer is the part before /.well-known/")

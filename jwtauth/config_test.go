@@ -24,6 +24,9 @@ import (
 )
 
 // Each mistake is an error that names the field.
+//
+// Covers RFC 7518 §3.2 (size); RFC 8414 §2 (issuer); RFC 8725 §3.2, §3.5; RFC
+// 9068 §2.1; ASVS 5.0 §9.1.2.
 func TestNewRejects(t *testing.T) {
 	type change = func(*jwtauth.Config)
 	issuer := func(f func(*jwtauth.Issuer)) change { return func(c *jwtauth.Config) { f(&c.Issuers[0]) } }
@@ -143,6 +146,8 @@ func weakRSA(bits int, e int) *rsa.PublicKey {
 }
 
 // Signatures for a key of low order can be forged.
+//
+// Covers RFC 8725 §3.4.
 func TestLowOrderKeys(t *testing.T) {
 	for _, y := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000",

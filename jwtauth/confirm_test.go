@@ -36,6 +36,7 @@ func (c toyConfirmer) Confirm(r *http.Request, _, member string) (http.Header, e
 	return http.Header{"Toy-Nonce": {"1"}}, nil
 }
 
+// Covers RFC 7800 §3.1; ASVS 5.0 §10.3.5.
 func TestConfirmation(t *testing.T) {
 	calls := 0
 	with := func(scheme string) func(*jwtauth.Config) {

@@ -52,6 +52,8 @@ func accepted(t *testing.T, a *jwtauth.Authenticator, token string) {
 }
 
 // Any text as a token.
+//
+// Covers RFC 7515 §2, §7.1; RFC 7519 §7.2 (reject).
 func FuzzToken(f *testing.F) {
 	f.Add(token(nil, nil))
 	f.Add(token(object{"typ": "JWT"}, nil))

@@ -27,6 +27,8 @@ type header struct {
 //	RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not
 //	understood and supported by the recipient, then the JWS is invalid." None
 //	is supported, so that crit is never valid.
+//
+// Implements RFC 8725 §3.6, §3.10 (jku); ASVS 5.0 §9.1.3.
 var headerTable = strictjson.NewTable(
 	"alg", "kid", "typ", "x5t", "x5t#S256",
 	"crit", "b64", "cty", "zip", "jwk", "jku", "x5u", "x5c",
@@ -40,6 +42,7 @@ var (
 	errHeader    = errors.New("has a malformed parameter")
 )
 
+// Implements RFC 7515 §4.1.1, §4.1.4; RFC 8725 §3.10 (kid).
 func parseHeader(object string) (header, error) {
 	var alg, kid, typ, x5t, x5tS256, bad string
 	err := headerTable.Read(object, strictjson.Limits{Depth: 4, Members: 32}, &alg, &kid, &typ, &x5t, &x5tS256,
@@ -81,10 +84,13 @@ func parseHeader(object string) (header, error) {
 
 // isAccessTokenType reports whether typ is valid for an access token.
 //
-//	RFC 9068 §4: "The resource server MUST verify that the "typ" header value is
-//	"at+jwt" or "application/at+jwt" and reject tokens carrying any other value."
+//	RFC 9068 §4 (typ): "The resource server MUST verify that the "typ" header
+//	value is "at+jwt" or "application/at+jwt" and reject tokens carrying any
+//	other value."
 //
-//	RFC 2045 §5.1: media types are "not case sensitive".
+//	RFC 2045 section 5.1 says that media types are "not case sensitive".
+//
+// Implements RFC 7515 §4.1.9; RFC 8725 §3.11, §3.12; ASVS 5.0 §9.2.2.
 func isAccessTokenType(typ string, p Profile) bool {
 	if strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt") {
 		return true

@@ -21,8 +21,11 @@ import (
 )
 
 // The public attack kit against each algorithm, with remote keys.
+//
+// Covers RFC 7515 §2, §4, §4.1.11; RFC 7519 §4 (unique), §7.2 (reject); RFC
+// 8725 §3.10 (jku); RFC 9068 §4 (alg); ASVS 5.0 §9.1.3.
 func TestAttacks(t *testing.T) {
-	algorithms := []string{"ES256", "RS256", "PS256", "EdDSA"}
+	algorithms := []string{"ES256", "RS256", "PS256", "EdDSA"} // Covers RFC 7518 §3.5.
 	if testing.Short() {
 		algorithms = algorithms[:1]
 	}
@@ -61,18 +64,36 @@ func TestFaultyKeyServers(t *testing.T) {
 }
 
 // The statuses of RFC 6750 section 3.1, through a gate.
+//
+// Covers RFC 6750 §3.1 (invalid_token); RFC 7515 §7.1; RFC 9068 §4 (error).
 func TestStatuses(t *testing.T) {
 	h := serve(t, newAuthenticator(t, config()))
 	valid := token(nil, nil)
 	for want, headers := range map[int][][]string{
 		200: {{"Bearer " + valid}, {"bearer " + valid}, {"BEARER   " + valid}},
 		400: {
-			{"Bearer"}, {"Bearer "}, {"Bearer " + valid + " " + valid}, {"Bearer " + valid + ", Bearer " + valid}, {"Bearer\t" + valid},
-			{"Bearer " + valid + "\x00"}, {"Bearer " + valid + "\r\n"}, {"Bearer é"}, {"Bearer " + valid, "Bearer " + valid}, {""},
+			{"Bearer"},
+			{"Bearer "},
+			{"Bearer " + valid + " " + valid},
+			{"Bearer " + valid + ", Bearer " + valid},
+			{"Bearer\t" + valid},
+			{"Bearer " + valid + "\x00"},
+			{"Bearer " + valid + "\r\n"},
+			{"Bearer é"},
+			{"Bearer " + valid, "Bearer " + valid},
+			{""},
 		},
 		401: {
-			nil, {"Bearer a"}, {"Bearer a.b.c"}, {"Bearer .."}, {"Bearer a.b.c.d.e"}, {"Bearer " + strings.Repeat(".", 100_000)},
-			{"Bearer " + strings.Repeat("a", 1_000_000)}, {"Basic " + valid}, {valid}, {"DPoP " + valid},
+			nil,
+			{"Bearer a"},
+			{"Bearer a.b.c"},
+			{"Bearer .."},
+			{"Bearer a.b.c.d.e"},
+			{"Bearer " + strings.Repeat(".", 100_000)},
+			{"Bearer " + strings.Repeat("a", 1_000_000)},
+			{"Basic " + valid},
+			{valid},
+			{"DPoP " + valid},
 		},
 	} {
 		for _, authorization := range headers {
@@ -135,6 +156,8 @@ func TestOversizedHeader(t *testing.T) {
 
 // No part of a token is in a response or in the log, which has the issuer and the
 // reason, and every invalid token has the same response.
+//
+// Covers RFC 9068 §4 (error).
 func TestRejectionDisclosesNothing(t *testing.T) {
 	var log bytes.Buffer
 	g := must(gatehouse.New(gatehouse.Config{

@@ -71,6 +71,8 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 // candidates returns the keys that may have signed a token with header h: those
 // of the current key set or, if it has none and fetch is set, those of a newer
 // one. The set is nil if there is none and fetch is not set.
+//
+// Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
 func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
 	set, err := i.keys.current(now)
 	missing := "" // the kid that the set lacks
@@ -90,6 +92,8 @@ func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.
 }
 
 // reject returns an invalid_token error. i is nil while the issuer is unknown.
+//
+// Implements RFC 6750 §3.1 (invalid_token); RFC 9068 §4 (error).
 func reject(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
 	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Cause: cause}
 	if i != nil {

@@ -63,6 +63,8 @@ var jwkTable = strictjson.NewTable(
 
 // parseKey parses one JWK strictly; the jwkset library turns its numbers into a
 // key.
+//
+// Implements RFC 7517 §4, §4.2, §4.3.
 func parseKey(text string, configured []Algorithm) (*key, error) {
 	var jwk jwkset.JWKMarshal
 	var operations, private string

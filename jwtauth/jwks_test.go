@@ -51,29 +51,29 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 		"private Ed25519":       edJWK("odd", edKey().Public().(ed25519.PublicKey), `,"d":"AQAB"`),
 		"RSA primes":            rsaJWK("odd", public, `,"p":"AQAB"`),
 		"low order":             edJWK("odd", low),
-		"1024 bits":             rsaJWK("odd", weakRSA(1024, 65537)),
+		"1024 bits":             rsaJWK("odd", weakRSA(1024, 65537)), // Covers RFC 7518 §3.3.
 		"e=1":                   rsaJWK("odd", weakRSA(2048, 1)),
 		"e=2":                   rsaJWK("odd", weakRSA(2048, 2)),
 		"e=2^64+65537":          exponent("AQAAAAAAAQAB"),
 		"e=2^40+1":              exponent("AQAAAAAAAAAAAAAAAQ"),
-		"for encryption":        rsaJWK("odd", public, `,"use":"enc"`),
+		"for encryption":        rsaJWK("odd", public, `,"use":"enc"`), // Covers RFC 7517 §4.2.
 		"other use":             rsaJWK("odd", public, `,"use":"tls"`),
-		"key_ops sign":          rsaJWK("odd", public, `,"key_ops":["sign"]`),
-		"key_ops empty":         rsaJWK("odd", public, `,"key_ops":[]`),
+		"key_ops sign":          rsaJWK("odd", public, `,"key_ops":["sign"]`), // Covers RFC 7517 §4.3.
+		"key_ops empty":         rsaJWK("odd", public, `,"key_ops":[]`),       // Covers RFC 7517 §4.3.
 		"key_ops text":          rsaJWK("odd", public, `,"key_ops":"verify"`),
 		"key_ops mixed":         rsaJWK("odd", public, `,"key_ops":["verify",1]`),
-		"unknown kty":           `{"kty":"AKP","kid":"odd"}`,
+		"unknown kty":           `{"kty":"AKP","kid":"odd"}`, // Covers RFC 7517 §5.
 		"no kty":                `{"kid":"odd"}`,
 		"unknown curve":         `{"kty":"EC","kid":"odd","crv":"secp256k1","x":"AQ","y":"AQ"}`,
 		"X25519":                `{"kty":"OKP","kid":"odd","crv":"X25519","x":"` + b64(secret[:32]) + `"}`,
 		"Ed448":                 `{"kty":"OKP","kid":"odd","crv":"Ed448","x":"` + b64(secret[:57]) + `"}`,
-		"off the curve":         `{"kty":"EC","kid":"odd","crv":"P-256","x":"AQ","y":"AQ"}`,
+		"off the curve":         `{"kty":"EC","kid":"odd","crv":"P-256","x":"AQ","y":"AQ"}`, // Covers RFC 7518 §6.2.1; RFC 8725 §3.4.
 		"foreign alg":           rsaJWK("odd", public, `,"alg":"RSA-OAEP"`),
 		"alg of another kind":   rsaJWK("odd", public, `,"alg":"ES256"`),
-		"alg of another curve":  ecJWK("odd", keyFor(jwtauth.ES256), `,"alg":"ES384"`),
+		"alg of another curve":  ecJWK("odd", keyFor(jwtauth.ES256), `,"alg":"ES384"`), // Covers RFC 7518 §3.4.
 		"alg is a number":       rsaJWK("odd", public, `,"alg":1`),
 		"kid is a number":       `{"kty":"EC","kid":1}`,
-		"a member twice":        rsaJWK("odd", public, `,"kid":"other"`),
+		"a member twice":        rsaJWK("odd", public, `,"kid":"other"`), // Covers RFC 7517 §4.
 		"a member in two cases": rsaJWK("odd", public, `,"KID":"other"`),
 		"a member in caps":      strings.Replace(rsaJWK("odd", public), `"kid"`, `"KID"`, 1),
 		"not an object":         `[]`,
@@ -117,6 +117,8 @@ func TestInvalidKeySets(t *testing.T) {
 }
 
 // One kid may name keys of two kinds, and by mistake several of one kind.
+//
+// Covers RFC 7515 §4.1.4.
 func TestSameKid(t *testing.T) {
 	private := ed25519.NewKeyFromSeed(secret[32:64])
 	other := func(n byte) string {
@@ -130,11 +132,11 @@ func TestSameKid(t *testing.T) {
 		keys   []string
 		want   gatehouse.Reason
 	}{
-		{"two kinds", nil, []string{ec, rsaJWK("k1", &rsaKey().PublicKey), valid}, ""},
+		{"two kinds", nil, []string{ec, rsaJWK("k1", &rsaKey().PublicKey), valid}, ""}, // Covers RFC 7517 §4.5.
 		{"two keys, first", nil, []string{valid, other(1)}, ""},
 		{"two keys, second", nil, []string{other(1), valid}, ""},
 		{"four keys", nil, []string{other(1), other(2), other(3), valid}, ""},
-		{"five keys", nil, []string{other(1), other(2), other(3), other(4), valid}, jwtauth.ReasonKey},
+		{"five keys", nil, []string{other(1), other(2), other(3), other(4), valid}, jwtauth.ReasonKey}, // Covers RFC 7517 §4.5.
 		{"none", nil, []string{ec}, jwtauth.ReasonKey},
 		{"other keys", nil, []string{other(1), other(2)}, jwtauth.ReasonSignature},
 		{"no kid, one candidate", noKid, []string{ec, valid}, ""},
@@ -148,6 +150,8 @@ func TestSameKid(t *testing.T) {
 
 // A key verifies the algorithm that it names, and those that fit it if it names
 // none.
+//
+// Covers RFC 7517 §4.4; RFC 8725 §3.1 (one).
 func TestKeyPinsAlgorithm(t *testing.T) {
 	named := rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"RS256","use":"sig","key_ops":["verify"]`)
 	unnamed := rsaJWK("k1", &rsaKey().PublicKey)

@@ -41,6 +41,8 @@ type key struct {
 
 // newKey checks a public key and pins its algorithms: those of the configured
 // ones that fit its type and curve and, if named is set, only that one.
+//
+// Implements RFC 7517 §4.4; RFC 8725 §3.1 (one).
 func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Algorithm) (*key, error) {
 	if err := checkStrength(public); err != nil {
 		return nil, err
@@ -58,6 +60,8 @@ func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Al
 }
 
 // verify reports whether signature verifies with this key and algorithm.
+//
+// Implements RFC 7515 §5.2; RFC 9068 §4 (signature).
 func (k *key) verify(a Algorithm, signingInput string, signature []byte) bool {
 	if h, ok := k.hmac[a]; ok {
 		return h.verify(signingInput, signature)
@@ -71,6 +75,7 @@ func (k *key) equal(other *key) bool {
 	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.public)
 }
 
+// Implements RFC 7518 §6.2.1; RFC 8725 §3.4.
 func checkStrength(public crypto.PublicKey) error {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
@@ -147,6 +152,7 @@ type hmacState struct {
 	text []byte
 }
 
+// Implements RFC 7518 §3.2 (time).
 func (k *hmacKey) verify(signingInput string, signature []byte) bool {
 	state := k.states.Get().(*hmacState)
 	defer k.states.Put(state)

@@ -52,6 +52,8 @@ type candidates [4]*key
 //
 //	RFC 7517 §4.5: "different keys within the JWK Set SHOULD use distinct "kid"
 //	values."
+//
+// Implements RFC 7515 §4.1.4; RFC 8725 §3.1 (one).
 func (s *keySet) candidates(kid string, a Algorithm) candidates {
 	var found candidates
 	n := 0

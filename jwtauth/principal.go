@@ -13,6 +13,8 @@ import (
 const maxActors = 4
 
 // principal returns the caller that verified claims name.
+//
+// Implements RFC 8725 §3.8 (subject); RFC 9700 §4.15; ASVS 5.0 §10.3.3.
 func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Principal, error) {
 	if c.client == "" { // only Profile: Compatible accepts that
 		for _, claim := range [...]struct{ name, value string }{{"azp", c.party}, {"cid", c.cid}} {
@@ -36,9 +38,9 @@ func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Prin
 		Expires:    time.Unix(c.expires.seconds, 0),
 		Claims:     gatehouse.VerifiedClaims(c.text),
 	}
-	// RFC 9068 §2.2: where no resource owner is involved, "the value of "sub"
-	// SHOULD correspond to an identifier the authorization server uses to
-	// indicate the client application."
+	// RFC 9068 §2.2 (client): where no resource owner is involved, "the value
+	// of "sub" SHOULD correspond to an identifier the authorization server uses
+	// to indicate the client application."
 	if p.Subject == p.Client {
 		p.Kind = gatehouse.KindService
 	}
@@ -86,6 +88,8 @@ func (i *issuer) claim(c *claims, configured, byDefault, parsed string) string {
 //
 //	RFC 9068 §2.2.3, by way of RFC 8693 §4.2: "The value of the "scope" claim is
 //	a JSON string containing a space-separated list of scopes".
+//
+// Implements RFC 9068 §2.2.3; ASVS 5.0 §10.3.2.
 func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
 	if value == "" {
 		return gatehouse.Scopes{}, nil

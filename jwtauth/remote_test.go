@@ -350,6 +350,7 @@ func TestFetchFailure(t *testing.T) {
 	})
 }
 
+// Covers RFC 8414 §3.1, §3.3.
 func TestDiscovery(t *testing.T) {
 	const openid, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	metadata := func(issuer, keys string) string { return `{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}` }
@@ -493,8 +494,11 @@ func TestKeyfunc(t *testing.T) {
 		a, storage := newKeyfunc(t)
 		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		for _, metadata := range []jwkset.JWKMetadataOptions{
-			{KID: "k1"}, {KID: "enc", USE: jwkset.UseEnc}, {KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
-			{KID: "sig", USE: jwkset.UseSig}, {KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
+			{KID: "k1"},
+			{KID: "enc", USE: jwkset.UseEnc},
+			{KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
+			{KID: "sig", USE: jwkset.UseSig},
+			{KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
 		} {
 			storage.write(t, jwtauth.ES256, metadata)
 		}

@@ -159,6 +159,8 @@ func sign(method jwt.SigningMethod, h header, private any, claims map[string]any
 }
 
 // claims returns the payload, RFC 9068 section 2.2.
+//
+// Implements ASVS 5.0 §9.2.4.
 func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 	for name, text := range map[string]string{"Subject": t.Subject, "Audience": t.Audience, "Client": t.Client} {
 		if !isIdentifier(text) {

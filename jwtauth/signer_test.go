@@ -81,6 +81,7 @@ func TestNewSignerRejects(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §9.2.4.
 func TestSignRejects(t *testing.T) {
 	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(t, signingKey("k1", jwtauth.ES256)), Lifetime: 5 * time.Minute})
 	claim := func(name string, value any) func(*jwtauth.AccessToken) {

@@ -70,8 +70,9 @@ func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
 // SharedSecret is the key of the HS* algorithms, which an issuer uses with no
 // others. It must be at least as long as the hash of each algorithm:
 //
-//	RFC 7518 §3.2: "A key of the same size as the hash output (for instance,
-//	256 bits for "HS256") or larger MUST be used with this algorithm."
+//	RFC 7518 §3.2 (size): "A key of the same size as the hash output (for
+//	instance, 256 bits for "HS256") or larger MUST be used with this
+//	algorithm."
 //
 // Everyone who can verify with it can also sign, so use it only if one program
 // does both. A token may have any kid or none.
@@ -86,6 +87,7 @@ var published = []string{
 	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
 }
 
+// Implements RFC 7518 §3.2 (size); RFC 8725 §3.5.
 func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
 	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
 	secret := s.secret.Reveal()

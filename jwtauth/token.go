@@ -23,6 +23,7 @@ var (
 
 var errSegments = errors.New("got a number of segments other than 3")
 
+// Implements RFC 7515 §7.1.
 func split(token string) (compact, error) {
 	first := strings.IndexByte(token, '.')
 	last := strings.LastIndexByte(token, '.')

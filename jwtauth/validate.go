@@ -32,6 +32,9 @@ type requiredClaim struct {
 }
 
 // validateAccessToken validates the claims of an access token.
+//
+// Implements RFC 6750 §5.3 (lifetime); RFC 7519 §4.1.4, §4.1.5; RFC 8725 §3.9,
+// §3.12; RFC 9068 §4 (exp).
 func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
 		if !claim.present {
@@ -60,9 +63,10 @@ func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 
 // validateJWT validates the claims of an ID token or a logout token.
 //
-//	OIDC Core §2: iss, aud, exp and iat are REQUIRED in an ID token.
+//	OIDC Core §2 (claims): iss, aud, exp and iat are REQUIRED in an ID token.
 //
-//	OIDC Back-Channel Logout §2.4: they are REQUIRED in a logout token.
+//	OIDC Back-Channel Logout §2.4 (claims): they are REQUIRED in a logout
+//	token.
 func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
 		if !claim.present {
@@ -75,6 +79,8 @@ func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	return i.validateTime(c, now)
 }
 
+// Implements RFC 9700 §2.3 (audience); ASVS 5.0 §9.2.3, §10.3.1; OIDC Core
+// §3.1.3.7 (step 3).
 func (i *issuer) validateAudience(c *claims) rejection {
 	found, ok := hasAudience(c.audience, i.Audience)
 	switch {
@@ -87,6 +93,8 @@ func (i *issuer) validateAudience(c *claims) rejection {
 }
 
 // validateTime validates exp, nbf, iat and the lifetime. The token has an exp.
+//
+// Implements ASVS 5.0 §9.2.1; OIDC Core §3.1.3.7 (step 9, step 10).
 func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	// RFC 7519 §4.1.4: exp is the time "on or after which the JWT MUST NOT be
 	// accepted for processing", a small leeway aside.
@@ -116,9 +124,13 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 // hasAudience reports whether a raw aud claim contains the audience, and whether
 // it is well-formed.
 //
-//	RFC 7519 §4.1.3: "the "aud" value is an array of case-sensitive strings, each
-//	containing a StringOrURI value. In the special case when the JWT has one
-//	audience, the "aud" value MAY be a single case-sensitive string".
+//	RFC 7519 §4.1.3 (form): "the "aud" value is an array of case-sensitive
+//	strings, each containing a StringOrURI value. In the special case when the
+//	JWT has one audience, the "aud" value MAY be a single case-sensitive
+//	string".
+//
+// Implements RFC 6750 §5.3 (audience); RFC 7519 §4.1.3 (mismatch); RFC 9068 §4
+// (aud).
 func hasAudience(value, audience string) (found, ok bool) {
 	if single, ok := strictjson.String(value); ok {
 		return single == audience, single != ""

@@ -29,6 +29,8 @@ func keyOf(t *testing.T, jwk string, a Algorithm) *key {
 }
 
 // RFC 7638 section 3.1, RFC 8037 section A.3.
+//
+// Covers RFC 7638 §3.
 func TestThumbprintVectors(t *testing.T) {
 	for jwk, c := range map[string]struct {
 		algorithm Algorithm

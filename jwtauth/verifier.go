@@ -62,6 +62,9 @@ func (v *Verifier) Close() error {
 // Verify verifies a compact JWT: its form, iss, algorithm and signature, that
 // aud contains the audience, and that the current time is between iat and exp,
 // which are required. The error is a [*gatehouse.Error].
+//
+// Implements ASVS 5.0 §6.8.2; OIDC Back-Channel Logout §2.4 (claims), §2.6
+// (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
 	t, err := parse(text, i.MaxTokenBytes, nil)

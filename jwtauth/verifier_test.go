@@ -38,6 +38,8 @@ func idToken(header, claims object) string {
 	return keyFor(jwtauth.ES256).sign(object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(header), idClaims().with(claims))
 }
 
+// Covers OIDC Back-Channel Logout §2.6 (validation); OIDC Core §3.1.3.7 (step
+// 7, step 9); OIDC Core §2 (claims).
 func TestVerifier(t *testing.T) {
 	v := newVerifier(t, config().Issuers[0].Keys)
 	now := time.Now().Unix()

@@ -15,6 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
+// Covers RFC 7515 §5.2; RFC 7518 §3.2 (time), §3.4; RFC 8725 §3.1 (algorithms),
+// §3.3; RFC 9068 §4 (signature); ASVS 5.0 §9.1.1, §9.1.2.
 func TestAlgorithms(t *testing.T) {
 	var keys []jwtauth.Key
 	for _, a := range asymmetric {
@@ -46,6 +48,11 @@ func TestAlgorithms(t *testing.T) {
 }
 
 // The claims of the RFC 9068 profile, one change at a time.
+//
+// Covers RFC 6750 §5.3 (lifetime, audience); RFC 7519 §2, §4 (unknown), §4.1.1,
+// §4.1.3 (mismatch, form), §4.1.4, §4.1.5, §7.3; RFC 8725 §3.9; RFC 9068 §2.2,
+// §2.2.3, §4 (iss, aud, exp); RFC 9700 §2.3 (audience); ASVS 5.0 §9.2.1,
+// §9.2.3, §10.3.1, §10.3.2.
 func TestClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().Unix()
@@ -68,41 +75,116 @@ func TestClaims(t *testing.T) {
 		for want, changes := range map[gatehouse.Reason][]object{
 			"": {
 				nil,
-				{"sub": long}, {"sub": "ålice"}, {"Custom": "ok"}, {"nonce": "allowed in at+jwt"},
-				{"aud": []any{audience}}, {"aud": []any{"https://other.example.com", audience}}, {"aud": audiences(32)},
-				{"exp": now - 29, "iat": now - 60}, {"exp": now + 24*3600}, {"exp": float64(now) + 300.5},
-				{"iat": now + 30}, {"nbf": now + 30}, {"nbf": now - 3600},
-				{"scope": nil}, {"scope": ""}, {"tenant": nil}, {"roles": []any{"admin", "Global Reader"}}, {"roles": []any{long}},
-				{"act": object{"sub": "agent"}}, {"act": act(4)},
+				{"sub": long},
+				{"sub": "ålice"},
+				{"Custom": "ok"},
+				{"nonce": "allowed in at+jwt"},
+				{"aud": []any{audience}},
+				{"aud": []any{"https://other.example.com", audience}},
+				{"aud": audiences(32)},
+				{"exp": now - 29, "iat": now - 60},
+				{"exp": now + 24*3600},
+				{"exp": float64(now) + 300.5},
+				{"iat": now + 30},
+				{"nbf": now + 30},
+				{"nbf": now - 3600},
+				{"scope": nil},
+				{"scope": ""},
+				{"tenant": nil},
+				{"roles": []any{"admin", "Global Reader"}},
+				{"roles": []any{long}},
+				{"act": object{"sub": "agent"}},
+				{"act": act(4)},
 			},
 			jwtauth.ReasonIssuer: {{"iss": nil}, {"iss": ""}, {"iss": issuerURL + "/"}},
 			jwtauth.ReasonAudience: {
-				{"aud": "https://other.example.com"}, {"aud": audience + "/"}, {"aud": audience + " "},
-				{"aud": audience[:len(audience)-1]}, {"aud": strings.ToUpper(audience)},
+				{"aud": "https://other.example.com"},
+				{"aud": audience + "/"},
+				{"aud": audience + " "},
+				{"aud": audience[:len(audience)-1]},
+				{"aud": strings.ToUpper(audience)},
 			},
 			jwtauth.ReasonExpired:     {{"exp": 0}, {"exp": now - 30, "iat": now - 60}},
 			jwtauth.ReasonNotYetValid: {{"iat": now + 31}, {"nbf": now + 31}},
 			jwtauth.ReasonLifetime: {
-				{"exp": 253402300799}, {"exp": now + 24*3600 + 1},
-				{"iat": now + 10, "exp": now + 10}, {"iat": now + 10, "exp": now + 9}, {"iat": 0, "exp": now + 300},
+				{"exp": 253402300799},
+				{"exp": now + 24*3600 + 1},
+				{"iat": now + 10, "exp": now + 10},
+				{"iat": now + 10, "exp": now + 9},
+				{"iat": 0, "exp": now + 300},
 			},
 			jwtauth.ReasonClaims: {
-				{"iss": 1}, {"iss": []any{issuerURL}},
-				{"sub": nil}, {"sub": ""}, {"sub": 1}, {"sub": long + "x"},
-				{"sub": "a\nb"}, {"sub": "a\x7f"}, {"sub": "a\u0085"}, {"sub": "a\u2028"}, {"sub": "a\u2029"},
-				{"client_id": nil}, {"client_id": ""}, {"client_id": 1}, {"jti": nil}, {"jti": ""}, {"jti": 1},
-				{"sid": 1}, {"sid": ""}, {"sid": []string{"f1"}}, {"sid": "a\u0000b"}, {"sid": true}, {"sid": long + "x"},
-				{"aud": nil}, {"aud": ""}, {"aud": []any{}}, {"aud": []any{""}}, {"aud": []any{audience, ""}}, {"aud": []any{audience, 1}},
-				{"aud": []any{[]any{audience}}}, {"aud": 1}, {"aud": object{audience: true}}, {"aud": audiences(33)},
-				{"exp": nil}, {"exp": -1}, {"exp": "9999999999"}, {"exp": true}, {"exp": []any{now + 300}}, {"exp": 253402300800},
-				{"iat": nil}, {"iat": "1"}, {"nbf": "1"}, {"nbf": 1e19}, {"auth_time": "1"},
-				{"scope": "a  b"}, {"scope": " a"}, {"scope": "a\tb"}, {"scope": `a"b`}, {"scope": []any{"a"}}, {"scope": 1},
-				{"tenant": ""}, {"tenant": 1}, {"tenant": []any{"acme"}},
-				{"roles": "admin"}, {"roles": []any{""}}, {"roles": []any{1}}, {"roles": []any{"a\nb"}}, {"roles": []any{long + "x"}},
-				{"act": object{"iss": "x"}}, {"act": "agent"}, {"act": object{"sub": ""}}, {"act": object{"sub": 1}},
-				{"act": object{"sub": "agent", "iss": 1}}, {"act": object{"sub": "agent", "ISS": "x"}}, {"act": act(5)},
+				{"iss": 1},
+				{"iss": []any{issuerURL}},
+				{"sub": nil},
+				{"sub": ""},
+				{"sub": 1},
+				{"sub": long + "x"},
+				{"sub": "a\nb"},
+				{"sub": "a\x7f"},
+				{"sub": "a\u0085"},
+				{"sub": "a\u2028"},
+				{"sub": "a\u2029"},
+				{"client_id": nil},
+				{"client_id": ""},
+				{"client_id": 1},
+				{"jti": nil},
+				{"jti": ""},
+				{"jti": 1},
+				{"sid": 1},
+				{"sid": ""},
+				{"sid": []string{"f1"}},
+				{"sid": "a\u0000b"},
+				{"sid": true},
+				{"sid": long + "x"},
+				{"aud": nil},
+				{"aud": ""},
+				{"aud": []any{}},
+				{"aud": []any{""}},
+				{"aud": []any{audience, ""}},
+				{"aud": []any{audience, 1}},
+				{"aud": []any{[]any{audience}}},
+				{"aud": 1},
+				{"aud": object{audience: true}},
+				{"aud": audiences(33)},
+				{"exp": nil},
+				{"exp": -1},
+				{"exp": "9999999999"},
+				{"exp": true},
+				{"exp": []any{now + 300}},
+				{"exp": 253402300800},
+				{"iat": nil},
+				{"iat": "1"},
+				{"nbf": "1"},
+				{"nbf": 1e19},
+				{"auth_time": "1"},
+				{"scope": "a  b"},
+				{"scope": " a"},
+				{"scope": "a\tb"},
+				{"scope": `a"b`},
+				{"scope": []any{"a"}},
+				{"scope": 1},
+				{"tenant": ""},
+				{"tenant": 1},
+				{"tenant": []any{"acme"}},
+				{"roles": "admin"},
+				{"roles": []any{""}},
+				{"roles": []any{1}},
+				{"roles": []any{"a\nb"}},
+				{"roles": []any{long + "x"}},
+				{"act": object{"iss": "x"}},
+				{"act": "agent"},
+				{"act": object{"sub": ""}},
+				{"act": object{"sub": 1}},
+				{"act": object{"sub": "agent", "iss": 1}},
+				{"act": object{"sub": "agent", "ISS": "x"}},
+				{"act": act(5)},
 				// Names that only a reader that ignores case takes for a claim.
-				{"ISS": issuerURL}, {"Sid": "f1"}, {"sub": nil, "SUB": "mallory"}, {"TENANT": "acme", "tenant": nil}, {"ſcope": "admin", "scope": nil},
+				{"ISS": issuerURL},
+				{"Sid": "f1"},
+				{"sub": nil, "SUB": "mallory"},
+				{"TENANT": "acme", "tenant": nil},
+				{"ſcope": "admin", "scope": nil},
 			},
 			jwtauth.ReasonMalformed:     {{"ſub": "mallory"}}, // a duplicate of sub
 			gatehouse.ReasonUnconfirmed: {{"cnf": object{"jkt": "x"}}, {"cnf": object{}}, {"cnf": "x"}, {"cnf": []any{nil}}},
@@ -115,6 +197,8 @@ func TestClaims(t *testing.T) {
 }
 
 // A NumericDate is a plain decimal: json.Marshal cannot write the others.
+//
+// Covers RFC 7519 §2, §4.1.6; ASVS 5.0 §9.2.1.
 func TestDates(t *testing.T) {
 	a, k := newAuthenticator(t, config()), keyFor(jwtauth.ES256)
 	for _, text := range []string{
@@ -130,36 +214,88 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// Covers RFC 7515 §4.1.1, §4.1.4, §4.1.9, §4.1.11; RFC 8725 §3.2, §3.6, §3.10
+// (kid, jku), §3.11; RFC 9068 §2.1, §4 (typ, alg); ASVS 5.0 §9.1.3, §9.2.2.
 func TestHeader(t *testing.T) {
 	a := newAuthenticator(t, config())
 	for want, changes := range map[gatehouse.Reason][]object{
 		"": {
-			nil, {"typ": "AT+JWT"}, {"typ": "application/at+jwt"}, {"typ": "Application/AT+jwt"}, {"kid": nil},
-			{"custom": "ok"}, {"deep": []any{[]any{[]any{}}}},
+			nil,
+			{"typ": "AT+JWT"},
+			{"typ": "application/at+jwt"},
+			{"typ": "Application/AT+jwt"},
+			{"kid": nil},
+			{"custom": "ok"},
+			{"deep": []any{[]any{[]any{}}}},
 		},
 		jwtauth.ReasonType: {
-			{"typ": nil}, {"typ": "JWT"}, {"typ": "jwt"}, {"typ": "dpop+jwt"}, {"typ": "logout+jwt"}, {"typ": "secevent+jwt"},
-			{"typ": "at+jwt "}, {"typ": "x-at+jwt"},
+			{"typ": nil},
+			{"typ": "JWT"},
+			{"typ": "jwt"},
+			{"typ": "dpop+jwt"},
+			{"typ": "logout+jwt"},
+			{"typ": "secevent+jwt"},
+			{"typ": "at+jwt "},
+			{"typ": "x-at+jwt"},
 		},
 		jwtauth.ReasonAlgorithm: {
-			{"alg": "none"}, {"alg": "NONE"}, {"alg": "es256"}, {"alg": "ES256 "}, {"alg": "ES384"}, {"alg": "ES256K"}, {"alg": "Ed25519"},
-			{"alg": "ML-DSA-44"}, {"alg": "RSA1_5"},
+			{"alg": "none"},
+			{"alg": "NONE"},
+			{"alg": "es256"},
+			{"alg": "ES256 "},
+			{"alg": "ES384"},
+			{"alg": "ES256K"},
+			{"alg": "Ed25519"},
+			{"alg": "ML-DSA-44"},
+			{"alg": "RSA1_5"},
 		},
 		jwtauth.ReasonKey: {
 			{"kid": "k2"}, {"kid": "K1"}, {"kid": "../../dev/null"}, {"kid": "' OR 1=1 --"}, {"kid": strings.Repeat("k", 256)},
 		},
 		jwtauth.ReasonMalformed: {
-			{"typ": ""}, {"typ": 1}, {"alg": nil}, {"alg": ""}, {"alg": 1}, {"alg": []any{"ES256"}},
-			{"kid": ""}, {"kid": 1}, {"kid": "k1\n"}, {"kid": "k1\x00"}, {"kid": "ключ"}, {"kid": strings.Repeat("k", 257)},
-			{"ALG": "ES256"}, {"ALG": "ES256", "alg": nil}, {"KID": "k1", "kid": nil}, {"TYP": "at+jwt", "typ": nil},
+			{"typ": ""},
+			{"typ": 1},
+			{"alg": nil},
+			{"alg": ""},
+			{"alg": 1},
+			{"alg": []any{"ES256"}},
+			{"kid": ""},
+			{"kid": 1},
+			{"kid": "k1\n"},
+			{"kid": "k1\x00"},
+			{"kid": "ключ"},
+			{"kid": strings.Repeat("k", 257)},
+			{"ALG": "ES256"},
+			{"ALG": "ES256", "alg": nil},
+			{"KID": "k1", "kid": nil},
+			{"TYP": "at+jwt", "typ": nil},
 			{"\u212aid": "k1", "kid": nil}, // the Kelvin sign folds to k
 			{"deep": []any{[]any{[]any{[]any{}}}}},
 		},
 		jwtauth.ReasonHeader: {
-			{"crit": []any{}}, {"crit": []any{"exp"}}, {"crit": "b64"}, {"Crit": []any{"exp"}}, {"b64": true}, {"b64": false}, {"cty": "JWT"},
-			{"zip": "DEF"}, {"jwk": object{}}, {"jku": "https://evil.example.com"}, {"JKU": "https://evil.example.com"},
-			{"x5u": "https://evil.example.com"}, {"x5c": []any{}}, {"x5t": "x"}, {"x5t#S256": "x"},
-			{"enc": "A256GCM"}, {"epk": object{}}, {"apu": "x"}, {"apv": "x"}, {"iv": "x"}, {"tag": "x"}, {"p2s": "x"}, {"p2c": 1},
+			{"crit": []any{}},
+			{"crit": []any{"exp"}},
+			{"crit": "b64"},
+			{"Crit": []any{"exp"}},
+			{"b64": true},
+			{"b64": false},
+			{"cty": "JWT"},
+			{"zip": "DEF"},
+			{"jwk": object{}},
+			{"jku": "https://evil.example.com"},
+			{"JKU": "https://evil.example.com"},
+			{"x5u": "https://evil.example.com"},
+			{"x5c": []any{}},
+			{"x5t": "x"},
+			{"x5t#S256": "x"},
+			{"enc": "A256GCM"},
+			{"epk": object{}},
+			{"apu": "x"},
+			{"apv": "x"},
+			{"iv": "x"},
+			{"tag": "x"},
+			{"p2s": "x"},
+			{"p2c": 1},
 		},
 	} {
 		for _, header := range changes {
@@ -186,6 +322,8 @@ func TestNamesInAnotherCase(t *testing.T) {
 }
 
 // The profile for providers that send JWT as typ, or no typ.
+//
+// Covers RFC 8725 §3.12.
 func TestCompatibleProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaim = jwtauth.Compatible, "scp" }))
@@ -202,17 +340,33 @@ func TestCompatibleProfile(t *testing.T) {
 		for want, changes := range map[gatehouse.Reason][]object{
 			"": {
 				{"jti": nil, "iat": nil, "client_id": nil},
-				{"iat": nil, "exp": now + 24*3600 + 30}, {"iat": nil, "exp": now + 10}, {"iat": nil, "exp": now - 10},
-				{"typ": "Bearer"}, {"typ": "JWT"}, {"typ": "at+jwt"}, {"token_use": "access"},
-				{"roles": "admin"}, {"scp": []any{"a", "b"}}, {"scp": "a b"},
+				{"iat": nil, "exp": now + 24*3600 + 30},
+				{"iat": nil, "exp": now + 10},
+				{"iat": nil, "exp": now - 10},
+				{"typ": "Bearer"},
+				{"typ": "JWT"},
+				{"typ": "at+jwt"},
+				{"token_use": "access"},
+				{"roles": "admin"},
+				{"scp": []any{"a", "b"}},
+				{"scp": "a b"},
 			},
 			jwtauth.ReasonLifetime: {{"iat": nil, "exp": now + 24*3600 + 31}},
 			jwtauth.ReasonClaims: {
 				{"sub": nil}, {"exp": nil}, {"aud": nil}, {"typ": 1}, {"token_use": 1}, {"scp": []any{"a b"}}, {"scp": []any{1}}, {"cid": 1, "client_id": nil},
 			},
 			jwtauth.ReasonType: {
-				{"nonce": "x"}, {"at_hash": "x"}, {"c_hash": "x"}, {"s_hash": "x"}, {"events": object{}}, {"typ": "ID"}, {"typ": "Refresh"},
-				{"token_use": "id"}, {"typ": "Bearer", "nonce": "x"}, {"typ": "Bearer", "token_use": "id"}, {"typ": "ID", "token_use": "access"},
+				{"nonce": "x"},
+				{"at_hash": "x"},
+				{"c_hash": "x"},
+				{"s_hash": "x"},
+				{"events": object{}},
+				{"typ": "ID"},
+				{"typ": "Refresh"},
+				{"token_use": "id"},
+				{"typ": "Bearer", "nonce": "x"},
+				{"typ": "Bearer", "token_use": "id"},
+				{"typ": "ID", "token_use": "access"},
 			},
 			gatehouse.ReasonUnconfirmed: {{"cnf": object{}}},
 		} {
@@ -271,6 +425,8 @@ func TestCauses(t *testing.T) {
 	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss is no configured Issuer.URL")
 }
 
+// Covers RFC 8693 §4.1; RFC 8725 §3.8 (subject); ASVS 5.0 §8.3.3, §10.3.3,
+// §10.3.4; OIDC Core §5.7; RFC 9068 §2.2 (client).
 func TestPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
@@ -370,6 +526,9 @@ func TestIssuerPrincipal(t *testing.T) {
 }
 
 // Each issuer has its own keys, audience, algorithms, profile and limits.
+//
+// Covers RFC 6750 §5.3 (audience); RFC 8725 §3.1 (algorithms), §3.8 (keys); RFC
+// 9068 §4 (iss, keys); ASVS 5.0 §6.8.1.
 func TestIssuersAreSeparate(t *testing.T) {
 	const otherURL, otherAudience = "https://other.example.com", "https://api2.example.com"
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {

@@ -52,6 +52,9 @@ const openid = "openid"
 
 // Check returns the mistakes in the fields of a request, joined. It makes no
 // network call.
+//
+// Implements RFC 6749 §3.1 (once), §3.1.2; RFC 9126 §2.1 (request_uri); RFC
+// 9700 §2.6.
 func (c *Client) Check(request AuthorizationRequest) error {
 	var errs []error
 	fail := func(name string, err error) {
@@ -118,6 +121,8 @@ type Transaction struct {
 
 // transaction is what the client needs to verify the response and to redeem the
 // code.
+//
+// Implements RFC 9700 §2.1 (mix-up).
 type transaction struct {
 	State       string   `json:"state"`
 	Nonce       string   `json:"nonce,omitempty"`
@@ -151,6 +156,10 @@ var errTransaction = errors.New("oauth: ParseTransaction: not a transaction")
 // state, nonce (with openid), and a pushed authorization request (RFC 9126) if the
 // authorization server has such an endpoint. The caller keeps the transaction,
 // sends a browser to its URL and passes the response to [Client.Redeem].
+//
+// Implements RFC 7636 §4.1 (fresh), §4.2 (client), §7.2; RFC 8252 §6; RFC 9126
+// §4 (once), §5; RFC 9700 §2.1.1 (injection, public, S256); OIDC Core §3.1.2.1
+// (nonce).
 func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*Transaction, error) {
 	if err := c.Check(request); err != nil {
 		return nil, err
@@ -194,9 +203,9 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	if err != nil {
 		return nil, errors.New("oauth: authorization endpoint: malformed URL")
 	}
-	// RFC 6749 §3.1: the endpoint "MAY include an
-	// "application/x-www-form-urlencoded" formatted query component, which MUST be
-	// retained".
+	// RFC 6749 §3.1 (query): the endpoint "MAY include an
+	// "application/x-www-form-urlencoded" formatted query component, which MUST
+	// be retained".
 	if address.RawQuery != "" {
 		address.RawQuery += "&"
 	}
@@ -214,6 +223,8 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 //
 //	RFC 9126 §2.2: "request_uri" and "expires_in" are in the answer, with status
 //	201.
+//
+// Implements RFC 9126 §2.1 (POST), §2.3.
 func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.Values, error) {
 	a, err := c.post(ctx, endpointPAR, p.PushedAuthorizationEndpoint, params)
 	if err != nil {
@@ -229,11 +240,13 @@ func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.V
 	if err != nil || uri == "" {
 		return nil, malformed(endpointPAR, "has no request_uri")
 	}
-	// RFC 9126 §4: the two parameters of the request that follows.
+	// RFC 9126 §4 (parameters): the two parameters of the request that follows.
 	return url.Values{"client_id": {c.id}, "request_uri": {uri}}, nil
 }
 
 // random returns 256 random bits as 43 characters.
+//
+// Implements RFC 6749 §4.1.1.
 func random() string {
 	var octets [32]byte
 	_, _ = rand.Read(octets[:]) // never fails, see crypto/rand

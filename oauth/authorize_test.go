@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
+// Covers RFC 6749 §3.1 (once); RFC 9126 §2.1 (request_uri).
 func TestAuthorizationRequestMistakes(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -25,16 +26,20 @@ func TestAuthorizationRequestMistakes(t *testing.T) {
 		change func(*oauth.AuthorizationRequest)
 		want   string
 	}{
-		"no redirect URI":     {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "" }, "RedirectURI: required"},
-		"redirect over http":  {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "http://app.example.com/" }, "RedirectURI: plain http"},
+		"no redirect URI": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "" }, "RedirectURI: required"},
+		// Covers RFC 9700 §2.6.
+		"redirect over http": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "http://app.example.com/" }, "RedirectURI: plain http"},
+		// Covers RFC 6749 §3.1.2.
 		"redirect fragment":   {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI += "#x" }, "RedirectURI: has a fragment"},
 		"redirect two slashs": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "https://app.example.com//callback" }, "RedirectURI: has an empty path segment"},
 		"no ID token keys":    {keyless, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: the keys of the issuer are not configured"},
-		"relative resource":   {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
-		"resource fragment":   {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
-		"MaxAge in ms":        {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
-		"MaxAge negative":     {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
-		"MaxAge, no openid":   {client, func(r *oauth.AuthorizationRequest) { r.MaxAge, r.Scopes = time.Second, gatehouse.Scopes{} }, "MaxAge: requires the scope openid"},
+		// Covers RFC 8707 §2.
+		"relative resource": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
+		// Covers RFC 8707 §2.
+		"resource fragment": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
+		"MaxAge in ms":      {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
+		"MaxAge negative":   {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
+		"MaxAge, no openid": {client, func(r *oauth.AuthorizationRequest) { r.MaxAge, r.Scopes = time.Second, gatehouse.Scopes{} }, "MaxAge: requires the scope openid"},
 	} {
 		request := oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}
 		test.change(&request)
@@ -56,8 +61,20 @@ func TestAuthorizationRequestMistakes(t *testing.T) {
 	}
 }
 
+// TestAuthorizationRequestsAreFresh: the provider checks that nothing that protects
+// one login protects another.
+//
+// Covers RFC 6749 §4.1.1; RFC 9700 §2.1.1 (transaction); OIDC Core §3.1.2.1
+// (nonce).
+func TestAuthorizationRequestsAreFresh(t *testing.T) {
+	newLogin(t).begin()
+}
+
 // TestVerifierGoesToTokenEndpointOnly: after a failure there is no attempt without
 // PKCE.
+//
+// Covers RFC 7636 §4.1 (fresh), §4.2 (client), §4.3 (request), §7.2; RFC 9700
+// §2.1.1 (public, transaction, S256); ASVS 5.0 §10.1.2.
 func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 	l := newLogin(t)
 	var verifiers []string
@@ -85,6 +102,9 @@ func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 
 // TestPushedAuthorizationRequest: RFC 9126. The browser gets the request_uri only,
 // and no request that the endpoint rejected.
+//
+// Covers RFC 6749 §3.1 (query); RFC 9126 §2.1 (POST, request_uri), §2.2, §2.3, §4
+// (parameters, once), §5.
 func TestPushedAuthorizationRequest(t *testing.T) {
 	l := &login{Server: providertest.New(t)}
 	l.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"

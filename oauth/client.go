@@ -103,6 +103,8 @@ type Client struct {
 
 // New returns a client. The error joins all mistakes in the configuration. New
 // makes no network call.
+//
+// Implements OIDC Core §3.1.3.7 (step 8).
 func New(config Config) (*Client, error) {
 	var errs []error
 	fail := func(field string, err error) {
@@ -113,7 +115,8 @@ func New(config Config) (*Client, error) {
 	if u, err := safeurl.Parse(config.Issuer); err != nil {
 		fail("Issuer", err)
 	} else if u.RawQuery != "" || u.ForceQuery {
-		// RFC 8414 §2: the issuer "has no query or fragment components".
+		// RFC 8414 §2 (issuer): the issuer "has no query or fragment
+		// components".
 		fail("Issuer", errors.New("has a query"))
 	} else if strings.Contains(u.Path, "/.well-known/") {
 		fail("Issuer", errors.New("is the address of the metadata; the issuer is the part before /.well-known/"))
@@ -165,6 +168,8 @@ var errRequired = errors.New("required")
 
 // newVerifier returns the verifier of ID tokens, nil if the configuration
 // names no keys.
+//
+// Implements OIDC Core §3.1.3.7 (step 7).
 func newVerifier(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Verifier, error) {
 	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
 	switch {

@@ -24,19 +24,21 @@ func TestNewMistakes(t *testing.T) {
 		change func(*oauth.Config)
 		want   string
 	}{
-		"no issuer":          {func(c *oauth.Config) { c.Issuer = "" }, "Config.Issuer: required"},
-		"http":               {func(c *oauth.Config) { c.Issuer = "http://as.example.com" }, "Config.Issuer: plain http"},
-		"query":              {func(c *oauth.Config) { c.Issuer += "?x" }, "Config.Issuer: has a query"},
-		"no client":          {func(c *oauth.Config) { c.ClientID = "" }, "Config.ClientID: required"},
-		"no secret":          {func(c *oauth.Config) { c.Secret = secret("") }, "Config.Secret: required for client_secret_basic"},
-		"no secret to post":  {func(c *oauth.Config) { c.Auth, c.Secret = oauth.SecretPost, secret("") }, "Config.Secret: required for client_secret_post"},
-		"public, secret":     {func(c *oauth.Config) { c.Auth = oauth.Public }, "Config.Secret: is not used by none"},
-		"no keys":            {func(c *oauth.Config) { c.Auth, c.Secret = oauth.PrivateKeyJWT, secret("") }, "Config.Keys: required for private_key_jwt"},
-		"keys unused":        {func(c *oauth.Config) { c.Keys = providertest.Keys() }, "Config.Keys: is not used"},
-		"no certificate":     {func(c *oauth.Config) { c.Auth, c.Secret = oauth.TLSClient, secret("") }, "Config.TLS: a certificate is required"},
-		"empty TLS":          {func(c *oauth.Config) { c.Auth, c.TLS = oauth.SelfSignedTLS, &tls.Config{} }, "Config.TLS: a certificate is required"},
-		"auth unknown":       {func(c *oauth.Config) { c.Auth = "client_secret_jwt" }, `Config.Auth: "client_secret_jwt" is not supported`},
-		"TLS and transport":  {func(c *oauth.Config) { c.TLS = certificate }, "Config.Transport: cannot be set together"},
+		"no issuer": {func(c *oauth.Config) { c.Issuer = "" }, "Config.Issuer: required"},
+		// Covers RFC 8414 §2 (issuer).
+		"http":              {func(c *oauth.Config) { c.Issuer = "http://as.example.com" }, "Config.Issuer: plain http"},
+		"query":             {func(c *oauth.Config) { c.Issuer += "?x" }, "Config.Issuer: has a query"}, // Covers RFC 8414 §2 (issuer).
+		"no client":         {func(c *oauth.Config) { c.ClientID = "" }, "Config.ClientID: required"},
+		"no secret":         {func(c *oauth.Config) { c.Secret = secret("") }, "Config.Secret: required for client_secret_basic"},
+		"no secret to post": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.SecretPost, secret("") }, "Config.Secret: required for client_secret_post"},
+		"public, secret":    {func(c *oauth.Config) { c.Auth = oauth.Public }, "Config.Secret: is not used by none"},
+		"no keys":           {func(c *oauth.Config) { c.Auth, c.Secret = oauth.PrivateKeyJWT, secret("") }, "Config.Keys: required for private_key_jwt"},
+		"keys unused":       {func(c *oauth.Config) { c.Keys = providertest.Keys() }, "Config.Keys: is not used"},
+		"no certificate":    {func(c *oauth.Config) { c.Auth, c.Secret = oauth.TLSClient, secret("") }, "Config.TLS: a certificate is required"},
+		"empty TLS":         {func(c *oauth.Config) { c.Auth, c.TLS = oauth.SelfSignedTLS, &tls.Config{} }, "Config.TLS: a certificate is required"},
+		"auth unknown":      {func(c *oauth.Config) { c.Auth = "client_secret_jwt" }, `Config.Auth: "client_secret_jwt" is not supported`},
+		"TLS and transport": {func(c *oauth.Config) { c.TLS = certificate }, "Config.Transport: cannot be set together"},
+		// Covers RFC 7662 §4 (TLS); RFC 8414 §6.1.
 		"unverified":         {func(c *oauth.Config) { c.Transport, c.TLS = nil, &tls.Config{InsecureSkipVerify: true} }, "Config.TLS: InsecureSkipVerify is not supported"},
 		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s: must be between"},
 		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns: must be between"},
@@ -44,7 +46,8 @@ func TestNewMistakes(t *testing.T) {
 		"no token endpoint":  {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer} }, "token_endpoint: required"},
 		"endpoint with http": {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: "http://x.example"} }, "token_endpoint: plain http"},
 		"algorithm":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"none"} }, `"none" is not supported`},
-		"symmetric":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: symmetric"},
+		// Covers ASVS 5.0 §9.1.2; OIDC Core §3.1.3.7 (step 8).
+		"symmetric": {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: symmetric"},
 	} {
 		c := providertest.New(t).Config()
 		test.change(&c)
@@ -61,6 +64,9 @@ func TestNewMistakes(t *testing.T) {
 }
 
 // TestClientAuthentication: the client uses the configured method only.
+//
+// Covers RFC 6749 §2.3; RFC 7523 §3 (audience, claims); RFC 7662 §2.1
+// (authenticated); RFC 9700 §2.5.
 func TestClientAuthentication(t *testing.T) {
 	var seen []string
 	for name, test := range map[string]struct {
@@ -68,8 +74,9 @@ func TestClientAuthentication(t *testing.T) {
 		basic  bool
 		form   url.Values
 	}{
-		"basic":  {func(*oauth.Config) {}, true, url.Values{}},
-		"post":   {func(c *oauth.Config) { c.Auth = oauth.SecretPost }, false, url.Values{"client_id": {clientID}, "client_secret": {providertest.Secret}}},
+		"basic": {func(*oauth.Config) {}, true, url.Values{}}, // Covers RFC 6749 §2.3.1 (basic).
+		"post":  {func(c *oauth.Config) { c.Auth = oauth.SecretPost }, false, url.Values{"client_id": {clientID}, "client_secret": {providertest.Secret}}},
+		// Covers RFC 8252 §8.5.
 		"public": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, secret("") }, false, url.Values{"client_id": {clientID}}},
 		"assertion": {func(c *oauth.Config) {
 			c.ClientID, c.Auth, c.Secret, c.Keys = "https://client.example", oauth.PrivateKeyJWT, secret(""), providertest.Keys()
@@ -127,6 +134,8 @@ func TestClientAuthentication(t *testing.T) {
 
 // TestMutualTLS: the client presents its certificate at the endpoints of
 // mtls_endpoint_aliases, RFC 8705 section 5.
+//
+// Covers RFC 7662 §4 (TLS); RFC 8414 §6.1; RFC 8705 §5; RFC 9700 §2.5.
 func TestMutualTLS(t *testing.T) {
 	var asked []string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,5 +176,33 @@ func TestMutualTLS(t *testing.T) {
 	stranger := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.Public})
 	if _, err := stranger.Token(t.Context(), machineParams()); !errors.Is(err, oauth.ErrUnavailable) {
 		t.Errorf("Token with an untrusted server certificate: error = %v, want %v", err, oauth.ErrUnavailable)
+	}
+}
+
+// TestSecretsStayInBodies: the provider checks that secrets are sent with POST in the
+// body or in a header, and never in a URL.
+//
+// Covers RFC 6749 §2.3.1 (body), §3.2; RFC 7009 §2 (POST); RFC 7662 §2.1
+// (POST); RFC 9700 §4.3.2; ASVS 5.0 §14.2.1.
+func TestSecretsStayInBodies(t *testing.T) {
+	s := providertest.New(t)
+	s.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
+	s.Routes["/par"] = raw(201, `{"request_uri":"urn:x","expires_in":60}`)
+	s.Routes["/revoke"] = raw(200, "")
+	s.Routes["/introspect"] = raw(200, `{"active":false}`)
+	s.Routes["/token"] = raw(200, `{"access_token":"x","token_type":"Bearer"}`)
+	for _, change := range []func(*oauth.Config){
+		func(*oauth.Config) {},
+		func(c *oauth.Config) { c.Auth = oauth.SecretPost },
+		func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() },
+	} {
+		client := s.Client(change)
+		_, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
+		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
+		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			t.Error(err)
+		}
 	}
 }

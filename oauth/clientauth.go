@@ -37,6 +37,8 @@ const (
 	SelfSignedTLS Auth = "self_signed_tls_client_auth"
 	// Public clients do not authenticate: they run on the machine of the user and
 	// cannot keep a secret.
+	//
+	// Implements RFC 8252 §8.5.
 	Public Auth = "none"
 )
 
@@ -49,6 +51,7 @@ const assertionLifetime = time.Minute
 //	in each request."
 type authenticator func(h http.Header, form url.Values) error
 
+// Implements RFC 6749 §2.3; RFC 9700 §2.5.
 func newAuthenticator(c Config) (authenticator, error) {
 	var errs []error
 	fail := func(field string, err error) { errs = append(errs, fmt.Errorf("oauth: Config.%s: %w", field, err)) }
@@ -69,7 +72,7 @@ func newAuthenticator(c Config) (authenticator, error) {
 	switch c.Auth {
 	case SecretBasic:
 		a = func(h http.Header, _ url.Values) error {
-			// RFC 6749 §2.3.1: both are "encoded using the
+			// RFC 6749 §2.3.1 (basic): both are "encoded using the
 			// "application/x-www-form-urlencoded" encoding algorithm".
 			r := http.Request{Header: h}
 			r.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(string(c.Secret.Reveal())))
@@ -109,6 +112,8 @@ func hasCertificate(c *tls.Config) bool {
 //
 // Its audience is the issuer only: a server could replay an assertion that names
 // an endpoint, or several audiences, at another server that the client uses.
+//
+// Implements RFC 7523 §3 (audience, claims).
 func assert(c Config, form url.Values) error {
 	now := time.Now()
 	assertion, err := c.Keys.SignJWT("JWT", map[string]any{
@@ -125,6 +130,8 @@ func assert(c Config, form url.Values) error {
 }
 
 // newTransport returns the round tripper of a client.
+//
+// Implements RFC 7662 §4 (TLS); RFC 8414 §6.1.
 func newTransport(c Config) (http.RoundTripper, error) {
 	switch {
 	case c.TLS == nil && c.Transport == nil:

@@ -53,6 +53,7 @@ func expect(t *testing.T, source *oauth.Credentials, want string) oauth.Tokens {
 	return got
 }
 
+// Covers RFC 6749 §4.4.3.
 func TestClientCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, s := machine(t, 300)
@@ -144,6 +145,7 @@ func TestClientCredentialsOAuth2(t *testing.T) {
 	})
 }
 
+// Covers RFC 6749 §4.4.
 func TestClientCredentialsPublic(t *testing.T) {
 	c := providertest.New(t).Config()
 	c.Auth, c.Secret = oauth.Public, secret("")

@@ -37,6 +37,8 @@ type Error struct {
 	Status int
 
 	// RetryAfter is the value of the header Retry-After, zero if there is none.
+	//
+	// Implements RFC 7009 §2.2.1 (503).
 	RetryAfter time.Duration
 }
 
@@ -61,6 +63,8 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns [ErrUnavailable] for errors that may be temporary.
+//
+// Implements RFC 7009 §2.2.1 (503).
 func (e *Error) Unwrap() error {
 	if e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests ||
 		e.Code == "server_error" || e.Code == "temporarily_unavailable" {
@@ -81,6 +85,8 @@ var codes = []string{
 }
 
 // known returns the code if it is registered, and "" otherwise.
+//
+// Implements RFC 6749 §10.14; RFC 7009 §2.2.1 (unsupported).
 func known(code string) string {
 	if slices.Contains(codes, code) {
 		return code

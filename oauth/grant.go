@@ -49,6 +49,8 @@ const (
 )
 
 // checkGrant accepts the supported grants.
+//
+// Implements RFC 9700 §2.4.
 func checkGrant(grant string) error {
 	switch grant {
 	case grantRefresh, grantCredentials, grantExchange:
@@ -65,6 +67,8 @@ func checkGrant(grant string) error {
 
 // checkResponseType accepts code, and no response type that sends a token through
 // the browser.
+//
+// Implements RFC 9700 §2.1.2.
 func checkResponseType(asked string) error {
 	for part := range strings.SplitSeq(asked, " ") {
 		if part != "code" {

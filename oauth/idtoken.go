@@ -55,6 +55,9 @@ func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT,
 // verifyIDToken verifies an ID token, OpenID Connect Core 1.0 section 3.1.3.7:
 // issuer, audience, signature by a configured algorithm, times, and the
 // authorized party. The error wraps [ErrUnavailable] if the keys are unavailable.
+//
+// Implements ASVS 5.0 §9.2.2, §10.5.4; OIDC Back-Channel Logout §2.6 (kind);
+// OIDC Core §3.1.3.7 (step 4, step 6).
 func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idToken, error) {
 	s, err := c.verify(ctx, string(token.Reveal()))
 	if err != nil {
@@ -93,8 +96,11 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 }
 
 // fits checks that a verified ID token belongs to the transaction.
+//
+// Implements RFC 9700 §2.1.1 (injection); ASVS 5.0 §6.8.4, §10.5.1; OIDC Core
+// §3.1.3.7 (step 11, step 13).
 func (id idToken) fits(t transaction, skew time.Duration) error {
-	// OIDC Core §3.1.3.7 (11): "If a nonce value was sent in the
+	// OIDC Core §3.1.3.7 (step 11): "If a nonce value was sent in the
 	// Authentication Request, a nonce Claim MUST be present and its value checked".
 	if t.Nonce == "" || subtle.ConstantTimeCompare([]byte(id.nonce), []byte(t.Nonce)) != 1 {
 		return errNonce

@@ -35,6 +35,8 @@ type Introspection struct {
 
 // For reports whether the token is active and its aud contains the audience. It
 // is false for a response without aud.
+//
+// Implements RFC 7662 §4 (audience); ASVS 5.0 §10.3.1.
 func (i Introspection) For(audience string) bool {
 	return i.Active && slices.Contains(i.Audience, audience)
 }
@@ -47,6 +49,8 @@ func (i Introspection) For(audience string) bool {
 //
 // A response without the member active is an error that wraps [ErrUnavailable].
 // So is a redirect; other statuses than 200 are an [*Error].
+//
+// Implements RFC 7662 §2.1 (authenticated), §2.3.
 func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind TokenKind) (Introspection, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
@@ -59,6 +63,7 @@ func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind To
 	return parseIntrospection(a)
 }
 
+// Implements RFC 7662 §2.2 (inactive, members), §4 (cache).
 func parseIntrospection(a answer) (Introspection, error) {
 	i := Introspection{Claims: gatehouse.VerifiedClaims(a.body)}
 	found := false
@@ -99,7 +104,7 @@ func parseIntrospection(a answer) (Introspection, error) {
 		return Introspection{}, err
 	case err != nil:
 		return Introspection{}, malformed(a.endpoint, "is not a JSON object")
-	case !found: // RFC 7662 §2.2: "active REQUIRED."
+	case !found: // RFC 7662 §2.2 (active): "active REQUIRED."
 		return Introspection{}, malformed(a.endpoint, "has no member active")
 	case !i.Active, !i.Expires.IsZero() && !time.Now().Before(i.Expires):
 		return Introspection{}, nil

@@ -15,6 +15,8 @@ import (
 
 // TestIntrospect: each call asks the authorization server, and a response without
 // active is neither yes nor no.
+//
+// Covers RFC 7662 §2.2 (active, inactive, members), §2.3, §4 (cache, audience); ASVS 5.0 §10.3.1.
 func TestIntrospect(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -82,6 +84,8 @@ func TestIntrospect(t *testing.T) {
 
 // TestRevoke: the status is the whole response, RFC 7009 section 2.2, and each call
 // is one request.
+//
+// Covers RFC 7009 §2.1 (client), §2.2 (client), §2.2.1 (503, unsupported).
 func TestRevoke(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -145,14 +149,14 @@ func TestUserinfo(t *testing.T) {
 		down    bool
 	}{
 		"claims":          {"alice", 200, `{"sub":"alice","name":"Alice"}`, `{"sub":"alice","name":"Alice"}`, false},
-		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true},
-		"no subject":      {"", 200, `{}`, "", true},
+		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true}, // Covers OIDC Core §5.3.2.
+		"no subject":      {"", 200, `{}`, "", true},                 // Covers OIDC Core §5.3.2.
 		"sub a number":    {"1", 200, `{"sub":1}`, "", true},
 		"sub twice":       {"alice", 200, `{"sub":"eve","sub":"alice"}`, "", true},
 		"a JWT":           {"alice", 200, `a.b.c`, "", true},
 		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
 		"redirect":        {"alice", 302, ``, "", true},
-		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true},
+		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {

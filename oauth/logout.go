@@ -16,6 +16,8 @@ import (
 // tokens, if there is one, is the id_token_hint. The browser returns to
 // postLogoutRedirectURI, which must be registered; it may be empty. The error
 // wraps [ErrNotOffered] if the metadata have no end session endpoint.
+//
+// Implements OIDC RP-Initiated Logout §2 (endpoint, hint).
 func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRedirectURI string) (string, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
@@ -55,6 +57,9 @@ var errLogoutToken = errors.New("oauth: not a logout token")
 // VerifyLogoutToken verifies a logout token, OpenID Connect Back-Channel Logout
 // 1.0 section 2.6. It does not detect replays: the caller checks the ID. The
 // error wraps [ErrUnavailable] if the keys are unavailable.
+//
+// Implements ASVS 5.0 §9.2.2, §10.5.5; OIDC Back-Channel Logout §2.4 (claims,
+// event, sub or sid, nonce), §2.6 (validation, kind).
 func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutToken, error) {
 	s, err := c.verify(ctx, token)
 	if err != nil {
@@ -69,17 +74,17 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutTok
 	if err := s.Claims.Decode(&claims); err != nil {
 		return LogoutToken{}, err
 	}
-	// OIDC Back-Channel Logout §2.4: of the event, "the corresponding member value
-	// MUST be a JSON object".
+	// OIDC Back-Channel Logout §2.4 (event): of the event, "the corresponding
+	// member value MUST be a JSON object".
 	event := strings.HasPrefix(string(claims.Events[logoutEvent]), "{")
 	switch {
-	// OIDC Back-Channel Logout §2.6: an explicit type distinguishes logout tokens
-	// from ID tokens; without it, the event does.
+	// OIDC Back-Channel Logout §2.6 (kind): an explicit type distinguishes
+	// logout tokens from ID tokens; without it, the event does.
 	case !strings.EqualFold(s.Type, "logout+jwt") && s.Type != "" && !strings.EqualFold(s.Type, "JWT"):
 		return LogoutToken{}, errLogoutToken
-	// OIDC Back-Channel Logout §2.4: "A Logout Token MUST contain either a sub or
-	// a sid Claim, and MAY contain both." "The following Claim MUST NOT be used
-	// within the Logout Token: nonce".
+	// OIDC Back-Channel Logout §2.4 (sub or sid): "A Logout Token MUST contain
+	// either a sub or a sid Claim, and MAY contain both." "The following Claim
+	// MUST NOT be used within the Logout Token: nonce".
 	case !event, claims.Nonce != nil, claims.ID == "", s.Subject == "" && claims.SessionID == "":
 		return LogoutToken{}, errLogoutToken
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
+// Covers ASVS 5.0 §10.5.5; OIDC RP-Initiated Logout §2 (endpoint, hint).
 func TestEndSessionURL(t *testing.T) {
 	client := providertest.New(t).Client()
 	for _, c := range []struct {
@@ -30,6 +31,8 @@ func TestEndSessionURL(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §10.5.5; OIDC Back-Channel Logout §2.4 (claims), §2.6
+// (validation); OIDC RP-Initiated Logout §2 (endpoint, hint).
 func TestVerifyLogoutToken(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -44,21 +47,21 @@ func TestVerifyLogoutToken(t *testing.T) {
 		"valid":                  {token(nil), true},
 		"typ JWT":                {providertest.LogoutToken("JWT", nil), true},
 		"no typ":                 {providertest.LogoutToken("", nil), true},
-		"session only":           {token(object{"sub": nil}), true},
+		"session only":           {token(object{"sub": nil}), true}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
 		"more events":            {token(object{"events": object{event: object{}, "x": 1}}), true},
 		"event with members":     {token(object{"events": object{event: object{"x": 1}}}), true},
-		"event a text":           {token(object{"events": object{event: "x"}}), false},
-		"event null":             {token(object{"events": object{event: nil}}), false},
+		"event a text":           {token(object{"events": object{event: "x"}}), false}, // Covers OIDC Back-Channel Logout §2.4 (event).
+		"event null":             {token(object{"events": object{event: nil}}), false}, // Covers OIDC Back-Channel Logout §2.4 (event).
 		"event a list":           {token(object{"events": object{event: []string{}}}), false},
 		"events a list":          {token(object{"events": []string{event}}), false},
 		"events a text":          {token(object{"events": "x"}), false},
 		"another event":          {token(object{"events": object{"x": object{}}}), false},
-		"no events":              {token(object{"events": nil}), false},
-		"nonce":                  {token(object{"nonce": "n"}), false},
-		"no jti":                 {token(object{"jti": nil}), false},
-		"neither sub nor sid":    {token(object{"sub": nil, "sid": nil}), false},
+		"no events":              {token(object{"events": nil}), false},          // Covers OIDC Back-Channel Logout §2.4 (claims).
+		"nonce":                  {token(object{"nonce": "n"}), false},           // Covers OIDC Back-Channel Logout §2.4 (nonce).
+		"no jti":                 {token(object{"jti": nil}), false},             // Covers OIDC Back-Channel Logout §2.4 (claims).
+		"neither sub nor sid":    {token(object{"sub": nil, "sid": nil}), false}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
 		"typ of an access token": {providertest.LogoutToken("at+jwt", nil), false},
-		"ID token":               {s.IDToken("n"), false},
+		"ID token":               {s.IDToken("n"), false}, // Covers ASVS 5.0 §9.2.2; OIDC Back-Channel Logout §2.6 (kind).
 		"another issuer":         {token(object{"iss": "https://evil.example"}), false},
 		"another client":         {token(object{"aud": "other"}), false},
 		"no aud":                 {token(object{"aud": nil}), false},

@@ -42,6 +42,8 @@ type Provider struct {
 
 	// ResponseIssuer says that every authorization response has the parameter
 	// iss, RFC 9207 section 3. A response without it is then rejected.
+	//
+	// Implements RFC 9207 §2.4 (support).
 	ResponseIssuer bool
 }
 
@@ -60,6 +62,10 @@ func (p *Provider) endpoints() map[string]*string {
 }
 
 // check returns the mistakes in p, joined.
+//
+// Implements RFC 6749 §3.1 (TLS); RFC 7009 §2 (TLS); RFC 7662 §4 (TLS); RFC
+// 8414 §2 (endpoints, token_endpoint), §4; RFC 9126 §2; RFC 9207 §2.4
+// (metadata); ASVS 5.0 §10.5.3; OIDC Discovery §4.3.
 func (p *Provider) check(issuer string) error {
 	var errs []error
 	// RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the
@@ -88,6 +94,8 @@ func (p *Provider) check(issuer string) error {
 //	RFC 8705 §5: "an OAuth client intending to do mutual TLS ... when making a
 //	request directly to the authorization server MUST use the alias URL of the
 //	endpoint within the mtls_endpoint_aliases, when present"
+//
+// Implements RFC 8414 §2.1, §3.2.
 func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 	var p Provider
 	aliases := ""
@@ -135,9 +143,9 @@ func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 	if err == nil {
 		err = p.check(issuer)
 	}
-	// RFC 9700 §2.1.1: "authorization servers MUST provide a way to detect their
-	// support for PKCE". A server that lists methods without S256 would ignore the
-	// challenge. For one that lists none, the nonce remains.
+	// RFC 9700 §2.1.1 (support): "authorization servers MUST provide a way to
+	// detect their support for PKCE". A server that lists methods without S256
+	// would ignore the challenge. For one that lists none, the nonce remains.
 	if err == nil && listed && !slices.Contains(methods, "S256") {
 		err = errors.New("code_challenge_methods_supported: S256 is missing")
 	}
@@ -207,6 +215,8 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 
 // discover fetches the metadata of OpenID Connect Discovery 1.0, and those of RFC
 // 8414 if the server has none of the former.
+//
+// Implements RFC 8414 §3.2.
 func (c *Client) discover(ctx context.Context) (Provider, error) {
 	// OIDC Discovery §4: the path is appended to the issuer.
 	document, err := c.http.Get(ctx, strings.TrimSuffix(c.issuer, "/")+"/.well-known/openid-configuration", "application/json")

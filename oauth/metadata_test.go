@@ -20,6 +20,10 @@ import (
 
 // TestMetadataRejected: the issuer is compared character by character after JSON
 // unescaping, all endpoints are https, and redirects stay in the origin.
+//
+// Covers RFC 6749 §3.1 (TLS); RFC 7009 §2 (TLS); RFC 7662 §4 (TLS); RFC 8414 §2
+// (endpoints), §2.1, §3.2, §3.3, §4; RFC 9126 §2; ASVS 5.0 §10.5.3; OIDC
+// Discovery §4.3; OIDC RP-Initiated Logout §2 (endpoint).
 func TestMetadataRejected(t *testing.T) {
 	set := func(name string, value any) func(*providertest.Server) {
 		return func(s *providertest.Server) { s.Metadata[name] = value }
@@ -33,14 +37,14 @@ func TestMetadataRejected(t *testing.T) {
 	tests := map[string]func(*providertest.Server){
 		"no issuer":         set("issuer", nil),
 		"issuer a number":   set("issuer", 1),
-		"no token endpoint": func(s *providertest.Server) { delete(s.Metadata, "token_endpoint") },
+		"no token endpoint": func(s *providertest.Server) { delete(s.Metadata, "token_endpoint") }, // Covers RFC 8414 §2 (token_endpoint).
 		"endpoint a script": set("authorization_endpoint", "javascript:alert(1)"),
-		"PKCE without S256": set("code_challenge_methods_supported", []string{"plain"}),
-		"PKCE empty":        set("code_challenge_methods_supported", []string{}),
+		"PKCE without S256": set("code_challenge_methods_supported", []string{"plain"}), // Covers RFC 7636 §7.2; RFC 9700 §2.1.1 (support).
+		"PKCE empty":        set("code_challenge_methods_supported", []string{}),        // Covers RFC 9700 §2.1.1 (support).
 		"PKCE a text":       set("code_challenge_methods_supported", "S256"),
 		"iss flag a text":   set("authorization_response_iss_parameter_supported", "true"),
 		"issuer twice":      serve(raw(200, `{"issuer":"`+issuer+`","issuer":"`+issuer+`","token_endpoint":"`+issuer+`/t"}`)),
-		"not JSON":          serve(raw(200, "<html>")),
+		"not JSON":          serve(raw(200, "<html>")), // Covers RFC 8414 §3.2.
 		"too large":         set("x", strings.Repeat("x", 256<<10)),
 		"status 500":        serve(raw(500, "")),
 		"status 404":        serve(raw(404, "")),
@@ -89,6 +93,8 @@ func TestMetadataRejected(t *testing.T) {
 }
 
 // TestDiscoveryPaths: OIDC Discovery first, then RFC 8414.
+//
+// Covers RFC 8414 §3.1; OIDC Discovery §4.
 func TestDiscoveryPaths(t *testing.T) {
 	s := providertest.New(t)
 	s.Metadata["issuer"] = issuer + "/tenant"

@@ -34,11 +34,14 @@ type Result struct {
 	// authorization server does not say.
 	AuthTime time.Time
 
+	// Implements ASVS 5.0 §6.8.4.
 	Claims gatehouse.Claims
 }
 
 // Principal returns the user as the ID token describes them. Tenant and Roles
 // are empty: the application derives them from the Claims.
+//
+// Implements ASVS 5.0 §10.5.2; OIDC Core §5.7.
 func (r Result) Principal() gatehouse.Principal {
 	return gatehouse.Principal{
 		Kind: gatehouse.KindUser, Subject: r.Subject, Issuer: r.Issuer, Client: r.Client,
@@ -67,6 +70,8 @@ var (
 // a response that does not belong to the transaction, 403 if the user or the
 // authorization server denied access, 503 if the authorization server is
 // unavailable.
+//
+// Implements RFC 6749 §4.1.2 (once); RFC 8252 §6.
 func (c *Client) Redeem(ctx context.Context, transaction *Transaction, response url.Values) (Result, error) {
 	t, err := transaction.open(response)
 	if err == nil && transaction.used.Swap(true) {
@@ -79,6 +84,8 @@ func (c *Client) Redeem(ctx context.Context, transaction *Transaction, response 
 }
 
 // open returns the content of the transaction if the response has its state.
+//
+// Implements RFC 6749 §3.1 (once); RFC 8252 §8.9; RFC 9700 §2.1 (CSRF).
 func (t *Transaction) open(response url.Values) (transaction, error) {
 	var kept transaction
 	if err := json.Unmarshal(t.kept.Reveal(), &kept); err != nil {
@@ -92,6 +99,10 @@ func (t *Transaction) open(response url.Values) (transaction, error) {
 
 // redeem continues after the check of the state: issuer, error, code, tokens,
 // nonce, in this order.
+//
+// Implements RFC 6749 §3.1 (once), §4.1.2 (unknown), §4.1.3; RFC 7636 §4.3
+// (request); RFC 9207 §2.4 (mismatch, errors), §4 (one issuer); RFC 9700 §2.1
+// (mix-up); ASVS 5.0 §6.8.1, §10.2.2; OIDC Core §3.1.2.1 (openid).
 func (c *Client) redeem(ctx context.Context, t transaction, response url.Values) (Result, error) {
 	// RFC 9700 §4.4.2: the client stores "the issuer of the authorization server
 	// they sent the authorization request to and bind[s] this information to the
@@ -142,13 +153,17 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 // checkIssuer checks that the response comes from the authorization server to
 // which the request went.
 //
-//	RFC 9207 §2.4: "This comparison MUST use simple string comparison ... If the
-//	value does not match the expected issuer identifier, clients MUST reject the
-//	authorization response and MUST NOT proceed with the authorization grant. For
-//	error responses, clients MUST NOT assume that the error originates from the
-//	intended authorization server." "Clients MUST reject authorization responses
-//	without the iss parameter from authorization servers that do support the
-//	parameter according to the client's configuration."
+//	RFC 9207 §2.4 (compare): "This comparison MUST use simple string
+//	comparison ... If the value does not match the expected issuer identifier,
+//	clients MUST reject the authorization response and MUST NOT proceed with
+//	the authorization grant. For error responses, clients MUST NOT assume that
+//	the error originates from the intended authorization server." "Clients
+//	MUST reject authorization responses without the iss parameter from
+//	authorization servers that do support the parameter according to the
+//	client's configuration."
+//
+// Implements RFC 9207 §2.4 (metadata, missing), §4 (several); RFC 9700
+// §4.4.2.1; ASVS 5.0 §10.2.2.
 func checkIssuer(p Provider, issuers []string) error {
 	switch {
 	case len(issuers) > 1:
@@ -177,6 +192,8 @@ func (c *Client) refused(codes []string) error {
 }
 
 // identify verifies the ID token and copies its claims to the result.
+//
+// Implements RFC 9700 §4.5.3.2; OIDC Core §3.1.3.3.
 func (c *Client) identify(ctx context.Context, t transaction, result *Result) error {
 	if result.Tokens.ID.Len() == 0 {
 		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, errNoID)

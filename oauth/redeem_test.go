@@ -22,6 +22,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
+// Covers RFC 6749 §4.1.1, §4.1.2 (once, unknown), §4.1.3; RFC 7636 §4.2 (client),
+// §4.3 (request); ASVS 5.0 §6.8.4, §10.5.2; OIDC Core §3.1.2.1 (nonce), §5.7.
 func TestRedeem(t *testing.T) {
 	l := newLogin(t)
 	q := l.query()
@@ -63,6 +65,9 @@ func TestRedeem(t *testing.T) {
 // TestRedeemRejects checks that each hostile response is rejected for its own
 // reason, that no code is sent unless all checks before passed, and that no token
 // is returned unless all checks passed.
+//
+// Covers RFC 9700 §4.5.3.2; ASVS 5.0 §6.8.2, §10.5.4; OIDC Core §2, §3.1.3.7
+// (step 2, step 3, step 6, step 7).
 func TestRedeemRejects(t *testing.T) {
 	response := func(pairs ...string) func(*login) {
 		return func(l *login) {
@@ -90,56 +95,63 @@ func TestRedeemRejects(t *testing.T) {
 		status  int
 		redeems int
 	}{
-		"state missing":                  {without("state"), tx, 400, 0},
-		"state empty":                    {response("state", ""), tx, 400, 0},
-		"state of another transaction":   {response("state", strings.Repeat("A", 43)), tx, 400, 0},
-		"state twice":                    {func(l *login) { l.response.Add("state", l.transaction.State) }, tx, 400, 0},
-		"iss missing":                    {without("iss"), iss, 400, 0},
-		"iss of another issuer":          {response("iss", "https://evil.example"), iss, 400, 0},
-		"iss with a slash":               {response("iss", issuer+"/"), iss, 400, 0},
-		"iss empty":                      {response("iss", ""), iss, 400, 0},
-		"iss in capitals":                {response("iss", strings.ToUpper(issuer)), iss, 400, 0},
-		"iss escaped twice":              {response("iss", url.QueryEscape(issuer)), iss, 400, 0},
-		"iss twice":                      {twice("iss", issuer), iss, 400, 0},
-		"iss wrong, with an error":       {response("iss", "x", "error", "access_denied"), iss, 400, 0},
-		"access denied":                  {response("error", "access_denied"), denied, 403, 0},
-		"error":                          {response("error", "invalid_scope"), denied, 400, 0},
-		"error of no registered code":    {response("error", "<script>"), denied, 400, 0},
-		"error twice":                    {func(l *login) { l.response["error"] = []string{"access_denied", "x"} }, format, 400, 0},
-		"server error":                   {response("error", "server_error"), server, 503, 0},
-		"code missing":                   {without("code"), format, 400, 0},
-		"code empty":                     {response("code", ""), format, 400, 0},
-		"code twice":                     {twice("code", "x"), format, 400, 0},
-		"code forged":                    {response("code", "x"), code, 400, 1},
-		"code of another login":          {func(l *login) { l.response.Set("code", another(l).Get("code")) }, code, 400, 1},
-		"token endpoint down":            {route("/token", down), server, 503, 1},
-		"keys unavailable":               {route("/jwks", down), server, 503, 1},
-		"token type DPoP":                {reply("token_type", "DPoP"), server, 503, 1},
-		"no ID token":                    {reply("id_token", nil), token, 400, 1},
-		"ID token forged":                {reply("id_token", forged()), token, 400, 1},
-		"nonce of another login":         {claim("nonce", "x"), token, 400, 1},
-		"nonce missing":                  {claim("nonce", nil), token, 400, 1},
-		"aud of another client":          {claim("aud", "other"), token, 400, 1},
-		"aud missing":                    {claim("aud", nil), token, 400, 1},
-		"two audiences, no azp":          {claim("aud", []string{clientID, "other"}), token, 400, 1},
-		"azp of another client":          {claim("azp", "other"), token, 400, 1},
-		"azp a number":                   {claim("azp", 1), token, 400, 1},
+		"state missing":                {without("state"), tx, 400, 0},
+		"state empty":                  {response("state", ""), tx, 400, 0},
+		"state of another transaction": {response("state", strings.Repeat("A", 43)), tx, 400, 0},
+		"state twice":                  {func(l *login) { l.response.Add("state", l.transaction.State) }, tx, 400, 0}, // Covers RFC 6749 §3.1 (once).
+		"iss missing":                  {without("iss"), iss, 400, 0},                                                 // Covers RFC 9207 §2.4 (missing).
+		// Covers RFC 9207 §2.4 (compare, mismatch, metadata); RFC 9700
+		// §4.4.2.1.
+		"iss of another issuer":       {response("iss", "https://evil.example"), iss, 400, 0},
+		"iss with a slash":            {response("iss", issuer+"/"), iss, 400, 0}, // Covers RFC 9207 §2.4 (compare).
+		"iss empty":                   {response("iss", ""), iss, 400, 0},
+		"iss in capitals":             {response("iss", strings.ToUpper(issuer)), iss, 400, 0},
+		"iss escaped twice":           {response("iss", url.QueryEscape(issuer)), iss, 400, 0},
+		"iss twice":                   {twice("iss", issuer), iss, 400, 0},                           // Covers RFC 9207 §4 (several).
+		"iss wrong, with an error":    {response("iss", "x", "error", "access_denied"), iss, 400, 0}, // Covers RFC 9207 §2.4 (errors).
+		"access denied":               {response("error", "access_denied"), denied, 403, 0},
+		"error":                       {response("error", "invalid_scope"), denied, 400, 0},
+		"error of no registered code": {response("error", "<script>"), denied, 400, 0},
+		// Covers RFC 6749 §3.1 (once).
+		"error twice":  {func(l *login) { l.response["error"] = []string{"access_denied", "x"} }, format, 400, 0},
+		"server error": {response("error", "server_error"), server, 503, 0},
+		"code missing": {without("code"), format, 400, 0},
+		"code empty":   {response("code", ""), format, 400, 0},
+		"code twice":   {twice("code", "x"), format, 400, 0}, // Covers RFC 6749 §3.1 (once).
+		"code forged":  {response("code", "x"), code, 400, 1},
+		// Covers RFC 9700 §2.1.1 (injection).
+		"code of another login": {func(l *login) { l.response.Set("code", another(l).Get("code")) }, code, 400, 1},
+		"token endpoint down":   {route("/token", down), server, 503, 1},
+		"keys unavailable":      {route("/jwks", down), server, 503, 1},
+		"token type DPoP":       {reply("token_type", "DPoP"), server, 503, 1},
+		"no ID token":           {reply("id_token", nil), token, 400, 1},      // Covers OIDC Core §3.1.3.3.
+		"ID token forged":       {reply("id_token", forged()), token, 400, 1}, // Covers ASVS 5.0 §6.8.2; OIDC Core §3.1.3.7 (step 6).
+		// Covers RFC 9700 §2.1.1 (injection); ASVS 5.0 §10.5.1; OIDC Core
+		// §3.1.3.7 (step 11).
+		"nonce of another login": {claim("nonce", "x"), token, 400, 1},
+		"nonce missing":          {claim("nonce", nil), token, 400, 1},   // Covers ASVS 5.0 §10.5.1; OIDC Core §3.1.3.7 (step 11).
+		"aud of another client":  {claim("aud", "other"), token, 400, 1}, // Covers ASVS 5.0 §10.5.4; OIDC Core §3.1.3.7 (step 3).
+		"aud missing":            {claim("aud", nil), token, 400, 1},
+		"two audiences, no azp":  {claim("aud", []string{clientID, "other"}), token, 400, 1}, // Covers OIDC Core §3.1.3.7 (step 4).
+		"azp of another client":  {claim("azp", "other"), token, 400, 1},                     // Covers OIDC Core §2.
+		"azp a number":           {claim("azp", 1), token, 400, 1},
+		// Covers OIDC Core §3.1.3.7 (step 2).
 		"ID token of another issuer":     {claim("iss", "https://evil.example"), token, 400, 1},
-		"ID token of issuer and a slash": {claim("iss", issuer+"/"), token, 400, 1},
-		"ID token expired":               {claim("exp", time.Now().Add(-2*time.Minute).Unix()), token, 400, 1},
+		"ID token of issuer and a slash": {claim("iss", issuer+"/"), token, 400, 1},                            // Covers OIDC Discovery §4.3.
+		"ID token expired":               {claim("exp", time.Now().Add(-2*time.Minute).Unix()), token, 400, 1}, // Covers OIDC Core §3.1.3.7 (step 9).
 		"exp missing":                    {claim("exp", nil), token, 400, 1},
-		"iat missing":                    {claim("iat", nil), token, 400, 1},
-		"iat in the future": {func(l *login) {
+		"iat missing":                    {claim("iat", nil), token, 400, 1}, // Covers OIDC Core §3.1.3.7 (step 10).
+		"iat in the future": {func(l *login) { // Covers OIDC Core §3.1.3.7 (step 10).
 			l.Claims = func(c object) {
 				c["iat"], c["exp"] = time.Now().Add(time.Hour).Unix(), time.Now().Add(2*time.Hour).Unix()
 			}
 		}, token, 400, 1},
 		"sub missing":            {claim("sub", nil), token, 400, 1},
-		"sub empty":              {claim("sub", ""), token, 400, 1},
+		"sub empty":              {claim("sub", ""), token, 400, 1}, // Covers ASVS 5.0 §10.5.2.
 		"sub a number":           {claim("sub", 1), token, 400, 1},
-		"events":                 {claim("events", object{}), token, 400, 1},
-		"typ of a logout token":  {func(l *login) { l.Type = "logout+jwt" }, token, 400, 1},
-		"typ of an access token": {func(l *login) { l.Type = "at+jwt" }, token, 400, 1},
+		"events":                 {claim("events", object{}), token, 400, 1},                // Covers OIDC Back-Channel Logout §2.6 (kind).
+		"typ of a logout token":  {func(l *login) { l.Type = "logout+jwt" }, token, 400, 1}, // Covers OIDC Back-Channel Logout §2.6 (kind).
+		"typ of an access token": {func(l *login) { l.Type = "at+jwt" }, token, 400, 1},     // Covers ASVS 5.0 §9.2.2.
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLogin(t)
@@ -168,6 +180,8 @@ func another(l *login) url.Values {
 
 // TestRedeemAccepts: OpenID Connect Core 1.0 section 3.1.3.7, and RFC 9207 for an
 // authorization server that does not announce the parameter iss.
+//
+// Covers RFC 9207 §2.4 (compare, support).
 func TestRedeemAccepts(t *testing.T) {
 	unannounced := func(l *login) {
 		delete(l.Metadata, "authorization_response_iss_parameter_supported")
@@ -177,7 +191,7 @@ func TestRedeemAccepts(t *testing.T) {
 	for name, change := range map[string]func(*login){
 		"no typ":             func(l *login) { l.Type = "" },
 		"audience in a list": claim("aud", []string{clientID}),
-		"two audiences, azp": func(l *login) {
+		"two audiences, azp": func(l *login) { // Covers OIDC Core §3.1.3.7 (step 4).
 			l.Claims = func(c object) { c["aud"], c["azp"] = []string{"other", clientID}, clientID }
 		},
 		"iss not announced":   func(l *login) { unannounced(l); l.response.Del("iss") },
@@ -198,6 +212,9 @@ func TestRedeemAccepts(t *testing.T) {
 }
 
 // TestRedeemTampered: a transaction is checked as a whole.
+//
+// Covers RFC 9700 §2.1.1 (transaction); ASVS 5.0 §10.1.2; OIDC Core §3.1.3.7
+// (step 11).
 func TestRedeemTampered(t *testing.T) {
 	for name, test := range map[string]struct {
 		member string
@@ -243,7 +260,7 @@ func TestRedeemAlgorithms(t *testing.T) {
 	}{
 		"unsigned":                   {object{"alg": "none"}, ""},
 		"unsigned, called ES256":     {object{"alg": "ES256", "kid": "k1"}, ""},
-		"signed with the secret":     {object{"alg": "HS256"}, providertest.Secret},
+		"signed with the secret":     {object{"alg": "HS256"}, providertest.Secret}, // Covers OIDC Core §3.1.3.7 (step 8).
 		"signed with the public key": {object{"alg": "HS256", "kid": "k1"}, "x"},
 		"by a key in the header":     {object{"alg": "ES256", "jwk": object{"kty": "EC"}}, "x"},
 	} {
@@ -279,6 +296,7 @@ func TestRedeemCause(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §6.8.4; OIDC Core §3.1.3.7 (step 13).
 func TestMaxAge(t *testing.T) {
 	ago := func(d time.Duration) any { return time.Now().Add(-d).Unix() }
 	for name, test := range map[string]struct {
@@ -298,6 +316,7 @@ func TestMaxAge(t *testing.T) {
 	}
 }
 
+// Covers OIDC Core §3.1.2.1 (openid).
 func TestRedeemWithoutOpenID(t *testing.T) {
 	l := newLogin(t, func(r *oauth.AuthorizationRequest) {
 		r.Scopes, r.Resources, r.Params = scopes("reports:read"), []string{"https://api.example.com"}, url.Values{"prompt": {"login"}}

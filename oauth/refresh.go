@@ -21,6 +21,8 @@ import (
 //
 // An [*Error] with the code invalid_grant means that the user has to log in
 // again. An error that wraps [ErrUnavailable] says nothing about the tokens.
+//
+// Implements RFC 9700 §2.2.2; OIDC Core §12.2 (iss and sub, nonce).
 func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh.Len() == 0 {
 		return Tokens{}, errors.New("oauth: Refresh: no refresh token")
@@ -29,8 +31,9 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
-	// RFC 6749 §6: "The authorization server MAY issue a new refresh token, in
-	// which case the client MUST discard the old refresh token and replace it".
+	// RFC 6749 §6 (replace): "The authorization server MAY issue a new refresh
+	// token, in which case the client MUST discard the old refresh token and
+	// replace it".
 	if t.Refresh.Len() == 0 {
 		t.Refresh = old.Refresh
 	}
@@ -48,8 +51,8 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	case err != nil:
 		return Tokens{}, err
 	}
-	// OIDC Core §12.2: "its sub Claim Value MUST be the same as in
-	// the ID Token issued when the original authentication occurred".
+	// OIDC Core §12.2 (iss and sub): "its sub Claim Value MUST be the same as
+	// in the ID Token issued when the original authentication occurred".
 	subject, nonce := claimsOf(string(old.ID.Reveal()))
 	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(id.Subject)) != 1 {
 		return Tokens{}, malformed("token", "has an ID token of another subject")

@@ -13,6 +13,8 @@ import (
 
 // TestRefresh: the result has what the response omits, and an ID token in the
 // response must be valid and about the same user, OIDC Core §12.2.
+//
+// Covers RFC 6749 §6 (replace); RFC 9700 §2.2.2; OIDC Core §12.2 (iss and sub, nonce).
 func TestRefresh(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply   func(*providertest.Server) object

@@ -27,6 +27,9 @@ type answer struct {
 
 // post sends a form with the client authentication. The error is an [*Error] if
 // the status is an error status.
+//
+// Implements RFC 6749 §2.3.1 (body), §3.2; RFC 7009 §2 (POST); RFC 7662 §2.1
+// (POST); ASVS 5.0 §14.2.1.
 func (c *Client) post(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
 	if address == "" {
 		return answer{}, fmt.Errorf("oauth: %s endpoint: %w", endpoint, ErrNotOffered)

@@ -25,6 +25,8 @@ const (
 //
 // After an error that wraps [ErrUnavailable] the token may still be valid. An
 // error that wraps [ErrNotOffered] means that there is no revocation endpoint.
+//
+// Implements RFC 7009 §2.1 (client), §2.2 (client).
 func (c *Client) Revoke(ctx context.Context, token gatehouse.Secret, kind TokenKind) error {
 	p, err := c.Provider(ctx)
 	if err != nil {

@@ -59,6 +59,8 @@ func FromOAuth2(token *oauth2.Token) Tokens {
 const bearer = "Bearer"
 
 // parseTokens reads a token response, RFC 6749 section 5.1.
+//
+// Implements RFC 6749 §4.1.2 (unknown).
 func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error) {
 	t := Tokens{Scopes: asked, Expires: time.Now().Add(defaultLifetime)}
 	kind := ""

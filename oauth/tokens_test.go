@@ -24,6 +24,7 @@ func machineParams() url.Values {
 	return url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}}
 }
 
+// Covers RFC 6749 §5.1.
 func TestTokenResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
@@ -51,6 +52,8 @@ func TestTokenResponse(t *testing.T) {
 
 // TestTokenResponseRejected: malformed responses return no token, and the error does
 // not quote them.
+//
+// Covers RFC 6749 §7.1.
 func TestTokenResponseRejected(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -82,6 +85,8 @@ func TestTokenResponseRejected(t *testing.T) {
 
 // TestTokenErrors: of an error response, only the status, a registered code and
 // Retry-After are kept.
+//
+// Covers RFC 6749 §10.14.
 func TestTokenErrors(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -133,6 +138,7 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
+// Covers RFC 9700 §2.1.2, §2.4.
 func TestTokenGrants(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
@@ -187,6 +193,7 @@ func TestOAuth2(t *testing.T) {
 	}
 }
 
+// Covers RFC 8693 §2.1, §2.2.1.
 func TestExchange(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()

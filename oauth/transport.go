@@ -36,6 +36,8 @@ type Transport struct {
 
 // NewTransport returns a transport. The error joins all mistakes in the
 // configuration.
+//
+// Implements RFC 6749 §10.3.
 func NewTransport(config TransportConfig) (*Transport, error) {
 	var errs []error
 	t := &Transport{source: config.Source, origins: make(map[string]bool), base: config.Base}
@@ -72,6 +74,8 @@ var (
 
 // RoundTrip implements [http.RoundTripper]. After a 401 response the transport does
 // not use the token again. It does not repeat the request.
+//
+// Implements RFC 6749 §10.3; RFC 9700 §4.3.2, §4.9.1; ASVS 5.0 §14.2.1.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := t.token(r)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 )
 
 // TestTransport: the token is sent to the configured origins only.
+//
+// Covers RFC 6749 §10.3; RFC 9700 §4.3.2, §4.9.1; ASVS 5.0 §14.2.1.
 func TestTransport(t *testing.T) {
 	s := providertest.New(t)
 	source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
@@ -89,6 +91,7 @@ func (c *closer) Close() error {
 	return nil
 }
 
+// Covers RFC 6749 §10.3.
 func TestNewTransportMistakes(t *testing.T) {
 	_, err := oauth.NewTransport(oauth.TransportConfig{Origins: []string{"https://x/", "http://x", "https://x?y", "x"}})
 	for _, want := range []string{"Source: required", "Origins[0]: is not an origin", "Origins[1]: plain http", "Origins[2]: is not", "Origins[3]: not"} {

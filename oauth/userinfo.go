@@ -20,6 +20,8 @@ import (
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.
+//
+// Implements RFC 9700 §4.3.2.
 func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject string) (gatehouse.Claims, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {

@@ -36,8 +36,8 @@ import (
 // Method is the value of code_challenge_method.
 const Method = "S256"
 
-// RFC 7636 §4.1: "with a minimum length of 43 characters and a maximum length
-// of 128 characters."
+// RFC 7636 §4.1 (grammar): "with a minimum length of 43 characters and a
+// maximum length of 128 characters."
 const (
 	minVerifierChars = 43
 	maxVerifierChars = 128
@@ -66,9 +66,10 @@ var (
 // NewVerifier returns a code_verifier of 256 random bits, 43 characters long. It
 // is for one authorization request.
 //
-//	RFC 7636 §4.1: "the output of a suitable random number generator be used to
-//	create a 32-octet sequence. The octet sequence is then base64url-encoded to
-//	produce a 43-octet URL safe string to use as the code verifier."
+//	RFC 7636 §4.1 (entropy): "the output of a suitable random number generator
+//	be used to create a 32-octet sequence. The octet sequence is then
+//	base64url-encoded to produce a 43-octet URL safe string to use as the code
+//	verifier."
 func NewVerifier() gatehouse.Secret {
 	var random [verifierBytes]byte
 	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
@@ -78,7 +79,10 @@ func NewVerifier() gatehouse.Secret {
 // Challenge returns the code_challenge of a verifier: the public value that the
 // client sends in the authorization request.
 //
-//	RFC 7636 §4.2: code_challenge = BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))
+//	RFC 7636 §4.2 (transform): code_challenge =
+//	BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))
+//
+// Implements RFC 7636 §B.
 func Challenge(verifier gatehouse.Secret) string {
 	sum := sha256.Sum256(verifier.Reveal())
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -89,10 +93,12 @@ func Challenge(verifier gatehouse.Secret) string {
 // challenge in canonical base64url only; the error wraps [ErrRequest] and holds
 // nothing of the parameters.
 //
-//	RFC 7636 §4.3: code_challenge_method "OPTIONAL, defaults to "plain" if not
-//	present in the request."
+//	RFC 7636 §4.3 (method): code_challenge_method "OPTIONAL, defaults to
+//	"plain" if not present in the request."
 //
 // That is why a request without a method is rejected.
+//
+// Implements RFC 7636 §4.2 (S256).
 func CheckRequest(challenge, method string) error {
 	switch {
 	case method != Method:
@@ -125,8 +131,8 @@ func isChallenge(challenge string) bool {
 	return err == nil
 }
 
-// RFC 7636 §4.1: code-verifier = 43*128unreserved
-// unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
+// RFC 7636 §4.1 (grammar): code-verifier = 43*128unreserved unreserved = ALPHA
+// / DIGIT / "-" / "." / "_" / "~"
 func isVerifier(verifier string) bool {
 	for i := range len(verifier) {
 		if c := verifier[i]; !text.IsAlphanumeric(c) && strings.IndexByte("-._~", c) < 0 {

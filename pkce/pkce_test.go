@@ -35,6 +35,7 @@ func verify(t *testing.T, verifier string, want error) {
 	}
 }
 
+// Covers RFC 7636 §4.2 (transform), §B.
 func TestAppendixB(t *testing.T) {
 	if got := pkce.Challenge(secret(vectorVerifier)); got != vectorChallenge {
 		t.Errorf("Challenge(%s) = %s, want %s", vectorVerifier, got, vectorChallenge)
@@ -44,6 +45,7 @@ func TestAppendixB(t *testing.T) {
 	}
 }
 
+// Covers RFC 7636 §4.1 (entropy), §4.6; RFC 7636 §7.1.
 func TestNewVerifier(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {
@@ -63,6 +65,7 @@ func TestNewVerifier(t *testing.T) {
 	}
 }
 
+// Covers RFC 7636 §4.1 (grammar).
 func TestVerifyVerifierLength(t *testing.T) {
 	for _, length := range []int{0, 1, 42, 129, 1 << 20} {
 		verify(t, strings.Repeat("a", length), pkce.ErrMismatch)
@@ -73,6 +76,8 @@ func TestVerifyVerifierLength(t *testing.T) {
 }
 
 // Every byte, at the start, inside and at the end.
+//
+// Covers RFC 7636 §4.1 (grammar).
 func TestVerifyVerifierAlphabet(t *testing.T) {
 	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	for c := range 256 {
@@ -94,8 +99,8 @@ func TestCheckRequest(t *testing.T) {
 		err                     string // behind the text of ErrRequest, "" for none
 	}{
 		{"S256", vectorChallenge, "S256", ""},
-		{"no method, which means plain", vectorChallenge, "", "method"},
-		{"plain", vectorChallenge, "plain", "method"},
+		{"no method, which means plain", vectorChallenge, "", "method"}, // Covers RFC 7636 §4.3 (method).
+		{"plain", vectorChallenge, "plain", "method"},                   // Covers RFC 7636 §4.2 (S256).
 		{"plain with its verifier", vectorVerifier, "plain", "method"},
 		{"method in lower case", vectorChallenge, "s256", "method"},
 		{"method with a space", vectorChallenge, "S256 ", "method"},
@@ -139,6 +144,7 @@ func TestCheckRequest(t *testing.T) {
 	}
 }
 
+// Covers RFC 7636 §4.2 (S256), §4.6.
 func TestVerifyRejects(t *testing.T) {
 	plain := strings.Repeat("A", 43) // a well-formed verifier and a well-formed challenge
 	empty := pkce.Challenge(gatehouse.Secret{})
@@ -160,6 +166,7 @@ func TestVerifyRejects(t *testing.T) {
 	}
 }
 
+// Covers RFC 7636 §4.1 (grammar).
 func FuzzVerify(f *testing.F) {
 	for _, seed := range []string{"", vectorVerifier, vectorVerifier[:42], vectorVerifier + "\n", strings.Repeat("~", 128), strings.Repeat("a", 129)} {
 		f.Add(seed)

@@ -64,9 +64,9 @@ type Revocations interface {
 // absolute timeout. Reuse of a rotated token revokes the family (reuse
 // detection):
 //
-//	RFC 9700 §4.14.2: "The authorization server cannot determine which party
-//	submitted the invalid refresh token, but it will revoke the active refresh
-//	token".
+//	RFC 9700 §4.14.2: "The authorization server cannot determine
+//	which party submitted the invalid refresh token, but it will revoke the
+//	active refresh token".
 //
 // Write access to the store suffices to forge tokens; read access does not. Tokens
 // is safe for concurrent use, by any number of processes that share a store.

@@ -15,6 +15,8 @@ import (
 // It panics without scopes, which would allow every caller, and on a scope that
 // is malformed or has a wildcard, which no credential has. Each argument is one
 // scope.
+//
+// Implements RFC 9700 §2.3 (action); ASVS 5.0 §8.2.1, §10.3.2.
 func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes...) }
 
 // Any allows callers whose credential has at least one of the scopes. The

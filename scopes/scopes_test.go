@@ -66,17 +66,32 @@ func wantDecision(t testing.TB, name string, policy gatehouse.Policy, needed, he
 	}
 }
 
+// Covers ASVS 5.0 §8.2.1, §10.3.2.
 func TestAllAndAny(t *testing.T) {
 	for _, test := range []struct {
 		needed, held string
 		all, some    bool
 	}{
-		{"a", "a", true, true}, {"a", "a b", true, true}, {"a b", "a b", true, true}, {"b a", "a b c", true, true},
-		{"a a", "a", true, true}, {"a b", "a", false, true}, {"a b", "b", false, true}, {"b a", "c a", false, true},
-		{"a", "", false, false}, {"a", "b", false, false}, {"a b", "", false, false}, {"a b", "c", false, false},
-		{"a:b", "a", false, false}, {"a", "a:b", false, false}, {"a", "A", false, false},
-		{"a:b", "a:*", false, false}, {"a:b", "*", false, false}, {"a:b", "a:", false, false},
-		{"a:b", "a:b:c", false, false}, {"a:b a:c", "a:* a *", false, false},
+		{"a", "a", true, true},
+		{"a", "a b", true, true},
+		{"a b", "a b", true, true},
+		{"b a", "a b c", true, true},
+		{"a a", "a", true, true},
+		{"a b", "a", false, true},
+		{"a b", "b", false, true},
+		{"b a", "c a", false, true},
+		{"a", "", false, false},
+		{"a", "b", false, false},
+		{"a b", "", false, false},
+		{"a b", "c", false, false},
+		{"a:b", "a", false, false},
+		{"a", "a:b", false, false},
+		{"a", "A", false, false},
+		{"a:b", "a:*", false, false},
+		{"a:b", "*", false, false},
+		{"a:b", "a:", false, false},
+		{"a:b", "a:b:c", false, false},
+		{"a:b a:c", "a:* a *", false, false},
 	} {
 		needed := strings.Fields(test.needed)
 		all, some := scopes.All(needed...), scopes.Any(needed...)

@@ -28,6 +28,8 @@ func (m *Manager) Reads() gatehouse.Reads {
 // If such a request is a navigation, the response deletes the cookie; responses
 // to scripts do not, since they could delete the cookie of a session that was
 // renewed in the meantime.
+//
+// Implements RFC 10017 §6.1.3.3; ASVS 5.0 §7.2.1.
 func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	id, err := m.presented(r)
 	if errors.Is(err, http.ErrNoCookie) {
@@ -84,6 +86,8 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // newSecret returns the value of the cookie of a new session, and its ID in the
 // store.
+//
+// Implements ASVS 5.0 §7.2.2, §7.2.3.
 func (m *Manager) newSecret() (secret, id string) {
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -45,6 +45,8 @@ func TestPrincipalRoundTrip(t *testing.T) {
 
 // TestGateRemovesCookie: the handler does not see the cookie, and a session does
 // not count beside an explicit credential.
+//
+// Covers ASVS 5.0 §10.1.1.
 func TestGateRemovesCookie(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
@@ -65,6 +67,7 @@ func TestGateRemovesCookie(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §7.2.1.
 func TestInvalidCookies(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
@@ -121,6 +124,8 @@ func TestInvalidCookieIsDeleted(t *testing.T) {
 
 // TestCSRF: cross-site requests are rejected whether the session is valid or not,
 // without a call of the store.
+//
+// Covers RFC 10017 §6.1.3.3.
 func TestCSRF(t *testing.T) {
 	a := newApp(t, session.Config{TrustedOrigins: []string{"https://app.example.com"}})
 	secret := a.login(t, person("ada"))
@@ -181,6 +186,7 @@ func TestStoreUnavailable(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §7.3.1, §7.3.2.
 func TestTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, session.Config{Idle: 10 * time.Minute, Absolute: time.Hour})
@@ -227,6 +233,7 @@ func TestTouchInterval(t *testing.T) {
 	}
 }
 
+// Covers RFC 10017 §6.1, §6.1.3.2 (Lax); ASVS 5.0 §7.2.3.
 func TestCookieAttributes(t *testing.T) {
 	for want, config := range map[string]session.Config{
 		cookieName + "=*; Path=/; HttpOnly; Secure; SameSite=Lax":                {},

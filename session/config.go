@@ -103,6 +103,8 @@ type Manager struct {
 
 // New returns a manager. The error joins all mistakes in the configuration. New
 // does not call the store.
+//
+// Implements RFC 10017 §6.1.3.2 (Lax).
 func New(config Config) (*Manager, error) {
 	m := &Manager{
 		store: config.Store, keys: config.Keys, refresh: config.Refresh, observer: config.Observer,

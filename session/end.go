@@ -19,6 +19,8 @@ import (
 // requests (CSRF) with 403. The error is a [*gatehouse.Error]; if it is 503, the
 // session may still be in the store, but the browser has lost its cookie. End
 // completes even if the request is canceled.
+//
+// Implements ASVS 5.0 §7.4.1, §14.3.1.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {
 	begun := time.Now()
 	tokens, err := m.end(w, r)
@@ -88,6 +90,8 @@ const maxListed = 1000
 // List returns the sessions of a user, the most recently used first, at most
 // 1,000. The session of the request is the one whose ID is the Credential of its
 // principal. The error is a [*gatehouse.Error] with status 503.
+//
+// Implements ASVS 5.0 §7.5.2.
 func (m *Manager) List(ctx context.Context, issuer, subject string) ([]Session, error) {
 	records, err := m.store.List(ctx, Selector{Issuer: issuer, Subject: subject}, maxListed)
 	if err != nil {
@@ -103,6 +107,8 @@ func (m *Manager) List(ctx context.Context, issuer, subject string) ([]Session, 
 // EndOne ends a session of a user by its ID, and returns its tokens, for the
 // application to revoke. If there is none, or it belongs to another user, the
 // error is [ErrNotFound].
+//
+// Implements ASVS 5.0 §7.5.2.
 func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) (Tokens, error) {
 	return m.remove(ctx, id, func(r *Record) bool { return r.Issuer == issuer && r.Subject == subject && subject != "" })
 }
@@ -110,6 +116,8 @@ func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) (Token
 // EndAll ends all sessions that match and returns their number, such as all
 // sessions of a user whose password changes, except the one of the request. Their
 // tokens are not revoked.
+//
+// Implements ASVS 5.0 §7.4.2.
 func (m *Manager) EndAll(ctx context.Context, s Selector) (int, error) {
 	if s.Issuer == "" || s.Subject == "" && s.SID == "" {
 		return 0, errors.New("session: EndAll: Selector: Issuer and one of Subject and SID are required")

@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
+// Covers ASVS 5.0 §7.4.1, §14.3.1.
 func TestEnd(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret, other := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, person("ada"))
@@ -71,6 +72,8 @@ func TestEndFails(t *testing.T) {
 
 // TestEndDuringRefresh: the logout waits for the new refresh token, which has to
 // be revoked, at most 2 s, and also if the request is canceled.
+//
+// Covers ASVS 5.0 §7.4.1.
 func TestEndDuringRefresh(t *testing.T) {
 	for name, c := range map[string]struct {
 		delay, cancel time.Duration
@@ -96,6 +99,7 @@ func TestEndDuringRefresh(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §7.4.2, §7.4.3, §7.5.2.
 func TestListAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, session.Config{})

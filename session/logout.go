@@ -23,8 +23,10 @@ const logoutMemory = 25 * time.Hour
 // Logout ends the sessions that a logout token names. Replayed tokens are ignored.
 // After an error, the token can be sent again.
 //
-//	OIDC Back-Channel Logout §2.6: "Optionally verify that another
+//	OIDC Back-Channel Logout §2.6 (jti): "Optionally verify that another
 //	Logout Token with the same jti value has not been recently received."
+//
+// Implements ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.6 (jti), §2.7.
 func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if l.ID == "" {
 		return errors.New("session: Logout.ID: required")

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
+// Covers ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.6 (jti), §2.7.
 func TestLogout(t *testing.T) {
 	a := newApp(t, session.Config{})
 	logout := func(l session.Logout) error { l.Issuer = issuer; return a.Logout(t.Context(), l) }

@@ -38,6 +38,8 @@ func NewMemory(maxSessions int) *Memory {
 }
 
 // expiry returns when the session expires, by either timeout.
+//
+// Implements ASVS 5.0 §7.3.1, §7.3.2.
 func (r *Record) expiry() time.Time {
 	if idle := r.LastSeen.Add(r.Idle); idle.Before(r.Expires) {
 		return idle
@@ -180,6 +182,8 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 }
 
 // matching returns the sessions that a selector names.
+//
+// Implements OIDC Back-Channel Logout §2.7.
 func (m *Memory) matching(s Selector) iter.Seq2[string, Record] {
 	match := func(r *Record) bool {
 		return (s.Subject != "" || s.SID != "") && r.Issuer == s.Issuer && (s.SID == "" || r.SID == s.SID) && r.ID != s.Except

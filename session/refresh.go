@@ -180,6 +180,8 @@ func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Toke
 
 // signedOut ends a session whose refresh token the authorization server rejects,
 // unless another process has refreshed it after this one lost its claim.
+//
+// Implements ASVS 5.0 §7.6.1.
 func (m *Manager) signedOut(ctx context.Context, claimed Record, cause error) (Tokens, error) {
 	record, err := m.store.Get(ctx, claimed.ID)
 	switch {

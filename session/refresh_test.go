@@ -89,6 +89,7 @@ func (a *app) token(t *testing.T, secret string, status int, want string) {
 
 func (a *app) lastRefused() gatehouse.Event { return a.refused[len(a.refused)-1] }
 
+// Covers RFC 10017 §6.1; ASVS 5.0 §10.1.1.
 func TestTokensAreRefreshedBeforeExpiry(t *testing.T) {
 	for _, life := range []time.Duration{time.Hour, 8 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -231,6 +232,8 @@ func TestAuthorizationServerSlow(t *testing.T) {
 
 // TestSignedOut: when the authorization server rejects the refresh token, the
 // session ends. If it cannot be ended or reported, the caller gets 503.
+//
+// Covers ASVS 5.0 §7.6.1.
 func TestSignedOut(t *testing.T) {
 	server := &issuerServer{ended: true}
 	a, secret := refreshing(t, server)

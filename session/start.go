@@ -50,6 +50,8 @@ const maxLabel = 200
 // The error is a [*gatehouse.Error] of 403 for a cross-site request, and of 503 if
 // the store is unavailable or the observer fails. Other errors are mistakes in l.
 // After an error there is no session.
+//
+// Implements RFC 10017 §6.1.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
 	begun := time.Now()
 	return m.record(r, begun, m.start(w, r, l))
@@ -134,6 +136,8 @@ var errOtherUser = errors.New("session: Renew: the session belongs to another us
 //
 // It must be called before the first byte of the body, with a request that a gate
 // let in with a session.
+//
+// Implements ASVS 5.0 §7.2.4.
 func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Principal) error {
 	old, err := m.sessionOf(r.Context())
 	if err != nil {

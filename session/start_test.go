@@ -18,6 +18,8 @@ import (
 
 // TestSessionFixation: an attacker puts a session of their own, or an invented
 // one, into the browser of another user. After the login it is invalid.
+//
+// Covers ASVS 5.0 §7.2.2, §7.2.4.
 func TestSessionFixation(t *testing.T) {
 	a := newApp(t, session.Config{})
 	planted := a.login(t, person("mallory"))
@@ -152,6 +154,7 @@ func TestPerUser(t *testing.T) {
 	})
 }
 
+// Covers ASVS 5.0 §7.2.4, §7.3.2.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, session.Config{Absolute: time.Hour})

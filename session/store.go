@@ -35,6 +35,8 @@ var ErrConflict = errors.New("session: session changed concurrently, or ID taken
 //   - Strings are UTF-8 without control characters and are returned unchanged.
 //     IDs, Issuer, Subject and SID compare byte by byte; SID and Subject may be
 //     empty.
+//
+// Implements ASVS 5.0 §7.3.1.
 type Store interface {
 	// Create adds a record with ID, Issuer, Subject, SID, Label, Idle, Principal
 	// and Tokens. The store sets Created and LastSeen to the current time, Expires
@@ -131,5 +133,6 @@ type Change struct {
 // ID is Except.
 type Selector struct {
 	Issuer, Subject, SID string
-	Except               string
+	// Implements ASVS 5.0 §7.4.3.
+	Except string
 }

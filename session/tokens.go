@@ -46,6 +46,8 @@ var (
 
 // seal returns the tokens as the store has them. They open for this session only,
 // so that a writer of the store cannot move them to another session.
+//
+// Implements RFC 10017 §6.1; ASVS 5.0 §10.1.1.
 func (m *Manager) seal(id string, t Tokens) (string, error) {
 	if t.Access.Len() == 0 {
 		return "", nil

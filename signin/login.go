@@ -15,6 +15,8 @@ import (
 )
 
 // serveLogin sends the browser to the authorization server.
+//
+// Implements ASVS 5.0 §7.6.2.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())

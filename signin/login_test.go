@@ -22,6 +22,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
+// Covers RFC 6749 §3.1 (query), §4.1.3; RFC 9700 §4.2.4, §4.12; ASVS 5.0 §10.5.2,
+// §14.3.2; OIDC Core §5.7, §11.
 func TestLoginStartsSession(t *testing.T) {
 	s := newSite(t, func(c *signin.Config) {
 		c.Scopes = []string{"reports:read", "offline_access"}
@@ -97,6 +99,7 @@ func TestTokensAreRefreshed(t *testing.T) {
 	}
 }
 
+// Covers ASVS 5.0 §10.1.2.
 func TestCallbackRejects(t *testing.T) {
 	const tx = signin.ReasonTransaction
 	edit := func(change func(string) string) func(*site, url.Values) {
@@ -111,15 +114,16 @@ func TestCallbackRejects(t *testing.T) {
 		reason gatehouse.Reason
 		status int
 	}{
-		"state missing":                 {func(_ *site, p url.Values) { p.Del("state") }, tx, 400},
-		"state empty":                   {func(_ *site, p url.Values) { p.Set("state", "") }, tx, 400},
-		"state forged":                  {func(_ *site, p url.Values) { p.Set("state", strings.Repeat("A", 43)) }, tx, 400},
-		"state twice":                   {func(_ *site, p url.Values) { p.Add("state", p.Get("state")) }, tx, 400},
+		"state missing": {func(_ *site, p url.Values) { p.Del("state") }, tx, 400},
+		"state empty":   {func(_ *site, p url.Values) { p.Set("state", "") }, tx, 400},
+		"state forged":  {func(_ *site, p url.Values) { p.Set("state", strings.Repeat("A", 43)) }, tx, 400}, // Covers RFC 6749 §10.12.
+		"state twice":   {func(_ *site, p url.Values) { p.Add("state", p.Get("state")) }, tx, 400},
+		// Covers RFC 6749 §10.12; RFC 9700 §2.1 (CSRF); ASVS 5.0 §10.2.1.
 		"another browser":               {func(s *site, _ url.Values) { clear(s.jar) }, tx, 400},
 		"error to another browser":      {func(s *site, p url.Values) { clear(s.jar); p.Set("error", "access_denied") }, tx, 400},
-		"cookie changed":                {edit(func(v string) string { return v[:40] + flip(v[40:41]) + v[41:] }), tx, 400},
+		"cookie changed":                {edit(func(v string) string { return v[:40] + flip(v[40:41]) + v[41:] }), tx, 400}, // Covers RFC 9700 §4.7.1.
 		"cookie cut":                    {edit(func(v string) string { return v[:len(v)-4] }), tx, 400},
-		"cookie of another transaction": {swap, tx, 400},
+		"cookie of another transaction": {swap, tx, 400}, // Covers RFC 9700 §4.7.1.
 		"error":                         {func(_ *site, p url.Values) { p.Set("error", "access_denied") }, oauth.ReasonDenied, 403},
 		"another issuer":                {func(_ *site, p url.Values) { p.Set("iss", "https://evil.example") }, oauth.ReasonIssuer, 400},
 		"code forged":                   {func(_ *site, p url.Values) { p.Set("code", "x") }, oauth.ReasonCode, 400},
@@ -171,6 +175,8 @@ func swap(s *site, _ url.Values) {
 
 // TestCallbackTwice: a response counts once. With a session the second request is
 // the back button, and leads on.
+//
+// Covers RFC 6749 §4.1.2 (once); RFC 9700 §2.1 (CSRF); ASVS 5.0 §10.2.1.
 func TestCallbackTwice(t *testing.T) {
 	s := newSite(t)
 	response := s.Authorize(s.start(""))
@@ -206,6 +212,8 @@ func TestTransactionExpires(t *testing.T) {
 
 // TestTransactionCookie: a cookie that is sealed with the right key but does not
 // hold the transaction of the response is rejected.
+//
+// Covers RFC 9700 §2.1.1 (transaction); ASVS 5.0 §10.1.2.
 func TestTransactionCookie(t *testing.T) {
 	for name, test := range map[string]struct {
 		value  func(kept object) any
@@ -242,6 +250,9 @@ func TestTransactionCookie(t *testing.T) {
 
 // TestMixUp: a login that began at one authorization server does not complete at
 // another one, although both share the keys.
+//
+// Covers RFC 9207 §4 (one issuer); RFC 9700 §2.1 (mix-up), §2.1.1 (transaction),
+// §4.4.2; ASVS 5.0 §6.8.1, §10.2.2.
 func TestMixUp(t *testing.T) {
 	honest := newSite(t)
 	response := honest.Authorize(honest.start(""))
@@ -356,6 +367,8 @@ func TestManyTransactionCookies(t *testing.T) {
 
 // TestLoginNeedsNavigation: requests in which the user would not see the login do
 // not start one.
+//
+// Covers ASVS 5.0 §7.6.2.
 func TestLoginNeedsNavigation(t *testing.T) {
 	s := newSite(t)
 	for name, change := range map[string]func(*http.Request){
@@ -442,6 +455,8 @@ func TestSessionDoesNotStart(t *testing.T) {
 
 // TestErrorResponses: navigations get a line of text or the page of the
 // application, other requests JSON. Nothing of the error is in there.
+//
+// Covers RFC 6749 §10.14.
 func TestErrorResponses(t *testing.T) {
 	page := func(c *signin.Config) {
 		c.ErrorPage = func(w http.ResponseWriter, _ *http.Request, err *gatehouse.Error) {

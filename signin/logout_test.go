@@ -143,6 +143,8 @@ func logoutToken(changes object) string {
 	return url.Values{"logout_token": {providertest.LogoutToken("logout+jwt", changes)}}.Encode()
 }
 
+// Covers ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.7, §2.8; OIDC
+// Back-Channel Logout §2.5.
 func TestBackChannelLogout(t *testing.T) {
 	s := newSite(t)
 	s.login("")
@@ -181,6 +183,7 @@ func TestBackChannelLogout(t *testing.T) {
 	}
 }
 
+// Covers OIDC Back-Channel Logout §2.8.
 func TestBackChannelLogoutUnavailable(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*signin.Config)

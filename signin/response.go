@@ -20,6 +20,8 @@ const defaultRetryAfter = 5 * time.Second
 
 // private keeps a response of a login, and the URLs that are part of it, out of
 // caches and other sites.
+//
+// Implements ASVS 5.0 §14.3.2.
 func private(header http.Header) {
 	header.Set("Cache-Control", "no-store")
 	// RFC 9700 §4.2.4: the code and the state would be in the Referer.
@@ -68,6 +70,8 @@ func (h *Handler) report(r *http.Request, t gatehouse.EventType, cause error) er
 }
 
 // fail records an error and answers with it.
+//
+// Implements RFC 6749 §10.14.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, start time.Time, err error) {
 	h.answer(w, r, h.record(r, start, err))
 }

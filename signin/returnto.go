@@ -31,6 +31,8 @@ func (h *Handler) returnTo(query string) (string, bool) {
 // isLocal reports whether every browser takes the text for a path on the same
 // host: it begins with one slash and contains nothing, escaped or not, that a
 // browser, a proxy or a router may read as another host.
+//
+// Implements RFC 9700 §2.1 (redirect).
 func isLocal(text string) bool {
 	if len(text) > maxReturnTo {
 		return false

@@ -13,6 +13,8 @@ import (
 
 // TestReturnTo: a return_to that is not a path on this host (open redirect) leads
 // to Home, and is recorded.
+//
+// Covers RFC 9700 §2.1 (redirect).
 func TestReturnTo(t *testing.T) {
 	s := newSite(t)
 	check := func(query, want string, events ...string) {

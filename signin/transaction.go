@@ -62,6 +62,8 @@ func isTransactionName(name string) bool {
 
 // transactionCookie returns the cookie of a transaction. It is SameSite=Lax: the
 // callback is a cross-site navigation, with which no Strict cookie is sent.
+//
+// Implements RFC 9700 §2.1.1 (transaction), §4.7.1; ASVS 5.0 §10.1.2.
 func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
 	return cookie.NewSealed(cookie.SealedConfig{
 		Cookie:   cookie.Config{Name: name, SameSite: http.SameSiteLaxMode, MaxAge: transactionLifetime},
@@ -73,6 +75,8 @@ func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
 
 // remember sets the cookie of a transaction. Each transaction has its own, so that
 // logins in several tabs do not interfere.
+//
+// Implements RFC 9700 §2.1.1 (transaction).
 func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Transaction, returnTo string) error {
 	// Without the escapes for HTML, which can make a return_to six times as long.
 	var value bytes.Buffer
@@ -90,6 +94,9 @@ func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Tran
 }
 
 // recall returns the transaction of a response, and deletes its cookie.
+//
+// Implements RFC 6749 §4.1.2 (once), §10.12; RFC 9700 §2.1 (CSRF); ASVS 5.0
+// §10.1.2, §10.2.1.
 func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Values) (*oauth.Transaction, string, error) {
 	states := response["state"]
 	if len(states) != 1 {

@@ -16,6 +16,8 @@ import (
 
 // Parse parses an absolute https URL without user information and fragment. It
 // accepts plain http for loopback addresses only.
+//
+// Implements RFC 9728 §1.2.
 func Parse(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {

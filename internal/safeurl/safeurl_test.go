@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
+// Covers RFC 9728 §1.2.
 func TestParse(t *testing.T) {
 	for s, want := range map[string]string{ // the error, "" for none
 		"https://a.example":                  "",

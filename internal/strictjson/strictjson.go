@@ -31,6 +31,9 @@ var (
 // Object reads text, one JSON object, and calls member for each of its members in
 // order, with the name without escapes and the raw text of the value. An error of
 // member ends the reading. A nil member only checks the text.
+//
+// Implements RFC 7515 §4, §10.12; RFC 7519 §4 (unique), §7.2 (UTF-8); RFC 8725
+// §3.7.
 func Object(text string, limits Limits, member func(name, value string) error) error {
 	if member == nil {
 		return read(text, limits, nil)

@@ -50,6 +50,8 @@ func TestObject(t *testing.T) {
 	}
 }
 
+// Covers RFC 7515 §4, §10.12; RFC 7519 §4 (unique), §7.2 (UTF-8); RFC 8725
+// §3.7; RFC 8259 §6.
 func TestObjectRejects(t *testing.T) {
 	wide := func(n int) string {
 		var b strings.Builder
@@ -105,6 +107,7 @@ func TestMemberEndsReading(t *testing.T) {
 	}
 }
 
+// Covers RFC 7519 §7.3.
 func TestString(t *testing.T) {
 	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
 		if got, ok := strictjson.String(value); !ok || got != want {
@@ -162,6 +165,8 @@ func TestReadingAllocatesNothing(t *testing.T) {
 
 // Accepted text is JSON, has the members that encoding/json finds, and has the same
 // members after it is encoded and read again.
+//
+// Covers RFC 7515 §10.12; RFC 7519 §7.2 (UTF-8).
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":{"b":[1,"x",null]}}`, `{"\u0061":"\ud83d\ude00"}`, `{"a":1,"A":2}`, `{"a":-1.5e3}`, `{"é":"\/"}`, "{\"a\":\"\xff\"}",

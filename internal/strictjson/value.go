@@ -10,6 +10,8 @@ import (
 )
 
 // String returns the text of a raw value, and false if it is not a string.
+//
+// Implements RFC 7519 §7.3; RFC 8414 §4.
 func String(value string) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false

@@ -46,7 +46,8 @@ func IsVisible(s string) bool { return s != "" && IsPrintable(s) && strings.Inde
 
 // IsToken68 reports whether s is a b64token, which RFC 9110 calls token68.
 //
-//	RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+//	RFC 6750 §2.1 (grammar): b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" /
+//	"~" / "+" / "/" ) *"="
 func IsToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {

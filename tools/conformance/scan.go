@@ -55,7 +55,7 @@ func scan(root string, standards []standard) ([]*requirement, error) {
 		}
 	}
 	err := repo.Files(root, func(name string) error {
-		if path.Ext(name) != ".go" || proofs.MatchString(name) {
+		if path.Ext(name) != ".go" || proofs.MatchString(name) || peers.MatchString(name) && repo.IsSource(name) {
 			return nil
 		}
 		file, err := parser.ParseFile(s.set, filepath.Join(root, filepath.FromSlash(name)), nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -67,9 +67,12 @@ func scan(root string, standards []standard) ([]*requirement, error) {
 	return s.join(), errors.Join(append(s.errs, err)...)
 }
 
-// proofs are the files whose comments quote what other code obeys or what is
-// attacked: tools, benchmarks and test kits.
-var proofs = regexp.MustCompile(`^tools/|^bench/|(^|/)[a-z]*test/`)
+// The comments of tools, benchmarks, test kits and test peers quote what other
+// code obeys, or what is attacked.
+var (
+	proofs = regexp.MustCompile(`^tools/|^bench/|(^|/)[a-z]*test/`)
+	peers  = regexp.MustCompile(`^interop/`)
+)
 
 func (s *scanner) fail(file string, at token.Pos, format string, args ...any) {
 	s.errs = append(s.errs, fmt.Errorf("%s:%d: "+format, append([]any{file, s.set.Position(at).Line}, args...)...))
