@@ -99,6 +99,9 @@ func (n *native) end() (success bool) {
 
 // TestNative signs in with examples/native. No other program on the machine can
 // end or take over the login.
+//
+// Covers RFC 8252 §6, §7.3, §8.3 (port), §8.9; RFC 9126 §4 (parameters); RFC
+// 9207 §2.4 (mismatch).
 func TestNative(t *testing.T) {
 	enginetest.Slow(t)
 	p := startCLIProvider(t)

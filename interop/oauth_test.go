@@ -138,6 +138,9 @@ func assertionClient(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
 
 // TestOAuthLogin signs in and refreshes, introspects and revokes the tokens, with
 // each client authentication method that the provider has over plain HTTP.
+//
+// Covers RFC 6749 §4.1.3; RFC 7009 §2.1 (client), §2.2 (client); RFC 9126 §2.1
+// (POST); RFC 9700 §2.2.2.
 func TestOAuthLogin(t *testing.T) {
 	t.Parallel()
 	ring, metadata := assertionClient(t)
@@ -154,13 +157,13 @@ func TestOAuthLogin(t *testing.T) {
 		client provider.Client
 		change func(*oauth.Config)
 	}{
-		"secret in Basic": {basic, func(*oauth.Config) {}},
+		"secret in Basic": {basic, func(*oauth.Config) {}}, // Covers RFC 6749 §2.3.1 (basic).
 		"secret in body":  {post, func(c *oauth.Config) { c.Auth = oauth.SecretPost }},
 		"assertion": {signer, func(c *oauth.Config) {
 			c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, gatehouse.Secret{}, ring
 		}},
 		"public": {native, func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, gatehouse.Secret{} }},
-		"without PAR, not discovered": {webapp, func(c *oauth.Config) {
+		"without PAR, not discovered": {webapp, func(c *oauth.Config) { // Covers RFC 9207 §2.4 (metadata).
 			c.Provider = oauth.Provider{
 				Issuer: p.Issuer, AuthorizationEndpoint: p.Issuer + "/auth", TokenEndpoint: p.Issuer + "/token",
 				RevocationEndpoint: p.Issuer + "/token/revocation", IntrospectionEndpoint: p.Issuer + "/token/introspection",
@@ -237,6 +240,10 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 }
 
 // TestOAuthCallbacks sends invalid callbacks with codes of a real provider.
+//
+// Covers RFC 6749 §10.12; RFC 9207 §2.4 (mismatch, missing); RFC 9700 §2.1
+// (CSRF, mix-up), §2.1.1 (injection); ASVS 5.0 §10.1.2, §10.2.2; OIDC Core
+// §3.1.3.7 (step 11).
 func TestOAuthCallbacks(t *testing.T) {
 	t.Parallel()
 	p, elsewhere := startProvider(t), startProvider(t)
@@ -309,6 +316,8 @@ func TestOAuthCallbacks(t *testing.T) {
 
 // TestOAuthMachine gets tokens with client credentials, by secret and by
 // assertion, and the error codes of the provider.
+//
+// Covers RFC 7523 §3 (claims).
 func TestOAuthMachine(t *testing.T) {
 	t.Parallel()
 	ring, metadata := assertionClient(t)
@@ -403,6 +412,9 @@ func logoutToken(t *testing.T, tokens <-chan string) string {
 }
 
 // TestOAuthLogout signs out at the provider, which notifies the client.
+//
+// Covers OIDC Back-Channel Logout §2.6 (kind); OIDC RP-Initiated Logout §2
+// (hint).
 func TestOAuthLogout(t *testing.T) {
 	t.Parallel()
 	client, tokens := backChannel(t)

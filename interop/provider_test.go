@@ -68,6 +68,8 @@ func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtaut
 
 // TestProviderTokensAccepted accepts tokens of a certified authorization server
 // with every algorithm and both sources of its keys.
+//
+// Covers RFC 9068 §4 (keys); RFC 9700 §4.15.
 func TestProviderTokensAccepted(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -101,6 +103,8 @@ func TestProviderTokensAccepted(t *testing.T) {
 }
 
 // TestProviderTokensTampered rejects the same tokens with any change.
+//
+// Covers RFC 8725 §3.3; RFC 9068 §4 (signature); ASVS 5.0 §9.1.1.
 func TestProviderTokensTampered(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -241,6 +245,8 @@ func TestProviderKeysMisused(t *testing.T) {
 
 // TestProviderOtherTokens: other tokens of the provider, valid and correctly
 // signed, are no access tokens for this API.
+//
+// Covers RFC 8725 §3.12.
 func TestProviderOtherTokens(t *testing.T) {
 	t.Parallel()
 	client, tokens := backChannel(t)

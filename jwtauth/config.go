@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Config configures an [Authenticator].
@@ -139,6 +140,12 @@ func (c *Config) check() error {
 	if len(c.Issuers) == 0 {
 		errs = append(errs, errors.New(field+"Issuers: at least one is required"))
 	}
+	if c.Revocations != nil && typednil.Is(c.Revocations) {
+		errs = append(errs, fmt.Errorf(field+"Revocations: is a nil %T", c.Revocations))
+		c.Revocations = nil
+	} else if c.maxLifetime() <= 0 {
+		errs = append(errs, fmt.Errorf(field+"Revocations: got MaxLifetime %v, want a positive one", c.maxLifetime()))
+	}
 	return errors.Join(errs...)
 }
 
@@ -150,6 +157,9 @@ func (c *Config) checkShared(field string) error {
 	}
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	if c.Observer != nil && typednil.Is(c.Observer) {
+		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))
 	}
 	return errors.Join(errs...)
 }

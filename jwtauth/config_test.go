@@ -23,6 +23,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
+type nilObserver struct{ gatehouse.Observer }
+
 // Each mistake is an error that names the field.
 //
 // Covers RFC 7518 §3.2 (size); RFC 8414 §2 (issuer); RFC 8725 §3.2, §3.5; RFC
@@ -51,6 +53,9 @@ func TestNewRejects(t *testing.T) {
 	for want, changes := range map[string][]change{
 		"Issuers: at least one":     {func(c *jwtauth.Config) { c.Issuers = nil }},
 		"Issuers[1].URL: duplicate": {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
+		"Observer: is a nil *":      {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
+		"Revocations: is a nil *":   {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
+		"Revocations: got MaxLif":   {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
 		"Skew: got":                 {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
 		"CacheEntries: got":         {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
 		"KeySets.FetchTimeout: got": {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},

@@ -108,6 +108,17 @@ func (o object) with(changes object) string {
 	return string(must(json.Marshal(o)))
 }
 
+func list(changes ...object) []object { return changes }
+
+// each returns a change of one member to each of the values.
+func each(name string, values ...any) []object {
+	var changes []object
+	for _, value := range values {
+		changes = append(changes, object{name: value})
+	}
+	return changes
+}
+
 func goodHeader(a jwtauth.Algorithm) object {
 	return object{"alg": string(a), "kid": "k1", "typ": "at+jwt"}
 }

@@ -458,8 +458,9 @@ func TestDiscoveryFollowsMoves(t *testing.T) {
 // keyStorage is a storage of a keyfunc that records the kids that KeyRead gets.
 type keyStorage struct {
 	jwkset.Storage
-	read []string
-	err  error // of KeyReadAll
+	read   []string
+	err    error // of KeyReadAll
+	panics bool  // in KeyReadAll
 }
 
 func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
@@ -468,7 +469,10 @@ func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error
 }
 
 func (s *keyStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
-	if s.err != nil {
+	switch {
+	case s.panics:
+		panic("storage")
+	case s.err != nil:
 		return nil, s.err
 	}
 	return s.Storage.KeyReadAll(ctx)
@@ -492,6 +496,10 @@ func newKeyfunc(t *testing.T) (*jwtauth.Authenticator, *keyStorage) {
 func TestKeyfunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, storage := newKeyfunc(t)
+		storage.panics = true
+		check(t, a, "storage panics", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		check(t, a, "no fetch was completed", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		storage.panics = false
 		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		for _, metadata := range []jwkset.JWKMetadataOptions{
 			{KID: "k1"},

@@ -3,13 +3,14 @@
 package jwtauth_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -20,9 +21,11 @@ type revocations struct {
 	mu      sync.Mutex
 	asked   []jwtauth.Token
 	answers map[string]error // by jti; nil means revoked
+
+	maxLifetime time.Duration // an hour if zero
 }
 
-func (*revocations) MaxLifetime() time.Duration { return time.Hour }
+func (r *revocations) MaxLifetime() time.Duration { return cmp.Or(r.maxLifetime, time.Hour) }
 
 func (r *revocations) Revoked(_ context.Context, t jwtauth.Token) (bool, error) {
 	r.mu.Lock()
@@ -88,7 +91,7 @@ func TestRevocationsToken(t *testing.T) {
 			}
 		}))
 		check(t, a, name, token(nil, test.claims), "")
-		if diff := cmp.Diff([]jwtauth.Token{test.want}, r.asked); diff != "" {
+		if diff := gocmp.Diff([]jwtauth.Token{test.want}, r.asked); diff != "" {
 			t.Errorf("%s: Revoked was called with (-want +got):\n%s", name, diff)
 		}
 	}

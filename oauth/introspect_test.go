@@ -156,7 +156,7 @@ func TestUserinfo(t *testing.T) {
 		"a JWT":           {"alice", 200, `a.b.c`, "", true},
 		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
 		"redirect":        {"alice", 302, ``, "", true},
-		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true},
+		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {

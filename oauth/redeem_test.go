@@ -22,9 +22,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// Covers RFC 6749 §3.1 (query), §4.1.1, §4.1.2 (once, unknown), §4.1.3; RFC
-// 7636 §4.2 (client), §4.3 (request); RFC 9700 §4.2.4, §4.12; ASVS 5.0 §6.8.4,
-// §10.5.2, §14.3.2; OIDC Core §3.1.2.1 (nonce), §5.7.
+// Covers RFC 6749 §4.1.1, §4.1.2 (once, unknown), §4.1.3; RFC 7636 §4.2 (client),
+// §4.3 (request); ASVS 5.0 §6.8.4, §10.5.2; OIDC Core §3.1.2.1 (nonce), §5.7.
 func TestRedeem(t *testing.T) {
 	l := newLogin(t)
 	q := l.query()

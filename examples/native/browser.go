@@ -11,7 +11,7 @@ import (
 // openBrowser opens a URL in the default browser. It reports whether it started a
 // command for that.
 //
-//	RFC 8252 §8.12: native apps "MUST NOT use embedded user-agents to perform
+//	RFC 8252 §5, §8.12: native apps "MUST NOT use embedded user-agents to perform
 //	authorization requests".
 func openBrowser(url string) bool {
 	command := opener(runtime.GOOS, os.Getenv)

@@ -27,9 +27,12 @@ type redirect struct {
 // signIn logs a user in: it listens on a loopback address, calls show with the URL
 // of the login, and waits for the authorization response. It returns when the
 // port is closed.
+//
+// Implements RFC 8252 §8.3 (localhost), §8.10 (unique).
 func signIn(ctx context.Context, client *oauth.Client, to redirect, scopes gatehouse.Scopes, show func(address string)) (oauth.Result, error) {
-	// RFC 8252 §8.3: clients "should open the network port only when starting the
-	// authorization request and close it once the response is returned".
+	// RFC 8252 §8.3 (port): clients "should open the network port only when
+	// starting the authorization request and close it once the response is
+	// returned".
 	listener, err := listen(ctx, to.port, "127.0.0.1", "::1")
 	if err != nil {
 		return oauth.Result{}, err
@@ -76,6 +79,8 @@ type outcome struct {
 // Every program and every web page on the machine can send requests here. A
 // request without the state of this login is rejected and changes nothing. A
 // request with it ends the login, successful or not; a second one is rejected.
+//
+// Implements RFC 8252 §8.3 (localhost), §8.9, §8.10 (match).
 func callback(ctx context.Context, client *oauth.Client, transaction *oauth.Transaction, host, path string, ended chan<- outcome) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -135,6 +140,8 @@ func listen(ctx context.Context, port int, hosts ...string) (net.Listener, error
 
 // stop closes the port and waits up to a second for the response in progress. It
 // does not wait for connections that browsers open in advance.
+//
+// Implements RFC 8252 §8.3 (port).
 func stop(ctx context.Context, server *http.Server) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -164,6 +164,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// Covers RFC 8252 §6, §8.3 (port, localhost), §8.5, §8.10 (unique); RFC 9700
+// §2.1.1 (public), §4.2.4, §4.3.2; ASVS 5.0 §14.3.2.
 func TestSignIn(t *testing.T) {
 	provider := newProvider(t)
 	p := start(t, provider)
@@ -201,6 +203,8 @@ func TestSignIn(t *testing.T) {
 
 // TestForeignRequestsAreRejected sends what other programs and web pages can send.
 // The login continues.
+//
+// Covers RFC 8252 §8.3 (localhost), §8.9, §8.10 (match); RFC 9700 §4.2.4.
 func TestForeignRequestsAreRejected(t *testing.T) {
 	provider := newProvider(t)
 	p := start(t, provider)
@@ -264,6 +268,7 @@ func hold(t *testing.T) (provider *webtest.Provider, asked, release chan struct{
 	return provider, asked, release
 }
 
+// Covers RFC 8252 §8.9.
 func TestSecondResponseIsRejected(t *testing.T) {
 	provider, asked, release := hold(t)
 	p := start(t, provider)
@@ -308,6 +313,8 @@ func TestClosedBrowserDoesNotCancelLogin(t *testing.T) {
 
 // TestInvalidResponseEndsLogin: a response with the state of the login ends it. The
 // code is sent only if the parameters before it are valid.
+//
+// Covers RFC 8252 §8.3 (port).
 func TestInvalidResponseEndsLogin(t *testing.T) {
 	type change = func(p *webtest.Provider, q url.Values)
 	set := func(name string, values ...string) change {
@@ -384,6 +391,7 @@ func inject(t *testing.T) func(*webtest.Provider, url.Values) {
 	}
 }
 
+// Covers RFC 8252 §8.3 (port).
 func TestInterruptAndTimeout(t *testing.T) {
 	provider := newProvider(t)
 	p := start(t, provider)
@@ -524,6 +532,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// Covers RFC 8252 §7.3.
 func TestListenOnLoopback(t *testing.T) {
 	listener, err := listen(t.Context(), 0, "192.0.2.1", "127.0.0.1")
 	if err != nil {
@@ -538,6 +547,7 @@ func TestListenOnLoopback(t *testing.T) {
 	}
 }
 
+// Covers RFC 8252 §5.
 func TestOpener(t *testing.T) {
 	for system, want := range map[string]string{"darwin": "open", "windows": "rundll32", "linux": "xdg-open", "freebsd": "xdg-open"} {
 		for _, variable := range []string{"DISPLAY", "WAYLAND_DISPLAY"} {
@@ -594,6 +604,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Covers RFC 6749 §10.14.
 func TestDisplay(t *testing.T) {
 	for text, want := range map[string]string{
 		"Ada": "Ada", "Zoë Ω": "Zoë Ω", "a\x1b[31mb\nc\u202ed": "a\ufffd[31mb\ufffdc\ufffdd", strings.Repeat("x", 300): strings.Repeat("x", 200) + "…",

@@ -31,6 +31,7 @@ func (p page) text() (title, text string) {
 	return "Unexpected request", "This is not the response that the program waits for. You can close this page."
 }
 
+// Implements RFC 9700 §4.2.4.
 func show(w http.ResponseWriter, status int, p page) {
 	title, text := p.text()
 	h := w.Header()

@@ -48,6 +48,8 @@ func userinfo(ctx context.Context, client *oauth.Client, result oauth.Result) (u
 
 // printable replaces control characters, which could move the cursor, and limits
 // the length.
+//
+// Implements RFC 6749 §10.14.
 func printable(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {

@@ -30,13 +30,8 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		return configure([]object{with(good(object{"algorithms": []string{"HS256"}, "jwks_url": nil, "secret": "env:GOOD_SECRET"}), changes)}, nil)
 	}
 	dir := t.TempDir()
-	open, short := filepath.Join(dir, "open"), filepath.Join(dir, "short")
-	for path, content := range map[string]string{open: secret, short: secret[:31]} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(open, 0o644); err != nil {
+	open := filepath.Join(dir, "open")
+	if err := os.WriteFile(open, []byte(secret), 0o644); err != nil {
 		t.Fatal(err)
 	}
 
@@ -54,7 +49,6 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"data after the object", `{"addr":"127.0.0.1:0"} {}`, "data after the JSON object"},
 		{"junk after the object", `{"addr":"127.0.0.1:0"} }`, "data after the JSON object"},
 		{"a field twice", `{"addr":"127.0.0.1:0","addr":"127.0.0.1:0"}`, `"addr" occurs twice`},
-		{"a field twice in other spelling", `{"addr":"127.0.0.1:0","\u0061ddr":"127.0.0.1:0"}`, `"addr" occurs twice`},
 		{"a field twice inside", `{"issuers":[{"issuer":"https://a.example","issuer":"https://b.example"}]}`, `"issuer" occurs twice`},
 		{"unknown field", top(object{"debug": true}), `unknown field "debug"`},
 		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `unknown field "jwks_uri"`},
@@ -67,69 +61,41 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		// The address.
 		{"addr missing", top(object{"addr": nil}), `addr: "" is not host:port`},
 		{"addr without a port", top(object{"addr": "127.0.0.1"}), "addr: "},
-		{"addr not an address", top(object{"addr": "127.0.0.1:0:0"}), "addr: "},
-		{"addr with a bad port", top(object{"addr": "127.0.0.1:70000"}), "addr: "},
 		{"addr of another machine", top(object{"addr": "192.0.2.1:0"}), "addr: "},
 
 		// The resource.
 		{"resource missing", top(object{"resource": nil}), "resource: required"},
 		{"resource over plain http", top(object{"resource": "http://api.example.com"}), "resource: plain http"},
-		{"resource of another scheme", top(object{"resource": "ftp://api.example.com"}), "resource: not an https URL"},
-		{"resource not a URL", top(object{"resource": "api"}), "resource: not an absolute URL"},
-		{"resource with a fragment", top(object{"resource": "https://api.example.com/#a"}), "resource: has a fragment"},
 
 		// The issuers.
-		{"issuers missing", top(object{"issuers": nil}), "issuers: at least one is required"},
 		{"no issuers", top(object{"issuers": []object{}}), "issuers: at least one is required"},
 		{"issuer twice", top(object{"issuers": []object{good(nil), good(nil)}}), "issuers[1].issuer: duplicate"},
-		{"issuer missing", one(object{"issuer": nil}), "issuers[0].issuer: required"},
-		{"issuer empty", one(object{"issuer": ""}), "issuers[0].issuer: required"},
 		{"issuer over plain http", one(object{"issuer": "http://auth.example.com"}), "issuers[0].issuer: plain http"},
-		{"issuer over plain http, like loopback", one(object{"issuer": "http://127.0.0.1.example.com"}), "issuers[0].issuer: plain http"},
-		{"issuer over plain http, private", one(object{"issuer": "http://10.0.0.1"}), "issuers[0].issuer: plain http"},
 		{"issuer of another scheme", one(object{"issuer": "file:///etc/issuer"}), "issuers[0].issuer: "},
 		{"issuer without a scheme", one(object{"issuer": "auth.example.com"}), "issuers[0].issuer: not an absolute URL"},
-		{"issuer with a user", one(object{"issuer": "https://a:b@auth.example.com"}), "issuers[0].issuer: has user information"},
-		{"issuer with a query", one(object{"issuer": "https://auth.example.com?a"}), "issuers[0].issuer: has a query"},
-		{"issuer with a fragment", one(object{"issuer": "https://auth.example.com#a"}), "issuers[0].issuer: has a fragment"},
 		{"second issuer", top(object{"issuers": []object{good(nil), good(object{"issuer": ""})}}), "issuers[1].issuer: required"},
-		{"audience missing", one(object{"audience": nil}), "issuers[0].audience: required"},
 		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: required"},
 		{"profile unknown", one(object{"profile": "lax"}), `issuers[0].profile: "lax" is neither`},
-		{"profile in capitals", one(object{"profile": "RFC9068"}), `issuers[0].profile: "RFC9068" is neither`},
 
 		// The algorithms.
 		{"algorithms missing", one(object{"algorithms": nil}), "issuers[0].algorithms: at least one is required"},
-		{"algorithms empty", one(object{"algorithms": []string{}}), "issuers[0].algorithms: at least one is required"},
 		{"none", one(object{"algorithms": []string{"none"}}), `issuers[0].algorithms: "none" is not supported`},
-		{"none among others", one(object{"algorithms": []string{"RS256", "none"}}), `issuers[0].algorithms: "none" is not supported`},
-		{"None", one(object{"algorithms": []string{"None"}}), `issuers[0].algorithms: "None" is not supported`},
-		{"an empty one", one(object{"algorithms": []string{""}}), `issuers[0].algorithms: "" is not supported`},
-		{"a wildcard", one(object{"algorithms": []string{"*"}}), `issuers[0].algorithms: "*" is not supported`},
-		{"lower case", one(object{"algorithms": []string{"rs256"}}), `issuers[0].algorithms: "rs256" is not supported`},
 		{"ES256K", one(object{"algorithms": []string{"ES256K"}}), `issuers[0].algorithms: "ES256K" is not supported`},
 
 		// The keys.
 		{"jwks_url over plain http", one(object{"jwks_url": "http://auth.example.com/jwks.json"}), "issuers[0].jwks_url: plain http"},
-		{"jwks_url of a file", one(object{"jwks_url": "file:///etc/jwks.json"}), "issuers[0].jwks_url: "},
-		{"jwks_url of data", one(object{"jwks_url": "data:application/json,{}"}), "issuers[0].jwks_url: "},
 		{"jwks_url of ftp", one(object{"jwks_url": "ftp://auth.example.com/jwks.json"}), "issuers[0].jwks_url: not an https URL"},
-		{"jwks_url with a user", one(object{"jwks_url": "https://a:b@auth.example.com/jwks.json"}), "issuers[0].jwks_url: has user information"},
 		{"HS256 with jwks_url", one(object{"algorithms": []string{"HS256"}}), "issuers[0].jwks_url: HS256"},
-		{"HS256 beside RS256 with jwks_url", one(object{"algorithms": []string{"RS256", "HS256"}}), "issuers[0].jwks_url: HS256"},
 		{"HS256 with discovery", one(object{"algorithms": []string{"HS256"}, "jwks_url": nil}), "issuers[0].secret: HS256"},
 		{"HS256 with jwks_url and secret", hs256(object{"jwks_url": "https://auth.example.com/jwks.json"}), "issuers[0].secret: excludes jwks_url"},
 		{"RS256 with jwks_url and secret", one(object{"secret": "env:GOOD_SECRET"}), "issuers[0].secret: excludes jwks_url"},
 		{"RS256 with secret", hs256(object{"algorithms": []string{"RS256"}}), "issuers[0].secret: a shared secret is for HS* only, got RS256"},
-		{"RS256 beside HS256 with secret", hs256(object{"algorithms": []string{"HS256", "RS256"}}), "issuers[0].secret: a shared secret is for HS* only, got RS256"},
 		{"literal secret", hs256(object{"secret": secret}), "issuers[0].secret: gatehouse: a secret is given as env:NAME or file:PATH"},
 		{"secret not set", hs256(object{"secret": "env:NO_SUCH_SECRET"}), "issuers[0].secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
-		{"secret without a name", hs256(object{"secret": "env:"}), "issuers[0].secret: "},
 		{"secret too short", hs256(object{"secret": "env:SHORT_SECRET"}), "needs at least 32"},
 		{"secret too short for HS512", hs256(object{"algorithms": []string{"HS256", "HS512"}}), "HS512 needs at least 64"},
 		{"secret in no file", hs256(object{"secret": "file:" + filepath.Join(dir, "none")}), "issuers[0].secret: "},
 		{"secret in a file that is open to all", hs256(object{"secret": "file:" + open}), "mode 0644"},
-		{"secret in a file and too short", hs256(object{"secret": "file:" + short}), "needs at least 32"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := refuse(t, test.config)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
@@ -185,6 +187,18 @@ func (a answer) code() string {
 	}
 	_ = json.Unmarshal([]byte(a.body), &body)
 	return body.Error
+}
+
+// wantJSON checks the status 200, the content type and the body.
+func (a answer) wantJSON(t *testing.T, want object) {
+	t.Helper()
+	var got object
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" {
+		t.Fatalf("response = %d %v %s, want 200 with JSON", a.status, a.header, a.body)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("response (-want +got):\n%s", diff)
+	}
 }
 
 // String returns the status and the error code, such as "401 invalid_token".

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
 )
@@ -53,18 +50,9 @@ func TestWhoAmI(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := p.with(issuer.Token(test.claims), "GET", "/whoami")
-			var got object
-			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
-				t.Fatalf("%d: %s", a.status, a.body)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("GET /whoami (-want +got):\n%s", diff)
-			}
-			if got, want := a.header.Get("Content-Type"), "application/json"; got != want {
-				t.Errorf("Content-Type %q, want %q", got, want)
-			}
-			if got, want := a.header.Get("Cache-Control"), "no-store"; got != want {
-				t.Errorf("Cache-Control %q, want %q", got, want)
+			a.wantJSON(t, test.want)
+			if got := a.header.Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control = %q, want no-store", got)
 			}
 		})
 	}
@@ -244,20 +232,10 @@ func TestMetadata(t *testing.T) {
 			p := start(t, configure([]object{trust(a, nil), trust(b, nil)}, object{"resource": resource}))
 			for _, path := range paths {
 				answer := p.do("GET", path)
-				var got object
-				if err := json.Unmarshal([]byte(answer.body), &got); err != nil || answer.status != http.StatusOK {
-					t.Fatalf("GET %s: %v", path, answer)
-				}
-				want := object{
+				answer.wantJSON(t, object{
 					"resource": resource, "authorization_servers": []any{a.URL, b.URL},
 					"scopes_supported": []any{"reports:read", "reports:write"}, "bearer_methods_supported": []any{"header"},
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("GET %s (-want +got):\n%s", path, diff)
-				}
-				if got, want := answer.header.Get("Content-Type"), "application/json"; got != want {
-					t.Errorf("Content-Type %q, want %q", got, want)
-				}
+				})
 			}
 			// RFC 9728 §3.1: the challenge has the URL with the path of the resource.
 			host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(resource, "https://"), "http://"), "/")
@@ -274,69 +252,59 @@ func TestMetadata(t *testing.T) {
 // TestIssuers: each kind of issuer configuration accepts the tokens that the issuer
 // signed, and no others.
 func TestIssuers(t *testing.T) {
-	issuer := func(algorithm string) *authtest.Issuer {
-		return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
-	}
-	algorithms := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 	var issuers []*authtest.Issuer
 	var configs []object
+	add := func(config authtest.IssuerConfig, changes object) *authtest.Issuer {
+		i := authtest.NewIssuer(t, config)
+		issuers, configs = append(issuers, i), append(configs, trust(i, changes))
+		return i
+	}
+	algorithms := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 	for _, algorithm := range algorithms {
-		i := issuer(algorithm)
-		issuers, configs = append(issuers, i), append(configs, trust(i, nil))
+		add(authtest.IssuerConfig{Algorithms: []string{algorithm}}, nil)
 	}
-	discovered := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: algorithms, Path: "/tenants/acme"})
-	issuers, configs = append(issuers, discovered), append(configs, trust(discovered, object{"jwks_url": nil, "profile": "rfc9068"}))
-	compatible := authtest.NewIssuer(t, authtest.IssuerConfig{Type: "JWT"})
-	issuers, configs = append(issuers, compatible), append(configs, trust(compatible, object{"profile": "compat"}))
-
-	// HS*: with a secret in the environment, and with one in a file.
-	var secrets []string
+	discovered := add(authtest.IssuerConfig{Algorithms: algorithms, Path: "/tenants/acme"}, object{"jwks_url": nil, "profile": "rfc9068"})
+	compatible := add(authtest.IssuerConfig{Type: "JWT"}, object{"profile": "compat"})
+	// HS*: with a secret in a file, and with one in the environment.
+	dir := t.TempDir()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
-		i := issuer(algorithm)
-		for strings.ContainsAny(string(i.Secret.Reveal()), "\x00\n") { // no environment variable holds these
-			i = issuer(algorithm)
+		path := filepath.Join(dir, algorithm)
+		i := add(authtest.IssuerConfig{Algorithms: []string{algorithm}}, object{"jwks_url": nil, "secret": "file:" + path})
+		if err := os.WriteFile(path, append(i.Secret.Reveal(), '\n'), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		secret := string(i.Secret.Reveal())
-		secrets = append(secrets, secret)
-		t.Setenv(algorithm+"_SECRET", secret)
-		issuers, configs = append(issuers, i), append(configs, trust(i, object{"jwks_url": nil, "secret": "env:" + algorithm + "_SECRET"}))
 	}
-	inFile := issuer("HS256")
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, append(inFile.Secret.Reveal(), '\n'), 0o600); err != nil {
-		t.Fatal(err)
+	var inEnv *authtest.Issuer
+	for inEnv == nil || strings.ContainsAny(string(inEnv.Secret.Reveal()), "\x00\n") { // no environment variable contains these
+		inEnv = authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"HS256"}})
 	}
-	issuers, configs = append(issuers, inFile), append(configs, trust(inFile, object{"jwks_url": nil, "secret": "file:" + path}))
+	t.Setenv("HS_SECRET", string(inEnv.Secret.Reveal()))
+	issuers, configs = append(issuers, inEnv), append(configs, trust(inEnv, object{"jwks_url": nil, "secret": "env:HS_SECRET"}))
 
 	p := start(t, configure(configs, nil))
-	for _, secret := range append(secrets, string(inFile.Secret.Reveal())) {
-		p.secret(secret)
-	}
-	for _, i := range issuers {
+	for n, i := range issuers {
+		p.secret(string(i.Secret.Reveal()))
 		for _, algorithm := range i.Algorithms {
-			t.Run(i.Algorithms[0]+" "+algorithm, func(t *testing.T) {
-				if a := p.with(i.TokenWith(authtest.Header{"alg": algorithm}, reader), "GET", "/reports"); a.status != http.StatusOK {
-					t.Errorf("valid token = %v, want 200", a)
+			// The keys of one issuer do not verify tokens of another.
+			next := issuers[(n+1)%len(issuers)]
+			for token, want := range map[string]string{
+				i.TokenWith(authtest.Header{"alg": algorithm}, reader): "200",
+				i.ForeignToken(reader):                                 "401 invalid_token",
+				i.Token(authtest.Claims{"iss": next.URL}):              "401 invalid_token",
+			} {
+				if a := p.with(token, "GET", "/reports"); a.String() != want {
+					t.Errorf("issuer %d, %s: GET /reports = %v, want %s", n, algorithm, a, want)
 				}
-				if a := p.with(i.ForeignToken(reader), "GET", "/reports"); a.String() != "401 invalid_token" {
-					t.Errorf("forged token = %v, want 401", a)
-				}
-				// The keys of one issuer do not verify tokens of another.
-				next := issuers[(slices.Index(issuers, i)+1)%len(issuers)]
-				if a := p.with(i.Token(authtest.Claims{"iss": next.URL}), "GET", "/reports"); a.String() != "401 invalid_token" {
-					t.Errorf("token with iss of another issuer = %v, want 401", a)
-				}
-			})
+			}
 		}
 	}
-	// The profiles accept different tokens.
-	if a := p.with(compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil}), "GET", "/whoami"); a.status != http.StatusOK {
-		t.Errorf("profile compat: %v", a)
-	}
-	if a := p.with(compatible.IDToken(nil), "GET", "/whoami"); a.String() != "401 invalid_token" {
-		t.Errorf("profile compat, ID token: %v", a)
-	}
-	if a := p.with(discovered.TokenWith(authtest.Header{"typ": "JWT"}, nil), "GET", "/whoami"); a.String() != "401 invalid_token" {
-		t.Errorf("profile rfc9068, typ JWT: %v", a)
+	for token, want := range map[string]string{
+		compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil}): "200",
+		compatible.IDToken(nil):                                  "401 invalid_token",
+		discovered.TokenWith(authtest.Header{"typ": "JWT"}, nil): "401 invalid_token",
+	} {
+		if a := p.with(token, "GET", "/whoami"); a.String() != want {
+			t.Errorf("profile: GET /whoami = %v, want %s", a, want)
+		}
 	}
 }

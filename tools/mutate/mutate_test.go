@@ -144,3 +144,31 @@ func TestRunRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestEquivalentListIsCurrent checks that each line of equivalent.txt names a mutant
+// of today's code.
+func TestEquivalentListIsCurrent(t *testing.T) {
+	reasons, err := readEquivalent("equivalent.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := make(map[string]bool)
+	for id := range reasons {
+		name, _, _ := strings.Cut(id, " ")
+		source, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
+		if err != nil {
+			t.Errorf("equivalent.txt: %s: %v", id, err)
+			continue
+		}
+		mutants, err := find(name, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range mutants {
+			known[m.ID()] = true
+		}
+		if !known[id] {
+			t.Errorf("equivalent.txt: no such mutant: %s", id)
+		}
+	}
+}
