@@ -128,23 +128,24 @@ func newAlarm(t Thresholds) (*alarm, error) {
 	return a, nil
 }
 
-// watch passes a decision to the alarm and reports what it finds. If
+// checkThresholds passes a decision to the alarm and reports what it finds. If
 // [Thresholds].Suspend says so, it suspends the key of an accepted request and
 // changes the decision. It returns an error to reject the request with. Events
 // do not end with the request, so that a client cannot avoid them by hanging up.
-func (k *Keys) watch(ctx context.Context, d *decision) error {
+func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 	if k.alarm == nil {
 		return nil
 	}
 	if events := k.alarm.use(d); len(events) > 0 {
 		ctx, cancel := detached(ctx)
 		defer cancel()
-		suspend := false
+		suspend, newNetwork := false, false
 		for _, event := range events {
 			if err := k.report(ctx, d.id, event); err != nil {
 				return err
 			}
 			suspend = suspend || slices.Contains(k.alarm.Suspend, event.event)
+			newNetwork = newNetwork || event.event == EventNewNetwork
 		}
 		if suspend {
 			_, err := k.store.Suspend(ctx, d.id, true)
@@ -157,7 +158,9 @@ func (k *Keys) watch(ctx context.Context, d *decision) error {
 			}
 			d.reason = ReasonSuspended
 		}
-		k.alarm.learn(d) // not before, so that a failure above repeats the event
+		if newNetwork {
+			k.alarm.learn(d) // not before, so that a failure above repeats the event
+		}
 	}
 	if event, ok := k.alarm.failure(d); ok {
 		ctx, cancel := detached(ctx)
@@ -237,7 +240,7 @@ func (a *alarm) learn(d *decision) {
 	s := &a.shards[shardOf(d.id, shardCount)]
 	s.Lock()
 	defer s.Unlock()
-	if h := s.history(d.id, time.Since(a.start)); network.IsValid() && !h.knows(network) {
+	if h := s.history(d.id, time.Since(a.start)); !h.knows(network) { // by a concurrent request
 		if len(h.networks) >= knownNetworks {
 			h.networks = slices.Delete(h.networks, 0, 1)
 		}

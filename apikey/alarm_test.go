@@ -111,8 +111,8 @@ func TestNewNetworkIsLearnedAfterTheEvent(t *testing.T) {
 		"observer fails": {errFull, nil, gatehouse.ReasonObserverFailed},
 		"store fails":    {nil, errors.New("read only"), apikey.ReasonStoreUnavailable},
 	} {
-		f.events.fail(step.observer)
-		f.store.fail(step.store, "suspend")
+		f.events.err = step.observer
+		f.store.fail(step.store, "Suspend")
 		for range 2 {
 			if got := f.wantReasonOf(t, stolen, step.reason); got.Code != 503 {
 				t.Errorf("%s: status %d, want 503", name, got.Code)
@@ -120,7 +120,7 @@ func TestNewNetworkIsLearnedAfterTheEvent(t *testing.T) {
 			f.wantNetwork(t, apikey.EventNewNetwork, key.ID, "203.0.113.0/24")
 		}
 	}
-	f.events.fail(nil)
+	f.events.err = nil
 	f.store.fail(nil)
 	ctx, hangUp := context.WithCancel(t.Context())
 	f.store.found = func(context.Context, *apikey.Record) { hangUp() }
@@ -212,7 +212,7 @@ func TestUsedAfterRevocation(t *testing.T) {
 		f.wantReason(t, newer, apikey.ReasonRevoked)
 		f.wantEvents(t, apikey.EventUsedAfterRevocation)
 		advance(time.Minute)
-		f.events.fail(errFull)
+		f.events.err = errFull
 		f.wantReason(t, text, gatehouse.ReasonObserverFailed)
 	})
 }
@@ -261,7 +261,7 @@ func TestFailures(t *testing.T) {
 		f.wantEvents(t)
 		fail("@", 5)
 		f.wantNetwork(t, apikey.EventFailures, "", "")
-		f.events.fail(errFull)
+		f.events.err = errFull
 		advance(time.Minute)
 		fail("203.0.113.9:1", 4)
 		f.wantReasonOf(t, from("acme_junk", "203.0.113.9:1"), gatehouse.ReasonObserverFailed)
@@ -332,19 +332,4 @@ func TestSuspendWithSeveralEvents(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestSuspendOnBurst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newKeys(t, withThresholds(apikey.Thresholds{Burst: 2, BurstFloor: 5, Suspend: []gatehouse.EventType{apikey.EventBurst}}))
-		_, text := f.create(t, request())
-		f.wantReason(t, text, "")
-		advance(time.Minute)
-		for range 5 {
-			f.wantReason(t, text, "")
-		}
-		f.wantReason(t, text, apikey.ReasonSuspended)
-		f.wantReason(t, text, apikey.ReasonSuspended)
-		f.wantEvents(t, apikey.EventCreated, apikey.EventBurst, apikey.EventSuspended)
-	})
 }

@@ -101,7 +101,7 @@ func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 			d.reason = ReasonNetwork
 		}
 	}
-	if err := k.watch(r.Context(), &d); err != nil {
+	if err := k.checkThresholds(r.Context(), &d); err != nil {
 		return gatehouse.Proof{}, err
 	}
 	if d.reason != "" {

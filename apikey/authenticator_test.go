@@ -16,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
@@ -109,87 +107,67 @@ func TestRejectionsHaveOneResponse(t *testing.T) {
 	})
 }
 
-func TestAuthenticateClaimsByPrefix(t *testing.T) {
-	f := newKeys(t, nil)
-	for _, test := range []struct {
-		claimed bool
-		texts   []string
-	}{
-		{false, []string{"acme", "Acme_live_x", "acm_live_x", "eyJh.eyJi.c2ln", "other_live_x", "_acme_"}},
-		{true, []string{"acme_", "acme_live", "acme_live_x", "acme_x.y.z", "acme_" + strings.Repeat("x", 1<<20)}},
-	} {
-		for _, text := range test.texts {
-			for name, r := range inEachPlace(text) {
-				_, err := f.Authenticate(r)
-				if err == nil || errors.Is(err, gatehouse.ErrNoCredentials) == test.claimed {
-					t.Errorf("Authenticate(%.20q in %s) error = %v, want a rejection: %t", text, name, err, test.claimed)
-				}
-			}
-		}
-	}
-	if _, err := f.Authenticate(get("")); !errors.Is(err, gatehouse.ErrNoCredentials) {
-		t.Errorf("Authenticate with an empty header: error = %v, want ErrNoCredentials", err)
-	}
-	f.wantCalls(t, "find", 0)
-}
-
-func TestTwoPrefixesShareAGate(t *testing.T) {
+// Two prefixes share a gate. Bearer is read and not advertised.
+func TestResponses(t *testing.T) {
 	acme, other := newKeys(t, nil), newKeys(t, func(c *apikey.Config) { c.Prefix = "other" })
 	_, a := acme.create(t, request())
 	_, o := other.create(t, request())
-	for _, authenticators := range [][]gatehouse.Authenticator{{acme.Keys, other.Keys}, {other.Keys, acme.Keys}} {
-		for _, text := range []string{a, o} {
-			for name, r := range inEachPlace(text) {
-				if got := send(t, r, authenticators...); got.Code != 200 {
-					t.Errorf("%s: status %d, reason %q, want 200", name, got.Code, got.event.Reason)
-				}
-			}
-		}
-		for name, want := range map[string]struct {
-			status          int
-			code, challenge string
-		}{
-			"X-API-Key": {403, "invalid_api_key", ""},
-			"Bearer":    {401, "invalid_token", "Bearer"},
-			"ApiKey":    {401, "invalid_api_key", "ApiKey"},
+	const (
+		none   = `ApiKey realm="acme"`
+		apiKey = none + `, error="invalid_api_key", error_description="The API key is not valid."`
+		bearer = `Bearer realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`
+	)
+	type row struct {
+		name      string
+		header    http.Header
+		status    int
+		code      string
+		reason    gatehouse.Reason
+		challenge string
+	}
+	rows := []row{
+		{"nothing", http.Header{}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
+		{"cookie", http.Header{"Cookie": {"X-API-Key=" + a + "; api_key=" + a}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
+		{"Basic", http.Header{"Authorization": {"Basic Omtle"}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
+		{"empty header", http.Header{"X-Api-Key": {""}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
+		{"both headers", http.Header{"X-Api-Key": {a}, "Authorization": {"Bearer " + a}}, 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},
+		{"header twice", http.Header{"X-Api-Key": {a, a}}, 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},
+	}
+	inEach := func(text string, reason gatehouse.Reason) {
+		for _, r := range []row{
+			{"X-API-Key", http.Header{"X-Api-Key": {text}}, 403, "invalid_api_key", reason, ""},
+			{"Bearer", http.Header{"Authorization": {"Bearer " + text}}, 401, "invalid_token", reason, bearer},
+			{"ApiKey", http.Header{"Authorization": {"ApiKey " + text}}, 401, "invalid_api_key", reason, apiKey},
 		} {
-			got := send(t, inEachPlace("third_live_x")[name], authenticators...)
-			challenge, _, _ := strings.Cut(got.Header().Get("WWW-Authenticate"), " ")
-			if got.Code != want.status || got.event.Code != want.code || got.event.Reason != gatehouse.ReasonUnclaimed || challenge != want.challenge {
-				t.Errorf("%s: status %d, event %+v, challenge %q, want %+v", name, got.Code, got.event, challenge, want)
+			if reason == "" {
+				r.status, r.code, r.challenge = 200, "", ""
+			}
+			r.name += " with " + text[:min(len(text), 20)]
+			rows = append(rows, r)
+		}
+	}
+	inEach(a, "")
+	inEach(o, "")
+	for _, text := range []string{"acme", "Acme_live_x", "acm_live_x", "eyJh.eyJi.c2ln", "third_live_x", "_acme_"} {
+		inEach(text, gatehouse.ReasonUnclaimed)
+	}
+	for _, text := range []string{"acme_", "acme_live", "other_live_x", "acme_x.y.z", "acme_" + strings.Repeat("x", 1<<20)} {
+		inEach(text, apikey.ReasonMalformed)
+	}
+	for _, row := range rows {
+		for _, authenticators := range [][]gatehouse.Authenticator{{acme.Keys, other.Keys}, {other.Keys, acme.Keys}} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header = row.header
+			got := send(t, r, authenticators...)
+			challenge := strings.Join(got.Header()["Www-Authenticate"], "; ")
+			if got.Code != row.status || got.event.Code != row.code || got.event.Reason != row.reason || challenge != row.challenge {
+				t.Errorf("%s: %d %s (%s), challenge %q, want %d %s (%s), %q", row.name,
+					got.Code, got.event.Code, got.event.Reason, challenge, row.status, row.code, row.reason, row.challenge)
 			}
 		}
 	}
-}
-
-// Bearer is read and not advertised.
-func TestNoCredentialsChallengesApiKey(t *testing.T) {
-	f := newKeys(t, nil)
-	_, text := f.create(t, request())
-	cookie, basic := httptest.NewRequest("GET", "/", nil), httptest.NewRequest("GET", "/", nil)
-	cookie.Header.Set("Cookie", "X-API-Key="+text+"; api_key="+text)
-	basic.SetBasicAuth("", text)
-	for name, r := range map[string]*http.Request{"nothing": httptest.NewRequest("GET", "/", nil), "cookie": cookie, "Basic": basic} {
-		got := f.send(t, r)
-		challenge := got.Header()["Www-Authenticate"]
-		if diff := cmp.Diff([]string{`ApiKey realm="acme"`}, challenge); got.Code != 401 || got.event.Code != "missing_credentials" || diff != "" {
-			t.Errorf("%s: status %d, code %s, challenges (-want +got):\n%s", name, got.Code, got.event.Code, diff)
-		}
-	}
-}
-
-func TestSeveralCredentialsRejected(t *testing.T) {
-	f := newKeys(t, nil)
-	_, text := f.create(t, request())
-	both, twice := get(text), get(text)
-	both.Header.Set("Authorization", "Bearer "+text)
-	twice.Header.Add("X-API-Key", text)
-	for name, r := range map[string]*http.Request{"both": both, "twice": twice} {
-		if got := f.send(t, r); got.Code != 400 || got.event.Reason != gatehouse.ReasonSeveralCredentials {
-			t.Errorf("%s: status %d, reason %q, want 400 %q", name, got.Code, got.event.Reason, gatehouse.ReasonSeveralCredentials)
-		}
-	}
-	_, err := f.Authenticate(twice) // without a gate
+	acme.wantCalls(t, "Find", 6)
+	_, err := acme.Authenticate(&http.Request{Header: http.Header{"X-Api-Key": {a, a}}}) // without a gate
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeInvalidRequest {
 		t.Errorf("Authenticate with two headers: error = %v, want invalid_request", err)
 	}
@@ -240,7 +218,7 @@ func TestKeyInURLRejected(t *testing.T) {
 			}
 		}
 	}
-	f.wantCalls(t, "find", 0)
+	f.wantCalls(t, "Find", 0)
 	for _, target := range []string{
 		"/reports?id=" + key.ID, "/reports?label=acme_live_" + key.ID, "/acme_/acme_?acme_&acme_live_" + key.ID + "_1234567&acme_live_" + key.ID[1:] + "_12345678",
 		"/reports?acme_Live_" + key.ID + "_12345678&acme__" + key.ID + "_12345678", "/reports?acme_live_" + key.ID[1:] + "-_12345678",
@@ -264,7 +242,7 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%s: status %d, event %+v", name, got.Code, got.event)
 		}
 	}
-	test.wantCalls(t, "find", 0)
+	test.wantCalls(t, "Find", 0)
 
 	other := request()
 	other.Environment = "test"
@@ -299,18 +277,9 @@ func TestStoreUnavailable(t *testing.T) {
 			t.Errorf("%s: status %d, header %v, event %+v", name, got.Code, got.Header(), e)
 		}
 	}
-	ctx := t.Context()
-	for name, call := range map[string]func() error{
-		"Create":    func() error { _, err := f.Create(ctx, request()); return err },
-		"Rotate":    func() error { _, err := f.Rotate(ctx, unknownID, 0, 0); return err },
-		"Revoke":    func() error { _, err := f.Revoke(ctx, unknownID); return err },
-		"RevokeAll": func() error { _, err := f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}); return err },
-		"Suspend":   func() error { _, err := f.Suspend(ctx, unknownID); return err },
-		"Describe":  func() error { _, err := f.Describe(ctx, unknownID); return err },
-		"List":      func() error { _, err := f.List(ctx, apikey.Query{}, ""); return err },
-	} {
-		if err := call(); !errors.Is(err, down) {
-			t.Errorf("%s error = %v, want %v", name, err, down)
+	for _, c := range f.calls(t.Context(), key.ID, text) {
+		if _, err := c.call(); !errors.Is(err, down) {
+			t.Errorf("%s error = %v, want %v", c.name, err, down)
 		}
 	}
 	f.store.fail(nil)
@@ -340,9 +309,9 @@ func TestRejectionsCostTheSame(t *testing.T) {
 				f := newKeys(t, alter)
 				type cost struct{ hashes, finds int }
 				measure := func(text string) cost {
-					before := f.store.count("find")
+					before := f.store.count("Find")
 					hashes := apikey.CountHashes(func() { f.send(t, get(text)) })
-					return cost{hashes, f.store.count("find") - before}
+					return cost{hashes, f.store.count("Find") - before}
 				}
 				_, valid := f.create(t, request())
 				want := measure(valid)
@@ -377,7 +346,7 @@ func TestMalformedKeysDoNotReachTheStore(t *testing.T) {
 	for _, malformed := range malformedKeys() {
 		f.send(t, get(malformed))
 	}
-	f.wantCalls(t, "find", 0)
+	f.wantCalls(t, "Find", 0)
 }
 
 func TestNetworks(t *testing.T) {
@@ -395,22 +364,16 @@ func TestNetworks(t *testing.T) {
 	}{
 		{"IPv4", direct, "192.0.2.9:1234", nil, true},
 		{"IPv6", direct, "[2001:db8::9]:1234", nil, true},
-		{"mapped address", direct, "[::ffff:192.0.2.9]:1234", nil, true},
 		{"mapped network", direct, "198.51.100.7:1", nil, true},
 		{"outside the mapped network", direct, "198.51.100.8:1", nil, false},
 		{"outside", direct, "203.0.113.1:1234", nil, false},
-		{"outside, IPv6", direct, "[2001:db9::9]:1234", nil, false},
 		{"zone", direct, "[2001:db8::9%eth0]:1234", nil, false},
 		{"no address", direct, "", nil, false},
-		{"Unix socket", direct, "@", nil, false},
-		{"no port", direct, "192.0.2.9", nil, false},
 		{"forged header", direct, "203.0.113.1:1", []string{"192.0.2.9"}, false},
 		{"header ignored", direct, "192.0.2.9:1", []string{"203.0.113.1"}, true},
 		{"forged header beside proxies", proxied, "203.0.113.1:1", []string{"192.0.2.9"}, false},
 		{"proxy", proxied, "10.0.0.1:1", []string{"192.0.2.9"}, true},
-		{"proxy over IPv6", proxied, "[fd00::1]:1", []string{"192.0.2.9"}, true},
 		{"proxy, outside", proxied, "10.0.0.1:1", []string{"192.0.2.9, 203.0.113.1"}, false},
-		{"two proxies", proxied, "10.0.0.1:1", []string{"203.0.113.1", "192.0.2.9,10.0.0.2"}, true},
 		{"proxy without header", proxied, "10.0.0.1:1", nil, false},
 		{"malformed entry", proxied, "10.0.0.1:1", []string{"192.0.2.9, unknown, 10.0.0.2"}, false},
 		{"malformed entry further left", proxied, "10.0.0.1:1", []string{"unknown, 192.0.2.9"}, true},

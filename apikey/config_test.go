@@ -89,6 +89,9 @@ func TestDefaults(t *testing.T) {
 	if _, err := f.Create(t.Context(), apikey.Request{Owner: "o", Lifetime: 90*day + time.Second}); err == nil {
 		t.Error("Create(Lifetime above 90 days) error = nil, want one")
 	}
+	if _, err := f.Create(t.Context(), apikey.Request{Owner: "o", Lifetime: day, Scopes: []string{"reports:read"}}); err == nil {
+		t.Error("Create(Scopes) without Config.Scopes: error = nil, want one")
+	}
 	key, text := f.create(t, apikey.Request{Owner: "o", Lifetime: 90 * day})
 	want := gatehouse.Principal{
 		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: "api_key",

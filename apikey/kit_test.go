@@ -59,7 +59,7 @@ func (f *faultStore) fail(err error, verbs ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(verbs) == 0 {
-		verbs = []string{"create", "find", "rotate", "revoke", "revoke all", "suspend", "touch", "list"}
+		verbs = []string{"Create", "Find", "Rotate", "Revoke", "RevokeAll", "Suspend", "Touch", "List"}
 	}
 	for _, verb := range verbs {
 		f.errs[verb] = err
@@ -81,11 +81,11 @@ func call[T any](ctx context.Context, f *faultStore, verb string, do func() (T, 
 }
 
 func (f *faultStore) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
-	return call(ctx, f, "create", func() (apikey.Record, error) { return f.Memory.Create(ctx, r) })
+	return call(ctx, f, "Create", func() (apikey.Record, error) { return f.Memory.Create(ctx, r) })
 }
 
 func (f *faultStore) Find(ctx context.Context, id string) (apikey.Record, error) {
-	r, err := call(ctx, f, "find", func() (apikey.Record, error) { return f.Memory.Find(ctx, id) })
+	r, err := call(ctx, f, "Find", func() (apikey.Record, error) { return f.Memory.Find(ctx, id) })
 	if f.found != nil {
 		f.found(ctx, &r)
 	}
@@ -93,27 +93,27 @@ func (f *faultStore) Find(ctx context.Context, id string) (apikey.Record, error)
 }
 
 func (f *faultStore) Rotate(ctx context.Context, id string, r apikey.Rotation) (apikey.Record, error) {
-	return call(ctx, f, "rotate", func() (apikey.Record, error) { return f.Memory.Rotate(ctx, id, r) })
+	return call(ctx, f, "Rotate", func() (apikey.Record, error) { return f.Memory.Rotate(ctx, id, r) })
 }
 
 func (f *faultStore) Revoke(ctx context.Context, id string) (apikey.Record, error) {
-	return call(ctx, f, "revoke", func() (apikey.Record, error) { return f.Memory.Revoke(ctx, id) })
+	return call(ctx, f, "Revoke", func() (apikey.Record, error) { return f.Memory.Revoke(ctx, id) })
 }
 
 func (f *faultStore) RevokeAll(ctx context.Context, filter apikey.Filter, limit int) ([]apikey.Record, error) {
-	return call(ctx, f, "revoke all", func() ([]apikey.Record, error) { return f.Memory.RevokeAll(ctx, filter, limit) })
+	return call(ctx, f, "RevokeAll", func() ([]apikey.Record, error) { return f.Memory.RevokeAll(ctx, filter, limit) })
 }
 
 func (f *faultStore) Suspend(ctx context.Context, id string, on bool) (apikey.Record, error) {
-	return call(ctx, f, "suspend", func() (apikey.Record, error) { return f.Memory.Suspend(ctx, id, on) })
+	return call(ctx, f, "Suspend", func() (apikey.Record, error) { return f.Memory.Suspend(ctx, id, on) })
 }
 
 func (f *faultStore) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
-	return call(ctx, f, "touch", func() (bool, error) { return f.Memory.Touch(ctx, id, uses, every) })
+	return call(ctx, f, "Touch", func() (bool, error) { return f.Memory.Touch(ctx, id, uses, every) })
 }
 
 func (f *faultStore) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
-	return call(ctx, f, "list", func() ([]apikey.Record, error) { return f.Memory.List(ctx, q) })
+	return call(ctx, f, "List", func() ([]apikey.Record, error) { return f.Memory.List(ctx, q) })
 }
 
 // recorder is an observer that records events, and fails with err.
@@ -131,12 +131,6 @@ func (r *recorder) Observe(ctx context.Context, e gatehouse.Event) error {
 	}
 	r.events = append(r.events, e)
 	return r.err
-}
-
-func (r *recorder) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err = err
 }
 
 // take returns the events since the last call.
@@ -177,6 +171,27 @@ func newKeys(t testing.TB, alter func(*apikey.Config)) fixture {
 	}
 	f.Keys = must(apikey.New(config))(t)
 	return f
+}
+
+// calls are calls of all methods that need the store. Text is the text of a key.
+func (f fixture) calls(ctx context.Context, id, text string) []struct {
+	name string
+	call func() (any, error)
+} {
+	return []struct {
+		name string
+		call func() (any, error)
+	}{
+		{"Create", func() (any, error) { return f.Create(ctx, request()) }},
+		{"Describe", func() (any, error) { return f.Describe(ctx, id) }},
+		{"List", func() (any, error) { return f.List(ctx, apikey.Query{Filter: apikey.Filter{AnyTenant: true}}, "") }},
+		{"Rotate", func() (any, error) { return f.Rotate(ctx, id, 0, 0) }},
+		{"Suspend", func() (any, error) { return f.Suspend(ctx, id) }},
+		{"Resume", func() (any, error) { return f.Resume(ctx, id) }},
+		{"Revoke", func() (any, error) { return f.Revoke(ctx, id) }},
+		{"RevokeLeaked", func() (any, error) { return f.RevokeLeaked(ctx, text) }},
+		{"RevokeAll", func() (any, error) { return f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}) }},
+	}
 }
 
 // request is a valid request for a key.

@@ -34,45 +34,42 @@ func TestRevokeEndsBothSecrets(t *testing.T) {
 
 func TestRevokeAllRevokesWhatMatches(t *testing.T) {
 	f := newKeys(t, nil)
-	texts := make(map[[2]string][]string) // of the valid keys, by tenant and owner
-	for _, of := range [][2]string{{"t1", "ada"}, {"t1", "bob"}, {"t2", "ada"}, {"", "ada"}, {"", "eve"}} {
-		for range 3 {
-			r := request()
-			r.Tenant, r.Owner = of[0], of[1]
-			_, text := f.create(t, r)
-			texts[of] = append(texts[of], text)
-		}
+	create := func(tenant, owner string) string {
+		r := request()
+		r.Tenant, r.Owner = tenant, owner
+		_, text := f.create(t, r)
+		return text
 	}
-	f.events.take()
-	revoke := func(filter apikey.Filter, revoked ...[2]string) {
-		t.Helper()
-		n := must(f.RevokeAll(t.Context(), filter))(t)
-		if events := f.events.take(); n != 3*len(revoked) || len(events) != n {
-			t.Errorf("RevokeAll(%+v) = %d with %d events, want %d", filter, n, len(events), 3*len(revoked))
+	for _, test := range []struct {
+		filter  apikey.Filter
+		revoked int // -1 for an error
+	}{
+		{apikey.Filter{AnyTenant: true}, -1},
+		{apikey.Filter{AnyTenant: true, Tenant: "t1"}, -1},
+		{apikey.Filter{AnyTenant: true, Tenant: "t1", Owner: "ada"}, -1},
+		{apikey.Filter{Tenant: "t9"}, 0},
+		{apikey.Filter{Tenant: "t1", Owner: "ada"}, 1},
+		{apikey.Filter{Owner: "ada"}, 1},
+		{apikey.Filter{AnyTenant: true, Owner: "ada"}, 3},
+		{apikey.Filter{Tenant: "t1"}, 2},
+		{apikey.Filter{}, 1},
+	} {
+		must(f.store.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true}, 100))(t)
+		texts := []string{create("t1", "ada"), create("t1", "bob"), create("t2", "ada"), create("", "ada")}
+		f.events.take()
+		n, err := f.RevokeAll(t.Context(), test.filter)
+		if n != max(test.revoked, 0) || (err == nil) != (test.revoked >= 0) || len(f.events.take()) != n {
+			t.Errorf("RevokeAll(%+v) = %d, %v, want %d with as many events", test.filter, n, err, test.revoked)
 		}
-		for _, of := range revoked {
-			for _, text := range texts[of] {
-				f.wantReason(t, text, apikey.ReasonRevoked)
+		for _, text := range texts {
+			if got := f.send(t, get(text)).event.Reason; got == apikey.ReasonRevoked {
+				n--
 			}
-			delete(texts, of)
 		}
-		for _, valid := range texts {
-			for _, text := range valid {
-				f.wantReason(t, text, "")
-			}
+		if n != 0 {
+			t.Errorf("RevokeAll(%+v): %d keys more than it revoked are valid", test.filter, n)
 		}
 	}
-	for _, filter := range []apikey.Filter{{AnyTenant: true}, {AnyTenant: true, Tenant: "t1"}, {AnyTenant: true, Tenant: "t1", Owner: "ada"}} {
-		if n, err := f.RevokeAll(t.Context(), filter); err == nil || n > 0 {
-			t.Errorf("RevokeAll(%+v) = %d, %v, want an error", filter, n, err)
-		}
-	}
-	revoke(apikey.Filter{Tenant: "t9"})
-	revoke(apikey.Filter{Tenant: "t1", Owner: "ada"}, [2]string{"t1", "ada"})
-	revoke(apikey.Filter{Owner: "ada"}, [2]string{"", "ada"})
-	revoke(apikey.Filter{AnyTenant: true, Owner: "ada"}, [2]string{"t2", "ada"})
-	revoke(apikey.Filter{Tenant: "t1"}, [2]string{"t1", "bob"})
-	revoke(apikey.Filter{}, [2]string{"", "eve"})
 }
 
 // RevokeAll returns the number of revoked keys with an error, and can be repeated.
@@ -82,7 +79,7 @@ func TestRevokeAllInBatches(t *testing.T) {
 		f.create(t, request())
 	}
 	f.store.before = func(_ context.Context, verb string) {
-		if verb == "revoke all" {
+		if verb == "RevokeAll" {
 			f.store.fail(errors.New("gone"), verb) // from the next call on
 		}
 	}
@@ -150,10 +147,10 @@ func TestRevokeLeakedRejects(t *testing.T) {
 			t.Errorf("RevokeLeaked(%s) = %v, %v, want ErrNotFound", name, key, err)
 		}
 	}
-	f.wantCalls(t, "find", 2) // for the two well-formed keys of this prefix
+	f.wantCalls(t, "Find", 2) // for the two well-formed keys of this prefix
 	f.wantReason(t, text, "")
 	gone := errors.New("gone")
-	for _, verb := range []string{"find", "revoke"} {
+	for _, verb := range []string{"Find", "Revoke"} {
 		f.store.fail(gone, verb)
 		if key, err := f.RevokeLeaked(t.Context(), text); !errors.Is(err, gone) || key.ID != "" {
 			t.Errorf("RevokeLeaked with a failing %s = %v, %v, want %v", verb, key, err, gone)
@@ -191,34 +188,26 @@ func TestSuspendAndResume(t *testing.T) {
 func TestObserverErrors(t *testing.T) {
 	f := newKeys(t, nil)
 	key, _ := f.create(t, request())
-	f.rotate(t, key.ID, day)
-	leaked, text := f.create(t, request())
+	_, text := f.create(t, request())
 	f.create(t, request())
-	f.events.fail(errFull)
-	ctx := t.Context()
-	for _, step := range []struct {
-		name string
-		call func() (kept bool, err error)
-	}{
-		{"Create", func() (bool, error) {
-			issued, err := f.Create(ctx, request())
-			return issued.Secret.Len() == 0, err
-		}},
-		{"Rotate", func() (bool, error) {
-			issued, err := f.Rotate(ctx, key.ID, day, 0)
-			return issued.Secret.Len() == 0, err
-		}},
-		{"Suspend", func() (bool, error) { k, err := f.Suspend(ctx, key.ID); return !k.Suspended.IsZero(), err }},
-		{"Resume", func() (bool, error) { k, err := f.Resume(ctx, key.ID); return k.ID != "" && k.Suspended.IsZero(), err }},
-		{"Revoke", func() (bool, error) { k, err := f.Revoke(ctx, key.ID); return !k.Revoked.IsZero(), err }},
-		{"RevokeLeaked", func() (bool, error) {
-			k, err := f.RevokeLeaked(ctx, text)
-			return k.ID == leaked.ID && !k.Revoked.IsZero(), err
-		}},
-		{"RevokeAll", func() (bool, error) { n, err := f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}); return n > 0, err }},
-	} {
-		if kept, err := step.call(); !errors.Is(err, errFull) || !kept {
-			t.Errorf("%s: error = %v, kept = %t, want %v and a kept change", step.name, err, kept, errFull)
+	f.events.err = errFull
+	for _, c := range f.calls(t.Context(), key.ID, text) {
+		want := errFull
+		if c.name == "Describe" || c.name == "List" {
+			want = nil
+		}
+		result, err := c.call()
+		changed := true
+		switch r := result.(type) {
+		case apikey.Issued:
+			changed = r.Secret.Len() == 0
+		case apikey.Key:
+			changed = r.ID != "" && r.Suspended.IsZero() == (c.name != "Suspend") && r.Revoked.IsZero() == !strings.HasPrefix(c.name, "Revoke")
+		case int:
+			changed = r > 0
+		}
+		if !errors.Is(err, want) || !changed {
+			t.Errorf("%s = %v, %v, want a change without a secret and %v", c.name, result, err, want)
 		}
 	}
 	f.wantReason(t, text, apikey.ReasonRevoked)

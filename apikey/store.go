@@ -78,7 +78,8 @@ type Store interface {
 	List(ctx context.Context, q Query) ([]Record, error)
 }
 
-// Record is a key as a [Store] stores it, with the hashes of its secrets.
+// Record is a key as a [Store] stores it, with the hashes of its secrets. Its text,
+// JSON and log forms are those of the Key, without the hashes.
 type Record struct {
 	Key
 

@@ -68,7 +68,7 @@ func (u usage) add(id string) (key *keyUsage) {
 	return key
 }
 
-// principal returns the principal of a key: that of the last use if nothing has
+// principalOf returns the principal of a key: that of the last use if nothing has
 // changed since, otherwise a new one.
 func (key *keyUsage) principalOf(k *Keys, record *Record, expires time.Time) *gatehouse.Principal {
 	last := key.principal.Load()

@@ -79,7 +79,7 @@ func newSPA(t *testing.T, chromium *browser.Page) *app {
 	return a
 }
 
-// show opens the page and waits until it says whether somebody is signed in.
+// show opens the page and waits until it says whether a person is signed in.
 func (a *app) show(t *testing.T, page *browser.Page, area string) {
 	t.Helper()
 	page.Visit(t, a.page+"/")
@@ -111,7 +111,7 @@ func (a *app) login(t *testing.T, page *browser.Page, name string) {
 	shown(t, page, "signed-in")
 }
 
-// signedIn returns a new browser profile in which somebody is signed in.
+// signedIn returns a new browser profile in which a person is signed in.
 func (a *app) signedIn(t *testing.T, name string) *browser.Page {
 	t.Helper()
 	page := a.chromium.Person(t)
@@ -203,7 +203,7 @@ func (a *app) fetch(t *testing.T, page *browser.Page, path, options string) (r r
 	return r
 }
 
-// person returns who is signed in according to the API, "" for nobody.
+// person returns who is signed in according to the API, "" for none.
 func (a *app) person(t *testing.T, page *browser.Page) (subject, session string) {
 	t.Helper()
 	r := a.fetch(t, page, "/api/me", "{}")
@@ -300,7 +300,7 @@ func (a *app) wantReasons(t *testing.T, do func(), want ...string) {
 	before := len(a.log())
 	do()
 	var reasons []string
-	enginetest.Eventually(t, 10*time.Second, fmt.Sprintf("the reasons %v in the log", want), func() bool {
+	enginetest.Eventually(t, time.Minute, fmt.Sprintf("the reasons %v in the log", want), func() bool {
 		reasons = nil
 		for _, e := range a.log()[before:] {
 			switch {

@@ -64,6 +64,7 @@ func (a *app) loginToLogout(t *testing.T) {
 	a.checkNoData(t, page)
 	before := len(a.provider.Issued(t))
 	a.login(t, page, "ada")
+	issued := a.provider.Issued(t)[before:]
 	if got := page.Text(t, "#who"); got != "ada" && got != "ada@example.com" {
 		t.Errorf("signed in as %q, want ada", got)
 	}
@@ -73,7 +74,7 @@ func (a *app) loginToLogout(t *testing.T) {
 	page.Until(t, fmt.Sprintf("document.getElementById('note').value === %q", note))
 
 	a.askProfile(t, page)
-	a.expire(t)
+	a.expire(t, issued)
 	good, _ := a.provider.Refreshes(t)
 	a.show(t, page, "signed-in")
 	a.askProfile(t, page)

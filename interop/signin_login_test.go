@@ -78,7 +78,7 @@ func (a *app) hostileCallbacks(t *testing.T) {
 			a.loginFailed(t, anonymous)
 		}, test.reason)
 		if subject, _ := a.person(t, anonymous); subject != "" || a.cookies(t, anonymous)[a.cookie].Value != "" {
-			t.Errorf("%s: signed in as %q, want nobody", test.name, subject)
+			t.Errorf("%s: signed in as %q, want none", test.name, subject)
 		}
 		// A failed callback ends its own login and no other.
 		left := len(a.transactions(t, anonymous)) - len(before)

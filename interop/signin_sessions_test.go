@@ -83,7 +83,7 @@ func (a *app) listOfSessions(t *testing.T) {
 	a.checkPersons(t, map[*browser.Page]string{desk: "grace", phone: "", other: "eve"})
 }
 
-// sessionFixation plants a session cookie before somebody signs in.
+// sessionFixation plants a session cookie before a person signs in.
 func (a *app) sessionFixation(t *testing.T) {
 	eve := a.signedIn(t, "eve")
 	ofEve := a.cookies(t, eve)[a.cookie]
@@ -160,7 +160,7 @@ func TestSigninRefreshesOnce(t *testing.T) {
 			processes := []*process{s.start(t, s.addr), s.start(t, "127.0.0.1:0")}
 			ada := newVisitor(t, "ada")
 			ada.login(t, s, processes[0])
-			s.expire(t)
+			s.expire(t, s.provider.Issued(t))
 			var all sync.WaitGroup
 			for n := range 50 {
 				all.Go(func() {
@@ -194,7 +194,7 @@ func TestSigninProcessDiesDuringRefresh(t *testing.T) {
 	ada, grace := newVisitor(t, "ada"), newVisitor(t, "grace")
 	ada.login(t, s, survivor)
 	grace.login(t, s, survivor)
-	s.expire(t)
+	s.expire(t, s.provider.Issued(t))
 
 	ended := make(chan struct{})
 	go func() {

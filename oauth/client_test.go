@@ -102,6 +102,10 @@ func TestClientAuthentication(t *testing.T) {
 				t.Errorf("%s: Introspect error = %v", name, err)
 			}
 		}
+		transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		if err != nil || strings.Contains(transaction.URL, "client_secret") || strings.Contains(transaction.URL, "client_assertion") {
+			t.Errorf("%s: Authorize = %+v, %v, want no client authentication in the URL", name, transaction, err)
+		}
 	}
 	// RFC 7523 §3: the assertion is about the client and for the issuer only; each has
 	// its own jti.
@@ -175,46 +179,30 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// TestSecretsStayInBodies: secrets are sent with POST in the body or in a header, and
-// never in a URL.
+// TestSecretsStayInBodies: the provider checks that secrets are sent with POST in the
+// body or in a header, and never in a URL.
 //
 // Covers RFC 6749 §2.3.1 (body), §3.2; RFC 7009 §2 (POST); RFC 7662 §2.1
 // (POST); RFC 9700 §4.3.2; ASVS 5.0 §14.2.1.
 func TestSecretsStayInBodies(t *testing.T) {
 	s := providertest.New(t)
 	s.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
-	seen := 0
-	look := func(next http.HandlerFunc) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			seen++
-			if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-				t.Errorf("request %s %s %v, want a form without a query", r.Method, r.URL, r.Header)
-			}
-			next(w, r)
-		}
-	}
-	s.Routes["/par"] = look(raw(201, `{"request_uri":"urn:x","expires_in":60}`))
-	s.Routes["/revoke"] = look(raw(200, ""))
-	s.Routes["/introspect"] = look(raw(200, `{"active":false}`))
-	s.Routes["/token"] = look(raw(200, `{"access_token":"x","token_type":"Bearer"}`))
+	s.Routes["/par"] = raw(201, `{"request_uri":"urn:x","expires_in":60}`)
+	s.Routes["/revoke"] = raw(200, "")
+	s.Routes["/introspect"] = raw(200, `{"active":false}`)
+	s.Routes["/token"] = raw(200, `{"access_token":"x","token_type":"Bearer"}`)
 	for _, change := range []func(*oauth.Config){
 		func(*oauth.Config) {},
 		func(c *oauth.Config) { c.Auth = oauth.SecretPost },
 		func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() },
 	} {
 		client := s.Client(change)
-		seen = 0
-		transaction, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		_, err1 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
 		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
 		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
 		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
-		if err := errors.Join(err1, err2, err3, err4); err != nil || seen != 4 {
-			t.Fatalf("%d requests, %v, want 4", seen, err)
-		}
-		for _, name := range []string{"client_secret", "client_assertion", "code_verifier"} {
-			if strings.Contains(transaction.URL, name) {
-				t.Errorf("URL %s contains %s", transaction.URL, name)
-			}
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -131,8 +131,10 @@ func isChallenge(challenge string) bool {
 	return err == nil
 }
 
-// RFC 7636 §4.1 (grammar): code-verifier = 43*128unreserved unreserved = ALPHA
-// / DIGIT / "-" / "." / "_" / "~"
+// isVerifier reports whether verifier has the form of a code_verifier.
+//
+//	RFC 7636 §4.1 (grammar): code-verifier = 43*128unreserved
+//	unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
 func isVerifier(verifier string) bool {
 	for i := range len(verifier) {
 		if c := verifier[i]; !text.IsAlphanumeric(c) && strings.IndexByte("-._~", c) < 0 {

@@ -252,23 +252,6 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// TestManySessions has more sessions than the cache of principals.
-func TestManySessions(t *testing.T) {
-	a := newApp(t, session.Config{})
-	secrets := make(map[string]string)
-	for i := range 9000 {
-		subject := "user-" + time.Duration(i).String()
-		secrets[subject] = a.login(t, person(subject))
-	}
-	for range 2 {
-		for subject, secret := range secrets {
-			if got := a.principal(t, secret).Subject; got != subject {
-				t.Fatalf("Subject = %s, want %s", got, subject)
-			}
-		}
-	}
-}
-
 // TestNamesSeparateSessions: managers with different names on one store do not
 // accept each other's sessions; those with one name do.
 func TestNamesSeparateSessions(t *testing.T) {

@@ -4,7 +4,6 @@ package session_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -25,53 +24,34 @@ func record(id string) session.Record {
 // TestMemoryIsBounded: a full store replaces expired sessions only.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const limit = 100
-		m := session.NewMemory(limit)
-		create := func(n int, lifetime time.Duration) error {
-			_, err := m.Create(t.Context(), record(fmt.Sprint(n)), lifetime)
-			return err
-		}
-		full := func(when string) {
+		m := session.NewMemory(3)
+		create := func(id string, lifetime time.Duration, good bool) {
 			t.Helper()
-			if err := create(1000, time.Hour); err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
-				t.Fatalf("%s: Create in a full store: error = %v, want one that is not of the contract", when, err)
+			if _, err := m.Create(t.Context(), record(id), lifetime); (err == nil) != good || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
+				t.Errorf("Create(%s) error = %v, want none: %t", id, err, good)
 			}
 		}
-		for n := range limit {
-			lifetime := 2 * time.Hour
-			if n < 30 {
-				lifetime = 30 * time.Minute
-			}
-			if err := create(n, lifetime); err != nil {
-				t.Fatal(err)
-			}
+		create("short", 30*time.Minute, true)
+		create("a", time.Hour, true)
+		create("b", time.Hour, true)
+		create("c", time.Hour, false)
+		if _, err := m.Swap(t.Context(), "b", 1, session.Change{ID: "new"}); err != nil {
+			t.Errorf("Swap in a full store: error = %v", err)
 		}
-		full("at first")
-		if _, err := m.Swap(t.Context(), "99", 1, session.Change{ID: "new"}); err != nil {
-			t.Fatalf("Swap in a full store: error = %v", err)
-		}
-		full("after a new ID")
 		time.Sleep(30*time.Minute - time.Microsecond)
-		full("before the expiry")
+		create("c", time.Hour, false)
 		time.Sleep(time.Microsecond)
-		for n := range 30 {
-			if err := create(limit+n, time.Hour); err != nil {
-				t.Fatal(err)
-			}
-		}
-		full("full again")
-		for n := range limit - 1 + 30 {
-			_, err := m.Get(t.Context(), fmt.Sprint(n))
-			if missing := errors.Is(err, session.ErrNotFound); missing != (n < 30 || n == 99) {
-				t.Errorf("Get(%d) error = %v", n, err)
+		create("c", time.Hour, true)
+		create("d", time.Hour, false)
+		for id, want := range map[string]error{"short": session.ErrNotFound, "b": session.ErrNotFound, "a": nil, "new": nil, "c": nil} {
+			if _, err := m.Get(t.Context(), id); !errors.Is(err, want) {
+				t.Errorf("Get(%s) error = %v, want %v", id, err, want)
 			}
 		}
 		if err := m.Delete(t.Context(), "new"); err != nil {
 			t.Fatal(err)
 		}
-		if err := create(1000, time.Hour); err != nil {
-			t.Errorf("Create after Delete: error = %v", err)
-		}
+		create("d", time.Hour, true)
 	})
 }
 
@@ -79,37 +59,29 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestMemoryTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.NewMemory(0)
-		exists := func(id string, want bool) {
-			t.Helper()
-			if _, err := m.Get(t.Context(), id); (err == nil) != want || err != nil && !errors.Is(err, session.ErrNotFound) {
-				t.Errorf("Get(%s) error = %v, want none: %t", id, err, want)
-			}
-		}
-		touch := func(every time.Duration, want bool) {
-			t.Helper()
-			if got, err := m.Touch(t.Context(), "absolute", every); got != want || err != nil {
-				t.Errorf("Touch(every %v) = %t, %v, want %t", every, got, err, want)
-			}
-		}
 		for id, lifetime := range map[string]time.Duration{"absolute": time.Hour, "idle": 24 * time.Hour} {
 			if _, err := m.Create(t.Context(), record(id), lifetime); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(time.Minute - time.Microsecond)
-		touch(time.Minute, false)
-		touch(time.Minute-time.Microsecond+999, true) // truncated
-		time.Sleep(time.Hour - time.Minute)
-		exists("absolute", true)
-		exists("idle", true)
-		time.Sleep(time.Microsecond)
-		exists("absolute", false)
-		exists("idle", false)
+		for _, every := range []time.Duration{time.Minute, time.Minute - time.Microsecond + 999} { // which is truncated
+			if got, err := m.Touch(t.Context(), "absolute", every); got != (every < time.Minute) || err != nil {
+				t.Errorf("Touch(every %v) = %t, %v", every, got, err)
+			}
+		}
+		for _, wait := range []time.Duration{time.Hour - time.Minute, time.Microsecond} {
+			time.Sleep(wait)
+			for _, id := range []string{"absolute", "idle"} {
+				if _, err := m.Get(t.Context(), id); errors.Is(err, session.ErrNotFound) != (wait == time.Microsecond) {
+					t.Errorf("Get(%s) error = %v after %v", id, err, wait)
+				}
+			}
+		}
 		if _, err := m.Create(t.Context(), record("idle"), time.Hour); err != nil {
 			t.Errorf("Create with the ID of an expired session: error = %v", err)
 		}
-		r, err := m.Swap(t.Context(), "idle", 1, session.Change{ID: "idle", Claim: 999})
-		if err != nil || !r.Claimed.IsZero() {
+		if r, err := m.Swap(t.Context(), "idle", 1, session.Change{ID: "idle", Claim: 999}); err != nil || !r.Claimed.IsZero() {
 			t.Errorf("Swap with a claim of 999 ns: Claimed = %v, %v, want zero", r.Claimed, err)
 		}
 	})

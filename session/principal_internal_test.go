@@ -11,13 +11,13 @@ import (
 func TestPrincipalCacheIsBounded(t *testing.T) {
 	var cache principals
 	for n := range maxCached + 10 {
-		r := &Record{Session: Session{ID: strconv.Itoa(n), Subject: "s", Expires: time.Unix(int64(n), 0)}, Principal: "{}", Version: 1}
+		r := &Record{Session: Session{ID: strconv.Itoa(n), Subject: "user-" + strconv.Itoa(n), Expires: time.Unix(int64(n), 0)}, Principal: "{}", Version: 1}
 		p, err := cache.principal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := cache.principal(r); err != nil || again != p {
-			t.Fatalf("principal of record %d is decoded twice, error %v", n, err)
+		if again, err := cache.principal(r); err != nil || again != p || p.Subject != r.Subject {
+			t.Fatalf("principal of record %d is decoded twice or of %s, error %v", n, p.Subject, err)
 		}
 	}
 	if got := cache.known.Len(); got != maxCached {

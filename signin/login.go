@@ -3,7 +3,6 @@
 package signin
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -49,14 +48,14 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	private(w.Header())
 	result, returnTo, err := h.redeem(w, r)
 	if err != nil {
+		e := h.record(r, start, err)
 		// With a session, this is the back button after a login: nothing was
 		// redeemed, and the user is logged in.
-		e, ok := errors.AsType[*gatehouse.Error](err)
-		if _, err := h.Sessions.Authenticate(r); ok && e.Reason == ReasonTransaction && err == nil {
+		if _, err := h.Sessions.Authenticate(r); e.Reason == ReasonTransaction && err == nil {
 			redirect(w, h.home)
 			return
 		}
-		h.fail(w, r, start, err)
+		h.answer(w, r, e)
 		return
 	}
 	login := session.Login{Principal: result.Principal(), Tokens: result.Tokens, SID: result.SessionID}

@@ -182,8 +182,10 @@ func TestCallbackTwice(t *testing.T) {
 	response := s.Authorize(s.start(""))
 	s.callback(response)
 	s.events.take()
-	if w := s.callback(response); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" || s.Count("/token") != 1 {
-		t.Errorf("second callback: %d to %q after %d token requests, want 303 to / after 1", w.Code, w.Header().Get("Location"), s.Count("/token"))
+	w := s.callback(response)
+	s.expect("with the session", w, 303, signin.ReasonTransaction)
+	if w.Header().Get("Location") != "/" || s.Count("/token") != 1 {
+		t.Errorf("second callback: to %q after %d token requests, want / after 1", w.Header().Get("Location"), s.Count("/token"))
 	}
 	delete(s.jar, sessionCookie)
 	s.expect("without the session", s.callback(response), 400, signin.ReasonTransaction)

@@ -62,12 +62,13 @@ type Server struct {
 	mu    sync.Mutex
 	calls map[string]int
 	codes map[string]url.Values // code -> authorization request
+	seen  map[string]bool       // state, nonce and code_challenge of requests
 }
 
 // New returns a provider.
 func New(t testing.TB) *Server {
 	return &Server{
-		TB: t, Routes: make(map[string]http.HandlerFunc), calls: make(map[string]int), codes: make(map[string]url.Values),
+		TB: t, Routes: make(map[string]http.HandlerFunc), calls: make(map[string]int), codes: make(map[string]url.Values), seen: make(map[string]bool),
 		Claims: func(Object) {}, Type: "JWT",
 		Metadata: Object{
 			"issuer": Issuer, "token_endpoint": Issuer + "/token", "authorization_endpoint": Issuer + "/auth?tenant=1",
@@ -131,6 +132,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if origin := r.URL.Scheme + "://" + r.URL.Host; origin != Issuer {
 		s.Errorf("request to %s, want origin %s", r.URL, Issuer)
+	}
+	switch r.URL.Path {
+	case "/token", "/par", "/revoke", "/introspect": // secrets are in the body or in a header
+		if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+			s.Errorf("request %s %s with %v, want a form without a query", r.Method, r.URL, r.Header)
+		}
+	}
+	if r.URL.Path == "/par" && r.ParseForm() == nil {
+		pushed := maps.Clone(r.PostForm)
+		pushed.Del("client_secret") // client authentication
+		pushed.Del("client_assertion")
+		s.check(pushed)
 	}
 	switch {
 	case route != nil:
@@ -224,6 +237,26 @@ func merge(o, changes Object) Object {
 	return o
 }
 
+// check checks that nothing that protects one authorization request protects another
+// one, and that the request contains no secret.
+func (s *Server) check(request url.Values) {
+	s.Helper()
+	for _, name := range []string{"client_secret", "client_assertion", "code_verifier"} {
+		if request.Has(name) {
+			s.Errorf("authorization request with %s", name)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range []string{"state", "nonce", "code_challenge"} {
+		value := request.Get(name)
+		if value != "" && s.seen[value] {
+			s.Errorf("two authorization requests with the same %s", name)
+		}
+		s.seen[value] = true
+	}
+}
+
 // Authorize does what the provider and the user do with an authorization request,
 // and returns the parameters of the response.
 func (s *Server) Authorize(address string) url.Values {
@@ -237,6 +270,7 @@ func (s *Server) Authorize(address string) url.Values {
 		q.Get("response_type") != "code" || q.Get("client_id") != ClientID || len(q.Get("state")) != 43 {
 		s.Fatalf("authorization request %s, want one to %s/auth?tenant=1 with response_type, client_id and state", address, Issuer)
 	}
+	s.check(q)
 	code := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()

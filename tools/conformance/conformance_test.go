@@ -96,7 +96,8 @@ func tree(t *testing.T, files map[string]string) string {
 		"tools/conformance/standards/rfc1.txt":      standardsFile,
 		"tools/conformance/standards/oidc-core.txt": "OIDC Core | Second | https://example.com/2\n",
 		"p/p.go": code, "p/p_test.go": tests, "p/testdata/x.go": "broken",
-		"p/ptest/x.go": "package ptest\n\n// RFC 1 §2: attacked.\nfunc F() {}\n"}
+		"p/ptest/x.go": "package ptest\n\n// RFC 1 §2: attacked.\nfunc F() {}\n",
+	}
 	for name, text := range files {
 		all[name] = text
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package documents checks the documents of the repository.
-package documents
+// Package documents_test checks the documents of the repository.
+package documents_test
 
 import (
 	"fmt"

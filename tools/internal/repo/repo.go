@@ -44,7 +44,7 @@ func Update(root, name, text, tool string, check bool) error {
 		return nil
 	}
 	if check {
-		return fmt.Errorf("%s: out of date; run: GOWORK=off go -C tools run ./%s -C ..", name, tool)
+		return fmt.Errorf("%s: out of date; update it with: GOWORK=off go -C tools run ./%s -C .. (writes it)", name, tool)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
