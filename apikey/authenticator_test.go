@@ -398,7 +398,7 @@ func TestNetworks(t *testing.T) {
 	}
 	// A client without the secret learns nothing about the networks.
 	_, other := direct.create(t, request())
-	direct.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+	direct.wantReasonOf(t, from(withSecret(text, other), "203.0.113.1:1"), apikey.ReasonSecret)
 }
 
 // While goroutines rotate, revoke and use keys, no secret is accepted after the
