@@ -31,6 +31,25 @@
 // refresh each refresh token once, and serve everything over TLS. Package signin
 // does the first four.
 //
+// # Where the standards leave a choice
+//
+//   - A missing expires_in means one hour; golang.org/x/oauth2 treats such a token as
+//     one that never expires. An expires_in that is no JSON integer is rejected.
+//   - A missing scope means the requested one (RFC 6749 section 5.1), at a refresh the
+//     previous one.
+//   - A new ID token at a refresh must have the same subject. If the keys for that are
+//     unavailable, the old ID token is kept and the rest is returned, because the old
+//     refresh token is consumed by then.
+//   - An ID token with several audiences needs an azp that is this client.
+//   - HS256 is not supported for ID tokens: the client could sign them too.
+//   - A refresh token in a client credentials response is dropped: it would be one
+//     more secret without a use.
+//   - Tokens of a program without a user are refreshed 30 s before they expire, or at
+//     three quarters of a lifetime below two minutes. While the authorization server is
+//     unavailable the old token is used until it expires.
+//
+// # Concurrency
+//
 // A [Client] makes its requests with the context of the call. Shared requests
 // (discovery and client credentials) end by their own timeout or by
 // [Client.Close]; a caller whose context ends does not cancel them.

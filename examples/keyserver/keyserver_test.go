@@ -14,7 +14,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-// site is the app as a client sees it.
+const origin = "http://127.0.0.1:8081"
+
+// site is the app.
 type site struct {
 	t       *testing.T
 	handler http.Handler
@@ -22,26 +24,24 @@ type site struct {
 	login   *login
 }
 
-const origin = "http://127.0.0.1:8081"
-
 func newSite(t *testing.T) *site {
 	t.Helper()
 	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "gatehouse", Scopes: []string{"reports:read", scopeManage}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newLogin(origin, "acme")
+	l, err := newLogin(origin, "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := handler(keys, s, []string{"reports:read"}, nil)
+	h, err := handler(keys, l, []string{"reports:read"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{t, h, keys, s}
+	return &site{t, h, keys, l}
 }
 
-// key makes a key with which a script comes.
+// key returns a new API key of a script.
 func (s *site) key(tenant string, scopes ...string) string {
 	s.t.Helper()
 	issued, err := s.keys.Create(s.t.Context(), apikey.Request{Owner: "script", Tenant: tenant, Scopes: scopes, Lifetime: time.Hour})
@@ -51,7 +51,9 @@ func (s *site) key(tenant string, scopes ...string) string {
 	return string(issued.Secret.Reveal())
 }
 
-func (s *site) send(method, path, key, body string) *httptest.ResponseRecorder {
+// send sends a JSON request with an API key and checks the status.
+func (s *site) send(name, method, path, key, body string, status int) *httptest.ResponseRecorder {
+	s.t.Helper()
 	r := httptest.NewRequest(method, origin+path, strings.NewReader(body))
 	r.Header.Set("Accept", "application/json")
 	if body != "" {
@@ -62,91 +64,86 @@ func (s *site) send(method, path, key, body string) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
+	if w.Code != status {
+		s.t.Errorf("%s: %s %s = %d %s, want %d", name, method, path, w.Code, w.Body, status)
+	}
 	return w
 }
 
-// Scripts make, see, rotate and revoke the keys of their own tenant.
-func TestJSON(t *testing.T) {
+// TestLifeOfKey manages a key of the tenant as JSON.
+func TestLifeOfKey(t *testing.T) {
 	s := newSite(t)
 	key, other := s.key("acme", scopeManage), s.key("globex", scopeManage)
 	var made, rotated view
-	w := s.send("POST", "/keys", key, `{"name":"ci","scopes":["reports:read"],"days":30}`)
-	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || w.Code != http.StatusCreated || made.Name != "ci" || made.Secret == "" {
-		t.Fatalf("got %d %s", w.Code, w.Body)
+	w := s.send("create", "POST", "/keys", key, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusCreated)
+	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || made.Name != "ci" || made.Secret == "" {
+		t.Fatalf("create = %s, want ci with a secret", w.Body)
 	}
-	w = s.send("GET", "/keys", key, "")
-	if w.Code != http.StatusOK || strings.Count(w.Body.String(), `"id"`) != 2 || strings.Contains(w.Body.String(), `"secret"`) {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	w = s.send("list", "GET", "/keys", key, "", http.StatusOK)
+	if strings.Count(w.Body.String(), `"id"`) != 2 || strings.Contains(w.Body.String(), `"secret"`) {
+		t.Errorf("list = %s, want two keys without secrets", w.Body)
 	}
-	w = s.send("POST", "/keys/"+made.ID+"/rotate", key, "{}")
-	if err := json.Unmarshal(w.Body.Bytes(), &rotated); err != nil || w.Code != http.StatusOK || rotated.Secret == made.Secret {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	path := "/keys/" + made.ID
+	w = s.send("rotate", "POST", path+"/rotate", key, "{}", http.StatusOK)
+	if err := json.Unmarshal(w.Body.Bytes(), &rotated); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
+		t.Errorf("rotate = %s, want another secret", w.Body)
 	}
-	for _, path := range []string{"/keys/" + made.ID + "/rotate", "/keys/" + made.ID + "/revoke", "/keys/0123456789ABCDEF/revoke"} {
-		if w := s.send("POST", path, other, "{}"); w.Code != http.StatusNotFound {
-			t.Errorf("another tenant at %s: %d", path, w.Code)
-		}
+	for _, path := range []string{path + "/rotate", path + "/revoke", "/keys/0123456789ABCDEF/revoke"} {
+		s.send("another tenant", "POST", path, other, "{}", http.StatusNotFound)
 	}
-	if w := s.send("POST", "/keys/"+made.ID+"/revoke", key, "{}"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "revoked") {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	if w := s.send("revoke", "POST", path+"/revoke", key, "{}", http.StatusOK); !strings.Contains(w.Body.String(), "revoked") {
+		t.Errorf("revoke = %s, want the status revoked", w.Body)
 	}
-	if w := s.send("POST", "/keys/"+made.ID+"/rotate", key, "{}"); w.Code != http.StatusConflict {
-		t.Errorf("rotating what is revoked: %d", w.Code)
-	}
+	s.send("rotate a revoked key", "POST", path+"/rotate", key, "{}", http.StatusConflict)
 }
 
-func TestRefusals(t *testing.T) {
+func TestCreateRejects(t *testing.T) {
 	s := newSite(t)
-	key := s.key("acme", scopeManage)
+	key, valid := s.key("acme", scopeManage), `{"name":"x","days":1}`
 	for _, test := range []struct {
 		name, key, body string
-		want            int
+		status          int
 	}{
-		{"nobody", "", `{"name":"x","days":1}`, http.StatusUnauthorized},
-		{"without the scope", s.key("acme", "reports:read"), `{"name":"x","days":1}`, http.StatusForbidden},
-		{"without a tenant", s.key("", scopeManage), `{"name":"x","days":1}`, http.StatusForbidden},
-		{"more than is offered", key, `{"name":"x","days":1,"scopes":["keys:write"]}`, http.StatusBadRequest},
-		{"no name", key, `{"days":1}`, http.StatusBadRequest},
-		{"too long a name", key, `{"days":1,"name":"` + strings.Repeat("x", 65) + `"}`, http.StatusBadRequest},
-		{"no days", key, `{"name":"x"}`, http.StatusBadRequest},
+		{"no credential", "", valid, http.StatusUnauthorized},
+		{"scope missing", s.key("acme", "reports:read"), valid, http.StatusForbidden},
+		{"tenant missing", s.key("", scopeManage), valid, http.StatusForbidden},
+		{"scope not offered", key, `{"name":"x","days":1,"scopes":["keys:write"]}`, http.StatusBadRequest},
+		{"name missing", key, `{"days":1}`, http.StatusBadRequest},
+		{"name too long", key, `{"days":1,"name":"` + strings.Repeat("x", 65) + `"}`, http.StatusBadRequest},
+		{"days missing", key, `{"name":"x"}`, http.StatusBadRequest},
 		{"too many days", key, `{"name":"x","days":91}`, http.StatusBadRequest},
 		{"unknown member", key, `{"name":"x","days":1,"owner":"root"}`, http.StatusBadRequest},
-		{"no JSON", key, `{`, http.StatusBadRequest},
+		{"not JSON", key, `{`, http.StatusBadRequest},
 	} {
-		if w := s.send("POST", "/keys", test.key, test.body); w.Code != test.want {
-			t.Errorf("%s: got %d %s", test.name, w.Code, w.Body)
-		}
+		s.send(test.name, "POST", "/keys", test.key, test.body, test.status)
 	}
 }
 
-// The code is good once, from the page itself, and in time.
+// TestLogin: the code is accepted once, in time, and not from another site (CSRF).
 func TestLogin(t *testing.T) {
 	s := newSite(t)
 	code := string(s.login.code.Reveal())
-	login := func(code, from string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("POST", origin+"/login", strings.NewReader("code="+code))
+	for _, test := range []struct {
+		name, code, site string
+		status           int
+	}{
+		{"wrong code", "x", "same-origin", http.StatusForbidden},
+		{"no code", "", "same-origin", http.StatusForbidden},
+		{"another site", code, "cross-site", http.StatusForbidden},
+		{"code", code, "same-origin", http.StatusSeeOther},
+		{"code again", code, "same-origin", http.StatusForbidden},
+		{"expired code", code, "same-origin", http.StatusForbidden},
+	} {
+		if test.name == "expired code" {
+			s.login.code, s.login.expires = gatehouse.NewSecret([]byte(code)), time.Now()
+		}
+		r := httptest.NewRequest("POST", origin+"/login", strings.NewReader("code="+test.code))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Site", from)
+		r.Header.Set("Sec-Fetch-Site", test.site)
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
-		return w
-	}
-	for name, w := range map[string]*httptest.ResponseRecorder{
-		"wrong": login("x", "same-origin"), "empty": login("", "same-origin"), "another site": login(code, "cross-site"),
-	} {
-		if w.Code != http.StatusForbidden || len(w.Result().Cookies()) != 0 {
-			t.Errorf("%s: got %d", name, w.Code)
+		if cookie := len(w.Result().Cookies()) == 1; w.Code != test.status || cookie != (test.status == http.StatusSeeOther) {
+			t.Errorf("%s: POST /login = %d, cookie %v, want %d", test.name, w.Code, cookie, test.status)
 		}
-	}
-	w := login(code, "same-origin")
-	if w.Code != http.StatusSeeOther || len(w.Result().Cookies()) != 1 {
-		t.Fatalf("got %d", w.Code)
-	}
-	if again := login(code, "same-origin"); again.Code != http.StatusForbidden {
-		t.Errorf("twice: got %d", again.Code)
-	}
-	s.login.code, s.login.expires = gatehouse.NewSecret([]byte(code)), time.Now()
-	if late := login(code, "same-origin"); late.Code != http.StatusForbidden {
-		t.Errorf("late: got %d", late.Code)
 	}
 }

@@ -85,28 +85,6 @@ func TestCrossSiteRequestsAreRejected(t *testing.T) {
 	s.wantLog("cross_site")
 }
 
-// TestBehindProxy: the page can use the server behind a proxy that changes the Host,
-// also in a browser that sends only Origin.
-func TestBehindProxy(t *testing.T) {
-	const origin = "https://notes.example.com"
-	s := openFor(t, webtest.NewProvider(t), origin, nil)
-	for from, status := range map[string]int{origin: 401, "https://evil.example": 403} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/note", strings.NewReader("a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Origin", from)
-		r.AddCookie(&http.Cookie{Name: "__Host-Http-signin", Value: strings.Repeat("A", 43)}) // of no session
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response.Body.Close(); response.StatusCode != status {
-			t.Errorf("POST /api/note from %s = %d, want %d", from, response.StatusCode, status)
-		}
-	}
-}
-
 func TestUpstream(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
@@ -254,10 +232,7 @@ func TestBrowserName(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0":                                                                  "Firefox on Linux",
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36":                         "Chrome on Windows",
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0":           "Edge on Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15":                   "Safari on macOS",
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1": "Safari on iOS",
-		"Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Mobile Safari/537.36":                            "Chrome on Android",
-		"curl/8.0":                     "Unknown browser",
 		"":                             "Unknown browser",
 		"Firefox/1 <script>\n":         "Firefox",
 		"something on Windows":         "A browser on Windows",

@@ -35,10 +35,7 @@ func refuse(t *testing.T, path string) []string {
 func TestInvalidConfigIsRefused(t *testing.T) {
 	const origin, issuer = "https://notes.example.com", "https://auth.example.com"
 	open := filepath.Join(t.TempDir(), "open")
-	if err := os.WriteFile(open, []byte(webtest.CookieKey), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(open, 0o644); err != nil {
+	if err := os.WriteFile(open, []byte(webtest.CookieKey), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	store := func(driver, dsn any) object {
@@ -52,18 +49,12 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"unknown field", object{"debug": true}, `unknown field "debug"`},
 		{"unknown field of the store", object{"session_store": object{"driver": "memory", "ttl": "1s"}}, `unknown field "ttl"`},
 		{"in capitals", object{"ADDR": "127.0.0.1:0"}, `unknown field "ADDR"`},
-		{"misspelt", object{"client_secert": "a"}, `unknown field "client_secert"`},
-		{"misspelt in the store", object{"session_store": object{"driver": "sqlite", "dns": "a"}}, `unknown field "dns"`},
 		{"scopes as one string", object{"scopes": "openid"}, "scopes: unexpected string"},
-		{"keys as one string", object{"cookie_keys": "env:WEBTEST_KEY"}, "cookie_keys: unexpected string"},
 		{"a key of another type", object{"cookie_keys": []int{1}}, "cookie_keys: unexpected number"},
 		{"idle as a number", object{"idle": 15}, "idle: unexpected number"},
-		{"absolute as a number", object{"absolute": 12}, "absolute: unexpected number"},
 		{"store as a string", object{"session_store": "memory"}, "session_store: unexpected string"},
-		{"client as a number", object{"client_id": 1}, "client_id: unexpected number"},
 
 		{"addr missing", object{"addr": nil}, `addr: "" is not host:port`},
-		{"addr without a port", object{"addr": "127.0.0.1"}, `addr: "127.0.0.1" is not host:port`},
 		{"addr of another machine", object{"addr": "192.0.2.1:0"}, "addr: "},
 		{"origin missing", object{"public_origin": nil}, "public_origin: required"},
 		{"origin over plain http", object{"public_origin": "http://notes.example.com"}, "public_origin: plain http is for loopback addresses only"},
@@ -72,22 +63,15 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"origin with a wildcard", object{"public_origin": "https://*.example.com"}, "public_origin: not an origin"},
 		{"origin with the default port", object{"public_origin": origin + ":443"}, "public_origin: leave out the default port"},
 		{"origin without a scheme", object{"public_origin": "localhost:8080"}, "public_origin: not an absolute URL"},
-		{"origin is any", object{"public_origin": "*"}, "public_origin: not an absolute URL"},
-		{"issuer without a scheme", object{"issuer": "auth.example.com"}, "issuer: not an absolute URL"},
-		{"client empty", object{"client_id": ""}, "client_id: required"},
 		{"issuer missing", object{"issuer": nil}, "issuer: required"},
 		{"issuer over plain http", object{"issuer": "http://auth.example.com"}, "issuer: plain http"},
-		{"issuer with a query", object{"issuer": issuer + "?a"}, "issuer: has a query"},
 		{"client missing", object{"client_id": nil}, "client_id: required"},
 		{"secret missing", object{"client_secret": nil}, "client_secret: gatehouse: a secret is given as"},
 		{"literal secret", object{"client_secret": webtest.ClientSecret}, "client_secret: gatehouse: a secret is given as env:NAME or file:PATH"},
 		{"secret not set", object{"client_secret": "env:NO_SUCH_SECRET"}, "client_secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
-		{"secret in no file", object{"client_secret": "file:" + open + ".none"}, "client_secret: "},
 
 		{"scopes missing", object{"scopes": nil}, "scopes: openid is required"},
 		{"scopes without openid", object{"scopes": []string{"email"}}, "scopes: openid is required"},
-		{"scopes with a space", object{"scopes": []string{"openid profile"}}, "scopes: "},
-		{"scopes with an empty one", object{"scopes": []string{"openid", ""}}, "scopes: "},
 		{"scopes with a quotation mark", object{"scopes": []string{"openid", `a"b`}}, "scopes: "},
 
 		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: cookie: NewKeyring: at least one secret is required"},
@@ -107,9 +91,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 
 		{"idle not a duration", object{"idle": "15"}, `idle: "15" is not a duration`},
 		{"idle zero", object{"idle": "0s"}, `idle: "0s" is not a duration`},
-		{"idle negative", object{"idle": "-1m"}, `idle: "-1m" is not a duration`},
 		{"idle too short", object{"idle": "1ms"}, "idle: must be at least 1s"},
-		{"absolute not a duration", object{"absolute": "a day"}, `absolute: "a day" is not a duration`},
 		{"absolute for ever", object{"absolute": "10000h"}, "absolute: must be from 1s to 400 days"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -48,13 +48,9 @@ func TestSignIn(t *testing.T) {
 	s.wantNoToken(b)
 }
 
-// TestReturnTo: a return_to that is not a path on this host leads to / (open
-// redirect).
 func TestReturnTo(t *testing.T) {
 	s := open(t, webtest.NewProvider(t), nil)
-	for returnTo, want := range map[string]string{
-		"/api/note": "/api/note", "https://evil.example/": "/", "//evil.example": "/", `/\evil.example`: "/", "": "/",
-	} {
+	for returnTo, want := range map[string]string{"/api/note": "/api/note", "https://evil.example/": "/"} {
 		if page := webtest.NewBrowser(t).Go(s.URL + "/login?return_to=" + url.QueryEscape(returnTo)); page.URL != s.URL+want {
 			t.Errorf("return_to %q leads to %s, want %s", returnTo, page.URL, want)
 		}
@@ -81,80 +77,56 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// callbackFor returns the URL of the callback for a new login of the browser.
-func (s *site) callbackFor(b *webtest.Browser) *url.URL {
-	s.t.Helper()
-	login := b.Do(webtest.Request{Method: "GET", URL: s.URL + "/login", Navigation: true})
-	return s.provider.Authorize(login.Header.Get("Location"))
-}
-
-func TestCallback(t *testing.T) {
+// TestCallbackErrors: a failed callback shows an error page, or JSON to a script, and
+// sends no code. Package signin tests what fails.
+func TestCallbackErrors(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
-	arrive := func(b *webtest.Browser, address *url.URL) webtest.Page {
-		t.Helper()
-		return b.Do(webtest.Request{Method: "GET", URL: address.String(), Navigation: true, From: p.URL})
+	b, other := webtest.NewBrowser(t), webtest.NewBrowser(t)
+	begin := func(b *webtest.Browser) *url.URL {
+		login := b.Do(webtest.Request{Method: "GET", URL: s.URL + "/login", Navigation: true})
+		return p.Authorize(login.Header.Get("Location"))
 	}
-	with := func(address *url.URL, changes url.Values) *url.URL {
-		changed, q := *address, address.Query()
-		for name, values := range changes {
-			q[name] = values
+	address, denied := begin(b), begin(other)
+	denied.RawQuery = url.Values{
+		"state": denied.Query()["state"], "iss": {p.URL}, "error": {"access_denied"}, "error_description": {"cookie <script>"},
+	}.Encode()
+	for _, test := range []struct {
+		name    string
+		browser *webtest.Browser
+		address string
+		status  int
+	}{
+		{"callback in another browser", webtest.NewBrowser(t), address.String(), 400},
+		{"callback without parameters", b, s.URL + "/callback", 400},
+		{"access denied", other, denied.String(), 403},
+		{"callback", b, address.String(), 303},
+		{"callback again (back button)", b, address.String(), 303},
+		{"used callback in another browser", webtest.NewBrowser(t), address.String(), 400},
+	} {
+		page := test.browser.Do(webtest.Request{Method: "GET", URL: test.address, Navigation: true, From: p.URL})
+		switch {
+		case page.Status != test.status:
+			t.Errorf("%s = %v, want %d", test.name, page, test.status)
+		case test.status == 303 && page.Header.Get("Location") != "/":
+			t.Errorf("%s = %v, want a redirect to /", test.name, page)
+		case test.status != 303 && (!strings.Contains(page.Body, `href="/login"`) || page.Header.Get("Content-Type") != "text/html; charset=utf-8"):
+			t.Errorf("%s = %v, want an error page", test.name, page)
 		}
-		changed.RawQuery = q.Encode()
-		return &changed
-	}
-	fails := func(what string, page webtest.Page, status int) {
-		t.Helper()
-		if page.Status != status || !strings.Contains(page.Body, `href="/login"`) || page.Header.Get("Content-Type") != "text/html; charset=utf-8" {
-			t.Errorf("%s = %v, want an error page with %d", what, page, status)
-		}
-		for _, detail := range []string{"state", "cookie", "login_", "signin_", "iss", p.URL, "<script"} {
+		for _, detail := range []string{"state", "cookie", "signin_", "oauth", "iss", p.URL, "<script"} {
 			if strings.Contains(page.Body, detail) {
-				t.Errorf("%s: the page contains %q", what, detail)
+				t.Errorf("%s: the page contains %q", test.name, detail)
 			}
-		}
-	}
-
-	b := webtest.NewBrowser(t)
-	address := s.callbackFor(b)
-	fails("callback in another browser", arrive(webtest.NewBrowser(t), address), 400)
-	fails("forged callback", arrive(b, with(address, url.Values{"code": {"a"}, "state": {"b"}})), 400)
-	fails("empty callback", arrive(b, with(&url.URL{Scheme: "http", Host: address.Host, Path: "/callback"}, nil)), 400)
-	if n := p.Redeemed(); n != 0 {
-		t.Fatalf("token requests = %d, want 0", n)
-	}
-	for _, what := range []string{"callback", "callback again (back button)"} {
-		if page := arrive(b, address); page.Status != 303 || page.Header.Get("Location") != "/" {
-			t.Fatalf("%s = %v, want a redirect to /", what, page)
 		}
 	}
 	if n := p.Redeemed(); n != 1 {
 		t.Errorf("token requests = %d, want 1", n)
 	}
-	fails("used callback in another browser", arrive(webtest.NewBrowser(t), address), 400)
-	fails("another issuer (mix-up)", arrive(b, with(s.callbackFor(b), url.Values{"iss": {"https://other.example"}})), 400)
-
-	refused := webtest.NewBrowser(t)
-	fails("access denied", arrive(refused, with(s.callbackFor(refused), url.Values{
-		"code": nil, "error": {"access_denied"}, "error_description": {"cookie <script>"},
-	})), 403)
-	if a := refused.Do(webtest.Request{Method: "GET", URL: s.URL + "/callback", From: s.URL}); a.Status != 400 || a.JSON(t)["error"] == nil {
-		t.Errorf("callback by a script = %v, want 400 as JSON", a)
+	s.want(other, "GET", "/callback", 400, "invalid_request")
+	s.want(other, "GET", "/login", 401, "missing_credentials")
+	if len(other.Cookies()) != 0 {
+		t.Errorf("cookies = %v, want none", other.Cookies())
 	}
-	if a := s.fetch(refused, "GET", "/login"); a.Status != 401 || a.JSON(t)["error"] == nil || len(refused.Cookies()) != 0 {
-		t.Errorf("login by a script = %v, cookies %v, want 401 as JSON and no cookies", a, refused.Cookies())
-	}
-}
-
-// TestLoginEndsOldSession: a login ends the session that the browser had (session
-// fixation).
-func TestLoginEndsOldSession(t *testing.T) {
-	s := open(t, webtest.NewProvider(t), nil)
-	b := s.browser()
-	old := b.Copy()
-	b.Go(s.URL + "/login")
-	s.want(b, "GET", "/api/me", 200, nil)
-	s.want(old, "GET", "/api/me", 401, "invalid_token")
 }
 
 // TestProviderUnavailable: the page works while the provider is down or rejects the
@@ -264,28 +236,6 @@ func TestLogoutRejectsCrossSite(t *testing.T) {
 	if s.want(b, "GET", "/api/me", 200, nil); len(p.Revoked()) != 0 {
 		t.Errorf("revoked = %v, want none", p.Revoked())
 	}
-}
-
-// TestLogoutWithoutProvider: the session ends although the provider has no logout
-// or does not respond.
-func TestLogoutWithoutProvider(t *testing.T) {
-	p := webtest.NewProvider(t)
-	delete(p.Metadata, "end_session_endpoint")
-	s := open(t, p, nil)
-	for name, route := range map[string]http.HandlerFunc{
-		"no logout": nil, "revocation down": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-	} {
-		p.Change(func() { p.Routes["/revoke"] = route })
-		b := s.browser()
-		if page := s.logout(b, s.URL); page.Status != 303 || page.Header.Get("Location") != "/" {
-			t.Errorf("%s: POST /logout = %v, want a redirect to /", name, page)
-		}
-		s.wantSignedOut(b)
-	}
-	if len(p.Revoked()) != 1 {
-		t.Errorf("revoked = %v, want one token", p.Revoked())
-	}
-	s.wantLog("logout")
 }
 
 func TestBackChannelLogout(t *testing.T) {

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/revocation"
+)
+
+const (
+	week   = 7 * 24 * time.Hour
+	issuer = "https://auth.example.com"
+)
+
+var errDown = errors.New("store down")
+
+func newList(store revocation.Store) *revocation.List {
+	return must(revocation.New(revocation.Config{Store: store}))
+}
+
+// alice returns a token of alice that is issued now.
+func alice() jwtauth.Token {
+	return jwtauth.Token{Issuer: issuer, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Now().Truncate(time.Second)}
+}
+
+// check checks whether a token is revoked.
+func check(t *testing.T, list *revocation.List, what string, token jwtauth.Token, want bool) {
+	t.Helper()
+	if got, err := list.Revoked(t.Context(), token); got != want || err != nil {
+		t.Errorf("Revoked(%s) = %v, %v, want %v", what, got, err, want)
+	}
+}
+
+// stub is a store that records lifetimes and returns fixed results.
+type stub struct {
+	lifetimes []time.Duration
+	times     []time.Time
+	err       error
+}
+
+func (s *stub) Revoke(_ context.Context, _ revocation.Target, lifetime time.Duration) error {
+	s.lifetimes = append(s.lifetimes, lifetime)
+	return s.err
+}
+
+func (s *stub) Find(context.Context, []revocation.Target) ([]time.Time, error) { return s.times, s.err }
+
+var kinds = []revocation.Kind{revocation.Token, revocation.Subject, revocation.Client, revocation.Family}
+
+// revoke calls the method for a kind of target. A token expires in 5 minutes.
+func revoke(ctx context.Context, l *revocation.List, kind revocation.Kind, issuer, value string) error {
+	switch kind {
+	case revocation.Subject:
+		return l.RevokeSubject(ctx, issuer, value)
+	case revocation.Client:
+		return l.RevokeClient(ctx, issuer, value)
+	case revocation.Family:
+		return l.RevokeFamily(ctx, issuer, value)
+	}
+	return l.RevokeToken(ctx, issuer, value, time.Now().Add(5*time.Minute))
+}
+
+func TestNewChecksConfig(t *testing.T) {
+	for _, test := range []struct {
+		lifetime time.Duration
+		want     time.Duration // 0 for an error
+	}{{-1, 0}, {1, 0}, {time.Second - 1, 0}, {week + 1, 0}, {0, 15 * time.Minute}, {time.Second, time.Second}, {week, week}} {
+		list, err := revocation.New(revocation.Config{Store: revocation.NewMemory(0), MaxLifetime: test.lifetime})
+		if (err == nil) != (test.want > 0) || err == nil && list.MaxLifetime() != test.want {
+			t.Errorf("New(MaxLifetime %v) error = %v, want MaxLifetime %v", test.lifetime, err, test.want)
+		}
+	}
+	_, err := revocation.New(revocation.Config{MaxLifetime: -1})
+	if n := strings.Count(fmt.Sprint(err), "revocation: Config."); n != 2 {
+		t.Errorf("New reports %d of 2 mistakes: %v", n, err)
+	}
+}
+
+func TestRevokeMatchesOneClaim(t *testing.T) {
+	tokens := map[revocation.Kind]jwtauth.Token{
+		revocation.Token:   {Issuer: issuer, ID: "v", Subject: "s", Client: "c", Family: "f"},
+		revocation.Subject: {Issuer: issuer, ID: "i", Subject: "v", Client: "c", Family: "f"},
+		revocation.Client:  {Issuer: issuer, ID: "i", Subject: "s", Client: "v", Family: "f"},
+		revocation.Family:  {Issuer: issuer, ID: "i", Subject: "s", Client: "c", Family: "v"},
+		"another value":    {Issuer: issuer, ID: "i", Subject: "s", Client: "c", Family: "f"},
+		"no value":         {Issuer: issuer},
+		"another issuer":   {Issuer: "https://other.example.com", ID: "v", Subject: "v", Client: "v", Family: "v"},
+	}
+	for _, kind := range kinds {
+		list := newList(revocation.NewMemory(0))
+		if err := revoke(t.Context(), list, kind, issuer, "v"); err != nil {
+			t.Fatal(err)
+		}
+		for other, token := range tokens {
+			check(t, list, fmt.Sprintf("%s, after revocation by %s", other, kind), token, other == kind)
+		}
+	}
+}
+
+// TestRevokeCoversTheSecond checks tokens that were issued about the time of a
+// revocation by subject or client, which the iat claim has in whole seconds.
+func TestRevokeCoversTheSecond(t *testing.T) {
+	for kind, value := range map[revocation.Kind]string{revocation.Subject: "alice", revocation.Client: "web", revocation.Token: "token-1", revocation.Family: "f1"} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				list := newList(revocation.NewMemory(0))
+				byTime := kind == revocation.Subject || kind == revocation.Client
+				pass(300 * time.Millisecond)
+				if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
+					t.Fatal(err)
+				}
+				pass(200 * time.Millisecond)
+				token := alice()
+				check(t, list, "issued in the same second, after", token, true)
+				token.IssuedAt = token.IssuedAt.Add(-time.Second)
+				check(t, list, "issued 1 s before", token, true)
+				token.IssuedAt = time.Time{}
+				check(t, list, "without iat", token, true)
+				pass(500 * time.Millisecond)
+				next := alice()
+				check(t, list, "issued in the next second, or by a clock ahead", next, !byTime)
+				if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
+					t.Fatal(err)
+				}
+				check(t, list, "issued before the second revocation", next, true)
+			})
+		})
+	}
+}
+
+// TestRevocationOutlivesToken checks that a token is revoked for its lifetime and
+// twice the largest clock skew.
+func TestRevocationOutlivesToken(t *testing.T) {
+	for kind, value := range map[revocation.Kind]string{revocation.Subject: "alice", revocation.Client: "web", revocation.Family: "f1", revocation.Token: "token-1"} {
+		synctest.Test(t, func(t *testing.T) {
+			list, lifetime := newList(revocation.NewMemory(0)), 15*time.Minute
+			if kind == revocation.Token {
+				lifetime = 5 * time.Minute
+			}
+			token := alice()
+			if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
+				t.Fatal(err)
+			}
+			pass(lifetime + 10*time.Minute - 1)
+			check(t, list, fmt.Sprintf("%s, to the end", kind), token, true)
+			pass(1)
+			check(t, list, fmt.Sprintf("%s, after the end", kind), token, false)
+		})
+	}
+}
+
+func TestRevocationLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &stub{}
+		list := must(revocation.New(revocation.Config{Store: store, MaxLifetime: time.Hour}))
+		now := time.Now()
+		for _, expires := range []time.Time{
+			now.Add(time.Minute), now, now.Add(-10*time.Minute + 1), now.Add(-10 * time.Minute), now.Add(week), now.Add(100 * week),
+			time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		} {
+			if err := list.RevokeToken(t.Context(), issuer, "a", expires); err != nil {
+				t.Errorf("RevokeToken(%v) error = %v", expires, err)
+			}
+		}
+		if err := list.RevokeToken(t.Context(), issuer, "a", time.Time{}); err == nil {
+			t.Error("RevokeToken(zero expiry): got no error")
+		}
+		for _, kind := range []revocation.Kind{revocation.Subject, revocation.Client, revocation.Family} {
+			if err := revoke(t.Context(), list, kind, issuer, "a"); err != nil {
+				t.Errorf("revoke by %s: error = %v", kind, err)
+			}
+		}
+		const margin, year = 10 * time.Minute, 365 * 24 * time.Hour
+		want := []time.Duration{
+			time.Minute + margin, margin, 1, week + margin, 100*week + margin, 100*year + margin, time.Hour + margin, time.Hour + margin, time.Hour + margin,
+		}
+		if diff := cmp.Diff(want, store.lifetimes); diff != "" {
+			t.Errorf("lifetimes in the store (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRevokeRejectsImpossibleClaims(t *testing.T) {
+	store := &stub{}
+	list := newList(store)
+	for _, kind := range kinds {
+		for _, value := range []string{"", "a\nb", strings.Repeat("x", 256), "\xff", "\x00"} {
+			if err := revoke(t.Context(), list, kind, issuer, value); err == nil {
+				t.Errorf("revoke by %s %.10q: got no error", kind, value)
+			}
+		}
+		if err := revoke(t.Context(), list, kind, "", "a"); err == nil {
+			t.Errorf("revoke by %s without issuer: got no error", kind)
+		}
+	}
+	if len(store.lifetimes) > 0 {
+		t.Errorf("the store was called %d times, want 0", len(store.lifetimes))
+	}
+}
+
+func TestStoreFailureIsUnavailable(t *testing.T) {
+	for name, store := range map[string]*stub{
+		"error": {err: errDown, times: make([]time.Time, 4)}, "no results": {}, "too few results": {times: make([]time.Time, 3)}, "too many results": {times: make([]time.Time, 5)},
+	} {
+		if _, err := newList(store).Revoked(t.Context(), alice()); err == nil || store.err != nil && !errors.Is(err, errDown) {
+			t.Errorf("Revoked with %s: error = %v", name, err)
+		}
+	}
+	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), issuer, "a"); !errors.Is(err, errDown) {
+		t.Errorf("RevokeSubject error = %v, want %v", err, errDown)
+	}
+}
+
+// TestVerifierRejectsRevokedTokens uses a verifier that maps subject and client to
+// names of its own: the claims of the token count.
+func TestVerifierRejectsRevokedTokens(t *testing.T) {
+	const audience = "https://api.example.com"
+	keys := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}))
+	signer := must(jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: issuer, Keys: keys}))
+	for kind, value := range map[revocation.Kind]string{"": "", revocation.Token: "", revocation.Subject: "alice", revocation.Client: "web", revocation.Family: "f1"} {
+		list := newList(revocation.NewMemory(0))
+		verifier := must(jwtauth.New(jwtauth.Config{Revocations: list, Issuers: []jwtauth.Issuer{{
+			URL: issuer, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
+			Principal: func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
+				p.Subject, p.Client = "mail:"+p.Subject, "app:"+p.Client
+				return p, nil
+			},
+		}}}))
+		signed := must(signer.Sign(jwtauth.AccessToken{Subject: "alice", Audience: audience, Client: "web", Family: "f1"}))
+		var err error
+		switch kind {
+		case "":
+		case revocation.Token:
+			err = list.RevokeToken(t.Context(), issuer, signed.ID, signed.Expires)
+		default:
+			err = revoke(t.Context(), list, kind, issuer, value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verifier.Verify(t.Context(), string(signed.Token.Reveal()))
+		if e, _ := errors.AsType[*gatehouse.Error](err); (kind == "") != (err == nil) || kind != "" && (e == nil || e.Reason != jwtauth.ReasonRevoked) {
+			t.Errorf("Verify after revocation by %q: error = %v", kind, err)
+		}
+		if err := verifier.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// pass lets the fake clock of a synctest bubble advance.
+func pass(d time.Duration) { <-time.After(d) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
