@@ -5,7 +5,6 @@ package gatehouse
 import (
 	"errors"
 	"net/http"
-	"reflect"
 )
 
 // ErrNoCredentials is what an [Authenticator] returns for a request without a
@@ -62,17 +61,4 @@ func (p Proof) Principal() Principal {
 		return Principal{}
 	}
 	return *p.principal
-}
-
-// isNil also finds the nil pointer of a constructor that has failed and whose
-// error the program does not check.
-func isNil(v any) bool {
-	value := reflect.ValueOf(v)
-	switch value.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan, reflect.Interface:
-		return value.IsNil()
-	}
-	return false
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Confirmer checks that the sender of a request holds the key to which a token
@@ -64,7 +65,7 @@ func NewConfirmers(confirmers ...Confirmer) (*Confirmers, error) {
 	c := &Confirmers{all: slices.Clone(confirmers)}
 	var errs []error
 	for i, confirmer := range c.all {
-		if isNil(confirmer) {
+		if typednil.Is(confirmer) {
 			errs = append(errs, fmt.Errorf("confirmer %d is nil", i))
 			continue
 		}

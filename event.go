@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Event is one thing that is worth recording: a decision on a request, or a
@@ -138,7 +140,7 @@ func (f ObserverFunc) Observe(ctx context.Context, e Event) error { return f(ctx
 // if one fails, and joins their errors. It panics if one is nil.
 func Observers(observers ...Observer) Observer {
 	observers = slices.Clone(observers)
-	if slices.ContainsFunc(observers, func(o Observer) bool { return isNil(o) }) {
+	if slices.ContainsFunc(observers, func(o Observer) bool { return typednil.Is(o) }) {
 		panic("gatehouse: Observers: nil observer")
 	}
 	return ObserverFunc(func(ctx context.Context, e Event) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Config configures a [Gate].
@@ -98,7 +99,7 @@ func New(config Config) (*Gate, error) {
 			fail("Metadata: must come from NewMetadata")
 		}
 	}
-	if g.observer != nil && isNil(g.observer) {
+	if g.observer != nil && typednil.Is(g.observer) {
 		fail("Observer: is a nil %T", g.observer)
 	}
 	if config.LoginURL != "" {
@@ -109,7 +110,7 @@ func New(config Config) (*Gate, error) {
 		}
 	}
 	for i, a := range config.Authenticators {
-		if isNil(a) {
+		if typednil.Is(a) {
 			fail("Authenticators[%d]: is nil", i)
 			continue
 		}

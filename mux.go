@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Mux is an [http.ServeMux] whose routes say who may call them. A route has
@@ -66,7 +68,7 @@ func (g *Gate) Mux() *Mux {
 // authenticated caller, name [Authenticated]. It panics if a policy is nil, and
 // like [http.ServeMux.Handle] if the pattern is malformed or conflicts.
 func (m *Mux) Handle(pattern string, handler http.Handler, policy Policy, more ...Policy) {
-	if isNil(policy) {
+	if typednil.Is(policy) {
 		panic("gatehouse: Mux.Handle: " + pattern + ": nil policy: name Authenticated, or register the route with Public")
 	}
 	policies := append([]Policy{policy}, checkPolicies("Mux.Handle: "+pattern, more)...)
@@ -109,7 +111,7 @@ func asHandler(f func(http.ResponseWriter, *http.Request)) http.Handler {
 }
 
 func (m *Mux) register(pattern string, handler http.Handler, access Access, policies []Policy) {
-	if isNil(handler) {
+	if typednil.Is(handler) {
 		panic("gatehouse: Mux: " + pattern + ": nil handler")
 	}
 	m.mux.Handle(pattern, &route{m.gate, handler, access, policies})

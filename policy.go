@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // Policy decides whether an authenticated caller may make a request.
@@ -80,7 +82,7 @@ func Require(policies ...Policy) func(http.Handler) http.Handler {
 }
 
 func checkPolicies(function string, policies []Policy) []Policy {
-	if slices.ContainsFunc(policies, func(p Policy) bool { return isNil(p) }) {
+	if slices.ContainsFunc(policies, func(p Policy) bool { return typednil.Is(p) }) {
 		panic("gatehouse: " + function + ": nil policy")
 	}
 	return slices.Clone(policies)

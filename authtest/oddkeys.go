@@ -92,8 +92,7 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 		other = "EdDSA"
 	}
 	for _, company := range []struct{ name, algorithm string }{
-		{"one kid, two types", other},
-		{"one kid, two of a type", algorithm},
+		{"one kid, two types", other}, {"one kid, two of a type", algorithm},
 	} {
 		pair, err := twins(company.name, algorithm, company.algorithm)
 		if err != nil {

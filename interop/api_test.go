@@ -19,13 +19,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-// api is a server behind a gate. GET / is open to everyone whose token is good,
-// GET /reports needs reports:read.
+// api is a server behind a gate. GET / needs a valid token, GET /reports also the
+// scope reports:read.
 type api struct {
-	url     string
-	client  *http.Client
-	tokens  *jwtauth.Authenticator
-	refused atomic.Int64 // hostile tokens
+	url      string
+	client   *http.Client
+	tokens   *jwtauth.Authenticator
+	rejected atomic.Int64 // hostile tokens
 
 	mu      sync.Mutex
 	reasons map[gatehouse.Reason]int
@@ -54,7 +54,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 	whoami := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := gatehouse.FromContext(r.Context())
 		if !ok || r.Header.Get("Authorization") != "" {
-			t.Error("the handler is called without a principal, or with the credential")
+			t.Error("the handler has no principal, or has the credential")
 		}
 		_ = json.NewEncoder(w).Encode(caller{
 			p.Kind, p.Subject, p.Issuer, p.Client, p.Credential, p.Scopes.String(), json.RawMessage(p.Claims.String()), p.Expires,
@@ -75,7 +75,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 	return a
 }
 
-// caller is what the handlers answer.
+// caller is the response of the handlers.
 type caller struct {
 	Kind                                        gatehouse.Kind
 	Subject, Issuer, Client, Credential, Scopes string
@@ -113,20 +113,20 @@ func (a *api) get(t *testing.T, path, token string) answer {
 			Error string `json:"error"`
 		}
 		if err := json.Unmarshal(body, &refusal); err != nil {
-			t.Fatalf("%d with a body that is no JSON: %q", got.status, body)
+			t.Fatalf("status %d with a body that is not JSON: %q", got.status, body)
 		}
 		got.code = refusal.Error
-		leak(t, token, response.Header, got.body)
+		checkNoLeak(t, token, response.Header, got.body)
 	}
 	return got
 }
 
-// accept demands that a token gets in and returns who came.
+// accept checks that a token is accepted and returns the caller.
 func (a *api) accept(t *testing.T, path, token string) (who caller) {
 	t.Helper()
 	got := a.get(t, path, token)
 	if got.status != http.StatusOK {
-		t.Fatalf("GET %s: a good token is refused: %+v; reasons so far: %v", path, got, a.why())
+		t.Fatalf("GET %s with a valid token: %+v, want 200; reasons so far: %v", path, got, a.why())
 	}
 	if err := json.Unmarshal([]byte(got.body), &who); err != nil {
 		t.Fatal(err)
@@ -134,15 +134,15 @@ func (a *api) accept(t *testing.T, path, token string) (who caller) {
 	return who
 }
 
-// refuse demands that a hostile token is refused as one, and counts it.
-func (a *api) refuse(t *testing.T, what, token string) {
+// reject checks that a hostile token is rejected, and counts it.
+func (a *api) reject(t *testing.T, what, token string) {
 	t.Helper()
 	got := a.get(t, "/", token)
 	if got.status != http.StatusUnauthorized || got.code != "invalid_token" || !strings.Contains(got.challenge, `error="invalid_token"`) {
 		t.Errorf("%s: %+v, want 401 invalid_token; token: %s", what, got, token)
 		return
 	}
-	a.refused.Add(1)
+	a.rejected.Add(1)
 }
 
 func (a *api) why() map[gatehouse.Reason]int {
@@ -151,16 +151,15 @@ func (a *api) why() map[gatehouse.Reason]int {
 	return a.reasons
 }
 
-// leak fails the test if eight characters in a row of the token are in the
-// response.
-func leak(t *testing.T, token string, header http.Header, body string) {
+// checkNoLeak checks that the response contains no eight characters of the token.
+func checkNoLeak(t *testing.T, token string, header http.Header, body string) {
 	t.Helper()
 	var all strings.Builder
 	_ = header.Write(&all)
 	all.WriteString(body)
 	for i := range len(token) - 7 {
 		if strings.Contains(all.String(), token[i:i+8]) {
-			t.Errorf("the response has %q of the token in it", token[i:i+8])
+			t.Errorf("the response contains %q of the token", token[i:i+8])
 			return
 		}
 	}

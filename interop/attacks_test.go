@@ -16,8 +16,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// TestJoseAttacks: of the whole catalogue of attacks, whatever jose refuses
-// jwtauth refuses too, and every token that is good is accepted by both.
+// TestJoseAttacks verifies the catalogue of attacks with both: jwtauth rejects each
+// token that jose rejects, and both accept each valid token.
 func TestJoseAttacks(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS512"} {
@@ -35,55 +35,55 @@ func TestJoseAttacks(t *testing.T) {
 				demands.JWKS, demands.KeyID = nil, a
 				keys = jwtauth.SharedSecret(issuer.Secret)
 			}
-			ours, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+			tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
 			}}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { _ = ours.Close() }()
+			defer func() { _ = tokens.Close() }()
 
-			var refused atomic.Int64
+			var rejected atomic.Int64
 			accepted, lenient := 0, map[string]int{}
 			for attempt := range authtest.Attacks(issuer) {
 				token, ok := bearer(attempt.Request)
 				if !ok {
 					continue
 				}
-				who, err := ours.Verify(t.Context(), token)
+				who, err := tokens.Verify(t.Context(), token)
 				claims, why := peer.Verify(t, token, demands)
 				switch {
 				case err != nil && attempt.Valid():
-					t.Errorf("%s: a good token is refused by us: %v", attempt.Name, err)
+					t.Errorf("%s: jwtauth rejects a valid token: %v", attempt.Name, err)
 				case err != nil && why == "":
 					lenient[attempt.Row]++
 					fallthrough
 				case err != nil:
-					refused.Add(1)
+					rejected.Add(1)
 				case !attempt.Valid():
-					t.Errorf("%s: accepted", attempt.Name)
+					t.Errorf("%s: jwtauth accepts it", attempt.Name)
 				case why != "":
 					// A token may have expired between the two.
-					if _, err := ours.Verify(t.Context(), token); err == nil {
-						t.Errorf("%s: accepted by us, refused by jose: %s", attempt.Name, why)
+					if _, err := tokens.Verify(t.Context(), token); err == nil {
+						t.Errorf("%s: jwtauth accepts it, jose rejects it: %s", attempt.Name, why)
 					}
 				case !sameJSON(t, who.Claims.String(), claims):
-					t.Errorf("%s: jose reads %s, we read %s", attempt.Name, claims, who.Claims)
+					t.Errorf("%s: jose reads %s, jwtauth reads %s", attempt.Name, claims, who.Claims)
 				default:
 					accepted++
 				}
 			}
 			if accepted == 0 {
-				t.Error("not one good token is accepted by both")
+				t.Error("both accept no valid token, want some")
 			}
-			report(t, &refused)
-			t.Logf("%d odd but good tokens accepted by both; jose, which has no profile for access tokens, accepts hostile ones of %d kinds: %s",
+			report(t, &rejected)
+			t.Logf("both accept %d unusual valid tokens; jose, which has no profile for access tokens, accepts hostile ones of %d kinds: %s",
 				accepted, len(lenient), strings.Join(slices.Sorted(maps.Keys(lenient)), ", "))
 		})
 	}
 }
 
-// bearer returns the token of a request that carries one and nothing else.
+// bearer returns the token of a request that has one and nothing else.
 func bearer(r *http.Request) (string, bool) {
 	if len(r.Header) != 1 || r.URL.RawQuery != "" || r.Method != http.MethodGet {
 		return "", false

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package interop proves Gatehouse against the outside world: its tests run it
-// beside implementations that share no code with it.
+// Package interop tests Gatehouse against implementations that share no code with
+// it.
 //
-//   - provider runs npm oidc-provider, a certified authorization server: its
-//     tokens get in, rotate with its keys, and get in no more once they are
-//     changed by a bit, a claim or a header parameter. The client of package
-//     oauth signs people in there, and refreshes, revokes and introspects.
-//   - browser drives Chromium: people sign in at examples/signin, examples/spa and
-//     examples/native, work and sign out, and the pages of others, other tabs and
-//     forged callbacks try to make use of that. No script sees a token.
+//   - provider runs npm oidc-provider, a certified authorization server. Its
+//     tokens are accepted, also after a rotation of its keys, and rejected with
+//     any bit, claim or header parameter changed. Packages signin and oauth sign
+//     in there, and refresh, revoke and introspect its tokens.
+//   - browser drives Chromium: people use examples/signin, examples/spa,
+//     examples/native and examples/keyserver, while pages of other sites, other
+//     tabs and forged callbacks attack them. No script can read a token.
 //   - Two processes of examples/signin share Postgres or Redis: fifty requests
-//     make one refresh, and a process is killed in the middle of one.
-//   - josepeer runs npm jose: what one signs the other verifies, and what jose
-//     refuses jwtauth never accepts.
-//   - The fuzz targets do the same with go-jose for tokens that nobody thought
-//     of.
-//   - node is how a Go test drives a script of Node.
+//     make one refresh, and a process is killed during one.
+//   - josepeer runs npm jose: each verifies what the other signs, and jwtauth
+//     accepts nothing that jose rejects.
+//   - The fuzz targets do the same with go-jose.
+//   - node runs scripts of Node for Go tests.
 //
-// The npm packages are those of the committed lockfile: run npm ci in this
-// directory once. Without Node, without them, or without Chromium the tests skip
-// with a line that says so; with GATEHOUSE_REQUIRE_ENGINES=1 in the environment
-// they fail. With -artifacts the tests of the apps keep pictures of the pages.
+// The npm packages are those of the lockfile: run npm ci in this directory once.
+// Without Node, the packages or Chromium the tests skip with a line that says so;
+// with GATEHOUSE_REQUIRE_ENGINES=1 they fail. The suites of the apps are slow and
+// run with GATEHOUSE_SLOW=1; with -artifacts they keep pictures of the pages.
 package interop

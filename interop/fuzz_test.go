@@ -27,13 +27,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// The fuzz targets hold jwtauth against go-jose: whatever jwtauth accepts,
-// go-jose must accept too, as rightly signed by the same key, good now and for
-// us, with the same claims. The other way round is no property: jwtauth is
-// stricter.
+// The fuzz targets compare jwtauth with go-jose: go-jose must accept each token
+// that jwtauth accepts, with the same key, audience and claims. The reverse is no
+// property, since jwtauth is stricter.
 //
-// They run in the time of testing/synctest, where it is always the first second
-// of the year 2000, so that what the fuzzer has found stays good.
+// They run in bubbles of testing/synctest, which begin in the first second of the
+// year 2000, so that the inputs in the corpus stay valid.
 
 const (
 	fuzzIssuer   = "https://a.example"
@@ -45,11 +44,11 @@ const (
 
 // bench is one verifier of each kind with the same keys.
 type bench struct {
-	ours *jwtauth.Authenticator
-	keys map[string]any // for signing, by algorithm
+	tokens *jwtauth.Authenticator
+	keys   map[string]any // for signing, by algorithm
 }
 
-// Making RSA keys is slow, so all targets share them.
+// All targets share the keys, since generating RSA keys is slow.
 var newBench = sync.OnceValue(func() *bench {
 	b := &bench{keys: map[string]any{"HS256": []byte(fuzzSecret)}}
 	var public []jwtauth.Key
@@ -64,12 +63,12 @@ var newBench = sync.OnceValue(func() *bench {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		add(a, key, err)
 	}
-	// The workers of the fuzzer are other processes, and what it has found is
-	// for later ones: the keys of the tokens in its corpus must be the same.
+	// The workers of the fuzzer are other processes, and its corpus is for later
+	// ones, so these keys must be constant.
 	ec, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), []byte(fuzzSecret))
 	add(jwtauth.ES256, ec, err)
 	add(jwtauth.EdDSA, ed25519.NewKeyFromSeed([]byte(fuzzSecret)), nil)
-	b.ours, err = jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{
+	b.tokens, err = jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{
 		{URL: fuzzIssuer, Audience: fuzzAudience, Algorithms: algorithms, Keys: jwtauth.StaticKeys(public...)},
 		{
 			URL: fuzzHMAC, Audience: fuzzAudience, Algorithms: []jwtauth.Algorithm{jwtauth.HS256},
@@ -82,8 +81,8 @@ var newBench = sync.OnceValue(func() *bench {
 	return b
 })
 
-// sign makes a token of the two texts, whatever they say, with the key for an
-// algorithm: by that one or, if the key fits another too, by the other.
+// sign returns a token of header and claims, which may be invalid, signed with the
+// key for an algorithm: with that one, or with the other one of an RSA key.
 func (b *bench) sign(algorithm string, byOther bool, header, claims string) string {
 	input := strings.TrimSuffix(join(header, claims, ""), ".")
 	digest := sha256.Sum256([]byte(input))
@@ -112,7 +111,7 @@ func (b *bench) sign(algorithm string, byOther bool, header, claims string) stri
 	return input + "." + encode(signature)
 }
 
-// verifiers are the keys for go-jose.
+// verifier returns the key for go-jose.
 func (b *bench) verifier(algorithm string) any {
 	if key, ok := b.keys[algorithm].(crypto.Signer); ok {
 		return key.Public()
@@ -120,15 +119,15 @@ func (b *bench) verifier(algorithm string) any {
 	return b.keys[algorithm]
 }
 
-// compare gives a token to both and reports whether we accept it.
+// compare verifies a token with both and reports whether jwtauth accepts it.
 func (b *bench) compare(t *testing.T, token string) bool {
 	t.Helper()
-	who, err := b.ours.Verify(t.Context(), token)
-	again, errAgain := b.ours.Verify(t.Context(), token) // from the cache, if it is good
+	who, err := b.tokens.Verify(t.Context(), token)
+	again, errAgain := b.tokens.Verify(t.Context(), token) // from the cache, if it is valid
 	if err != nil {
-		b.checkRefusal(t, token, err)
+		b.checkRejection(t, token, err)
 		if errAgain == nil || errAgain.Error() != err.Error() {
-			t.Errorf("refused with %v, and then with %v", err, errAgain)
+			t.Errorf("rejected with %v, and then with %v", err, errAgain)
 		}
 		return false
 	}
@@ -142,15 +141,15 @@ func (b *bench) compare(t *testing.T, token string) bool {
 	}
 	signed, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil {
-		t.Fatalf("accepted by us, not parsed by go-jose: %v\n%s", err, token)
+		t.Fatalf("accepted by jwtauth, not parsed by go-jose: %v\n%s", err, token)
 	}
 	algorithm := signed.Signatures[0].Protected.Algorithm
 	payload, err := signed.Verify(b.verifier(algorithm))
 	if err != nil {
-		t.Fatalf("accepted by us, not verified by go-jose: %v\n%s", err, token)
+		t.Fatalf("accepted by jwtauth, not verified by go-jose: %v\n%s", err, token)
 	}
 	if string(payload) != who.Claims.String() {
-		t.Fatalf("go-jose reads the claims %s, we read %s", payload, who.Claims)
+		t.Fatalf("go-jose reads the claims %s, jwtauth reads %s", payload, who.Claims)
 	}
 
 	parsed, err := josejwt.ParseSigned(token, algorithms)
@@ -163,39 +162,39 @@ func (b *bench) compare(t *testing.T, token string) bool {
 		Scope  any    `json:"scope"`
 	}
 	if err := parsed.Claims(b.verifier(algorithm), &claims, &more); err != nil {
-		t.Fatalf("accepted by us, claims not read by go-jose: %v\n%s", err, payload)
+		t.Fatalf("accepted by jwtauth, claims not read by go-jose: %v\n%s", err, payload)
 	}
 	expected := josejwt.Expected{Issuer: who.Issuer, AnyAudience: josejwt.Audience{fuzzAudience}, Time: time.Now()}
 	if err := claims.ValidateWithLeeway(expected, 30*time.Second); err != nil {
-		t.Fatalf("accepted by us, not good for go-jose: %v\n%s", err, payload)
+		t.Fatalf("accepted by jwtauth, not valid for go-jose: %v\n%s", err, payload)
 	}
 	if claims.Subject != who.Subject || claims.ID != who.Credential || claims.Expiry == nil || !claims.Expiry.Time().Equal(who.Expires) {
-		t.Fatalf("go-jose reads %+v, we read %+v", claims, who)
+		t.Fatalf("go-jose reads %+v, jwtauth reads %+v", claims, who)
 	}
 	if who.Issuer == fuzzIssuer && more.Client != who.Client {
-		t.Fatalf("go-jose reads client_id %q, we read %q", more.Client, who.Client)
+		t.Fatalf("go-jose reads client_id %q, jwtauth reads %q", more.Client, who.Client)
 	}
 	if scope, ok := more.Scope.(string); ok {
 		if same, err := gatehouse.ParseScopes(scope); err != nil || same != who.Scopes {
-			t.Fatalf("go-jose reads scope %q, we read %q", scope, who.Scopes)
+			t.Fatalf("go-jose reads scope %q, jwtauth reads %q", scope, who.Scopes)
 		}
 	} else if more.Scope == nil && who.Scopes.Len() > 0 {
-		t.Fatalf("go-jose reads no scope, we read %q", who.Scopes)
+		t.Fatalf("go-jose reads no scope, jwtauth reads %q", who.Scopes)
 	}
 	var folded map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &folded); err != nil {
-		t.Fatalf("accepted by us, and no JSON: %v", err)
+		t.Fatalf("accepted by jwtauth, and no JSON: %v", err)
 	}
 	return true
 }
 
-// checkRefusal: keys that cannot be unreachable leave nothing to be undecided,
-// and what is said about a token has nothing of it.
-func (b *bench) checkRefusal(t *testing.T, token string, err error) {
+// checkRejection checks that the error is invalid_token, since the keys are always
+// available, and contains no part of the token.
+func (b *bench) checkRejection(t *testing.T, token string, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok || e.Code != gatehouse.CodeInvalidToken || e.Reason == "" {
-		t.Errorf("refused with %#v", err)
+		t.Errorf("rejected with %#v, want invalid_token and a reason", err)
 		return
 	}
 	text := e.Error()
@@ -204,7 +203,7 @@ func (b *bench) checkRefusal(t *testing.T, token string, err error) {
 	}
 	for i := range len(token) - 7 {
 		if strings.Contains(text, token[i:i+8]) {
-			t.Errorf("the error %q has %q of the token in it", text, token[i:i+8])
+			t.Errorf("the error %q contains %q of the token", text, token[i:i+8])
 			return
 		}
 	}
@@ -212,8 +211,8 @@ func (b *bench) checkRefusal(t *testing.T, token string, err error) {
 
 var fuzzAlgorithms = []string{"ES256", "EdDSA", "HS256", "RS256", "PS256"}
 
-// good are header and claims of a good token for an algorithm.
-func good(algorithm string) (header, claims string) {
+// valid returns header and claims of a valid token for an algorithm.
+func valid(algorithm string) (header, claims string) {
 	iss := fuzzIssuer
 	if algorithm == "HS256" {
 		iss = fuzzHMAC
@@ -223,16 +222,16 @@ func good(algorithm string) (header, claims string) {
 			`"iat":946684800,"exp":946685100,"scope":"reports:read"}`
 }
 
-// FuzzSignedTokens fuzzes what a trusted issuer might sign by mistake, or
-// because somebody else has a say in its claims.
+// FuzzSignedTokens fuzzes tokens that a trusted issuer signs by mistake, or with
+// claims that an attacker controls.
 func FuzzSignedTokens(f *testing.F) {
 	b := newBench()
 	for n, algorithm := range fuzzAlgorithms {
-		header, claims := good(algorithm)
+		header, claims := valid(algorithm)
 		f.Add(uint8(n), false, header, claims)
 		f.Add(uint8(n), true, swapRSA.Replace(header), claims)
 	}
-	header, claims := good("ES256")
+	header, claims := valid("ES256")
 	for _, seed := range seeds {
 		f.Add(uint8(0), false, header, strings.Replace(claims, seed.old, seed.new, 1))
 		f.Add(uint8(0), false, strings.Replace(header, seed.old, seed.new, 1), claims)
@@ -244,14 +243,14 @@ func FuzzSignedTokens(f *testing.F) {
 	})
 }
 
-// swapRSA makes a header say that an RSA key has signed by its other algorithm.
+// swapRSA changes the algorithm of an RSA key in a header to the other one.
 var swapRSA = strings.NewReplacer(`"alg":"RS256"`, `"alg":"PS256"`, `"alg":"PS256"`, `"alg":"RS256"`)
 
-// FuzzTokens fuzzes tokens as an attacker can make them: the whole text.
+// FuzzTokens fuzzes the whole text of a token.
 func FuzzTokens(f *testing.F) {
 	b := newBench()
 	for _, algorithm := range fuzzAlgorithms[:3] { // RSA keys are new in every process
-		header, claims := good(algorithm)
+		header, claims := valid(algorithm)
 		f.Add(b.sign(algorithm, false, header, claims))
 	}
 	for _, token := range []string{"", ".", "..", "...", "a.b.c", "e30.e30.", "e30.e30.AA", "\n.\n.\n"} {
@@ -262,7 +261,7 @@ func FuzzTokens(f *testing.F) {
 	})
 }
 
-// seeds are ways in which JSON can be read in two ways, or a claim in none.
+// seeds are replacements that make JSON ambiguous or a claim invalid.
 var seeds = []struct{ old, new string }{
 	{`"ada"`, `"\u0061da"`},
 	{`"ada"`, `"ada","sub":"eve"`},
@@ -276,7 +275,7 @@ var seeds = []struct{ old, new string }{
 	{`946685100`, `1e400`},
 	{`946685100`, `-1`},
 	{`946684800,"exp":946685100`, `946684000,"exp":946684769`},
-	{`946684800,"exp":946685100`, `946684000,"exp":946684770`}, // just over: the skew is 30 s
+	{`946684800,"exp":946685100`, `946684000,"exp":946684770`}, // at the limit: the skew is 30 s
 	{`946684800,"exp":946685100`, `946684000,"exp":946684771`},
 	{`946684800`, `946684830`},
 	{`946684800`, `946684831`},
@@ -309,21 +308,21 @@ var seeds = []struct{ old, new string }{
 	{`"alg":"ES256"`, `"alg":"none"`},
 }
 
-// TestFuzzSeeds: the good tokens from which the fuzzer starts are accepted by
-// both, so that it starts from something.
+// TestFuzzSeeds checks that both accept the valid tokens from which the fuzzer
+// starts.
 func TestFuzzSeeds(t *testing.T) {
 	b := newBench()
 	synctest.Test(t, func(t *testing.T) {
 		if now := time.Now().Unix(); now != fuzzNow {
-			t.Fatalf("the bubble begins at %d", now)
+			t.Fatalf("the bubble begins at %d, want %d", now, fuzzNow)
 		}
 		for _, algorithm := range fuzzAlgorithms {
-			header, claims := good(algorithm)
+			header, claims := valid(algorithm)
 			if !b.compare(t, b.sign(algorithm, false, header, claims)) {
-				t.Errorf("%s: a good token is refused", algorithm)
+				t.Errorf("%s: a valid token is rejected", algorithm)
 			}
 		}
-		header, claims := good("ES256")
+		header, claims := valid("ES256")
 		accepted := 0
 		for _, seed := range seeds {
 			for _, token := range []string{
@@ -336,7 +335,7 @@ func TestFuzzSeeds(t *testing.T) {
 			}
 		}
 		if accepted == 0 || accepted == 2*len(seeds) {
-			t.Errorf("%d of %d seeds are accepted", accepted, 2*len(seeds))
+			t.Errorf("%d of %d seeds are accepted, want some and not all", accepted, 2*len(seeds))
 		}
 	})
 }

@@ -31,8 +31,8 @@ func joseClaims() string {
 		joseIssuer, joseAudience, now, now+300)
 }
 
-// TestJoseTokens: what jose signs, jwtauth verifies, with the keys as jose
-// writes them, and reads the same claims.
+// TestJoseTokens verifies tokens that jose signs, with the key set that jose
+// exports, and compares the claims.
 func TestJoseTokens(t *testing.T) {
 	t.Parallel()
 	peer := josepeer.Start(t)

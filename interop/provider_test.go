@@ -117,7 +117,7 @@ func TestProviderTokensTampered(t *testing.T) {
 			api.accept(t, "/reports", token)
 
 			for _, flipped := range flips(token) {
-				api.refuse(t, "a bit flipped", flipped)
+				api.reject(t, "a bit flipped", flipped)
 			}
 			header, claims, signature := split(t, token)
 			for _, v := range parse(t, claims).variants(object{
@@ -130,7 +130,7 @@ func TestProviderTokensTampered(t *testing.T) {
 				{"cnf", `{"jkt":"x"}`},
 				{"", "1"},
 			}) {
-				api.refuse(t, "claim "+v.name, join(header, v.text, signature))
+				api.reject(t, "claim "+v.name, join(header, v.text, signature))
 			}
 			for _, v := range parse(t, header).variants(object{
 				{"crit", `["exp"]`},
@@ -144,20 +144,20 @@ func TestProviderTokensTampered(t *testing.T) {
 				{"b64", "true"},
 				{"x", "1"},
 			}) {
-				api.refuse(t, "header "+v.name, join(v.text, claims, signature))
+				api.reject(t, "header "+v.name, join(v.text, claims, signature))
 			}
 			for _, alg := range []string{"none", "None", "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
 				if alg == string(a) {
 					continue
 				}
 				changed := strings.Replace(header, `"alg":"`+string(a)+`"`, `"alg":"`+alg+`"`, 1)
-				api.refuse(t, "header alg "+alg, join(changed, claims, signature))
-				api.refuse(t, "header alg "+alg+" without a signature", join(changed, claims, ""))
+				api.reject(t, "header alg "+alg, join(changed, claims, signature))
+				api.reject(t, "header alg "+alg+" without a signature", join(changed, claims, ""))
 			}
 			kid := parse(t, header).get("kid")
 			for _, key := range p.Keys {
 				if `"`+key.ID+`"` != kid {
-					api.refuse(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
+					api.reject(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
 				}
 			}
 
@@ -175,10 +175,10 @@ func TestProviderTokensTampered(t *testing.T) {
 				"header alone":               first,
 				"header twice":               first + "." + token,
 			} {
-				api.refuse(t, what, hostile)
+				api.reject(t, what, hostile)
 			}
 			api.accept(t, "/reports", token)
-			report(t, &api.refused)
+			report(t, &api.rejected)
 		})
 	}
 }
@@ -217,7 +217,7 @@ func TestProviderKeysMisused(t *testing.T) {
 				symmetric := strings.Replace(header, string(a), "HS256", 1)
 				mac := hmac.New(sha256.New, secret)
 				mac.Write([]byte(strings.TrimSuffix(join(symmetric, claims, ""), ".")))
-				api.refuse(t, "HS256 by the public key as "+what, join(symmetric, claims, encode(mac.Sum(nil))))
+				api.reject(t, "HS256 by the public key as "+what, join(symmetric, claims, encode(mac.Sum(nil))))
 			}
 
 			// An attacker's key with the key ID of the provider's.
@@ -236,9 +236,9 @@ func TestProviderKeysMisused(t *testing.T) {
 				t.Fatal(err)
 			}
 			raw := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-			api.refuse(t, "key of another", join(forged, claims, encode(raw)))
-			api.refuse(t, "key of another, signature in DER", join(forged, claims, encode(der)))
-			report(t, &api.refused)
+			api.reject(t, "key of another", join(forged, claims, encode(raw)))
+			api.reject(t, "key of another, signature in DER", join(forged, claims, encode(der)))
+			report(t, &api.rejected)
 		})
 	}
 }
@@ -267,9 +267,9 @@ func TestProviderOtherTokens(t *testing.T) {
 			"ID token":                               person.IDToken,
 			"logout token":                           logout,
 		} {
-			api.refuse(t, what, token)
+			api.reject(t, what, token)
 		}
-		report(t, &api.refused)
+		report(t, &api.rejected)
 	})
 
 	// The audience of an ID token and a logout token is the client. An API with the
@@ -279,12 +279,12 @@ func TestProviderOtherTokens(t *testing.T) {
 			i := issuer(p, jwtauth.RS256, jwtauth.Discover())
 			i.Audience, i.Profile = client.ID, profile
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
-			api.refuse(t, "ID token", person.IDToken)
-			api.refuse(t, "logout token", logout)
+			api.reject(t, "ID token", person.IDToken)
+			api.reject(t, "logout token", logout)
 			if api.why()[jwtauth.ReasonType] != 2 {
 				t.Errorf("the reasons are %v, want %s twice", api.why(), jwtauth.ReasonType)
 			}
-			report(t, &api.refused)
+			report(t, &api.rejected)
 		})
 	}
 }
@@ -369,11 +369,11 @@ func TestProviderRotation(t *testing.T) {
 			for _, v := range visits {
 				third := v.fresh()
 				v.eventuallyAccept(t, third)
-				v.refuse(t, "cached, of a withdrawn key", v.first)
-				v.refuse(t, "never seen, of a withdrawn key", v.unseen)
-				v.refuse(t, "cached, of a withdrawn key", v.second)
+				v.reject(t, "cached, of a withdrawn key", v.first)
+				v.reject(t, "never seen, of a withdrawn key", v.unseen)
+				v.reject(t, "cached, of a withdrawn key", v.second)
 				v.accept(t, "/reports", third)
-				report(t, &v.refused)
+				report(t, &v.rejected)
 			}
 		})
 	}

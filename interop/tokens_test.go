@@ -12,8 +12,8 @@ import (
 
 const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// flips returns the token with every bit of every character flipped, one at a
-// time: six for a character of base64url, and a dot becomes a letter.
+// flips returns the tokens with one bit flipped: six for each character of
+// base64url, and one for a dot, which becomes a letter.
 func flips(token string) (flipped []string) {
 	for i := range len(token) {
 		value := strings.IndexByte(base64url, token[i])
@@ -28,13 +28,12 @@ func flips(token string) (flipped []string) {
 	return flipped
 }
 
-// split returns header and claims of a token as JSON text, and the segment of
-// its signature.
+// split returns header and claims of a token as JSON, and the encoded signature.
 func split(t *testing.T, token string) (header, claims, signature string) {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		t.Fatalf("a token has %d parts", len(parts))
+		t.Fatalf("the token has %d parts, want 3", len(parts))
 	}
 	var text [2]string
 	for i := range text {
@@ -54,7 +53,7 @@ func join(header, claims, signature string) string {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// object is a JSON object that keeps the order and the writing of its members.
+// object is a JSON object that keeps the order and the text of its members.
 type object []member
 
 type member struct{ name, value string }
@@ -103,8 +102,8 @@ func (o object) get(name string) string {
 type variant struct{ name, text string }
 
 // variants returns the object with each member removed, changed, renamed and
-// written twice, with each of the additions that it does not have, and with the
-// same members written in another way.
+// repeated, with each addition that it does not have, in another order, and with a
+// space behind it.
 func (o object) variants(additions object) (all []variant) {
 	for i, m := range o {
 		with := func(what string, members ...member) {

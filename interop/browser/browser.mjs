@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// playwright-core, driven by the Go package beside this file.
+// playwright-core, driven by the Go package in this directory.
 
 import { existsSync } from 'node:fs';
 import { serve } from '../node/serve.mjs';
@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
 let browser;
-const tabs = []; // by number, each with the page and what is known of it
+const tabs = []; // by number
 
 async function open(context) {
   const page = await context.newPage();
@@ -17,12 +17,12 @@ async function open(context) {
   return tabs.push({ page, context, held: [] }) - 1;
 }
 
-// Of a response that is cut off some parts never come, and no error either.
-const patient = (promise) => Promise.race([
-  promise, new Promise((_, reject) => { setTimeout(reject, 3000, new Error('does not come')).unref(); }),
+// Some parts of an interrupted response never arrive, without an error.
+const bounded = (promise) => Promise.race([
+  promise, new Promise((_, reject) => { setTimeout(reject, 3000, new Error('not within 3 s')).unref(); }),
 ]);
 
-// Another person's browser, for all that it can tell.
+// Opens a tab in a new browser profile.
 async function person() {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
   context.exchanges = [];
@@ -30,15 +30,15 @@ async function person() {
     const request = response.request();
     context.exchanges.push({
       url: response.url(), method: request.method(), type: request.resourceType(), status: response.status(),
-      // What is to come.
-      rest: Promise.allSettled([request.allHeaders(), response.allHeaders(), response.text()].map(patient)),
+      // Not received yet.
+      rest: Promise.allSettled([request.allHeaders(), response.allHeaders(), response.text()].map(bounded)),
     });
   });
   return open(context);
 }
 
-// Waits for what becomes true some time. The waiting of playwright itself is for
-// pages that may use eval.
+// Waits until a condition is true. Playwright's own waiting needs pages that allow
+// eval.
 async function until(condition, what) {
   const end = Date.now() + 20_000;
   while (!(await condition())) {
@@ -53,11 +53,11 @@ await serve({
   async start() {
     browser = await chromium.launch({
       executablePath,
-      // Pages go into the back/forward cache, as they do for everybody.
+      // Playwright disables the back/forward cache by default.
       ignoreDefaultArgs: ['--disable-back-forward-cache'],
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
         '--disable-component-update', '--disable-sync',
-        // Nothing outside of this machine is asked for.
+        // No requests to other machines.
         '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost'],
     });
     return { tab: await person() };
@@ -67,20 +67,19 @@ await serve({
     await tabs[tab].context.close();
   },
   tab: async ({ tab }) => ({ tab: await open(tabs[tab].context) }),
-  // Goes to an address and tells where that has led.
+  // Opens an address and returns where it leads.
   async visit({ tab, url }) {
     const { page } = tabs[tab];
     return answer(page, await page.goto(url));
   },
-  // Goes to the page before, which may come from the back/forward cache: then
-  // there is nothing to load.
+  // Goes back or forward. A page from the back/forward cache loads nothing.
   async history({ tab, step }) {
     const { page } = tabs[tab];
     await Promise.all([
       page.waitForEvent('framenavigated', (frame) => frame === page.mainFrame()),
       page.evaluate(`history.go(${step})`).catch(() => {}),
     ]);
-    await until(() => page.evaluate("document.readyState === 'complete'").catch(() => false), 'a page that is there');
+    await until(() => page.evaluate("document.readyState === 'complete'").catch(() => false), 'a complete page');
     return answer(page);
   },
   async fill({ tab, selector, text }) {
@@ -92,29 +91,29 @@ await serve({
   async click({ tab, selector }) {
     await tabs[tab].page.click(selector);
   },
-  // Clicks, and waits for the page that comes of it.
+  // Clicks and waits for the navigation.
   async submit({ tab, selector }) {
     const { context, page } = tabs[tab];
     const before = context.exchanges.length;
     const [response] = await Promise.all([page.waitForNavigation(), page.click(selector)]);
     if (response) return answer(page, response);
-    // Of a navigation that leads to another site by a redirect, playwright does not
-    // always know the response. The context has seen it, or is about to.
+    // Playwright does not always have the response of a redirect to another site.
+    // The context has it, or soon will.
     const seen = () => context.exchanges.slice(before).findLast(({ type, url }) => type === 'document' && url === page.url().split('#')[0]);
     for (let tries = 0; !seen() && tries < 40; tries++) await new Promise((done) => { setTimeout(done, 50); });
     return { url: page.url(), status: seen()?.status ?? 0 };
   },
-  // Goes to an address, or clicks, which leads to an address that is held.
+  // Opens an address or clicks, and returns the blocked address to which that leads.
   async held({ tab, url, selector }) {
     const { page, held } = tabs[tab];
     const before = held.length;
-    if (url) await page.goto(url).catch(() => {}); // aborted, as it should be
+    if (url) await page.goto(url).catch(() => {}); // aborted
     else await page.click(selector, { noWaitAfter: true });
-    await until(() => held.length > before, 'an address that is held');
+    await until(() => held.length > before, 'a blocked address');
     return { url: held.at(-1) };
   },
-  // Keeps the tab from going to addresses that match, redirects included, from
-  // now on or, without a pattern, no more.
+  // Blocks navigations and redirects to matching addresses, until a call without a
+  // pattern.
   async hold({ tab, pattern }) {
     const entry = tabs[tab];
     if (!pattern) {
@@ -129,7 +128,7 @@ await serve({
     });
     await entry.session.send('Fetch.enable', { patterns: [{ urlPattern: pattern }] });
   },
-  // Takes a header off the responses to what matches, from now on.
+  // Removes a header from the responses of matching addresses.
   async strip({ tab, pattern, header }) {
     const { context, page } = tabs[tab];
     const session = await context.newCDPSession(page);
@@ -143,21 +142,21 @@ await serve({
   async text({ tab, selector }) {
     return { text: (await tabs[tab].page.locator(selector).allInnerTexts()).join('\n') };
   },
-  // Waits until an expression is true in the page.
+  // Waits until an expression is true on the page.
   async until({ tab, script }) {
     await until(() => tabs[tab].page.evaluate(script), script);
   },
-  // Runs an expression in the page.
+  // Evaluates an expression on the page.
   async run({ tab, script }) {
     return { result: JSON.stringify(await tabs[tab].page.evaluate(script)) ?? 'null' };
   },
-  // What is in the frames of the page.
+  // The frames of the page with their text.
   async frames({ tab }) {
     const { page } = tabs[tab];
     const frames = page.frames().filter((frame) => frame !== page.mainFrame());
     return { frames: await Promise.all(frames.map(async (frame) => ({ url: frame.url(), text: await frame.locator('body').innerText() }))) };
   },
-  // All strings that the scripts of the page have in memory.
+  // All strings on the heap of the scripts.
   async memory({ tab }) {
     const { page, context } = tabs[tab];
     const session = await context.newCDPSession(page);
@@ -173,7 +172,7 @@ await serve({
   async plant({ tab, cookies }) {
     await tabs[tab].context.addCookies(cookies);
   },
-  // All responses so far to what the browser has asked for.
+  // All exchanges so far.
   async exchanges({ tab }) {
     return {
       exchanges: await Promise.all(tabs[tab].context.exchanges.map(async ({ rest, ...head }) => {

@@ -4,19 +4,19 @@ package browser
 
 import "testing"
 
-// Cookie is a cookie as the browser keeps it.
+// Cookie is a cookie of the browser.
 type Cookie struct {
 	Name     string  `json:"name"`
 	Value    string  `json:"value"`
-	Domain   string  `json:"domain"` // begins with a dot if it is not of that host alone
+	Domain   string  `json:"domain"` // with a leading dot if subdomains get it too
 	Path     string  `json:"path"`
 	HTTPOnly bool    `json:"httpOnly"`
 	Secure   bool    `json:"secure"`
 	SameSite string  `json:"sameSite"`
-	Expires  float64 `json:"expires"` // in seconds since 1970, -1 if it goes with the browser
+	Expires  float64 `json:"expires"` // in seconds since 1970, -1 for a session cookie
 }
 
-// Cookies are all that the browser keeps.
+// Cookies returns all cookies of the browser.
 func (p *Page) Cookies(t testing.TB) []Cookie {
 	t.Helper()
 	var a struct{ Cookies []Cookie }
@@ -24,23 +24,23 @@ func (p *Page) Cookies(t testing.TB) []Cookie {
 	return a.Cookies
 }
 
-// Plant puts a cookie into the browser, as somebody can who has sat before it.
+// Plant sets a cookie, as an attacker with access to the browser can.
 func (p *Page) Plant(t testing.TB, c Cookie) {
 	t.Helper()
 	p.do(t, "plant", arguments{"cookies": []Cookie{c}})
 }
 
-// Exchange is a request of the browser and its answer.
+// Exchange is a request of the browser and its response.
 type Exchange struct {
 	URL, Method string
 	Type        string // "document", "fetch", "image" and so on
 	Status      int
 	Sent        map[string]string // the header of the request
 	Header      map[string]string // that of the response; several values of a name have a newline between them
-	Body        string            // of the response; "" for a redirect, and where the browser keeps it no more
+	Body        string            // of the response; "" for a redirect, and if the browser has dropped it
 }
 
-// Exchanges are all so far of the person's browser, WebSockets not among them.
+// Exchanges returns all exchanges of the browser profile so far, without WebSockets.
 func (p *Page) Exchanges(t testing.TB) []Exchange {
 	t.Helper()
 	var a struct{ Exchanges []Exchange }

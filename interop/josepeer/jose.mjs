@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// npm jose, driven by the Go package beside this file.
+// npm jose, driven by the Go package in this directory.
 
 import { serve } from '../node/serve.mjs';
 import * as jose from 'jose';
 
 const keys = new Map(); // by kid
 const encode = (text) => new TextEncoder().encode(text);
-// What is nested too deeply to be written again is told as null.
+// Claims that are nested too deeply to be written become null.
 const write = (claims) => {
   try {
     return JSON.stringify(claims);

@@ -9,20 +9,20 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/node"
 )
 
-// Peer is a running jose.
+// Peer is a process that runs jose.
 type Peer struct {
 	process *node.Process
 	keys    []json.RawMessage
 }
 
-// Start runs jose and ends it with the test.
+// Start starts jose, which ends with the test.
 func Start(t testing.TB) *Peer {
 	t.Helper()
 	return &Peer{process: node.Start(t, "josepeer/jose.mjs")}
 }
 
-// Generate makes a key pair for an algorithm under a name, and puts its public
-// half into the set that [Peer.JWKS] returns.
+// Generate generates a key pair with a key ID, and adds its public key to the set
+// that [Peer.JWKS] returns.
 func (p *Peer) Generate(t testing.TB, kid, algorithm string) {
 	t.Helper()
 	var answer struct{ JWK json.RawMessage }
@@ -30,13 +30,13 @@ func (p *Peer) Generate(t testing.TB, kid, algorithm string) {
 	p.keys = append(p.keys, answer.JWK)
 }
 
-// Secret gives jose a shared secret for HS256, HS384 or HS512 under a name.
+// Secret sets a shared secret for HS256, HS384 or HS512 with a key ID.
 func (p *Peer) Secret(t testing.TB, kid, algorithm string, secret []byte) {
 	t.Helper()
 	p.call(t, map[string]any{"do": "secret", "kid": kid, "alg": algorithm, "secret": secret}, &struct{}{})
 }
 
-// JWKS is the JWK Set of the generated keys, as jose exports them.
+// JWKS returns the JWK Set of the generated keys, as jose exports them.
 func (p *Peer) JWKS(t testing.TB) []byte {
 	t.Helper()
 	set, err := json.Marshal(map[string]any{"keys": p.keys})
@@ -46,7 +46,7 @@ func (p *Peer) JWKS(t testing.TB) []byte {
 	return set
 }
 
-// Sign makes a token of claims, a JSON text that becomes the payload as it is.
+// Sign returns a token whose payload is the JSON text claims, unchanged.
 func (p *Peer) Sign(t testing.TB, kid, typ, claims string) string {
 	t.Helper()
 	var answer struct{ Token string }
@@ -54,7 +54,7 @@ func (p *Peer) Sign(t testing.TB, kid, typ, claims string) string {
 	return answer.Token
 }
 
-// Demands are what [Peer.Verify] checks beside the signature.
+// Demands is what [Peer.Verify] checks in addition to the signature.
 type Demands struct {
 	Issuer     string          `json:"issuer"`
 	Audience   string          `json:"audience"`
@@ -65,9 +65,9 @@ type Demands struct {
 	KeyID      string          `json:"kid,omitempty"` // a key of the peer, instead of JWKS
 }
 
-// Verify says what jose makes of a token: its claims as JSON, or the code of
-// the error by which it is refused.
-func (p *Peer) Verify(t testing.TB, token string, d Demands) (claims, refused string) {
+// Verify returns the claims of a token as JSON, or the error code with which jose
+// rejects it.
+func (p *Peer) Verify(t testing.TB, token string, d Demands) (claims, rejected string) {
 	t.Helper()
 	var answer struct{ Claims, Refused string }
 	p.call(t, struct {
@@ -76,7 +76,7 @@ func (p *Peer) Verify(t testing.TB, token string, d Demands) (claims, refused st
 		Demands
 	}{"verify", token, d}, &answer)
 	if (answer.Claims == "") == (answer.Refused == "") {
-		t.Fatalf("josepeer: neither accepted nor refused: %+v", answer)
+		t.Fatalf("josepeer: neither accepted nor rejected: %+v", answer)
 	}
 	return answer.Claims, answer.Refused
 }

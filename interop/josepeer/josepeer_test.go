@@ -21,18 +21,18 @@ func TestPeer(t *testing.T) {
 		Algorithms: []string{"ES256", "HS256"}, JWKS: p.JWKS(t),
 	}
 
-	if got, refused := p.Verify(t, p.Sign(t, "k1", "at+jwt", claims), demands); got != claims {
-		t.Errorf("jose refuses its own token: %s", refused)
+	if got, rejected := p.Verify(t, p.Sign(t, "k1", "at+jwt", claims), demands); got != claims {
+		t.Errorf("jose rejects its own token: %s", rejected)
 	}
-	if _, refused := p.Verify(t, p.Sign(t, "k1", "JWT", claims), demands); refused == "" {
+	if _, rejected := p.Verify(t, p.Sign(t, "k1", "JWT", claims), demands); rejected == "" {
 		t.Error("jose accepts another typ")
 	}
 	secret := demands
 	secret.KeyID = "k2"
-	if got, refused := p.Verify(t, p.Sign(t, "k2", "at+jwt", claims), secret); got != claims {
-		t.Errorf("jose refuses its own HS256 token: %s", refused)
+	if got, rejected := p.Verify(t, p.Sign(t, "k2", "at+jwt", claims), secret); got != claims {
+		t.Errorf("jose rejects its own HS256 token: %s", rejected)
 	}
-	if _, refused := p.Verify(t, p.Sign(t, "k2", "at+jwt", claims), demands); refused == "" {
+	if _, rejected := p.Verify(t, p.Sign(t, "k2", "at+jwt", claims), demands); rejected == "" {
 		t.Error("jose accepts a token of a key that is not in the set")
 	}
 }

@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-// patience is how long a script may take for one answer. Making RSA keys on a
-// busy machine is the slowest of what they do.
-const patience = time.Minute
+// callTimeout bounds one call. The slowest one generates RSA keys.
+const callTimeout = time.Minute
 
-// Process is a running script. It is safe for concurrent use; calls are
-// answered one after the other.
+// Process is a running script. It is safe for concurrent use; calls run one after
+// the other.
 type Process struct {
 	mu      sync.Mutex
 	stdin   io.WriteCloser
@@ -65,14 +64,14 @@ func Start(t testing.TB, script string) *Process {
 		}
 	}()
 	t.Cleanup(func() {
-		// The script ends with its input; if it does not, it is killed.
+		// The script ends with its standard input, or is killed.
 		_ = p.stdin.Close()
 		kill := time.AfterFunc(5*time.Second, func() {
 			t.Errorf("node: %s did not end with its input", script)
 			_ = cmd.Process.Kill()
 		})
 		close(done)
-		for range p.answers { // Wait may be called once all is read
+		for range p.answers { // Wait may only be called after all reads
 		}
 		err := cmd.Wait()
 		kill.Stop()
@@ -86,8 +85,8 @@ func Start(t testing.TB, script string) *Process {
 	return p
 }
 
-// Call sends a request to the script and stores its answer in the value that
-// response points to. An answer with a member "error" is an error.
+// Call sends a request to the script and decodes its answer into response. An
+// answer with a member "error" is an error.
 func (p *Process) Call(request, response any) error {
 	line, err := json.Marshal(request)
 	if err != nil {
@@ -98,7 +97,7 @@ func (p *Process) Call(request, response any) error {
 	if _, err := p.stdin.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("node: %w\n%s", err, p.stderr)
 	}
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(callTimeout)
 	defer timeout.Stop()
 	select {
 	case line, ok := <-p.answers:
@@ -114,11 +113,11 @@ func (p *Process) Call(request, response any) error {
 		}
 		return json.Unmarshal(line, response)
 	case <-timeout.C:
-		return fmt.Errorf("node: no answer within %v\n%s", patience, p.stderr)
+		return fmt.Errorf("node: no answer within %v\n%s", callTimeout, p.stderr)
 	}
 }
 
-// buffer keeps the last bytes that are written to it.
+// buffer keeps the last 32 to 64 KB that are written to it.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Answers one JSON value a line on standard input with one on standard output,
-// and ends the process when the input ends: no script outlives its test.
+// Answers each line of JSON on standard input with one on standard output, and ends
+// the process with its input, so that no script outlives its test.
 
 import { createInterface } from 'node:readline';
 
-// Standard output carries answers only; packages that are chatty go elsewhere.
+// Standard output is for answers; packages log to standard error.
 console.log = console.error;
 console.info = console.error;
 console.debug = console.error;
@@ -13,7 +13,7 @@ console.debug = console.error;
 /** @param {Record<string, (request: any) => any>} verbs by the name that a request has in "do" */
 export async function serve(verbs) {
   const lines = createInterface({ input: process.stdin });
-  // Also where a request is never answered.
+  // Also if a request is never answered.
   lines.once('close', () => { setTimeout(() => process.exit(1), 5000).unref(); });
   for await (const line of lines) {
     let answer;

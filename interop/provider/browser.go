@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Browser does what a person does at the provider: it keeps cookies, follows
-// redirects, logs in and consents. It runs no scripts.
+// Browser is a user agent at the provider: it keeps cookies, follows redirects,
+// logs in and consents. It runs no scripts.
 type Browser struct {
 	login  string
 	client http.Client
 }
 
-// NewBrowser makes a browser with no cookies, whose user logs in by this name.
+// NewBrowser returns a browser without cookies, whose user logs in with the name.
 func NewBrowser(t testing.TB, login string) *Browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -41,15 +41,15 @@ var (
 	logout = regexp.MustCompile(`action="([^"]+)"><input type="hidden" name="xsrf" value="([^"]+)"`)
 )
 
-// Visit goes to an address and on until it is sent to one that starts with
-// stop, which it returns unvisited. On the way the user logs in, consents and
-// confirms a logout, whatever is asked.
+// Visit opens an address and follows redirects up to one that starts with stop,
+// which it returns without a request. On the way the user logs in, consents and
+// confirms a logout.
 func (b *Browser) Visit(t testing.TB, address, stop string) *url.URL {
 	t.Helper()
 	return b.VisitUntil(t, address, func(next *url.URL) bool { return strings.HasPrefix(next.String(), stop) })
 }
 
-// VisitUntil is Visit where the last address is known by more than how it starts.
+// VisitUntil is Visit with a function that recognizes the last address.
 func (b *Browser) VisitUntil(t testing.TB, address string, stop func(next *url.URL) bool) *url.URL {
 	t.Helper()
 	method, form := http.MethodGet, ""

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package provider runs npm oidc-provider, a certified OpenID provider and
-// OAuth authorization server, for the tests that want a real peer.
+// Package provider runs npm oidc-provider, a certified OpenID provider and OAuth
+// authorization server, for tests.
 //
-// [Start] runs one on a free loopback port and ends it with the test. It speaks
-// authorization code with PKCE (always required), refresh with rotation, client
-// credentials, device flow, pushed authorization requests, introspection,
-// revocation, DPoP, resource indicators, and RP-initiated and back-channel
-// logout. Anybody can log in, with any password.
+// [Start] runs one on a free loopback port, which ends with the test. It has the
+// authorization code grant with PKCE (always required), refresh token rotation,
+// client credentials, device flow, pushed authorization requests, introspection,
+// revocation, DPoP, resource indicators, and RP-initiated and back-channel logout.
+// Every user name can log in, with any password.
 //
-// [Provider.Rotate] and [Provider.Withdraw] change its signing keys while it
-// runs, and its state outlives that.
+// [Provider.Rotate] and [Provider.Withdraw] change its signing keys while it runs;
+// its state is kept.
 //
-// What to know about it: a scope that a resource does not have is dropped
-// without a word, and a token left without any has no scope claim; sub is
-// client_id for machine clients; JWT access tokens cannot be introspected; a
-// refresh token used twice ends the grant, with no grace.
+// It drops scopes that a resource does not have without an error, and a token
+// without scopes has no scope claim. The sub of a machine client is its client_id.
+// JWT access tokens cannot be introspected. Reuse of a refresh token revokes the
+// grant, without a grace period.
 package provider

@@ -17,9 +17,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 )
 
-// TestNoOrphan: the provider ends when the test process is killed, which runs
-// no cleanup.
-func TestNoOrphan(t *testing.T) {
+// TestProviderEndsWithKilledTest kills a test process, which runs no cleanup. The
+// provider ends too.
+func TestProviderEndsWithKilledTest(t *testing.T) {
 	const inner = "GATEHOUSE_TEST_INNER"
 	if os.Getenv(inner) != "" {
 		p := provider.Start(t, provider.Options{})
@@ -32,7 +32,7 @@ func TestNoOrphan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^TestNoOrphan$", "-test.timeout=1m")
+	cmd := exec.Command(self, "-test.run=^TestProviderEndsWithKilledTest$", "-test.timeout=1m")
 	cmd.Env = append(os.Environ(), inner+"=1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -13,45 +13,43 @@ import (
 
 // Options configures a [Provider].
 type Options struct {
-	// Host is the host of the issuer, "127.0.0.1" if empty. With "localhost" the
-	// provider is another site than what is at 127.0.0.1, to a browser.
+	// Host is the host of the issuer, "127.0.0.1" if empty. To a browser,
+	// "localhost" is another site than 127.0.0.1.
 	Host string
 
 	Clients   []Client
 	Resources []Resource
 
-	// Scopes are more scopes than those of the resources, openid and
+	// Scopes are scopes in addition to those of the resources, openid and
 	// offline_access.
 	Scopes []string
 
-	// DPoPNonce makes the provider ask for a nonce in every DPoP proof.
+	// DPoPNonce makes the provider require a nonce in every DPoP proof.
 	DPoPNonce bool
 
-	// FirstLifetime is that of access tokens which come with a login and are for
-	// no resource but the userinfo endpoint, an hour if zero. Those of a refresh
-	// last an hour.
+	// FirstLifetime is the lifetime of the access token of a login without a
+	// resource, an hour if zero. Those of a refresh are valid for an hour.
 	FirstLifetime time.Duration
 
-	// RefreshDelay is how long the answer to a refresh lets itself be waited
-	// for, the refresh having happened.
+	// RefreshDelay is the time between a refresh and its response.
 	RefreshDelay time.Duration
 }
 
 // Client is a registered client.
 type Client struct {
 	ID string
-	// Secret makes the client a confidential one, with HTTP Basic; without it
-	// the client is public.
+	// Secret makes the client confidential, with HTTP Basic. Without it the
+	// client is public.
 	Secret string
-	// RedirectURIs gives the client the authorization code and refresh grants.
-	// Without any, a confidential client has client credentials.
+	// RedirectURIs give the client the authorization code and refresh grants.
+	// Without any it has client credentials.
 	RedirectURIs []string
-	// Metadata is more client metadata, by the names of RFC 7591. It wins over
-	// what follows from the other fields.
+	// Metadata is additional client metadata by the names of RFC 7591. It
+	// overrides the other fields.
 	Metadata map[string]any
 }
 
-// Resource is an API that the provider issues access tokens for.
+// Resource is an API for which the provider issues access tokens.
 type Resource struct {
 	// URI is the resource indicator, RFC 8707, and the audience of the tokens.
 	URI string
@@ -60,7 +58,7 @@ type Resource struct {
 	Algorithm string
 	// Scope is the scopes of the resource, separated by spaces.
 	Scope string
-	// Lifetime is that of the tokens, five minutes if zero.
+	// Lifetime is the lifetime of the tokens, five minutes if zero.
 	Lifetime time.Duration
 }
 
@@ -82,7 +80,7 @@ type Key struct {
 	Algorithm string `json:"alg"`
 }
 
-// Start runs a provider and ends it with the test.
+// Start starts a provider, which ends with the test.
 func Start(t testing.TB, o Options) *Provider {
 	t.Helper()
 	clients := make([]map[string]any, 0, len(o.Clients))
@@ -114,7 +112,7 @@ func Start(t testing.TB, o Options) *Provider {
 	return p
 }
 
-// Rotate makes new signing keys. The old ones stay published.
+// Rotate generates new signing keys. The old ones stay published.
 func (p *Provider) Rotate(t testing.TB) {
 	t.Helper()
 	p.call(t, map[string]any{"do": "rotate"})
@@ -126,8 +124,8 @@ func (p *Provider) Withdraw(t testing.TB) {
 	p.call(t, map[string]any{"do": "withdraw"})
 }
 
-// Issued are all access, refresh and ID tokens that the token endpoint has given
-// so far. A test that looks for them elsewhere knows what to look for.
+// Issued returns all access, refresh and ID tokens that the token endpoint has
+// issued so far.
 func (p *Provider) Issued(t testing.TB) []string {
 	t.Helper()
 	var answer struct{ Tokens []string }
@@ -137,7 +135,7 @@ func (p *Provider) Issued(t testing.TB) []string {
 	return answer.Tokens
 }
 
-// Refreshes is how many refreshes there have been, and how many were refused.
+// Refreshes returns the numbers of successful and of rejected refreshes.
 func (p *Provider) Refreshes(t testing.TB) (good, refused int) {
 	t.Helper()
 	var answer struct{ Good, Refused int }

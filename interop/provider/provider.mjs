@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// npm oidc-provider, driven by the Go package beside this file.
+// npm oidc-provider, driven by the Go package in this directory.
 
 import { serve } from '../node/serve.mjs';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
@@ -20,7 +20,7 @@ const generation = () => Object.entries(makeKey).map(([alg, make]) => ({
   ...make().privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg, use: 'sig',
 }));
 
-// What must outlive a rotation: the state, the cookie keys, the nonce secret.
+// A rotation keeps the state, the cookie keys and the nonce secret.
 const adapter = createMemoryAdapter();
 const cookieKeys = [randomBytes(32).toString('hex')];
 const nonceSecret = randomBytes(32);
@@ -29,12 +29,12 @@ let options;
 let issuer;
 let handler;
 let keys = []; // the newest generation first: the first key that fits signs
-const issued = []; // every token that the token endpoint has given
+const issued = []; // every token of the token endpoint
 const refreshes = { good: 0, refused: 0 };
 const isRefresh = (ctx) => ctx.oidc.params?.grant_type === 'refresh_token';
 
-// A provider cannot change its keys, so a rotation makes another one of the
-// same name over the same state.
+// A provider cannot change its keys, so a rotation makes a new one with the same
+// issuer and state.
 function replace(next) {
   keys = next;
   const provider = new Provider(issuer, {

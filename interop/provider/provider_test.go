@@ -59,7 +59,7 @@ func TestProvider(t *testing.T) {
 	}
 }
 
-// TestMetadata: the features that sign-in needs are on.
+// TestMetadata checks the features that the tests need.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	p := provider.Start(t, provider.Options{})
@@ -83,13 +83,13 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// TestLogout: a logout at the provider reaches the client over the back
+// TestLogout checks that a logout at the provider notifies the client over the back
 // channel, on a loopback address.
 func TestLogout(t *testing.T) {
 	t.Parallel()
-	told := make(chan string, 1)
+	received := make(chan string, 1)
 	client := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		told <- r.PostFormValue("logout_token")
+		received <- r.PostFormValue("logout_token")
 	}))
 	t.Cleanup(client.Close)
 	web := provider.Client{
@@ -108,12 +108,12 @@ func TestLogout(t *testing.T) {
 	ada.Visit(t, p.Issuer+"/session/end?"+end.Encode(), client.URL+"/bye")
 	// The provider redirects once the client has answered.
 	select {
-	case logout := <-told:
+	case logout := <-received:
 		if typ := header(t, logout)["typ"]; typ != "logout+jwt" {
 			t.Errorf("typ of the logout token = %v", typ)
 		}
 	default:
-		t.Error("the client is not told of the logout")
+		t.Error("the client has received no logout token")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Token is the answer of the token endpoint, RFC 6749 section 5.1.
+// Token is the response of the token endpoint, RFC 6749 §5.1.
 type Token struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -23,7 +23,7 @@ type Token struct {
 	IDToken      string `json:"id_token"`
 }
 
-// ClientCredentials gets an access token for a machine client.
+// ClientCredentials requests an access token for a machine client.
 func (p *Provider) ClientCredentials(t testing.TB, c Client, resource, scope string) Token {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}
@@ -33,8 +33,8 @@ func (p *Provider) ClientCredentials(t testing.TB, c Client, resource, scope str
 	return p.token(t, c, form)
 }
 
-// Login logs the user of a browser in and gets the tokens of the client. The
-// scope must have openid in it for an ID token.
+// Login logs the user of a browser in and returns the tokens of the client. An ID
+// token needs the scope openid.
 func (p *Provider) Login(t testing.TB, b *Browser, c Client, resource, scope string) Token {
 	t.Helper()
 	verifier := strings.Repeat("the-verifier-of-a-test-", 2)

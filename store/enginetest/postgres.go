@@ -84,7 +84,7 @@ func newPostgres(tb testing.TB, settings []string) (_ *Postgres, err error) {
 	if resolved, err := filepath.EvalSymlinks(postgres); err == nil {
 		postgres = resolved
 	}
-	user, err := unprivileged("postgres", "nobody")
+	user, err := unprivileged("postgres")
 	if err != nil {
 		Missing(tb, "an account to run PostgreSQL", err.Error())
 	}

@@ -32,7 +32,7 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 	if !ok || !supported {
 		Missing(tb, "Redis", "install Redis 7 or newer (Debian: apt-get install redis-server)")
 	}
-	user, err := unprivileged("redis", "nobody")
+	user, err := unprivileged("redis")
 	if err != nil {
 		Missing(tb, "an account to run Redis", err.Error())
 	}

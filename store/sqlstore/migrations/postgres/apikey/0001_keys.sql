@@ -30,8 +30,8 @@ CREATE INDEX gatehouse_apikeys_owner ON gatehouse_apikeys (owner, tenant, create
 CREATE INDEX gatehouse_apikeys_due ON gatehouse_apikeys (expires, id) WHERE revoked IS NULL;
 CREATE INDEX gatehouse_apikeys_tenant_due ON gatehouse_apikeys (tenant, expires, id) WHERE revoked IS NULL;
 
--- Other nodes are told by the database itself, in the transaction of the
--- change, and so also of what an operator changes by hand.
+-- The database notifies other nodes in the transaction of the change, also of
+-- manual changes.
 CREATE FUNCTION gatehouse_apikeys_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('gatehouse_apikeys', OLD.id);
