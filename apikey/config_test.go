@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: "api_key",
 		Credential: key.ID, Expires: key.Expires, Claims: claims(t, "{}"),
 	}
-	if got := f.send(t, get(text)).principal; got != want {
+	if got := send(t, get(text), f.Keys).principal; got != want {
 		t.Errorf("principal = %+v, want %+v", got, want)
 	}
 }

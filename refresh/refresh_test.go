@@ -250,16 +250,16 @@ func TestChangeEvents(t *testing.T) {
 		{"Begin", func() (err error) { _, err = s.Begin(ctx, grant()); return err }, gatehouse.Event{Type: refresh.EventBegun}},
 		{
 			"Revoke", func() error { return s.Revoke(ctx, first.Token, "web") },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)},
 		},
 		{
 			"RevokeFamily", func() error { return s.RevokeFamily(ctx, "alice", second.Family.ID) },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Credential: second.Family.ID, Attrs: attrs("web", 1)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: admin, Credential: second.Family.ID, Attrs: attrs("web", 1)},
 		},
 		{"RevokeFamily of another", func() error { _ = s.RevokeFamily(ctx, "bob", second.Family.ID); return nil }, gatehouse.Event{}},
 		{
 			"RevokeAll", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Attrs: attrs("", 2)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: admin, Attrs: attrs("", 2)},
 		},
 		{"RevokeAll of none", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err }, gatehouse.Event{}},
 	} {
