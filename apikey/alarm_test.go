@@ -39,8 +39,8 @@ func TestThresholdsReportOnlyWhatIsSet(t *testing.T) {
 			f := newKeys(t, withThresholds(thresholds))
 			key, text := f.create(t, request())
 			for i := range 300 {
-				f.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)))
-				f.send(t, from("acme_junk", "10.0.0.1:1"))
+				send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)), f.Keys)
+				send(t, from("acme_junk", "10.0.0.1:1"), f.Keys)
 			}
 			must(f.Revoke(t.Context(), key.ID))(t)
 			f.wantReason(t, text, apikey.ReasonRevoked)
@@ -204,8 +204,8 @@ func TestUsedAfterRevocation(t *testing.T) {
 		f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
 		f.wantEvents(t)
 		for range 10 { // reported once a minute
-			f.send(t, from(text, "203.0.113.9:1"))
-			f.send(t, from(newer, "203.0.113.9:1"))
+			send(t, from(text, "203.0.113.9:1"), f.Keys)
+			send(t, from(newer, "203.0.113.9:1"), f.Keys)
 		}
 		f.wantNetwork(t, apikey.EventUsedAfterRevocation, key.ID, "203.0.113.0/24")
 		advance(time.Minute)
@@ -227,7 +227,7 @@ func TestFailures(t *testing.T) {
 		fail := func(addr string, n int) {
 			t.Helper()
 			for i := range n {
-				if got := f.send(t, from(invalid[i%len(invalid)], addr)); got.Code != 403 {
+				if got := send(t, from(invalid[i%len(invalid)], addr), f.Keys); got.Code != 403 {
 					t.Errorf("status %d, want 403", got.Code)
 				}
 			}
@@ -325,7 +325,7 @@ func TestSuspendWithSeveralEvents(t *testing.T) {
 				case suspend != nil:
 					want = apikey.ReasonSuspended
 				}
-				got := f.send(t, from(text, "203.0.113.1:1")) // a new network and a burst
+				got := send(t, from(text, "203.0.113.1:1"), f.Keys) // a new network and a burst
 				if got.event.Reason != want || (got.Code == 200) != (want == "") {
 					t.Errorf("Suspend %q, observer rejects %q: status %d, reason %q, want %q", suspend, fails, got.Code, got.event.Reason, want)
 				}

@@ -62,7 +62,7 @@ func TestRevokeAllRevokesWhatMatches(t *testing.T) {
 			t.Errorf("RevokeAll(%+v) = %d, %v, want %d with as many events", test.filter, n, err, test.revoked)
 		}
 		for _, text := range texts {
-			if got := f.send(t, get(text)).event.Reason; got == apikey.ReasonRevoked {
+			if got := send(t, get(text), f.Keys).event.Reason; got == apikey.ReasonRevoked {
 				n--
 			}
 		}
