@@ -280,9 +280,18 @@ func TestCredentialInURL(t *testing.T) {
 		{"in no URL", "/public", []string{"Authorization", "Bearer good"}, 200, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			gate, seen := observed(t, goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate})
+			var seen events
+			hooked := ""
+			gate := newGate(t, gatehouse.Config{
+				Authenticators: []gatehouse.Authenticator{goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate}},
+				Observer:       &seen,
+				ErrorBody: func(r *http.Request, _ gatehouse.Refusal) gatehouse.Body {
+					hooked = r.URL.String()
+					return gatehouse.Body{}
+				},
+			})
 			r := request(test.headers...)
-			r.URL.Path = test.path
+			r.URL.Path, r.URL.RawPath = test.path, test.path
 			send(gate, r).check(t, test.status, test.code)
 			event := seen.only(t)
 			if test.status == 200 {
@@ -290,6 +299,9 @@ func TestCredentialInURL(t *testing.T) {
 			}
 			if event.Path != "" || event.Issuer != "keys" || event.Credential != "key-1" || event.Reason != gatehouse.ReasonCredentialInURL {
 				t.Errorf("event = %+v", event)
+			}
+			if hooked != "/" {
+				t.Errorf("ErrorBody got the URL %q, want /", hooked)
 			}
 		})
 	}

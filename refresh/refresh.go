@@ -30,6 +30,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -108,8 +109,14 @@ func New(c Config) (*Tokens, error) {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("refresh: Config."+format, args...))
 	}
-	if c.Store == nil {
+	if typednil.Is(c.Store) {
 		fail("Store: required")
+	}
+	if c.Observer != nil && typednil.Is(c.Observer) {
+		fail("Observer: is a nil %T", c.Observer)
+	}
+	if c.Revocations != nil && typednil.Is(c.Revocations) {
+		fail("Revocations: is a nil %T", c.Revocations)
 	}
 	if t.lifetime == 0 {
 		t.lifetime = maxLifetime
