@@ -223,7 +223,7 @@ func TestFailures(t *testing.T) {
 		_, text := f.create(t, request())
 		_, other := f.create(t, request())
 		f.events.take()
-		invalid := []string{"acme_junk", golden, withSecret(text, other), text[:9]}
+		invalid := []string{golden, "acme_junk", withSecret(text, other), text[:9]}
 		fail := func(addr string, n int) {
 			t.Helper()
 			for i := range n {
@@ -248,7 +248,9 @@ func TestFailures(t *testing.T) {
 		advance(time.Minute)
 		fail("203.0.113.1:3", 4)
 		f.wantEvents(t)
-		fail("203.0.113.1:3", 1)
+		hungUp, cancel := context.WithCancel(t.Context())
+		cancel()
+		f.wantReasonOf(t, from("acme_junk", "203.0.113.1:3").WithContext(hungUp), apikey.ReasonMalformed)
 		f.wantEvents(t, apikey.EventFailures)
 
 		for i := range 5 { // a /64 counts as one address
