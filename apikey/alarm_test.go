@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func withThresholds(t apikey.Thresholds) func(*apikey.Config) {
 // network.
 func (f fixture) wantNetwork(t *testing.T, want gatehouse.EventType, id, network string) {
 	t.Helper()
-	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" {
+	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" || e.Level != slog.LevelWarn {
 		t.Errorf("event %+v, want %s of key %q and network %q", e, want, id, network)
 	}
 }
