@@ -24,8 +24,8 @@ type Authenticator interface {
 	//   - a [Proof]: the caller is authenticated;
 	//   - [ErrNoCredentials]: the request has no credential of this kind;
 	//   - any other error: the credential is rejected, or a backend is
-	//     unavailable. An [*Error] specifies the response; the response to any
-	//     other error is 503.
+	//     unavailable. An [*Error] specifies the response, even if it wraps
+	//     ErrNoCredentials; the response to any other error is 503.
 	//
 	// An authenticator recognizes its credentials by their format alone, such as
 	// two dots or a key prefix, so that several authenticators can share the Bearer

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,6 +120,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 		{"accepted before rejected", []gatehouse.Authenticator{accepts(user()), rejects(invalid)}, 200, "", ""},
 		{"failed before accepted", []gatehouse.Authenticator{rejects(io.ErrUnexpectedEOF), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"nil *Error before accepted", []gatehouse.Authenticator{rejects((*gatehouse.Error)(nil)), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
+		{"*Error caused by ErrNoCredentials", []gatehouse.Authenticator{rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Cause: gatehouse.ErrNoCredentials}), accepts(user())}, 401, "invalid_token", reasonToken},
 		{"wrapped nil *Error", []gatehouse.Authenticator{rejects(fmt.Errorf("x: %w", (*gatehouse.Error)(nil)))}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"neither proof nor error", []gatehouse.Authenticator{rejects(nil), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"principal without a method", []gatehouse.Authenticator{accepts(&gatehouse.Principal{Subject: "ada"})}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
@@ -143,6 +145,21 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 				t.Errorf("Admit reported %d events, want 1", len(seen.all)-1)
 			}
 		})
+	}
+}
+
+// The header that Admit returns is the caller's own: many requests may share the
+// one of the proof.
+func TestAdmitCopiesTheHeader(t *testing.T) {
+	proof := gatehouse.NewProof(user())
+	proof.Header = http.Header{"Dpop-Nonce": {"n-1"}}
+	gate, _ := observed(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return proof, nil }})
+	for range 2 {
+		_, header, err := gate.Admit(request())
+		if err != nil || !slices.Equal(header["Dpop-Nonce"], []string{"n-1"}) {
+			t.Fatalf("Admit header = %v, %v; want that of the proof", header, err)
+		}
+		header["Dpop-Nonce"][0] = "changed"
 	}
 }
 

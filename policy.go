@@ -16,10 +16,11 @@ import (
 
 // Policy decides whether an authenticated caller may make a request.
 //
-// A policy that requires scopes should also have a method [Scopes]() Scopes:
-// [Mux].Routes and the scopes_supported of RFC 9728 list them.
+// A policy that requires scopes should also have a method Scopes() [Scopes]:
+// [Mux.Routes] and the scopes_supported of RFC 9728 list them.
 type Policy interface {
-	// Authorize returns nil to allow the request. An [*Error] determines the
+	// Authorize returns nil to allow the request. r is the request for the handler,
+	// with p in its context and without the credential. An [*Error] determines the
 	// response; the response to an error of the context or of the network is 503,
 	// and to any other error 403 with [CodeAccessDenied]. Authorize must be safe
 	// for concurrent use and must not change the request.
