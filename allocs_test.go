@@ -58,9 +58,7 @@ func TestGateAllocations(t *testing.T) {
 				w := discard{http.Header{}}
 				called = 0
 				alloctest.AtMost(t, 4, func() { handler.ServeHTTP(w, r) })
-				if called != 1001 {
-					t.Errorf("the handler was called %d times, want 1001", called)
-				}
+				equal(t, "calls of the handler", called, 1001)
 			})
 		}
 	}

@@ -5,6 +5,7 @@ package gatehouse_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -20,9 +21,7 @@ func TestNewClaims(t *testing.T) {
 		`{`: false, `{"a":1}{}`: false, `{"a":1},`: false, `{"a":01}`: false, `{a:1}`: false, "{}\x00": false,
 	} {
 		c, err := gatehouse.NewClaims(object)
-		if (err == nil) != good {
-			t.Errorf("NewClaims(%q) error = %v", object, err)
-		}
+		equal(t, fmt.Sprintf("NewClaims(%q) accepted", object), err == nil, good)
 		if want := object; good && c.String() != want || !good && c != (gatehouse.Claims{}) {
 			t.Errorf("NewClaims(%q) = %q", object, c)
 		}
@@ -30,9 +29,7 @@ func TestNewClaims(t *testing.T) {
 	if c := gatehouse.VerifiedClaims(`{"a":1}`); c.String() != `{"a":1}` {
 		t.Errorf("VerifiedClaims = %q", c)
 	}
-	if s := (gatehouse.Claims{}).String(); s != "{}" {
-		t.Errorf("String of the zero value = %q", s)
-	}
+	equal(t, "String of the zero value", (gatehouse.Claims{}).String(), "{}")
 }
 
 func TestClaimsMarshal(t *testing.T) {
@@ -114,9 +111,7 @@ func TestClaimsDecode(t *testing.T) {
 	}
 	for range 2 { // two decoded values share nothing
 		var got everything
-		if err := claims.Decode(&got); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, claims.Decode(&got))
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("Decode =\n%+v, want\n%+v", got, want)
 		}
@@ -152,12 +147,8 @@ func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 	} {
 		// The case tests something only if encoding/json accepts it.
 		var unsafe, got everything
-		if err := json.Unmarshal([]byte(object), &unsafe); err != nil {
-			t.Fatal(err)
-		}
-		if err := gatehouse.VerifiedClaims(object).Decode(&got); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, json.Unmarshal([]byte(object), &unsafe))
+		noError(t, gatehouse.VerifiedClaims(object).Decode(&got))
 		if !containsEvil(unsafe) {
 			t.Errorf("json.Unmarshal ignores %s", object)
 		}
@@ -257,12 +248,8 @@ func FuzzClaimsDecode(f *testing.F) {
 			return
 		}
 		var members, within map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(object), &members); err != nil {
-			t.Fatal(err)
-		}
-		if has := len(members["tenant"]) > 0 && string(members["tenant"]) != "null"; has != (got.Tenant != nil) {
-			t.Errorf("tenant %v", got.Tenant)
-		}
+		noError(t, json.Unmarshal([]byte(object), &members))
+		equal(t, "tenant decoded", got.Tenant != nil, len(members["tenant"]) > 0 && string(members["tenant"]) != "null")
 		if got.Tenant != nil {
 			var want string
 			if err := json.Unmarshal(members["tenant"], &want); err != nil || want != *got.Tenant {
@@ -272,14 +259,10 @@ func FuzzClaimsDecode(f *testing.F) {
 		if got.Inner == nil {
 			return
 		}
-		if err := json.Unmarshal(members["inner"], &within); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, json.Unmarshal(members["inner"], &within))
 		var want []string
 		if roles, ok := within["roles"]; ok {
-			if err := json.Unmarshal(roles, &want); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, json.Unmarshal(roles, &want))
 		}
 		if !reflect.DeepEqual(got.Inner.Roles, want) {
 			t.Errorf("roles %q, want %q", got.Inner.Roles, want)

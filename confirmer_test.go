@@ -157,9 +157,7 @@ func TestConfirmersConfirm(t *testing.T) {
 				r = nil
 			}
 			header, err := c.Confirm(r, test.scheme, "T", confirmation)
-			if got := strings.Join(header["X-Seen"], " "); got != test.seen {
-				t.Errorf("header = %q, want %q", got, test.seen)
-			}
+			equal(t, "header", strings.Join(header["X-Seen"], " "), test.seen)
 			e, _ := errors.AsType[*gatehouse.Error](err)
 			if test.status == 200 {
 				if err != nil {

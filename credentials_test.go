@@ -163,9 +163,7 @@ func TestSeveralCredentials(t *testing.T) {
 			r.URL.RawQuery = test.query
 			a := send(gate, r)
 			a.check(t, test.status, "")
-			if got := seen.only(t).Reason; got != test.reason {
-				t.Errorf("Reason = %q, want %q", got, test.reason)
-			}
+			equal(t, "Reason", seen.only(t).Reason, test.reason)
 			if test.status != 400 {
 				return
 			}
@@ -185,9 +183,7 @@ func TestSeveralCredentials(t *testing.T) {
 //
 // Covers RFC 6750 §3.1 (invalid_request).
 func TestMalformedBeforeOtherErrors(t *testing.T) {
-	for _, err := range []error{
-		gatehouse.ErrNoCredentials, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, errors.New("store is down"),
-	} {
+	for _, err := range []error{gatehouse.ErrNoCredentials, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, errors.New("store is down")} {
 		send(gateOf(t, explicitly(rejects(err))), request("Authorization", "Bearer a, b")).check(t, 400, "invalid_request")
 	}
 	send(gateOf(t, explicitly(accepts(user()))), request("Authorization", "Bearer of, an=odd \"grammar\"")).check(t, 200, "")
@@ -224,9 +220,7 @@ func FuzzAuthorization(f *testing.F) {
 		}
 		send(gate, r).check(t, want, "")
 		got, err := gatehouse.Authorization(r, "Bearer")
-		if (err == nil) != (got != "") {
-			t.Errorf("Authorization = %q, %v", got, err)
-		}
+		equal(t, "Authorization returned a value", got != "", err == nil)
 		if err == nil && (strings.TrimLeft(header[len("Bearer"):], " ") != got || got[0] == ' ') {
 			t.Errorf("Authorization = %q", got)
 		}
@@ -256,12 +250,7 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			http.Header{"Accept": {"*/*"}, "X-Many": {"1", "2"}, "X-Api-Key": {"k"}, "Dpop": {"x"}},
 		},
 		{"no header at all", []gatehouse.Authenticator{accepts(user())}, nil, http.Header{}},
-		{
-			"token",
-			[]gatehouse.Authenticator{goodToken()},
-			http.Header{"Authorization": {"Bearer good"}, "Accept": {"*/*"}},
-			http.Header{"Accept": {"*/*"}},
-		},
+		{"token", []gatehouse.Authenticator{goodToken()}, http.Header{"Authorization": {"Bearer good"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}}},
 		{
 			"companions of a scheme and of an authenticator",
 			[]gatehouse.Authenticator{
@@ -271,24 +260,9 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			http.Header{"Authorization": {"DPoP good"}, "Dpop": {"a.b.c", "d.e.f"}, "Client-Cert": {"x"}, "Client": {"y"}},
 			http.Header{"Client": {"y"}},
 		},
-		{
-			"key",
-			[]gatehouse.Authenticator{apiKey("k1")},
-			http.Header{"X-Api-Key": {"k1"}, "Accept": {"*/*"}},
-			http.Header{"Accept": {"*/*"}},
-		},
-		{
-			"another header",
-			[]gatehouse.Authenticator{header("x-assertion")},
-			http.Header{"X-Assertion": {"a.b.c"}, "X-Assertions": {"1"}},
-			http.Header{"X-Assertions": {"1"}},
-		},
-		{
-			"a header of that name is no cookie",
-			[]gatehouse.Authenticator{header("sid")},
-			http.Header{"Sid": {"1"}, "Cookie": {"sid=1"}},
-			http.Header{"Cookie": {"sid=1"}},
-		},
+		{"key", []gatehouse.Authenticator{apiKey("k1")}, http.Header{"X-Api-Key": {"k1"}, "Accept": {"*/*"}}, http.Header{"Accept": {"*/*"}}},
+		{"another header", []gatehouse.Authenticator{header("x-assertion")}, http.Header{"X-Assertion": {"a.b.c"}, "X-Assertions": {"1"}}, http.Header{"X-Assertions": {"1"}}},
+		{"a header of that name is no cookie", []gatehouse.Authenticator{header("sid")}, http.Header{"Sid": {"1"}, "Cookie": {"sid=1"}}, http.Header{"Cookie": {"sid=1"}}},
 		{
 			"cookies stay as they are where none is declared",
 			[]gatehouse.Authenticator{goodToken()},
@@ -301,12 +275,7 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			http.Header{"Accept": {"*/*"}, "Cookie": {"accept=1; b=2"}},
 			http.Header{"Accept": {"*/*"}, "Cookie": {"b=2"}},
 		},
-		{
-			"session cookie",
-			[]gatehouse.Authenticator{session("sid")},
-			http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}},
-			http.Header{"Cookie": {"theme=dark; lang=en"}},
-		},
+		{"session cookie", []gatehouse.Authenticator{session("sid")}, http.Header{"Cookie": {"theme=dark; sid=s1; lang=en"}}, http.Header{"Cookie": {"theme=dark; lang=en"}}},
 		{"the only cookie", []gatehouse.Authenticator{session("sid")}, http.Header{"Cookie": {"sid=s1"}}, http.Header{}},
 		{
 			"session cookie beside a token",
@@ -354,12 +323,8 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			if a.request == nil {
 				t.FailNow()
 			}
-			if d := diff(a.request.Header, test.want); d != "" {
-				t.Errorf("header of the handler (-want +got):\n%s", d)
-			}
-			if d := diff(r.Header, before); d != "" {
-				t.Errorf("header of the original (-want +got):\n%s", d)
-			}
+			equal(t, "header of the handler", a.request.Header, test.want)
+			equal(t, "header of the original", r.Header, before)
 		})
 	}
 }
@@ -387,8 +352,6 @@ func FuzzRemoveCookies(f *testing.F) {
 		r := request()
 		r.Header["Cookie"] = []string{line}
 		want := text(slices.DeleteFunc(r.Cookies(), func(c *http.Cookie) bool { return credential(c.Name) }))
-		if d := diff(text(send(gate, r).request.Cookies()), want); d != "" {
-			t.Errorf("cookies (-want +got):\n%s", d)
-		}
+		equal(t, "cookies", text(send(gate, r).request.Cookies()), want)
 	})
 }

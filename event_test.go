@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -100,10 +101,7 @@ func TestEvent(t *testing.T) {
 		authenticator gatehouse.Authenticator
 		want          gatehouse.Event
 	}{
-		{
-			"allowed", accepts(user()),
-			gatehouse.Event{Level: slog.LevelDebug, Decision: gatehouse.Allowed, Principal: *user(), Issuer: "https://auth.example.com", Credential: "jti-1"},
-		},
+		{"allowed", accepts(user()), gatehouse.Event{Level: slog.LevelDebug, Decision: gatehouse.Allowed, Principal: *user(), Issuer: "https://auth.example.com", Credential: "jti-1"}},
 		{
 			"rejected",
 			rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Issuer: "https://auth.example.com", Credential: "jti-1", Cause: cause}),
@@ -127,9 +125,7 @@ func TestEvent(t *testing.T) {
 			r.Method, r.URL.Path, r.URL.RawQuery, r.Pattern = "PATCH", "/a/b", "secret=1", "/a/{x}"
 			send(gate, r)
 			test.want.Type, test.want.Method, test.want.Host, test.want.Path, test.want.Route = gatehouse.EventDecision, "PATCH", "api.example.com", "/a/b", "/a/{x}"
-			if d := diff(seen.only(t), test.want); d != "" {
-				t.Errorf("event (-want +got):\n%s", d)
-			}
+			equal(t, "event", seen.only(t), test.want)
 		})
 	}
 }
@@ -154,9 +150,7 @@ func TestObserverContext(t *testing.T) {
 		}),
 	})
 	sendThrough(behind(gate, deny(errors.New("no"))), request().WithContext(context.WithValue(t.Context(), key{}, "trace")))
-	if d := diff(got, []any{"trace", "trace"}); d != "" {
-		t.Errorf("values (-want +got):\n%s", d)
-	}
+	equal(t, "values", got, []any{"trace", "trace"})
 }
 
 func TestObservers(t *testing.T) {
@@ -170,9 +164,7 @@ func TestObservers(t *testing.T) {
 		t.Errorf("Observe = %v, want both errors", err)
 	}
 	for i, o := range []*events{a, b, c} {
-		if d := diff(o.only(t), event); d != "" {
-			t.Errorf("observer %d (-want +got):\n%s", i, d)
-		}
+		equal(t, fmt.Sprintf("observer %d", i), o.only(t), event)
 	}
 	for _, o := range []gatehouse.Observer{gatehouse.Observers(b), gatehouse.Observers()} {
 		if err := o.Observe(t.Context(), event); err != nil {
@@ -192,9 +184,7 @@ func TestReport(t *testing.T) {
 	if err := gatehouse.Report(t.Context(), o, event); err != nil {
 		t.Errorf("Report = %v", err)
 	}
-	if d := diff(o.only(t), event); d != "" {
-		t.Errorf("event (-want +got):\n%s", d)
-	}
+	equal(t, "event", o.only(t), event)
 	o.err = errors.New("disk full")
 	err := gatehouse.Report(t.Context(), o, event)
 	e, _ := errors.AsType[*gatehouse.Error](err)
@@ -253,9 +243,7 @@ func TestLog(t *testing.T) {
 		if err := gatehouse.Log(debugText(&b)).Observe(t.Context(), test.event); err != nil {
 			t.Errorf("Observe = %v", err)
 		}
-		if b.String() != test.want {
-			t.Errorf("line = %swant %s", b.String(), test.want)
-		}
+		equal(t, "line", b.String(), test.want)
 	}
 	mustPanic(t, "gatehouse: Log: nil logger", func() { gatehouse.Log(nil) })
 }
@@ -292,9 +280,7 @@ func TestLogOfHostileText(t *testing.T) {
 func TestLogContext(t *testing.T) {
 	type key struct{}
 	handler := &contextHandler{Handler: slog.DiscardHandler}
-	if err := gatehouse.Log(slog.New(handler)).Observe(context.WithValue(t.Context(), key{}, "trace"), gatehouse.Event{}); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, gatehouse.Log(slog.New(handler)).Observe(context.WithValue(t.Context(), key{}, "trace"), gatehouse.Event{}))
 	if handler.ctx == nil || handler.ctx.Value(key{}) != "trace" {
 		t.Errorf("context = %v", handler.ctx)
 	}

@@ -23,12 +23,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		config gatehouse.Config
 		want   string
 	}{
-		{
-			"nothing set",
-			gatehouse.Config{},
-			"gatehouse: Config.Authenticators: at least one is required\n" +
-				"gatehouse: Config.Realm: required",
-		},
+		{"nothing set", gatehouse.Config{}, "gatehouse: Config.Authenticators: at least one is required\n" + "gatehouse: Config.Realm: required"},
 		{
 			"everything wrong",
 			gatehouse.Config{
@@ -47,11 +42,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Realm: "a\r\nSet-Cookie: b"},
 			"gatehouse: Config.Realm: has characters outside printable ASCII",
 		},
-		{
-			"realm with DEL",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Realm: "a\x7f"},
-			"gatehouse: Config.Realm: has characters outside printable ASCII",
-		},
+		{"realm with DEL", gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Realm: "a\x7f"}, "gatehouse: Config.Realm: has characters outside printable ASCII"},
 		{
 			"declarations",
 			gatehouse.Config{Realm: "x", Authenticators: []gatehouse.Authenticator{
@@ -127,9 +118,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			gate, seen := observed(t, test.authenticators...)
 			send(gate, request()).check(t, test.status, test.code)
-			if got := seen.only(t).Reason; got != test.reason {
-				t.Errorf("Reason = %q, want %q", got, test.reason)
-			}
+			equal(t, "Reason", seen.only(t).Reason, test.reason)
 			inner, _, err := gate.Admit(request())
 			e, ok := errors.AsType[*gatehouse.Error](err)
 			if test.status == 200 {
@@ -139,9 +128,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 			} else if !ok || e.Code.Status() != test.status || inner != nil {
 				t.Errorf("Admit = %v, %v; want status %d", inner, err, test.status)
 			}
-			if len(seen.all) != 2 {
-				t.Errorf("Admit reported %d events, want 1", len(seen.all)-1)
-			}
+			equal(t, "events after Admit", len(seen.all), 2)
 		})
 	}
 }
@@ -192,9 +179,7 @@ func TestExplicitBeforeAmbient(t *testing.T) {
 			}
 			a := send(gateOf(t, test.authenticators...), r)
 			a.check(t, test.status, "")
-			if a.caller() != test.caller {
-				t.Errorf("caller = %q, want %q", a.caller(), test.caller)
-			}
+			equal(t, "caller", a.caller(), test.caller)
 		})
 	}
 }
@@ -249,9 +234,7 @@ func TestUnclaimedCredentials(t *testing.T) {
 			if scheme, _, _ := strings.Cut(a.Header().Get("WWW-Authenticate"), " "); scheme != test.challenge {
 				t.Errorf("challenge = %s, want %s", a.Header().Get("WWW-Authenticate"), test.challenge)
 			}
-			if got := test.seen.only(t).Reason; got != test.reason {
-				t.Errorf("Reason = %s, want %s", got, test.reason)
-			}
+			equal(t, "Reason", test.seen.only(t).Reason, test.reason)
 		})
 	}
 }
@@ -325,15 +308,9 @@ func TestOptional(t *testing.T) {
 			gate, seen := observed(t, test.authenticator)
 			a := sendThrough(gate.Optional, test.request)
 			a.check(t, test.status, "")
-			if got := seen.only(t).Decision; got != test.decision {
-				t.Errorf("Decision = %s, want %s", got, test.decision)
-			}
-			if got := a.Header().Get("Set-Cookie"); got != test.header {
-				t.Errorf("Set-Cookie = %q, want %q", got, test.header)
-			}
-			if got := a.Header().Get("Cache-Control"); got != test.cache {
-				t.Errorf("Cache-Control = %q, want %q", got, test.cache)
-			}
+			equal(t, "Decision", seen.only(t).Decision, test.decision)
+			equal(t, "Set-Cookie", a.Header().Get("Set-Cookie"), test.header)
+			equal(t, "Cache-Control", a.Header().Get("Cache-Control"), test.cache)
 			if want := test.decision == gatehouse.Allowed; a.request != nil && (a.caller() != "") != want {
 				t.Errorf("caller = %q, want one: %v", a.caller(), want)
 			}
@@ -349,9 +326,7 @@ func TestRequireBehindOptional(t *testing.T) {
 	policy := gatehouse.PolicyFunc(func(*http.Request, gatehouse.Principal) error { asked = true; return nil })
 	a := sendThrough(func(next http.Handler) http.Handler { return gate.Optional(gatehouse.Require(policy)(next)) }, request())
 	a.check(t, 401, "missing_credentials")
-	if got := a.Header().Get("WWW-Authenticate"); got != `ApiKey realm="acme"` {
-		t.Errorf("WWW-Authenticate = %s", got)
-	}
+	equal(t, "WWW-Authenticate", a.Header().Get("WWW-Authenticate"), `ApiKey realm="acme"`)
 	if asked {
 		t.Error("Require asked a policy about an anonymous request")
 	}
@@ -362,10 +337,7 @@ func TestRequireBehindOptional(t *testing.T) {
 
 func TestEnrich(t *testing.T) {
 	claims := func(object string) gatehouse.Claims {
-		c, err := gatehouse.NewClaims(object)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := must(gatehouse.NewClaims(object))
 		return c
 	}
 	proved := *user()
@@ -412,9 +384,7 @@ func TestEnrich(t *testing.T) {
 				}}},
 				Observer: &seen,
 				Enrich: func(_ *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) {
-					if p != test.proved {
-						t.Errorf("Enrich got %+v", p)
-					}
+					equal(t, "principal of Enrich", p, test.proved)
 					test.change(&p)
 					return p, nil
 				},
@@ -464,8 +434,7 @@ func TestEnrichError(t *testing.T) {
 
 func TestOriginalRequestIsNotChanged(t *testing.T) {
 	gate := gateOf(t, goodToken(), cookie("sid", "s1"))
-	r := request("Authorization", "Bearer good", "Cookie", "sid=s1; theme=dark", "Cookie", "sid.1=s2",
-		"X-Custom", "1", "X-Custom", "2", "Accept", "*/*")
+	r := request("Authorization", "Bearer good", "Cookie", "sid=s1; theme=dark", "Cookie", "sid.1=s2", "X-Custom", "1", "X-Custom", "2", "Accept", "*/*")
 	before, context := r.Clone(r.Context()), r.Context()
 	called := false
 	gate.Handler(http.HandlerFunc(func(_ http.ResponseWriter, next *http.Request) {
@@ -481,9 +450,7 @@ func TestOriginalRequestIsNotChanged(t *testing.T) {
 	if !called {
 		t.Fatal("the handler was not called")
 	}
-	if d := diff(r.Header, before.Header); d != "" {
-		t.Errorf("header of the original (-want +got):\n%s", d)
-	}
+	equal(t, "header of the original", r.Header, before.Header)
 	if r.Method != before.Method || r.Context() != context {
 		t.Error("method or context of the original changed")
 	}
@@ -511,9 +478,7 @@ func TestGateConcurrentUse(t *testing.T) {
 				}
 				w = httptest.NewRecorder()
 				handler.ServeHTTP(w, request("Authorization", "Bearer bad"))
-				if w.Code != 401 {
-					t.Errorf("%d %s, want 401", w.Code, w.Body)
-				}
+				equal(t, "status of an invalid token", w.Code, 401)
 			}
 		}()
 	}

@@ -3,6 +3,7 @@
 package gatehouse_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -16,13 +17,10 @@ import (
 func TestMetadataDocument(t *testing.T) {
 	servers := []string{"https://auth.example.com", "http://127.0.0.1:9000"}
 	scopes := []string{"reports:write", "reports:read"}
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
+	metadata := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{
 		Resource: "https://api.example.com", AuthorizationServers: servers, Scopes: scopes,
 		BearerMethods: []string{"query"}, Name: "Reports", Documentation: "https://api.example.com/docs",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	servers[0], scopes[0] = "https://evil.example.com", "everything" // NewMetadata has cloned them
 
 	const want = `{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com","http://127.0.0.1:9000"],` +
@@ -58,33 +56,23 @@ func TestMetadataExtra(t *testing.T) {
 		Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"},
 		Extra: map[string]any{"dpop_bound_access_tokens_required": true},
 	}
-	metadata, err := gatehouse.NewMetadata(resource)
-	if err != nil {
-		t.Fatal(err)
-	}
+	metadata := must(gatehouse.NewMetadata(resource))
 	resource.Extra["resource"] = "https://evil.example" // NewMetadata has cloned the map
 	w := httptest.NewRecorder()
 	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
 	const want = `{"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"dpop_bound_access_tokens_required":true,"resource":"https://a.example"}`
-	if w.Body.String() != want {
-		t.Errorf("document = %s, want %s", w.Body, want)
-	}
+	equal(t, "document", w.Body.String(), want)
 }
 
 // RFC 9728 §2: members without a value are left out.
 //
 // Covers RFC 9728 §3.2 (zero values).
 func TestMetadataLeavesOutEmptyMembers(t *testing.T) {
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	metadata := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}}))
 	w := httptest.NewRecorder()
 	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
 	const want = `{"resource":"https://a.example","authorization_servers":["https://b.example"],"bearer_methods_supported":["header"]}`
-	if w.Body.String() != want {
-		t.Errorf("%s", w.Body)
-	}
+	equal(t, "document", w.Body.String(), want)
 }
 
 // RFC 9728 §3.1: the URL of the document. A mux serves it there.
@@ -114,9 +102,7 @@ func TestMetadataURL(t *testing.T) {
 			t.Errorf("%s: %v", resource, err)
 			continue
 		}
-		if metadata.URL != want {
-			t.Errorf("%s: %s, want %s", resource, metadata.URL, want)
-		}
+		equal(t, fmt.Sprintf("%s", resource), metadata.URL, want)
 		mux := http.NewServeMux()
 		mux.Handle(metadata.Path, metadata)
 		w := httptest.NewRecorder()
@@ -133,11 +119,7 @@ func TestNewMetadataRefuses(t *testing.T) {
 		resource gatehouse.ProtectedResource
 		want     string
 	}{
-		{
-			gatehouse.ProtectedResource{},
-			"gatehouse: ProtectedResource.Resource: required\n" +
-				"gatehouse: ProtectedResource.AuthorizationServers: at least one is required",
-		},
+		{gatehouse.ProtectedResource{}, "gatehouse: ProtectedResource.Resource: required\n" + "gatehouse: ProtectedResource.AuthorizationServers: at least one is required"},
 		{
 			gatehouse.ProtectedResource{
 				Resource: "http://api.example.com", AuthorizationServers: []string{"https://a.example", "", "ftp://b.example"}, Scopes: []string{"a b"},

@@ -119,9 +119,7 @@ func TestMux(t *testing.T) {
 			}
 			public := strings.HasPrefix(path, "/static") || test.request == "GET /healthz"
 			if public {
-				if len(seen.all) != 0 {
-					t.Errorf("events of a public route = %+v", seen.all)
-				}
+				equal(t, "events of a public route", len(seen.all), 0)
 				return
 			}
 			if event := seen.only(t); event.Reason != test.reason || event.Route != test.pattern {
@@ -149,9 +147,7 @@ func TestMuxRoutes(t *testing.T) {
 	if mux.Routes()[0].Pattern != want[0].Pattern {
 		t.Error("Routes returns its own slice")
 	}
-	if got := mux.Scopes(); got != scopeSet("reports:read", "reports:write") {
-		t.Errorf("Scopes = %v", got)
-	}
+	equal(t, "Scopes", mux.Scopes(), scopeSet("reports:read", "reports:write"))
 }
 
 // RFC 9728 §2: scopes_supported has the scopes of the routes beside the
@@ -167,9 +163,7 @@ func TestMuxServesMetadata(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil || w.Code != 200 {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
-	if d := diff(document.Scopes, []string{"z", "reports:read", "reports:write"}); d != "" {
-		t.Errorf("scopes_supported (-want +got):\n%s", d)
-	}
+	equal(t, "scopes_supported", document.Scopes, []string{"z", "reports:read", "reports:write"})
 }
 
 func TestMuxRefusesBadRoutes(t *testing.T) {
@@ -236,12 +230,8 @@ func TestMuxNested(t *testing.T) {
 			if code := errorCode(t, w.Body.Bytes()); w.Code != test.status || test.body != "" && code != test.body && w.Body.String() != test.body {
 				t.Errorf("%d %s, want %d %s", w.Code, w.Body, test.status, test.body)
 			}
-			if r.Pattern != test.pattern {
-				t.Errorf("Pattern outside = %q, want %q", r.Pattern, test.pattern)
-			}
-			if len(seen.all) != test.events {
-				t.Errorf("%d events, want %d: %+v", len(seen.all), test.events, seen.all)
-			}
+			equal(t, "Pattern outside", r.Pattern, test.pattern)
+			equal(t, "number of events", len(seen.all), test.events)
 			if test.name == "handler of another gate" && seen.all[0].Reason != gatehouse.ReasonOutsideGate {
 				t.Errorf("event = %+v", seen.all[0])
 			}
@@ -268,9 +258,7 @@ func TestPatternIsCopiedBack(t *testing.T) {
 			}()
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}()
-		if r.Pattern != "GET /reports" {
-			t.Errorf("%s: Pattern = %q", name, r.Pattern)
-		}
+		equal(t, name+": Pattern", r.Pattern, "GET /reports")
 	}
 }
 

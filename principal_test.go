@@ -28,9 +28,7 @@ func TestPrincipalIsZero(t *testing.T) {
 		{gatehouse.Principal{Subject: "ada", Kind: gatehouse.KindUser}, true},
 		{gatehouse.Principal{Method: "jwt"}, false},
 	} {
-		if got := test.principal.IsZero(); got != test.want {
-			t.Errorf("IsZero(%+v) = %v, want %v", test.principal, got, test.want)
-		}
+		equal(t, fmt.Sprintf("IsZero(%+v)", test.principal), test.principal.IsZero(), test.want)
 	}
 	var p gatehouse.Principal
 	if p.Scopes.Len() != 0 || p.Roles.Len() != 0 || p.Actors.Len() != 0 || p.Claims.String() != "{}" {
@@ -39,10 +37,7 @@ func TestPrincipalIsZero(t *testing.T) {
 }
 
 func TestPrincipalForms(t *testing.T) {
-	claims, err := gatehouse.NewClaims(`{"email":"ada@example.com"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
+	claims := must(gatehouse.NewClaims(`{"email":"ada@example.com"}`))
 	p := *user()
 	p.Roles, p.Claims, p.Binding = roleSet("a, b", "c"), claims, "dpop"
 	p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "agent", Client: "c"}, gatehouse.Actor{Subject: "desk"})
@@ -65,9 +60,7 @@ func TestPrincipalForms(t *testing.T) {
 	const line = `level=INFO msg=m p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.client=web p.method=jwt ` +
 		`p.credential=jti-1 p.scope=reports:read p.roles="a, b, c" p.act="{\"sub\":\"agent\",\"client_id\":\"c\",\"act\":{\"sub\":\"desk\"}}" p.binding=dpop ` +
 		`scopes=reports:read roles="a, b, c" key=https:%2F%2Fauth.example.com/ada` + "\n"
-	if text.String() != line {
-		t.Errorf("slog = %swant %s", text.String(), line)
-	}
+	equal(t, "slog", text.String(), line)
 	for _, test := range []struct {
 		text string
 		into any
@@ -149,9 +142,7 @@ func TestActors(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Credential: "jti-1", Issuer: "https://auth.example.com", Cause: io.ErrUnexpectedEOF}
 	const want = "gatehouse: invalid_token (test_token)"
-	if got := fmt.Sprintf("%v|%s|%+v", e, e, e); got != want+"|"+want+"|"+want {
-		t.Errorf("text = %s", got)
-	}
+	equal(t, "text", fmt.Sprintf("%v|%s|%+v", e, e, e), want+"|"+want+"|"+want)
 	if !errors.Is(e, io.ErrUnexpectedEOF) || errors.Is(e, gatehouse.ErrNoCredentials) {
 		t.Error("Unwrap does not return the cause")
 	}

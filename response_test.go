@@ -118,9 +118,7 @@ func TestRefusalTable(t *testing.T) {
 			if test.body != "" && a.Body.String() != test.body {
 				t.Errorf("body = %q, want %q", a.Body, test.body)
 			}
-			if d := diff(a.Header(), want); d != "" {
-				t.Errorf("header (-want +got):\n%s", d)
-			}
+			equal(t, "header", a.Header(), want)
 			if event := seen.only(t); event.Status != test.status || event.Code != errorCode(t, a.Body.Bytes()) {
 				t.Errorf("event says %d %s, response %d %s", event.Status, event.Code, a.Code, a.Body)
 			}
@@ -174,12 +172,7 @@ func TestChallenges(t *testing.T) {
 		config         gatehouse.Config
 		without, under []string // no credential; one under Bearer
 	}{
-		{
-			"nothing advertised",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}},
-			[]string{`Bearer realm="acme"`},
-			[]string{`Bearer realm="acme"` + invalid},
-		},
+		{"nothing advertised", gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}}, []string{`Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid}},
 		{
 			"each scheme once, in order",
 			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
@@ -190,9 +183,7 @@ func TestChallenges(t *testing.T) {
 		},
 		{
 			"always",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
-				reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true}),
-			}},
+			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true})}},
 			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`},
 			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`},
 		},
@@ -254,13 +245,9 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 		for i, c := range a.Header()["Www-Authenticate"] {
 			scheme, params, _ := strings.Cut(c, " ")
 			schemes = append(schemes, scheme)
-			if strings.Contains(params, "error=") != (i == 0) {
-				t.Errorf("Authorization %q: challenge %d = %s", test.authorization, i, c)
-			}
+			equal(t, fmt.Sprintf("Authorization %q: error in challenge %d", test.authorization, i), strings.Contains(params, "error="), i == 0)
 		}
-		if got := strings.Join(schemes, " "); got != test.want {
-			t.Errorf("Authorization %q: challenges %s, want %s", test.authorization, got, test.want)
-		}
+		equal(t, fmt.Sprintf("Authorization %q: challenges", test.authorization), strings.Join(schemes, " "), test.want)
 	}
 }
 
@@ -328,9 +315,7 @@ func TestChallengeString(t *testing.T) {
 		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "a\r\nSet-Cookie: b=c"}}}, `X v="a??Set-Cookie: b=c"`},
 		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "\x00\t\x1f ~\x7f\u0080é€\xff"}}}, `X v="??? ~?????"`},
 	} {
-		if got := test.challenge.String(); got != test.want {
-			t.Errorf("String = %s, want %s", got, test.want)
-		}
+		equal(t, "String", test.challenge.String(), test.want)
 	}
 }
 
@@ -415,12 +400,8 @@ func TestLoginRedirect(t *testing.T) {
 			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{rejects(test.err), goodToken()}, LoginURL: test.login})
 			a := send(gate, test.request)
 			a.check(t, test.status, "")
-			if got := a.Header().Get("Location"); got != test.location {
-				t.Errorf("Location = %q, want %q", got, test.location)
-			}
-			if got := a.Header().Get("Cache-Control"); got != "no-store" {
-				t.Errorf("Cache-Control = %q", got)
-			}
+			equal(t, "Location", a.Header().Get("Location"), test.location)
+			equal(t, "Cache-Control", a.Header().Get("Cache-Control"), "no-store")
 			if test.status == 303 && (a.Body.Len() > 0 || a.Header().Get("WWW-Authenticate") != "") {
 				t.Errorf("redirect has body %q and challenge %q", a.Body, a.Header()["Www-Authenticate"])
 			}
@@ -444,9 +425,7 @@ func TestLoginRedirectByPolicy(t *testing.T) {
 // The headers that an outer handler set for its own body do not go with the
 // refusal; others do. An error may add headers, and not make a refusal cacheable.
 func TestRefusalHeader(t *testing.T) {
-	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{
-		"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"},
-	}}
+	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"}}}
 	w := httptest.NewRecorder()
 	for name, value := range map[string]string{
 		"Content-Length": "10", "Content-Encoding": "gzip", "Etag": `"1"`, "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
@@ -459,9 +438,7 @@ func TestRefusalHeader(t *testing.T) {
 		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
 		"Dpop-Nonce": {"n-1"}, "X-Request-Id": {"7"},
 	}
-	if d := diff(w.Header(), want); d != "" {
-		t.Errorf("header (-want +got):\n%s", d)
-	}
+	equal(t, "header", w.Header(), want)
 	w.Header()["Dpop-Nonce"][0] = "changed"
 	if e.Header["dpop-nonce"][0] != "n-1" {
 		t.Error("the response shares its header with the error")
@@ -490,19 +467,10 @@ func TestRefusalOnTheWire(t *testing.T) {
 	server := httptest.NewServer(gateOf(t, goodToken()).Handler(http.NotFoundHandler()))
 	defer server.Close()
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
-		r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(http.NewRequestWithContext(t.Context(), method, server.URL, nil))
 		r.Header.Set("Authorization", "Bearer x")
-		response, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		response := must(server.Client().Do(r))
+		body := must(io.ReadAll(response.Body))
 		_ = response.Body.Close()
 		if response.StatusCode != 401 || !strings.HasPrefix(response.Header.Get("WWW-Authenticate"), "Bearer ") {
 			t.Errorf("%s: %d %v", method, response.StatusCode, response.Header)
@@ -574,9 +542,7 @@ func TestErrorBody(t *testing.T) {
 						t.Errorf("refusal = %+v, want %+v", refusal, test.refusal)
 					}
 					want := http.Header{"Accept": {"application/problem+json"}, "Sec-Fetch-Mode": {"cors"}}
-					if d := diff(r.Header, want); d != "" {
-						t.Errorf("header of the hook (-want +got):\n%s", d)
-					}
+					equal(t, "header of the hook", r.Header, want)
 					if r.URL.RawQuery != "" || r.URL.User != nil || r.RequestURI != "" || r.Body != http.NoBody || r.URL.Path != "/reports" || r.Method != "GET" {
 						t.Errorf("request of the hook = %+v", r)
 					}

@@ -11,10 +11,7 @@ import (
 
 func TestRoles(t *testing.T) {
 	names := []string{"Site Owner", "editor", "\u00e9diteur", "editor", "a\u2028b"}
-	r, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(gatehouse.NewRoles(names...))
 	if names[0] != "Site Owner" || names[3] != "editor" {
 		t.Errorf("NewRoles changed its argument to %q", names)
 	}
@@ -29,9 +26,7 @@ func TestRoles(t *testing.T) {
 			t.Errorf("Has(%q) = %v", name, !want)
 		}
 	}
-	if again := roleSet("\u00e9diteur", "editor", "a\u2028b", "Site Owner"); again != r {
-		t.Errorf("%v and %v are not equal", again, r)
-	}
+	equal(t, "roles in another order", roleSet("\u00e9diteur", "editor", "a\u2028b", "Site Owner"), r)
 	for range r.All() {
 		break
 	}

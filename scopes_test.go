@@ -3,6 +3,7 @@
 package gatehouse_test
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"regexp"
@@ -85,9 +86,7 @@ func TestScopesHas(t *testing.T) {
 		"": false, " ": false, "report": false, "reports:rea": false, "reports:read ": false, "reports reports:read": false,
 		"Reports": false, "a:b": false, "*": false, "read": false, ":read": false,
 	} {
-		if s.Has(scope) != want {
-			t.Errorf("Has(%q) = %v", scope, !want)
-		}
+		equal(t, fmt.Sprintf("Has(%q)", scope), s.Has(scope), want)
 		if (gatehouse.Scopes{}).Has(scope) {
 			t.Errorf("Has(%q) of the empty set = true", scope)
 		}
@@ -142,9 +141,7 @@ func TestScopesAllStops(t *testing.T) {
 		if scope == "b" {
 			break
 		}
-		if scope != "a" {
-			t.Errorf("All yields %q before b", scope)
-		}
+		equal(t, "scope before b", scope, "a")
 	}
 	for scope := range (gatehouse.Scopes{}).All() {
 		t.Errorf("All of the empty set yields %q", scope)
@@ -162,9 +159,7 @@ func FuzzParseScopes(f *testing.F) {
 			t.Fatalf("ParseScopes(%q) error = %v", text, err)
 		}
 		if err != nil {
-			if s != (gatehouse.Scopes{}) {
-				t.Errorf("ParseScopes = %q with an error", s)
-			}
+			equal(t, "scopes with an error", s, gatehouse.Scopes{})
 			return
 		}
 		if again, err := gatehouse.ParseScopes(s.String()); err != nil || again != s {
