@@ -40,11 +40,7 @@ func (r recorder) Write(b []byte) (int, error) {
 // decision is sent.
 func TestObserver(t *testing.T) {
 	extra := http.Header{"X-Extra": {"1"}}
-	withHeader := authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
-		proof := gatehouse.NewProof(user())
-		proof.Header = extra
-		return proof, nil
-	}}
+	withHeader := acceptsWith(user(), extra)
 	for _, test := range []struct {
 		name          string
 		authenticator gatehouse.Authenticator
@@ -64,7 +60,7 @@ func TestObserver(t *testing.T) {
 				var notes []string
 				note := func(s string) { notes = append(notes, s) }
 				gate := newGate(t, gatehouse.Config{
-					Authenticators: []gatehouse.Authenticator{test.authenticator}, LoginURL: "/login",
+					Authenticators: list{test.authenticator}, LoginURL: "/login",
 					Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 						note(string(e.Decision))
 						if fails && e.Decision == test.failing {
@@ -128,29 +124,30 @@ func TestEvent(t *testing.T) {
 			equal(t, "event", seen.only(t), test.want)
 		})
 	}
-}
-
-// NewEvent makes the event of a refusal outside every gate.
-func TestNewEvent(t *testing.T) {
-	got := gatehouse.NewEvent(request(), errors.New("x"), time.Now())
+	// NewEvent makes the event of a refusal outside every gate.
+	got := gatehouse.NewEvent(request(), cause, time.Now())
 	if got.Decision != gatehouse.Unavailable || got.Reason != gatehouse.ReasonAuthenticatorFailed || got.Path != "/reports" || got.Type != gatehouse.EventDecision {
-		t.Errorf("NewEvent = %+v", got)
+		t.Errorf("NewEvent = %+v, want unavailable", got)
 	}
 }
 
-// An observer gets the context of the request.
+// The context of the request goes to the observer, and to the slog handler behind
+// Log, which is asked whether it takes the level.
 func TestObserverContext(t *testing.T) {
 	type key struct{}
 	var got []any
+	handler := &contextHandler{Handler: slog.DiscardHandler}
 	gate := newGate(t, gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{accepts(user())},
-		Observer: gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
+		Authenticators: list{accepts(user())},
+		Observer: gatehouse.Observers(gatehouse.Log(slog.New(handler)), gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
 			got = append(got, ctx.Value(key{}))
 			return nil
-		}),
+		})),
 	})
 	sendThrough(behind(gate, deny(errors.New("no"))), request().WithContext(context.WithValue(t.Context(), key{}, "trace")))
 	equal(t, "values", got, []any{"trace", "trace"})
+	equal(t, "level of the only event of the handler", handler.levels, []slog.Level{slog.LevelWarn})
+	equal(t, "value of the handler", handler.ctx.Value(key{}), any("trace"))
 }
 
 func TestObservers(t *testing.T) {
@@ -171,8 +168,6 @@ func TestObservers(t *testing.T) {
 			t.Errorf("Observe = %v", err)
 		}
 	}
-	mustPanic(t, "gatehouse: Observers: nil observer", func() { gatehouse.Observers(b, nil) })
-	mustPanic(t, "gatehouse: Observers: nil observer", func() { gatehouse.Observers((*events)(nil)) })
 }
 
 func TestReport(t *testing.T) {
@@ -193,20 +188,18 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func noTime(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
+func debugOptions() *slog.HandlerOptions {
+	return &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
 }
 
-func debugText(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))
-}
+func debugText(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, debugOptions())) }
 
-func debugJSON(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))
-}
+func debugJSON(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, debugOptions())) }
 
 func TestLog(t *testing.T) {
 	const at = "method=GET host=api.example.com path=/reports"
@@ -245,17 +238,6 @@ func TestLog(t *testing.T) {
 		}
 		equal(t, "line", b.String(), test.want)
 	}
-	mustPanic(t, "gatehouse: Log: nil logger", func() { gatehouse.Log(nil) })
-}
-
-func TestLogObeysTheLevel(t *testing.T) {
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-		var b bytes.Buffer
-		log := gatehouse.Log(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelWarn})))
-		if _ = log.Observe(t.Context(), gatehouse.Event{Level: level}); (b.Len() > 0) != (level >= slog.LevelWarn) {
-			t.Errorf("event of level %v: %q", level, b.String())
-		}
-	}
 }
 
 // A client cannot write lines of its own, nor long ones.
@@ -276,24 +258,18 @@ func TestLogOfHostileText(t *testing.T) {
 	}
 }
 
-// The context of the request goes to the slog handler, for traces.
-func TestLogContext(t *testing.T) {
-	type key struct{}
-	handler := &contextHandler{Handler: slog.DiscardHandler}
-	noError(t, gatehouse.Log(slog.New(handler)).Observe(context.WithValue(t.Context(), key{}, "trace"), gatehouse.Event{}))
-	if handler.ctx == nil || handler.ctx.Value(key{}) != "trace" {
-		t.Errorf("context = %v", handler.ctx)
-	}
-}
-
+// contextHandler takes the events of level Warn and above.
 type contextHandler struct {
 	slog.Handler
-	ctx context.Context
+	ctx    context.Context
+	levels []slog.Level
 }
 
-func (h *contextHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *contextHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
 
 func (h *contextHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.ctx = ctx
-	return h.Handler.Handle(ctx, r)
+	h.ctx, h.levels = ctx, append(h.levels, r.Level)
+	return nil
 }

@@ -30,6 +30,8 @@ const (
 	reasonScope gatehouse.Reason = "test_scope"
 )
 
+type list = []gatehouse.Authenticator
+
 // authenticator has its declaration and its answer as fields.
 type authenticator struct {
 	reads  gatehouse.Reads
@@ -108,6 +110,15 @@ func rejects(err error) gatehouse.Authenticator {
 // accepts is an ambient authenticator that always returns p.
 func accepts(p *gatehouse.Principal) gatehouse.Authenticator {
 	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return gatehouse.NewProof(p), nil }}
+}
+
+// acceptsWith is accepts with the header of the proof.
+func acceptsWith(p *gatehouse.Principal, header http.Header) gatehouse.Authenticator {
+	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
+		proof := gatehouse.NewProof(p)
+		proof.Header = header
+		return proof, nil
+	}}
 }
 
 // explicitly gives an authenticator the declaration of a Bearer token.

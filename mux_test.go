@@ -37,7 +37,7 @@ func say(name string) http.Handler {
 func newMux(t *testing.T, config gatehouse.Config) (*gatehouse.Gate, *gatehouse.Mux, *events) {
 	t.Helper()
 	var seen events
-	config.Authenticators, config.Observer = []gatehouse.Authenticator{goodToken()}, &seen
+	config.Authenticators, config.Observer = list{goodToken()}, &seen
 	gate := newGate(t, config)
 	mux := gate.Mux()
 	mux.Handle("GET /reports", say("reports"), gatehouse.Authenticated)
@@ -153,7 +153,7 @@ func TestMuxRoutes(t *testing.T) {
 // RFC 9728 §2: scopes_supported has the scopes of the routes beside the
 // configured ones.
 func TestMuxServesMetadata(t *testing.T) {
-	metadata := newMetadata(t, "https://api.example.com/v1")
+	metadata := newMetadata("https://api.example.com/v1")
 	_, mux, _ := newMux(t, gatehouse.Config{Metadata: metadata})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
@@ -265,17 +265,13 @@ func TestPatternIsCopiedBack(t *testing.T) {
 // The header of a proof goes with the refusal of a policy, and not with that of a
 // failing observer.
 func TestMuxDenialCarriesTheProofHeader(t *testing.T) {
-	accept := authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
-		proof := gatehouse.NewProof(user())
-		proof.Header = http.Header{"dpop-nonce": {"n-1"}}
-		return proof, nil
-	}}
+	accept := acceptsWith(user(), http.Header{"dpop-nonce": {"n-1"}})
 	for _, test := range []struct {
 		err    error // of the observer
 		status int
 		nonce  string
 	}{{nil, 403, "n-1"}, {errors.New("disk full"), 503, ""}} {
-		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{accept}, Observer: &events{err: test.err}})
+		gate := newGate(t, gatehouse.Config{Authenticators: list{accept}, Observer: &events{err: test.err}})
 		mux := gate.Mux()
 		mux.Handle("/", say("x"), deny(errors.New("no")))
 		w := httptest.NewRecorder()

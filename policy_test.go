@@ -149,10 +149,25 @@ func TestRequireBehindNewContext(t *testing.T) {
 	}
 }
 
-func TestRequireNil(t *testing.T) {
-	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(allow, nil) })
-	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(gatehouse.PolicyFunc(nil)) })
-	mustPanic(t, "gatehouse: Require: nil handler", func() { gatehouse.Require()(nil) })
+func TestNilArgumentsPanic(t *testing.T) {
+	gate := gateOf(t, goodToken())
+	for _, test := range []struct {
+		message string
+		call    func()
+	}{
+		{"Gate.Handler: nil handler", func() { gate.Handler(nil) }},
+		{"Gate.Optional: nil handler", func() { gate.Optional(nil) }},
+		{"Require: nil policy", func() { gatehouse.Require(allow, nil) }},
+		{"Require: nil policy", func() { gatehouse.Require(gatehouse.PolicyFunc(nil)) }},
+		{"Require: nil handler", func() { gatehouse.Require()(nil) }},
+		{"EndAtExpiry: nil handler", func() { gatehouse.EndAtExpiry(nil) }},
+		{"Bound: empty binding", func() { gatehouse.Bound("dpop", "") }},
+		{"Log: nil logger", func() { gatehouse.Log(nil) }},
+		{"Observers: nil observer", func() { gatehouse.Observers(&events{}, nil) }},
+		{"Observers: nil observer", func() { gatehouse.Observers((*events)(nil)) }},
+	} {
+		mustPanic(t, "gatehouse: "+test.message, test.call)
+	}
 }
 
 func TestBound(t *testing.T) {
@@ -179,7 +194,6 @@ func TestBound(t *testing.T) {
 			t.Errorf("Bound(%q) error = %v", test.needed, err)
 		}
 	}
-	mustPanic(t, "gatehouse: Bound: empty binding", func() { gatehouse.Bound("dpop", "") })
 }
 
 func TestRefuse(t *testing.T) {

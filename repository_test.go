@@ -199,10 +199,12 @@ func TestImports(t *testing.T) {
 			case !own && !strings.Contains(first, "."): // standard library
 			case !own && s.dir == "":
 				good = s.isTest() && imported == "github.com/google/go-cmp/cmp"
+			case !own && strings.HasPrefix(s.dir, "internal/"):
+				good = s.isTest()
 			case !own:
 				good = slices.ContainsFunc(requirements, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") })
 			case s.isTest(): // a test may import any package
-			case s.dir == "":
+			case s.dir == "" || strings.HasPrefix(s.dir, "internal/"): // the core package may use any of them
 				good = strings.HasPrefix(within, "internal/")
 			case within == "": // the core package
 			case isInternal(within): // the go command knows who may
@@ -210,22 +212,6 @@ func TestImports(t *testing.T) {
 				good = slices.Contains(allowed, within)
 			}
 			if !good {
-				t.Errorf("%s: imports %s", s.at(spec.Pos()), imported)
-			}
-		}
-	}
-}
-
-// Internal packages import the standard library and each other only, so that the
-// core package may use any of them.
-func TestInternalImports(t *testing.T) {
-	for _, s := range sources(t) {
-		if s.module != "." || !strings.HasPrefix(s.dir, "internal/") || s.isTest() || slices.Contains(sharedWithCore, s.dir) {
-			continue
-		}
-		for _, spec := range s.file.Imports {
-			imported, _ := strconv.Unquote(spec.Path.Value)
-			if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") && !strings.HasPrefix(imported, modulePath+"/internal/") {
 				t.Errorf("%s: imports %s", s.at(spec.Pos()), imported)
 			}
 		}
