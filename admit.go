@@ -18,6 +18,7 @@ import (
 // [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	header = header.Clone() // many requests may share one proof
 	if e != nil {
 		return nil, header, e
 	}
@@ -93,7 +94,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 			}
 		case err == nil:
 			return proof, nil
-		case errors.Is(err, ErrNoCredentials):
+		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an Error has claimed the credential, whatever its cause
 			continue
 		}
 		if e := g.reads.checkForm(r); e != nil {

@@ -100,6 +100,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 		{"accepted before rejected", list{accepts(user()), rejects(invalid)}, 200, "", ""},
 		{"failed before accepted", list{rejects(io.ErrUnexpectedEOF), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"nil *Error before accepted", list{rejects((*gatehouse.Error)(nil)), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
+		{"*Error caused by ErrNoCredentials", list{rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Cause: gatehouse.ErrNoCredentials}), accepts(user())}, 401, "invalid_token", reasonToken},
 		{"wrapped nil *Error", list{rejects(fmt.Errorf("x: %w", (*gatehouse.Error)(nil)))}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"neither proof nor error", list{rejects(nil), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"principal without a method", list{accepts(&gatehouse.Principal{Subject: "ada"})}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
@@ -248,9 +249,18 @@ func TestCredentialInURL(t *testing.T) {
 		{"in no URL", "/public", []string{"Authorization", "Bearer good"}, 200, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			gate, seen := observed(t, goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate})
+			var seen events
+			hooked := ""
+			gate := newGate(t, gatehouse.Config{
+				Authenticators: list{goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate}},
+				Observer:       &seen,
+				ErrorBody: func(r *http.Request, _ gatehouse.Refusal) gatehouse.Body {
+					hooked = r.URL.String()
+					return gatehouse.Body{}
+				},
+			})
 			r := request(test.headers...)
-			r.URL.Path = test.path
+			r.URL.Path, r.URL.RawPath = test.path, test.path
 			send(gate, r).check(t, test.status, test.code)
 			event := seen.only(t)
 			if test.status == 200 {
@@ -258,6 +268,9 @@ func TestCredentialInURL(t *testing.T) {
 			}
 			if event.Path != "" || event.Issuer != "keys" || event.Credential != "key-1" || event.Reason != gatehouse.ReasonCredentialInURL {
 				t.Errorf("event = %+v", event)
+			}
+			if hooked != "/" {
+				t.Errorf("ErrorBody got the URL %q, want /", hooked)
 			}
 		})
 	}

@@ -355,6 +355,8 @@ func TestLoginRedirect(t *testing.T) {
 		{"no path", "/login", gatehouse.ErrNoCredentials, uri(""), 303, "/login"},
 		{"absolute URI", "/login", gatehouse.ErrNoCredentials, uri("http://evil.example/"), 303, "/login"},
 		{"the longest path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2047)), 303, "/login?return_to=%2F" + strings.Repeat("a", 2047)},
+		{"another host", "/login", gatehouse.ErrNoCredentials, uri("//evil.example/a"), 303, "/login"},
+		{"another host for browsers", "/login", gatehouse.ErrNoCredentials, uri(`/\evil.example/a`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
@@ -419,6 +421,8 @@ func TestRefusalHeader(t *testing.T) {
 	}
 }
 
+// The response and the caller of Admit get a header of their own: many requests
+// may share the one of the proof.
 func TestProofHeaderIsCopied(t *testing.T) {
 	shared := http.Header{"DPoP-Nonce": append(make([]string, 0, 4), "n-1")}
 	gate := gateOf(t, acceptsWith(user(), shared))
@@ -426,7 +430,10 @@ func TestProofHeaderIsCopied(t *testing.T) {
 		a := send(gate, request())
 		a.check(t, 200, "")
 		equal(t, "DPoP-Nonce", a.Header()["Dpop-Nonce"], []string{"n-1"})
-		a.Header()["Dpop-Nonce"][0] = "changed"
+		_, header, err := gate.Admit(request())
+		noError(t, err)
+		equal(t, "DPoP-Nonce of Admit", header["DPoP-Nonce"], []string{"n-1"})
+		a.Header()["Dpop-Nonce"][0], header["DPoP-Nonce"][0] = "changed", "changed"
 	}
 }
 

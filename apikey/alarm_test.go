@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func withThresholds(t apikey.Thresholds) func(*apikey.Config) {
 // network.
 func (f fixture) wantNetwork(t *testing.T, want gatehouse.EventType, id, network string) {
 	t.Helper()
-	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" {
+	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" || e.Level != slog.LevelWarn {
 		t.Errorf("event %+v, want %s of key %q and network %q", e, want, id, network)
 	}
 }
@@ -39,8 +40,8 @@ func TestThresholdsReportOnlyWhatIsSet(t *testing.T) {
 			f := newKeys(t, withThresholds(thresholds))
 			key, text := f.create(t, request())
 			for i := range 300 {
-				f.send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)))
-				f.send(t, from("acme_junk", "10.0.0.1:1"))
+				send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)), f.Keys)
+				send(t, from("acme_junk", "10.0.0.1:1"), f.Keys)
 			}
 			must(f.Revoke(t.Context(), key.ID))(t)
 			f.wantReason(t, text, apikey.ReasonRevoked)
@@ -204,8 +205,8 @@ func TestUsedAfterRevocation(t *testing.T) {
 		f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
 		f.wantEvents(t)
 		for range 10 { // reported once a minute
-			f.send(t, from(text, "203.0.113.9:1"))
-			f.send(t, from(newer, "203.0.113.9:1"))
+			send(t, from(text, "203.0.113.9:1"), f.Keys)
+			send(t, from(newer, "203.0.113.9:1"), f.Keys)
 		}
 		f.wantNetwork(t, apikey.EventUsedAfterRevocation, key.ID, "203.0.113.0/24")
 		advance(time.Minute)
@@ -223,11 +224,11 @@ func TestFailures(t *testing.T) {
 		_, text := f.create(t, request())
 		_, other := f.create(t, request())
 		f.events.take()
-		invalid := []string{"acme_junk", golden, withSecret(text, other), text[:9]}
+		invalid := []string{golden, "acme_junk", withSecret(text, other), text[:9]}
 		fail := func(addr string, n int) {
 			t.Helper()
 			for i := range n {
-				if got := f.send(t, from(invalid[i%len(invalid)], addr)); got.Code != 403 {
+				if got := send(t, from(invalid[i%len(invalid)], addr), f.Keys); got.Code != 403 {
 					t.Errorf("status %d, want 403", got.Code)
 				}
 			}
@@ -248,7 +249,9 @@ func TestFailures(t *testing.T) {
 		advance(time.Minute)
 		fail("203.0.113.1:3", 4)
 		f.wantEvents(t)
-		fail("203.0.113.1:3", 1)
+		hungUp, cancel := context.WithCancel(t.Context())
+		cancel()
+		f.wantReasonOf(t, from("acme_junk", "203.0.113.1:3").WithContext(hungUp), apikey.ReasonMalformed)
 		f.wantEvents(t, apikey.EventFailures)
 
 		for i := range 5 { // a /64 counts as one address
@@ -325,7 +328,7 @@ func TestSuspendWithSeveralEvents(t *testing.T) {
 				case suspend != nil:
 					want = apikey.ReasonSuspended
 				}
-				got := f.send(t, from(text, "203.0.113.1:1")) // a new network and a burst
+				got := send(t, from(text, "203.0.113.1:1"), f.Keys) // a new network and a burst
 				if got.event.Reason != want || (got.Code == 200) != (want == "") {
 					t.Errorf("Suspend %q, observer rejects %q: status %d, reason %q, want %q", suspend, fails, got.Code, got.event.Reason, want)
 				}

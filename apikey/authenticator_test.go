@@ -36,7 +36,7 @@ func TestAuthenticateReturnsPrincipal(t *testing.T) {
 		requests[name].Header.Set("Cookie", "key="+text)
 	}
 	for name, r := range requests {
-		got := f.send(t, r)
+		got := send(t, r, f.Keys)
 		if got.Code != 200 || got.principal != want {
 			t.Errorf("%s: status %d, principal = %+v, want %+v", name, got.Code, got.principal, want)
 		}
@@ -90,7 +90,7 @@ func TestRejectionsHaveOneResponse(t *testing.T) {
 		responses := make(map[string]string)
 		for reason, text := range rejections(t, f) {
 			for name, r := range inEachPlace(text) {
-				got := f.send(t, r)
+				got := send(t, r, f.Keys)
 				if e := got.event; e.Reason != reason || e.Decision != gatehouse.Rejected || e.Issuer != "acme" {
 					t.Errorf("%s, %s: event %+v", reason, name, e)
 				}
@@ -226,7 +226,7 @@ func TestKeyInURLRejected(t *testing.T) {
 	} {
 		r := get(text)
 		r.URL = must(url.Parse(target))(t)
-		if got := f.send(t, r); got.Code != 200 {
+		if got := send(t, r, f.Keys); got.Code != 200 {
 			t.Errorf("%s: status %d, reason %q, want 200", target, got.Code, got.event.Reason)
 		}
 	}
@@ -271,7 +271,7 @@ func TestStoreUnavailable(t *testing.T) {
 	down := errors.New("connection refused")
 	f.store.fail(down)
 	for name, r := range inEachPlace(text) {
-		got := f.send(t, r)
+		got := send(t, r, f.Keys)
 		if e := got.event; got.Code != 503 || got.Header().Get("Retry-After") != "5" || e.Decision != gatehouse.Unavailable ||
 			e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(e.Cause, down) || e.Credential != key.ID {
 			t.Errorf("%s: status %d, header %v, event %+v", name, got.Code, got.Header(), e)
@@ -287,7 +287,7 @@ func TestStoreUnavailable(t *testing.T) {
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := f.send(t, get(text).WithContext(ended)); got.Code != 503 {
+	if got := send(t, get(text).WithContext(ended), f.Keys); got.Code != 503 {
 		t.Errorf("request with a canceled context: status %d, want 503", got.Code)
 	}
 }
@@ -310,7 +310,7 @@ func TestRejectionsCostTheSame(t *testing.T) {
 				type cost struct{ hashes, finds int }
 				measure := func(text string) cost {
 					before := f.store.count("Find")
-					hashes := apikey.CountHashes(func() { f.send(t, get(text)) })
+					hashes := apikey.CountHashes(func() { send(t, get(text), f.Keys) })
 					return cost{hashes, f.store.count("Find") - before}
 				}
 				_, valid := f.create(t, request())
@@ -338,13 +338,13 @@ func TestMalformedKeysDoNotReachTheStore(t *testing.T) {
 	for i := range len(text) {
 		for _, c := range []byte("0Zz_-") {
 			if text[i] != c {
-				f.send(t, get(text[:i]+string(c)+text[i+1:]))
+				send(t, get(text[:i]+string(c)+text[i+1:]), f.Keys)
 			}
 		}
-		f.send(t, get(text[:i]))
+		send(t, get(text[:i]), f.Keys)
 	}
 	for _, malformed := range malformedKeys() {
-		f.send(t, get(malformed))
+		send(t, get(malformed), f.Keys)
 	}
 	f.wantCalls(t, "Find", 0)
 }
@@ -391,14 +391,14 @@ func TestNetworks(t *testing.T) {
 		if test.allowed {
 			want = ""
 		}
-		got := test.keys.send(t, r)
+		got := send(t, r, test.keys.Keys)
 		if got.event.Reason != want || !test.allowed && (got.Code != 403 || got.event.Code != "access_denied") {
 			t.Errorf("%s: status %d, event %+v, want reason %q", test.name, got.Code, got.event, want)
 		}
 	}
 	// A client without the secret learns nothing about the networks.
 	_, other := direct.create(t, request())
-	direct.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+	direct.wantReasonOf(t, from(withSecret(text, other), "203.0.113.1:1"), apikey.ReasonSecret)
 }
 
 // While goroutines rotate, revoke and use keys, no secret is accepted after the

@@ -127,7 +127,7 @@ func TestRotate(t *testing.T) {
 			t.Errorf("Rotate (-want +got):\n%s", diff)
 		}
 		// The principals of both secrets differ in Expires only.
-		a, z := f.send(t, get(first)).principal, f.send(t, get(second)).principal
+		a, z := send(t, get(first), f.Keys).principal, send(t, get(second), f.Keys).principal
 		if a.Expires != key.GraceEnds || z.Expires != key.Expires {
 			t.Errorf("Expires of the principals = %v and %v, want %v and %v", a.Expires, z.Expires, key.GraceEnds, key.Expires)
 		}

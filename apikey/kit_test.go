@@ -173,15 +173,14 @@ func newKeys(t testing.TB, alter func(*apikey.Config)) fixture {
 	return f
 }
 
-// calls are calls of all methods that need the store. Text is the text of a key.
-func (f fixture) calls(ctx context.Context, id, text string) []struct {
+type namedCall struct {
 	name string
 	call func() (any, error)
-} {
-	return []struct {
-		name string
-		call func() (any, error)
-	}{
+}
+
+// calls are calls of all methods that need the store. Text is the text of a key.
+func (f fixture) calls(ctx context.Context, id, text string) []namedCall {
+	return []namedCall{
 		{"Create", func() (any, error) { return f.Create(ctx, request()) }},
 		{"Describe", func() (any, error) { return f.Describe(ctx, id) }},
 		{"List", func() (any, error) { return f.List(ctx, apikey.Query{Filter: apikey.Filter{AnyTenant: true}}, "") }},
@@ -249,11 +248,7 @@ type response struct {
 	header    http.Header // of the request that the handler got
 }
 
-func (f fixture) send(t testing.TB, r *http.Request) response {
-	t.Helper()
-	return send(t, r, f.Keys)
-}
-
+// send sends a request through a gate.
 func send(t testing.TB, r *http.Request, authenticators ...gatehouse.Authenticator) response {
 	t.Helper()
 	got, events := response{ResponseRecorder: httptest.NewRecorder()}, 0
@@ -284,7 +279,7 @@ func (f fixture) wantReason(t testing.TB, text string, want gatehouse.Reason) {
 
 func (f fixture) wantReasonOf(t testing.TB, r *http.Request, want gatehouse.Reason) response {
 	t.Helper()
-	got := f.send(t, r)
+	got := send(t, r, f.Keys)
 	if got.event.Reason != want || (got.Code == 200) != (want == "") {
 		t.Errorf("request from %s: status %d, reason %q, want %q", r.RemoteAddr, got.Code, got.event.Reason, want)
 	}

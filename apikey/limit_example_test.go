@@ -35,7 +35,7 @@ func perKey(interval time.Duration, burst int) gatehouse.Policy {
 		if _, known := full[p.Credential]; !known && len(full) >= maxBuckets {
 			maps.DeleteFunc(full, func(_ string, at time.Time) bool { return !at.After(now) })
 			if len(full) >= maxBuckets {
-				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyRefused}
+				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyFailed}
 			}
 		}
 		next := full[p.Credential]

@@ -148,66 +148,54 @@ func secret(text string) gatehouse.Secret { return gatehouse.NewSecret([]byte(te
 
 var errDown = errors.New("store down")
 
-// brokenStore fails in the methods that its field names.
+// brokenStore fails in the methods that its field names. It may also damage the
+// successor or the outcome of Rotate.
 type brokenStore struct {
 	refresh.Store
 	broken string
 }
 
-func (b *brokenStore) fails(method string) error {
-	if strings.Contains(b.broken, method) {
-		return errDown
+func (b *brokenStore) is(what string) bool { return strings.Contains(b.broken, what) }
+
+func unless[T any](b *brokenStore, method string, call func() (T, error)) (result T, err error) {
+	if b.is(method) {
+		return result, errDown
 	}
-	return nil
+	return call()
 }
 
 func (b *brokenStore) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {
-	if err := b.fails("Create"); err != nil {
-		return refresh.Record{}, err
-	}
-	return b.Store.Create(ctx, r, lifetime)
+	return unless(b, "Create", func() (refresh.Record, error) { return b.Store.Create(ctx, r, lifetime) })
 }
 
 func (b *brokenStore) Find(ctx context.Context, id string) (refresh.Record, error) {
-	if err := b.fails("Find"); err != nil {
-		return refresh.Record{}, err
-	}
-	return b.Store.Find(ctx, id)
+	return unless(b, "Find", func() (refresh.Record, error) { return b.Store.Find(ctx, id) })
 }
 
-func (b *brokenStore) Rotate(ctx context.Context, id string, p refresh.Presentation) (refresh.Record, refresh.Outcome, error) {
-	if err := b.fails("Rotate"); err != nil {
-		return refresh.Record{}, "", err
-	}
-	r, outcome, err := b.Store.Rotate(ctx, id, p)
-	switch {
-	case b.fails("successor") != nil && len(r.Successor) > 0:
+func (b *brokenStore) Rotate(ctx context.Context, id string, p refresh.Presentation) (r refresh.Record, outcome refresh.Outcome, err error) {
+	r, err = unless(b, "Rotate", func() (r refresh.Record, err error) {
+		r, outcome, err = b.Store.Rotate(ctx, id, p)
+		return r, err
+	})
+	if b.is("successor") && len(r.Successor) > 0 {
 		r.Successor[30] ^= 1
-	case b.fails("outcome") != nil:
+	}
+	if b.is("outcome") {
 		outcome = "unknown"
 	}
 	return r, outcome, err
 }
 
 func (b *brokenStore) Revoke(ctx context.Context, id string) (refresh.Record, error) {
-	if err := b.fails("Revoke"); err != nil {
-		return refresh.Record{}, err
-	}
-	return b.Store.Revoke(ctx, id)
+	return unless(b, "Revoke", func() (refresh.Record, error) { return b.Store.Revoke(ctx, id) })
 }
 
 func (b *brokenStore) RevokeAll(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
-	if err := b.fails("All"); err != nil {
-		return nil, err
-	}
-	return b.Store.RevokeAll(ctx, f, limit)
+	return unless(b, "All", func() ([]refresh.Record, error) { return b.Store.RevokeAll(ctx, f, limit) })
 }
 
 func (b *brokenStore) List(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
-	if err := b.fails("List"); err != nil {
-		return nil, err
-	}
-	return b.Store.List(ctx, f, limit)
+	return unless(b, "List", func() ([]refresh.Record, error) { return b.Store.List(ctx, f, limit) })
 }
 
 // pass lets the fake clock of a synctest bubble advance.

@@ -18,12 +18,12 @@ const (
 	EventRotation gatehouse.EventType = "refresh_rotation"
 	// EventBegun: a token family was created.
 	EventBegun gatehouse.EventType = "refresh_begun"
-	// EventRevoked: token families were revoked on request. Revocation by reuse
+	// EventRevocation: token families were revoked on request. Revocation by reuse
 	// detection is an EventRotation.
-	EventRevoked gatehouse.EventType = "refresh_revoked"
+	EventRevocation gatehouse.EventType = "refresh_revocation"
 )
 
-// Attributes of EventRevoked: the subject and the client whose families were
+// Attributes of EventRevocation: the subject and the client whose families were
 // revoked, "" for any, and their number.
 const (
 	AttrSubject = "family_subject"

@@ -29,6 +29,9 @@ func TestNewChecksConfig(t *testing.T) {
 	}{
 		{"defaults", func(*refresh.Config) {}, ""},
 		{"no store", func(c *refresh.Config) { c.Store = nil }, "Store: required"},
+		{"nil store", func(c *refresh.Config) { c.Store = (*refresh.Memory)(nil) }, "Store: required"},
+		{"nil observer", func(c *refresh.Config) { c.Observer = gatehouse.ObserverFunc(nil) }, "Observer: is a nil gatehouse.ObserverFunc"},
+		{"nil revocations", func(c *refresh.Config) { c.Revocations, c.Issuer = (*revocation.List)(nil), issuer }, "Revocations: is a nil *revocation.List"},
 		{"negative lifetime", func(c *refresh.Config) { c.Lifetime = -time.Second }, "Lifetime: -1s"},
 		{"short lifetime", func(c *refresh.Config) { c.Lifetime = 999 * time.Millisecond }, "Lifetime: 999ms"},
 		{"long lifetime", func(c *refresh.Config) { c.Lifetime = week + 1 }, "Lifetime: 168h0m0.000000001s"},
@@ -247,16 +250,16 @@ func TestChangeEvents(t *testing.T) {
 		{"Begin", func() (err error) { _, err = s.Begin(ctx, grant()); return err }, gatehouse.Event{Type: refresh.EventBegun}},
 		{
 			"Revoke", func() error { return s.Revoke(ctx, first.Token, "web") },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)},
 		},
 		{
 			"RevokeFamily", func() error { return s.RevokeFamily(ctx, "alice", second.Family.ID) },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Credential: second.Family.ID, Attrs: attrs("web", 1)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: admin, Credential: second.Family.ID, Attrs: attrs("web", 1)},
 		},
 		{"RevokeFamily of another", func() error { _ = s.RevokeFamily(ctx, "bob", second.Family.ID); return nil }, gatehouse.Event{}},
 		{
 			"RevokeAll", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err },
-			gatehouse.Event{Type: refresh.EventRevoked, Principal: admin, Attrs: attrs("", 2)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: admin, Attrs: attrs("", 2)},
 		},
 		{"RevokeAll of none", func() (err error) { _, err = s.RevokeAll(ctx, refresh.Filter{Subject: "alice"}); return err }, gatehouse.Event{}},
 	} {

@@ -125,7 +125,7 @@ func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
 // observeRevoked reports that families were revoked.
 func (t *Tokens) observeRevoked(ctx context.Context, actor gatehouse.Principal, id string, f Filter, count int) error {
 	return gatehouse.Report(context.WithoutCancel(ctx), t.observer, gatehouse.Event{
-		Type: EventRevoked, Level: slog.LevelInfo, Principal: actor, Issuer: t.issuer, Credential: id,
+		Type: EventRevocation, Level: slog.LevelInfo, Principal: actor, Issuer: t.issuer, Credential: id,
 		Attrs: []slog.Attr{slog.String(AttrSubject, f.Subject), slog.String(AttrClient, f.Client), slog.Int(AttrCount, count)},
 	})
 }

@@ -40,7 +40,7 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("Revoke(%s) error = %v", name, err)
 			}
 		}
-		if got, want := s.recorded(), "refresh_revoked, refresh_revoked"; got != want {
+		if got, want := s.recorded(), "refresh_revocation, refresh_revocation"; got != want {
 			t.Errorf("Revoke(%s) events = %q, want %q", name, got, want)
 		}
 		s.rejected("revoked", third.Token, refresh.ReasonRevoked)

@@ -9,9 +9,8 @@
 package errorbodies
 
 import (
-	"bytes"
 	"encoding/json"
-	"html/template"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,12 +30,12 @@ func Problem(_ *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 	}{http.StatusText(refusal.Status), refusal.Status, refusal.Description, refusal.Code, slices.Collect(refusal.Scopes.All())})
 }
 
-var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+const layout = `<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{{.Title}}</title></head>
-<body><h1>{{.Title}}</h1><p>{{.Text}}</p></body>
+<head><meta charset="utf-8"><title>%[1]s</title></head>
+<body><h1>%[1]s</h1><p>%[2]s</p></body>
 </html>
-`))
+`
 
 // Page returns an HTML page for navigations of a browser, also for forms, and the
 // default body otherwise. GET navigations with 401 do not get here if LoginURL is
@@ -53,13 +52,10 @@ func Page(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		text = "This is not possible at the moment. Try again later."
 	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, struct{ Title, Text string }{http.StatusText(refusal.Status), text}); err != nil {
-		return gatehouse.Body{}
-	}
 	return gatehouse.Body{
-		ContentType: "text/html; charset=utf-8", Content: b.Bytes(),
-		Header: http.Header{"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"}},
+		ContentType: "text/html; charset=utf-8",
+		Content:     fmt.Appendf(nil, layout, http.StatusText(refusal.Status), text), // constants, which need no escaping
+		Header:      http.Header{"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"}},
 	}
 }
 

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // keyadmin runs the command with its standard output in a pipe or a file.
 func keyadmin(t *testing.T, in string, file *os.File, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), os.Args[0], args...)
+	command := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // this binary
 	command.Env = append(os.Environ(), appBinary+"=1")
 	var out, complaint bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(in), io.Writer(&out), &complaint

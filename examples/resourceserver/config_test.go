@@ -155,7 +155,7 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"-config", missing}, 1, "resourceserver: " + missing + ":\nno such file"},
 		{[]string{"-config", writeConfig(t, "{}")}, 1, "\naddr: "},
 	} {
-		app := exec.CommandContext(t.Context(), os.Args[0], test.args...)
+		app := exec.CommandContext(t.Context(), os.Args[0], test.args...) //nolint:gosec // this binary
 		app.Env = append(os.Environ(), appBinary+"=1")
 		var stdout, stderr output
 		app.Stdout, app.Stderr = &stdout, &stderr

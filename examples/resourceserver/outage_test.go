@@ -165,7 +165,7 @@ func TestShutdown(t *testing.T) {
 			t.Parallel()
 			issuer := authtest.NewIssuer(t)
 			issuer.Break(authtest.Hanging)
-			app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, configure([]object{trust(issuer, nil)}, nil)))
+			app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, configure([]object{trust(issuer, nil)}, nil))) //nolint:gosec // this binary
 			app.Env = append(os.Environ(), appBinary+"=1")
 			stdout, err := app.StdoutPipe()
 			if err != nil {

@@ -43,7 +43,7 @@ func Example() {
 		Store:    store.APIKeys(),
 		Prefix:   "acme",
 		Scopes:   []string{"reports:read"},
-		CacheTTL: 2 * time.Second, // the bound, should the word of a revocation be lost
+		CacheTTL: 2 * time.Second, // the limit if a message is lost
 		Watcher:  store.APIKeys(),
 	})
 	if err != nil {

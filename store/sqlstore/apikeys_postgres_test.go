@@ -25,11 +25,12 @@ func waits(t *testing.T, db *sql.DB, sessions int) {
 	})
 }
 
-// createKeys creates keys of tenant t. The last one expires first.
-func createKeys(t *testing.T, keys apikey.Store, ids ...string) {
+// createKeys creates keys of tenant t. Each one lives longer than the one before by
+// step.
+func createKeys(t *testing.T, keys apikey.Store, step time.Duration, ids ...string) {
 	t.Helper()
 	for i, id := range ids {
-		r := apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Tenant: "t", Lifetime: time.Duration(len(ids)-i) * time.Hour}}
+		r := apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Tenant: "t", Lifetime: 24*time.Hour + time.Duration(i)*step}}
 		if _, err := keys.Create(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +88,9 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		{name: "rotate revoked", change: "SET revoked = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
 		{name: "rotate expired", change: "SET expires = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
 		{name: "rotate expiring", change: "SET expires = clock_timestamp() + interval '200 milliseconds'", call: rotate, want: apikey.ErrConflict, expires: true},
-		// Fewer records than the limit would mean that no key is left.
-		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id < 'i'", call: func(s apikey.Store) ([]apikey.Record, error) {
+		// Fewer records than the limit would mean that no key is left. The two that are
+		// left are last in the order of creation and in that of expiry.
+		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id NOT IN ('e', 'f')", call: func(s apikey.Store) ([]apikey.Record, error) {
 			records, err := s.RevokeAll(t.Context(), apikey.Filter{Tenant: "t"}, 2)
 			if len(records) != 2 {
 				t.Errorf("RevokeAll(limit 2) returned %d records, want the 2 that were left", len(records))
@@ -102,7 +104,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 			if err := s.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			createKeys(t, s.APIKeys(), "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
+			createKeys(t, s.APIKeys(), time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
 			release := lock(t, db, "UPDATE gatehouse_apikeys "+test.change)
 			var records []apikey.Record
 			done := make(chan error, 1)
@@ -150,7 +152,7 @@ func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := s.APIKeys()
-	createKeys(t, keys, "a", "b", "c", "d", "e", "f", "g", "h", "i")
+	createKeys(t, keys, -time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i")
 	// Both wait for the row in the middle, with locks that the other one needs.
 	release := lock(t, db, "UPDATE gatehouse_apikeys SET uses = 1 WHERE id = 'e'")
 	var both sync.WaitGroup
@@ -207,7 +209,7 @@ func TestPostgresLeastPrivilege(t *testing.T) {
 		"revoke all": func(string) error { _, err := keys.RevokeAll(ctx, all, 1); return err },
 		"list":       func(string) error { _, err := keys.List(ctx, apikey.Query{Filter: all, Limit: 1}); return err },
 	} {
-		createKeys(t, keys, name)
+		createKeys(t, keys, 0, name)
 		if err := call(name); err != nil {
 			t.Errorf("%s: error = %v, want nil", name, err)
 		}
