@@ -68,8 +68,8 @@ type Config struct {
 	// [*gatehouse.Error], with 503 otherwise.
 	Complete func(r *http.Request, login *session.Login) error
 
-	// ErrorPage, if not nil, answers navigations that fail, instead of a line of
-	// plain text. It must not show the error, except for its status, and must not
+	// ErrorPage, if not nil, writes the response to navigations that fail, instead of
+	// a line of plain text. It must not show the error, except for its status, and must not
 	// redirect to the login, which could be an endless loop. Other requests are
 	// answered with JSON.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, err *gatehouse.Error)
