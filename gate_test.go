@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,21 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 				t.Errorf("Admit reported %d events, want 1", len(seen.all)-1)
 			}
 		})
+	}
+}
+
+// The header that Admit returns is the caller's own: many requests may share the
+// one of the proof.
+func TestAdmitCopiesTheHeader(t *testing.T) {
+	proof := gatehouse.NewProof(user())
+	proof.Header = http.Header{"Dpop-Nonce": {"n-1"}}
+	gate, _ := observed(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return proof, nil }})
+	for range 2 {
+		_, header, err := gate.Admit(request())
+		if err != nil || !slices.Equal(header["Dpop-Nonce"], []string{"n-1"}) {
+			t.Fatalf("Admit header = %v, %v; want that of the proof", header, err)
+		}
+		header["Dpop-Nonce"][0] = "changed"
 	}
 }
 
