@@ -94,7 +94,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 			}
 		case err == nil:
 			return proof, nil
-		case errors.Is(err, ErrNoCredentials):
+		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an Error has claimed the credential, whatever its cause
 			continue
 		}
 		if e := g.reads.checkForm(r); e != nil {

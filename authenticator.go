@@ -23,8 +23,8 @@ type Authenticator interface {
 	//   - a [Proof]: the caller is authenticated;
 	//   - [ErrNoCredentials]: the request has no credential of this kind;
 	//   - any other error: the credential is rejected, or a backend is
-	//     unavailable. An [*Error] says which; any other error is answered
-	//     with 503.
+	//     unavailable. An [*Error] says which, whatever it wraps; any other
+	//     error is answered with 503.
 	//
 	// An authenticator claims a credential by its form alone, such as two dots
 	// or a key prefix, so that several can share the Bearer scheme. It must not

@@ -120,6 +120,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 		{"accepted before rejected", []gatehouse.Authenticator{accepts(user()), rejects(invalid)}, 200, "", ""},
 		{"failed before accepted", []gatehouse.Authenticator{rejects(io.ErrUnexpectedEOF), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"nil *Error before accepted", []gatehouse.Authenticator{rejects((*gatehouse.Error)(nil)), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
+		{"*Error caused by ErrNoCredentials", []gatehouse.Authenticator{rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reasonToken, Cause: gatehouse.ErrNoCredentials}), accepts(user())}, 401, "invalid_token", reasonToken},
 		{"wrapped nil *Error", []gatehouse.Authenticator{rejects(fmt.Errorf("x: %w", (*gatehouse.Error)(nil)))}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"neither proof nor error", []gatehouse.Authenticator{rejects(nil), accepts(user())}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},
 		{"principal without a method", []gatehouse.Authenticator{accepts(&gatehouse.Principal{Subject: "ada"})}, 503, "temporarily_unavailable", gatehouse.ReasonAuthenticatorFailed},

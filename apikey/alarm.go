@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -200,12 +199,8 @@ func (a *alarm) use(d *decision) (events []signal) {
 
 // burst counts a use and reports whether it exceeds the threshold.
 func (h *history) burst(minute int64, factor, floor int) bool {
-	h.roll(minute)
-	limit := max(floor, factor*h.average/averageWeight)
-	if minute == 0 {
-		limit = math.MaxInt // there is no average yet
-	}
-	return h.uses.add(minute, limit)
+	h.roll(minute) // in the first minute the average is its count, which is no burst
+	return h.uses.add(minute, max(floor, factor*h.average/averageWeight))
 }
 
 // roll adds the minutes that have passed to the average. The first minute is the

@@ -144,8 +144,9 @@ func (a *AccessToken) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 		return gatehouse.Proof{}, err
 	}
 	proof, err := a.verifier.VerifyRequest(r, "", token)
+	_, decided := errors.AsType[*gatehouse.Error](err)
 	switch {
-	case errors.Is(err, gatehouse.ErrNoCredentials):
+	case !decided && errors.Is(err, gatehouse.ErrNoCredentials):
 		// An invalid credential is never treated as missing.
 		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
 	case err != nil:
