@@ -17,20 +17,19 @@ import (
 // header that the response must carry, also with an error. The error is an
 // [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
-	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	inner, _, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	header = header.Clone() // many requests may share one proof
 	if e != nil {
 		return nil, header, e
 	}
-	inner := r.WithContext(a)
-	inner.Header = g.reads.without(r.Header)
 	return inner, header, nil
 }
 
-// admit decides on r and reports the decision. The context that it returns is not
-// nil, also with an error. The header of a proof goes with the refusal of a policy
-// too: it may hold the nonce of the next request.
-func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitted, http.Header, *Error) {
+// admit decides on r and reports the decision. It returns the request that the
+// handler gets, which Enrich and the policies get too, and its context, which is
+// not nil, also with an error. The header of a proof goes with the refusal of a
+// policy too: it may hold the nonce of the next request.
+func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.Request, *admitted, http.Header, *Error) {
 	var start time.Time
 	if g.observer != nil {
 		start = time.Now()
@@ -44,18 +43,20 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
 	}
 	if e != nil {
-		return a, nil, g.report(r, a, e, start)
+		return nil, a, nil, g.report(r, a, e, start)
 	}
 	a.principal = proof.principal
+	inner := r.WithContext(a)
+	inner.Header = g.reads.without(r.Header)
 	if !a.principal.IsZero() {
-		if e = g.complete(r, a, proof.Tenants); e == nil {
-			e = authorize(r, a.principal, policies)
+		if e = g.complete(inner, a, proof.Tenants); e == nil {
+			e = authorize(inner, a.principal, policies)
 		}
 		if e != nil {
 			if e = g.report(r, a, e, start); e == unobserved {
 				header = nil
 			}
-			return a, header, e
+			return nil, a, header, e
 		}
 	}
 	if g.observer != nil {
@@ -65,10 +66,10 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 		}
 		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
 		if err := g.observer.Observe(r.Context(), event); err != nil {
-			return a, nil, unobserved
+			return nil, a, nil, unobserved
 		}
 	}
-	return a, header, nil
+	return inner, a, header, nil
 }
 
 var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}

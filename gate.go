@@ -43,7 +43,8 @@ type Config struct {
 	// data, such as roles in a database. It returns p with Roles replaced,
 	// members added to Claims, an empty Tenant filled in or Scopes removed; any
 	// other change is answered with 503 and [ReasonEnrichFailed]. Its errors mean
-	// what those of a [Policy] mean. Optional. It must be safe for concurrent use.
+	// what those of a [Policy] mean. r is the request that the handler gets, without
+	// the credential. Optional. It must be safe for concurrent use.
 	Enrich func(r *http.Request, p Principal) (Principal, error)
 
 	// ErrorBody writes the bodies of refusals in the application's format, such
@@ -165,32 +166,25 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		g.serveNested(w, r, a, next, policies, optional)
 		return
 	}
-	inner, header, err := g.admit(r, policies, optional)
+	inner, a, header, err := g.admit(r, policies, optional)
 	for name, values := range header {
 		// The values are cloned: handlers append to theirs, and many requests may
 		// share one proof.
 		w.Header()[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if err != nil {
-		g.writeError(w, r, inner, err)
+		g.writeError(w, r, a, err)
 		return
 	}
 	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
 	// with an Authorization header field". There is no such rule for a cookie, for
 	// another header or for a client certificate.
-	private := !inner.principal.IsZero() || len(header) > 0
-	if private && !inner.authorization && len(w.Header()["Cache-Control"]) == 0 {
+	private := !a.principal.IsZero() || len(header) > 0
+	if private && !a.authorization && len(w.Header()["Cache-Control"]) == 0 {
 		w.Header().Set("Cache-Control", "no-store")
 	}
-	g.serveAdmitted(w, r, inner, next)
-}
-
-// serveAdmitted has next serve r with the context a and without credentials, and
-// copies the pattern that a mux behind the gate has matched, so that middleware
-// outside sees it, also after a panic.
-func (g *Gate) serveAdmitted(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler) {
-	inner := r.WithContext(a)
-	inner.Header = g.reads.without(r.Header)
+	// Middleware outside sees the pattern that a mux behind the gate has matched,
+	// also after a panic.
 	defer func() {
 		if inner.Pattern != "" {
 			r.Pattern = inner.Pattern

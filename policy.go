@@ -19,10 +19,11 @@ import (
 // A policy that depends on scopes also has a method Scopes() [Scopes]: the route
 // table of a [Mux] and the scopes_supported of RFC 9728 list them.
 type Policy interface {
-	// Authorize returns nil to allow. An [*Error] says how to refuse; an error
-	// of the context or of the network is answered with 503, any other error
-	// with 403 and [CodeAccessDenied]. Authorize must be safe for concurrent use
-	// and must not change the request.
+	// Authorize returns nil to allow. r is the request that the handler gets,
+	// with p in its context and without the credential. An [*Error] says how to
+	// refuse; an error of the context or of the network is answered with 503, any
+	// other error with 403 and [CodeAccessDenied]. Authorize must be safe for
+	// concurrent use and must not change the request.
 	Authorize(r *http.Request, p Principal) error
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -79,6 +80,35 @@ func TestRequire(t *testing.T) {
 				t.Errorf("event of Admit (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// Policies and Enrich get the request of the handler: with the caller in its
+// context and without the credential.
+func TestPoliciesGetTheRequestOfTheHandler(t *testing.T) {
+	asked := 0
+	check := func(r *http.Request) {
+		asked++
+		if p, _ := gatehouse.FromContext(r.Context()); p != *user() || len(r.Header["Authorization"]) > 0 || r.PathValue("id") != "1" {
+			t.Errorf("request = %v of %+v with id %q", r.Header, p, r.PathValue("id"))
+		}
+	}
+	policy := gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error { check(r); return nil })
+	gate := newGate(t, gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{explicitly(accepts(user()))},
+		Enrich:         func(r *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) { check(r); return p, nil },
+	})
+	mux := gate.Mux()
+	mux.HandleFunc("/{id}", func(http.ResponseWriter, *http.Request) {}, policy)
+	r := request("Authorization", "Bearer good")
+	r.URL.Path = "/1"
+	mux.ServeHTTP(httptest.NewRecorder(), r)
+	r.SetPathValue("id", "1")
+	if _, _, err := gate.Admit(r, policy); err != nil {
+		t.Errorf("Admit error = %v", err)
+	}
+	if asked != 4 {
+		t.Errorf("%d calls of the policy and of Enrich, want 4", asked)
 	}
 }
 
