@@ -85,6 +85,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 		checked, err := k.check()
 		if err == nil && k.ID == "" {
 			k.ID, err = Thumbprint(checked.public)
+			checked.id = k.ID
 		}
 		if err == nil && slices.ContainsFunc(ring, func(other ringKey) bool { return other.ID == k.ID }) {
 			err = errors.New("ID: duplicate")

@@ -82,9 +82,7 @@ func TestKeyRotation(t *testing.T) {
 			})),
 		}
 		replace := func(keys ...jwtauth.SigningKey) {
-			if err := ring.Replace(keys...); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, ring.Replace(keys...))
 		}
 		var live []jwtauth.Signed
 		for minute := range 60 {
@@ -130,9 +128,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
-		if err := ring.Replace(step.key); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, ring.Replace(step.key))
 		for range 2 {
 			check(t, a, "keyring of "+step.key.ID, string(signed.Token.Reveal()), step.want)
 		}
@@ -172,7 +168,8 @@ func TestKeyRingHandler(t *testing.T) {
 	}
 }
 
-// The ID of a key without one is its thumbprint.
+// The ID of a key without one is its thumbprint, in the key set, in the tokens and
+// where the keyring itself verifies them.
 func TestThumbprintAsKeyID(t *testing.T) {
 	for _, algorithm := range []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA, jwtauth.RS256} {
 		key := signingKey("", algorithm)
@@ -180,11 +177,14 @@ func TestThumbprintAsKeyID(t *testing.T) {
 		if err != nil || len(want) != 43 {
 			t.Fatalf("Thumbprint = %q, %v, want 43 characters", want, err)
 		}
-		w := httptest.NewRecorder()
-		newRing(t, key).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		w, ring := httptest.NewRecorder(), newRing(t, key)
+		ring.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
 			t.Errorf("%s: published %s, want kid %s", algorithm, w.Body, want)
 		}
+		signed := must(newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{algorithm} }))
+		check(t, a, "thumbprint as kid of "+string(algorithm), string(signed.Token.Reveal()), "")
 		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: duplicate") {
 			t.Errorf("%s: NewKeyRing with the key twice = %v, want a duplicate", algorithm, err)
 		}
@@ -215,9 +215,7 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 		}
 	}
 	for _, verb := range verbs {
-		if got := fmt.Sprintf(verb, key); got != "EdDSA 2026-11" {
-			t.Errorf("Sprintf(%s, key) = %s, want EdDSA 2026-11", verb, got)
-		}
+		equal(t, fmt.Sprintf("Sprintf(%s, key)", verb), fmt.Sprintf(verb, key), "EdDSA 2026-11")
 		fmt.Fprintf(&all, verb+"\n", []jwtauth.SigningKey{key})
 	}
 	text, err := json.Marshal(key)

@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrInvalidGrant rejects a refresh token, for whatever reason: a token endpoint
-// answers 400 invalid_grant. Events have the reason.
+// ErrInvalidGrant rejects a refresh token: a token endpoint answers 400
+// invalid_grant. The error does not say why; the event has the reason.
 //
 //	RFC 6749 §5.2: "The provided ... refresh token is invalid, expired, revoked,
 //	does not match the redirection URI used in the authorization request, or was
@@ -42,10 +42,10 @@ type Request struct {
 // observer is unavailable: a token endpoint answers 503, and the client may
 // retry.
 //
-// A token is valid for one use. Within the grace period after it, the token
-// yields the same successor again unless that was used. Every other second use,
-// and use by another client, revokes the family: all clients that hold one of its
-// tokens lose access, and the user has to log in again.
+// A token is valid for one use. Within the grace period after that use, the token
+// yields the same successor again, until the successor is used. Every other second
+// use, and every use by another client, revokes the family: all its tokens become
+// invalid, and the user has to log in again.
 //
 // Implements RFC 6749 §6 (same scope); RFC 9700 §4.14.2 (rotation); ASVS 5.0
 // §10.4.5.
