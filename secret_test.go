@@ -89,12 +89,8 @@ func TestSecretPrintsRedacted(t *testing.T) {
 	s := gatehouse.NewSecret([]byte(secretText))
 	const want = "[redacted]"
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		if got := fmt.Sprintf(verb, s); got != want {
-			t.Errorf("Sprintf(%q) = %s, want %s", verb, got, want)
-		}
-		if got := fmt.Sprintf(verb, gatehouse.Secret{}); got != want {
-			t.Errorf("Sprintf(%q) of the zero Secret = %s, want %s", verb, got, want)
-		}
+		equal(t, fmt.Sprintf("Sprintf(%q)", verb), fmt.Sprintf(verb, s), want)
+		equal(t, fmt.Sprintf("Sprintf(%q) of the zero Secret", verb), fmt.Sprintf(verb, gatehouse.Secret{}), want)
 	}
 	if got, err := xml.Marshal(s); err != nil || leaks(string(got)) || !strings.Contains(string(got), want) {
 		t.Errorf("Marshal = %s, %v", got, err)

@@ -22,12 +22,8 @@ func TestLoadSecretFromFile(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, content []byte, mode fs.FileMode) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(path, content, 0o600))
+		noError(t, os.Chmod(path, mode))
 		return path
 	}
 
@@ -55,17 +51,13 @@ func TestLoadSecretFromFile(t *testing.T) {
 	}
 
 	link := filepath.Join(dir, "link") // Kubernetes mounts secrets as links
-	if err := os.Symlink(write("target", []byte(secretText), 0o400), link); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Symlink(write("target", []byte(secretText), 0o400), link))
 	if s, err := gatehouse.LoadSecret("file:"+link, 0); err != nil || string(s.Reveal()) != secretText {
 		t.Errorf("LoadSecret = %q, %v", s.Reveal(), err)
 	}
 
 	fifo := filepath.Join(dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, syscall.Mkfifo(fifo, 0o600))
 	for path, want := range map[string]string{
 		write("more", append(most, 'x'), 0o600):    "has more than 65536 bytes",
 		write("empty", nil, 0o600):                 "has 0 bytes, needs at least 8",

@@ -32,9 +32,7 @@ func TestAttacks(t *testing.T) {
 	for _, algorithm := range algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
-			if err := issuer.PublishOddKeys(); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, issuer.PublishOddKeys())
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(algorithm)},
 				Keys: jwtauth.RemoteKeys(issuer.KeysURL),
@@ -56,9 +54,7 @@ func TestFaultyKeyServers(t *testing.T) {
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 			}}})
-			if got := status(serve(t, a), get(issuer.Token(nil))); got != http.StatusServiceUnavailable {
-				t.Errorf("status = %d, want 503", got)
-			}
+			equal(t, "status", status(serve(t, a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
 		})
 	}
 }
@@ -101,9 +97,7 @@ func TestStatuses(t *testing.T) {
 			if authorization != nil {
 				r.Header["Authorization"] = authorization
 			}
-			if got := status(h, r); got != want {
-				t.Errorf("Authorization %.60q: status %d, want %d", authorization, got, want)
-			}
+			equal(t, fmt.Sprintf("Authorization %.60q: status", authorization), status(h, r), want)
 		}
 	}
 }
@@ -133,9 +127,7 @@ func TestAuthenticate(t *testing.T) {
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			got = e.Reason
 		}
-		if got != test.want {
-			t.Errorf("%s: Authenticate error = %v, want %v", name, got, test.want)
-		}
+		equal(t, name+": Authenticate error", got, test.want)
 	}
 	proof, err := a.Authenticate(get(token(nil, nil)))
 	if err != nil || proof.Principal().Subject != "alice" || proof.Header != nil {

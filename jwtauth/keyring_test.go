@@ -82,9 +82,7 @@ func TestKeyRotation(t *testing.T) {
 			})),
 		}
 		replace := func(keys ...jwtauth.SigningKey) {
-			if err := ring.Replace(keys...); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, ring.Replace(keys...))
 		}
 		var live []jwtauth.Signed
 		for minute := range 60 {
@@ -130,9 +128,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
-		if err := ring.Replace(step.key); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, ring.Replace(step.key))
 		for range 2 {
 			check(t, a, "keyring of "+step.key.ID, string(signed.Token.Reveal()), step.want)
 		}
@@ -219,9 +215,7 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 		}
 	}
 	for _, verb := range verbs {
-		if got := fmt.Sprintf(verb, key); got != "EdDSA 2026-11" {
-			t.Errorf("Sprintf(%s, key) = %s, want EdDSA 2026-11", verb, got)
-		}
+		equal(t, fmt.Sprintf("Sprintf(%s, key)", verb), fmt.Sprintf(verb, key), "EdDSA 2026-11")
 		fmt.Fprintf(&all, verb+"\n", []jwtauth.SigningKey{key})
 	}
 	text, err := json.Marshal(key)

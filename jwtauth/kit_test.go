@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/leaktest"
@@ -64,6 +66,22 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// equal fails the test if got and want differ. The immutable values compare
+// with ==.
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(gatehouse.Code{}, gatehouse.Claims{}, gatehouse.Principal{}), cmpopts.EquateErrors()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
 }
 
 func keyFor(a jwtauth.Algorithm) pair {
@@ -180,10 +198,7 @@ func secretConfig(algorithms ...jwtauth.Algorithm) jwtauth.Config {
 
 func newAuthenticator(t testing.TB, c jwtauth.Config) *jwtauth.Authenticator {
 	t.Helper()
-	a, err := jwtauth.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := must(jwtauth.New(c))
 	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
@@ -222,18 +237,13 @@ func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reas
 // check checks that Verify accepts the token, or rejects it for the reason want.
 func check(t testing.TB, a *jwtauth.Authenticator, name any, token string, want gatehouse.Reason) {
 	t.Helper()
-	if got := reason(t, a, token); got != want {
-		t.Errorf("%v: Verify rejected for %q, want %q", name, got, want)
-	}
+	equal(t, fmt.Sprintf("%v: reason of Verify", name), reason(t, a, token), want)
 }
 
 // serve returns a gate around a handler that answers 200.
 func serve(t testing.TB, a *jwtauth.Authenticator) http.Handler {
 	t.Helper()
-	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test"}))
 	return g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 }
 
@@ -260,8 +270,7 @@ func ecJWK(kid string, p pair, more ...string) string {
 }
 
 func rsaJWK(kid string, k *rsa.PublicKey, more ...string) string {
-	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`,
-		kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
+	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`, kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
 }
 
 func edJWK(kid string, k ed25519.PublicKey, more ...string) string {
@@ -356,19 +365,13 @@ func signingKey(id string, a jwtauth.Algorithm) jwtauth.SigningKey {
 
 func newRing(t testing.TB, keys ...jwtauth.SigningKey) *jwtauth.KeyRing {
 	t.Helper()
-	r, err := jwtauth.NewKeyRing(keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(jwtauth.NewKeyRing(keys...))
 	return r
 }
 
 func newSigner(t testing.TB, c jwtauth.SignerConfig) *jwtauth.Signer {
 	t.Helper()
-	s, err := jwtauth.NewSigner(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(jwtauth.NewSigner(c))
 	return s
 }
 

@@ -24,10 +24,7 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 			Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "agent", Client: "c"}, gatehouse.Actor{Subject: "older", Issuer: "https://i.example.com"}),
 			Claims: map[string]any{"plan": "gold", "limits": map[string]any{"daily": 5}},
 		}
-		signed, err := s.Sign(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
+		signed := must(s.Sign(claims))
 		for name, a := range map[string]*jwtauth.Authenticator{
 			"keyring": newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Algorithms, i.Keys = []jwtauth.Algorithm{alg}, ring })),
 			"remote":  newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP})),
@@ -45,9 +42,7 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 				Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuerURL, Tenant: "acme", Client: "web", Method: jwtauth.Method, Credential: signed.ID,
 				Scopes: claims.Scopes, Roles: claims.Roles, Actors: claims.Actors, AuthTime: claims.AuthTime, Expires: signed.Expires, Claims: p.Claims,
 			}
-			if p != want {
-				t.Errorf("%s, %s: Verify = %+v, want %+v", alg, name, p, want)
-			}
+			equal(t, fmt.Sprintf("%s, %s: Verify", alg, name), p, want)
 		}
 		if text := fmt.Sprintf("%v %+v", signed, s); strings.Contains(text, string(signed.Token.Reveal())[:8]) {
 			t.Errorf("%s: %%v prints the token", alg)
