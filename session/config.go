@@ -34,9 +34,9 @@ type Config struct {
 	Store Store
 
 	// Keys seal the tokens in the store. Required for sessions with tokens. To
-	// rotate, put the new key first, and remove the old one when all sessions that
-	// began with it have expired. A session whose key is removed stays valid, but
-	// loses its tokens.
+	// rotate, append the new key in all processes, then move it to the front, and
+	// remove the old one when all sessions that began before that have expired. A
+	// session whose key is removed stays valid, but loses its tokens.
 	Keys *cookie.Keyring
 
 	// Refresh redeems the refresh token of a session, as Client.Refresh of package
