@@ -251,7 +251,7 @@ func TestCauses(t *testing.T) {
 		"set Profile: Compatible":                          token(object{"typ": "JWT"}, nil),
 		"alg: not one of [ES256]":                          token(object{"alg": "RS256"}, nil),
 		"no key with the kid and alg":                      token(object{"kid": "k2"}, nil),
-		`does not verify with key "k1"`:                    unsigned(token(nil, nil)) + strings.Repeat("A", 86),
+		`signature: invalid for key "k1"`:                    unsigned(token(nil, nil)) + strings.Repeat("A", 86),
 		"differs from Issuer.URL only by a trailing slash": token(nil, object{"iss": issuerURL + "/"}),
 	} {
 		cause(warm, token, issuerURL, want)
