@@ -307,19 +307,6 @@ func TestPrincipal(t *testing.T) {
 	})
 }
 
-// The claims of the principal are decoded by their exact names.
-func TestPrincipalClaims(t *testing.T) {
-	p, err := newAuthenticator(t, config()).Verify(t.Context(), token(nil, object{"plan": "gold"}))
-	var folded struct{ Plan, Scope string }
-	var exact struct {
-		Plan string `json:"plan"`
-	}
-	noError(t, errors.Join(err, p.Claims.Decode(&folded), p.Claims.Decode(&exact)))
-	if folded.Plan != "" || folded.Scope != "" || exact.Plan != "gold" {
-		t.Errorf("Decode = %+v and %+v, want no Plan and no Scope, and plan gold", folded, exact)
-	}
-}
-
 // Issuer.Principal completes the principal, and cannot change what was proved.
 func TestIssuerPrincipal(t *testing.T) {
 	errPlan := errors.New("unknown plan")
