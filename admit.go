@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Admit decides on a request without answering it, for adapters to other
-// transports than net/http: it authenticates the caller, asks the policies, and
-// reports the decision to the observer. It returns the request that the handler
-// gets, with the [Principal] in its context and without the credential, and the
-// header that the response must carry, also with an error. The error is an
-// [*Error].
+// Admit decides on a request without writing a response, for adapters to other
+// transports than net/http. It authenticates the caller, evaluates the
+// policies, and reports the decision to the observer. It returns the request
+// for the handler, with the [Principal] in its context and without the
+// credential, and headers that the response must contain, also if it returns an
+// error. The error is an [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	inner, _, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	header = header.Clone() // many requests may share one proof
@@ -131,7 +131,7 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	case !p.Claims.extend(proved.Claims):
 		cause = "changed or removed a claim"
 	case proved.Tenant == "" && p.Tenant != "" && tenants != nil && !slices.Contains(tenants, p.Tenant):
-		cause = "set a tenant for which the issuer may not speak"
+		cause = "set a tenant that is not in Proof.Tenants"
 	default:
 		a.principal = &p
 		return nil

@@ -47,10 +47,10 @@ func TestNewConfirmersReportsEveryMistake(t *testing.T) {
 	other.confirms.Member, other.confirms.Scheme.Name = "jkt2", "dpop"
 	_, err := gatehouse.NewConfirmers(nil, typedNil, confirmer{}, byProof, byProof, other, byCertificate)
 	want := strings.Join([]string{
-		"confirmer 0 is nil", "confirmer 1 is nil",
+		"confirmer 0: nil", "confirmer 1: nil",
 		"confirmer 2 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
-		"confirmer 4 (gatehouse_test.confirmer): another one confirms the same member or scheme",
-		"confirmer 5 (gatehouse_test.confirmer): another one confirms the same member or scheme",
+		"confirmer 4 (gatehouse_test.confirmer): duplicate member or scheme",
+		"confirmer 5 (gatehouse_test.confirmer): duplicate member or scheme",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("NewConfirmers error\n%v, want\n%s", err, want)

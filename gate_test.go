@@ -68,7 +68,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	}
 }
 
-const both = "] (gatehouse_test.authenticator): Reads: must declare explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection), and not both"
+const both = "] (gatehouse_test.authenticator): Reads: must declare either explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection)"
 
 // failed is an authenticator whose constructor has failed.
 type failed struct{ gatehouse.Authenticator }
@@ -361,8 +361,8 @@ func TestEnrich(t *testing.T) {
 		{"no claims", proved, nil, func(p *gatehouse.Principal) { p.Claims = gatehouse.Claims{} }, "changed or removed a claim"},
 		{"another tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "globex" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"no tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
-		{"a tenant of another issuer", proved, []string{"globex"}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant for which the issuer may not speak"},
-		{"a tenant for an issuer of none", proved, []string{}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant for which the issuer may not speak"},
+		{"a tenant of another issuer", proved, []string{"globex"}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant that is not in Proof.Tenants"},
+		{"a tenant for an issuer of none", proved, []string{}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant that is not in Proof.Tenants"},
 		{"the subject", proved, nil, func(p *gatehouse.Principal) { p.Subject = "root" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"the issuer", proved, nil, func(p *gatehouse.Principal) { p.Issuer = "x" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"the method", proved, nil, func(p *gatehouse.Principal) { p.Method = "" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},

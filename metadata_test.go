@@ -111,7 +111,7 @@ func TestNewMetadataRefuses(t *testing.T) {
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"resource": 1}},
-			"gatehouse: ProtectedResource.Extra: \"resource\" has a field of its own",
+			"gatehouse: ProtectedResource.Extra: \"resource\": is a field of ProtectedResource: set the field",
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"x": make(chan int)}},

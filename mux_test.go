@@ -170,7 +170,7 @@ func TestMuxRefusesBadRoutes(t *testing.T) {
 	_, mux, _ := newMux(t, gatehouse.Config{})
 	const name = "GET /x"
 	var typedNil *needs
-	nilPolicy := "gatehouse: Mux.Handle: " + name + ": nil policy: name Authenticated, or register the route with Public"
+	nilPolicy := "gatehouse: Mux.Handle: " + name + ": nil policy: use Authenticated, or register the route with Public"
 	mustPanic(t, nilPolicy, func() { mux.Handle(name, say("x"), nil) })
 	mustPanic(t, nilPolicy, func() { mux.HandleFunc(name, say("x").ServeHTTP, gatehouse.PolicyFunc(nil)) })
 	mustPanic(t, nilPolicy, func() { mux.Handle(name, say("x"), typedNil) })

@@ -85,7 +85,7 @@ func TestNewRejects(t *testing.T) {
 		"Keys: plain http":                            {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
 		"Keys: not an absolute URL":                   {keys(jwtauth.RemoteKeys("file:///jwks"))},
 		"Keys: open":                                  {keys(jwtauth.KeyFile(missing))},
-		"Keys: the keyfunc is nil":                    {keys(jwtauth.Keyfunc(nil))},
+		"Keys: keyfunc: required":                     {keys(jwtauth.Keyfunc(nil))},
 		"Keys[0].Algorithm: required":                 {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
 		"Keys[0]: is a <nil>":                         {static(nil, jwtauth.ES256)},
 		"Keys[0]: is a *rsa.PrivateKey":               {static(rsaKey(), jwtauth.RS256)},
@@ -105,18 +105,18 @@ func TestNewRejects(t *testing.T) {
 			static(&must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).PublicKey, jwtauth.ES256),
 			static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: one, Y: one}, jwtauth.ES256),
 		},
-		"Keys[0]: fits none of the configured": {static(es256, jwtauth.ES384), keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}))},
-		"Keys: HS256 needs a SharedSecret": {
+		"Keys[0]: does not match any of the configured": {static(es256, jwtauth.ES384), keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}))},
+		"Keys: HS256 requires a SharedSecret": {
 			static(es256, jwtauth.HS256), keys(jwtauth.KeyFile(missing), jwtauth.HS256), keys(jwtauth.Discover(), jwtauth.ES256, jwtauth.HS256),
 			keys(jwtauth.RemoteKeys("https://auth.example.com/jwks"), jwtauth.HS256),
 			keys(jwtauth.Keyfunc(must(keyfunc.NewJWKSetJSON([]byte(`{"keys":[]}`)))), jwtauth.HS256),
 		},
-		"Keys: a shared secret is for HS* only":         {shared(secret[:64], jwtauth.ES256), shared(secret[:64], jwtauth.HS256, jwtauth.RS256)},
-		"Keys: the secret has 0 bytes":                  {shared(nil, jwtauth.HS256)},
-		"Keys: the secret has 31 bytes, HS256 needs at": {shared(secret[:31], jwtauth.HS256)},
-		"Keys: the secret has 47 bytes, HS384 needs at": {shared(secret[:47], jwtauth.HS384)},
-		"HS512 needs at least 64":                       {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
-		"Keys: the secret is a published example":       {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
+		"Keys: a shared secret is only for HS*":         {shared(secret[:64], jwtauth.ES256), shared(secret[:64], jwtauth.HS256, jwtauth.RS256)},
+		"Keys: secret: got 0 bytes":                     {shared(nil, jwtauth.HS256)},
+		"Keys: secret: got 31 bytes, HS256 requires at": {shared(secret[:31], jwtauth.HS256)},
+		"Keys: secret: got 47 bytes, HS384 requires at": {shared(secret[:47], jwtauth.HS384)},
+		"HS512 requires at least 64":                    {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
+		"Keys: secret: is a published example":          {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
 	} {
 		for n, change := range changes {
 			a, err := jwtauth.New(config(change))

@@ -34,15 +34,15 @@ func TestKeyRingRejects(t *testing.T) {
 		return []jwtauth.SigningKey{k}
 	}
 	for want, keys := range map[string][]jwtauth.SigningKey{
-		"jwtauth: SigningKey: no key signs now": nil,
-		"SigningKey: no key signs now":          with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) }),
+		"jwtauth: SigningKey: no key is active": nil,
+		"SigningKey: no key is active":          with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) }),
 		"SigningKey[0].ID: must be":             with(func(k *jwtauth.SigningKey) { k.ID = "a\n" }),
 		"ID: must be printable":                 with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) }),
 		"SigningKey[1].ID: duplicate":           {valid, valid},
 		"SigningKey[0].Private: required":       with(func(k *jwtauth.SigningKey) { k.Private = nil }),
 		`Algorithm: "HS256"`:                    with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 }),
 		`Algorithm: ""`:                         with(func(k *jwtauth.SigningKey) { k.Algorithm = "" }),
-		"none of the configured":                with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
+		"not match any of the configured":       with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
 		"Private: is not 32 bytes":              with(func(k *jwtauth.SigningKey) { k.Algorithm, k.Private = jwtauth.EdDSA, ed25519.PrivateKey("short") }),
 		"not a point on an accepted curve":      with(func(k *jwtauth.SigningKey) { k.Private = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }),
 		"is a jwtauth_test.unknownSigner":       with(func(k *jwtauth.SigningKey) { k.Private = unknownSigner{} }),
@@ -59,8 +59,8 @@ func TestKeyRingRejects(t *testing.T) {
 		}
 	}
 	for want, change := range map[string]func(*jwtauth.Issuer){
-		"the KeyRing is nil":         func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
-		"HS256 needs a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(valid), []jwtauth.Algorithm{jwtauth.HS256} },
+		"KeyRing: required":             func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
+		"HS256 requires a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(valid), []jwtauth.Algorithm{jwtauth.HS256} },
 	} {
 		if _, err := jwtauth.New(issuerConfig(change)); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("New = %v, want %q in it", err, want)

@@ -232,32 +232,32 @@ func TestCauses(t *testing.T) {
 		{object{"sub": nil}, "claim sub is missing"},
 		{object{"aud": nil}, "claim aud is missing"},
 		{object{"exp": nil}, "claim exp is missing"},
-		{object{"client_id": nil}, "claim client_id is missing, which only Profile: Compatible accepts"},
-		{object{"iat": nil}, "claim iat is missing, which only Profile: Compatible accepts"},
-		{object{"jti": nil}, "claim jti is missing, which only Profile: Compatible accepts"},
+		{object{"client_id": nil}, "claim client_id is missing: required unless Profile is Compatible"},
+		{object{"iat": nil}, "claim iat is missing: required unless Profile is Compatible"},
+		{object{"jti": nil}, "claim jti is missing: required unless Profile is Compatible"},
 		{object{"aud": "https://other.example.com"}, "claim aud does not contain " + audience},
 		{object{"aud": 1}, "claim aud is malformed"},
-		{object{"exp": now + 90_000}, "want 1 s to MaxLifetime 24h0m0s"},
+		{object{"exp": now + 90_000}, "must be 1 s to MaxLifetime 24h0m0s"},
 		{object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
 		{object{"nbf": now + 3600}, "claim nbf is in the future"},
 		{object{"iat": now + 3600}, "claim iat is in the future"},
-		{object{"cnf": object{}}, "claim cnf is not a JSON object with a member"},
+		{object{"cnf": object{}}, "claim cnf: not a JSON object with at least one member"},
 	} {
 		token := token(nil, test.claims)
 		cause(warm, token, issuerURL, test.want)
 		cause(cold, token, issuerURL, test.want+"; the signature was not verified, because no keys were fetched yet")
 	}
 	for want, token := range map[string]string{
-		"set Profile: Compatible":                       token(object{"typ": "JWT"}, nil),
-		"alg is none of [ES256]":                        token(object{"alg": "RS256"}, nil),
-		"no key with this kid for this alg":             token(object{"kid": "k2"}, nil),
-		`does not verify with key "k1"`:                 unsigned(token(nil, nil)) + strings.Repeat("A", 86),
-		"differs from Issuer.URL by a slash at the end": token(nil, object{"iss": issuerURL + "/"}),
+		"set Profile: Compatible":                          token(object{"typ": "JWT"}, nil),
+		"alg: not one of [ES256]":                          token(object{"alg": "RS256"}, nil),
+		"no key with the kid and alg":                      token(object{"kid": "k2"}, nil),
+		`signature: invalid for key "k1"`:                  unsigned(token(nil, nil)) + strings.Repeat("A", 86),
+		"differs from Issuer.URL only by a trailing slash": token(nil, object{"iss": issuerURL + "/"}),
 	} {
 		cause(warm, token, issuerURL, want)
 	}
-	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL by a slash at the end")
-	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss is no configured Issuer.URL")
+	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL only by a trailing slash")
+	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss: not a configured Issuer.URL")
 }
 
 // Covers RFC 8693 §4.1; RFC 8725 §3.8 (subject); ASVS 5.0 §8.3.3, §10.3.3,

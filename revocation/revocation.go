@@ -57,8 +57,9 @@ type Config struct {
 // A revocation by subject or client applies to the tokens issued up to that time.
 // The iat claim has whole seconds: tokens issued within the second of the
 // revocation are revoked too, even if issued after it, and so are tokens without
-// iat. A token from an issuer whose clock is ahead of the store's may be issued
-// before the revocation and escape it.
+// iat. If the clock of the issuer is ahead of the store's, a token that was issued
+// shortly before the revocation may have a later iat: the revocation does not apply
+// to it.
 type List struct {
 	store       Store
 	maxLifetime time.Duration
