@@ -18,14 +18,14 @@ import (
 // Thresholds set what [Keys] reports about the use of keys. The zero value
 // reports nothing.
 //
-// The counts are kept in memory, by each process for itself, and are lost when it
-// exits. They are bounded: above 16,384 keys or addresses, entries are evicted at
+// Each process keeps its own counts in memory and loses them when it exits. The
+// counts are bounded: above 16,384 keys or addresses, entries are evicted at
 // random.
 type Thresholds struct {
-	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or
-	// a /48 of IPv6 that is not among the last 16 that it was used from. The
-	// first network in which a process sees a key is not reported. Requests
-	// that arrive from a new network at once may each report it.
+	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a
+	// /48 of IPv6 that is not among the last 16 that it was used from. The first
+	// network in which a process sees a key is not reported. Concurrent requests
+	// from a new network may each report it.
 	NewNetworks bool
 
 	// Burst reports [EventBurst], once a minute: the requests of a key in one

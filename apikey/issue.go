@@ -57,7 +57,8 @@ type Issued struct {
 }
 
 // Create creates a key. It reports all errors of the request at once. If the
-// store or the observer fails, a key may exist whose secret was never returned.
+// store or the observer fails, the key may exist although its secret was not
+// returned.
 func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 	record, err := k.newRecord(request)
 	if err != nil {

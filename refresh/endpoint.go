@@ -29,8 +29,8 @@ var ErrInvalidClient = errors.New("refresh: invalid_client")
 // [ErrInvalidClient] is answered with 503.
 //
 // A nil ClientAuthenticator is for an authorization server with public clients
-// only: the client_id is that of the parameter, and a request with client
-// credentials is rejected, since nothing would check them.
+// only: the client is the parameter client_id, and a request with client
+// credentials is rejected, because they would not be verified.
 type ClientAuthenticator func(r *http.Request) (client string, err error)
 
 // TokenEndpointConfig configures a [TokenEndpoint].
@@ -41,9 +41,9 @@ type TokenEndpointConfig struct {
 	// Audience is the aud of the access tokens. Required.
 	Audience string
 
-	// AccessToken, if set, completes the access token that is issued with a
-	// refresh token: it may add roles and claims. An error, such as that of a
-	// database, is answered with 503.
+	// AccessToken, if set, completes the access token that is issued with a refresh
+	// token: it may add roles and claims. If it returns an error, such as a
+	// database error, the response is 503.
 	AccessToken func(ctx context.Context, token *jwtauth.AccessToken) error
 
 	// Client authenticates clients, nil for public clients only.
@@ -72,8 +72,8 @@ type TokenEndpoint struct {
 	config TokenEndpointConfig
 }
 
-// TokenEndpoint returns a token endpoint, or an error that joins all mistakes in
-// the configuration.
+// TokenEndpoint returns a token endpoint. It reports all configuration errors
+// at once.
 func (t *Tokens) TokenEndpoint(c TokenEndpointConfig) (*TokenEndpoint, error) {
 	var errs []error
 	if c.Signer == nil {

@@ -62,8 +62,8 @@ type Family struct {
 //     precision and are returned in UTC.
 //   - Records are copied in and out. Returned records have AsOf set.
 //   - Every error other than [ErrNotFound] means that the store is unavailable.
-//     With a context that is already canceled, a method changes nothing and
-//     returns an error. Implementations limit how long a call takes.
+//     If the context is already done, a method changes nothing and returns an
+//     error. Implementations limit the duration of a call.
 //   - A record is removed some time after Expires and never before. Methods then
 //     return ErrNotFound.
 //   - Strings and Metadata are stored and compared byte by byte.
@@ -130,8 +130,8 @@ type Record struct {
 	AsOf time.Time
 }
 
-// Hash is the SHA-256 of a secret. Secrets are 256 random bits, so that a
-// comparison of hashes need not take constant time.
+// Hash is the SHA-256 of a secret. Secrets are 256 random bits, so comparing
+// hashes does not need constant time.
 type Hash [sha256.Size]byte
 
 // Presentation is a presented token together with its replacement: the argument
