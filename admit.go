@@ -18,6 +18,7 @@ import (
 // [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	header = header.Clone() // many requests may share one proof
 	if e != nil {
 		return nil, header, e
 	}

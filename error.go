@@ -49,6 +49,9 @@ type Error struct {
 
 // Error returns the code and the reason.
 func (e *Error) Error() string {
+	if e == nil {
+		return "gatehouse: nil *Error" // see asError
+	}
 	return "gatehouse: " + e.Code.String() + " (" + string(e.Reason) + ")"
 }
 

@@ -245,6 +245,10 @@ func TestLog(t *testing.T) {
 			`level=WARN msg="gatehouse: rejected" reason=test_token error=invalid_token status=401 ` + at + " cause=expired duration=1ms\n",
 		},
 		{
+			gatehouse.Event{Type: "test", Cause: (*gatehouse.Error)(nil)},
+			"level=INFO msg=\"gatehouse: test\" cause=\"gatehouse: nil *Error\"\n",
+		},
+		{
 			gatehouse.Event{Type: "test_key_revoked", Level: slog.LevelInfo, Credential: "k-1", Attrs: []slog.Attr{slog.String("owner", "ci"), slog.Int("count", 2)}},
 			"level=INFO msg=\"gatehouse: test_key_revoked\" credential=k-1 owner=ci count=2\n",
 		},

@@ -49,7 +49,7 @@ type Config struct {
 	// ErrorBody writes the bodies of refusals in the application's format, such
 	// as problem+json. The request is a copy without credentials and body, with
 	// context, method, path, pattern and the headers Accept, Accept-Language and
-	// Sec-Fetch-*. The zero Body means the default, {"error",
+	// Sec-Fetch-*. The path is "/" where the URL contains a credential. The zero Body means the default, {"error",
 	// "error_description"}. Optional. It must be safe for concurrent use.
 	ErrorBody func(r *http.Request, refusal Refusal) Body
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +147,21 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 	}
 }
 
+// The header that Admit returns is the caller's own: many requests may share the
+// one of the proof.
+func TestAdmitCopiesTheHeader(t *testing.T) {
+	proof := gatehouse.NewProof(user())
+	proof.Header = http.Header{"Dpop-Nonce": {"n-1"}}
+	gate, _ := observed(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return proof, nil }})
+	for range 2 {
+		_, header, err := gate.Admit(request())
+		if err != nil || !slices.Equal(header["Dpop-Nonce"], []string{"n-1"}) {
+			t.Fatalf("Admit header = %v, %v; want that of the proof", header, err)
+		}
+		header["Dpop-Nonce"][0] = "changed"
+	}
+}
+
 func TestEmptyProofNamesTheAuthenticator(t *testing.T) {
 	gate, seen := observed(t, rejects(nil))
 	send(gate, request()).check(t, 503, "temporarily_unavailable")
@@ -280,9 +296,18 @@ func TestCredentialInURL(t *testing.T) {
 		{"in no URL", "/public", []string{"Authorization", "Bearer good"}, 200, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			gate, seen := observed(t, goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate})
+			var seen events
+			hooked := ""
+			gate := newGate(t, gatehouse.Config{
+				Authenticators: []gatehouse.Authenticator{goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate}},
+				Observer:       &seen,
+				ErrorBody: func(r *http.Request, _ gatehouse.Refusal) gatehouse.Body {
+					hooked = r.URL.String()
+					return gatehouse.Body{}
+				},
+			})
 			r := request(test.headers...)
-			r.URL.Path = test.path
+			r.URL.Path, r.URL.RawPath = test.path, test.path
 			send(gate, r).check(t, test.status, test.code)
 			event := seen.only(t)
 			if test.status == 200 {
@@ -290,6 +315,9 @@ func TestCredentialInURL(t *testing.T) {
 			}
 			if event.Path != "" || event.Issuer != "keys" || event.Credential != "key-1" || event.Reason != gatehouse.ReasonCredentialInURL {
 				t.Errorf("event = %+v", event)
+			}
+			if hooked != "/" {
+				t.Errorf("ErrorBody got the URL %q, want /", hooked)
 			}
 		})
 	}

@@ -276,7 +276,7 @@ func diff(got, want any) string {
 	return cmp.Diff(want, got, cmp.Comparer(func(a, b gatehouse.Principal) bool { return a == b }), cmp.Comparer(sameError))
 }
 
-func sameError(a, b error) bool { return a == b } //nolint:errorlint // the same one, not one like it
+func sameError(a, b error) bool { return a == b }
 
 // mustPanic checks that f panics with exactly this message.
 func mustPanic(t *testing.T, message string, f func()) {

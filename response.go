@@ -71,7 +71,7 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 		refusal.RetryAfter = (wait + time.Second - 1).Truncate(time.Second)
 		h.Set("Retry-After", strconv.FormatInt(int64(refusal.RetryAfter/time.Second), 10))
 	}
-	body := g.bodyFor(r, refusal)
+	body := g.bodyFor(r, e, refusal)
 	for name, values := range body.Header {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Www-Authenticate", "Cache-Control", "Set-Cookie", "Retry-After", "Content-Length":
@@ -88,9 +88,13 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 }
 
 // bodyFor returns the body of a refusal: that of the application, or the default.
-func (g *Gate) bodyFor(r *http.Request, refusal Refusal) Body {
+func (g *Gate) bodyFor(r *http.Request, e *Error, refusal Refusal) Body {
 	if g.errorBody != nil {
-		if body := g.errorBody(publicRequest(r), refusal); body.ContentType != "" {
+		public := publicRequest(r)
+		if e.Reason == ReasonCredentialInURL {
+			public.URL = &url.URL{Path: "/"} // the path may be the credential
+		}
+		if body := g.errorBody(public, refusal); body.ContentType != "" {
 			return body
 		}
 	}
@@ -141,7 +145,9 @@ func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 		add(p.Name, p.Value)
 	}
 	back := r.RequestURI
-	if g.login.Host == "" && e.Reason != ReasonCredentialInURL && len(back) <= maxReturnTo && strings.HasPrefix(back, "/") && back != "/" &&
+	// Browsers read "//host" and "/\host" as URLs of another host (open redirect).
+	local := strings.HasPrefix(back, "/") && !strings.HasPrefix(back, "//") && !strings.Contains(back, `\`)
+	if g.login.Host == "" && e.Reason != ReasonCredentialInURL && len(back) <= maxReturnTo && local && back != "/" &&
 		!strings.Contains(back, "access_token=") { // a URL with a token in it has leaked, and is not repeated
 		add("return_to", back)
 	}

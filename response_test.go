@@ -396,6 +396,8 @@ func TestLoginRedirect(t *testing.T) {
 		{"no path", "/login", gatehouse.ErrNoCredentials, uri(""), 303, "/login"},
 		{"absolute URI", "/login", gatehouse.ErrNoCredentials, uri("http://evil.example/"), 303, "/login"},
 		{"the longest path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2047)), 303, "/login?return_to=%2F" + strings.Repeat("a", 2047)},
+		{"another host", "/login", gatehouse.ErrNoCredentials, uri("//evil.example/a"), 303, "/login"},
+		{"another host for browsers", "/login", gatehouse.ErrNoCredentials, uri(`/\evil.example/a`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},

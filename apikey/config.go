@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 const (
@@ -127,7 +128,8 @@ func New(config Config) (*Keys, error) {
 			errs = append(errs, fmt.Errorf("apikey: Config."+format, args...))
 		}
 	}
-	check(k.store != nil, "Store: required")
+	check(!typednil.Is(k.store), "Store: required")
+	check(k.observer == nil || !typednil.Is(k.observer), "Observer: is a nil %T", k.observer)
 	check(k.prefix != "", "Prefix: required")
 	check(k.prefix == "" || len(k.prefix) >= minPrefixChars && isName(k.prefix), "Prefix: got %q, must be 2 to 16 lower-case letters and digits, a letter first", k.prefix)
 	check(isName(k.environment), "Environment: got %q, must be "+nameRule, k.environment)

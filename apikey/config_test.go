@@ -23,6 +23,8 @@ func TestNewReportsEveryError(t *testing.T) {
 		alter func(*apikey.Config)
 	}{
 		{"Store: required", func(c *apikey.Config) { c.Store = nil }},
+		{"Store: required", func(c *apikey.Config) { c.Store = (*apikey.Memory)(nil) }},
+		{"Observer: is a nil *apikey_test.recorder", func(c *apikey.Config) { c.Observer = (*recorder)(nil) }},
 		{"Prefix: required", func(c *apikey.Config) { c.Prefix = "" }},
 		{`Prefix: got "a", must be 2 to 16 ` + name, func(c *apikey.Config) { c.Prefix = "a" }},
 		{`Prefix: got "Acme"`, func(c *apikey.Config) { c.Prefix = "Acme" }},

@@ -157,12 +157,23 @@ func outsideAlphabet(k *kit) {
 	k.row = "outside b64token"
 	token := k.token()
 	for _, test := range []struct{ name, value string }{
-		{"in quotes", `"` + token + `"`}, {"in single quotes", "'" + token + "'"},
-		{"in angle brackets", "<" + token + ">"}, {"in braces", "{" + token + "}"}, {"a quote after", token + `"`},
-		{"a NUL after", token + "\x00"}, {"a NUL before", "\x00" + token}, {"a colon before", ":" + token},
-		{"a fragment", token + "#x"}, {"a query", token + "?x=y"}, {"a percent", token + "%00"},
-		{"a backslash", token + `\`}, {"DEL", token + "\x7f"}, {"UTF-8", token + "é"}, {"Latin-1", token + "\xe9"},
-		{"full width dot", strings.Replace(token, ".", "．", 1)}, {"an equals sign before", "=" + token},
+		{"in quotes", `"` + token + `"`},
+		{"in single quotes", "'" + token + "'"},
+		{"in angle brackets", "<" + token + ">"},
+		{"in braces", "{" + token + "}"},
+		{"a quote after", token + `"`},
+		{"a NUL after", token + "\x00"},
+		{"a NUL before", "\x00" + token},
+		{"a colon before", ":" + token},
+		{"a fragment", token + "#x"},
+		{"a query", token + "?x=y"},
+		{"a percent", token + "%00"},
+		{"a backslash", token + `\`},
+		{"DEL", token + "\x7f"},
+		{"UTF-8", token + "é"},
+		{"Latin-1", token + "\xe9"},
+		{"full width dot", strings.Replace(token, ".", "．", 1)},
+		{"an equals sign before", "=" + token},
 	} {
 		k.raw(test.name, badRequest, token, "Bearer "+test.value)
 	}
@@ -174,8 +185,10 @@ func folding(k *kit) {
 	k.row = "line break"
 	token := k.token()
 	for _, test := range []struct{ name, value string }{
-		{"behind the scheme", "Bearer\r\n " + token}, {"behind the space", "Bearer \r\n\t" + token},
-		{"behind the token", "Bearer " + token + "\r\n x"}, {"at the end", "Bearer " + token + "\n"},
+		{"behind the scheme", "Bearer\r\n " + token},
+		{"behind the space", "Bearer \r\n\t" + token},
+		{"behind the token", "Bearer " + token + "\r\n x"},
+		{"at the end", "Bearer " + token + "\n"},
 		{"and a header", "Bearer " + token + "\r\nX-Injected: yes"},
 	} {
 		k.raw(test.name, badRequest, token, test.value)
@@ -187,7 +200,8 @@ func otherScheme(k *kit) {
 	token := k.token()
 	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
 	for _, test := range []struct{ name, value string }{
-		{"Basic, the token as it is", "Basic " + token}, {"Basic, the token as password", basic(":" + token)},
+		{"Basic, the token as it is", "Basic " + token},
+		{"Basic, the token as password", basic(":" + token)},
 		{"Basic, the token as password of bearer", basic("bearer:" + token)},
 		{"Basic, the token as user", basic(token + ":")},
 	} {

@@ -26,15 +26,21 @@ func audience(k *kit) {
 		k.claim(value, "aud", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"another", quote("https://other.example")}, {"in upper case", quote(strings.ToUpper(name))},
-		{"a space after", quote(name + " ")}, {"a slash after", quote(name + "/")},
-		{"a NUL after", quote(name + "\x00")}, {"a path after", quote(name + "/admin")},
-		{"a domain after", quote(name + ".attacker.example")}, {"a prefix", quote(name[:len(name)-1])},
+		{"another", quote("https://other.example")},
+		{"in upper case", quote(strings.ToUpper(name))},
+		{"a space after", quote(name + " ")},
+		{"a slash after", quote(name + "/")},
+		{"a NUL after", quote(name + "\x00")},
+		{"a path after", quote(name + "/admin")},
+		{"a domain after", quote(name + ".attacker.example")},
+		{"a prefix", quote(name[:len(name)-1])},
 		{"a homoglyph", quote(strings.Replace(name, "a", "а", 1))},
 		{"two in one, with a comma", quote(name + "," + name)},
 		{"two in one, with a space", quote(name + " " + name)},
-		{"a list in a string", quote("[" + quote(name) + "]")}, {"a pattern", `"*"`},
-		{"in an object", `{"aud":` + quote(name) + `}`}, {"of the client", quote(clientID)},
+		{"a list in a string", quote("[" + quote(name) + "]")},
+		{"a pattern", `"*"`},
+		{"in an object", `{"aud":` + quote(name) + `}`},
+		{"of the client", quote(clientID)},
 	} {
 		k.claim(test.name, "aud", test.value)
 	}
@@ -46,9 +52,12 @@ func audiences(k *kit) {
 	name := quote(k.issuer.Audience)
 	for _, test := range []struct{ name, value string }{
 		{"none of this API", `["https://other.example","https://third.example"]`},
-		{"a number beside", "[" + name + ",1]"}, {"null beside", "[" + name + ",null]"},
-		{"true beside", "[" + name + ",true]"}, {"an object beside", "[" + name + ",{}]"},
-		{"an array beside", "[" + name + ",[]]"}, {"an array in an array", "[[" + name + "]]"},
+		{"a number beside", "[" + name + ",1]"},
+		{"null beside", "[" + name + ",null]"},
+		{"true beside", "[" + name + ",true]"},
+		{"an object beside", "[" + name + ",{}]"},
+		{"an array beside", "[" + name + ",[]]"},
+		{"an array in an array", "[[" + name + "]]"},
 		{"a thousand beside", "[" + name + strings.Repeat(`,"a"`, 1000) + "]"},
 	} {
 		k.claim(test.name, "aud", test.value)
@@ -70,18 +79,26 @@ func issuerName(k *kit) {
 		k.claim("the JSON value "+shown, "iss", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"another", "https://attacker.example"}, {"a slash after", name + "/"},
+		{"another", "https://attacker.example"},
+		{"a slash after", name + "/"},
 		{"two slashes", strings.Replace(name, "://", ":///", 1)},
 		{"the scheme in upper case", strings.Replace(name, "http", "HTTP", 1)},
 		{"another scheme", strings.Replace(name, "http", "https", 1)},
-		{"a homoglyph", strings.Replace(name, "t", "т", 1)}, {"a NUL after", name + "\x00"},
-		{"a space before", " " + name}, {"a space after", name + " "}, {"a line break after", name + "\n"},
-		{"a path after", name + "/../evil"}, {"a dot segment", name + "/."}, {"a query", name + "?"},
-		{"a fragment", name + "#"}, {"a user", strings.Replace(name, "://", "://user@", 1)},
+		{"a homoglyph", strings.Replace(name, "t", "т", 1)},
+		{"a NUL after", name + "\x00"},
+		{"a space before", " " + name},
+		{"a space after", name + " "},
+		{"a line break after", name + "\n"},
+		{"a path after", name + "/../evil"},
+		{"a dot segment", name + "/."},
+		{"a query", name + "?"},
+		{"a fragment", name + "#"},
+		{"a user", strings.Replace(name, "://", "://user@", 1)},
 		{"another host, the issuer as its user", name + "@attacker.example"},
 		{"a domain after", name + ".attacker.example"},
 		{"in percent-encoding", strings.Replace(name, "1", "%31", 1)},
-		{"without the scheme", strings.TrimPrefix(name, "http://")}, {"two in one", name + "," + name},
+		{"without the scheme", strings.TrimPrefix(name, "http://")},
+		{"two in one", name + "," + name},
 	} {
 		k.claim(test.name, "iss", quote(test.value))
 	}
@@ -95,10 +112,15 @@ func subject(k *kit) {
 		k.claim("the JSON value "+value, "sub", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"a NUL", "alice\x00"}, {"a line break", "alice\nlevel=INFO msg=forged"},
-		{"CRLF", "alice\r\nX-Injected: yes"}, {"an escape sequence", "alice\x1b[2J"}, {"DEL", "alice\x7f"},
-		{"NEL", "alice\u0085"}, {"a line separator", "alice\u2028forged"},
-		{"of 5000 bytes", strings.Repeat("a", 5000)}, {"of 10000 bytes", strings.Repeat("a", 10_000)},
+		{"a NUL", "alice\x00"},
+		{"a line break", "alice\nlevel=INFO msg=forged"},
+		{"CRLF", "alice\r\nX-Injected: yes"},
+		{"an escape sequence", "alice\x1b[2J"},
+		{"DEL", "alice\x7f"},
+		{"NEL", "alice\u0085"},
+		{"a line separator", "alice\u2028forged"},
+		{"of 5000 bytes", strings.Repeat("a", 5000)},
+		{"of 10000 bytes", strings.Repeat("a", 10_000)},
 	} {
 		k.claim(test.name, "sub", quote(test.value))
 	}
@@ -139,10 +161,17 @@ func scopeForms(k *kit) {
 		k.claim("the JSON value "+value, "scope", value)
 	}
 	for _, test := range []struct{ name, value string }{
-		{"two spaces", scope + "  write"}, {"a space before", " " + scope}, {"a space after", scope + " "},
-		{"a space alone", " "}, {"a tab", scope + "\twrite"}, {"a line break", scope + "\nwrite"},
-		{"a NUL", scope + "\x00"}, {"a quote", scope + ` "write"`}, {"a backslash", scope + ` \write`},
-		{"DEL", scope + " \x7f"}, {"beyond ASCII", scope + " schreiben-für-alle"},
+		{"two spaces", scope + "  write"},
+		{"a space before", " " + scope},
+		{"a space after", scope + " "},
+		{"a space alone", " "},
+		{"a tab", scope + "\twrite"},
+		{"a line break", scope + "\nwrite"},
+		{"a NUL", scope + "\x00"},
+		{"a quote", scope + ` "write"`},
+		{"a backslash", scope + ` \write`},
+		{"DEL", scope + " \x7f"},
+		{"beyond ASCII", scope + " schreiben-für-alle"},
 		{"a no-break space", scope + "\u00a0write"},
 	} {
 		k.claim(test.name, "scope", quote(test.value))

@@ -90,8 +90,12 @@ func expiryForms(k *kit) {
 func lifetime(k *kit) {
 	k.row = "lifetime"
 	for _, test := range []struct{ name, exp string }{
-		{"25 hours", unix(25 * time.Hour)}, {"a year", unix(365 * 24 * time.Hour)}, {"until 2286", "9999999999"},
-		{"until 5107", "99000000000"}, {"until 9999", "253402300799"}, {"1e18 in full", "1000000000000000000"},
+		{"25 hours", unix(25 * time.Hour)},
+		{"a year", unix(365 * 24 * time.Hour)},
+		{"until 2286", "9999999999"},
+		{"until 5107", "99000000000"},
+		{"until 9999", "253402300799"},
+		{"1e18 in full", "1000000000000000000"},
 		{"milliseconds", unix(5*time.Minute) + "000"},
 	} {
 		k.claim(test.name, "exp", test.exp)

@@ -90,8 +90,12 @@ func leftoverBits(s string) string {
 func encodings(k *kit) {
 	k.row = "not UTF-8"
 	for _, test := range []struct{ name, text string }{
-		{"a byte FF", "\xff"}, {"a continuation alone", "\x80"}, {"cut", "\xe2\x82"}, {"overlong", "\xc0\xaf"},
-		{"a surrogate", "\xed\xa0\x80"}, {"beyond U+10FFFF", "\xf4\x90\x80\x80"},
+		{"a byte FF", "\xff"},
+		{"a continuation alone", "\x80"},
+		{"cut", "\xe2\x82"},
+		{"overlong", "\xc0\xaf"},
+		{"a surrogate", "\xed\xa0\x80"},
+		{"beyond U+10FFFF", "\xf4\x90\x80\x80"},
 	} {
 		k.signed(test.name+" in sub", k.header(), k.claims().set("sub", `"alice`+test.text+`"`))
 		k.signed(test.name+" in a private claim", k.header(), k.claims().append(`"x"`, `"`+test.text+`"`))
@@ -103,8 +107,11 @@ func encodings(k *kit) {
 
 	k.row = "lone surrogate"
 	for _, test := range []struct{ name, text string }{
-		{"high", `\ud800`}, {"low", `\udc00`}, {"in the wrong order", `\udc00\ud800`},
-		{"high before a letter", `\ud800x`}, {"high before another escape", `\ud800\u0041`},
+		{"high", `\ud800`},
+		{"low", `\udc00`},
+		{"in the wrong order", `\udc00\ud800`},
+		{"high before a letter", `\ud800x`},
+		{"high before another escape", `\ud800\u0041`},
 		{"two high", `\ud800\ud800`},
 	} {
 		k.signed(test.name+", sub", k.header(), k.claims().set("sub", `"alice`+test.text+`"`))

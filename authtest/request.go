@@ -34,7 +34,8 @@ func inBody(k *kit) {
 	}
 	for _, test := range []struct{ name, contentType, body string }{
 		{"multipart", `multipart/form-data; boundary="b"`, "--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n" + token + "\r\n--b--\r\n"},
-		{"JSON", "application/json", `{"access_token":"` + token + `"}`}, {"text", "text/plain", "Bearer " + token},
+		{"JSON", "application/json", `{"access_token":"` + token + `"}`},
+		{"text", "text/plain", "Bearer " + token},
 		{"JWT", "application/jwt", token},
 	} {
 		r := k.request(http.MethodPost, "", test.body)

@@ -70,10 +70,13 @@ func otherMarks(k *kit) {
 	}
 	k.row = "claims of another token"
 	for _, mark := range []struct{ name, value string }{
-		{"nonce", `"n-0S6_WzA2Mj"`}, {"at_hash", `"77QmUPtjPfzWtF2AnpK9RQ"`},
+		{"nonce", `"n-0S6_WzA2Mj"`},
+		{"at_hash", `"77QmUPtjPfzWtF2AnpK9RQ"`},
 		{"c_hash", `"LDktKdoQak3Pk0cnXxCltA"`},
-		{"events", `{"http://schemas.openid.net/event/backchannel-logout":{}}`}, {"typ", `"ID"`},
-		{"typ", `"Refresh"`}, {"token_use", `"id"`},
+		{"events", `{"http://schemas.openid.net/event/backchannel-logout":{}}`},
+		{"typ", `"ID"`},
+		{"typ", `"Refresh"`},
+		{"token_use", `"id"`},
 	} {
 		k.signed(mark.name+" "+mark.value, k.header(), k.claims().set(mark.name, mark.value))
 	}

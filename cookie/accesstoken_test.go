@@ -123,11 +123,11 @@ func TestAccessTokenAuthenticate(t *testing.T) {
 				}
 				return
 			case 0:
-				if err != gatehouse.ErrNoCredentials { //nolint:errorlint // unwrapped
+				if err != gatehouse.ErrNoCredentials {
 					t.Errorf("Authenticate error = %v, want %v", err, gatehouse.ErrNoCredentials)
 				}
 			case -1:
-				if err != test.err { //nolint:errorlint // unwrapped
+				if err != test.err {
 					t.Errorf("Authenticate error = %v, want %v", err, test.err)
 				}
 			default:

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/interop/josepeer"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // TestJoseAttacks verifies the catalogue of attacks with both: jwtauth rejects each
@@ -22,6 +23,9 @@ func TestJoseAttacks(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS512"} {
 		t.Run(a, func(t *testing.T) {
+			if a != "ES256" {
+				enginetest.Slow(t)
+			}
 			t.Parallel()
 			peer := josepeer.Start(t)
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{a}})

@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 var (
@@ -39,6 +40,15 @@ const (
 
 func resource(a jwtauth.Algorithm) string {
 	return "https://api.example.com/" + strings.ToLower(string(a))
+}
+
+// slowUnlessES256 skips the test of all algorithms but one where slow tests are
+// skipped.
+func slowUnlessES256(t *testing.T, a jwtauth.Algorithm) {
+	t.Helper()
+	if a != jwtauth.ES256 {
+		enginetest.Slow(t)
+	}
 }
 
 // startProvider starts a provider with a resource for each algorithm, one with
@@ -80,6 +90,7 @@ func TestProviderTokensAccepted(t *testing.T) {
 	for name, keys := range sources {
 		for _, a := range algorithms {
 			t.Run(name+"/"+string(a), func(t *testing.T) {
+				slowUnlessES256(t, a)
 				api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, keys)}})
 				token := p.ClientCredentials(t, machine, resource(a), "reports:read reports:write").AccessToken
 				for range 2 { // from the key set, and from the cache
@@ -110,6 +121,7 @@ func TestProviderTokensTampered(t *testing.T) {
 	p := startProvider(t)
 	for _, a := range algorithms {
 		t.Run(string(a), func(t *testing.T) {
+			slowUnlessES256(t, a)
 			t.Parallel()
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, jwtauth.Discover())}})
 			token := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
@@ -191,6 +203,7 @@ func TestProviderKeysMisused(t *testing.T) {
 	set := publicKeys(t, p)
 	for _, a := range algorithms {
 		t.Run(string(a), func(t *testing.T) {
+			slowUnlessES256(t, a)
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, jwtauth.Discover())}})
 			token := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
 			api.accept(t, "/reports", token)

@@ -5,6 +5,7 @@ package jwtauth_test
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -27,7 +28,7 @@ func observe(t *testing.T, want gatehouse.EventType) (change func(*jwtauth.Confi
 			t.Errorf("event %+v, want %s of %s at level WARN without a decision", e, want, issuerURL)
 		}
 		recorded = append(recorded, fmt.Sprint(e.Cause))
-		return fmt.Errorf("the observer fails")
+		return errors.New("the observer fails")
 	}
 	return func(c *jwtauth.Config) { c.Observer = gatehouse.ObserverFunc(observer) }, func() []string {
 		mu.Lock()

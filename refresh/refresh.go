@@ -4,19 +4,21 @@
 // tokens with rotation, reuse detection and a grace period (RFC 6749 section 6,
 // RFC 9700 section 4.14).
 //
-// Call [New] with a [Store], then [Tokens.Begin] once for each login,
-// [Tokens.Rotate] at the token endpoint and [Tokens.Revoke] at the revocation
-// endpoint. The refresh tokens that descend from one login are a token family,
-// which has an absolute timeout of at most 7 days. If a token that was rotated
-// before is presented again after the grace period, it was probably stolen, and
-// the whole family is revoked.
+// Call [New] with a [Store], serve [Tokens.TokenEndpoint] and
+// [Tokens.RevocationEndpoint], and call [TokenEndpoint.Begin] once for each login.
+// The refresh tokens that descend from one login are a token family, which has an
+// absolute timeout of at most 7 days. If a token that was rotated before is
+// presented again after the grace period, it was probably stolen, and the whole
+// family is revoked. [Tokens.List] and [Tokens.RevokeAll] serve a page on which
+// users manage their devices.
 //
-// [Issued.AccessToken] describes the access token for package jwtauth to sign. Its
-// sid claim is the family ID, so that with Config.Revocations the access tokens
-// are revoked together with the family; see package revocation.
+// The sid claim of the access tokens is the family ID, so that with
+// Config.Revocations they are revoked together with the family; see package
+// revocation. An application with endpoints of its own calls [Tokens.Begin],
+// [Tokens.Rotate], [Issued.AccessToken] and [Tokens.Revoke].
 //
-// The application authenticates users before Begin and confidential clients at
-// the endpoints. [Memory] serves one process; the store module has stores for
+// The application authenticates users before Begin, and confidential clients by a
+// [ClientAuthenticator]. [Memory] serves one process; the store module has stores for
 // several. Package refreshtest tests implementations of [Store].
 package refresh
 
@@ -30,6 +32,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -108,8 +111,14 @@ func New(c Config) (*Tokens, error) {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("refresh: Config."+format, args...))
 	}
-	if c.Store == nil {
+	if typednil.Is(c.Store) {
 		fail("Store: required")
+	}
+	if c.Observer != nil && typednil.Is(c.Observer) {
+		fail("Observer: is a nil %T", c.Observer)
+	}
+	if c.Revocations != nil && typednil.Is(c.Revocations) {
+		fail("Revocations: is a nil %T", c.Revocations)
 	}
 	if t.lifetime == 0 {
 		t.lifetime = maxLifetime

@@ -29,6 +29,9 @@ func TestNewChecksConfig(t *testing.T) {
 	}{
 		{"defaults", func(*refresh.Config) {}, ""},
 		{"no store", func(c *refresh.Config) { c.Store = nil }, "Store: required"},
+		{"nil store", func(c *refresh.Config) { c.Store = (*refresh.Memory)(nil) }, "Store: required"},
+		{"nil observer", func(c *refresh.Config) { c.Observer = gatehouse.ObserverFunc(nil) }, "Observer: is a nil gatehouse.ObserverFunc"},
+		{"nil revocations", func(c *refresh.Config) { c.Revocations, c.Issuer = (*revocation.List)(nil), issuer }, "Revocations: is a nil *revocation.List"},
 		{"negative lifetime", func(c *refresh.Config) { c.Lifetime = -time.Second }, "Lifetime: -1s"},
 		{"short lifetime", func(c *refresh.Config) { c.Lifetime = 999 * time.Millisecond }, "Lifetime: 999ms"},
 		{"long lifetime", func(c *refresh.Config) { c.Lifetime = week + 1 }, "Lifetime: 168h0m0.000000001s"},

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -70,7 +71,7 @@ var _ jwtauth.Revocations = (*List)(nil)
 func New(c Config) (*List, error) {
 	l := &List{store: c.Store, maxLifetime: c.MaxLifetime}
 	var errs []error
-	if c.Store == nil {
+	if typednil.Is(c.Store) {
 		errs = append(errs, errors.New("revocation: Config.Store: required"))
 	}
 	if l.maxLifetime == 0 {

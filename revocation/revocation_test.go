@@ -84,9 +84,11 @@ func TestNewChecksConfig(t *testing.T) {
 			t.Errorf("New(MaxLifetime %v) error = %v, want MaxLifetime %v", test.lifetime, err, test.want)
 		}
 	}
-	_, err := revocation.New(revocation.Config{MaxLifetime: -1})
-	if n := strings.Count(fmt.Sprint(err), "revocation: Config."); n != 2 {
-		t.Errorf("New reports %d of 2 mistakes: %v", n, err)
+	for _, store := range []revocation.Store{nil, (*revocation.Memory)(nil)} {
+		_, err := revocation.New(revocation.Config{Store: store, MaxLifetime: -1})
+		if n := strings.Count(fmt.Sprint(err), "revocation: Config."); n != 2 {
+			t.Errorf("New(Store %#v) reports %d of 2 mistakes: %v", store, n, err)
+		}
 	}
 }
 

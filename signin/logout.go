@@ -32,14 +32,14 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tokens, err := h.Sessions.End(w, r) // it reports the error
+	// The logout completes even if the browser goes away or the observer fails.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	incomplete := h.revoke(ctx, tokens)
 	if err != nil {
 		h.answer(w, r, h.asError(err))
 		return
 	}
-	// The logout completes even if the browser goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
-	defer cancel()
-	incomplete := h.revoke(ctx, tokens)
 	shown := navigation.ShowsResponse(r)
 	if !shown {
 		tokens.ID = gatehouse.Secret{} // scripts get no token; the user confirms the logout instead

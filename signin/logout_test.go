@@ -65,6 +65,19 @@ func TestLogout(t *testing.T) {
 	}
 }
 
+// TestLogoutRevokesIfObserverFails: the tokens of a session that has ended are
+// revoked, because no copy of them is left.
+func TestLogoutRevokesIfObserverFails(t *testing.T) {
+	s := newSite(t)
+	revoked := 0
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
+	s.login("")
+	s.events.err = errors.New("disk full")
+	if w := s.do(http.MethodPost, "/auth/logout"); w.Code != http.StatusServiceUnavailable || revoked != 1 {
+		t.Errorf("logout: status %d with %d revocations, want 503 with 1", w.Code, revoked)
+	}
+}
+
 func TestLogoutRejects(t *testing.T) {
 	s := newSite(t)
 	s.login("")

@@ -31,6 +31,7 @@ func TestWatcherFaults(t *testing.T) {
 			m := apikey.NewMemory(0)
 			return watched{m, faultyWatcher{m, fault}}
 		},
+		RealTime: true,
 	}.TestFaults(t, watcherRules, []string{"silent at first", "silent later", "reports 10 changes", "ends without error", "never ends"})
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -19,42 +20,50 @@ type Faulty[S any] struct {
 	New func(fault string) S
 	// Wait, if set, waits for changes that a store makes after it has returned.
 	Wait func(S)
-	// Timeout is the Suite.Timeout for faulty stores, 250 ms if zero.
+	// Timeout is the Suite.Timeout for faulty stores, 1 s if zero.
 	Timeout time.Duration
+	// RealTime runs the rules outside of package synctest. It is for faults that
+	// leave goroutines behind.
+	RealTime bool
 }
 
 // TestFaults checks that the rules accept the store without a fault, that each
 // fault breaks a rule, and that each rule is the first one that some fault breaks.
 func (f Faulty[S]) TestFaults(t *testing.T, rules []Rule[S], faults []string) {
 	t.Helper()
-	for _, r := range rules {
-		if failures := record(t, r, f.New(""), time.Minute); len(failures) > 0 {
-			t.Errorf("rule %q fails a store without fault:\n%s", r.Name, strings.Join(failures, "\n"))
-		}
+	run := synctest.Test
+	if f.RealTime {
+		run = func(t *testing.T, test func(*testing.T)) { test(t) }
 	}
-	turns := make(chan struct{}, 64) // more than processors, because the rules mostly wait
-	named := make(map[string]bool)
-	caught := make(map[string]bool)
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for _, fault := range faults {
-		if named[fault] {
-			t.Errorf("fault %q is listed twice", fault)
-		}
-		named[fault] = true
-		all.Go(func() {
-			turns <- struct{}{}
-			by := f.broken(t, rules, fault)
-			<-turns
-			if by == "" {
-				t.Errorf("fault %q breaks no rule", fault)
+	for _, r := range rules {
+		run(t, func(t *testing.T) {
+			if failures := record(t, r, f.New(""), time.Minute); len(failures) > 0 {
+				t.Errorf("rule %q fails a store without fault:\n%s", r.Name, strings.Join(failures, "\n"))
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			caught[by] = true
 		})
 	}
-	all.Wait()
+	caught := make(map[string]bool)
+	var mu sync.Mutex
+	t.Run("fault", func(t *testing.T) {
+		named := make(map[string]bool)
+		for _, fault := range faults {
+			if named[fault] {
+				t.Errorf("fault %q is listed twice", fault)
+			}
+			named[fault] = true
+			t.Run(fault, func(t *testing.T) {
+				t.Parallel()
+				by := ""
+				run(t, func(t *testing.T) { by = f.broken(t, rules, fault) })
+				if by == "" {
+					t.Errorf("fault %q breaks no rule", fault)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				caught[by] = true
+			})
+		}
+	})
 	for _, r := range rules {
 		if !caught[r.Name] {
 			t.Errorf("no fault breaks rule %q first", r.Name)
@@ -72,7 +81,7 @@ func (f Faulty[S]) broken(t *testing.T, rules []Rule[S], fault string) string {
 		}
 		for range tries {
 			store := f.New(fault)
-			failures := record(t, r, store, cmp.Or(f.Timeout, time.Second/4))
+			failures := record(t, r, store, cmp.Or(f.Timeout, time.Second))
 			if f.Wait != nil {
 				f.Wait(store)
 			}

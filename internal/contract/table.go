@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,20 @@ type Table[R any] struct {
 	sync.Mutex                // protects Records
 	Records    map[string]*R  // by ID; a record is replaced and never changed
 	late       sync.WaitGroup // changes that are made after a method has returned
+	calls      atomic.Int64   // of Now
+}
+
+// Now is [Fault.Now], and later with each call, by 1 µs: the clock of package
+// synctest stands still while goroutines run.
+func (t *Table[R]) Now() time.Time {
+	now, step := t.Fault.Now(), time.Microsecond
+	switch t.Fault {
+	case "clock stands still":
+		step = 0
+	case "clock runs back":
+		step = -step
+	}
+	return now.Add(time.Duration(t.calls.Add(1)) * step)
 }
 
 // Wait waits for changes that are made after a method has returned.

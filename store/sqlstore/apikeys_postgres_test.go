@@ -88,8 +88,9 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		{name: "rotate revoked", change: "SET revoked = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
 		{name: "rotate expired", change: "SET expires = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
 		{name: "rotate expiring", change: "SET expires = clock_timestamp() + interval '200 milliseconds'", call: rotate, want: apikey.ErrConflict, expires: true},
-		// Fewer records than the limit would mean that no key is left.
-		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id < 'i'", call: func(s apikey.Store) ([]apikey.Record, error) {
+		// Fewer records than the limit would mean that no key is left. The two that are
+		// left are last in the order of creation and in that of expiry.
+		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id NOT IN ('e', 'f')", call: func(s apikey.Store) ([]apikey.Record, error) {
 			records, err := s.RevokeAll(t.Context(), apikey.Filter{Tenant: "t"}, 2)
 			if len(records) != 2 {
 				t.Errorf("RevokeAll(limit 2) returned %d records, want the 2 that were left", len(records))

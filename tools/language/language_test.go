@@ -28,7 +28,7 @@ func TestCheck(t *testing.T) {
 		"a/comment.go":          "package a\n\n// A room is here, and the caller is\n// told so.\n",
 		"a/string.go":           "package a\n\nvar s = `x\nroom`\n",
 		"a/name.go":             "package a\n\nfunc makeRoom(isTold bool) {}\n",
-		"a/good.go":             "package a\n\n// The broom is toldered.\nvar mushroom = rooms.X\n",
+		"a/good.go":             "package a\n\n// The broom is toldered.\nvar mushroom = broomy.X\n",
 		"b/doc.md":              "one\n\nTwo ROOMS\n",
 		"b/image.png":           "room",
 		"node_modules/m/doc.md": "room",
