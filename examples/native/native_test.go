@@ -351,7 +351,7 @@ func TestInvalidResponseEndsLogin(t *testing.T) {
 		"userinfo no sub":     {route("/userinfo", body("application/json", `{}`)), 200, "another subject", 1, true},
 		"userinfo rejects":    {route("/userinfo", status(401)), 200, "status 401", 1, true},
 		"userinfo redirects":  {route("/userinfo", http.RedirectHandler("/jwks", http.StatusFound).ServeHTTP), 200, "status 302", 1, true},
-		"userinfo JWT":        {route("/userinfo", body("application/jwt", "")), 200, "not a JSON object", 1, true},
+		"userinfo JWT":        {route("/userinfo", body("application/jwt", "")), 200, "not of type application/json", 1, true},
 		"userinfo cut off":    {route("/userinfo", body("application/json", `{"sub":`)), 200, "not a JSON object", 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
