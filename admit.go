@@ -10,27 +10,26 @@ import (
 	"time"
 )
 
-// Admit decides on a request without answering it, for adapters to other
-// transports than net/http: it authenticates the caller, asks the policies, and
-// reports the decision to the observer. It returns the request that the handler
-// gets, with the [Principal] in its context and without the credential, and the
-// header that the response must carry, also with an error. The error is an
-// [*Error].
+// Admit decides on a request without writing a response, for adapters to other
+// transports than net/http. It authenticates the caller, evaluates the
+// policies, and reports the decision to the observer. It returns the request
+// for the handler, with the [Principal] in its context and without the
+// credential, and headers that the response must contain, also if it returns an
+// error. The error is an [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
-	a, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
+	inner, _, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	header = header.Clone() // many requests may share one proof
 	if e != nil {
 		return nil, header, e
 	}
-	inner := r.WithContext(a)
-	inner.Header = g.reads.without(r.Header)
 	return inner, header, nil
 }
 
-// admit decides on r and reports the decision. The context that it returns is not
-// nil, also with an error. The header of a proof goes with the refusal of a policy
-// too: it may hold the nonce of the next request.
-func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitted, http.Header, *Error) {
+// admit decides on r and reports the decision. It returns the request that the
+// handler gets, which Enrich and the policies get too, and its context, which is
+// not nil, also with an error. The header of a proof goes with the refusal of a
+// policy too: it may hold the nonce of the next request.
+func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.Request, *admitted, http.Header, *Error) {
 	var start time.Time
 	if g.observer != nil {
 		start = time.Now()
@@ -44,18 +43,20 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 		header, proof, e = e.Header, Proof{principal: new(Principal)}, nil
 	}
 	if e != nil {
-		return a, nil, g.report(r, a, e, start)
+		return nil, a, nil, g.report(r, a, e, start)
 	}
 	a.principal = proof.principal
+	inner := r.WithContext(a)
+	inner.Header = g.reads.without(r.Header)
 	if !a.principal.IsZero() {
-		if e = g.complete(r, a, proof.Tenants); e == nil {
-			e = authorize(r, a.principal, policies)
+		if e = g.complete(inner, a, proof.Tenants); e == nil {
+			e = authorize(inner, a.principal, policies)
 		}
 		if e != nil {
 			if e = g.report(r, a, e, start); e == unobserved {
 				header = nil
 			}
-			return a, header, e
+			return nil, a, header, e
 		}
 	}
 	if g.observer != nil {
@@ -65,10 +66,10 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*admitt
 		}
 		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
 		if err := g.observer.Observe(r.Context(), event); err != nil {
-			return a, nil, unobserved
+			return nil, a, nil, unobserved
 		}
 	}
-	return a, header, nil
+	return inner, a, header, nil
 }
 
 var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}
@@ -94,7 +95,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 			}
 		case err == nil:
 			return proof, nil
-		case errors.Is(err, ErrNoCredentials):
+		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an Error has claimed the credential, whatever its cause
 			continue
 		}
 		if e := g.reads.checkForm(r); e != nil {
@@ -130,7 +131,7 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	case !p.Claims.extend(proved.Claims):
 		cause = "changed or removed a claim"
 	case proved.Tenant == "" && p.Tenant != "" && tenants != nil && !slices.Contains(tenants, p.Tenant):
-		cause = "set a tenant for which the issuer may not speak"
+		cause = "set a tenant that is not in Proof.Tenants"
 	default:
 		a.principal = &p
 		return nil

@@ -44,9 +44,9 @@ func TestGateAllocations(t *testing.T) {
 	r := request("Authorization", "Bearer good", "Accept", "application/json", "User-Agent", "test", "Accept-Encoding", "gzip",
 		"X-Request-Id", "1", "Cookie", "theme=dark")
 	for name, config := range map[string]gatehouse.Config{
-		"bare":         {Authenticators: []gatehouse.Authenticator{good}},
-		"observed":     {Authenticators: []gatehouse.Authenticator{good}, Observer: watch},
-		"second asked": {Authenticators: []gatehouse.Authenticator{explicitly(rejects(gatehouse.ErrNoCredentials)), good}},
+		"bare":         {Authenticators: list{good}},
+		"observed":     {Authenticators: list{good}, Observer: watch},
+		"second asked": {Authenticators: list{explicitly(rejects(gatehouse.ErrNoCredentials)), good}},
 	} {
 		gate := newGate(t, config)
 		mux := gate.Mux()
@@ -58,9 +58,7 @@ func TestGateAllocations(t *testing.T) {
 				w := discard{http.Header{}}
 				called = 0
 				alloctest.AtMost(t, 4, func() { handler.ServeHTTP(w, r) })
-				if called != 1001 {
-					t.Errorf("the handler was called %d times, want 1001", called)
-				}
+				equal(t, "calls of the handler", called, 1001)
 			})
 		}
 	}

@@ -7,15 +7,16 @@ import (
 	"net/http"
 )
 
-// ErrNoCredentials is what an [Authenticator] returns for a request without a
-// credential of its kind. It is no refusal: the gate asks the next one.
+// ErrNoCredentials is the error of an [Authenticator] for a request without a
+// credential of its kind. It does not refuse the request: the gate calls the
+// next authenticator.
 var ErrNoCredentials = errors.New("gatehouse: no credentials of this kind")
 
 // Authenticator verifies one kind of credential.
 type Authenticator interface {
-	// Reads declares what the authenticator reads of a request. [New] calls it
-	// once. What is not declared is not removed from the request that the
-	// handler gets, and is no credential to the gate.
+	// Reads declares the parts of a request that the authenticator reads. [New]
+	// calls it once. The gate does not treat an undeclared header or cookie as a
+	// credential, and does not remove it from the request of the handler.
 	Reads() Reads
 
 	// Authenticate has three outcomes:
@@ -23,36 +24,38 @@ type Authenticator interface {
 	//   - a [Proof]: the caller is authenticated;
 	//   - [ErrNoCredentials]: the request has no credential of this kind;
 	//   - any other error: the credential is rejected, or a backend is
-	//     unavailable. An [*Error] says which; any other error is answered
-	//     with 503.
+	//     unavailable. An [*Error] specifies the response, even if it wraps
+	//     ErrNoCredentials; the response to any other error is 503.
 	//
-	// An authenticator claims a credential by its form alone, such as two dots
-	// or a key prefix, so that several can share the Bearer scheme. It must not
-	// return ErrNoCredentials for a credential that it has claimed.
+	// An authenticator recognizes its credentials by their format alone, such as
+	// two dots or a key prefix, so that several authenticators can share the Bearer
+	// scheme. It must not return ErrNoCredentials for a credential that it
+	// recognizes.
 	//
-	// The gate calls Authenticate for requests with exactly one explicit
-	// credential if the authenticator declares explicit ones, and for requests
-	// without an explicit credential if it declares ambient ones.
+	// If the authenticator declares explicit credentials, the gate calls
+	// Authenticate for requests with exactly one explicit credential. If it
+	// declares ambient credentials, the gate calls Authenticate for requests
+	// without an explicit credential.
 	//
-	// Authenticate must be safe for concurrent use and must not change the
-	// request. Its errors must carry no part of the credential.
+	// Authenticate must be safe for concurrent use and must not change the request.
+	// Its errors must not contain any part of the credential.
 	Authenticate(r *http.Request) (Proof, error)
 }
 
-// Proof is the caller that an [Authenticator] has authenticated.
+// Proof is the result of a successful authentication by an [Authenticator].
 type Proof struct {
 	principal *Principal
 
-	// Header is what the response must carry, such as a DPoP nonce. Optional.
+	// Header contains headers for the response, such as DPoP-Nonce. Optional.
 	Header http.Header
 
-	// Tenants are the tenants for which the issuer of the credential may speak,
-	// nil for all. [Config.Enrich] cannot give the caller another one.
+	// Tenants are the tenants that the issuer of the credential may use, nil for
+	// all. [Config.Enrich] cannot set another tenant.
 	Tenants []string
 }
 
-// NewProof makes a Proof of the caller p, which may be shared by many requests
-// and must not be changed afterwards.
+// NewProof returns a Proof for the caller p. Many requests may share p, so it
+// must not be changed afterwards.
 func NewProof(p *Principal) Proof { return Proof{principal: p} }
 
 // Principal returns the caller, zero for the zero Proof.

@@ -11,34 +11,35 @@ import (
 	"strings"
 )
 
-// Claims is an immutable JSON object: what the issuer of a credential says
-// beyond the fields of [Principal]. The zero value is an empty object.
+// Claims is an immutable JSON object: the claims of a credential, including
+// those without a field in [Principal]. The zero value is an empty object.
 type Claims struct{ json string }
 
-// NewClaims makes Claims of one JSON object. Authenticators call it with bytes
-// that they have verified, and check themselves that no member occurs twice.
+// NewClaims parses one JSON object. Authenticators call it with verified data;
+// they must check for duplicate members themselves.
 func NewClaims(object string) (Claims, error) {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal([]byte(object), &members) // makes members of an object, and of nothing else
 	if members == nil {
-		return Claims{}, errors.New("gatehouse: claims are not a JSON object")
+		return Claims{}, errors.New("gatehouse: claims: not a JSON object")
 	}
 	return Claims{object}, nil
 }
 
-// VerifiedClaims makes Claims of a JSON object that the caller has already read
-// strictly, without reading it again. It is for authenticators.
+// VerifiedClaims returns Claims for a JSON object that the caller has already
+// parsed strictly. It does not parse the object again. It is for
+// authenticators.
 func VerifiedClaims(object string) Claims { return Claims{object} }
 
 // Decode stores the claims in the value that v points to, like
-// [json.Unmarshal], but for one thing: at every depth a member is matched to a
-// field of a struct by its exact name. Unmarshal would also take "TENANT" for a
-// field named "tenant", and an issuer that lets its users name claims would
-// then let them name their tenant.
+// [json.Unmarshal], except that at every depth a member name must equal the
+// name of a struct field exactly. Unmarshal also matches "TENANT" to a field
+// named "tenant": a user who can choose the names of claims could then choose a
+// tenant.
 //
-// A type that decodes itself, as a [json.Unmarshaler], sees its part as it is.
+// A [json.Unmarshaler] gets its part of the object unchanged.
 //
-// Every call decodes anew, so what v holds is the caller's own.
+// Every call decodes the object again, so v shares no memory with c.
 func (c Claims) Decode(v any) error {
 	if err := json.Unmarshal(exact([]byte(c.String()), reflect.TypeOf(v)), v); err != nil {
 		return fmt.Errorf("gatehouse: decode claims: %w", err)

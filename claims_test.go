@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,44 +20,27 @@ func TestNewClaims(t *testing.T) {
 		`{`: false, `{"a":1}{}`: false, `{"a":1},`: false, `{"a":01}`: false, `{a:1}`: false, "{}\x00": false,
 	} {
 		c, err := gatehouse.NewClaims(object)
-		if (err == nil) != good {
-			t.Errorf("NewClaims(%q) error = %v", object, err)
+		if (err == nil) != good || good && c.String() != object || !good && c != (gatehouse.Claims{}) {
+			t.Errorf("NewClaims(%q) = %q, %v; want accepted: %v", object, c, err, good)
 		}
-		if want := object; good && c.String() != want || !good && c != (gatehouse.Claims{}) {
-			t.Errorf("NewClaims(%q) = %q", object, c)
-		}
-	}
-	if c := gatehouse.VerifiedClaims(`{"a":1}`); c.String() != `{"a":1}` {
-		t.Errorf("VerifiedClaims = %q", c)
-	}
-	if s := (gatehouse.Claims{}).String(); s != "{}" {
-		t.Errorf("String of the zero value = %q", s)
 	}
 }
 
 func TestClaimsMarshal(t *testing.T) {
-	for _, object := range []string{"", `{"b":1,"a":[1.50,9007199254740993]}`} {
+	for object, want := range map[string]string{"": "{}", `{"b":1,"a":[1.50,9007199254740993]}`: `{"b":1,"a":[1.50,9007199254740993]}`} {
 		c := gatehouse.VerifiedClaims(object)
-		got, err := json.Marshal(map[string]any{"claims": c})
-		if want := `{"claims":` + c.String() + `}`; err != nil || string(got) != want {
-			t.Errorf("Marshal = %s, %v; want %s", got, err, want)
-		}
+		equal(t, "String", c.String(), want)
+		equal(t, "Marshal", string(must(json.Marshal(map[string]any{"claims": c}))), `{"claims":`+want+`}`)
 	}
 }
 
 type upper string
 
-func (u *upper) UnmarshalJSON(b []byte) error {
-	*u = upper("saw " + string(b))
-	return nil
-}
+func (u *upper) UnmarshalJSON(b []byte) error { *u = upper("saw " + string(b)); return nil }
 
 type ownDecoder struct{ Tenant string }
 
-func (s *ownDecoder) UnmarshalJSON(b []byte) error {
-	s.Tenant = "saw " + string(b)
-	return nil
-}
+func (s *ownDecoder) UnmarshalJSON(b []byte) error { s.Tenant = "saw " + string(b); return nil }
 
 type Base struct {
 	Issuer string `json:"iss"`
@@ -114,9 +97,7 @@ func TestClaimsDecode(t *testing.T) {
 	}
 	for range 2 { // two decoded values share nothing
 		var got everything
-		if err := claims.Decode(&got); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, claims.Decode(&got))
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("Decode =\n%+v, want\n%+v", got, want)
 		}
@@ -152,12 +133,8 @@ func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 	} {
 		// The case tests something only if encoding/json accepts it.
 		var unsafe, got everything
-		if err := json.Unmarshal([]byte(object), &unsafe); err != nil {
-			t.Fatal(err)
-		}
-		if err := gatehouse.VerifiedClaims(object).Decode(&got); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, json.Unmarshal([]byte(object), &unsafe))
+		noError(t, gatehouse.VerifiedClaims(object).Decode(&got))
 		if !containsEvil(unsafe) {
 			t.Errorf("json.Unmarshal ignores %s", object)
 		}
@@ -173,64 +150,31 @@ func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 }
 
 func containsEvil(e everything) bool {
-	b, err := json.Marshal(e)
-	if err != nil {
-		panic(err)
-	}
-	var m any
-	if err := json.Unmarshal(b, &m); err != nil {
-		panic(err)
-	}
-	var walk func(any) bool
-	walk = func(v any) bool {
-		switch v := v.(type) {
-		case string:
-			return v == "evil"
-		case []any:
-			if slices.ContainsFunc(v, walk) {
-				return true
-			}
-		case map[string]any:
-			for _, v := range v {
-				if walk(v) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	return walk(m)
+	return strings.Contains(string(must(json.Marshal(e))), `"evil"`)
 }
 
 func TestClaimsDecodeErrors(t *testing.T) {
-	claims := gatehouse.VerifiedClaims(`{"tenant":1,"nested":[],"slice":{},"Map":3,"iss":"a"}`)
 	var typeError *json.UnmarshalTypeError
-	for name, v := range map[string]any{
-		"string": &struct {
-			Tenant string `json:"tenant"`
-		}{},
-		"struct": &struct {
-			Nested inner `json:"nested"`
-		}{},
-		"slice": &struct {
-			Slice []inner `json:"slice"`
-		}{},
-		"map":       &struct{ Map map[string]inner }{},
-		"not a map": &[]string{},
-	} {
-		if err := claims.Decode(v); !errors.As(err, &typeError) {
-			t.Errorf("Decode into %s: error = %v", name, err)
-		}
-	}
 	var invalid *json.InvalidUnmarshalError
-	for _, v := range []any{nil, everything{}, (*everything)(nil)} {
-		if err := claims.Decode(v); !errors.As(err, &invalid) {
-			t.Errorf("Decode into %T: error = %v", v, err)
-		}
-	}
 	var syntax *json.SyntaxError
-	if err := gatehouse.VerifiedClaims(`{"a":`).Decode(new(everything)); !errors.As(err, &syntax) {
-		t.Errorf("%v", err)
+	for _, test := range []struct {
+		object string
+		into   any
+		want   any // *E, where E is the type of the error
+	}{
+		{`{"tenant":1}`, new(everything), &typeError},
+		{`{"nested":[]}`, new(everything), &typeError},
+		{`{"slice":{}}`, new(everything), &typeError},
+		{`{"Map":3}`, new(everything), &typeError},
+		{`{}`, &[]string{}, &typeError},
+		{`{}`, nil, &invalid},
+		{`{}`, everything{}, &invalid},
+		{`{}`, (*everything)(nil), &invalid},
+		{`{"a":`, new(everything), &syntax},
+	} {
+		if err := gatehouse.VerifiedClaims(test.object).Decode(test.into); !errors.As(err, test.want) {
+			t.Errorf("Decode of %s into %T: error = %v, want a %T", test.object, test.into, err, test.want)
+		}
 	}
 }
 
@@ -243,46 +187,30 @@ func FuzzClaimsDecode(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	type outer struct {
-		Tenant *string `json:"tenant"`
-		Inner  *inner  `json:"inner"`
-	}
 	f.Fuzz(func(t *testing.T, object string) {
+		var got struct {
+			Tenant *string `json:"tenant"`
+			Inner  *inner  `json:"inner"`
+		}
 		claims, err := gatehouse.NewClaims(object)
-		if err != nil {
+		if err != nil || claims.Decode(&got) != nil {
 			return
 		}
-		var got outer
-		if err := claims.Decode(&got); err != nil {
-			return
+		var members, within map[string]json.RawMessage // encoding/json matches the keys of a map exactly
+		noError(t, json.Unmarshal([]byte(object), &members))
+		var tenant *string
+		if member := members["tenant"]; member != nil {
+			noError(t, json.Unmarshal(member, &tenant))
 		}
-		var members, within map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(object), &members); err != nil {
-			t.Fatal(err)
-		}
-		if has := len(members["tenant"]) > 0 && string(members["tenant"]) != "null"; has != (got.Tenant != nil) {
-			t.Errorf("tenant %v", got.Tenant)
-		}
-		if got.Tenant != nil {
-			var want string
-			if err := json.Unmarshal(members["tenant"], &want); err != nil || want != *got.Tenant {
-				t.Errorf("tenant %q, want %q, %v", *got.Tenant, want, err)
-			}
-		}
+		equal(t, "tenant", got.Tenant, tenant)
 		if got.Inner == nil {
 			return
 		}
-		if err := json.Unmarshal(members["inner"], &within); err != nil {
-			t.Fatal(err)
+		noError(t, json.Unmarshal(members["inner"], &within))
+		var roles []string
+		if member, ok := within["roles"]; ok {
+			noError(t, json.Unmarshal(member, &roles))
 		}
-		var want []string
-		if roles, ok := within["roles"]; ok {
-			if err := json.Unmarshal(roles, &want); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if !reflect.DeepEqual(got.Inner.Roles, want) {
-			t.Errorf("roles %q, want %q", got.Inner.Roles, want)
-		}
+		equal(t, "roles", got.Inner.Roles, roles)
 	})
 }

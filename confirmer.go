@@ -32,7 +32,8 @@ type Confirmer interface {
 	Confirm(r *http.Request, token, member string) (http.Header, error)
 }
 
-// Confirms is what a [Confirmer] confirms.
+// Confirms declares the member of cnf that a [Confirmer] checks, and where the
+// proof of possession is.
 type Confirms struct {
 	// Member is the name of the member of cnf, such as "jkt". Required.
 	Member string
@@ -40,33 +41,33 @@ type Confirms struct {
 	// Binding is the value of [Principal.Binding] after success. Required.
 	Binding Binding
 
-	// Scheme is the scheme under which a token that is bound in this way must
-	// come, and under which no other token may come. The zero Scheme is for a
-	// proof that does not depend on the scheme, such as a client certificate.
+	// Scheme is the authentication scheme of tokens with this binding: they are
+	// rejected under any other scheme, and all other tokens are rejected under this
+	// one. Use the zero Scheme for a proof that does not depend on the scheme, such
+	// as a client certificate.
 	Scheme Scheme
 
-	// Companions are headers that carry the proof whatever the scheme, such as
+	// Companions are headers that carry the proof under any scheme, such as
 	// Client-Cert. The gate removes them.
 	Companions []string
 }
 
 // Confirmers are the confirmers of one authenticator of tokens. The zero value
-// and nil have none: they reject each token that has a cnf claim. It is safe
-// for concurrent use.
+// and nil contain no confirmer and reject every token with a cnf claim.
+// Confirmers is safe for concurrent use.
 type Confirmers struct {
 	all      []Confirmer
 	declared []Confirms
 }
 
-// NewConfirmers makes a set of confirmers. It reports all that is wrong with
-// them at once: nil, an incomplete declaration, a member or scheme that occurs
-// twice.
+// NewConfirmers returns a set of confirmers. It reports all errors at once: a
+// nil confirmer, an incomplete declaration, a duplicate member or scheme.
 func NewConfirmers(confirmers ...Confirmer) (*Confirmers, error) {
 	c := &Confirmers{all: slices.Clone(confirmers)}
 	var errs []error
 	for i, confirmer := range c.all {
 		if typednil.Is(confirmer) {
-			errs = append(errs, fmt.Errorf("confirmer %d is nil", i))
+			errs = append(errs, fmt.Errorf("confirmer %d: nil", i))
 			continue
 		}
 		d := confirmer.Confirms()
@@ -76,7 +77,7 @@ func NewConfirmers(confirmers ...Confirmer) (*Confirmers, error) {
 		case slices.ContainsFunc(c.declared, func(o Confirms) bool {
 			return o.Member == d.Member || d.Scheme.Name != "" && strings.EqualFold(o.Scheme.Name, d.Scheme.Name)
 		}):
-			errs = append(errs, fmt.Errorf("confirmer %d (%T): another one confirms the same member or scheme", i, confirmer))
+			errs = append(errs, fmt.Errorf("confirmer %d (%T): duplicate member or scheme", i, confirmer))
 		}
 		c.declared = append(c.declared, d)
 	}
@@ -102,9 +103,8 @@ func (c *Confirmers) Reads(r Reads) Reads {
 	return r
 }
 
-// Token returns the token of the Authorization header, and the scheme under
-// which it came: Bearer or that of a confirmer. It returns [ErrNoCredentials] if
-// there is none, like [Authorization].
+// Token returns the token of the [Authorization] header and its scheme: Bearer
+// or the scheme of a confirmer. Its errors are those of Authorization.
 func (c *Confirmers) Token(r *http.Request) (scheme, token string, err error) {
 	token, err = Authorization(r, "Bearer")
 	if c == nil || !errors.Is(err, ErrNoCredentials) {
@@ -121,9 +121,9 @@ func (c *Confirmers) Token(r *http.Request) (scheme, token string, err error) {
 	return "", "", ErrNoCredentials
 }
 
-// Confirmation is the cnf claim of one verified token. It is immutable, and is
-// cached together with the token. The zero value is that of a token without the
-// claim.
+// Confirmation is the parsed cnf claim of a verified token, RFC 7800. It is
+// immutable and can be cached with the token. The zero value stands for a token
+// without the claim.
 type Confirmation struct {
 	members []string // in the order of the confirmers, "" where cnf lacks the member
 	binding Binding
@@ -132,12 +132,12 @@ type Confirmation struct {
 // Binding returns the value of [Principal.Binding] for the token.
 func (c Confirmation) Binding() Binding { return c.binding }
 
-// Parse reads the cnf claim of a token once, when the token is verified. It
-// returns an error, whose text names no value, unless cnf is a JSON object with
-// at least one member, each of which a confirmer confirms, occurs once, and is a
-// JSON object or a non-empty string: a token that is bound to a key and accepted without a proof of that
-// key could be used by a thief. A token without the claim has no confirmation
-// and needs no call.
+// Parse reads the cnf claim of a token once, when the token is verified. cnf
+// must be a JSON object with at least one member. Every member must occur once,
+// be a JSON object or a non-empty string, and have a confirmer; otherwise Parse
+// returns an error, which contains no value of the claim. Without this rule an
+// attacker could use a stolen sender-constrained token as a bearer token. Do
+// not call Parse for a token without the claim.
 //
 // Implements RFC 7800 §3.1.
 func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
@@ -164,9 +164,9 @@ func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 	})
 	switch {
 	case unknown != "":
-		return Confirmation{}, fmt.Errorf("claim cnf has the member %.64q, which no confirmer confirms or which is no string or object", unknown)
+		return Confirmation{}, fmt.Errorf("claim cnf: member %.64q: no confirmer is configured for it, or it is not a string or an object", unknown)
 	case err != nil || len(bindings) == 0:
-		return Confirmation{}, errors.New("claim cnf is not a JSON object with a member")
+		return Confirmation{}, errors.New("claim cnf: not a JSON object with at least one member")
 	}
 	slices.Sort(bindings)
 	confirmation.binding = Binding(strings.Join(bindings, "+"))
@@ -182,10 +182,10 @@ func (c *Confirmers) index(member string) int {
 }
 
 // Confirm checks on each request that the sender of r holds each key to which
-// the token is bound, and returns what the response must carry. Call it after
-// the expiry, the key set and the revocation of the token have been checked.
-// scheme is the one under which the token came, "" if it came in a cookie or
-// another header; r is nil if no request is at hand, which rejects a bound token.
+// the token is bound, and returns headers for the response. Call it after the
+// expiry, the key set and the revocation of the token have been checked. scheme
+// is the authentication scheme of the token, "" for a token from a cookie or
+// another header. If r is nil, a bound token is rejected.
 //
 // RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
 // confirmer, and a token that is not bound is rejected under that scheme, so
@@ -209,11 +209,11 @@ func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation
 		case member == "" && !here:
 			continue
 		case member == "":
-			cause = "the token came under the scheme " + d.Scheme.Name + " and its cnf claim lacks " + d.Member
+			cause = "scheme " + d.Scheme.Name + ": the cnf claim of the token has no member " + d.Member
 		case r == nil:
-			cause = "the token is bound by " + d.Member + " and there is no request to confirm it with"
+			cause = "the token is bound by " + d.Member + ": the proof of possession cannot be checked without a request"
 		case d.Scheme.Name != "" && !here:
-			cause = "the token is bound by " + d.Member + " and did not come under the scheme " + d.Scheme.Name
+			cause = "the token is bound by " + d.Member + ": the scheme must be " + d.Scheme.Name
 		}
 		if cause != "" {
 			return nil, &Error{Code: CodeInvalidToken, Reason: ReasonUnconfirmed, Scheme: scheme, Cause: errors.New("gatehouse: " + cause)}

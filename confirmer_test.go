@@ -37,13 +37,8 @@ var (
 	byCertificate = confirmer{confirms: gatehouse.Confirms{Member: "x5t", Binding: "mtls", Companions: []string{"Client-Cert"}}}
 )
 
-func newConfirmers(t *testing.T, list ...gatehouse.Confirmer) *gatehouse.Confirmers {
-	t.Helper()
-	c, err := gatehouse.NewConfirmers(list...)
-	if err != nil {
-		t.Fatalf("NewConfirmers: %v", err)
-	}
-	return c
+func newConfirmers(list ...gatehouse.Confirmer) *gatehouse.Confirmers {
+	return must(gatehouse.NewConfirmers(list...))
 }
 
 func TestNewConfirmersReportsEveryMistake(t *testing.T) {
@@ -52,10 +47,10 @@ func TestNewConfirmersReportsEveryMistake(t *testing.T) {
 	other.confirms.Member, other.confirms.Scheme.Name = "jkt2", "dpop"
 	_, err := gatehouse.NewConfirmers(nil, typedNil, confirmer{}, byProof, byProof, other, byCertificate)
 	want := strings.Join([]string{
-		"confirmer 0 is nil", "confirmer 1 is nil",
+		"confirmer 0: nil", "confirmer 1: nil",
 		"confirmer 2 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
-		"confirmer 4 (gatehouse_test.confirmer): another one confirms the same member or scheme",
-		"confirmer 5 (gatehouse_test.confirmer): another one confirms the same member or scheme",
+		"confirmer 4 (gatehouse_test.confirmer): duplicate member or scheme",
+		"confirmer 5 (gatehouse_test.confirmer): duplicate member or scheme",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("NewConfirmers error\n%v, want\n%s", err, want)
@@ -67,7 +62,7 @@ func TestNewConfirmersReportsEveryMistake(t *testing.T) {
 //
 // Covers RFC 7800 §3.1.
 func TestConfirmersParse(t *testing.T) {
-	both := newConfirmers(t, byCertificate, byProof)
+	both := newConfirmers(byCertificate, byProof)
 	for _, test := range []struct {
 		name       string
 		confirmers *gatehouse.Confirmers
@@ -78,8 +73,8 @@ func TestConfirmersParse(t *testing.T) {
 		{"two members", both, `{"jkt":"a","x5t":"b"}`, "dpop+mtls"},
 		{"a member that nothing confirms", both, `{"jkt":"a","jwk":{}}`, ""},
 		{"only a member that nothing confirms", both, `{"kid":"a"}`, ""},
-		{"no confirmer of the member", newConfirmers(t, byCertificate), `{"jkt":"a"}`, ""},
-		{"no confirmers", newConfirmers(t), `{"jkt":"a"}`, ""},
+		{"no confirmer of the member", newConfirmers(byCertificate), `{"jkt":"a"}`, ""},
+		{"no confirmers", newConfirmers(), `{"jkt":"a"}`, ""},
 		{"nil confirmers", nil, `{"jkt":"a"}`, ""},
 		{"member that is an object", both, `{"jkt":{"kty":"EC"}}`, "dpop"},
 		{"a member twice", both, `{"jkt":"a","jkt":"a"}`, ""},
@@ -144,27 +139,20 @@ func TestConfirmersConfirm(t *testing.T) {
 		{"failure", "Bearer", x5t, []gatehouse.Confirmer{broken}, nil, false, 503, gatehouse.ReasonAuthenticatorFailed, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newConfirmers(t, test.confirmers...)
+			c := newConfirmers(test.confirmers...)
 			var confirmation gatehouse.Confirmation
 			if test.cnf != none {
-				var err error
-				if confirmation, err = c.Parse(test.cnf); err != nil {
-					t.Fatalf("Parse: %v", err)
-				}
+				confirmation = must(c.Parse(test.cnf))
 			}
 			r := request(test.headers...)
 			if test.noRequest {
 				r = nil
 			}
 			header, err := c.Confirm(r, test.scheme, "T", confirmation)
-			if got := strings.Join(header["X-Seen"], " "); got != test.seen {
-				t.Errorf("header = %q, want %q", got, test.seen)
-			}
+			equal(t, "header", strings.Join(header["X-Seen"], " "), test.seen)
 			e, _ := errors.AsType[*gatehouse.Error](err)
 			if test.status == 200 {
-				if err != nil {
-					t.Errorf("Confirm = %v", err)
-				}
+				noError(t, err)
 			} else if e == nil || e.Code.Status() != test.status || e.Reason != test.reason {
 				t.Errorf("Confirm = %v, want %d %s", err, test.status, test.reason)
 			} else if test.reason == gatehouse.ReasonUnconfirmed && e.Scheme != test.scheme {
@@ -179,7 +167,7 @@ func TestConfirmersConfirm(t *testing.T) {
 }
 
 func TestConfirmersToken(t *testing.T) {
-	c := newConfirmers(t, byCertificate, byProof)
+	c := newConfirmers(byCertificate, byProof)
 	for _, test := range []struct {
 		confirmers    *gatehouse.Confirmers
 		authorization []string
@@ -205,7 +193,7 @@ func TestConfirmersToken(t *testing.T) {
 }
 
 func TestConfirmersReads(t *testing.T) {
-	c := newConfirmers(t, byProof, byCertificate)
+	c := newConfirmers(byProof, byCertificate)
 	schemes := append(make([]gatehouse.Scheme, 0, 4), gatehouse.Scheme{Name: "Bearer"})
 	own := gatehouse.Reads{Schemes: schemes}
 	got := c.Reads(own)

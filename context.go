@@ -34,8 +34,8 @@ func admittedBy(ctx context.Context) *admitted {
 	return a
 }
 
-// FromContext returns the caller, and false if there is none: the request is
-// anonymous, or no [Gate] has let it in.
+// FromContext returns the caller of the request. It returns false if the
+// request is anonymous or has not passed a [Gate].
 func FromContext(ctx context.Context) (Principal, bool) {
 	if a := admittedBy(ctx); a != nil {
 		return *a.principal, !a.principal.IsZero()
@@ -43,8 +43,8 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	return Principal{}, false
 }
 
-// NewContext returns a context with the caller p. It is for tests of handlers,
-// and for work that outlives its request; it proves nothing.
+// NewContext returns a context with the caller p, without any verification. Use
+// it in tests of handlers, and for work that continues after its request.
 func NewContext(ctx context.Context, p Principal) context.Context {
 	next := &admitted{Context: ctx, principal: &p}
 	if a := admittedBy(ctx); a != nil {

@@ -10,16 +10,16 @@ import (
 const authorization = "Authorization"
 
 // Authorization returns the credentials that the request carries under the
-// given scheme, such as "Bearer", whose case does not matter. It returns
+// given scheme, such as "Bearer". The scheme is case-insensitive. It returns
 // [ErrNoCredentials] if the request has no Authorization header or one of
 // another scheme, and an [*Error] of [CodeInvalidRequest] if it has several
-// headers or nothing behind the scheme.
+// Authorization headers or no credentials after the scheme.
 //
 //	RFC 6750 §2.1 (grammar): credentials = "Bearer" 1*SP b64token
 //
-// Authorization does not check the alphabet of the credentials: an authenticator
-// accepts only what it has read, and the [Gate] checks the alphabet once no
-// authenticator has accepted the credential.
+// Authorization does not check the characters of the credentials. The
+// authenticator that accepts a credential has parsed it; if none accepts it,
+// the [Gate] checks the characters.
 //
 // Implements RFC 6750 §2.1 (header); RFC 9110 §11.1.
 func Authorization(r *http.Request, scheme string) (string, error) {

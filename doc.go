@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package gatehouse authenticates and authorizes requests in front of an
-// [http.Handler]: it establishes who is calling, by which proof, and whether
-// the caller may make this request.
+// [http.Handler]: it identifies the caller, verifies the credential, and
+// decides whether the caller may make this request.
 //
-// Authenticators prove, policies decide, the gate speaks HTTP:
+// Authenticators verify credentials, policies decide on access, and the gate
+// writes the HTTP responses:
 //
 //   - An [Authenticator] verifies one kind of credential. The packages jwtauth,
-//     apikey, session and cookie have them.
-//   - [New] makes a [Gate] of authenticators. Routes are registered with their
-//     policies on [Gate.Mux]; [Gate.Handler] and [Require] do the same for an
-//     existing mux or router.
+//     apikey, session and cookie implement it.
+//   - [New] returns a [Gate] for a list of authenticators. Routes are
+//     registered with their policies on [Gate.Mux]; [Gate.Handler] and
+//     [Require] do the same for an existing mux or router.
 //   - A [Policy] allows or denies a request of an authenticated caller. The
-//     packages scopes and tenant have policies, and a [PolicyFunc] is a function.
+//     packages scopes and tenant provide policies; a [PolicyFunc] is a policy
+//     written as a function.
 //   - In a handler, [FromContext] returns the caller: a [Principal].
 //
-// The gate writes every refusal. The response carries the coarse [Code]; the
-// [Observer] gets the [Reason] and the cause. An invalid credential is never
-// treated as missing; a backend failure is 503, not 401.
+// The gate writes the response of every refused request. The response contains
+// only the [Code]; the [Observer] receives the [Reason] and the cause. An
+// invalid credential is never treated as missing; a backend failure is 503, not
+// 401.
 //
-// This package knows no credential, policy or store by name. A package that
-// adds one declares its [Reason], [Code], [Method], [Binding] and [EventType]
-// values, what its authenticator [Reads], and how it confirms that the sender
-// holds the key of a sender-constrained token ([Confirmer]).
+// This package does not depend on any kind of credential, policy or store. A
+// package that adds one declares its [Reason], [Code], [Method], [Binding] and
+// [EventType] values, what its authenticator [Reads], and, for
+// sender-constrained tokens, a [Confirmer] that checks the proof of possession.
 //
-// The application still has to serve TLS, to set the timeouts of its server, to
-// put CORS outside the gate, and to check which object belongs to which caller:
-// scopes limit what a caller may do, not to which objects.
+// The application must serve TLS, set the timeouts of its server, put its CORS
+// middleware in front of the gate, and check object-level access (which object
+// belongs to which caller): scopes limit the operations of a caller, not the
+// objects.
 //
-// This package needs the standard library only.
+// This package depends only on the standard library.
 package gatehouse

@@ -10,30 +10,30 @@ import (
 	"time"
 )
 
-// Error is why a request is refused. The caller sees what follows from Code,
-// Scheme, Scopes, Params, Header and RetryAfter; Reason, Issuer, Credential and
-// Cause are for the [Observer] alone.
+// Error describes a refusal. Code, Scheme, Scopes, Params, Header and
+// RetryAfter determine the response; Reason, Issuer, Credential and Cause are
+// visible only to the [Observer].
 //
-// An Error must not be changed once it is returned: many requests may share it.
+// Do not change an Error after it is returned: requests may share it.
 type Error struct {
 	Code   Code
 	Reason Reason
 
 	// Scheme is the authentication scheme of the challenge. If it is empty, the
-	// gate uses the scheme under which the credential came, or else Bearer.
+	// gate uses the scheme of the credential, or Bearer.
 	Scheme string
 
-	// Scopes are those that the request needs, for [CodeInsufficientScope].
+	// Scopes are the scopes that the request requires, for [CodeInsufficientScope].
 	Scopes Scopes
 
 	// Params are more parameters of the challenge.
 	Params []Param
 
-	// Header is what else the response must carry, such as a DPoP nonce.
+	// Header contains additional response headers, such as DPoP-Nonce.
 	Header http.Header
 
-	// RetryAfter is when the caller may try again, rounded up to a whole second.
-	// It counts for 429 and 503 only, where zero means 5 s.
+	// RetryAfter is the time until the caller may retry, rounded up to a whole
+	// second. It applies to 429 and 503 only; zero means 5 s.
 	RetryAfter time.Duration
 
 	// Issuer is the configured issuer of the refused credential, "" if unknown.
@@ -43,7 +43,7 @@ type Error struct {
 	// unknown.
 	Credential string
 
-	// Cause is the underlying error. It carries no part of a credential.
+	// Cause is the underlying error. It must not contain any part of a credential.
 	Cause error
 }
 
@@ -63,12 +63,13 @@ func (e *Error) Unwrap() error {
 	return e.Cause
 }
 
-// Code is an error code on the wire with its HTTP status and description: one
-// of OAuth where there is one, and one in its style where there is none. The
-// package that produces a code declares it with [NewCode].
+// Code is an error code of a response, with its HTTP status and description. It
+// is an OAuth error code if OAuth defines one for the error. The package that
+// produces a code declares it with [NewCode].
 //
-// Codes are compared with ==: two codes may share a name and differ in status.
-// The zero Code is that of a defect and the same as [CodeTemporarilyUnavailable].
+// Compare codes with ==: two codes may have the same name and a different
+// status. The zero Code marks a defect in the program; its response is that of
+// [CodeTemporarilyUnavailable].
 type Code struct{ row *row }
 
 // row is what the response says of a code.
@@ -82,10 +83,10 @@ type row struct {
 // error can get into a response.
 type constant string
 
-// NewCode declares a code. Call it in a declaration of a package-level
-// variable, with constants. It panics if status is neither 4xx nor 503, if name
-// is not made of lower-case letters and underscores, or if description has
-// other characters than RFC 6750 section 3 allows.
+// NewCode returns a code. Call it with constants, in the declaration of a
+// package-level variable. It panics if status is neither 4xx nor 503, if name
+// contains other characters than lower-case letters and underscores, or if
+// description contains a character that RFC 6750 section 3 does not allow.
 func NewCode(status int, name, description constant) Code {
 	lower := func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' }
 	// RFC 6750 §3 (error): "Values for the "error" and "error_description"
@@ -109,7 +110,7 @@ func (c Code) String() string { return c.wire().name }
 // Status returns the HTTP status of the code.
 func (c Code) Status() int { return c.wire().status }
 
-// Description returns the sentence that goes with the code.
+// Description returns the error_description of the code, a sentence.
 func (c Code) Description() string { return c.wire().description }
 
 func (c Code) wire() *row {
@@ -119,10 +120,10 @@ func (c Code) wire() *row {
 	return c.row
 }
 
-// The codes that the core package produces.
+// The error codes of the core package.
 var (
 	CodeMissingCredentials = NewCode(401, "missing_credentials", "This resource requires authentication.")
-	// The next three are those of RFC 6750 section 3.1.
+	// The next three codes are defined in RFC 6750 section 3.1.
 	//
 	// Implements RFC 6750 §3.1 (invalid_request).
 	CodeInvalidRequest = NewCode(400, "invalid_request", "The request carries malformed or several credentials.")
@@ -134,13 +135,13 @@ var (
 	CodeTemporarilyUnavailable = NewCode(503, "temporarily_unavailable", "The service cannot decide on this request now.")
 )
 
-// Reason is why a request was refused, for operators. Each package declares its
-// reasons as constants with the package as prefix, so the set is closed and a
-// reason can be a metric label; docs/reasons.md lists them. Callers see the
-// coarser [Code].
+// Reason is the reason of a refusal, for operators. Each package declares its
+// reasons as constants with the package name as prefix. The set is closed, so a
+// reason can be a metric label; docs/reasons.md lists all. Callers see only the
+// [Code].
 type Reason string
 
-// The reasons that the core package produces.
+// The reasons of the core package.
 const (
 	// ReasonNoCredentials: the request carries no credential that an authenticator reads. Status: 401. Operator: nothing, unless a client should have sent one.
 	ReasonNoCredentials Reason = "no_credentials"
@@ -150,21 +151,21 @@ const (
 	ReasonMalformedCredentials Reason = "malformed_credentials"
 	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Status: 400, 401. Operator: revoke it and have the client send it in a header.
 	ReasonCredentialInURL Reason = "credential_in_url"
-	// ReasonUnclaimed: the credential has a form that no authenticator reads. Status: 401, 403. Operator: check which kind of credential the client sends.
+	// ReasonUnclaimed: the credential has a format that no authenticator recognizes. Status: 401, 403. Operator: check which kind of credential the client sends.
 	ReasonUnclaimed Reason = "credential_unclaimed"
-	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member that nothing confirms. Status: 401. Operator: check for a stolen token; configure the confirmer of that member.
+	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member without a confirmer. Status: 401. Operator: check for a stolen token; configure the confirmer of that member.
 	ReasonUnconfirmed Reason = "credential_unconfirmed"
-	// ReasonUnbound: the route needs a sender-constrained credential and this one is bound to no key. Status: 401. Operator: have the client use DPoP or mutual TLS.
+	// ReasonUnbound: the route requires a sender-constrained credential and the request has a bearer credential. Status: 401. Operator: have the client use DPoP or mutual TLS.
 	ReasonUnbound Reason = "credential_unbound"
-	// ReasonOutsideGate: the handler is outside every gate, or inside another gate than its own. Status: 401. Operator: fix the wiring of the routes.
+	// ReasonOutsideGate: the handler is not behind a gate, or is behind another gate than its own. Status: 401. Operator: fix the wiring of the routes.
 	ReasonOutsideGate Reason = "outside_gate"
 	// ReasonPolicyRefused: a policy of the application denied the request. Status: 403. Operator: see the cause.
 	ReasonPolicyRefused Reason = "policy_refused"
 	// ReasonPolicyFailed: a policy could not decide because a backend failed or the context ended. Status: 503. Operator: check the backend that the cause names.
 	ReasonPolicyFailed Reason = "policy_failed"
-	// ReasonAuthenticatorFailed: an authenticator returned an error that is no refusal. Status: 503. Operator: see the cause; this is a defect or a backend failure.
+	// ReasonAuthenticatorFailed: an authenticator returned an error that is not a *gatehouse.Error. Status: 503. Operator: see the cause; it is a defect or a backend failure.
 	ReasonAuthenticatorFailed Reason = "authenticator_failed"
-	// ReasonEnrichFailed: Config.Enrich failed, or changed what it must not change. Status: 503. Operator: see the cause.
+	// ReasonEnrichFailed: Config.Enrich failed, or changed a field that it must not change. Status: 503. Operator: see the cause.
 	ReasonEnrichFailed Reason = "enrich_failed"
 	// ReasonObserverFailed: the observer could not record the event, so the request was refused. Status: 503. Operator: check the audit log or other observer.
 	ReasonObserverFailed Reason = "observer_failed"

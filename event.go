@@ -14,28 +14,29 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Event is one thing that is worth recording: a decision on a request, or a
-// change of a key, a session, a token family, a key set. Nothing in it is
-// secret. Packages add types, reasons and attributes, not fields.
+// Event is a security event: a decision on a request, or a change of a key, a
+// session, a token family or a key set. It contains no secrets. Other packages
+// extend it with types, reasons and attributes.
 type Event struct {
-	// Type says what happened: [EventDecision], or a value that a package
-	// declares.
+	// Type is the type of the event: [EventDecision], or a value that another
+	// package declares.
 	Type EventType
 
-	// Level is how important the event is to an operator.
+	// Level is the log level of the event.
 	Level slog.Level
 
-	// Decision is the outcome for the request, "" if the event is none.
+	// Decision is the outcome for the request, "" if the event is not about a
+	// decision.
 	Decision Decision
 
-	// Reason is why the request was not let through, "" if it was.
+	// Reason is the reason of the refusal, "" if the request was not refused.
 	Reason Reason
-	// Code and Status are what the response says, zero if the request was let
-	// through.
+	// Code and Status are the error code and HTTP status of the response, zero if
+	// the request was not refused.
 	Code   string
 	Status int
 
-	// Principal is the caller, zero if there is none or none is known yet.
+	// Principal is the caller, zero if unknown.
 	Principal Principal
 	// Issuer is the configured issuer of the credential, "" if unknown.
 	Issuer string
@@ -43,21 +44,21 @@ type Event struct {
 	// about, "" if unknown.
 	Credential string
 
-	// Method, Host and Path are those of the request, without its query. They
-	// are client-supplied and untrusted. Path is empty where the URL contains a
-	// credential, which may be part of it.
+	// Method, Host and Path are those of the request, without its query. They are
+	// client-supplied and untrusted. Path is empty if the URL contains a
+	// credential, because the credential may be a part of the path.
 	Method, Host, Path string
-	// Route is the pattern that matched, "" if none has yet.
+	// Route is the pattern of the route that matched, "" if unknown.
 	Route string
 
 	// Cause is the underlying error, nil if there is none.
 	Cause error
 
-	// Duration is the time that the decision took.
+	// Duration is the duration of the decision.
 	Duration time.Duration
 
-	// Attrs are more attributes, whose keys the package declares. An observer
-	// that keeps them after it returns clones the slice.
+	// Attrs are additional attributes. The package of the event type declares their
+	// keys. An observer that keeps Attrs after it returns must clone the slice.
 	Attrs []slog.Attr
 }
 
@@ -73,9 +74,9 @@ type Decision string
 
 // The decisions.
 const (
-	// Allowed: the caller is authenticated and every policy that was asked allows.
+	// Allowed: the caller is authenticated and every policy allows the request.
 	Allowed Decision = "allowed"
-	// Anonymous: an optional route lets a request without credentials through.
+	// Anonymous: a request without credentials reaches an optional route.
 	Anonymous Decision = "anonymous"
 	// Rejected: the credentials are missing or invalid.
 	Rejected Decision = "rejected"
@@ -85,9 +86,9 @@ const (
 	Unavailable Decision = "unavailable"
 )
 
-// NewEvent returns the event of a refusal whose decision began at start, for
-// handlers outside every gate. An error that is no [*Error] counts as a failure
-// of a backend.
+// NewEvent returns the event for a request that a handler outside the gate
+// refuses. start is the time at which the decision began. An err that is not an
+// [*Error] is treated as a backend failure.
 func NewEvent(r *http.Request, err error, start time.Time) Event {
 	return refusalEvent(r, asRefusal(err), start)
 }
@@ -116,13 +117,14 @@ func requestEvent(r *http.Request, start time.Time) Event {
 	}
 }
 
-// Observer receives every event, once. The gate calls it before it writes the
-// response, other packages after a change.
+// Observer receives every event once. The gate calls it before it writes the
+// response; other packages call it after a change.
 //
-// An error turns a decision into a refusal with 503, so that an audit log that
-// must be complete stops what it could not record. A change of a key or a
-// session is kept and the error is returned to the caller of the change, unless
-// its documentation says otherwise. An observer that only watches returns nil.
+// If Observe returns an error for a decision, the request is refused with 503,
+// so that a request that the audit log cannot record is not served. After a
+// change of a key or a session the change is kept and the method that made the
+// change returns the error, unless its documentation says otherwise. An
+// observer whose failures must not affect requests returns nil.
 //
 // Observe must be safe for concurrent use and should return within milliseconds:
 // the request waits for it.
@@ -136,8 +138,9 @@ type ObserverFunc func(context.Context, Event) error
 // Observe calls f.
 func (f ObserverFunc) Observe(ctx context.Context, e Event) error { return f(ctx, e) }
 
-// Observers returns an observer that passes each event to all observers, also
-// if one fails, and joins their errors. It panics if one is nil.
+// Observers returns an observer that passes each event to all observers, even
+// if one returns an error, and joins their errors. It panics if an observer is
+// nil.
 func Observers(observers ...Observer) Observer {
 	observers = slices.Clone(observers)
 	if slices.ContainsFunc(observers, func(o Observer) bool { return typednil.Is(o) }) {
@@ -152,9 +155,9 @@ func Observers(observers ...Observer) Observer {
 	})
 }
 
-// Report passes e to o, which may be nil. If o fails it returns an [*Error] of
-// [CodeTemporarilyUnavailable] and [ReasonObserverFailed] with the credential of
-// the event.
+// Report passes e to o, which may be nil. If o returns an error, Report returns
+// an [*Error] of [CodeTemporarilyUnavailable] and [ReasonObserverFailed] with
+// the credential of the event.
 func Report(ctx context.Context, o Observer, e Event) error {
 	if o == nil {
 		return nil
@@ -169,10 +172,10 @@ func Report(ctx context.Context, o Observer, e Event) error {
 }
 
 // Log returns an observer that writes each event to logger, at the level of the
-// event. It never fails.
+// event. It never returns an error.
 //
-// Client-supplied text, such as the path, is cut to 128 bytes; a handler of
-// log/slog quotes it. A cause is cut to 1,024 bytes.
+// Client-supplied text, such as the path, is truncated to 128 bytes; the
+// handlers of log/slog quote it. A cause is truncated to 1,024 bytes.
 //
 // Log panics if logger is nil.
 //

@@ -17,45 +17,48 @@ import (
 
 // Config configures a [Gate].
 type Config struct {
-	// Authenticators are asked in this order. At least one is required.
+	// Authenticators are called in this order. At least one is required.
 	Authenticators []Authenticator
 
-	// Realm names what is protected, in every challenge. Required, printable
-	// ASCII.
+	// Realm is the realm of every challenge, RFC 9110 section 11.5. Required,
+	// printable ASCII.
 	Realm string
 
-	// Metadata is the RFC 9728 metadata of the protected resource, to which
-	// every challenge then points. [Gate.Mux] serves it. Optional.
+	// Metadata is the RFC 9728 metadata of the protected resource. Every challenge
+	// then contains its URL, and [Gate.Mux] serves it. Optional.
 	Metadata *Metadata
 
-	// Observer receives an event for every decision. Optional, but without it
-	// there is no record of why a request was refused: [Log] is the shortest one.
+	// Observer receives an event for every decision. Optional, but without it the
+	// reasons of refused requests are not recorded. [Log] writes the events to a
+	// slog.Logger.
 	Observer Observer
 
 	// LoginURL is where a user logs in: a path on this host or an https URL. A
-	// browser navigation without an explicit credential that would get 401 is
-	// redirected there instead. A path on this host gets the path and query that
-	// the user asked for in the parameter return_to; the parameters of a step-up
-	// challenge, such as max_age, become query parameters. Optional.
+	// browser navigation without an explicit credential is redirected there instead
+	// of getting 401. If LoginURL is a path on this host, the query parameter
+	// return_to contains the path and query of the request. The parameters of a
+	// step-up challenge, such as max_age, become query parameters. Optional.
 	LoginURL string
 
-	// Enrich completes the caller on each request from the application's own
-	// data, such as roles in a database. It returns p with Roles replaced,
-	// members added to Claims, an empty Tenant filled in or Scopes removed; any
-	// other change is answered with 503 and [ReasonEnrichFailed]. Its errors mean
-	// what those of a [Policy] mean. Optional. It must be safe for concurrent use.
+	// Enrich adds application data to the caller on each request, such as roles
+	// from a database. It may replace Roles, add members to Claims, set an empty
+	// Tenant and remove Scopes; any other change is answered with 503 and
+	// [ReasonEnrichFailed]. Its errors have the same meaning as those of a
+	// [Policy]. r is the request for the handler, without the credential. Optional.
+	// It must be safe for concurrent use.
 	Enrich func(r *http.Request, p Principal) (Principal, error)
 
-	// ErrorBody writes the bodies of refusals in the application's format, such
-	// as problem+json. The request is a copy without credentials and body, with
+	// ErrorBody returns the bodies of refusals in the application's format, such as
+	// problem+json. The request is a copy without credentials and body; it has the
 	// context, method, path, pattern and the headers Accept, Accept-Language and
-	// Sec-Fetch-*. The path is "/" where the URL contains a credential. The zero Body means the default, {"error",
-	// "error_description"}. Optional. It must be safe for concurrent use.
+	// Sec-Fetch-*. The path is "/" if the URL contains a credential. The zero Body
+	// stands for the default, a JSON object with error and error_description.
+	// Optional. It must be safe for concurrent use.
 	ErrorBody func(r *http.Request, refusal Refusal) Body
 }
 
-// Gate lets requests of authenticated callers in and answers all others. It is
-// safe for concurrent use.
+// Gate passes requests of authenticated callers to a handler and refuses all
+// others. It is safe for concurrent use.
 type Gate struct {
 	authenticators []checked
 	reads          reader
@@ -73,7 +76,7 @@ type checked struct {
 	explicit bool
 }
 
-// New makes a gate. It reports all mistakes in the configuration at once.
+// New returns a gate. It reports all configuration errors at once.
 func New(config Config) (*Gate, error) {
 	g := &Gate{
 		observer: config.Observer, realm: config.Realm,
@@ -130,7 +133,7 @@ func New(config Config) (*Gate, error) {
 
 // Handler returns a handler that calls next for requests of authenticated
 // callers, with the [Principal] in the context and without the credential, and
-// answers all others itself. Public routes are mounted outside of it.
+// refuses all others. Mount public routes outside of it.
 //
 // A response to a caller without an Authorization header gets Cache-Control:
 // no-store unless a handler sets Cache-Control.
@@ -143,10 +146,10 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Optional is like [Gate.Handler] and also calls next for requests without
-// credentials, as anonymous: [FromContext] then finds no caller. An explicit
-// credential that is invalid is still rejected; an expired session counts as no
-// credential, and its cookie is cleared. [Require] behind it answers anonymous
+// Optional is like [Gate.Handler], but also calls next for anonymous requests,
+// which have no credentials: [FromContext] then returns false. An invalid
+// explicit credential is still rejected. A request with an expired session is
+// anonymous, and its cookie is cleared. [Require] behind it answers anonymous
 // requests with 401.
 func (g *Gate) Optional(next http.Handler) http.Handler {
 	if next == nil {
@@ -165,32 +168,25 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		g.serveNested(w, r, a, next, policies, optional)
 		return
 	}
-	inner, header, err := g.admit(r, policies, optional)
+	inner, a, header, err := g.admit(r, policies, optional)
 	for name, values := range header {
 		// The values are cloned: handlers append to theirs, and many requests may
 		// share one proof.
 		w.Header()[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if err != nil {
-		g.writeError(w, r, inner, err)
+		g.writeError(w, r, a, err)
 		return
 	}
 	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
 	// with an Authorization header field". There is no such rule for a cookie, for
 	// another header or for a client certificate.
-	private := !inner.principal.IsZero() || len(header) > 0
-	if private && !inner.authorization && len(w.Header()["Cache-Control"]) == 0 {
+	private := !a.principal.IsZero() || len(header) > 0
+	if private && !a.authorization && len(w.Header()["Cache-Control"]) == 0 {
 		w.Header().Set("Cache-Control", "no-store")
 	}
-	g.serveAdmitted(w, r, inner, next)
-}
-
-// serveAdmitted has next serve r with the context a and without credentials, and
-// copies the pattern that a mux behind the gate has matched, so that middleware
-// outside sees it, also after a panic.
-func (g *Gate) serveAdmitted(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler) {
-	inner := r.WithContext(a)
-	inner.Header = g.reads.without(r.Header)
+	// Middleware outside sees the pattern that a mux behind the gate has matched,
+	// also after a panic.
 	defer func() {
 		if inner.Pattern != "" {
 			r.Pattern = inner.Pattern

@@ -30,6 +30,8 @@ const (
 	reasonScope gatehouse.Reason = "test_scope"
 )
 
+type list = []gatehouse.Authenticator
+
 // authenticator has its declaration and its answer as fields.
 type authenticator struct {
 	reads  gatehouse.Reads
@@ -110,6 +112,15 @@ func accepts(p *gatehouse.Principal) gatehouse.Authenticator {
 	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return gatehouse.NewProof(p), nil }}
 }
 
+// acceptsWith is accepts with the header of the proof.
+func acceptsWith(p *gatehouse.Principal, header http.Header) gatehouse.Authenticator {
+	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
+		proof := gatehouse.NewProof(p)
+		proof.Header = header
+		return proof, nil
+	}}
+}
+
 // explicitly gives an authenticator the declaration of a Bearer token.
 func explicitly(a gatehouse.Authenticator) gatehouse.Authenticator {
 	return authenticator{readsBearer, a.Authenticate}
@@ -128,21 +139,9 @@ func service(subject string) *gatehouse.Principal {
 	return &gatehouse.Principal{Kind: gatehouse.KindService, Subject: subject, Method: "api_key", Credential: "key-1"}
 }
 
-func scopeSet(tokens ...string) gatehouse.Scopes {
-	s, err := gatehouse.NewScopes(tokens...)
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+func scopeSet(tokens ...string) gatehouse.Scopes { return must(gatehouse.NewScopes(tokens...)) }
 
-func roleSet(names ...string) gatehouse.Roles {
-	r, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		panic(err)
-	}
-	return r
-}
+func roleSet(names ...string) gatehouse.Roles { return must(gatehouse.NewRoles(names...)) }
 
 // allow and deny are policies.
 var allow = gatehouse.Authenticated
@@ -238,9 +237,7 @@ func (a answer) check(t *testing.T, status int, code string) {
 	if a.Code != status {
 		t.Errorf("status = %d, want %d; body %s", a.Code, status, a.Body)
 	}
-	if called := a.request != nil; called != (status == http.StatusOK) {
-		t.Errorf("handler called = %v with status %d", called, a.Code)
-	}
+	equal(t, "handler called", a.request != nil, status == http.StatusOK)
 	if got := errorCode(t, a.Body.Bytes()); code != "" && got != code {
 		t.Errorf("error = %q, want %q", got, code)
 	}
@@ -271,21 +268,42 @@ func (e *events) only(t *testing.T) gatehouse.Event {
 	return event
 }
 
-// diff compares with go-cmp. The immutable sets compare with ==.
+// diff compares with go-cmp. The immutable values compare with ==.
 func diff(got, want any) string {
-	return cmp.Diff(want, got, cmp.Comparer(func(a, b gatehouse.Principal) bool { return a == b }), cmp.Comparer(sameError))
+	return cmp.Diff(want, got, comparer[gatehouse.Principal](), comparer[gatehouse.Scopes](), comparer[gatehouse.Roles](),
+		comparer[gatehouse.Claims](), comparer[gatehouse.Actors](), comparer[error]())
 }
 
-func sameError(a, b error) bool { return a == b }
+func comparer[T comparable]() cmp.Option { return cmp.Comparer(func(a, b T) bool { return a == b }) }
+
+// equal fails the test if got and want differ.
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if d := diff(got, want); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
 
 // mustPanic checks that f panics with exactly this message.
 func mustPanic(t *testing.T, message string, f func()) {
 	t.Helper()
 	defer func() {
 		t.Helper()
-		if got := recover(); got != message {
-			t.Errorf("panic = %v, want %q", got, message)
-		}
+		equal(t, "panic", recover(), any(message))
 	}()
 	f()
 }

@@ -18,46 +18,47 @@ import (
 // Implements RFC 9728 §3.2 (zero values).
 type ProtectedResource struct {
 	// Resource is the resource identifier: an https URL without a fragment.
-	// Required. It is also the audience that tokens for it carry.
+	// Required. It is also the audience of the tokens for this resource.
 	Resource string `json:"resource"`
 
 	// AuthorizationServers are the issuers whose tokens are accepted. At least
 	// one is required.
 	AuthorizationServers []string `json:"authorization_servers"`
 
-	// Scopes are the scopes that clients may ask for. [Gate.Mux] adds those of
+	// Scopes are the scopes that clients may request. [Gate.Mux] adds the scopes of
 	// its routes. Optional.
 	Scopes []string `json:"scopes_supported,omitempty"`
 
-	// BearerMethods is always "header": the gate reads tokens nowhere else.
+	// BearerMethods is always "header": the gate reads tokens only from the
+	// Authorization header.
 	BearerMethods []string `json:"bearer_methods_supported"`
 
-	// Name is the name of the API for people. Optional.
+	// Name is a human-readable name of the API. Optional.
 	Name string `json:"resource_name,omitempty"`
 
 	// Documentation is the URL of a page for developers. Optional.
 	Documentation string `json:"resource_documentation,omitempty"`
 
-	// Extra are more members of the document, such as
+	// Extra are additional members of the document, such as
 	// dpop_signing_alg_values_supported. Optional.
 	Extra map[string]any `json:"-"`
 }
 
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// Metadata serves a [ProtectedResource] document. [Gate.Mux] serves the one of
-// its gate; elsewhere mount it outside the gate at Path.
+// Metadata is an http.Handler that serves a [ProtectedResource] document.
+// [Gate.Mux] registers the Metadata of its gate; with another mux, mount it
+// outside the gate at Path.
 type Metadata struct {
 	// URL is where clients find the document.
 	URL string
-	// Path is the path of URL as it is written there, which is also how
-	// [http.ServeMux] wants it.
+	// Path is the path of URL, with its escapes: a pattern for [http.ServeMux].
 	Path string
 
 	resource ProtectedResource
 }
 
-// NewMetadata checks the description and makes its handler. Plain http is
+// NewMetadata checks the document and returns its handler. Plain http is
 // accepted for loopback addresses only.
 //
 // Implements RFC 9728 §1.2, §2 (resource, methods), §3, §3.3.
@@ -115,7 +116,7 @@ func (p ProtectedResource) document(more Scopes) ([]byte, error) {
 	_ = json.Unmarshal(own, &members)
 	for name, value := range p.Extra {
 		if _, taken := members[name]; taken {
-			return nil, fmt.Errorf("%q has a field of its own", name)
+			return nil, fmt.Errorf("%q: is a field of ProtectedResource: set the field", name)
 		}
 		encoded, err := json.Marshal(value)
 		if err != nil {
@@ -126,8 +127,8 @@ func (p ProtectedResource) document(more Scopes) ([]byte, error) {
 	return json.Marshal(members)
 }
 
-// ServeHTTP answers GET and HEAD with the document. It is public, so scripts of
-// every origin may read it.
+// ServeHTTP answers GET and HEAD with the document, and allows every origin
+// (CORS) because the document is public.
 //
 // Implements RFC 9110 §15.5.6; RFC 9728 §3.2 (status).
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r, Scopes{}) }

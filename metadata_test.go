@@ -3,87 +3,55 @@
 package gatehouse_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Covers RFC 9110 §15.5.6; RFC 9728 §2 (methods), §3.2 (status), §3.3.
-func TestMetadataDocument(t *testing.T) {
-	servers := []string{"https://auth.example.com", "http://127.0.0.1:9000"}
-	scopes := []string{"reports:write", "reports:read"}
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
-		Resource: "https://api.example.com", AuthorizationServers: servers, Scopes: scopes,
-		BearerMethods: []string{"query"}, Name: "Reports", Documentation: "https://api.example.com/docs",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers[0], scopes[0] = "https://evil.example.com", "everything" // NewMetadata has cloned them
-
-	const want = `{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com","http://127.0.0.1:9000"],` +
-		`"scopes_supported":["reports:write","reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports",` +
-		`"resource_documentation":"https://api.example.com/docs"}`
-	for _, method := range []string{"GET", "HEAD"} {
-		w := httptest.NewRecorder()
-		metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
-		body := want
-		if method == "HEAD" {
-			body = ""
-		}
-		header := http.Header{
-			"Access-Control-Allow-Origin": {"*"}, "Content-Type": {"application/json"},
-			"Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"},
-		}
-		if w.Code != 200 || w.Body.String() != body || !reflect.DeepEqual(w.Header(), header) {
-			t.Errorf("%s: %d %v %s", method, w.Code, w.Header(), w.Body)
-		}
-	}
-	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
-		w := httptest.NewRecorder()
-		metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
-		if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "resource") {
-			t.Errorf("%s: %d %v %s", method, w.Code, w.Header(), w.Body)
-		}
-	}
-}
-
-// RFC 9728 §2: the document may have more members, but none twice.
-func TestMetadataExtra(t *testing.T) {
-	resource := gatehouse.ProtectedResource{
-		Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"},
-		Extra: map[string]any{"dpop_bound_access_tokens_required": true},
-	}
-	metadata, err := gatehouse.NewMetadata(resource)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resource.Extra["resource"] = "https://evil.example" // NewMetadata has cloned the map
-	w := httptest.NewRecorder()
-	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
-	const want = `{"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"dpop_bound_access_tokens_required":true,"resource":"https://a.example"}`
-	if w.Body.String() != want {
-		t.Errorf("document = %s, want %s", w.Body, want)
-	}
-}
-
-// RFC 9728 §2: members without a value are left out.
+// RFC 9728 §2: the document may have more members, but none twice, and members
+// without a value are left out.
 //
-// Covers RFC 9728 §3.2 (zero values).
-func TestMetadataLeavesOutEmptyMembers(t *testing.T) {
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://a.example", AuthorizationServers: []string{"https://b.example"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	metadata.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
-	const want = `{"resource":"https://a.example","authorization_servers":["https://b.example"],"bearer_methods_supported":["header"]}`
-	if w.Body.String() != want {
-		t.Errorf("%s", w.Body)
+// Covers RFC 9110 §15.5.6; RFC 9728 §2 (methods), §3.2 (status, zero values), §3.3.
+func TestMetadataDocument(t *testing.T) {
+	servers, scopes, extra := []string{"https://b.example", "http://127.0.0.1:9000"}, []string{"reports:write", "reports:read"}, map[string]any{"more": true}
+	for want, resource := range map[string]gatehouse.ProtectedResource{
+		`{"resource":"https://a.example","authorization_servers":["https://b.example","http://127.0.0.1:9000"],` +
+			`"scopes_supported":["reports:write","reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports",` +
+			`"resource_documentation":"https://a.example/docs"}`: {
+			Resource: "https://a.example", AuthorizationServers: servers, Scopes: scopes, BearerMethods: []string{"query"}, Name: "Reports", Documentation: "https://a.example/docs",
+		},
+		`{"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"more":true,"resource":"https://a.example"}`: {
+			Resource: "https://a.example", AuthorizationServers: servers[:1], Extra: extra,
+		},
+		`{"resource":"https://a.example","authorization_servers":["https://b.example"],"bearer_methods_supported":["header"]}`: {
+			Resource: "https://a.example", AuthorizationServers: servers[:1],
+		},
+	} {
+		metadata := must(gatehouse.NewMetadata(resource))
+		server, scope := servers[0], scopes[0]
+		servers[0], scopes[0], extra["resource"] = "https://evil.example.com", "everything", "https://evil.example" // NewMetadata has cloned them
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {
+			w := httptest.NewRecorder()
+			metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
+			switch method {
+			case "GET", "HEAD":
+				equal(t, method+": header", w.Header(), http.Header{
+					"Access-Control-Allow-Origin": {"*"}, "Content-Type": {"application/json"}, "Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"},
+				})
+				equal(t, method+": document", w.Body.String(), map[string]string{"GET": want}[method])
+				equal(t, method+": status", w.Code, 200)
+			default:
+				if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "resource") {
+					t.Errorf("%s: %d %v %s, want 405 without the document", method, w.Code, w.Header(), w.Body)
+				}
+			}
+		}
+		servers[0], scopes[0] = server, scope
+		delete(extra, "resource")
 	}
 }
 
@@ -114,9 +82,7 @@ func TestMetadataURL(t *testing.T) {
 			t.Errorf("%s: %v", resource, err)
 			continue
 		}
-		if metadata.URL != want {
-			t.Errorf("%s: %s, want %s", resource, metadata.URL, want)
-		}
+		equal(t, fmt.Sprintf("%s", resource), metadata.URL, want)
 		mux := http.NewServeMux()
 		mux.Handle(metadata.Path, metadata)
 		w := httptest.NewRecorder()
@@ -133,11 +99,7 @@ func TestNewMetadataRefuses(t *testing.T) {
 		resource gatehouse.ProtectedResource
 		want     string
 	}{
-		{
-			gatehouse.ProtectedResource{},
-			"gatehouse: ProtectedResource.Resource: required\n" +
-				"gatehouse: ProtectedResource.AuthorizationServers: at least one is required",
-		},
+		{gatehouse.ProtectedResource{}, "gatehouse: ProtectedResource.Resource: required\n" + "gatehouse: ProtectedResource.AuthorizationServers: at least one is required"},
 		{
 			gatehouse.ProtectedResource{
 				Resource: "http://api.example.com", AuthorizationServers: []string{"https://a.example", "", "ftp://b.example"}, Scopes: []string{"a b"},
@@ -149,7 +111,7 @@ func TestNewMetadataRefuses(t *testing.T) {
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"resource": 1}},
-			"gatehouse: ProtectedResource.Extra: \"resource\" has a field of its own",
+			"gatehouse: ProtectedResource.Extra: \"resource\": is a field of ProtectedResource: set the field",
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"x": make(chan int)}},

@@ -11,23 +11,23 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Mux is an [http.ServeMux] whose routes say who may call them. A route has
-// policies or is registered as public or optional; there is no other way to
-// register one. It is safe for concurrent use.
+// Mux is an [http.ServeMux] in which every route declares its access: it has
+// policies, or it is registered as public or optional. It is safe for
+// concurrent use.
 //
-// The gate decides before a route answers: a request that matches no route, or
-// one by another method, needs an authenticated caller before it gets 404 or
-// 405, and so do the redirects of ServeMux to a cleaned path. One event reports
-// the caller and the policies.
+// The gate decides before a route is served. The responses 404, 405 and the
+// redirects of ServeMux to a cleaned path also require an authenticated caller.
+// Each request is reported as one event, with the caller and the outcome of the
+// policies.
 //
 // A Mux may be mounted in another Mux of the same gate, or behind its
-// [Gate.Handler]: it does not authenticate again, and its policies decide on the
-// caller that the outer one has authenticated. Behind another gate it refuses
-// every request with [ReasonOutsideGate].
+// [Gate.Handler]: it then does not authenticate again, and its policies decide
+// on the caller that the outer gate has authenticated. Behind another gate it
+// refuses every request with [ReasonOutsideGate].
 //
 // The pattern of the route is in [http.Request.Pattern], also for middleware
-// outside the Mux, unless something between them makes a copy of the request,
-// such as [http.StripPrefix], [http.TimeoutHandler] or a middleware that calls
+// outside the Mux, unless a handler between them copies the request, such as
+// [http.StripPrefix], [http.TimeoutHandler] or a middleware that calls
 // [http.Request.WithContext].
 type Mux struct {
 	gate   *Gate
@@ -40,7 +40,7 @@ type Mux struct {
 type Route struct {
 	Pattern string
 	Access  Access
-	Scopes  Scopes // all that its policies name
+	Scopes  Scopes // the scopes of its policies
 }
 
 // Access says who may call a route.
@@ -48,9 +48,9 @@ type Access string
 
 // The kinds of access.
 const (
-	AccessProtected Access = "protected" // callers that its policies allow
-	AccessOptional  Access = "optional"  // callers, and anonymous requests
-	AccessPublic    Access = "public"    // everyone; the gate does not look at the request
+	AccessProtected Access = "protected" // callers that the policies of the route allow
+	AccessOptional  Access = "optional"  // authenticated callers and anonymous requests
+	AccessPublic    Access = "public"    // all requests; the gate does not authenticate them
 )
 
 // Mux returns a new mux of this gate. It serves [Config.Metadata] at its path.
@@ -64,12 +64,13 @@ func (g *Gate) Mux() *Mux {
 	return m
 }
 
-// Handle registers a handler for callers that every policy allows. To allow every
-// authenticated caller, name [Authenticated]. It panics if a policy is nil, and
-// like [http.ServeMux.Handle] if the pattern is malformed or conflicts.
+// Handle registers a handler for callers that every policy allows. To allow
+// every authenticated caller, use [Authenticated]. It panics if a policy is
+// nil, and like [http.ServeMux.Handle] if the pattern is malformed or
+// conflicts.
 func (m *Mux) Handle(pattern string, handler http.Handler, policy Policy, more ...Policy) {
 	if typednil.Is(policy) {
-		panic("gatehouse: Mux.Handle: " + pattern + ": nil policy: name Authenticated, or register the route with Public")
+		panic("gatehouse: Mux.Handle: " + pattern + ": nil policy: use Authenticated, or register the route with Public")
 	}
 	policies := append([]Policy{policy}, checkPolicies("Mux.Handle: "+pattern, more)...)
 	m.register(pattern, handler, AccessProtected, policies)
@@ -91,8 +92,8 @@ func (m *Mux) OptionalFunc(pattern string, handler func(http.ResponseWriter, *ht
 	m.Optional(pattern, asHandler(handler))
 }
 
-// Public registers a handler for everyone. It gets the request as it came, with
-// its credentials.
+// Public registers a handler without authentication. It receives the request
+// unchanged, including credentials.
 func (m *Mux) Public(pattern string, handler http.Handler) {
 	m.register(pattern, handler, AccessPublic, nil)
 }
@@ -126,7 +127,7 @@ func (m *Mux) register(pattern string, handler http.Handler, access Access, poli
 	m.routes = append(m.routes, r)
 }
 
-// Routes returns the route table, sorted by pattern.
+// Routes returns the routes, sorted by pattern.
 func (m *Mux) Routes() []Route {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,7 +136,7 @@ func (m *Mux) Routes() []Route {
 	return routes
 }
 
-// Scopes returns all scopes that the policies of the routes name.
+// Scopes returns the scopes of all policies of all routes.
 func (m *Mux) Scopes() Scopes {
 	var all Scopes
 	for _, r := range m.Routes() {
@@ -144,7 +145,8 @@ func (m *Mux) Scopes() Scopes {
 	return all
 }
 
-// ServeHTTP has the route that matches serve the request.
+// ServeHTTP implements http.Handler: it serves the request by the route that
+// matches.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// To match first keeps the answers of ServeMux itself (404, 405, redirects)
 	// behind the gate. ServeMux then matches again, and sets the path values.

@@ -37,7 +37,7 @@ func say(name string) http.Handler {
 func newMux(t *testing.T, config gatehouse.Config) (*gatehouse.Gate, *gatehouse.Mux, *events) {
 	t.Helper()
 	var seen events
-	config.Authenticators, config.Observer = []gatehouse.Authenticator{goodToken()}, &seen
+	config.Authenticators, config.Observer = list{goodToken()}, &seen
 	gate := newGate(t, config)
 	mux := gate.Mux()
 	mux.Handle("GET /reports", say("reports"), gatehouse.Authenticated)
@@ -119,9 +119,7 @@ func TestMux(t *testing.T) {
 			}
 			public := strings.HasPrefix(path, "/static") || test.request == "GET /healthz"
 			if public {
-				if len(seen.all) != 0 {
-					t.Errorf("events of a public route = %+v", seen.all)
-				}
+				equal(t, "events of a public route", len(seen.all), 0)
 				return
 			}
 			if event := seen.only(t); event.Reason != test.reason || event.Route != test.pattern {
@@ -149,15 +147,13 @@ func TestMuxRoutes(t *testing.T) {
 	if mux.Routes()[0].Pattern != want[0].Pattern {
 		t.Error("Routes returns its own slice")
 	}
-	if got := mux.Scopes(); got != scopeSet("reports:read", "reports:write") {
-		t.Errorf("Scopes = %v", got)
-	}
+	equal(t, "Scopes", mux.Scopes(), scopeSet("reports:read", "reports:write"))
 }
 
 // RFC 9728 §2: scopes_supported has the scopes of the routes beside the
 // configured ones.
 func TestMuxServesMetadata(t *testing.T) {
-	metadata := newMetadata(t, "https://api.example.com/v1")
+	metadata := newMetadata("https://api.example.com/v1")
 	_, mux, _ := newMux(t, gatehouse.Config{Metadata: metadata})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
@@ -167,16 +163,14 @@ func TestMuxServesMetadata(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil || w.Code != 200 {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
-	if d := diff(document.Scopes, []string{"z", "reports:read", "reports:write"}); d != "" {
-		t.Errorf("scopes_supported (-want +got):\n%s", d)
-	}
+	equal(t, "scopes_supported", document.Scopes, []string{"z", "reports:read", "reports:write"})
 }
 
 func TestMuxRefusesBadRoutes(t *testing.T) {
 	_, mux, _ := newMux(t, gatehouse.Config{})
 	const name = "GET /x"
 	var typedNil *needs
-	nilPolicy := "gatehouse: Mux.Handle: " + name + ": nil policy: name Authenticated, or register the route with Public"
+	nilPolicy := "gatehouse: Mux.Handle: " + name + ": nil policy: use Authenticated, or register the route with Public"
 	mustPanic(t, nilPolicy, func() { mux.Handle(name, say("x"), nil) })
 	mustPanic(t, nilPolicy, func() { mux.HandleFunc(name, say("x").ServeHTTP, gatehouse.PolicyFunc(nil)) })
 	mustPanic(t, nilPolicy, func() { mux.Handle(name, say("x"), typedNil) })
@@ -236,12 +230,8 @@ func TestMuxNested(t *testing.T) {
 			if code := errorCode(t, w.Body.Bytes()); w.Code != test.status || test.body != "" && code != test.body && w.Body.String() != test.body {
 				t.Errorf("%d %s, want %d %s", w.Code, w.Body, test.status, test.body)
 			}
-			if r.Pattern != test.pattern {
-				t.Errorf("Pattern outside = %q, want %q", r.Pattern, test.pattern)
-			}
-			if len(seen.all) != test.events {
-				t.Errorf("%d events, want %d: %+v", len(seen.all), test.events, seen.all)
-			}
+			equal(t, "Pattern outside", r.Pattern, test.pattern)
+			equal(t, "number of events", len(seen.all), test.events)
 			if test.name == "handler of another gate" && seen.all[0].Reason != gatehouse.ReasonOutsideGate {
 				t.Errorf("event = %+v", seen.all[0])
 			}
@@ -268,26 +258,20 @@ func TestPatternIsCopiedBack(t *testing.T) {
 			}()
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}()
-		if r.Pattern != "GET /reports" {
-			t.Errorf("%s: Pattern = %q", name, r.Pattern)
-		}
+		equal(t, name+": Pattern", r.Pattern, "GET /reports")
 	}
 }
 
 // The header of a proof goes with the refusal of a policy, and not with that of a
 // failing observer.
 func TestMuxDenialCarriesTheProofHeader(t *testing.T) {
-	accept := authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
-		proof := gatehouse.NewProof(user())
-		proof.Header = http.Header{"dpop-nonce": {"n-1"}}
-		return proof, nil
-	}}
+	accept := acceptsWith(user(), http.Header{"dpop-nonce": {"n-1"}})
 	for _, test := range []struct {
 		err    error // of the observer
 		status int
 		nonce  string
 	}{{nil, 403, "n-1"}, {errors.New("disk full"), 503, ""}} {
-		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{accept}, Observer: &events{err: test.err}})
+		gate := newGate(t, gatehouse.Config{Authenticators: list{accept}, Observer: &events{err: test.err}})
 		mux := gate.Mux()
 		mux.Handle("/", say("x"), deny(errors.New("no")))
 		w := httptest.NewRecorder()

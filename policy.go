@@ -16,13 +16,14 @@ import (
 
 // Policy decides whether an authenticated caller may make a request.
 //
-// A policy that depends on scopes also has a method Scopes() [Scopes]: the route
-// table of a [Mux] and the scopes_supported of RFC 9728 list them.
+// A policy that requires scopes should also have a method Scopes() [Scopes]:
+// [Mux.Routes] and the scopes_supported of RFC 9728 list them.
 type Policy interface {
-	// Authorize returns nil to allow. An [*Error] says how to refuse; an error
-	// of the context or of the network is answered with 503, any other error
-	// with 403 and [CodeAccessDenied]. Authorize must be safe for concurrent use
-	// and must not change the request.
+	// Authorize returns nil to allow the request. r is the request for the handler,
+	// with p in its context and without the credential. An [*Error] determines the
+	// response; the response to an error of the context or of the network is 503,
+	// and to any other error 403 with [CodeAccessDenied]. Authorize must be safe
+	// for concurrent use and must not change the request.
 	Authorize(r *http.Request, p Principal) error
 }
 
@@ -36,9 +37,9 @@ func (f PolicyFunc) Authorize(r *http.Request, p Principal) error { return f(r, 
 var Authenticated Policy = PolicyFunc(func(*http.Request, Principal) error { return nil })
 
 // Bound allows callers whose credential is sender-constrained: bound to a key
-// that the sender of this request has proved to hold. With bindings it must be
-// one of them, or include one of them. Others are refused with 401 and
-// [CodeInvalidToken]. It panics if a binding is empty.
+// for which this request has a proof of possession. If bindings are given, the
+// credential must have at least one of them. Other callers are refused with 401
+// and [CodeInvalidToken]. Bound panics if a binding is empty.
 func Bound(bindings ...Binding) Policy {
 	bindings = slices.Clone(bindings)
 	if slices.Contains(bindings, "") {
@@ -50,21 +51,21 @@ func Bound(bindings ...Binding) Policy {
 		}
 		return &Error{
 			Code: CodeInvalidToken, Reason: ReasonUnbound,
-			Cause: fmt.Errorf("gatehouse: needs a credential bound by %q (empty: any), has %q", bindings, p.Binding),
+			Cause: fmt.Errorf("gatehouse: Bound: the credential has the binding %q, required is one of %q (empty: any)", p.Binding, bindings),
 		}
 	})
 }
 
 // Require returns a middleware that calls the next handler only if every policy
-// allows, asking them in order up to the first that does not. Without policies
-// it asks only for an authenticated caller.
+// allows the request. It evaluates the policies in order and stops at the first
+// denial. Without policies it requires only an authenticated caller.
 //
-// It refuses with 401 where no [Gate] has let the request in: a handler mounted
-// outside the gate by mistake is closed, not open. Behind a gate that has
-// reported the request as allowed, a denial is a second event.
+// Require fails closed: it refuses with 401 a request that has not passed a
+// [Gate], such as one to a handler that is mounted outside the gate by mistake.
+// If the gate has already reported the request as allowed, a denial is reported
+// as a second event.
 //
-// Require panics if a policy is nil, which can only be a mistake in the
-// program.
+// Require panics if a policy is nil.
 //
 // Implements RFC 9700 §2.3 (action); ASVS 5.0 §8.2.1, §8.3.1.
 func Require(policies ...Policy) func(http.Handler) http.Handler {
@@ -129,14 +130,15 @@ func asDenial(err error) *Error {
 	return &Error{Code: CodeAccessDenied, Reason: ReasonPolicyRefused, Cause: err}
 }
 
-// Refuse answers a request that a handler cannot go on with, as the gate answers
-// one that a policy denies: it reports the refusal to the observer and writes
-// it. err means what it means from a [Policy]. The handler must not have written
-// anything, and returns afterwards.
+// Refuse writes the response for a request that a handler or middleware
+// refuses, and reports an event to the observer, like the gate for a request
+// that a policy denies. err has the same meaning as an error of
+// [Policy].Authorize. Call Refuse before any part of the response is written,
+// and return afterwards.
 //
-// It is for middleware and handlers that decide in the middle of their work,
-// such as when the tokens of a session cannot be refreshed. Outside every gate
-// it writes the refusal and reports nothing.
+// Use it for decisions inside a handler, for example when the tokens of a
+// session cannot be refreshed. In a handler that is not behind a gate, Refuse
+// writes the response and reports no event.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a := admittedBy(r.Context())
 	if a == nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -52,9 +53,7 @@ func TestRequire(t *testing.T) {
 			}
 			seen.all = seen.all[1:]
 			if test.status == 200 {
-				if len(seen.all) != 0 {
-					t.Errorf("events = %+v, want no second one", seen.all)
-				}
+				equal(t, "further events", len(seen.all), 0)
 				return
 			}
 			want := gatehouse.Event{
@@ -65,9 +64,7 @@ func TestRequire(t *testing.T) {
 			if test.decision == gatehouse.Unavailable {
 				want.Level = slog.LevelError
 			}
-			if d := diff(seen.only(t), want); d != "" {
-				t.Errorf("event (-want +got):\n%s", d)
-			}
+			equal(t, "event", seen.only(t), want)
 
 			// Admit and Mux ask the policies themselves, and report one event.
 			gate, seen = observed(t, accepts(user()))
@@ -75,10 +72,37 @@ func TestRequire(t *testing.T) {
 			if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Code.String() != test.code {
 				t.Errorf("Admit error = %v, want %s", err, test.code)
 			}
-			if d := diff(seen.only(t), want); d != "" {
-				t.Errorf("event of Admit (-want +got):\n%s", d)
-			}
+			equal(t, "event of Admit", seen.only(t), want)
 		})
+	}
+}
+
+// Policies and Enrich get the request of the handler: with the caller in its
+// context and without the credential.
+func TestPoliciesGetTheRequestOfTheHandler(t *testing.T) {
+	asked := 0
+	check := func(r *http.Request) {
+		asked++
+		if p, _ := gatehouse.FromContext(r.Context()); p != *user() || len(r.Header["Authorization"]) > 0 || r.PathValue("id") != "1" {
+			t.Errorf("request = %v of %+v with id %q", r.Header, p, r.PathValue("id"))
+		}
+	}
+	policy := gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error { check(r); return nil })
+	gate := newGate(t, gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{explicitly(accepts(user()))},
+		Enrich:         func(r *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) { check(r); return p, nil },
+	})
+	mux := gate.Mux()
+	mux.HandleFunc("/{id}", func(http.ResponseWriter, *http.Request) {}, policy)
+	r := request("Authorization", "Bearer good")
+	r.URL.Path = "/1"
+	mux.ServeHTTP(httptest.NewRecorder(), r)
+	r.SetPathValue("id", "1")
+	if _, _, err := gate.Admit(r, policy); err != nil {
+		t.Errorf("Admit error = %v", err)
+	}
+	if asked != 4 {
+		t.Errorf("%d calls of the policy and of Enrich, want 4", asked)
 	}
 }
 
@@ -99,9 +123,7 @@ func TestRequireAsksInOrder(t *testing.T) {
 	policies[1] = allow // Require has cloned the slice
 	a := sendThrough(func(next http.Handler) http.Handler { return gate.Handler(wrap(next)) }, request())
 	a.check(t, 403, "access_denied")
-	if d := diff(asked, []int{1, 2}); d != "" {
-		t.Errorf("policies asked (-want +got):\n%s", d)
-	}
+	equal(t, "policies asked", asked, []int{1, 2})
 }
 
 // A handler outside every gate is closed, whatever the request carries and
@@ -132,14 +154,10 @@ func TestRequireWithContext(t *testing.T) {
 	r := request().WithContext(gatehouse.NewContext(t.Context(), *user()))
 	a := sendThrough(gatehouse.Require(allow), r)
 	a.check(t, 200, "")
-	if a.caller() != "ada" {
-		t.Errorf("caller = %q", a.caller())
-	}
+	equal(t, "caller", a.caller(), "ada")
 	a = sendThrough(gatehouse.Require(deny(&gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("a")})), r)
 	a.check(t, 403, "insufficient_scope")
-	if got, want := a.Header().Get("WWW-Authenticate"), `Bearer realm="gatehouse", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="a"`; got != want {
-		t.Errorf("WWW-Authenticate = %s, want %s", got, want)
-	}
+	equal(t, "WWW-Authenticate", a.Header().Get("WWW-Authenticate"), `Bearer realm="gatehouse", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="a"`)
 }
 
 // A handler that replaces the principal, to act on behalf of another caller,
@@ -161,10 +179,25 @@ func TestRequireBehindNewContext(t *testing.T) {
 	}
 }
 
-func TestRequireNil(t *testing.T) {
-	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(allow, nil) })
-	mustPanic(t, "gatehouse: Require: nil policy", func() { gatehouse.Require(gatehouse.PolicyFunc(nil)) })
-	mustPanic(t, "gatehouse: Require: nil handler", func() { gatehouse.Require()(nil) })
+func TestNilArgumentsPanic(t *testing.T) {
+	gate := gateOf(t, goodToken())
+	for _, test := range []struct {
+		message string
+		call    func()
+	}{
+		{"Gate.Handler: nil handler", func() { gate.Handler(nil) }},
+		{"Gate.Optional: nil handler", func() { gate.Optional(nil) }},
+		{"Require: nil policy", func() { gatehouse.Require(allow, nil) }},
+		{"Require: nil policy", func() { gatehouse.Require(gatehouse.PolicyFunc(nil)) }},
+		{"Require: nil handler", func() { gatehouse.Require()(nil) }},
+		{"EndAtExpiry: nil handler", func() { gatehouse.EndAtExpiry(nil) }},
+		{"Bound: empty binding", func() { gatehouse.Bound("dpop", "") }},
+		{"Log: nil logger", func() { gatehouse.Log(nil) }},
+		{"Observers: nil observer", func() { gatehouse.Observers(&events{}, nil) }},
+		{"Observers: nil observer", func() { gatehouse.Observers((*events)(nil)) }},
+	} {
+		mustPanic(t, "gatehouse: "+test.message, test.call)
+	}
 }
 
 func TestBound(t *testing.T) {
@@ -186,14 +219,11 @@ func TestBound(t *testing.T) {
 		p := *user()
 		p.Binding = test.has
 		err := gatehouse.Bound(test.needed...).Authorize(request(), p)
-		if (err == nil) != test.allows {
-			t.Errorf("Bound(%q) of binding %q = %v, want allowed: %v", test.needed, test.has, err, test.allows)
-		}
+		equal(t, fmt.Sprintf("Bound(%q) allows binding %q", test.needed, test.has), err == nil, test.allows)
 		if e, _ := errors.AsType[*gatehouse.Error](err); err != nil && (e == nil || e.Code != gatehouse.CodeInvalidToken || e.Reason != gatehouse.ReasonUnbound) {
 			t.Errorf("Bound(%q) error = %v", test.needed, err)
 		}
 	}
-	mustPanic(t, "gatehouse: Bound: empty binding", func() { gatehouse.Bound("dpop", "") })
 }
 
 func TestRefuse(t *testing.T) {
@@ -212,8 +242,6 @@ func TestRefuse(t *testing.T) {
 	}
 	outside := sendThrough(func(http.Handler) http.Handler { return refuse(scope) }, request())
 	outside.check(t, 403, "insufficient_scope")
-	if outside.Body.String() != inside.Body.String() {
-		t.Errorf("body outside the gate = %s, want %s", outside.Body, inside.Body)
-	}
+	equal(t, "body outside the gate", outside.Body.String(), inside.Body.String())
 	sendThrough(func(http.Handler) http.Handler { return gate.Handler(refuse(errors.New("no"))) }, request()).check(t, 403, "access_denied")
 }

@@ -13,23 +13,22 @@ import (
 	"time"
 )
 
-// Principal is the caller of a request, as one authenticator has proved it. It
-// is a comparable value of immutable fields: a copy is cheap, shares nothing
-// that can change, and may be kept and used by any number of goroutines.
-// Nothing in it is secret.
+// Principal is the authenticated caller of a request. It is a comparable value
+// with immutable fields: it can be copied, kept after the request, and used by
+// several goroutines. It contains no secrets.
 //
-// To store or compare callers, use [Principal.Key]. The zero Principal is no
-// caller and has no scopes.
+// To store or compare callers, use [Principal.Key]. The zero Principal stands
+// for the absence of a caller and has no scopes.
 type Principal struct {
-	// Kind is the sort of caller: a user, a service or an AI agent.
+	// Kind is the kind of caller: a user, a service or an AI agent.
 	Kind Kind `json:"kind,omitempty"`
 
-	// Subject identifies the caller within Issuer. The same Subject under two
-	// Issuers is two callers: see [Principal.Key].
+	// Subject identifies the caller within Issuer. The same Subject of two Issuers
+	// identifies two different callers: see [Principal.Key].
 	Subject string `json:"subject,omitempty"`
 
-	// Issuer is the namespace of Subject: the iss claim of a token, or the
-	// name that another authenticator was configured with.
+	// Issuer is the namespace of Subject: the iss claim of a token, or the issuer
+	// name in the configuration of another authenticator.
 	//
 	// Implements OIDC Core §5.7.
 	Issuer string `json:"issuer,omitempty"`
@@ -44,50 +43,48 @@ type Principal struct {
 	// "" for none.
 	Client string `json:"client,omitempty"`
 
-	// Method is the kind of credential that proved the caller.
+	// Method is the kind of credential that authenticated the caller.
 	Method Method `json:"method,omitempty"`
 
-	// Credential is the public identifier of the credential: a jti, a key ID,
-	// a certificate thumbprint. It is safe to log and proves nothing.
+	// Credential is the public identifier of the credential: a jti, a key ID, a
+	// certificate thumbprint. It is not a secret and is safe to log.
 	Credential string `json:"credential,omitempty"`
 
-	// Scopes are what the credential may be used for.
+	// Scopes are the scopes of the credential.
 	Scopes Scopes `json:"scope,omitzero"`
 
-	// Roles are the roles that the issuer gives the caller.
+	// Roles are the roles of the caller, as the issuer states them.
 	Roles Roles `json:"roles,omitzero"`
 
-	// Actors is the delegation chain of RFC 8693 section 4.1: the parties that
-	// act on behalf of Subject, the current one first. It is empty when Subject
-	// itself is calling.
+	// Actors is the delegation chain of RFC 8693 section 4.1: the parties that act
+	// on behalf of Subject, the current actor first. It is empty if Subject itself
+	// is calling.
 	Actors Actors `json:"act,omitzero"`
 
-	// Binding is the kind of key that the credential is bound to and that the
-	// sender of this request has proved to hold, "" for none.
+	// Binding is the kind of key of a sender-constrained credential whose proof of
+	// possession was checked, "" for a bearer credential.
 	Binding Binding `json:"binding,omitempty"`
 
-	// AuthTime is when the user last authenticated, zero if the issuer does not
-	// say.
+	// AuthTime is the time of the user's last authentication, zero if unknown.
 	//
 	// Implements ASVS 5.0 §10.3.4.
 	AuthTime time.Time `json:"auth_time,omitzero"`
 
-	// Expires is when the credential expires, to the second.
+	// Expires is the expiry of the credential, in whole seconds.
 	Expires time.Time `json:"expires,omitzero"`
 
-	// Claims is what else the issuer says: the verified claims of a token, or
-	// the metadata of an API key.
+	// Claims are the verified claims of a token, or the metadata of an API key.
 	Claims Claims `json:"claims,omitzero"`
 }
 
-// IsZero reports whether p is no caller.
+// IsZero reports whether p stands for no caller: its Method is empty.
 func (p Principal) IsZero() bool { return p.Method == "" }
 
 // Key returns the pair that identifies the caller.
 func (p Principal) Key() Key { return Key{p.Issuer, p.Subject} }
 
-// LogValue returns what identifies the caller and the credential. It leaves out
-// Claims, which often hold personal data.
+// LogValue returns the fields that identify the caller and the credential. It
+// omits Claims, which often contain personal data.
 func (p Principal) LogValue() slog.Value {
 	attrs := make([]slog.Attr, 0, 11)
 	for _, field := range [...]struct{ name, value string }{
@@ -112,20 +109,20 @@ func (p Principal) LogValue() slog.Value {
 }
 
 // Key identifies a caller: a Subject is unique only within its Issuer. It is
-// comparable, so it can be the key of a map.
+// comparable and can be a map key.
 type Key struct {
 	Issuer  string `json:"issuer"`
 	Subject string `json:"subject"`
 }
 
 // String returns both parts, escaped as path segments and separated by one
-// slash: a form for a database column or a log, which [Key.UnmarshalText] reads.
+// slash: a form for a database column or a log. [Key.UnmarshalText] parses it.
 func (k Key) String() string { return url.PathEscape(k.Issuer) + "/" + url.PathEscape(k.Subject) }
 
 // MarshalText returns the same as String.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads the form that String returns.
+// UnmarshalText parses the form that String returns.
 func (k *Key) UnmarshalText(text []byte) error {
 	issuer, subject, ok := strings.Cut(string(text), "/")
 	i, err := url.PathUnescape(issuer)
@@ -138,7 +135,7 @@ func (k *Key) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Kind is a sort of caller.
+// Kind is a kind of caller.
 type Kind string
 
 // The kinds of caller.
@@ -149,13 +146,13 @@ const (
 )
 
 // Method is a kind of credential. The package that verifies a credential
-// declares its value: a JWT carried by a cookie is still that of package
-// jwtauth.
+// declares its value: a JWT in a cookie has the Method of package jwtauth.
 type Method string
 
 // Binding is the kind of key to which a sender-constrained credential is bound.
-// The package that confirms the key declares its value. A credential that is
-// bound to several keys has all values, sorted and joined by "+".
+// The package that confirms the key declares its value. The Binding of a
+// credential that is bound to several keys is the sorted list of their values,
+// joined by "+".
 type Binding string
 
 // includes reports whether b is other or has it among its parts.
@@ -166,13 +163,14 @@ func (b Binding) includes(other Binding) bool {
 // Actor is one party that acts on behalf of a subject.
 type Actor struct {
 	Subject string `json:"sub"`
-	Issuer  string `json:"iss,omitempty"`       // "" where it is that of the token
-	Client  string `json:"client_id,omitempty"` // "" where the issuer does not say
+	Issuer  string `json:"iss,omitempty"`       // "" if it is the issuer of the token
+	Client  string `json:"client_id,omitempty"` // "" if unknown
 }
 
 // Actors is an immutable delegation chain, the act claim of RFC 8693 section
-// 4.1. Two equal chains compare equal with ==. The zero value is empty: the
-// subject itself is calling. Its JSON form is the nested act object.
+// 4.1. Equal chains are equal with ==. The zero value is the empty chain,
+// without delegation: the subject itself is calling. Its JSON form is the
+// nested act object.
 type Actors struct{ act string }
 
 // link is one actor with the one that it acts for.
@@ -181,7 +179,8 @@ type link struct {
 	Act *link `json:"act,omitempty"`
 }
 
-// NewActors makes a chain with the current actor first and the earliest last.
+// NewActors returns a chain. Its first element is the current actor, its last
+// the earliest.
 func NewActors(chain ...Actor) Actors {
 	var first *link
 	for i := len(chain) - 1; i >= 0; i-- {

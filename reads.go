@@ -13,13 +13,15 @@ import (
 	"strings"
 )
 
-// Reads is what an [Authenticator] reads of a request. A credential is explicit
-// if the client adds it on purpose, and ambient if the browser or the connection
-// sends it unasked. An authenticator reads explicit credentials (Schemes,
-// Headers) or ambient ones (Cookies, Connection), never both.
+// Reads declares the parts of a request that an [Authenticator] reads. A
+// credential is explicit if the client adds it to the request, and ambient if
+// the browser or the connection sends it automatically. An authenticator reads
+// explicit credentials (Schemes, Headers) or ambient ones (Cookies,
+// Connection), never both.
 //
-// The gate derives from it which credentials compete, which challenges a 401
-// carries, and what it removes from the request before a handler gets it.
+// The gate uses it to detect several credentials in one request, to write the
+// challenges of a 401, and to remove credentials from the request before it
+// calls the handler.
 type Reads struct {
 	// Schemes are the schemes of the Authorization header.
 	Schemes []Scheme
@@ -27,52 +29,55 @@ type Reads struct {
 	// Headers are other headers that carry an explicit credential.
 	Headers []Header
 
-	// Cookies are the names of cookies that carry a credential. A cookie whose
-	// name continues with a dot and digits is a part of the same one.
+	// Cookies are the names of cookies that carry a credential. A cookie whose name
+	// has a dot and digits appended is a part of the same cookie.
 	Cookies []string
 
-	// Connection says that the credential belongs to the connection: a client
+	// Connection is true if the credential belongs to the connection: a client
 	// certificate.
 	Connection bool
 
-	// Companions are headers that go with a credential and are none by
-	// themselves, such as Client-Cert. The gate removes them.
+	// Companions are headers that accompany a credential but are not credentials,
+	// such as Client-Cert. The gate removes them.
 	Companions []string
 
-	// InURL finds a credential of this kind in a URL, where it must not be
-	// because URLs are logged, and returns its issuer and its public identifier,
-	// "" if there is none. The gate refuses such a request. Optional.
+	// InURL finds a credential of this kind in a URL and returns its issuer and its
+	// public identifier, or "" if there is none. The gate refuses a request with a
+	// credential in its URL, because URLs are logged. Optional.
 	InURL func(*url.URL) (issuer, credential string)
 }
 
 // Scheme is one scheme of the Authorization header, RFC 9110 section 11.1.
 type Scheme struct {
-	// Name is the name of the scheme, such as "Bearer". Case does not matter.
+	// Name is the name of the scheme, such as "Bearer". It is case-insensitive.
 	Name string
 
-	// Params are parameters of its challenge beside the realm, such as algs.
+	// Params are parameters of its challenge in addition to the realm, such as
+	// algs.
 	Params []Param
 
-	// Companions are headers that go with this scheme only, such as DPoP. The
-	// gate removes them, and answers 400 where one comes beside another scheme.
+	// Companions are headers that accompany only this scheme, such as DPoP. The
+	// gate removes them, and answers 400 to a request with such a header and
+	// another scheme.
 	Companions []string
 
-	// Invalid is the code for a credential that no authenticator claims,
+	// Invalid is the code for a credential that no authenticator recognizes,
 	// [CodeInvalidToken] if it is zero.
 	Invalid Code
 
-	// Silent leaves the scheme out of challenges: it is read and not advertised.
+	// Silent omits the scheme from challenges: it is accepted but not advertised.
 	Silent bool
 
-	// Always adds the challenge of this scheme to each 401, also to one whose
-	// error is in the challenge of another scheme.
+	// Always adds the challenge of this scheme to every 401, also if the error
+	// belongs to another scheme.
 	Always bool
 }
 
-// Header is a header beside Authorization that carries an explicit credential.
+// Header is a request header other than Authorization that carries an explicit
+// credential.
 type Header struct {
-	Name    string // case does not matter
-	Invalid Code   // for a credential that no authenticator claims, [CodeInvalidToken] if zero
+	Name    string // case-insensitive
+	Invalid Code   // for a credential that no authenticator recognizes; [CodeInvalidToken] if zero
 }
 
 func (r Reads) explicit() bool { return len(r.Schemes)+len(r.Headers) > 0 }
@@ -81,7 +86,7 @@ func (r Reads) ambient() bool  { return len(r.Cookies) > 0 || r.Connection }
 // check returns what is wrong with a declaration.
 func (r Reads) check() error {
 	if r.explicit() == r.ambient() {
-		return errors.New("Reads: must declare explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection), and not both")
+		return errors.New("Reads: must declare either explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection)")
 	}
 	names := slices.Concat(r.Companions, r.Cookies)
 	for _, s := range r.Schemes {

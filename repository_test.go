@@ -62,10 +62,7 @@ var imports = map[string][]string{
 var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract"}
 
 // modules are the modules of the repository, and whether go.work has them.
-var modules = map[string]bool{
-	".": true, "store": true, "interop": true, "examples": true,
-	"bench": false, "tools": false,
-}
+var modules = map[string]bool{".": true, "store": true, "interop": true, "examples": true, "bench": false, "tools": false}
 
 // requirements are the modules that the core module requires directly.
 var requirements = []string{
@@ -133,10 +130,7 @@ func moduleOf(name string) string {
 
 func read(t *testing.T, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.FromSlash(name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile(filepath.FromSlash(name)))
 	return text
 }
 
@@ -194,10 +188,7 @@ func TestImports(t *testing.T) {
 			t.Errorf("%s: package %s is not in the list of imports", s.name, s.dir)
 		}
 		for _, spec := range s.file.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
+			imported := must(strconv.Unquote(spec.Path.Value))
 			within, own := strings.CutPrefix(imported+"/", modulePath+"/")
 			within = strings.TrimSuffix(within, "/")
 			first, _, _ := strings.Cut(imported, "/")
@@ -208,10 +199,12 @@ func TestImports(t *testing.T) {
 			case !own && !strings.Contains(first, "."): // standard library
 			case !own && s.dir == "":
 				good = s.isTest() && imported == "github.com/google/go-cmp/cmp"
+			case !own && strings.HasPrefix(s.dir, "internal/"):
+				good = s.isTest()
 			case !own:
 				good = slices.ContainsFunc(requirements, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") })
 			case s.isTest(): // a test may import any package
-			case s.dir == "":
+			case s.dir == "" || strings.HasPrefix(s.dir, "internal/"): // the core package may use any of them
 				good = strings.HasPrefix(within, "internal/")
 			case within == "": // the core package
 			case isInternal(within): // the go command knows who may
@@ -219,22 +212,6 @@ func TestImports(t *testing.T) {
 				good = slices.Contains(allowed, within)
 			}
 			if !good {
-				t.Errorf("%s: imports %s", s.at(spec.Pos()), imported)
-			}
-		}
-	}
-}
-
-// Internal packages import the standard library and each other only, so that the
-// core package may use any of them.
-func TestInternalImports(t *testing.T) {
-	for _, s := range sources(t) {
-		if s.module != "." || !strings.HasPrefix(s.dir, "internal/") || s.isTest() || slices.Contains(sharedWithCore, s.dir) {
-			continue
-		}
-		for _, spec := range s.file.Imports {
-			imported, _ := strconv.Unquote(spec.Path.Value)
-			if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") && !strings.HasPrefix(imported, modulePath+"/internal/") {
 				t.Errorf("%s: imports %s", s.at(spec.Pos()), imported)
 			}
 		}
@@ -265,16 +242,12 @@ func TestModules(t *testing.T) {
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(modules)) {
-		if inWork := slices.Contains(listed, dir); inWork != modules[dir] {
-			t.Errorf("%s: in go.work: %v, want %v", dir, inWork, modules[dir])
-		}
+		equal(t, dir+": in go.work", slices.Contains(listed, dir), modules[dir])
 		if !slices.Contains(found, dir) {
 			t.Errorf("%s: has no go.mod", dir)
 		}
 	}
-	if want := 4; len(listed) != want {
-		t.Errorf("go.work names %q", listed)
-	}
+	equal(t, "modules of go.work", len(listed), 4)
 }
 
 func TestRequirements(t *testing.T) {
@@ -345,9 +318,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(documented)) {
-		if n := documented[dir]; n != 1 {
-			t.Errorf("./%s: package documentation in %d files, want 1", dir, n)
-		}
+		equal(t, "./"+dir+": files with package documentation", documented[dir], 1)
 		if !example[dir] {
 			t.Errorf("./%s: has no tested example", dir)
 		}

@@ -15,22 +15,22 @@ import (
 
 const defaultRetryAfter = 5 * time.Second
 
-// Refusal is what the caller may see of a refusal.
+// Refusal is the part of an Error that the caller may see.
 type Refusal struct {
 	Status      int
 	Code        string        // the error code on the wire
 	Description string        // a sentence of printable ASCII without quotes
-	Scopes      Scopes        // those that the request needs, for insufficient_scope
-	Params      []Param       // more parameters of the challenge; do not change
+	Scopes      Scopes        // the scopes that the request requires, for insufficient_scope
+	Params      []Param       // additional parameters of the challenge; read-only
 	RetryAfter  time.Duration // in whole seconds, for 429 and 503
 }
 
-// Body is the body of a refusal.
+// Body is the response body for a refused request.
 type Body struct {
 	ContentType string
 	Content     []byte
 
-	// Header is what else the response carries. The gate ignores
+	// Header contains additional response headers. The gate ignores
 	// WWW-Authenticate, Cache-Control, Set-Cookie and Retry-After in it.
 	Header http.Header
 }
@@ -224,13 +224,14 @@ type Challenge struct {
 }
 
 // Param is one authentication parameter. Name must be a token of RFC 9110;
-// Value is written as a quoted-string, whatever it contains.
+// Value is always written as a quoted-string.
 type Param struct{ Name, Value string }
 
-// String returns the challenge as it goes into the header.
+// String returns the challenge in the format of the header.
 //
-// Every value is quoted: RFC 9110 §11.2 asks recipients to accept a token and a
-// quoted-string alike, and RFC 6750 §3 knows only the quoted form.
+// Every value is a quoted-string: RFC 9110 §11.2 requires recipients to accept
+// both a token and a quoted-string, and RFC 6750 §3 defines only the quoted
+// form.
 func (c Challenge) String() string {
 	var b strings.Builder
 	b.WriteString(c.Scheme)

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +19,8 @@ import (
 
 func errorCode(t *testing.T, body []byte) string {
 	t.Helper()
-	var answer struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return ""
-	}
+	var answer struct{ Error string }
+	_ = json.Unmarshal(body, &answer)
 	return answer.Error
 }
 
@@ -118,9 +113,7 @@ func TestRefusalTable(t *testing.T) {
 			if test.body != "" && a.Body.String() != test.body {
 				t.Errorf("body = %q, want %q", a.Body, test.body)
 			}
-			if d := diff(a.Header(), want); d != "" {
-				t.Errorf("header (-want +got):\n%s", d)
-			}
+			equal(t, "header", a.Header(), want)
 			if event := seen.only(t); event.Status != test.status || event.Code != errorCode(t, a.Body.Bytes()) {
 				t.Errorf("event says %d %s, response %d %s", event.Status, event.Code, a.Code, a.Body)
 			}
@@ -129,9 +122,8 @@ func TestRefusalTable(t *testing.T) {
 }
 
 func TestNewCode(t *testing.T) {
-	if got := (gatehouse.Code{}); got.Status() != 503 || got.String() != "temporarily_unavailable" || got.Description() != gatehouse.CodeTemporarilyUnavailable.Description() {
-		t.Errorf("zero Code = %d %s", got.Status(), got)
-	}
+	zero, unavailable := gatehouse.Code{}, gatehouse.CodeTemporarilyUnavailable
+	equal(t, "zero Code", [3]any{zero.Status(), zero.String(), zero.Description()}, [3]any{503, "temporarily_unavailable", unavailable.Description()})
 	if codeInvalidKey == codeInvalidKeyScheme || codeInvalidKey.String() != codeInvalidKeyScheme.String() {
 		t.Error("two codes of one name must differ")
 	}
@@ -147,15 +139,10 @@ func TestNewCode(t *testing.T) {
 	mustPanic(t, `gatehouse: NewCode: description "\n": `+text, func() { gatehouse.NewCode(400, "a", "\n") })
 }
 
-func newMetadata(t *testing.T, resource string) *gatehouse.Metadata {
-	t.Helper()
-	m, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{
+func newMetadata(resource string) *gatehouse.Metadata {
+	return must(gatehouse.NewMetadata(gatehouse.ProtectedResource{
 		Resource: resource, AuthorizationServers: []string{"https://auth.example.com"}, Scopes: []string{"z", "reports:read"},
-	})
-	if err != nil {
-		t.Fatalf("NewMetadata: %v", err)
-	}
-	return m
+	}))
 }
 
 // The challenges of a 401: those of all schemes that are not silent, once each,
@@ -174,15 +161,10 @@ func TestChallenges(t *testing.T) {
 		config         gatehouse.Config
 		without, under []string // no credential; one under Bearer
 	}{
-		{
-			"nothing advertised",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}},
-			[]string{`Bearer realm="acme"`},
-			[]string{`Bearer realm="acme"` + invalid},
-		},
+		{"nothing advertised", gatehouse.Config{Authenticators: list{connection()}}, []string{`Bearer realm="acme"`}, []string{`Bearer realm="acme"` + invalid}},
 		{
 			"each scheme once, in order",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
+			gatehouse.Config{Authenticators: list{
 				reads(gatehouse.Scheme{Name: "DPoP", Params: algs}), reads(gatehouse.Scheme{Name: "Bearer"}), reads(gatehouse.Scheme{Name: "dpop"}, gatehouse.Scheme{Name: "bearer"}),
 			}},
 			[]string{`DPoP realm="acme", algs="ES256"`, `Bearer realm="acme"`},
@@ -190,37 +172,30 @@ func TestChallenges(t *testing.T) {
 		},
 		{
 			"always",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{
-				reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true}),
-			}},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true})}},
 			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`},
 			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`},
 		},
 		{
 			"silent",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
 			[]string{`ApiKey realm="acme"`},
 			[]string{`Bearer realm="acme"` + invalid},
 		},
 		{
 			"silent for one authenticator only",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer", Silent: true}), reads(gatehouse.Scheme{Name: "bearer", Params: algs})}},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer", Silent: true}), reads(gatehouse.Scheme{Name: "bearer", Params: algs})}},
 			[]string{`bearer realm="acme", algs="ES256"`},
 			[]string{`bearer realm="acme"` + invalid + `, algs="ES256"`},
 		},
 		{
 			// Covers RFC 9728 §5.1.
 			"metadata",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{reads(gatehouse.Scheme{Name: "Bearer"})}, Metadata: newMetadata(t, "https://api.example.com/v1")},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer"})}, Metadata: newMetadata("https://api.example.com/v1")},
 			[]string{`Bearer realm="acme"` + metadata},
 			[]string{`Bearer realm="acme"` + invalid + metadata},
 		},
-		{
-			"quoted realm",
-			gatehouse.Config{Authenticators: []gatehouse.Authenticator{connection()}, Realm: `a "b" \c`},
-			[]string{`Bearer realm="a \"b\" \\c"`},
-			[]string{`Bearer realm="a \"b\" \\c"` + invalid},
-		},
+		{"quoted realm", gatehouse.Config{Authenticators: list{connection()}, Realm: `a "b" \c`}, []string{`Bearer realm="a \"b\" \\c"`}, []string{`Bearer realm="a \"b\" \\c"` + invalid}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate := newGate(t, test.config)
@@ -254,13 +229,9 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 		for i, c := range a.Header()["Www-Authenticate"] {
 			scheme, params, _ := strings.Cut(c, " ")
 			schemes = append(schemes, scheme)
-			if strings.Contains(params, "error=") != (i == 0) {
-				t.Errorf("Authorization %q: challenge %d = %s", test.authorization, i, c)
-			}
+			equal(t, fmt.Sprintf("Authorization %q: error in challenge %d", test.authorization, i), strings.Contains(params, "error="), i == 0)
 		}
-		if got := strings.Join(schemes, " "); got != test.want {
-			t.Errorf("Authorization %q: challenges %s, want %s", test.authorization, got, test.want)
-		}
+		equal(t, fmt.Sprintf("Authorization %q: challenges", test.authorization), strings.Join(schemes, " "), test.want)
 	}
 }
 
@@ -269,7 +240,7 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 //
 // Covers RFC 6750 §3 (auth-param, once); RFC 9110 §11.2, §11.6.1.
 func TestChallengesAreWellFormed(t *testing.T) {
-	metadata := newMetadata(t, "https://api.example.com/?q=\"")
+	metadata := newMetadata("https://api.example.com/?q=\"")
 	seen := 0
 	for _, code := range []gatehouse.Code{
 		gatehouse.CodeMissingCredentials, gatehouse.CodeInvalidRequest, gatehouse.CodeInvalidToken, gatehouse.CodeInsufficientScope,
@@ -278,7 +249,7 @@ func TestChallengesAreWellFormed(t *testing.T) {
 	} {
 		for _, scheme := range []string{"", "DPoP"} {
 			gate := newGate(t, gatehouse.Config{
-				Authenticators: []gatehouse.Authenticator{rejects(&gatehouse.Error{Code: code, Scheme: scheme, Scopes: scopeSet("a", "b"), Params: []gatehouse.Param{{Name: "max_age", Value: "5"}}})},
+				Authenticators: list{rejects(&gatehouse.Error{Code: code, Scheme: scheme, Scopes: scopeSet("a", "b"), Params: []gatehouse.Param{{Name: "max_age", Value: "5"}}})},
 				Realm:          `the "acme" realm\`, Metadata: metadata,
 			})
 			a := send(gate, request())
@@ -312,26 +283,14 @@ func TestChallengesAreWellFormed(t *testing.T) {
 
 // Covers RFC 9110 §5.6.4.
 func TestChallengeString(t *testing.T) {
-	for _, test := range []struct {
-		challenge gatehouse.Challenge
-		want      string
-	}{
-		{gatehouse.Challenge{Scheme: "Bearer"}, `Bearer`},
-		{gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: ""}}}, `Bearer realm=""`},
-		{
-			gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: "a b"}, {Name: "error", Value: "invalid_token"}}},
-			`Bearer realm="a b", error="invalid_token"`,
-		},
-		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `"`}}}, `X v="\""`},
-		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `\`}}}, `X v="\\"`},
-		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: `a", error="b`}}}, `X v="a\", error=\"b"`},
-		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "a\r\nSet-Cookie: b=c"}}}, `X v="a??Set-Cookie: b=c"`},
-		{gatehouse.Challenge{Scheme: "X", Params: []gatehouse.Param{{Name: "v", Value: "\x00\t\x1f ~\x7f\u0080é€\xff"}}}, `X v="??? ~?????"`},
+	for value, want := range map[string]string{
+		"": ``, "a b": `a b`, `"`: `\"`, `\`: `\\`, `a", error="b`: `a\", error=\"b`, "a\r\nSet-Cookie: b=c": `a??Set-Cookie: b=c`,
+		"\x00\t\x1f ~\x7f\u0080é€\xff": `??? ~?????`,
 	} {
-		if got := test.challenge.String(); got != test.want {
-			t.Errorf("String = %s, want %s", got, test.want)
-		}
+		c := gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: value}, {Name: "v", Value: value}}}
+		equal(t, "String", c.String(), `Bearer realm="`+want+`", v="`+want+`"`)
 	}
+	equal(t, "String without parameters", gatehouse.Challenge{Scheme: "Bearer"}.String(), "Bearer")
 }
 
 // A parser of RFC 9110 reads each written challenge back, with "?" for what must
@@ -414,15 +373,11 @@ func TestLoginRedirect(t *testing.T) {
 		{"program", "/login", gatehouse.ErrNoCredentials, request("Accept", "*/*"), 401, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{rejects(test.err), goodToken()}, LoginURL: test.login})
+			gate := newGate(t, gatehouse.Config{Authenticators: list{rejects(test.err), goodToken()}, LoginURL: test.login})
 			a := send(gate, test.request)
 			a.check(t, test.status, "")
-			if got := a.Header().Get("Location"); got != test.location {
-				t.Errorf("Location = %q, want %q", got, test.location)
-			}
-			if got := a.Header().Get("Cache-Control"); got != "no-store" {
-				t.Errorf("Cache-Control = %q", got)
-			}
+			equal(t, "Location", a.Header().Get("Location"), test.location)
+			equal(t, "Cache-Control", a.Header().Get("Cache-Control"), "no-store")
 			if test.status == 303 && (a.Body.Len() > 0 || a.Header().Get("WWW-Authenticate") != "") {
 				t.Errorf("redirect has body %q and challenge %q", a.Body, a.Header()["Www-Authenticate"])
 			}
@@ -433,7 +388,7 @@ func TestLoginRedirect(t *testing.T) {
 // A policy can send the user to a stronger login. One that needs a bound
 // credential does not: the same login would come back.
 func TestLoginRedirectByPolicy(t *testing.T) {
-	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{accepts(user()), goodToken()}, LoginURL: "/login"})
+	gate := newGate(t, gatehouse.Config{Authenticators: list{accepts(user()), goodToken()}, LoginURL: "/login"})
 	stepUp := deny(&gatehouse.Error{Code: codeStepUp, Params: []gatehouse.Param{{Name: "max_age", Value: "0"}}})
 	a := sendThrough(behind(gate, stepUp), navigation())
 	if got := a.Header().Get("Location"); a.Code != 303 || got != "/login?max_age=0&return_to=%2Freports%3Fpage%3D2" {
@@ -446,9 +401,7 @@ func TestLoginRedirectByPolicy(t *testing.T) {
 // The headers that an outer handler set for its own body do not go with the
 // refusal; others do. An error may add headers, and not make a refusal cacheable.
 func TestRefusalHeader(t *testing.T) {
-	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{
-		"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"},
-	}}
+	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"}}}
 	w := httptest.NewRecorder()
 	for name, value := range map[string]string{
 		"Content-Length": "10", "Content-Encoding": "gzip", "Etag": `"1"`, "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
@@ -461,68 +414,41 @@ func TestRefusalHeader(t *testing.T) {
 		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
 		"Dpop-Nonce": {"n-1"}, "X-Request-Id": {"7"},
 	}
-	if d := diff(w.Header(), want); d != "" {
-		t.Errorf("header (-want +got):\n%s", d)
-	}
+	equal(t, "header", w.Header(), want)
 	w.Header()["Dpop-Nonce"][0] = "changed"
 	if e.Header["dpop-nonce"][0] != "n-1" {
 		t.Error("the response shares its header with the error")
 	}
 }
 
+// The response and the caller of Admit get a header of their own: many requests
+// may share the one of the proof.
 func TestProofHeaderIsCopied(t *testing.T) {
 	shared := http.Header{"DPoP-Nonce": append(make([]string, 0, 4), "n-1")}
-	gate := gateOf(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) {
-		proof := gatehouse.NewProof(user())
-		proof.Header = shared
-		return proof, nil
-	}})
+	gate := gateOf(t, acceptsWith(user(), shared))
 	for range 2 {
 		a := send(gate, request())
 		a.check(t, 200, "")
-		if got := a.Header()["Dpop-Nonce"]; !reflect.DeepEqual(got, []string{"n-1"}) {
-			t.Errorf("DPoP-Nonce = %q", got)
-		}
-		a.Header()["Dpop-Nonce"][0] = "changed"
+		equal(t, "DPoP-Nonce", a.Header()["Dpop-Nonce"], []string{"n-1"})
+		_, header, err := gate.Admit(request())
+		noError(t, err)
+		equal(t, "DPoP-Nonce of Admit", header["DPoP-Nonce"], []string{"n-1"})
+		a.Header()["Dpop-Nonce"][0], header["DPoP-Nonce"][0] = "changed", "changed"
 	}
 }
 
-// Over a real connection HEAD gets no body, and every other method a JSON body.
-func TestRefusalOnTheWire(t *testing.T) {
-	server := httptest.NewServer(gateOf(t, goodToken()).Handler(http.NotFoundHandler()))
-	defer server.Close()
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
-		r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer x")
-		response, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != 401 || !strings.HasPrefix(response.Header.Get("WWW-Authenticate"), "Bearer ") {
-			t.Errorf("%s: %d %v", method, response.StatusCode, response.Header)
-		}
-		if wantBody := method != "HEAD"; (len(body) > 0) != wantBody || wantBody && !json.Valid(body) {
-			t.Errorf("%s: body %q", method, body)
-		}
-	}
-}
-
-// HEAD gets no body where the server does not see to it.
+// HEAD gets no body, also where the server does not see to it, and every other
+// method a JSON body.
 //
 // Covers RFC 9110 §9.3.2.
-func TestRefusalOfHead(t *testing.T) {
-	r := request()
-	r.Method = http.MethodHead
-	if a := send(gateOf(t, goodToken()), r); a.Code != 401 || a.Body.Len() > 0 {
-		t.Errorf("HEAD: %d %q", a.Code, a.Body)
+func TestRefusalOfMethods(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
+		r := request("Authorization", "Bearer x")
+		r.Method = method
+		a := send(gateOf(t, goodToken()), r)
+		if body := a.Body.Bytes(); a.Code != 401 || !strings.HasPrefix(a.Header().Get("WWW-Authenticate"), "Bearer ") || (method == "HEAD") != (len(body) == 0) || len(body) > 0 && !json.Valid(body) {
+			t.Errorf("%s: %d %v %q, want 401 with a challenge, and a JSON body unless it is HEAD", method, a.Code, a.Header(), body)
+		}
 	}
 }
 
@@ -570,15 +496,13 @@ func TestErrorBody(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate := newGate(t, gatehouse.Config{
-				Authenticators: []gatehouse.Authenticator{rejects(test.err)},
+				Authenticators: list{rejects(test.err)},
 				ErrorBody: func(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 					if !reflect.DeepEqual(refusal, test.refusal) {
 						t.Errorf("refusal = %+v, want %+v", refusal, test.refusal)
 					}
 					want := http.Header{"Accept": {"application/problem+json"}, "Sec-Fetch-Mode": {"cors"}}
-					if d := diff(r.Header, want); d != "" {
-						t.Errorf("header of the hook (-want +got):\n%s", d)
-					}
+					equal(t, "header of the hook", r.Header, want)
 					if r.URL.RawQuery != "" || r.URL.User != nil || r.RequestURI != "" || r.Body != http.NoBody || r.URL.Path != "/reports" || r.Method != "GET" {
 						t.Errorf("request of the hook = %+v", r)
 					}
@@ -602,74 +526,30 @@ func TestErrorBody(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestErrorBodyDefault(t *testing.T) {
-	gate := newGate(t, gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{goodToken()},
-		ErrorBody:      func(*http.Request, gatehouse.Refusal) gatehouse.Body { return gatehouse.Body{} },
-	})
+	// An empty Body means the default one.
+	gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, ErrorBody: func(*http.Request, gatehouse.Refusal) gatehouse.Body { return gatehouse.Body{} }})
 	send(gate, request()).check(t, 401, "missing_credentials")
 }
 
-var errGrammar = errors.New("not a challenge of RFC 9110")
+// One challenge, as strictly as RFC 9110 sections 11.3 and 5.6 allow in ASCII, with
+// the optional whitespace that senders should write.
+const (
+	tokenText     = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+	authParam     = `(` + tokenText + `)="((?:[\t !#-\[\]-~]|\\[\t -~])*)"`
+	challengeText = `^(` + tokenText + `)(?: ` + authParam + `(?:, ` + authParam + `)*)?$`
+)
 
-// parseChallenge reads one challenge, as strictly as RFC 9110 sections 11.3 and
-// 5.6 allow, with the optional whitespace that senders should write.
+var challengeGrammar, paramGrammar, quotedPair = regexp.MustCompile(challengeText), regexp.MustCompile(authParam), regexp.MustCompile(`\\(.)`)
+
+// parseChallenge reads one challenge.
 func parseChallenge(s string) (gatehouse.Challenge, error) {
-	scheme, rest := cutToken(s)
-	c := gatehouse.Challenge{Scheme: scheme}
-	if scheme == "" {
-		return c, errGrammar
+	match := challengeGrammar.FindStringSubmatch(s)
+	if match == nil {
+		return gatehouse.Challenge{}, errors.New("not a challenge of RFC 9110")
 	}
-	separator := " "
-	for rest != "" {
-		var ok bool
-		if rest, ok = strings.CutPrefix(rest, separator); !ok {
-			return c, errGrammar
-		}
-		separator = ", "
-		var p gatehouse.Param
-		if p.Name, rest = cutToken(rest); p.Name == "" {
-			return c, errGrammar
-		}
-		if rest, ok = strings.CutPrefix(rest, `="`); !ok {
-			return c, errGrammar
-		}
-		var b strings.Builder
-		for closed := false; !closed; {
-			if rest == "" {
-				return c, errGrammar
-			}
-			next := rest[0]
-			rest = rest[1:]
-			switch {
-			case next == '"':
-				closed = true
-				continue
-			case next == '\\': // quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text )
-				if rest == "" {
-					return c, errGrammar
-				}
-				next, rest = rest[0], rest[1:]
-				if next != '\t' && next < ' ' || next == 0x7f {
-					return c, errGrammar
-				}
-			// qdtext = HTAB / SP / %x21 / %x23-5B / %x5D-7E / obs-text
-			case next != '\t' && next < ' ' || next == 0x7f:
-				return c, errGrammar
-			}
-			b.WriteByte(next)
-		}
-		p.Value = b.String()
-		c.Params = append(c.Params, p)
+	c := gatehouse.Challenge{Scheme: match[1]}
+	for _, p := range paramGrammar.FindAllStringSubmatch(s, -1) {
+		c.Params = append(c.Params, gatehouse.Param{Name: p[1], Value: quotedPair.ReplaceAllString(p[2], "$1")})
 	}
 	return c, nil
-}
-
-// cutToken cuts a token of RFC 9110 section 5.6.2 off s.
-func cutToken(s string) (token, rest string) {
-	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	n := len(s) - len(strings.TrimLeft(s, tchar))
-	return s[:n], s[n:]
 }

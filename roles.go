@@ -13,15 +13,15 @@ import (
 )
 
 // Roles is an immutable set of role names. A name is any text without control
-// characters: providers put spaces in them. Two equal sets compare equal with
-// ==. The zero value is the empty set.
+// characters: providers put spaces in them. Equal sets are equal with ==. The
+// zero value is the empty set.
 type Roles struct {
 	// s holds the names sorted, without duplicates, one newline between.
 	s string
 }
 
-// NewRoles makes a set of role names. A name that is empty, is not UTF-8 or
-// has a control character in it is an error.
+// NewRoles returns a set of role names. It returns an error if a name is empty,
+// is not UTF-8 or contains a control character.
 func NewRoles(names ...string) (Roles, error) {
 	for _, name := range names {
 		if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
@@ -66,7 +66,8 @@ func (r Roles) Len() int {
 }
 
 // String returns the names in ascending order, separated by a comma and a
-// space. A name may contain them too: MarshalJSON is unambiguous.
+// space. A name may contain both characters, so the result can be ambiguous;
+// the result of MarshalJSON is not.
 func (r Roles) String() string { return strings.ReplaceAll(r.s, "\n", ", ") }
 
 // MarshalJSON returns an array of the names in ascending order.
@@ -79,7 +80,7 @@ func (r Roles) MarshalJSON() ([]byte, error) {
 func (r *Roles) UnmarshalJSON(data []byte) error {
 	var names []string
 	if err := json.Unmarshal(data, &names); err != nil {
-		return errors.New("gatehouse: roles are not a JSON array of strings")
+		return errors.New("gatehouse: roles: not a JSON array of strings")
 	}
 	roles, err := NewRoles(names...)
 	if err == nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // Scopes is an immutable set of scope tokens as RFC 6749 section 3.3 defines
-// them. Two equal sets compare equal with ==, whatever order they were written
-// in. The zero value is the empty set, which permits nothing.
+// them. Equal sets are equal with ==, independent of the order of their tokens.
+// The zero value is the empty set, which grants no access.
 type Scopes struct {
 	// s holds the tokens sorted, without duplicates, one space between.
 	s string
@@ -20,13 +20,13 @@ type Scopes struct {
 
 var errScope = errors.New("gatehouse: malformed scope")
 
-// ParseScopes reads a scope string. The empty string is the empty set.
+// ParseScopes parses a scope string. The empty string is the empty set.
 //
 //	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
 //
-// Two spaces in a row, a leading or trailing space, and any other character
-// outside scope-token are errors: they are signs of a defect in the issuer, and a
-// permission must not be guessed. A scope token that occurs twice counts once.
+// It returns an error for a leading, trailing or double space and for any
+// character outside scope-token: they indicate a defect in the issuer, and
+// guessing could grant a wrong permission. Duplicate tokens are merged.
 func ParseScopes(s string) (Scopes, error) {
 	if s == "" {
 		return Scopes{}, nil
@@ -45,7 +45,7 @@ func ParseScopes(s string) (Scopes, error) {
 	return joinScopes(strings.Split(s, " ")), nil
 }
 
-// NewScopes makes a set of the given scope tokens. Each must be a single
+// NewScopes returns a set of scope tokens. It returns an error if one is not a
 // well-formed token.
 func NewScopes(tokens ...string) (Scopes, error) {
 	for _, token := range tokens {
@@ -73,8 +73,8 @@ func validScope(token string) bool {
 	return token != ""
 }
 
-// Has reports whether scope is in the set, character by character: "a:*" is
-// the scope named "a:*" and nothing else.
+// Has reports whether scope is in the set. The comparison is exact, without
+// wildcards: "a:*" matches only the scope "a:*".
 func (s Scopes) Has(scope string) bool {
 	for rest := s.s; rest != ""; {
 		var token string

@@ -22,10 +22,10 @@ const redacted = "[redacted]"
 // maxSecretBytes limits what LoadSecret reads.
 const maxSecretBytes = 64 << 10
 
-// Secret is a key, a password or a pepper: bytes that must not be printed. It
-// redacts itself in every verb of fmt, in encoding/json and in log/slog, also
-// as an unexported field of another struct. It cannot be compared with ==, only
-// with [Secret.Equal]. The zero value is empty.
+// Secret is a key, a password or a pepper: bytes that must not be printed. All
+// verbs of fmt, encoding/json and log/slog print a placeholder instead, also if
+// the Secret is an unexported field of another struct. It cannot be compared
+// with ==, only with [Secret.Equal]. The zero value is empty.
 type Secret struct {
 	// A function, because no printer looks into one. fmt does not call the methods
 	// of unexported fields: it would print a slice, and follow a pointer for a
@@ -33,23 +33,23 @@ type Secret struct {
 	bytes func() []byte
 }
 
-// NewSecret makes a Secret of a copy of b. For secrets from outside the process
-// use [LoadSecret].
+// NewSecret returns a Secret with a copy of b. For secrets from outside the
+// process use [LoadSecret].
 func NewSecret(b []byte) Secret {
 	b = slices.Clone(b)
 	return Secret{func() []byte { return b }}
 }
 
-// LoadSecret reads a secret of at least minBytes and at most 65,536 bytes from an
-// environment variable ("env:NAME") or a file ("file:PATH"). One line break, LF or
-// CRLF, at the end is not part of the secret. LoadSecret refuses a literal secret,
-// so that none gets into a configuration file by accident.
+// LoadSecret reads a secret of at least minBytes and at most 65,536 bytes from
+// an environment variable ("env:NAME") or a file ("file:PATH"). LoadSecret
+// removes one line break, LF or CRLF, at the end. It rejects a literal secret,
+// so that secrets are not written into configuration files by accident.
 //
-// It refuses a file that others may read or write, or that the group may write:
-// for a secret mounted by Kubernetes set defaultMode to 0440. It does not check
-// permissions on Windows.
+// LoadSecret rejects a file that other users can read or write, or that the
+// group can write: for a secret mounted by Kubernetes set defaultMode to 0440.
+// On Windows it does not check permissions.
 //
-// Errors name ref and never the secret.
+// Errors contain ref but never the secret.
 func LoadSecret(ref string, minBytes int) (Secret, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	var value []byte
@@ -66,11 +66,11 @@ func LoadSecret(ref string, minBytes int) (Secret, error) {
 			return Secret{}, fmt.Errorf("gatehouse: secret %s: %w", ref, err)
 		}
 	default:
-		return Secret{}, errors.New("gatehouse: a secret is given as env:NAME or file:PATH, not as a literal")
+		return Secret{}, errors.New("gatehouse: secret: must be env:NAME or file:PATH, not the secret itself")
 	}
 	value = trimLineBreak(value)
 	if len(value) < max(minBytes, 1) {
-		return Secret{}, fmt.Errorf("gatehouse: secret %s: has %d bytes, needs at least %d", ref, len(value), max(minBytes, 1))
+		return Secret{}, fmt.Errorf("gatehouse: secret %s: got %d bytes, at least %d are required", ref, len(value), max(minBytes, 1))
 	}
 	return NewSecret(value), nil
 }
@@ -92,7 +92,7 @@ func readSecretFile(name string) ([]byte, error) {
 	case !mode.IsRegular():
 		return nil, errors.New("not a regular file")
 	case runtime.GOOS != "windows" && mode.Perm()&tooOpen != 0:
-		return nil, fmt.Errorf("mode %04o gives others access; at most 0640 is allowed", mode.Perm())
+		return nil, fmt.Errorf("mode %04o gives other users access: at most 0640 is allowed", mode.Perm())
 	}
 	value, err := io.ReadAll(io.LimitReader(file, maxSecretBytes+1))
 	switch {
@@ -117,8 +117,8 @@ func (s Secret) Reveal() []byte { return slices.Clone(s.view()) }
 // Len returns the number of secret bytes.
 func (s Secret) Len() int { return len(s.view()) }
 
-// Equal reports whether both have the same bytes, in time that depends on
-// their length alone.
+// Equal reports whether both have the same bytes. The comparison takes constant
+// time for a given length.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.view(), other.view()) == 1
 }

@@ -89,12 +89,8 @@ func TestSecretPrintsRedacted(t *testing.T) {
 	s := gatehouse.NewSecret([]byte(secretText))
 	const want = "[redacted]"
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		if got := fmt.Sprintf(verb, s); got != want {
-			t.Errorf("Sprintf(%q) = %s, want %s", verb, got, want)
-		}
-		if got := fmt.Sprintf(verb, gatehouse.Secret{}); got != want {
-			t.Errorf("Sprintf(%q) of the zero Secret = %s, want %s", verb, got, want)
-		}
+		equal(t, fmt.Sprintf("Sprintf(%q)", verb), fmt.Sprintf(verb, s), want)
+		equal(t, fmt.Sprintf("Sprintf(%q) of the zero Secret", verb), fmt.Sprintf(verb, gatehouse.Secret{}), want)
 	}
 	if got, err := xml.Marshal(s); err != nil || leaks(string(got)) || !strings.Contains(string(got), want) {
 		t.Errorf("Marshal = %s, %v", got, err)
@@ -160,11 +156,11 @@ func TestLoadSecretFromEnv(t *testing.T) {
 		{secretText + "\r", 0, secretText + "\r", false},
 		{secretText + " ", 0, secretText + " ", false},
 		{"\n" + secretText, 0, "\n" + secretText, false},
-		{secretText, len(secretText) + 1, "has 28 bytes, needs at least 29", true},
-		{secretText + "\n", len(secretText) + 1, "has 28 bytes, needs at least 29", true},
-		{"", 0, "has 0 bytes, needs at least 1", true},
-		{"\n", 0, "has 0 bytes, needs at least 1", true},
-		{"\r\n", -1, "has 0 bytes, needs at least 1", true},
+		{secretText, len(secretText) + 1, "got 28 bytes, at least 29 are required", true},
+		{secretText + "\n", len(secretText) + 1, "got 28 bytes, at least 29 are required", true},
+		{"", 0, "got 0 bytes, at least 1 are required", true},
+		{"\n", 0, "got 0 bytes, at least 1 are required", true},
+		{"\r\n", -1, "got 0 bytes, at least 1 are required", true},
 	} {
 		t.Setenv("GATEHOUSE_TEST_SECRET", test.value)
 		s, err := gatehouse.LoadSecret("env:GATEHOUSE_TEST_SECRET", test.min)
@@ -188,7 +184,7 @@ func TestLoadSecretFromEnv(t *testing.T) {
 func TestLoadSecretRefusesLiterals(t *testing.T) {
 	for _, ref := range []string{"", ":", "env", "env:", "file", "file:", secretText, "literal:" + secretText, "ENV:HOME", " env:HOME", "base64:" + secretText, "http://" + secretText} {
 		s, err := gatehouse.LoadSecret(ref, 0)
-		if err == nil || err.Error() != "gatehouse: a secret is given as env:NAME or file:PATH, not as a literal" || s.Len() != 0 {
+		if err == nil || err.Error() != "gatehouse: secret: must be env:NAME or file:PATH, not the secret itself" || s.Len() != 0 {
 			t.Errorf("LoadSecret(%q) error = %v", ref, err)
 		}
 	}

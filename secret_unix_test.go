@@ -22,12 +22,8 @@ func TestLoadSecretFromFile(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, content []byte, mode fs.FileMode) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(path, content, 0o600))
+		noError(t, os.Chmod(path, mode))
 		return path
 	}
 
@@ -39,7 +35,7 @@ func TestLoadSecretFromFile(t *testing.T) {
 	}
 	for _, mode := range []fs.FileMode{0o644, 0o604, 0o602, 0o601, 0o660, 0o620, 0o444, 0o666, 0o777} {
 		path := write(fmt.Sprintf("open%o", mode), []byte(secretText), mode)
-		want := fmt.Sprintf("gatehouse: secret file:%s: mode %04o gives others access; at most 0640 is allowed", path, mode)
+		want := fmt.Sprintf("gatehouse: secret file:%s: mode %04o gives other users access: at most 0640 is allowed", path, mode)
 		if s, err := gatehouse.LoadSecret("file:"+path, 0); err == nil || err.Error() != want || s.Len() != 0 {
 			t.Errorf("LoadSecret, mode %v: error = %v, want %s", mode, err, want)
 		}
@@ -55,22 +51,18 @@ func TestLoadSecretFromFile(t *testing.T) {
 	}
 
 	link := filepath.Join(dir, "link") // Kubernetes mounts secrets as links
-	if err := os.Symlink(write("target", []byte(secretText), 0o400), link); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Symlink(write("target", []byte(secretText), 0o400), link))
 	if s, err := gatehouse.LoadSecret("file:"+link, 0); err != nil || string(s.Reveal()) != secretText {
 		t.Errorf("LoadSecret = %q, %v", s.Reveal(), err)
 	}
 
 	fifo := filepath.Join(dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, syscall.Mkfifo(fifo, 0o600))
 	for path, want := range map[string]string{
 		write("more", append(most, 'x'), 0o600):    "has more than 65536 bytes",
-		write("empty", nil, 0o600):                 "has 0 bytes, needs at least 8",
-		write("line", []byte("\n"), 0o600):         "has 0 bytes, needs at least 8",
-		write("short", []byte("1234567\n"), 0o600): "has 7 bytes, needs at least 8",
+		write("empty", nil, 0o600):                 "got 0 bytes, at least 8 are required",
+		write("line", []byte("\n"), 0o600):         "got 0 bytes, at least 8 are required",
+		write("short", []byte("1234567\n"), 0o600): "got 7 bytes, at least 8 are required",
 		dir:                                  "not a regular file",
 		fifo:                                 "not a regular file",
 		filepath.Join(dir, "absent"):         "no such file or directory",

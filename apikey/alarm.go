@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -19,14 +18,14 @@ import (
 // Thresholds set what [Keys] reports about the use of keys. The zero value
 // reports nothing.
 //
-// The counts are kept in memory, by each process for itself, and are lost when it
-// exits. They are bounded: above 16,384 keys or addresses, entries are evicted at
+// Each process keeps its own counts in memory and loses them when it exits. The
+// counts are bounded: above 16,384 keys or addresses, entries are evicted at
 // random.
 type Thresholds struct {
-	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or
-	// a /48 of IPv6 that is not among the last 16 that it was used from. The
-	// first network in which a process sees a key is not reported. Requests
-	// that arrive from a new network at once may each report it.
+	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a
+	// /48 of IPv6 that is not among the last 16 that it was used from. The first
+	// network in which a process sees a key is not reported. Concurrent requests
+	// from a new network may each report it.
 	NewNetworks bool
 
 	// Burst reports [EventBurst], once a minute: the requests of a key in one
@@ -200,12 +199,8 @@ func (a *alarm) use(d *decision) (events []signal) {
 
 // burst counts a use and reports whether it exceeds the threshold.
 func (h *history) burst(minute int64, factor, floor int) bool {
-	h.roll(minute)
-	limit := max(floor, factor*h.average/averageWeight)
-	if minute == 0 {
-		limit = math.MaxInt // there is no average yet
-	}
-	return h.uses.add(minute, limit)
+	h.roll(minute) // in the first minute the average is its count, which is no burst
+	return h.uses.add(minute, max(floor, factor*h.average/averageWeight))
 }
 
 // roll adds the minutes that have passed to the average. The first minute is the

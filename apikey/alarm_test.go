@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func withThresholds(t apikey.Thresholds) func(*apikey.Config) {
 // network.
 func (f fixture) wantNetwork(t *testing.T, want gatehouse.EventType, id, network string) {
 	t.Helper()
-	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" {
+	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" || e.Level != slog.LevelWarn {
 		t.Errorf("event %+v, want %s of key %q and network %q", e, want, id, network)
 	}
 }
@@ -223,7 +224,7 @@ func TestFailures(t *testing.T) {
 		_, text := f.create(t, request())
 		_, other := f.create(t, request())
 		f.events.take()
-		invalid := []string{"acme_junk", golden, withSecret(text, other), text[:9]}
+		invalid := []string{golden, "acme_junk", withSecret(text, other), text[:9]}
 		fail := func(addr string, n int) {
 			t.Helper()
 			for i := range n {
@@ -248,7 +249,9 @@ func TestFailures(t *testing.T) {
 		advance(time.Minute)
 		fail("203.0.113.1:3", 4)
 		f.wantEvents(t)
-		fail("203.0.113.1:3", 1)
+		hungUp, cancel := context.WithCancel(t.Context())
+		cancel()
+		f.wantReasonOf(t, from("acme_junk", "203.0.113.1:3").WithContext(hungUp), apikey.ReasonMalformed)
 		f.wantEvents(t, apikey.EventFailures)
 
 		for i := range 5 { // a /64 counts as one address

@@ -83,8 +83,9 @@ type decision struct {
 // Authorization with scheme Bearer or ApiKey. It claims texts that begin with
 // [Config].Prefix and an underscore.
 //
-// An unknown, malformed, expired, revoked or suspended key and a wrong secret get
-// the same response after the same work. The reason and the ID are in the event.
+// An unknown, malformed, expired, revoked or suspended key and a wrong secret
+// get the same response after the same processing time. The reason and the ID
+// are in the event.
 func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	text, invalid, err := k.credential(r)
 	if err != nil {

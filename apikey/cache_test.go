@@ -221,61 +221,53 @@ func TestCacheAfterFailedChange(t *testing.T) {
 	}
 }
 
-// A call of the store that began before a revocation does not hide it, neither
-// from its own request nor from the cache.
-func TestCacheFillDuringRevocation(t *testing.T) {
-	for _, name := range []string{"here", "elsewhere, watched", "elsewhere, after a disconnect"} {
-		t.Run(name, func(t *testing.T) {
-			f := newKeys(t, withCache(5*time.Second))
-			elsewhere := onStoreOf(t, f, 0)
-			key, text := f.create(t, request())
-			f.store.found = func(context.Context, *apikey.Record) { // with the old record
-				f.store.found = nil
-				switch name {
-				case "here":
-					must(f.Revoke(t.Context(), key.ID))(t)
-				case "elsewhere, watched":
-					must(elsewhere.Revoke(t.Context(), key.ID))(t)
-					f.Invalidate(key.ID)
-				default:
-					must(elsewhere.Revoke(t.Context(), key.ID))(t)
-					f.Invalidate("")
-				}
-			}
-			f.wantReason(t, text, apikey.ReasonRevoked)
-			f.wantReason(t, text, apikey.ReasonRevoked)
-		})
-	}
-}
-
-// A slow call of the store does not replace the newer record of a faster one.
-func TestCacheKeepsTheNewerRecord(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newKeys(t, withCache(5*time.Second))
-		elsewhere := onStoreOf(t, f, 0)
-		key, text := f.create(t, request())
-		f.store.found = func(context.Context, *apikey.Record) {
-			f.store.found = nil
+// What changes while the store is asked is seen by the request and by the cache.
+func TestCacheFillDuringChange(t *testing.T) {
+	type during func(t *testing.T, f, elsewhere fixture, id, text string)
+	for name, test := range map[string]struct {
+		during during // after the store has read the old record
+		always bool   // in each call, otherwise in the first one
+		want   gatehouse.Reason
+		finds  int
+		cached int
+	}{
+		"revoked": {func(t *testing.T, f, _ fixture, id, _ string) {
+			must(f.Revoke(t.Context(), id))(t)
+		}, false, apikey.ReasonRevoked, 2, 1},
+		"revoked elsewhere and reported": {func(t *testing.T, f, elsewhere fixture, id, _ string) {
+			must(elsewhere.Revoke(t.Context(), id))(t)
+			f.Invalidate(id)
+		}, false, apikey.ReasonRevoked, 2, 1},
+		"revoked elsewhere during a disconnect": {func(t *testing.T, f, elsewhere fixture, id, _ string) {
+			must(elsewhere.Revoke(t.Context(), id))(t)
+			f.Invalidate("")
+		}, false, apikey.ReasonRevoked, 2, 1},
+		"revoked elsewhere, seen by a faster request": {func(t *testing.T, f, elsewhere fixture, id, text string) {
 			advance(time.Millisecond)
-			must(elsewhere.Revoke(t.Context(), key.ID))(t)
+			must(elsewhere.Revoke(t.Context(), id))(t)
 			f.wantReason(t, text, apikey.ReasonRevoked)
-		}
-		f.wantReason(t, text, apikey.ReasonRevoked)
-		f.wantReason(t, text, apikey.ReasonRevoked)
-		f.wantCalls(t, "Find", 3)
-	})
-}
-
-// When each of two calls is overtaken by an invalidation, the request uses the
-// last record and the cache keeps none.
-func TestCacheFillOvertakenTwice(t *testing.T) {
-	f := newKeys(t, withCache(5*time.Second))
-	_, text := f.create(t, request())
-	f.store.found = func(context.Context, *apikey.Record) { f.Invalidate("") }
-	f.wantReason(t, text, "")
-	f.wantCalls(t, "Find", 2)
-	if found, missing := f.Cached(); found+missing > 0 {
-		t.Errorf("the cache has %d entries, want 0", found+missing)
+		}, false, apikey.ReasonRevoked, 3, 1},
+		"changed in both calls": {func(_ *testing.T, f, _ fixture, _, _ string) { f.Invalidate("") }, true, "", 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newKeys(t, withCache(5*time.Second))
+				elsewhere := onStoreOf(t, f, 0)
+				key, text := f.create(t, request())
+				f.store.found = func(context.Context, *apikey.Record) {
+					if !test.always {
+						f.store.found = nil
+					}
+					test.during(t, f, elsewhere, key.ID, text)
+				}
+				f.wantReason(t, text, test.want)
+				f.wantCalls(t, "Find", test.finds)
+				if found, missing := f.Cached(); found+missing != test.cached {
+					t.Errorf("the cache has %d entries, want %d", found+missing, test.cached)
+				}
+				f.wantReason(t, text, test.want)
+			})
+		})
 	}
 }
 

@@ -49,10 +49,10 @@ type Config struct {
 	// MaxLifetime is the longest lifetime of a secret, 90 days if zero.
 	MaxLifetime time.Duration
 
-	// Peppers turn the stored hashes into HMACs. The first one hashes new
-	// secrets, all verify, at most four. To change the pepper, insert the new one
-	// in front. Rotation moves a key to it; remove the old one when all keys
-	// have been rotated.
+	// Peppers turn the stored hashes into HMACs. The first pepper hashes new
+	// secrets; all of them, at most four, verify secrets. To change the pepper,
+	// insert the new one at the front of the list. Rotation moves a key to it;
+	// remove the old one when all keys have been rotated.
 	Peppers []Pepper
 
 	// AllowUnpeppered accepts keys that were created without Peppers. Until the
@@ -76,9 +76,9 @@ type Config struct {
 	// with a cache only.
 	Watcher Watcher
 
-	// Observer receives every change and the events of Thresholds. If it fails,
-	// the change is kept and the method returns the error; a request is answered
-	// with 503. Optional.
+	// Observer receives every change and the events of Thresholds. If it returns an
+	// error, the change is kept and the method returns the error; a request is
+	// answered with 503. Optional.
 	Observer gatehouse.Observer
 
 	// Thresholds set the events about the use of keys. Optional.

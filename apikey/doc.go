@@ -18,28 +18,27 @@
 //
 // # What is stored
 //
-// The store contains SHA-256 hashes of secrets, HMACs with [Config].Peppers, and
-// never a secret. A slow password hash would add nothing, because 256 random bits
-// cannot be guessed. A key is found by its ID, and its hash is compared in
-// constant time. The text of a key is available once, in the result of Create or
-// Rotate.
+// The store contains SHA-256 hashes of secrets, HMACs with [Config].Peppers,
+// and never a secret. A slow password hash is not needed, because 256 random
+// bits cannot be guessed. A key is found by its ID, and its hash is compared in
+// constant time. The text of a key is returned only once, by Create or Rotate.
 //
 // # What is rejected
 //
-// A text with an invalid format or checksum is rejected without a call of the
-// store. An unknown, expired, revoked or suspended key and a wrong secret take the
-// same work and get the same response: 403 in X-API-Key, 401 in Authorization.
-// The reason is in the event. A key of another environment or from outside its
-// networks is 403. A key in the URL is rejected whatever else the request carries.
-// An unavailable store is 503.
+// A text with an invalid format or checksum is rejected without a store call.
+// An unknown, expired, revoked or suspended key and a wrong secret take the
+// same time and get the same response: 403 in X-API-Key, 401 in Authorization.
+// The reason is in the event. A key of another environment, or used from
+// outside its networks, gets 403. A key in the URL is always rejected, also
+// next to a valid credential. If the store is unavailable, the response is 503.
 //
 // Every key expires. Scopes have no wildcards and come from a configured list.
 //
 // # Rotation
 //
 // A rotated key keeps its ID and has two valid secrets during the grace period.
-// The previous secret never outlives its own expiry. A further rotation expires it
-// at once, and revoking the key revokes both.
+// The previous secret is never valid after its own expiry. Another rotation
+// expires it immediately, and revoking the key revokes both secrets.
 //
 // # Revocation and the cache
 //

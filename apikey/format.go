@@ -37,7 +37,7 @@ var ErrMalformed = errors.New("apikey: malformed API key")
 // Label is the public part of a key.
 type Label struct{ Prefix, Environment, ID string }
 
-// String returns the label in the form in which the key begins:
+// String returns the label in the format of a key, without the secret:
 // "acme_live_0123456789ABCDEF".
 func (l Label) String() string { return l.Prefix + "_" + l.Environment + "_" + l.ID }
 

@@ -57,7 +57,8 @@ type Issued struct {
 }
 
 // Create creates a key. It reports all errors of the request at once. If the
-// store or the observer fails, a key may exist whose secret was never returned.
+// store or the observer fails, the key may exist although its secret was not
+// returned.
 func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 	record, err := k.newRecord(request)
 	if err != nil {
@@ -78,15 +79,15 @@ func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 }
 
 // Rotate replaces the secret of a key. The previous secret stays valid for the
-// grace period, but never past its own expiry; an even older one expires at
-// once. The key keeps its ID and everything else, so rate limits by ID are not
-// reset.
+// grace period, but never past its own expiry. The secret before the previous one
+// expires at once. The key keeps its ID and everything else, so rate limits by ID
+// are not reset.
 //
 // The new secret is valid for the Lifetime of the key, at most for
 // [Config].MaxLifetime, and is hashed with the first of [Config].Peppers.
 //
-// Generation is the Generation of the [Key] that the caller decided on. If the
-// key was rotated since, Rotate changes nothing and returns [ErrConflict]. Zero
+// generation is the Generation of the [Key] when the caller decided to rotate it. If
+// the key was rotated since, Rotate changes nothing and returns [ErrConflict]. Zero
 // rotates unconditionally. Rotate also returns ErrConflict for a revoked or
 // expired key, and [ErrNotFound] for an unknown ID.
 func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration, generation int64) (Issued, error) {

@@ -39,8 +39,8 @@ type Key struct {
 	Rotated time.Time `json:"rotated"`
 	// Expires is the expiry of the newest secret. Rotation moves it.
 	Expires time.Time `json:"expires"`
-	// GraceEnds is the expiry of the previous secret, zero if there is none. It
-	// stays after that time.
+	// GraceEnds is the expiry of the previous secret, zero if there is none. It is
+	// not cleared after that time.
 	GraceEnds time.Time `json:"grace_ends,omitzero"`
 	// Revoked is the time of revocation, zero if the key is not revoked.
 	Revoked time.Time `json:"revoked,omitzero"`

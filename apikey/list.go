@@ -68,11 +68,12 @@ func (k *Keys) Describe(ctx context.Context, id string) (Key, error) {
 
 // List returns a page of the keys that match, also revoked and expired ones,
 // ordered by creation. With ExpiresWithin it returns the keys that are due for
-// rotation, the first to expire first.
+// rotation, ordered by expiry.
 //
-// Cursor is "" or Page.Next of the previous page and replaces Query.After. Limit
-// is 50 if zero and at most 1000. Keys that are created or rotated between two
-// pages may be missing from the list. All others are listed exactly once.
+// Cursor is "" or Page.Next of the previous page and replaces Query.After.
+// Limit is 50 if zero and at most 1000. Keys that are created or rotated
+// between two calls may be missing from the list. All other keys are listed
+// exactly once.
 func (k *Keys) List(ctx context.Context, q Query, cursor string) (Page, error) {
 	var errs []error
 	if err := q.check(); err != nil {

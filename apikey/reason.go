@@ -23,9 +23,9 @@ const (
 	ReasonMalformed gatehouse.Reason = "apikey_malformed"
 	// ReasonEnvironment: the key belongs to another environment. Status: 403. Operator: have the client use a key of this environment.
 	ReasonEnvironment gatehouse.Reason = "apikey_environment"
-	// ReasonUnknown: no key has this ID. Status: 401, 403. Operator: check for guessed keys and for a client that uses another store.
+	// ReasonUnknown: the key ID does not exist. Status: 401, 403. Operator: check for guessed keys, and for a client with a key of another store.
 	ReasonUnknown gatehouse.Reason = "apikey_unknown"
-	// ReasonSecret: the ID exists and the secret is wrong, or older than the previous one. Status: 401, 403. Operator: check whether the client missed a rotation, or an attacker guesses secrets.
+	// ReasonSecret: the key ID exists and the secret is wrong, or older than the previous secret. Status: 401, 403. Operator: check whether the client missed a rotation, or an attacker guesses secrets.
 	ReasonSecret gatehouse.Reason = "apikey_secret"
 	// ReasonExpired: the key has expired. Status: 401, 403. Operator: rotate or replace keys before they expire; Keys.List finds them with ExpiresWithin.
 	ReasonExpired gatehouse.Reason = "apikey_expired"

@@ -28,9 +28,9 @@ func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
 	return record.Key, k.emit(ctx, EventRevoked, record.ID)
 }
 
-// RevokeAll revokes the keys of a tenant or an owner. It returns the number of
-// keys that it revoked, also with an error; then call it again. It rejects a
-// filter that matches every key. It may miss keys that are created meanwhile.
+// RevokeAll revokes the keys of a tenant or an owner and returns their number. If it
+// also returns an error, some keys may remain: call it again. It rejects a filter
+// that matches every key. It may miss keys that are created during the call.
 func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	if err := f.check(); err != nil {
 		return 0, err
@@ -58,15 +58,16 @@ func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	}
 }
 
-// RevokeLeaked revokes the key of a leaked secret. Text is the leaked text of
-// the key. It revokes the key if the text is its newest secret, or its previous
-// one within the grace period. A secret that rotation has already expired
-// changes nothing, because its successor has not leaked. Key.Revoked of the
-// result says whether the key is revoked.
+// RevokeLeaked revokes a key of which a secret has leaked. text is the leaked text,
+// as a client sends it. RevokeLeaked revokes the key if the leaked secret is still
+// valid: the current one, or the previous one within the grace period. It does not
+// revoke the key for a previous secret whose grace period has ended, because the
+// current secret has not leaked. Key.Revoked of the result says whether the key is
+// revoked.
 //
-// A text that is not a key of this prefix, or has a wrong secret, changes
-// nothing and returns [ErrNotFound], so the endpoint that takes reports of leaks
-// needs no authentication.
+// For a text that is not a key of this prefix, or has a wrong secret, RevokeLeaked
+// changes nothing and returns [ErrNotFound]. An endpoint for reports of leaks
+// therefore needs no authentication.
 func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	s := k.hasher.get()
 	defer k.hasher.put(s)

@@ -5,6 +5,7 @@ package apikey_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,10 @@ func TestRevokeLeaked(t *testing.T) {
 			t.Helper()
 			f.events.take()
 			key := must(f.RevokeLeaked(t.Context(), text))(t)
-			f.wantEvents(t, events...)
+			got := f.wantEvents(t, events...)
+			if last := got[len(got)-1]; last.Level != slog.LevelWarn || got[0].Level != last.Level && got[0].Level != slog.LevelInfo {
+				t.Errorf("%s: levels of the events = %v and %v, want INFO for a revocation, WARN for a leak", name, got[0].Level, last.Level)
+			}
 			if key.Revoked.IsZero() != (name == "rotated, grace period ended") {
 				t.Errorf("%s: Revoked = %v", name, key.Revoked)
 			}

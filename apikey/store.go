@@ -11,9 +11,9 @@ import (
 // ErrNotFound is the error for an ID that does not exist.
 var ErrNotFound = errors.New("apikey: key not found")
 
-// ErrConflict is the error for a change that the state of the key does not allow:
-// the key is revoked or expired, or it was rotated meanwhile.
-var ErrConflict = errors.New("apikey: key is revoked, expired or of another generation")
+// ErrConflict is the error for a change that the state of the key does not
+// allow: the key is revoked or expired, or it was rotated concurrently.
+var ErrConflict = errors.New("apikey: conflict: key is revoked, expired or has another generation")
 
 // Store stores the records of keys. [Memory] is a store for a single process;
 // the module store has others. Package apikeytest has the tests that every
@@ -40,7 +40,7 @@ type Store interface {
 	// Networks, Metadata, Lifetime and Current of r. The store sets Created and
 	// Rotated to now, Expires to now + Lifetime and Generation to 1. All other
 	// fields of r are ignored and zero in the record. If the ID exists, Create
-	// returns an error and does not change the existing record.
+	// returns an error and does not change the record.
 	Create(ctx context.Context, r Record) (Record, error)
 
 	// Find returns the record, also of a revoked or expired key, or ErrNotFound.
@@ -68,9 +68,9 @@ type Store interface {
 	// if on is false, also for revoked and expired keys.
 	Suspend(ctx context.Context, id string, on bool) (Record, error)
 
-	// Touch sets LastUsed to now and adds uses to Uses, but only if LastUsed is
-	// zero or at least every before now. It reports whether it did. For an ID
-	// that does not exist it reports false.
+	// Touch sets LastUsed to now and adds uses to Uses if LastUsed is zero or not
+	// after now - every. It reports whether it changed the record. For an unknown
+	// ID it returns false.
 	Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error)
 
 	// List returns the first q.Limit records that match and follow q.After, in
@@ -85,8 +85,8 @@ type Record struct {
 
 	// Current is the hash of the newest secret, which is valid until Expires.
 	Current Hash
-	// Previous is the hash of the secret before it, which is valid until
-	// GraceEnds; zero if there is none. It stays after GraceEnds.
+	// Previous is the hash of the secret before it, which is valid until GraceEnds;
+	// zero if there is none. It is not cleared after GraceEnds.
 	Previous Hash
 
 	// AsOf is the store's time at which the record was read.
@@ -109,16 +109,17 @@ type Rotation struct {
 }
 
 // Watcher reports changes of keys by other processes, so that a cache can drop
-// its entries. Redis has publish and subscribe for it, PostgreSQL has LISTEN and
-// NOTIFY.
+// its entries. The implementations use publish and subscribe of Redis, and
+// LISTEN and NOTIFY of PostgreSQL.
 type Watcher interface {
-	// Watch calls changed with the ID of every key that a process rotates,
-	// revokes, suspends or resumes, after the change. It calls changed with "",
-	// which stands for all keys, whenever it may have missed a change: when it
-	// starts to listen, and each time it listens again after a disconnect.
+	// Watch calls changed with the ID of every key that a process rotates, revokes,
+	// suspends or resumes, after the change. It calls changed with "", which stands
+	// for all keys, whenever it may have missed a change: when it starts to listen
+	// and after each reconnect.
 	//
-	// Watch blocks until ctx ends or it fails permanently, reconnects by itself
-	// where it can, and always returns an error. It does not call changed after
-	// it has returned. changed returns quickly and is safe for concurrent use.
+	// Watch blocks until ctx is done or it fails permanently, reconnects
+	// automatically after a temporary failure, and always returns a non-nil error.
+	// It does not call changed after it has returned. changed returns quickly and
+	// is safe for concurrent use.
 	Watch(ctx context.Context, changed func(id string)) error
 }

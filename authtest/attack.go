@@ -20,9 +20,9 @@ import (
 // It ends the test if a valid token is rejected before the first or after the last
 // attempt, because a handler that rejects every request has no other findings.
 //
-// A handler may be secure and answer otherwise than RFC 6750 asks, or reject valid
-// requests. Findings of the kinds in ignore are not reported; [Accepted] cannot be
-// ignored.
+// Not every finding is a vulnerability: a secure handler may answer with another
+// status than RFC 6750 demands, or reject unusual requests that are valid. Attack
+// does not report findings of the kinds in ignore. [Accepted] cannot be ignored.
 func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind) {
 	tb.Helper()
 	if slices.Contains(ignore, Accepted) {
@@ -97,17 +97,17 @@ const maxRouteFindings = 5
 
 // AttackRoutes sends the hostile requests of [Attacks] to every protected and
 // optional route of a table and reports findings with tb.Errorf, at most five for
-// each route. handler is the [gatehouse.Mux] with the routes, or what wraps it in
-// the program. It must accept tokens of issuer.
+// each route. handler is the [gatehouse.Mux] with the routes, or the handler that
+// wraps it in the program. It must accept tokens of issuer.
 //
 //	authtest.AttackRoutes(t, handler, mux.Routes(), issuer)
 //
 // A route whose policies need scopes also gets a valid token without scopes, which
 // it must refuse with 403. An optional route gets no requests without credentials.
 //
-// AttackRoutes makes the requests of a route with its method (GET if it has none)
-// and puts text of its own into wildcards. It sends no valid requests: to prove
-// that the handler accepts valid tokens at all, call [Attack] for one route.
+// The requests to a route have the method of its pattern, or GET, and the path
+// segment "authtest" for each wildcard. None of them is valid: to test that the
+// handler accepts valid tokens at all, call [Attack] for one route.
 func AttackRoutes(tb testing.TB, handler http.Handler, routes []gatehouse.Route, issuer *Issuer, ignore ...Kind) {
 	tb.Helper()
 	if slices.Contains(ignore, Accepted) {

@@ -27,9 +27,9 @@ type oddKey struct {
 
 // PublishOddKeys adds unusable keys to the key set: keys for encryption, with
 // private or symmetric parts, too weak, of unknown types, off their curve. It also
-// adds pairs of keys with one kid. The unusable keys must not verify a token and
-// must not prevent that the other keys do. [Attacks] then includes tokens that
-// these keys have signed. Call it before the handler fetches the key set.
+// adds pairs of keys with one kid. A verifier must ignore the unusable keys and still
+// use the others. [Attacks] then includes tokens that the unusable keys have signed.
+// Call PublishOddKeys before the handler fetches the key set.
 func (i *Issuer) PublishOddKeys() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

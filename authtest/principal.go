@@ -11,7 +11,7 @@ import (
 )
 
 // Principal returns a user with an access token that has these scopes and is valid
-// for an hour. Change the fields that the test is about:
+// for an hour. Set the other fields that a test needs:
 //
 //	p := authtest.Principal("alice", "reports:read")
 //	p.Tenant = "acme"
@@ -39,8 +39,8 @@ func Request(r *http.Request, p gatehouse.Principal) *http.Request {
 	return r.WithContext(gatehouse.NewContext(r.Context(), p))
 }
 
-// Handler returns next as if behind a gate that accepts every request as one of p,
-// for tests of routers and middleware. Never use it in production.
+// Handler calls next as a gate does whose caller is always p, for tests of routers and
+// middleware. It authenticates no request: never use it in production.
 func Handler(p gatehouse.Principal, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, Request(r, p))

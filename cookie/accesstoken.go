@@ -22,10 +22,10 @@ const (
 // header. An authenticator of the package jwtauth is a Verifier. It must be safe
 // for concurrent use.
 type Verifier interface {
-	// VerifyRequest verifies a token of the request r, which it needs for tokens
-	// that are bound to a key of the client, such as its certificate. The scheme
-	// is always "": it came in a cookie. Its errors are those of
-	// [gatehouse.Authenticator].
+	// VerifyRequest verifies a token of the request r. For a token that is bound to
+	// a key of the client, it reads the proof from r, such as the client
+	// certificate. The scheme is always "", because the token is in a cookie. Its
+	// errors are those of [gatehouse.Authenticator].
 	VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error)
 }
 
@@ -46,8 +46,8 @@ type AccessTokenConfig struct {
 	// most 400 days: 15 minutes if zero. The expiry of the token applies anyway.
 	MaxAge time.Duration
 
-	// Keys seal the token, so that the browser stores it in a form that is no
-	// Bearer token, and split it if it is too large for one cookie. Optional.
+	// Keys seal the token, so that a stolen cookie file has no Bearer token in it,
+	// and split it if it is too large for one cookie. Optional.
 	//
 	//	RFC 10017 §6.1.3.2 (encrypt): "when using client-side sessions that
 	//	contain access tokens ... the BFF SHOULD encrypt its cookie contents."
@@ -144,8 +144,9 @@ func (a *AccessToken) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 		return gatehouse.Proof{}, err
 	}
 	proof, err := a.verifier.VerifyRequest(r, "", token)
+	_, decided := errors.AsType[*gatehouse.Error](err)
 	switch {
-	case errors.Is(err, gatehouse.ErrNoCredentials):
+	case !decided && errors.Is(err, gatehouse.ErrNoCredentials):
 		// An invalid credential is never treated as missing.
 		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
 	case err != nil:

@@ -75,6 +75,7 @@ func TestAccessTokenCookie(t *testing.T) {
 func TestAccessTokenAuthenticate(t *testing.T) {
 	expired := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: jwtauth.ReasonExpired}
 	broken := errors.New("broken")
+	unconfirmed := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Cause: gatehouse.ErrNoCredentials}
 	const token = tokenCookie + "=a.b.c"
 	for _, test := range []struct {
 		name     string
@@ -105,6 +106,7 @@ func TestAccessTokenAuthenticate(t *testing.T) {
 		{"empty", "GET", []string{"Cookie", tokenCookie + "="}, expired, true, -1, ""},
 		{"expired", "GET", []string{"Cookie", token}, expired, true, -1, ""},
 		{"broken verifier", "GET", []string{"Cookie", token}, broken, true, -1, ""},
+		{"*Error caused by ErrNoCredentials", "GET", []string{"Cookie", token}, unconfirmed, true, -1, ""},
 		{"unclaimed", "GET", []string{"Cookie", token}, gatehouse.ErrNoCredentials, true, 401, gatehouse.ReasonUnclaimed},
 		{"unclaimed, wrapped", "GET", []string{"Cookie", token}, fmt.Errorf("x: %w", gatehouse.ErrNoCredentials), true, 401, gatehouse.ReasonUnclaimed},
 	} {

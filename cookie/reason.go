@@ -18,7 +18,7 @@ const (
 	ReasonSealInvalid gatehouse.Reason = "cookie_seal_invalid"
 	// ReasonExpired: the sealed value is authentic and has expired. Status: 401. Operator: nothing; compare the clocks of the servers if it happens right after login.
 	ReasonExpired gatehouse.Reason = "cookie_expired"
-	// ReasonCrossSite: a page of another origin caused the request, or the request does not say which (CSRF). Status: 403. Operator: add the origin to TrustedOrigins if the page is yours.
+	// ReasonCrossSite: a page of another origin caused the request (CSRF), or the request has neither Sec-Fetch-Site nor Origin. Status: 403. Operator: if the page is yours, add its origin to TrustedOrigins of the session or cookie configuration; otherwise nothing.
 	ReasonCrossSite gatehouse.Reason = "cookie_cross_site"
 )
 

@@ -15,7 +15,7 @@ import (
 // Algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037.
 type Algorithm string
 
-// The algorithms. "none" is not supported, and no algorithm is a default.
+// The algorithms. "none" is not supported. There is no default algorithm.
 const (
 	RS256 Algorithm = "RS256"
 	RS384 Algorithm = "RS384"
@@ -26,7 +26,7 @@ const (
 	ES256 Algorithm = "ES256"
 	ES384 Algorithm = "ES384"
 	ES512 Algorithm = "ES512"
-	EdDSA Algorithm = "EdDSA" // with Ed25519 only
+	EdDSA Algorithm = "EdDSA" // only with Ed25519
 
 	// The symmetric algorithms: every verifier can also sign.
 	HS256 Algorithm = "HS256"

@@ -4,6 +4,7 @@ package jwtauth_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -42,11 +43,9 @@ func TestAllocations(t *testing.T) {
 		}
 		for entries, ceiling := range map[int]float64{0: 5, -1: ceiling} {
 			c.CacheEntries = entries
-			h, r, w := serve(t, newAuthenticator(t, c)), get(token), httptest.NewRecorder()
+			h, r, w := serve(newAuthenticator(t, c)), get(token), httptest.NewRecorder()
 			t.Run(string(algorithm), func(t *testing.T) { alloctest.AtMost(t, ceiling, func() { h.ServeHTTP(w, r) }) })
-			if w.Code != 200 {
-				t.Errorf("%s, CacheEntries %d: status %d, want 200", algorithm, entries, w.Code)
-			}
+			equal(t, fmt.Sprintf("%s, CacheEntries %d: status", algorithm, entries), w.Code, 200)
 		}
 	}
 }

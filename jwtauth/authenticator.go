@@ -96,8 +96,9 @@ func (a *Authenticator) Reads() gatehouse.Reads {
 	return a.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}})
 }
 
-// Authenticate verifies the token of the Authorization header if it has the shape
-// of a JWT, two dots. A token of another shape is left to other authenticators.
+// Authenticate verifies the token of the Authorization header if it has the
+// format of a JWT: two dots. For any other token it returns
+// gatehouse.ErrNoCredentials, so that other authenticators can verify it.
 func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	scheme, token, err := a.confirmers.Token(r)
 	if err != nil {
@@ -110,8 +111,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 }
 
 // VerifyRequest verifies a compact token of the request r. scheme is the
-// authentication scheme under which the token came, "" if it came in a cookie or
-// in another header: a sender-constrained token is confirmed with both. The error
+// authentication scheme of the token, "" for a token from a cookie or another
+// header. The confirmers of a sender-constrained token receive both. The error
 // is a [*gatehouse.Error].
 func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error) {
 	v, err := a.verified(r.Context(), token)
@@ -128,8 +129,8 @@ func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (ga
 }
 
 // Verify verifies a compact token without a request. It rejects a
-// sender-constrained token, because there is nothing to confirm it with. The
-// error is a [*gatehouse.Error].
+// sender-constrained token, because the proof of possession is in the request.
+// The error is a [*gatehouse.Error].
 func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
 	v, err := a.verified(ctx, token)
 	if err != nil {
@@ -215,7 +216,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
 		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
-		return nil, reject(ReasonType, i, errors.New("typ is not at+jwt; set Profile: Compatible if the issuer sends JWT or no typ"))
+		return nil, reject(ReasonType, i, errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ"))
 	case t.head.x5t && i.Profile != Compatible:
 		return nil, reject(ReasonHeader, i, errForbidden)
 	}
@@ -254,7 +255,7 @@ func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
 		near += "/"
 	}
 	if i := a.issuers[near]; i != nil {
-		return reject(ReasonIssuer, i, errors.New("claim iss differs from Issuer.URL by a slash at the end"))
+		return reject(ReasonIssuer, i, errors.New("claim iss: differs from Issuer.URL only by a trailing slash"))
 	}
-	return reject(ReasonIssuer, nil, errors.New("claim iss is no configured Issuer.URL"))
+	return reject(ReasonIssuer, nil, errors.New("claim iss: not a configured Issuer.URL"))
 }

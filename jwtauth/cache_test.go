@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,9 +36,7 @@ func TestCacheHit(t *testing.T) {
 		if err1 != nil || err2 != nil || first != second {
 			t.Errorf("CacheEntries %d: Verify twice = %v, %v and %v, %v, want the same principal", entries, first, err1, second, err2)
 		}
-		if got := verified.Load(); got != want {
-			t.Errorf("CacheEntries %d: verified %d times, want %d", entries, got, want)
-		}
+		equal(t, fmt.Sprintf("CacheEntries %d: verifications", entries), verified.Load(), want)
 	}
 }
 
@@ -51,23 +50,7 @@ func TestCacheHoldsDefaultEntries(t *testing.T) {
 			}
 		}
 	}
-	if got := verified.Load(); got != 300 {
-		t.Errorf("verified %d times for 300 tokens, want 300", got)
-	}
-}
-
-// The principal that an authenticator hands out is a copy.
-func TestCachedPrincipalIsCopied(t *testing.T) {
-	a := newAuthenticator(t, config())
-	proof, err := a.Authenticate(get(token(nil, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := proof.Principal()
-	p.Subject = "mallory"
-	if got := proof.Principal().Subject; got != "alice" {
-		t.Errorf("Subject after a change of the copy = %q, want alice", got)
-	}
+	equal(t, "verifications of 300 tokens", verified.Load(), 300)
 }
 
 // Covers RFC 9068 §4 (exp).

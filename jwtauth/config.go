@@ -26,16 +26,16 @@ type Config struct {
 	// while now < exp + Skew and now >= nbf - Skew.
 	Skew time.Duration
 
-	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at
-	// most 1,000,000, and -1 for no cache. An entry uses about as much memory
-	// as its token and one kilobyte more.
+	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at most
+	// 1,000,000, and -1 for no cache. An entry uses about 1 KB of memory plus the
+	// size of its token.
 	CacheEntries int
 
 	// Revocations reports revoked tokens. It is called for every token that is
-	// otherwise valid, cached tokens included. Optional.
+	// otherwise valid, including cached tokens. Optional.
 	Revocations Revocations
 
-	// KeySets bounds the fetching of remote key sets. Optional.
+	// KeySets configures how remote key sets are fetched. Optional.
 	KeySets KeySets
 
 	// Transport makes the requests for remote key sets:
@@ -43,9 +43,9 @@ type Config struct {
 	// certificate authority.
 	Transport http.RoundTripper
 
-	// Confirmers check the proof of possession of sender-constrained tokens,
-	// which have a cnf claim. Without a confirmer for a member of it, such a
-	// token is rejected. Optional.
+	// Confirmers check the proof of possession of sender-constrained tokens, which
+	// have a cnf claim. A token with a cnf member without a confirmer is rejected.
+	// Optional.
 	Confirmers []gatehouse.Confirmer
 
 	// Observer receives [EventFetchFailed] and [EventKeyDropped]. Optional.
@@ -62,9 +62,9 @@ type Issuer struct {
 	// Required.
 	Audience string
 
-	// Algorithms are the signature algorithms of the issuer. Required. A key
-	// verifies only those that fit its type and curve and, if the key names an
-	// algorithm, only that one.
+	// Algorithms are the signature algorithms of the issuer. Required. A key is
+	// used only with the algorithms that match its type and curve and, if the key
+	// has an alg, only with that algorithm.
 	//
 	// Implements RFC 8725 §3.1 (algorithms); ASVS 5.0 §9.1.2.
 	Algorithms []Algorithm
@@ -75,22 +75,22 @@ type Issuer struct {
 	// Profile is the token profile of this issuer: [RFC9068] by default.
 	Profile Profile
 
-	// MaxLifetime bounds exp - iat: 24 hours by default, at most 7 days, and
-	// with Config.Revocations at most their MaxLifetime.
+	// MaxLifetime is the maximum of exp - iat: 24 hours by default, at most 7 days,
+	// and with Config.Revocations at most their MaxLifetime.
 	MaxLifetime time.Duration
 
-	// MaxTokenBytes bounds the compact token: 8 KiB by default, at most 16 KiB.
-	// The header may have a quarter of that.
+	// MaxTokenBytes is the maximum size of the compact token: 8 KiB by default, at
+	// most 16 KiB. The header may have a quarter of this size.
 	MaxTokenBytes int
 
 	// ScopeClaim, TenantClaim and RolesClaim are the top-level claims that
 	// become fields of the Principal: "scope", "tenant" and "roles" by default.
 	ScopeClaim, TenantClaim, RolesClaim string
 
-	// Principal completes the principal from the claims, after a token is
-	// verified and before it enters the cache. Changes of Issuer, Method,
-	// Credential, Binding, Expires and Claims are undone. An error rejects the
-	// token. It must be safe for concurrent use. Optional.
+	// Principal completes the principal from the claims, after a token is verified
+	// and before it enters the cache. Changes of Issuer, Method, Credential,
+	// Binding, Expires and Claims are ignored. If it returns an error, the token is
+	// rejected. It must be safe for concurrent use. Optional.
 	Principal func(gatehouse.Claims, gatehouse.Principal) (gatehouse.Principal, error)
 }
 
@@ -102,16 +102,16 @@ const (
 	// and iss, exp, aud, sub, client_id, iat and jti are required.
 	RFC9068 Profile = iota
 
-	// Compatible is for providers that send JWT as typ, or no typ: iss, exp,
-	// aud and sub are required, iat, client_id and jti may be missing, azp or
-	// cid may replace client_id, scopes and roles may be arrays or strings, and
-	// the header may have the thumbprint of a certificate (x5t), which is
-	// ignored. Tokens with a claim that marks an ID token, a refresh token, a
-	// logout token or a security event are rejected.
+	// Compatible is for providers that send JWT as typ, or no typ: iss, exp, aud
+	// and sub are required, iat, client_id and jti are optional, azp or cid may
+	// replace client_id, scopes and roles may be arrays or strings, and the header
+	// may have the thumbprint of a certificate (x5t), which is ignored. Tokens with
+	// a claim that marks an ID token, a refresh token, a logout token or a security
+	// event are rejected.
 	//
-	// Use it for a provider that cannot issue at+jwt. Do not use it for one
-	// that issues other kinds of token with the same audience and without such
-	// a claim: these would be accepted as access tokens.
+	// Use it for a provider that cannot issue at+jwt. Do not use it for a provider
+	// that issues other kinds of tokens with the same audience and without such a
+	// claim: they would be accepted as access tokens.
 	Compatible
 )
 

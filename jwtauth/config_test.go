@@ -63,45 +63,39 @@ func TestNewRejects(t *testing.T) {
 		"KeySets.Refresh: got":      {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
 		"KeySets.MaxStale: got":     {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
 
-		"URL: required":             {url("")},
-		"URL: not an absolute URL":  {url("/x"), url("file:///etc/passwd")},
-		"URL: plain http":           {url("http://auth.example.com"), url("http://localhost.example.com")},
-		"URL: not an https URL":     {url("ftp://auth.example.com")},
-		"URL: has user information": {url("https://u@auth.example.com")},
-		"URL: has a fragment":       {url("https://auth.example.com#a")},
-		"URL: has a query":          {url("https://auth.example.com?a"), url("https://auth.example.com?")},
-		"URL: is a metadata":        {url("https://auth.example.com/.well-known/openid-configuration")},
-		"Audience: required":        {issuer(func(i *jwtauth.Issuer) { i.Audience = "" })},
-		"Profile: got 2":            {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
-		"MaxLifetime: got": {
-			issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 }),
-		},
-		"MaxTokenBytes: got": {
-			issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 }),
-		},
-		"Algorithms: at least one":                {algorithms()},
-		`Algorithms: "none" is not supported`:     {algorithms("none")},
-		`Algorithms: "" is not supported`:         {algorithms("")},
-		`Algorithms: "es256" is not supported`:    {algorithms("es256")},
-		`Algorithms: "ES256K" is not supported`:   {algorithms("ES256K", jwtauth.ES256)},
-		"Keys: required":                          {keys(nil), keys(jwtauth.RemoteKeys(""))},
-		"Keys: at least one key":                  {keys(jwtauth.StaticKeys())},
-		"Keys: plain http":                        {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
-		"Keys: not an absolute URL":               {keys(jwtauth.RemoteKeys("file:///jwks"))},
-		"Keys: open":                              {keys(jwtauth.KeyFile(missing))},
-		"Keys: the keyfunc is nil":                {keys(jwtauth.Keyfunc(nil))},
-		"Keys[0].Algorithm: required":             {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
-		"Keys[0]: is a <nil>":                     {static(nil, jwtauth.ES256)},
-		"Keys[0]: is a *rsa.PrivateKey":           {static(rsaKey(), jwtauth.RS256)},
-		"Keys[0]: is a []uint8":                   {static(secret, jwtauth.ES256)},
-		"Keys[0]: is not 32 bytes":                {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
-		"Keys[0]: is an RSA key of 1024 bits":     {static(weakRSA(1024, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 2047 bits":     {static(weakRSA(2047, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 16385 bits":    {static(weakRSA(16385, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an exponent": {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an even modulus": {
-			static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256),
-		},
+		"URL: required":                               {url("")},
+		"URL: not an absolute URL":                    {url("/x"), url("file:///etc/passwd")},
+		"URL: plain http":                             {url("http://auth.example.com"), url("http://localhost.example.com")},
+		"URL: not an https URL":                       {url("ftp://auth.example.com")},
+		"URL: has user information":                   {url("https://u@auth.example.com")},
+		"URL: has a fragment":                         {url("https://auth.example.com#a")},
+		"URL: has a query":                            {url("https://auth.example.com?a"), url("https://auth.example.com?")},
+		"URL: is a metadata":                          {url("https://auth.example.com/.well-known/openid-configuration")},
+		"Audience: required":                          {issuer(func(i *jwtauth.Issuer) { i.Audience = "" })},
+		"Profile: got 2":                              {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
+		"MaxLifetime: got":                            {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
+		"MaxTokenBytes: got":                          {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 })},
+		"Algorithms: at least one":                    {algorithms()},
+		`Algorithms: "none" is not supported`:         {algorithms("none")},
+		`Algorithms: "" is not supported`:             {algorithms("")},
+		`Algorithms: "es256" is not supported`:        {algorithms("es256")},
+		`Algorithms: "ES256K" is not supported`:       {algorithms("ES256K", jwtauth.ES256)},
+		"Keys: required":                              {keys(nil), keys(jwtauth.RemoteKeys(""))},
+		"Keys: at least one key":                      {keys(jwtauth.StaticKeys())},
+		"Keys: plain http":                            {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
+		"Keys: not an absolute URL":                   {keys(jwtauth.RemoteKeys("file:///jwks"))},
+		"Keys: open":                                  {keys(jwtauth.KeyFile(missing))},
+		"Keys: keyfunc: required":                     {keys(jwtauth.Keyfunc(nil))},
+		"Keys[0].Algorithm: required":                 {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
+		"Keys[0]: is a <nil>":                         {static(nil, jwtauth.ES256)},
+		"Keys[0]: is a *rsa.PrivateKey":               {static(rsaKey(), jwtauth.RS256)},
+		"Keys[0]: is a []uint8":                       {static(secret, jwtauth.ES256)},
+		"Keys[0]: is not 32 bytes":                    {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
+		"Keys[0]: is an RSA key of 1024 bits":         {static(weakRSA(1024, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 2047 bits":         {static(weakRSA(2047, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 16385 bits":        {static(weakRSA(16385, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an exponent":     {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an even modulus": {static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256)},
 		"Keys[0]: is nil": {
 			static((*rsa.PublicKey)(nil), jwtauth.RS256), static(&rsa.PublicKey{E: 65537}, jwtauth.RS256),
 			static((*ecdsa.PublicKey)(nil), jwtauth.ES256), static(&ecdsa.PublicKey{}, jwtauth.ES256), static(&ecdsa.PublicKey{X: one, Y: one}, jwtauth.ES256),
@@ -111,20 +105,18 @@ func TestNewRejects(t *testing.T) {
 			static(&must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)).PublicKey, jwtauth.ES256),
 			static(&ecdsa.PublicKey{Curve: elliptic.P256(), X: one, Y: one}, jwtauth.ES256),
 		},
-		"Keys[0]: fits none of the configured": {
-			static(es256, jwtauth.ES384), keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public})),
-		},
-		"Keys: HS256 needs a SharedSecret": {
+		"Keys[0]: does not match any of the configured": {static(es256, jwtauth.ES384), keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}))},
+		"Keys: HS256 requires a SharedSecret": {
 			static(es256, jwtauth.HS256), keys(jwtauth.KeyFile(missing), jwtauth.HS256), keys(jwtauth.Discover(), jwtauth.ES256, jwtauth.HS256),
 			keys(jwtauth.RemoteKeys("https://auth.example.com/jwks"), jwtauth.HS256),
 			keys(jwtauth.Keyfunc(must(keyfunc.NewJWKSetJSON([]byte(`{"keys":[]}`)))), jwtauth.HS256),
 		},
-		"Keys: a shared secret is for HS* only":         {shared(secret[:64], jwtauth.ES256), shared(secret[:64], jwtauth.HS256, jwtauth.RS256)},
-		"Keys: the secret has 0 bytes":                  {shared(nil, jwtauth.HS256)},
-		"Keys: the secret has 31 bytes, HS256 needs at": {shared(secret[:31], jwtauth.HS256)},
-		"Keys: the secret has 47 bytes, HS384 needs at": {shared(secret[:47], jwtauth.HS384)},
-		"HS512 needs at least 64":                       {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
-		"Keys: the secret is a published example":       {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
+		"Keys: a shared secret is only for HS*":         {shared(secret[:64], jwtauth.ES256), shared(secret[:64], jwtauth.HS256, jwtauth.RS256)},
+		"Keys: secret: got 0 bytes":                     {shared(nil, jwtauth.HS256)},
+		"Keys: secret: got 31 bytes, HS256 requires at": {shared(secret[:31], jwtauth.HS256)},
+		"Keys: secret: got 47 bytes, HS384 requires at": {shared(secret[:47], jwtauth.HS384)},
+		"HS512 requires at least 64":                    {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
+		"Keys: secret: is a published example":          {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
 	} {
 		for n, change := range changes {
 			a, err := jwtauth.New(config(change))
@@ -133,9 +125,7 @@ func TestNewRejects(t *testing.T) {
 			}
 		}
 	}
-	_, err := jwtauth.New(jwtauth.Config{
-		Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil},
-	})
+	_, err := jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
 	for _, want := range []string{
 		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audience:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
 	} {
@@ -198,13 +188,9 @@ func TestKeyFile(t *testing.T) {
 		"too large":      {`{"keys":[` + strings.Repeat(" ", 512<<10) + key + `]}`, false},
 		"not a key set":  {`keys`, false},
 	} {
-		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(file, []byte(test.text), 0o600))
 		a, err := jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) { i.Keys = jwtauth.KeyFile(file) }))
-		if (err == nil) != test.ok {
-			t.Errorf("%s: New = %v, want accepted: %v", name, err, test.ok)
-		}
+		equal(t, name+": New accepted", err == nil, test.ok)
 		if err == nil {
 			check(t, a, name, token(nil, nil), "")
 		}

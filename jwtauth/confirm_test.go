@@ -4,6 +4,7 @@ package jwtauth_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -19,15 +20,10 @@ type toyConfirmer struct {
 }
 
 func (c toyConfirmer) Confirms() gatehouse.Confirms {
-	return gatehouse.Confirms{
-		Member: c.member, Binding: gatehouse.Binding(c.member),
-		Scheme: gatehouse.Scheme{Name: c.scheme, Companions: []string{"Toy"}},
-	}
+	return gatehouse.Confirms{Member: c.member, Binding: gatehouse.Binding(c.member), Scheme: gatehouse.Scheme{Name: c.scheme, Companions: []string{"Toy"}}}
 }
 
-var errToy = &gatehouse.Error{
-	Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof"),
-}
+var errToy = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof")}
 
 func (c toyConfirmer) Confirm(r *http.Request, _, member string) (http.Header, error) {
 	if *c.calls++; r.Header.Get("Toy") != member {
@@ -129,22 +125,18 @@ func TestConfirmerIsNotCalled(t *testing.T) {
 			}
 		}
 	}
-	if calls != 0 {
-		t.Errorf("the confirmer was called %d times, want 0", calls)
-	}
+	equal(t, "calls of the confirmer", calls, 0)
 }
 
 func TestConfirmersThroughGate(t *testing.T) {
 	calls := 0
-	h := serve(t, newAuthenticator(t, config(func(c *jwtauth.Config) {
+	h := serve(newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"Toy", "toy", &calls}}
 	})))
 	r := get("")
 	r.Header.Set("Authorization", "Toy "+token(nil, object{"cnf": object{"toy": "k"}}))
 	for proof, want := range map[string]int{"k": http.StatusOK, "x": http.StatusUnauthorized} {
 		r.Header.Set("Toy", proof)
-		if got := status(h, r); got != want {
-			t.Errorf("proof %q: status %d, want %d", proof, got, want)
-		}
+		equal(t, fmt.Sprintf("proof %q: status", proof), status(h, r), want)
 	}
 }

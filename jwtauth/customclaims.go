@@ -11,12 +11,12 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-var errSecret = errors.New("looks like a secret; every holder of a token can read its claims")
+var errSecret = errors.New("looks like a secret: every holder of a token can read its claims")
 
 // checkCustomClaim checks a claim that the application adds to a token.
 func checkCustomClaim(name string, value any) error {
 	if name == "" || claimTable.Has(name) {
-		return errors.New("is a claim that the Signer sets")
+		return errors.New("is set by the Signer: remove it")
 	}
 	// Check the JSON form: it is what the token carries.
 	text, err := json.Marshal(map[string]any{name: value})

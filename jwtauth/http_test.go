@@ -32,14 +32,12 @@ func TestAttacks(t *testing.T) {
 	for _, algorithm := range algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
-			if err := issuer.PublishOddKeys(); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, issuer.PublishOddKeys())
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(algorithm)},
 				Keys: jwtauth.RemoteKeys(issuer.KeysURL),
 			}}})
-			authtest.Attack(t, serve(t, a), issuer)
+			authtest.Attack(t, serve(a), issuer)
 		})
 	}
 }
@@ -56,9 +54,7 @@ func TestFaultyKeyServers(t *testing.T) {
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 			}}})
-			if got := status(serve(t, a), get(issuer.Token(nil))); got != http.StatusServiceUnavailable {
-				t.Errorf("status = %d, want 503", got)
-			}
+			equal(t, "status", status(serve(a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
 		})
 	}
 }
@@ -67,33 +63,15 @@ func TestFaultyKeyServers(t *testing.T) {
 //
 // Covers RFC 6750 §3.1 (invalid_token); RFC 7515 §7.1; RFC 9068 §4 (error).
 func TestStatuses(t *testing.T) {
-	h := serve(t, newAuthenticator(t, config()))
+	h := serve(newAuthenticator(t, config()))
 	valid := token(nil, nil)
 	for want, headers := range map[int][][]string{
 		200: {{"Bearer " + valid}, {"bearer " + valid}, {"BEARER   " + valid}},
-		400: {
-			{"Bearer"},
-			{"Bearer "},
-			{"Bearer " + valid + " " + valid},
-			{"Bearer " + valid + ", Bearer " + valid},
-			{"Bearer\t" + valid},
-			{"Bearer " + valid + "\x00"},
-			{"Bearer " + valid + "\r\n"},
-			{"Bearer é"},
-			{"Bearer " + valid, "Bearer " + valid},
-			{""},
-		},
+		// The core package tests the grammar of the header.
+		400: {{"Bearer"}, {"Bearer " + valid + " " + valid}, {"Bearer\t" + valid}, {"Bearer " + valid + "\r\n"}, {"Bearer " + valid, "Bearer " + valid}, {""}},
 		401: {
-			nil,
-			{"Bearer a"},
-			{"Bearer a.b.c"},
-			{"Bearer .."},
-			{"Bearer a.b.c.d.e"},
-			{"Bearer " + strings.Repeat(".", 100_000)},
-			{"Bearer " + strings.Repeat("a", 1_000_000)},
-			{"Basic " + valid},
-			{valid},
-			{"DPoP " + valid},
+			nil, {"Bearer a"}, {"Bearer a.b.c"}, {"Bearer .."}, {"Bearer a.b.c.d.e"}, {"Basic " + valid}, {valid}, {"DPoP " + valid},
+			{"Bearer " + strings.Repeat(".", 100_000)}, {"Bearer " + strings.Repeat("a", 1_000_000)},
 		},
 	} {
 		for _, authorization := range headers {
@@ -101,9 +79,7 @@ func TestStatuses(t *testing.T) {
 			if authorization != nil {
 				r.Header["Authorization"] = authorization
 			}
-			if got := status(h, r); got != want {
-				t.Errorf("Authorization %.60q: status %d, want %d", authorization, got, want)
-			}
+			equal(t, fmt.Sprintf("Authorization %.60q: status", authorization), status(h, r), want)
 		}
 	}
 }
@@ -133,9 +109,7 @@ func TestAuthenticate(t *testing.T) {
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			got = e.Reason
 		}
-		if got != test.want {
-			t.Errorf("%s: Authenticate error = %v, want %v", name, got, test.want)
-		}
+		equal(t, name+": Authenticate error", got, test.want)
 	}
 	proof, err := a.Authenticate(get(token(nil, nil)))
 	if err != nil || proof.Principal().Subject != "alice" || proof.Header != nil {
@@ -160,11 +134,7 @@ func TestOversizedHeader(t *testing.T) {
 // Covers RFC 9068 §4 (error).
 func TestRejectionDisclosesNothing(t *testing.T) {
 	var log bytes.Buffer
-	g := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{newAuthenticator(t, config())}, Realm: "test",
-		Observer: gatehouse.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-	}))
-	h := g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h := serve(newAuthenticator(t, config()), gatehouse.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	var first string
 	for name, credential := range map[string]string{
 		"valid":        token(nil, nil),

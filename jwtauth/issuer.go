@@ -44,7 +44,7 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 // because unsigned claims prove nothing.
 func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
-		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg is none of %v", i.Algorithms))
+		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))
 	}
 	signature, err := decode(nil, t.signature)
 	if err != nil {
@@ -57,9 +57,9 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 	case set == nil:
 		return nil, reject(invalid.reason, i, fmt.Errorf("%w; the signature was not verified, because no keys were fetched yet", invalid.cause))
 	case keys[0] == nil:
-		return nil, reject(ReasonKey, i, errors.New("the key set has no key with this kid for this alg"))
+		return nil, reject(ReasonKey, i, errors.New("the key set has no key with the kid and alg of the token"))
 	case !keys.verify(t.head.algorithm, t.signingInput, signature):
-		return nil, reject(ReasonSignature, i, fmt.Errorf("signature does not verify with key %q", keys[0].id))
+		return nil, reject(ReasonSignature, i, fmt.Errorf("signature: invalid for key %q", keys[0].id))
 	case invalid.reason != "":
 		e := reject(invalid.reason, i, invalid.cause)
 		e.Credential = t.claims.id

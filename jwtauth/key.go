@@ -54,7 +54,7 @@ func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Al
 		}
 	}
 	if len(k.algorithms) == 0 {
-		return nil, errors.New("fits none of the configured algorithms")
+		return nil, errors.New("does not match any of the configured algorithms")
 	}
 	return k, nil
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 )
 
-// Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and parses
-// them. This package selects the key of each token, with the same checks as for
-// the other sources. All its sets must be those of this one issuer.
+// Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and
+// parses them. This package selects the key of each token, with the same checks
+// as for the other sources. All its key sets must belong to this issuer.
 //
-// Its storage is read at most once a second, so a withdrawn key verifies for at
+// Its storage is read at most once a second, so a removed key is used for at
 // most a second.
 func Keyfunc(k keyfunc.Keyfunc) Keys { return keyfuncKeys{k} }
 
@@ -25,7 +25,7 @@ type keyfuncKeys struct{ keyfunc keyfunc.Keyfunc }
 
 func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 	if k.keyfunc == nil {
-		return nil, errors.New("Keys: the keyfunc is nil")
+		return nil, errors.New("Keys: keyfunc: required")
 	}
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err

@@ -22,8 +22,9 @@ import (
 
 // SigningKey is a private key of this issuer.
 type SigningKey struct {
-	// ID is the kid of the tokens that the key signs: printable ASCII, never used
-	// for another key. The default is the [Thumbprint] of the key.
+	// ID is the kid of the tokens that the key signs: printable ASCII, unique among
+	// all keys of the issuer, including removed ones. The default is the
+	// [Thumbprint] of the key.
 	ID string
 
 	// Algorithm is the only algorithm of the key. Required; not HS*, for which
@@ -34,23 +35,24 @@ type SigningKey struct {
 	// ed25519.PrivateKey. Required.
 	Private crypto.Signer `json:"-"`
 
-	// From is when the key begins to sign. Before that it is only published, so
-	// that every verifier has it when it is first used. The zero time means at
-	// once, which is right only for the first key of an issuer.
+	// From is the time from which the key signs. Before it, the key is only
+	// published, so that every verifier has fetched it before its first use. The
+	// zero time means immediately; use it only for the first key of an issuer.
 	From time.Time
 }
 
 // Format writes the algorithm and the ID, never the private key, for every verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s %s", k.Algorithm, k.ID) }
 
-// KeyRing is the keyring of an issuer: the key that signs, the next one, and older
-// ones whose tokens have not expired. As an [http.Handler] it serves the public
-// keys as a JWK Set, and as [Keys] it verifies the tokens of an issuer in the same
-// process. It is safe for concurrent use.
+// KeyRing is the keyring of an issuer: the current signing key, the next one,
+// and old keys whose tokens have not expired. As an [http.Handler] it serves
+// the public keys as a JWK Set, and as [Keys] it verifies the tokens of an
+// issuer in the same process. It is safe for concurrent use.
 //
-// To rotate, generate a key whose From is later than the time that verifiers take
-// to refresh the key set, and call [KeyRing.Replace] with it and the old keys on
-// every node. Remove an old key when the last token that it signed has expired.
+// To rotate keys, generate a key with a From in the future, after all verifiers
+// have refreshed the key set. Call [KeyRing.Replace] with the new key and the
+// old keys in every process. Remove an old key after the last token that it
+// signed has expired.
 type KeyRing struct {
 	mu   sync.RWMutex
 	keys []ringKey // ordered by From
@@ -66,7 +68,8 @@ type ringKey struct {
 	private func() crypto.Signer
 }
 
-// NewKeyRing returns a keyring. One of the keys must sign now.
+// NewKeyRing returns a keyring. The From of at least one key must be zero or in
+// the past.
 func NewKeyRing(keys ...SigningKey) (*KeyRing, error) {
 	r := new(KeyRing)
 	if err := r.Replace(keys...); err != nil {
@@ -75,8 +78,8 @@ func NewKeyRing(keys ...SigningKey) (*KeyRing, error) {
 	return r, nil
 }
 
-// Replace replaces all keys of the keyring. One of them must sign now. On an error
-// the keyring is unchanged.
+// Replace replaces all keys of the keyring, with the same rules as NewKeyRing.
+// If it returns an error, the keyring is unchanged.
 func (r *KeyRing) Replace(keys ...SigningKey) error {
 	var errs []error
 	ring := make([]ringKey, 0, len(keys))
@@ -85,6 +88,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 		checked, err := k.check()
 		if err == nil && k.ID == "" {
 			k.ID, err = Thumbprint(checked.public)
+			checked.id = k.ID
 		}
 		if err == nil && slices.ContainsFunc(ring, func(other ringKey) bool { return other.ID == k.ID }) {
 			err = errors.New("ID: duplicate")
@@ -100,7 +104,7 @@ func (r *KeyRing) Replace(keys ...SigningKey) error {
 	}
 	slices.SortStableFunc(ring, func(a, b ringKey) int { return a.From.Compare(b.From) })
 	if len(ring) == 0 || ring[0].From.After(time.Now()) {
-		errs = append(errs, errors.New("jwtauth: SigningKey: no key signs now; set From to a past time or zero"))
+		errs = append(errs, errors.New("jwtauth: SigningKey: no key is active: set From of one key to zero or a past time"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -195,7 +199,7 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 // open implements [Keys].
 func (r *KeyRing) open(i Issuer, _ Config) (keySource, error) {
 	if r == nil {
-		return nil, errors.New("Keys: the KeyRing is nil")
+		return nil, errors.New("Keys: KeyRing: required")
 	}
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
@@ -239,8 +243,8 @@ func (s *ringSource) renewed(context.Context, string) (*keySet, error) { return 
 func (s *ringSource) retryAfter() time.Duration                        { return time.Minute }
 func (s *ringSource) close()                                           {}
 
-// SignJWT signs a JWT that is not an access token with the current key, such as a
-// client assertion. An empty typ is left out of the header.
+// SignJWT signs a JWT that is not an access token with the current key, such as
+// a client assertion. An empty typ is omitted from the header.
 func (r *KeyRing) SignJWT(typ string, claims map[string]any) (gatehouse.Secret, error) {
 	token, err := r.sign(typ, claims)
 	if err != nil {

@@ -34,33 +34,33 @@ func TestKeyRingRejects(t *testing.T) {
 		return []jwtauth.SigningKey{k}
 	}
 	for want, keys := range map[string][]jwtauth.SigningKey{
-		"jwtauth: SigningKey: no key signs now": nil,
-		"SigningKey: no key signs now":          with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) }),
+		"jwtauth: SigningKey: no key is active": nil,
+		"SigningKey: no key is active":          with(func(k *jwtauth.SigningKey) { k.From = time.Now().Add(time.Hour) }),
 		"SigningKey[0].ID: must be":             with(func(k *jwtauth.SigningKey) { k.ID = "a\n" }),
 		"ID: must be printable":                 with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) }),
 		"SigningKey[1].ID: duplicate":           {valid, valid},
 		"SigningKey[0].Private: required":       with(func(k *jwtauth.SigningKey) { k.Private = nil }),
 		`Algorithm: "HS256"`:                    with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 }),
 		`Algorithm: ""`:                         with(func(k *jwtauth.SigningKey) { k.Algorithm = "" }),
-		"none of the configured":                with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
+		"not match any of the configured":       with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
 		"Private: is not 32 bytes":              with(func(k *jwtauth.SigningKey) { k.Algorithm, k.Private = jwtauth.EdDSA, ed25519.PrivateKey("short") }),
 		"not a point on an accepted curve":      with(func(k *jwtauth.SigningKey) { k.Private = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }),
 		"is a jwtauth_test.unknownSigner":       with(func(k *jwtauth.SigningKey) { k.Private = unknownSigner{} }),
 	} {
-		ring := newRing(t, valid)
+		ring := newRing(valid)
 		if err := ring.Replace(keys...); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("Replace = %v, want %q in it", err, want)
 		}
 		if _, err := jwtauth.NewKeyRing(keys...); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("NewKeyRing error = %v, want %q in it", err, want)
 		}
-		if _, err := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()); err != nil {
+		if _, err := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()); err != nil {
 			t.Errorf("Sign after a failed Replace (%s) = %v, want no error", want, err)
 		}
 	}
 	for want, change := range map[string]func(*jwtauth.Issuer){
-		"the KeyRing is nil":         func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
-		"HS256 needs a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(t, valid), []jwtauth.Algorithm{jwtauth.HS256} },
+		"KeyRing: required":             func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
+		"HS256 requires a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(valid), []jwtauth.Algorithm{jwtauth.HS256} },
 	} {
 		if _, err := jwtauth.New(issuerConfig(change)); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("New = %v, want %q in it", err, want)
@@ -73,8 +73,8 @@ func TestKeyRingRejects(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.EdDSA)
-		ring := newRing(t, first)
-		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
+		ring := newRing(first)
+		s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		verifiers := []*jwtauth.Authenticator{
 			newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP})),
 			newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
@@ -82,9 +82,7 @@ func TestKeyRotation(t *testing.T) {
 			})),
 		}
 		replace := func(keys ...jwtauth.SigningKey) {
-			if err := ring.Replace(keys...); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, ring.Replace(keys...))
 		}
 		var live []jwtauth.Signed
 		for minute := range 60 {
@@ -117,8 +115,8 @@ func TestKeyRotation(t *testing.T) {
 // A key that is removed from a keyring verifies nothing in this process from then
 // on, and a keyring without a key for the algorithms is unavailable.
 func TestKeyRingAsKeys(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
-	signed := must(newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+	ring := newRing(signingKey("k1", jwtauth.ES256))
+	signed := must(newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
 	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
 		i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
 	}))
@@ -130,9 +128,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 	} {
-		if err := ring.Replace(step.key); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, ring.Replace(step.key))
 		for range 2 {
 			check(t, a, "keyring of "+step.key.ID, string(signed.Token.Reveal()), step.want)
 		}
@@ -143,7 +139,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 }
 
 func TestKeyRingHandler(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
+	ring := newRing(signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
 	serve := func(method string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		ring.ServeHTTP(w, httptest.NewRequest(method, "/jwks.json", http.NoBody))
@@ -172,7 +168,8 @@ func TestKeyRingHandler(t *testing.T) {
 	}
 }
 
-// The ID of a key without one is its thumbprint.
+// The ID of a key without one is its thumbprint, in the key set, in the tokens and
+// where the keyring itself verifies them.
 func TestThumbprintAsKeyID(t *testing.T) {
 	for _, algorithm := range []jwtauth.Algorithm{jwtauth.ES256, jwtauth.EdDSA, jwtauth.RS256} {
 		key := signingKey("", algorithm)
@@ -180,11 +177,14 @@ func TestThumbprintAsKeyID(t *testing.T) {
 		if err != nil || len(want) != 43 {
 			t.Fatalf("Thumbprint = %q, %v, want 43 characters", want, err)
 		}
-		w := httptest.NewRecorder()
-		newRing(t, key).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		w, ring := httptest.NewRecorder(), newRing(key)
+		ring.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
 			t.Errorf("%s: published %s, want kid %s", algorithm, w.Body, want)
 		}
+		signed := must(newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{algorithm} }))
+		check(t, a, "thumbprint as kid of "+string(algorithm), string(signed.Token.Reveal()), "")
 		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: duplicate") {
 			t.Errorf("%s: NewKeyRing with the key twice = %v, want a duplicate", algorithm, err)
 		}
@@ -199,9 +199,9 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 	}
 	shared := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
 	key := jwtauth.SigningKey{ID: "2026-11", Algorithm: jwtauth.EdDSA, Private: private}
-	ring := newRing(t, key)
+	ring := newRing(key)
 	config := jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(shared)}
-	signer := newSigner(t, config)
+	signer := newSigner(config)
 	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "api", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret)}
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"}
 	var all strings.Builder
@@ -215,9 +215,7 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 		}
 	}
 	for _, verb := range verbs {
-		if got := fmt.Sprintf(verb, key); got != "EdDSA 2026-11" {
-			t.Errorf("Sprintf(%s, key) = %s, want EdDSA 2026-11", verb, got)
-		}
+		equal(t, fmt.Sprintf("Sprintf(%s, key)", verb), fmt.Sprintf(verb, key), "EdDSA 2026-11")
 		fmt.Fprintf(&all, verb+"\n", []jwtauth.SigningKey{key})
 	}
 	text, err := json.Marshal(key)

@@ -12,7 +12,7 @@ import (
 
 // Keys is a source of the keys of one issuer: [StaticKeys], [KeyFile],
 // [RemoteKeys], [Discover], [Keyfunc], [SharedSecret] or a [*KeyRing]. The keys
-// of an issuer verify no token of another one.
+// of an issuer are never used for tokens of another issuer.
 type Keys interface {
 	// open checks the configuration and returns the source, without using the
 	// network.
@@ -110,7 +110,7 @@ func asymmetricOnly(i Issuer) error {
 	var errs []error
 	for _, a := range i.Algorithms {
 		if _, ok := hmacHashes[a]; ok {
-			errs = append(errs, fmt.Errorf("Keys: %s needs a SharedSecret, not public keys", a))
+			errs = append(errs, fmt.Errorf("Keys: %s requires a SharedSecret, not public keys", a))
 		}
 	}
 	return errors.Join(errs...)

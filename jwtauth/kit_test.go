@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/leaktest"
@@ -64,6 +66,22 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// equal fails the test if got and want differ. The immutable values compare
+// with ==.
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(gatehouse.Code{}, gatehouse.Claims{}, gatehouse.Principal{}), cmpopts.EquateErrors()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
 }
 
 func keyFor(a jwtauth.Algorithm) pair {
@@ -180,10 +198,7 @@ func secretConfig(algorithms ...jwtauth.Algorithm) jwtauth.Config {
 
 func newAuthenticator(t testing.TB, c jwtauth.Config) *jwtauth.Authenticator {
 	t.Helper()
-	a, err := jwtauth.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := must(jwtauth.New(c))
 	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
@@ -222,19 +237,22 @@ func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reas
 // check checks that Verify accepts the token, or rejects it for the reason want.
 func check(t testing.TB, a *jwtauth.Authenticator, name any, token string, want gatehouse.Reason) {
 	t.Helper()
-	if got := reason(t, a, token); got != want {
-		t.Errorf("%v: Verify rejected for %q, want %q", name, got, want)
-	}
+	equal(t, fmt.Sprintf("%v: reason of Verify", name), reason(t, a, token), want)
 }
 
 // serve returns a gate around a handler that answers 200.
-func serve(t testing.TB, a *jwtauth.Authenticator) http.Handler {
-	t.Helper()
-	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+func serve(a *jwtauth.Authenticator, observer ...gatehouse.Observer) http.Handler {
+	g := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test", Observer: gatehouse.Observers(observer...)}))
 	return g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+}
+
+// unavailable checks that Verify has no keys for a token, with the given cause.
+func unavailable(t testing.TB, a *jwtauth.Authenticator, name, token, cause string) {
+	t.Helper()
+	_, err := a.Verify(t.Context(), token)
+	if e := rejected(t, err); e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), cause) {
+		t.Errorf("%s: Verify = %v (%v), want reason %s, cause %q", name, err, e.Cause, jwtauth.ReasonKeysUnavailable, cause)
+	}
 }
 
 func get(token string) *http.Request {
@@ -260,8 +278,7 @@ func ecJWK(kid string, p pair, more ...string) string {
 }
 
 func rsaJWK(kid string, k *rsa.PublicKey, more ...string) string {
-	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`,
-		kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
+	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":%q%s}`, kid, b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes()), strings.Join(more, ""))
 }
 
 func edJWK(kid string, k ed25519.PublicKey, more ...string) string {
@@ -354,23 +371,9 @@ func signingKey(id string, a jwtauth.Algorithm) jwtauth.SigningKey {
 	return jwtauth.SigningKey{ID: id, Algorithm: a, Private: keyFor(a).private.(crypto.Signer)}
 }
 
-func newRing(t testing.TB, keys ...jwtauth.SigningKey) *jwtauth.KeyRing {
-	t.Helper()
-	r, err := jwtauth.NewKeyRing(keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
+func newRing(keys ...jwtauth.SigningKey) *jwtauth.KeyRing { return must(jwtauth.NewKeyRing(keys...)) }
 
-func newSigner(t testing.TB, c jwtauth.SignerConfig) *jwtauth.Signer {
-	t.Helper()
-	s, err := jwtauth.NewSigner(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+func newSigner(c jwtauth.SignerConfig) *jwtauth.Signer { return must(jwtauth.NewSigner(c)) }
 
 func goodToken() jwtauth.AccessToken {
 	return jwtauth.AccessToken{Subject: "alice", Audience: audience, Client: "web"}

@@ -12,19 +12,19 @@ const Method gatehouse.Method = "jwt"
 const (
 	// ReasonOversized: the token or its header is longer than MaxTokenBytes allows. Status: 401. Operator: raise Issuer.MaxTokenBytes, or have the issuer put fewer claims into its tokens.
 	ReasonOversized gatehouse.Reason = "jwtauth_oversized"
-	// ReasonMalformed: the token is not a JWS in compact form, or its JSON is ambiguous. Status: 401. Operator: check which token the client sends; several of these from one client may be an attack.
+	// ReasonMalformed: the token is not a JWS in compact form, or its JSON is ambiguous. Status: 401. Operator: check which token the client sends; several of these tokens from one client may be an attack.
 	ReasonMalformed gatehouse.Reason = "jwtauth_malformed"
 	// ReasonHeader: the header has a parameter that is never accepted, such as crit or jku. Status: 401. Operator: treat it as an attack unless the issuer is known to send it.
 	ReasonHeader gatehouse.Reason = "jwtauth_header"
-	// ReasonType: typ or a claim marks another kind of token than an access token. Status: 401. Operator: have the client send the access token; set Profile: Compatible if the issuer does not send at+jwt.
+	// ReasonType: typ or a claim shows that the token is not an access token. Status: 401. Operator: have the client send the access token; set Profile: Compatible if the issuer does not send at+jwt.
 	ReasonType gatehouse.Reason = "jwtauth_type"
-	// ReasonIssuer: the iss claim is no configured Issuer.URL. Status: 401. Operator: compare both character by character; a slash at the end counts.
+	// ReasonIssuer: the iss claim is not a configured Issuer.URL. Status: 401. Operator: compare both character by character, including a trailing slash.
 	ReasonIssuer gatehouse.Reason = "jwtauth_issuer"
 	// ReasonAudience: the token is for another audience. Status: 401. Operator: check the audience that the client requests and Issuer.Audience.
 	ReasonAudience gatehouse.Reason = "jwtauth_audience"
 	// ReasonAlgorithm: alg is not one of Issuer.Algorithms. Status: 401. Operator: add the algorithm if the issuer has changed it; otherwise treat it as an attack.
 	ReasonAlgorithm gatehouse.Reason = "jwtauth_algorithm"
-	// ReasonKey: the key set has no key for the kid and alg of the token, or several without a kid. Status: 401. Operator: check the key set of the issuer and whether the key was withdrawn.
+	// ReasonKey: the key set has no key for the kid and alg of the token, or several without a kid. Status: 401. Operator: check the key set of the issuer and whether the issuer removed the key.
 	ReasonKey gatehouse.Reason = "jwtauth_key"
 	// ReasonSignature: the signature does not verify with the key of the token. Status: 401. Operator: treat it as an attack unless the issuer has published a wrong key.
 	ReasonSignature gatehouse.Reason = "jwtauth_signature"
@@ -40,16 +40,16 @@ const (
 	ReasonRevoked gatehouse.Reason = "jwtauth_revoked"
 	// ReasonKeysUnavailable: the key set of the issuer is unavailable or too old. Status: 503. Operator: check the issuer and the network; see the cause.
 	ReasonKeysUnavailable gatehouse.Reason = "jwtauth_keys_unavailable"
-	// ReasonRevocationsUnavailable: the store of revocations is unavailable. Status: 503. Operator: check the store; see the cause.
+	// ReasonRevocationsUnavailable: the revocation store is unavailable. Status: 503. Operator: check the store; see the cause.
 	ReasonRevocationsUnavailable gatehouse.Reason = "jwtauth_revocations_unavailable"
 )
 
 // The events of key sets. They have Issuer and Cause, and no Decision. They are
-// reported in the background, so an error of the observer has no effect.
+// reported in the background, so errors of the observer are ignored.
 const (
 	// EventFetchFailed: a key set could not be fetched. The old one is used until
 	// KeySets.MaxStale.
 	EventFetchFailed gatehouse.EventType = "jwtauth_fetch_failed"
-	// EventKeyDropped: a key of a fetched set cannot be used and was left out.
+	// EventKeyDropped: a key of a fetched set cannot be used and was ignored.
 	EventKeyDropped gatehouse.EventType = "jwtauth_key_dropped"
 )

@@ -15,11 +15,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
-// KeySets bounds the fetching and the age of remote key sets. The zero value has
-// the defaults, which fit most issuers.
+// KeySets configures how often remote key sets are fetched and how long they
+// are used. The defaults of the zero value are suitable for most issuers.
 type KeySets struct {
-	// FetchTimeout bounds one fetch, discovery included: 5 s by default, from
-	// 10 ms to 30 s.
+	// FetchTimeout is the timeout of one fetch, including discovery: 5 s by
+	// default, from 10 ms to 30 s.
 	FetchTimeout time.Duration
 
 	// MinInterval is the shortest time between the starts of two fetches: 10 s
@@ -27,9 +27,9 @@ type KeySets struct {
 	// but not more often than this.
 	MinInterval time.Duration
 
-	// Refresh is the age at which a set that is in use is fetched again: 5
-	// minutes by default, from 1 s to 24 h. A withdrawn key verifies for at most
-	// this time.
+	// Refresh is the age at which a set that is in use is fetched again: 5 minutes
+	// by default, from 1 s to 24 h. A key that the issuer removes is used for at
+	// most this time.
 	Refresh time.Duration
 
 	// MaxStale is the age up to which a set is used while its issuer is
@@ -83,8 +83,8 @@ func newRemote(i Issuer, c Config, fetch fetchFunc) *remote {
 }
 
 var (
-	errNoSet  = errors.New("jwtauth: no key set was fetched yet")
-	errStale  = errors.New("jwtauth: the key set is older than KeySets.MaxStale")
+	errNoSet  = errors.New("jwtauth: key set: not yet fetched")
+	errStale  = errors.New("jwtauth: key set: older than KeySets.MaxStale")
 	errClosed = errors.New("jwtauth: the authenticator or verifier is closed")
 )
 

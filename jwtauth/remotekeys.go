@@ -39,7 +39,8 @@ func (u remoteKeys) open(i Issuer, c Config) (keySource, error) {
 
 // Discover finds the key set in the metadata of the configured issuer: OpenID
 // Connect Discovery 1.0, or RFC 8414 if the issuer does not have the former.
-// Only configured issuers are asked, never one that a token names.
+// Only the metadata of configured issuers are fetched, never those of an issuer
+// that a token names.
 func Discover() Keys { return discover{} }
 
 type discover struct{}

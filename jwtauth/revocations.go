@@ -12,21 +12,20 @@ import (
 // concurrent use.
 type Revocations interface {
 	// Revoked reports whether t is revoked. An [Authenticator] calls it on every
-	// request that carries an otherwise valid token, cached tokens included. An
-	// error means that the answer is unavailable: the request is answered with
-	// 503.
+	// request with an otherwise valid token, including cached tokens. If it returns
+	// an error, the request is answered with 503.
 	Revoked(ctx context.Context, t Token) (bool, error)
 
-	// MaxLifetime is the longest lifetime of an access token for which
-	// revocations are kept. [New] rejects an Issuer.MaxLifetime that is longer,
-	// because a revoked token would become valid again.
+	// MaxLifetime is the longest lifetime of an access token for which revocations
+	// are kept. [New] rejects an Issuer.MaxLifetime that is longer, because a
+	// revoked token could become valid again.
 	MaxLifetime() time.Duration
 }
 
-// Token identifies a verified token by what it can be revoked by: the token
-// itself, its subject or client together with its time of issue, or its family
-// of refresh tokens. Subject and Client are the values of the claims, whatever
-// Issuer.Principal makes of them.
+// Token contains the claims of a verified token by which it can be revoked: its
+// jti, its subject or client together with iat, or its token family (sid).
+// Subject and Client are the values of the claims, without changes by
+// Issuer.Principal.
 type Token struct {
 	Issuer   string
 	ID       string    // jti, "" if the token has none

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -40,17 +38,13 @@ func TestRevocations(t *testing.T) {
 	errDown := errors.New("down")
 	r := &revocations{answers: map[string]error{"revoked": nil, "unknown": errDown}}
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = r }))
-	for id, want := range map[string]gatehouse.Reason{
-		"valid": "", "revoked": jwtauth.ReasonRevoked, "unknown": jwtauth.ReasonRevocationsUnavailable,
-	} {
+	for id, want := range map[string]gatehouse.Reason{"valid": "", "revoked": jwtauth.ReasonRevoked, "unknown": jwtauth.ReasonRevocationsUnavailable} {
 		token := token(nil, object{"jti": id})
 		check(t, a, id, token, want)
 		check(t, a, id+", cached", token, want)
 	}
 	check(t, a, "other audience", token(nil, object{"aud": "x"}), jwtauth.ReasonAudience)
-	if len(r.asked) != 6 {
-		t.Errorf("Revoked was called %d times, want 6", len(r.asked))
-	}
+	equal(t, "calls of Revoked", len(r.asked), 6)
 	_, err := a.Verify(t.Context(), token(nil, object{"jti": "revoked"}))
 	if e := rejected(t, err); e.Credential != "revoked" || e.Issuer != issuerURL {
 		t.Errorf("error with credential %q and issuer %q, want revoked and %q", e.Credential, e.Issuer, issuerURL)
@@ -72,15 +66,9 @@ func TestRevocationsToken(t *testing.T) {
 		claims object
 		want   jwtauth.Token
 	}{
-		"all claims": {object{"iat": now, "sid": "f1"}, jwtauth.Token{
-			Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Unix(now, 0),
-		}},
-		"fraction of a second": {object{"iat": float64(now) + 0.5}, jwtauth.Token{
-			Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", IssuedAt: time.Unix(now, 0),
-		}},
-		"azp instead of client_id, no iat, no jti": {object{"iat": nil, "jti": nil, "client_id": nil, "azp": "spa"}, jwtauth.Token{
-			Issuer: issuerURL, Subject: "alice", Client: "spa",
-		}},
+		"all claims":           {object{"iat": now, "sid": "f1"}, jwtauth.Token{Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Unix(now, 0)}},
+		"fraction of a second": {object{"iat": float64(now) + 0.5}, jwtauth.Token{Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", IssuedAt: time.Unix(now, 0)}},
+		"azp instead of client_id, no iat, no jti": {object{"iat": nil, "jti": nil, "client_id": nil, "azp": "spa"}, jwtauth.Token{Issuer: issuerURL, Subject: "alice", Client: "spa"}},
 	} {
 		r := &revocations{}
 		a := newAuthenticator(t, config(func(c *jwtauth.Config) {
@@ -91,9 +79,7 @@ func TestRevocationsToken(t *testing.T) {
 			}
 		}))
 		check(t, a, name, token(nil, test.claims), "")
-		if diff := gocmp.Diff([]jwtauth.Token{test.want}, r.asked); diff != "" {
-			t.Errorf("%s: Revoked was called with (-want +got):\n%s", name, diff)
-		}
+		equal(t, name+": tokens of Revoked", r.asked, []jwtauth.Token{test.want})
 	}
 }
 

@@ -64,13 +64,13 @@ type AccessToken struct {
 	// Optional.
 	Family string
 
-	// Lifetime is the lifetime of this token if it is shorter than
-	// SignerConfig.Lifetime.
+	// Lifetime is the lifetime of this token, at most SignerConfig.Lifetime, which
+	// is the default.
 	Lifetime time.Duration
 
-	// Claims are additional claims, whose names are not those of registered
-	// claims. Every holder of a token can read them, so values that look like
-	// secrets are an error.
+	// Claims are additional claims, whose names must not be those of registered
+	// claims. Every holder of a token can read them, so Sign returns an error for
+	// values that look like secrets.
 	Claims map[string]any
 }
 
@@ -92,7 +92,7 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 	case c.Keys == nil && s.secret.Len() == 0:
 		errs = append(errs, errors.New("jwtauth: SignerConfig.Keys: required"))
 	case c.Keys != nil && s.secret.Len() != 0:
-		errs = append(errs, errors.New("jwtauth: SignerConfig: both Keys and Secret are set; remove one"))
+		errs = append(errs, errors.New("jwtauth: SignerConfig: Keys and Secret are both set: remove one"))
 	case c.Keys == nil:
 		// The same checks as for verifying with it.
 		if _, err := SharedSecret(c.Secret).open(Issuer{Algorithms: []Algorithm{HS256}}, Config{}); err != nil {
@@ -111,8 +111,8 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 	return s, nil
 }
 
-// Sign signs a token. It returns an error for claims that [Authenticator] would
-// reject, and for claims that look like secrets.
+// Sign returns a signed token. It returns an error for claims that
+// [Authenticator] would reject, and for claims that look like secrets.
 func (s *Signer) Sign(t AccessToken) (Signed, error) {
 	claims, err := s.claims(t)
 	if err != nil {
@@ -184,13 +184,13 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 	}
 	if t.Tenant != "" {
 		if !isIdentifier(t.Tenant) {
-			return nil, errors.New("AccessToken.Tenant: has control characters or is too long")
+			return nil, errors.New("AccessToken.Tenant: must be at most 255 bytes without control characters")
 		}
 		claims["tenant"] = t.Tenant
 	}
 	if t.Family != "" {
 		if !isIdentifier(t.Family) {
-			return nil, errors.New("AccessToken.Family: has control characters or is too long")
+			return nil, errors.New("AccessToken.Family: must be at most 255 bytes without control characters")
 		}
 		claims["sid"] = t.Family
 	}
@@ -198,7 +198,7 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 		claims["roles"] = slices.Collect(t.Roles.All())
 	}
 	if t.Actors.Len() > maxActors {
-		return nil, fmt.Errorf("AccessToken.Actors: got more than %d", maxActors)
+		return nil, fmt.Errorf("AccessToken.Actors: must be at most %d", maxActors)
 	}
 	if act := actClaim(t.Actors); act != nil {
 		claims["act"] = act

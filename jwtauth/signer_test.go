@@ -16,18 +16,15 @@ import (
 // that fetches its key set.
 func TestSignedTokenIsAccepted(t *testing.T) {
 	for _, alg := range asymmetric {
-		ring := newRing(t, signingKey("k1", alg))
-		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
+		ring := newRing(signingKey("k1", alg))
+		s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		claims := jwtauth.AccessToken{
 			Subject: "alice", Audience: audience, Client: "web", Tenant: "acme", AuthTime: time.Unix(1000, 0), Family: "f1",
 			Scopes: must(gatehouse.ParseScopes("a b")), Roles: must(gatehouse.NewRoles("admin", "Global Reader")),
 			Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "agent", Client: "c"}, gatehouse.Actor{Subject: "older", Issuer: "https://i.example.com"}),
 			Claims: map[string]any{"plan": "gold", "limits": map[string]any{"daily": 5}},
 		}
-		signed, err := s.Sign(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
+		signed := must(s.Sign(claims))
 		for name, a := range map[string]*jwtauth.Authenticator{
 			"keyring": newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Algorithms, i.Keys = []jwtauth.Algorithm{alg}, ring })),
 			"remote":  newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP})),
@@ -45,9 +42,7 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 				Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuerURL, Tenant: "acme", Client: "web", Method: jwtauth.Method, Credential: signed.ID,
 				Scopes: claims.Scopes, Roles: claims.Roles, Actors: claims.Actors, AuthTime: claims.AuthTime, Expires: signed.Expires, Claims: p.Claims,
 			}
-			if p != want {
-				t.Errorf("%s, %s: Verify = %+v, want %+v", alg, name, p, want)
-			}
+			equal(t, fmt.Sprintf("%s, %s: Verify", alg, name), p, want)
 		}
 		if text := fmt.Sprintf("%v %+v", signed, s); strings.Contains(text, string(signed.Token.Reveal())[:8]) {
 			t.Errorf("%s: %%v prints the token", alg)
@@ -56,19 +51,19 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 }
 
 func TestSignerWithSecret(t *testing.T) {
-	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(secret)})
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(secret)})
 	signed := must(s.Sign(goodToken()))
 	check(t, newAuthenticator(t, secretConfig(jwtauth.HS256)), "HS256", string(signed.Token.Reveal()), "")
 }
 
 func TestNewSignerRejects(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
+	ring := newRing(signingKey("k1", jwtauth.ES256))
 	for want, change := range map[string]func(*jwtauth.SignerConfig){
 		"SignerConfig.Issuer: required":                   func(c *jwtauth.SignerConfig) { c.Issuer = "" },
 		"SignerConfig.Issuer: plain http":                 func(c *jwtauth.SignerConfig) { c.Issuer = "http://auth.example.com" },
 		"SignerConfig.Keys: required":                     func(c *jwtauth.SignerConfig) { c.Keys = nil },
-		"both Keys and Secret":                            func(c *jwtauth.SignerConfig) { c.Secret = gatehouse.NewSecret(secret) },
-		"HS256 needs at least 32":                         func(c *jwtauth.SignerConfig) { c.Keys, c.Secret = nil, gatehouse.NewSecret(secret[:31]) },
+		"Keys and Secret are both set":                    func(c *jwtauth.SignerConfig) { c.Secret = gatehouse.NewSecret(secret) },
+		"HS256 requires at least 32":                      func(c *jwtauth.SignerConfig) { c.Keys, c.Secret = nil, gatehouse.NewSecret(secret[:31]) },
 		"Lifetime: got 15m0.000000001s, want 1s to 15m0s": func(c *jwtauth.SignerConfig) { c.Lifetime = 15*time.Minute + 1 },
 		"Lifetime: got 999.999999ms, want 1s to 15m0s":    func(c *jwtauth.SignerConfig) { c.Lifetime = time.Second - time.Nanosecond },
 		"Lifetime: got -1ns, want 1s to 15m0s":            func(c *jwtauth.SignerConfig) { c.Lifetime = -1 },
@@ -83,7 +78,7 @@ func TestNewSignerRejects(t *testing.T) {
 
 // Covers ASVS 5.0 §9.2.4.
 func TestSignRejects(t *testing.T) {
-	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(t, signingKey("k1", jwtauth.ES256)), Lifetime: 5 * time.Minute})
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(signingKey("k1", jwtauth.ES256)), Lifetime: 5 * time.Minute})
 	claim := func(name string, value any) func(*jwtauth.AccessToken) {
 		return func(a *jwtauth.AccessToken) { a.Claims = map[string]any{name: value} }
 	}

@@ -41,8 +41,9 @@ func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
 	return fixedKeys{set}, errors.Join(errs...)
 }
 
-// KeyFile is a file with a JWK Set, RFC 7517 section 5. [New] reads it once. A key
-// in it that cannot be used is an error, unlike one in a fetched set.
+// KeyFile is a file with a JWK Set, RFC 7517 section 5. [New] reads it once. An
+// unusable key in the file is an error of New; an unusable key in a fetched set
+// is ignored.
 func KeyFile(path string) Keys { return keyFile(path) }
 
 type keyFile string
@@ -67,15 +68,16 @@ func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
 	return fixedKeys{&keySet{keys: keys}}, nil
 }
 
-// SharedSecret is the key of the HS* algorithms, which an issuer uses with no
-// others. It must be at least as long as the hash of each algorithm:
+// SharedSecret is the key of the HS* algorithms. An issuer that uses them
+// cannot use other algorithms. It must be at least as long as the hash of each
+// algorithm:
 //
 //	RFC 7518 §3.2 (size): "A key of the same size as the hash output (for
 //	instance, 256 bits for "HS256") or larger MUST be used with this
 //	algorithm."
 //
-// Everyone who can verify with it can also sign, so use it only if one program
-// does both. A token may have any kid or none.
+// Every verifier can also sign, so use it only if one program does both. The
+// kid of a token is ignored.
 func SharedSecret(secret gatehouse.Secret) Keys { return sharedSecret{secret} }
 
 type sharedSecret struct{ secret gatehouse.Secret }
@@ -92,16 +94,16 @@ func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
 	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
 	secret := s.secret.Reveal()
 	if slices.Contains(published, string(secret)) {
-		return nil, errors.New("Keys: the secret is a published example; generate one")
+		return nil, errors.New("Keys: secret: is a published example: generate a random one")
 	}
 	var errs []error
 	for _, a := range i.Algorithms {
 		h, ok := hmacHashes[a]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("Keys: a shared secret is for HS* only, got %s", a))
+			errs = append(errs, fmt.Errorf("Keys: a shared secret is only for HS* algorithms, got %s", a))
 		case len(secret) < h.Size():
-			errs = append(errs, fmt.Errorf("Keys: the secret has %d bytes, %s needs at least %d", len(secret), a, h.Size()))
+			errs = append(errs, fmt.Errorf("Keys: secret: got %d bytes, %s requires at least %d", len(secret), a, h.Size()))
 		default:
 			k.hmac[a] = newHMACKey(h, secret)
 		}

@@ -14,9 +14,9 @@ import (
 	"math/big"
 )
 
-// Thumbprint returns the JWK thumbprint of a public key, RFC 7638, with SHA-256:
-// an ID that follows from the key alone. The key is an *rsa.PublicKey, an
-// *ecdsa.PublicKey or an ed25519.PublicKey; another type is an error.
+// Thumbprint returns the JWK thumbprint of a public key, RFC 7638, with
+// SHA-256: an ID that is computed from the key. The key is an *rsa.PublicKey,
+// an *ecdsa.PublicKey or an ed25519.PublicKey; another type is an error.
 //
 //	RFC 7638 §3: "Construct a JSON object [RFC7159] containing only the required
 //	members of a JWK representing the key and with no whitespace or line breaks

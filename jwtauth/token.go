@@ -21,7 +21,7 @@ var (
 	errOversizedHeader = errors.New("the header is longer than a quarter of MaxTokenBytes")
 )
 
-var errSegments = errors.New("got a number of segments other than 3")
+var errSegments = errors.New("number of segments: must be 3")
 
 // Implements RFC 7515 §7.1.
 func split(token string) (compact, error) {

@@ -45,12 +45,12 @@ func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 		// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
 		for _, claim := range [...]requiredClaim{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
 			if !claim.present {
-				return invalid(ReasonClaims, "claim %s is missing, which only Profile: Compatible accepts", claim.name)
+				return invalid(ReasonClaims, "claim %s is missing: required unless Profile is Compatible", claim.name)
 			}
 		}
 	}
 	if i.Profile == Compatible && c.foreign {
-		return invalid(ReasonType, "a claim marks another kind of token than an access token")
+		return invalid(ReasonType, "not an access token: a claim of another kind of token is present")
 	}
 	if r := i.validateAudience(c); r.reason != "" {
 		return r
@@ -116,7 +116,7 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	// Seconds, because a lifetime of eight thousand years overflows a Duration.
 	lifetime := c.expires.seconds - issued.Unix()
 	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
-		return invalid(ReasonLifetime, "lifetime is %d s, want 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
+		return invalid(ReasonLifetime, "lifetime: got %d s, must be 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
 	}
 	return rejection{}
 }

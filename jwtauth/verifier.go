@@ -28,9 +28,9 @@ type VerifierConfig struct {
 // logout tokens. It parses and selects keys as strictly as [Authenticator], and
 // is safe for concurrent use.
 //
-// It does not know what a JWT is for. The caller must check the type, so that
-// no kind of JWT is accepted as another, and the claims that tie the JWT to a
-// request, such as the nonce.
+// It does not check the purpose of a JWT. The caller must check the type, so
+// that one kind of JWT is not accepted as another, and the claims that bind the
+// JWT to a request, such as the nonce.
 type Verifier struct{ issuer *issuer }
 
 // VerifiedJWT is a JWT that a [Verifier] has verified.
@@ -59,9 +59,9 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
-// Verify verifies a compact JWT: its form, iss, algorithm and signature, that
-// aud contains the audience, and that the current time is between iat and exp,
-// which are required. The error is a [*gatehouse.Error].
+// Verify verifies a compact JWT: its format, iss, algorithm and signature, that
+// aud contains the audience, and that the current time is between iat and exp.
+// iss, aud, iat and exp are required. The error is a [*gatehouse.Error].
 //
 // Implements ASVS 5.0 §6.8.2; OIDC Back-Channel Logout §2.4 (claims), §2.6
 // (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.
@@ -72,7 +72,7 @@ func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error)
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {
-		return VerifiedJWT{}, reject(ReasonIssuer, i, errors.New("claim iss is not Issuer.URL"))
+		return VerifiedJWT{}, reject(ReasonIssuer, i, errors.New("claim iss: not Issuer.URL"))
 	}
 	if _, err := i.verify(ctx, &t, i.validateJWT(&t.claims, now), now); err != nil {
 		return VerifiedJWT{}, err

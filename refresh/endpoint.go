@@ -18,7 +18,7 @@ const (
 	retryAfter = 5 * time.Second
 )
 
-// ErrInvalidClient is what a [ClientAuthenticator] returns for a client that is
+// ErrInvalidClient is the error of a [ClientAuthenticator] for a client that is
 // unknown or fails to authenticate: the endpoint answers invalid_client.
 var ErrInvalidClient = errors.New("refresh: invalid_client")
 
@@ -29,8 +29,8 @@ var ErrInvalidClient = errors.New("refresh: invalid_client")
 // [ErrInvalidClient] is answered with 503.
 //
 // A nil ClientAuthenticator is for an authorization server with public clients
-// only: the client_id is that of the parameter, and a request with client
-// credentials is rejected, since nothing would check them.
+// only: the client is the parameter client_id, and a request with client
+// credentials is rejected, because they would not be verified.
 type ClientAuthenticator func(r *http.Request) (client string, err error)
 
 // TokenEndpointConfig configures a [TokenEndpoint].
@@ -41,9 +41,9 @@ type TokenEndpointConfig struct {
 	// Audience is the aud of the access tokens. Required.
 	Audience string
 
-	// AccessToken, if set, completes the access token that is issued with a
-	// refresh token: it may add roles and claims. An error, such as that of a
-	// database, is answered with 503.
+	// AccessToken, if set, completes the access token that is issued with a refresh
+	// token: it may add roles and claims. If it returns an error, such as a
+	// database error, the response is 503.
 	AccessToken func(ctx context.Context, token *jwtauth.AccessToken) error
 
 	// Client authenticates clients, nil for public clients only.
@@ -52,7 +52,7 @@ type TokenEndpointConfig struct {
 
 // TokenEndpoint is the token endpoint of an authorization server, RFC 6749 section
 // 3.2, for the grant type refresh_token. Register it for all methods of its path,
-// outside of every gate. It is safe for concurrent use.
+// as a public route: mux.Public("/token", endpoint). It is safe for concurrent use.
 //
 //   - The request is a POST of an application/x-www-form-urlencoded body of at
 //     most 64 KiB, with the parameters grant_type, refresh_token and optionally
@@ -62,17 +62,18 @@ type TokenEndpointConfig struct {
 //     unsupported_grant_type. It is 503 temporarily_unavailable with Retry-After
 //     if a backend fails.
 //
-// Rejected requests are events for Config.Observer.
+// Config.Observer receives an event for each rejected request.
 //
-// An application that has other grant types too answers them itself, by
-// [TokenEndpoint.Begin], and passes requests for refresh_token on to ServeHTTP.
+// An application with more grant types answers their requests itself, with
+// [TokenEndpoint.Begin], and passes requests with the grant type refresh_token to
+// ServeHTTP.
 type TokenEndpoint struct {
 	tokens *Tokens
 	config TokenEndpointConfig
 }
 
-// TokenEndpoint returns a token endpoint, or an error that joins all mistakes in
-// the configuration.
+// TokenEndpoint returns a token endpoint. It reports all configuration errors
+// at once.
 func (t *Tokens) TokenEndpoint(c TokenEndpointConfig) (*TokenEndpoint, error) {
 	var errs []error
 	if c.Signer == nil {
@@ -111,8 +112,9 @@ func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Begin creates a token family, see [Tokens.Begin], and answers with its tokens as
-// the token endpoint does. Call it in the handler that has authenticated the user,
-// and that has written nothing.
+// the token endpoint does. Call it in the handler that authenticates the user,
+// before anything is written to w. Check the client first: Begin answers an empty or
+// malformed Grant.Client with 503, as a defect of the application.
 func (e *TokenEndpoint) Begin(w http.ResponseWriter, r *http.Request, g Grant) {
 	req := request{w, r, e.tokens, time.Now()}
 	issued, err := e.tokens.Begin(r.Context(), g)
@@ -151,9 +153,10 @@ func (e *TokenEndpoint) issue(req request, issued Issued) {
 
 // RevocationEndpoint returns the revocation endpoint of an authorization server,
 // RFC 7009, for refresh tokens: it revokes the family of the token and, with
-// Config.Revocations, its access tokens. Register it as a [TokenEndpoint]; requests
-// are checked in the same way, and need the parameter token. A request to revoke
-// a JWT, or with the token_type_hint access_token, is unsupported_token_type.
+// Config.Revocations, its access tokens. Register it like a [TokenEndpoint]; it
+// checks requests in the same way, and requires the parameter token. It answers a
+// request to revoke a JWT, or with the token_type_hint access_token, with
+// unsupported_token_type.
 //
 // Implements RFC 7009 §2.1 (client), §2.2.1 (503).
 func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {

@@ -47,13 +47,18 @@ func newService(key *ecdsa.PrivateKey, observer gatehouse.Observer) (http.Handle
 
 	mux := gate.Mux()
 	mux.PublicFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		client := r.PostFormValue("client_id")
+		if client != "phone" { // the only registered client
+			http.Error(w, "unknown client", http.StatusBadRequest)
+			return
+		}
 		// Authenticate the user here, by a passkey for example.
 		granted, err := gatehouse.ParseScopes("reports:read reports:write")
 		if err != nil {
 			http.Error(w, "malformed scope", http.StatusInternalServerError)
 			return
 		}
-		endpoint.Begin(w, r, refresh.Grant{Subject: "alice", Client: r.PostFormValue("client_id"), Scopes: granted, AuthTime: time.Now()})
+		endpoint.Begin(w, r, refresh.Grant{Subject: "alice", Client: client, Scopes: granted, AuthTime: time.Now()})
 	})
 	mux.Public("/token", endpoint)
 	mux.Public("/revoke", tokens.RevocationEndpoint(nil))

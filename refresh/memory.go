@@ -51,7 +51,7 @@ func (m *Memory) Create(ctx context.Context, r Record, lifetime time.Duration) (
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.records.Get(r.ID); ok {
-		return Record{}, errors.New("refresh: memory store: the family ID exists already")
+		return Record{}, errors.New("refresh: memory store: family ID already exists")
 	}
 	now := expiring.Now()
 	r = Record{

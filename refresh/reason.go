@@ -56,17 +56,17 @@ func codeOf(err error) gatehouse.Code {
 
 // Reasons of events about refresh tokens.
 const (
-	// ReasonMalformed: the text is not a refresh token, or the client_id is missing or malformed. Status: 400. Operator: check the client if it is yours; otherwise ignore.
+	// ReasonMalformed: the text is not a refresh token, or the client_id is missing or malformed. Status: 400. Operator: check the client if it is one of your own clients; otherwise nothing.
 	ReasonMalformed gatehouse.Reason = "refresh_malformed"
-	// ReasonUnknown: the token family does not exist, was removed after it expired, or has another family secret. Status: 400. Operator: many of these are attempts to guess tokens, or a store that lost its data.
+	// ReasonUnknown: the token family does not exist, was removed after it expired, or has a different family secret. Status: 400. Operator: many of these are attempts to guess tokens, or a store that lost its data.
 	ReasonUnknown gatehouse.Reason = "refresh_unknown"
-	// ReasonExpired: the token family has reached its absolute timeout. Status: 400. Operator: none; the user logs in again.
+	// ReasonExpired: the token family has reached its absolute timeout. Status: 400. Operator: nothing; the user logs in again.
 	ReasonExpired gatehouse.Reason = "refresh_expired"
-	// ReasonRevoked: the token family was revoked before. Status: 400. Operator: none; the user logs in again.
+	// ReasonRevoked: the token family is revoked. Status: 400. Operator: nothing; the user logs in again.
 	ReasonRevoked gatehouse.Reason = "refresh_revoked"
 	// ReasonReused: a token was presented again after it was rotated, so it may be stolen; its family is revoked. Status: 400. Operator: alert, and warn the user.
 	ReasonReused gatehouse.Reason = "refresh_reused"
-	// ReasonClient: another client presented the token, so it is stolen or mixed up; its family is revoked. Status: 400. Operator: alert, and look at the client that presented it.
+	// ReasonClient: another client presented the token, which may be stolen; its family is revoked. Status: 400. Operator: alert, and look at the client that presented it.
 	ReasonClient gatehouse.Reason = "refresh_client"
 	// ReasonScope: the client asked for a scope that was not granted. Status: 400. Operator: correct the client or the grant.
 	ReasonScope gatehouse.Reason = "refresh_scope"
@@ -76,6 +76,6 @@ const (
 	ReasonClientAuthentication gatehouse.Reason = "refresh_client_authentication"
 	// ReasonAccessToken: the access token could not be completed or signed. Status: 503. Operator: see the cause; check the signing keys and the AccessToken hook.
 	ReasonAccessToken gatehouse.Reason = "refresh_access_token"
-	// ReasonUnavailable: the store of token families or of revocations failed, or the authentication of clients did. Status: 503. Operator: see the cause; clients retry.
+	// ReasonUnavailable: the store of token families or of revocations failed, or the ClientAuthenticator failed. Status: 503. Operator: see the cause; clients retry.
 	ReasonUnavailable gatehouse.Reason = "refresh_unavailable"
 )

@@ -5,21 +5,22 @@
 // RFC 9700 section 4.14).
 //
 // Call [New] with a [Store], serve [Tokens.TokenEndpoint] and
-// [Tokens.RevocationEndpoint], and call [TokenEndpoint.Begin] once for each login.
-// The refresh tokens that descend from one login are a token family, which has an
-// absolute timeout of at most 7 days. If a token that was rotated before is
+// [Tokens.RevocationEndpoint], and call [TokenEndpoint.Begin] once for each
+// login. The refresh tokens that descend from one login are a token family,
+// which has an absolute timeout of at most 7 days. If a rotated token is
 // presented again after the grace period, it was probably stolen, and the whole
-// family is revoked. [Tokens.List] and [Tokens.RevokeAll] serve a page on which
-// users manage their devices.
+// family is revoked (reuse detection). [Tokens.List] and [Tokens.RevokeAll] are
+// for a page on which users manage their devices.
 //
 // The sid claim of the access tokens is the family ID, so that with
 // Config.Revocations they are revoked together with the family; see package
-// revocation. An application with endpoints of its own calls [Tokens.Begin],
+// revocation. An application with its own endpoints calls [Tokens.Begin],
 // [Tokens.Rotate], [Issued.AccessToken] and [Tokens.Revoke].
 //
-// The application authenticates users before Begin, and confidential clients by a
-// [ClientAuthenticator]. [Memory] serves one process; the store module has stores for
-// several. Package refreshtest tests implementations of [Store].
+// The application must authenticate users before it calls Begin, and
+// confidential clients with a [ClientAuthenticator]. [Memory] serves one
+// process; the store module has stores for several. Package refreshtest tests
+// implementations of [Store].
 package refresh
 
 import (
@@ -52,13 +53,13 @@ type Config struct {
 	// 1 second to 7 days, 7 days if zero. Rotation does not extend it.
 	Lifetime time.Duration
 
-	// Grace is the grace period after a rotation in which the rotated token
-	// yields the same successor again: at most 1 minute, 10 seconds if zero. It
-	// serves clients with several tabs or processes and clients that lost a
+	// Grace is the grace period after a rotation in which Rotate returns the same
+	// successor for the rotated token again: at most 1 minute, 10 seconds if zero.
+	// It is for clients with several tabs or processes and clients that lost a
 	// response. Reuse by an attacker within the grace period is not detected.
 	Grace time.Duration
 
-	// NoGrace disables the grace period: every second use of a token revokes its
+	// NoGrace disables the grace period: a second use of a token revokes its
 	// family. Use it for clients that never send a token twice.
 	NoGrace bool
 
@@ -69,8 +70,9 @@ type Config struct {
 	Issuer      string
 
 	// Observer receives the events of this package. Event.Credential is the family
-	// ID. If Observe fails, the call returns an error, but its change is kept: a
-	// rotated token yields its successor again within the grace period. Optional.
+	// ID. If Observe fails, the call returns an error, but its change is kept:
+	// within the grace period, the client can present the rotated token again.
+	// Optional.
 	Observer gatehouse.Observer
 }
 
@@ -89,8 +91,9 @@ type Revocations interface {
 //	which party submitted the invalid refresh token, but it will revoke the
 //	active refresh token".
 //
-// Write access to the store suffices to forge tokens; read access does not. Tokens
-// is safe for concurrent use, by any number of processes that share a store.
+// An attacker with write access to the store can forge tokens; an attacker with
+// read access cannot. Tokens is safe for concurrent use, by any number of
+// processes that share a store.
 type Tokens struct {
 	store       Store
 	lifetime    time.Duration
@@ -100,8 +103,7 @@ type Tokens struct {
 	observer    gatehouse.Observer
 }
 
-// New returns Tokens for a configuration, or an error that joins all mistakes in
-// it.
+// New returns Tokens. It reports all configuration errors at once.
 func New(c Config) (*Tokens, error) {
 	t := &Tokens{
 		store: c.Store, lifetime: c.Lifetime, grace: c.Grace,
@@ -172,9 +174,9 @@ func (i Issued) AccessToken(audience string) jwtauth.AccessToken {
 	}
 }
 
-// Begin creates a token family and returns its first token. Call it once for each
-// login, after authentication of the user and, if the client is confidential, of
-// the client.
+// Begin creates a token family and returns its first token. Call it once for
+// each login, after the user and, if it is confidential, the client are
+// authenticated.
 //
 // Implements RFC 9700 §4.14.2 (expiry); ASVS 5.0 §10.4.8.
 func (t *Tokens) Begin(ctx context.Context, g Grant) (Issued, error) {

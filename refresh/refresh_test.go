@@ -201,7 +201,7 @@ func TestEvents(t *testing.T) {
 		{"reused", refresh.Request{Token: first.Token, Client: "web"}, gatehouse.Event{Reason: refresh.ReasonReused, Principal: family(first)}, "reuse of a rotated token: its family is revoked"},
 		{"revoked", refresh.Request{Token: first.Token, Client: "web"}, gatehouse.Event{Reason: refresh.ReasonRevoked, Principal: family(first)}, ""},
 		{"scope", refresh.Request{Token: other.Token, Client: "web", Scope: "admin"}, gatehouse.Event{Reason: refresh.ReasonScope, Code: "invalid_scope"}, ""},
-		{"other client", refresh.Request{Token: other.Token, Client: "tv"}, gatehouse.Event{Reason: refresh.ReasonClient, Principal: family(other)}, "presented by another client: its family is revoked"},
+		{"other client", refresh.Request{Token: other.Token, Client: "tv"}, gatehouse.Event{Reason: refresh.ReasonClient, Principal: family(other)}, "presented by another client than its own: its family is revoked"},
 	} {
 		_, _ = s.Rotate(t.Context(), test.request)
 		if len(s.events) != 1 {

@@ -17,8 +17,8 @@ const (
 	maxListed   = 1000 // families that List returns
 )
 
-// Revoke revokes the family of a refresh token, for a revocation endpoint. Every
-// token of the family will do, also a rotated one. An unknown or malformed token
+// Revoke revokes the family of a refresh token, for a revocation endpoint. The token
+// may be any token of the family, also a rotated one. An unknown or malformed token
 // is not an error:
 //
 //	RFC 7009 §2.2 (unknown): "invalid tokens do not cause an error response since the
@@ -56,9 +56,9 @@ func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client stri
 }
 
 // RevokeFamily revokes a family of a subject by its ID, and the access tokens of
-// the family if Config.Revocations is set. It returns [ErrNotFound] if the
-// subject has no such family, also if another subject has. If it fails for
-// another reason, call it again; to revoke a family twice is not an error.
+// the family if Config.Revocations is set. It returns [ErrNotFound] if no family has
+// the ID or if the family is that of another subject. After any other error, call it
+// again; revoking a revoked family is not an error.
 //
 // Implements RFC 9700 §4.14.2 (logout).
 func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
@@ -87,15 +87,14 @@ func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
 	return t.revokeAccess(context.WithoutCancel(ctx), id)
 }
 
-// RevokeAll revokes the active families that match a filter, except
-// Filter.Except, and returns their number: all of a subject, all of a client, or
-// those of a subject at a client. If the store fails, it returns an error and the
-// number so far; call it again.
+// RevokeAll revokes the active families that match a filter and returns their
+// number: all families of a subject, all of a client, or those of a subject at a
+// client. If the store fails, it returns an error and the number so far; call it
+// again. It may miss a family that begins during the call.
 //
-// If Config.Revocations is set, RevokeAll revokes the access tokens of each
-// family. If that fails for some families it continues and returns an error; then
-// revoke by subject or by client. A family that begins during the call may be
-// missed.
+// If Config.Revocations is set, RevokeAll also revokes the access tokens of each
+// family. If that fails for some families, it continues and returns an error; then
+// revoke the access tokens of the subject or of the client with package revocation.
 //
 // Implements RFC 9700 §4.14.2 (logout).
 func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
@@ -130,10 +129,11 @@ func (t *Tokens) observeRevoked(ctx context.Context, actor gatehouse.Principal, 
 	})
 }
 
-// List returns the active families of Filter.Subject, which is required, that
-// match the filter: the last used first, at most 1,000. For a "your devices" page,
-// list them and call [Tokens.RevokeFamily] for one or [Tokens.RevokeAll] with
-// Filter.Except for all others.
+// List returns the active families that match a filter, the last used first, at
+// most 1,000. Filter.Subject is required. For a "your devices" page, list the
+// families, and call [Tokens.RevokeFamily] to sign out one device or [Tokens.RevokeAll]
+// with Filter.Except to sign out all others. The family of the caller is the claim
+// sid of the access token.
 func (t *Tokens) List(ctx context.Context, f Filter) ([]Family, error) {
 	if f.Subject == "" {
 		return nil, errors.New("refresh: list: Filter.Subject: required")

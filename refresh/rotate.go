@@ -13,16 +13,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrInvalidGrant rejects a refresh token, for whatever reason: a token endpoint
-// answers 400 invalid_grant. Events have the reason.
+// ErrInvalidGrant rejects a refresh token: a token endpoint answers 400
+// invalid_grant. The error does not say why; the event has the reason.
 //
 //	RFC 6749 §5.2: "The provided ... refresh token is invalid, expired, revoked,
 //	does not match the redirection URI used in the authorization request, or was
 //	issued to another client."
 var ErrInvalidGrant = errors.New("refresh: invalid_grant")
 
-// ErrInvalidScope rejects a request for a scope that was not granted: a token
-// endpoint answers 400 invalid_scope. The refresh token remains valid.
+// ErrInvalidScope is the error for a request with a scope that was not granted:
+// a token endpoint answers 400 invalid_scope. The refresh token remains valid.
 var ErrInvalidScope = errors.New("refresh: invalid_scope")
 
 // Request is a request for new tokens, RFC 6749 section 6.
@@ -39,13 +39,13 @@ type Request struct {
 
 // Rotate exchanges a refresh token for its successor. It returns
 // [ErrInvalidGrant], [ErrInvalidScope], or another error if the store or the
-// observer is unavailable: a token endpoint answers 503, and the client may
-// retry.
+// observer is unavailable: then a token endpoint answers 503, and the client
+// may retry.
 //
-// A token is valid for one use. Within the grace period after it, the token
-// yields the same successor again unless that was used. Every other second use,
-// and use by another client, revokes the family: all clients that hold one of its
-// tokens lose access, and the user has to log in again.
+// A token is valid for one use. Within the grace period after that use, the token
+// yields the same successor again, until the successor is used. Every other second
+// use, and every use by another client, revokes the family: all its tokens become
+// invalid, and the user has to log in again.
 //
 // Implements RFC 6749 §6 (same scope); RFC 9700 §4.14.2 (rotation); ASVS 5.0
 // §10.4.5.
@@ -124,7 +124,7 @@ func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
 	case outcome == Expired:
 		return issued, failure{reason: ReasonExpired, err: ErrInvalidGrant}
 	default:
-		return Issued{}, unavailable(fmt.Errorf("the store returned the unknown outcome %q", outcome))
+		return Issued{}, unavailable(fmt.Errorf("store: unknown outcome %q", outcome))
 	}
 	if scopes.Len() > 0 {
 		if !record.Scopes.HasAll(scopes) { // replayed: no change was made
@@ -173,7 +173,7 @@ func (t *Tokens) find(ctx context.Context, token token) (Record, error) {
 // Causes in events about a family that reuse detection has revoked.
 var (
 	errReused = errors.New("refresh: reuse of a rotated token: its family is revoked and the user has to log in again")
-	errClient = errors.New("refresh: token presented by another client: its family is revoked and the user has to log in again")
+	errClient = errors.New("refresh: token presented by another client than its own: its family is revoked and the user has to log in again")
 )
 
 // observe reports a decision on a token of family f, which is zero if the token

@@ -15,7 +15,8 @@ import (
 // was removed after it expired.
 var ErrNotFound = errors.New("refresh: token family not found")
 
-// Grant is what the refresh tokens of a family stand for. It never changes.
+// Grant is what a user granted to a client at a login. All refresh tokens of a
+// family have the same Grant.
 type Grant struct {
 	Subject  string // required, at most 255 bytes of UTF-8 without control characters
 	Client   string // client_id that the tokens are issued to; required, same limits as Subject
@@ -61,8 +62,8 @@ type Family struct {
 //     precision and are returned in UTC.
 //   - Records are copied in and out. Returned records have AsOf set.
 //   - Every error other than [ErrNotFound] means that the store is unavailable.
-//     With a context that is already canceled, a method changes nothing and
-//     returns an error. Implementations limit how long a call takes.
+//     If the context is already done, a method changes nothing and returns an
+//     error. Implementations limit the duration of a call.
 //   - A record is removed some time after Expires and never before. Methods then
 //     return ErrNotFound.
 //   - Strings and Metadata are stored and compared byte by byte.
@@ -112,7 +113,7 @@ type Store interface {
 }
 
 // Record is a token family as it is stored. It contains hashes of secrets and an
-// encrypted token, which are not secret but of no use outside of a [Store].
+// encrypted token: a reader of the store learns no token.
 type Record struct {
 	Family
 
@@ -129,8 +130,8 @@ type Record struct {
 	AsOf time.Time
 }
 
-// Hash is the SHA-256 of a secret. Secrets are 256 random bits, so that a
-// comparison of hashes need not take constant time.
+// Hash is the SHA-256 of a secret. Secrets are 256 random bits, so comparing
+// hashes does not need constant time.
 type Hash [sha256.Size]byte
 
 // Presentation is a presented token together with its replacement: the argument
@@ -156,7 +157,7 @@ const (
 	Expired  Outcome = "expired"
 )
 
-// Filter selects token families. A family matches if it has the Subject and the
-// Client of the filter, as far as they are set, and its ID differs from Except.
-// At least one of Subject and Client must be set.
+// Filter selects token families. A family matches if it has the Subject, the Client
+// or both, depending on which of them are set, and its ID is not Except. At least
+// one of Subject and Client must be set.
 type Filter struct{ Subject, Client, Except string }

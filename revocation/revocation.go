@@ -57,8 +57,9 @@ type Config struct {
 // A revocation by subject or client applies to the tokens issued up to that time.
 // The iat claim has whole seconds: tokens issued within the second of the
 // revocation are revoked too, even if issued after it, and so are tokens without
-// iat. A token from an issuer whose clock is ahead of the store's may be issued
-// before the revocation and escape it.
+// iat. If the clock of the issuer is ahead of the store's, a token that was issued
+// shortly before the revocation may have a later iat: the revocation does not apply
+// to it.
 type List struct {
 	store       Store
 	maxLifetime time.Duration
@@ -66,8 +67,7 @@ type List struct {
 
 var _ jwtauth.Revocations = (*List)(nil)
 
-// New returns a List for a configuration, or an error that joins all mistakes in
-// it.
+// New returns a List. It reports all configuration errors at once.
 func New(c Config) (*List, error) {
 	l := &List{store: c.Store, maxLifetime: c.MaxLifetime}
 	var errs []error
@@ -86,9 +86,9 @@ func New(c Config) (*List, error) {
 	return l, nil
 }
 
-// RevokeToken revokes one token of an issuer by its jti. Expires is the expiry of
-// the token, until which the revocation is kept; a zero time is an error. If the
-// token has expired, RevokeToken does nothing.
+// RevokeToken revokes one token of an issuer by its jti. Expires is the expiry
+// of the token; the revocation is kept until then. A zero time is an error. If
+// the token has expired, RevokeToken does nothing.
 func (l *List) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
 	if expires.IsZero() {
 		return errors.New("revocation: revoke token: expiry required")
@@ -109,15 +109,16 @@ func (l *List) RevokeSubject(ctx context.Context, issuer, subject string) error 
 	return l.revoke(ctx, Target{Subject, issuer, subject}, l.maxLifetime+margin)
 }
 
-// RevokeClient revokes all access tokens of a client that were issued up to now,
-// and no refresh tokens: call refresh.Tokens.RevokeAll first.
+// RevokeClient revokes all access tokens of a client that were issued up to
+// now. It does not revoke refresh tokens, with which clients get new access
+// tokens: call refresh.Tokens.RevokeAll first.
 func (l *List) RevokeClient(ctx context.Context, issuer, client string) error {
 	return l.revoke(ctx, Target{Client, issuer, client}, l.maxLifetime+margin)
 }
 
-// RevokeFamily revokes all access tokens whose sid is the family, whenever they
-// were issued. It does not revoke the family: refresh.Tokens.RevokeFamily does
-// both.
+// RevokeFamily revokes all access tokens whose sid is the family, independent
+// of their time of issue. It does not revoke the family:
+// refresh.Tokens.RevokeFamily does both.
 func (l *List) RevokeFamily(ctx context.Context, issuer, family string) error {
 	return l.revoke(ctx, Target{Family, issuer, family}, l.maxLifetime+margin)
 }

@@ -16,24 +16,24 @@ import (
 //   - One clock, that of the database engine if it has one, yields the current
 //     time ("now") and all times derived from it. Times have microsecond
 //     precision and are returned in UTC.
-//   - Every error means that the store is unavailable. With a context that is
-//     already canceled, a method changes nothing and returns an error.
-//     Implementations limit how long a call takes.
+//   - Every error means that the store is unavailable. If the context is
+//     already done, a method changes nothing and returns an error.
+//     Implementations limit the duration of a call.
 //   - Strings are compared byte by byte.
 type Store interface {
 	// Revoke records that target is revoked now, replacing the time of an earlier
 	// revocation. The record is kept for lifetime, or until the end of an earlier
-	// record of target if that is later. Then it has no effect and is removed
-	// some time later.
+	// record of target, whichever is later. After that it has no effect and is
+	// eventually removed.
 	Revoke(ctx context.Context, target Target, lifetime time.Duration) error
 
 	// Find returns the time of the last revocation of each target, in the same
-	// order, and the zero time for targets that are not revoked. Every request
-	// with a token calls it, so that it should make one query.
+	// order, and the zero time for targets that are not revoked. It is called for
+	// every request with a token, so it should make only one query.
 	Find(ctx context.Context, targets []Target) ([]time.Time, error)
 }
 
-// Target names the revoked tokens: those of an issuer whose claim Kind is Value.
+// Target selects the tokens of Issuer whose claim Kind has the value Value.
 type Target struct {
 	Kind   Kind
 	Issuer string

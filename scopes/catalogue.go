@@ -17,10 +17,10 @@ type Catalogue struct {
 	descriptions map[string]string
 }
 
-// NewCatalogue makes a catalogue of at least one scope: the name of each and a
-// description for the people who grant it. A malformed name and a name with an
-// asterisk are errors: a granted scope must not include more when the application
-// grows. It reports all errors at once.
+// NewCatalogue makes a catalogue from the name of each scope, at least one, and a
+// description for the users who grant it. It rejects malformed names, and names with
+// an asterisk, because a wildcard would also grant scopes that are added later. It
+// reports all errors at once.
 func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 	var errs []error
 	if len(descriptions) == 0 {
@@ -40,8 +40,8 @@ func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 	return &Catalogue{maps.Clone(descriptions)}, nil
 }
 
-// Parse reads a scope string like [gatehouse.ParseScopes], RFC 6749 section 3.3. A
-// scope that is not in the catalogue is an error.
+// Parse parses a scope string as [gatehouse.ParseScopes] does, RFC 6749 section 3.3.
+// A scope that is not in the catalogue is an error.
 func (c *Catalogue) Parse(s string) (gatehouse.Scopes, error) {
 	scopes, err := gatehouse.ParseScopes(s)
 	if err != nil {

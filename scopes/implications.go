@@ -12,16 +12,17 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Implications says which scopes of an application imply which others. It is
-// immutable, and safe for concurrent use. The zero value implies nothing.
+// Implications list which scopes of an application imply which others. The zero
+// value lists none. A value is immutable and safe for concurrent use.
 type Implications struct {
 	// by has, for each implied scope, the scopes that imply it.
 	by map[string][]string
 }
 
-// NewImplications takes, for each scope, the scopes that it implies. Implications
-// are transitive. A scope that implies itself, directly or through others, is an
-// error, and so are malformed scopes and wildcards. It reports all errors at once.
+// NewImplications returns the implications of a map from a scope to the scopes that
+// it implies. Implications are transitive. A scope that implies itself, directly or
+// through others, a malformed scope and a wildcard are errors. It reports all errors
+// at once.
 //
 //	NewImplications(map[string][]string{
 //		"data:admin": {"data:write"},

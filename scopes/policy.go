@@ -10,17 +10,17 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// All allows callers whose credential has every one of the scopes.
-//
-// It panics without scopes, which would allow every caller, and on a scope that
-// is malformed or has a wildcard, which no credential has. Each argument is one
+// All allows callers whose credential has all of the scopes. Each argument is one
 // scope.
+//
+// It panics if there is no scope, because the policy would allow every caller, and if
+// a scope is malformed or has a wildcard, because no credential has such a scope.
 //
 // Implements RFC 9700 §2.3 (action); ASVS 5.0 §8.2.1, §10.3.2.
 func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes...) }
 
 // Any allows callers whose credential has at least one of the scopes. The
-// challenge of a refusal names all of them. It panics like [All].
+// challenge of a refusal names all of them. It panics where [All] does.
 func Any(scopes ...string) gatehouse.Policy { return Implications{}.Any(scopes...) }
 
 // All is like the function [All], and a scope that implies a needed one is
@@ -41,7 +41,7 @@ type policy struct {
 
 func (i Implications) policy(name string, scopes []string) policy {
 	if len(scopes) == 0 {
-		panic("scopes: " + name + ": no scopes")
+		panic("scopes: " + name + ": at least one scope is required")
 	}
 	p := policy{any: name == "Any"}
 	for _, scope := range scopes {
@@ -94,18 +94,20 @@ var errRole = &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonR
 // HasRole allows callers who have at least one of the roles, compared character
 // by character.
 //
-// A role is an attribute that the issuer gives the caller; a scope limits what
-// one credential may be used for. A route that needs only a role accepts every
-// credential of such a caller, also one that was issued for another purpose: add
-// a scope.
+// A role is an attribute of the caller; a scope limits what one credential may be
+// used for. A route that requires only a role accepts every credential of that
+// caller, also one that was issued for another purpose. To prevent that, require a
+// scope too.
 //
-// It panics without roles and on a malformed role, like [All].
+// It panics if there is no role or if a role is malformed.
 func HasRole(names ...string) gatehouse.Policy {
 	if len(names) == 0 {
-		panic("scopes: HasRole: no roles")
+		panic("scopes: HasRole: at least one role is required")
 	}
-	if _, err := gatehouse.NewRoles(names...); err != nil {
-		panic("scopes: HasRole: malformed role")
+	for _, name := range names {
+		if _, err := gatehouse.NewRoles(name); err != nil {
+			panic(fmt.Sprintf("scopes: HasRole: %q is not a role: a role is UTF-8 without control characters, and not empty", name))
+		}
 	}
 	names = slices.Clone(names)
 	return gatehouse.PolicyFunc(func(_ *http.Request, p gatehouse.Principal) error {

@@ -33,15 +33,16 @@ type Config struct {
 	// sessions of a store; managers with different Names have separate sessions.
 	Store Store
 
-	// Keys seal the tokens in the store. Required for sessions with tokens. Remove
-	// a key when all sessions that began before its successor was put first have
-	// expired. Without the key, sessions stay valid and their tokens are lost.
+	// Keys seal the tokens in the store. Required for sessions with tokens. To
+	// rotate, append the new key in all processes, then move it to the front, and
+	// remove the old one when all sessions that began before that have expired. A
+	// session whose key is removed stays valid, but loses its tokens.
 	Keys *cookie.Keyring
 
 	// Refresh redeems the refresh token of a session, as Client.Refresh of package
-	// oauth does. The manager calls it once at a time per session, across all
-	// processes, and never twice with one refresh token unless a process dies in
-	// between. An error that wraps [ErrSignedOut] ends the session; after any other
+	// oauth does. For each session, the manager makes one call at a time,
+	// across all processes, and never a second one with the same refresh token
+	// unless a process dies during the first. An error that wraps [ErrSignedOut] ends the session; after any other
 	// error the session goes on and the next call of Tokens tries again. If the
 	// new tokens have fewer scopes than the old ones, the principal of the session
 	// loses them too. Optional.

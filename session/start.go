@@ -17,7 +17,7 @@ import (
 // Login is the content of a new session.
 type Login struct {
 	// Principal is the user who logged in. Subject and Issuer are required, at
-	// most 512 bytes each. Kind is a user's if empty. The session sets Method,
+	// most 512 bytes each. Kind is KindUser if empty. The session sets Method,
 	// Credential and Expires. The whole principal may have 16 KB as JSON.
 	Principal gatehouse.Principal
 

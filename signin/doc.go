@@ -12,20 +12,26 @@
 //	POST /auth/logout              ends the session, here and at the authorization server
 //	POST /auth/backchannel-logout  ends sessions when the authorization server says so
 //
-// Mount it outside the gate, and put its field Sessions into the gate.
+// Put its field Sessions into the authenticators of the gate, and register the
+// Handler as a public route for the directory of RedirectURI:
+//
+//	mux.Public("/auth/", handler)
+//
+// Beside it, [http.ServeMux] allows a route for all other paths without a method
+// only: "/" and not "GET /".
 //
 // # Login
 //
 // The login uses the authorization code with PKCE, and a state that a sealed
-// cookie binds to the browser, so that an attacker cannot log a user in to another
-// account (login CSRF). A login may take ten minutes, and a browser can have five
+// cookie binds to the browser, so that an attacker cannot log a user in to the
+// account of the attacker (login CSRF). A login may take ten minutes, and a browser can have five
 // pending logins. Only a navigation starts one; other requests are answered with
 // 401. After the login, the browser returns to the path in the query parameter
 // return_to. A return_to that is not a path on this host is replaced by
 // [Config].Home (open redirect).
 //
-// The callback ends the transaction before it looks at the rest of the response,
-// so each response counts once. Each login starts a new session and ends the one
+// The callback deletes the pending login before it checks the rest of the response,
+// so that each response is accepted at most once. Each login starts a new session and ends the one
 // that the browser had (session fixation).
 //
 // # Logout
@@ -37,6 +43,7 @@
 //
 // # What the application must do
 //
-// Serve TLS. Let no GET request change state. Derive Tenant and Roles of the
-// principal from its claims in [Config].Complete, or with Enrich of the gate.
+// Serve TLS. Change no state in handlers for GET, because a link on a page of another
+// site can cause a GET with the cookie. Set Tenant and Roles of the principal from its claims
+// in [Config].Complete, or in Enrich of the gate.
 package signin

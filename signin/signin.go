@@ -68,8 +68,8 @@ type Config struct {
 	// [*gatehouse.Error], with 503 otherwise.
 	Complete func(r *http.Request, login *session.Login) error
 
-	// ErrorPage, if not nil, answers navigations that fail, instead of a line of
-	// plain text. It must not show the error, except for its status, and must not
+	// ErrorPage, if not nil, writes the response to navigations that fail, instead of
+	// a line of plain text. It must not show the error, except for its status, and must not
 	// redirect to the login, which could be an endless loop. Other requests are
 	// answered with JSON.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, err *gatehouse.Error)
@@ -127,7 +127,9 @@ func New(config Config) (*Handler, error) {
 	fail("CookieSecrets", err)
 	origin, err := h.route(config.RedirectURI)
 	fail("RedirectURI", err)
-	fail("Client", h.open(config))
+	scopes, err := gatehouse.NewScopes(append([]string{"openid"}, config.Scopes...)...)
+	fail("Scopes", err)
+	fail("Client", h.open(config, scopes))
 	fail("Session", h.openSessions(config.Session, origin))
 	if err := errors.Join(errs...); err != nil {
 		_ = h.Close() // what was made of a configuration that is rejected
@@ -155,8 +157,7 @@ func (h *Handler) route(redirectURI string) (origin string, err error) {
 }
 
 // open makes the client and the authorization request.
-func (h *Handler) open(config Config) error {
-	scopes, err1 := gatehouse.NewScopes(append([]string{"openid"}, config.Scopes...)...)
+func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 	h.request = oauth.AuthorizationRequest{
 		RedirectURI: config.RedirectURI, Scopes: scopes, Resources: slices.Clone(config.Resources), MaxAge: config.MaxAge,
 		Params: make(url.Values),
@@ -172,17 +173,20 @@ func (h *Handler) open(config Config) error {
 	if scopes.Has("offline_access") && !h.request.Params.Has("prompt") {
 		h.request.Params.Set("prompt", "consent")
 	}
-	client, err2 := oauth.New(config.Client)
-	if err := errors.Join(err1, err2); err != nil {
+	client, err := oauth.New(config.Client)
+	if err != nil {
 		return err
 	}
 	h.Client = client
+	if h.callback == "" || scopes.Len() == 0 {
+		return nil // New has reported the mistake in RedirectURI or Scopes
+	}
 	return client.Check(h.request)
 }
 
 func (h *Handler) openSessions(config session.Config, origin string) error {
 	if config.Keys != nil || config.Refresh != nil || config.Observer != nil {
-		return errors.New("Keys, Refresh and Observer: are set by this package")
+		return errors.New("Keys, Refresh and Observer must be nil, because signin sets them")
 	}
 	config.Keys, config.Refresh, config.Observer = h.keys, h.refresh, h.observer
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)

@@ -28,12 +28,12 @@ func TestNewMistakes(t *testing.T) {
 		"redirect to host":   {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: needs a path of its own"},
 		"redirect to login":  {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: needs a path of its own"},
 		"redirect over http": {func(c *signin.Config) { c.RedirectURI = "http://app.example.com/callback" }, "Config.RedirectURI: plain http"},
-		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Client: "},
+		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Scopes: gatehouse: malformed scope"},
 		"MaxAge":             {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
 		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
 		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewKeyring: at least one secret is required"},
 		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
-		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer: are set by this package"},
+		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer must be nil"},
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},
@@ -50,7 +50,15 @@ func TestNewMistakes(t *testing.T) {
 			t.Errorf("%s: New error = %v, want %s", name, err, test.want)
 		}
 	}
-	_, err := signin.New(signin.Config{})
+	// A mistake in RedirectURI or Scopes is no second mistake in Client.
+	_, err := signin.New(signin.Config{
+		Client: newSite(t).Config(), RedirectURI: "/auth/callback", Scopes: []string{"a b"},
+		CookieSecrets: []gatehouse.Secret{secret("0123456789abcdef0123456789abcdef")}, Session: session.Config{Store: session.NewMemory(0)},
+	})
+	if want := "signin: Config.RedirectURI: not an absolute URL\nsignin: Config.Scopes: gatehouse: malformed scope \"a b\""; err == nil || err.Error() != want {
+		t.Errorf("New error = %v, want %s", err, want)
+	}
+	_, err = signin.New(signin.Config{})
 	for _, field := range []string{"Client: oauth: Config.Issuer", "RedirectURI", "CookieSecrets", "Session: session: Config.Store"} {
 		if err == nil || !strings.Contains(err.Error(), "signin: Config."+field) {
 			t.Errorf("New(Config{}) error = %v, want it to name %s", err, field)

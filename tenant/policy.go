@@ -4,7 +4,9 @@ package tenant
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -14,10 +16,10 @@ import (
 // "GET /tenants/{tenant}/reports". On a route without that wildcard it denies
 // every caller.
 //
-// It panics if name is empty.
+// It panics if name is empty or has a brace.
 func FromPath(name string) gatehouse.Policy {
-	if name == "" {
-		panic("tenant: FromPath: no name")
+	if name == "" || strings.ContainsAny(name, "{}") {
+		panic(fmt.Sprintf("tenant: FromPath: got %q, want the name of a wildcard without braces", name))
 	}
 	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
 		return match(r.PathValue(name), p)
@@ -27,13 +29,13 @@ func FromPath(name string) gatehouse.Policy {
 // FromHeader allows callers whose tenant is the value of a header, such as
 // "X-Tenant". It denies requests that have the header more than once.
 //
-// The header is client-supplied: the policy makes it equal to the proved tenant,
-// and nothing in front of the policy may rely on it.
+// The header is client-supplied. Behind the policy it equals the proved tenant;
+// handlers and middleware in front of the policy must not rely on it.
 //
 // It panics if name is empty.
 func FromHeader(name string) gatehouse.Policy {
 	if name == "" {
-		panic("tenant: FromHeader: no name")
+		panic("tenant: FromHeader: the name of a header is required")
 	}
 	name = http.CanonicalHeaderKey(name)
 	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {

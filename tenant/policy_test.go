@@ -165,8 +165,9 @@ func TestFromHeader(t *testing.T) {
 }
 
 func TestPoliciesPanic(t *testing.T) {
-	wantPanic(t, "tenant: FromPath: no name", func() { tenant.FromPath("") })
-	wantPanic(t, "tenant: FromHeader: no name", func() { tenant.FromHeader("") })
+	wantPanic(t, `tenant: FromPath: got "", want the name of a wildcard without braces`, func() { tenant.FromPath("") })
+	wantPanic(t, `tenant: FromPath: got "{tenant}", want the name of a wildcard without braces`, func() { tenant.FromPath("{tenant}") })
+	wantPanic(t, "tenant: FromHeader: the name of a header is required", func() { tenant.FromHeader("") })
 	for _, suffix := range []string{
 		"", ".", ".example.com", "example.com.", "example..com", "Example.com", "example.com:443", "*.example.com",
 		"https://example.com", "example.com/", "-a.com", "caf\u00e9.com", " example.com", strings.Repeat("a", 64),

@@ -66,8 +66,8 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"issuer missing", object{"issuer": nil}, "issuer: required"},
 		{"issuer over plain http", object{"issuer": "http://auth.example.com"}, "issuer: plain http"},
 		{"client missing", object{"client_id": nil}, "client_id: required"},
-		{"secret missing", object{"client_secret": nil}, "client_secret: gatehouse: a secret is given as"},
-		{"literal secret", object{"client_secret": webtest.ClientSecret}, "client_secret: gatehouse: a secret is given as env:NAME or file:PATH"},
+		{"secret missing", object{"client_secret": nil}, "client_secret: gatehouse: secret: must be env:NAME"},
+		{"literal secret", object{"client_secret": webtest.ClientSecret}, "client_secret: gatehouse: secret: must be env:NAME or file:PATH"},
 		{"secret not set", object{"client_secret": "env:NO_SUCH_SECRET"}, "client_secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
 
 		{"scopes missing", object{"scopes": nil}, "scopes: openid is required"},
@@ -75,7 +75,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"scopes with a quotation mark", object{"scopes": []string{"openid", `a"b`}}, "scopes: "},
 
 		{"keys missing", object{"cookie_keys": nil}, "cookie_keys: cookie: NewKeyring: at least one secret is required"},
-		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys[0]: gatehouse: a secret is given as"},
+		{"literal key", object{"cookie_keys": []string{webtest.CookieKey}}, "cookie_keys[0]: gatehouse: secret: must be env:NAME"},
 		{"short key", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_SHORT"}}, "cookie_keys[1]: "},
 		{"a key twice", object{"cookie_keys": []string{"env:WEBTEST_KEY", "env:WEBTEST_KEY"}}, "cookie_keys: cookie: NewKeyring: secret 1 occurs twice"},
 		{"a key in a file that is open to all", object{"cookie_keys": []string{"file:" + open}}, "mode 0644"},

@@ -64,10 +64,10 @@ type CaseError string
 // Error names the member.
 func (e CaseError) Error() string { return "strictjson: member " + string(e) + " is in another case" }
 
-// Read reads the object text and stores the raw value of every member that the
-// table names: that of its nth name in *values[n], which stays as it is if the
-// object has no such member. Several names may share a pointer. Other members are
-// skipped. It panics unless there is one value for each name.
+// Read reads the JSON object in text. It stores the raw value of the member with the
+// nth name of the table in *values[n], and does not change *values[n] if the object
+// has no such member. Several names may share a pointer. It skips members that the
+// table does not name. It panics unless len(values) is the number of names.
 //
 // A member whose name differs from one of the table only in case is an error,
 // because a reader that ignores case would take the one for the other.

@@ -121,7 +121,7 @@ func (r *recorder) end(result, text string) {
 	runtime.Goexit()
 }
 
-func (r *recorder) Skip(args ...any) { r.end("skipped", fmt.Sprint(args...)) }
+func (r *recorder) Skip(args ...any)                 { r.end("skipped", fmt.Sprint(args...)) }
 func (r *recorder) Skipf(format string, args ...any) { r.end("skipped", fmt.Sprintf(format, args...)) }
 
 func (r *recorder) Fatalf(format string, args ...any) { r.end("failed", fmt.Sprintf(format, args...)) }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -297,11 +298,6 @@ func (n *node) recovers(t *testing.T, key string, statuses ...int) {
 	t.Helper()
 	enginetest.Eventually(t, time.Minute, "the node recovers", func() bool {
 		got := n.use(key).status
-		for _, status := range statuses {
-			if got == status {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(statuses, got)
 	})
 }
