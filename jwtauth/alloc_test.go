@@ -43,7 +43,7 @@ func TestAllocations(t *testing.T) {
 		}
 		for entries, ceiling := range map[int]float64{0: 5, -1: ceiling} {
 			c.CacheEntries = entries
-			h, r, w := serve(t, newAuthenticator(t, c)), get(token), httptest.NewRecorder()
+			h, r, w := serve(newAuthenticator(t, c)), get(token), httptest.NewRecorder()
 			t.Run(string(algorithm), func(t *testing.T) { alloctest.AtMost(t, ceiling, func() { h.ServeHTTP(w, r) }) })
 			equal(t, fmt.Sprintf("%s, CacheEntries %d: status", algorithm, entries), w.Code, 200)
 		}

@@ -130,7 +130,7 @@ func TestConfirmerIsNotCalled(t *testing.T) {
 
 func TestConfirmersThroughGate(t *testing.T) {
 	calls := 0
-	h := serve(t, newAuthenticator(t, config(func(c *jwtauth.Config) {
+	h := serve(newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"Toy", "toy", &calls}}
 	})))
 	r := get("")

@@ -37,7 +37,7 @@ func TestAttacks(t *testing.T) {
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(algorithm)},
 				Keys: jwtauth.RemoteKeys(issuer.KeysURL),
 			}}})
-			authtest.Attack(t, serve(t, a), issuer)
+			authtest.Attack(t, serve(a), issuer)
 		})
 	}
 }
@@ -54,7 +54,7 @@ func TestFaultyKeyServers(t *testing.T) {
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 			}}})
-			equal(t, "status", status(serve(t, a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
+			equal(t, "status", status(serve(a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
 		})
 	}
 }
@@ -63,33 +63,15 @@ func TestFaultyKeyServers(t *testing.T) {
 //
 // Covers RFC 6750 §3.1 (invalid_token); RFC 7515 §7.1; RFC 9068 §4 (error).
 func TestStatuses(t *testing.T) {
-	h := serve(t, newAuthenticator(t, config()))
+	h := serve(newAuthenticator(t, config()))
 	valid := token(nil, nil)
 	for want, headers := range map[int][][]string{
 		200: {{"Bearer " + valid}, {"bearer " + valid}, {"BEARER   " + valid}},
-		400: {
-			{"Bearer"},
-			{"Bearer "},
-			{"Bearer " + valid + " " + valid},
-			{"Bearer " + valid + ", Bearer " + valid},
-			{"Bearer\t" + valid},
-			{"Bearer " + valid + "\x00"},
-			{"Bearer " + valid + "\r\n"},
-			{"Bearer é"},
-			{"Bearer " + valid, "Bearer " + valid},
-			{""},
-		},
+		// The core package tests the grammar of the header.
+		400: {{"Bearer"}, {"Bearer " + valid + " " + valid}, {"Bearer\t" + valid}, {"Bearer " + valid + "\r\n"}, {"Bearer " + valid, "Bearer " + valid}, {""}},
 		401: {
-			nil,
-			{"Bearer a"},
-			{"Bearer a.b.c"},
-			{"Bearer .."},
-			{"Bearer a.b.c.d.e"},
-			{"Bearer " + strings.Repeat(".", 100_000)},
-			{"Bearer " + strings.Repeat("a", 1_000_000)},
-			{"Basic " + valid},
-			{valid},
-			{"DPoP " + valid},
+			nil, {"Bearer a"}, {"Bearer a.b.c"}, {"Bearer .."}, {"Bearer a.b.c.d.e"}, {"Basic " + valid}, {valid}, {"DPoP " + valid},
+			{"Bearer " + strings.Repeat(".", 100_000)}, {"Bearer " + strings.Repeat("a", 1_000_000)},
 		},
 	} {
 		for _, authorization := range headers {
@@ -152,11 +134,7 @@ func TestOversizedHeader(t *testing.T) {
 // Covers RFC 9068 §4 (error).
 func TestRejectionDisclosesNothing(t *testing.T) {
 	var log bytes.Buffer
-	g := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{newAuthenticator(t, config())}, Realm: "test",
-		Observer: gatehouse.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-	}))
-	h := g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h := serve(newAuthenticator(t, config()), gatehouse.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	var first string
 	for name, credential := range map[string]string{
 		"valid":        token(nil, nil),

@@ -47,20 +47,20 @@ func TestKeyRingRejects(t *testing.T) {
 		"not a point on an accepted curve":      with(func(k *jwtauth.SigningKey) { k.Private = must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader)) }),
 		"is a jwtauth_test.unknownSigner":       with(func(k *jwtauth.SigningKey) { k.Private = unknownSigner{} }),
 	} {
-		ring := newRing(t, valid)
+		ring := newRing(valid)
 		if err := ring.Replace(keys...); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("Replace = %v, want %q in it", err, want)
 		}
 		if _, err := jwtauth.NewKeyRing(keys...); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("NewKeyRing error = %v, want %q in it", err, want)
 		}
-		if _, err := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()); err != nil {
+		if _, err := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()); err != nil {
 			t.Errorf("Sign after a failed Replace (%s) = %v, want no error", want, err)
 		}
 	}
 	for want, change := range map[string]func(*jwtauth.Issuer){
 		"KeyRing: required":             func(i *jwtauth.Issuer) { i.Keys = (*jwtauth.KeyRing)(nil) },
-		"HS256 requires a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(t, valid), []jwtauth.Algorithm{jwtauth.HS256} },
+		"HS256 requires a SharedSecret": func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = newRing(valid), []jwtauth.Algorithm{jwtauth.HS256} },
 	} {
 		if _, err := jwtauth.New(issuerConfig(change)); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("New = %v, want %q in it", err, want)
@@ -73,8 +73,8 @@ func TestKeyRingRejects(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.EdDSA)
-		ring := newRing(t, first)
-		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
+		ring := newRing(first)
+		s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		verifiers := []*jwtauth.Authenticator{
 			newAuthenticator(t, remoteConfig(&keyServer{serve: ring.ServeHTTP})),
 			newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
@@ -115,8 +115,8 @@ func TestKeyRotation(t *testing.T) {
 // A key that is removed from a keyring verifies nothing in this process from then
 // on, and a keyring without a key for the algorithms is unavailable.
 func TestKeyRingAsKeys(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
-	signed := must(newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+	ring := newRing(signingKey("k1", jwtauth.ES256))
+	signed := must(newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
 	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
 		i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
 	}))
@@ -139,7 +139,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 }
 
 func TestKeyRingHandler(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
+	ring := newRing(signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
 	serve := func(method string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		ring.ServeHTTP(w, httptest.NewRequest(method, "/jwks.json", http.NoBody))
@@ -177,12 +177,12 @@ func TestThumbprintAsKeyID(t *testing.T) {
 		if err != nil || len(want) != 43 {
 			t.Fatalf("Thumbprint = %q, %v, want 43 characters", want, err)
 		}
-		w, ring := httptest.NewRecorder(), newRing(t, key)
+		w, ring := httptest.NewRecorder(), newRing(key)
 		ring.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		if !strings.Contains(w.Body.String(), `"kid":"`+want+`"`) {
 			t.Errorf("%s: published %s, want kid %s", algorithm, w.Body, want)
 		}
-		signed := must(newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
+		signed := must(newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
 		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{algorithm} }))
 		check(t, a, "thumbprint as kid of "+string(algorithm), string(signed.Token.Reveal()), "")
 		if _, err := jwtauth.NewKeyRing(key, key); err == nil || !strings.Contains(err.Error(), "SigningKey[1].ID: duplicate") {
@@ -199,9 +199,9 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 	}
 	shared := []byte("0123456789abcdefghijklmnopqrstuvwxyz")
 	key := jwtauth.SigningKey{ID: "2026-11", Algorithm: jwtauth.EdDSA, Private: private}
-	ring := newRing(t, key)
+	ring := newRing(key)
 	config := jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(shared)}
-	signer := newSigner(t, config)
+	signer := newSigner(config)
 	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "api", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret)}
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"}
 	var all strings.Builder

@@ -241,10 +241,18 @@ func check(t testing.TB, a *jwtauth.Authenticator, name any, token string, want 
 }
 
 // serve returns a gate around a handler that answers 200.
-func serve(t testing.TB, a *jwtauth.Authenticator) http.Handler {
-	t.Helper()
-	g := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test"}))
+func serve(a *jwtauth.Authenticator, observer ...gatehouse.Observer) http.Handler {
+	g := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a}, Realm: "test", Observer: gatehouse.Observers(observer...)}))
 	return g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+}
+
+// unavailable checks that Verify has no keys for a token, with the given cause.
+func unavailable(t testing.TB, a *jwtauth.Authenticator, name, token, cause string) {
+	t.Helper()
+	_, err := a.Verify(t.Context(), token)
+	if e := rejected(t, err); e.Reason != jwtauth.ReasonKeysUnavailable || !strings.Contains(e.Cause.Error(), cause) {
+		t.Errorf("%s: Verify = %v (%v), want reason %s, cause %q", name, err, e.Cause, jwtauth.ReasonKeysUnavailable, cause)
+	}
 }
 
 func get(token string) *http.Request {
@@ -363,17 +371,9 @@ func signingKey(id string, a jwtauth.Algorithm) jwtauth.SigningKey {
 	return jwtauth.SigningKey{ID: id, Algorithm: a, Private: keyFor(a).private.(crypto.Signer)}
 }
 
-func newRing(t testing.TB, keys ...jwtauth.SigningKey) *jwtauth.KeyRing {
-	t.Helper()
-	r := must(jwtauth.NewKeyRing(keys...))
-	return r
-}
+func newRing(keys ...jwtauth.SigningKey) *jwtauth.KeyRing { return must(jwtauth.NewKeyRing(keys...)) }
 
-func newSigner(t testing.TB, c jwtauth.SignerConfig) *jwtauth.Signer {
-	t.Helper()
-	s := must(jwtauth.NewSigner(c))
-	return s
-}
+func newSigner(c jwtauth.SignerConfig) *jwtauth.Signer { return must(jwtauth.NewSigner(c)) }
 
 func goodToken() jwtauth.AccessToken {
 	return jwtauth.AccessToken{Subject: "alice", Audience: audience, Client: "web"}

@@ -16,8 +16,8 @@ import (
 // that fetches its key set.
 func TestSignedTokenIsAccepted(t *testing.T) {
 	for _, alg := range asymmetric {
-		ring := newRing(t, signingKey("k1", alg))
-		s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
+		ring := newRing(signingKey("k1", alg))
+		s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring})
 		claims := jwtauth.AccessToken{
 			Subject: "alice", Audience: audience, Client: "web", Tenant: "acme", AuthTime: time.Unix(1000, 0), Family: "f1",
 			Scopes: must(gatehouse.ParseScopes("a b")), Roles: must(gatehouse.NewRoles("admin", "Global Reader")),
@@ -51,13 +51,13 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 }
 
 func TestSignerWithSecret(t *testing.T) {
-	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(secret)})
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(secret)})
 	signed := must(s.Sign(goodToken()))
 	check(t, newAuthenticator(t, secretConfig(jwtauth.HS256)), "HS256", string(signed.Token.Reveal()), "")
 }
 
 func TestNewSignerRejects(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
+	ring := newRing(signingKey("k1", jwtauth.ES256))
 	for want, change := range map[string]func(*jwtauth.SignerConfig){
 		"SignerConfig.Issuer: required":                   func(c *jwtauth.SignerConfig) { c.Issuer = "" },
 		"SignerConfig.Issuer: plain http":                 func(c *jwtauth.SignerConfig) { c.Issuer = "http://auth.example.com" },
@@ -78,7 +78,7 @@ func TestNewSignerRejects(t *testing.T) {
 
 // Covers ASVS 5.0 §9.2.4.
 func TestSignRejects(t *testing.T) {
-	s := newSigner(t, jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(t, signingKey("k1", jwtauth.ES256)), Lifetime: 5 * time.Minute})
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(signingKey("k1", jwtauth.ES256)), Lifetime: 5 * time.Minute})
 	claim := func(name string, value any) func(*jwtauth.AccessToken) {
 		return func(a *jwtauth.AccessToken) { a.Claims = map[string]any{name: value} }
 	}

@@ -18,9 +18,8 @@ import (
 
 func newVerifier(t testing.TB, keys jwtauth.Keys) *jwtauth.Verifier {
 	t.Helper()
-	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
-		URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
-	}}))
+	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}
+	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer}))
 	t.Cleanup(func() { _ = v.Close() })
 	return v
 }
@@ -116,7 +115,7 @@ func TestVerifierConfig(t *testing.T) {
 }
 
 func TestSignJWT(t *testing.T) {
-	ring := newRing(t, signingKey("k1", jwtauth.ES256))
+	ring := newRing(signingKey("k1", jwtauth.ES256))
 	token := must(ring.SignJWT("logout+jwt", idClaims()))
 	got, err := newVerifier(t, ring).Verify(t.Context(), string(token.Reveal()))
 	if err != nil || got.Type != "logout+jwt" || got.Subject != "alice" {

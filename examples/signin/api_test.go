@@ -115,7 +115,7 @@ func TestUpstream(t *testing.T) {
 		code   any
 	}{
 		{"another subject", body("application/json", `{"sub":"u2"}`), 503, "temporarily_unavailable"},
-		{"not JSON", body("text/html", `<html>`), 503, "temporarily_unavailable"},
+		{"not JSON", body("text/html", `{"sub":"u1"}`), 503, "temporarily_unavailable"},
 		{"too long", body("application/json", `{"sub":"u1","a":"`+strings.Repeat("a", 300<<10)+`"}`), 503, "temporarily_unavailable"},
 		{"redirect", http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, 503, "temporarily_unavailable"},
 		{"forbidden", status(http.StatusForbidden), 503, "temporarily_unavailable"},
