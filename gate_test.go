@@ -276,6 +276,21 @@ func TestCredentialInURL(t *testing.T) {
 	}
 }
 
+// The header that Admit returns is the caller's own: many requests may share the
+// one of the proof.
+func TestAdmitCopiesTheHeader(t *testing.T) {
+	proof := gatehouse.NewProof(user())
+	proof.Header = http.Header{"Dpop-Nonce": {"n-1"}}
+	gate, _ := observed(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return proof, nil }})
+	for range 2 {
+		_, header, err := gate.Admit(request())
+		if err != nil || header.Get("DPoP-Nonce") != "n-1" {
+			t.Fatalf("Admit header = %v, %v; want that of the proof", header, err)
+		}
+		header["Dpop-Nonce"][0] = "changed"
+	}
+}
+
 // Covers RFC 9110 §11.6.2.
 func TestOptional(t *testing.T) {
 	ended := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Header: http.Header{"Set-Cookie": {"sid=; Max-Age=0"}}}
