@@ -91,7 +91,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 		case err == nil && (proof.principal == nil || proof.principal.IsZero()):
 			return Proof{}, &Error{
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
-				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a.Authenticator),
+				Cause: fmt.Errorf("gatehouse: %T returned no error and no Principal with a Method", a.Authenticator),
 			}
 		case err == nil:
 			return proof, nil

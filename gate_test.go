@@ -112,7 +112,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 			event := seen.only(t)
 			equal(t, "Reason", event.Reason, test.reason)
 			if test.name == "neither proof nor error" {
-				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned neither a proof nor an error")
+				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned no error and no Principal with a Method")
 			}
 			inner, _, err := gate.Admit(request())
 			e, ok := errors.AsType[*gatehouse.Error](err)
