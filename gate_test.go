@@ -414,9 +414,8 @@ func TestEnrichError(t *testing.T) {
 		status int
 		reason gatehouse.Reason
 	}{
-		{errors.New("no such user"), 403, gatehouse.ReasonPolicyRefused},
-		{http.ErrHandlerTimeout, 403, gatehouse.ReasonPolicyRefused},
-		{&gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "test_down"}, 503, "test_down"},
+		{errors.New("database is down"), 503, gatehouse.ReasonEnrichFailed},
+		{&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "test_blocked"}, 403, "test_blocked"},
 	} {
 		var seen events
 		gate := newGate(t, gatehouse.Config{
