@@ -15,7 +15,7 @@ import (
 
 // RFC 6750 §2.1, RFC 9110 §11.6.2: the grammar of Authorization.
 //
-// Covers RFC 6750 §2.1 (grammar); RFC 9110 §5.6.2.
+// Covers RFC 6750 §2.1 (grammar, header); RFC 9110 §5.6.2, §11.1.
 func TestAuthorizationGrammar(t *testing.T) {
 	const (
 		none      = "none"      // ErrNoCredentials
@@ -28,7 +28,6 @@ func TestAuthorizationGrammar(t *testing.T) {
 		status  int    // of a gate that accepts "good"
 		headers []string
 	}{
-		// Covers RFC 6750 §2.1 (header); RFC 9110 §11.1.
 		{behind, 200, []string{"Bearer good", "bearer good", "BEARER good", "Bearer   good"}},
 		{behind, 401, []string{"Bearer bad", "Bearer a", "Bearer a.b.c", "Bearer good=", "Bearer AZaz09-._~+/==", "Bearer " + text}},
 		{behind, 401, []string{"Bearer " + long + "!"}}, // not read

@@ -65,6 +65,7 @@ func (a *app) loginToLogout(t *testing.T) {
 	before := len(a.provider.Issued(t))
 	a.login(t, page, "ada")
 	issued := a.provider.Issued(t)[before:]
+	good, _ := a.provider.Refreshes(t)
 	if got := page.Text(t, "#who"); got != "ada" && got != "ada@example.com" {
 		t.Errorf("signed in as %q, want ada", got)
 	}
@@ -75,7 +76,6 @@ func (a *app) loginToLogout(t *testing.T) {
 
 	a.askProfile(t, page)
 	a.expire(t, issued)
-	good, _ := a.provider.Refreshes(t)
 	a.show(t, page, "signed-in")
 	a.askProfile(t, page)
 	if after, refused := a.provider.Refreshes(t); after != good+1 || refused != 0 {

@@ -29,7 +29,7 @@ import (
 const clientSecret = "the secret of the web app + %"
 
 // accessTokenLifetime is that of the access tokens of a login at an app.
-const accessTokenLifetime = 4 * time.Second
+const accessTokenLifetime = 2 * time.Second
 
 // buildExample builds an example app.
 func buildExample(t *testing.T, name string) (binary string) {

@@ -20,14 +20,14 @@ func (m *Manager) Reads() gatehouse.Reads {
 	return gatehouse.Reads{Cookies: []string{m.cookie.Name()}}
 }
 
-// Authenticate returns the principal of the session that the cookie names. It
-// returns [gatehouse.ErrNoCredentials] if there is no cookie.
+// Authenticate returns the principal of the session of the cookie. It returns
+// [gatehouse.ErrNoCredentials] if there is no cookie.
 //
 // It first rejects cross-site requests (CSRF) with 403: see [cookie.CrossSite].
-// An expired or ended session is rejected with 401 and never treated as missing.
-// If such a request is a navigation, the response deletes the cookie; responses
-// to scripts do not, since they could delete the cookie of a session that was
-// renewed in the meantime.
+// An expired or ended session is rejected with 401 and never treated as
+// missing. If such a request is a navigation, the response deletes the cookie;
+// other responses do not, because they could delete the cookie of a session
+// that was renewed concurrently.
 //
 // Implements RFC 10017 §6.1.3.3; ASVS 5.0 §7.2.1.
 func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {

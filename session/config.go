@@ -29,7 +29,7 @@ const (
 
 // Config configures a [Manager].
 type Config struct {
-	// Store keeps the sessions. Required. Managers with one Name share the
+	// Store keeps the sessions. Required. Managers with the same Name share the
 	// sessions of a store; managers with different Names have separate sessions.
 	Store Store
 
@@ -40,22 +40,23 @@ type Config struct {
 	Keys *cookie.Keyring
 
 	// Refresh redeems the refresh token of a session, as Client.Refresh of package
-	// oauth does. For each session, the manager makes one call at a time,
-	// across all processes, and never a second one with the same refresh token
-	// unless a process dies during the first. An error that wraps [ErrSignedOut] ends the session; after any other
-	// error the session goes on and the next call of Tokens tries again. If the
-	// new tokens have fewer scopes than the old ones, the principal of the session
-	// loses them too. Optional.
+	// oauth does. For each session, the manager makes one call at a time, across
+	// all processes, and never a second one with the same refresh token unless a
+	// process dies during the first. An error that wraps [ErrSignedOut] ends the
+	// session; after any other error the session stays valid and the next call of
+	// Tokens retries. If the new tokens have fewer scopes than the old ones, the
+	// principal of the session loses them too. Optional.
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
 	// TrustedOrigins are the origins of other sites whose pages may use the
-	// sessions: see [cookie.CrossSiteConfig]. They also need CORS, outside of the
-	// gate. Optional.
+	// sessions: see [cookie.CrossSiteConfig]. They also require CORS middleware in
+	// front of the gate. Optional.
 	TrustedOrigins []string
 
 	// Idle is the idle timeout: 30 minutes if zero, at least a second, and at most
-	// Absolute. Requests are recorded once a minute, or once in a tenth of Idle if
-	// that is less, so a session may expire that much earlier.
+	// Absolute. The time of the last request is stored at most once a minute, or
+	// once per Idle/10 if that is shorter, so a session may expire earlier by this
+	// interval.
 	Idle time.Duration
 
 	// Absolute is the absolute timeout, counted from the login: 12 hours if zero,
@@ -63,8 +64,8 @@ type Config struct {
 	Absolute time.Duration
 
 	// PerUser is the maximum number of sessions of one Subject: 100 if zero, at
-	// most 1,000. A login beyond it ends the sessions that were idle for the
-	// longest time, so that logins cannot fill the store.
+	// most 1,000. A login above the maximum ends the sessions that have been idle
+	// for the longest time, so that logins cannot fill the store.
 	PerUser int
 
 	// Persistent keeps the cookie when the browser is closed. It does not change
@@ -102,8 +103,8 @@ type Manager struct {
 	refreshes flight.Group[string, Tokens] // by ID
 }
 
-// New returns a manager. The error joins all mistakes in the configuration. New
-// does not call the store.
+// New returns a manager. It reports all configuration errors at once. New does
+// not call the store.
 //
 // Implements RFC 10017 §6.1.3.2 (Lax).
 func New(config Config) (*Manager, error) {

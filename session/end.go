@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// End ends the session of the request (logout), and has the browser delete the
-// cookie and its caches and storage of this origin. It returns the tokens of the
-// session, for the application to revoke. Without a session, it returns no tokens
-// and no error.
+// End ends the session of the request (logout), and makes the browser delete
+// the cookie, and the cache and storage of this origin. It returns the tokens
+// of the session, for the application to revoke. Without a session, it returns
+// no tokens and no error.
 //
-// It must be called before the first byte of the body. It rejects cross-site
-// requests (CSRF) with 403. The error is a [*gatehouse.Error]; if it is 503, the
-// session may still be in the store, but the browser has lost its cookie. End
-// completes even if the request is canceled.
+// Call it before the first byte of the response body. It rejects cross-site
+// requests (CSRF) with 403. The error is a [*gatehouse.Error]; if it is 503,
+// the session may still be in the store, but the browser has lost its cookie.
+// End completes even if the request is canceled.
 //
 // Implements ASVS 5.0 §7.4.1, §14.3.1.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request) (Tokens, error) {

@@ -31,17 +31,17 @@ const (
 	// EventSignedOut: the authorization server rejected the refresh token, which
 	// ended the session. The refresh token may have been stolen and used.
 	EventSignedOut gatehouse.EventType = "session_signed_out"
-	// EventRefreshLost: the tokens were refreshed and the store did not take them.
-	// The user will have to log in again.
+	// EventRefreshLost: the tokens were refreshed and the store failed to save
+	// them. The user has to log in again.
 	EventRefreshLost gatehouse.EventType = "session_refresh_lost"
 )
 
 // The attributes of events.
 const (
-	AttrSubject  = "session_subject"  // whose session it is
+	AttrSubject  = "session_subject"  // the user of the session
 	AttrPrevious = "session_previous" // the ID before EventRenewed
 	AttrSID      = "session_sid"      // see Session.SID
-	AttrCount    = "session_count"    // how many sessions ended
+	AttrCount    = "session_count"    // the number of sessions that ended
 )
 
 // report reports an event of a session.

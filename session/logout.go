@@ -11,7 +11,7 @@ import (
 // Logout is a verified logout token, OpenID Connect Back-Channel Logout 1.0.
 type Logout struct {
 	Issuer  string
-	Subject string // "" if SID names one session
+	Subject string // "" if SID identifies one session
 	SID     string // "" for all sessions of Subject
 	ID      string // jti
 }

@@ -25,8 +25,8 @@ type Memory struct {
 }
 
 // NewMemory returns a store for at most maxSessions sessions, 100,000 if it is
-// not positive. If it is full, Create replaces an expired session, and fails if
-// there is none: it never ends the session of another user.
+// not positive. If it is full, Create replaces an expired session, or returns
+// an error if there is none: it never ends an active session.
 func NewMemory(maxSessions int) *Memory {
 	if maxSessions <= 0 {
 		maxSessions = defaultMemorySessions

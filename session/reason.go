@@ -11,11 +11,11 @@ import (
 // Method is the value of [gatehouse.Principal.Method] for a caller with a session.
 const Method gatehouse.Method = "session"
 
-// The reasons why a request or a call is rejected.
+// The reasons for rejected requests and calls.
 const (
 	// ReasonUnknown: the session is expired, ended or renewed, or the cookie was forged. Status: 401. Operator: nothing; many from one client are attempts to guess.
 	ReasonUnknown gatehouse.Reason = "session_unknown"
-	// ReasonMalformed: the value of the cookie is not the one of a session. Status: 401. Operator: look for another application that uses the same cookie name; otherwise treat it as an attack.
+	// ReasonMalformed: the value of the cookie does not have the format of a session cookie. Status: 401. Operator: look for another application that uses the same cookie name; otherwise treat it as an attack.
 	ReasonMalformed gatehouse.Reason = "session_malformed"
 	// ReasonOtherCredential: the caller is authenticated by another credential than a session. Status: 403. Operator: put the route behind sessions only, or have the handler check Principal.Method.
 	ReasonOtherCredential gatehouse.Reason = "session_other_credential"
@@ -29,7 +29,7 @@ const (
 	ReasonStoreUnavailable gatehouse.Reason = "session_store_unavailable"
 )
 
-var errOtherCredential = errors.New("session: the caller is authenticated by another credential than a session")
+var errOtherCredential = errors.New("session: the caller is not authenticated by a session")
 
 // storeError returns the error for an error of the store.
 func storeError(id string, err error) error {

@@ -25,24 +25,25 @@ const (
 
 var (
 	errNoRefresh = errors.New("session: the access token is expired and there is no refresh token: request the scope offline_access")
-	errEmpty     = errors.New("session: Config.Refresh: returned neither tokens nor an error")
+	errEmpty     = errors.New("session: Config.Refresh: returned no tokens and no error")
 	errLost      = errors.New("session: the refreshed tokens could not be stored")
 )
 
 // Tokens returns the tokens of the session of the request, for calls to other
-// servers. ctx is that of a request that a gate let in.
+// servers. ctx is the context of a request that a gate has authenticated.
 //
-// If the access token is expired or expires soon, Tokens refreshes it first. All
-// concurrent requests, in all processes, share one refresh: an authorization
-// server with reuse detection would revoke the tokens if a refresh token were used
-// twice. ctx bounds the wait of this caller and does not cancel the refresh. As
-// long as the old access token is valid, Tokens returns it if the authorization
-// server is unavailable, or if the refresh takes over 1 s.
+// If the access token is expired or expires soon, Tokens refreshes it first.
+// All concurrent requests, in all processes, share one refresh: an
+// authorization server with reuse detection would revoke the tokens if a
+// refresh token were used twice. ctx limits only the wait of this caller and
+// does not cancel the refresh. While the old access token is valid, Tokens
+// returns it if the authorization server is unavailable or the refresh takes
+// more than 1 s.
 //
-// The error is a [*gatehouse.Error], for [gatehouse.Refuse]: 401 if the user has
-// to log in again, 503 if the authorization server or the store is unavailable.
-// Without a refresh token it is 401 once the access token is expired, while the
-// session stays valid.
+// The error is a [*gatehouse.Error], for [gatehouse.Refuse]: 401 if the user
+// has to log in again, 503 if the authorization server or the store is
+// unavailable. Without a refresh token it is 401 after the access token has
+// expired; the session stays valid.
 func (m *Manager) Tokens(ctx context.Context) (Tokens, error) {
 	id, err := m.sessionOf(ctx)
 	if err != nil {

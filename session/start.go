@@ -24,8 +24,8 @@ type Login struct {
 	// Tokens are the tokens of the authorization server. Optional.
 	Tokens Tokens
 
-	// SID is the sid of the issuer's own session, which its logout tokens name: at
-	// most 512 bytes without control characters. Optional.
+	// SID is the sid claim, the ID of the session at the issuer, which logout
+	// tokens contain: at most 512 bytes without control characters. Optional.
 	SID string
 
 	// Label is a name of the session for lists, such as "Firefox on Linux": at
@@ -36,8 +36,8 @@ type Login struct {
 // maxLabel bounds a Label, in bytes.
 const maxLabel = 200
 
-// Start starts a session for a user who has just logged in. It must be called
-// before the first byte of the body.
+// Start starts a session for a user who has just logged in. Call it before the
+// first byte of the response body.
 //
 // The session always has a new ID, and Start ends the session that the browser had
 // before, so that an attacker cannot choose the session of another user (session
@@ -47,9 +47,9 @@ const maxLabel = 200
 //	authentication, including re-authentication, and terminates the current
 //	session token".
 //
-// The error is a [*gatehouse.Error] of 403 for a cross-site request, and of 503 if
-// the store is unavailable or the observer fails. Other errors are mistakes in l.
-// After an error there is no session.
+// The error is a [*gatehouse.Error] of 403 for a cross-site request, and of 503
+// if the store is unavailable or the observer fails. Any other error means that
+// l is invalid. After an error there is no session.
 //
 // Implements RFC 10017 §6.1.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request, l Login) error {
@@ -130,12 +130,12 @@ func checkText(name, value string, limit int) error {
 var errOtherUser = errors.New("session: Renew: the session belongs to another user")
 
 // Renew gives the session of the request a new ID and another principal of the
-// same Subject, for example after a step-up authentication (session fixation). The
-// old ID is invalid from then on, so concurrent requests with it are rejected with
-// 401. The absolute timeout stays.
+// same Subject, for example after a step-up authentication (session fixation).
+// The old ID becomes invalid, so concurrent requests with it are rejected with
+// 401. The absolute timeout does not change.
 //
-// It must be called before the first byte of the body, with a request that a gate
-// let in with a session.
+// It must be called before the first byte of the body, with a request that a
+// gate has authenticated by a session.
 //
 // Implements ASVS 5.0 §7.2.4.
 func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Principal) error {

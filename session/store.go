@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// ErrNotFound means that there is no such session, or that it is expired.
+// ErrNotFound means that the session does not exist or is expired.
 var ErrNotFound = errors.New("session: session not found")
 
-// ErrConflict means that the session was changed in the meantime, or that the ID of
-// a new one is taken.
-var ErrConflict = errors.New("session: session changed concurrently, or ID taken")
+// ErrConflict means that the session was changed concurrently, or that the new
+// ID already exists.
+var ErrConflict = errors.New("session: session changed concurrently, or ID already exists")
 
 // Store keeps the records of sessions. [Memory] is a store for one process; the
-// modules under store have others. The package sessiontest holds the contract
-// as tests, which every implementation must pass.
+// modules under store have others. Package sessiontest contains the tests that
+// every implementation must pass.
 //
 //   - All methods are safe for concurrent use, also by several processes, and each
 //     is atomic: it checks its conditions and makes its change in one step. A
@@ -50,24 +50,24 @@ type Store interface {
 
 	// Swap changes the record with the ID if it has the given Version. It returns
 	// ErrNotFound if there is none, and ErrConflict if it has another Version, or
-	// if c.ID is another ID that is taken. LastSeen becomes the current time,
-	// Claimed the current time + c.Claim, or zero if c.Claim is zero, and Version
-	// grows by one. Other fields, such as Expires, do not change.
+	// if c.ID is a different ID that already exists. LastSeen becomes the current
+	// time, Claimed the current time + c.Claim, or zero if c.Claim is zero, and
+	// Version grows by one. Other fields, such as Expires, do not change.
 	//
-	// With another c.ID the record has this ID from then on, and the old one is
+	// If c.ID is a new ID, it replaces the old ID of the record, which becomes
 	// free.
 	Swap(ctx context.Context, id string, version int64, c Change) (Record, error)
 
-	// Touch sets LastSeen to the current time if it is at least every in the past,
-	// and reports whether it did. It does not change Version. For a missing
-	// session it returns false.
+	// Touch sets LastSeen to the current time if LastSeen is not after the current
+	// time - every. It reports whether it changed the record. It does not change
+	// Version. For a missing session it returns false.
 	Touch(ctx context.Context, id string, every time.Duration) (bool, error)
 
 	// Delete removes a session. It returns nil if there is none.
 	Delete(ctx context.Context, id string) error
 
-	// DeleteAll removes the sessions that match and returns the number of those
-	// that were not expired.
+	// DeleteAll removes the matching sessions and returns how many of them were not
+	// expired.
 	DeleteAll(ctx context.Context, s Selector) (int, error)
 
 	// List returns at most limit of the sessions that match: those with the latest
@@ -76,18 +76,18 @@ type Store interface {
 	List(ctx context.Context, s Selector, limit int) ([]Record, error)
 }
 
-// Session describes a session. Nothing in it is secret.
+// Session describes a session. It contains no secrets.
 type Session struct {
 	// ID is the SHA-256 of the name of the cookie and the secret in it, in
 	// base64url. It is the Credential of the principal and safe to log: it does
 	// not reveal the secret. It changes when the session is renewed.
 	ID string
 
-	// Issuer and Subject are the user of the session.
+	// Issuer and Subject identify the user of the session.
 	Issuer, Subject string
 
-	// SID is the sid of the issuer's own session, OpenID Connect Back-Channel
-	// Logout 1.0, "" if unknown.
+	// SID is the sid claim, the ID of the session at the issuer (OpenID Connect
+	// Back-Channel Logout 1.0), "" if unknown.
 	SID string
 
 	// Label is a name for lists, such as the browser.
@@ -109,8 +109,8 @@ type Record struct {
 	// Tokens are the sealed tokens, "" for none.
 	Tokens string
 
-	// Claimed is until when a process has claimed the refresh of the tokens, zero
-	// for no claim. The other processes wait.
+	// Claimed is the end of a claim: until then one process refreshes the tokens
+	// and the others wait. Zero for no claim.
 	Claimed time.Time
 
 	// Version counts the changes, from 1 on.
@@ -120,17 +120,17 @@ type Record struct {
 	AsOf time.Time
 }
 
-// Change is what [Store.Swap] changes.
+// Change contains the new values for [Store.Swap].
 type Change struct {
-	ID        string // the same or a new one
+	ID        string // the current ID or a new one
 	Principal string
 	Tokens    string
 	Claim     time.Duration // not negative
 }
 
-// Selector matches the sessions of Issuer with Subject and SID, as far as these
-// are set. If neither is set, it matches none. It does not match the session whose
-// ID is Except.
+// Selector matches the sessions of Issuer with Subject and SID, where an empty
+// field matches any. If both are empty, it matches no session. It never matches
+// the session whose ID is Except.
 type Selector struct {
 	Issuer, Subject, SID string
 	// Implements ASVS 5.0 §7.4.3.

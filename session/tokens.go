@@ -15,10 +15,10 @@ import (
 // the refresh token: the session ends and the user has to log in again.
 var ErrSignedOut = errors.New("session: the authorization server rejects the refresh token")
 
-// Tokens are the tokens of an authorization server: Access, Refresh and ID (each a
-// [gatehouse.Secret], Refresh and ID may be empty), the granted Scopes, and
-// Expires, the expiry of the access token. The store holds them sealed. The
-// package oauth uses the same type.
+// Tokens are the tokens of an authorization server: Access, Refresh and ID
+// (each a [gatehouse.Secret], Refresh and ID may be empty), the granted Scopes,
+// and Expires, the expiry of the access token. The store contains them sealed.
+// The package oauth uses the same type.
 type Tokens = tokens.Tokens
 
 // sealedTokens is the content of the sealed value.
@@ -57,7 +57,7 @@ func (m *Manager) seal(id string, t Tokens) (string, error) {
 	}
 	value, err := json.Marshal(sealedTokens{t.Access.Reveal(), t.Refresh.Reveal(), t.ID.Reveal(), t.Scopes, t.Expires, time.Now()})
 	if err != nil {
-		return "", errors.New("session: tokens: cannot be encoded") // the error could contain a part of them
+		return "", errors.New("session: encode tokens: failed") // the error could contain a part of them
 	}
 	return m.keys.Seal(id, tokensPurpose, value, time.Now().Add(m.absolute+sealMargin)), nil
 }

@@ -10,7 +10,7 @@
 //	GET  /auth/login               redirects the browser to the authorization server
 //	GET  /auth/callback            verifies the response and starts a session
 //	POST /auth/logout              ends the session, here and at the authorization server
-//	POST /auth/backchannel-logout  ends sessions when the authorization server says so
+//	POST /auth/backchannel-logout  ends sessions at the request of the authorization server
 //
 // Put its field Sessions into the authenticators of the gate, and register the
 // Handler as a public route for the directory of RedirectURI:
@@ -24,11 +24,11 @@
 //
 // The login uses the authorization code with PKCE, and a state that a sealed
 // cookie binds to the browser, so that an attacker cannot log a user in to the
-// account of the attacker (login CSRF). A login may take ten minutes, and a browser can have five
-// pending logins. Only a navigation starts one; other requests are answered with
-// 401. After the login, the browser returns to the path in the query parameter
-// return_to. A return_to that is not a path on this host is replaced by
-// [Config].Home (open redirect).
+// account of the attacker (login CSRF). A login may take up to ten minutes, and
+// a browser can have up to five pending logins. Only a browser navigation
+// starts a login; other requests are answered with 401. After the login, the
+// browser returns to the path in the query parameter return_to. A return_to
+// that is not a path on this host is replaced by [Config].Home (open redirect).
 //
 // The callback deletes the pending login before it checks the rest of the response,
 // so that each response is accepted at most once. Each login starts a new session and ends the one
@@ -36,10 +36,10 @@
 //
 // # Logout
 //
-// The logout rejects cross-site requests (CSRF). It deletes the session, revokes
-// the refresh token, and sends the browser to the end session endpoint of the
-// authorization server, if there is one. A script gets that address as the JSON
-// member logout_url, without the ID token.
+// The logout rejects cross-site requests (CSRF). It deletes the session,
+// revokes the refresh token, and sends the browser to the end session endpoint
+// of the authorization server, if there is one. A script gets the URL of that
+// endpoint in the JSON member logout_url, without the ID token.
 //
 // # What the application must do
 //

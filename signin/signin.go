@@ -26,14 +26,14 @@ type Config struct {
 	Client oauth.Config
 
 	// RedirectURI is the registered address of the callback, such as
-	// "https://app.example.com/auth/callback". Its path is that of the callback
-	// as the handler sees it, and the other endpoints are in the same directory.
-	// Required.
+	// "https://app.example.com/auth/callback". Its path must be the request path
+	// that the handler receives for the callback; the other endpoints are in the
+	// same directory. Required.
 	RedirectURI string
 
-	// Scopes are requested in addition to openid. Many authorization servers
-	// return a refresh token with offline_access only; with it, the login asks for
-	// consent (prompt=consent) unless Params sets prompt.
+	// Scopes are requested in addition to openid. Many authorization servers return
+	// a refresh token only for the scope offline_access; with this scope, the login
+	// requests consent (prompt=consent) unless Params contains prompt.
 	Scopes []string
 
 	// Resources, MaxAge and Params are as in [oauth.AuthorizationRequest].
@@ -43,8 +43,8 @@ type Config struct {
 	Params    url.Values
 
 	// CookieSecrets seal the cookies of pending logins and the tokens in the
-	// session store, as in [cookie.NewKeyring]: the first one seals, all of them open.
-	// Required.
+	// session store, as in [cookie.NewKeyring]: the first one seals, and all of
+	// them open sealed values. Required.
 	CookieSecrets []gatehouse.Secret
 
 	// Session configures the sessions. Its Store is required. Keys, Refresh and
@@ -52,8 +52,8 @@ type Config struct {
 	// RedirectURI to the TrustedOrigins, for proxies that change the Host.
 	Session session.Config
 
-	// Home is where the browser goes after a login without return_to and after a
-	// logout: a path on this host, "/" if empty, or a URL. If it is a URL, a
+	// Home is the destination of the browser after a login without return_to and
+	// after a logout: a path on this host, "/" if empty, or a URL. If it is a URL,
 	// return_to is ignored, because the pages are on another origin.
 	Home string
 
@@ -64,8 +64,8 @@ type Config struct {
 
 	// Complete, if not nil, completes the session of a login before it starts: it
 	// can set a Label, and derive Tenant and Roles of the Principal from its
-	// Claims. An error rejects the login: with its own status if it is a
-	// [*gatehouse.Error], with 503 otherwise.
+	// Claims. If it returns an error, the login is rejected: with the status of the
+	// error if it is a [*gatehouse.Error], with 503 otherwise.
 	Complete func(r *http.Request, login *session.Login) error
 
 	// ErrorPage, if not nil, writes the response to navigations that fail, instead of
@@ -101,8 +101,8 @@ type Handler struct {
 	callback, logout, backChannel string // paths
 }
 
-// New returns a handler. The error joins all mistakes in the configuration. New
-// makes no network call.
+// New returns a handler. It reports all configuration errors at once. New makes
+// no network call.
 func New(config Config) (*Handler, error) {
 	var errs []error
 	fail := func(field string, err error) {
@@ -151,7 +151,7 @@ func (h *Handler) route(redirectURI string) (origin string, err error) {
 	h.backChannel = path.Join(directory, "backchannel-logout")
 	switch h.callback {
 	case "", "/", h.LoginURL, h.logout, h.backChannel:
-		return "", errors.New("needs a path of its own, such as /auth/callback")
+		return "", errors.New("path: must not be empty, / or the path of another endpoint: use a path such as /auth/callback")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }

@@ -24,9 +24,9 @@ func TestNewMistakes(t *testing.T) {
 	}{
 		"client":             {func(c *signin.Config) { c.Client.Issuer = "" }, "Config.Client: oauth: Config.Issuer: required"},
 		"no redirect URI":    {func(c *signin.Config) { c.RedirectURI = "" }, "Config.RedirectURI: required"},
-		"redirect to root":   {func(c *signin.Config) { c.RedirectURI = origin + "/" }, "Config.RedirectURI: needs a path of its own"},
-		"redirect to host":   {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: needs a path of its own"},
-		"redirect to login":  {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: needs a path of its own"},
+		"redirect to root":   {func(c *signin.Config) { c.RedirectURI = origin + "/" }, "Config.RedirectURI: path: must not be"},
+		"redirect to host":   {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: path: must not be"},
+		"redirect to login":  {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: path: must not be"},
 		"redirect over http": {func(c *signin.Config) { c.RedirectURI = "http://app.example.com/callback" }, "Config.RedirectURI: plain http"},
 		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Scopes: gatehouse: malformed scope"},
 		"MaxAge":             {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
