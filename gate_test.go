@@ -112,7 +112,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 			event := seen.only(t)
 			equal(t, "Reason", event.Reason, test.reason)
 			if test.name == "neither proof nor error" {
-				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned neither a proof nor an error")
+				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned no error and no Principal with a Method")
 			}
 			inner, _, err := gate.Admit(request())
 			e, ok := errors.AsType[*gatehouse.Error](err)
@@ -429,9 +429,8 @@ func TestEnrichError(t *testing.T) {
 		status int
 		reason gatehouse.Reason
 	}{
-		{errors.New("no such user"), 403, gatehouse.ReasonPolicyRefused},
-		{http.ErrHandlerTimeout, 403, gatehouse.ReasonPolicyRefused},
-		{&gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "test_down"}, 503, "test_down"},
+		{errors.New("database is down"), 503, gatehouse.ReasonEnrichFailed},
+		{&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "test_blocked"}, 403, "test_blocked"},
 	} {
 		var seen events
 		gate := newGate(t, gatehouse.Config{
