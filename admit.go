@@ -91,7 +91,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 		case err == nil && (proof.principal == nil || proof.principal.IsZero()):
 			return Proof{}, &Error{
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
-				Cause: fmt.Errorf("gatehouse: %T returned neither a proof nor an error", a.Authenticator),
+				Cause: fmt.Errorf("gatehouse: %T returned no error and no Principal with a Method", a.Authenticator),
 			}
 		case err == nil:
 			return proof, nil
@@ -113,9 +113,17 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 		return nil
 	}
 	proved := a.principal
+	failed := func(cause error) *Error {
+		return &Error{
+			Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, Issuer: proved.Issuer, Credential: proved.Credential,
+			Cause: fmt.Errorf("gatehouse: Config.Enrich: %w", cause),
+		}
+	}
 	p, err := g.enrich(r, *proved)
-	if err != nil {
-		return asDenial(err)
+	if e := asError(err); e != nil {
+		return e
+	} else if err != nil {
+		return failed(err)
 	}
 	same := p
 	same.Roles, same.Claims, same.Scopes = proved.Roles, proved.Claims, proved.Scopes
@@ -136,10 +144,7 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 		a.principal = &p
 		return nil
 	}
-	return &Error{
-		Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, Issuer: proved.Issuer, Credential: proved.Credential,
-		Cause: errors.New("gatehouse: Config.Enrich: " + cause),
-	}
+	return failed(errors.New(cause))
 }
 
 // report reports the refusal e, and returns the one to write: another one if the

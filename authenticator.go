@@ -56,6 +56,8 @@ type Proof struct {
 
 // NewProof returns a Proof for the caller p. Many requests may share p, so it
 // must not be changed afterwards.
+//
+// The gate requires the Method of the caller, and answers 503 without one.
 func NewProof(p *Principal) Proof { return Proof{principal: p} }
 
 // Principal returns the caller, zero for the zero Proof.

@@ -43,9 +43,9 @@ type Config struct {
 	// Enrich adds application data to the caller on each request, such as roles
 	// from a database. It may replace Roles, add members to Claims, set an empty
 	// Tenant and remove Scopes; any other change is answered with 503 and
-	// [ReasonEnrichFailed]. Its errors have the same meaning as those of a
-	// [Policy]. r is the request for the handler, without the credential. Optional.
-	// It must be safe for concurrent use.
+	// [ReasonEnrichFailed], and so is an error, unless it is an [*Error], which says
+	// how to refuse. r is the request for the handler, without the credential.
+	// Optional. It must be safe for concurrent use.
 	Enrich func(r *http.Request, p Principal) (Principal, error)
 
 	// ErrorBody returns the bodies of refusals in the application's format, such as

@@ -112,7 +112,7 @@ func TestAuthenticatorOutcomes(t *testing.T) {
 			event := seen.only(t)
 			equal(t, "Reason", event.Reason, test.reason)
 			if test.name == "neither proof nor error" {
-				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned neither a proof nor an error")
+				equal(t, "Cause", fmt.Sprint(event.Cause), "gatehouse: gatehouse_test.authenticator returned no error and no Principal with a Method")
 			}
 			inner, _, err := gate.Admit(request())
 			e, ok := errors.AsType[*gatehouse.Error](err)
@@ -276,6 +276,21 @@ func TestCredentialInURL(t *testing.T) {
 	}
 }
 
+// The header that Admit returns is the caller's own: many requests may share the
+// one of the proof.
+func TestAdmitCopiesTheHeader(t *testing.T) {
+	proof := gatehouse.NewProof(user())
+	proof.Header = http.Header{"Dpop-Nonce": {"n-1"}}
+	gate, _ := observed(t, authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return proof, nil }})
+	for range 2 {
+		_, header, err := gate.Admit(request())
+		if err != nil || header.Get("DPoP-Nonce") != "n-1" {
+			t.Fatalf("Admit header = %v, %v; want that of the proof", header, err)
+		}
+		header["Dpop-Nonce"][0] = "changed"
+	}
+}
+
 // Covers RFC 9110 §11.6.2.
 func TestOptional(t *testing.T) {
 	ended := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Header: http.Header{"Set-Cookie": {"sid=; Max-Age=0"}}}
@@ -414,9 +429,8 @@ func TestEnrichError(t *testing.T) {
 		status int
 		reason gatehouse.Reason
 	}{
-		{errors.New("no such user"), 403, gatehouse.ReasonPolicyRefused},
-		{http.ErrHandlerTimeout, 403, gatehouse.ReasonPolicyRefused},
-		{&gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "test_down"}, 503, "test_down"},
+		{errors.New("database is down"), 503, gatehouse.ReasonEnrichFailed},
+		{&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "test_blocked"}, 403, "test_blocked"},
 	} {
 		var seen events
 		gate := newGate(t, gatehouse.Config{

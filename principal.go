@@ -43,7 +43,8 @@ type Principal struct {
 	// "" for none.
 	Client string `json:"client,omitempty"`
 
-	// Method is the kind of credential that authenticated the caller.
+	// Method is the kind of credential that authenticated the caller. Required: a
+	// Principal without a Method is no caller.
 	Method Method `json:"method,omitempty"`
 
 	// Credential is the public identifier of the credential: a jti, a key ID, a

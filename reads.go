@@ -74,7 +74,9 @@ type Scheme struct {
 }
 
 // Header is a request header other than Authorization that carries an explicit
-// credential.
+// credential. Reject an invalid credential in it with a code of status 403, as
+// package apikey does: HTTP has no challenge for such a header, and a 401 would have
+// the one of another scheme, Bearer if there is none.
 type Header struct {
 	Name    string // case-insensitive
 	Invalid Code   // for a credential that no authenticator recognizes; [CodeInvalidToken] if zero
