@@ -194,9 +194,9 @@ func (a Attempt) to(pattern string) Attempt {
 	return a
 }
 
-// Attacks yields the catalogue of attempts, in an order that does not change, as
-// requests to the Target of the issuer. Each token is made when it is yielded, so
-// that none has expired.
+// Attacks yields the catalogue of attempts, in an order that does not change,
+// as requests to the Target of the issuer. Each token is made when it is
+// yielded, so that it has not expired.
 //
 // The catalogue depends on the issuer: attacks on signatures need an algorithm of
 // their kind, attacks on the key set need [Issuer.PublishOddKeys], attacks on

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authtest is for tests of services that accept access tokens, whatever
-// library verifies them.
+// Package authtest is for tests of services that accept access tokens. The
+// services may use any library to verify them.
 //
 //   - [NewIssuer] starts an authorization server on a loopback address.
 //     [Issuer.Token] and its siblings make valid and invalid tokens,

@@ -18,9 +18,8 @@ const (
 	tokenPurpose       = "access token"
 )
 
-// Verifier verifies an access token that did not come in the Authorization
-// header. An authenticator of the package jwtauth is a Verifier. It must be safe
-// for concurrent use.
+// Verifier verifies an access token from a cookie. An authenticator of the
+// package jwtauth is a Verifier. It must be safe for concurrent use.
 type Verifier interface {
 	// VerifyRequest verifies a token of the request r. For a token that is bound to
 	// a key of the client, it reads the proof from r, such as the client
@@ -38,12 +37,12 @@ type AccessTokenConfig struct {
 	// cookie: see [CrossSiteConfig]. Optional.
 	TrustedOrigins []string
 
-	// Name is the name of the cookie without its prefix, "token" if empty.
-	// Cookies ignore ports: two servers on one host need two names.
+	// Name is the name of the cookie without its prefix, "token" if empty. Cookies
+	// do not distinguish ports: two servers on one host need two names.
 	Name string
 
 	// MaxAge is the time that the browser keeps the cookie, in whole seconds, at
-	// most 400 days: 15 minutes if zero. The expiry of the token applies anyway.
+	// most 400 days: 15 minutes if zero. The token itself may expire earlier.
 	MaxAge time.Duration
 
 	// Keys seal the token, so that a stolen cookie file has no Bearer token in it,
@@ -58,12 +57,13 @@ type AccessTokenConfig struct {
 // access token of a user, and the [gatehouse.Authenticator] that reads it. It is
 // safe for concurrent use.
 //
-// No script can read the cookie. It is SameSite=Strict: browsers send it with no
-// cross-site request, so a user who follows a link from another site arrives
-// without it.
+// No script can read the cookie. It is SameSite=Strict: browsers never send it
+// with a cross-site request, so a user who follows a link from another site is
+// not logged in on the first page.
 //
-// For a request with the cookie, the authenticator calls [CrossSite.Check] before
-// it looks at the value. It rejects an invalid token with 401 and invalid_token.
+// For a request with the cookie, the authenticator calls [CrossSite.Check]
+// before it verifies the value. It rejects an invalid token with 401 and
+// invalid_token.
 type AccessToken struct {
 	verifier Verifier
 	sites    *CrossSite
@@ -73,8 +73,8 @@ type AccessToken struct {
 
 var _ gatehouse.Authenticator = (*AccessToken)(nil)
 
-// NewAccessToken makes the cookie and its authenticator. It reports all errors in
-// config at once.
+// NewAccessToken returns the cookie and its authenticator. It reports all
+// errors in config at once.
 //
 // Implements RFC 10017 §6.1.3.2 (Strict).
 func NewAccessToken(config AccessTokenConfig) (*AccessToken, error) {

@@ -46,17 +46,18 @@ type Config struct {
 	// [PrefixHTTP] or [PrefixSecure].
 	Prefix Prefix
 
-	// SameSite is Lax if zero: of the cross-site requests, browsers send the cookie
-	// with navigations by GET only. With Strict they send it with none, with None
-	// with all of them, so that [CrossSite] is the only protection against CSRF.
+	// SameSite is Lax if zero: among cross-site requests, browsers send the cookie
+	// only with GET navigations. With Strict they never send it with cross-site
+	// requests. With None they send it with all of them, and [CrossSite] is the
+	// only protection against CSRF.
 	SameSite http.SameSite
 
 	// MaxAge is the time that browsers keep the cookie, in whole seconds, at most
 	// 400 days. Zero makes a session cookie, which browsers delete when they close.
 	MaxAge time.Duration
 
-	// Path is the path prefix of requests that get the cookie, "/" if empty. It is
-	// no protection against pages at other paths of the same host.
+	// Path is the path prefix of requests that get the cookie, "/" if empty. It
+	// does not protect the cookie from pages at other paths of the same host.
 	Path string
 
 	// Domain extends the cookie to all hosts of a domain, each of which can then

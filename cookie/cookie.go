@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// ErrTooLarge says that a value does not fit into a cookie, or into the parts of
-// a sealed one.
+// ErrTooLarge means that a value does not fit into a cookie, or into the parts
+// of a sealed cookie.
 var ErrTooLarge = errors.New("cookie: the value is too large")
 
 // Cookie sets, reads and clears one cookie. It is safe for concurrent use.
@@ -27,7 +27,7 @@ type Cookie struct {
 	removal    string // behind the value of a cookie that is cleared
 }
 
-// New makes a cookie. It reports all errors in config at once, and also the
+// New returns a cookie. It reports all errors in config at once, including
 // combinations of attributes that browsers reject silently.
 func New(config Config) (*Cookie, error) {
 	return newCookie(config, "Config")
@@ -94,11 +94,11 @@ func (c Config) scope() string {
 // Name returns the name of the cookie with its prefix.
 func (c *Cookie) Name() string { return c.name }
 
-// Set adds the cookie to the response. Call it before the first byte of the body.
-// The last Set or Clear of a cookie in a response counts.
+// Set adds the cookie to the response. Call it before the first byte of the
+// body. The last Set or Clear of a cookie in a response takes effect.
 //
 // The response gets Cache-Control: no-store unless it has a Cache-Control
-// already, because a shared cache would hand the cookie to other users.
+// already, because a shared cache could send the cookie to other users.
 //
 // The error is [ErrTooLarge] if name and value have more than 4096 octets, and
 // another one if value has characters that a cookie cannot carry. Both leave the
@@ -126,8 +126,8 @@ func (c *Cookie) Clear(w http.ResponseWriter) {
 // Read returns the value of the cookie in the request.
 //
 // The error is [http.ErrNoCookie] if there is none; otherwise it is a
-// [*gatehouse.Error]: 400 for two cookies of the name, one of which another host
-// or script has set, and 401 for a value that Set never writes.
+// [*gatehouse.Error]: 400 for two cookies with the name, one of which was set
+// by another host or a script, and 401 for a value that Set never writes.
 func (c *Cookie) Read(r *http.Request) (string, error) {
 	var f found
 	if err := f.find(r, c.name, 1); err != nil {

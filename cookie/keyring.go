@@ -35,12 +35,12 @@ const (
 )
 
 var (
-	// ErrSeal says that no key of the keyring sealed the value under this name and
+	// ErrSeal means that no key of the keyring sealed the value under this name and
 	// for this purpose, or that the value was changed.
-	ErrSeal = errors.New("cookie: not sealed by a key of the keyring under this name and for this purpose")
+	ErrSeal = errors.New("cookie: sealed value: invalid for this keyring, name and purpose")
 
-	// ErrExpired says that the value is authentic and has expired.
-	ErrExpired = errors.New("cookie: the sealed value has expired")
+	// ErrExpired means that the value is authentic but expired.
+	ErrExpired = errors.New("cookie: sealed value: expired")
 )
 
 // Keyring holds the keys that seal values with XChaCha20-Poly1305. A sealed value
@@ -64,13 +64,13 @@ type sealingKey struct {
 	open func(dst, nonce, ciphertext, data []byte) ([]byte, error)
 }
 
-// NewKeyring makes a keyring of one to eight secrets of at least 32 random bytes
-// each; see [gatehouse.LoadSecret]. A secret may be text, such as the 64 characters
-// that "openssl rand -hex 32" prints. It reports all errors at once.
+// NewKeyring returns a keyring for one to eight secrets of at least 32 random
+// bytes each; see [gatehouse.LoadSecret]. A secret may be text, such as the 64
+// characters that "openssl rand -hex 32" prints. It reports all errors at once.
 //
-// The first secret seals, all of them open. To rotate keys, append the new secret
-// on every server, then move it to the front, and remove the old secret when the
-// last value that it sealed has expired.
+// The first secret seals; all of them open sealed values. To rotate keys,
+// append the new secret on every server, then move it to the front, and remove
+// the old secret when the last value that it sealed has expired.
 func NewKeyring(secrets ...gatehouse.Secret) (*Keyring, error) {
 	var errs []error
 	switch {

@@ -8,9 +8,9 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// The reasons for which this package rejects a request.
+// The reasons for rejected requests.
 const (
-	// ReasonDuplicate: the request has two cookies of one name. Status: 400. Operator: another host of the domain may set cookies for this one; look for hosts that are not trusted.
+	// ReasonDuplicate: the request has two cookies with the same name. Status: 400. Operator: another host of the domain may set cookies for this one; look for hosts that are not trusted.
 	ReasonDuplicate gatehouse.Reason = "cookie_duplicate"
 	// ReasonMalformed: the cookie has a size, characters or parts that this server never sets. Status: 400, 401. Operator: look for a proxy that truncates headers and for clients that forge cookies.
 	ReasonMalformed gatehouse.Reason = "cookie_malformed"

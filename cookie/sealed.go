@@ -23,8 +23,8 @@ type SealedConfig struct {
 	Keys *Keyring
 
 	// Purpose is the use of the value, such as "login transaction", at most 128
-	// octets. A value sealed for one purpose does not open for another, whatever
-	// the names of the cookies are. Required.
+	// octets. A value sealed for one purpose cannot be opened for another purpose,
+	// even under the same cookie name. Required.
 	Purpose string
 
 	// Lifetime is the time from Set after which a value expires, whether or not the
@@ -32,8 +32,8 @@ type SealedConfig struct {
 	Lifetime time.Duration
 }
 
-// Sealed is a cookie whose value only holders of the keys can read or make. It is
-// safe for concurrent use, and cheap enough to be made for each request.
+// Sealed is a cookie whose value can be read and written only with the keys. It
+// is safe for concurrent use, and cheap enough to be made for each request.
 //
 // A value that is too large for one cookie is split into up to four. Browsers
 // accept them, but many servers and proxies accept no more than 8 KB of headers:
@@ -45,7 +45,7 @@ type Sealed struct {
 	lifetime time.Duration
 }
 
-// NewSealed makes a sealed cookie. It reports all errors in config at once.
+// NewSealed returns a sealed cookie. It reports all errors in config at once.
 func NewSealed(config SealedConfig) (*Sealed, error) {
 	var errs []error
 	cookie, err := newCookie(config.Cookie, "SealedConfig.Cookie")
@@ -76,9 +76,9 @@ func seal(cookie *Cookie, keys *Keyring, purpose string, lifetime time.Duration)
 // Name returns the name of the cookie with its prefix.
 func (s *Sealed) Name() string { return s.cookie.name }
 
-// Set seals value and adds it to the response, in as many cookies as it needs. It
-// clears the parts in r that the value does not need any more. Call it before the
-// first byte of the body.
+// Set seals value and adds it to the response, in as many cookies as it needs.
+// It clears parts in r that are no longer needed. Call it before the first byte
+// of the body.
 //
 // The error is [ErrTooLarge] for a value of more than about 12 KB; it leaves the
 // response unchanged.

@@ -25,17 +25,18 @@ import (
 // AuthorizationRequest holds the parameters of an authorization request, RFC
 // 6749 section 4.1.1.
 type AuthorizationRequest struct {
-	// RedirectURI is the registered address to which the authorization server
-	// sends the browser back. A program that listens on a loopback address puts
-	// in its current port. It must not be derived from a request. Required.
+	// RedirectURI is the registered address to which the authorization server sends
+	// the browser back. A native application that listens on a loopback address
+	// includes its current port. Never derive it from a request. Required.
 	RedirectURI string
 
-	// Scopes are the requested scopes. With openid, the result says which user
-	// logged in; without it, the result has no Subject. Many authorization
-	// servers return a refresh token with offline_access only.
+	// Scopes are the requested scopes. With openid, the result identifies the user;
+	// without it, Result.Subject is empty. Many authorization servers return a
+	// refresh token only for the scope offline_access.
 	Scopes gatehouse.Scopes
 
-	// Resources are the APIs for which the access token is meant, RFC 8707.
+	// Resources are the resource indicators (URLs) of the APIs that will accept the
+	// access token, RFC 8707.
 	Resources []string
 
 	// MaxAge is the maximum age of the authentication of the user, in whole
@@ -50,8 +51,8 @@ type AuthorizationRequest struct {
 // openid is the scope that makes a request one of OpenID Connect.
 const openid = "openid"
 
-// Check returns the mistakes in the fields of a request, joined. It makes no
-// network call.
+// Check validates the fields of a request and returns all errors at once. It
+// makes no network call.
 //
 // Implements RFC 6749 §3.1 (once), §3.1.2; RFC 9126 §2.1 (request_uri); RFC
 // 9700 §2.6.
@@ -64,7 +65,7 @@ func (c *Client) Check(request AuthorizationRequest) error {
 	}
 	u, err := safeurl.Parse(request.RedirectURI)
 	if err == nil && strings.HasPrefix(u.Path, "//") {
-		err = errors.New("has an empty path segment: remove a slash after the host")
+		err = errors.New("empty path segment: remove the second slash after the host")
 	}
 	fail("RedirectURI", err)
 	if request.Scopes.Has(openid) && c.verifier == nil {
@@ -110,7 +111,7 @@ func (c *Client) Check(request AuthorizationRequest) error {
 // with one user keeps it in memory, a server in a sealed cookie, as the package
 // signin does.
 type Transaction struct {
-	// URL is the address to which the browser must be sent.
+	// URL is the URL to which the browser must be redirected.
 	URL string
 	// State is the parameter state of the request and of its response.
 	State string
@@ -135,13 +136,14 @@ type transaction struct {
 	MaxAge      int64    `json:"max_age,omitempty"`
 }
 
-// Secret returns the transaction in the form that [ParseTransaction] reads: a
-// JSON object that holds the PKCE verifier and the nonce. It must be kept where
-// neither the user nor another site can read or replace it.
+// Secret returns the transaction in the format of [ParseTransaction]: a JSON
+// object with the PKCE verifier and the nonce. Store it where neither the user
+// nor another site can read or replace it.
 func (t *Transaction) Secret() gatehouse.Secret { return t.kept }
 
-// ParseTransaction returns the transaction of which [Transaction.Secret] is the
-// text, without its URL. The caller must ensure that each is redeemed once.
+// ParseTransaction parses the result of [Transaction.Secret]. The URL of the
+// transaction is empty. The caller must ensure that each transaction is
+// redeemed only once.
 func ParseTransaction(text gatehouse.Secret) (*Transaction, error) {
 	var t transaction
 	if err := json.Unmarshal(text.Reveal(), &t); err != nil || t.State == "" || t.Verifier == "" {

@@ -31,8 +31,8 @@ func TestAuthorizationRequestMistakes(t *testing.T) {
 		"redirect over http": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "http://app.example.com/" }, "RedirectURI: plain http"},
 		// Covers RFC 6749 §3.1.2.
 		"redirect fragment":   {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI += "#x" }, "RedirectURI: has a fragment"},
-		"redirect two slashs": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "https://app.example.com//callback" }, "RedirectURI: has an empty path segment"},
-		"no ID token keys":    {keyless, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: the keys of the issuer are not configured"},
+		"redirect two slashs": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "https://app.example.com//callback" }, "RedirectURI: empty path segment"},
+		"no ID token keys":    {keyless, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: issuer keys: not configured"},
 		// Covers RFC 8707 §2.
 		"relative resource": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
 		// Covers RFC 8707 §2.

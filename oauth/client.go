@@ -37,7 +37,7 @@ type Config struct {
 	Issuer string
 
 	// Provider is the metadata of the authorization server. If it is zero, the
-	// client discovers them with its first request.
+	// client fetches the metadata (discovery) before its first request.
 	Provider Provider
 
 	// ClientID is the identifier under which the client is registered. Required.
@@ -47,13 +47,12 @@ type Config struct {
 	// client uses this method only and never tries another one.
 	Auth Auth
 
-	// Secret is required for SecretBasic and SecretPost, and must be empty for
-	// the other methods.
+	// Secret is the client secret. It is required for SecretBasic and SecretPost,
+	// and must be empty for the other methods.
 	Secret gatehouse.Secret
 
-	// Keys sign the client assertions of [PrivateKeyJWT], which requires them.
-	// The keyring is also the handler for the jwks_uri that is registered for
-	// the client.
+	// Keys sign the client assertions of [PrivateKeyJWT]; required for it. The
+	// keyring is also the http.Handler for the registered jwks_uri of the client.
 	Keys *jwtauth.KeyRing
 
 	// TLS holds the client certificate that [TLSClient] and [SelfSignedTLS]
@@ -72,17 +71,17 @@ type Config struct {
 	// metadata if nil.
 	IDTokenKeys jwtauth.Keys
 
-	// Skew is the tolerated difference between the clock of the authorization
-	// server and the local one: a minute if zero, at most 5.
+	// Skew is the allowed difference between the clock of the authorization server
+	// and the local clock: 1 minute if zero, at most 5 minutes.
 	Skew time.Duration
 
-	// Timeout bounds each request to the authorization server: 10 s if zero, at
-	// most a minute.
+	// Timeout is the timeout of each request to the authorization server: 10 s if
+	// zero, at most 1 minute.
 	Timeout time.Duration
 }
 
-// Client is one client of one authorization server. It is safe for concurrent
-// use.
+// Client is a client, with one client_id, of one authorization server. It is
+// safe for concurrent use.
 type Client struct {
 	issuer   string
 	id       string
@@ -101,8 +100,8 @@ type Client struct {
 	grants flight.Group[*Credentials, Tokens]
 }
 
-// New returns a client. The error joins all mistakes in the configuration. New
-// makes no network call.
+// New returns a client. It reports all configuration errors at once. New makes
+// no network call.
 //
 // Implements OIDC Core §3.1.3.7 (step 8).
 func New(config Config) (*Client, error) {
@@ -119,7 +118,7 @@ func New(config Config) (*Client, error) {
 		// components".
 		fail("Issuer", errors.New("has a query"))
 	} else if strings.Contains(u.Path, "/.well-known/") {
-		fail("Issuer", errors.New("is the address of the metadata; the issuer is the part before /.well-known/"))
+		fail("Issuer", errors.New("is the URL of the metadata: set the part before /.well-known/"))
 	}
 	if config.ClientID == "" {
 		fail("ClientID", errRequired)

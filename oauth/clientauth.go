@@ -18,8 +18,7 @@ import (
 // RFC 8705.
 type Auth string
 
-// The client authentication methods. The method is configured: to find it out by
-// trying would send the code or the refresh token more than once.
+// The client authentication methods.
 const (
 	// SecretBasic sends the secret as the password of HTTP Basic. It is the
 	// default.
@@ -35,8 +34,8 @@ const (
 	// SelfSignedTLS presents a certificate that is registered with the
 	// authorization server, RFC 8705 section 2.2.
 	SelfSignedTLS Auth = "self_signed_tls_client_auth"
-	// Public clients do not authenticate: they run on the machine of the user and
-	// cannot keep a secret.
+	// Public is for public clients, which do not authenticate: they run on the
+	// user's device and cannot keep a secret.
 	//
 	// Implements RFC 8252 §8.5.
 	Public Auth = "none"

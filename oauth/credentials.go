@@ -37,7 +37,8 @@ type Credentials struct {
 type CredentialsRequest struct {
 	Scopes gatehouse.Scopes
 
-	// Resources are the APIs for which the tokens are meant, RFC 8707.
+	// Resources are the resource indicators (URLs) of the APIs that will accept the
+	// tokens, RFC 8707.
 	Resources []string
 
 	// Audience is the parameter that some authorization servers use instead of
@@ -45,8 +46,8 @@ type CredentialsRequest struct {
 	Audience string
 }
 
-// ClientCredentials returns a source of tokens. It makes no network call. It fails
-// for public clients.
+// ClientCredentials returns a source of tokens. It makes no network call. It
+// returns an error for public clients.
 func (c *Client) ClientCredentials(request CredentialsRequest) (*Credentials, error) {
 	// RFC 6749 §4.4: "The client credentials grant type MUST only be used by
 	// confidential clients."
@@ -64,10 +65,10 @@ func (c *Client) ClientCredentials(request CredentialsRequest) (*Credentials, er
 	return &Credentials{client: c, params: params, scopes: request.Scopes}, nil
 }
 
-// Token returns the cached token, or a new one shortly before the expiry. The
-// request for a new one is shared: ctx bounds the wait of this caller only and
-// does not cancel the request. If the authorization server is unavailable, Token
-// returns the old token until it expires.
+// Token returns the cached token, or a new one shortly before the expiry.
+// Concurrent calls share the request for a new token: ctx limits only the wait
+// of this caller and does not cancel the request. If the authorization server
+// is unavailable, Token returns the old token until it expires.
 func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	s.mu.Lock()
 	token, renew := s.token, s.renew
@@ -106,8 +107,9 @@ func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	return token, nil
 }
 
-// Forget removes a token that an API rejected from the cache, so that the next
-// call of Token requests a new one. It ignores a token that is not the cached one.
+// Forget removes token from the cache, so that the next call of Token requests
+// a new one. Call it when an API rejects the token. If token is not in the
+// cache, Forget does nothing.
 func (s *Credentials) Forget(token Tokens) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

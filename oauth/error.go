@@ -12,20 +12,20 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrUnavailable means that the authorization server did not answer, or answered
-// with a server error or a malformed response. The call may succeed later.
+// ErrUnavailable means that the authorization server did not answer, or
+// answered with a server error or a malformed response. A retry may succeed.
 var ErrUnavailable = errors.New("oauth: the authorization server is unavailable")
 
-// ErrNotOffered means that the metadata of the authorization server do not have
-// the endpoint.
+// ErrNotOffered means that the metadata of the authorization server do not
+// contain the endpoint.
 var ErrNotOffered = errors.New("oauth: not offered by the authorization server")
 
 // Error is an error response of an authorization server, RFC 6749 sections
-// 4.1.2.1 and 5.2. It leaves out error_description and error_uri, because some
-// servers repeat credentials there.
+// 4.1.2.1 and 5.2. It omits error_description and error_uri, because some
+// servers repeat credentials in them.
 type Error struct {
-	// Endpoint is the one that answered: "authorization", "token", "revocation",
-	// "introspection" or "pushed authorization request".
+	// Endpoint is the endpoint that returned the error: "authorization", "token",
+	// "revocation", "introspection" or "pushed authorization request".
 	Endpoint string
 
 	// Code is the error code, "" if the response has none that is registered

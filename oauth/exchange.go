@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// The token types of RFC 8693 section 3 that are in use.
+// Token types of RFC 8693 section 3.
 const (
 	TypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
 	TypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
@@ -39,16 +39,16 @@ type ExchangeRequest struct {
 	RequestedType string
 
 	Scopes    gatehouse.Scopes
-	Resources []string // the APIs for which the new token is meant, as URLs
-	Audiences []string // the same, as names that the authorization server knows
+	Resources []string // the APIs that will accept the new token, as URLs
+	Audiences []string // the APIs that will accept the new token, as names registered with the authorization server
 }
 
 // Exchanged is the result of a token exchange.
 type Exchanged struct {
 	Tokens
 
-	// Type is the type of the new token, which is in Access also if it is not an
-	// access token.
+	// Type is the type of the new token. The token is always in Tokens.Access, even
+	// if it is not an access token.
 	Type string
 }
 

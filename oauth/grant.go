@@ -20,15 +20,15 @@ const (
 	grantExchange    = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// GrantError means that this package does not support a grant or a response type.
-// It says why, and what to use instead.
+// GrantError means that this package does not support a grant or a response
+// type. Why contains the reason, and Instead an alternative.
 type GrantError struct {
 	Grant   string // as requested: "password", "implicit", "token", …
 	Why     string
 	Instead string
 }
 
-// Error returns all three.
+// Error returns a text with all three fields.
 func (e *GrantError) Error() string {
 	return fmt.Sprintf("oauth: grant %q: not supported: %s; %s", e.Grant, e.Why, e.Instead)
 }
@@ -88,10 +88,10 @@ func reserved(name string) bool {
 	return false
 }
 
-// Token sends a token request with arbitrary parameters, for extensions that the
-// other methods have no field for. The grant_type must be refresh_token,
-// client_credentials or token exchange; for every other one the error is a
-// [*GrantError].
+// Token sends a token request with arbitrary parameters, for extensions that
+// the other methods do not support. The grant_type must be refresh_token,
+// client_credentials or token exchange; for every other grant type the error is
+// a [*GrantError].
 //
 // The error is an [*Error] if the authorization server rejects the request, and
 // wraps [ErrUnavailable] if it is unavailable.

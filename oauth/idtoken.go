@@ -24,12 +24,12 @@ type idToken struct {
 }
 
 var (
-	errNoKeys  = errors.New("oauth: the keys of the issuer are not configured: set Config.IDTokenKeys or Provider.JWKSURI")
+	errNoKeys  = errors.New("oauth: issuer keys: not configured: set Config.IDTokenKeys or Provider.JWKSURI")
 	errType    = errors.New("oauth: not an ID token")
-	errSubject = errors.New("oauth: the ID token has no sub")
-	errParty   = errors.New("oauth: the ID token was issued to another client")
-	errNonce   = errors.New("oauth: the ID token has another nonce than the transaction")
-	errAge     = errors.New("oauth: the auth_time of the ID token is missing or older than MaxAge")
+	errSubject = errors.New("oauth: ID token: sub: missing")
+	errParty   = errors.New("oauth: ID token: aud or azp: issued to another client")
+	errNonce   = errors.New("oauth: ID token: nonce: differs from that of the transaction")
+	errAge     = errors.New("oauth: ID token: auth_time: missing or older than MaxAge")
 )
 
 // verify verifies a JWT of the issuer for this client. The error wraps

@@ -16,8 +16,8 @@ import (
 // Introspection is an introspection response, RFC 7662 section 2.2. If Active is
 // false, all other fields are zero.
 type Introspection struct {
-	// Active reports whether the token is valid. It is false also if Expires is
-	// past.
+	// Active reports whether the token is valid. It is also false if Expires is in
+	// the past.
 	Active bool
 
 	Scopes   gatehouse.Scopes
@@ -25,7 +25,7 @@ type Introspection struct {
 	Subject  string
 	Issuer   string
 	Type     string   // "Bearer" or "DPoP"; a sender-constrained token needs its proof
-	Audience []string // for which APIs the token is meant
+	Audience []string // the APIs that accept the token
 	Expires  time.Time
 	Issued   time.Time
 
@@ -45,10 +45,10 @@ func (i Introspection) For(audience string) bool {
 // cache the response.
 //
 // The caller must check the audience with [Introspection.For], the scopes, and
-// the confirmation of a sender-constrained token.
+// the proof of possession of a sender-constrained token.
 //
-// A response without the member active is an error that wraps [ErrUnavailable].
-// So is a redirect; other statuses than 200 are an [*Error].
+// A response without the member active and a redirect are errors that wrap
+// [ErrUnavailable]; any other status than 200 is an [*Error].
 //
 // Implements RFC 7662 §2.1 (authenticated), §2.3.
 func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind TokenKind) (Introspection, error) {

@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// EndSessionURL returns the address that ends the user's session at the
-// authorization server: OpenID Connect RP-Initiated Logout 1.0. The ID token of
-// tokens, if there is one, is the id_token_hint. The browser returns to
-// postLogoutRedirectURI, which must be registered; it may be empty. The error
-// wraps [ErrNotOffered] if the metadata have no end session endpoint.
+// EndSessionURL returns the URL that ends the user's session at the
+// authorization server, OpenID Connect RP-Initiated Logout 1.0. The ID token of
+// tokens, if present, is sent as id_token_hint. After the logout the browser
+// returns to postLogoutRedirectURI, which must be registered, or "" for none.
+// The error wraps [ErrNotOffered] if the metadata contain no end session
+// endpoint.
 //
 // Implements OIDC RP-Initiated Logout §2 (endpoint, hint).
 func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRedirectURI string) (string, error) {
@@ -42,9 +43,9 @@ func (c *Client) EndSessionURL(ctx context.Context, tokens Tokens, postLogoutRed
 	return address.String(), nil
 }
 
-// LogoutToken is a verified logout token: it names the sessions that end.
+// LogoutToken is a verified logout token: it identifies the sessions to end.
 type LogoutToken struct {
-	Subject   string // "" if SessionID names one session
+	Subject   string // "" if SessionID identifies one session
 	SessionID string // sid, as in [Result]; "" for all sessions of Subject
 	ID        string // jti, for the detection of replays
 }

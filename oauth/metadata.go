@@ -19,9 +19,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Provider holds the metadata of an authorization server, RFC 8414 section 2, as
-// far as this package uses them. All URLs are https; plain http is accepted for
-// loopback addresses only. An empty endpoint is not offered.
+// Provider holds the metadata of an authorization server, RFC 8414 section 2,
+// limited to the members that this package uses. All URLs are https; plain http
+// is accepted for loopback addresses only. An endpoint is empty if the
+// authorization server does not have it.
 type Provider struct {
 	// Issuer is the issuer identifier. Required.
 	Issuer string
@@ -40,7 +41,7 @@ type Provider struct {
 	EndSessionEndpoint    string // OpenID Connect RP-Initiated Logout 1.0
 	JWKSURI               string
 
-	// ResponseIssuer says that every authorization response has the parameter
+	// ResponseIssuer is true if every authorization response contains the parameter
 	// iss, RFC 9207 section 3. A response without it is then rejected.
 	//
 	// Implements RFC 9207 §2.4 (support).
@@ -72,7 +73,7 @@ func (p *Provider) check(issuer string) error {
 	// authorization server's issuer identifier value ... If these values are not
 	// identical, the data contained in the response MUST NOT be used."
 	if p.Issuer != issuer {
-		errs = append(errs, errors.New("issuer: differs from the configured one; the comparison is exact, a trailing slash counts"))
+		errs = append(errs, errors.New("issuer: differs from Config.Issuer: the comparison is exact, including a trailing slash"))
 	}
 	if p.TokenEndpoint == "" {
 		errs = append(errs, errors.New("token_endpoint: required"))

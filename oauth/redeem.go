@@ -15,31 +15,31 @@ import (
 
 // Result is a completed authorization.
 type Result struct {
-	// Tokens are the tokens of the response. A server keeps them and does not
-	// pass them to the browser.
+	// Tokens are the tokens of the response. A server must not send them to the
+	// browser.
 	Tokens Tokens
 
 	// Subject is the user, unique within the issuer. Subject, SessionID, AuthTime
 	// and Claims come from the ID token and are zero without the scope openid.
 	Subject string
 
-	// Issuer is the authorization server, and Client the client_id there.
+	// Issuer is the issuer identifier of the authorization server, and Client the
+	// client_id.
 	Issuer, Client string
 
 	// SessionID is the sid of the user's session at the authorization server,
 	// which logout tokens name.
 	SessionID string
 
-	// AuthTime is the time of the authentication of the user, zero if the
-	// authorization server does not say.
+	// AuthTime is the time of the authentication of the user, zero if unknown.
 	AuthTime time.Time
 
 	// Implements ASVS 5.0 §6.8.4.
 	Claims gatehouse.Claims
 }
 
-// Principal returns the user as the ID token describes them. Tenant and Roles
-// are empty: the application derives them from the Claims.
+// Principal returns a principal with the user's claims of the ID token. Tenant
+// and Roles are empty: the application derives them from the Claims.
 //
 // Implements ASVS 5.0 §10.5.2; OIDC Core §5.7.
 func (r Result) Principal() gatehouse.Principal {
@@ -50,21 +50,21 @@ func (r Result) Principal() gatehouse.Principal {
 }
 
 var (
-	errState    = errors.New("oauth: the state is not the one of the transaction")
-	errUsed     = errors.New("oauth: the transaction was redeemed before")
-	errRepeated = errors.New("oauth: the response has a parameter twice")
-	errIssuer   = errors.New("oauth: the iss of the response is not the issuer")
-	errNoIssuer = errors.New("oauth: the response has no iss, and the metadata announce one")
-	errMixUp    = errors.New("oauth: the transaction belongs to another issuer or client")
-	errNoCode   = errors.New("oauth: the response has no code")
-	errNoID     = errors.New("oauth: the token response has no ID token")
+	errState    = errors.New("oauth: response: state: differs from that of the transaction")
+	errUsed     = errors.New("oauth: transaction: already redeemed")
+	errRepeated = errors.New("oauth: response: repeated parameter")
+	errIssuer   = errors.New("oauth: response: iss: differs from Config.Issuer")
+	errNoIssuer = errors.New("oauth: response: iss: missing, required by the metadata")
+	errMixUp    = errors.New("oauth: transaction: belongs to another issuer or client")
+	errNoCode   = errors.New("oauth: response: code: missing")
+	errNoID     = errors.New("oauth: token response: id_token: missing")
 )
 
 // Redeem completes a transaction with the query parameters of the authorization
 // response. It verifies, in this order: the state, the issuer (RFC 9207), the
 // parameter error; then it redeems the code with the PKCE verifier and verifies
-// the ID token and its nonce. It sends no code unless all checks before passed,
-// and returns no token unless all checks passed.
+// the ID token and its nonce. It sends the code only if all previous checks
+// passed, and returns tokens only if all checks passed.
 //
 // A transaction can be redeemed once. The error is a [*gatehouse.Error]: 400 for
 // a response that does not belong to the transaction, 403 if the user or the

@@ -124,7 +124,7 @@ func TestRedeemRejects(t *testing.T) {
 		"token endpoint down":   {route("/token", down), server, 503, 1},
 		"keys unavailable":      {route("/jwks", down), server, 503, 1},
 		"token type DPoP":       {reply("token_type", "DPoP"), server, 503, 1},
-		"no ID token":           {reply("id_token", nil), token, 400, 1},      // Covers OIDC Core §3.1.3.3.
+		"id_token: missing":           {reply("id_token", nil), token, 400, 1},      // Covers OIDC Core §3.1.3.3.
 		"ID token forged":       {reply("id_token", forged()), token, 400, 1}, // Covers ASVS 5.0 §6.8.2; OIDC Core §3.1.3.7 (step 6).
 		// Covers RFC 9700 §2.1.1 (injection); ASVS 5.0 §10.5.1; OIDC Core
 		// §3.1.3.7 (step 11).
@@ -291,7 +291,7 @@ func jws(header, claims object, key string) string {
 func TestRedeemCause(t *testing.T) {
 	l := newLogin(t)
 	l.Reply = object{"id_token": nil}
-	if _, err := l.redeem(); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "no ID token") {
+	if _, err := l.redeem(); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "id_token: missing") {
 		t.Errorf("Redeem cause = %v, want it to name the missing ID token", errors.Unwrap(err))
 	}
 }

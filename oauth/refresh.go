@@ -20,12 +20,13 @@ import (
 // old once, and store the result before it uses it; the package session does so.
 //
 // An [*Error] with the code invalid_grant means that the user has to log in
-// again. An error that wraps [ErrUnavailable] says nothing about the tokens.
+// again. After an error that wraps [ErrUnavailable], the tokens may still be
+// valid.
 //
 // Implements RFC 9700 §2.2.2; OIDC Core §12.2 (iss and sub, nonce).
 func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh.Len() == 0 {
-		return Tokens{}, errors.New("oauth: Refresh: no refresh token")
+		return Tokens{}, errors.New("oauth: Refresh: Tokens.Refresh: required")
 	}
 	t, err := c.token(ctx, url.Values{"grant_type": {grantRefresh}, "refresh_token": {string(old.Refresh.Reveal())}}, old.Scopes)
 	if err != nil {

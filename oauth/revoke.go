@@ -9,8 +9,8 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// TokenKind is a token_type_hint, which speeds up the search of the authorization
-// server.
+// TokenKind is a token_type_hint, which helps the authorization server find the
+// token.
 type TokenKind string
 
 // The token type hints of RFC 7009 section 2.1. The empty TokenKind sends none.

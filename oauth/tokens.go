@@ -28,8 +28,8 @@ const maxLifetimeSeconds = 366 * 24 * 60 * 60
 // type.
 type Tokens = tokens.Tokens
 
-// ToOAuth2 converts tokens for golang.org/x/oauth2. Unlike t, the result prints its
-// tokens in the clear.
+// ToOAuth2 converts tokens for golang.org/x/oauth2. Unlike t, the result is not
+// redacted when it is printed.
 func ToOAuth2(t Tokens) *oauth2.Token {
 	token := &oauth2.Token{
 		AccessToken: string(t.Access.Reveal()), TokenType: bearer, RefreshToken: string(t.Refresh.Reveal()), Expiry: t.Expires,
@@ -41,8 +41,8 @@ func ToOAuth2(t Tokens) *oauth2.Token {
 	return token.WithExtra(extra)
 }
 
-// FromOAuth2 converts a token of golang.org/x/oauth2. A zero Expiry, which means
-// no expiry there, is in the past here.
+// FromOAuth2 converts a token of golang.org/x/oauth2. A zero Expiry means no
+// expiry in that package; in Tokens it is a time in the past.
 func FromOAuth2(token *oauth2.Token) Tokens {
 	t := Tokens{
 		Access: gatehouse.NewSecret([]byte(token.AccessToken)), Refresh: gatehouse.NewSecret([]byte(token.RefreshToken)), Expires: token.Expiry,

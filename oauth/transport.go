@@ -15,8 +15,8 @@ type TransportConfig struct {
 	// Source provides the tokens. Required.
 	Source *Credentials
 
-	// Origins are the scheme, host and port of the APIs for which the tokens are
-	// meant, such as "https://api.example.com". At least one is required.
+	// Origins are the scheme, host and port of the APIs that receive the tokens,
+	// such as "https://api.example.com". At least one is required.
 	Origins []string
 
 	// Base makes the requests, [http.DefaultTransport] if nil.
@@ -26,16 +26,17 @@ type TransportConfig struct {
 // Transport is the [http.RoundTripper] of an [http.Client] that sends the access
 // tokens of [Credentials].
 //
-// It sends the token to the configured origins only: a request to another origin,
-// also after a redirect, fails and is not sent. It is safe for concurrent use.
+// It sends the token to the configured origins only: a request to another
+// origin, including a redirect, returns an error and is not sent. It is safe
+// for concurrent use.
 type Transport struct {
 	source  *Credentials
 	origins map[string]bool
 	base    http.RoundTripper
 }
 
-// NewTransport returns a transport. The error joins all mistakes in the
-// configuration.
+// NewTransport returns a transport. It reports all configuration errors at
+// once.
 //
 // Implements RFC 6749 §10.3.
 func NewTransport(config TransportConfig) (*Transport, error) {
@@ -50,7 +51,7 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	for i, origin := range config.Origins {
 		u, err := safeurl.Parse(origin)
 		if err == nil && u.Scheme+"://"+u.Host != origin {
-			err = errors.New("is not an origin: want a scheme, a host and an optional port only")
+			err = errors.New("not an origin: must be a scheme, a host and an optional port")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("oauth: TransportConfig.Origins[%d]: %w", i, err))
@@ -72,8 +73,8 @@ var (
 	errHeader = errors.New("oauth: Transport: the request already has an Authorization header")
 )
 
-// RoundTrip implements [http.RoundTripper]. After a 401 response the transport does
-// not use the token again. It does not repeat the request.
+// RoundTrip implements [http.RoundTripper]. After a 401 response the transport
+// discards the token. It does not retry the request.
 //
 // Implements RFC 6749 §10.3; RFC 9700 §4.3.2, §4.9.1; ASVS 5.0 §14.2.1.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {

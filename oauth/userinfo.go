@@ -14,9 +14,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Userinfo returns the claims of the userinfo endpoint about the user of an access
-// token, OpenID Connect Core 1.0 section 5.3. subject is that of the ID token. It
-// follows no redirect and does not support signed responses.
+// Userinfo returns the claims of the userinfo endpoint about the user of an
+// access token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the
+// ID token. It follows no redirect and does not support signed responses.
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pkce implements Proof Key for Code Exchange, RFC 7636, which ties an
-// authorization code to the client that requested it.
+// Package pkce implements Proof Key for Code Exchange, RFC 7636, which binds an
+// authorization code to the client instance that requested it.
 //
-// A client makes a verifier for each authorization request, sends the challenge
-// with that request, keeps the verifier, and sends it when it redeems the code:
+// A client generates a verifier for each authorization request, sends the
+// challenge with that request, keeps the verifier, and sends it when it redeems
+// the code:
 //
 //	verifier := pkce.NewVerifier()
 //	query.Set("code_challenge", pkce.Challenge(verifier))
@@ -53,12 +54,12 @@ const verifierBytes = 32
 const challengeChars = 43
 
 var (
-	// ErrRequest says that the PKCE parameters of an authorization request are
-	// missing or invalid. The server answers with invalid_request, RFC 7636
-	// section 4.4.1.
+	// ErrRequest means that the PKCE parameters of an authorization request are
+	// missing or invalid. The server answers with invalid_request, RFC 7636 section
+	// 4.4.1.
 	ErrRequest = errors.New("pkce: invalid authorization request")
 
-	// ErrMismatch says that a code_verifier is malformed or does not match the
+	// ErrMismatch means that a code_verifier is malformed or does not match the
 	// code_challenge. The server answers with invalid_grant, RFC 7636 section 4.6.
 	ErrMismatch = errors.New("pkce: the code_verifier does not match the code_challenge")
 )
@@ -88,10 +89,10 @@ func Challenge(verifier gatehouse.Secret) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// CheckRequest checks the parameters code_challenge and code_challenge_method of
-// an authorization request, "" for one that is missing. It accepts S256 and a
-// challenge in canonical base64url only; the error wraps [ErrRequest] and holds
-// nothing of the parameters.
+// CheckRequest checks the parameters code_challenge and code_challenge_method
+// of an authorization request, "" for one that is missing. It accepts S256 and
+// a challenge in canonical base64url only; the error wraps [ErrRequest] and
+// contains no part of the parameters.
 //
 //	RFC 7636 §4.3 (method): code_challenge_method "OPTIONAL, defaults to
 //	"plain" if not present in the request."

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopes has policies that decide by the scopes and roles of the caller.
+// Package scopes provides policies that check the scopes and roles of the
+// caller.
 //
 //   - [All] and [Any] return policies that require scopes, for
 //     [gatehouse.Mux.Handle] or [gatehouse.Require].
@@ -18,6 +19,6 @@
 // one step. Put all scopes of a route into one policy, because the challenge is that
 // of the first policy that denies.
 //
-// A scope limits what a caller may do, not with which objects: the application
-// still has to check who owns the object.
+// A scope limits the operations of a caller, not the objects: the application
+// must check that the object belongs to the caller.
 package scopes

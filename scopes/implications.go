@@ -69,7 +69,7 @@ func reach(implied map[string][]string, scope string) map[string]bool {
 	return reached
 }
 
-// Grants reports whether held has the scope or one that implies it.
+// Grants reports whether held contains the scope or a scope that implies it.
 func (i Implications) Grants(held gatehouse.Scopes, scope string) bool {
 	return held.Has(scope) || hasAny(held, i.by[scope])
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tenant has policies that separate the tenants of one application.
+// Package tenant provides policies that separate the tenants of one
+// application.
 //
 // A request names a tenant in its path, its host name or a header; the credential
 // proves the tenant of the caller. [FromPath], [FromHost] and [FromHeader] are
@@ -10,7 +11,7 @@
 // They deny with 403 and access_denied: requests that name no tenant, several
 // tenants or another tenant, and every caller without a tenant.
 //
-// The application still has to limit its database queries to that tenant. Use
-// [gatehouse.Principal].Tenant for that: after these policies it equals the
-// tenant in the request, and unlike that one it is proved.
+// The application must limit its database queries to that tenant. Use
+// [gatehouse.Principal].Tenant for this: it comes from the verified credential,
+// and these policies ensure that it equals the tenant in the request.
 package tenant
