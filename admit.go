@@ -138,7 +138,7 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 		cause = "added a scope"
 	case !p.Claims.extend(proved.Claims):
 		cause = "changed or removed a claim"
-	case proved.Tenant == "" && p.Tenant != "" && tenants != nil && !slices.Contains(tenants, p.Tenant):
+	case p.Tenant != proved.Tenant && tenants != nil && !slices.Contains(tenants, p.Tenant):
 		cause = "set a tenant that is not in Proof.Tenants"
 	default:
 		a.principal = &p
@@ -154,7 +154,7 @@ func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *
 		return e
 	}
 	event := refusalEvent(r, e, start)
-	if a != nil && a.principal != nil && !a.principal.IsZero() {
+	if a.principal != nil && !a.principal.IsZero() {
 		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
 		if event.Decision == Rejected {
 			event.Decision = Denied

@@ -146,12 +146,12 @@ func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 	unknown := ""
 	limits := strictjson.Limits{Depth: 8, Members: 64}
 	err := strictjson.Object(cnf, limits, func(name, value string) error {
-		text, isText := strictjson.String(value)
+		text, _ := strictjson.String(value)
 		if strings.HasPrefix(value, "{") {
-			text, isText = value, true
+			text = value
 		}
 		i := c.index(name)
-		if i < 0 || !isText || text == "" {
+		if i < 0 || text == "" {
 			unknown = name
 			return nil
 		}

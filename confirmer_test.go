@@ -45,12 +45,16 @@ func TestNewConfirmersReportsEveryMistake(t *testing.T) {
 	var typedNil *confirmer
 	other := byProof
 	other.confirms.Member, other.confirms.Scheme.Name = "jkt2", "dpop"
-	_, err := gatehouse.NewConfirmers(nil, typedNil, confirmer{}, byProof, byProof, other, byCertificate)
+	_, err := gatehouse.NewConfirmers(nil, typedNil, confirmer{}, byProof, byProof, other, byCertificate, byCertificate,
+		confirmer{confirms: gatehouse.Confirms{Member: "kid"}}, confirmer{confirms: gatehouse.Confirms{Binding: "kid"}})
 	want := strings.Join([]string{
 		"confirmer 0: nil", "confirmer 1: nil",
 		"confirmer 2 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
 		"confirmer 4 (gatehouse_test.confirmer): duplicate member or scheme",
 		"confirmer 5 (gatehouse_test.confirmer): duplicate member or scheme",
+		"confirmer 7 (gatehouse_test.confirmer): duplicate member or scheme",
+		"confirmer 8 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
+		"confirmer 9 (gatehouse_test.confirmer): Confirms: Member and Binding are required",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("NewConfirmers error\n%v, want\n%s", err, want)
@@ -182,6 +186,7 @@ func TestConfirmersToken(t *testing.T) {
 		{c, nil, "", "", false, true},
 		{c, []string{"DPoP"}, "", "", false, false},
 		{c, []string{"DPoP a", "DPoP a"}, "", "", false, false},
+		{c, []string{" a"}, "", "", false, true},
 	} {
 		r := request()
 		r.Header["Authorization"] = test.authorization

@@ -35,7 +35,7 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 		return "", ErrNoCredentials
 	}
 	rest := value[len(scheme):]
-	if rest != "" && rest[0] != ' ' && isTokenChar(rest[0]) {
+	if rest != "" && isTokenChar(rest[0]) {
 		return "", ErrNoCredentials // a longer scheme, such as Bearerish
 	}
 	credentials := strings.TrimLeft(rest, " ")
@@ -127,7 +127,7 @@ func (d *reader) checkForm(r *http.Request) *Error {
 		credentials, err := Authorization(r, d.schemes[i].Name)
 		switch {
 		case err == ErrNoCredentials: //nolint:errorlint // Authorization returns it as it is
-		case err != nil, len(credentials) <= maxRead && !isToken68(credentials):
+		case len(credentials) <= maxRead && !isToken68(credentials): // they are empty with any other error
 			return malformed
 		}
 	}

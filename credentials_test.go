@@ -96,6 +96,7 @@ func TestSeveralCredentials(t *testing.T) {
 		{"a Bearer token and an empty proof", "", []string{"Authorization", "Bearer good", "DPoP", ""}, 400, several},
 		{"a proof and a key", "", []string{"X-API-Key", "k1", "DPoP", "x"}, 200, ""},
 		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
+		{"another scheme and a proof", "", []string{"Authorization", "Basic YTpi", "DPoP", "x"}, 200, ""}, // the authenticators decide
 		{"a token, and a similar query", "q=access_token&access_tokens=1", []string{"Authorization", "Bearer good"}, 200, ""},
 		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL}, // Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 		{"a similar query", "q=access_token", nil, 401, gatehouse.ReasonNoCredentials},

@@ -201,7 +201,7 @@ func (g *Gate) serveNested(w http.ResponseWriter, r *http.Request, a *admitted, 
 	switch {
 	case a.gate != g:
 		g.refuse(w, r, a, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate}, time.Now())
-	case optional && a.principal.IsZero(), a.require(w, r, policies):
+	case optional, a.require(w, r, policies):
 		next.ServeHTTP(w, r)
 	}
 }

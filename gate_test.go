@@ -38,6 +38,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				"gatehouse: Config.Authenticators[2]: is nil",
 		},
 		{"realm with a line break", gatehouse.Config{Authenticators: list{goodToken()}, Realm: "a\r\nSet-Cookie: b"}, "gatehouse: Config.Realm: has characters outside printable ASCII"},
+		{"LoginURL with an escape", gatehouse.Config{Authenticators: list{goodToken()}, Realm: "x", LoginURL: "/%zz"}, `gatehouse: Config.LoginURL: invalid URL escape "%zz"`},
 		{"realm with DEL", gatehouse.Config{Authenticators: list{goodToken()}, Realm: "a\x7f"}, "gatehouse: Config.Realm: has characters outside printable ASCII"},
 		{
 			"declarations",
@@ -47,6 +48,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				authenticator{reads: gatehouse.Reads{Headers: readsKey.Headers, Cookies: []string{"a"}}},
 				authenticator{reads: gatehouse.Reads{Headers: []gatehouse.Header{{Name: "X Key"}}}},
 				authenticator{reads: gatehouse.Reads{Cookies: []string{""}}},
+				authenticator{reads: gatehouse.Reads{Cookies: []string{"\u0141"}}},
 				authenticator{reads: gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "A", Companions: []string{"b:"}}}}},
 				authenticator{reads: gatehouse.Reads{Connection: true, Companions: []string{"\u00e9"}}},
 			}},
@@ -54,8 +56,9 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				"0" + both, "1" + both, "2" + both,
 				`3] (gatehouse_test.authenticator): Reads: "X Key" is not a token of RFC 9110`,
 				`4] (gatehouse_test.authenticator): Reads: "" is not a token of RFC 9110`,
-				`5] (gatehouse_test.authenticator): Reads: "b:" is not a token of RFC 9110`,
-				`6] (gatehouse_test.authenticator): Reads: "` + "\u00e9" + `" is not a token of RFC 9110`,
+				`5] (gatehouse_test.authenticator): Reads: "` + "\u0141" + `" is not a token of RFC 9110`,
+				`6] (gatehouse_test.authenticator): Reads: "b:" is not a token of RFC 9110`,
+				`7] (gatehouse_test.authenticator): Reads: "` + "\u00e9" + `" is not a token of RFC 9110`,
 			}, "\ngatehouse: Config.Authenticators["),
 		},
 	} {
@@ -356,7 +359,7 @@ func TestEnrich(t *testing.T) {
 	proved := *user()
 	proved.Tenant, proved.Scopes, proved.Claims = "", scopeSet("a", "b"), claims(`{"x":1,"y":[2]}`)
 	withTenant := proved
-	withTenant.Tenant = "acme"
+	withTenant.Tenant, withTenant.Claims = "acme", gatehouse.Claims{}
 	for _, test := range []struct {
 		name    string
 		proved  gatehouse.Principal
@@ -365,6 +368,7 @@ func TestEnrich(t *testing.T) {
 		cause   string // "" if the change is allowed
 	}{
 		{"nothing", proved, nil, func(*gatehouse.Principal) {}, ""},
+		{"nothing, for an issuer of some tenants", proved, []string{"globex"}, func(*gatehouse.Principal) {}, ""},
 		{"roles", proved, nil, func(p *gatehouse.Principal) { p.Roles = roleSet("admin") }, ""},
 		{"a tenant", proved, nil, func(p *gatehouse.Principal) { p.Tenant = "acme" }, ""},
 		{"a tenant of the issuer", proved, []string{"globex", "acme"}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, ""},
@@ -373,6 +377,7 @@ func TestEnrich(t *testing.T) {
 		{"a scope", proved, nil, func(p *gatehouse.Principal) { p.Scopes = scopeSet("a", "b", "c") }, "added a scope"},
 		{"a changed claim", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"x":2,"y":[2]}`) }, "changed or removed a claim"},
 		{"a removed claim", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"x":1}`) }, "changed or removed a claim"},
+		{"claims that are no object", withTenant, nil, func(p *gatehouse.Principal) { p.Claims = gatehouse.VerifiedClaims(`{`) }, "changed or removed a claim"},
 		{"no claims", proved, nil, func(p *gatehouse.Principal) { p.Claims = gatehouse.Claims{} }, "changed or removed a claim"},
 		{"another tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "globex" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"no tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
@@ -442,6 +447,31 @@ func TestEnrichError(t *testing.T) {
 			t.Errorf("Enrich error %v: event = %+v", test.err, event)
 		}
 	}
+}
+
+// Two authenticators may declare the same header, which is one credential, and
+// each of several headers is one.
+func TestDeclaredHeaders(t *testing.T) {
+	header := func(name string) gatehouse.Authenticator {
+		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: name}}}, accepts(user()).Authenticate}
+	}
+	gate := gateOf(t, header("X-A"), header("x-a"), header("X-B"))
+	for _, test := range []struct {
+		headers []string
+		status  int
+	}{
+		{[]string{"X-A", "1"}, 200}, {[]string{"X-B", "1"}, 200}, {[]string{"X-A", "1", "X-B", "1"}, 400},
+	} {
+		send(gate, request(test.headers...)).check(t, test.status, "")
+	}
+}
+
+// A caller that NewContext has set does not count at a gate.
+func TestGateIgnoresNewContext(t *testing.T) {
+	r := request("Authorization", "Bearer good")
+	a := send(gateOf(t, goodToken()), r.WithContext(gatehouse.NewContext(t.Context(), *service("ci"))))
+	a.check(t, 200, "")
+	equal(t, "caller", a.caller(), "ada")
 }
 
 func TestOriginalRequestIsNotChanged(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
@@ -56,7 +58,17 @@ type Metadata struct {
 	Path string
 
 	resource ProtectedResource
+	extra    map[string]json.RawMessage
 }
+
+// ownMembers are the members of the document that are fields.
+var ownMembers = func() (names []string) {
+	for field := range reflect.TypeFor[ProtectedResource]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}()
 
 // NewMetadata checks the document and returns its handler. Plain http is
 // accepted for loopback addresses only.
@@ -82,9 +94,16 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	resource.BearerMethods = []string{"header"}
 	resource.AuthorizationServers = slices.Clone(resource.AuthorizationServers)
 	resource.Scopes = slices.Clone(resource.Scopes)
-	resource.Extra = maps.Clone(resource.Extra)
-	if _, err := resource.document(Scopes{}); err != nil {
-		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Extra: %w", err))
+	extra := make(map[string]json.RawMessage)
+	for name, value := range resource.Extra {
+		encoded, err := json.Marshal(value)
+		if slices.Contains(ownMembers, name) {
+			err = errors.New("is a field of ProtectedResource: set the field")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Extra: %q: %w", name, err))
+		}
+		extra[name] = encoded
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -98,33 +117,25 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	}
 	at.Path = wellKnown + at.Path
 	at.RawPath = wellKnown + at.RawPath // of no effect unless it says the same
-	return &Metadata{URL: at.String(), Path: at.EscapedPath(), resource: resource}, nil
+	return &Metadata{URL: at.String(), Path: at.EscapedPath(), resource: resource, extra: extra}, nil
 }
 
 // document returns the document, with more scopes.
-func (p ProtectedResource) document(more Scopes) ([]byte, error) {
+func (m *Metadata) document(more Scopes) []byte {
+	resource := m.resource
 	for scope := range more.All() {
-		if !slices.Contains(p.Scopes, scope) {
-			p.Scopes = append(slices.Clip(p.Scopes), scope)
+		if !slices.Contains(resource.Scopes, scope) {
+			resource.Scopes = append(slices.Clip(resource.Scopes), scope)
 		}
 	}
-	own, _ := json.Marshal(p) // cannot fail: there are only strings in it
-	if len(p.Extra) == 0 {
-		return own, nil
+	document, _ := json.Marshal(resource) // cannot fail: there are only strings in it
+	if len(m.extra) == 0 {
+		return document
 	}
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(own, &members)
-	for name, value := range p.Extra {
-		if _, taken := members[name]; taken {
-			return nil, fmt.Errorf("%q: is a field of ProtectedResource: set the field", name)
-		}
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", name, err)
-		}
-		members[name] = encoded
-	}
-	return json.Marshal(members)
+	members := maps.Clone(m.extra)
+	_ = json.Unmarshal(document, &members)
+	document, _ = json.Marshal(members)
+	return document
 }
 
 // ServeHTTP answers GET and HEAD with the document, and allows every origin
@@ -141,15 +152,10 @@ func (m *Metadata) serve(w http.ResponseWriter, r *http.Request, more Scopes) {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
-	document, err := m.resource.document(more)
-	if err != nil { // only if a value of Extra has changed since NewMetadata
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "max-age=3600")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(document)
+		_, _ = w.Write(m.document(more))
 	}
 }

@@ -78,7 +78,7 @@ func (m *Mux) Handle(pattern string, handler http.Handler, policy Policy, more .
 
 // HandleFunc registers a function like [Mux.Handle].
 func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request), policy Policy, more ...Policy) {
-	m.Handle(pattern, asHandler(handler), policy, more...)
+	m.Handle(pattern, http.HandlerFunc(handler), policy, more...)
 }
 
 // Optional registers a handler for authenticated callers and for anonymous
@@ -89,7 +89,7 @@ func (m *Mux) Optional(pattern string, handler http.Handler) {
 
 // OptionalFunc registers a function like [Mux.Optional].
 func (m *Mux) OptionalFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.Optional(pattern, asHandler(handler))
+	m.Optional(pattern, http.HandlerFunc(handler))
 }
 
 // Public registers a handler without authentication. It receives the request
@@ -100,15 +100,7 @@ func (m *Mux) Public(pattern string, handler http.Handler) {
 
 // PublicFunc registers a function like [Mux.Public].
 func (m *Mux) PublicFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.Public(pattern, asHandler(handler))
-}
-
-// asHandler leaves it to register to find nil.
-func asHandler(f func(http.ResponseWriter, *http.Request)) http.Handler {
-	if f == nil {
-		return nil
-	}
-	return http.HandlerFunc(f)
+	m.Public(pattern, http.HandlerFunc(handler))
 }
 
 func (m *Mux) register(pattern string, handler http.Handler, access Access, policies []Policy) {
@@ -161,9 +153,6 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // isPublic reports whether pattern is that of a public route, to which ServeMux
 // may redirect everyone.
 func (m *Mux) isPublic(pattern string) bool {
-	if pattern == "" {
-		return false
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.routes, func(r Route) bool { return r.Pattern == pattern && r.Access == AccessPublic })

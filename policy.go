@@ -95,7 +95,7 @@ func (a *admitted) require(w http.ResponseWriter, r *http.Request, policies []Po
 	start := time.Now()
 	switch {
 	case a == nil:
-		outside.writeError(w, r, nil, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate})
+		outside.writeError(w, r, &admitted{}, &Error{Code: CodeMissingCredentials, Reason: ReasonOutsideGate})
 		return false
 	case a.principal.IsZero():
 		a.refuse(w, r, &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}, start)
@@ -123,8 +123,8 @@ func asDenial(err error) *Error {
 	if e := asError(err); e != nil {
 		return e
 	}
-	_, network := errors.AsType[net.Error](err)
-	if network || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	_, network := errors.AsType[net.Error](err) // context.DeadlineExceeded is one
+	if network || errors.Is(err, context.Canceled) {
 		return &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonPolicyFailed, Cause: err}
 	}
 	return &Error{Code: CodeAccessDenied, Reason: ReasonPolicyRefused, Cause: err}

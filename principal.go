@@ -125,11 +125,11 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText parses the form that String returns.
 func (k *Key) UnmarshalText(text []byte) error {
-	issuer, subject, ok := strings.Cut(string(text), "/")
-	i, err := url.PathUnescape(issuer)
-	s, err2 := url.PathUnescape(subject)
-	read := Key{i, s}
-	if !ok || err != nil || err2 != nil || read.String() != string(text) {
+	issuer, subject, _ := strings.Cut(string(text), "/")
+	var read Key
+	read.Issuer, _ = url.PathUnescape(issuer)
+	read.Subject, _ = url.PathUnescape(subject)
+	if read.String() != string(text) { // also where one of them failed
 		return errors.New("gatehouse: malformed principal key")
 	}
 	*k = read

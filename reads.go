@@ -137,7 +137,7 @@ func (d *reader) add(r Reads) {
 		switch {
 		case known == nil:
 			d.schemes = append(d.schemes, s)
-		case known.Silent && !s.Silent: // one that is silent leaves the challenge to the others
+		case known.Silent: // leaves the challenge to a later declaration
 			*known = s
 		}
 		strip(s.Companions...)
@@ -167,11 +167,12 @@ func (d *reader) done(params func(...Param) []Param) {
 		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
 	}
 	for _, s := range d.schemes {
-		challenge := Challenge{s.Name, params(s.Params...)}
-		if !s.Silent {
-			d.missing = append(d.missing, challenge)
+		if s.Silent {
+			continue
 		}
-		if s.Always && !s.Silent {
+		challenge := Challenge{s.Name, params(s.Params...)}
+		d.missing = append(d.missing, challenge)
+		if s.Always {
 			d.always = append(d.always, challenge)
 		}
 	}
@@ -205,7 +206,7 @@ func (d *reader) without(header http.Header) http.Header {
 			delete(stripped, name)
 		}
 	}
-	if lines, ok := stripped["Cookie"]; ok && len(d.cookies) > 0 {
+	if lines := stripped["Cookie"]; len(lines) > 0 && len(d.cookies) > 0 {
 		if lines = d.withoutCookies(lines); len(lines) > 0 {
 			stripped["Cookie"] = lines
 		} else {

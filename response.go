@@ -37,8 +37,7 @@ type Body struct {
 
 // writeError is the one place where a refusal becomes a response. All text in
 // it comes from declared codes, from configuration and from policies; none comes
-// from the request or from an error. a is nil for a request that no gate has
-// decided on.
+// from the request or from an error.
 //
 // Implements RFC 9110 §9.3.2, §10.2.3; ASVS 5.0 §14.3.2.
 func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e *Error) {
@@ -127,7 +126,7 @@ const maxReturnTo = 2048
 // loginFor returns where a browser that would get a 401 goes to log in instead,
 // "" for a request to which the login page is no answer.
 func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
-	if g.login == nil || e.Code.Status() != http.StatusUnauthorized || a != nil && a.explicit || !navigation.Is(r) {
+	if g.login == nil || e.Code.Status() != http.StatusUnauthorized || a.explicit || !navigation.Is(r) {
 		return ""
 	}
 	here := g.login.Host == "" || strings.EqualFold(g.login.Host, r.Host)
@@ -174,11 +173,11 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	scheme := Scheme{Name: e.Scheme}
 	if scheme.Name == "" {
 		scheme.Name = "Bearer"
-		if a != nil && a.scheme != nil && !a.scheme.Silent {
+		if a.scheme != nil && !a.scheme.Silent {
 			scheme.Name = a.scheme.Name
 		}
 	}
-	if declared := g.reads.scheme(scheme.Name); declared != nil && !declared.Silent {
+	if declared := g.reads.scheme(scheme.Name); declared != nil {
 		scheme = *declared
 	}
 	params := []Param{{"error", e.Code.String()}, {"error_description", e.Code.Description()}}

@@ -133,6 +133,8 @@ func TestNewCode(t *testing.T) {
 	const name, text = "must be lower-case letters and underscores", "must be printable ASCII without quotes"
 	mustPanic(t, `gatehouse: NewCode: name "": `+name, func() { gatehouse.NewCode(400, "", "A.") })
 	mustPanic(t, `gatehouse: NewCode: name "a-b": `+name, func() { gatehouse.NewCode(400, "a-b", "A.") })
+	mustPanic(t, `gatehouse: NewCode: name "a{": `+name, func() { gatehouse.NewCode(400, "a{", "A.") })
+	mustPanic(t, `gatehouse: NewCode: description "\x7f": `+text, func() { gatehouse.NewCode(400, "a", "\x7f") })
 	mustPanic(t, `gatehouse: NewCode: description "": `+text, func() { gatehouse.NewCode(400, "a", "") })
 	mustPanic(t, `gatehouse: NewCode: description "a\"b": `+text, func() { gatehouse.NewCode(400, "a", `a"b`) })
 	mustPanic(t, `gatehouse: NewCode: description "a\\b": `+text, func() { gatehouse.NewCode(400, "a", `a\b`) })
@@ -233,6 +235,16 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 		}
 		equal(t, fmt.Sprintf("Authorization %q: challenges", test.authorization), strings.Join(schemes, " "), test.want)
 	}
+}
+
+// A parameter of an error replaces the declared one of the same name, and keeps the
+// others.
+func TestChallengeParameters(t *testing.T) {
+	scheme := gatehouse.Scheme{Name: "DPoP", Params: []gatehouse.Param{{Name: "algs", Value: "ES256"}, {Name: "a", Value: "1"}}}
+	e := &gatehouse.Error{Code: codeApproval, Params: []gatehouse.Param{{Name: "ALGS", Value: "EdDSA"}}}
+	gate := gateOf(t, authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{scheme}}, rejects(e).Authenticate})
+	const want = `DPoP realm="acme", error="approval_required", error_description="This operation requires approval.", ALGS="EdDSA", a="1"`
+	equal(t, "WWW-Authenticate", send(gate, request("Authorization", "DPoP x")).Header().Get("WWW-Authenticate"), want)
 }
 
 // Every challenge that a gate writes is one of RFC 9110, with a realm and without

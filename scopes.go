@@ -119,15 +119,7 @@ func (s Scopes) Len() int {
 
 // union returns the scopes of both sets.
 func (s Scopes) union(other Scopes) Scopes {
-	return joinScopes(slices.Collect(func(yield func(string) bool) {
-		for _, set := range [...]Scopes{s, other} {
-			for scope := range set.All() {
-				if !yield(scope) {
-					return
-				}
-			}
-		}
-	}))
+	return joinScopes(slices.AppendSeq(slices.Collect(s.All()), other.All()))
 }
 
 // String returns the set as an RFC 6749 scope string, in ascending order.
