@@ -43,7 +43,7 @@ type Route struct {
 	Scopes  Scopes // the scopes of its policies
 }
 
-// Access says who may call a route.
+// Access is the kind of access to a route.
 type Access string
 
 // The kinds of access.

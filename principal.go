@@ -44,7 +44,7 @@ type Principal struct {
 	Client string `json:"client,omitempty"`
 
 	// Method is the kind of credential that authenticated the caller. Required: a
-	// Principal without a Method is no caller.
+	// Principal without a Method stands for no caller.
 	Method Method `json:"method,omitempty"`
 
 	// Credential is the public identifier of the credential: a jti, a key ID, a

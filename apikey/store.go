@@ -29,7 +29,8 @@ var ErrConflict = errors.New("apikey: conflict: key is revoked, expired or has a
 //   - Every error other than [ErrNotFound] and [ErrConflict] means that the
 //     store is unavailable. A method whose context has ended before the call
 //     changes nothing and returns an error. An implementation limits the
-//     duration of a call, so that a database that hangs counts as unavailable.
+//     duration of a call, so that a database that does not respond is treated
+//     as unavailable.
 //   - Each record that is returned has AsOf set.
 //   - Strings are UTF-8 without control characters and are returned unchanged,
 //     Metadata too. IDs are compared byte by byte.

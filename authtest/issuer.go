@@ -98,8 +98,8 @@ func NewIssuer(tb testing.TB, config ...IssuerConfig) *Issuer {
 	return issuer
 }
 
-// StartIssuer starts an issuer for a program that is no test. The caller must Close
-// it.
+// StartIssuer starts an issuer for a program that is not a test. The caller
+// must Close it.
 func StartIssuer(config IssuerConfig) (*Issuer, error) {
 	config.Algorithms = slices.Clone(config.Algorithms)
 	config.Claims = config.Claims.clone()

@@ -30,8 +30,9 @@ func (i *Issuer) TokenWith(header Header, claims Claims) string {
 	return k.sign(i.header(k).merge(header).String(), i.claims().merge(claims).String())
 }
 
-// Sign returns header and payload, which need not be JSON, as a JWS in compact form.
-// The first key of the issuer signs with its algorithm, whatever the header says.
+// Sign returns header and payload, which need not be JSON, as a JWS in compact
+// form. The first key of the issuer signs with its algorithm; the alg of the
+// header is ignored.
 func (i *Issuer) Sign(header, payload []byte) string {
 	return i.signer("", "").sign(string(header), string(payload))
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Covers RFC 6749 §3.1 (once); RFC 9126 §2.1 (request_uri).
-func TestAuthorizationRequestMistakes(t *testing.T) {
+func TestCheckReportsInvalidFields(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
 	keyless := s.Client(func(c *oauth.Config) {

@@ -18,7 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-func TestNewMistakes(t *testing.T) {
+func TestNewReportsEveryError(t *testing.T) {
 	certificate := &tls.Config{Certificates: []tls.Certificate{{}}}
 	for name, test := range map[string]struct {
 		change func(*oauth.Config)

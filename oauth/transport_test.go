@@ -92,7 +92,7 @@ func (c *closer) Close() error {
 }
 
 // Covers RFC 6749 §10.3.
-func TestNewTransportMistakes(t *testing.T) {
+func TestNewTransportReportsEveryError(t *testing.T) {
 	_, err := oauth.NewTransport(oauth.TransportConfig{Origins: []string{"https://x/", "http://x", "https://x?y", "x"}})
 	for _, want := range []string{"Source: required", "Origins[0]: not an origin", "Origins[1]: plain http", "Origins[2]: not", "Origins[3]: not"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrInvalidGrant rejects a refresh token: a token endpoint answers 400
-// invalid_grant. The error does not say why; the event has the reason.
+// invalid_grant. The error does not contain the reason; the event does.
 //
 //	RFC 6749 §5.2: "The provided ... refresh token is invalid, expired, revoked,
 //	does not match the redirection URI used in the authorization request, or was

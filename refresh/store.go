@@ -112,7 +112,7 @@ type Store interface {
 	List(ctx context.Context, f Filter, limit int) ([]Record, error)
 }
 
-// Record is a token family as it is stored. It contains hashes of secrets and an
+// Record is a stored token family. It contains hashes of secrets and an
 // encrypted token: a reader of the store learns no token.
 type Record struct {
 	Family

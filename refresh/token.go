@@ -118,12 +118,12 @@ func (t token) seal(successor token) ([]byte, error) {
 func (t token) open(sealed []byte) (token, error) {
 	aead, err := t.aead()
 	if err != nil || len(sealed) < chacha20poly1305.NonceSizeX {
-		return token{}, errors.New("open successor: damaged")
+		return token{}, errors.New("open successor: malformed")
 	}
 	nonce, sealed := sealed[:chacha20poly1305.NonceSizeX], sealed[chacha20poly1305.NonceSizeX:]
 	secret, err := aead.Open(nil, nonce, sealed, nil)
 	if err != nil {
-		return token{}, errors.New("open successor: damaged")
+		return token{}, errors.New("open successor: malformed")
 	}
 	successor := t
 	copy(successor.secret[:], secret)

@@ -52,7 +52,7 @@ func TestSessionFixation(t *testing.T) {
 	a.status(t, secret, 401)
 }
 
-func TestStartMistakes(t *testing.T) {
+func TestStartRejectsInvalidLogin(t *testing.T) {
 	for name, change := range map[string]func(*session.Login){
 		"no subject":         func(l *session.Login) { l.Principal.Subject = "" },
 		"long subject":       func(l *session.Login) { l.Principal.Subject = strings.Repeat("x", 513) },

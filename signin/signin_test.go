@@ -17,7 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
-func TestNewMistakes(t *testing.T) {
+func TestNewReportsEveryError(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*signin.Config)
 		want   string

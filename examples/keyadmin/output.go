@@ -124,7 +124,7 @@ func (c *call) issue(make func() (apikey.Issued, error)) error {
 	case info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0:
 		return errors.New("standard output is a file that others can read: use -out")
 	case !c.json && info.Mode()&fs.ModeCharDevice == 0:
-		return errors.New("standard output is no terminal: use -json or -out to get the secret")
+		return errors.New("standard output: not a terminal: use -json or -out to get the secret")
 	}
 	issued, err := make()
 	if err != nil {

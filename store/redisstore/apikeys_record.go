@@ -22,7 +22,7 @@ func keyState(word string) error {
 	case "conflict":
 		return apikey.ErrConflict
 	case "taken":
-		return errors.New("the ID exists")
+		return errors.New("ID already exists")
 	}
 	return errReply
 }

@@ -17,7 +17,7 @@ func familyState(word string) error {
 	case "absent":
 		return refresh.ErrNotFound
 	case "taken":
-		return errors.New("the ID exists already")
+		return errors.New("ID already exists")
 	}
 	return errReply
 }

@@ -76,7 +76,7 @@ func (r *Revocations) Find(ctx context.Context, targets []revocation.Target) ([]
 		}
 		text, _ := value.(string)
 		if times[n], err = parseTime(text); err != nil || times[n].IsZero() {
-			return nil, errors.New("redisstore: find revocations: damaged time")
+			return nil, errors.New("redisstore: find revocations: malformed time")
 		}
 	}
 	return times, nil

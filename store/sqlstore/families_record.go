@@ -14,7 +14,7 @@ import (
 
 func secretHash(sum []byte) (h refresh.Hash, err error) {
 	if len(sum) != len(h) {
-		return h, errors.New("damaged hash")
+		return h, errors.New("malformed hash")
 	}
 	copy(h[:], sum)
 	return h, nil
