@@ -67,6 +67,31 @@ func TestLoginStartsSession(t *testing.T) {
 	}
 }
 
+// The parameters of a step-up challenge, which the gate adds to the LoginURL, reach
+// the authorization server.
+func TestLoginStepUp(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) {
+		c.MaxAge, c.Scopes, c.Params = time.Hour, []string{"offline_access"}, url.Values{"acr_values": {"basic"}}
+	})
+	for _, test := range []struct{ query, maxAge, acr, prompt string }{
+		{"", "3600", "basic", "consent"},
+		{"?max_age=300&acr_values=phr+phrh", "300", "phr phrh", "consent"},
+		{"?max_age=7200", "3600", "basic", "consent"}, // weaker than the configuration
+		{"?max_age=0", "3600", "basic", "login consent"},
+		{"?max_age=-1", "3600", "basic", "consent"},
+		{"?max_age=1e3", "3600", "basic", "consent"},
+		{"?max_age=99999999999999999999", "3600", "basic", "consent"},
+		{"?acr_values=a%0Ab", "3600", "basic", "consent"},
+		{"?acr_values=" + strings.Repeat("a", 257), "3600", "basic", "consent"},
+	} {
+		q := must(url.Parse(s.start(test.query))).Query()
+		if q.Get("max_age") != test.maxAge || q.Get("acr_values") != test.acr || q.Get("prompt") != test.prompt {
+			t.Errorf("%s: max_age %q, acr_values %q, prompt %q; want %q, %q, %q",
+				test.query, q.Get("max_age"), q.Get("acr_values"), q.Get("prompt"), test.maxAge, test.acr, test.prompt)
+		}
+	}
+}
+
 func TestTokensAreRefreshed(t *testing.T) {
 	for name, test := range map[string]struct {
 		route     http.HandlerFunc
