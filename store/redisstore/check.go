@@ -14,14 +14,14 @@ import (
 
 const minVersion = 7
 
-// Check reports what makes the server unfit for use: an old version, a replica,
-// and settings that lose acknowledged changes, such as a revoked key that is
-// valid again after a power failure. It changes nothing. Call it at start or in a
-// readiness probe.
+// Check returns an error if the server is not suitable: an old version, a
+// replica, and settings that lose acknowledged changes, such as a revoked key
+// that is valid again after a power failure. It changes nothing. Call it at
+// start or in a readiness probe.
 //
-// It needs the commands INFO and CONFIG GET. Managed services often forbid CONFIG
-// GET; the error then says so, and the operator has to ask the provider of the
-// service for appendfsync.
+// It needs the commands INFO and CONFIG GET. Managed services often forbid
+// CONFIG GET; then Check returns an error that says so, and the operator has to
+// ask the provider for the value of appendfsync.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -3,10 +3,10 @@
 // Package redisstore stores the records of Gatehouse in Redis, and notifies other
 // processes of changes of API keys by publish and subscribe.
 //
-// Make a client of go-redis with ContextTimeoutEnabled, then call [New] and
-// [Store.Check], which reports settings with which the server loses acknowledged
-// changes. Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if there
-// is a cache, [Store.Sessions] to session.Config, [Store.Families] to
+// Create a go-redis client with ContextTimeoutEnabled, then call [New] and
+// [Store.Check], which reports settings that let the server lose acknowledged
+// changes. Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if
+// there is a cache, [Store.Sessions] to session.Config, [Store.Families] to
 // refresh.Config and [Store.Revocations] to revocation.Config.
 //
 // Redis keeps all data in memory and by default loses the last minutes in a crash.
@@ -16,9 +16,9 @@
 // package sqlstore with PostgreSQL.
 //
 // Each change is one script, which the server executes atomically and which is
-// sent once: the caller has to find out whether a change without a response was
-// made. In a cluster, all keys of one kind are in one hash slot. Servers must have
-// version 7 or newer; the tests run Redis.
+// sent once: if a call returns no response, the caller has to find out whether
+// the change was made. In a cluster, all keys of one kind are in one hash slot.
+// Servers must have version 7 or newer; the tests run Redis.
 //
 // The store rejects clients that ignore deadlines or read from replicas, and
 // records that it cannot read. Every error other than the sentinel errors of a
@@ -26,6 +26,6 @@
 //
 // Secrets are stored as hashes or sealed. Times are those of the server.
 //
-// The application protects the server: with a password, TLS and a network that
-// other clients cannot reach.
+// The application must protect the server with a password, TLS and a private
+// network.
 package redisstore

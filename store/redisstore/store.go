@@ -30,8 +30,8 @@ type Config struct {
 	// ".". "gatehouse" if empty.
 	Prefix string
 
-	// Timeout bounds each call in addition to its context, so that a server
-	// that hangs counts as down. 5 s if zero.
+	// Timeout bounds each call in addition to its context, so that a server that
+	// does not respond is treated as unavailable. 5 s if zero.
 	Timeout time.Duration
 }
 

@@ -17,9 +17,9 @@ const (
 	minBackoff, maxBackoff = 50 * time.Millisecond, 2 * time.Second
 )
 
-// Watch implements [apikey.Watcher]. It uses a connection of its own. When that
-// breaks, or the server does not respond for 4 s, it reconnects with a backoff
-// from 50 ms to 2 s until ctx is canceled.
+// Watch implements [apikey.Watcher]. It uses its own connection. When the
+// connection breaks, or the server does not respond for 4 s, it reconnects with
+// a backoff from 50 ms to 2 s until ctx is canceled.
 func (a *APIKeys) Watch(ctx context.Context, changed func(id string)) error {
 	backoff := minBackoff
 	for {

@@ -45,9 +45,9 @@ func detect(db *sql.DB) (Dialect, error) {
 //
 //	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN("keys.db"))
 //
-// SQLite creates the file if it does not exist, and keeps two more files beside
-// it, with the suffixes -wal and -shm. The file must be on a local disk: SQLite's
-// locks do not work on most network file systems.
+// SQLite creates the file if it does not exist, and two more files in the same
+// directory, with the suffixes -wal and -shm. The file must be on a local disk:
+// SQLite's locks do not work on most network file systems.
 func SQLiteDSN(path string) string {
 	path = filepath.ToSlash(path)
 	if filepath.VolumeName(path) != "" && !strings.HasPrefix(path, "/") {

@@ -3,12 +3,12 @@
 // Package sqlstore stores the records of Gatehouse in SQL databases: in SQLite,
 // which is one file and needs no server, or in PostgreSQL.
 //
-// Open the database with a driver of your choice; this package imports none.
-// Call [New], then [Store.Migrate], which creates and updates the tables, and
-// [Store.Check], which reports settings with which the engine loses acknowledged
-// changes. Then pass [Store.APIKeys] to apikey.Config, [Store.Sessions] to
-// session.Config, [Store.Families] to refresh.Config and [Store.Revocations] to
-// revocation.Config.
+// Open the database with a driver of your choice; this package imports no
+// driver. Call [New], then [Store.Migrate], which creates and updates the
+// tables, and [Store.Check], which reports settings that let the engine lose
+// acknowledged changes. Then pass [Store.APIKeys] to apikey.Config,
+// [Store.Sessions] to session.Config, [Store.Families] to refresh.Config and
+// [Store.Revocations] to revocation.Config.
 //
 // For SQLite, open the data source name that [SQLiteDSN] returns with
 // modernc.org/sqlite, or give another driver the same settings. Several processes
@@ -24,6 +24,7 @@
 // Values are passed as parameters, never in the text of a statement. Secrets are
 // stored as hashes or sealed. Times are those of the database.
 //
-// The application backs the database up, keeps the clocks of its servers correct,
-// and prevents other programs from writing to the tables named gatehouse_….
+// The application must back up the database, keep the clocks of the servers
+// correct, and prevent other programs from writing to the tables named
+// gatehouse_….
 package sqlstore
