@@ -48,8 +48,9 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 
 // stepUp adds the parameters of a step-up challenge (RFC 9470) to the authorization
 // request: max_age in seconds, and acr_values. The gate adds them to the LoginURL.
-// They can only ask for a stronger login, so they need no proof of their origin; a
-// malformed one is ignored.
+// Any page can link to a login with them, so they replace no stronger setting: a
+// larger max_age, an acr_values beside a configured one, and a malformed parameter
+// are ignored. A policy must check what the ID token says, not what was asked for.
 func stepUp(request oauth.AuthorizationRequest, query url.Values) oauth.AuthorizationRequest {
 	request.Params = maps.Clone(request.Params)
 	if seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 31); err == nil {
@@ -61,7 +62,7 @@ func stepUp(request oauth.AuthorizationRequest, query url.Values) oauth.Authoriz
 			request.MaxAge = age
 		}
 	}
-	if acr := query.Get("acr_values"); acr != "" && len(acr) <= maxACRValues && text.IsPrintable(acr) {
+	if acr := query.Get("acr_values"); acr != "" && len(acr) <= maxACRValues && text.IsPrintable(acr) && !request.Params.Has("acr_values") {
 		request.Params.Set("acr_values", acr)
 	}
 	return request
