@@ -75,7 +75,7 @@ func TestCreateReportsEveryError(t *testing.T) {
 		"Metadata: not valid UTF-8":                                 func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims("{\"a\":\"\xff\"}") },
 		"Metadata: not a JSON object":                               func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`{"a":1`) },
 		"Metadata: got 4097 bytes, at most 4096 are allowed":        func(r *apikey.Request) { r.Metadata = claims(t, `{"a":"`+strings.Repeat("x", 4089)+`"}`) },
-		"Metadata: gatehouse: claims: not a JSON object":         func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
+		"Metadata: gatehouse: claims: not a JSON object":            func(r *apikey.Request) { r.Metadata = gatehouse.VerifiedClaims(`[1]`) },
 	} {
 		r := request()
 		alter(&r)

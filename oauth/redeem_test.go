@@ -124,7 +124,7 @@ func TestRedeemRejects(t *testing.T) {
 		"token endpoint down":   {route("/token", down), server, 503, 1},
 		"keys unavailable":      {route("/jwks", down), server, 503, 1},
 		"token type DPoP":       {reply("token_type", "DPoP"), server, 503, 1},
-		"id_token: missing":           {reply("id_token", nil), token, 400, 1},      // Covers OIDC Core §3.1.3.3.
+		"id_token: missing":     {reply("id_token", nil), token, 400, 1},      // Covers OIDC Core §3.1.3.3.
 		"ID token forged":       {reply("id_token", forged()), token, 400, 1}, // Covers ASVS 5.0 §6.8.2; OIDC Core §3.1.3.7 (step 6).
 		// Covers RFC 9700 §2.1.1 (injection); ASVS 5.0 §10.5.1; OIDC Core
 		// §3.1.3.7 (step 11).

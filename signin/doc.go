@@ -29,10 +29,12 @@
 // starts a login; other requests are answered with 401. After the login, the
 // browser returns to the path in the query parameter return_to. A return_to
 // that is not a path on this host is replaced by [Config].Home (open redirect).
+// The query parameters max_age and acr_values of a step-up challenge, which the
+// gate adds, reach the authorization server.
 //
-// The callback deletes the pending login before it checks the rest of the response,
-// so that each response is accepted at most once. Each login starts a new session and ends the one
-// that the browser had (session fixation).
+// The callback deletes the pending login before it checks the rest of the
+// response, so that each response is accepted at most once. Each login starts a new
+// session and ends the one that the browser had (session fixation).
 //
 // # Logout
 //

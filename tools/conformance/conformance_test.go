@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,9 +99,7 @@ func tree(t *testing.T, files map[string]string) string {
 		"p/p.go": code, "p/p_test.go": tests, "p/testdata/x.go": "broken",
 		"p/ptest/x.go": "package ptest\n\n// RFC 1 §2: attacked.\nfunc F() {}\n",
 	}
-	for name, text := range files {
-		all[name] = text
-	}
+	maps.Copy(all, files)
 	dir := t.TempDir()
 	for name, text := range all {
 		path := filepath.Join(dir, filepath.FromSlash(name))

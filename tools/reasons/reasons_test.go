@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +65,7 @@ func runIn(t *testing.T, files map[string]string, args ...string) (dir string, c
 	t.Helper()
 	dir = t.TempDir()
 	all := map[string]string{"core.go": core, "p/p.go": other, "p/p_test.go": "broken", "docs/reasons.md": "old", "examples/x/x.go": "package x\n\nvar r gatehouse.Reason = \"x\"\n"}
-	for name, text := range files {
-		all[name] = text
-	}
+	maps.Copy(all, files)
 	for name, text := range all {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
