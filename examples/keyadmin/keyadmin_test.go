@@ -112,7 +112,7 @@ func TestSecretStaysPrivate(t *testing.T) {
 		want string
 	}{
 		"existing file":    {[]string{"-owner", "ci", "-out", file}, nil, "exists"},
-		"pipe":             {[]string{"-owner", "ci"}, nil, "no terminal"},
+		"pipe":             {[]string{"-owner", "ci"}, nil, "not a terminal"},
 		"owner missing":    {[]string{"-out", failed}, nil, "Owner"},
 		"file of everyone": {[]string{"-owner", "ci", "-json"}, public, "others can read"},
 	} {
