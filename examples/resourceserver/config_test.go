@@ -89,7 +89,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"HS256 with discovery", one(object{"algorithms": []string{"HS256"}, "jwks_url": nil}), "issuers[0].secret: HS256"},
 		{"HS256 with jwks_url and secret", hs256(object{"jwks_url": "https://auth.example.com/jwks.json"}), "issuers[0].secret: excludes jwks_url"},
 		{"RS256 with jwks_url and secret", one(object{"secret": "env:GOOD_SECRET"}), "issuers[0].secret: excludes jwks_url"},
-		{"RS256 with secret", hs256(object{"algorithms": []string{"RS256"}}), "issuers[0].secret: a shared secret is only for HS*, got RS256"},
+		{"RS256 with secret", hs256(object{"algorithms": []string{"RS256"}}), "issuers[0].secret: a shared secret is only for HS* algorithms, got RS256"},
 		{"literal secret", hs256(object{"secret": secret}), "issuers[0].secret: gatehouse: secret: must be env:NAME or file:PATH"},
 		{"secret not set", hs256(object{"secret": "env:NO_SUCH_SECRET"}), "issuers[0].secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
 		{"secret too short", hs256(object{"secret": "env:SHORT_SECRET"}), "at least 32 are required"},
