@@ -177,7 +177,7 @@ func TestExplicitBeforeAmbient(t *testing.T) {
 // without one, nor one of ambient credentials about a request with one.
 //
 // Covers RFC 6750 §2.
-func TestAuthenticatorIsNotAskedOutOfTurn(t *testing.T) {
+func TestAuthenticatorsOfTheOtherKindAreSkipped(t *testing.T) {
 	explicit, ambient := gateOf(t, explicitly(accepts(user()))), gateOf(t, accepts(user()))
 	send(explicit, request()).check(t, 401, "missing_credentials")
 	send(ambient, request("Authorization", "Bearer x")).check(t, 401, "invalid_token")

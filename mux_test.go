@@ -166,7 +166,7 @@ func TestMuxServesMetadata(t *testing.T) {
 	equal(t, "scopes_supported", document.Scopes, []string{"z", "reports:read", "reports:write"})
 }
 
-func TestMuxRefusesBadRoutes(t *testing.T) {
+func TestMuxRejectsInvalidRoutes(t *testing.T) {
 	_, mux, _ := newMux(t, gatehouse.Config{})
 	const name = "GET /x"
 	var typedNil *needs
