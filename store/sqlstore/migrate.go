@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
+	"time"
 )
 
 // Each package numbers its own migrations, from 0001 without gaps, in
@@ -91,7 +93,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 	if err != nil {
 		return err
 	}
-	conn, err := s.db.Conn(ctx)
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,6 +119,27 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 		}
 		return nil
 	})
+}
+
+// connect opens a connection. If two processes switch a new SQLite file to WAL at
+// the same time, SQLite fails with SQLITE_BUSY for one of them without waiting for
+// the busy_timeout, so connect tries again until the timeout of the store.
+func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
+	retry, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for {
+		conn, err := s.db.Conn(ctx)
+		if err == nil || s.dialect != SQLite || !strings.Contains(err.Error(), "database is locked") {
+			return conn, err
+		}
+		wait := time.NewTimer(10 * time.Millisecond)
+		select {
+		case <-wait.C:
+		case <-retry.Done():
+			wait.Stop()
+			return nil, err
+		}
+	}
 }
 
 func (s *Store) version(ctx context.Context, conn *sql.Conn, name string) (version int, err error) {
