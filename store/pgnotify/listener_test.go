@@ -88,6 +88,7 @@ func watch(t *testing.T, w apikey.Watcher) <-chan string {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
 		url := server.Database(t)
@@ -96,6 +97,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestNewRequiresConn(t *testing.T) {
+	t.Parallel()
 	if _, err := pgnotify.New(pgnotify.Config{}); err == nil || err.Error() != "pgnotify: Config.Conn: required" {
 		t.Errorf("New error = %v, want pgnotify: Config.Conn: required", err)
 	}
@@ -103,6 +105,7 @@ func TestNewRequiresConn(t *testing.T) {
 
 // A notification handler in the configuration does not take the notifications.
 func TestWatchIgnoresHandlerOfConn(t *testing.T) {
+	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	conn := config(t, url)
 	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
@@ -117,6 +120,7 @@ func TestWatchIgnoresHandlerOfConn(t *testing.T) {
 // After each way to lose a connection, the watcher reports that it may have missed
 // changes.
 func TestWatchReconnects(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartPostgres(t)
 	url := server.Database(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
@@ -163,6 +167,7 @@ func TestWatchReconnects(t *testing.T) {
 
 // Manual changes are reported, uses are not.
 func TestWatchReportsManualChanges(t *testing.T) {
+	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	keys, watcher := open(t, url, config(t, url), nil)
 	changes := watch(t, watcher)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAPIKeysContract(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, client).APIKeys() })
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
@@ -24,6 +25,7 @@ func TestAPIKeysContract(t *testing.T) {
 
 // A damaged record is an error of the store, not a default value.
 func TestDamagedRecords(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
 	if err != nil {
@@ -49,6 +51,7 @@ func TestDamagedRecords(t *testing.T) {
 // Durations that a script adds to a time stay within the exact range of Lua
 // numbers.
 func TestLongDurations(t *testing.T) {
+	t.Parallel()
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
 	const years, longest = 365 * 24 * time.Hour, 1<<63 - 1
 	for _, key := range []apikey.Key{{ID: "a", Owner: "o", Lifetime: 201 * years}, {ID: "", Owner: "o", Lifetime: time.Hour}} {

@@ -22,6 +22,7 @@ import (
 
 // TestFamiliesAndRevocationsContract runs on a server and on a cluster.
 func TestFamiliesAndRevocationsContract(t *testing.T) {
+	t.Parallel()
 	contracts := func(t *testing.T, client redis.UniversalClient) {
 		refreshtest.TestStore(t, func(t *testing.T) refresh.Store { return newStore(t, client).Families() })
 		revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
@@ -35,6 +36,7 @@ func family(id string) refresh.Record {
 }
 
 func TestDamagedFamilyOrRevocationIsUnavailable(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
 	if err != nil {
@@ -74,6 +76,7 @@ func TestDamagedFamilyOrRevocationIsUnavailable(t *testing.T) {
 }
 
 func TestFamiliesAndRevocationsExpire(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "vanish"})
 	if err != nil {
@@ -142,6 +145,7 @@ func TestFamiliesAndRevocationsExpire(t *testing.T) {
 
 // TestLifetimeLimit keeps times within the integers that Lua represents exactly.
 func TestLifetimeLimit(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL()))
 	const years = 365 * 24 * time.Hour
 	if _, err := s.Families().Create(t.Context(), family("a"), 201*years); err == nil {
@@ -165,6 +169,7 @@ func TestLifetimeLimit(t *testing.T) {
 }
 
 func TestFamiliesAndRevocationsUnavailable(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t, "appendonly no")
 	client := connect(t, server.URL())
 	s := newStore(t, client)

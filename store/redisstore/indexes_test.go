@@ -26,6 +26,7 @@ func ids(records []apikey.Record) string {
 // Keys created in the same microsecond are listed in the byte order of their ids,
 // so that each is on exactly one page.
 func TestListPagesOfOneMicrosecond(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "pages"})
 	if err != nil {
@@ -75,6 +76,7 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 
 // No two pairs of tenant and owner share an index, whatever their names contain.
 func TestIndexPerTenantAndOwner(t *testing.T) {
+	t.Parallel()
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
 	pairs := []struct{ tenant, owner string }{
 		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
@@ -100,6 +102,7 @@ func TestIndexPerTenantAndOwner(t *testing.T) {
 
 // Rotate changes the place of a key in the index by expiry.
 func TestRotateUpdatesExpiryIndex(t *testing.T) {
+	t.Parallel()
 	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
 	for i, id := range []string{"a", "b", "c"} {
 		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}

@@ -18,6 +18,7 @@ import (
 )
 
 func TestSessionsContract(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, client).Sessions() })
 }
@@ -51,6 +52,7 @@ func createSession(t *testing.T, sessions session.Store, r session.Record, lifet
 
 // TestExpiredSessionsLeaveNoKeys: Redis removes the record and the indexes.
 func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "vanish")
 	const short = 200 * time.Millisecond
@@ -82,6 +84,7 @@ func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 // TestSessionIndexesStaySmall: writes and reads remove expired sessions from the
 // indexes.
 func TestSessionIndexesStaySmall(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "small")
 	names := []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"}
@@ -138,6 +141,7 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 // TestExpiredSessionsAreReplaced: Redis may remove expired keys late. Until then they
 // count as missing, and a session that takes the ID replaces all of it.
 func TestExpiredSessionsAreReplaced(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "linger")
 	linger := func(id string) {
@@ -195,6 +199,7 @@ func TestExpiredSessionsAreReplaced(t *testing.T) {
 // TestListOrdersTiesByID: sessions with the same LastSeen are ordered by the bytes of
 // their IDs.
 func TestListOrdersTiesByID(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "ties")
 	now := time.Now().UnixMicro()
@@ -220,6 +225,7 @@ func TestListOrdersTiesByID(t *testing.T) {
 // TestDamagedSessions: malformed fields, empty IDs and times that Lua cannot represent
 // are errors.
 func TestDamagedSessions(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	sessions := newSessions(t, client, "damaged")
 	createSession(t, sessions, browser("a", time.Hour), time.Hour)
@@ -249,6 +255,7 @@ func TestDamagedSessions(t *testing.T) {
 // TestSwapIsNotRetried: a retry after a lost response would find the version of the
 // first attempt and return ErrConflict.
 func TestSwapIsNotRetried(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
 	through := newSessions(t, connect(t, enginetest.Via(t, server.URL(), proxy)), "once")

@@ -22,6 +22,7 @@ import (
 )
 
 func TestNewReportsInvalidConfig(t *testing.T) {
+	t.Parallel()
 	options := func(change func(*redis.Options)) *redis.Client {
 		o := &redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}
 		change(o)
@@ -65,6 +66,7 @@ func TestNewReportsInvalidConfig(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t)
 	client := connect(t, server.URL())
 	check := func() error { return newStore(t, client).Check(t.Context()) }
@@ -108,6 +110,7 @@ func TestCheck(t *testing.T) {
 
 // All keys of one kind are in one hash slot.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	cluster := startCluster(t)
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, cluster).APIKeys() })
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
@@ -125,6 +128,7 @@ func TestCluster(t *testing.T) {
 // A call fails after the store's timeout or that of its context, whichever is
 // shorter.
 func TestTimeouts(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
 	client := connect(t, enginetest.Via(t, server.URL(), proxy))
@@ -163,6 +167,7 @@ func TestTimeouts(t *testing.T) {
 // A change without a response is not retried: a second rotation would end the
 // previous secret.
 func TestChangesAreNotRetried(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t, "appendonly no")
 	proxy := enginetest.StartProxy(t, server.Addr())
 	client := connect(t, enginetest.Via(t, server.URL(), proxy))

@@ -32,6 +32,7 @@ func watch(t *testing.T, w apikey.Watcher) (changes <-chan string, ended <-chan 
 
 // A watcher that may have missed changes reports "", however it lost its connection.
 func TestWatchAfterBreak(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartRedis(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	keys := newKeysAt(t, connect(t, server.URL()))
@@ -88,6 +89,7 @@ func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
 
 // Watch returns when the application closes the client.
 func TestWatchClosed(t *testing.T) {
+	t.Parallel()
 	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
 	changes, ended := watch(t, newKeysAt(t, client))
 	enginetest.Receive(t, changes, "", "Watch listens")

@@ -58,6 +58,7 @@ func lock(t *testing.T, db *sql.DB, change string) (release func()) {
 // A statement that waited for a lock uses the newest row and the time after the
 // wait.
 func TestPostgresStatementsAfterLock(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	now := func(t *testing.T, db *sql.DB) (now time.Time) {
 		t.Helper()
@@ -142,6 +143,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 
 // Bulk revocations that lock rows in different orders do not deadlock.
 func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
+	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	// The query plan decides on the order: by expiry with this one, by creation,
 	// which is the reverse, with the other.
@@ -176,6 +178,7 @@ func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
 
 // The methods need no right but SELECT, INSERT and UPDATE.
 func TestPostgresLeastPrivilege(t *testing.T) {
+	t.Parallel()
 	url := enginetest.StartPostgres(t).Database(t)
 	db := open(t, "pgx", url)
 	if err := newStore(t, db).Migrate(t.Context()); err != nil {

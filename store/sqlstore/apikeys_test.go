@@ -10,6 +10,7 @@ import (
 )
 
 func TestAPIKeysContract(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
 			driver, dsn := database(t)

@@ -4,6 +4,7 @@ package sqlstore_test
 
 import (
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -36,8 +37,9 @@ func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 	return s
 }
 
-// eachEngine runs a test on every engine. database creates an empty database and
-// returns its driver and data source name.
+// eachEngine runs a test on every engine. database returns the driver and data
+// source name of an empty database, or of an empty schema of PostgreSQL, which is
+// much cheaper to create.
 func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) (driver, dsn string))) {
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, func(t testing.TB) (string, string) {
@@ -45,7 +47,16 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		server := enginetest.SharedPostgres(t)
-		test(t, func(t testing.TB) (string, string) { return "pgx", server.Database(t) })
+		url := enginetest.SharedPostgres(t).Database(t)
+		db := open(t, "pgx", url)
+		schemas := 0
+		test(t, func(t testing.TB) (string, string) {
+			schemas++
+			name := fmt.Sprintf("schema%d", schemas)
+			if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
+				t.Fatal(err)
+			}
+			return "pgx", url + "&search_path=" + name
+		})
 	})
 }

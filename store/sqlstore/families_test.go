@@ -44,6 +44,7 @@ func eachStore(t *testing.T, test func(t *testing.T, driver string, s *sqlstore.
 // TestFamiliesAndRevocationsContract uses one database for all rules, because to
 // create one takes longer than most rules.
 func TestFamiliesAndRevocationsContract(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, _ string, s *sqlstore.Store, db *sql.DB) {
 		t.Run("families", func(t *testing.T) {
 			refreshtest.TestStore(t, func(t *testing.T) refresh.Store {
@@ -67,6 +68,7 @@ func family(id string) refresh.Record {
 // TestFamilyLockWaitPostgres changes a family in a transaction while a statement
 // waits for its lock: the statement must then use the new row and the new time.
 func TestFamilyLockWaitPostgres(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r       refresh.Record
@@ -157,6 +159,7 @@ func TestFamilyLockWaitPostgres(t *testing.T) {
 // TestRevokeAllDoesNotDeadlock has two calls lock the same rows in opposite
 // orders: one by a table scan, one by an index.
 func TestRevokeAllDoesNotDeadlock(t *testing.T) {
+	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	s, db := migrated(t, "pgx", url+"&enable_indexscan=off&enable_bitmapscan=off")
 	other := newStore(t, open(t, "pgx", url+"&enable_seqscan=off&enable_bitmapscan=off")).Families()
@@ -198,6 +201,7 @@ func TestRevokeAllDoesNotDeadlock(t *testing.T) {
 }
 
 func TestAddingRemovesUpToTenExpired(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
 		add := func(name string) {
 			t.Helper()
@@ -241,6 +245,7 @@ func TestAddingRemovesUpToTenExpired(t *testing.T) {
 // TestRevocationTimeNeverGoesBack covers a clock that was set back, and a
 // concurrent call that has read it later.
 func TestRevocationTimeNeverGoesBack(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
 		target := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
 		revoke := func() {
@@ -286,6 +291,7 @@ func callAll(ctx context.Context, s *sqlstore.Store) map[string]error {
 }
 
 func TestFamiliesAndRevocationsUnavailable(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		empty := newStore(t, open(t, driver, dsn))
@@ -305,6 +311,7 @@ func TestFamiliesAndRevocationsUnavailable(t *testing.T) {
 }
 
 func TestFamiliesAndRevocationsNeedNoSchemaRights(t *testing.T) {
+	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	_, db := migrated(t, "pgx", url)
 	execute(t, db, "CREATE ROLE families_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_families, gatehouse_revocations TO families_app")
@@ -322,6 +329,7 @@ func TestFamiliesAndRevocationsNeedNoSchemaRights(t *testing.T) {
 // TestFamilyAndRevocationPlans checks that queries use the primary keys and
 // indexes.
 func TestFamilyAndRevocationPlans(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
 		execute(t, db, populateFamiliesSQL[driver]...)
 		targets := []revocation.Target{

@@ -53,6 +53,7 @@ func migrateFromEnv(driverName, dsn string) error {
 }
 
 func TestMigrateConcurrentProcesses(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		self, err := os.Executable()
@@ -146,6 +147,7 @@ func wantError(t *testing.T, call string, err error, want string) {
 }
 
 func TestMigrateAppliesMissingVersions(t *testing.T) {
+	t.Parallel()
 	const (
 		one   = "CREATE TABLE gatehouse_one (a INTEGER); CREATE TABLE gatehouse_uno (a INTEGER);"
 		two   = "CREATE TABLE gatehouse_two (a INTEGER)"
@@ -190,6 +192,7 @@ func TestMigrateAppliesMissingVersions(t *testing.T) {
 
 // A failed migration leaves no tables, and no connection inside a transaction.
 func TestMigrateRollsBack(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		db := open(t, driverName, dsn)

@@ -29,6 +29,7 @@ FROM series, clock`,
 // TestSessionPlans checks that the query plans use an index, so that the cost does
 // not grow with the number of sessions.
 func TestSessionPlans(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)
@@ -76,6 +77,7 @@ func TestSessionPlans(t *testing.T) {
 // TestTouchIsHeapOnlyUpdate checks that Touch changes an indexed column once an
 // hour only.
 func TestTouchIsHeapOnlyUpdate(t *testing.T) {
+	t.Parallel()
 	server := enginetest.StartPostgres(t, "fsync=off", "autovacuum=off")
 	db := open(t, "pgx", server.Database(t))
 	db.SetMaxOpenConns(1) // so that the statistics are those of this connection

@@ -17,6 +17,7 @@ import (
 // TestSessionsAfterLockWait checks that a statement that waited for a lock uses the
 // row and the time after the wait.
 func TestSessionsAfterLockWait(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	type result struct {
 		r   session.Record
@@ -137,6 +138,7 @@ func TestSessionsAfterLockWait(t *testing.T) {
 // TestDeleteAllDoesNotDeadlock runs two statements that lock the same rows in
 // different orders.
 func TestDeleteAllDoesNotDeadlock(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	// The query plan determines the order: a sequential scan for one, an index in
@@ -183,6 +185,7 @@ func TestDeleteAllDoesNotDeadlock(t *testing.T) {
 // TestSessionsLeastPrivilege checks that requests need no privileges except on the
 // rows.
 func TestSessionsLeastPrivilege(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	db := open(t, "pgx", url)

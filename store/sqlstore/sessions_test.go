@@ -26,6 +26,7 @@ func newSessions(t testing.TB, db *sql.DB) *sqlstore.Sessions {
 }
 
 func TestSessionsContract(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		sessiontest.TestStore(t, func(t *testing.T) session.Store {
 			driver, dsn := database(t)
@@ -63,6 +64,7 @@ func execute(t testing.TB, db *sql.DB, statements ...string) {
 // TestSessionsAreSwept checks that each Create removes a few expired sessions and no
 // others.
 func TestSessionsAreSwept(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)
@@ -108,6 +110,7 @@ func TestSessionsAreSwept(t *testing.T) {
 
 // TestSessionsAreNotSweptEarly checks the columns that decide when a row is removed.
 func TestSessionsAreNotSweptEarly(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)
@@ -147,6 +150,7 @@ func TestSessionsAreNotSweptEarly(t *testing.T) {
 // TestListOrdersTiesByID: sessions with the same LastSeen are ordered by the bytes of
 // their IDs.
 func TestListOrdersTiesByID(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)
@@ -171,6 +175,7 @@ func TestListOrdersTiesByID(t *testing.T) {
 
 // TestDamagedSessions: malformed rows and empty IDs are errors.
 func TestDamagedSessions(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
 		db := open(t, driver, dsn)

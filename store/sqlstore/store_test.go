@@ -24,6 +24,7 @@ func (f foreign) Driver() driver.Driver                      { return f }
 func (foreign) Open(string) (driver.Conn, error)             { return nil, driver.ErrBadConn }
 
 func TestNewReportsAllErrors(t *testing.T) {
+	t.Parallel()
 	unknown := sql.OpenDB(foreign{})
 	defer unknown.Close()
 	lite := open(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "a.db")))
@@ -48,6 +49,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 }
 
 func TestCheckSQLite(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.db")
 	good := sqlstore.SQLiteDSN(path)
 	check := func(dsn string) error { return newStore(t, open(t, "sqlite", dsn)).Check(t.Context()) }
@@ -71,6 +73,7 @@ func TestCheckSQLite(t *testing.T) {
 }
 
 func TestCheckPostgres(t *testing.T) {
+	t.Parallel()
 	durable := enginetest.StartPostgres(t)
 	url := durable.Database(t)
 	s := newStore(t, open(t, "pgx", url))
@@ -149,6 +152,7 @@ func checkTimeouts(t *testing.T, keys *sqlstore.APIKeys, reads bool) {
 }
 
 func TestTimeoutsPostgres(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	db := open(t, "pgx", enginetest.Via(t, server.Database(t), proxy))
@@ -164,6 +168,7 @@ func TestTimeoutsPostgres(t *testing.T) {
 
 // Another process holds the write lock of the file. Reads are not affected.
 func TestTimeoutsSQLite(t *testing.T) {
+	t.Parallel()
 	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db"))
 	db := open(t, "sqlite", dsn)
 	keys := newKeys(t, sqlstore.Config{DB: db}, "a")
@@ -190,6 +195,7 @@ func TestTimeoutsSQLite(t *testing.T) {
 // A change without a response is not retried: a second rotation would end the
 // previous secret.
 func TestChangesAreNotRetried(t *testing.T) {
+	t.Parallel()
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	beside := newKeys(t, sqlstore.Config{DB: open(t, "pgx", url)}, "warm")
@@ -225,6 +231,7 @@ func TestChangesAreNotRetried(t *testing.T) {
 
 // A damaged record is an error other than ErrNotFound.
 func TestDamagedRecords(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
 		db := open(t, driverName, dsn)
