@@ -46,7 +46,7 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.R
 		return nil, a, nil, g.report(r, a, e, start)
 	}
 	a.principal = proof.principal
-	inner := r.WithContext(a)
+	inner := r.WithContext(a) //nolint:contextcheck // a wraps the context of r
 	inner.Header = g.reads.without(r.Header)
 	if !a.principal.IsZero() {
 		if e = g.complete(inner, a, proof.Tenants); e == nil {

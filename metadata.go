@@ -61,14 +61,14 @@ type Metadata struct {
 	extra    map[string]json.RawMessage
 }
 
-// ownMembers are the members of the document that are fields.
-var ownMembers = func() (names []string) {
+// ownMembers returns the members of the document that are fields.
+func ownMembers() (names []string) {
 	for field := range reflect.TypeFor[ProtectedResource]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names = append(names, name)
 	}
 	return names
-}()
+}
 
 // NewMetadata checks the document and returns its handler. Plain http is
 // accepted for loopback addresses only.
@@ -97,7 +97,7 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	extra := make(map[string]json.RawMessage)
 	for name, value := range resource.Extra {
 		encoded, err := json.Marshal(value)
-		if slices.Contains(ownMembers, name) {
+		if slices.Contains(ownMembers(), name) {
 			err = errors.New("is a field of ProtectedResource: set the field")
 		}
 		if err != nil {

@@ -3,7 +3,6 @@
 package gatehouse_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -82,7 +81,7 @@ func TestMetadataURL(t *testing.T) {
 			t.Errorf("%s: %v", resource, err)
 			continue
 		}
-		equal(t, fmt.Sprintf("%s", resource), metadata.URL, want)
+		equal(t, resource, metadata.URL, want)
 		mux := http.NewServeMux()
 		mux.Handle(metadata.Path, metadata)
 		w := httptest.NewRecorder()

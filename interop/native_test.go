@@ -154,8 +154,8 @@ func TestNative(t *testing.T) {
 		status int
 		prints string
 	}{
-		"iss of another server": {func(back *url.URL) string { return with(back, "iss", "https://evil.example") }, 400, "iss is that of another issuer"},
-		"no iss":                {func(back *url.URL) string { return with(back, "iss") }, 400, "there is no iss"},
+		"iss of another server": {func(back *url.URL) string { return with(back, "iss", "https://evil.example") }, 400, "iss: differs from Config.Issuer"},
+		"no iss":                {func(back *url.URL) string { return with(back, "iss") }, 400, "iss: missing"},
 		"denied":                {func(back *url.URL) string { return with(back, "error", "access_denied") }, 403, "access_denied"},
 		"code injected":         {func(back *url.URL) string { return with(back, "code", eve.back.Query().Get("code")) }, 400, "invalid_grant"},
 		"code forged":           {func(back *url.URL) string { return with(back, "code", "x") }, 400, "invalid_grant"},

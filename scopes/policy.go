@@ -23,11 +23,11 @@ func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes..
 // challenge of a refusal names all of them. It panics where [All] does.
 func Any(scopes ...string) gatehouse.Policy { return Implications{}.Any(scopes...) }
 
-// [All] is like the function All, but also accepts a scope that implies the
+// All is like the function [All], but also accepts a scope that implies the
 // required scope.
 func (i Implications) All(scopes ...string) gatehouse.Policy { return i.policy("All", scopes) }
 
-// [Any] is like the function Any, but also accepts a scope that implies the
+// Any is like the function [Any], but also accepts a scope that implies the
 // required scope.
 func (i Implications) Any(scopes ...string) gatehouse.Policy { return i.policy("Any", scopes) }
 
