@@ -5,6 +5,8 @@ package gatehouse
 import (
 	"net/http"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 const authorization = "Authorization"
@@ -35,7 +37,7 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 		return "", ErrNoCredentials
 	}
 	rest := value[len(scheme):]
-	if rest != "" && isTokenChar(rest[0]) {
+	if rest != "" && text.IsTokenChar(rest[0]) {
 		return "", ErrNoCredentials // a longer scheme, such as Bearerish
 	}
 	credentials := strings.TrimLeft(rest, " ")
@@ -120,14 +122,14 @@ func (d *reader) checkForm(r *http.Request) *Error {
 		return nil
 	}
 	malformed := &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
-	if values[0] == "" || !isTokenChar(values[0][0]) {
+	if values[0] == "" || !text.IsTokenChar(values[0][0]) {
 		return malformed
 	}
 	for i := range d.schemes {
 		credentials, err := Authorization(r, d.schemes[i].Name)
 		switch {
 		case err == ErrNoCredentials: //nolint:errorlint // Authorization returns it as it is
-		case len(credentials) <= maxRead && !isToken68(credentials): // they are empty with any other error
+		case len(credentials) <= maxRead && !text.IsToken68(credentials): // they are empty with any other error
 			return malformed
 		}
 	}
@@ -177,27 +179,4 @@ func invalid(c Code) Code {
 // Implements RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 func tokenInQuery(r *http.Request) bool {
 	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
-}
-
-// isToken68 reports whether s is a b64token, which RFC 9110 calls token68.
-//
-//	RFC 6750 §2.1 (grammar): b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" /
-//	"~" / "+" / "/" ) *"="
-func isToken68(s string) bool {
-	s = strings.TrimRight(s, "=")
-	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~+/", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// RFC 9110 §5.6.2: tchar
-func isTokenChar(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
-
-func isAlphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // Reads declares the parts of a request that an [Authenticator] reads. A
@@ -98,7 +100,7 @@ func (r Reads) check() error {
 		names = append(names, h.Name)
 	}
 	for _, name := range names {
-		if name == "" || strings.TrimFunc(name, func(r rune) bool { return r < 0x80 && isTokenChar(byte(r)) }) != "" {
+		if !text.IsToken(name) {
 			return fmt.Errorf("Reads: %q is not a token of RFC 9110", name)
 		}
 	}
