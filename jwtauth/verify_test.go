@@ -5,6 +5,7 @@ package jwtauth_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -386,7 +387,7 @@ func TestIssuersAreSeparate(t *testing.T) {
 func TestLargeRoleLists(t *testing.T) {
 	var roles, permissions []string
 	for n := range 1000 {
-		roles, permissions = append(roles, fmt.Sprintf("r%d", n)), append(permissions, fmt.Sprintf("p%d", n))
+		roles, permissions = append(roles, strconv.Itoa(n)), append(permissions, "p"+strconv.Itoa(n))
 	}
 	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16 << 10 }))
 	p, err := a.Verify(t.Context(), token(nil, object{"roles": roles, "scope": strings.Join(permissions, " ")}))
