@@ -216,7 +216,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	switch {
 	case !ok:
 		return nil, a.rejectIssuer(t.claims.issuer)
-	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
+	case len(token) > i.MaxTokenBytes, len(t.Header) > i.MaxTokenBytes/4:
 		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
 		return nil, reject(ReasonType, i, errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ"))

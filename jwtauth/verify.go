@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
 // issuer verifies the JWTs of one configured [Issuer] with its keys and its
@@ -50,7 +51,7 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
 		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))
 	}
-	signature, err := decode(nil, t.signature)
+	signature, err := jose.Decode(nil, t.Signature)
 	if err != nil {
 		return nil, reject(ReasonMalformed, i, fmt.Errorf("signature: %w", err))
 	}
@@ -62,7 +63,7 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 		return nil, reject(invalid.reason, i, fmt.Errorf("%w; the signature was not verified, because no keys were fetched yet", invalid.cause))
 	case keys[0] == nil:
 		return nil, reject(ReasonKey, i, errors.New("the key set has no key with the kid and alg of the token"))
-	case !keys.verify(t.head.algorithm, t.signingInput, signature):
+	case !keys.verify(t.head.algorithm, t.SigningInput, signature):
 		return nil, reject(ReasonSignature, i, fmt.Errorf("signature: invalid for key %q", keys[0].id))
 	case invalid.reason != "":
 		e := reject(invalid.reason, i, invalid.cause)
