@@ -5,6 +5,7 @@ package jwtauth_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -380,4 +381,18 @@ func TestIssuersAreSeparate(t *testing.T) {
 	} {
 		check(t, a, name, test.token, test.want)
 	}
+}
+
+// A provider may send 1,000 roles and permissions in one token.
+func TestLargeRoleLists(t *testing.T) {
+	var roles, permissions []string
+	for n := range 1000 {
+		roles, permissions = append(roles, strconv.Itoa(n)), append(permissions, "p"+strconv.Itoa(n))
+	}
+	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16 << 10 }))
+	p, err := a.Verify(t.Context(), token(nil, object{"roles": roles, "scope": strings.Join(permissions, " ")}))
+	if err != nil || p.Roles.Len() != 1000 || p.Scopes.Len() != 1000 {
+		t.Errorf("Verify = %d roles, %d scopes, %v, want 1000 of each", p.Roles.Len(), p.Scopes.Len(), err)
+	}
+	check(t, a, "permissions as an array", token(nil, object{"roles": roles[:900], "permissions": permissions[:900]}), "")
 }
