@@ -45,7 +45,7 @@ type date struct {
 
 const (
 	maxDepth   = 16
-	maxMembers = 256 // of all objects and arrays together; some providers send 200 groups
+	maxMembers = 2048 // of all objects and arrays together; some providers send 1,000 permissions
 	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
 )
 
