@@ -46,7 +46,7 @@ func protect(replays dpop.ReplayStore) (http.Handler, error) {
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
 			URL:        "https://auth.example.com",
-			Audience:   "https://api.example.com",
+			Audiences:  []string{"https://api.example.com"},
 			Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
 			Keys:       jwtauth.Discover(),
 		}},

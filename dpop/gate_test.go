@@ -38,7 +38,7 @@ func newServer(t *testing.T, wrap func(gatehouse.Authenticator) gatehouse.Authen
 	t.Helper()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Target: "/reports"})
 	tokens := must(jwtauth.New(jwtauth.Config{
-		Issuers:    []jwtauth.Issuer{{URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover()}},
+		Issuers:    []jwtauth.Issuer{{URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover()}},
 		Confirmers: []gatehouse.Confirmer{newVerifier(changes...)}, CacheEntries: 100,
 	}))
 	s := server{issuer: issuer, events: new([]gatehouse.Event)}
