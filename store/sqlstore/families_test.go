@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,52 +15,10 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/refresh"
-	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
-	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
-
-// migrated returns a store on a new database with its tables.
-func migrated(t *testing.T, driver, dsn string) (*sqlstore.Store, *sql.DB) {
-	t.Helper()
-	db := open(t, driver, dsn)
-	s := newStore(t, db)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s, db
-}
-
-// eachStore runs a test on a new store of each engine.
-func eachStore(t *testing.T, test func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB)) {
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		driver, dsn := database(t)
-		s, db := migrated(t, driver, dsn)
-		test(t, driver, s, db)
-	})
-}
-
-// TestFamiliesAndRevocationsContract uses one database for all rules, because to
-// create one takes longer than most rules.
-func TestFamiliesAndRevocationsContract(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, _ string, s *sqlstore.Store, db *sql.DB) {
-		t.Run("families", func(t *testing.T) {
-			refreshtest.TestStore(t, func(t *testing.T) refresh.Store {
-				execute(t, db, "DELETE FROM gatehouse_families")
-				return s.Families()
-			})
-		})
-		t.Run("revocations", func(t *testing.T) {
-			revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
-				execute(t, db, "DELETE FROM gatehouse_revocations")
-				return s.Revocations()
-			})
-		})
-	})
-}
 
 func family(id string) refresh.Record {
 	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
@@ -69,7 +28,7 @@ func family(id string) refresh.Record {
 // waits for its lock: the statement must then use the new row and the new time.
 func TestFamilyLockWaitPostgres(t *testing.T) {
 	t.Parallel()
-	server := enginetest.SharedPostgres(t)
+	s, db := migrated(t, "pgx", enginetest.SharedPostgres(t).Database(t))
 	type result struct {
 		r       refresh.Record
 		outcome refresh.Outcome
@@ -79,7 +38,7 @@ func TestFamilyLockWaitPostgres(t *testing.T) {
 	// lock and delay has passed. It also returns the time just before the commit.
 	call := func(t *testing.T, change string, delay time.Duration, f func(*sqlstore.Families) result) (got result, before time.Time) {
 		t.Helper()
-		s, db := migrated(t, "pgx", server.Database(t))
+		execute(t, db, "DELETE FROM gatehouse_families")
 		if _, err := s.Families().Create(t.Context(), family("a"), time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -381,4 +340,35 @@ FROM series`, `
 INSERT INTO gatehouse_revocations
 WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 5000)
 SELECT 'i', 'sub', CAST(n AS TEXT), 1, 9000000000000000 FROM series`, "ANALYZE"},
+}
+
+// TestReuseWithinOneMillisecond uses a token twice within the resolution of SQLite's
+// clock, without a grace period.
+func TestReuseWithinOneMillisecond(t *testing.T) {
+	t.Parallel()
+	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "families.db")) + "&_pragma=synchronous(OFF)"
+	s, _ := migrated(t, "sqlite", dsn)
+	families, same := s.Families(), false
+	for n := 0; n < 1000 && !same; n++ {
+		id := fmt.Sprint(n)
+		if _, err := families.Create(t.Context(), family(id), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		rotate := func(next byte) (refresh.Record, refresh.Outcome) {
+			r, outcome, err := families.Rotate(t.Context(), id, refresh.Presentation{Client: "c", Next: refresh.Hash{next}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r, outcome
+		}
+		first, outcome := rotate(1)
+		second, again := rotate(2)
+		if outcome != refresh.Rotated || again != refresh.Reused {
+			t.Fatalf("Rotate, twice with one token = %s, %s, want %s, %s", outcome, again, refresh.Rotated, refresh.Reused)
+		}
+		same = first.AsOf.Equal(second.AsOf)
+	}
+	if !same {
+		t.Error("no two calls of Rotate were within one millisecond")
+	}
 }
