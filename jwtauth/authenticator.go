@@ -45,6 +45,9 @@ func New(config Config) (*Authenticator, error) {
 		if a.issuers[i.URL] != nil {
 			err = errors.Join(err, fmt.Errorf("%sURL: duplicate of an earlier issuer", field))
 		}
+		if len(config.Issuers) > 1 && len(i.Tenants) == 0 && !i.AnyTenant && i.Err == nil {
+			err = errors.Join(err, fmt.Errorf("%sTenants: required with several issuers, or AnyTenant", field))
+		}
 		errs = append(errs, err)
 		a.maxBytes = max(a.maxBytes, v.MaxTokenBytes)
 		a.issuers[i.URL] = v

@@ -288,7 +288,7 @@ func TestBoundTokens(t *testing.T) {
 	certificates := must(mtls.New(mtls.Config{Subjects: subjects, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}))
 	tokens := must(jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
-			URL: issuer.URL, Audience: "https://api.example.com", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
+			URL: issuer.URL, Audiences: []string{"https://api.example.com"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 		}},
 		Confirmers: []gatehouse.Confirmer{certificates},
 	}))
