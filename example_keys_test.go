@@ -50,7 +50,7 @@ func Example_apiKeys() {
 	}
 	defer issuer.Close()
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
+		URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 	}}})
 	if err != nil {
 		log.Fatal(err)

@@ -55,6 +55,8 @@ var imports = map[string][]string{
 	"agent/upstream": {"scopes", "tenant"},
 	"agent/budget":   {"agent/model", "scopes", "tenant"},
 	"authtest":       nil,
+
+	"cmd/gatehouse-audit": {"audit"},
 }
 
 // sharedWithCore are internal packages that import the core package or others of
@@ -70,6 +72,7 @@ var requirements = []string{
 	"github.com/MicahParks/keyfunc/v3",
 	"github.com/MicahParks/jwkset",
 	"golang.org/x/crypto",
+	"golang.org/x/mod",
 	"golang.org/x/oauth2",
 	"github.com/google/go-cmp", // in tests
 }

@@ -4,50 +4,13 @@ package apikey
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
-
-// Thresholds set what [Keys] reports about the use of keys. The zero value
-// reports nothing.
-//
-// Each process keeps its own counts in memory and loses them when it exits. The
-// counts are bounded: above 16,384 keys or addresses, entries are evicted at
-// random.
-type Thresholds struct {
-	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a
-	// /48 of IPv6 that is not among the last 16 that it was used from. The first
-	// network in which a process sees a key is not reported. Concurrent requests
-	// from a new network may each report it.
-	NewNetworks bool
-
-	// Burst reports [EventBurst], once a minute: the requests of a key in one
-	// minute exceed Burst times its recent average, and BurstFloor. 0 for off,
-	// otherwise at least 2.
-	Burst int
-	// BurstFloor is the number of requests in a minute that is never reported.
-	// Required with Burst.
-	BurstFloor int
-
-	// UsesAfterRevocation reports [EventUsedAfterRevocation], at most once a
-	// minute for each key.
-	UsesAfterRevocation bool
-
-	// Failures reports [EventFailures], once a minute: Failures keys from one
-	// IPv4 address, or one /64 of IPv6, were rejected in one minute. 0 for off.
-	Failures int
-
-	// Suspend are the events that suspend the key and reject the request:
-	// EventNewNetwork and EventBurst.
-	Suspend []gatehouse.EventType
-}
 
 const (
 	knownNetworks = 16
@@ -84,53 +47,24 @@ type tally struct {
 	reported bool
 }
 
-// add increments the count and reports whether it exceeds limit for the first
-// time in this minute.
+// add increments the count and reports whether it exceeds limit and its event is
+// due: not reported in this minute.
 func (t *tally) add(minute int64, limit int) bool {
 	if t.minute != minute {
 		*t = tally{minute: minute}
 	}
 	t.count++
-	if t.reported || t.count <= limit {
-		return false
-	}
-	t.reported = true
-	return true
+	return !t.reported && t.count > limit
 }
 
-// newAlarm returns nil if no threshold is set.
-func newAlarm(t Thresholds) (*alarm, error) {
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("apikey: Config.Thresholds."+format, args...))
-		}
-	}
-	check(t.Burst == 0 || t.Burst >= 2, "Burst: got %d, must be 0 or at least 2", t.Burst)
-	check(t.BurstFloor >= 0 && (t.Burst > 0) == (t.BurstFloor > 0), "BurstFloor: got %d, must be greater than 0 if Burst is set, otherwise 0", t.BurstFloor)
-	check(t.Failures >= 0, "Failures: got %d, must not be negative", t.Failures)
-	for _, event := range t.Suspend {
-		check(event == EventNewNetwork && t.NewNetworks || event == EventBurst && t.Burst > 0, "Suspend: %q: its threshold is not set", event)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if !t.NewNetworks && t.Burst == 0 && !t.UsesAfterRevocation && t.Failures == 0 {
-		return nil, nil
-	}
-	t.Suspend = slices.Clone(t.Suspend)
-	a := &alarm{Thresholds: t, start: time.Now()}
-	for i := range a.shards {
-		a.shards[i].keys = make(map[string]*history)
-		a.shards[i].addresses = make(map[netip.Prefix]*tally)
-	}
-	return a, nil
-}
+// settle records that the event of a minute is reported.
+func (t *tally) settle(minute int64) { t.reported = t.reported || t.minute == minute }
 
 // checkThresholds passes a decision to the alarm and reports what it finds. If
 // [Thresholds].Suspend says so, it suspends the key of an accepted request and
 // changes the decision. It returns an error to reject the request with. Events
-// do not end with the request, so that a client cannot avoid them by hanging up.
+// do not end with the request, so that a client cannot avoid them by hanging up,
+// and are settled last, so that the next request repeats what fails here.
 func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 	if k.alarm == nil {
 		return nil
@@ -138,13 +72,12 @@ func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 	if events := k.alarm.use(d); len(events) > 0 {
 		ctx, cancel := detached(ctx)
 		defer cancel()
-		suspend, newNetwork := false, false
+		suspend := false
 		for _, event := range events {
 			if err := k.report(ctx, d.id, event); err != nil {
 				return err
 			}
 			suspend = suspend || slices.Contains(k.alarm.Suspend, event.event)
-			newNetwork = newNetwork || event.event == EventNewNetwork
 		}
 		if suspend {
 			_, err := k.store.Suspend(ctx, d.id, true)
@@ -157,14 +90,15 @@ func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 			}
 			d.reason = ReasonSuspended
 		}
-		if newNetwork {
-			k.alarm.learn(d) // not before, so that a failure above repeats the event
-		}
+		k.alarm.settle(d.id, events)
 	}
 	if event, ok := k.alarm.failure(d); ok {
 		ctx, cancel := detached(ctx)
 		defer cancel()
-		return k.report(ctx, d.id, event)
+		if err := k.report(ctx, d.id, event); err != nil {
+			return err
+		}
+		k.alarm.settleFailure(event)
 	}
 	return nil
 }
@@ -183,18 +117,36 @@ func (a *alarm) use(d *decision) (events []signal) {
 	elapsed := time.Since(a.start)
 	h := s.history(d.id, elapsed)
 	if revoked {
-		if h.revoked.add(int64(elapsed/time.Minute), 0) {
-			events = append(events, signal{EventUsedAfterRevocation, network, 0})
+		if minute := int64(elapsed / time.Minute); h.revoked.add(minute, 0) {
+			events = append(events, signal{EventUsedAfterRevocation, network, 0, minute})
 		}
 		return events
 	}
 	if a.NewNetworks && network.IsValid() && !h.knows(network) {
-		events = append(events, signal{EventNewNetwork, network, 0})
+		events = append(events, signal{event: EventNewNetwork, network: network})
 	}
-	if a.Burst > 0 && h.burst(int64((elapsed-h.first)/time.Minute), a.Burst, a.BurstFloor) {
-		events = append(events, signal{EventBurst, network, h.uses.count})
+	if minute := int64((elapsed - h.first) / time.Minute); a.Burst > 0 && h.burst(minute, a.Burst, a.BurstFloor) {
+		events = append(events, signal{EventBurst, network, h.uses.count, minute})
 	}
 	return events
+}
+
+// settle makes the events of a key reported ones, and their network a known one.
+func (a *alarm) settle(id string, events []signal) {
+	s := &a.shards[shardOf(id, shardCount)]
+	s.Lock()
+	defer s.Unlock()
+	h := s.history(id, time.Since(a.start))
+	for _, e := range events {
+		switch e.event {
+		case EventNewNetwork:
+			h.learn(e.network)
+		case EventBurst:
+			h.uses.settle(e.minute)
+		case EventUsedAfterRevocation:
+			h.revoked.settle(e.minute)
+		}
+	}
 }
 
 // burst counts a use and reports whether it exceeds the threshold.
@@ -229,18 +181,15 @@ func (h *history) knows(network netip.Prefix) bool {
 	return true
 }
 
-// learn makes the network of a decision a known one.
-func (a *alarm) learn(d *decision) {
-	network := keyNetwork(d.address)
-	s := &a.shards[shardOf(d.id, shardCount)]
-	s.Lock()
-	defer s.Unlock()
-	if h := s.history(d.id, time.Since(a.start)); !h.knows(network) { // by a concurrent request
-		if len(h.networks) >= knownNetworks {
-			h.networks = slices.Delete(h.networks, 0, 1)
-		}
-		h.networks = append(h.networks, network)
+// learn makes a network a known one.
+func (h *history) learn(network netip.Prefix) {
+	if h.knows(network) { // by a concurrent request
+		return
 	}
+	if len(h.networks) >= knownNetworks {
+		h.networks = slices.Delete(h.networks, 0, 1)
+	}
+	h.networks = append(h.networks, network)
 }
 
 // failure counts a rejected key and returns the event of it. All clients without
@@ -250,13 +199,32 @@ func (a *alarm) failure(d *decision) (signal, bool) {
 		return signal{}, false
 	}
 	network := clientaddr.Network(d.address, 32, 64)
-	bytes := network.Addr().As16() // an IPv4 address is in the last four, a /64 in the first eight
-	s := &a.shards[int(bytes[7]^bytes[15])%shardCount]
+	s := a.shardOf(network)
 	s.Lock()
 	defer s.Unlock()
-	t := entry(s.addresses, network, func() *tally { return new(tally) })
-	exceeded := t.add(int64(time.Since(a.start)/time.Minute), a.Failures-1)
-	return signal{EventFailures, network, t.count}, exceeded
+	t := s.address(network)
+	minute := int64(time.Since(a.start) / time.Minute)
+	exceeded := t.add(minute, a.Failures-1)
+	return signal{EventFailures, network, t.count, minute}, exceeded
+}
+
+// settleFailure makes an event of failure a reported one.
+func (a *alarm) settleFailure(e signal) {
+	s := a.shardOf(e.network)
+	s.Lock()
+	defer s.Unlock()
+	s.address(e.network).settle(e.minute)
+}
+
+// shardOf returns the shard of a network: an IPv4 address is in the last four bytes,
+// a /64 in the first eight.
+func (a *alarm) shardOf(network netip.Prefix) *alarmShard {
+	bytes := network.Addr().As16()
+	return &a.shards[int(bytes[7]^bytes[15])%shardCount]
+}
+
+func (s *alarmShard) address(network netip.Prefix) *tally {
+	return entry(s.addresses, network, func() *tally { return new(tally) })
 }
 
 func (s *alarmShard) history(id string, now time.Duration) *history {

@@ -97,40 +97,81 @@ func TestNewNetwork(t *testing.T) {
 	f.wantEvents(t)
 }
 
-// A network stays new until the event is accepted and the key is suspended, so
-// that neither a failure nor a client that hangs up loses the event.
-func TestNewNetworkIsLearnedAfterTheEvent(t *testing.T) {
-	f := newKeys(t, withThresholds(apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}))
-	key, text := f.create(t, request())
-	f.wantReason(t, text, "")
-	f.events.take()
-	stolen := from(text, "203.0.113.1:1")
-	for name, step := range map[string]struct {
-		observer, store error
-		reason          gatehouse.Reason
+// An event is repeated until it is accepted and the key is suspended, so that
+// neither a failure nor a client that hangs up loses the event or the suspension.
+func TestEventIsRepeatedUntilSettled(t *testing.T) {
+	for _, test := range []struct {
+		event   gatehouse.EventType
+		suspend bool
 	}{
-		"observer fails": {errFull, nil, gatehouse.ReasonObserverFailed},
-		"store fails":    {nil, errors.New("read only"), apikey.ReasonStoreUnavailable},
+		{apikey.EventNewNetwork, true},
+		{apikey.EventBurst, true},
+		{apikey.EventBurst, false},
+		{apikey.EventUsedAfterRevocation, false},
+		{apikey.EventFailures, false},
 	} {
-		f.events.err = step.observer
-		f.store.fail(step.store, "Suspend")
-		for range 2 {
-			if got := f.wantReasonOf(t, stolen, step.reason); got.Code != 503 {
-				t.Errorf("%s: status %d, want 503", name, got.Code)
+		synctest.Test(t, func(t *testing.T) {
+			thresholds := apikey.Thresholds{
+				NewNetworks: test.event == apikey.EventNewNetwork, UsesAfterRevocation: test.event == apikey.EventUsedAfterRevocation,
 			}
-			f.wantNetwork(t, apikey.EventNewNetwork, key.ID, "203.0.113.0/24")
-		}
+			if test.event == apikey.EventBurst {
+				thresholds.Burst, thresholds.BurstFloor = 2, 1
+			}
+			if test.event == apikey.EventFailures {
+				thresholds.Failures = 1
+			}
+			if test.suspend {
+				thresholds.Suspend = []gatehouse.EventType{test.event}
+			}
+			f := newKeys(t, withThresholds(thresholds))
+			key, text := f.create(t, request())
+			f.wantReason(t, text, "")
+			advance(time.Minute)
+			after := gatehouse.Reason("") // of a request whose event is accepted
+			switch test.event {
+			case apikey.EventBurst:
+				f.wantReason(t, text, "")
+				f.wantReason(t, text, "")
+			case apikey.EventUsedAfterRevocation:
+				must(f.Revoke(t.Context(), key.ID))(t)
+				after = apikey.ReasonRevoked
+			case apikey.EventFailures:
+				text, after = golden, apikey.ReasonUnknown
+			}
+			if test.suspend {
+				after = apikey.ReasonSuspended
+			}
+			f.events.take()
+			stolen := from(text, "203.0.113.1:1")
+			for range 2 {
+				f.events.err = errFull
+				f.wantReasonOf(t, stolen, gatehouse.ReasonObserverFailed)
+				f.wantEvents(t, test.event)
+				f.events.err = nil
+				if test.suspend {
+					f.store.fail(errors.New("read only"), "Suspend")
+					f.wantReasonOf(t, stolen, apikey.ReasonStoreUnavailable)
+					f.wantEvents(t, test.event)
+					f.store.fail(nil)
+				}
+			}
+			ctx, hangUp := context.WithCancel(t.Context())
+			f.store.found = func(context.Context, *apikey.Record) { hangUp() }
+			f.wantReasonOf(t, stolen.WithContext(ctx), after)
+			f.store.found = nil
+			if !test.suspend {
+				f.wantEvents(t, test.event)
+				f.wantReasonOf(t, stolen, after)
+				f.wantEvents(t)
+				return
+			}
+			f.wantEvents(t, test.event, apikey.EventSuspended)
+			f.wantReasonOf(t, stolen, apikey.ReasonSuspended)
+			must(f.Resume(t.Context(), key.ID))(t)
+			f.wantReasonOf(t, stolen, "")
+			f.wantEvents(t, apikey.EventResumed)
+		})
 	}
-	f.events.err = nil
-	f.store.fail(nil)
-	ctx, hangUp := context.WithCancel(t.Context())
-	f.store.found = func(context.Context, *apikey.Record) { hangUp() }
-	f.wantReasonOf(t, stolen.WithContext(ctx), apikey.ReasonSuspended)
-	f.store.found = nil
-	f.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended)
-	must(f.Resume(t.Context(), key.ID))(t)
-	f.wantReasonOf(t, stolen, "")
-	f.wantEvents(t, apikey.EventResumed)
 }
 
 func TestBurst(t *testing.T) {

@@ -153,12 +153,17 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 		d.reason = ReasonEnvironment
 		return now, nil
 	}
-	now, err = k.lookup(ctx, d.id, &d.record)
+	arrived := time.Now()
+	now, stale, err := k.lookup(ctx, d.id, &d.record)
+	current, previous := k.match(s, &d.record) // the zero record matches no secret
+	if err == nil && stale && !current && !previous {
+		now, err = k.refill(ctx, d.id, arrived, &d.record)
+		current, previous = k.match(s, &d.record)
+	}
 	missing := errors.Is(err, ErrNotFound)
 	if err != nil && !missing {
 		return now, err
 	}
-	current, previous := k.match(s, &d.record) // the zero record matches no secret
 	d.expires = d.record.Expires
 	if !current {
 		d.expires = d.record.GraceEnds

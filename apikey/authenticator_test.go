@@ -354,7 +354,8 @@ func TestNetworks(t *testing.T) {
 	direct := newKeys(t, func(c *apikey.Config) { c.Store = proxied.store })
 	r := request()
 	r.Networks = prefixes("192.0.2.0/24", "2001:db8::/32", "::ffff:198.51.100.7/128")
-	_, text := proxied.create(t, r)
+	key, text := proxied.create(t, r)
+	_, newest := proxied.rotate(t, key.ID, day)
 	for _, test := range []struct {
 		name      string
 		keys      fixture
@@ -381,19 +382,21 @@ func TestNetworks(t *testing.T) {
 		{"network for an address", proxied, "10.0.0.1:1", []string{"192.0.2.9/32"}, false},
 		{"entry with a zone", proxied, "10.0.0.1:1", []string{"2001:db8::9%eth0"}, false},
 	} {
-		r := from(text, test.remote)
-		if test.forwarded != nil {
-			r.Header["X-Forwarded-For"] = test.forwarded
-		}
-		r.Header.Set("X-Real-Ip", "192.0.2.9")
-		r.Header.Set("Forwarded", "for=192.0.2.9")
-		want := apikey.ReasonNetwork
-		if test.allowed {
-			want = ""
-		}
-		got := send(t, r, test.keys.Keys)
-		if got.event.Reason != want || !test.allowed && (got.Code != 403 || got.event.Code != "access_denied") {
-			t.Errorf("%s: status %d, event %+v, want reason %q", test.name, got.Code, got.event, want)
+		for secret, text := range map[string]string{"previous": text, "current": newest} {
+			r := from(text, test.remote)
+			if test.forwarded != nil {
+				r.Header["X-Forwarded-For"] = test.forwarded
+			}
+			r.Header.Set("X-Real-Ip", "192.0.2.9")
+			r.Header.Set("Forwarded", "for=192.0.2.9")
+			want := apikey.ReasonNetwork
+			if test.allowed {
+				want = ""
+			}
+			got := send(t, r, test.keys.Keys)
+			if got.event.Reason != want || !test.allowed && (got.Code != 403 || got.event.Code != "access_denied") {
+				t.Errorf("%s, %s secret: status %d, event %+v, want reason %q", test.name, secret, got.Code, got.event, want)
+			}
 		}
 	}
 	// A client without the secret learns nothing about the networks.

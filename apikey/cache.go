@@ -5,22 +5,24 @@ package apikey
 import (
 	"context"
 	"errors"
-	"iter"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // cache keeps records of the store for a few seconds. It keeps the IDs that do
-// not exist in a table of their own, so that a client that guesses IDs cannot
-// evict existing keys.
+// not exist apart, so that a client that guesses IDs cannot evict existing keys,
+// and without a copy of the shard, so that a guess costs little more than the call
+// of the store.
 type cache struct {
-	ttl            time.Duration
-	found, missing table[cached]
+	ttl     time.Duration
+	found   table[*cached]
+	missing [shardCount]missingIDs
 	// generations are incremented by each invalidation of an ID in a shard,
 	// before the entry is deleted.
 	generations [shardCount]atomic.Uint64
+	// turns let one request of a shard ask the store again.
+	turns [shardCount]chan struct{}
 }
 
 type cached struct {
@@ -28,30 +30,46 @@ type cached struct {
 	read   time.Time // before the call of the store
 }
 
+// missingIDs has the time before the call of the store for each ID that does not
+// exist.
+type missingIDs struct {
+	mu  sync.Mutex
+	ids map[string]time.Time
+}
+
 func newCache(ttl time.Duration) *cache {
-	return &cache{ttl: ttl, found: make(table[cached], shardCount), missing: make(table[cached], shardCount)}
+	c := &cache{ttl: ttl, found: make(table[*cached], shardCount)}
+	for i := range shardCount {
+		c.missing[i].ids = make(map[string]time.Time)
+		c.turns[i] = make(chan struct{}, 1)
+	}
+	return c
 }
 
 func (c *cache) generation(id string) *atomic.Uint64 { return &c.generations[shardOf(id, shardCount)] }
 
-// get returns the entry of an ID and reports whether it is valid.
-func (c *cache) get(id string, now time.Time) (entry cached, known bool) {
-	if entry, known = c.found.load(id); !known {
-		entry, _ = c.missing.load(id) // zero if absent, so that it has expired
+// get returns the entry of an ID, nil if the ID does not exist, and reports whether
+// it is valid.
+func (c *cache) get(id string, now time.Time) (entry *cached, known bool) {
+	if entry, known = c.found.load(id); known {
+		return entry, now.Sub(entry.read) < c.ttl
 	}
-	return entry, now.Sub(entry.read) < c.ttl
+	m := &c.missing[shardOf(id, shardCount)]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	read, known := m.ids[id]
+	return nil, known && now.Sub(read) < c.ttl
 }
 
 // put stores an entry, unless the ID was invalidated since generation was read or
 // the present entry is newer. It reports whether it stored the entry.
-func (c *cache) put(id string, entry cached, missing bool, generation uint64) (done bool) {
-	into, other := c.found, c.missing
-	if missing {
-		into, other = other, into
-	}
-	other.change(id, func(entries map[string]cached) { delete(entries, id) })
-	into.change(id, func(entries map[string]cached) {
-		if c.generation(id).Load() != generation || entries[id].record.AsOf.After(entry.record.AsOf) {
+func (c *cache) put(id string, entry *cached, generation uint64) (done bool) {
+	m := &c.missing[shardOf(id, shardCount)]
+	m.mu.Lock()
+	delete(m.ids, id)
+	m.mu.Unlock()
+	c.found.change(id, func(entries map[string]*cached) {
+		if old := entries[id]; c.generation(id).Load() != generation || old != nil && old.record.AsOf.After(entry.record.AsOf) {
 			return
 		}
 		evict(entries)
@@ -61,62 +79,120 @@ func (c *cache) put(id string, entry cached, missing bool, generation uint64) (d
 	return done
 }
 
+// putMissing is put for an ID that does not exist.
+func (c *cache) putMissing(id string, read time.Time, generation uint64) (done bool) {
+	c.remove(id)
+	m := &c.missing[shardOf(id, shardCount)]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.generation(id).Load() != generation {
+		return false
+	}
+	evict(m.ids)
+	m.ids[id] = read
+	return true
+}
+
+// remove deletes an existing key.
+func (c *cache) remove(id string) {
+	if _, ok := c.found.load(id); ok {
+		c.found.change(id, func(entries map[string]*cached) { delete(entries, id) })
+	}
+}
+
 func (c *cache) invalidate(id string) {
 	if id == "" {
 		for i := range c.generations {
 			c.generations[i].Add(1)
-			c.found[i].change(func(entries map[string]cached) { clear(entries) })
-			c.missing[i].change(func(entries map[string]cached) { clear(entries) })
+			c.found[i].change(func(entries map[string]*cached) { clear(entries) })
+			c.missing[i].mu.Lock()
+			clear(c.missing[i].ids)
+			c.missing[i].mu.Unlock()
 		}
 		return
 	}
 	c.generation(id).Add(1)
-	c.found.change(id, func(entries map[string]cached) { delete(entries, id) })
-	c.missing.change(id, func(entries map[string]cached) { delete(entries, id) })
+	c.found.change(id, func(entries map[string]*cached) { delete(entries, id) })
+	m := &c.missing[shardOf(id, shardCount)]
+	m.mu.Lock()
+	delete(m.ids, id)
+	m.mu.Unlock()
 }
 
 // lookup sets record to that of an ID, from the cache or the store, and returns
-// the store's time.
-func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.Time, err error) {
+// the store's time. stale says that the record is from the cache.
+func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.Time, stale bool, err error) {
 	if k.cache == nil {
 		*record, err = k.store.Find(ctx, id)
-		return record.AsOf, err
+		return record.AsOf, false, err
 	}
-	now = time.Now()
-	entry, known := k.cache.get(id, now)
-	if !known {
-		if err := k.fill(ctx, id, &entry); err != nil {
-			return time.Time{}, err
+	entry, stale := k.cache.get(id, time.Now())
+	if !stale {
+		if entry, err = k.fill(ctx, id); err != nil {
+			return time.Time{}, false, err
 		}
-		now = time.Now()
 	}
-	if *record = entry.record; record.ID == "" {
+	now, err = entry.at(record)
+	return now, stale, err
+}
+
+// at sets record to that of the entry and returns the store's time: the store read
+// its clock after e.read, so the result is never too early and a key never outlives
+// its expiry.
+func (e *cached) at(record *Record) (time.Time, error) {
+	if e == nil {
+		*record = Record{}
 		return time.Time{}, ErrNotFound
 	}
-	// The store read its clock after entry.read, so the result is never too
-	// early and a key never outlives its expiry.
-	return record.AsOf.Add(now.Sub(entry.read)), nil
+	*record = e.record
+	return record.AsOf.Add(time.Since(e.read)), nil
 }
 
 // fill asks the store. If the ID is invalidated meanwhile it asks once more, so
-// that the request too sees the change.
-func (k *Keys) fill(ctx context.Context, id string, entry *cached) error {
+// that the request too sees the change. The result is nil for an ID that does not
+// exist.
+func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	for range 2 {
-		generation := k.cache.generation(id).Load()
-		*entry = cached{read: time.Now()}
-		var err error
-		entry.record, err = k.store.Find(ctx, id)
-		missing := errors.Is(err, ErrNotFound)
-		if missing {
-			entry.record = Record{}
-		} else if err != nil {
-			return err
+		generation, read := k.cache.generation(id).Load(), time.Now()
+		record, err := k.store.Find(ctx, id)
+		done := false
+		switch {
+		case errors.Is(err, ErrNotFound):
+			entry, done = nil, k.cache.putMissing(id, read, generation)
+		case err != nil:
+			return nil, err
+		default:
+			entry = &cached{record, read}
+			done = k.cache.put(id, entry, generation)
 		}
-		if k.cache.put(id, *entry, missing, generation) {
-			return nil
+		if done {
+			break
 		}
 	}
-	return nil
+	return entry, nil
+}
+
+// refill asks the store for a key whose cached record matches no secret of the
+// request, since another process may have rotated the key. Of the requests of a
+// shard, one at a time asks the store, and the others use its result if the store
+// was asked after they arrived: wrong secrets cause no load that grows with their
+// number.
+func (k *Keys) refill(ctx context.Context, id string, arrived time.Time, record *Record) (time.Time, error) {
+	turn := k.cache.turns[shardOf(id, shardCount)]
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+	entry, known := k.cache.get(id, time.Now())
+	if !known || entry != nil && !entry.read.After(arrived) {
+		var err error
+		if entry, err = k.fill(ctx, id); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return entry.at(record)
 }
 
 // Invalidate deletes a key from the cache, or all keys if id is empty. The methods
@@ -137,81 +213,4 @@ func (k *Keys) Watch(ctx context.Context) error {
 		return errors.New("apikey: watch: Config.Watcher is not set")
 	}
 	return k.watcher.Watch(ctx, k.Invalidate)
-}
-
-// Tables have shards, so that requests do not wait for each other. Each shard is
-// bounded: 16,384 entries in all.
-const (
-	shardCount = 256
-	maxEntries = 64
-)
-
-// shardOf returns the shard of an ID. IDs are random, so the last three
-// characters suffice.
-func shardOf(id string, shards int) int {
-	n := 0
-	for i := max(0, len(id)-3); i < len(id); i++ {
-		n = n*len(alphabet) + int(id[i])
-	}
-	return n % shards
-}
-
-// table is a map from IDs that is read much more often than changed. Readers take
-// no lock: each change replaces the map of one shard.
-type table[V any] []tableShard[V]
-
-type tableShard[V any] struct {
-	entries atomic.Pointer[map[string]V]
-	mu      sync.Mutex // held by writers
-}
-
-func (t table[V]) load(id string) (value V, ok bool) {
-	if entries := t[shardOf(id, len(t))].entries.Load(); entries != nil {
-		value, ok = (*entries)[id]
-	}
-	return value, ok
-}
-
-// change replaces the shard of an ID by a copy that f has changed.
-func (t table[V]) change(id string, f func(entries map[string]V)) {
-	t[shardOf(id, len(t))].change(f)
-}
-
-func (s *tableShard[V]) change(f func(entries map[string]V)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := make(map[string]V)
-	if entries := s.entries.Load(); entries != nil {
-		next = maps.Clone(*entries)
-	}
-	f(next)
-	s.entries.Store(&next)
-}
-
-func (t table[V]) all() iter.Seq2[string, V] {
-	return func(yield func(string, V) bool) {
-		for i := range t {
-			entries := t[i].entries.Load()
-			if entries == nil {
-				continue
-			}
-			for id, value := range *entries {
-				if !yield(id, value) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// evict deletes an entry of a full map. Map order is random, so that a client
-// cannot choose the entry.
-func evict[K comparable, V any](entries map[K]V) {
-	if len(entries) < maxEntries {
-		return
-	}
-	for key := range entries {
-		delete(entries, key)
-		return
-	}
 }

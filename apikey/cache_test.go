@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,7 +59,6 @@ func TestCacheTTL(t *testing.T) {
 		for range 3 {
 			f.wantReason(t, text, "")
 		}
-		f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
 		f.wantCalls(t, "Find", 1)
 		for range 3 {
 			f.wantReason(t, golden, apikey.ReasonUnknown)
@@ -205,6 +206,62 @@ func TestCacheSeesChanges(t *testing.T) {
 	})
 }
 
+// A request that fills the cache just before the change does not outlast it.
+func TestChangeInvalidatesAfterwards(t *testing.T) {
+	for name, reason := range changes {
+		f := newKeys(t, withCache(5*time.Second))
+		key, text := f.create(t, request())
+		f.store.before = func(_ context.Context, verb string) {
+			if verb != "Find" {
+				f.store.before = nil
+				f.wantReason(t, text, "")
+			}
+		}
+		if err := f.change(t, name, key.ID, text); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		f.wantReason(t, text, reason)
+	}
+}
+
+// A secret that another process has issued is valid at once, although the cache has
+// the record of the one before.
+func TestCacheAsksAgainForUnknownSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here := newKeys(t, nil)
+		there := onStoreOf(t, here, 5*time.Second)
+		key, first := here.create(t, request())
+		_, other := here.create(t, request())
+		there.wantReason(t, first, "")
+		_, second := here.rotate(t, key.ID, time.Second)
+		there.wantReason(t, second, "")
+		there.wantReason(t, first, "")
+		there.wantCalls(t, "Find", 2)
+		advance(time.Second)
+		there.wantReason(t, first, apikey.ReasonRotated)
+		there.wantCalls(t, "Find", 2)
+
+		// Wrong secrets share the calls of the store.
+		there.store.found = func(context.Context, *apikey.Record) { advance(time.Second) }
+		var requests sync.WaitGroup
+		for range 100 {
+			requests.Go(func() { there.wantReason(t, withSecret(second, other), apikey.ReasonSecret) })
+		}
+		requests.Wait()
+		there.wantCalls(t, "Find", 4)
+
+		hungUp, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		requests.Go(func() { there.wantReason(t, withSecret(second, other), apikey.ReasonSecret) })
+		synctest.Wait()
+		there.wantReasonOf(t, get(withSecret(second, other)).WithContext(hungUp), apikey.ReasonStoreUnavailable)
+		requests.Wait()
+		there.store.fail(errors.New("gone"))
+		there.wantReason(t, withSecret(second, other), apikey.ReasonStoreUnavailable)
+		there.wantReason(t, second, "")
+	})
+}
+
 // A failed change may have been made, so it invalidates the entry.
 func TestCacheAfterFailedChange(t *testing.T) {
 	f := newKeys(t, withCache(5*time.Second))
@@ -294,6 +351,40 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 		f.wantCalls(t, "Find", finds)
 	})
+}
+
+// Unknown keys allocate at most twice as much with a cache as without, also when
+// its shards are full.
+func TestCostOfUnknownKeys(t *testing.T) {
+	skipUnderRace(t)
+	cost := func(ttl time.Duration) uint64 {
+		f := newKeys(t, withCache(ttl))
+		ids := apikey.SameShard(4*apikey.MaxEntries + 200)
+		var texts []string
+		for i, id := range ids {
+			body := fmt.Sprintf("acme_live_%s_%043d", id, 0)
+			texts = append(texts, body+checksum(body))
+			if i < apikey.MaxEntries {
+				f.wantReason(t, f.storeKey(t, id), "")
+			}
+		}
+		send := func(texts []string) {
+			for _, text := range texts {
+				if _, err := f.Authenticate(get(text)); err == nil {
+					t.Fatal("Authenticate(unknown key) error = nil, want one")
+				}
+			}
+		}
+		send(texts[apikey.MaxEntries : 4*apikey.MaxEntries])
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		send(texts[4*apikey.MaxEntries:])
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if without, with := cost(0), cost(5*time.Second); with > 2*without {
+		t.Errorf("200 unknown keys allocate %d bytes with a cache and %d without, want at most twice as many", with, without)
+	}
 }
 
 // Watch invalidates what other processes change, and everything when it connects.

@@ -68,6 +68,7 @@ type signal struct {
 	event   gatehouse.EventType
 	network netip.Prefix
 	count   int // 0 for none
+	minute  int64
 }
 
 func (k *Keys) report(ctx context.Context, id string, s signal) error {

@@ -53,8 +53,8 @@ func (k *Keys) Cached() (found, missing int) {
 	for range k.cache.found.all() {
 		found++
 	}
-	for range k.cache.missing.all() {
-		missing++
+	for i := range k.cache.missing {
+		missing += len(k.cache.missing[i].ids)
 	}
 	return found, missing
 }

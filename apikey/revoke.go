@@ -73,7 +73,7 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	defer k.hasher.put(s)
 	label, ok := k.read(s, strings.TrimSpace(text))
 	if !ok {
-		return Key{}, ErrNotFound
+		return Key{}, fmt.Errorf("apikey: revoke leaked: %w", ErrNotFound)
 	}
 	record, err := k.store.Find(ctx, label.ID)
 	if err != nil {
@@ -81,7 +81,7 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	}
 	current, previous := k.match(s, &record)
 	if !current && !previous {
-		return Key{}, ErrNotFound
+		return Key{}, fmt.Errorf("apikey: revoke leaked: %w", ErrNotFound)
 	}
 	key := record.Key
 	if record.Revoked.IsZero() && (current || record.GraceEnds.After(record.AsOf)) {

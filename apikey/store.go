@@ -9,11 +9,11 @@ import (
 )
 
 // ErrNotFound is the error for an ID that does not exist.
-var ErrNotFound = errors.New("apikey: key not found")
+var ErrNotFound = errors.New("API key not found")
 
 // ErrConflict is the error for a change that the state of the key does not
 // allow: the key is revoked or expired, or it was rotated concurrently.
-var ErrConflict = errors.New("apikey: conflict: key is revoked, expired or has another generation")
+var ErrConflict = errors.New("conflict: the API key is revoked, expired or has another generation")
 
 // Store stores the records of keys. [Memory] is a store for a single process;
 // the module store has others. Package apikeytest has the tests that every

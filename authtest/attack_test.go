@@ -169,7 +169,7 @@ func TestAttackReportsNaiveHandler(t *testing.T) {
 		"certificate in the header: x5t", "key of another algorithm: PS256 by rs256-1", "key of another curve: ES384 by es256-1",
 		"PSS salt: PS256, none", "base64: unused bits set, signature", "line breaks: CRLF after, signature",
 		"duplicate member: iss, the last valid", "folded name: ISS beside iss", "not UTF-8: a byte FF in sub", "lone surrogate: high, sub",
-		"depth: 500 arrays", "width: 500 claims", "size: a megabyte of claims", "nbf: 1e19", "cnf: DPoP", "scope malformed: two spaces",
+		"depth: 500 arrays", "width: 3000 claims", "size: a megabyte of claims", "nbf: 1e19", "cnf: DPoP", "scope malformed: two spaces",
 		"act: act of 100", "several credentials: the valid one first", "several places: header and query",
 	} {
 		r.wantReported(t, "accepted: "+name+": status 200")

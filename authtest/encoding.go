@@ -138,19 +138,19 @@ func deep(k *kit) {
 	k.signedText("2000 unclosed arrays", k.header().String(), `{"x":`+strings.Repeat("[", 2000))
 }
 
-// wide has more members than tokens of real issuers.
+// wide has more members than tokens of real issuers, a few of which have 1,000 roles.
 func wide(k *kit) {
 	k.row = "width"
 	var more object
-	for n := range 500 {
-		more = append(more, member{fmt.Sprintf(`"%x"`, n+0x100), "1"})
+	for n := range 3000 {
+		more = append(more, member{fmt.Sprintf(`"%x"`, n+0x1000), "1"})
 	}
-	k.signed("500 claims", k.header(), append(k.claims(), more...))
-	inside := make([]string, 500)
+	k.signed("3000 claims", k.header(), append(k.claims(), more...))
+	inside := make([]string, 3000)
 	for n := range inside {
 		inside[n] = fmt.Sprintf(`"%x":1`, n)
 	}
-	k.signed("500 members inside", k.header(), k.claims().append(`"x"`, "{"+strings.Join(inside, ",")+"}"))
-	k.signed("2000 elements", k.header(), k.claims().append(`"x"`, "[1"+strings.Repeat(",1", 2000)+"]"))
+	k.signed("3000 members inside", k.header(), k.claims().append(`"x"`, "{"+strings.Join(inside, ",")+"}"))
+	k.signed("3000 elements", k.header(), k.claims().append(`"x"`, "[1"+strings.Repeat(",1", 3000)+"]"))
 	k.signed("500000 elements", k.header(), k.claims().append(`"x"`, "[1"+strings.Repeat(",1", 500_000)+"]"))
 }

@@ -21,7 +21,7 @@ func protect(issuer, audience string, handler http.Handler) (http.Handler, error
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
 			URL:        issuer,
-			Audience:   audience,
+			Audiences:  []string{audience},
 			Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
 			Keys:       jwtauth.Discover(),
 		}},

@@ -43,7 +43,7 @@ func protected(t *testing.T, policy gatehouse.Policy, issuers ...jwtauth.Issuer)
 
 func trust(issuer *authtest.Issuer, profile jwtauth.Profile) jwtauth.Issuer {
 	trusted := jwtauth.Issuer{
-		URL: issuer.URL, Audience: issuer.Audience, Keys: jwtauth.RemoteKeys(issuer.KeysURL), Profile: profile,
+		URL: issuer.URL, Audiences: []string{issuer.Audience}, Keys: jwtauth.RemoteKeys(issuer.KeysURL), Profile: profile, AnyTenant: true,
 	}
 	if issuer.Secret.Len() > 0 {
 		trusted.Keys = jwtauth.SharedSecret(issuer.Secret)

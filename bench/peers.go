@@ -62,7 +62,7 @@ func protect(m *material, entries int, next http.Handler) (http.Handler, error) 
 	a, err := jwtauth.New(jwtauth.Config{
 		CacheEntries: entries,
 		Issuers: []jwtauth.Issuer{{
-			URL: issuerURL, Audience: audience, Keys: keys,
+			URL: issuerURL, Audiences: []string{audience}, Keys: keys,
 			Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(m.algorithm)},
 		}},
 	})

@@ -149,7 +149,7 @@ func TestAccessTokenAuthenticate(t *testing.T) {
 func TestAccessTokenBehindGate(t *testing.T) {
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RemoteKeys(issuer.KeysURL),
+		URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RemoteKeys(issuer.KeysURL),
 	}}})
 	if err != nil {
 		t.Fatal(err)

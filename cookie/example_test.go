@@ -33,7 +33,7 @@ func Example() {
 
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
 		URL:        issuer.URL,
-		Audience:   issuer.Audience,
+		Audiences:  []string{issuer.Audience},
 		Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
 		Keys:       jwtauth.RemoteKeys(issuer.KeysURL),
 	}}})

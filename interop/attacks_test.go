@@ -40,7 +40,7 @@ func TestJoseAttacks(t *testing.T) {
 				keys = jwtauth.SharedSecret(issuer.Secret)
 			}
 			tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
+				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
 			}}})
 			if err != nil {
 				t.Fatal(err)

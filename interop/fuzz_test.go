@@ -69,10 +69,10 @@ var newBench = sync.OnceValue(func() *bench {
 	add(jwtauth.ES256, ec, err)
 	add(jwtauth.EdDSA, ed25519.NewKeyFromSeed([]byte(fuzzSecret)), nil)
 	b.tokens, err = jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{
-		{URL: fuzzIssuer, Audience: fuzzAudience, Algorithms: algorithms, Keys: jwtauth.StaticKeys(public...)},
+		{URL: fuzzIssuer, Audiences: []string{fuzzAudience}, Algorithms: algorithms, Keys: jwtauth.StaticKeys(public...), AnyTenant: true},
 		{
-			URL: fuzzHMAC, Audience: fuzzAudience, Algorithms: []jwtauth.Algorithm{jwtauth.HS256},
-			Keys: jwtauth.SharedSecret(gatehouse.NewSecret([]byte(fuzzSecret))), Profile: jwtauth.Compatible,
+			URL: fuzzHMAC, Audiences: []string{fuzzAudience}, Algorithms: []jwtauth.Algorithm{jwtauth.HS256},
+			Keys: jwtauth.SharedSecret(gatehouse.NewSecret([]byte(fuzzSecret))), Profile: jwtauth.Compatible, AnyTenant: true,
 		},
 	}})
 	if err != nil {

@@ -59,7 +59,7 @@ func TestJoseTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{
-				{URL: joseIssuer, Audience: joseAudience, Algorithms: asymmetric, Keys: keys},
+				{URL: joseIssuer, Audiences: []string{joseAudience}, Algorithms: asymmetric, Keys: keys},
 			}})
 			for _, a := range asymmetric {
 				claims := joseClaims()
@@ -76,7 +76,7 @@ func TestJoseTokens(t *testing.T) {
 			_, _ = rand.Read(secret)
 			peer.Secret(t, string(a), string(a), secret)
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
-				URL: joseIssuer, Audience: joseAudience, Algorithms: []jwtauth.Algorithm{a},
+				URL: joseIssuer, Audiences: []string{joseAudience}, Algorithms: []jwtauth.Algorithm{a},
 				Keys: jwtauth.SharedSecret(gatehouse.NewSecret(secret)),
 			}}})
 			api.accept(t, "/reports", peer.Sign(t, string(a), "at+jwt", joseClaims()))

@@ -73,7 +73,7 @@ func startProvider(t *testing.T, clients ...provider.Client) *provider.Provider 
 
 // issuer is the configuration of the provider in the API of a resource.
 func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtauth.Issuer {
-	return jwtauth.Issuer{URL: p.Issuer, Audience: resource(a), Algorithms: []jwtauth.Algorithm{a}, Keys: keys}
+	return jwtauth.Issuer{URL: p.Issuer, Audiences: []string{resource(a)}, Algorithms: []jwtauth.Algorithm{a}, Keys: keys}
 }
 
 // TestProviderTokensAccepted accepts tokens of a certified authorization server
@@ -290,7 +290,7 @@ func TestProviderOtherTokens(t *testing.T) {
 	for name, profile := range map[string]jwtauth.Profile{"RFC9068": jwtauth.RFC9068, "Compatible": jwtauth.Compatible} {
 		t.Run("with the audience of the client, "+name, func(t *testing.T) {
 			i := issuer(p, jwtauth.RS256, jwtauth.Discover())
-			i.Audience, i.Profile = client.ID, profile
+			i.Audiences, i.Profile = []string{client.ID}, profile
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
 			api.reject(t, "ID token", person.IDToken)
 			api.reject(t, "logout token", logout)

@@ -45,6 +45,9 @@ func New(config Config) (*Authenticator, error) {
 		if a.issuers[i.URL] != nil {
 			err = errors.Join(err, fmt.Errorf("%sURL: duplicate of an earlier issuer", field))
 		}
+		if len(config.Issuers) > 1 && len(i.Tenants) == 0 && !i.AnyTenant && i.Err == nil {
+			err = errors.Join(err, fmt.Errorf("%sTenants: required with several issuers, or AnyTenant", field))
+		}
 		errs = append(errs, err)
 		a.maxBytes = max(a.maxBytes, v.MaxTokenBytes)
 		a.issuers[i.URL] = v
@@ -213,7 +216,7 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	switch {
 	case !ok:
 		return nil, a.rejectIssuer(t.claims.issuer)
-	case len(token) > i.MaxTokenBytes, len(t.header) > i.MaxTokenBytes/4:
+	case len(token) > i.MaxTokenBytes, len(t.Header) > i.MaxTokenBytes/4:
 		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
 		return nil, reject(ReasonType, i, errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ"))

@@ -5,6 +5,8 @@ package jwtauth
 import (
 	"testing"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
 // A full shard evicts the token that expires first. It evicts nothing for a token
@@ -39,7 +41,7 @@ func TestCacheEvicts(t *testing.T) {
 func TestHeaderCache(t *testing.T) {
 	var cache headerCache
 	put := func(segment, kid string) {
-		cache.put(&token{compact: compact{header: segment}, head: header{kid: kid}})
+		cache.put(&token{Compact: jose.Compact{Header: segment}, head: header{kid: kid}})
 	}
 	kid := func(segment string) string {
 		if h := cache.get(segment); h != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
@@ -42,13 +43,9 @@ type date struct {
 	present bool
 }
 
-// maxDate is the last second of the year 9999, the last one that RFC 3339 can
-// express.
-const maxDate = 253402300799
-
 const (
 	maxDepth   = 16
-	maxMembers = 256 // of all objects and arrays together; some providers send 200 groups
+	maxMembers = 2048 // of all objects and arrays together; some providers send 1,000 permissions
 	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
 )
 
@@ -105,9 +102,9 @@ func (d *claimDecoder) identifier(name, raw string) string {
 }
 
 func (d *claimDecoder) date(name, raw string) date {
-	at, ok := numericDate(raw)
+	seconds, ok := jose.NumericDate(raw)
 	d.check(name, ok || raw == "")
-	return at
+	return date{seconds, ok}
 }
 
 func (d *claimDecoder) check(name string, ok bool) {
@@ -150,25 +147,3 @@ func identifier(value string) (string, bool) {
 }
 
 func isIdentifier(s string) bool { return s != "" && text.IsClean(s, maxText) }
-
-// numericDate parses a date that is a plain decimal, without sign and exponent.
-// Fractions of a second are cut off.
-//
-//	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
-//	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
-func numericDate(value string) (date, bool) {
-	seconds, fraction := int64(0), false
-	for i := range len(value) {
-		switch c := value[i]; {
-		case c == '.' && !fraction:
-			fraction = true // strictjson has checked for digits on both sides
-		case c < '0' || c > '9':
-			return date{}, false
-		case !fraction:
-			if seconds = 10*seconds + int64(c-'0'); seconds > maxDate {
-				return date{}, false
-			}
-		}
-	}
-	return date{seconds, value != ""}, value != ""
-}

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -35,6 +36,13 @@ func TestNewRejects(t *testing.T) {
 	sets := func(s jwtauth.KeySets) change { return func(c *jwtauth.Config) { c.KeySets = s } }
 	algorithms := func(a ...jwtauth.Algorithm) change { return issuer(func(i *jwtauth.Issuer) { i.Algorithms = a }) }
 	url := func(u string) change { return issuer(func(i *jwtauth.Issuer) { i.URL = u }) }
+	header := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.Header = h }) }
+	plain := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.PlainHTTPHosts = []string{h} }) }
+	discover := func(u string) change {
+		return issuer(func(i *jwtauth.Issuer) {
+			i.URL, i.Keys, i.PlainHTTPHosts = u, jwtauth.Discover(), []string{"keycloak:8080"}
+		})
+	}
 	keys := func(k jwtauth.Keys, a ...jwtauth.Algorithm) change {
 		return issuer(func(i *jwtauth.Issuer) {
 			if i.Keys = k; a != nil {
@@ -51,30 +59,48 @@ func TestNewRejects(t *testing.T) {
 	es256, one, missing := keyFor(jwtauth.ES256).public, big.NewInt(1), filepath.Join(t.TempDir(), "missing.json")
 
 	for want, changes := range map[string][]change{
-		"Issuers: at least one":     {func(c *jwtauth.Config) { c.Issuers = nil }},
-		"Issuers[1].URL: duplicate": {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
-		"Observer: is a nil *":      {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
-		"Revocations: is a nil *":   {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
-		"Revocations: got MaxLif":   {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
-		"Skew: got":                 {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
-		"CacheEntries: got":         {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
-		"KeySets.FetchTimeout: got": {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},
-		"KeySets.MinInterval: got":  {sets(jwtauth.KeySets{MinInterval: time.Millisecond})},
-		"KeySets.Refresh: got":      {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
-		"KeySets.MaxStale: got":     {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
+		"Issuers: at least one":      {func(c *jwtauth.Config) { c.Issuers = nil }},
+		"Issuers[1].URL: duplicate":  {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
+		"Issuers[1].Tenants: requi":  {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]); c.Issuers[0].AnyTenant = true }},
+		"Issuers[0]: no such server": {issuer(func(i *jwtauth.Issuer) { i.Err = errors.New("no such server") })},
+		"Observer: is a nil *":       {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
+		"Revocations: is a nil *":    {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
+		"Revocations: got MaxLif":    {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
+		"Skew: got":                  {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
+		"CacheEntries: got":          {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
+		"KeySets.FetchTimeout: got":  {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},
+		"KeySets.MinInterval: got":   {sets(jwtauth.KeySets{MinInterval: time.Millisecond})},
+		"KeySets.Refresh: got":       {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
+		"KeySets.MaxStale: got":      {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
 
-		"URL: required":                               {url("")},
-		"URL: not an absolute URL":                    {url("/x"), url("file:///etc/passwd")},
-		"URL: plain http":                             {url("http://auth.example.com"), url("http://localhost.example.com")},
-		"URL: not an https URL":                       {url("ftp://auth.example.com")},
-		"URL: has user information":                   {url("https://u@auth.example.com")},
-		"URL: has a fragment":                         {url("https://auth.example.com#a")},
-		"URL: has a query":                            {url("https://auth.example.com?a"), url("https://auth.example.com?")},
-		"URL: is a metadata":                          {url("https://auth.example.com/.well-known/openid-configuration")},
-		"Audience: required":                          {issuer(func(i *jwtauth.Issuer) { i.Audience = "" })},
-		"Profile: got 2":                              {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
-		"MaxLifetime: got":                            {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
-		"MaxTokenBytes: got":                          {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 })},
+		"URL: required": {url("")},
+		"URL: neither an absolute URL nor a name": {url("/x"), url("a\nb")},
+		"URL: not an absolute URL":                {url("file:///etc/passwd")},
+		"URL: plain http":                         {discover("http://auth.example.com"), discover("http://localhost.example.com"), discover("http://keycloak:8081"), discover("http://keycloak")},
+		"URL: not an https URL":                   {url("ftp://auth.example.com")},
+		"URL: has user information":               {url("https://u@auth.example.com")},
+		"URL: has a fragment":                     {url("https://auth.example.com#a")},
+		"URL: has a query":                        {url("https://auth.example.com?a"), url("https://auth.example.com?")},
+		"URL: is a metadata":                      {url("https://auth.example.com/.well-known/openid-configuration")},
+		"Audiences: at least":                     {issuer(func(i *jwtauth.Issuer) { i.Audiences = nil })},
+		"Profile: got 2":                          {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
+		"MaxLifetime: got":                        {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
+		"MaxTokenBytes: got":                      {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 })},
+		"Audiences[1]: must be":                   {issuer(func(i *jwtauth.Issuer) { i.Audiences = []string{"a", ""} })},
+		"Clients[0]: must be":                     {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{""} })},
+		"Clients: requires Profile: Compatible":   {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{"web"} })},
+		"AcceptMissingAudience: requires Profile": {issuer(func(i *jwtauth.Issuer) { i.AcceptMissingAudience = true })},
+		"AcceptNonce: requires Profile":           {issuer(func(i *jwtauth.Issuer) { i.AcceptNonce = true })},
+		"Tenants: at least one":                   {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{} })},
+		"Tenants[0]: must be":                     {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{"a\n"} })},
+		"AnyTenant: excludes Tenants":             {issuer(func(i *jwtauth.Issuer) { i.Tenants, i.AnyTenant = []string{"acme"}, true })},
+		"AllowedScopes[0]: must be":               {issuer(func(i *jwtauth.Issuer) { i.AllowedScopes = []string{""} })},
+		"AllowedRoles[0]: must be":                {issuer(func(i *jwtauth.Issuer) { i.AllowedRoles = []string{""} })},
+		"Header: must be":                         {header("authorization"), header("Cookie"), header("a b")},
+		"PlainHTTPHosts[0]: must be": {
+			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
+			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
+		},
 		"Algorithms: at least one":                    {algorithms()},
 		`Algorithms: "none" is not supported`:         {algorithms("none")},
 		`Algorithms: "" is not supported`:             {algorithms("")},
@@ -127,7 +153,7 @@ func TestNewRejects(t *testing.T) {
 	}
 	_, err := jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
 	for _, want := range []string{
-		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audience:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
+		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audiences:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
 	} {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("New with several mistakes = %v, want %s in it", err, want)
@@ -170,7 +196,7 @@ func TestLowOrderKeys(t *testing.T) {
 func TestConfigIsCopied(t *testing.T) {
 	c := config()
 	a := newAuthenticator(t, c)
-	c.Issuers[0].Audience = "https://other.example.com"
+	c.Issuers[0].Audiences[0] = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	check(t, a, "after a change of the caller's Config", token(nil, nil), "")
 }

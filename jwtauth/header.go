@@ -129,7 +129,7 @@ func (c *headerCache) get(segment string) *header {
 }
 
 func (c *headerCache) put(t *token) {
-	if slot := c.slot(t.header); slot.Load() == nil || slot.Load().segment != t.header {
-		slot.Store(&cachedHeader{strings.Clone(t.header), t.head})
+	if slot := c.slot(t.Header); slot.Load() == nil || slot.Load().segment != t.Header {
+		slot.Store(&cachedHeader{strings.Clone(t.Header), t.head})
 	}
 }

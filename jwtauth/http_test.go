@@ -34,7 +34,7 @@ func TestAttacks(t *testing.T) {
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{algorithm}})
 			noError(t, issuer.PublishOddKeys())
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
-				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(algorithm)},
+				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(algorithm)},
 				Keys: jwtauth.RemoteKeys(issuer.KeysURL),
 			}}})
 			authtest.Attack(t, serve(a), issuer)
@@ -52,7 +52,7 @@ func TestFaultyKeyServers(t *testing.T) {
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 			issuer.Break(fault)
 			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
-				URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
+				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
 			}}})
 			equal(t, "status", status(serve(a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
 		})

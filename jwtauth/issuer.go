@@ -3,108 +3,162 @@
 package jwtauth
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// issuer verifies the JWTs of one configured [Issuer] with its keys and its
-// algorithms. It is the common part of [Authenticator] and [Verifier].
-type issuer struct {
-	Issuer
-	keys keySource
-	skew time.Duration
-}
-
-// newIssuer checks an issuer and opens its keys. field is the prefix of the
-// fields in its errors; longest bounds MaxLifetime.
-func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issuer, error) {
-	errs := i.check(longest)
-	v := &issuer{Issuer: i, skew: c.Skew}
-	if i.Keys != nil {
-		keys, err := i.Keys.open(i, *c)
-		v.keys, errs = keys, append(errs, err)
-	}
-	for n, err := range errs {
-		if err != nil {
-			errs[n] = fmt.Errorf("%s%w", field, err)
-		}
-	}
-	return v, errors.Join(errs...)
-}
-
-// verify verifies the algorithm and the signature of a parsed token, and returns
-// the key set that has the key. invalid is the result of validating the claims:
-// this costs little and comes first, so that only a token with valid claims
-// causes a fetch of the key set. It is returned only if the signature is valid,
-// because unsigned claims prove nothing.
-func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
-	if !slices.Contains(i.Algorithms, t.head.algorithm) {
-		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))
-	}
-	signature, err := decode(nil, t.signature)
-	if err != nil {
-		return nil, reject(ReasonMalformed, i, fmt.Errorf("signature: %w", err))
-	}
-	set, keys, err := i.candidates(ctx, t.head, invalid.reason == "", now)
-	switch {
-	case err != nil:
-		return nil, err
-	case set == nil:
-		return nil, reject(invalid.reason, i, fmt.Errorf("%w; the signature was not verified, because no keys were fetched yet", invalid.cause))
-	case keys[0] == nil:
-		return nil, reject(ReasonKey, i, errors.New("the key set has no key with the kid and alg of the token"))
-	case !keys.verify(t.head.algorithm, t.signingInput, signature):
-		return nil, reject(ReasonSignature, i, fmt.Errorf("signature: invalid for key %q", keys[0].id))
-	case invalid.reason != "":
-		e := reject(invalid.reason, i, invalid.cause)
-		e.Credential = t.claims.id
-		return nil, e
-	}
-	return set, nil
-}
-
-// candidates returns the keys that may have signed a token with header h: those
-// of the current key set or, if it has none and fetch is set, those of a newer
-// one. The set is nil if there is none and fetch is not set.
+// Issuer is an authorization server whose access tokens are accepted. Package
+// providers has values for well-known identity providers.
 //
-// Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
-func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
-	set, err := i.keys.current(now)
-	missing := "" // the kid that the set lacks
-	if err == nil {
-		found := set.candidates(h.kid, h.algorithm)
-		if found[0] != nil || !fetch {
-			return set, found, nil
-		}
-		missing = h.kid
-	} else if !fetch {
-		return nil, candidates{}, nil
-	}
-	if set, err = i.keys.renewed(ctx, missing); err != nil {
-		return nil, candidates{}, unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
-	}
-	return set, set.candidates(h.kid, h.algorithm), nil
+// The fields whose names end in Claim or Claims, and those of a [Mark], name
+// claims: "scp" is a member of the token, and a name that begins with "/" is an RFC
+// 6901 pointer into nested objects, such as "/realm_access/roles", in which "~1"
+// stands for "/" and "~0" for "~". Elements of arrays cannot be named.
+type Issuer struct {
+	// URL is the issuer identifier, compared with the iss claim character by
+	// character. Required. For Discover it is an https URL; plain http is accepted
+	// for loopback addresses and for PlainHTTPHosts. With other Keys nothing is
+	// fetched from it, and it may be any http URL or name, such as
+	// "accounts.google.com".
+	URL string
+
+	// Audiences are the identifiers of this API, one of which the aud claim must
+	// contain. At least one is required, unless Clients or AcceptMissingAudience is
+	// set.
+	Audiences []string
+
+	// Clients accepts a token without an aud claim if its client_id or azp claim is
+	// one of these. If the token has both claims, they must be equal. An aud claim
+	// that is present must contain one of Audiences, and is rejected if there are
+	// none. For issuers that send no aud, such as Amazon Cognito. Requires
+	// Compatible. Optional.
+	Clients []string
+
+	// AcceptMissingAudience accepts every token without an aud claim: the issuer
+	// issues tokens for this API only. With another API of the same issuer, a token
+	// for one is accepted by both: use Audiences or Clients instead. An aud claim
+	// that is present is validated as for Clients. Requires Compatible.
+	AcceptMissingAudience bool
+
+	// Algorithms are the signature algorithms of the issuer. Required. A key is
+	// used only with the algorithms that match its type and curve and, if the key
+	// has an alg, only with that algorithm.
+	//
+	// Implements RFC 8725 §3.1 (algorithms); ASVS 5.0 §9.1.2.
+	Algorithms []Algorithm
+
+	// Keys is the source of the issuer's keys. Required.
+	Keys Keys
+
+	// Profile is the token profile of this issuer: [RFC9068] by default.
+	Profile Profile
+
+	// MaxLifetime is the maximum of exp - iat: 24 hours by default, at most 7 days,
+	// and with Config.Revocations at most their MaxLifetime.
+	MaxLifetime time.Duration
+
+	// MaxTokenBytes is the maximum size of the compact token: 8 KiB by default, at
+	// most 16 KiB. The header may have a quarter of this size.
+	MaxTokenBytes int
+
+	// Header is the request header that contains the tokens of this issuer, and
+	// nothing else, such as "X-Goog-IAP-JWT-Assertion". Tokens of this issuer are
+	// then rejected in the Authorization header, and tokens of other issuers in this
+	// one. The gate removes the header. An invalid token in it is answered with 403,
+	// because there is no challenge for such a header. Optional.
+	Header string
+
+	// Require are conditions that each token must fulfill: they tell an access token
+	// from the other tokens of the issuer that have the same audience. Refuse are
+	// conditions that no token may fulfill. Optional.
+	Require, Refuse []Mark
+
+	// AcceptNonce accepts tokens with a nonce claim under Compatible, although it is
+	// a mark of ID tokens. Without this setting they are accepted only with a mark
+	// of access tokens: the header typ at+jwt, or a claim typ of Bearer or DPoP or a
+	// claim token_use of access. Set Require as well, if ID tokens can have an
+	// audience of Audiences.
+	AcceptNonce bool
+
+	// SubjectClaims are claims for the subject: the first one that is present and
+	// not empty, "sub" by default. Values of two claims must not name two subjects,
+	// and no user may be able to choose them.
+	SubjectClaims []string
+
+	// ClientClaims are claims for the client: the first one that is present. By
+	// default "client_id", and under Compatible "client_id", "azp", "cid" and
+	// "appid". A list that is empty but not nil stands for no client.
+	ClientClaims []string
+
+	// ScopeClaims and RolesClaims are claims with scopes and roles, all of which are
+	// used: "scope" and "roles" by default. TenantClaim is the claim with the
+	// tenant, "tenant" by default.
+	//
+	// A malformed value of a claim that is configured is an error; a malformed
+	// value of the default tenant or roles claim counts as none. The first token
+	// without a configured claim is reported as [EventClaimMissing], unless an
+	// earlier token had the claim.
+	ScopeClaims, RolesClaims []string
+	TenantClaim              string
+
+	// RolesAreNames accepts an object in a claim of RolesClaims: the names of its
+	// members are the roles.
+	RolesAreNames bool
+
+	// Services are the conditions for a service: the Kind of the caller is
+	// KindService if the token fulfills one of them, or if its subject is its
+	// client. [Mark] {Claim: "iss"} is fulfilled by every token.
+	Services []Mark
+
+	// Tenants are the tenants that the issuer may speak for: a token with another
+	// tenant or none is rejected. AnyTenant accepts every tenant. If there are
+	// several issuers, each must have one of the two, because an issuer could
+	// otherwise let its users into the tenants of another.
+	Tenants   []string
+	AnyTenant bool
+
+	// AllowedScopes and AllowedRoles are the scopes and roles that the issuer may
+	// give: others are removed from the Principal. nil allows all.
+	AllowedScopes, AllowedRoles []string
+
+	// PlainHTTPHosts are hosts, exactly as host:port, from which the metadata and
+	// the key set of this issuer may be fetched with plain http: an attacker in the
+	// network between can replace the keys, and so issue tokens. For networks that
+	// are protected otherwise, such as that of a compose file or of a cluster. [New]
+	// reports them as [EventPlainHTTP]. Optional.
+	PlainHTTPHosts []string
+
+	// Err is why this Issuer cannot be used: [New] returns it instead of the other
+	// mistakes of this Issuer. Functions that fill an Issuer, such as those of
+	// package providers, set it.
+	Err error
+
+	// Principal completes the principal from the claims, after a token is verified
+	// and before it enters the cache. Changes of Issuer, Method, Credential,
+	// Binding, Expires and Claims are ignored; Tenants, AllowedScopes and
+	// AllowedRoles apply to the result. If it returns an error, the token is
+	// rejected. It must be safe for concurrent use. Optional.
+	Principal func(gatehouse.Claims, gatehouse.Principal) (gatehouse.Principal, error)
 }
 
-// reject returns an invalid_token error. i is nil while the issuer is unknown.
-//
-// Implements RFC 6750 §3.1 (invalid_token); RFC 9068 §4 (error).
-func reject(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
-	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Cause: cause}
-	if i != nil {
-		e.Issuer = i.URL
-	}
-	return e
-}
+// Profile is a profile of access tokens: their type and required claims.
+type Profile uint8
 
-// unavailable returns a temporarily_unavailable error: fail closed with 503.
-func unavailable(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
-	return &gatehouse.Error{
-		Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Issuer: i.URL, RetryAfter: retry, Cause: cause,
-	}
-}
+const (
+	// RFC9068 is the JWT profile for access tokens of RFC 9068: typ is at+jwt,
+	// and iss, exp, aud, sub, client_id, iat and jti are required.
+	RFC9068 Profile = iota
+
+	// Compatible is for providers that send JWT as typ, or no typ: iss, exp, aud
+	// and sub are required, iat, client_id and jti are optional, azp, cid or appid
+	// may replace client_id, scopes and roles may be arrays or strings, and the
+	// header may have the thumbprint of a certificate (x5t), which is ignored.
+	// Tokens with a claim that marks an ID token, a refresh token, a logout token or
+	// a security event are rejected.
+	//
+	// Use it for a provider that cannot issue at+jwt. If the provider issues other
+	// kinds of tokens with the same audience and without such a claim, set Require
+	// or Refuse: they would be accepted as access tokens.
+	Compatible
+)

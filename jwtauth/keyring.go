@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
@@ -149,7 +150,7 @@ func publicOf(private crypto.Signer) crypto.PublicKey {
 
 // publicJWK returns the JWK of a key, RFC 7517 section 4 and RFC 7518 section 6.
 func publicJWK(k SigningKey, public crypto.PublicKey) map[string]string {
-	jwk := requiredMembers(public)
+	jwk := jose.Members(public)
 	jwk["kid"], jwk["alg"], jwk["use"] = k.ID, string(k.Algorithm), "sig"
 	return jwk
 }

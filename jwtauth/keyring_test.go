@@ -202,7 +202,7 @@ func TestSigningSecretsAreRedacted(t *testing.T) {
 	ring := newRing(key)
 	config := jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(shared)}
 	signer := newSigner(config)
-	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "api", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret)}
+	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"api"}, Algorithms: []jwtauth.Algorithm{jwtauth.HS256}, Keys: jwtauth.SharedSecret(config.Secret)}
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"}
 	var all strings.Builder
 	for _, value := range []any{ring, signer, *signer, config, issuer, issuer.Keys, newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer}})} {

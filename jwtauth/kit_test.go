@@ -167,7 +167,7 @@ func unsigned(token string) string { return token[:strings.LastIndexByte(token, 
 // config returns a configuration that accepts the tokens of [token].
 func config(change ...func(*jwtauth.Config)) jwtauth.Config {
 	c := jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: issuerURL, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
+		URL: issuerURL, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
 		Keys: jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}),
 	}}}
 	for _, f := range change {

@@ -48,16 +48,16 @@ func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Prin
 		p.AuthTime = time.Unix(c.authTime.seconds, 0)
 	}
 	var err error
-	if p.Scopes, err = i.scopes(i.claim(c, i.ScopeClaim, "scope", c.scope)); err != nil {
+	if p.Scopes, err = i.scopes(i.claim(c, first(i.ScopeClaims, "scope"), "scope", c.scope)); err != nil {
 		return gatehouse.Principal{}, err
 	}
-	if value := i.claim(c, i.TenantClaim, "tenant", c.tenant); value != "" {
+	if value := i.claim(c, first([]string{i.TenantClaim}, "tenant"), "tenant", c.tenant); value != "" {
 		var ok bool
 		if p.Tenant, ok = identifier(value); !ok {
-			return gatehouse.Principal{}, claimError(i.TenantClaim)
+			return gatehouse.Principal{}, claimError("tenant")
 		}
 	}
-	if p.Roles, err = i.roles(i.claim(c, i.RolesClaim, "roles", c.roles)); err != nil {
+	if p.Roles, err = i.roles(i.claim(c, first(i.RolesClaims, "roles"), "roles", c.roles)); err != nil {
 		return gatehouse.Principal{}, err
 	}
 	if p.Actors, err = actors(c.actor); err != nil {
@@ -73,6 +73,13 @@ func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Prin
 	mapped.Issuer, mapped.Method, mapped.Credential = p.Issuer, p.Method, p.Credential
 	mapped.Binding, mapped.Expires, mapped.Claims = p.Binding, p.Expires, p.Claims
 	return mapped, nil
+}
+
+func first(names []string, byDefault string) string {
+	if len(names) == 0 || names[0] == "" {
+		return byDefault
+	}
+	return names[0]
 }
 
 // claim returns the raw value of the configured claim; parsed is that of the
@@ -99,7 +106,7 @@ func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
 	}
 	var tokens []string
 	if i.Profile != Compatible || !strictjson.Strings(value, func(s string) bool { tokens = append(tokens, s); return true }) {
-		return gatehouse.Scopes{}, claimError(i.ScopeClaim)
+		return gatehouse.Scopes{}, claimError(first(i.ScopeClaims, "scope"))
 	}
 	return gatehouse.NewScopes(tokens...)
 }
@@ -113,7 +120,7 @@ func (i *issuer) roles(value string) (gatehouse.Roles, error) {
 	if single, ok := strictjson.String(value); ok && i.Profile == Compatible {
 		names = append(names, single)
 	} else if !strictjson.Strings(value, func(s string) bool { names = append(names, s); return isIdentifier(s) }) {
-		return gatehouse.Roles{}, claimError(i.RolesClaim)
+		return gatehouse.Roles{}, claimError(first(i.RolesClaims, "roles"))
 	}
 	return gatehouse.NewRoles(names...)
 }

@@ -20,7 +20,7 @@ const (
 	ReasonType gatehouse.Reason = "jwtauth_type"
 	// ReasonIssuer: the iss claim is not a configured Issuer.URL. Status: 401. Operator: compare both character by character, including a trailing slash.
 	ReasonIssuer gatehouse.Reason = "jwtauth_issuer"
-	// ReasonAudience: the token is for another audience. Status: 401. Operator: check the audience that the client requests and Issuer.Audience.
+	// ReasonAudience: the token is for another audience. Status: 401. Operator: check the audience that the client requests and Issuer.Audiences.
 	ReasonAudience gatehouse.Reason = "jwtauth_audience"
 	// ReasonAlgorithm: alg is not one of Issuer.Algorithms. Status: 401. Operator: add the algorithm if the issuer has changed it; otherwise treat it as an attack.
 	ReasonAlgorithm gatehouse.Reason = "jwtauth_algorithm"
@@ -44,7 +44,7 @@ const (
 	ReasonRevocationsUnavailable gatehouse.Reason = "jwtauth_revocations_unavailable"
 )
 
-// The events of key sets. They have Issuer and Cause, and no Decision. They are
+// The events. Those of key sets have Issuer and Cause, and no Decision. They are
 // reported in the background, so errors of the observer are ignored.
 const (
 	// EventFetchFailed: a key set could not be fetched. The old one is used until
@@ -52,4 +52,19 @@ const (
 	EventFetchFailed gatehouse.EventType = "jwtauth_fetch_failed"
 	// EventKeyDropped: a key of a fetched set cannot be used and was ignored.
 	EventKeyDropped gatehouse.EventType = "jwtauth_key_dropped"
+	// EventClaimMissing: no token so far has a claim that the Issuer names, such as
+	// one of RolesClaims. It is reported once for each issuer and claim, with the
+	// attributes [AttrClaim] and [AttrPresent]. Without it, a misspelt name would be
+	// no roles for every caller.
+	EventClaimMissing gatehouse.EventType = "jwtauth_claim_missing"
+	// EventPlainHTTP: [New] accepts plain http for the hosts of
+	// Issuer.PlainHTTPHosts, which are in the attribute [AttrHosts].
+	EventPlainHTTP gatehouse.EventType = "jwtauth_plain_http"
+)
+
+// The attributes of the events.
+const (
+	AttrClaim   = "claim"   // the name in the configuration
+	AttrPresent = "present" // names of the members that the token has in its place
+	AttrHosts   = "hosts"
 )

@@ -4,6 +4,8 @@ package jwtauth
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -82,12 +84,12 @@ func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 // Implements RFC 9700 §2.3 (audience); ASVS 5.0 §9.2.3, §10.3.1; OIDC Core
 // §3.1.3.7 (step 3).
 func (i *issuer) validateAudience(c *claims) rejection {
-	found, ok := hasAudience(c.audience, i.Audience)
+	found, ok := hasAudience(c.audience, i.Audiences)
 	switch {
 	case !ok:
 		return rejection{ReasonClaims, claimError("aud")}
 	case !found:
-		return invalid(ReasonAudience, "claim aud does not contain %s", i.Audience)
+		return invalid(ReasonAudience, "claim aud contains none of %s", strings.Join(i.Audiences, ", "))
 	}
 	return rejection{}
 }
@@ -121,8 +123,8 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	return rejection{}
 }
 
-// hasAudience reports whether a raw aud claim contains the audience, and whether
-// it is well-formed.
+// hasAudience reports whether a raw aud claim contains one of the audiences, and
+// whether it is well-formed.
 //
 //	RFC 7519 §4.1.3 (form): "the "aud" value is an array of case-sensitive
 //	strings, each containing a StringOrURI value. In the special case when the
@@ -131,14 +133,14 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 //
 // Implements RFC 6750 §5.3 (audience); RFC 7519 §4.1.3 (mismatch); RFC 9068 §4
 // (aud).
-func hasAudience(value, audience string) (found, ok bool) {
+func hasAudience(value string, audiences []string) (found, ok bool) {
 	if single, ok := strictjson.String(value); ok {
-		return single == audience, single != ""
+		return slices.Contains(audiences, single), single != ""
 	}
 	n := 0
 	ok = strictjson.Strings(value, func(one string) bool {
 		n++
-		found = found || one == audience
+		found = found || slices.Contains(audiences, one)
 		return one != "" && n <= maxAudiences
 	})
 	return found, ok && n > 0

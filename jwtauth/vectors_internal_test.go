@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
 // The keys of the standards.
@@ -75,22 +77,22 @@ func TestSignatureVectors(t *testing.T) {
 			func(in string, sig []byte) bool { return ed25519.verify(EdDSA, in, sig) },
 		},
 	} {
-		parts, err := split(c.token)
+		parts, err := jose.Split(c.token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		signature, err := decode(nil, parts.signature)
+		signature, err := jose.Decode(nil, parts.Signature)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !c.verify(parts.signingInput, signature) {
+		if !c.verify(parts.SigningInput, signature) {
 			t.Errorf("%s: the vector does not verify", name)
 		}
-		if c.verify(strings.Replace(parts.signingInput, ".", ".A", 1), signature) {
+		if c.verify(strings.Replace(parts.SigningInput, ".", ".A", 1), signature) {
 			t.Errorf("%s: another text verifies", name)
 		}
 		signature[0] ^= 1
-		if c.verify(parts.signingInput, signature) {
+		if c.verify(parts.SigningInput, signature) {
 			t.Errorf("%s: another signature verifies", name)
 		}
 	}

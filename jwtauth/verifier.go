@@ -13,9 +13,9 @@ import (
 
 // VerifierConfig configures a [Verifier].
 type VerifierConfig struct {
-	// Issuer issues the JWTs. URL, Audience, Algorithms, Keys, MaxLifetime and
-	// MaxTokenBytes are used; Audience is that of the JWTs, such as a client_id
-	// for ID tokens. Required.
+	// Issuer issues the JWTs. URL, Audiences, Algorithms, Keys, PlainHTTPHosts,
+	// MaxLifetime and MaxTokenBytes are used; Audiences are those of the JWTs, such
+	// as a client_id for ID tokens. Required.
 	Issuer Issuer
 
 	// Skew, Transport and Observer are as in [Config].

@@ -18,7 +18,7 @@ import (
 
 func newVerifier(t testing.TB, keys jwtauth.Keys) *jwtauth.Verifier {
 	t.Helper()
-	issuer := jwtauth.Issuer{URL: issuerURL, Audience: "web", Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}
+	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}
 	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer}))
 	t.Cleanup(func() { _ = v.Close() })
 	return v
@@ -107,7 +107,7 @@ func TestVerifierFetches(t *testing.T) {
 
 func TestVerifierConfig(t *testing.T) {
 	_, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Skew: -1})
-	for _, want := range []string{"Skew", "Issuer.URL", "Issuer.Audience", "Issuer.Algorithms", "Issuer.Keys"} {
+	for _, want := range []string{"Skew", "Issuer.URL", "Issuer.Audiences", "Issuer.Algorithms", "Issuer.Keys"} {
 		if want = "jwtauth: VerifierConfig." + want + ":"; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("NewVerifier = %v, want %s in it", err, want)
 		}

@@ -5,6 +5,7 @@ package jwtauth_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -180,7 +181,7 @@ func TestNamesInAnotherCase(t *testing.T) {
 // Covers RFC 8725 §3.12.
 func TestCompatibleProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaim = jwtauth.Compatible, "scp" }))
+		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaims = jwtauth.Compatible, []string{"scp"} }))
 		for want, headers := range map[gatehouse.Reason][]object{
 			"":                      append(each("typ", "at+jwt", "JWT", "jwt", nil), object{"typ": "JWT", "x5t": "x", "x5t#S256": "x"}),
 			jwtauth.ReasonType:      each("typ", "logout+jwt", "dpop+jwt"),
@@ -235,7 +236,7 @@ func TestCauses(t *testing.T) {
 		{object{"client_id": nil}, "claim client_id is missing: required unless Profile is Compatible"},
 		{object{"iat": nil}, "claim iat is missing: required unless Profile is Compatible"},
 		{object{"jti": nil}, "claim jti is missing: required unless Profile is Compatible"},
-		{object{"aud": "https://other.example.com"}, "claim aud does not contain " + audience},
+		{object{"aud": "https://other.example.com"}, "claim aud contains none of " + audience},
 		{object{"aud": 1}, "claim aud is malformed"},
 		{object{"exp": now + 90_000}, "must be 1 s to MaxLifetime 24h0m0s"},
 		{object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
@@ -281,7 +282,8 @@ func TestPrincipal(t *testing.T) {
 			}},
 			"service": {claims: object{"sub": "web"}, want: func(p *gatehouse.Principal) { p.Kind, p.Subject = gatehouse.KindService, "web" }},
 			"configured claims": {config: func(i *jwtauth.Issuer) {
-				i.Profile, i.ScopeClaim, i.TenantClaim, i.RolesClaim = jwtauth.Compatible, "scp", "org_id", "groups"
+				i.Profile, i.TenantClaim = jwtauth.Compatible, "org_id"
+				i.ScopeClaims, i.RolesClaims = []string{"scp"}, []string{"groups"}
 			}, claims: object{
 				"scp": "mail:read", "org_id": "org-1", "groups": []any{"g1"}, "client_id": nil, "azp": "spa", "scope": "admin", "roles": []any{"root"},
 			}, want: func(p *gatehouse.Principal) {
@@ -348,8 +350,9 @@ func TestIssuerPrincipal(t *testing.T) {
 func TestIssuersAreSeparate(t *testing.T) {
 	const otherURL, otherAudience = "https://other.example.com", "https://api2.example.com"
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
+		c.Issuers[0].AnyTenant = true
 		c.Issuers = append(c.Issuers, jwtauth.Issuer{
-			URL: otherURL, Audience: otherAudience, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
+			URL: otherURL, AnyTenant: true, Audiences: []string{otherAudience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
 			Keys:    jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES384, Public: keyFor(jwtauth.ES384).public}),
 			Profile: jwtauth.Compatible, MaxTokenBytes: 16 << 10, MaxLifetime: time.Hour,
 		})
@@ -380,4 +383,18 @@ func TestIssuersAreSeparate(t *testing.T) {
 	} {
 		check(t, a, name, test.token, test.want)
 	}
+}
+
+// A provider may send 1,000 roles and permissions in one token.
+func TestLargeRoleLists(t *testing.T) {
+	var roles, permissions []string
+	for n := range 1000 {
+		roles, permissions = append(roles, strconv.Itoa(n)), append(permissions, "p"+strconv.Itoa(n))
+	}
+	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16 << 10 }))
+	p, err := a.Verify(t.Context(), token(nil, object{"roles": roles, "scope": strings.Join(permissions, " ")}))
+	if err != nil || p.Roles.Len() != 1000 || p.Scopes.Len() != 1000 {
+		t.Errorf("Verify = %d roles, %d scopes, %v, want 1000 of each", p.Roles.Len(), p.Scopes.Len(), err)
+	}
+	check(t, a, "permissions as an array", token(nil, object{"roles": roles[:900], "permissions": permissions[:900]}), "")
 }

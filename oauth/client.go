@@ -203,7 +203,7 @@ func newVerifier(config Config, transport http.RoundTripper, skew time.Duration)
 	}
 	return jwtauth.NewVerifier(jwtauth.VerifierConfig{
 		Issuer: jwtauth.Issuer{
-			URL: config.Issuer, Audience: config.ClientID, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
+			URL: config.Issuer, Audiences: []string{config.ClientID}, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
 		},
 		Skew: skew, Transport: transport,
 	})

@@ -110,7 +110,7 @@ func TestClientAuthentication(t *testing.T) {
 	// RFC 7523 §3: the assertion is about the client and for the issuer only; each has
 	// its own jti.
 	verifier := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{
-		URL: "https://client.example", Audience: issuer, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
+		URL: "https://client.example", Audiences: []string{issuer}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: providertest.Keys(), MaxLifetime: time.Minute,
 	}}))
 	ids := make(map[string]bool)
 	for _, text := range seen {

@@ -33,7 +33,7 @@ func newService(key *ecdsa.PrivateKey, observer gatehouse.Observer) (http.Handle
 	revoked, err3 := revocation.New(revocation.Config{Store: revocation.NewMemory(0)})
 	tokens, err4 := refresh.New(refresh.Config{Store: refresh.NewMemory(0), Revocations: revoked, Issuer: self, Observer: observer})
 	access, err5 := jwtauth.New(jwtauth.Config{
-		Issuers:     []jwtauth.Issuer{{URL: self, Audience: api, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
+		Issuers:     []jwtauth.Issuer{{URL: self, Audiences: []string{api}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
 		Revocations: revoked,
 	})
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {

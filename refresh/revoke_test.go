@@ -182,7 +182,7 @@ func newAuthorizationServer(t testing.TB) *authorizationServer {
 	list := must(revocation.New(revocation.Config{Store: store}))
 	keys := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}))
 	api := must(jwtauth.New(jwtauth.Config{
-		Issuers:     []jwtauth.Issuer{{URL: issuer, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
+		Issuers:     []jwtauth.Issuer{{URL: issuer, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},
 		Revocations: list,
 	}))
 	t.Cleanup(func() { _ = api.Close() })

@@ -13,7 +13,7 @@ import (
 
 // ErrNotFound means that the token family does not exist, or that its record
 // was removed after it expired.
-var ErrNotFound = errors.New("refresh: token family not found")
+var ErrNotFound = errors.New("token family not found")
 
 // Grant is what a user granted to a client at a login. All refresh tokens of a
 // family have the same Grant.

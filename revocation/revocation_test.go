@@ -236,7 +236,7 @@ func TestVerifierRejectsRevokedTokens(t *testing.T) {
 	for kind, value := range map[revocation.Kind]string{"": "", revocation.Token: "", revocation.Subject: "alice", revocation.Client: "web", revocation.Family: "f1"} {
 		list := newList(revocation.NewMemory(0))
 		verifier := must(jwtauth.New(jwtauth.Config{Revocations: list, Issuers: []jwtauth.Issuer{{
-			URL: issuer, Audience: audience, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
+			URL: issuer, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
 			Principal: func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
 				p.Subject, p.Client = "mail:"+p.Subject, "app:"+p.Client
 				return p, nil

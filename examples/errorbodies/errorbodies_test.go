@@ -21,7 +21,7 @@ type errorBody = func(*http.Request, gatehouse.Refusal) gatehouse.Body
 func handler(t *testing.T, issuer *authtest.Issuer, body errorBody) http.Handler {
 	t.Helper()
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: issuer.URL, Audience: issuer.Audience, Algorithms: []jwtauth.Algorithm{jwtauth.RS256}, Keys: jwtauth.Discover(),
+		URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.RS256}, Keys: jwtauth.Discover(),
 	}}})
 	if err != nil {
 		t.Fatal(err)

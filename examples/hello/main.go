@@ -35,7 +35,7 @@ func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error)
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
 			URL:        issuer,
-			Audience:   audience,
+			Audiences:  []string{audience},
 			Algorithms: []jwtauth.Algorithm{jwtauth.RS256},
 			Keys:       jwtauth.Discover(),
 		}},

@@ -145,7 +145,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-store", store, "list", "extra"}, 1, `"extra" is not a flag`},
 		{[]string{"-store", store, "revoke"}, 1, "-id: required"},
 		{[]string{"-store", store, "rotate"}, 1, "-id: required"},
-		{[]string{"-store", store, "revoke", "-id", "0123456789ABCDEF"}, 1, "not found"},
+		{[]string{"-store", store, "revoke", "-id", "0123456789ABCDEF"}, 1, "keyadmin: apikey: revoke: API key not found\n"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-scope", "reports:*"}, 1, "wildcards are not supported"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-network", "here"}, 1, "-network"},
 		{[]string{"-store", store, "leak"}, 1, "no such key"},

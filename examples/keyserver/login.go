@@ -47,7 +47,7 @@ func newLogin(origin, tenant string) (*login, error) {
 		return nil, err
 	}
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: origin, Audience: origin, Algorithms: []jwtauth.Algorithm{jwtauth.EdDSA}, Keys: ring,
+		URL: origin, Audiences: []string{origin}, Algorithms: []jwtauth.Algorithm{jwtauth.EdDSA}, Keys: ring,
 	}}})
 	if err != nil {
 		return nil, err

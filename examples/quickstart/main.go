@@ -110,9 +110,10 @@ func run(ctx context.Context, addr string, once bool, stdout, stderr io.Writer) 
 func trust(i *authtest.Issuer) jwtauth.Issuer {
 	return jwtauth.Issuer{
 		URL:        i.URL,
-		Audience:   audience,
+		Audiences:  []string{audience},
 		Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
 		Keys:       jwtauth.Discover(),
+		AnyTenant:  true,
 	}
 }
 

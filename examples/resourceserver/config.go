@@ -34,6 +34,10 @@ type issuerConfig struct {
 	JWKSURL    string              `json:"jwks_url"` // discovery if empty
 	Profile    string              `json:"profile"`  // "rfc9068" (default) or "compat"
 	Secret     string              `json:"secret"`   // env:NAME or file:PATH, for HS* only
+
+	// With several issuers each has one of these two.
+	Tenants   []string `json:"tenants"`    // that the issuer may speak for
+	AnyTenant bool     `json:"any_tenant"` // it may speak for all
 }
 
 // readConfig decodes the file strictly: an unknown field, a field that occurs
@@ -106,7 +110,9 @@ func (c *config) settings() (settings, error) {
 		fail(`addr: %q is not host:port, such as "127.0.0.1:8080"`, c.Addr)
 	}
 	for n, i := range c.Issuers {
-		issuer := jwtauth.Issuer{URL: i.Issuer, Audience: i.Audience, Algorithms: i.Algorithms}
+		issuer := jwtauth.Issuer{
+			URL: i.Issuer, Audiences: []string{i.Audience}, Algorithms: i.Algorithms, Tenants: i.Tenants, AnyTenant: i.AnyTenant,
+		}
 		switch i.Profile {
 		case "", "rfc9068":
 			issuer.Profile = jwtauth.RFC9068
@@ -155,8 +161,9 @@ func (c *config) rename(err error) error {
 			keys = "jwks_url"
 		}
 		library, file := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n), fmt.Sprintf("issuers[%d].", n)
-		names = append(names, library+"URL", file+"issuer", library+"Audience", file+"audience",
-			library+"Algorithms", file+"algorithms", library+"Keys", file+keys)
+		names = append(names, library+"URL", file+"issuer", library+"Audiences[0]", file+"audience",
+			library+"Algorithms", file+"algorithms", library+"Keys", file+keys,
+			library+"Tenants", file+"tenants", library+"AnyTenant", file+"any_tenant", "or AnyTenant", "or any_tenant", "set AnyTenant", "set any_tenant")
 	}
 	names = append(names, "jwtauth: Config.Issuers", "issuers")
 	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))

@@ -24,6 +24,7 @@ func good(changes object) object {
 func TestInvalidConfigIsRefused(t *testing.T) {
 	t.Setenv("GOOD_SECRET", secret)
 	t.Setenv("SHORT_SECRET", secret[:31])
+	anyTenant := object{"any_tenant": true}
 	one := func(changes object) object { return configure([]object{good(changes)}, nil) }
 	top := func(changes object) object { return configure([]object{good(nil)}, changes) }
 	hs256 := func(changes object) object {
@@ -69,12 +70,14 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 
 		// The issuers.
 		{"no issuers", top(object{"issuers": []object{}}), "issuers: at least one is required"},
-		{"issuer twice", top(object{"issuers": []object{good(nil), good(nil)}}), "issuers[1].issuer: duplicate"},
-		{"issuer over plain http", one(object{"issuer": "http://auth.example.com"}), "issuers[0].issuer: plain http"},
+		{"issuer twice", top(object{"issuers": []object{good(anyTenant), good(anyTenant)}}), "issuers[1].issuer: duplicate"},
+		{"issuer over plain http", one(object{"issuer": "http://auth.example.com", "jwks_url": nil}), "issuers[0].issuer: plain http"},
 		{"issuer of another scheme", one(object{"issuer": "file:///etc/issuer"}), "issuers[0].issuer: "},
-		{"issuer without a scheme", one(object{"issuer": "auth.example.com"}), "issuers[0].issuer: not an absolute URL"},
-		{"second issuer", top(object{"issuers": []object{good(nil), good(object{"issuer": ""})}}), "issuers[1].issuer: required"},
-		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: required"},
+		{"issuer without a scheme", one(object{"issuer": "auth.example.com", "jwks_url": nil}), "issuers[0].issuer: not an absolute URL"},
+		{"second issuer", top(object{"issuers": []object{good(anyTenant), good(object{"issuer": "", "any_tenant": true})}}), "issuers[1].issuer: required"},
+		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: must be"},
+		{"no tenants", top(object{"issuers": []object{good(anyTenant), good(object{"issuer": "https://b.example"})}}), "issuers[1].tenants: required with several issuers, or any_tenant"},
+		{"tenants and any_tenant", one(object{"tenants": []string{"acme"}, "any_tenant": true}), "issuers[0].any_tenant: excludes Tenants"},
 		{"profile unknown", one(object{"profile": "lax"}), `issuers[0].profile: "lax" is neither`},
 
 		// The algorithms.
@@ -118,11 +121,11 @@ func TestConfigErrorsAreJoined(t *testing.T) {
 	}{
 		"null":       {"null", []string{"addr"}},
 		"no issuers": {object{"addr": "127.0.0.1:0"}, []string{"issuers"}},
-		"two issuers": {configure([]object{good(object{"audience": "", "algorithms": []string{"none"}}), good(object{"issuer": "http://auth.example.com"})}, nil), []string{
+		"two issuers": {configure([]object{good(object{"audience": "", "algorithms": []string{"none"}, "any_tenant": true}), good(object{"issuer": "http://auth.example.com", "jwks_url": nil, "any_tenant": true})}, nil), []string{
 			"issuers[0].audience", "issuers[0].algorithms", "issuers[1].issuer",
 		}},
 		"values": {object{
-			"addr": "a", "issuers": []object{good(object{"profile": "d"}), good(object{"secret": "e", "jwks_url": nil})},
+			"addr": "a", "issuers": []object{good(object{"profile": "d", "any_tenant": true}), good(object{"secret": "e", "jwks_url": nil, "any_tenant": true})},
 			"api_keys": object{"cache_ttl": "a", "mint": []object{{"name": ""}}},
 		}, []string{"addr", "issuers[0].profile", "issuers[1].secret", "api_keys.mint", "api_keys.cache_ttl", "api_keys.mint[0].name"}},
 		"library": {object{

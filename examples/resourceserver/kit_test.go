@@ -57,7 +57,7 @@ func configure(issuers []object, changes object) object {
 
 // trust returns the configuration of an issuer with changes.
 func trust(i *authtest.Issuer, changes object) object {
-	return with(object{"issuer": i.URL, "audience": i.Audience, "algorithms": i.Algorithms, "jwks_url": i.KeysURL}, changes)
+	return with(object{"issuer": i.URL, "audience": i.Audience, "algorithms": i.Algorithms, "jwks_url": i.KeysURL, "any_tenant": true}, changes)
 }
 
 // writeConfig writes a configuration, an object or text, and returns its path.

@@ -5,8 +5,8 @@
 //
 // It follows RFC 8259 strictly and rejects text that parsers read differently: two
 // members of one name at any depth, also if only their case differs, invalid UTF-8
-// and lone surrogates. It reads the text once and returns parts of it, without
-// allocations.
+// and lone surrogates. The time is linear in the length of the text. It returns
+// parts of the text and allocates only for objects with more than 32 members.
 package strictjson
 
 import (
@@ -38,15 +38,16 @@ func Object(text string, limits Limits, member func(name, value string) error) e
 	if member == nil {
 		return read(text, limits, nil)
 	}
-	return read(text, limits, func(name, _, value string) error { return member(name, value) })
+	return read(text, limits, func(name string, _ folded, value string) error { return member(name, value) })
 }
 
 // read calls member with the folded name as well.
-func read(text string, limits Limits, member func(name, folded, value string) error) error {
-	if !utf8.ValidString(text) {
+func read(text string, limits Limits, member func(name string, f folded, value string) error) error {
+	plain := isPlain(text)
+	if !plain && !utf8.ValidString(text) {
 		return errText
 	}
-	s := scanner{text: text, limits: limits}
+	s := scanner{text: text, limits: limits, plain: plain}
 	s.space()
 	if err := s.object(1, member); err != nil {
 		return err
@@ -58,33 +59,40 @@ func read(text string, limits Limits, member func(name, folded, value string) er
 	return nil
 }
 
+// isPlain reports whether text has only the characters of ASCII from space on, and
+// no backslash: then no string needs a check of its characters. It tests eight bytes
+// at a time: each term sets the high bit of a byte that is below 0x20, above 0x7f or
+// a backslash.
+func isPlain(text string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		w := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		slash := w ^ ones*'\\'
+		if (w|(w-ones*0x20)&^w|(slash-ones)&^slash)&high != 0 {
+			return false
+		}
+	}
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7f || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 type scanner struct {
 	text    string
 	at      int
 	limits  Limits
 	members int
+	plain   bool // see isPlain
 
-	// The folded names of the members of the open objects, innermost last. The
-	// array keeps the first ones on the stack.
-	names [32]string
+	// The folded names of the first members of the open objects, innermost last.
+	// The array keeps the first ones on the stack.
+	names [maxListed]string
 	more  []string
 	count int
-}
-
-func (s *scanner) name(n int) string {
-	if n < len(s.names) {
-		return s.names[n]
-	}
-	return s.more[n-len(s.names)]
-}
-
-func (s *scanner) push(name string) {
-	if s.count < len(s.names) {
-		s.names[s.count] = name
-	} else {
-		s.more = append(s.more[:s.count-len(s.names)], name)
-	}
-	s.count++
 }
 
 func (s *scanner) peek() byte {
@@ -113,14 +121,14 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
-func (s *scanner) object(depth int, member func(name, folded, value string) error) error {
+func (s *scanner) object(depth int, member func(name string, f folded, value string) error) error {
 	if depth > s.limits.Depth {
 		return errLimit
 	}
 	if !s.take('{') {
 		return errSyntax
 	}
-	outer := s.count
+	names := members{outer: s.count}
 	s.space()
 	if s.take('}') {
 		return nil
@@ -138,13 +146,10 @@ func (s *scanner) object(depth int, member func(name, folded, value string) erro
 				return err
 			}
 		}
-		folded := Fold(name)
-		for n := outer; n < s.count; n++ {
-			if s.name(n) == folded {
-				return errDuplicate
-			}
+		f := fold(name)
+		if !names.add(s, f) {
+			return errDuplicate
 		}
-		s.push(folded)
 		s.space()
 		if !s.take(':') {
 			return errSyntax
@@ -155,13 +160,13 @@ func (s *scanner) object(depth int, member func(name, folded, value string) erro
 			return err
 		}
 		if member != nil {
-			if err := member(name, folded, s.text[start:s.at]); err != nil {
+			if err := member(name, f, s.text[start:s.at]); err != nil {
 				return err
 			}
 		}
 		s.space()
 		if s.take('}') {
-			s.count = outer
+			s.count = names.outer
 			return nil
 		}
 		if !s.take(',') {
@@ -237,6 +242,14 @@ func (s *scanner) string() (raw string, escaped bool, err error) {
 		return "", false, errSyntax
 	}
 	rest := s.text[s.at:]
+	if s.plain {
+		end := strings.IndexByte(rest, '"')
+		if end < 0 {
+			return "", false, errSyntax
+		}
+		s.at += end + 1
+		return rest[:end], false, nil
+	}
 	for i := 0; i < len(rest); i++ {
 		switch c := rest[i]; {
 		case c == '"':

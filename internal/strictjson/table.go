@@ -23,9 +23,9 @@ func NewTable(names ...string) *Table {
 		if t.Has(name) {
 			panic("strictjson: NewTable: duplicate name " + name)
 		}
-		folded := Fold(name)
-		t.folded = append(t.folded, folded)
-		slot := hash(folded)
+		f := fold(name)
+		t.folded = append(t.folded, f.name)
+		slot := f.hash % tableSlots
 		for t.slots[slot] != 0 {
 			slot = (slot + 1) % tableSlots
 		}
@@ -34,19 +34,10 @@ func NewTable(names ...string) *Table {
 	return t
 }
 
-// hash returns the slot at which the search for a name begins. The names are
-// constants of the program, so that an attacker cannot make them collide.
-func hash(name string) int {
-	if name == "" {
-		return 0
-	}
-	return (len(name)*7 + int(name[0]) + int(name[len(name)-1])*3 + int(name[len(name)/2])*5) % tableSlots
-}
-
 // find returns the index of a folded name, -1 if the table does not have it.
-func (t *Table) find(folded string) int {
-	for slot := hash(folded); t.slots[slot] != 0; slot = (slot + 1) % tableSlots {
-		if n := int(t.slots[slot]) - 1; t.folded[n] == folded {
+func (t *Table) find(f folded) int {
+	for slot := f.hash % tableSlots; t.slots[slot] != 0; slot = (slot + 1) % tableSlots {
+		if n := int(t.slots[slot]) - 1; t.folded[n] == f.name {
 			return n
 		}
 	}
@@ -55,7 +46,7 @@ func (t *Table) find(folded string) int {
 
 // Has reports whether the table has a name that equals name, also if only their
 // case differs.
-func (t *Table) Has(name string) bool { return t.find(Fold(name)) >= 0 }
+func (t *Table) Has(name string) bool { return t.find(fold(name)) >= 0 }
 
 // CaseError is returned by [Table.Read] for a member whose name differs from a
 // name of the table only in case. Its value is the name of the table.
@@ -75,8 +66,8 @@ func (t *Table) Read(text string, limits Limits, values ...*string) error {
 	if len(values) != len(t.names) {
 		panic("strictjson: Table.Read: wrong number of values")
 	}
-	return read(text, limits, func(name, folded, value string) error {
-		if n := t.find(folded); n >= 0 {
+	return read(text, limits, func(name string, f folded, value string) error {
+		if n := t.find(f); n >= 0 {
 			if t.names[n] != name {
 				return CaseError(t.names[n])
 			}

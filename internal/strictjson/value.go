@@ -113,13 +113,25 @@ func hex4(s string) (rune, bool) {
 
 // Fold returns name with the case of its letters folded, as encoding/json matches
 // names: "ISS", "iss" and "iſſ" fold to "iss".
-func Fold(name string) string {
-	for i := range len(name) {
-		if c := name[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
-			return strings.Map(foldRune, name)
+func Fold(name string) string { return fold(name).name }
+
+// folded is a folded name with its hash, which is FNV-1a: fast, but without a seed.
+type folded struct {
+	name string
+	hash uint32
+}
+
+func fold(name string) folded {
+	hash := uint32(2166136261)
+	for i, mapped := 0, false; i < len(name); i++ {
+		c := name[i]
+		if !mapped && (c >= utf8.RuneSelf || 'A' <= c && c <= 'Z') {
+			name, mapped = strings.Map(foldRune, name), true // does not change the bytes before i
+			c = name[i]
 		}
+		hash = (hash ^ uint32(c)) * 16777619
 	}
-	return name
+	return folded{name, hash}
 }
 
 // foldRune returns the representative of all runes that r folds to: the lower-case

@@ -8,29 +8,13 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
-	"github.com/gatehouse-go/gatehouse/store/enginetest"
-	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
-
-func TestAPIKeysContract(t *testing.T) {
-	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, client).APIKeys() })
-	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
-		keys := newStore(t, client).APIKeys()
-		return keys, keys
-	})
-}
 
 // A damaged record is an error of the store, not a default value.
 func TestDamagedRecords(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := startServer(t)
+	s := newStoreAt(t, client, "damaged")
 	keys := s.APIKeys()
 	if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
 		t.Fatal(err)
@@ -52,7 +36,7 @@ func TestDamagedRecords(t *testing.T) {
 // numbers.
 func TestLongDurations(t *testing.T) {
 	t.Parallel()
-	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
+	keys := newStore(t, startServer(t)).APIKeys()
 	const years, longest = 365 * 24 * time.Hour, 1<<63 - 1
 	for _, key := range []apikey.Key{{ID: "a", Owner: "o", Lifetime: 201 * years}, {ID: "", Owner: "o", Lifetime: time.Hour}} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: key}); err == nil {

@@ -24,15 +24,28 @@ func connect(t testing.TB, url string) *redis.Client {
 		t.Fatal(err)
 	}
 	options.ContextTimeoutEnabled = true
+	options.DialerRetryTimeout = time.Millisecond // tests stop servers
 	client := redis.NewClient(options)
 	t.Cleanup(func() { client.Close() })
 	return client
 }
 
+// startServer starts a server and returns its client.
+func startServer(t testing.TB) *redis.Client {
+	t.Helper()
+	return connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+}
+
 // newStore returns an empty store.
 func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: rand.Text()})
+	return newStoreAt(t, client, rand.Text())
+}
+
+// newStoreAt returns the store with a prefix.
+func newStoreAt(t testing.TB, client redis.UniversalClient, prefix string) *redisstore.Store {
+	t.Helper()
+	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
 	if err != nil {
 		t.Fatal(err)
 	}

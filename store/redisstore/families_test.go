@@ -10,26 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/gatehouse-go/gatehouse/refresh"
-	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
-	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
-
-// TestFamiliesAndRevocationsContract runs on a server and on a cluster.
-func TestFamiliesAndRevocationsContract(t *testing.T) {
-	t.Parallel()
-	contracts := func(t *testing.T, client redis.UniversalClient) {
-		refreshtest.TestStore(t, func(t *testing.T) refresh.Store { return newStore(t, client).Families() })
-		revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
-	}
-	t.Run("server", func(t *testing.T) { contracts(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())) })
-	t.Run("cluster", func(t *testing.T) { contracts(t, startCluster(t)) })
-}
 
 func family(id string) refresh.Record {
 	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
@@ -37,11 +22,8 @@ func family(id string) refresh.Record {
 
 func TestDamagedFamilyOrRevocationIsUnavailable(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "damaged"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := startServer(t)
+	s := newStoreAt(t, client, "damaged")
 	families := s.Families()
 	if _, err := families.Create(t.Context(), family("a"), time.Hour); err != nil {
 		t.Fatal(err)
@@ -77,11 +59,8 @@ func TestDamagedFamilyOrRevocationIsUnavailable(t *testing.T) {
 
 func TestFamiliesAndRevocationsExpire(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "vanish"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := startServer(t)
+	s := newStoreAt(t, client, "vanish")
 	families, revocations := s.Families(), s.Revocations()
 	revoke := func(value string, lifetime time.Duration) {
 		t.Helper()
@@ -146,7 +125,7 @@ func TestFamiliesAndRevocationsExpire(t *testing.T) {
 // TestLifetimeLimit keeps times within the integers that Lua represents exactly.
 func TestLifetimeLimit(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL()))
+	s := newStore(t, startServer(t))
 	const years = 365 * 24 * time.Hour
 	if _, err := s.Families().Create(t.Context(), family("a"), 201*years); err == nil {
 		t.Error("Create with a lifetime of 201 years: got no error")

@@ -11,8 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/store/enginetest"
-	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
 func ids(records []apikey.Record) string {
@@ -27,11 +25,8 @@ func ids(records []apikey.Record) string {
 // so that each is on exactly one page.
 func TestListPagesOfOneMicrosecond(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: "pages"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := startServer(t)
+	s := newStoreAt(t, client, "pages")
 	keys := s.APIKeys()
 	names := []string{"A", "B", "Ba", "Z", "a", "aa", "b", "é"}
 	var at time.Time
@@ -77,7 +72,7 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 // No two pairs of tenant and owner share an index, whatever their names contain.
 func TestIndexPerTenantAndOwner(t *testing.T) {
 	t.Parallel()
-	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
+	keys := newStore(t, startServer(t)).APIKeys()
 	pairs := []struct{ tenant, owner string }{
 		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
 	}
@@ -103,7 +98,7 @@ func TestIndexPerTenantAndOwner(t *testing.T) {
 // Rotate changes the place of a key in the index by expiry.
 func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	t.Parallel()
-	keys := newStore(t, connect(t, enginetest.StartRedis(t, "appendonly no").URL())).APIKeys()
+	keys := newStore(t, startServer(t)).APIKeys()
 	for i, id := range []string{"a", "b", "c"} {
 		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}
 		if _, err := keys.Create(t.Context(), r); err != nil {

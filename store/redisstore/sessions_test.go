@@ -12,16 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatehouse-go/gatehouse/session"
-	"github.com/gatehouse-go/gatehouse/session/sessiontest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
-
-func TestSessionsContract(t *testing.T) {
-	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
-	sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, client).Sessions() })
-}
 
 // browser returns a record.
 func browser(id string, idle time.Duration) session.Record {
@@ -34,11 +27,7 @@ func browser(id string, idle time.Duration) session.Record {
 // newSessions returns a store with a known prefix.
 func newSessions(t *testing.T, client *redis.Client, prefix string) *redisstore.Sessions {
 	t.Helper()
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Sessions()
+	return newStoreAt(t, client, prefix).Sessions()
 }
 
 func createSession(t *testing.T, sessions session.Store, r session.Record, lifetime time.Duration) session.Record {
@@ -53,7 +42,7 @@ func createSession(t *testing.T, sessions session.Store, r session.Record, lifet
 // TestExpiredSessionsLeaveNoKeys: Redis removes the record and the indexes.
 func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	client := startServer(t)
 	sessions := newSessions(t, client, "vanish")
 	const short = 200 * time.Millisecond
 	for i := range 3 {
@@ -85,7 +74,7 @@ func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 // indexes.
 func TestSessionIndexesStaySmall(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	client := startServer(t)
 	sessions := newSessions(t, client, "small")
 	names := []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"}
 	sizes := func(want int64, when string) {
@@ -142,7 +131,7 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 // count as missing, and a session that takes the ID replaces all of it.
 func TestExpiredSessionsAreReplaced(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	client := startServer(t)
 	sessions := newSessions(t, client, "linger")
 	linger := func(id string) {
 		t.Helper()
@@ -200,7 +189,7 @@ func TestExpiredSessionsAreReplaced(t *testing.T) {
 // their IDs.
 func TestListOrdersTiesByID(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	client := startServer(t)
 	sessions := newSessions(t, client, "ties")
 	now := time.Now().UnixMicro()
 	for _, id := range []string{"b", "é", "A", "Z", "a", "B", "aa"} {
@@ -226,7 +215,7 @@ func TestListOrdersTiesByID(t *testing.T) {
 // are errors.
 func TestDamagedSessions(t *testing.T) {
 	t.Parallel()
-	client := connect(t, enginetest.StartRedis(t, "appendonly no").URL())
+	client := startServer(t)
 	sessions := newSessions(t, client, "damaged")
 	createSession(t, sessions, browser("a", time.Hour), time.Hour)
 	damage(t, client, "{damaged}:sessions:1:session:a", map[string][]string{

@@ -14,9 +14,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
-	"github.com/gatehouse-go/gatehouse/session"
-	"github.com/gatehouse-go/gatehouse/session/sessiontest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
@@ -108,23 +105,6 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// All keys of one kind are in one hash slot.
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	cluster := startCluster(t)
-	apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, cluster).APIKeys() })
-	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
-		keys := newStore(t, cluster).APIKeys()
-		return keys, keys
-	})
-	t.Run("sessions", func(t *testing.T) {
-		sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, cluster).Sessions() })
-	})
-	if err := newStore(t, cluster).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "aof_enabled") {
-		t.Errorf("Check() of a cluster without an append-only file: error = %v", err)
-	}
-}
-
 // A call fails after the store's timeout or that of its context, whichever is
 // shorter.
 func TestTimeouts(t *testing.T) {
@@ -172,14 +152,8 @@ func TestChangesAreNotRetried(t *testing.T) {
 	proxy := enginetest.StartProxy(t, server.Addr())
 	client := connect(t, enginetest.Via(t, server.URL(), proxy))
 	const prefix = "once"
-	through, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
-	beside, err := redisstore.New(redisstore.Config{Client: connect(t, server.URL()), Prefix: prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
+	through := newStoreAt(t, client, prefix)
+	beside := newStoreAt(t, connect(t, server.URL()), prefix)
 	// The server has cached the script and executes it as soon as it arrives.
 	if _, err := beside.APIKeys().Rotate(t.Context(), "none", apikey.Rotation{}); !errors.Is(err, apikey.ErrNotFound) {
 		t.Fatal(err)

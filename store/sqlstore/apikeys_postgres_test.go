@@ -59,7 +59,7 @@ func lock(t *testing.T, db *sql.DB, change string) (release func()) {
 // wait.
 func TestPostgresStatementsAfterLock(t *testing.T) {
 	t.Parallel()
-	server := enginetest.SharedPostgres(t)
+	s, db := migrated(t, "pgx", enginetest.SharedPostgres(t).Database(t))
 	now := func(t *testing.T, db *sql.DB) (now time.Time) {
 		t.Helper()
 		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
@@ -100,11 +100,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			db := open(t, "pgx", server.Database(t))
-			s := newStore(t, db)
-			if err := s.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			execute(t, db, "DELETE FROM gatehouse_apikeys")
 			createKeys(t, s.APIKeys(), time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
 			release := lock(t, db, "UPDATE gatehouse_apikeys "+test.change)
 			var records []apikey.Record
@@ -179,22 +175,10 @@ func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
 // The methods need no right but SELECT, INSERT and UPDATE.
 func TestPostgresLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	url := enginetest.StartPostgres(t).Database(t)
-	db := open(t, "pgx", url)
-	if err := newStore(t, db).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, statement := range []string{
-		"CREATE ROLE app", "GRANT SELECT, INSERT, UPDATE ON gatehouse_apikeys TO app", "GRANT SELECT ON gatehouse_migrations TO app",
-	} {
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	app := newStore(t, open(t, "pgx", url+"&role=app"))
-	if err := app.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
+	url := enginetest.SharedPostgres(t).Database(t)
+	_, db := migrated(t, "pgx", url)
+	execute(t, db, "CREATE ROLE apikeys_app", "GRANT SELECT, INSERT, UPDATE ON gatehouse_apikeys TO apikeys_app")
+	app := newStore(t, open(t, "pgx", url+"&role=apikeys_app"))
 	if err := app.Migrate(t.Context()); err == nil {
 		t.Error("Migrate error = nil, want one: the role has too many rights for this test")
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -37,13 +38,14 @@ func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 	return s
 }
 
-// eachEngine runs a test on every engine. database returns the driver and data
-// source name of an empty database, or of an empty schema of PostgreSQL, which is
-// much cheaper to create.
+// eachEngine runs a test on every engine, without fsync. database returns the driver
+// and data source name of an empty database, or of an empty schema of PostgreSQL,
+// which is much cheaper to create.
 func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) (driver, dsn string))) {
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, func(t testing.TB) (string, string) {
-			return "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "gatehouse test?%.db"))
+			dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "gatehouse test?%.db"))
+			return "sqlite", strings.Replace(dsn, "synchronous(FULL)", "synchronous(OFF)", 1)
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
@@ -59,4 +61,33 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 			return "pgx", url + "&search_path=" + name
 		})
 	})
+}
+
+// migrated returns a store on a new database with its tables.
+func migrated(t *testing.T, driver, dsn string) (*sqlstore.Store, *sql.DB) {
+	t.Helper()
+	db := open(t, driver, dsn)
+	s := newStore(t, db)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, db
+}
+
+// eachStore runs a test on a new store of each engine.
+func eachStore(t *testing.T, test func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB)) {
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		driver, dsn := database(t)
+		s, db := migrated(t, driver, dsn)
+		test(t, driver, s, db)
+	})
+}
+
+func execute(t testing.TB, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
 }

@@ -14,52 +14,10 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/refresh"
-	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
-	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
-
-// migrated returns a store on a new database with its tables.
-func migrated(t *testing.T, driver, dsn string) (*sqlstore.Store, *sql.DB) {
-	t.Helper()
-	db := open(t, driver, dsn)
-	s := newStore(t, db)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s, db
-}
-
-// eachStore runs a test on a new store of each engine.
-func eachStore(t *testing.T, test func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB)) {
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		driver, dsn := database(t)
-		s, db := migrated(t, driver, dsn)
-		test(t, driver, s, db)
-	})
-}
-
-// TestFamiliesAndRevocationsContract uses one database for all rules, because to
-// create one takes longer than most rules.
-func TestFamiliesAndRevocationsContract(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, _ string, s *sqlstore.Store, db *sql.DB) {
-		t.Run("families", func(t *testing.T) {
-			refreshtest.TestStore(t, func(t *testing.T) refresh.Store {
-				execute(t, db, "DELETE FROM gatehouse_families")
-				return s.Families()
-			})
-		})
-		t.Run("revocations", func(t *testing.T) {
-			revocationtest.TestStore(t, func(t *testing.T) revocation.Store {
-				execute(t, db, "DELETE FROM gatehouse_revocations")
-				return s.Revocations()
-			})
-		})
-	})
-}
 
 func family(id string) refresh.Record {
 	return refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: "s", Client: "c"}}}
@@ -69,7 +27,7 @@ func family(id string) refresh.Record {
 // waits for its lock: the statement must then use the new row and the new time.
 func TestFamilyLockWaitPostgres(t *testing.T) {
 	t.Parallel()
-	server := enginetest.SharedPostgres(t)
+	s, db := migrated(t, "pgx", enginetest.SharedPostgres(t).Database(t))
 	type result struct {
 		r       refresh.Record
 		outcome refresh.Outcome
@@ -79,7 +37,7 @@ func TestFamilyLockWaitPostgres(t *testing.T) {
 	// lock and delay has passed. It also returns the time just before the commit.
 	call := func(t *testing.T, change string, delay time.Duration, f func(*sqlstore.Families) result) (got result, before time.Time) {
 		t.Helper()
-		s, db := migrated(t, "pgx", server.Database(t))
+		execute(t, db, "DELETE FROM gatehouse_families")
 		if _, err := s.Families().Create(t.Context(), family("a"), time.Hour); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,8 @@ import (
 // row and the time after the wait.
 func TestSessionsAfterLockWait(t *testing.T) {
 	t.Parallel()
-	server := enginetest.SharedPostgres(t)
+	db := open(t, "pgx", enginetest.SharedPostgres(t).Database(t))
+	sessions := newSessions(t, db)
 	type result struct {
 		r   session.Record
 		n   int
@@ -26,10 +27,9 @@ func TestSessionsAfterLockWait(t *testing.T) {
 	}
 	// wait creates the session a, changes it in a transaction, starts the call,
 	// and commits when the call waits for the lock and the given time has passed.
-	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Sessions) result) (got result, before time.Time, sessions *sqlstore.Sessions) {
+	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Sessions) result) (got result, before time.Time) {
 		t.Helper()
-		db := open(t, "pgx", server.Database(t))
-		sessions = newSessions(t, db)
+		execute(t, db, "DELETE FROM gatehouse_sessions")
 		createSession(t, sessions, browser("a"), 24*time.Hour)
 		tx, err := db.BeginTx(t.Context(), nil)
 		if err != nil {
@@ -49,7 +49,7 @@ func TestSessionsAfterLockWait(t *testing.T) {
 		if err := tx.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		return <-done, before, sessions
+		return <-done, before
 	}
 	const (
 		touched = "UPDATE gatehouse_sessions SET label = 'seen'"
@@ -77,12 +77,12 @@ func TestSessionsAfterLockWait(t *testing.T) {
 	}
 
 	t.Run("time", func(t *testing.T) {
-		got, before, _ := wait(t, touched, 0, swap)
+		got, before := wait(t, touched, 0, swap)
 		r := got.r
 		if got.err != nil || r.Label != "seen" || r.LastSeen.Before(before) || r.AsOf.Before(before) || !r.Claimed.Equal(r.AsOf.Add(time.Minute)) {
 			t.Errorf("Swap = %+v, %v, want times after %v", r, got.err, before)
 		}
-		got, before, sessions := wait(t, touched, 0, touch)
+		got, before = wait(t, touched, 0, touch)
 		if r, err := sessions.Get(t.Context(), "a"); got.err != nil || got.n != 1 || err != nil || r.LastSeen.Before(before) {
 			t.Errorf("Touch = %+v, Get = %+v, %v, want LastSeen after %v", got, r, err, before)
 		}
@@ -98,7 +98,7 @@ func TestSessionsAfterLockWait(t *testing.T) {
 		"removed": {removed, 0, session.ErrNotFound},
 	} {
 		t.Run("swap, "+name, func(t *testing.T) {
-			if got, _, _ := wait(t, test.change, test.while, swap); !errors.Is(got.err, test.want) {
+			if got, _ := wait(t, test.change, test.while, swap); !errors.Is(got.err, test.want) {
 				t.Errorf("Swap = %+v, %v, want %v", got.r, got.err, test.want)
 			}
 		})
@@ -106,7 +106,7 @@ func TestSessionsAfterLockWait(t *testing.T) {
 			continue
 		}
 		t.Run("touch, "+name, func(t *testing.T) {
-			if got, _, _ := wait(t, test.change, test.while, touch); got.err != nil || got.n != 0 {
+			if got, _ := wait(t, test.change, test.while, touch); got.err != nil || got.n != 0 {
 				t.Errorf("Touch = true, %v, want false, nil", got.err)
 			}
 		})
@@ -116,19 +116,19 @@ func TestSessionsAfterLockWait(t *testing.T) {
 		"subject": {Issuer: "i", Subject: "s"}, "sid": {Issuer: "i", SID: "d"}, "both": {Issuer: "i", Subject: "s", SID: "d"},
 	} {
 		t.Run("delete all, moved, by "+name, func(t *testing.T) {
-			got, _, sessions := wait(t, moved, 0, deleteAll(sel))
+			got, _ := wait(t, moved, 0, deleteAll(sel))
 			if _, err := sessions.Get(t.Context(), "b"); got.err != nil || got.n != 1 || !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("DeleteAll = %d, %v, want 1; Get error afterwards = %v", got.n, got.err, err)
 			}
 		})
 	}
 	t.Run("delete all, expires", func(t *testing.T) {
-		if got, _, _ := wait(t, ending, 300*time.Millisecond, deleteAll(session.Selector{Issuer: "i", Subject: "s"})); got.err != nil || got.n != 0 {
+		if got, _ := wait(t, ending, 300*time.Millisecond, deleteAll(session.Selector{Issuer: "i", Subject: "s"})); got.err != nil || got.n != 0 {
 			t.Errorf("DeleteAll = %d, %v, want 0", got.n, got.err)
 		}
 	})
 	t.Run("swap, new ID is taken concurrently", func(t *testing.T) {
-		got, _, _ := wait(t, "INSERT INTO gatehouse_sessions SELECT 'c', issuer, subject, sid, label, idle, created, last_seen, expires, ends, swept, claimed, version, principal, tokens FROM gatehouse_sessions", 0, swap)
+		got, _ := wait(t, "INSERT INTO gatehouse_sessions SELECT 'c', issuer, subject, sid, label, idle, created, last_seen, expires, ends, swept, claimed, version, principal, tokens FROM gatehouse_sessions", 0, swap)
 		if !errors.Is(got.err, session.ErrConflict) {
 			t.Errorf("Swap = %+v, %v, want %v", got.r, got.err, session.ErrConflict)
 		}

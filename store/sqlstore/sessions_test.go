@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/session"
-	"github.com/gatehouse-go/gatehouse/session/sessiontest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
@@ -23,16 +22,6 @@ func newSessions(t testing.TB, db *sql.DB) *sqlstore.Sessions {
 		t.Fatal(err)
 	}
 	return s.Sessions()
-}
-
-func TestSessionsContract(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		sessiontest.TestStore(t, func(t *testing.T) session.Store {
-			driver, dsn := database(t)
-			return newSessions(t, open(t, driver, dsn))
-		})
-	})
 }
 
 // browser returns a record.
@@ -50,15 +39,6 @@ func createSession(t testing.TB, sessions session.Store, r session.Record, lifet
 		t.Fatal(err)
 	}
 	return created
-}
-
-func execute(t testing.TB, db *sql.DB, statements ...string) {
-	t.Helper()
-	for _, statement := range statements {
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
 }
 
 // TestSessionsAreSwept checks that each Create removes a few expired sessions and no

@@ -84,10 +84,10 @@ func TestCheckPostgres(t *testing.T) {
 	wantError(t, "Check of a durable server", s.Check(t.Context()), "")
 	err := newStore(t, open(t, "pgx", url+"&synchronous_commit=off")).Check(t.Context())
 	wantError(t, "Check without synchronous_commit", err, "SHOW synchronous_commit is off")
-	admin := open(t, "pgx", url)
-	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, open(t, "pgx", url), "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+		"CREATE ROLE reader", "GRANT SELECT ON gatehouse_migrations TO reader")
+	err = newStore(t, open(t, "pgx", url+"&role=reader")).Check(t.Context())
+	wantError(t, "Check by a role that may read the versions only", err, "")
 	err = newStore(t, open(t, "pgx", strings.Replace(url, "/test1?", "/latin?", 1))).Check(t.Context())
 	wantError(t, "Check of a LATIN1 database", err, "SHOW server_encoding is LATIN1")
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// HashFile returns the hash file of records.
+func HashFile(lines [][]byte) []byte {
+	var w writer
+	var out []byte
+	for _, line := range lines {
+		out = w.hash(out, bytes.TrimSuffix(line, []byte("\n")))
+	}
+	return out
+}
+
+// Root returns the root of the first n records of a log by the functions of
+// package tlog.
+func Root(n int64, hashes []byte) (tlog.Hash, error) {
+	return tlog.TreeHash(n, tlogHashes(hashes))
+}
+
+type tlogHashes []byte
+
+func (h tlogHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	read := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		copy(read[i][:], h[index*32:])
+	}
+	return read, nil
+}
+
+// WriteLarge writes a log of n records in batches, as a busy log does. It returns
+// the offset of a byte in the record with the given number.
+func WriteLarge(t testing.TB, path string, signer crypto.Signer, n, number int) (offset int64) {
+	t.Helper()
+	key, err := newKey("api.example.com/audit", signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := openWriter(path, 1<<62, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := []byte(`"type":"decision","decision":"allowed","subject":"alice","padding":"` + strings.Repeat("x", 300) + `"}`)
+	batch := make([][]byte, 1000)
+	for i := range batch {
+		batch[i] = record
+	}
+	for done := 0; done < n; done += len(batch) {
+		batch = batch[:min(len(batch), n-done)]
+		if number >= done && number < done+len(batch) {
+			if err := w.append(batch[:number-done]); err != nil {
+				t.Fatal(err)
+			}
+			offset = w.size + 100
+			if err := w.append(batch[number-done:]); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := w.append(batch); err != nil {
+			t.Fatal(err)
+		}
+		if done%100_000 == 0 {
+			if err := w.checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(w.checkpoint(), w.close()); err != nil {
+		t.Fatal(err)
+	}
+	return offset
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/audit"
+	"github.com/gatehouse-go/gatehouse/internal/leaktest"
+)
+
+func TestMain(m *testing.M) {
+	if run := os.Getenv("GATEHOUSE_AUDIT_WRITER"); run != "" {
+		writeUntilKilled(run)
+	}
+	leaktest.Main(m)
+}
+
+var (
+	_, logKey, _ = ed25519.GenerateKey(rand.Reader)
+	ecKey, _     = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+)
+
+const origin = "api.example.com/audit"
+
+func open(t *testing.T, c audit.Config) *audit.Log {
+	t.Helper()
+	if c.Key == nil {
+		c.Key = logKey
+	}
+	if c.Origin == "" {
+		c.Origin = origin
+	}
+	l, err := audit.Open(c)
+	if err != nil {
+		t.Fatalf("Open(%s) error = %v, want nil", c.Path, err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func observe(t *testing.T, l *audit.Log, n int) {
+	t.Helper()
+	for i := range n {
+		if err := l.Observe(context.Background(), event(i)); err != nil {
+			t.Fatalf("Observe(%d) error = %v, want nil", i, err)
+		}
+	}
+}
+
+func event(i int) gatehouse.Event {
+	return gatehouse.Event{Type: gatehouse.EventDecision, Decision: gatehouse.Allowed, Path: fmt.Sprint("/reports/", i)}
+}
+
+func shut(t *testing.T, l *audit.Log) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Fatalf("Close() error = %v, want nil", err)
+	}
+}
+
+// written returns the path of a closed log in which each of the given numbers of
+// events is signed by a checkpoint of its own. Each opening adds a record.
+func written(t *testing.T, events ...int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	for _, n := range events {
+		l := open(t, audit.Config{Path: path})
+		observe(t, l, n)
+		shut(t, l)
+	}
+	return path
+}
+
+func verify(t *testing.T, path string, want int64, kept ...[]byte) audit.Report {
+	t.Helper()
+	report, err := audit.Verify(path, logKey.Public(), kept...)
+	if err != nil || report.Records != want {
+		t.Fatalf("Verify() = %d records, %v, want %d, nil", report.Records, err, want)
+	}
+	return report
+}
+
+func wantFault(t *testing.T, path string, first int64, problem audit.Problem, kept ...[]byte) {
+	t.Helper()
+	_, err := audit.Verify(path, logKey.Public(), kept...)
+	fault, ok := errors.AsType[*audit.Fault](err)
+	if !ok || fault.First != first || fault.Problem != problem {
+		t.Errorf("Verify() error = %v, want record %d %s", err, first, problem)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lines(t *testing.T, path string) [][]byte {
+	t.Helper()
+	return bytes.SplitAfter(bytes.TrimSuffix(read(t, path), []byte("\n")), []byte("\n"))
+}
+
+func join(lines ...[]byte) []byte {
+	var out []byte
+	for _, line := range lines {
+		out = append(append(out, bytes.TrimSuffix(line, []byte("\n"))...), '\n')
+	}
+	return out
+}
+
+// logKeyOf returns the same key in every process.
+func logKeyOf(path string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(path))
+	return ed25519.NewKeyFromSeed(seed[:])
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
+)
+
+// Config configures a [Log].
+type Config struct {
+	// Path is the file of the records. Its directory must exist. Required. One
+	// process at a time can open a log: each node has its own.
+	Path string
+
+	// Origin is the name of the log in its checkpoints, unique among all logs: a URL
+	// without the scheme, such as "api.example.com/audit/node-1". Required, printable
+	// ASCII without spaces and "+".
+	Origin string
+
+	// Key signs the checkpoints: Ed25519, which public witnesses require, or ECDSA
+	// with P-256. Required.
+	Key crypto.Signer
+
+	// CheckpointInterval is the longest time until a checkpoint signs a record: 10
+	// s by default, from 100 ms to 1 h. Close signs the last records.
+	CheckpointInterval time.Duration
+
+	// MaxBytes is the size at which a new file of records begins: 1 GiB by default,
+	// at least 1 MiB.
+	MaxBytes int64
+
+	// BestEffort reports the events that may be lost: Observe does not wait for them
+	// and returns no error. The number of lost events is recorded. By default there
+	// are none: a request whose decision cannot be recorded is refused. Optional. It
+	// must be safe for concurrent use.
+	BestEffort func(gatehouse.Event) bool
+}
+
+// The types of the records that the log itself writes.
+const (
+	// EventOpened: a process opened the log. The attribute unsigned is the number of
+	// records that were written after the last checkpoint: not 0 if the process
+	// before was killed.
+	EventOpened gatehouse.EventType = "audit_opened"
+	// EventLost: the attribute events is the number of events that were lost since
+	// the last such record, see [Config.BestEffort].
+	EventLost gatehouse.EventType = "audit_lost"
+)
+
+// ErrClosed is the error of [Log.Observe] after [Log.Close].
+var ErrClosed = errors.New("audit: the log is closed")
+
+// maxQueue bounds the number of events that wait for the disk. Further calls of
+// Observe wait.
+const maxQueue = 1024
+
+// Log is an append-only log of events. It is a [gatehouse.Observer] and safe for
+// concurrent use.
+type Log struct {
+	bestEffort func(gatehouse.Event) bool
+	queue      chan entry
+	lost       atomic.Int64
+
+	close    sync.Once
+	closing  chan struct{}
+	finished chan struct{}
+	err      error // of the writer when it finished
+}
+
+// entry is an event that waits for the disk.
+type entry struct {
+	encoded []byte
+	done    chan<- error // nil for best effort
+}
+
+// Open opens or creates a log and recovers it if a process was killed while it
+// wrote. It reports all configuration errors at once. Opening takes a time that
+// does not depend on the size of the log.
+func Open(config Config) (*Log, error) {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("audit: Config."+format, args...)) }
+	if config.Path == "" {
+		fail("Path: required")
+	}
+	if !isOrigin(config.Origin) {
+		fail("Origin: got %q, want printable ASCII without spaces and plus signs", config.Origin)
+	}
+	var key *noteKey
+	if typednil.Is(config.Key) {
+		fail("Key: required")
+	} else {
+		var err error
+		if key, err = newKey(config.Origin, config.Key.Public(), config.Key); err != nil {
+			fail("Key: %w", err)
+		}
+	}
+	if config.CheckpointInterval == 0 {
+		config.CheckpointInterval = 10 * time.Second
+	}
+	if config.CheckpointInterval < 100*time.Millisecond || config.CheckpointInterval > time.Hour {
+		fail("CheckpointInterval: got %v, want 100ms to 1h", config.CheckpointInterval)
+	}
+	if config.MaxBytes == 0 {
+		config.MaxBytes = 1 << 30
+	}
+	if config.MaxBytes < 1<<20 {
+		fail("MaxBytes: got %d, want at least %d", config.MaxBytes, 1<<20)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	w, err := openWriter(config.Path, config.MaxBytes, key)
+	if err != nil {
+		return nil, fmt.Errorf("audit: open %s: %w", config.Path, err)
+	}
+	l := &Log{
+		bestEffort: config.BestEffort,
+		queue:      make(chan entry, maxQueue), closing: make(chan struct{}), finished: make(chan struct{}),
+	}
+	opened, err := encodeRecord(context.Background(), string(EventOpened), []slog.Attr{
+		slog.GroupAttrs("attrs", slog.Int64("unsigned", w.tree.n-w.signed)),
+	})
+	if err == nil {
+		err = w.append([][]byte{opened})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("audit: open %s: %w", config.Path, err), w.close())
+	}
+	go l.run(w, config.CheckpointInterval)
+	return l, nil
+}
+
+// Observe appends an event to the log. It returns nil once the record is on the
+// disk. Concurrent calls share the wait for the disk.
+func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
+	encoded, err := encode(ctx, e)
+	if l.bestEffort != nil && l.bestEffort(e) {
+		select {
+		case <-l.closing:
+		case l.queue <- entry{encoded: encoded}:
+			return nil
+		default:
+			l.lost.Add(1)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	select {
+	case <-l.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("audit: the log is busy: %w", context.Cause(ctx))
+	case l.queue <- entry{encoded, done}:
+	}
+	// The record is written in any case, so its result counts and not the end of
+	// the request.
+	select {
+	case err := <-done:
+		return err
+	case <-l.finished:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// Close writes what is queued, signs a last checkpoint and closes the files.
+func (l *Log) Close() error {
+	l.close.Do(func() { close(l.closing) })
+	<-l.finished
+	return l.err
+}
+
+// run writes batches of records until the log is closed. It alone uses w.
+func (l *Log) run(w *writer, interval time.Duration) {
+	defer close(l.finished)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case first := <-l.queue:
+			l.write(w, first)
+		case <-tick.C:
+			// A failure is repeated by the next append.
+			_ = w.checkpoint()
+		case <-l.closing:
+			for len(l.queue) > 0 {
+				l.write(w, <-l.queue)
+			}
+			l.err = errors.Join(w.checkpoint(), w.close())
+			return
+		}
+	}
+}
+
+// write writes the queued entries, first and those behind it, as one batch.
+func (l *Log) write(w *writer, first entry) {
+	batch := []entry{first}
+	for len(l.queue) > 0 && len(batch) < maxQueue {
+		batch = append(batch, <-l.queue)
+	}
+	records := make([][]byte, 0, len(batch)+1)
+	lost := l.lost.Swap(0)
+	if lost > 0 {
+		if record, err := encodeRecord(context.Background(), string(EventLost), []slog.Attr{
+			slog.GroupAttrs("attrs", slog.Int64("events", lost)),
+		}); err == nil {
+			records = append(records, record)
+		}
+	}
+	for _, e := range batch {
+		records = append(records, e.encoded)
+	}
+	err := w.append(records)
+	for _, e := range batch {
+		switch {
+		case e.done != nil:
+			e.done <- err
+		case err != nil:
+			lost++
+		}
+	}
+	if err != nil {
+		l.lost.Add(lost)
+	}
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/audit"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	valid := audit.Config{Path: path, Origin: origin, Key: logKey}
+	for name, test := range map[string]struct {
+		change func(*audit.Config)
+		want   string
+	}{
+		"path":           {func(c *audit.Config) { c.Path = "" }, "audit: Config.Path: required"},
+		"directory":      {func(c *audit.Config) { c.Path = filepath.Join(path, "none") }, "no such file"},
+		"origin":         {func(c *audit.Config) { c.Origin = "" }, "audit: Config.Origin: got"},
+		"origin space":   {func(c *audit.Config) { c.Origin = "a b" }, "audit: Config.Origin: got"},
+		"origin plus":    {func(c *audit.Config) { c.Origin = "a+b" }, "audit: Config.Origin: got"},
+		"key":            {func(c *audit.Config) { c.Key = nil }, "audit: Config.Key: required"},
+		"typed nil key":  {func(c *audit.Config) { c.Key = (*ecdsa.PrivateKey)(nil) }, "audit: Config.Key: required"},
+		"curve":          {func(c *audit.Config) { c.Key = p384 }, "audit: Config.Key: want Ed25519"},
+		"interval":       {func(c *audit.Config) { c.CheckpointInterval = time.Millisecond }, "audit: Config.CheckpointInterval: got 1ms"},
+		"large interval": {func(c *audit.Config) { c.CheckpointInterval = 2 * time.Hour }, "audit: Config.CheckpointInterval: got 2h"},
+		"size":           {func(c *audit.Config) { c.MaxBytes = 1 }, "audit: Config.MaxBytes: got 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := valid
+			test.change(&c)
+			if _, err := audit.Open(c); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Open() error = %v, want %q", err, test.want)
+			}
+		})
+	}
+	t.Run("every mistake", func(t *testing.T) {
+		_, err := audit.Open(audit.Config{MaxBytes: 1})
+		if err == nil || strings.Count(err.Error(), "audit: Config.") != 4 {
+			t.Errorf("Open() error = %v, want 4 mistakes", err)
+		}
+	})
+}
+
+// A log belongs to one process, one key and one origin.
+func TestOpenRefusesOtherLog(t *testing.T) {
+	path := written(t, 1)
+	open(t, audit.Config{Path: path + ".2"})
+	for name, test := range map[string]struct {
+		config audit.Config
+		want   string
+	}{
+		"open":   {audit.Config{Path: path + ".2", Origin: origin, Key: logKey}, "another process"},
+		"key":    {audit.Config{Path: path, Origin: origin, Key: ecKey}, "is this the Key of the log?"},
+		"origin": {audit.Config{Path: path, Origin: "other", Key: logKey}, `Config.Origin is "other"`},
+	} {
+		if _, err := audit.Open(test.config); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: Open() error = %v, want %q", name, err, test.want)
+		}
+	}
+	write(t, path, nil)
+	if _, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey}); err == nil {
+		t.Error("Open() of a log without its signed records error = nil, want one")
+	}
+}
+
+func TestRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	secret := gatehouse.NewSecret([]byte("hunter2"))
+	scopes, err := gatehouse.NewScopes("data:read")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.Observe(t.Context(), gatehouse.Event{
+		Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Reason: "scopes_missing", Code: "insufficient_scope", Status: 403,
+		Principal: gatehouse.Principal{
+			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Method: "jwt",
+			Scopes: scopes, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}),
+		},
+		Issuer: "https://auth.example.com", Credential: "jti-1", Method: "POST", Host: "api.example.com",
+		Path: "/\n\u202e\xff" + strings.Repeat("x", 2000), Route: "POST /{any}",
+		Cause: errors.New("a\nb"), Duration: 1500 * time.Microsecond, Attrs: []slog.Attr{slog.Any("secret", secret), slog.String("type", "t")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut(t, l)
+	record, err := audit.Record(path, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(record, &got); err != nil {
+		t.Fatalf("Record(1) = %s: %v", record, err)
+	}
+	if at, err := time.Parse(time.RFC3339, got["time"].(string)); err != nil || time.Since(at) > time.Minute {
+		t.Errorf("time = %v, want the time of the event", got["time"])
+	}
+	if p := got["path"].(string); len(p) > 1100 || !strings.HasPrefix(p, "/\n") {
+		t.Errorf("path has %d bytes, want at most 1,100", len(p))
+	}
+	delete(got, "time")
+	delete(got, "path")
+	want := map[string]any{
+		"seq": 1.0, "type": "decision", "decision": "denied", "reason": "scopes_missing", "error": "insufficient_scope", "status": 403.0,
+		"method": "POST", "host": "api.example.com", "route": "POST /{any}", "issuer": "https://auth.example.com",
+		"subject": "alice", "tenant": "acme", "proof": "jwt", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
+		"attrs": map[string]any{"secret": "[redacted]", "type": "t"}, "cause": "a\nb", "duration_us": 1500.0,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Record(1) differs (-want +got):\n%s", diff)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode of the log = %v, %v, want 0600", info.Mode(), err)
+	}
+	if _, err := audit.Record(path, 2); err == nil {
+		t.Error("Record(2) error = nil, want one")
+	}
+}
+
+// An event that is too large is an error, so the request is refused.
+func TestObserveRefusesLargeEvent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", audit.MaxRecord))}}
+	if err := l.Observe(t.Context(), large); err == nil {
+		t.Error("Observe(large) error = nil, want one")
+	}
+	large.Attrs[0].Value = slog.StringValue(strings.Repeat("x", audit.MaxRecord-200))
+	if err := l.Observe(t.Context(), large); err != nil {
+		t.Errorf("Observe(just small enough) error = %v, want nil", err)
+	}
+	shut(t, l)
+	verify(t, path, 2)
+	if err := l.Observe(t.Context(), event(0)); !errors.Is(err, audit.ErrClosed) {
+		t.Errorf("Observe() after Close error = %v, want %v", err, audit.ErrClosed)
+	}
+}
+
+// Callers at the same time share the disk, each record is there once, and a
+// reader of the open log finds no fault.
+func TestConcurrentEvents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path, CheckpointInterval: 100 * time.Millisecond, Key: ecKey})
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for i := range 100 {
+				if err := l.Observe(context.Background(), event(i)); err != nil {
+					t.Errorf("Observe() error = %v, want nil", err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		var fault *audit.Fault
+		if _, err := audit.Verify(path, ecKey.Public()); errors.As(err, &fault) && fault.Problem != audit.CheckpointChanged {
+			t.Errorf("Verify() of the open log error = %v, want nil", err)
+		}
+	}
+	group.Wait()
+	shut(t, l)
+	report, err := audit.Verify(path, ecKey.Public())
+	if err != nil || report.Records != 1601 || report.Signed != 1601 || report.Origin != origin {
+		t.Errorf("Verify() = %+v, %v, want 1601 records, all signed", report, err)
+	}
+	if bytes.Count(read(t, path), []byte("/reports/99")) != 16 {
+		t.Error("a record is missing or there twice")
+	}
+	if _, err := audit.Verify(path, crypto.PublicKey("none")); err == nil {
+		t.Error("Verify() with a key of another type error = nil, want one")
+	}
+}
+
+func TestCheckpointInterval(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, audit.Config{Path: path})
+		observe(t, l, 3)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		if _, err := audit.LastCheckpoint(path); err == nil {
+			t.Error("LastCheckpoint() after 9 s error = nil, want none to be there")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		first, err := audit.LastCheckpoint(path)
+		if err != nil || !bytes.HasPrefix(first, []byte(origin+"\n4\n")) {
+			t.Errorf("LastCheckpoint() after 11 s = %q, %v, want size 4", first, err)
+		}
+		time.Sleep(time.Minute) // no new record, no new checkpoint
+		shut(t, l)
+		if got := read(t, path+".checkpoints"); bytes.Count(got, []byte("— ")) != 1 {
+			t.Errorf("checkpoints = %q, want one", got)
+		}
+	})
+}
+
+// Rotated files are one log.
+func TestRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path, MaxBytes: 1 << 20})
+	large := gatehouse.Event{Type: "large", Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", 60_000))}}
+	for range 40 {
+		if err := l.Observe(t.Context(), large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shut(t, l)
+	files, err := filepath.Glob(path + ".[0-9]*")
+	if err != nil || len(files) != 2 || !strings.HasSuffix(files[0], ".0000000000000000000") {
+		t.Fatalf("rotated files = %v, want two, the first from record 0", files)
+	}
+	verify(t, path, 41)
+	for _, n := range []int64{0, 17, 18, 19, 36, 40} {
+		if _, err := audit.Record(path, n); err != nil {
+			t.Errorf("Record(%d) error = %v, want nil", n, err)
+		}
+	}
+	l = open(t, audit.Config{Path: path, MaxBytes: 1 << 20})
+	observe(t, l, 1)
+	shut(t, l)
+	verify(t, path, 43)
+	if err := os.Remove(files[1]); err != nil {
+		t.Fatal(err)
+	}
+	_, err = audit.Verify(path, logKey.Public())
+	if fault, ok := errors.AsType[*audit.Fault](err); !ok || fault.Problem != audit.Missing {
+		t.Errorf("Verify() without the second file error = %v, want %s", err, audit.Missing)
+	}
+}
+
+// A best-effort event neither waits nor fails, and the number of lost ones is in
+// the log.
+func TestBestEffort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path, BestEffort: func(e gatehouse.Event) bool { return e.Type == "chatty" }})
+	for range 50_000 {
+		if err := l.Observe(t.Context(), gatehouse.Event{Type: "chatty"}); err != nil {
+			t.Fatalf("Observe(chatty) error = %v, want nil", err)
+		}
+	}
+	observe(t, l, 1)
+	shut(t, l)
+	if err := l.Observe(t.Context(), gatehouse.Event{Type: "chatty"}); err != nil {
+		t.Errorf("Observe(chatty) after Close error = %v, want nil", err)
+	}
+	there, lost := 0, 0
+	for _, line := range lines(t, path) {
+		var record struct {
+			Type  string
+			Attrs struct{ Events int }
+		}
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Fatal(err)
+		}
+		if record.Type == "chatty" {
+			there++
+		}
+		lost += record.Attrs.Events
+	}
+	if there+lost != 50_000 || there < 1024 {
+		t.Errorf("%d records and %d lost, want 50,000 in all", there, lost)
+	}
+}
+
+// A process that is killed at any point leaves a log that opens and verifies.
+func TestRecovery(t *testing.T) {
+	whole := written(t, 3, 2)
+	for _, test := range []struct {
+		suffix string
+		least  int // bytes that stay: what the last checkpoint covers was synced before it
+	}{{"", len(join(lines(t, whole)[:4]...))}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
+		data := read(t, whole+test.suffix)
+		for size := test.least; size < len(data); size += 29 {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			for _, suffix := range []string{"", ".hashes", ".checkpoints"} {
+				write(t, path+suffix, read(t, whole+suffix))
+			}
+			write(t, path+test.suffix, data[:size])
+			if test.suffix != ".checkpoints" { // the second checkpoint comes after both
+				points := read(t, path+".checkpoints")
+				write(t, path+".checkpoints", points[:len(points)/2])
+			}
+			l, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey})
+			if err != nil {
+				t.Fatalf("%q cut to %d bytes: Open() error = %v, want nil", test.suffix, size, err)
+			}
+			shut(t, l)
+			if _, err := audit.Verify(path, logKey.Public()); err != nil {
+				t.Fatalf("%q cut to %d bytes: Verify() error = %v, want nil", test.suffix, size, err)
+			}
+		}
+	}
+}
+
+// writeUntilKilled writes events and prints the number of those that are
+// acknowledged.
+func writeUntilKilled(path string) {
+	l, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKeyOf(path), CheckpointInterval: 100 * time.Millisecond, MaxBytes: 1 << 20})
+	if err != nil {
+		panic(err)
+	}
+	for i := 0; ; i++ {
+		if err := l.Observe(context.Background(), event(i)); err != nil {
+			panic(err)
+		}
+		_, _ = os.Stdout.WriteString(".")
+	}
+}
+
+// Real kills: no acknowledged record is lost and the log verifies each time.
+func TestKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	key := logKeyOf(path)
+	acknowledged := 0
+	for range 5 {
+		out := &killer{after: 300}
+		command := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+		command.Env = append(os.Environ(), "GATEHOUSE_AUDIT_WRITER="+path)
+		command.Stdout, out.kill = out, func() { _ = command.Process.Kill() }
+		if err := command.Run(); err == nil {
+			t.Fatal("the writer ended by itself")
+		}
+		acknowledged += out.n
+		l, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: key})
+		if err != nil {
+			t.Fatalf("Open() after a kill error = %v, want nil", err)
+		}
+		shut(t, l)
+		report, err := audit.Verify(path, key.Public())
+		if err != nil || report.Records < int64(acknowledged) {
+			t.Fatalf("Verify() after a kill = %d records, %v, want at least %d", report.Records, err, acknowledged)
+		}
+	}
+}
+
+// killer kills the process that writes to it.
+type killer struct {
+	n, after int
+	kill     func()
+}
+
+func (k *killer) Write(b []byte) (int, error) {
+	if k.n += len(b); k.n >= k.after {
+		k.kill()
+	}
+	return len(b), nil
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/audit"
+)
+
+// Verify needs no more memory for a large log, and names the record of a single
+// flipped bit. GATEHOUSE_AUDIT_RECORDS is the number of records: 10,000,000 for a
+// year of a busy service.
+func TestVerifyLargeLog(t *testing.T) {
+	n := 20_000
+	if text := os.Getenv("GATEHOUSE_AUDIT_RECORDS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil || n < 1000 {
+			t.Fatalf("GATEHOUSE_AUDIT_RECORDS = %q, want a number of at least 1,000", text)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	offset := audit.WriteLarge(t, path, logKey, n, n*3/4)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	verify(t, path, int64(n))
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.Sys) - int64(before.Sys); grown > 8<<20 {
+		t.Errorf("Verify() of %d records needed %d bytes, want at most 8 MiB", n, grown)
+	}
+	proof, err := audit.Prove(path, logKey.Public(), int64(n/2))
+	if err != nil || len(proof) > 1300 {
+		t.Errorf("Prove() = %d bytes, %v, want at most 1,300", len(proof), err)
+	}
+
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	_, readErr := file.ReadAt(b, offset)
+	b[0] ^= 4
+	_, writeErr := file.WriteAt(b, offset)
+	if err := errors.Join(readErr, writeErr, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wantFault(t, path, int64(n*3/4), audit.Changed)
+}
+
+// The same events with the same fsync after each batch of callers: the log, and
+// the JSON of package slog.
+func BenchmarkObserve(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(strconv.Itoa(callers)+"/audit", func(b *testing.B) {
+			l, err := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl"), Origin: origin, Key: logKey})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetParallelism(callers)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := l.Observe(context.Background(), event(1)); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			if err := l.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+	b.Run("1/slog", func(b *testing.B) {
+		file, err := os.Create(filepath.Join(b.TempDir(), "log.jsonl"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		logger := slog.New(slog.NewJSONHandler(file, nil))
+		for b.Loop() {
+			logger.Info("decision", "decision", "allowed", "path", "/reports/1")
+			if err := file.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := file.Close(); err != nil {
+			b.Fatal(err)
+		}
+	})
+}

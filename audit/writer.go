@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	hashesSuffix      = ".hashes"
+	checkpointsSuffix = ".checkpoints"
+)
+
+// writer owns the files of an open log.
+type writer struct {
+	path     string
+	maxBytes int64
+	key      *noteKey
+
+	records     *os.File
+	size        int64 // of records
+	hashes      *os.File
+	checkpoints *os.File
+
+	tree   tree
+	signed int64 // size of the last checkpoint
+	broken error // why nothing can be written anymore
+	buffer []byte
+	stored []tlog.Hash
+}
+
+// openWriter opens the files of a log. The order of writing is: records, synced;
+// hashes; and for a checkpoint: hashes synced, then the checkpoint. So what a
+// killed process leaves is a last line without its end, hashes that are missing,
+// or a checkpoint without its end.
+func openWriter(path string, maxBytes int64, key *noteKey) (_ *writer, err error) {
+	w := &writer{path: path, maxBytes: maxBytes, key: key}
+	defer func() {
+		if err != nil {
+			_ = w.close()
+		}
+	}()
+	for suffix, file := range map[string]**os.File{"": &w.records, hashesSuffix: &w.hashes, checkpointsSuffix: &w.checkpoints} {
+		// The records name callers: no other user may read them.
+		if *file, err = os.OpenFile(path+suffix, os.O_RDWR|os.O_CREATE, 0o600); err != nil { //nolint:gosec // the application names its log
+			return nil, err
+		}
+	}
+	if err := lock(w.hashes); err != nil {
+		return nil, err
+	}
+	if err := syncDir(path); err != nil { // the names of new files
+		return nil, err
+	}
+	last, err := w.recoverCheckpoints()
+	if err != nil {
+		return nil, err
+	}
+	return w, w.recoverRecords(last)
+}
+
+// recoverCheckpoints reads the last checkpoint and removes an incomplete one.
+func (w *writer) recoverCheckpoints() (tlog.Tree, error) {
+	info, err := w.checkpoints.Stat()
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	last, end, err := lastCheckpoint(w.checkpoints, info.Size())
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	if err := w.cut(w.checkpoints, end); err != nil || last == nil {
+		return tlog.Tree{}, err
+	}
+	point, err := openCheckpoint(last, w.key.public)
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("%w: is this the Key of the log?", err)
+	}
+	if point.origin != w.key.name {
+		return tlog.Tree{}, fmt.Errorf("the log has the origin %q and Config.Origin is %q", point.origin, w.key.name)
+	}
+	w.signed = point.N
+	return point.Tree, nil
+}
+
+// recoverRecords brings records and hashes to the same number of records, and
+// checks that the hashes are those of the last checkpoint.
+func (w *writer) recoverRecords(last tlog.Tree) error {
+	info, err := w.records.Stat()
+	if err != nil {
+		return err
+	}
+	end, n, err := lastRecord(w.records, info.Size())
+	if err != nil {
+		return err
+	}
+	if n < 0 { // no record in this file: it was created by a rotation, or is new
+		files, err := recordFiles(w.path)
+		if err != nil {
+			return err
+		}
+		if len(files) > 1 {
+			if n, err = lastOf(files[len(files)-2]); err != nil {
+				return err
+			}
+		}
+	}
+	w.size = end
+	if err := w.cut(w.records, end); err != nil {
+		return err
+	}
+	count := n + 1
+	if count < last.N {
+		return fmt.Errorf("the last checkpoint signs %d records and the log has %d: restore it, see audit.Verify", last.N, count)
+	}
+	// Hashes behind the last checkpoint may be missing: compute them again.
+	if w.tree, err = (hashes{w.hashes}).tree(last.N); err != nil || last.N > 0 && w.tree.root() != last.Hash {
+		return fmt.Errorf("the hashes are not those of the last checkpoint: restore the log, see audit.Verify (%w)", err)
+	}
+	if err := w.cut(w.hashes, tlog.StoredHashCount(last.N)*tlog.HashSize); err != nil {
+		return err
+	}
+	if count == last.N {
+		return nil
+	}
+	in, err := openRecords(w.path, last.N)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	var missing []byte
+	for w.tree.n < count {
+		line, err := in.next()
+		if err != nil {
+			return fmt.Errorf("record %d: %w", w.tree.n, err)
+		}
+		if numberOf(line) < last.N {
+			continue // the file begins before the checkpoint
+		}
+		missing = w.hash(missing, line)
+	}
+	_, err = w.hashes.Write(missing)
+	return err
+}
+
+// hash adds a record to the tree, and its hashes to out.
+func (w *writer) hash(out, line []byte) []byte {
+	w.stored = w.tree.append(tlog.RecordHash(line), w.stored)
+	for i := range w.stored {
+		out = append(out, w.stored[i][:]...)
+	}
+	return out
+}
+
+// append writes records, each without its number, and syncs them.
+func (w *writer) append(records [][]byte) error {
+	if w.broken != nil {
+		return w.broken
+	}
+	if w.size >= w.maxBytes {
+		if err := w.rotate(); err != nil {
+			return w.fail(err)
+		}
+	}
+	lines, ends := w.buffer[:0], make([]int, len(records))
+	for i, record := range records {
+		lines = append(number(lines, w.tree.n+int64(i), record), '\n')
+		ends[i] = len(lines)
+	}
+	w.buffer = lines
+	if _, err := w.records.Write(lines); err != nil {
+		// A full disk: remove the part, so that the next record is whole.
+		if cutErr := w.cut(w.records, w.size); cutErr != nil {
+			return w.fail(errors.Join(err, cutErr))
+		}
+		return fmt.Errorf("audit: write: %w", err)
+	}
+	if err := w.records.Sync(); err != nil {
+		return w.fail(err) // what is on the disk is unknown, so no record may follow
+	}
+	w.size += int64(len(lines))
+	var out []byte
+	start := 0
+	for _, end := range ends {
+		out = w.hash(out, lines[start:end-1])
+		start = end
+	}
+	if _, err := w.hashes.Write(out); err != nil {
+		_ = w.fail(err) // the records are on the disk: Open computes the hashes
+	}
+	return nil
+}
+
+// fail makes the log unusable: opening it again recovers it.
+func (w *writer) fail(err error) error {
+	w.broken = fmt.Errorf("audit: write: %w: no record can be written until the log is opened again", err)
+	return w.broken
+}
+
+// checkpoint signs the records since the last checkpoint.
+func (w *writer) checkpoint() error {
+	if w.broken != nil || w.signed == w.tree.n {
+		return w.broken
+	}
+	if err := w.hashes.Sync(); err != nil {
+		return w.fail(err)
+	}
+	text, err := w.key.sign(&w.tree)
+	if err != nil {
+		return fmt.Errorf("audit: sign: %w", err)
+	}
+	if _, err := w.checkpoints.Write(append(text, '\n')); err != nil {
+		return w.fail(err)
+	}
+	if err := w.checkpoints.Sync(); err != nil {
+		return w.fail(err)
+	}
+	w.signed = w.tree.n
+	return nil
+}
+
+// rotate begins a new file of records.
+func (w *writer) rotate() error {
+	first, err := firstRecord(w.path)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(w.path, rotated(w.path, first)); err != nil {
+		return err
+	}
+	next, err := os.OpenFile(w.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(w.records.Close(), syncDir(w.path))
+	w.records, w.size = next, 0
+	return err
+}
+
+// cut truncates a file to size and continues there.
+func (w *writer) cut(file *os.File, size int64) error {
+	if err := file.Truncate(size); err != nil {
+		return err
+	}
+	_, err := file.Seek(size, io.SeekStart)
+	return err
+}
+
+func (w *writer) close() error {
+	var errs []error
+	for _, file := range []*os.File{w.records, w.checkpoints, w.hashes} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// syncDir makes the names in the directory of a file durable.
+func syncDir(path string) error {
+	dir, err := openFile(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

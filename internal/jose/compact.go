@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package jose has the parts of JOSE that several packages need: the compact
+// serialization of a JWS, public keys, their thumbprints, and signatures. It is
+// strict: what parsers read differently is rejected.
+package jose
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+)
+
+// Compact is a JWS in compact serialization, RFC 7515 section 7.1, split into its
+// segments but not decoded.
+type Compact struct {
+	Header, Payload, Signature string
+	SigningInput               string
+}
+
+var (
+	errSegments = errors.New("number of segments: must be 3")
+	errBase64   = errors.New("not canonical base64url")
+)
+
+// Split splits a token at its two dots.
+//
+// Implements RFC 7515 §7.1.
+func Split(token string) (Compact, error) {
+	first := strings.IndexByte(token, '.')
+	last := strings.LastIndexByte(token, '.')
+	if first == last || strings.IndexByte(token[first+1:last], '.') >= 0 {
+		return Compact{}, errSegments
+	}
+	return Compact{
+		Header:       token[:first],
+		Payload:      token[first+1 : last],
+		Signature:    token[last+1:],
+		SigningInput: token[:last],
+	}, nil
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// Decode appends the decoded bytes of a segment to buffer. An empty segment is an
+// error.
+//
+// The strict decoder of the standard library skips line breaks. They are
+// rejected here, so that no two texts are the same token.
+//
+//	RFC 7515 §2: Base64url Encoding is used "with all trailing '=' characters
+//	omitted ... and without the inclusion of any line breaks, whitespace, or
+//	other additional characters."
+func Decode(buffer []byte, segment string) ([]byte, error) {
+	if segment == "" || strings.IndexByte(segment, '\r') >= 0 || strings.IndexByte(segment, '\n') >= 0 {
+		return nil, errBase64
+	}
+	decoded, err := strict.AppendDecode(buffer, []byte(segment))
+	if err != nil {
+		return nil, errBase64
+	}
+	return decoded, nil
+}
+
+// maxDate is the last second of the year 9999, the last one that RFC 3339 can
+// express.
+const maxDate = 253402300799
+
+// NumericDate parses a date that is a plain decimal, without sign and exponent.
+// Fractions of a second are cut off. value is the raw JSON value, whose syntax
+// package strictjson has checked.
+//
+//	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
+//	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".
+func NumericDate(value string) (seconds int64, ok bool) {
+	fraction := false
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '.' && !fraction:
+			fraction = true // strictjson has checked for digits on both sides
+		case c < '0' || c > '9':
+			return 0, false
+		case !fraction:
+			if seconds = 10*seconds + int64(c-'0'); seconds > maxDate {
+				return 0, false
+			}
+		}
+	}
+	return seconds, value != ""
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
+)
+
+// issuer verifies the JWTs of one configured [Issuer] with its keys and its
+// algorithms. It is the common part of [Authenticator] and [Verifier].
+type issuer struct {
+	Issuer
+	keys keySource
+	skew time.Duration
+}
+
+// newIssuer checks an issuer and opens its keys. field is the prefix of the
+// fields in its errors; longest bounds MaxLifetime.
+func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issuer, error) {
+	if i.Err != nil {
+		return &issuer{Issuer: i}, fmt.Errorf("%s: %w", strings.TrimSuffix(field, "."), i.Err)
+	}
+	errs := i.check(longest)
+	v := &issuer{Issuer: i, skew: c.Skew}
+	if i.Keys != nil {
+		keys, err := i.Keys.open(i, *c)
+		v.keys, errs = keys, append(errs, err)
+	}
+	for n, err := range errs {
+		if err != nil {
+			errs[n] = fmt.Errorf("%s%w", field, err)
+		}
+	}
+	return v, errors.Join(errs...)
+}
+
+// verify verifies the algorithm and the signature of a parsed token, and returns
+// the key set that has the key. invalid is the result of validating the claims:
+// this costs little and comes first, so that only a token with valid claims
+// causes a fetch of the key set. It is returned only if the signature is valid,
+// because unsigned claims prove nothing.
+func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
+	if !slices.Contains(i.Algorithms, t.head.algorithm) {
+		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))
+	}
+	signature, err := jose.Decode(nil, t.Signature)
+	if err != nil {
+		return nil, reject(ReasonMalformed, i, fmt.Errorf("signature: %w", err))
+	}
+	set, keys, err := i.candidates(ctx, t.head, invalid.reason == "", now)
+	switch {
+	case err != nil:
+		return nil, err
+	case set == nil:
+		return nil, reject(invalid.reason, i, fmt.Errorf("%w; the signature was not verified, because no keys were fetched yet", invalid.cause))
+	case keys[0] == nil:
+		return nil, reject(ReasonKey, i, errors.New("the key set has no key with the kid and alg of the token"))
+	case !keys.verify(t.head.algorithm, t.SigningInput, signature):
+		return nil, reject(ReasonSignature, i, fmt.Errorf("signature: invalid for key %q", keys[0].id))
+	case invalid.reason != "":
+		e := reject(invalid.reason, i, invalid.cause)
+		e.Credential = t.claims.id
+		return nil, e
+	}
+	return set, nil
+}
+
+// candidates returns the keys that may have signed a token with header h: those
+// of the current key set or, if it has none and fetch is set, those of a newer
+// one. The set is nil if there is none and fetch is not set.
+//
+// Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
+func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
+	set, err := i.keys.current(now)
+	missing := "" // the kid that the set lacks
+	if err == nil {
+		found := set.candidates(h.kid, h.algorithm)
+		if found[0] != nil || !fetch {
+			return set, found, nil
+		}
+		missing = h.kid
+	} else if !fetch {
+		return nil, candidates{}, nil
+	}
+	if set, err = i.keys.renewed(ctx, missing); err != nil {
+		return nil, candidates{}, unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
+	}
+	return set, set.candidates(h.kid, h.algorithm), nil
+}
+
+// reject returns an invalid_token error. i is nil while the issuer is unknown.
+//
+// Implements RFC 6750 §3.1 (invalid_token); RFC 9068 §4 (error).
+func reject(reason gatehouse.Reason, i *issuer, cause error) *gatehouse.Error {
+	e := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Cause: cause}
+	if i != nil {
+		e.Issuer = i.URL
+	}
+	return e
+}
+
+// unavailable returns a temporarily_unavailable error: fail closed with 503.
+func unavailable(reason gatehouse.Reason, i *issuer, retry time.Duration, cause error) *gatehouse.Error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Issuer: i.URL, RetryAfter: retry, Cause: cause,
+	}
+}

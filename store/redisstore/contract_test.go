@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
+	"github.com/gatehouse-go/gatehouse/revocation"
+	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/session/sessiontest"
+)
+
+// TestContracts runs on a server and on a cluster, where all keys of one kind must be
+// in one hash slot.
+func TestContracts(t *testing.T) {
+	t.Parallel()
+	contracts := func(t *testing.T, client redis.UniversalClient) {
+		t.Run("apikeys", func(t *testing.T) {
+			apikeytest.TestStore(t, func(t *testing.T) apikey.Store { return newStore(t, client).APIKeys() })
+			apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
+				keys := newStore(t, client).APIKeys()
+				return keys, keys
+			})
+		})
+		t.Run("sessions", func(t *testing.T) {
+			sessiontest.TestStore(t, func(t *testing.T) session.Store { return newStore(t, client).Sessions() })
+		})
+		t.Run("families", func(t *testing.T) {
+			refreshtest.TestStore(t, func(t *testing.T) refresh.Store { return newStore(t, client).Families() })
+		})
+		t.Run("revocations", func(t *testing.T) {
+			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
+		})
+	}
+	t.Run("server", func(t *testing.T) {
+		t.Parallel()
+		contracts(t, startServer(t))
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		cluster := startCluster(t)
+		contracts(t, cluster)
+		if err := newStore(t, cluster).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "aof_enabled") {
+			t.Errorf("Check() of a cluster without an append-only file: error = %v", err)
+		}
+	})
+}
