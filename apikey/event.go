@@ -19,6 +19,7 @@ const (
 	EventRevoked   gatehouse.EventType = "apikey_revoked"
 	EventSuspended gatehouse.EventType = "apikey_suspended"
 	EventResumed   gatehouse.EventType = "apikey_resumed"
+	EventDeleted   gatehouse.EventType = "apikey_deleted"
 	// EventLeaked: the key was reported to [Keys.RevokeLeaked]. If that revoked
 	// it, EventRevoked comes first.
 	EventLeaked gatehouse.EventType = "apikey_leaked"

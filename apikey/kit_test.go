@@ -59,7 +59,7 @@ func (f *faultStore) fail(err error, verbs ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(verbs) == 0 {
-		verbs = []string{"Create", "Find", "Rotate", "Revoke", "RevokeAll", "Suspend", "Touch", "List"}
+		verbs = []string{"Create", "Find", "Rotate", "Revoke", "RevokeAll", "Suspend", "Touch", "List", "Delete"}
 	}
 	for _, verb := range verbs {
 		f.errs[verb] = err
@@ -110,6 +110,11 @@ func (f *faultStore) Suspend(ctx context.Context, id string, on bool) (apikey.Re
 
 func (f *faultStore) Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error) {
 	return call(ctx, f, "Touch", func() (bool, error) { return f.Memory.Touch(ctx, id, uses, every) })
+}
+
+func (f *faultStore) Delete(ctx context.Context, id string) error {
+	_, err := call(ctx, f, "Delete", func() (any, error) { return nil, f.Memory.Delete(ctx, id) })
+	return err
 }
 
 func (f *faultStore) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
@@ -190,6 +195,7 @@ func (f fixture) calls(ctx context.Context, id, text string) []namedCall {
 		{"Revoke", func() (any, error) { return f.Revoke(ctx, id) }},
 		{"RevokeLeaked", func() (any, error) { return f.RevokeLeaked(ctx, text) }},
 		{"RevokeAll", func() (any, error) { return f.RevokeAll(ctx, apikey.Filter{Tenant: "t1"}) }},
+		{"Delete", func() (any, error) { return nil, f.Delete(ctx, id) }},
 	}
 }
 

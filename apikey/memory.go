@@ -18,16 +18,17 @@ const defaultMemoryKeys = 100_000
 // when the process exits. Its clock is that of the process. It is safe for
 // concurrent use.
 type Memory struct {
-	mu   sync.RWMutex
-	keys expiring.Map[string, struct{}, *Record] // records are replaced, not changed
+	mu      sync.RWMutex
+	keys    expiring.Map[string, struct{}, *Record]   // records are replaced, not changed
+	revoked expiring.Map[string, struct{}, time.Time] // when each revoked key was revoked
 
 	watching sync.Mutex
 	watchers map[*func(string)]struct{}
 }
 
 // NewMemory returns a store for at most maxKeys keys, 100,000 if it is zero or
-// less. When it is full, Create replaces an expired key, and returns an error if
-// there is none.
+// less. When it is full, Create replaces an expired or revoked key, which stays
+// invalid, and returns an error if there is none.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
 		maxKeys = defaultMemoryKeys
@@ -35,6 +36,9 @@ func NewMemory(maxKeys int) *Memory {
 	return &Memory{
 		keys: expiring.Map[string, struct{}, *Record]{
 			Limit: maxKeys, Expires: func(r **Record) time.Time { return (*r).Expires },
+		},
+		revoked: expiring.Map[string, struct{}, time.Time]{
+			Limit: maxKeys, Expires: func(t *time.Time) time.Time { return *t },
 		},
 		watchers: make(map[*func(string)]struct{}),
 	}
@@ -59,10 +63,67 @@ func (m *Memory) Create(ctx context.Context, r Record) (Record, error) {
 		},
 		Current: r.Current,
 	}
-	if err := m.keys.Put(r.ID, record, now); err != nil {
-		return Record{}, fmt.Errorf("apikey: memory store: full with %d keys: %w", m.keys.Limit, err)
+	if err := m.add(record, now); err != nil {
+		return Record{}, err
 	}
 	return record.read(now), nil
+}
+
+// sweepBatch is the number of records that Create removes.
+const sweepBatch = 10
+
+// add adds a record and removes those that are kept long enough.
+func (m *Memory) add(record *Record, now time.Time) error {
+	for range sweepBatch {
+		id, r, ok := m.keys.First()
+		if !ok || r.Expires.Add(Retention).After(now) {
+			break
+		}
+		m.remove(id)
+	}
+	if m.keys.Len() >= m.keys.Limit {
+		id, r, _ := m.keys.First()
+		if r.Expires.After(now) {
+			var ok bool
+			if id, _, ok = m.revoked.First(); !ok {
+				return fmt.Errorf("apikey: memory store: full with %d keys that are valid", m.keys.Limit)
+			}
+		}
+		m.remove(id)
+	}
+	m.set(record)
+	return nil
+}
+
+// set stores a record.
+func (m *Memory) set(r *Record) {
+	m.keys.Cache(r.ID, r)
+	if !r.Revoked.IsZero() {
+		m.revoked.Cache(r.ID, r.Revoked)
+	}
+}
+
+func (m *Memory) remove(id string) {
+	m.keys.Delete(id)
+	m.revoked.Delete(id)
+}
+
+// Delete implements [Store].
+func (m *Memory) Delete(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.keys.Get(id)
+	switch {
+	case !ok:
+		return ErrNotFound
+	case r.Revoked.IsZero() && r.Expires.After(expiring.Now()):
+		return ErrConflict
+	}
+	m.remove(id)
+	return nil
 }
 
 // Find implements [Store].
@@ -115,13 +176,13 @@ func (m *Memory) RevokeAll(ctx context.Context, f Filter, limit int) ([]Record, 
 	m.mu.Lock()
 	now := expiring.Now()
 	var revoked []Record
-	for id, r := range m.keys.All(func(r **Record) bool { return (*r).Revoked.IsZero() && f.match(&(*r).Key) }) {
+	for _, r := range m.keys.All(func(r **Record) bool { return (*r).Revoked.IsZero() && f.match(&(*r).Key) }) {
 		if len(revoked) == limit {
 			break
 		}
 		next := *r
 		next.Revoked = now
-		m.keys.Cache(id, &next)
+		m.set(&next)
 		revoked = append(revoked, next.read(now))
 	}
 	m.mu.Unlock()
@@ -224,7 +285,7 @@ func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (Rec
 	if err := f(&next, now); err != nil {
 		return Record{}, err
 	}
-	m.keys.Cache(id, &next)
+	m.set(&next)
 	return next.read(now), nil
 }
 

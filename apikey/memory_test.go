@@ -21,7 +21,7 @@ func TestMemoryContract(t *testing.T) {
 	})
 }
 
-// A full store replaces expired keys only.
+// A full store replaces expired and revoked keys only.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const full, short = 100, 30
@@ -47,7 +47,6 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		}
 		wantFull(full)
-		must(m.Revoke(t.Context(), id(full-1)))(t)
 		advance(time.Hour - 1)
 		wantFull(full)
 		advance(1)
@@ -57,10 +56,18 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		}
 		wantFull(full + short)
-		for n := range full + short {
+		// One owner who creates and revokes keys replaces those keys only.
+		for n := full + short; n < 3*full; n++ {
+			must(m.Revoke(t.Context(), id(n-1)))(t)
+			if err := create(n, day); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantFull(3 * full)
+		for n := range 3*full - 1 {
 			_, err := m.Find(t.Context(), id(n))
-			if gone := errors.Is(err, apikey.ErrNotFound); gone != (n < short) {
-				t.Errorf("Find(key %d) error = %v, want ErrNotFound: %t", n, err, n < short)
+			if gone := n < short || n >= full+short-1; errors.Is(err, apikey.ErrNotFound) != gone {
+				t.Errorf("Find(key %d) error = %v, want ErrNotFound: %t", n, err, gone)
 			}
 		}
 		if keys := must(m.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 1000}))(t); len(keys) != full {

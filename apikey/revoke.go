@@ -93,6 +93,18 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	return key, errors.Join(err, k.emit(ctx, EventLeaked, key.ID))
 }
 
+// Delete removes the record of a key that is revoked or expired. It returns
+// [ErrConflict] for another key, and [ErrNotFound]. Records are removed without it
+// [Retention] after the expiry of the key.
+func (k *Keys) Delete(ctx context.Context, id string) error {
+	err := k.store.Delete(ctx, id)
+	k.Invalidate(id)
+	if err != nil {
+		return fmt.Errorf("apikey: delete: %w", err)
+	}
+	return k.emit(ctx, EventDeleted, id)
+}
+
 // Suspend makes a key invalid until [Keys.Resume]. Suspending a suspended key is
 // not an error.
 func (k *Keys) Suspend(ctx context.Context, id string) (Key, error) {

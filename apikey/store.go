@@ -12,8 +12,14 @@ import (
 var ErrNotFound = errors.New("API key not found")
 
 // ErrConflict is the error for a change that the state of the key does not
-// allow: the key is revoked or expired, or it was rotated concurrently.
-var ErrConflict = errors.New("conflict: the API key is revoked, expired or has another generation")
+// allow: for [Keys.Rotate], the key is revoked, expired or was rotated concurrently;
+// for [Keys.Delete], it is neither revoked nor expired.
+var ErrConflict = errors.New("conflict: the state of the API key does not allow it")
+
+// Retention is how long a [Store] keeps the record of an expired key, and of a
+// revoked key after the expiry that it had. Until then, a revoked key that is
+// imported from an older copy of the store stays revoked.
+const Retention = 90 * 24 * time.Hour
 
 // Store stores the records of keys. [Memory] is a store for a single process;
 // the module store has others. Package apikeytest has the tests that every
@@ -34,8 +40,10 @@ var ErrConflict = errors.New("conflict: the API key is revoked, expired or has a
 //   - Each record that is returned has AsOf set.
 //   - Strings are UTF-8 without control characters and are returned unchanged,
 //     Metadata too. IDs are compared byte by byte.
+//   - Create and Import remove up to ten records whose Expires is more than
+//     [Retention] ago, in each call. Nothing else removes a record but Delete.
 //   - An implementation that notifies other processes of changes does so in
-//     Rotate, Revoke, RevokeAll and Suspend; see [Watcher].
+//     Rotate, Revoke, RevokeAll, Suspend and Import; see [Watcher].
 type Store interface {
 	// Create adds a record with the ID, Owner, Tenant, Environment, Scopes,
 	// Networks, Metadata, Lifetime and Current of r. The store sets Created and
@@ -73,6 +81,23 @@ type Store interface {
 	// after now - every. It reports whether it changed the record. For an unknown
 	// ID it returns false.
 	Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error)
+
+	// Delete removes the record of a key that is revoked, or whose Expires is not
+	// after now. It returns ErrConflict for another key, and ErrNotFound.
+	Delete(ctx context.Context, id string) error
+
+	// Import adds a record that another Store has returned, with all its fields but
+	// AsOf. If the ID exists, it changes the record as follows:
+	//
+	//   - If r.Generation is greater: Current, Previous, Rotated, Expires, GraceEnds
+	//     and Generation become those of r.
+	//   - Revoked and Suspended become those of r if they are zero.
+	//   - LastUsed and Uses become the greater ones.
+	//
+	// It returns ErrConflict and changes nothing if Owner, Tenant or Environment
+	// differ, or if r is not revoked and the record is revoked, or is suspended and r
+	// is not, or has a greater Generation, or another Current of the same Generation.
+	Import(ctx context.Context, r Record) (Record, error)
 
 	// List returns the first q.Limit records that match and follow q.After, in
 	// the order of the query.
@@ -114,7 +139,7 @@ type Rotation struct {
 // LISTEN and NOTIFY of PostgreSQL.
 type Watcher interface {
 	// Watch calls changed with the ID of every key that a process rotates, revokes,
-	// suspends or resumes, after the change. It calls changed with "", which stands
+	// suspends, resumes or changes by Import, after the change. It calls changed with "", which stands
 	// for all keys, whenever it may have missed a change: when it starts to listen
 	// and after each reconnect.
 	//

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net"
@@ -78,6 +79,7 @@ type Issuer struct {
 	mu            sync.Mutex
 	keys          []*key
 	oddKeys       []oddKey
+	rsaKeys       []*rsa.PrivateKey // all that it has made
 	keyFault      Fault
 	metadataFault Fault
 	fetched       []string
@@ -94,7 +96,10 @@ func NewIssuer(tb testing.TB, config ...IssuerConfig) *Issuer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(issuer.Close)
+	tb.Cleanup(func() {
+		issuer.Close()
+		spareRSA.add(issuer.rsaKeys)
+	})
 	return issuer
 }
 
@@ -238,7 +243,7 @@ func (i *Issuer) makeKeys() error {
 			made = append(made, &key{id: id, algorithm: algorithm, private: secret})
 			continue
 		}
-		private, err := generate(algorithm)
+		private, err := i.generate(algorithm)
 		if err != nil {
 			return fmt.Errorf("authtest: issuer: %w", err)
 		}

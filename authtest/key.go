@@ -71,6 +71,9 @@ func (k *key) public() crypto.PublicKey {
 func generate(algorithm string) (crypto.Signer, error) {
 	switch a := algorithms[algorithm]; a.family {
 	case familyRSA, familyPSS:
+		if k := spareRSA.take(); k != nil {
+			return k, nil
+		}
 		return rsa.GenerateKey(rand.Reader, 2048)
 	case familyECDSA:
 		return ecdsa.GenerateKey(a.curve, rand.Reader)
@@ -80,6 +83,43 @@ func generate(algorithm string) (crypto.Signer, error) {
 	default:
 		return nil, fmt.Errorf("algorithm %q is unknown", algorithm)
 	}
+}
+
+// generate makes a private key of the issuer.
+func (i *Issuer) generate(algorithm string) (crypto.Signer, error) {
+	private, err := generate(algorithm)
+	if k, ok := private.(*rsa.PrivateKey); ok {
+		i.rsaKeys = append(i.rsaKeys, k)
+	}
+	return private, err
+}
+
+// spares are RSA keys that nothing uses.
+type spares struct {
+	mu   sync.Mutex
+	keys []*rsa.PrivateKey
+}
+
+// spareRSA has the keys of issuers whose tests have ended. To make a new one takes
+// longer than most tests.
+var spareRSA spares
+
+func (s *spares) add(keys []*rsa.PrivateKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = append(s.keys, keys...)
+}
+
+// take returns nil if there is no key.
+func (s *spares) take() *rsa.PrivateKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.keys) == 0 {
+		return nil
+	}
+	k := s.keys[0]
+	s.keys = s.keys[1:]
+	return k
 }
 
 // signAs signs the input under the algorithm. The key may have another curve or size

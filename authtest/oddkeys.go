@@ -83,7 +83,7 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	odd = append(odd, unreadable()...)
 	odd = append(odd, oddKey{
 		name: "x5u of the attacker",
-		jwk: newJWK(oddID("x5u"), algorithm, shared("x5u", algorithm).Public()).with(jwk{
+		jwk: newJWK(oddID("x5u"), algorithm, shared("exponent one", algorithm).Public()).with(jwk{
 			"use": "enc", "x5u": i.attackerURL("odd key: x5u of the attacker"),
 		}),
 	})
@@ -94,7 +94,7 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	for _, company := range []struct{ name, algorithm string }{
 		{"one kid, two types", other}, {"one kid, two of a type", algorithm},
 	} {
-		pair, err := twins(company.name, algorithm, company.algorithm)
+		pair, err := i.twins(company.name, algorithm, company.algorithm)
 		if err != nil {
 			return nil, err
 		}
@@ -103,9 +103,10 @@ func (i *Issuer) makeOddKeys() ([]oddKey, error) {
 	return odd, nil
 }
 
-// misused is a valid key whose JWK gives it another purpose.
+// misused is a valid key whose JWK gives it another purpose. They are all one key
+// with several IDs, because to make an RSA key takes long.
 func misused(name, algorithm string, members jwk) oddKey {
-	k := shared(name, algorithm)
+	k := shared("misused", algorithm)
 	return oddKey{
 		name:      name,
 		jwk:       newJWK(oddID(name), algorithm, k.Public()).with(members),
@@ -133,7 +134,7 @@ func otherAlgorithm(algorithm string) string {
 // private is a key whose private part is published.
 func private(name, algorithm string) oddKey {
 	odd := misused(name, algorithm, nil)
-	switch k := shared(name, algorithm).(type) {
+	switch k := shared("misused", algorithm).(type) {
 	case *rsa.PrivateKey:
 		p := k.Precomputed
 		odd.jwk = odd.jwk.with(jwk{
@@ -163,7 +164,7 @@ func symmetric(name string, secret []byte) oddKey {
 
 // unreadable are malformed keys that a parser has to skip.
 func unreadable() []oddKey {
-	rsaKey := newJWK("", "RS256", shared("unreadable", "RS256").Public())
+	rsaKey := newJWK("", "RS256", shared("exponent one", "RS256").Public())
 	ecKey := newJWK("", "ES256", shared("unreadable", "ES256").Public())
 	point := encode(new(big.Int).Lsh(big.NewInt(1), 200).FillBytes(make([]byte, 32)))
 	odd := []oddKey{
@@ -185,12 +186,12 @@ func unreadable() []oddKey {
 //	RFC 7517 §4.5: "One example in which different keys might use the same "kid"
 //	value is if they have different "kty" (key type) values but are considered to
 //	be equivalent alternatives by the application using them."
-func twins(name, algorithm, first string) ([]oddKey, error) {
-	other, err := generate(first)
+func (i *Issuer) twins(name, algorithm, first string) ([]oddKey, error) {
+	other, err := i.generate(first)
 	if err != nil {
 		return nil, err
 	}
-	own, err := generate(algorithm)
+	own, err := i.generate(algorithm)
 	if err != nil {
 		return nil, err
 	}

@@ -93,10 +93,16 @@ func faults() []string {
 			"touch ignores every", "touch writes once", "touch loses uses", "touch hides that it wrote", "touch keeps 32 bits", "touch adds to an earlier count", "touch sets no time",
 			"revoke all shares memory", "revoke all moves the time", "revoke all returns the revoked",
 			"list ignores after", "list includes after", "list hides revoked", "list is by rotation", "list compares the time only", "list compares time and ID apart",
+			"import ignores the context", "import shares memory", "import keeps the argument", "import creates", "import overwrites",
+			"import keeps the secrets", "import keeps the grace period", "import replaces scopes", "import moves the creation", "import loses usage", "import resets usage", "import adds usage",
+			"import takes another owner", "import takes another tenant", "import takes another environment", "import resumes", "import takes an older record", "import takes another secret", "import ignores the pepper",
+			"import moves the revocation", "import moves the suspension", "import does not revoke", "import does not suspend", "import refuses an older revocation", "import reads an older revocation", "import does nothing", "import drops the revoked",
+			"delete ignores the context", "delete does nothing", "delete removes valid", "delete keeps expired", "delete keeps revoked", "delete keeps all but suspended", "delete hides missing", "delete reports missing as conflict", "delete clears",
+			"sweep never runs", "sweep ignores revoked", "sweep removes expired", "sweep removes revoked", "sweep is early",
 			"due includes revoked", "due includes expired", "due includes all", "due is by creation", "due ignores tenant", "due hides suspended",
 		},
 	)
-	for _, method := range []string{"create", "rotate", "revoke", "suspend", "touch", "revoke all"} {
+	for _, method := range []string{"create", "rotate", "revoke", "suspend", "touch", "revoke all", "import"} {
 		all = append(all, contract.FieldFaults[apikey.Record](method, "ID", "AsOf")...)
 	}
 	for _, method := range []string{"revoke all", "list"} {
@@ -110,6 +116,7 @@ func faults() []string {
 }
 
 func (f *faulty) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
+	f.sweep()
 	replace := func(old *apikey.Record, _ time.Time) bool {
 		return f.Is("create takes the ID of a revoked key") && !old.Revoked.IsZero()
 	}

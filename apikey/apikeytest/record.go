@@ -158,6 +158,8 @@ var recordRules = []rule{
 		"context", "A method whose context has ended before the call changes nothing and returns an error.",
 		func(s suite) {
 			r := s.create(draft(keyID(1)))
+			s.create(draft(keyID(5)))
+			revoked := s.revoke(keyID(5))
 			ended, cancel := context.WithCancel(s.Context())
 			cancel()
 			for name, call := range map[string]func() error{
@@ -168,6 +170,8 @@ var recordRules = []rule{
 				"Revoke":           func() error { _, err := s.store.Revoke(ended, r.ID); return err },
 				"RevokeAll":        func() error { _, err := s.store.RevokeAll(ended, anyKey, 10); return err },
 				"Suspend":          func() error { _, err := s.store.Suspend(ended, r.ID, true); return err },
+				"Delete":           func() error { return s.store.Delete(ended, revoked.ID) },
+				"Import":           func() error { _, err := s.store.Import(ended, s.foreign(keyID(4))); return err },
 				"Touch":            func() error { _, err := s.store.Touch(ended, r.ID, 1, 0); return err },
 				"List":             func() error { _, err := s.store.List(ended, apikey.Query{Filter: anyKey, Limit: 1}); return err },
 			} {
@@ -176,8 +180,11 @@ var recordRules = []rule{
 				}
 			}
 			s.unchanged(r)
-			_, err := s.store.Find(s.Context(), keyID(2))
-			s.fails("Find after Create with an ended context", err, apikey.ErrNotFound)
+			s.unchanged(revoked)
+			for _, id := range []string{keyID(2), keyID(4)} {
+				_, err := s.store.Find(s.Context(), id)
+				s.fails("Find after Create or Import with an ended context", err, apikey.ErrNotFound)
+			}
 		},
 	},
 }

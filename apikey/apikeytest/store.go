@@ -33,9 +33,9 @@ type rule struct {
 // rules are all rules of the contract.
 func rules() []contract.Rule[apikey.Store] {
 	var all []contract.Rule[apikey.Store]
-	for _, r := range slices.Concat(recordRules, changeRules, listRules, raceRules) {
+	for _, r := range slices.Concat(recordRules, changeRules, listRules, importRules, raceRules) {
 		all = append(all, contract.Rule[apikey.Store]{
-			Name: r.name, Rule: r.rule, Run: func(s contract.Suite, store apikey.Store) { r.run(suite{s, store}) },
+			Name: r.name, Rule: r.rule, Run: func(s contract.Suite, store apikey.Store) { r.run(newSuite(s, store)) },
 		})
 	}
 	return all
@@ -46,6 +46,11 @@ func rules() []contract.Rule[apikey.Store] {
 type suite struct {
 	contract.Suite
 	store apikey.Store
+	start time.Time
+}
+
+func newSuite(s contract.Suite, store apikey.Store) suite {
+	return suite{s, store, time.Now().UTC().Truncate(time.Microsecond)}
 }
 
 func good[T any](s suite, value T, err error) T {

@@ -29,8 +29,8 @@ type watched struct {
 
 var watcherRules = []contract.Rule[watched]{{
 	Name: "watch",
-	Rule: "Watch calls changed with \"\" when it starts to listen, with the ID of every key that is rotated, revoked, suspended or resumed, and not after it has returned.",
-	Run:  func(s contract.Suite, w watched) { watch(suite{s, w.Store}, w.watcher) },
+	Rule: "Watch calls changed with \"\" when it starts to listen, with the ID of every key that is rotated, revoked, suspended, resumed or imported again, and not after it has returned.",
+	Run:  func(s contract.Suite, w watched) { watch(newSuite(s, w.Store), w.watcher) },
 }}
 
 func watch(s suite, watcher apikey.Watcher) {
@@ -71,6 +71,8 @@ func watch(s suite, watcher apikey.Watcher) {
 	wait("the start of Watch", "")
 
 	id := s.create(draft(keyID(1))).ID
+	imported := s.find(id)
+	imported.Generation, imported.Revoked = 9, imported.Created
 	var many []string
 	for i := range 20 {
 		many = append(many, s.create(draft(keyID(100+i))).ID)
@@ -84,6 +86,7 @@ func watch(s suite, watcher apikey.Watcher) {
 		{"Suspend", func() { s.suspend(id, true) }, []string{id}},
 		{"resume", func() { s.suspend(id, false) }, []string{id}},
 		{"Revoke", func() { s.revoke(id) }, []string{id}},
+		{"Import", func() { s.imports(imported) }, []string{id}},
 		{"RevokeAll", func() { s.revokeAll(apikey.Filter{Tenant: "tenant"}, 100) }, many},
 	} {
 		drain()

@@ -68,6 +68,14 @@ func (m *Map[K, G, V]) Get(key K) (value V, ok bool) {
 	return m.clone(e.value), true
 }
 
+// First returns the key and a copy of the value that expires first.
+func (m *Map[K, G, V]) First() (key K, value V, ok bool) {
+	if len(m.order) == 0 {
+		return key, value, false
+	}
+	return m.order[0].key, m.clone(m.order[0].value), true
+}
+
 // Put sets the value of key to a copy of value. A new key in a full map takes the
 // place of the value that expires first if that has expired at now, and is
 // [ErrFull] if not.

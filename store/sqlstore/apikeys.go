@@ -14,7 +14,7 @@ import (
 )
 
 // APIKeys is an [apikey.Store]. Each method is one atomic statement. Its clock is
-// that of the database.
+// that of the database, and a trigger removes the records that are kept long enough.
 type APIKeys struct {
 	store *Store
 	sql   *apikeySQL

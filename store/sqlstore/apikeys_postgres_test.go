@@ -4,6 +4,7 @@ package sqlstore_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -172,12 +173,12 @@ func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
 	}
 }
 
-// The methods need no right but SELECT, INSERT and UPDATE.
+// The methods need no right but SELECT, INSERT, UPDATE and DELETE.
 func TestPostgresLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
 	_, db := migrated(t, "pgx", url)
-	execute(t, db, "CREATE ROLE apikeys_app", "GRANT SELECT, INSERT, UPDATE ON gatehouse_apikeys TO apikeys_app")
+	execute(t, db, "CREATE ROLE apikeys_app", "GRANT SELECT, INSERT, UPDATE, DELETE ON gatehouse_apikeys TO apikeys_app")
 	app := newStore(t, open(t, "pgx", url+"&role=apikeys_app"))
 	if err := app.Migrate(t.Context()); err == nil {
 		t.Error("Migrate error = nil, want one: the role has too many rights for this test")
@@ -194,7 +195,19 @@ func TestPostgresLeastPrivilege(t *testing.T) {
 		"resume":     func(id string) error { _, err := keys.Suspend(ctx, id, false); return err },
 		"touch":      func(id string) error { _, err := keys.Touch(ctx, id, 1, 0); return err },
 		"revoke all": func(string) error { _, err := keys.RevokeAll(ctx, all, 1); return err },
-		"list":       func(string) error { _, err := keys.List(ctx, apikey.Query{Filter: all, Limit: 1}); return err },
+		"delete": func(id string) error {
+			_, err := keys.Revoke(ctx, id)
+			return errors.Join(err, keys.Delete(ctx, id))
+		},
+		"import": func(id string) error {
+			r, err := keys.Find(ctx, id)
+			if err == nil {
+				r.Generation++
+				_, err = keys.Import(ctx, r)
+			}
+			return err
+		},
+		"list": func(string) error { _, err := keys.List(ctx, apikey.Query{Filter: all, Limit: 1}); return err },
 	} {
 		createKeys(t, keys, 0, name)
 		if err := call(name); err != nil {

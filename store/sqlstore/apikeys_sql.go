@@ -6,7 +6,7 @@ package sqlstore
 // whole statements with numbered parameters. The others are parts that are
 // concatenated, with a question mark for each parameter.
 type apikeySQL struct {
-	create, find, rotate, revoke, suspend, resume, touch string
+	create, find, rotate, revoke, suspend, resume, touch, remove, importRecord string
 
 	list, due, afterCreated, afterExpires string
 	revokeAll, revokeAllLimit             string
@@ -68,6 +68,10 @@ RETURNING` + recordColumns + `clock_timestamp()`,
 UPDATE gatehouse_apikeys SET last_used = (SELECT now FROM clock), uses = uses + $2::bigint
 WHERE id = $1 AND (last_used IS NULL OR last_used <= (SELECT now FROM clock) - $3::bigint * interval '1 microsecond')
 RETURNING id`,
+
+	remove: `DELETE FROM gatehouse_apikeys WHERE id = $1 AND (revoked IS NOT NULL OR expires <= clock_timestamp()) RETURNING id`,
+
+	importRecord: importSQL("timestamptz 'epoch' + $%d::bigint * interval '1 microsecond'", "$%d", "greatest(%s, %s)", "clock_timestamp()"),
 
 	list: `
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
@@ -147,6 +151,11 @@ RETURNING` + recordColumns + nowSQLite,
 UPDATE gatehouse_apikeys SET last_used = ` + nowSQLite + `, uses = uses + ?2
 WHERE id = ?1 AND (last_used IS NULL OR last_used <= ` + nowSQLite + ` - ?3)
 RETURNING id`,
+
+	remove: `DELETE FROM gatehouse_apikeys WHERE id = ?1 AND (revoked IS NOT NULL OR expires <= ` + nowSQLite + `) RETURNING id`,
+
+	// The scalar function max is NULL if one argument is.
+	importRecord: importSQL("?%d", "?%d", "nullif(max(coalesce(%s, 0), coalesce(%s, 0)), 0)", nowSQLite),
 
 	list:         `SELECT` + recordColumns + nowSQLite + ` FROM gatehouse_apikeys WHERE true`,
 	due:          ` AND revoked IS NULL AND expires > ` + nowSQLite + ` AND expires <= ` + nowSQLite + ` + ?`,

@@ -9,10 +9,8 @@ local expires = text(time + tonumber(ARGV[8]))
 redis.call('HSET', record(id), 'owner', owner, 'tenant', tenant, 'environment', ARGV[4], 'scopes', ARGV[5],
 	'networks', ARGV[6], 'metadata', ARGV[7], 'lifetime', ARGV[8], 'current', ARGV[9],
 	'created', text(time), 'rotated', text(time), 'expires', expires, 'generation', '1', 'uses', '0')
-for _, name in ipairs(indexes('made', tenant, owner)) do
-	redis.call('ZADD', name, text(time), id)
-end
-for _, name in ipairs(indexes('live', tenant, owner)) do
-	redis.call('ZADD', name, expires, id)
-end
+enter('made', tenant, owner, text(time), id)
+enter('live', tenant, owner, expires, id)
+ends(id, expires)
+sweep(time)
 return found(id, time)

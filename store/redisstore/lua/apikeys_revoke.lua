@@ -8,9 +8,7 @@ end
 local time = now()
 if not r[1] then
 	redis.call('HSET', record(id), 'revoked', text(time))
-	for _, name in ipairs(indexes('live', r[2], r[3])) do
-		redis.call('ZREM', name, id)
-	end
+	leave('live', r[2], r[3], id)
 end
 tell(id)
 return found(id, time)

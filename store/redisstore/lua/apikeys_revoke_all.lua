@@ -13,9 +13,7 @@ while #answer - 2 < limit do
 		local r = redis.call('HMGET', record(id), 'tenant', 'owner')
 		if r[1] then
 			redis.call('HSET', record(id), 'revoked', text(time))
-			for _, name in ipairs(indexes('live', r[1], r[2])) do
-				redis.call('ZREM', name, id)
-			end
+			leave('live', r[1], r[2], id)
 			tell(id)
 			answer[#answer + 1] = { id, redis.call('HGETALL', record(id)) }
 		end

@@ -14,8 +14,7 @@ local expires = text(time + math.min(tonumber(r[4]), max))
 redis.call('HSET', record(id), 'previous', r[5], 'grace_ends', text(math.min(old, time + grace)),
 	'current', current, 'rotated', text(time), 'expires', expires)
 redis.call('HINCRBY', record(id), 'generation', 1)
-for _, name in ipairs(indexes('live', r[6], r[7])) do
-	redis.call('ZADD', name, expires, id)
-end
+enter('live', r[6], r[7], expires, id)
+ends(id, expires)
 tell(id)
 return found(id, time)

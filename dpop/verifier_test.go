@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dpop_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
+)
+
+// The proof of RFC 9449 section 7.1, figure 13, and the moment at which it was made.
+const (
+	rfcProof = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5Ijoi" +
+		"OVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1Ijoi" +
+		"aHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0" +
+		"NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA"
+	rfcThumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+)
+
+// Covers RFC 9449 §6.1.
+func TestRFC9449Example(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// The clock of the bubble is at 2000-01-01.
+		time.Sleep(time.Until(time.Unix(1562262618, 0)))
+		v := newVerifier(func(c *dpop.Config) { c.PublicOrigin = "https://resource.example.org" })
+		check(t, v, request("GET", "/protectedresource", rfcProof), rfcThumbprint, "")
+		check(t, v, request("GET", "/protectedresource", rfcProof), rfcThumbprint, dpop.ReasonReplayed)
+	})
+}
+
+// Every check of RFC 9449 section 4.3, and what attackers change.
+//
+// Covers RFC 9449 §4.2 (public, ath), §4.3 (jwt, claims, typ, alg, signature, htm, iat), §6, §7, §7.1, §11.1 (size), §11.5, §11.6.
+func TestProofs(t *testing.T) {
+	c, other := newClient("ES256"), newClient("ES256")
+	private := c.jwk().with(object{"d": base64.RawURLEncoding.EncodeToString(must(c.private.(*ecdsa.PrivateKey).Bytes()))})
+	raw := func(header, payload string) func() string { return func() string { return c.sign(header, payload) } }
+	changed := func(header, claims object) func() string { return func() string { return c.proof(header, claims) } }
+	claim := func(name string, value any) func() string { return changed(nil, object{name: value}) }
+	hmac := func() string {
+		input := encode(c.header().with(object{"alg": "HS256"}).String()) + "." + encode(c.claims().String())
+		return input + "." + base64.RawURLEncoding.EncodeToString(must(jwt.SigningMethodHS256.Sign(input, []byte(c.jwk().String()))))
+	}
+	edit := func(f func(string) string) func() string { return func() string { return f(c.proof(nil, nil)) } }
+	iat := func(seconds int64) func() string {
+		return func() string { return c.proof(nil, object{"iat": time.Now().Unix() + seconds}) }
+	}
+	hash := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	for _, test := range []struct {
+		name  string
+		proof func() string
+		want  gatehouse.Reason
+	}{
+		{"valid", changed(nil, nil), ""},
+		{"other claims and parameters", changed(object{"kid": "1", "x": object{}}, object{"sub": "alice", "x": []int{1}}), ""},
+		{"other members of the key", changed(object{"jwk": c.jwk().with(object{"use": "sig", "ext": true, "key_ops": []string{"verify"}})}, nil), ""},
+
+		{"empty", edit(func(string) string { return "" }), dpop.ReasonMalformed},
+		{"no JWT", edit(func(string) string { return "proof" }), dpop.ReasonMalformed},
+		{"two segments", edit(func(p string) string { return p[:strings.LastIndex(p, ".")] }), dpop.ReasonMalformed},
+		{"four segments", edit(func(p string) string { return p + ".AA" }), dpop.ReasonMalformed},
+		{"two proofs in one field", edit(func(p string) string { return p + ", " + p }), dpop.ReasonMalformed},
+		{"padded", edit(func(p string) string { return p + "==" }), dpop.ReasonMalformed},
+		{"space behind", edit(func(p string) string { return p + " " }), dpop.ReasonMalformed},
+		{"no signature", edit(func(p string) string { return p[:strings.LastIndex(p, ".")+1] }), dpop.ReasonMalformed},
+		{"JSON serialization", edit(func(string) string { return `{"payload":"","protected":"","signature":""}` }), dpop.ReasonMalformed},
+		{"8 KiB", func() string { return padded(c, 8<<10) }, ""},
+		{"over 8 KiB", func() string { return padded(c, 8<<10+1) }, dpop.ReasonMalformed},
+		{"header is no object", raw(`["dpop+jwt"]`, c.claims().String()), dpop.ReasonMalformed},
+		{"payload is no object", raw(c.header().String(), `"x"`), dpop.ReasonMalformed},
+		{"alg twice", raw(strings.Replace(c.header().String(), `{`, `{"alg":"ES256",`, 1), c.claims().String()), dpop.ReasonMalformed},
+		{"htm twice", raw(c.header().String(), strings.Replace(c.claims().String(), `{`, `{"htm":"GET",`, 1)), dpop.ReasonMalformed},
+		{"HTM beside htm", claim("HTM", "GET"), dpop.ReasonMalformed},
+		{"crit", changed(object{"crit": []string{"b64"}, "b64": true}, nil), dpop.ReasonMalformed},
+		{"crit, unknown", changed(object{"crit": []string{"x"}, "x": 1}, nil), dpop.ReasonMalformed},
+		{"jku", changed(object{"jku": "https://attacker.example"}, nil), dpop.ReasonMalformed},
+		{"x5c", changed(object{"x5c": []string{"MIIB"}}, nil), dpop.ReasonMalformed},
+		{"zip", changed(object{"zip": "DEF"}, nil), dpop.ReasonMalformed},
+
+		{"typ missing", changed(object{"typ": nil}, nil), dpop.ReasonType},
+		{"typ JWT", changed(object{"typ": "JWT"}, nil), dpop.ReasonType},
+		{"typ at+jwt", changed(object{"typ": "at+jwt"}, nil), dpop.ReasonType},
+		{"typ in other case", changed(object{"typ": "DPoP+jwt"}, nil), dpop.ReasonType},
+		{"typ of another type", changed(object{"typ": []string{"dpop+jwt"}}, nil), dpop.ReasonType},
+
+		{"alg missing", changed(object{"alg": nil}, nil), dpop.ReasonAlgorithm},
+		{"alg none", changed(object{"alg": "none"}, nil), dpop.ReasonAlgorithm},
+		{"alg none, no signature", func() string {
+			return encode(c.header().with(object{"alg": "none"}).String()) + "." + encode(c.claims().String()) + "."
+		}, dpop.ReasonAlgorithm},
+		{"alg HS256", hmac, dpop.ReasonAlgorithm},
+		{"alg in other case", changed(object{"alg": "es256"}, nil), dpop.ReasonAlgorithm},
+		{"alg not configured", newClient("ES384").valid, dpop.ReasonAlgorithm},
+		{"alg of another kind of key", changed(object{"alg": "PS256"}, nil), dpop.ReasonAlgorithm},
+		{"alg of another curve", func() string { return signed(newClient("ES384"), "ES256") }, dpop.ReasonAlgorithm},
+
+		{"jwk missing", changed(object{"jwk": nil}, nil), dpop.ReasonKey},
+		{"jwk null", raw(strings.Replace(c.header().with(object{"jwk": 0}).String(), `"jwk":0`, `"jwk":null`, 1), c.claims().String()), dpop.ReasonKey},
+		{"jwk is a string", changed(object{"jwk": c.jkt}, nil), dpop.ReasonKey},
+		{"jwk with the private key", changed(object{"jwk": private}, nil), dpop.ReasonKey},
+		{"jwk symmetric", changed(object{"jwk": object{"kty": "oct", "k": "AAAA"}}, nil), dpop.ReasonKey},
+		{"jwk not on the curve", changed(object{"jwk": c.jwk().with(object{"y": c.jwk()["x"]})}, nil), dpop.ReasonKey},
+
+		{"proof of another key", func() string { return other.proof(nil, nil) }, dpop.ReasonOtherKey},
+		{"key of the token, signed by another", func() string { return other.proof(object{"jwk": c.jwk()}, nil) }, dpop.ReasonSignature},
+		{"signature changed", edit(func(p string) string { return flip(p) }), dpop.ReasonSignature},
+		{"signature of another proof", edit(func(p string) string {
+			return p[:strings.LastIndex(p, ".")] + c.proof(nil, nil)[strings.LastIndex(c.proof(nil, nil), "."):]
+		}), dpop.ReasonSignature},
+		{"signature of zeros", edit(func(p string) string {
+			return p[:strings.LastIndex(p, ".")+1] + base64.RawURLEncoding.EncodeToString(make([]byte, 64))
+		}), dpop.ReasonSignature},
+		{"signature in DER", edit(func(p string) string {
+			input := p[:strings.LastIndex(p, ".")]
+			sum := sha256.Sum256([]byte(input))
+			return input + "." + base64.RawURLEncoding.EncodeToString(must(ecdsa.SignASN1(rand.Reader, c.private.(*ecdsa.PrivateKey), sum[:])))
+		}), dpop.ReasonSignature},
+
+		{"htm missing", claim("htm", nil), dpop.ReasonMalformed},
+		{"htm of another type", claim("htm", []string{"GET"}), dpop.ReasonMalformed},
+		{"htm empty", claim("htm", ""), dpop.ReasonMethod},
+		{"htm POST", claim("htm", "POST"), dpop.ReasonMethod},
+		{"htm in other case", claim("htm", "get"), dpop.ReasonMethod},
+		{"htm with a space", claim("htm", "GET "), dpop.ReasonMethod},
+
+		{"htu missing", claim("htu", nil), dpop.ReasonMalformed},
+		{"htu of another type", claim("htu", []string{target}), dpop.ReasonMalformed},
+		{"htu of another path", claim("htu", target+"/1"), dpop.ReasonURL},
+
+		{"iat missing", claim("iat", nil), dpop.ReasonMalformed},
+		{"iat is a string", claim("iat", "1700000000"), dpop.ReasonMalformed},
+		{"iat with an exponent", raw(c.header().String(), strings.Replace(c.claims().with(object{"iat": 0}).String(), `"iat":0`, `"iat":1e9`, 1)), dpop.ReasonMalformed},
+		{"iat negative", claim("iat", -1), dpop.ReasonMalformed},
+		{"iat out of range", claim("iat", 253402300800), dpop.ReasonMalformed},
+		{"iat at the end of time", claim("iat", 253402300799), dpop.ReasonTime},
+		{"iat 0", claim("iat", 0), dpop.ReasonTime},
+		{"iat with a fraction", func() string { return c.proof(nil, object{"iat": float64(time.Now().Unix()) + 0.5}) }, ""},
+		{"60 s old", iat(-60), ""},
+		{"61 s old", iat(-61), dpop.ReasonTime},
+		{"10 s ahead", iat(10), ""},
+		{"11 s ahead", iat(11), dpop.ReasonTime},
+		{"exp in the future", func() string {
+			return c.proof(nil, object{"exp": time.Now().Unix() + 1, "nbf": time.Now().Unix() + 10})
+		}, ""},
+		{"exp now", func() string { return c.proof(nil, object{"exp": time.Now().Unix()}) }, dpop.ReasonTime},
+		{"exp 0", claim("exp", 0), dpop.ReasonTime},
+		{"exp of another type", claim("exp", "x"), dpop.ReasonMalformed},
+		{"nbf 11 s ahead", func() string { return c.proof(nil, object{"nbf": time.Now().Unix() + 11}) }, dpop.ReasonTime},
+		{"nbf of another type", claim("nbf", true), dpop.ReasonMalformed},
+
+		{"jti missing", claim("jti", nil), dpop.ReasonMalformed},
+		{"jti empty", claim("jti", ""), dpop.ReasonMalformed},
+		{"jti is a number", claim("jti", 1), dpop.ReasonMalformed},
+		{"jti of 64", claim("jti", strings.Repeat("j", 64)), ""},
+		{"jti of 256", claim("jti", strings.Repeat("j", 256)), ""},
+		{"jti of 257", claim("jti", strings.Repeat("j", 257)), dpop.ReasonMalformed},
+		{"jti of 4000", claim("jti", strings.Repeat("j", 4000)), dpop.ReasonMalformed},
+		{"jti with a line break", claim("jti", "a\nb"), dpop.ReasonMalformed},
+
+		{"ath missing", claim("ath", nil), dpop.ReasonToken},
+		{"ath empty", claim("ath", ""), dpop.ReasonToken},
+		{"ath of another token", claim("ath", hash("other")), dpop.ReasonToken},
+		{"ath padded", claim("ath", hash(token)+"="), dpop.ReasonToken},
+		{"ath is the token", claim("ath", token), dpop.ReasonToken},
+		{"ath of another type", claim("ath", 1), dpop.ReasonMalformed},
+		{"nonce that nothing requires", claim("nonce", "x"), ""},
+		{"nonce of another type", claim("nonce", 1), dpop.ReasonMalformed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(999 * time.Millisecond) // whole seconds count
+				v := newVerifier()
+				check(t, v, request("GET", target, test.proof()), c.jkt, test.want)
+				if test.want != "" {
+					return
+				}
+				check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, "")
+			})
+		})
+	}
+}
+
+// valid returns a valid proof.
+func (c client) valid() string { return c.proof(nil, nil) }
+
+// padded returns a valid proof of a number of bytes.
+func padded(c client, size int) string {
+	for n := size / 2; ; n++ {
+		if p := c.proof(nil, object{"x": strings.Repeat("x", n)}); len(p) == size {
+			return p
+		} else if len(p) > size {
+			// Base64 has no text of this length: a longer header shifts it.
+			for m := 1; ; m++ {
+				for k := n - 8; k < n; k++ {
+					if p := c.proof(object{"y": strings.Repeat("y", m)}, object{"x": strings.Repeat("x", k-m)}); len(p) == size {
+						return p
+					}
+				}
+			}
+		}
+	}
+}
+
+// flip changes the first character of the signature.
+func flip(proof string) string {
+	n := strings.LastIndex(proof, ".") + 1
+	c := byte('A')
+	if proof[n] == c {
+		c = 'B'
+	}
+	return proof[:n] + string(c) + proof[n+1:]
+}
+
+// signed returns a proof that names another algorithm than that of the signature.
+func signed(c client, algorithm string) string {
+	return c.proof(object{"alg": algorithm}, nil)
+}
+
+// Covers RFC 9449 §4.3 (one).
+func TestNumberOfProofs(t *testing.T) {
+	c := newClient("ES256")
+	v := newVerifier()
+	p := c.proof(nil, nil)
+	check(t, v, request("GET", target), c.jkt, dpop.ReasonMissing)
+	check(t, v, request("GET", target, p, p), c.jkt, dpop.ReasonSeveral)
+	check(t, v, request("GET", target, p, ""), c.jkt, dpop.ReasonSeveral)
+	check(t, v, request("GET", target, p), c.jkt, "")
+}
+
+func TestAlgorithms(t *testing.T) {
+	all := []dpop.Algorithm{
+		dpop.ES256, dpop.ES384, dpop.ES512, dpop.PS256, dpop.PS384, dpop.PS512, dpop.RS256, dpop.RS384, dpop.RS512, dpop.EdDSA, dpop.Ed25519,
+	}
+	defaults := "ES256 PS256 EdDSA Ed25519"
+	for _, algorithm := range all {
+		c := newClient(string(algorithm))
+		want := dpop.ReasonAlgorithm
+		if strings.Contains(defaults, string(algorithm)) {
+			want = ""
+		}
+		check(t, newVerifier(), request("GET", target, c.proof(nil, nil)), c.jkt, want)
+		v := newVerifier(func(c *dpop.Config) { c.Algorithms = []dpop.Algorithm{algorithm} })
+		check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, "")
+		check(t, v, request("GET", target, flip(c.proof(nil, nil))), c.jkt, dpop.ReasonSignature)
+	}
+}
+
+// The method is that of the request, HEAD included.
+func TestMethods(t *testing.T) {
+	c, v := newClient("ES256"), newVerifier()
+	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "OPTIONS", "QUERY"} {
+		check(t, v, request(method, target, c.proof(nil, object{"htm": method})), c.jkt, "")
+		check(t, v, request(method, target, c.proof(nil, object{"htm": "PUT"})), c.jkt, dpop.ReasonMethod)
+	}
+}
+
+// A proof is used once, whatever else is changed, and for as long as it is accepted.
+// The same jti of another key is another proof.
+//
+// Covers RFC 9449 §11.1 (time, jti).
+func TestReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := dpop.NewMemory(0)
+		shared := func(c *dpop.Config) { c.Replays = store }
+		v, node := newVerifier(shared), newVerifier(shared)
+		c, other := newClient("ES256"), newClient("ES256")
+		id := object{"jti": "once", "iat": time.Now().Unix() + 10}
+		check(t, v, request("GET", target, c.proof(nil, id)), c.jkt, "")
+		check(t, v, request("GET", target, c.proof(nil, id)), c.jkt, dpop.ReasonReplayed)
+		check(t, node, request("GET", target, c.proof(nil, id)), c.jkt, dpop.ReasonReplayed)
+		check(t, node, request("GET", origin+"/other", c.proof(nil, object{"jti": "once", "htu": origin + "/other"})), c.jkt, dpop.ReasonReplayed)
+		check(t, v, request("GET", target, other.proof(nil, object{"jti": "once"})), other.jkt, "")
+		time.Sleep(70 * time.Second)
+		check(t, v, request("GET", target, c.proof(nil, id)), c.jkt, dpop.ReasonReplayed)
+		time.Sleep(time.Second)
+		check(t, v, request("GET", target, c.proof(nil, id)), c.jkt, dpop.ReasonTime)
+		time.Sleep(10 * time.Second) // the store has forgotten it
+		check(t, v, request("GET", target, c.proof(nil, object{"jti": "once"})), c.jkt, "")
+	})
+}
+
+// recorder is a replay store that records its calls.
+type recorder struct {
+	keys      map[[32]byte]int
+	lifetimes []time.Duration
+}
+
+func (s *recorder) Insert(_ context.Context, key [32]byte, lifetime time.Duration) (bool, error) {
+	s.keys[key]++
+	s.lifetimes = append(s.lifetimes, lifetime)
+	return s.keys[key] == 1, nil
+}
+
+// Only a proof that is valid in all other respects is recorded, so that no caller
+// without the key can fill the store or use up the proof of a client.
+func TestRejectedProofIsNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &recorder{keys: map[[32]byte]int{}}
+		v := newVerifier(withNonces(nonceKey), func(c *dpop.Config) { c.Replays = store })
+		c, other := newClient("ES256"), newClient("ES256")
+		nonce := check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, dpop.ReasonNonce)
+		with := func(changes object) object { return object{"jti": "1", "nonce": nonce}.with(changes) }
+		check(t, v, request("GET", target, other.proof(nil, with(nil))), c.jkt, dpop.ReasonOtherKey)
+		check(t, v, request("GET", target, c.proof(nil, with(object{"htm": "PUT"}))), c.jkt, dpop.ReasonMethod)
+		check(t, v, request("GET", target, c.proof(nil, with(object{"htu": origin}))), c.jkt, dpop.ReasonURL)
+		check(t, v, request("GET", target, c.proof(nil, with(object{"ath": "x"}))), c.jkt, dpop.ReasonToken)
+		check(t, v, request("GET", target, c.proof(nil, with(object{"iat": 1}))), c.jkt, dpop.ReasonTime)
+		check(t, v, request("GET", target, c.proof(nil, with(object{"nonce": "x"}))), c.jkt, dpop.ReasonNonce)
+		check(t, v, request("GET", target, flip(c.proof(nil, with(nil)))), c.jkt, dpop.ReasonSignature)
+		if len(store.keys) > 0 {
+			t.Errorf("the store has %d keys after rejected proofs, want none", len(store.keys))
+		}
+		for _, iat := range []int64{-60, 0, 10} {
+			check(t, v, request("GET", target, c.proof(nil, with(object{"jti": rand.Text(), "iat": time.Now().Unix() + iat}))), c.jkt, "")
+			if got, want := store.lifetimes[len(store.lifetimes)-1], time.Duration(71+iat)*time.Second; got != want {
+				t.Errorf("lifetime of a proof with iat %+d s = %v, want %v", iat, got, want)
+			}
+		}
+	})
+}
+
+func TestStoreDown(t *testing.T) {
+	c := newClient("ES256")
+	calls := 0
+	v := newVerifier(func(c *dpop.Config) { c.Replays = down{&calls} })
+	check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, dpop.ReasonReplaysUnavailable)
+	check(t, v, request("GET", target, flip(c.proof(nil, nil))), c.jkt, dpop.ReasonSignature)
+	if calls != 1 {
+		t.Errorf("the store was called %d times, want once", calls)
+	}
+}
+
+// A full store refuses: it does not forget a proof that could be used again.
+func TestFullMemoryRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient("ES256")
+		v := newVerifier(func(c *dpop.Config) { c.Replays = dpop.NewMemory(16) }) // one key in each part
+		var first string
+		for n := range 1000 {
+			p := c.proof(nil, nil)
+			if n == 0 {
+				first = p
+			}
+			if _, err := v.Confirm(request("GET", target, p), token, c.jkt); err != nil {
+				check(t, v, request("GET", target, first), c.jkt, dpop.ReasonReplayed)
+				check(t, v, request("GET", target, p), c.jkt, dpop.ReasonReplaysUnavailable)
+				time.Sleep(72 * time.Second)
+				check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, "")
+				return
+			}
+		}
+		t.Error("1000 proofs in a store of 16: no error")
+	})
+}
+
+// The header of a proof is read with the cost of a hash until the key is known to be
+// that of the token.
+func TestNoSignatureOfAnotherKey(t *testing.T) {
+	c, other := newClient("ES256"), newClient("ES256")
+	v := newVerifier()
+	invalid := flip(other.proof(nil, object{"htm": "PUT", "ath": "x"}))
+	check(t, v, request("GET", target, invalid), c.jkt, dpop.ReasonOtherKey)
+	check(t, v, request("GET", target, c.proof(nil, nil)), `{"kty":"EC"}`, dpop.ReasonOtherKey)
+	check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt+"=", dpop.ReasonOtherKey)
+	check(t, v, request("GET", target, c.proof(nil, nil)), strings.ToLower(c.jkt), dpop.ReasonOtherKey)
+}
+
+func TestOtherCurveDoesNotVerify(t *testing.T) {
+	// A P-384 key under the name of P-256 has another thumbprint and no point there.
+	k := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	c := client{"ES384", k, must(jose.Thumbprint(k.Public()))}
+	p := c.proof(object{"alg": "ES256", "jwk": c.jwk().with(object{"crv": "P-256"})}, nil)
+	check(t, newVerifier(), request("GET", target, p), c.jkt, dpop.ReasonKey)
+}
+
+func TestConfirmDoesNotChangeRequest(t *testing.T) {
+	c := newClient("ES256")
+	r := request("GET", target, c.proof(nil, nil))
+	before := r.Header.Clone()
+	check(t, newVerifier(), r, c.jkt, "")
+	if diff := cmp.Diff(before, r.Header); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+}
