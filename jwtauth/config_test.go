@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,12 @@ func TestNewRejects(t *testing.T) {
 	sets := func(s jwtauth.KeySets) change { return func(c *jwtauth.Config) { c.KeySets = s } }
 	algorithms := func(a ...jwtauth.Algorithm) change { return issuer(func(i *jwtauth.Issuer) { i.Algorithms = a }) }
 	url := func(u string) change { return issuer(func(i *jwtauth.Issuer) { i.URL = u }) }
+	roles := func(names ...string) change { return issuer(func(i *jwtauth.Issuer) { i.RolesClaims = names }) }
+	require := func(marks ...jwtauth.Mark) change { return issuer(func(i *jwtauth.Issuer) { i.Require = marks }) }
+	names := strings.Fields(strings.Repeat("a ", 33))
+	for n := range names {
+		names[n] += strconv.Itoa(n)
+	}
 	header := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.Header = h }) }
 	plain := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.PlainHTTPHosts = []string{h} }) }
 	discover := func(u string) change {
@@ -101,27 +108,46 @@ func TestNewRejects(t *testing.T) {
 			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
 			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
 		},
-		"Algorithms: at least one":                    {algorithms()},
-		`Algorithms: "none" is not supported`:         {algorithms("none")},
-		`Algorithms: "" is not supported`:             {algorithms("")},
-		`Algorithms: "es256" is not supported`:        {algorithms("es256")},
-		`Algorithms: "ES256K" is not supported`:       {algorithms("ES256K", jwtauth.ES256)},
-		"Keys: required":                              {keys(nil), keys(jwtauth.RemoteKeys(""))},
-		"Keys: at least one key":                      {keys(jwtauth.StaticKeys())},
-		"Keys: plain http":                            {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
-		"Keys: not an absolute URL":                   {keys(jwtauth.RemoteKeys("file:///jwks"))},
-		"Keys: open":                                  {keys(jwtauth.KeyFile(missing))},
-		"Keys: keyfunc: required":                     {keys(jwtauth.Keyfunc(nil))},
-		"Keys[0].Algorithm: required":                 {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
-		"Keys[0]: is a <nil>":                         {static(nil, jwtauth.ES256)},
-		"Keys[0]: is a *rsa.PrivateKey":               {static(rsaKey(), jwtauth.RS256)},
-		"Keys[0]: is a []uint8":                       {static(secret, jwtauth.ES256)},
-		"Keys[0]: is not 32 bytes":                    {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
-		"Keys[0]: is an RSA key of 1024 bits":         {static(weakRSA(1024, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 2047 bits":         {static(weakRSA(2047, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 16385 bits":        {static(weakRSA(16385, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an exponent":     {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an even modulus": {static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256)},
+		"ScopeClaims[1]: must be":                                    {issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", ""} })},
+		"RolesClaims[0]: \"/a//b\" is a pointer with an empty step":  {roles("/a//b")},
+		"RolesClaims[0]: \"/a/\" is a pointer with an empty step":    {roles("/a/")},
+		"RolesClaims[0]: \"/a~2\" is a pointer with a ~":             {roles("/a~2")},
+		"RolesClaims[0]: \"/a~\" is a pointer with a ~":              {roles("/a~")},
+		"is a pointer with more than 15 steps":                       {roles(strings.Repeat("/a", 16))},
+		"RolesClaims[0]: \"Scope\" differs from another claim only":  {roles("Scope")},
+		"RolesClaims[1]: \"Groups\" differs from another claim only": {roles("groups", "Groups")},
+		"RolesClaims[32]: more than 32 different claims":             {roles(names[:33]...)},
+		"SubjectClaims[0]: must be":                                  {issuer(func(i *jwtauth.Issuer) { i.SubjectClaims = []string{""} })},
+		"ClientClaims[0]: must be":                                   {issuer(func(i *jwtauth.Issuer) { i.ClientClaims = []string{""} })},
+		"TenantClaim: \"/\" is a pointer":                            {issuer(func(i *jwtauth.Issuer) { i.TenantClaim = "/" })},
+		"Require[0]: exactly one of Claim and Header":                {require(jwtauth.Mark{}), require(jwtauth.Mark{Claim: "a", Header: "b"})},
+		"Require[0]: Equals excludes Values":                         {require(jwtauth.Mark{Claim: "a", Equals: "b", Values: []string{"c"}})},
+		"Require[0]: Values: at least one":                           {require(jwtauth.Mark{Claim: "a", Values: []string{}})},
+		"Require[0]: Claim: \"/\"":                                   {require(jwtauth.Mark{Claim: "/"})},
+		"Require[0]: Equals: \"/\"":                                  {require(jwtauth.Mark{Claim: "a", Equals: "/"})},
+		"Refuse[0]: exactly one":                                     {issuer(func(i *jwtauth.Issuer) { i.Refuse = []jwtauth.Mark{{}} })},
+		"Services[0]: exactly one":                                   {issuer(func(i *jwtauth.Issuer) { i.Services = []jwtauth.Mark{{}} })},
+		"Algorithms: at least one":                                   {algorithms()},
+		`Algorithms: "none" is not supported`:                        {algorithms("none")},
+		`Algorithms: "" is not supported`:                            {algorithms("")},
+		`Algorithms: "es256" is not supported`:                       {algorithms("es256")},
+		`Algorithms: "ES256K" is not supported`:                      {algorithms("ES256K", jwtauth.ES256)},
+		"Keys: required":                                             {keys(nil), keys(jwtauth.RemoteKeys(""))},
+		"Keys: at least one key":                                     {keys(jwtauth.StaticKeys())},
+		"Keys: plain http":                                           {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
+		"Keys: not an absolute URL":                                  {keys(jwtauth.RemoteKeys("file:///jwks"))},
+		"Keys: open":                                                 {keys(jwtauth.KeyFile(missing))},
+		"Keys: keyfunc: required":                                    {keys(jwtauth.Keyfunc(nil))},
+		"Keys[0].Algorithm: required":                                {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
+		"Keys[0]: is a <nil>":                                        {static(nil, jwtauth.ES256)},
+		"Keys[0]: is a *rsa.PrivateKey":                              {static(rsaKey(), jwtauth.RS256)},
+		"Keys[0]: is a []uint8":                                      {static(secret, jwtauth.ES256)},
+		"Keys[0]: is not 32 bytes":                                   {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
+		"Keys[0]: is an RSA key of 1024 bits":                        {static(weakRSA(1024, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 2047 bits":                        {static(weakRSA(2047, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 16385 bits":                       {static(weakRSA(16385, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an exponent":                    {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an even modulus":                {static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256)},
 		"Keys[0]: is nil": {
 			static((*rsa.PublicKey)(nil), jwtauth.RS256), static(&rsa.PublicKey{E: 65537}, jwtauth.RS256),
 			static((*ecdsa.PublicKey)(nil), jwtauth.ES256), static(&ecdsa.PublicKey{}, jwtauth.ES256), static(&ecdsa.PublicKey{X: one, Y: one}, jwtauth.ES256),

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mtls
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"hash/maphash"
+	"net/http"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/navigation"
+)
+
+// Authenticator authenticates callers by their client certificate, and confirms
+// tokens that are bound to one. It is safe for concurrent use.
+type Authenticator struct {
+	config   Config
+	subjects map[string]*gatehouse.Principal // by SAN
+	cache    cache
+	origins  http.CrossOriginProtection
+}
+
+var (
+	_ gatehouse.Authenticator = (*Authenticator)(nil)
+	_ gatehouse.Confirmer     = (*Authenticator)(nil)
+)
+
+// New returns an authenticator. It reports all configuration errors at once.
+func New(config Config) (*Authenticator, error) {
+	subjects, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	config.Subjects = nil
+	return &Authenticator{config: config, subjects: subjects, cache: cache{seed: maphash.MakeSeed()}}, nil
+}
+
+// Reads implements [gatehouse.Authenticator]: the certificate of the connection,
+// and with Config.Proxies the headers of RFC 9440.
+func (a *Authenticator) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Connection: true, Companions: a.companions()}
+}
+
+func (a *Authenticator) companions() []string {
+	if len(a.config.Proxies) == 0 {
+		return nil
+	}
+	return []string{certHeader, chainHeader}
+}
+
+// Authenticate returns the caller of the certificate. A certificate that matches
+// no row of Config.Subjects, or several, and that Config.Principal does not know
+// is no credential. One of a caller that is not trusted, expired, revoked or not
+// for TLS clients is rejected with 401.
+//
+// A browser sends the certificate with requests that pages of other origins
+// cause. They are refused with 403, unless they are navigations. The gate marks the
+// response no-store.
+//
+// Implements RFC 9440 §2.4 (cache).
+func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	c, e := a.certificate(r) //nolint:contextcheck // the events of Roots belong to no request
+	switch {
+	case e != nil:
+		return gatehouse.Proof{}, e
+	case c == nil, c.rows > 1, c.rows == 0 && a.config.Principal == nil:
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+	}
+	if e := a.checkCertificate(c); e != nil {
+		return gatehouse.Proof{}, e
+	}
+	p := c.principal
+	if p == nil {
+		mapped, err := a.mapped(r.Context(), c)
+		if err != nil {
+			return gatehouse.Proof{}, err
+		}
+		p = &mapped
+	}
+	if a.isCrossSite(r) {
+		return gatehouse.Proof{}, refuse(gatehouse.CodeAccessDenied, ReasonCrossSite, errors.New("mtls: a page of another origin caused the request"))
+	}
+	if e := a.checkRevocation(r.Context(), c); e != nil {
+		return gatehouse.Proof{}, e
+	}
+	return gatehouse.NewProof(p), nil
+}
+
+// mapped asks the application for the caller.
+func (a *Authenticator) mapped(ctx context.Context, c *certificate) (gatehouse.Principal, error) {
+	p, err := a.config.Principal(ctx, c.leaf)
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e != nil {
+		return gatehouse.Principal{}, e
+	}
+	if errors.Is(err, gatehouse.ErrNoCredentials) {
+		return gatehouse.Principal{}, gatehouse.ErrNoCredentials
+	}
+	if err == nil && p.Subject == "" {
+		err = errors.New("mtls: Config.Principal: returned a caller without a Subject")
+	}
+	if err != nil {
+		return gatehouse.Principal{}, a.unavailable(c, ReasonPrincipalUnavailable, err)
+	}
+	if p.Issuer == "" {
+		p.Issuer = a.config.Issuer
+	}
+	p.Method, p.Binding, p.Credential, p.Expires = Method, Binding, c.thumbprint, c.until
+	return p, nil
+}
+
+// isCrossSite reports whether a page of another origin caused the request.
+func (a *Authenticator) isCrossSite(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return !navigation.Is(r)
+	}
+	return a.origins.Check(r) != nil
+}
+
+// checkCertificate refuses a certificate that proves nothing.
+func (a *Authenticator) checkCertificate(c *certificate) *gatehouse.Error {
+	if c.problem != nil {
+		return c.problem
+	}
+	return a.checkTime(c)
+}
+
+func (a *Authenticator) checkRevocation(ctx context.Context, c *certificate) *gatehouse.Error {
+	if a.config.Revoked == nil {
+		return nil
+	}
+	revoked, err := a.config.Revoked(ctx, c.leaf)
+	switch {
+	case err != nil:
+		return a.unavailable(c, ReasonRevocationUnavailable, err)
+	case revoked:
+		return a.invalid(c, ReasonRevoked, "it is revoked")
+	}
+	return nil
+}
+
+func (a *Authenticator) unavailable(c *certificate, reason gatehouse.Reason, cause error) *gatehouse.Error {
+	e := refuse(gatehouse.CodeTemporarilyUnavailable, reason, cause)
+	e.Issuer, e.Credential = a.config.Issuer, c.thumbprint
+	return e
+}
+
+// Confirms implements [gatehouse.Confirmer]: the member x5t#S256 of RFC 8705.
+func (a *Authenticator) Confirms() gatehouse.Confirms {
+	return gatehouse.Confirms{Member: "x5t#S256", Binding: Binding, Companions: a.companions()}
+}
+
+// Confirm checks that the certificate of r is the one to which the token is bound,
+// and that it is trusted, valid, not revoked and one of a TLS client. It does not
+// look at the names in it.
+//
+//	RFC 8705 §3 (mismatch): "If they do not match, the resource access attempt
+//	MUST be rejected with an error, per [RFC6750], using an HTTP 401 status code
+//	and the "invalid_token" error code."
+//
+// Implements RFC 8705 §3 (TLS layer), §3.1.
+func (a *Authenticator) Confirm(r *http.Request, _, member string) (http.Header, error) {
+	c, e := a.certificate(r) //nolint:contextcheck // the events of Roots belong to no request
+	switch {
+	case e != nil:
+		return nil, e
+	case c == nil:
+		return nil, refuse(gatehouse.CodeInvalidToken, ReasonNoCertificate, errors.New("mtls: the token is bound to a certificate and the request has none"))
+	case subtle.ConstantTimeCompare([]byte(c.thumbprint), []byte(member)) != 1:
+		return nil, refuse(gatehouse.CodeInvalidToken, ReasonThumbprint, errors.New("mtls: the token is bound to another certificate than "+c.thumbprint))
+	}
+	if e := a.checkCertificate(c); e != nil {
+		return nil, e
+	}
+	if e := a.checkRevocation(r.Context(), c); e != nil {
+		return nil, e
+	}
+	return nil, nil //nolint:nilnil // no header, and no error
+}
+
+// HeaderGuard returns an authenticator that accepts nothing. It refuses requests
+// with a Client-Cert header of a peer that is not in Config.Proxies, or with a
+// malformed one, also if they carry a token or an API key that does not depend on
+// it. Put it first in gatehouse.Config.Authenticators. Without it such a header
+// is ignored and removed beside an unbound token.
+func (a *Authenticator) HeaderGuard() gatehouse.Authenticator { return guard{a} }
+
+type guard struct{ a *Authenticator }
+
+// Reads declares a scheme that each gate knows, so that the gate asks the guard
+// about requests with an explicit credential.
+func (g guard) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Silent: true}}, Companions: g.a.companions()}
+}
+
+func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	proxy, e := g.a.fromProxy(r)
+	if e == nil && proxy {
+		_, e = g.a.certificate(r)
+	}
+	if e != nil {
+		return gatehouse.Proof{}, e
+	}
+	return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+}

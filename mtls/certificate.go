@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mtls
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"errors"
+	"hash/maphash"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Thumbprint returns the thumbprint of a certificate, the value of the cnf member
+// x5t#S256: 43 characters.
+//
+//	RFC 8705 §3.1: "The value of the x5t#S256 member is a base64url-encoded
+//	[RFC4648] SHA-256 [SHS] hash (a.k.a., thumbprint, fingerprint, or digest) of
+//	the DER encoding [X690] of the X.509 certificate [RFC5280]."
+func Thumbprint(certificate *x509.Certificate) string {
+	sum := sha256.Sum256(certificate.Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// certificate is a client certificate and what does not change of it while it and
+// the roots are the same. It is immutable.
+type certificate struct {
+	leaf        *x509.Certificate
+	header      string // Client-Cert, "" for the certificate of a connection
+	chainHeader string
+	roots       *rootSet
+
+	thumbprint  string
+	from, until time.Time            // of the chain, zero if it is not verified
+	problem     *gatehouse.Error     // why it proves nothing, nil if it does
+	principal   *gatehouse.Principal // of Config.Subjects, nil for none
+	rows        int                  // of Config.Subjects that match
+}
+
+// cache remembers certificates that are good. A connection keeps its certificate,
+// so that its pointer identifies it, and a proxy sends the same text again. Two
+// certificates of one slot replace each other, which costs time only.
+type cache struct {
+	seed  maphash.Seed
+	slots [512]atomic.Pointer[certificate]
+}
+
+// slot returns the slot of a text that ends with the signature of a certificate.
+func (c *cache) slot(text string) *atomic.Pointer[certificate] {
+	return &c.slots[maphash.String(c.seed, text[max(0, len(text)-32):])%uint64(len(c.slots))]
+}
+
+func (c *cache) slotOf(leaf *x509.Certificate) *atomic.Pointer[certificate] {
+	return &c.slots[maphash.Bytes(c.seed, leaf.Signature[max(0, len(leaf.Signature)-24):])%uint64(len(c.slots))]
+}
+
+// certificate returns the certificate of r: that of the header if the peer is a
+// proxy, and that of the connection if not. It is nil if there is none. An error
+// refuses the request whatever its credential.
+func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.Error) {
+	proxy, e := a.fromProxy(r)
+	if e != nil {
+		return nil, e
+	}
+	var roots *rootSet
+	if a.config.Roots != nil {
+		roots = a.config.Roots.set()
+	}
+	if proxy {
+		return a.ofProxy(r, roots)
+	}
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, nil
+	}
+	// Without roots of its own, the authenticator relies on the handshake, which may
+	// have been made for a host with other roots.
+	if roots == nil && r.TLS.ServerName != "" && !strings.EqualFold(r.TLS.ServerName, hostName(r.Host)) {
+		return nil, refuse(CodeMisdirected, ReasonMisdirected, errors.New("mtls: the host of the request is not the server name of the handshake"))
+	}
+	leaf := r.TLS.PeerCertificates[0]
+	slot := a.cache.slotOf(leaf)
+	if c := slot.Load(); c != nil && c.leaf == leaf && c.header == "" && c.roots == roots {
+		return c, nil
+	}
+	chains := r.TLS.VerifiedChains
+	if roots != nil {
+		chains = verify(leaf, r.TLS.PeerCertificates[1:], roots)
+	}
+	c := a.examine(&certificate{leaf: leaf, roots: roots}, chains)
+	if c.problem == nil {
+		slot.Store(c)
+	}
+	return c, nil
+}
+
+// ofProxy returns the certificate in the header.
+func (a *Authenticator) ofProxy(r *http.Request, roots *rootSet) (*certificate, *gatehouse.Error) {
+	header, chain, err := headerText(r.Header)
+	if err != nil {
+		return nil, refuse(gatehouse.CodeInvalidRequest, ReasonHeader, err)
+	}
+	if header == "" {
+		return nil, nil
+	}
+	slot := a.cache.slot(header)
+	if c := slot.Load(); c != nil && c.header == header && c.chainHeader == chain && c.roots == roots {
+		return c, nil
+	}
+	leaf, intermediates, err := parseHeader(header, chain)
+	if err != nil {
+		return nil, refuse(gatehouse.CodeInvalidRequest, ReasonHeader, err)
+	}
+	chains := [][]*x509.Certificate{{leaf}} // the proxy has verified it
+	if roots != nil {
+		chains = verify(leaf, intermediates, roots)
+	}
+	// The text outlives the request: it must not keep the other headers in memory.
+	c := a.examine(&certificate{leaf: leaf, header: strings.Clone(header), chainHeader: strings.Clone(chain), roots: roots}, chains)
+	if c.problem == nil {
+		slot.Store(c)
+	}
+	return c, nil
+}
+
+// verify returns the chains from leaf to roots that are valid now.
+func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *rootSet) [][]*x509.Certificate {
+	options := x509.VerifyOptions{
+		Roots: roots.pool, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	for _, i := range intermediates {
+		options.Intermediates.AddCert(i)
+	}
+	chains, err := leaf.Verify(options)
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return [][]*x509.Certificate{{leaf, invalid.Cert}} // for the reason: one of them is not valid now
+	}
+	return chains
+}
+
+// examine completes c with what its certificate and its chains say.
+func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate) *certificate {
+	c.thumbprint = Thumbprint(c.leaf)
+	for _, chain := range chains {
+		from, until := validity(chain)
+		if until.After(c.until) {
+			c.from, c.until = from, until
+		}
+	}
+	if len(chains) == 0 {
+		c.problem = a.invalid(c, ReasonUntrusted, "no chain to a trust root was verified")
+	} else if problem := usageProblem(c.leaf); problem != "" {
+		c.problem = a.invalid(c, ReasonUsage, problem)
+	} else if e := a.checkTime(c); e != nil {
+		c.problem = e
+	}
+	for _, name := range names(c.leaf) {
+		if p := a.subjects[name]; p != nil {
+			c.rows++
+			c.principal = p
+		}
+	}
+	if c.rows != 1 {
+		c.principal = nil
+		return c
+	}
+	p := *c.principal
+	p.Credential, p.Expires = c.thumbprint, c.until
+	c.principal = &p
+	return c
+}
+
+// validity returns when all certificates of a chain are valid.
+func validity(chain []*x509.Certificate) (from, until time.Time) {
+	for i, certificate := range chain {
+		if i == 0 || certificate.NotBefore.After(from) {
+			from = certificate.NotBefore
+		}
+		if i == 0 || certificate.NotAfter.Before(until) {
+			until = certificate.NotAfter
+		}
+	}
+	return from, until
+}
+
+// checkTime refuses a certificate outside of its validity: a connection may be
+// older than that.
+func (a *Authenticator) checkTime(c *certificate) *gatehouse.Error {
+	if now := time.Now(); now.Before(c.from) || now.After(c.until) {
+		return a.invalid(c, ReasonExpired, "a certificate of the chain is expired or not valid yet")
+	}
+	return nil
+}
+
+// usageProblem returns why a certificate is not one of a TLS client, "" if it is.
+// crypto/tls accepts all of these.
+func usageProblem(leaf *x509.Certificate) string {
+	switch {
+	case leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0:
+		return "it is the certificate of a CA"
+	case leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return "its key usage lacks digitalSignature"
+	case !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
+		return "its extended key usage lacks clientAuth"
+	}
+	return ""
+}
+
+// invalid refuses a certificate.
+func (a *Authenticator) invalid(c *certificate, reason gatehouse.Reason, cause string) *gatehouse.Error {
+	e := refuse(gatehouse.CodeInvalidToken, reason, errors.New("mtls: certificate: "+cause))
+	e.Issuer, e.Credential = a.config.Issuer, c.thumbprint
+	return e
+}
+
+// names returns the names of the subject alternative name extension in the form of
+// Subject.SAN. They are the bytes of the certificate: crypto/x509 parses URIs, and
+// writes some differently.
+func names(leaf *x509.Certificate) []string {
+	kinds := map[int]string{1: "email:", 2: "dns:", 6: "uri:"}
+	var found []string
+	for _, extension := range leaf.Extensions {
+		if !extension.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
+			continue
+		}
+		var list []asn1.RawValue
+		if _, err := asn1.Unmarshal(extension.Value, &list); err != nil {
+			return nil // crypto/x509 has parsed it before
+		}
+		for _, name := range list {
+			if kind := kinds[name.Tag]; kind != "" && name.Class == asn1.ClassContextSpecific {
+				found = append(found, kind+string(name.Bytes))
+			}
+		}
+	}
+	return found
+}
+
+// hostName returns a host without its port.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mtls authenticates callers by their TLS client certificate, and confirms
+// access tokens that are bound to a certificate, RFC 8705.
+//
+// [ServerTLS] makes the configuration of a server that asks for certificates and
+// verifies them against [Roots], which follow their file. [New] returns an
+// [Authenticator]:
+//
+//   - as a gatehouse.Authenticator it maps one exact name of a verified certificate
+//     to a caller;
+//   - as a gatehouse.Confirmer it checks the member x5t#S256 of the cnf claim for
+//     the authenticators of tokens;
+//   - behind a proxy that ends TLS it reads the certificate from Client-Cert, RFC
+//     9440, and only from the peers in Config.Proxies.
+//
+// A certificate is an ambient credential: beside an Authorization header it is only
+// what a bound token is compared with. It does not make an invalid token valid, and
+// does not bind an unbound one.
+//
+// # Checks
+//
+// crypto/tls verifies the chain in the handshake. On each request the
+// authenticator checks what crypto/tls does not: that the certificate and its
+// chain are still valid and lead to a current root, that the certificate is not
+// that of a CA, that it may be used for client authentication (extended key usage
+// clientAuth and, if it has a key usage, digitalSignature), and Config.Revoked.
+//
+// Names are compared byte for byte, as they are in the certificate. The common name
+// is not read.
+//
+// # What the application must do
+//
+// A renewed certificate has another thumbprint, so the client needs new tokens.
+// The proxies in Config.Proxies must verify certificates, and remove Client-Cert
+// and Client-Cert-Chain from the requests of their clients.
+package mtls

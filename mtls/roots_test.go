@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mtls_test
+
+import (
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/mtls"
+)
+
+func TestNewRoots(t *testing.T) {
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	good := string(pemOf(root))
+	for _, test := range []struct{ name, content, want string }{
+		{"one", good, ""},
+		{"two with comments", "# ours\n" + good + "# theirs\n" + string(pemOf(authority(nil))), ""},
+		{"empty", "", "no certificate"},
+		{"no PEM", "junk", "no certificate"},
+		{"a leaf", good + string(pemOf(client)), "block 2: is not the certificate of a CA"},
+		{"a key", good + block("EC PRIVATE KEY", []byte("0")), `block 2: is a "EC PRIVATE KEY", want only certificates`},
+		{"no certificate inside", block("CERTIFICATE", []byte("junk")), "block 1: x509"},
+		{"cut off", good + good[:len(good)/2], "1 of 2 blocks are malformed"},
+		{"malformed in the middle", good[:60] + "\n" + good, "1 of 2 blocks are malformed"},
+		{"oversized", good + strings.Repeat("#", 4<<20), "more than 4194304 bytes"},
+	} {
+		file := filepath.Join(t.TempDir(), "roots.pem")
+		if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := mtls.NewRoots(mtls.RootsConfig{File: file})
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: NewRoots error = %v, want %q", test.name, err, test.want)
+		}
+	}
+	if _, err := mtls.NewRoots(mtls.RootsConfig{File: filepath.Join(t.TempDir(), "none")}); err == nil {
+		t.Error("NewRoots without a file: error = nil")
+	}
+	var none *recorder
+	if _, err := mtls.NewRoots(mtls.RootsConfig{Observer: none}); err == nil || !strings.Contains(err.Error(), "Observer: is a nil") {
+		t.Errorf("NewRoots with a nil observer: error = %v", err)
+	}
+}
+
+// The roots follow the file within 10 s, and stay in use if it is damaged.
+func TestRootsFollowTheirFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := authority(nil)
+		caller, next := issue(now, named(billing)), authority(nil)
+		file := filepath.Join(t.TempDir(), "roots.pem")
+		write := func(content []byte) {
+			if err := os.WriteFile(file, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(pemOf(now))
+		var seen recorder
+		a := must(mtls.New(mtls.Config{Subjects: subjects, Roots: must(mtls.NewRoots(mtls.RootsConfig{File: file, Observer: &seen}))}))
+		check := func(when string, want gatehouse.Reason, events ...gatehouse.EventType) {
+			t.Helper()
+			_, err := a.Authenticate(overTLS(caller))
+			equal(t, when+": reason", reasonOf(err), want)
+			equal(t, when+": events", len(seen.all), len(events))
+			for i := range min(len(events), len(seen.all)) {
+				equal(t, when+": event", seen.all[i], events[i])
+			}
+			seen.all = nil
+		}
+		check("at start", "")
+		time.Sleep(11 * time.Second)
+		check("unchanged", "")
+		write([]byte("junk"))
+		check("before it is read again", "")
+		time.Sleep(11 * time.Second)
+		check("damaged", "", mtls.EventRootsFailed)
+		check("damaged, soon after", "")
+		time.Sleep(11 * time.Second)
+		check("still damaged", "", mtls.EventRootsFailed)
+		write(pemOf(next))
+		time.Sleep(11 * time.Second)
+		check("another root", mtls.ReasonUntrusted, mtls.EventRootsChanged)
+		write(pemOf(next, now))
+		time.Sleep(11 * time.Second)
+		check("both roots", "", mtls.EventRootsChanged)
+	})
+}
