@@ -73,9 +73,14 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    512 << 10, // far above the limit for tokens: the gate rejects oversized ones
 	}
+	scheme, serve := "http", server.Serve
+	if app.tls != nil {
+		scheme, server.TLSConfig = "https", app.tls
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	fmt.Fprintf(stdout, "%slistening http://%s\n", minted, listener.Addr())
+	go func() { failed <- serve(listener) }()
+	fmt.Fprintf(stdout, "%slistening %s://%s\n", minted, scheme, listener.Addr())
 
 	select {
 	case err := <-failed:
