@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -168,7 +169,11 @@ func TestNewRejects(t *testing.T) {
 		"Keys: secret: got 31 bytes, HS256 requires at": {shared(secret[:31], jwtauth.HS256)},
 		"Keys: secret: got 47 bytes, HS384 requires at": {shared(secret[:47], jwtauth.HS384)},
 		"HS512 requires at least 64":                    {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
-		"Keys: secret: is a published example":          {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
+		"Keys: secret: is a published example": {
+			shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256), shared([]byte("super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256),
+			shared([]byte("your-super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256), shared([]byte(strings.Repeat("your-256-bit-secret", 2)), jwtauth.HS256),
+			shared([]byte(strings.Repeat("your-512-bit-secret", 3)[:32]), jwtauth.HS256), shared(bytes.Repeat([]byte{0}, 32), jwtauth.HS256), shared([]byte(strings.Repeat("x", 64)), jwtauth.HS256),
+		},
 	} {
 		for n, change := range changes {
 			a, err := jwtauth.New(config(change))

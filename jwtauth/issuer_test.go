@@ -148,15 +148,16 @@ func TestIssuerSettings(t *testing.T) {
 	}
 }
 
-// The marks also hold under RFC 9068, where nonce is no mark.
-func TestMarksUnderRFC9068(t *testing.T) {
+// The settings also hold under RFC 9068, where nonce is no mark.
+func TestIssuerSettingsUnderRFC9068(t *testing.T) {
 	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
 		i.Require, i.Refuse = []jwtauth.Mark{{Claim: "kind", Values: []string{"api"}}}, []jwtauth.Mark{{Claim: "nonce"}}
+		i.ScopeClaims = []string{"scope", "perms"}
 	}))
 	for want, changes := range map[gatehouse.Reason][]object{
-		"":                   each("kind", "api"),
+		"":                   list(object{"kind": "api"}, object{"kind": "api", "perms": []any{"a"}}),
 		jwtauth.ReasonType:   list(object{}, object{"kind": "api", "nonce": "x"}),
-		jwtauth.ReasonClaims: list(object{"kind": "api", "aud": nil}, object{"kind": "api", "auth_time": "x"}, object{"kind": "api", "sid": null}),
+		jwtauth.ReasonClaims: list(object{"kind": "api", "scope": []any{"a"}}, object{"kind": "api", "perms": 1}, object{"kind": "api", "aud": nil}, object{"kind": "api", "auth_time": "x"}, object{"kind": "api", "sid": null}),
 	} {
 		for _, claims := range changes {
 			check(t, a, claims, token(nil, claims), want)

@@ -26,7 +26,7 @@ import (
 const (
 	defaultMaxLifetime = 15 * time.Minute   // the longest lifetime of a token from jwtauth.Signer
 	maxMaxLifetime     = 7 * 24 * time.Hour // the longest lifetime that package jwtauth accepts
-	maxText            = 255                // bytes of a claim by which tokens are revoked
+	maxText            = 512                // bytes of a claim by which tokens are revoked: those of the longest subject
 
 	// margin is how long a token may be accepted beyond its lifetime, counted from
 	// its revocation, if the clocks of issuer and verifier each differ by the
