@@ -27,7 +27,7 @@ func TestJoseAttacks(t *testing.T) {
 				enginetest.Slow(t)
 			}
 			t.Parallel()
-			peer := josepeer.Start(t)
+			peer := sharedPeer(t)
 			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{a}})
 			demands := josepeer.Demands{
 				Issuer: issuer.URL, Audience: issuer.Audience, Algorithms: issuer.Algorithms, Type: "at+jwt", Skew: 30,
@@ -35,8 +35,8 @@ func TestJoseAttacks(t *testing.T) {
 			}
 			keys := jwtauth.RemoteKeys(issuer.KeysURL)
 			if issuer.Secret.Len() > 0 {
-				peer.Secret(t, a, a, issuer.Secret.Reveal())
-				demands.JWKS, demands.KeyID = nil, a
+				demands.JWKS, demands.KeyID = nil, "secret of "+issuer.URL
+				peer.Secret(t, demands.KeyID, a, issuer.Secret.Reveal())
 				keys = jwtauth.SharedSecret(issuer.Secret)
 			}
 			tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{

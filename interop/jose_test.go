@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/interop/josepeer"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -35,7 +34,7 @@ func joseClaims() string {
 // exports, and compares the claims.
 func TestJoseTokens(t *testing.T) {
 	t.Parallel()
-	peer := josepeer.Start(t)
+	peer := sharedPeer(t)
 	asymmetric := []jwtauth.Algorithm{
 		jwtauth.RS256, jwtauth.RS384, jwtauth.RS512, jwtauth.PS256, jwtauth.PS384, jwtauth.PS512,
 		jwtauth.ES256, jwtauth.ES384, jwtauth.ES512, jwtauth.EdDSA,

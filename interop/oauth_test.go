@@ -112,27 +112,32 @@ func oauthConfig(p *provider.Provider, c provider.Client) oauth.Config {
 	return oauth.Config{Issuer: p.Issuer, ClientID: c.ID, Secret: gatehouse.NewSecret([]byte(c.Secret))}
 }
 
-// assertionClient returns the signing keys of a client that authenticates with
-// private_key_jwt, and its metadata.
-func assertionClient(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+// Clients of the shared provider in addition to machine and webapp.
+var (
+	postClient = provider.Client{
+		ID: "post client", Secret: "its secret + more %", RedirectURIs: webapp.RedirectURIs,
+		Metadata: map[string]any{"token_endpoint_auth_method": "client_secret_post"},
 	}
-	ring, err := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "client-key", Algorithm: jwtauth.ES256, Private: key})
-	if err != nil {
-		t.Fatal(err)
-	}
+	basicClient    = provider.Client{ID: "basic:client", Secret: "its secret: more %+&=", RedirectURIs: webapp.RedirectURIs}
+	nativeClient   = provider.Client{ID: "native", RedirectURIs: webapp.RedirectURIs}
+	signerClient   = provider.Client{ID: "signer", RedirectURIs: webapp.RedirectURIs, Metadata: assertionMetadata("authorization_code", "refresh_token")}
+	signingMachine = provider.Client{ID: "signing machine", Metadata: assertionMetadata("client_credentials")}
+)
+
+// clientKeys are the signing keys of the clients that authenticate with
+// private_key_jwt.
+var clientKeys = func() *jwtauth.KeyRing {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	return must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "client-key", Algorithm: jwtauth.ES256, Private: key}))
+}()
+
+// assertionMetadata is the metadata of such a client.
+func assertionMetadata(grants ...string) map[string]any {
 	w := httptest.NewRecorder()
-	ring.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
-	var set map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil {
-		t.Fatal(err)
-	}
-	return ring, map[string]any{
+	clientKeys.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+	return map[string]any{
 		"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256",
-		"application_type": "web", "jwks": set,
+		"application_type": "web", "jwks": json.RawMessage(w.Body.Bytes()), "grant_types": grants,
 	}
 }
 
@@ -143,26 +148,17 @@ func assertionClient(t *testing.T) (*jwtauth.KeyRing, map[string]any) {
 // (POST); RFC 9700 §2.2.2.
 func TestOAuthLogin(t *testing.T) {
 	t.Parallel()
-	ring, metadata := assertionClient(t)
-	post := provider.Client{
-		ID: "post client", Secret: "its secret + more %", RedirectURIs: webapp.RedirectURIs,
-		Metadata: map[string]any{"token_endpoint_auth_method": "client_secret_post"},
-	}
-	basic := provider.Client{ID: "basic:client", Secret: "its secret: more %+&=", RedirectURIs: webapp.RedirectURIs}
-	signer := provider.Client{ID: "signer", RedirectURIs: webapp.RedirectURIs, Metadata: metadata}
-	native := provider.Client{ID: "native", RedirectURIs: webapp.RedirectURIs}
-	p := startProvider(t, post, basic, signer, native)
-
+	p := sharedProvider(t)
 	for name, test := range map[string]struct {
 		client provider.Client
 		change func(*oauth.Config)
 	}{
-		"secret in Basic": {basic, func(*oauth.Config) {}}, // Covers RFC 6749 §2.3.1 (basic).
-		"secret in body":  {post, func(c *oauth.Config) { c.Auth = oauth.SecretPost }},
-		"assertion": {signer, func(c *oauth.Config) {
-			c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, gatehouse.Secret{}, ring
+		"secret in Basic": {basicClient, func(*oauth.Config) {}}, // Covers RFC 6749 §2.3.1 (basic).
+		"secret in body":  {postClient, func(c *oauth.Config) { c.Auth = oauth.SecretPost }},
+		"assertion": {signerClient, func(c *oauth.Config) {
+			c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, gatehouse.Secret{}, clientKeys
 		}},
-		"public": {native, func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, gatehouse.Secret{} }},
+		"public": {nativeClient, func(c *oauth.Config) { c.Auth, c.Secret = oauth.Public, gatehouse.Secret{} }},
 		"without PAR, not discovered": {webapp, func(c *oauth.Config) { // Covers RFC 9207 §2.4 (metadata).
 			c.Provider = oauth.Provider{
 				Issuer: p.Issuer, AuthorizationEndpoint: p.Issuer + "/auth", TokenEndpoint: p.Issuer + "/token",
@@ -246,7 +242,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 // §3.1.3.7 (step 11).
 func TestOAuthCallbacks(t *testing.T) {
 	t.Parallel()
-	p, elsewhere := startProvider(t), startProvider(t)
+	p, elsewhere := sharedProvider(t), startProvider(t)
 	w := newWebsite(t, oauthConfig(p, webapp))
 	mixed := newWebsite(t, oauthConfig(elsewhere, webapp)) // of the same host, with the same keys
 	// Without PAR, so that the request can be changed.
@@ -320,11 +316,8 @@ func TestOAuthCallbacks(t *testing.T) {
 // Covers RFC 7523 §3 (claims).
 func TestOAuthMachine(t *testing.T) {
 	t.Parallel()
-	ring, metadata := assertionClient(t)
-	metadata["grant_types"] = []string{"client_credentials"}
-	signer := provider.Client{ID: "signer", Metadata: metadata}
-	p := startProvider(t, signer)
-	signed := oauth.Config{Issuer: p.Issuer, ClientID: signer.ID, Auth: oauth.PrivateKeyJWT, Keys: ring}
+	p := sharedProvider(t)
+	signed := oauth.Config{Issuer: p.Issuer, ClientID: signingMachine.ID, Auth: oauth.PrivateKeyJWT, Keys: clientKeys}
 	api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}})
 	for name, c := range map[string]oauth.Config{"secret": oauthConfig(p, machine), "assertion": signed} {
 		client := newClient(t, c)

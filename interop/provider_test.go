@@ -53,7 +53,7 @@ func slowUnlessES256(t *testing.T, a jwtauth.Algorithm) {
 
 // startProvider starts a provider with a resource for each algorithm, one with
 // opaque tokens, and one that the API does not serve.
-func startProvider(t *testing.T, clients ...provider.Client) *provider.Provider {
+func startProvider(t testing.TB, clients ...provider.Client) *provider.Provider {
 	t.Helper()
 	o := provider.Options{
 		Clients: append(clients, machine, webapp),
@@ -82,7 +82,7 @@ func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtaut
 // Covers RFC 9068 §4 (keys); RFC 9700 §4.15.
 func TestProviderTokensAccepted(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := sharedProvider(t)
 	sources := map[string]jwtauth.Keys{
 		"RemoteKeys": jwtauth.RemoteKeys(p.Issuer + "/jwks"),
 		"Discover":   jwtauth.Discover(),
@@ -118,7 +118,7 @@ func TestProviderTokensAccepted(t *testing.T) {
 // Covers RFC 8725 §3.3; RFC 9068 §4 (signature); ASVS 5.0 §9.1.1.
 func TestProviderTokensTampered(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := sharedProvider(t)
 	for _, a := range algorithms {
 		t.Run(string(a), func(t *testing.T) {
 			slowUnlessES256(t, a)
@@ -199,7 +199,7 @@ func TestProviderTokensTampered(t *testing.T) {
 // key as a secret, or with another key under its key ID.
 func TestProviderKeysMisused(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := sharedProvider(t)
 	set := publicKeys(t, p)
 	for _, a := range algorithms {
 		t.Run(string(a), func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestProviderOtherTokens(t *testing.T) {
 // scopes that the resource does not have.
 func TestProviderScopes(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := sharedProvider(t)
 	api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}})
 	for _, test := range []struct {
 		asked, got string
@@ -341,54 +341,47 @@ func TestProviderScopes(t *testing.T) {
 // for cached tokens.
 func TestProviderRotation(t *testing.T) {
 	t.Parallel()
-	sources := map[string]func(*provider.Provider) jwtauth.Keys{
-		"RemoteKeys": func(p *provider.Provider) jwtauth.Keys { return jwtauth.RemoteKeys(p.Issuer + "/jwks") },
-		"Discover":   func(*provider.Provider) jwtauth.Keys { return jwtauth.Discover() },
+	p := startProvider(t)
+	type visit struct {
+		*api
+		first, unseen, second string
+		fresh                 func() string
 	}
-	for name, keys := range sources {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := startProvider(t)
-			type visit struct {
-				*api
-				first, unseen, second string
-				fresh                 func() string
+	var visits []*visit
+	for _, keys := range []jwtauth.Keys{jwtauth.RemoteKeys(p.Issuer + "/jwks"), jwtauth.Discover()} {
+		for _, a := range algorithms {
+			v := &visit{
+				api: newAPI(t, jwtauth.Config{
+					Issuers: []jwtauth.Issuer{issuer(p, a, keys)},
+					KeySets: jwtauth.KeySets{MinInterval: time.Second},
+				}),
+				fresh: func() string {
+					return p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
+				},
 			}
-			var visits []*visit
-			for _, a := range algorithms {
-				v := &visit{
-					api: newAPI(t, jwtauth.Config{
-						Issuers: []jwtauth.Issuer{issuer(p, a, keys(p))},
-						KeySets: jwtauth.KeySets{MinInterval: time.Second},
-					}),
-					fresh: func() string {
-						return p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
-					},
-				}
-				v.first, v.unseen = v.fresh(), v.fresh()
-				v.accept(t, "/reports", v.first)
-				visits = append(visits, v)
-			}
+			v.first, v.unseen = v.fresh(), v.fresh()
+			v.accept(t, "/reports", v.first)
+			visits = append(visits, v)
+		}
+	}
 
-			p.Rotate(t)
-			for _, v := range visits {
-				v.second = v.fresh()
-				v.eventuallyAccept(t, v.second)
-				v.accept(t, "/reports", v.first)
-			}
+	p.Rotate(t)
+	for _, v := range visits {
+		v.second = v.fresh()
+		v.eventuallyAccept(t, v.second)
+		v.accept(t, "/reports", v.first)
+	}
 
-			p.Rotate(t)
-			p.Withdraw(t)
-			for _, v := range visits {
-				third := v.fresh()
-				v.eventuallyAccept(t, third)
-				v.reject(t, "cached, of a withdrawn key", v.first)
-				v.reject(t, "never seen, of a withdrawn key", v.unseen)
-				v.reject(t, "cached, of a withdrawn key", v.second)
-				v.accept(t, "/reports", third)
-				report(t, &v.rejected)
-			}
-		})
+	p.Rotate(t)
+	p.Withdraw(t)
+	for _, v := range visits {
+		third := v.fresh()
+		v.eventuallyAccept(t, third)
+		v.reject(t, "cached, of a withdrawn key", v.first)
+		v.reject(t, "never seen, of a withdrawn key", v.unseen)
+		v.reject(t, "cached, of a withdrawn key", v.second)
+		v.accept(t, "/reports", third)
+		report(t, &v.rejected)
 	}
 }
 

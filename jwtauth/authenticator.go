@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,9 @@ type Authenticator struct {
 	confirmers  *gatehouse.Confirmers
 	maxBytes    int // the largest MaxTokenBytes of all issuers
 	headers     headerCache
+
+	bearer  bool     // an issuer's tokens come in the Authorization header
+	carrier []string // the other headers with tokens
 }
 
 var _ gatehouse.Authenticator = (*Authenticator)(nil)
@@ -50,10 +55,18 @@ func New(config Config) (*Authenticator, error) {
 		}
 		errs = append(errs, err)
 		a.maxBytes = max(a.maxBytes, v.MaxTokenBytes)
+		if v.Header == "" {
+			a.bearer = true
+		} else if !slices.Contains(a.carrier, v.Header) {
+			a.carrier = append(a.carrier, v.Header)
+		}
 		a.issuers[i.URL] = v
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	for _, i := range a.issuers {
+		i.reportPlainHTTP()
 	}
 	return a, nil
 }
@@ -93,47 +106,38 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Reads implements [gatehouse.Authenticator]: the Bearer scheme and what the
-// confirmers read.
-func (a *Authenticator) Reads() gatehouse.Reads {
-	return a.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}})
-}
-
-// Authenticate verifies the token of the Authorization header if it has the
-// format of a JWT: two dots. For any other token it returns
-// gatehouse.ErrNoCredentials, so that other authenticators can verify it.
-func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	scheme, token, err := a.confirmers.Token(r)
-	if err != nil {
-		return gatehouse.Proof{}, err
-	}
-	if len(token) <= a.maxBytes && !isCompact(token) {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	return a.VerifyRequest(r, scheme, token)
-}
-
 // VerifyRequest verifies a compact token of the request r. scheme is the
-// authentication scheme of the token, "" for a token from a cookie or another
-// header. The confirmers of a sender-constrained token receive both. The error
-// is a [*gatehouse.Error].
+// authentication scheme of the token, "" for a token from a cookie. The confirmers
+// of a sender-constrained token receive both. A token of an issuer with
+// Issuer.Header is rejected. The error is a [*gatehouse.Error].
 func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error) {
+	return a.verifyRequest(r, scheme, "", token)
+}
+
+// verifyRequest verifies a token that came in the header with the given name, "" for
+// any other place.
+func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token string) (gatehouse.Proof, error) {
 	v, err := a.verified(r.Context(), token)
 	if err != nil {
 		return gatehouse.Proof{}, err
+	}
+	if v.issuer.Header != name {
+		e := reject(ReasonCarrier, v.issuer, v.issuer.carrierError())
+		e.Credential = v.token.ID
+		return gatehouse.Proof{}, e
 	}
 	header, err := a.confirm(r, scheme, token, v)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
 	proof := gatehouse.NewProof(&v.principal)
-	proof.Header = header
+	proof.Header, proof.Tenants = header, v.issuer.Tenants
 	return proof, nil
 }
 
-// Verify verifies a compact token without a request. It rejects a
-// sender-constrained token, because the proof of possession is in the request.
-// The error is a [*gatehouse.Error].
+// Verify verifies a compact token without a request, wherever it came from. It
+// rejects a sender-constrained token, because the proof of possession is in the
+// request. The error is a [*gatehouse.Error].
 func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
 	v, err := a.verified(ctx, token)
 	if err != nil {
@@ -207,25 +211,26 @@ func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verifi
 //
 // Implements RFC 7515 §4.1.1; RFC 7519 §7.2 (reject); RFC 7800 §3.1; RFC 8725
 // §3.1 (algorithms), §3.3; RFC 9068 §4 (iss, alg); ASVS 5.0 §9.1.1.
-func (a *Authenticator) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
-	t, err := parse(token, a.maxBytes, &a.headers)
-	if err != nil {
+func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) (*verified, error) {
+	var t token
+	if err := t.parse(text, a.maxBytes, &a.headers); err != nil {
 		return nil, err
 	}
 	i, ok := a.issuers[t.claims.issuer]
 	switch {
 	case !ok:
 		return nil, a.rejectIssuer(t.claims.issuer)
-	case len(token) > i.MaxTokenBytes, len(t.Header) > i.MaxTokenBytes/4:
+	case len(text) > i.MaxTokenBytes, len(t.Header) > i.MaxTokenBytes/4:
 		return nil, reject(ReasonOversized, i, errOversized)
 	case !isAccessTokenType(t.head.typ, i.Profile):
-		return nil, reject(ReasonType, i, errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ"))
+		return nil, reject(ReasonType, i, i.typeError())
 	case t.head.x5t && i.Profile != Compatible:
 		return nil, reject(ReasonHeader, i, errForbidden)
 	}
-	invalid := i.validateAccessToken(&t.claims, now)
+	invalid := i.validateAccessToken(&t, now)
 	var confirmation gatehouse.Confirmation
-	if cnf := t.claims.confirmation; cnf != "" && invalid.reason == "" {
+	var err error
+	if cnf := t.claims.raw[claimCnf]; cnf != "" && invalid.reason == "" {
 		if confirmation, err = a.confirmers.Parse(cnf); err != nil {
 			invalid = rejection{gatehouse.ReasonUnconfirmed, err}
 		}
@@ -234,9 +239,9 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	p, err := i.principal(&t.claims, confirmation.Binding())
-	if err != nil {
-		e := reject(ReasonClaims, i, err)
+	p, invalid := i.principal(ctx, &t, confirmation.Binding())
+	if invalid.reason != "" {
+		e := reject(invalid.reason, i, invalid.cause)
 		e.Credential = t.claims.id
 		return nil, e
 	}
@@ -250,6 +255,14 @@ func (a *Authenticator) verify(ctx context.Context, token string, now time.Time)
 	return v, nil
 }
 
+// typeError says which types of the header are accepted.
+func (i *issuer) typeError() error {
+	if i.Profile == Compatible {
+		return errors.New("typ: neither at+jwt nor JWT: the token is of another kind")
+	}
+	return errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ")
+}
+
 // rejectIssuer rejects a token whose iss is no configured issuer. The cause
 // names the most frequent mistake: a slash at the end, too many or too few.
 func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
@@ -260,5 +273,5 @@ func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
 	if i := a.issuers[near]; i != nil {
 		return reject(ReasonIssuer, i, errors.New("claim iss: differs from Issuer.URL only by a trailing slash"))
 	}
-	return reject(ReasonIssuer, nil, errors.New("claim iss: not a configured Issuer.URL"))
+	return reject(ReasonIssuer, nil, fmt.Errorf("claim iss: not a configured Issuer.URL: %s", list(slices.Sorted(maps.Keys(a.issuers)))))
 }

@@ -3,8 +3,10 @@
 package jwtauth
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
@@ -147,6 +150,16 @@ func (i *Issuer) checkURL() error {
 		return errors.New("is a metadata address; the issuer is the part before /.well-known/")
 	}
 	return nil
+}
+
+// reportPlainHTTP makes the hosts with plain http visible at start.
+func (i *issuer) reportPlainHTTP() {
+	if len(i.PlainHTTPHosts) > 0 {
+		_ = gatehouse.Report(context.Background(), i.observer, gatehouse.Event{
+			Type: EventPlainHTTP, Level: slog.LevelWarn, Issuer: i.URL,
+			Attrs: []slog.Attr{slog.String(AttrHosts, strings.Join(i.PlainHTTPHosts, " "))},
+		})
+	}
 }
 
 // parseURL parses an address from which this issuer's metadata or key set is

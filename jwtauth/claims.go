@@ -4,37 +4,61 @@ package jwtauth
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// claimTable lists the claims that claims.parse reads, in this order.
-var claimTable = strictjson.NewTable(
-	"iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
-	"azp", "cid", "typ", "token_use", "nonce", "at_hash", "c_hash", "s_hash", "events",
+// The indices of the claims that every token is read for.
+const (
+	claimIss = iota
+	claimSub
+	claimClientID
+	claimJTI
+	claimSID
+	claimAud
+	claimExp
+	claimIat
+	claimNbf
+	claimAuthTime
+	claimScope
+	claimTenant
+	claimRoles
+	claimAct
+	claimCnf
+	claimAzp
+	claimCid
+	claimAppid
+	claimTyp
+	claimTokenUse
+	claimNonce
+	claimAtHash
+	claimCHash
+	claimSHash
+	claimEvents
+	claimCount
 )
+
+var claimNames = [claimCount]string{
+	"iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
+	"azp", "cid", "appid", "typ", "token_use", "nonce", "at_hash", "c_hash", "s_hash", "events",
+}
+
+var claimTable = strictjson.NewTable(claimNames[:]...)
 
 // claims are the claims that this package reads, parsed but not validated. The
 // zero value of a field means that the token does not have the claim.
 type claims struct {
-	text string // the whole JSON object
+	text  string             // the whole JSON object
+	raw   [claimCount]string // raw values
+	extra []string           // raw values of the claims that only the Issuer names
 
+	// What issuer.decode reads.
 	issuer, subject, client, id string
 	session                     string // sid
-	audience                    string // raw
 	expires, issued, notBefore  date
 	authTime                    date
-	scope, tenant, roles        string // raw
-	actor                       string // raw
-	party, cid                  string // raw azp and cid
-
-	confirmation string // raw cnf
-
-	foreign bool // has a claim that marks another kind of token
 }
 
 // date is a NumericDate. The zero value means that the claim is missing.
@@ -46,7 +70,8 @@ type date struct {
 const (
 	maxDepth   = 16
 	maxMembers = 2048 // of all objects and arrays together; some providers send 1,000 permissions
-	maxText    = 255 // bytes of a subject, a client, a jti, a tenant or a role
+	maxText    = 255  // bytes of a client, a jti, a tenant or a role
+	maxSubject = 512  // bytes of a subject; one provider builds it of long names
 )
 
 // claimError is the name of a claim that is malformed.
@@ -57,32 +82,123 @@ func (c claimError) Error() string { return "claim " + string(c) + " is malforme
 // jsonLimits bound the JSON objects in a token.
 var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 
-// parse sets c to the claims in the payload of a token. A known claim of the wrong
-// type and a claim whose name differs from a known one only in case are a
-// claimError.
+// parse sets c to the claims in the payload of a token and decodes iss, which
+// selects the issuer that decodes the others. A malformed iss and a claim whose name
+// differs from a known one only in case are a claimError.
 //
 // Implements RFC 7519 §4 (unknown), §4.1.1, §4.1.6.
 func (c *claims) parse(text string) error {
 	*c = claims{text: text}
-	var iss, sub, client, jti, sid, exp, iat, nbf, authTime, typ, use string
-	var foreign string // a claim of OIDC Core §2 and §3.3.2.11 or RFC 8417 §2.2
-	err := claimTable.Read(text, jsonLimits, &iss, &sub, &client, &jti, &sid, &c.audience, &exp, &iat, &nbf, &authTime,
-		&c.scope, &c.tenant, &c.roles, &c.actor, &c.confirmation, &c.party, &c.cid, &typ, &use, &foreign, &foreign, &foreign, &foreign, &foreign)
-	if err != nil {
-		if name, ok := errors.AsType[strictjson.CaseError](err); ok {
-			return claimError(name)
-		}
+	var values [claimCount]*string
+	for n := range values {
+		values[n] = &c.raw[n]
+	}
+	if err := read(claimTable, text, values[:]); err != nil {
 		return err
 	}
 	var d claimDecoder
-	c.issuer = d.text("iss", iss)
-	c.subject, c.client = d.identifier("sub", sub), d.identifier("client_id", client)
-	c.id, c.session = d.identifier("jti", jti), d.identifier("sid", sid)
-	c.expires, c.issued = d.date("exp", exp), d.date("iat", iat)
-	c.notBefore, c.authTime = d.date("nbf", nbf), d.date("auth_time", authTime)
-	// Two providers state the kind of a token in a claim instead of the header.
-	c.foreign = foreign != "" || typ != "" && !isAccessKind(d.text("typ", typ)) || use != "" && !isAccessKind(d.text("token_use", use))
+	c.issuer = d.text("iss", c.raw[claimIss])
 	return d.err()
+}
+
+// read reads the members that a table names.
+func read(table *strictjson.Table, text string, values []*string) error {
+	err := table.Read(text, jsonLimits, values...)
+	if name, ok := errors.AsType[strictjson.CaseError](err); ok {
+		return claimError(name)
+	}
+	return err
+}
+
+// decode decodes the claims of a token of this issuer. A claim of the wrong type is
+// a claimError.
+func (i *issuer) decode(c *claims) error {
+	if i.Profile == Compatible {
+		c.dropNulls()
+	}
+	if i.extra != nil {
+		c.extra = make([]string, i.extraCount)
+		values := make([]*string, i.extraCount)
+		for n := range values {
+			values[n] = &c.extra[n]
+		}
+		if err := read(i.extra, c.text, values); err != nil {
+			return err
+		}
+	}
+	var d claimDecoder
+	c.subject = i.decodeSubject(c, &d)
+	c.client = i.decodeClient(c, &d)
+	c.id, c.session = d.identifier("jti", c.raw[claimJTI]), d.identifier("sid", c.raw[claimSID])
+	c.expires, c.issued = d.date("exp", c.raw[claimExp]), d.date("iat", c.raw[claimIat])
+	c.notBefore = d.date("nbf", c.raw[claimNbf])
+	if i.Profile == Compatible {
+		// One provider sends a text. Without AuthTime, a step-up policy asks for
+		// another login.
+		c.authTime = new(claimDecoder).date("auth_time", c.raw[claimAuthTime])
+	} else {
+		c.authTime = d.date("auth_time", c.raw[claimAuthTime])
+	}
+	return d.err()
+}
+
+// dropNulls treats optional claims that are null as missing. The others decide what
+// the token is and for whom: null is malformed there, or a claim that is present.
+func (c *claims) dropNulls() {
+	for n := range c.raw {
+		switch n {
+		case claimAud, claimCnf, claimNonce, claimAtHash, claimCHash, claimSHash, claimEvents:
+		default:
+			if c.raw[n] == "null" {
+				c.raw[n] = ""
+			}
+		}
+	}
+}
+
+// decodeSubject decodes the first of SubjectClaims that is present and not empty.
+func (i *issuer) decodeSubject(c *claims, d *claimDecoder) string {
+	if i.subject == nil {
+		return d.bounded("sub", c.raw[claimSub], maxSubject)
+	}
+	for _, s := range i.subject {
+		if raw := c.value(s); raw != "" && raw != `""` && raw != "null" {
+			return d.bounded(s.name, raw, maxSubject)
+		}
+	}
+	return ""
+}
+
+// decodeClient decodes the first of ClientClaims that is present.
+func (i *issuer) decodeClient(c *claims, d *claimDecoder) string {
+	if i.ClientClaims != nil {
+		for _, s := range i.client {
+			if raw := i.optional(c, s); raw != "" {
+				return d.identifier(s.name, raw)
+			}
+		}
+		return ""
+	}
+	names := [...]int{claimClientID, claimAzp, claimCid, claimAppid}
+	known := names[:]
+	if i.Profile == RFC9068 {
+		known = known[:1]
+	}
+	for _, n := range known {
+		if c.raw[n] != "" {
+			return d.identifier(claimNames[n], c.raw[n])
+		}
+	}
+	return ""
+}
+
+// optional returns the raw value of an optional claim.
+func (i *issuer) optional(c *claims, s *selector) string {
+	raw := c.value(s)
+	if raw == "null" && i.Profile == Compatible {
+		return ""
+	}
+	return raw
 }
 
 // claimDecoder decodes raw values of claims, "" for a missing one, and keeps the
@@ -95,9 +211,15 @@ func (d *claimDecoder) text(name, raw string) string {
 	return s
 }
 
-func (d *claimDecoder) identifier(name, raw string) string {
-	s, ok := identifier(raw)
-	d.check(name, ok || raw == "")
+func (d *claimDecoder) identifier(name, raw string) string { return d.bounded(name, raw, maxText) }
+
+// bounded decodes an identifier of at most limit bytes.
+func (d *claimDecoder) bounded(name, raw string, limit int) string {
+	if raw == "" {
+		return ""
+	}
+	s, _ := strictjson.String(raw)
+	d.check(name, s != "" && text.IsClean(s, limit))
 	return s
 }
 
@@ -118,24 +240,6 @@ func (d *claimDecoder) err() error {
 		return nil
 	}
 	return claimError(d.malformed)
-}
-
-// isAccessKind reports whether the value of a typ or token_use claim is one that
-// access tokens have.
-func isAccessKind(kind string) bool {
-	return slices.ContainsFunc([]string{"Bearer", "access", "at+jwt", "JWT"}, func(k string) bool { return strings.EqualFold(k, kind) })
-}
-
-// member returns the raw value of any claim, "" if the token does not have it.
-func (c *claims) member(name string) string {
-	var found string
-	_ = strictjson.Object(c.text, jsonLimits, func(n, value string) error {
-		if n == name {
-			found = value
-		}
-		return nil
-	})
-	return found
 }
 
 // identifier decodes a raw string that names something: not empty, at most

@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -14,6 +15,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,12 @@ func TestNewRejects(t *testing.T) {
 	sets := func(s jwtauth.KeySets) change { return func(c *jwtauth.Config) { c.KeySets = s } }
 	algorithms := func(a ...jwtauth.Algorithm) change { return issuer(func(i *jwtauth.Issuer) { i.Algorithms = a }) }
 	url := func(u string) change { return issuer(func(i *jwtauth.Issuer) { i.URL = u }) }
+	roles := func(names ...string) change { return issuer(func(i *jwtauth.Issuer) { i.RolesClaims = names }) }
+	require := func(marks ...jwtauth.Mark) change { return issuer(func(i *jwtauth.Issuer) { i.Require = marks }) }
+	names := strings.Fields(strings.Repeat("a ", 33))
+	for n := range names {
+		names[n] += strconv.Itoa(n)
+	}
 	header := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.Header = h }) }
 	plain := func(h string) change { return issuer(func(i *jwtauth.Issuer) { i.PlainHTTPHosts = []string{h} }) }
 	discover := func(u string) change {
@@ -101,27 +109,46 @@ func TestNewRejects(t *testing.T) {
 			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
 			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
 		},
-		"Algorithms: at least one":                    {algorithms()},
-		`Algorithms: "none" is not supported`:         {algorithms("none")},
-		`Algorithms: "" is not supported`:             {algorithms("")},
-		`Algorithms: "es256" is not supported`:        {algorithms("es256")},
-		`Algorithms: "ES256K" is not supported`:       {algorithms("ES256K", jwtauth.ES256)},
-		"Keys: required":                              {keys(nil), keys(jwtauth.RemoteKeys(""))},
-		"Keys: at least one key":                      {keys(jwtauth.StaticKeys())},
-		"Keys: plain http":                            {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
-		"Keys: not an absolute URL":                   {keys(jwtauth.RemoteKeys("file:///jwks"))},
-		"Keys: open":                                  {keys(jwtauth.KeyFile(missing))},
-		"Keys: keyfunc: required":                     {keys(jwtauth.Keyfunc(nil))},
-		"Keys[0].Algorithm: required":                 {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
-		"Keys[0]: is a <nil>":                         {static(nil, jwtauth.ES256)},
-		"Keys[0]: is a *rsa.PrivateKey":               {static(rsaKey(), jwtauth.RS256)},
-		"Keys[0]: is a []uint8":                       {static(secret, jwtauth.ES256)},
-		"Keys[0]: is not 32 bytes":                    {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
-		"Keys[0]: is an RSA key of 1024 bits":         {static(weakRSA(1024, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 2047 bits":         {static(weakRSA(2047, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key of 16385 bits":        {static(weakRSA(16385, 65537), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an exponent":     {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
-		"Keys[0]: is an RSA key with an even modulus": {static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256)},
+		"ScopeClaims[1]: must be":                                    {issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", ""} }), issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", "a\nb"} })},
+		"RolesClaims[0]: \"/a//b\" is a pointer with an empty step":  {roles("/a//b")},
+		"RolesClaims[0]: \"/a/\" is a pointer with an empty step":    {roles("/a/")},
+		"RolesClaims[0]: \"/a~2\" is a pointer with a ~":             {roles("/a~2")},
+		"RolesClaims[0]: \"/a~\" is a pointer with a ~":              {roles("/a~")},
+		"is a pointer with more than 15 steps":                       {roles(strings.Repeat("/a", 16))},
+		"RolesClaims[0]: \"Scope\" differs from another claim only":  {roles("Scope")},
+		"RolesClaims[1]: \"Groups\" differs from another claim only": {roles("groups", "Groups")},
+		"RolesClaims[32]: more than 32 different claims":             {roles(names[:33]...)},
+		"SubjectClaims[0]: must be":                                  {issuer(func(i *jwtauth.Issuer) { i.SubjectClaims = []string{""} })},
+		"ClientClaims[0]: must be":                                   {issuer(func(i *jwtauth.Issuer) { i.ClientClaims = []string{""} })},
+		"TenantClaim: \"/\" is a pointer":                            {issuer(func(i *jwtauth.Issuer) { i.TenantClaim = "/" })},
+		"Require[0]: exactly one of Claim and Header":                {require(jwtauth.Mark{}), require(jwtauth.Mark{Claim: "a", Header: "b"})},
+		"Require[0]: Equals excludes Values":                         {require(jwtauth.Mark{Claim: "a", Equals: "b", Values: []string{"c"}})},
+		"Require[0]: Values: at least one":                           {require(jwtauth.Mark{Claim: "a", Values: []string{}})},
+		"Require[0]: Claim: \"/\"":                                   {require(jwtauth.Mark{Claim: "/"})},
+		"Require[0]: Equals: \"/\"":                                  {require(jwtauth.Mark{Claim: "a", Equals: "/"})},
+		"Refuse[0]: exactly one":                                     {issuer(func(i *jwtauth.Issuer) { i.Refuse = []jwtauth.Mark{{}} })},
+		"Services[0]: exactly one":                                   {issuer(func(i *jwtauth.Issuer) { i.Services = []jwtauth.Mark{{}} })},
+		"Algorithms: at least one":                                   {algorithms()},
+		`Algorithms: "none" is not supported`:                        {algorithms("none")},
+		`Algorithms: "" is not supported`:                            {algorithms("")},
+		`Algorithms: "es256" is not supported`:                       {algorithms("es256")},
+		`Algorithms: "ES256K" is not supported`:                      {algorithms("ES256K", jwtauth.ES256)},
+		"Keys: required":                                             {keys(nil), keys(jwtauth.RemoteKeys(""))},
+		"Keys: at least one key":                                     {keys(jwtauth.StaticKeys())},
+		"Keys: plain http":                                           {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
+		"Keys: not an absolute URL":                                  {keys(jwtauth.RemoteKeys("file:///jwks"))},
+		"Keys: open":                                                 {keys(jwtauth.KeyFile(missing))},
+		"Keys: keyfunc: required":                                    {keys(jwtauth.Keyfunc(nil))},
+		"Keys[0].Algorithm: required":                                {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
+		"Keys[0]: is a <nil>":                                        {static(nil, jwtauth.ES256)},
+		"Keys[0]: is a *rsa.PrivateKey":                              {static(rsaKey(), jwtauth.RS256)},
+		"Keys[0]: is a []uint8":                                      {static(secret, jwtauth.ES256)},
+		"Keys[0]: is not 32 bytes":                                   {static(ed25519.PublicKey(secret[:31]), jwtauth.EdDSA)},
+		"Keys[0]: is an RSA key of 1024 bits":                        {static(weakRSA(1024, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 2047 bits":                        {static(weakRSA(2047, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key of 16385 bits":                       {static(weakRSA(16385, 65537), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an exponent":                    {static(weakRSA(2048, 1), jwtauth.RS256), static(weakRSA(2048, 65536), jwtauth.RS256)},
+		"Keys[0]: is an RSA key with an even modulus":                {static(&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 65537}, jwtauth.RS256)},
 		"Keys[0]: is nil": {
 			static((*rsa.PublicKey)(nil), jwtauth.RS256), static(&rsa.PublicKey{E: 65537}, jwtauth.RS256),
 			static((*ecdsa.PublicKey)(nil), jwtauth.ES256), static(&ecdsa.PublicKey{}, jwtauth.ES256), static(&ecdsa.PublicKey{X: one, Y: one}, jwtauth.ES256),
@@ -142,7 +169,11 @@ func TestNewRejects(t *testing.T) {
 		"Keys: secret: got 31 bytes, HS256 requires at": {shared(secret[:31], jwtauth.HS256)},
 		"Keys: secret: got 47 bytes, HS384 requires at": {shared(secret[:47], jwtauth.HS384)},
 		"HS512 requires at least 64":                    {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
-		"Keys: secret: is a published example":          {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
+		"Keys: secret: is a published example": {
+			shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256), shared([]byte("super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256),
+			shared([]byte("your-super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256), shared([]byte(strings.Repeat("your-256-bit-secret", 2)), jwtauth.HS256),
+			shared([]byte(strings.Repeat("your-512-bit-secret", 3)[:32]), jwtauth.HS256), shared(bytes.Repeat([]byte{0}, 32), jwtauth.HS256), shared([]byte(strings.Repeat("x", 64)), jwtauth.HS256),
+		},
 	} {
 		for n, change := range changes {
 			a, err := jwtauth.New(config(change))
@@ -151,7 +182,14 @@ func TestNewRejects(t *testing.T) {
 			}
 		}
 	}
-	_, err := jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
+	_, err := jwtauth.New(config(func(c *jwtauth.Config) {
+		c.Issuers[0].AnyTenant = true
+		c.Issuers = append(c.Issuers, jwtauth.Issuer{Err: errors.New("no such server")})
+	}))
+	if got, want := fmt.Sprint(err), "jwtauth: Config.Issuers[1]: no such server"; got != want {
+		t.Errorf("New with an Issuer.Err = %q, want %q", got, want)
+	}
+	_, err = jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
 	for _, want := range []string{
 		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audiences:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
 	} {
@@ -194,8 +232,9 @@ func TestLowOrderKeys(t *testing.T) {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	c := config()
+	c := issuerConfig(func(i *jwtauth.Issuer) { i.Require = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}} })
 	a := newAuthenticator(t, c)
+	c.Issuers[0].Require[0].Values[0] = "bob"
 	c.Issuers[0].Audiences[0] = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	check(t, a, "after a change of the caller's Config", token(nil, nil), "")

@@ -17,6 +17,13 @@
 // The token must be an access token for this audience, be valid now, and have a
 // lifetime of at most Issuer.MaxLifetime.
 //
+// The tokens of many providers differ from RFC 9068. Package providers has an
+// Issuer for the well-known ones. For others set Profile to [Compatible] and what
+// is different: Clients for tokens without aud, ScopeClaims, RolesClaims and
+// TenantClaim for other names, Require and Refuse for what tells an access token
+// from the other tokens of the issuer, Header for tokens in another header. With
+// several issuers, each has Tenants or AnyTenant.
+//
 // A sender-constrained token (cnf claim, RFC 7800) is accepted only if one of
 // Config.Confirmers confirms the proof of possession, on every request.
 //
@@ -41,8 +48,9 @@
 //   - Up to four keys with one kid and one algorithm are tried. For a token
 //     without a kid, there must be exactly one matching key.
 //   - An aud array may contain other audiences, up to 32 in all.
-//   - Identifiers (sub, client_id, jti, sid, tenant, roles) have at most 255
-//     bytes and no control characters, which prevents forged log lines.
+//   - Identifiers (client_id, jti, sid, tenant, roles) have at most 255 bytes,
+//     sub has at most 512, and no control characters, which prevents forged log
+//     lines.
 //   - Members whose name differs from a known name only in case are rejected,
 //     because a case-insensitive parser would confuse the two.
 //   - x5t and x5t#S256 are rejected by the RFC 9068 profile and ignored by the

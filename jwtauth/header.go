@@ -13,6 +13,7 @@ import (
 
 // header holds the parameters of a JOSE header that this package uses.
 type header struct {
+	text      string // the whole JSON object
 	algorithm Algorithm
 	kid       string
 	typ       string
@@ -60,7 +61,7 @@ func parseHeader(object string) (header, error) {
 	case bad != "":
 		return header{}, errForbidden
 	}
-	h := header{x5t: x5t != "" || x5tS256 != ""}
+	h := header{text: object, x5t: x5t != "" || x5tS256 != ""}
 	name, ok := strictjson.String(alg)
 	h.algorithm = Algorithm(name)
 	ok = ok && name != ""
@@ -92,7 +93,7 @@ func parseHeader(object string) (header, error) {
 //
 // Implements RFC 7515 §4.1.9; RFC 8725 §3.11, §3.12; ASVS 5.0 §9.2.2.
 func isAccessTokenType(typ string, p Profile) bool {
-	if strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt") {
+	if strings.EqualFold(mediaType(typ), "at+jwt") {
 		return true
 	}
 	return p == Compatible && (typ == "" || strings.EqualFold(typ, "JWT"))

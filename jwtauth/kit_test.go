@@ -113,6 +113,9 @@ func (p pair) token(header, claims object) string {
 
 type object map[string]any
 
+// null is a member that is null.
+var null = json.RawMessage("null")
+
 // with returns the JSON of o with changes; nil removes a member.
 func (o object) with(changes object) string {
 	o = maps.Clone(o)

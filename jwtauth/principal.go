@@ -3,6 +3,11 @@
 package jwtauth
 
 import (
+	"context"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -15,18 +20,8 @@ const maxActors = 4
 // principal returns the caller that verified claims name.
 //
 // Implements RFC 8725 §3.8 (subject); RFC 9700 §4.15; ASVS 5.0 §10.3.3.
-func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Principal, error) {
-	if c.client == "" { // only Profile: Compatible accepts that
-		for _, claim := range [...]struct{ name, value string }{{"azp", c.party}, {"cid", c.cid}} {
-			if claim.value != "" {
-				var ok bool
-				if c.client, ok = identifier(claim.value); !ok {
-					return gatehouse.Principal{}, claimError(claim.name)
-				}
-				break
-			}
-		}
-	}
+func (i *issuer) principal(ctx context.Context, t *token, binding gatehouse.Binding) (gatehouse.Principal, rejection) {
+	c := &t.claims
 	p := gatehouse.Principal{
 		Kind:       gatehouse.KindUser,
 		Subject:    c.subject,
@@ -41,88 +36,182 @@ func (i *issuer) principal(c *claims, binding gatehouse.Binding) (gatehouse.Prin
 	// RFC 9068 §2.2 (client): where no resource owner is involved, "the value
 	// of "sub" SHOULD correspond to an identifier the authorization server uses
 	// to indicate the client application."
-	if p.Subject == p.Client {
+	if p.Subject == p.Client || slices.ContainsFunc(i.services, func(m mark) bool { return m.holds(t) }) {
 		p.Kind = gatehouse.KindService
 	}
 	if c.authTime.present {
 		p.AuthTime = time.Unix(c.authTime.seconds, 0)
 	}
-	var err error
-	if p.Scopes, err = i.scopes(i.claim(c, first(i.ScopeClaims, "scope"), "scope", c.scope)); err != nil {
-		return gatehouse.Principal{}, err
-	}
-	if value := i.claim(c, first([]string{i.TenantClaim}, "tenant"), "tenant", c.tenant); value != "" {
-		var ok bool
-		if p.Tenant, ok = identifier(value); !ok {
-			return gatehouse.Principal{}, claimError("tenant")
-		}
-	}
-	if p.Roles, err = i.roles(i.claim(c, first(i.RolesClaims, "roles"), "roles", c.roles)); err != nil {
-		return gatehouse.Principal{}, err
-	}
-	if p.Actors, err = actors(c.actor); err != nil {
-		return gatehouse.Principal{}, err
-	}
-	if i.Principal == nil {
-		return p, nil
-	}
-	mapped, err := i.Principal(p.Claims, p)
+	err := i.grants(ctx, c, &p)
 	if err != nil {
-		return gatehouse.Principal{}, err
+		return gatehouse.Principal{}, rejection{ReasonClaims, err}
 	}
-	mapped.Issuer, mapped.Method, mapped.Credential = p.Issuer, p.Method, p.Credential
-	mapped.Binding, mapped.Expires, mapped.Claims = p.Binding, p.Expires, p.Claims
-	return mapped, nil
+	if i.Principal != nil {
+		mapped, err := i.Principal(p.Claims, p)
+		if err != nil {
+			return gatehouse.Principal{}, rejection{ReasonClaims, err}
+		}
+		mapped.Issuer, mapped.Method, mapped.Credential = p.Issuer, p.Method, p.Credential
+		mapped.Binding, mapped.Expires, mapped.Claims = p.Binding, p.Expires, p.Claims
+		p = mapped
+	}
+	if i.Tenants != nil && !slices.Contains(i.Tenants, p.Tenant) {
+		return gatehouse.Principal{}, invalid(ReasonTenant, "the tenant is none of Tenants %s", list(i.Tenants))
+	}
+	return i.capped(p), rejection{}
 }
 
-func first(names []string, byDefault string) string {
-	if len(names) == 0 || names[0] == "" {
-		return byDefault
+// grants reads the scopes, the tenant, the roles and the actors.
+func (i *issuer) grants(ctx context.Context, c *claims, p *gatehouse.Principal) error {
+	i.reportMissing(ctx, c)
+	var err error
+	if p.Scopes, err = i.scopes(c); err != nil {
+		return err
 	}
-	return names[0]
+	if i.tenant != nil {
+		var d claimDecoder
+		p.Tenant = d.identifier(i.TenantClaim, i.optional(c, i.tenant))
+		if err := d.err(); err != nil {
+			return err
+		}
+	} else if tenant, ok := identifier(c.raw[claimTenant]); ok {
+		p.Tenant = tenant
+	}
+	if p.Roles, err = i.rolesOf(c); err != nil {
+		return err
+	}
+	p.Actors, err = actors(c.raw[claimAct])
+	return err
 }
 
-// claim returns the raw value of the configured claim; parsed is that of the
-// default claim.
-func (i *issuer) claim(c *claims, configured, byDefault, parsed string) string {
-	if configured == byDefault {
-		return parsed
-	}
-	return c.member(configured)
-}
-
-// scopes parses a scope claim. A token without one has no scopes.
+// scopes reads the scope claims. A token without one has no scopes.
 //
 //	RFC 9068 §2.2.3, by way of RFC 8693 §4.2: "The value of the "scope" claim is
 //	a JSON string containing a space-separated list of scopes".
 //
 // Implements RFC 9068 §2.2.3; ASVS 5.0 §10.3.2.
-func (i *issuer) scopes(value string) (gatehouse.Scopes, error) {
-	if value == "" {
+func (i *issuer) scopes(c *claims) (gatehouse.Scopes, error) {
+	if i.scope == nil {
+		return i.parseScopes("scope", c.raw[claimScope])
+	}
+	var all []string
+	for _, s := range i.scope {
+		scopes, err := i.parseScopes(s.name, i.optional(c, s))
+		if err != nil {
+			return gatehouse.Scopes{}, err
+		}
+		all = slices.AppendSeq(all, scopes.All())
+	}
+	return gatehouse.NewScopes(all...)
+}
+
+func (i *issuer) parseScopes(name, raw string) (gatehouse.Scopes, error) {
+	if raw == "" {
 		return gatehouse.Scopes{}, nil
 	}
-	if text, ok := strictjson.String(value); ok {
+	if text, ok := strictjson.String(raw); ok {
 		return gatehouse.ParseScopes(text)
 	}
 	var tokens []string
-	if i.Profile != Compatible || !strictjson.Strings(value, func(s string) bool { tokens = append(tokens, s); return true }) {
-		return gatehouse.Scopes{}, claimError(first(i.ScopeClaims, "scope"))
+	// RFC 9068 fixes the form of scope only. Other claims with scopes, such as
+	// permissions, are arrays under both profiles.
+	if i.Profile == RFC9068 && name == "scope" || !strictjson.Strings(raw, func(s string) bool { tokens = append(tokens, s); return true }) {
+		return gatehouse.Scopes{}, claimError(name)
 	}
 	return gatehouse.NewScopes(tokens...)
 }
 
-// roles parses a claim that is an array of role names.
-func (i *issuer) roles(value string) (gatehouse.Roles, error) {
-	if value == "" {
-		return gatehouse.Roles{}, nil
+// rolesOf reads the roles claims.
+func (i *issuer) rolesOf(c *claims) (gatehouse.Roles, error) {
+	if i.roles == nil {
+		names, _ := i.roleNames(c.raw[claimRoles]) // none if it is malformed
+		return gatehouse.NewRoles(names...)
+	}
+	var all []string
+	for _, s := range i.roles {
+		names, ok := i.roleNames(i.optional(c, s))
+		if !ok {
+			return gatehouse.Roles{}, claimError(s.name)
+		}
+		all = append(all, names...)
+	}
+	return gatehouse.NewRoles(all...)
+}
+
+// roleNames reads the names of roles: an array, under Compatible also one string,
+// and with RolesAreNames also an object. It returns none if one is malformed.
+func (i *issuer) roleNames(raw string) ([]string, bool) {
+	if raw == "" {
+		return nil, true
 	}
 	var names []string
-	if single, ok := strictjson.String(value); ok && i.Profile == Compatible {
-		names = append(names, single)
-	} else if !strictjson.Strings(value, func(s string) bool { names = append(names, s); return isIdentifier(s) }) {
-		return gatehouse.Roles{}, claimError(first(i.RolesClaims, "roles"))
+	valid := true
+	add := func(name string) bool {
+		names = append(names, name)
+		valid = valid && isIdentifier(name)
+		return valid
 	}
-	return gatehouse.NewRoles(names...)
+	single, isString := strictjson.String(raw)
+	switch {
+	case isString && i.Profile == Compatible:
+		add(single)
+	case i.RolesAreNames && raw[0] == '{':
+		_ = strictjson.Object(raw, jsonLimits, func(name, _ string) error { add(name); return nil })
+	default:
+		valid = strictjson.Strings(raw, add)
+	}
+	if !valid {
+		return nil, false
+	}
+	return names, true
+}
+
+// capped returns p with the scopes and roles that the issuer may give.
+func (i *issuer) capped(p gatehouse.Principal) gatehouse.Principal {
+	if i.AllowedScopes != nil {
+		// They are valid, because they were those of p.
+		p.Scopes, _ = gatehouse.NewScopes(only(p.Scopes.All(), i.AllowedScopes)...)
+	}
+	if i.AllowedRoles != nil {
+		p.Roles, _ = gatehouse.NewRoles(only(p.Roles.All(), i.AllowedRoles)...)
+	}
+	return p
+}
+
+func only(values iter.Seq[string], allowed []string) []string {
+	return slices.DeleteFunc(slices.Collect(values), func(v string) bool { return !slices.Contains(allowed, v) })
+}
+
+// maxPresent bounds the names of claims in an event.
+const maxPresent = 20
+
+// reportMissing reports each configured claim that neither this token nor an
+// earlier one has: once, because the first token is often that of the developer.
+func (i *issuer) reportMissing(ctx context.Context, c *claims) {
+	for _, s := range i.watched {
+		if s.seen.Load() {
+			continue
+		}
+		value, object := c.walk(s)
+		if value != "" {
+			s.seen.Store(true)
+			continue
+		}
+		if s.reported.Swap(true) {
+			continue
+		}
+		var present []string
+		_ = strictjson.Object(object, jsonLimits, func(name, _ string) error {
+			if len(present) < maxPresent && isIdentifier(name) {
+				present = append(present, name)
+			}
+			return nil
+		})
+		_ = gatehouse.Report(ctx, i.observer, gatehouse.Event{
+			Type: EventClaimMissing, Level: slog.LevelWarn, Issuer: i.URL,
+			Attrs: []slog.Attr{slog.String(AttrClaim, s.name), slog.String(AttrPresent, strings.Join(present, " "))},
+		})
+	}
 }
 
 var actorTable = strictjson.NewTable("sub", "iss", "client_id", "act")
@@ -136,7 +225,7 @@ func actors(value string) (gatehouse.Actors, error) {
 			return gatehouse.Actors{}, claimError("act")
 		}
 		var d claimDecoder
-		chain = append(chain, gatehouse.Actor{Subject: d.identifier("act", sub), Issuer: d.identifier("act", iss), Client: d.identifier("act", client)})
+		chain = append(chain, gatehouse.Actor{Subject: d.bounded("act", sub, maxSubject), Issuer: d.identifier("act", iss), Client: d.identifier("act", client)})
 		if err := d.err(); err != nil {
 			return gatehouse.Actors{}, err
 		}

@@ -8,6 +8,11 @@ import "github.com/gatehouse-go/gatehouse"
 // authenticated.
 const Method gatehouse.Method = "jwt"
 
+// CodeInvalidTokenHeader is the code for an invalid token in the header of
+// Issuer.Header. Its status is 403 and not 401, because there is no challenge for
+// such a header.
+var CodeInvalidTokenHeader = gatehouse.NewCode(403, "invalid_token", "The token in the request header is expired, revoked, malformed or invalid for other reasons.")
+
 // The reasons why a token is rejected.
 const (
 	// ReasonOversized: the token or its header is longer than MaxTokenBytes allows. Status: 401. Operator: raise Issuer.MaxTokenBytes, or have the issuer put fewer claims into its tokens.
@@ -16,11 +21,13 @@ const (
 	ReasonMalformed gatehouse.Reason = "jwtauth_malformed"
 	// ReasonHeader: the header has a parameter that is never accepted, such as crit or jku. Status: 401. Operator: treat it as an attack unless the issuer is known to send it.
 	ReasonHeader gatehouse.Reason = "jwtauth_header"
-	// ReasonType: typ or a claim shows that the token is not an access token. Status: 401. Operator: have the client send the access token; set Profile: Compatible if the issuer does not send at+jwt.
+	// ReasonType: typ, a claim or a Mark of Issuer shows that the token is not an access token. Status: 401. Operator: have the client send the access token; see the cause for the mark; set Profile: Compatible if the issuer does not send at+jwt.
 	ReasonType gatehouse.Reason = "jwtauth_type"
 	// ReasonIssuer: the iss claim is not a configured Issuer.URL. Status: 401. Operator: compare both character by character, including a trailing slash.
 	ReasonIssuer gatehouse.Reason = "jwtauth_issuer"
-	// ReasonAudience: the token is for another audience. Status: 401. Operator: check the audience that the client requests and Issuer.Audiences.
+	// ReasonCarrier: the token came in another header than those of its issuer do. Status: 401, 403. Operator: send it in the header that the cause names, or set Issuer.Header.
+	ReasonCarrier gatehouse.Reason = "jwtauth_carrier"
+	// ReasonAudience: the token is for another audience or, without aud, of another client. Status: 401. Operator: check the audience that the client requests, Issuer.Audiences and Issuer.Clients.
 	ReasonAudience gatehouse.Reason = "jwtauth_audience"
 	// ReasonAlgorithm: alg is not one of Issuer.Algorithms. Status: 401. Operator: add the algorithm if the issuer has changed it; otherwise treat it as an attack.
 	ReasonAlgorithm gatehouse.Reason = "jwtauth_algorithm"
@@ -36,6 +43,8 @@ const (
 	ReasonLifetime gatehouse.Reason = "jwtauth_lifetime"
 	// ReasonClaims: a required claim is missing or a claim is malformed. Status: 401. Operator: see the cause; set Profile: Compatible or a claim name of Issuer for the provider.
 	ReasonClaims gatehouse.Reason = "jwtauth_claims"
+	// ReasonTenant: the token is of a tenant that the issuer may not speak for, or of none. Status: 401, 403. Operator: add the tenant to Issuer.Tenants if it is one of this issuer; otherwise treat it as an attack of the issuer or of its administrators.
+	ReasonTenant gatehouse.Reason = "jwtauth_tenant"
 	// ReasonRevoked: the token is revoked. Status: 401. Operator: nothing; many requests with one revoked token may be a stolen token.
 	ReasonRevoked gatehouse.Reason = "jwtauth_revoked"
 	// ReasonKeysUnavailable: the key set of the issuer is unavailable or too old. Status: 503. Operator: check the issuer and the network; see the cause.

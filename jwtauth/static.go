@@ -82,19 +82,50 @@ func SharedSecret(secret gatehouse.Secret) Keys { return sharedSecret{secret} }
 
 type sharedSecret struct{ secret gatehouse.Secret }
 
-// published are the example secrets of a popular JWT debugger.
+// published are secrets that everyone knows, and that are used because they are in
+// the documentation: of a popular JWT debugger and of an identity provider's local and
+// self-hosted set-ups.
 var published = []string{
 	"a-string-secret-at-least-256-bits-long",
 	"a-valid-string-secret-that-is-at-least-384-bits-long",
 	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+	"super-secret-jwt-token-with-at-least-32-characters-long",
+	"your-super-secret-jwt-token-with-at-least-32-characters-long",
+}
+
+// repeated are published secrets that are too short, and are repeated to be long
+// enough.
+var repeated = []string{"your-256-bit-secret", "your-384-bit-secret", "your-512-bit-secret"}
+
+func isPublished(secret []byte) bool {
+	if slices.Contains(published, string(secret)) {
+		return true
+	}
+	for _, part := range repeated {
+		if repeats(secret, []byte(part)) {
+			return true
+		}
+	}
+	return len(secret) > 0 && repeats(secret, secret[:1])
+}
+
+// repeats reports whether text is part again and again, the last time perhaps not
+// to its end.
+func repeats(text, part []byte) bool {
+	for n, c := range text {
+		if c != part[n%len(part)] {
+			return false
+		}
+	}
+	return len(text) >= len(part)
 }
 
 // Implements RFC 7518 §3.2 (size); RFC 8725 §3.5.
 func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
 	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
 	secret := s.secret.Reveal()
-	if slices.Contains(published, string(secret)) {
-		return nil, errors.New("Keys: secret: is a published example: generate a random one")
+	if isPublished(secret) {
+		return nil, errors.New("Keys: secret: is a published example or one repeated character: generate a random one")
 	}
 	var errs []error
 	for _, a := range i.Algorithms {

@@ -27,38 +27,37 @@ type token struct {
 	claims claims
 }
 
-// parse parses a compact token of at most maxBytes, whose header has at most a
+// parse sets t to a compact token of at most maxBytes, whose header has at most a
 // quarter of that. headers may be nil.
-func parse(text string, maxBytes int, headers *headerCache) (token, error) {
+func (t *token) parse(text string, maxBytes int, headers *headerCache) error {
 	if len(text) > maxBytes {
-		return token{}, reject(ReasonOversized, nil, errOversized)
+		return reject(ReasonOversized, nil, errOversized)
 	}
-	parts, err := jose.Split(text)
-	if err != nil {
-		return token{}, reject(ReasonMalformed, nil, err)
+	var err error
+	if t.Compact, err = jose.Split(text); err != nil {
+		return reject(ReasonMalformed, nil, err)
 	}
-	if len(parts.Header) > maxBytes/4 {
-		return token{}, reject(ReasonOversized, nil, errOversizedHeader)
+	if len(t.Header) > maxBytes/4 {
+		return reject(ReasonOversized, nil, errOversizedHeader)
 	}
-	t := token{Compact: parts}
-	if head := headers.get(parts.Header); head != nil {
+	if head := headers.get(t.Header); head != nil {
 		t.head = *head
-	} else if t.head, err = decodeHeader(parts.Header); err != nil {
-		return token{}, err
+	} else if t.head, err = decodeHeader(t.Header); err != nil {
+		return err
 	}
 	var buffer [1024]byte
-	decoded, err := jose.Decode(buffer[:0], parts.Payload)
+	decoded, err := jose.Decode(buffer[:0], t.Payload)
 	if err != nil {
-		return token{}, reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
+		return reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
 	if err := t.claims.parse(string(decoded)); err != nil {
 		reason := ReasonMalformed
 		if _, ok := errors.AsType[claimError](err); ok {
 			reason = ReasonClaims
 		}
-		return token{}, reject(reason, nil, err)
+		return reject(reason, nil, err)
 	}
-	return t, nil
+	return nil
 }
 
 func decodeHeader(segment string) (header, error) {

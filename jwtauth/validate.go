@@ -37,30 +37,35 @@ type requiredClaim struct {
 //
 // Implements RFC 6750 §5.3 (lifetime); RFC 7519 §4.1.4, §4.1.5; RFC 8725 §3.9,
 // §3.12; RFC 9068 §4 (exp).
-func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
-	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"aud", c.audience != ""}, {"sub", c.subject != ""}} {
-		if !claim.present {
-			return invalid(ReasonClaims, "claim %s is missing", claim.name)
+func (i *issuer) validateAccessToken(t *token, now time.Time) rejection {
+	c := &t.claims
+	if err := i.decode(c); err != nil {
+		return rejection{ReasonClaims, err}
+	}
+	if !c.expires.present {
+		return invalid(ReasonClaims, "claim exp is missing")
+	}
+	if c.subject == "" {
+		if i.subject != nil {
+			return invalid(ReasonClaims, "no claim for the subject: %s are missing or empty", list(i.SubjectClaims))
 		}
+		return invalid(ReasonClaims, "claim sub is missing")
 	}
 	if i.Profile == RFC9068 {
 		// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are REQUIRED.
-		for _, claim := range [...]requiredClaim{{"client_id", c.client != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
+		for _, claim := range [...]requiredClaim{{"client_id", c.raw[claimClientID] != ""}, {"iat", c.issued.present}, {"jti", c.id != ""}} {
 			if !claim.present {
 				return invalid(ReasonClaims, "claim %s is missing: required unless Profile is Compatible", claim.name)
 			}
 		}
 	}
-	if i.Profile == Compatible && c.foreign {
-		return invalid(ReasonType, "not an access token: a claim of another kind of token is present")
+	if r := i.validateKind(t); r.reason != "" {
+		return r
 	}
 	if r := i.validateAudience(c); r.reason != "" {
 		return r
 	}
-	if r := i.validateTime(c, now); r.reason != "" {
-		return r
-	}
-	return rejection{}
+	return i.validateTime(c, now)
 }
 
 // validateJWT validates the claims of an ID token or a logout token.
@@ -70,7 +75,10 @@ func (i *issuer) validateAccessToken(c *claims, now time.Time) rejection {
 //	OIDC Back-Channel Logout §2.4 (claims): they are REQUIRED in a logout
 //	token.
 func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
-	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.audience != ""}} {
+	if err := i.decode(c); err != nil {
+		return rejection{ReasonClaims, err}
+	}
+	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.raw[claimAud] != ""}} {
 		if !claim.present {
 			return invalid(ReasonClaims, "claim %s is missing", claim.name)
 		}
@@ -81,15 +89,48 @@ func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	return i.validateTime(c, now)
 }
 
+// validateAudience validates aud and, if Clients are configured, the client.
+//
 // Implements RFC 9700 §2.3 (audience); ASVS 5.0 §9.2.3, §10.3.1; OIDC Core
 // §3.1.3.7 (step 3).
 func (i *issuer) validateAudience(c *claims) rejection {
-	found, ok := hasAudience(c.audience, i.Audiences)
+	var client string // the value of client_id and azp
+	if len(i.Clients) > 0 {
+		for _, n := range [...]int{claimClientID, claimAzp} {
+			if c.raw[n] == "" {
+				continue
+			}
+			value, ok := identifier(c.raw[n])
+			switch {
+			case !ok:
+				return rejection{ReasonClaims, claimError(claimNames[n])}
+			case client != "" && client != value:
+				return invalid(ReasonAudience, "claims client_id and azp differ: Clients requires that they are equal")
+			}
+			client = value
+		}
+	}
+	if c.raw[claimAud] == "" {
+		switch {
+		case slices.Contains(i.Clients, client), i.AcceptMissingAudience:
+			return rejection{}
+		case len(i.Clients) > 0:
+			return invalid(ReasonAudience, "claim aud is missing, and client_id or azp is none of Clients %s", list(i.Clients))
+		case i.Profile == Compatible:
+			return invalid(ReasonClaims, "claim aud is missing: set Clients if the issuer sends none")
+		}
+		return invalid(ReasonClaims, "claim aud is missing")
+	}
+	n, found, ok := audiences(c.raw[claimAud], i.Audiences)
 	switch {
+	case n == 0 && ok:
+		return invalid(ReasonClaims, "claim aud is empty")
 	case !ok:
 		return rejection{ReasonClaims, claimError("aud")}
+	case !found && len(i.Audiences) == 0:
+		return invalid(ReasonAudience, "claim aud is present: set Audiences to accept it")
 	case !found:
-		return invalid(ReasonAudience, "claim aud contains none of %s", strings.Join(i.Audiences, ", "))
+		return invalid(ReasonAudience, "claim aud contains none of Audiences %s", list(i.Audiences))
 	}
 	return rejection{}
 }
@@ -123,8 +164,8 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	return rejection{}
 }
 
-// hasAudience reports whether a raw aud claim contains one of the audiences, and
-// whether it is well-formed.
+// audiences returns the number of audiences in a raw aud claim, and reports whether
+// one of those that are accepted is among them and whether the claim is well-formed.
 //
 //	RFC 7519 §4.1.3 (form): "the "aud" value is an array of case-sensitive
 //	strings, each containing a StringOrURI value. In the special case when the
@@ -133,15 +174,24 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 //
 // Implements RFC 6750 §5.3 (audience); RFC 7519 §4.1.3 (mismatch); RFC 9068 §4
 // (aud).
-func hasAudience(value string, audiences []string) (found, ok bool) {
-	if single, ok := strictjson.String(value); ok {
-		return slices.Contains(audiences, single), single != ""
+func audiences(raw string, accepted []string) (n int, found, ok bool) {
+	if single, ok := strictjson.String(raw); ok {
+		return min(len(single), 1), slices.Contains(accepted, single), true
 	}
-	n := 0
-	ok = strictjson.Strings(value, func(one string) bool {
+	ok = strictjson.Strings(raw, func(one string) bool {
 		n++
-		found = found || slices.Contains(audiences, one)
+		found = found || slices.Contains(accepted, one)
 		return one != "" && n <= maxAudiences
 	})
-	return found, ok && n > 0
+	return n, found, ok
+}
+
+// list formats values of the configuration for a message, the first ones if there
+// are many.
+func list(values []string) string {
+	const most = 5
+	if len(values) <= most {
+		return strings.Join(values, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(values[:most], ", "), len(values)-most)
 }

@@ -50,6 +50,7 @@ func NewVerifier(config VerifierConfig) (*Verifier, error) {
 	if err := errors.Join(shared, err); err != nil {
 		return nil, err
 	}
+	i.reportPlainHTTP()
 	return &Verifier{i}, nil
 }
 
@@ -67,8 +68,8 @@ func (v *Verifier) Close() error {
 // (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
-	t, err := parse(text, i.MaxTokenBytes, nil)
-	if err != nil {
+	var t token
+	if err := t.parse(text, i.MaxTokenBytes, nil); err != nil {
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {

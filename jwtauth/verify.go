@@ -12,14 +12,24 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
 // issuer verifies the JWTs of one configured [Issuer] with its keys and its
 // algorithms. It is the common part of [Authenticator] and [Verifier].
 type issuer struct {
 	Issuer
-	keys keySource
-	skew time.Duration
+	keys     keySource
+	skew     time.Duration
+	observer gatehouse.Observer
+
+	// The claims that Issuer names, nil for the default ones.
+	subject, client, scope, roles []*selector
+	tenant                        *selector
+	watched                       []*selector // those that reportMissing looks for
+	require, refuse, services     []mark
+	extra                         *strictjson.Table // of claims.extra, nil if there are none
+	extraCount                    int
 }
 
 // newIssuer checks an issuer and opens its keys. field is the prefix of the
@@ -29,7 +39,8 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 		return &issuer{Issuer: i}, fmt.Errorf("%s: %w", strings.TrimSuffix(field, "."), i.Err)
 	}
 	errs := i.check(longest)
-	v := &issuer{Issuer: i, skew: c.Skew}
+	v := &issuer{Issuer: i, skew: c.Skew, observer: c.Observer}
+	errs = append(errs, v.compile()...)
 	if i.Keys != nil {
 		keys, err := i.Keys.open(i, *c)
 		v.keys, errs = keys, append(errs, err)
@@ -42,6 +53,59 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 	return v, errors.Join(errs...)
 }
 
+// compile checks the names of claims and makes their selectors.
+func (i *issuer) compile() []error {
+	var errs []error
+	var b selectors
+	for _, l := range []struct {
+		field string
+		names []string
+		to    *[]*selector
+	}{
+		{"SubjectClaims", i.SubjectClaims, &i.subject},
+		{"ClientClaims", i.ClientClaims, &i.client},
+		{"ScopeClaims", i.ScopeClaims, &i.scope},
+		{"RolesClaims", i.RolesClaims, &i.roles},
+	} {
+		for n, name := range l.names {
+			s, err := b.add(name)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s[%d]: %w", l.field, n, err))
+			}
+			*l.to = append(*l.to, s)
+		}
+	}
+	i.watched = slices.Concat(i.scope, i.roles)
+	if i.TenantClaim != "" {
+		s, err := b.add(i.TenantClaim)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("TenantClaim: %w", err))
+		}
+		i.tenant, i.watched = s, append(i.watched, s)
+	}
+	for _, l := range []struct {
+		field string
+		marks []Mark
+		to    *[]mark
+	}{
+		{"Require", i.Require, &i.require},
+		{"Refuse", i.Refuse, &i.refuse},
+		{"Services", i.Services, &i.services},
+	} {
+		for n, m := range l.marks {
+			checked, err := b.addMark(m)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s[%d]: %w", l.field, n, err))
+			}
+			*l.to = append(*l.to, checked)
+		}
+	}
+	if i.extraCount = len(b.extra); i.extraCount > 0 {
+		i.extra = strictjson.NewTable(b.extra...)
+	}
+	return errs
+}
+
 // verify verifies the algorithm and the signature of a parsed token, and returns
 // the key set that has the key. invalid is the result of validating the claims:
 // this costs little and comes first, so that only a token with valid claims
@@ -50,6 +114,10 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
 		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))
+	}
+	if t.Signature == "SIGNATURE_REMOVED_BY_GOOGLE" {
+		return nil, reject(ReasonSignature, i, errors.New("signature: removed by Google Cloud, which verified the token itself; "+
+			"have the client send that token in X-Serverless-Authorization and the one for this service in Authorization, or allow unauthenticated invocations"))
 	}
 	signature, err := jose.Decode(nil, t.Signature)
 	if err != nil {

@@ -70,36 +70,37 @@ func TestClaims(t *testing.T) {
 			}
 			return act
 		}
-		long := strings.Repeat("x", 255)
+		long, longSubject := strings.Repeat("x", 255), strings.Repeat("x", 512)
 		a := newAuthenticator(t, config())
 		for want, changes := range map[gatehouse.Reason][]object{
 			"": slices.Concat(
-				each("sub", "alice", long, "ålice"), each("Custom", "ok"), each("nonce", "allowed in at+jwt"),
+				each("sub", "alice", longSubject, "ålice"), each("Custom", "ok"), each("nonce", "allowed in at+jwt"),
 				each("aud", []any{audience}, []any{"https://other.example.com", audience}, audiences(32)),
 				each("exp", now+24*3600, float64(now)+300.5), each("iat", now+30), each("nbf", now+30, now-3600),
-				each("scope", nil, ""), each("tenant", nil), each("roles", []any{"admin", "Global Reader"}, []any{long}), each("act", act(1), act(4)),
+				each("scope", nil, ""), each("act", act(1), act(4)),
+				// Malformed values count as none: see TestPrincipal.
+				each("tenant", nil, "", 1, []any{"acme"}), each("roles", []any{"admin", "Global Reader"}, []any{long}, "admin", []any{long + "x"}),
 				list(object{"exp": now - 29, "iat": now - 60}),
 			),
-			jwtauth.ReasonIssuer:      each("iss", nil, "", issuerURL+"/"),
-			jwtauth.ReasonAudience:    each("aud", "https://other.example.com", audience+"/", audience+" ", audience[:len(audience)-1], strings.ToUpper(audience)),
+			jwtauth.ReasonIssuer: each("iss", nil, "", issuerURL+"/"),
+			jwtauth.ReasonAudience: each("aud", "https://other.example.com", audience+"/", audience+" ", audience[:len(audience)-1], strings.ToUpper(audience),
+				[]any{"a", audience + "/"}, []any{audience[:len(audience)-1], "a"}, []any{strings.ToUpper(audience)}, []any{"a " + audience}, []any{" " + audience}),
 			jwtauth.ReasonExpired:     list(object{"exp": 0}, object{"exp": now - 30, "iat": now - 60}),
 			jwtauth.ReasonNotYetValid: list(object{"iat": now + 31}, object{"nbf": now + 31}),
 			jwtauth.ReasonLifetime: list(object{"exp": 253402300799}, object{"exp": now + 24*3600 + 1},
 				object{"iat": now + 10, "exp": now + 10}, object{"iat": now + 10, "exp": now + 9}, object{"iat": 0, "exp": now + 300}),
 			jwtauth.ReasonClaims: slices.Concat(
 				each("iss", 1, []any{issuerURL}),
-				each("sub", nil, "", 1, long+"x", "a\nb", "a\x7f", "a\u0085", "a\u2028", "a\u2029"),
+				each("sub", nil, "", 1, longSubject+"x", "a\nb", "a\x7f", "a\u0085", "a\u2028", "a\u2029"),
 				each("client_id", nil, "", 1), each("jti", nil, "", 1),
 				each("sid", 1, "", []string{"f1"}, "a\u0000b", true, long+"x"),
 				each("aud", nil, "", []any{}, []any{""}, []any{audience, ""}, []any{audience, 1}, []any{[]any{audience}}, 1, object{audience: true}, audiences(33)),
 				each("exp", nil, -1, "9999999999", true, []any{now + 300}, 253402300800),
 				each("iat", nil, "1"), each("nbf", "1", 1e19), each("auth_time", "1"),
 				each("scope", "a  b", " a", "a\tb", `a"b`, []any{"a"}, 1),
-				each("tenant", "", 1, []any{"acme"}),
-				each("roles", "admin", []any{""}, []any{1}, []any{"a\nb"}, []any{long + "x"}),
 				each("act", "agent", object{"iss": "x"}, object{"sub": ""}, object{"sub": 1}, object{"sub": "agent", "iss": 1}, object{"sub": "agent", "ISS": "x"}, act(5)),
 				// Names that only a reader that ignores case takes for a claim.
-				list(object{"ISS": issuerURL}, object{"Sid": "f1"}, object{"sub": nil, "SUB": "mallory"},
+				list(object{"ISS": issuerURL}, object{"Sid": "f1"}, object{"AppId": "x"}, object{"sub": nil, "SUB": "mallory"},
 					object{"TENANT": "acme", "tenant": nil}, object{"ſcope": "admin", "scope": nil}),
 			),
 			jwtauth.ReasonMalformed:     each("ſub", "mallory"), // a duplicate of sub
@@ -165,7 +166,7 @@ func TestNamesInAnotherCase(t *testing.T) {
 	a := newAuthenticator(t, config())
 	for _, name := range []string{
 		"iss", "sub", "client_id", "jti", "sid", "aud", "exp", "iat", "nbf", "auth_time", "scope", "tenant", "roles", "act", "cnf",
-		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid",
+		"nonce", "at_hash", "c_hash", "s_hash", "events", "typ", "token_use", "azp", "cid", "appid",
 	} {
 		name = strings.ToUpper(name)
 		check(t, a, name, token(nil, object{name: "x"}), jwtauth.ReasonClaims)
@@ -191,20 +192,28 @@ func TestCompatibleProfile(t *testing.T) {
 				check(t, a, header, token(header, nil), want)
 			}
 		}
+		check(t, a, "nonce with the header at+jwt", token(nil, object{"nonce": "x"}), "")
 		now := time.Now().Unix()
 		for want, changes := range map[gatehouse.Reason][]object{
 			"": slices.Concat(
-				each("typ", "Bearer", "JWT", "at+jwt"), each("token_use", "access"), each("roles", "admin"), each("scp", []any{"a", "b"}, "a b"),
+				each("typ", "Bearer", "bearer", "JWT", "at+jwt", null), each("token_use", "access", null),
+				list(object{"typ": "Bearer", "nonce": "x"}, object{"token_use": "access", "nonce": "x"}),
+				each("auth_time", "2026-11-28T03:00:00.000Z", true, -1), each("roles", 1, object{"admin": true}), each("tenant", 1),
+				list(object{"jti": null, "iat": null, "client_id": null, "sid": null, "nbf": null, "scp": null, "roles": null, "tenant": null, "act": null, "auth_time": null}),
+				each("roles", "admin"), each("scp", []any{"a", "b"}, "a b"),
 				list(object{"jti": nil, "iat": nil, "client_id": nil}, object{"iat": nil, "exp": now + 24*3600 + 30},
 					object{"iat": nil, "exp": now + 10}, object{"iat": nil, "exp": now - 10}),
 			),
 			jwtauth.ReasonLifetime: list(object{"iat": nil, "exp": now + 24*3600 + 31}),
-			jwtauth.ReasonClaims: slices.Concat(each("sub", nil), each("exp", nil), each("aud", nil), each("typ", 1), each("token_use", 1),
+			jwtauth.ReasonClaims: slices.Concat(each("sub", nil, null), each("exp", nil, null), each("aud", nil, null, "", []any{}), each("typ", 1), each("token_use", 1),
 				each("scp", []any{"a b"}, []any{1}), list(object{"cid": 1, "client_id": nil})),
 			jwtauth.ReasonType: slices.Concat(each("nonce", "x"), each("at_hash", "x"), each("c_hash", "x"), each("s_hash", "x"), each("events", object{}),
 				each("typ", "ID", "Refresh"), each("token_use", "id"),
-				list(object{"typ": "Bearer", "nonce": "x"}, object{"typ": "Bearer", "token_use": "id"}, object{"typ": "ID", "token_use": "access"})),
-			gatehouse.ReasonUnconfirmed: each("cnf", object{}),
+				each("nonce", null), each("at_hash", null), each("events", null), each("c_hash", null), each("s_hash", null), each("typ", "DPoP"),
+				list(object{"typ": "Bearer", "token_use": "id"}, object{"typ": "ID", "token_use": "access"}, object{"typ": "Bearer", "at_hash": "x"},
+					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"},
+					object{"typ": "access", "nonce": "x"}, object{"token_use": "Bearer", "nonce": "x"}, object{"token_use": "DPoP", "cnf": object{"jkt": "x"}})),
+			gatehouse.ReasonUnconfirmed: append(each("cnf", object{}, null), object{"typ": "DPoP", "cnf": object{"jkt": "x"}}),
 		} {
 			for _, claims := range changes {
 				check(t, a, claims, token(object{"typ": "JWT"}, claims), want)
@@ -218,6 +227,10 @@ func TestCauses(t *testing.T) {
 	warm := newAuthenticator(t, config())
 	cold := newAuthenticator(t, remoteConfig(&keyServer{serve: goodSet()}))
 	slashed := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.URL += "/" }))
+	lenient := newAuthenticator(t, compatible(func(i *jwtauth.Issuer) {
+		i.Clients = []string{"web"}
+	}))
+	errorOf := func(_ gatehouse.Principal, err error) error { return err }
 	cause := func(a *jwtauth.Authenticator, token, issuer, want string) {
 		t.Helper()
 		_, err := a.Verify(t.Context(), token)
@@ -236,8 +249,12 @@ func TestCauses(t *testing.T) {
 		{object{"client_id": nil}, "claim client_id is missing: required unless Profile is Compatible"},
 		{object{"iat": nil}, "claim iat is missing: required unless Profile is Compatible"},
 		{object{"jti": nil}, "claim jti is missing: required unless Profile is Compatible"},
-		{object{"aud": "https://other.example.com"}, "claim aud contains none of " + audience},
+		{object{"aud": "https://other.example.com"}, "claim aud contains none of Audiences " + audience},
 		{object{"aud": 1}, "claim aud is malformed"},
+		{object{"aud": ""}, "claim aud is empty"},
+		{object{"aud": []any{}}, "claim aud is empty"},
+		{object{"aud": []any{""}}, "claim aud is malformed"},
+		{object{"sub": 1}, "claim sub is malformed"},
 		{object{"exp": now + 90_000}, "must be 1 s to MaxLifetime 24h0m0s"},
 		{object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
 		{object{"nbf": now + 3600}, "claim nbf is in the future"},
@@ -246,6 +263,15 @@ func TestCauses(t *testing.T) {
 	} {
 		token := token(nil, test.claims)
 		cause(warm, token, issuerURL, test.want)
+		// The jti of a token that is not verified is not in the audit log.
+		for name, err := range map[string]error{
+			"no keys":           errorOf(cold.Verify(t.Context(), token)),
+			"another signature": errorOf(warm.Verify(t.Context(), unsigned(token)+strings.Repeat("A", 86))),
+		} {
+			if e := rejected(t, err); e.Credential != "" {
+				t.Errorf("%s: Verify(%v) = error with credential %q, want none", name, test.claims, e.Credential)
+			}
+		}
 		cause(cold, token, issuerURL, test.want+"; the signature was not verified, because no keys were fetched yet")
 	}
 	for want, token := range map[string]string{
@@ -257,8 +283,46 @@ func TestCauses(t *testing.T) {
 	} {
 		cause(warm, token, issuerURL, want)
 	}
+	for want, claims := range map[string]object{
+		"claim at_hash is present":                                          {"at_hash": "x"},
+		"claim events is present":                                           {"events": object{}},
+		"claim nonce is present; set AcceptNonce":                           {"nonce": "x"},
+		"claim typ is DPoP, and claim cnf is missing":                       {"typ": "DPoP"},
+		"claim typ is ID":                                                   {"typ": "ID"},
+		"claim token_use is id":                                             {"token_use": "id"},
+		"claim token_use is none of Bearer, access, at+jwt, JWT":            {"token_use": "secret-value"},
+		"claims client_id and azp differ":                                   {"azp": "cli"},
+		"claim aud is missing, and client_id or azp is none of Clients web": {"aud": nil, "client_id": "cli"},
+	} {
+		cause(lenient, token(object{"typ": "JWT"}, claims), issuerURL, want)
+	}
+	for want, m := range map[string]jwtauth.Mark{
+		"Require[0]: claim x is missing":                    {Claim: "x"},
+		"Require[0]: header parameter kid is none of a, b":  {Header: "kid", Values: []string{"a", "b"}},
+		"Require[0]: claim sub does not equal claim /x/y":   {Claim: "sub", Equals: "/x/y"},
+		"Refuse[0]: claim jti is present":                   {Claim: "jti"},
+		"Refuse[0]: header parameter typ is JWT or at+jwt":  {Header: "typ", Values: []string{"JWT", "at+jwt"}},
+		"Refuse[0]: claim client_id equals claim client_id": {Claim: "client_id", Equals: "client_id"},
+	} {
+		cause(newAuthenticator(t, compatible(func(i *jwtauth.Issuer) {
+			if strings.HasPrefix(want, "Require") {
+				i.Require = []jwtauth.Mark{m}
+			} else {
+				i.Refuse = []jwtauth.Mark{m}
+			}
+		})), token(nil, nil), issuerURL, "not an access token: "+want)
+	}
+	cause(lenient, token(object{"typ": "logout+jwt"}, nil), issuerURL, "typ: neither at+jwt nor JWT: the token is of another kind")
+	cause(newAuthenticator(t, compatible(func(*jwtauth.Issuer) {})), token(nil, object{"aud": nil}), issuerURL, "claim aud is missing: set Clients if")
+	cause(newAuthenticator(t, compatible(func(i *jwtauth.Issuer) { i.Audiences, i.Clients = nil, []string{"web"} })), token(nil, nil), issuerURL,
+		"claim aud is present: set Audiences to accept it")
+	cause(newAuthenticator(t, compatible(func(i *jwtauth.Issuer) { i.SubjectClaims = []string{"sub", "common_name"} })), token(nil, object{"sub": ""}), issuerURL,
+		"no claim for the subject: sub, common_name are missing or empty")
+	tenants := issuerConfig(func(i *jwtauth.Issuer) { i.Tenants = []string{"t1", "t2", "t3", "t4", "t5", "t6", "t7"} })
+	cause(newAuthenticator(t, tenants), token(nil, nil), issuerURL, "the tenant is none of Tenants t1, t2, t3, t4, t5 and 2 more")
+	cause(warm, unsigned(token(nil, nil))+"SIGNATURE_REMOVED_BY_GOOGLE", issuerURL, "signature: removed by Google Cloud")
 	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL only by a trailing slash")
-	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss: not a configured Issuer.URL")
+	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss: not a configured Issuer.URL: "+issuerURL)
 }
 
 // Covers RFC 8693 §4.1; RFC 8725 §3.8 (subject); ASVS 5.0 §8.3.3, §10.3.3,

@@ -4,6 +4,7 @@ package apikeytest
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -100,6 +101,7 @@ var raceRules = []rule{
 						if !s.raceWithRevocation(i, n, id, late) {
 							return
 						}
+						runtime.Gosched() // to the goroutine that revokes
 					}
 				})
 				if got := s.find(id); !got.Revoked.Equal(revoked.Revoked) || got.Revoked.IsZero() {

@@ -16,11 +16,23 @@ import (
 
 func TestProvider(t *testing.T) {
 	t.Parallel()
+	received := make(chan string, 1)
+	site := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		received <- r.PostFormValue("logout_token")
+	}))
+	t.Cleanup(site.Close)
 	machine := provider.Client{ID: "machine", Secret: "a secret of the machine client"}
 	web := provider.Client{ID: "web", Secret: "a secret of the web client", RedirectURIs: []string{"http://127.0.0.1:1/callback"}}
 	native := provider.Client{ID: "native", RedirectURIs: []string{"http://127.0.0.1/callback"}}
+	notified := provider.Client{
+		ID: "notified", Secret: "a secret of the notified client", RedirectURIs: []string{site.URL + "/callback"},
+		Metadata: map[string]any{
+			"backchannel_logout_uri":    site.URL + "/logout",
+			"post_logout_redirect_uris": []string{site.URL + "/bye"},
+		},
+	}
 	p := provider.Start(t, provider.Options{
-		Clients: []provider.Client{machine, web, native},
+		Clients: []provider.Client{machine, web, native, notified},
 		Resources: []provider.Resource{
 			{URI: "https://api.example.com/es256", Algorithm: "ES256", Scope: "reports:read reports:write"},
 			{URI: "https://api.example.com/opaque", Scope: "reports:read"},
@@ -57,12 +69,23 @@ func TestProvider(t *testing.T) {
 			t.Errorf("%s: header = %v", client.ID, got)
 		}
 	}
-}
 
-// TestMetadata checks the features that the tests need.
-func TestMetadata(t *testing.T) {
-	t.Parallel()
-	p := provider.Start(t, provider.Options{})
+	// A logout at the provider notifies the client over the back channel, on a
+	// loopback address. The provider redirects once the client has answered.
+	ada := provider.NewBrowser(t, "ada")
+	token := p.Login(t, ada, notified, "https://api.example.com/es256", "openid reports:read")
+	end := url.Values{"id_token_hint": {token.IDToken}, "post_logout_redirect_uri": {site.URL + "/bye"}}
+	ada.Visit(t, p.Issuer+"/session/end?"+end.Encode(), site.URL+"/bye")
+	select {
+	case logout := <-received:
+		if typ := header(t, logout)["typ"]; typ != "logout+jwt" {
+			t.Errorf("typ of the logout token = %v", typ)
+		}
+	default:
+		t.Error("the client has received no logout token")
+	}
+
+	// The features that the tests need.
 	response, err := http.Get(p.Issuer + "/.well-known/openid-configuration")
 	if err != nil {
 		t.Fatal(err)
@@ -80,40 +103,6 @@ func TestMetadata(t *testing.T) {
 		if metadata[name] == nil || metadata[name] == false {
 			t.Errorf("%s = %v", name, metadata[name])
 		}
-	}
-}
-
-// TestLogout checks that a logout at the provider notifies the client over the back
-// channel, on a loopback address.
-func TestLogout(t *testing.T) {
-	t.Parallel()
-	received := make(chan string, 1)
-	client := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		received <- r.PostFormValue("logout_token")
-	}))
-	t.Cleanup(client.Close)
-	web := provider.Client{
-		ID: "web", Secret: "a secret of the web client", RedirectURIs: []string{client.URL + "/callback"},
-		Metadata: map[string]any{
-			"backchannel_logout_uri":    client.URL + "/logout",
-			"post_logout_redirect_uris": []string{client.URL + "/bye"},
-		},
-	}
-	resource := provider.Resource{URI: "https://api.example.com", Algorithm: "ES256", Scope: "reports:read"}
-	p := provider.Start(t, provider.Options{Clients: []provider.Client{web}, Resources: []provider.Resource{resource}})
-
-	ada := provider.NewBrowser(t, "ada")
-	token := p.Login(t, ada, web, resource.URI, "openid reports:read")
-	end := url.Values{"id_token_hint": {token.IDToken}, "post_logout_redirect_uri": {client.URL + "/bye"}}
-	ada.Visit(t, p.Issuer+"/session/end?"+end.Encode(), client.URL+"/bye")
-	// The provider redirects once the client has answered.
-	select {
-	case logout := <-received:
-		if typ := header(t, logout)["typ"]; typ != "logout+jwt" {
-			t.Errorf("typ of the logout token = %v", typ)
-		}
-	default:
-		t.Error("the client has received no logout token")
 	}
 }
 

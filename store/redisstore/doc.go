@@ -7,7 +7,8 @@
 // [Store.Check], which reports settings that let the server lose acknowledged
 // changes. Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if
 // there is a cache, [Store.Sessions] to session.Config, [Store.Families] to
-// refresh.Config and [Store.Revocations] to revocation.Config.
+// refresh.Config, [Store.Revocations] to revocation.Config and [Store.Replays] to
+// dpop.Config.
 //
 // Redis keeps all data in memory and by default loses the last minutes in a crash.
 // Set appendonly yes, appendfsync always and maxmemory-policy noeviction. Even so,
@@ -17,7 +18,8 @@
 //
 // Each change is one script, which the server executes atomically and which is
 // sent once: if a call returns no response, the caller has to find out whether
-// the change was made. In a cluster, all keys of one kind are in one hash slot.
+// the change was made. In a cluster, all keys of one kind but replays are in one
+// hash slot.
 // Servers must have version 7 or newer; the tests run Redis.
 //
 // The store rejects clients that ignore deadlines or read from replicas, and

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/dpop/dpoptest"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/refresh/refreshtest"
 	"github.com/gatehouse-go/gatehouse/revocation"
@@ -37,6 +39,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { empty(t, "revocations"); return s.Revocations() })
+		})
+		t.Run("replays", func(t *testing.T) {
+			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { empty(t, "replays"); return s.Replays() })
 		})
 	})
 }

@@ -7,8 +7,8 @@
 // driver. Call [New], then [Store.Migrate], which creates and updates the
 // tables, and [Store.Check], which reports settings that let the engine lose
 // acknowledged changes. Then pass [Store.APIKeys] to apikey.Config,
-// [Store.Sessions] to session.Config, [Store.Families] to refresh.Config and
-// [Store.Revocations] to revocation.Config.
+// [Store.Sessions] to session.Config, [Store.Families] to refresh.Config,
+// [Store.Revocations] to revocation.Config and [Store.Replays] to dpop.Config.
 //
 // For SQLite, open the data source name that [SQLiteDSN] returns with
 // modernc.org/sqlite, or give another driver the same settings. Several processes
