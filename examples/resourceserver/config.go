@@ -23,6 +23,12 @@ type config struct {
 	Resource string         `json:"resource"` // the identifier of this API, RFC 9728
 	Issuers  []issuerConfig `json:"issuers"`
 	APIKeys  *keysConfig    `json:"api_keys"` // optional
+
+	// For sender-constrained tokens, all optional: see bound.go.
+	PublicOrigin string      `json:"public_origin"` // the origin that clients use
+	TLS          *tlsConfig  `json:"tls"`
+	MTLS         *mtlsConfig `json:"mtls"`
+	DPoP         *dpopConfig `json:"dpop"`
 }
 
 // issuerConfig is an issuer whose access tokens are accepted.

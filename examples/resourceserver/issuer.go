@@ -145,6 +145,13 @@ func (c *config) rename(err error) error {
 		}
 	}
 	names = append(names, "jwtauth: Config.Issuers", "issuers", "AnyTenant", "any_tenant", "Tenants", "tenants",
-		"PlainHTTPHosts", "plain_http_hosts", "Profile: Compatible", `profile "compat"`)
+		"PlainHTTPHosts", "plain_http_hosts", "Profile: Compatible", `profile "compat"`,
+		"dpop: Config.PublicOrigin", "public_origin", "mtls: Config.Proxies", "mtls.client_cert_header.from")
+	if c.MTLS != nil {
+		for n := range c.MTLS.Subjects {
+			library, file := fmt.Sprintf("mtls: Config.Subjects[%d].", n), fmt.Sprintf("mtls.subjects[%d].", n)
+			names = append(names, library+"SAN", file+"san", library+"Subject", file+"subject", library+"Tenant", file+"tenant", library+"Scopes", file+"scopes")
+		}
+	}
 	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
 }
