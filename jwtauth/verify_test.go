@@ -209,9 +209,10 @@ func TestCompatibleProfile(t *testing.T) {
 				each("scp", []any{"a b"}, []any{1}), list(object{"cid": 1, "client_id": nil})),
 			jwtauth.ReasonType: slices.Concat(each("nonce", "x"), each("at_hash", "x"), each("c_hash", "x"), each("s_hash", "x"), each("events", object{}),
 				each("typ", "ID", "Refresh"), each("token_use", "id"),
-				each("nonce", null), each("at_hash", null), each("events", null), each("typ", "DPoP"),
+				each("nonce", null), each("at_hash", null), each("events", null), each("c_hash", null), each("s_hash", null), each("typ", "DPoP"),
 				list(object{"typ": "Bearer", "token_use": "id"}, object{"typ": "ID", "token_use": "access"}, object{"typ": "Bearer", "at_hash": "x"},
-					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"})),
+					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"},
+					object{"typ": "access", "nonce": "x"}, object{"token_use": "Bearer", "nonce": "x"}, object{"token_use": "DPoP", "cnf": object{"jkt": "x"}})),
 			gatehouse.ReasonUnconfirmed: append(each("cnf", object{}, null), object{"typ": "DPoP", "cnf": object{"jkt": "x"}}),
 		} {
 			for _, claims := range changes {

@@ -22,7 +22,8 @@ import (
 // Config configures a [Handler].
 type Config struct {
 	// Client configures the client at the authorization server: Issuer, ClientID
-	// and a client authentication method are required.
+	// and a client authentication method are required. Once must be nil: the handler
+	// sets it.
 	Client oauth.Config
 
 	// RedirectURI is the registered address of the callback, such as
@@ -172,6 +173,12 @@ func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 	// offline_access request".
 	if scopes.Has("offline_access") && !h.request.Params.Has("prompt") {
 		h.request.Params.Set("prompt", "consent")
+	}
+	if config.Client.Once != nil {
+		return errors.New("Once must be nil, because signin sets it")
+	}
+	config.Client.Once = func(ctx context.Context, state string) (bool, error) {
+		return h.Sessions.Once(ctx, h.issuer, state, transactionLifetime)
 	}
 	client, err := oauth.New(config.Client)
 	if err != nil {
