@@ -3,8 +3,10 @@
 package apikey
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -107,8 +109,8 @@ type Keys struct {
 
 var _ gatehouse.Authenticator = (*Keys)(nil)
 
-// New returns Keys. It reports all errors of the configuration at once and does
-// not call the store.
+// New returns Keys. It reports all errors of the configuration at once, and an
+// [EventMemoryStore] to the observer. It does not call the store.
 func New(config Config) (*Keys, error) {
 	k := &Keys{
 		store:       config.Store,
@@ -152,6 +154,9 @@ func New(config Config) (*Keys, error) {
 		errs = append(errs, err)
 	}
 	check(k.alarm == nil || k.observer != nil || len(config.Thresholds.Suspend) > 0, "Thresholds: no effect without Observer or Thresholds.Suspend")
+	if _, ok := config.Store.(*Memory); ok && len(errs) == 0 {
+		errs = append(errs, gatehouse.Report(context.Background(), k.observer, gatehouse.Event{Type: EventMemoryStore, Level: slog.LevelWarn, Issuer: k.issuer}))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package apikey_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,4 +75,15 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("List returned %d keys, want %d", len(keys), full)
 		}
 	})
+}
+
+// A memory store is visible at start.
+func TestMemoryStoreIsReported(t *testing.T) {
+	for _, err := range []error{nil, errFull} {
+		events := &recorder{err: err}
+		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Observer: events})
+		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Level != slog.LevelWarn {
+			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", got, all, err)
+		}
+	}
 }

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/cookies"
 )
 
 // ErrTooLarge means that a value does not fit into a cookie, or into the parts
@@ -195,33 +196,18 @@ func (f *found) find(r *http.Request, base string, limit int) error {
 		if size += len(line); size > maxHeaderOctets {
 			return errOversized()
 		}
-		for line != "" {
-			var name, value string
-			name, value, line = next(line)
-			i := partOf(name, base)
-			if i < 0 || i >= limit {
-				continue
-			}
-			if f.has[i] {
-				return errDuplicate()
-			}
-			f.has[i], f.values[i] = true, value
+	}
+	for name, value := range cookies.Named(r.Header["Cookie"], base) {
+		i := partOf(name, base)
+		if i < 0 || i >= limit {
+			continue
 		}
+		if f.has[i] {
+			return errDuplicate()
+		}
+		f.has[i], f.values[i] = true, value
 	}
 	return nil
-}
-
-// next returns the first cookie of a Cookie header and the rest of the header.
-//
-//	RFC 6265bis §4.2.1: cookie-string = cookie-pair *( ";" SP cookie-pair )
-//
-// Names are read as leniently as in net/http and in the gate, which strips
-// cookies, so that all three agree on what a cookie is: white space around a name
-// is not part of it, and a name alone has an empty value.
-func next(line string) (name, value, rest string) {
-	pair, rest, _ := strings.Cut(line, ";")
-	name, value, _ = strings.Cut(textproto.TrimString(pair), "=")
-	return textproto.TrimString(name), value, rest
 }
 
 // partOf returns the number of the part of the cookie base that name is: 0 for

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/cookies"
 )
 
 // maxPurposeOctets limits the purpose, which is a label.
@@ -105,13 +107,9 @@ func (s *Sealed) Clear(w http.ResponseWriter, r *http.Request) {
 // clearParts clears the parts in the request, from number first on.
 func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 	var stale [maxParts]bool
-	for _, line := range r.Header["Cookie"] {
-		for line != "" {
-			var name string
-			name, _, line = next(line)
-			if i := partOf(name, s.cookie.name); i >= first {
-				stale[i] = true
-			}
+	for name := range cookies.Named(r.Header["Cookie"], s.cookie.name) {
+		if i := partOf(name, s.cookie.name); i >= first {
+			stale[i] = true
 		}
 	}
 	for i, is := range stale {

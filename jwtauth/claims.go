@@ -147,7 +147,7 @@ func (i *issuer) decode(c *claims) error {
 func (c *claims) dropNulls() {
 	for n := range c.raw {
 		switch n {
-		case claimIss, claimAud, claimExp, claimCnf, claimNonce, claimAtHash, claimCHash, claimSHash, claimEvents:
+		case claimAud, claimCnf, claimNonce, claimAtHash, claimCHash, claimSHash, claimEvents:
 		default:
 			if c.raw[n] == "null" {
 				c.raw[n] = ""

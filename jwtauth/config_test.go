@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -12,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -108,7 +108,7 @@ func TestNewRejects(t *testing.T) {
 			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
 			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
 		},
-		"ScopeClaims[1]: must be":                                    {issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", ""} })},
+		"ScopeClaims[1]: must be":                                    {issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", ""} }), issuer(func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp", "a\nb"} })},
 		"RolesClaims[0]: \"/a//b\" is a pointer with an empty step":  {roles("/a//b")},
 		"RolesClaims[0]: \"/a/\" is a pointer with an empty step":    {roles("/a/")},
 		"RolesClaims[0]: \"/a~2\" is a pointer with a ~":             {roles("/a~2")},
@@ -168,7 +168,11 @@ func TestNewRejects(t *testing.T) {
 		"Keys: secret: got 31 bytes, HS256 requires at": {shared(secret[:31], jwtauth.HS256)},
 		"Keys: secret: got 47 bytes, HS384 requires at": {shared(secret[:47], jwtauth.HS384)},
 		"HS512 requires at least 64":                    {shared(secret[:63], jwtauth.HS512), shared(secret[:32], jwtauth.HS256, jwtauth.HS512)},
-		"Keys: secret: is a published example":          {shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256)},
+		"Keys: secret: is a published example": {
+			shared([]byte("a-string-secret-at-least-256-bits-long"), jwtauth.HS256), shared([]byte("super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256),
+			shared([]byte("your-super-secret-jwt-token-with-at-least-32-characters-long"), jwtauth.HS256), shared([]byte(strings.Repeat("your-256-bit-secret", 2)), jwtauth.HS256),
+			shared([]byte(strings.Repeat("your-512-bit-secret", 3)[:32]), jwtauth.HS256), shared(bytes.Repeat([]byte{0}, 32), jwtauth.HS256), shared([]byte(strings.Repeat("x", 64)), jwtauth.HS256),
+		},
 	} {
 		for n, change := range changes {
 			a, err := jwtauth.New(config(change))
@@ -177,7 +181,14 @@ func TestNewRejects(t *testing.T) {
 			}
 		}
 	}
-	_, err := jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
+	_, err := jwtauth.New(config(func(c *jwtauth.Config) {
+		c.Issuers[0].AnyTenant = true
+		c.Issuers = append(c.Issuers, jwtauth.Issuer{Err: errors.New("no such server")})
+	}))
+	if got, want := fmt.Sprint(err), "jwtauth: Config.Issuers[1]: no such server"; got != want {
+		t.Errorf("New with an Issuer.Err = %q, want %q", got, want)
+	}
+	_, err = jwtauth.New(jwtauth.Config{Skew: -1, Issuers: []jwtauth.Issuer{{}, {URL: "ftp://x"}}, Confirmers: []gatehouse.Confirmer{nil}})
 	for _, want := range []string{
 		"Config.Skew:", "Issuers[0].URL:", "Issuers[0].Audiences:", "Issuers[0].Algorithms:", "Issuers[0].Keys:", "Issuers[1].URL:", "Config.Confirmers:",
 	} {
@@ -220,31 +231,10 @@ func TestLowOrderKeys(t *testing.T) {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	c := config()
+	c := issuerConfig(func(i *jwtauth.Issuer) { i.Require = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}} })
 	a := newAuthenticator(t, c)
+	c.Issuers[0].Require[0].Values[0] = "bob"
 	c.Issuers[0].Audiences[0] = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	check(t, a, "after a change of the caller's Config", token(nil, nil), "")
-}
-
-func TestKeyFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	key := ecJWK("k1", keyFor(jwtauth.ES256))
-	for name, test := range map[string]struct {
-		text string
-		ok   bool
-	}{
-		"one key":        {`{"keys":[` + key + `]}`, true},
-		"an invalid key": {`{"keys":[` + key + `,{"kty":"oct","k":"AA"}]}`, false},
-		"no key":         {`{"keys":[]}`, false},
-		"too large":      {`{"keys":[` + strings.Repeat(" ", 512<<10) + key + `]}`, false},
-		"not a key set":  {`keys`, false},
-	} {
-		noError(t, os.WriteFile(file, []byte(test.text), 0o600))
-		a, err := jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) { i.Keys = jwtauth.KeyFile(file) }))
-		equal(t, name+": New accepted", err == nil, test.ok)
-		if err == nil {
-			check(t, a, name, token(nil, nil), "")
-		}
-	}
 }

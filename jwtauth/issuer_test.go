@@ -4,6 +4,7 @@ package jwtauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -85,6 +86,10 @@ func TestIssuerSettings(t *testing.T) {
 			"":                 each("a/b", object{"c~d": object{"e": "x"}}),
 			jwtauth.ReasonType: each("a/b", object{"c~d": object{"e": "y"}}, object{"c~d": "x"}, "x", nil, object{"e": "x"}),
 		}},
+		"Require an escaped name": {require(jwtauth.Mark{Claim: "/a~01b"}), changes{
+			"": each("a~1b", 1), jwtauth.ReasonType: each("a/b", 1),
+		}},
+		"scopes as an array": {func(*jwtauth.Issuer) {}, changes{"": each("scope", []any{"a", "b"})}},
 		"Require an equal claim": {require(jwtauth.Mark{Claim: "azp", Equals: "sub"}), changes{
 			"":                 list(object{"azp": "alice"}, object{"azp": "7", "sub": "7"}),
 			jwtauth.ReasonType: list(object{"azp": "bob"}, object{"azp": null}, object{}, object{"azp": 7, "sub": "7"}),
@@ -148,15 +153,16 @@ func TestIssuerSettings(t *testing.T) {
 	}
 }
 
-// The marks also hold under RFC 9068, where nonce is no mark.
-func TestMarksUnderRFC9068(t *testing.T) {
+// The settings also hold under RFC 9068, where nonce is no mark.
+func TestIssuerSettingsUnderRFC9068(t *testing.T) {
 	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
 		i.Require, i.Refuse = []jwtauth.Mark{{Claim: "kind", Values: []string{"api"}}}, []jwtauth.Mark{{Claim: "nonce"}}
+		i.ScopeClaims, i.RolesClaims = []string{"scope", "perms"}, []string{"groups"}
 	}))
 	for want, changes := range map[gatehouse.Reason][]object{
-		"":                   each("kind", "api"),
+		"":                   list(object{"kind": "api"}, object{"kind": "api", "perms": []any{"a"}}),
 		jwtauth.ReasonType:   list(object{}, object{"kind": "api", "nonce": "x"}),
-		jwtauth.ReasonClaims: list(object{"kind": "api", "aud": nil}, object{"kind": "api", "auth_time": "x"}, object{"kind": "api", "sid": null}),
+		jwtauth.ReasonClaims: list(object{"kind": "api", "scope": []any{"a"}}, object{"kind": "api", "perms": 1}, object{"kind": "api", "perms": null}, object{"kind": "api", "groups": "a"}, object{"kind": "api", "aud": nil}, object{"kind": "api", "auth_time": "x"}, object{"kind": "api", "sid": null}),
 	} {
 		for _, claims := range changes {
 			check(t, a, claims, token(nil, claims), want)
@@ -244,7 +250,7 @@ func collect(events *[]gatehouse.Event) gatehouse.Observer {
 func TestMissingClaimIsReported(t *testing.T) {
 	var events []gatehouse.Event
 	c := issuerConfig(func(i *jwtauth.Issuer) {
-		i.RolesClaims, i.ScopeClaims, i.TenantClaim = []string{"/realm_access/role", "roles"}, []string{"scope"}, "org"
+		i.RolesClaims, i.ScopeClaims, i.TenantClaim = []string{"/realm_access/role", "roles"}, []string{"scope", "/sub/scope"}, "org"
 	})
 	c.Observer = collect(&events)
 	a := newAuthenticator(t, c)
@@ -256,13 +262,17 @@ func TestMissingClaimIsReported(t *testing.T) {
 		check(t, a, "token", token(nil, claims), "")
 	}
 	check(t, a, "without roles", token(nil, object{"jti": "x"}), "")
+	const present = "aud client_id exp iat iss jti realm_access roles scope sub tenant"
 	want := []gatehouse.Event{
+		{Type: jwtauth.EventClaimMissing, Level: slog.LevelWarn, Issuer: issuerURL, Attrs: []slog.Attr{
+			slog.String(jwtauth.AttrClaim, "/sub/scope"), slog.String(jwtauth.AttrPresent, present),
+		}},
 		{Type: jwtauth.EventClaimMissing, Level: slog.LevelWarn, Issuer: issuerURL, Attrs: []slog.Attr{
 			slog.String(jwtauth.AttrClaim, "/realm_access/role"), slog.String(jwtauth.AttrPresent, "roles"),
 		}},
 		{Type: jwtauth.EventClaimMissing, Level: slog.LevelWarn, Issuer: issuerURL, Attrs: []slog.Attr{
 			slog.String(jwtauth.AttrClaim, "org"),
-			slog.String(jwtauth.AttrPresent, "aud client_id exp iat iss jti realm_access roles scope sub tenant"),
+			slog.String(jwtauth.AttrPresent, present),
 		}},
 	}
 	equal(t, "events", fmt.Sprint(events), fmt.Sprint(want))
@@ -273,7 +283,7 @@ func TestMissingClaimIsReported(t *testing.T) {
 	}
 	events = nil
 	check(t, newAuthenticator(t, c), "many members", token(nil, object{"realm_access": many}), "")
-	if names := strings.Fields(events[0].Attrs[1].Value.String()); len(names) != 20 {
+	if names := strings.Fields(events[1].Attrs[1].Value.String()); len(names) != 20 {
 		t.Errorf("event for a token with 100 members names %d, want 20", len(names))
 	}
 }
@@ -363,6 +373,18 @@ func TestIssuerHeader(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+first)
 	_, err = a.Authenticate(r)
 	equal(t, "reason of Authenticate with both", rejected(t, err).Reason, gatehouse.ReasonSeveralCredentials)
+
+	r = httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header[assertion] = []string{second, second}
+	_, err = a.Authenticate(r)
+	equal(t, "reason of Authenticate with two tokens", rejected(t, err).Reason, gatehouse.ReasonSeveralCredentials)
+	r.Header[assertion] = []string{"a.b"}
+	_, err = a.Authenticate(r)
+	equal(t, "error of Authenticate without a JWT", err, gatehouse.ErrNoCredentials)
+
+	c.Revocations = &revocations{maxLifetime: 24 * time.Hour, answers: map[string]error{"token-1": errors.New("down")}}
+	r.Header[assertion] = []string{second}
+	equal(t, "status without revocations", status(serve(newAuthenticator(t, c)), r), http.StatusServiceUnavailable)
 
 	only := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Header = assertion }))
 	equal(t, "Schemes of Reads with one Header", len(only.Reads().Schemes), 0)

@@ -59,19 +59,34 @@ func (b *selectors) addMark(m Mark) (mark, error) {
 	return checked, nil
 }
 
-// String describes the condition.
-func (m *mark) String() string {
-	name := "claim " + m.Claim
+// name names the claim or the header parameter.
+func (m *mark) name() string {
 	if m.Header != "" {
-		name = "header parameter " + m.Header
+		return "header parameter " + m.Header
 	}
+	return "claim " + m.Claim
+}
+
+// unfulfilled says why a token does not fulfill the condition.
+func (m *mark) unfulfilled() string {
 	switch {
 	case m.equals != nil:
-		return name + " equals claim " + m.Equals
+		return m.name() + " does not equal claim " + m.Equals
 	case m.Values != nil:
-		return name + " is one of " + list(m.Values)
+		return m.name() + " is none of " + list(m.Values)
 	}
-	return name + " is present"
+	return m.name() + " is missing"
+}
+
+// fulfilled says why a token fulfills the condition.
+func (m *mark) fulfilled() string {
+	switch {
+	case m.equals != nil:
+		return m.name() + " equals claim " + m.Equals
+	case m.Values != nil:
+		return m.name() + " is " + strings.Join(m.Values, " or ")
+	}
+	return m.name() + " is present"
 }
 
 // holds reports whether a token fulfills the condition.
@@ -128,12 +143,12 @@ func (i *issuer) validateKind(t *token) rejection {
 	}
 	for n := range i.require {
 		if m := &i.require[n]; !m.holds(t) {
-			return invalid(ReasonType, "not an access token: required by Require[%d]: %v", n, m)
+			return invalid(ReasonType, "not an access token: Require[%d]: %s", n, m.unfulfilled())
 		}
 	}
 	for n := range i.refuse {
 		if m := &i.refuse[n]; m.holds(t) {
-			return invalid(ReasonType, "not an access token: refused by Refuse[%d]: %v", n, m)
+			return invalid(ReasonType, "not an access token: Refuse[%d]: %s", n, m.fulfilled())
 		}
 	}
 	return rejection{}

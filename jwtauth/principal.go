@@ -113,7 +113,9 @@ func (i *issuer) parseScopes(name, raw string) (gatehouse.Scopes, error) {
 		return gatehouse.ParseScopes(text)
 	}
 	var tokens []string
-	if i.Profile != Compatible || !strictjson.Strings(raw, func(s string) bool { tokens = append(tokens, s); return true }) {
+	// RFC 9068 fixes the form of scope only. Other claims with scopes, such as
+	// permissions, are arrays under both profiles.
+	if i.Profile == RFC9068 && name == "scope" || !strictjson.Strings(raw, func(s string) bool { tokens = append(tokens, s); return true }) {
 		return gatehouse.Scopes{}, claimError(name)
 	}
 	return gatehouse.NewScopes(tokens...)

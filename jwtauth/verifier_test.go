@@ -43,11 +43,12 @@ func TestVerifier(t *testing.T) {
 		header, claims object
 		want           jwtauth.VerifiedJWT
 	}{
-		"valid":             {nil, nil, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
-		"no typ":            {object{"typ": nil}, nil, jwtauth.VerifiedJWT{Subject: "alice"}},
-		"logout token":      {object{"typ": "logout+jwt"}, object{"sub": nil, "sid": "s"}, jwtauth.VerifiedJWT{Type: "logout+jwt"}},
-		"several audiences": {nil, object{"aud": []string{"other", "web"}}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
-		"within the skew":   {nil, object{"exp": now - 20, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"valid":                         {nil, nil, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"no typ":                        {object{"typ": nil}, nil, jwtauth.VerifiedJWT{Subject: "alice"}},
+		"logout token":                  {object{"typ": "logout+jwt"}, object{"sub": nil, "sid": "s"}, jwtauth.VerifiedJWT{Type: "logout+jwt"}},
+		"several audiences":             {nil, object{"aud": []string{"other", "web"}}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"an azp that the caller checks": {nil, object{"azp": 1}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"within the skew":               {nil, object{"exp": now - 20, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 	} {
 		payload := idClaims().with(test.claims)
 		test.want.Claims = must(gatehouse.NewClaims(payload))

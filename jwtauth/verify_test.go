@@ -209,9 +209,10 @@ func TestCompatibleProfile(t *testing.T) {
 				each("scp", []any{"a b"}, []any{1}), list(object{"cid": 1, "client_id": nil})),
 			jwtauth.ReasonType: slices.Concat(each("nonce", "x"), each("at_hash", "x"), each("c_hash", "x"), each("s_hash", "x"), each("events", object{}),
 				each("typ", "ID", "Refresh"), each("token_use", "id"),
-				each("nonce", null), each("at_hash", null), each("events", null), each("typ", "DPoP"),
+				each("nonce", null), each("at_hash", null), each("events", null), each("c_hash", null), each("s_hash", null), each("typ", "DPoP"),
 				list(object{"typ": "Bearer", "token_use": "id"}, object{"typ": "ID", "token_use": "access"}, object{"typ": "Bearer", "at_hash": "x"},
-					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"})),
+					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"},
+					object{"typ": "access", "nonce": "x"}, object{"token_use": "Bearer", "nonce": "x"}, object{"token_use": "DPoP", "cnf": object{"jkt": "x"}})),
 			gatehouse.ReasonUnconfirmed: append(each("cnf", object{}, null), object{"typ": "DPoP", "cnf": object{"jkt": "x"}}),
 		} {
 			for _, claims := range changes {
@@ -227,7 +228,7 @@ func TestCauses(t *testing.T) {
 	cold := newAuthenticator(t, remoteConfig(&keyServer{serve: goodSet()}))
 	slashed := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.URL += "/" }))
 	lenient := newAuthenticator(t, compatible(func(i *jwtauth.Issuer) {
-		i.Clients, i.Require, i.Refuse = []string{"web"}, []jwtauth.Mark{{Claim: "scope"}}, []jwtauth.Mark{{Claim: "is_anonymous", Values: []string{"true"}}}
+		i.Clients = []string{"web"}
 	}))
 	errorOf := func(_ gatehouse.Principal, err error) error { return err }
 	cause := func(a *jwtauth.Authenticator, token, issuer, want string) {
@@ -290,12 +291,26 @@ func TestCauses(t *testing.T) {
 		"claim typ is ID":                                                   {"typ": "ID"},
 		"claim token_use is id":                                             {"token_use": "id"},
 		"claim token_use is none of Bearer, access, at+jwt, JWT":            {"token_use": "secret-value"},
-		"required by Require[0]: claim scope is present":                    {"scope": nil},
-		"refused by Refuse[0]: claim is_anonymous is one of true":           {"is_anonymous": true},
 		"claims client_id and azp differ":                                   {"azp": "cli"},
 		"claim aud is missing, and client_id or azp is none of Clients web": {"aud": nil, "client_id": "cli"},
 	} {
 		cause(lenient, token(object{"typ": "JWT"}, claims), issuerURL, want)
+	}
+	for want, m := range map[string]jwtauth.Mark{
+		"Require[0]: claim x is missing":                    {Claim: "x"},
+		"Require[0]: header parameter kid is none of a, b":  {Header: "kid", Values: []string{"a", "b"}},
+		"Require[0]: claim sub does not equal claim /x/y":   {Claim: "sub", Equals: "/x/y"},
+		"Refuse[0]: claim jti is present":                   {Claim: "jti"},
+		"Refuse[0]: header parameter typ is JWT or at+jwt":  {Header: "typ", Values: []string{"JWT", "at+jwt"}},
+		"Refuse[0]: claim client_id equals claim client_id": {Claim: "client_id", Equals: "client_id"},
+	} {
+		cause(newAuthenticator(t, compatible(func(i *jwtauth.Issuer) {
+			if strings.HasPrefix(want, "Require") {
+				i.Require = []jwtauth.Mark{m}
+			} else {
+				i.Refuse = []jwtauth.Mark{m}
+			}
+		})), token(nil, nil), issuerURL, "not an access token: "+want)
 	}
 	cause(lenient, token(object{"typ": "logout+jwt"}, nil), issuerURL, "typ: neither at+jwt nor JWT: the token is of another kind")
 	cause(newAuthenticator(t, compatible(func(*jwtauth.Issuer) {})), token(nil, object{"aud": nil}), issuerURL, "claim aud is missing: set Clients if")

@@ -228,7 +228,7 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 //
 // Implements RFC 9126 §2.1 (POST), §2.3.
 func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.Values, error) {
-	a, err := c.post(ctx, endpointPAR, p.PushedAuthorizationEndpoint, params)
+	a, err := c.post(ctx, c.pushes, endpointPAR, p.PushedAuthorizationEndpoint, params)
 	if err != nil {
 		return nil, err
 	}

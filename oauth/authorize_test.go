@@ -139,13 +139,16 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 			t.Error("a request_uri was pushed")
 		}
 	}
+	requests := 3
 	for name, route := range map[string]http.HandlerFunc{
 		"rejected": raw(400, `{"error":"invalid_request"}`), "down": down, "no request_uri": raw(201, "{}"),
 		"request_uri a number": raw(201, `{"request_uri":1}`), "not JSON": raw(201, `x`),
 	} {
 		l.Routes["/par"] = route
-		if transaction, err := begin(); err == nil {
-			t.Errorf("%s: Authorize URL = %s, want an error", name, transaction.URL)
+		l.client = l.Client() // without a pause
+		if transaction, err := begin(); err == nil || l.Count("/par") != requests {
+			t.Errorf("%s: Authorize = %v, %v after %d requests, want an error after %d", name, transaction, err, l.Count("/par"), requests)
 		}
+		requests++
 	}
 }

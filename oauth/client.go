@@ -3,6 +3,7 @@
 package oauth
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -75,6 +76,12 @@ type Config struct {
 	// and the local clock: 1 minute if zero, at most 5 minutes.
 	Skew time.Duration
 
+	// Once, if not nil, reports whether this is the first call with a state, also in
+	// other processes. Redeem calls it before it sends a code, so that several
+	// processes that parse the same transaction redeem it once. An error is returned
+	// by Redeem. See Manager.Once of package session. Optional.
+	Once func(ctx context.Context, state string) (first bool, err error)
+
 	// Timeout is the timeout of each request to the authorization server: 10 s if
 	// zero, at most 1 minute.
 	Timeout time.Duration
@@ -89,11 +96,16 @@ type Client struct {
 	mutual   bool // client authentication by certificate
 	public   bool
 	static   *Provider
+	once     func(context.Context, string) (bool, error) // nil for none
 	http     fetch.Client
 	skew     time.Duration
 	metadata metadata
 
 	verifier *jwtauth.Verifier // nil without keys
+
+	// The limits of the endpoints. Codes, which anonymous callers can send, share none
+	// with the other grants.
+	pushes, codes, grantRequests, introspections, revocations *limiter
 
 	// grants are the running requests of Credentials, whose requests end with
 	// Close.
@@ -130,7 +142,12 @@ func New(config Config) (*Client, error) {
 			fail("Algorithms", fmt.Errorf("%s: symmetric algorithms are not accepted for ID tokens", a))
 		}
 	}
-	c := &Client{issuer: config.Issuer, id: config.ClientID, skew: config.Skew}
+	c := &Client{
+		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once,
+		pushes: newLimiter(endpointPAR, loginRate, isFailure), codes: newLimiter("token", loginRate, isOutage),
+		grantRequests: newLimiter("token", 0, isOutage), introspections: newLimiter("introspection", 0, isOutage),
+		revocations: newLimiter("revocation", 0, isOutage),
+	}
 	c.http = fetch.Client{Timeout: config.Timeout, MaxBytes: maxResponseBytes}
 	if config.Provider != (Provider{}) {
 		fail("Provider", config.Provider.check(config.Issuer))
@@ -160,6 +177,7 @@ func New(config Config) (*Client, error) {
 	}
 	// A shared request may make two: discovery, and the request itself.
 	c.metadata.group.Timeout, c.grants.Timeout = 2*c.http.Timeout, 2*c.http.Timeout
+	c.metadata.group.MaxWaiters, c.grants.MaxWaiters = maxWaiting, maxWaiting
 	return c, nil
 }
 

@@ -94,7 +94,7 @@ func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	if time.Now().Before(renew) {
 		return token, nil
 	}
-	token, err := s.client.token(ctx, s.params, s.scopes)
+	token, err := s.client.token(ctx, s.client.grantRequests, s.params, s.scopes)
 	if err != nil {
 		return Tokens{}, err
 	}

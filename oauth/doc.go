@@ -59,10 +59,27 @@
 //     expire, or after three quarters of a lifetime of less than two minutes.
 //     While the authorization server is unavailable the old token is used until
 //     it expires.
-//
 //   - An [Introspector] accepts a response without exp, because the authorization
 //     server has just said that the token is active, and takes client_id as the
 //     subject of a token without sub.
+//
+// # Limits
+//
+// The client protects the authorization server from anonymous callers of the
+// application, and the application from a slow authorization server. For each
+// endpoint:
+//
+//   - After a failed request, the client sends none for 1 s, and for twice as long
+//     after each further failure, up to a minute; for longer, up to a minute, if the
+//     server sends Retry-After. A success resets it. A failure is one that concerns
+//     all callers: no answer, 429, 502, 503, 504, invalid_client; for discovery and
+//     pushed authorization requests any server error.
+//   - At most 32 requests run and 1,000 callers wait.
+//   - 100 pushed authorization requests per second, and 100 redeemed codes, after as
+//     many at once.
+//
+// A request beyond a limit fails at once with an error that wraps [ErrUnavailable];
+// [RetryAfter] returns how long to wait.
 //
 // # Concurrency
 //

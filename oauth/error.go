@@ -110,8 +110,6 @@ func (c *Client) reject(code gatehouse.Code, reason gatehouse.Reason, cause erro
 // unavailable returns the error of a response that the client cannot verify now.
 func (c *Client) unavailable(cause error) *gatehouse.Error {
 	e := c.reject(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, cause)
-	if response, ok := errors.AsType[*Error](cause); ok {
-		e.RetryAfter = response.RetryAfter
-	}
+	e.RetryAfter = RetryAfter(cause)
 	return e
 }

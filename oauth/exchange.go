@@ -83,7 +83,7 @@ func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchang
 	if err != nil {
 		return Exchanged{}, err
 	}
-	a, err := c.post(ctx, "token", p.TokenEndpoint, params)
+	a, err := c.post(ctx, c.grantRequests, "token", p.TokenEndpoint, params)
 	if err != nil {
 		return Exchanged{}, err
 	}

@@ -111,16 +111,16 @@ func (c *Client) Token(ctx context.Context, params url.Values) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, fmt.Errorf("oauth: Token: parameter scope: %w", err)
 	}
-	return c.token(ctx, params, asked)
+	return c.token(ctx, c.grantRequests, params, asked)
 }
 
-// token sends a token request.
-func (c *Client) token(ctx context.Context, params url.Values, asked gatehouse.Scopes) (Tokens, error) {
+// token sends a token request within the limits of l.
+func (c *Client) token(ctx context.Context, l *limiter, params url.Values, asked gatehouse.Scopes) (Tokens, error) {
 	p, err := c.Provider(ctx)
 	if err != nil {
 		return Tokens{}, err
 	}
-	a, err := c.post(ctx, "token", p.TokenEndpoint, params)
+	a, err := c.post(ctx, l, "token", p.TokenEndpoint, params)
 	if err != nil {
 		return Tokens{}, err
 	}

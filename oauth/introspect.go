@@ -56,7 +56,7 @@ func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind To
 	if err != nil {
 		return Introspection{}, err
 	}
-	a, err := c.post(ctx, "introspection", p.IntrospectionEndpoint, tokenParams(token, kind))
+	a, err := c.post(ctx, c.introspections, "introspection", p.IntrospectionEndpoint, tokenParams(token, kind))
 	if err != nil {
 		return Introspection{}, err
 	}

@@ -297,9 +297,7 @@ func (i *Introspector) ask(ctx context.Context, token string) (*introspected, er
 			failed := &gatehouse.Error{
 				Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonIntrospectionUnavailable, Issuer: e.Client.issuer, Cause: err,
 			}
-			if refused, ok := errors.AsType[*Error](err); ok {
-				failed.RetryAfter = refused.RetryAfter
-			}
+			failed.RetryAfter = RetryAfter(err)
 			return nil, failed
 		}
 		var m introspectionMembers

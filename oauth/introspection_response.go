@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/text"
@@ -22,7 +23,6 @@ import (
 //
 // Implements RFC 7662 §2.1 (POST, authenticated), §2.3, §4 (TLS).
 func (e *introspectionEndpoint) ask(ctx context.Context, token string) (string, error) {
-	const name = "introspection"
 	address := e.URL
 	if address == "" {
 		p, err := e.Client.Provider(ctx)
@@ -30,9 +30,22 @@ func (e *introspectionEndpoint) ask(ctx context.Context, token string) (string, 
 			return "", err
 		}
 		if address = p.IntrospectionEndpoint; address == "" {
-			return "", fmt.Errorf("oauth: %s endpoint: %w", name, ErrNotOffered)
+			return "", fmt.Errorf("oauth: introspection endpoint: %w", ErrNotOffered)
 		}
 	}
+	var response fetch.Response
+	err := e.Client.introspections.do(ctx, func() (err error) {
+		response, err = e.send(ctx, address, token)
+		return err
+	})
+	if err != nil || e.verifier == nil {
+		return string(response.Body), err
+	}
+	return e.signed(ctx, response.Header.Get("Content-Type"), string(response.Body))
+}
+
+// send returns a response with status 200.
+func (e *introspectionEndpoint) send(ctx context.Context, address, token string) (fetch.Response, error) {
 	header, form := make(http.Header), tokenParams(gatehouse.NewSecret([]byte(token)), AccessToken)
 	if e.verifier != nil {
 		// RFC 9701 §4: The resource server asks for the media type
@@ -40,18 +53,16 @@ func (e *introspectionEndpoint) ask(ctx context.Context, token string) (string, 
 		header.Set("Accept", introspectionJWTAccept)
 	}
 	if err := e.Client.auth(header, form); err != nil {
-		return "", err
+		return fetch.Response{}, err
 	}
 	response, err := e.Client.http.PostForm(ctx, address, header, form)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("oauth: %s endpoint: %w: %w", name, ErrUnavailable, err)
+		return fetch.Response{}, fmt.Errorf("oauth: introspection endpoint: %w: %w", ErrUnavailable, err)
 	case response.Status != http.StatusOK:
-		return "", parseError(name, response)
-	case e.verifier == nil:
-		return string(response.Body), nil
+		return fetch.Response{}, parseError("introspection", response)
 	}
-	return e.signed(ctx, response.Header.Get("Content-Type"), string(response.Body))
+	return response, nil
 }
 
 // signed verifies a JWT response and returns its member token_introspection.

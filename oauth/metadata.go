@@ -21,7 +21,7 @@ import (
 
 // Provider holds the metadata of an authorization server, RFC 8414 section 2,
 // limited to the members that this package uses. All URLs are https; plain http
-// is accepted for loopback addresses only. An endpoint is empty if the
+// is accepted for loopback addresses only, and only if the issuer has it too. An endpoint is empty if the
 // authorization server does not have it.
 type Provider struct {
 	// Issuer is the issuer identifier. Required.
@@ -82,7 +82,13 @@ func (p *Provider) check(issuer string) error {
 		if *address == "" {
 			continue
 		}
-		if _, err := safeurl.Parse(*address); err != nil {
+		u, err := safeurl.Parse(*address)
+		// Plain http is for development. An authorization server with https that names
+		// a loopback address would have this program call into its own host.
+		if err == nil && strings.HasPrefix(issuer, "https:") && u.Scheme != "https" {
+			err = errors.New("must be an https URL, like the issuer")
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
@@ -162,9 +168,6 @@ const (
 	// metadataStale is the maximum age at which metadata serve as the fallback for
 	// a failed fetch.
 	metadataStale = 24 * time.Hour
-	// metadataRetry is the minimum interval between two attempts to replace
-	// metadata that still serve as a fallback.
-	metadataRetry = time.Minute
 )
 
 // metadata caches the discovered metadata.
@@ -174,13 +177,14 @@ type metadata struct {
 	mu      sync.Mutex
 	known   Provider
 	fetched time.Time
-	tried   time.Time
+	backoff backoff
 }
 
 // Provider returns the metadata of the authorization server: the configured
 // value, or the result of discovery, which is cached for an hour, and for up to a
-// day while discovery fails. Concurrent calls share one request. The error wraps
-// [ErrUnavailable].
+// day while discovery fails. Concurrent calls share one request. After a failed
+// discovery, calls fail without a request for 1 s, and for twice as long after each
+// further failure, up to a minute. The error wraps [ErrUnavailable].
 func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	if c.static != nil {
 		return *c.static, nil
@@ -189,26 +193,35 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	m.mu.Lock()
 	now := time.Now()
 	known, age, usable := m.known, now.Sub(m.fetched), !m.fetched.IsZero()
-	if usable && (age < metadataFresh || age < metadataStale && now.Sub(m.tried) < metadataRetry) {
-		m.mu.Unlock()
-		return known, nil
-	}
-	m.tried = now
+	usable = usable && age < metadataStale
+	pause := m.backoff.left(now)
 	m.mu.Unlock()
-
+	switch {
+	case usable && (age < metadataFresh || pause > 0 || m.group.Running(struct{}{}) != nil):
+		return known, nil
+	case pause > 0:
+		return Provider{}, &postponed{"discovery", "the previous request failed", pause}
+	}
 	p, err := m.group.Do(ctx, struct{}{}, func(ctx context.Context) (Provider, error) {
+		begun := time.Now()
 		p, err := c.discover(ctx)
-		if err == nil {
-			m.mu.Lock()
-			m.known, m.fetched = p, time.Now()
-			m.mu.Unlock()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if err != nil {
+			asked := time.Duration(0)
+			if e, ok := errors.AsType[*fetch.StatusError](err); ok {
+				asked = e.RetryAfter
+			}
+			m.backoff.failed(begun, time.Now(), asked)
+			return p, err
 		}
-		return p, err
+		m.known, m.fetched, m.backoff = p, time.Now(), backoff{}
+		return p, nil
 	})
 	switch {
 	case err == nil:
 		return p, nil
-	case usable && age < metadataStale && ctx.Err() == nil:
+	case usable && ctx.Err() == nil:
 		return known, nil
 	}
 	return Provider{}, fmt.Errorf("oauth: discovery of %s: %w: %w", c.issuer, ErrUnavailable, err)

@@ -66,7 +66,7 @@ var (
 // the ID token and its nonce. It sends the code only if all previous checks
 // passed, and returns tokens only if all checks passed.
 //
-// A transaction can be redeemed once. The error is a [*gatehouse.Error]: 400 for
+// A transaction can be redeemed once; see [Config].Once for several processes. The error is a [*gatehouse.Error]: 400 for
 // a response that does not belong to the transaction, 403 if the user or the
 // authorization server denied access, 503 if the authorization server is
 // unavailable.
@@ -134,8 +134,18 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	if len(t.Resources) > 0 {
 		params["resource"] = t.Resources
 	}
-	tokens, err := c.token(ctx, params, requested)
+	var tokens Tokens
+	err = c.codes.do(ctx, func() error {
+		if err := c.first(ctx, t.State); err != nil {
+			return err
+		}
+		tokens, err = c.token(ctx, nil, params, requested)
+		return err
+	})
+	refusal, refused := errors.AsType[*gatehouse.Error](err)
 	switch {
+	case refused: // of first
+		return Result{}, refusal
 	case errors.Is(err, ErrUnavailable):
 		return Result{}, c.unavailable(err)
 	case err != nil:
@@ -148,6 +158,22 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 		}
 	}
 	return result, nil
+}
+
+// first checks that the code was not sent before, by any process.
+//
+// Implements RFC 6749 §4.1.2 (once).
+func (c *Client) first(ctx context.Context, state string) error {
+	if c.once == nil {
+		return nil
+	}
+	switch first, err := c.once(ctx, state); {
+	case err != nil:
+		return c.unavailable(err)
+	case !first:
+		return c.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, errUsed)
+	}
+	return nil
 }
 
 // checkIssuer checks that the response comes from the authorization server to

@@ -28,7 +28,7 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	if old.Refresh.Len() == 0 {
 		return Tokens{}, errors.New("oauth: Refresh: Tokens.Refresh: required")
 	}
-	t, err := c.token(ctx, url.Values{"grant_type": {grantRefresh}, "refresh_token": {string(old.Refresh.Reveal())}}, old.Scopes)
+	t, err := c.token(ctx, c.grantRequests, url.Values{"grant_type": {grantRefresh}, "refresh_token": {string(old.Refresh.Reveal())}}, old.Scopes)
 	if err != nil {
 		return Tokens{}, err
 	}

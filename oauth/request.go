@@ -30,10 +30,18 @@ type answer struct {
 //
 // Implements RFC 6749 §2.3.1 (body), §3.2; RFC 7009 §2 (POST); RFC 7662 §2.1
 // (POST); ASVS 5.0 §14.2.1.
-func (c *Client) post(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
+func (c *Client) post(ctx context.Context, l *limiter, endpoint, address string, params url.Values) (a answer, err error) {
 	if address == "" {
 		return answer{}, fmt.Errorf("oauth: %s endpoint: %w", endpoint, ErrNotOffered)
 	}
+	err = l.do(ctx, func() error {
+		a, err = c.send(ctx, endpoint, address, params)
+		return err
+	})
+	return a, err
+}
+
+func (c *Client) send(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
 	form, header := maps.Clone(params), make(http.Header)
 	if err := c.auth(header, form); err != nil {
 		return answer{}, err

@@ -32,7 +32,7 @@ func (c *Client) Revoke(ctx context.Context, token gatehouse.Secret, kind TokenK
 	if err != nil {
 		return err
 	}
-	_, err = c.post(ctx, "revocation", p.RevocationEndpoint, tokenParams(token, kind))
+	_, err = c.post(ctx, c.revocations, "revocation", p.RevocationEndpoint, tokenParams(token, kind))
 	return err
 }
 

@@ -89,7 +89,6 @@ func TestTokenResponseRejected(t *testing.T) {
 // Covers RFC 6749 §10.14.
 func TestTokenErrors(t *testing.T) {
 	s := providertest.New(t)
-	client := s.Client()
 	for _, test := range []struct {
 		status      int
 		body, retry string
@@ -117,7 +116,7 @@ func TestTokenErrors(t *testing.T) {
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
 		}
-		_, err := client.Token(t.Context(), machineParams())
+		_, err := s.Client().Token(t.Context(), machineParams())
 		e, ok := errors.AsType[*oauth.Error](err)
 		if !ok || e.Code != test.code || e.Status != test.status || e.Endpoint != "token" || e.RetryAfter != test.after ||
 			errors.Is(err, oauth.ErrUnavailable) != test.unavailable {
@@ -132,7 +131,7 @@ func TestTokenErrors(t *testing.T) {
 	}
 	// The code of a body that is too large is unknown.
 	s.Routes["/token"] = raw(400, `{"error":"invalid_grant"}`+strings.Repeat(" ", 300<<10))
-	_, err := client.Token(t.Context(), machineParams())
+	_, err := s.Client().Token(t.Context(), machineParams())
 	if _, ok := errors.AsType[*oauth.Error](err); ok || !errors.Is(err, oauth.ErrUnavailable) {
 		t.Errorf("Token error with a body of 300 KB = %v, want %v without a code", err, oauth.ErrUnavailable)
 	}

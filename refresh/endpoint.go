@@ -100,14 +100,15 @@ func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			return
 		}
-		issued, err := e.tokens.Rotate(r.Context(), Request{
+		var signed jwtauth.Signed
+		issued, err := e.tokens.exchange(r.Context(), Request{
 			Token: gatehouse.NewSecret([]byte(r.PostForm.Get("refresh_token"))), Client: client, Scope: r.PostForm.Get("scope"),
-		})
-		if err != nil { // Rotate has reported it
+		}, func(i Issued) (err error) { signed, err = e.sign(r.Context(), i); return err })
+		if err != nil { // exchange has reported it
 			req.write(codeOf(err))
 			return
 		}
-		e.issue(req, issued)
+		e.issue(req, issued, signed)
 	}
 }
 
@@ -122,22 +123,37 @@ func (e *TokenEndpoint) Begin(w http.ResponseWriter, r *http.Request, g Grant) {
 		req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
 		return
 	}
-	e.issue(req, issued)
+	e.issue(req, issued, jwtauth.Signed{})
 }
 
-// issue answers with a refresh token and an access token.
-func (e *TokenEndpoint) issue(req request, issued Issued) {
+// sign returns the access token that is issued with a refresh token.
+func (e *TokenEndpoint) sign(ctx context.Context, issued Issued) (signed jwtauth.Signed, err error) {
 	token := issued.AccessToken(e.config.Audience)
-	var signed jwtauth.Signed
-	var err error
 	if e.config.AccessToken != nil {
-		err = e.config.AccessToken(req.r.Context(), &token)
+		err = e.config.AccessToken(ctx, &token)
 	}
 	if err == nil {
 		signed, err = e.config.Signer.Sign(token)
 	}
 	if err != nil {
-		req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonAccessToken, fmt.Errorf("refresh: access token: %w", err))
+		return jwtauth.Signed{}, fmt.Errorf("refresh: access token: %w", err)
+	}
+	if r := e.tokens.revocations; r != nil && time.Until(signed.Expires) > r.MaxLifetime() {
+		return jwtauth.Signed{}, fmt.Errorf("refresh: access token: Signer: the token lives until %v, but Config.Revocations keeps revocations for lifetimes up to %v only: raise their MaxLifetime",
+			signed.Expires, r.MaxLifetime())
+	}
+	return signed, nil
+}
+
+// issue answers with a refresh token and an access token, which it signs if signed
+// is zero.
+func (e *TokenEndpoint) issue(req request, issued Issued, signed jwtauth.Signed) {
+	var err error
+	if signed.Token.Len() == 0 {
+		signed, err = e.sign(req.r.Context(), issued)
+	}
+	if err != nil {
+		req.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonAccessToken, err)
 		return
 	}
 	req.writeJSON(http.StatusOK, struct {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/oauth2"
@@ -19,6 +20,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 )
 
 // endpoints are the endpoints of an authorizationServer.
@@ -365,6 +367,41 @@ func TestEndpointUnavailable(t *testing.T) {
 	}
 	fails = true
 	checkError(t, "malformed request, observer", serve(e, post("")), 503, "temporarily_unavailable")
+}
+
+// A client without a grace period can repeat a request that failed before the token
+// was used up.
+func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
+	for name, lifetime := range map[string]time.Duration{"hook": time.Hour, "longer than revocations are kept": time.Minute} {
+		s := newServer(t, func(c *refresh.Config) {
+			c.NoGrace, c.Issuer = true, issuer
+			c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: lifetime}))
+		})
+		var hook error
+		e := must(s.TokenEndpoint(refresh.TokenEndpointConfig{
+			Signer: newAuthorizationServer(t).signer, Audience: audience, AccessToken: func(context.Context, *jwtauth.AccessToken) error { return hook },
+		}))
+		if lifetime == time.Hour {
+			hook = errDown
+		}
+		token := string(s.begin().Token.Reveal())
+		send := func() *httptest.ResponseRecorder {
+			return serve(e, post(form("grant_type", "refresh_token", "refresh_token", token, "client_id", "web", "scope", "reports:read")))
+		}
+		for range 2 {
+			checkError(t, name, send(), 503, "temporarily_unavailable")
+			if got := s.recorded(); got != "unavailable "+string(refresh.ReasonAccessToken) {
+				t.Errorf("%s: events = %q, want unavailable %s", name, got, refresh.ReasonAccessToken)
+			}
+		}
+		if hook = nil; lifetime < time.Hour {
+			continue
+		}
+		if w := send(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"scope":"reports:read"`) {
+			t.Errorf("%s: retry = %d %s, want 200 with the scope", name, w.Code, w.Body)
+		}
+		checkError(t, "reuse", send(), 400, "invalid_grant")
+	}
 }
 
 func TestTokenEndpointChecksConfig(t *testing.T) {

@@ -30,7 +30,7 @@ func newService(key *ecdsa.PrivateKey, observer gatehouse.Observer) (http.Handle
 	keys, err1 := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "2026-07", Algorithm: jwtauth.ES256, Private: key})
 	signer, err2 := jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: self, Keys: keys})
 	// store/sqlstore and store/redisstore have stores for several processes.
-	revoked, err3 := revocation.New(revocation.Config{Store: revocation.NewMemory(0)})
+	revoked, err3 := revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{self}})
 	tokens, err4 := refresh.New(refresh.Config{Store: refresh.NewMemory(0), Revocations: revoked, Issuer: self, Observer: observer})
 	access, err5 := jwtauth.New(jwtauth.Config{
 		Issuers:     []jwtauth.Issuer{{URL: self, Audiences: []string{api}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}},

@@ -40,6 +40,7 @@ func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
 		f(&c)
 	}
 	s.Tokens, s.store = must(refresh.New(c)), c.Store
+	s.recorded()
 	return s
 }
 

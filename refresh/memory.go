@@ -29,15 +29,16 @@ type Memory struct {
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns a store of at most maxFamilies families, 100,000 if
-// maxFamilies is not positive. When it is full, Create evicts an expired family or,
-// if there is none, returns an error.
+// maxFamilies is not positive, and of at most 1,000 of a subject. When it is full,
+// Create evicts an expired or revoked family, whose tokens stay invalid, or returns
+// an error if there is none.
 func NewMemory(maxFamilies int) *Memory {
 	if maxFamilies <= 0 {
 		maxFamilies = defaultMemoryFamilies
 	}
 	return &Memory{records: expiring.Map[string, string, Record]{
 		Limit:   maxFamilies,
-		Expires: func(r *Record) time.Time { return r.Expires },
+		Expires: (*Record).ends,
 		Group:   func(r *Record) string { return r.Subject },
 		Clone:   func(r Record) Record { r.Successor = bytes.Clone(r.Successor); return r },
 	}}
@@ -63,10 +64,29 @@ func (m *Memory) Create(ctx context.Context, r Record, lifetime time.Duration) (
 	if !r.AuthTime.IsZero() {
 		r.AuthTime = time.UnixMicro(r.AuthTime.UnixMicro()).UTC()
 	}
+	if m.records.GroupLen(r.Subject) >= maxListed {
+		ended := func(other *Record) bool { return !other.ends().After(now) }
+		for id := range m.records.InGroup(r.Subject, ended) {
+			m.records.Delete(id)
+			break
+		}
+	}
+	if m.records.GroupLen(r.Subject) >= maxListed {
+		return Record{}, fmt.Errorf("refresh: memory store: the subject has %d active families", maxListed)
+	}
 	if err := m.records.Put(r.ID, r, now); err != nil {
 		return Record{}, fmt.Errorf("refresh: memory store: %w", err)
 	}
 	return r, nil
+}
+
+// ends is the time from which the record can be evicted: without it, the tokens of
+// the family are invalid too.
+func (r *Record) ends() time.Time {
+	if !r.Revoked.IsZero() {
+		return r.Revoked
+	}
+	return r.Expires
 }
 
 // Find implements [Store].

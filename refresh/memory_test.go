@@ -4,6 +4,7 @@ package refresh_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ func TestMemoryContract(t *testing.T) {
 	refreshtest.TestStore(t, func(*testing.T) refresh.Store { return refresh.NewMemory(0) })
 }
 
-func TestMemoryFullEvictsExpiredOnly(t *testing.T) {
+func TestMemoryFullEvictsEndedOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := refresh.NewMemory(3)
 		create := func(id string, lifetime time.Duration) error {
@@ -25,9 +26,6 @@ func TestMemoryFullEvictsExpiredOnly(t *testing.T) {
 		}
 		if err := errors.Join(create("a", time.Hour), create("b", 2*time.Hour), create("c", 2*time.Hour)); err != nil {
 			t.Fatal(err)
-		}
-		if _, err := m.Revoke(t.Context(), "c"); err != nil {
-			t.Error(err)
 		}
 		for _, wait := range []time.Duration{0, time.Hour - 1} {
 			pass(wait)
@@ -39,10 +37,51 @@ func TestMemoryFullEvictsExpiredOnly(t *testing.T) {
 		if err := create("d", time.Hour); err != nil {
 			t.Errorf("Create after a family expired: error = %v", err)
 		}
-		for id, want := range map[string]error{"a": refresh.ErrNotFound, "b": nil, "c": nil, "d": nil} {
+		if _, err := m.Revoke(t.Context(), "c"); err != nil {
+			t.Error(err)
+		}
+		if err := create("e", time.Hour); err != nil {
+			t.Errorf("Create after a family was revoked: error = %v", err)
+		}
+		if err := create("f", time.Hour); err == nil {
+			t.Error("Create in a full store: got no error")
+		}
+		for id, want := range map[string]error{"a": refresh.ErrNotFound, "b": nil, "c": refresh.ErrNotFound, "d": nil, "e": nil} {
 			if _, err := m.Find(t.Context(), id); err != want {
 				t.Errorf("Find(%s) error = %v, want %v", id, err, want)
 			}
 		}
 	})
+}
+
+// One subject cannot fill the store: neither with active families nor with ended
+// ones.
+func TestMemoryBoundsFamiliesOfSubject(t *testing.T) {
+	m := refresh.NewMemory(0)
+	create := func(id, subject string) error {
+		_, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: subject}}}, time.Hour)
+		return err
+	}
+	for n := range 1000 {
+		if err := create(fmt.Sprint(n), "alice"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := create("1000", "alice"); err == nil {
+		t.Error("Create(family 1001 of alice): got no error")
+	}
+	if err := create("b", "bob"); err != nil {
+		t.Errorf("Create(family of bob) error = %v", err)
+	}
+	for n := range 3 {
+		if _, err := m.Revoke(t.Context(), fmt.Sprint(n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := create(fmt.Sprint("new", n), "alice"); err != nil {
+			t.Errorf("Create after a revocation: error = %v", err)
+		}
+		if _, err := m.Find(t.Context(), fmt.Sprint(n)); err != refresh.ErrNotFound {
+			t.Errorf("Find(revoked family) error = %v, want %v", err, refresh.ErrNotFound)
+		}
+	}
 }

@@ -21,6 +21,9 @@ const (
 	// EventRevocation: token families were revoked on request. Revocation by reuse
 	// detection is an EventRotation.
 	EventRevocation gatehouse.EventType = "refresh_revocation"
+	// EventMemoryStore: [New] was called with a [Memory]. It is for development:
+	// another process does not know its families, and they end with the process.
+	EventMemoryStore gatehouse.EventType = "refresh_memory_store"
 )
 
 // Attributes of EventRevocation: the subject and the client whose families were

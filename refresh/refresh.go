@@ -80,6 +80,10 @@ type Config struct {
 // has an implementation.
 type Revocations interface {
 	RevokeFamily(ctx context.Context, issuer, family string) error
+
+	// MaxLifetime is the longest lifetime of an access token for which revocations
+	// are kept. A [TokenEndpoint] issues no token that lives longer.
+	MaxLifetime() time.Duration
 }
 
 // Tokens issues, rotates and revokes refresh tokens. They are opaque, bound to
@@ -103,7 +107,8 @@ type Tokens struct {
 	observer    gatehouse.Observer
 }
 
-// New returns Tokens. It reports all configuration errors at once.
+// New returns Tokens. It reports all configuration errors at once, and an
+// [EventMemoryStore] to the observer.
 func New(c Config) (*Tokens, error) {
 	t := &Tokens{
 		store: c.Store, lifetime: c.Lifetime, grace: c.Grace,
@@ -143,6 +148,9 @@ func New(c Config) (*Tokens, error) {
 		if _, err := safeurl.Parse(c.Issuer); err != nil {
 			fail("Issuer: %w", err)
 		}
+	}
+	if _, ok := c.Store.(*Memory); ok && len(errs) == 0 {
+		errs = append(errs, gatehouse.Report(context.Background(), t.observer, gatehouse.Event{Type: EventMemoryStore, Level: slog.LevelWarn, Issuer: t.issuer}))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

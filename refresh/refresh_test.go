@@ -21,7 +21,7 @@ import (
 )
 
 func TestNewChecksConfig(t *testing.T) {
-	list := must(revocation.New(revocation.Config{Store: revocation.NewMemory(0)}))
+	list := must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}}))
 	for _, test := range []struct {
 		name   string
 		change func(*refresh.Config)
@@ -55,6 +55,20 @@ func TestNewChecksConfig(t *testing.T) {
 	_, err := refresh.New(refresh.Config{Lifetime: -1, Grace: -1})
 	if n := strings.Count(fmt.Sprint(err), "Config."); n != 3 {
 		t.Errorf("New reports %d of 3 mistakes: %v", n, err)
+	}
+}
+
+// A memory store is visible at start.
+func TestMemoryStoreIsReported(t *testing.T) {
+	for _, fails := range []error{nil, errDown} {
+		var events []gatehouse.Event
+		_, err := refresh.New(refresh.Config{Store: refresh.NewMemory(0), Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			events = append(events, e)
+			return fails
+		})})
+		if !errors.Is(err, fails) || len(events) != 1 || events[0].Type != refresh.EventMemoryStore || events[0].Level != slog.LevelWarn {
+			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", err, events, fails)
+		}
 	}
 }
 
@@ -179,7 +193,7 @@ func TestObserverFailureFailsRotate(t *testing.T) {
 func TestEvents(t *testing.T) {
 	s := newServer(t, func(c *refresh.Config) {
 		c.NoGrace, c.Issuer = true, issuer
-		c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0)}))
+		c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}}))
 	})
 	first := s.begin()
 	other := s.begin()

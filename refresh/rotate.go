@@ -50,8 +50,18 @@ type Request struct {
 // Implements RFC 6749 §6 (same scope); RFC 9700 §4.14.2 (rotation); ASVS 5.0
 // §10.4.5.
 func (t *Tokens) Rotate(ctx context.Context, r Request) (Issued, error) {
+	return t.exchange(ctx, r, nil)
+}
+
+// exchange is Rotate. Without a grace period, in which the client could repeat a
+// failed request, it calls prepare before it uses up the token; an error of prepare
+// leaves the token valid.
+func (t *Tokens) exchange(ctx context.Context, r Request, prepare func(Issued) error) (Issued, error) {
 	start := time.Now()
-	issued, failed := t.rotate(ctx, r)
+	if t.grace > 0 {
+		prepare = nil
+	}
+	issued, failed := t.rotate(ctx, r, prepare)
 	if failed.revoked {
 		// The client that caused the revocation must not stop it by closing the
 		// connection.
@@ -82,7 +92,7 @@ func unavailable(err error) failure {
 
 // rotate rotates a token. If that fails it returns the family to which the token
 // demonstrably belongs, if any.
-func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
+func (t *Tokens) rotate(ctx context.Context, r Request, prepare func(Issued) error) (Issued, failure) {
 	token, ok := parseToken(r.Token.Reveal())
 	if !ok || !isIdentifier(r.Client) {
 		return Issued{}, failure{reason: ReasonMalformed, err: ErrInvalidGrant}
@@ -91,7 +101,7 @@ func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
 	if err != nil {
 		return Issued{}, failure{reason: ReasonScope, err: ErrInvalidScope}
 	}
-	if failed := t.checkScopes(ctx, token, r.Client, scopes); failed.err != nil {
+	if failed := t.checkBefore(ctx, token, r.Client, scopes, prepare); failed.err != nil {
 		return Issued{}, failed
 	}
 
@@ -136,14 +146,15 @@ func (t *Tokens) rotate(ctx context.Context, r Request) (Issued, failure) {
 	return issued, failure{}
 }
 
-// checkScopes rejects a valid token with which the client requests a scope that
-// was not granted, before the token is used up. It leaves every other check to
-// the store. Granted scopes never change, so that they can be read before.
+// checkBefore rejects a valid token with which the client requests a scope that
+// was not granted, and calls prepare, if it is not nil, for a valid token; both
+// before the token is used up. It leaves every other check to the store. Granted
+// scopes never change, so that they can be read before.
 //
 //	RFC 6749 §6 (scope): "The requested scope MUST NOT include any scope not originally
 //	granted by the resource owner".
-func (t *Tokens) checkScopes(ctx context.Context, token token, client string, scopes gatehouse.Scopes) failure {
-	if scopes.Len() == 0 {
+func (t *Tokens) checkBefore(ctx context.Context, token token, client string, scopes gatehouse.Scopes, prepare func(Issued) error) failure {
+	if scopes.Len() == 0 && prepare == nil {
 		return failure{}
 	}
 	record, err := t.find(ctx, token)
@@ -152,8 +163,19 @@ func (t *Tokens) checkScopes(ctx context.Context, token token, client string, sc
 		return failure{}
 	case err != nil:
 		return unavailable(err)
-	case record.Client == client && record.Current == token.secretHash() && record.active() && !record.Scopes.HasAll(scopes):
+	case record.Client != client || record.Current != token.secretHash() || !record.active():
+		return failure{}
+	case !record.Scopes.HasAll(scopes):
 		return failure{reason: ReasonScope, err: ErrInvalidScope}
+	case prepare == nil:
+		return failure{}
+	}
+	issued := Issued{Family: record.Family, Scopes: record.Scopes}
+	if scopes.Len() > 0 {
+		issued.Scopes = scopes
+	}
+	if err := prepare(issued); err != nil {
+		return failure{reason: ReasonAccessToken, err: err}
 	}
 	return failure{}
 }

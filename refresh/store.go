@@ -64,8 +64,9 @@ type Family struct {
 //   - Every error other than [ErrNotFound] means that the store is unavailable.
 //     If the context is already done, a method changes nothing and returns an
 //     error. Implementations limit the duration of a call.
-//   - A record is removed some time after Expires and never before. Methods then
-//     return ErrNotFound.
+//   - A record is removed some time after Expires and never before, except that
+//     Memory also evicts revoked families when it is full. Methods then return
+//     ErrNotFound.
 //   - Strings and Metadata are stored and compared byte by byte.
 type Store interface {
 	// Create adds a record with the ID, Grant, Key and Current of r. It sets

@@ -14,7 +14,7 @@ import (
 // Set the list as jwtauth.Config.Revocations of every verifier.
 func Example() {
 	ctx := context.Background()
-	list, err := revocation.New(revocation.Config{Store: revocation.NewMemory(0)})
+	list, err := revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{"https://auth.example.com"}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,8 +16,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -26,7 +29,7 @@ import (
 const (
 	defaultMaxLifetime = 15 * time.Minute   // the longest lifetime of a token from jwtauth.Signer
 	maxMaxLifetime     = 7 * 24 * time.Hour // the longest lifetime that package jwtauth accepts
-	maxText            = 255                // bytes of a claim by which tokens are revoked
+	maxText            = 512                // bytes of a claim by which tokens are revoked: those of the longest subject
 
 	// margin is how long a token may be accepted beyond its lifetime, counted from
 	// its revocation, if the clocks of issuer and verifier each differ by the
@@ -43,12 +46,38 @@ type Config struct {
 	// Store keeps the revocations for all verifiers. Required.
 	Store Store
 
+	// Issuers are the issuers whose tokens the list revokes, each exactly as the iss
+	// of the tokens. Required. To revoke a token of another issuer is an error, and so
+	// is the question whether one is revoked, so that a verifier rejects it with 503:
+	// a misspelt issuer, or one that is swapped with a subject, is noticed.
+	Issuers []string
+
 	// MaxLifetime is the longest lifetime of the access tokens that are revoked by
 	// subject, client or family, and hence how long such a revocation is kept:
 	// from 1 second to 7 days, 15 minutes if zero. It must be at least the largest
 	// jwtauth.Issuer.MaxLifetime of all verifiers; [jwtauth.New] checks this.
 	MaxLifetime time.Duration
+
+	// Observer receives an [EventRevoked] for each revocation, and an
+	// [EventMemoryStore] from New. If it returns an error, the revocation is kept and
+	// the method returns the error. Optional.
+	Observer gatehouse.Observer
 }
+
+// Types of events.
+const (
+	// EventRevoked: tokens were revoked. It has [AttrKind] and [AttrValue].
+	EventRevoked gatehouse.EventType = "revocation_revoked"
+	// EventMemoryStore: [New] was called with a [Memory]. It is for development:
+	// another process does not know its revocations, and they end with the process.
+	EventMemoryStore gatehouse.EventType = "revocation_memory_store"
+)
+
+// Attributes of EventRevoked: the claim by which tokens are revoked, and its value.
+const (
+	AttrKind  = "claim"
+	AttrValue = "value"
+)
 
 // List revokes access tokens before they expire. As jwtauth.Config.Revocations it
 // makes verifiers reject the revoked tokens, at the cost of one store query for
@@ -62,17 +91,26 @@ type Config struct {
 // to it.
 type List struct {
 	store       Store
+	issuers     []string
 	maxLifetime time.Duration
+	observer    gatehouse.Observer
 }
 
 var _ jwtauth.Revocations = (*List)(nil)
 
-// New returns a List. It reports all configuration errors at once.
+// New returns a List. It reports all configuration errors at once, and an
+// [EventMemoryStore] to the observer.
 func New(c Config) (*List, error) {
-	l := &List{store: c.Store, maxLifetime: c.MaxLifetime}
+	l := &List{store: c.Store, issuers: slices.Clone(c.Issuers), maxLifetime: c.MaxLifetime, observer: c.Observer}
 	var errs []error
 	if typednil.Is(c.Store) {
 		errs = append(errs, errors.New("revocation: Config.Store: required"))
+	}
+	if len(c.Issuers) == 0 || slices.Contains(c.Issuers, "") {
+		errs = append(errs, errors.New("revocation: Config.Issuers: required, each the iss of tokens"))
+	}
+	if c.Observer != nil && typednil.Is(c.Observer) {
+		errs = append(errs, fmt.Errorf("revocation: Config.Observer: is a nil %T", c.Observer))
 	}
 	if l.maxLifetime == 0 {
 		l.maxLifetime = defaultMaxLifetime
@@ -80,10 +118,21 @@ func New(c Config) (*List, error) {
 	if l.maxLifetime < time.Second || l.maxLifetime > maxMaxLifetime {
 		errs = append(errs, fmt.Errorf("revocation: Config.MaxLifetime: %v is not within 1s and %v", l.maxLifetime, maxMaxLifetime))
 	}
+	if _, ok := c.Store.(*Memory); ok && len(errs) == 0 {
+		errs = append(errs, gatehouse.Report(context.Background(), l.observer, gatehouse.Event{Type: EventMemoryStore, Level: slog.LevelWarn}))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// checkIssuer returns an error for an issuer that is not in Config.Issuers.
+func (l *List) checkIssuer(issuer string) error {
+	if slices.Contains(l.issuers, issuer) {
+		return nil
+	}
+	return fmt.Errorf("issuer %.64q is not in Config.Issuers %.64q", issuer, l.issuers)
 }
 
 // RevokeToken revokes one token of an issuer by its jti. Expires is the expiry
@@ -124,19 +173,29 @@ func (l *List) RevokeFamily(ctx context.Context, issuer, family string) error {
 }
 
 func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration) error {
+	if err := l.checkIssuer(target.Issuer); err != nil {
+		return fmt.Errorf("revocation: revoke: %w", err)
+	}
 	// No accepted token has such a claim, so that the revocation would have no
 	// effect.
-	if target.Issuer == "" || target.Value == "" || !text.IsClean(target.Value, maxText) {
-		return fmt.Errorf("revocation: revoke: issuer required, and a %s of 1 to %d bytes of UTF-8 without control characters", target.Kind, maxText)
+	if target.Value == "" || !text.IsClean(target.Value, maxText) {
+		return fmt.Errorf("revocation: revoke: a %s of 1 to %d bytes of UTF-8 without control characters is required", target.Kind, maxText)
 	}
 	if err := l.store.Revoke(ctx, target, lifetime); err != nil {
 		return fmt.Errorf("revocation: revoke: %w", err)
 	}
-	return nil
+	actor, _ := gatehouse.FromContext(ctx)
+	return gatehouse.Report(context.WithoutCancel(ctx), l.observer, gatehouse.Event{
+		Type: EventRevoked, Level: slog.LevelInfo, Principal: actor, Issuer: target.Issuer,
+		Attrs: []slog.Attr{slog.String(AttrKind, string(target.Kind)), slog.String(AttrValue, target.Value)},
+	})
 }
 
 // Revoked implements [jwtauth.Revocations].
 func (l *List) Revoked(ctx context.Context, t jwtauth.Token) (bool, error) {
+	if err := l.checkIssuer(t.Issuer); err != nil {
+		return false, fmt.Errorf("revocation: %w", err)
+	}
 	targets := make([]Target, 0, 4)
 	for _, target := range [...]Target{
 		{Token, t.Issuer, t.ID},

@@ -31,9 +31,7 @@ func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	if l.ID == "" {
 		return errors.New("session: Logout.ID: required")
 	}
-	// The jti is stored as a session without a user. No cookie can name it, because
-	// the names of cookies contain no spaces.
-	memory := Record{Session: Session{ID: idOf("logout token", []byte(l.Issuer+"\x00"+l.ID)), Issuer: l.Issuer, Idle: logoutMemory}}
+	memory := marker("logout token", l.Issuer, l.ID, logoutMemory)
 	_, err := m.store.Get(ctx, memory.ID)
 	switch {
 	case err == nil:
@@ -74,4 +72,26 @@ func (m *Manager) endWithoutSID(ctx context.Context, l Logout) error {
 		}
 	}
 	return nil
+}
+
+// Once reports whether this is the first call with the issuer and the name within
+// lifetime, among all processes with this store. It is for what may happen once, such
+// as the redemption of an authorization code. The store keeps a record until then.
+// The error is a [*gatehouse.Error] with status 503.
+func (m *Manager) Once(ctx context.Context, issuer, name string, lifetime time.Duration) (bool, error) {
+	_, err := m.store.Create(ctx, marker("used once", issuer, name, lifetime), lifetime)
+	switch {
+	case errors.Is(err, ErrConflict):
+		return false, nil
+	case err != nil:
+		return false, unavailable("", err)
+	}
+	return true, nil
+}
+
+// marker returns a record that remembers a name. It is a session without a user,
+// which no cookie can name, because kind contains a space and the names of cookies do
+// not.
+func marker(kind, issuer, name string, lifetime time.Duration) Record {
+	return Record{Session: Session{ID: idOf(kind, []byte(issuer+"\x00"+name)), Issuer: issuer, Idle: lifetime}}
 }

@@ -112,3 +112,26 @@ func TestLogoutMemory(t *testing.T) {
 		a.status(t, secret, http.StatusOK)
 	})
 }
+
+func TestOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t, session.Config{})
+		check := func(issuer, name string, want bool) {
+			t.Helper()
+			if first, err := a.Once(t.Context(), issuer, name, time.Minute); first != want || err != nil {
+				t.Errorf("Once(%q, %q) = %t, %v, want %t", issuer, name, first, err, want)
+			}
+		}
+		check("i", "a", true)
+		check("i", "a", false)
+		check("i", "b", true)
+		check("other", "a", true)
+		time.Sleep(time.Minute - 1)
+		check("i", "a", false)
+		time.Sleep(1)
+		check("i", "a", true)
+		a.store.down("Create")
+		_, err := a.Once(t.Context(), "i", "c", time.Minute)
+		expectError(t, "Create", err, 503, session.ReasonStoreUnavailable)
+	})
+}

@@ -27,14 +27,15 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, start, h.reject(gatehouse.CodeMissingCredentials, ReasonNavigation, nil))
 		return
 	}
-	returnTo, ok := h.returnTo(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	returnTo, ok := h.returnTo(query, err)
 	if !ok {
 		if err := h.report(r, EventReturnToRejected, nil); err != nil {
 			h.answer(w, r, h.asError(err))
 			return
 		}
 	}
-	t, err := h.Client.Authorize(r.Context(), stepUp(h.request, r.URL.Query()))
+	t, err := h.Client.Authorize(r.Context(), stepUp(h.request, query))
 	if err == nil {
 		err = h.remember(w, r, t, returnTo)
 	}
@@ -80,9 +81,11 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		e := h.record(r, start, err)
 		// With a session, this is the back button after a login: nothing was
 		// redeemed, and the user is logged in.
-		if _, err := h.Sessions.Authenticate(r); e.Reason == ReasonTransaction && err == nil {
-			redirect(w, h.home)
-			return
+		if e.Reason == ReasonTransaction || e.Reason == oauth.ReasonTransaction {
+			if _, err := h.Sessions.Authenticate(r); err == nil {
+				redirect(w, h.home)
+				return
+			}
 		}
 		h.answer(w, r, e)
 		return

@@ -382,20 +382,6 @@ func TestTransactionsStaySmall(t *testing.T) {
 	})
 }
 
-// TestManyTransactionCookies: the number of cookies that are opened and deleted
-// for one request is limited.
-func TestManyTransactionCookies(t *testing.T) {
-	s := newSite(t)
-	var cookies strings.Builder
-	for n := range 2000 {
-		fmt.Fprintf(&cookies, "__Host-Http-tx-%08x=x; ", n)
-	}
-	w := s.do(http.MethodGet, "/auth/login", header("Cookie", cookies.String()))
-	if set := len(w.Header()["Set-Cookie"]); w.Code != http.StatusSeeOther || set < 2 || set > 30 {
-		t.Errorf("login: status %d with %d cookies, want 303 with 2 to 30", w.Code, set)
-	}
-}
-
 // TestLoginNeedsNavigation: requests in which the user would not see the login do
 // not start one.
 //

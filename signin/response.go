@@ -36,9 +36,7 @@ func (h *Handler) reject(code gatehouse.Code, reason gatehouse.Reason, cause err
 // unavailable returns the error of a request that cannot be completed now.
 func (h *Handler) unavailable(err error) *gatehouse.Error {
 	e := h.reject(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
-	if response, ok := errors.AsType[*oauth.Error](err); ok {
-		e.RetryAfter = response.RetryAfter
-	}
+	e.RetryAfter = oauth.RetryAfter(err)
 	return e
 }
 

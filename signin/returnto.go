@@ -11,10 +11,10 @@ import (
 const maxReturnTo = 2048
 
 // returnTo returns where a login leads: the return_to of the query, or Home if
-// there is none. If the return_to is rejected, it returns Home and false.
-func (h *Handler) returnTo(query string) (string, bool) {
-	values, err := url.ParseQuery(query)
-	requested := values["return_to"]
+// there is none. If the return_to is rejected, or the query is malformed, it returns
+// Home and false.
+func (h *Handler) returnTo(query url.Values, err error) (string, bool) {
+	requested := query["return_to"]
 	switch {
 	case err != nil, len(requested) > 1:
 		return h.home, false

@@ -22,7 +22,8 @@ import (
 // Config configures a [Handler].
 type Config struct {
 	// Client configures the client at the authorization server: Issuer, ClientID
-	// and a client authentication method are required.
+	// and a client authentication method are required. Once must be nil: the handler
+	// sets it.
 	Client oauth.Config
 
 	// RedirectURI is the registered address of the callback, such as
@@ -47,7 +48,7 @@ type Config struct {
 	// them open sealed values. Required.
 	CookieSecrets []gatehouse.Secret
 
-	// Session configures the sessions. Its Store is required. Keys, Refresh and
+	// Session configures the sessions. Its Store is required. Keys, Refresh, Revoke and
 	// Observer must be nil: the handler sets them. It also adds the origin of
 	// RedirectURI to the TrustedOrigins, for proxies that change the Host.
 	Session session.Config
@@ -173,6 +174,12 @@ func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 	if scopes.Has("offline_access") && !h.request.Params.Has("prompt") {
 		h.request.Params.Set("prompt", "consent")
 	}
+	if config.Client.Once != nil {
+		return errors.New("Once must be nil, because signin sets it")
+	}
+	config.Client.Once = func(ctx context.Context, state string) (bool, error) {
+		return h.Sessions.Once(ctx, h.issuer, state, transactionLifetime)
+	}
 	client, err := oauth.New(config.Client)
 	if err != nil {
 		return err
@@ -185,10 +192,10 @@ func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 }
 
 func (h *Handler) openSessions(config session.Config, origin string) error {
-	if config.Keys != nil || config.Refresh != nil || config.Observer != nil {
-		return errors.New("Keys, Refresh and Observer must be nil, because signin sets them")
+	if config.Keys != nil || config.Refresh != nil || config.Revoke != nil || config.Observer != nil {
+		return errors.New("Keys, Refresh, Revoke and Observer must be nil, because signin sets them")
 	}
-	config.Keys, config.Refresh, config.Observer = h.keys, h.refresh, h.observer
+	config.Keys, config.Refresh, config.Revoke, config.Observer = h.keys, h.refresh, h.revoke, h.observer
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
 	if origin != "" && !slices.Contains(config.TrustedOrigins, origin) {
 		config.TrustedOrigins = append(config.TrustedOrigins, origin)

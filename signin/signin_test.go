@@ -33,7 +33,10 @@ func TestNewReportsEveryError(t *testing.T) {
 		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
 		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewKeyring: at least one secret is required"},
 		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
-		"session keys":       {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer must be nil"},
+		"client once": {func(c *signin.Config) {
+			c.Client.Once = func(context.Context, string) (bool, error) { return true, nil }
+		}, "Config.Client: Once must be nil"},
+		"session keys": {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh, Revoke and Observer must be nil"},
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},

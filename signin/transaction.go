@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/internal/cookies"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -29,9 +30,10 @@ const (
 	maxTransactions     = 5
 	maxTransactionBytes = 6 << 10
 
-	// maxUnverified bounds how many cookies with the name of a transaction are
-	// opened per request. A client can send any number of them.
-	maxUnverified = 4 * maxTransactions
+	// maxUnverified and maxUnverifiedBytes bound the cookies with the name of a
+	// transaction that one request reads. A client can send any number of them.
+	maxUnverified      = 4 * maxTransactions
+	maxUnverifiedBytes = 2 * maxTransactionBytes
 
 	transactionPrefix  = "tx-"
 	transactionNameLen = 8
@@ -89,8 +91,9 @@ func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Tran
 	if err != nil {
 		return err
 	}
-	h.evict(w, r, value.Len()*4/3)
-	return sealed.Set(w, r, value.Bytes())
+	own := transactionsOf(r)
+	h.evict(w, own, value.Len()*4/3)
+	return sealed.Set(w, own, value.Bytes())
 }
 
 // recall returns the transaction of a response, and deletes its cookie.
@@ -119,8 +122,26 @@ func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Va
 	return t, p.ReturnTo, err
 }
 
-// evict deletes the oldest transactions of the browser, so that a new one of the
-// given size keeps the limits. Cookies that do not open count as the oldest.
+// transactionsOf returns a request with only the transactions among the cookies of
+// r, so that many other cookies cost one search, and with no more of them than the
+// limits.
+func transactionsOf(r *http.Request) *http.Request {
+	var kept []string
+	size := 0
+	for name, value := range cookies.Named(r.Header["Cookie"], cookie.PrefixHostHTTP.String()+transactionPrefix) {
+		if size+len(name)+len(value) > maxUnverifiedBytes {
+			continue
+		}
+		kept = append(kept, name+"="+value)
+		if size += len(name) + len(value); len(kept) == maxUnverified {
+			break
+		}
+	}
+	return &http.Request{Header: http.Header{"Cookie": {strings.Join(kept, "; ")}}}
+}
+
+// evict deletes the oldest transactions of r, so that a new one of the given size
+// keeps the limits. Cookies that do not open count as the oldest.
 func (h *Handler) evict(w http.ResponseWriter, r *http.Request, size int) {
 	type candidate struct {
 		cookie *cookie.Sealed
@@ -132,7 +153,7 @@ func (h *Handler) evict(w http.ResponseWriter, r *http.Request, size int) {
 	for _, c := range r.Cookies() {
 		name, ok := strings.CutPrefix(c.Name, cookie.PrefixHostHTTP.String())
 		name, _, _ = strings.Cut(name, ".") // the name of a part of a large value
-		if _, known := sizes[name]; ok && isTransactionName(name) && (known || len(sizes) < maxUnverified) {
+		if ok && isTransactionName(name) {
 			sizes[name] += len(c.Name) + len(c.Value)
 		}
 	}

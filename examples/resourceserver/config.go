@@ -24,6 +24,12 @@ type config struct {
 	Resource string         `json:"resource"` // the identifier of this API, RFC 9728
 	Issuers  []issuerConfig `json:"issuers"`
 	APIKeys  *keysConfig    `json:"api_keys"` // optional
+
+	// For sender-constrained tokens, all optional: see bound.go.
+	PublicOrigin string      `json:"public_origin"` // the origin that clients use
+	TLS          *tlsConfig  `json:"tls"`
+	MTLS         *mtlsConfig `json:"mtls"`
+	DPoP         *dpopConfig `json:"dpop"`
 }
 
 // issuerConfig is an issuer whose access tokens are accepted.
@@ -165,6 +171,13 @@ func (c *config) rename(err error) error {
 			library+"Algorithms", file+"algorithms", library+"Keys", file+keys,
 			library+"Tenants", file+"tenants", library+"AnyTenant", file+"any_tenant", "or AnyTenant", "or any_tenant", "set AnyTenant", "set any_tenant")
 	}
-	names = append(names, "jwtauth: Config.Issuers", "issuers")
+	names = append(names, "jwtauth: Config.Issuers", "issuers", "dpop: Config.PublicOrigin", "public_origin",
+		"mtls: Config.Proxies", "mtls.client_cert_header.from")
+	if c.MTLS != nil {
+		for n := range c.MTLS.Subjects {
+			library, file := fmt.Sprintf("mtls: Config.Subjects[%d].", n), fmt.Sprintf("mtls.subjects[%d].", n)
+			names = append(names, library+"SAN", file+"san", library+"Subject", file+"subject", library+"Tenant", file+"tenant", library+"Scopes", file+"scopes")
+		}
+	}
 	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
 }

@@ -160,7 +160,7 @@ func TestUpstreamRefreshesTokens(t *testing.T) {
 	s.want(b, "GET", "/api/upstream", 401, "invalid_token")
 	p.Change(func() {
 		p.Refuse = 0
-		p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+		p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
 	})
 	s.want(b, "GET", "/api/upstream", 503, "temporarily_unavailable")
 	p.Change(func() { delete(p.Routes, "/token") })

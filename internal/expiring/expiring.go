@@ -59,6 +59,9 @@ type entry[K, G comparable, V any] struct {
 // Len returns the number of values, expired ones included.
 func (m *Map[K, G, V]) Len() int { return len(m.entries) }
 
+// GroupLen returns the number of values of a group, expired ones included.
+func (m *Map[K, G, V]) GroupLen(group G) int { return len(m.groups[group]) }
+
 // Get returns a copy of the value of key, also if it has expired.
 func (m *Map[K, G, V]) Get(key K) (value V, ok bool) {
 	e := m.entries[key]

@@ -94,6 +94,12 @@ func TestCacheEvictsFirstToExpire(t *testing.T) {
 	if got, want := keys(m), []string{"c", "d", "e"}; !slices.Equal(got, want) {
 		t.Errorf("keys = %v, want %v", got, want)
 	}
+	if key, v, ok := m.First(); key != "c" || !v.expires.Equal(at('c')) || !ok {
+		t.Errorf("First = %s, %v, %t, want c", key, v.expires, ok)
+	}
+	if _, _, ok := newMap(1).First(); ok {
+		t.Error("First of an empty map = true, want false")
+	}
 }
 
 func TestLimitZeroHoldsNothing(t *testing.T) {
@@ -187,7 +193,7 @@ func TestRandomChanges(t *testing.T) {
 				got[k] = true
 			}
 			for k, v := range model {
-				if got[k] != (v.owner == fmt.Sprint(owner)) {
+				if got[k] != (v.owner == fmt.Sprint(owner)) || len(got) != m.GroupLen(fmt.Sprint(owner)) {
 					t.Fatalf("step %d: key %s in group %d = %t, want %t", step, k, owner, got[k], !got[k])
 				}
 			}

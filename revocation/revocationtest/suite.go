@@ -119,7 +119,7 @@ var rules = []rule{
 		}),
 	newRule("names", "Strings are compared byte by byte.",
 		func(s suite) {
-			long := strings.Repeat("é", 127)
+			long := strings.Repeat("é", 256)
 			for _, pair := range [][2]string{
 				{issuer, "a"},
 				{issuer, "A"},

@@ -59,7 +59,7 @@ func Example_sessions() {
 	// end snippet
 
 	// snippet: tokens
-	revocations, err := revocation.New(revocation.Config{Store: store.Revocations()})
+	revocations, err := revocation.New(revocation.Config{Store: store.Revocations(), Issuers: []string{"https://auth.example.com"}})
 	if err != nil {
 		log.Fatal(err)
 	}

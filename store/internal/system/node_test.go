@@ -114,7 +114,7 @@ func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handl
 	if err != nil {
 		return nil, nil, err
 	}
-	list, err := revocation.New(revocation.Config{Store: stores.revocations})
+	list, err := revocation.New(revocation.Config{Store: stores.revocations, Issuers: []string{"https://auth.example.com"}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// The limits of a client protect the authorization server: anonymous callers of an
+// application cause most of its requests.
+const (
+	// firstPause is the pause after a failed request. Each further failure doubles
+	// it, up to maxPause.
+	firstPause = time.Second
+	maxPause   = time.Minute
+
+	// maxRequests bounds the concurrent requests to one endpoint, and maxWaiting the
+	// callers that wait for one of them to end.
+	maxRequests = 32
+	maxWaiting  = 1000
+
+	// loginRate bounds the pushed authorization requests, and the redeemed codes, per
+	// second: so many at once, and then one each hundredth of a second.
+	loginRate = 100
+)
+
+// postponed is the error of a request that was not sent.
+type postponed struct {
+	endpoint string
+	why      string
+	wait     time.Duration
+}
+
+func (e *postponed) Error() string {
+	return fmt.Sprintf("oauth: %s endpoint: request not sent: %s; retry after %v", e.endpoint, e.why, e.wait.Round(time.Millisecond))
+}
+
+func (e *postponed) Unwrap() error { return ErrUnavailable }
+
+// RetryAfter returns how long to wait before a retry after an error that wraps
+// [ErrUnavailable], zero if the error does not say.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*postponed](err); ok {
+		return e.wait
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// backoff is the pause after failures: 1 s after the first one, twice as long after
+// each further one, at most a minute. The owner holds a lock.
+type backoff struct {
+	pause       time.Duration
+	from, until time.Time
+}
+
+// left returns the rest of the pause.
+func (b *backoff) left(now time.Time) time.Duration { return max(b.until.Sub(now), 0) }
+
+// failed begins the next pause, which is at least as long as the authorization
+// server asks for, up to a minute. A request that began before the last failure is
+// one of the same outage and does not count again.
+func (b *backoff) failed(begun, now time.Time, asked time.Duration) {
+	if begun.Before(b.from) {
+		return
+	}
+	b.pause = min(max(2*b.pause, firstPause, asked), maxPause)
+	b.from, b.until = now, now.Add(b.pause)
+}
+
+// limiter bounds the requests to one endpoint.
+type limiter struct {
+	endpoint string
+	rate     int                  // per second, 0 for no limit
+	isDown   func(err error) bool // reports whether an error begins a pause
+
+	slots chan struct{}
+
+	mu      sync.Mutex
+	backoff backoff
+	waiting int
+	full    time.Time // when the burst is available again
+}
+
+func newLimiter(endpoint string, rate int, isDown func(error) bool) *limiter {
+	return &limiter{endpoint: endpoint, rate: rate, isDown: isDown, slots: make(chan struct{}, maxRequests)}
+}
+
+// do sends a request within the limits; a nil limiter has none.
+func (l *limiter) do(ctx context.Context, request func() error) error {
+	if l == nil {
+		return request()
+	}
+	if err := l.enter(); err != nil {
+		return err
+	}
+	var err error
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		err = fmt.Errorf("oauth: %s endpoint: %w: %w", l.endpoint, ErrUnavailable, ctx.Err())
+	}
+	l.mu.Lock()
+	l.waiting--
+	begun := time.Now()
+	left := l.backoff.left(begun) // it may have begun in the meantime
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		return l.postpone("the previous request failed", left)
+	}
+	err = request()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err // says nothing about the server
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil && l.isDown(err) {
+		l.backoff.failed(begun, time.Now(), RetryAfter(err))
+	} else {
+		l.backoff = backoff{}
+	}
+	return err
+}
+
+// enter checks the limits that need no wait.
+func (l *limiter) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if left := l.backoff.left(now); left > 0 {
+		return l.postpone("the previous request failed", left)
+	}
+	if l.waiting >= maxWaiting {
+		return l.postpone("too many requests wait", firstPause)
+	}
+	if l.rate > 0 {
+		// The generic cell rate algorithm: each request costs 1/rate s of a second.
+		if l.full.Before(now) {
+			l.full = now
+		}
+		next := l.full.Add(time.Second / time.Duration(l.rate))
+		if wait := next.Sub(now) - time.Second; wait > 0 {
+			return l.postpone("too many requests in a second", wait)
+		}
+		l.full = next
+	}
+	l.waiting++
+	return nil
+}
+
+func (l *limiter) postpone(why string, wait time.Duration) error {
+	return &postponed{l.endpoint, why, wait}
+}
+
+// isFailure reports whether a request failed for a reason that concerns every
+// request to this endpoint. The parameters of the request are those of this program.
+func isFailure(err error) bool { return errors.Is(err, ErrUnavailable) || isOutage(err) }
+
+// isOutage is isFailure for requests with a code or a token of the caller. A server
+// may answer a forged one with a server error, and a caller must not be able to stop
+// the requests of other callers.
+func isOutage(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return errors.Is(err, ErrUnavailable)
+	}
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return e.Code == "invalid_client" || e.Code == "unauthorized_client"
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+// calls are the requests that have limits, by the path of their endpoint.
+var calls = map[string]func(context.Context, *oauth.Client) error{
+	wellKnown: func(ctx context.Context, c *oauth.Client) error { _, err := c.Provider(ctx); return err },
+	"/par": func(ctx context.Context, c *oauth.Client) error {
+		_, err := c.Authorize(ctx, oauth.AuthorizationRequest{RedirectURI: redirect})
+		return err
+	},
+	"/token": func(ctx context.Context, c *oauth.Client) error {
+		_, err := c.Refresh(ctx, oauth.Tokens{Refresh: secret("r")})
+		return err
+	},
+	"/introspect": func(ctx context.Context, c *oauth.Client) error {
+		_, err := c.Introspect(ctx, secret("t"), "")
+		return err
+	},
+	"/revoke": func(ctx context.Context, c *oauth.Client) error { return c.Revoke(ctx, secret("t"), "") },
+}
+
+func newLimited(t testing.TB) (*providertest.Server, *oauth.Client) {
+	s := providertest.New(t)
+	s.Metadata["pushed_authorization_request_endpoint"] = issuer + "/par"
+	s.Routes["/par"] = raw(201, `{"request_uri":"urn:x","expires_in":60}`)
+	s.Routes["/introspect"] = raw(200, `{"active":false}`)
+	s.Routes["/revoke"] = raw(200, ``)
+	return s, s.Client()
+}
+
+// TestFailuresBackOff: after a failure no request is sent for a second, and for
+// twice as long after each further one, up to a minute. A success resets it.
+func TestFailuresBackOff(t *testing.T) {
+	for path, call := range calls {
+		synctest.Test(t, func(t *testing.T) {
+			s, client := newLimited(t)
+			answers := s.Routes[path]
+			ask := func(requests int, wait time.Duration) {
+				t.Helper()
+				before := s.Count(path)
+				err := call(t.Context(), client)
+				if got := s.Count(path) - before; got != requests || oauth.RetryAfter(err) != wait {
+					t.Errorf("%s: error = %v, retry after %v, %d requests; want %v, %d", path, err, oauth.RetryAfter(err), got, wait, requests)
+				}
+				if wait > 0 && !errors.Is(err, oauth.ErrUnavailable) {
+					t.Errorf("%s: error = %v, want %v", path, err, oauth.ErrUnavailable)
+				}
+			}
+			for range 2 {
+				s.Routes[path] = down
+				for _, pause := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+					ask(1, 0)
+					ask(0, pause*time.Second)
+					time.Sleep(pause*time.Second - 1)
+					ask(0, 1)
+					time.Sleep(1)
+				}
+				if s.Routes[path] = answers; answers == nil {
+					delete(s.Routes, path)
+				}
+				ask(1, 0)
+				time.Sleep(25 * time.Hour) // the metadata are too old
+			}
+			_ = client.Close()
+		})
+	}
+}
+
+// TestBackOffAsTheServerAsks: for the time of its Retry-After, up to a minute.
+func TestBackOffAsTheServerAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for asked, want := range map[string]time.Duration{"7": 7 * time.Second, "3600": time.Minute} {
+			for _, path := range []string{wellKnown, "/par"} {
+				s, client := newLimited(t)
+				s.Routes[path] = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Retry-After", asked)
+					down(w, r)
+				}
+				_ = calls[path](t.Context(), client)
+				if err := calls[path](t.Context(), client); oauth.RetryAfter(err) != want {
+					t.Errorf("%s, Retry-After %s: error = %v, want a retry after %v", path, asked, err, want)
+				}
+				_ = client.Close()
+			}
+		}
+	})
+}
+
+// TestWhatBacksOff: a caller cannot stop the requests of others with a forged code or
+// token, or by hanging up.
+func TestWhatBacksOff(t *testing.T) {
+	canceled := func(*http.Request) {}
+	for name, test := range map[string]struct {
+		route http.HandlerFunc
+		push  bool // whether a pushed request begins a pause
+		token bool // whether a token request does
+	}{
+		"overload":      {raw(429, ""), true, true},
+		"gateway":       {raw(502, ""), true, true},
+		"timeout":       {raw(504, ""), true, true},
+		"our mistake":   {raw(401, `{"error":"invalid_client"}`), true, true},
+		"our grant":     {raw(400, `{"error":"unauthorized_client"}`), true, true},
+		"server error":  {raw(500, ""), true, false},
+		"redirect":      {raw(302, ""), true, false},
+		"other mistake": {raw(400, `{"error":"invalid_request"}`), false, false},
+		"forged":        {raw(400, `{"error":"invalid_grant"}`), false, false},
+		"caller went":   {func(_ http.ResponseWriter, r *http.Request) { canceled(r) }, false, false},
+		"no answer":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, true, true},
+		"too large":     {raw(200, string(make([]byte, 300<<10))), true, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			for path, want := range map[string]bool{"/par": test.push, "/token": test.token, "/introspect": test.token} {
+				s, client := newLimited(t)
+				s.Routes[path] = test.route
+				ctx, cancel := context.WithCancel(t.Context())
+				canceled = func(*http.Request) { cancel() }
+				if err := calls[path](ctx, client); err == nil {
+					t.Errorf("%s: %s: no error", name, path)
+				}
+				_ = calls[path](t.Context(), client)
+				if got := s.Count(path) == 1; got != want {
+					t.Errorf("%s: %s: %d requests, want a pause: %t", name, path, s.Count(path), want)
+				}
+				cancel()
+				_ = client.Close()
+			}
+		})
+	}
+}
+
+// TestCodesStopNoRefresh: codes, which anonymous callers send, have limits of their
+// own.
+func TestCodesStopNoRefresh(t *testing.T) {
+	l := newLogin(t)
+	l.Routes["/token"] = down
+	if _, err := l.redeem(); err == nil {
+		t.Error("Redeem: no error")
+	}
+	delete(l.Routes, "/token")
+	if err := calls["/token"](t.Context(), l.client); err != nil {
+		t.Errorf("Refresh error = %v", err)
+	}
+	l.begin()
+	_, err := l.redeem()
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.RetryAfter <= 0 || l.Count("/token") != 2 {
+		t.Errorf("Redeem error = %+v after %d token requests, want 503 with RetryAfter after 2", err, l.Count("/token"))
+	}
+}
+
+// TestFloodIsBounded: however many callers there are, at most 32 requests run, 1,000
+// callers wait, and a second has 100 pushed requests after the first 100.
+func TestFloodIsBounded(t *testing.T) {
+	for path, most := range map[string]int{"/par": 200, "/introspect": 320 + 32 + 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			s, client := newLimited(t)
+			var running, highest, refused atomic.Int64
+			answers := s.Routes[path]
+			s.Routes[path] = func(w http.ResponseWriter, r *http.Request) {
+				for n, old := running.Add(1), highest.Load(); n > old && !highest.CompareAndSwap(old, n); {
+					old = highest.Load()
+				}
+				time.Sleep(100 * time.Millisecond)
+				running.Add(-1)
+				answers(w, r)
+			}
+			_, _ = client.Provider(t.Context())
+			var group sync.WaitGroup
+			for range 3000 {
+				time.Sleep(time.Second / 3000)
+				group.Go(func() {
+					if err := calls[path](t.Context(), client); err != nil {
+						if refused.Add(1); !errors.Is(err, oauth.ErrUnavailable) || oauth.RetryAfter(err) <= 0 {
+							t.Errorf("%s: error = %v, want %v with a time", path, err, oauth.ErrUnavailable)
+						}
+					}
+				})
+			}
+			group.Wait()
+			if n := s.Count(path); n > most || n < 100 || int64(n)+refused.Load() != 3000 || highest.Load() > 32 {
+				t.Errorf("%s: %d requests, %d at once, %d refused", path, n, highest.Load(), refused.Load())
+			}
+			time.Sleep(time.Second)
+			if err := calls[path](t.Context(), client); err != nil {
+				t.Errorf("%s: error after the flood = %v", path, err)
+			}
+			_ = client.Close()
+		})
+	}
+}
+
+// TestOutageCountsOnce: requests that fail at the same time begin one pause, and those
+// that wait for them are not sent.
+func TestOutageCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := newLimited(t)
+		s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(100 * time.Millisecond)
+			down(w, r)
+		}
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() { _ = calls["/introspect"](t.Context(), client) })
+		}
+		group.Wait()
+		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) != time.Second || s.Count("/introspect") != 32 {
+			t.Errorf("error = %v after %d requests, want a retry after 1 s after 32", err, s.Count("/introspect"))
+		}
+		_ = client.Close()
+	})
+}
+
+// TestOldMetadataServeMeanwhile: one caller waits for discovery, and the others get the
+// metadata that are due.
+func TestOldMetadataServeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := newLimited(t)
+		_, _ = client.Provider(t.Context())
+		time.Sleep(2 * time.Hour)
+		s.Routes[wellKnown] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		go func() { _, _ = client.Provider(t.Context()) }()
+		synctest.Wait()
+		begun := time.Now()
+		if _, err := client.Provider(t.Context()); err != nil || time.Since(begun) > 0 {
+			t.Errorf("Provider error = %v after %v, want none at once", err, time.Since(begun))
+		}
+		_ = client.Close()
+	})
+}
+
+// TestWaitingCallerGoes: a caller that goes away while it waits frees its place.
+func TestWaitingCallerGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := newLimited(t)
+		release := make(chan struct{})
+		s.Routes["/introspect"] = func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			raw(200, `{"active":false}`)(w, r)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for range 32 {
+			group.Go(func() { _ = calls["/introspect"](t.Context(), client) })
+		}
+		synctest.Wait()
+		for range 1000 {
+			group.Go(func() {
+				if err := calls["/introspect"](ctx, client); !errors.Is(err, context.Canceled) {
+					t.Errorf("error = %v, want %v", err, context.Canceled)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) == 0 {
+			t.Errorf("error of caller 1,033 = %v, want that it is refused", err)
+		}
+		cancel()
+		synctest.Wait()
+		group.Go(func() {
+			if err := calls["/introspect"](t.Context(), client); err != nil {
+				t.Errorf("error after the others went = %v", err)
+			}
+		})
+		synctest.Wait()
+		close(release)
+		group.Wait()
+		if s.Count("/introspect") != 33 {
+			t.Errorf("%d requests, want 33", s.Count("/introspect"))
+		}
+		_ = client.Close()
+	})
+}
