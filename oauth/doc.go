@@ -59,6 +59,7 @@
 //     expire, or after three quarters of a lifetime of less than two minutes.
 //     While the authorization server is unavailable the old token is used until
 //     it expires.
+//
 //   - An [Introspector] accepts a response without exp, because the authorization
 //     server has just said that the token is active, and takes client_id as the
 //     subject of a token without sub.
