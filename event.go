@@ -109,7 +109,7 @@ func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
 	return event
 }
 
-// requestEvent returns an event of a request that is let through.
+// requestEvent returns the event of an accepted request.
 func requestEvent(r *http.Request, start time.Time) Event {
 	return Event{
 		Type: EventDecision, Level: slog.LevelDebug, Decision: Allowed,
