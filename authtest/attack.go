@@ -5,7 +5,6 @@ package authtest
 import (
 	"iter"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,10 @@ import (
 // Attack sends every attempt of [Attacks] to handler, which must accept tokens of
 // issuer for issuer.Audience, and reports each [Finding] with tb.Errorf on one
 // line. It takes a few seconds.
+//
+// A refusal is a finding too if the handler behind it has run: Attack looks for the
+// answer to a valid token in the refusal, for a second status, and for calls of a
+// [Witness].
 //
 // It ends the test if a valid token is rejected before the first or after the last
 // attempt, because a handler that rejects every request has no other findings.
@@ -28,10 +31,11 @@ func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind)
 	if slices.Contains(ignore, Accepted) {
 		tb.Fatal("authtest: Attack: Accepted cannot be ignored")
 	}
-	if status, rejected := control(handler, issuer); rejected != "" {
-		tb.Fatalf("authtest: Attack: a valid token is rejected before the first attempt: %s%s", rejected, hint(status))
+	accepted, rejected := control(handler, issuer)
+	if rejected != "" {
+		tb.Fatalf("authtest: Attack: a valid token is rejected before the first attempt: %s%s", rejected, hint(accepted.Code))
 	}
-	findings, attempts := findAll(handler, issuer)
+	findings, attempts := findAll(handler, issuer, Attacks(issuer), accepted)
 	findings = slices.DeleteFunc(findings, func(f Finding) bool { return slices.Contains(ignore, f.Kind) })
 	for _, f := range findings {
 		tb.Errorf("authtest: %s", f)
@@ -58,14 +62,15 @@ func hint(status int) string {
 	return ""
 }
 
-// findAll makes every attempt and returns the findings.
-func findAll(handler http.Handler, issuer *Issuer) (findings []Finding, attempts int) {
-	var oracles oracle
-	for attempt := range Attacks(issuer) {
+// findAll makes every attempt and returns the findings. accepted is the answer to a
+// valid token.
+func findAll(handler http.Handler, issuer *Issuer, all iter.Seq[Attempt], accepted *recording) (findings []Finding, attempts int) {
+	oracles := make(oracle)
+	for attempt := range all {
 		attempts++
-		answer, found := attempt.try(handler)
+		answer, found := attempt.try(handler, accepted)
 		findings = append(findings, found...)
-		findings = append(findings, oracles.compare(attempt, answer)...)
+		findings = append(findings, oracles.compare(attempt, answer, handler)...)
 	}
 	for _, name := range issuer.AttackerURLFetches() {
 		findings = append(findings, Finding{Attempt: name, Kind: AttackerURLFetched, Detail: "the handler fetched the URL in the token"})
@@ -73,22 +78,20 @@ func findAll(handler http.Handler, issuer *Issuer) (findings []Finding, attempts
 	return findings, attempts
 }
 
-// control returns how a valid token is rejected, "" if it is accepted.
-func control(handler http.Handler, issuer *Issuer) (status int, rejected string) {
+// control sends a valid token and returns how it is rejected, "" if it is accepted.
+func control(handler http.Handler, issuer *Issuer) (answer *recording, rejected string) {
 	k := &kit{issuer: issuer, section: "control", row: "control"}
 	k.key = issuer.signer("", "")
 	var findings []Finding
 	k.yield = func(a Attempt) bool {
-		var answer *httptest.ResponseRecorder
-		answer, findings = a.try(handler)
-		status = answer.Code
+		answer, findings = a.try(handler, nil)
 		return true
 	}
 	k.validToken(k.key, "valid token", issuer.Token(nil))
 	if len(findings) == 0 {
-		return status, ""
+		return answer, ""
 	}
-	return status, findings[0].Detail
+	return answer, findings[0].Detail
 }
 
 // maxRouteFindings is the number of findings of one route that AttackRoutes

@@ -292,7 +292,7 @@ func TestKindsOfFindings(t *testing.T) {
 			},
 			[]string{
 				"wrong header: another method: HEAD: WWW-Authenticate: error code for a request without credentials",
-				"oracle: oracle: invalid signature and expired: another answer than for oracle: invalid signature",
+				"oracle: oracle: invalid signature and expired: another answer than for oracle: invalid signature: body \"expired\", not \"\"",
 				"attacker-controlled URL fetched: key in the header: jku of the attacker: the handler fetched the URL in the token",
 			},
 		},

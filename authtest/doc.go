@@ -25,7 +25,10 @@
 // error code for a request without credentials. In every rejection the package
 // also looks for parts of the credential, for malformed challenges and for a
 // missing Cache-Control: no-store, and it compares answers that must not differ
-// (an oracle).
+// (an oracle), except for headers that differ in each answer, such as a request ID.
+//
+// A handler that runs behind a refusal is reported like one that accepts the
+// request. If it may write nothing that the attack can see, wrap it in a [Witness].
 //
 // The catalogue is made for a verifier that accepts RFC 9068 tokens in the
 // Authorization header only, with at most five minutes of skew, a lifetime of at
