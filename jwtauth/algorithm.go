@@ -12,7 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037.
+// Algorithm is a signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9864.
 type Algorithm string
 
 // The algorithms. "none" is not supported. There is no default algorithm.
@@ -27,6 +27,11 @@ const (
 	ES384 Algorithm = "ES384"
 	ES512 Algorithm = "ES512"
 	EdDSA Algorithm = "EdDSA" // only with Ed25519
+
+	// Ed25519 is the name of RFC 9864 for the same algorithm as EdDSA. A key with
+	// either name as its alg verifies tokens with either name, if Issuer.Algorithms
+	// has the name in the token.
+	Ed25519 Algorithm = "Ed25519"
 
 	// The symmetric algorithms: every verifier can also sign.
 	HS256 Algorithm = "HS256"
@@ -52,6 +57,16 @@ var algorithms = map[Algorithm]struct {
 	ES384: {jwt.SigningMethodES384, onCurve(elliptic.P384())},
 	ES512: {jwt.SigningMethodES512, onCurve(elliptic.P521())},
 	EdDSA: {jwt.SigningMethodEdDSA, isEd25519},
+
+	Ed25519: {jwt.SigningMethodEdDSA, isEd25519},
+}
+
+// canonical returns one name for each algorithm.
+func (a Algorithm) canonical() Algorithm {
+	if a == Ed25519 {
+		return EdDSA
+	}
+	return a
 }
 
 // hmacHashes holds the hash of each symmetric algorithm.

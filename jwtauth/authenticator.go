@@ -91,7 +91,7 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 		go func() {
 			_, err := i.keys.current(now)
 			if err != nil {
-				_, err = i.keys.renewed(ctx, "")
+				_, err = i.keys.awaited(ctx, now)
 			}
 			if err != nil {
 				err = fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
@@ -162,9 +162,14 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 		var buffer [1024]byte // a conversion to []byte allocates
 		key = sha256.Sum256(append(buffer[:0], token...))
 		if v := a.cache.get(key); v != nil {
-			set, err := v.issuer.keys.current(now)
-			if err == nil && set.generation == v.generation && now.Before(v.expires) {
-				return v, a.checkRevocation(ctx, v)
+			if now.Before(v.expires) {
+				set, err := v.issuer.keySet(ctx, now)
+				if err != nil {
+					return nil, err
+				}
+				if set.generation == v.generation {
+					return v, a.checkRevocation(ctx, v)
+				}
 			}
 			a.cache.remove(key)
 		}

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,11 +110,8 @@ func (i *Issuer) checkClaims() []error {
 		}
 	}
 	for n, host := range i.PlainHTTPHosts {
-		name, port, err := net.SplitHostPort(host)
-		number, portErr := strconv.ParseUint(port, 10, 16)
-		if u, parseErr := url.Parse("http://" + host); err != nil || portErr != nil || parseErr != nil || u.Host != host ||
-			number == 0 || name == "" || name != strings.ToLower(name) || strings.Contains(name, "*") {
-			fail(`PlainHTTPHosts[%d]: must be one host and port in lower case, such as "keycloak:8080"`, n)
+		if err := safeurl.CheckHostPort(host); err != nil {
+			fail("PlainHTTPHosts[%d]: %w", n, err)
 		}
 	}
 	return errs
@@ -165,21 +160,9 @@ func (i *issuer) reportPlainHTTP() {
 // parseURL parses an address from which this issuer's metadata or key set is
 // fetched: https, or plain http for loopback addresses and PlainHTTPHosts.
 func (i *Issuer) parseURL(address string) (*url.URL, error) {
-	u, err := safeurl.Parse(address)
-	rest, plain := strings.CutPrefix(address, "http://")
-	if err == nil || !plain {
-		return u, err
-	}
-	if u, err = safeurl.Parse("https://" + rest); err != nil {
-		return nil, err
-	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
-	if !slices.Contains(i.PlainHTTPHosts, net.JoinHostPort(strings.ToLower(u.Hostname()), port)) {
+	u, err := safeurl.Parse(address, i.PlainHTTPHosts...)
+	if errors.Is(err, safeurl.ErrPlainHTTP) {
 		return nil, errors.New("plain http is for loopback addresses and PlainHTTPHosts only")
 	}
-	u.Scheme = "http"
-	return u, nil
+	return u, err
 }

@@ -45,7 +45,8 @@ type Config struct {
 	// Optional.
 	Confirmers []gatehouse.Confirmer
 
-	// Observer receives [EventFetchFailed] and [EventKeyDropped]. Optional.
+	// Observer receives the events of this package, such as [EventFetchFailed].
+	// Optional.
 	Observer gatehouse.Observer
 }
 

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -238,26 +237,4 @@ func TestConfigIsCopied(t *testing.T) {
 	c.Issuers[0].Audiences[0] = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	check(t, a, "after a change of the caller's Config", token(nil, nil), "")
-}
-
-func TestKeyFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	key := ecJWK("k1", keyFor(jwtauth.ES256))
-	for name, test := range map[string]struct {
-		text string
-		ok   bool
-	}{
-		"one key":        {`{"keys":[` + key + `]}`, true},
-		"an invalid key": {`{"keys":[` + key + `,{"kty":"oct","k":"AA"}]}`, false},
-		"no key":         {`{"keys":[]}`, false},
-		"too large":      {`{"keys":[` + strings.Repeat(" ", 512<<10) + key + `]}`, false},
-		"not a key set":  {`keys`, false},
-	} {
-		noError(t, os.WriteFile(file, []byte(test.text), 0o600))
-		a, err := jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) { i.Keys = jwtauth.KeyFile(file) }))
-		equal(t, name+": New accepted", err == nil, test.ok)
-		if err == nil {
-			check(t, a, name, token(nil, nil), "")
-		}
-	}
 }

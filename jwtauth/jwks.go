@@ -21,9 +21,8 @@ const (
 var errNotASet = errors.New("not a JWK Set")
 
 // parseSet parses a JWK Set key by key, so that one invalid key does not affect
-// the others. It returns the verification keys and, for each dropped key, why. A
-// set without a verification key is an error: it is more often a mistake than the
-// end of an issuer, and the old keys remain in use until they are stale.
+// the others. It returns the verification keys, of which there may be none, and, for
+// each dropped key, why. An error means that the document is not a JWK Set.
 //
 //	RFC 7517 §5: "Implementations SHOULD ignore JWKs within a JWK Set that use
 //	"kty" (key type) values that are not understood by them, that are missing
@@ -34,8 +33,8 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	}
 	var set map[string]json.RawMessage // a struct would accept "KEYS" as keys
 	var raw []json.RawMessage
-	_ = json.Unmarshal(document, &set) // set stays nil unless it is an object
-	if json.Unmarshal(set["keys"], &raw) != nil {
+	_ = json.Unmarshal(document, &set)                          // set stays nil unless it is an object
+	if json.Unmarshal(set["keys"], &raw) != nil || raw == nil { // null is not an array
 		return nil, nil, errNotASet
 	}
 	if len(raw) > maxSetKeys {
@@ -48,9 +47,6 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 			continue
 		}
 		keys = append(keys, k)
-	}
-	if len(keys) == 0 {
-		return nil, dropped, errors.New("the set has no verification key")
 	}
 	return keys, dropped, nil
 }

@@ -86,7 +86,7 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 			a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(key, valid)}, observer))
 			check(t, a, "valid key", token(nil, nil), "")
 			for _, alg := range []jwtauth.Algorithm{jwtauth.RS256, jwtauth.PS256, jwtauth.ES256, jwtauth.EdDSA} {
-				check(t, a, alg, keyFor(alg).token(object{"kid": "odd"}, nil), jwtauth.ReasonKey)
+				check(t, a, alg, keyFor(alg).token(object{"kid": "odd"}, nil), jwtauth.ReasonKeyPending)
 			}
 			_ = a.Close() // waits for the events
 			if got := causes(); len(got) != 1 || !strings.HasPrefix(got[0], "key 0 ") {
@@ -99,10 +99,10 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 // A document without a verification key is not a key set.
 func TestInvalidKeySets(t *testing.T) {
 	key := ecJWK("k1", keyFor(jwtauth.ES256))
-	const notASet, noKey = "not a JWK Set", "no verification key"
+	const notASet, noKey = "not a JWK Set", "has no key for Issuer.Algorithms"
 	for name, test := range map[string]struct{ text, want string }{
 		"empty": {"", notASet}, "null": {"null", notASet}, "array": {"[]", notASet}, "text": {`"keys"`, notASet}, "number": {"1", notASet},
-		"object": {"{}", notASet}, "keys null": {`{"keys":null}`, noKey}, "keys object": {`{"keys":{}}`, notASet}, "keys text": {`{"keys":"x"}`, notASet},
+		"object": {"{}", notASet}, "keys null": {`{"keys":null}`, notASet}, "keys object": {`{"keys":{}}`, notASet}, "keys text": {`{"keys":"x"}`, notASet},
 		"no keys": {`{"keys":[]}`, noKey}, "only a secret": {`{"keys":[{"kty":"oct","k":"AA"}]}`, noKey}, "KEYS": {`{"KEYS":[` + key + `]}`, notASet},
 		"cut": {`{"keys":[` + key, notASet}, "two documents": {`{"keys":[` + key + `]}{}`, notASet},
 		"HTML":      {"<!DOCTYPE html><title>Sign in</title>", `Content-Type "text/html"`},
@@ -143,6 +143,9 @@ func TestSameKid(t *testing.T) {
 	} {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.keys...)}))
 		check(t, a, test.name, pair{jwtauth.EdDSA, private, nil}.token(test.header, nil), test.want)
+		if test.want == jwtauth.ReasonKey && len(test.keys) > 1 { // too many keys, and not none: another fetch cannot help
+			check(t, a, test.name+", again", pair{jwtauth.EdDSA, private, nil}.token(test.header, nil), test.want)
+		}
 	}
 }
 

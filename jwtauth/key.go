@@ -17,7 +17,8 @@ import (
 // Key is a public key of an issuer.
 type Key struct {
 	// ID is the kid of the key. It may be empty if the issuer has no other key
-	// for the same algorithm.
+	// for the same algorithm: then the key verifies tokens with any kid and
+	// tokens without one.
 	ID string
 
 	// Algorithm is the only algorithm that the key verifies. Required.
@@ -34,6 +35,7 @@ type key struct {
 	algorithms []Algorithm // for which the key may be used
 	public     crypto.PublicKey
 	hmac       map[Algorithm]*hmacKey // instead of public
+	anyKid     bool                   // matches every kid
 }
 
 // newKey checks a public key and pins its algorithms: those of the configured
@@ -46,7 +48,7 @@ func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Al
 	}
 	k := &key{id: id, public: public}
 	for _, a := range configured {
-		if (named == "" || named == a) && algorithms[a].fits != nil && algorithms[a].fits(public) {
+		if (named == "" || named.canonical() == a.canonical()) && algorithms[a].fits != nil && algorithms[a].fits(public) {
 			k.algorithms = append(k.algorithms, a)
 		}
 	}

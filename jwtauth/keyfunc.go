@@ -7,18 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
+
+	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
 // Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and
 // parses them. This package selects the key of each token, with the same checks
 // as for the other sources. All its key sets must belong to this issuer.
 //
-// Its storage is read at most once a second, so a removed key is used for at
-// most a second.
+// Its storage is read again when the last reading is a second old, and requests
+// wait for it: a key that is removed from the storage verifies for at most a
+// second. How long the storage keeps a key that the issuer removed is up to the
+// keyfunc: that of keyfunc.NewDefault asks once an hour, and uses the old keys
+// without limit while the issuer is unavailable. KeySets.Refresh does not apply.
+//
+// For an unknown kid, the storage is asked for the key, which makes it fetch, at
+// most once in each KeySets.MinInterval.
 func Keyfunc(k keyfunc.Keyfunc) Keys { return keyfuncKeys{k} }
 
 type keyfuncKeys struct{ keyfunc keyfunc.Keyfunc }
@@ -30,35 +39,86 @@ func (k keyfuncKeys) open(i Issuer, c Config) (keySource, error) {
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	pause := c.KeySets.MinInterval
-	c.KeySets.MinInterval, c.KeySets.Refresh = 0, time.Second // reading memory costs little
-	var asked time.Time
-	return newRemote(i, c, func(ctx context.Context, kid string) ([]*key, []error, error) {
-		if now := time.Now(); kid != "" && now.Sub(asked) >= pause {
-			// KeyRead makes the storage fetch new keys. KeyReadAll below reads
-			// them.
-			asked = now
-			_, _ = k.keyfunc.Storage().KeyRead(ctx, kid)
-		}
-		stored, err := k.keyfunc.Storage().KeyReadAll(ctx)
+	s := &keyfuncSource{storage: k.keyfunc.Storage, pause: c.KeySets.MinInterval}
+	s.lookups.Timeout, s.lookups.MaxWaiters = c.KeySets.FetchTimeout, maxWaiting
+	c.KeySets.MinInterval, c.KeySets.Refresh = time.Second, time.Second // reading memory costs little
+	s.remote = newRemote(i, c, func(ctx context.Context) ([]*key, []error, error) { return s.read(ctx, i.Algorithms) })
+	s.slack = 0
+	return s, nil
+}
+
+// keyfuncSource reads the keys of a storage.
+type keyfuncSource struct {
+	*remote
+	storage func() jwkset.Storage
+	pause   time.Duration // between the starts of two lookups
+
+	// Lookups are not part of the fetch: a storage may wait for minutes to look up
+	// an unknown kid, and no other request may wait for that.
+	lookups flight.Group[struct{}, struct{}]
+	asking  sync.Mutex
+	asked   time.Time // when the last lookup began
+}
+
+func (s *keyfuncSource) read(ctx context.Context, configured []Algorithm) (keys []*key, dropped []error, err error) {
+	stored, err := s.storage().KeyReadAll(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the keyfunc's storage: %w", err)
+	}
+	for n, jwk := range stored {
+		checked, err := fromStored(jwk, configured)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the keyfunc's storage: %w", err)
+			dropped = append(dropped, fmt.Errorf("key %d %w", n, err))
+			continue
 		}
-		var keys []*key
-		var dropped []error
-		for n, jwk := range stored {
-			checked, err := fromStored(jwk, i.Algorithms)
-			if err != nil {
-				dropped = append(dropped, fmt.Errorf("key %d %w", n, err))
-				continue
-			}
-			keys = append(keys, checked)
-		}
-		if len(keys) == 0 {
-			return nil, dropped, errors.New("the keyfunc has no verification key")
-		}
-		return keys, dropped, nil
-	}), nil
+		keys = append(keys, checked)
+	}
+	return keys, dropped, nil
+}
+
+// newer makes the storage look for the kid and reads all keys afterwards.
+func (s *keyfuncSource) newer(ctx context.Context, _ time.Time, kid string) (*keySet, error) {
+	call, err := s.lookup(kid)
+	switch {
+	case err != nil:
+		return nil, err
+	case call == nil:
+		return nil, errPending
+	}
+	if _, err := call.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.since(ctx, time.Now(), true)
+}
+
+// lookup returns the lookup of a kid that it starts, or nil if the last one began
+// less than pause ago.
+func (s *keyfuncSource) lookup(kid string) (*flight.Call[struct{}], error) {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	if time.Since(s.asked) < s.pause || s.lookups.Running(struct{}{}) != nil {
+		return nil, nil
+	}
+	call, _, err := s.lookups.Start(struct{}{}, func(ctx context.Context) (struct{}, error) {
+		_, _ = s.storage().KeyRead(ctx, kid) // read reports failures
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return nil, errClosed
+	}
+	s.asked = time.Now()
+	return call, nil
+}
+
+func (s *keyfuncSource) retryAfter() time.Duration {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	return max(s.remote.retryAfter(), s.pause-time.Since(s.asked))
+}
+
+func (s *keyfuncSource) close() {
+	s.lookups.Close()
+	s.remote.close()
 }
 
 func fromStored(jwk jwkset.JWK, configured []Algorithm) (*key, error) {

@@ -198,27 +198,28 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 }
 
 // open implements [Keys].
-func (r *KeyRing) open(i Issuer, _ Config) (keySource, error) {
+func (r *KeyRing) open(i Issuer, c Config) (keySource, error) {
 	if r == nil {
 		return nil, errors.New("Keys: KeyRing: required")
 	}
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	return &ringSource{ring: r, algorithms: i.Algorithms}, nil
+	return &ringSource{ring: r, algorithms: i.Algorithms, events: newKeyEvents(i, c)}, nil
 }
 
 // ringSource is the source of the current keys of a keyring.
 type ringSource struct {
 	ring       *KeyRing
 	algorithms []Algorithm
+	events     *keyEvents
 
 	mu   sync.Mutex
 	seen []byte // the published set from which set was made
 	set  *keySet
 }
 
-func (s *ringSource) current(time.Time) (*keySet, error) {
+func (s *ringSource) current(now time.Time) (*keySet, error) {
 	s.ring.mu.RLock()
 	published, keys := s.ring.set, s.ring.keys
 	s.ring.mu.RUnlock()
@@ -232,17 +233,26 @@ func (s *ringSource) current(time.Time) (*keySet, error) {
 				usable = append(usable, k.checked)
 			}
 		}
-		s.set, s.seen = s.set.succeed(usable), published
+		old := s.set
+		s.set, s.seen = old.succeed(usable, now), published
+		s.events.withdrawn(old, s.set)
 	}
 	if len(s.set.keys) == 0 {
-		return nil, errors.New("jwtauth: the KeyRing has no key for Issuer.Algorithms")
+		return nil, errNoKey
 	}
 	return s.set, nil
 }
 
-func (s *ringSource) renewed(context.Context, string) (*keySet, error) { return s.current(time.Time{}) }
-func (s *ringSource) retryAfter() time.Duration                        { return time.Minute }
-func (s *ringSource) close()                                           {}
+func (s *ringSource) awaited(_ context.Context, now time.Time) (*keySet, error) {
+	return s.current(now)
+}
+
+func (s *ringSource) newer(_ context.Context, now time.Time, _ string) (*keySet, error) {
+	return s.current(now)
+}
+
+func (s *ringSource) retryAfter() time.Duration { return time.Minute }
+func (s *ringSource) close()                    { s.events.close() }
 
 // SignJWT signs a JWT that is not an access token with the current key, such as
 // a client assertion. An empty typ is omitted from the header.

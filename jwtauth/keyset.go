@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // Keys is a source of the keys of one issuer: [StaticKeys], [KeyFile],
@@ -21,14 +23,15 @@ type Keys interface {
 
 // keySource holds the keys of one issuer.
 type keySource interface {
-	// current returns the current set without waiting, and an error if there is
-	// none or it is too old.
+	// current returns the current set, which has a key, without waiting. An error
+	// means that the caller must call awaited.
 	current(now time.Time) (*keySet, error)
-	// renewed tries to fetch a newer set and returns the set. An error means
-	// that the newest set is unavailable. kid is the missing one, "" for none
-	// in particular.
-	renewed(ctx context.Context, kid string) (*keySet, error)
-	// retryAfter returns the time until renewed may have another result.
+	// awaited returns the current set, after a fetch if one is due.
+	awaited(ctx context.Context, now time.Time) (*keySet, error)
+	// newer returns a set that was fetched at now or later, for a token whose key
+	// is missing. It returns errPending if it is too early for a fetch.
+	newer(ctx context.Context, now time.Time, kid string) (*keySet, error)
+	// retryAfter returns the time until awaited or newer may have another result.
 	retryAfter() time.Duration
 	close()
 }
@@ -39,7 +42,7 @@ type keySet struct {
 	// generation counts the sets from which a key was withdrawn. A token that an
 	// earlier generation verified must be verified again.
 	generation uint64
-	fetched    time.Time
+	fetched    time.Time // when its fetch began
 }
 
 // candidates are the keys that may have signed a token; the rest is nil. The size
@@ -49,25 +52,27 @@ type candidates [4]*key
 // candidates returns the keys with this kid for this algorithm, none if there are
 // more than fit into candidates. For a token without a kid there must be exactly
 // one key. Some issuers publish several keys with one kid, so a few are tried.
+// missing says that a newer set may have such a key: this one has none, and none with
+// the kid for other algorithms.
 //
 //	RFC 7517 §4.5: "different keys within the JWK Set SHOULD use distinct "kid"
 //	values."
 //
 // Implements RFC 7515 §4.1.4; RFC 8725 §3.1 (one).
-func (s *keySet) candidates(kid string, a Algorithm) candidates {
-	var found candidates
+func (s *keySet) candidates(kid string, a Algorithm) (found candidates, missing bool) {
 	n := 0
+	missing = true
 	for _, k := range s.keys {
-		// A shared secret has no kid and matches every one.
-		if (kid == "" || k.id == kid || k.hmac != nil) && slices.Contains(k.algorithms, a) {
+		missing = missing && (kid == "" || k.id != kid)
+		if (kid == "" || k.id == kid || k.anyKid) && slices.Contains(k.algorithms, a) {
 			if n == len(found) || n == 1 && kid == "" {
-				return candidates{}
+				return candidates{}, false
 			}
 			found[n] = k
 			n++
 		}
 	}
-	return found
+	return found, missing && n == 0
 }
 
 // verify reports whether the signature verifies with one of the candidates.
@@ -81,8 +86,8 @@ func (c *candidates) verify(a Algorithm, signingInput string, signature []byte) 
 }
 
 // succeed returns the set of keys that follows s, which may be nil.
-func (s *keySet) succeed(keys []*key) *keySet {
-	next := &keySet{keys: keys, fetched: time.Now()}
+func (s *keySet) succeed(keys []*key, fetched time.Time) *keySet {
+	next := &keySet{keys: keys, fetched: fetched}
 	if s == nil {
 		return next
 	}
@@ -96,13 +101,67 @@ func (s *keySet) succeed(keys []*key) *keySet {
 	return next
 }
 
+// candidates returns the keys that may have signed a token with header h: those
+// of the current key set or, if it has none and fetch is set, those of a newer
+// one. The set is nil if there is none and fetch is not set.
+//
+// Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
+func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
+	var set *keySet
+	var err error
+	if fetch {
+		set, err = i.keySet(ctx, now)
+	} else if set, err = i.keys.current(now); err != nil {
+		return nil, candidates{}, nil
+	}
+	if err != nil {
+		return nil, candidates{}, err
+	}
+	found, missing := set.candidates(h.kid, h.algorithm)
+	if !missing || !fetch {
+		return set, found, nil
+	}
+	if set, err = i.keys.newer(ctx, now, h.kid); err != nil {
+		return nil, candidates{}, i.keysUnavailable(ctx, err)
+	}
+	found, _ = set.candidates(h.kid, h.algorithm)
+	return set, found, nil
+}
+
+// keySet returns the current set, after a fetch if one is due.
+func (i *issuer) keySet(ctx context.Context, now time.Time) (*keySet, error) {
+	set, err := i.keys.current(now)
+	if err == nil {
+		return set, nil
+	}
+	if set, err = i.keys.awaited(ctx, now); err != nil {
+		return nil, i.keysUnavailable(ctx, err)
+	}
+	return set, nil
+}
+
+// keysUnavailable returns the 503 for an error of a source. A caller that closed its
+// request says nothing about the key set.
+func (i *issuer) keysUnavailable(ctx context.Context, err error) *gatehouse.Error {
+	reason := ReasonKeysUnavailable
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		reason = ReasonCanceled
+	case errors.Is(err, errPending):
+		reason = ReasonKeyPending
+	}
+	return unavailable(reason, i, i.keys.retryAfter(), err)
+}
+
 // fixedKeys is a source that does not change.
 type fixedKeys struct{ set *keySet }
 
-func (f fixedKeys) current(time.Time) (*keySet, error)               { return f.set, nil }
-func (f fixedKeys) renewed(context.Context, string) (*keySet, error) { return f.set, nil }
-func (f fixedKeys) retryAfter() time.Duration                        { return 0 }
-func (f fixedKeys) close()                                           {}
+func (f fixedKeys) current(time.Time) (*keySet, error) { return f.set, nil }
+
+func (f fixedKeys) awaited(context.Context, time.Time) (*keySet, error)       { return f.set, nil }
+func (f fixedKeys) newer(context.Context, time.Time, string) (*keySet, error) { return f.set, nil }
+func (f fixedKeys) retryAfter() time.Duration                                 { return 0 }
+func (f fixedKeys) close()                                                    {}
 
 // asymmetricOnly rejects HS* algorithms for public keys, so that a public key is
 // never used as a shared secret.

@@ -228,7 +228,8 @@ func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reas
 	}
 	e := rejected(t, err)
 	want := gatehouse.CodeInvalidToken
-	if e.Reason == jwtauth.ReasonKeysUnavailable || e.Reason == jwtauth.ReasonRevocationsUnavailable {
+	switch e.Reason {
+	case jwtauth.ReasonKeysUnavailable, jwtauth.ReasonKeyPending, jwtauth.ReasonCanceled, jwtauth.ReasonRevocationsUnavailable:
 		want = gatehouse.CodeTemporarilyUnavailable
 	}
 	if e.Code != want || !p.IsZero() {

@@ -47,6 +47,10 @@ const (
 	ReasonTenant gatehouse.Reason = "jwtauth_tenant"
 	// ReasonRevoked: the token is revoked. Status: 401. Operator: nothing; many requests with one revoked token may be a stolen token.
 	ReasonRevoked gatehouse.Reason = "jwtauth_revoked"
+	// ReasonKeyPending: the key set has no key for the kid and alg of the token and was fetched less than KeySets.MinInterval ago, so that a new key may be missing. Status: 503. Operator: nothing after a key rotation; many may be an attack with random kids, which costs no fetch.
+	ReasonKeyPending gatehouse.Reason = "jwtauth_key_pending"
+	// ReasonCanceled: the caller closed the request while it waited for the key set. Status: 503. Operator: nothing; the key set may be slow, see jwtauth_keys_unavailable and the events.
+	ReasonCanceled gatehouse.Reason = "jwtauth_canceled"
 	// ReasonKeysUnavailable: the key set of the issuer is unavailable or too old. Status: 503. Operator: check the issuer and the network; see the cause.
 	ReasonKeysUnavailable gatehouse.Reason = "jwtauth_keys_unavailable"
 	// ReasonRevocationsUnavailable: the revocation store is unavailable. Status: 503. Operator: check the store; see the cause.
@@ -54,13 +58,17 @@ const (
 )
 
 // The events. Those of key sets have Issuer and Cause, and no Decision. They are
-// reported in the background, so errors of the observer are ignored.
+// reported in the background, one after the other, so errors of the observer are
+// ignored. Close waits for them for up to 5 seconds.
 const (
 	// EventFetchFailed: a key set could not be fetched. The old one is used until
 	// KeySets.MaxStale.
 	EventFetchFailed gatehouse.EventType = "jwtauth_fetch_failed"
 	// EventKeyDropped: a key of a fetched set cannot be used and was ignored.
 	EventKeyDropped gatehouse.EventType = "jwtauth_key_dropped"
+	// EventKeysWithdrawn: the new key set has no usable key, so that all tokens of
+	// the issuer are answered with 503 until it has one.
+	EventKeysWithdrawn gatehouse.EventType = "jwtauth_keys_withdrawn"
 	// EventClaimMissing: no token so far has a claim that the Issuer names, such as
 	// one of RolesClaims. It is reported once for each issuer and claim, with the
 	// attributes [AttrClaim] and [AttrPresent]. Without it, a misspelt name would be

@@ -6,30 +6,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
-// KeySets configures how often remote key sets are fetched and how long they
-// are used. The defaults of the zero value are suitable for most issuers.
+// KeySets configures how often key sets are fetched and how long they are used.
+// The defaults of the zero value are suitable for most issuers.
+//
+// A key that the issuer removes from its set verifies for at most Refresh +
+// FetchTimeout, 5 minutes and 5 seconds by default, however busy or idle the
+// process is, and also if the new set has no usable key. Only while the set cannot
+// be fetched, or is not a JWK Set, the old one is used for up to MaxStale.
+//
+// At most 1,000 requests wait for the key set of one issuer; others get 503.
 type KeySets struct {
 	// FetchTimeout is the timeout of one fetch, including discovery: 5 s by
 	// default, from 10 ms to 30 s.
 	FetchTimeout time.Duration
 
 	// MinInterval is the shortest time between the starts of two fetches: 10 s
-	// by default, from 1 s to 1 h. A token with an unknown kid causes a fetch,
-	// but not more often than this.
+	// by default, from 1 s to 1 h and at most Refresh. A token with an unknown kid
+	// and valid claims causes a fetch, but not more often than this; in the
+	// meantime such a token is answered with 503 and Retry-After. The interval
+	// doubles with each failed fetch, up to 1 minute or Refresh if that is shorter.
 	MinInterval time.Duration
 
-	// Refresh is the age at which a set that is in use is fetched again: 5 minutes
-	// by default, from 1 s to 24 h. A key that the issuer removes is used for at
-	// most this time.
+	// Refresh is the age at which a set that is in use is fetched again, in the
+	// background: 5 minutes by default, from 1 s to 24 h. At Refresh + FetchTimeout
+	// requests wait for the fetch.
 	Refresh time.Duration
 
 	// MaxStale is the age up to which a set is used while its issuer is
@@ -49,148 +57,229 @@ func (k *KeySets) check(field string) error {
 	}
 	const day = 24 * time.Hour
 	bound("FetchTimeout", &k.FetchTimeout, 5*time.Second, 10*time.Millisecond, 30*time.Second)
-	bound("MinInterval", &k.MinInterval, 10*time.Second, time.Second, time.Hour)
 	bound("Refresh", &k.Refresh, 5*time.Minute, time.Second, day)
+	bound("MinInterval", &k.MinInterval, min(10*time.Second, k.Refresh), time.Second, min(time.Hour, k.Refresh))
 	bound("MaxStale", &k.MaxStale, day, time.Minute, 7*day)
 	return errors.Join(errs...)
 }
 
-// fetchFunc fetches the keys of an issuer, and returns why it dropped others. kid
-// is the missing one, "" for none in particular.
-type fetchFunc func(ctx context.Context, kid string) (keys []*key, dropped []error, err error)
+const (
+	maxBackoff = time.Minute // between two fetches after failures
+	maxWaiting = 1000        // requests that wait for one fetch
+)
+
+// fetchFunc fetches the keys of an issuer, and returns why it dropped others. An
+// error means that it did not get a key set, not that the set has no keys.
+type fetchFunc func(context.Context) (keys []*key, dropped []error, err error)
 
 // remote is the source of a key set that is fetched. At most one fetch runs at a
-// time, in the background: a request with a usable set never waits for it, and a
-// request that ends does not cancel it for the others.
+// time, in the background: a request that ends does not cancel it for the others.
 type remote struct {
-	issuer   string
-	limits   KeySets
-	fetch    fetchFunc
-	observer gatehouse.Observer
+	limits KeySets
+	slack  time.Duration // how late a fetch may be before requests wait for it
+	fetch  fetchFunc
+	events *keyEvents
 
-	set     atomic.Pointer[keySet]
+	latest  atomic.Pointer[fetched] // nil before the first set
 	fetches flight.Group[struct{}, struct{}]
 
-	mu      sync.Mutex
-	started time.Time // when the last fetch began
-	failure error     // of the last fetch
+	mu       sync.Mutex
+	earliest time.Time // when the next fetch may begin
+	failures int       // of the last fetches, since the last that succeeded
+	failure  error     // of the last fetch
+}
+
+// fetched is a set and the time at which the next fetch should begin.
+type fetched struct {
+	set *keySet
+	due time.Time
 }
 
 func newRemote(i Issuer, c Config, fetch fetchFunc) *remote {
-	r := &remote{issuer: i.URL, limits: c.KeySets, fetch: fetch, observer: c.Observer}
-	r.fetches.Timeout = c.KeySets.FetchTimeout
+	r := &remote{limits: c.KeySets, slack: c.KeySets.FetchTimeout, fetch: fetch, events: newKeyEvents(i, c)}
+	r.fetches.Timeout, r.fetches.MaxWaiters = c.KeySets.FetchTimeout, maxWaiting
 	return r
 }
 
 var (
-	errNoSet  = errors.New("jwtauth: key set: not yet fetched")
-	errStale  = errors.New("jwtauth: key set: older than KeySets.MaxStale")
-	errClosed = errors.New("jwtauth: the authenticator or verifier is closed")
+	errNoSet   = errors.New("jwtauth: key set: not yet fetched")
+	errDue     = errors.New("jwtauth: key set: must be fetched again")
+	errStale   = errors.New("jwtauth: key set: older than KeySets.MaxStale")
+	errNoKey   = errors.New("jwtauth: key set: has no key for Issuer.Algorithms")
+	errPending = errors.New("jwtauth: key set: has no key with the kid and alg of the token, and was fetched less than KeySets.MinInterval ago")
+	errClosed  = errors.New("jwtauth: the authenticator or verifier is closed")
+	errAborted = errors.New("the fetch ended without a result")
 )
 
-// current returns the set without waiting. It is stale-while-revalidate: past
-// KeySets.Refresh it starts a fetch and returns the old set.
+// current returns the set without waiting. When a fetch is due it starts one and
+// returns the old set, which is stale-while-revalidate. If the process was idle, so
+// that the fetch is late by more than the slack, it returns errDue.
 func (r *remote) current(now time.Time) (*keySet, error) {
-	set := r.set.Load()
-	if set == nil {
+	f := r.latest.Load()
+	if f == nil {
 		return nil, errNoSet
 	}
-	age := now.Sub(set.fetched)
-	if age >= r.limits.Refresh {
-		r.start("")
+	if !now.Before(f.due) {
+		_, _, _ = r.start(false)
+		if !now.Before(f.due.Add(r.slack)) {
+			return nil, errDue
+		}
 	}
-	if age > r.limits.MaxStale {
+	return r.usable(f.set, now)
+}
+
+// usable returns the set unless it is too old or has no key.
+func (r *remote) usable(set *keySet, now time.Time) (*keySet, error) {
+	switch {
+	case now.Sub(set.fetched) > r.limits.MaxStale:
 		return nil, r.explain(errStale)
+	case len(set.keys) == 0:
+		return nil, errNoKey
 	}
 	return set, nil
 }
 
-func (r *remote) renewed(ctx context.Context, kid string) (*keySet, error) {
-	// A fetch that was running before may have been for another kid. After it, a
-	// fetch for this kid starts unless MinInterval forbids it.
-	for range 2 {
-		call, started := r.start(kid)
-		if call == nil {
-			break
+// awaited waits for the fetch, and returns the new set or, if the fetch failed, the
+// old one.
+func (r *remote) awaited(ctx context.Context, now time.Time) (*keySet, error) {
+	call, _, err := r.start(false)
+	if err == nil && call != nil {
+		_, err = call.Wait(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := r.latest.Load()
+	if f == nil {
+		return nil, r.explain(errNoSet)
+	}
+	return r.usable(f.set, now)
+}
+
+func (r *remote) newer(ctx context.Context, now time.Time, _ string) (*keySet, error) {
+	return r.since(ctx, now, false)
+}
+
+// since returns a set whose fetch began at now or later. It starts the fetch, if
+// necessary after the running one, unless MinInterval forbids it. With force it
+// starts a fetch in any case.
+func (r *remote) since(ctx context.Context, now time.Time, force bool) (*keySet, error) {
+	for {
+		if f := r.latest.Load(); f != nil && !f.set.fetched.Before(now) && !force {
+			return r.usable(f.set, now)
+		}
+		call, started, err := r.start(force)
+		switch {
+		case err != nil:
+			return nil, err
+		case call == nil:
+			return nil, r.explain(errPending)
 		}
 		if _, err := call.Wait(ctx); err != nil {
 			return nil, err
 		}
-		if started {
-			break
-		}
+		force = force && !started
 	}
-	if err := r.explain(nil); err != nil {
-		return nil, err
-	}
-	if set := r.set.Load(); set != nil {
-		return set, nil
-	}
-	return nil, errNoSet
 }
 
-// explain returns the failure of the last fetch, with err in front, or err if it
-// did not fail.
+// explain returns the failure of the last fetch, or err if it did not fail.
 func (r *remote) explain(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failure == nil {
 		return err
 	}
+	if errors.Is(err, errPending) { // a failed fetch says nothing about the kid
+		err = nil
+	}
 	return errors.Join(err, fmt.Errorf("jwtauth: the last fetch of the key set failed: %w", r.failure))
 }
 
 // start returns the running fetch. If there is none, it starts one and reports
-// that it did, or returns nil if the last one began less than MinInterval ago.
-func (r *remote) start(kid string) (call *flight.Call[struct{}], started bool) {
+// that it did, or returns nil if it is too early for one and force is not set.
+func (r *remote) start(force bool) (call *flight.Call[struct{}], started bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if call := r.fetches.Running(struct{}{}); call != nil {
-		return call, false
+		return call, false, nil
 	}
 	now := time.Now()
-	if now.Sub(r.started) < r.limits.MinInterval {
-		return nil, false
+	if now.Before(r.earliest) && !force {
+		return nil, false, nil
 	}
-	call, started, err := r.fetches.Start(struct{}{}, func(ctx context.Context) (struct{}, error) {
-		r.run(ctx, kid)
-		return struct{}{}, nil
+	call, started, err = r.fetches.Start(struct{}{}, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.run(ctx, now)
 	})
 	if err != nil {
-		r.failure = errClosed
-		return nil, false
+		return nil, false, errClosed
 	}
-	r.started = now
-	return call, started
+	r.earliest = now.Add(r.limits.MinInterval)
+	return call, started, nil
 }
 
-func (r *remote) run(ctx context.Context, kid string) {
-	keys, dropped, err := r.fetch(ctx, kid)
-	if err == nil {
-		r.set.Store(r.set.Load().succeed(keys))
-	}
+func (r *remote) run(ctx context.Context, begun time.Time) error {
+	var keys []*key
+	var dropped []error
+	err := errAborted
+	defer func() { r.finish(begun, keys, dropped, err) }() // also if fetch panics
+	keys, dropped, err = r.fetch(ctx)
+	return nil
+}
+
+// finish records the result of a fetch. The age of a set counts from the beginning
+// of its fetch: a key may be withdrawn while the response is on its way.
+func (r *remote) finish(begun time.Time, keys []*key, dropped []error, err error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.failure = err
-	r.mu.Unlock()
+	last := r.latest.Load()
 	if err != nil {
-		r.report(EventFetchFailed, err)
+		r.failures++
+		r.earliest = begun.Add(r.backoff(err))
+		if last != nil {
+			due := last.set.fetched.Add(r.limits.Refresh)
+			if due.Before(r.earliest) {
+				due = r.earliest
+			}
+			r.latest.Store(&fetched{last.set, due})
+		}
+		r.events.report(EventFetchFailed, err)
+		return
 	}
+	r.failures = 0
+	var old *keySet
+	if last != nil {
+		old = last.set
+	}
+	set := old.succeed(keys, begun)
+	r.latest.Store(&fetched{set, begun.Add(r.limits.Refresh)})
 	for _, err := range dropped {
-		r.report(EventKeyDropped, err)
+		r.events.report(EventKeyDropped, err)
 	}
+	r.events.withdrawn(old, set)
 }
 
-// report reports a problem of the key set. No decision depends on it, so an error
-// of the observer has no effect.
-func (r *remote) report(t gatehouse.EventType, err error) {
-	_ = gatehouse.Report(context.Background(), r.observer, gatehouse.Event{Type: t, Level: slog.LevelWarn, Issuer: r.issuer, Cause: err})
+// backoff returns the time between the starts of the failed fetch and of the next.
+func (r *remote) backoff(err error) time.Duration {
+	most := max(r.limits.MinInterval, min(maxBackoff, r.limits.Refresh))
+	interval := r.limits.MinInterval
+	for n := 1; n < r.failures && interval < most; n++ {
+		interval *= 2
+	}
+	if status, ok := errors.AsType[*fetch.StatusError](err); ok {
+		interval = max(interval, status.RetryAfter)
+	}
+	return min(interval, most)
 }
 
 // retryAfter returns the time until the next fetch may start.
 func (r *remote) retryAfter() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(time.Second, r.limits.MinInterval-time.Since(r.started))
+	return max(time.Second, time.Until(r.earliest))
 }
 
-func (r *remote) close() { r.fetches.Close() }
+func (r *remote) close() {
+	r.fetches.Close()
+	r.events.close()
+}

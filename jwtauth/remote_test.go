@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,9 +19,6 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
-
-	"github.com/MicahParks/jwkset"
-	"github.com/MicahParks/keyfunc/v3"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -94,23 +92,42 @@ func TestInvalidTokensCauseNoFetch(t *testing.T) {
 		check(t, a, "valid", token(nil, nil), "")
 		time.Sleep(time.Minute)
 		check(t, a, "unknown kid, expired", token(object{"kid": "junk"}, past), jwtauth.ReasonKey)
+		time.Sleep(time.Hour)
+		check(t, a, "after an idle hour, expired", token(nil, past), jwtauth.ReasonExpired)
 		equal(t, "fetches after one valid token", s.count(), 1)
 	})
 }
 
-// Unknown kids cause one fetch in each MinInterval, and never delay a valid token.
+// Unknown kids cause one fetch in each MinInterval and never delay a valid token. In
+// the meantime a token with an unknown kid is answered with 503 and Retry-After if it
+// may be good, and with 401 if its claims are invalid.
 func TestUnknownKids(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: goodSet()}
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.CacheEntries = -1 }))
 		check(t, a, "valid", token(nil, nil), "")
-		start := time.Now()
-		for n := range 1000 {
-			check(t, a, "unknown kid", junk(n), jwtauth.ReasonKey)
+		expired := token(object{"kid": "junk"}, object{"exp": time.Now().Unix() - 60, "iat": time.Now().Unix() - 120})
+		h, start := serve(a), time.Now()
+		for n := range 500 {
 			time.Sleep(100 * time.Millisecond)
-		}
-		if n, most := s.count(), int(time.Since(start)/(10*time.Second))+1; n > most {
-			t.Errorf("%d fetches in %v, want at most %d", n, time.Since(start), most)
+			fetches, age := s.count(), time.Since(start)
+			want, fetched := jwtauth.ReasonKeyPending, 0
+			if age%(10*time.Second) == 0 {
+				want, fetched = jwtauth.ReasonKey, 1
+			}
+			check(t, a, fmt.Sprint("unknown kid after ", age), junk(n), want)
+			check(t, a, "unknown kid, expired", expired, jwtauth.ReasonKey)
+			check(t, a, "no key for the alg", token(object{"kid": nil, "alg": "ES384"}, nil), want)
+			equal(t, fmt.Sprint("fetches after ", age), s.count()-fetches, fetched)
+			if fetched == 1 {
+				continue
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, get(junk(n)))
+			retry := int((10*time.Second - age%(10*time.Second)) / time.Second)
+			if got, _ := strconv.Atoi(w.Header().Get("Retry-After")); w.Code != http.StatusServiceUnavailable || got < max(1, retry) || got > retry+1 {
+				t.Fatalf("after %v: status %d, Retry-After %d, want 503, %d", age, w.Code, got, retry)
+			}
 		}
 
 		time.Sleep(time.Minute)
@@ -122,11 +139,115 @@ func TestUnknownKids(t *testing.T) {
 		check(t, a, "valid while a fetch hangs", token(nil, object{"jti": "token-2"}), "")
 		equal(t, "wait of the valid token for the fetch", time.Since(start), 0)
 		waiting.Wait()
-		if took := time.Since(start); took > 6*time.Second {
-			t.Errorf("the token with an unknown kid waited %v, want at most 6 s", took)
-		}
+		equal(t, "wait of the token with an unknown kid", time.Since(start), 5*time.Second)
 		// After a failed fetch it is unknown whether the issuer has the kid.
 		check(t, a, "unknown kid after a failed fetch", junk(1), jwtauth.ReasonKeysUnavailable)
+	})
+}
+
+// A request whose fetch began before it cannot know whether the issuer has the kid by
+// now, and waits for another fetch or gets 503.
+func TestUnknownKidDuringFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(3 * time.Second)
+			goodSet()(w, r)
+		}}))
+		var requests sync.WaitGroup
+		requests.Go(func() { check(t, a, "starts the fetch", junk(0), jwtauth.ReasonKey) })
+		time.Sleep(time.Second)
+		requests.Go(func() { check(t, a, "joins the fetch", junk(1), jwtauth.ReasonKeyPending) })
+		requests.Wait()
+	})
+}
+
+// At most 1,000 requests wait for a slow key set. A caller that hangs up is not a
+// failure of the key set.
+func TestWaitingRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: hanging}))
+		ctx, hangUp := context.WithCancel(t.Context())
+		valid := token(nil, nil)
+		verify := func(want gatehouse.Reason, wait time.Duration) {
+			start := time.Now()
+			_, err := a.Verify(ctx, valid)
+			if e := rejected(t, err); e.Reason != want || e.RetryAfter < time.Second || time.Since(start) != wait {
+				t.Errorf("Verify = %v, RetryAfter %v, after %v, want %s after %v", err, e.RetryAfter, time.Since(start), want, wait)
+			}
+		}
+		var requests sync.WaitGroup
+		for range 1000 {
+			requests.Go(func() { verify(jwtauth.ReasonCanceled, time.Second) })
+		}
+		synctest.Wait()
+		verify(jwtauth.ReasonKeysUnavailable, 0)
+		time.Sleep(time.Second)
+		hangUp()
+		requests.Wait()
+	})
+}
+
+// A failed fetch doubles the interval to the next one, up to a minute, and a success
+// resets it. The server may ask for a longer one.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{}
+		start := time.Now()
+		var fetches []int // seconds after the start
+		serve := func(answer http.HandlerFunc) {
+			s.set(func(w http.ResponseWriter, r *http.Request) {
+				fetches = append(fetches, int(time.Since(start)/time.Second))
+				answer(w, r)
+			})
+		}
+		a := newAuthenticator(t, remoteConfig(s))
+		for _, phase := range []struct {
+			answer  http.HandlerFunc
+			seconds int
+			want    []int
+		}{
+			{serverError, 255, []int{0, 10, 30, 70, 130, 190, 250}},
+			{goodSet(), 65, []int{310}},
+			{down, 600, []int{610, 620, 640, 680, 740, 800, 860}}, // five minutes after the last good one
+			{goodSet(), 60, []int{920}},
+			{func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "45")
+				w.WriteHeader(http.StatusTooManyRequests)
+			}, 300, []int{1220, 1265}},
+		} {
+			fetches = nil
+			serve(phase.answer)
+			for range phase.seconds {
+				reason(t, a, token(nil, nil))
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+			equal(t, "fetches until second "+strconv.Itoa(int(time.Since(start)/time.Second)), fetches, phase.want)
+		}
+	})
+}
+
+// A slow observer delays neither a request nor a fetch, and Close for 5 s only.
+func TestSlowObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), "{}")} // the second key is dropped, with an event
+		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
+			c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}))
+		start := time.Now()
+		for n := range 500 { // more events than are kept
+			time.Sleep(10 * time.Second)
+			check(t, a, "unknown kid", junk(n), jwtauth.ReasonKey)
+			check(t, a, "valid", token(nil, nil), "")
+		}
+		equal(t, "fetches", s.count(), 500)
+		equal(t, "time of the requests", time.Since(start), 5000*time.Second)
+		start = time.Now()
+		noError(t, a.Close())
+		equal(t, "time of Close", time.Since(start), 5*time.Second)
 	})
 }
 
@@ -194,7 +315,7 @@ func TestWithdrawnKey(t *testing.T) {
 // While the issuer is unavailable the last set is used up to MaxStale.
 func TestStaleSet(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{
-		"down": down, "hanging": hanging, "5xx": serverError, "empty set": keySet(), "not a set": document(`{"keys":null}`),
+		"down": down, "hanging": hanging, "5xx": serverError, "not a set": document(`{"keys":null}`),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &keyServer{serve: goodSet()}
@@ -207,13 +328,15 @@ func TestStaleSet(t *testing.T) {
 				start := time.Now()
 				check(t, a, name+", new token", token(nil, nil), "")
 				check(t, a, name+", cached token", cached, "")
-				equal(t, name+": wait of the tokens", time.Since(start), 0)
+				if took := time.Since(start); took != 0 && (name != "hanging" || took != 5*time.Second) {
+					t.Errorf("%s: the tokens waited %v, want 0, or 5 s for the first fetch in an hour", name, took)
+				}
 			}
 			time.Sleep(time.Hour + time.Second)
 			check(t, a, name+", new token after MaxStale", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 			check(t, a, name+", cached token after MaxStale", cached, jwtauth.ReasonKeysUnavailable)
 			s.set(goodSet())
-			time.Sleep(15 * time.Second)
+			time.Sleep(time.Minute)
 			check(t, a, name+", after the return", cached, "")
 		})
 	}
@@ -323,6 +446,7 @@ func TestFetchFailure(t *testing.T) {
 			observer, causes := observe(t, jwtauth.EventFetchFailed)
 			a := newAuthenticator(t, remoteConfig(&keyServer{serve: fault}, observer))
 			_, err := a.Verify(t.Context(), token(nil, nil))
+			synctest.Wait()
 			want := "GET " + issuerURL + "/jwks.json: " + cause
 			if e := rejected(t, err); e.Issuer != issuerURL || !strings.HasSuffix(e.Cause.Error(), ": "+want) || strings.Count(e.Cause.Error(), issuerURL) != 1 {
 				t.Errorf("Verify error has issuer %q, cause %v, want %q, %q at the end", e.Issuer, e.Cause, issuerURL, want)
@@ -331,193 +455,5 @@ func TestFetchFailure(t *testing.T) {
 				t.Errorf("causes of the events = %q, want %q", got, want)
 			}
 		}
-	})
-}
-
-// Covers RFC 8414 §3.1, §3.3.
-func TestDiscovery(t *testing.T) {
-	const openid, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
-	metadata := func(issuer, keys string) string { return `{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}` }
-	pages := func(path, page string) map[string]string { return map[string]string{path: page} }
-	valid := metadata(issuerURL, issuerURL+"/keys")
-	const tenant = issuerURL + "/t/a"
-	for _, test := range []struct {
-		name   string
-		issuer string
-		pages  map[string]string
-		cause  string // "" if the keys are found
-	}{
-		{"OpenID", issuerURL, pages(openid, valid), ""},
-		{"OAuth", issuerURL, pages(oauth, valid), ""},
-		{"OpenID, path", tenant, pages("/t/a"+openid, metadata(tenant, issuerURL+"/keys")), ""},
-		{"OAuth, path", tenant, pages(oauth+"/t/a", metadata(tenant, issuerURL+"/keys")), ""},
-		{"OpenID, slash", issuerURL + "/", pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), ""},
-		{"another issuer", issuerURL, pages(openid, metadata("https://evil.example.com", issuerURL+"/keys")), "names another issuer"},
-		{"issuer with a slash", issuerURL, pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), "names another issuer"},
-		{"no issuer", issuerURL, pages(openid, `{"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
-		{"issuer is a number", issuerURL, pages(openid, `{"issuer":1,"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
-		{"no jwks_uri", issuerURL, pages(openid, `{"issuer":"`+issuerURL+`"}`), "no jwks_uri"},
-		{"http jwks_uri", issuerURL, pages(openid, metadata(issuerURL, "http://auth.example.com/keys")), "jwks_uri: plain http"},
-		{"file jwks_uri", issuerURL, pages(openid, metadata(issuerURL, "file:///keys")), "jwks_uri: not an absolute URL"},
-		{"names in caps", issuerURL, pages(openid, strings.ToUpper(valid)), "has no issuer"},
-		{"not an object", issuerURL, pages(openid, "[]"), "has no issuer"},
-		{"HTML", issuerURL, pages(openid, "<html>"), `Content-Type "text/html"`},
-		{"nothing", issuerURL, nil, oauth + ": HTTP status 404"},
-		{"OpenID fails, OAuth is not asked", issuerURL, map[string]string{openid: "500", oauth: valid}, openid + ": HTTP status 500"},
-		{"OpenID moved, OAuth is not asked", issuerURL, map[string]string{openid: "304", oauth: valid}, openid + ": HTTP status 304"},
-		{"no keys", issuerURL, pages(openid, metadata(issuerURL, issuerURL+"/none")), "/none: HTTP status 404"},
-	} {
-		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-			page, ok := test.pages[r.URL.Path]
-			switch code, err := strconv.Atoi(page); {
-			case err == nil:
-				w.WriteHeader(code)
-			case ok:
-				document(page)(w, r)
-			case r.URL.Path == "/keys":
-				goodSet()(w, r)
-			default:
-				http.NotFound(w, r)
-			}
-		}}
-		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-			c.Issuers[0].URL, c.Issuers[0].Keys = test.issuer, jwtauth.Discover()
-		}))
-		if test.cause == "" {
-			check(t, a, test.name, token(nil, object{"iss": test.issuer}), "")
-			continue
-		}
-		unavailable(t, a, test.name, token(nil, object{"iss": test.issuer}), test.cause)
-	}
-}
-
-// The metadata is fetched again after a failed fetch of the key set, and for an
-// unknown kid.
-func TestDiscoveryFollowsMoves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		address, metadata := "/keys-1", 0
-		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/.well-known/openid-configuration":
-				metadata++
-				document(`{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+address+`"}`)(w, r)
-			case address:
-				goodSet()(w, r)
-			default:
-				http.NotFound(w, r)
-			}
-		}}
-		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.Issuers[0].Keys = jwtauth.Discover() }))
-		for _, step := range []struct {
-			name  string
-			after time.Duration
-			want  int
-		}{
-			{"first fetch", 0, 1},
-			{"refresh at the same address", 6 * time.Minute, 1},
-			{"refresh after a move fails", 6 * time.Minute, 1},
-			{"fetch after the failure", time.Minute, 2},
-		} {
-			time.Sleep(step.after)
-			check(t, a, step.name, token(nil, object{"jti": step.name}), "")
-			synctest.Wait()
-			equal(t, step.name+": fetches of the metadata", metadata, step.want)
-			if step.name == "refresh at the same address" {
-				address = "/keys-2"
-			}
-		}
-		time.Sleep(time.Minute)
-		check(t, a, "unknown kid", junk(1), jwtauth.ReasonKey)
-		equal(t, "unknown kid: fetches of the metadata", metadata, 3)
-	})
-}
-
-// keyStorage is a storage of a keyfunc that records the kids that KeyRead gets.
-type keyStorage struct {
-	jwkset.Storage
-	read   []string
-	err    error // of KeyReadAll
-	panics bool  // in KeyReadAll
-}
-
-func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
-	s.read = append(s.read, kid)
-	return s.Storage.KeyRead(ctx, kid)
-}
-
-func (s *keyStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
-	switch {
-	case s.panics:
-		panic("storage")
-	case s.err != nil:
-		return nil, s.err
-	}
-	return s.Storage.KeyReadAll(ctx)
-}
-
-func (s *keyStorage) write(t *testing.T, a jwtauth.Algorithm, metadata jwkset.JWKMetadataOptions) {
-	t.Helper()
-	noError(t, s.KeyWrite(t.Context(), must(jwkset.NewJWKFromKey(keyFor(a).public, jwkset.JWKOptions{Metadata: metadata}))))
-}
-
-func newKeyfunc(t *testing.T) (*jwtauth.Authenticator, *keyStorage) {
-	storage := &keyStorage{Storage: jwkset.NewMemoryStorage()}
-	return newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
-		c.Transport = nil
-		c.Issuers[0].Keys = jwtauth.Keyfunc(must(keyfunc.New(keyfunc.Options{Storage: storage})))
-	})), storage
-}
-
-func TestKeyfunc(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, storage := newKeyfunc(t)
-		storage.panics = true
-		check(t, a, "storage panics", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-		check(t, a, "no fetch was completed", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-		storage.panics = false
-		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-		for _, metadata := range []jwkset.JWKMetadataOptions{
-			{KID: "k1"},
-			{KID: "enc", USE: jwkset.UseEnc},
-			{KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
-			{KID: "sig", USE: jwkset.UseSig},
-			{KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
-		} {
-			storage.write(t, jwtauth.ES256, metadata)
-		}
-		time.Sleep(time.Second)
-		for kid, want := range map[string]gatehouse.Reason{
-			"k1": "", "sig": "", "verify": "", "enc": jwtauth.ReasonKey, "sign": jwtauth.ReasonKey, "other": jwtauth.ReasonKey,
-		} {
-			check(t, a, kid, token(object{"kid": kid}, nil), want)
-		}
-		storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k2"})
-		if _, err := storage.KeyDelete(t.Context(), "k1"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		reason(t, a, token(nil, nil)) // starts the refresh
-		synctest.Wait()
-		check(t, a, "deleted key", token(nil, nil), jwtauth.ReasonKey)
-	})
-}
-
-// KeyRead makes the storage look for a new key, at most once in each MinInterval.
-// A storage that fails is unavailable.
-func TestKeyfuncLooksForUnknownKid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, storage := newKeyfunc(t)
-		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
-		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
-		for _, kid := range []string{"k1", "k2"} {
-			time.Sleep(time.Second)
-			check(t, a, kid, token(object{"kid": kid}, nil), jwtauth.ReasonKey)
-		}
-		if !slices.Equal(storage.read, []string{"k1"}) {
-			t.Errorf("KeyRead was called for %q, want k1 only", storage.read)
-		}
-		storage.err = errors.New("broken")
-		time.Sleep(time.Second)
-		unavailable(t, a, "broken storage", token(nil, nil), "read the keyfunc's storage: broken")
 	})
 }

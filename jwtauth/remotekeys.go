@@ -10,16 +10,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 
 	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
 // RemoteKeys is a JWK Set at an https URL; plain http is accepted for loopback
-// addresses only. The set is fetched when it is first needed, refreshed while it
-// is in use, and kept while the issuer is unavailable: see [KeySets]. Redirects
-// are followed within the origin of the URL only.
+// addresses and for Issuer.PlainHTTPHosts only. The set is fetched when it is first
+// needed, refreshed while it is in use, and kept while the issuer is unavailable:
+// see [KeySets]. Redirects are followed within the origin of the URL only.
 func RemoteKeys(url string) Keys { return remoteKeys(url) }
 
 type remoteKeys string
@@ -28,11 +27,11 @@ func (u remoteKeys) open(i Issuer, c Config) (keySource, error) {
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	if _, err := safeurl.Parse(string(u)); err != nil {
+	if _, err := i.parseURL(string(u)); err != nil {
 		return nil, fmt.Errorf("Keys: %w", err)
 	}
-	client := fetchClient{fetch.Client{Transport: c.Transport, MaxBytes: maxSetBytes}}
-	return newRemote(i, c, func(ctx context.Context, _ string) ([]*key, []error, error) {
+	client := newFetchClient(c)
+	return newRemote(i, c, func(ctx context.Context) ([]*key, []error, error) {
 		return client.keySet(ctx, string(u), i.Algorithms)
 	}), nil
 }
@@ -40,7 +39,9 @@ func (u remoteKeys) open(i Issuer, c Config) (keySource, error) {
 // Discover finds the key set in the metadata of the configured issuer: OpenID
 // Connect Discovery 1.0, or RFC 8414 if the issuer does not have the former.
 // Only the metadata of configured issuers are fetched, never those of an issuer
-// that a token names.
+// that a token names. They are fetched each time before the key set, because an
+// issuer may withdraw keys by moving its key set. The metadata of an https issuer
+// must name an https key set.
 func Discover() Keys { return discover{} }
 
 type discover struct{}
@@ -49,28 +50,26 @@ func (discover) open(i Issuer, c Config) (keySource, error) {
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	client := fetchClient{fetch.Client{Transport: c.Transport, MaxBytes: maxSetBytes}}
-	var known atomic.Pointer[string] // address of the last key set, nil after a failure
-	return newRemote(i, c, func(ctx context.Context, kid string) ([]*key, []error, error) {
-		address := known.Load()
-		if address == nil || kid != "" { // a missing key may be at a new address
-			found, err := client.keySetURL(ctx, i.URL)
-			if err != nil {
-				return nil, nil, fmt.Errorf("discovery: %w", err)
-			}
-			address = &found
+	issuer, err := i.parseURL(i.URL)
+	if err != nil {
+		return nil, nil // check reports it
+	}
+	client := newFetchClient(c)
+	return newRemote(i, c, func(ctx context.Context) ([]*key, []error, error) {
+		address, err := client.keySetURL(ctx, issuer, i)
+		if err != nil {
+			return nil, nil, fmt.Errorf("discovery: %w", err)
 		}
-		known.Store(nil)
-		keys, dropped, err := client.keySet(ctx, *address, i.Algorithms)
-		if err == nil {
-			known.Store(address)
-		}
-		return keys, dropped, err
+		return client.keySet(ctx, address, i.Algorithms)
 	}), nil
 }
 
 // fetchClient fetches metadata and key sets.
 type fetchClient struct{ fetch.Client }
+
+func newFetchClient(c Config) *fetchClient {
+	return &fetchClient{fetch.Client{Transport: c.Transport, MaxBytes: maxSetBytes}}
+}
 
 func (c *fetchClient) keySet(ctx context.Context, address string, configured []Algorithm) ([]*key, []error, error) {
 	document, err := c.Get(ctx, address, "application/jwk-set+json, application/json")
@@ -80,13 +79,12 @@ func (c *fetchClient) keySet(ctx context.Context, address string, configured []A
 	return parseSet(document, configured)
 }
 
-// keySetURL returns the jwks_uri of an issuer.
-func (c *fetchClient) keySetURL(ctx context.Context, issuer string) (string, error) {
+// keySetURL returns the jwks_uri of an issuer, whose parsed URL is u.
+func (c *fetchClient) keySetURL(ctx context.Context, u *url.URL, i Issuer) (string, error) {
 	// OIDC Discovery §4: the well-known path is appended to the issuer.
-	openid := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+	openid := strings.TrimSuffix(i.URL, "/") + "/.well-known/openid-configuration"
 	document, err := c.Get(ctx, openid, "application/json")
 	if status, ok := errors.AsType[*fetch.StatusError](err); ok && status.Status >= 400 && status.Status < http.StatusInternalServerError {
-		u, _ := url.Parse(issuer) // New has parsed it
 		// RFC 8414 §3.1: it goes "between the host component and the path
 		// component".
 		oauth := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")}
@@ -103,10 +101,10 @@ func (c *fetchClient) keySetURL(ctx context.Context, issuer string) (string, err
 	}
 	// RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the
 	// authorization server's issuer identifier value".
-	if named != issuer {
+	if named != i.URL {
 		return "", errors.New("the metadata names another issuer")
 	}
-	if _, err := safeurl.Parse(address); err != nil {
+	if _, err := safeurl.ParseNamed(u, address, i.PlainHTTPHosts...); err != nil {
 		return "", fmt.Errorf("jwks_uri: %w", err)
 	}
 	return address, nil

@@ -3,11 +3,14 @@
 package jwtauth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -36,36 +39,65 @@ func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
 			errs = append(errs, fmt.Errorf("Keys[%d]: %w", n, err))
 			continue
 		}
+		checked.anyKid = k.ID == ""
+		for m, other := range s {
+			if checked.anyKid && m != n && other.Algorithm.canonical() == k.Algorithm.canonical() {
+				errs = append(errs, fmt.Errorf("Keys[%d].ID: required, because Keys[%d] has the same algorithm", n, m))
+				break
+			}
+		}
 		set.keys = append(set.keys, checked)
 	}
 	return fixedKeys{set}, errors.Join(errs...)
 }
 
-// KeyFile is a file with a JWK Set, RFC 7517 section 5. [New] reads it once. An
-// unusable key in the file is an error of New; an unusable key in a fetched set
-// is ignored.
+// KeyFile is a regular file with a JWK Set, RFC 7517 section 5. [New] reads it, and
+// an unusable key in it is an error of New. Later it is read again like a remote
+// set: see [KeySets]. To withdraw a key, replace the file by one without the key;
+// without a file, the last keys are used up to KeySets.MaxStale.
 func KeyFile(path string) Keys { return keyFile(path) }
 
 type keyFile string
 
-func (f keyFile) open(i Issuer, _ Config) (keySource, error) {
+func (f keyFile) open(i Issuer, c Config) (keySource, error) {
 	if err := asymmetricOnly(i); err != nil {
 		return nil, err
 	}
-	file, err := os.Open(string(f))
-	if err != nil {
+	begun := time.Now()
+	keys, dropped, err := f.read(i)
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf("%s: %w", f, errNoKey)
+	}
+	if err = errors.Join(append(dropped, err)...); err != nil {
 		return nil, fmt.Errorf("Keys: %w", err)
+	}
+	r := newRemote(i, c, func(context.Context) ([]*key, []error, error) { return f.read(i) })
+	r.finish(begun, keys, nil, nil)
+	return r, nil
+}
+
+func (f keyFile) read(i Issuer) (keys []*key, dropped []error, err error) {
+	// To open a named pipe without O_NONBLOCK waits for its writer.
+	file, err := os.OpenFile(string(f), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s: not a regular file", f)
+	}
 	document, err := io.ReadAll(io.LimitReader(file, maxSetBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("Keys: %w", err)
+		return nil, nil, err
 	}
-	keys, dropped, err := parseSet(document, i.Algorithms)
-	if err = errors.Join(append(dropped, err)...); err != nil {
-		return nil, fmt.Errorf("Keys: %s: %w", f, err)
+	keys, dropped, err = parseSet(document, i.Algorithms)
+	for n, err := range dropped {
+		dropped[n] = fmt.Errorf("%s: %w", f, err)
 	}
-	return fixedKeys{&keySet{keys: keys}}, nil
+	if err != nil {
+		err = fmt.Errorf("%s: %w", f, err)
+	}
+	return keys, dropped, err
 }
 
 // SharedSecret is the key of the HS* algorithms. An issuer that uses them
@@ -122,7 +154,7 @@ func repeats(text, part []byte) bool {
 
 // Implements RFC 7518 §3.2 (size); RFC 8725 §3.5.
 func (s sharedSecret) open(i Issuer, _ Config) (keySource, error) {
-	k := &key{algorithms: i.Algorithms, hmac: make(map[Algorithm]*hmacKey)}
+	k := &key{algorithms: i.Algorithms, anyKid: true, hmac: make(map[Algorithm]*hmacKey)}
 	secret := s.secret.Reveal()
 	if isPublished(secret) {
 		return nil, errors.New("Keys: secret: is a published example or one repeated character: generate a random one")

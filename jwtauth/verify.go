@@ -141,29 +141,6 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 	return set, nil
 }
 
-// candidates returns the keys that may have signed a token with header h: those
-// of the current key set or, if it has none and fetch is set, those of a newer
-// one. The set is nil if there is none and fetch is not set.
-//
-// Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
-func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
-	set, err := i.keys.current(now)
-	missing := "" // the kid that the set lacks
-	if err == nil {
-		found := set.candidates(h.kid, h.algorithm)
-		if found[0] != nil || !fetch {
-			return set, found, nil
-		}
-		missing = h.kid
-	} else if !fetch {
-		return nil, candidates{}, nil
-	}
-	if set, err = i.keys.renewed(ctx, missing); err != nil {
-		return nil, candidates{}, unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
-	}
-	return set, set.candidates(h.kid, h.algorithm), nil
-}
-
 // reject returns an invalid_token error. i is nil while the issuer is unknown.
 //
 // Implements RFC 6750 §3.1 (invalid_token); RFC 9068 §4 (error).

@@ -101,6 +101,7 @@ type server struct {
 	t           *testing.T
 	URL         string
 	stdout, log output
+	client      *http.Client
 	stop        context.CancelFunc
 	ended       chan error
 
@@ -114,7 +115,7 @@ type server struct {
 func start(t *testing.T, config any) *server {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{t: t, stop: stop, ended: make(chan error, 1)}
+	s := &server{t: t, client: client, stop: stop, ended: make(chan error, 1)}
 	path := writeConfig(t, config)
 	go func() { s.ended <- run(ctx, path, &s.stdout, &s.log) }()
 	t.Cleanup(s.finish)
@@ -142,7 +143,7 @@ func (s *server) finish() {
 		s.t.Error("run does not return after a shutdown")
 	}
 	for line := range strings.Lines(s.stdout.String()) {
-		if !strings.HasPrefix(line, "listening http://") && !strings.HasPrefix(line, "api-key ") {
+		if !strings.HasPrefix(line, "listening http") && !strings.HasPrefix(line, "api-key ") {
 			s.t.Errorf("stdout has the line %q", line)
 		}
 	}
@@ -227,7 +228,7 @@ func (s *server) try(method, path string, header ...string) (answer, error) {
 	for n := 0; n < len(header); n += 2 {
 		r.Header.Add(header[n], header[n+1])
 	}
-	response, err := client.Do(r)
+	response, err := s.client.Do(r)
 	if err != nil {
 		return answer{}, err
 	}

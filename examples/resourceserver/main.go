@@ -51,7 +51,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
-	app, err := newApp(config, logger)
+	app, err := newApp(config, logger) //nolint:contextcheck // the certificate authorities are read here and by handshakes, which have no context
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
@@ -73,9 +73,14 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    512 << 10, // far above the limit for tokens: the gate rejects oversized ones
 	}
+	scheme, serve := "http", server.Serve
+	if app.tls != nil {
+		scheme, server.TLSConfig = "https", app.tls
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	fmt.Fprintf(stdout, "%slistening http://%s\n", minted, listener.Addr())
+	go func() { failed <- serve(listener) }()
+	fmt.Fprintf(stdout, "%slistening %s://%s\n", minted, scheme, listener.Addr())
 
 	select {
 	case err := <-failed:

@@ -36,7 +36,7 @@ func TestWhoAmI(t *testing.T) {
 			},
 			object{
 				"subject": "alice", "issuer": issuer.URL, "tenant": "acme", "client": "web", "method": "jwt",
-				"credential": "id-1", "scopes": []any{"reports:read", "reports:write"}, "expires": expires.UTC().Format(time.RFC3339),
+				"credential": "id-1", "binding": "", "scopes": []any{"reports:read", "reports:write"}, "expires": expires.UTC().Format(time.RFC3339),
 			},
 		},
 		{
@@ -44,7 +44,7 @@ func TestWhoAmI(t *testing.T) {
 			authtest.Claims{"sub": "bob", "client_id": "web", "jti": "id-2", "exp": expires.Unix()},
 			object{
 				"subject": "bob", "issuer": issuer.URL, "tenant": "", "client": "web", "method": "jwt",
-				"credential": "id-2", "scopes": []any{}, "expires": expires.UTC().Format(time.RFC3339),
+				"credential": "id-2", "binding": "", "scopes": []any{}, "expires": expires.UTC().Format(time.RFC3339),
 			},
 		},
 	} {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -21,6 +22,8 @@ type app struct {
 	handler http.Handler
 	tokens  *jwtauth.Authenticator
 	keys    *apiKeys // nil if API keys are not configured
+	bound   *bound
+	tls     *tls.Config // nil for plain HTTP
 	logger  *slog.Logger
 	cancel  context.CancelFunc
 }
@@ -33,24 +36,30 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	a := &app{logger: logger, cancel: func() {}}
 	resource := gatehouse.ProtectedResource{Resource: config.Resource, Scopes: []string{"reports:read", "reports:write"}}
 	for _, issuer := range values.issuers {
-		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+		if isPublic(issuer.URL) {
+			resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+		}
 	}
-	var errTokens, errKeys error
+	var errTokens, errKeys, errTLS error
 	observer := gatehouse.Log(logger)
-	a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer})
+	bound, errBound := newBound(config, observer)
+	a.bound = bound
+	a.tls, errTLS = config.serverTLS(bound.roots)
+	a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer, Confirmers: bound.confirmers()})
 	if config.APIKeys != nil {
 		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
-	metadata, errMetadata := gatehouse.NewMetadata(resource)
-	if errTokens != nil {
-		errMetadata = nil // it names the same issuers
+	var metadata *gatehouse.Metadata // nil if clients cannot use an issuer
+	var errMetadata error
+	if errTokens == nil && len(resource.AuthorizationServers) > 0 {
+		metadata, errMetadata = gatehouse.NewMetadata(resource)
 	}
-	if err := errors.Join(errTokens, errKeys, errMetadata); err != nil {
+	if err := errors.Join(errTokens, errKeys, errMetadata, errBound, errTLS); err != nil {
 		a.close()
 		return nil, config.rename(err)
 	}
 
-	authenticators := []gatehouse.Authenticator{a.tokens}
+	authenticators := a.bound.authenticators(a.tokens)
 	if a.keys != nil {
 		authenticators = append(authenticators, a.keys)
 	}
@@ -71,6 +80,9 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 // start prepares the store of API keys and returns the lines for standard output.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
+	if err := a.bound.start(ctx, a.logger); err != nil {
+		return "", err
+	}
 	if a.keys == nil {
 		return "", nil
 	}
@@ -85,12 +97,14 @@ func (a *app) close() {
 	if a.keys != nil {
 		_ = a.keys.close()
 	}
+	a.bound.close()
 }
 
 // routes returns all routes with their policies. The mux also serves the metadata.
 func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Handler {
 	mux := gate.Mux()
 	mux.HandleFunc("GET /whoami", whoami, gatehouse.Authenticated)
+	mux.HandleFunc("GET /sensitive", sensitive, gatehouse.PolicyFunc(requireBinding))
 	mux.HandleFunc("GET /reports", reports, scopes.All("reports:read"))
 	mux.HandleFunc("POST /reports", reports, scopes.All("reports:write"))
 	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
@@ -99,7 +113,7 @@ func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Ha
 	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
 	// that know only the host ask without it.
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	if metadata.Path != wellKnown {
+	if metadata != nil && metadata.Path != wellKnown {
 		mux.Public(wellKnown, metadata)
 	}
 	return mux
@@ -138,6 +152,7 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 		"client":     p.Client,
 		"method":     p.Method,
 		"credential": p.Credential,
+		"binding":    p.Binding,
 		"scopes":     granted,
 		"expires":    p.Expires.UTC().Format(time.RFC3339),
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/store/pgnotify"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
@@ -32,6 +33,7 @@ const maxConnections = 16
 type store struct {
 	driver  string
 	keys    apikey.Store
+	replays dpop.ReplayStore
 	watcher apikey.Watcher              // reports changes by other processes; nil for memory and SQLite
 	prepare func(context.Context) error // creates the tables and checks the settings
 	release func() error
@@ -53,7 +55,7 @@ func openStore(driver, dsn string) (*store, error) {
 		return nil, errors.New("dsn: the driver memory has none")
 	case driver == "memory":
 		none := func() error { return nil }
-		return &store{driver: driver, keys: apikey.NewMemory(0), prepare: func(context.Context) error { return nil }, release: none}, nil
+		return &store{driver: driver, keys: apikey.NewMemory(0), replays: dpop.NewMemory(0), prepare: func(context.Context) error { return nil }, release: none}, nil
 	case driver != "sqlite" && driver != "postgres" && driver != "redis":
 		return nil, fmt.Errorf(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, driver)
 	case dsn == "":
@@ -93,7 +95,7 @@ func openStore(driver, dsn string) (*store, error) {
 		return nil, err
 	}
 	keys := backend.APIKeys()
-	return &store{driver: driver, keys: keys, watcher: keys, prepare: backend.Check, release: client.Close}, nil
+	return &store{driver: driver, keys: keys, replays: backend.Replays(), watcher: keys, prepare: backend.Check, release: client.Close}, nil
 }
 
 func newSQLStore(driver string, db *sql.DB) (*store, error) {
@@ -109,7 +111,7 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		}
 		return backend.Migrate(ctx)
 	}
-	return &store{driver: driver, keys: backend.APIKeys(), prepare: prepare, release: db.Close}, nil
+	return &store{driver: driver, keys: backend.APIKeys(), replays: backend.Replays(), prepare: prepare, release: db.Close}, nil
 }
 
 // start prepares the store. If a database server is down, start returns nil and

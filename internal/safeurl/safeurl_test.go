@@ -74,6 +74,58 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A listed host may be plain http: exactly this host and this port.
+func TestParsePlainHTTPHosts(t *testing.T) {
+	hosts := []string{"keycloak:8080", "plain:80", "[fd00::1]:8080"}
+	for s, want := range map[string]bool{
+		"http://keycloak:8080/realms/a": true, "http://KEYCLOAK:8080": true, "http://plain": true, "http://plain:80": true, "http://[fd00::1]:8080": true,
+		"http://localhost": true, "https://other": true,
+		"http://keycloak": false, "http://keycloak:80": false, "http://keycloak:8081": false, "http://a.keycloak:8080": false, "http://keycloak.a:8080": false,
+		"http://plain:8080": false, "http://[fd00::2]:8080": false, "http://keycloak:8080@other": false, "ftp://keycloak:8080": false,
+	} {
+		if _, err := safeurl.Parse(s, hosts...); (err == nil) != want {
+			t.Errorf("Parse(%q, %q) error = %v, want accepted %t", s, hosts, err, want)
+		}
+	}
+}
+
+// What an https document names is https, also on loopback and on listed hosts.
+func TestParseNamed(t *testing.T) {
+	for _, test := range []struct {
+		by, s string
+		want  bool
+	}{
+		{"https://a.example", "https://b.example/keys", true},
+		{"https://a.example", "http://127.0.0.1/keys", false},
+		{"https://a.example", "http://keys:8080", false},
+		{"http://keys:8080", "http://keys:8080/keys", true},
+		{"http://keys:8080", "http://127.0.0.1/keys", true},
+		{"http://keys:8080", "https://a.example", true},
+		{"http://keys:8080", "http://a.example", false},
+	} {
+		by, err := safeurl.Parse(test.by, "keys:8080")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := safeurl.ParseNamed(by, test.s, "keys:8080"); (err == nil) != test.want {
+			t.Errorf("ParseNamed(%s, %s) error = %v, want accepted %t", test.by, test.s, err, test.want)
+		}
+	}
+}
+
+func TestCheckHostPort(t *testing.T) {
+	for entry, want := range map[string]bool{
+		"keycloak:8080": true, "10.0.0.1:80": true, "[fd00::1]:80": true, "a.example:65535": true,
+		"": false, ":80": false, "keycloak": false, "keycloak:": false, "keycloak:0": false, "keycloak:080": false, "keycloak:65536": false,
+		"Keycloak:8080": false, "keycloak:8080/": false, "http://keycloak:8080": false, "a@keycloak:8080": false, "*:8080": false, "*.a:80": false,
+		"fd00::1:80": false, "a b:80": false,
+	} {
+		if err := safeurl.CheckHostPort(entry); (err == nil) != want {
+			t.Errorf("CheckHostPort(%q) error = %v, want accepted %t", entry, err, want)
+		}
+	}
+}
+
 func TestOrigin(t *testing.T) {
 	for s, want := range map[string]string{
 		"https://A.example/path?b":  "https://a.example:443",

@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+// prover is a client with a key.
+type prover struct {
+	t   *testing.T
+	key *ecdsa.PrivateKey
+}
+
+func newProver(t *testing.T) prover {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prover{t, key}
+}
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func (p prover) jwk() object {
+	point, err := p.key.PublicKey.Bytes()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return object{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])}
+}
+
+// thumbprint is the one of RFC 7638.
+func (p prover) thumbprint() string {
+	jwk := p.jwk()
+	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + jwk["x"].(string) + `","y":"` + jwk["y"].(string) + `"}`))
+	return encode(sum[:])
+}
+
+// proof returns a proof for a request with a token. Changes replace claims, and the
+// header parameters typ, alg and jwk.
+func (p prover) proof(method, address, token string, changes object) string {
+	p.t.Helper()
+	hash := sha256.Sum256([]byte(token))
+	header := object{"typ": "dpop+jwt", "alg": "ES256", "jwk": p.jwk()}
+	claims := object{"htm": method, "htu": address, "ath": encode(hash[:]), "iat": time.Now().Unix(), "jti": rand.Text()}
+	for name, value := range changes {
+		target := claims
+		if _, ok := header[name]; ok {
+			target = header
+		}
+		target[name] = value
+		if value == nil {
+			delete(target, name)
+		}
+	}
+	part := func(v object) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return encode(text)
+	}
+	input := part(header) + "." + part(claims)
+	digest := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, p.key, digest[:])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return input + "." + encode(signature)
+}
+
+const publicOrigin = "https://api.example.com"
+
+// challenge returns the challenge of a scheme, "" if there is none.
+func (a answer) challenge(scheme string) string {
+	for _, value := range a.header.Values("WWW-Authenticate") {
+		if strings.HasPrefix(value, scheme+" ") {
+			return value
+		}
+	}
+	return ""
+}
+
+// Every row of the contract's table of DPoP.
+func TestProofs(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, object{
+		"public_origin": publicOrigin, "dpop": object{}, "api_keys": object{"driver": "memory", "mint": []object{{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}}}},
+	}))
+	me, other := newProver(t), newProver(t)
+	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	unbound := p.secret(issuer.Token(nil))
+	now := time.Now().Unix()
+	private := me.jwk()
+	private["d"] = encode(make([]byte, 32))
+	const invalidProof, invalidToken, ok = "401 invalid_dpop_proof", "401 invalid_token", "200"
+	type send struct {
+		name    string
+		scheme  string // DPoP if empty
+		token   string
+		proofs  []string
+		want    string
+		binding string
+	}
+	rows := []send{
+		{"right", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil)}, ok, "dpop"},
+		{"normalised URL", "", bound, []string{me.proof("GET", "HTTPS://API.example.com:443/%77hoami?a=b#c", bound, nil)}, ok, "dpop"},
+		{"iat 10 s ahead", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now + 9})}, ok, "dpop"},
+		{"iat 55 s ago", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now - 50})}, ok, "dpop"},
+		{"jti of 64 characters", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 64)})}, ok, "dpop"},
+		{"same jti of another key", "", p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": other.thumbprint()}})), nil, ok, "dpop"},
+		{"no header", "", bound, nil, invalidProof, ""},
+		{"two headers", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil), me.proof("GET", publicOrigin+"/whoami", bound, nil)}, invalidProof, ""},
+		{"malformed", "", bound, []string{"a.b.c"}, invalidProof, ""},
+		{"over 8 KiB", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"x": strings.Repeat("x", 8<<10)})}, invalidProof, ""},
+		{"replayed", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 64)})}, invalidProof, ""},
+		{"typ", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"typ": "JWT"})}, invalidProof, ""},
+		{"alg", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"alg": "HS256"})}, invalidProof, ""},
+		{"private key", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jwk": private})}, invalidProof, ""},
+		{"signature", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil) + "AAAA"}, invalidProof, ""},
+		{"htm", "", bound, []string{me.proof("POST", publicOrigin+"/whoami", bound, nil)}, invalidProof, ""},
+		{"htu path", "", bound, []string{me.proof("GET", publicOrigin+"/reports", bound, nil)}, invalidProof, ""},
+		{"htu host", "", bound, []string{me.proof("GET", "https://other.example.com/whoami", bound, nil)}, invalidProof, ""},
+		{"htu scheme", "", bound, []string{me.proof("GET", "http://api.example.com/whoami", bound, nil)}, invalidProof, ""},
+		{"htu port", "", bound, []string{me.proof("GET", publicOrigin+":8443/whoami", bound, nil)}, invalidProof, ""},
+		{"htu of the connection", "", bound, []string{me.proof("GET", p.URL+"/whoami", bound, nil)}, invalidProof, ""},
+		{"iat too old", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now - 62})}, invalidProof, ""},
+		{"iat too far ahead", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now + 60})}, invalidProof, ""},
+		{"no jti", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": nil})}, invalidProof, ""},
+		{"jti of 4,000 characters", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 4000)})}, invalidProof, ""},
+		{"no ath", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"ath": nil})}, invalidProof, ""},
+		{"ath of another token", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, invalidProof, ""},
+		{"another key", "", bound, []string{other.proof("GET", publicOrigin+"/whoami", bound, nil)}, invalidToken, ""},
+		{"bound token as Bearer", "Bearer", bound, nil, invalidToken, ""},
+		{"unbound token as DPoP", "", unbound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, invalidToken, ""},
+		{"unbound Bearer", "Bearer", unbound, nil, ok, ""},
+		{"bound Bearer with a proof", "Bearer", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil)}, "400 invalid_request", ""},
+		{"unbound Bearer with a proof", "Bearer", unbound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, "400 invalid_request", ""},
+		{"Bearer with an empty proof", "Bearer", unbound, []string{""}, "400 invalid_request", ""},
+		{"Bearer with two proofs", "Bearer", unbound, []string{"", ""}, "400 invalid_request", ""},
+	}
+	rows[5].proofs = []string{other.proof("GET", publicOrigin+"/whoami", rows[5].token, object{"jti": strings.Repeat("j", 64)})}
+	for name, cnf := range map[string]any{
+		"empty cnf": object{}, "null cnf": nil, "cnf is no object": "x", "unknown member": object{"kid": "1"},
+		"unknown member beside jkt": object{"jkt": me.thumbprint(), "kid": "1"}, "jkt is no string": object{"jkt": 1},
+	} {
+		token := p.secret(issuer.Token(authtest.Claims{"cnf": json.RawMessage(mustJSON(t, cnf))}))
+		rows = append(rows, send{name, "", token, []string{me.proof("GET", publicOrigin+"/whoami", token, nil)}, invalidToken, ""})
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			scheme := row.scheme
+			if scheme == "" {
+				scheme = "DPoP"
+			}
+			header := []string{"Authorization", scheme + " " + row.token}
+			for _, proof := range row.proofs {
+				header = append(header, "DPoP", proof)
+			}
+			a := p.do("GET", "/whoami", header...)
+			if a.String() != row.want {
+				t.Fatalf("response = %s, want %s", a, row.want)
+			}
+			switch a.status {
+			case http.StatusOK:
+				if !strings.Contains(a.body, `"binding":"`+row.binding+`"`) {
+					t.Errorf("whoami = %s, want the binding %q", a.body, row.binding)
+				}
+			case http.StatusUnauthorized:
+				if got := a.challenge("DPoP"); !strings.Contains(got, `algs="`) || !strings.Contains(got, "ES256") || strings.Contains(got, "error=") != (scheme == "DPoP") {
+					t.Errorf("DPoP challenge = %q, want algs, and an error only for the scheme DPoP", got)
+				}
+				if got := a.challenge("Bearer"); strings.Contains(got, "error=") != (scheme == "Bearer") {
+					t.Errorf("Bearer challenge = %q, want an error only for the scheme Bearer", got)
+				}
+			}
+		})
+	}
+	t.Run("no credential", func(t *testing.T) {
+		a := p.do("GET", "/whoami")
+		if a.String() != "401 missing_credentials" || a.challenge("DPoP") == "" || a.challenge("Bearer") == "" || strings.Contains(a.challenge("DPoP")+a.challenge("Bearer"), "error=") {
+			t.Errorf("response = %s %v, want both challenges without an error", a, a.header)
+		}
+	})
+	t.Run("sensitive", func(t *testing.T) {
+		if a := p.do("GET", "/sensitive", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/sensitive", bound, nil)); a.status != http.StatusOK {
+			t.Errorf("bound: response = %s, want 200", a)
+		}
+		a := p.do("GET", "/sensitive", "Authorization", "Bearer "+unbound)
+		if a.String() != invalidToken || !strings.Contains(a.challenge("Bearer"), `error="invalid_token"`) || a.challenge("DPoP") == "" {
+			t.Errorf("unbound: response = %s %v, want the error in the Bearer challenge and a DPoP challenge", a, a.header)
+		}
+		_, key, _ := strings.Cut(p.stdout.String(), "api-key ci ")
+		key, _, _ = strings.Cut(key, "\n")
+		a = p.do("GET", "/sensitive", "X-API-Key", key)
+		if a.status != http.StatusUnauthorized || a.challenge("DPoP") == "" || strings.Contains(strings.Join(a.header.Values("WWW-Authenticate"), ","), "error=") {
+			t.Errorf("API key: response = %s %v, want challenges without an error", a, a.header)
+		}
+	})
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestWithoutDPoP(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	me := newProver(t)
+	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	for _, scheme := range []string{"DPoP", "Bearer"} {
+		a := p.do("GET", "/whoami", "Authorization", scheme+" "+token, "DPoP", me.proof("GET", publicOrigin+"/whoami", token, nil))
+		if a.status != http.StatusUnauthorized || a.challenge("DPoP") != "" || a.challenge("Bearer") == "" {
+			t.Errorf("%s: response = %s %v, want 401 with the Bearer challenge only", scheme, a, a.header)
+		}
+	}
+}
+
+func TestNonces(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	key := filepath.Join(t.TempDir(), "nonce.key")
+	if err := os.WriteFile(key, []byte(rand.Text()+rand.Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := configure([]object{trust(issuer, nil)}, object{"public_origin": publicOrigin, "dpop": object{"nonce_key": "file:" + key}})
+	p, node := start(t, config), start(t, config)
+	me := newProver(t)
+	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	node.secret(token)
+	send := func(s *server, changes object) answer {
+		return s.do("GET", "/whoami", "Authorization", "DPoP "+token, "DPoP", me.proof("GET", publicOrigin+"/whoami", token, changes))
+	}
+	a := send(p, nil)
+	nonce := a.header.Get("DPoP-Nonce")
+	if a.String() != "401 use_dpop_nonce" || nonce == "" || !strings.Contains(a.challenge("DPoP"), `error="use_dpop_nonce"`) {
+		t.Fatalf("without a nonce: response = %s %v, want use_dpop_nonce with a nonce", a, a.header)
+	}
+	for name, s := range map[string]*server{"same node": p, "another node": node} {
+		if a := send(s, object{"nonce": nonce}); a.status != http.StatusOK {
+			t.Errorf("%s: response = %s, want 200", name, a)
+		}
+	}
+	if a := send(p, object{"nonce": nonce + "x"}); a.String() != "401 use_dpop_nonce" || a.header.Get("DPoP-Nonce") == "" {
+		t.Errorf("with a forged nonce: response = %s, want use_dpop_nonce", a)
+	}
+}
+
+func TestBoundTokensRequired(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, object{"public_origin": publicOrigin, "dpop": object{"required": true}}))
+	me := newProver(t)
+	unbound := p.secret(issuer.Token(nil))
+	if a := p.do("GET", "/whoami", "Authorization", "Bearer "+unbound); a.String() != "401 invalid_token" || a.challenge("DPoP") == "" {
+		t.Errorf("unbound: response = %s %v, want 401 with a DPoP challenge", a, a.header)
+	}
+	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	if a := p.do("GET", "/whoami", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/whoami", bound, nil)); a.status != http.StatusOK {
+		t.Errorf("bound: response = %s, want 200", a)
+	}
+}
+
+// authority is a certificate authority.
+type authority struct {
+	t           *testing.T
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	dir, path   string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	ca := &authority{t: t, dir: t.TempDir()}
+	ca.key = newProver(t).key
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &ca.key.PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ca.certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	ca.path = filepath.Join(ca.dir, "ca.pem")
+	ca.write(ca.path, "CERTIFICATE", der)
+	return ca
+}
+
+func (ca *authority) write(path, kind string, der []byte) {
+	ca.t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		ca.t.Fatal(err)
+	}
+}
+
+// issue issues a certificate with names: "uri:", "dns:" or "email:" and the name.
+func (ca *authority) issue(usage x509.ExtKeyUsage, names ...string) tls.Certificate {
+	ca.t.Helper()
+	key := newProver(ca.t).key
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+	}
+	for _, name := range names {
+		kind, value, _ := strings.Cut(name, ":")
+		switch kind {
+		case "uri":
+			u, err := url.Parse(value)
+			if err != nil {
+				ca.t.Fatal(err)
+			}
+			template.URIs = append(template.URIs, u)
+		case "dns":
+			template.DNSNames = append(template.DNSNames, value)
+		case "email":
+			template.EmailAddresses = append(template.EmailAddresses, value)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.certificate, &key.PublicKey, ca.key)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// serverTLS returns the setting tls of a server with a certificate of the authority.
+func (ca *authority) serverTLS() object {
+	ca.t.Helper()
+	certificate := ca.issue(x509.ExtKeyUsageServerAuth, "dns:localhost", "dns:api.example.com")
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	ca.write(filepath.Join(ca.dir, "server.pem"), "CERTIFICATE", certificate.Certificate[0])
+	ca.write(filepath.Join(ca.dir, "server.key"), "PRIVATE KEY", key)
+	return object{"cert": "file:" + filepath.Join(ca.dir, "server.pem"), "key": "file:" + filepath.Join(ca.dir, "server.key"), "client_ca": ca.path}
+}
+
+// as has the server's client present a certificate, nil for none.
+func (s *server) as(ca *authority, certificate *tls.Certificate) {
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.certificate)
+	config := &tls.Config{RootCAs: roots, ServerName: "localhost"}
+	if certificate != nil {
+		config.Certificates = []tls.Certificate{*certificate}
+	}
+	transport := &http.Transport{TLSClientConfig: config}
+	s.client = &http.Client{Timeout: client.Timeout, Transport: transport}
+	s.t.Cleanup(transport.CloseIdleConnections)
+}
+
+func thumbprintOf(certificate tls.Certificate) string {
+	sum := sha256.Sum256(certificate.Certificate[0])
+	return encode(sum[:])
+}
+
+var billing = object{"san": "uri:spiffe://example.org/billing", "subject": "billing", "tenant": "acme", "scopes": []string{"reports:read"}}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	ca, otherCA := newAuthority(t), newAuthority(t)
+	p := start(t, configure([]object{trust(issuer, nil)}, object{
+		"tls": ca.serverTLS(), "public_origin": publicOrigin, "dpop": object{},
+		"mtls":     object{"subjects": []object{billing, {"san": "dns:batch.example.org", "subject": "batch"}}},
+		"api_keys": object{"driver": "memory", "mint": []object{{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}}}},
+	}))
+	_, key, _ := strings.Cut(p.stdout.String(), "api-key ci ")
+	key, _, _ = strings.Cut(key, "\n")
+	client := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing")
+	unknown := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/other")
+	both := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing", "dns:batch.example.org")
+	me := newProver(t)
+	bound := p.secret(issuer.Token(authtest.Claims{"sub": "alice", "cnf": object{"x5t#S256": thumbprintOf(client)}}))
+	twice := p.secret(issuer.Token(authtest.Claims{"cnf": object{"x5t#S256": thumbprintOf(client), "jkt": me.thumbprint()}}))
+	unbound := p.secret(issuer.Token(nil))
+	proof := func() string { return me.proof("GET", publicOrigin+"/whoami", twice, nil) }
+	for _, test := range []struct {
+		name        string
+		certificate *tls.Certificate
+		header      []string
+		want, body  string
+	}{
+		{"certificate", &client, nil, "200", `"subject":"billing","tenant":"acme"`},
+		{"certificate without a row", &unknown, nil, "401 missing_credentials", ""},
+		{"certificate of two rows", &both, nil, "401 missing_credentials", ""},
+		{"no certificate", nil, nil, "401 missing_credentials", ""},
+		{"bound token", &client, []string{"Authorization", "Bearer " + bound}, "200", `"binding":"mtls"`},
+		{"bound token with another certificate", &unknown, []string{"Authorization", "Bearer " + bound}, "401 invalid_token", ""},
+		{"bound token without a certificate", nil, []string{"Authorization", "Bearer " + bound}, "401 invalid_token", ""},
+		{"both bindings", &client, []string{"Authorization", "DPoP " + twice, "DPoP", proof()}, "200", `"binding":"dpop+mtls"`},
+		{"both bindings without the certificate", nil, []string{"Authorization", "DPoP " + twice, "DPoP", proof()}, "401 invalid_token", ""},
+		{"both bindings without the proof", &client, []string{"Authorization", "DPoP " + twice}, "401 invalid_dpop_proof", ""},
+		{"both bindings as Bearer", &client, []string{"Authorization", "Bearer " + twice}, "401 invalid_token", ""},
+		{"unbound token", &client, []string{"Authorization", "Bearer " + unbound}, "200", `"binding":""`},
+		{"the certificate saves no invalid token", &client, []string{"Authorization", "Bearer " + issuer.ExpiredToken(nil)}, "401 invalid_token", ""},
+		{"API key beside a certificate", &client, []string{"X-API-Key", key}, "200", `"method":"api_key"`},
+		{"Client-Cert is not read", nil, []string{"Client-Cert", clientCert(client)}, "401 missing_credentials", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p.as(ca, test.certificate)
+			if a := p.do("GET", "/whoami", test.header...); a.String() != test.want || !strings.Contains(a.body, test.body) {
+				t.Errorf("response = %s %s, want %s with %s", a, a.body, test.want, test.body)
+			}
+		})
+	}
+	t.Run("sensitive", func(t *testing.T) {
+		p.as(ca, &client)
+		if a := p.do("GET", "/sensitive"); a.status != http.StatusOK {
+			t.Errorf("response = %s, want 200", a)
+		}
+	})
+	for name, certificate := range map[string]tls.Certificate{
+		"unknown CA":  otherCA.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing"),
+		"wrong usage": ca.issue(x509.ExtKeyUsageServerAuth, "uri:spiffe://example.org/billing"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p.as(ca, &certificate)
+			if a, err := p.try("GET", "/whoami"); err == nil {
+				t.Errorf("response = %s, want the handshake to fail", a)
+			}
+		})
+	}
+}
+
+// clientCert returns a certificate in the form of RFC 9440.
+func clientCert(c tls.Certificate) string {
+	return ":" + base64.StdEncoding.EncodeToString(c.Certificate[0]) + ":"
+}
+
+func TestCertificateHeader(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	ca := newAuthority(t)
+	client := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing")
+	config := func(from string) object {
+		return configure([]object{trust(issuer, nil)}, object{
+			"mtls": object{"subjects": []object{billing}, "client_cert_header": object{"from": []string{from}}},
+		})
+	}
+	p, stranger := start(t, config("127.0.0.1/32")), start(t, config("192.0.2.0/24"))
+	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"x5t#S256": thumbprintOf(client)}}))
+	unbound := stranger.secret(issuer.Token(nil))
+	for _, test := range []struct {
+		name   string
+		server *server
+		header []string
+		want   string
+	}{
+		{"caller", p, []string{"Client-Cert", clientCert(client)}, "200"},
+		{"bound token", p, []string{"Client-Cert", clientCert(client), "Authorization", "Bearer " + bound}, "200"},
+		{"bound token without the header", p, []string{"Authorization", "Bearer " + bound}, "401 invalid_token"},
+		{"malformed", p, []string{"Client-Cert", "x"}, "400 invalid_request"},
+		{"two certificates", p, []string{"Client-Cert", clientCert(client) + ", " + clientCert(client)}, "400 invalid_request"},
+		{"twice", p, []string{"Client-Cert", clientCert(client), "Client-Cert", clientCert(client)}, "400 invalid_request"},
+		{"empty", p, []string{"Client-Cert", ""}, "400 invalid_request"},
+		{"unnamed peer", stranger, []string{"Client-Cert", clientCert(client)}, "400 invalid_request"},
+		{"unnamed peer with a token", stranger, []string{"Client-Cert", clientCert(client), "Authorization", "Bearer " + unbound}, "400 invalid_request"},
+		{"unnamed peer without the header", stranger, []string{"Authorization", "Bearer " + unbound}, "200"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if a := test.server.do("GET", "/whoami", test.header...); a.String() != test.want {
+				t.Errorf("response = %s, want %s", a, test.want)
+			}
+		})
+	}
+}
+
+func TestInvalidBoundConfigIsRefused(t *testing.T) {
+	t.Parallel()
+	issuer := authtest.NewIssuer(t)
+	ca := newAuthority(t)
+	server := ca.serverTLS()
+	without := func(name string) object {
+		changed := maps.Clone(server)
+		delete(changed, name)
+		return changed
+	}
+	for name, test := range map[string]struct {
+		changes object
+		want    string
+	}{
+		"dpop without an origin":      {object{"dpop": object{}}, "public_origin: "},
+		"origin with a path":          {object{"dpop": object{}, "public_origin": publicOrigin + "/api"}, "public_origin: "},
+		"origin with a path, no dpop": {object{"public_origin": publicOrigin + "/api"}, "public_origin: "},
+		"origin with a query":         {object{"dpop": object{}, "public_origin": publicOrigin + "?a"}, "public_origin: "},
+		"origin with a fragment":      {object{"dpop": object{}, "public_origin": publicOrigin + "#a"}, "public_origin: "},
+		"origin with a user":          {object{"dpop": object{}, "public_origin": "https://a@api.example.com"}, "public_origin: "},
+		"origin on plain http":        {object{"dpop": object{}, "public_origin": "http://api.example.com"}, "public_origin: "},
+		"nonce key":                   {object{"dpop": object{"nonce_key": "secret"}, "public_origin": publicOrigin}, "dpop.nonce_key: "},
+		"replay driver":               {object{"dpop": object{"replay": object{"driver": "file"}}, "public_origin": publicOrigin}, "dpop.replay.driver: "},
+		"replay dsn":                  {object{"dpop": object{"replay": object{"driver": "postgres"}}, "public_origin": publicOrigin}, "dpop.replay.dsn: "},
+		"tls without a certificate":   {object{"tls": without("cert")}, "tls.cert: "},
+		"tls without a key":           {object{"tls": without("key")}, "tls.key: "},
+		"client CA":                   {object{"tls": with(server, object{"client_ca": "none.pem"})}, "tls.client_ca: "},
+		"mtls without a source":       {object{"mtls": object{"subjects": []object{billing}}}, "mtls: "},
+		"one SAN in two rows":         {object{"tls": server, "mtls": object{"subjects": []object{billing, billing}}}, "mtls.subjects[1].san: "},
+		"SAN of another kind":         {object{"tls": server, "mtls": object{"subjects": []object{with(billing, object{"san": "ip:127.0.0.1"})}}}, "mtls.subjects[0].san: "},
+		"SAN without a kind":          {object{"tls": server, "mtls": object{"subjects": []object{with(billing, object{"san": "billing"})}}}, "mtls.subjects[0].san: "},
+		"no subject":                  {object{"tls": server, "mtls": object{"subjects": []object{with(billing, object{"subject": ""})}}}, "mtls.subjects[0].subject: "},
+		"scope":                       {object{"tls": server, "mtls": object{"subjects": []object{with(billing, object{"scopes": []string{"a b"}})}}}, "mtls.subjects[0].scopes: "},
+		"header from nowhere":         {object{"mtls": object{"client_cert_header": object{}}}, "mtls.client_cert_header.from: "},
+		"header from a host name":     {object{"mtls": object{"client_cert_header": object{"from": []string{"proxy"}}}}, "mtls.client_cert_header.from[0]: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, log output
+			err := run(t.Context(), writeConfig(t, configure([]object{trust(issuer, nil)}, test.changes)), &stdout, &log)
+			if err == nil || !strings.Contains(err.Error(), "\n"+test.want) {
+				t.Errorf("run error = %v, want %q at the start of a line", err, test.want)
+			}
+		})
+	}
+}
+
+// A proof is used once on all servers that share a store, and a store that is down is
+// 503 for bound tokens only.
+func TestSharedReplays(t *testing.T) {
+	for _, driver := range []string{"sqlite", "postgres", "redis"} {
+		t.Run(driver, func(t *testing.T) {
+			if driver != "sqlite" {
+				enginetest.Slow(t)
+			}
+			dsn, _, down, up := openShared(t, driver)
+			issuer := authtest.NewIssuer(t)
+			config := configure([]object{trust(issuer, nil)}, object{
+				"public_origin": publicOrigin, "dpop": object{"replay": object{"driver": driver, "dsn": dsn}},
+			})
+			nodes := []*server{start(t, config), start(t, config)}
+			me := newProver(t)
+			token := issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}})
+			send := func(n int, proof string) answer {
+				return nodes[n].do("GET", "/whoami", "Authorization", "DPoP "+nodes[n].secret(token), "DPoP", proof)
+			}
+			proof := func() string { return me.proof("GET", publicOrigin+"/whoami", token, nil) }
+			first := proof()
+			if a := send(0, first); a.status != http.StatusOK {
+				t.Errorf("first use: response = %s, want 200", a)
+			}
+			for n := range nodes {
+				if a, r := send(n, first), nodes[n].lastRejection(); a.String() != "401 invalid_dpop_proof" || r.Reason != "dpop_replayed" {
+					t.Errorf("second use on server %d: response = %s, %+v, want 401 invalid_dpop_proof", n, a, r)
+				}
+			}
+			if down == nil {
+				return
+			}
+			down()
+			began := time.Now()
+			if a := send(0, proof()); a.String() != "503 temporarily_unavailable" || time.Since(began) > 8*time.Second {
+				t.Errorf("store down: response = %s after %v, want 503 within 8 s", a, time.Since(began))
+			}
+			if a := nodes[0].with(issuer.Token(nil), "GET", "/whoami"); a.status != http.StatusOK {
+				t.Errorf("unbound token while the store is down: response = %s, want 200", a)
+			}
+			up()
+			eventually(t, deadline, "bound tokens are accepted again", func() bool { return send(1, proof()).status == http.StatusOK })
+		})
+	}
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwtauth_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// keyStorage is a storage of a keyfunc that records the kids that KeyRead gets.
+type keyStorage struct {
+	jwkset.Storage
+	read   []string
+	found  func() // called by KeyRead
+	err    error  // of KeyReadAll
+	panics bool   // in KeyReadAll
+}
+
+func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
+	s.read = append(s.read, kid)
+	if s.found != nil {
+		s.found()
+	}
+	return s.Storage.KeyRead(ctx, kid)
+}
+
+func (s *keyStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
+	switch {
+	case s.panics:
+		panic("storage")
+	case s.err != nil:
+		return nil, s.err
+	}
+	return s.Storage.KeyReadAll(ctx)
+}
+
+func (s *keyStorage) write(t *testing.T, a jwtauth.Algorithm, metadata jwkset.JWKMetadataOptions) {
+	t.Helper()
+	noError(t, s.KeyWrite(t.Context(), must(jwkset.NewJWKFromKey(keyFor(a).public, jwkset.JWKOptions{Metadata: metadata}))))
+}
+
+func newKeyfunc(t *testing.T) (*jwtauth.Authenticator, *keyStorage) {
+	storage := &keyStorage{Storage: jwkset.NewMemoryStorage()}
+	return newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
+		c.Transport = nil
+		c.Issuers[0].Keys = jwtauth.Keyfunc(must(keyfunc.New(keyfunc.Options{Storage: storage})))
+	})), storage
+}
+
+func TestKeyfunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, storage := newKeyfunc(t)
+		storage.panics = true
+		check(t, a, "storage panics", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		check(t, a, "no fetch was completed", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		storage.panics = false
+		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		for _, metadata := range []jwkset.JWKMetadataOptions{
+			{KID: "k1"},
+			{KID: "enc", USE: jwkset.UseEnc},
+			{KID: "sign", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign}},
+			{KID: "sig", USE: jwkset.UseSig},
+			{KID: "verify", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsSign, jwkset.KeyOpsVerify}},
+		} {
+			storage.write(t, jwtauth.ES256, metadata)
+		}
+		time.Sleep(time.Second)
+		for kid, want := range map[string]gatehouse.Reason{
+			"k1": "", "sig": "", "verify": "", "enc": jwtauth.ReasonKey, "sign": jwtauth.ReasonKey, "other": jwtauth.ReasonKey,
+		} {
+			time.Sleep(10 * time.Second) // MinInterval
+			check(t, a, kid, token(object{"kid": kid}, nil), want)
+		}
+		storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k2"})
+		if _, err := storage.KeyDelete(t.Context(), "k1"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		check(t, a, "deleted key", token(nil, nil), jwtauth.ReasonKey)
+	})
+}
+
+// KeyRead makes the storage look for a new key, at most once in each MinInterval, and
+// delays no other token. A storage that fails is unavailable.
+func TestKeyfuncLooksForUnknownKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, storage := newKeyfunc(t)
+		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
+		valid := token(object{"kid": "k0"}, nil)
+		check(t, a, "k0", valid, "")
+		time.Sleep(time.Second)
+		check(t, a, "k1", token(object{"kid": "k1"}, nil), jwtauth.ReasonKey)
+		time.Sleep(time.Second)
+		check(t, a, "k2", token(object{"kid": "k2"}, nil), jwtauth.ReasonKeyPending)
+		time.Sleep(9 * time.Second)
+		storage.found = func() { storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k3"}) }
+		check(t, a, "k3, which the lookup finds", keyFor(jwtauth.ES384).token(object{"kid": "k3"}, nil), "")
+		equal(t, "kids that KeyRead got", storage.read, []string{"k1", "k3"})
+
+		time.Sleep(10 * time.Second)
+		storage.found = func() { time.Sleep(time.Minute) }
+		var waiting sync.WaitGroup
+		start := time.Now()
+		waiting.Go(func() { reason(t, a, junk(0)) })
+		for range 30 {
+			time.Sleep(100 * time.Millisecond)
+			check(t, a, "valid during a slow lookup", valid, "")
+			check(t, a, "unknown kid during a slow lookup", junk(1), jwtauth.ReasonKeyPending)
+		}
+		equal(t, "time of the other requests", time.Since(start), 3*time.Second)
+		waiting.Wait()
+
+		storage.err = errors.New("broken")
+		time.Sleep(25 * time.Hour)
+		unavailable(t, a, "broken storage", token(nil, nil), "read the keyfunc's storage: broken")
+	})
+}
