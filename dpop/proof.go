@@ -103,6 +103,9 @@ func (p *proof) parseHeader(algorithms []Algorithm) *gatehouse.Error {
 	if p.key, err = jose.ParseKey(jwk); err != nil {
 		return reject(ReasonKey, fmt.Errorf("jwk %w", err))
 	}
+	if p.key.Algorithm != "" && p.key.Algorithm != p.algorithm {
+		return reject(ReasonAlgorithm, errors.New("alg: is not that of jwk"))
+	}
 	if !jose.Fits(p.algorithm, p.key.Public) {
 		return reject(ReasonAlgorithm, fmt.Errorf("alg: %s does not fit a key of type %T", p.algorithm, p.key.Public))
 	}

@@ -111,10 +111,14 @@ func TestProofs(t *testing.T) {
 		{"alg of another kind of key", changed(object{"alg": "PS256"}, nil), dpop.ReasonAlgorithm},
 		{"alg of another curve", func() string { return signed(newClient("ES384"), "ES256") }, dpop.ReasonAlgorithm},
 
+		{"alg that is that of the key", changed(object{"jwk": c.jwk().with(object{"alg": "ES256"})}, nil), ""},
+		{"alg that is not that of the key", changed(object{"jwk": c.jwk().with(object{"alg": "ES384"})}, nil), dpop.ReasonAlgorithm},
+
 		{"jwk missing", changed(object{"jwk": nil}, nil), dpop.ReasonKey},
 		{"jwk null", raw(strings.Replace(c.header().with(object{"jwk": 0}).String(), `"jwk":0`, `"jwk":null`, 1), c.claims().String()), dpop.ReasonKey},
 		{"jwk is a string", changed(object{"jwk": c.jkt}, nil), dpop.ReasonKey},
 		{"jwk with the private key", changed(object{"jwk": private}, nil), dpop.ReasonKey},
+		{"jwk for encryption", changed(object{"jwk": c.jwk().with(object{"use": "enc"})}, nil), dpop.ReasonKey},
 		{"jwk symmetric", changed(object{"jwk": object{"kty": "oct", "k": "AAAA"}}, nil), dpop.ReasonKey},
 		{"jwk not on the curve", changed(object{"jwk": c.jwk().with(object{"y": c.jwk()["x"]})}, nil), dpop.ReasonKey},
 

@@ -45,6 +45,7 @@ function replace(next) {
     scopes: options.scopes,
     claims: { openid: ['sub'], email: ['email'] }, // what userinfo says
     responseTypes: ['code'],
+    enabledJWA: { dPoPSigningAlgValues: ['ES256', 'PS256', 'Ed25519', 'EdDSA'] },
     pkce: { required: () => true },
     rotateRefreshToken: true,
     ttl: { AccessToken: (ctx, token) => token.resourceServer?.accessTokenTTL ?? (isRefresh(ctx) ? 3600 : options.ttl) },
