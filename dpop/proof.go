@@ -31,6 +31,7 @@ type proof struct {
 	jose.Compact
 	algorithm string
 	key       jose.Key
+	cached    bool // the header was in the cache
 
 	method, url, id    string
 	token, nonce       string // "" if they are missing
@@ -59,7 +60,7 @@ var (
 //
 // Implements RFC 9449 §4.2 (public), §4.3 (jwt, claims, alg), §11.1 (size), §11.5,
 // §11.6.
-func parse(jwt string, algorithms []Algorithm) (proof, *gatehouse.Error) {
+func (v *Verifier) parse(jwt string) (proof, *gatehouse.Error) {
 	if len(jwt) > maxProofBytes {
 		return proof{}, reject(ReasonMalformed, errOversized)
 	}
@@ -68,7 +69,9 @@ func parse(jwt string, algorithms []Algorithm) (proof, *gatehouse.Error) {
 		return proof{}, reject(ReasonMalformed, err)
 	}
 	p := proof{Compact: parts}
-	if e := p.parseHeader(algorithms); e != nil {
+	if h := v.headers.get(p.Header); h != nil {
+		p.algorithm, p.key, p.cached = h.algorithm, h.key, true
+	} else if e := p.parseHeader(v.algorithms); e != nil {
 		return proof{}, e
 	}
 	if err := p.parseClaims(); err != nil {

@@ -23,7 +23,6 @@ func Auth0(domain, audience string) jwtauth.Issuer {
 func Auth0RFC9068(domain, audience string) jwtauth.Issuer {
 	issuer := auth0(domain, audience)
 	issuer.Profile = jwtauth.RFC9068
-	issuer.ScopeClaims = nil // scope
 	return checked("Auth0RFC9068", issuer, auth0Parameters(domain, audience)...)
 }
 

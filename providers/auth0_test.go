@@ -54,7 +54,7 @@ func auth0Providers() []provider {
 			name: "Auth0RFC9068", issuer: auth0RFC9068, documents: keys, key: rsaKey(),
 			header: object{"alg": "RS256", "typ": "at+jwt", "kid": "k1"},
 			claims: claims.with(object{"azp": nil, "client_id": "xY1", "jti": "73Wa"}),
-			want:   caller{gatehouse.KindUser, "auth0|65f0", "org_9", "xY1", "73Wa", "openid read:x", ""},
+			want:   caller{gatehouse.KindUser, "auth0|65f0", "org_9", "xY1", "73Wa", "openid read:x write:x", ""},
 			tokens: []token{
 				{
 					name:   "machine",

@@ -61,7 +61,7 @@ func googleProviders() []provider {
 				{name: "keys of oauth2/v3", header: object{"kid": "k1"}, reason: jwtauth.ReasonKey},
 				{
 					name:   "usual mistake: keys of oauth2/v3 in the settings",
-					change: func(i *jwtauth.Issuer) { i.Keys = jwtauth.RemoteKeys(certs) }, reason: jwtauth.ReasonKeysUnavailable, cause: "verification key",
+					change: func(i *jwtauth.Issuer) { i.Keys = jwtauth.RemoteKeys(certs) }, reason: jwtauth.ReasonKeysUnavailable, cause: "no key for Issuer.Algorithms",
 				},
 				{name: "other service", claims: object{"aud": "/projects/123/global/backendServices/457"}, reason: jwtauth.ReasonAudience},
 				{name: "lifetime of an hour", claims: object{"exp": in(time.Hour)}, reason: jwtauth.ReasonLifetime, cause: "15m"},

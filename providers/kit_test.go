@@ -226,7 +226,7 @@ func (p provider) try(t *testing.T, issuer jwtauth.Issuer, sent token) (outcome,
 	if err != nil {
 		return got, err
 	}
-	defer tokens.Close()
+	defer func() { _ = tokens.Close() }()
 	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{tokens}, Realm: "test", Observer: observer,
 	}))

@@ -24,7 +24,7 @@ func EntraV2(tenant string, audiences ...string) jwtauth.Issuer {
 	issuer := entra("https://login.microsoftonline.com/"+tenant+"/v2.0", audiences...)
 	issuer.Tenants = []string{tenant}
 	issuer.Require = []jwtauth.Mark{{Claim: "azp"}} // ID tokens have none
-	return checked("EntraV2", issuer, guid("tenant", tenant), required("audiences", audiences...))
+	return checked("EntraV2", issuer, tenantID(tenant), required("audiences", audiences...))
 }
 
 // EntraV1 is [EntraV2] for access tokens of version 1, which an API gets if its
@@ -36,7 +36,7 @@ func EntraV1(tenant string, audiences ...string) jwtauth.Issuer {
 	issuer.Keys = jwtauth.RemoteKeys("https://login.microsoftonline.com/" + tenant + "/discovery/keys")
 	issuer.Tenants = []string{tenant}
 	issuer.Require = []jwtauth.Mark{{Claim: "appid"}} // ID tokens have none
-	return checked("EntraV1", issuer, guid("tenant", tenant), required("audiences", audiences...))
+	return checked("EntraV1", issuer, tenantID(tenant), required("audiences", audiences...))
 }
 
 // EntraB2C accepts the access tokens of an Azure AD B2C tenant. name is the name of
@@ -52,7 +52,7 @@ func EntraB2C(name, tenant, policy, audience string) jwtauth.Issuer {
 	issuer.Keys = jwtauth.RemoteKeys(base + name + ".onmicrosoft.com/" + policy + "/discovery/v2.0/keys")
 	issuer.ScopeClaims = []string{"scp"}
 	issuer.Require = []jwtauth.Mark{{Claim: "azp"}} // ID tokens have none
-	return checked("EntraB2C", issuer, label("name", name, "acme"), guid("tenant", tenant),
+	return checked("EntraB2C", issuer, label("name", name, "acme"), tenantID(tenant),
 		label("policy", policy, "b2c_1_signin"), required("audience", audience))
 }
 
@@ -65,7 +65,7 @@ func EntraExternal(tenant, audience string) jwtauth.Issuer {
 	issuer.Keys = jwtauth.RemoteKeys(base + "/discovery/v2.0/keys")
 	issuer.Tenants = []string{tenant}
 	issuer.Require = []jwtauth.Mark{{Claim: "azp"}} // ID tokens have none
-	return checked("EntraExternal", issuer, guid("tenant", tenant), required("audience", audience))
+	return checked("EntraExternal", issuer, tenantID(tenant), required("audience", audience))
 }
 
 // entra returns what the presets of Microsoft Entra ID share. The size allows

@@ -87,6 +87,16 @@ func keycloakProviders() []provider {
 				{name: "encryption key", header: object{"kid": "k2"}, key: new(otherKey()), reason: jwtauth.ReasonKey},
 			},
 		},
+		{
+			name: "Keycloak on plain http", issuer: keycloakHTTP, key: rsaKey(), claims: claims.with(object{"iss": local}), want: user,
+			documents: discovered(local, local+"/protocol/openid-connect/certs", published),
+			header:    object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
+			tokens: []token{
+				{name: "service account", claims: account, want: service},
+				{name: "before 25, with nonce, no hash", claims: object{"typ": "ID", "nonce": "n"}, reason: jwtauth.ReasonType},
+				{name: "token without typ", claims: object{"typ": nil}, reason: jwtauth.ReasonType, cause: "typ"},
+			},
+		},
 	}
 }
 

@@ -15,13 +15,13 @@ import (
 // checked returns the issuer of a preset or, if one of its parameters is invalid,
 // an issuer that jwtauth.New refuses with these errors.
 func checked(preset string, issuer jwtauth.Issuer, invalid ...error) jwtauth.Issuer {
-	if err := errors.Join(invalid...); err != nil {
-		var errs []error
-		for _, err := range invalid {
-			if err != nil {
-				errs = append(errs, fmt.Errorf("providers.%s: %w", preset, err))
-			}
+	var errs []error
+	for _, err := range invalid {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("providers.%s: %w", preset, err))
 		}
+	}
+	if len(errs) > 0 {
 		return jwtauth.Issuer{Err: errors.Join(errs...)}
 	}
 	return issuer
@@ -64,16 +64,16 @@ func hostName(parameter, value, example string) error {
 	return nil
 }
 
-// guid checks the ID of one Microsoft Entra tenant: "common" stands for every
+// tenantID checks the ID of one Microsoft Entra tenant: "common" stands for every
 // tenant, and iss has the ID also where a domain name stands for the tenant.
-func guid(parameter, value string) error {
-	parts := strings.Split(value, "-")
+func tenantID(tenant string) error {
+	parts := strings.Split(tenant, "-")
 	valid := len(parts) == 5
 	for i, size := range []int{8, 4, 4, 4, 12} {
 		valid = valid && len(parts[i]) == size && consists(parts[i], digits+"abcdef")
 	}
 	if !valid {
-		return fmt.Errorf(`%s: got %q, want the ID of one tenant in lower case, such as "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"`, parameter, value)
+		return fmt.Errorf(`tenant: got %q, want the ID of one tenant in lower case, such as "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"`, tenant)
 	}
 	return nil
 }
