@@ -25,10 +25,10 @@ func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.H
 	return inner, header, nil
 }
 
-// admit decides on r and reports the decision. It returns the request that the
-// handler gets, which Enrich and the policies get too, and its context, which is
-// not nil, also with an error. The header of a proof goes with the refusal of a
-// policy too: it may hold the nonce of the next request.
+// admit decides on r and reports the decision. It returns the request for the
+// handler, Enrich and the policies, and its context, which is not nil even with an
+// error. It returns the header of the proof even if a policy denies: the header may
+// have the nonce of the next request.
 func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.Request, *admitted, http.Header, *Error) {
 	var start time.Time
 	if g.observer != nil {
@@ -106,8 +106,8 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) 
 	return Proof{}, g.reads.unclaimed(r)
 }
 
-// complete has the application complete the caller, and checks that it is the
-// same caller with no more scopes.
+// complete calls Config.Enrich, and checks that it returns the same caller without
+// additional scopes.
 func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	if g.enrich == nil {
 		return nil
@@ -147,8 +147,8 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	return failed(errors.New(cause))
 }
 
-// report reports the refusal e, and returns the one to write: another one if the
-// observer has failed.
+// report reports the refusal e and returns the refusal to write, which is another
+// one if the observer fails.
 func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *Error {
 	if g.observer == nil {
 		return e
@@ -166,7 +166,7 @@ func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *
 	return e
 }
 
-// refuse reports a refusal and then, and only then, writes it.
+// refuse reports a refusal first and then writes it.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, a *admitted, e *Error, start time.Time) {
 	g.writeError(w, r, a, g.report(r, a, e, start))
 }

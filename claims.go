@@ -84,9 +84,9 @@ func (c Claims) extend(old Claims) bool {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// exact returns data without the members that json.Unmarshal would match to a
-// field of t, or of what is in t, by their name but not by their exact name.
-// What does not fit t is left for Unmarshal to refuse.
+// exact returns data without the members whose names differ in case from those of
+// the fields of t and of the types in t: json.Unmarshal would match them. It keeps
+// values of a wrong type, for which Unmarshal returns an error.
 func exact(data json.RawMessage, t reflect.Type) json.RawMessage {
 	if t == nil || reflect.PointerTo(t).Implements(unmarshaler) {
 		return data
@@ -121,7 +121,7 @@ func exact(data json.RawMessage, t reflect.Type) json.RawMessage {
 	return data
 }
 
-// rewrite decodes data into a T, has it changed and encodes it again.
+// rewrite decodes data into a T, calls change and encodes the T again.
 func rewrite[T any](data json.RawMessage, change func(*T)) json.RawMessage {
 	var parts T
 	if err := json.Unmarshal(data, &parts); err != nil {

@@ -9,16 +9,16 @@ import (
 
 type contextKey struct{}
 
-// admitted is the context of a request that a gate has let in. It is a context
-// of its own rather than one of context.WithValue because that saves an
-// allocation in every request.
+// admitted is the context of a request that a gate has accepted. It is a type
+// instead of a call of context.WithValue because that saves an allocation in
+// every request.
 type admitted struct {
 	context.Context
 	principal *Principal // zero for an anonymous request
 	gate      *Gate      // nil where NewContext made it outside a gate
 	scheme    *Scheme    // under which the credential came, nil for none or an unknown one
-	explicit  bool       // an explicit credential came
-	// authorization: an Authorization header came, which shared caches obey
+	explicit  bool       // the request has an explicit credential
+	// the request has an Authorization header, which shared caches obey
 	authorization bool
 }
 

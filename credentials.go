@@ -48,7 +48,7 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 }
 
 // credentials are the explicit credentials of one request. They are looked up
-// once: to look into the header again would cost as much as all other checks.
+// once: a second look-up would cost as much as all other checks.
 type credentials struct {
 	explicit      int      // how many there are
 	authorization []string // the values of the Authorization header
@@ -68,8 +68,8 @@ func (d *reader) find(r *http.Request) credentials {
 	return sent
 }
 
-// checkURL refuses a request whose URL contains a credential. The gate asks it
-// before all else, so that no other refusal reports a path with a key in it.
+// checkURL refuses a request whose URL contains a credential. The gate calls it
+// first, so that no other refusal reports a path that contains a key.
 func (d *reader) checkURL(r *http.Request, sent *credentials) *Error {
 	for _, find := range d.inURL {
 		if issuer, credential := find(r.URL); credential != "" {
@@ -108,14 +108,14 @@ func (d *reader) checkNumber(r *http.Request, sent *credentials) *Error {
 	return nil
 }
 
-// maxRead is up to which size credentials are read to tell a malformed one from
-// an invalid one. A longer one is invalid unread, so that a megabyte of junk
-// costs as little as a byte.
+// maxRead is the longest credential, in bytes, whose characters checkForm reads.
+// A longer one is invalid in any case, so that a megabyte costs no more than a
+// byte.
 const maxRead = 16 << 10
 
 // checkForm refuses an Authorization header that violates its grammar. The gate
-// asks it once no authenticator has accepted the credential, so that a valid one
-// is not read twice.
+// calls it only if no authenticator has accepted the credential, so that a valid
+// one is not read twice.
 func (d *reader) checkForm(r *http.Request) *Error {
 	values := r.Header[authorization]
 	if len(values) == 0 {
@@ -136,9 +136,9 @@ func (d *reader) checkForm(r *http.Request) *Error {
 	return nil
 }
 
-// unclaimed is the refusal of a request that no authenticator has claimed. An
-// explicit credential that is declared and that none has claimed is an invalid
-// one, not an absent one.
+// unclaimed is the refusal of a request for which every authenticator has returned
+// ErrNoCredentials. If the request has a declared explicit credential, the
+// credential is invalid, not missing.
 func (d *reader) unclaimed(r *http.Request) *Error {
 	if e := d.checkForm(r); e != nil {
 		return e

@@ -72,7 +72,7 @@ func (e *Error) Unwrap() error {
 // [CodeTemporarilyUnavailable].
 type Code struct{ row *row }
 
-// row is what the response says of a code.
+// row has the texts of a code in a response.
 type row struct {
 	name, description string
 	status            int
@@ -171,7 +171,7 @@ const (
 	ReasonObserverFailed Reason = "observer_failed"
 )
 
-// asRefusal returns err as an Error: an error that is none is a failure of an
+// asRefusal returns err as an Error. Any other error is a failure of an
 // authenticator.
 func asRefusal(err error) *Error {
 	if e := asError(err); e != nil {
@@ -180,9 +180,8 @@ func asRefusal(err error) *Error {
 	return &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed, Cause: err}
 }
 
-// asError returns the Error that err is or wraps, and nil if there is none. An
-// error that holds a nil *Error, the mistake of a function that returns one
-// where it means to return nothing, is an error and not an Error.
+// asError returns the Error that err is or wraps, or nil. It also returns nil for
+// an interface value that holds a nil *Error.
 func asError(err error) *Error {
 	e, _ := errors.AsType[*Error](err)
 	return e

@@ -101,6 +101,9 @@ func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
 	switch {
 	case event.Status == http.StatusServiceUnavailable:
 		event.Decision, event.Level = Unavailable, slog.LevelError
+		if errors.Is(r.Context().Err(), context.Canceled) {
+			event.Level = slog.LevelInfo // the caller hung up, so the backend may be well
+		}
 	case e.Reason == ReasonNoCredentials:
 		event.Level = slog.LevelInfo // each crawler causes one, and it must not hide the others
 	case e.Reason == ReasonCredentialInURL:
@@ -109,7 +112,7 @@ func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
 	return event
 }
 
-// requestEvent returns an event of a request that is let through.
+// requestEvent returns the event of an accepted request.
 func requestEvent(r *http.Request, start time.Time) Event {
 	return Event{
 		Type: EventDecision, Level: slog.LevelDebug, Decision: Allowed,

@@ -124,6 +124,20 @@ func TestEvent(t *testing.T) {
 			equal(t, "event", seen.only(t), test.want)
 		})
 	}
+	// A failure that a caller has caused by hanging up is no error.
+	for _, end := range []struct {
+		err  error
+		want slog.Level
+	}{{context.Canceled, slog.LevelInfo}, {context.DeadlineExceeded, slog.LevelError}} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		if end.err == context.DeadlineExceeded { //nolint:errorlint // a value of the table
+			ctx, cancel = context.WithTimeout(t.Context(), -1)
+		}
+		cancel()
+		if got := gatehouse.NewEvent(request().WithContext(ctx), cause, time.Now()); got.Level != end.want || got.Decision != gatehouse.Unavailable {
+			t.Errorf("NewEvent after %v = %v, %s, want %v, %s", end.err, got.Level, got.Decision, end.want, gatehouse.Unavailable)
+		}
+	}
 	// NewEvent makes the event of a refusal outside every gate.
 	got := gatehouse.NewEvent(request(), cause, time.Now())
 	if got.Decision != gatehouse.Unavailable || got.Reason != gatehouse.ReasonAuthenticatorFailed || got.Path != "/reports" || got.Type != gatehouse.EventDecision {

@@ -160,7 +160,7 @@ func (g *Gate) Optional(next http.Handler) http.Handler {
 	})
 }
 
-// serve decides on r and has next serve it, or refuses it.
+// serve calls next for an accepted request, and refuses the others.
 //
 // Implements ASVS 5.0 §14.3.2.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, policies []Policy, optional bool) {
@@ -195,8 +195,8 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	next.ServeHTTP(w, inner)
 }
 
-// serveNested serves a request that a gate has let in already: the credential
-// has been removed, so this gate cannot authenticate again.
+// serveNested serves a request that another gate has accepted. That gate has
+// removed the credential, so this gate cannot authenticate again.
 func (g *Gate) serveNested(w http.ResponseWriter, r *http.Request, a *admitted, next http.Handler, policies []Policy, optional bool) {
 	switch {
 	case a.gate != g:

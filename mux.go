@@ -150,16 +150,16 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.gate.serve(w, r, m.mux, nil, false)
 }
 
-// isPublic reports whether pattern is that of a public route, to which ServeMux
-// may redirect everyone.
+// isPublic reports whether pattern is that of a public route. ServeMux may redirect
+// every caller to such a route.
 func (m *Mux) isPublic(pattern string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.routes, func(r Route) bool { return r.Pattern == pattern && r.Access == AccessPublic })
 }
 
-// route is what a Mux registers on its ServeMux, which has set the pattern and
-// the path values of the requests that it gets.
+// route is the handler that a Mux registers on its ServeMux. ServeMux sets the
+// pattern and the path values of the requests before it calls route.
 type route struct {
 	gate     *Gate
 	next     http.Handler

@@ -89,8 +89,8 @@ func checkPolicies(function string, policies []Policy) []Policy {
 	return slices.Clone(policies)
 }
 
-// require asks the policies about a request that a gate has let in, and refuses
-// it unless all allow.
+// require calls the policies for a request that a gate has accepted, and refuses it
+// unless all policies allow it.
 func (a *admitted) require(w http.ResponseWriter, r *http.Request, policies []Policy) bool {
 	start := time.Now()
 	switch {
@@ -147,7 +147,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a.refuse(w, r, asDenial(err), time.Now())
 }
 
-// refuse reports the refusal of a request that a gate has let in, and writes it.
+// refuse reports and writes the refusal of a request that a gate has accepted.
 func (a *admitted) refuse(w http.ResponseWriter, r *http.Request, e *Error, start time.Time) {
 	g := a.gate
 	if g == nil {
@@ -156,7 +156,7 @@ func (a *admitted) refuse(w http.ResponseWriter, r *http.Request, e *Error, star
 	g.refuse(w, r, a, e, start)
 }
 
-// outside answers where there is no gate.
+// outside writes refusals for handlers that are not behind a gate.
 var outside = func() *Gate {
 	g := &Gate{realm: "gatehouse"}
 	g.reads.done(g.params)

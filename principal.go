@@ -174,7 +174,7 @@ type Actor struct {
 // nested act object.
 type Actors struct{ act string }
 
-// link is one actor with the one that it acts for.
+// link is one actor of a chain, with the actor that delegated to it.
 type link struct {
 	Actor
 	Act *link `json:"act,omitempty"`

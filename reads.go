@@ -87,7 +87,7 @@ type Header struct {
 func (r Reads) explicit() bool { return len(r.Schemes)+len(r.Headers) > 0 }
 func (r Reads) ambient() bool  { return len(r.Cookies) > 0 || r.Connection }
 
-// check returns what is wrong with a declaration.
+// check returns the mistakes in a declaration.
 func (r Reads) check() error {
 	if r.explicit() == r.ambient() {
 		return errors.New("Reads: must declare either explicit credentials (Schemes, Headers) or ambient ones (Cookies, Connection)")
@@ -107,7 +107,7 @@ func (r Reads) check() error {
 	return nil
 }
 
-// reader is what the authenticators of a gate read, taken together.
+// reader is the union of the declarations of all authenticators of a gate.
 type reader struct {
 	schemes []Scheme // each once; Bearer is always known
 	headers []Header // beside Authorization, canonical names

@@ -103,7 +103,7 @@ func (g *Gate) bodyFor(r *http.Request, e *Error, refusal Refusal) Body {
 	}
 }
 
-// publicRequest returns what [Config.ErrorBody] sees of a request: nothing that
+// publicRequest returns the request for [Config.ErrorBody], without everything that
 // may be a credential.
 func publicRequest(r *http.Request) *http.Request {
 	public := (&http.Request{
@@ -123,7 +123,7 @@ func publicRequest(r *http.Request) *http.Request {
 // maxReturnTo limits the path and query in the parameter return_to, in bytes.
 const maxReturnTo = 2048
 
-// loginFor returns where a browser that would get a 401 goes to log in instead,
+// loginFor returns the URL to which a browser is redirected instead of a 401,
 // "" for a request to which the login page is no answer.
 func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 	if g.login == nil || e.Code.Status() != http.StatusUnauthorized || a.explicit || !navigation.Is(r) {
@@ -154,8 +154,8 @@ func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 	return login.String()
 }
 
-// challengesFor returns the challenges of a refusal: for each 401, for a missing
-// scope, and for another 403 that has parameters to say.
+// challengesFor returns the challenges of a refusal: of each 401, of a 403 for a
+// missing scope, and of any other 403 with parameters.
 //
 // Implements RFC 6750 §3 (challenge, once), §3.1 (insufficient_scope); RFC 9110
 // §11.6.1.

@@ -56,7 +56,8 @@ type Issued struct {
 	Secret gatehouse.Secret
 }
 
-// Create creates a key. It reports all errors of the request at once. If the
+// Create creates a key. It reports all errors of the request at once, as
+// [ErrInvalid]. If the
 // store or the observer fails, the key may exist although its secret was not
 // returned.
 func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
@@ -92,7 +93,7 @@ func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 // expired key, and [ErrNotFound] for an unknown ID.
 func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration, generation int64) (Issued, error) {
 	if grace < 0 {
-		return Issued{}, fmt.Errorf("apikey: rotate: grace %v: must not be negative", grace)
+		return Issued{}, invalidArgument(fmt.Errorf("apikey: rotate: grace %v: must not be negative", grace))
 	}
 	old, err := k.store.Find(ctx, id) // the text contains the environment, which never changes
 	if err != nil {
@@ -142,7 +143,7 @@ func (k *Keys) newRecord(request Request) (Record, error) {
 	check(len(record.Networks) <= maxNetworks, "Networks: got %d, at most %d are allowed", len(record.Networks), maxNetworks)
 	record.Metadata, err = compactMetadata(request.Metadata)
 	check(err == nil, "Metadata: %w", err)
-	return record, errors.Join(errs...)
+	return record, invalidArgument(errs...)
 }
 
 // compactMetadata checks metadata and removes insignificant white space.

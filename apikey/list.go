@@ -91,7 +91,7 @@ func (k *Keys) List(ctx context.Context, q Query, cursor string) (Page, error) {
 			errs = append(errs, errors.New("apikey: list: invalid cursor: must be Next of the previous page"))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := invalidArgument(errs...); err != nil {
 		return Page{}, err
 	}
 	limit := q.Limit

@@ -33,10 +33,10 @@ func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
 // that matches every key. It may miss keys that are created during the call.
 func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	if err := f.check(); err != nil {
-		return 0, err
+		return 0, invalidArgument(err)
 	}
 	if f.AnyTenant && f.Owner == "" {
-		return 0, errors.New("apikey: revoke all: the filter matches every key: set Owner, or Tenant without AnyTenant")
+		return 0, invalidArgument(errors.New("apikey: revoke all: the filter matches every key: set Owner, or Tenant without AnyTenant"))
 	}
 	var errs []error
 	for n := 0; ; {

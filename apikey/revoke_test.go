@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -91,6 +92,53 @@ func TestRevokeAllInBatches(t *testing.T) {
 	f.store.fail(nil)
 	if n, err := f.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); err != nil || n != 600 {
 		t.Errorf("RevokeAll, repeated = %d, %v, want 600", n, err)
+	}
+}
+
+// The caller's mistakes are ErrInvalid, and errors of the store are not.
+func TestErrInvalid(t *testing.T) {
+	f := newKeys(t, nil)
+	key, _ := f.create(t, request())
+	for name, call := range map[string]func() error{
+		"Create":    func() error { _, err := f.Create(t.Context(), apikey.Request{}); return err },
+		"Rotate":    func() error { _, err := f.Rotate(t.Context(), key.ID, -1, 0); return err },
+		"RevokeAll": func() error { _, err := f.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true}); return err },
+		"RevokeAll, filter": func() error {
+			_, err := f.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true, Tenant: "t"})
+			return err
+		},
+		"List": func() error { _, err := f.List(t.Context(), apikey.Query{}, "!"); return err },
+	} {
+		if err := call(); !errors.Is(err, apikey.ErrInvalid) || !strings.HasPrefix(err.Error(), "apikey: ") {
+			t.Errorf("%s error = %v, want ErrInvalid", name, err)
+		}
+	}
+	f.store.fail(errors.New("gone"))
+	for _, c := range f.calls(t.Context(), key.ID, "") {
+		if _, err := c.call(); err == nil || errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("%s on a failing store: error = %v, want another than ErrInvalid", c.name, err)
+		}
+	}
+}
+
+func TestDelete(t *testing.T) {
+	f := newKeys(t, withCache(5*time.Second))
+	key, text := f.create(t, request())
+	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrConflict) {
+		t.Errorf("Delete(valid key) error = %v, want ErrConflict", err)
+	}
+	must(f.Revoke(t.Context(), key.ID))(t)
+	f.wantReason(t, text, apikey.ReasonRevoked)
+	f.events.take()
+	if err := f.Delete(t.Context(), key.ID); err != nil {
+		t.Errorf("Delete(revoked key) error = %v, want nil", err)
+	}
+	if e := f.wantEvents(t, apikey.EventDeleted)[0]; e.Credential != key.ID {
+		t.Errorf("event of key %q, want %q", e.Credential, key.ID)
+	}
+	f.wantReason(t, text, apikey.ReasonUnknown)
+	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrNotFound) || err.Error() != "apikey: delete: API key not found" {
+		t.Errorf("Delete, again: error = %v, want ErrNotFound", err)
 	}
 }
 

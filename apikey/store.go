@@ -16,6 +16,24 @@ var ErrNotFound = errors.New("API key not found")
 // for [Keys.Delete], it is neither revoked nor expired.
 var ErrConflict = errors.New("conflict: the state of the API key does not allow it")
 
+// ErrInvalid is the error for an argument of a method of [Keys] that is invalid,
+// such as a [Request] without Owner. Repeating the call does not help.
+var ErrInvalid = errors.New("invalid argument")
+
+// invalid makes an error an [ErrInvalid] without a change of its text.
+type invalid struct{ error }
+
+func (invalid) Is(target error) bool { return target == ErrInvalid }
+
+// invalidArgument returns the joined errors as an [ErrInvalid], nil if there are
+// none.
+func invalidArgument(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return invalid{err}
+	}
+	return nil
+}
+
 // Retention is how long a [Store] keeps the record of an expired key, and of a
 // revoked key after the expiry that it had. Until then, a revoked key that is
 // imported from an older copy of the store stays revoked.

@@ -31,7 +31,7 @@ const lookup = "SHA-256, sharded map, request clone with the header map copied"
 
 func pathRaces(passes int, burst time.Duration) ([]pathResult, error) {
 	var all []pathResult
-	for _, path := range []func(int, time.Duration) (pathResult, error){seenToken, apiKey, sealedCookie, sessionRace, refuseMuch, twoCores} {
+	for _, path := range []func(int, time.Duration) (pathResult, error){seenToken, apiKey, sealedCookie, sessionRace, refuseMuch, boundToken, seenBoundToken, twoCores} {
 		r, err := path(passes, burst)
 		if err != nil {
 			return nil, err

@@ -83,13 +83,14 @@ type Verifier struct {
 	replays    ReplayStore
 	algorithms []Algorithm
 	nonces     *nonces // nil if proofs need none
+	headers    *headerCache
 }
 
 var _ gatehouse.Confirmer = (*Verifier)(nil)
 
 // New returns a verifier. It reports all configuration errors at once.
 func New(config Config) (*Verifier, error) {
-	v := &Verifier{replays: config.Replays, algorithms: slices.Clone(config.Algorithms), path: config.Path}
+	v := &Verifier{replays: config.Replays, algorithms: slices.Clone(config.Algorithms), path: config.Path, headers: newHeaderCache()}
 	var errs []error
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("dpop: Config."+format, args...))

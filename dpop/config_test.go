@@ -3,6 +3,7 @@
 package dpop_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,7 +28,14 @@ dpop: Config.NonceKeys[2]: occurs twice`
 	if err == nil || err.Error() != want {
 		t.Errorf("New error\n%v, want\n%s", err, want)
 	}
-	if _, err := dpop.New(config(withNonces(make([]gatehouse.Secret, 9)...))); err == nil {
+	var keys []gatehouse.Secret
+	for n := range 9 {
+		keys = append(keys, gatehouse.NewSecret(bytes.Repeat([]byte{byte(n)}, 32)))
+	}
+	if _, err := dpop.New(config(withNonces(keys[:8]...))); err != nil {
+		t.Errorf("New with 8 nonce keys: error = %v", err)
+	}
+	if _, err := dpop.New(config(withNonces(keys...))); err == nil {
 		t.Error("New with 9 nonce keys: no error")
 	}
 }

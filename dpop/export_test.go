@@ -12,3 +12,13 @@ import (
 func NonceAt(key gatehouse.Secret, at time.Time) string {
 	return newNonces([]gatehouse.Secret{key}).issue(at)
 }
+
+// CachedHeaders returns the number of headers in the cache of a verifier.
+func CachedHeaders(v *Verifier) (n int) {
+	for i := range v.headers.slots {
+		if v.headers.slots[i].Load() != nil {
+			n++
+		}
+	}
+	return n
+}

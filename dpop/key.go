@@ -31,10 +31,7 @@ type Key struct {
 // GenerateKey returns a new key for ES256. Tokens that are bound to it are lost with
 // the process: see [NewKey] for a key from a file or a hardware module.
 func GenerateKey() (*Key, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("dpop: GenerateKey: %w", err)
-	}
+	private, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // an error is a nil key
 	return NewKey(ES256, private)
 }
 
@@ -55,14 +52,8 @@ func NewKey(algorithm Algorithm, private crypto.Signer) (*Key, error) {
 	if !jose.Fits(string(algorithm), public) {
 		return nil, fmt.Errorf("dpop: NewKey: algorithm: %s does not fit a key of type %T", algorithm, public)
 	}
-	thumbprint, err := jose.Thumbprint(public)
-	if err != nil {
-		return nil, fmt.Errorf("dpop: NewKey: private: the public key %w", err)
-	}
-	text, err := json.Marshal(map[string]any{"typ": typ, "alg": algorithm, "jwk": jose.Members(public)})
-	if err != nil {
-		return nil, fmt.Errorf("dpop: NewKey: %w", err)
-	}
+	thumbprint, _ := jose.Thumbprint(public) // cannot fail: CheckKey accepts the same types
+	text, _ := json.Marshal(map[string]any{"typ": typ, "alg": algorithm, "jwk": jose.Members(public)})
 	return &Key{
 		algorithm: algorithm, thumbprint: thumbprint, header: base64.RawURLEncoding.EncodeToString(text),
 		sign: func(input string) ([]byte, error) { return jose.Sign(string(algorithm), private, input) },
@@ -108,10 +99,7 @@ func (k *Key) Proof(r ProofRequest) (string, error) {
 	if r.Nonce != "" {
 		claims["nonce"] = r.Nonce
 	}
-	text, err := json.Marshal(claims)
-	if err != nil {
-		return "", fmt.Errorf("dpop: proof: %w", err)
-	}
+	text, _ := json.Marshal(claims) // cannot fail: there are only strings and a number in it
 	input := k.header + "." + base64.RawURLEncoding.EncodeToString(text)
 	signature, err := k.sign(input)
 	if err != nil {

@@ -31,6 +31,7 @@ type proof struct {
 	jose.Compact
 	algorithm string
 	key       jose.Key
+	cached    bool // the header was in the cache
 
 	method, url, id    string
 	token, nonce       string // "" if they are missing
@@ -59,7 +60,7 @@ var (
 //
 // Implements RFC 9449 §4.2 (public), §4.3 (jwt, claims, alg), §11.1 (size), §11.5,
 // §11.6.
-func parse(jwt string, algorithms []Algorithm) (proof, *gatehouse.Error) {
+func (v *Verifier) parse(jwt string) (proof, *gatehouse.Error) {
 	if len(jwt) > maxProofBytes {
 		return proof{}, reject(ReasonMalformed, errOversized)
 	}
@@ -68,7 +69,9 @@ func parse(jwt string, algorithms []Algorithm) (proof, *gatehouse.Error) {
 		return proof{}, reject(ReasonMalformed, err)
 	}
 	p := proof{Compact: parts}
-	if e := p.parseHeader(algorithms); e != nil {
+	if h := v.headers.get(p.Header); h != nil {
+		p.algorithm, p.key, p.cached = h.algorithm, h.key, true
+	} else if e := p.parseHeader(v.algorithms); e != nil {
 		return proof{}, e
 	}
 	if err := p.parseClaims(); err != nil {
@@ -102,6 +105,9 @@ func (p *proof) parseHeader(algorithms []Algorithm) *gatehouse.Error {
 	}
 	if p.key, err = jose.ParseKey(jwk); err != nil {
 		return reject(ReasonKey, fmt.Errorf("jwk %w", err))
+	}
+	if p.key.Algorithm != "" && p.key.Algorithm != p.algorithm {
+		return reject(ReasonAlgorithm, errors.New("alg: is not that of jwk"))
 	}
 	if !jose.Fits(p.algorithm, p.key.Public) {
 		return reject(ReasonAlgorithm, fmt.Errorf("alg: %s does not fit a key of type %T", p.algorithm, p.key.Public))

@@ -72,7 +72,7 @@ func (v *Verifier) read(r *http.Request) (proof, *gatehouse.Error) {
 	case 0:
 		return proof{}, reject(ReasonMissing, errors.New("the request has no DPoP header"))
 	case 1:
-		return parse(values[0], v.algorithms)
+		return v.parse(values[0])
 	default:
 		return proof{}, reject(ReasonSeveral, fmt.Errorf("the request has %d DPoP headers", len(values)))
 	}
@@ -128,6 +128,7 @@ func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Erro
 	if !jose.Verify(p.algorithm, p.key.Public, p.SigningInput, signature) {
 		return reject(ReasonSignature, errors.New("the signature does not verify"))
 	}
+	v.headers.put(p)
 	// The thumbprint has a fixed length, so that no two pairs have one key. The same
 	// jti of another client's key is another proof.
 	key := sha256.Sum256([]byte("dpop\x00" + p.key.Thumbprint + p.id))

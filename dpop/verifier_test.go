@@ -111,10 +111,14 @@ func TestProofs(t *testing.T) {
 		{"alg of another kind of key", changed(object{"alg": "PS256"}, nil), dpop.ReasonAlgorithm},
 		{"alg of another curve", func() string { return signed(newClient("ES384"), "ES256") }, dpop.ReasonAlgorithm},
 
+		{"alg that is that of the key", changed(object{"jwk": c.jwk().with(object{"alg": "ES256"})}, nil), ""},
+		{"alg that is not that of the key", changed(object{"jwk": c.jwk().with(object{"alg": "ES384"})}, nil), dpop.ReasonAlgorithm},
+
 		{"jwk missing", changed(object{"jwk": nil}, nil), dpop.ReasonKey},
 		{"jwk null", raw(strings.Replace(c.header().with(object{"jwk": 0}).String(), `"jwk":0`, `"jwk":null`, 1), c.claims().String()), dpop.ReasonKey},
 		{"jwk is a string", changed(object{"jwk": c.jkt}, nil), dpop.ReasonKey},
 		{"jwk with the private key", changed(object{"jwk": private}, nil), dpop.ReasonKey},
+		{"jwk for encryption", changed(object{"jwk": c.jwk().with(object{"use": "enc"})}, nil), dpop.ReasonKey},
 		{"jwk symmetric", changed(object{"jwk": object{"kty": "oct", "k": "AAAA"}}, nil), dpop.ReasonKey},
 		{"jwk not on the curve", changed(object{"jwk": c.jwk().with(object{"y": c.jwk()["x"]})}, nil), dpop.ReasonKey},
 
@@ -168,8 +172,8 @@ func TestProofs(t *testing.T) {
 		{"jti missing", claim("jti", nil), dpop.ReasonMalformed},
 		{"jti empty", claim("jti", ""), dpop.ReasonMalformed},
 		{"jti is a number", claim("jti", 1), dpop.ReasonMalformed},
-		{"jti of 64", claim("jti", strings.Repeat("j", 64)), ""},
-		{"jti of 256", claim("jti", strings.Repeat("j", 256)), ""},
+		{"jti of 64", func() string { return c.proof(nil, object{"jti": strings.Repeat(rand.Text(), 3)[:64]}) }, ""},
+		{"jti of 256", func() string { return c.proof(nil, object{"jti": strings.Repeat(rand.Text(), 10)[:256]}) }, ""},
 		{"jti of 257", claim("jti", strings.Repeat("j", 257)), dpop.ReasonMalformed},
 		{"jti of 4000", claim("jti", strings.Repeat("j", 4000)), dpop.ReasonMalformed},
 		{"jti with a line break", claim("jti", "a\nb"), dpop.ReasonMalformed},
@@ -188,10 +192,9 @@ func TestProofs(t *testing.T) {
 				time.Sleep(999 * time.Millisecond) // whole seconds count
 				v := newVerifier()
 				check(t, v, request("GET", target, test.proof()), c.jkt, test.want)
-				if test.want != "" {
-					return
-				}
-				check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, "")
+				// Once more, with the header of the client in the cache.
+				check(t, v, request("GET", target, c.valid()), c.jkt, "")
+				check(t, v, request("GET", target, test.proof()), c.jkt, test.want)
 			})
 		})
 	}
@@ -268,6 +271,25 @@ func TestMethods(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "OPTIONS", "QUERY"} {
 		check(t, v, request(method, target, c.proof(nil, object{"htm": method})), c.jkt, "")
 		check(t, v, request(method, target, c.proof(nil, object{"htm": "PUT"})), c.jkt, dpop.ReasonMethod)
+	}
+}
+
+// The header of a rejected proof is not cached.
+func TestHeaderOfRejectedProof(t *testing.T) {
+	c, v := newClient("ES256"), newVerifier()
+	for _, changes := range []object{{"htm": "PUT"}, {"ath": "x"}, {"iat": 1}} {
+		v.Confirm(request("GET", target, c.proof(nil, changes)), token, c.jkt) //nolint:errcheck // rejected, see TestProofs
+	}
+	v.Confirm(request("GET", target, flip(c.valid())), token, c.jkt) //nolint:errcheck // rejected, see TestProofs
+	if n := dpop.CachedHeaders(v); n != 0 {
+		t.Errorf("%d headers are cached after rejected proofs, want none", n)
+	}
+	for range 2 {
+		check(t, v, request("GET", target, c.valid()), c.jkt, "")
+		check(t, v, request("GET", target, c.proof(object{"y": strings.Repeat("y", 2000)}, nil)), c.jkt, "")
+	}
+	if n := dpop.CachedHeaders(v); n != 1 {
+		t.Errorf("%d headers are cached after valid proofs, want 1: that of a long header is not", n)
 	}
 }
 

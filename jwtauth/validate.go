@@ -78,6 +78,9 @@ func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
 	if err := i.decode(c); err != nil {
 		return rejection{ReasonClaims, err}
 	}
+	if i.maxAge > 0 && !c.expires.present && c.issued.present {
+		c.expires.present, c.expires.seconds = true, c.issued.seconds+int64(i.maxAge/time.Second)
+	}
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.raw[claimAud] != ""}} {
 		if !claim.present {
 			return invalid(ReasonClaims, "claim %s is missing", claim.name)

@@ -5,6 +5,7 @@ package jwtauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -17,6 +18,11 @@ type VerifierConfig struct {
 	// MaxLifetime and MaxTokenBytes are used; Audiences are those of the JWTs, such
 	// as a client_id for ID tokens. Required.
 	Issuer Issuer
+
+	// MaxAge accepts JWTs without exp, until that time after their iat. Zero requires
+	// exp. It is for kinds of JWTs that have none, such as introspection responses,
+	// RFC 9701.
+	MaxAge time.Duration
 
 	// Skew, Transport and Observer are as in [Config].
 	Skew      time.Duration
@@ -46,11 +52,15 @@ func NewVerifier(config VerifierConfig) (*Verifier, error) {
 	c := Config{Skew: config.Skew, Transport: config.Transport, Observer: config.Observer}
 	const field = "jwtauth: VerifierConfig."
 	shared := c.checkShared(field)
+	if config.MaxAge < 0 || config.MaxAge > maxMaxLifetime {
+		shared = errors.Join(shared, fmt.Errorf("%sMaxAge: got %v, want 0 to %v", field, config.MaxAge, maxMaxLifetime))
+	}
 	i, err := newIssuer(field+"Issuer.", config.Issuer, &c, maxMaxLifetime)
 	if err := errors.Join(shared, err); err != nil {
 		return nil, err
 	}
 	i.reportPlainHTTP()
+	i.maxAge = config.MaxAge
 	return &Verifier{i}, nil
 }
 
@@ -62,7 +72,7 @@ func (v *Verifier) Close() error {
 
 // Verify verifies a compact JWT: its format, iss, algorithm and signature, that
 // aud contains the audience, and that the current time is between iat and exp.
-// iss, aud, iat and exp are required. The error is a [*gatehouse.Error].
+// iss, aud, iat and exp are required, but for exp if there is a MaxAge. The error is a [*gatehouse.Error].
 //
 // Implements ASVS 5.0 §6.8.2; OIDC Back-Channel Logout §2.4 (claims), §2.6
 // (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.

@@ -126,3 +126,30 @@ func TestSignJWT(t *testing.T) {
 		t.Error("SignJWT signed a function, want an error")
 	}
 }
+
+// A JWT without exp is valid for MaxAge, if there is one.
+func TestVerifierMaxAge(t *testing.T) {
+	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: config().Issuers[0].Keys}
+	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer, MaxAge: time.Minute}))
+	t.Cleanup(func() { _ = v.Close() })
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		claims object
+		want   gatehouse.Reason // "" if it is valid
+	}{
+		"new":     {object{"exp": nil}, ""},
+		"old":     {object{"exp": nil, "iat": now - 120}, jwtauth.ReasonExpired},
+		"no iat":  {object{"exp": nil, "iat": nil}, jwtauth.ReasonClaims},
+		"expired": {object{"exp": now - 60, "iat": now - 70}, jwtauth.ReasonExpired},
+	} {
+		_, err := v.Verify(t.Context(), idToken(nil, test.claims))
+		if test.want == "" && err != nil || test.want != "" && rejected(t, err).Reason != test.want {
+			t.Errorf("%s: Verify error = %v, want %q", name, err, test.want)
+		}
+	}
+	for _, age := range []time.Duration{-1, 8 * 24 * time.Hour} {
+		if _, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer, MaxAge: age}); err == nil || !strings.Contains(err.Error(), "VerifierConfig.MaxAge: got") {
+			t.Errorf("NewVerifier with MaxAge %v: error = %v", age, err)
+		}
+	}
+}

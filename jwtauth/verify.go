@@ -22,6 +22,7 @@ type issuer struct {
 	keys     keySource
 	skew     time.Duration
 	observer gatehouse.Observer
+	maxAge   time.Duration // see VerifierConfig.MaxAge
 
 	// The claims that Issuer names, nil for the default ones.
 	subject, client, scope, roles []*selector

@@ -14,6 +14,7 @@
 //   - [Client.Refresh], [Client.Revoke], [Client.Introspect], [Client.Exchange],
 //     [Client.EndSessionURL] and [Client.VerifyLogoutToken] each implement one
 //     specification.
+//   - [NewIntrospector] returns a gatehouse.Authenticator of opaque access tokens.
 //
 // Every authorization request uses the authorization code grant, PKCE S256 and
 // a state; with OpenID Connect, also a nonce and a strictly verified ID token.
@@ -38,20 +39,30 @@
 //   - A missing expires_in means one hour; golang.org/x/oauth2 treats such a
 //     token as one that never expires. An expires_in that is not a JSON integer
 //     is rejected.
+//
 //   - A missing scope means the requested scope (RFC 6749 section 5.1); in a
 //     refresh response, the previous scope.
+//
 //   - A new ID token at a refresh must have the same subject. If the keys to
 //     verify it are unavailable, the result contains the old ID token and the
 //     new tokens, because the old refresh token is already used.
+//
 //   - An ID token with several audiences needs an azp that is this client.
+//
 //   - HS256 is not supported for ID tokens: every holder of the client secret
 //     could sign them.
+//
 //   - A refresh token in a client credentials response is discarded: RFC 6749
 //     section 4.4.3 advises against it, and it is not needed.
+//
 //   - Tokens of the client credentials grant are renewed 30 s before they
 //     expire, or after three quarters of a lifetime of less than two minutes.
 //     While the authorization server is unavailable the old token is used until
 //     it expires.
+//
+//   - An [Introspector] accepts a response without exp, because the authorization
+//     server has just said that the token is active, and takes client_id as the
+//     subject of a token without sub.
 //
 // # Limits
 //

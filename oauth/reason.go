@@ -21,3 +21,21 @@ const (
 	// ReasonUnavailable: the authorization server or its keys are unavailable. Status: 503. Operator: check the authorization server and the network.
 	ReasonUnavailable gatehouse.Reason = "oauth_unavailable"
 )
+
+// The reasons of [Introspector].
+const (
+	// ReasonIntrospectionInactive: no endpoint knows the token as active. Status: 401. Operator: nothing; the token is expired, revoked or forged.
+	ReasonIntrospectionInactive gatehouse.Reason = "oauth_introspection_inactive"
+	// ReasonIntrospectionIssuer: the iss of the response is not that of the configuration. Status: 401. Operator: compare both character by character, including a trailing slash.
+	ReasonIntrospectionIssuer gatehouse.Reason = "oauth_introspection_issuer"
+	// ReasonIntrospectionAudience: the token is for another API, or the response does not say for which. Status: 401. Operator: check the audience that the client requests, Audiences, and whether the authorization server sends aud.
+	ReasonIntrospectionAudience gatehouse.Reason = "oauth_introspection_audience"
+	// ReasonIntrospectionExpired: the response has an exp in the past or an nbf in the future. Status: 401. Operator: synchronize the clocks if many tokens are affected.
+	ReasonIntrospectionExpired gatehouse.Reason = "oauth_introspection_expired"
+	// ReasonIntrospectionClaims: a member of the response is missing or malformed, or the token is not an access token. Status: 401. Operator: see the cause.
+	ReasonIntrospectionClaims gatehouse.Reason = "oauth_introspection_claims"
+	// ReasonIntrospectionTenant: the token is of a tenant for which the authorization server may not speak, or of none. Status: 401. Operator: add the tenant to Tenants if it is one of this authorization server.
+	ReasonIntrospectionTenant gatehouse.Reason = "oauth_introspection_tenant"
+	// ReasonIntrospectionUnavailable: an endpoint cannot be asked: it is away, refuses the client, redirects, or its response is malformed. Status: 503. Operator: check the authorization server, the client registration and the network; see the cause.
+	ReasonIntrospectionUnavailable gatehouse.Reason = "oauth_introspection_unavailable"
+)

@@ -48,6 +48,11 @@ type Config struct {
 	// principal of the session loses them too. Optional.
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
+	// Revoke revokes the tokens of a refresh that the store could not keep, or whose
+	// session ended in the meantime: no other copy of them exists. It has 6 s. If it is
+	// nil or fails, the event [EventRefreshLost] is the only trace of them. Optional.
+	Revoke func(ctx context.Context, lost Tokens) error
+
 	// TrustedOrigins are the origins of other sites whose pages may use the
 	// sessions: see [cookie.CrossSiteConfig]. They also require CORS middleware in
 	// front of the gate. Optional.
@@ -65,7 +70,8 @@ type Config struct {
 
 	// PerUser is the maximum number of sessions of one Subject: 100 if zero, at
 	// most 1,000. A login above the maximum ends the sessions that have been idle
-	// for the longest time, so that logins cannot fill the store.
+	// for the longest time, so that logins cannot fill the store. Logins at the same
+	// time do not end each other: the next one does.
 	PerUser int
 
 	// Persistent keeps the cookie when the browser is closed. It does not change
@@ -90,6 +96,7 @@ type Manager struct {
 	store    Store
 	keys     *cookie.Keyring
 	refresh  func(context.Context, Tokens) (Tokens, error)
+	revoke   func(context.Context, Tokens) error // nil for none
 	sites    *cookie.CrossSite
 	cookie   *cookie.Cookie
 	removal  http.Header // deletes the cookie
@@ -109,7 +116,7 @@ type Manager struct {
 // Implements RFC 10017 §6.1.3.2 (Lax).
 func New(config Config) (*Manager, error) {
 	m := &Manager{
-		store: config.Store, keys: config.Keys, refresh: config.Refresh, observer: config.Observer,
+		store: config.Store, keys: config.Keys, refresh: config.Refresh, revoke: config.Revoke, observer: config.Observer,
 		idle: config.Idle, absolute: config.Absolute, perUser: config.PerUser,
 	}
 	m.refreshes.Timeout = claimFor + refreshTimeout

@@ -31,8 +31,9 @@ const (
 	// EventSignedOut: the authorization server rejected the refresh token, which
 	// ended the session. The refresh token may have been stolen and used.
 	EventSignedOut gatehouse.EventType = "session_signed_out"
-	// EventRefreshLost: the tokens were refreshed and the store failed to save
-	// them. The user has to log in again.
+	// EventRefreshLost: the tokens were refreshed, and the store failed to save them,
+	// or the session ended in the meantime. It has [AttrRevoked]; if that is false,
+	// the new refresh token is still valid, and Cause says why.
 	EventRefreshLost gatehouse.EventType = "session_refresh_lost"
 )
 
@@ -42,6 +43,7 @@ const (
 	AttrPrevious = "session_previous" // the ID before EventRenewed
 	AttrSID      = "session_sid"      // see Session.SID
 	AttrCount    = "session_count"    // the number of sessions that ended
+	AttrRevoked  = "session_revoked"  // whether the lost tokens were revoked
 )
 
 // report reports an event of a session.

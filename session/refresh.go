@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -26,6 +27,7 @@ const (
 var (
 	errNoRefresh = errors.New("session: the access token is expired and there is no refresh token: request the scope offline_access")
 	errEmpty     = errors.New("session: Config.Refresh: returned no tokens and no error")
+	errNoRevoke  = errors.New("session: Config.Revoke: not set")
 	errLost      = errors.New("session: the refreshed tokens could not be stored")
 )
 
@@ -156,7 +158,7 @@ func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Toke
 	sealed, err1 := m.seal(claimed.ID, t)
 	principal, err2 := narrow(claimed.Principal, old.Scopes, t.Scopes)
 	if err := errors.Join(err1, err2); err != nil {
-		return Tokens{}, unavailable(claimed.ID, err)
+		return Tokens{}, m.lost(ctx, claimed.Session, t, unavailable(claimed.ID, err))
 	}
 	change := Change{ID: claimed.ID, Principal: principal, Tokens: sealed}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -171,12 +173,28 @@ func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Toke
 		case err == nil:
 			return t, m.report(ctx, EventRefreshed, record.Session)
 		case errors.Is(err, ErrNotFound): // it was ended in the meantime
-			return Tokens{}, storeError(claimed.ID, err)
+			return Tokens{}, m.lost(ctx, claimed.Session, t, storeError(claimed.ID, err))
 		case errors.Is(err, ErrConflict), sleep(ctx, pause) != nil:
-			lost := unavailable(claimed.ID, errors.Join(errLost, err))
-			return Tokens{}, m.reportFailure(ctx, EventRefreshLost, claimed.Session, lost)
+			return Tokens{}, m.lost(ctx, claimed.Session, t, unavailable(claimed.ID, errors.Join(errLost, err)))
 		}
 	}
+}
+
+// lost revokes tokens that no session keeps, and returns the failure. If they cannot
+// be revoked, it reports that too.
+func (m *Manager) lost(ctx context.Context, s Session, t Tokens, failure error) error {
+	cause := errNoRevoke
+	if m.revoke != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMargin)
+		defer cancel()
+		cause = m.revoke(ctx, t)
+	}
+	e := event(EventRefreshLost, s, gatehouse.Principal{}, slog.Bool(AttrRevoked, cause == nil))
+	e.Cause = cause
+	if err := gatehouse.Report(context.WithoutCancel(ctx), m.observer, e); err != nil {
+		return err
+	}
+	return failure
 }
 
 // signedOut ends a session whose refresh token the authorization server rejects,

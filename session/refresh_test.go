@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +319,56 @@ func TestClaimIsLost(t *testing.T) {
 			}
 			a.status(t, secret, c.session)
 		})
+	}
+}
+
+// TestLostTokensAreRevoked: no session keeps the refreshed tokens, because another
+// process has refreshed too, or the session has ended in the meantime.
+func TestLostTokensAreRevoked(t *testing.T) {
+	failed := errors.New("no revocation endpoint")
+	for name, c := range map[string]struct {
+		ended  bool
+		revoke error
+		unset  bool
+		status int
+	}{
+		"not kept":                   {false, nil, false, 503},
+		"not kept, not revoked":      {false, failed, false, 503},
+		"not kept, no Revoke":        {false, nil, true, 503},
+		"signed out":                 {true, nil, false, 401},
+		"signed out, not revoked":    {true, failed, false, 401},
+		"signed out, with no Revoke": {true, nil, true, 401},
+	} {
+		var a *app
+		var p gatehouse.Principal
+		var revoked []string
+		config := session.Config{
+			Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+				if c.ended {
+					return tokens(2, time.Hour), a.store.Store.Delete(t.Context(), p.Credential)
+				}
+				a.force(t, p.Credential, func(*session.Change) {})
+				return tokens(2, time.Hour), nil
+			},
+			Revoke: func(_ context.Context, lost session.Tokens) error {
+				revoked = append(revoked, string(lost.Refresh.Reveal()))
+				return c.revoke
+			},
+		}
+		if c.unset {
+			config.Revoke = nil
+		}
+		a = newApp(t, config)
+		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		p = a.principal(t, secret)
+		a.token(t, secret, c.status, "")
+		if want := []string{string(tokens(2, 0).Refresh.Reveal())}; !c.unset && !slices.Equal(revoked, want) {
+			t.Errorf("%s: revoked %q, want %q", name, revoked, want)
+		}
+		e := a.events.last()
+		if e.Type != session.EventRefreshLost || attr(e, session.AttrRevoked) != strconv.FormatBool(!c.unset && c.revoke == nil) || (e.Cause == nil) != (attr(e, session.AttrRevoked) == "true") {
+			t.Errorf("%s: event %+v", name, e)
+		}
 	}
 }
 

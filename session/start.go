@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -73,6 +74,12 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err != nil {
 		return err
 	}
+	// Read before the new session exists: two logins at the same time do not see, and
+	// end, each other.
+	others, err := m.store.List(r.Context(), Selector{Issuer: l.Principal.Issuer, Subject: l.Principal.Subject}, maxListed)
+	if err != nil {
+		return unavailable("", err)
+	}
 	record, err := m.store.Create(r.Context(), Record{
 		Session: Session{
 			ID: id, Issuer: l.Principal.Issuer, Subject: l.Principal.Subject, SID: l.SID, Label: l.Label, Idle: m.idle,
@@ -82,7 +89,7 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err != nil {
 		return unavailable(id, err)
 	}
-	if err := m.started(r, record.Session, l.Principal); err != nil {
+	if err := m.started(r, record.Session, others, l.Principal); err != nil {
 		_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // its secret was not sent
 		return err
 	}
@@ -90,25 +97,23 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 }
 
 // started ends the sessions that a new one replaces, and reports the new one.
-func (m *Manager) started(r *http.Request, latest Session, p gatehouse.Principal) error {
-	if old := m.current(r); old != "" {
+func (m *Manager) started(r *http.Request, latest Session, others []Record, p gatehouse.Principal) error {
+	old := m.current(r)
+	if old != "" {
 		if err := m.store.Delete(r.Context(), old); err != nil {
 			return unavailable(old, err)
 		}
 	}
-	if err := m.evict(r.Context(), latest); err != nil {
+	others = slices.DeleteFunc(others, func(other Record) bool { return other.ID == old })
+	if err := m.evict(r.Context(), others); err != nil {
 		return err
 	}
 	p.Method, p.Credential, p.Claims = Method, latest.ID, gatehouse.Claims{}
 	return gatehouse.Report(r.Context(), m.observer, event(EventStarted, latest, p))
 }
 
-// evict ends the sessions of a user beyond the maximum.
-func (m *Manager) evict(ctx context.Context, latest Session) error {
-	others, err := m.store.List(ctx, Selector{Issuer: latest.Issuer, Subject: latest.Subject, Except: latest.ID}, maxListed)
-	if err != nil {
-		return unavailable("", err)
-	}
+// evict ends the sessions of a user beyond the maximum, which includes the new one.
+func (m *Manager) evict(ctx context.Context, others []Record) error {
 	for _, other := range others[min(len(others), m.perUser-1):] { // the most recently used come first
 		if err := m.store.Delete(ctx, other.ID); err != nil {
 			return unavailable(other.ID, err)

@@ -3,10 +3,12 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,6 +154,45 @@ func TestPerUser(t *testing.T) {
 			t.Errorf("event %+v, want %s of ada", e, session.EventEnded)
 		}
 	})
+}
+
+// TestLoginsAtTheSameTime: neither ends the other one; the next login does.
+func TestLoginsAtTheSameTime(t *testing.T) {
+	a := newApp(t, session.Config{PerUser: 1})
+	var group sync.WaitGroup
+	var both sync.WaitGroup // until both have begun
+	both.Add(2)
+	a.store.set(func(method string, _ int) error {
+		if method == "Create" && a.store.calls["Create"] <= 2 {
+			go both.Done()
+		}
+		return nil
+	})
+	a.store.Store = waiting{a.store.Store, &both}
+	secrets := make([]string, 2)
+	for n := range secrets {
+		group.Go(func() { secrets[n] = a.login(t, person("ada")) })
+	}
+	group.Wait()
+	for _, secret := range secrets {
+		a.status(t, secret, 200)
+	}
+	latest := a.login(t, person("ada"))
+	a.status(t, latest, 200)
+	for _, secret := range secrets {
+		a.status(t, secret, 401)
+	}
+}
+
+// waiting is a store whose Create waits until every login has read the sessions.
+type waiting struct {
+	session.Store
+	others *sync.WaitGroup
+}
+
+func (w waiting) Create(ctx context.Context, r session.Record, d time.Duration) (session.Record, error) {
+	w.others.Wait()
+	return w.Store.Create(ctx, r, d)
 }
 
 // Covers ASVS 5.0 §7.2.4, §7.3.2.

@@ -227,3 +227,20 @@ func TestBackChannelLogoutCompletesAfterCancel(t *testing.T) {
 		t.Errorf("session error = %v, want it to have ended", err)
 	}
 }
+
+// TestLostTokensAreRevoked: a session ends while its tokens are refreshed.
+func TestLostTokensAreRevoked(t *testing.T) {
+	s := newSite(t)
+	s.Reply = object{"expires_in": 0}
+	s.login("")
+	p := must(s.principal())
+	s.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		_ = s.store.Delete(r.Context(), p.Credential)
+		raw(200, `{"access_token":"a","refresh_token":"lost","token_type":"Bearer"}`)(w, r)
+	}
+	var revoked string
+	s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
+	if _, err := s.Sessions.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || revoked != "lost" {
+		t.Errorf("Tokens error = %v, revoked %q, want an error and the new refresh token", err, revoked)
+	}
+}

@@ -48,7 +48,7 @@ type Config struct {
 	// them open sealed values. Required.
 	CookieSecrets []gatehouse.Secret
 
-	// Session configures the sessions. Its Store is required. Keys, Refresh and
+	// Session configures the sessions. Its Store is required. Keys, Refresh, Revoke and
 	// Observer must be nil: the handler sets them. It also adds the origin of
 	// RedirectURI to the TrustedOrigins, for proxies that change the Host.
 	Session session.Config
@@ -192,10 +192,10 @@ func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 }
 
 func (h *Handler) openSessions(config session.Config, origin string) error {
-	if config.Keys != nil || config.Refresh != nil || config.Observer != nil {
-		return errors.New("Keys, Refresh and Observer must be nil, because signin sets them")
+	if config.Keys != nil || config.Refresh != nil || config.Revoke != nil || config.Observer != nil {
+		return errors.New("Keys, Refresh, Revoke and Observer must be nil, because signin sets them")
 	}
-	config.Keys, config.Refresh, config.Observer = h.keys, h.refresh, h.observer
+	config.Keys, config.Refresh, config.Revoke, config.Observer = h.keys, h.refresh, h.revoke, h.observer
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
 	if origin != "" && !slices.Contains(config.TrustedOrigins, origin) {
 		config.TrustedOrigins = append(config.TrustedOrigins, origin)

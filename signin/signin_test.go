@@ -36,7 +36,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		"client once": {func(c *signin.Config) {
 			c.Client.Once = func(context.Context, string) (bool, error) { return true, nil }
 		}, "Config.Client: Once must be nil"},
-		"session keys": {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh and Observer must be nil"},
+		"session keys": {func(c *signin.Config) { c.Session.Keys = new(cookie.Keyring) }, "Config.Session: Keys, Refresh, Revoke and Observer must be nil"},
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},

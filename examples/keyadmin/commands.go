@@ -23,6 +23,7 @@ type call struct {
 	in     io.Reader
 	out    *os.File
 	flags  *flag.FlagSet
+	source *store
 	keys   *apikey.Keys
 	scopes list
 }
@@ -64,6 +65,8 @@ var commands = map[string]func(*call) func() error{
 	"revoke":   one("revoke", (*apikey.Keys).Revoke),
 	"suspend":  one("suspend", (*apikey.Keys).Suspend),
 	"resume":   one("resume", (*apikey.Keys).Resume),
+	"delete":   deleteKey,
+	"copy":     copyKeys,
 	"leak":     leak,
 	"due":      due,
 }
@@ -140,20 +143,23 @@ func (c *call) query() func() apikey.Query {
 	tenant := c.flags.String("tenant", "", "only keys of this tenant")
 	owner := c.flags.String("owner", "", "only keys of this owner")
 	return func() apikey.Query {
-		return apikey.Query{Filter: apikey.Filter{Tenant: *tenant, AnyTenant: *tenant == "", Owner: *owner}, Limit: 500}
+		return apikey.Query{Filter: apikey.Filter{Tenant: *tenant, AnyTenant: *tenant == "", Owner: *owner}, Limit: pageSize}
 	}
 }
 
+// pages prints all keys of a query, page by page.
 func (c *call) pages(q apikey.Query) error {
-	var all []apikey.Key
+	table := c.newTable()
 	for cursor := ""; ; {
 		page, err := c.keys.List(c.ctx, q, cursor)
+		if err == nil {
+			err = table.add(page.Keys)
+		}
 		if err != nil {
 			return err
 		}
-		all = append(all, page.Keys...)
 		if cursor = page.Next; cursor == "" {
-			return c.showAll(all)
+			return table.end()
 		}
 	}
 }

@@ -5,14 +5,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // appBinary is the environment variable with which this binary is the command.
@@ -23,7 +29,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	enginetest.Main(m)
 }
 
 // keyadmin runs the command with its standard output in a pipe or a file.
@@ -82,8 +88,109 @@ func TestLifeOfKey(t *testing.T) {
 		t.Errorf("list = %s, want the key without its secret", out)
 	}
 	other := output[key](t, "", "-store", "env:KEYS", "create", "-owner", "other")
+	if _, complaint, status := keyadmin(t, "", nil, "-store", "env:KEYS", "delete", "-id", other.ID); status != 1 {
+		t.Errorf("delete of a valid key = %d %q, want 1", status, complaint)
+	}
 	if got := output[key](t, "", "-store", "env:KEYS", "revoke", "-id", other.ID); got.Status != "revoked" {
 		t.Errorf("revoke = %+v, want revoked", got)
+	}
+	if _, complaint, status := keyadmin(t, "", nil, "-store", "env:KEYS", "delete", "-id", other.ID); status != 0 {
+		t.Errorf("delete = %d %q, want 0", status, complaint)
+	}
+	if all := output[[]key](t, "", "-store", "env:KEYS", "list"); len(all) != 1 {
+		t.Errorf("list after delete = %+v, want 1 key", all)
+	}
+}
+
+// TestCopy copies keys from SQLite to Postgres and on to Redis: with their state,
+// and never over a key that is less valid there.
+func TestCopy(t *testing.T) {
+	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
+	stores := []string{sqlite, enginetest.SharedPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
+	secrets := make(map[string]string) // by status
+	ids := make(map[string]string)
+	for _, status := range []string{"active", "revoked", "suspended", "rotated"} {
+		made := output[key](t, "", "-store", sqlite, "create", "-owner", status, "-tenant", "acme")
+		secrets[status], ids[status] = made.Secret, made.ID
+	}
+	output[key](t, "", "-store", sqlite, "revoke", "-id", ids["revoked"])
+	output[key](t, "", "-store", sqlite, "suspend", "-id", ids["suspended"])
+	newest := output[key](t, "", "-store", sqlite, "rotate", "-id", ids["rotated"], "-grace", "1h").Secret
+	source, err := openStore(sqlite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.close()
+	for n := range pageSize { // more than one page
+		r := apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}
+		if _, err := source.keys.Create(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := len(ids) + pageSize
+
+	for i, to := range stores[1:] {
+		from := stores[i]
+		for range 2 { // the second time changes nothing
+			out, complaint, status := keyadmin(t, "", nil, "-store", from, "copy", "-to", to)
+			if want := fmt.Sprintf("copied %d, refused 0\n", total); status != 0 || out != want {
+				t.Fatalf("copy to store %d = %d %q %q, want %q", i+1, status, out, complaint, want)
+			}
+		}
+		if a, b := listing(t, from), listing(t, to); a != b {
+			t.Errorf("list of store %d differs from its source:\n%s\n%s", i+1, b, a)
+		}
+		wantStates(t, to, map[string]gatehouse.Reason{
+			secrets["active"]: "", secrets["revoked"]: apikey.ReasonRevoked, secrets["suspended"]: apikey.ReasonSuspended,
+			secrets["rotated"]: "", newest: "",
+		})
+	}
+
+	// Revoked in the target only: a copy of the source does not revive it.
+	output[key](t, "", "-store", stores[2], "revoke", "-id", ids["active"])
+	_, complaint, status := keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
+	if status != 1 || !strings.Contains(complaint, "refused "+ids["active"]) || !strings.Contains(complaint, "1 keys were not copied") {
+		t.Errorf("copy over a revoked key = %d %q, want 1 and the key", status, complaint)
+	}
+	wantStates(t, stores[2], map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
+	// Revoked in the source: the copy revokes it.
+	output[key](t, "", "-store", stores[1], "revoke", "-id", ids["rotated"])
+	_, _, _ = keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
+	wantStates(t, stores[2], map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
+	if _, complaint, status := keyadmin(t, "", nil, "-store", sqlite, "copy"); status != 1 || !strings.Contains(complaint, "-to: required") {
+		t.Errorf("copy without -to = %d %q, want 1", status, complaint)
+	}
+}
+
+func listing(t *testing.T, store string) string {
+	t.Helper()
+	out, complaint, status := keyadmin(t, "", nil, "-store", store, "list", "-json")
+	if status != 0 {
+		t.Fatalf("list = %d %q", status, complaint)
+	}
+	return out
+}
+
+// wantStates checks the reasons for which a server on the store rejects keys.
+func wantStates(t *testing.T, url string, want map[string]gatehouse.Reason) {
+	t.Helper()
+	s, err := openStore(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	keys, err := apikey.New(apikey.Config{Store: s.keys, Prefix: "gatehouse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, reason := range want {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("X-API-Key", secret)
+		_, err := keys.Authenticate(r)
+		rejected, _ := errors.AsType[*gatehouse.Error](err)
+		if (err == nil) != (reason == "") || err != nil && (rejected == nil || rejected.Reason != reason) {
+			t.Errorf("Authenticate(%.31s…) error = %v, want reason %q", secret, err, reason)
+		}
 	}
 }
 

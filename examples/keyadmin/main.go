@@ -9,6 +9,7 @@
 //	keyadmin -store redis://… list -tenant acme
 //	keyadmin -store sqlite:keys.db due -within 336h
 //	keyadmin -store sqlite:keys.db leak <file-with-the-leaked-key
+//	keyadmin -store sqlite:keys.db copy -to env:KEYS_DSN
 //
 // A new secret goes to a terminal, to a file that -out names and only its owner
 // can read, or into the output of -json. It cannot be shown again.
@@ -53,7 +54,10 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.BoolVar(&o.json, "json", o.json, "print JSON")
 }
 
-const usage = "usage: keyadmin -store STORE create|list|describe|rotate|revoke|suspend|resume|leak|due [flags]"
+// prepareTimeout limits the migration and the check of a store.
+const prepareTimeout = time.Minute
+
+const usage = "usage: keyadmin -store STORE create|list|describe|rotate|revoke|suspend|resume|delete|leak|due|copy [flags]"
 
 func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 	o := options{prefix: "gatehouse"}
@@ -81,12 +85,10 @@ func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 		return fmt.Errorf("-store: %w", err)
 	}
 	defer func() { _ = store.close() }()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := store.prepare(ctx); err != nil {
+	if err := store.ready(ctx); err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}
-	c.ctx = ctx
+	c.ctx, c.source = ctx, store // the store limits each call
 	// The operator decides which scopes exist: all that the command names.
 	if c.keys, err = apikey.New(apikey.Config{Store: store.keys, Prefix: c.prefix, Scopes: c.scopes}); err != nil {
 		return err

@@ -76,24 +76,55 @@ func (c *call) show(k apikey.Key) error {
 	if c.json {
 		return c.printJSON(toJSON(k))
 	}
-	return c.showAll([]apikey.Key{k})
+	t := c.newTable()
+	return errors.Join(t.add([]apikey.Key{k}), t.end())
 }
 
-func (c *call) showAll(keys []apikey.Key) error {
-	if c.json {
-		all := make([]keyJSON, 0, len(keys))
+// table prints keys as they are read, as rows whose columns are aligned page by
+// page, or as a JSON array.
+type table struct {
+	c     *call
+	start string // of the next JSON element
+	pages int
+}
+
+func (c *call) newTable() *table { return &table{c: c, start: "[\n  "} }
+
+func (t *table) add(keys []apikey.Key) error {
+	t.pages++
+	if t.c.json {
 		for _, k := range keys {
-			all = append(all, toJSON(k))
+			text, err := json.MarshalIndent(toJSON(k), "  ", "  ")
+			if err == nil {
+				_, err = fmt.Fprintf(t.c.out, "%s%s", t.start, text)
+			}
+			if err != nil {
+				return err
+			}
+			t.start = ",\n  "
 		}
-		return c.printJSON(all)
+		return nil
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATUS\tOWNER\tTENANT\tENV\tSCOPES\tEXPIRES\tLAST USED\tUSES")
+	w := tabwriter.NewWriter(t.c.out, 0, 0, 2, ' ', 0)
+	if t.pages == 1 {
+		fmt.Fprintln(w, "ID\tSTATUS\tOWNER\tTENANT\tENV\tSCOPES\tEXPIRES\tLAST USED\tUSES")
+	}
 	for _, k := range keys {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", k.ID, status(k), k.Owner, dash(k.Tenant), k.Environment,
 			dash(k.Scopes.String()), day(k.Expires), day(k.LastUsed), k.Uses)
 	}
 	return w.Flush()
+}
+
+func (t *table) end() (err error) {
+	switch {
+	case !t.c.json:
+	case t.start[0] == '[':
+		_, err = fmt.Fprintln(t.c.out, "[]")
+	default:
+		_, err = fmt.Fprintln(t.c.out, "\n]")
+	}
+	return err
 }
 
 func dash(text string) string {

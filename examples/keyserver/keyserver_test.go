@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLogin(origin, "acme")
+	l, err := newLogin(origin, "acme", []string{"reports:read"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,28 +74,81 @@ func (s *site) send(name, method, path, key, body string, status int) *httptest.
 // TestLifeOfKey manages a key of the tenant as JSON.
 func TestLifeOfKey(t *testing.T) {
 	s := newSite(t)
-	key, other := s.key("acme", scopeManage), s.key("globex", scopeManage)
+	key, other := s.key("acme", scopeManage, "reports:read"), s.key("globex", scopeManage, "reports:read")
+	lesser := s.key("acme", scopeManage)
 	var made, rotated view
 	w := s.send("create", "POST", "/keys", key, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusCreated)
 	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || made.Name != "ci" || made.Secret == "" {
 		t.Fatalf("create = %s, want ci with a secret", w.Body)
 	}
 	w = s.send("list", "GET", "/keys", key, "", http.StatusOK)
-	if strings.Count(w.Body.String(), `"id"`) != 2 || strings.Contains(w.Body.String(), `"secret"`) {
-		t.Errorf("list = %s, want two keys without secrets", w.Body)
+	if strings.Count(w.Body.String(), `"id"`) != 3 || strings.Contains(w.Body.String(), `"secret"`) {
+		t.Errorf("list = %s, want three keys without secrets", w.Body)
 	}
 	path := "/keys/" + made.ID
+	// The secret of a key is for those who have its scopes.
+	if w := s.send("rotate with fewer scopes", "POST", path+"/rotate", lesser, "{}", http.StatusForbidden); strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("rotate with fewer scopes = %s, want no secret", w.Body)
+	}
+	s.send("create with more scopes", "POST", "/keys", lesser, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusForbidden)
+	s.send("delete a valid key", "POST", path+"/delete", key, "{}", http.StatusConflict)
 	w = s.send("rotate", "POST", path+"/rotate", key, "{}", http.StatusOK)
 	if err := json.Unmarshal(w.Body.Bytes(), &rotated); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
 		t.Errorf("rotate = %s, want another secret", w.Body)
 	}
-	for _, path := range []string{path + "/rotate", path + "/revoke", "/keys/0123456789ABCDEF/revoke"} {
+	for _, path := range []string{path + "/rotate", path + "/revoke", path + "/delete", "/keys/0123456789ABCDEF/revoke"} {
 		s.send("another tenant", "POST", path, other, "{}", http.StatusNotFound)
 	}
-	if w := s.send("revoke", "POST", path+"/revoke", key, "{}", http.StatusOK); !strings.Contains(w.Body.String(), "revoked") {
+	if w := s.send("revoke", "POST", path+"/revoke", lesser, "{}", http.StatusOK); !strings.Contains(w.Body.String(), "revoked") {
 		t.Errorf("revoke = %s, want the status revoked", w.Body)
 	}
 	s.send("rotate a revoked key", "POST", path+"/rotate", key, "{}", http.StatusConflict)
+	s.send("delete", "POST", path+"/delete", key, "{}", http.StatusOK)
+	s.send("delete again", "POST", path+"/delete", key, "{}", http.StatusNotFound)
+}
+
+// TestLimitAndPages: a tenant has at most 100 keys, ended ones too, listed by pages.
+func TestLimitAndPages(t *testing.T) {
+	s := newSite(t)
+	key := s.key("acme", scopeManage)
+	s.key("globex")
+	const order = `{"name":"x","days":1}`
+	var made view
+	var requests sync.WaitGroup
+	for range maxKeys - 2 {
+		requests.Go(func() { s.send("create", "POST", "/keys", key, order, http.StatusCreated) })
+	}
+	requests.Wait()
+	w := s.send("last", "POST", "/keys", key, order, http.StatusCreated)
+	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil {
+		t.Fatal(err)
+	}
+	s.send("one more", "POST", "/keys", key, order, http.StatusConflict)
+	s.send("revoke", "POST", "/keys/"+made.ID+"/revoke", key, "{}", http.StatusOK)
+	s.send("one more, with a revoked key", "POST", "/keys", key, order, http.StatusConflict)
+	s.send("another tenant", "POST", "/keys", s.key("globex", scopeManage), order, http.StatusCreated)
+
+	ids := make(map[string]bool)
+	for cursor, n := "", 0; n == 0 || cursor != ""; n++ {
+		var page struct {
+			Keys []view
+			Next string
+		}
+		w := s.send("list", "GET", "/keys?cursor="+cursor, key, "", http.StatusOK)
+		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || len(page.Keys) > pageSize {
+			t.Fatalf("list = %s, want at most %d keys", w.Body, pageSize)
+		}
+		for _, k := range page.Keys {
+			ids[k.ID] = true
+		}
+		cursor = page.Next
+	}
+	if len(ids) != maxKeys {
+		t.Errorf("the pages have %d keys, want %d", len(ids), maxKeys)
+	}
+	s.send("malformed cursor", "GET", "/keys?cursor=x", key, "", http.StatusBadRequest)
+	s.send("delete", "POST", "/keys/"+made.ID+"/delete", key, "{}", http.StatusOK)
+	s.send("create after delete", "POST", "/keys", key, order, http.StatusCreated)
 }
 
 func TestCreateRejects(t *testing.T) {

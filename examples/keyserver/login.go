@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +31,9 @@ type login struct {
 	expires time.Time
 }
 
-func newLogin(origin, tenant string) (*login, error) {
+// newLogin returns a login that gives the user the scope for managing keys and those
+// that keys may have.
+func newLogin(origin, tenant string, scopes []string) (*login, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -40,7 +43,7 @@ func newLogin(origin, tenant string) (*login, error) {
 		return nil, err
 	}
 	l := &login{origin: origin, tenant: tenant, code: gatehouse.NewSecret([]byte(rand.Text())), expires: time.Now().Add(5 * time.Minute)}
-	if l.scopes, err = gatehouse.NewScopes(scopeManage); err != nil {
+	if l.scopes, err = gatehouse.NewScopes(append(slices.Clone(scopes), scopeManage)...); err != nil {
 		return nil, err
 	}
 	if l.signer, err = jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: origin, Keys: ring}); err != nil {

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 		return err
 	}
 	origin := "http://" + listener.Addr().String()
-	login, err := newLogin(origin, *tenant)
+	login, err := newLogin(origin, *tenant, strings.Fields(*scopes))
 	if err != nil {
 		return err
 	}

@@ -3,16 +3,16 @@
 package main
 
 import (
-	"bytes"
-	"embed"
+	"context"
 	"encoding/json"
 	"errors"
-	"html/template"
+	"fmt"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -22,6 +22,13 @@ import (
 
 // scopeManage is the scope for managing keys. No key created here has it.
 const scopeManage = "keys:write"
+
+const (
+	// maxKeys is the limit of the keys of a tenant, with the revoked and expired ones
+	// that are not deleted. Servers that share a store can exceed it by one each.
+	maxKeys  = 100
+	pageSize = 50
+)
 
 // hasTenant requires a tenant, whose keys the caller manages.
 func hasTenant(_ *http.Request, p gatehouse.Principal) error {
@@ -33,11 +40,12 @@ func hasTenant(_ *http.Request, p gatehouse.Principal) error {
 
 // pages are the routes: each caller lists and changes the keys of its tenant.
 type pages struct {
-	keys   *apikey.Keys
-	scopes []string
+	keys     *apikey.Keys
+	scopes   []string
+	creating sync.Mutex // from the count of keys to the new key
 }
 
-func newPages(keys *apikey.Keys, scopes []string) *pages { return &pages{keys, scopes} }
+func newPages(keys *apikey.Keys, scopes []string) *pages { return &pages{keys: keys, scopes: scopes} }
 
 func (p *pages) register(mux *gatehouse.Mux) {
 	scope, tenant := scopes.All(scopeManage), gatehouse.PolicyFunc(hasTenant)
@@ -46,79 +54,43 @@ func (p *pages) register(mux *gatehouse.Mux) {
 	mux.HandleFunc("POST /keys", p.create, scope, tenant)
 	mux.HandleFunc("POST /keys/{id}/rotate", p.rotate, scope, tenant)
 	mux.HandleFunc("POST /keys/{id}/revoke", p.revoke, scope, tenant)
+	mux.HandleFunc("POST /keys/{id}/delete", p.delete, scope, tenant)
 }
 
-// view is a key in the page and in JSON.
-type view struct {
-	ID      string     `json:"id"`
-	Name    string     `json:"name"`
-	Owner   string     `json:"owner"`
-	Scopes  []string   `json:"scopes"`
-	Status  string     `json:"status"`
-	Created time.Time  `json:"created"`
-	Expires time.Time  `json:"expires"`
-	Used    *time.Time `json:"last_used,omitempty"`
-	Secret  string     `json:"secret,omitempty"` // of a new key, only once
-}
-
-func newView(k apikey.Key) view {
-	v := view{
-		ID: k.ID, Owner: k.Owner, Scopes: append([]string{}, slices.Collect(k.Scopes.All())...),
-		Created: k.Created, Expires: k.Expires, Status: "active",
-	}
-	var metadata struct {
-		Name string `json:"name"`
-	}
-	if k.Metadata.Decode(&metadata) == nil {
-		v.Name = metadata.Name
-	}
-	if !k.LastUsed.IsZero() {
-		v.Used = &k.LastUsed
-	}
-	switch {
-	case !k.Revoked.IsZero():
-		v.Status = "revoked"
-	case !k.Suspended.IsZero():
-		v.Status = "suspended"
-	case !time.Now().Before(k.Expires):
-		v.Status = "expired"
-	}
-	return v
-}
-
-// all returns the keys of the caller's tenant, newest first.
-func (p *pages) all(r *http.Request) ([]view, error) {
+// some returns the page of the keys of the caller's tenant that the query parameter
+// cursor names, in the order of their creation, and the cursor of the next page.
+func (p *pages) some(r *http.Request) (views []view, next string, err error) {
 	caller, _ := gatehouse.FromContext(r.Context())
-	views := []view{}
-	for cursor := ""; ; {
-		page, err := p.keys.List(r.Context(), apikey.Query{Filter: apikey.Filter{Tenant: caller.Tenant}, Limit: 500}, cursor)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range page.Keys {
-			views = append(views, newView(k))
-		}
-		if cursor = page.Next; cursor == "" {
-			slices.Reverse(views)
-			return views, nil
-		}
+	query := apikey.Query{Filter: apikey.Filter{Tenant: caller.Tenant}, Limit: pageSize}
+	page, err := p.keys.List(r.Context(), query, r.URL.Query().Get("cursor"))
+	if err != nil {
+		return nil, "", err
 	}
+	views = []view{}
+	for _, k := range page.Keys {
+		views = append(views, newView(k))
+	}
+	return views, page.Next, nil
 }
 
 func (p *pages) list(w http.ResponseWriter, r *http.Request) {
-	views, err := p.all(r)
+	views, next, err := p.some(r)
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, views)
+	writeJSON(w, http.StatusOK, map[string]any{"keys": views, "next": next})
 }
 
 func (p *pages) page(w http.ResponseWriter, r *http.Request) { p.show(w, r, nil, "", http.StatusOK) }
 
 // show renders the page with a new key or an error message.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, made *view, complaint string, status int) {
-	views, err := p.all(r)
+	views, next, err := p.some(r)
+	if errors.Is(err, apikey.ErrInvalid) { // an old link
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
 	if err != nil {
 		http.Error(w, "The key store is unavailable. Try again in a moment.", http.StatusServiceUnavailable)
 		return
@@ -127,9 +99,10 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, made *view, complai
 	render(w, status, keysPage, struct {
 		Tenant, Complaint string
 		Keys              []view
+		Next              string
 		Scopes            []string
 		Made              *view
-	}{caller.Tenant, complaint, views, p.scopes, made})
+	}{caller.Tenant, complaint, views, next, p.scopes, made})
 }
 
 // order is the content of a form or JSON body for a new key.
@@ -166,17 +139,41 @@ func (p *pages) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller, _ := gatehouse.FromContext(r.Context())
-	issued, err := p.keys.Create(r.Context(), apikey.Request{
+	issued, err := p.createFor(r.Context(), caller, apikey.Request{
 		Owner: caller.Subject, Tenant: caller.Tenant, Scopes: o.Scopes,
 		Lifetime: time.Duration(o.Days) * 24 * time.Hour, Metadata: metadata,
 	})
 	p.answer(w, r, http.StatusCreated, issued, err)
 }
 
+// createFor creates a key, within the limit of the tenant and the caller's own
+// scopes.
+func (p *pages) createFor(ctx context.Context, caller gatehouse.Principal, request apikey.Request) (apikey.Issued, error) {
+	granted, err := gatehouse.NewScopes(request.Scopes...)
+	if err != nil || !caller.Scopes.HasAll(granted) {
+		return apikey.Issued{}, errScopes
+	}
+	p.creating.Lock()
+	defer p.creating.Unlock()
+	page, err := p.keys.List(ctx, apikey.Query{Filter: apikey.Filter{Tenant: caller.Tenant}, Limit: maxKeys}, "")
+	if err != nil {
+		return apikey.Issued{}, err
+	}
+	if len(page.Keys) >= maxKeys {
+		return apikey.Issued{}, refusal{http.StatusConflict, fmt.Sprintf("There are %d keys, which is the limit. Delete keys that are revoked or expired.", maxKeys)}
+	}
+	return p.keys.Create(ctx, request)
+}
+
 func (p *pages) rotate(w http.ResponseWriter, r *http.Request) {
 	k, err := p.own(r)
 	if err != nil {
 		p.fail(w, r, err)
+		return
+	}
+	// The new secret is shown to the caller, whom it must not give more scopes.
+	if caller, _ := gatehouse.FromContext(r.Context()); !caller.Scopes.HasAll(k.Scopes) {
+		p.fail(w, r, errScopes)
 		return
 	}
 	// The generation makes the second of two clicks a conflict.
@@ -188,6 +185,14 @@ func (p *pages) revoke(w http.ResponseWriter, r *http.Request) {
 	k, err := p.own(r)
 	if err == nil {
 		k, err = p.keys.Revoke(r.Context(), k.ID)
+	}
+	p.answer(w, r, http.StatusOK, apikey.Issued{Key: k}, err)
+}
+
+func (p *pages) delete(w http.ResponseWriter, r *http.Request) {
+	k, err := p.own(r)
+	if err == nil {
+		err = p.keys.Delete(r.Context(), k.ID)
 	}
 	p.answer(w, r, http.StatusOK, apikey.Issued{Key: k}, err)
 }
@@ -221,21 +226,30 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, status int, issue
 	}
 }
 
-// mistake is an error of the caller; its text is shown.
-type mistake string
+// refusal is an error of the caller; its text is shown.
+type refusal struct {
+	status int
+	text   string
+}
 
-func (m mistake) Error() string { return string(m) }
+func (r refusal) Error() string { return r.text }
+
+func mistake(text string) error { return refusal{http.StatusBadRequest, text} }
+
+var errScopes = refusal{http.StatusForbidden, "You lack a scope of this key."}
 
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusServiceUnavailable, "The key store is unavailable. Try again in a moment."
-	m, isMistake := errors.AsType[mistake](err)
+	refused, ok := errors.AsType[refusal](err)
 	switch {
-	case isMistake:
-		status, text = http.StatusBadRequest, string(m)
+	case ok:
+		status, text = refused.status, refused.text
+	case errors.Is(err, apikey.ErrInvalid):
+		status, text = http.StatusBadRequest, "The request is invalid."
 	case errors.Is(err, apikey.ErrNotFound):
 		status, text = http.StatusNotFound, "No such key."
 	case errors.Is(err, apikey.ErrConflict):
-		status, text = http.StatusConflict, "The key has changed meanwhile."
+		status, text = http.StatusConflict, "The state of the key does not allow this, or it has changed meanwhile."
 	}
 	if wantsJSON(r) {
 		writeJSON(w, status, map[string]string{"error": text})
@@ -270,36 +284,4 @@ func readOrder(w http.ResponseWriter, r *http.Request) (order, error) {
 		return order{}, mistake("The body must be a JSON object with name, scopes and days.")
 	}
 	return o, nil
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
-}
-
-//go:embed *.html
-var files embed.FS
-
-var (
-	keysPage  = page("keys.html")
-	loginPage = page("login.html")
-)
-
-func page(name string) *template.Template {
-	return template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"day": func(t time.Time) string { return t.Format("2 Jan 2006") },
-	}).ParseFS(files, "layout.html", name))
-}
-
-// render executes the template before it writes the status.
-func render(w http.ResponseWriter, status int, t *template.Template, data any) {
-	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = b.WriteTo(w)
 }

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -44,6 +43,27 @@ type issuerConfig struct {
 	// With several issuers each has one of these two.
 	Tenants   []string `json:"tenants"`    // that the issuer may speak for
 	AnyTenant bool     `json:"any_tenant"` // it may speak for all
+
+	// What a provider needs that does not follow the standards. All are optional.
+	Audiences             []string `json:"audiences"`               // other values of aud
+	Clients               []string `json:"clients"`                 // whose tokens may lack aud
+	AcceptMissingAudience bool     `json:"accept_missing_audience"` // every token may
+	Require               []mark   `json:"require"`                 // what an access token has
+	Refuse                []mark   `json:"refuse"`                  // what it does not have
+	ScopeClaims           []string `json:"scope_claims"`
+	ScopePrefix           string   `json:"scope_prefix"` // that scopes of this API have in the token
+	RolesClaims           []string `json:"roles_claims"`
+	TenantClaim           string   `json:"tenant_claim"`
+	PlainHTTPHosts        []string `json:"plain_http_hosts"` // exact host:port, for iss and keys
+}
+
+// mark is a condition on a token: a claim or a header parameter is present, has one
+// of some values, or equals another claim.
+type mark struct {
+	Claim  string   `json:"claim"`
+	Header string   `json:"header"`
+	Values []string `json:"values"`
+	Equals string   `json:"equals"`
 }
 
 // readConfig decodes the file strictly: an unknown field, a field that occurs
@@ -116,30 +136,9 @@ func (c *config) settings() (settings, error) {
 		fail(`addr: %q is not host:port, such as "127.0.0.1:8080"`, c.Addr)
 	}
 	for n, i := range c.Issuers {
-		issuer := jwtauth.Issuer{
-			URL: i.Issuer, Audiences: []string{i.Audience}, Algorithms: i.Algorithms, Tenants: i.Tenants, AnyTenant: i.AnyTenant,
-		}
-		switch i.Profile {
-		case "", "rfc9068":
-			issuer.Profile = jwtauth.RFC9068
-		case "compat":
-			issuer.Profile = jwtauth.Compatible
-		default:
-			fail(`issuers[%d].profile: %q is neither "rfc9068" nor "compat"`, n, i.Profile)
-		}
-		switch {
-		case i.Secret != "" && i.JWKSURL != "":
-			fail("issuers[%d].secret: excludes jwks_url", n)
-		case i.Secret != "":
-			secret, err := gatehouse.LoadSecret(i.Secret, 32)
-			if err != nil {
-				fail("issuers[%d].secret: %w", n, err)
-			}
-			issuer.Keys = jwtauth.SharedSecret(secret)
-		case i.JWKSURL != "":
-			issuer.Keys = jwtauth.RemoteKeys(i.JWKSURL)
-		default:
-			issuer.Keys = jwtauth.Discover()
+		issuer, mistakes := i.issuer()
+		for _, err := range mistakes {
+			fail("issuers[%d].%w", n, err)
 		}
 		s.issuers = append(s.issuers, issuer)
 	}
@@ -150,34 +149,4 @@ func (c *config) settings() (settings, error) {
 		}
 	}
 	return s, errors.Join(errs...)
-}
-
-// rename replaces the names of library fields in err by those of the file.
-func (c *config) rename(err error) error {
-	if err == nil {
-		return nil
-	}
-	names := []string{
-		"gatehouse: ProtectedResource.Resource", "resource",
-		"apikey: Config.CacheTTL", "api_keys.cache_ttl", "apikey: Config.Scopes", "api_keys.mint: scopes",
-	}
-	for n, i := range c.Issuers {
-		keys := "secret"
-		if i.JWKSURL != "" {
-			keys = "jwks_url"
-		}
-		library, file := fmt.Sprintf("jwtauth: Config.Issuers[%d].", n), fmt.Sprintf("issuers[%d].", n)
-		names = append(names, library+"URL", file+"issuer", library+"Audiences[0]", file+"audience",
-			library+"Algorithms", file+"algorithms", library+"Keys", file+keys,
-			library+"Tenants", file+"tenants", library+"AnyTenant", file+"any_tenant", "or AnyTenant", "or any_tenant", "set AnyTenant", "set any_tenant")
-	}
-	names = append(names, "jwtauth: Config.Issuers", "issuers", "dpop: Config.PublicOrigin", "public_origin",
-		"mtls: Config.Proxies", "mtls.client_cert_header.from")
-	if c.MTLS != nil {
-		for n := range c.MTLS.Subjects {
-			library, file := fmt.Sprintf("mtls: Config.Subjects[%d].", n), fmt.Sprintf("mtls.subjects[%d].", n)
-			names = append(names, library+"SAN", file+"san", library+"Subject", file+"subject", library+"Tenant", file+"tenant", library+"Scopes", file+"scopes")
-		}
-	}
-	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
 }

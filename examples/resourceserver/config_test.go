@@ -71,14 +71,24 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		// The issuers.
 		{"no issuers", top(object{"issuers": []object{}}), "issuers: at least one is required"},
 		{"issuer twice", top(object{"issuers": []object{good(anyTenant), good(anyTenant)}}), "issuers[1].issuer: duplicate"},
-		{"issuer over plain http", one(object{"issuer": "http://auth.example.com", "jwks_url": nil}), "issuers[0].issuer: plain http"},
+		{"issuer over plain http", one(object{"issuer": "http://auth.example.com"}), "issuers[0].issuer: plain http"},
+		{"discovered issuer over plain http", one(object{"issuer": "http://auth.example.com", "jwks_url": nil}), "issuers[0].issuer: plain http"},
 		{"issuer of another scheme", one(object{"issuer": "file:///etc/issuer"}), "issuers[0].issuer: "},
 		{"issuer without a scheme", one(object{"issuer": "auth.example.com", "jwks_url": nil}), "issuers[0].issuer: not an absolute URL"},
 		{"second issuer", top(object{"issuers": []object{good(anyTenant), good(object{"issuer": "", "any_tenant": true})}}), "issuers[1].issuer: required"},
-		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: must be"},
+		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: required"},
 		{"no tenants", top(object{"issuers": []object{good(anyTenant), good(object{"issuer": "https://b.example"})}}), "issuers[1].tenants: required with several issuers, or any_tenant"},
-		{"tenants and any_tenant", one(object{"tenants": []string{"acme"}, "any_tenant": true}), "issuers[0].any_tenant: excludes Tenants"},
+		{"tenants and any_tenant", one(object{"tenants": []string{"acme"}, "any_tenant": true}), "issuers[0].any_tenant: excludes tenants"},
 		{"profile unknown", one(object{"profile": "lax"}), `issuers[0].profile: "lax" is neither`},
+
+		// What providers need.
+		{"an empty audience of several", one(object{"audiences": []string{"a", ""}}), "issuers[0].audiences[1]: must be"},
+		{"clients with rfc9068", one(object{"clients": []string{"web"}}), `issuers[0].clients: requires profile "compat"`},
+		{"no audience, rfc9068", one(object{"audience": nil, "accept_missing_audience": true}), `issuers[0].accept_missing_audience: requires profile "compat"`},
+		{"mark without a name", one(object{"require": []object{{"values": []string{"a"}}}}), "issuers[0].require[0]"},
+		{"mark with an unknown field", one(object{"require": []object{{"clam": "typ"}}}), `unknown field "clam"`},
+		{"mark of two things", one(object{"refuse": []object{{"claim": "typ", "header": "typ"}}}), "issuers[0].refuse[0]"},
+		{"pointer that is malformed", one(object{"roles_claims": []string{"/a~2"}}), "issuers[0].roles_claims[0]"},
 
 		// The algorithms.
 		{"algorithms missing", one(object{"algorithms": nil}), "issuers[0].algorithms: at least one is required"},

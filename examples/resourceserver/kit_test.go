@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	time.Local = time.FixedZone("Tokyo", 9*60*60) // responses are in UTC all the same
+	resolveNames()
 	os.Exit(m.Run())
 }
 

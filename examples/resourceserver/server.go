@@ -36,7 +36,9 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	a := &app{logger: logger, cancel: func() {}}
 	resource := gatehouse.ProtectedResource{Resource: config.Resource, Scopes: []string{"reports:read", "reports:write"}}
 	for _, issuer := range values.issuers {
-		resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+		if isPublic(issuer.URL) {
+			resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+		}
 	}
 	var errTokens, errKeys, errTLS error
 	observer := gatehouse.Log(logger)
@@ -47,9 +49,10 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if config.APIKeys != nil {
 		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
-	metadata, errMetadata := gatehouse.NewMetadata(resource)
-	if errTokens != nil {
-		errMetadata = nil // it names the same issuers
+	var metadata *gatehouse.Metadata // nil if clients cannot use an issuer
+	var errMetadata error
+	if errTokens == nil && len(resource.AuthorizationServers) > 0 {
+		metadata, errMetadata = gatehouse.NewMetadata(resource)
 	}
 	if err := errors.Join(errTokens, errKeys, errMetadata, errBound, errTLS); err != nil {
 		a.close()
@@ -110,7 +113,7 @@ func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Ha
 	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
 	// that know only the host ask without it.
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	if metadata.Path != wellKnown {
+	if metadata != nil && metadata.Path != wellKnown {
 		mux.Public(wellKnown, metadata)
 	}
 	return mux

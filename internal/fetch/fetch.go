@@ -82,7 +82,7 @@ func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error
 
 // PostForm sends a form and returns the answer, of any status. It follows no
 // redirect, which would carry credentials to another server. header is added to
-// the request; it may be nil.
+// the request and may replace Accept, application/json; it may be nil.
 //
 // Errors are like those of Get.
 func (c *Client) PostForm(ctx context.Context, address string, header http.Header, form url.Values) (Response, error) {
@@ -95,7 +95,9 @@ func (c *Client) PostForm(ctx context.Context, address string, header http.Heade
 		r.Header = make(http.Header)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/json")
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "application/json")
+	}
 	return c.Do(r)
 }
 

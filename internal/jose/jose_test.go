@@ -54,6 +54,14 @@ func TestParseKey(t *testing.T) {
 		{"line break", strings.Replace(rfc9449Key, `l8tF`, `l8\ntF`, 1), ""},
 		{"stray bits", strings.Replace(rfc9449Key, `WBFs"`, `WBFt"`, 1), ""},
 		{"y missing", `{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"}`, ""},
+		{"for signatures", strings.Replace(rfc9449Key, `{`, `{"use":"sig","key_ops":["sign","verify"],"alg":"ES256",`, 1), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+		{"for encryption", strings.Replace(rfc9449Key, `{`, `{"use":"enc",`, 1), ""},
+		{"use of another type", strings.Replace(rfc9449Key, `{`, `{"use":["sig"],`, 1), ""},
+		{"use empty", strings.Replace(rfc9449Key, `{`, `{"use":"",`, 1), ""},
+		{"key_ops without verify", strings.Replace(rfc9449Key, `{`, `{"key_ops":["sign"],`, 1), ""},
+		{"key_ops empty", strings.Replace(rfc9449Key, `{`, `{"key_ops":[],`, 1), ""},
+		{"key_ops of another type", strings.Replace(rfc9449Key, `{`, `{"key_ops":"verify",`, 1), ""},
+		{"alg of another type", strings.Replace(rfc9449Key, `{`, `{"alg":1,`, 1), ""},
 		{"RSA of 1024 bits", rsaJWK(strings.Repeat("_", 170)+"w", "AQAB"), ""},
 		{"RSA, leading zeros in n", rsaJWK("AAAA"+rfc7638N, "AQAB"), ""},
 		{"RSA, leading zero in e", rsaJWK(rfc7638N, "AAEAAQ"), ""},
@@ -73,6 +81,10 @@ func TestParseKey(t *testing.T) {
 			}
 			if err != nil {
 				return
+			}
+			_, algorithm, _ := strings.Cut(test.jwk, `"alg":"`)
+			if algorithm, _, _ = strings.Cut(algorithm, `"`); key.Algorithm != algorithm {
+				t.Errorf("Algorithm = %q, want %q", key.Algorithm, algorithm)
 			}
 			if got, err := jose.Thumbprint(key.Public); err != nil || got != test.thumbprint {
 				t.Errorf("Thumbprint = %q, %v, want %q", got, err, test.thumbprint)

@@ -20,26 +20,28 @@ import (
 type Key struct {
 	Public     crypto.PublicKey // an *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	Thumbprint string
+	Algorithm  string // alg, "" if the JWK has none
 }
 
 // jwkTable lists the members of a JWK that ParseKey reads, in this order. From d on
 // they are private or symmetric key material.
-var jwkTable = strictjson.NewTable("kty", "crv", "x", "y", "n", "e", "d", "k", "p", "q", "dp", "dq", "qi", "oth")
+var jwkTable = strictjson.NewTable("kty", "crv", "x", "y", "n", "e", "alg", "use", "key_ops", "d", "k", "p", "q", "dp", "dq", "qi", "oth")
 
 var (
 	errKey      = errors.New("is not a JWK with a public key of an accepted type")
 	errPrivate  = errors.New("is a private or symmetric key")
 	errEncoding = errors.New("is not in the canonical form")
+	errUse      = errors.New("is not for verifying signatures")
 )
 
 // ParseKey parses a JWK that contains one public key, and checks the key as
 // [CheckKey] does. Every number must be in its only canonical encoding, so that a
 // key has one thumbprint. The error is a predicate of the key.
 //
-// Implements RFC 7518 §6.2.1.
+// Implements RFC 7517 §4.2, §4.3; RFC 7518 §6.2.1.
 func ParseKey(jwk string) (Key, error) {
-	var kty, crv, x, y, n, e, private string
-	err := jwkTable.Read(jwk, strictjson.Limits{Depth: 4, Members: 64}, &kty, &crv, &x, &y, &n, &e,
+	var kty, crv, x, y, n, e, alg, use, operations, private string
+	err := jwkTable.Read(jwk, strictjson.Limits{Depth: 4, Members: 64}, &kty, &crv, &x, &y, &n, &e, &alg, &use, &operations,
 		&private, &private, &private, &private, &private, &private, &private, &private)
 	switch {
 	case err != nil:
@@ -47,8 +49,19 @@ func ParseKey(jwk string) (Key, error) {
 	case private != "":
 		return Key{}, errPrivate
 	}
-	for _, member := range [...]*string{&kty, &crv, &x, &y, &n, &e} {
-		*member, _ = strictjson.String(*member) // "" is an error below, wherever it is needed
+	for _, member := range [...]*string{&kty, &crv, &x, &y, &n, &e, &alg, &use} {
+		text, ok := strictjson.String(*member)
+		if *member != "" && (!ok || text == "") {
+			return Key{}, errKey
+		}
+		*member = text // "" is an error below, wherever it is needed
+	}
+	verifies := operations == ""
+	if !verifies && !strictjson.Strings(operations, func(op string) bool { verifies = verifies || op == "verify"; return true }) {
+		return Key{}, errKey
+	}
+	if !verifies || use != "" && use != "sig" {
+		return Key{}, errUse
 	}
 	var public crypto.PublicKey
 	var required string
@@ -71,7 +84,7 @@ func ParseKey(jwk string) (Key, error) {
 	// Every value is canonical base64url or a name of this file, so that it is the
 	// same in the JSON of the thumbprint.
 	sum := sha256.Sum256([]byte(required))
-	return Key{public, base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	return Key{public, base64.RawURLEncoding.EncodeToString(sum[:]), alg}, nil
 }
 
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}

@@ -14,7 +14,8 @@ import (
 )
 
 // APIKeys is an [apikey.Store]. Each method is one atomic statement. Its clock is
-// that of the database, and a trigger removes the records that are kept long enough.
+// that of the database. A trigger removes, with each new key, up to ten keys
+// that expired longer ago than [apikey.Retention].
 type APIKeys struct {
 	store *Store
 	sql   *apikeySQL

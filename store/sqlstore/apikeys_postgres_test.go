@@ -3,11 +3,7 @@
 package sqlstore_test
 
 import (
-	"database/sql"
 	"errors"
-	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,16 +11,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
-
-// waits waits until this number of sessions wait for a lock.
-func waits(t *testing.T, db *sql.DB, sessions int) {
-	t.Helper()
-	enginetest.Eventually(t, time.Minute, fmt.Sprintf("%d sessions wait", sessions), func() bool {
-		var n int
-		err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()").Scan(&n)
-		return err == nil && n == sessions
-	})
-}
 
 // createKeys creates keys of tenant t. Each one lives longer than the one before by
 // step.
@@ -38,36 +24,11 @@ func createKeys(t *testing.T, keys apikey.Store, step time.Duration, ids ...stri
 	}
 }
 
-// lock changes rows in a transaction, and returns a function that commits it.
-func lock(t *testing.T, db *sql.DB, change string) (release func()) {
-	t.Helper()
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.ExecContext(t.Context(), change); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		t.Helper()
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A statement that waited for a lock uses the newest row and the time after the
 // wait.
 func TestPostgresStatementsAfterLock(t *testing.T) {
 	t.Parallel()
 	s, db := migrated(t, "pgx", enginetest.SharedPostgres(t).Database(t))
-	now := func(t *testing.T, db *sql.DB) (now time.Time) {
-		t.Helper()
-		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&now); err != nil {
-			t.Fatal(err)
-		}
-		return now
-	}
 	rotate := func(s apikey.Store) ([]apikey.Record, error) {
 		r, err := s.Rotate(t.Context(), "a", apikey.Rotation{MaxLifetime: time.Hour})
 		return []apikey.Record{r}, err
@@ -76,7 +37,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		name, change string
 		call         func(apikey.Store) ([]apikey.Record, error)
 		want         error
-		expires      bool // wait for the expiry that change sets
+		delay        time.Duration
 	}{
 		{name: "rotate", change: "SET owner = 'p'", call: rotate},
 		{name: "revoke", change: "SET owner = 'p'", call: func(s apikey.Store) ([]apikey.Record, error) {
@@ -89,7 +50,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		}},
 		{name: "rotate revoked", change: "SET revoked = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
 		{name: "rotate expired", change: "SET expires = clock_timestamp()", call: rotate, want: apikey.ErrConflict},
-		{name: "rotate expiring", change: "SET expires = clock_timestamp() + interval '200 milliseconds'", call: rotate, want: apikey.ErrConflict, expires: true},
+		{name: "rotate expiring", change: "SET expires = clock_timestamp() + interval '200 milliseconds'", call: rotate, want: apikey.ErrConflict, delay: 300 * time.Millisecond},
 		// Fewer records than the limit would mean that no key is left. The two that are
 		// left are last in the order of creation and in that of expiry.
 		{name: "revoke all", change: "SET revoked = clock_timestamp(), owner = 'q' WHERE id NOT IN ('e', 'f')", call: func(s apikey.Store) ([]apikey.Record, error) {
@@ -103,22 +64,10 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			execute(t, db, "DELETE FROM gatehouse_apikeys")
 			createKeys(t, s.APIKeys(), time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
-			release := lock(t, db, "UPDATE gatehouse_apikeys "+test.change)
 			var records []apikey.Record
-			done := make(chan error, 1)
-			go func() {
-				var err error
-				records, err = test.call(s.APIKeys())
-				done <- err
-			}()
-			waits(t, db, 1)
-			before := now(t, db)
-			if test.expires {
-				end := before.Add(300 * time.Millisecond)
-				enginetest.Eventually(t, time.Minute, "the key expires", func() bool { return now(t, db).After(end) })
-			}
-			release()
-			if err := <-done; err != test.want {
+			var err error
+			before := whileLocked(t, db, "UPDATE gatehouse_apikeys "+test.change, test.delay, func() { records, err = test.call(s.APIKeys()) })
+			if err != test.want {
 				t.Fatalf("error = %v, want %v", err, test.want)
 			}
 			for _, r := range records {
@@ -152,25 +101,13 @@ func TestPostgresRevokeAllDoesNotDeadlock(t *testing.T) {
 	}
 	keys := s.APIKeys()
 	createKeys(t, keys, -time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i")
-	// Both wait for the row in the middle, with locks that the other one needs.
-	release := lock(t, db, "UPDATE gatehouse_apikeys SET uses = 1 WHERE id = 'e'")
-	var both sync.WaitGroup
-	var revoked atomic.Int64
-	for i, keys := range []*sqlstore.APIKeys{keys, other} {
-		both.Go(func() {
+	revokeAll := func(keys *sqlstore.APIKeys) func() (int, error) {
+		return func() (int, error) {
 			records, err := keys.RevokeAll(t.Context(), apikey.Filter{Tenant: "t"}, 100)
-			if err != nil {
-				t.Error(err)
-			}
-			revoked.Add(int64(len(records)))
-		})
-		waits(t, db, i+1)
+			return len(records), err
+		}
 	}
-	release()
-	both.Wait()
-	if n := revoked.Load(); n != 9 {
-		t.Errorf("RevokeAll revoked %d keys, want 9", n)
-	}
+	doNotDeadlock(t, db, "UPDATE gatehouse_apikeys SET uses = 1 WHERE id = 'e'", revokeAll(keys), revokeAll(other))
 }
 
 // The methods need no right but SELECT, INSERT, UPDATE and DELETE.

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,33 +32,14 @@ func TestFamilyLockWaitPostgres(t *testing.T) {
 		outcome refresh.Outcome
 		err     error
 	}
-	// call runs f while change is not committed. It commits after f waits for the
-	// lock and delay has passed. It also returns the time just before the commit.
 	call := func(t *testing.T, change string, delay time.Duration, f func(*sqlstore.Families) result) (got result, before time.Time) {
 		t.Helper()
 		execute(t, db, "DELETE FROM gatehouse_families")
 		if _, err := s.Families().Create(t.Context(), family("a"), time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		tx, err := db.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tx.ExecContext(t.Context(), change); err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan result, 1)
-		go func() { done <- f(s.Families()) }()
-		waits(t, db, 1)
-		start := time.Now()
-		enginetest.Eventually(t, time.Minute, "the delay passes", func() bool { return time.Since(start) > delay })
-		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&before); err != nil {
-			t.Fatal(err)
-		}
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-		return <-done, before
+		before = whileLocked(t, db, change, delay, func() { got = f(s.Families()) })
+		return got, before
 	}
 	rotate := func(f *sqlstore.Families) result {
 		p := refresh.Presentation{Client: "c", Next: refresh.Hash{1}, Successor: []byte("sealed"), Grace: time.Minute}
@@ -130,33 +109,13 @@ func TestRevokeAllDoesNotDeadlock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Both calls reach the middle row and wait there.
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.ExecContext(t.Context(), "UPDATE gatehouse_families SET tenant = 'x' WHERE id = 'e'"); err != nil {
-		t.Fatal(err)
-	}
-	var calls sync.WaitGroup
-	var revoked atomic.Int64
-	for i, families := range []*sqlstore.Families{families, other} {
-		calls.Go(func() {
+	revokeAll := func(families *sqlstore.Families) func() (int, error) {
+		return func() (int, error) {
 			records, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
-			if err != nil {
-				t.Errorf("RevokeAll error = %v", err)
-			}
-			revoked.Add(int64(len(records)))
-		})
-		waits(t, db, i+1)
+			return len(records), err
+		}
 	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	calls.Wait()
-	if got := revoked.Load(); got != 9 {
-		t.Errorf("two calls of RevokeAll revoked %d families, want 9", got)
-	}
+	doNotDeadlock(t, db, "UPDATE gatehouse_families SET tenant = 'x' WHERE id = 'e'", revokeAll(families), revokeAll(other))
 }
 
 func TestAddingRemovesUpToTenExpired(t *testing.T) {

@@ -38,8 +38,8 @@ func (s *statement) add(text string, args ...any) {
 	}
 }
 
-// read runs a query and calls scan for each row. It reads all rows, since SQLite
-// commits a write that returns rows at the last one.
+// read runs a query and calls scan for each row. It reads all rows, because
+// SQLite commits a write only when its last row has been read.
 func (s *Store) read(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -63,7 +63,7 @@ func drain(rows *sql.Rows, scan func(*sql.Rows) error) error {
 	return rows.Close()
 }
 
-// write is read for a statement that changes rows.
+// write is like read, for a statement that changes rows.
 func (s *Store) write(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
 	release, err := s.takeTurn(ctx)
 	if err != nil {
@@ -92,8 +92,8 @@ func (s *Store) takeTurn(ctx context.Context) (release func(), err error) {
 // database.
 type prepared struct{ statement atomic.Pointer[sql.Stmt] }
 
-// readPrepared is read for a frequent query. SQLite takes longer to parse such a
-// statement than to run it.
+// readPrepared is like read, for a frequent query, which SQLite would parse longer
+// than run.
 func (s *Store) readPrepared(ctx context.Context, p *prepared, scan func(*sql.Rows) error, query string, args ...any) error {
 	if s.dialect != SQLite {
 		return s.read(ctx, scan, query, args...) // pgx prepares by itself

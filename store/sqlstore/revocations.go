@@ -34,8 +34,8 @@ func (s *Store) Revocations() *Revocations {
 // revocationSQL has the statements of one engine.
 type revocationSQL struct{ revoke, find string }
 
-// Of two concurrent calls, the later one may have read the clock earlier, so that
-// the later time is kept.
+// The later of two times is kept: of two concurrent calls, the one that writes last
+// may have read the clock first.
 var revocationPostgres = revocationSQL{
 	revoke: `
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
@@ -97,8 +97,8 @@ func (r *Revocations) Find(ctx context.Context, targets []revocation.Target) ([]
 	return times, nil
 }
 
-// findStatement selects each target in a part of its own, with its index, so that
-// each is found by the primary key.
+// findStatement has one SELECT for each target, with its index, so that each one
+// uses the primary key.
 func (r *Revocations) findStatement(targets []revocation.Target) *statement {
 	query := &statement{dialect: r.store.dialect}
 	for n, target := range targets {

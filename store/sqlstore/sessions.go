@@ -13,8 +13,8 @@ import (
 )
 
 // Sessions is a [session.Store]. Every method is one atomic statement that uses
-// the clock of the engine. Each Create removes up to ten expired sessions, up to an
-// hour after their expiry. Sessions is safe for concurrent use.
+// the clock of the engine. Each Create removes up to ten expired sessions. It
+// finds a session at the full hour after the expiry. Sessions is safe for concurrent use.
 type Sessions struct {
 	store *Store
 	sql   *sessionSQL

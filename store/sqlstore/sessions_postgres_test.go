@@ -4,8 +4,6 @@ package sqlstore_test
 
 import (
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,31 +23,12 @@ func TestSessionsAfterLockWait(t *testing.T) {
 		n   int
 		err error
 	}
-	// wait creates the session a, changes it in a transaction, starts the call,
-	// and commits when the call waits for the lock and the given time has passed.
 	wait := func(t *testing.T, change string, while time.Duration, call func(*sqlstore.Sessions) result) (got result, before time.Time) {
 		t.Helper()
 		execute(t, db, "DELETE FROM gatehouse_sessions")
 		createSession(t, sessions, browser("a"), 24*time.Hour)
-		tx, err := db.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tx.ExecContext(t.Context(), change); err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan result, 1)
-		go func() { done <- call(sessions) }()
-		waits(t, db, 1)
-		start := time.Now()
-		enginetest.Eventually(t, time.Minute, "the given time passes", func() bool { return time.Since(start) > while })
-		if err := db.QueryRowContext(t.Context(), "SELECT clock_timestamp()").Scan(&before); err != nil {
-			t.Fatal(err)
-		}
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-		return <-done, before
+		before = whileLocked(t, db, change, while, func() { got = call(sessions) })
+		return got, before
 	}
 	const (
 		touched = "UPDATE gatehouse_sessions SET label = 'seen'"
@@ -153,33 +132,12 @@ func TestDeleteAllDoesNotDeadlock(t *testing.T) {
 		"DROP INDEX gatehouse_sessions_subject, gatehouse_sessions_sid",
 		"CREATE INDEX reversed ON gatehouse_sessions (issuer, subject, id DESC)",
 	)
-	// Both wait in the middle, where each holds locks that the other one needs.
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
+	deleteAll := func(sessions *sqlstore.Sessions) func() (int, error) {
+		return func() (int, error) {
+			return sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "s"})
+		}
 	}
-	if _, err := tx.ExecContext(t.Context(), "UPDATE gatehouse_sessions SET label = 'held' WHERE id = 'e'"); err != nil {
-		t.Fatal(err)
-	}
-	var both sync.WaitGroup
-	var removed atomic.Int64
-	for i, sessions := range []*sqlstore.Sessions{sessions, other} {
-		both.Go(func() {
-			n, err := sessions.DeleteAll(t.Context(), session.Selector{Issuer: "i", Subject: "s"})
-			if err != nil {
-				t.Error(err)
-			}
-			removed.Add(int64(n))
-		})
-		waits(t, db, i+1)
-	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	both.Wait()
-	if n := removed.Load(); n != 9 {
-		t.Errorf("DeleteAll removed %d sessions, want 9", n)
-	}
+	doNotDeadlock(t, db, "UPDATE gatehouse_sessions SET label = 'held' WHERE id = 'e'", deleteAll(sessions), deleteAll(other))
 }
 
 // TestSessionsLeastPrivilege checks that requests need no privileges except on the

@@ -22,7 +22,7 @@ type Config struct {
 	Dialect Dialect
 
 	// Timeout bounds each call in addition to its context, so that an engine
-	// that hangs counts as down. 5 s if zero.
+	// that hangs is unavailable. 5 s if zero.
 	Timeout time.Duration
 }
 

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/interop/dpoppeer"
+	"github.com/gatehouse-go/gatehouse/interop/node"
+	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+var nonceKey = gatehouse.NewSecret([]byte("0123456789abcdef0123456789abcdef"))
+
+// boundAPI is an API that accepts DPoP-bound tokens of a provider. It records the
+// headers of the last request.
+type boundAPI struct {
+	url  string
+	mu   sync.Mutex
+	last http.Header
+	why  gatehouse.Reason
+}
+
+func newBoundAPI(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) *boundAPI {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	a := &boundAPI{url: "http://" + server.Listener.Addr().String()}
+	gate := a.gate(t, p, replays)
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.last = r.Header.Clone()
+		a.mu.Unlock()
+		gate.ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	return a
+}
+
+func (a *boundAPI) gate(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) http.Handler {
+	t.Helper()
+	proofs, err := dpop.New(dpop.Config{
+		PublicOrigin: a.url, Replays: replays, NonceKeys: []gatehouse.Secret{nonceKey},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := jwtauth.New(jwtauth.Config{
+		Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}, Confirmers: []gatehouse.Confirmer{proofs},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tokens.Close() })
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{tokens}, Realm: "interop",
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.why = e.Reason
+			return nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := gate.Mux()
+	mux.HandleFunc("GET /{path...}", func(w http.ResponseWriter, r *http.Request) {
+		who, _ := gatehouse.FromContext(r.Context())
+		_, _ = w.Write([]byte(who.Subject + " " + string(who.Binding)))
+	}, gatehouse.Bound(dpop.Binding))
+	return mux
+}
+
+// TestDPoPClients accepts what certified clients send, with keys of each kind, and
+// rejects what a thief of their tokens and proofs sends.
+//
+// Covers RFC 9449 §7.1, §9.
+func TestDPoPClients(t *testing.T) {
+	t.Parallel()
+	node.Require(t)
+	p := sharedProvider(t)
+	peer := dpoppeer.Start(t)
+	replays := dpop.NewMemory(0)
+	api, node := newBoundAPI(t, p, replays), newBoundAPI(t, p, replays)
+	other := node.gate(t, p, replays) // of the origin of node
+	for _, library := range []string{dpoppeer.OAuth4webapi, dpoppeer.OpenIDClient} {
+		for _, algorithm := range []string{"ES256", "PS256", "Ed25519"} {
+			t.Run(library+"/"+algorithm, func(t *testing.T) {
+				slowUnlessES256(t, jwtauth.Algorithm(algorithm))
+				session := peer.Login(t, dpoppeer.Login{
+					Library: library, Algorithm: algorithm, Issuer: p.Issuer, Client: machine.ID, Secret: machine.Secret,
+					Resource: resource(jwtauth.ES256), Scope: "reports:read",
+				})
+				if !strings.EqualFold(session.Type, "DPoP") {
+					t.Fatalf("token_type %q, want DPoP", session.Type)
+				}
+				for _, path := range []string{"/", "/reports", "/reports?page=2", "/a%2Fb/%C3%A9", "/a/./b"} {
+					if status, body := session.Get(t, node.url+path); status != http.StatusOK || body != machine.ID+" dpop" {
+						t.Errorf("GET %s = %d %q (%s), want 200", path, status, body, node.why)
+					}
+				}
+				status, _ := session.Get(t, node.url+"/reports")
+				proof := node.last.Get("DPoP")
+				if status != http.StatusOK || proof == "" {
+					t.Fatalf("GET = %d, want 200", status)
+				}
+				for _, test := range []struct {
+					name, path, authorization string
+					proofs                    []string
+					handler                   http.Handler
+					status                    int
+					why                       gatehouse.Reason
+				}{
+					{"replayed", "/reports", "DPoP " + session.Token, []string{proof}, nil, 401, dpop.ReasonReplayed},
+					{"replayed at another server of the origin", "/reports", "DPoP " + session.Token, []string{proof}, other, 401, dpop.ReasonReplayed},
+					{"without a proof", "/reports", "DPoP " + session.Token, nil, nil, 401, dpop.ReasonMissing},
+					{"as Bearer", "/reports", "Bearer " + session.Token, nil, nil, 401, gatehouse.ReasonUnconfirmed},
+					{"as Bearer with the proof", "/reports", "Bearer " + session.Token, []string{proof}, nil, 400, gatehouse.ReasonSeveralCredentials},
+					{"for another path", "/other", "DPoP " + session.Token, []string{proof}, nil, 401, dpop.ReasonURL},
+				} {
+					r := httptest.NewRequest(http.MethodGet, test.path, nil)
+					r.Header = http.Header{"Authorization": {test.authorization}}
+					if test.proofs != nil {
+						r.Header["Dpop"] = test.proofs
+					}
+					handler := test.handler
+					if handler == nil {
+						handler = other
+					}
+					w := httptest.NewRecorder()
+					handler.ServeHTTP(w, r)
+					if w.Code != test.status || node.why != test.why {
+						t.Errorf("%s: %d %s, want %d %s", test.name, w.Code, node.why, test.status, test.why)
+					}
+					hostile.Add(1)
+				}
+				// At another origin.
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api.url+"/reports", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				request.Header = http.Header{"Authorization": {"DPoP " + session.Token}, "Dpop": {proof}}
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusUnauthorized || api.why != dpop.ReasonURL {
+					t.Errorf("at another origin: %d %s, want 401 %s", response.StatusCode, api.why, dpop.ReasonURL)
+				}
+			})
+		}
+	}
+}
+
+// TestDPoPTransport gets a token from a certified authorization server that requires
+// nonces, and uses it at an API that does.
+//
+// Covers RFC 9449 §8 (retry).
+func TestDPoPTransport(t *testing.T) {
+	t.Parallel()
+	p := provider.Start(t, provider.Options{
+		Clients: []provider.Client{machine}, DPoPNonce: true,
+		Resources: []provider.Resource{{URI: resource(jwtauth.ES256), Algorithm: "ES256", Scope: "reports:read"}},
+	})
+	key, err := dpop.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := dpop.NewTransport(dpop.TransportConfig{Key: key, Origins: []string{p.Issuer}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "resource": {resource(jwtauth.ES256)}, "scope": {"reports:read"}}
+	var token provider.Token
+	for range 2 { // with the nonce of the first attempt, and with that of the last response
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Issuer+"/token", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.SetBasicAuth(url.QueryEscape(machine.ID), url.QueryEscape(machine.Secret))
+		response, err := (&http.Client{Transport: server, Timeout: 30 * time.Second}).Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = json.NewDecoder(response.Body).Decode(&token)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || token.TokenType != "DPoP" {
+			t.Fatalf("token endpoint: %s, token_type %q, %v, want a DPoP token", response.Status, token.TokenType, err)
+		}
+	}
+	api := newBoundAPI(t, p, dpop.NewMemory(0))
+	access := gatehouse.NewSecret([]byte(token.AccessToken))
+	source := func(context.Context) (gatehouse.Secret, error) { return access, nil }
+	stranger, err := dpop.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		key    *dpop.Key
+		status int
+	}{{key, 200}, {key, 200}, {stranger, 401}} {
+		transport, err := dpop.NewTransport(dpop.TransportConfig{Key: test.key, Origins: []string{api.url}, Token: source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports?page=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != test.status {
+			t.Errorf("GET = %d (%s), want %d", response.StatusCode, api.why, test.status)
+		}
+	}
+}
+
+// TestDPoPProofsOfJose compares the verifier with jose: what it accepts, jose accepts
+// too, and both accept the valid proofs.
+func TestDPoPProofsOfJose(t *testing.T) {
+	t.Parallel()
+	node.Require(t)
+	peer := dpoppeer.Start(t)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := dpop.NewKey(dpop.ES256, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const origin, path, token = "https://api.example.com", "/reports", "token"
+	target, err := url.Parse(origin + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid, err := key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(valid, ".")
+	head, body := decodeJSON(t, parts[0]), decodeJSON(t, parts[1])
+	sign := func(head, body string) string {
+		input := base64.RawURLEncoding.EncodeToString([]byte(head)) + "." + base64.RawURLEncoding.EncodeToString([]byte(body))
+		sum := sha256.Sum256([]byte(input))
+		r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+	}
+	accepted, strict := 0, map[string]int{}
+	try := func(name, proof string) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("DPoP", proof)
+		_, err := verifier.Confirm(r, token, key.Thumbprint())
+		ok, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
+		e, _ := errors.AsType[*gatehouse.Error](err)
+		switch {
+		case err == nil && !ok:
+			t.Errorf("%s: accepted, but jose says %s: %s", name, why, proof)
+		case err == nil:
+			accepted++
+		case ok:
+			strict[string(e.Reason)+" "+name]++
+		default:
+			hostile.Add(1)
+		}
+	}
+	values := []any{nil, "", "x", "GET", "ES256", "none", "JWT", 0, 1, -1, 1.5, 1e300, true, []any{}, []any{"GET"}, map[string]any{}, origin, origin + path, "ß\u0000"}
+	try("valid", valid)
+	for _, member := range []string{"typ", "alg", "jwk", "crit", "b64", "kid", "jku"} {
+		for _, value := range values {
+			try("header "+member, sign(asJSON(t, head, map[string]any{member: value}), asJSON(t, body, map[string]any{"jti": rand.Text()})))
+		}
+	}
+	for _, claim := range []string{"htm", "htu", "jti", "iat", "ath", "exp", "nbf", "other"} {
+		for _, value := range values {
+			changes := map[string]any{"jti": rand.Text()}
+			changes[claim] = value
+			try("claim "+claim, sign(asJSON(t, head, nil), asJSON(t, body, changes)))
+		}
+	}
+	for _, member := range []string{"kty", "crv", "x", "y", "d", "alg", "use", "key_ops", "n"} {
+		for _, value := range values {
+			jwk := maps.Clone(head["jwk"].(map[string]any))
+			if jwk[member] = value; value == nil {
+				delete(jwk, member)
+			}
+			try("jwk "+member, sign(asJSON(t, head, map[string]any{"jwk": jwk}), asJSON(t, body, map[string]any{"jti": rand.Text()})))
+		}
+	}
+	for n := range len(valid) {
+		if n%7 == 0 { // a changed character anywhere
+			changed := []byte(valid)
+			changed[n] = map[bool]byte{true: 'B', false: 'A'}[changed[n] == 'A']
+			try("changed character", string(changed))
+		}
+	}
+	if accepted < 10 {
+		t.Errorf("%d proofs accepted, want the valid ones", accepted)
+	}
+	for _, what := range slices.Sorted(maps.Keys(strict)) {
+		t.Logf("stricter than jose: %s (%d)", what, strict[what])
+	}
+}
+
+func decodeJSON(t *testing.T, segment string) (object map[string]any) {
+	t.Helper()
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	if err == nil {
+		err = json.Unmarshal(text, &object)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// asJSON returns the JSON of an object with changes; nil removes a member.
+func asJSON(t *testing.T, object, changes map[string]any) string {
+	t.Helper()
+	object = maps.Clone(object)
+	for name, value := range changes {
+		if object[name] = value; value == nil {
+			delete(object, name)
+		}
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

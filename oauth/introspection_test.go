@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+const api = "https://api.example.com"
+
+// asServer is an authorization server without a network.
+type asServer struct {
+	calls   atomic.Int64
+	respond http.HandlerFunc
+}
+
+func (s *asServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.calls.Add(1)
+	w := httptest.NewRecorder()
+	s.respond(w, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
+func (s *asServer) replies(status int, body string) {
+	s.respond = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "https://elsewhere.example.com/")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// endpoint returns the endpoint of a server with the issuer.
+func endpoint(t testing.TB, s *asServer, issuer string) oauth.IntrospectionEndpoint {
+	t.Helper()
+	return oauth.IntrospectionEndpoint{
+		Client: newClient(t, oauth.Config{Issuer: issuer, ClientID: clientID, Secret: secret(providertest.Secret), Transport: s}),
+		URL:    issuer + "/introspect", Audiences: []string{api, "other"},
+	}
+}
+
+func newIntrospector(t testing.TB, change func(*oauth.IntrospectorConfig), endpoints ...oauth.IntrospectionEndpoint) *oauth.Introspector {
+	t.Helper()
+	config := oauth.IntrospectorConfig{Endpoints: endpoints}
+	if change != nil {
+		change(&config)
+	}
+	i := must(oauth.NewIntrospector(config))
+	t.Cleanup(func() { _ = i.Close() })
+	return i
+}
+
+func opaque(token string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Code.Status()
+	}
+	return 0
+}
+
+func TestIntrospectorRequest(t *testing.T) {
+	s := new(asServer)
+	s.respond = func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		// RFC 6749 §2.3.1 (basic)
+		if user != "web+app" || password != "a+secret%2Bof+the+web+app%25" {
+			t.Errorf("client authentication = %q %q, want both form-encoded", user, password)
+		}
+		if r.Method != http.MethodPost || r.URL.String() != issuer+"/introspect" || r.PostFormValue("token") != "opaque" || r.PostFormValue("token_type_hint") != "access_token" || r.Header.Get("Accept") != "application/json" {
+			t.Errorf("request %s %s %v %v", r.Method, r.URL, r.PostForm, r.Header)
+		}
+		_, _ = w.Write([]byte(`{"active":true,"sub":"alice","aud":"` + api + `"}`))
+	}
+	if _, err := newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The address of the endpoint comes from the metadata if it is not configured.
+func TestIntrospectorDiscovers(t *testing.T) {
+	s := providertest.New(t)
+	s.Routes["/introspect"] = raw(200, `{"active":true,"sub":"alice","aud":"`+api+`"}`)
+	i := newIntrospector(t, nil, oauth.IntrospectionEndpoint{Client: s.Client(), Audiences: []string{api}})
+	if _, err := i.Authenticate(opaque("opaque")); err != nil {
+		t.Error(err)
+	}
+	s = providertest.New(t)
+	delete(s.Metadata, "introspection_endpoint")
+	i = newIntrospector(t, nil, oauth.IntrospectionEndpoint{Client: s.Client(), Audiences: []string{api}})
+	_, err := i.Authenticate(opaque("opaque"))
+	if statusOf(err) != 503 || !errors.Is(err, oauth.ErrNotOffered) {
+		t.Errorf("Authenticate without an endpoint: error = %v, want 503 and %v", err, oauth.ErrNotOffered)
+	}
+}
+
+func TestIntrospectorPrincipal(t *testing.T) {
+	s := new(asServer)
+	const body = `{"active":true,"sub":"alice","client_id":"web","iss":"` + issuer + `","aud":["x","` + api + `"],"exp":99999999999,"nbf":1.5,"iat":1,"jti":"t1",` +
+		`"scope":"a b","tenant":"acme","roles":["admin","reader"],"token_type":"bearer","act":{"sub":"agent"}}`
+	s.replies(200, body)
+	e := endpoint(t, s, issuer)
+	e.Tenants, e.AllowedScopes, e.AllowedRoles = []string{"acme", "globex"}, []string{"b", "c"}, []string{"reader"}
+	proof := must(newIntrospector(t, nil, e).Authenticate(opaque("opaque")))
+	want := gatehouse.Principal{
+		Kind: gatehouse.KindUser, Issuer: issuer, Subject: "alice", Client: "web", Tenant: "acme", Method: oauth.MethodIntrospection, Credential: "t1",
+		Scopes: scopes("b"), Roles: must(gatehouse.NewRoles("reader")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "agent"}),
+		Expires: time.Unix(99999999999, 0), Claims: must(gatehouse.NewClaims(body)),
+	}
+	if got := proof.Principal(); got != want {
+		t.Errorf("principal (-want +got):\n%s", cmp.Diff(want.LogValue().String(), got.LogValue().String()))
+	}
+	if diff := cmp.Diff([]string{"acme", "globex"}, proof.Tenants); diff != "" {
+		t.Errorf("Proof.Tenants (-want +got):\n%s", diff)
+	}
+	s.replies(200, `{"active":true,"client_id":"job","aud":"`+api+`"}`)
+	p := must(newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))).Principal()
+	if p.Subject != "job" || p.Client != "job" || p.Kind != gatehouse.KindService || !p.Expires.IsZero() {
+		t.Errorf("principal of a client = %+v", p)
+	}
+}
+
+// Covers RFC 7662 §2.1 (authenticated), §2.2 (active, inactive, members), §2.3, §4 (audience).
+func TestIntrospectorRejects(t *testing.T) {
+	now := time.Now().Unix()
+	with := func(members string) string {
+		return `{"active":true,"sub":"alice","aud":"` + api + `"` + members + `}`
+	}
+	for _, test := range []struct {
+		status int
+		body   string
+		want   int // 0 if it is accepted
+		reason gatehouse.Reason
+	}{
+		{200, with(""), 0, ""},
+		{200, with(`,"token_use":"access_token","typ":"Bearer"`), 0, ""},
+		{200, `{"active":false}`, 401, oauth.ReasonIntrospectionInactive},
+		{200, `{"active":false,"sub":1,"aud":{}}`, 401, oauth.ReasonIntrospectionInactive},
+		{200, `{"active":true,"sub":"alice"}`, 401, oauth.ReasonIntrospectionAudience},
+		{200, `{"active":true,"sub":"alice","aud":"x"}`, 401, oauth.ReasonIntrospectionAudience},
+		{200, `{"active":true,"sub":"alice","aud":[]}`, 401, oauth.ReasonIntrospectionAudience},
+		{200, `{"active":true,"sub":"alice","aud":1}`, 401, oauth.ReasonIntrospectionClaims},
+		{200, `{"active":true,"aud":"` + api + `"}`, 401, oauth.ReasonIntrospectionClaims},
+		{200, `{"active":true,"sub":"","aud":"` + api + `"}`, 401, oauth.ReasonIntrospectionClaims},
+		{200, `{"active":true,"sub":"a\nb","aud":"` + api + `"}`, 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"iss":"` + issuer + `/"`), 401, oauth.ReasonIntrospectionIssuer},
+		{200, with(`,"iss":1`), 401, oauth.ReasonIntrospectionIssuer},
+		{200, with(fmt.Sprintf(`,"exp":%d`, now-1)), 401, oauth.ReasonIntrospectionExpired},
+		{200, with(fmt.Sprintf(`,"nbf":%d`, now+300)), 401, oauth.ReasonIntrospectionExpired},
+		{200, with(`,"exp":"1"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"nbf":-1`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"scope":["a"]`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"roles":"a"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"act":"a"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"client_id":{}`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"tenant":1`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"jti":1`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"token_type":"refresh_token"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"token_use":"refresh_token"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"typ":"Refresh"`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"token_type":"DPoP"`), 401, gatehouse.ReasonUnconfirmed},
+		{200, with(`,"cnf":{"jkt":"x"}`), 401, gatehouse.ReasonUnconfirmed},
+		{200, with(`,"cnf":{}`), 401, gatehouse.ReasonUnconfirmed},
+		{200, with(`,"cnf":null`), 401, gatehouse.ReasonUnconfirmed},
+		{200, ``, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `[]`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, with("") + with(""), 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{"sub":"alice","aud":"` + api + `"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{"active":"true","sub":"alice","aud":"` + api + `"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{"active":1,"sub":"alice","aud":"` + api + `"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{"active":null}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, `{"ACTIVE":true,"sub":"alice","aud":"` + api + `"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{200, with(`,"active":true`), 503, oauth.ReasonIntrospectionUnavailable},
+		{200, with(`,"x":"` + strings.Repeat("x", 256<<10) + `"`), 503, oauth.ReasonIntrospectionUnavailable},
+		{201, with(""), 503, oauth.ReasonIntrospectionUnavailable},
+		{204, "", 503, oauth.ReasonIntrospectionUnavailable},
+		{302, with(""), 503, oauth.ReasonIntrospectionUnavailable},
+		{307, with(""), 503, oauth.ReasonIntrospectionUnavailable},
+		{400, `{"error":"unsupported_token_type"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{401, `{"error":"invalid_client"}`, 503, oauth.ReasonIntrospectionUnavailable},
+		{404, with(""), 503, oauth.ReasonIntrospectionUnavailable},
+		{500, with(""), 503, oauth.ReasonIntrospectionUnavailable},
+	} {
+		s := new(asServer)
+		s.replies(test.status, test.body)
+		proof, err := newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))
+		if statusOf(err) != test.want || reasonOf(err) != test.reason || (err == nil) != (proof.Principal().Subject == "alice") || s.calls.Load() != 1 {
+			t.Errorf("%d %.100s: Authenticate error = %v after %d requests, want %d %s after 1", test.status, test.body, err, s.calls.Load(), test.want, test.reason)
+		}
+	}
+}
+
+// Only opaque tokens are sent to an endpoint.
+func TestIntrospectorClaims(t *testing.T) {
+	s := new(asServer)
+	s.replies(200, `{"active":true,"sub":"alice","aud":"`+api+`"}`)
+	i := newIntrospector(t, nil, endpoint(t, s, issuer))
+	for token, claimed := range map[string]bool{
+		"a": true, "a-_~+/=": true, strings.Repeat("a", 8<<10): true,
+		"a.b.c": false, "a.b": false, "a b": false, "a=b": false, "ä": false, strings.Repeat("a", 8<<10+1): false,
+	} {
+		before := s.calls.Load()
+		_, err := i.Authenticate(opaque(token))
+		if claimed != (err == nil) || !claimed && !errors.Is(err, gatehouse.ErrNoCredentials) || (s.calls.Load() > before) != claimed {
+			t.Errorf("Authenticate(%.20s) error = %v, want claimed: %t", token, err, claimed)
+		}
+	}
+}
+
+// Each endpoint sees the tokens that those before it do not know, and no others.
+func TestIntrospectorAsksInOrder(t *testing.T) {
+	const active, other, inactive = `{"active":true,"sub":"alice","aud":"` + api + `"}`, `{"active":true,"sub":"alice","aud":"x"}`, `{"active":false}`
+	for _, test := range []struct {
+		status        int
+		first, second string
+		issuer        string // of the principal, "" for none
+		reason        gatehouse.Reason
+		calls         int64 // of the second
+	}{
+		{200, active, active, "https://one.example.com", "", 0},
+		{200, inactive, active, "https://two.example.com", "", 1},
+		{200, inactive, inactive, "", oauth.ReasonIntrospectionInactive, 1},
+		{200, other, active, "", oauth.ReasonIntrospectionAudience, 0},
+		{500, active, active, "", oauth.ReasonIntrospectionUnavailable, 0},
+	} {
+		one, two := new(asServer), new(asServer)
+		one.replies(test.status, test.first)
+		two.replies(200, test.second)
+		first, second := endpoint(t, one, "https://one.example.com"), endpoint(t, two, "https://two.example.com")
+		first.AnyTenant, second.AnyTenant = true, true
+		proof, err := newIntrospector(t, nil, first, second).Authenticate(opaque("opaque"))
+		if proof.Principal().Issuer != test.issuer || reasonOf(err) != test.reason || two.calls.Load() != test.calls {
+			t.Errorf("%d %s, %s: issuer %q, error %v, %d requests to the second, want %q, %s, %d", test.status, test.first, test.second, proof.Principal().Issuer, err, two.calls.Load(), test.issuer, test.reason, test.calls)
+		}
+	}
+}
+
+func TestIntrospectorTenants(t *testing.T) {
+	for tenant, want := range map[string]gatehouse.Reason{`,"tenant":"acme"`: "", `,"tenant":"globex"`: oauth.ReasonIntrospectionTenant, "": oauth.ReasonIntrospectionTenant} {
+		s := new(asServer)
+		s.replies(200, `{"active":true,"sub":"alice","aud":"`+api+`"`+tenant+`}`)
+		e := endpoint(t, s, issuer)
+		e.Tenants = []string{"acme"}
+		_, err := newIntrospector(t, nil, e).Authenticate(opaque("opaque"))
+		if reasonOf(err) != want {
+			t.Errorf("%s: reason = %q, want %q", tenant, reasonOf(err), want)
+		}
+	}
+}
+
+// proof is a confirmer that wants the value of the member in a header.
+type proof struct{}
+
+func (proof) Confirms() gatehouse.Confirms {
+	return gatehouse.Confirms{Member: "jkt", Binding: "dpop", Scheme: gatehouse.Scheme{Name: "DPoP"}}
+}
+
+func (proof) Confirm(r *http.Request, token, member string) (http.Header, error) {
+	if r.Header.Get("Proof") != member+token {
+		return nil, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"}
+	}
+	return http.Header{"Nonce": {"n"}}, nil
+}
+
+// The proof is checked on each request, also for a token in the cache.
+//
+// Covers RFC 7800 §3.1.
+func TestIntrospectorConfirms(t *testing.T) {
+	s := new(asServer)
+	s.replies(200, `{"active":true,"sub":"alice","jti":"t1","aud":"`+api+`","token_type":"DPoP","cnf":{"jkt":"key"}}`)
+	i := newIntrospector(t, func(c *oauth.IntrospectorConfig) {
+		c.Cache, c.Confirmers = 5*time.Second, []gatehouse.Confirmer{proof{}}
+	}, endpoint(t, s, issuer))
+	for _, test := range []struct {
+		scheme, proof string
+		reason        gatehouse.Reason
+	}{
+		{"DPoP", "keyopaque", ""},
+		{"DPoP", "other", "test_proof"},
+		{"DPoP", "", "test_proof"},
+		{"Bearer", "keyopaque", gatehouse.ReasonUnconfirmed},
+		{"dpop", "keyopaque", ""},
+	} {
+		r := opaque("opaque")
+		r.Header.Set("Authorization", test.scheme+" opaque")
+		r.Header.Set("Proof", test.proof)
+		got, err := i.Authenticate(r)
+		if reasonOf(err) != test.reason || err == nil && (got.Principal().Binding != "dpop" || got.Header.Get("Nonce") != "n") {
+			t.Errorf("%+v: Authenticate = %+v, %v, want reason %q", test, got.Principal(), err, test.reason)
+		}
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && (e.Issuer != issuer || e.Credential != "t1") {
+			t.Errorf("%+v: error of issuer %q, credential %q", test, e.Issuer, e.Credential)
+		}
+	}
+	if s.calls.Load() != 1 {
+		t.Errorf("%d requests, want 1", s.calls.Load())
+	}
+}
+
+// Covers RFC 7662 §4 (cache).
+func TestIntrospectorCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(asServer)
+		respond := func(members string) { s.replies(200, `{"active":true,"sub":"alice","aud":"`+api+`"`+members+`}`) }
+		ask := func(what string, i *oauth.Introspector, token string, calls int64) {
+			t.Helper()
+			before := s.calls.Load()
+			_, err := i.Authenticate(opaque(token))
+			if got := s.calls.Load() - before; got != calls {
+				t.Errorf("%s: %d requests, want %d (error %v)", what, got, calls, err)
+			}
+		}
+		respond("")
+		off := newIntrospector(t, nil, endpoint(t, s, issuer))
+		ask("off", off, "a", 1)
+		ask("off, again", off, "a", 1)
+
+		i := newIntrospector(t, func(c *oauth.IntrospectorConfig) { c.Cache, c.CacheEntries = 5*time.Second, 2 }, endpoint(t, s, issuer))
+		ask("first", i, "a", 1)
+		time.Sleep(4 * time.Second)
+		ask("cached", i, "a", 0)
+		ask("another token", i, "b", 1)
+		time.Sleep(time.Second)
+		ask("after the time of the cache", i, "a", 1)
+
+		respond(fmt.Sprintf(`,"exp":%d`, time.Now().Unix()+2))
+		ask("expires soon", i, "c", 1)
+		time.Sleep(time.Second)
+		ask("before exp", i, "c", 0)
+		time.Sleep(time.Second)
+		ask("after exp", i, "c", 1)
+
+		s.replies(200, `{"active":false}`)
+		ask("inactive", i, "d", 1)
+		ask("inactive, again", i, "d", 1)
+		s.replies(500, "")
+		ask("unavailable", i, "e", 1)
+		ask("unavailable, again", i, "e", 1)
+
+		respond("")
+		for n := range 3 { // more than the cache has entries
+			ask("fill", i, fmt.Sprint(n), 1)
+		}
+		ask("evicted", i, "0", 1)
+	})
+}
+
+// Requests with one token at the same time ask once, and a request that its
+// client cancels does not cancel that of the others.
+func TestIntrospectorAsksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(asServer)
+		s.respond = func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			_, _ = w.Write([]byte(`{"active":true,"sub":"alice","aud":"` + api + `"}`))
+		}
+		i := newIntrospector(t, nil, endpoint(t, s, issuer))
+		var wait sync.WaitGroup
+		var failed atomic.Int64
+		for range 20 {
+			wait.Go(func() {
+				if _, err := i.Authenticate(opaque("opaque")); err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		if s.calls.Load() != 1 || failed.Load() != 0 {
+			t.Errorf("%d requests, %d failures, want 1, 0", s.calls.Load(), failed.Load())
+		}
+	})
+}
+
+// An endpoint that does not answer is 503 after 8 s.
+func TestIntrospectorTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(asServer)
+		s.respond = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		first, second := endpoint(t, s, "https://one.example.com"), endpoint(t, s, "https://two.example.com")
+		first.AnyTenant, second.AnyTenant = true, true
+		start := time.Now()
+		_, err := newIntrospector(t, nil, first, second).Authenticate(opaque("opaque"))
+		if took := time.Since(start); statusOf(err) != 503 || took != 8*time.Second {
+			t.Errorf("Authenticate error = %v after %v, want 503 after 8s", err, took)
+		}
+	})
+}
+
+// Tokens that no endpoint knows do not cause an unbounded number of requests.
+func TestIntrospectorIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(asServer)
+		s.respond = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		i := newIntrospector(t, nil, endpoint(t, s, issuer))
+		var wait sync.WaitGroup
+		for n := range 1000 {
+			wait.Go(func() {
+				if _, err := i.Authenticate(opaque(fmt.Sprint("token", n))); statusOf(err) != 503 {
+					t.Errorf("Authenticate error = %v, want 503", err)
+				}
+			})
+		}
+		wait.Wait()
+		if got := s.calls.Load(); got > 512 {
+			t.Errorf("%d requests at the same time, want at most 512", got)
+		}
+	})
+}
+
+// Signed responses, RFC 9701.
+//
+// Covers RFC 9701 §4, §5, §8.1.
+func TestIntrospectorSigned(t *testing.T) {
+	now := time.Now().Unix()
+	inner := object{"active": true, "sub": "alice", "aud": api}
+	sign := func(typ string, changes object) string {
+		claims := object{"iss": issuer, "aud": clientID, "iat": now, "token_introspection": inner}
+		for name, value := range changes {
+			if claims[name] = value; value == nil {
+				delete(claims, name)
+			}
+		}
+		return providertest.Sign(typ, claims)
+	}
+	const typ, mime = "token-introspection+jwt", "application/token-introspection+jwt"
+	plain := string(must(json.Marshal(inner)))
+	for name, test := range map[string]struct {
+		mime, body string
+		want       gatehouse.Reason
+	}{
+		"good":               {mime, sign(typ, nil), ""},
+		"full media type":    {mime + "; charset=utf-8", sign("application/"+typ, nil), ""},
+		"inactive":           {mime, sign(typ, object{"token_introspection": object{"active": false}}), oauth.ReasonIntrospectionInactive},
+		"for another API":    {mime, sign(typ, object{"token_introspection": object{"active": true, "sub": "alice", "aud": "x"}}), oauth.ReasonIntrospectionAudience},
+		"plain":              {"application/json", plain, oauth.ReasonIntrospectionUnavailable},
+		"plain as a JWT":     {mime, plain, oauth.ReasonIntrospectionUnavailable},
+		"JWT as JSON":        {"application/json", sign(typ, nil), oauth.ReasonIntrospectionUnavailable},
+		"another typ":        {mime, sign("at+jwt", nil), oauth.ReasonIntrospectionUnavailable},
+		"JWT":                {mime, sign("JWT", nil), oauth.ReasonIntrospectionUnavailable},
+		"another audience":   {mime, sign(typ, object{"aud": api}), oauth.ReasonIntrospectionUnavailable},
+		"another issuer":     {mime, sign(typ, object{"iss": "https://evil.example.com"}), oauth.ReasonIntrospectionUnavailable},
+		"old":                {mime, sign(typ, object{"iat": now - 300}), oauth.ReasonIntrospectionUnavailable},
+		"in the future":      {mime, sign(typ, object{"iat": now + 300}), oauth.ReasonIntrospectionUnavailable},
+		"no iat":             {mime, sign(typ, object{"iat": nil}), oauth.ReasonIntrospectionUnavailable},
+		"nothing inside":     {mime, sign(typ, object{"token_introspection": nil}), oauth.ReasonIntrospectionUnavailable},
+		"only outer members": {mime, sign(typ, object{"token_introspection": nil, "active": true, "sub": "alice"}), oauth.ReasonIntrospectionUnavailable},
+		"bad signature":      {mime, sign(typ, nil)[:len(sign(typ, nil))-8] + "AAAAAAAA", oauth.ReasonIntrospectionUnavailable},
+	} {
+		s := new(asServer)
+		s.respond = func(w http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Get("Accept"); got != mime {
+				t.Errorf("%s: Accept = %q, want %q", name, got, mime)
+			}
+			w.Header().Set("Content-Type", test.mime)
+			_, _ = w.Write([]byte(test.body))
+		}
+		e := endpoint(t, s, issuer)
+		e.Algorithms = []jwtauth.Algorithm{jwtauth.ES256}
+		e.Keys = providertest.Keys()
+		_, err := newIntrospector(t, nil, e).Authenticate(opaque("opaque"))
+		if reasonOf(err) != test.want || (err == nil) != (test.want == "") {
+			t.Errorf("%s: Authenticate error = %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
+	s := new(asServer)
+	good := endpoint(t, s, issuer)
+	public := good
+	public.Client = newClient(t, oauth.Config{Issuer: issuer, ClientID: "x", Auth: oauth.Public, Transport: s})
+	signed := good
+	signed.AnyTenant, signed.Keys = true, jwtauth.StaticKeys()
+	_, err := oauth.NewIntrospector(oauth.IntrospectorConfig{
+		Cache: time.Hour, CacheEntries: -1, Confirmers: []gatehouse.Confirmer{nil},
+		Endpoints: []oauth.IntrospectionEndpoint{
+			good, {URL: "http://as.example.com", Tenants: []string{}, Algorithms: []jwtauth.Algorithm{"ES256"}}, public, signed,
+		},
+	})
+	for _, want := range []string{
+		"Confirmers: confirmer 0: nil", "Cache: got 1h0m0s", "CacheEntries: got -1",
+		"Endpoints[0].Tenants: required with several endpoints", "Endpoints[1].Audiences: at least one", "Endpoints[1].Tenants: must be at least one",
+		"Endpoints[1].URL: ", "Endpoints[1].Algorithms: not used without Keys", "Endpoints[1].Client: required", "Endpoints[2].Client: a public client", "Endpoints[3].Keys: ",
+	} {
+		if err == nil || !strings.Contains(err.Error(), "oauth: IntrospectorConfig."+want) {
+			t.Errorf("NewIntrospector error lacks %q:\n%v", want, err)
+		}
+	}
+	if _, err := oauth.NewIntrospector(oauth.IntrospectorConfig{}); err == nil || !strings.Contains(err.Error(), "Endpoints: at least one is required") {
+		t.Errorf("NewIntrospector without endpoints: error = %v", err)
+	}
+}

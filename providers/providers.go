@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package providers has a function for each of the common identity providers. It
+// returns a [jwtauth.Issuer] that accepts the access tokens of this provider and
+// rejects its other tokens: ID tokens, refresh tokens, tokens of another
+// organization.
+//
+//	tokens, err := jwtauth.New(jwtauth.Config{
+//		Issuers: []jwtauth.Issuer{providers.Auth0("acme.eu.auth0.com", "https://api.acme.example")},
+//	})
+//
+// The caller may change every field of the result before [jwtauth.New] gets it:
+// Tenants where there are several issuers, AllowedRoles, another RolesClaims. To
+// add a mark, append to Require or Refuse; without the marks of a preset its
+// issuer accepts tokens that are no access tokens.
+//
+// A function does not return an error. If a parameter is invalid, the Err of the
+// issuer says which, and New returns it.
+//
+// docs/providers.md has, for each provider, the settings that are necessary at the
+// provider, and what the log says if they are missing.
+package providers
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// day is the lifetime that most providers allow, with an hour to spare.
+const day = 25 * time.Hour
+
+// compatible returns the settings that most presets share: RS256, discovery and
+// lifetimes of up to 25 hours.
+func compatible(url string, audiences ...string) jwtauth.Issuer {
+	return jwtauth.Issuer{
+		URL:         url,
+		Audiences:   slices.Clone(audiences),
+		Algorithms:  []jwtauth.Algorithm{jwtauth.RS256},
+		Keys:        jwtauth.Discover(),
+		Profile:     jwtauth.Compatible,
+		MaxLifetime: day,
+	}
+}
