@@ -100,6 +100,32 @@ func TestVerifierGoesToTokenEndpointOnly(t *testing.T) {
 	}
 }
 
+// TestAuthorizeChecksAlgorithms: a login whose ID token would be rejected does not
+// begin.
+func TestAuthorizeChecksAlgorithms(t *testing.T) {
+	for _, test := range []struct {
+		listed any
+		scope  string
+		fails  bool
+	}{
+		{nil, "openid", false},
+		{[]string{}, "openid", false},
+		{[]string{"RS256", "ES256"}, "openid", false},
+		{[]string{"RS256", "HS256"}, "openid", true},
+		{[]string{"RS256"}, "reports:read", false},
+		{"ES256", "openid", true},
+	} {
+		s := providertest.New(t)
+		if test.listed != nil {
+			s.Metadata["id_token_signing_alg_values_supported"] = test.listed
+		}
+		_, err := s.Client().Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(test.scope)})
+		if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "id_token_signing_alg_values_supported") {
+			t.Errorf("%v, scope %s: Authorize error = %v, want one: %t", test.listed, test.scope, err, test.fails)
+		}
+	}
+}
+
 // TestPushedAuthorizationRequest: RFC 9126. The browser gets the request_uri only,
 // and no request that the endpoint rejected.
 //

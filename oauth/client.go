@@ -113,7 +113,8 @@ type Client struct {
 	skew     time.Duration
 	metadata metadata
 
-	verifier *jwtauth.Verifier // nil without keys
+	verifier   *jwtauth.Verifier   // nil without keys
+	algorithms []jwtauth.Algorithm // of ID tokens
 
 	// The limits of the endpoints. Codes, which anonymous callers can send, share none
 	// with the other grants.
@@ -184,6 +185,11 @@ func New(config Config) (*Client, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	c.algorithms = slices.Clone(config.Algorithms)
+	if len(c.algorithms) == 0 {
+		c.algorithms = []jwtauth.Algorithm{jwtauth.RS256}
+	}
+	config.Algorithms = c.algorithms
 	if c.verifier, err = newVerifier(config, c.http.Transport, c.skew); err != nil {
 		return nil, fmt.Errorf("oauth: Config: %w", err)
 	}
@@ -200,7 +206,7 @@ var errRequired = errors.New("required")
 //
 // Implements OIDC Core §3.1.3.7 (step 7).
 func newVerifier(config Config, transport http.RoundTripper, skew time.Duration) (*jwtauth.Verifier, error) {
-	keys, algorithms := config.IDTokenKeys, slices.Clone(config.Algorithms)
+	keys := config.IDTokenKeys
 	switch {
 	case keys != nil:
 	case config.Provider == (Provider{}):
@@ -210,12 +216,9 @@ func newVerifier(config Config, transport http.RoundTripper, skew time.Duration)
 	default:
 		return nil, nil
 	}
-	if len(algorithms) == 0 {
-		algorithms = []jwtauth.Algorithm{jwtauth.RS256}
-	}
 	return jwtauth.NewVerifier(jwtauth.VerifierConfig{
 		Issuer: jwtauth.Issuer{
-			URL: config.Issuer, Audiences: []string{config.ClientID}, Algorithms: algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
+			URL: config.Issuer, Audiences: []string{config.ClientID}, Algorithms: config.Algorithms, Keys: keys, MaxTokenBytes: maxIDTokenBytes,
 		},
 		Skew: skew, Transport: transport,
 	})

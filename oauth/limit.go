@@ -59,20 +59,26 @@ func RetryAfter(err error) time.Duration {
 type backoff struct {
 	pause       time.Duration
 	from, until time.Time
+	cause       error // of the last failure
 }
 
-// left returns the rest of the pause.
-func (b *backoff) left(now time.Time) time.Duration { return max(b.until.Sub(now), 0) }
+// check returns the error for a request during a pause.
+func (b *backoff) check(endpoint string, now time.Time) error {
+	if left := b.until.Sub(now); left > 0 {
+		return &postponed{endpoint, fmt.Sprintf("the previous one failed: %v", b.cause), left}
+	}
+	return nil
+}
 
 // failed begins the next pause, which is at least as long as the authorization
 // server asks for, up to a minute. A request that began before the last failure is
 // one of the same outage and does not count again.
-func (b *backoff) failed(begun, now time.Time, asked time.Duration) {
+func (b *backoff) failed(begun, now time.Time, cause error, asked time.Duration) {
 	if begun.Before(b.from) {
 		return
 	}
 	b.pause = min(max(2*b.pause, firstPause, asked), maxPause)
-	b.from, b.until = now, now.Add(b.pause)
+	b.from, b.until, b.cause = now, now.Add(b.pause), cause
 }
 
 // limiter bounds the requests to one endpoint.
@@ -111,13 +117,12 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	l.mu.Lock()
 	l.waiting--
 	begun := time.Now()
-	left := l.backoff.left(begun) // it may have begun in the meantime
+	if err == nil {
+		err = l.backoff.check(l.endpoint, begun) // it may have begun in the meantime
+	}
 	l.mu.Unlock()
 	if err != nil {
 		return err
-	}
-	if left > 0 {
-		return l.postpone("the previous request failed", left)
 	}
 	err = request()
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -126,7 +131,7 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil && l.isDown(err) {
-		l.backoff.failed(begun, time.Now(), RetryAfter(err))
+		l.backoff.failed(begun, time.Now(), err, RetryAfter(err))
 	} else {
 		l.backoff = backoff{}
 	}
@@ -138,8 +143,8 @@ func (l *limiter) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if left := l.backoff.left(now); left > 0 {
-		return l.postpone("the previous request failed", left)
+	if err := l.backoff.check(l.endpoint, now); err != nil {
+		return err
 	}
 	if l.waiting >= maxWaiting {
 		return l.postpone("too many requests wait", firstPause)

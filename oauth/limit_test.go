@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,8 +59,8 @@ func TestFailuresBackOff(t *testing.T) {
 				if got := s.Count(path) - before; got != requests || oauth.RetryAfter(err) != wait {
 					t.Errorf("%s: error = %v, retry after %v, %d requests; want %v, %d", path, err, oauth.RetryAfter(err), got, wait, requests)
 				}
-				if wait > 0 && !errors.Is(err, oauth.ErrUnavailable) {
-					t.Errorf("%s: error = %v, want %v", path, err, oauth.ErrUnavailable)
+				if wait > 0 && (!errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "503")) {
+					t.Errorf("%s: error = %v, want %v and the cause", path, err, oauth.ErrUnavailable)
 				}
 			}
 			for range 2 {

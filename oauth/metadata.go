@@ -46,6 +46,10 @@ type Provider struct {
 	//
 	// Implements RFC 9207 §2.4 (support).
 	ResponseIssuer bool
+
+	// algorithms are the algorithms of ID tokens that discovery lists, with spaces
+	// between them, "" for none.
+	algorithms string
 }
 
 // endpoints returns the fields by their names in the metadata.
@@ -123,6 +127,11 @@ func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 				methods = append(methods, method)
 				return true
 			})
+		case "id_token_signing_alg_values_supported":
+			ok = strictjson.Strings(value, func(algorithm string) bool {
+				p.algorithms += " " + algorithm
+				return true
+			})
 		default:
 			if field := p.endpoints()[name]; field != nil {
 				*field, ok = strictjson.String(value)
@@ -194,13 +203,13 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	now := time.Now()
 	known, age, usable := m.known, now.Sub(m.fetched), !m.fetched.IsZero()
 	usable = usable && age < metadataStale
-	pause := m.backoff.left(now)
+	pause := m.backoff.check("discovery", now)
 	m.mu.Unlock()
 	switch {
-	case usable && (age < metadataFresh || pause > 0 || m.group.Running(struct{}{}) != nil):
+	case usable && (age < metadataFresh || pause != nil || m.group.Running(struct{}{}) != nil):
 		return known, nil
-	case pause > 0:
-		return Provider{}, &postponed{"discovery", "the previous request failed", pause}
+	case pause != nil:
+		return Provider{}, pause
 	}
 	p, err := m.group.Do(ctx, struct{}{}, func(ctx context.Context) (Provider, error) {
 		begun := time.Now()
@@ -212,7 +221,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 			if e, ok := errors.AsType[*fetch.StatusError](err); ok {
 				asked = e.RetryAfter
 			}
-			m.backoff.failed(begun, time.Now(), asked)
+			m.backoff.failed(begun, time.Now(), err, asked)
 			return p, err
 		}
 		m.known, m.fetched, m.backoff = p, time.Now(), backoff{}

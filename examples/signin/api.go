@@ -30,6 +30,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 	said := map[string]any{
 		"subject": p.Subject,
 		"issuer":  p.Issuer,
+		"user":    pseudonym(p),
 		"client":  p.Client,
 		"method":  p.Method,
 		"session": p.Credential,

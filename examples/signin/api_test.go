@@ -243,3 +243,34 @@ func TestBrowserName(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherUser: a tab that still shows one user writes nothing into the account of
+// another one who has signed in since.
+func TestOtherUser(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	b := s.browser()
+	first, _ := s.fetch(b, "GET", "/api/me").JSON(t)["user"].(string)
+	p.Change(func() { p.Subject = "u2" })
+	b.Go(s.URL + "/login")
+	second, _ := s.fetch(b, "GET", "/api/me").JSON(t)["user"].(string)
+	if first == "" || second == "" || first == second {
+		t.Fatalf("users %q and %q, want two", first, second)
+	}
+	for _, test := range []struct {
+		kind, body string
+		status     int
+		note       string
+	}{
+		{"application/json", `{"note":"a","user":"` + first + `"}`, 409, ""},
+		{"application/x-www-form-urlencoded", "note=a&user=" + first, 409, ""},
+		{"application/json", `{"note":"b","user":"` + second + `"}`, 200, "b"},
+		{"application/x-www-form-urlencoded", "note=c&user=" + second, 200, "c"},
+		{"application/json", `{"note":"d"}`, 200, "d"},
+	} {
+		a := b.Do(webtest.Request{Method: "POST", URL: s.URL + "/api/note", From: s.URL, Type: test.kind, Body: test.body})
+		if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; a.Status != test.status || got != test.note {
+			t.Errorf("POST %s = %v, note %q, want %d, %q", test.body, a, got, test.status, test.note)
+		}
+	}
+}

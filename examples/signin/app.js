@@ -4,11 +4,15 @@
 
 const $ = (id) => document.getElementById(id);
 const areas = ['account', 'signed-in', 'signed-out', 'problem'];
+let user = ''; // whom the page shows
+let typed = false; // whether the note has text that is not saved
 
 // show makes one state of the page visible and deletes the data of the user.
 function show(...visible) {
   for (const id of areas) $(id).hidden = !visible.includes(id);
   if (visible.includes('signed-in')) return;
+  user = '';
+  typed = false;
   $('who').textContent = $('note').value = $('saved').textContent = $('upstream-result').textContent = '';
   $('upstream-result').hidden = true;
   $('sessions').replaceChildren();
@@ -20,6 +24,7 @@ function complain(text) {
 }
 
 class SignedOut extends Error {}
+class OtherUser extends Error {}
 
 // call returns the JSON response of the server. 401 means that the session has
 // ended.
@@ -27,6 +32,7 @@ async function call(path, options = {}) {
   const response = await fetch(path, { ...options, cache: 'no-store', headers: { Accept: 'application/json', ...options.headers } });
   if (response.status === 401) throw new SignedOut();
   const answer = await response.json().catch(() => ({}));
+  if (response.status === 409) throw new OtherUser();
   if (!response.ok) throw new Error(answer.error_description || 'The server sent an unexpected response.');
   return answer;
 }
@@ -39,23 +45,42 @@ async function attempt(action) {
   } catch (error) {
     if (error instanceof SignedOut) {
       await refresh('Please sign in again.');
+    } else if (error instanceof OtherUser) {
+      await refresh();
+      complain('Another user has signed in with this browser. Nothing was saved.');
     } else {
       complain(error instanceof TypeError ? 'The server cannot be reached.' : error.message);
     }
   }
 }
 
-// refresh shows the current user.
+// keepText shows what the user has typed, and nothing else, after the session has
+// ended. The login is in another tab; this page asks again when it is shown again.
+function keepText() {
+  $('account').hidden = true;
+  $('who').textContent = $('upstream-result').textContent = '';
+  $('upstream-result').hidden = true;
+  $('sessions').replaceChildren();
+  const link = Object.assign(document.createElement('a'), { href: '/login?return_to=/', target: '_blank', textContent: 'Sign in' });
+  $('problem').replaceChildren('Your session has ended. Your text stays here until you sign in again in another tab: ', link);
+  $('problem').hidden = false;
+}
+
+// refresh shows the current user, and keeps text that this user has not saved.
 async function refresh(otherwise = '') {
   try {
     const person = await call('/api/me');
+    if (person.user !== user) show();
+    user = person.user;
     $('who').textContent = person.name || person.email || person.subject;
     $('who').title = `${person.subject} at ${person.issuer}`;
     show('account', 'signed-in');
     if (otherwise) return signAgain(otherwise);
     const [{ note }] = await Promise.all([call('/api/note'), listSessions()]);
-    $('note').value = note;
+    if (!typed) $('note').value = note;
   } catch (error) {
+    if (typed && error instanceof SignedOut) return keepText();
+    if (typed) return complain('The server is unavailable at the moment. Please try again.');
     show(error instanceof SignedOut ? 'signed-out' : 'problem');
     if (!(error instanceof SignedOut)) complain('The server is unavailable at the moment. Please try again.');
   }
@@ -105,13 +130,17 @@ $('note-form').addEventListener('submit', (event) => {
   attempt(async () => {
     $('saved').textContent = '';
     await call('/api/note', {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ note: $('note').value }),
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ note: $('note').value, user }),
     });
+    typed = false;
     $('saved').textContent = 'Saved';
   });
 });
 
-$('note').addEventListener('input', () => { $('saved').textContent = ''; });
+$('note').addEventListener('input', () => {
+  typed = true;
+  $('saved').textContent = '';
+});
 
 $('upstream').addEventListener('click', () => attempt(async () => {
   $('upstream').disabled = true;
@@ -127,3 +156,7 @@ $('upstream').addEventListener('click', () => attempt(async () => {
 // The back button must not show the data of a user who has signed out.
 addEventListener('pagehide', () => show());
 addEventListener('pageshow', () => refresh());
+// Another tab may have signed out, or signed in another user.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') refresh();
+});

@@ -77,6 +77,17 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestLogoutOnAnotherOrigin: the page lets its form lead to the end_session_endpoint.
+func TestLogoutOnAnotherOrigin(t *testing.T) {
+	p := webtest.NewProvider(t)
+	p.Metadata["end_session_endpoint"] = "http://127.0.0.2:1/end"
+	s := open(t, p, nil)
+	policy := webtest.NewBrowser(t).Go(s.URL + "/").Header.Get("Content-Security-Policy")
+	if want := "form-action 'self' " + p.URL + " http://127.0.0.2:1;"; !strings.Contains(policy, want) {
+		t.Errorf("GET /: policy %q, want %q", policy, want)
+	}
+}
+
 // TestCallbackErrors: a failed callback shows an error page, or JSON to a script, and
 // sends no code. Package signin tests what fails.
 func TestCallbackErrors(t *testing.T) {
@@ -127,6 +138,19 @@ func TestCallbackErrors(t *testing.T) {
 	if len(other.Cookies()) != 0 {
 		t.Errorf("cookies = %v, want none", other.Cookies())
 	}
+}
+
+// TestTokenInvalid: an ID token that does not verify has a page of its own, without a
+// link to start again.
+func TestTokenInvalid(t *testing.T) {
+	p := webtest.NewProvider(t)
+	p.Claims["aud"] = "another client"
+	s := open(t, p, nil)
+	page := webtest.NewBrowser(t).Go(s.URL + "/login")
+	if page.Status != 400 || !strings.Contains(page.Body, "could not be verified") || strings.Contains(page.Body, `href="/login"`) {
+		t.Errorf("GET /callback = %v, want a page about the settings", page)
+	}
+	s.wantLog("oauth_id_token")
 }
 
 // TestProviderUnavailable: the page works while the provider is down or rejects the

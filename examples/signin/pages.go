@@ -4,14 +4,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"html/template"
 	"mime"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 //go:embed index.html app.js style.css message.html
@@ -38,8 +43,14 @@ type message struct{ Title, Text, Link, Href string }
 
 // messageOf returns the message for a failed login or logout. The page has a link
 // and no redirect, which could be an endless loop.
-func messageOf(logout bool, status int) message {
+func messageOf(logout bool, status int, reason gatehouse.Reason) message {
 	switch {
+	case reason == oauth.ReasonIDToken:
+		return message{
+			"This sign-in could not be verified",
+			"The answer of the sign-in server does not fit the settings or the clock of this application. Its operator finds the cause in the log; to start again does not help.",
+			"Go back", "/",
+		}
 	case logout && status == http.StatusForbidden:
 		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/"}
 	case logout:
@@ -66,7 +77,7 @@ func messageOf(logout bool, status int) message {
 func errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 	status := e.Code.Status()
 	var b bytes.Buffer
-	if err := messagePage.Execute(&b, messageOf(r.URL.Path == "/logout", status)); err != nil {
+	if err := messagePage.Execute(&b, messageOf(r.URL.Path == "/logout", status, e.Reason)); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -78,8 +89,7 @@ func errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 // secure sets the headers of every response: no scripts but its own, no frame, no
 // cache.
 func secure(next http.Handler, issuer string) http.Handler {
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
-		"form-action " + formTargets(issuer) + "; frame-ancestors 'none'; base-uri 'none'"
+	policy := contentSecurityPolicy(issuer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -92,13 +102,36 @@ func secure(next http.Handler, issuer string) http.Handler {
 	})
 }
 
-// formTargets returns the origins to which the logout form leads, for form-action,
-// which also applies to redirects. An authorization server with the
-// end_session_endpoint on another origin than its issuer needs that one here.
-func formTargets(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return "'self'"
+// contentSecurityPolicy allows the logout form to lead to the origins of the given
+// URLs: form-action also applies to redirects.
+func contentSecurityPolicy(targets ...string) string {
+	forms := []string{"'self'"}
+	for _, target := range targets {
+		if u, err := url.Parse(target); err == nil && u.Host != "" {
+			forms = append(forms, u.Scheme+"://"+u.Host)
+		}
 	}
-	return "'self' " + u.Scheme + "://" + u.Host
+	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+		"form-action " + strings.Join(slices.Compact(forms), " ") + "; frame-ancestors 'none'; base-uri 'none'"
+}
+
+// index serves the page with the logout form, which leads to the end_session_endpoint.
+// That may be on another origin than the issuer.
+func (a *app) index(w http.ResponseWriter, r *http.Request) {
+	if target := logoutTarget(r.Context(), a.signin.Client); target != "" {
+		w.Header().Set("Content-Security-Policy", contentSecurityPolicy(a.issuer, target))
+	}
+	asset("index.html")(w, r)
+}
+
+// logoutTarget returns the end_session_endpoint, "" if it is unknown at the moment. The
+// client caches the metadata.
+func logoutTarget(ctx context.Context, client *oauth.Client) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	provider, err := client.Provider(ctx)
+	if err != nil {
+		return ""
+	}
+	return provider.EndSessionEndpoint
 }

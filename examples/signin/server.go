@@ -20,6 +20,7 @@ type app struct {
 	store   *store
 	signin  *signin.Handler
 	notes   notes
+	issuer  string
 	logger  *slog.Logger
 	cancel  context.CancelFunc
 }
@@ -30,7 +31,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, logger: logger, cancel: func() {}}
+	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, issuer: config.Issuer, logger: logger, cancel: func() {}}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
 	}
@@ -105,7 +106,7 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	root.Handle("GET /callback", a.signin)
 	root.Handle("POST /logout", a.signin)
 	root.Handle("POST /backchannel-logout", a.signin)
-	root.HandleFunc("GET /{$}", asset("index.html"))
+	root.HandleFunc("GET /{$}", a.index)
 	root.HandleFunc("GET /app.js", asset("app.js"))
 	root.HandleFunc("GET /style.css", asset("style.css"))
 	root.HandleFunc("GET /healthz", healthz)

@@ -20,6 +20,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"subject": p.Subject,
 		"issuer":  p.Issuer,
+		"user":    pseudonym(p),
 		"name":    claims.Name,
 		"email":   claims.Email,
 		"method":  p.Method,

@@ -37,7 +37,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"app_origin any", object{"app_origin": "*"}, "app_origin: not an absolute URL"},
 		{"app_origin without scheme", object{"app_origin": "localhost:8081"}, "app_origin: not an absolute URL"},
 		{"app_origin plain http", object{"app_origin": "http://app.example.com", "public_origin": "http://api.example.com"}, "app_origin: plain http is for loopback addresses only"},
-		{"app_origin http, backend https", object{"app_origin": "http://localhost:8081", "public_origin": "https://localhost:8080"}, "app_origin: scheme http differs from https"},
+		{"app_origin http, backend https", object{"app_origin": "http://127.0.0.1:8081", "public_origin": "https://localhost:8080"}, "app_origin: scheme http differs from https"},
 		{"app_origin https, backend http", object{"app_origin": "https://localhost:8081", "public_origin": "http://localhost:8080"}, "app_origin: scheme https differs from http"},
 		{"app_origin equals public_origin", object{"app_origin": backend}, "app_origin: equals public_origin"},
 		{"app_origin of another site", object{"app_origin": "https://app.example.org"}, "app_origin: another site"},
@@ -81,7 +81,7 @@ func TestExampleConfig(t *testing.T) {
 	if _, err := fmt.Fscanf(bufio.NewReader(out), "listening %s\npage %s\n", &backend, &page); err != nil {
 		t.Fatal(err)
 	}
-	const origin = "http://localhost:8081"
+	const origin = "http://127.0.0.1:8081"
 	b := webtest.NewBrowser(t)
 	for address, want := range map[string]int{page + "/": 200, backend + "/healthz": 200, backend + "/api/me": 401} {
 		if a := b.Fetch("GET", address, origin); a.Status != want || strings.HasPrefix(address, backend) && a.Header.Get("Access-Control-Allow-Origin") != origin {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -57,8 +59,12 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, _ := gatehouse.FromContext(r.Context())
-	text, ok := noteOf(r.Header.Get("Content-Type"), body)
+	text, user, ok := noteOf(r.Header.Get("Content-Type"), body)
 	switch {
+	case user != "" && user != pseudonym(p):
+		// A tab still shows the user before: nothing is written into the account of the
+		// user who has signed in since.
+		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
 	case err != nil || !ok:
 		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
 	case len(text) > maxNote:
@@ -72,29 +78,37 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// noteOf returns the member "note" of a JSON or form body if there is one, and the
-// whole body otherwise.
-func noteOf(contentType string, body []byte) (text string, ok bool) {
+// pseudonym returns the name by which the page says for whom it writes. It reveals
+// neither subject nor issuer.
+func pseudonym(p gatehouse.Principal) string {
+	sum := sha256.Sum256([]byte(p.Issuer + "\x00" + p.Subject))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// noteOf returns the members "note" and "user" of a JSON or form body if there is a
+// note, and the whole body otherwise.
+func noteOf(contentType string, body []byte) (text, user string, ok bool) {
 	kind, _, _ := mime.ParseMediaType(contentType)
 	switch kind {
 	case "application/json":
 		var message struct {
 			Note *string `json:"note"`
+			User string  `json:"user"`
 		}
 		if err := json.Unmarshal(body, &message); err == nil && message.Note != nil {
-			return *message.Note, true
+			return *message.Note, message.User, true
 		}
-		return string(body), json.Valid(body)
+		return string(body), "", json.Valid(body)
 	case "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(body))
 		if form.Has("note") {
-			return form.Get("note"), err == nil
+			return form.Get("note"), form.Get("user"), err == nil
 		}
-		return string(body), err == nil
+		return string(body), "", err == nil
 	case "", "text/plain":
-		return string(body), true
+		return string(body), "", true
 	}
-	return "", false
+	return "", "", false
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -11,6 +12,11 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 //go:embed index.html app.js style.css
@@ -18,7 +24,7 @@ var files embed.FS
 
 // newPage returns the handler of the page: three static files. Any file server
 // that sets these headers can replace it.
-func newPage(config *config) (http.Handler, error) {
+func newPage(config *config, client *oauth.Client) (http.Handler, error) {
 	t, err := template.ParseFS(files, "index.html")
 	if err != nil {
 		return nil, err
@@ -27,15 +33,13 @@ func newPage(config *config) (http.Handler, error) {
 	if err := t.Execute(&index, struct{ Backend string }{config.PublicOrigin}); err != nil {
 		return nil, err
 	}
-	issuer, err := url.Parse(config.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
-	}
 	// The script can call the backend only, so an injected script cannot send data
 	// elsewhere. form-action also applies to redirects: the logout form leads to the
-	// authorization server and back.
-	policy := fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src %[1]s; "+
-		"form-action 'self' %[1]s %[2]s://%[3]s; frame-ancestors 'none'; base-uri 'none'", config.PublicOrigin, issuer.Scheme, issuer.Host)
+	// end_session_endpoint and back.
+	policy := func(target string) string {
+		return fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src %[1]s; "+
+			"form-action 'self' %[1]s%[2]s; frame-ancestors 'none'; base-uri 'none'", config.PublicOrigin, origins(config.Issuer, target))
+	}
 
 	mux := http.NewServeMux()
 	serve := func(pattern, name string, content []byte) {
@@ -55,7 +59,11 @@ func newPage(config *config) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		target := ""
+		if r.URL.Path == "/" {
+			target = logoutTarget(r.Context(), client)
+		}
+		h.Set("Content-Security-Policy", policy(target))
 		h.Set("X-Content-Type-Options", "nosniff")
 		// The logout form needs the Origin header.
 		h.Set("Referrer-Policy", "strict-origin")
@@ -64,4 +72,27 @@ func newPage(config *config) (http.Handler, error) {
 		h.Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// origins returns the different origins of the URLs, each after a space.
+func origins(addresses ...string) string {
+	var list []string
+	for _, address := range addresses {
+		if u, err := url.Parse(address); err == nil && u.Host != "" {
+			list = append(list, " "+u.Scheme+"://"+u.Host)
+		}
+	}
+	return strings.Join(slices.Compact(list), "")
+}
+
+// logoutTarget returns the end_session_endpoint, which may be on another origin than
+// the issuer, and "" if it is unknown at the moment. The client caches the metadata.
+func logoutTarget(ctx context.Context, client *oauth.Client) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	provider, err := client.Provider(ctx)
+	if err != nil {
+		return ""
+	}
+	return provider.EndSessionEndpoint
 }

@@ -278,9 +278,10 @@ func TestProviderUnavailable(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	p := webtest.NewProvider(t)
+	p.Metadata["end_session_endpoint"] = "http://127.0.0.2:1/end"
 	s := open(t, p)
 	for address, policy := range map[string]string{
-		s.page + "/":       "script-src 'self'; style-src 'self'; img-src data:; connect-src " + s.backend + "; form-action 'self' " + s.backend + " " + p.URL + ";",
+		s.page + "/":       "script-src 'self'; style-src 'self'; img-src data:; connect-src " + s.backend + "; form-action 'self' " + s.backend + " " + p.URL + " http://127.0.0.2:1;",
 		s.page + "/app.js": "script-src 'self';", s.page + "/style.css": "script-src 'self';", s.page + "/none": "script-src 'self';",
 		s.backend + "/healthz": "form-action 'none'", s.backend + "/none": "form-action 'none'", s.backend + "/logout": "form-action 'none'",
 	} {

@@ -58,6 +58,9 @@ type Resource struct {
 	Algorithm string
 	// Scope is the scopes of the resource, separated by spaces.
 	Scope string
+	// Shape gives the tokens the typ and claims of a product that does not follow
+	// RFC 9068: "keycloak" or "cognito".
+	Shape string
 	// Lifetime is the lifetime of the tokens, five minutes if zero.
 	Lifetime time.Duration
 }
@@ -95,7 +98,7 @@ func Start(t testing.TB, o Options) *Provider {
 		}
 		scopes = append(scopes, strings.Fields(r.Scope)...)
 		resources = append(resources, map[string]any{
-			"uri": r.URI, "algorithm": r.Algorithm, "scope": r.Scope, "ttl": int(r.Lifetime / time.Second),
+			"uri": r.URI, "algorithm": r.Algorithm, "scope": r.Scope, "ttl": int(r.Lifetime / time.Second), "shape": r.Shape,
 		})
 	}
 	if o.FirstLifetime == 0 {
