@@ -67,8 +67,8 @@ func signed(private crypto.Signer, header, claims object) string {
 
 // bundle returns a trust bundle with the key for a use.
 func bundle(public *ecdsa.PublicKey, use string) string {
-	coordinate := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, 32))) }
-	jwk := object{"kty": "EC", "crv": "P-256", "x": coordinate(public.X), "y": coordinate(public.Y), "kid": "k1", "use": use}
+	point, encoding := must(public.Bytes()), base64.RawURLEncoding
+	jwk := object{"kty": "EC", "crv": "P-256", "x": encoding.EncodeToString(point[1:33]), "y": encoding.EncodeToString(point[33:]), "kid": "k1", "use": use}
 	return string(must(json.Marshal(object{"spiffe_sequence": 1, "keys": []any{object{"kty": "EC", "use": "x509-svid", "x5c": []string{"x"}}, jwk}})))
 }
 
