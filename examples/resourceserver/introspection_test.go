@@ -99,7 +99,7 @@ func TestOpaqueTokens(t *testing.T) {
 		"is-active": "200", "several-audiences": "200", "second-as-knows": "200",
 		"is-bound": "401 invalid_token", "unknown-cnf-member": "401 invalid_token",
 		"without-audience": "401 invalid_token", "another-audience": "401 invalid_token", "another-issuer": "401 invalid_token",
-		"is-expired": "401 invalid_token", "nobody-knows-it": "401 invalid_token", "not*b64token": "400 invalid_request",
+		"is-expired": "401 invalid_token", "unknown-token-1": "401 invalid_token", "not*b64token": "400 invalid_request",
 		"redirected": "503 temporarily_unavailable", "server-error": "503 temporarily_unavailable",
 		"no-json-document": "503 temporarily_unavailable", "active-no-boolean": "503 temporarily_unavailable",
 	} {
