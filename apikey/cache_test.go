@@ -108,24 +108,42 @@ func TestCacheObeysExpiry(t *testing.T) {
 	}
 }
 
-// Expiry is checked by the clock of the store, cached or not.
-func TestExpiryByClockOfTheStore(t *testing.T) {
-	for _, ttl := range []time.Duration{0, 5 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			f := newKeys(t, nil)
-			ahead, behind := onStoreOf(t, f, ttl), onStoreOf(t, f, ttl)
-			ahead.store.found = func(_ context.Context, r *apikey.Record) { r.AsOf = r.AsOf.Add(time.Hour) }
-			behind.store.found = func(_ context.Context, r *apikey.Record) { r.AsOf = r.AsOf.Add(-time.Hour) }
-			r := request()
-			r.Lifetime = time.Hour
-			_, text := f.create(t, r)
-			ahead.wantReason(t, text, apikey.ReasonExpired)
-			advance(90 * time.Minute)
-			f.wantReason(t, text, apikey.ReasonExpired)
-			behind.wantReason(t, text, "")
-			advance(30 * time.Minute)
-			behind.wantReason(t, text, apikey.ReasonExpired)
-		})
+// All times are those of the store, whose clock may differ from that of the process:
+// expiry, grace period, and the minute between two writes of the usage.
+func TestClockOfTheStore(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		for _, ttl := range []time.Duration{0, 5 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newKeys(t, withCache(ttl))
+				f.store.found = func(_ context.Context, r *apikey.Record) {
+					for _, at := range []*time.Time{&r.AsOf, &r.Created, &r.Rotated, &r.Expires, &r.GraceEnds, &r.LastUsed} {
+						if !at.IsZero() {
+							*at = at.Add(ahead)
+						}
+					}
+				}
+				start := time.Now()
+				r := request()
+				r.Lifetime = time.Hour
+				key, first := f.create(t, r)
+				_, second := f.rotate(t, key.ID, time.Minute)
+				f.wantReason(t, first, "")
+				if got := send(t, get(second), f.Keys).principal; !got.Expires.Equal(start.Add(time.Hour + ahead)) {
+					t.Errorf("Principal.Expires = %v, want the time of the store %v", got.Expires, start.Add(time.Hour+ahead))
+				}
+				advance(time.Minute - time.Microsecond)
+				f.wantReason(t, first, "")
+				f.wantCalls(t, "Touch", 1)
+				advance(time.Microsecond)
+				f.wantReason(t, first, apikey.ReasonRotated)
+				f.wantReason(t, second, "")
+				f.wantCalls(t, "Touch", 2)
+				advance(59*time.Minute - time.Microsecond)
+				f.wantReason(t, second, "")
+				advance(time.Microsecond)
+				f.wantReason(t, second, apikey.ReasonExpired)
+			})
+		}
 	}
 }
 

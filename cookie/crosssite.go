@@ -21,6 +21,13 @@ type CrossSiteConfig struct {
 	// Plain http is accepted for loopback addresses only. There are no wildcards.
 	// Optional.
 	TrustedOrigins []string
+
+	// AllowFraming accepts navigations in a frame of another site or origin, with which
+	// the cookie is sent. Set it for pages that others embed, such as a widget, and
+	// say in frame-ancestors of a Content-Security-Policy who may. Without it such a
+	// request is rejected, so that a page that forgot the header cannot be used for
+	// clickjacking by a sibling host.
+	AllowFraming bool
 }
 
 // CrossSite protects against cross-site request forgery (CSRF): it rejects
@@ -38,19 +45,27 @@ type CrossSiteConfig struct {
 //   - Cross-origin requests with GET, HEAD or OPTIONS that are not navigations are
 //     rejected: images, scripts, fetches.
 //   - Over TLS, an Origin of plain http is another origin.
+//   - Navigations in a frame of another origin are rejected, by Sec-Fetch-Dest, also
+//     those of another host of the same site (clickjacking).
 //
-// A link or a frame on a page of another site can still cause a GET with cookies:
-// handlers for GET must change nothing, and frame-ancestors in a
-// Content-Security-Policy must say which sites may frame the pages. The check
+// A link on a page of another site can still cause a GET with cookies: handlers for
+// GET must change nothing. A browser without Sec-Fetch-Dest relies on
+// frame-ancestors in a Content-Security-Policy, which the application sets. The check
 // trusts the Host header: reject requests for host names that are not yours.
 type CrossSite struct {
 	protection *http.CrossOriginProtection
 	trusted    map[string]bool
+	framing    bool
 }
 
 // NewCrossSite makes the check. It reports all errors in config at once.
 func NewCrossSite(config CrossSiteConfig) (*CrossSite, error) {
-	return newCrossSite(config.TrustedOrigins, "CrossSiteConfig")
+	c, err := newCrossSite(config.TrustedOrigins, "CrossSiteConfig")
+	if err != nil {
+		return nil, err
+	}
+	c.framing = config.AllowFraming
+	return c, nil
 }
 
 func newCrossSite(origins []string, field string) (*CrossSite, error) {
@@ -113,6 +128,7 @@ var (
 	errAmbiguous     = errors.New("cookie: several Origin or Sec-Fetch-Site headers")
 	errNoOrigin      = errors.New("cookie: unsafe method with neither Sec-Fetch-Site nor Origin")
 	errUpgradeOrigin = errors.New("cookie: upgrade without an origin")
+	errFramed        = errors.New("cookie: in a frame of another origin")
 	errScheme        = errors.New("cookie: Origin has another scheme or host than the request")
 )
 
@@ -143,7 +159,11 @@ func (c *CrossSite) Check(r *http.Request) error {
 		}
 		checked = asUnsafe(r)
 	case isSafe(r.Method):
-		if silent || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		navigates := r.Header.Get("Sec-Fetch-Mode") == "navigate"
+		if navigates && !c.framing && isFramed(site, r.Header.Get("Sec-Fetch-Dest")) {
+			return errCrossSite(errFramed)
+		}
+		if silent || navigates {
 			return nil
 		}
 		checked = asUnsafe(r)
@@ -159,6 +179,15 @@ func (c *CrossSite) Check(r *http.Request) error {
 		return errCrossSite(err)
 	}
 	return nil
+}
+
+// isFramed reports whether a page of another origin shows the response in a frame.
+func isFramed(site, destination string) bool {
+	switch destination {
+	case "iframe", "frame", "fencedframe", "object", "embed":
+		return site == "cross-site" || site == "same-site"
+	}
+	return false
 }
 
 // single returns the value of a header, "" for none, and false for several.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/cookie"
@@ -267,4 +268,27 @@ func FuzzCheck(f *testing.F) {
 		}
 		wantError(t, err, 403, cookie.ReasonCrossSite)
 	})
+}
+
+// TestFraming: a page of another origin cannot show a page of the user in a frame.
+func TestFraming(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		check, err := cookie.NewCrossSite(cookie.CrossSiteConfig{AllowFraming: allowed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, site := range []string{"none", "same-origin", "same-site", "cross-site"} {
+			for _, destination := range []string{"document", "iframe", "frame", "fencedframe", "object", "embed", ""} {
+				r := httptest.NewRequest(http.MethodGet, "https://app.example.com/", http.NoBody)
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				r.Header.Set("Sec-Fetch-Site", site)
+				r.Header.Set("Sec-Fetch-Dest", destination)
+				foreign := site == "same-site" || site == "cross-site"
+				want := !allowed && foreign && destination != "document" && destination != ""
+				if err := check.Check(r); (err != nil) != want {
+					t.Errorf("AllowFraming %t: Check(%s from %s) error = %v, want one: %t", allowed, destination, site, err, want)
+				}
+			}
+		}
+	}
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/jose"
@@ -39,18 +38,15 @@ func GenerateKey() (*Key, error) {
 // *rsa.PublicKey, an *ecdsa.PublicKey or an ed25519.PublicKey that fits the
 // algorithm.
 func NewKey(algorithm Algorithm, private crypto.Signer) (*Key, error) {
-	switch {
-	case typednil.Is(private):
+	if typednil.Is(private) {
 		return nil, errors.New("dpop: NewKey: private: required")
-	case !slices.Contains(supported, algorithm):
-		return nil, fmt.Errorf("dpop: NewKey: algorithm: %q is not a supported asymmetric algorithm", string(algorithm))
 	}
 	public := private.Public()
 	if err := jose.CheckKey(public); err != nil {
 		return nil, fmt.Errorf("dpop: NewKey: private: the public key %w", err)
 	}
 	if !jose.Fits(string(algorithm), public) {
-		return nil, fmt.Errorf("dpop: NewKey: algorithm: %s does not fit a key of type %T", algorithm, public)
+		return nil, fmt.Errorf("dpop: NewKey: algorithm: %q is not an asymmetric algorithm for a key of type %T", string(algorithm), public)
 	}
 	thumbprint, _ := jose.Thumbprint(public) // cannot fail: CheckKey accepts the same types
 	text, _ := json.Marshal(map[string]any{"typ": typ, "alg": algorithm, "jwk": jose.Members(public)})

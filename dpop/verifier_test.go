@@ -85,6 +85,8 @@ func TestProofs(t *testing.T) {
 		{"over 8 KiB", func() string { return padded(c, 8<<10+1) }, dpop.ReasonMalformed},
 		{"header is no object", raw(`["dpop+jwt"]`, c.claims().String()), dpop.ReasonMalformed},
 		{"payload is no object", raw(c.header().String(), `"x"`), dpop.ReasonMalformed},
+		{"something behind the header", raw(c.header().String()+"{}", c.claims().String()), dpop.ReasonMalformed},
+		{"something behind the claims", func() string { return c.sign(c.header().String(), c.claims().String()+"{}") }, dpop.ReasonMalformed},
 		{"alg twice", raw(strings.Replace(c.header().String(), `{`, `{"alg":"ES256",`, 1), c.claims().String()), dpop.ReasonMalformed},
 		{"htm twice", raw(c.header().String(), strings.Replace(c.claims().String(), `{`, `{"htm":"GET",`, 1)), dpop.ReasonMalformed},
 		{"HTM beside htm", claim("HTM", "GET"), dpop.ReasonMalformed},

@@ -32,6 +32,8 @@ func TestAppsInBrowser(t *testing.T) {
 		{"signed out", (*app).signedOut},
 		{"callback is single use", (*app).callbackIsSingleUse},
 		{"session ends in another tab", (*app).sessionEndsInAnotherTab},
+		{"two people", (*app).twoPeople},
+		{"typed text stays", (*app).typedTextStays},
 		{"back after logout", (*app).backAfterLogout},
 		{"back from the cache", (*app).backFromCache},
 		{"cross-site requests", (*app).crossSite},

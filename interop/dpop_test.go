@@ -27,6 +27,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/interop/node"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
 var nonceKey = gatehouse.NewSecret([]byte("0123456789abcdef0123456789abcdef"))
@@ -357,4 +358,78 @@ func asJSON(t *testing.T, object, changes map[string]any) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestDPoPSignIn logs a user in at a certified authorization server with a key: the
+// tokens of the session are bound to it, before and after a refresh.
+//
+// Covers RFC 9449 §5, §10.
+func TestDPoPSignIn(t *testing.T) {
+	t.Parallel()
+	key, err := dpop.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, registered := range []provider.Client{webapp, nativeClient} {
+		t.Run(registered.ID, func(t *testing.T) {
+			t.Parallel()
+			p := provider.Start(t, provider.Options{
+				Clients: []provider.Client{registered}, DPoPNonce: true,
+				Resources: []provider.Resource{{URI: resource(jwtauth.ES256), Algorithm: "ES256", Scope: "reports:read"}},
+			})
+			config := oauth.Config{Issuer: p.Issuer, ClientID: registered.ID, DPoP: key}
+			if config.Auth = oauth.Public; registered.Secret != "" {
+				config.Auth, config.Secret = oauth.SecretBasic, gatehouse.NewSecret([]byte(registered.Secret))
+			}
+			client := newClient(t, config)
+			scopes, err := gatehouse.ParseScopes("openid offline_access reports:read")
+			if err != nil {
+				t.Fatal(err)
+			}
+			redirect := registered.RedirectURIs[0]
+			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{
+				RedirectURI: redirect, Scopes: scopes, Resources: []string{resource(jwtauth.ES256)}, Params: url.Values{"prompt": {"consent"}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			callback := provider.NewBrowser(t, "ada").Visit(t, transaction.URL, redirect)
+			result, err := client.Redeem(t.Context(), transaction, callback.Query())
+			if err != nil {
+				t.Fatal(err)
+			}
+			api := newBoundAPI(t, p, dpop.NewMemory(0))
+			tokens := result.Tokens
+			for range 3 {
+				if !tokens.DPoP || tokens.Refresh.Len() == 0 {
+					t.Fatalf("tokens %+v, want bound ones with a refresh token", tokens)
+				}
+				transport, err := dpop.NewTransport(dpop.TransportConfig{
+					Key: key, Origins: []string{api.url}, Token: func(context.Context) (gatehouse.Secret, error) { return tokens.Access, nil },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports")
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusOK {
+					t.Errorf("API with the token of the session = %d (%s), want 200", response.StatusCode, api.why)
+				}
+				if tokens, err = client.Refresh(t.Context(), tokens); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The refresh token of a public client is worth nothing without the key.
+			thief := config
+			if thief.DPoP, err = dpop.GenerateKey(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := newClient(t, thief).Refresh(t.Context(), tokens); (err == nil) != (registered.Secret != "") {
+				t.Errorf("Refresh with another key error = %v", err)
+			}
+		})
+	}
 }

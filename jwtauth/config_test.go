@@ -76,7 +76,7 @@ func TestNewRejects(t *testing.T) {
 		"Skew: got":                  {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
 		"CacheEntries: got":          {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
 		"KeySets.FetchTimeout: got":  {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},
-		"KeySets.MinInterval: got":   {sets(jwtauth.KeySets{MinInterval: time.Millisecond})},
+		"KeySets.MinInterval: got":   {sets(jwtauth.KeySets{MinInterval: time.Millisecond}), sets(jwtauth.KeySets{MinInterval: time.Minute, Refresh: 59 * time.Second})},
 		"KeySets.Refresh: got":       {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
 		"KeySets.MaxStale: got":      {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
 

@@ -227,6 +227,47 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+// The longest interval after failures is Refresh if that is less than a minute, and
+// MinInterval if that is more.
+func TestBackoffLimits(t *testing.T) {
+	for limits, want := range map[jwtauth.KeySets][]int{
+		{Refresh: 25 * time.Second}:      {0, 10, 30, 55, 80},
+		{MinInterval: 110 * time.Second}: {0, 110, 220},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			var fetches []int // seconds after the start
+			s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
+				fetches = append(fetches, int(time.Since(start)/time.Second))
+				serverError(w, r)
+			}}
+			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.KeySets = limits }))
+			for time.Since(start) < time.Duration(want[len(want)-1]+1)*time.Second {
+				reason(t, a, token(nil, nil))
+				time.Sleep(time.Second)
+			}
+			equal(t, fmt.Sprintf("fetches with %+v", limits), fetches, want)
+		})
+	}
+}
+
+// While the issuer does not answer, requests use the old set and do not wait for the
+// fetches, which time out.
+func TestOutageDelaysNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{serve: goodSet()}
+		a := newAuthenticator(t, remoteConfig(s))
+		check(t, a, "before the outage", token(nil, nil), "")
+		s.set(hanging)
+		start := time.Now()
+		for range 1200 {
+			check(t, a, "during the outage", token(nil, nil), "")
+			time.Sleep(time.Second)
+		}
+		equal(t, "time of the requests", time.Since(start), 1200*time.Second)
+	})
+}
+
 // A slow observer delays neither a request nor a fetch, and Close for 5 s only.
 func TestSlowObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -416,7 +416,7 @@ func TestIssuersAreSeparate(t *testing.T) {
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Issuers[0].AnyTenant = true
 		c.Issuers = append(c.Issuers, jwtauth.Issuer{
-			URL: otherURL, AnyTenant: true, Audiences: []string{otherAudience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
+			URL: otherURL, Tenants: []string{"acme"}, Audiences: []string{otherAudience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
 			Keys:    jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES384, Public: keyFor(jwtauth.ES384).public}),
 			Profile: jwtauth.Compatible, MaxTokenBytes: 16 << 10, MaxLifetime: time.Hour,
 		})
@@ -435,6 +435,9 @@ func TestIssuersAreSeparate(t *testing.T) {
 		"first":                            {token(nil, nil), ""},
 		"second":                           {other(jwtauth.ES384, nil, nil), ""},
 		"second with the key of the first": {other(jwtauth.ES256, nil, nil), jwtauth.ReasonAlgorithm},
+		"first, another tenant":            {token(nil, object{"tenant": "globex"}), ""},
+		"second, another tenant":           {other(jwtauth.ES384, nil, object{"tenant": "globex"}), jwtauth.ReasonTenant},
+		"second, no tenant":                {other(jwtauth.ES384, nil, object{"tenant": nil}), jwtauth.ReasonTenant},
 		"second, audience of the first":    {other(jwtauth.ES384, nil, object{"aud": audience}), jwtauth.ReasonAudience},
 		"first, typ of the second":         {token(object{"typ": "JWT"}, nil), jwtauth.ReasonType},
 		"second, typ of the second":        {other(jwtauth.ES384, object{"typ": "JWT"}, nil), ""},

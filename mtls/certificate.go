@@ -5,7 +5,6 @@ package mtls
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"hash/maphash"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/san"
 )
 
 // Thumbprint returns the thumbprint of a certificate, the value of the cnf member
@@ -161,7 +161,7 @@ func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate) *c
 	} else if e := a.checkTime(c); e != nil {
 		c.problem = e
 	}
-	for _, name := range names(c.leaf) {
+	for _, name := range san.Names(c.leaf) {
 		if p := a.subjects[name]; p != nil {
 			c.rows++
 			c.principal = p
@@ -218,29 +218,6 @@ func (a *Authenticator) invalid(c *certificate, reason gatehouse.Reason, cause s
 	e := refuse(gatehouse.CodeInvalidToken, reason, errors.New("mtls: certificate: "+cause))
 	e.Issuer, e.Credential = a.config.Issuer, c.thumbprint
 	return e
-}
-
-// names returns the names of the subject alternative name extension in the form of
-// Subject.SAN. They are the bytes of the certificate: crypto/x509 parses URIs, and
-// writes some differently.
-func names(leaf *x509.Certificate) []string {
-	kinds := map[int]string{1: "email:", 2: "dns:", 6: "uri:"}
-	var found []string
-	for _, extension := range leaf.Extensions {
-		if !extension.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
-			continue
-		}
-		var list []asn1.RawValue
-		if _, err := asn1.Unmarshal(extension.Value, &list); err != nil {
-			return nil // crypto/x509 has parsed it before
-		}
-		for _, name := range list {
-			if kind := kinds[name.Tag]; kind != "" && name.Class == asn1.ClassContextSpecific {
-				found = append(found, kind+string(name.Bytes))
-			}
-		}
-	}
-	return found
 }
 
 // hostName returns a host without its port.

@@ -92,7 +92,7 @@ func (c *Client) Check(request AuthorizationRequest) error {
 			}
 			fallthrough
 		case "redirect_uri", "scope", "resource", "max_age", "state", "nonce", "code_challenge", "code_challenge_method",
-			"response_mode", "request", "request_uri", "code_verifier":
+			"response_mode", "request", "request_uri", "code_verifier", "dpop_jkt":
 			fail("Params", fmt.Errorf("%s: is set by this package", name))
 		default:
 			if reserved(name) {
@@ -200,6 +200,11 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	}
 	if t.MaxAge > 0 {
 		params.Set("max_age", strconv.FormatInt(t.MaxAge, 10))
+	}
+	// RFC 9449 §10: the authorization server issues tokens for this code to the key
+	// only.
+	if c.key != nil {
+		params.Set("dpop_jkt", c.key.Thumbprint())
 	}
 	if p.PushedAuthorizationEndpoint != "" {
 		if params, err = c.push(ctx, p, params); err != nil {

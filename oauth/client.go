@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
@@ -60,6 +61,15 @@ type Config struct {
 	// require. It may also hold a private certificate authority.
 	TLS *tls.Config
 
+	// DPoP is the key to which the access tokens of this client are bound, RFC 9449.
+	// The client then sends proofs to the token endpoint and dpop_jkt in authorization
+	// requests, and rejects tokens that are not bound to the key: a Bearer token, or
+	// an authorization server whose metadata do not list the algorithm of the key. All
+	// processes that use the tokens, or refresh them, need the same key: see
+	// dpop.NewKey. APIs are called with a [Transport] or with a dpop.Transport.
+	// Optional.
+	DPoP *dpop.Key
+
 	// Transport makes the requests, [http.DefaultTransport] if nil. It must be
 	// nil if TLS is set.
 	Transport http.RoundTripper
@@ -98,6 +108,8 @@ type Client struct {
 	static   *Provider
 	once     func(context.Context, string) (bool, error) // nil for none
 	http     fetch.Client
+	key      *dpop.Key // nil without DPoP
+	proving  proving
 	skew     time.Duration
 	metadata metadata
 
@@ -144,7 +156,7 @@ func New(config Config) (*Client, error) {
 		}
 	}
 	c := &Client{
-		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once,
+		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once, key: config.DPoP,
 		pushes: newLimiter(endpointPAR, loginRate, isFailure), codes: newLimiter("token", loginRate, isOutage),
 		grantRequests: newLimiter("token", 0, isOutage), introspections: newLimiter("introspection", 0, isOutage),
 		revocations: newLimiter("revocation", 0, isOutage),

@@ -87,7 +87,7 @@ func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchang
 	if err != nil {
 		return Exchanged{}, err
 	}
-	tokens, err := parseTokens(a, request.Scopes, true)
+	tokens, err := parseTokens(a, request.Scopes, c.tokenType(), true)
 	if err != nil {
 		return Exchanged{}, err
 	}

@@ -124,7 +124,7 @@ func (c *Client) token(ctx context.Context, l *limiter, params url.Values, asked
 	if err != nil {
 		return Tokens{}, err
 	}
-	return parseTokens(a, asked, params.Get("grant_type") == grantExchange)
+	return parseTokens(a, asked, c.tokenType(), params.Get("grant_type") == grantExchange)
 }
 
 // setScope sets the parameter scope unless scopes is empty.

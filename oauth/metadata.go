@@ -256,5 +256,9 @@ func (c *Client) discover(ctx context.Context) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
 	}
-	return parseProvider(string(document), c.issuer, c.mutual)
+	p, err := parseProvider(string(document), c.issuer, c.mutual)
+	if err == nil {
+		err = c.checkDPoP(string(document))
+	}
+	return p, err
 }

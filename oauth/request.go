@@ -46,7 +46,14 @@ func (c *Client) send(ctx context.Context, endpoint, address string, params url.
 	if err := c.auth(header, form); err != nil {
 		return answer{}, err
 	}
-	response, err := c.http.PostForm(ctx, address, header, form)
+	client := &c.http
+	if endpoint == "token" {
+		var err error
+		if client, err = c.withProof(address); err != nil {
+			return answer{}, fmt.Errorf("oauth: %s endpoint: %w", endpoint, err)
+		}
+	}
+	response, err := client.PostForm(ctx, address, header, form)
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("oauth: %s endpoint: %w: %w", endpoint, ErrUnavailable, err)

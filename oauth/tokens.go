@@ -32,7 +32,7 @@ type Tokens = tokens.Tokens
 // redacted when it is printed.
 func ToOAuth2(t Tokens) *oauth2.Token {
 	token := &oauth2.Token{
-		AccessToken: string(t.Access.Reveal()), TokenType: bearer, RefreshToken: string(t.Refresh.Reveal()), Expiry: t.Expires,
+		AccessToken: string(t.Access.Reveal()), TokenType: tokenTypeOf(t), RefreshToken: string(t.Refresh.Reveal()), Expiry: t.Expires,
 	}
 	extra := map[string]any{"scope": t.Scopes.String()}
 	if t.ID.Len() > 0 {
@@ -41,11 +41,20 @@ func ToOAuth2(t Tokens) *oauth2.Token {
 	return token.WithExtra(extra)
 }
 
+// tokenTypeOf returns the authentication scheme of an access token.
+func tokenTypeOf(t Tokens) string {
+	if t.DPoP {
+		return schemeDPoP
+	}
+	return bearer
+}
+
 // FromOAuth2 converts a token of golang.org/x/oauth2. A zero Expiry means no
 // expiry in that package; in Tokens it is a time in the past.
 func FromOAuth2(token *oauth2.Token) Tokens {
 	t := Tokens{
 		Access: gatehouse.NewSecret([]byte(token.AccessToken)), Refresh: gatehouse.NewSecret([]byte(token.RefreshToken)), Expires: token.Expiry,
+		DPoP: strings.EqualFold(token.TokenType, schemeDPoP),
 	}
 	if id, ok := token.Extra("id_token").(string); ok {
 		t.ID = gatehouse.NewSecret([]byte(id))
@@ -61,7 +70,7 @@ const bearer = "Bearer"
 // parseTokens reads a token response, RFC 6749 section 5.1.
 //
 // Implements RFC 6749 §4.1.2 (unknown).
-func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error) {
+func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bool) (Tokens, error) {
 	t := Tokens{Scopes: asked, Expires: time.Now().Add(defaultLifetime)}
 	kind := ""
 	err := strictjson.Object(a.body, limits, func(name, value string) error {
@@ -102,11 +111,17 @@ func parseTokens(a answer, asked gatehouse.Scopes, exchange bool) (Tokens, error
 		return Tokens{}, malformed(a.endpoint, "is not a JSON object")
 	case t.Access.Len() == 0:
 		return Tokens{}, malformed(a.endpoint, "has no access_token")
+	case exchange && kind == "N_A":
+		return t, nil
 	// RFC 6749 §7.1: "The client MUST NOT use an access token if it does not
-	// understand the token type." This package does not support DPoP.
-	case !strings.EqualFold(kind, bearer) && !(exchange && kind == "N_A"):
-		return Tokens{}, malformed(a.endpoint, "has a token_type other than Bearer")
+	// understand the token type."
+	//
+	// RFC 9449 §5 (token_type): "The client MUST discard the response in this case if
+	// this protection is deemed important for the security of the application".
+	case !strings.EqualFold(kind, tokenType):
+		return Tokens{}, malformed(a.endpoint, "has a token_type other than "+tokenType)
 	}
+	t.DPoP = tokenType == schemeDPoP
 	return t, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
@@ -25,6 +26,9 @@ type TransportConfig struct {
 
 // Transport is the [http.RoundTripper] of an [http.Client] that sends the access
 // tokens of [Credentials].
+//
+// With Config.DPoP of the [Client] each request has a proof. A request is repeated
+// only if the server asks for a nonce or refuses a proof, see dpop.Transport.
 //
 // It sends the token to the configured origins only: a request to another
 // origin, including a redirect, returns an error and is not sent. It is safe
@@ -65,6 +69,13 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if key := t.source.client.key; key != nil {
+		proofs, err := dpop.NewTransport(dpop.TransportConfig{Key: key, Origins: config.Origins, Base: t.base})
+		if err != nil {
+			return nil, fmt.Errorf("oauth: TransportConfig: %w", err)
+		}
+		t.base = proofs
+	}
 	return t, nil
 }
 
@@ -74,7 +85,7 @@ var (
 )
 
 // RoundTrip implements [http.RoundTripper]. After a 401 response the transport
-// discards the token. It does not retry the request.
+// discards the token. It does not retry the request with another one.
 //
 // Implements RFC 6749 §10.3; RFC 9700 §4.3.2, §4.9.1; ASVS 5.0 §14.2.1.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -86,7 +97,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	sent := r.Clone(r.Context()) // RoundTrip must not change the request
-	sent.Header.Set("Authorization", bearer+" "+string(token.Access.Reveal()))
+	sent.Header.Set("Authorization", tokenTypeOf(token)+" "+string(token.Access.Reveal()))
 	response, err := t.base.RoundTrip(sent)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
 		t.source.Forget(token)

@@ -34,9 +34,13 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 	if err != nil {
 		return gatehouse.Claims{}, errors.New("oauth: userinfo endpoint: malformed URL")
 	}
-	r.Header.Set("Authorization", bearer+" "+string(access.Reveal()))
+	r.Header.Set("Authorization", c.tokenType()+" "+string(access.Reveal()))
 	r.Header.Set("Accept", "application/json")
-	response, err := c.http.Do(r)
+	client, err := c.withProof(p.UserinfoEndpoint)
+	if err != nil {
+		return gatehouse.Claims{}, fmt.Errorf("oauth: userinfo endpoint: %w", err)
+	}
+	response, err := client.Do(r)
 	switch {
 	case err != nil:
 		return gatehouse.Claims{}, fmt.Errorf("oauth: userinfo endpoint: %w: %w", ErrUnavailable, err)

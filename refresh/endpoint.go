@@ -26,7 +26,9 @@ var ErrInvalidClient = errors.New("refresh: invalid_client")
 // and returns its client_id. It reads the Authorization header, r.PostForm, which
 // is parsed, or the TLS state. For a public client it checks the parameter
 // client_id and that the client is registered as public. An error other than
-// [ErrInvalidClient] is answered with 503.
+// [ErrInvalidClient], [gatehouse.ErrNoCredentials] and a [*gatehouse.Error] of
+// another status is answered with 503. The method Authenticate of an
+// assertion.Verifier is a ClientAuthenticator.
 //
 // A nil ClientAuthenticator is for an authorization server with public clients
 // only: the client is the parameter client_id, and a request with client

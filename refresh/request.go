@@ -83,6 +83,9 @@ func (q request) authenticate(authenticate ClientAuthenticator) (string, bool) {
 		authenticate = publicClient
 	}
 	client, err := authenticate(q.r)
+	if e, ok := errors.AsType[*gatehouse.Error](err); errors.Is(err, gatehouse.ErrNoCredentials) || ok && e.Code.Status() != http.StatusServiceUnavailable {
+		err = fmt.Errorf("%w: %w", ErrInvalidClient, err)
+	}
 	// A client_id beside the credentials must name the same client (RFC 7521
 	// section 4.2).
 	if id := q.r.PostForm.Get("client_id"); err == nil && (client == "" || id != "" && id != client) {

@@ -3,6 +3,7 @@
 package refresh_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -313,6 +314,36 @@ func TestNoRotationAfterRevocation(t *testing.T) {
 					return
 				}
 			}
+		})
+	}
+}
+
+// shifted is a store whose clock differs from that of the process.
+type shifted struct {
+	refresh.Store
+	ahead time.Duration
+}
+
+func (s shifted) Find(ctx context.Context, id string) (refresh.Record, error) {
+	r, err := s.Store.Find(ctx, id)
+	r.AsOf, r.Created, r.Expires = r.AsOf.Add(s.ahead), r.Created.Add(s.ahead), r.Expires.Add(s.ahead)
+	return r, err
+}
+
+// TestClockOfTheStore: whether a family is active is a matter of the clock of the
+// store. A request for too many scopes does not use up an active token.
+func TestClockOfTheStore(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, func(c *refresh.Config) { c.Store, c.Lifetime = shifted{c.Store, ahead}, 30*time.Minute })
+			token := s.begin().Token
+			request := refresh.Request{Token: token, Client: "web", Scope: "admin"}
+			pass(30*time.Minute - 1)
+			s.requestRejected("too many scopes", request, refresh.ErrInvalidScope, refresh.ReasonScope)
+			token = s.accepted("the same token", token).Token
+			pass(1)
+			request.Token = token
+			s.requestRejected("expired", request, refresh.ErrInvalidGrant, refresh.ReasonExpired)
 		})
 	}
 }

@@ -265,3 +265,13 @@ func TestNamesSeparateSessions(t *testing.T) {
 	}
 	same.status(t, secret, 200)
 }
+
+func TestFraming(t *testing.T) {
+	for allowed, want := range map[bool]bool{false: true, true: false} {
+		a := newApp(t, session.Config{AllowFraming: allowed})
+		r := request(http.MethodGet, "/", with(a.login(t, person("ada"))), navigation, header("Sec-Fetch-Site", "same-site"), header("Sec-Fetch-Dest", "iframe"))
+		if _, err := a.Authenticate(r); (err != nil) != want {
+			t.Errorf("AllowFraming %t: Authenticate error = %v, want one: %t", allowed, err, want)
+		}
+	}
+}

@@ -58,6 +58,10 @@ type Config struct {
 	// front of the gate. Optional.
 	TrustedOrigins []string
 
+	// AllowFraming lets pages of other sites and hosts show pages of sessions in frames:
+	// see [cookie.CrossSiteConfig].
+	AllowFraming bool
+
 	// Idle is the idle timeout: 30 minutes if zero, at least a second, and at most
 	// Absolute. The time of the last request is stored at most once a minute, or
 	// once per Idle/10 if that is shorter, so a session may expire earlier by this
@@ -143,7 +147,7 @@ func New(config Config) (*Manager, error) {
 	if m.cookie, err = cookie.New(specification); err != nil {
 		errs = append(errs, fmt.Errorf("session: Config.Name: %w", err))
 	}
-	if m.sites, err = cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: config.TrustedOrigins}); err != nil {
+	if m.sites, err = cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: config.TrustedOrigins, AllowFraming: config.AllowFraming}); err != nil {
 		errs = append(errs, fmt.Errorf("session: Config.TrustedOrigins: %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -231,6 +231,10 @@ func newApp(t testing.TB, config session.Config) *app {
 			gatehouse.Refuse(w, r, err)
 			return
 		}
+		// See tokens: those with an odd number are bound to a key.
+		if text := tokens.Access.Reveal(); bytes.HasPrefix(text, []byte("access-")) && tokens.DPoP != (text[len(text)-1]%2 == 1) {
+			t.Errorf("tokens %s have DPoP = %v, want that of the login", text, tokens.DPoP)
+		}
 		_, _ = w.Write(tokens.Access.Reveal())
 	})
 	root := http.NewServeMux()
@@ -270,6 +274,7 @@ func tokens(n int, life time.Duration) session.Tokens {
 	return session.Tokens{
 		Access:  gatehouse.NewSecret(fmt.Appendf(nil, "access-%d", n)),
 		Refresh: gatehouse.NewSecret(fmt.Appendf(nil, "refresh-%d", n)),
+		DPoP:    n%2 == 1,
 		ID:      gatehouse.NewSecret([]byte("header.id.signature")),
 		Expires: time.Now().Add(life),
 	}

@@ -29,6 +29,7 @@ type sealedTokens struct {
 	Scopes   gatehouse.Scopes `json:"scope,omitzero"`
 	Expires  time.Time        `json:"expires"`
 	Received time.Time        `json:"received"`
+	DPoP     bool             `json:"dpop,omitempty"`
 }
 
 const (
@@ -55,7 +56,7 @@ func (m *Manager) seal(id string, t Tokens) (string, error) {
 	if m.keys == nil {
 		return "", errNoKeys
 	}
-	value, err := json.Marshal(sealedTokens{t.Access.Reveal(), t.Refresh.Reveal(), t.ID.Reveal(), t.Scopes, t.Expires, time.Now()})
+	value, err := json.Marshal(sealedTokens{t.Access.Reveal(), t.Refresh.Reveal(), t.ID.Reveal(), t.Scopes, t.Expires, time.Now(), t.DPoP})
 	if err != nil {
 		return "", errors.New("session: encode tokens: failed") // the error could contain a part of them
 	}
@@ -80,7 +81,7 @@ func (m *Manager) open(r *Record) (Tokens, time.Time, error) {
 	}
 	t := Tokens{
 		Access: gatehouse.NewSecret(s.Access), Refresh: gatehouse.NewSecret(s.Refresh), ID: gatehouse.NewSecret(s.ID),
-		Scopes: s.Scopes, Expires: s.Expires,
+		Scopes: s.Scopes, Expires: s.Expires, DPoP: s.DPoP,
 	}
 	return t, dueAt(s.Received, s.Expires), nil
 }

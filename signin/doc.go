@@ -45,7 +45,9 @@
 //
 // # What the application must do
 //
-// Serve TLS. Change no state in handlers for GET, because a link on a page of another
-// site can cause a GET with the cookie. Set Tenant and Roles of the principal from its claims
-// in [Config].Complete, or in Enrich of the gate.
+// Serve TLS. Send frame-ancestors in a Content-Security-Policy with every page: old
+// browsers do not say that a page is in a frame. Change no state in handlers for GET,
+// because a link on a page of another site can cause a GET with the cookie. Set Tenant
+// and Roles of the principal from its claims in [Config].Complete, or in Enrich of the
+// gate.
 package signin

@@ -40,7 +40,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 		err = h.remember(w, r, t, returnTo)
 	}
 	if err != nil {
-		h.fail(w, r, start, h.unavailable(err))
+		h.fail(w, withReturnTo(r, returnTo), start, h.unavailable(err))
 		return
 	}
 	w.Header().Set("Location", t.URL)
@@ -77,6 +77,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())
 	result, returnTo, err := h.redeem(w, r)
+	r = withReturnTo(r, returnTo)
 	if err != nil {
 		e := h.record(r, start, err)
 		// With a session, this is the back button after a login: nothing was

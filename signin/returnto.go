@@ -3,6 +3,8 @@
 package signin
 
 import (
+	"context"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -26,6 +28,25 @@ func (h *Handler) returnTo(query url.Values, err error) (string, bool) {
 		return h.home, true
 	}
 	return requested[0], true
+}
+
+type returnToKey struct{}
+
+// withReturnTo returns a request for the error page of a login that would have led to
+// the path.
+func withReturnTo(r *http.Request, path string) *http.Request {
+	if path == "" {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), returnToKey{}, path))
+}
+
+// ReturnTo returns where the login would have led, for [Config].ErrorPage: a page with a
+// link to the login can add it as return_to. It is "" if the request belongs to no
+// pending login of this browser. It never leads to another host, unless Home does.
+func ReturnTo(r *http.Request) string {
+	path, _ := r.Context().Value(returnToKey{}).(string)
+	return path
 }
 
 // isLocal reports whether every browser takes the text for a path on the same

@@ -3,11 +3,15 @@
 package signin_test
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
@@ -56,5 +60,33 @@ func TestReturnToAnotherOrigin(t *testing.T) {
 		if got := s.login(query).Header().Get("Location"); got != "https://spa.example.com/" {
 			t.Errorf("%q leads to %q, want https://spa.example.com/", query, got)
 		}
+	}
+}
+
+// TestReturnToSurvivesFailure: the error page of a failed login knows where the login
+// would have led, also if no session starts, and nothing about the logins of others.
+func TestReturnToSurvivesFailure(t *testing.T) {
+	var got []string
+	s := newSite(t, func(c *signin.Config) {
+		c.ErrorPage = func(_ http.ResponseWriter, r *http.Request, _ *gatehouse.Error) {
+			got = append(got, signin.ReturnTo(r))
+		}
+		c.Complete = func(*http.Request, *session.Login) error { return errors.New("down") }
+	})
+	response := s.Authorize(s.start("?return_to=/reports"))
+	denied := s.Authorize(s.start("?return_to=/denied"))
+	denied.Set("error", "access_denied")
+	s.callback(response) // Complete fails
+	s.callback(denied)   // the user canceled
+	s.callback(response) // no pending login
+	other := newSite(t, func(c *signin.Config) {
+		c.ErrorPage = func(_ http.ResponseWriter, r *http.Request, _ *gatehouse.Error) {
+			got = append(got, signin.ReturnTo(r))
+		}
+	})
+	other.Routes["/.well-known/openid-configuration"] = raw(503, "")
+	other.do(http.MethodGet, "/auth/login?return_to=/later")
+	if want := []string{"/reports", "/denied", "", "/later"}; !slices.Equal(got, want) {
+		t.Errorf("ReturnTo = %q, want %q", got, want)
 	}
 }

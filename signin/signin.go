@@ -71,8 +71,8 @@ type Config struct {
 
 	// ErrorPage, if not nil, writes the response to navigations that fail, instead of
 	// a line of plain text. It must not show the error, except for its status, and must not
-	// redirect to the login, which could be an endless loop. Other requests are
-	// answered with JSON.
+	// redirect to the login, which could be an endless loop. [ReturnTo] says where the
+	// login would have led. Other requests are answered with JSON.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, err *gatehouse.Error)
 
 	// Observer receives the events of this package and of the sessions, and each

@@ -143,22 +143,13 @@ func (b *bound) confirmers() []gatehouse.Confirmer {
 	return all
 }
 
-// authenticators returns the authenticators of access tokens and of certificates.
-func (b *bound) authenticators(tokens ...gatehouse.Authenticator) []gatehouse.Authenticator {
-	var all []gatehouse.Authenticator
-	if b.certificates != nil {
-		all = append(all, b.certificates.HeaderGuard())
+// require returns an authenticator of access tokens that accepts unbound ones only if
+// the configuration does.
+func (b *bound) require(tokens gatehouse.Authenticator) gatehouse.Authenticator {
+	if b.required {
+		return dpop.Require(tokens)
 	}
-	for _, t := range tokens {
-		if b.required {
-			t = dpop.Require(t)
-		}
-		all = append(all, t)
-	}
-	if b.certificates != nil {
-		all = append(all, b.certificates)
-	}
-	return all
+	return tokens
 }
 
 // start prepares the store of used proofs.

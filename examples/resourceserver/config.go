@@ -29,6 +29,8 @@ type config struct {
 	TLS          *tlsConfig  `json:"tls"`
 	MTLS         *mtlsConfig `json:"mtls"`
 	DPoP         *dpopConfig `json:"dpop"`
+
+	Introspection []introspectionConfig `json:"introspection"` // of opaque tokens
 }
 
 // issuerConfig is an issuer whose access tokens are accepted.
@@ -141,6 +143,9 @@ func (c *config) settings() (settings, error) {
 			fail("issuers[%d].%w", n, err)
 		}
 		s.issuers = append(s.issuers, issuer)
+	}
+	if err := c.checkTenants(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.APIKeys != nil {
 		s.cacheTTL, err = c.APIKeys.check()

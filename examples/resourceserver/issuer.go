@@ -153,5 +153,10 @@ func (c *config) rename(err error) error {
 			names = append(names, library+"SAN", file+"san", library+"Subject", file+"subject", library+"Tenant", file+"tenant", library+"Scopes", file+"scopes")
 		}
 	}
+	return renameAll(err, names...)
+}
+
+// renameAll replaces names in the text of err, given as old and new ones in turn.
+func renameAll(err error, names ...string) error {
 	return errors.New(strings.NewReplacer(names...).Replace(err.Error()))
 }

@@ -63,7 +63,7 @@ func TestMintedKeys(t *testing.T) {
 			}
 			a.wantJSON(t, object{
 				"subject": "ci", "issuer": "gatehouse", "tenant": "acme", "client": "", "method": "api_key",
-				"credential": label.ID, "scopes": []any{"reports:read"}, "expires": got.Expires,
+				"credential": label.ID, "binding": "", "scopes": []any{"reports:read"}, "expires": got.Expires,
 			})
 		}
 	})

@@ -174,7 +174,7 @@ func TestShutdown(t *testing.T) {
 			if err := app.Start(); err != nil {
 				t.Fatal(err)
 			}
-			s := &server{t: t}
+			s := &server{t: t, client: client}
 			if _, err := fmt.Fscanf(stdout, "listening %s\n", &s.URL); err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
@@ -20,8 +21,9 @@ import (
 // app is the API with its backends.
 type app struct {
 	handler http.Handler
-	tokens  *jwtauth.Authenticator
-	keys    *apiKeys // nil if API keys are not configured
+	tokens  *jwtauth.Authenticator // nil if only opaque tokens are accepted
+	opaque  *oauth.Introspector    // nil if opaque tokens are not configured
+	keys    *apiKeys               // nil if API keys are not configured
 	bound   *bound
 	tls     *tls.Config // nil for plain HTTP
 	logger  *slog.Logger
@@ -35,17 +37,20 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a := &app{logger: logger, cancel: func() {}}
 	resource := gatehouse.ProtectedResource{Resource: config.Resource, Scopes: []string{"reports:read", "reports:write"}}
-	for _, issuer := range values.issuers {
-		if isPublic(issuer.URL) {
-			resource.AuthorizationServers = append(resource.AuthorizationServers, issuer.URL)
+	for _, issuer := range config.issuerNames() {
+		if isPublic(issuer) {
+			resource.AuthorizationServers = append(resource.AuthorizationServers, issuer)
 		}
 	}
-	var errTokens, errKeys, errTLS error
+	var errTokens, errOpaque, errKeys, errTLS error
 	observer := gatehouse.Log(logger)
 	bound, errBound := newBound(config, observer)
 	a.bound = bound
 	a.tls, errTLS = config.serverTLS(bound.roots)
-	a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer, Confirmers: bound.confirmers()})
+	if len(values.issuers) > 0 || len(config.Introspection) == 0 {
+		a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer, Confirmers: bound.confirmers()})
+	}
+	a.opaque, errOpaque = config.introspector(bound.confirmers())
 	if config.APIKeys != nil {
 		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
@@ -54,17 +59,13 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if errTokens == nil && len(resource.AuthorizationServers) > 0 {
 		metadata, errMetadata = gatehouse.NewMetadata(resource)
 	}
-	if err := errors.Join(errTokens, errKeys, errMetadata, errBound, errTLS); err != nil {
+	if err := errors.Join(errTokens, errOpaque, errKeys, errMetadata, errBound, errTLS); err != nil {
 		a.close()
 		return nil, config.rename(err)
 	}
 
-	authenticators := a.bound.authenticators(a.tokens)
-	if a.keys != nil {
-		authenticators = append(authenticators, a.keys)
-	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: authenticators,
+		Authenticators: a.authenticators(),
 		Realm:          "reports",
 		Metadata:       metadata,
 		Observer:       observer,
@@ -75,6 +76,25 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.handler = a.routes(gate, metadata)
 	return a, nil
+}
+
+// authenticators returns what verifies credentials. Opaque tokens come after API keys,
+// because the introspector claims every token without dots.
+func (a *app) authenticators() []gatehouse.Authenticator {
+	var all []gatehouse.Authenticator
+	if a.bound.certificates != nil {
+		all = append(all, a.bound.certificates.HeaderGuard(), a.bound.certificates)
+	}
+	if a.tokens != nil {
+		all = append(all, a.bound.require(a.tokens))
+	}
+	if a.keys != nil {
+		all = append(all, a.keys)
+	}
+	if a.opaque != nil {
+		all = append(all, a.bound.require(a.opaque))
+	}
+	return all
 }
 
 // start prepares the store of API keys and returns the lines for standard output.
@@ -93,6 +113,9 @@ func (a *app) close() {
 	a.cancel()
 	if a.tokens != nil {
 		_ = a.tokens.Close()
+	}
+	if a.opaque != nil {
+		_ = a.opaque.Close()
 	}
 	if a.keys != nil {
 		_ = a.keys.close()
@@ -130,6 +153,10 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 func (a *app) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 500*time.Millisecond)
 	defer cancel()
+	if a.tokens == nil {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		return
+	}
 	if err := a.tokens.Ready(ctx); err != nil {
 		// The cause is in the log and stays out of the response.
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "no keys"})

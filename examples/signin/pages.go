@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 //go:embed index.html app.js style.css message.html
@@ -76,8 +77,12 @@ func messageOf(logout bool, status int, reason gatehouse.Reason) message {
 // errorPage responds to a navigation that failed at the login or the logout.
 func errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 	status := e.Code.Status()
+	m := messageOf(r.URL.Path == "/logout", status, e.Reason)
+	if path := signin.ReturnTo(r); path != "" && path != "/" && m.Href == "/login" {
+		m.Href += "?return_to=" + url.QueryEscape(path)
+	}
 	var b bytes.Buffer
-	if err := messagePage.Execute(&b, messageOf(r.URL.Path == "/logout", status, e.Reason)); err != nil {
+	if err := messagePage.Execute(&b, m); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}

@@ -13,8 +13,12 @@ import (
 // Tokens are the tokens of a token response, RFC 6749 section 5.1. The secrets
 // in it print as "[redacted]"; their method Reveal returns the token.
 type Tokens struct {
-	// Access is the access token, of type Bearer.
+	// Access is the access token, of type Bearer, or of type DPoP if DPoP is true.
 	Access gatehouse.Secret
+
+	// DPoP is true if the access token is bound to a key of the client, RFC 9449. Then
+	// it is sent under the scheme DPoP with a proof.
+	DPoP bool
 
 	// Refresh is the refresh token, empty if there is none.
 	Refresh gatehouse.Secret

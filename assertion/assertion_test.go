@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package assertion_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/assertion"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/refresh"
+)
+
+const issuer = "https://as.example.com"
+
+type object = map[string]any
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func keyring() *jwtauth.KeyRing {
+	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	return must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: private}))
+}
+
+var (
+	keys  = keyring() // of the client "billing"
+	other = keyring() // of the client "other"
+)
+
+func config() assertion.Config {
+	es256 := []jwtauth.Algorithm{jwtauth.ES256}
+	return assertion.Config{
+		Issuer: issuer, Replays: dpop.NewMemory(0),
+		Clients: []assertion.Client{{ID: "billing", Keys: keys, Algorithms: es256}, {ID: "other", Keys: other, Algorithms: es256}},
+	}
+}
+
+func newVerifier(t testing.TB, c assertion.Config) *assertion.Verifier {
+	t.Helper()
+	v := must(assertion.New(c))
+	t.Cleanup(func() { _ = v.Close() })
+	return v
+}
+
+// signed returns an assertion of the client billing with changed claims; nil
+// removes one.
+func signed(by *jwtauth.KeyRing, typ string, changes object) string {
+	now := time.Now().Unix()
+	claims := object{"iss": "billing", "sub": "billing", "aud": issuer, "jti": rand.Text(), "iat": now, "exp": now + 60}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	return string(must(by.SignJWT(typ, claims)).Reveal())
+}
+
+// request returns a token request with the assertion and changed parameters; nil
+// removes one.
+func request(text string, changes url.Values) *http.Request {
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "client_assertion": {text},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+	}
+	maps.Copy(form, changes)
+	maps.DeleteFunc(form, func(_ string, v []string) bool { return v == nil })
+	r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+func reasonOf(err error) gatehouse.Reason {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Reason
+	}
+	return ""
+}
+
+// Covers RFC 7523 §3 (audience, claims).
+func TestAuthenticate(t *testing.T) {
+	v := newVerifier(t, config())
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		text    string
+		changes url.Values
+		want    gatehouse.Reason // "" if it is accepted
+	}{
+		"good":                      {signed(keys, "JWT", nil), nil, ""},
+		"no typ":                    {signed(keys, "", nil), nil, ""},
+		"typ of the draft":          {signed(keys, "client-authentication+jwt", nil), nil, ""},
+		"full media type":           {signed(keys, "application/client-authentication+jwt", nil), nil, ""},
+		"array of one audience":     {signed(keys, "JWT", object{"aud": []string{issuer}}), nil, ""},
+		"with client_id":            {signed(keys, "JWT", nil), url.Values{"client_id": {"billing"}}, ""},
+		"access token":              {signed(keys, "at+jwt", nil), nil, assertion.ReasonClaims},
+		"DPoP proof":                {signed(keys, "dpop+jwt", nil), nil, assertion.ReasonClaims},
+		"another sub":               {signed(keys, "JWT", object{"sub": "other"}), nil, assertion.ReasonClaims},
+		"no sub":                    {signed(keys, "JWT", object{"sub": nil}), nil, assertion.ReasonClaims},
+		"no jti":                    {signed(keys, "JWT", object{"jti": nil}), nil, assertion.ReasonClaims},
+		"empty jti":                 {signed(keys, "JWT", object{"jti": ""}), nil, assertion.ReasonInvalid},
+		"long jti":                  {signed(keys, "JWT", object{"jti": strings.Repeat("a", 4000)}), nil, assertion.ReasonInvalid},
+		"several audiences":         {signed(keys, "JWT", object{"aud": []string{issuer, "https://evil.example"}}), nil, assertion.ReasonAudience},
+		"the issuer twice":          {signed(keys, "JWT", object{"aud": []string{issuer, issuer}}), nil, assertion.ReasonAudience},
+		"the endpoint":              {signed(keys, "JWT", object{"aud": issuer + "/token"}), nil, assertion.ReasonInvalid},
+		"no audience":               {signed(keys, "JWT", object{"aud": nil}), nil, assertion.ReasonInvalid},
+		"expired":                   {signed(keys, "JWT", object{"iat": now - 200, "exp": now - 100}), nil, assertion.ReasonInvalid},
+		"no exp":                    {signed(keys, "JWT", object{"exp": nil}), nil, assertion.ReasonInvalid},
+		"no iat":                    {signed(keys, "JWT", object{"iat": nil}), nil, assertion.ReasonInvalid},
+		"long lifetime":             {signed(keys, "JWT", object{"exp": now + 301}), nil, assertion.ReasonInvalid},
+		"key of another client":     {signed(other, "JWT", nil), nil, assertion.ReasonInvalid},
+		"unknown client":            {signed(keys, "JWT", object{"iss": "unknown", "sub": "unknown"}), nil, assertion.ReasonClient},
+		"no iss":                    {signed(keys, "JWT", object{"iss": nil}), nil, assertion.ReasonClient},
+		"no JWT":                    {"opaque", nil, assertion.ReasonClient},
+		"oversized":                 {signed(keys, "JWT", object{"x": strings.Repeat("x", 9000)}), nil, assertion.ReasonClient},
+		"client_id of another one":  {signed(keys, "JWT", nil), url.Values{"client_id": {"other"}}, assertion.ReasonRequest},
+		"two client_ids":            {signed(keys, "JWT", nil), url.Values{"client_id": {"billing", "billing"}}, assertion.ReasonRequest},
+		"another type":              {signed(keys, "JWT", nil), url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}, assertion.ReasonRequest},
+		"no type":                   {signed(keys, "JWT", nil), url.Values{"client_assertion_type": nil}, assertion.ReasonRequest},
+		"a type and no assertion":   {"", url.Values{"client_assertion": nil}, assertion.ReasonRequest},
+		"two assertions":            {"", url.Values{"client_assertion": {signed(keys, "JWT", nil), signed(keys, "JWT", nil)}}, assertion.ReasonRequest},
+		"assertion beside a secret": {signed(keys, "JWT", nil), url.Values{"client_secret": {"x"}}, assertion.ReasonRequest},
+		"form too large":            {signed(keys, "JWT", nil), url.Values{"x": {strings.Repeat("x", 65<<10)}}, assertion.ReasonRequest},
+	} {
+		client, err := v.Authenticate(request(test.text, test.changes))
+		if reasonOf(err) != test.want || (err == nil) != (client == "billing") {
+			t.Errorf("%s: Authenticate = %q, %v (%v), want %q", name, client, err, errors.Unwrap(err), test.want)
+		}
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Code != assertion.CodeInvalidClient {
+			t.Errorf("%s: code = %v, want invalid_client", name, e.Code)
+		}
+	}
+	r := request(signed(keys, "JWT", nil), nil)
+	r.SetBasicAuth("billing", "x")
+	if _, err := v.Authenticate(r); reasonOf(err) != assertion.ReasonRequest {
+		t.Errorf("beside Basic: Authenticate error = %v", err)
+	}
+	r = request("", url.Values{"client_assertion": nil, "client_assertion_type": nil})
+	if _, err := v.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
+		t.Errorf("without an assertion: Authenticate error = %v, want ErrNoCredentials", err)
+	}
+	r = httptest.NewRequest(http.MethodPost, "/token?client_assertion=x&client_assertion_type=x", http.NoBody)
+	if _, err := v.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
+		t.Errorf("in the URL: Authenticate error = %v, want ErrNoCredentials", err)
+	}
+}
+
+// An assertion is accepted once, by all verifiers with one store and until it has
+// expired. A rejected one is not used up, and the same jti of another client is
+// another one.
+//
+// Covers RFC 7523 §3 (once).
+func TestAssertionIsUsedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		v, w := newVerifier(t, c), newVerifier(t, c)
+		text := signed(keys, "JWT", object{"jti": "one"})
+		if _, err := v.Authenticate(request(text, url.Values{"client_id": {"other"}, "client_secret": {"x"}})); reasonOf(err) != assertion.ReasonRequest {
+			t.Errorf("rejected: error = %v", err)
+		}
+		if _, err := v.Authenticate(request(text, nil)); err != nil {
+			t.Error(err)
+		}
+		for _, verifier := range []*assertion.Verifier{v, w} {
+			if _, err := verifier.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonReplayed {
+				t.Errorf("again: error = %v, want %s", err, assertion.ReasonReplayed)
+			}
+		}
+		if _, err := v.Authenticate(request(signed(other, "JWT", object{"jti": "one", "iss": "other", "sub": "other"}), nil)); err != nil {
+			t.Errorf("the jti of another client: error = %v", err)
+		}
+		time.Sleep(89 * time.Second) // exp and the skew, less a second
+		if _, err := v.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonReplayed {
+			t.Errorf("within the skew: error = %v, want %s", err, assertion.ReasonReplayed)
+		}
+	})
+}
+
+// down is a store that fails.
+type down struct{}
+
+func (down) Insert(context.Context, [32]byte, time.Duration) (bool, error) {
+	return true, errors.New("down")
+}
+
+func TestUnavailable(t *testing.T) {
+	c := config()
+	c.Replays = down{}
+	_, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || e.Reason != assertion.ReasonStoreUnavailable {
+		t.Errorf("store down: error = %v, want 503", err)
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	c = config()
+	c.Clients[0].Keys = jwtauth.RemoteKeys(server.URL)
+	_, err = newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
+		t.Errorf("keys unavailable: error = %v, want 503", err)
+	}
+}
+
+// An assertion is no access token, even for an API that shares the keys and has the
+// issuer as its audience.
+func TestAssertionIsNoAccessToken(t *testing.T) {
+	api := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+		URL: "billing", Audiences: []string{issuer}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys,
+	}}}))
+	t.Cleanup(func() { _ = api.Close() })
+	for _, typ := range []string{"", "JWT", "client-authentication+jwt"} {
+		if _, err := api.Verify(t.Context(), signed(keys, typ, nil)); err == nil {
+			t.Errorf("jwtauth accepted an assertion of typ %q", typ)
+		}
+	}
+}
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	var none *dpop.Memory
+	_, err := assertion.New(assertion.Config{
+		Replays: none, MaxLifetime: 2 * time.Hour,
+		Clients: []assertion.Client{
+			{}, {ID: "a\n"}, {ID: "b", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}, {ID: "b"}, {ID: "c", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}},
+		},
+	})
+	for _, want := range []string{"Issuer: required", "MaxLifetime: got 2h0m0s", "Replays: required", "Clients[0].ID: required", "Clients[1].ID: required", "Clients[3].ID: duplicate", "Clients[3]: ", "Clients[4].Algorithms: HS256 is symmetric"} {
+		if err == nil || !strings.Contains(err.Error(), "assertion: Config."+want) {
+			t.Errorf("New error lacks %q:\n%v", want, err)
+		}
+	}
+	if _, err := assertion.New(assertion.Config{}); err == nil || !strings.Contains(err.Error(), "Clients: at least one") {
+		t.Errorf("New without clients: error = %v", err)
+	}
+}
+
+// The endpoints of package refresh take Authenticate as their client
+// authentication.
+func TestTokenEndpoint(t *testing.T) {
+	server := keyring()
+	signer := must(jwtauth.NewSigner(jwtauth.SignerConfig{Issuer: issuer, Keys: server}))
+	tokens := must(refresh.New(refresh.Config{Store: refresh.NewMemory(0)}))
+	issued := must(tokens.Begin(t.Context(), refresh.Grant{Subject: "alice", Client: "billing"}))
+	failing := config()
+	failing.Replays = down{}
+	used := signed(keys, "JWT", nil)
+	for _, test := range []struct {
+		name   string
+		config assertion.Config
+		text   string
+		params url.Values
+		status int
+		code   string
+	}{
+		{"good", config(), used, nil, 200, ""},
+		{"signed by another client", config(), signed(other, "JWT", nil), nil, 400, "invalid_client"},
+		{"without an assertion", config(), "", url.Values{"client_assertion": nil, "client_assertion_type": nil}, 400, "invalid_client"},
+		{"store down", failing, signed(keys, "JWT", nil), nil, 503, "temporarily_unavailable"},
+	} {
+		endpoint := must(tokens.TokenEndpoint(refresh.TokenEndpointConfig{
+			Signer: signer, Audience: "https://api.example.com", Client: newVerifier(t, test.config).Authenticate,
+		}))
+		params := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(issued.Token.Reveal())}}
+		maps.Copy(params, test.params)
+		w := httptest.NewRecorder()
+		endpoint.ServeHTTP(w, request(test.text, params))
+		if w.Code != test.status || test.code != "" && !strings.Contains(w.Body.String(), `"`+test.code+`"`) {
+			t.Errorf("%s: response %d %s, want %d %s", test.name, w.Code, w.Body, test.status, test.code)
+		}
+	}
+}

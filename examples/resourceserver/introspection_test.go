@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/authtest"
+)
+
+// introspectionServer answers for the tokens that it knows.
+type introspectionServer struct {
+	*httptest.Server
+
+	mu    sync.Mutex
+	asked []string
+}
+
+const apiAudience = "https://api.example.com"
+
+// newIntrospectionServer returns a server whose client is rs with the secret "s&cret".
+// An answer is a JSON object, or a status.
+func newIntrospectionServer(t *testing.T, answers map[string]any) *introspectionServer {
+	t.Helper()
+	s := &introspectionServer{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, secret, _ := r.BasicAuth()
+		token := r.PostFormValue("token")
+		s.mu.Lock()
+		s.asked = append(s.asked, token)
+		s.mu.Unlock()
+		if id != "rs" || secret != "s%26cret" || r.Method != http.MethodPost || r.URL.Path != "/introspect" {
+			t.Errorf("introspection by %q with %q: %s %s, want the client, form-encoded", id, secret, r.Method, r.URL)
+		}
+		switch answer := answers[token].(type) {
+		case int:
+			http.Redirect(w, r, "/elsewhere", answer)
+		case string:
+			_, _ = w.Write([]byte(answer))
+		case nil:
+			_, _ = w.Write([]byte(`{"active":false}`))
+		default:
+			_ = json.NewEncoder(w).Encode(answer)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// config returns the configuration of the endpoint with changes.
+func (s *introspectionServer) config(t *testing.T, changes object) object {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("s&cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return with(object{
+		"issuer": s.URL, "endpoint": s.URL + "/introspect", "client_id": "rs", "client_secret": "file:" + secret, "audience": apiAudience,
+	}, changes)
+}
+
+func active(changes object) object {
+	return with(object{
+		"active": true, "sub": "alice", "aud": apiAudience, "client_id": "web", "scope": "reports:read", "tenant": "acme", "exp": time.Now().Add(time.Hour).Unix(),
+	}, changes)
+}
+
+func TestOpaqueTokens(t *testing.T) {
+	t.Parallel()
+	me := newProver(t)
+	second := newIntrospectionServer(t, map[string]any{"second-as-knows": active(nil)})
+	first := newIntrospectionServer(t, map[string]any{
+		"is-active":          active(nil),
+		"several-audiences":  active(object{"aud": []string{"x", apiAudience}}),
+		"is-bound":           active(object{"cnf": object{"jkt": me.thumbprint()}}),
+		"unknown-cnf-member": active(object{"cnf": object{"kid": "1"}}),
+		"without-audience":   active(object{"aud": nil}),
+		"another-audience":   active(object{"aud": "https://other.example.com"}),
+		"another-issuer":     active(object{"iss": "https://other.example.com"}),
+		"is-expired":         active(object{"exp": time.Now().Add(-time.Hour).Unix()}),
+		"redirected":         http.StatusFound,
+		"server-error":       http.StatusInternalServerError,
+		"no-json-document":   "active",
+		"active-no-boolean":  object{"active": "true"},
+	})
+	p := start(t, configure(nil, object{
+		"issuers": nil, "public_origin": publicOrigin, "dpop": object{},
+		"introspection": []object{first.config(t, object{"any_tenant": true}), second.config(t, object{"tenants": []string{"acme"}})},
+	}))
+	for token, want := range map[string]string{
+		"is-active": "200", "several-audiences": "200", "second-as-knows": "200",
+		"is-bound": "401 invalid_token", "unknown-cnf-member": "401 invalid_token",
+		"without-audience": "401 invalid_token", "another-audience": "401 invalid_token", "another-issuer": "401 invalid_token",
+		"is-expired": "401 invalid_token", "unknown-token-1": "401 invalid_token", "not*b64token": "400 invalid_request",
+		"redirected": "503 temporarily_unavailable", "server-error": "503 temporarily_unavailable",
+		"no-json-document": "503 temporarily_unavailable", "active-no-boolean": "503 temporarily_unavailable",
+	} {
+		t.Run(token, func(t *testing.T) {
+			if a := p.do("GET", "/whoami", "Authorization", "Bearer "+token); a.String() != want {
+				t.Errorf("response = %s %s, want %s", a, a.body, want)
+			}
+		})
+	}
+	t.Run("bound", func(t *testing.T) {
+		a := p.do("GET", "/whoami", "Authorization", "DPoP is-bound", "DPoP", me.proof("GET", publicOrigin+"/whoami", "is-bound", nil))
+		if a.status != http.StatusOK || !strings.Contains(a.body, `"binding":"dpop"`) || !strings.Contains(a.body, `"tenant":"acme"`) {
+			t.Errorf("response = %s %s, want 200 with the binding dpop", a, a.body)
+		}
+	})
+	t.Run("readyz", func(t *testing.T) {
+		if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
+			t.Errorf("GET /readyz = %s, want 200", a)
+		}
+	})
+}
+
+func TestIntrospectionCache(t *testing.T) {
+	t.Parallel()
+	for cache, want := range map[string]int{"": 3, "5s": 1} {
+		as := newIntrospectionServer(t, map[string]any{"is-active": active(nil)})
+		issuer := authtest.NewIssuer(t)
+		p := start(t, configure([]object{trust(issuer, nil)}, object{
+			"introspection": []object{as.config(t, object{"any_tenant": true, "cache": cache})},
+		}))
+		for range 3 {
+			if a := p.do("GET", "/reports", "Authorization", "Bearer is-active"); a.status != http.StatusOK {
+				t.Errorf("cache %q: response = %s, want 200", cache, a)
+			}
+		}
+		if a := p.with(issuer.Token(nil), "GET", "/whoami"); a.status != http.StatusOK {
+			t.Errorf("cache %q: JWT = %s, want 200", cache, a)
+		}
+		if len(as.asked) != want {
+			t.Errorf("cache %q: the endpoint was asked %d times, want %d", cache, len(as.asked), want)
+		}
+	}
+}
+
+func TestInvalidIntrospectionConfigIsRefused(t *testing.T) {
+	t.Parallel()
+	as := newIntrospectionServer(t, nil)
+	issuer := authtest.NewIssuer(t)
+	for name, test := range map[string]struct {
+		issuers []object
+		changes object
+		want    string
+	}{
+		"issuer":                      {nil, object{"issuer": "x"}, "introspection[0].issuer: "},
+		"endpoint":                    {nil, object{"endpoint": nil}, "introspection[0].endpoint: "},
+		"endpoint on plain http":      {nil, object{"endpoint": "http://as.example.com/introspect"}, "introspection[0].endpoint: "},
+		"client ID":                   {nil, object{"client_id": nil}, "introspection[0].client_id: "},
+		"client secret":               {nil, object{"client_secret": "literal"}, "introspection[0].client_secret: "},
+		"audience":                    {nil, object{"audience": nil}, "introspection[0].audience: "},
+		"cache":                       {nil, object{"cache": "soon"}, "introspection[0].cache: "},
+		"long cache":                  {nil, object{"cache": "6s"}, "introspection[0].cache: "},
+		"two issuers":                 {[]object{trust(issuer, nil)}, nil, "introspection[0].tenants: "},
+		"two issuers, the other list": {[]object{trust(issuer, object{"any_tenant": nil})}, object{"any_tenant": true}, "issuers[0].tenants: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, log output
+			config := configure(test.issuers, object{"introspection": []object{as.config(t, test.changes)}})
+			if test.issuers == nil {
+				delete(config, "issuers")
+			}
+			err := run(t.Context(), writeConfig(t, config), &stdout, &log)
+			if err == nil || !strings.Contains(err.Error(), "\n"+test.want) {
+				t.Errorf("run error = %v, want %q at the start of a line", err, test.want)
+			}
+		})
+	}
+}

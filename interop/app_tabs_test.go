@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// twoPeople: a tab still shows one person after another one has signed in. It writes
+// nothing into the account of the other one, and shows who is signed in.
+func (a *app) twoPeople(t *testing.T) {
+	old := a.signedIn(t, "ada")
+	// The tab does not notice that it is visible again.
+	old.Run(t, "addEventListener('visibilitychange', (event) => event.stopImmediatePropagation(), true)")
+	other := old.Tab(t)
+	a.show(t, other, "signed-in")
+	a.logout(t, other)
+	a.login(t, other, "grace")
+	old.Fill(t, "#note", "a secret of ada")
+	old.Click(t, "#save")
+	old.Until(t, "document.getElementById('problem').textContent.includes('Another user')")
+	old.Until(t, "document.getElementById('who').textContent.startsWith('grace')")
+	if got := old.Run(t, "document.getElementById('note').value"); got != `""` {
+		t.Errorf("the note of grace is %s, want none", got)
+	}
+	a.show(t, other, "signed-in")
+	other.Until(t, "document.getElementById('who').textContent.startsWith('grace')")
+	if got := other.Run(t, "document.getElementById('note').value"); strings.Contains(got, "ada") {
+		t.Errorf("the account of grace has the note %s", got)
+	}
+}
+
+// typedTextStays: text that is not saved stays on the page when the session has ended,
+// until the same person signs in again in another tab.
+func (a *app) typedTextStays(t *testing.T) {
+	page := a.signedIn(t, "ada")
+	other := page.Tab(t)
+	a.show(t, other, "signed-in")
+	page.Fill(t, "#note", "typed and not saved")
+	a.logout(t, other)
+	page.Click(t, "#save")
+	page.Until(t, "document.getElementById('problem').textContent.includes('Your session has ended')")
+	if got := page.Run(t, "[document.getElementById('note').value, document.getElementById('who').textContent]"); got != `["typed and not saved",""]` {
+		t.Errorf("after the end of the session: note and user %s, want the text only", got)
+	}
+	a.login(t, other, "ada")
+	page.Run(t, "document.dispatchEvent(new Event('visibilitychange'))")
+	page.Until(t, "!document.getElementById('account').hidden && document.getElementById('problem').hidden")
+	page.Click(t, "#save")
+	page.Until(t, "document.getElementById('saved').textContent === 'Saved'")
+	a.show(t, other, "signed-in")
+	other.Until(t, "document.getElementById('note').value === 'typed and not saved'")
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
+
+// schemeDPoP is the authentication scheme and the token_type of bound tokens.
+const schemeDPoP = "DPoP"
+
+// maxProving limits the origins of the endpoints that get proofs. A server has one,
+// and rarely two.
+const maxProving = 8
+
+// proving are the HTTP clients that add proofs, by the origin of the endpoint. Each
+// remembers the nonces of its origin.
+type proving struct {
+	mu      sync.Mutex
+	clients map[string]*fetch.Client
+}
+
+// tokenType returns the token_type of the access tokens of this client.
+func (c *Client) tokenType() string {
+	if c.key != nil {
+		return schemeDPoP
+	}
+	return bearer
+}
+
+// withProof returns the HTTP client for a request to a token endpoint, or with an
+// access token: with Config.DPoP it adds a proof.
+//
+//	RFC 9449 §5: "the client MUST provide a valid DPoP proof JWT in a DPoP header
+//	when making an access token request to the authorization server's token
+//	endpoint."
+func (c *Client) withProof(address string) (*fetch.Client, error) {
+	if c.key == nil {
+		return &c.http, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("malformed URL")
+	}
+	origin := u.Scheme + "://" + u.Host
+	p := &c.proving
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if client := p.clients[origin]; client != nil {
+		return client, nil
+	}
+	transport, err := dpop.NewTransport(dpop.TransportConfig{Key: c.key, Origins: []string{origin}, Base: c.http.Transport})
+	if err != nil {
+		return nil, err
+	}
+	client := &fetch.Client{Transport: transport, Timeout: c.http.Timeout, MaxBytes: c.http.MaxBytes}
+	if p.clients == nil || len(p.clients) >= maxProving {
+		p.clients = make(map[string]*fetch.Client)
+	}
+	p.clients[origin] = client
+	return client, nil
+}
+
+// checkDPoP returns an error if the metadata do not list the algorithm of the key:
+// the tokens would not be bound to it.
+//
+// Implements RFC 9449 §5.1.
+func (c *Client) checkDPoP(document string) error {
+	if c.key == nil {
+		return nil
+	}
+	found := false
+	err := strictjson.Object(document, limits, func(name, value string) error {
+		if name == "dpop_signing_alg_values_supported" && !strictjson.Strings(value, func(algorithm string) bool {
+			found = found || algorithm == string(c.key.Algorithm())
+			return true
+		}) {
+			return errors.New("dpop_signing_alg_values_supported: malformed")
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("dpop_signing_alg_values_supported: %s, the algorithm of Config.DPoP, is missing", c.key.Algorithm())
+	}
+	return err
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spiffe_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/spiffe"
+)
+
+const audience = "spiffe://example.org/reports"
+
+type object = map[string]any
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+var (
+	key   = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	other = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+)
+
+func encode(v any) string { return base64.RawURLEncoding.EncodeToString(must(json.Marshal(v))) }
+
+// signed returns a JWT-SVID with changes; nil removes a member.
+func signed(private crypto.Signer, header, claims object) string {
+	now := time.Now().Unix()
+	h := object{"alg": "ES256", "kid": "k1", "typ": "JWT"}
+	c := object{"sub": "spiffe://example.org/billing", "aud": []string{audience}, "exp": now + 300, "iat": now}
+	for _, pair := range [][2]object{{h, header}, {c, claims}} {
+		maps.Copy(pair[0], pair[1])
+		maps.DeleteFunc(pair[0], func(_ string, v any) bool { return v == nil })
+	}
+	input := encode(h) + "." + encode(c)
+	algorithm := "ES256"
+	if _, ok := private.(ed25519.PrivateKey); ok {
+		algorithm = "EdDSA"
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(must(jose.Sign(algorithm, private, input)))
+}
+
+// bundle returns a trust bundle with the key for a use.
+func bundle(public *ecdsa.PublicKey, use string) string {
+	point, encoding := must(public.Bytes()), base64.RawURLEncoding
+	jwk := object{"kty": "EC", "crv": "P-256", "x": encoding.EncodeToString(point[1:33]), "y": encoding.EncodeToString(point[33:]), "kid": "k1", "use": use}
+	return string(must(json.Marshal(object{"spiffe_sequence": 1, "keys": []any{object{"kty": "EC", "use": "x509-svid", "x5c": []string{"x"}}, jwk}})))
+}
+
+func write(t testing.TB, name, content string) string {
+	t.Helper()
+	if name == "" {
+		name = filepath.Join(t.TempDir(), "bundle.json")
+	}
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func newVerifier(t testing.TB, domains map[string]spiffe.Bundle) *spiffe.Verifier {
+	t.Helper()
+	v := must(spiffe.New(spiffe.Config{TrustDomains: domains, Audiences: []string{audience, "reports"}}))
+	t.Cleanup(func() { _ = v.Close() })
+	return v
+}
+
+func reasonOf(err error) gatehouse.Reason {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Reason
+	}
+	return ""
+}
+
+func TestVerify(t *testing.T) {
+	v := newVerifier(t, map[string]spiffe.Bundle{
+		"example.org": spiffe.BundleFile(write(t, "", bundle(&key.PublicKey, "jwt-svid"))),
+		"example.com": spiffe.BundleFile(write(t, "", bundle(&other.PublicKey, "jwt-svid"))),
+		"example.net": spiffe.BundleFile(write(t, "", bundle(&key.PublicKey, "x509-svid"))),
+	})
+	now := time.Now().Unix()
+	_, edwards, _ := ed25519.GenerateKey(rand.Reader)
+	for name, test := range map[string]struct {
+		token string
+		want  gatehouse.Reason // "" if it is valid
+	}{
+		"good":                       {signed(key, nil, nil), ""},
+		"no typ, no iat":             {signed(key, object{"typ": nil}, object{"iat": nil}), ""},
+		"typ JOSE":                   {signed(key, object{"typ": "JOSE"}, nil), ""},
+		"aud as a string":            {signed(key, nil, object{"aud": "reports"}), ""},
+		"another trust domain":       {signed(other, nil, object{"sub": "spiffe://example.com/billing"}), ""},
+		"key of another domain":      {signed(other, nil, nil), spiffe.ReasonSignature},
+		"key for certificates":       {signed(key, nil, object{"sub": "spiffe://example.net/billing"}), spiffe.ReasonSignature},
+		"unknown kid":                {signed(key, object{"kid": "k2"}, nil), spiffe.ReasonSignature},
+		"alg of another key":         {signed(key, object{"alg": "ES384"}, nil), spiffe.ReasonSignature},
+		"signature of another token": {signed(key, nil, object{"x": 1})[:strings.LastIndexByte(signed(key, nil, object{"x": 1}), '.')] + signed(key, nil, nil)[strings.LastIndexByte(signed(key, nil, nil), '.'):], spiffe.ReasonSignature},
+		"alg EdDSA":                  {signed(edwards, object{"alg": "EdDSA"}, nil), spiffe.ReasonMalformed},
+		"alg none":                   {signed(key, object{"alg": "none"}, nil), spiffe.ReasonMalformed},
+		"alg HS256":                  {signed(key, object{"alg": "HS256"}, nil), spiffe.ReasonMalformed},
+		"access token":               {signed(key, object{"typ": "at+jwt"}, nil), spiffe.ReasonMalformed},
+		"empty typ":                  {signed(key, object{"typ": ""}, nil), spiffe.ReasonMalformed},
+		"no kid":                     {signed(key, object{"kid": nil}, nil), spiffe.ReasonMalformed},
+		"jku":                        {signed(key, object{"jku": "https://evil.example/jwks"}, nil), spiffe.ReasonMalformed},
+		"jwk":                        {signed(key, object{"jwk": object{"kty": "EC"}}, nil), spiffe.ReasonMalformed},
+		"crit":                       {signed(key, object{"crit": []string{"x"}}, nil), spiffe.ReasonMalformed},
+		"two segments":               {"a.b", spiffe.ReasonMalformed},
+		"padding":                    {signed(key, nil, nil) + "=", spiffe.ReasonMalformed},
+		"oversized":                  {signed(key, nil, object{"x": strings.Repeat("x", 9000)}), spiffe.ReasonMalformed},
+		"exp a string":               {signed(key, nil, object{"exp": "1"}), spiffe.ReasonMalformed},
+		"no sub":                     {signed(key, nil, object{"sub": nil}), spiffe.ReasonID},
+		"sub of the trust domain":    {signed(key, nil, object{"sub": "spiffe://example.org"}), spiffe.ReasonID},
+		"sub with a slash":           {signed(key, nil, object{"sub": "spiffe://example.org/"}), spiffe.ReasonID},
+		"unknown trust domain":       {signed(key, nil, object{"sub": "spiffe://evil.example/billing"}), spiffe.ReasonID},
+		"no aud":                     {signed(key, nil, object{"aud": nil}), spiffe.ReasonAudience},
+		"empty aud":                  {signed(key, nil, object{"aud": []string{}}), spiffe.ReasonAudience},
+		"another aud":                {signed(key, nil, object{"aud": "x"}), spiffe.ReasonAudience},
+		"several aud":                {signed(key, nil, object{"aud": []string{audience, "reports"}}), spiffe.ReasonAudience},
+		"no exp":                     {signed(key, nil, object{"exp": nil}), spiffe.ReasonExpired},
+		"expired":                    {signed(key, nil, object{"exp": now - 31}), spiffe.ReasonExpired},
+		"far exp":                    {signed(key, nil, object{"exp": now + 2*86400}), spiffe.ReasonExpired},
+		"nbf in the future":          {signed(key, nil, object{"nbf": now + 60}), spiffe.ReasonExpired},
+		"iat in the future":          {signed(key, nil, object{"iat": now + 60}), spiffe.ReasonExpired},
+	} {
+		svid, err := v.Verify(t.Context(), test.token)
+		if reasonOf(err) != test.want || (err == nil) != (svid.ID.Path() == "/billing") {
+			t.Errorf("%s: Verify = %v, %v (%v), want %q", name, svid.ID, err, errors.Unwrap(err), test.want)
+		}
+	}
+}
+
+func TestParseID(t *testing.T) {
+	for text, path := range map[string]string{
+		"spiffe://example.org": "", "spiffe://a-b_c.1/x/Y.Z-_1": "/x/Y.Z-_1", "spiffe://example.org/...": "/...",
+		"spiffe://" + strings.Repeat("a", 255) + "/x": "/x",
+	} {
+		id, err := spiffe.ParseID(text)
+		if err != nil || id.Path() != path || id.String() != text {
+			t.Errorf("ParseID(%q) = %v, %v", text, id, err)
+		}
+	}
+	for _, text := range []string{
+		"", "spiffe:", "spiffe://", "spiffe:///x", "http://example.org/x", "SPIFFE://example.org/x", "spiffe://Example.org/x", "spiffe://example.org:80/x",
+		"spiffe://user@example.org/x", "spiffe://example.org/x?y", "spiffe://example.org/x#", "spiffe://example.org/%61", "spiffe://example.org//x",
+		"spiffe://example.org/x/", "spiffe://example.org/./x", "spiffe://example.org/../x", "spiffe://example.org/ä", "spiffe://example.org/a b",
+		"spiffe://" + strings.Repeat("a", 256) + "/x", "spiffe://example.org/" + strings.Repeat("a", 2048),
+	} {
+		if id, err := spiffe.ParseID(text); err == nil || id != (spiffe.ID{}) {
+			t.Errorf("ParseID(%.40q) = %v, %v, want an error", text, id, err)
+		}
+	}
+	if (spiffe.ID{}).String() != "" {
+		t.Error("the zero ID has a text")
+	}
+}
+
+func TestCertificateID(t *testing.T) {
+	const uri = "spiffe://example.org/billing"
+	for name, test := range map[string]struct {
+		usage x509.KeyUsage
+		ca    bool
+		uris  []string
+		want  string // "" for an error
+	}{
+		"good":             {x509.KeyUsageDigitalSignature, false, []string{uri}, uri},
+		"two URIs":         {x509.KeyUsageDigitalSignature, false, []string{uri, "https://example.org"}, ""},
+		"no URI":           {x509.KeyUsageDigitalSignature, false, nil, ""},
+		"another URI":      {x509.KeyUsageDigitalSignature, false, []string{"https://example.org/x"}, ""},
+		"no path":          {x509.KeyUsageDigitalSignature, false, []string{"spiffe://example.org"}, ""},
+		"CA":               {x509.KeyUsageDigitalSignature, true, []string{uri}, ""},
+		"certificate sign": {x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, false, []string{uri}, ""},
+		"CRL sign":         {x509.KeyUsageDigitalSignature | x509.KeyUsageCRLSign, false, []string{uri}, ""},
+		"no usage":         {0, false, []string{uri}, ""},
+	} {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), KeyUsage: test.usage, IsCA: test.ca, BasicConstraintsValid: true}
+		for _, u := range test.uris {
+			template.URIs = append(template.URIs, must(url.Parse(u)))
+		}
+		leaf := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))))
+		if id, err := spiffe.CertificateID(leaf); id.String() != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%s: CertificateID = %v, %v, want %q", name, id, err, test.want)
+		}
+	}
+}
+
+// The keys follow the bundle; a damaged bundle leaves those of before, for a day.
+func TestBundleFollowsItsFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := write(t, "", "junk")
+		v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(file)})
+		check := func(when string, by *ecdsa.PrivateKey, want gatehouse.Reason) {
+			t.Helper()
+			if _, err := v.Verify(t.Context(), signed(by, nil, nil)); reasonOf(err) != want {
+				t.Errorf("%s: Verify error = %v, want %q", when, err, want)
+			}
+		}
+		check("damaged at start", key, spiffe.ReasonBundleUnavailable)
+		write(t, file, bundle(&key.PublicKey, "jwt-svid"))
+		time.Sleep(2 * time.Second)
+		check("repaired", key, "")
+		write(t, file, bundle(&other.PublicKey, "jwt-svid"))
+		check("before it is read again", key, "")
+		time.Sleep(11 * time.Second)
+		check("removed key", key, spiffe.ReasonSignature)
+		check("new key", other, "")
+		write(t, file, `{"keys":[{"use":"jwt-svid","kid":"k1","kty":"EC"}]}`)
+		time.Sleep(11 * time.Second)
+		check("damaged", other, "")
+		time.Sleep(24 * time.Hour)
+		check("damaged for a day", other, spiffe.ReasonBundleUnavailable)
+	})
+}
+
+func TestBundleURL(t *testing.T) {
+	var calls atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		_, _ = w.Write([]byte(bundle(&key.PublicKey, "jwt-svid")))
+	}))
+	t.Cleanup(server.Close)
+	v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleURL(server.URL, nil)})
+	for range 3 {
+		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); err != nil {
+			t.Error(err)
+		}
+	}
+	if calls.Load() != 1 {
+		t.Errorf("%d requests, want 1", calls.Load())
+	}
+}
+
+func TestMalformedBundles(t *testing.T) {
+	for _, content := range []string{
+		"", "[]", "{}", `{"keys":{}}`, `{"keys":[1]}`, `{"keys":[],"keys":[]}`, `{"keys":[{"use":"jwt-svid"}]}`,
+		strings.Replace(bundle(&key.PublicKey, "jwt-svid"), `"kid":"k1",`, "", 1),
+		`{"keys":[` + strings.TrimSuffix(strings.Repeat(`{"use":"x509-svid"},`, 257), ",") + `]}`,
+	} {
+		v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(write(t, "", content))})
+		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); reasonOf(err) != spiffe.ReasonBundleUnavailable {
+			t.Errorf("%.60s: Verify error = %v, want %s", content, err, spiffe.ReasonBundleUnavailable)
+		}
+	}
+}
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := spiffe.New(spiffe.Config{Audiences: []string{""}, TrustDomains: map[string]spiffe.Bundle{
+		"Example.org": spiffe.BundleFile("x"), "a.example": {}, "b.example": spiffe.BundleURL("http://b.example/bundle", nil),
+	}})
+	for _, want := range []string{"Audiences: at least one", `TrustDomains: "Example.org" is not`, "TrustDomains: a.example: use", "TrustDomains: b.example: "} {
+		if err == nil || !strings.Contains(err.Error(), "spiffe: Config."+want) {
+			t.Errorf("New error lacks %q:\n%v", want, err)
+		}
+	}
+	if _, err := spiffe.New(spiffe.Config{}); err == nil || !strings.Contains(err.Error(), "TrustDomains: at least one") {
+		t.Errorf("New without trust domains: error = %v", err)
+	}
+}
