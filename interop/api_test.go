@@ -145,6 +145,17 @@ func (a *api) reject(t *testing.T, what, token string) {
 	a.rejected.Add(1)
 }
 
+// rejectKey is like reject for a token whose key the issuer does not publish: within
+// KeySets.MinInterval of a fetch the answer is 503, because the key may be a new one.
+func (a *api) rejectKey(t *testing.T, what, token string) {
+	t.Helper()
+	if got := a.get(t, "/", token); got.status == http.StatusServiceUnavailable && got.code == "temporarily_unavailable" {
+		a.rejected.Add(1)
+		return
+	}
+	a.reject(t, what, token)
+}
+
 func (a *api) why() map[gatehouse.Reason]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

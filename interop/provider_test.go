@@ -128,8 +128,8 @@ func TestProviderTokensTampered(t *testing.T) {
 			later := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
 			api.accept(t, "/reports", token)
 
-			for _, flipped := range flips(token) {
-				api.reject(t, "a bit flipped", flipped)
+			for _, flipped := range flips(token) { // some in the kid
+				api.rejectKey(t, "a bit flipped", flipped)
 			}
 			header, claims, signature := split(t, token)
 			for _, v := range parse(t, claims).variants(object{
@@ -156,7 +156,11 @@ func TestProviderTokensTampered(t *testing.T) {
 				{"b64", "true"},
 				{"x", "1"},
 			}) {
-				api.reject(t, "header "+v.name, join(v.text, claims, signature))
+				reject := api.reject
+				if strings.HasPrefix(v.name, "kid ") {
+					reject = api.rejectKey
+				}
+				reject(t, "header "+v.name, join(v.text, claims, signature))
 			}
 			for _, alg := range []string{"none", "None", "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
 				if alg == string(a) {
@@ -169,7 +173,7 @@ func TestProviderTokensTampered(t *testing.T) {
 			kid := parse(t, header).get("kid")
 			for _, key := range p.Keys {
 				if `"`+key.ID+`"` != kid {
-					api.reject(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
+					api.rejectKey(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
 				}
 			}
 
@@ -377,9 +381,9 @@ func TestProviderRotation(t *testing.T) {
 	for _, v := range visits {
 		third := v.fresh()
 		v.eventuallyAccept(t, third)
-		v.reject(t, "cached, of a withdrawn key", v.first)
-		v.reject(t, "never seen, of a withdrawn key", v.unseen)
-		v.reject(t, "cached, of a withdrawn key", v.second)
+		v.rejectKey(t, "cached, of a withdrawn key", v.first)
+		v.rejectKey(t, "never seen, of a withdrawn key", v.unseen)
+		v.rejectKey(t, "cached, of a withdrawn key", v.second)
 		v.accept(t, "/reports", third)
 		report(t, &v.rejected)
 	}

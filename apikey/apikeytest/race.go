@@ -80,11 +80,12 @@ var raceRules = []rule{
 				id := keyID(round)
 				s.create(draft(id))
 				var returned atomic.Bool
+				var calls, left atomic.Int64
 				var revoked apikey.Record
 				contract.Together(contract.Racers, func(i int) {
 					if i == 0 {
-						for range 3 { // until the others have started
-							_, _ = s.store.Find(s.Context(), id)
+						for calls.Load() < int64(contract.Racers+round) && left.Load() == 0 { // until the others are busy
+							runtime.Gosched()
 						}
 						var err error
 						if revoked, err = s.store.Revoke(s.Context(), id); err != nil {
@@ -93,7 +94,9 @@ var raceRules = []rule{
 						returned.Store(true)
 						return
 					}
+					defer left.Add(1)
 					for n, after := 0, 0; after < 3 && n < 10_000; n++ {
+						calls.Add(1)
 						late := returned.Load()
 						if late {
 							after++
