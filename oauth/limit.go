@@ -130,10 +130,12 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && l.isDown(err) {
+	switch _, answered := errors.AsType[*Error](err); {
+	case err != nil && l.isDown(err):
 		l.backoff.failed(begun, time.Now(), err, RetryAfter(err))
-	} else {
+	case err == nil || answered:
 		l.backoff = backoff{}
+	default: // nothing was sent, for a code that was used before
 	}
 	return err
 }

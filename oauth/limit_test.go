@@ -286,3 +286,45 @@ func TestWaitingCallerGoes(t *testing.T) {
 		_ = client.Close()
 	})
 }
+
+// TestPauseOfOtherCodes: a malformed answer about one user begins no pause, and a
+// transaction that was used before does not shorten one.
+func TestPauseOfOtherCodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := providertest.New(t)
+		first := true
+		client := s.Client(func(c *oauth.Config) {
+			c.Once = func(context.Context, string) (bool, error) { return first, nil }
+		})
+		defer func() { _ = client.Close() }()
+		redeem := func() error {
+			t.Helper()
+			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Redeem(t.Context(), transaction, s.Authorize(transaction.URL))
+			return err
+		}
+		s.Routes["/token"] = raw(200, `{"access_token":"a","token_type":"Bearer","scope":"\n"}`)
+		for n := range 2 {
+			if err := redeem(); err == nil || s.Count("/token") != n+1 {
+				t.Errorf("Redeem error = %v after %d requests, want a malformed answer after %d", err, s.Count("/token"), n+1)
+			}
+		}
+		s.Routes["/token"] = down
+		for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			_ = redeem()
+			e, ok := errors.AsType[*gatehouse.Error](redeem())
+			if !ok || e.RetryAfter != pause {
+				t.Errorf("Redeem error = %+v, want a retry after %v", e, pause)
+			}
+			time.Sleep(pause)
+			first = false
+			if e, ok := errors.AsType[*gatehouse.Error](redeem()); !ok || e.Reason != oauth.ReasonTransaction {
+				t.Errorf("Redeem of a used transaction error = %+v, want reason %s", e, oauth.ReasonTransaction)
+			}
+			first = true
+		}
+	})
+}
