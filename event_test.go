@@ -130,7 +130,7 @@ func TestEvent(t *testing.T) {
 		want slog.Level
 	}{{context.Canceled, slog.LevelInfo}, {context.DeadlineExceeded, slog.LevelError}} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		if end.err == context.DeadlineExceeded { //nolint:errorlint // a value of the table
+		if end.err == context.DeadlineExceeded {
 			ctx, cancel = context.WithTimeout(t.Context(), -1)
 		}
 		cancel()

@@ -145,6 +145,7 @@ func (a *alarm) settle(id string, events []signal) {
 			h.uses.settle(e.minute)
 		case EventUsedAfterRevocation:
 			h.revoked.settle(e.minute)
+		default: // the other events are not counted
 		}
 	}
 }

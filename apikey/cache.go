@@ -155,7 +155,7 @@ func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	for range 2 {
 		generation, read := k.cache.generation(id).Load(), time.Now()
 		record, err := k.store.Find(ctx, id)
-		done := false
+		var done bool
 		switch {
 		case errors.Is(err, ErrNotFound):
 			entry, done = nil, k.cache.putMissing(id, read, generation)

@@ -25,7 +25,7 @@ const (
 	EventLeaked gatehouse.EventType = "apikey_leaked"
 )
 
-// EventMemoryStore: [New] was called with a [Memory]. It is for development: another
+// EventMemoryStore reports that [New] was called with a [Memory]. It is for development: another
 // process does not know its keys and revocations, and they end with the process.
 const EventMemoryStore gatehouse.EventType = "apikey_memory_store"
 

@@ -195,6 +195,35 @@ func TestGateNonces(t *testing.T) {
 	}
 }
 
+// In front of the gate, Nonces reaches answers that Confirm does not.
+func TestNoncesHandler(t *testing.T) {
+	s := newServer(t, as, withNonces(nonceKey))
+	s.handler = newVerifier(withNonces(nonceKey)).Nonces(s.handler)
+	c := newClient("ES256")
+	bound := map[string]any{"cnf": map[string]any{"jkt": c.jkt}}
+	old, current := dpop.NonceAt(nonceKey, time.Now().Add(-4*time.Minute)), dpop.NonceAt(nonceKey, time.Now())
+	for _, test := range []struct {
+		name, token, nonce string
+		status, nonces     int
+	}{
+		{"expired token, old nonce", s.issuer.ExpiredToken(bound), old, 401, 1},
+		{"expired token, current nonce", s.issuer.ExpiredToken(bound), current, 401, 0},
+		{"valid token, old nonce", s.issuer.Token(bound), old, 200, 1},
+		{"valid token, current nonce", s.issuer.Token(bound), current, 200, 0},
+	} {
+		w := s.send("/reports", []string{"DPoP " + test.token}, c.proofFor(test.token, "/reports", object{"nonce": test.nonce}))
+		if w.Code != test.status || len(w.Header()["Dpop-Nonce"]) != test.nonces {
+			t.Errorf("%s: %d %v, want %d with %d nonces", test.name, w.Code, w.Header(), test.status, test.nonces)
+		}
+	}
+	if w := s.send("/reports", nil); w.Header().Get("DPoP-Nonce") != "" {
+		t.Errorf("without a proof: %v, want no nonce", w.Header())
+	}
+	if next := http.Handler(http.NewServeMux()); newVerifier().Nonces(next) != next {
+		t.Error("Nonces without keys does not return next")
+	}
+}
+
 func TestRequire(t *testing.T) {
 	s := newServer(t, dpop.Require)
 	c := newClient("ES256")

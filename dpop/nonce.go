@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -45,7 +46,7 @@ func newNonces(secrets []gatehouse.Secret) *nonces {
 // issue returns a nonce that is made now.
 func (n *nonces) issue(now time.Time) string {
 	var nonce [nonceBytes]byte
-	binary.BigEndian.PutUint64(nonce[:], uint64(now.Unix()))
+	binary.BigEndian.PutUint64(nonce[:], uint64(now.Unix())) //nolint:gosec // after 1970
 	copy(nonce[nonceTimeBytes:], mac(n.keys[0], nonce[:nonceTimeBytes]))
 	return base64.RawURLEncoding.EncodeToString(nonce[:])
 }
@@ -69,6 +70,28 @@ func (n *nonces) check(nonce string, now time.Time) (valid, old bool) {
 	if !valid {
 		return false, true
 	}
-	age := now.Unix() - int64(binary.BigEndian.Uint64(decoded))
+	age := now.Unix() - int64(binary.BigEndian.Uint64(decoded)) //nolint:gosec // this server made it
 	return age <= seconds(nonceLife) && age >= -seconds(maxAhead), age > seconds(nonceLife)/2
+}
+
+// Nonces returns a handler for use in front of a gate. It adds a fresh nonce to the
+// response to a request with a proof that needs one, whatever the gate decides: Confirm
+// is not called for a request whose access token is rejected or whose route is public.
+// Without Config.NonceKeys it returns next.
+//
+// Implements RFC 9449 §8.2 (cache).
+func (v *Verifier) Nonces(next http.Handler) http.Handler {
+	if v.nonces == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if values := r.Header[header]; len(values) == 1 {
+			now := time.Now()
+			p, _ := v.parse(values[0]) // without a nonce on failure
+			if _, old := v.nonces.check(p.nonce, now); old {
+				w.Header().Set(nonceHeader, v.nonces.issue(now))
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }

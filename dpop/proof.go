@@ -131,7 +131,7 @@ func (p *proof) parseClaims() error {
 		value     *string
 		required  bool
 	}{{"htm", htm, &p.method, true}, {"htu", htu, &p.url, true}, {"jti", jti, &p.id, true}, {"ath", ath, &p.token, false}, {"nonce", nonce, &p.nonce, false}} {
-		ok := false
+		var ok bool
 		if *claim.value, ok = strictjson.String(claim.raw); !ok && (claim.required || claim.raw != "") {
 			return fmt.Errorf("claim %s: missing or not a string", claim.name)
 		}
@@ -146,7 +146,7 @@ func (p *proof) parseClaims() error {
 	if nbf == "" {
 		nbf = "0"
 	}
-	ok1, ok2, ok3 := false, false, false
+	var ok1, ok2, ok3 bool
 	p.issued, ok1 = jose.NumericDate(iat)
 	p.expires, ok2 = jose.NumericDate(exp)
 	p.notBefore, ok3 = jose.NumericDate(nbf)

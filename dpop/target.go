@@ -120,7 +120,7 @@ func unescapeUnreserved(path string) (string, bool) {
 		if high < 0 || low < 0 {
 			return "", false
 		}
-		if c := byte(high<<4 | low); text.IsAlphanumeric(c) || strings.IndexByte("-._~", c) >= 0 {
+		if c := byte(high<<4 | low); text.IsAlphanumeric(c) || strings.IndexByte("-._~", c) >= 0 { //nolint:gosec // two hexadecimal digits
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')

@@ -103,14 +103,14 @@ func TestURLs(t *testing.T) {
 
 func TestPathOfRequest(t *testing.T) {
 	c := newClient("ES256")
-	confirm := func(v *dpop.Verifier, r *http.Request, want gatehouse.Reason) http.Handler {
+	confirm := func(v *dpop.Verifier, want gatehouse.Reason) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) { check(t, v, inner, c.jkt, want) })
 	}
 	// A handler in front removes a part of the path: the client has sent it.
 	r := request("GET", "/api/reports", c.proof(nil, object{"htu": origin + "/api/reports"}))
-	http.StripPrefix("/api", confirm(newVerifier(), r, "")).ServeHTTP(nil, r)
+	http.StripPrefix("/api", confirm(newVerifier(), "")).ServeHTTP(nil, r)
 	r = request("GET", "/api/reports", c.proof(nil, object{"htu": origin + "/reports"}))
-	http.StripPrefix("/api", confirm(newVerifier(), r, dpop.ReasonURL)).ServeHTTP(nil, r)
+	http.StripPrefix("/api", confirm(newVerifier(), dpop.ReasonURL)).ServeHTTP(nil, r)
 
 	// An adapter to another transport has no request line.
 	r = request("GET", "/a%2fb", c.proof(nil, object{"htu": origin + "/a%2Fb"}))

@@ -311,7 +311,7 @@ func TestTransportTokenErrors(t *testing.T) {
 	client := newTransport(t, must(dpop.GenerateKey()), base, "https://a.example")
 	r := must(http.NewRequestWithContext(t.Context(), "GET", "https://a.example", nil))
 	r.Header.Set("Authorization", "DPoP x")
-	if _, err := client.Do(r); err == nil { //nolint:bodyclose // there is none
+	if _, err := client.Do(r); err == nil {
 		t.Error("a request with its own token: no error")
 	}
 }

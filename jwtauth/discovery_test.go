@@ -113,7 +113,7 @@ func TestPlainHTTPHosts(t *testing.T) {
 	} {
 		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
 			if _, to, moved := strings.Cut(r.URL.Path, "/to/"); moved {
-				http.Redirect(w, r, to+"/keys", http.StatusFound)
+				http.Redirect(w, r, to+"/keys", http.StatusFound) //nolint:gosec // the test names the targets
 				return
 			}
 			goodSet()(w, r)

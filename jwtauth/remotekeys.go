@@ -52,7 +52,7 @@ func (discover) open(i Issuer, c Config) (keySource, error) {
 	}
 	issuer, err := i.parseURL(i.URL)
 	if err != nil {
-		return nil, nil // check reports it
+		return nil, nil //nolint:nilerr,nilnil // check reports it
 	}
 	client := newFetchClient(c)
 	return newRemote(i, c, func(ctx context.Context) ([]*key, []error, error) {

@@ -207,7 +207,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	m.mu.Unlock()
 	switch {
 	case usable && (age < metadataFresh || pause != nil || m.group.Running(struct{}{}) != nil):
-		return known, nil
+		return known, nil //nolint:nilerr // the old metadata are good enough
 	case pause != nil:
 		return Provider{}, pause
 	}

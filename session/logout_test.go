@@ -128,7 +128,7 @@ func TestOnce(t *testing.T) {
 		check("other", "a", true)
 		time.Sleep(time.Minute - 1)
 		check("i", "a", false)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		check("i", "a", true)
 		a.store.down("Create")
 		_, err := a.Once(t.Context(), "i", "c", time.Minute)

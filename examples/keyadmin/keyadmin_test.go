@@ -120,7 +120,7 @@ func TestCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer source.close()
+	defer func() { _ = source.close() }()
 	for n := range pageSize { // more than one page
 		r := apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}
 		if _, err := source.keys.Create(t.Context(), r); err != nil {
@@ -178,7 +178,7 @@ func wantStates(t *testing.T, url string, want map[string]gatehouse.Reason) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer func() { _ = s.close() }()
 	keys, err := apikey.New(apikey.Config{Store: s.keys, Prefix: "gatehouse"})
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ func (t *table) add(keys []apikey.Key) error {
 	t.pages++
 	if t.c.json {
 		for _, k := range keys {
-			text, err := json.MarshalIndent(toJSON(k), "  ", "  ")
+			text, err := json.MarshalIndent(toJSON(k), "  ", "  ") //nolint:gosec // the member is empty in a list
 			if err == nil {
 				_, err = fmt.Fprintf(t.c.out, "%s%s", t.start, text)
 			}

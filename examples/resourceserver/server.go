@@ -75,6 +75,9 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		return nil, err
 	}
 	a.handler = a.routes(gate, metadata)
+	if a.bound.proofs != nil {
+		a.handler = a.bound.proofs.Nonces(a.handler)
+	}
 	return a, nil
 }
 

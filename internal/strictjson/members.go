@@ -53,7 +53,7 @@ func (m *members) insert(name string) bool {
 		return false
 	}
 	m.names = append(m.names, name)
-	*slot = uint32(len(m.names))
+	*slot = uint32(len(m.names)) //nolint:gosec // at most Limits.Members
 	return true
 }
 
@@ -62,8 +62,8 @@ var seed = maphash.MakeSeed()
 
 // slot returns the slot of name, or the free one where it belongs.
 func (m *members) slot(name string) *uint32 {
-	mask := len(m.slots) - 1 // a power of two
-	for n := int(maphash.String(seed, name)) & mask; ; n = (n + 1) & mask {
+	mask := len(m.slots) - 1                                                // a power of two
+	for n := int(maphash.String(seed, name)) & mask; ; n = (n + 1) & mask { //nolint:gosec // the mask is positive
 		if slot := &m.slots[n]; *slot == 0 || m.names[*slot-1] == name {
 			return slot
 		}
