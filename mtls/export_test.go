@@ -7,8 +7,8 @@ import "crypto/x509"
 // Reread makes the next use of the roots read the file.
 func (r *Roots) Reread() { r.current.Load().read.Store(0) }
 
-// ProblemOf is what a request is told about a certificate of its connection; between
-// runs after the search for chains.
+// ProblemOf returns why a certificate of a connection proves nothing; between runs
+// after the search for chains.
 func (a *Authenticator) ProblemOf(leaf *x509.Certificate, between func()) error {
 	roots := a.config.Roots.set()
 	chains, expired := verify(leaf, nil, roots)
