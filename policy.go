@@ -49,9 +49,13 @@ func Bound(bindings ...Binding) Policy {
 		if p.Binding != "" && (len(bindings) == 0 || slices.ContainsFunc(bindings, p.Binding.includes)) {
 			return nil
 		}
+		required := "any"
+		if len(bindings) > 0 {
+			required = fmt.Sprintf("one of %q", bindings)
+		}
 		return &Error{
 			Code: CodeInvalidToken, Reason: ReasonUnbound,
-			Cause: fmt.Errorf("gatehouse: Bound: the credential has the binding %q, required is one of %q (empty: any)", p.Binding, bindings),
+			Cause: fmt.Errorf("gatehouse: Bound: the credential has the binding %q, required is %s", p.Binding, required),
 		}
 	})
 }

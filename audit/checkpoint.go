@@ -113,8 +113,11 @@ func openCheckpoint(text []byte, key crypto.PublicKey) (checkpoint, error) {
 		return checkpoint{}, fmt.Errorf("key: %w", err)
 	}
 	n, err := note.Open(text, note.VerifierList(k))
+	if _, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
+		return checkpoint{}, errors.New("checkpoint: no signature by this key: check that it is the key of the log")
+	}
 	if err != nil {
-		return checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+		return checkpoint{}, fmt.Errorf("checkpoint: %w: want one checkpoint, without the empty line after it", err)
 	}
 	for _, signature := range append(n.Sigs, n.UnverifiedSigs...) {
 		if _, err := base64.StdEncoding.Strict().DecodeString(signature.Base64); err != nil {

@@ -145,6 +145,10 @@ func Open(config Config) (*Log, error) {
 func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 	encoded, err := encode(ctx, e)
 	if l.bestEffort != nil && l.bestEffort(e) {
+		if err != nil { // a later record says how many are missing
+			l.lost.Add(1)
+			return nil
+		}
 		select {
 		case <-l.closing:
 		case l.queue <- entry{encoded: encoded}:

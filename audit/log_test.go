@@ -289,6 +289,31 @@ func TestBestEffort(t *testing.T) {
 	}
 }
 
+// A best-effort event that is too large for a record is counted as lost, and no record
+// without content takes its place.
+func TestBestEffortOfALargeEvent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path, BestEffort: func(gatehouse.Event) bool { return true }})
+	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", audit.MaxRecord))}}
+	for _, e := range []gatehouse.Event{large, {Type: "small"}} {
+		if err := l.Observe(t.Context(), e); err != nil {
+			t.Fatalf("Observe() error = %v, want nil", err)
+		}
+	}
+	shut(t, l)
+	var types []string
+	for _, line := range lines(t, path) {
+		var record struct{ Type string }
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Fatalf("record %q: %v", line, err)
+		}
+		types = append(types, record.Type)
+	}
+	if diff := cmp.Diff([]string{"audit_opened", "audit_lost", "small"}, types); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
 // A process that is killed at any point leaves a log that opens and verifies.
 func TestRecovery(t *testing.T) {
 	whole := written(t, 3, 2)

@@ -4,8 +4,10 @@ package audit_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/audit"
@@ -151,8 +153,17 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 		}
 		verify(t, whole, 10, kept, kept)
 		wantFault(t, whole, 0, audit.Rewritten, early) // of another log
-		if _, err := audit.Verify(whole, logKey.Public(), []byte("no checkpoint")); err == nil {
-			t.Error("Verify() with a malformed kept checkpoint error = nil, want one")
+		for text, want := range map[string]string{"no checkpoint": "malformed origin", string(kept) + "\n": "without the empty line after it"} {
+			if _, err := audit.Verify(whole, logKey.Public(), []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Verify(kept %q) error = %v, want %q", text, err, want)
+			}
+		}
+		other, _, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.Verify(whole, other); err == nil || !strings.Contains(err.Error(), "no signature by this key") {
+			t.Errorf("Verify() with another key error = %v, want one that names the key", err)
 		}
 	})
 }

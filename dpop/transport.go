@@ -94,10 +94,7 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	return t, nil
 }
 
-var (
-	errOrigin = errors.New("dpop: Transport: the origin is not one of TransportConfig.Origins")
-	errHeader = errors.New("dpop: Transport: the request already has a DPoP header, or an Authorization header that does not fit")
-)
+var errHeader = errors.New("dpop: Transport: the request already has a DPoP header, or an Authorization header that does not fit")
 
 // RoundTrip implements [http.RoundTripper].
 //
@@ -156,7 +153,7 @@ func bodyAgain(r *http.Request) (io.ReadCloser, error) {
 // tokenFor returns the token of a request, "" for none.
 func (t *Transport) tokenFor(r *http.Request, origin string) (string, error) {
 	if _, ok := t.nonces[origin]; !ok { // the keys never change
-		return "", errOrigin
+		return "", fmt.Errorf("dpop: Transport: the origin %q is not one of TransportConfig.Origins", origin)
 	}
 	authorization := r.Header["Authorization"]
 	if len(r.Header[header]) > 0 || len(authorization) > 1 || len(authorization) == 1 && t.token != nil {

@@ -41,7 +41,8 @@
 //     a tab is rejected.
 //   - A NumericDate must be a decimal number. A fraction is truncated; an
 //     exponent is rejected.
-//   - The algorithm name Ed25519 (RFC 9864) is not supported; EdDSA is.
+//   - The algorithm names Ed25519 (RFC 9864) and EdDSA are both supported. A token is
+//     accepted only if [Issuer.Algorithms] has the name in its header.
 //   - For an ECDSA signature (r, s), the signature (r, n-s) is also valid.
 //     Tokens are therefore never identified by their signature: revocation uses
 //     issuer and jti, and the cache uses a hash of the whole token.

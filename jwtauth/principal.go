@@ -56,6 +56,9 @@ func (i *issuer) principal(ctx context.Context, t *token, binding gatehouse.Bind
 		p = mapped
 	}
 	if i.Tenants != nil && !slices.Contains(i.Tenants, p.Tenant) {
+		if p.Tenant == "" {
+			return gatehouse.Principal{}, invalid(ReasonTenant, "the token has no tenant, want one of Tenants %s: set TenantClaim or Principal", list(i.Tenants))
+		}
 		return gatehouse.Principal{}, invalid(ReasonTenant, "the tenant is none of Tenants %s", list(i.Tenants))
 	}
 	return i.capped(p), rejection{}

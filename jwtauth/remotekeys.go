@@ -88,7 +88,9 @@ func (c *fetchClient) keySetURL(ctx context.Context, u *url.URL, i Issuer) (stri
 		// RFC 8414 §3.1: it goes "between the host component and the path
 		// component".
 		oauth := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")}
-		document, err = c.Get(ctx, oauth.String(), "application/json")
+		if document, err = c.Get(ctx, oauth.String(), "application/json"); err != nil {
+			return "", fmt.Errorf("GET %s: HTTP status %d; %w", openid, status.Status, err)
+		}
 	}
 	if err != nil {
 		return "", err
@@ -102,7 +104,7 @@ func (c *fetchClient) keySetURL(ctx context.Context, u *url.URL, i Issuer) (stri
 	// RFC 8414 §3.3: "The "issuer" value returned MUST be identical to the
 	// authorization server's issuer identifier value".
 	if named != i.URL {
-		return "", errors.New("the metadata names another issuer")
+		return "", fmt.Errorf("the metadata names another issuer: %.300q, not %q", named, i.URL)
 	}
 	if _, err := safeurl.ParseNamed(u, address, i.PlainHTTPHosts...); err != nil {
 		return "", fmt.Errorf("jwks_uri: %w", err)

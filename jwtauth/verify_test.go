@@ -320,6 +320,7 @@ func TestCauses(t *testing.T) {
 		"no claim for the subject: sub, common_name are missing or empty")
 	tenants := issuerConfig(func(i *jwtauth.Issuer) { i.Tenants = []string{"t1", "t2", "t3", "t4", "t5", "t6", "t7"} })
 	cause(newAuthenticator(t, tenants), token(nil, nil), issuerURL, "the tenant is none of Tenants t1, t2, t3, t4, t5 and 2 more")
+	cause(newAuthenticator(t, tenants), token(nil, object{"tenant": nil}), issuerURL, "the token has no tenant, want one of Tenants t1, ")
 	cause(warm, unsigned(token(nil, nil))+"SIGNATURE_REMOVED_BY_GOOGLE", issuerURL, "signature: removed by Google Cloud")
 	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL only by a trailing slash")
 	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss: not a configured Issuer.URL: "+issuerURL)

@@ -423,3 +423,22 @@ func BenchmarkConfirm(b *testing.B) {
 		}
 	}
 }
+
+// A certificate of an unknown CA proves nothing, also if it becomes valid between the
+// search for its chain and the check of its time.
+func TestCertificateThatBecomesValidDuringTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		future := func(c *x509Certificate) {
+			named(billing)(c)
+			c.NotBefore = time.Now().Add(time.Second)
+		}
+		known := authority(nil)
+		roots, _ := rootsOf(t, known)
+		a := must(mtls.New(mtls.Config{Roots: roots, Subjects: subjects}))
+		for name, by := range map[string]*pair{"its own": nil, "another CA": authority(nil), "a CA of the roots": known} {
+			leaf := issue(by, future).certificate
+			err := a.ProblemOf(leaf, func() { time.Sleep(2 * time.Second) })
+			equal(t, "reason of a certificate signed by "+name, reasonOf(err), mtls.ReasonExpired)
+		}
+	})
+}

@@ -90,11 +90,11 @@ func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.E
 	if c := slot.Load(); c != nil && c.leaf == leaf && c.header == "" && c.roots == roots {
 		return c, nil
 	}
-	chains := r.TLS.VerifiedChains
+	chains, expired := r.TLS.VerifiedChains, false
 	if roots != nil {
-		chains = verify(leaf, r.TLS.PeerCertificates[1:], roots)
+		chains, expired = verify(leaf, r.TLS.PeerCertificates[1:], roots)
 	}
-	c := a.examine(&certificate{leaf: leaf, roots: roots}, chains)
+	c := a.examine(&certificate{leaf: leaf, roots: roots}, chains, expired)
 	if c.problem == nil {
 		slot.Store(c)
 	}
@@ -118,20 +118,22 @@ func (a *Authenticator) ofProxy(r *http.Request, roots *rootSet) (*certificate, 
 	if err != nil {
 		return nil, refuse(gatehouse.CodeInvalidRequest, ReasonHeader, err)
 	}
-	chains := [][]*x509.Certificate{{leaf}} // the proxy has verified it
+	chains, expired := [][]*x509.Certificate{{leaf}}, false // the proxy has verified it
 	if roots != nil {
-		chains = verify(leaf, intermediates, roots)
+		chains, expired = verify(leaf, intermediates, roots)
 	}
 	// The text outlives the request: it must not keep the other headers in memory.
-	c := a.examine(&certificate{leaf: leaf, header: strings.Clone(header), chainHeader: strings.Clone(chain), roots: roots}, chains)
+	c := a.examine(&certificate{leaf: leaf, header: strings.Clone(header), chainHeader: strings.Clone(chain), roots: roots}, chains, expired)
 	if c.problem == nil {
 		slot.Store(c)
 	}
 	return c, nil
 }
 
-// verify returns the chains from leaf to roots that are valid now.
-func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *rootSet) [][]*x509.Certificate {
+// verify returns the chains from leaf to roots that are valid now. If there is none,
+// expired reports whether a certificate is expired or not valid yet: crypto/x509 then
+// has not looked for a root.
+func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *rootSet) (chains [][]*x509.Certificate, expired bool) {
 	options := x509.VerifyOptions{
 		Roots: roots.pool, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
@@ -139,14 +141,12 @@ func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *ro
 		options.Intermediates.AddCert(i)
 	}
 	chains, err := leaf.Verify(options)
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return [][]*x509.Certificate{{leaf, invalid.Cert}} // for the reason: one of them is not valid now
-	}
-	return chains
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return chains, ok && invalid.Reason == x509.Expired
 }
 
 // examine completes c with what its certificate and its chains say.
-func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate) *certificate {
+func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, expired bool) *certificate {
 	c.thumbprint = Thumbprint(c.leaf)
 	for _, chain := range chains {
 		from, until := validity(chain)
@@ -154,7 +154,9 @@ func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate) *c
 			c.from, c.until = from, until
 		}
 	}
-	if len(chains) == 0 {
+	if len(chains) == 0 && expired {
+		c.problem = a.expired(c)
+	} else if len(chains) == 0 {
 		c.problem = a.invalid(c, ReasonUntrusted, "no chain to a trust root was verified")
 	} else if problem := usageProblem(c.leaf); problem != "" {
 		c.problem = a.invalid(c, ReasonUsage, problem)
@@ -194,9 +196,13 @@ func validity(chain []*x509.Certificate) (from, until time.Time) {
 // older than that.
 func (a *Authenticator) checkTime(c *certificate) *gatehouse.Error {
 	if now := time.Now(); now.Before(c.from) || now.After(c.until) {
-		return a.invalid(c, ReasonExpired, "a certificate of the chain is expired or not valid yet")
+		return a.expired(c)
 	}
 	return nil
+}
+
+func (a *Authenticator) expired(c *certificate) *gatehouse.Error {
+	return a.invalid(c, ReasonExpired, "a certificate of the chain is expired or not valid yet")
 }
 
 // usageProblem returns why a certificate is not one of a TLS client, "" if it is.

@@ -9,8 +9,9 @@
 //
 //   - as a gatehouse.Authenticator it maps one exact name of a verified certificate
 //     to a caller;
-//   - as a gatehouse.Confirmer it checks the member x5t#S256 of the cnf claim for
-//     the authenticators of tokens;
+//   - as a gatehouse.Confirmer, such as in jwtauth.Config.Confirmers, it checks the
+//     member x5t#S256 of the cnf claim for an authenticator of tokens. If it has no
+//     Subjects, it need not be an authenticator of the gate;
 //   - behind a proxy that ends TLS it reads the certificate from Client-Cert, RFC
 //     9440, and only from the peers in Config.Proxies.
 //

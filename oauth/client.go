@@ -157,9 +157,9 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{
 		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once, key: config.DPoP,
-		pushes: newLimiter(endpointPAR, loginRate, isFailure), codes: newLimiter("token", loginRate, isOutage),
-		grantRequests: newLimiter("token", 0, isOutage), introspections: newLimiter("introspection", 0, isOutage),
-		revocations: newLimiter("revocation", 0, isOutage),
+		pushes: newLimiter(endpointPAR, loginRate), codes: newLimiter("token", loginRate),
+		grantRequests: newLimiter("token", 0), introspections: newLimiter("introspection", 0),
+		revocations: newLimiter("revocation", 0),
 	}
 	c.http = fetch.Client{Timeout: config.Timeout, MaxBytes: maxResponseBytes}
 	if config.Provider != (Provider{}) {

@@ -73,8 +73,8 @@
 //   - After a failed request, the client sends none for 1 s, and for twice as long
 //     after each further failure, up to a minute; for longer, up to a minute, if the
 //     server sends Retry-After. A success resets it. A failure is one that concerns
-//     all callers: no answer, 429, 502, 503, 504, invalid_client; for discovery and
-//     pushed authorization requests any server error.
+//     all callers: no answer, 429, 502, 503, 504, invalid_client; for discovery any
+//     error.
 //   - At most 32 requests run and 1,000 callers wait.
 //   - 100 pushed authorization requests per second, and 100 redeemed codes, after as
 //     many at once.

@@ -84,8 +84,7 @@ func (b *backoff) failed(begun, now time.Time, cause error, asked time.Duration)
 // limiter bounds the requests to one endpoint.
 type limiter struct {
 	endpoint string
-	rate     int                  // per second, 0 for no limit
-	isDown   func(err error) bool // reports whether an error begins a pause
+	rate     int // per second, 0 for no limit
 
 	slots chan struct{}
 
@@ -95,8 +94,8 @@ type limiter struct {
 	full    time.Time // when the burst is available again
 }
 
-func newLimiter(endpoint string, rate int, isDown func(error) bool) *limiter {
-	return &limiter{endpoint: endpoint, rate: rate, isDown: isDown, slots: make(chan struct{}, maxRequests)}
+func newLimiter(endpoint string, rate int) *limiter {
+	return &limiter{endpoint: endpoint, rate: rate, slots: make(chan struct{}, maxRequests)}
 }
 
 // do sends a request within the limits; a nil limiter has none.
@@ -130,10 +129,12 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && l.isDown(err) {
+	switch _, answered := errors.AsType[*Error](err); {
+	case err != nil && isOutage(err):
 		l.backoff.failed(begun, time.Now(), err, RetryAfter(err))
-	} else {
+	case err == nil || answered:
 		l.backoff = backoff{}
+	default: // nothing was sent, for a code that was used before
 	}
 	return err
 }
@@ -168,13 +169,10 @@ func (l *limiter) postpone(why string, wait time.Duration) error {
 	return &postponed{l.endpoint, why, wait}
 }
 
-// isFailure reports whether a request failed for a reason that concerns every
-// request to this endpoint. The parameters of the request are those of this program.
-func isFailure(err error) bool { return errors.Is(err, ErrUnavailable) || isOutage(err) }
-
-// isOutage is isFailure for requests with a code or a token of the caller. A server
-// may answer a forged one with a server error, and a caller must not be able to stop
-// the requests of other callers.
+// isOutage reports whether a request failed for a reason that concerns every request to
+// this endpoint. Most requests have a code or a token of the caller, and pushed ones the
+// acr_values of an anonymous one. A server may answer a forged one with a server error,
+// and a caller must not be able to stop the requests of other callers.
 func isOutage(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

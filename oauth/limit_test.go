@@ -104,29 +104,28 @@ func TestBackOffAsTheServerAsks(t *testing.T) {
 }
 
 // TestWhatBacksOff: a caller cannot stop the requests of others with a forged code or
-// token, or by hanging up.
+// token, with acr_values that the server cannot digest, or by hanging up.
 func TestWhatBacksOff(t *testing.T) {
 	canceled := func(*http.Request) {}
 	for name, test := range map[string]struct {
 		route http.HandlerFunc
-		push  bool // whether a pushed request begins a pause
-		token bool // whether a token request does
+		pause bool // whether it begins one
 	}{
-		"overload":      {raw(429, ""), true, true},
-		"gateway":       {raw(502, ""), true, true},
-		"timeout":       {raw(504, ""), true, true},
-		"our mistake":   {raw(401, `{"error":"invalid_client"}`), true, true},
-		"our grant":     {raw(400, `{"error":"unauthorized_client"}`), true, true},
-		"server error":  {raw(500, ""), true, false},
-		"redirect":      {raw(302, ""), true, false},
-		"other mistake": {raw(400, `{"error":"invalid_request"}`), false, false},
-		"forged":        {raw(400, `{"error":"invalid_grant"}`), false, false},
-		"caller went":   {func(_ http.ResponseWriter, r *http.Request) { canceled(r) }, false, false},
-		"no answer":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, true, true},
-		"too large":     {raw(200, string(make([]byte, 300<<10))), true, true},
+		"overload":      {raw(429, ""), true},
+		"gateway":       {raw(502, ""), true},
+		"timeout":       {raw(504, ""), true},
+		"our mistake":   {raw(401, `{"error":"invalid_client"}`), true},
+		"our grant":     {raw(400, `{"error":"unauthorized_client"}`), true},
+		"server error":  {raw(500, ""), false},
+		"redirect":      {raw(302, ""), false},
+		"other mistake": {raw(400, `{"error":"invalid_request"}`), false},
+		"forged":        {raw(400, `{"error":"invalid_grant"}`), false},
+		"caller went":   {func(_ http.ResponseWriter, r *http.Request) { canceled(r) }, false},
+		"no answer":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, true},
+		"too large":     {raw(200, string(make([]byte, 300<<10))), true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			for path, want := range map[string]bool{"/par": test.push, "/token": test.token, "/introspect": test.token} {
+			for _, path := range []string{"/par", "/token", "/introspect"} {
 				s, client := newLimited(t)
 				s.Routes[path] = test.route
 				ctx, cancel := context.WithCancel(t.Context())
@@ -135,8 +134,8 @@ func TestWhatBacksOff(t *testing.T) {
 					t.Errorf("%s: %s: no error", name, path)
 				}
 				_ = calls[path](t.Context(), client)
-				if got := s.Count(path) == 1; got != want {
-					t.Errorf("%s: %s: %d requests, want a pause: %t", name, path, s.Count(path), want)
+				if got := s.Count(path) == 1; got != test.pause {
+					t.Errorf("%s: %s: %d requests, want a pause: %t", name, path, s.Count(path), test.pause)
 				}
 				cancel()
 				_ = client.Close()
@@ -284,5 +283,47 @@ func TestWaitingCallerGoes(t *testing.T) {
 			t.Errorf("%d requests, want 33", s.Count("/introspect"))
 		}
 		_ = client.Close()
+	})
+}
+
+// TestPauseOfOtherCodes: a malformed answer about one user begins no pause, and a
+// transaction that was used before does not shorten one.
+func TestPauseOfOtherCodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := providertest.New(t)
+		first := true
+		client := s.Client(func(c *oauth.Config) {
+			c.Once = func(context.Context, string) (bool, error) { return first, nil }
+		})
+		defer func() { _ = client.Close() }()
+		redeem := func() error {
+			t.Helper()
+			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Redeem(t.Context(), transaction, s.Authorize(transaction.URL))
+			return err
+		}
+		s.Routes["/token"] = raw(200, `{"access_token":"a","token_type":"Bearer","scope":"\n"}`)
+		for n := range 2 {
+			if err := redeem(); err == nil || s.Count("/token") != n+1 {
+				t.Errorf("Redeem error = %v after %d requests, want a malformed answer after %d", err, s.Count("/token"), n+1)
+			}
+		}
+		s.Routes["/token"] = down
+		for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			_ = redeem()
+			e, ok := errors.AsType[*gatehouse.Error](redeem())
+			if !ok || e.RetryAfter != pause {
+				t.Errorf("Redeem error = %+v, want a retry after %v", e, pause)
+			}
+			time.Sleep(pause)
+			first = false
+			if e, ok := errors.AsType[*gatehouse.Error](redeem()); !ok || e.Reason != oauth.ReasonTransaction {
+				t.Errorf("Redeem of a used transaction error = %+v, want reason %s", e, oauth.ReasonTransaction)
+			}
+			first = true
+		}
 	})
 }

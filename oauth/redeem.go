@@ -134,14 +134,19 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	if len(t.Resources) > 0 {
 		params["resource"] = t.Resources
 	}
-	var tokens Tokens
+	var a answer
 	err = c.codes.do(ctx, func() error {
 		if err := c.first(ctx, t.State); err != nil {
 			return err
 		}
-		tokens, err = c.token(ctx, nil, params, requested)
+		a, err = c.post(ctx, nil, "token", p.TokenEndpoint, params)
 		return err
 	})
+	// A malformed answer about one user is no outage for the others.
+	var tokens Tokens
+	if err == nil {
+		tokens, err = parseTokens(a, requested, c.tokenType(), false)
+	}
 	refusal, refused := errors.AsType[*gatehouse.Error](err)
 	switch {
 	case refused: // of first

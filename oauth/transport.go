@@ -79,10 +79,7 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 	return t, nil
 }
 
-var (
-	errOrigin = errors.New("oauth: Transport: the origin is not one of TransportConfig.Origins")
-	errHeader = errors.New("oauth: Transport: the request already has an Authorization header")
-)
+var errHeader = errors.New("oauth: Transport: the request already has an Authorization header")
 
 // RoundTrip implements [http.RoundTripper]. After a 401 response the transport
 // discards the token. It does not retry the request with another one.
@@ -106,9 +103,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) token(r *http.Request) (Tokens, error) {
-	switch {
-	case !t.origins[safeurl.Origin(r.URL)]:
-		return Tokens{}, errOrigin
+	switch origin := safeurl.Origin(r.URL); {
+	case !t.origins[origin]:
+		return Tokens{}, fmt.Errorf("oauth: Transport: the origin %q is not one of TransportConfig.Origins", origin)
 	case len(r.Header["Authorization"]) > 0:
 		return Tokens{}, errHeader
 	}

@@ -29,14 +29,15 @@ func newGate(logger *slog.Logger) (*gatehouse.Gate, error) {
 		"https://kubernetes.default.svc/openid/v1/jwks", "https://api.acme.example")
 	pods.Tenants = []string{"shop", "billing"} // the namespaces
 
-	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{people, pods}})
+	observer := gatehouse.Log(logger)
+	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{people, pods}, Observer: observer})
 	if err != nil {
 		return nil, err
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{tokens},
 		Realm:          "acme",
-		Observer:       gatehouse.Log(logger),
+		Observer:       observer,
 	})
 	// end snippet
 	return gate, err

@@ -110,13 +110,26 @@ func zitadelProviders() []provider {
 		header:    object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
 		claims: object{
 			"iss": url, "sub": "23456", "aud": []string{"17@p", project}, "jti": "V2_x1", "exp": in(12 * time.Hour), "iat": in(0), "nbf": in(0), "client_id": "17@p",
-			roles:                                   object{"admin": object{"99": "acme.example"}, "editor": object{"99": "acme.example"}},
+			roles:                                   object{"admin": object{"99": "acme.example"}, "editor": object{"98": "other.example", "99": "acme.example"}},
 			"urn:zitadel:iam:user:resourceowner:id": "99", "urn:zitadel:iam:user:resourceowner:name": "Acme",
 		},
 		want: caller{gatehouse.KindUser, "23456", "99", "17@p", "V2_x1", "", "admin, editor"},
 		tokens: []token{
 			{name: "ID token, same audience", claims: idToken, reason: jwtauth.ReasonType, cause: "jti"},
 			{name: "ID token with hash", claims: idToken.and(object{"at_hash": "h"}), reason: jwtauth.ReasonType},
+			{
+				name: "role that another organization gave for itself", claims: object{roles: object{"admin": object{"98": "other.example"}, "editor": object{"99": "acme.example"}}},
+				want: caller{gatehouse.KindUser, "23456", "99", "17@p", "V2_x1", "", "editor"},
+			},
+			{
+				name: "no role but those of another organization", claims: object{roles: object{"admin": object{"98": "other.example"}}},
+				reason: jwtauth.ReasonClaims, cause: "organization",
+			},
+			{name: "empty roles", claims: object{roles: object{}}, reason: jwtauth.ReasonClaims, cause: "no role"},
+			{
+				name: "without the organization", claims: object{"urn:zitadel:iam:user:resourceowner:id": nil},
+				want: caller{gatehouse.KindUser, "23456", "", "17@p", "V2_x1", "", "admin, editor"},
+			},
 			{name: "service user of another project, no role", claims: object{roles: nil}, reason: jwtauth.ReasonType, cause: roles},
 			{name: "opaque token", compact: "V2_2345-at_6789:invented-opaque-token", reason: gatehouse.ReasonMalformedCredentials},
 			{name: "other project", claims: object{"aud": []string{"17@p", "18"}}, reason: jwtauth.ReasonAudience, cause: project},

@@ -135,7 +135,8 @@ func (l *List) checkIssuer(issuer string) error {
 	return fmt.Errorf("issuer %.64q is not in Config.Issuers %.64q", issuer, l.issuers)
 }
 
-// RevokeToken revokes one token of an issuer by its jti. Expires is the expiry
+// RevokeToken revokes one token of an issuer by its jti: for a [gatehouse.Principal]
+// with jwtauth.Method, they are its Issuer, Credential and Expires. Expires is the expiry
 // of the token; the revocation is kept until then. A zero time is an error. If
 // the token has expired, RevokeToken does nothing.
 func (l *List) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {

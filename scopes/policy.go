@@ -88,8 +88,16 @@ func hasAny(held gatehouse.Scopes, sufficient []string) bool {
 	return slices.ContainsFunc(sufficient, held.Has)
 }
 
-// errRole is the refusal of HasRole. It does not name the accepted roles.
-var errRole = &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonRoleMissing}
+// roleMissing is the cause of a refusal by HasRole. Only the observer gets it: the
+// response does not name the accepted roles.
+type roleMissing struct {
+	accepted []string
+	held     gatehouse.Roles
+}
+
+func (m roleMissing) Error() string {
+	return fmt.Sprintf("scopes: needs one of the roles %q, has %q", m.accepted, m.held)
+}
 
 // HasRole allows callers who have at least one of the roles, compared character
 // by character.
@@ -114,6 +122,6 @@ func HasRole(names ...string) gatehouse.Policy {
 		if slices.ContainsFunc(names, p.Roles.Has) {
 			return nil
 		}
-		return errRole
+		return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonRoleMissing, Cause: roleMissing{names, p.Roles}}
 	})
 }

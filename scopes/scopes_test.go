@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,9 +125,10 @@ func TestHasRole(t *testing.T) {
 			}
 			continue
 		}
-		want := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: scopes.ReasonRoleMissing}
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || !reflect.DeepEqual(e, want) {
-			t.Errorf("HasRole(%q) for a caller with %q error = %+v, want %+v", test.names, test.held, err, want)
+		want := fmt.Sprintf("scopes: needs one of the roles %q, has %q", test.names, strings.Join(slices.Sorted(slices.Values(test.held)), ", "))
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != scopes.ReasonRoleMissing || e.Cause == nil || e.Cause.Error() != want {
+			t.Errorf("HasRole(%q) for a caller with %q error = %+v, want access_denied, cause %s", test.names, test.held, err, want)
 		}
 	}
 }

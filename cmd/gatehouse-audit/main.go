@@ -9,8 +9,13 @@
 // The key is a PEM file with the public key of the log (PKIX), or with its private
 // key (PKCS #8), of which only the public half is used. verify prints the number of
 // records and exits with status 0, or names the first record that was changed and
-// exits with status 1. A kept checkpoint is one that was copied from the file
-// LOG.checkpoints, or returned by a witness.
+// exits with status 1. The file of -kept has one checkpoint, which was returned by a
+// witness or copied from LOG.checkpoints without the empty line after it. The last one
+// is
+//
+//	tail -n 6 LOG.checkpoints | head -n 5
+//
+// Records are numbered from 0: record N is line N+1 of a log in one file.
 package main
 
 import (

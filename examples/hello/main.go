@@ -32,6 +32,7 @@ func main() {
 }
 
 func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error) {
+	observer := gatehouse.Log(logger)
 	tokens, err := jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{{
 			URL:        issuer,
@@ -39,6 +40,7 @@ func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error)
 			Algorithms: []jwtauth.Algorithm{jwtauth.RS256},
 			Keys:       jwtauth.Discover(),
 		}},
+		Observer: observer, // reports failed fetches of keys and misspelt claims
 	})
 	if err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func handler(issuer, audience string, logger *slog.Logger) (http.Handler, error)
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{tokens},
 		Realm:          "hello",
-		Observer:       gatehouse.Log(logger),
+		Observer:       observer,
 	})
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ const pageSize = 500
 func copyKeys(c *call) func() error {
 	url := c.flags.String("to", "", "the store to copy to, like -store (required)")
 	return func() error {
-		target, err := openStore(*url)
+		target, err := openStore(*url, true)
 		if err == nil {
 			defer func() { _ = target.close() }()
 			err = target.ready(c.ctx)
@@ -55,7 +55,7 @@ func copyKeys(c *call) func() error {
 			_, err = fmt.Fprintf(c.out, "copied %d, refused %d\n", copied, refused)
 		}
 		if err == nil && refused > 0 {
-			err = fmt.Errorf("%d keys were not copied", refused)
+			err = fmt.Errorf("not copied: %d", refused)
 		}
 		return err
 	}

@@ -116,7 +116,7 @@ func TestCopy(t *testing.T) {
 	output[key](t, "", "-store", sqlite, "revoke", "-id", ids["revoked"])
 	output[key](t, "", "-store", sqlite, "suspend", "-id", ids["suspended"])
 	newest := output[key](t, "", "-store", sqlite, "rotate", "-id", ids["rotated"], "-grace", "1h").Secret
-	source, err := openStore(sqlite)
+	source, err := openStore(sqlite, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestCopy(t *testing.T) {
 	// Revoked in the target only: a copy of the source does not revive it.
 	output[key](t, "", "-store", stores[2], "revoke", "-id", ids["active"])
 	_, complaint, status := keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
-	if status != 1 || !strings.Contains(complaint, "refused "+ids["active"]) || !strings.Contains(complaint, "1 keys were not copied") {
+	if status != 1 || !strings.Contains(complaint, "refused "+ids["active"]) || !strings.Contains(complaint, "not copied: 1") {
 		t.Errorf("copy over a revoked key = %d %q, want 1 and the key", status, complaint)
 	}
 	wantStates(t, stores[2], map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
@@ -174,7 +174,7 @@ func listing(t *testing.T, store string) string {
 // wantStates checks the reasons for which a server on the store rejects keys.
 func wantStates(t *testing.T, url string, want map[string]gatehouse.Reason) {
 	t.Helper()
-	s, err := openStore(url)
+	s, err := openStore(url, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +238,7 @@ func TestSecretStaysPrivate(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	store := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
+	output[key](t, "", "-store", store, "create", "-owner", "ci")
 	for _, test := range []struct {
 		args   []string
 		status int
@@ -256,6 +257,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-scope", "reports:*"}, 1, "wildcards are not supported"},
 		{[]string{"-store", store, "create", "-json", "-owner", "x", "-network", "here"}, 1, "-network"},
 		{[]string{"-store", store, "leak"}, 1, "no such key"},
+		{[]string{"-store", store + "-other", "list"}, 1, "no such database"},
+		{[]string{"-store", store + "-other", "copy", "-to", store}, 1, "no such database"},
 	} {
 		out, complaint, status := keyadmin(t, "gatehouse_live_nonsense", nil, test.args...)
 		if status != test.status || out != "" || !strings.Contains(complaint, test.want) || strings.Contains(complaint, "hunter2") {

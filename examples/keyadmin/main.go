@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, in io.Reader, out *os.File) error {
 	if err := c.parse(flags.Args()[1:]); err != nil {
 		return err
 	}
-	store, err := openStore(c.store)
+	store, err := openStore(c.store, flags.Arg(0) == "create")
 	if err != nil {
 		return fmt.Errorf("-store: %w", err)
 	}

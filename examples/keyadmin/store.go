@@ -6,6 +6,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -27,9 +30,10 @@ type store struct {
 	close   func() error
 }
 
-// openStore opens a store and does not connect to it. No error contains the URL,
-// which may contain a password.
-func openStore(url string) (*store, error) {
+// openStore opens a store and does not connect to it. A database of SQLite must exist
+// unless create is true: a misspelt path would be an empty store. No error contains the
+// URL, which may contain a password.
+func openStore(url string, create bool) (*store, error) {
 	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") {
 		secret, err := gatehouse.LoadSecret(url, 1)
 		if err != nil {
@@ -44,6 +48,12 @@ func openStore(url string) (*store, error) {
 	case "sqlite":
 		if path == "" {
 			return nil, errors.New("sqlite: path required")
+		}
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("sqlite: %s: the directory does not exist", path)
+		}
+		if _, err := os.Stat(path); err != nil && !create {
+			return nil, fmt.Errorf("sqlite: %s: no such database; create and copy -to make one", path)
 		}
 		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(path))
 		if err != nil {

@@ -62,7 +62,7 @@ func (c *config) introspector(confirmers []gatehouse.Confirmer) (*oauth.Introspe
 		}
 		settings.Endpoints = append(settings.Endpoints, oauth.IntrospectionEndpoint{
 			Client: client, URL: e.Endpoint, Audiences: []string{e.Audience}, Tenants: e.Tenants,
-			// One issuer is unrestricted: checkTenants has found that there are no others.
+			// checkTenants has found that there is no other issuer and no limit.
 			AnyTenant: e.AnyTenant || e.Tenants == nil,
 		})
 	}
@@ -96,15 +96,18 @@ func (c *config) issuerNames() []string {
 }
 
 // checkTenants demands that each issuer and endpoint says for which tenants it may
-// speak, if there are several issuers.
+// speak, if there are several issuers or if one of them is limited: opaque tokens must
+// not have the tenants that the JWTs of the same issuer may not have.
 func (c *config) checkTenants() error {
-	if len(c.issuerNames()) < 2 || len(c.Introspection) == 0 {
+	limited := slices.ContainsFunc(c.Issuers, func(i issuerConfig) bool { return len(i.Tenants) > 0 }) ||
+		slices.ContainsFunc(c.Introspection, func(e introspectionConfig) bool { return len(e.Tenants) > 0 })
+	if len(c.issuerNames()) < 2 && !limited || len(c.Introspection) == 0 {
 		return nil // the library checks issuers alone
 	}
 	var errs []error
 	check := func(list string, n int, tenants []string, anyTenant bool) {
 		if len(tenants) == 0 && !anyTenant {
-			errs = append(errs, fmt.Errorf("%s[%d].tenants: required with several issuers, or any_tenant", list, n))
+			errs = append(errs, fmt.Errorf("%s[%d].tenants: required with several issuers and beside other tenants, or any_tenant", list, n))
 		}
 	}
 	if len(c.Issuers) == 1 {

@@ -163,6 +163,8 @@ func TestInvalidIntrospectionConfigIsRefused(t *testing.T) {
 		"long cache":                  {nil, object{"cache": "6s"}, "introspection[0].cache: "},
 		"two issuers":                 {[]object{trust(issuer, nil)}, nil, "introspection[0].tenants: "},
 		"two issuers, the other list": {[]object{trust(issuer, object{"any_tenant": nil})}, object{"any_tenant": true}, "issuers[0].tenants: "},
+		"one issuer, limited":         {[]object{trust(issuer, object{"issuer": as.URL, "any_tenant": nil, "tenants": []string{"acme"}})}, nil, "introspection[0].tenants: "},
+		"one limited endpoint":        {[]object{trust(issuer, object{"issuer": as.URL, "any_tenant": nil})}, object{"tenants": []string{"acme"}}, "issuers[0].tenants: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, log output
