@@ -22,13 +22,15 @@ func (a *app) logoutAtProvider(t *testing.T) {
 	before := len(a.provider.Issued(t))
 	page, other := a.signedIn(t, "ada"), a.signedIn(t, "eve")
 	page.Fill(t, "#note", "a secret of the person")
+	page.Click(t, "#save")
+	page.Until(t, "document.getElementById('saved').textContent === 'Saved'")
 
 	tab := page.Tab(t)
 	tab.Visit(t, a.provider.Issuer+"/session/end")
 	if at := tab.Submit(t, "button[name=logout]"); at.Status != http.StatusOK {
 		t.Fatalf("the logout at the provider ends at %+v, want 200", at)
 	}
-	page.Click(t, "#save")
+	page.Click(t, "#upstream")
 	shown(t, page, "signed-out")
 	a.checkNoData(t, page)
 	// No other token is accepted as a logout token.
