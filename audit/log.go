@@ -145,17 +145,7 @@ func Open(config Config) (*Log, error) {
 func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 	encoded, err := encode(ctx, e)
 	if l.bestEffort != nil && l.bestEffort(e) {
-		if err != nil { // a later record says how many are missing
-			l.lost.Add(1)
-			return nil
-		}
-		select {
-		case <-l.closing:
-		case l.queue <- entry{encoded: encoded}:
-			return nil
-		default:
-			l.lost.Add(1)
-		}
+		l.offer(encoded, err)
 		return nil
 	}
 	if err != nil {
@@ -181,6 +171,21 @@ func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 		default:
 			return ErrClosed
 		}
+	}
+}
+
+// offer queues a best-effort event if there is room. A later record says how many are
+// lost.
+func (l *Log) offer(encoded []byte, err error) {
+	if err != nil {
+		l.lost.Add(1)
+		return
+	}
+	select {
+	case <-l.closing:
+	case l.queue <- entry{encoded: encoded}:
+	default:
+		l.lost.Add(1)
 	}
 }
 

@@ -132,7 +132,7 @@ func (a Attempt) wrongHeaders(status int, header http.Header) (wrong []string) {
 
 // noStore reports whether Cache-Control has the directive no-store.
 func noStore(header http.Header) bool {
-	for _, directive := range strings.Split(strings.Join(header.Values("Cache-Control"), ","), ",") {
+	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		if strings.EqualFold(strings.TrimSpace(directive), "no-store") {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -225,9 +226,7 @@ func TestIssuerSettingsPrincipal(t *testing.T) {
 	} {
 		now := time.Now().Unix()
 		claims := object{"iat": now, "exp": now + 300}
-		for claim, value := range test.claims {
-			claims[claim] = value
-		}
+		maps.Copy(claims, test.claims)
 		want := gatehouse.Principal{
 			Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuerURL, Tenant: "acme", Client: "web", Method: jwtauth.Method,
 			Credential: "token-1", Scopes: must(gatehouse.ParseScopes("reports:read")), Expires: time.Unix(now+300, 0),

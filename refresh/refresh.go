@@ -79,7 +79,7 @@ type Config struct {
 // Revocations revokes the access tokens of a token family; package revocation
 // has an implementation.
 type Revocations interface {
-	RevokeFamily(ctx context.Context, issuer, family string) error
+	RevokeFamily(ctx context.Context, owner gatehouse.Key, family string) error
 
 	// MaxLifetime is the longest lifetime of an access token for which revocations
 	// are kept. A [TokenEndpoint] issues no token that lives longer.

@@ -80,11 +80,12 @@ func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
 //
 // Implements RFC 7009 §2.1 (grant).
 func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
-	if _, err := t.store.Revoke(ctx, id); err != nil {
+	revoked, err := t.store.Revoke(ctx, id)
+	if err != nil {
 		return err
 	}
 	// The access tokens are revoked too, even if the caller has gone away.
-	return t.revokeAccess(context.WithoutCancel(ctx), id)
+	return t.revokeAccess(context.WithoutCancel(ctx), revoked.Family)
 }
 
 // RevokeAll revokes the active families that match a filter and returns their
@@ -109,7 +110,7 @@ func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
 			errs = append(errs, fmt.Errorf("refresh: revoke all: %w", err))
 		}
 		for i := range revoked {
-			errs = append(errs, t.revokeAccess(ctx, revoked[i].ID))
+			errs = append(errs, t.revokeAccess(ctx, revoked[i].Family))
 		}
 		count += len(revoked)
 		more = len(revoked) == revokeBatch
@@ -150,9 +151,9 @@ func (t *Tokens) List(ctx context.Context, f Filter) ([]Family, error) {
 }
 
 // revokeAccess revokes the access tokens of a revoked family.
-func (t *Tokens) revokeAccess(ctx context.Context, id string) error {
+func (t *Tokens) revokeAccess(ctx context.Context, f Family) error {
 	if t.revocations == nil {
 		return nil
 	}
-	return t.revocations.RevokeFamily(ctx, t.issuer, id)
+	return t.revocations.RevokeFamily(ctx, gatehouse.Key{Issuer: t.issuer, Subject: f.Subject}, f.ID)
 }

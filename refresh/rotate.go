@@ -66,7 +66,7 @@ func (t *Tokens) exchange(ctx context.Context, r Request, prepare func(Issued) e
 		// The client that caused the revocation must not stop it by closing the
 		// connection.
 		ctx = context.WithoutCancel(ctx)
-		if err := t.revokeAccess(ctx, issued.Family.ID); err != nil {
+		if err := t.revokeAccess(ctx, issued.Family); err != nil {
 			failed.err = err
 		}
 	}

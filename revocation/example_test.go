@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/revocation"
 )
@@ -18,7 +19,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := list.RevokeSubject(ctx, "https://auth.example.com", "alice"); err != nil {
+	if err := list.RevokeSubject(ctx, gatehouse.Key{Issuer: "https://auth.example.com", Subject: "alice"}); err != nil {
 		log.Fatal(err)
 	}
 	revoked, err := list.Revoked(ctx, jwtauth.Token{Issuer: "https://auth.example.com", Subject: "alice", Client: "web"})

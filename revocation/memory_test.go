@@ -3,10 +3,12 @@
 package revocation_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 )
@@ -21,7 +23,7 @@ func TestFullMemoryRevokesAllSubjects(t *testing.T) {
 		revokeAll := func(subjects ...string) {
 			t.Helper()
 			for _, subject := range subjects {
-				if err := list.RevokeSubject(t.Context(), issuer, subject); err != nil {
+				if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -29,7 +31,7 @@ func TestFullMemoryRevokesAllSubjects(t *testing.T) {
 		token := alice()
 		revokeAll("a", "b", "c", "a", "b")
 		check(t, list, "store not full", token, false)
-		if err := list.RevokeToken(t.Context(), issuer, "another token", time.Now().Add(time.Minute)); err != nil {
+		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "another token", time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		check(t, list, "store full", token, true)
@@ -55,10 +57,47 @@ func TestFullMemoryRevokesKnownTargetAgain(t *testing.T) {
 			pass(2 * time.Second)
 			token := alice()
 			check(t, list, "issued after the other revocations", token, false)
-			if err := list.RevokeSubject(t.Context(), issuer, subject); err != nil {
+			if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}); err != nil {
 				t.Fatal(err)
 			}
 			check(t, list, "revoked, or in a full store", token, true)
 		}
 	})
+}
+
+// A subject with many revoked families or tokens is revoked as a whole, so that one
+// user who logs in and out does not fill the store of all others.
+func TestOneSubjectDoesNotFillStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := newList(revocation.NewMemory(1010))
+		mallory := gatehouse.Key{Issuer: issuer, Subject: "mallory"}
+		for i := range 2000 {
+			revoke := list.RevokeFamily(t.Context(), mallory, fmt.Sprint("family ", i))
+			if i%2 == 0 {
+				revoke = list.RevokeToken(t.Context(), mallory, fmt.Sprint("token ", i), time.Now().Add(time.Minute))
+			}
+			if revoke != nil {
+				t.Fatal(revoke)
+			}
+		}
+		check(t, list, "another subject", alice(), false)
+		token := alice()
+		token.Subject, token.Family = "mallory", "a family that was not revoked"
+		check(t, list, "the subject", token, true)
+		pass(time.Second)
+		token.IssuedAt = time.Now()
+		check(t, list, "a later token of the subject", token, false)
+		token.Family = "family 3"
+		check(t, list, "a later token of a revoked family", token, true)
+
+		pass(25 * time.Minute) // all revocations have expired
+		if err := list.RevokeFamily(t.Context(), mallory, "next family"); err != nil {
+			t.Fatal(err)
+		}
+		token.IssuedAt, token.Family = time.Now(), "f1"
+		check(t, list, "the subject after all have expired", token, false)
+	})
+	if err := newList(revocation.NewMemory(0)).RevokeFamily(t.Context(), gatehouse.Key{Issuer: issuer}, "f1"); err == nil {
+		t.Error("RevokeFamily without a subject error = nil, want one")
+	}
 }

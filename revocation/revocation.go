@@ -18,9 +18,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/expiring"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -35,6 +37,8 @@ const (
 	// its revocation, if the clocks of issuer and verifier each differ by the
 	// largest jwtauth.Config.Skew from the store's.
 	margin = 2 * 5 * time.Minute
+
+	maxCounted = 100_000 // subjects whose revocations are counted
 
 	// maxKept is the longest time that a revocation is kept. It is within the
 	// range of every store.
@@ -94,6 +98,9 @@ type List struct {
 	issuers     []string
 	maxLifetime time.Duration
 	observer    gatehouse.Observer
+
+	mu     sync.Mutex
+	counts expiring.Map[gatehouse.Key, struct{}, count]
 }
 
 var _ jwtauth.Revocations = (*List)(nil)
@@ -102,6 +109,7 @@ var _ jwtauth.Revocations = (*List)(nil)
 // [EventMemoryStore] to the observer.
 func New(c Config) (*List, error) {
 	l := &List{store: c.Store, issuers: slices.Clone(c.Issuers), maxLifetime: c.MaxLifetime, observer: c.Observer}
+	l.counts.Limit, l.counts.Expires = maxCounted, func(c *count) time.Time { return c.until }
 	var errs []error
 	if typednil.Is(c.Store) {
 		errs = append(errs, errors.New("revocation: Config.Store: required"))
@@ -135,11 +143,11 @@ func (l *List) checkIssuer(issuer string) error {
 	return fmt.Errorf("issuer %.64q is not in Config.Issuers %.64q", issuer, l.issuers)
 }
 
-// RevokeToken revokes one token of an issuer by its jti: for a [gatehouse.Principal]
-// with jwtauth.Method, they are its Issuer, Credential and Expires. Expires is the expiry
-// of the token; the revocation is kept until then. A zero time is an error. If
-// the token has expired, RevokeToken does nothing.
-func (l *List) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
+// RevokeToken revokes one token of owner by its jti: for a [gatehouse.Principal] p with
+// jwtauth.Method, p.Key(), p.Credential and p.Expires. Expires is the expiry of the
+// token; the revocation is kept until then. A zero time is an error. If the token has
+// expired, RevokeToken does nothing.
+func (l *List) RevokeToken(ctx context.Context, owner gatehouse.Key, id string, expires time.Time) error {
 	if expires.IsZero() {
 		return errors.New("revocation: revoke token: expiry required")
 	}
@@ -149,14 +157,14 @@ func (l *List) RevokeToken(ctx context.Context, issuer, id string, expires time.
 	if lifetime <= 0 {
 		return nil
 	}
-	return l.revoke(ctx, Target{Token, issuer, id}, lifetime)
+	return l.revokeOf(ctx, owner, Target{Token, owner.Issuer, id}, lifetime)
 }
 
 // RevokeSubject revokes all access tokens of a subject that were issued up to now.
 // It does not revoke refresh tokens, with which clients get new access tokens:
 // call refresh.Tokens.RevokeAll first.
-func (l *List) RevokeSubject(ctx context.Context, issuer, subject string) error {
-	return l.revoke(ctx, Target{Subject, issuer, subject}, l.maxLifetime+margin)
+func (l *List) RevokeSubject(ctx context.Context, subject gatehouse.Key) error {
+	return l.revoke(ctx, Target{Subject, subject.Issuer, subject.Subject}, l.maxLifetime+margin)
 }
 
 // RevokeClient revokes all access tokens of a client that were issued up to
@@ -166,11 +174,49 @@ func (l *List) RevokeClient(ctx context.Context, issuer, client string) error {
 	return l.revoke(ctx, Target{Client, issuer, client}, l.maxLifetime+margin)
 }
 
-// RevokeFamily revokes all access tokens whose sid is the family, independent
-// of their time of issue. It does not revoke the family:
+// RevokeFamily revokes all access tokens of owner whose sid is the family,
+// independent of their time of issue. It does not revoke the family:
 // refresh.Tokens.RevokeFamily does both.
-func (l *List) RevokeFamily(ctx context.Context, issuer, family string) error {
-	return l.revoke(ctx, Target{Family, issuer, family}, l.maxLifetime+margin)
+func (l *List) RevokeFamily(ctx context.Context, owner gatehouse.Key, family string) error {
+	return l.revokeOf(ctx, owner, Target{Family, owner.Issuer, family}, l.maxLifetime+margin)
+}
+
+// maxOfSubject is how many tokens and families of one subject are revoked one by one
+// while a revocation is kept. After that all tokens of the subject are, so that one
+// user who logs in and out cannot fill the store.
+const maxOfSubject = 1000
+
+// revokeOf revokes target, or all tokens of owner if there are too many.
+func (l *List) revokeOf(ctx context.Context, owner gatehouse.Key, target Target, lifetime time.Duration) error {
+	if owner.Subject == "" {
+		return errors.New("revocation: revoke: the subject of the tokens is required")
+	}
+	if l.count(owner) > maxOfSubject {
+		target = Target{Subject, owner.Issuer, owner.Subject}
+		lifetime = max(lifetime, l.maxLifetime+margin)
+	}
+	return l.revoke(ctx, target, lifetime)
+}
+
+// count returns the number of revocations of a subject in this process since the
+// first one of them that is still kept.
+func (l *List) count(owner gatehouse.Key) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, _ := l.counts.Get(owner)
+	now := time.Now()
+	if !now.Before(c.until) {
+		c = count{until: now.Add(l.maxLifetime + margin)}
+	}
+	c.revocations++
+	l.counts.Cache(owner, c)
+	return c.revocations
+}
+
+// count is the number of revocations of one subject.
+type count struct {
+	revocations int
+	until       time.Time
 }
 
 func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration) error {

@@ -66,13 +66,13 @@ var kinds = []revocation.Kind{revocation.Token, revocation.Subject, revocation.C
 func revoke(ctx context.Context, l *revocation.List, kind revocation.Kind, issuer, value string) error {
 	switch kind {
 	case revocation.Subject:
-		return l.RevokeSubject(ctx, issuer, value)
+		return l.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: value})
 	case revocation.Client:
 		return l.RevokeClient(ctx, issuer, value)
 	case revocation.Family:
-		return l.RevokeFamily(ctx, issuer, value)
+		return l.RevokeFamily(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}, value)
 	}
-	return l.RevokeToken(ctx, issuer, value, time.Now().Add(5*time.Minute))
+	return l.RevokeToken(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}, value, time.Now().Add(5*time.Minute))
 }
 
 func TestNewChecksConfig(t *testing.T) {
@@ -110,7 +110,7 @@ func TestEvents(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	config.Store = &cancelingStore{config.Store, cancel}
 	list := must(revocation.New(config))
-	if err := list.RevokeSubject(ctx, issuer, "alice"); err != nil {
+	if err := list.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
 		t.Errorf("RevokeSubject error = %v, want nil", err)
 	}
 	want := []string{"revocation_memory_store WARN  []", "revocation_revoked INFO " + issuer + " [claim=sub value=alice]"}
@@ -118,7 +118,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	fails = errDown
-	if err := list.RevokeSubject(t.Context(), issuer, "bob"); !errors.Is(err, errDown) {
+	if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}); !errors.Is(err, errDown) {
 		t.Errorf("RevokeSubject error = %v, want that of the observer", err)
 	}
 	config.Store = revocation.NewMemory(0)
@@ -258,11 +258,11 @@ func TestRevocationLifetime(t *testing.T) {
 			now.Add(time.Minute), now, now.Add(-10*time.Minute + 1), now.Add(-10 * time.Minute), now.Add(week), now.Add(100 * week),
 			time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		} {
-			if err := list.RevokeToken(t.Context(), issuer, "a", expires); err != nil {
+			if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}, "a", expires); err != nil {
 				t.Errorf("RevokeToken(%v) error = %v", expires, err)
 			}
 		}
-		if err := list.RevokeToken(t.Context(), issuer, "a", time.Time{}); err == nil {
+		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}, "a", time.Time{}); err == nil {
 			t.Error("RevokeToken(zero expiry): got no error")
 		}
 		for _, kind := range []revocation.Kind{revocation.Subject, revocation.Client, revocation.Family} {
@@ -303,7 +303,7 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 			t.Errorf("Revoked with %s: error = %v", name, err)
 		}
 	}
-	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), issuer, "a"); !errors.Is(err, errDown) {
+	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "a"}); !errors.Is(err, errDown) {
 		t.Errorf("RevokeSubject error = %v, want %v", err, errDown)
 	}
 }
@@ -328,7 +328,7 @@ func TestVerifierRejectsRevokedTokens(t *testing.T) {
 		switch kind {
 		case "":
 		case revocation.Token:
-			err = list.RevokeToken(t.Context(), issuer, signed.ID, signed.Expires)
+			err = list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}, signed.ID, signed.Expires)
 		default:
 			err = revoke(t.Context(), list, kind, issuer, value)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,10 +43,8 @@ func hasDuplicate(text string) bool {
 			}
 			names := open[len(open)-1]
 			folded := strictjson.Fold(token.(string))
-			for _, other := range names {
-				if other == folded {
-					return true
-				}
+			if slices.Contains(names, folded) {
+				return true
 			}
 			open[len(open)-1] = append(names, folded)
 		}
