@@ -174,8 +174,8 @@ func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 	}
 }
 
-// offer queues a best-effort event if there is room. A later record says how many are
-// lost.
+// offer queues a best-effort event unless the queue is full. A later record says how
+// many are lost.
 func (l *Log) offer(encoded []byte, err error) {
 	if err != nil {
 		l.lost.Add(1)
