@@ -5,6 +5,7 @@ package gatehouse
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -42,6 +43,11 @@ type Error struct {
 	// Credential is the public identifier of the refused credential, "" if
 	// unknown.
 	Credential string
+
+	// Level is the log level of the event. By default it is ERROR for 503, INFO for a
+	// request without credentials, and WARN for all others. Set it where that would
+	// alarm an operator without need.
+	Level slog.Leveler
 
 	// Cause is the underlying error. It must not contain any part of a credential.
 	Cause error

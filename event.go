@@ -101,13 +101,16 @@ func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
 	switch {
 	case event.Status == http.StatusServiceUnavailable:
 		event.Decision, event.Level = Unavailable, slog.LevelError
-		if errors.Is(r.Context().Err(), context.Canceled) {
-			event.Level = slog.LevelInfo // the caller hung up, so the backend may be well
-		}
 	case e.Reason == ReasonNoCredentials:
 		event.Level = slog.LevelInfo // each crawler causes one, and it must not hide the others
 	case e.Reason == ReasonCredentialInURL:
 		event.Path = ""
+	}
+	switch {
+	case event.Decision == Unavailable && errors.Is(r.Context().Err(), context.Canceled):
+		event.Level = slog.LevelInfo // the caller hung up, so the backend may be well
+	case e.Level != nil:
+		event.Level = e.Level.Level()
 	}
 	return event
 }

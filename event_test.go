@@ -111,6 +111,10 @@ func TestEvent(t *testing.T) {
 			gatehouse.Event{Level: slog.LevelError, Decision: gatehouse.Unavailable, Reason: gatehouse.ReasonAuthenticatorFailed, Code: "temporarily_unavailable", Status: 503, Cause: cause},
 		},
 		{
+			"level of the error", rejects(&gatehouse.Error{Reason: reasonToken, Level: slog.LevelWarn, Cause: cause}),
+			gatehouse.Event{Level: slog.LevelWarn, Decision: gatehouse.Unavailable, Reason: reasonToken, Code: "temporarily_unavailable", Status: 503, Cause: cause},
+		},
+		{
 			"no credentials", rejects(gatehouse.ErrNoCredentials),
 			gatehouse.Event{Level: slog.LevelInfo, Decision: gatehouse.Rejected, Reason: gatehouse.ReasonNoCredentials, Code: "missing_credentials", Status: 401},
 		},

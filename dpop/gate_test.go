@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -178,6 +179,9 @@ func TestGateNonces(t *testing.T) {
 	nonce := w.Header().Get("DPoP-Nonce")
 	if w.Code != 401 || nonce == "" || len(w.Header()["Dpop-Nonce"]) != 1 || !cmp.Equal(challenges(t, w), []string{"DPoP use_dpop_nonce"}) {
 		t.Fatalf("without a nonce: %d %v, want 401 with use_dpop_nonce and one DPoP-Nonce", w.Code, w.Header())
+	}
+	if e := (*s.events)[len(*s.events)-1]; e.Level != slog.LevelInfo || e.Reason != dpop.ReasonNonce {
+		t.Errorf("event = %v %s, want INFO: each client needs a first nonce", e.Level, e.Reason)
 	}
 	if w = s.send("/reports", []string{"DPoP " + bound}, c.proofFor(bound, "/reports", object{"nonce": nonce})); w.Code != 200 || w.Header().Get("DPoP-Nonce") != "" {
 		t.Errorf("with the nonce: %d %v, want 200 without DPoP-Nonce", w.Code, w.Header())

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -47,7 +48,10 @@ func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Head
 	if v.nonces != nil {
 		valid, old := v.nonces.check(p.nonce, now)
 		if e == nil && !valid {
-			e = &gatehouse.Error{Code: CodeUseNonce, Reason: ReasonNonce, Scheme: scheme, Cause: errors.New("dpop: claim nonce: missing, expired, or not a nonce of this server")}
+			e = &gatehouse.Error{
+				Code: CodeUseNonce, Reason: ReasonNonce, Scheme: scheme, Level: slog.LevelInfo, // the first request of every client
+				Cause: errors.New("dpop: claim nonce: missing, expired, or not a nonce of this server"),
+			}
 		}
 		if old {
 			fresh = http.Header{nonceHeader: {v.nonces.issue(now)}, "Cache-Control": {"no-store"}}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -143,14 +144,14 @@ func (i *issuer) keySet(ctx context.Context, now time.Time) (*keySet, error) {
 // keysUnavailable returns the 503 for an error of a source. A caller that closed its
 // request says nothing about the key set.
 func (i *issuer) keysUnavailable(ctx context.Context, err error) *gatehouse.Error {
-	reason := ReasonKeysUnavailable
+	e := unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		reason = ReasonCanceled
+		e.Reason = ReasonCanceled
 	case errors.Is(err, errPending):
-		reason = ReasonKeyPending
+		e.Reason, e.Level = ReasonKeyPending, slog.LevelWarn // an invented kid is enough
 	}
-	return unavailable(reason, i, i.keys.retryAfter(), err)
+	return e
 }
 
 // fixedKeys is a source that does not change.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -121,6 +122,9 @@ func TestUnknownKids(t *testing.T) {
 			equal(t, fmt.Sprint("fetches after ", age), s.count()-fetches, fetched)
 			if fetched == 1 {
 				continue
+			}
+			if _, err := a.Verify(t.Context(), junk(n)); rejected(t, err).Level != slog.LevelWarn {
+				t.Fatalf("level of an unknown kid = %v, want %v", rejected(t, err).Level, slog.LevelWarn)
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, get(junk(n)))
