@@ -45,6 +45,9 @@ type Config struct {
 	// ClientID is the identifier under which the client is registered. Required.
 	ClientID string
 
+	// Profile restricts the client to a security profile: [FAPI2]. Optional.
+	Profile Profile
+
 	// Auth is the client authentication method, [SecretBasic] if empty. The
 	// client uses this method only and never tries another one.
 	Auth Auth
@@ -106,6 +109,7 @@ type Client struct {
 	mutual   bool // client authentication by certificate
 	public   bool
 	static   *Provider
+	profile  Profile
 	once     func(context.Context, string) (bool, error) // nil for none
 	http     fetch.Client
 	key      *dpop.Key // nil without DPoP
@@ -148,6 +152,7 @@ func New(config Config) (*Client, error) {
 	if config.ClientID == "" {
 		fail("ClientID", errRequired)
 	}
+	errs = append(errs, config.checkProfile())
 	for _, a := range config.Algorithms {
 		// With a symmetric algorithm everyone who knows the client secret could
 		// sign ID tokens.
@@ -156,14 +161,14 @@ func New(config Config) (*Client, error) {
 		}
 	}
 	c := &Client{
-		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once, key: config.DPoP,
+		issuer: config.Issuer, id: config.ClientID, skew: config.Skew, once: config.Once, key: config.DPoP, profile: config.Profile,
 		pushes: newLimiter(endpointPAR, loginRate), codes: newLimiter("token", loginRate),
 		grantRequests: newLimiter("token", 0), introspections: newLimiter("introspection", 0),
 		revocations: newLimiter("revocation", 0),
 	}
 	c.http = fetch.Client{Timeout: config.Timeout, MaxBytes: maxResponseBytes}
 	if config.Provider != (Provider{}) {
-		fail("Provider", config.Provider.check(config.Issuer))
+		fail("Provider", errors.Join(config.Provider.check(config.Issuer), config.Provider.checkProfile(config.Profile, config.DPoP)))
 		c.static = new(config.Provider)
 	}
 	auth, err := newAuthenticator(config)

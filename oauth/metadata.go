@@ -47,6 +47,11 @@ type Provider struct {
 	// Implements RFC 9207 §2.4 (support).
 	ResponseIssuer bool
 
+	// CertificateBoundTokens is true if the authorization server binds the tokens of a
+	// client that authenticates by certificate to that certificate, RFC 8705 section
+	// 3.3.
+	CertificateBoundTokens bool
+
 	// algorithms are the algorithms of ID tokens that discovery lists, with spaces
 	// between them, "" for none.
 	algorithms string
@@ -118,6 +123,9 @@ func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 			p.Issuer, ok = strictjson.String(value)
 		case "authorization_response_iss_parameter_supported":
 			p.ResponseIssuer = value == "true"
+			ok = value == "true" || value == "false"
+		case "tls_client_certificate_bound_access_tokens":
+			p.CertificateBoundTokens = value == "true"
 			ok = value == "true" || value == "false"
 		case "mtls_endpoint_aliases":
 			aliases = value
@@ -258,7 +266,7 @@ func (c *Client) discover(ctx context.Context) (Provider, error) {
 	}
 	p, err := parseProvider(string(document), c.issuer, c.mutual)
 	if err == nil {
-		err = c.checkDPoP(string(document))
+		err = errors.Join(c.checkDPoP(string(document)), p.checkProfile(c.profile, c.key))
 	}
 	return p, err
 }

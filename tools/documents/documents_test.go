@@ -127,3 +127,34 @@ func TestPackages(t *testing.T) {
 		t.Errorf("docs/packages.svg lacks %s", want)
 	}
 }
+
+// TestFAPI checks that every test and file in the tables of docs/fapi.md exists.
+func TestFAPI(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^\| .+ \| (.+) \| (.+) \|$`)
+	test := regexp.MustCompile("`([a-z/]+)`|(Test[A-Za-z0-9]+)")
+	file := regexp.MustCompile("`([a-z/]+\\.go)`")
+	found := 0
+	for _, m := range row.FindAllStringSubmatch(read(t, "docs/fapi.md"), -1) {
+		for _, name := range file.FindAllStringSubmatch(m[1], -1) {
+			read(t, name[1])
+		}
+		dir := ""
+		for _, name := range test.FindAllStringSubmatch(m[2], -1) {
+			if name[2] == "" {
+				dir = strings.TrimPrefix(name[1], "gatehouse")
+				continue
+			}
+			found++
+			files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*_test.go"))
+			if err != nil || !slices.ContainsFunc(files, func(file string) bool {
+				text, err := os.ReadFile(file) //nolint:gosec // a file of the repository
+				return err == nil && strings.Contains(string(text), "\nfunc "+name[2]+"(")
+			}) {
+				t.Errorf("docs/fapi.md: package %q has no %s", dir, name[2])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("found %d tests, want at least 30", found)
+	}
+}

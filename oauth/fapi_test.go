@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+// fapi is a client of the profile: private_key_jwt and DPoP.
+func fapi(t *testing.T) func(*oauth.Config) {
+	key, err := dpop.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *oauth.Config) {
+		c.Profile, c.Auth, c.Secret, c.Keys, c.DPoP, c.Algorithms = oauth.FAPI2, oauth.PrivateKeyJWT, secret(""), providertest.Keys(), key, nil
+	}
+}
+
+func TestFAPIRefusesConfig(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs256, err := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.RS256, Private: private})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaProofs, err := dpop.NewKey(dpop.RS256, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(*oauth.Config)
+		want   string
+	}{
+		"unknown profile": {func(c *oauth.Config) { c.Profile = "fapi1" }, "Config.Profile: "},
+		"client secret":   {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = "", secret("s"), nil }, "Config.Auth: "},
+		"public client":   {func(c *oauth.Config) { c.Auth, c.Keys = oauth.Public, nil }, "Config.Auth: "},
+		"bearer tokens":   {func(c *oauth.Config) { c.DPoP = nil }, "Config.DPoP: "},
+		"RS256 ID tokens": {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{jwtauth.PS256, jwtauth.RS256} }, "Config.Algorithms: RS256: "},
+		"RS256 assertion": {func(c *oauth.Config) { c.Keys = rs256 }, "Config.Keys: RS256: "},
+		"RS256 proofs":    {func(c *oauth.Config) { c.DPoP = rsaProofs }, "Config.DPoP: RS256: "},
+		"metadata": {func(c *oauth.Config) {
+			c.Provider = oauth.Provider{Issuer: c.Issuer, TokenEndpoint: c.Issuer + "/token", AuthorizationEndpoint: c.Issuer + "/auth"}
+		}, "pushed_authorization_request_endpoint: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := providertest.New(t).Config()
+			fapi(t)(&config)
+			test.change(&config)
+			if _, err := oauth.New(config); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("New() error = %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestFAPIDemandsMetadata(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		remove  string // a member of the metadata
+		mutual  bool   // tokens bound by a certificate, and not by DPoP
+		refused bool
+	}{
+		{"all there", "", false, false},
+		{"no PAR", "pushed_authorization_request_endpoint", false, true},
+		{"no iss", "authorization_response_iss_parameter_supported", false, true},
+		{"no DPoP", "dpop_signing_alg_values_supported", false, true},
+		{"certificate", "dpop_signing_alg_values_supported", true, false},
+		{"certificate, unbound tokens", "tls_client_certificate_bound_access_tokens", true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := providertest.New(t)
+			s.Metadata["pushed_authorization_request_endpoint"] = providertest.Issuer + "/par"
+			s.Metadata["dpop_signing_alg_values_supported"] = []string{"ES256"}
+			s.Metadata["tls_client_certificate_bound_access_tokens"] = true
+			delete(s.Metadata, test.remove)
+			config := s.Config()
+			fapi(t)(&config)
+			if test.mutual {
+				config.Auth, config.Keys, config.DPoP, config.Transport = oauth.TLSClient, nil, nil, nil
+				config.TLS = &tls.Config{Certificates: make([]tls.Certificate, 1)}
+				config.Provider = oauth.Provider{
+					Issuer: config.Issuer, TokenEndpoint: config.Issuer + "/token",
+					CertificateBoundTokens: s.Metadata["tls_client_certificate_bound_access_tokens"] == true,
+				}
+			}
+			client, err := oauth.New(config)
+			if err == nil {
+				_, err = client.Provider(t.Context())
+			}
+			if (err != nil) != test.refused || err != nil && !strings.Contains(err.Error(), test.remove) {
+				t.Errorf("New() and Provider() error = %v, want refused: %t", err, test.refused)
+			}
+		})
+	}
+}
