@@ -35,7 +35,7 @@ func TestColdOutage(t *testing.T) {
 		"500":        {authtest.Status(http.StatusInternalServerError), "HTTP status 500"},
 		"truncated":  {authtest.Truncated, "not a JWK Set"},
 		"HTML":       {authtest.HTML, "Content-Type"},
-		"empty":      {authtest.Document(`{"keys":[]}`), "no verification key"},
+		"empty":      {authtest.Document(`{"keys":[]}`), "no key for Issuer.Algorithms"},
 		"huge":       {authtest.Huge, "more than"},
 		"redirected": {authtest.Redirected(elsewhere.KeysURL), "redirect to another origin"},
 		"discovery":  {authtest.Down, ""},
@@ -91,7 +91,7 @@ func TestColdOutage(t *testing.T) {
 	fetches, requests := make(map[string]string), make(map[string]string)
 	for _, r := range p.records() {
 		switch {
-		case strings.HasSuffix(r.Msg, "jwtauth_fetch_failed"):
+		case strings.HasSuffix(r.Msg, "jwtauth_fetch_failed"), strings.HasSuffix(r.Msg, "jwtauth_keys_withdrawn"):
 			fetches[r.Issuer] = r.Cause
 		case r.Reason == "jwtauth_keys_unavailable":
 			requests[r.Issuer] = r.Cause
