@@ -243,6 +243,8 @@ func (s *ringSource) current(now time.Time) (*keySet, error) {
 	return s.set, nil
 }
 
+func (s *ringSource) known(now time.Time) (*keySet, error) { return s.current(now) }
+
 func (s *ringSource) awaited(_ context.Context, now time.Time) (*keySet, error) {
 	return s.current(now)
 }

@@ -27,6 +27,8 @@ type keySource interface {
 	// current returns the current set, which has a key, without waiting. An error
 	// means that the caller must call awaited.
 	current(now time.Time) (*keySet, error)
+	// known is like current, but starts no fetch.
+	known(now time.Time) (*keySet, error)
 	// awaited returns the current set, after a fetch if one is due.
 	awaited(ctx context.Context, now time.Time) (*keySet, error)
 	// newer returns a set that was fetched at now or later, for a token whose key
@@ -112,7 +114,7 @@ func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.
 	var err error
 	if fetch {
 		set, err = i.keySet(ctx, now)
-	} else if set, err = i.keys.current(now); err != nil {
+	} else if set, err = i.keys.known(now); err != nil {
 		return nil, candidates{}, nil //nolint:nilerr // verify rejects the claims without a signature check
 	}
 	if err != nil {
@@ -158,6 +160,7 @@ func (i *issuer) keysUnavailable(ctx context.Context, err error) *gatehouse.Erro
 type fixedKeys struct{ set *keySet }
 
 func (f fixedKeys) current(time.Time) (*keySet, error) { return f.set, nil }
+func (f fixedKeys) known(time.Time) (*keySet, error)   { return f.set, nil }
 
 func (f fixedKeys) awaited(context.Context, time.Time) (*keySet, error)       { return f.set, nil }
 func (f fixedKeys) newer(context.Context, time.Time, string) (*keySet, error) { return f.set, nil }

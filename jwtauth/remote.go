@@ -115,15 +115,19 @@ var (
 // returns the old set, which is stale-while-revalidate. If the process was idle, so
 // that the fetch is late by more than the slack, it returns errDue.
 func (r *remote) current(now time.Time) (*keySet, error) {
-	f := r.latest.Load()
-	if f == nil {
-		return nil, errNoSet
-	}
-	if !now.Before(f.due) {
+	if f := r.latest.Load(); f != nil && !now.Before(f.due) {
 		_, _, _ = r.start(false)
-		if !now.Before(f.due.Add(r.slack)) {
-			return nil, errDue
-		}
+	}
+	return r.known(now)
+}
+
+func (r *remote) known(now time.Time) (*keySet, error) {
+	f := r.latest.Load()
+	switch {
+	case f == nil:
+		return nil, errNoSet
+	case !now.Before(f.due.Add(r.slack)):
+		return nil, errDue
 	}
 	return r.usable(f.set, now)
 }
