@@ -108,7 +108,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var nonceSent, proofRefused bool // which reasons for another attempt are used up
 	for body := r.Body; ; {
-		nonce := t.nonce(origin)
+		nonce, _ := t.nonce(origin)
 		response, err := t.send(r, body, token, nonce)
 		if err != nil {
 			return nil, err
@@ -152,7 +152,7 @@ func bodyAgain(r *http.Request) (io.ReadCloser, error) {
 
 // tokenFor returns the token of a request, "" for none.
 func (t *Transport) tokenFor(r *http.Request, origin string) (string, error) {
-	if _, ok := t.nonces[origin]; !ok { // the keys never change
+	if _, ok := t.nonce(origin); !ok {
 		return "", fmt.Errorf("dpop: Transport: the origin %q is not one of TransportConfig.Origins", origin)
 	}
 	authorization := r.Header["Authorization"]
@@ -207,10 +207,13 @@ func methodOf(r *http.Request) string {
 	return r.Method
 }
 
-func (t *Transport) nonce(origin string) string {
+// nonce returns the last nonce of an origin, and reports whether the origin is one of
+// the configured ones.
+func (t *Transport) nonce(origin string) (nonce string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.nonces[origin]
+	nonce, ok = t.nonces[origin]
+	return nonce, ok
 }
 
 // remember keeps the nonce of a response, of any status, and returns it, "" for none.
