@@ -30,6 +30,8 @@ async function person() {
     const request = response.request();
     context.exchanges.push({
       url: response.url(), method: request.method(), type: request.resourceType(), status: response.status(),
+      // What is known at once, without cookies and Sec-Fetch-*.
+      early: { sent: request.headers(), header: response.headers() },
       // Not received yet.
       rest: Promise.allSettled([request.allHeaders(), response.allHeaders(), response.text()].map(bounded)),
     });
@@ -175,9 +177,9 @@ await serve({
   // All exchanges so far.
   async exchanges({ tab }) {
     return {
-      exchanges: await Promise.all(tabs[tab].context.exchanges.map(async ({ rest, ...head }) => {
+      exchanges: await Promise.all(tabs[tab].context.exchanges.map(async ({ rest, early, ...head }) => {
         const [sent, header, body] = (await rest).map(({ value }) => value);
-        return { ...head, sent: sent ?? {}, header: header ?? {}, body: body ?? '' };
+        return { ...head, sent: sent ?? early.sent, header: header ?? early.header, body: body ?? '' };
       })),
     };
   },
