@@ -38,12 +38,12 @@ func Prove(path string, key crypto.PublicKey, n int64) ([]byte, error) {
 		return fail(err)
 	}
 	defer func() { _ = file.Close() }()
-	path63, err := tlog.ProveRecord(point.N, n, hashes{file})
+	siblings, err := tlog.ProveRecord(point.N, n, hashes{file})
 	if err != nil {
 		return fail(err)
 	}
 	out := fmt.Appendf(nil, "%s\nindex %d\n", proofHeader, n)
-	for _, hash := range path63 {
+	for _, hash := range siblings {
 		out = append(base64.StdEncoding.AppendEncode(out, hash[:]), '\n')
 	}
 	return append(append(out, '\n'), point.text...), nil

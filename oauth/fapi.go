@@ -3,7 +3,6 @@
 package oauth
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -75,8 +75,11 @@ func signingAlgorithm(keys *jwtauth.KeyRing) string {
 	if err != nil {
 		return ""
 	}
-	header, _, _ := strings.Cut(string(signed.Reveal()), ".")
-	text, err := base64.RawURLEncoding.DecodeString(header)
+	parts, err := jose.Split(string(signed.Reveal()))
+	if err != nil {
+		return ""
+	}
+	text, err := jose.Decode(nil, parts.Header)
 	var parsed struct {
 		Algorithm string `json:"alg"`
 	}
