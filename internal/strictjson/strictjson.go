@@ -41,19 +41,52 @@ func Object(text string, limits Limits, member func(name, value string) error) e
 	return read(text, limits, func(name string, _ folded, value string) error { return member(name, value) })
 }
 
-// read calls member with the folded name as well.
-func read(text string, limits Limits, member func(name string, f folded, value string) error) error {
-	plain := isPlain(text)
-	if !plain && !utf8.ValidString(text) {
-		return errText
-	}
-	s := scanner{text: text, limits: limits, plain: plain}
-	s.space()
-	if err := s.object(1, member); err != nil {
+// Members is like [Object], but calls member with the place of the value, so that
+// text[start:end] is its raw text: for a reader that replaces values of a text.
+func Members(text string, limits Limits, member func(name string, start, end int) error) error {
+	s, err := newScanner(text, limits)
+	if err != nil {
 		return err
 	}
+	return s.whole(s.object(1, func(name string, _ folded, value string) error {
+		return member(name, s.at-len(value), s.at)
+	}))
+}
+
+// Array reads text, one JSON array, and calls element with the raw text of each
+// element. It is as strict as [Object].
+func Array(text string, limits Limits, element func(value string) error) error {
+	s, err := newScanner(text, limits)
+	if err != nil {
+		return err
+	}
+	return s.whole(s.array(1, element))
+}
+
+// read calls member with the folded name as well.
+func read(text string, limits Limits, member func(name string, f folded, value string) error) error {
+	s, err := newScanner(text, limits)
+	if err != nil {
+		return err
+	}
+	return s.whole(s.object(1, member))
+}
+
+func newScanner(text string, limits Limits) (scanner, error) {
+	s := scanner{text: text, limits: limits, plain: isPlain(text)}
+	if !s.plain && !utf8.ValidString(text) {
+		return s, errText
+	}
 	s.space()
-	if s.at != len(s.text) {
+	return s, nil
+}
+
+// whole returns err, or an error if there is text after the value that was read.
+func (s *scanner) whole(err error) error {
+	if err != nil {
+		return err
+	}
+	if s.space(); s.at != len(s.text) {
 		return errSyntax
 	}
 	return nil
