@@ -5,6 +5,7 @@ package strictjson_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
