@@ -5,6 +5,8 @@ package budget
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // maxEvent limits the size of an event that is read. Larger ones are forwarded unread:
@@ -13,7 +15,7 @@ const maxEvent = 1 << 20
 
 // events reads a stream of server-sent events and finds the reports in it.
 type events struct {
-	format Format
+	shape  model.Shape
 	hide   bool              // drop the event that only reports the usage
 	each   func(data []byte) // called with the data of each event; optional
 	ended  func()            // called before the last event is forwarded
@@ -101,10 +103,10 @@ func (e *events) read(event []byte) (drop bool) {
 	if e.each != nil {
 		e.each(data)
 	}
-	switch e.format {
-	case Messages:
+	switch e.shape {
+	case model.Messages:
 		e.anthropic(name, data)
-	case Responses:
+	case model.Responses:
 		e.responses(name, data)
 	default:
 		drop = e.chat(data)
@@ -228,10 +230,10 @@ func (e *events) anthropic(name, data []byte) {
 // has used.
 func (e *events) usage() (u Usage, whole bool) {
 	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
-	if e.format == Messages {
+	if e.shape == model.Messages {
 		u, ok := f.anthropic()
 		return u, ok && e.final && e.last
 	}
-	u, ok := f.openAI(e.format)
+	u, ok := f.openAI(e.shape)
 	return u, ok && e.final
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // The causes with which a call ends before its response does. They are errors of
@@ -90,7 +92,7 @@ func (f *flow) open(status int, header http.Header) error {
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		header.Del("Content-Length")
-		f.events = &events{format: f.call.Format, hide: f.call.HideUsage, ended: func() { f.end(false) }}
+		f.events = &events{shape: f.call.Shape, hide: f.call.HideUsage, ended: func() { f.end(false) }}
 		if f.call.Count != nil {
 			f.events.each = func(data []byte) { f.counted += max(f.call.Count(data), 0) }
 		}
@@ -172,7 +174,7 @@ func (f *flow) end(failed bool) {
 // used returns what the call has used. It is not ok if that is unknown.
 func (f *flow) used(failed bool) (Usage, bool) {
 	if f.events == nil {
-		if u, ok := f.plain.usage(f.call.Format); ok {
+		if u, ok := f.plain.usage(f.call.Shape); ok {
 			return u, true
 		}
 		// Nothing is charged for a failure before the response and for an error of the
@@ -185,7 +187,7 @@ func (f *flow) used(failed bool) (Usage, bool) {
 	if whole {
 		return u, true
 	}
-	if f.call.Format == Messages && !f.events.bad && f.events.values != nil {
+	if f.call.Shape == model.Messages && !f.events.bad && f.events.values != nil {
 		if _, ok := f.events.values["input_tokens"]; ok {
 			u.Output = max(u.Output, f.limit*f.call.Choices)
 			u.Total = u.Input + u.Output
@@ -206,7 +208,7 @@ func (f *flow) tail() []byte {
 
 // failure returns the event with which a stream ends that was cut.
 func (f *flow) failure() []byte {
-	if f.call.Format == Messages {
+	if f.call.Shape == model.Messages {
 		return []byte("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The stream ended early.\"}}\n\n")
 	}
 	return []byte("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"The stream ended early.\",\"type\":\"server_error\",\"code\":null,\"param\":null}}\n\n")

@@ -56,8 +56,12 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.opened = true
 	if w.err = w.flow.open(status, w.Header()); w.err != nil {
+		// The client gets the whole answer now, before the handler fails.
 		clear(w.Header())
-		status = http.StatusBadGateway
+		w.Header().Set("Content-Length", "0")
+		w.ResponseWriter.WriteHeader(http.StatusBadGateway)
+		_ = http.NewResponseController(w.ResponseWriter).Flush()
+		return
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -2,6 +2,8 @@
 
 package budget
 
+import "github.com/gatehouse-go/gatehouse/agent/model"
+
 // maxRecord limits the size of a usage record, in bytes.
 const maxRecord = 64 << 10
 
@@ -105,9 +107,9 @@ func (p *plain) hold(c byte) {
 }
 
 // usage returns the report. Two reports are none.
-func (p *plain) usage(format Format) (Usage, bool) {
+func (p *plain) usage(shape model.Shape) (Usage, bool) {
 	if p.found != 1 || !p.done {
 		return Usage{}, false
 	}
-	return parseUsage(format, p.record)
+	return parseUsage(shape, p.record)
 }

@@ -6,17 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-)
 
-// Format is the API whose responses a [Meter] reads.
-type Format string
-
-// The formats.
-const (
-	ChatCompletions Format = "chat_completions" // OpenAI POST /v1/chat/completions
-	Responses       Format = "responses"        // OpenAI POST /v1/responses
-	Embeddings      Format = "embeddings"       // OpenAI POST /v1/embeddings
-	Messages        Format = "messages"         // Anthropic POST /v1/messages
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // Usage is what a call has used, or may use at most.
@@ -92,10 +83,10 @@ func (f *fields) has(name string) bool { _, ok := f.values[name]; return ok }
 
 // openAI returns the usage of a record of OpenAI's shape: the larger of total_tokens
 // and the sum of its parts.
-func (f *fields) openAI(format Format) (Usage, bool) {
+func (f *fields) openAI(shape model.Shape) (Usage, bool) {
 	input, output := f.values["prompt_tokens"], f.values["completion_tokens"]
-	hasInput, hasOutput := f.has("prompt_tokens"), f.has("completion_tokens") || format == Embeddings
-	if format == Responses {
+	hasInput, hasOutput := f.has("prompt_tokens"), f.has("completion_tokens") || shape == model.Embeddings
+	if shape == model.Responses {
 		input, output = f.values["input_tokens"], f.values["output_tokens"]
 		hasInput, hasOutput = f.has("input_tokens"), f.has("output_tokens")
 	}
@@ -119,10 +110,10 @@ func (f *fields) anthropic() (Usage, bool) {
 }
 
 // parseUsage returns the usage that a plain response reports.
-func parseUsage(format Format, raw []byte) (Usage, bool) {
+func parseUsage(shape model.Shape, raw []byte) (Usage, bool) {
 	f := parseFields(raw)
-	if format == Messages {
+	if shape == model.Messages {
 		return f.anthropic()
 	}
-	return f.openAI(format)
+	return f.openAI(shape)
 }
