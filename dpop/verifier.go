@@ -98,7 +98,7 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 		return reject(ReasonMethod, errors.New("claim htm: is not the method of the request"))
 	case !isTarget(p.url, v.origin, v.path(r)):
 		return reject(ReasonURL, errors.New("claim htu: is not Config.PublicOrigin with the path of the request"))
-	case p.token != hash(token):
+	case !isHash(p.token, token):
 		return reject(ReasonToken, errors.New("claim ath: missing, or not the hash of the access token"))
 	case age > seconds(maxAge):
 		return reject(ReasonTime, fmt.Errorf("claim iat: the proof is older than %v", maxAge))
@@ -116,8 +116,21 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 //	defined in Section 2 of [RFC7515]) the SHA-256 [SHS] hash of the ASCII encoding
 //	of the associated access token's value."
 func hash(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	text := appendHash(nil, token)
+	return string(text)
+}
+
+// appendHash appends the hash of a token. The buffer is for tokens of the usual size.
+func appendHash(text []byte, token string) []byte {
+	var buffer [1024]byte
+	sum := sha256.Sum256(append(buffer[:0], token...))
+	return base64.RawURLEncoding.AppendEncode(text, sum[:])
+}
+
+// isHash reports whether ath is the hash of a token.
+func isHash(ath, token string) bool {
+	var buffer [64]byte
+	return ath == string(appendHash(buffer[:0], token))
 }
 
 // use verifies the signature and records the proof as used, for as long as any server
@@ -125,7 +138,8 @@ func hash(token string) string {
 //
 // Implements RFC 9449 §4.3 (signature), §11.1 (jti, size).
 func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Error {
-	signature, err := jose.Decode(nil, p.Signature)
+	var buffer [512]byte // the signature of an RSA key of 4,096 bits
+	signature, err := jose.Decode(buffer[:0], p.Signature)
 	if err != nil {
 		return reject(ReasonMalformed, fmt.Errorf("signature: %w", err))
 	}
@@ -135,7 +149,8 @@ func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Erro
 	v.headers.put(p)
 	// The thumbprint has a fixed length, so that no two pairs have one key. The same
 	// jti of another client's key is another proof.
-	key := sha256.Sum256([]byte("dpop\x00" + p.key.Thumbprint + p.id))
+	var name [512]byte
+	key := sha256.Sum256(append(append(append(name[:0], "dpop\x00"...), p.key.Thumbprint...), p.id...))
 	lifetime := time.Unix(p.issued, 0).Add(maxAge + maxAhead + time.Second).Sub(now)
 	inserted, err := v.replays.Insert(r.Context(), key, lifetime)
 	switch {
