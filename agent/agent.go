@@ -79,15 +79,13 @@ type Role struct {
 	Limits Limits
 }
 
-// Limits are caps that a token carries for the budget of its calls, and never a
-// balance. Zero is no cap. Of several caps the smallest one counts.
+// Limits are caps that an access token carries for calls of language models, and never
+// a balance, in tokens of the model. Zero is no cap. Of several caps the smallest one
+// counts, that of an exchanged token included.
 type Limits struct {
-	TokensPerRequest int64 `json:"tokens_per_request,omitzero"` // claim max_tokens_per_request
-	TokensPerDay     int64 `json:"tokens_per_day,omitzero"`     // claim max_tokens_per_day
-
-	// Budget names the account that pays, the claim token_budget. Of several the first
-	// one counts: that of the exchanged token, of the agent, of its roles by name.
-	Budget string `json:"budget,omitzero"`
+	PerRequest int64 `json:"max_tokens_per_request,omitzero"` // claim max_tokens_per_request
+	PerDay     int64 `json:"max_tokens_per_day,omitzero"`     // claim max_tokens_per_day
+	Total      int64 `json:"token_budget,omitzero"`           // claim token_budget: of one access token
 }
 
 // and returns the caps of both.
@@ -98,15 +96,12 @@ func (l Limits) and(other Limits) Limits {
 		}
 		return a
 	}
-	if l.Budget == "" {
-		l.Budget = other.Budget
-	}
-	return Limits{least(l.TokensPerRequest, other.TokensPerRequest), least(l.TokensPerDay, other.TokensPerDay), l.Budget}
+	return Limits{least(l.PerRequest, other.PerRequest), least(l.PerDay, other.PerDay), least(l.Total, other.Total)}
 }
 
 func (l Limits) check() error {
-	if l.TokensPerRequest < 0 || l.TokensPerDay < 0 || !text.IsClean(l.Budget, maxText) {
-		return fmt.Errorf("Limits: caps must not be negative, and Budget must have at most %d bytes of UTF-8 without control characters", maxText)
+	if l.PerRequest < 0 || l.PerDay < 0 || l.Total < 0 {
+		return errors.New("Limits: must not be negative")
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ const (
 	nonceTime     = 8
 	nonceRandom   = 16
 	maxEvidence   = 16 << 10
-	maxNonceChars = 88 // RFC 9711 §4.1
+	maxNonceChars = 88 // the longest eat_nonce
 )
 
 // nonces makes and verifies nonces without a store: a nonce is a time and a random

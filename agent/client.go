@@ -34,7 +34,7 @@ type client struct {
 
 // authenticate returns the client of a token request.
 //
-// Implements RFC 6749 §2.3; RFC 7523 §3; RFC 8705 §2.
+// Implements RFC 6749 §2.3.
 func (s *Server) authenticate(r *http.Request) (*client, *gatehouse.Error) {
 	presents, e := s.certificate(r)
 	if e != nil {

@@ -105,8 +105,7 @@ func (e *EAT) Attest(ctx context.Context, c Challenge, evidence gatehouse.Secret
 		return errEvidence("cnf is not a key of the agent")
 	case profile != e.config.Profile:
 		return errEvidence("eat_profile is another one")
-	// RFC 9711 §4.2.9: the state of debugging; "enabled" lets its user change what was
-	// measured.
+	// A debugger can change what was measured.
 	case !slices.Contains([]string{"disabled", "disabled-since-boot", "disabled-permanently", "disabled-fully-and-permanently"}, debug):
 		return errEvidence("dbgstat is missing, or debugging is enabled")
 	}

@@ -18,8 +18,7 @@ import (
 // perhaps with a chain of agents, and the authenticated client becomes the current
 // actor.
 //
-//	RFC 8693 §4.1: "The claims within the act claim pertain only to the identity of
-//	the actor"
+// Implements RFC 8693 §2.1 (actor), §4.1 (chain).
 func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*issue, *gatehouse.Error) {
 	a := &c.entry.agent
 	form := r.PostForm
@@ -41,9 +40,6 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		if e.Code.Status() == http.StatusServiceUnavailable {
 			return nil, e
 		}
-		// RFC 8693 §2.2.2: "If ... the subject_token or actor_token are invalid for any
-		// reason, ... the value of the error parameter MUST be the invalid_request error
-		// code."
 		refusal := *e
 		refusal.Code, refusal.Scheme = codeInvalidRequest, ""
 		return nil, &refusal
@@ -113,8 +109,7 @@ func (s *Server) subject(r *http.Request, token string) (gatehouse.Principal, fa
 // mayAct reports whether a claim may_act names an agent. Its iss, if there is one, is one
 // of issuers: agents have the same ID in act claims of all issuers.
 //
-//	RFC 8693 §4.4: "The may_act claim makes a statement that one party is authorized to
-//	become the actor and act on behalf of another party."
+// Implements RFC 8693 §4.4.
 func mayAct(claim, id string, issuers ...string) bool {
 	named := false
 	err := strictjson.Object(claim, strictjson.Limits{Depth: 2, Members: 8}, func(name, value string) error {
@@ -126,7 +121,7 @@ func mayAct(claim, id string, issuers ...string) bool {
 			}
 			named = true
 		case name == "iss" && slices.Contains(issuers, text):
-		default: // a member that cannot be judged
+		default: // a member that cannot be checked
 			return errFacts
 		}
 		return nil

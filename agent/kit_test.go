@@ -40,7 +40,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// party is somebody with a key.
+// party is an issuer, a person or an agent with a key.
 type party struct {
 	ring *jwtauth.KeyRing
 	jwk  string
@@ -120,9 +120,9 @@ type world struct {
 }
 
 var roles = map[string]agent.Role{
-	"reader":   {Scopes: []string{"data:read"}, Limits: agent.Limits{TokensPerRequest: 1000}},
+	"reader":   {Scopes: []string{"data:read"}, Limits: agent.Limits{PerRequest: 1000}},
 	"writer":   {Scopes: []string{"data:read", "data:write"}},
-	"executor": {Scopes: []string{"data:read", "data:write", "external:invoke", "exec:sandbox"}, Limits: agent.Limits{TokensPerDay: 50_000, Budget: "lab"}},
+	"executor": {Scopes: []string{"data:read", "data:write", "external:invoke", "exec:sandbox"}, Limits: agent.Limits{PerDay: 50_000, Total: 9000}},
 }
 
 func registryConfig(store agent.Store, observer gatehouse.Observer) agent.Config {

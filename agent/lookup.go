@@ -36,18 +36,14 @@ func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 		Certificates: d.Certificates, Attestation: d.Attestation, Limits: d.Limits,
 		Generation: record.Generation, Created: record.Created, Changed: record.Changed, Decommissioned: record.Decommissioned,
 	}}
-	var scopes []string
 	for name := range d.Roles.All() {
 		role, ok := r.roles[name]
 		if !ok && e.agent.Active() {
 			return nil, unavailable(ReasonRole, fmt.Errorf("agent: %.64q has the role %.64q, which Config.Roles lacks", record.ID, name))
 		}
-		for scope := range role.scopes.All() {
-			scopes = append(scopes, scope)
-		}
 		e.limits = e.limits.and(role.limits)
 	}
-	e.scopes, _ = gatehouse.NewScopes(scopes...) // they are those of roles
+	e.scopes = r.Scopes(e.agent)
 	return e, nil
 }
 

@@ -33,11 +33,10 @@ const (
 // backend fails. The observer of the registry receives an event for each issued token
 // and for each refusal.
 //
-// Implements RFC 6749 §3.2, §4.4; RFC 8693 §2.1, §2.2.
+// Implements RFC 6749 §4.4; RFC 8693 §2.2.2.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	h := w.Header()
-	// RFC 6749 §5.1 (no-store)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	if r.Method != http.MethodPost {
@@ -83,7 +82,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (*issue, *gateho
 		return nil, e
 	}
 	id := c.entry.agent.ID
-	// RFC 9396 §5: details that are not supported are refused.
+	// Details are refused and not ignored: what they restrict or permit is unknown here.
 	if form.Has("authorization_details") {
 		return nil, refuse(codeInvalidDetails, ReasonDetails, id, errors.New("authorization_details are not supported"))
 	}
@@ -106,7 +105,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (*issue, *gateho
 
 // parseForm parses the form of a token request strictly.
 //
-// Implements RFC 6749 §2.3.1 (body), §3.2 (once, empty).
+// Implements RFC 6749 §2.3.1 (body).
 func parseForm(w http.ResponseWriter, r *http.Request) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return errors.New("content type: must be application/x-www-form-urlencoded")
@@ -119,12 +118,11 @@ func parseForm(w http.ResponseWriter, r *http.Request) error {
 		return errors.New("query: parameters must be in the body") // URLs are logged
 	}
 	for name, values := range r.PostForm {
-		// RFC 8693 §2.1 allows several of resource and audience.
+		// Several of resource and audience are allowed.
 		if len(values) > 1 && name != "resource" && name != "audience" {
 			return errors.New("form: repeated parameter")
 		}
-		// RFC 6749 §3.2 (empty): "Parameters sent without a value MUST be treated as if
-		// they were omitted from the request."
+		// A parameter without a value counts as omitted.
 		if len(values) == 1 && values[0] == "" {
 			delete(r.PostForm, name)
 		}
@@ -136,17 +134,14 @@ func refuse(code gatehouse.Code, reason gatehouse.Reason, client string, cause e
 	return &gatehouse.Error{Code: code, Reason: reason, Credential: client, Cause: fmt.Errorf("agent: token request: %w", cause)}
 }
 
-// write answers with an error.
-//
-//	RFC 6749 §5.2: "The authorization server responds with an HTTP 400 (Bad Request)
-//	status code (unless specified otherwise)"
+// write answers with an error, RFC 6749 section 5.2.
 func (s *Server) write(w http.ResponseWriter, e *gatehouse.Error) {
 	for name, values := range e.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	switch e.Code.Status() {
 	case http.StatusUnauthorized:
-		// RFC 9110 §15.5.2: a 401 has a challenge.
+		// A 401 must have a challenge.
 		challenge := gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: "token endpoint"}}}
 		w.Header().Set("WWW-Authenticate", challenge.String())
 	case http.StatusServiceUnavailable:

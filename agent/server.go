@@ -171,7 +171,7 @@ func (unconfirmed) Confirm(*http.Request, string, string) (http.Header, error) {
 
 // document returns the metadata.
 //
-// Implements RFC 8414 §2; RFC 8705 §3.3; RFC 9449 §5.1.
+// Implements RFC 8414 §2 (server).
 func (s *Server) document() map[string]any {
 	methods := []string{"private_key_jwt"}
 	if s.config.SPIFFE != nil {

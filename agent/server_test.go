@@ -3,7 +3,10 @@
 package agent_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/dpop"
 )
 
 func TestAgentGetsTokenOfItsOwn(t *testing.T) {
@@ -27,7 +31,7 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	want := object{
 		"iss": origin, "sub": "helper-1", "aud": audience, "client_id": "helper-1", "tenant": "acme", "type": "agent",
 		"scope": "data:read data:write exec:sandbox external:invoke", "attestation": "key", "agents": object{"helper-1": 1.0},
-		"max_tokens_per_day": 50_000.0, "token_budget": "lab",
+		"max_tokens_per_day": 50_000.0, "token_budget": 9000.0,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
@@ -48,6 +52,7 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	}
 }
 
+// Covers RFC 8693 §4.1, §4.1 (chain).
 func TestDelegatedToken(t *testing.T) {
 	w := newWorld(t)
 	subject := person(object{"exp": time.Now().Unix() + 100, "auth_time": 1_700_000_000})
@@ -66,7 +71,7 @@ func TestDelegatedToken(t *testing.T) {
 	want := object{
 		"iss": origin, "sub": "alice", "aud": audience, "client_id": "helper-2", "tenant": "acme", "scope": "data:read",
 		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "agents": object{"helper-1": 1.0, "helper-2": 1.0},
-		"subject_issuer": idp, "max_tokens_per_day": 50_000.0, "token_budget": "lab", "auth_time": 1_700_000_000.0,
+		"subject_issuer": idp, "max_tokens_per_day": 50_000.0, "token_budget": 9000.0, "auth_time": 1_700_000_000.0,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
@@ -87,7 +92,7 @@ func TestDelegatedToken(t *testing.T) {
 	}
 }
 
-// Covers RFC 6749 §2.3.1 (body), §3.2 (once, empty); RFC 8693 §2.2.2.
+// Covers RFC 6749 §2.3, §2.3.1 (body); RFC 8693 §2.1 (actor), §2.2.2, §4.4.
 func TestTokenRequestsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	chain := func(n int) object {
@@ -113,7 +118,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"no grant_type":                              {tokenRequest("helper-1", "grant_type", ""), 400, "invalid_request", agent.ReasonRequest},
 		"another grant":                              {tokenRequest("helper-1", "grant_type", "password"), 400, "unsupported_grant_type", agent.ReasonRequest},
 		"no client":                                  {tokenRequest(""), 401, "invalid_client", agent.ReasonClient},
-		"unknown client":                             {tokenRequest("", "client_id", "nobody"), 401, "invalid_client", agent.ReasonClient},
+		"unknown client":                             {tokenRequest("", "client_id", "missing"), 401, "invalid_client", agent.ReasonClient},
 		"client without proof":                       {tokenRequest("", "client_id", "helper-1"), 401, "invalid_client", agent.ReasonClient},
 		"secret":                                     {tokenRequest("helper-1", "client_secret", "x"), 401, "invalid_client", agent.ReasonClient},
 		"assertion of no type":                       {tokenRequest("helper-1", "client_assertion_type", "", "client_id", "helper-1"), 401, "invalid_client", agent.ReasonClient},
@@ -193,4 +198,88 @@ func TestMayActIsKept(t *testing.T) {
 		t.Errorf("exchange by another agent = %d %s, want invalid_request", got.Status, got.Error)
 	}
 	w.token(t, exchangeRequest("helper-1", first))
+}
+
+// Covers RFC 8414 §2 (server).
+func TestMetadata(t *testing.T) {
+	w := newWorld(t)
+	get := func(method string) (int, object) {
+		recorder := httptest.NewRecorder()
+		w.server.Metadata().ServeHTTP(recorder, httptest.NewRequest(method, "/.well-known/oauth-authorization-server", nil))
+		var document object
+		_ = json.Unmarshal(recorder.Body.Bytes(), &document)
+		return recorder.Code, document
+	}
+	status, document := get(http.MethodGet)
+	algorithms := []any{"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "RS256"}
+	want := object{
+		"issuer": origin, "token_endpoint": origin + "/token", "jwks_uri": origin + "/jwks",
+		"scopes_supported":         []any{"data:read", "data:write", "exec:sandbox", "external:invoke"},
+		"response_types_supported": []any{}, "grant_types_supported": []any{"client_credentials", exchangeGrant},
+		"token_endpoint_auth_methods_supported":            []any{"private_key_jwt"},
+		"token_endpoint_auth_signing_alg_values_supported": algorithms,
+		"dpop_signing_alg_values_supported":                []any{"ES256", "PS256", "EdDSA", "Ed25519"},
+		"code_challenge_methods_supported":                 []any{"S256"},
+		"tls_client_certificate_bound_access_tokens":       false,
+	}
+	if diff := cmp.Diff(want, document); status != http.StatusOK || diff != "" {
+		t.Errorf("GET = %d (-want +got):\n%s", status, diff)
+	}
+	if status, _ := get(http.MethodPost); status != http.StatusMethodNotAllowed {
+		t.Errorf("POST = %d, want 405", status)
+	}
+}
+
+// Covers RFC 9449 §5 (server).
+func TestDPoPBindsToken(t *testing.T) {
+	w := newWorld(t)
+	key := must(dpop.GenerateKey())
+	proof := func(path, token string) string {
+		return must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + path)), AccessToken: token}))
+	}
+	r := tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	got := w.ask(r)
+	if cnf := claimsOf(got.AccessToken)["cnf"]; got.TokenType != "DPoP" || !cmp.Equal(cnf, any(object{"jkt": key.Thumbprint()})) {
+		t.Fatalf("response = %+v, cnf = %v, want a token that is bound to the key", got, cnf)
+	}
+	if _, err := w.admit(got.AccessToken); reasonOf(err) != gatehouse.ReasonUnconfirmed {
+		t.Errorf("Admit(bound token as Bearer) error = %v, want %s", err, gatehouse.ReasonUnconfirmed)
+	}
+	used := proof("/token", "")
+	for name, test := range map[string]struct{ proof, code string }{
+		"first use":        {used, ""},
+		"second use":       {used, "invalid_dpop_proof"},
+		"for another path": {proof("/mcp", ""), "invalid_dpop_proof"},
+		"with ath":         {proof("/token", "token"), "invalid_dpop_proof"},
+		"malformed":        {"x", "invalid_dpop_proof"},
+	} {
+		if name == "first use" {
+			continue
+		}
+		if name == "second use" {
+			r := tokenRequest("helper-1")
+			r.Header.Set("DPoP", test.proof)
+			if first := w.ask(r); first.Status != http.StatusOK {
+				t.Errorf("first use = %d %s, want 200", first.Status, first.Error)
+			}
+		}
+		r := tokenRequest("helper-1")
+		r.Header.Set("DPoP", test.proof)
+		if got := w.ask(r); got.Status != http.StatusBadRequest || got.Error != test.code {
+			t.Errorf("%s: response = %d %s, want 400 %s", name, got.Status, got.Error, test.code)
+		}
+	}
+	bound := person(object{"cnf": object{"jkt": "x"}})
+	r = exchangeRequest("helper-1", bound)
+	r.Header.Set("DPoP", proof("/token", ""))
+	if got := w.ask(r); got.TokenType != "DPoP" {
+		t.Errorf("exchange of a bound token = %+v, want a bound token", got)
+	}
+	unsupported := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.DPoP = nil })
+	r = tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	if got := unsupported.ask(r); got.Error != "invalid_dpop_proof" {
+		t.Errorf("proof without verifier = %d %s, want invalid_dpop_proof", got.Status, got.Error)
+	}
 }

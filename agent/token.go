@@ -24,8 +24,6 @@ type issue struct {
 }
 
 // mint returns a token that an agent has for itself.
-//
-// Implements RFC 6749 §4.4.
 func (s *Server) mint(r *http.Request, c *client, asked gatehouse.Scopes) (*issue, *gatehouse.Error) {
 	a := &c.entry.agent
 	switch {
@@ -76,14 +74,10 @@ func (s *Server) attested(r *http.Request, c *client) (bool, *gatehouse.Error) {
 
 // claims adds the caps to claims.
 func (l Limits) claims(claims map[string]any) map[string]any {
-	if l.TokensPerRequest > 0 {
-		claims[claimPerRequest] = l.TokensPerRequest
-	}
-	if l.TokensPerDay > 0 {
-		claims[claimPerDay] = l.TokensPerDay
-	}
-	if l.Budget != "" {
-		claims[claimBudget] = l.Budget
+	for name, limit := range map[string]int64{claimPerRequest: l.PerRequest, claimPerDay: l.PerDay, claimTotal: l.Total} {
+		if limit > 0 {
+			claims[name] = limit
+		}
 	}
 	return claims
 }
@@ -115,7 +109,7 @@ func (s *Server) sign(r *http.Request, c *client, t *issue) (*issue, *gatehouse.
 	return t, nil
 }
 
-// proofError returns the refusal for an invalid DPoP proof, RFC 9449 §5.
+// proofError returns the refusal for an invalid DPoP proof.
 func proofError(err error) *gatehouse.Error {
 	e := asError(err)
 	refusal := *e

@@ -84,6 +84,8 @@ func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, token,
 // answers the codes with status 400.
 //
 // Call it after the client is authenticated: a valid proof is recorded as used.
+//
+// Implements RFC 9449 §5 (server).
 func (v *Verifier) Thumbprint(r *http.Request) (thumbprint string, extra http.Header, err error) {
 	if len(r.Header[header]) == 0 {
 		return "", nil, nil
