@@ -347,8 +347,8 @@ func TestRecovery(t *testing.T) {
 	whole := written(t, 3, 2)
 	for _, test := range []struct {
 		suffix string
-		least  int // bytes that stay: what the last checkpoint covers was synced before it
-	}{{"", len(join(lines(t, whole)[:4]...))}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
+		least  int // bytes that stay: they were synced before what comes after them
+	}{{"", len(join(lines(t, whole)[:6]...)) + 1}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
 		data := read(t, whole+test.suffix)
 		for size := test.least; size < len(data); size += 29 {
 			path := filepath.Join(t.TempDir(), "audit.jsonl")
