@@ -56,7 +56,7 @@ type command struct {
 // standard output, such as the client of a secret manager. One line break at the
 // end is removed; more than 4,096 bytes are an error. Standard error is discarded.
 //
-// The command runs at the first call, when Lifetime is over, and when the provider
+// The command runs at the first call, when the credential is older than Lifetime, and when the provider
 // has rejected the credential, once a second at most.
 func NewCommand(config Command) (Source, error) {
 	c := &command{Command: config}

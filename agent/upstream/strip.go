@@ -14,8 +14,8 @@ import (
 var credentials = []string{
 	"Authorization", "Proxy-Authorization", // RFC 9110
 	"Cookie", "Cookie2",
-	"Dpop",                                         // RFC 9449
-	"Client-Cert", "Client-Cert-Chain",             // RFC 9440
+	"Dpop",                             // RFC 9449
+	"Client-Cert", "Client-Cert-Chain", // RFC 9440
 	"X-Forwarded-Client-Cert", "X-Ssl-Client-Cert", // Envoy, nginx
 	"Signature", "Signature-Input", // RFC 9421
 	"X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key",
