@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -42,6 +44,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { empty(t, "replays"); return s.Replays() })
+		})
+		t.Run("approvals", func(t *testing.T) {
+			approvaltest.TestStore(t, func(t *testing.T) approval.Store { empty(t, "approvals"); return s.Approvals() })
 		})
 	})
 }
