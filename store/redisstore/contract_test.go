@@ -10,6 +10,8 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
+	"github.com/gatehouse-go/gatehouse/agent/upstream"
+	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -48,6 +50,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("approvals", func(t *testing.T) {
 			approvaltest.TestStore(t, func(t *testing.T) approval.Store { return newStore(t, client).Approvals() })
+		})
+		t.Run("upstreams", func(t *testing.T) {
+			upstreamtest.TestStore(t, func(t *testing.T) upstream.Store { return newStore(t, client).Upstreams() })
 		})
 	}
 	t.Run("server", func(t *testing.T) {
