@@ -35,8 +35,8 @@ func TestAllocations(t *testing.T) {
 		r       *http.Request
 		ceiling float64
 	}{
-		"valid":     {plain, valid, 14},
-		"nonce":     {nonces, withNonce, 21},
+		"valid":     {plain, valid, 15},
+		"nonce":     {nonces, withNonce, 22},
 		"oversized": {plain, oversized, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
