@@ -40,19 +40,23 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 // Implements RFC 9449 §4.3 (htm, nonce, iat), §7, §7.1, §8.2 (cache), §9.
 func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Header, error) {
 	p, e := v.read(r)
-	extra, e := v.confirm(r, &p, e, hash(token), thumbprint)
+	ath := ""
+	if e == nil {
+		ath = hash(token)
+	}
+	extra, e := v.confirm(r, &p, e, ath, thumbprint)
 	if e != nil {
 		return nil, e
 	}
 	return extra, nil
 }
 
-// confirm checks a proof, unless reading it has failed with e. token is the claim ath
-// that it must have.
-func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, token, thumbprint string) (http.Header, *gatehouse.Error) {
+// confirm checks a proof, unless reading it has failed with e. ath is the claim that
+// it must have, "" for none.
+func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, ath, thumbprint string) (http.Header, *gatehouse.Error) {
 	now := time.Now()
 	if e == nil {
-		e = v.check(r, p, token, thumbprint, now)
+		e = v.check(r, p, ath, thumbprint, now)
 	}
 	var fresh http.Header
 	if v.nonces != nil {
@@ -118,7 +122,7 @@ func (v *Verifier) read(r *http.Request) (proof, *gatehouse.Error) {
 
 // check checks everything that costs no signature. The key comes first, and its error
 // is that of the token, which is not for this client.
-func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, now time.Time) *gatehouse.Error {
+func (v *Verifier) check(r *http.Request, p *proof, ath, thumbprint string, now time.Time) *gatehouse.Error {
 	// RFC 9449 §6: "Resource servers supporting DPoP MUST ensure that the public key
 	// from the DPoP proof matches the one bound to the access token."
 	if p.key.Thumbprint != thumbprint {
@@ -132,7 +136,7 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 		return reject(ReasonMethod, errors.New("claim htm: is not the method of the request"))
 	case !isTarget(p.url, v.origin, v.path(r)):
 		return reject(ReasonURL, errors.New("claim htu: is not Config.PublicOrigin with the path of the request"))
-	case p.token != token:
+	case p.token != ath:
 		return reject(ReasonToken, errors.New("claim ath: missing, or not the hash of the access token"))
 	case age > seconds(maxAge):
 		return reject(ReasonTime, fmt.Errorf("claim iat: the proof is older than %v", maxAge))
