@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,9 +156,10 @@ func replayRace(name, floor string, bare func(context.Context, [32]byte) error, 
 
 // replayTable has a row for each engine.
 func replayTable(results []pathResult) string {
-	text := "| store of used proofs | operations per second, over those of the bare statement | the bare statement |\n|---|---|---|\n"
+	var b strings.Builder
+	b.WriteString("| store of used proofs | operations per second, over those of the bare statement | the bare statement |\n|---|---|---|\n")
 	for _, r := range results {
-		text += fmt.Sprintf("| %s | %s | %s |\n", r.name, r.ratio(), r.floor)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.name, r.ratio(), r.floor)
 	}
-	return text
+	return b.String()
 }
