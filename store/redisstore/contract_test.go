@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/agent/agenttest"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
@@ -44,6 +46,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
+		})
+		t.Run("agents", func(t *testing.T) {
+			agenttest.TestStore(t, func(t *testing.T) agent.Store { return newStore(t, client).Agents() })
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { return newStore(t, client).Replays() })
