@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -40,6 +42,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
+		})
+		t.Run("budgets", func(t *testing.T) {
+			budgettest.TestStore(t, func(t *testing.T) budget.Store { return newStore(t, client).Budgets() })
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { return newStore(t, client).Replays() })

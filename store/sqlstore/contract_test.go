@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -39,6 +41,13 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { empty(t, "revocations"); return s.Revocations() })
+		})
+		t.Run("budgets", func(t *testing.T) {
+			budgettest.TestStore(t, func(t *testing.T) budget.Store {
+				empty(t, "budget_holds")
+				empty(t, "budget_counters")
+				return s.Budgets()
+			})
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { empty(t, "replays"); return s.Replays() })
