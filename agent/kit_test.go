@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,6 +108,22 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 		return agent.Record{}, err
 	}
 	return f.Store.Find(ctx, id)
+}
+
+// slowStore waits in Find after it has read.
+type slowStore struct {
+	agent.Store
+	slow           atomic.Bool
+	begun, proceed chan struct{}
+}
+
+func (s *slowStore) Find(ctx context.Context, id string) (agent.Record, error) {
+	r, err := s.Store.Find(ctx, id)
+	if s.slow.Load() {
+		s.begun <- struct{}{}
+		<-s.proceed
+	}
+	return r, err
 }
 
 // world is a server with its agents, and an API that accepts its tokens.
