@@ -81,3 +81,16 @@ func WriteLarge(t testing.TB, path string, signer crypto.Signer, n, number int) 
 	}
 	return offset
 }
+
+// BeginVerify opens the files as [Verify] does and returns the rest of it.
+func BeginVerify(path string, key crypto.PublicKey) (finish func() (int64, error), err error) {
+	v := verifier{key: key}
+	if err := v.open(path); err != nil {
+		return nil, err
+	}
+	return func() (int64, error) {
+		defer v.close()
+		err := v.run()
+		return v.tree.n, err
+	}, nil
+}

@@ -42,14 +42,16 @@ func recordFiles(path string) ([]string, error) {
 // records reads the records of a log, the oldest first, across its files.
 type records struct {
 	files  []string // that remain
+	last   *os.File // the last of files, open from the beginning
 	file   *os.File // nil before the first and after the last one
 	reader *bufio.Reader
 	peeked []byte
 }
 
 // openRecords opens the records, beginning with the file that has record from.
+// A process may have the log open and begin a new file meanwhile.
 func openRecords(path string, from int64) (*records, error) {
-	files, err := recordFiles(path)
+	files, last, err := openLast(path)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,29 @@ func openRecords(path string, from int64) (*records, error) {
 			files = files[1:]
 		}
 	}
-	return &records{files: files}, nil
+	return &records{files: files, last: last}, nil
+}
+
+// openLast returns the files of records and opens the last one, which another
+// process may rename at any time: the list is that before and after.
+func openLast(path string) ([]string, *os.File, error) {
+	for {
+		before, err := recordFiles(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		last, openErr := openFile(path)
+		after, err := recordFiles(path)
+		if err == nil && openErr == nil && slices.Equal(before, after) {
+			return before, last, nil
+		}
+		if openErr == nil {
+			_ = last.Close()
+		}
+		if err = errors.Join(openErr, err); err != nil && slices.Equal(before, after) {
+			return nil, nil, err
+		}
+	}
 }
 
 // next returns the next line without its line break, valid until the next call,
@@ -78,11 +102,9 @@ func (r *records) next() ([]byte, error) {
 			if len(r.files) == 0 {
 				return nil, io.EOF
 			}
-			file, err := openFile(r.files[0])
-			if err != nil {
+			if err := r.open(); err != nil {
 				return nil, err
 			}
-			r.file, r.files, r.reader = file, r.files[1:], bufio.NewReaderSize(file, MaxRecord+2)
 		}
 		line, err := r.reader.ReadSlice('\n')
 		switch {
@@ -93,8 +115,21 @@ func (r *records) next() ([]byte, error) {
 		case !errors.Is(err, io.EOF):
 			return nil, err
 		}
-		r.close()
+		_ = r.file.Close()
+		r.file = nil
 	}
+}
+
+// open opens the next file.
+func (r *records) open() error {
+	file, err := r.last, error(nil)
+	if len(r.files) == 1 && file != nil {
+		r.last = nil
+	} else if file, err = openFile(r.files[0]); err != nil {
+		return err
+	}
+	r.file, r.files, r.reader = file, r.files[1:], bufio.NewReaderSize(file, MaxRecord+2)
+	return nil
 }
 
 var errTooLong = fmt.Errorf("a line has more than %d bytes", MaxRecord)
@@ -112,9 +147,10 @@ func (r *records) peek() []byte {
 }
 
 func (r *records) close() {
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
+	for _, file := range []*os.File{r.file, r.last} {
+		if file != nil {
+			_ = file.Close()
+		}
 	}
 }
 

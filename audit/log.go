@@ -44,6 +44,11 @@ type Config struct {
 	// are none: a request whose decision cannot be recorded is refused. Optional. It
 	// must be safe for concurrent use.
 	BestEffort func(gatehouse.Event) bool
+
+	// MaxAnonymous is the number of refusals of unknown callers that are recorded in
+	// each second: 50 by default. The others become one record with their number at
+	// each checkpoint, so that a caller without credentials cannot fill the disk.
+	MaxAnonymous int
 }
 
 // The types of the records that the log itself writes.
@@ -55,6 +60,9 @@ const (
 	// EventLost: the attribute events is the number of events that were lost since
 	// the last such record, see [Config.BestEffort].
 	EventLost gatehouse.EventType = "audit_lost"
+	// EventRefusals: the attribute refusals is the number of refusals of unknown
+	// callers without a record of their own, see [Config.MaxAnonymous].
+	EventRefusals gatehouse.EventType = "audit_refusals"
 )
 
 // ErrClosed is the error of [Log.Observe] after [Log.Close].
@@ -70,6 +78,7 @@ type Log struct {
 	bestEffort func(gatehouse.Event) bool
 	queue      chan entry
 	lost       atomic.Int64
+	refusals   refusals
 
 	close    sync.Once
 	closing  chan struct{}
@@ -116,6 +125,12 @@ func Open(config Config) (*Log, error) {
 	if config.MaxBytes < 1<<20 {
 		fail("MaxBytes: got %d, want at least %d", config.MaxBytes, 1<<20)
 	}
+	if config.MaxAnonymous == 0 {
+		config.MaxAnonymous = 50
+	}
+	if config.MaxAnonymous < 0 {
+		fail("MaxAnonymous: got %d, want at least 1", config.MaxAnonymous)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -124,8 +139,8 @@ func Open(config Config) (*Log, error) {
 		return nil, fmt.Errorf("audit: open %s: %w", config.Path, err)
 	}
 	l := &Log{
-		bestEffort: config.BestEffort,
-		queue:      make(chan entry, maxQueue), closing: make(chan struct{}), finished: make(chan struct{}),
+		bestEffort: config.BestEffort, refusals: refusals{most: config.MaxAnonymous},
+		queue: make(chan entry, maxQueue), closing: make(chan struct{}), finished: make(chan struct{}),
 	}
 	opened, err := encodeRecord(context.Background(), string(EventOpened), []slog.Attr{
 		slog.GroupAttrs("attrs", slog.Int64("unsigned", w.tree.n-w.signed)),
@@ -143,6 +158,9 @@ func Open(config Config) (*Log, error) {
 // Observe appends an event to the log. It returns nil once the record is on the
 // disk. Concurrent calls share the wait for the disk.
 func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
+	if isAnonymousRefusal(e) && !l.refusals.admit(time.Now()) {
+		return nil
+	}
 	encoded, err := encode(ctx, e)
 	if l.bestEffort != nil && l.bestEffort(e) {
 		l.offer(encoded, err)
@@ -206,12 +224,14 @@ func (l *Log) run(w *writer, interval time.Duration) {
 		case first := <-l.queue:
 			l.write(w, first)
 		case <-tick.C:
+			l.writeRefusals(w)
 			// A failure is repeated by the next append.
 			_ = w.checkpoint()
 		case <-l.closing:
 			for len(l.queue) > 0 {
 				l.write(w, <-l.queue)
 			}
+			l.writeRefusals(w)
 			l.err = errors.Join(w.checkpoint(), w.close())
 			return
 		}
@@ -226,12 +246,8 @@ func (l *Log) write(w *writer, first entry) {
 	}
 	records := make([][]byte, 0, len(batch)+1)
 	lost := l.lost.Swap(0)
-	if lost > 0 {
-		if record, err := encodeRecord(context.Background(), string(EventLost), []slog.Attr{
-			slog.GroupAttrs("attrs", slog.Int64("events", lost)),
-		}); err == nil {
-			records = append(records, record)
-		}
+	if record := counted(EventLost, "events", lost); record != nil {
+		records = append(records, record)
 	}
 	for _, e := range batch {
 		records = append(records, e.encoded)
@@ -248,4 +264,22 @@ func (l *Log) write(w *writer, first entry) {
 	if err != nil {
 		l.lost.Add(lost)
 	}
+}
+
+// writeRefusals writes the record of the refusals without one of their own.
+func (l *Log) writeRefusals(w *writer) {
+	n := l.refusals.take()
+	record := counted(EventRefusals, "refusals", n)
+	if record != nil && w.append([][]byte{record}) != nil {
+		l.refusals.add(n)
+	}
+}
+
+// counted returns a record with a number, nil if it is zero.
+func counted(event gatehouse.EventType, name string, n int64) []byte {
+	if n == 0 {
+		return nil
+	}
+	record, _ := encodeRecord(context.Background(), string(event), []slog.Attr{slog.GroupAttrs("attrs", slog.Int64(name, n))}) // cannot fail: it is short
+	return record
 }

@@ -197,6 +197,34 @@ func TestConcurrentEvents(t *testing.T) {
 	}
 }
 
+// Verify sees the log as it was when Verify began, whatever is written meanwhile:
+// records, checkpoints and new files.
+func TestVerifyWhileWriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	config := audit.Config{Path: path, MaxBytes: 1 << 20}
+	shut(t, open(t, config))
+	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", 60_000))}}
+	for range 40 {
+		l := open(t, config)
+		finish, err := audit.BeginVerify(path, logKey.Public())
+		if err != nil {
+			t.Fatalf("BeginVerify() error = %v, want nil", err)
+		}
+		if err := l.Observe(t.Context(), large); err != nil {
+			t.Fatalf("Observe() error = %v, want nil", err)
+		}
+		got, err := finish()
+		shut(t, l)
+		report, afterwards := audit.Verify(path, logKey.Public())
+		if err != nil || afterwards != nil || got != report.Records-1 {
+			t.Errorf("Verify() = %d records, %v; afterwards %d, %v; want one less", got, err, report.Records, afterwards)
+		}
+	}
+	if files, err := filepath.Glob(path + ".0*"); err != nil || len(files) < 2 {
+		t.Errorf("Glob() = %v, %v, want at least two full files", files, err)
+	}
+}
+
 func TestCheckpointInterval(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	synctest.Test(t, func(t *testing.T) {
@@ -319,8 +347,8 @@ func TestRecovery(t *testing.T) {
 	whole := written(t, 3, 2)
 	for _, test := range []struct {
 		suffix string
-		least  int // bytes that stay: what the last checkpoint covers was synced before it
-	}{{"", len(join(lines(t, whole)[:4]...))}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
+		least  int // bytes that stay: they were synced before what comes after them
+	}{{"", len(join(lines(t, whole)[:6]...)) + 1}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
 		data := read(t, whole+test.suffix)
 		for size := test.least; size < len(data); size += 29 {
 			path := filepath.Join(t.TempDir(), "audit.jsonl")

@@ -82,7 +82,7 @@ func (f *Fault) Unwrap() error { return f.Cause }
 // The error is a [*Fault] that names the first record that was changed, or
 // another error if a file cannot be read. The records after the last checkpoint
 // are compared with the hashes only. The log may be open in another process: then
-// Verify ends at the first record whose hash is not yet written.
+// Verify ends at the first record whose hash was not yet written when it began.
 func Verify(path string, key crypto.PublicKey, kept ...[]byte) (Report, error) {
 	v := verifier{key: key}
 	for i, text := range kept {
@@ -121,24 +121,53 @@ type verifier struct {
 	damaged *Fault      // the first wrong hash of an intact record
 }
 
+// open opens the files against the order in which they are written, and reads no
+// more of checkpoints and hashes than they have now. So each checkpoint has its
+// hashes, and each hash its record, also while a process writes.
 func (v *verifier) open(path string) (err error) {
-	if v.records, err = openRecords(path, 0); err != nil {
-		return err
-	}
+	defer func() {
+		if err != nil {
+			v.close()
+		}
+	}()
 	if v.hashFile, err = openFile(path + hashesSuffix); err != nil {
 		return err
 	}
-	v.hashes, v.writing = bufio.NewReaderSize(v.hashFile, 64<<10), isOpen(v.hashFile)
+	v.writing = isOpen(v.hashFile)
 	if v.pointsFile, err = openFile(path + checkpointsSuffix); err != nil {
-		return errors.Join(err, v.hashFile.Close())
+		return err
 	}
-	v.points = checkpoints{bufio.NewReader(v.pointsFile)}
-	return nil
+	points, err := present(v.pointsFile)
+	if err != nil {
+		return err
+	}
+	hashes, err := present(v.hashFile)
+	if err != nil {
+		return err
+	}
+	v.points, v.hashes = checkpoints{bufio.NewReader(points)}, bufio.NewReaderSize(hashes, 64<<10)
+	v.records, err = openRecords(path, 0)
+	return err
+}
+
+// present reads what a file has now.
+func present(file *os.File) (io.Reader, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.LimitReader(file, info.Size()), nil
 }
 
 func (v *verifier) close() {
-	v.records.close()
-	_, _ = v.hashFile.Close(), v.pointsFile.Close()
+	if v.records != nil {
+		v.records.close()
+	}
+	for _, file := range []*os.File{v.hashFile, v.pointsFile} {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
 }
 
 func (v *verifier) run() error {
@@ -160,8 +189,9 @@ func (v *verifier) run() error {
 		}
 		n, number := v.tree.n, numberOf(line)
 		record := tlog.RecordHash(line)
-		if _, err := v.hashes.Peek(tlog.HashSize); err != nil && v.writing && v.suspect == nil && number == n {
-			return v.end() // the process that has the log open is about to write the hash
+		size := int(tlog.StoredHashCount(n+1)-tlog.StoredHashCount(n)) * tlog.HashSize
+		if _, err := v.hashes.Peek(size); err != nil && v.writing && v.suspect == nil && number == n {
+			return v.written()
 		}
 		stored = v.tree.append(record, stored)
 		equal := true
@@ -254,6 +284,13 @@ func (v *verifier) advance() error {
 		return nil
 	}
 	return &Fault{First: v.last.N, Problem: CheckpointChanged, Cause: err}
+}
+
+// written ends the pass where the process that has the log open had not yet
+// written all hashes of the record.
+func (v *verifier) written() error {
+	_, _ = v.hashes.Discard(v.hashes.Buffered())
+	return v.end()
 }
 
 // end checks what remains after the last record.

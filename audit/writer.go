@@ -3,6 +3,8 @@
 package audit
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +26,8 @@ type writer struct {
 	key      *noteKey
 
 	records     *os.File
-	size        int64 // of records
+	identity    os.FileInfo // of records
+	size        int64       // of records
 	hashes      *os.File
 	checkpoints *os.File
 
@@ -111,7 +114,7 @@ func (w *writer) recoverRecords(last tlog.Tree) error {
 			}
 		}
 	}
-	w.size = end
+	w.size, w.identity = end, info
 	if err := w.cut(w.records, end); err != nil {
 		return err
 	}
@@ -119,31 +122,60 @@ func (w *writer) recoverRecords(last tlog.Tree) error {
 	if count < last.N {
 		return fmt.Errorf("the last checkpoint signs %d records and the log has %d: restore it, see audit.Verify", last.N, count)
 	}
-	// Hashes behind the last checkpoint may be missing: compute them again.
 	if w.tree, err = (hashes{w.hashes}).tree(last.N); err != nil || last.N > 0 && w.tree.root() != last.Hash {
 		return fmt.Errorf("the hashes are not those of the last checkpoint: restore the log, see audit.Verify (%w)", err)
 	}
-	if err := w.cut(w.hashes, tlog.StoredHashCount(last.N)*tlog.HashSize); err != nil {
-		return err
-	}
-	if count == last.N {
-		return nil
-	}
-	in, err := openRecords(w.path, last.N)
+	return w.recoverHashes(last.N, count, end < info.Size())
+}
+
+// recoverHashes compares the records behind the last checkpoint with their hashes, and
+// adds the hashes that a killed process did not write. Records that were changed or
+// removed meanwhile are an error. torn says that an incomplete last line was removed,
+// which may be a record with a hash.
+func (w *writer) recoverHashes(signed, count int64, torn bool) error {
+	info, err := w.hashes.Stat()
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	at := tlog.StoredHashCount(signed) * tlog.HashSize
+	stored := bufio.NewReader(io.NewSectionReader(w.hashes, at, info.Size()-at))
 	var missing []byte
-	for w.tree.n < count {
-		line, err := in.next()
+	if count > signed {
+		in, err := openRecords(w.path, signed)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", w.tree.n, err)
+			return err
 		}
-		if numberOf(line) < last.N {
-			continue // the file begins before the checkpoint
+		defer in.close()
+		for w.tree.n < count {
+			line, err := in.next()
+			switch {
+			case err != nil:
+				return fmt.Errorf("record %d: %w", w.tree.n, err)
+			case w.tree.n == signed && numberOf(line) < signed:
+				continue // the file begins before the checkpoint
+			case numberOf(line) != w.tree.n:
+				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n)
+			}
+			want := w.hash(nil, line)
+			got := make([]byte, len(want))
+			n, err := io.ReadFull(stored, got)
+			if !bytes.Equal(got[:n], want[:n]) {
+				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n-1)
+			}
+			if err != nil {
+				missing = append(missing, want...)
+			}
 		}
-		missing = w.hash(missing, line)
+	}
+	allowed := tlog.StoredHashCount(count)
+	if torn {
+		allowed = tlog.StoredHashCount(count + 1)
+	}
+	if info.Size() > allowed*tlog.HashSize {
+		return fmt.Errorf("record %d is missing: restore the log, see audit.Verify", count)
+	}
+	if err := w.cut(w.hashes, tlog.StoredHashCount(count)*tlog.HashSize-int64(len(missing))); err != nil {
+		return err
 	}
 	_, err = w.hashes.Write(missing)
 	return err
@@ -167,6 +199,9 @@ func (w *writer) append(records [][]byte) error {
 		if err := w.rotate(); err != nil {
 			return w.fail(err)
 		}
+	}
+	if named, err := os.Stat(w.path); err != nil || !os.SameFile(named, w.identity) {
+		return w.fail(errors.New("the file of the records was removed or replaced"))
 	}
 	lines, ends := w.buffer[:0], make([]int, len(records))
 	for i, record := range records {
@@ -240,7 +275,9 @@ func (w *writer) rotate() error {
 	}
 	err = errors.Join(w.records.Close(), syncDir(w.path))
 	w.records, w.size = next, 0
-	return err
+	identity, statErr := next.Stat()
+	w.identity = identity
+	return errors.Join(err, statErr)
 }
 
 // cut truncates a file to size and continues there.

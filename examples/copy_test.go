@@ -16,7 +16,7 @@ import (
 // and takes 20 seconds of CPU time.
 func TestAppsBuildAsCopies(t *testing.T) {
 	readmes, err := filepath.Glob("*/README.md")
-	if err != nil || len(readmes) < 9 {
+	if err != nil || len(readmes) < 10 {
 		t.Fatalf("apps = %q, %v", readmes, err)
 	}
 	dir := t.TempDir()

@@ -107,6 +107,7 @@ type Client struct {
 	id       string
 	auth     authenticator
 	mutual   bool // client authentication by certificate
+	onceOnly bool // a request to the token endpoint cannot be sent twice
 	public   bool
 	static   *Provider
 	profile  Profile
@@ -174,6 +175,7 @@ func New(config Config) (*Client, error) {
 	auth, err := newAuthenticator(config)
 	errs = append(errs, err)
 	c.auth, c.public, c.mutual = auth, config.Auth == Public, config.Auth == TLSClient || config.Auth == SelfSignedTLS
+	c.onceOnly = config.Auth == PrivateKeyJWT && config.DPoP != nil
 	bound := func(field string, value *time.Duration, otherwise, most time.Duration) {
 		if *value == 0 {
 			*value = otherwise

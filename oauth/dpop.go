@@ -5,6 +5,7 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync"
 
@@ -60,12 +61,34 @@ func (c *Client) withProof(address string) (*fetch.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &fetch.Client{Transport: transport, Timeout: c.http.Timeout, MaxBytes: c.http.MaxBytes}
+	var proofs http.RoundTripper = transport
+	if c.onceOnly {
+		proofs = unrepeatable{transport}
+	}
+	client := &fetch.Client{Transport: proofs, Timeout: c.http.Timeout, MaxBytes: c.http.MaxBytes}
 	if p.clients == nil || len(p.clients) >= maxProving {
 		p.clients = make(map[string]*fetch.Client)
 	}
 	p.clients[origin] = client
 	return client, nil
+}
+
+// unrepeatable hides from the transport of the proofs how to repeat the body of a
+// request: it has a client assertion, whose jti servers accept once. The transport
+// remembers the nonce for the next request.
+type unrepeatable struct{ http.RoundTripper }
+
+func (u unrepeatable) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.WithContext(r.Context()) // a copy: RoundTrip must not change the request
+	if r.Method == http.MethodPost {
+		r.GetBody = nil
+	}
+	return u.RoundTripper.RoundTrip(r)
+}
+
+// isAboutProof reports whether a request with another proof may succeed.
+func isAboutProof(code string) bool {
+	return code == dpop.CodeUseNonce.String() || code == dpop.CodeInvalidProof.String()
 }
 
 // checkDPoP returns an error if the metadata do not list the algorithm of the key:

@@ -147,6 +147,49 @@ func TestDPoPLogin(t *testing.T) {
 	}
 }
 
+// A request that is repeated with a nonce has a new client assertion, because servers
+// accept the jti of an assertion once.
+//
+// Covers RFC 9449 §8 (retry).
+func TestDPoPRetryHasNewAssertion(t *testing.T) {
+	p, _ := newProver(t)
+	assertions := map[string]int{}
+	record := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost {
+			body := must(io.ReadAll(r.Body))
+			assertions[must(url.ParseQuery(string(body))).Get("client_assertion")]++
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+		}
+		return p.RoundTrip(r)
+	})
+	client := p.Client(func(c *oauth.Config) {
+		c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys()
+		c.DPoP, c.Transport = p.key, record
+	})
+	p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, object{"access_token": "a", "token_type": "DPoP", "expires_in": 60})
+	}
+	for want := 2; want <= 3; want++ { // the nonce is remembered
+		tokens, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context())
+		if err != nil || !tokens.DPoP || len(assertions) != want || p.asked != 1 {
+			t.Errorf("Token = %v, %v with %d assertions after %d requests without a nonce, want %d and 1", tokens, err, len(assertions), p.asked, want)
+		}
+	}
+	for assertion, n := range assertions {
+		if n != 1 || assertion == "" {
+			t.Errorf("assertion %q sent %d times, want once", assertion, n)
+		}
+	}
+	// A server that never accepts the proof gets two requests.
+	p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusBadRequest, object{"error": "invalid_dpop_proof"})
+	}
+	p.sent["/token"] = 0
+	if _, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context()); err == nil || p.sent["/token"] != 2 {
+		t.Errorf("Token error = %v after %d requests, want one after 2", err, p.sent["/token"])
+	}
+}
+
 func TestDPoPTransport(t *testing.T) {
 	p, client := newProver(t)
 	p.Routes["/api"] = func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -41,7 +42,18 @@ func (c *Client) post(ctx context.Context, l *limiter, endpoint, address string,
 	return a, err
 }
 
+// send sends one request, and a second one if the server refuses the proof of the
+// first and the client authentication can be used once only. In the other cases the
+// transport of the proofs sends the request again.
 func (c *Client) send(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
+	a, err := c.sendOnce(ctx, endpoint, address, params)
+	if e, ok := errors.AsType[*Error](err); ok && c.onceOnly && endpoint == "token" && isAboutProof(e.Code) {
+		return c.sendOnce(ctx, endpoint, address, params)
+	}
+	return a, err
+}
+
+func (c *Client) sendOnce(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
 	form, header := maps.Clone(params), make(http.Header)
 	if err := c.auth(header, form); err != nil {
 		return answer{}, err

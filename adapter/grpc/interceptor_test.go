@@ -214,11 +214,14 @@ func TestEventNamesCall(t *testing.T) {
 	}))
 	server := grpc.NewServer(intercept(newInterceptor(gate, gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error {
 		remote = r.RemoteAddr
+		if r.Header["Trace-Bin"] != nil || r.Header["X-Request-Id"] == nil {
+			t.Errorf("header = %v, want the metadata that are not binary", r.Header)
+		}
 		return nil
 	})))...)
 	reports{hello, helloStream}.register(server)
 	client := serve(t, server)
-	invoke(t, client, list, "authorization", "Toy alice").want(t, list, codes.OK, "hello, alice")
+	invoke(t, client, list, "authorization", "Toy alice", "trace-bin", "\x01", "x-request-id", "1").want(t, list, codes.OK, "hello, alice")
 	if event.Decision != gatehouse.Allowed || event.Method != "POST" || event.Path != list || event.Route != list ||
 		event.Host != client.CanonicalTarget()[len("dns:///"):] || !strings.HasPrefix(remote, "127.0.0.1:") {
 		t.Errorf("event = %+v, remote address %q, want those of the call", event, remote)

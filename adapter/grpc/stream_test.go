@@ -103,6 +103,18 @@ func TestStreamWithinLifetime(t *testing.T) {
 	}
 }
 
+func TestErrorOfStreamHandler(t *testing.T) {
+	want := status.New(codes.OutOfRange, "the end")
+	for _, expires := range []time.Time{{}, time.Now().Add(time.Hour)} {
+		server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: expires})))...)
+		reports{hello, func(grpc.ServerStream) error { return want.Err() }}.register(server)
+		got := invoke(t, serve(t, server), watch, "authorization", "Toy alice").status
+		if got.Code() != want.Code() || got.Message() != want.Message() {
+			t.Errorf("status = %v, want %v", got, want)
+		}
+	}
+}
+
 // A panic of the handler reaches the recovery of the application, which is outside.
 func TestPanicOfStreamHandler(t *testing.T) {
 	recovered := make(chan any, 1)

@@ -5,6 +5,7 @@ package strictjson_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,4 +198,33 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("Object(%q) encoded as %q = %q, %v", text, written, again, err)
 		}
 	})
+}
+
+// Members and Array are as strict as Object, and return the raw values.
+func TestMembersAndArray(t *testing.T) {
+	limits := strictjson.Limits{Depth: 3, Members: 10}
+	text := ` {"a" : 1.0 ,"b\u0063":[ 1, {"x":"y"} ] } `
+	var got []string
+	err := strictjson.Members(text, limits, func(name string, start, end int) error {
+		got = append(got, name+"="+text[start:end])
+		return nil
+	})
+	if want := []string{"a=1.0", `bc=[ 1, {"x":"y"} ]`}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("Members(%s) = %q, %v, want %q", text, got, err, want)
+	}
+	got = nil
+	collect := func(value string) error { got = append(got, value); return nil }
+	if err := strictjson.Array(` [1.0, {"x":"y"} ] `, limits, collect); err != nil || !slices.Equal(got, []string{"1.0", `{"x":"y"}`}) {
+		t.Errorf("Array = %q, %v, want both elements", got, err)
+	}
+	for _, text := range []string{``, `1`, `[1]2`, `[1,]`, `[`, `[{"a":1,"A":2}]`, "[\"\xff\"]", `["\ud800"]`, `[[[[1]]]]`, `[1,2,3,4,5,6,7,8,9,10,11]`, `{"a":[1]}`} {
+		if err := strictjson.Array(text, limits, collect); err == nil {
+			t.Errorf("Array(%s) succeeded, want an error", text)
+		}
+	}
+	for _, text := range []string{`[]`, `{"a":1,"A":2}`, `{"a":1}x`, "{\"a\":\"\xff\"}", `{"a":"\ud800"}`} {
+		if err := strictjson.Members(text, limits, func(string, int, int) error { return nil }); err == nil {
+			t.Errorf("Members(%s) succeeded, want an error", text)
+		}
+	}
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// ExceededError says which budget has no room for a call. It is the Cause of a
+// [gatehouse.Error].
+type ExceededError struct {
+	Balance Balance // zero Spent and Held if Never
+	Amount  int64   // what the call may cost
+
+	// Never says that the call does not fit into an empty budget. Busy says that it
+	// would fit if calls in progress used nothing of their holds; otherwise the budget
+	// is exhausted until Until, zero for ever.
+	Never, Busy bool
+	Until       time.Time
+}
+
+// Error names the budget and its state.
+func (e *ExceededError) Error() string {
+	b := &e.Balance
+	return fmt.Sprintf("budget: %s %s, window %s: %d needed; max %d, spent %d, held %d",
+		b.Account.Per, b.Account.Name, b.Window, e.Amount, b.Max, b.Spent, b.Held)
+}
+
+// exceeded returns the refusal of a call that a budget has no room for.
+func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
+	if len(result.Counts) != 1 {
+		return errors.New("budget: store: no count of the budget without room")
+	}
+	cause := &ExceededError{Balance: c.balance(result.At, result.Counts[0]), Amount: c.Amount}
+	e := &gatehouse.Error{Code: CodeExhausted, Reason: ReasonBusy, RetryAfter: retryBusy, Cause: cause}
+	left := cause.Balance.End.Sub(result.At)
+	if cause.Balance.Spent+c.Amount <= c.Line.Max-c.Line.Spare {
+		cause.Busy = true
+		if c.Line.Window.kind != life {
+			e.RetryAfter = min(e.RetryAfter, left)
+		}
+	} else {
+		e.Reason = ReasonExhausted
+		switch c.Line.Window.kind {
+		case life:
+			e.Code = CodeExceeded
+		case rolling:
+			cause.Until = l.freed(ctx, c, result.At)
+			e.RetryAfter = cause.Until.Sub(result.At)
+		default:
+			cause.Until, e.RetryAfter = cause.Balance.End, left
+		}
+	}
+	e.Header = rateLimit([]Balance{cause.Balance}, result.At, cause.Until)
+	return e
+}
+
+// freed returns when enough of a rolling window has passed for a call.
+func (l *Ledger) freed(ctx context.Context, c *Charge, at time.Time) time.Time {
+	start, end := c.Line.Window.Span(at)
+	counters, _, err := l.store.Read(ctx, c.Line.Account.Tenant, c.Line.account(), c.Line.Window.String(), start)
+	spent := int64(0)
+	for _, counter := range counters {
+		spent += counter.Spent
+	}
+	for _, counter := range counters {
+		if spent -= counter.Spent; err == nil && spent+c.Amount <= c.Line.Max-c.Line.Spare {
+			return counter.End
+		}
+	}
+	return end
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Hold is what a call in progress may use. It is safe for concurrent use.
+type Hold struct {
+	// ID is the ID of the call.
+	ID string
+
+	// Replayed is true if an earlier Reserve made this hold: another request with the
+	// ID may be in progress.
+	Replayed bool
+
+	// Balances are the budgets after Reserve, in the order of account and window. It is
+	// empty if the state is unknown: after a replay, and without the store.
+	Balances []Balance
+
+	ledger  *Ledger
+	plan    *plan
+	parts   []*part // for each charge of plan, its part of a lease, nil for the others
+	direct  *plan   // those others
+	entries []Entry // of direct
+	at      time.Time
+	counts  []Count
+
+	mu         sync.Mutex
+	deadline   time.Time // by the clock of this process, and not later than that of the store
+	unrecorded bool
+	settled    bool
+}
+
+// without returns the plan without the charges that have a part.
+func (p *plan) without(parts []*part) *plan {
+	rest := &plan{tenant: p.tenant, index: make([]int, len(p.charges))}
+	for i := range p.charges {
+		rest.index[i] = -1
+		if parts == nil || parts[i] == nil {
+			rest.index[i] = len(rest.charges)
+			rest.charges = append(rest.charges, p.charges[i])
+		}
+	}
+	return rest
+}
+
+func (h *Hold) balances() {
+	if len(h.counts) != len(h.direct.charges) {
+		return
+	}
+	for i := range h.direct.charges {
+		h.Balances = append(h.Balances, h.direct.charges[i].balance(h.at, h.counts[i]))
+	}
+}
+
+// Deadline returns when the hold expires unless it is extended.
+func (h *Hold) Deadline() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.deadline
+}
+
+// merge returns amounts in the order of the charges of the plan.
+func (h *Hold) merge(amounts []int64) ([]int64, error) {
+	if len(amounts) != len(h.plan.index) {
+		return nil, fmt.Errorf("budget: the call has %d charges and %d amounts", len(h.plan.index), len(amounts))
+	}
+	merged := make([]int64, len(h.plan.charges))
+	for i, amount := range amounts {
+		if amount < 0 || amount > MaxAmount {
+			return nil, fmt.Errorf("budget: amount %d: must be from 0 to %d", amount, int64(MaxAmount))
+		}
+		merged[h.plan.index[i]] = max(merged[h.plan.index[i]], amount)
+	}
+	return merged, nil
+}
+
+// Extend sets the deadline of the hold to [Config.Hold] from now, and its amounts to
+// the given ones, in the order of the charges; no amounts leave them unchanged.
+// Unlike Reserve it may use [Line.Spare]. The error is like that of
+// [Ledger.Reserve]; the hold is unchanged then, but for the deadline.
+func (h *Hold) Extend(ctx context.Context, amounts ...int64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.settled {
+		return invalid(errors.New("budget: the hold is settled"))
+	}
+	charges := make([]Charge, len(h.plan.charges))
+	copy(charges, h.plan.charges)
+	if len(amounts) > 0 {
+		merged, err := h.merge(amounts)
+		if err != nil {
+			return invalid(err)
+		}
+		for i, amount := range merged {
+			charges[i].Amount = amount
+			charges[i].Floor = min(charges[i].Floor, amount)
+		}
+	}
+	now := time.Now()
+	if err := h.extend(ctx, charges); err != nil {
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+			return e
+		}
+		return unavailable(err)
+	}
+	h.plan.charges = charges
+	h.deadline = now.Add(h.ledger.ttl)
+	return nil
+}
+
+func (h *Hold) extend(ctx context.Context, charges []Charge) error {
+	if h.unrecorded {
+		return h.ledger.outage.extend(h.plan, charges)
+	}
+	for i := range charges {
+		if part := partOf(h.parts, i); part != nil {
+			if err := part.extend(ctx, h.ledger, &charges[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if len(h.direct.charges) == 0 {
+		return nil
+	}
+	entries := make([]Entry, len(h.entries))
+	copy(entries, h.entries)
+	for i := range charges {
+		n := h.direct.index[i]
+		if n < 0 {
+			continue
+		}
+		next := charges[i].entry(h.at)
+		entries[n].Amount, entries[n].Floor, entries[n].Limit = next.Amount, next.Floor, charges[i].Line.Max
+	}
+	result, err := h.ledger.store.Extend(ctx, Reservation{Tenant: h.plan.tenant, ID: h.ID, TTL: h.ledger.ttl, Entries: entries})
+	switch {
+	case err != nil:
+		return err
+	case result.Outcome == Exceeded:
+		c := h.direct.charges[result.Entry]
+		c.Amount, c.Line.Spare = entries[result.Entry].Amount-h.entries[result.Entry].Amount, 0
+		return h.ledger.exceeded(ctx, &c, result)
+	case result.Outcome != Held:
+		return fmt.Errorf("budget: store: outcome %q of Extend", result.Outcome)
+	}
+	h.entries = entries
+	return nil
+}
+
+// Settle charges what the call has used, in the order of the charges, and ends the
+// hold. Amounts above those of the hold are charged in full. A second Settle does
+// nothing.
+//
+// It is not canceled with ctx, so that it can run when a client has disconnected. If
+// the store is unavailable, Settle returns an error and [Ledger.Run] tries again;
+// until then, or until the hold expires, the whole hold counts.
+func (h *Hold) Settle(ctx context.Context, amounts ...int64) error {
+	used, err := h.merge(amounts)
+	if err != nil {
+		return invalid(err)
+	}
+	return h.settle(ctx, used)
+}
+
+// SettleAll charges the whole hold.
+func (h *Hold) SettleAll(ctx context.Context) error {
+	h.mu.Lock()
+	used := make([]int64, len(h.plan.charges))
+	for i := range used {
+		used[i] = h.plan.charges[i].Amount
+	}
+	h.mu.Unlock()
+	return h.settle(ctx, used)
+}
+
+func (h *Hold) settle(ctx context.Context, used []int64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.settled {
+		return nil
+	}
+	h.settled = true
+	ctx = context.WithoutCancel(ctx)
+	for i := range used {
+		if c := &h.plan.charges[i]; used[i] > c.Amount {
+			h.ledger.report(ctx, EventOverrun, slog.LevelWarn, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("used", used[i]))
+		}
+	}
+	if h.unrecorded {
+		h.ledger.recordLater(h.plan, used)
+		return nil
+	}
+	for i := range used {
+		if part := partOf(h.parts, i); part != nil {
+			part.settle(ctx, h.ledger, used[i])
+		}
+	}
+	if len(h.direct.charges) == 0 {
+		return nil
+	}
+	direct := make([]int64, len(h.direct.charges))
+	for i, n := range h.direct.index {
+		if n >= 0 {
+			direct[n] = used[i]
+		}
+	}
+	settle := func(ctx context.Context) error {
+		return h.ledger.settle(ctx, h.plan.tenant, h.ID, h.direct.charges, direct)
+	}
+	if err := settle(ctx); err != nil {
+		h.ledger.later(settle)
+		h.ledger.report(ctx, EventUnsettled, slog.LevelError, h.direct.charges[0].balance(time.Now(), Count{}), slog.Int64("used", direct[0]))
+		return unavailable(err)
+	}
+	return nil
+}
+
+// release frees the parts of a call that was not admitted.
+func (h *Hold) release(ctx context.Context) {
+	for _, part := range h.parts {
+		if part != nil {
+			part.settle(context.WithoutCancel(ctx), h.ledger, 0)
+		}
+	}
+	h.parts = nil
+}
+
+// settle settles a hold in the store and reports the thresholds that were reached.
+func (l *Ledger) settle(ctx context.Context, tenant, id string, charges []Charge, used []int64) error {
+	result, err := l.store.Settle(ctx, tenant, id, used)
+	if err != nil {
+		return err
+	}
+	switch result.Outcome {
+	case Settled:
+	case Absent: // it expired long ago, and was charged then
+		return nil
+	default:
+		return fmt.Errorf("budget: store: outcome %q of Settle", result.Outcome)
+	}
+	if result.Replayed || len(result.Counts) != len(charges) {
+		return nil
+	}
+	for i := range charges {
+		c, count := &charges[i], result.Counts[i]
+		if len(c.Line.Warn) == 0 {
+			continue
+		}
+		balance := c.balance(result.At, count)
+		if c.Line.Window.kind == rolling {
+			if b, err := l.read(ctx, &c.Line, result.At); err == nil {
+				balance = b
+			}
+		}
+		c.Line.thresholds(balance.Spent-used[i], balance.Spent, func(part float64) {
+			l.report(ctx, EventThreshold, slog.LevelWarn, balance, slog.Float64("part", part))
+		})
+	}
+	return nil
+}
+
+// report reports an event about a budget. The errors of the observer have no effect:
+// what the event is about has happened.
+func (l *Ledger) report(ctx context.Context, kind gatehouse.EventType, level slog.Level, b Balance, attrs ...slog.Attr) {
+	if l.observer == nil {
+		return
+	}
+	p, _ := gatehouse.FromContext(ctx)
+	if p.Tenant == "" {
+		p.Tenant = b.Account.Tenant
+	}
+	_ = l.observer.Observe(ctx, gatehouse.Event{
+		Type: kind, Level: level, Principal: p, Issuer: p.Issuer, Credential: p.Credential,
+		Attrs: append([]slog.Attr{
+			slog.String("per", b.Account.Per), slog.String("account", b.Account.Name),
+			slog.String("window", b.Window.String()), slog.String("unit", string(b.Unit)),
+			slog.Int64("max", b.Max), slog.Int64("spent", b.Spent), slog.Int64("held", b.Held),
+		}, attrs...),
+	})
+}

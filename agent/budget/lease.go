@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// leases are the chunks that this process has reserved and divides between its calls.
+type leases struct {
+	mu     sync.Mutex
+	byName map[leaseKey]*lease
+}
+
+// leaseKey is a counter and the limit of a line: calls with different limits do not
+// share chunks, because each must be compared with its own.
+type leaseKey struct {
+	tenant, account, window string
+	start                   time.Time
+	max                     int64
+}
+
+// lease has the chunks of one counter. The mutex is held during calls of the store, so
+// that one call fetches a chunk for all that wait.
+type lease struct {
+	mu     sync.Mutex
+	charge Charge
+	chunks []*chunk // the last one is in use, the others wait for the end of their calls
+	gone   bool     // no longer in the map
+}
+
+// chunk is one hold in the store. Its parts end before it does.
+type chunk struct {
+	lease    *lease
+	id       string
+	entry    Entry
+	deadline time.Time
+	used     int64 // by calls that have ended
+	taken    int64 // by calls in progress
+	calls    int
+	touched  time.Time
+}
+
+// part is what a call holds of a chunk.
+type part struct {
+	chunk  *chunk
+	amount int64
+}
+
+func partOf(parts []*part, i int) *part {
+	if parts == nil {
+		return nil
+	}
+	return parts[i]
+}
+
+func (c *chunk) idle() int64 { return max(c.entry.Amount-c.used-c.taken, 0) }
+
+// chunkHolds is the lifetime of a chunk in lifetimes of a hold.
+const chunkHolds = 3
+
+// take takes the parts of a plan that come from chunks. It returns nil if there are
+// none.
+func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) {
+	var parts []*part
+	for i := range p.charges {
+		c := &p.charges[i]
+		if c.Line.Chunk < c.Amount || c.Amount == 0 || l.running.Load() == 0 {
+			continue
+		}
+		if parts == nil {
+			parts = make([]*part, len(p.charges))
+		}
+		var err error
+		for parts[i] == nil && err == nil {
+			parts[i], err = s.lease(l, c, p.tenant).take(ctx, l, c)
+		}
+		if err != nil {
+			(&Hold{ledger: l, parts: parts}).release(ctx)
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+// lease returns the lease of a charge at the present time.
+func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
+	e := c.entry(l.clock(time.Now()))
+	key := leaseKey{tenant, e.Account, e.Window, e.Start, e.Limit}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName == nil {
+		s.byName = make(map[leaseKey]*lease)
+	}
+	held := s.byName[key]
+	if held == nil {
+		held = &lease{charge: *c}
+		s.byName[key] = held
+	}
+	return held
+}
+
+// take takes a part of the current chunk, or of a new one. It returns nil if the lease
+// has left the map.
+func (s *lease) take(ctx context.Context, l *Ledger, c *Charge) (*part, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return nil, nil //nolint:nilnil // see above
+	}
+	now := time.Now()
+	if n := len(s.chunks); n > 0 {
+		last := s.chunks[n-1]
+		if last.idle() >= c.Amount && last.deadline.Sub(now) >= l.ttl && last.entry.Next.After(l.clock(now)) {
+			return last.part(c.Amount, now), nil
+		}
+	}
+	s.drain(ctx, l, false)
+	next, err := s.fetch(ctx, l, c, now)
+	if err != nil {
+		return nil, err
+	}
+	s.chunks = append(s.chunks, next)
+	return next.part(c.Amount, now), nil
+}
+
+func (c *chunk) part(amount int64, now time.Time) *part {
+	c.taken += amount
+	c.calls++
+	c.touched = now
+	return &part{c, amount}
+}
+
+// fetch reserves a new chunk: as much as makes the unused rest of all chunks Chunk,
+// and near the limit less, so that the nodes can use what is left together.
+func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) (*chunk, error) {
+	want := min(c.Line.Chunk, (c.Line.Max-c.Line.Spare)/(2*l.nodes))
+	for _, old := range s.chunks {
+		want -= old.idle()
+	}
+	at := l.clock(now)
+	for range 4 {
+		whole := *c
+		whole.Amount, whole.Floor = max(want, c.Amount), 0
+		next := &chunk{lease: s, id: "lease-" + rand.Text(), entry: whole.entry(at), deadline: now.Add(chunkHolds * l.ttl)}
+		result, err := l.store.Reserve(ctx, Reservation{
+			Tenant: c.Line.Account.Tenant, ID: next.id, TTL: chunkHolds * l.ttl, Entries: []Entry{next.entry},
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case result.Outcome == Held:
+			return next, nil
+		case result.Outcome == Moved:
+			at = result.At
+			l.skew.Store(int64(result.At.Sub(now)))
+		case result.Outcome == Exceeded && whole.Amount > c.Amount && len(result.Counts) == 1:
+			left := next.entry.Limit - result.Counts[0].Spent - result.Counts[0].Held
+			want = min(left/(2*l.nodes), want/2)
+		case result.Outcome == Exceeded:
+			return nil, l.exceeded(ctx, c, result)
+		default:
+			return nil, fmt.Errorf("budget: store: outcome %q of Reserve", result.Outcome)
+		}
+	}
+	return nil, fmt.Errorf("budget: store: no chunk of %s", c.Line.account())
+}
+
+// extend extends a part, and its chunk if it would end first.
+func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
+	s := p.chunk.lease
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	more := c.Amount - p.amount
+	if p.chunk.idle() < more || p.chunk.deadline.Sub(now) < l.ttl {
+		entry := p.chunk.entry
+		entry.Amount += max(more-p.chunk.idle(), 0)
+		entry.Floor, entry.Limit = entry.Amount, c.Line.Max
+		result, err := l.store.Extend(ctx, Reservation{
+			Tenant: c.Line.Account.Tenant, ID: p.chunk.id, TTL: chunkHolds * l.ttl, Entries: []Entry{entry},
+		})
+		switch {
+		case err != nil:
+			return err
+		case result.Outcome == Exceeded:
+			short := *c
+			short.Amount, short.Line.Spare = more, 0
+			return l.exceeded(ctx, &short, result)
+		case result.Outcome != Held:
+			return fmt.Errorf("budget: store: outcome %q of Extend", result.Outcome)
+		}
+		p.chunk.entry, p.chunk.deadline = entry, now.Add(chunkHolds*l.ttl)
+	}
+	p.chunk.taken += more
+	p.amount = c.Amount
+	return nil
+}
+
+// settle returns a part, of which used was used.
+func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
+	s := p.chunk.lease
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.chunk.taken -= p.amount
+	p.chunk.used += used
+	p.chunk.calls--
+	if p.chunk.calls == 0 {
+		s.drain(ctx, l, l.running.Load() > 0)
+	}
+}
+
+// drain settles the chunks without calls in progress, but for the one in use if it
+// stays.
+func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
+	kept := s.chunks[:0]
+	for i, c := range s.chunks {
+		if c.calls > 0 || stays && i == len(s.chunks)-1 {
+			kept = append(kept, c)
+			continue
+		}
+		charges, used := []Charge{s.charge}, []int64{c.used}
+		settle := func(ctx context.Context) error {
+			return l.settle(ctx, s.charge.Line.Account.Tenant, c.id, charges, used)
+		}
+		if err := settle(context.WithoutCancel(ctx)); err != nil {
+			l.later(settle)
+		}
+	}
+	clear(s.chunks[len(kept):])
+	s.chunks = kept
+}
+
+// idle settles the chunks that no call has used for a while, or that end before the
+// next call would, all chunks if all is set, and forgets the leases without chunks.
+func (s *leases) idle(ctx context.Context, l *Ledger, all bool) {
+	s.mu.Lock()
+	var every []*lease
+	for _, held := range s.byName {
+		every = append(every, held)
+	}
+	s.mu.Unlock()
+	now := time.Now()
+	for _, held := range every {
+		held.mu.Lock()
+		if n := len(held.chunks); n > 0 {
+			last := held.chunks[n-1]
+			stays := !all && now.Sub(last.touched) < l.ttl/2 && last.deadline.Sub(now) >= l.ttl && last.entry.Next.After(l.clock(now))
+			held.drain(ctx, l, stays)
+		}
+		held.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, held := range s.byName {
+		if held.mu.TryLock() {
+			if len(held.chunks) == 0 {
+				held.gone = true
+				delete(s.byName, key)
+			}
+			held.mu.Unlock()
+		}
+	}
+}

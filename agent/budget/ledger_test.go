@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+)
+
+func newLedger(t testing.TB, config budget.Config) *budget.Ledger {
+	t.Helper()
+	if config.Store == nil {
+		config.Store = budget.NewMemory(0)
+	}
+	l, err := budget.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func keyLine(limit int64) budget.Line {
+	return budget.Line{Account: budget.Account{Tenant: "acme", Per: "key", Name: "k1"}, Window: budget.Day(nil), Max: limit}
+}
+
+func tenantLine(limit int64) budget.Line {
+	return budget.Line{Account: budget.Account{Tenant: "acme", Per: "tenant", Name: "acme"}, Window: budget.Month(nil), Max: limit}
+}
+
+// refusal returns the code, reason and cause of a refusal.
+func refusal(t testing.TB, err error) (*gatehouse.Error, *budget.ExceededError) {
+	t.Helper()
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	if !ok {
+		t.Fatalf("error = %v, want a *gatehouse.Error", err)
+	}
+	cause, _ := errors.AsType[*budget.ExceededError](err)
+	return e, cause
+}
+
+func state(t testing.TB, l *budget.Ledger, line budget.Line) [2]int64 {
+	t.Helper()
+	b, err := l.Usage(t.Context(), line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [2]int64{b[0].Spent, b[0].Held}
+}
+
+func TestReserveIsAllOrNothing(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	key, tenant := keyLine(100), tenantLine(50)
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40}, budget.Charge{Line: tenant, Amount: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(t, l, tenant), [2]int64{0, 40}; got != want {
+		t.Errorf("after Reserve: spent, held = %v, want %v", got, want)
+	}
+	_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: key, Amount: 20}, budget.Charge{Line: tenant, Amount: 20})
+	e, cause := refusal(t, err)
+	if e.Code != budget.CodeExhausted || e.Reason != budget.ReasonBusy || !cause.Busy || cause.Balance.Account.Per != "tenant" {
+		t.Errorf("Reserve without room = %v, %+v, want busy for the tenant", e, cause)
+	}
+	if got, want := state(t, l, key), [2]int64{0, 40}; got != want {
+		t.Errorf("after a refused Reserve: spent, held = %v, want %v", got, want)
+	}
+	if err := h.Settle(t.Context(), 35, 35); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Settle(t.Context(), 9, 9); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(t, l, key), [2]int64{35, 0}; got != want {
+		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
+	}
+	_, err = l.Reserve(t.Context(), "3", budget.Charge{Line: key, Amount: 20}, budget.Charge{Line: tenant, Amount: 20})
+	if e, cause := refusal(t, err); e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != time.Until(cause.Until).Round(time.Second) && e.RetryAfter <= 0 {
+		t.Errorf("Reserve of an exhausted budget = %v, %+v", e, cause)
+	}
+	_, err = l.Reserve(t.Context(), "4", budget.Charge{Line: tenant, Amount: 51})
+	if e, cause := refusal(t, err); e.Code != budget.CodeExceeded || e.Code.Status() != 403 || !cause.Never {
+		t.Errorf("Reserve above the whole limit = %v, %+v", e, cause)
+	}
+}
+
+func TestHoldExpiresAtItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, budget.Config{Hold: time.Minute})
+		line := keyLine(100)
+		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 100, Floor: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute - time.Microsecond)
+		if got, want := state(t, l, line), [2]int64{0, 100}; got != want {
+			t.Errorf("before the deadline: spent, held = %v, want %v", got, want)
+		}
+		time.Sleep(time.Microsecond)
+		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
+			t.Errorf("at the deadline: spent, held = %v, want %v", got, want)
+		}
+		if err := h.Settle(t.Context(), 60); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := state(t, l, line), [2]int64{60, 0}; got != want {
+			t.Errorf("after a late Settle: spent, held = %v, want %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
+)
+
+// MaxAmount is the largest amount and limit: the largest integer up to which numbers
+// of JSON and of Redis scripts are exact.
+const MaxAmount = 1<<53 - 1
+
+// Account is the party that pays. It is a comparable value.
+type Account struct {
+	Tenant string // the customer; "" for an application without tenants
+	Per    string // the kind of account, such as key, subject or tenant: lower-case letters and underscores
+	Name   string // unique within the tenant and Per, such as the ID of a key; at most 1,024 bytes
+}
+
+// Unit is what a budget counts.
+type Unit string
+
+// The units that need no price. All others are those of [MeterConfig.Price], such as
+// micro_usd.
+const (
+	Tokens   Unit = ""         // input and output tokens
+	Requests Unit = "requests" // one for each call
+)
+
+// Line is a budget: an account may use Max units in each Window.
+type Line struct {
+	Account Account
+	Window  Window
+	Unit    Unit
+
+	// Max is the limit, from 0 to [MaxAmount]. Calls of one account may have different
+	// limits: each is compared with its own.
+	Max int64
+
+	// Spare is the part of Max that only [Hold.Extend] may use, so that an agent can
+	// finish its last answer. New calls are refused from Max less Spare on.
+	Spare int64
+
+	// Chunk makes a process reserve this much at once and divide it between its calls
+	// by itself, so that a busy budget costs a call of the store for each chunk instead
+	// of two for each call. Each of [Config.Nodes] can leave up to one chunk unused,
+	// which other nodes cannot use then; near the limit chunks become smaller. What
+	// calls have used shows as held until their chunk is settled. Only a ledger with a
+	// running [Ledger.Run] uses chunks. Zero reserves each call.
+	Chunk int64
+
+	// Warn are the parts of Max, above 0 and at most 1, at which an event
+	// [EventThreshold] is reported, once in each window.
+	Warn []float64
+}
+
+// Charge is what one call may cost a budget at most.
+type Charge struct {
+	Line   Line
+	Amount int64 // from 0 to [MaxAmount]
+
+	// Floor is what the call is charged if its hold expires. Zero is the whole Amount.
+	// If Floor is lower, a call that is settled after its hold has expired can exceed
+	// Max by the difference.
+	Floor int64
+}
+
+// Balance is the state of a budget.
+type Balance struct {
+	Account    Account
+	Window     Window
+	Unit       Unit
+	Start, End time.Time // of the window, see [Window.Span]
+	Max        int64
+	Spent      int64 // what ended calls have used; more than Max if a call used more than its hold
+	Held       int64 // what calls in progress may use
+}
+
+// Left returns what new calls may use, at least 0.
+func (b Balance) Left() int64 { return max(b.Max-b.Spent-b.Held, 0) }
+
+// MarshalJSON returns an object with the members per, account, window, start, end,
+// max, spent and held, and unit unless it is tokens.
+func (b Balance) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Per     string    `json:"per"`
+		Account string    `json:"account"`
+		Window  string    `json:"window"`
+		Unit    Unit      `json:"unit,omitempty"`
+		Start   time.Time `json:"start"`
+		End     time.Time `json:"end"`
+		Max     int64     `json:"max"`
+		Spent   int64     `json:"spent"`
+		Held    int64     `json:"held"`
+	}{b.Account.Per, b.Account.Name, b.Window.Name(), b.Unit, b.Start, b.End, b.Max, b.Spent, b.Held})
+}
+
+// isName reports whether s is lower-case letters and underscores.
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && strings.TrimFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' }) == ""
+}
+
+// check returns an error if the line is invalid.
+func (l *Line) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("budget: Line."+format, args...)) }
+	if !text.IsClean(l.Account.Tenant, 256) {
+		fail("Account.Tenant: must be UTF-8 without control characters, of at most 256 bytes")
+	}
+	if !isName(l.Account.Per) {
+		fail("Account.Per: %q: must be 1 to 64 lower-case letters and underscores", l.Account.Per)
+	}
+	if l.Account.Name == "" || !text.IsClean(l.Account.Name, 1024) {
+		fail("Account.Name: must be UTF-8 without control characters, of 1 to 1,024 bytes")
+	}
+	if l.Unit != Tokens && !isName(string(l.Unit)) {
+		fail("Unit: %q: must be up to 64 lower-case letters and underscores", l.Unit)
+	}
+	if l.Window.kind == noWindow {
+		fail("Window: required")
+	}
+	if loc := l.Window.loc; loc == time.Local && loc != time.UTC {
+		fail("Window: the zone Local is another one on another node")
+	}
+	if l.Max < 0 || l.Max > MaxAmount {
+		fail("Max: %d: must be from 0 to %d", l.Max, int64(MaxAmount))
+	}
+	if l.Spare < 0 || l.Spare > max(l.Max, 0) {
+		fail("Spare: %d: must be from 0 to Max", l.Spare)
+	}
+	if l.Chunk < 0 || l.Chunk > MaxAmount {
+		fail("Chunk: %d: must be from 0 to %d", l.Chunk, int64(MaxAmount))
+	}
+	for _, part := range l.Warn {
+		if !(part > 0 && part <= 1) { // false for NaN
+			fail("Warn: %v: must be above 0 and at most 1", part)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// account returns the name of the counter within the tenant.
+func (l *Line) account() string {
+	if l.Unit == Tokens {
+		return l.Account.Per + "/" + l.Account.Name
+	}
+	return l.Account.Per + ":" + string(l.Unit) + "/" + l.Account.Name
+}
+
+// parseAccount reads what account returns.
+func parseAccount(tenant, name string) (Account, Unit, error) {
+	kind, name, ok := strings.Cut(name, "/")
+	if !ok {
+		return Account{}, "", errors.New("budget: malformed account in the store")
+	}
+	per, unit, _ := strings.Cut(kind, ":")
+	return Account{Tenant: tenant, Per: per, Name: name}, Unit(unit), nil
+}
+
+// entry returns the line as the store knows it, for a call at the time at.
+func (c *Charge) entry(at time.Time) Entry {
+	start, end := c.Line.Window.Span(at)
+	e := Entry{
+		Account: c.Line.account(), Window: c.Line.Window.String(), Start: start, Since: start, Next: end, End: end,
+		Max: c.Line.Max, Limit: c.Line.Max - c.Line.Spare, Amount: c.Amount, Floor: c.Floor,
+	}
+	if e.Floor == 0 {
+		e.Floor = e.Amount
+	}
+	switch c.Line.Window.kind {
+	case rolling: // hours, of which 25 count
+		e.Start = end.Add(-hour)
+		e.End = e.Start.Add(25 * hour)
+	case life:
+		e.Next = forever
+	}
+	return e
+}
+
+// thresholds calls report with each part of max that an increase has reached.
+func (l *Line) thresholds(before, after int64, report func(part float64)) {
+	for _, part := range l.Warn {
+		at := int64(math.Ceil(part * float64(l.Max)))
+		if before < at && after >= at {
+			report(part)
+		}
+	}
+}

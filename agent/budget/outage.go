@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const (
+	// maxPending limits the changes that wait for the store.
+	maxPending = 10_000
+	// maxUnrecorded limits the accounts with calls that were admitted without it.
+	maxUnrecorded = 10_000
+
+	sweepInterval = time.Second
+	sweepLimit    = 1_000
+)
+
+// outage is what this process has admitted while the store was unavailable.
+type outage struct {
+	allowed int64
+
+	mu   sync.Mutex
+	used map[seriesKey]int64
+}
+
+// admitUnrecorded admits a call without the store, within [Config.AllowUnrecorded].
+func (l *Ledger) admitUnrecorded(ctx context.Context, h *Hold) bool {
+	o := &l.outage
+	if o.allowed == 0 || l.full() {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.used)+len(h.plan.charges) > maxUnrecorded {
+		return false
+	}
+	left := o.allowed
+	for i := range h.plan.charges {
+		c := &h.plan.charges[i]
+		after := o.used[c.series()] + c.Amount
+		if after > min(o.allowed, c.Line.Max) {
+			return false
+		}
+		left = min(left, o.allowed-after)
+	}
+	if o.used == nil {
+		o.used = make(map[seriesKey]int64)
+	}
+	for i := range h.plan.charges {
+		o.used[h.plan.charges[i].series()] += h.plan.charges[i].Amount
+	}
+	h.unrecorded, h.deadline = true, time.Now().Add(l.ttl)
+	c := &h.plan.charges[0]
+	l.report(ctx, EventUnrecorded, slog.LevelError, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("left", left))
+	return true
+}
+
+func (c *Charge) series() seriesKey {
+	return seriesKey{c.Line.Account.Tenant, c.Line.account(), c.Line.Window.String()}
+}
+
+// extend extends a call that was admitted without the store.
+func (o *outage) extend(p *plan, charges []Charge) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range charges {
+		if o.used[charges[i].series()]+charges[i].Amount-p.charges[i].Amount > o.allowed {
+			return errors.New("budget: the store is unavailable, and Config.AllowUnrecorded is used up")
+		}
+	}
+	for i := range charges {
+		o.used[charges[i].series()] += charges[i].Amount - p.charges[i].Amount
+	}
+	return nil
+}
+
+// recordLater charges a call that was admitted without the store when the store is
+// available again, in the windows of that time.
+func (l *Ledger) recordLater(p *plan, used []int64) {
+	l.outage.mu.Lock()
+	for i := range used {
+		l.outage.used[p.charges[i].series()] += used[i] - p.charges[i].Amount
+	}
+	l.outage.mu.Unlock()
+	id := "unrecorded-" + rand.Text()
+	rest := &plan{tenant: p.tenant}
+	for _, c := range p.charges {
+		c.Amount, c.Floor = 0, 0
+		rest.charges = append(rest.charges, c)
+	}
+	l.later(func(ctx context.Context) error {
+		h := &Hold{ID: id, ledger: l, plan: rest, direct: rest}
+		err := l.reserveDirect(ctx, h, time.Now())
+		if e, ok := errors.AsType[*gatehouse.Error](err); err != nil && (!ok || e.Code != CodeReplayed) {
+			return err // replayed: an earlier attempt has reached the store
+		}
+		if err := l.settle(ctx, p.tenant, id, rest.charges, used); err != nil {
+			return err
+		}
+		l.outage.mu.Lock()
+		defer l.outage.mu.Unlock()
+		for i := range used {
+			key := p.charges[i].series()
+			if l.outage.used[key] -= used[i]; l.outage.used[key] <= 0 {
+				delete(l.outage.used, key)
+			}
+		}
+		return nil
+	})
+}
+
+// later has Run make a change that the store has not taken.
+func (l *Ledger) later(change func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.pending) < maxPending {
+		l.pending = append(l.pending, change)
+	}
+}
+
+func (l *Ledger) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pending) >= maxPending
+}
+
+// retry makes the changes that the store has not taken, until one fails.
+func (l *Ledger) retry(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		if len(l.pending) == 0 {
+			l.mu.Unlock()
+			return nil
+		}
+		change := l.pending[0]
+		l.mu.Unlock()
+		if err := change(ctx); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.pending = l.pending[1:]
+		l.mu.Unlock()
+	}
+}
+
+// Run makes holds expire whose deadline has passed, settles what the store was not
+// available for, and renews the chunks of [Line.Chunk], until ctx is canceled. Then
+// it settles the chunks of this process and returns nil. Call it once in each
+// process, and wait for it before the process ends.
+//
+// Without Run, budgets are kept as well: a hold whose deadline has passed never
+// counts as held.
+func (l *Ledger) Run(ctx context.Context) error {
+	l.running.Add(1)
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.leases.idle(ctx, l, false)
+			if l.retry(ctx) == nil {
+				_, _ = l.store.Sweep(ctx, sweepLimit) // the next one does what this one could not
+			}
+		case <-ctx.Done():
+			l.running.Add(-1)
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			l.leases.idle(end, l, true)
+			return l.retry(end)
+		}
+	}
+}

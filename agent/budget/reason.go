@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import "github.com/gatehouse-go/gatehouse"
+
+// The error codes. They have one name and two statuses: a retry can help only
+// against 429.
+var (
+	// CodeExceeded: the call can cost more than the caller may ever spend on one call or
+	// in one window.
+	CodeExceeded = gatehouse.NewCode(403, "budget_exceeded", "The request can cost more than the budget allows.")
+	// CodeExhausted: the budget has no room left now. Retry-After says when it may have.
+	CodeExhausted = gatehouse.NewCode(429, "budget_exceeded", "The budget has no room left for the request.")
+	// CodeReplayed: the ID of the request was used before.
+	CodeReplayed = gatehouse.NewCode(409, "request_replayed", "A request with this ID was received before.")
+	// CodeUnbounded: the cost of the request has no upper bound, or no price.
+	CodeUnbounded = gatehouse.NewCode(403, "unbounded_cost", "The cost of the request cannot be bounded.")
+)
+
+// The reasons why a call is refused.
+const (
+	// ReasonCap: the worst case of the call is above the caller's limit for one request. Status: 403. Operator: nothing; raise max_tokens_per_request if the caller needs more.
+	ReasonCap gatehouse.Reason = "budget_cap"
+	// ReasonTooLarge: the worst case of the call is above the whole limit of a budget. Status: 403. Operator: nothing; raise the limit that the cause names if the caller needs more.
+	ReasonTooLarge gatehouse.Reason = "budget_too_large"
+	// ReasonExhausted: what is left of a budget is spent until its window ends, or for good if it has no end. Status: 429, 403. Operator: nothing; the cause names the budget.
+	ReasonExhausted gatehouse.Reason = "budget_exhausted"
+	// ReasonBusy: calls in progress hold what is left of a budget. Status: 429. Operator: nothing; if it happens often, the worst cases of the calls are far above what they use.
+	ReasonBusy gatehouse.Reason = "budget_busy"
+	// ReasonUnbounded: the application cannot bound the cost of the call, or has no price for the model. Status: 403. Operator: see the cause; add the price.
+	ReasonUnbounded gatehouse.Reason = "budget_unbounded"
+	// ReasonReplayed: the ID of the call was used before. Status: 409. Operator: have the client use a new ID for each call.
+	ReasonReplayed gatehouse.Reason = "budget_replayed"
+	// ReasonClaims: a limit in the token or in the metadata of the key is no integer from 0 to 2^53 - 1, or the token lacks what its limit needs. Status: 403. Operator: correct the token or the key.
+	ReasonClaims gatehouse.Reason = "budget_claims"
+	// ReasonUnavailable: the store of the budgets does not answer. Status: 503. Operator: check the store that the cause names.
+	ReasonUnavailable gatehouse.Reason = "budget_unavailable"
+	// ReasonInvalid: the application described the call wrongly. Status: 503. Operator: see the cause; it is a defect of the program.
+	ReasonInvalid gatehouse.Reason = "budget_invalid"
+)
+
+// The types of events. Their attributes are per, account, window and unit of the
+// budget, max, spent and held.
+const (
+	// EventThreshold: the account has spent a part of its limit, attribute part.
+	EventThreshold gatehouse.EventType = "budget_threshold"
+	// EventOverrun: a call has used more than its hold, attributes hold and used.
+	EventOverrun gatehouse.EventType = "budget_overrun"
+	// EventUnrecorded: the store is unavailable and the call was admitted without it,
+	// attributes hold and left.
+	EventUnrecorded gatehouse.EventType = "budget_unrecorded"
+	// EventUnsettled: what a call used could not be recorded, attribute used. The ledger
+	// tries again; until then the whole hold counts.
+	EventUnsettled gatehouse.EventType = "budget_unsettled"
+)

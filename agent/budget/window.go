@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// kind is the kind of a window.
+type kind uint8
+
+const (
+	noWindow kind = iota
+	minute
+	day
+	week
+	month
+	rolling
+	life
+)
+
+var kindNames = [...]string{
+	noWindow: "", minute: "minute", day: "day", week: "week", month: "month", rolling: "rolling_24h", life: "life",
+}
+
+// Window is the time over which a budget counts. The zero Window is invalid.
+type Window struct {
+	kind kind
+	last time.Time      // of a life, zero for none
+	loc  *time.Location // of a day, week or month
+}
+
+// Minute is a minute of the clock.
+func Minute() Window { return Window{kind: minute} }
+
+// Day is a day of the calendar in the zone loc, from midnight to midnight. Where the
+// clock changes, it has 22 to 26 hours. A nil loc is UTC.
+func Day(loc *time.Location) Window { return calendar(day, loc) }
+
+// Week is a week of the calendar in the zone loc, from Monday on.
+func Week(loc *time.Location) Window { return calendar(week, loc) }
+
+// Month is a month of the calendar in the zone loc.
+func Month(loc *time.Location) Window { return calendar(month, loc) }
+
+func calendar(k kind, loc *time.Location) Window {
+	if loc == nil {
+		loc = time.UTC
+	}
+	return Window{kind: k, loc: loc}
+}
+
+// Rolling24h is the last 24 hours, and the part of the hour before them that belongs
+// to the same hour of UTC: it counts up to 25 hours, and never less than 24.
+func Rolling24h() Window { return Window{kind: rolling} }
+
+// Life is all time. The ledger forgets what was spent some time after until, when the
+// token or the session has expired; the zero time is never.
+func Life(until time.Time) Window {
+	return Window{kind: life, last: until.UTC().Truncate(time.Microsecond)}
+}
+
+// ParseWindow returns a window of a configuration: minute, day, week, month or
+// rolling_24h, and the IANA name of its zone, "" for UTC. It refuses "Local", which
+// is another zone on another node.
+func ParseWindow(name, zone string) (Window, error) {
+	loc, err := time.LoadLocation(zone)
+	if zone == "Local" || err != nil {
+		return Window{}, fmt.Errorf("budget: zone %q: must be the name of a time zone, such as Europe/Berlin", zone)
+	}
+	for k, known := range kindNames {
+		switch k := kind(k); {
+		case name != known || k == noWindow || k == life:
+		case k == day || k == week || k == month:
+			return calendar(k, loc), nil
+		case zone != "":
+			return Window{}, fmt.Errorf("budget: zone %q: a window %q has no zone", zone, name)
+		default:
+			return Window{kind: k}, nil
+		}
+	}
+	return Window{}, fmt.Errorf("budget: window %q: must be minute, day, week, month or rolling_24h", name)
+}
+
+// Name returns the kind of the window: minute, day, week, month, rolling_24h or life.
+func (w Window) Name() string { return kindNames[w.kind] }
+
+// String returns the name and, after an at sign, the zone unless it is UTC.
+func (w Window) String() string {
+	if w.loc == nil || w.loc == time.UTC {
+		return w.Name()
+	}
+	return w.Name() + "@" + w.loc.String()
+}
+
+// parseWindow reads what String returns. A zone that this process does not know is
+// replaced by UTC: another process has used it.
+func parseWindow(text string) (Window, error) {
+	name, zone, _ := strings.Cut(text, "@")
+	if name == kindNames[life] && zone == "" {
+		return Window{kind: life}, nil
+	}
+	if _, err := time.LoadLocation(zone); err != nil {
+		zone = ""
+	}
+	return ParseWindow(name, zone)
+}
+
+// The whole of time, as far as windows are concerned.
+var (
+	beginning = time.Unix(0, 0).UTC()
+	forever   = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+const hour = time.Hour
+
+// Span returns the window that at lies in: it counts from start, inclusive, to end,
+// exclusive. That of a rolling window is 25 hours long and ends with the hour.
+func (w Window) Span(at time.Time) (start, end time.Time) {
+	switch w.kind {
+	case minute:
+		start = at.UTC().Truncate(time.Minute)
+		return start, start.Add(time.Minute)
+	case rolling:
+		start = at.UTC().Truncate(hour)
+		return start.Add(-24 * hour), start.Add(hour)
+	case life:
+		if w.last.IsZero() {
+			return beginning, forever
+		}
+		return beginning, w.last
+	case day, week, month:
+		return w.calendar(at)
+	}
+	return time.Time{}, time.Time{}
+}
+
+// calendar returns the period that at lies in. Its date is that of the local clock,
+// but for the hour of a clock that is set back over midnight: then the date of the
+// local clock is that of the next day for some minutes, and returns.
+func (w Window) calendar(at time.Time) (start, end time.Time) {
+	y, m, d := at.In(w.loc).Date()
+	for {
+		first := civil(y, m, d)
+		switch w.kind {
+		case week:
+			first = first.AddDate(0, 0, -(int(first.Weekday())+6)%7)
+		case month:
+			first = civil(y, m, 1)
+		}
+		next := first.AddDate(0, 0, 1)
+		switch w.kind {
+		case week:
+			next = first.AddDate(0, 0, 7)
+		case month:
+			next = first.AddDate(0, 1, 0)
+		}
+		start, end = midnight(first, w.loc), midnight(next, w.loc)
+		switch {
+		case at.Before(start):
+			y, m, d = first.AddDate(0, 0, -1).Date()
+		case !at.Before(end):
+			y, m, d = next.Date()
+		default:
+			return start, end
+		}
+	}
+}
+
+// civil returns a date as the midnight of UTC, on which AddDate is exact.
+func civil(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+
+// midnight returns the first instant of a date in a zone.
+//
+// time.Date returns an instant of the day before if the clock skips midnight in a
+// zone west of UTC, and in some zones the second midnight if there are two.
+func midnight(date time.Time, loc *time.Location) time.Time {
+	y, m, d := date.Date()
+	at := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	before, after := at.ZoneBounds()
+	if ly, lm, ld := at.Date(); civil(ly, lm, ld).Before(date) {
+		return after.UTC()
+	}
+	if !before.IsZero() {
+		_, offset := at.Zone()
+		_, previous := before.Add(-1).Zone()
+		if back := time.Duration(previous-offset) * time.Second; at.Sub(before) < back {
+			at = at.Add(-back)
+		}
+	}
+	return at.UTC()
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+const body = ` {"model":"fast","messages":[{"role":"user","content":"h\u00e9llo"}],"seed":1.0E+2}` + "\n"
+
+// upstream answers with what it gets.
+func upstream(w http.ResponseWriter, r *http.Request) {
+	call, _ := model.FromContext(r.Context())
+	text, err := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "%s %d %v %q", call.Model.Name, r.ContentLength, err, text)
+}
+
+func serve(t testing.TB, source model.Source, p gatehouse.Principal) http.Handler {
+	t.Helper()
+	mux := http.NewServeMux()
+	guarded := catalogue(t).Require(source)(http.HandlerFunc(upstream))
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guarded.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), p)))
+	})
+	mux.Handle("POST /{$}", handler)
+	mux.Handle("POST /models/{model}", handler)
+	return mux
+}
+
+func TestRequire(t *testing.T) {
+	gz := func(text string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return b.String()
+	}
+	ok := func(name, body string) string { return fmt.Sprintf("200 %s %d <nil> %q", name, len(body), body) }
+	small := `{"model":"small-1","messages":[]}`
+	inBody := model.Source{Body: chat}
+	everywhere := model.Source{Body: chat, Path: "model", Header: "X-Model"}
+	for _, test := range []struct {
+		name   string
+		source model.Source
+		path   string
+		header http.Header
+		body   string
+		want   string
+	}{
+		{"body", inBody, "/", nil, body, ok("small-1", body)},
+		{"content type", inBody, "/", http.Header{"Content-Type": {"application/json; charset=UTF-8"}}, body, ok("small-1", body)},
+		{"identity", inBody, "/", http.Header{"Content-Encoding": {"identity"}}, body, ok("small-1", body)},
+		{"path and header are not asked", inBody, "/models/large-1", http.Header{"X-Model": {"large-1"}}, small, ok("small-1", small)},
+		{"path", model.Source{Path: "model"}, "/models/small-1", nil, "\x00", `200 small-1 1 <nil> "\x00"`},
+		{"escaped path", model.Source{Path: "model"}, "/models/sm%61ll-1", nil, "", `200 small-1 0 <nil> ""`},
+		{"header", model.Source{Header: "x-model"}, "/", http.Header{"X-Model": {"fast"}}, "", `200 small-1 0 <nil> ""`},
+		{"three that agree", everywhere, "/models/small-1", http.Header{"X-Model": {"small-1"}}, small, ok("small-1", small)},
+		{"path alone", everywhere, "/models/small-1", nil, `{"messages":[]}`, ok("small-1", `{"messages":[]}`)},
+
+		{"path disagrees", everywhere, "/models/large-1", nil, small, "400 invalid_request"},
+		{"path disagrees by an alias", everywhere, "/models/fast", nil, small, "400 invalid_request"},
+		{"header disagrees", everywhere, "/", http.Header{"X-Model": {"small-2"}}, small, "400 invalid_request"},
+		{"headers disagree", model.Source{Header: "X-Model"}, "/", http.Header{"X-Model": {"small-1", "small-2"}}, "", "400 invalid_request"},
+		{"header without text beside a name", model.Source{Header: "X-Model"}, "/", http.Header{"X-Model": {"small-1", ""}}, "", "400 invalid_request"},
+		{"no name", everywhere, "/", nil, `{"messages":[]}`, "400 invalid_request"},
+		{"empty name", inBody, "/", nil, `{"model":"","messages":[]}`, "400 invalid_request"},
+		{"null", inBody, "/", nil, `{"model":null,"messages":[]}`, "400 invalid_request"},
+		{"unknown model", inBody, "/", nil, `{"model":"small-3","messages":[]}`, "400 invalid_request"},
+		{"other tenant", inBody, "/", nil, `{"model":"tuned-acme-1","messages":[]}`, "400 invalid_request"},
+		{"trailing space", inBody, "/", nil, `{"model":"small-1 ","messages":[]}`, "400 invalid_request"},
+		{"look-alike", inBody, "/", nil, `{"model":"sm\u0430ll-1","messages":[]}`, "400 invalid_request"},
+		{"case", inBody, "/", nil, `{"model":"SMALL-1","messages":[]}`, "400 invalid_request"},
+		{"twice", inBody, "/", nil, `{"model":"small-1","messages":[],"model":"large-1"}`, "400 invalid_request"},
+		{"tier", inBody, "/", nil, `{"model":"large-1","messages":[]}`, "403 insufficient_scope"},
+		{"alias of the tier", inBody, "/", nil, `{"model":"best","messages":[]}`, "403 insufficient_scope"},
+		{"image", inBody, "/", nil, `{"model":"small-1","messages":[{"content":[{"type":"image_url"}]}]}`, "403 access_denied"},
+		{"compressed", inBody, "/", http.Header{"Content-Encoding": {"gzip"}}, gz(small), "400 invalid_request"},
+		{"compressed twice", inBody, "/", http.Header{"Content-Encoding": {"identity", "br"}}, small, "400 invalid_request"},
+		{"compressed in secret", inBody, "/", nil, gz(small), "400 invalid_request"},
+		{"said to be compressed", inBody, "/", http.Header{"Content-Encoding": {"GZIP"}}, small, "400 invalid_request"},
+		{"form", inBody, "/", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, small, "400 invalid_request"},
+		{"multipart", inBody, "/", http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, "--x\r\nContent-Disposition: form-data; name=model\r\n\r\nsmall-1\r\n--x--", "400 invalid_request"},
+		{"multipart with JSON", inBody, "/", http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, small, "400 invalid_request"},
+		{"two content types", inBody, "/", http.Header{"Content-Type": {"application/json", "multipart/form-data; boundary=x"}}, small, "400 invalid_request"},
+		{"other charset", inBody, "/", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, small, "400 invalid_request"},
+		{"malformed content type", inBody, "/", http.Header{"Content-Type": {"application/json;;"}}, small, "400 invalid_request"},
+		{"no body", inBody, "/", nil, "", "400 invalid_request"},
+		{"largest", model.Source{Body: chat, MaxBytes: int64(len(small))}, "/", nil, small, ok("small-1", small)},
+		{"too large", model.Source{Body: chat, MaxBytes: int64(len(small)) - 1}, "/", nil, small, "413 invalid_request"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, test.path, strings.NewReader(test.body))
+			if test.header != nil {
+				r.Header = test.header
+			}
+			w := httptest.NewRecorder()
+			serve(t, test.source, caller("globex", "model:standard")).ServeHTTP(w, r)
+			if got := answer(w.Code, w.Body.Bytes()); got != test.want {
+				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+			if w.Code != http.StatusOK && w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control = %q, want no-store", w.Header().Get("Cache-Control"))
+			}
+		})
+	}
+}
+
+// answer returns the status with the body, or with the error code.
+func answer(status int, body []byte) string {
+	var refusal struct{ Error string }
+	if json.Unmarshal(body, &refusal) == nil && refusal.Error != "" {
+		return fmt.Sprint(status, " ", refusal.Error)
+	}
+	return fmt.Sprintf("%d %s", status, body)
+}
+
+// endless is a body of a length that it does not say. It counts what was read.
+type endless struct{ left, read int64 }
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(b)), e.left))
+	copy(b, bytes.Repeat([]byte("a"), n))
+	e.left, e.read = e.left-int64(n), e.read+int64(n)
+	return n, nil
+}
+
+func TestHugeBodyIsNotRead(t *testing.T) {
+	server := httptest.NewServer(serve(t, model.Source{Body: chat}, caller("acme", "model:standard")))
+	defer server.Close()
+	const size = 100 << 20
+	for name, length := range map[string]int64{"length": size, "chunked": -1} {
+		huge := &endless{left: size}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, huge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = length
+		// The server may close the connection before the client has read the answer.
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+				t.Errorf("%s: status %d, connection closed %t, want 413 and true", name, response.StatusCode, response.Close)
+			}
+			_ = response.Body.Close()
+		}
+		if huge.read > 16<<20 {
+			t.Errorf("%s: %d bytes were read, want at most the buffers of the connection", name, huge.read)
+		}
+	}
+}
+
+// A body that ends early is refused, and so is every request outside of a gate.
+func TestRequireFailsClosed(t *testing.T) {
+	handler := serve(t, model.Source{Body: chat}, caller("acme", "model:standard"))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(body), failing{}))
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if got := answer(w.Code, w.Body.Bytes()); got != "400 invalid_request" {
+		t.Errorf("cut body: %s, want 400 invalid_request", got)
+	}
+	guarded := catalogue(t).Require(model.Source{Body: chat})(http.HandlerFunc(upstream))
+	w = httptest.NewRecorder()
+	guarded.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body)))
+	if got := answer(w.Code, w.Body.Bytes()); got != "401 missing_credentials" {
+		t.Errorf("outside of a gate: %s, want 401 missing_credentials", got)
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestRequirePanics(t *testing.T) {
+	for name, call := range map[string]func(){
+		"no source":     func() { catalogue(t).Require(model.Source{}) },
+		"unknown shape": func() { catalogue(t).Require(model.Source{Body: "x"}) },
+		"header":        func() { catalogue(t).Require(model.Source{Header: "a b"}) },
+		"negative size": func() { catalogue(t).Require(model.Source{Body: chat, MaxBytes: -1}) },
+		"nil handler":   func() { catalogue(t).Require(model.Source{Body: chat})(nil) },
+		"Parse":         func() { _, _ = model.Parse("x", nil) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+}

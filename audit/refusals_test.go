@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/audit"
+)
+
+// Refusals of unknown callers beyond the rate become one record. All other events keep
+// theirs.
+func TestAnonymousRefusalsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		l := open(t, audit.Config{Path: path, MaxAnonymous: 3})
+		known := gatehouse.Principal{Method: "key", Subject: "alice"}
+		for range 10 {
+			for _, e := range []gatehouse.Event{
+				{Type: gatehouse.EventDecision, Decision: gatehouse.Rejected},
+				{Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Principal: known},
+				{Type: gatehouse.EventDecision, Decision: gatehouse.Rejected, Principal: known},
+			} {
+				if err := l.Observe(context.Background(), e); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		shut(t, l)
+		verify(t, path, 1+3+10+10+1)
+		if last := lines(t, path)[24]; !bytes.Contains(last, []byte(`"audit_refusals","attrs":{"refusals":7}`)) {
+			t.Errorf("the last record is %s, want 7 refusals", last)
+		}
+	})
+}
+
+// A log is opened again after its process was killed only if nothing behind its last
+// checkpoint was changed.
+func TestRecoveryFindsChanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(lines [][]byte) [][]byte
+		want   string // "" if the log opens
+	}{
+		"nothing": {func(l [][]byte) [][]byte { return l }, ""},
+		"a record changed": {func(l [][]byte) [][]byte {
+			l[3] = bytes.Replace(l[3], []byte("/reports/2"), []byte("/reports/9"), 1)
+			return l
+		}, "record 3 was changed"},
+		"a record removed":         {func(l [][]byte) [][]byte { return append(l[:2], l[3:]...) }, "record 2 was changed"},
+		"a record inserted":        {func(l [][]byte) [][]byte { return append(l[:3:3], append([][]byte{l[3]}, l[3:]...)...) }, "record 4 was changed"},
+		"records swapped":          {func(l [][]byte) [][]byte { l[2], l[3] = l[3], l[2]; return l }, "record 2 was changed"},
+		"the last record removed":  {func(l [][]byte) [][]byte { return l[:len(l)-1] }, "record 5 is missing"},
+		"the last record torn":     {func(l [][]byte) [][]byte { l[5] = l[5][:10]; return l }, ""},
+		"an incomplete line added": {func(l [][]byte) [][]byte { return append(l, []byte(`{"seq":6,"ti`)) }, ""},
+		"two records torn":         {func(l [][]byte) [][]byte { l[4] = l[4][:10]; return l[:5] }, "record 4 is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := written(t) // an empty log
+			l := open(t, audit.Config{Path: path})
+			observe(t, l, 5)
+			killed := filepath.Join(t.TempDir(), "audit.jsonl")
+			write(t, killed, bytes.Join(c.change(bytes.SplitAfter(bytes.TrimSuffix(read(t, path), nil), []byte("\n"))[:6]), nil))
+			write(t, killed+".hashes", read(t, path+".hashes"))
+			again, err := audit.Open(audit.Config{Path: killed, Key: logKey, Origin: origin})
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("Open() error = %v, want %q", err, c.want)
+			}
+			if err == nil {
+				shut(t, again)
+				if _, err := audit.Verify(killed, logKey.Public()); err != nil {
+					t.Errorf("Verify() error = %v, want nil", err)
+				}
+			}
+		})
+	}
+}
+
+// No event is recorded in a file that has no name any more.
+func TestRemovedFileStopsTheLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	observe(t, l, 1)
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Observe(context.Background(), event(1)); err == nil || !strings.Contains(err.Error(), "removed or replaced") {
+		t.Errorf("Observe() error = %v, want one of the file that was removed", err)
+	}
+}
