@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/interop/browser"
+)
+
+// approvalPages is a server with the pages of package approval. It stands in for the
+// gate: the caller is the person of the field.
+type approvalPages struct {
+	*approval.Approvals
+	url    string
+	person gatehouse.Principal
+}
+
+func newApprovalPages(t *testing.T) *approvalPages {
+	t.Helper()
+	p := &approvalPages{person: gatehouse.Principal{
+		Kind: gatehouse.KindUser, Issuer: "https://login.example.com", Subject: "ada", Tenant: "acme", Roles: roleNames(t, "admin", "operator"), Method: "session",
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), p.person)))
+	}))
+	t.Cleanup(server.Close)
+	p.url = server.URL + "/approvals"
+	var err error
+	if p.Approvals, err = approval.New(approval.Config{Store: approval.NewMemory(0), URL: p.url, MaxArguments: 16 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func roleNames(t *testing.T, names ...string) gatehouse.Roles {
+	t.Helper()
+	roles, err := gatehouse.NewRoles(names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roles
+}
+
+// ask requests an approval of a call of an agent, for a person unless subject is "".
+func (p *approvalPages) ask(t *testing.T, subject, tool, arguments string, rule approval.Rule) approval.Approval {
+	t.Helper()
+	canonical, err := approval.Canonical([]byte(arguments))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := gatehouse.Key{Issuer: "https://tools.example.com", Subject: "helper-1"}
+	call := approval.Call{Tenant: "acme", Subject: agent, Actor: agent, Tool: tool, Arguments: canonical}
+	if subject != "" {
+		call.Subject = gatehouse.Key{Issuer: "https://login.example.com", Subject: subject}
+	}
+	asked, err := p.Request(t.Context(), call, rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asked
+}
+
+// TestApprovalsInBrowser decides on approvals in Chromium, on a phone, a tablet and a
+// desktop, light and dark, with hostile arguments. It is slow. With -artifacts it keeps
+// pictures of the pages.
+func TestApprovalsInBrowser(t *testing.T) {
+	page := browser.Start(t)
+	admins := approval.Rule{Roles: roleNames(t, "admin"), Count: 2}
+	operators := approval.Rule{Roles: roleNames(t, "operator", "admin")}
+
+	t.Run("decide", func(t *testing.T) {
+		p := newApprovalPages(t)
+		if page.Visit(t, p.url); !strings.Contains(page.Text(t, "main"), "Nothing waits for you") {
+			t.Errorf("the empty list says %q", page.Text(t, "main"))
+		}
+		asked := p.ask(t, "", "call_partner", `{"url":"https://partner.example/pay","amount":100}`, operators)
+		page.Visit(t, p.url)
+		if at := page.Submit(t, ".list a"); at.URL != p.URL(asked.ID) || at.Status != http.StatusOK {
+			t.Fatalf("the entry of the list leads to %+v, want %s", at, p.URL(asked.ID))
+		}
+		page.Fill(t, "textarea", "agreed \u202eby mail <b>")
+		if at := page.Submit(t, "button.yes"); at.URL != p.URL(asked.ID) || at.Status != http.StatusOK {
+			t.Fatalf("Approve leads to %+v, want the approval", at)
+		}
+		if got := page.Text(t, "main"); !strings.Contains(got, "approved") || !strings.Contains(got, `agreed \u202eby mail <b>`) {
+			t.Errorf("after Approve the page says %q", got)
+		}
+		if got := page.Run(t, "document.querySelector('form')"); got != "null" {
+			t.Errorf("after Approve the page has a form: %s", got)
+		}
+		denied := p.ask(t, "ada", "update_profile", `{"display_name":"Ada"}`, approval.Rule{Consent: true})
+		page.Visit(t, p.URL(denied.ID))
+		if page.Submit(t, "button.no"); !strings.Contains(page.Text(t, ".pill"), "denied") {
+			t.Errorf("after Deny the page says %q", page.Text(t, "main"))
+		}
+
+		// A page of another site can neither decide nor show the page in a frame.
+		asked = p.ask(t, "", "call_partner", `{"amount":200}`, operators)
+		evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<!DOCTYPE html><form method="post" action="%s"><button name="decision" value="approve">Win</button></form><iframe src="%[1]s"></iframe>`, p.URL(asked.ID))
+		}))
+		defer evil.Close()
+		page.Visit(t, strings.Replace(evil.URL, "127.0.0.1", "localhost", 1))
+		for _, frame := range page.Frames(t) {
+			if strings.Contains(frame.Text, "helper-1") {
+				t.Errorf("a page of another site shows the approval in a frame: %+v", frame)
+			}
+		}
+		if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
+			t.Errorf("the form of another site leads to %+v, want 403", at)
+		}
+		if found, err := p.Find(t.Context(), "acme", asked.ID); err != nil || found.Status() != approval.Pending {
+			t.Errorf("after the form of another site the approval is %s, %v, want pending", found.Status(), err)
+		}
+	})
+
+	t.Run("pictures", func(t *testing.T) {
+		p := newApprovalPages(t)
+		p.ask(t, "", "read_archive", `{"year":2019}`, operators)
+		p.ask(t, "ada", "update_profile", `{"display_name":"Ada Lovelace"}`, approval.Rule{Consent: true})
+		p.ask(t, "", "call_partner", `{"url":"https://partner.example/v1/payments","amount":4200}`, operators)
+		code := p.ask(t, "", "run_code", `{"language":"python","source":"import csv\n\nwith open('orders.csv') as f:\n    rows = list(csv.DictReader(f))\n\nprint(len(rows), 'orders')\nprint(sum(int(r['amount']) for r in rows))\n"}`, admins)
+		other := p.person
+		other.Subject = "grace"
+		if _, err := p.Decide(t.Context(), other, code.ID, true, "Reads one file and prints two numbers."); err != nil {
+			t.Fatal(err)
+		}
+		hostile := p.ask(t, "", "run_code", `{"language":"py\u202enoht","source":"</pre><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u2066\u200b\n\u2028rm -rf /`+
+			strings.Repeat("W", 4000)+strings.Repeat(" ☂\u0301\u0301\u0301\u0301\u0301", 200)+`"}`, operators)
+		long := p.ask(t, "", "import", `{"rows":"`+strings.Repeat("0123456789 <\u202e>", 10<<20/16)+`"}`, operators)
+		for _, width := range []int{320, 390, 1280} {
+			page.Size(t, width, map[bool]int{true: 800, false: 700}[width > 1000])
+			for scheme, dark := range map[string]bool{"light": false, "dark": true} {
+				page.Dark(t, dark)
+				for name, address := range map[string]string{
+					"list": p.url, "code": p.URL(code.ID), "hostile": p.URL(hostile.ID), "long": p.URL(long.ID), "refused": p.url + "/apr_unknown",
+				} {
+					page.Visit(t, address)
+					page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("approvals-%s-%d-%s.png", name, width, scheme)))
+					if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
+						t.Errorf("%s at %d: the page is wider than the window", name, width)
+					}
+					if got := page.Run(t, "[...document.querySelectorAll('button')].every((b) => b.getBoundingClientRect().height >= 44)"); got != "true" {
+						t.Errorf("%s at %d: a button is too small for a finger", name, width)
+					}
+					if got := page.Run(t, "[document.title.includes('owned'), document.scripts.length, document.images.length, document.forms.length].join()"); got != `"false,0,0,`+map[bool]string{true: "1", false: "0"}[strings.Contains("code hostile long", name)]+`"` {
+						t.Errorf("%s at %d: the page has foreign elements: %s", name, width, got)
+					}
+				}
+			}
+		}
+	})
+}
