@@ -137,7 +137,7 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	call.Arguments, _ = approval.Canonical([]byte(`{"a":` + string(quotedOf(short)) + `}`))
 	asked = request(t, a, call, approval.Rule{Consent: true})
 	var shown strings.Builder
-	for part := 1; part <= (len(short)+32<<10-1)/(32<<10); part++ {
+	for part := 1; part <= (len(short)+16<<10-1)/(16<<10); part++ {
 		match := regexp.MustCompile(`(?s)<pre>(.*?)</pre>`).FindStringSubmatch(get(fmt.Sprint("?part=", part)))
 		if match == nil {
 			t.Fatalf("part %d has no arguments", part)
