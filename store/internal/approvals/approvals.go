@@ -41,7 +41,7 @@ func FormatDecision(d approval.Decision) string {
 	if d.Approve {
 		word = "approve "
 	}
-	return word + url.QueryEscape(d.Reason)
+	return word + url.QueryEscape(d.Comment)
 }
 
 var errDecision = errors.New("malformed decision")
@@ -60,7 +60,7 @@ func ParseDecisions(text string) ([]approval.Decision, error) {
 		if errors.Join(errReason, errTime, d.Decider.UnmarshalText([]byte(fields[0]))) != nil {
 			return nil, errDecision
 		}
-		d.Reason, d.Time = reason, time.UnixMicro(at).UTC()
+		d.Comment, d.Time = reason, time.UnixMicro(at).UTC()
 		decisions = append(decisions, d)
 	}
 	return decisions, nil

@@ -30,7 +30,7 @@ func TestDamagedDecisionsAreErrors(t *testing.T) {
 
 func TestDecisionsSurvive(t *testing.T) {
 	want := []approval.Decision{
-		{Decider: gatehouse.Key{Issuer: "https://a.example/ ", Subject: "alice\n"}, Approve: true, Reason: "a b\n+%\x00", Time: time.UnixMicro(1).UTC()},
+		{Decider: gatehouse.Key{Issuer: "https://a.example/ ", Subject: "alice\n"}, Approve: true, Comment: "a b\n+%\x00", Time: time.UnixMicro(1).UTC()},
 		{Decider: gatehouse.Key{Subject: "bob"}, Time: time.UnixMicro(1 << 50).UTC()},
 	}
 	text := ""
