@@ -62,8 +62,15 @@ type Config struct {
 	// Required.
 	Issuer string
 
-	// Clients are the registered clients. At least one is required.
+	// Clients are the registered clients. At least one is required without Find.
 	Clients []Client
+
+	// Find returns a client that is not one of Clients, from a registry that changes
+	// while the program runs, and [ErrUnknownClient] if there is none. id is
+	// client-supplied and not verified; it has at most 255 bytes. The error of Find is
+	// returned if it is a [*gatehouse.Error], and is answered with 503 otherwise. Find
+	// must be safe for concurrent use and bounded in time. Optional.
+	Find func(ctx context.Context, id string) (Client, error)
 
 	// Replays remembers used assertions. All processes of the authorization server
 	// must share it. Required.
@@ -72,30 +79,19 @@ type Config struct {
 	// MaxLifetime is the maximum of exp - iat: 5 minutes by default, at most 1 hour.
 	MaxLifetime time.Duration
 
-	// Transport makes the requests for remote key sets, [http.DefaultTransport] by
-	// default.
+	// Transport makes the requests for the remote key sets of Clients,
+	// [http.DefaultTransport] by default. The keys of a client that Find returns must
+	// be jwtauth.StaticKeys.
 	Transport http.RoundTripper
 
 	// Observer receives the events of key sets, see package jwtauth. Optional.
 	Observer gatehouse.Observer
 }
 
-// Client is a registered client.
-type Client struct {
-	// ID is the client_id. Required, at most 255 bytes.
-	ID string
-
-	// Keys are the public keys of the client, and Algorithms their algorithms, which
-	// must be asymmetric. Both are required.
-	Keys       jwtauth.Keys
-	Algorithms []jwtauth.Algorithm
-}
-
 // Verifier verifies client assertions. It is safe for concurrent use.
 type Verifier struct {
-	issuer  string
+	config  Config // without Clients
 	clients map[string]*jwtauth.Verifier
-	replays ReplayStore
 }
 
 // New returns a verifier. It reports all configuration errors at once and makes no
@@ -118,34 +114,18 @@ func New(config Config) (*Verifier, error) {
 	if typednil.Is(config.Replays) {
 		fail("Replays: required")
 	}
-	if len(config.Clients) == 0 {
-		fail("Clients: at least one is required")
+	if len(config.Clients) == 0 && config.Find == nil {
+		fail("Clients: at least one is required, or Find")
 	}
-	seen := make(map[string]bool)
-	v := &Verifier{issuer: config.Issuer, clients: make(map[string]*jwtauth.Verifier), replays: config.Replays}
+	v := &Verifier{config: config, clients: make(map[string]*jwtauth.Verifier)}
+	v.config.Clients = nil
 	for n, c := range config.Clients {
-		switch {
-		case c.ID == "" || !text.IsClean(c.ID, maxText):
-			fail("Clients[%d].ID: required, at most %d bytes of UTF-8 without control characters", n, maxText)
-		case seen[c.ID]:
+		verifier, err := v.newVerifier(fmt.Sprintf("assertion: Config.Clients[%d]", n), c)
+		if _, ok := v.clients[c.ID]; ok {
 			fail("Clients[%d].ID: duplicate of an earlier client", n)
 		}
-		for _, a := range c.Algorithms {
-			if strings.HasPrefix(string(a), "HS") {
-				fail("Clients[%d].Algorithms: %s is symmetric", n, a)
-			}
-		}
-		verifier, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{
-			Issuer: jwtauth.Issuer{
-				URL: c.ID, Audiences: []string{config.Issuer}, Algorithms: c.Algorithms, Keys: c.Keys,
-				MaxLifetime: config.MaxLifetime, MaxTokenBytes: maxBytes,
-			},
-			Skew: skew, Transport: config.Transport, Observer: config.Observer,
-		})
-		if err != nil {
-			fail("Clients[%d]: %w", n, err)
-		}
-		v.clients[c.ID], seen[c.ID] = verifier, true
+		errs = append(errs, err)
+		v.clients[c.ID] = verifier
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -203,9 +183,9 @@ func (v *Verifier) Authenticate(r *http.Request) (client string, err error) {
 // verify returns the client that has made an assertion.
 func (v *Verifier) verify(ctx context.Context, assertion string) (string, error) {
 	client := issuerOf(assertion)
-	verifier := v.clients[client]
-	if verifier == nil {
-		return "", reject(ReasonClient, "", "malformed, or iss is not a registered client")
+	verifier, err := v.verifierOf(ctx, client)
+	if err != nil {
+		return "", err
 	}
 	verified, err := verifier.Verify(ctx, assertion)
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
@@ -244,7 +224,7 @@ func (v *Verifier) verify(ctx context.Context, assertion string) (string, error)
 	}
 	// The key is inserted last: an assertion that is rejected otherwise is not used up.
 	key := sha256.Sum256([]byte("assertion\x00" + client + "\x00" + jti))
-	inserted, err := v.replays.Insert(ctx, key, time.Until(time.Unix(seconds, 0).Add(skew)))
+	inserted, err := v.config.Replays.Insert(ctx, key, time.Until(time.Unix(seconds, 0).Add(skew)))
 	switch {
 	case err != nil:
 		return "", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable, Credential: client, Cause: err}
@@ -257,10 +237,10 @@ func (v *Verifier) verify(ctx context.Context, assertion string) (string, error)
 // isAudience reports whether aud is the issuer, or an array with nothing else.
 func (v *Verifier) isAudience(aud string) bool {
 	if single, ok := strictjson.String(aud); ok {
-		return single == v.issuer
+		return single == v.config.Issuer
 	}
 	n := 0
-	return strictjson.Strings(aud, func(one string) bool { n++; return one == v.issuer }) && n == 1
+	return strictjson.Strings(aud, func(one string) bool { n++; return one == v.config.Issuer }) && n == 1
 }
 
 func isAssertionType(typ string) bool {

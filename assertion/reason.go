@@ -26,7 +26,7 @@ const (
 	ReasonClaims gatehouse.Reason = "assertion_claims"
 	// ReasonReplayed: the jti was used before. Status: 401. Operator: have the client make an assertion for each request; otherwise treat it as an attack.
 	ReasonReplayed gatehouse.Reason = "assertion_replayed"
-	// ReasonStoreUnavailable: the replay store failed. Status: 503. Operator: check the store that the cause names.
+	// ReasonStoreUnavailable: the replay store or Config.Find failed. Status: 503. Operator: check the store that the cause names.
 	ReasonStoreUnavailable gatehouse.Reason = "assertion_store_unavailable"
 )
 

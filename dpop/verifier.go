@@ -39,10 +39,20 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 //
 // Implements RFC 9449 §4.3 (htm, nonce, iat), §7, §7.1, §8.2 (cache), §9.
 func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Header, error) {
-	now := time.Now()
 	p, e := v.read(r)
+	extra, e := v.confirm(r, &p, e, hash(token), thumbprint)
+	if e != nil {
+		return nil, e
+	}
+	return extra, nil
+}
+
+// confirm checks a proof, unless reading it has failed with e. token is the claim ath
+// that it must have.
+func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, token, thumbprint string) (http.Header, *gatehouse.Error) {
+	now := time.Now()
 	if e == nil {
-		e = v.check(r, &p, token, thumbprint, now)
+		e = v.check(r, p, token, thumbprint, now)
 	}
 	var fresh http.Header
 	if v.nonces != nil {
@@ -58,13 +68,37 @@ func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Head
 		}
 	}
 	if e == nil {
-		e = v.use(r, &p, now)
+		e = v.use(r, p, now)
 	}
 	if e != nil {
 		e.Header = fresh
 		return nil, e
 	}
 	return fresh, nil
+}
+
+// Thumbprint checks the proof of a request to a token endpoint, RFC 9449 section 5,
+// and returns the thumbprint of its key, to which the server binds the access token:
+// the value of the member jkt of its cnf claim. Without a proof it returns "". Its
+// checks, errors and header are those of [Verifier.Confirm]. A token endpoint
+// answers the codes with status 400.
+//
+// Call it after the client is authenticated: a valid proof is recorded as used.
+//
+// Implements RFC 9449 §5 (server).
+func (v *Verifier) Thumbprint(r *http.Request) (thumbprint string, extra http.Header, err error) {
+	if len(r.Header[header]) == 0 {
+		return "", nil, nil
+	}
+	p, e := v.read(r)
+	if e == nil {
+		thumbprint = p.key.Thumbprint
+	}
+	extra, e = v.confirm(r, &p, e, "", thumbprint)
+	if e != nil {
+		return "", nil, e
+	}
+	return thumbprint, extra, nil
 }
 
 // read returns the proof of a request.
@@ -98,7 +132,7 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 		return reject(ReasonMethod, errors.New("claim htm: is not the method of the request"))
 	case !isTarget(p.url, v.origin, v.path(r)):
 		return reject(ReasonURL, errors.New("claim htu: is not Config.PublicOrigin with the path of the request"))
-	case p.token != hash(token):
+	case p.token != token:
 		return reject(ReasonToken, errors.New("claim ath: missing, or not the hash of the access token"))
 	case age > seconds(maxAge):
 		return reject(ReasonTime, fmt.Errorf("claim iat: the proof is older than %v", maxAge))

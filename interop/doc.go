@@ -7,6 +7,9 @@
 //     tokens are accepted, also after a rotation of its keys, and rejected with
 //     any bit, claim or header parameter changed. Packages signin and oauth sign
 //     in there, and refresh, revoke and introspect its tokens.
+//   - The provider binds tokens to keys and certificates. They are accepted with these,
+//     and rejected with others, without, replayed at any of two nodes that share
+//     Postgres or Redis, and for another URL. dpoppeer runs npm clients with DPoP.
 //   - browser drives Chromium: people use examples/signin, examples/spa,
 //     examples/native and examples/keyserver, while pages of other sites, other
 //     tabs and forged callbacks attack them. No script can read a token.

@@ -68,6 +68,14 @@ type AccessToken struct {
 	// is the default.
 	Lifetime time.Duration
 
+	// NotAfter is the latest expiry, such as that of the credential for which the
+	// token is issued, zero for none.
+	NotAfter time.Time
+
+	// Confirmation are the keys of the sender to which the token is bound, the cnf
+	// claim of RFC 7800: jkt for DPoP, x5t#S256 for a client certificate. Optional.
+	Confirmation map[string]string
+
 	// Claims are additional claims, whose names must not be those of registered
 	// claims. Every holder of a token can read them, so Sign returns an error for
 	// values that look like secrets.
@@ -175,9 +183,23 @@ func (s *Signer) claims(t AccessToken) (map[string]any, error) {
 		return nil, fmt.Errorf("AccessToken.Lifetime: got %v, want 1s to %v", lifetime, s.lifetime)
 	}
 	now := time.Now()
+	expires := now.Add(lifetime).Unix()
+	if !t.NotAfter.IsZero() {
+		if expires = min(expires, t.NotAfter.Unix()); expires <= now.Unix() {
+			return nil, errors.New("AccessToken.NotAfter: is in the past, or less than 1s ahead")
+		}
+	}
 	claims := map[string]any{
 		"iss": s.issuer, "sub": t.Subject, "aud": t.Audience, "client_id": t.Client,
-		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "jti": rand.Text(),
+		"iat": now.Unix(), "exp": expires, "jti": rand.Text(),
+	}
+	if len(t.Confirmation) > 0 {
+		for name, value := range t.Confirmation {
+			if !isIdentifier(name) || !isIdentifier(value) {
+				return nil, errors.New("AccessToken.Confirmation: names and values must be 1 to 255 bytes without control characters")
+			}
+		}
+		claims["cnf"] = t.Confirmation
 	}
 	if t.Scopes.Len() > 0 {
 		claims["scope"] = t.Scopes.String()

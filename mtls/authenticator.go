@@ -154,13 +154,13 @@ func (a *Authenticator) Confirms() gatehouse.Confirms {
 
 // Confirm checks that the certificate of r is the one to which the token is bound,
 // and that it is trusted, valid, not revoked and one of a TLS client. It does not
-// look at the names in it.
+// look at the names in it. See Config.AllowUnverifiedCertificates for self-signed ones.
 //
 //	RFC 8705 §3 (mismatch): "If they do not match, the resource access attempt
 //	MUST be rejected with an error, per [RFC6750], using an HTTP 401 status code
 //	and the "invalid_token" error code."
 //
-// Implements RFC 8705 §3 (TLS layer), §3.1.
+// Implements RFC 8705 §3 (TLS layer), §3.1, §6.2.
 func (a *Authenticator) Confirm(r *http.Request, _, member string) (http.Header, error) {
 	c, e := a.certificate(r) //nolint:contextcheck // the events of Roots belong to no request
 	switch {
@@ -171,10 +171,14 @@ func (a *Authenticator) Confirm(r *http.Request, _, member string) (http.Header,
 	case subtle.ConstantTimeCompare([]byte(c.thumbprint), []byte(member)) != 1:
 		return nil, refuse(gatehouse.CodeInvalidToken, ReasonThumbprint, errors.New("mtls: the token is bound to another certificate than "+c.thumbprint))
 	}
-	if e := a.checkCertificate(c); e != nil {
-		return nil, e
+	e = a.checkCertificate(c)
+	if a.config.AllowUnverifiedCertificates && c.isUnverified() {
+		e = a.checkTime(c)
 	}
-	if e := a.checkRevocation(r.Context(), c); e != nil {
+	if e == nil {
+		e = a.checkRevocation(r.Context(), c)
+	}
+	if e != nil {
 		return nil, e
 	}
 	return nil, nil //nolint:nilnil // no header, and no error

@@ -39,7 +39,7 @@ type certificate struct {
 	roots       *rootSet
 
 	thumbprint  string
-	from, until time.Time            // of the chain, zero if it is not verified
+	from, until time.Time            // of the chain, or of the leaf if it is not verified
 	problem     *gatehouse.Error     // why it proves nothing, nil if it does
 	principal   *gatehouse.Principal // of Config.Subjects, nil for none
 	rows        int                  // of Config.Subjects that match
@@ -95,10 +95,21 @@ func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.E
 		chains, expired = verify(leaf, r.TLS.PeerCertificates[1:], roots)
 	}
 	c := a.examine(&certificate{leaf: leaf, roots: roots}, chains, expired)
-	if c.problem == nil {
+	a.remember(slot, c)
+	return c, nil
+}
+
+// remember keeps a certificate that some request may use.
+func (a *Authenticator) remember(slot *atomic.Pointer[certificate], c *certificate) {
+	if c.problem == nil || a.config.AllowUnverifiedCertificates && c.isUnverified() {
 		slot.Store(c)
 	}
-	return c, nil
+}
+
+// isUnverified reports whether the only problem that is known is that c leads to no
+// root.
+func (c *certificate) isUnverified() bool {
+	return c.problem != nil && c.problem.Reason == ReasonUntrusted
 }
 
 // ofProxy returns the certificate in the header.
@@ -124,9 +135,7 @@ func (a *Authenticator) ofProxy(r *http.Request, roots *rootSet) (*certificate, 
 	}
 	// The text outlives the request: it must not keep the other headers in memory.
 	c := a.examine(&certificate{leaf: leaf, header: strings.Clone(header), chainHeader: strings.Clone(chain), roots: roots}, chains, expired)
-	if c.problem == nil {
-		slot.Store(c)
-	}
+	a.remember(slot, c)
 	return c, nil
 }
 
@@ -148,6 +157,9 @@ func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *ro
 // examine completes c with what its certificate and its chains say.
 func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, expired bool) *certificate {
 	c.thumbprint = Thumbprint(c.leaf)
+	if len(chains) == 0 {
+		c.from, c.until = validity([]*x509.Certificate{c.leaf})
+	}
 	for _, chain := range chains {
 		from, until := validity(chain)
 		if until.After(c.until) {

@@ -52,6 +52,17 @@ type Config struct {
 	// not read.
 	Proxies []netip.Prefix
 
+	// AllowUnverifiedCertificates makes Confirm accept a certificate that leads to no
+	// root, such as a self-signed one of RFC 8705 section 2.2: the thumbprint of the
+	// token and the private key are then the only proof. It must still be valid now,
+	// and not be revoked. Authenticate still requires a verified certificate.
+	//
+	// Set it if the authorization server issues tokens for such certificates. The
+	// server must ask for certificates with [tls.RequestClientCert], because a
+	// handshake of [ServerTLS] fails with a certificate that does not verify. Do not set
+	// it if the removal of a CA must end the use of its tokens.
+	AllowUnverifiedCertificates bool
+
 	// Issuer is the Issuer of the principals, "mtls" if empty.
 	Issuer string
 }

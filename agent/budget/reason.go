@@ -14,8 +14,6 @@ var (
 	CodeExhausted = gatehouse.NewCode(429, "budget_exceeded", "The budget has no room left for the request.")
 	// CodeReplayed: the ID of the request was used before.
 	CodeReplayed = gatehouse.NewCode(409, "request_replayed", "A request with this ID was received before.")
-	// CodeUnbounded: the cost of the request has no upper bound, or no price.
-	CodeUnbounded = gatehouse.NewCode(403, "unbounded_cost", "The cost of the request cannot be bounded.")
 )
 
 // The reasons why a call is refused.

@@ -6,7 +6,8 @@
 // [Start] runs one on a free loopback port, which ends with the test. It has the
 // authorization code grant with PKCE (always required), refresh token rotation,
 // client credentials, device flow, pushed authorization requests, introspection,
-// revocation, DPoP, resource indicators, and RP-initiated and back-channel logout.
+// revocation, DPoP, resource indicators, RP-initiated and back-channel logout, and with
+// Options.TLS certificates of clients.
 // Every user name can log in, with any password.
 //
 // [Provider.Rotate] and [Provider.Withdraw] change its signing keys while it runs;

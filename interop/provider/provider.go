@@ -27,12 +27,24 @@ type Options struct {
 	// DPoPNonce makes the provider require a nonce in every DPoP proof.
 	DPoPNonce bool
 
+	// TLS makes the provider speak HTTPS, and accept certificates for the client
+	// authentication and as what tokens are bound to, RFC 8705.
+	TLS *TLS
+
 	// FirstLifetime is the lifetime of the access token of a login without a
 	// resource, an hour if zero. Those of a refresh are valid for an hour.
 	FirstLifetime time.Duration
 
 	// RefreshDelay is the time between a refresh and its response.
 	RefreshDelay time.Duration
+}
+
+// TLS is the certificate of a provider, with its key, and the CA of the certificates of
+// clients. All are in PEM.
+type TLS struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+	CA   string `json:"ca"`
 }
 
 // Client is a registered client.
@@ -67,7 +79,7 @@ type Resource struct {
 
 // Provider is a running authorization server.
 type Provider struct {
-	// Issuer is its issuer identifier, an http URL with a loopback address.
+	// Issuer is its issuer identifier, an http or https URL with a loopback address.
 	Issuer string
 
 	// Keys are the published signing keys, the newest generation first: one for
@@ -109,7 +121,7 @@ func Start(t testing.TB, o Options) *Provider {
 	}
 	p := &Provider{process: node.Start(t, "provider/provider.mjs")}
 	p.call(t, map[string]any{
-		"do": "start", "host": o.Host, "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce,
+		"do": "start", "host": o.Host, "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce, "tls": o.TLS,
 		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(),
 	})
 	return p

@@ -5,6 +5,7 @@
 import { serve } from '../node/serve.mjs';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { Provider, errors } from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
@@ -41,6 +42,21 @@ const shapes = {
   cognito: (claims) => ({ ...claims, aud: nothing, token_use: 'access', version: 2, 'cognito:groups': ['admins'] }),
 };
 
+// Client authentication by certificate, RFC 8705: by one of the CA, or one that is
+// registered with the client. The handshake accepts all of them.
+const certificateOf = (ctx) => ctx.socket.getPeerX509Certificate();
+const mTLS = {
+  enabled: true,
+  certificateBoundAccessTokens: true,
+  tlsClientAuth: true,
+  selfSignedTlsClientAuth: true,
+  getCertificate: certificateOf,
+  certificateAuthorized: (ctx) => ctx.socket.authorized,
+  certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_uri' &&
+    certificateOf(ctx).subjectAltName === `URI:${expected}`,
+};
+const plainAuthMethods = ['client_secret_basic', 'client_secret_jwt', 'client_secret_post', 'private_key_jwt', 'none'];
+
 // A provider cannot change its keys, so a rotation makes a new one with the same
 // issuer and state.
 function replace(next) {
@@ -53,6 +69,7 @@ function replace(next) {
     scopes: options.scopes,
     claims: { openid: ['sub'], email: ['email'] }, // what userinfo says
     responseTypes: ['code'],
+    clientAuthMethods: options.tls ? [...plainAuthMethods, 'tls_client_auth', 'self_signed_tls_client_auth'] : plainAuthMethods,
     enabledJWA: { dPoPSigningAlgValues: ['ES256', 'PS256', 'Ed25519', 'EdDSA'] },
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -86,6 +103,7 @@ function replace(next) {
         },
       },
       backchannelLogout: { enabled: true },
+      ...(options.tls ? { mTLS } : {}),
       dPoP: { enabled: true, nonceSecret, requireNonce: () => options.dpopNonce },
       resourceIndicators: {
         enabled: true,
@@ -121,9 +139,12 @@ function replace(next) {
 await serve({
   async start(request) {
     options = request;
-    const server = createServer((req, res) => handler(req, res));
+    const answer = (req, res) => handler(req, res);
+    const server = options.tls
+      ? createSecureServer({ ...options.tls, requestCert: true, rejectUnauthorized: false }, answer)
+      : createServer(answer);
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    issuer = `http://${options.host}:${server.address().port}`;
+    issuer = `${options.tls ? 'https' : 'http'}://${options.host}:${server.address().port}`;
     return { issuer, ...replace(generation()) };
   },
   // New keys sign; the old ones stay published.

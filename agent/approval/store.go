@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package approval
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// The errors of this package that callers distinguish.
+var (
+	// ErrNotFound means that the tenant has no such approval, or that its record was
+	// removed after it expired.
+	ErrNotFound = errors.New("approval not found")
+	// ErrTooMany means that too many approvals of the actor wait for a decision.
+	ErrTooMany = errors.New("approval: too many approvals wait for a decision")
+)
+
+// Store keeps approvals. [Memory] is an implementation for one process; the store
+// module has others. The tests in package approvaltest are the contract that every
+// implementation must pass.
+//
+//   - Methods are safe for concurrent use by several processes. Each one is
+//     atomic: it checks its conditions and makes its change in one step. The
+//     change is durable and visible to every reader before the method returns.
+//   - One clock, that of the database engine if it has one, yields the current
+//     time ("now") and all times derived from it. Times have microsecond
+//     precision and are returned in UTC.
+//   - Approvals are copied in and out. Returned ones have AsOf set.
+//   - Every error other than [ErrNotFound] and [ErrTooMany] means that the store is
+//     unavailable. If the context is already done, a method changes nothing and
+//     returns an error. Implementations limit the duration of a call.
+//   - A record is removed some time after Expires and never before. Methods then
+//     return ErrNotFound.
+//   - Strings are stored and compared byte by byte. Reasons and arguments can
+//     contain any character of UTF-8.
+//   - An approval of another tenant is not found.
+//
+// An approval is open if it is pending or approved and has not expired; see
+// [Approval.Status].
+type Store interface {
+	// Request returns the open approval with the digest of a, if there is one.
+	// Otherwise, unless again is true, it returns a denied one that has not expired.
+	// Otherwise, if fewer than maxPending approvals of a.Tenant and a.Actor are pending,
+	// it adds an approval with the ID, Call and Rule of a. Created is now, Expires is now
+	// + lifetime, the other fields are zero, and added is true. Otherwise it returns
+	// ErrTooMany; concurrent calls can exceed maxPending by their number. If the ID
+	// exists, Request returns an error.
+	Request(ctx context.Context, a Approval, lifetime time.Duration, maxPending int, again bool) (_ Approval, added bool, _ error)
+
+	// Find returns an approval, whatever its status.
+	Find(ctx context.Context, tenant, id string) (Approval, error)
+
+	// Decide appends d, with the Time now, if the approval is pending and d.Decider has
+	// not decided, and reports whether it has done so. It returns the approval after
+	// the change.
+	Decide(ctx context.Context, tenant, id string, d Decision) (_ Approval, decided bool, _ error)
+
+	// Claim sets Used to now in the approval of digest that is approved and has not
+	// expired. Of several calls exactly one succeeds. If there is none, it returns
+	// ErrNotFound.
+	Claim(ctx context.Context, tenant string, digest Digest) (Approval, error)
+
+	// List returns at most limit of the approvals that are pending and for which
+	// [Filter.Matches] is true, the last created first; then by ID.
+	List(ctx context.Context, f Filter, limit int) ([]Approval, error)
+}
+
+// Filter selects the approvals that one person may decide on.
+type Filter struct {
+	Tenant  string
+	Decider gatehouse.Key
+	Roles   gatehouse.Roles
+}
+
+// Matches reports whether the person may decide on a: it is of the same Tenant, the
+// Decider is not among those who have decided, and with Consent is the Subject,
+// otherwise neither Subject nor Actor, with one of the Roles.
+func (f Filter) Matches(a Approval) bool { return f.entitled(a) && !a.Decided(f.Decider) }
+
+func (f Filter) entitled(a Approval) bool {
+	switch {
+	case f.Tenant != a.Tenant:
+		return false
+	case a.Consent:
+		return f.Decider == a.Subject
+	case f.Decider == a.Subject || f.Decider == a.Actor:
+		return false
+	}
+	for role := range a.Roles.All() {
+		if f.Roles.Has(role) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
+)
+
+// Attestation is what an agent must prove about itself or about where it runs.
+type Attestation struct {
+	// Attestor verifies the evidence. Required.
+	Attestor Attestor
+
+	// Registration and Issue say when evidence is required: when the agent is
+	// registered, and each time it gets a token of its own. At least one is required.
+	Registration, Issue bool
+}
+
+// Attestor verifies the evidence of an agent. [KeyPossession], [SVID] and [EAT] are
+// attestors.
+type Attestor interface {
+	// Attest verifies evidence of an agent. The evidence must be bound to a key of the
+	// agent and to the nonce, which this server has made within the last minutes for
+	// this agent and which is used for the first time. An error rejects the evidence;
+	// a [*gatehouse.Error] of status 503 says that it cannot be verified now. Attest
+	// must be safe for concurrent use.
+	Attest(ctx context.Context, c Challenge, evidence gatehouse.Secret) error
+}
+
+// Challenge is what evidence must be bound to.
+type Challenge struct {
+	Agent    Agent
+	Keys     []Key  // of Agent
+	Nonce    string // 43 to 88 characters of base64url
+	Audience string // the issuer identifier of the own server
+}
+
+// Key is a public key of an agent.
+type Key struct {
+	// Thumbprint is the JWK thumbprint, RFC 7638.
+	Thumbprint string
+
+	verify func(algorithm, input string, signature []byte) bool
+}
+
+func (a Attestation) check(name string) error {
+	switch {
+	case !isIdentifier(name):
+		return errors.New("malformed name")
+	case typednil.Is(a.Attestor):
+		return errors.New("Attestor: required")
+	case !a.Registration && !a.Issue:
+		return errors.New("Registration or Issue is required")
+	}
+	return nil
+}
+
+// Nonce returns a nonce for the evidence of the agent with the ID, which is valid for
+// five minutes and once. It makes no difference whether the agent exists.
+func (r *Registry) Nonce(id string) string { return r.nonces.issue(id, time.Now()) }
+
+// errEvidence rejects evidence.
+func errEvidence(cause string) error { return errors.New("agent: evidence: " + cause) }
+
+// attest verifies the evidence of an agent.
+func (r *Registry) attest(ctx context.Context, a Agent, nonce string, evidence gatehouse.Secret) error {
+	if evidence.Len() == 0 || evidence.Len() > maxEvidence {
+		return errEvidence("missing or too long")
+	}
+	left := r.nonces.check(a.ID, nonce, time.Now())
+	if left <= 0 {
+		return errEvidence("the nonce is expired, or not one of this server for this agent")
+	}
+	keys, err := parseKeys(a.Keys)
+	if err != nil {
+		return err
+	}
+	c := Challenge{Agent: a.clone(), Nonce: nonce, Audience: r.config.Issuer}
+	for _, k := range keys {
+		c.Keys = append(c.Keys, k.key())
+	}
+	if err := r.config.Attestations[a.Attestation].Attestor.Attest(ctx, c, evidence); err != nil {
+		return err
+	}
+	// The nonce is used up last: rejected evidence does not do so.
+	inserted, err := r.config.Replays.Insert(ctx, sha256.Sum256([]byte("agent nonce\x00"+nonce)), left)
+	switch {
+	case err != nil:
+		return unavailable(ReasonStoreUnavailable, fmt.Errorf("agent: replay store: %w", err))
+	case !inserted:
+		return errEvidence("the nonce was used before")
+	}
+	return nil
+}
+
+const (
+	nonceLife     = 5 * time.Minute
+	nonceAhead    = 10 * time.Second // by which the clocks of servers may differ
+	minNonceKey   = 32
+	maxNonceKeys  = 8
+	nonceTime     = 8
+	nonceRandom   = 16
+	maxEvidence   = 16 << 10
+	maxNonceChars = 88 // the longest eat_nonce
+)
+
+// nonces makes and verifies nonces without a store: a nonce is a time and a random
+// number with a MAC over both and the ID of the agent.
+type nonces struct{ keys [][]byte }
+
+func newNonces(secrets []gatehouse.Secret) (nonces, error) {
+	if len(secrets) == 0 {
+		key := make([]byte, minNonceKey)
+		_, _ = rand.Read(key) // it never fails
+		secrets = []gatehouse.Secret{gatehouse.NewSecret(key)}
+	}
+	if len(secrets) > maxNonceKeys {
+		return nonces{}, fmt.Errorf("at most %d", maxNonceKeys)
+	}
+	var n nonces
+	for i, secret := range secrets {
+		if secret.Len() < minNonceKey {
+			return nonces{}, fmt.Errorf("[%d]: got %d bytes, at least %d are required", i, secret.Len(), minNonceKey)
+		}
+		// It fails only for a length that no hash allows.
+		key, _ := hkdf.Key(sha256.New, secret.Reveal(), nil, "gatehouse agent nonce 1", sha256.Size)
+		n.keys = append(n.keys, key)
+	}
+	return n, nil
+}
+
+func (n nonces) mac(key, stamp []byte, id string) []byte {
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write(stamp)
+	_, _ = h.Write([]byte(id))
+	return h.Sum(nil)
+}
+
+func (n nonces) issue(id string, now time.Time) string {
+	stamp := make([]byte, nonceTime+nonceRandom, nonceTime+nonceRandom+sha256.Size)
+	binary.BigEndian.PutUint64(stamp, uint64(now.Unix())) //nolint:gosec // after 1970
+	_, _ = rand.Read(stamp[nonceTime:])
+	return base64.RawURLEncoding.EncodeToString(append(stamp, n.mac(n.keys[0], stamp, id)...))
+}
+
+// check returns how long a nonce is still valid, nothing for one that is not.
+func (n nonces) check(id, nonce string, now time.Time) time.Duration {
+	if len(nonce) > maxNonceChars {
+		return 0
+	}
+	decoded, _ := jose.Decode(nil, nonce) // nil on failure
+	if len(decoded) != nonceTime+nonceRandom+sha256.Size {
+		return 0
+	}
+	stamp, valid := decoded[:nonceTime+nonceRandom], false
+	for _, key := range n.keys {
+		valid = hmac.Equal(n.mac(key, stamp, id), decoded[nonceTime+nonceRandom:]) || valid
+	}
+	made := time.Unix(int64(binary.BigEndian.Uint64(decoded)), 0) //nolint:gosec // this server made it
+	if !valid || made.After(now.Add(nonceAhead)) {
+		return 0
+	}
+	return made.Add(nonceLife).Sub(now)
+}

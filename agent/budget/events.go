@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+// maxEvent limits the size of an event that is read. Larger ones are forwarded unread:
+// no report has this size.
+const maxEvent = 1 << 20
+
+// events reads a stream of server-sent events and finds the reports in it.
+type events struct {
+	shape  model.Shape
+	hide   bool              // drop the event that only reports the usage
+	each   func(data []byte) // called with the data of each event; optional
+	ended  func()            // called before the last event is forwarded
+	values map[string]int64  // of the reports, the newest of each field
+	tier   string
+	bad    bool // a report was malformed
+	final  bool // the last report is that of the whole call
+	last   bool // the event after which nothing follows has arrived
+
+	rest     []byte // of the last line break, an unfinished event
+	unread   bool   // rest is the end of an event that is too large to be read
+	searched int    // the part of rest that has no end of an event
+}
+
+// feed reads the next piece and appends to out what may be forwarded: all whole
+// events, and what cannot be a report.
+func (e *events) feed(out, piece []byte) []byte {
+	e.rest = append(e.rest, piece...)
+	begin := 0
+	for {
+		end := eventEnd(e.rest[begin:], max(e.searched-begin-3, 0))
+		if end < 0 {
+			break
+		}
+		event := e.rest[begin : begin+end]
+		begin += end
+		if e.unread || !e.read(event) {
+			out = append(out, event...)
+		}
+		e.unread = false
+	}
+	e.rest = append(e.rest[:0], e.rest[begin:]...)
+	if e.searched = len(e.rest); e.searched > maxEvent {
+		out = append(out, e.rest...)
+		e.rest, e.searched, e.unread = e.rest[:0], 0, true
+	}
+	return out
+}
+
+// close returns the unfinished event at the end of a stream.
+func (e *events) close(out []byte) []byte { return append(out, e.rest...) }
+
+// eventEnd returns the length of the first event of data, with the empty line after
+// it, -1 if it is unfinished. The first bytes have been searched before. Lines end
+// with LF or CRLF; no upstream and no official client uses CR alone.
+func eventEnd(data []byte, searched int) int {
+	for i := searched; ; i++ {
+		n := bytes.IndexByte(data[i:], '\n')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		switch after := data[i+1:]; {
+		case len(after) > 0 && after[0] == '\n':
+			return i + 2
+		case len(after) > 1 && after[0] == '\r' && after[1] == '\n':
+			return i + 3
+		}
+	}
+}
+
+var usageMember = []byte(`"usage"`)
+
+// read reads one event and reports whether it is to be dropped.
+func (e *events) read(event []byte) (drop bool) {
+	var name, data []byte
+	for rest := event; len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		line = bytes.TrimSuffix(line, []byte{'\r'})
+		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			value = bytes.TrimPrefix(value, []byte(" "))
+			if data == nil {
+				data = value
+			} else {
+				data = append(append(bytes.Clone(data), '\n'), value...)
+			}
+		} else if value, ok := bytes.CutPrefix(line, []byte("event:")); ok {
+			name = bytes.TrimPrefix(value, []byte(" "))
+		}
+	}
+	if data == nil {
+		return false
+	}
+	if e.each != nil {
+		e.each(data)
+	}
+	switch e.shape {
+	case model.Messages:
+		e.anthropic(name, data)
+	case model.Responses:
+		e.responses(name, data)
+	default:
+		drop = e.chat(data)
+	}
+	if e.last && e.ended != nil {
+		e.ended()
+		e.ended = nil
+	}
+	return drop && e.hide
+}
+
+// report takes the newest value of each field.
+func (e *events) report(raw json.RawMessage) bool {
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		return false
+	}
+	f := parseFields(raw)
+	if !f.ok {
+		e.bad = true
+		return false
+	}
+	if e.values == nil {
+		e.values = make(map[string]int64)
+	}
+	for name, n := range f.values {
+		e.values[name] = n
+	}
+	if f.tier != "" {
+		e.tier = f.tier
+	}
+	return true
+}
+
+func (e *events) chat(data []byte) (onlyUsage bool) {
+	if bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+		e.last = true
+		e.final = e.final || e.values != nil
+		return false
+	}
+	if !bytes.Contains(data, usageMember) {
+		return false
+	}
+	var chunk struct {
+		Usage   json.RawMessage `json:"usage"`
+		Tier    string          `json:"service_tier"`
+		Choices []struct {
+			FinishReason *string `json:"finish_reason"`
+		} `json:"choices"`
+	}
+	if json.Unmarshal(data, &chunk) != nil || !e.report(chunk.Usage) {
+		return false
+	}
+	if chunk.Tier != "" {
+		e.tier = chunk.Tier
+	}
+	if len(chunk.Choices) == 0 {
+		e.final = true
+		return true
+	}
+	for _, choice := range chunk.Choices {
+		e.final = e.final || choice.FinishReason != nil
+	}
+	return false
+}
+
+var lastResponses = []string{"response.completed", "response.incomplete", "response.failed"}
+
+func (e *events) responses(name, data []byte) {
+	if !bytes.Contains(data, usageMember) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
+		return
+	}
+	if len(name) > 0 && bytes.HasSuffix(name, []byte(".delta")) {
+		return
+	}
+	var event struct {
+		Type     string `json:"type"`
+		Response struct {
+			Usage json.RawMessage `json:"usage"`
+			Tier  string          `json:"service_tier"`
+		} `json:"response"`
+	}
+	if json.Unmarshal(data, &event) != nil {
+		return
+	}
+	for _, last := range lastResponses {
+		if event.Type == last {
+			e.last = true
+			e.final = e.report(event.Response.Usage)
+			if event.Response.Tier != "" {
+				e.tier = event.Response.Tier
+			}
+		}
+	}
+}
+
+func (e *events) anthropic(name, data []byte) {
+	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
+		return
+	}
+	var event struct {
+		Type    string          `json:"type"`
+		Usage   json.RawMessage `json:"usage"`
+		Message struct {
+			Usage json.RawMessage `json:"usage"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(data, &event) != nil {
+		return
+	}
+	switch event.Type {
+	case "message_start":
+		e.report(event.Message.Usage)
+	case "message_delta":
+		e.final = e.report(event.Usage) || e.final
+	case "message_stop":
+		e.last = true
+	}
+}
+
+// usage returns what the events have reported, and whether that is what the whole call
+// has used.
+func (e *events) usage() (u Usage, whole bool) {
+	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
+	if e.shape == model.Messages {
+		u, ok := f.anthropic()
+		return u, ok && e.final && e.last
+	}
+	u, ok := f.openAI(e.shape)
+	return u, ok && e.final
+}

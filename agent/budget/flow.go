@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+// The causes with which a call ends before its response does. They are errors of
+// [Meter.Transport], and causes of the context of the request that [Meter.Handler]
+// passes on.
+var (
+	// ErrStalled: the upstream has made no progress until the hold was about to expire.
+	ErrStalled = errors.New("budget: the upstream makes no progress")
+	// ErrCut: the stream has reached its hold, and the budget has no room for more.
+	ErrCut = errors.New("budget: the stream has reached its hold")
+	// ErrUnmetered: the response cannot be metered, because it is compressed or is no
+	// HTTP response.
+	ErrUnmetered = errors.New("budget: the response cannot be metered")
+)
+
+// flow is a call in progress.
+type flow struct {
+	meter  *Meter
+	call   Call
+	limit  int64 // output tokens of each choice
+	start  time.Time
+	ctx    context.Context // of the client's request
+	inner  context.Context // of the request that is served
+	cancel context.CancelCauseFunc
+	direct bool // status is that of the upstream, not of a handler
+	hold   *Hold
+	timer  *time.Timer
+
+	progress atomic.Int64 // bytes of the response
+	status   int
+	plain    plain
+	events   *events // of a stream, nil for a plain response
+
+	mu      sync.Mutex
+	held    int64 // output tokens of all choices
+	counted int64 // output tokens, by Call.Count
+	ended   bool
+}
+
+// watch ends the call before its hold expires, and extends the hold while the response
+// makes progress.
+func (f *flow) watch() {
+	ttl := f.meter.ledger.ttl
+	interval, margin := ttl/4, min(ttl/8, 2*time.Second)
+	seen := int64(0)
+	f.timer = time.AfterFunc(maxHold, func() {
+		f.mu.Lock()
+		ended := f.ended
+		f.mu.Unlock()
+		if ended {
+			return
+		}
+		if now := f.progress.Load(); now != seen {
+			seen = now
+			_ = f.hold.Extend(f.ctx) // if it fails, the deadline stays
+		}
+		left := time.Until(f.hold.Deadline()) - margin
+		if left <= 0 {
+			f.cancel(ErrStalled)
+			return
+		}
+		f.timer.Reset(min(interval, left))
+	})
+	f.timer.Reset(interval)
+}
+
+// open reads the header of the response. It returns an error if the response cannot be
+// metered.
+func (f *flow) open(status int, header http.Header) error {
+	f.status = status
+	f.progress.Add(1)
+	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") || status == http.StatusSwitchingProtocols {
+		return ErrUnmetered
+	}
+	for name, values := range rateLimit(f.hold.Balances, f.hold.at, time.Time{}) {
+		header[name] = values
+	}
+	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
+		header.Del("Content-Length")
+		f.events = &events{shape: f.call.Shape, hide: f.call.HideUsage, ended: func() { f.end(false) }}
+		if f.call.Count != nil {
+			f.events.each = func(data []byte) { f.counted += max(f.call.Count(data), 0) }
+		}
+	}
+	return nil
+}
+
+// feed meters the next piece of the response, and appends to out what the client gets
+// now. The error is [ErrCut].
+func (f *flow) feed(out, piece []byte) ([]byte, error) {
+	f.progress.Add(int64(len(piece)))
+	if f.events == nil {
+		f.plain.feed(piece)
+		if f.plain.done {
+			f.end(false)
+		}
+		return append(out, piece...), nil
+	}
+	out = f.events.feed(out, piece)
+	if err := f.grow(); err != nil {
+		return append(out, f.failure()...), err
+	}
+	return out, nil
+}
+
+// grow extends the hold of a stream that comes near it, and cuts a stream that is
+// above it.
+func (f *flow) grow() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	used, whole := f.counted, f.limit*f.call.Choices
+	if u, _ := f.events.usage(); !f.events.bad {
+		used = max(used, u.Output)
+	}
+	if f.ended || f.events.final || used < f.held-f.call.Step/2 || used <= f.held && f.held >= whole {
+		return nil
+	}
+	next := f.held
+	if f.call.Step > 0 {
+		next = min(max(used, f.held)+f.call.Step, whole)
+	}
+	if next > f.held {
+		if amounts, err := f.amounts(bound(f.call.Input, next)); err == nil && f.hold.Extend(f.ctx, amounts...) == nil {
+			f.held = next
+		}
+	}
+	if used > f.held {
+		return ErrCut
+	}
+	return nil
+}
+
+// end ends the call: it settles the hold by what the response has reported. failed
+// says that there was no response.
+func (f *flow) end(failed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
+	f.ended = true
+	f.timer.Stop()
+	u, ok := f.used(failed)
+	if !ok {
+		_ = f.hold.SettleAll(f.ctx) // the ledger reports an error, and tries again
+		return
+	}
+	amounts, err := f.amounts(u)
+	if err != nil { // a model that had a price for the hold
+		_ = f.hold.SettleAll(f.ctx)
+		return
+	}
+	if u == (Usage{}) { // nothing was served: not even a request is charged
+		clear(amounts)
+	}
+	_ = f.hold.Settle(f.ctx, amounts...)
+}
+
+// used returns what the call has used. It is not ok if that is unknown.
+func (f *flow) used(failed bool) (Usage, bool) {
+	if f.events == nil {
+		if u, ok := f.plain.usage(f.call.Shape); ok {
+			return u, true
+		}
+		// Nothing is charged for a failure before the response and for an error of the
+		// upstream. If the client or the meter has ended the call before, the upstream may
+		// have worked on it, and a handler answers with an error of its own.
+		refused := f.status >= http.StatusMultipleChoices
+		return Usage{}, refused && f.direct || (failed || refused) && f.inner.Err() == nil
+	}
+	u, whole := f.events.usage()
+	if whole {
+		return u, true
+	}
+	if f.call.Shape == model.Messages && !f.events.bad && f.events.values != nil {
+		if _, ok := f.events.values["input_tokens"]; ok {
+			u.Output = max(u.Output, f.limit*f.call.Choices)
+			u.Total = u.Input + u.Output
+			return u, u.Total <= MaxAmount
+		}
+	}
+	return Usage{}, false
+}
+
+// tail returns what the client gets after the last piece of a stream: an event that
+// says so if the upstream has not ended it.
+func (f *flow) tail() []byte {
+	if f.events == nil || f.events.last {
+		return nil
+	}
+	return f.failure()
+}
+
+// failure returns the event with which a stream ends that was cut.
+func (f *flow) failure() []byte {
+	if f.call.Shape == model.Messages {
+		return []byte("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The stream ended early.\"}}\n\n")
+	}
+	return []byte("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"The stream ended early.\",\"type\":\"server_error\",\"code\":null,\"param\":null}}\n\n")
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+const (
+	chatBody      = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	chatStream    = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	responseBody  = `{"model":"fast","max_output_tokens":50,"input":"hello"}`
+	embeddingBody = `{"model":"fast","input":"hello"}`
+	messageBody   = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	messageStream = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+
+	chunk     = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}],\"usage\":null}\n\n"
+	finish    = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n"
+	usageOnly = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n"
+	done      = "data: [DONE]\n\n"
+
+	started = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"cache_read_input_tokens\":3,\"cache_creation_input_tokens\":null,\"output_tokens\":1}}}\n\n"
+	ping    = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	delta   = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":20}}\n\n"
+	stopped = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+
+	created   = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"usage\":null}}\n\n"
+	completed = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":6,\"output_tokens\":5,\"total_tokens\":11}}}\n\n"
+	failed    = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"usage\":null}}\n\n"
+)
+
+// holdOf returns the hold of a body of one message "hello": its input bound and 50
+// output tokens.
+func holdOf(t *testing.T, shape model.Shape, body string, limit int64) int64 {
+	t.Helper()
+	c, err := model.Parse(shape, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Worst(model.Model{}, limit)
+}
+
+// TestMeter shows what each kind of response is charged, in both forms. A spent of -1
+// is the whole hold.
+func TestMeter(t *testing.T) {
+	const chat, responses, embeddings, messages = model.ChatCompletions, model.Responses, model.Embeddings, model.Messages
+	for name, test := range map[string]struct {
+		shape    model.Shape
+		body     string
+		upstream http.HandlerFunc
+		spent    int64
+		status   int
+		ends     string // with which the body ends
+	}{
+		"chat":             {chat, chatBody, answer(200, `{"choices":[{"usage":1}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`), 12, 200, "}"},
+		"total is larger":  {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
+		"parts are larger": {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
+		"above the hold":   {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
+		"without usage":    {chat, chatBody, answer(200, `{"choices":[]}`), -1, 200, "}"},
+		"no JSON":          {chat, chatBody, answer(200, `hello`), -1, 200, "hello"},
+		"negative usage":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":-7,"completion_tokens":5,"total_tokens":12}}`), -1, 200, "}"},
+		"fraction":         {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
+		"above 2^53":       {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
+		"two usages":       {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
+		"truncated":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
+		"refused":          {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
+		"upstream's error": {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},
+		"error with usage": {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
+		"responses":        {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
+		"embeddings":       {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
+		"messages":         {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
+		"compressed": {chat, chatBody, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write([]byte("x"))
+		}, -1, 502, ""},
+		"chat stream":       {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
+		"usage on finish":   {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
+		"CRLF":              {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},
+		"bytes":             {chat, chatStream, streamOf(strings.Split(chunk+finish+usageOnly+done, "")...), 12, 200, finish + done},
+		"no usage in chat":  {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
+		"chat ends early":   {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
+		"running usage":     {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
+		"responses stream":  {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, completed), 11, 200, completed},
+		"failed responses":  {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, failed), -1, 200, failed},
+		"messages stream":   {messages, messageStream, streamOf(started, ping, delta, stopped), 30, 200, stopped},
+		"messages ends":     {messages, messageStream, streamOf(started, ping), 60, 200, "ended early.\"}}\n\n"},
+		"messages no stop":  {messages, messageStream, streamOf(started, delta), 60, 200, "ended early.\"}}\n\n"},
+		"messages no start": {messages, messageStream, streamOf(delta, stopped), -1, 200, stopped},
+	} {
+		for form := range forms {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				t.Parallel()
+				g := newGateway(t, form, test.shape, test.upstream, nil)
+				status, text, header := g.post(test.body)
+				if status != test.status || !strings.HasSuffix(text, test.ends) || strings.Contains(text, usageOnly) {
+					t.Errorf("status %d, body %q, want %d and an end of %q", status, text, test.status, test.ends)
+				}
+				if test.status == 200 && !strings.HasPrefix(header.Get("RateLimit"), `"key-day";r=`) {
+					t.Errorf("RateLimit = %q", header.Get("RateLimit"))
+				}
+				spent := test.spent
+				if spent < 0 {
+					limit := int64(50)
+					if test.shape == model.Embeddings {
+						limit = 0
+					}
+					spent = holdOf(t, test.shape, test.body, limit)
+				}
+				g.check("after the response", spent, 0)
+			})
+		}
+	}
+}
+
+func TestMeterRewritesTheRequest(t *testing.T) {
+	for form := range forms {
+		t.Run(form, func(t *testing.T) {
+			var got, encoding string
+			limit := int64(100)
+			g := newGateway(t, form, model.ChatCompletions, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got, encoding = string(body), r.Header.Get("Accept-Encoding")
+				streamOf(usageOnly, done)(w, r)
+			}, func(c *budget.Call) { c.Cap = &limit })
+			g.post(strings.Replace(chatStream, "50", "5000000", 1))
+			input := holdOf(t, model.ChatCompletions, chatStream, 0)
+			if !strings.Contains(got, `"model":"small-1"`) || !strings.Contains(got, `"include_usage":true`) || encoding != "identity" {
+				t.Errorf("body %s, Accept-Encoding %s", got, encoding)
+			}
+			if c, err := model.Parse(model.ChatCompletions, []byte(got)); err != nil || c.Limit != limit-input {
+				t.Errorf("limit of the body = %d, %v, want %d", c.Limit, err, limit-input)
+			}
+		})
+	}
+}
+
+func TestMeterRefuses(t *testing.T) {
+	for form := range forms {
+		for name, test := range map[string]struct {
+			change func(*budget.Call)
+			status int
+			body   string
+		}{
+			"above the cap":          {func(c *budget.Call) { c.Cap = new(int64) }, 403, "budget_exceeded"},
+			"above the whole budget": {func(c *budget.Call) { c.Input = 990 }, 403, "budget_exceeded"},
+			"replayed":               {func(c *budget.Call) { c.ID = "used" }, 409, "request_replayed"},
+			"unpriced":               {func(c *budget.Call) { c.Lines[0].Unit = "micro_usd" }, 403, "access_denied"},
+			"busy":                   {func(c *budget.Call) { c.Input = 200; c.ID = "" }, 429, "budget_exceeded"},
+		} {
+			t.Run(form+"/"+name, func(t *testing.T) {
+				g := newGateway(t, form, model.ChatCompletions, func(http.ResponseWriter, *http.Request) {
+					t.Error("the request reached the upstream")
+				}, test.change)
+				if _, err := g.ledger.Reserve(t.Context(), "used", budget.Charge{Line: g.line, Amount: 900}); err != nil {
+					t.Fatal(err)
+				}
+				status, text, header := g.post(chatBody)
+				if status != test.status || !strings.Contains(text, test.body) {
+					t.Errorf("status %d, body %s, want %d, %s", status, text, test.status, test.body)
+				}
+				if limit := header.Get("RateLimit"); status == 429 && (!strings.HasPrefix(limit, `"key-day";r=100;t=`) || header.Get("Retry-After") != "2") {
+					t.Errorf("RateLimit = %q, Retry-After = %q", limit, header.Get("Retry-After"))
+				}
+				g.check("after the refusal", 0, 900)
+			})
+		}
+	}
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import "github.com/gatehouse-go/gatehouse/agent/model"
+
+// maxRecord limits the size of a usage record, in bytes.
+const maxRecord = 64 << 10
+
+// plain finds the member usage of a JSON object that it is fed in pieces, without
+// keeping the rest. It is as lax as the object may be wrong: a response that is no JSON
+// has no report.
+type plain struct {
+	depth   int
+	text    bool // inside a string
+	escaped bool
+	name    []byte // of the member of the outer object, as far as it has been read
+	naming  bool   // the string at hand may be such a name
+	keep    bool   // the value at hand is that of usage
+	record  []byte
+	found   int  // members usage
+	done    bool // the object has ended
+	invalid bool // it was no object
+}
+
+// feed reads the next piece.
+func (p *plain) feed(data []byte) {
+	for i := 0; i < len(data) && !p.done && !p.invalid; i++ {
+		c := data[i]
+		if p.text {
+			// Most bytes are inside strings, and have no meaning.
+			if !p.keep && !p.naming && !p.escaped {
+				for i < len(data) && data[i] != '"' && data[i] != '\\' {
+					i++
+				}
+				if i == len(data) {
+					return
+				}
+				c = data[i]
+			}
+			p.inString(c)
+			continue
+		}
+		p.outside(c)
+	}
+}
+
+func (p *plain) inString(c byte) {
+	switch {
+	case p.escaped:
+		p.escaped = false
+	case c == '\\':
+		p.escaped = true
+	case c == '"':
+		p.text = false
+	}
+	if p.naming && p.text && len(p.name) < 8 {
+		p.name = append(p.name, c)
+	}
+	p.hold(c)
+}
+
+func (p *plain) outside(c byte) {
+	switch c {
+	case ' ', '\t', '\r', '\n':
+		return
+	case '"':
+		p.text = true
+		p.naming = p.depth == 1 && !p.keep && p.name == nil
+		if p.naming {
+			p.name = []byte{}
+		}
+	case '{', '[':
+		p.depth++
+	case '}', ']':
+		if p.depth--; p.depth <= 0 {
+			p.done, p.keep = true, false
+			return
+		}
+	case ':':
+		if p.depth == 1 {
+			p.naming = false
+			if string(p.name) == "usage" {
+				p.keep, p.record = true, p.record[:0]
+				p.found++
+				return
+			}
+		}
+	case ',':
+		if p.depth == 1 {
+			p.keep, p.name = false, nil
+			return
+		}
+	}
+	if p.depth == 0 {
+		p.invalid = true
+		return
+	}
+	p.hold(c)
+}
+
+// hold keeps a byte of the record.
+func (p *plain) hold(c byte) {
+	if p.keep && len(p.record) <= maxRecord {
+		p.record = append(p.record, c)
+	}
+}
+
+// usage returns the report. Two reports are none.
+func (p *plain) usage(shape model.Shape) (Usage, bool) {
+	if p.found != 1 || !p.done {
+		return Usage{}, false
+	}
+	return parseUsage(shape, p.record)
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
+)
+
+// Transport returns a round tripper that meters the requests that base sends, each
+// with a hold of its own: put it inside of what retries or falls back to another
+// model, and outside of what adds the credential. It is for [httputil.ReverseProxy]
+// and for clients of the application.
+//
+// A refusal is the [*gatehouse.Error] of [Ledger.Reserve] and of [MeterConfig.Call]:
+// the ErrorHandler of the proxy passes it to [gatehouse.Refuse]. The other errors are
+// those of base, [ErrStalled] and [ErrUnmetered], which are gateway errors. Responses
+// have the header fields RateLimit-Policy and RateLimit.
+//
+// The hold is settled before the end of the response is read, and at the latest when
+// its body is closed. Transport panics if base is nil.
+func (m *Meter) Transport(base http.RoundTripper) http.RoundTripper {
+	if typednil.Is(base) {
+		panic("budget: Meter.Transport: nil transport")
+	}
+	return &transport{m, base}
+}
+
+type transport struct {
+	meter *Meter
+	base  http.RoundTripper
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	f, out, err := t.meter.begin(r)
+	if err != nil {
+		if r.Body != nil {
+			r.Body.Close() // as a RoundTripper must
+		}
+		return nil, err
+	}
+	f.direct = true
+	response, err := t.base.RoundTrip(out)
+	if err == nil {
+		if err = f.open(response.StatusCode, response.Header); err != nil {
+			response.Body.Close()
+		}
+	}
+	if err != nil {
+		if cause := context.Cause(out.Context()); errors.Is(cause, ErrStalled) {
+			err = cause
+		}
+		// What the upstream has done until the client or the meter ended the call is
+		// unknown.
+		f.end(!errors.Is(err, ErrStalled) && !errors.Is(err, ErrUnmetered))
+		f.cancel(nil)
+		return nil, err
+	}
+	if f.events != nil {
+		response.ContentLength = -1
+	}
+	response.Body = &body{flow: f, source: response.Body}
+	return response, nil
+}
+
+// body is the body of a metered response.
+type body struct {
+	flow   *flow
+	source io.ReadCloser
+	mu     sync.Mutex // Close may be called during Read
+	piece  []byte
+	ready  []byte // what may be read, from buffer
+	buffer []byte
+	err    error // after ready
+}
+
+// Read implements [io.Reader].
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.flow.events == nil {
+		n, err := b.source.Read(p)
+		_, _ = b.flow.feed(nil, p[:n]) //nolint:errcheck // only streams are cut
+		if err != nil {
+			b.flow.end(false)
+		}
+		return n, err
+	}
+	for len(b.ready) == 0 && b.err == nil {
+		b.fill()
+	}
+	if len(b.ready) > 0 {
+		n := copy(p, b.ready)
+		b.ready = b.ready[n:]
+		return n, nil
+	}
+	return 0, b.err
+}
+
+// fill reads the next piece of a stream.
+func (b *body) fill() {
+	if b.piece == nil {
+		b.piece = make([]byte, 32<<10)
+	}
+	n, err := b.source.Read(b.piece)
+	var cut error
+	b.buffer, cut = b.flow.feed(b.buffer[:0], b.piece[:n])
+	if cut != nil {
+		b.flow.cancel(cut)
+		b.flow.end(false)
+		b.err = io.EOF
+	} else if err != nil {
+		b.flow.end(false)
+		b.err = err
+		if err == io.EOF { //nolint:errorlint // as io.Reader returns it
+			b.buffer = b.flow.events.close(b.buffer)
+			b.buffer = append(b.buffer, b.flow.tail()...)
+		}
+	}
+	b.ready = b.buffer
+}
+
+// Close implements [io.Closer].
+func (b *body) Close() error {
+	b.flow.cancel(nil)
+	err := b.source.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flow.end(false)
+	return err
+}

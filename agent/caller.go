@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// Caller says which agent takes part in a request, and how.
+type Caller struct {
+	// Agent is the agent that is calling: the subject of its own token, the current
+	// actor of a delegated token, or the agent to which an API key belongs. Its ID is
+	// "" if no agent takes part.
+	Agent Agent
+
+	// Own is true if the agent calls with a token of its own. Delegated is true if it
+	// calls on behalf of Subject. Both are false for an API key, and without an agent.
+	Own, Delegated bool
+
+	// Subject is the person on whose behalf an agent calls, by the issuer that has
+	// authenticated the person. Without delegation it is the caller itself.
+	Subject gatehouse.Key
+
+	// Attestation is the name in Config.Attestations of what the agent has proved for
+	// this token, "" for nothing. Only an own token has it.
+	Attestation string
+}
+
+// Caller returns what a policy needs to know about the agent that takes part in the
+// request of p, a caller that an authenticator of [Registry.Guard] has accepted. It
+// checks all agents of p again, so that it can be used for a long request. The error
+// is a [*gatehouse.Error]: the refusal, or 503 if the store is unavailable.
+//
+// Without Guard, no caller has an agent of its own.
+func (r *Registry) Caller(ctx context.Context, p gatehouse.Principal) (Caller, error) {
+	c, _, err := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
+	if err != nil {
+		return Caller{}, err
+	}
+	return c, nil
+}
+
+// resolve checks every agent that takes part in p and returns the caller and the entry
+// of the agent that is calling, nil without one. own says that p has a token of the
+// own issuer for an agent itself; a chain is checked by its actors.
+func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool) (Caller, *entry, *gatehouse.Error) {
+	caller := Caller{Subject: p.Key()}
+	key := p.Method == methodKey
+	if !own && !key && p.Actors.Len() == 0 {
+		return caller, nil, nil
+	}
+	f, err := readFacts(p.Claims)
+	if err != nil {
+		return Caller{}, nil, reject(p, ReasonToken, err)
+	}
+	var ids []string
+	switch {
+	case key && f.agent == "":
+		return caller, nil, nil
+	case key:
+		ids = []string{f.agent}
+	case own:
+		ids, caller.Own, caller.Attestation = []string{p.Subject}, true, f.attestation
+	default:
+		caller.Delegated = true
+		for actor := range p.Actors.All() {
+			if actor.Issuer != "" && actor.Issuer != r.config.Issuer && actor.Issuer != p.Issuer {
+				return Caller{}, nil, reject(p, ReasonUnknown, errors.New("agent: an actor is one of another issuer"))
+			}
+			ids = append(ids, actor.Subject)
+		}
+		if len(ids) > maxActors {
+			return Caller{}, nil, reject(p, ReasonChain, fmt.Errorf("agent: the chain has %d actors, at most %d are accepted", len(ids), maxActors))
+		}
+	}
+	var current *entry
+	for _, id := range ids {
+		e, e503 := r.lookup(ctx, id)
+		if e503 != nil {
+			return Caller{}, nil, asError(e503)
+		}
+		if refusal := checkAgent(p, e, f.generations); refusal != nil {
+			return Caller{}, nil, refusal
+		}
+		if current == nil {
+			current = e
+		}
+	}
+	caller.Agent = current.agent.clone()
+	return caller, current, nil
+}
+
+// checkAgent checks one agent that takes part in p.
+func checkAgent(p gatehouse.Principal, e *entry, generations map[string]int64) *gatehouse.Error {
+	a := &e.agent
+	generation, stated := generations[a.ID]
+	switch {
+	case a.ID == "":
+		return reject(p, ReasonUnknown, errors.New("agent: an agent that takes part is not in the registry"))
+	case !a.Active():
+		return reject(p, ReasonDecommissioned, fmt.Errorf("agent: %.64q is decommissioned", a.ID))
+	case a.Tenant != p.Tenant:
+		return reject(p, ReasonTenant, fmt.Errorf("agent: %.64q is of another tenant than the credential", a.ID))
+	case stated && generation != a.Generation:
+		return reject(p, ReasonGeneration, fmt.Errorf("agent: the registration of %.64q has changed since the token was issued", a.ID))
+	}
+	return nil
+}
+
+func reject(p gatehouse.Principal, reason gatehouse.Reason, cause error) *gatehouse.Error {
+	return &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Issuer: p.Issuer, Credential: p.Credential, Cause: cause}
+}
+
+// asError returns the error of a function that returns none but *gatehouse.Error.
+func asError(err error) *gatehouse.Error {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e
+	}
+	return unavailable(ReasonStoreUnavailable, err)
+}
+
+// complete returns a caller that a token or a key of an agent has authenticated, as a
+// policy may see it: see [Registry.Guard].
+func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehouse.Principal, Caller, *gatehouse.Error) {
+	minted := p.Method == jwtauth.Method && p.Issuer == r.config.Issuer
+	var f facts
+	if minted {
+		var err error
+		if f, err = readFacts(p.Claims); err != nil {
+			return p, Caller{}, reject(p, ReasonToken, err)
+		}
+		if cause := checkMinted(p, f); cause != nil {
+			return p, Caller{}, reject(p, ReasonToken, cause)
+		}
+	}
+	own := minted && p.Actors.Len() == 0
+	caller, e, refusal := r.resolve(ctx, p, own)
+	switch {
+	case refusal != nil:
+		return p, Caller{}, refusal
+	case e == nil:
+		if p.Kind == gatehouse.KindAgent {
+			p.Kind = gatehouse.KindService
+		}
+		return p, caller, nil
+	}
+	p.Scopes = intersect(p.Scopes, e.scopes)
+	switch {
+	case own:
+		p.Kind, p.Roles = gatehouse.KindAgent, gatehouse.Roles{}
+	case caller.Delegated:
+		p.Roles = gatehouse.Roles{}
+		if minted {
+			p.Kind, p.Issuer = gatehouse.KindUser, f.subjectIssuer
+			p.Actors = issued(p.Actors, r.config.Issuer)
+			caller.Subject = p.Key()
+		}
+	}
+	if !own && p.Kind == gatehouse.KindAgent {
+		p.Kind = gatehouse.KindService
+	}
+	return p, caller, nil
+}
+
+// issued returns a chain whose actors have an issuer.
+func issued(chain gatehouse.Actors, issuer string) gatehouse.Actors {
+	var all []gatehouse.Actor
+	for a := range chain.All() {
+		if a.Issuer == "" {
+			a.Issuer = issuer
+		}
+		all = append(all, a)
+	}
+	return gatehouse.NewActors(all...)
+}
+
+// intersect returns the scopes that both sets have.
+func intersect(a, b gatehouse.Scopes) gatehouse.Scopes {
+	if b.HasAll(a) {
+		return a
+	}
+	var both []string
+	for scope := range a.All() {
+		if b.Has(scope) {
+			both = append(both, scope)
+		}
+	}
+	scopes, _ := gatehouse.NewScopes(both...) // they are those of a
+	return scopes
+}

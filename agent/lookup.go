@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// entry is what the registry knew of an ID when it read the store. It is immutable.
+type entry struct {
+	read   time.Time // when the query began
+	agent  Agent     // zero if there was none
+	scopes gatehouse.Scopes
+	limits Limits
+	keys   []publicKey
+}
+
+// entry returns the entry of a record.
+func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
+	var d details
+	if err := json.Unmarshal(record.Details, &d); err != nil {
+		return nil, unavailable(ReasonStoreUnavailable, fmt.Errorf("agent: the record of %.64q is malformed: %w", record.ID, err))
+	}
+	keys, err := parseKeys(d.Keys)
+	if err != nil {
+		return nil, unavailable(ReasonStoreUnavailable, fmt.Errorf("agent: the record of %.64q is malformed: %w", record.ID, err))
+	}
+	e := &entry{read: read, keys: keys, limits: d.Limits, agent: Agent{
+		ID: record.ID, Tenant: record.Tenant, Owner: d.Owner, Roles: d.Roles, Keys: d.Keys, SPIFFEID: d.SPIFFEID,
+		Certificates: d.Certificates, Attestation: d.Attestation, Limits: d.Limits,
+		Generation: record.Generation, Created: record.Created, Changed: record.Changed, Decommissioned: record.Decommissioned,
+	}}
+	for name := range d.Roles.All() {
+		role, ok := r.roles[name]
+		if !ok && e.agent.Active() {
+			return nil, unavailable(ReasonRole, fmt.Errorf("agent: %.64q has the role %.64q, which Config.Roles lacks", record.ID, name))
+		}
+		e.limits = e.limits.and(role.limits)
+	}
+	e.scopes = r.Scopes(e.agent)
+	return e, nil
+}
+
+// put caches what a query returned that began at the time read, unless a later one is
+// cached, and returns the cached entry.
+func (r *Registry) put(read time.Time, record Record) (*entry, error) {
+	e, err := r.entry(read, record)
+	if err != nil {
+		return nil, err
+	}
+	return r.keep(record.ID, e), nil
+}
+
+func (r *Registry) keep(id string, e *entry) *entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known, ok := r.cache.Get(id); ok && known.read.After(e.read) {
+		return known
+	}
+	r.cache.Cache(id, e)
+	return e
+}
+
+// lookup returns what the registry knows of an ID, at most MaxAge old. The agent of
+// the entry is zero if there is none. The error is a 503.
+func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
+	if !isIdentifier(id) {
+		return &entry{}, nil
+	}
+	r.mu.RLock()
+	e, ok := r.cache.Get(id)
+	r.mu.RUnlock()
+	if ok && time.Since(e.read) < r.config.MaxAge {
+		return e, nil
+	}
+	e, err := r.flights.Do(ctx, id, func(ctx context.Context) (*entry, error) {
+		read := time.Now()
+		record, err := r.config.Store.Find(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return r.keep(id, &entry{read: read}), nil
+		case err != nil:
+			return nil, err
+		}
+		return r.put(read, record)
+	})
+	if e == nil && err == nil {
+		err = errors.New("agent: no result")
+	}
+	if known, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return nil, known
+	}
+	if err != nil {
+		return nil, unavailable(ReasonStoreUnavailable, fmt.Errorf("agent: store: %w", err))
+	}
+	return e, nil
+}
+
+func unavailable(reason gatehouse.Reason, cause error) *gatehouse.Error {
+	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Cause: cause}
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/assertion"
+	"github.com/gatehouse-go/gatehouse/internal/expiring"
+	"github.com/gatehouse-go/gatehouse/internal/flight"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
+)
+
+const (
+	defaultMaxAge = 500 * time.Millisecond
+	maxMaxAge     = time.Second
+	cacheEntries  = 10_000
+)
+
+// Config configures a [Registry].
+type Config struct {
+	// Issuer is the issuer identifier of the own [Server]. Only its tokens make a
+	// caller an agent. Required.
+	Issuer string
+
+	// Store keeps the agents. Required.
+	Store Store
+
+	// Replays remembers used assertions and evidence. All processes must share it.
+	// Required.
+	Replays assertion.ReplayStore
+
+	// Roles are the roles of agents. At least one is required.
+	Roles map[string]Role
+
+	// Attestations are what agents can be required to prove, by the name that
+	// Agent.Attestation has. Optional.
+	Attestations map[string]Attestation
+
+	// NonceKeys are secrets of at least 32 random bytes from which the nonces of
+	// evidence are derived: the first one makes them, and all verify. All processes
+	// must share them. By default a process has a random one and accepts only its own
+	// nonces.
+	NonceKeys []gatehouse.Secret
+
+	// MaxAge is how long a record of the store is used: 500 ms by default, at most 1 s.
+	// A change on another node has effect after that time and the duration of one
+	// query. An older record is never used: if the store is unavailable, the response
+	// is 503.
+	MaxAge time.Duration
+
+	// Observer receives the events. Optional.
+	Observer gatehouse.Observer
+}
+
+// Registry knows the agents. It is safe for concurrent use.
+type Registry struct {
+	config Config
+	roles  map[string]grants
+	nonces nonces
+
+	flights flight.Group[string, *entry]
+	mu      sync.RWMutex
+	cache   expiring.Map[string, struct{}, *entry]
+}
+
+// grants are what a role gives.
+type grants struct {
+	scopes gatehouse.Scopes
+	limits Limits
+}
+
+// New returns a registry. It reports all configuration errors at once and does not
+// call the store.
+func New(config Config) (*Registry, error) {
+	config.Attestations, config.NonceKeys = maps.Clone(config.Attestations), slices.Clone(config.NonceKeys)
+	r := &Registry{config: config, roles: make(map[string]grants)}
+	r.cache.Limit = cacheEntries
+	r.cache.Expires = func(e **entry) time.Time { return (*e).read }
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("agent: Config."+format, args...)) }
+	if !isIdentifier(config.Issuer) {
+		fail("Issuer: must be 1 to %d bytes of UTF-8 without control characters", maxText)
+	}
+	if typednil.Is(config.Store) {
+		fail("Store: required")
+	}
+	if typednil.Is(config.Replays) {
+		fail("Replays: required")
+	}
+	if config.Observer != nil && typednil.Is(config.Observer) {
+		fail("Observer: is a nil %T", config.Observer)
+	}
+	if r.config.MaxAge == 0 {
+		r.config.MaxAge = defaultMaxAge
+	}
+	if r.config.MaxAge < 0 || r.config.MaxAge > maxMaxAge {
+		fail("MaxAge: got %v, want 0 to %v", config.MaxAge, maxMaxAge)
+	}
+	if len(config.Roles) == 0 {
+		fail("Roles: at least one is required")
+	}
+	for name, role := range config.Roles {
+		g, err := role.grants()
+		if _, invalid := gatehouse.NewRoles(name); err == nil && invalid != nil {
+			err = errors.New("malformed name")
+		}
+		if err != nil {
+			fail("Roles[%.64q]: %w", name, err)
+		}
+		r.roles[name] = g
+	}
+	for name, a := range config.Attestations {
+		if err := a.check(name); err != nil {
+			fail("Attestations[%.64q]: %w", name, err)
+		}
+	}
+	var err error
+	if r.nonces, err = newNonces(config.NonceKeys); err != nil {
+		fail("NonceKeys: %w", err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if _, memory := config.Store.(*Memory); memory {
+		_ = gatehouse.Report(context.Background(), config.Observer, gatehouse.Event{Type: EventMemoryStore, Level: slog.LevelWarn, Issuer: config.Issuer})
+	}
+	return r, nil
+}
+
+// Close ends running queries of the store.
+func (r *Registry) Close() error {
+	r.flights.Close()
+	return nil
+}
+
+func (r Role) grants() (grants, error) {
+	scopes, err := gatehouse.NewScopes(r.Scopes...)
+	switch {
+	case err != nil:
+		return grants{}, fmt.Errorf("Scopes: %w", err)
+	case scopes.Len() == 0:
+		return grants{}, errors.New("Scopes: at least one is required")
+	case strings.Contains(scopes.String(), "*"):
+		return grants{}, errors.New("Scopes: a scope has a wildcard, which matches nothing but itself")
+	}
+	return grants{scopes, r.Limits}, r.Limits.check()
+}
+
+// Registration is an agent that is to be registered.
+type Registration struct {
+	Agent Agent
+
+	// Nonce and Evidence are for an Attestation that is required at registration: a
+	// nonce of [Registry.Nonce] and the evidence of the agent with it.
+	Nonce    string
+	Evidence gatehouse.Secret
+}
+
+// details are the stored fields of an agent.
+type details struct {
+	Owner        string          `json:"owner,omitzero"`
+	Roles        gatehouse.Roles `json:"roles"`
+	Keys         []string        `json:"keys,omitzero"`
+	SPIFFEID     string          `json:"spiffe_id,omitzero"`
+	Certificates []string        `json:"certificates,omitzero"`
+	Attestation  string          `json:"attestation,omitzero"`
+	Limits       Limits          `json:"limits,omitzero"`
+}
+
+// Register adds an agent, or changes the registration of an active one of the same
+// tenant. After a change, tokens that were issued before are rejected. A program with
+// its agents in a configuration file calls it at each start: the same registration
+// changes nothing, and an agent that was decommissioned stays so ([ErrDecommissioned]).
+//
+// It returns an error that names every mistake: also a role or an attestation that
+// the [Config] lacks. If the attestation is required at registration, the evidence is
+// verified first, and an agent whose evidence is not accepted is not registered.
+func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
+	a := registration.Agent
+	errs := []error{a.check()}
+	for role := range a.Roles.All() {
+		if _, ok := r.roles[role]; !ok {
+			errs = append(errs, fmt.Errorf("Roles: %.64q is not in Config.Roles", role))
+		}
+	}
+	attestation, ok := r.config.Attestations[a.Attestation]
+	if a.Attestation != "" && !ok {
+		errs = append(errs, fmt.Errorf("Attestation: %.64q is not in Config.Attestations", a.Attestation))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, err)
+	}
+	if attestation.Registration {
+		if err := r.attest(ctx, a, registration.Nonce, registration.Evidence); err != nil {
+			return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, err)
+		}
+	}
+	text, _ := json.Marshal(details{a.Owner, a.Roles, a.Keys, a.SPIFFEID, a.Certificates, a.Attestation, a.Limits}) // cannot fail
+	old, _ := r.config.Store.Find(ctx, a.ID)                                                                        // decides only whether there is an event
+	record, err := r.config.Store.Register(ctx, a.ID, a.Tenant, text)
+	if err != nil {
+		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, err)
+	}
+	e, err := r.put(time.Now(), record)
+	if err != nil {
+		return Agent{}, err
+	}
+	if old.Generation == record.Generation {
+		return e.agent.clone(), nil
+	}
+	return e.agent.clone(), r.report(ctx, EventRegistered, e.agent)
+}
+
+// Decommission ends an agent for good: its credentials and all tokens in which it
+// takes part are rejected, on this node immediately and on the others after
+// Config.MaxAge. The error is [ErrNotFound] if the tenant has no such agent. To
+// decommission an agent again changes nothing.
+func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, error) {
+	if !isIdentifier(tenant) || !isIdentifier(id) {
+		return Agent{}, ErrNotFound
+	}
+	record, err := r.config.Store.Decommission(ctx, tenant, id)
+	if err != nil {
+		return Agent{}, fmt.Errorf("agent: decommission %.64q: %w", id, err)
+	}
+	e, err := r.put(time.Now(), record)
+	if err != nil {
+		return Agent{}, err
+	}
+	return e.agent.clone(), r.report(ctx, EventDecommissioned, e.agent)
+}
+
+func (r *Registry) report(ctx context.Context, event gatehouse.EventType, a Agent) error {
+	p, _ := gatehouse.FromContext(ctx)
+	return gatehouse.Report(ctx, r.config.Observer, gatehouse.Event{
+		Type: event, Level: slog.LevelInfo, Issuer: r.config.Issuer, Principal: p,
+		Attrs: []slog.Attr{slog.String(AttrAgent, a.ID), slog.String(AttrTenant, a.Tenant), slog.Int64(AttrGeneration, a.Generation)},
+	})
+}
+
+// Find returns an agent from the store, also a decommissioned one, or [ErrNotFound].
+func (r *Registry) Find(ctx context.Context, id string) (Agent, error) {
+	begun := time.Now()
+	record, err := r.config.Store.Find(ctx, id)
+	if err != nil {
+		return Agent{}, fmt.Errorf("agent: find: %w", err)
+	}
+	e, err := r.put(begun, record)
+	if err != nil {
+		return Agent{}, err
+	}
+	return e.agent.clone(), nil
+}
+
+// List returns at most limit agents of a tenant, also decommissioned ones, whose ID
+// is greater than after, ordered by ID.
+func (r *Registry) List(ctx context.Context, tenant, after string, limit int) ([]Agent, error) {
+	records, err := r.config.Store.List(ctx, tenant, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("agent: list: %w", err)
+	}
+	agents := make([]Agent, len(records))
+	for n, record := range records {
+		e, err := r.entry(time.Time{}, record)
+		if err != nil {
+			return nil, err
+		}
+		agents[n] = e.agent
+	}
+	return agents, nil
+}
+
+// Scopes returns the scopes that the roles of an agent give.
+func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
+	var scopes []string
+	for role := range a.Roles.All() {
+		scopes = slices.AppendSeq(scopes, r.roles[role].scopes.All())
+	}
+	all, _ := gatehouse.NewScopes(scopes...) // they are those of roles
+	return all
+}
+
+func (a Agent) clone() Agent {
+	a.Keys, a.Certificates = slices.Clone(a.Keys), slices.Clone(a.Certificates)
+	return a
+}

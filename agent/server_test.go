@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/dpop"
+)
+
+func TestAgentGetsTokenOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t, tokenRequest("helper-1"))
+	claims := claimsOf(token)
+	if lifetime := claims["exp"].(float64) - claims["iat"].(float64); lifetime != 900 {
+		t.Errorf("lifetime = %v s, want 900 s", lifetime)
+	}
+	for _, name := range []string{"jti", "iat", "exp"} {
+		delete(claims, name)
+	}
+	want := object{
+		"iss": origin, "sub": "helper-1", "aud": audience, "client_id": "helper-1", "tenant": "acme", "type": "agent",
+		"scope": "data:read data:write exec:sandbox external:invoke", "attestation": "key", "agents": object{"helper-1": 1.0},
+		"max_tokens_per_day": 50_000.0, "token_budget": 9000.0,
+	}
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+	if e := w.events.last(); e.Type != agent.EventMinted || e.Principal.Subject != "helper-1" || e.Credential == "" {
+		t.Errorf("event = %+v, want agent_token_minted", e)
+	}
+	p, err := w.admit(token)
+	if err != nil {
+		t.Fatalf("Admit(own token) error = %v", err)
+	}
+	if p.Kind != gatehouse.KindAgent || p.Subject != "helper-1" || p.Issuer != origin || p.Tenant != "acme" || p.Roles.Len() != 0 {
+		t.Errorf("principal = %+v, want the agent", p)
+	}
+	c, err := w.registry.Caller(t.Context(), p)
+	if err != nil || !c.Own || c.Delegated || c.Agent.ID != "helper-1" || c.Attestation != "key" || c.Subject != p.Key() {
+		t.Errorf("Caller = %+v, %v", c, err)
+	}
+}
+
+// Covers RFC 8693 §4.1, §4.1 (chain).
+func TestDelegatedToken(t *testing.T) {
+	w := newWorld(t)
+	subject := person(object{"exp": time.Now().Unix() + 100, "auth_time": 1_700_000_000})
+	first := w.token(t, exchangeRequest("helper-1", subject))
+	if e := w.events.last(); e.Type != agent.EventExchanged || e.Principal.Subject != "alice" || e.Principal.Issuer != idp {
+		t.Errorf("event = %+v, want agent_token_exchanged", e)
+	}
+	second := w.token(t, exchangeRequest("helper-2", first, "scope", "data:read external:invoke"))
+	claims := claimsOf(second)
+	if claims["exp"].(float64) > claimsOf(subject)["exp"].(float64) {
+		t.Errorf("exp = %v, want at most that of the subject token", claims["exp"])
+	}
+	for _, name := range []string{"jti", "iat", "exp"} {
+		delete(claims, name)
+	}
+	want := object{
+		"iss": origin, "sub": "alice", "aud": audience, "client_id": "helper-2", "tenant": "acme", "scope": "data:read",
+		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "agents": object{"helper-1": 1.0, "helper-2": 1.0},
+		"subject_issuer": idp, "max_tokens_per_day": 50_000.0, "token_budget": 9000.0, "auth_time": 1_700_000_000.0,
+	}
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+	p, err := w.admit(second)
+	if err != nil {
+		t.Fatalf("Admit(delegated token) error = %v", err)
+	}
+	if p.Kind != gatehouse.KindUser || p.Key() != (gatehouse.Key{Issuer: idp, Subject: "alice"}) || p.Roles.Len() != 0 || p.Scopes.String() != "data:read" {
+		t.Errorf("principal = %+v, want alice of her issuer", p)
+	}
+	c, err := w.registry.Caller(t.Context(), p)
+	if err != nil || c.Own || !c.Delegated || c.Agent.ID != "helper-2" || c.Subject != p.Key() || c.Attestation != "" {
+		t.Errorf("Caller = %+v, %v", c, err)
+	}
+	if actor, _ := p.Actors.Current(); actor != (gatehouse.Actor{Subject: "helper-2", Issuer: origin}) {
+		t.Errorf("current actor = %+v", actor)
+	}
+}
+
+// Covers RFC 6749 §2.3, §2.3.1 (body); RFC 8693 §2.1 (actor), §2.2.2, §4.4.
+func TestTokenRequestsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	chain := func(n int) object {
+		var act object
+		for range n {
+			next := object{"sub": "helper-1"}
+			if act != nil {
+				next["act"] = act
+			}
+			act = next
+		}
+		return object{"act": act}
+	}
+	own := w.token(t, tokenRequest("helper-2"))
+	once := assertion("helper-1", nil)
+	w.token(t, tokenRequest("helper-1", "client_assertion", "", "client_assertion", once))
+	for name, test := range map[string]struct {
+		request *http.Request
+		status  int
+		code    string
+		reason  gatehouse.Reason
+	}{
+		"no grant_type":                              {tokenRequest("helper-1", "grant_type", ""), 400, "invalid_request", agent.ReasonRequest},
+		"another grant":                              {tokenRequest("helper-1", "grant_type", "password"), 400, "unsupported_grant_type", agent.ReasonRequest},
+		"no client":                                  {tokenRequest(""), 401, "invalid_client", agent.ReasonClient},
+		"unknown client":                             {tokenRequest("", "client_id", "missing"), 401, "invalid_client", agent.ReasonClient},
+		"client without proof":                       {tokenRequest("", "client_id", "helper-1"), 401, "invalid_client", agent.ReasonClient},
+		"secret":                                     {tokenRequest("helper-1", "client_secret", "x"), 401, "invalid_client", agent.ReasonClient},
+		"assertion of no type":                       {tokenRequest("helper-1", "client_assertion_type", "", "client_id", "helper-1"), 401, "invalid_client", agent.ReasonClient},
+		"assertion twice":                            {tokenRequest("helper-1", "client_assertion", "", "client_assertion", once), 401, "invalid_client", "assertion_replayed"},
+		"assertion of 2 minutes":                     {tokenRequest("helper-1", "client_assertion", "", "client_assertion", assertion("helper-1", object{"exp": time.Now().Unix() + 120})), 401, "invalid_client", "assertion_invalid"},
+		"assertion for the token endpoint":           {tokenRequest("helper-1", "client_assertion", "", "client_assertion", assertion("helper-1", object{"aud": origin + "/token"})), 401, "invalid_client", "assertion_invalid"},
+		"scope beyond the roles":                     {tokenRequest("reader", "scope", "data:write"), 400, "invalid_scope", agent.ReasonScope},
+		"malformed scope":                            {tokenRequest("reader", "scope", "data:read  "), 400, "invalid_scope", agent.ReasonScope},
+		"another resource":                           {tokenRequest("reader", "resource", origin), 400, "invalid_target", agent.ReasonTarget},
+		"a second resource":                          {tokenRequest("reader", "resource", audience, "resource", "https://evil.example"), 400, "invalid_target", agent.ReasonTarget},
+		"another audience":                           {tokenRequest("reader", "audience", "mcp"), 400, "invalid_target", agent.ReasonTarget},
+		"authorization_details":                      {tokenRequest("reader", "authorization_details", "[]"), 400, "invalid_authorization_details", agent.ReasonDetails},
+		"repeated parameter":                         {tokenRequest("reader", "scope", "data:read", "scope", "data:read"), 400, "invalid_request", agent.ReasonRequest},
+		"no subject_token":                           {exchangeRequest("helper-1", "", "subject_token", ""), 400, "invalid_request", agent.ReasonRequest},
+		"another type":                               {exchangeRequest("helper-1", person(nil), "subject_token_type", "", "subject_token_type", "urn:ietf:params:oauth:token-type:id_token"), 400, "invalid_request", agent.ReasonRequest},
+		"actor_token":                                {exchangeRequest("helper-1", person(nil), "actor_token", own, "actor_token_type", "urn:ietf:params:oauth:token-type:access_token"), 400, "invalid_request", agent.ReasonRequest},
+		"actor_token_type alone":                     {exchangeRequest("helper-1", person(nil), "actor_token_type", "urn:ietf:params:oauth:token-type:access_token"), 400, "invalid_request", agent.ReasonRequest},
+		"another requested type":                     {exchangeRequest("helper-1", person(nil), "requested_token_type", "urn:ietf:params:oauth:token-type:jwt"), 400, "invalid_request", agent.ReasonRequest},
+		"expired subject token":                      {exchangeRequest("helper-1", person(object{"exp": time.Now().Unix() - 60, "iat": time.Now().Unix() - 90})), 400, "invalid_request", "jwtauth_expired"},
+		"subject of a stranger":                      {exchangeRequest("helper-1", tokenOf(stranger, nil)), 400, "invalid_request", "jwtauth_signature"},
+		"subject for another API":                    {exchangeRequest("helper-1", person(object{"aud": origin})), 400, "invalid_request", "jwtauth_audience"},
+		"subject without tenant":                     {exchangeRequest("helper-1", person(object{"tenant": nil})), 400, "invalid_request", agent.ReasonSubject},
+		"another tenant":                             {exchangeRequest("foreign", person(nil)), 400, "invalid_request", agent.ReasonSubject},
+		"a tenant that the issuer may not speak for": {exchangeRequest("foreign", person(object{"iss": "https://other.example.com", "tenant": "globex"})), 400, "invalid_request", "jwtauth_tenant"},
+		"token of an agent":                          {exchangeRequest("helper-1", own), 400, "invalid_request", agent.ReasonSubject},
+		"token of a service":                         {exchangeRequest("helper-1", person(object{"sub": "app"})), 400, "invalid_request", agent.ReasonSubject},
+		"may_act for another":                        {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act of another issuer":                  {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "iss": "https://evil.example"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act with an unknown member":             {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "group": "g"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"empty may_act":                              {exchangeRequest("helper-1", person(object{"may_act": object{}})), 400, "invalid_request", agent.ReasonMayAct},
+		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{{"type": "payment"}}})), 400, "invalid_authorization_details", agent.ReasonDetails},
+		"fifth actor":                                {exchangeRequest("helper-1", person(chain(4))), 400, "invalid_request", agent.ReasonDepth},
+		"five actors":                                {exchangeRequest("helper-1", person(chain(5))), 400, "invalid_request", "jwtauth_claims"},
+		"unknown actor":                              {exchangeRequest("helper-1", person(object{"act": object{"sub": "mallory"}})), 400, "invalid_request", agent.ReasonUnknown},
+		"nothing in common":                          {exchangeRequest("helper-1", person(object{"scope": "profile"})), 400, "invalid_scope", agent.ReasonScope},
+		"nothing of what is asked":                   {exchangeRequest("helper-1", person(nil), "scope", "exec:sandbox"), 400, "invalid_scope", agent.ReasonScope},
+		"bound subject token":                        {exchangeRequest("helper-1", person(object{"cnf": object{"jkt": "x"}})), 400, "invalid_request", agent.ReasonConfirmation},
+		"unknown confirmation":                       {exchangeRequest("helper-1", person(object{"cnf": object{"kid": "x"}})), 400, "invalid_request", gatehouse.ReasonUnconfirmed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := w.ask(test.request)
+			if e := w.events.last(); got.Status != test.status || got.Error != test.code || e.Reason != test.reason || got.AccessToken != "" {
+				t.Errorf("response = %d %s (%s: %v), want %d %s (%s)", got.Status, got.Error, e.Reason, e.Cause, test.status, test.code, test.reason)
+			}
+		})
+	}
+}
+
+func TestTokenEndpointReadsFormsOnly(t *testing.T) {
+	w := newWorld(t)
+	get := tokenRequest("helper-1")
+	get.Method = http.MethodGet
+	query := tokenRequest("helper-1")
+	query.URL.RawQuery = "scope=data:read"
+	plain := tokenRequest("helper-1")
+	plain.Header.Set("Content-Type", "text/plain")
+	long := tokenRequest("helper-1", "state", strings.Repeat("a", 70<<10))
+	basic := tokenRequest("helper-1")
+	basic.SetBasicAuth("helper-1", "x")
+	for name, test := range map[string]struct {
+		request *http.Request
+		status  int
+	}{"GET": {get, 405}, "query": {query, 400}, "content type": {plain, 400}, "too long": {long, 400}, "Authorization": {basic, 401}} {
+		if got := w.ask(test.request); got.Status != test.status {
+			t.Errorf("%s: status = %d, want %d", name, got.Status, test.status)
+		}
+	}
+}
+
+func TestMayActIsKept(t *testing.T) {
+	w := newWorld(t)
+	first := w.token(t, exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "iss": idp}})))
+	if diff := cmp.Diff(object{"sub": "helper-1", "iss": idp}, claimsOf(first)["may_act"]); diff != "" {
+		t.Errorf("may_act (-want +got):\n%s", diff)
+	}
+	if got := w.ask(exchangeRequest("helper-2", first)); got.Error != "invalid_request" || w.events.last().Reason != agent.ReasonMayAct {
+		t.Errorf("exchange by another agent = %d %s, want invalid_request", got.Status, got.Error)
+	}
+	w.token(t, exchangeRequest("helper-1", first))
+}
+
+// Covers RFC 8414 §2 (server).
+func TestMetadata(t *testing.T) {
+	w := newWorld(t)
+	get := func(method string) (int, object) {
+		recorder := httptest.NewRecorder()
+		w.server.Metadata().ServeHTTP(recorder, httptest.NewRequest(method, "/.well-known/oauth-authorization-server", nil))
+		var document object
+		_ = json.Unmarshal(recorder.Body.Bytes(), &document)
+		return recorder.Code, document
+	}
+	status, document := get(http.MethodGet)
+	algorithms := []any{"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "RS256"}
+	want := object{
+		"issuer": origin, "token_endpoint": origin + "/token", "jwks_uri": origin + "/jwks",
+		"scopes_supported":         []any{"data:read", "data:write", "exec:sandbox", "external:invoke"},
+		"response_types_supported": []any{}, "grant_types_supported": []any{"client_credentials", exchangeGrant},
+		"token_endpoint_auth_methods_supported":            []any{"private_key_jwt"},
+		"token_endpoint_auth_signing_alg_values_supported": algorithms,
+		"dpop_signing_alg_values_supported":                []any{"ES256", "PS256", "EdDSA", "Ed25519"},
+		"code_challenge_methods_supported":                 []any{"S256"},
+		"tls_client_certificate_bound_access_tokens":       false,
+	}
+	if diff := cmp.Diff(want, document); status != http.StatusOK || diff != "" {
+		t.Errorf("GET = %d (-want +got):\n%s", status, diff)
+	}
+	if status, _ := get(http.MethodPost); status != http.StatusMethodNotAllowed {
+		t.Errorf("POST = %d, want 405", status)
+	}
+}
+
+// Covers RFC 9449 §5 (server).
+func TestDPoPBindsToken(t *testing.T) {
+	w := newWorld(t)
+	key := must(dpop.GenerateKey())
+	proof := func(path, token string) string {
+		return must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + path)), AccessToken: token}))
+	}
+	r := tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	got := w.ask(r)
+	if cnf := claimsOf(got.AccessToken)["cnf"]; got.TokenType != "DPoP" || !cmp.Equal(cnf, any(object{"jkt": key.Thumbprint()})) {
+		t.Fatalf("response = %+v, cnf = %v, want a token that is bound to the key", got, cnf)
+	}
+	if _, err := w.admit(got.AccessToken); reasonOf(err) != gatehouse.ReasonUnconfirmed {
+		t.Errorf("Admit(bound token as Bearer) error = %v, want %s", err, gatehouse.ReasonUnconfirmed)
+	}
+	used := proof("/token", "")
+	for name, test := range map[string]struct{ proof, code string }{
+		"first use":        {used, ""},
+		"second use":       {used, "invalid_dpop_proof"},
+		"for another path": {proof("/mcp", ""), "invalid_dpop_proof"},
+		"with ath":         {proof("/token", "token"), "invalid_dpop_proof"},
+		"malformed":        {"x", "invalid_dpop_proof"},
+	} {
+		if name == "first use" {
+			continue
+		}
+		if name == "second use" {
+			r := tokenRequest("helper-1")
+			r.Header.Set("DPoP", test.proof)
+			if first := w.ask(r); first.Status != http.StatusOK {
+				t.Errorf("first use = %d %s, want 200", first.Status, first.Error)
+			}
+		}
+		r := tokenRequest("helper-1")
+		r.Header.Set("DPoP", test.proof)
+		if got := w.ask(r); got.Status != http.StatusBadRequest || got.Error != test.code {
+			t.Errorf("%s: response = %d %s, want 400 %s", name, got.Status, got.Error, test.code)
+		}
+	}
+	bound := person(object{"cnf": object{"jkt": "x"}})
+	r = exchangeRequest("helper-1", bound)
+	r.Header.Set("DPoP", proof("/token", ""))
+	if got := w.ask(r); got.TokenType != "DPoP" {
+		t.Errorf("exchange of a bound token = %+v, want a bound token", got)
+	}
+	unsupported := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.DPoP = nil })
+	r = tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	if got := unsupported.ask(r); got.Error != "invalid_dpop_proof" {
+		t.Errorf("proof without verifier = %d %s, want invalid_dpop_proof", got.Status, got.Error)
+	}
+}

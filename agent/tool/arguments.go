@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+)
+
+// Arguments is the type of the arguments of a tool, see [Args].
+type Arguments struct {
+	decode func(canonical string) (any, error)
+	err    error // of the configuration
+}
+
+// errArguments is the error for arguments that are not exactly those of the type.
+var errArguments = errors.New("tool: arguments: a member is missing, unknown, or of another type or case")
+
+// Args returns arguments of type T, a struct. They are read strictly: the JSON object
+// must have exactly the members that T has, each with the same name and type.
+// Members with omitempty or omitzero may be absent. null is accepted only where T
+// writes it, for a nil pointer, map or slice.
+//
+// The check needs no schema: what T makes of the arguments must be, in canonical
+// JSON, what was sent. A type whose UnmarshalJSON accepts other forms than its
+// MarshalJSON writes is refused in those forms.
+func Args[T any]() Arguments {
+	if t := reflect.TypeFor[T](); t.Kind() != reflect.Struct {
+		return Arguments{decode: func(string) (any, error) { return nil, errArguments }, err: fmt.Errorf("%v: want a struct", t)}
+	}
+	return Arguments{decode: func(canonical string) (any, error) {
+		value := new(T)
+		if err := json.Unmarshal([]byte(canonical), value); err != nil {
+			return nil, errArguments // the cause may quote the arguments
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, errArguments
+		}
+		if again, err := approval.Canonical(text); err != nil || again != canonical {
+			return nil, errArguments
+		}
+		return value, nil
+	}}
+}
+
+// read returns the decoded arguments and their canonical text. Absent arguments are
+// an empty object.
+func (a Arguments) read(arguments []byte, limit int) (value any, canonical string, err error) {
+	if len(arguments) > limit {
+		return nil, "", fmt.Errorf("tool: arguments: %d bytes: at most %d", len(arguments), limit)
+	}
+	if len(arguments) == 0 {
+		arguments = []byte("{}")
+	}
+	if canonical, err = approval.Canonical(arguments); err != nil {
+		return nil, "", err
+	}
+	value, err = a.decode(canonical)
+	return value, canonical, err
+}
