@@ -167,30 +167,7 @@ func (g *gateway) call(r *http.Request) (budget.Call, error) {
 	if err != nil {
 		return budget.Call{}, err
 	}
-	output := m.MaxOutput
-	if call.Limit > 0 {
-		output = min(output, call.Limit)
-	}
-	least := int64(1)
-	if call.Thinking < output {
-		least = call.Thinking + 1 // otherwise the upstream refuses the call
-	}
-	return budget.Call{
-		Model: m.Name, Format: budget.Format(call.Shape), Lines: append(lines, spentOn(caller, m)),
-		Input: call.InputBound(m), Output: output, MinOutput: least, Choices: call.Choices, Cap: limit,
-		Rewrite: func(r *http.Request, limit int64) error {
-			setBody(r, call.Rewrite(model.Changes{Model: m.Name, Limit: limit, IncludeUsage: true}))
-			return nil
-		},
-		HideUsage: call.Shape == model.ChatCompletions && call.Stream && !call.IncludeUsage,
-	}, nil
-}
-
-// setBody gives a request a body that the transport can send again.
-func setBody(r *http.Request, body []byte) {
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	r.ContentLength = int64(len(body))
+	return budget.ForModel(call, m, append(lines, spentOn(caller, m)), limit), nil
 }
 
 // send sends an attempt to its upstream.

@@ -20,44 +20,32 @@ type budgetLine struct {
 // line returns the budget of an account, and false if the caller has no such account.
 // tier is that of the model.
 func (b budgetLine) line(p gatehouse.Principal, tier string) (budget.Line, bool) {
-	name := ""
+	account, ok := budget.Account{Tenant: p.Tenant, Per: b.config.Per}, true
 	switch b.config.Per {
 	case perKey:
-		if p.Method == apikey.Method {
-			name = p.Credential
-		}
+		account, ok = budget.KeyAccount(p), p.Method == apikey.Method
 	case perSubject:
-		name = p.Key().String()
+		account = budget.SubjectAccount(p)
 	case perTenant:
-		name = p.Tenant
+		account.Name = p.Tenant
 	case perTenantTier:
-		name = tier
+		account.Name, ok = tier, tier != ""
 	case perAgent:
-		name = agentOf(p)
+		account, ok = agentOf(p)
 	}
-	return budget.Line{
-		Account: budget.Account{Tenant: p.Tenant, Per: b.config.Per, Name: name},
-		Window:  b.window, Max: b.config.MaxTokens, Warn: b.config.Warn,
-	}, name != ""
+	return budget.Line{Account: account, Window: b.window, Max: b.config.MaxTokens, Warn: b.config.Warn}, ok
 }
 
-// agentOf returns the agent that acts, "" if there is none: the current actor of the
-// token, or its subject if the token is that of an agent.
-func agentOf(p gatehouse.Principal) string {
-	if actor, ok := p.Actors.Current(); ok {
-		if actor.Issuer == "" {
-			actor.Issuer = p.Issuer
-		}
-		return gatehouse.Key{Issuer: actor.Issuer, Subject: actor.Subject}.String()
-	}
+// agentOf returns the account of the agent that acts, and false if there is none. The
+// token of an agent has the type agent.
+func agentOf(p gatehouse.Principal) (budget.Account, bool) {
 	var claims struct {
 		Type string `json:"type"`
 	}
-	_ = p.Claims.Decode(&claims) // a type that is no string is none
-	if p.Kind == gatehouse.KindAgent || p.Method != apikey.Method && claims.Type == "agent" {
-		return p.Key().String()
+	if err := p.Claims.Decode(&claims); err == nil && claims.Type == "agent" && p.Method != apikey.Method {
+		p.Kind = gatehouse.KindAgent
 	}
-	return ""
+	return budget.AgentAccount(p)
 }
 
 // lines returns the budgets of a call for a model of the tier, and the limit for one
@@ -67,10 +55,7 @@ func (a *app) lines(p gatehouse.Principal, tier string) ([]budget.Line, *int64, 
 	if err != nil {
 		return nil, nil, err
 	}
-	lines, err := caps.Lines(p)
-	if err != nil {
-		return nil, nil, err
-	}
+	lines := caps.Lines(p)
 	for _, b := range a.budgets {
 		if line, ok := b.line(p, tier); ok {
 			lines = append(lines, line)

@@ -62,7 +62,7 @@ var returned = []string{"Content-Type", "Content-Length", "Content-Encoding", "R
 // send sends a request to the upstream, at its path.
 func (c *connection) send(r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
-	out.URL = c.base.JoinPath(r.URL.Path)
+	out.URL = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + r.URL.Path}
 	out.Host = ""
 	response, err := c.transport.RoundTrip(out)
 	if err != nil {
