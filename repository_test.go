@@ -52,7 +52,7 @@ var imports = map[string][]string{
 	"agent/approval": nil,
 	"agent/model":    {"scopes", "tenant"},
 	"agent/prompt":   {"scopes", "tenant"},
-	"agent/upstream": {"scopes", "tenant"},
+	"agent/upstream": {"cookie"},
 	"agent/budget":   {"agent/model", "scopes", "tenant"},
 	"authtest":       nil,
 

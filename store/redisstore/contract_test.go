@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent/upstream"
+	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -43,6 +45,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { return newStore(t, client).Replays() })
+		})
+		t.Run("upstreams", func(t *testing.T) {
+			upstreamtest.TestStore(t, func(t *testing.T) upstream.Store { return newStore(t, client).Upstreams() })
 		})
 	}
 	t.Run("server", func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/agent/upstream"
+	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -42,6 +44,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { empty(t, "replays"); return s.Replays() })
+		})
+		t.Run("upstreams", func(t *testing.T) {
+			upstreamtest.TestStore(t, func(t *testing.T) upstream.Store { empty(t, "upstreams"); return s.Upstreams() })
 		})
 	})
 }

@@ -128,6 +128,29 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+// TestOperations checks that the events and reasons of docs/operations.md exist.
+func TestOperations(t *testing.T) {
+	name := regexp.MustCompile("`(([a-z]+)_[a-z_]+)`")
+	found := 0
+	for _, m := range name.FindAllStringSubmatch(read(t, "docs/operations.md"), -1) {
+		dir := m[2]
+		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+			dir = "." // of the core
+		}
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil || !slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && strings.Contains(string(text), ` = "`+m[1]+`"`)
+		}) {
+			t.Errorf("docs/operations.md: package %q has no event or reason %s", dir, m[1])
+		}
+		found++
+	}
+	if found < 15 {
+		t.Errorf("found %d names, want at least 15", found)
+	}
+}
+
 // TestFAPI checks that every test and file in the tables of docs/fapi.md exists.
 func TestFAPI(t *testing.T) {
 	row := regexp.MustCompile(`(?m)^\| .+ \| (.+) \| (.+) \|$`)

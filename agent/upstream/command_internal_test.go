@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// A credential that the provider rejects makes the command run again, once a second
+// at most.
+func TestRejectedRunsCommandAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		secret := gatehouse.NewSecret([]byte("key"))
+		c := &command{Command: Command{Path: "/absent/program", Lifetime: time.Hour, Timeout: time.Second}}
+		c.current, c.read = Credential{Secret: secret}, time.Now()
+		use := func(want bool) {
+			t.Helper()
+			_, _, err := c.Acquire(t.Context())
+			if ran := err != nil; ran != want {
+				t.Errorf("Acquire error = %v, want a run: %v", err, want)
+			}
+		}
+		use(false)
+		c.Rejected(t.Context(), Credential{Secret: gatehouse.NewSecret([]byte("earlier"))})
+		time.Sleep(2 * time.Second)
+		use(false)
+		c.read = time.Now()
+		c.Rejected(t.Context(), c.current)
+		use(false)
+		time.Sleep(time.Second)
+		use(true)
+		c.read = time.Now().Add(-time.Hour)
+		use(true)
+	})
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// Rotate replaces the active credential now, and returns when calls of this node use
+// the new one. Calls in flight keep the previous one, which is revoked when they have
+// ended. If a step fails, the rotation is tried again by [Rotator.Run].
+func (r *Rotator) Rotate(ctx context.Context) error {
+	old, _, err := r.replace(ctx, "", false)
+	if err == nil {
+		err = r.until(ctx, func() bool { return r.id() != old && r.id() != "" || r.isClosed() })
+	}
+	if err == nil && r.isClosed() {
+		err = ErrDecommissioned
+	}
+	return r.outcome(err)
+}
+
+// replace records that a credential, or "" for the active one, is to be replaced. ok
+// is false if it is not the active one, or if none may be created now.
+func (r *Rotator) replace(ctx context.Context, id string, dead bool) (old string, ok bool, err error) {
+	err = r.update(ctx, func(s *state, now time.Time) bool {
+		old, ok = "", false
+		v := s.at(active)
+		if v == nil || id != "" && v.ID != id {
+			return false
+		}
+		old, ok = v.ID, true
+		if dead { // a failing provider decides when it is asked again, and not its callers
+			ok = !now.Before(s.Retry)
+		} else {
+			s.Retry = now
+		}
+		s.Replace, v.Dead = v.ID, v.Dead || dead
+		return true
+	})
+	return old, ok, err
+}
+
+// Rejected implements [Source]. It replaces the credential if the provider rejects it
+// in a probe as well, without waiting for calls in flight, and returns when calls use
+// the new one or the replacement failed.
+func (r *Rotator) Rejected(ctx context.Context, c Credential) {
+	if r.id() != c.ID {
+		return // another one is active already
+	}
+	// The flight has a limit, and ends with Run.
+	_, _ = r.flight.Do(ctx, c.ID, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.recover(ctx, c)
+	})
+}
+
+func (r *Rotator) recover(ctx context.Context, c Credential) error {
+	// Another node may have replaced it.
+	if err := r.update(ctx, func(*state, time.Time) bool { return false }); err != nil || r.id() != c.ID {
+		return err
+	}
+	probe, cancel := context.WithTimeout(ctx, r.timeout)
+	err := r.provider.Probe(probe, c.Secret)
+	cancel()
+	if !errors.Is(err, ErrRejected) {
+		return err // the answer was about the request
+	}
+	_, ok, err := r.replace(ctx, c.ID, true)
+	if err != nil || !ok {
+		return err
+	}
+	r.report(ctx, gatehouse.Event{Type: EventReplacing, Level: slog.LevelWarn, Credential: c.ID})
+	return r.until(ctx, func() bool { return r.id() != c.ID })
+}
+
+// Decommission revokes all credentials, without waiting for calls in flight, and
+// returns when that is done. From then on, on all nodes, the rotator yields no
+// credential and creates none. If a step fails, it is tried again by [Rotator.Run].
+func (r *Rotator) Decommission(ctx context.Context) error {
+	left := true
+	check := func(s *state, _ time.Time) bool {
+		left = len(s.Versions) > 0
+		before := s.Closed
+		s.Closed = true
+		return !before
+	}
+	err := r.update(ctx, check)
+	if err == nil {
+		r.report(ctx, gatehouse.Event{Type: EventDecommissioned, Level: slog.LevelWarn})
+	}
+	for err == nil && left {
+		var wait time.Duration
+		if wait, err = r.turn(ctx); err != nil {
+			break
+		}
+		if err = r.update(ctx, check); err == nil && left {
+			err = sleep(ctx, wait)
+		}
+	}
+	return r.outcome(err)
+}
+
+// outcome returns err without the text of other packages.
+func (r *Rotator) outcome(err error) error {
+	if err == nil {
+		return nil
+	}
+	return newFailure(r.name, err)
+}

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/upstream"
+)
+
+func TestNewRotatorReportsAllErrors(t *testing.T) {
+	_, err := upstream.NewRotator(upstream.RotatorConfig{
+		Name: "a\nb", Provider: (*provider)(nil), Store: (*upstream.Memory)(nil), Observer: (*events)(nil),
+		Every: -1, Refresh: -1, Drain: -1, Timeout: -1,
+	})
+	for _, field := range []string{"Name", "Provider", "Store", "Keys", "Observer", "Every", "Refresh", "Drain", "Timeout"} {
+		if want := "upstream: RotatorConfig." + field + ": "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("NewRotator error = %v, want %s", err, want)
+		}
+	}
+	seen := &events{}
+	newRotator(t, newProvider(), &upstream.Memory{}, func(c *upstream.RotatorConfig) { c.Observer = seen })
+	if diff := cmp.Diff([]gatehouse.EventType{upstream.EventMemoryStore}, seen.types()); diff != "" {
+		t.Errorf("events of NewRotator (-want +got):\n%s", diff)
+	}
+}
+
+// A rotation activates a new credential at once and revokes the previous one when the
+// last call with it ends.
+func TestRotateDrainsBeforeItRevokes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, seen := newProvider(), &events{}
+		r := newRotator(t, p, &store{}, func(c *upstream.RotatorConfig) { c.Observer = seen })
+		run(t, r)
+		first, release := acquire(t, r)
+		if want := []gatehouse.EventType{upstream.EventCreating, upstream.EventCreated, upstream.EventActivated}; !slices.Equal(seen.types(), want) {
+			t.Errorf("events of the first credential, want %q", want)
+		}
+		noError(t, r.Rotate(t.Context()))
+		second, releaseSecond := acquire(t, r)
+		if first.ID == second.ID || first.Secret.Equal(second.Secret) || !p.accepts(first) || !p.accepts(second) {
+			t.Errorf("after Rotate with a call in flight: %s and %s, live %q", first.ID, second.ID, p.ids())
+		}
+		releaseSecond()
+		time.Sleep(9 * time.Minute)
+		if !p.accepts(first) {
+			t.Error("the previous credential was revoked before its last call ended")
+		}
+		seen.types()
+		release()
+		synctest.Wait()
+		if diff := cmp.Diff([]string{second.ID}, p.ids()); diff != "" {
+			t.Errorf("live credentials after the last call (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]gatehouse.EventType{upstream.EventDrained, upstream.EventRevoked}, seen.types()); diff != "" {
+			t.Errorf("events of the revocation (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDrainHasALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvider()
+		r := newRotator(t, p, &store{}, nil)
+		run(t, r)
+		first, release := acquire(t, r)
+		defer release()
+		noError(t, r.Rotate(t.Context()))
+		time.Sleep(10*time.Minute - 2*time.Second)
+		if !p.accepts(first) {
+			t.Error("the previous credential was revoked before Drain")
+		}
+		time.Sleep(4 * time.Second)
+		if p.accepts(first) {
+			t.Error("the previous credential was not revoked after Drain")
+		}
+	})
+}
+
+// Every node holds the credential that it uses: the node that rotates waits for the
+// calls of the others, and for one that has died until its hold expires.
+func TestRotationWaitsForOtherNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &store{}
+		one, two, dead := newRotator(t, p, s, nil), newRotator(t, p, s, nil), newRotator(t, p, s, nil)
+		run(t, one)
+		run(t, two)
+		first, release := acquire(t, two)
+		_, _ = acquire(t, dead) // never runs and never releases
+		noError(t, one.Rotate(t.Context()))
+		time.Sleep(1500 * time.Millisecond) // more than Refresh
+		if c, end := acquire(t, two); c.ID == first.ID {
+			t.Error("the other node does not use the new credential after Refresh")
+		} else {
+			end()
+		}
+		release()
+		time.Sleep(3 * time.Second)
+		if !p.accepts(first) {
+			t.Error("revoked before the hold of a node expired")
+		}
+		time.Sleep(4 * time.Second)
+		if p.accepts(first) || len(p.ids()) != 1 {
+			t.Errorf("not revoked when all holds are gone: live %q", p.ids())
+		}
+	})
+}
+
+func TestRotatesEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &store{}
+		for range 3 { // nodes
+			run(t, newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Refresh = 10 * time.Minute }))
+		}
+		time.Sleep(10*24*time.Hour + 3*time.Hour)
+		if len(p.ids()) != 1 || p.created != 11 {
+			t.Errorf("after ten intervals on three nodes: %d created, %d live, want 11 and 1", p.created, len(p.ids()))
+		}
+	})
+}
+
+// The provider rejects the active credential: it is replaced at once, by one node,
+// and calls wait for the new one.
+func TestRejectedReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s, seen := newProvider(), &store{}, &events{}
+		observed := func(c *upstream.RotatorConfig) { c.Observer = seen }
+		one, two := newRotator(t, p, s, observed), newRotator(t, p, s, observed)
+		run(t, one)
+		run(t, two)
+		first, release := acquire(t, one)
+		defer release()
+		time.Sleep(5 * time.Second)
+		one.Rejected(t.Context(), first) // the answer was about the request
+		if c, end := acquire(t, one); c.ID != first.ID || p.created != 1 {
+			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.created)
+		} else {
+			end()
+		}
+		seen.types()
+		noError(t, p.Revoke(t.Context(), first.ID))
+		done := make(chan upstream.Credential)
+		for _, r := range []*upstream.Rotator{one, two, one, two} {
+			go func() {
+				r.Rejected(t.Context(), first)
+				c, end, err := r.Acquire(t.Context())
+				if err != nil {
+					t.Errorf("Acquire error = %v", err)
+				}
+				end()
+				done <- c
+			}()
+		}
+		for range 4 {
+			if c := <-done; !p.accepts(c) || c.ID == first.ID {
+				t.Errorf("after Rejected: the credential %s is not live", c.ID)
+			}
+		}
+		time.Sleep(time.Minute)
+		if p.created != 2 || len(p.ids()) != 1 {
+			t.Errorf("after Rejected on two nodes: %d created, %d live, want 2 and 1", p.created, len(p.ids()))
+		}
+		if got := seen.types(); !slices.Contains(got, upstream.EventReplacing) {
+			t.Errorf("events = %q, want %q", got, upstream.EventReplacing)
+		}
+		two.Rejected(t.Context(), first) // an earlier one
+		if p.created != 2 {
+			t.Error("Rejected for an earlier credential replaced the active one")
+		}
+	})
+}
+
+// A provider that rejects all credentials does not cause a new one for each call.
+func TestRejectedIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvider()
+		r := newRotator(t, p, &store{}, nil)
+		run(t, r)
+		c, release := acquire(t, r)
+		release()
+		p.onCall(func(when, op string) error {
+			if when == "before" && op == "probe" {
+				return upstream.ErrRejected
+			}
+			return nil
+		})
+		time.Sleep(5 * time.Second)
+		for range 1000 {
+			r.Rejected(t.Context(), c)
+		}
+		time.Sleep(time.Minute)
+		if p.created > 8 || len(p.ids()) > 4 {
+			t.Errorf("1,000 rejected calls caused %d credentials, %d of them live", p.created, len(p.ids()))
+		}
+		p.onCall(nil)
+		time.Sleep(time.Hour)
+		if got := p.ids(); len(got) != 1 {
+			t.Errorf("live credentials after the provider recovered: %q, want one", got)
+		}
+	})
+}
+
+func TestDecommissionRevokesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s, seen := newProvider(), &store{}, &events{}
+		one, two := newRotator(t, p, s, nil), newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
+		run(t, one)
+		run(t, two)
+		_, release := acquire(t, one)
+		defer release()
+		noError(t, one.Rotate(t.Context())) // two are live now
+		p.onCall(func(when, op string) error {
+			if op == "revoke" {
+				return errDown
+			}
+			return nil
+		})
+		if err := two.Decommission(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || strings.Contains(err.Error(), "10.1") {
+			t.Errorf("Decommission with a failing provider: error = %v", err)
+		}
+		p.onCall(nil)
+		time.Sleep(20 * time.Second)
+		if got := p.ids(); len(got) > 0 {
+			t.Errorf("live credentials after Decommission and a minute: %q", got)
+		}
+		noError(t, two.Decommission(t.Context()))
+		for _, r := range []*upstream.Rotator{one, two, newRotator(t, p, s, nil)} {
+			if _, _, err := r.Acquire(t.Context()); !errors.Is(err, upstream.ErrDecommissioned) {
+				t.Errorf("Acquire after Decommission: error = %v", err)
+			}
+			if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrDecommissioned) {
+				t.Errorf("Rotate after Decommission: error = %v", err)
+			}
+		}
+		if p.created != 2 || !slices.Contains(seen.types(), upstream.EventDecommissioned) {
+			t.Errorf("%d credentials created, want 2; or no event", p.created)
+		}
+	})
+}
+
+// A new credential may not be known everywhere at once: it is probed again, and
+// given up and revoked if that does not help.
+func TestProbeFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvider()
+		probes := 0
+		p.onCall(func(when, op string) error {
+			if when == "before" && op == "probe" {
+				if probes++; probes <= 3 {
+					return upstream.ErrRejected
+				}
+			}
+			return nil
+		})
+		r := newRotator(t, p, &store{}, nil)
+		run(t, r)
+		first, release := acquire(t, r)
+		release()
+		if p.created != 1 || probes != 4 {
+			t.Errorf("%d created and %d probes, want 1 and 4", p.created, probes)
+		}
+		probes = -1000
+		p.onCall(func(when, op string) error {
+			if when == "before" && op == "probe" {
+				return errDown
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := r.Rotate(ctx)
+		if !errors.Is(err, upstream.ErrUnavailable) || strings.Contains(err.Error(), "10.1") {
+			t.Errorf("Rotate with a failing probe: error = %v", err)
+		}
+		time.Sleep(time.Second)
+		if got := p.ids(); !slices.Contains(got, first.ID) || len(got) > 2 {
+			t.Errorf("live credentials after a failed rotation: %q, want %s", got, first.ID)
+		}
+		if c, end := acquire(t, r); c.ID != first.ID {
+			t.Errorf("Acquire after a failed rotation = %s, want %s", c.ID, first.ID)
+		} else {
+			end()
+		}
+		p.onCall(nil)
+		time.Sleep(time.Hour)
+		if got := p.ids(); len(got) != 1 || got[0] == first.ID {
+			t.Errorf("live credentials after the provider recovered: %q, want another one than %s", got, first.ID)
+		}
+	})
+}
+
+// Create fails after the provider has created the credential: it is revoked by its ID.
+func TestLostCreationIsRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fault := range []error{errDown, nil} {
+			p := newProvider()
+			lost := 3
+			p.onCall(func(when, op string) error {
+				if op == "create" && when == "after" {
+					if lost--; lost >= 0 && fault != nil {
+						return fault
+					}
+				}
+				return nil
+			})
+			r := newRotator(t, p, &store{}, nil)
+			stop := run(t, r)
+			time.Sleep(10 * time.Minute)
+			c, release := acquire(t, r)
+			release()
+			if got := p.ids(); len(got) != 1 || got[0] != c.ID {
+				t.Errorf("live credentials = %q, want %s", got, c.ID)
+			}
+			stop()
+		}
+	})
+}
+
+func TestStoreIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s, seen := newProvider(), &store{}, &events{}
+		s.fail(errDown)
+		r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
+		if _, _, err := r.Acquire(t.Context()); !errors.Is(err, errDown) || p.created != 0 {
+			t.Errorf("Acquire without a store: error = %v, %d created", err, p.created)
+		}
+		s.fail(nil)
+		run(t, r)
+		c, release := acquire(t, r)
+		release()
+		s.fail(errDown)
+		time.Sleep(time.Hour)
+		if got, end := acquire(t, r); got.ID != c.ID || p.created != 1 {
+			t.Errorf("Acquire without a store = %s, %d created, want %s and 1", got.ID, p.created, c.ID)
+		} else {
+			end()
+		}
+		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || strings.Contains(err.Error(), "10.1") {
+			t.Errorf("Rotate without a store: error = %v", err)
+		}
+		for _, e := range seen.drain() {
+			if e.Cause != nil && strings.Contains(fmt.Sprintf("%v %+v", e.Cause, e.Cause), "10.1.2.3") {
+				t.Errorf("event %s with an address: %v", e.Type, e.Cause)
+			}
+		}
+	})
+}
+
+// The record has no credential in the clear, and a keyring is rotated without a
+// rotation of the credential.
+func TestRecordIsSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &store{}
+		with := func(text string) *upstream.Rotator {
+			return newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Keys = keyring(t, text) })
+		}
+		c, release := acquire(t, with("a"))
+		release()
+		record, err := s.Load(t.Context(), "main")
+		noError(t, err)
+		if strings.Contains(string(record.Data), string(c.Secret.Reveal())) || len(c.Secret.Reveal()) < 10 {
+			t.Errorf("the record has the credential: %s", record.Data)
+		}
+		if _, _, err := with("b").Acquire(t.Context()); err == nil {
+			t.Error("Acquire with another key: no error")
+		}
+		for _, keys := range []string{"ab", "ba", "b"} {
+			got, end, err := with(keys).Acquire(t.Context())
+			if err != nil || !got.Secret.Equal(c.Secret) {
+				t.Fatalf("Acquire with the keys %s = %s, %v, want the same credential", keys, got.ID, err)
+			}
+			end()
+		}
+		if p.created != 1 {
+			t.Errorf("%d credentials created, want 1", p.created)
+		}
+		// Data that no rotator wrote stops rotation, and is not overwritten.
+		record, err = s.Load(t.Context(), "main")
+		noError(t, err)
+		noError(t, s.Swap(t.Context(), "main", record.Revision, []byte("{")))
+		if _, _, err := with("b").Acquire(t.Context()); err == nil {
+			t.Error("Acquire with a malformed record: no error")
+		}
+		if after, err := s.Load(t.Context(), "main"); err != nil || string(after.Data) != "{" {
+			t.Errorf("a malformed record was overwritten: %s, %v", after.Data, err)
+		}
+	})
+}
+
+// An event that cannot be recorded stops no rotation.
+func TestObserverFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvider()
+		r := newRotator(t, p, &store{}, func(c *upstream.RotatorConfig) {
+			c.Observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return errDown })
+		})
+		run(t, r)
+		noError(t, r.Rotate(t.Context()))
+		synctest.Wait()
+		if len(p.ids()) != 1 {
+			t.Errorf("live credentials = %q, want one", p.ids())
+		}
+	})
+}
+
+func TestAcquireEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &store{}
+		p.onCall(func(string, string) error { return errDown })
+		r := newRotator(t, p, s, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := r.Acquire(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Acquire with a canceled context: error = %v", err)
+		}
+		if err := r.Rotate(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Rotate with a canceled context: error = %v", err)
+		}
+		if err := r.Decommission(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Decommission with a canceled context: error = %v", err)
+		}
+		if _, _, err := r.Acquire(t.Context()); err == nil {
+			t.Error("Acquire with a failing provider: no error")
+		}
+	})
+}
