@@ -266,3 +266,66 @@ func TestWrongUsage(t *testing.T) {
 		}
 	}
 }
+
+// Roles and the limits of a file are the metadata of the key.
+func TestCreateWithRolesAndMetadata(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.db")
+	file := func(text string) string {
+		name := filepath.Join(dir, "metadata.json")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	create := []string{"-store", "sqlite:" + path, "create", "-owner", "ci", "-tenant", "acme"}
+	for _, test := range []struct {
+		args []string
+		want string // the metadata
+	}{
+		{nil, `{}`},
+		{[]string{"-role", "developer", "-role", "lawyer"}, `{"roles":["developer","lawyer"]}`},
+		{[]string{"-metadata", file(` {"max_tokens_per_day": 20000, "note": "é"} `)}, `{"max_tokens_per_day":20000,"note":"é"}`},
+		{[]string{"-role", "developer", "-metadata", file(`{"max_tokens_per_request":9007199254740991}`)}, `{"max_tokens_per_request":9007199254740991,"roles":["developer"]}`},
+	} {
+		made := output[key](t, "", append(create, test.args...)...)
+		if got := metadataOf(t, path, made.ID); got != test.want {
+			t.Errorf("create %q: metadata = %s, want %s", test.args, got, test.want)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                         "not a JSON object",
+		"[]":                       "not a JSON object",
+		`{"a":1,"a":2}`:            `"a" occurs twice`,
+		`{"a":1`:                   "malformed JSON",
+		`{"a":}`:                   "malformed JSON",
+		`{"a":1} {}`:               "data after",
+		`{"roles":["admin"]}`:      "-metadata: roles: use -role",
+		strings.Repeat(" ", 1<<17): "more than",
+		`{"a":"` + strings.Repeat("x", 5000) + `"}`: "at most 4096",
+	} {
+		_, complaint, status := keyadmin(t, "", nil, append(create, "-metadata", file(text))...)
+		if status != 1 || !strings.Contains(complaint, want) {
+			t.Errorf("create -metadata %.20q = %d, stderr %q, want 1 with %q", text, status, complaint, want)
+		}
+	}
+	for _, args := range [][]string{{"-metadata", filepath.Join(dir, "none")}, {"-role", strings.Repeat("r", 1<<16)}} {
+		if _, complaint, status := keyadmin(t, "", nil, append(create, args...)...); status != 1 || complaint == "" {
+			t.Errorf("create %.30q = %d, stderr %q, want 1 with an error", args, status, complaint)
+		}
+	}
+}
+
+func metadataOf(t *testing.T, path, id string) string {
+	t.Helper()
+	s, err := openStore("sqlite:"+path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.close() }()
+	record, err := s.keys.Find(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record.Metadata.String()
+}
