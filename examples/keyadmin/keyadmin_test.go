@@ -272,7 +272,7 @@ func TestCreateWithRolesAndMetadata(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys.db")
 	file := func(text string) string {
-		name := filepath.Join(dir, "metadata.json")
+		name := filepath.Join(t.TempDir(), "metadata.json")
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +304,7 @@ func TestCreateWithRolesAndMetadata(t *testing.T) {
 		strings.Repeat(" ", 1<<17): "more than",
 		`{"a":"` + strings.Repeat("x", 5000) + `"}`: "at most 4096",
 	} {
-		_, complaint, status := keyadmin(t, "", nil, append(create, "-metadata", file(text))...)
+		_, complaint, status := keyadmin(t, "", nil, append(create, "-json", "-metadata", file(text))...)
 		if status != 1 || !strings.Contains(complaint, want) {
 			t.Errorf("create -metadata %.20q = %d, stderr %q, want 1 with %q", text, status, complaint, want)
 		}
