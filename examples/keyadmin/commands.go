@@ -73,15 +73,12 @@ var commands = map[string]func(*call) func() error{
 
 func create(c *call) func() error {
 	var r apikey.Request
-	var networks, roles list
-	file := ""
+	var networks list
 	c.flags.StringVar(&r.Owner, "owner", "", "the owner of the key, its subject (required)")
 	c.flags.StringVar(&r.Tenant, "tenant", "", "the tenant of the key")
 	c.flags.StringVar(&r.Environment, "environment", "", `the environment of the key ("live")`)
 	c.flags.DurationVar(&r.Lifetime, "lifetime", 90*24*time.Hour, "how long a secret is valid")
 	c.flags.Var(&c.scopes, "scope", "a scope of the key; repeatable")
-	c.flags.Var(&roles, "role", "a role of the key, in its metadata; repeatable")
-	c.flags.StringVar(&file, "metadata", "", "a `file` with a JSON object of data for the application, such as max_tokens_per_day")
 	c.flags.Var(&networks, "network", "a network that may use the key, such as 192.0.2.0/24; repeatable")
 	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
 	return func() error {
@@ -91,10 +88,6 @@ func create(c *call) func() error {
 				return fmt.Errorf("-network: %w", err)
 			}
 			r.Networks = append(r.Networks, network)
-		}
-		var err error
-		if r.Metadata, err = metadata(file, roles); err != nil {
-			return err
 		}
 		r.Scopes = c.scopes
 		return c.issue(func() (apikey.Issued, error) { return c.keys.Create(c.ctx, r) })

@@ -113,7 +113,7 @@ func (g *gateway) attempts(r *http.Request) (*http.Response, error) {
 			continue // there is no budget for this fallback
 		}
 		if err == nil && response.StatusCode < http.StatusInternalServerError {
-			return answer(response)
+			return accept(response)
 		}
 		problem := &failure{status: http.StatusBadGateway, code: "upstream_unavailable", message: "The upstream of the model is unavailable."}
 		if err == nil {
@@ -144,9 +144,9 @@ func isReported(response *http.Response) bool {
 	return bytes.Contains(text, []byte(`"usage"`))
 }
 
-// answer returns the response of an upstream that is available. What says that the
+// accept returns the response of an upstream that is available. What says that the
 // gateway itself may not call the upstream is not the client's business.
-func answer(response *http.Response) (*http.Response, error) {
+func accept(response *http.Response) (*http.Response, error) {
 	switch status := response.StatusCode; {
 	case status < http.StatusMultipleChoices:
 		return response, nil

@@ -81,7 +81,9 @@ func (c *config) checkUpstreams(apis map[string]string, fail func(string, ...any
 		fail("upstreams: at least one is required")
 	}
 	for n, u := range c.Upstreams {
-		in := func(field, format string, args ...any) { fail("upstreams[%d].%s: "+format, append([]any{n, field}, args...)...) }
+		in := func(field, format string, args ...any) {
+			fail("upstreams[%d].%s: "+format, append([]any{n, field}, args...)...)
+		}
 		if u.Name == "" || slices.ContainsFunc(c.Upstreams[:n], func(o upstreamConfig) bool { return o.Name == u.Name }) {
 			in("name", "%q is empty or occurs twice", u.Name)
 		}
