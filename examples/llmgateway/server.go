@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type app struct {
 	tokens  *jwtauth.Authenticator // nil if there are no issuers
 	keys    *apiKeys               // nil if API keys are not configured
 	people  *signin.Handler        // nil if nobody signs in
+	issuer  string                 // the origin of that of people
 	store   *store                 // of the budgets and sessions
 	ledger  *budget.Ledger
 	models  *model.Catalogue
@@ -60,6 +62,9 @@ func newApp(config *config, origin string, logger *slog.Logger) (*app, error) {
 	} else {
 		a.ledger, err = budget.New(budget.Config{Store: a.store.budgets, Hold: values.hold, Observer: observer})
 		if config.Signin != nil {
+			if u, err := url.Parse(config.Signin.Issuer); err == nil {
+				a.issuer = u.Scheme + "://" + u.Host
+			}
 			a.people, errPeople = newSignin(config.Signin, origin, a.store.sessions, observer)
 		}
 	}
