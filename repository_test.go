@@ -61,10 +61,13 @@ var imports = map[string][]string{
 
 // sharedWithCore are internal packages that import the core package or others of
 // the module: the one type of several packages, and kits of tests.
-var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract"}
+var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract", "adapter/internal/rpctest"}
 
 // modules are the modules of the repository, and whether go.work has them.
-var modules = map[string]bool{".": true, "store": true, "interop": true, "examples": true, "bench": false, "tools": false}
+var modules = map[string]bool{
+	".": true, "store": true, "interop": true, "examples": true, "bench": false, "tools": false,
+	"adapter/connect": true, "adapter/grpc": true,
+}
 
 // requirements are the modules that the core module requires directly.
 var requirements = []string{
@@ -124,11 +127,17 @@ func repository(t *testing.T, visit func(name string)) {
 }
 
 func moduleOf(name string) string {
-	top, _, _ := strings.Cut(name, "/")
-	if _, ok := modules[top]; ok {
-		return top
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if _, ok := modules[dir]; ok {
+			return dir
+		}
 	}
 	return "."
+}
+
+// isLibrary reports whether the module is for users to import.
+func (s source) isLibrary() bool {
+	return s.module == "." || s.module == "store" || strings.HasPrefix(s.module, "adapter/")
 }
 
 func read(t *testing.T, name string) []byte {
@@ -250,7 +259,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("%s: has no go.mod", dir)
 		}
 	}
-	equal(t, "modules of go.work", len(listed), 4)
+	equal(t, "modules of go.work", len(listed), len(slices.DeleteFunc(slices.Collect(maps.Values(modules)), func(in bool) bool { return !in })))
 }
 
 func TestRequirements(t *testing.T) {
@@ -284,7 +293,7 @@ func TestFiles(t *testing.T) {
 		if !bytes.HasPrefix(s.text, []byte(spdx)) {
 			t.Errorf("%s: must begin with the SPDX line and an empty line", s.name)
 		}
-		if lines := bytes.Count(s.text, []byte("\n")); lines > maxLines && !s.isTest() && (s.module == "." || s.module == "store") {
+		if lines := bytes.Count(s.text, []byte("\n")); lines > maxLines && !s.isTest() && s.isLibrary() {
 			long[s.name] = true
 			if longFiles[s.name] == "" {
 				t.Errorf("%s: %d lines: split it, or add it to longFiles with the reason", s.name, lines)
@@ -307,7 +316,7 @@ func TestFiles(t *testing.T) {
 func TestDocs(t *testing.T) {
 	documented, example := map[string]int{}, map[string]bool{}
 	for _, s := range sources(t) {
-		if s.module != "." && s.module != "store" || isInternal(s.dir) || s.isFixture() || s.file.Name.Name == "main" {
+		if !s.isLibrary() || isInternal(s.dir) || s.isFixture() || s.file.Name.Name == "main" {
 			continue
 		}
 		switch {

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,8 +44,9 @@ func must[T any](v T, err error) T {
 
 // party is an issuer, a person or an agent with a key.
 type party struct {
-	ring *jwtauth.KeyRing
-	jwk  string
+	ring   *jwtauth.KeyRing
+	public crypto.PublicKey
+	jwk    string
 }
 
 func newParty() party {
@@ -51,7 +54,7 @@ func newParty() party {
 	ring := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: private}))
 	point := must(private.PublicKey.Bytes())
 	encode := base64.RawURLEncoding.EncodeToString
-	return party{ring, string(must(json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])})))}
+	return party{ring, private.Public(), string(must(json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])})))}
 }
 
 var (
@@ -107,6 +110,22 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 		return agent.Record{}, err
 	}
 	return f.Store.Find(ctx, id)
+}
+
+// slowStore waits in Find after it has read.
+type slowStore struct {
+	agent.Store
+	slow           atomic.Bool
+	begun, proceed chan struct{}
+}
+
+func (s *slowStore) Find(ctx context.Context, id string) (agent.Record, error) {
+	r, err := s.Store.Find(ctx, id)
+	if s.slow.Load() {
+		s.begun <- struct{}{}
+		<-s.proceed
+	}
+	return r, err
 }
 
 // world is a server with its agents, and an API that accepts its tokens.

@@ -87,8 +87,7 @@ func (v *Verifier) Nonces(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if values := r.Header[header]; len(values) == 1 {
 			now := time.Now()
-			p, _ := v.parse(values[0]) // without a nonce on failure
-			if _, old := v.nonces.check(p.nonce, now); old {
+			if _, old := v.nonces.check(nonceOf(values[0]), now); old {
 				w.Header().Set(nonceHeader, v.nonces.issue(now))
 			}
 		}

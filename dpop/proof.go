@@ -156,6 +156,21 @@ func (p *proof) parseClaims() error {
 	return nil
 }
 
+// nonceOf returns the nonce of a proof, "" if it has none or its claims are malformed.
+// It does not read the header: to parse a key that is not in the cache costs more than
+// all of the claims.
+func nonceOf(jwt string) string {
+	if len(jwt) > maxProofBytes {
+		return ""
+	}
+	parts, err := jose.Split(jwt)
+	p := proof{Compact: parts}
+	if err != nil || p.parseClaims() != nil {
+		return ""
+	}
+	return p.nonce
+}
+
 // reject returns the error for an invalid proof.
 func reject(reason gatehouse.Reason, cause error) *gatehouse.Error {
 	return &gatehouse.Error{Code: CodeInvalidProof, Reason: reason, Scheme: scheme, Cause: fmt.Errorf("dpop: %w", cause)}

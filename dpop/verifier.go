@@ -40,19 +40,23 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 // Implements RFC 9449 §4.3 (htm, nonce, iat), §7, §7.1, §8.2 (cache), §9.
 func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Header, error) {
 	p, e := v.read(r)
-	extra, e := v.confirm(r, &p, e, hash(token), thumbprint)
+	ath := ""
+	if e == nil {
+		ath = hash(token)
+	}
+	extra, e := v.confirm(r, &p, e, ath, thumbprint)
 	if e != nil {
 		return nil, e
 	}
 	return extra, nil
 }
 
-// confirm checks a proof, unless reading it has failed with e. token is the claim ath
-// that it must have.
-func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, token, thumbprint string) (http.Header, *gatehouse.Error) {
+// confirm checks a proof, unless reading it has failed with e. ath is the claim that
+// it must have, "" for none.
+func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, ath, thumbprint string) (http.Header, *gatehouse.Error) {
 	now := time.Now()
 	if e == nil {
-		e = v.check(r, p, token, thumbprint, now)
+		e = v.check(r, p, ath, thumbprint, now)
 	}
 	var fresh http.Header
 	if v.nonces != nil {
@@ -118,7 +122,7 @@ func (v *Verifier) read(r *http.Request) (proof, *gatehouse.Error) {
 
 // check checks everything that costs no signature. The key comes first, and its error
 // is that of the token, which is not for this client.
-func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, now time.Time) *gatehouse.Error {
+func (v *Verifier) check(r *http.Request, p *proof, ath, thumbprint string, now time.Time) *gatehouse.Error {
 	// RFC 9449 §6: "Resource servers supporting DPoP MUST ensure that the public key
 	// from the DPoP proof matches the one bound to the access token."
 	if p.key.Thumbprint != thumbprint {
@@ -132,7 +136,7 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 		return reject(ReasonMethod, errors.New("claim htm: is not the method of the request"))
 	case !isTarget(p.url, v.origin, v.path(r)):
 		return reject(ReasonURL, errors.New("claim htu: is not Config.PublicOrigin with the path of the request"))
-	case p.token != token:
+	case p.token != ath:
 		return reject(ReasonToken, errors.New("claim ath: missing, or not the hash of the access token"))
 	case age > seconds(maxAge):
 		return reject(ReasonTime, fmt.Errorf("claim iat: the proof is older than %v", maxAge))
@@ -150,8 +154,10 @@ func (v *Verifier) check(r *http.Request, p *proof, token, thumbprint string, no
 //	defined in Section 2 of [RFC7515]) the SHA-256 [SHS] hash of the ASCII encoding
 //	of the associated access token's value."
 func hash(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var buffer [1024]byte // for a token of the usual size
+	var text [64]byte
+	sum := sha256.Sum256(append(buffer[:0], token...))
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], sum[:]))
 }
 
 // use verifies the signature and records the proof as used, for as long as any server
@@ -159,7 +165,8 @@ func hash(token string) string {
 //
 // Implements RFC 9449 §4.3 (signature), §11.1 (jti, size).
 func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Error {
-	signature, err := jose.Decode(nil, p.Signature)
+	var buffer [512]byte // the signature of an RSA key of 4,096 bits
+	signature, err := jose.Decode(buffer[:0], p.Signature)
 	if err != nil {
 		return reject(ReasonMalformed, fmt.Errorf("signature: %w", err))
 	}
@@ -169,7 +176,8 @@ func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Erro
 	v.headers.put(p)
 	// The thumbprint has a fixed length, so that no two pairs have one key. The same
 	// jti of another client's key is another proof.
-	key := sha256.Sum256([]byte("dpop\x00" + p.key.Thumbprint + p.id))
+	var name [512]byte
+	key := sha256.Sum256(append(append(append(name[:0], "dpop\x00"...), p.key.Thumbprint...), p.id...))
 	lifetime := time.Unix(p.issued, 0).Add(maxAge + maxAhead + time.Second).Sub(now)
 	inserted, err := v.replays.Insert(r.Context(), key, lifetime)
 	switch {

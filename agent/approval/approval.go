@@ -68,7 +68,7 @@ func (a Approval) Digest() Digest {
 type Decision struct {
 	Decider gatehouse.Key
 	Approve bool
-	Reason  string // as the person wrote it, "" for none: untrusted text with any character
+	Comment string // the reason as the person wrote it, "" for none: untrusted text with any character
 	Time    time.Time
 }
 

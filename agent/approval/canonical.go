@@ -32,7 +32,8 @@ var ErrNumber = errors.New("approval: number does not survive: use a string, or 
 // more digits than a double has, underflow and -0. The object may be nested 32 deep
 // and have 131,072 members and elements in total.
 //
-// Implements RFC 8785 §3.1, §3.2.2, §3.2.3.
+// Implements RFC 8785 §3.1 (I-JSON), §3.2.1, §3.2.2 (strings), §3.2.2 (numbers),
+// §3.2.3 (sort), §3.2.4.
 func Canonical(object []byte) (string, error) {
 	s := string(object)
 	if err := strictjson.Object(s, limits, nil); err != nil {
@@ -86,10 +87,7 @@ func appendValue(b []byte, value any) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 orders names.
-//
-// RFC 8785 §3.2.3: "property name strings to be sorted are formatted as arrays of
-// UTF-16 code units"
+// compareUTF16 orders names by their UTF-16 code units, whose order is not that of UTF-8.
 func compareUTF16(a, b string) int {
 	for a != "" && b != "" {
 		x, n := utf8.DecodeRuneInString(a)
@@ -122,8 +120,6 @@ func appendString(b []byte, s string) []byte {
 }
 
 // appendNumber appends a number as ECMAScript writes it.
-//
-// RFC 8785 §3.2.2.3: ECMAScript builds on the IEEE 754 double-precision standard
 func appendNumber(b []byte, literal string) ([]byte, error) {
 	f, err := strconv.ParseFloat(literal, 64)
 	if err != nil { // overflow

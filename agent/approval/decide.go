@@ -29,7 +29,7 @@ var (
 // person has decided, [CodeMalformed] for a malformed reason, and
 // [gatehouse.CodeTemporarilyUnavailable]. If Observe fails, the decision is kept.
 func (s *Approvals) Decide(ctx context.Context, decider gatehouse.Principal, id string, approve bool, reason string) (Approval, error) {
-	a, err := s.decide(ctx, decider, id, Decision{Decider: decider.Key(), Approve: approve, Reason: reason})
+	a, err := s.decide(ctx, decider, id, Decision{Decider: decider.Key(), Approve: approve, Comment: reason})
 	event := gatehouse.Event{Type: EventDecided, Level: slog.LevelInfo, Principal: decider, Attrs: []slog.Attr{
 		slog.Bool("approve", approve), slog.String("reason_sha256", sum(reason)), slog.String("status", string(a.Status())),
 	}}
@@ -57,7 +57,7 @@ func (s *Approvals) decide(ctx context.Context, p gatehouse.Principal, id string
 	refuse := func(code gatehouse.Code, reason gatehouse.Reason, err error) *gatehouse.Error {
 		return &gatehouse.Error{Code: code, Reason: reason, Cause: err}
 	}
-	if len(d.Reason) > maxReason || !utf8.ValidString(d.Reason) {
+	if len(d.Comment) > maxReason || !utf8.ValidString(d.Comment) {
 		return Approval{}, refuse(CodeMalformed, ReasonMalformed, errReason)
 	}
 	if !isPerson(p) {

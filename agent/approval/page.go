@@ -82,9 +82,9 @@ type member struct {
 }
 
 type decided struct {
-	Decider, Reason template.HTML
-	Approve         bool
-	Time            string
+	Decider, Comment template.HTML
+	Approve          bool
+	Time             string
 }
 
 func (x *exchange) page(status int, v view) {
@@ -124,7 +124,7 @@ func (x *exchange) approvalPage(a Approval) view {
 	e.Previous, e.Next = e.Part-1, e.Part+1
 	e.Members = window(all, (e.Part-1)*partSize, e.Part*partSize)
 	for _, d := range a.Decisions {
-		e.Decisions = append(e.Decisions, decided{visible(d.Decider.Subject, false), visible(d.Reason, true), d.Approve, clock(d.Time)})
+		e.Decisions = append(e.Decisions, decided{visible(d.Decider.Subject, false), visible(d.Comment, true), d.Approve, clock(d.Time)})
 	}
 	e.MayDecide = e.Status == Pending && MayDecide(x.caller, a)
 	e.HasDecided = a.Decided(x.caller.Key())
@@ -188,9 +188,9 @@ func argumentsOf(arguments string) []argument {
 	var all []argument
 	whole := false
 	err := strictjson.Object(arguments, limits, func(name, value string) error {
-		a := argument{name: name, value: indented(value), isJSON: true}
-		if text, ok := strictjson.String(value); ok && text != "" {
-			a.value, a.isJSON = text, false
+		a := argument{name: name}
+		if a.value, _ = strictjson.String(value); a.value == "" {
+			a.value, a.isJSON = indented(value), true
 		}
 		all = append(all, a)
 		whole = whole || name == "" || len(name) > maxPreview || len(all) > maxMembers

@@ -35,7 +35,7 @@ var (
 //     returns an error. Implementations limit the duration of a call.
 //   - A record is removed some time after Expires and never before. Methods then
 //     return ErrNotFound.
-//   - Strings are stored and compared byte by byte. Reasons and arguments can
+//   - Strings are stored and compared byte by byte. Comments and arguments can
 //     contain any character of UTF-8.
 //   - An approval of another tenant is not found.
 //

@@ -29,7 +29,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	key := filepath.Join(dir, "provider-key")
 	if err := os.WriteFile(key, []byte("sk-provider\n"), 0o600); err != nil {
 		panic(err)

@@ -4,9 +4,9 @@ package upstream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -44,7 +44,7 @@ func (r *Rotator) update(ctx context.Context, change func(s *state, now time.Tim
 			}
 			err = r.store.Swap(ctx, r.name, record.Revision, data)
 			if errors.Is(err, ErrConflict) {
-				if err := sleep(ctx, rand.N(10*time.Millisecond)); err != nil { //nolint:gosec // no secret
+				if err := sleep(ctx, jitter()); err != nil {
 					return err
 				}
 				continue
@@ -57,6 +57,13 @@ func (r *Rotator) update(ctx context.Context, change func(s *state, now time.Tim
 		return nil
 	}
 	return ErrConflict
+}
+
+// jitter is a time of up to 10 ms, so that nodes do not meet again.
+func jitter() time.Duration {
+	var b [1]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return time.Duration(b[0]) * 40 * time.Microsecond
 }
 
 // turn reads the record, renews the hold of this node and does the steps that are
@@ -108,7 +115,7 @@ func (r *Rotator) turn(ctx context.Context) (wait time.Duration, failed error) {
 func (r *Rotator) do(ctx context.Context, id string, step stage, secret gatehouse.Secret) error {
 	call, cancel := context.WithTimeout(ctx, r.timeout)
 	var err error
-	name := ""
+	var name string
 	switch step {
 	case creating:
 		name = "create"

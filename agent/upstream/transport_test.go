@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -312,7 +312,7 @@ func TestErrorsHoldNoAddress(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	withTLS := httptest.NewUnstartedServer(nil)
-	withTLS.Config.ErrorLog = log.New(io.Discard, "", 0)
+	withTLS.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	withTLS.StartTLS()
 	t.Cleanup(withTLS.Close)
 	plain := serve(t, func(http.ResponseWriter, *http.Request) {})

@@ -80,8 +80,18 @@ func create(c *call) func() error {
 	c.flags.DurationVar(&r.Lifetime, "lifetime", 90*24*time.Hour, "how long a secret is valid")
 	c.flags.Var(&c.scopes, "scope", "a scope of the key; repeatable")
 	c.flags.Var(&networks, "network", "a network that may use the key, such as 192.0.2.0/24; repeatable")
+	var roles []string // with spaces, where the names have some
+	c.flags.Func("role", "a role of the key, in its metadata; repeatable", func(role string) error {
+		roles = append(roles, role)
+		return nil
+	})
+	file := c.flags.String("metadata", "", "the file with the metadata of the key, a JSON object, such as its caps")
 	c.flags.StringVar(&c.options.out, "out", "", "the file for the secret")
 	return func() error {
+		var err error
+		if r.Metadata, err = metadata(*file, roles); err != nil {
+			return err
+		}
 		for _, text := range networks {
 			network, err := netip.ParsePrefix(text)
 			if err != nil {

@@ -40,6 +40,10 @@ func Split(token string) (Compact, error) {
 	}, nil
 }
 
+// bufferBytes is the size of buffers on the stack, for segments and signing inputs of
+// the usual size.
+const bufferBytes = 1024
+
 var strict = base64.RawURLEncoding.Strict()
 
 // Decode appends the decoded bytes of a segment to buffer. An empty segment is an
@@ -55,7 +59,8 @@ func Decode(buffer []byte, segment string) ([]byte, error) {
 	if segment == "" || strings.IndexByte(segment, '\r') >= 0 || strings.IndexByte(segment, '\n') >= 0 {
 		return nil, errBase64
 	}
-	decoded, err := strict.AppendDecode(buffer, []byte(segment))
+	var text [bufferBytes]byte // so that the conversion of a usual segment allocates nothing
+	decoded, err := strict.AppendDecode(buffer, append(text[:0], segment...))
 	if err != nil {
 		return nil, errBase64
 	}

@@ -3,14 +3,15 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // for crypto.SHA256
-	_ "crypto/sha512" // for crypto.SHA384 and crypto.SHA512
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -70,12 +71,11 @@ func Verify(name string, public crypto.PublicKey, signingInput string, signature
 	digest := a.digest(signingInput)
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
-		size := (a.curve.Params().BitSize + 7) / 8
-		if len(signature) != 2*size {
+		if len(signature) != 2*((a.curve.Params().BitSize+7)/8) {
 			return false
 		}
-		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-		return ecdsa.Verify(k, digest, r, s)
+		var der [maxASN1Bytes]byte
+		return ecdsa.VerifyASN1(k, digest, appendASN1(der[:0], signature))
 	case *rsa.PublicKey:
 		if a.pss {
 			return rsa.VerifyPSS(k, a.hash, digest, signature, pssOptions(a.hash)) == nil
@@ -119,9 +119,60 @@ func (a algorithm) digest(signingInput string) []byte {
 	if a.hash == 0 {
 		return []byte(signingInput)
 	}
-	h := a.hash.New()
-	_, _ = h.Write([]byte(signingInput))
-	return h.Sum(nil)
+	sum := a.sum(signingInput)
+	return sum[:a.hash.Size()]
+}
+
+// sum returns the hash of a text, which it copies to the stack if it has a usual size.
+func (a algorithm) sum(text string) (sum [sha512.Size]byte) {
+	var buffer [bufferBytes]byte
+	switch input := append(buffer[:0], text...); {
+	case a.hash == crypto.SHA256:
+		short := sha256.Sum256(input)
+		copy(sum[:], short[:])
+	case a.hash == crypto.SHA384:
+		short := sha512.Sum384(input)
+		copy(sum[:], short[:])
+	default:
+		sum = sha512.Sum512(input)
+	}
+	return sum
+}
+
+// maxASN1Bytes is the length of a signature for P-521 in ASN.1: a sequence of two
+// integers of 66 bytes.
+const maxASN1Bytes = 3 + 2*(2+66)
+
+// appendASN1 appends the ASN.1 form of an ECDSA signature: a sequence of the two
+// halves as integers, without leading zeros but for the sign.
+func appendASN1(der, signature []byte) []byte {
+	half := len(signature) / 2
+	r, s := integer(signature[:half]), integer(signature[half:])
+	der = append(der, 0x30)
+	length := 2 + len(r.sign) + len(r.digits) + 2 + len(s.sign) + len(s.digits)
+	if length >= 0x80 {
+		der = append(der, 0x81)
+	}
+	der = append(der, byte(length)) //nolint:gosec // at most 136
+	for _, n := range [...]asn1Integer{r, s} {
+		der = append(der, 2, byte(len(n.sign)+len(n.digits))) //nolint:gosec // at most 66
+		der = append(append(der, n.sign...), n.digits...)
+	}
+	return der
+}
+
+// asn1Integer is a number that is not negative.
+type asn1Integer struct {
+	sign   string // a zero byte if the first bit of digits is set, or if there are none
+	digits []byte
+}
+
+func integer(digits []byte) asn1Integer {
+	digits = bytes.TrimLeft(digits, "\x00")
+	if len(digits) == 0 || digits[0] >= 0x80 {
+		return asn1Integer{"\x00", digits}
+	}
+	return asn1Integer{"", digits}
 }
 
 // RFC 7518 §3.5: "The size of the salt value is the same size as the hash function

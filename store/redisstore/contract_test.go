@@ -8,6 +8,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/agent/agenttest"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -43,8 +49,17 @@ func TestContracts(t *testing.T) {
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
 		})
+		t.Run("budgets", func(t *testing.T) {
+			budgettest.TestStore(t, func(t *testing.T) budget.Store { return newStore(t, client).Budgets() })
+		})
+		t.Run("agents", func(t *testing.T) {
+			agenttest.TestStore(t, func(t *testing.T) agent.Store { return newStore(t, client).Agents() })
+		})
 		t.Run("replays", func(t *testing.T) {
 			dpoptest.TestStore(t, func(t *testing.T) dpop.ReplayStore { return newStore(t, client).Replays() })
+		})
+		t.Run("approvals", func(t *testing.T) {
+			approvaltest.TestStore(t, func(t *testing.T) approval.Store { return newStore(t, client).Approvals() })
 		})
 		t.Run("upstreams", func(t *testing.T) {
 			upstreamtest.TestStore(t, func(t *testing.T) upstream.Store { return newStore(t, client).Upstreams() })

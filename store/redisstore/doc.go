@@ -7,8 +7,8 @@
 // [Store.Check], which reports settings that let the server lose acknowledged
 // changes. Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if
 // there is a cache, [Store.Sessions] to session.Config, [Store.Families] to
-// refresh.Config, [Store.Revocations] to revocation.Config and [Store.Replays] to
-// dpop.Config.
+// refresh.Config, [Store.Revocations] to revocation.Config, [Store.Replays] to
+// dpop.Config and [Store.Approvals] to approval.Config.
 //
 // Redis keeps all data in memory and by default loses the last minutes in a crash.
 // Set appendonly yes, appendfsync always and maxmemory-policy noeviction. Even so,

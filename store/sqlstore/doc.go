@@ -8,7 +8,8 @@
 // tables, and [Store.Check], which reports settings that let the engine lose
 // acknowledged changes. Then pass [Store.APIKeys] to apikey.Config,
 // [Store.Sessions] to session.Config, [Store.Families] to refresh.Config,
-// [Store.Revocations] to revocation.Config and [Store.Replays] to dpop.Config.
+// [Store.Revocations] to revocation.Config, [Store.Replays] to dpop.Config and
+// [Store.Approvals] to approval.Config.
 //
 // For SQLite, open the data source name that [SQLiteDSN] returns with
 // modernc.org/sqlite, or give another driver the same settings. Several processes

@@ -19,8 +19,16 @@ import (
 )
 
 // TestMain runs the tests, or migrates the database that the environment names
-// in a process that TestMigrateConcurrentProcesses has started.
+// in a process that TestMigrateConcurrentProcesses has started, or rotates in one of
+// TestRotationSurvivesKilledProcesses.
 func TestMain(m *testing.M) {
+	if config := os.Getenv("GATEHOUSE_TEST_ROTATE"); config != "" {
+		if err := rotate(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if name := os.Getenv("GATEHOUSE_TEST_MIGRATE"); name != "" {
 		if err := migrateFromEnv(name, os.Getenv("GATEHOUSE_TEST_DSN")); err != nil {
 			fmt.Fprintln(os.Stderr, err)

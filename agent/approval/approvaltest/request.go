@@ -150,18 +150,18 @@ var requestRules = []rule{
 	newRule("copies", "Approvals are copied in and out.", func(s suite) {
 		a := s.request("a", draft("a"), false, true)
 		a = s.decide("first", a, approve("oscar"), true)
-		a.Decisions[0].Reason = "changed"
+		a.Decisions[0].Comment = "changed"
 		again, _, err := s.store.Request(s.Context(), draft("a"), lifetime, maxPending, false)
 		s.NoError(err)
-		again.Decisions[0].Reason = "changed"
-		s.find("a").Decisions[0].Reason = "changed"
+		again.Decisions[0].Comment = "changed"
+		s.find("a").Decisions[0].Comment = "changed"
 		listed, err := s.store.List(s.Context(), everyone(), 10)
 		s.NoError(err)
 		if len(listed) == 1 && len(listed[0].Decisions) == 1 {
-			listed[0].Decisions[0].Reason = "changed"
+			listed[0].Decisions[0].Comment = "changed"
 		}
-		if got := s.find("a").Decisions[0].Reason; got != reason {
-			s.Failf("after changes to what methods returned, Reason = %q", got)
+		if got := s.find("a").Decisions[0].Comment; got != reason {
+			s.Failf("after changes to what methods returned, Comment = %q", got)
 		}
 	}),
 	newRule("clock", "One clock yields the current time and all times derived from it, in microseconds and UTC.", func(s suite) {

@@ -78,11 +78,11 @@ func draft(id string) approval.Approval {
 const reason = "because\x00 \n\r\t %20 + 'quoted' \"twice\" \\ ☂ 𝄞 \u202e\u2028 \x7f"
 
 func approve(subject string) approval.Decision {
-	return approval.Decision{Decider: key(subject), Approve: true, Reason: reason}
+	return approval.Decision{Decider: key(subject), Approve: true, Comment: reason}
 }
 
 func deny(subject string) approval.Decision {
-	return approval.Decision{Decider: key(subject), Reason: "no"}
+	return approval.Decision{Decider: key(subject), Comment: "no"}
 }
 
 // request requests an approval and checks whether it was added.

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateconnect_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"github.com/gatehouse-go/gatehouse"
+	gateconnect "github.com/gatehouse-go/gatehouse/adapter/connect"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/scopes"
+)
+
+// tokens returns an authenticator of the tokens of an issuer.
+func tokens(issuer *authtest.Issuer, confirmers ...gatehouse.Confirmer) gatehouse.Authenticator {
+	return must(jwtauth.New(jwtauth.Config{
+		Issuers: []jwtauth.Issuer{{
+			URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
+		}},
+		Confirmers: confirmers,
+	}))
+}
+
+func issuerFor(t *testing.T, method string) *authtest.Issuer {
+	return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Target: method, Scope: "reports:read"})
+}
+
+// post makes a unary call of the Connect protocol of each GET.
+func post(server http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.Clone(r.Context())
+		if r.Method == http.MethodGet {
+			r.Method = http.MethodPost
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(`""`)), 2
+		server.ServeHTTP(w, r)
+	})
+}
+
+func TestAttack(t *testing.T) {
+	for _, test := range []struct {
+		name, method string
+		protocol     func(http.Handler) http.Handler
+	}{
+		{"gRPC, unary", list, rpctest.Handler},
+		{"gRPC, stream", watch, rpctest.Handler},
+		{"Connect, unary", list, post},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			issuer := issuerFor(t, test.method)
+			guard := newGuard(newGate(tokens(issuer)), scopes.All("reports:read"))
+			authtest.Attack(t, test.protocol(protect(guard, reports{hello, helloStream})), issuer)
+		})
+	}
+}
+
+// Each wrong wiring has findings: it accepts hostile calls.
+func TestAttackFindsWrongWiring(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		protocol func(http.Handler) http.Handler
+		wire     func(*gatehouse.Gate, *gateconnect.Guard, reports) http.Handler
+	}{
+		{"no guard, gRPC", rpctest.Handler, func(_ *gatehouse.Gate, _ *gateconnect.Guard, s reports) http.Handler {
+			return s.handler()
+		}},
+		{"no guard, Connect", post, func(_ *gatehouse.Gate, _ *gateconnect.Guard, s reports) http.Handler {
+			return s.handler()
+		}},
+		{"public by mistake", post, func(gate *gatehouse.Gate, _ *gateconnect.Guard, s reports) http.Handler {
+			return protect(must(gateconnect.New(gateconnect.Config{Gate: gate, Public: []string{list}})), s)
+		}},
+		{"handler beside the guard", post, func(_ *gatehouse.Gate, guard *gateconnect.Guard, s reports) http.Handler {
+			guarded := protect(guard, s)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				guarded.ServeHTTP(w, r)
+				s.handler().ServeHTTP(w, r)
+			})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			issuer := issuerFor(t, list)
+			gate := newGate(tokens(issuer))
+			service := reports{func(ctx context.Context, header http.Header) (string, error) {
+				rpctest.Witness(ctx)
+				return hello(ctx, header)
+			}, helloStream}
+			handler, accepted := test.protocol(test.wire(gate, newGuard(gate), service)), 0
+			for attempt := range authtest.Attacks(issuer) {
+				for _, finding := range attempt.Try(handler) {
+					if finding.Kind == authtest.Accepted {
+						accepted++
+					}
+				}
+			}
+			if accepted < 500 {
+				t.Errorf("%d findings of hostile calls that reach the handler, want more", accepted)
+			}
+		})
+	}
+}
+
+// A service with the interceptor and without Handler has no hostile calls, but no
+// valid ones either.
+func TestAttackOfServiceWithoutHandler(t *testing.T) {
+	issuer := issuerFor(t, list)
+	handler := post(reports{hello, helloStream}.handler(connect.WithInterceptors(newGuard(newGate(tokens(issuer))))))
+	rejected := 0
+	for attempt := range authtest.Attacks(issuer) {
+		for _, finding := range attempt.Try(handler) {
+			switch finding.Kind {
+			case authtest.Accepted:
+				t.Error(finding)
+			case authtest.RejectedValid:
+				rejected++
+			}
+		}
+	}
+	if rejected == 0 {
+		t.Error("no finding says that valid calls are refused")
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateconnect
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+var (
+	errExpired = errors.New("The credential of the stream is expired.")
+	errOutside = errors.New("This resource requires authentication.")
+)
+
+// call is an admitted call on its way from Handler to the interceptor.
+type call struct {
+	mu      sync.Mutex
+	endless bool // it does not end when the credential expires: it is unary, or has ended
+}
+
+// keep lets the call go on when the credential expires.
+func (c *call) keep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endless = true
+}
+
+type callKey struct{}
+
+// serve serves an admitted call, a stream at most until the credential of the caller
+// expires.
+func serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	c := new(call)
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callKey{}, c))
+	defer cancel(nil)
+	if p, _ := gatehouse.FromContext(ctx); !p.Expires.IsZero() {
+		timer := time.AfterFunc(time.Until(p.Expires), func() {
+			c.mu.Lock() // w must not be used once the call has ended
+			defer c.mu.Unlock()
+			if c.endless {
+				return
+			}
+			cancel(errExpired)
+			// Receive does not end with the context. A connection without deadlines,
+			// such as one in a test, ends with the response.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		})
+		defer timer.Stop()
+		defer c.keep()
+	}
+	next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// callOf returns the call that Handler has admitted.
+func callOf(ctx context.Context) (*call, error) {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnauthenticated, errOutside)
+	}
+	return c, nil
+}
+
+var _ connect.Interceptor = (*Guard)(nil)
+
+// WrapUnary implements [connect.Interceptor]. It refuses a call that has not passed
+// [Guard.Handler].
+func (g *Guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		if request.Spec().IsClient {
+			return next(ctx, request)
+		}
+		c, err := callOf(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.keep()
+		return next(ctx, request)
+	}
+}
+
+// WrapStreamingHandler implements [connect.Interceptor]. It refuses a call that has
+// not passed [Guard.Handler], and ends a stream whose credential is expired.
+func (g *Guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, connection connect.StreamingHandlerConn) error {
+		if _, err := callOf(ctx); err != nil {
+			return err
+		}
+		err := next(ctx, stream{connection, ctx})
+		if isExpired(ctx) {
+			return expired()
+		}
+		return err
+	}
+}
+
+// WrapStreamingClient implements [connect.Interceptor]. It returns next.
+func (g *Guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errExpired) }
+
+func expired() error { return connect.NewError(connect.CodeUnauthenticated, errExpired) }
+
+// stream passes no message after the credential is expired.
+type stream struct {
+	connect.StreamingHandlerConn
+	ctx context.Context //nolint:containedctx // its methods have none
+}
+
+func (s stream) Receive(message any) error {
+	err := s.StreamingHandlerConn.Receive(message)
+	if isExpired(s.ctx) { // also if the message was received before, and read only now
+		return expired()
+	}
+	return err
+}
+
+func (s stream) Send(message any) error {
+	if isExpired(s.ctx) {
+		return expired()
+	}
+	return s.StreamingHandlerConn.Send(message)
+}

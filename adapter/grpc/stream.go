@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gategrpc
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+var errExpired = status.Error(codes.Unauthenticated, "The credential of the stream is expired.")
+
+// stream is a stream with the context of an admitted call. It passes no message
+// after the context has ended by errExpired.
+type stream struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // the interface has a method for it
+}
+
+func (s stream) Context() context.Context { return s.ctx }
+
+func (s stream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if isExpired(s.ctx) { // also if the message was received before, and read only now
+		return errExpired
+	}
+	return err
+}
+
+func (s stream) SendMsg(m any) error {
+	if isExpired(s.ctx) {
+		return errExpired
+	}
+	return s.ServerStream.SendMsg(m)
+}
+
+func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errExpired) }
+
+// serveStream calls a handler, at most until the credential of the caller expires.
+func serveStream(ctx context.Context, s grpc.ServerStream, handler func(grpc.ServerStream) error) error {
+	p, _ := gatehouse.FromContext(ctx)
+	if p.Expires.IsZero() {
+		return handler(stream{s, ctx})
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, p.Expires, errExpired)
+	defer cancel()
+	// RecvMsg does not end with this context, but with the stream, which ends when the
+	// interceptor returns. So the handler has a goroutine of its own.
+	done := make(chan result, 1)
+	go func() {
+		r := result{panicked: true}
+		defer func() {
+			if r.panicked {
+				r.value = recover()
+			}
+			done <- r
+		}()
+		r.err = handler(stream{s, ctx})
+		r.panicked = false
+	}()
+	select {
+	case r := <-done:
+		return r.unwrap()
+	case <-ctx.Done():
+		if isExpired(ctx) {
+			return errExpired
+		}
+		return (<-done).unwrap() // the caller has hung up, which RecvMsg notices too
+	}
+}
+
+// result is how a handler ended.
+type result struct {
+	err      error
+	panicked bool
+	value    any // of the panic
+}
+
+// unwrap continues a panic on the goroutine of the interceptor, where the recovery of
+// the application is.
+func (r result) unwrap() error {
+	if r.panicked {
+		panic(r.value)
+	}
+	return r.err
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gategrpc_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// A stream ends when the credential does, whatever the handler waits for, and passes
+// no message afterwards.
+func TestStreamEndsWithCredential(t *testing.T) {
+	const lifetime = 300 * time.Millisecond
+	for _, test := range []struct {
+		name string
+		wait func(s grpc.ServerStream, end <-chan struct{})
+	}{
+		{"handler waits for a message", func(s grpc.ServerStream, _ <-chan struct{}) {
+			if err := s.RecvMsg(new(wrapperspb.StringValue)); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("RecvMsg() error = %v, want Unauthenticated", err)
+			}
+		}},
+		{"handler watches its context", func(s grpc.ServerStream, _ <-chan struct{}) { <-s.Context().Done() }},
+		{"handler ignores its context", func(_ grpc.ServerStream, end <-chan struct{}) { <-end }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			end, ended := make(chan struct{}), make(chan error, 2)
+			server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: time.Now().Add(lifetime)})))...)
+			reports{hello, func(s grpc.ServerStream) error {
+				if err := helloStream(s); err != nil {
+					return err
+				}
+				test.wait(s, end)
+				ended <- s.SendMsg(wrapperspb.String("too late"))
+				ended <- s.RecvMsg(new(wrapperspb.StringValue))
+				return nil
+			}}.register(server)
+			ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Toy alice"), time.Minute)
+			defer cancel()
+			stream := must(serve(t, server).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
+			message := new(wrapperspb.StringValue)
+			if err := stream.RecvMsg(message); err != nil || message.Value != "hello, alice" {
+				t.Fatalf("RecvMsg() = %q, %v, want a greeting", message.Value, err)
+			}
+			if err := stream.RecvMsg(message); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("RecvMsg(expired) = %q, %v, want Unauthenticated", message.Value, err)
+			}
+			close(end)
+			for _, call := range []string{"SendMsg", "RecvMsg"} {
+				if err := <-ended; status.Code(err) != codes.Unauthenticated {
+					t.Errorf("%s() of the handler after the expiry error = %v, want Unauthenticated", call, err)
+				}
+			}
+		})
+	}
+}
+
+func TestStreamWithinLifetime(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		expires time.Time
+	}{{"no expiry", time.Time{}}, {"an hour left", time.Now().Add(time.Hour)}} {
+		t.Run(test.name, func(t *testing.T) {
+			canceled := make(chan error, 1)
+			server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: test.expires})))...)
+			reports{hello, func(s grpc.ServerStream) error {
+				for {
+					message := new(wrapperspb.StringValue)
+					if err := s.RecvMsg(message); err != nil {
+						canceled <- err
+						return err
+					}
+					if err := s.SendMsg(message); err != nil {
+						return err
+					}
+				}
+			}}.register(server)
+			ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Toy alice"))
+			defer cancel()
+			stream := must(serve(t, server).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
+			for n := range 3 {
+				message := new(wrapperspb.StringValue)
+				if err := stream.SendMsg(wrapperspb.String(fmt.Sprint(n))); err != nil {
+					t.Fatal(err)
+				}
+				if err := stream.RecvMsg(message); err != nil || message.Value != fmt.Sprint(n) {
+					t.Fatalf("RecvMsg() = %q, %v, want %d", message.Value, err, n)
+				}
+			}
+			cancel()
+			if err := <-canceled; status.Code(err) != codes.Canceled {
+				t.Errorf("RecvMsg() of the handler after the client hung up error = %v, want Canceled", err)
+			}
+		})
+	}
+}
+
+func TestErrorOfStreamHandler(t *testing.T) {
+	want := status.New(codes.OutOfRange, "the end")
+	for _, expires := range []time.Time{{}, time.Now().Add(time.Hour)} {
+		server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: expires})))...)
+		reports{hello, func(grpc.ServerStream) error { return want.Err() }}.register(server)
+		got := invoke(t, serve(t, server), watch, "authorization", "Toy alice").status
+		if got.Code() != want.Code() || got.Message() != want.Message() {
+			t.Errorf("status = %v, want %v", got, want)
+		}
+	}
+}
+
+// A panic of the handler reaches the recovery of the application, which is outside.
+func TestPanicOfStreamHandler(t *testing.T) {
+	recovered := make(chan any, 1)
+	interceptor := newInterceptor(newGate(caller{expires: time.Now().Add(time.Hour)}))
+	server := grpc.NewServer(grpc.ChainStreamInterceptor(
+		func(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+			defer func() {
+				recovered <- recover()
+				err = status.Error(codes.Internal, "")
+			}()
+			return handler(server, s)
+		}, interceptor.Stream,
+	))
+	reports{hello, func(grpc.ServerStream) error { panic("a defect") }}.register(server)
+	invoke(t, serve(t, server), watch, "authorization", "Toy alice").want(t, watch, codes.Internal, "")
+	if got := <-recovered; got != "a defect" {
+		t.Errorf("recovered %v, want the panic of the handler", got)
+	}
+}

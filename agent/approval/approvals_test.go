@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package approval_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+)
+
+func TestNewReportsAllErrors(t *testing.T) {
+	_, err := approval.New(approval.Config{
+		Store: (*approval.Memory)(nil), URL: "http://tools.example.com/approvals", Lifetime: time.Millisecond, MaxArguments: -1,
+		MaxPending: -1, Observer: (*events)(nil),
+	})
+	for _, field := range []string{"Store", "URL", "Lifetime", "MaxArguments", "MaxPending", "Observer"} {
+		if err == nil || !strings.Contains(err.Error(), "approval: Config."+field) {
+			t.Errorf("New error = %v, want one that names %s", err, field)
+		}
+	}
+	for _, url := range []string{
+		"", "/approvals", "https://a.example", "https://a.example/", "https://a.example/approvals/", "https://a.example/a?b", "https://a.example/a?",
+		"https://a.example/a#b", "https://u@a.example/a", "https://a.example/%61",
+	} {
+		if _, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: url}); err == nil {
+			t.Errorf("New with the URL %q error = nil, want one", url)
+		}
+	}
+	if _, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: "http://127.0.0.1:1/a/b", Lifetime: 25 * time.Hour}); err == nil {
+		t.Error("New with a lifetime of 25 h error = nil, want one")
+	}
+	var seen events
+	newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
+	if e, _ := seen.last(""); e.Type != approval.EventMemoryStore {
+		t.Errorf("event of New with a Memory = %q, want %q", e.Type, approval.EventMemoryStore)
+	}
+	seen.fail = errors.New("full")
+	if _, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: server + "/a", Observer: &seen}); err == nil {
+		t.Error("New with an observer that fails error = nil, want one")
+	}
+}
+
+// TestOnlyPersonsOfTheRuleDecide has each way to decide without being entitled.
+func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
+	operators := approval.Rule{Roles: roles(t, "operator", "admin")}
+	consent := approval.Rule{Consent: true}
+	with := func(p gatehouse.Principal, change func(p *gatehouse.Principal)) gatehouse.Principal {
+		change(&p)
+		return p
+	}
+	for _, test := range []struct {
+		name    string
+		call    approval.Call
+		rule    approval.Rule
+		decider gatehouse.Principal
+		want    string
+	}{
+		{"operator", pay(`{}`), operators, person(t, "oscar", "operator"), ""},
+		{"admin", pay(`{}`), operators, person(t, "ada", "admin", "other"), ""},
+		{"no role", pay(`{}`), operators, person(t, "alice", "Operator", "oper"), "access_denied"},
+		{"no caller", pay(`{}`), operators, gatehouse.Principal{}, "access_denied"},
+		{"the actor itself", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Roles = roles(t, "operator") }), "access_denied"},
+		{"another agent", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Subject, p.Roles = "helper-2", roles(t, "operator") }), "access_denied"},
+		{"the actor as a user", pay(`{}`), operators, with(person(t, "helper-1", "operator"), func(p *gatehouse.Principal) { p.Issuer = server }), "access_denied"},
+		{"a service", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "access_denied"},
+		{"a delegated token", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) {
+			p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
+		}), "access_denied"},
+		{"another tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "umbrella" }), "not_found"},
+		{"no tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied"},
+		{"the subject of the call", profile(), operators, person(t, "alice", "operator"), "access_denied"},
+		{"the subject at another issuer", profile(), operators, with(person(t, "alice", "operator"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), ""},
+		{"consent", profile(), consent, person(t, "alice"), ""},
+		{"consent of another person", profile(), consent, person(t, "bob", "admin", "operator"), "access_denied"},
+		{"consent of another issuer", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), "access_denied"},
+		{"consent by a delegated token", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) {
+			p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
+		}), "access_denied"},
+		{"consent of an agent to itself", pay(`{}`), consent, agent(), "access_denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var seen events
+			a := newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
+			asked := request(t, a, test.call, test.rule)
+			listed, err := a.List(t.Context(), test.decider)
+			if err != nil || (len(listed) == 1) != (test.want == "") {
+				t.Errorf("List = %v, %v, want the approval: %v", listed, err, test.want == "")
+			}
+			if got := approval.MayDecide(test.decider, asked); got != (test.want == "") {
+				t.Errorf("MayDecide = %v, want %v", got, test.want == "")
+			}
+			got, err := a.Decide(t.Context(), test.decider, asked.ID, true, "because")
+			if codeOf(err) != test.want {
+				t.Fatalf("Decide = %+v, %v, want %q", got, err, test.want)
+			}
+			e, id := seen.last("approval")
+			if e.Type != approval.EventDecided || e.Code != test.want || id != asked.ID || e.Principal != test.decider {
+				t.Errorf("event = %+v with the approval %q, want %q with the decider", e, id, approval.EventDecided)
+			}
+			if _, err := a.Claim(t.Context(), test.call, test.rule); (err == nil) != (test.want == "") {
+				t.Errorf("Claim error = %v, want one: %v", err, test.want != "")
+			}
+		})
+	}
+}
+
+func TestSeveralAdmins(t *testing.T) {
+	var decided []approval.Status
+	a := newApprovals(t, func(c *approval.Config) {
+		c.Decided = func(_ context.Context, a approval.Approval) error { decided = append(decided, a.Status()); return nil }
+	})
+	rule := approval.Rule{Roles: roles(t, "admin"), Count: 2}
+	asked := request(t, a, pay(`{"n":1}`), rule)
+	decide := func(name string, approve bool) (approval.Status, string) {
+		got, err := a.Decide(t.Context(), person(t, name, "admin"), asked.ID, approve, "")
+		return got.Status(), codeOf(err)
+	}
+	for _, step := range []struct {
+		name       string
+		approve    bool
+		want, code string
+	}{
+		{"ada", true, "pending", ""},
+		{"ada", true, "expired", "approval_ended"}, // the zero approval
+		{"ada", false, "expired", "approval_ended"},
+		{"bea", true, "approved", ""},
+		{"cora", false, "expired", "approval_ended"},
+	} {
+		if got, code := decide(step.name, step.approve); string(got) != step.want || code != step.code {
+			t.Errorf("Decide(%s, %v) = %s, %q, want %s, %q", step.name, step.approve, got, code, step.want, step.code)
+		}
+	}
+	asked = request(t, a, pay(`{"n":2}`), rule)
+	if got, _ := decide("ada", true); got != approval.Pending {
+		t.Errorf("first approval: status = %s, want pending", got)
+	}
+	if got, _ := decide("bea", false); got != approval.Denied {
+		t.Errorf("one denial: status = %s, want denied", got)
+	}
+	if _, err := a.Claim(t.Context(), pay(`{"n":2}`), rule); !errors.Is(err, approval.ErrNotFound) {
+		t.Errorf("Claim after a denial error = %v, want %v", err, approval.ErrNotFound)
+	}
+	if diff := cmp.Diff([]approval.Status{approval.Approved, approval.Denied}, decided); diff != "" {
+		t.Errorf("calls of Decided (-want +got):\n%s", diff)
+	}
+}
+
+// An approval is bound to the call and the rule, each part of them.
+func TestApprovalOfAnotherCallIsNoApproval(t *testing.T) {
+	a := newApprovals(t, nil)
+	rule := approval.Rule{Roles: roles(t, "operator")}
+	asked := request(t, a, pay(`{"n":1}`), rule)
+	if _, err := a.Decide(t.Context(), person(t, "oscar", "operator"), asked.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(c *approval.Call, r *approval.Rule){
+		"tenant":    func(c *approval.Call, _ *approval.Rule) { c.Tenant = "umbrella" },
+		"subject":   func(c *approval.Call, _ *approval.Rule) { c.Subject.Subject = "helper-2" },
+		"actor":     func(c *approval.Call, _ *approval.Rule) { c.Actor.Issuer = people },
+		"tool":      func(c *approval.Call, _ *approval.Rule) { c.Tool = "pay2" },
+		"version":   func(c *approval.Call, _ *approval.Rule) { c.Version = "2" },
+		"arguments": func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n":2}` },
+		"spelling":  func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n": 1}` },
+		"roles":     func(_ *approval.Call, r *approval.Rule) { r.Roles = roles(t, "admin") },
+		"count":     func(_ *approval.Call, r *approval.Rule) { r.Count = 2 },
+		"consent":   func(_ *approval.Call, r *approval.Rule) { *r = approval.Rule{Consent: true} },
+	} {
+		call, other := pay(`{"n":1}`), rule
+		change(&call, &other)
+		if got, err := a.Claim(t.Context(), call, other); !errors.Is(err, approval.ErrNotFound) {
+			t.Errorf("Claim with another %s = %+v, %v, want %v", name, got, err, approval.ErrNotFound)
+		}
+	}
+	if _, err := a.Claim(t.Context(), pay(`{"n":1}`), rule); err != nil {
+		t.Errorf("Claim error = %v, want nil", err)
+	}
+}
+
+func TestRequestRefusesMalformedCalls(t *testing.T) {
+	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 })
+	rule := approval.Rule{Consent: true}
+	for name, change := range map[string]func(c *approval.Call){
+		"no tenant":     func(c *approval.Call) { c.Tenant = "" },
+		"no subject":    func(c *approval.Call) { c.Subject.Subject = "" },
+		"no actor":      func(c *approval.Call) { c.Actor = gatehouse.Key{} },
+		"no tool":       func(c *approval.Call) { c.Tool = "" },
+		"control":       func(c *approval.Call) { c.Tool = "a\nb" },
+		"long":          func(c *approval.Call) { c.Version = strings.Repeat("v", 256) },
+		"no arguments":  func(c *approval.Call) { c.Arguments = "" },
+		"not canonical": func(c *approval.Call) { c.Arguments = `{"b":1,"a":2}` },
+		"too large":     func(c *approval.Call) { c.Arguments = `{"a":"0123456789"}` },
+	} {
+		call := pay(`{}`)
+		change(&call)
+		if _, err := a.Request(t.Context(), call, rule); codeOf(err) != "invalid_request" {
+			t.Errorf("%s: Request error = %v, want invalid_request", name, err)
+		}
+	}
+	for _, wrong := range []approval.Rule{
+		{}, {Consent: true, Count: 2}, {Consent: true, Roles: roles(t, "admin")}, {Roles: roles(t, "admin"), Count: 17}, {Roles: roles(t, "admin"), Count: -1},
+	} {
+		if _, err := a.Request(t.Context(), pay(`{}`), wrong); codeOf(err) != "temporarily_unavailable" {
+			t.Errorf("Request with the rule %+v error = %v, want temporarily_unavailable", wrong, err)
+		}
+	}
+}
+
+func TestOneActorCannotFlood(t *testing.T) {
+	a := newApprovals(t, func(c *approval.Config) { c.MaxPending = 2 })
+	rule := approval.Rule{Consent: true}
+	request(t, a, pay(`{"n":1}`), rule)
+	request(t, a, pay(`{"n":2}`), rule)
+	if _, err := a.Request(t.Context(), pay(`{"n":3}`), rule); codeOf(err) != "too_many_approvals" {
+		t.Errorf("third Request error = %v, want too_many_approvals", err)
+	}
+	other := pay(`{"n":3}`)
+	other.Actor.Subject = "helper-2"
+	request(t, a, other, rule)
+}
+
+func TestAskingAgainAfterDenial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, again := range []bool{false, true} {
+			a := newApprovals(t, func(c *approval.Config) { c.AllowAskingAgain = again })
+			rule := approval.Rule{Roles: roles(t, "operator")}
+			first := request(t, a, pay(`{}`), rule)
+			if _, err := a.Decide(t.Context(), person(t, "oscar", "operator"), first.ID, false, ""); err != nil {
+				t.Fatal(err)
+			}
+			second := request(t, a, pay(`{}`), rule)
+			if (second.ID != first.ID) != again || (second.Status() == approval.Pending) != again {
+				t.Errorf("AllowAskingAgain = %v: second Request = %s, %s", again, second.ID, second.Status())
+			}
+			if e := a.Required(second); (e.Reason == approval.ReasonRequired) != again {
+				t.Errorf("AllowAskingAgain = %v: reason = %s", again, e.Reason)
+			}
+			time.Sleep(10 * time.Minute)
+			if third := request(t, a, pay(`{}`), rule); third.Status() != approval.Pending || third.ID == second.ID {
+				t.Errorf("Request after the expiry = %s, %s, want another one that is pending", third.ID, third.Status())
+			}
+		}
+	})
+}
+
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApprovals(t, nil)
+		asked := request(t, a, profile(), approval.Rule{Consent: true})
+		time.AfterFunc(90*time.Second, func() {
+			if _, err := a.Decide(context.Background(), person(t, "alice"), asked.ID, true, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		short, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := a.Wait(short, "acme", asked.ID); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait for a minute error = %v, want %v", err, context.DeadlineExceeded)
+		}
+		start := time.Now()
+		if got, err := a.Wait(t.Context(), "acme", asked.ID); err != nil || got.Status() != approval.Approved || time.Since(start) > 31*time.Second {
+			t.Errorf("Wait = %s, %v after %v, want approved after 30 s", got.Status(), err, time.Since(start))
+		}
+		other := request(t, a, pay(`{}`), approval.Rule{Consent: true})
+		if got, err := a.Wait(t.Context(), "acme", other.ID); err != nil || got.Status() != approval.Expired {
+			t.Errorf("Wait without a decision = %s, %v, want expired", got.Status(), err)
+		}
+		for _, id := range []string{"apr_x", strings.Repeat("x", 300)} {
+			if _, err := a.Wait(t.Context(), "acme", id); !errors.Is(err, approval.ErrNotFound) {
+				t.Errorf("Wait(%.10s) error = %v, want %v", id, err, approval.ErrNotFound)
+			}
+		}
+		if _, err := a.Find(t.Context(), "", asked.ID); !errors.Is(err, approval.ErrNotFound) {
+			t.Errorf("Find without a tenant error = %v, want %v", err, approval.ErrNotFound)
+		}
+	})
+}
+
+func TestHooksAndFailures(t *testing.T) {
+	var seen events
+	var asked []string
+	failing := errors.New("mail is down")
+	a := newApprovals(t, func(c *approval.Config) {
+		c.Observer = &seen
+		c.Requested = func(ctx context.Context, a approval.Approval) error {
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > 10*time.Second {
+				t.Errorf("deadline of a hook = %v, %v, want at most 10 s", deadline, ok)
+			}
+			asked = append(asked, a.ID)
+			return failing
+		}
+	})
+	rule := approval.Rule{Consent: true}
+	first := request(t, a, profile(), rule)
+	request(t, a, profile(), rule)
+	if diff := cmp.Diff([]string{first.ID}, asked); diff != "" {
+		t.Errorf("calls of Requested (-want +got):\n%s", diff)
+	}
+	if e, hook := seen.last("hook"); e.Type != approval.EventHookFailed || hook != "requested" || !errors.Is(e.Cause, failing) {
+		t.Errorf("event = %+v, want %q", e, approval.EventHookFailed)
+	}
+	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, strings.Repeat("x", 2001)); codeOf(err) != "invalid_request" {
+		t.Errorf("Decide with a long reason error = %v, want invalid_request", err)
+	}
+	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, "\xff"); codeOf(err) != "invalid_request" {
+		t.Errorf("Decide with a malformed reason error = %v, want invalid_request", err)
+	}
+
+	// What the observer cannot record is refused.
+	seen.fail = errors.New("full")
+	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, ""); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Decide with an observer that fails error = %v, want temporarily_unavailable", err)
+	}
+	if _, err := a.Claim(t.Context(), profile(), rule); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Claim with an observer that fails error = %v, want temporarily_unavailable", err)
+	}
+	if _, err := a.Request(t.Context(), pay(`{}`), rule); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Request with an observer that fails error = %v, want temporarily_unavailable", err)
+	}
+	seen.fail = nil
+	if _, err := a.Claim(t.Context(), profile(), rule); !errors.Is(err, approval.ErrNotFound) {
+		t.Errorf("Claim after a claim that was not recorded error = %v, want %v", err, approval.ErrNotFound)
+	}
+	for _, e := range seen.all {
+		for _, attr := range e.Attrs {
+			if strings.Contains(attr.Value.String(), "display_name") {
+				t.Errorf("event %s has the arguments in %s", e.Type, attr.Key)
+			}
+		}
+	}
+
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, err := range map[string]error{
+		"Request": func() error { _, err := a.Request(canceled, pay(`{"n":1}`), rule); return err }(),
+		"Decide":  func() error { _, err := a.Decide(canceled, person(t, "alice"), first.ID, true, ""); return err }(),
+		"Claim":   func() error { _, err := a.Claim(canceled, profile(), rule); return err }(),
+	} {
+		if codeOf(err) != "temporarily_unavailable" {
+			t.Errorf("%s with a store that fails error = %v, want temporarily_unavailable", name, err)
+		}
+	}
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package approval_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+)
+
+// exchange is a request to the handler.
+type exchange struct {
+	method, path string
+	caller       gatehouse.Principal
+	header       map[string]string
+	body         string
+}
+
+func (x exchange) do(h http.Handler) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
+	for name, value := range x.header {
+		r.Header.Set(name, value)
+	}
+	if !x.caller.IsZero() {
+		r = r.WithContext(gatehouse.NewContext(r.Context(), x.caller))
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func getJSON(path string, caller gatehouse.Principal) exchange {
+	return exchange{"GET", path, caller, map[string]string{"Accept": "application/json"}, ""}
+}
+
+func postJSON(path string, caller gatehouse.Principal, body string) exchange {
+	return exchange{"POST", path, caller, map[string]string{"Content-Type": "application/json"}, body}
+}
+
+func postForm(path string, caller gatehouse.Principal, values url.Values) exchange {
+	return exchange{"POST", path, caller, map[string]string{
+		"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin", "Origin": server,
+	}, values.Encode()}
+}
+
+func TestJSON(t *testing.T) {
+	a := newApprovals(t, nil)
+	operators := approval.Rule{Roles: roles(t, "operator")}
+	first := request(t, a, pay(`{"amount":1}`), operators)
+	second := request(t, a, profile(), approval.Rule{Consent: true})
+	oscar, alice := person(t, "oscar", "operator"), person(t, "alice")
+
+	want := fmt.Sprintf(`{"approvals":[{"id":%q,"tool":"pay","arguments":{"amount":1},"subject":"helper-1","actor":"helper-1","tenant":"acme","status":"pending","expires":%q}]}`,
+		first.ID, first.Expires.Format(time.RFC3339))
+	w := getJSON("/approvals", oscar).do(a)
+	if w.Code != 200 || strings.TrimSpace(w.Body.String()) != want || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("GET /approvals = %d %s, want %s", w.Code, w.Body, want)
+	}
+	for name, caller := range map[string]gatehouse.Principal{"no role": person(t, "bob"), "agent": agent()} {
+		if w := getJSON("/approvals", caller).do(a); strings.TrimSpace(w.Body.String()) != `{"approvals":[]}` {
+			t.Errorf("%s: GET /approvals = %d %s, want none", name, w.Code, w.Body)
+		}
+	}
+
+	delegated := alice
+	delegated.Issuer, delegated.Actors = server, gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
+	stranger := agent()
+	stranger.Subject = "helper-2"
+	foreign := oscar
+	foreign.Tenant = "umbrella"
+	for _, test := range []struct {
+		name   string
+		id     string
+		caller gatehouse.Principal
+		want   int
+	}{
+		{"operator", first.ID, oscar, 200},
+		{"the agent polls", first.ID, agent(), 200},
+		{"no role", first.ID, person(t, "bob"), 403},
+		{"another agent", first.ID, stranger, 403},
+		{"another tenant", first.ID, foreign, 404},
+		{"unknown", "apr_unknown", oscar, 404},
+		{"empty", "", oscar, 404},
+		{"deeper", first.ID + "/x", oscar, 404},
+		{"the subject", second.ID, alice, 200},
+		{"the agent polls with the delegated token", second.ID, delegated, 200},
+		{"an operator and consent", second.ID, oscar, 403},
+	} {
+		w := getJSON("/approvals/"+test.id, test.caller).do(a)
+		if w.Code != test.want {
+			t.Errorf("%s: GET = %d %s, want %d", test.name, w.Code, w.Body, test.want)
+		}
+		var got struct{ ID, Error string }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || (got.ID != "") != (test.want == 200) || (got.Error != "") != (test.want != 200) {
+			t.Errorf("%s: GET = %s, want the approval or an error", test.name, w.Body)
+		}
+	}
+
+	w = postJSON("/approvals/"+first.ID, oscar, `{"decision":"approve","reason":"fine"}`).do(a)
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"status":"approved"`) {
+		t.Errorf("POST = %d %s, want the approved approval", w.Code, w.Body)
+	}
+	for _, test := range []struct {
+		name string
+		x    exchange
+		want int
+	}{
+		{"again", postJSON("/approvals/"+first.ID, oscar, `{"decision":"deny"}`), 409},
+		{"another person", postJSON("/approvals/"+first.ID, person(t, "olga", "operator"), `{"decision":"deny"}`), 409},
+		{"not entitled", postJSON("/approvals/"+second.ID, oscar, `{"decision":"approve"}`), 403},
+		{"agent", postJSON("/approvals/"+second.ID, agent(), `{"decision":"approve"}`), 403},
+		{"delegated", postJSON("/approvals/"+second.ID, delegated, `{"decision":"approve"}`), 403},
+		{"unknown", postJSON("/approvals/apr_x", oscar, `{"decision":"approve"}`), 404},
+		{"anonymous", postJSON("/approvals/"+second.ID, gatehouse.Principal{}, `{"decision":"approve"}`), 401},
+		{"list", postJSON("/approvals", oscar, `{"decision":"approve"}`), 405},
+		{"PUT", exchange{method: "PUT", path: "/approvals/" + second.ID, caller: alice}, 405},
+	} {
+		if w := test.x.do(a); w.Code != test.want {
+			t.Errorf("%s: POST = %d %s, want %d", test.name, w.Code, w.Body, test.want)
+		}
+	}
+}
+
+func TestMalformedDecisions(t *testing.T) {
+	a := newApprovals(t, nil)
+	path := "/approvals/" + request(t, a, profile(), approval.Rule{Consent: true}).ID
+	alice := person(t, "alice")
+	for _, body := range []string{
+		``, `{}`, `[]`, `{"decision":"Approve"}`, `{"decision":true}`, `{"decision":"approve","decision":"deny"}`, `{"decision":"approve","Decision":"deny"}`,
+		`{"decision":"approve","reason":null}`, `{"decision":"approve","reason":1}`, `{"decision":"approve","id":"x"}`, `{"decision":"approve"} x`,
+		`{"reason":"x"}`, `{"decision":"approve","reason":"` + strings.Repeat("x", 2001) + `"}`, `{"decision":"approve","reason":"` + strings.Repeat("x", 70000) + `"}`,
+	} {
+		if w := postJSON(path, alice, body).do(a); w.Code != 400 {
+			t.Errorf("POST %.80s = %d, want 400", body, w.Code)
+		}
+	}
+	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=%zz"} {
+		x := postForm(path, alice, nil)
+		x.body = form
+		if w := x.do(a); w.Code != 400 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+			t.Errorf("POST of the form %q = %d, want a page with 400", form, w.Code)
+		}
+	}
+	for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", "application/json; charset"} {
+		x := postJSON(path, alice, `{"decision":"approve"}`)
+		x.header["Content-Type"] = contentType
+		if w := x.do(a); w.Code != 400 {
+			t.Errorf("POST as %q = %d, want 400", contentType, w.Code)
+		}
+	}
+	if w := postJSON(path+"?decision=approve", alice, `{"decision":"deny","reason":"with\u0000"}`).do(a); w.Code != 200 || !strings.Contains(w.Body.String(), "denied") {
+		t.Errorf("POST = %d %s, want denied", w.Code, w.Body)
+	}
+}
+
+// TestCrossSite sends decisions from pages of other origins, with every credential.
+func TestCrossSite(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		header map[string]string
+		want   int
+	}{
+		{"no browser", nil, 200},
+		{"own page", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": server}, 200},
+		{"own page, old browser", map[string]string{"Origin": server}, 200},
+		{"the host of the request", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}, 200},
+		{"other site", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, 403},
+		{"other site without Origin", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"same site", map[string]string{"Sec-Fetch-Site": "same-site", "Origin": "https://other.example.com"}, 403},
+		{"other origin, old browser", map[string]string{"Origin": "https://evil.example"}, 403},
+		{"null", map[string]string{"Origin": "null"}, 403},
+		{"null with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 403},
+		{"other origin with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403},
+		{"two origins", map[string]string{"Origin": server + "," + server}, 403},
+	} {
+		for _, form := range []bool{false, true} {
+			var seen events
+			a := newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
+			path := "/approvals/" + request(t, a, profile(), approval.Rule{Consent: true}).ID
+			x := postJSON(path, person(t, "alice"), `{"decision":"approve"}`)
+			want := test.want
+			if form {
+				x = postForm(path, person(t, "alice"), url.Values{"decision": {"approve"}})
+				delete(x.header, "Sec-Fetch-Site")
+				delete(x.header, "Origin")
+				if want == 200 {
+					want = 303
+				}
+			}
+			r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
+			if strings.Contains(test.header["Origin"], "127.0.0.1") {
+				r = httptest.NewRequest(x.method, "http://127.0.0.1:8080"+x.path, strings.NewReader(x.body))
+			}
+			for _, headers := range []map[string]string{x.header, test.header} {
+				for name, value := range headers {
+					for v := range strings.SplitSeq(value, ",") {
+						r.Header.Add(name, v)
+					}
+				}
+			}
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), x.caller)))
+			if w.Code != want {
+				t.Errorf("%s, form %v: POST = %d, want %d", test.name, form, w.Code, want)
+			}
+			if e, _ := seen.last(""); (e.Reason == approval.ReasonCrossSite) != (want == 403) {
+				t.Errorf("%s, form %v: reason = %q", test.name, form, e.Reason)
+			}
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	a := newApprovals(t, nil)
+	asked := request(t, a, profile(), approval.Rule{Consent: true})
+	alice := person(t, "alice")
+	page := func(x exchange, status int, parts ...string) {
+		t.Helper()
+		w := x.do(a)
+		if w.Code != status {
+			t.Errorf("%s %s = %d, want %d", x.method, x.path, w.Code, status)
+		}
+		for _, part := range parts {
+			if !strings.Contains(w.Body.String(), part) {
+				t.Errorf("%s %s lacks %q:\n%s", x.method, x.path, part, w.Body)
+			}
+		}
+		h := w.Header()
+		want := http.Header{
+			"Cache-Control": {"no-store"}, "X-Frame-Options": {"DENY"}, "X-Content-Type-Options": {"nosniff"}, "Referrer-Policy": {"same-origin"},
+			"Content-Type": {"text/html; charset=utf-8"},
+		}
+		got := http.Header{}
+		for name := range want {
+			got[name] = h[name]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s %s headers (-want +got):\n%s", x.method, x.path, diff)
+		}
+		for _, directive := range []string{"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
+			if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, directive) || strings.Contains(csp, "unsafe") {
+				t.Errorf("Content-Security-Policy = %q, want %s", csp, directive)
+			}
+		}
+	}
+	get := func(path string, caller gatehouse.Principal) exchange {
+		return exchange{"GET", path, caller, map[string]string{"Accept": "text/html,application/xhtml+xml,application/json;q=0.9"}, ""}
+	}
+	page(get("/approvals", alice), 200, "1 approval<", "helper-1", "update_profile", "/approvals/"+asked.ID, "Needs your consent")
+	page(get("/approvals", person(t, "bob")), 200, "Nothing waits for you")
+	page(exchange{"GET", "/approvals", alice, nil, ""}, 200, "helper-1")
+	page(get("/approvals/"+asked.ID, alice), 200, `<form method="post" action="/approvals/`+asked.ID+`"`, "display_name", "Do you consent?", "https://id.example.com")
+	page(get("/approvals/"+asked.ID, agent()), 200, "helper-1")
+	if w := get("/approvals/"+asked.ID, agent()).do(a); strings.Contains(w.Body.String(), "<form") {
+		t.Error("the page of the agent has a form")
+	}
+	page(get("/approvals/"+asked.ID, person(t, "bob")), 403, "You cannot decide on this")
+	page(get("/approvals/apr_x", alice), 404, "There is no such approval")
+	if w := (exchange{"HEAD", "/approvals", alice, nil, ""}).do(a); w.Code != 200 || w.Body.Len() != 0 {
+		t.Errorf("HEAD = %d with %d bytes, want 200 without a body", w.Code, w.Body.Len())
+	}
+
+	w := postForm("/approvals/"+asked.ID, alice, url.Values{"decision": {"approve"}, "reason": {"<b>fine\u202e</b>"}}).do(a)
+	if w.Code != 303 || w.Header().Get("Location") != "/approvals/"+asked.ID {
+		t.Fatalf("POST = %d %q, want 303 to the approval", w.Code, w.Header().Get("Location"))
+	}
+	page(get("/approvals/"+asked.ID, alice), 200, `approved</span>`, `&lt;b&gt;fine<b class="esc">\u202e</b>&lt;/b&gt;`)
+	page(postForm("/approvals/"+asked.ID, alice, url.Values{"decision": {"deny"}}), 409, "This approval is closed")
+}
+
+func TestUnavailable(t *testing.T) {
+	var seen events
+	a := newApprovals(t, func(c *approval.Config) { c.Store, c.Observer = failing{}, &seen })
+	for _, x := range []exchange{
+		getJSON("/approvals", person(t, "alice")), getJSON("/approvals/x", person(t, "alice")), postJSON("/approvals/x", person(t, "alice"), `{"decision":"approve"}`),
+		{method: "GET", path: "/approvals", caller: person(t, "alice")},
+	} {
+		w := x.do(a)
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s %s = %d, want 503 with Retry-After", x.method, x.path, w.Code)
+		}
+		if e, _ := seen.last(""); e.Decision != gatehouse.Unavailable {
+			t.Errorf("%s %s: event = %+v, want an unavailable decision", x.method, x.path, e)
+		}
+	}
+	seen.fail = http.ErrAbortHandler
+	if w := getJSON("/approvals/x/y", person(t, "alice")).do(a); w.Code != 503 {
+		t.Errorf("GET of an unknown path with an observer that fails = %d, want 503", w.Code)
+	}
+}

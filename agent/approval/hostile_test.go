@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package approval_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+)
+
+// hostile is text that tries to be something else on a page.
+var hostile = []string{
+	`</pre><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `<form action="https://evil.example"><button>Approve</button>`, `{{.Style}}`, `</style><style>*{}`,
+	"safe\u202egpj.exe", "\u2066a\u2069", "zero\u200bwidth", "\u00ad", "line\u2028separator\u2029", "\x00\x07\x1b[2J\x7f", "a\r\nb\tc", "\u00a0\u3000", "\ufeff", "\U000e0041tag",
+	"\ufe0fvariation", "\u3164hangul filler", "\u2800braille blank", "\ue000private", "\u0378unassigned", "z" + strings.Repeat("\u0301", 50) + "algo", "\u115f", "\ufffd",
+}
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+// TestHostileTextIsShownAsEscapes puts hostile text into every part of the page that
+// comes from outside.
+func TestHostileTextIsShownAsEscapes(t *testing.T) {
+	a := newApprovals(t, nil)
+	alice := person(t, "alice")
+	for _, text := range hostile {
+		for _, form := range []string{`{%[1]s:1}`, `{"text":%[1]s}`, `{"deep":{"list":[%[1]s]}}`} {
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := profile()
+			if call.Arguments, err = approval.Canonical(fmt.Appendf(nil, form, quoted)); err != nil {
+				t.Fatal(err)
+			}
+			call.Tool = strings.Map(func(r rune) rune {
+				if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+					return -1
+				}
+				return r
+			}, text) + "."
+			asked := request(t, a, call, approval.Rule{Consent: true})
+			list := exchange{method: "GET", path: "/approvals", caller: alice}.do(a).Body.String()
+			if w := postForm("/approvals/"+asked.ID, alice, map[string][]string{"decision": {"deny"}, "reason": {text}}).do(a); w.Code != 303 {
+				t.Fatalf("POST = %d, want 303", w.Code)
+			}
+			page := exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}.do(a).Body.String()
+			for _, body := range []string{list, page} {
+				for _, r := range body {
+					if r != '\n' && r != ' ' && (!unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)) {
+						t.Errorf("%q: the page has the character %U", text, r)
+					}
+				}
+				if n := strings.Count(body, "<script") + strings.Count(body, "<img") + strings.Count(body, "evil.example\"><") + strings.Count(body, "<style"); n != 1 {
+					t.Errorf("%q: the page has %d foreign elements", text, n-1)
+				}
+				if strings.Count(body, "\u0301") > 3*6 {
+					t.Errorf("%q: the page has piles of combining marks", text)
+				}
+			}
+			// A reader sees the text, with escapes for what has no shape.
+			shown := html.UnescapeString(tag.ReplaceAllString(page, ""))
+			plain := strings.FieldsFunc(text, func(r rune) bool {
+				return !unicode.IsPrint(r) || unicode.In(r, unicode.M, unicode.Other_Default_Ignorable_Code_Point) || r > 0x2000 && r != '\ufffd'
+			})
+			for _, part := range plain {
+				if !strings.Contains(shown, part) && !strings.Contains(shown, strings.Trim(string(quotedOf(part)), `"`)) {
+					t.Errorf("%q: the page does not show %q", text, part)
+				}
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"a\u202eb": `a<b class="esc">\u202e</b>b`, "\U000e0041": `<b class="esc">\U000e0041</b>`, "\t": `<b class="esc">\t</b>`, "\r": `<b class="esc">\r</b>`,
+		"a\nb": "a<b class=\"esc\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
+	} {
+		call := profile()
+		quoted := quotedOf(text)
+		call.Arguments, _ = approval.Canonical([]byte(`{"text":` + string(quoted) + `}`))
+		asked := request(t, a, call, approval.Rule{Consent: true})
+		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre tabindex="0">`+want+`</pre>`) {
+			t.Errorf("the page of %q does not show %q", text, want)
+		}
+	}
+}
+
+func quotedOf(s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// Ten megabytes are shown in parts, each of them small.
+func TestLongArgumentsAreShownInParts(t *testing.T) {
+	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 << 20 })
+	alice := person(t, "alice")
+	call := profile()
+	text := strings.Repeat("0123456789 <\u202e>☂ ", 10<<20/20) + "THE END"
+	var err error
+	if call.Arguments, err = approval.Canonical([]byte(`{"a":[1,2,3],"b":` + string(quotedOf(text)) + `,"c":"LAST"}`)); err != nil {
+		t.Fatal(err)
+	}
+	asked := request(t, a, call, approval.Rule{Consent: true})
+	get := func(part string) string {
+		start := time.Now()
+		body := (exchange{method: "GET", path: "/approvals/" + asked.ID + part, caller: alice}).do(a).Body.String()
+		if len(body) > 1<<20 || time.Since(start) > 10*time.Second {
+			t.Errorf("part %q has %d bytes after %v, want at most 1 MiB", part, len(body), time.Since(start))
+		}
+		return body
+	}
+	first := get("")
+	count := regexp.MustCompile(`You see part 1 of (\d+)`).FindStringSubmatch(first)
+	if count == nil || strings.Contains(first, "THE END") {
+		t.Fatalf("the first part does not say how many there are:\n%.2000s", first)
+	}
+	if last := get("?part=" + count[1]); !strings.Contains(last, "THE END") || !strings.Contains(last, "LAST") {
+		t.Error("the last part lacks the end")
+	}
+	if beyond := get("?part=999999999"); !strings.Contains(beyond, "THE END") {
+		t.Error("a part beyond the last one is not the last one")
+	}
+	if list := (exchange{method: "GET", path: "/approvals", caller: alice}).do(a).Body.Len(); list > 64<<10 {
+		t.Errorf("the list has %d bytes, want a preview of the arguments", list)
+	}
+
+	// Every character is in one of the parts, in order.
+	short := strings.Repeat("☂é1<", 20_000)
+	call.Arguments, _ = approval.Canonical([]byte(`{"a":` + string(quotedOf(short)) + `}`))
+	asked = request(t, a, call, approval.Rule{Consent: true})
+	var shown strings.Builder
+	for part := 1; part <= (len(short)+32<<10-1)/(32<<10); part++ {
+		match := regexp.MustCompile(`(?s)<pre tabindex="0">(.*?)</pre>`).FindStringSubmatch(get(fmt.Sprint("?part=", part)))
+		if match == nil {
+			t.Fatalf("part %d has no arguments", part)
+		}
+		shown.WriteString(html.UnescapeString(match[1]))
+	}
+	if shown.String() != short {
+		t.Errorf("the parts show %d bytes, want the %d of the arguments", shown.Len(), len(short))
+	}
+}
+
+func TestArgumentsWithManyMembers(t *testing.T) {
+	a := newApprovals(t, nil)
+	alice := person(t, "alice")
+	for name, text := range map[string]string{
+		"none": `{}`, "many": `{` + manyMembers(200) + `}`, "long name": `{"` + strings.Repeat("n", 1000) + `":1}`, "empty name": `{"":"value"}`,
+		"empty text": `{"a":""}`,
+	} {
+		call := profile()
+		var err error
+		if call.Arguments, err = approval.Canonical([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		asked := request(t, a, call, approval.Rule{Consent: true})
+		body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String()
+		want := map[string]string{
+			"none": "without arguments", "many": "&#34;n199&#34;: 1", "long name": strings.Repeat("n", 1000), "empty name": "&#34;&#34;: &#34;value&#34;", "empty text": "&#34;&#34;</pre>",
+		}[name]
+		if !strings.Contains(body, want) {
+			t.Errorf("%s: the page does not show %q:\n%s", name, want, body)
+		}
+	}
+}
+
+func manyMembers(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"n%d":1`, i)
+	}
+	return strings.Join(members, ",")
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+func chainOf(ids ...string) object {
+	var act object
+	for i := len(ids) - 1; i >= 0; i-- {
+		next := object{"sub": ids[i]}
+		if act != nil {
+			next["act"] = act
+		}
+		act = next
+	}
+	return act
+}
+
+// forged returns a token that the signing key of the server has signed.
+func forged(changes object) string {
+	claims := object{"iss": origin, "sub": "helper-1", "client_id": "helper-1", "type": "agent", "agents": object{"helper-1": 1}, "roles": nil, "scope": "data:read", "exp": time.Now().Unix() + 900}
+	for name, value := range changes {
+		claims[name] = value
+	}
+	return tokenOf(ownKeys, claims)
+}
+
+func TestGuard(t *testing.T) {
+	w := newWorld(t)
+	must(w.registry.Register(t.Context(), agent.Registration{Agent: agent.Agent{
+		ID: "gone", Tenant: "acme", Roles: must(gatehouse.NewRoles("writer")), Keys: []string{stranger.jwk},
+	}}))
+	must(w.registry.Decommission(t.Context(), "acme", "gone"))
+	own, delegated := w.token(t, tokenRequest("helper-2")), w.token(t, exchangeRequest("helper-2", person(nil)))
+	for name, test := range map[string]struct {
+		token  string
+		want   gatehouse.Reason // "" if it is accepted
+		kind   gatehouse.Kind
+		scopes string
+	}{
+		"person":                     {person(nil), "", gatehouse.KindUser, "data:read data:write profile"},
+		"own token":                  {own, "", gatehouse.KindAgent, "data:read data:write"},
+		"delegated token":            {delegated, "", gatehouse.KindUser, "data:read data:write"},
+		"delegated by its issuer":    {person(object{"act": chainOf("reader")}), "", gatehouse.KindUser, "data:read"},
+		"a chain of its issuer":      {person(object{"act": chainOf("reader", "helper-1", "helper-2", "helper-1")}), "", gatehouse.KindUser, "data:read"},
+		"five actors":                {person(object{"act": chainOf("reader", "reader", "reader", "reader", "reader")}), "jwtauth_claims", "", ""},
+		"unknown actor":              {person(object{"act": chainOf("mallory")}), agent.ReasonUnknown, "", ""},
+		"unknown actor inside":       {person(object{"act": chainOf("reader", "mallory")}), agent.ReasonUnknown, "", ""},
+		"decommissioned actor":       {person(object{"act": chainOf("gone")}), agent.ReasonDecommissioned, "", ""},
+		"decommissioned inside":      {person(object{"act": chainOf("reader", "helper-1", "gone")}), agent.ReasonDecommissioned, "", ""},
+		"actor of another tenant":    {person(object{"act": chainOf("foreign")}), agent.ReasonTenant, "", ""},
+		"another tenant inside":      {person(object{"act": chainOf("reader", "foreign")}), agent.ReasonTenant, "", ""},
+		"actor without tenant":       {person(object{"act": chainOf("reader"), "tenant": nil}), agent.ReasonTenant, "", ""},
+		"actor of the issuer":        {person(object{"act": object{"sub": "reader", "iss": idp}}), "", gatehouse.KindUser, "data:read"},
+		"actor of this server":       {person(object{"act": object{"sub": "reader", "iss": origin}}), "", gatehouse.KindUser, "data:read"},
+		"actor of another issuer":    {person(object{"act": object{"sub": "reader", "iss": "https://evil.example"}}), agent.ReasonUnknown, "", ""},
+		"type of another issuer":     {person(object{"type": "agent", "sub": "helper-1"}), "", gatehouse.KindUser, "data:read data:write profile"},
+		"service of another issuer":  {person(object{"type": "agent", "sub": "helper-1", "client_id": "helper-1"}), "", gatehouse.KindService, "data:read data:write profile"},
+		"gone as a person":           {person(object{"sub": "gone"}), "", gatehouse.KindUser, "data:read data:write profile"},
+		"generations of an issuer":   {person(object{"act": chainOf("reader"), "agents": object{"reader": 7}}), agent.ReasonGeneration, "", ""},
+		"malformed generations":      {person(object{"act": chainOf("reader"), "agents": "x"}), agent.ReasonToken, "", ""},
+		"malformed cap":              {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
+		"own issuer":                 {forged(nil), "", gatehouse.KindAgent, "data:read"},
+		"a long life":                {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
+		"more than the roles":        {forged(object{"scope": "data:read root"}), "", gatehouse.KindAgent, "data:read"},
+		"roles in a token":           {forged(object{"roles": []string{"admin"}}), "", gatehouse.KindAgent, "data:read"},
+		"without type":               {forged(object{"type": nil}), agent.ReasonToken, "", ""},
+		"of another client":          {forged(object{"client_id": "reader"}), agent.ReasonToken, "", ""},
+		"without generation":         {forged(object{"agents": nil}), agent.ReasonToken, "", ""},
+		"of an earlier generation":   {forged(object{"agents": object{"helper-1": 2}}), agent.ReasonGeneration, "", ""},
+		"agent and chain":            {forged(object{"act": chainOf("helper-1"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"chain":                      {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
+		"chain without issuer":       {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1")}), agent.ReasonToken, "", ""},
+		"chain of another client":    {forged(object{"sub": "alice", "type": nil, "act": chainOf("reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"chain without a generation": {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"own tenant changed":         {forged(object{"tenant": "globex"}), agent.ReasonTenant, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := w.admit(test.token)
+			if reasonOf(err) != test.want || p.Kind != test.kind || p.Scopes.String() != test.scopes {
+				t.Fatalf("Admit = %s %q, %v, want %s %q, reason %q", p.Kind, p.Scopes, err, test.kind, test.scopes, test.want)
+			}
+			if err != nil && test.want != "" && !errors.Is(err, gatehouse.ErrNoCredentials) {
+				if e, _ := errors.AsType[*gatehouse.Error](err); e.Code != gatehouse.CodeInvalidToken {
+					t.Errorf("code = %v, want invalid_token", e.Code)
+				}
+			}
+			if hasChain := p.Actors.Len() > 0; (hasChain || p.Kind == gatehouse.KindAgent) && p.Roles.Len() > 0 {
+				t.Errorf("roles = %v, want none", p.Roles)
+			}
+		})
+	}
+}
+
+// A chain that another authenticator than jwtauth accepts is not longer either, and its
+// Kind is not that of an agent.
+func TestGuardOfOtherCredentials(t *testing.T) {
+	w := newWorld(t)
+	long := gatehouse.NewActors(make([]gatehouse.Actor, 5)...)
+	for name, test := range map[string]struct {
+		p    gatehouse.Principal
+		want gatehouse.Reason
+		kind gatehouse.Kind
+	}{
+		"long chain":                {gatehouse.Principal{Method: "introspection", Tenant: "acme", Actors: long}, agent.ReasonChain, ""},
+		"agent without token":       {gatehouse.Principal{Method: "mtls", Subject: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
+		"agent of the own issuer":   {gatehouse.Principal{Method: "introspection", Issuer: origin, Subject: "helper-1", Client: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
+		"delegated, Kind agent":     {gatehouse.Principal{Method: "introspection", Issuer: idp, Tenant: "acme", Kind: gatehouse.KindAgent, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindService},
+		"no agent":                  {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Subject: "alice"}, "", gatehouse.KindUser},
+		"metadata of no API key":    {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
+		"API key of an agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
+		"API key of another tenant": {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
+		"API key of no agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
+	} {
+		proof, err := w.registry.Guard(accepts(test.p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
+		if got := proof.Principal(); reasonOf(err) != test.want || got.Kind != test.kind {
+			t.Errorf("%s: Authenticate = %+v, %v, want kind %q and reason %q", name, got, err, test.kind, test.want)
+		}
+	}
+}
+
+// accepts is an authenticator that accepts every request.
+type accepts gatehouse.Principal
+
+func (accepts) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}
+}
+
+func (a accepts) Authenticate(*http.Request) (gatehouse.Proof, error) {
+	p := gatehouse.Principal(a)
+	proof := gatehouse.NewProof(&p)
+	proof.Header, proof.Tenants = http.Header{"X": {"y"}}, []string{"acme"}
+	return proof, nil
+}
+
+func TestGuardKeepsProof(t *testing.T) {
+	w := newWorld(t)
+	p := gatehouse.Principal{Method: "introspection", Tenant: "acme", Scopes: must(gatehouse.NewScopes("data:read", "x")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}
+	proof, err := w.registry.Guard(accepts(p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
+	if err != nil || proof.Header.Get("X") != "y" || len(proof.Tenants) != 1 || proof.Principal().Scopes.String() != "data:read" {
+		t.Errorf("Authenticate = %+v, %v, want header and tenants of the inner proof", proof, err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("Guard(nil) does not panic")
+		}
+	}()
+	w.registry.Guard(nil)
+}
+
+func TestDecommissionRejectsEverything(t *testing.T) {
+	w := newWorld(t)
+	keys := must(apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Scopes: []string{"data:read"}}))
+	issued, err := keys.Create(t.Context(), apikey.Request{
+		Owner: "reader", Tenant: "acme", Scopes: []string{"data:read"}, Lifetime: time.Hour, Metadata: must(gatehouse.NewClaims(`{"agent":"helper-2"}`)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{w.registry.Guard(keys)}, Realm: "tools"}))
+	withKey := func(header, prefix string) (int, gatehouse.Reason) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set(header, prefix+string(issued.Secret.Reveal()))
+		_, _, err := gate.Admit(r)
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+			return e.Code.Status(), e.Reason
+		}
+		return http.StatusOK, ""
+	}
+	own := w.token(t, tokenRequest("helper-2"))
+	delegated := w.token(t, exchangeRequest("helper-2", person(nil)))
+	again := w.token(t, exchangeRequest("helper-1", delegated))
+	assertionOf := tokenRequest("helper-2")
+	for _, token := range []string{own, delegated, again} {
+		if _, err := w.admit(token); err != nil {
+			t.Fatalf("Admit before = %v", err)
+		}
+	}
+	if status, _ := withKey("X-API-Key", ""); status != http.StatusOK {
+		t.Fatalf("API key before = %d", status)
+	}
+	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
+	if e := w.events.last(); e.Type != agent.EventDecommissioned {
+		t.Errorf("event = %+v, want agent_decommissioned", e)
+	}
+	for name, token := range map[string]string{"own": own, "delegated": delegated, "nested": again} {
+		if _, err := w.admit(token); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Admit(%s) error = %v, want %s", name, err, agent.ReasonDecommissioned)
+		}
+	}
+	if got := w.ask(assertionOf); got.Status != http.StatusUnauthorized || got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned {
+		t.Errorf("token request = %d %s, want 401 invalid_client", got.Status, got.Error)
+	}
+	if got := w.ask(tokenRequest("", "client_id", "helper-2")); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned {
+		t.Errorf("token request without assertion = %d %s, want invalid_client", got.Status, got.Error)
+	}
+	if got := w.ask(exchangeRequest("helper-1", again)); got.Error != "invalid_request" {
+		t.Errorf("exchange of a token with the agent = %d %s, want invalid_request", got.Status, got.Error)
+	}
+	for _, way := range []struct {
+		header, prefix string
+		status         int
+	}{{"X-API-Key", "", 403}, {"Authorization", "ApiKey ", 401}, {"Authorization", "Bearer ", 401}} {
+		if status, reason := withKey(way.header, way.prefix); status != way.status || reason != agent.ReasonDecommissioned {
+			t.Errorf("API key in %s %s = %d %s, want %d", way.header, way.prefix, status, reason, way.status)
+		}
+	}
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: newAgent("helper-2", "acme", "writer")}); !errors.Is(err, agent.ErrDecommissioned) {
+		t.Errorf("Register(decommissioned) error = %v, want ErrDecommissioned", err)
+	}
+}
+
+// A second node sees a decommission, and a change of the roles, when its record is
+// older than MaxAge, and answers 503 when it cannot read the store.
+func TestOtherNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Store: agent.NewMemory(0)}
+		first, second := must(agent.New(registryConfig(store, nil))), must(agent.New(registryConfig(store, nil)))
+		ctx := t.Context()
+		for _, id := range []string{"helper-1", "helper-2"} {
+			must(first.Register(ctx, agent.Registration{Agent: newAgent(id, "acme", "writer")}))
+		}
+		caller := func(id string) error {
+			_, err := second.Caller(ctx, gatehouse.Principal{
+				Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: id, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agents":{"` + id + `":1}}`),
+			})
+			return err
+		}
+		for range 100 {
+			for _, id := range []string{"helper-1", "helper-2", "missing"} {
+				if err := caller(id); (err == nil) == (id == "missing") {
+					t.Fatalf("Caller(%s) error = %v", id, err)
+				}
+			}
+		}
+		if store.finds > 5 { // 2 of Register
+			t.Errorf("%d queries for 300 callers, want one for each agent", store.finds-2)
+		}
+		must(first.Decommission(ctx, "acme", "helper-1"))
+		must(first.Register(ctx, agent.Registration{Agent: newAgent("helper-2", "acme", "reader")}))
+		time.Sleep(499 * time.Millisecond)
+		if err := caller("helper-1"); err != nil {
+			t.Errorf("Caller within MaxAge error = %v", err)
+		}
+		time.Sleep(time.Millisecond)
+		if err := caller("helper-1"); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller(decommissioned) error = %v, want %s", err, agent.ReasonDecommissioned)
+		}
+		if err := caller("helper-2"); reasonOf(err) != agent.ReasonGeneration {
+			t.Errorf("Caller(changed) error = %v, want %s", err, agent.ReasonGeneration)
+		}
+		must(first.Register(ctx, agent.Registration{Agent: newAgent("reader", "acme", "reader")}))
+		if err := caller("reader"); err != nil {
+			t.Errorf("Caller(new) error = %v", err)
+		}
+		store.fail(errors.New("down"))
+		if err := caller("reader"); err != nil {
+			t.Errorf("Caller with the store down, within MaxAge: error = %v", err)
+		}
+		time.Sleep(500 * time.Millisecond)
+		if err := caller("reader"); reasonOf(err) != agent.ReasonStoreUnavailable {
+			t.Errorf("Caller with the store down: error = %v, want %s", err, agent.ReasonStoreUnavailable)
+		}
+		if err := caller("helper-1"); reasonOf(err) != agent.ReasonStoreUnavailable {
+			t.Errorf("Caller(decommissioned) with the store down: error = %v, want 503", err)
+		}
+		_, _ = first.Close(), second.Close()
+	})
+}
+
+// A query that began before a decommission does not hide it.
+func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowStore{Store: agent.NewMemory(0), begun: make(chan struct{}), proceed: make(chan struct{})}
+		r := must(agent.New(registryConfig(slow, nil)))
+		must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
+		time.Sleep(time.Second)
+		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+		slow.slow.Store(true)
+		result := make(chan error)
+		go func() { _, err := r.Caller(context.Background(), p); result <- err }()
+		<-slow.begun
+		time.Sleep(time.Millisecond)
+		must(r.Decommission(t.Context(), "acme", "helper-1"))
+		slow.slow.Store(false)
+		close(slow.proceed)
+		if err := <-result; reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller with a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+		}
+		if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller after a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+		}
+		_ = r.Close()
+	})
+}
+
+func TestEndWithAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Store: agent.NewMemory(0)}
+		r, other := must(agent.New(registryConfig(store, nil))), must(agent.New(registryConfig(store, nil)))
+		ctx := t.Context()
+		for _, id := range []string{"helper-1", "helper-2"} {
+			must(r.Register(ctx, agent.Registration{Agent: newAgent(id, "acme", "writer")}))
+		}
+		own := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+		chain := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindUser, Subject: "alice", Tenant: "acme", Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-2"}, gatehouse.Actor{Subject: "helper-1"})}
+		key := gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"helper-1"}`)}
+		personal := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindUser, Subject: "alice", Tenant: "acme"}
+		streams := func() map[string]chan time.Time {
+			ended := make(map[string]chan time.Time)
+			for name, p := range map[string]gatehouse.Principal{"own": own, "chain": chain, "key": key, "person": personal} {
+				done := make(chan time.Time, 1)
+				ended[name] = done
+				go other.EndWithAgent(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+					select {
+					case <-request.Context().Done():
+						done <- time.Now()
+					case <-time.After(time.Minute):
+						done <- time.Time{}
+					}
+				})).ServeHTTP(nil, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(gatehouse.NewContext(ctx, p)))
+			}
+			return ended
+		}
+		check := func(what string, ended map[string]chan time.Time, at time.Time) {
+			t.Helper()
+			for name, done := range ended {
+				got := <-done
+				if after := got.Sub(at); (name == "person") != got.IsZero() || name != "person" && (after < 0 || after > 750*time.Millisecond) {
+					t.Errorf("%s: the stream of %s ended at %v, %v later", what, name, got, after)
+				}
+			}
+		}
+		ended := streams()
+		time.Sleep(2100 * time.Millisecond)
+		store.fail(errors.New("down"))
+		at := time.Now()
+		check("store down", ended, at)
+		store.fail(nil)
+		ended = streams()
+		time.Sleep(3 * time.Second)
+		must(r.Decommission(ctx, "acme", "helper-1"))
+		check("decommission", ended, time.Now())
+
+		expiring := personal
+		expiring.Expires = time.Now().Add(time.Second)
+		other.EndWithAgent(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+			<-request.Context().Done()
+		})).ServeHTTP(nil, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(gatehouse.NewContext(ctx, expiring)))
+		if time.Now().Before(expiring.Expires) {
+			t.Error("the stream ended before the credential expired")
+		}
+		_, _ = r.Close(), other.Close()
+	})
+}
+
+func TestMethodOfAPIKeys(t *testing.T) {
+	if agent.MethodKey != apikey.Method {
+		t.Errorf("Method of API keys = %q, want %q", agent.MethodKey, apikey.Method)
+	}
+}
+
+func TestDecommissionEndpoint(t *testing.T) {
+	w := newWorld(t)
+	admin := gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Subject: "root", Issuer: idp, Tenant: "acme", Roles: must(gatehouse.NewRoles("admin"))}
+	with := func(change func(*gatehouse.Principal)) gatehouse.Principal {
+		p := admin
+		change(&p)
+		return p
+	}
+	post := func(p gatehouse.Principal, id string, header ...string) int {
+		gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{w.registry.Guard(accepts(p))}, Realm: "tools"}))
+		mux := gate.Mux()
+		mux.Handle("POST /agents/{id}/decommission", w.registry.DecommissionEndpoint("admin"), gatehouse.Authenticated)
+		r := httptest.NewRequest(http.MethodPost, "/agents/"+id+"/decommission", nil)
+		r.Header.Set("Authorization", "Bearer x")
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		recorder := httptest.NewRecorder()
+		mux.ServeHTTP(recorder, r)
+		return recorder.Code
+	}
+	for name, test := range map[string]struct {
+		p      gatehouse.Principal
+		id     string
+		header []string
+		want   int
+	}{
+		"operator":                {with(func(p *gatehouse.Principal) { p.Roles = must(gatehouse.NewRoles("operator")) }), "reader", nil, 403},
+		"without tenant":          {with(func(p *gatehouse.Principal) { p.Tenant = "" }), "reader", nil, 403},
+		"service":                 {with(func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "reader", nil, 403},
+		"through an agent":        {with(func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}) }), "reader", nil, 403},
+		"from another site":       {admin, "reader", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		"from another origin":     {admin, "reader", []string{"Origin", "https://evil.example"}, 403},
+		"agent of another tenant": {admin, "foreign", nil, 404},
+		"unknown agent":           {admin, "missing", nil, 404},
+	} {
+		if got := post(test.p, test.id, test.header...); got != test.want {
+			t.Errorf("%s: status = %d, want %d", name, got, test.want)
+		}
+	}
+	if a := must(w.registry.Find(t.Context(), "reader")); !a.Active() {
+		t.Error("a refused request has decommissioned the agent")
+	}
+	for range 2 {
+		if got := post(admin, "reader"); got != http.StatusNoContent {
+			t.Errorf("status = %d, want 204", got)
+		}
+	}
+	if a := must(w.registry.Find(t.Context(), "reader")); a.Active() || a.Generation != 2 {
+		t.Errorf("agent = %+v, want decommissioned", a)
+	}
+	w.events.err = errors.New("full")
+	if got := post(admin, "helper-2"); got != http.StatusServiceUnavailable {
+		t.Errorf("status with a failing observer = %d, want 503", got)
+	}
+}
