@@ -347,24 +347,6 @@ func TestSpendIsOfOneTenant(t *testing.T) {
 	}
 }
 
-// Two gateways on one SQLite file share keys and budgets.
-func TestSQLite(t *testing.T) {
-	t.Parallel()
-	p := newProvider(t, nil)
-	file := t.TempDir() + "/gateway.db"
-	config := configure(t, p.URL, object{
-		"ledger":  object{"driver": "sqlite", "dsn": file},
-		"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 500}},
-	})
-	one, two := start(t, config), start(t, config)
-	if a := one.chat("ci", "small-1", ""); a.status != http.StatusOK {
-		t.Fatalf("chat = %s %s", a, a.body)
-	}
-	if got := two.spent("ci", "tenant", ""); got != "5+0" {
-		t.Errorf("the other gateway: spent %s, want 5", got)
-	}
-}
-
 // A body that the client does not finish is no hold.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func openStore(driver, dsn string) (*store, error) {
 	}
 	keys := backend.APIKeys()
 	return &store{
-		driver: driver, keys: keys, budgets: budget.NewMemory(0), sessions: backend.Sessions(),
+		driver: driver, keys: keys, budgets: backend.Budgets(), sessions: backend.Sessions(),
 		watcher: keys, prepare: backend.Check, release: client.Close,
 	}, nil
 }
@@ -122,7 +122,7 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return backend.Migrate(ctx)
 	}
 	return &store{
-		driver: driver, keys: backend.APIKeys(), budgets: budget.NewMemory(0), sessions: backend.Sessions(), prepare: prepare, release: db.Close,
+		driver: driver, keys: backend.APIKeys(), budgets: backend.Budgets(), sessions: backend.Sessions(), prepare: prepare, release: db.Close,
 	}, nil
 }
 
