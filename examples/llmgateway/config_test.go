@@ -74,7 +74,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"mistyped", top(object{"max_body_bytes": "1"}), "max_body_bytes: unexpected string"},
 		{"fraction of tokens", line(object{"max_tokens": 1.5}), "max_tokens: unexpected number"},
 		{"addr", top(object{"addr": nil}), `addr: "" is not host:port`},
-		{"nobody can call", top(object{"api_keys": nil}), "issuers: at least one is required"},
+		{"neither issuers nor keys", top(object{"api_keys": nil}), "issuers: at least one is required"},
 		{"issuer", top(object{"issuers": []object{{"issuer": "https://a.example", "audience": "x"}}}), "issuers[0].algorithms: "},
 		{"driver of the keys", top(object{"api_keys": object{"driver": "mysql"}}), "api_keys.driver: "},
 		{"cap of a key", mint(object{"max_tokens_per_day": -1}), "api_keys.mint[0].max_tokens_per_day: "},

@@ -132,13 +132,15 @@ func message(call *fakeCall, content []object, input, output int) object {
 	}
 }
 
-// events writes a stream. each is called for each word; it returns false when the client
+// events paces a stream. each is called for each word; it returns false when the client
 // has disconnected.
-func (f *fake) events(w http.ResponseWriter, r *http.Request, words []string, each func(word string)) bool {
+func (f *fake) events(r *http.Request, words []string, each func(word string)) bool {
+	pause := time.NewTicker(max(f.pause, time.Microsecond))
+	defer pause.Stop()
 	for _, word := range words {
 		each(word)
 		select {
-		case <-time.After(f.pause):
+		case <-pause.C:
 		case <-r.Context().Done():
 			return false
 		}
@@ -161,7 +163,7 @@ func (f *fake) streamChat(w http.ResponseWriter, r *http.Request, call *fakeCall
 	chunk := func(choices []object, usage any) object {
 		return object{"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": call.Model, "choices": choices, "usage": usage}
 	}
-	if !f.events(w, r, words, func(word string) {
+	if !f.events(r, words, func(word string) {
 		for n := range max(call.N, 1) {
 			send(w, "", chunk([]object{{"index": n, "delta": object{"role": "assistant", "content": word}}}, nil))
 		}
@@ -178,7 +180,7 @@ func (f *fake) streamChat(w http.ResponseWriter, r *http.Request, call *fakeCall
 func (f *fake) streamResponse(w http.ResponseWriter, r *http.Request, call *fakeCall, words []string, input, output int) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	send(w, "response.created", object{"type": "response.created", "sequence_number": 0, "response": response(call, "", nil)})
-	if !f.events(w, r, words, func(word string) {
+	if !f.events(r, words, func(word string) {
 		send(w, "response.output_text.delta", object{"type": "response.output_text.delta", "item_id": "msg_1", "delta": word})
 	}) {
 		return
@@ -190,7 +192,7 @@ func (f *fake) streamMessage(w http.ResponseWriter, r *http.Request, call *fakeC
 	w.Header().Set("Content-Type", "text/event-stream")
 	send(w, "message_start", object{"type": "message_start", "message": message(call, []object{}, input, 1)})
 	send(w, "content_block_start", object{"type": "content_block_start", "index": 0, "content_block": object{"type": "text", "text": ""}})
-	if !f.events(w, r, words, func(word string) {
+	if !f.events(r, words, func(word string) {
 		send(w, "content_block_delta", object{"type": "content_block_delta", "index": 0, "delta": object{"type": "text_delta", "text": word}})
 	}) {
 		return

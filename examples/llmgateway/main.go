@@ -63,7 +63,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s:\naddr: %w", path, err)
 	}
-	defer listener.Close() //nolint:errcheck // the server closes it too
+	defer listener.Close()
 	app, err := newApp(config, "http://"+listener.Addr().String(), logger)
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)

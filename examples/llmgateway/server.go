@@ -26,7 +26,7 @@ type app struct {
 	handler http.Handler
 	tokens  *jwtauth.Authenticator // nil if there are no issuers
 	keys    *apiKeys               // nil if API keys are not configured
-	people  *signin.Handler        // nil if nobody signs in
+	people  *signin.Handler        // nil if signin is not configured
 	issuer  string                 // the origin of that of people
 	store   *store                 // of the budgets and sessions
 	ledger  *budget.Ledger
