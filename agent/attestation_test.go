@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -322,4 +323,32 @@ func TestNewAttestorsReportMistakes(t *testing.T) {
 		}
 	}()
 	agent.SVID(nil)
+}
+
+func TestChallenge(t *testing.T) {
+	w, a := attestors(t)
+	a.Attestation = "key-both"
+	ask := func(method, body string) (int, string) {
+		r := httptest.NewRequest(method, "/challenge", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		recorder := httptest.NewRecorder()
+		w.server.Challenge().ServeHTTP(recorder, r)
+		var answer struct {
+			Nonce string `json:"attestation_challenge"`
+		}
+		_ = json.Unmarshal(recorder.Body.Bytes(), &answer)
+		return recorder.Code, answer.Nonce
+	}
+	for _, test := range []struct {
+		method, body string
+		want         int
+	}{{"GET", "", 405}, {"POST", "", 400}, {"POST", "client_id=%zz", 400}, {"POST", "client_id=a%0A", 400}} {
+		if status, nonce := ask(test.method, test.body); status != test.want || nonce != "" {
+			t.Errorf("%s %q = %d %q, want %d", test.method, test.body, status, nonce, test.want)
+		}
+	}
+	status, nonce := ask("POST", "client_id=boxed")
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: evidence(boxed, "agent-evidence+jwt", nonce, nil)}); status != http.StatusOK || err != nil {
+		t.Errorf("Register with the nonce of %d error = %v", status, err)
+	}
 }

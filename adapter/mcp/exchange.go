@@ -21,6 +21,7 @@ type exchange struct {
 	maxBody int64
 
 	isRead bool
+	code   int             // of a JSON-RPC error
 	id     json.RawMessage // nil if there is none
 	method string
 
@@ -48,25 +49,22 @@ const (
 // limits are those of a message.
 var limits = strictjson.Limits{Depth: 64, Members: 100_000}
 
-// rpcError is a message that is refused because of its form.
-type rpcError struct {
-	status, code int
-	text         string
-}
-
-func (e *rpcError) Error() string { return "mcp: " + e.text }
-
+// The causes of refused messages.
 var (
-	errBody  = &rpcError{http.StatusBadRequest, codeParse, "the body is not one JSON object with distinct names and valid Unicode"}
-	errBatch = &rpcError{http.StatusBadRequest, codeInvalidRequest, "batches are not supported"}
-	errID    = &rpcError{http.StatusBadRequest, codeInvalidRequest, "id must be a string or an integer"}
-	errLarge = &rpcError{http.StatusRequestEntityTooLarge, codeInvalidRequest, "the body is too large"}
+	errBody  = errors.New("mcp: the body is not one JSON object with distinct names and valid Unicode")
+	errBatch = errors.New("mcp: batches are not supported")
+	errID    = errors.New("mcp: id must be a string or an integer")
 )
+
+// malformed returns the refusal of a message.
+func malformed(code gatehouse.Code, cause error) *gatehouse.Error {
+	return &gatehouse.Error{Code: code, Reason: ReasonMessage, Cause: cause}
+}
 
 // read reads the members of a message that a refusal needs. It is strict, because the
 // SDK takes the last of two members with one name.
 func (e *exchange) read(body []byte) error {
-	e.isRead = true
+	e.isRead, e.code = true, codeInvalidRequest
 	for _, c := range body {
 		if c == '[' {
 			return errBatch
@@ -88,10 +86,12 @@ func (e *exchange) read(body []byte) error {
 		}
 		return nil
 	})
-	if _, ok := errors.AsType[*rpcError](err); ok || err == nil {
-		return err
+	if err == nil {
+		e.code = codeRefused
+	} else if !errors.Is(err, errID) {
+		e.code, err = codeParse, errBody
 	}
-	return errBody
+	return err
 }
 
 // ErrorBody is for [gatehouse.Config.ErrorBody] of the gate in front of a [Handler]:
@@ -107,6 +107,7 @@ func ErrorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 		if err != nil || e.read(body) != nil {
 			e.id = nil
 		}
+		e.code = codeRefused
 	}
 	return gatehouse.Body{ContentType: "application/json", Content: e.encode(refusal)}
 }
@@ -126,10 +127,10 @@ func (e *exchange) encode(refusal gatehouse.Refusal) []byte {
 	for _, p := range refusal.Params {
 		data[p.Name] = p.Value
 	}
-	return e.message(codeRefused, refusal.Description, data)
+	return e.message(refusal.Description, data)
 }
 
-func (e *exchange) message(code int, text string, data any) []byte {
+func (e *exchange) message(text string, data any) []byte {
 	type rpc struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
@@ -143,35 +144,19 @@ func (e *exchange) message(code int, text string, data any) []byte {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   rpc             `json:"error"`
-	}{"2.0", id, rpc{code, text, data}})
+	}{"2.0", id, rpc{e.code, text, data}})
 	return append(encoded, '\n')
 }
 
 // write writes a refusal that does not come from the gate.
 func (e *exchange) write(w http.ResponseWriter, refusal gatehouse.Refusal) {
-	e.isRead = true // the body of a page of another origin is not read
-	header(w, refusal.Status)
+	e.isRead, e.code = true, codeRefused // the body of a page of another origin is not read
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(e.encode(refusal))
-}
-
-// writeError writes the error of a message that is malformed.
-func (e *exchange) writeError(w http.ResponseWriter, err error) {
-	refused, ok := errors.AsType[*rpcError](err)
-	if !ok {
-		refused = errBody
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			refused = errLarge
-		}
-	}
-	header(w, refused.status)
-	_, _ = w.Write(e.message(refused.code, refused.text, nil))
-}
-
-func header(w http.ResponseWriter, status int) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
 }
 
 // refuse keeps the refusal of the call for the response.

@@ -152,11 +152,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.maxBody))
-	if err == nil {
-		err = request.read(body)
-	}
 	if err != nil {
-		request.writeError(w, err)
+		request.isRead, request.code = true, codeInvalidRequest
+		gatehouse.Refuse(w, r, malformed(codeLarge, err))
+		return
+	}
+	if err := request.read(body); err != nil {
+		gatehouse.Refuse(w, r, malformed(CodeMessage, err))
 		return
 	}
 	request.principal = principal

@@ -39,14 +39,14 @@ func TestRefusals(t *testing.T) {
 		{"backend down, list", "broken", `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, nil, 503, "", "7", "temporarily_unavailable"},
 		{"not in the table", "agent", callOf("forgotten", `{}`), nil, 200, "", "7", `unknown tool "forgotten"`},
 		{"no such tool", "agent", callOf("nothing", `{}`), nil, 200, "", "7", `unknown tool "nothing"`},
-		{"an argument twice", "agent", callOf("read", `{"topic":"a","topic":"b"}`), nil, 400, "", "7", "distinct names"},
-		{"an argument in two cases", "agent", callOf("read", `{"topic":"a","Topic":"b"}`), nil, 400, "", "7", "distinct names"},
-		{"the name twice", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"run","name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "7", "distinct names"},
-		{"invalid UTF-8", "agent", callOf("read", "{\"topic\":\"\xff\"}"), nil, 400, "", "null", "valid Unicode"},
-		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "valid Unicode"},
-		{"batch", "agent", "[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "batches"},
-		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "id must be"},
-		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "too large"},
+		{"an argument twice", "agent", callOf("read", `{"topic":"a","topic":"b"}`), nil, 400, "", "7", "invalid_request"},
+		{"an argument in two cases", "agent", callOf("read", `{"topic":"a","Topic":"b"}`), nil, 400, "", "7", "invalid_request"},
+		{"the name twice", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"run","name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "7", "invalid_request"},
+		{"invalid UTF-8", "agent", callOf("read", "{\"topic\":\"\xff\"}"), nil, 400, "", "null", "invalid_request"},
+		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "invalid_request"},
+		{"batch", "agent", "[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
+		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "invalid_request"},
+		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
 		{"another origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"another origin, no credential", "", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"opaque origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "null"}, 403, "", "null", "access_denied"},
@@ -68,6 +68,9 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("Cache-Control is %q, want no-store", a.Header.Get("Cache-Control"))
 			}
 			s.wantRan(t)
+			if last := s.events[len(s.events)-1]; test.status >= 400 && last.Status != test.status {
+				t.Errorf("the last event is %+v, want the refusal", last)
+			}
 		})
 	}
 }

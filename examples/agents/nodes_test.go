@@ -243,6 +243,9 @@ func TestStoreDown(t *testing.T) {
 		enginetest.Eventually(t, 2*time.Second, "503 for a tool without approval, once the records of agents are stale", func() bool {
 			return n.callTool(t, w.client, own, "read_public", reading).status == 503
 		})
+		if r := n.callTool(t, w.client, "X-API-Key: "+n.keys["reader"], "read_public", reading); r.status != 503 {
+			t.Errorf("read_public with a key while the store is down: %d %s, want 503", r.status, r.text)
+		}
 		if r := n.mint(t, w.client, "helper-1"); r.status != 503 {
 			t.Errorf("POST /token while the store is down: %d %s, want 503", r.status, r.text)
 		}

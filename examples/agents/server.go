@@ -23,6 +23,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
+// maxArguments limits the arguments of a call, in bytes: people see them before code
+// runs, and programs can be long.
+const maxArguments = 12 << 20
+
 // app is the server with its backends. Fields are nil if that part is not configured.
 type app struct {
 	handler http.Handler
@@ -102,6 +106,7 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 	}
 	a.approvals, err = approval.New(approval.Config{
 		Store: a.store.approvals, URL: config.PublicOrigin + "/approvals", Lifetime: values.lifetime, AllowAskingAgain: true, Observer: a.observer,
+		MaxArguments: maxArguments, MaxPending: 50,
 	})
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tools, err := mcp.New(mcp.Config{Server: newTools().server(), Table: table, Origin: config.PublicOrigin, Observer: a.observer})
+	tools, err := mcp.New(mcp.Config{Server: newTools().server(), Table: table, Origin: config.PublicOrigin, Observer: a.observer, MaxBody: maxArguments + 64<<10})
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +205,7 @@ func (a *app) routes(tools *mcp.Handler, certificates *mtls.Authenticator) (http
 	root := http.NewServeMux()
 	root.Handle("/mcp", tools.Front(endpoint))
 	root.Handle(metadata.Path, endpoint)
+	root.Handle("/.well-known/oauth-protected-resource", metadata) // for clients that know only the host
 	root.Handle("/approvals", a.sameOrigin(sites, pages))
 	root.Handle("/approvals/", a.sameOrigin(sites, pages))
 	root.Handle("/agents/", a.sameOrigin(sites, pages))

@@ -35,11 +35,11 @@ var reserveRules = []rule{
 	}),
 	newRule("large", "Amounts and limits are exact up to MaxAmount.", func(s suite) {
 		const most = budget.MaxAmount
-		s.result("Reserve of all but one", s.reserve(reservation("1", s.entry("a", most, most-1))), held(budget.Count{Held: most - 1}))
-		s.result("Reserve of two", s.reserve(reservation("2", s.entry("a", most, 2))), exceeded(0, budget.Count{Held: most - 1}))
-		s.result("Reserve of the last one", s.reserve(reservation("3", s.entry("a", most, 1))), held(budget.Count{Held: most}))
+		s.result("Reserve of all but two", s.reserve(reservation("1", s.entry("a", most, most-2))), held(budget.Count{Held: most - 2}))
+		s.result("Reserve of three", s.reserve(reservation("2", s.entry("a", most, 3))), exceeded(0, budget.Count{Held: most - 2}))
+		s.result("Reserve of the last two", s.reserve(reservation("3", s.entry("a", most, 2))), held(budget.Count{Held: most}))
 		s.result("Reserve of one more", s.reserve(reservation("4", s.entry("a", most, 1))), exceeded(0, budget.Count{Held: most}))
-		s.result("Settle", s.settle("1", most), settled([]int64{most}, budget.Count{Spent: most, Held: 1}))
+		s.result("Settle", s.settle("1", most), settled([]int64{most}, budget.Count{Spent: most, Held: 2}))
 		s.result("Settle", s.settle("3", 0), settled([]int64{0}, budget.Count{Spent: most}))
 	}),
 	newRule("all or nothing", "If one entry does not fit, Reserve changes nothing and returns the index of the first one that does not fit.", func(s suite) {
