@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -71,6 +72,29 @@ func (a Attestation) check(name string) error {
 // Nonce returns a nonce for the evidence of the agent with the ID, which is valid for
 // five minutes and once. It makes no difference whether the agent exists.
 func (r *Registry) Nonce(id string) string { return r.nonces.issue(id, time.Now()) }
+
+// Challenge returns the handler of a public route, by which an agent gets a nonce for
+// the evidence of a token request: the answer to POST with the parameter client_id is a
+// JSON object with the member attestation_challenge. It stores nothing.
+func (s *Server) Challenge() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		id := ""
+		if parseForm(w, r) == nil {
+			id = r.PostForm.Get("client_id")
+		}
+		if !isIdentifier(id) {
+			s.write(w, refuse(codeInvalidRequest, ReasonRequest, "", errors.New("client_id: required")))
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"attestation_challenge": s.registry.Nonce(id)})
+	})
+}
 
 // errEvidence rejects evidence.
 func errEvidence(cause string) error { return errors.New("agent: evidence: " + cause) }

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -43,8 +44,9 @@ func must[T any](v T, err error) T {
 
 // party is an issuer, a person or an agent with a key.
 type party struct {
-	ring *jwtauth.KeyRing
-	jwk  string
+	ring   *jwtauth.KeyRing
+	public crypto.PublicKey
+	jwk    string
 }
 
 func newParty() party {
@@ -52,7 +54,7 @@ func newParty() party {
 	ring := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: private}))
 	point := must(private.PublicKey.Bytes())
 	encode := base64.RawURLEncoding.EncodeToString
-	return party{ring, string(must(json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])})))}
+	return party{ring, private.Public(), string(must(json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])})))}
 }
 
 var (

@@ -33,6 +33,10 @@ const (
 // backend fails. The observer of the registry receives an event for each issued token
 // and for each refusal.
 //
+// Where the attestation of the agent requires evidence at issue, a request for a token
+// of its own has the parameters attestation, the evidence, and attestation_nonce, the
+// nonce of [Server.Challenge] with which it was made.
+//
 // Implements RFC 6749 §4.4; RFC 8693 §2.2.2.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()

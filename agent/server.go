@@ -42,6 +42,9 @@ type ServerConfig struct {
 	// for the metadata. Required.
 	TokenEndpoint, JWKS string
 
+	// Challenge is the URL of [Server.Challenge], for the metadata. Optional.
+	Challenge string
+
 	// Subjects verifies the tokens of persons that agents exchange: the issuers and
 	// settings with which the API itself accepts them. Revocations are checked too.
 	// Confirmers are not used: the agent does not hold the key of the person, and a
@@ -97,8 +100,8 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if !isIdentifier(config.Audience) {
 		fail("Audience: must be 1 to %d bytes of UTF-8 without control characters", maxText)
 	}
-	for name, address := range map[string]string{"TokenEndpoint": config.TokenEndpoint, "JWKS": config.JWKS} {
-		if _, err := safeurl.Parse(address); err != nil {
+	for name, address := range map[string]string{"TokenEndpoint": config.TokenEndpoint, "JWKS": config.JWKS, "Challenge": config.Challenge} {
+		if _, err := safeurl.Parse(address); err != nil && (address != "" || name != "Challenge") {
 			fail("%s: %w", name, err)
 		}
 	}
@@ -178,7 +181,7 @@ func (s *Server) document() map[string]any {
 		methods = append(methods, "spiffe_jwt")
 	}
 	if s.certs != nil {
-		methods = append(methods, "tls_client_auth", "self_signed_tls_client_auth")
+		methods = append(methods, "tls_client_auth")
 	}
 	var scopes []string
 	for _, role := range s.registry.roles {
@@ -198,6 +201,9 @@ func (s *Server) document() map[string]any {
 		},
 		"code_challenge_methods_supported":           []string{"S256"},
 		"tls_client_certificate_bound_access_tokens": s.certs != nil,
+	}
+	if s.config.Challenge != "" {
+		document["challenge_endpoint"] = s.config.Challenge
 	}
 	if s.config.DPoP != nil {
 		for _, param := range s.config.DPoP.Confirms().Scheme.Params {

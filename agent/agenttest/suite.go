@@ -272,6 +272,22 @@ var rules = []rule{
 			}
 			s.same("Find", s.find("a"), first)
 		}),
+	newRule("race of changes", "Each method is atomic: Generation counts the changes.",
+		func(s suite) {
+			for round := range contract.Rounds {
+				id := fmt.Sprint("count", round)
+				s.register(id, "acme", "x")
+				contract.Together(contract.Racers, func(i int) { s.register(id, "acme", fmt.Sprint(i)) })
+				if r := s.find(id); r.Generation != contract.Racers+1 {
+					s.Failf("after %d changes at once: Generation = %d, want %d", contract.Racers, r.Generation, contract.Racers+1)
+				}
+				ended := make([]agent.Record, contract.Racers)
+				contract.Together(contract.Racers, func(i int) { ended[i] = s.decommission("acme", id) })
+				for _, r := range ended {
+					s.same("Decommission at once", r, s.find(id))
+				}
+			}
+		}),
 	newRule("race", "Each method is atomic, and a change is visible to every reader before the method returns.",
 		func(s suite) {
 			for round := range contract.Rounds {
@@ -298,17 +314,6 @@ var rules = []rule{
 						}
 					}
 				})
-			}
-		}),
-	newRule("race of changes", "Each method is atomic: Generation counts the changes.",
-		func(s suite) {
-			for round := range contract.Rounds {
-				id := fmt.Sprint("count", round)
-				s.register(id, "acme", "x")
-				contract.Together(contract.Racers, func(i int) { s.register(id, "acme", fmt.Sprint(i)) })
-				if r := s.find(id); r.Generation != contract.Racers+1 {
-					s.Failf("after %d changes at once: Generation = %d, want %d", contract.Racers, r.Generation, contract.Racers+1)
-				}
 			}
 		}),
 }

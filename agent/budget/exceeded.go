@@ -48,7 +48,7 @@ func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 		e.Reason = ReasonExhausted
 		switch c.Line.Window.kind {
 		case life:
-			e.Code = CodeExceeded
+			e.Code, e.RetryAfter = CodeExceeded, 0
 		case rolling:
 			cause.Until = l.freed(ctx, c, result.At)
 			e.RetryAfter = cause.Until.Sub(result.At)

@@ -94,7 +94,7 @@ func (m *Memory) sweep(now time.Time, limit int) (expired int) {
 // end ends a hold.
 func (m *Memory) end(key holdKey, h *hold, state Outcome, charged []int64, now time.Time) {
 	ended := *h
-	ended.Outcome, ended.Charged, ended.due = state, charged, now.Add(Retention)
+	ended.Outcome, ended.Deadline, ended.Charged, ended.due = state, time.Time{}, charged, now.Add(Retention)
 	m.holds.Cache(key, &ended)
 }
 
@@ -111,7 +111,9 @@ func (m *Memory) move(tenant string, e *Entry, spent, held int64) Count {
 		s.counters = slices.Insert(s.counters, at, Counter{Account: e.Account, Window: e.Window, Start: e.Start, End: e.End})
 	}
 	c := &s.counters[at]
-	c.Max, c.End = e.Max, e.End
+	if spent == 0 && held >= 0 { // Reserve or Extend
+		c.Max, c.End = e.Max, e.End
+	}
 	c.Spent += spent
 	c.Held += held
 	count := c.Count
@@ -129,7 +131,7 @@ func (m *Memory) count(tenant string, e *Entry) (sum Count) {
 		return sum
 	}
 	for _, c := range s.counters {
-		if !c.Start.Before(e.Since) {
+		if c.Start.Equal(e.Start) || e.Since.Before(e.Start) && !c.Start.Before(e.Since) {
 			sum.Spent += c.Spent
 			sum.Held += c.Held
 		}

@@ -23,8 +23,9 @@ import (
 // Implementations limit the duration of a call.
 type Store interface {
 	// Reserve records a hold with a deadline after r.TTL, if every entry fits: the sum
-	// of what is spent and held in the counters from Since on, plus Amount, is at most
-	// Limit, or Amount is 0. Otherwise it changes nothing.
+	// of what is spent and held in what counts for it, plus Amount, is at most Limit, or
+	// Amount is 0. Otherwise it changes nothing. What counts is its counter, and if Since
+	// is before Start, all counters of the account and window from Since on.
 	//
 	// The outcome is Held if the hold was recorded; Moved if the time of the store is
 	// not between Start and Next of every entry; Exceeded, with the index of the first
@@ -85,7 +86,7 @@ type Entry struct {
 	Start           time.Time // of the counter
 	Next            time.Time // from when on another counter is to be used
 	End             time.Time // until when the counter counts
-	Since           time.Time // the counters of the account and window from this start on count
+	Since           time.Time // if it is before Start, all counters of the account and window from Since on count
 	Max             int64     // the limit that List returns
 	Limit           int64     // the limit that must not be exceeded
 	Amount, Floor   int64

@@ -111,6 +111,9 @@ func rateLimit(balances []Balance, at, until time.Time) map[string][]string {
 	var policies, limits []string
 	for i := range balances {
 		b := &balances[i]
+		if b.Max == MaxAmount {
+			continue // it only counts
+		}
 		name := `"` + b.Account.Per
 		if b.Unit != Tokens {
 			name += "-" + string(b.Unit)

@@ -64,7 +64,7 @@ func Life(until time.Time) Window {
 
 // ParseWindow returns a window of a configuration: minute, day, week, month or
 // rolling_24h, and the IANA name of its zone, "" for UTC. It refuses "Local", which
-// is another zone on another node.
+// is another zone on another node. The zone has no effect on minute and rolling_24h.
 func ParseWindow(name, zone string) (Window, error) {
 	loc, err := time.LoadLocation(zone)
 	if zone == "Local" || err != nil {
@@ -75,8 +75,6 @@ func ParseWindow(name, zone string) (Window, error) {
 		case name != known || k == noWindow || k == life:
 		case k == day || k == week || k == month:
 			return calendar(k, loc), nil
-		case zone != "":
-			return Window{}, fmt.Errorf("budget: zone %q: a window %q has no zone", zone, name)
 		default:
 			return Window{kind: k}, nil
 		}

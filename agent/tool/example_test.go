@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 )
 
-// A table with a tool for everybody and one that a person must approve.
+// A table with a tool that every caller may use, and one that a person must approve.
 func Example() {
 	approvals, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: "https://tools.example.com/approvals"})
 	if err != nil {

@@ -64,7 +64,7 @@ type Class struct {
 
 	// AllowUnrecorded lets a call run although the observer could not record it. By
 	// default a call runs only after Observe has returned nil. Set it for tools that
-	// only read what anybody may know; a log that is full or unreachable then stops no
+	// only read public data: a log that is full or unreachable then stops no
 	// reader, and calls are missing in it.
 	AllowUnrecorded bool
 }

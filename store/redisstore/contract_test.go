@@ -12,6 +12,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/agenttest"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -46,6 +48,9 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { return newStore(t, client).Revocations() })
+		})
+		t.Run("budgets", func(t *testing.T) {
+			budgettest.TestStore(t, func(t *testing.T) budget.Store { return newStore(t, client).Budgets() })
 		})
 		t.Run("agents", func(t *testing.T) {
 			agenttest.TestStore(t, func(t *testing.T) agent.Store { return newStore(t, client).Agents() })

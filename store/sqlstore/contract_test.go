@@ -10,6 +10,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/agenttest"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/approval/approvaltest"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 	"github.com/gatehouse-go/gatehouse/agent/upstream/upstreamtest"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -45,6 +47,13 @@ func TestContracts(t *testing.T) {
 		})
 		t.Run("revocations", func(t *testing.T) {
 			revocationtest.TestStore(t, func(t *testing.T) revocation.Store { empty(t, "revocations"); return s.Revocations() })
+		})
+		t.Run("budgets", func(t *testing.T) {
+			budgettest.TestStore(t, func(t *testing.T) budget.Store {
+				empty(t, "budget_holds")
+				empty(t, "budget_counters")
+				return s.Budgets()
+			})
 		})
 		t.Run("agents", func(t *testing.T) {
 			agenttest.TestStore(t, func(t *testing.T) agent.Store { empty(t, "agents"); return s.Agents() })

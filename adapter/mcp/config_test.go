@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcp_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/mcp"
+	"github.com/gatehouse-go/gatehouse/agent/tool"
+)
+
+func table(t *testing.T) *tool.Table {
+	t.Helper()
+	table, err := tool.New(tool.Config{
+		Classes: map[string]tool.Class{"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read"), AllowUnrecorded: true}},
+		Tools:   []tool.Tool{{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()}},
+		Facts:   facts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func newServer() *sdk.Server {
+	return sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+}
+
+func TestNewRefuses(t *testing.T) {
+	valid := func() mcp.Config {
+		return mcp.Config{Server: newServer(), Table: table(t), Origin: "https://tools.example.com"}
+	}
+	if _, err := mcp.New(valid()); err != nil {
+		t.Fatalf("New(valid) error = %v, want nil", err)
+	}
+	for name, change := range map[string]func(*mcp.Config){
+		"Server: required":         func(c *mcp.Config) { c.Server = nil },
+		"Table: required":          func(c *mcp.Config) { c.Table = nil },
+		"Origin: required":         func(c *mcp.Config) { c.Origin = "" },
+		`"tools.example.com"`:      func(c *mcp.Config) { c.Origin = "tools.example.com" },
+		`"https://a.example/path"`: func(c *mcp.Config) { c.Origin = "https://a.example/path" },
+		`"http://a.example"`:       func(c *mcp.Config) { c.Origins = []string{"http://a.example"} },
+		`Origins: ""`:              func(c *mcp.Config) { c.Origins = []string{""} },
+		"MaxBody: got -1":          func(c *mcp.Config) { c.MaxBody = -1 },
+		"Observer: is a nil":       func(c *mcp.Config) { c.Observer = gatehouse.ObserverFunc(nil) },
+	} {
+		c := valid()
+		change(&c)
+		if _, err := mcp.New(c); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("New() error = %v, want %q", err, name)
+		}
+	}
+}
+
+// A handler that is wired wrongly runs no tool.
+func TestMiswired(t *testing.T) {
+	server := newServer()
+	ran := false
+	mcp.AddTool(server, &sdk.Tool{Name: "read"}, func(context.Context, *tool.Call, readArguments) (string, error) {
+		ran = true
+		return "", nil
+	})
+	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(h http.Handler) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(callOf("read", `{"topic":"a"}`)))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"}}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, h := range map[string]http.Handler{
+		"no gate": handler, "no gate behind Front": handler.Front(handler), "no Front": gate.Handler(handler),
+		"optional": handler.Front(gate.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+		}))),
+	} {
+		want := http.StatusUnauthorized
+		if name == "optional" { // the caller is known
+			want = http.StatusOK
+		}
+		if got := post(h); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+		if ran && name != "optional" {
+			t.Errorf("%s: the tool ran", name)
+		}
+		ran = false
+	}
+	// The same server on another transport.
+	client, transport := sdk.NewInMemoryTransports()
+	if _, err := server.Connect(t.Context(), transport, nil); err == nil {
+		session, err := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), client, nil)
+		if err == nil {
+			defer func() { _ = session.Close() }()
+			if _, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read", Arguments: map[string]any{"topic": "a"}}); err == nil {
+				t.Error("CallTool() over another transport error = nil, want a refusal")
+			}
+		}
+	}
+	if ran {
+		t.Error("the tool ran over another transport")
+	}
+}
+
+// A tool whose arguments differ from those in the table does not run.
+func TestOtherArguments(t *testing.T) {
+	server := newServer()
+	mcp.AddTool(server, &sdk.Tool{Name: "read"}, func(context.Context, *tool.Call, runArguments) (string, error) {
+		t.Error("the tool ran")
+		return "", nil
+	})
+	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools", ErrorBody: mcp.ErrorBody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{Server: httptest.NewServer(handler.Front(gate.Handler(handler)))}
+	defer s.Close()
+	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); !strings.Contains(a.rpc.Error.Message, "other arguments") {
+		t.Errorf("POST: %s, want an error", a.body)
+	}
+	for _, f := range []func(){
+		func() { handler.Front(nil) },
+		func() {
+			mcp.AddTool(server, &sdk.Tool{Name: "f"}, func(context.Context, *tool.Call, func()) (string, error) { return "", nil })
+		},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic, want one")
+				}
+			}()
+			f()
+		}()
+	}
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcp_test
+
+import (
+	"bufio"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/mcp"
+)
+
+// A refused call has the status and the challenge of the gate and a JSON-RPC error with
+// the ID of the request. Nothing runs.
+func TestRefusals(t *testing.T) {
+	for _, test := range []struct {
+		name, caller, body string
+		headers            []string
+		status             int
+		challenge          string // a part of WWW-Authenticate
+		id                 string
+		err                string // data.error, or a part of the message of a malformed request
+	}{
+		{"no credential", "", callOf("read", `{"topic":"a"}`), nil, 401, "Bearer realm", "7", "missing_credentials"},
+		{"invalid token", "mallory", callOf("read", `{"topic":"a"}`), nil, 401, `error="invalid_token"`, "7", "invalid_token"},
+		{"invalid token, malformed message", "mallory", `{`, nil, 401, `error="invalid_token"`, "null", "invalid_token"},
+		{"scope missing", "narrow", callOf("run", `{"source":"a"}`), nil, 403, `error="insufficient_scope"`, "7", "insufficient_scope"},
+		{"proof too weak", "key", callOf("run", `{"source":"a"}`), nil, 403, "", "7", "access_denied"},
+		{"unknown argument", "agent", callOf("read", `{"topic":"a","more":1}`), nil, 400, "", "7", "invalid_arguments"},
+		{"argument of another type", "agent", callOf("read", `{"topic":1}`), nil, 400, "", "7", "invalid_arguments"},
+		{"no arguments", "agent", `{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"read"}}`, nil, 400, "", `"x"`, "invalid_arguments"},
+		{"backend down", "broken", callOf("read", `{"topic":"a"}`), nil, 503, "", "7", "temporarily_unavailable"},
+		{"backend down, list", "broken", `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, nil, 503, "", "7", "temporarily_unavailable"},
+		{"not in the table", "agent", callOf("forgotten", `{}`), nil, 200, "", "7", `unknown tool "forgotten"`},
+		{"no such tool", "agent", callOf("nothing", `{}`), nil, 200, "", "7", `unknown tool "nothing"`},
+		{"an argument twice", "agent", callOf("read", `{"topic":"a","topic":"b"}`), nil, 400, "", "7", "invalid_request"},
+		{"an argument in two cases", "agent", callOf("read", `{"topic":"a","Topic":"b"}`), nil, 400, "", "7", "invalid_request"},
+		{"the name twice", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"run","name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "7", "invalid_request"},
+		{"invalid UTF-8", "agent", callOf("read", "{\"topic\":\"\xff\"}"), nil, 400, "", "null", "invalid_request"},
+		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "invalid_request"},
+		{"batch", "agent", "[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
+		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "invalid_request"},
+		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
+		{"another origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
+		{"another origin, no credential", "", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
+		{"opaque origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "null"}, 403, "", "null", "access_denied"},
+		{"two origins", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://console.example.com", "Origin", "https://console.example.com"}, 403, "", "null", "access_denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t)
+			a := s.post(t, test.caller, test.body, test.headers...)
+			challenge := strings.Join(a.Header.Values("WWW-Authenticate"), " ")
+			got, _ := a.rpc.Error.Data["error"].(string)
+			if got == "" {
+				got = a.rpc.Error.Message
+			}
+			if a.StatusCode != test.status || !strings.Contains(got, test.err) || string(a.rpc.ID) != test.id || !strings.Contains(challenge, test.challenge) ||
+				(test.challenge == "") != (challenge == "") {
+				t.Errorf("POST: %d, challenge %q, %s, want %d, %q, ID %s, %s", a.StatusCode, challenge, a.body, test.status, test.challenge, test.id, test.err)
+			}
+			if test.status != 200 && a.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control is %q, want no-store", a.Header.Get("Cache-Control"))
+			}
+			s.wantRan(t)
+			if last := s.events[len(s.events)-1]; test.status >= 400 && last.Status != test.status {
+				t.Errorf("the last event is %+v, want the refusal", last)
+			}
+		})
+	}
+}
+
+// The challenge for a step-up has all scopes of the tool and the address of the
+// metadata, and the events say why.
+//
+// Covers RFC 6750 §3.1 (insufficient_scope); RFC 9728 §5.1.
+func TestStepUp(t *testing.T) {
+	s := start(t)
+	a := s.post(t, "narrow", callOf("run", `{"source":"a"}`))
+	challenge := a.Header.Get("WWW-Authenticate")
+	for _, want := range []string{`Bearer `, `error="insufficient_scope"`, `scope="data:read exec:run"`, `resource_metadata="` + s.URL + `/.well-known/oauth-protected-resource/mcp"`} {
+		if !strings.Contains(challenge, want) {
+			t.Errorf("WWW-Authenticate is %s, want %s in it", challenge, want)
+		}
+	}
+	if got := a.rpc.Error.Data["scope"]; got != "data:read exec:run" {
+		t.Errorf("data.scope is %v, want both scopes", got)
+	}
+}
+
+// Pages of the server and of other configured origins may call tools.
+func TestOwnOrigins(t *testing.T) {
+	s := start(t)
+	for _, origin := range []string{s.URL, "https://console.example.com", "HTTPS://Console.Example.com"} {
+		if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", origin); a.StatusCode != 200 {
+			t.Errorf("POST with Origin %s: %d %s, want 200", origin, a.StatusCode, a.body)
+		}
+	}
+	s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", "https://evil.example.com")
+	last := s.events[len(s.events)-1]
+	if last.Reason != mcp.ReasonOrigin || last.Decision != gatehouse.Rejected {
+		t.Errorf("the last event is %+v, want the refusal of the origin", last)
+	}
+}
+
+// An event that cannot be recorded refuses the call before the tool runs.
+func TestUnrecordedCallDoesNotRun(t *testing.T) {
+	s := start(t)
+	s.lost = func(event string) error {
+		if event == "decision" {
+			return nil
+		}
+		return errors.New("the disk is full")
+	}
+	a := s.post(t, "agent", callOf("read", `{"topic":"a"}`))
+	if a.StatusCode != 503 || a.rpc.Error.Data["error"] != "temporarily_unavailable" {
+		t.Errorf("POST: %d %s, want 503", a.StatusCode, a.body)
+	}
+	s.wantRan(t)
+	s.lost = func(string) error { return errors.New("the disk is full") }
+	if a = s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", "https://evil.example.com"); a.StatusCode != 503 {
+		t.Errorf("POST of another origin: %d %s, want 503", a.StatusCode, a.body)
+	}
+}
+
+// A call that needs an approval is answered with the approval, and runs once after it.
+func TestApproval(t *testing.T) {
+	s := start(t)
+	a := s.post(t, "agent", callOf("run", `{"source":"x"}`))
+	id, _ := a.rpc.Result.StructuredContent["approval"].(string)
+	expires, _ := a.rpc.Result.StructuredContent["expires"].(string)
+	at, err := time.Parse(time.RFC3339, expires)
+	if a.StatusCode != 200 || !a.rpc.Result.IsError || a.rpc.Result.StructuredContent["error"] != "approval_required" || id == "" ||
+		a.rpc.Result.StructuredContent["url"] != "https://tools.example.com/approvals/"+id || err != nil || !at.After(time.Now()) {
+		t.Fatalf("POST: %d %s, want a tool result with an approval", a.StatusCode, a.body)
+	}
+	if again := s.post(t, "agent", callOf("run", `{"source":"x"}`)); again.rpc.Result.StructuredContent["approval"] != id {
+		t.Errorf("the same call again: %s, want the same approval", again.body)
+	}
+	if _, err := s.approvals.Decide(t.Context(), admin, id, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	if other := s.post(t, "agent", callOf("run", `{"source":"y"}`)); other.rpc.Result.StructuredContent["approval"] == nil {
+		t.Errorf("other arguments: %s, want another approval", other.body)
+	}
+	s.wantRan(t)
+	if done := s.post(t, "agent", callOf("run", `{"source":"x"}`)); done.rpc.Result.IsError || done.rpc.Result.StructuredContent["output"] != "x" {
+		t.Errorf("after the approval: %s, want the output", done.body)
+	}
+	if twice := s.post(t, "agent", callOf("run", `{"source":"x"}`)); !twice.rpc.Result.IsError {
+		t.Errorf("used twice: %s, want another approval", twice.body)
+	}
+	s.wantRan(t, "run x")
+}
+
+// A refused call does not end the connection of the client of the SDK.
+func TestClientLives(t *testing.T) {
+	s := start(t)
+	session := s.connect(t, "narrow")
+	for name, want := range map[string]string{"run": "higher privileges", "nothing": "unknown tool"} {
+		arguments := map[string]any{"source": "a"}
+		if _, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: name, Arguments: arguments}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("CallTool(%s) error = %v, want %q", name, err, want)
+		}
+	}
+	result, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read", Arguments: map[string]any{"topic": "a"}})
+	if err != nil || result.IsError {
+		t.Fatalf("CallTool(read) = %v, %v, want a result", result, err)
+	}
+	s.wantRan(t, "read a")
+}
+
+// A caller sees the tools that it can call, also those for which it lacks a scope that
+// it can get. The list is not for caches.
+func TestList(t *testing.T) {
+	s := start(t)
+	for caller, want := range map[string]string{"agent": "read run", "narrow": "read run", "key": "read"} {
+		a := s.post(t, caller, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+		var names []string
+		for _, tool := range a.rpc.Result.Tools {
+			names = append(names, tool.Name)
+		}
+		if got := strings.Join(names, " "); got != want || a.rpc.Result.CacheScope != "private" || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("tools/list of %s = %s, %s, want %s, private", caller, got, a.body, want)
+		}
+	}
+}
+
+// A tool sees no credential that it could pass on.
+func TestCredentialIsRemoved(t *testing.T) {
+	s := start(t)
+	s.post(t, "agent", callOf("read", `{"topic":"a"}`))
+	if len(s.seen) == 0 {
+		t.Fatal("no request reached the server")
+	}
+	for _, header := range s.seen {
+		if header.Get("Authorization") != "" || header.Get("Content-Type") == "" {
+			t.Errorf("the tools see %v, want no Authorization", header)
+		}
+	}
+}
+
+// A stream of the protocol of 2026-07-28 ends when the credential expires.
+func TestStreamEndsWithCredential(t *testing.T) {
+	s := start(t)
+	const version = "2026-07-28"
+	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer short"},
+		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
+	}
+	start := time.Now()
+	response, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var lines []string
+	for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
+		lines = append(lines, scanner.Text())
+	}
+	took := time.Since(start)
+	if text := strings.Join(lines, "\n"); response.StatusCode != 200 || !strings.Contains(text, "acknowledged") || took < 500*time.Millisecond || took > 5*time.Second {
+		t.Errorf("the stream: %d, %s, ended after %v, want an acknowledgement and the end after 1 s", response.StatusCode, text, took)
+	}
+}
+
+// There are no sessions that GET or DELETE could name, and other handlers of the gate
+// have its default error body.
+func TestOtherRequests(t *testing.T) {
+	s := start(t)
+	for _, test := range []struct {
+		method, path, caller string
+		want                 int
+		body                 string
+	}{
+		{http.MethodGet, "/mcp", "agent", 405, "Method Not Allowed"},
+		{http.MethodDelete, "/mcp", "agent", 405, "Method Not Allowed"},
+		{http.MethodGet, "/mcp", "", 401, `{"error":"missing_credentials"`},
+		{http.MethodPost, "/other", "", 401, `{"error":"missing_credentials"`},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), test.method, s.URL+test.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.caller != "" {
+			r.Header.Set("Authorization", "Bearer "+test.caller)
+		}
+		response, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _ := bufio.NewReader(response.Body).ReadString('\n')
+		_ = response.Body.Close()
+		if response.StatusCode != test.want || !strings.HasPrefix(line, test.body) {
+			t.Errorf("%s %s: %d %s, want %d %s", test.method, test.path, response.StatusCode, line, test.want, test.body)
+		}
+	}
+}
+
+func TestNotifications(t *testing.T) {
+	s := start(t)
+	if a := s.post(t, "agent", `{"jsonrpc":"2.0","method":"notifications/initialized"}`); a.StatusCode != 202 || a.body != "" {
+		t.Errorf("POST of a notification: %d %s, want 202", a.StatusCode, a.body)
+	}
+}
+
+// The error of a tool is a tool result, and its refusal that of the gate.
+func TestErrorsOfTools(t *testing.T) {
+	s := start(t)
+	s.fail = func() error { return errors.New("no such topic") }
+	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "no such topic") {
+		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
+	}
+	s.fail = func() error {
+		return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicyRefused}
+	}
+	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 403 || a.rpc.Error.Data["error"] != "access_denied" {
+		t.Errorf("POST: %d %s, want 403", a.StatusCode, a.body)
+	}
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcp_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/mcp"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/tool"
+	"github.com/gatehouse-go/gatehouse/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
+
+const agentIssuer = "https://agents.example.com"
+
+// callers are the callers by their token.
+var callers = map[string]gatehouse.Principal{
+	"agent":  {Kind: gatehouse.KindAgent, Subject: "helper", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read", "exec:run")},
+	"narrow": {Kind: gatehouse.KindAgent, Subject: "narrow", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
+	"key":    {Kind: gatehouse.KindService, Subject: "reader", Issuer: "keys", Tenant: "acme", Method: "api_key", Scopes: scopes("data:read")},
+	"broken": {Kind: gatehouse.KindAgent, Subject: "broken", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read", "exec:run")},
+}
+
+var admin = gatehouse.Principal{Kind: gatehouse.KindUser, Subject: "carol", Issuer: "people", Tenant: "acme", Method: "jwt", Roles: roles("admin")}
+
+func scopes(names ...string) gatehouse.Scopes {
+	s, err := gatehouse.NewScopes(names...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func roles(names ...string) gatehouse.Roles {
+	r, err := gatehouse.NewRoles(names...)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// toy authenticates by the names of callers.
+type toy struct{}
+
+func (toy) Reads() gatehouse.Reads {
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}}}
+}
+
+func (toy) Authenticate(r *http.Request) (gatehouse.Proof, error) {
+	name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
+	}
+	p, ok := callers[name]
+	if name == "short" {
+		p, ok = callers["agent"], true
+		p.Expires = time.Now().Add(time.Second)
+	}
+	if !ok {
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy"}
+	}
+	return gatehouse.NewProof(&p), nil
+}
+
+// service is an MCP server behind a gate.
+type service struct {
+	*httptest.Server
+	approvals *approval.Approvals
+
+	mu     sync.Mutex
+	ran    []string           // the tools that ran, with their arguments
+	events []gatehouse.Event  // of the gate, the table and the handler
+	seen   []http.Header      // the headers that tools see
+	fail   func() error       // what the tools return
+	lost   func(string) error // what the observer returns for a type of events
+}
+
+type (
+	readArguments struct {
+		Topic string `json:"topic"`
+	}
+	runArguments struct {
+		Source string `json:"source"`
+		Count  int    `json:"count,omitempty"`
+	}
+)
+
+func (s *service) Observe(_ context.Context, e gatehouse.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	if s.lost != nil {
+		return s.lost(string(e.Type))
+	}
+	return nil
+}
+
+func (s *service) record(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ran = append(s.ran, text)
+	if s.fail != nil {
+		return s.fail()
+	}
+	return nil
+}
+
+func (s *service) wantRan(t *testing.T, want ...string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if got := strings.Join(s.ran, ", "); got != strings.Join(want, ", ") {
+		t.Errorf("the tools ran: %s, want %s", got, strings.Join(want, ", "))
+	}
+}
+
+func facts(_ context.Context, p gatehouse.Principal) (tool.Facts, error) {
+	switch {
+	case p.Subject == "broken":
+		return tool.Facts{}, &net.OpError{Op: "dial", Err: errors.New("the registry is down")}
+	case p.Method == "api_key":
+		return tool.Facts{Kind: tool.APIKey}, nil
+	}
+	return tool.Facts{Kind: tool.OwnToken, Attested: true, Obtainable: scopes("exec:run")}, nil
+}
+
+// start starts an MCP server with two tools in the table and one that is not in it.
+func start(t *testing.T) *service {
+	t.Helper()
+	s := &service{}
+	var err error
+	s.approvals, err = approval.New(approval.Config{Store: approval.NewMemory(100), URL: "https://tools.example.com/approvals"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := tool.New(tool.Config{
+		Classes: map[string]tool.Class{
+			"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read")},
+			"run":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: roles("admin")}},
+		},
+		Tools: []tool.Tool{
+			{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()},
+			{Name: "run", Class: "run", Arguments: tool.Args[runArguments]()},
+		},
+		Approvals: s.approvals, Facts: facts, Observer: s,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads"}, func(_ context.Context, _ *tool.Call, in readArguments) (map[string]string, error) {
+		return map[string]string{"topic": in.Topic}, s.record("read " + in.Topic)
+	})
+	mcp.AddTool(server, &sdk.Tool{Name: "run", Description: "runs"}, func(_ context.Context, call *tool.Call, in runArguments) (map[string]string, error) {
+		if call.Approval.ID == "" {
+			t.Error("the tool ran without an approval")
+		}
+		return map[string]string{"output": in.Source}, s.record("run " + in.Source)
+	})
+	server.AddTool(&sdk.Tool{Name: "forgotten", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		return &sdk.CallToolResult{}, s.record("forgotten")
+	})
+	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+			if extra := r.GetExtra(); extra != nil {
+				s.mu.Lock()
+				s.seen = append(s.seen, extra.Header)
+				s.mu.Unlock()
+			}
+			return next(ctx, method, r)
+		}
+	})
+	listener := httptest.NewUnstartedServer(nil)
+	origin := "http://" + listener.Listener.Addr().String()
+	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com"}, Observer: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: origin + "/mcp", AuthorizationServers: []string{agentIssuer}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, err := gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody, Observer: s,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := gate.Mux()
+	mux.Handle("/mcp", handler, gatehouse.Authenticated)
+	mux.HandleFunc("/other", func(http.ResponseWriter, *http.Request) {}, gatehouse.Authenticated)
+	root := http.NewServeMux()
+	root.Handle("/mcp", handler.Front(mux))
+	root.Handle("/", mux)
+	listener.Config.Handler = root
+	listener.Start()
+	t.Cleanup(listener.Close)
+	s.Server = listener
+	return s
+}
+
+// answer is the response to a POST.
+type answer struct {
+	*http.Response
+	body string
+	rpc  struct {
+		ID    json.RawMessage
+		Error struct {
+			Code    int
+			Message string
+			Data    map[string]any
+		}
+		Result struct {
+			IsError           bool
+			StructuredContent map[string]any
+			Tools             []struct{ Name string }
+			CacheScope        string
+		}
+	}
+}
+
+// post sends a message as a caller, with more headers in pairs.
+func (s *service) post(t *testing.T, caller, body string, headers ...string) *answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	if caller != "" {
+		r.Header.Set("Authorization", "Bearer "+caller)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	response, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &answer{Response: response, body: string(text)}
+	message := a.body
+	if _, data, ok := strings.Cut(message, "data: "); ok {
+		message, _, _ = strings.Cut(data, "\n")
+	}
+	if message != "" && json.Unmarshal([]byte(message), &a.rpc) != nil {
+		t.Fatalf("POST %s: %s: not a JSON-RPC message", body, a.body)
+	}
+	return a
+}
+
+func callOf(name, arguments string) string {
+	return `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"` + name + `","arguments":` + arguments + `}}`
+}
+
+// connect connects the client of the SDK.
+func (s *service) connect(t *testing.T, caller string) *sdk.ClientSession {
+	t.Helper()
+	transport := &sdk.StreamableClientTransport{
+		Endpoint: s.URL + "/mcp", MaxRetries: -1, HTTPClient: &http.Client{Transport: bearer{s.Client().Transport, caller}},
+	}
+	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), transport, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return session
+}
+
+type bearer struct {
+	base   http.RoundTripper
+	caller string
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.caller)
+	return b.base.RoundTrip(r)
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcp
+
+import "github.com/gatehouse-go/gatehouse"
+
+// The reasons of this package.
+const (
+	// ReasonOrigin: the request comes from a page of another origin. Status: 403. Operator: add the origin to Config.Origins if its pages may call the tools.
+	ReasonOrigin gatehouse.Reason = "mcp_origin"
+	// ReasonMessage: the body is not one JSON-RPC message that every parser reads alike, or is too large. Status: 400, 413. Operator: check the client; a name that occurs twice may be an attack.
+	ReasonMessage gatehouse.Reason = "mcp_message"
+)
+
+// CodeMessage is the code of a malformed message.
+var CodeMessage = gatehouse.NewCode(400, "invalid_request", "The body must be one JSON-RPC message with distinct names and valid Unicode.")
+
+var codeLarge = gatehouse.NewCode(413, "invalid_request", "The JSON-RPC message is too large.")

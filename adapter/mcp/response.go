@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcp
+
+import (
+	"net/http"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// response is a writer that turns the answer of the SDK into a refusal of the gate, with
+// its status and challenge, if the call was refused. For that it waits with the header
+// until the first byte of the body: the SDK writes the header of a stream before the
+// tool is called.
+type response struct {
+	http.ResponseWriter
+	request  *http.Request
+	exchange *exchange
+
+	status  int // that the SDK has set, 0 for none
+	started bool
+	refused bool
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *response) WriteHeader(status int) {
+	if status < 200 {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if w.status = status; status == http.StatusAccepted || status == http.StatusNoContent { // without a body
+		w.start()
+	}
+}
+
+// Write implements [http.ResponseWriter].
+func (w *response) Write(data []byte) (int, error) {
+	if w.start(); w.refused {
+		return len(data), nil
+	}
+	return w.ResponseWriter.Write(data)
+}
+
+func (w *response) start() {
+	if w.started {
+		return
+	}
+	w.started = true
+	if err := w.exchange.refused(); err != nil {
+		w.refused = true
+		gatehouse.Refuse(w.ResponseWriter, w.request, err)
+		return
+	}
+	// RFC 9111: what a caller may see is not for caches.
+	w.Header().Set("Cache-Control", "no-store")
+	if w.status != 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+}
+
+// Flush implements [http.Flusher].
+func (w *response) Flush() { _ = w.FlushError() }
+
+// FlushError sends what was written. Before the first byte there is nothing to send.
+func (w *response) FlushError() error {
+	if !w.started || w.refused {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+const profile = "https://example.com/sandbox/1"
+
+// evidence returns evidence of the possession of a key, with changed claims; nil
+// removes one.
+func evidence(by party, typ, nonce string, changes object) gatehouse.Secret {
+	claims := object{"iss": "boxed", "aud": origin, "nonce": nonce, "exp": time.Now().Unix() + 60}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	return must(by.ring.SignJWT(typ, claims))
+}
+
+// eat returns an Entity Attestation Token of the attester stranger.
+func eat(by party, typ, nonce string, changes object) gatehouse.Secret {
+	now := time.Now().Unix()
+	claims := object{
+		"iss": "https://attester.example.com", "aud": origin, "iat": now, "exp": now + 300, "eat_nonce": nonce, "eat_profile": profile,
+		"dbgstat": "disabled-since-boot", "cnf": object{"jwk": json.RawMessage(boxed.jwk)}, "swname": "sandbox",
+	}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	return must(by.ring.SignJWT(typ, claims))
+}
+
+var boxed = newParty()
+
+// attestors returns a registry with attestations of each kind at registration and at
+// issue, and the agent boxed.
+func attestors(t *testing.T) (*world, agent.Agent) {
+	t.Helper()
+	sandbox := must(agent.NewEAT(agent.EATConfig{
+		Issuer: "https://attester.example.com", Keys: stranger.ring, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Audience: origin, Profile: profile,
+		Accept: func(_ context.Context, _ agent.Agent, claims gatehouse.Claims) error {
+			var c struct {
+				Swname string `json:"swname"`
+			}
+			if err := claims.Decode(&c); err != nil || c.Swname != "sandbox" {
+				return errors.New("another program")
+			}
+			return nil
+		},
+	}))
+	t.Cleanup(func() { _ = sandbox.Close() })
+	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) {
+		svids := agent.SVID(trustDomain(t))
+		c.Attestations = map[string]agent.Attestation{
+			"key":              {Attestor: agent.KeyPossession{}, Issue: true},
+			"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}, "key-both": {Attestor: agent.KeyPossession{}, Registration: true, Issue: true},
+			"svid": {Attestor: svids, Registration: true}, "svid-issue": {Attestor: svids, Issue: true},
+			"eat": {Attestor: sandbox, Registration: true}, "eat-issue": {Attestor: sandbox, Issue: true},
+		}
+	})
+	agentKeys["boxed"] = boxed
+	return w, agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("executor")), Keys: []string{boxed.jwk}, SPIFFEID: workload}
+}
+
+func TestEvidenceAtRegistration(t *testing.T) {
+	w, a := attestors(t)
+	nonce := func() string { return w.registry.Nonce("boxed") }
+	type text = func(nonce string) gatehouse.Secret
+	by := func(p party, typ string, changes object) text {
+		return func(nonce string) gatehouse.Secret { return evidence(p, typ, nonce, changes) }
+	}
+	box := func(p party, typ string, changes object) text {
+		return func(nonce string) gatehouse.Secret { return eat(p, typ, nonce, changes) }
+	}
+	now := time.Now().Unix()
+	const typ = "agent-evidence+jwt"
+	for name, test := range map[string]struct {
+		attestation string
+		evidence    text
+		ok          bool
+	}{
+		"key":                   {"key-registration", by(boxed, typ, nil), true},
+		"none":                  {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, false},
+		"too long":              {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, false},
+		"no JWT":                {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, false},
+		"no base64":             {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("!.!.!")) }, false},
+		"of another key":        {"key-registration", by(stranger, typ, nil), false},
+		"of another type":       {"key-registration", by(boxed, "JWT", nil), false},
+		"of no type":            {"key-registration", by(boxed, "", nil), false},
+		"of another agent":      {"key-registration", by(boxed, typ, object{"iss": "reader"}), false},
+		"for another server":    {"key-registration", by(boxed, typ, object{"aud": "https://evil.example"}), false},
+		"another nonce":         {"key-registration", func(string) gatehouse.Secret { return evidence(boxed, typ, nonce(), nil) }, false},
+		"no nonce":              {"key-registration", by(boxed, typ, object{"nonce": nil}), false},
+		"expired":               {"key-registration", by(boxed, typ, object{"exp": now - 1}), false},
+		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), false},
+		"for an hour":           {"key-registration", by(boxed, typ, object{"exp": now + 3600}), false},
+		"SVID":                  {"svid", by(boxed, typ, object{"svid": svid(people, nil)}), true},
+		"key instead of SVID":   {"svid", by(boxed, typ, nil), false},
+		"SVID without key":      {"svid", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(svid(people, nil))) }, false},
+		"SVID with another key": {"svid", by(stranger, typ, object{"svid": svid(people, nil)}), false},
+		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), false},
+		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), false},
+		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), true},
+		"EAT with media type":   {"eat", box(stranger, "application/eat+jwt", nil), true},
+		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
+			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{"aaaaaaaa", n}})
+		}, true},
+		"EAT with thumbprint": {"eat", func(n string) gatehouse.Secret {
+			return eat(stranger, "eat+jwt", n, object{"cnf": object{"jkt": thumbprintOf(boxed)}})
+		}, true},
+		"EAT of another attester": {"eat", box(people, "eat+jwt", nil), false},
+		"EAT of another type":     {"eat", box(stranger, "JWT", nil), false},
+		"EAT for another server":  {"eat", box(stranger, "eat+jwt", object{"aud": "https://evil.example"}), false},
+		"EAT of an hour":          {"eat", box(stranger, "eat+jwt", object{"exp": now + 3600}), false},
+		"EAT with another nonce":  {"eat", func(string) gatehouse.Secret { return eat(stranger, "eat+jwt", nonce(), nil) }, false},
+		"EAT without nonce":       {"eat", box(stranger, "eat+jwt", object{"eat_nonce": nil}), false},
+		"EAT with other nonces":   {"eat", box(stranger, "eat+jwt", object{"eat_nonce": []string{"aaaaaaaa"}}), false},
+		"EAT of another key":      {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(people.jwk)}}), false},
+		"EAT of two keys":         {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(boxed.jwk), "jkt": thumbprintOf(people)}}), false},
+		"EAT of no key":           {"eat", box(stranger, "eat+jwt", object{"cnf": object{}}), false},
+		"EAT of an unknown form":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"kid": "k1"}}), false},
+		"EAT of a malformed key":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": object{}}}), false},
+		"EAT without cnf":         {"eat", box(stranger, "eat+jwt", object{"cnf": nil}), false},
+		"EAT of another profile":  {"eat", box(stranger, "eat+jwt", object{"eat_profile": "x"}), false},
+		"EAT with debugging":      {"eat", box(stranger, "eat+jwt", object{"dbgstat": "enabled"}), false},
+		"EAT without dbgstat":     {"eat", box(stranger, "eat+jwt", object{"dbgstat": nil}), false},
+		"EAT of another program":  {"eat", box(stranger, "eat+jwt", object{"swname": "shell"}), false},
+		"key instead of EAT":      {"eat", by(boxed, typ, nil), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := a
+			a.Attestation = test.attestation
+			n := nonce()
+			_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: n, Evidence: test.evidence(n)})
+			if (err == nil) != test.ok {
+				t.Errorf("Register error = %v, want accepted = %v", err, test.ok)
+			}
+		})
+	}
+}
+
+func thumbprintOf(p party) string { return must(jwtauth.Thumbprint(p.public)) }
+
+func TestNonces(t *testing.T) {
+	w, a := attestors(t)
+	a.Attestation = "key-registration"
+	register := func(r *agent.Registry, nonce string) error {
+		_, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: evidence(boxed, "agent-evidence+jwt", nonce, nil)})
+		return err
+	}
+	once := w.registry.Nonce("boxed")
+	if len(once) < 43 || len(once) > 88 {
+		t.Errorf("Nonce = %q with %d characters, want 43 to 88", once, len(once))
+	}
+	if err := register(w.registry, once); err != nil {
+		t.Fatalf("Register error = %v", err)
+	}
+	a.Owner = "bob" // so that it is no repetition
+	flipped := []byte(once)
+	flipped[0] ^= 1
+	other, _ := attestors(t)
+	for name, nonce := range map[string]string{
+		"used before": once, "of another agent": w.registry.Nonce("reader"), "of another process": other.registry.Nonce("boxed"), "changed": string(flipped),
+		"cut": once[:40], "long": strings.Repeat("A", 100), "empty": "",
+	} {
+		if err := register(w.registry, nonce); err == nil {
+			t.Errorf("Register with a nonce that is %s: error = nil", name)
+		}
+	}
+	// Processes with the same key accept the nonces of each other, also of the old key.
+	key, old := gatehouse.NewSecret([]byte(strings.Repeat("k", 32))), gatehouse.NewSecret([]byte(strings.Repeat("o", 32)))
+	process := func(keys ...gatehouse.Secret) *agent.Registry {
+		c := registryConfig(agent.NewMemory(0), nil)
+		c.NonceKeys, c.Attestations = keys, map[string]agent.Attestation{"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}}
+		return must(agent.New(c))
+	}
+	if err := register(process(key, old), process(old).Nonce("boxed")); err != nil {
+		t.Errorf("Register with a nonce of another process error = %v", err)
+	}
+	if err := register(process(key), process(old).Nonce("boxed")); err == nil {
+		t.Error("Register with a nonce of a removed key: error = nil")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := process(key)
+		early := r.Nonce("boxed")
+		time.Sleep(5*time.Minute - time.Second)
+		if err := register(process(key), early); err != nil {
+			t.Errorf("Register with a nonce of 4:59 error = %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := register(r, early); err == nil {
+			t.Error("Register with a nonce of 5:00: error = nil")
+		}
+		if err := register(r, r.Nonce("boxed")); err != nil {
+			t.Errorf("Register error = %v", err)
+		}
+	})
+}
+
+func TestNonceStoreDown(t *testing.T) {
+	c := registryConfig(agent.NewMemory(0), nil)
+	c.Replays, c.Attestations = brokenReplays{}, map[string]agent.Attestation{"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}}
+	r := must(agent.New(c))
+	nonce := r.Nonce("boxed")
+	_, err := r.Register(t.Context(), agent.Registration{
+		Agent: agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("reader")), Keys: []string{boxed.jwk}, Attestation: "key-registration"},
+		Nonce: nonce, Evidence: evidence(boxed, "agent-evidence+jwt", nonce, nil),
+	})
+	if reasonOf(err) != agent.ReasonStoreUnavailable {
+		t.Errorf("Register with the replay store down: error = %v, want %s", err, agent.ReasonStoreUnavailable)
+	}
+}
+
+type brokenReplays struct{ dpop.ReplayStore }
+
+func (brokenReplays) Insert(context.Context, [32]byte, time.Duration) (bool, error) {
+	return false, errors.New("down")
+}
+
+func TestEvidenceAtIssue(t *testing.T) {
+	w, a := attestors(t)
+	register := func(attestation string) {
+		t.Helper()
+		a.Attestation = attestation
+		nonce := w.registry.Nonce("boxed")
+		text := evidence(boxed, "agent-evidence+jwt", nonce, object{"svid": svid(people, nil)})
+		if strings.HasPrefix(attestation, "eat") {
+			text = eat(stranger, "eat+jwt", nonce, nil)
+		}
+		must(w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: text}))
+	}
+	with := func(nonce string, text gatehouse.Secret) *http.Request {
+		return tokenRequest("boxed", "attestation", string(text.Reveal()), "attestation_nonce", nonce)
+	}
+	nonce := func() string { return w.registry.Nonce("boxed") }
+	for attestation, issued := range map[string]bool{"key": true, "key-both": true, "key-registration": true, "svid": true, "eat": true, "svid-issue": false, "eat-issue": false} {
+		register(attestation)
+		got := w.ask(tokenRequest("boxed"))
+		if issued != (got.AccessToken != "") || issued && claimsOf(got.AccessToken)["attestation"] != attestation || !issued && (got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation) {
+			t.Errorf("%s: response without evidence = %+v, want a token = %v", attestation, got, issued)
+		}
+	}
+	register("eat-issue")
+	n := nonce()
+	r := with(n, eat(stranger, "eat+jwt", n, nil))
+	p, err := w.admit(w.token(t, r))
+	c, callerErr := w.registry.Caller(t.Context(), p)
+	if err != nil || callerErr != nil || c.Attestation != "eat-issue" {
+		t.Errorf("Caller = %+v, %v, %v, want the attestation", c, err, callerErr)
+	}
+	if got := w.ask(with(n, eat(stranger, "eat+jwt", n, nil))); got.Error != "invalid_client" {
+		t.Errorf("response to a used nonce = %d %q, want invalid_client", got.Status, got.Error)
+	}
+	n = nonce()
+	if got := w.ask(with(n, eat(people, "eat+jwt", n, nil))); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
+		t.Errorf("response to the evidence of another attester = %d %q, want invalid_client", got.Status, got.Error)
+	}
+	// Delegated tokens say nothing about the agent.
+	token := w.token(t, exchangeRequest("boxed", person(nil)))
+	if claimsOf(token)["attestation"] != nil {
+		t.Errorf("attestation of a delegated token = %v, want none", claimsOf(token)["attestation"])
+	}
+}
+
+// A client that has not authenticated with its key needs evidence of it.
+func TestKeyEvidenceOfOtherClients(t *testing.T) {
+	w := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.SPIFFE = trustDomain(t) })
+	agentKeys["boxed"] = boxed
+	must(w.registry.Register(t.Context(), agent.Registration{Agent: agent.Agent{
+		ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("executor")), Keys: []string{boxed.jwk}, SPIFFEID: workload, Attestation: "key",
+	}}))
+	ask := func(params ...string) answer {
+		return w.ask(tokenRequest("", append([]string{"client_id", "boxed", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)}, params...)...))
+	}
+	if got := ask(); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
+		t.Errorf("response without evidence = %+v, want invalid_client", got)
+	}
+	n := w.registry.Nonce("boxed")
+	if got := ask("attestation_nonce", n, "attestation", string(evidence(boxed, "agent-evidence+jwt", n, nil).Reveal())); got.Error != "" {
+		t.Errorf("response with evidence = %+v, want a token", got)
+	}
+}
+
+// An attestor that is unavailable is 503.
+func TestAttestorUnavailable(t *testing.T) {
+	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) {
+		c.Attestations["down"] = agent.Attestation{Attestor: down{}, Issue: true}
+	})
+	a := newAgent("helper-1", "acme", "executor")
+	a.Attestation = "down"
+	must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+	n := w.registry.Nonce("helper-1")
+	if got := w.ask(tokenRequest("helper-1", "attestation", "x", "attestation_nonce", n)); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("response = %d %s, want 503", got.Status, got.Error)
+	}
+}
+
+type down struct{}
+
+func (down) Attest(context.Context, agent.Challenge, gatehouse.Secret) error {
+	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "agent_test_down"}
+}
+
+func TestNewAttestorsReportMistakes(t *testing.T) {
+	_, err := agent.NewEAT(agent.EATConfig{})
+	mistakes(t, "NewEAT(zero)", err, "EATConfig.Profile", "EATConfig.Accept", "Audiences", "Algorithms", "Keys", "URL")
+	defer func() {
+		if recover() == nil {
+			t.Error("SVID(nil) does not panic")
+		}
+	}()
+	agent.SVID(nil)
+}
+
+func TestChallenge(t *testing.T) {
+	w, a := attestors(t)
+	a.Attestation = "key-both"
+	ask := func(method, body string) (int, string) {
+		r := httptest.NewRequest(method, "/challenge", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		recorder := httptest.NewRecorder()
+		w.server.Challenge().ServeHTTP(recorder, r)
+		var answer struct {
+			Nonce string `json:"attestation_challenge"`
+		}
+		_ = json.Unmarshal(recorder.Body.Bytes(), &answer)
+		return recorder.Code, answer.Nonce
+	}
+	for _, test := range []struct {
+		method, body string
+		want         int
+	}{{"GET", "", 405}, {"POST", "", 400}, {"POST", "client_id=%zz", 400}, {"POST", "client_id=a%0A", 400}} {
+		if status, nonce := ask(test.method, test.body); status != test.want || nonce != "" {
+			t.Errorf("%s %q = %d %q, want %d", test.method, test.body, status, nonce, test.want)
+		}
+	}
+	status, nonce := ask("POST", "client_id=boxed")
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: evidence(boxed, "agent-evidence+jwt", nonce, nil)}); status != http.StatusOK || err != nil {
+		t.Errorf("Register with the nonce of %d error = %v", status, err)
+	}
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budgettest
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
+)
+
+// expire reserves a hold with a floor and waits until it has expired.
+func (s suite) expire(id string, amount, floor int64) budget.Reservation {
+	s.Helper()
+	e := s.entry("a", 100, amount)
+	e.Floor = floor
+	r := reservation(id, e)
+	r.TTL = short
+	s.result("Reserve", s.reserve(r), held(budget.Count{Held: amount}))
+	start := time.Now()
+	s.Until("the hold has expired", func() bool { return time.Since(start) > 2*short })
+	return r
+}
+
+var endRules = []rule{
+	newRule("settle", "Settle ends a hold: the given amounts are spent, also if they exceed the hold. A second Settle changes nothing and returns what was charged.", func(s suite) {
+		s.reserve(reservation("1", s.entry("a", 100, 60)))
+		s.reserve(reservation("2", s.entry("a", 100, 10)))
+		s.result("Settle of another number of amounts", s.settle("1", 1, 2), budget.Result{Outcome: budget.Differs})
+		s.result("Settle of no hold", s.settle("3", 1), budget.Result{Outcome: budget.Absent})
+		s.result("Settle above the hold", s.settle("1", 120), settled([]int64{120}, budget.Count{Spent: 120, Held: 10}))
+		s.result("second Settle", s.settle("1", 5), budget.Result{Outcome: budget.Settled, Replayed: true, Charged: []int64{120}})
+		s.result("Settle of nothing", s.settle("2", 0), settled([]int64{0}, budget.Count{Spent: 120}))
+		s.read("after Settle", "a", budget.Count{Spent: 120})
+		result, err := s.store.Settle(s.Context(), "other", "1", []int64{1})
+		s.NoError(err)
+		s.result("Settle of another tenant", result, budget.Result{Outcome: budget.Absent})
+	}),
+	newRule("expiry", "A hold whose deadline has passed expires: its amounts are no longer held, and its floors are spent. No method counts it as held.", func(s suite) {
+		r := s.expire("1", 60, 10)
+		s.result("Reserve of what the hold had", s.reserve(reservation("2", s.entry("a", 100, 90))), held(budget.Count{Spent: 10, Held: 90}))
+		s.result("replay of an expired call", s.reserve(r), budget.Result{Outcome: budget.Expired, Replayed: true, Charged: []int64{10}})
+		s.result("Extend of an expired call", s.extend(r), budget.Result{Outcome: budget.Expired, Charged: []int64{10}})
+	}),
+	newRule("expiry in Read", "Read does not count an expired hold as held.", func(s suite) {
+		s.expire("1", 60, 60)
+		s.read("after the deadline", "a", budget.Count{Spent: 60})
+	}),
+	newRule("expiry in List", "List does not count an expired hold as held.", func(s suite) {
+		s.expire("1", 60, 0)
+		counters, _, err := s.store.List(s.Context(), "acme", 10)
+		s.NoError(err)
+		if len(counters) != 1 || counters[0].Count != (budget.Count{}) {
+			s.Failf("List after the deadline = %v, want nothing spent or held", counters)
+		}
+	}),
+	newRule("expiry in Extend", "Extend does not count an expired hold as held, and does not revive one.", func(s suite) {
+		s.reserve(reservation("2", s.entry("a", 100, 10)))
+		e := s.entry("a", 100, 90)
+		e.Floor = 5
+		r := reservation("1", e)
+		r.TTL = short
+		s.result("Reserve", s.reserve(r), held(budget.Count{Held: 100}))
+		start := time.Now()
+		s.Until("the hold has expired", func() bool { return time.Since(start) > 2*short })
+		s.result("Extend of an expired hold", s.extend(r), budget.Result{Outcome: budget.Expired, Charged: []int64{5}})
+		s.result("Extend of another one", s.extend(reservation("2", s.entry("a", 100, 95))), held(budget.Count{Spent: 5, Held: 95}))
+	}),
+	newRule("extended expiry", "The deadline and the floor of an extended hold are those of the last Extend.", func(s suite) {
+		r := reservation("1", s.entry("a", 100, 60))
+		r.TTL = short
+		s.reserve(r)
+		r.TTL = 4 * short
+		r.Entries[0].Floor = 7
+		s.extend(r)
+		start := time.Now()
+		s.Until("the first deadline has passed", func() bool { return time.Since(start) > 2*short })
+		if time.Since(start) < 3*short {
+			s.read("before the second deadline", "a", budget.Count{Held: 60})
+		}
+		s.Until("the second deadline has passed", func() bool { return time.Since(start) > 5*short })
+		s.read("after the second deadline", "a", budget.Count{Spent: 7})
+	}),
+	newRule("late settle", "An expired hold is settled too: the counters get the difference to the floor.", func(s suite) {
+		s.expire("1", 60, 20)
+		s.read("after the deadline", "a", budget.Count{Spent: 20})
+		s.result("late Settle", s.settle("1", 15), settled([]int64{15}, budget.Count{Spent: 15}))
+		s.result("second late Settle", s.settle("1", 50), budget.Result{Outcome: budget.Settled, Replayed: true, Charged: []int64{15}})
+		s.read("after Settle", "a", budget.Count{Spent: 15})
+	}),
+	newRule("sweep", "Sweep makes up to limit holds expire and returns their number. It sums the holds of one counter.", func(s suite) {
+		s.reserve(reservation("kept", s.entry("a", 100, 1), s.entry("b", 100, 1)))
+		for i := range 3 {
+			r := reservation(id(i), s.entry("a", 100, 10), s.entry("b", 100, 5))
+			r.TTL = short
+			s.reserve(r)
+		}
+		if n, err := s.store.Sweep(s.Context(), 0); err != nil || n != 0 {
+			s.Failf("Sweep(0) = %d, %v, want 0", n, err)
+		}
+		start := time.Now()
+		s.Until("the holds have expired", func() bool { return time.Since(start) > 2*short })
+		n, err := s.store.Sweep(s.Context(), 2)
+		s.NoError(err)
+		m, err := s.store.Sweep(s.Context(), 10)
+		s.NoError(err)
+		if n != 2 || m != 1 {
+			s.Failf("Sweep(2), Sweep(10) of 3 expired holds = %d, %d, want 2, 1", n, m)
+		}
+		s.read("after Sweep", "a", budget.Count{Spent: 30, Held: 1})
+		s.read("after Sweep", "b", budget.Count{Spent: 15, Held: 1})
+	}),
+}
+
+var readRules = []rule{
+	newRule("since", "What counts for an entry is its counter, and if Since is before Start, all counters of the account and window from Since on.", func(s suite) {
+		s.reserve(reservation("0", s.inHours("a", 2, 2, 100, 20)))
+		s.settle("0", 15)
+		s.result("Reserve in the next hour", s.reserve(reservation("1", s.inHours("a", 1, 2, 100, 30))), held(budget.Count{Spent: 15, Held: 30}))
+		s.result("Reserve without room in the last hours", s.reserve(reservation("2", s.inHours("a", 0, 2, 100, 56))), exceeded(0, budget.Count{Spent: 15, Held: 30}))
+		s.result("Reserve", s.reserve(reservation("3", s.inHours("a", 0, 2, 100, 55))), held(budget.Count{Spent: 15, Held: 85}))
+		s.result("Reserve later", s.reserve(reservation("4", s.inHours("a", 0, 1, 100, 15))), held(budget.Count{Held: 100}))
+		s.result("Extend", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 56))), held(budget.Count{Spent: 15, Held: 101}))
+		s.result("Extend without room", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 57))), exceeded(0, budget.Count{Spent: 15, Held: 101}))
+		s.result("Extend to less", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 6))), held(budget.Count{Spent: 15, Held: 51}))
+		s.result("Settle", s.settle("1", 10), settled([]int64{10}, budget.Count{Spent: 10}))
+	}),
+	newRule("read", "Read returns the counters of a tenant, an account and a window that begin at since or later, in the order of their start.", func(s suite) {
+		for n := range 3 {
+			s.reserve(reservation(id(n), s.inHours("a", n, n, 100, int64(n+1))))
+		}
+		s.reserve(reservation("other", s.entry("b", 100, 50)))
+		counters, _, err := s.store.Read(s.Context(), "acme", "a", "day", s.start.Add(-time.Hour))
+		s.NoError(err)
+		end := s.start.Add(time.Hour)
+		want := []budget.Counter{
+			{Account: "a", Window: "day", Start: s.start.Add(-time.Hour), End: end, Max: 100, Count: budget.Count{Held: 2}},
+			{Account: "a", Window: "day", Start: s.start, End: end, Max: 100, Count: budget.Count{Held: 1}},
+		}
+		if diff := cmp.Diff(want, counters); diff != "" {
+			s.Failf("Read (-want +got):\n%s", diff)
+		}
+		s.readOf("another tenant", "other", "a")
+	}),
+	newRule("list", "List returns up to limit counters of a tenant whose End has not passed, in the order of account, window and start. Max is that of the last call.", func(s suite) {
+		s.reserve(reservation("1", s.entry("a", 100, 1), s.entry("b", 100, 2)))
+		s.reserve(reservation("2", s.entry("b", 70, 3)))
+		s.settle("1", 4, 5)
+		week := s.entry("a", 30, 6)
+		week.Window = "week"
+		s.reserve(reservation("3", week))
+		ended := s.entry("c", 100, 7)
+		ended.End = s.start.Add(time.Minute)
+		s.reserve(reservation("4", ended))
+		foreign := reservation("5", s.entry("a", 100, 8))
+		foreign.Tenant = "other"
+		s.reserve(foreign)
+		s.reserve(reservation("6", s.inHours("b", 1, 1, 100, 9)))
+		end := s.start.Add(time.Hour)
+		counter := func(account, window string, start time.Time, limit, spent, held int64) budget.Counter {
+			return budget.Counter{Account: account, Window: window, Start: start, End: end, Max: limit, Count: budget.Count{Spent: spent, Held: held}}
+		}
+		want := []budget.Counter{
+			counter("a", "day", s.start, 100, 4, 0), counter("a", "week", s.start, 30, 0, 6),
+			counter("b", "day", s.start.Add(-time.Hour), 100, 0, 9), counter("b", "day", s.start, 70, 5, 3),
+		}
+		for _, limit := range []int{10, 3, 0} {
+			got, _, err := s.store.List(s.Context(), "acme", limit)
+			s.NoError(err)
+			if diff := cmp.Diff(want[:min(limit, len(want))], append([]budget.Counter{}, got...)); diff != "" {
+				s.Failf("List(%d) (-want +got):\n%s", limit, diff)
+			}
+		}
+	}),
+}
+
+var raceRules = []rule{
+	newRule("race for room", "Of several concurrent calls, those that do not fit together are refused.", func(s suite) {
+		for round := range contract.Rounds {
+			a, b := fmt.Sprint("a", round), fmt.Sprint("b", round)
+			var admitted atomic.Int64
+			contract.Together(contract.Racers, func(i int) {
+				entries := []budget.Entry{s.entry(a, 50, 10), s.entry(b, 1000, 10)}
+				r, err := s.store.Reserve(s.Context(), reservation(fmt.Sprint(round, "-", i), entries...))
+				if err != nil {
+					s.Failf("unexpected error: %v", err)
+				}
+				if r.Outcome == budget.Held {
+					admitted.Add(1)
+				}
+			})
+			if n := admitted.Load(); n != 5 {
+				s.Failf("%d calls of 10 were admitted with a limit of 50, want 5", n)
+			}
+			if c := s.total(b); c.Held != 10*admitted.Load() {
+				s.Failf("the other account holds %d, want %d", c.Held, 10*admitted.Load())
+			}
+		}
+	}),
+	newRule("race of replays", "Of several concurrent calls of Reserve with one ID, one records the hold. Of several of Settle, one charges it.", func(s suite) {
+		for round := range contract.Rounds {
+			account := fmt.Sprint("a", round)
+			var first, charged atomic.Int64
+			contract.Together(contract.Racers, func(int) {
+				r, err := s.store.Reserve(s.Context(), reservation(id(round), s.entry(account, 100, 10)))
+				if err != nil || r.Outcome != budget.Held {
+					s.Failf("Reserve = %v, %v, want a hold", r.Outcome, err)
+				}
+				if !r.Replayed {
+					first.Add(1)
+				}
+			})
+			if c := s.total(account); first.Load() != 1 || c.Held != 10 {
+				s.Failf("%d calls recorded the hold, and %d are held, want 1 and 10", first.Load(), c.Held)
+			}
+			contract.Together(contract.Racers, func(i int) {
+				r, err := s.store.Settle(s.Context(), "acme", id(round), []int64{int64(i + 1)})
+				if err != nil || r.Outcome != budget.Settled {
+					s.Failf("Settle = %v, %v, want settled", r.Outcome, err)
+				}
+				if err == nil && !r.Replayed {
+					charged.Add(int64(i + 1))
+				}
+			})
+			if c := s.total(account); c.Held != 0 || c.Spent != charged.Load() {
+				s.Failf("after Settle %+v, want %d spent", c, charged.Load())
+			}
+		}
+	}),
+	newRule("race of growth", "Of several concurrent calls of Extend, those that do not fit together are refused.", func(s suite) {
+		for round := range contract.Rounds {
+			account := fmt.Sprint("a", round)
+			for i := range contract.Racers {
+				s.reserve(reservation(fmt.Sprint(round, "-", i), s.entry(account, 100, 1)))
+			}
+			var grown atomic.Int64
+			contract.Together(contract.Racers, func(i int) {
+				r, err := s.store.Extend(s.Context(), reservation(fmt.Sprint(round, "-", i), s.entry(account, 46, 11)))
+				if err != nil {
+					s.Failf("unexpected error: %v", err)
+				}
+				if r.Outcome == budget.Held {
+					grown.Add(1)
+				}
+			})
+			if n := grown.Load(); n != 3 {
+				s.Failf("%d holds grew by 10 with room for 30, want 3", n)
+			}
+		}
+	}),
+}

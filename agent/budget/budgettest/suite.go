@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package budgettest is the contract of [budget.Store] as tests: [TestStore] runs them
+// for an implementation.
+//
+// The tests run in real time, the longest for some hundred milliseconds, and each
+// failure quotes the rule of the contract that it breaks. They do not cover what one
+// process cannot see: that several processes agree, and that old counters are removed.
+package budgettest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/internal/contract"
+)
+
+// TestStore tests whether a store keeps the contract of [budget.Store]. It calls
+// newStore for each rule, with the t of that rule; newStore returns an empty store.
+func TestStore(t *testing.T, newStore func(t *testing.T) budget.Store) {
+	contract.Test(t, rules(), newStore)
+}
+
+type rule = contract.Rule[budget.Store]
+
+// suite is the test of a rule for a store.
+type suite struct {
+	contract.Suite
+	store budget.Store
+	start time.Time // of the counters
+}
+
+func newRule(name, text string, run func(s suite)) rule {
+	return rule{Name: name, Rule: text, Run: func(s contract.Suite, store budget.Store) {
+		run(suite{s, store, time.Now().Add(-30 * time.Minute).UTC().Truncate(time.Second)})
+	}}
+}
+
+// short is the time to live of holds that expire during a test.
+const short = 100 * time.Millisecond
+
+// entry returns an entry of a counter of an hour.
+func (s suite) entry(account string, limit, amount int64) budget.Entry {
+	end := s.start.Add(time.Hour)
+	return budget.Entry{
+		Account: account, Window: "day", Start: s.start, Since: s.start, Next: end, End: end,
+		Max: limit, Limit: limit, Amount: amount, Floor: amount,
+	}
+}
+
+func reservation(id string, entries ...budget.Entry) budget.Reservation {
+	return budget.Reservation{Tenant: "acme", ID: id, TTL: time.Minute, Entries: entries}
+}
+
+func (s suite) reserve(r budget.Reservation) budget.Result {
+	s.Helper()
+	result, err := s.store.Reserve(s.Context(), r)
+	s.NoError(err)
+	return result
+}
+
+func (s suite) extend(r budget.Reservation) budget.Result {
+	s.Helper()
+	result, err := s.store.Extend(s.Context(), r)
+	s.NoError(err)
+	return result
+}
+
+func (s suite) settle(id string, amounts ...int64) budget.Result {
+	s.Helper()
+	result, err := s.store.Settle(s.Context(), "acme", id, amounts)
+	s.NoError(err)
+	return result
+}
+
+// result checks a result. Its times are those of the store: At must be near the
+// clock of the test, and Deadline, if there is one, after it.
+func (s suite) result(what string, got, want budget.Result) {
+	s.Helper()
+	if d := time.Since(got.At).Abs(); d > 10*time.Second {
+		s.Failf("%s: At is off by %v", what, d)
+	}
+	if got.At.Location() != time.UTC || !got.At.Equal(got.At.Truncate(time.Microsecond)) {
+		s.Failf("%s: At = %v, want UTC and microseconds", what, got.At)
+	}
+	if held := want.Outcome == budget.Held; held != got.Deadline.After(got.At) {
+		s.Failf("%s: Deadline = %v, At = %v", what, got.Deadline, got.At)
+	}
+	got.At, got.Deadline = time.Time{}, time.Time{}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.Failf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func held(counts ...budget.Count) budget.Result {
+	return budget.Result{Outcome: budget.Held, Counts: counts}
+}
+
+func settled(charged []int64, counts ...budget.Count) budget.Result {
+	return budget.Result{Outcome: budget.Settled, Charged: charged, Counts: counts}
+}
+
+func exceeded(entry int, count budget.Count) budget.Result {
+	return budget.Result{Outcome: budget.Exceeded, Entry: entry, Counts: []budget.Count{count}}
+}
+
+// read checks the counter of an account.
+func (s suite) read(what, account string, want ...budget.Count) {
+	s.Helper()
+	s.readOf(what, "acme", account, want...)
+}
+
+func (s suite) readOf(what, tenant, account string, want ...budget.Count) {
+	s.Helper()
+	counters, at, err := s.store.Read(s.Context(), tenant, account, "day", s.start)
+	s.NoError(err)
+	if d := time.Since(at).Abs(); d > 10*time.Second {
+		s.Failf("%s: the time of Read is off by %v", what, d)
+	}
+	var got []budget.Count
+	for _, c := range counters {
+		got = append(got, c.Count)
+	}
+	if !slices.Equal(got, want) {
+		s.Failf("%s: counters of %s = %v, want %v", what, account, got, want)
+	}
+}
+
+// total returns what an account has spent and holds.
+func (s suite) total(account string) (sum budget.Count) {
+	s.Helper()
+	counters, _, err := s.store.Read(s.Context(), "acme", account, "day", s.start)
+	s.NoError(err)
+	for _, c := range counters {
+		sum.Spent += c.Spent
+		sum.Held += c.Held
+	}
+	return sum
+}
+
+// inHours returns the entry for the counter that began n hours before the present one;
+// the counters of the last hours from since on count.
+func (s suite) inHours(account string, n, since int, limit, amount int64) budget.Entry {
+	e := s.entry(account, limit, amount)
+	e.Start = s.start.Add(-time.Duration(n) * time.Hour)
+	e.Since = s.start.Add(-time.Duration(since) * time.Hour)
+	return e
+}
+
+func rules() []rule {
+	return slices.Concat(reserveRules, endRules, readRules, raceRules)
+}
+
+func id(n int) string { return fmt.Sprintf("call-%d", n) }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+)
+
+func principal(t testing.TB, method gatehouse.Method, credential, claims string) gatehouse.Principal {
+	t.Helper()
+	c, err := gatehouse.NewClaims(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gatehouse.Principal{
+		Method: method, Tenant: "acme", Issuer: "https://issuer.example", Subject: "ann", Credential: credential, Claims: c,
+		Expires: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC),
+	}
+}
+
+func TestCapsOf(t *testing.T) {
+	text := func(c budget.Caps) string {
+		show := func(n *int64) string {
+			if n == nil {
+				return "-"
+			}
+			return fmt.Sprint(*n)
+		}
+		return show(c.PerRequest) + " " + show(c.PerDay) + " " + show(c.PerToken)
+	}
+	for _, test := range []struct{ claims, want string }{
+		{`{}`, "- - -"},
+		{`{"max_tokens_per_request":5,"max_tokens_per_day":0,"token_budget":9007199254740991}`, "5 0 9007199254740991"},
+		{`{"MAX_TOKENS_PER_DAY":5}`, "- - -"},
+		{`{"max_tokens_per_request":-1}`, "error"},
+		{`{"max_tokens_per_request":1.5}`, "error"},
+		{`{"max_tokens_per_request":5.0}`, "error"},
+		{`{"max_tokens_per_request":1e3}`, "error"},
+		{`{"max_tokens_per_request":"5"}`, "error"},
+		{`{"max_tokens_per_request":null}`, "error"},
+		{`{"max_tokens_per_day":9007199254740992}`, "error"},
+		{`{"token_budget":99999999999999999999}`, "error"},
+		{`{"token_budget":[]}`, "error"},
+	} {
+		caps, err := budget.CapsOf(principal(t, "jwt", "j1", test.claims))
+		got := text(caps)
+		if err != nil {
+			if e, _ := refusal(t, err); e.Code != gatehouse.CodeAccessDenied || e.Reason != budget.ReasonClaims || e.Credential != "j1" {
+				t.Errorf("CapsOf(%s) = %v", test.claims, err)
+			}
+			got = "error"
+		}
+		if got != test.want {
+			t.Errorf("CapsOf(%s) = %s, want %s", test.claims, got, test.want)
+		}
+	}
+	if _, err := budget.CapsOf(principal(t, "jwt", "", `{"token_budget":5}`)); err == nil {
+		t.Error("CapsOf a token with token_budget and without jti: no error")
+	}
+}
+
+func TestLinesOfCaps(t *testing.T) {
+	limits := `{"max_tokens_per_day":70,"token_budget":500}`
+	account := func(per, name string) budget.Account { return budget.Account{Tenant: "acme", Per: per, Name: name} }
+	const issuer = "https:%2F%2Fissuer.example/"
+	for _, test := range []struct {
+		method gatehouse.Method
+		want   []budget.Account
+	}{
+		{"api_key", []budget.Account{account("key", "c1"), account("token", issuer+"c1")}},
+		{"jwt", []budget.Account{account("subject", issuer+"ann"), account("token", issuer+"c1")}},
+	} {
+		p := principal(t, test.method, "c1", limits)
+		caps, err := budget.CapsOf(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []budget.Account
+		for _, line := range caps.Lines(p) {
+			got = append(got, line.Account)
+			_, end := line.Window.Span(time.Now())
+			if line.Account.Per == "token" && (line.Max != 500 || line.Window.Name() != "life" || !end.Equal(p.Expires)) {
+				t.Errorf("the line of the token is %+v", line)
+			}
+			if line.Account.Per != "token" && (line.Max != 70 || line.Window.String() != "day") {
+				t.Errorf("the line of the day is %+v", line)
+			}
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("accounts of %s (-want +got):\n%s", test.method, diff)
+		}
+	}
+}
+
+func TestSmallestOfCaps(t *testing.T) {
+	one, two := int64(1), int64(2)
+	a := budget.Caps{PerRequest: &one, PerDay: &two}
+	b := budget.Caps{PerRequest: &two, PerDay: &one, PerToken: &two}
+	for _, got := range []budget.Caps{a.Smallest(b), b.Smallest(a)} {
+		if diff := cmp.Diff(budget.Caps{PerRequest: &one, PerDay: &one, PerToken: &two}, got); diff != "" {
+			t.Errorf("Smallest (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestAgentAccount(t *testing.T) {
+	p := principal(t, "jwt", "c1", "{}")
+	if _, ok := budget.AgentAccount(p); ok {
+		t.Error("AgentAccount of a user: ok")
+	}
+	agent := p
+	agent.Kind = gatehouse.KindAgent
+	delegated := p
+	delegated.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "bot"}, gatehouse.Actor{Subject: "first"})
+	foreign := p
+	foreign.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "bot", Issuer: "other"})
+	for want, p := range map[string]gatehouse.Principal{
+		"https:%2F%2Fissuer.example/ann": agent,
+		"https:%2F%2Fissuer.example/bot": delegated,
+		"other/bot":                      foreign,
+	} {
+		if account, ok := budget.AgentAccount(p); !ok || account.Name != want || account.Tenant != "acme" || account.Per != "agent" {
+			t.Errorf("AgentAccount = %+v, %v, want %s", account, ok, want)
+		}
+	}
+}

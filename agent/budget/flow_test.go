@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+// settled waits until nothing is held any more.
+func (g *gateway) settled(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for tick := time.NewTicker(2 * time.Millisecond); state(t, g.ledger, g.line)[1] > 0; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the hold was not settled")
+		}
+	}
+}
+
+// A client that disconnects pays for what was reported, or for the whole hold, and the
+// upstream call ends.
+func TestDisconnect(t *testing.T) {
+	for form := range forms {
+		for name, test := range map[string]struct {
+			shape  model.Shape
+			body   string
+			events []string
+			spent  int64
+		}{
+			"before the response": {model.ChatCompletions, chatBody, nil, -1},
+			"chat":                {model.ChatCompletions, chatStream, []string{chunk, ": last\n\n"}, -1},
+			"after the usage":     {model.ChatCompletions, chatStream, []string{chunk, usageOnly, ": last\n\n"}, 12},
+			"messages":            {model.Messages, messageStream, []string{started, ping, ": last\n\n"}, 60},
+		} {
+			t.Run(form+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				canceled := make(chan struct{})
+				arrived := make(chan struct{})
+				g := newGateway(t, form, test.shape, func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					close(arrived)
+					if len(test.events) > 0 {
+						streamOf(test.events...)(w, r)
+					}
+					<-r.Context().Done()
+					close(canceled)
+				}, nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if len(test.events) == 0 {
+					go func() { <-arrived; cancel() }()
+					if response, err := g.send(ctx, test.body); err == nil {
+						t.Errorf("status %d, want no response", response.StatusCode)
+					}
+				} else {
+					response, err := g.send(ctx, test.body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer response.Body.Close()
+					for lines := bufio.NewScanner(response.Body); lines.Scan() && lines.Text() != ": last"; {
+					}
+				}
+				cancel()
+				<-canceled
+				g.settled(t)
+				spent := test.spent
+				if spent < 0 {
+					spent = holdOf(t, test.shape, test.body, 50)
+				}
+				if got := state(t, g.ledger, g.line)[0]; got != spent {
+					t.Errorf("spent = %d, want %d", got, spent)
+				}
+			})
+		}
+	}
+}
+
+// A panic of the handler, or of what is around it, settles the hold.
+func TestPanicSettles(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		next  http.HandlerFunc
+		spent int64
+	}{
+		{"before the response", func(http.ResponseWriter, *http.Request) { panic("oops") }, -1},
+		{"after the usage", func(w http.ResponseWriter, r *http.Request) {
+			answer(200, `{"usage":{"total_tokens":9}}`)(w, r)
+			panic("oops")
+		}, 9},
+		{"no response", func(http.ResponseWriter, *http.Request) {}, -1},
+		{"refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 404) }, 0},
+	} {
+		l := newLedger(t, budget.Config{})
+		m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() { _ = recover() }()
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody))
+			m.Handler(test.next).ServeHTTP(httptest.NewRecorder(), r)
+		}()
+		spent := test.spent
+		if spent < 0 {
+			spent = holdOf(t, model.ChatCompletions, chatBody, 50)
+		}
+		if got, want := state(t, l, keyLine(1000)), [2]int64{spent, 0}; got != want {
+			t.Errorf("%s: spent, held = %v, want %v", test.name, got, want)
+		}
+	}
+}
+
+// roundTrip is a round tripper of a test.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func response(body io.ReadCloser, contentType string) *http.Response {
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {contentType}}, Body: body, ContentLength: -1}
+}
+
+// metered returns a metered round tripper with a hold of a minute.
+func metered(t *testing.T, base roundTrip, change func(*budget.Call)) (*budget.Ledger, http.RoundTripper) {
+	t.Helper()
+	l := newLedger(t, budget.Config{Hold: time.Minute})
+	read := callOf(model.ChatCompletions, keyLine(1000))
+	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
+		call, err := read(r)
+		if change != nil {
+			change(&call)
+		}
+		return call, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, m.Transport(base)
+}
+
+func chatRequest(t testing.TB) *http.Request {
+	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://upstream.example/", strings.NewReader(chatStream))
+}
+
+// An upstream that stalls is cut before the hold expires.
+func TestStalledUpstreamIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, nil)
+		start := time.Now()
+		_, err := transport.RoundTrip(chatRequest(t))
+		if took := time.Since(start); !errors.Is(err, budget.ErrStalled) || took < 50*time.Second || took >= time.Minute {
+			t.Errorf("RoundTrip of a stalled upstream = %v after %v, want ErrStalled shortly before 1m", err, took)
+		}
+		if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
+			t.Errorf("spent, held = %v, want %v", got, want)
+		}
+	})
+}
+
+// A stream is extended while it makes progress, and cut when it stalls.
+func TestProgressExtendsTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inner context.Context
+		read, write := io.Pipe()
+		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+			inner = r.Context()
+			context.AfterFunc(inner, func() { write.CloseWithError(inner.Err()) })
+			return response(read, "text/event-stream"), nil
+		}, nil)
+		line := keyLine(1000)
+		resp, err := transport.RoundTrip(chatRequest(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		hold := holdOf(t, model.ChatCompletions, chatStream, 50)
+		go func() {
+			for range 60 {
+				time.Sleep(10 * time.Second)
+				io.WriteString(write, chunk)
+			}
+		}()
+		buffer := make([]byte, 1<<10)
+		for range 60 {
+			if _, err := resp.Body.Read(buffer); err != nil {
+				t.Fatalf("Read of a slow stream: %v", err)
+			}
+			if got, want := state(t, l, line), [2]int64{0, hold}; got != want {
+				t.Fatalf("spent, held = %v, want %v", got, want)
+			}
+		}
+		stalled := time.Now()
+		rest, err := io.ReadAll(resp.Body)
+		if took := time.Since(stalled); err == nil || len(rest) > 0 || took > 75*time.Second || !errors.Is(context.Cause(inner), budget.ErrStalled) {
+			t.Errorf("Read of a stalled stream = %q, %v, after %v, cause %v", rest, err, took, context.Cause(inner))
+		}
+		if got, want := state(t, l, line), [2]int64{hold, 0}; got != want {
+			t.Errorf("spent, held = %v, want %v", got, want)
+		}
+	})
+}
+
+func TestFailedConnectionIsNotCharged(t *testing.T) {
+	l, transport := metered(t, func(*http.Request) (*http.Response, error) { return nil, errDown }, nil)
+	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, errDown) {
+		t.Errorf("RoundTrip = %v, want the error of the transport", err)
+	}
+	if got := state(t, l, keyLine(1000)); got != [2]int64{} {
+		t.Errorf("spent, held = %v, want 0, 0", got)
+	}
+}
+
+// A stream that holds its output in steps grows up to its limit while the budget has
+// room, and is cut where it has none.
+func TestStreamGrowsOrIsCut(t *testing.T) {
+	line := keyLine(1000)
+	for _, test := range []struct {
+		name   string
+		room   int64 // beside the first hold
+		chunks int
+		cut    bool
+	}{
+		{"short", 0, 5, false},
+		{"grows", 40, 45, false},
+		{"no room", 10, 45, true},
+		{"ignores its limit", 500, 60, true},
+	} {
+		sent := strings.Repeat(chunk, test.chunks) + usageOnly + done
+		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+			return response(io.NopCloser(&slow{[]byte(sent)}), "text/event-stream"), nil
+		}, func(c *budget.Call) {
+			c.Step, c.Count = 10, func(data []byte) int64 { return int64(bytes.Count(data, []byte(`"content"`))) }
+		})
+		first := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
+		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.room}); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(chatRequest(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && !strings.HasSuffix(string(got), done) {
+			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
+		}
+		spent := state(t, l, line)
+		if !test.cut && spent != [2]int64{12, 1000 - first - test.room} {
+			t.Errorf("%s: spent, held = %v", test.name, spent)
+		}
+		if test.cut && (spent[0] < first || spent[0]+spent[1] > 1000) {
+			t.Errorf("%s: spent, held = %v, want the hold of the cut stream", test.name, spent)
+		}
+	}
+}
+
+// slow is a reader of one event at a time.
+type slow struct{ rest []byte }
+
+func (s *slow) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.rest[:bytes.Index(s.rest, []byte("\n\n"))+2])
+	s.rest = s.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+)
+
+func TestNewReportsAllErrors(t *testing.T) {
+	var nothing *budget.Memory
+	_, err := budget.New(budget.Config{Store: nothing, Hold: time.Millisecond, Nodes: -1, AllowUnrecorded: -1, Observer: (*events)(nil)})
+	for _, field := range []string{"Store", "Hold", "Nodes", "AllowUnrecorded", "Observer"} {
+		if err == nil || !strings.Contains(err.Error(), "Config."+field+":") {
+			t.Errorf("New() = %v, want an error for %s", err, field)
+		}
+	}
+}
+
+func TestReserveChecksItsCharges(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	good := func() budget.Charge { return budget.Charge{Line: keyLine(100), Amount: 10} }
+	for name, change := range map[string]func(c *budget.Charge){
+		"Amount":         func(c *budget.Charge) { c.Amount = -1 },
+		"Floor":          func(c *budget.Charge) { c.Floor = 11 },
+		"Account.Tenant": func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" },
+		"Account.Per":    func(c *budget.Charge) { c.Line.Account.Per = "Key" },
+		"Account.Name":   func(c *budget.Charge) { c.Line.Account.Name = "" },
+		"Unit":           func(c *budget.Charge) { c.Line.Unit = "micro/usd" },
+		"Window":         func(c *budget.Charge) { c.Line.Window = budget.Window{} },
+		"Max":            func(c *budget.Charge) { c.Line.Max = budget.MaxAmount + 1 },
+		"Spare":          func(c *budget.Charge) { c.Line.Spare = 101 },
+		"Chunk":          func(c *budget.Charge) { c.Line.Chunk = -1 },
+		"Warn":           func(c *budget.Charge) { c.Line.Warn = []float64{math.NaN()} },
+		"two tenants":    func(c *budget.Charge) { c.Line.Account.Tenant = "other" },
+	} {
+		c := good()
+		change(&c)
+		_, err := l.Reserve(t.Context(), "1", good(), c)
+		e, _ := refusal(t, err)
+		if e.Reason != budget.ReasonInvalid || e.Code.Status() != 503 || !strings.Contains(e.Cause.Error(), name) {
+			t.Errorf("Reserve with a wrong %s = %v: %v", name, e, e.Cause)
+		}
+	}
+	for name, err := range map[string]error{
+		"no charge": func() error { _, err := l.Reserve(t.Context(), "1"); return err }(),
+		"no ID":     func() error { _, err := l.Reserve(t.Context(), "", good()); return err }(),
+		"long ID":   func() error { _, err := l.Reserve(t.Context(), strings.Repeat("x", 257), good()); return err }(),
+		"two amounts": func() error {
+			c := good()
+			c.Amount++
+			_, err := l.Reserve(t.Context(), "1", good(), c)
+			return err
+		}(),
+	} {
+		if e, _ := refusal(t, err); e.Reason != budget.ReasonInvalid {
+			t.Errorf("Reserve with %s = %v", name, e)
+		}
+	}
+}
+
+// Two rules for one account and window are one budget, with the smaller limit.
+func TestSmallestLimitWins(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	large, small := keyLine(100), keyLine(10)
+	for _, order := range [][]budget.Charge{
+		{{Line: large, Amount: 6}, {Line: small, Amount: 6}},
+		{{Line: small, Amount: 6}, {Line: large, Amount: 6}},
+	} {
+		id := fmt.Sprint(order[0].Line.Max)
+		h, err := l.Reserve(t.Context(), id, order...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Reserve(t.Context(), id+"more", order...); err == nil {
+			t.Error("Reserve above the smaller limit: no error")
+		}
+		if got, want := state(t, l, small), [2]int64{0, 6}; got != want {
+			t.Errorf("spent, held = %v, want %v", got, want)
+		}
+		if err := h.Settle(t.Context(), 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Spare is for calls in progress: an agent can finish its last answer.
+func TestSpareIsForCallsInProgress(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	line := keyLine(100)
+	line.Spare = 30
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 11})
+	if e, _ := refusal(t, err); e.Reason != budget.ReasonBusy {
+		t.Errorf("Reserve of the spare = %v", e)
+	}
+	_, err = l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 71})
+	if e, _ := refusal(t, err); e.Reason != budget.ReasonTooLarge {
+		t.Errorf("Reserve above Max less Spare = %v", e)
+	}
+	if err := h.Extend(t.Context(), 100); err != nil {
+		t.Errorf("Extend into the spare: %v", err)
+	}
+	err = h.Extend(t.Context(), 101)
+	if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy {
+		t.Errorf("Extend above Max = %v", e)
+	}
+	if err := h.Settle(t.Context(), 95); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Extend(t.Context()); err == nil {
+		t.Error("Extend of a settled hold: no error")
+	}
+}
+
+func TestThresholdsAndOverrunsAreReported(t *testing.T) {
+	for _, w := range []budget.Window{budget.Day(nil), budget.Rolling24h()} {
+		observer := &events{}
+		l := newLedger(t, budget.Config{Observer: observer})
+		line := keyLine(100)
+		line.Window, line.Warn = w, []float64{0.5, 0.8, 1}
+		for i, used := range []int64{49, 1, 10, 30, 25} {
+			h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: min(used, 10)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Settle(t.Context(), used); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []gatehouse.EventType{
+			budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold,
+		}
+		if diff := cmp.Diff(want, observer.types()); diff != "" {
+			t.Errorf("%v: events (-want +got):\n%s", w, diff)
+		}
+		if p := observer.all[0].Principal; p.Tenant != "acme" {
+			t.Errorf("the event has the tenant %q, want acme", p.Tenant)
+		}
+		if got := state(t, l, line); got != [2]int64{115, 0} {
+			t.Errorf("%v: spent, held = %v, want 115, 0: an overrun is charged in full", w, got)
+		}
+	}
+}
+
+func TestExhaustedUntil(t *testing.T) {
+	for _, test := range []struct {
+		window budget.Window
+		until  time.Duration // from the call on
+		status int
+	}{
+		{budget.Minute(), 60 * time.Second, 429},
+		{budget.Day(nil), 24 * time.Hour, 429},
+		{budget.Rolling24h(), 25 * time.Hour, 429},
+		{budget.Life(time.Time{}), 0, 403},
+	} {
+		synctest.Test(t, func(t *testing.T) { // its clock begins at midnight
+			l := newLedger(t, budget.Config{})
+			line := keyLine(100)
+			line.Window = test.window
+			h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 95})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Settle(t.Context(), 95)
+			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
+			e, cause := refusal(t, err)
+			if e.Code.Status() != test.status || e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != test.until {
+				t.Errorf("%v: %v, Retry-After %v, %+v, want %d and %v", test.window, e, e.RetryAfter, cause, test.status, test.until)
+			}
+			if test.status != 429 {
+				return
+			}
+			time.Sleep(test.until - time.Microsecond)
+			if _, err := l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 10}); err == nil {
+				t.Errorf("%v: room before the end of the window", test.window)
+			}
+			time.Sleep(time.Microsecond)
+			if _, err := l.Reserve(t.Context(), "4", budget.Charge{Line: line, Amount: 10}); err != nil {
+				t.Errorf("%v: at the end of the window: %v", test.window, err)
+			}
+		})
+	}
+}
+
+// An hour of a rolling window ends when all of it is older than 24 hours.
+func TestRollingWindowNeverUndercounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, budget.Config{})
+		line := keyLine(1_000_000)
+		line.Window = budget.Rolling24h()
+		var spent []time.Time
+		for i := range 300 {
+			time.Sleep(time.Duration(i%7) * 13 * time.Minute)
+			h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Settle(t.Context(), 1)
+			spent = append(spent, time.Now())
+			within := func(d time.Duration) (n int64) {
+				for _, at := range spent {
+					if time.Since(at) < d {
+						n++
+					}
+				}
+				return n
+			}
+			if got := state(t, l, line)[0]; got < within(24*time.Hour) || got > within(25*time.Hour) {
+				t.Fatalf("spent = %d, want from %d to %d", got, within(24*time.Hour), within(25*time.Hour))
+			}
+		}
+	})
+}
+
+func TestTenantListsItsBudgets(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	usd := keyLine(500)
+	usd.Unit = "micro_usd"
+	rolling := tenantLine(300)
+	rolling.Window = budget.Rolling24h()
+	lines := []budget.Line{keyLine(100), usd, rolling, tenantLine(1000)}
+	lines[3].Window = budget.Month(zone(t, "Europe/Berlin"))
+	var charges []budget.Charge
+	for _, line := range lines {
+		charges = append(charges, budget.Charge{Line: line, Amount: 10})
+	}
+	if _, err := l.Reserve(t.Context(), "1", charges...); err != nil {
+		t.Fatal(err)
+	}
+	all, err := l.Tenant(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := l.Usage(t.Context(), lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(balances []budget.Balance) (texts []string) {
+		for _, b := range balances {
+			object, err := json.Marshal(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, string(object)+b.Account.Tenant+b.Window.String())
+		}
+		slices.Sort(texts)
+		return texts
+	}
+	if diff := cmp.Diff(text(own), text(all)); diff != "" {
+		t.Errorf("Tenant differs from Usage (-usage +tenant):\n%s", diff)
+	}
+	if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
+		t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
+	}
+}
+
+func TestBalanceJSON(t *testing.T) {
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	got, err := json.Marshal(budget.Balance{
+		Account: budget.Account{Tenant: "acme", Per: "key", Name: "ci"}, Window: budget.Day(nil),
+		Start: start, End: start.AddDate(0, 0, 1), Max: 100, Spent: 7, Held: 3,
+	})
+	const want = `{"per":"key","account":"ci","window":"day","start":"2026-03-01T00:00:00Z","end":"2026-03-02T00:00:00Z","max":100,"spent":7,"held":3}`
+	if string(got) != want || err != nil {
+		t.Errorf("Marshal(Balance) = %s, %v, want %s", got, err, want)
+	}
+}
+
+func TestReplayedCallsAreRefusedOrMarked(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	charge := budget.Charge{Line: keyLine(100), Amount: 60}
+	h, err := l.Reserve(t.Context(), "1", charge)
+	if err != nil || h.Replayed {
+		t.Fatalf("Reserve = %+v, %v", h, err)
+	}
+	if again, err := l.Reserve(t.Context(), "1", charge); err != nil || !again.Replayed {
+		t.Errorf("Reserve again = %+v, %v, want Replayed", again, err)
+	}
+	other := charge
+	other.Amount = 10
+	_, err = l.Reserve(t.Context(), "1", other)
+	if e, _ := refusal(t, err); e.Code != budget.CodeReplayed || e.Code.Status() != 409 {
+		t.Errorf("Reserve of another call with the ID = %v", e)
+	}
+	h.SettleAll(t.Context())
+	_, err = l.Reserve(t.Context(), "1", charge)
+	if e, _ := refusal(t, err); e.Code != budget.CodeReplayed {
+		t.Errorf("Reserve of an ended call = %v", e)
+	}
+}

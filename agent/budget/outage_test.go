@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+)
+
+// outages is a store that can be down.
+type outages struct {
+	budget.Store
+	down  atomic.Bool
+	calls atomic.Int64
+}
+
+var errDown = errors.New("connection refused")
+
+func (o *outages) err() error {
+	o.calls.Add(1)
+	if o.down.Load() {
+		return errDown
+	}
+	return nil
+}
+
+func (o *outages) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	if err := o.err(); err != nil {
+		return budget.Result{}, err
+	}
+	return o.Store.Reserve(ctx, r)
+}
+
+func (o *outages) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	if err := o.err(); err != nil {
+		return budget.Result{}, err
+	}
+	return o.Store.Extend(ctx, r)
+}
+
+func (o *outages) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
+	if err := o.err(); err != nil {
+		return budget.Result{}, err
+	}
+	return o.Store.Settle(ctx, tenant, id, amounts)
+}
+
+func (o *outages) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
+	if err := o.err(); err != nil {
+		return nil, time.Time{}, err
+	}
+	return o.Store.Read(ctx, tenant, account, window, since)
+}
+
+func (o *outages) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
+	if err := o.err(); err != nil {
+		return nil, time.Time{}, err
+	}
+	return o.Store.List(ctx, tenant, limit)
+}
+
+// events records the types of events.
+type events struct {
+	mu  sync.Mutex
+	all []gatehouse.Event
+}
+
+func (e *events) Observe(_ context.Context, event gatehouse.Event) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+	return nil
+}
+
+func (e *events) types() (types []gatehouse.EventType) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, event := range e.all {
+		types = append(types, event.Type)
+	}
+	return types
+}
+
+// run runs the ledger until the end of the test.
+func run(t *testing.T, l *budget.Ledger) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+	})
+	synctest.Wait()
+}
+
+func TestUnavailableStoreIs503(t *testing.T) {
+	store := &outages{Store: budget.NewMemory(0)}
+	l := newLedger(t, budget.Config{Store: store})
+	line := keyLine(100)
+	store.down.Store(true)
+	_, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 1})
+	if e, _ := refusal(t, err); e.Code.Status() != 503 || e.Reason != budget.ReasonUnavailable || !errors.Is(e, errDown) {
+		t.Errorf("Reserve without the store = %v", e)
+	}
+	_, err = l.Usage(t.Context(), line)
+	if e, _ := refusal(t, err); e.Code.Status() != 503 {
+		t.Errorf("Usage without the store = %v", e)
+	}
+	_, err = l.Tenant(t.Context(), "acme")
+	if e, _ := refusal(t, err); e.Code.Status() != 503 {
+		t.Errorf("Tenant without the store = %v", e)
+	}
+}
+
+// A call is admitted without the store up to the configured amount, is reported, and
+// is recorded when the store is available again.
+func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, observer := &outages{Store: budget.NewMemory(0)}, &events{}
+		l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 50, Observer: observer})
+		run(t, l)
+		line := keyLine(100)
+		store.down.Store(true)
+		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 30})
+		if err != nil {
+			t.Fatalf("Reserve within AllowUnrecorded: %v", err)
+		}
+		if err := h.Extend(t.Context(), 51); err == nil {
+			t.Error("Extend above AllowUnrecorded: no error")
+		}
+		if err := h.Extend(t.Context(), 40); err != nil {
+			t.Errorf("Extend within AllowUnrecorded: %v", err)
+		}
+		if _, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 11}); err == nil {
+			t.Error("Reserve above AllowUnrecorded: no error")
+		}
+		if err := h.Settle(t.Context(), 25); err != nil {
+			t.Fatal(err)
+		}
+		h, err = l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 25})
+		if err != nil {
+			t.Fatalf("Reserve of the rest of AllowUnrecorded: %v", err)
+		}
+		if err := h.Settle(t.Context(), 24); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // the windows may have changed
+		store.down.Store(false)
+		time.Sleep(2 * time.Second)
+		if got, want := state(t, l, line), [2]int64{49, 0}; got != want {
+			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
+		}
+		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnrecorded, budget.EventUnrecorded}; !slices.Equal(got, want) {
+			t.Errorf("events = %v, want %v", got, want)
+		}
+		store.down.Store(true)
+		if _, err = l.Reserve(t.Context(), "4", budget.Charge{Line: line, Amount: 50}); err != nil {
+			t.Errorf("Reserve in the next outage: %v", err)
+		}
+	})
+}
+
+func TestUnrecordedCallsStayBelowTheLimitOfTheBudget(t *testing.T) {
+	store := &outages{Store: budget.NewMemory(0)}
+	l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 1000})
+	store.down.Store(true)
+	for id, want := range map[string]bool{"1": true, "2": false} {
+		if id == "2" {
+			continue
+		}
+		if _, err := l.Reserve(t.Context(), id, budget.Charge{Line: keyLine(100), Amount: 60}); (err == nil) != want {
+			t.Errorf("Reserve(%s) = %v", id, err)
+		}
+	}
+	if _, err := l.Reserve(t.Context(), "2", budget.Charge{Line: keyLine(100), Amount: 60}); err == nil {
+		t.Error("Reserve above the limit of the budget: no error")
+	}
+}
+
+// A caller that has hung up is not an unavailable store.
+func TestCanceledCallsAreNotAdmittedUnrecorded(t *testing.T) {
+	store := &outages{Store: budget.NewMemory(0)}
+	l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 1000})
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Reserve(canceled, "1", budget.Charge{Line: keyLine(100), Amount: 60}); err == nil {
+		t.Error("Reserve with a canceled context: no error")
+	}
+}
+
+// What could not be settled is settled later.
+func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, observer := &outages{Store: budget.NewMemory(0)}, &events{}
+		l := newLedger(t, budget.Config{Store: store, Observer: observer})
+		run(t, l)
+		line := keyLine(100)
+		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.down.Store(true)
+		if err := h.Settle(t.Context(), 10); err == nil {
+			t.Error("Settle without the store: no error")
+		}
+		time.Sleep(2 * time.Minute) // the hold has expired
+		store.down.Store(false)
+		time.Sleep(2 * time.Second)
+		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
+			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
+		}
+		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnsettled}; !slices.Equal(got, want) {
+			t.Errorf("events = %v, want %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
+)
+
+// mistakes checks that an error names each of the wanted texts.
+func mistakes(t *testing.T, what string, err error, want ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("%s: error = nil", what)
+	}
+	for _, text := range want {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: error = %v, want one with %q", what, err, text)
+		}
+	}
+}
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := agent.New(agent.Config{})
+	mistakes(t, "New(zero)", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Roles")
+	_, err = agent.New(agent.Config{
+		Issuer: "a\nb", Store: (*agent.Memory)(nil), Replays: (*dpop.Memory)(nil), Observer: (*events)(nil), MaxAge: 2 * time.Second,
+		Roles: map[string]agent.Role{
+			"empty": {}, "wild": {Scopes: []string{"data:*"}}, "bad": {Scopes: []string{"a b"}}, "": {Scopes: []string{"a"}},
+			"negative": {Scopes: []string{"a"}, Limits: agent.Limits{PerDay: -1}},
+		},
+		Attestations: map[string]agent.Attestation{
+			"none": {}, "never": {Attestor: agent.KeyPossession{}}, "": {Attestor: agent.KeyPossession{}, Issue: true}, "nil": {Attestor: (*agent.EAT)(nil), Issue: true},
+		},
+		NonceKeys: []gatehouse.Secret{gatehouse.NewSecret([]byte("short"))},
+	})
+	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]`, `Roles[""]`,
+		`Roles["negative"]`, `Attestations["none"]`, `Attestations["never"]`, `Attestations[""]`, `Attestations["nil"]`, "Config.NonceKeys")
+	c := registryConfig(agent.NewMemory(0), nil)
+	c.NonceKeys = make([]gatehouse.Secret, 9)
+	_, err = agent.New(c)
+	mistakes(t, "New(9 nonce keys)", err, "at most 8")
+}
+
+func TestNewServerReportsEveryMistake(t *testing.T) {
+	for what, config := range map[string]agent.ServerConfig{"Registry": {}, "Keys": {Registry: must(agent.New(registryConfig(agent.NewMemory(0), nil)))}} {
+		_, err := agent.NewServer(config)
+		mistakes(t, "NewServer", err, "ServerConfig."+what)
+	}
+	r := must(agent.New(registryConfig(agent.NewMemory(0), nil)))
+	_, err := agent.NewServer(agent.ServerConfig{
+		Registry: r, Keys: ownKeys.ring, TokenEndpoint: "x", Lifetime: time.Hour,
+		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{{URL: origin, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}}},
+	})
+	mistakes(t, "NewServer", err, "ServerConfig.Audience", "ServerConfig.TokenEndpoint", "ServerConfig.JWKS", "ServerConfig.Lifetime", "ServerConfig.Subjects.Issuers[0].URL")
+	c := registryConfig(agent.NewMemory(0), nil)
+	c.Issuer = "http://tools.example.com"
+	_, err = agent.NewServer(agent.ServerConfig{Registry: must(agent.New(c)), Keys: ownKeys.ring, Audience: audience, TokenEndpoint: origin + "/token", JWKS: origin + "/jwks"})
+	mistakes(t, "NewServer with plain http", err, "Issuer")
+}
+
+func TestMemoryStoreIsReported(t *testing.T) {
+	e := &events{}
+	must(agent.New(registryConfig(agent.NewMemory(0), e)))
+	if got := e.last().Type; got != agent.EventMemoryStore {
+		t.Errorf("event = %q, want %q", got, agent.EventMemoryStore)
+	}
+}
+
+func TestRegisterReportsEveryMistake(t *testing.T) {
+	w := newWorld(t)
+	rsa := `{"kty":"RSA","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}`
+	withKid := func(kid string) string { return strings.Replace(stranger.jwk, "{", `{"kid":"`+kid+`",`, 1) }
+	good := newAgent("helper-1", "acme", "reader")
+	for name, test := range map[string]struct {
+		change func(*agent.Agent)
+		want   string
+	}{
+		"no ID":                  {func(a *agent.Agent) { a.ID = "" }, "ID: must"},
+		"no tenant":              {func(a *agent.Agent) { a.Tenant = "" }, "Tenant: must"},
+		"control character":      {func(a *agent.Agent) { a.Owner = "a\nb" }, "Owner: must"},
+		"no role":                {func(a *agent.Agent) { a.Roles = gatehouse.Roles{} }, "Roles: at least one"},
+		"unknown role":           {func(a *agent.Agent) { a.Roles = must(gatehouse.NewRoles("reader", "root")) }, `Roles: "root"`},
+		"no key":                 {func(a *agent.Agent) { a.Keys = nil }, "Keys: at least one"},
+		"malformed key":          {func(a *agent.Agent) { a.Keys = []string{"{}"} }, "Keys[0]"},
+		"long key":               {func(a *agent.Agent) { a.Keys = []string{strings.Repeat(" ", 5000) + stranger.jwk} }, "Keys[0]: more than"},
+		"RSA key without alg":    {func(a *agent.Agent) { a.Keys = []string{rsa} }, "Keys[0]: alg: required"},
+		"alg of another key":     {func(a *agent.Agent) { a.Keys = []string{strings.Replace(stranger.jwk, "{", `{"alg":"ES384",`, 1)} }, "Keys[0]: alg does not fit"},
+		"private key":            {func(a *agent.Agent) { a.Keys = []string{strings.Replace(stranger.jwk, "{", `{"d":"AA",`, 1)} }, "Keys[0]"},
+		"two keys without kid":   {func(a *agent.Agent) { a.Keys = []string{stranger.jwk, people.jwk} }, "Keys[1]: kid"},
+		"two keys with one kid":  {func(a *agent.Agent) { a.Keys = []string{withKid("a"), withKid("a")} }, "Keys[1]: kid"},
+		"nine keys":              {func(a *agent.Agent) { a.Keys = make([]string, 9) }, "Keys: at most"},
+		"malformed SPIFFE ID":    {func(a *agent.Agent) { a.SPIFFEID = "https://example.org/a" }, "SPIFFEID"},
+		"SPIFFE ID of a domain":  {func(a *agent.Agent) { a.SPIFFEID = "spiffe://example.org" }, "SPIFFEID"},
+		"certificate of no kind": {func(a *agent.Agent) { a.Certificates = []string{"example.org"} }, "Certificates[0]"},
+		"empty certificate":      {func(a *agent.Agent) { a.Certificates = []string{"dns:"} }, "Certificates[0]"},
+		"nine certificates":      {func(a *agent.Agent) { a.Certificates = make([]string, 9) }, "Certificates: at most"},
+		"negative limit":         {func(a *agent.Agent) { a.Limits.Total = -1 }, "Limits"},
+		"unknown attestation":    {func(a *agent.Agent) { a.Attestation = "tpm" }, `Attestation: "tpm"`},
+		"ID of another tenant":   {func(a *agent.Agent) { a.Tenant = "globex" }, "another tenant"},
+	} {
+		a := good
+		test.change(&a)
+		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a})
+		mistakes(t, name, err, test.want)
+	}
+	a := must(w.registry.Find(t.Context(), "helper-1"))
+	if a.Generation != 1 || a.Tenant != "acme" {
+		t.Errorf("agent after refused registrations = %+v, want it unchanged", a)
+	}
+	two := good
+	two.Keys = []string{withKid("a"), strings.Replace(rsa, "{", `{"kid":"b","alg":"RS256",`, 1)}
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: two}); err != nil {
+		t.Errorf("Register(two keys) error = %v", err)
+	}
+}
+
+func TestRegisterAgainChangesOnlyWhatDiffers(t *testing.T) {
+	w := newWorld(t)
+	before, token := len(w.events.all), w.token(t, tokenRequest("reader"))
+	a := newAgent("reader", "acme", "reader")
+	again := must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+	if again.Generation != 1 || len(w.events.all) != before+1 { // the token
+		t.Errorf("Register(same) = %+v with %d events, want no change and no event", again, len(w.events.all)-before-1)
+	}
+	if _, err := w.admit(token); err != nil {
+		t.Errorf("Admit after the same registration error = %v", err)
+	}
+	a.Owner = "bob"
+	changed := must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+	if e := w.events.last(); changed.Generation != 2 || e.Type != agent.EventRegistered {
+		t.Errorf("Register(changed) = %+v, event %q, want generation 2 and %q", changed, e.Type, agent.EventRegistered)
+	}
+	if _, err := w.admit(token); reasonOf(err) != agent.ReasonGeneration {
+		t.Errorf("Admit after a change error = %v, want %s", err, agent.ReasonGeneration)
+	}
+	a.Generation, a.Created, a.Changed = 2, changed.Created, changed.Changed
+	if diff := cmp.Diff(a, must(w.registry.Find(t.Context(), "reader")), cmp.AllowUnexported(gatehouse.Roles{})); diff != "" {
+		t.Errorf("Find (-want +got):\n%s", diff)
+	}
+	list := must(w.registry.List(t.Context(), "acme", "helper-1", 1))
+	if len(list) != 1 || list[0].ID != "helper-2" {
+		t.Errorf("List = %+v, want helper-2", list)
+	}
+	changed.Keys[0] = "x"
+	if got := must(w.registry.Find(t.Context(), "reader")); got.Keys[0] != a.Keys[0] {
+		t.Error("the result of Register shares memory with the registry")
+	}
+}
+
+// Errors of the store are 503 and never a rejection.
+func TestStoreFailures(t *testing.T) {
+	ctx := context.Background()
+	for name, call := range map[string]func(*world) error{
+		"admit":    func(w *world) error { _, err := w.admit(person(object{"act": chainOf("helper-1")})); return err },
+		"find":     func(w *world) error { _, err := w.registry.Find(ctx, "helper-1"); return err },
+		"token":    func(w *world) error { return refusal(w, tokenRequest("helper-1")) },
+		"exchange": func(w *world) error { return refusal(w, exchangeRequest("helper-1", person(nil))) },
+		"client":   func(w *world) error { return refusal(w, tokenRequest("", "client_id", "helper-1")) },
+	} {
+		w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
+		w.store.fail(errors.New("down"))
+		err := call(w)
+		if e, ok := errors.AsType[*gatehouse.Error](err); name != "find" && (!ok || e.Code.Status() != http.StatusServiceUnavailable) || err == nil {
+			t.Errorf("%s with the store down: error = %v, want 503", name, err)
+		}
+		if _, err := w.admit(person(nil)); err != nil {
+			t.Errorf("Admit(person) with the store down: error = %v", err)
+		}
+	}
+	for name, details := range map[string]string{
+		"no JSON": "x", "a malformed key": `{"roles":["reader"],"keys":["{}"]}`, "an unknown role": `{"roles":["root"]}`,
+	} {
+		w := newWorld(t)
+		must(w.store.Register(ctx, "odd", "acme", []byte(details)))
+		if err := refusal(w, tokenRequest("", "client_id", "odd")); err == nil || w.events.last().Status != http.StatusServiceUnavailable {
+			t.Errorf("record with %s: %v, want 503", name, err)
+		}
+		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
+			t.Errorf("List of a record with %s: error = nil", name)
+		}
+	}
+	w := newWorld(t)
+	must(w.store.Register(ctx, "odd", "acme", []byte(must(json.Marshal(object{"roles": []string{"reader"}, "keys": []string{stranger.jwk}, "attestation": "tpm"})))))
+	agentKeys["odd"] = stranger
+	if got := w.ask(tokenRequest("odd")); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("agent with an unknown attestation: status = %d, want 503", got.Status)
+	}
+}
+
+// refusal returns the refusal of a token request.
+func refusal(w *world, r *http.Request) error {
+	if got := w.ask(r); got.Status == http.StatusServiceUnavailable && got.Error == "temporarily_unavailable" {
+		return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}
+	} else if got.Status != http.StatusOK {
+		return errors.New(got.Error)
+	}
+	return nil
+}
+
+// A token that the observer cannot record is not issued.
+func TestObserverFailure(t *testing.T) {
+	w := newWorld(t)
+	w.events.err = errors.New("full")
+	for name, r := range map[string]*http.Request{"mint": tokenRequest("helper-1"), "exchange": exchangeRequest("helper-1", person(nil)), "refusal": tokenRequest("")} {
+		if got := w.ask(r); got.Status != http.StatusServiceUnavailable || got.AccessToken != "" {
+			t.Errorf("%s with a failing observer = %d %q, want 503", name, got.Status, got.AccessToken)
+		}
+	}
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "writer")}); reasonOf(err) != gatehouse.ReasonObserverFailed {
+		t.Errorf("Register with a failing observer: error = %v", err)
+	}
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tool_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/tool"
+)
+
+const (
+	readArguments    = `{"topic":"hello"}`
+	profileArguments = `{"display_name":"Alice"}`
+	partnerArguments = `{"amount":100,"url":"https://partner.example/pay"}`
+	codeArguments    = `{"language":"echo","source":"hi"}`
+)
+
+// TestRowsOfTheSpecification calls the four tools with each proof, and with each proof
+// weakened in turn.
+func TestRowsOfTheSpecification(t *testing.T) {
+	without := func(p gatehouse.Principal, scope string) gatehouse.Principal {
+		var left []string
+		for s := range p.Scopes.All() {
+			if s != scope {
+				left = append(left, s)
+			}
+		}
+		p.Scopes = scopes(t, left...)
+		return p
+	}
+	bound := func(p gatehouse.Principal, b gatehouse.Binding) gatehouse.Principal { p.Binding = b; return p }
+	for _, test := range []struct {
+		name, tool, arguments string
+		caller                gatehouse.Principal
+		want                  string
+		reason                gatehouse.Reason
+	}{
+		{"read with a key", "read_public", readArguments, key(t), "", ""},
+		{"read with an own token", "read_public", readArguments, own(t), "", ""},
+		{"read with a delegated token", "read_public", readArguments, delegated(t), "", ""},
+		{"read without the scope", "read_public", readArguments, without(key(t), "data:read"), "insufficient_scope", tool.ReasonScope},
+		{"read without a caller", "read_public", readArguments, gatehouse.Principal{}, "missing_credentials", gatehouse.ReasonNoCredentials},
+
+		{"modify", "update_profile", profileArguments, delegated(t), "approval_required", approval.ReasonRequired},
+		{"modify with a key", "update_profile", profileArguments, with(key(t), func(p *gatehouse.Principal) { p.Scopes = scopes(t, "data:write") }), "access_denied", tool.ReasonProof},
+		{"modify without an actor", "update_profile", profileArguments, with(person(t, "alice"), func(p *gatehouse.Principal) {
+			p.Method, p.Scopes = "jwt", scopes(t, "data:write")
+		}), "access_denied", tool.ReasonProof},
+		{"modify with an own token", "update_profile", profileArguments, own(t), "access_denied", tool.ReasonProof},
+		{"modify without the scope", "update_profile", profileArguments, without(delegated(t), "data:write"), "insufficient_scope", tool.ReasonScope},
+		{"modify without a tenant", "update_profile", profileArguments, with(delegated(t), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied", tool.ReasonTenant},
+
+		{"external", "call_partner", partnerArguments, own(t), "approval_required", approval.ReasonRequired},
+		{"external, delegated", "call_partner", partnerArguments, delegated(t), "approval_required", approval.ReasonRequired},
+		{"external with a key", "call_partner", partnerArguments, with(key(t), func(p *gatehouse.Principal) { p.Scopes = scopes(t, "external:invoke") }), "access_denied", tool.ReasonProof},
+		{"external without a binding", "call_partner", partnerArguments, bound(own(t), bearer), "invalid_token", tool.ReasonBinding},
+		{"external with another binding", "call_partner", partnerArguments, bound(own(t), dpopOnly), "invalid_token", tool.ReasonBinding},
+		{"external with a binding that looks alike", "call_partner", partnerArguments, bound(own(t), "xmtls"), "invalid_token", tool.ReasonBinding},
+		{"external without the scope", "call_partner", partnerArguments, without(own(t), "external:invoke"), "insufficient_scope", tool.ReasonScope},
+		{"external, too much", "call_partner", `{"amount":1001,"url":"x"}`, own(t), "access_denied", tool.ReasonConstraint},
+
+		{"execute", "run_code", codeArguments, own(t), "approval_required", approval.ReasonRequired},
+		{"execute, delegated", "run_code", codeArguments, delegated(t), "access_denied", tool.ReasonProof},
+		{"execute without attestation", "run_code", codeArguments, with(own(t), func(p *gatehouse.Principal) { p.Subject = "helper-2" }), "access_denied", tool.ReasonAttestation},
+		{"execute without the scope", "run_code", codeArguments, without(own(t), "exec:sandbox"), "insufficient_scope", tool.ReasonScope},
+
+		{"unlisted", "delete_all", `{}`, own(t), "access_denied", tool.ReasonUnlisted},
+		{"another case", "Read_public", readArguments, own(t), "access_denied", tool.ReasonUnlisted},
+		{"empty name", "", `{}`, own(t), "access_denied", tool.ReasonUnlisted},
+		{"a name as long as a book", strings.Repeat("☂", 100_000), `{}`, own(t), "access_denied", tool.ReasonUnlisted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newKit(t)
+			call, err := k.Authorize(t.Context(), test.caller, test.tool, []byte(test.arguments))
+			if codeOf(err) != test.want || (call == nil) != (test.want != "") {
+				t.Fatalf("Authorize = %+v, %v, want %q", call, err, test.want)
+			}
+			e, name := k.seen.last(tool.EventCall, "tool")
+			wantDecision := gatehouse.Denied
+			if test.want == "" {
+				wantDecision = gatehouse.Allowed
+			}
+			if e.Reason != test.reason || e.Decision != wantDecision || e.Principal != test.caller || !strings.HasPrefix(test.tool, name) || len(name) > 128 {
+				t.Errorf("event = %+v, want %s with the reason %q", e, wantDecision, test.reason)
+			}
+			refusal, _ := errors.AsType[*gatehouse.Error](err)
+			if test.want == "insufficient_scope" {
+				if want, _ := k.Scopes(test.tool); refusal.Scopes != want {
+					t.Errorf("Scopes of the refusal = %v, want %v", refusal.Scopes, want)
+				}
+			}
+			if errors.Is(err, tool.ErrUnlisted) != (test.reason == tool.ReasonUnlisted) {
+				t.Errorf("errors.Is(%v, ErrUnlisted) = %v", err, !errors.Is(err, tool.ErrUnlisted))
+			}
+			required, ok := errors.AsType[*approval.RequiredError](err)
+			if ok != (test.want == "approval_required") {
+				t.Errorf("Authorize error = %v, want a RequiredError: %v", err, test.want == "approval_required")
+			}
+			if ok && (required.URL != server+"/approvals/"+required.Approval.ID || refusal.Params[0].Value != required.Approval.ID) {
+				t.Errorf("RequiredError = %+v", required)
+			}
+			// What does not depend on the arguments, Check sees too.
+			wantCheck := test.want
+			if test.want == "approval_required" || test.reason == tool.ReasonConstraint || test.reason == tool.ReasonTenant {
+				wantCheck = ""
+			}
+			if err := k.Check(t.Context(), test.caller, test.tool); codeOf(err) != wantCheck {
+				t.Errorf("Check error = %v, want %q", err, wantCheck)
+			}
+		})
+	}
+}
+
+// TestApprovedCallRunsOnce follows a call from the refusal to its run.
+func TestApprovedCallRunsOnce(t *testing.T) {
+	for _, test := range []struct {
+		name, arguments, respelled, other string
+		caller                            gatehouse.Principal
+		decider                           gatehouse.Principal
+	}{
+		{"update_profile", profileArguments, ` { "display_name" : "\u0041lice" } `, `{"display_name":"Mallory"}`, delegated(t), person(t, "alice")},
+		{"call_partner", partnerArguments, `{"url":"https:\/\/partner.example/pay","amount":1e2}`, `{"amount":101,"url":"https://partner.example/pay"}`, own(t), person(t, "oscar", "operator")},
+		{"run_code", codeArguments, `{"source":"hi","language":"echo"}`, `{"language":"echo","source":"ho"}`, own(t), person(t, "ada", "admin")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newKit(t)
+			authorize := func(arguments string) (*tool.Call, error) {
+				return k.Authorize(t.Context(), test.caller, test.name, []byte(arguments))
+			}
+			_, err := authorize(test.arguments)
+			first, ok := errors.AsType[*approval.RequiredError](err)
+			if !ok {
+				t.Fatalf("Authorize error = %v, want a RequiredError", err)
+			}
+			_, err = authorize(test.respelled)
+			if again, ok := errors.AsType[*approval.RequiredError](err); !ok || again.Approval.ID != first.Approval.ID {
+				t.Errorf("Authorize of the same call in another spelling = %v, want the approval %s", err, first.Approval.ID)
+			}
+			if _, err := k.approvals.Decide(t.Context(), test.decider, first.Approval.ID, true, ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := authorize(test.other); codeOf(err) != "approval_required" {
+				t.Errorf("Authorize with other arguments error = %v, want approval_required", err)
+			}
+			stranger := test.caller
+			if stranger.Subject = "helper-1"; test.caller.Subject == "helper-1" {
+				stranger.Tenant = "umbrella"
+			}
+			if _, err := k.Authorize(t.Context(), stranger, test.name, []byte(test.arguments)); codeOf(err) != "approval_required" {
+				t.Errorf("Authorize of another caller error = %v, want approval_required", err)
+			}
+			call, err := authorize(test.respelled)
+			if err != nil || call.Approval.ID != first.Approval.ID || call.Canonical != test.arguments || call.Arguments == nil {
+				t.Fatalf("Authorize after the approval = %+v, %v, want the call", call, err)
+			}
+			// The record is written before the call runs.
+			if e, id := k.seen.last(tool.EventCall, "approval"); e.Decision != gatehouse.Allowed || id != first.Approval.ID {
+				t.Errorf("event = %+v with the approval %q, want allowed with %q", e, id, first.Approval.ID)
+			}
+			_, err = authorize(test.arguments)
+			if second, ok := errors.AsType[*approval.RequiredError](err); !ok || second.Approval.ID == first.Approval.ID {
+				t.Errorf("second run = %v, want another approval", err)
+			}
+		})
+	}
+}
+
+// TestStrictArguments refuses what parsers read differently, and asks for no approval.
+func TestStrictArguments(t *testing.T) {
+	for _, arguments := range []string{
+		``, `null`, `[]`, `"x"`, `{}`, `{"url":"x"}`, `{"url":"x","amount":1} x`, `{"url":"x","amount":1,"amount":2}`, `{"url":"x","amount":1,"Amount":2}`,
+		`{"url":"x","Amount":1}`, `{"URL":"x","amount":1}`, `{"url":"x","amount":1,"extra":null}`, `{"url":"x","amount":"1"}`, `{"url":"x","amount":1.5}`,
+		`{"url":"x","amount":null}`, `{"url":null,"amount":1}`, `{"url":1,"amount":1}`, `{"url":["x"],"amount":1}`, `{"url":"x","amount":true}`,
+		`{"url":"x","amount":9007199254740993}`, `{"url":"x","amount":1e400}`, `{"url":"x","amount":-0}`, `{"url":"x","amount":1e-400}`,
+		`{"url":"\ud800","amount":1}`, "{\"url\":\"\xff\",\"amount\":1}", `{"url":"` + strings.Repeat("x", 256<<10) + `","amount":1}`,
+	} {
+		k := newKit(t)
+		_, err := k.Authorize(t.Context(), own(t), "call_partner", []byte(arguments))
+		if codeOf(err) != "invalid_arguments" {
+			t.Errorf("Authorize(%.60q) error = %v, want invalid_arguments", arguments, err)
+		}
+		if e, _ := k.seen.last(approval.EventRequested, ""); e.Type != "" {
+			t.Errorf("Authorize(%.60q) requested an approval", arguments)
+		}
+		if e, _ := k.seen.last(tool.EventCall, ""); e.Cause == nil || strings.Contains(e.Cause.Error(), "xxx") {
+			t.Errorf("Authorize(%.60q): cause = %v, want one without the arguments", arguments, e.Cause)
+		}
+	}
+}
+
+func TestFailuresDeny(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	k := newKit(t)
+	if _, err := k.Authorize(canceled, key(t), "read_public", []byte(readArguments)); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Authorize with a canceled context error = %v, want temporarily_unavailable", err)
+	}
+	if ok, err := k.Visible(canceled, key(t), "read_public"); ok || err == nil {
+		t.Errorf("Visible with a canceled context = %v, %v, want an error", ok, err)
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"denied":      {errors.New("unknown agent"), "access_denied"},
+		"refusal":     {&gatehouse.Error{Code: gatehouse.CodeInvalidToken}, "invalid_token"},
+		"unavailable": {&url.Error{Op: "Get", URL: "x", Err: context.DeadlineExceeded}, "temporarily_unavailable"},
+	} {
+		k.facts = func(gatehouse.Principal) (tool.Facts, error) {
+			return tool.Facts{Kind: tool.OwnToken, Attested: true}, test.err
+		}
+		if _, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); codeOf(err) != test.want {
+			t.Errorf("%s: Authorize error = %v, want %q", name, err, test.want)
+		}
+		if ok, _ := k.Visible(t.Context(), key(t), "read_public"); ok {
+			t.Errorf("%s: Visible = true, want false", name)
+		}
+	}
+	k.facts = func(gatehouse.Principal) (tool.Facts, error) { return tool.Facts{}, nil }
+	if _, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); codeOf(err) != "access_denied" {
+		t.Errorf("Authorize without facts error = %v, want access_denied", err)
+	}
+
+	// Without a record, only the class that allows it runs.
+	k = newKit(t)
+	_, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments))
+	required, _ := errors.AsType[*approval.RequiredError](err)
+	if _, err := k.approvals.Decide(t.Context(), person(t, "ada", "admin"), required.Approval.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	k.seen.fail = errors.New("disk full")
+	if call, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "temporarily_unavailable" || call != nil {
+		t.Errorf("Authorize of run_code without a record = %v, %v, want temporarily_unavailable", call, err)
+	}
+	if call, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); err != nil || call == nil {
+		t.Errorf("Authorize of read_public without a record error = %v, want nil", err)
+	}
+	k.seen.fail = nil
+	if _, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "approval_required" {
+		t.Errorf("Authorize after a claim without a record error = %v, want approval_required", err)
+	}
+}
+
+// Without approvals, the record alone stops a call.
+func TestCallWithoutRecordDoesNotRun(t *testing.T) {
+	seen := &events{fail: errors.New("disk full")}
+	table, err := tool.New(tool.Config{
+		Classes:  map[string]tool.Class{"c": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read")}},
+		Tools:    []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}},
+		Facts:    func(_ context.Context, p gatehouse.Principal) (tool.Facts, error) { return factsOf(p) },
+		Observer: seen,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Authorize(t.Context(), key(t), "t", nil); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Authorize error = %v, want temporarily_unavailable", err)
+	}
+	seen.fail = nil
+	if _, err := table.Authorize(t.Context(), key(t), "t", nil); err != nil {
+		t.Errorf("Authorize error = %v, want nil", err)
+	}
+}
+
+func TestVisible(t *testing.T) {
+	k := newKit(t)
+	unattested := with(own(t), func(p *gatehouse.Principal) { p.Subject = "helper-2" })
+	bare := func(p gatehouse.Principal) gatehouse.Principal {
+		p.Scopes, p.Binding = gatehouse.Scopes{}, ""
+		return p
+	}
+	for _, test := range []struct {
+		name   string
+		caller gatehouse.Principal
+		want   string
+	}{
+		{"key", key(t), "read_public"},
+		{"key without the scope", bare(key(t)), ""},
+		{"own token without scopes and binding", bare(own(t)), "call_partner read_public run_code"},
+		{"own token of an agent without attestation", bare(unattested), "call_partner read_public"},
+		{"delegated token", bare(delegated(t)), "call_partner read_public update_profile"},
+		{"nobody", gatehouse.Principal{}, ""},
+	} {
+		var visible []string
+		for _, name := range append(k.Names(), "delete_all") {
+			ok, err := k.Visible(t.Context(), test.caller, name)
+			if err != nil {
+				t.Errorf("%s: Visible(%s) error = %v", test.name, name, err)
+			}
+			if ok {
+				visible = append(visible, name)
+			}
+		}
+		if got := strings.Join(visible, " "); got != test.want {
+			t.Errorf("%s: visible tools = %q, want %q", test.name, got, test.want)
+		}
+	}
+	if _, ok := k.Scopes("delete_all"); ok {
+		t.Error("Scopes of an unlisted tool = true, want false")
+	}
+}

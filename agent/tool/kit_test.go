@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tool_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/tool"
+	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/mtls"
+)
+
+const (
+	people = "https://id.example.com"
+	server = "https://tools.example.com"
+)
+
+// The arguments of the four tools of the specification.
+type (
+	readPublic struct {
+		Topic string `json:"topic"`
+	}
+	updateProfile struct {
+		DisplayName string `json:"display_name"`
+	}
+	callPartner struct {
+		URL    string `json:"url"`
+		Amount int64  `json:"amount"`
+	}
+	runCode struct {
+		Language string `json:"language"`
+		Source   string `json:"source"`
+	}
+)
+
+// events is an observer that keeps events, and fails while fail is set.
+type events struct {
+	mu   sync.Mutex
+	all  []gatehouse.Event
+	fail error
+}
+
+func (e *events) Observe(_ context.Context, event gatehouse.Event) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+	return e.fail
+}
+
+// last returns the last event of a type, and an attribute of it.
+func (e *events) last(of gatehouse.EventType, attr string) (last gatehouse.Event, value string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, event := range e.all {
+		if event.Type != of {
+			continue
+		}
+		last, value = event, ""
+		for _, a := range event.Attrs {
+			if a.Key == attr {
+				value = a.Value.String()
+			}
+		}
+	}
+	return last, value
+}
+
+// kit is the table of the specification.
+type kit struct {
+	*tool.Table
+	approvals *approval.Approvals
+	seen      *events
+	facts     func(p gatehouse.Principal) (tool.Facts, error)
+}
+
+func newKit(t testing.TB) *kit {
+	t.Helper()
+	k := &kit{seen: new(events), facts: factsOf}
+	var err error
+	if k.approvals, err = approval.New(approval.Config{Store: approval.NewMemory(0), URL: server + "/approvals", Observer: k.seen}); err != nil {
+		t.Fatal(err)
+	}
+	if k.Table, err = tool.New(k.config(t)); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *kit) config(t testing.TB) tool.Config {
+	return tool.Config{
+		Classes: map[string]tool.Class{
+			"read":     {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read"), AllowUnrecorded: true},
+			"modify":   {Proof: tool.Proof{Kind: tool.Delegated}, Scopes: scopes(t, "data:write"), Approval: approval.Rule{Consent: true}},
+			"external": {Proof: tool.Proof{Kind: tool.UserToken, Binding: mtls.Binding}, Scopes: scopes(t, "external:invoke"), Approval: approval.Rule{Roles: roles(t, "operator", "admin")}},
+			"execute":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes(t, "exec:sandbox"), Approval: approval.Rule{Roles: roles(t, "admin")}},
+		},
+		Tools: []tool.Tool{
+			{Name: "read_public", Class: "read", Arguments: tool.Args[readPublic]()},
+			{Name: "update_profile", Class: "modify", Version: "2", Arguments: tool.Args[updateProfile]()},
+			{Name: "call_partner", Class: "external", Arguments: tool.Args[callPartner](), Check: func(ctx context.Context, c *tool.Call) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if c.Arguments.(*callPartner).Amount > 1000 {
+					return errors.New("at most 1000")
+				}
+				return nil
+			}},
+			{Name: "run_code", Class: "execute", Arguments: tool.Args[runCode]()},
+		},
+		Approvals: k.approvals, Observer: k.seen,
+		Facts: func(ctx context.Context, p gatehouse.Principal) (tool.Facts, error) {
+			if err := ctx.Err(); err != nil {
+				return tool.Facts{}, err
+			}
+			return k.facts(p)
+		},
+	}
+}
+
+func scopes(t testing.TB, names ...string) gatehouse.Scopes {
+	t.Helper()
+	s, err := gatehouse.NewScopes(names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func roles(t testing.TB, names ...string) gatehouse.Roles {
+	t.Helper()
+	r, err := gatehouse.NewRoles(names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// factsOf returns the facts of the callers of these tests.
+func factsOf(p gatehouse.Principal) (tool.Facts, error) {
+	obtainable, err := gatehouse.ParseScopes("data:read data:write external:invoke exec:sandbox")
+	if err != nil {
+		return tool.Facts{}, err
+	}
+	actor, delegated := p.Actors.Current()
+	switch {
+	case delegated:
+		return tool.Facts{
+			Kind: tool.Delegated, Subject: gatehouse.Key{Issuer: people, Subject: p.Subject}, Actor: gatehouse.Key{Issuer: server, Subject: actor.Subject}, Obtainable: obtainable,
+		}, nil
+	case p.Kind == gatehouse.KindAgent:
+		return tool.Facts{Kind: tool.OwnToken, Attested: p.Subject == "helper-1", Obtainable: obtainable}, nil
+	case p.Method == "jwt":
+		return tool.Facts{Kind: tool.UserToken}, nil
+	}
+	return tool.Facts{Kind: tool.APIKey}, nil
+}
+
+func key(t testing.TB) gatehouse.Principal {
+	return gatehouse.Principal{Kind: gatehouse.KindService, Subject: "reader", Tenant: "acme", Method: "api_key", Scopes: scopes(t, "data:read")}
+}
+
+func own(t testing.TB) gatehouse.Principal {
+	return gatehouse.Principal{
+		Kind: gatehouse.KindAgent, Issuer: server, Subject: "helper-1", Tenant: "acme", Method: "jwt", Binding: "dpop+" + mtls.Binding, Credential: "jti-1",
+		Scopes: scopes(t, "data:read", "data:write", "external:invoke", "exec:sandbox"),
+	}
+}
+
+func delegated(t testing.TB) gatehouse.Principal {
+	p := own(t)
+	p.Kind, p.Subject, p.Actors = gatehouse.KindUser, "alice", gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
+	return p
+}
+
+func person(t testing.TB, name string, names ...string) gatehouse.Principal {
+	return gatehouse.Principal{Kind: gatehouse.KindUser, Issuer: people, Subject: name, Tenant: "acme", Method: "session", Roles: roles(t, names...)}
+}
+
+func with(p gatehouse.Principal, change func(p *gatehouse.Principal)) gatehouse.Principal {
+	change(&p)
+	return p
+}
+
+// codeOf returns the code of an error, "" for nil.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Code.String()
+	}
+	if err != nil {
+		return "other: " + err.Error()
+	}
+	return ""
+}
+
+const bearer, dpopOnly = gatehouse.Binding(""), dpop.Binding

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+// shared calls test with the settings of a store that two nodes share.
+func shared(t *testing.T, test func(t *testing.T, w *world, store object, engine outage)) {
+	for _, driver := range []string{"sqlite", "postgres", "redis"} {
+		t.Run(driver, func(t *testing.T) {
+			store := object{"driver": driver}
+			var engine outage
+			switch driver {
+			case "sqlite":
+				store["dsn"] = filepath.Join(t.TempDir(), "agents.db")
+			case "postgres":
+				e := enginetest.StartPostgres(t, "fsync=off")
+				store["dsn"], engine = e.Database(t), e
+			case "redis":
+				e := enginetest.StartRedis(t)
+				store["dsn"], engine = e.URL(), e
+			}
+			test(t, newWorld(t), store, engine)
+		})
+	}
+}
+
+// outage is an engine that can be stopped, nil for SQLite.
+type outage interface {
+	Kill(testing.TB)
+	Start(testing.TB)
+}
+
+// node starts the n-th node of a store: it has an audit log of its own.
+func (w *world) node(t *testing.T, store object, n int) *node {
+	t.Helper()
+	return w.start(t, object{"store": store, "audit": object{
+		"path": filepath.Join(w.dir, "audit-"+strconv.Itoa(n)+".jsonl"), "signing_key": w.settings()["audit"].(object)["signing_key"],
+	}})
+}
+
+// Two nodes with one store are one server: a decommission on one ends tokens,
+// assertions, keys and streams of the agent on the other within a second.
+func TestDecommissionOnAnotherNode(t *testing.T) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+		a, b := w.node(t, store, 1), w.node(t, store, 2)
+		own := a.own(t, a.client, "helper-1")
+		delegated := a.delegated(t, a.client, "helper-1", w.person(t, "alice", "acme"))
+		nested := a.delegated(t, a.client, "helper-2", strings.TrimPrefix(delegated, "Authorization: Bearer "))
+		bystander := b.own(t, b.client, "helper-2")
+		credentials := map[string]string{"own": own, "delegated": delegated, "nested": nested, "key": "X-API-Key: " + b.keys["tied"]}
+		for name, credential := range credentials {
+			if got := b.callTool(t, b.client, credential, "read_public", reading).outcome(); got != "done" {
+				t.Fatalf("%s on the other node before: %s, want done", name, got)
+			}
+		}
+		stream := b.listen(t, own)
+		if r := a.send(t, a.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+w.person(t, "eve", "globex", "admin")); r.status == 204 {
+			t.Error("decommission by an admin of another tenant: 204, want a refusal")
+		}
+		if r := a.send(t, a.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+w.person(t, "carol", "acme", "admin")); r.status != 204 {
+			t.Fatalf("decommission: %d %s, want 204", r.status, r.text)
+		}
+		start := time.Now()
+		for _, n := range []*node{a, b} {
+			for name, credential := range credentials {
+				if name == "key" {
+					credential = "X-API-Key: " + n.keys["tied"]
+				}
+				for {
+					r := n.callTool(t, n.client, credential, "read_public", reading)
+					if r.status == 401 || name == "key" && r.status == 403 {
+						break
+					}
+					if time.Since(start) > time.Second {
+						t.Fatalf("%s after a second: %d %s, want 401", name, r.status, r.text)
+					}
+				}
+			}
+			if r := n.mint(t, n.client, "helper-1"); r.body["error"] != "invalid_client" {
+				t.Errorf("an assertion of the agent: %d %s, want invalid_client", r.status, r.text)
+			}
+		}
+		select {
+		case <-stream:
+		case <-time.After(time.Until(start.Add(1500 * time.Millisecond))):
+			t.Error("the stream is open after a second")
+		}
+		if got := b.callTool(t, b.client, bystander, "read_public", reading).outcome(); got != "done" {
+			t.Errorf("another agent: %s, want done", got)
+		}
+		// The registration at the next start does not bring it back.
+		_ = b.end(syscall.SIGTERM)
+		if r := w.node(t, store, 2).mint(t, w.client, "helper-1"); r.body["error"] != "invalid_client" {
+			t.Errorf("after the next start: %d %s, want invalid_client", r.status, r.text)
+		}
+	})
+}
+
+// listen opens a stream and returns a channel that is closed when the server ends it.
+func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
+	t.Helper()
+	const version = "2026-07-28"
+	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, n.origin+"/mcp", strings.NewReader(body))
+	must(t, err)
+	field, value, _ := strings.Cut(credential, ": ")
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, field: {value},
+		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
+	}
+	response, err := n.through(n.client).Do(r) //nolint:bodyclose // closed by the reader below
+	must(t, err)
+	lines := bufio.NewReader(response.Body)
+	first, err := lines.ReadString('}')
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("subscriptions/listen: %d %s, %v, want a stream", response.StatusCode, first, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, lines)
+		_ = response.Body.Close()
+		close(ended)
+	}()
+	return ended
+}
+
+// An approval is claimed once, however many calls arrive at two nodes at the same
+// instant.
+func TestClaimsAtOnce(t *testing.T) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+		nodes := []*node{w.node(t, store, 1), w.node(t, store, 2)}
+		own := nodes[0].own(t, w.client, "helper-1")
+		for round := range 3 {
+			source := object{"language": "echo", "source": strconv.Itoa(round)}
+			id := nodes[0].callTool(t, w.client, own, "run_code", source).approval()
+			if d := nodes[1].decide(t, w.person(t, "carol", "acme", "admin"), id, "approve"); d.body["status"] != "approved" {
+				t.Fatalf("decision on the other node: %d %s, want approved", d.status, d.text)
+			}
+			var done atomic.Int32
+			var calls sync.WaitGroup
+			for i := range 16 {
+				calls.Go(func() {
+					switch r := nodes[i%2].callTool(t, w.client, own, "run_code", source); r.outcome() {
+					case "done":
+						done.Add(1)
+					case "approval_required":
+					default:
+						t.Errorf("run_code: %d %s, want done or approval_required", r.status, r.text)
+					}
+				})
+			}
+			if calls.Wait(); done.Load() != 1 {
+				t.Errorf("round %d: %d calls ran, want 1", round, done.Load())
+			}
+		}
+	})
+}
+
+// A process that is killed between the claim and the call never makes the call twice.
+func TestKillBetweenClaimAndCall(t *testing.T) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+		var mu sync.Mutex
+		posts := make(map[string]int)
+		partner := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			posts[string(body)]++
+		}))
+		defer partner.Close()
+		for round := range 5 {
+			n := w.node(t, store, 1)
+			own := n.own(t, w.client, "helper-1")
+			payment := object{"url": partner.URL, "amount": round}
+			id := n.callTool(t, w.client, own, "call_partner", payment).approval()
+			n.decide(t, w.person(t, "bob", "acme", "operator"), id, "approve")
+			field, value, _ := strings.Cut(own, ": ")
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.origin+"/mcp",
+				strings.NewReader(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"call_partner","arguments":{"url":"`+partner.URL+`","amount":`+strconv.Itoa(round)+`}}}`))
+			must(t, err)
+			r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, field: {value}}
+			answered := make(chan struct{})
+			client := n.through(w.client)
+			go func() {
+				defer close(answered)
+				if response, err := client.Do(r); err == nil {
+					_ = response.Body.Close()
+				}
+			}()
+			select { // any point of the call
+			case <-answered:
+			case <-time.After(time.Duration(rand.IntN(15)) * time.Millisecond):
+			}
+			_ = n.end(syscall.SIGKILL)
+			<-answered
+			n = w.node(t, store, 1)
+			for range 3 {
+				n.callTool(t, w.client, own, "call_partner", payment)
+			}
+			_ = n.end(syscall.SIGTERM)
+			mu.Lock()
+			if got := posts[`{"amount":`+strconv.Itoa(round)+`}`]; got > 1 {
+				t.Errorf("round %d: the partner was called %d times, want at most once", round, got)
+			}
+			mu.Unlock()
+		}
+	})
+}
+
+// While the store is down, nothing runs and the answer is 503.
+func TestStoreDown(t *testing.T) {
+	shared(t, func(t *testing.T, w *world, store object, engine outage) {
+		if engine == nil {
+			t.Skip("SQLite has no server")
+		}
+		n := w.node(t, store, 1)
+		own := n.own(t, w.client, "helper-1")
+		id := n.callTool(t, w.client, own, "run_code", code).approval()
+		n.decide(t, w.person(t, "carol", "acme", "admin"), id, "approve")
+		engine.Kill(t)
+		if r := n.callTool(t, w.client, own, "run_code", code); r.status != 503 {
+			t.Errorf("run_code while the store is down: %d %s, want 503", r.status, r.text)
+		}
+		enginetest.Eventually(t, 2*time.Second, "503 for a tool without approval, once the records of agents are stale", func() bool {
+			return n.callTool(t, w.client, own, "read_public", reading).status == 503
+		})
+		if r := n.callTool(t, w.client, "X-API-Key: "+n.keys["reader"], "read_public", reading); r.status != 503 {
+			t.Errorf("read_public with a key while the store is down: %d %s, want 503", r.status, r.text)
+		}
+		if r := n.mint(t, w.client, "helper-1"); r.status != 503 {
+			t.Errorf("POST /token while the store is down: %d %s, want 503", r.status, r.text)
+		}
+		engine.Start(t)
+		enginetest.Eventually(t, 20*time.Second, "run_code after the outage", func() bool {
+			return n.callTool(t, w.client, own, "run_code", code).outcome() == "done"
+		})
+	})
+}

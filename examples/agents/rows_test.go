@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+var (
+	reading = object{"topic": "hello"}
+	profile = object{"display_name": "Alice A."}
+	code    = object{"language": "echo", "source": "1+1"}
+)
+
+// Each row of the table runs with its proof, scope and approval.
+func TestRows(t *testing.T) {
+	n := newWorld(t).start(t, nil)
+	key := "X-API-Key: " + n.keys["reader"]
+	alice := n.person(t, "alice", "acme")
+	own := n.own(t, n.client, "helper-1")
+	delegated := n.delegated(t, n.client, "helper-1", alice)
+	partner := object{"url": n.partner.URL, "amount": 5}
+	for _, row := range []struct {
+		name, credential string
+		client           *http.Client
+		arguments        object
+		decider          string // token, "" for an automatic approval
+		want             string // in the result
+	}{
+		{"read_public", key, n.browser, reading, "", `"topic":"hello"`},
+		{"read_public", "Authorization: Bearer " + alice, n.browser, reading, "", `"topic":"hello"`},
+		{"read_public", own, n.client, reading, "", `"topic":"hello"`},
+		{"read_public", delegated, n.client, reading, "", `"topic":"hello"`},
+		{"update_profile", delegated, n.client, profile, alice, `"display_name":"Alice A."`},
+		{"call_partner", own, n.client, partner, n.person(t, "bob", "acme", "operator"), `"structuredContent":{"status":201}`},
+		{"call_partner", delegated, n.client, partner, n.person(t, "carol", "acme", "admin"), `"structuredContent":{"status":201}`},
+		{"run_code", own, n.client, code, n.person(t, "carol", "acme", "admin"), `"structuredContent":{"output":"1+1"}`},
+	} {
+		r := n.callTool(t, row.client, row.credential, row.name, row.arguments)
+		if row.decider != "" {
+			if got := r.outcome(); got != "approval_required" {
+				t.Errorf("%s before the approval: %s, want approval_required", row.name, got)
+				continue
+			}
+			if d := n.decide(t, row.decider, r.approval(), "approve"); d.status != 200 || d.body["status"] != "approved" {
+				t.Errorf("decision on %s: %d %s, want approved", row.name, d.status, d.text)
+			}
+			r = n.callTool(t, row.client, row.credential, row.name, row.arguments)
+		}
+		if r.outcome() != "done" || !strings.Contains(r.text, row.want) {
+			t.Errorf("%s: %d %s, want %s", row.name, r.status, r.text, row.want)
+		}
+		if row.decider == "" {
+			continue
+		}
+		if twice := n.callTool(t, row.client, row.credential, row.name, row.arguments); twice.outcome() != "approval_required" || twice.approval() == r.approval() {
+			t.Errorf("%s with a used approval: %s, want another approval", row.name, twice.outcome())
+		}
+	}
+}
+
+// Each proof weakened in turn is denied with the right answer, and recorded.
+func TestWeakenedProofs(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(t, nil)
+	log := w.settings()["audit"].(object)["path"].(string)
+	key := "X-API-Key: " + n.keys["reader"]
+	alice, carol := n.person(t, "alice", "acme"), n.person(t, "carol", "acme", "admin")
+	own := n.own(t, n.client, "helper-1")
+	unbound := n.own(t, n.browser, "helper-1")
+	partner := object{"url": n.partner.URL, "amount": 5}
+	for _, test := range []struct {
+		name, tool, credential string
+		client                 *http.Client
+		arguments              any
+		status                 int
+		outcome                string
+		reason                 string // of the record
+	}{
+		{"no credential", "read_public", "", n.browser, reading, 401, "missing_credentials", "no_credentials"},
+		{"key instead of OAuth", "update_profile", key, n.browser, profile, 403, "access_denied", "tool_proof"},
+		{"key instead of OAuth", "call_partner", key, n.browser, partner, 403, "access_denied", "tool_proof"},
+		{"key instead of OAuth", "run_code", key, n.browser, code, 403, "access_denied", "tool_proof"},
+		{"no actor", "update_profile", "Authorization: Bearer " + alice, n.browser, profile, 403, "access_denied", "tool_proof"},
+		{"own token instead of delegated", "update_profile", own, n.client, profile, 403, "access_denied", "tool_proof"},
+		{"no certificate, bound token", "call_partner", own, n.browser, partner, 401, "invalid_token", "mtls_no_certificate"},
+		{"another certificate", "call_partner", own, n.spare, partner, 401, "invalid_token", "mtls_thumbprint"},
+		{"unbound token", "call_partner", unbound, n.browser, partner, 401, "invalid_token", "tool_binding"},
+		{"unbound token, certificate beside it", "call_partner", unbound, n.client, partner, 401, "invalid_token", "tool_binding"},
+		{"person without an agent", "run_code", "Authorization: Bearer " + carol, n.browser, code, 403, "access_denied", "tool_proof"},
+		{"delegated instead of own", "run_code", n.delegated(t, n.client, "helper-1", alice), n.client, code, 403, "access_denied", "tool_proof"},
+		{"no attestation", "run_code", n.own(t, n.client, "plain"), n.client, code, 403, "access_denied", "tool_attestation"},
+		{"a role without the scope", "run_code", n.own(t, n.client, "helper-2"), n.client, code, 403, "insufficient_scope", "tool_scope"},
+		{"scope not asked for", "run_code", n.own(t, n.client, "helper-1", "scope", "data:read"), n.client, code, 403, "insufficient_scope", "tool_scope"},
+		{"unknown argument", "read_public", own, n.client, object{"topic": "hello", "more": 1}, 400, "invalid_arguments", "tool_arguments"},
+		{"argument twice", "read_public", own, n.client, `{"topic":"hello","topic":"hello"}`, 400, "", ""},
+		{"argument of another type", "call_partner", own, n.client, object{"url": n.partner.URL, "amount": "5"}, 400, "invalid_arguments", "tool_arguments"},
+		{"fraction for an integer", "call_partner", own, n.client, `{"url":"http://127.0.0.1","amount":5.5}`, 400, "invalid_arguments", "tool_arguments"},
+		{"number beyond RFC 8785", "call_partner", own, n.client, `{"url":"http://127.0.0.1","amount":9007199254740993}`, 400, "invalid_arguments", "tool_arguments"},
+		{"partner over plain http", "call_partner", own, n.client, object{"url": "http://partner.example", "amount": 5}, 400, "invalid_arguments", "tool_constraint"},
+		{"relative URL", "call_partner", own, n.client, object{"url": "/x", "amount": 5}, 400, "invalid_arguments", "tool_constraint"},
+		{"another language", "run_code", own, n.client, object{"language": "sh", "source": "id"}, 400, "invalid_arguments", "tool_constraint"},
+		{"unlisted tool", "delete_everything", own, n.client, object{}, 200, `unknown tool "delete_everything"`, "tool_unlisted"},
+	} {
+		r := n.callTool(t, test.client, test.credential, test.tool, test.arguments)
+		if r.status != test.status || test.outcome != "" && r.outcome() != test.outcome || r.body["id"] != 5.0 {
+			t.Errorf("%s: %s: %d %s, want %d %s with the ID", test.name, test.tool, r.status, r.text, test.status, test.outcome)
+		}
+		if challenge := r.header.Get("WWW-Authenticate"); test.outcome == "insufficient_scope" &&
+			(!strings.Contains(challenge, `scope="exec:sandbox"`) || !strings.Contains(challenge, `resource_metadata="`+n.origin+`/.well-known/oauth-protected-resource/mcp"`)) {
+			t.Errorf("%s: WWW-Authenticate is %s, want scope and resource_metadata", test.name, challenge)
+		}
+		if test.reason != "" {
+			w.wantRecord(t, log, object{"reason": test.reason})
+		}
+	}
+}
+
+// An approval is for one call of one actor, by the people whom the rule names.
+func TestWeakenedApprovals(t *testing.T) {
+	w := newWorld(t)
+	n := w.start(t, object{"approvals": object{"ttl": "2s", "admins_for_exec": 2}})
+	log := w.settings()["audit"].(object)["path"].(string)
+	alice, bob := n.person(t, "alice", "acme"), n.person(t, "bob", "acme", "operator")
+	carol, dave := n.person(t, "carol", "acme", "admin"), n.person(t, "dave", "acme", "admin")
+	own := n.own(t, n.client, "helper-1")
+	delegated := n.delegated(t, n.client, "helper-1", alice)
+	ask := func(credential, tool string, arguments object) string {
+		t.Helper()
+		r := n.callTool(t, n.client, credential, tool, arguments)
+		if r.outcome() != "approval_required" {
+			t.Fatalf("%s: %d %s, want approval_required", tool, r.status, r.text)
+		}
+		return r.approval()
+	}
+	refused := func(name string, r reply, statuses ...int) {
+		t.Helper()
+		for _, status := range statuses {
+			if r.status == status {
+				return
+			}
+		}
+		t.Errorf("%s: %d %s, want %v", name, r.status, r.text, statuses)
+	}
+
+	id := ask(own, "run_code", code)
+	refused("by the agent that asks", n.decide(t, strings.TrimPrefix(own, "Authorization: Bearer "), id, "approve"), 401, 403, 404)
+	refused("by a token with an actor", n.decide(t, strings.TrimPrefix(n.delegated(t, n.browser, "helper-1", carol), "Authorization: Bearer "), id, "approve"), 403, 404)
+	refused("by an operator", n.decide(t, bob, id, "approve"), 403, 404)
+	refused("by an admin of another tenant", n.decide(t, n.person(t, "eve", "globex", "admin"), id, "approve"), 403, 404)
+	refused("malformed", n.decide(t, carol, id, "perhaps"), 400)
+	w.wantRecord(t, log, object{"reason": "approval_not_entitled"})
+	if d := n.decide(t, carol, id, "approve"); d.body["status"] != "pending" {
+		t.Errorf("the first of two admins: %d %s, want pending", d.status, d.text)
+	}
+	if got := n.callTool(t, n.client, own, "run_code", code).outcome(); got != "approval_required" {
+		t.Errorf("run_code with one of two approvals: %s, want approval_required", got)
+	}
+	refused("the same person twice", n.decide(t, carol, id, "approve"), 409)
+	if d := n.decide(t, dave, id, "approve"); d.body["status"] != "approved" {
+		t.Errorf("the second of two admins: %d %s, want approved", d.status, d.text)
+	}
+	if got := n.callTool(t, n.client, own, "run_code", object{"language": "echo", "source": "other"}).outcome(); got != "approval_required" {
+		t.Errorf("run_code with other arguments: %s, want approval_required", got)
+	}
+	if got := n.callTool(t, n.client, n.own(t, n.client, "other"), "run_code", code).outcome(); got != "approval_required" {
+		t.Errorf("run_code in another tenant: %s, want approval_required", got)
+	}
+	if got := n.callTool(t, n.client, own, "run_code", code).outcome(); got != "done" {
+		t.Errorf("run_code after both: %s, want done", got)
+	}
+	refused("a used one", n.decide(t, dave, id, "approve"), 409, 404, 410)
+
+	id = ask(delegated, "update_profile", profile)
+	refused("consent by an admin", n.decide(t, carol, id, "approve"), 403, 404)
+	if d := n.decide(t, alice, id, "approve"); d.body["status"] != "approved" {
+		t.Errorf("consent: %d %s, want approved", d.status, d.text)
+	}
+	mallory := n.delegated(t, n.client, "helper-1", n.person(t, "mallory", "acme"))
+	if got := n.callTool(t, n.client, mallory, "update_profile", profile).outcome(); got != "approval_required" {
+		t.Errorf("update_profile for another person: %s, want approval_required", got)
+	}
+	enginetest.Eventually(t, 5*time.Second, "the approval expires", func() bool {
+		r := n.send(t, n.browser, http.MethodGet, "/approvals/"+id, "", "Accept", "application/json", "Authorization", "Bearer "+alice)
+		return r.body["status"] == "expired"
+	})
+	if got := n.callTool(t, n.client, delegated, "update_profile", profile).outcome(); got != "approval_required" {
+		t.Errorf("update_profile with a stale approval: %s, want approval_required", got)
+	}
+	refused("expired", n.decide(t, alice, id, "approve"), 409, 404, 410)
+
+	id = ask(own, "call_partner", object{"url": n.partner.URL, "amount": 7})
+	if d := n.decide(t, bob, id, "deny"); d.body["status"] != "denied" {
+		t.Errorf("denial: %d %s, want denied", d.status, d.text)
+	}
+	refused("denied", n.decide(t, carol, id, "approve"), 409, 404, 410)
+	if again := ask(own, "call_partner", object{"url": n.partner.URL, "amount": 7}); again == id {
+		t.Error("after a denial the same approval is offered again, want another one")
+	}
+}
+
+// Every caller sees the tools that it can ever call.
+func TestListing(t *testing.T) {
+	n := newWorld(t).start(t, nil)
+	for _, test := range []struct{ name, credential, want string }{
+		{"key", "X-API-Key: " + n.keys["reader"], "read_public"},
+		{"person", "Authorization: Bearer " + n.person(t, "alice", "acme"), "call_partner read_public"},
+		{"executor", n.own(t, n.browser, "helper-1", "scope", "data:read"), "call_partner read_public run_code"},
+		{"not attested", n.own(t, n.browser, "plain"), "call_partner read_public"},
+		{"reader", n.own(t, n.browser, "helper-2"), "read_public"},
+		{"delegated", n.delegated(t, n.browser, "helper-1", n.person(t, "alice", "acme")), "call_partner read_public update_profile"},
+	} {
+		field, value, _ := strings.Cut(test.credential, ": ")
+		r := n.send(t, n.browser, http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`,
+			"Content-Type", "application/json", "Accept", "application/json, text/event-stream", field, value)
+		var names []string
+		result, _ := r.body["result"].(object)
+		list, _ := result["tools"].([]any)
+		for _, tool := range list {
+			name, _ := tool.(object)["name"].(string)
+			names = append(names, name)
+		}
+		if got := strings.Join(names, " "); got != test.want {
+			t.Errorf("tools/list of %s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
