@@ -29,6 +29,7 @@ func newRouter(issuer, audience string) (*gin.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	// snippet: gin
 	router := gin.New()
 	router.GET("/healthz", func(c *gin.Context) { c.Status(http.StatusOK) }) // public: before Use
 	router.Use(gategin.Wrap(gate.Handler))
@@ -36,6 +37,7 @@ func newRouter(issuer, audience string) (*gin.Engine, error) {
 		p, _ := gatehouse.FromContext(c.Request.Context())
 		c.String(http.StatusOK, "the reports of "+p.Tenant)
 	})
+	// end snippet
 	return router, nil
 }
 
