@@ -79,12 +79,12 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 		}
 	}
 	var current *entry
-	for _, id := range ids {
+	for n, id := range ids {
 		e, e503 := r.lookup(ctx, id)
 		if e503 != nil {
 			return Caller{}, nil, asError(e503)
 		}
-		if refusal := checkAgent(p, e, f.generations); refusal != nil {
+		if refusal := checkAgent(p, e, f.generationOf(n)); refusal != nil {
 			return Caller{}, nil, refusal
 		}
 		if current == nil {
@@ -96,9 +96,9 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 }
 
 // checkAgent checks one agent that takes part in p.
-func checkAgent(p gatehouse.Principal, e *entry, generations map[string]int64) *gatehouse.Error {
+// generation is the one that the token states, 0 if it states none.
+func checkAgent(p gatehouse.Principal, e *entry, generation int64) *gatehouse.Error {
 	a := &e.agent
-	generation, stated := generations[a.ID]
 	switch {
 	case a.ID == "":
 		return reject(p, ReasonUnknown, errors.New("agent: an agent that takes part is not in the registry"))
@@ -106,7 +106,7 @@ func checkAgent(p gatehouse.Principal, e *entry, generations map[string]int64) *
 		return reject(p, ReasonDecommissioned, fmt.Errorf("agent: %.64q is decommissioned", a.ID))
 	case a.Tenant != p.Tenant:
 		return reject(p, ReasonTenant, fmt.Errorf("agent: %.64q is of another tenant than the credential", a.ID))
-	case stated && generation != a.Generation:
+	case generation != 0 && generation != a.Generation:
 		return reject(p, ReasonGeneration, fmt.Errorf("agent: the registration of %.64q has changed since the token was issued", a.ID))
 	}
 	return nil

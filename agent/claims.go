@@ -3,7 +3,9 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -19,7 +21,7 @@ const maxActors = 4
 // The claims of the tokens of a [Server], beside those of RFC 9068 and RFC 8693.
 const (
 	claimType          = "type"           // "agent" in a token that an agent has for itself
-	claimGenerations   = "agents"         // the generation of each agent that takes part, by ID
+	claimGenerations   = "generations"    // of the agents that take part: of sub, or of each act, the current actor first
 	claimSubjectIssuer = "subject_issuer" // the issuer of the person, in a delegated token
 	claimAttestation   = "attestation"    // what the agent has proved for its own token
 	claimPerRequest    = "max_tokens_per_request"
@@ -39,7 +41,7 @@ const metadataAgent = "agent"
 type facts struct {
 	kind, subjectIssuer, attestation string
 	agent                            string // of the metadata of a key
-	generations                      map[string]int64
+	generations                      []int64
 	limits                           Limits
 	mayAct                           string // raw
 	details, bound                   bool
@@ -86,17 +88,17 @@ func readFacts(claims gatehouse.Claims) (f facts, err error) {
 	return f, err
 }
 
-func readGenerations(value string) (map[string]int64, bool) {
-	generations := make(map[string]int64)
-	err := strictjson.Object(value, strictjson.Limits{Depth: 1, Members: 2 * maxActors}, func(id, value string) error {
-		n, ok := readCount(value)
-		if !ok {
-			return errFacts
-		}
-		generations[id] = n
-		return nil
-	})
-	return generations, err == nil
+// generationOf returns the generation of the agent at a position, 0 if it is not stated.
+func (f facts) generationOf(n int) int64 {
+	if n < len(f.generations) {
+		return f.generations[n]
+	}
+	return 0
+}
+
+func readGenerations(value string) (generations []int64, ok bool) {
+	err := json.Unmarshal([]byte(value), &generations)
+	return generations, err == nil && len(generations) <= maxActors && !slices.ContainsFunc(generations, func(n int64) bool { return n <= 0 })
 }
 
 // readCount reads a positive integer.
@@ -107,25 +109,20 @@ func readCount(value string) (int64, bool) {
 
 // checkMinted checks that a token of the own issuer is one that a [Server] mints.
 func checkMinted(p gatehouse.Principal, f facts) error {
-	var ids []string
+	agents := 1
 	if p.Actors.Len() == 0 {
 		if f.kind != typeAgent || p.Subject != p.Client {
 			return errors.New("agent: a token of the own issuer without actor is not that of an agent")
 		}
-		ids = []string{p.Subject}
 	} else {
+		agents = p.Actors.Len()
 		current, _ := p.Actors.Current()
 		if f.kind == typeAgent || f.subjectIssuer == "" || current.Subject != p.Client {
 			return errors.New("agent: a delegated token of the own issuer has no subject_issuer, or another client than its actor")
 		}
-		for actor := range p.Actors.All() {
-			ids = append(ids, actor.Subject)
-		}
 	}
-	for _, id := range ids {
-		if f.generations[id] == 0 {
-			return errors.New("agent: a token of the own issuer does not state the generation of each agent")
-		}
+	if len(f.generations) != agents {
+		return errors.New("agent: a token of the own issuer does not state the generation of each agent")
 	}
 	return nil
 }

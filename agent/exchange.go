@@ -67,14 +67,14 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	if f.mayAct != "" {
 		claims[claimMayAct] = json.RawMessage(f.mayAct)
 	}
-	generations := map[string]int64{a.ID: a.Generation}
+	generations := []int64{a.Generation}
 	chain := []gatehouse.Actor{{Subject: a.ID}}
 	for actor := range subject.Actors.All() {
 		e, err := s.registry.lookup(r.Context(), actor.Subject) // checked by subject
 		if err != nil {
 			return nil, asError(err)
 		}
-		generations[actor.Subject] = e.agent.Generation
+		generations = append(generations, e.agent.Generation)
 		chain = append(chain, gatehouse.Actor{Subject: actor.Subject})
 	}
 	claims[claimGenerations] = generations

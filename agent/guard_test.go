@@ -31,7 +31,7 @@ func chainOf(ids ...string) object {
 
 // forged returns a token that the signing key of the server has signed.
 func forged(changes object) string {
-	claims := object{"iss": origin, "sub": "helper-1", "client_id": "helper-1", "type": "agent", "agents": object{"helper-1": 1}, "roles": nil, "scope": "data:read", "exp": time.Now().Unix() + 900}
+	claims := object{"iss": origin, "sub": "helper-1", "client_id": "helper-1", "type": "agent", "generations": []int{1}, "roles": nil, "scope": "data:read", "exp": time.Now().Unix() + 900}
 	for name, value := range changes {
 		claims[name] = value
 	}
@@ -51,42 +51,44 @@ func TestGuard(t *testing.T) {
 		kind   gatehouse.Kind
 		scopes string
 	}{
-		"person":                     {person(nil), "", gatehouse.KindUser, "data:read data:write profile"},
-		"own token":                  {own, "", gatehouse.KindAgent, "data:read data:write"},
-		"delegated token":            {delegated, "", gatehouse.KindUser, "data:read data:write"},
-		"delegated by its issuer":    {person(object{"act": chainOf("reader")}), "", gatehouse.KindUser, "data:read"},
-		"a chain of its issuer":      {person(object{"act": chainOf("reader", "helper-1", "helper-2", "helper-1")}), "", gatehouse.KindUser, "data:read"},
-		"five actors":                {person(object{"act": chainOf("reader", "reader", "reader", "reader", "reader")}), "jwtauth_claims", "", ""},
-		"unknown actor":              {person(object{"act": chainOf("mallory")}), agent.ReasonUnknown, "", ""},
-		"unknown actor inside":       {person(object{"act": chainOf("reader", "mallory")}), agent.ReasonUnknown, "", ""},
-		"decommissioned actor":       {person(object{"act": chainOf("gone")}), agent.ReasonDecommissioned, "", ""},
-		"decommissioned inside":      {person(object{"act": chainOf("reader", "helper-1", "gone")}), agent.ReasonDecommissioned, "", ""},
-		"actor of another tenant":    {person(object{"act": chainOf("foreign")}), agent.ReasonTenant, "", ""},
-		"another tenant inside":      {person(object{"act": chainOf("reader", "foreign")}), agent.ReasonTenant, "", ""},
-		"actor without tenant":       {person(object{"act": chainOf("reader"), "tenant": nil}), agent.ReasonTenant, "", ""},
-		"actor of the issuer":        {person(object{"act": object{"sub": "reader", "iss": idp}}), "", gatehouse.KindUser, "data:read"},
-		"actor of this server":       {person(object{"act": object{"sub": "reader", "iss": origin}}), "", gatehouse.KindUser, "data:read"},
-		"actor of another issuer":    {person(object{"act": object{"sub": "reader", "iss": "https://evil.example"}}), agent.ReasonUnknown, "", ""},
-		"type of another issuer":     {person(object{"type": "agent", "sub": "helper-1"}), "", gatehouse.KindUser, "data:read data:write profile"},
-		"service of another issuer":  {person(object{"type": "agent", "sub": "helper-1", "client_id": "helper-1"}), "", gatehouse.KindService, "data:read data:write profile"},
-		"gone as a person":           {person(object{"sub": "gone"}), "", gatehouse.KindUser, "data:read data:write profile"},
-		"generations of an issuer":   {person(object{"act": chainOf("reader"), "agents": object{"reader": 7}}), agent.ReasonGeneration, "", ""},
-		"malformed generations":      {person(object{"act": chainOf("reader"), "agents": "x"}), agent.ReasonToken, "", ""},
-		"malformed cap":              {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
-		"own issuer":                 {forged(nil), "", gatehouse.KindAgent, "data:read"},
-		"a long life":                {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
-		"more than the roles":        {forged(object{"scope": "data:read root"}), "", gatehouse.KindAgent, "data:read"},
-		"roles in a token":           {forged(object{"roles": []string{"admin"}}), "", gatehouse.KindAgent, "data:read"},
-		"without type":               {forged(object{"type": nil}), agent.ReasonToken, "", ""},
-		"of another client":          {forged(object{"client_id": "reader"}), agent.ReasonToken, "", ""},
-		"without generation":         {forged(object{"agents": nil}), agent.ReasonToken, "", ""},
-		"of an earlier generation":   {forged(object{"agents": object{"helper-1": 2}}), agent.ReasonGeneration, "", ""},
-		"agent and chain":            {forged(object{"act": chainOf("helper-1"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
-		"chain":                      {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
-		"chain without issuer":       {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1")}), agent.ReasonToken, "", ""},
-		"chain of another client":    {forged(object{"sub": "alice", "type": nil, "act": chainOf("reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
-		"chain without a generation": {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
-		"own tenant changed":         {forged(object{"tenant": "globex"}), agent.ReasonTenant, "", ""},
+		"person":                       {person(nil), "", gatehouse.KindUser, "data:read data:write profile"},
+		"own token":                    {own, "", gatehouse.KindAgent, "data:read data:write"},
+		"delegated token":              {delegated, "", gatehouse.KindUser, "data:read data:write"},
+		"delegated by its issuer":      {person(object{"act": chainOf("reader")}), "", gatehouse.KindUser, "data:read"},
+		"a chain of its issuer":        {person(object{"act": chainOf("reader", "helper-1", "helper-2", "helper-1")}), "", gatehouse.KindUser, "data:read"},
+		"five actors":                  {person(object{"act": chainOf("reader", "reader", "reader", "reader", "reader")}), "jwtauth_claims", "", ""},
+		"unknown actor":                {person(object{"act": chainOf("mallory")}), agent.ReasonUnknown, "", ""},
+		"unknown actor inside":         {person(object{"act": chainOf("reader", "mallory")}), agent.ReasonUnknown, "", ""},
+		"decommissioned actor":         {person(object{"act": chainOf("gone")}), agent.ReasonDecommissioned, "", ""},
+		"decommissioned inside":        {person(object{"act": chainOf("reader", "helper-1", "gone")}), agent.ReasonDecommissioned, "", ""},
+		"actor of another tenant":      {person(object{"act": chainOf("foreign")}), agent.ReasonTenant, "", ""},
+		"another tenant inside":        {person(object{"act": chainOf("reader", "foreign")}), agent.ReasonTenant, "", ""},
+		"actor without tenant":         {person(object{"act": chainOf("reader"), "tenant": nil}), agent.ReasonTenant, "", ""},
+		"actor of the issuer":          {person(object{"act": object{"sub": "reader", "iss": idp}}), "", gatehouse.KindUser, "data:read"},
+		"actor of this server":         {person(object{"act": object{"sub": "reader", "iss": origin}}), "", gatehouse.KindUser, "data:read"},
+		"actor of another issuer":      {person(object{"act": object{"sub": "reader", "iss": "https://evil.example"}}), agent.ReasonUnknown, "", ""},
+		"type of another issuer":       {person(object{"type": "agent", "sub": "helper-1"}), "", gatehouse.KindUser, "data:read data:write profile"},
+		"service of another issuer":    {person(object{"type": "agent", "sub": "helper-1", "client_id": "helper-1"}), "", gatehouse.KindService, "data:read data:write profile"},
+		"gone as a person":             {person(object{"sub": "gone"}), "", gatehouse.KindUser, "data:read data:write profile"},
+		"generations of an issuer":     {person(object{"act": chainOf("reader"), "generations": []int{7}}), agent.ReasonGeneration, "", ""},
+		"malformed generations":        {person(object{"act": chainOf("reader"), "generations": "x"}), agent.ReasonToken, "", ""},
+		"malformed cap":                {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
+		"own issuer":                   {forged(nil), "", gatehouse.KindAgent, "data:read"},
+		"a long life":                  {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
+		"more than the roles":          {forged(object{"scope": "data:read root"}), "", gatehouse.KindAgent, "data:read"},
+		"roles in a token":             {forged(object{"roles": []string{"admin"}}), "", gatehouse.KindAgent, "data:read"},
+		"without type":                 {forged(object{"type": nil}), agent.ReasonToken, "", ""},
+		"of another client":            {forged(object{"client_id": "reader"}), agent.ReasonToken, "", ""},
+		"without generation":           {forged(object{"generations": nil}), agent.ReasonToken, "", ""},
+		"of an earlier generation":     {forged(object{"generations": []int{2}}), agent.ReasonGeneration, "", ""},
+		"agent and chain":              {forged(object{"act": chainOf("helper-1"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"chain":                        {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
+		"chain without issuer":         {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1")}), agent.ReasonToken, "", ""},
+		"chain of another client":      {forged(object{"sub": "alice", "type": nil, "act": chainOf("reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"chain without a generation":   {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"an earlier generation inside": {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "client_id": "helper-1", "subject_issuer": idp, "generations": []int{1, 2}}), agent.ReasonGeneration, "", ""},
+		"generation zero":              {forged(object{"generations": []int{0}}), agent.ReasonToken, "", ""},
+		"own tenant changed":           {forged(object{"tenant": "globex"}), agent.ReasonTenant, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := w.admit(test.token)
@@ -235,7 +237,7 @@ func TestOtherNodes(t *testing.T) {
 		}
 		caller := func(id string) error {
 			_, err := second.Caller(ctx, gatehouse.Principal{
-				Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: id, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agents":{"` + id + `":1}}`),
+				Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: id, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"generations":[1]}`),
 			})
 			return err
 		}

@@ -30,7 +30,7 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	}
 	want := object{
 		"iss": origin, "sub": "helper-1", "aud": audience, "client_id": "helper-1", "tenant": "acme", "type": "agent",
-		"scope": "data:read data:write exec:sandbox external:invoke", "attestation": "key", "agents": object{"helper-1": 1.0},
+		"scope": "data:read data:write exec:sandbox external:invoke", "attestation": "key", "generations": []any{1.0},
 		"max_tokens_per_day": 50_000.0, "token_budget": 9000.0,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
@@ -70,7 +70,7 @@ func TestDelegatedToken(t *testing.T) {
 	}
 	want := object{
 		"iss": origin, "sub": "alice", "aud": audience, "client_id": "helper-2", "tenant": "acme", "scope": "data:read",
-		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "agents": object{"helper-1": 1.0, "helper-2": 1.0},
+		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "generations": []any{1.0, 1.0},
 		"subject_issuer": idp, "max_tokens_per_day": 50_000.0, "token_budget": 9000.0, "auth_time": 1_700_000_000.0,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
@@ -281,5 +281,20 @@ func TestDPoPBindsToken(t *testing.T) {
 	r.Header.Set("DPoP", proof("/token", ""))
 	if got := unsupported.ask(r); got.Error != "invalid_dpop_proof" {
 		t.Errorf("proof without verifier = %d %s, want invalid_dpop_proof", got.Status, got.Error)
+	}
+}
+
+// The ID of an agent may look like the name of a secret, which the signer refuses as
+// the name of a claim.
+func TestAgentWithOddName(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"api_key-rotator", "sk-agent", "eyJ", "agent \u202e"} {
+		agentKeys[id] = newParty()
+		must(w.registry.Register(t.Context(), agent.Registration{Agent: newAgent(id, "acme", "reader")}))
+		for _, r := range []*http.Request{tokenRequest(id), exchangeRequest(id, person(nil))} {
+			if _, err := w.admit(w.token(t, r)); err != nil {
+				t.Errorf("%q: Admit error = %v", id, err)
+			}
+		}
 	}
 }

@@ -32,7 +32,7 @@ func (s *Server) mint(r *http.Request, c *client, asked gatehouse.Scopes) (*issu
 	case !c.entry.scopes.HasAll(asked):
 		return nil, refuse(codeInvalidScope, ReasonScope, a.ID, errors.New("scope: is more than the roles of the agent have"))
 	}
-	claims := map[string]any{claimType: typeAgent, claimGenerations: map[string]int64{a.ID: a.Generation}}
+	claims := map[string]any{claimType: typeAgent, claimGenerations: []int64{a.Generation}}
 	attested, e := s.attested(r, c)
 	if e != nil {
 		return nil, e

@@ -280,3 +280,51 @@ func TestTokenEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// Covers RFC 7523 §3 (once).
+func TestFind(t *testing.T) {
+	known := assertion.Client{ID: "billing", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}
+	denied := &gatehouse.Error{Code: assertion.CodeInvalidClient, Reason: "assertion_test_denied"}
+	for name, test := range map[string]struct {
+		found  assertion.Client
+		err    error
+		want   gatehouse.Reason
+		client string
+	}{
+		"found":             {known, nil, "", "billing"},
+		"unknown":           {known, assertion.ErrUnknownClient, assertion.ReasonClient, ""},
+		"denied":            {known, denied, denied.Reason, ""},
+		"failure":           {known, errors.New("down"), assertion.ReasonStoreUnavailable, ""},
+		"another client":    {assertion.Client{ID: "other", Keys: keys, Algorithms: known.Algorithms}, nil, assertion.ReasonStoreUnavailable, ""},
+		"without keys":      {assertion.Client{ID: "billing"}, nil, assertion.ReasonStoreUnavailable, ""},
+		"with a shared key": {assertion.Client{ID: "billing", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.HS256}}, nil, assertion.ReasonStoreUnavailable, ""},
+		"with another key":  {assertion.Client{ID: "billing", Keys: other, Algorithms: known.Algorithms}, nil, assertion.ReasonInvalid, ""},
+	} {
+		asked := ""
+		c := assertion.Config{Issuer: issuer, Replays: dpop.NewMemory(0), Find: func(_ context.Context, id string) (assertion.Client, error) {
+			asked = id
+			return test.found, test.err
+		}}
+		v := newVerifier(t, c)
+		text := signed(keys, "JWT", nil)
+		client, err := v.Authenticate(request(text, nil))
+		if client != test.client || reasonOf(err) != test.want || asked != "billing" {
+			t.Errorf("%s: Authenticate = %q, %v after Find(%q), want %q and reason %q", name, client, err, asked, test.client, test.want)
+		}
+		if _, err := v.Authenticate(request(text, nil)); test.want == "" && reasonOf(err) != assertion.ReasonReplayed {
+			t.Errorf("%s: Authenticate again error = %v, want %s", name, err, assertion.ReasonReplayed)
+		}
+		asked = ""
+		for _, text := range []string{"x", signed(keys, "JWT", object{"iss": nil}), signed(keys, "JWT", object{"iss": strings.Repeat("a", 300)}), signed(keys, "JWT", object{"iss": "a\nb"})} {
+			if _, err := v.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonClient || asked != "" {
+				t.Errorf("%s: Authenticate(malformed) error = %v after Find(%q), want %s", name, err, asked, assertion.ReasonClient)
+			}
+		}
+	}
+	// A client of the configuration is not looked up.
+	c := config()
+	c.Find = func(context.Context, string) (assertion.Client, error) { return assertion.Client{}, errors.New("down") }
+	if client, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil)); client != "billing" {
+		t.Errorf("Authenticate(configured) = %q, %v", client, err)
+	}
+}

@@ -3,7 +3,10 @@
 package jwtauth_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +128,43 @@ func TestSignRejects(t *testing.T) {
 	token.Claims = map[string]any{"note": map[string]any{"sub": "ok"}}
 	if signed, err := s.Sign(token); err != nil || time.Until(signed.Expires) > time.Minute {
 		t.Errorf("Sign with Lifetime 1m = expires in %v, %v, want at most 1m", time.Until(signed.Expires), err)
+	}
+}
+
+func TestSignBindsAndLimits(t *testing.T) {
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(signingKey("k1", jwtauth.ES256)), Lifetime: 10 * time.Minute})
+	token := goodToken()
+	token.Confirmation = map[string]string{"jkt": "a", "x5t#S256": "b"}
+	signed := must(s.Sign(token))
+	var claims struct {
+		Cnf map[string]string `json:"cnf"`
+	}
+	_, payload, _ := strings.Cut(string(signed.Token.Reveal()), ".")
+	payload, _, _ = strings.Cut(payload, ".")
+	if err := json.Unmarshal(must(base64.RawURLEncoding.DecodeString(payload)), &claims); err != nil || !maps.Equal(claims.Cnf, token.Confirmation) {
+		t.Errorf("cnf = %v, %v, want %v", claims.Cnf, err, token.Confirmation)
+	}
+	for _, confirmation := range []map[string]string{{"": "a"}, {"jkt": ""}, {"jkt": "a\n"}} {
+		token.Confirmation = confirmation
+		if _, err := s.Sign(token); err == nil {
+			t.Errorf("Sign with the confirmation %q: error = nil", confirmation)
+		}
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		notAfter time.Time
+		most     time.Time // zero if it is an error
+	}{
+		{now.Add(time.Minute), now.Add(time.Minute)},
+		{now.Add(time.Hour), now.Add(10*time.Minute + time.Second)},
+		{now, time.Time{}},
+		{now.Add(-time.Minute), time.Time{}},
+	} {
+		token := goodToken()
+		token.NotAfter = test.notAfter
+		signed, err := s.Sign(token)
+		if (err != nil) != test.most.IsZero() || err == nil && (signed.Expires.After(test.most) || signed.Expires.Before(test.most.Add(-5*time.Second))) {
+			t.Errorf("Sign with NotAfter %v = %v, %v, want an expiry of at most %v", test.notAfter, signed.Expires, err, test.most)
+		}
 	}
 }

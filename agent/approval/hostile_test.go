@@ -78,13 +78,13 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"a\u202eb": `a<b class="esc">\u202e</b>b`, "\U000e0041": `<b class="esc">\U000e0041</b>`, "\t": `<b class="esc">\t</b>`, "\r": `<b class="esc">\r</b>`,
-		"a\nb": "a<b class=\"esc\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
+		"a\nb": "a<b class=\"esc lf\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
 	} {
 		call := profile()
 		quoted := quotedOf(text)
 		call.Arguments, _ = approval.Canonical([]byte(`{"text":` + string(quoted) + `}`))
 		asked := request(t, a, call, approval.Rule{Consent: true})
-		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre tabindex="0">`+want+`</pre>`) {
+		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre>`+want+`</pre>`) {
 			t.Errorf("the page of %q does not show %q", text, want)
 		}
 	}
@@ -137,8 +137,8 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	call.Arguments, _ = approval.Canonical([]byte(`{"a":` + string(quotedOf(short)) + `}`))
 	asked = request(t, a, call, approval.Rule{Consent: true})
 	var shown strings.Builder
-	for part := 1; part <= (len(short)+32<<10-1)/(32<<10); part++ {
-		match := regexp.MustCompile(`(?s)<pre tabindex="0">(.*?)</pre>`).FindStringSubmatch(get(fmt.Sprint("?part=", part)))
+	for part := 1; part <= (len(short)+16<<10-1)/(16<<10); part++ {
+		match := regexp.MustCompile(`(?s)<pre>(.*?)</pre>`).FindStringSubmatch(get(fmt.Sprint("?part=", part)))
 		if match == nil {
 			t.Fatalf("part %d has no arguments", part)
 		}

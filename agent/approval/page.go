@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	partSize   = 32 << 10 // bytes of arguments that one page shows
+	partSize   = 16 << 10 // bytes of arguments that one page shows
 	maxMembers = 64       // of arguments that are shown one by one
 	maxPreview = 120      // bytes of arguments in the list
 )

@@ -39,9 +39,10 @@ func visible(s string, lines bool) template.HTML {
 			}
 		}
 		b.WriteString(template.HTMLEscapeString(s[plain:i]))
-		b.WriteString(`<b class="esc">` + escapeOf(s[i:i+size], r) + `</b>`)
 		if r == '\n' && lines {
-			b.WriteByte('\n')
+			b.WriteString(`<b class="esc lf">\n</b>` + "\n")
+		} else {
+			b.WriteString(`<b class="esc">` + escapeOf(s[i:i+size], r) + `</b>`)
 		}
 		plain = i + size
 	}

@@ -285,7 +285,7 @@ func TestVisible(t *testing.T) {
 		{"own token without scopes and binding", bare(own(t)), "call_partner read_public run_code"},
 		{"own token of an agent without attestation", bare(unattested), "call_partner read_public"},
 		{"delegated token", bare(delegated(t)), "call_partner read_public update_profile"},
-		{"nobody", gatehouse.Principal{}, ""},
+		{"no caller", gatehouse.Principal{}, ""},
 	} {
 		var visible []string
 		for _, name := range append(k.Names(), "delete_all") {
