@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+// Two gateways share the budgets on every engine. Many calls at once never exceed the
+// budget, are charged what the upstream has counted, and leave no hold.
+func TestGatewaysShareBudgets(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []struct {
+		driver string
+		dsn    func(t *testing.T) string
+	}{
+		{"sqlite", func(t *testing.T) string { t.Helper(); return t.TempDir() + "/gateway.db" }},
+		{"postgres", func(t *testing.T) string {
+			t.Helper()
+			enginetest.Slow(t)
+			return enginetest.SharedPostgres(t).Database(t)
+		}},
+		{"redis", func(t *testing.T) string { t.Helper(); enginetest.Slow(t); return enginetest.StartRedis(t).URL() }},
+	} {
+		t.Run(engine.driver, func(t *testing.T) {
+			t.Parallel()
+			counting := &fake{words: 3}
+			p := newProvider(t, counting.ServeHTTP)
+			const limit = 5 * 12
+			config := configure(t, p.URL, object{
+				"ledger":            object{"driver": engine.driver, "dsn": engine.dsn(t)},
+				"max_output_tokens": object{"small-1": 4, "large-1": 4, "tuned-acme-1": 4, "untiered-1": 4, "claude-1": 4},
+				"budgets":           []object{{"per": "tenant", "window": "month", "max_tokens": limit}},
+			})
+			gateways := []*server{start(t, config), start(t, config)}
+			var work sync.WaitGroup
+			var mu sync.Mutex
+			served, refused, worst := 0, 0, int64(0)
+			for n := range 24 {
+				work.Go(func() {
+					s := gateways[n%2]
+					for range 2 {
+						path, body := "/v1/embeddings", `{"model":"small-1","input":[1,2,3]}`
+						if n%4 < 2 {
+							path, body = "/v1/messages", `{"model":"claude-1","max_tokens":3,"stream":true,"messages":[{"role":"user","content":""}]}`
+						}
+						a := s.post("ci", path, body)
+						now := s.budgets("ci", "/usage")[0]
+						mu.Lock()
+						switch a.status {
+						case http.StatusOK:
+							served++
+						case http.StatusTooManyRequests:
+							refused++
+						default:
+							t.Errorf("call = %s %s, want 200 or 429", a, a.body)
+						}
+						worst = max(worst, now.Spent+now.Held)
+						mu.Unlock()
+					}
+				})
+			}
+			work.Wait()
+			counting.mu.Lock()
+			counted := 0
+			for _, tokens := range counting.spent {
+				counted += tokens
+			}
+			counting.mu.Unlock()
+			if got := gateways[1].spent("ci", "tenant", ""); got != strconv.Itoa(counted)+"+0" {
+				t.Errorf("spent %s, the upstream has counted %d", got, counted)
+			}
+			if worst > limit || served == 0 || refused == 0 {
+				t.Errorf("worst %d of %d, %d served, %d refused, want both and at most the limit", worst, limit, served, refused)
+			}
+		})
+	}
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/store/pgnotify"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+)
+
+// maxConnections bounds the connections of one server to a database.
+const maxConnections = 16
+
+// store keeps the API keys, or the budgets and the sessions. A copy of this app needs
+// one of the drivers.
+type store struct {
+	driver   string
+	keys     apikey.Store
+	budgets  budget.Store
+	sessions session.Store
+	watcher  apikey.Watcher              // reports changes by other processes; nil for memory and SQLite
+	prepare  func(context.Context) error // creates the tables and checks the settings
+	release  func() error
+	retry    sync.WaitGroup
+	ready    atomic.Bool // prepare has succeeded
+}
+
+// openStore opens a store and does not connect to it. No error contains the dsn,
+// which may contain a password.
+func openStore(driver, dsn string) (*store, error) {
+	if strings.HasPrefix(dsn, "env:") || strings.HasPrefix(dsn, "file:") {
+		secret, err := gatehouse.LoadSecret(dsn, 1)
+		if err != nil {
+			return nil, fmt.Errorf("dsn: %w", err)
+		}
+		dsn = string(secret.Reveal())
+	}
+	switch {
+	case driver == "memory" && dsn != "":
+		return nil, errors.New("dsn: the driver memory has none")
+	case driver == "memory":
+		return &store{
+			driver: driver, keys: apikey.NewMemory(0), budgets: budget.NewMemory(0), sessions: session.NewMemory(0),
+			prepare: func(context.Context) error { return nil }, release: func() error { return nil },
+		}, nil
+	case driver != "sqlite" && driver != "postgres" && driver != "redis":
+		return nil, fmt.Errorf(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, driver)
+	case dsn == "":
+		return nil, errors.New("dsn: required")
+	case driver == "sqlite":
+		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(dsn))
+		if err != nil {
+			return nil, fmt.Errorf("dsn: %w", err)
+		}
+		return newSQLStore(driver, db)
+	case driver == "postgres":
+		config, err := pgx.ParseConfig(dsn)
+		if scheme, _, ok := strings.Cut(dsn, "://"); err != nil || ok && scheme != "postgres" && scheme != "postgresql" {
+			return nil, errors.New("dsn: not a PostgreSQL connection string")
+		}
+		listener, err := pgnotify.New(pgnotify.Config{Conn: config})
+		if err != nil {
+			return nil, err
+		}
+		s, err := newSQLStore(driver, stdlib.OpenDB(*config))
+		if err != nil {
+			return nil, err
+		}
+		s.watcher = listener.APIKeys()
+		return s, nil
+	}
+	options, err := redis.ParseURL(dsn)
+	if err != nil {
+		return nil, errors.New("dsn: not a Redis URL")
+	}
+	logging.Disable() // the errors are in the log of the gate
+	options.ContextTimeoutEnabled = true
+	options.PoolSize = maxConnections
+	client := redis.NewClient(options)
+	backend, err := redisstore.New(redisstore.Config{Client: client})
+	if err != nil {
+		return nil, err
+	}
+	keys := backend.APIKeys()
+	return &store{
+		driver: driver, keys: keys, budgets: backend.Budgets(), sessions: backend.Sessions(),
+		watcher: keys, prepare: backend.Check, release: client.Close,
+	}, nil
+}
+
+func newSQLStore(driver string, db *sql.DB) (*store, error) {
+	db.SetMaxOpenConns(maxConnections)
+	db.SetMaxIdleConns(maxConnections)
+	backend, err := sqlstore.New(sqlstore.Config{DB: db})
+	if err != nil {
+		return nil, err
+	}
+	prepare := func(ctx context.Context) error {
+		if backend.Check(ctx) == nil {
+			return nil // this server may lack the right to create tables
+		}
+		return backend.Migrate(ctx)
+	}
+	return &store{
+		driver: driver, keys: backend.APIKeys(), budgets: backend.Budgets(), sessions: backend.Sessions(), prepare: prepare, release: db.Close,
+	}, nil
+}
+
+// start prepares the store. If a database server is down, start returns nil and
+// retries until ctx ends; meanwhile requests that need it are answered with 503.
+func (s *store) start(ctx context.Context, logger *slog.Logger) error {
+	attempt := func() error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		err := s.prepare(ctx)
+		if err == nil {
+			s.ready.Store(true)
+		}
+		return err
+	}
+	err := attempt()
+	if err == nil || s.driver == "sqlite" {
+		return err
+	}
+	logger.Warn("store", "driver", s.driver, "problem", err.Error())
+	s.retry.Go(func() {
+		for pause := time.NewTicker(2 * time.Second); err != nil; err = attempt() {
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		logger.Info("store ready", "driver", s.driver)
+	})
+	return nil
+}
+
+// close waits for start, whose context has ended, and closes the connections.
+func (s *store) close() error {
+	s.retry.Wait()
+	return s.release()
+}
