@@ -91,17 +91,14 @@ func (s suite) fails(what string, err, want error) {
 }
 
 // later waits until the clock of the store is after t, by registrations of other
-// agents, and returns its time.
-func (s suite) later(t time.Time) time.Time {
+// agents.
+func (s suite) later(t time.Time) {
 	s.Helper()
-	var now time.Time
 	n := 0
 	s.Until(fmt.Sprintf("the clock of the store is after %v", t), func() bool {
 		n++
-		now = s.register(fmt.Sprint("clock", n, t.UnixNano()), "clock", "").Created
-		return now.After(t)
+		return s.register(fmt.Sprint("clock", n, t.UnixNano()), "clock", "").Created.After(t)
 	})
-	return now
 }
 
 var rules = []rule{
