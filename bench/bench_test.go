@@ -9,13 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // Every contestant does what it is measured for: a short race in which each
 // request must be let in, and all that is printed is there.
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	if err := run(1, time.Millisecond, false, &out); err != nil {
+	if err := run(1, time.Millisecond, false, engines{}, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range peers() {
@@ -25,6 +27,21 @@ func TestRun(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "–"); n < 50 {
 		t.Errorf("%d spreads in\n%s", n, &out)
+	}
+}
+
+// The stores do what they are measured for.
+func TestReplayRaces(t *testing.T) {
+	enginetest.Slow(t)
+	e := engines{redis: enginetest.StartRedis(t).URL(), postgres: enginetest.StartPostgres(t).Database(t)}
+	results, err := replayRaces(e, 1, time.Millisecond)
+	if err != nil || len(results) != 3 {
+		t.Fatalf("replayRaces = %v, %v, want three stores", results, err)
+	}
+	for _, name := range []string{"SQLite", "Redis", "Postgres"} {
+		if table := replayTable(results); !strings.Contains(table, "| "+name+" |") {
+			t.Errorf("%s is missing in\n%s", name, table)
+		}
 	}
 }
 

@@ -5,7 +5,11 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -13,13 +17,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/dpop"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
 // boundToken is a DPoP-bound token with a proof, neither of which was seen before,
@@ -38,17 +42,21 @@ func boundRace(name string, cache int, floor, target string, passes int, burst t
 	if err != nil {
 		return pathResult{}, err
 	}
+	client, err := b.prover()
+	if err != nil {
+		return pathResult{}, err
+	}
 	bare := contestant{name: "floor", work: func(n int) error {
 		n %= distinct
 		if cache < 0 && !verifies(b.m.public.(*ecdsa.PublicKey), b.m.tokens[n]) {
 			return errors.New("a good token was refused")
 		}
-		if !verifies(b.public, b.proofs[n]) {
+		if !verifies(b.public, client.proofs[n]) {
 			return errors.New("a good proof was refused")
 		}
 		return nil
 	}}
-	results, err := race([]contestant{bare, {name: name, work: b.request}}, passes, burst)
+	results, err := race([]contestant{bare, {name: name, work: client.request}}, passes, burst)
 	if err != nil {
 		return pathResult{}, err
 	}
@@ -67,15 +75,90 @@ func verifies(public *ecdsa.PublicKey, token string) bool {
 	return ecdsa.Verify(public, sum[:], r, s)
 }
 
-// bound sends requests with DPoP-bound tokens.
+// seenCertificateToken is a token that is bound to the certificate of the connection and
+// in the cache, against an unbound one that is in the cache.
+func seenCertificateToken(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterial("ES256")
+	if err != nil {
+		return pathResult{}, err
+	}
+	h, err := protect(m, 10_000, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	floor := serving("floor", h, requests(m.tokens))
+	state, err := newConnection()
+	if err != nil {
+		return pathResult{}, err
+	}
+	certificates, err := mtls.New(mtls.Config{})
+	if err != nil {
+		return pathResult{}, err
+	}
+	if err := m.bind("x5t#S256", mtls.Thumbprint(state.PeerCertificates[0])); err != nil {
+		return pathResult{}, err
+	}
+	bound, err := protect(m, 10_000, ok, certificates)
+	if err != nil {
+		return pathResult{}, err
+	}
+	list := requests(m.tokens)
+	for _, r := range list {
+		r.TLS = state
+	}
+	results, err := race([]contestant{floor, serving("certificate-bound JWT seen before, full gate", bound, list)}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], "unbound JWT seen before, full gate", "1.1"}, nil
+}
+
+// newConnection returns the state of a connection with a verified client certificate.
+func newConnection() (*tls.ConnectionState, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}, nil
+}
+
+// bind signs the tokens again, bound by a member of the cnf claim.
+func (m *material) bind(member, value string) error {
+	for n, token := range m.tokens {
+		claims := jwt.MapClaims{}
+		if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+			return err
+		}
+		claims["cnf"] = map[string]any{member: value}
+		again := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
+		again.Header["typ"], again.Header["kid"] = "at+jwt", "k1"
+		var err error
+		if m.tokens[n], err = again.SignedString(m.private); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bound is a gate for DPoP-bound tokens, and the client that sends them.
 type bound struct {
 	m       *material
 	key     *dpop.Key
 	public  *ecdsa.PublicKey
-	serve   contestant
-	list    []*http.Request
-	proofs  []string
-	renewed time.Time
+	handler http.Handler
 }
 
 func newBound(cache int) (*bound, error) {
@@ -83,83 +166,91 @@ func newBound(cache int) (*bound, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := newMaterial("ES256")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	private := own.private.(*ecdsa.PrivateKey)
 	key, err := dpop.NewKey(dpop.ES256, private)
 	if err != nil {
 		return nil, err
 	}
-	for n, token := range m.tokens {
-		claims := jwt.MapClaims{}
-		if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
-			return nil, err
-		}
-		claims["cnf"] = map[string]any{"jkt": key.Thumbprint()}
-		again := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
-		again.Header["typ"], again.Header["kid"] = "at+jwt", "k1"
-		if m.tokens[n], err = again.SignedString(m.private); err != nil {
-			return nil, err
-		}
+	if err := m.bind("jkt", key.Thumbprint()); err != nil {
+		return nil, err
 	}
 	proofs, err := dpop.New(dpop.Config{PublicOrigin: audience, Replays: &unused{store: dpop.NewMemory(0)}})
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := jwtauth.New(jwtauth.Config{
-		Issuers: []jwtauth.Issuer{{
-			URL: issuerURL, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RemoteKeys(m.jwksURL),
-		}},
-		CacheEntries: cache, Confirmers: []gatehouse.Confirmer{proofs},
-	})
-	if err != nil {
-		return nil, err
-	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens}, Realm: "bench"})
-	if err != nil {
-		return nil, err
-	}
-	b := &bound{m: m, key: key, public: &private.PublicKey, list: requests(m.tokens), proofs: make([]string, distinct)}
-	b.serve = serving("", gate.Handler(ok), b.list)
-	return b, b.renew()
+	handler, err := protect(m, cache, ok, proofs)
+	return &bound{m, key, &private.PublicKey, handler}, err
+}
+
+// prover sends requests with proofs, each of which it sends many times.
+type prover struct {
+	*bound
+	serve   contestant
+	list    []*http.Request
+	proofs  []string
+	renewed time.Time
+}
+
+func (b *bound) prover() (*prover, error) {
+	p := &prover{bound: b, list: requests(b.m.tokens), proofs: make([]string, distinct)}
+	p.serve = serving("", b.handler, p.list)
+	return p, p.renew()
 }
 
 // renew makes new proofs, before the old ones are too old.
-func (b *bound) renew() error {
+func (p *prover) renew() error {
 	target, err := url.Parse(audience + "/reports")
 	if err != nil {
 		return err
 	}
-	for n, token := range b.m.tokens {
-		if b.proofs[n], err = b.key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}); err != nil {
+	for n, token := range p.m.tokens {
+		if p.proofs[n], err = p.key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}); err != nil {
 			return err
 		}
-		b.list[n].Header["Authorization"] = []string{"DPoP " + token}
-		b.list[n].Header["Dpop"] = []string{b.proofs[n]}
+		p.list[n].Header["Authorization"] = []string{"DPoP " + token}
+		p.list[n].Header["Dpop"] = []string{p.proofs[n]}
 	}
-	b.renewed = time.Now()
+	p.renewed = time.Now()
 	return nil
 }
 
-func (b *bound) request(n int) error {
-	if n%distinct == 0 && time.Since(b.renewed) > 30*time.Second {
-		if err := b.renew(); err != nil {
+func (p *prover) request(n int) error {
+	if n%distinct == 0 && time.Since(p.renewed) > 30*time.Second {
+		if err := p.renew(); err != nil {
 			return err
 		}
 	}
-	return b.serve.work(n)
+	return p.serve.work(n)
+}
+
+// twoCoresBound is the throughput of two cores with DPoP-bound tokens that are in the
+// cache.
+func twoCoresBound(passes int, burst time.Duration) (pathResult, error) {
+	b, err := newBound(10_000)
+	if err != nil {
+		return pathResult{}, err
+	}
+	var work [3]func(int) error
+	for i := range work {
+		p, err := b.prover()
+		if err != nil {
+			return pathResult{}, err
+		}
+		work[i] = p.request
+	}
+	return scaling("DPoP-bound JWT seen before, two cores over one", "1.8", 32, work, passes, burst)
 }
 
 // unused is a store in memory to which each key is new, and which does not fill up.
 type unused struct {
 	store *dpop.Memory
-	n     uint64
+	n     atomic.Uint64
 }
 
 func (u *unused) Insert(ctx context.Context, key [32]byte, _ time.Duration) (bool, error) {
-	u.n++
-	binary.BigEndian.PutUint64(key[8:], u.n)
+	binary.BigEndian.PutUint64(key[8:], u.n.Add(1))
 	return u.store.Insert(ctx, key, 100*time.Millisecond)
 }

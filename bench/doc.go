@@ -5,7 +5,7 @@
 // check of the standard library, or the hash and the map look-up.
 //
 //	GOWORK=off go -C bench run . -passes 10
-//	GOWORK=off go -C bench run . -passes 10 -write
+//	GOWORK=off go -C bench run . -passes 10 -redis URL -postgres URL -write
 //
 // The passes of all contestants are interleaved, so that what else the machine
 // does hits all of them alike, and the ratio is taken within each pass. With

@@ -15,8 +15,11 @@ func main() {
 	passes := flag.Int("passes", 10, "interleaved passes")
 	burst := flag.Duration("burst", 50*time.Millisecond, "length of one pass of one contestant")
 	write := flag.Bool("write", false, "replace the results in README.md and the chart in ../docs/")
+	var e engines
+	flag.StringVar(&e.redis, "redis", "", "`URL` of a Redis server; its store of used proofs is measured too")
+	flag.StringVar(&e.postgres, "postgres", "", "`URL` of an empty Postgres database, likewise")
 	flag.Parse()
-	if err := run(*passes, *burst, *write, os.Stdout); err != nil {
+	if err := run(*passes, *burst, *write, e, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -25,7 +28,7 @@ func main() {
 // algorithms of the columns.
 var algorithms = []string{"HS256", "RS256", "PS256", "ES256", "EdDSA"}
 
-func run(passes int, burst time.Duration, write bool, out io.Writer) error {
+func run(passes int, burst time.Duration, write bool, e engines, out io.Writer) error {
 	tokens := make(map[string][]result)
 	for _, algorithm := range algorithms {
 		fmt.Fprintf(os.Stderr, "measuring %s\n", algorithm)
@@ -40,7 +43,12 @@ func run(passes int, burst time.Duration, write bool, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report := tokenTable(tokens) + "\n" + pathTable(paths)
+	fmt.Fprintln(os.Stderr, "measuring the stores of used proofs")
+	replays, err := replayRaces(e, passes, burst)
+	if err != nil {
+		return err
+	}
+	report := tokenTable(tokens) + "\n" + pathTable(paths) + "\n" + replayTable(replays)
 	if _, err := io.WriteString(out, report); err != nil || !write {
 		return err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -18,6 +19,10 @@ type contestant struct {
 	// cores is what it may use, all if zero. The collector works beside the
 	// program: on a core that it leaves idle it would cost nothing.
 	cores int
+
+	// warm is how many units of work come before the first pass, and are then counted
+	// for the allocations; distinct if zero.
+	warm int
 }
 
 // result is what interleaved passes have shown of one contestant.
@@ -36,7 +41,7 @@ func race(contestants []contestant, passes int, burst time.Duration) ([]result, 
 	for n, c := range contestants {
 		results[n].name = c.name
 		before := new(runtime.MemStats)
-		const runs = distinct
+		runs := cmp.Or(c.warm, distinct)
 		for i := range 2 * runs {
 			if i == runs { // warm
 				runtime.ReadMemStats(before)
@@ -47,8 +52,8 @@ func race(contestants []contestant, passes int, burst time.Duration) ([]result, 
 		}
 		after := new(runtime.MemStats)
 		runtime.ReadMemStats(after)
-		results[n].allocations = float64(after.Mallocs-before.Mallocs) / runs
-		results[n].bytes = float64(after.TotalAlloc-before.TotalAlloc) / runs
+		results[n].allocations = float64(after.Mallocs-before.Mallocs) / float64(runs)
+		results[n].bytes = float64(after.TotalAlloc-before.TotalAlloc) / float64(runs)
 	}
 	for range passes {
 		var floor float64

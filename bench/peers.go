@@ -54,13 +54,13 @@ func peers() []peer {
 
 // protect is Gatehouse. A cache of a few entries never has a token that comes
 // once in several hundred, but does all of its work.
-func protect(m *material, entries int, next http.Handler) (http.Handler, error) {
+func protect(m *material, entries int, next http.Handler, confirmers ...gatehouse.Confirmer) (http.Handler, error) {
 	keys := jwtauth.RemoteKeys(m.jwksURL)
 	if m.public == nil {
 		keys = jwtauth.SharedSecret(gatehouse.NewSecret(m.secret))
 	}
 	a, err := jwtauth.New(jwtauth.Config{
-		CacheEntries: entries,
+		CacheEntries: entries, Confirmers: confirmers,
 		Issuers: []jwtauth.Issuer{{
 			URL: issuerURL, Audiences: []string{audience}, Keys: keys,
 			Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(m.algorithm)},

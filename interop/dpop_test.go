@@ -243,14 +243,7 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	t.Parallel()
 	node.Require(t)
 	peer := dpoppeer.Start(t)
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := dpop.NewKey(dpop.ES256, private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private, key := newProofKey()
 	const origin, path, token = "https://api.example.com", "/reports", "token"
 	target, err := url.Parse(origin + path)
 	if err != nil {
@@ -266,15 +259,7 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	}
 	parts := strings.Split(valid, ".")
 	head, body := decodeJSON(t, parts[0]), decodeJSON(t, parts[1])
-	sign := func(head, body string) string {
-		input := base64.RawURLEncoding.EncodeToString([]byte(head)) + "." + base64.RawURLEncoding.EncodeToString([]byte(body))
-		sum := sha256.Sum256([]byte(input))
-		r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
-	}
+	sign := func(head, body string) string { return signProof(private, head, body) }
 	accepted, strict := 0, map[string]int{}
 	try := func(name, proof string) {
 		t.Helper()
@@ -330,6 +315,23 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(strict)) {
 		t.Logf("stricter than jose: %s (%d)", what, strict[what])
 	}
+}
+
+// newProofKey returns a key for ES256 in both forms.
+func newProofKey() (*ecdsa.PrivateKey, *dpop.Key) {
+	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	return private, must(dpop.NewKey(dpop.ES256, private))
+}
+
+// signProof signs any header and payload.
+func signProof(private *ecdsa.PrivateKey, header, payload string) string {
+	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+	sum := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
 }
 
 func decodeJSON(t *testing.T, segment string) (object map[string]any) {
