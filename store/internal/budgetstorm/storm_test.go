@@ -163,7 +163,7 @@ func observe(t *testing.T, ledger *budget.Ledger, stop <-chan struct{}) (observa
 func engines(t *testing.T, test func(t *testing.T, name, address string, s server)) {
 	enginetest.Slow(t)
 	t.Run("postgres", func(t *testing.T) {
-		p := enginetest.StartPostgres(t, "max_connections=200")
+		p := enginetest.StartPostgres(t, "max_connections=200", "fsync=off") // SIGKILL loses no written page
 		test(t, "postgres", p.Database(t), p)
 	})
 	t.Run("redis", func(t *testing.T) {
