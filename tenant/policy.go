@@ -62,6 +62,7 @@ var (
 	errSeveral  = denied("tenant: the request has several tenant headers")
 	errNoTenant = denied("tenant: the caller has no tenant")
 	errOther    = denied("tenant: the request names another tenant than that of the caller")
+	errForeign  = denied("tenant: the record belongs to another tenant than that of the caller or the job")
 )
 
 func denied(cause string) *gatehouse.Error {

@@ -16,7 +16,7 @@ import (
 
 // The metadata of the resource and of the issuer lead clients to one another.
 //
-// Covers RFC 9728 §3; RFC 8414 §3.
+// Covers RFC 9728 §3.
 func TestMetadata(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	resource := n.send(t, n.browser, http.MethodGet, "/.well-known/oauth-protected-resource/mcp", "")
@@ -130,7 +130,7 @@ func TestDelegatedByIssuer(t *testing.T) {
 	}{
 		{"a live agent", token("acme", "helper-1"), "approval_required"},
 		{"its roles limit the scopes", token("acme", "helper-2"), "insufficient_scope"},
-		{"an unknown agent", token("acme", "nobody"), "invalid_token"},
+		{"an unknown agent", token("acme", "unknown"), "invalid_token"},
 		{"an agent of another tenant", token("acme", "other"), "invalid_token"},
 		{"a chain of four", token("acme", "helper-1", "plain", "helper-1", "plain"), "approval_required"},
 	} {
@@ -143,7 +143,7 @@ func TestDelegatedByIssuer(t *testing.T) {
 		"subject_token_type", "urn:ietf:params:oauth:token-type:access_token"); r.status != 400 || r.body["access_token"] != nil {
 		t.Errorf("a fifth actor: %d %s, want 400", r.status, r.text)
 	}
-	// Nobody becomes an agent by what another issuer says.
+	// Claims of another issuer make no caller an agent.
 	scopes, _ := gatehouse.NewScopes(allScopes...)
 	signed, err := n.people.Sign(jwtauth.AccessToken{
 		Subject: "helper-1", Audience: n.origin + "/mcp", Client: "helper-1", Scopes: scopes, Tenant: "acme", Claims: object{"type": "agent"},
