@@ -80,9 +80,9 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 	}
 	var current *entry
 	for n, id := range ids {
-		e, e503 := r.lookup(ctx, id)
-		if e503 != nil {
-			return Caller{}, nil, asError(e503)
+		e, err := r.lookup(ctx, id)
+		if err != nil {
+			return Caller{}, nil, asError(err)
 		}
 		if refusal := checkAgent(p, e, f.generationOf(n)); refusal != nil {
 			return Caller{}, nil, refusal
@@ -126,28 +126,28 @@ func asError(err error) *gatehouse.Error {
 
 // complete returns a caller that a token or a key of an agent has authenticated, as a
 // policy may see it: see [Registry.Guard].
-func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehouse.Principal, Caller, *gatehouse.Error) {
+func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehouse.Principal, *gatehouse.Error) {
 	minted := p.Method == jwtauth.Method && p.Issuer == r.config.Issuer
 	var f facts
 	if minted {
 		var err error
 		if f, err = readFacts(p.Claims); err != nil {
-			return p, Caller{}, reject(p, ReasonToken, err)
+			return p, reject(p, ReasonToken, err)
 		}
 		if cause := checkMinted(p, f); cause != nil {
-			return p, Caller{}, reject(p, ReasonToken, cause)
+			return p, reject(p, ReasonToken, cause)
 		}
 	}
 	own := minted && p.Actors.Len() == 0
 	caller, e, refusal := r.resolve(ctx, p, own)
 	switch {
 	case refusal != nil:
-		return p, Caller{}, refusal
+		return p, refusal
 	case e == nil:
 		if p.Kind == gatehouse.KindAgent {
 			p.Kind = gatehouse.KindService
 		}
-		return p, caller, nil
+		return p, nil
 	}
 	p.Scopes = intersect(p.Scopes, e.scopes)
 	switch {
@@ -158,13 +158,12 @@ func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehou
 		if minted {
 			p.Kind, p.Issuer = gatehouse.KindUser, f.subjectIssuer
 			p.Actors = issued(p.Actors, r.config.Issuer)
-			caller.Subject = p.Key()
 		}
 	}
 	if !own && p.Kind == gatehouse.KindAgent {
 		p.Kind = gatehouse.KindService
 	}
-	return p, caller, nil
+	return p, nil
 }
 
 // issued returns a chain whose actors have an issuer.

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -47,9 +48,7 @@ func over(r *http.Request, certificate *x509.Certificate) *http.Request {
 // svid returns a JWT-SVID.
 func svid(by party, changes object) string {
 	claims := object{"sub": workload, "aud": []string{origin}, "exp": time.Now().Unix() + 300}
-	for name, value := range changes {
-		claims[name] = value
-	}
+	maps.Copy(claims, changes)
 	return string(must(by.ring.SignJWT("JWT", claims)).Reveal())
 }
 

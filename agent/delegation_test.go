@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -47,9 +48,7 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 		limits := agent.Limits{PerRequest: c.random.Int64N(3) * 100, PerDay: c.random.Int64N(3) * 1000, Total: c.random.Int64N(3) * 10}
 		table[fmt.Sprint("role", n)] = agent.Role{Scopes: scopes, Limits: limits}
 	}
-	for name, role := range roles {
-		table[name] = role
-	}
+	maps.Copy(table, roles)
 	c.world = newWorld(t, func(config *agent.Config, _ *agent.ServerConfig) { config.Roles = table })
 	for n := range 9 {
 		id := fmt.Sprint("agent", n)

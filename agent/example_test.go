@@ -35,8 +35,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer registry.Close()
-	defer server.Close()
+	defer func() { _, _ = registry.Close(), server.Close() }()
 	helpers, _ := gatehouse.NewRoles("reader")
 	if _, err := registry.Register(ctx, agent.Registration{Agent: agent.Agent{
 		ID: "helper", Tenant: "acme", Owner: "alice", Roles: helpers, Keys: []string{agentJWK},

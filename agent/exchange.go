@@ -47,7 +47,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	switch {
 	case f.details:
 		return nil, refuse(codeInvalidDetails, ReasonDetails, a.ID, errors.New("the subject token has authorization_details, which this server cannot keep"))
-	case subject.Tenant == "" || subject.Tenant != a.Tenant:
+	case subject.Tenant != a.Tenant: // that of an agent is not empty
 		return nil, invalid(ReasonSubject, "the subject token has no tenant, or another one than the agent")
 	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, s.registry.config.Issuer, subject.Issuer):
 		return nil, invalid(ReasonMayAct, "may_act of the subject token does not name the agent")
@@ -69,7 +69,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	}
 	generations := []int64{a.Generation}
 	chain := []gatehouse.Actor{{Subject: a.ID}}
-	for actor := range subject.Actors.All() {
+	for _, actor := range slices.Collect(subject.Actors.All()) {
 		e, err := s.registry.lookup(r.Context(), actor.Subject) // checked by subject
 		if err != nil {
 			return nil, asError(err)
@@ -92,7 +92,7 @@ func (s *Server) subject(r *http.Request, token string) (gatehouse.Principal, fa
 	if err != nil {
 		return gatehouse.Principal{}, facts{}, asError(err)
 	}
-	p, _, e := s.registry.complete(r.Context(), proof.Principal())
+	p, e := s.registry.complete(r.Context(), proof.Principal())
 	if e != nil {
 		return gatehouse.Principal{}, facts{}, e
 	}

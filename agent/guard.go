@@ -46,7 +46,7 @@ func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 		return proof, err
 	}
 	before := proof.Principal()
-	p, _, refusal := g.registry.complete(r.Context(), before)
+	p, refusal := g.registry.complete(r.Context(), before)
 	switch {
 	case refusal != nil:
 		return gatehouse.Proof{}, g.refusal(r, before, refusal)

@@ -5,6 +5,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -32,9 +33,7 @@ func chainOf(ids ...string) object {
 // forged returns a token that the signing key of the server has signed.
 func forged(changes object) string {
 	claims := object{"iss": origin, "sub": "helper-1", "client_id": "helper-1", "type": "agent", "generations": []int{1}, "roles": nil, "scope": "data:read", "exp": time.Now().Unix() + 900}
-	for name, value := range changes {
-		claims[name] = value
-	}
+	maps.Copy(claims, changes)
 	return tokenOf(ownKeys, claims)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -55,9 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.write(w, e)
 			return
 		}
-		for name, values := range t.header {
-			h[name] = values
-		}
+		maps.Copy(h, t.header)
 		writeJSON(w, http.StatusOK, t.response())
 		return
 	}

@@ -217,6 +217,8 @@ func (s *Server) document() map[string]any {
 
 // Metadata returns the handler of GET /.well-known/oauth-authorization-server, RFC 8414
 // section 3. Register it as a public route.
+//
+// Implements RFC 8414 §3.
 func (s *Server) Metadata() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -200,7 +200,7 @@ func TestMayActIsKept(t *testing.T) {
 	w.token(t, exchangeRequest("helper-1", first))
 }
 
-// Covers RFC 8414 §2 (server).
+// Covers RFC 8414 §2 (server), §3.
 func TestMetadata(t *testing.T) {
 	w := newWorld(t)
 	get := func(method string) (int, object) {

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tenant provides policies that separate the tenants of one
-// application.
+// Package tenant separates the tenants of one application: in requests, in the names
+// of what is stored, and in PostgreSQL.
 //
 // A request names a tenant in its path, its host name or a header; the credential
 // proves the tenant of the caller. [FromPath], [FromHost] and [FromHeader] are
 // policies that allow a request only if both are the same, character by
-// character.
+// character. They deny with 403 and access_denied: requests that name no tenant,
+// several tenants or another tenant, and every caller without a tenant. [Required]
+// allows every caller with a tenant.
 //
-// They deny with 403 and access_denied: requests that name no tenant, several
-// tenants or another tenant, and every caller without a tenant.
+// Behind them, [Of] returns the [Namespace] of the caller's tenant, which builds all
+// keys of records, caches and locks, and the names of objects and vector indexes. A
+// background job has no caller and names its tenant with [Job]; without one it gets
+// [ErrNone]. [Separated] and [SeparatedBlobs] wrap stores that all tenants share.
+// [Check] refuses and records an access to what belongs to another tenant.
 //
-// The application must limit its database queries to that tenant. Use
-// [gatehouse.Principal].Tenant for this: it comes from the verified credential,
-// and these policies ensure that it equals the tenant in the request.
+// In PostgreSQL, [Protect] separates the rows of a table for a migration, [Tx] runs
+// queries that see only the rows of the caller's tenant, and [CheckRows] finds the
+// tables and views through which a program could see the others. Row-level security
+// does not protect against injected SQL, which can set another tenant.
 package tenant

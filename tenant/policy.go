@@ -14,15 +14,21 @@ import (
 // FromPath allows callers whose tenant is the value of a path wildcard,
 // [http.Request.PathValue]: with the name "tenant", of a pattern such as
 // "GET /tenants/{tenant}/reports". On a route without that wildcard it denies
-// every caller.
+// every caller. Other routers than [http.ServeMux] must set the path value, as the
+// modules below adapter do.
 //
 // It panics if name is empty or has a brace.
 func FromPath(name string) gatehouse.Policy {
 	if name == "" || strings.ContainsAny(name, "{}") {
 		panic(fmt.Sprintf("tenant: FromPath: got %q, want the name of a wildcard without braces", name))
 	}
+	missing := denied(fmt.Sprintf("tenant: the request has no path value %q: check the pattern of the route, and that the router sets path values", name))
 	return gatehouse.PolicyFunc(func(r *http.Request, p gatehouse.Principal) error {
-		return match(r.PathValue(name), p)
+		value := r.PathValue(name)
+		if value == "" && p.Tenant != "" {
+			return missing
+		}
+		return match(value, p)
 	})
 }
 
@@ -56,6 +62,7 @@ var (
 	errSeveral  = denied("tenant: the request has several tenant headers")
 	errNoTenant = denied("tenant: the caller has no tenant")
 	errOther    = denied("tenant: the request names another tenant than that of the caller")
+	errForeign  = denied("tenant: the record belongs to another tenant than that of the caller or the job")
 )
 
 func denied(cause string) *gatehouse.Error {

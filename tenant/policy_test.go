@@ -16,6 +16,7 @@ import (
 
 const (
 	notNamed = "tenant: the request names no tenant"
+	noValue  = `tenant: the request has no path value "tenant": check the pattern of the route, and that the router sets path values`
 	several  = "tenant: the request has several tenant headers"
 	noTenant = "tenant: the caller has no tenant"
 	other    = "tenant: the request names another tenant than that of the caller"
@@ -50,10 +51,10 @@ func TestFromPath(t *testing.T) {
 		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "acme-2", other},
 		{"/tenants/{tenant}/reports", "/tenants/acme/reports", "", noTenant},
 		{"/tenants/{tenant...}", "/tenants/acme/x", "acme", other},
-		{"/tenants/{tenant...}", "/tenants/", "acme", notNamed},
+		{"/tenants/{tenant...}", "/tenants/", "acme", noValue},
 		{"/tenants/{tenant...}", "/tenants/", "", noTenant},
-		{"/tenants/{other}/reports", "/tenants/acme/reports", "acme", notNamed},
-		{"/reports", "/reports?tenant=acme", "acme", notNamed},
+		{"/tenants/{other}/reports", "/tenants/acme/reports", "acme", noValue},
+		{"/reports", "/reports?tenant=acme", "acme", noValue},
 	} {
 		reached := false
 		mux := http.NewServeMux()

@@ -64,7 +64,7 @@ func Example() {
 	mux.Handle("/mcp", tools, gatehouse.Authenticated)
 	root := tools.Front(mux)
 
-	for _, caller := range []string{"key", "nobody"} {
+	for _, caller := range []string{"key", "unknown"} {
 		r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "https://tools.example.com/mcp",
 			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","arguments":{"name":"Ada"}}}`))
 		r.Header.Set("Authorization", "Bearer "+caller)

@@ -22,7 +22,7 @@ func TestFaults(t *testing.T) {
 			return &faulty{Fault: contract.Fault(fault), records: make(map[string]agent.Record)}
 		},
 		Wait: func(s agent.Store) { s.(*faulty).late.Wait() },
-	}.TestFaults(t, rules, faults)
+	}.TestFaults(t, slices.Concat(rules, races), faults)
 }
 
 // faulty is a store with one fault, or without any.

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ import (
 // TestStore tests whether a store keeps the contract of [agent.Store]. It calls
 // newStore for each rule, with the t of that rule; newStore returns an empty store.
 func TestStore(t *testing.T, newStore func(t *testing.T) agent.Store) {
-	contract.Test(t, rules, newStore)
+	contract.Test(t, slices.Concat(rules, races), newStore)
 }
 
 type rule = contract.Rule[agent.Store]
@@ -91,17 +90,14 @@ func (s suite) fails(what string, err, want error) {
 }
 
 // later waits until the clock of the store is after t, by registrations of other
-// agents, and returns its time.
-func (s suite) later(t time.Time) time.Time {
+// agents.
+func (s suite) later(t time.Time) {
 	s.Helper()
-	var now time.Time
 	n := 0
 	s.Until(fmt.Sprintf("the clock of the store is after %v", t), func() bool {
 		n++
-		now = s.register(fmt.Sprint("clock", n, t.UnixNano()), "clock", "").Created
-		return now.After(t)
+		return s.register(fmt.Sprint("clock", n, t.UnixNano()), "clock", "").Created.After(t)
 	})
-	return now
 }
 
 var rules = []rule{
@@ -271,49 +267,5 @@ var rules = []rule{
 				}
 			}
 			s.same("Find", s.find("a"), first)
-		}),
-	newRule("race of changes", "Each method is atomic: Generation counts the changes.",
-		func(s suite) {
-			for round := range contract.Rounds {
-				id := fmt.Sprint("count", round)
-				s.register(id, "acme", "x")
-				contract.Together(contract.Racers, func(i int) { s.register(id, "acme", fmt.Sprint(i)) })
-				if r := s.find(id); r.Generation != contract.Racers+1 {
-					s.Failf("after %d changes at once: Generation = %d, want %d", contract.Racers, r.Generation, contract.Racers+1)
-				}
-				ended := make([]agent.Record, contract.Racers)
-				contract.Together(contract.Racers, func(i int) { ended[i] = s.decommission("acme", id) })
-				for _, r := range ended {
-					s.same("Decommission at once", r, s.find(id))
-				}
-			}
-		}),
-	newRule("race", "Each method is atomic, and a change is visible to every reader before the method returns.",
-		func(s suite) {
-			for round := range contract.Rounds {
-				id := fmt.Sprint("race", round)
-				s.register(id, "acme", "x")
-				var ended atomic.Bool
-				contract.Together(contract.Racers, func(i int) {
-					if i == 0 {
-						s.decommission("acme", id)
-						ended.Store(true)
-						return
-					}
-					for n := range 4 {
-						late := ended.Load()
-						_, err := s.store.Register(s.Context(), id, "acme", fmt.Append(nil, i, n))
-						if err != nil && !errors.Is(err, agent.ErrDecommissioned) || late && err == nil {
-							s.Failf("Register after Decommission = %v: error = %v", late, err)
-							return
-						}
-						r, err := s.store.Find(s.Context(), id)
-						if err != nil || late && r.Decommissioned.IsZero() {
-							s.Failf("Find after Decommission = %v: %+v, %v", late, r, err)
-							return
-						}
-					}
-				})
-			}
 		}),
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ExceededError says which budget has no room for a call. It is the Cause of a
+// ExceededError says which budget has no capacity for a call. It is the Cause of a
 // [gatehouse.Error].
 type ExceededError struct {
 	Balance Balance // zero Spent and Held if Never
@@ -31,10 +31,10 @@ func (e *ExceededError) Error() string {
 		b.Account.Per, b.Account.Name, b.Window, e.Amount, b.Max, b.Spent, b.Held)
 }
 
-// exceeded returns the refusal of a call that a budget has no room for.
+// exceeded returns the refusal of a call that a budget has no capacity for.
 func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 	if len(result.Counts) != 1 {
-		return errors.New("budget: store: no count of the budget without room")
+		return errors.New("budget: store: no count of the budget without capacity")
 	}
 	cause := &ExceededError{Balance: c.balance(result.At, result.Counts[0]), Amount: c.Amount}
 	e := &gatehouse.Error{Code: CodeExhausted, Reason: ReasonBusy, RetryAfter: retryBusy, Cause: cause}

@@ -230,18 +230,18 @@ func TestFailedConnectionIsNotCharged(t *testing.T) {
 }
 
 // A stream that holds its output in steps grows up to its limit while the budget has
-// room, and is cut where it has none.
+// capacity, and is cut where it has none.
 func TestStreamGrowsOrIsCut(t *testing.T) {
 	line := keyLine(1000)
 	for _, test := range []struct {
-		name   string
-		room   int64 // beside the first hold
-		chunks int
-		cut    bool
+		name     string
+		capacity int64 // beside the first hold
+		chunks   int
+		cut      bool
 	}{
 		{"short", 0, 5, false},
 		{"grows", 40, 45, false},
-		{"no room", 10, 45, true},
+		{"no capacity", 10, 45, true},
 		{"ignores its limit", 500, 60, true},
 	} {
 		sent := strings.Repeat(chunk, test.chunks) + usageOnly + done
@@ -251,7 +251,7 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 			c.Step, c.Count = 10, func(data []byte) int64 { return int64(bytes.Count(data, []byte(`"content"`))) }
 		})
 		first := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
-		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.room}); err != nil {
+		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.capacity}); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := transport.RoundTrip(chatRequest(t))
@@ -267,7 +267,7 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
 		spent := state(t, l, line)
-		if !test.cut && spent != [2]int64{12, 1000 - first - test.room} {
+		if !test.cut && spent != [2]int64{12, 1000 - first - test.capacity} {
 			t.Errorf("%s: spent, held = %v", test.name, spent)
 		}
 		if test.cut && (spent[0] < first || spent[0]+spent[1] > 1000) {

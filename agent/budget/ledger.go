@@ -20,7 +20,7 @@ const (
 	minHold     = time.Second
 	maxHold     = 24 * time.Hour
 
-	// retryBusy is when a caller may try again whom calls in progress leave no room.
+	// retryBusy is when a caller may try again whom calls in progress leave no capacity.
 	retryBusy = 2 * time.Second
 )
 

@@ -187,7 +187,7 @@ func TestExhaustedUntil(t *testing.T) {
 			}
 			time.Sleep(test.until - time.Microsecond)
 			if _, err := l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 10}); err == nil {
-				t.Errorf("%v: room before the end of the window", test.window)
+				t.Errorf("%v: capacity before the end of the window", test.window)
 			}
 			time.Sleep(time.Microsecond)
 			if _, err := l.Reserve(t.Context(), "4", budget.Charge{Line: line, Amount: 10}); err != nil {

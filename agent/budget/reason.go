@@ -10,8 +10,8 @@ var (
 	// CodeExceeded: the call can cost more than the caller may ever spend on one call or
 	// in one window.
 	CodeExceeded = gatehouse.NewCode(403, "budget_exceeded", "The request can cost more than the budget allows.")
-	// CodeExhausted: the budget has no room left now. Retry-After says when it may have.
-	CodeExhausted = gatehouse.NewCode(429, "budget_exceeded", "The budget has no room left for the request.")
+	// CodeExhausted: the budget has too little left now. Retry-After says when it may have.
+	CodeExhausted = gatehouse.NewCode(429, "budget_exceeded", "The budget has too little left for the request.")
 	// CodeReplayed: the ID of the request was used before.
 	CodeReplayed = gatehouse.NewCode(409, "request_replayed", "A request with this ID was received before.")
 )

@@ -106,7 +106,7 @@ const (
 )
 
 // rateLimit returns the header fields of draft-ietf-httpapi-ratelimit-headers-11 for
-// budgets. until, if it is not zero, is when there is room again.
+// budgets. until, if it is not zero, is when there is capacity again.
 func rateLimit(balances []Balance, at, until time.Time) map[string][]string {
 	var policies, limits []string
 	for i := range balances {

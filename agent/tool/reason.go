@@ -10,7 +10,7 @@ import "github.com/gatehouse-go/gatehouse"
 // approval. A refusal of an approval that is required has the ID of the approval.
 const EventCall gatehouse.EventType = "tool_call"
 
-// CodeArguments: the arguments are not those of the tool.
+// CodeArguments is the code for arguments that are not those of the tool.
 var CodeArguments = gatehouse.NewCode(400, "invalid_arguments", "The arguments are not those of the tool.")
 
 // The reasons why a call is refused.

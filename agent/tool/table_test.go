@@ -100,7 +100,7 @@ func TestNothingUnlistedIsAllowed(t *testing.T) {
 	kinds := []tool.Kind{tool.APIKey, tool.UserToken, tool.OwnToken, tool.Delegated}
 	scopeNames := []string{"a", "b", "c"}
 	bindings := []gatehouse.Binding{"", "mtls", "dpop", "dpop+mtls"}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // reproducible
+	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(from []string) (s gatehouse.Scopes) {
 		var some []string
 		for _, name := range from {

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 // The metadata of the resource and of the issuer lead clients to one another.
 //
-// Covers RFC 9728 §3; RFC 8414 §3.
+// Covers RFC 9728 §3.
 func TestMetadata(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	resource := n.send(t, n.browser, http.MethodGet, "/.well-known/oauth-protected-resource/mcp", "")
@@ -130,7 +131,7 @@ func TestDelegatedByIssuer(t *testing.T) {
 	}{
 		{"a live agent", token("acme", "helper-1"), "approval_required"},
 		{"its roles limit the scopes", token("acme", "helper-2"), "insufficient_scope"},
-		{"an unknown agent", token("acme", "nobody"), "invalid_token"},
+		{"an unknown agent", token("acme", "unknown"), "invalid_token"},
 		{"an agent of another tenant", token("acme", "other"), "invalid_token"},
 		{"a chain of four", token("acme", "helper-1", "plain", "helper-1", "plain"), "approval_required"},
 	} {
@@ -143,7 +144,7 @@ func TestDelegatedByIssuer(t *testing.T) {
 		"subject_token_type", "urn:ietf:params:oauth:token-type:access_token"); r.status != 400 || r.body["access_token"] != nil {
 		t.Errorf("a fifth actor: %d %s, want 400", r.status, r.text)
 	}
-	// Nobody becomes an agent by what another issuer says.
+	// Claims of another issuer make no caller an agent.
 	scopes, _ := gatehouse.NewScopes(allScopes...)
 	signed, err := n.people.Sign(jwtauth.AccessToken{
 		Subject: "helper-1", Audience: n.origin + "/mcp", Client: "helper-1", Scopes: scopes, Tenant: "acme", Claims: object{"type": "agent"},
@@ -166,5 +167,49 @@ func TestStopEndsStreams(t *testing.T) {
 	path, key := n.trail()
 	if _, err := verified(path, key); err != nil {
 		t.Errorf("-verify after the stop error = %v, want nil", err)
+	}
+}
+
+// DPoP is always on: a token that is bound to a key needs a new proof for each request.
+//
+// Covers RFC 9449 §7.1.
+func TestDPoP(t *testing.T) {
+	n := newWorld(t).start(t, nil)
+	address := func(path string) *url.URL {
+		u, err := url.Parse(n.origin + path)
+		must(t, err)
+		return u
+	}
+	key, err := dpop.GenerateKey()
+	must(t, err)
+	form := url.Values{
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {n.assertion(t, "helper-1", nil)},
+		"grant_type": {"client_credentials"},
+	}
+	proof, err := key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: address("/token")})
+	must(t, err)
+	r := n.send(t, n.browser, http.MethodPost, "/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "DPoP", proof)
+	token, _ := r.body["access_token"].(string)
+	if r.status != 200 || r.body["token_type"] != "DPoP" {
+		t.Fatalf("POST /token with a proof: %d %s, want a DPoP token", r.status, r.text)
+	}
+	call := func(headers ...string) int {
+		headers = append(headers, "Content-Type", "application/json", "Accept", "application/json, text/event-stream")
+		return n.send(t, n.browser, http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"read_public","arguments":{"topic":"hello"}}}`, headers...).status
+	}
+	proof, err = key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: address("/mcp"), AccessToken: token})
+	must(t, err)
+	for _, test := range []struct {
+		name string
+		got  int
+		want int
+	}{
+		{"with a proof", call("Authorization", "DPoP "+token, "DPoP", proof), 200},
+		{"the proof again", call("Authorization", "DPoP "+token, "DPoP", proof), 401},
+		{"as a bearer token", call("Authorization", "Bearer "+token), 401},
+	} {
+		if test.got != test.want {
+			t.Errorf("a DPoP token %s: %d, want %d", test.name, test.got, test.want)
+		}
 	}
 }

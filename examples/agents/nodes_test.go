@@ -177,6 +177,7 @@ func TestClaimsAtOnce(t *testing.T) {
 
 // A process that is killed between the claim and the call never makes the call twice.
 func TestKillBetweenClaimAndCall(t *testing.T) {
+	enginetest.Slow(t)
 	shared(t, func(t *testing.T, w *world, store object, _ outage) {
 		var mu sync.Mutex
 		posts := make(map[string]int)
@@ -228,6 +229,7 @@ func TestKillBetweenClaimAndCall(t *testing.T) {
 
 // While the store is down, nothing runs and the answer is 503.
 func TestStoreDown(t *testing.T) {
+	enginetest.Slow(t)
 	shared(t, func(t *testing.T, w *world, store object, engine outage) {
 		if engine == nil {
 			t.Skip("SQLite has no server")

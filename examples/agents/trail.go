@@ -34,7 +34,7 @@ func (c *config) openTrail() (*audit.Log, error) {
 	return trail, nil
 }
 
-// verifyTrail writes the number of records of a log that nobody has changed. The error
+// verifyTrail writes the number of records of a log without a change. The error
 // names the first record that is not as it was written, counted from 1.
 func verifyTrail(path, keyFile string, stdout io.Writer) error {
 	key, err := audit.ReadPublicKey(keyFile)

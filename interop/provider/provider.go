@@ -24,6 +24,10 @@ type Options struct {
 	// offline_access.
 	Scopes []string
 
+	// Claims are claims of accounts and of clients, by their IDs: in ID tokens, and in
+	// access tokens that are JWTs.
+	Claims map[string]map[string]any
+
 	// DPoPNonce makes the provider require a nonce in every DPoP proof.
 	DPoPNonce bool
 
@@ -122,7 +126,7 @@ func Start(t testing.TB, o Options) *Provider {
 	p := &Provider{process: node.Start(t, "provider/provider.mjs")}
 	p.call(t, map[string]any{
 		"do": "start", "host": o.Host, "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce, "tls": o.TLS,
-		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(),
+		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(), "claims": o.Claims,
 	})
 	return p
 }

@@ -67,7 +67,7 @@ function replace(next) {
     jwks: { keys },
     cookies: { keys: cookieKeys },
     scopes: options.scopes,
-    claims: { openid: ['sub'], email: ['email'] }, // what userinfo says
+    claims: { openid: ['sub', ...Object.values(options.claims ?? {}).flatMap(Object.keys)], email: ['email'] }, // what userinfo says
     responseTypes: ['code'],
     clientAuthMethods: options.tls ? [...plainAuthMethods, 'tls_client_auth', 'self_signed_tls_client_auth'] : plainAuthMethods,
     enabledJWA: { dPoPSigningAlgValues: ['ES256', 'PS256', 'Ed25519', 'EdDSA'] },
@@ -80,11 +80,12 @@ function replace(next) {
       customizers: {
         jwt(ctx, token, parts) {
           const shape = shapes[options.resources.find((r) => r.uri === token.aud)?.shape];
+          Object.assign(parts.payload, options.claims?.[token.accountId], options.claims?.[token.clientId]);
           if (shape) Object.assign(parts, { header: { typ: 'JWT' }, payload: shape(parts.payload) });
         },
       },
     },
-    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com`, ...options.claims?.[id] }) }),
     // The provider does not send to loopback addresses, where the tests listen
     // for back-channel logout.
     fetch: (url, { dispatcher, ...rest }) => fetch(url, rest),

@@ -100,12 +100,6 @@ var claimRules = []rule{
 		s.notClaimed("a used approval", a)
 		s.same("stored after a second Claim", s.find("a"), used)
 	}),
-	newRule("claim one", "An approval is used by the claim of its own digest.", func(s suite) {
-		a, b := s.approved("a"), s.approved("b")
-		s.claim(a)
-		s.same("the other", s.find("b"), b)
-		s.claim(b)
-	}),
 }
 
 var listRules = []rule{

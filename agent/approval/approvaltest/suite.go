@@ -118,6 +118,9 @@ func (s suite) decide(what string, a approval.Approval, d approval.Decision, wan
 		s.Failf("Decide(%s) = %v, want %v", what, decided, want)
 	}
 	s.same("stored after Decide("+what+")", s.find(a.ID), got)
+	fixed := a
+	fixed.Decisions, fixed.Used, fixed.AsOf = got.Decisions, got.Used, got.AsOf
+	s.same("after Decide("+what+")", got, fixed)
 	if want {
 		n := len(got.Decisions) - 1
 		if n < 0 || got.Decisions[n].Time.Compare(a.Created) < 0 || got.Decisions[n].Time.After(got.AsOf) {

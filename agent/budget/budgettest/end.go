@@ -35,12 +35,17 @@ var endRules = []rule{
 		s.result("Settle above the hold", s.settle("1", 120), settled([]int64{120}, budget.Count{Spent: 120, Held: 10}))
 		s.result("second Settle", s.settle("1", 5), budget.Result{Outcome: budget.Settled, Replayed: true, Charged: []int64{120}})
 		s.result("Settle of nothing", s.settle("2", 0), settled([]int64{0}, budget.Count{Spent: 120}))
-		s.read("after Settle", "a", budget.Count{Spent: 120})
+		s.reserve(reservation("4", s.entry("a", 100, 0)))
+		s.result("Settle of an empty hold", s.settle("4", 5), settled([]int64{5}, budget.Count{Spent: 125}))
+		s.read("after Settle", "a", budget.Count{Spent: 125})
 		result, err := s.store.Settle(s.Context(), "other", "1", []int64{1})
 		s.NoError(err)
 		s.result("Settle of another tenant", result, budget.Result{Outcome: budget.Absent})
 	}),
 	newRule("expiry", "A hold whose deadline has passed expires: its amounts are no longer held, and its floors are spent. No method counts it as held.", func(s suite) {
+		empty := reservation("0", s.entry("b", 100, 0))
+		empty.TTL = short
+		s.reserve(empty)
 		r := s.expire("1", 60, 10)
 		s.result("Reserve of what the hold had", s.reserve(reservation("2", s.entry("a", 100, 90))), held(budget.Count{Spent: 10, Held: 90}))
 		s.result("replay of an expired call", s.reserve(r), budget.Result{Outcome: budget.Expired, Replayed: true, Charged: []int64{10}})
@@ -121,11 +126,11 @@ var readRules = []rule{
 		s.reserve(reservation("0", s.inHours("a", 2, 2, 100, 20)))
 		s.settle("0", 15)
 		s.result("Reserve in the next hour", s.reserve(reservation("1", s.inHours("a", 1, 2, 100, 30))), held(budget.Count{Spent: 15, Held: 30}))
-		s.result("Reserve without room in the last hours", s.reserve(reservation("2", s.inHours("a", 0, 2, 100, 56))), exceeded(0, budget.Count{Spent: 15, Held: 30}))
+		s.result("Reserve without capacity in the last hours", s.reserve(reservation("2", s.inHours("a", 0, 2, 100, 56))), exceeded(0, budget.Count{Spent: 15, Held: 30}))
 		s.result("Reserve", s.reserve(reservation("3", s.inHours("a", 0, 2, 100, 55))), held(budget.Count{Spent: 15, Held: 85}))
 		s.result("Reserve later", s.reserve(reservation("4", s.inHours("a", 0, 1, 100, 15))), held(budget.Count{Held: 100}))
 		s.result("Extend", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 56))), held(budget.Count{Spent: 15, Held: 101}))
-		s.result("Extend without room", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 57))), exceeded(0, budget.Count{Spent: 15, Held: 101}))
+		s.result("Extend without capacity", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 57))), exceeded(0, budget.Count{Spent: 15, Held: 101}))
 		s.result("Extend to less", s.extend(reservation("3", s.inHours("a", 0, 2, 116, 6))), held(budget.Count{Spent: 15, Held: 51}))
 		s.result("Settle", s.settle("1", 10), settled([]int64{10}, budget.Count{Spent: 10}))
 	}),
@@ -179,7 +184,7 @@ var readRules = []rule{
 }
 
 var raceRules = []rule{
-	newRule("race for room", "Of several concurrent calls, those that do not fit together are refused.", func(s suite) {
+	newRule("race for capacity", "Of several concurrent calls, those that do not fit together are refused.", func(s suite) {
 		for round := range contract.Rounds {
 			a, b := fmt.Sprint("a", round), fmt.Sprint("b", round)
 			var admitted atomic.Int64
@@ -248,7 +253,7 @@ var raceRules = []rule{
 				}
 			})
 			if n := grown.Load(); n != 3 {
-				s.Failf("%d holds grew by 10 with room for 30, want 3", n)
+				s.Failf("%d holds grew by 10 with capacity for 30, want 3", n)
 			}
 		}
 	}),

@@ -23,7 +23,7 @@ var reserveRules = []rule{
 		s.result("Reserve of 31", s.reserve(reservation("5", s.entry("a", 100, 31))), exceeded(0, budget.Count{Spent: 30, Held: 40}))
 		s.result("Reserve of 30", s.reserve(reservation("6", s.entry("a", 100, 30))), held(budget.Count{Spent: 30, Held: 70}))
 	}),
-	newRule("limit", "The limit is that of the call: calls of one account may have different ones. An empty counter has no room above Limit, and an amount of 0 always fits.", func(s suite) {
+	newRule("limit", "The limit is that of the call: calls of one account may have different ones. An empty counter has no capacity above Limit, and an amount of 0 always fits.", func(s suite) {
 		s.result("Reserve above the limit", s.reserve(reservation("1", s.entry("a", 10, 11))), exceeded(0, budget.Count{}))
 		s.result("Reserve with a higher limit", s.reserve(reservation("2", s.entry("a", 20, 11))), held(budget.Count{Held: 11}))
 		s.result("Reserve with a lower limit", s.reserve(reservation("3", s.entry("a", 10, 1))), exceeded(0, budget.Count{Held: 11}))
@@ -47,8 +47,8 @@ var reserveRules = []rule{
 			return []budget.Entry{s.entry("a", 100, a), s.entry("b", 50, b), s.entry("c", 10, c)}
 		}
 		s.result("Reserve", s.reserve(reservation("1", entries(10, 10, 5)...)), held(budget.Count{Held: 10}, budget.Count{Held: 10}, budget.Count{Held: 5}))
-		s.result("Reserve without room in the last", s.reserve(reservation("2", entries(10, 10, 6)...)), exceeded(2, budget.Count{Held: 5}))
-		s.result("Reserve without room in the last two", s.reserve(reservation("3", entries(10, 41, 6)...)), exceeded(1, budget.Count{Held: 10}))
+		s.result("Reserve without capacity in the last", s.reserve(reservation("2", entries(10, 10, 6)...)), exceeded(2, budget.Count{Held: 5}))
+		s.result("Reserve without capacity in the last two", s.reserve(reservation("3", entries(10, 41, 6)...)), exceeded(1, budget.Count{Held: 10}))
 		for _, account := range []string{"a", "b"} {
 			s.read("after refusals", account, budget.Count{Held: 10})
 		}

@@ -7,6 +7,7 @@ package approvals
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +19,10 @@ import (
 // FormatRoles returns the names of roles, each between two line feeds. A name has no
 // control character.
 func FormatRoles(r gatehouse.Roles) string {
-	text := "\n"
-	for role := range r.All() {
-		text += role + "\n"
+	if r.Len() == 0 {
+		return "\n"
 	}
-	return text
+	return "\n" + strings.Join(slices.Collect(r.All()), "\n") + "\n"
 }
 
 // ParseRoles reads what FormatRoles returns.

@@ -33,10 +33,10 @@ func TestDecisionsSurvive(t *testing.T) {
 		{Decider: gatehouse.Key{Issuer: "https://a.example/ ", Subject: "alice\n"}, Approve: true, Comment: "a b\n+%\x00", Time: time.UnixMicro(1).UTC()},
 		{Decider: gatehouse.Key{Subject: "bob"}, Time: time.UnixMicro(1 << 50).UTC()},
 	}
-	text := ""
-	for i, at := range []string{"1", "1125899906842624"} {
-		text += want[i].Decider.String() + " " + approvals.FormatDecision(want[i]) + " " + at + "\n"
+	line := func(d approval.Decision, at string) string {
+		return d.Decider.String() + " " + approvals.FormatDecision(d) + " " + at + "\n"
 	}
+	text := line(want[0], "1") + line(want[1], "1125899906842624")
 	if got, err := approvals.ParseDecisions(text); err != nil || !slices.Equal(got, want) {
 		t.Errorf("ParseDecisions(%q) = %v, %v, want %v", text, got, err, want)
 	}

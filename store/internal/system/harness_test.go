@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		nodeMain()
 		return
 	}
+	if os.Getenv("GATEHOUSE_TEST_CLAIMER") != "" {
+		claimerMain()
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -22,6 +22,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
@@ -210,6 +211,7 @@ type stores struct {
 	families    refresh.Store
 	revocations revocation.Store
 	sessions    session.Store
+	approvals   approval.Store
 }
 
 // openStores opens the stores of a node. Tables that cannot be created now are
@@ -220,7 +222,9 @@ func openStores(config nodeConfig, log *slog.Logger) (s stores, err error) {
 		if err != nil {
 			return s, err
 		}
-		s = stores{keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions()}
+		s = stores{
+			keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions(), approvals: store.Approvals(),
+		}
 		if config.Watch != "" {
 			watched, err := openRedis(config.Watch, config.Timeout)
 			if err != nil {
@@ -243,7 +247,9 @@ func openStores(config nodeConfig, log *slog.Logger) (s stores, err error) {
 	if err := store.Migrate(context.Background()); err != nil {
 		log.Warn("not migrated", "error", err)
 	}
-	s = stores{keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions()}
+	s = stores{
+		keys: store.APIKeys(), families: store.Families(), revocations: store.Revocations(), sessions: store.Sessions(), approvals: store.Approvals(),
+	}
 	if config.Watch != "" {
 		conn, err := pgx.ParseConfig(config.Watch)
 		if err != nil {

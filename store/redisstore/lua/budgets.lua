@@ -38,6 +38,11 @@ local function move(tenant, account, span, starts, spent, held)
 	return redis.call('HINCRBY', key, 'spent', spent), redis.call('HINCRBY', key, 'held', held)
 end
 
+-- HINCRBY does not know "-0".
+local function negative(amount)
+	return amount == '0' and '0' or '-' .. amount
+end
+
 local function finish(hold, member, state, charged, time)
 	redis.call('HSET', hold, 'state', state, 'charged', cjson.encode(charged))
 	redis.call('ZREM', base .. ':due', member)
@@ -53,7 +58,7 @@ local function sweep(time, limit)
 		local charged = {}
 		for i, line in ipairs(cjson.decode(r[2])) do
 			charged[i] = line[5]
-			move(r[1], line[1], line[2], line[3], line[5], '-' .. line[4])
+			move(r[1], line[1], line[2], line[3], line[5], negative(line[4]))
 		end
 		finish(hold, member, 'expired', charged, time)
 	end

@@ -19,7 +19,7 @@ end
 local before = r[3] and cjson.decode(r[3])
 local counts, charged = {}, {}
 for i, line in ipairs(known) do
-	local spent, held = ARGV[i + 2], '-' .. line[4]
+	local spent, held = ARGV[i + 2], negative(line[4])
 	charged[i] = spent
 	if before then
 		spent, held = text(tonumber(spent) - tonumber(before[i])), '0'

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tenant_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/tenant"
+)
+
+func space(t *testing.T, name string) tenant.Namespace {
+	t.Helper()
+	n, err := tenant.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// as returns the context of a caller.
+func as(t *testing.T, name string) context.Context {
+	return gatehouse.NewContext(t.Context(), gatehouse.Principal{Method: "api_key", Subject: "ada", Credential: "key", Tenant: name})
+}
+
+func jobOf(t *testing.T, name string) context.Context {
+	t.Helper()
+	ctx, err := tenant.Job(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+func TestNewRejectsNames(t *testing.T) {
+	for _, name := range []string{"", "a\nb", "a\x00", "\xff", strings.Repeat("a", 256)} {
+		if _, err := tenant.New(name); err == nil {
+			t.Errorf("New(%q): no error", name)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	for _, test := range []struct {
+		tenant string
+		parts  []string
+		want   string
+	}{
+		{"acme", []string{"conversation", "42"}, "t:acme:conversation:42"},
+		{"a:b", []string{"c"}, "t:a%3Ab:c"},
+		{"a", []string{"b:c"}, "t:a:b%3Ac"},
+		{"a", []string{"b", "c"}, "t:a:b:c"},
+		{"a", []string{""}, "t:a:"},
+		{"a", []string{"", ""}, "t:a::"},
+		{"a%3Ab", []string{"c"}, "t:a%253Ab:c"},
+		{"caf\u00e9", []string{"*\xff\x00"}, "t:caf%C3%A9:%2A%FF%00"},
+		{"..", []string{"."}, "t:%2E%2E:%2E"},
+	} {
+		if got := space(t, test.tenant).Key(test.parts...); got != test.want {
+			t.Errorf("Key(%q, %q) = %s, want %s", test.tenant, test.parts, got, test.want)
+		}
+	}
+	wantPanic(t, "tenant: Namespace.Key: at least one part is required", func() { space(t, "a").Key() })
+	wantPanic(t, "tenant: a Namespace is made by New or Of", func() { tenant.Namespace{}.Key("x") })
+}
+
+// Different tenants or parts have different keys, and Owns knows whose they are.
+func FuzzKey(f *testing.F) {
+	f.Add("a", "b:c", "a:b", "c")
+	f.Add("a", "", "a", ":")
+	f.Fuzz(func(t *testing.T, tenant1, part1, tenant2, part2 string) {
+		one, err1 := tenant.New(tenant1)
+		two, err2 := tenant.New(tenant2)
+		if err1 != nil || err2 != nil {
+			return
+		}
+		a, b := one.Key(part1), two.Key(part2)
+		if (a == b) != (tenant1 == tenant2 && part1 == part2) {
+			t.Errorf("Key(%q, %q) = %s, Key(%q, %q) = %s", tenant1, part1, a, tenant2, part2, b)
+		}
+		if !one.Owns(a) || two.Owns(a) != (tenant1 == tenant2) || one.Key(part1, part2) == one.Key(part1+":"+part2) {
+			t.Errorf("Owns(%s) of %q and %q", a, tenant1, tenant2)
+		}
+	})
+}
+
+func TestBlobStaysInItsDirectory(t *testing.T) {
+	n := space(t, "a/..")
+	for name, want := range map[string]string{
+		"x": "tenants/a%2F../x", "models/tuned.bin": "tenants/a%2F../models/tuned.bin",
+		"": "", ".": "", "..": "", "../b/x": "", "a/../../b": "", "/x": "", "x/": "", "a//b": "", `..\b`: "", "a\x00": "", strings.Repeat("x", 513): "",
+	} {
+		if got, err := n.Blob(name); got != want || (err == nil) != (want != "") {
+			t.Errorf("Blob(%q) = %q, %v, want %q", name, got, err, want)
+		}
+	}
+	if got, _ := space(t, "..").Blob("x"); got != "tenants/%2E%2E/x" {
+		t.Errorf("Blob of the tenant .. = %s", got)
+	}
+}
+
+func TestIndexNamesAreDistinct(t *testing.T) {
+	form, seen := regexp.MustCompile(`^t-[a-z2-7]{43}$`), make(map[string]bool)
+	for _, name := range []string{"acme", "ACME", "Acme", "ac", "globex"} {
+		for _, index := range []string{"docs", "Docs", "me:docs", ""} {
+			got := space(t, name).Index(index)
+			if !form.MatchString(got) || seen[got] || got != space(t, name).Index(index) {
+				t.Errorf("Index(%q, %q) = %s", name, index, got)
+			}
+			seen[got] = true
+		}
+	}
+}
+
+// The tenant is that of the caller, or that which a background job names.
+func TestOf(t *testing.T) {
+	for name, test := range map[string]struct {
+		ctx  context.Context //nolint:containedctx // of one call
+		want string
+	}{
+		"nothing": {t.Context(), ""}, "caller": {as(t, "acme"), "acme"}, "caller without tenant": {as(t, ""), ""}, "job": {jobOf(t, "acme"), "acme"},
+		"caller within a job": {gatehouse.NewContext(jobOf(t, "acme"), gatehouse.Principal{Method: "jwt"}), ""},
+	} {
+		n, err := tenant.Of(test.ctx)
+		if (err == nil) != (test.want != "") || err == nil && n.Tenant() != test.want || err != nil && !errors.Is(err, tenant.ErrNone) {
+			t.Errorf("%s: Of = %v, %v, want %q", name, n, err, test.want)
+		}
+	}
+}
+
+func TestJobStaysInItsTenant(t *testing.T) {
+	for name, test := range map[string]struct {
+		ctx    context.Context //nolint:containedctx // of one call
+		tenant string
+		ok     bool
+	}{
+		"none": {t.Context(), "acme", true}, "own": {as(t, "acme"), "acme", true}, "same job": {jobOf(t, "acme"), "acme", true},
+		"of another caller": {as(t, "globex"), "acme", false}, "of a caller without tenant": {as(t, ""), "acme", false}, "of another job": {jobOf(t, "globex"), "acme", false},
+		"unnamed": {t.Context(), "", false},
+	} {
+		ctx, err := tenant.Job(test.ctx, test.tenant)
+		if (err == nil) != test.ok {
+			t.Errorf("%s: Job error = %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if _, ok := gatehouse.FromContext(ctx); ok {
+			t.Errorf("%s: the job has a caller", name)
+		}
+		if n, err := tenant.Of(ctx); err != nil || n.Tenant() != test.tenant {
+			t.Errorf("%s: Of = %v, %v", name, n, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	job, err := tenant.Job(ctx, "acme")
+	if cancel(); err != nil || job.Err() == nil {
+		t.Errorf("the job does not end with its context: %v", err)
+	}
+}
+
+// What belongs to another tenant is refused and recorded.
+func TestCheckRecordsForeignAccess(t *testing.T) {
+	var events []gatehouse.Event
+	observer := gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { events = append(events, e); return nil })
+	if err := errors.Join(tenant.Check(as(t, "acme"), observer, "acme"), tenant.Check(jobOf(t, "acme"), observer, "acme")); err != nil || len(events) > 0 {
+		t.Errorf("Check of the own tenant: error = %v, %d events", err, len(events))
+	}
+	for name, ctx := range map[string]context.Context{"caller": as(t, "acme"), "no tenant": as(t, ""), "job": jobOf(t, "acme"), "nothing": t.Context()} {
+		events = nil
+		e, ok := errors.AsType[*gatehouse.Error](tenant.Check(ctx, observer, "globex"))
+		if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != tenant.ReasonMismatch {
+			t.Errorf("%s: Check error = %v", name, e)
+		}
+		if len(events) != 1 || events[0].Type != tenant.EventCrossTenant || events[0].Attrs[0].Value.String() != "globex" {
+			t.Errorf("%s: events = %+v", name, events)
+		}
+		if tenant.Check(ctx, nil, "globex") == nil || tenant.Check(ctx, nil, "") == nil {
+			t.Errorf("%s: Check without an observer: no error", name)
+		}
+	}
+	failing := gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return errors.New("down") })
+	if e, ok := errors.AsType[*gatehouse.Error](tenant.Check(as(t, "acme"), failing, "globex")); !ok || e.Reason != gatehouse.ReasonObserverFailed {
+		t.Errorf("Check with a failing observer: error = %v", e)
+	}
+}
+
+func TestRequired(t *testing.T) {
+	for name, want := range map[string]bool{"acme": true, "": false} {
+		if err := tenant.Required().Authorize(nil, gatehouse.Principal{Tenant: name}); (err == nil) != want {
+			t.Errorf("Authorize(tenant %q) error = %v", name, err)
+		}
+	}
+}
+
+// memory is a store of values and of objects.
+type memory map[string]string
+
+func (m memory) Get(_ context.Context, key string) ([]byte, error) { return []byte(m[key]), nil }
+func (m memory) Set(_ context.Context, key string, value []byte) error {
+	m[key] = string(value)
+	return nil
+}
+func (m memory) Delete(_ context.Context, key string) error { delete(m, key); return nil }
+
+func (m memory) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(m[name])), nil
+}
+
+func (m memory) Write(_ context.Context, name string, content io.Reader) error {
+	text, err := io.ReadAll(content)
+	m[name] = string(text)
+	return err
+}
+func (m memory) Remove(_ context.Context, name string) error { delete(m, name); return nil }
+
+func TestSeparatedStores(t *testing.T) {
+	m := memory{}
+	values, blobs := tenant.Separated(m), tenant.SeparatedBlobs(m)
+	for _, name := range []string{"acme", "globex"} {
+		ctx := as(t, name)
+		if err := errors.Join(values.Set(ctx, "k", []byte(name)), blobs.Write(ctx, "b", strings.NewReader(name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"t:acme:k", "t:globex:k", "tenants/acme/b", "tenants/globex/b"}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(m))); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"acme", "globex"} {
+		ctx := jobOf(t, name)
+		value, err := values.Get(ctx, "k")
+		if err != nil || string(value) != name {
+			t.Errorf("Get as %s = %s, %v", name, value, err)
+		}
+		r, err := blobs.Open(ctx, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(r); string(text) != name {
+			t.Errorf("Open as %s = %s", name, text)
+		}
+	}
+	for name, ctx := range map[string]context.Context{"no tenant": as(t, ""), "nothing": t.Context()} {
+		_, err1 := values.Get(ctx, "k")
+		_, err2 := blobs.Open(ctx, "b")
+		for _, err := range []error{
+			err1, err2, values.Set(ctx, "k", nil), values.Delete(ctx, "k"), blobs.Write(ctx, "b", strings.NewReader("")), blobs.Remove(ctx, "b"),
+		} {
+			if !errors.Is(err, tenant.ErrNone) {
+				t.Errorf("%s: error = %v, want ErrNone", name, err)
+			}
+		}
+	}
+	if _, err := blobs.Open(as(t, "acme"), "../globex/b"); err == nil {
+		t.Error("Open of another directory: no error")
+	}
+	if err := errors.Join(values.Delete(as(t, "acme"), "k"), blobs.Remove(as(t, "acme"), "b")); err != nil || len(m) != 2 {
+		t.Errorf("Delete and Remove: %v, left %v", err, m)
+	}
+}
+
+func TestProtectQuotes(t *testing.T) {
+	got := tenant.Protect(`app.no"tes; DROP TABLE x`, "tenant")
+	if !strings.HasPrefix(got, `ALTER TABLE "app"."no""tes; DROP TABLE x" ALTER COLUMN "tenant" SET NOT NULL;`) {
+		t.Errorf("Protect = %s", got)
+	}
+	for _, name := range []string{"", "a.", "\x00"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("Protect(%q): no panic", name)
+				}
+			}()
+			tenant.Protect(name, "tenant")
+		}()
+	}
+}
