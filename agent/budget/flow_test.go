@@ -234,10 +234,10 @@ func TestFailedConnectionIsNotCharged(t *testing.T) {
 func TestStreamGrowsOrIsCut(t *testing.T) {
 	line := keyLine(1000)
 	for _, test := range []struct {
-		name   string
-		capacity   int64 // beside the first hold
-		chunks int
-		cut    bool
+		name     string
+		capacity int64 // beside the first hold
+		chunks   int
+		cut      bool
 	}{
 		{"short", 0, 5, false},
 		{"grows", 40, 45, false},

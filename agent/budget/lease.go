@@ -24,14 +24,26 @@ type leaseKey struct {
 	max                     int64
 }
 
-// lease has the chunks of one counter. The mutex is held during calls of the store, so
+// lease has the chunks of one counter. Its turn is taken during calls of the store, so
 // that one call fetches a chunk for all that wait.
 type lease struct {
-	mu     sync.Mutex
+	turn   chan struct{} // holds one element while a call has its turn
 	charge Charge
 	chunks []*chunk // the last one is in use, the others wait for the end of their calls
 	gone   bool     // no longer in the map
 }
+
+// lock waits for the turn until ctx is done.
+func (s *lease) lock(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *lease) unlock() { <-s.turn }
 
 // chunk is one hold in the store. Its parts end before it does.
 type chunk struct {
@@ -98,7 +110,7 @@ func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
 	}
 	held := s.byName[key]
 	if held == nil {
-		held = &lease{charge: *c}
+		held = &lease{turn: make(chan struct{}, 1), charge: *c}
 		s.byName[key] = held
 	}
 	return held
@@ -107,8 +119,10 @@ func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
 // take takes a part of the current chunk, or of a new one. It returns nil if the lease
 // has left the map.
 func (s *lease) take(ctx context.Context, l *Ledger, c *Charge) (*part, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
 	if s.gone {
 		return nil, nil //nolint:nilnil // see above
 	}
@@ -173,8 +187,10 @@ func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) 
 // extend extends a part, and its chunk if it would end first.
 func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
 	s := p.chunk.lease
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	now := time.Now()
 	more := c.Amount - p.amount
 	if p.chunk.idle() < more || p.chunk.deadline.Sub(now) < l.ttl {
@@ -204,8 +220,9 @@ func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
 // settle returns a part, of which used was used.
 func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
 	s := p.chunk.lease
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	_ = s.lock(ctx) // is never done
+	defer s.unlock()
 	p.chunk.taken -= p.amount
 	p.chunk.used += used
 	p.chunk.calls--
@@ -246,23 +263,27 @@ func (s *leases) idle(ctx context.Context, l *Ledger, all bool) {
 	s.mu.Unlock()
 	now := time.Now()
 	for _, held := range every {
-		held.mu.Lock()
+		if held.lock(ctx) != nil {
+			return
+		}
 		if n := len(held.chunks); n > 0 {
 			last := held.chunks[n-1]
 			stays := !all && now.Sub(last.touched) < l.ttl/2 && last.deadline.Sub(now) >= l.ttl && last.entry.Next.After(l.clock(now))
 			held.drain(ctx, l, stays)
 		}
-		held.mu.Unlock()
+		held.unlock()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, held := range s.byName {
-		if held.mu.TryLock() {
+		select {
+		case held.turn <- struct{}{}:
 			if len(held.chunks) == 0 {
 				held.gone = true
 				delete(s.byName, key)
 			}
-			held.mu.Unlock()
+			held.unlock()
+		default:
 		}
 	}
 }

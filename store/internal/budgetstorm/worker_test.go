@@ -157,7 +157,10 @@ func work(c workerConfig) error {
 		})
 	}
 	all.Wait()
-	return <-ran
+	if err := <-ran; err != nil { // what it could not settle expires, and is charged in full
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return nil
 }
 
 var errRefused = errors.New("refused")
