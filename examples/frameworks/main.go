@@ -22,15 +22,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// routers are the functions that wire the API, by the name of the router.
-var routers = map[string]func(*gatehouse.Gate) http.Handler{
-	"chi": withChi, "chain": withChain, "gin": withGin, "echo": withEcho,
+// routers returns the functions that wire the API, by the name of the router.
+func routers() map[string]func(*gatehouse.Gate) http.Handler {
+	return map[string]func(*gatehouse.Gate) http.Handler{
+		"chi": withChi, "chain": withChain, "gin": withGin, "echo": withEcho,
+	}
 }
 
 func main() {
 	router := flag.String("router", "chi", "chi, chain, gin or echo")
 	flag.Parse()
-	wire, ok := routers[*router]
+	wire, ok := routers()[*router]
 	if !ok {
 		log.Fatalf("no router %q", *router)
 	}

@@ -41,7 +41,7 @@ func wired(wire func(*gatehouse.Gate) http.Handler, gate *gatehouse.Gate) (http.
 }
 
 func TestAttack(t *testing.T) {
-	for name, wire := range routers {
+	for name, wire := range routers() {
 		t.Run(name, func(t *testing.T) {
 			issuer := newIssuer(t)
 			handler, _ := wired(wire, must(newGate(issuer.URL, issuer.Audience)))
@@ -105,7 +105,7 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	for name, wire := range routers {
+	for name, wire := range routers() {
 		t.Run(name, func(t *testing.T) {
 			issuer := newIssuer(t)
 			handler, spans := wired(wire, must(newGate(issuer.URL, issuer.Audience)))
@@ -150,7 +150,7 @@ func TestRoutes(t *testing.T) {
 
 // A preflight request has no credential, and CORS answers it in front of the gate.
 func TestPreflightPassesNoGate(t *testing.T) {
-	for name, wire := range routers {
+	for name, wire := range routers() {
 		handler, _ := wired(wire, must(newGate("https://auth.example.com", "https://api.example.com")))
 		r := httptest.NewRequest(http.MethodOptions, "/reports", http.NoBody)
 		r.Header.Set("Origin", "https://app.example.com")
@@ -181,7 +181,7 @@ func (c caller) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 
 // Streams work through everything in front of them, and end with the credential.
 func TestStreamsEndWithCredential(t *testing.T) {
-	for name, wire := range routers {
+	for name, wire := range routers() {
 		t.Run(name, func(t *testing.T) {
 			gate := must(gatehouse.New(gatehouse.Config{
 				Authenticators: []gatehouse.Authenticator{caller{time.Now().Add(500 * time.Millisecond)}}, Realm: "frameworks",
@@ -206,7 +206,7 @@ func TestStreamsEndWithCredential(t *testing.T) {
 			r := must(http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/events", http.NoBody))
 			r.Header.Set("Authorization", "Toy alice")
 			stream := must(server.Client().Do(r))
-			defer stream.Body.Close() //nolint:errcheck // nothing is left to read
+			defer func() { _ = stream.Body.Close() }()
 			events := bufio.NewReader(stream.Body)
 			if line, err := events.ReadString('\n'); err != nil || line != "data: hello, alice\n" {
 				t.Errorf("first event = %q, %v, want a greeting", line, err)
