@@ -129,12 +129,12 @@ type latency struct {
 }
 
 func (s *latency) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	time.Sleep(s.latency)
+	<-time.After(s.latency)
 	return s.outages.Reserve(ctx, r)
 }
 
 func (s *latency) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
-	time.Sleep(s.latency)
+	<-time.After(s.latency)
 	return s.outages.Settle(ctx, tenant, id, amounts)
 }
 
