@@ -66,7 +66,8 @@ var sharedWithCore = []string{"internal/tokens", "internal/providertest", "inter
 // modules are the modules of the repository, and whether go.work has them.
 var modules = map[string]bool{
 	".": true, "store": true, "interop": true, "examples": true, "bench": false, "tools": false,
-	"adapter/connect": true, "adapter/echo": true, "adapter/gin": true, "adapter/grpc": true, "adapter/mcp": true,
+	"examples/frameworks": true,
+	"adapter/connect":     true, "adapter/echo": true, "adapter/gin": true, "adapter/grpc": true, "adapter/mcp": true,
 }
 
 // requirements are the modules that the core module requires directly.

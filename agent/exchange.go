@@ -47,7 +47,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	switch {
 	case f.details:
 		return nil, refuse(codeInvalidDetails, ReasonDetails, a.ID, errors.New("the subject token has authorization_details, which this server cannot keep"))
-	case subject.Tenant == "" || subject.Tenant != a.Tenant:
+	case subject.Tenant != a.Tenant: // that of an agent is not empty
 		return nil, invalid(ReasonSubject, "the subject token has no tenant, or another one than the agent")
 	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, s.registry.config.Issuer, subject.Issuer):
 		return nil, invalid(ReasonMayAct, "may_act of the subject token does not name the agent")

@@ -29,9 +29,17 @@ type pathResult struct {
 
 const lookup = "SHA-256, sharded map, request clone with the header map copied"
 
-func pathRaces(passes int, burst time.Duration) ([]pathResult, error) {
+// path measures one path.
+type path func(passes int, burst time.Duration) (pathResult, error)
+
+var (
+	commonPaths = []path{seenToken, apiKey, sealedCookie, sessionRace, refuseMuch, twoCores}
+	boundPaths  = []path{seenCertificateToken, boundToken, seenBoundToken, twoCoresBound}
+)
+
+func races(paths []path, passes int, burst time.Duration) ([]pathResult, error) {
 	var all []pathResult
-	for _, path := range []func(int, time.Duration) (pathResult, error){seenToken, apiKey, sealedCookie, sessionRace, refuseMuch, seenCertificateToken, boundToken, seenBoundToken, twoCores, twoCoresBound} {
+	for _, path := range paths {
 		r, err := path(passes, burst)
 		if err != nil {
 			return nil, err

@@ -36,24 +36,16 @@ type engines struct{ redis, postgres string }
 // replayRaces are the stores of used proofs against the least that their engines can
 // do: the operations per second of the store over those of the bare statement.
 func replayRaces(e engines, passes int, burst time.Duration) ([]pathResult, error) {
-	var all []pathResult
-	races := []func(int, time.Duration) (pathResult, error){sqliteReplays}
+	paths := []path{sqliteReplays}
 	if e.redis != "" {
-		races = append(races, func(passes int, burst time.Duration) (pathResult, error) { return redisReplays(e.redis, passes, burst) })
+		paths = append(paths, func(passes int, burst time.Duration) (pathResult, error) { return redisReplays(e.redis, passes, burst) })
 	}
 	if e.postgres != "" {
-		races = append(races, func(passes int, burst time.Duration) (pathResult, error) {
+		paths = append(paths, func(passes int, burst time.Duration) (pathResult, error) {
 			return postgresReplays(e.postgres, passes, burst)
 		})
 	}
-	for _, race := range races {
-		r, err := race(passes, burst)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, nil
+	return races(paths, passes, burst)
 }
 
 func redisReplays(address string, passes int, burst time.Duration) (pathResult, error) {
@@ -98,8 +90,12 @@ func sqliteReplays(passes int, burst time.Duration) (pathResult, error) {
 // sqlReplays closes the database.
 func sqlReplays(name string, db *sql.DB, dialect sqlstore.Dialect, parameter, blob string, passes int, burst time.Duration) (pathResult, error) {
 	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(replayClients)
-	db.SetMaxIdleConns(replayClients)
+	connections := replayClients
+	if dialect == sqlstore.SQLite {
+		connections = 1 // it has one writer, and others would poll
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
 	ctx := context.Background()
 	store, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
 	if err != nil {

@@ -136,7 +136,7 @@ func AddTool[In, Out any](server *sdk.Server, description *sdk.Tool, run func(ct
 			return nil, &jsonrpc.Error{Code: codeRefused, Message: "refused"}
 		}
 		if err != nil {
-			return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: err.Error()}}}, nil
+			return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: err.Error()}}}, nil //nolint:nilerr // the result has the error
 		}
 		return result(out, false), nil
 	})

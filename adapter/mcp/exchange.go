@@ -46,9 +46,6 @@ const (
 	codeInvalidRequest = -32600
 )
 
-// limits are those of a message.
-var limits = strictjson.Limits{Depth: 64, Members: 100_000}
-
 // The causes of refused messages.
 var (
 	errBody  = errors.New("mcp: the body is not one JSON object with distinct names and valid Unicode")
@@ -72,6 +69,7 @@ func (e *exchange) read(body []byte) error {
 			break
 		}
 	}
+	limits := strictjson.Limits{Depth: 64, Members: 100_000}
 	err := strictjson.Object(string(body), limits, func(name, value string) error {
 		switch name {
 		case "id":

@@ -121,17 +121,17 @@ func (h *Handler) Front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		request := &exchange{body: r.Body, maxBody: h.maxBody}
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, request))
+		ctx := context.WithValue(r.Context(), exchangeKey{}, request)
 		if origins := r.Header["Origin"]; len(origins) > 1 || len(origins) == 1 && !h.origins[strings.ToLower(origins[0])] {
 			err := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: ReasonOrigin}
 			code := err.Code
-			if gatehouse.Report(r.Context(), h.observer, gatehouse.NewEvent(r, err, start)) != nil {
+			if gatehouse.Report(ctx, h.observer, gatehouse.NewEvent(r, err, start)) != nil {
 				code = gatehouse.CodeTemporarilyUnavailable
 			}
 			request.write(w, gatehouse.Refusal{Status: code.Status(), Code: code.String(), Description: code.Description()})
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

@@ -222,6 +222,18 @@ func TestUpstreamErrors(t *testing.T) {
 	if a.String() != "502 upstream_unavailable api_error" {
 		t.Errorf("cut connection: %s, want 502", a)
 	}
+	p.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		send(w, "", object{"choices": []object{}})
+		panic(http.ErrAbortHandler)
+	})
+	if a := s.chat("ci", "small-1", `,"stream":true`); a.status != http.StatusOK || a.err == nil && !strings.Contains(a.body, "event: error") {
+		t.Errorf("cut stream: %s %s, want one that does not look complete", a, a.body)
+	}
+	charged += 5 + 16 + 400
+	if got := s.spent("ci", "tenant", ""); got != strconv.Itoa(charged)+"+0" {
+		t.Errorf("cut stream: spent %s, want %d: the whole hold", got, charged)
+	}
 	p.answers(func(w http.ResponseWriter, _ *http.Request) { // the upstream repeats its credential
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"echo":"`+providerSecret+`","usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)

@@ -54,7 +54,6 @@ func (g *gateway) handler(shape model.Shape) http.Handler {
 	var forward http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The body has been read. A deadline would end the stream.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-		w.Header().Set("Cache-Control", "no-store")
 		g.proxy.ServeHTTP(slow{w}, r)
 	})
 	if g.filter != nil {
@@ -199,6 +198,14 @@ type slow struct{ http.ResponseWriter }
 func (s slow) Write(p []byte) (int, error) {
 	_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout))
 	return s.ResponseWriter.Write(p)
+}
+
+// WriteHeader leaves out the informational responses of the upstream, whose headers are
+// not checked.
+func (s slow) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		s.ResponseWriter.WriteHeader(status)
+	}
 }
 
 // Unwrap lets [http.ResponseController] flush.

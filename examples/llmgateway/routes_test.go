@@ -4,7 +4,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"slices"
 	"strings"
@@ -51,6 +54,44 @@ func TestWhatReachesTheUpstream(t *testing.T) {
 		}
 		if r.Header.Get("Anthropic-Version") != "2023-06-01" || r.Header.Get("Anthropic-Beta") != "b" || r.Header.Get("Accept-Encoding") != "identity" {
 			t.Errorf("POST %s: upstream got the headers %s, want those of Anthropic", test.path, text)
+		}
+	}
+}
+
+// Nothing of the upstream but the body and a few headers reaches the client.
+func TestWhatReachesTheClient(t *testing.T) {
+	t.Parallel()
+	fake := &fake{words: 3}
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "<https://secret.example>")
+		w.WriteHeader(http.StatusEarlyHints)
+		for _, name := range []string{"Set-Cookie", "Openai-Organization", "X-Ratelimit-Limit-Tokens", "Ratelimit", "Www-Authenticate", "Location", "X-Should-Retry"} {
+			w.Header().Set(name, "of the upstream")
+		}
+		w.Header().Set("X-Request-Id", "req_1")
+		w.Header().Set("Trailer", "X-Trailer")
+		fake.ServeHTTP(w, r)
+		w.Header().Set("X-Trailer", "of the upstream")
+	})
+	s := start(t, configure(t, p.URL, nil))
+	hints := 0
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil }}
+	for _, more := range []string{"", `,"stream":true`} {
+		body := strings.NewReader(`{"model":"small-1","messages":[]` + more + `}`)
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if got := fmt.Sprint(response.Header, response.Trailer, string(text)); err != nil || response.StatusCode != http.StatusOK || strings.Contains(got, "of the upstream") ||
+			hints > 0 || response.Header.Get("X-Request-Id") != "req_1" || response.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("response %s, %d hints, %v, want nothing of the upstream but its request ID", got, hints, err)
 		}
 	}
 }

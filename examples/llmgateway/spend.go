@@ -40,14 +40,6 @@ func asset(name string) http.HandlerFunc {
 // issuer.
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "
 
-// report is what the page shows: the budgets of a tenant.
-type report struct {
-	Tenant   string           `json:"tenant"`
-	Time     time.Time        `json:"time"`
-	Budgets  []budget.Balance `json:"budgets"`
-	SignedIn bool             `json:"-"` // by a session, which can end
-}
-
 // spend serves the page, or its data.
 func (a *app) spend(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())

@@ -68,7 +68,7 @@ func (c *connection) send(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := make(http.Header)
+	header := http.Header{"Cache-Control": {"no-store"}}
 	for _, name := range returned {
 		if values := response.Header[name]; len(values) > 0 {
 			header[name] = values
@@ -77,8 +77,11 @@ func (c *connection) send(r *http.Request) (*http.Response, error) {
 	if response.StatusCode == http.StatusTooManyRequests {
 		header["Retry-After"] = response.Header["Retry-After"]
 	}
-	response.Header = header
-	return response, nil
+	// A copy, because net/http adds the trailers to the original.
+	return &http.Response{
+		Status: response.Status, StatusCode: response.StatusCode, Proto: response.Proto, ProtoMajor: response.ProtoMajor, ProtoMinor: response.ProtoMinor,
+		Header: header, Body: response.Body, ContentLength: response.ContentLength, Request: r,
+	}, nil
 }
 
 // maxMessage limits the texts of an upstream's error.
