@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	errExpired = errors.New("The credential of the stream is expired.")
-	errOutside = errors.New("This resource requires authentication.")
+	errExpired = errors.New("The credential of the stream is expired.") //nolint:revive // a sentence for the caller
+	errOutside = errors.New("This resource requires authentication.")   //nolint:revive // as above
 )
 
 // call is an admitted call on its way from Handler to the interceptor.

@@ -27,6 +27,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // asServer makes this test binary the server, so that a test can kill a process.
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	enginetest.Main(m)
 }
 
 type object = map[string]any

@@ -21,8 +21,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// shared calls test with the settings of a store that two nodes share.
-func shared(t *testing.T, test func(t *testing.T, w *world, store object, engine outage)) {
+// shared calls test with the settings of a store that two nodes share. killed says
+// that the test kills the engine.
+func shared(t *testing.T, killed bool, test func(t *testing.T, w *world, store object, engine outage)) {
 	for _, driver := range []string{"sqlite", "postgres", "redis"} {
 		t.Run(driver, func(t *testing.T) {
 			store := object{"driver": driver}
@@ -31,7 +32,10 @@ func shared(t *testing.T, test func(t *testing.T, w *world, store object, engine
 			case "sqlite":
 				store["dsn"] = filepath.Join(t.TempDir(), "agents.db")
 			case "postgres":
-				e := enginetest.StartPostgres(t, "fsync=off")
+				e := enginetest.SharedPostgres(t)
+				if killed {
+					e = enginetest.StartPostgres(t, "fsync=off")
+				}
 				store["dsn"], engine = e.Database(t), e
 			case "redis":
 				e := enginetest.StartRedis(t)
@@ -59,7 +63,7 @@ func (w *world) node(t *testing.T, store object, n int) *node {
 // Two nodes with one store are one server: a decommission on one ends tokens,
 // assertions, keys and streams of the agent on the other within a second.
 func TestDecommissionOnAnotherNode(t *testing.T) {
-	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
 		a, b := w.node(t, store, 1), w.node(t, store, 2)
 		own := a.own(t, a.client, "helper-1")
 		delegated := a.delegated(t, a.client, "helper-1", w.person(t, "alice", "acme"))
@@ -146,7 +150,7 @@ func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
 // An approval is claimed once, however many calls arrive at two nodes at the same
 // instant.
 func TestClaimsAtOnce(t *testing.T) {
-	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
 		nodes := []*node{w.node(t, store, 1), w.node(t, store, 2)}
 		own := nodes[0].own(t, w.client, "helper-1")
 		for round := range 3 {
@@ -178,7 +182,7 @@ func TestClaimsAtOnce(t *testing.T) {
 // A process that is killed between the claim and the call never makes the call twice.
 func TestKillBetweenClaimAndCall(t *testing.T) {
 	enginetest.Slow(t)
-	shared(t, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
 		var mu sync.Mutex
 		posts := make(map[string]int)
 		partner := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -230,7 +234,7 @@ func TestKillBetweenClaimAndCall(t *testing.T) {
 // While the store is down, nothing runs and the answer is 503.
 func TestStoreDown(t *testing.T) {
 	enginetest.Slow(t)
-	shared(t, func(t *testing.T, w *world, store object, engine outage) {
+	shared(t, true, func(t *testing.T, w *world, store object, engine outage) {
 		if engine == nil {
 			t.Skip("SQLite has no server")
 		}
