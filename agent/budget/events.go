@@ -5,6 +5,7 @@ package budget
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
@@ -120,7 +121,7 @@ func (e *events) read(event []byte) (drop bool) {
 
 // report takes the newest value of each field.
 func (e *events) report(raw json.RawMessage) bool {
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+	if len(raw) == 0 || string(raw) == "null" {
 		return false
 	}
 	f := parseFields(raw)
@@ -131,9 +132,7 @@ func (e *events) report(raw json.RawMessage) bool {
 	if e.values == nil {
 		e.values = make(map[string]int64)
 	}
-	for name, n := range f.values {
-		e.values[name] = n
-	}
+	maps.Copy(e.values, f.values)
 	if f.tier != "" {
 		e.tier = f.tier
 	}
@@ -141,7 +140,7 @@ func (e *events) report(raw json.RawMessage) bool {
 }
 
 func (e *events) chat(data []byte) (onlyUsage bool) {
-	if bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		e.last = true
 		e.final = e.final || e.values != nil
 		return false

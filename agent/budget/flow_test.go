@@ -196,7 +196,7 @@ func TestProgressExtendsTheHold(t *testing.T) {
 		go func() {
 			for range 60 {
 				time.Sleep(10 * time.Second)
-				io.WriteString(write, chunk)
+				_, _ = io.WriteString(write, chunk)
 			}
 		}()
 		buffer := make([]byte, 1<<10)

@@ -64,7 +64,7 @@ func TestWithoutRunThereAreNoChunks(t *testing.T) {
 	if got, want := state(t, l, line), [2]int64{0, 10}; got != want {
 		t.Errorf("spent, held = %v, want %v", got, want)
 	}
-	h.Settle(t.Context(), 10)
+	_ = h.Settle(t.Context(), 10)
 }
 
 // A call that one of its budgets refuses takes nothing from a chunk.
@@ -114,7 +114,7 @@ func TestExtendOfAPart(t *testing.T) {
 		if got, want := state(t, l, line), [2]int64{0, 1000}; got != want {
 			t.Errorf("spent, held = %v, want %v", got, want)
 		}
-		h.Settle(t.Context(), 777)
+		_ = h.Settle(t.Context(), 777)
 		time.Sleep(2 * time.Minute)
 		if got, want := state(t, l, line), [2]int64{777, 0}; got != want {
 			t.Errorf("after Settle: spent, held = %v, want %v", got, want)
@@ -129,12 +129,12 @@ type latency struct {
 }
 
 func (s *latency) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	time.Sleep(s.latency)
+	<-time.After(s.latency)
 	return s.outages.Reserve(ctx, r)
 }
 
 func (s *latency) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
-	time.Sleep(s.latency)
+	<-time.After(s.latency)
 	return s.outages.Settle(ctx, tenant, id, amounts)
 }
 
@@ -161,7 +161,7 @@ func TestThousandNodes(t *testing.T) {
 			observer = l
 			running.Go(func() { _ = l.Run(ctx) })
 			calls.Go(func() {
-				random := rand.New(rand.NewPCG(uint64(n), 7)) //nolint:gosec // a simulation
+				random := rand.New(rand.NewPCG(uint64(n), 7))
 				for i := range seconds * perSecond {
 					time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second / perSecond))))
 					calls.Go(func() {

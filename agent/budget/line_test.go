@@ -176,7 +176,7 @@ func TestExhaustedUntil(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Settle(t.Context(), 95)
+			_ = h.Settle(t.Context(), 95)
 			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
 			e, cause := refusal(t, err)
 			if e.Code.Status() != test.status || e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != test.until {
@@ -210,7 +210,7 @@ func TestRollingWindowNeverUndercounts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Settle(t.Context(), 1)
+			_ = h.Settle(t.Context(), 1)
 			spent = append(spent, time.Now())
 			within := func(d time.Duration) (n int64) {
 				for _, at := range spent {
@@ -297,7 +297,7 @@ func TestReplayedCallsAreRefusedOrMarked(t *testing.T) {
 	if e, _ := refusal(t, err); e.Code != budget.CodeReplayed || e.Code.Status() != 409 {
 		t.Errorf("Reserve of another call with the ID = %v", e)
 	}
-	h.SettleAll(t.Context())
+	_ = h.SettleAll(t.Context())
 	_, err = l.Reserve(t.Context(), "1", charge)
 	if e, _ := refusal(t, err); e.Code != budget.CodeReplayed {
 		t.Errorf("Reserve of an ended call = %v", e)

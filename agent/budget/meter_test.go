@@ -77,7 +77,7 @@ func TestMeter(t *testing.T) {
 		"messages":         {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
 		"compressed": {chat, chatBody, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			w.Write([]byte("x"))
+			_, _ = w.Write([]byte("x"))
 		}, -1, 502, ""},
 		"chat stream":       {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
 		"usage on finish":   {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},

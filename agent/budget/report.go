@@ -3,7 +3,6 @@
 package budget
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 
@@ -68,7 +67,7 @@ func parseFields(raw json.RawMessage) fields {
 }
 
 func (f *fields) read(name string, raw json.RawMessage) {
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+	if len(raw) == 0 || string(raw) == "null" {
 		return
 	}
 	n, err := strconv.ParseUint(string(raw), 10, 63)

@@ -86,7 +86,7 @@ func (b *body) Read(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	if b.flow.events == nil {
 		n, err := b.source.Read(p)
-		_, _ = b.flow.feed(nil, p[:n]) //nolint:errcheck // only streams are cut
+		_, _ = b.flow.feed(nil, p[:n]) // only streams are cut
 		if err != nil {
 			b.flow.end(false)
 		}
@@ -118,7 +118,7 @@ func (b *body) fill() {
 	} else if err != nil {
 		b.flow.end(false)
 		b.err = err
-		if err == io.EOF { //nolint:errorlint // as io.Reader returns it
+		if err == io.EOF {
 			b.buffer = b.flow.events.close(b.buffer)
 			b.buffer = append(b.buffer, b.flow.tail()...)
 		}

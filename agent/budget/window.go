@@ -9,7 +9,7 @@ import (
 )
 
 // kind is the kind of a window.
-type kind uint8
+type kind = uint8
 
 const (
 	noWindow kind = iota

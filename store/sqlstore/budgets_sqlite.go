@@ -64,13 +64,9 @@ func (b *Budgets) locally(ctx context.Context, verb string, f func(tx *budgetTx)
 	return r, nil
 }
 
-func (tx *budgetTx) exec(query string, args ...any) (changed bool, err error) {
-	result, err := tx.conn.ExecContext(tx.ctx, query, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
+func (tx *budgetTx) exec(query string, args ...any) error {
+	_, err := tx.conn.ExecContext(tx.ctx, query, args...)
+	return err
 }
 
 // budgetHold is a row of the holds.
@@ -158,7 +154,7 @@ func (tx *budgetTx) add(r budget.Reservation, amounts []int64) (result budget.Re
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		counts[i].Held += amounts[i]
-		if _, err := tx.exec(`INSERT INTO gatehouse_budget_counters (tenant, account, span, starts, ends, max, held)
+		if err := tx.exec(`INSERT INTO gatehouse_budget_counters (tenant, account, span, starts, ends, max, held)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, 0)) ON CONFLICT (tenant, account, span, starts)
 			DO UPDATE SET held = held + ?7, max = ?6, ends = ?5`,
 			r.Tenant, e.Account, e.Window, e.Start.UnixMicro(), e.End.UnixMicro(), e.Max, amounts[i]); err != nil {
@@ -194,7 +190,7 @@ func (tx *budgetTx) reserve(r budget.Reservation) (budget.Result, error) {
 	if err != nil || result.Outcome != budget.Held {
 		return result, err
 	}
-	_, err = tx.exec(`INSERT INTO gatehouse_budget_holds (tenant, id, state, due, accounts, spans, starts, amounts, floors)
+	err = tx.exec(`INSERT INTO gatehouse_budget_holds (tenant, id, state, due, accounts, spans, starts, amounts, floors)
 		VALUES (?1, ?2, 'held', ?3, ?4, ?5, ?6, ?7, ?8)`,
 		r.Tenant, r.ID, result.Deadline.UnixMicro(), list(accounts), list(spans), list(starts), list(amounts), list(floors))
 	return result, err
@@ -229,7 +225,7 @@ func (tx *budgetTx) extend(r budget.Reservation) (budget.Result, error) {
 	if err != nil || result.Outcome != budget.Held {
 		return result, err
 	}
-	_, err = tx.exec(`UPDATE gatehouse_budget_holds SET due = ?3, amounts = ?4, floors = ?5 WHERE tenant = ?1 AND id = ?2`,
+	err = tx.exec(`UPDATE gatehouse_budget_holds SET due = ?3, amounts = ?4, floors = ?5 WHERE tenant = ?1 AND id = ?2`,
 		r.Tenant, r.ID, result.Deadline.UnixMicro(), list(amounts), list(floors))
 	return result, err
 }

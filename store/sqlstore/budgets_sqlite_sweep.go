@@ -24,7 +24,7 @@ func (tx *budgetTx) move(tenant string, h *budgetHold, used, freed []int64) ([]b
 }
 
 func (tx *budgetTx) end(tenant, id string, state budget.Outcome, charged []int64) error {
-	_, err := tx.exec(`UPDATE gatehouse_budget_holds SET state = ?3, charged = ?4, due = ?5 WHERE tenant = ?1 AND id = ?2`,
+	err := tx.exec(`UPDATE gatehouse_budget_holds SET state = ?3, charged = ?4, due = ?5 WHERE tenant = ?1 AND id = ?2`,
 		tenant, id, string(state), list(charged), tx.now+budget.Retention.Microseconds())
 	return err
 }
@@ -55,9 +55,9 @@ func (tx *budgetTx) sweep(limit int, remove bool) (int, error) {
 	if !remove {
 		return len(due), nil
 	}
-	if _, err := tx.exec(`DELETE FROM gatehouse_budget_holds WHERE due <= ?1 AND state <> 'held'`, tx.now); err != nil {
+	if err := tx.exec(`DELETE FROM gatehouse_budget_holds WHERE due <= ?1 AND state <> 'held'`, tx.now); err != nil {
 		return 0, err
 	}
-	_, err = tx.exec(`DELETE FROM gatehouse_budget_counters WHERE ends <= ?1`, tx.now-budget.CounterRetention.Microseconds())
+	err = tx.exec(`DELETE FROM gatehouse_budget_counters WHERE ends <= ?1`, tx.now-budget.CounterRetention.Microseconds())
 	return len(due), err
 }

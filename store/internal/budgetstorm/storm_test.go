@@ -133,7 +133,7 @@ func sizeOf(t *testing.T) size {
 	if err != nil {
 		t.Fatalf("GATEHOUSE_BUDGET_STORM: %v", err)
 	}
-	return size{duration, 4, 64, 20_000}
+	return size{duration, 4, 64, 5_000}
 }
 
 // observe checks until stop is closed that no budget is exceeded, and returns the number
@@ -164,7 +164,11 @@ func engines(t *testing.T, test func(t *testing.T, name, address string, s serve
 	enginetest.Slow(t)
 	t.Run("postgres", func(t *testing.T) {
 		p := enginetest.StartPostgres(t, "max_connections=200", "fsync=off") // SIGKILL loses no written page
-		test(t, "postgres", p.Database(t), p)
+		address := p.Database(t)
+		if err := migrate("postgres", address); err != nil {
+			t.Fatal(err)
+		}
+		test(t, "postgres", address, p)
 	})
 	t.Run("redis", func(t *testing.T) {
 		r := enginetest.StartRedis(t)

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/interop/browser"
+)
+
+// spendGateway is examples/llmgateway in front of its fake upstream.
+type spendGateway struct {
+	url    string
+	keys   map[string]string // by name
+	binary string
+}
+
+func startSpendGateway(t *testing.T) *spendGateway {
+	t.Helper()
+	g := &spendGateway{binary: buildExample(t, "llmgateway"), keys: make(map[string]string)}
+	environment := append(os.Environ(), "PROVIDER_KEY=sk-of-the-gateway")
+	fake := startProgram(t, g.binary, environment, "-fake", "127.0.0.1:0")
+	upstream := fake.prints(t, &fake.out, `listening (\S+)\n`)
+	names := []map[string]any{
+		{"name": "team", "tenant": "acme", "scopes": []string{"model:standard", "model:premium", "spend:read"}},
+		{"name": "small", "tenant": "acme", "scopes": []string{"model:standard"}, "max_tokens_per_day": 300},
+		{"name": "other", "tenant": "globex", "scopes": []string{"model:standard", "spend:read"}},
+	}
+	config, err := json.Marshal(map[string]any{
+		"addr": "127.0.0.1:0", "hold": "60s", "max_body_bytes": 1 << 20,
+		"api_keys": map[string]any{"driver": "memory", "mint": names},
+		"ledger":   map[string]any{"driver": "memory"},
+		"upstreams": []map[string]any{
+			{"name": "one", "api": "openai", "base_url": upstream, "credential": "env:PROVIDER_KEY", "models": []string{"small-1", "large-1"}},
+			{"name": "two", "api": "anthropic", "base_url": upstream, "credential": "env:PROVIDER_KEY", "models": []string{"claude-1"}},
+		},
+		"tiers":             map[string]any{"standard": []string{"small-1", "claude-1"}, "premium": []string{"large-1"}},
+		"max_output_tokens": map[string]any{"small-1": 400, "large-1": 800, "claude-1": 500},
+		"budgets": []map[string]any{
+			{"per": "tenant", "window": "month", "zone": "Europe/Berlin", "max_tokens": 20000, "warn": []float64{0.8}},
+			{"per": "tenant_tier", "window": "day", "max_tokens": 5000},
+			{"per": "subject", "window": "rolling_24h", "max_tokens": 8000},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := startProgram(t, g.binary, environment, "-config", file)
+	g.url = server.prints(t, &server.out, `listening (\S+)\n`)
+	for _, n := range names {
+		name, _ := n["name"].(string)
+		g.keys[name] = server.prints(t, &server.out, `api-key `+name+` (\S+)\n`)
+	}
+	return g
+}
+
+// llmGatewayInBrowser looks at the live page of the spend. A proxy adds the API key,
+// which a browser cannot send by itself.
+func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
+	g := startSpendGateway(t)
+	target, err := url.Parse(g.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var broken atomic.Bool
+	signedIn := func(key string) string {
+		front := httptest.NewServer(&httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				r.Out.Header.Set("Authorization", "Bearer "+g.keys[key])
+				if broken.Load() {
+					r.Out.Header.Set("Authorization", "Bearer wrong")
+				}
+			},
+			ModifyResponse: func(r *http.Response) error {
+				if policy := r.Header.Get("Content-Security-Policy"); r.Request.URL.Path == "/spend" && r.StatusCode == 200 && !strings.Contains(policy, "default-src 'none'") {
+					return fmt.Errorf("Content-Security-Policy: %q", policy)
+				}
+				return nil
+			},
+		})
+		t.Cleanup(front.Close)
+		return front.URL + "/spend"
+	}
+	chat := func(key, model string, limit int) {
+		t.Helper()
+		body := fmt.Sprintf(`{"model":%q,"max_tokens":%d,"messages":[{"role":"user","content":"Say something."}]}`, model, limit)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/v1/chat/completions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+g.keys[key])
+		r.Header.Set("Content-Type", "application/json")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("chat as %s = %v, %v", key, response, err)
+		}
+		_ = response.Body.Close()
+	}
+
+	address := signedIn("team")
+	if at := page.Visit(t, address); at.Status != http.StatusOK {
+		t.Fatalf("the page = %+v: %s", at, page.Text(t, "body"))
+	}
+	if got := page.Text(t, "main"); !strings.Contains(got, "No tokens yet") {
+		t.Errorf("before the first call the page says %q", got)
+	}
+	chat("team", "small-1", 50)
+	page.Until(t, `[...document.querySelectorAll('h2')].map(e => e.textContent).join() === 'Tenant,Model tiers,Models,Subjects'`)
+	for range 4 {
+		chat("small", "small-1", 20)
+		chat("team", "large-1", 100)
+	}
+	chat("other", "small-1", 20)
+	page.Until(t, `document.querySelector('main').textContent.includes('large-1')`)
+	if got := page.Text(t, "body"); strings.Contains(got, "globex") {
+		t.Errorf("the page shows another tenant: %s", got)
+	}
+	for _, width := range []int{320, 390, 1280} {
+		page.Size(t, width, 800)
+		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
+			page.Dark(t, dark)
+			page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("spend-%d-%s.png", width, scheme)))
+		}
+		if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
+			t.Errorf("at %d px the page is wider than the window", width)
+		}
+		if got := page.Run(t, "Math.min(...[...document.querySelectorAll('svg')].map(e => e.getBoundingClientRect().height)) >= 8"); got != "true" {
+			t.Errorf("at %d px a bar is not visible", width)
+		}
+	}
+	broken.Store(true) // the session has ended
+	page.Until(t, `!document.querySelector('#problem').hidden && document.body.classList.contains('stale')`)
+	broken.Store(false)
+	page.Until(t, `document.querySelector('#problem').hidden && !document.body.classList.contains('stale')`)
+	page.Visit(t, signedIn("other"))
+	if got := page.Text(t, "body"); strings.Contains(got, "acme") || !strings.Contains(got, "globex") {
+		t.Errorf("the page of the other tenant is %s", got)
+	}
+	if at := page.Visit(t, signedIn("small")); at.Status != http.StatusForbidden {
+		t.Errorf("without the scope the page = %+v, want 403", at)
+	}
+}
