@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,8 +17,6 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/responses"
-
-	"github.com/gatehouse-go/gatehouse/interop/browser"
 )
 
 // llmGateway is examples/llmgateway in front of its fake upstream, with API keys by name.
@@ -173,59 +168,4 @@ func TestOfficialClientsOfLLMs(t *testing.T) {
 			t.Errorf("capped: error = %v, want 403 permission_error with budget_exceeded", err)
 		}
 	})
-}
-
-// TestSpendInBrowser shows the live page of the gateway in Chromium, on a phone and on a
-// desktop, light and dark. It is slow. With -artifacts it keeps pictures.
-func TestSpendInBrowser(t *testing.T) {
-	page := browser.Start(t)
-	g := newLLMGateway(t)
-	address, err := url.Parse(g.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The browser has no API key: a proxy adds it.
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(address)
-		r.Out.Header.Set("Authorization", "Bearer "+g.keys["web"])
-	}})
-	defer proxy.Close()
-	spend := func(key, model string, times int) {
-		t.Helper()
-		for range times {
-			path := "/v1/chat/completions"
-			if model == "claude-1" {
-				path = "/v1/messages"
-			}
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+path, strings.NewReader(`{"model":"`+model+`","messages":[]}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Authorization", "Bearer "+g.keys[key])
-			response, err := http.DefaultClient.Do(r)
-			if err != nil || response.StatusCode != http.StatusOK {
-				t.Fatalf("call of %s = %v, %v", model, response, err)
-			}
-			_ = response.Body.Close()
-		}
-	}
-	if at := page.Visit(t, proxy.URL+"/spend"); at.Status != http.StatusOK || !strings.Contains(page.Text(t, "main"), "No budget has been used yet") {
-		t.Fatalf("GET /spend = %+v %q, want an empty page", at, page.Text(t, "body"))
-	}
-	spend("web", "large-1", 22)
-	spend("batch", "small-1", 26)
-	spend("night", "claude-1", 5)
-	page.Until(t, "document.querySelectorAll('main section').length === 4") // without a reload
-	page.Until(t, "document.querySelectorAll('li.near').length > 0")
-	for _, width := range []int{320, 390, 1280} {
-		page.Size(t, width, map[bool]int{true: 860, false: 700}[width > 1000])
-		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
-			page.Dark(t, dark)
-			page.Visit(t, proxy.URL+"/spend")
-			page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("spend-%d-%s.png", width, scheme)))
-			if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
-				t.Errorf("at %d the page is wider than the window", width)
-			}
-		}
-	}
 }
