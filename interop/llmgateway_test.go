@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,9 +34,7 @@ func newLLMGateway(t *testing.T) *llmGateway {
 	type object = map[string]any
 	key := func(name string, more object) object {
 		all := object{"name": name, "tenant": "acme", "scopes": []string{"model:standard", "spend:read"}}
-		for field, value := range more {
-			all[field] = value
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	config, err := json.Marshal(object{

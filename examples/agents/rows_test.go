@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,10 +141,8 @@ func TestWeakenedApprovals(t *testing.T) {
 	}
 	refused := func(name string, r reply, statuses ...int) {
 		t.Helper()
-		for _, status := range statuses {
-			if r.status == status {
-				return
-			}
+		if slices.Contains(statuses, r.status) {
+			return
 		}
 		t.Errorf("%s: %d %s, want %v", name, r.status, r.text, statuses)
 	}
