@@ -124,6 +124,7 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		"metadata of no API key":    {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
 		"API key of an agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
 		"API key of another tenant": {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
+		"API key of two agents":     {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
 		"API key of no agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
 	} {
 		proof, err := w.registry.Guard(accepts(test.p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))

@@ -20,9 +20,9 @@ type refusals struct {
 }
 
 // isAnonymousRefusal reports whether the event is the refusal of a caller whose
-// credentials are missing or invalid.
+// credentials are missing or invalid, or cannot be checked now.
 func isAnonymousRefusal(e gatehouse.Event) bool {
-	return e.Decision == gatehouse.Rejected && e.Principal.IsZero()
+	return (e.Decision == gatehouse.Rejected || e.Decision == gatehouse.Unavailable) && e.Principal.IsZero()
 }
 
 // admit reports whether a refusal gets a record of its own. Otherwise it is counted.

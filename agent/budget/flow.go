@@ -91,7 +91,7 @@ func (f *flow) open(status int, header http.Header) error {
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		header.Del("Content-Length")
-		f.events = &events{shape: f.call.Shape, hide: f.call.HideUsage, ended: func() { f.end(false) }}
+		f.events = &events{shape: f.call.Shape, single: f.call.Choices == 1, hide: f.call.HideUsage, ended: func() { f.end(false) }}
 		if f.call.Count != nil {
 			f.events.each = func(data []byte) { f.counted += max(f.call.Count(data), 0) }
 		}

@@ -68,21 +68,29 @@ func (p *parser) count(s string, b *strings.Builder) {
 	}
 }
 
-// add adds all text of a value of any kind: strings, names and numbers. b is nil for
-// text that is not a part of the prompt.
+// add adds a value of any kind: a string as text, and an array or an object as JSON,
+// because the model reads its brackets and names too. b gets all strings in it; it is
+// nil for text that is not a part of the prompt.
 func (p *parser) add(value string, b *strings.Builder) error {
-	switch {
-	case value == "null" || p.string(value, b):
+	if value == "null" || p.string(value, b) {
 		return nil
-	case value[0] == '[':
-		return strictjson.Array(value, nested(value), func(value string) error { return p.add(value, b) })
-	case value[0] == '{':
-		return strictjson.Object(value, nested(value), func(name, value string) error {
-			p.Input += int64(len(name))
-			return p.add(value, b)
-		})
 	}
 	p.count(value, nil)
+	return texts(value, b)
+}
+
+// texts adds all strings of a value to b.
+func texts(value string, b *strings.Builder) error {
+	switch {
+	case b == nil:
+	case value[0] == '[':
+		return strictjson.Array(value, nested(value), func(value string) error { return texts(value, b) })
+	case value[0] == '{':
+		return strictjson.Object(value, nested(value), func(_, value string) error { return texts(value, b) })
+	default:
+		s, _ := strictjson.String(value)
+		b.WriteString(s)
+	}
 	return nil
 }
 
@@ -112,6 +120,8 @@ func (p *parser) object(what, value string, b *strings.Builder, kinds map[string
 			if kind, ok = strictjson.String(value); !ok {
 				return malformed("%s.type: not a string", what)
 			}
+		case name == "role":
+			p.Input += max(int64(len(value))-perMessage, 0) // some upstreams let the model read any role
 		case structure[name]:
 		default:
 			members = append(members, struct{ name, value string }{name, value})

@@ -48,14 +48,16 @@ func TestParse(t *testing.T) {
 		{
 			"tool calls and results", chat,
 			`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"42"}]}`,
-			model.Call{Name: "m", Choices: 1, Input: 2*16 + len64("id"+"1"+"function"+"name"+"f"+"arguments"+"{}"+"1"+"42"), Texts: []string{"1f{}", "142"}},
+			model.Call{Name: "m", Choices: 1, Input: 2*16 + len64(`[{"id":"1","function":{"name":"f","arguments":"{}"}}]`+"1"+"42"), Texts: []string{"1f{}", "142"}},
 		},
 		{"null", chat, `{"model":"m","messages":[],"n":null,"max_tokens":null,"stream":null,"stream_options":null,"prompt":null,"tools":null}`, model.Call{Name: "m", Choices: 1}},
 		{"all three limits", chat, `{"model":"m","messages":[],"max_tokens":9,"max_output_tokens":3,"max_completion_tokens":8}`, model.Call{Name: "m", Choices: 1, Limit: 3}},
 		{"huge numbers", chat, `{"model":"m","messages":[],"max_tokens":9999999999999999999999,"n":9007199254740993}`, model.Call{Name: "m", Choices: 1 << 53, Limit: 1 << 53}},
 		{"best_of", chat, `{"model":"m","messages":[],"n":2,"best_of":4}`, model.Call{Name: "m", Choices: 4}},
-		{"unknown member", chat, `{"model":"m","messages":[],"documents":[{"text":"abc"},12]}`, model.Call{Name: "m", Choices: 1, Input: 4 + 3 + 2}},
-		{"schema", chat, `{"model":"m","messages":[],"response_format":{"type":"x"}}`, model.Call{Name: "m", Choices: 1, Input: 5}},
+		{"unknown member", chat, `{"model":"m","messages":[],"documents":[{"text":"abc"},12]}`, model.Call{Name: "m", Choices: 1, Input: len64(`[{"text":"abc"},12]`)}},
+		{"schema", chat, `{"model":"m","messages":[],"response_format":{"type":"x"}}`, model.Call{Name: "m", Choices: 1, Input: len64(`{"type":"x"}`)}},
+		{"brackets of a schema", chat, `{"model":"m","messages":[],"response_format":[[[]],{},true]}`, model.Call{Name: "m", Choices: 1, Input: len64(`[[[]],{},true]`)}},
+		{"long role", chat, `{"model":"m","messages":[{"role":"0123456789abcdefghij","content":"x"}]}`, model.Call{Name: "m", Choices: 1, Input: 1 + 22, Texts: []string{"x"}}},
 		{
 			"responses with a string", model.Responses, `{"model":"m","input":"hello","instructions":"be brief","max_output_tokens":10}`,
 			model.Call{Name: "m", Choices: 1, Limit: 10, Input: 5 + 16 + 8, Texts: []string{"hello", "be brief"}},
@@ -74,7 +76,7 @@ func TestParse(t *testing.T) {
 				`"messages":[{"role":"user","content":"ab"},{"role":"assistant","content":[{"type":"thinking","thinking":"cd","signature":"ef"},{"type":"tool_use","id":"1","name":"f","input":{"g":3}}]},` +
 				`{"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"hi"}]}]}]}`,
 			model.Call{
-				Name: "m", Choices: 1, Limit: 20, Thinking: 12, Input: 3 + 3*16 + 2 + 4 + 4 + 3,
+				Name: "m", Choices: 1, Limit: 20, Thinking: 12, Input: 3 + 3*16 + 2 + 4 + 2 + len64(`{"g":3}`) + 3,
 				Texts: []string{"sys", "ab", "cdef1f", "1hi"},
 			},
 		},
@@ -193,6 +195,9 @@ func TestParseRefuses(t *testing.T) {
 		{"document in a result", model.Messages, message(`[{"type":"tool_result","content":[{"type":"document"}]}]`), unbounded},
 		{"image as system", model.Messages, `{"model":"m","messages":[],"system":[{"type":"image"}]}`, unbounded},
 		{"MCP", model.Messages, `{"model":"m","messages":[],"mcp_servers":[]}`, unbounded},
+		{"other models", chat, `{"model":"m","messages":[],"models":["n"]}`, unbounded},
+		{"fallbacks of the upstream", chat, `{"model":"m","messages":[],"fallbacks":["n"]}`, unbounded},
+		{"template", chat, `{"model":"m","messages":[],"chat_template":"{% for i in range(9) %}x{% endfor %}"}`, unbounded},
 		{"container", model.Messages, `{"model":"m","messages":[],"container":"c"}`, unbounded},
 		{"object in embeddings", model.Embeddings, input(`[{"image":"x"}]`), unbounded},
 	} {
