@@ -59,7 +59,7 @@ func list(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err has the error
+	defer rows.Close()
 	texts := []string{}
 	for rows.Next() {
 		var text string
