@@ -201,6 +201,7 @@ func TestParseRefuses(t *testing.T) {
 		{"MCP", model.Messages, `{"model":"m","messages":[],"mcp_servers":[]}`, unbounded},
 		{"other models", chat, `{"model":"m","messages":[],"models":["n"]}`, unbounded},
 		{"fallbacks of the upstream", chat, `{"model":"m","messages":[],"fallbacks":["n"]}`, unbounded},
+		{"members for another API", chat, `{"model":"m","messages":[],"extra_body":{"max_tokens":9}}`, unbounded},
 		{"template", chat, `{"model":"m","messages":[],"chat_template":"{% for i in range(9) %}x{% endfor %}"}`, unbounded},
 		{"container", model.Messages, `{"model":"m","messages":[],"container":"c"}`, unbounded},
 		{"object in embeddings", model.Embeddings, input(`[{"image":"x"}]`), unbounded},
