@@ -24,7 +24,7 @@ func TestAnonymousRefusalsAreCounted(t *testing.T) {
 		known := gatehouse.Principal{Method: "key", Subject: "alice"}
 		for i := range 10 {
 			for _, e := range []gatehouse.Event{
-				{Type: gatehouse.EventDecision, Decision: []gatehouse.Decision{gatehouse.Rejected, gatehouse.Unavailable}[i%2]},
+				{Type: "login", Method: "GET", Decision: []gatehouse.Decision{gatehouse.Rejected, gatehouse.Unavailable, ""}[i%3]},
 				{Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Principal: known},
 				{Type: gatehouse.EventDecision, Decision: gatehouse.Rejected, Principal: known},
 			} {

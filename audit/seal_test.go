@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/audit"
 )
 
-// What was written into a closed log by anybody without the key is never signed by the
+// What a caller without the key has written into a closed log is never signed by the
 // next process, also if everything beside the records is removed.
 func TestOpenRefusesForgedRecords(t *testing.T) {
 	forged := func(n int) []byte { return fmt.Appendf(nil, "{\"seq\":%d,\"type\":\"decision\"}\n", n) }
