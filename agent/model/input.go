@@ -96,11 +96,15 @@ func texts(value string, b *strings.Builder) error {
 
 // external are the members of messages and parts that refer to other content than
 // text.
-var external = set("image_url", "image", "video_url", "video", "audio_url", "audio", "input_audio", "file", "file_id", "file_url", "file_data")
+var external = set("image_url", "image", "video_url", "video", "audio_url", "audio", "input_audio", "file", "file_id", "file_url", "file_data",
+	"images", "videos", "files", "attachments", "document_url")
 
 // structure are the members of messages, items and parts that the upstream does not
 // turn into text.
 var structure = set("type", "role", "cache_control", "status", "phase")
+
+// nesting are the members that contain text or parts.
+var nesting = set("content", "summary", "output")
 
 // object reads a message, an item or a part. kind is the value of its type, "" if it
 // has none.
@@ -113,7 +117,7 @@ func (p *parser) object(what, value string, b *strings.Builder, kinds map[string
 		case value == "null":
 		case external[folded]:
 			return unbounded("%s.%s: only text can be bounded", what, folded)
-		case structure[folded] && folded != name:
+		case (structure[folded] || nesting[folded]) && folded != name: // an upstream may ignore the case
 			return malformed("%s.%s: in another case", what, folded)
 		case name == "type":
 			var ok bool
@@ -142,7 +146,7 @@ func (p *parser) object(what, value string, b *strings.Builder, kinds map[string
 		if m.name == required {
 			required = ""
 		}
-		if m.name == "content" || m.name == "summary" || m.name == "output" {
+		if nesting[m.name] {
 			err = p.parts(m.value, b)
 		} else {
 			err = p.add(m.value, b)

@@ -82,7 +82,7 @@ var known = set("model", "stream", "stream_options", "n", "best_of", "max_tokens
 // stored are the members that refer to content outside the body, or let the upstream
 // run tools, further calls of models, other models or another template.
 var stored = set("previous_response_id", "conversation", "prompt", "context_management", "web_search_options", "mcp_servers", "container",
-	"models", "fallbacks", "chat_template")
+	"models", "fallbacks", "chat_template", "extra_body")
 
 func set(names ...string) map[string]bool {
 	all := map[string]bool{}
