@@ -102,7 +102,7 @@ func (w *writer) recoverHashes(signed, count int64, torn bool) error {
 			want := w.hash(nil, line)
 			got := make([]byte, len(want))
 			n, err := io.ReadFull(stored, got)
-			if !bytes.Equal(got[:n], want[:n]) {
+			if !bytes.Equal(got[:n], want[:n]) { //nolint:forbidigo // hashes in a file, not secret
 				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n-1)
 			}
 			if err != nil {

@@ -5,6 +5,7 @@ package budget
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -86,9 +87,7 @@ func (f *flow) open(status int, header http.Header) error {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") || status == http.StatusSwitchingProtocols {
 		return ErrUnmetered
 	}
-	for name, values := range rateLimit(f.hold.Balances, f.hold.at, time.Time{}) {
-		header[name] = values
-	}
+	maps.Copy(header, rateLimit(f.hold.Balances, f.hold.at, time.Time{}))
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		header.Del("Content-Length")

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,9 @@ func TestConfigRefuses(t *testing.T) {
 		return object{"agents": []object{a}, "api_keys": nil}
 	}
 	private := jwk(w.agents["helper-1"])
-	private["d"] = coordinate(w.agents["helper-1"].D)
+	secret, err := w.agents["helper-1"].Bytes()
+	must(t, err)
+	private["d"] = base64.RawURLEncoding.EncodeToString(secret)
 	missing := "file:" + filepath.Join(w.dir, "missing")
 	issuer := func(url string) object { return object{"issuers": []object{{"issuer": url, "audience": "a"}}} }
 	for want, changes := range map[string]object{

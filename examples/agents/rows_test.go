@@ -143,10 +143,8 @@ func TestWeakenedApprovals(t *testing.T) {
 	}
 	refused := func(name string, r reply, statuses ...int) {
 		t.Helper()
-		for _, status := range statuses {
-			if r.status == status {
-				return
-			}
+		if slices.Contains(statuses, r.status) {
+			return
 		}
 		t.Errorf("%s: %d %s, want %v", name, r.status, r.text, statuses)
 	}

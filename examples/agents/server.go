@@ -253,7 +253,7 @@ func (a *app) endAtShutdown(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(a.ending, cancel)()
+		defer context.AfterFunc(a.ending, cancel)() //nolint:contextcheck // the second context that ends it
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -256,9 +257,7 @@ func TestTokens(t *testing.T) {
 	}}))
 	token := func(claims authtest.Claims) string {
 		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		return issuer.Token(all)
 	}
 	for _, test := range []struct {
