@@ -60,7 +60,7 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 	}
 	var ids []string
 	switch {
-	case key && f.agent == "":
+	case key && !f.hasAgent:
 		return caller, nil, nil
 	case key:
 		ids = []string{f.agent}

@@ -41,6 +41,7 @@ const metadataAgent = "agent"
 type facts struct {
 	kind, subjectIssuer, attestation string
 	agent                            string // of the metadata of a key
+	hasAgent                         bool   // it has one, perhaps not a string
 	generations                      []int64
 	limits                           Limits
 	mayAct                           string // raw
@@ -64,6 +65,7 @@ func readFacts(claims gatehouse.Claims) (f facts, err error) {
 		case claimAttestation:
 			f.attestation, _ = strictjson.String(value)
 		case metadataAgent:
+			f.hasAgent = true
 			f.agent, _ = strictjson.String(value)
 		case claimGenerations:
 			f.generations, ok = readGenerations(value)

@@ -5,6 +5,7 @@ package agent
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -17,9 +18,12 @@ import (
 // The caller must be a user with the role who calls without an agent. It answers 204,
 // also for an agent that is decommissioned already; 404 for an agent of another
 // tenant; 403 for another caller, and for a request that a page of another origin
-// causes.
+// causes: other than that of Config.Issuer and of the host that the request names.
 func (r *Registry) DecommissionEndpoint(role string) http.Handler {
 	var origins http.CrossOriginProtection
+	if u, err := url.Parse(r.config.Issuer); err == nil {
+		_ = origins.AddTrustedOrigin(u.Scheme + "://" + u.Host) // fails for an issuer that is no URL
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		p, _ := gatehouse.FromContext(request.Context())
 		if origins.Check(request) != nil {

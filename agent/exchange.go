@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
@@ -51,6 +52,9 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		return nil, invalid(ReasonSubject, "the subject token has no tenant, or another one than the agent")
 	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, s.registry.config.Issuer, subject.Issuer):
 		return nil, invalid(ReasonMayAct, "may_act of the subject token does not name the agent")
+	// The issuer's clock may differ a little, but no token is issued that ends with it.
+	case subject.Expires.Unix() <= time.Now().Unix():
+		return nil, invalid(ReasonSubject, "the subject token has expired")
 	case subject.Actors.Len() >= maxActors:
 		return nil, invalid(ReasonDepth, fmt.Sprintf("the chain would have more than %d actors", maxActors))
 	case f.bound && c.presents == nil && (s.config.DPoP == nil || len(r.Header["Dpop"]) == 0):

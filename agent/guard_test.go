@@ -124,6 +124,7 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		"metadata of no API key":    {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
 		"API key of an agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
 		"API key of another tenant": {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
+		"API key of two agents":     {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
 		"API key of no agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
 	} {
 		proof, err := w.registry.Guard(accepts(test.p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
@@ -417,8 +418,8 @@ func TestDecommissionEndpoint(t *testing.T) {
 	if a := must(w.registry.Find(t.Context(), "reader")); !a.Active() {
 		t.Error("a refused request has decommissioned the agent")
 	}
-	for range 2 {
-		if got := post(admin, "reader"); got != http.StatusNoContent {
+	for _, header := range [][]string{nil, {"Origin", origin}} { // behind a proxy, Host is another one
+		if got := post(admin, "reader", header...); got != http.StatusNoContent {
 			t.Errorf("status = %d, want 204", got)
 		}
 	}

@@ -138,6 +138,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"actor_token_type alone":                     {exchangeRequest("helper-1", person(nil), "actor_token_type", "urn:ietf:params:oauth:token-type:access_token"), 400, "invalid_request", agent.ReasonRequest},
 		"another requested type":                     {exchangeRequest("helper-1", person(nil), "requested_token_type", "urn:ietf:params:oauth:token-type:jwt"), 400, "invalid_request", agent.ReasonRequest},
 		"expired subject token":                      {exchangeRequest("helper-1", person(object{"exp": time.Now().Unix() - 60, "iat": time.Now().Unix() - 90})), 400, "invalid_request", "jwtauth_expired"},
+		"subject token that has just expired":        {exchangeRequest("helper-1", person(object{"exp": time.Now().Unix() - 2, "iat": time.Now().Unix() - 90})), 400, "invalid_request", agent.ReasonSubject},
 		"subject of a stranger":                      {exchangeRequest("helper-1", tokenOf(stranger, nil)), 400, "invalid_request", "jwtauth_signature"},
 		"subject for another API":                    {exchangeRequest("helper-1", person(object{"aud": origin})), 400, "invalid_request", "jwtauth_audience"},
 		"subject without tenant":                     {exchangeRequest("helper-1", person(object{"tenant": nil})), 400, "invalid_request", agent.ReasonSubject},

@@ -22,7 +22,9 @@
 // record; the checkpoints prove that it was changed. An attacker who can write all
 // files and has no key can hide a change only by removing everything since an
 // earlier checkpoint. Copy checkpoints to another machine, or have a [Witness] sign
-// them, and give one to Verify, which then detects that too.
+// them, and give one to Verify, which then detects that too. The member mac of a
+// record, made with a key that is derived from that of the log, protects the records
+// that no checkpoint signs yet: Open refuses a log with one that it did not write.
 //
 // # What a record contains
 //

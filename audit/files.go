@@ -122,11 +122,14 @@ func (r *records) next() ([]byte, error) {
 
 // open opens the next file.
 func (r *records) open() error {
-	file, err := r.last, error(nil)
+	file := r.last
 	if len(r.files) == 1 && file != nil {
 		r.last = nil
-	} else if file, err = openFile(r.files[0]); err != nil {
-		return err
+	} else {
+		var err error
+		if file, err = openFile(r.files[0]); err != nil {
+			return err
+		}
 	}
 	r.file, r.files, r.reader = file, r.files[1:], bufio.NewReaderSize(file, MaxRecord+2)
 	return nil

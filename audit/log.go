@@ -28,7 +28,9 @@ type Config struct {
 	Origin string
 
 	// Key signs the checkpoints: Ed25519, which public witnesses require, or ECDSA
-	// with P-256. Required.
+	// with P-256. Required. An ed25519.PrivateKey or *ecdsa.PrivateKey also seals each
+	// record, so that Open refuses what others have added or changed behind the last
+	// checkpoint. With another Signer it finds only what the hashes of the log show.
 	Key crypto.Signer
 
 	// CheckpointInterval is the longest time until a checkpoint signs a record: 10

@@ -124,6 +124,10 @@ func TestRecord(t *testing.T) {
 	if p := got["path"].(string); len(p) > 1100 || !strings.HasPrefix(p, "/\n") {
 		t.Errorf("path has %d bytes, want at most 1,100", len(p))
 	}
+	if mac, _ := got["mac"].(string); len(mac) != 22 {
+		t.Errorf("mac = %v, want 128 bits", got["mac"])
+	}
+	delete(got, "mac")
 	delete(got, "time")
 	delete(got, "path")
 	want := map[string]any{

@@ -92,7 +92,7 @@ func encodeRecord(ctx context.Context, eventType string, attrs []slog.Attr) ([]b
 		return nil, fmt.Errorf("audit: record: %w", err)
 	}
 	encoded := bytes.TrimSuffix(out.Bytes(), []byte("\n"))[1:]
-	if len(encoded) > MaxRecord-len(`{"seq":9223372036854775807,`) {
+	if len(encoded) > MaxRecord-len(`{"seq":9223372036854775807,`)-sealLength {
 		return nil, fmt.Errorf("audit: record: got %d bytes, at most %d are allowed", len(encoded), MaxRecord)
 	}
 	return encoded, nil

@@ -96,13 +96,13 @@ func (w *writer) recoverHashes(signed, count int64, torn bool) error {
 				return fmt.Errorf("record %d: %w", w.tree.n, err)
 			case w.tree.n == signed && numberOf(line) < signed:
 				continue // the file begins before the checkpoint
-			case numberOf(line) != w.tree.n:
+			case numberOf(line) != w.tree.n || !w.isSealed(line):
 				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n)
 			}
 			want := w.hash(nil, line)
 			got := make([]byte, len(want))
 			n, err := io.ReadFull(stored, got)
-			if !bytes.Equal(got[:n], want[:n]) {
+			if !bytes.Equal(got[:n], want[:n]) { //nolint:forbidigo // hashes in a file, not secret
 				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n-1)
 			}
 			if err != nil {

@@ -20,9 +20,10 @@ type refusals struct {
 }
 
 // isAnonymousRefusal reports whether the event is the refusal of a caller whose
-// credentials are missing or invalid.
+// credentials are missing or invalid, or cannot be checked now, or another event that
+// the request of an unknown caller causes.
 func isAnonymousRefusal(e gatehouse.Event) bool {
-	return e.Decision == gatehouse.Rejected && e.Principal.IsZero()
+	return e.Principal.IsZero() && e.Decision != gatehouse.Allowed && (e.Decision != "" || e.Method != "")
 }
 
 // admit reports whether a refusal gets a record of its own. Otherwise it is counted.

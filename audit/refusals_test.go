@@ -22,9 +22,9 @@ func TestAnonymousRefusalsAreCounted(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		l := open(t, audit.Config{Path: path, MaxAnonymous: 3})
 		known := gatehouse.Principal{Method: "key", Subject: "alice"}
-		for range 10 {
+		for i := range 10 {
 			for _, e := range []gatehouse.Event{
-				{Type: gatehouse.EventDecision, Decision: gatehouse.Rejected},
+				{Type: "login", Method: "GET", Decision: []gatehouse.Decision{gatehouse.Rejected, gatehouse.Unavailable, ""}[i%3]},
 				{Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Principal: known},
 				{Type: gatehouse.EventDecision, Decision: gatehouse.Rejected, Principal: known},
 			} {

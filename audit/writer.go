@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -22,6 +23,7 @@ type writer struct {
 	path     string
 	maxBytes int64
 	key      *noteKey
+	sealKey  []byte // nil without the key in memory
 
 	records     *os.File
 	identity    os.FileInfo // of records
@@ -41,7 +43,7 @@ type writer struct {
 // killed process leaves is a last line without its end, hashes that are missing,
 // or a checkpoint without its end.
 func openWriter(path string, maxBytes int64, key *noteKey) (_ *writer, err error) {
-	w := &writer{path: path, maxBytes: maxBytes, key: key}
+	w := &writer{path: path, maxBytes: maxBytes, key: key, sealKey: key.sealKey()}
 	defer func() {
 		if err != nil {
 			_ = w.close()
@@ -88,14 +90,19 @@ func (w *writer) append(records [][]byte) error {
 	if named, err := os.Stat(w.path); err != nil || !os.SameFile(named, w.identity) {
 		return w.fail(errors.New("the file of the records was removed or replaced"))
 	}
-	lines, ends := w.buffer[:0], make([]int, len(records))
-	for i, record := range records {
-		lines = append(number(lines, w.tree.n+int64(i), record), '\n')
-		ends[i] = len(lines)
+	before := tree{w.tree.n, slices.Clone(w.tree.peaks)}
+	lines := w.buffer[:0]
+	var out []byte
+	for _, record := range records {
+		start := len(lines)
+		lines = w.seal(number(lines, w.tree.n, record), start)
+		out = w.hash(out, lines[start:])
+		lines = append(lines, '\n')
 	}
 	w.buffer = lines
 	if _, err := w.records.Write(lines); err != nil {
 		// A full disk: remove the part, so that the next record is whole.
+		w.tree = before
 		if cutErr := w.cut(w.records, w.size); cutErr != nil {
 			return w.fail(errors.Join(err, cutErr))
 		}
@@ -105,12 +112,6 @@ func (w *writer) append(records [][]byte) error {
 		return w.fail(err) // what is on the disk is unknown, so no record may follow
 	}
 	w.size += int64(len(lines))
-	var out []byte
-	start := 0
-	for _, end := range ends {
-		out = w.hash(out, lines[start:end-1])
-		start = end
-	}
 	if _, err := w.hashes.Write(out); err != nil {
 		_ = w.fail(err) // the records are on the disk: Open computes the hashes
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,9 +34,7 @@ func newLLMGateway(t *testing.T) *llmGateway {
 	type object = map[string]any
 	key := func(name string, more object) object {
 		all := object{"name": name, "tenant": "acme", "scopes": []string{"model:standard", "spend:read"}}
-		for field, value := range more {
-			all[field] = value
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	config, err := json.Marshal(object{
@@ -85,30 +84,31 @@ func TestOfficialClientsOfLLMs(t *testing.T) {
 		if err != nil || len(answer.Choices) != 1 || answer.Choices[0].Message.Content != "word1 word2 word3 " || answer.Usage.CompletionTokens != 3 {
 			t.Errorf("Chat.Completions.New = %+v, %v", answer, err)
 		}
-		stream, text := client.Chat.Completions.NewStreaming(ctx, chat), ""
+		var text, delta strings.Builder
+		stream := client.Chat.Completions.NewStreaming(ctx, chat)
 		for stream.Next() {
 			chunk := stream.Current()
 			if chunk.Usage.TotalTokens != 0 || len(chunk.Choices) != 1 {
 				t.Errorf("a chunk reports the usage, which the client has not asked for: %s", chunk.RawJSON())
 			} else {
-				text += chunk.Choices[0].Delta.Content
+				text.WriteString(chunk.Choices[0].Delta.Content)
 			}
 		}
-		if stream.Err() != nil || text != "word1 word2 word3 " {
-			t.Errorf("stream = %q, %v", text, stream.Err())
+		if stream.Err() != nil || text.String() != "word1 word2 word3 " {
+			t.Errorf("stream = %q, %v", text.String(), stream.Err())
 		}
 		response, err := client.Responses.New(ctx, responses.ResponseNewParams{Model: "small-1", Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")}, MaxOutputTokens: openai.Int(2)})
 		if err != nil || response.OutputText() != "word1 word2 " {
 			t.Errorf("Responses.New = %+v, %v", response, err)
 		}
-		events, text := client.Responses.NewStreaming(ctx, responses.ResponseNewParams{Model: "large-1", Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")}}), ""
+		events := client.Responses.NewStreaming(ctx, responses.ResponseNewParams{Model: "large-1", Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")}})
 		for events.Next() {
 			if event := events.Current(); event.Type == "response.output_text.delta" {
-				text += event.Delta
+				delta.WriteString(event.Delta)
 			}
 		}
-		if events.Err() != nil || !strings.HasSuffix(text, "word24 ") {
-			t.Errorf("stream of responses = %q, %v", text, events.Err())
+		if events.Err() != nil || !strings.HasSuffix(delta.String(), "word24 ") {
+			t.Errorf("stream of responses = %q, %v", delta.String(), events.Err())
 		}
 		if list, err := client.Embeddings.New(ctx, openai.EmbeddingNewParams{Model: "small-1", Input: openai.EmbeddingNewParamsInputUnion{OfString: openai.String("Hello")}}); err != nil || len(list.Data) != 1 {
 			t.Errorf("Embeddings.New = %+v, %v", list, err)

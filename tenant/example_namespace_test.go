@@ -56,7 +56,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app;`
 			if err != nil {
 				return err
 			}
-			defer rows.Close() //nolint:errcheck // Err has the error
+			defer rows.Close()
 			for rows.Next() {
 				var body string
 				if err := rows.Scan(&body); err != nil {

@@ -27,7 +27,7 @@ func CheckRows(ctx context.Context, db *sql.DB, shared ...string) error {
 	if err != nil {
 		return fmt.Errorf("tenant: check rows: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err has the error
+	defer rows.Close()
 	var errs []error
 	for rows.Next() {
 		var object, problem string

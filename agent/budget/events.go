@@ -17,6 +17,7 @@ const maxEvent = 1 << 20
 // events reads a stream of server-sent events and finds the reports in it.
 type events struct {
 	shape  model.Shape
+	single bool              // the call has one choice
 	hide   bool              // drop the event that only reports the usage
 	each   func(data []byte) // called with the data of each event; optional
 	ended  func()            // called before the last event is forwarded
@@ -166,7 +167,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 		return true
 	}
 	for _, choice := range chunk.Choices {
-		e.final = e.final || choice.FinishReason != nil
+		e.final = e.final || e.single && choice.FinishReason != nil // other choices may go on
 	}
 	return false
 }

@@ -5,6 +5,7 @@ package budget
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -86,13 +87,11 @@ func (f *flow) open(status int, header http.Header) error {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") || status == http.StatusSwitchingProtocols {
 		return ErrUnmetered
 	}
-	for name, values := range rateLimit(f.hold.Balances, f.hold.at, time.Time{}) {
-		header[name] = values
-	}
+	maps.Copy(header, rateLimit(f.hold.Balances, f.hold.at, time.Time{}))
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		header.Del("Content-Length")
-		f.events = &events{shape: f.call.Shape, hide: f.call.HideUsage, ended: func() { f.end(false) }}
+		f.events = &events{shape: f.call.Shape, single: f.call.Choices == 1, hide: f.call.HideUsage, ended: func() { f.end(false) }}
 		if f.call.Count != nil {
 			f.events.each = func(data []byte) { f.counted += max(f.call.Count(data), 0) }
 		}

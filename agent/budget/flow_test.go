@@ -45,8 +45,11 @@ func TestDisconnect(t *testing.T) {
 		}{
 			"before the response": {model.ChatCompletions, chatBody, nil, -1},
 			"chat":                {model.ChatCompletions, chatStream, []string{chunk, ": last\n\n"}, -1},
-			"after the usage":     {model.ChatCompletions, chatStream, []string{chunk, usageOnly, ": last\n\n"}, 12},
-			"messages":            {model.Messages, messageStream, []string{started, ping, ": last\n\n"}, 60},
+			"one of two choices": {model.ChatCompletions, strings.Replace(chatStream, "{", `{"n":2,`, 1), []string{
+				strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), ": last\n\n",
+			}, -1},
+			"after the usage": {model.ChatCompletions, chatStream, []string{chunk, usageOnly, ": last\n\n"}, 12},
+			"messages":        {model.Messages, messageStream, []string{started, ping, ": last\n\n"}, 60},
 		} {
 			t.Run(form+"/"+name, func(t *testing.T) {
 				t.Parallel()

@@ -56,6 +56,7 @@ func (w *writer) WriteHeader(status int) {
 	}
 	w.opened = true
 	if w.err = w.flow.open(status, w.Header()); w.err != nil {
+		w.flow.end(false)
 		// The client gets the whole answer now, before the handler fails.
 		clear(w.Header())
 		w.Header().Set("Content-Length", "0")

@@ -17,7 +17,7 @@ import (
 
 const (
 	defaultHold = time.Minute
-	minHold     = time.Second
+	minHold     = 10 * time.Millisecond
 	maxHold     = 24 * time.Hour
 
 	// retryBusy is when a caller may try again whom calls in progress leave no capacity.
@@ -29,7 +29,7 @@ type Config struct {
 	// Store keeps the counters. Required.
 	Store Store
 
-	// Hold is the time after which a hold expires unless it is extended, from 1 s to
+	// Hold is the time after which a hold expires unless it is extended, from 10 ms to
 	// 24 h. 1 min if zero.
 	Hold time.Duration
 

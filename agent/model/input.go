@@ -68,31 +68,43 @@ func (p *parser) count(s string, b *strings.Builder) {
 	}
 }
 
-// add adds all text of a value of any kind: strings, names and numbers. b is nil for
-// text that is not a part of the prompt.
+// add adds a value of any kind: a string as text, and an array or an object as JSON,
+// because the model reads its brackets and names too. b gets all strings in it; it is
+// nil for text that is not a part of the prompt.
 func (p *parser) add(value string, b *strings.Builder) error {
-	switch {
-	case value == "null" || p.string(value, b):
+	if value == "null" || p.string(value, b) {
 		return nil
-	case value[0] == '[':
-		return strictjson.Array(value, nested(value), func(value string) error { return p.add(value, b) })
-	case value[0] == '{':
-		return strictjson.Object(value, nested(value), func(name, value string) error {
-			p.Input += int64(len(name))
-			return p.add(value, b)
-		})
 	}
 	p.count(value, nil)
+	return texts(value, b)
+}
+
+// texts adds all strings of a value to b.
+func texts(value string, b *strings.Builder) error {
+	switch {
+	case b == nil:
+	case value[0] == '[':
+		return strictjson.Array(value, nested(value), func(value string) error { return texts(value, b) })
+	case value[0] == '{':
+		return strictjson.Object(value, nested(value), func(_, value string) error { return texts(value, b) })
+	default:
+		s, _ := strictjson.String(value)
+		b.WriteString(s)
+	}
 	return nil
 }
 
 // external are the members of messages and parts that refer to other content than
 // text.
-var external = set("image_url", "image", "video_url", "video", "audio_url", "audio", "input_audio", "file", "file_id", "file_url", "file_data")
+var external = set("image_url", "image", "video_url", "video", "audio_url", "audio", "input_audio", "file", "file_id", "file_url", "file_data",
+	"images", "videos", "files", "attachments", "document_url")
 
 // structure are the members of messages, items and parts that the upstream does not
 // turn into text.
 var structure = set("type", "role", "cache_control", "status", "phase")
+
+// nesting are the members that contain text or parts.
+var nesting = set("content", "summary", "output")
 
 // object reads a message, an item or a part. kind is the value of its type, "" if it
 // has none.
@@ -105,13 +117,15 @@ func (p *parser) object(what, value string, b *strings.Builder, kinds map[string
 		case value == "null":
 		case external[folded]:
 			return unbounded("%s.%s: only text can be bounded", what, folded)
-		case structure[folded] && folded != name:
+		case (structure[folded] || nesting[folded]) && folded != name: // an upstream may ignore the case
 			return malformed("%s.%s: in another case", what, folded)
 		case name == "type":
 			var ok bool
 			if kind, ok = strictjson.String(value); !ok {
 				return malformed("%s.type: not a string", what)
 			}
+		case name == "role":
+			p.Input += max(int64(len(value))-perMessage, 0) // some upstreams let the model read any role
 		case structure[name]:
 		default:
 			members = append(members, struct{ name, value string }{name, value})
@@ -132,7 +146,7 @@ func (p *parser) object(what, value string, b *strings.Builder, kinds map[string
 		if m.name == required {
 			required = ""
 		}
-		if m.name == "content" || m.name == "summary" || m.name == "output" {
+		if nesting[m.name] {
 			err = p.parts(m.value, b)
 		} else {
 			err = p.add(m.value, b)

@@ -80,8 +80,9 @@ var known = set("model", "stream", "stream_options", "n", "best_of", "max_tokens
 	"thinking", "messages", "input", "instructions", "system", "tools", "functions", "background")
 
 // stored are the members that refer to content outside the body, or let the upstream
-// run tools and further calls of models.
-var stored = set("previous_response_id", "conversation", "prompt", "context_management", "web_search_options", "mcp_servers", "container")
+// run tools, further calls of models, other models or another template.
+var stored = set("previous_response_id", "conversation", "prompt", "context_management", "web_search_options", "mcp_servers", "container",
+	"models", "fallbacks", "chat_template", "extra_body")
 
 func set(names ...string) map[string]bool {
 	all := map[string]bool{}

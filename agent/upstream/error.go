@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -32,6 +33,11 @@ var (
 )
 
 var errEncoded = errors.New("the response is compressed although the request does not accept that")
+
+// ErrEncoded means that the upstream has served the call, which may have a cost, but
+// with a compressed response, in which the credential could not be masked. Such an
+// error is ErrUnavailable too.
+var ErrEncoded = fmt.Errorf("upstream: %w", errEncoded)
 
 // failure is an error without the texts of the errors of other packages, which
 // contain addresses, URLs or what the provider wrote. It does not wrap its cause: a
@@ -75,6 +81,7 @@ var kinds = []struct {
 	{ErrConflict, "too many nodes write the record"},
 	{cookie.ErrSeal, "the record cannot be opened with these keys"},
 	{errRecord, "the record is malformed"},
+	{ErrEncoded, errEncoded.Error()},
 	{errEncoded, errEncoded.Error()},
 	{syscall.ECONNREFUSED, "connection refused"},
 	{syscall.ECONNRESET, "connection reset"},

@@ -5,8 +5,10 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,9 +21,12 @@ const maskBytes = 32 << 10
 // upstream, each by as many asterisks. It removes cookies and challenges. release is
 // called when the body ends.
 func (t *Transport) mask(response *http.Response, c Credential, release func()) {
-	words := [][]byte{c.Secret.Reveal()}
+	words := forms(c.Secret.Reveal())
 	if response.StatusCode >= http.StatusMultipleChoices {
 		words = append(words, []byte(t.host))
+		if name, _, err := net.SplitHostPort(t.host); err == nil {
+			words = append(words, []byte(name))
+		}
 	}
 	for _, name := range responseCredentials {
 		delete(response.Header, name)
@@ -31,6 +36,19 @@ func (t *Transport) mask(response *http.Response, c Credential, release func()) 
 		name: t.name, response: response, from: response.Body, words: words,
 		release: sync.OnceFunc(release),
 	}
+}
+
+// forms returns a secret as it is, and as JSON encoders write it.
+func forms(secret []byte) [][]byte {
+	all := [][]byte{secret}
+	text, err := json.Marshal(string(secret))
+	if err == nil && len(text) > len(secret)+2 {
+		all = append(all, text[1:len(text)-1])
+	}
+	if bytes.Contains(secret, []byte("/")) {
+		all = append(all, bytes.ReplaceAll(secret, []byte("/"), []byte(`\/`)))
+	}
+	return all
 }
 
 func maskHeader(header http.Header, words [][]byte) {

@@ -136,7 +136,7 @@ func newBase() http.RoundTripper {
 //
 // The call lasts until the body of the response is closed or read to its end. The
 // error is, in the sense of [errors.Is], [ErrUnavailable], [ErrNoCredential] or
-// [ErrOrigin], and the error of the context if that ended.
+// [ErrOrigin], and [ErrEncoded] or the error of the context if that is the cause.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The host alone would let a caller choose another server behind the same proxy.
 	if safeurl.Origin(r.URL) != t.origin {
@@ -181,7 +181,9 @@ func (t *Transport) again(r *http.Request, refused *http.Response, c Credential,
 func (t *Transport) finish(r *http.Request, response *http.Response, err error, c Credential, release func()) (*http.Response, error) {
 	if err == nil && !isIdentity(response.Header) {
 		_ = response.Body.Close()
-		err = errEncoded // in which the credential could not be masked
+		if err = errEncoded; response.StatusCode < http.StatusMultipleChoices {
+			err = ErrEncoded
+		}
 	}
 	if err != nil {
 		release()

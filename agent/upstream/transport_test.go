@@ -298,10 +298,31 @@ func TestResponsesAreMasked(t *testing.T) {
 	}
 }
 
+// A refusal that repeats the credential as JSON, or the host without its port.
+func TestEscapedCredentialsAreMasked(t *testing.T) {
+	for _, text := range []string{`a<b&c/d`, `a\u003cb\u0026c/d`, `a<b&c\/d`, "127.0.0.1"} {
+		origin := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `"`+text+`"`)
+		})
+		transport := newTransport(t, origin, func(c *upstream.Config) { c.Source = secretSource(t, "file:"+file(t, "", `a<b&c/d`)) })
+		if _, body := send(t, transport, request(t, "POST", origin, "")); body != `"`+strings.Repeat("*", len(text))+`"` {
+			t.Errorf("body = %s, want %s masked", body, text)
+		}
+	}
+}
+
 func TestCompressedResponsesAreRefused(t *testing.T) {
 	origin := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "gzip") })
-	if _, err := newTransport(t, origin, nil).RoundTrip(request(t, "GET", origin, "")); !errors.Is(err, upstream.ErrUnavailable) {
-		t.Errorf("RoundTrip error = %v, want ErrUnavailable", err)
+	if _, err := newTransport(t, origin, nil).RoundTrip(request(t, "GET", origin, "")); !errors.Is(err, upstream.ErrUnavailable) || !errors.Is(err, upstream.ErrEncoded) {
+		t.Errorf("RoundTrip error = %v, want ErrUnavailable and ErrEncoded", err)
+	}
+	origin = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	if _, err := newTransport(t, origin, nil).RoundTrip(request(t, "GET", origin, "")); !errors.Is(err, upstream.ErrUnavailable) || errors.Is(err, upstream.ErrEncoded) {
+		t.Errorf("RoundTrip error = %v, want ErrUnavailable alone for a refusal", err)
 	}
 	origin = serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "identity") })
 	send(t, newTransport(t, origin, nil), request(t, "GET", origin, ""))

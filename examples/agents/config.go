@@ -180,7 +180,7 @@ func (c *config) settings() (settings, error) {
 		for _, err := range mistakes {
 			fail("issuers[%d].%w", n, err)
 		}
-		if strings.TrimSuffix(i.Issuer, "/") == c.PublicOrigin {
+		if strings.EqualFold(strings.TrimRight(i.Issuer, "/"), c.PublicOrigin) {
 			fail("issuers[%d].issuer: is public_origin, which issues the tokens of agents only", n)
 		}
 		s.issuers = append(s.issuers, issuer)

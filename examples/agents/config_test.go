@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,9 @@ func TestConfigRefuses(t *testing.T) {
 		return object{"agents": []object{a}, "api_keys": nil}
 	}
 	private := jwk(w.agents["helper-1"])
-	private["d"] = coordinate(w.agents["helper-1"].D)
+	secret, err := w.agents["helper-1"].Bytes()
+	must(t, err)
+	private["d"] = base64.RawURLEncoding.EncodeToString(secret)
 	missing := "file:" + filepath.Join(w.dir, "missing")
 	issuer := func(url string) object { return object{"issuers": []object{{"issuer": url, "audience": "a"}}} }
 	for want, changes := range map[string]object{
@@ -72,6 +75,7 @@ func TestConfigRefuses(t *testing.T) {
 		"tls.client_ca":                {"tls": object{"cert": w.settings()["tls"].(object)["cert"], "key": w.settings()["tls"].(object)["key"], "client_ca": "/missing"}},
 		"is public_origin":             issuer(w.origin),
 		"is public_origin, ":           issuer(w.origin + "/"),
+		"is public_origin, which":      issuer(strings.ToUpper(w.origin)),
 		"issuers[0]":                   {"issuers": []object{{"issuer": "https://a.example"}}},
 		"store.driver":                 {"store": nil},
 		"store.dsn":                    {"store": object{"driver": "redis"}},
@@ -84,6 +88,7 @@ func TestConfigRefuses(t *testing.T) {
 		"agents[0].jwk: required":      agent(object{"jwk": nil}),
 		"agents[0]: ":                  agent(object{"jwk": object{}}),
 		"agents[0]: agent":             agent(object{"jwk": private}),
+		"agents[0]: agent: register":   {"store": object{"driver": "redis", "dsn": "redis://127.0.0.1:1"}, "agents": agent(object{"jwk": private})["agents"], "api_keys": nil},
 		"agents[0].attestation":        agent(object{"attestation": "tpm"}),
 		"agents[1].id: \"a\" occurs":   {"agents": append(agent(nil)["agents"].([]object), agent(nil)["agents"].([]object)...), "api_keys": nil},
 		"roles.reader: a scope":        {"roles": object{"reader": []string{"data:*"}, "executor": allScopes}},

@@ -80,14 +80,15 @@ func TestApprovalList(t *testing.T) {
 	second := n.callTool(t, n.client, own, "call_partner", payment(2)).approval()
 	n.callTool(t, n.client, own, "run_code", code)
 	consent := n.callTool(t, n.client, n.delegated(t, n.client, "helper-1", alice), "update_profile", profile).approval()
-	list := func(token string) (ids string) {
+	list := func(token string) string {
+		var ids strings.Builder
 		r := n.send(t, n.browser, http.MethodGet, "/approvals", "", "Authorization", "Bearer "+token, "Accept", "application/json")
 		all, _ := r.body["approvals"].([]any)
 		for _, a := range all {
 			id, _ := a.(object)["id"].(string)
-			ids += id + " "
+			ids.WriteString(id + " ")
 		}
-		return ids
+		return ids.String()
 	}
 	if got := list(bob); got != second+" "+first+" " {
 		t.Errorf("the list of an operator: %s, want %s %s", got, second, first)

@@ -149,14 +149,14 @@ type node struct {
 func (w *world) start(t testing.TB, changes object) *node {
 	t.Helper()
 	n := &node{world: w, keys: make(map[string]string), log: &bytes.Buffer{}, ended: make(chan error, 1)}
-	n.process = exec.Command(os.Args[0], "-config", w.write(t, changes)) //nolint:gosec,noctx // this test binary; the test ends it
+	n.process = exec.Command(os.Args[0], "-config", w.write(t, changes)) //nolint:gosec // this test binary; the test ends it
 	n.process.Env = append(os.Environ(), asServer+"=1")
 	n.process.Stderr = n.log
 	out, err := n.process.StdoutPipe()
 	must(t, err)
 	must(t, n.process.Start())
 	go func() { n.ended <- n.process.Wait() }()
-	t.Cleanup(func() { n.end(syscall.SIGKILL) })
+	t.Cleanup(func() { _ = n.end(syscall.SIGKILL) })
 	lines := io.LimitReader(out, 1<<16)
 	buffer := make([]byte, 1)
 	var line strings.Builder

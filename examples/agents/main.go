@@ -70,7 +70,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 }
 
 func serve(ctx context.Context, config *config, stdout io.Writer, logger *slog.Logger) (err error) {
-	app, err := newApp(config, logger)
+	app, err := newApp(config, logger) //nolint:contextcheck // what it starts ends with close
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
 		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, field: {value},
 		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
 	}
-	response, err := n.through(n.client).Do(r) //nolint:bodyclose // closed by the reader below
+	response, err := n.through(n.client).Do(r)
 	must(t, err)
 	lines := bufio.NewReader(response.Body)
 	first, err := lines.ReadString('}')

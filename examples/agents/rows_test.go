@@ -3,7 +3,13 @@
 package main
 
 import (
+	"io"
 	"net/http"
+<<<<<<< HEAD
+=======
+	"net/http/httptest"
+>>>>>>> dev
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,10 +146,8 @@ func TestWeakenedApprovals(t *testing.T) {
 	}
 	refused := func(name string, r reply, statuses ...int) {
 		t.Helper()
-		for _, status := range statuses {
-			if r.status == status {
-				return
-			}
+		if slices.Contains(statuses, r.status) {
+			return
 		}
 		t.Errorf("%s: %d %s, want %v", name, r.status, r.text, statuses)
 	}
@@ -228,5 +232,32 @@ func TestListing(t *testing.T) {
 		if got := strings.Join(names, " "); got != test.want {
 			t.Errorf("tools/list of %s: %s, want %s", test.name, got, test.want)
 		}
+	}
+}
+
+// call_partner makes one request of its own: it follows no redirect, and nothing of the
+// caller is in it.
+func TestPartnerRequest(t *testing.T) {
+	n := newWorld(t).start(t, nil)
+	var requests []string
+	partner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests = append(requests, r.Method+" "+r.URL.Path+" "+string(body))
+		for name := range r.Header {
+			if !slices.Contains([]string{"Accept-Encoding", "Content-Length", "Content-Type", "User-Agent"}, name) {
+				t.Errorf("the partner gets the header %s: %s", name, r.Header.Get(name))
+			}
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer partner.Close()
+	own, arguments := n.own(t, n.client, "helper-1"), object{"url": partner.URL + "/pay", "amount": 5}
+	id := n.callTool(t, n.client, own, "call_partner", arguments).approval()
+	n.decide(t, n.person(t, "bob", "acme", "operator"), id, "approve")
+	if r := n.callTool(t, n.client, own, "call_partner", arguments); r.outcome() != "done" || !strings.Contains(r.text, `{"status":307}`) {
+		t.Errorf("call_partner: %d %s, want status 307", r.status, r.text)
+	}
+	if len(requests) != 1 || requests[0] != `POST /pay {"amount":5}` {
+		t.Errorf("requests = %q, want one", requests)
 	}
 }

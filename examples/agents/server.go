@@ -129,12 +129,21 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 	for name, scopes := range a.config.Roles {
 		roles[name] = agent.Role{Scopes: scopes}
 	}
-	a.registry, err = agent.New(agent.Config{
+	known := agent.Config{
 		Issuer: a.config.PublicOrigin, Store: a.store.agents, Replays: a.store.replays, Roles: roles, Observer: a.observer,
 		// The assertion with which an agent gets its token is the evidence.
 		Attestations: map[string]agent.Attestation{"key": {Attestor: agent.KeyPossession{}, Issue: true}},
-	})
+	}
+	if a.registry, err = agent.New(known); err != nil {
+		return err
+	}
+	// A mistake in an agent ends the process also if the store is down.
+	known.Store, known.Observer = agent.NewMemory(len(a.config.Agents)), nil
+	trial, err := agent.New(known)
 	if err != nil {
+		return err
+	}
+	if err := a.register(context.Background(), trial); err != nil {
 		return err
 	}
 	if a.signing, err = jwtauth.NewKeyRing(key); err != nil {
@@ -244,7 +253,7 @@ func (a *app) endAtShutdown(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(a.ending, cancel)()
+		defer context.AfterFunc(a.ending, cancel)() //nolint:contextcheck // the second context that ends it
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -253,7 +262,8 @@ func (a *app) endAtShutdown(next http.Handler) http.Handler {
 // output. If a database server is down, the app starts and answers 503 until it is up.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.store.start(ctx, a.logger, a.register); err != nil {
+	register := func(ctx context.Context) error { return a.register(ctx, a.registry) }
+	if err := a.store.start(ctx, a.logger, register); err != nil {
 		return "", err
 	}
 	if a.keys == nil {
@@ -263,7 +273,7 @@ func (a *app) start(ctx context.Context) (string, error) {
 }
 
 // register registers the configured agents. A decommissioned one stays so.
-func (a *app) register(ctx context.Context) error {
+func (a *app) register(ctx context.Context, registry *agent.Registry) error {
 	for n, c := range a.config.Agents {
 		roles, err := gatehouse.NewRoles(c.Roles...)
 		if err != nil {
@@ -273,7 +283,7 @@ func (a *app) register(ctx context.Context) error {
 		if attestation == "none" {
 			attestation = ""
 		}
-		_, err = a.registry.Register(ctx, agent.Registration{Agent: agent.Agent{
+		_, err = registry.Register(ctx, agent.Registration{Agent: agent.Agent{
 			ID: c.ID, Tenant: c.Tenant, Owner: c.Owner, Roles: roles, Keys: []string{string(c.JWK)}, Attestation: attestation,
 		}})
 		switch {

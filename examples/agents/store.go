@@ -141,7 +141,7 @@ func (s *store) start(ctx context.Context, logger *slog.Logger, then func(contex
 		return then(ctx)
 	}
 	err := attempt()
-	if err == nil || s.driver == "sqlite" || s.driver == "memory" {
+	if err == nil || s.driver == "sqlite" || s.driver == "memory" || errors.Is(err, agent.ErrConflict) {
 		return err
 	}
 	logger.Warn("store", "driver", s.driver, "problem", err.Error())

@@ -123,7 +123,8 @@ func (s *scene) expect(step, got, want string) {
 // step calls a tool and prints the outcome.
 func (s *scene) step(ctx context.Context, client *http.Client, credential, name string, arguments map[string]any, want string) {
 	content, err := s.call(ctx, client, credential, name, arguments)
-	outcome, detail := "done", ""
+	var detail string
+	outcome := "done"
 	switch {
 	case err != nil:
 		outcome, detail = "refused", brief(err)

@@ -24,11 +24,12 @@ func normalized(text string) string { return approvalID.ReplaceAllString(text, "
 func checkFields(t *testing.T, readme, prefix string, config any) {
 	t.Helper()
 	for field := range reflect.TypeOf(config).Fields() {
-		name := strings.TrimSuffix(field.Tag.Get("json"), ",omitempty")
+		var name strings.Builder
+		name.WriteString(strings.TrimSuffix(field.Tag.Get("json"), ",omitempty"))
 		kind := field.Type
 		for kind.Kind() == reflect.Pointer || kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct {
 			if kind.Kind() == reflect.Slice {
-				name += "[]"
+				name.WriteString("[]")
 			}
 			kind = kind.Elem()
 		}
@@ -36,11 +37,11 @@ func checkFields(t *testing.T, readme, prefix string, config any) {
 			continue // in the README of resourceserver
 		}
 		if kind.Kind() == reflect.Struct && kind.NumField() > 0 {
-			checkFields(t, readme, prefix+name+".", reflect.New(kind).Elem().Interface())
+			checkFields(t, readme, prefix+name.String()+".", reflect.New(kind).Elem().Interface())
 			continue
 		}
-		if !strings.Contains(readme, "`"+prefix+name+"`") {
-			t.Errorf("README.md has no row for %s", prefix+name)
+		if !strings.Contains(readme, "`"+prefix+name.String()+"`") {
+			t.Errorf("README.md has no row for %s", prefix+name.String())
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	_ "embed" // for the schema
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/tenant"
@@ -29,11 +30,12 @@ func migrate(ctx context.Context, owner *sql.DB, role string) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	statements := schema
+	var statements strings.Builder
+	statements.WriteString(schema)
 	for _, table := range []string{"conversations", "messages", "documents", "models"} {
-		statements += tenant.Protect(table, "tenant")
+		statements.WriteString(tenant.Protect(table, "tenant"))
 	}
-	if _, err := tx.ExecContext(ctx, statements); err != nil {
+	if _, err := tx.ExecContext(ctx, statements.String()); err != nil {
 		return err
 	}
 	// The name of a role cannot be a parameter.
@@ -57,7 +59,7 @@ func list(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err has the error
+	defer rows.Close()
 	texts := []string{}
 	for rows.Next() {
 		var text string

@@ -243,6 +243,23 @@ func TestUpstreamErrors(t *testing.T) {
 	}
 }
 
+// An upstream that answers compressed has served the call: it is paid, and no fallback is
+// called.
+func TestCompressedAnswer(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = io.WriteString(w, "\x1f\x8b")
+	})
+	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
+	if a := s.chat("boss", "large-1", ""); a.String() != "502 upstream_unavailable server_error" || p.calls() != 1 {
+		t.Errorf("chat = %s after %d calls, want 502 after one", a, p.calls())
+	}
+	if got, want := s.spent("boss", "tenant", ""), strconv.Itoa(5+16+800)+"+0"; got != want {
+		t.Errorf("spent %s, want %s: the whole hold", got, want)
+	}
+}
+
 // A client that disconnects ends the call of the upstream, and pays for the whole hold.
 func TestDisconnect(t *testing.T) {
 	t.Parallel()
@@ -290,7 +307,7 @@ func TestStall(t *testing.T) {
 		}
 		<-r.Context().Done()
 	})
-	s := start(t, configure(t, p.URL, object{"hold": "1s", "budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
+	s := start(t, configure(t, p.URL, object{"hold": "500ms", "budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
 	begun := time.Now()
 	if a := s.chat("boss", "large-1", ""); a.String() != "504 upstream_unavailable server_error" {
 		t.Errorf("chat = %s %s, want 504", a, a.body)

@@ -19,12 +19,15 @@ const maxRetryAfter = time.Minute
 // noRetry is what the official clients obey: they repeat 429 and 5xx otherwise.
 const noRetry = "X-Should-Retry"
 
-// errorBody returns the body of a refusal in the shape of the API that was called.
+// errorBody returns the body of a refusal in the shape of the API that was called, or in
+// that of the gate.
 func errorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
-	if !strings.HasPrefix(r.URL.Path, "/v1/") {
-		return gatehouse.Body{}
+	body := gatehouse.Body{ContentType: "application/json"}
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		body.Content = apiError(r.URL.Path, refusal.Status, refusal.Code, refusal.Description)
+	} else {
+		body.Content, _ = json.Marshal(map[string]string{"error": refusal.Code, "error_description": refusal.Description}) // cannot fail
 	}
-	body := gatehouse.Body{ContentType: "application/json", Content: apiError(r.URL.Path, refusal.Status, refusal.Code, refusal.Description)}
 	if refusal.Status == http.StatusForbidden || refusal.RetryAfter > maxRetryAfter {
 		body.Header = http.Header{noRetry: {"false"}}
 	}
@@ -34,7 +37,7 @@ func errorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 // apiError returns the error object of the OpenAI or the Anthropic API.
 func apiError(path string, status int, code, message string) []byte {
 	var body any
-	if path == "/v1/messages" {
+	if strings.HasPrefix(path, "/v1/messages") {
 		type object struct {
 			Type    string `json:"type"`
 			Message string `json:"message"`

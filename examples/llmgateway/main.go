@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	_ "time/tzdata" // for a server without a time zone database
 )
 
 // shutdownTimeout bounds the wait for requests in progress.

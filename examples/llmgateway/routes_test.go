@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -182,6 +183,7 @@ func TestRefusals(t *testing.T) {
 		{"nothing left for the output", "capped", completions, chat("small-1", `"`+strings.Repeat("h", 79)+`hello"`), exceeded},
 		{"above the window", "ci", completions, `{"model":"small-1","n":3,"messages":[{"role":"user","content":"hello"}]}`, exceeded},
 		{"no such route", "ci", "/v1/images", `{}`, "404 not_found invalid_request_error"},
+		{"no such route, Anthropic", "ci", "/v1/messages/count_tokens", `{}`, "404 not_found not_found_error"},
 		{"no such route, no credential", "", "/v1/images", `{}`, "401 missing_credentials authentication_error"},
 		{"no scope for the page", "capped", "GET /spend", "", "403 insufficient_scope"},
 		{"no credential for the usage", "", "GET /usage", "", "401 missing_credentials"},
@@ -198,7 +200,7 @@ func TestRefusals(t *testing.T) {
 			if a.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control = %q, want no-store", a.header.Get("Cache-Control"))
 			}
-			if retry := a.header.Get("X-Should-Retry"); (a.status == http.StatusForbidden && strings.HasPrefix(path, "/v1/")) != (retry == "false") {
+			if retry := a.header.Get("X-Should-Retry"); (a.status == http.StatusForbidden) != (retry == "false") {
 				t.Errorf("%d with X-Should-Retry %q, want false on 403", a.status, retry)
 			}
 		})
@@ -255,9 +257,7 @@ func TestTokens(t *testing.T) {
 	}}))
 	token := func(claims authtest.Claims) string {
 		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}
-		for name, value := range claims {
-			all[name] = value
-		}
+		maps.Copy(all, claims)
 		return issuer.Token(all)
 	}
 	for _, test := range []struct {

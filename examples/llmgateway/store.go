@@ -31,6 +31,9 @@ import (
 // maxConnections bounds the connections of one server to a database.
 const maxConnections = 16
 
+// memoryHolds bounds the budgets in memory, which keep each call for an hour.
+const memoryHolds = 2_000_000
+
 // store keeps the API keys, or the budgets and the sessions. A copy of this app needs
 // one of the drivers.
 type store struct {
@@ -60,7 +63,7 @@ func openStore(driver, dsn string) (*store, error) {
 		return nil, errors.New("dsn: the driver memory has none")
 	case driver == "memory":
 		return &store{
-			driver: driver, keys: apikey.NewMemory(0), budgets: budget.NewMemory(0), sessions: session.NewMemory(0),
+			driver: driver, keys: apikey.NewMemory(0), budgets: budget.NewMemory(memoryHolds), sessions: session.NewMemory(0),
 			prepare: func(context.Context) error { return nil }, release: func() error { return nil },
 		}, nil
 	case driver != "sqlite" && driver != "postgres" && driver != "redis":

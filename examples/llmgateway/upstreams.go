@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 )
 
@@ -65,6 +66,9 @@ func (c *connection) send(r *http.Request) (*http.Response, error) {
 	out.URL = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: c.base.Path + r.URL.Path}
 	out.Host = ""
 	response, err := c.transport.RoundTrip(out)
+	if errors.Is(err, upstream.ErrEncoded) {
+		err = budget.ErrUnmetered // the upstream has served the call
+	}
 	if err != nil {
 		return nil, err
 	}

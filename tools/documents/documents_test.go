@@ -135,6 +135,9 @@ func TestOperations(t *testing.T) {
 	for _, m := range name.FindAllStringSubmatch(read(t, "docs/operations.md"), -1) {
 		dir := m[2]
 		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+			dir = "agent/" + dir
+		}
+		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
 			dir = "." // of the core
 		}
 		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
