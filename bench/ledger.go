@@ -133,7 +133,7 @@ func ledgerRace(name, floor string, bare func(context.Context) error, store budg
 	if err != nil {
 		return ledgerResult{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return ledgerResult{floor, results[1].inverted(), results[2].inverted()}, nil
+	return ledgerResult{floor, results[1].perSecond(), results[2].perSecond()}, nil
 }
 
 // ledgerTable has a row for each engine.

@@ -69,20 +69,21 @@ func race(contestants []contestant, passes int, burst time.Duration) ([]result, 
 		}
 	}
 	for n := range results {
-		results[n].spread(ratios[n])
+		results[n] = results[n].spread(ratios[n])
 	}
 	return results, nil
 }
 
-// spread sets the median and the quartiles of the ratios of all passes.
-func (r *result) spread(ratios []float64) {
+// spread returns r with the median and the quartiles of the ratios of all passes.
+func (r result) spread(ratios []float64) result {
 	slices.Sort(ratios)
 	last := len(ratios) - 1
 	r.low, r.median, r.high = ratios[last/4], ratios[(last+1)/2], ratios[last-last/4]
+	return r
 }
 
-// inverted turns ratios of time into ratios of units per second.
-func (r result) inverted() result {
+// perSecond turns ratios of time into ratios of units per second.
+func (r result) perSecond() result {
 	r.median, r.low, r.high = 1/r.median, 1/r.high, 1/r.low
 	return r
 }

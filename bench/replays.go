@@ -101,7 +101,7 @@ func replayRace(name, floor string, bare func(context.Context, [32]byte) error, 
 	if err != nil {
 		return pathResult{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return pathResult{results[1].inverted(), floor, ""}, nil
+	return pathResult{results[1].perSecond(), floor, ""}, nil
 }
 
 // replayTable has a row for each engine.

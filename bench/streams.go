@@ -167,7 +167,7 @@ func streamRace(api streamAPI, passes int, burst time.Duration) (streamResult, e
 	if spent := calls.Load() * streamTokens; balances[0].Spent != spent || balances[0].Held != 0 {
 		return streamResult{}, fmt.Errorf("the ledger has %+v, want %d spent", balances[0], spent)
 	}
-	return streamResult{api.name, first, results[1].inverted()}, nil
+	return streamResult{api.name, first, results[1].perSecond()}, nil
 }
 
 // read reads a response and returns the time to its first byte.
@@ -214,8 +214,7 @@ func firstBytes(passes int, burst time.Duration, plain, metered func() (time.Dur
 		}
 		ratios = append(ratios, medians[1]/medians[0])
 	}
-	r.spread(ratios)
-	return r, nil
+	return r.spread(ratios), nil
 }
 
 // streamTable has a row for each API.
