@@ -138,7 +138,8 @@ func (d *reader) checkForm(r *http.Request) *Error {
 
 // unclaimed is the refusal of a request for which every authenticator has returned
 // ErrNoCredentials. If the request has a declared explicit credential, the
-// credential is invalid, not missing.
+// credential is invalid, not missing. An Authorization header of another scheme gets
+// the response to a request without credentials, and a reason of its own.
 func (d *reader) unclaimed(r *http.Request) *Error {
 	if e := d.checkForm(r); e != nil {
 		return e
@@ -154,7 +155,10 @@ func (d *reader) unclaimed(r *http.Request) *Error {
 		}
 	}
 	e := &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}
-	if tokenInQuery(r) {
+	switch {
+	case len(r.Header[authorization]) > 0: // of a scheme that no authenticator declares
+		e.Reason = ReasonUnclaimed
+	case tokenInQuery(r):
 		e.Reason = ReasonCredentialInURL
 	}
 	return e

@@ -184,7 +184,8 @@ func TestAuthenticatorsOfTheOtherKindAreSkipped(t *testing.T) {
 }
 
 // A declared credential that no authenticator claims is invalid, not missing. One
-// that is not declared is no credential.
+// that is not declared is no credential; the event says that there was an
+// Authorization header.
 func TestUnclaimedCredentials(t *testing.T) {
 	none := func(reads gatehouse.Reads) gatehouse.Authenticator {
 		return authenticator{reads, rejects(gatehouse.ErrNoCredentials).Authenticate}
@@ -207,13 +208,13 @@ func TestUnclaimedCredentials(t *testing.T) {
 		{gate, seen, [2]string{"Authorization", "ApiKey abc"}, 401, "invalid_api_key", "ApiKey", gatehouse.ReasonUnclaimed},
 		{gate, seen, [2]string{"X-API-Key", "abc"}, 403, "invalid_api_key", "", gatehouse.ReasonUnclaimed},
 		{gate, seen, [2]string{"X-API-Key", ""}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{gate, seen, [2]string{"Authorization", "Basic YTpi"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{gate, seen, [2]string{"Authorization", `Digest username="a", realm="b"`}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{gate, seen, [2]string{"Authorization", "Bearerish abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{gate, seen, [2]string{"Authorization", "a.b.c"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
+		{gate, seen, [2]string{"Authorization", "Basic YTpi"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
+		{gate, seen, [2]string{"Authorization", `Digest username="a", realm="b"`}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
+		{gate, seen, [2]string{"Authorization", "Bearerish abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
+		{gate, seen, [2]string{"Authorization", "a.b.c"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
 		{bare, bareSeen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed},
-		{bare, bareSeen, [2]string{"Authorization", "ApiKey abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{bare, bareSeen, [2]string{"Authorization", "DPoP abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
+		{bare, bareSeen, [2]string{"Authorization", "ApiKey abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
+		{bare, bareSeen, [2]string{"Authorization", "DPoP abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
 		{bare, bareSeen, [2]string{"X-API-Key", "abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
 	} {
 		t.Run(test.header[0]+" "+test.header[1], func(t *testing.T) {

@@ -23,9 +23,9 @@ type ProtectedResource struct {
 	// Required. It is also the audience of the tokens for this resource.
 	Resource string `json:"resource"`
 
-	// AuthorizationServers are the issuers whose tokens are accepted. At least
-	// one is required.
-	AuthorizationServers []string `json:"authorization_servers"`
+	// AuthorizationServers are the issuers whose tokens are accepted. Optional: without
+	// them clients must know where to get a token.
+	AuthorizationServers []string `json:"authorization_servers,omitempty"`
 
 	// Scopes are the scopes that clients may request. [Gate.Mux] adds the scopes of
 	// its routes. Optional.
@@ -73,15 +73,12 @@ func ownMembers() (names []string) {
 // NewMetadata checks the document and returns its handler. Plain http is
 // accepted for loopback addresses only.
 //
-// Implements RFC 9728 §1.2, §2 (resource, methods), §3, §3.3.
+// Implements RFC 9728 §1.2, §2 (resource, authorization servers, methods), §3, §3.3.
 func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 	var errs []error
 	u, err := safeurl.Parse(resource.Resource)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("gatehouse: ProtectedResource.Resource: %w", err))
-	}
-	if len(resource.AuthorizationServers) == 0 {
-		errs = append(errs, errors.New("gatehouse: ProtectedResource.AuthorizationServers: at least one is required"))
 	}
 	for i, server := range resource.AuthorizationServers {
 		if _, err := safeurl.Parse(server); err != nil {

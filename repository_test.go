@@ -45,6 +45,7 @@ var imports = map[string][]string{
 	"assertion":      {"jwtauth"},
 	"spiffe":         {"jwtauth"},
 	"scopes":         nil,
+	"stepup":         nil,
 	"tenant":         nil,
 	"audit":          nil,
 	"agent":          {"jwtauth", "scopes", "assertion", "spiffe", "dpop", "mtls"},

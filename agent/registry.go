@@ -243,7 +243,8 @@ func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, 
 
 func (r *Registry) report(ctx context.Context, event gatehouse.EventType, a Agent) error {
 	p, _ := gatehouse.FromContext(ctx)
-	return gatehouse.Report(ctx, r.config.Observer, gatehouse.Event{
+	// The store has changed, whether the caller waits for the answer or not.
+	return gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, gatehouse.Event{
 		Type: event, Level: slog.LevelInfo, Issuer: r.config.Issuer, Principal: p,
 		Attrs: []slog.Attr{slog.String(AttrAgent, a.ID), slog.String(AttrTenant, a.Tenant), slog.Int64(AttrGeneration, a.Generation)},
 	})

@@ -128,7 +128,7 @@ func TestResponses(t *testing.T) {
 	rows := []row{
 		{"nothing", http.Header{}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
 		{"cookie", http.Header{"Cookie": {"X-API-Key=" + a + "; api_key=" + a}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
-		{"Basic", http.Header{"Authorization": {"Basic Omtle"}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
+		{"Basic", http.Header{"Authorization": {"Basic Omtle"}}, 401, "missing_credentials", gatehouse.ReasonUnclaimed, none},
 		{"empty header", http.Header{"X-Api-Key": {""}}, 401, "missing_credentials", gatehouse.ReasonNoCredentials, none},
 		{"both headers", http.Header{"X-Api-Key": {a}, "Authorization": {"Bearer " + a}}, 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},
 		{"header twice", http.Header{"X-Api-Key": {a, a}}, 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},

@@ -173,11 +173,15 @@ func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 	}
 	done := make(chan error, 1)
 	select {
-	case <-l.closing:
-		return ErrClosed
-	case <-ctx.Done():
-		return fmt.Errorf("audit: the log is busy: %w", context.Cause(ctx))
-	case l.queue <- entry{encoded, done}:
+	case l.queue <- entry{encoded, done}: // also for a caller that has hung up
+	default:
+		select {
+		case <-l.closing:
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("audit: the log is busy: %w", context.Cause(ctx))
+		case l.queue <- entry{encoded, done}:
+		}
 	}
 	// The record is written in any case, so its result counts and not the end of
 	// the request.

@@ -94,3 +94,18 @@ func TestRemovedFileStopsTheLog(t *testing.T) {
 		t.Errorf("Observe() error = %v, want one of the file that was removed", err)
 	}
 }
+
+// A caller that hangs up does not keep its record out of the log.
+func TestEventOfACallerThatHasHungUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, audit.Config{Path: path})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 30 {
+		if err := l.Observe(ctx, event(i)); err != nil {
+			t.Fatalf("Observe() error = %v, want nil", err)
+		}
+	}
+	shut(t, l)
+	verify(t, path, 31)
+}

@@ -100,12 +100,12 @@ func (e *introspectionEndpoint) signed(ctx context.Context, contentType, body st
 // introspectionMembers are the raw members of a response, "" for those that are
 // missing.
 type introspectionMembers struct {
-	body                                                    string
-	active, scope, client, sub, iss, aud, exp, nbf, jti     string
-	confirmation, tenant, roles, actor, tokenType, use, typ string
+	body                                                          string
+	active, scope, client, sub, iss, aud, exp, nbf, jti, authTime string
+	confirmation, tenant, roles, actor, tokenType, use, typ       string
 }
 
-var introspectionTable = strictjson.NewTable("active", "scope", "client_id", "sub", "iss", "aud", "exp", "nbf", "jti",
+var introspectionTable = strictjson.NewTable("active", "scope", "client_id", "sub", "iss", "aud", "exp", "nbf", "jti", "auth_time",
 	"cnf", "tenant", "roles", "act", "token_type", "token_use", "typ")
 
 // parse reports whether the token is active. An error says that the response does
@@ -114,7 +114,7 @@ var introspectionTable = strictjson.NewTable("active", "scope", "client_id", "su
 // Implements RFC 7662 §2.2 (active, inactive).
 func (m *introspectionMembers) parse(body string) (active bool, err error) {
 	m.body = body
-	err = introspectionTable.Read(body, limits, &m.active, &m.scope, &m.client, &m.sub, &m.iss, &m.aud, &m.exp, &m.nbf, &m.jti,
+	err = introspectionTable.Read(body, limits, &m.active, &m.scope, &m.client, &m.sub, &m.iss, &m.aud, &m.exp, &m.nbf, &m.jti, &m.authTime,
 		&m.confirmation, &m.tenant, &m.roles, &m.actor, &m.tokenType, &m.use, &m.typ)
 	switch {
 	case err != nil:
@@ -128,7 +128,7 @@ func (m *introspectionMembers) parse(body string) (active bool, err error) {
 // accept returns what the members of an active token say, or why the token is none
 // for this API. until is when it must be asked for again.
 //
-// Implements RFC 7662 §2.2 (members), §4 (audience); RFC 9701 §8.1; ASVS 5.0
+// Implements RFC 7662 §2.2 (members), §4 (audience); RFC 9470 §6.2; RFC 9701 §8.1; ASVS 5.0
 // §10.3.1.
 func (e *introspectionEndpoint) accept(m *introspectionMembers, confirmers *gatehouse.Confirmers, now, until time.Time) (*introspected, error) {
 	p := gatehouse.Principal{
@@ -156,6 +156,7 @@ func (e *introspectionEndpoint) accept(m *introspectionMembers, confirmers *gate
 		malformed = err.Error()
 	}
 	expires, notBefore := m.date("exp", m.exp, &malformed), m.date("nbf", m.nbf, &malformed)
+	p.AuthTime = m.date("auth_time", m.authTime, &malformed)
 	audience, ok := audiences(m.aud)
 	if m.aud != "" && !ok {
 		malformed = "aud"

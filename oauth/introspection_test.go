@@ -119,10 +119,11 @@ func TestIntrospectorDiscovers(t *testing.T) {
 	}
 }
 
+// Covers RFC 9470 §6.2.
 func TestIntrospectorPrincipal(t *testing.T) {
 	s := new(asServer)
 	const body = `{"active":true,"sub":"alice","client_id":"web","iss":"` + issuer + `","aud":["x","` + api + `"],"exp":99999999999,"nbf":1.5,"iat":1,"jti":"t1",` +
-		`"scope":"a b","tenant":"acme","roles":["admin","reader"],"token_type":"bearer","act":{"sub":"agent"}}`
+		`"scope":"a b","tenant":"acme","roles":["admin","reader"],"token_type":"bearer","act":{"sub":"agent"},"auth_time":1700000000,"acr":"phr"}`
 	s.replies(200, body)
 	e := endpoint(t, s, issuer)
 	e.Tenants, e.AllowedScopes, e.AllowedRoles = []string{"acme", "globex"}, []string{"b", "c"}, []string{"reader"}
@@ -130,7 +131,7 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	want := gatehouse.Principal{
 		Kind: gatehouse.KindUser, Issuer: issuer, Subject: "alice", Client: "web", Tenant: "acme", Method: oauth.MethodIntrospection, Credential: "t1",
 		Scopes: scopes("b"), Roles: must(gatehouse.NewRoles("reader")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "agent"}),
-		Expires: time.Unix(99999999999, 0), Claims: must(gatehouse.NewClaims(body)),
+		AuthTime: time.Unix(1700000000, 0), Expires: time.Unix(99999999999, 0), Claims: must(gatehouse.NewClaims(body)),
 	}
 	if got := proof.Principal(); got != want {
 		t.Errorf("principal (-want +got):\n%s", cmp.Diff(want.LogValue().String(), got.LogValue().String()))
@@ -140,7 +141,7 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	}
 	s.replies(200, `{"active":true,"client_id":"job","aud":"`+api+`"}`)
 	p := must(newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))).Principal()
-	if p.Subject != "job" || p.Client != "job" || p.Kind != gatehouse.KindService || !p.Expires.IsZero() {
+	if p.Subject != "job" || p.Client != "job" || p.Kind != gatehouse.KindService || !p.Expires.IsZero() || !p.AuthTime.IsZero() {
 		t.Errorf("principal of a client = %+v", p)
 	}
 }
@@ -174,6 +175,7 @@ func TestIntrospectorRejects(t *testing.T) {
 		{200, with(fmt.Sprintf(`,"nbf":%d`, now+300)), 401, oauth.ReasonIntrospectionExpired},
 		{200, with(`,"exp":"1"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"nbf":-1`), 401, oauth.ReasonIntrospectionClaims},
+		{200, with(`,"auth_time":"1"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"scope":["a"]`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"roles":"a"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"act":"a"`), 401, oauth.ReasonIntrospectionClaims},

@@ -52,6 +52,8 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 // Any page can link to a login with them, so they replace no stronger setting: a
 // larger max_age, an acr_values beside a configured one, and a malformed parameter
 // are ignored. A policy must check what the ID token says, not what was asked for.
+//
+// Implements RFC 9470 §4.
 func stepUp(request oauth.AuthorizationRequest, query url.Values) oauth.AuthorizationRequest {
 	request.Params = maps.Clone(request.Params)
 	if seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 31); err == nil {

@@ -69,6 +69,8 @@ func TestLoginStartsSession(t *testing.T) {
 
 // The parameters of a step-up challenge, which the gate adds to the LoginURL, reach
 // the authorization server.
+//
+// Covers RFC 9470 §4.
 func TestLoginStepUp(t *testing.T) {
 	plain := newSite(t, func(c *signin.Config) { c.MaxAge, c.Scopes = time.Hour, []string{"offline_access"} })
 	strong := newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"phr"}} })

@@ -3,6 +3,7 @@
 package approval_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -12,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/internal/racetest"
 )
@@ -183,4 +185,29 @@ func manyMembers(n int) string {
 		members[i] = fmt.Sprintf(`"n%d":1`, i)
 	}
 	return strings.Join(members, ",")
+}
+
+// hangsUp is a store whose caller hangs up when the change is made.
+type hangsUp struct {
+	approval.Store
+	cancel func()
+}
+
+func (h hangsUp) Decide(ctx context.Context, tenant, id string, d approval.Decision) (approval.Approval, bool, error) {
+	defer h.cancel()
+	return h.Store.Decide(ctx, tenant, id, d)
+}
+
+// A decision is recorded also if its decider hangs up at once.
+func TestDecisionOfACallerThatHangsUpIsRecorded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a := newApprovals(t, func(c *approval.Config) {
+		c.Store = hangsUp{approval.NewMemory(0), cancel}
+		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() })
+	})
+	asked := request(t, a, profile(), approval.Rule{Consent: true})
+	if _, err := a.Decide(ctx, person(t, "alice"), asked.ID, true, ""); err != nil {
+		t.Errorf("Decide error = %v, want nil", err)
+	}
 }

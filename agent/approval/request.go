@@ -147,7 +147,8 @@ func (s *Approvals) report(ctx context.Context, a Approval, e gatehouse.Event) e
 		slog.String("actor", a.Actor.String()),
 		slog.String("tenant", a.Tenant),
 	}, e.Attrs...)
-	return gatehouse.Report(ctx, s.config.Observer, e)
+	// The store has changed, whether the caller waits for the answer or not.
+	return gatehouse.Report(context.WithoutCancel(ctx), s.config.Observer, e)
 }
 
 func sum(s string) string {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -32,12 +31,10 @@ var (
 	ErrDecommissioned = errors.New("upstream: decommissioned")
 )
 
-var errEncoded = errors.New("the response is compressed although the request does not accept that")
-
 // ErrEncoded means that the upstream has served the call, which may have a cost, but
 // with a compressed response, in which the credential could not be masked. Such an
 // error is ErrUnavailable too.
-var ErrEncoded = fmt.Errorf("upstream: %w", errEncoded)
+var ErrEncoded = errors.New("upstream: the response is compressed although the request does not accept that")
 
 // failure is an error without the texts of the errors of other packages, which
 // contain addresses, URLs or what the provider wrote. It does not wrap its cause: a
@@ -81,8 +78,7 @@ var kinds = []struct {
 	{ErrConflict, "too many nodes write the record"},
 	{cookie.ErrSeal, "the record cannot be opened with these keys"},
 	{errRecord, "the record is malformed"},
-	{ErrEncoded, errEncoded.Error()},
-	{errEncoded, errEncoded.Error()},
+	{ErrEncoded, "the response is compressed although the request does not accept that"},
 	{syscall.ECONNREFUSED, "connection refused"},
 	{syscall.ECONNRESET, "connection reset"},
 	{io.ErrUnexpectedEOF, "connection closed too early"},

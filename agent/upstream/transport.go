@@ -134,6 +134,9 @@ func newBase() http.RoundTripper {
 // repeats the request once with it, unless the body of the request cannot be
 // repeated: see http.Request.GetBody.
 //
+// The body of a compressed refusal is dropped, because the credential could not be masked
+// in it.
+//
 // The call lasts until the body of the response is closed or read to its end. The
 // error is, in the sense of [errors.Is], [ErrUnavailable], [ErrNoCredential] or
 // [ErrOrigin], and [ErrEncoded] or the error of the context if that is the cause.
@@ -181,8 +184,12 @@ func (t *Transport) again(r *http.Request, refused *http.Response, c Credential,
 func (t *Transport) finish(r *http.Request, response *http.Response, err error, c Credential, release func()) (*http.Response, error) {
 	if err == nil && !isIdentity(response.Header) {
 		_ = response.Body.Close()
-		if err = errEncoded; response.StatusCode < http.StatusMultipleChoices {
+		if response.StatusCode < http.StatusMultipleChoices {
 			err = ErrEncoded
+		} else { // what it says is in its status
+			response.Body, response.ContentLength = http.NoBody, 0
+			response.Header.Del("Content-Encoding")
+			response.Header.Del("Content-Length")
 		}
 	}
 	if err != nil {

@@ -319,10 +319,12 @@ func TestCompressedResponsesAreRefused(t *testing.T) {
 	}
 	origin = serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		w.WriteHeader(http.StatusInternalServerError)
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, "\x1f\x8b")
 	})
-	if _, err := newTransport(t, origin, nil).RoundTrip(request(t, "GET", origin, "")); !errors.Is(err, upstream.ErrUnavailable) || errors.Is(err, upstream.ErrEncoded) {
-		t.Errorf("RoundTrip error = %v, want ErrUnavailable alone for a refusal", err)
+	response, body := send(t, newTransport(t, origin, nil), request(t, "GET", origin, ""))
+	if response.StatusCode != http.StatusTooManyRequests || body != "" || response.Header.Get("Content-Encoding") != "" {
+		t.Errorf("compressed refusal = %d %q %v, want 429 without a body", response.StatusCode, body, response.Header)
 	}
 	origin = serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "identity") })
 	send(t, newTransport(t, origin, nil), request(t, "GET", origin, ""))

@@ -5,10 +5,7 @@ package main
 import (
 	"io"
 	"net/http"
-<<<<<<< HEAD
-=======
 	"net/http/httptest"
->>>>>>> dev
 	"slices"
 	"strings"
 	"testing"

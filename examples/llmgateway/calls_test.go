@@ -255,8 +255,15 @@ func TestCompressedAnswer(t *testing.T) {
 	if a := s.chat("boss", "large-1", ""); a.String() != "502 upstream_unavailable server_error" || p.calls() != 1 {
 		t.Errorf("chat = %s after %d calls, want 502 after one", a, p.calls())
 	}
+	p.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(http.StatusNotFound)
+	})
+	if a := s.chat("boss", "large-1", ""); a.String() != "404 upstream_error invalid_request_error" || p.calls() != 2 {
+		t.Errorf("chat = %s after %d calls, want 404 without a fallback", a, p.calls())
+	}
 	if got, want := s.spent("boss", "tenant", ""), strconv.Itoa(5+16+800)+"+0"; got != want {
-		t.Errorf("spent %s, want %s: the whole hold", got, want)
+		t.Errorf("spent %s, want %s: the whole hold of the first call", got, want)
 	}
 }
 

@@ -123,6 +123,11 @@ func TestKeycloak(t *testing.T) {
 	if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
 		t.Errorf("GET /readyz = %v, want 200", a)
 	}
+	// RFC 9728 §2: authorization_servers is optional. Clients cannot use this issuer.
+	p.do("GET", "/.well-known/oauth-protected-resource").wantJSON(t, object{
+		"resource":         "http://127.0.0.1:8081",
+		"scopes_supported": []any{"reports:read", "reports:write"}, "bearer_methods_supported": []any{"header"},
+	})
 	if !strings.Contains(p.log.String(), "jwtauth_plain_http") {
 		t.Errorf("log = %s, want a line about plain http", &p.log)
 	}

@@ -143,7 +143,8 @@ func TestRejections(t *testing.T) {
 		challenge string
 	}{
 		{"nothing", nil, "", "401 missing_credentials", "no_credentials", challenge},
-		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "no_credentials", challenge},
+		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "credential_unclaimed", challenge},
+		{"DPoP without dpop", []string{"Authorization", "DPoP " + p.secret(good)}, "", "401 missing_credentials", "credential_unclaimed", challenge},
 		{"token in the query", nil, "?access_token=" + p.secret(good), "401 missing_credentials", "credential_in_url", challenge},
 		{"token in a cookie", []string{"Cookie", "access_token=" + p.secret(good)}, "", "401 missing_credentials", "no_credentials", challenge},
 

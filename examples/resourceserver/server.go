@@ -54,9 +54,9 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if config.APIKeys != nil {
 		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
-	var metadata *gatehouse.Metadata // nil if clients cannot use an issuer
+	var metadata *gatehouse.Metadata
 	var errMetadata error
-	if errTokens == nil && len(resource.AuthorizationServers) > 0 {
+	if errTokens == nil {
 		metadata, errMetadata = gatehouse.NewMetadata(resource)
 	}
 	if err := errors.Join(errTokens, errOpaque, errKeys, errMetadata, errBound, errTLS); err != nil {
@@ -139,7 +139,7 @@ func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Ha
 	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
 	// that know only the host ask without it.
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	if metadata != nil && metadata.Path != wellKnown {
+	if metadata.Path != wellKnown {
 		mux.Public(wellKnown, metadata)
 	}
 	return mux
