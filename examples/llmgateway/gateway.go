@@ -54,6 +54,7 @@ func (g *gateway) handler(shape model.Shape) http.Handler {
 	var forward http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The body has been read. A deadline would end the stream.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		w.Header().Del("Cache-Control") // the response has its own: see send
 		g.proxy.ServeHTTP(slow{w}, r)
 	})
 	if g.filter != nil {

@@ -90,7 +90,7 @@ func TestWhatReachesTheClient(t *testing.T) {
 		}
 		text, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if got := fmt.Sprint(response.Header, response.Trailer, string(text)); err != nil || response.StatusCode != http.StatusOK || strings.Contains(got, "of the upstream") ||
+		if got := fmt.Sprint(response.Header, response.Trailer, string(text)); err != nil || response.StatusCode != http.StatusOK || strings.Contains(got, "of the upstream") || len(response.Header["Cache-Control"]) != 1 ||
 			hints > 0 || response.Header.Get("X-Request-Id") != "req_1" || response.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("response %s, %d hints, %v, want nothing of the upstream but its request ID", got, hints, err)
 		}
@@ -186,6 +186,9 @@ func TestRefusals(t *testing.T) {
 		{"no such route, Anthropic", "ci", "/v1/messages/count_tokens", `{}`, "404 not_found not_found_error"},
 		{"no such route, no credential", "", "/v1/images", `{}`, "401 missing_credentials authentication_error"},
 		{"no scope for the page", "capped", "GET /spend", "", "403 insufficient_scope"},
+		{"no such page", "ci", "GET /none", "", "404"},
+		{"no such method", "ci", "/usage", "", "405"},
+		{"the style of the page", "", "GET /spend.css", "", "200"},
 		{"no credential for the usage", "", "GET /usage", "", "401 missing_credentials"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -143,7 +143,10 @@ func (a *app) routes(g *gateway, maxBody int64, observer gatehouse.Observer) (ht
 		root.Handle("GET /callback", a.people)
 		root.Handle("POST /logout", a.people)
 	}
-	return root, nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // also in answers of the muxes
+		root.ServeHTTP(w, r)
+	}), nil
 }
 
 // shapes are the routes of the APIs.

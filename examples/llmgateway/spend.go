@@ -31,7 +31,6 @@ func asset(name string) http.HandlerFunc {
 	kind := mime.TypeByExtension(path.Ext(name))
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
-		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(content)
 	}
