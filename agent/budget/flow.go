@@ -199,8 +199,8 @@ func (f *flow) used(failed bool) (Usage, bool) {
 // tail returns what the client gets after the last piece of a stream: an event that
 // says so if the upstream has not ended it.
 func (f *flow) tail() []byte {
-	if f.events == nil || f.events.last {
-		return nil
+	if f.events == nil || f.events.last || f.events.final && f.call.Shape != model.Messages {
+		return nil // some upstreams leave out [DONE]
 	}
 	return f.failure()
 }

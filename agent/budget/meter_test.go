@@ -84,6 +84,7 @@ func TestMeter(t *testing.T) {
 		"CRLF":              {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},
 		"bytes":             {chat, chatStream, streamOf(strings.Split(chunk+finish+usageOnly+done, "")...), 12, 200, finish + done},
 		"no usage in chat":  {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
+		"no end mark":       {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
 		"chat ends early":   {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
 		"running usage":     {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
 		"responses stream":  {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, completed), 11, 200, completed},
