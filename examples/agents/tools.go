@@ -84,11 +84,10 @@ func (c *config) facts(registry *agent.Registry) func(context.Context, gatehouse
 		if err != nil {
 			return tool.Facts{}, err
 		}
-		// Without the store nothing runs, also for callers that are not in it.
-		if caller.Agent.ID == "" {
-			if _, err := registry.Find(ctx, "none"); err != nil && !errors.Is(err, agent.ErrNotFound) {
-				return tool.Facts{}, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyFailed, Cause: err}
-			}
+		// Without the store nothing runs: also for callers that are not in it, and for
+		// agents that the registry has just read.
+		if _, err := registry.Find(ctx, "none"); err != nil && !errors.Is(err, agent.ErrNotFound) {
+			return tool.Facts{}, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyFailed, Cause: err}
 		}
 		f := tool.Facts{Subject: caller.Subject, Attested: caller.Attestation != "", Obtainable: all}
 		if caller.Agent.ID != "" {
