@@ -16,6 +16,8 @@ import (
 // Every contestant does what it is measured for: a short race in which each
 // request must be let in, and all that is printed is there.
 func TestRun(t *testing.T) {
+	defer func(n int) { distinct = n }(distinct)
+	distinct = 16
 	var out strings.Builder
 	if err := run(1, time.Millisecond, false, engines{}, &out); err != nil {
 		t.Fatal(err)
@@ -25,20 +27,32 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", p.name, &out)
 		}
 	}
+	for _, name := range []string{"SQLite", "memory", "OpenAI, chat completions", "Anthropic, messages"} {
+		if !strings.Contains(out.String(), "| "+name+" |") {
+			t.Errorf("%s is missing in\n%s", name, &out)
+		}
+	}
 	if n := strings.Count(out.String(), "–"); n < 50 {
 		t.Errorf("%d spreads in\n%s", n, &out)
 	}
 }
 
 // The stores do what they are measured for.
-func TestReplayRaces(t *testing.T) {
+func TestStores(t *testing.T) {
 	enginetest.Slow(t)
 	e := engines{redis: enginetest.StartRedis(t).URL(), postgres: enginetest.StartPostgres(t).Database(t)}
 	results, err := replayRaces(e, 1, time.Millisecond)
 	if err != nil || len(results) != 3 {
 		t.Fatalf("replayRaces = %v, %v, want three stores", results, err)
 	}
+	ledgers, err := ledgerRaces(e, 1, time.Millisecond)
+	if err != nil || len(ledgers) != 4 {
+		t.Fatalf("ledgerRaces = %v, %v, want four stores", ledgers, err)
+	}
 	for _, name := range []string{"SQLite", "Redis", "Postgres"} {
+		if table := ledgerTable(ledgers); !strings.Contains(table, "| "+name+" |") {
+			t.Errorf("%s is missing in\n%s", name, table)
+		}
 		if table := replayTable(results); !strings.Contains(table, "| "+name+" |") {
 			t.Errorf("%s is missing in\n%s", name, table)
 		}

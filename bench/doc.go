@@ -7,8 +7,9 @@
 //	GOWORK=off go -C bench run . -passes 10
 //	GOWORK=off go -C bench run . -passes 10 -redis URL -postgres URL -write
 //
-// With -bound it measures sender-constrained tokens only, and with -cpu the processor
-// time of the process, which other processes hardly change.
+// With -bound it measures sender-constrained tokens only, and with -spend metered streams
+// and the ledger only. With -cpu it counts the processor time of the process, which other
+// processes hardly change.
 //
 // The passes of all contestants are interleaved, so that what else the machine
 // does hits all of them alike, and the ratio is taken within each pass. With

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,15 +22,18 @@ func main() {
 	flag.StringVar(&e.postgres, "postgres", "", "`URL` of an empty Postgres database, likewise")
 	flag.BoolVar(&useCPUTime, "cpu", false, "count the processor time of this process, for a machine that is in use")
 	bound := flag.Bool("bound", false, "measure sender-constrained tokens and the stores of used proofs only")
+	spend := flag.Bool("spend", false, "measure metered streams and the ledger only")
 	flag.Parse()
-	if *bound {
-		if err := runBound(*passes, *burst, e, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case *bound:
+		err = runBound(*passes, *burst, e, os.Stdout)
+	case *spend:
+		err = runSpend(*passes, *burst, e, os.Stdout)
+	default:
+		err = run(*passes, *burst, *write, e, os.Stdout)
 	}
-	if err := run(*passes, *burst, *write, e, os.Stdout); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -58,7 +62,12 @@ func run(passes int, burst time.Duration, write bool, e engines, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	report := tokenTable(tokens) + "\n" + pathTable(paths) + "\n" + replayTable(replays)
+	fmt.Fprintln(os.Stderr, "measuring streams and the ledger")
+	var spend strings.Builder
+	if err := runSpend(passes, burst, e, &spend); err != nil {
+		return err
+	}
+	report := tokenTable(tokens) + "\n" + pathTable(paths) + "\n" + replayTable(replays) + "\n" + spend.String()
 	if _, err := io.WriteString(out, report); err != nil || !write {
 		return err
 	}
@@ -79,6 +88,20 @@ func runBound(passes int, burst time.Duration, e engines, out io.Writer) error {
 		return err
 	}
 	_, err = io.WriteString(out, pathTable(paths)+"\n"+replayTable(replays))
+	return err
+}
+
+// runSpend measures metered streams and the ledger.
+func runSpend(passes int, burst time.Duration, e engines, out io.Writer) error {
+	streams, err := streamRaces(passes, burst)
+	if err != nil {
+		return err
+	}
+	ledgers, err := ledgerRaces(e, passes, burst)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, streamTable(streams)+"\n"+ledgerTable(ledgers))
 	return err
 }
 

@@ -23,11 +23,11 @@ import (
 const (
 	issuerURL = "https://auth.example.com"
 	audience  = "https://api.example.com"
-
-	// distinct is how many tokens take turns where a token must be one that has
-	// not been seen before; far more than the cache of that contestant holds.
-	distinct = 512
 )
+
+// distinct is how many tokens take turns where a token must be one that has
+// not been seen before; far more than the cache of that contestant holds.
+var distinct = 512
 
 // material is what the contestants of one algorithm share.
 type material struct {

@@ -21,7 +21,7 @@ type contestant struct {
 	cores int
 
 	// warm is how many units of work come before the first pass, and are then counted
-	// for the allocations; distinct if zero.
+	// for the allocations; distinct if zero. It is set where a unit is long.
 	warm int
 }
 
@@ -69,11 +69,23 @@ func race(contestants []contestant, passes int, burst time.Duration) ([]result, 
 		}
 	}
 	for n := range results {
-		slices.Sort(ratios[n])
-		last := len(ratios[n]) - 1
-		results[n].low, results[n].median, results[n].high = ratios[n][last/4], ratios[n][(last+1)/2], ratios[n][last-last/4]
+		results[n] = results[n].spread(ratios[n])
 	}
 	return results, nil
+}
+
+// spread returns r with the median and the quartiles of the ratios of all passes.
+func (r result) spread(ratios []float64) result {
+	slices.Sort(ratios)
+	last := len(ratios) - 1
+	r.low, r.median, r.high = ratios[last/4], ratios[(last+1)/2], ratios[last-last/4]
+	return r
+}
+
+// perSecond turns ratios of time into ratios of units per second.
+func (r result) perSecond() result {
+	r.median, r.low, r.high = 1/r.median, 1/r.high, 1/r.low
+	return r
 }
 
 // useCPUTime makes burst count the processor time of the process: see the flag -cpu.
@@ -86,8 +98,12 @@ func (c contestant) burst(length time.Duration) (float64, error) {
 	}
 	runtime.GC() // of what the one before has left
 	start, used, n := time.Now(), cpuTime(), 0
+	units := 16 // between two looks at the clock
+	if c.warm > 0 {
+		units = 1
+	}
 	for {
-		for range 16 {
+		for range units {
 			if err := c.work(n); err != nil {
 				return 0, fmt.Errorf("%s: %w", c.name, err)
 			}

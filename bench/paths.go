@@ -214,6 +214,7 @@ func scaling(name, target string, chunk int, work [3]func(int) error, passes int
 	if runtime.GOMAXPROCS(0) < 2 {
 		return pathResult{}, errors.New("one core only")
 	}
+	warm := 1 + distinct/chunk
 	several := func(work func(int) error, n int) error {
 		for i := range chunk {
 			if err := work(n*chunk + i); err != nil {
@@ -222,7 +223,7 @@ func scaling(name, target string, chunk int, work [3]func(int) error, passes int
 		}
 		return nil
 	}
-	pair := contestant{name: name, cores: 2, work: func(n int) error {
+	pair := contestant{name: name, cores: 2, warm: warm, work: func(n int) error {
 		var group sync.WaitGroup
 		errs := make([]error, 2)
 		for w := range errs {
@@ -231,7 +232,7 @@ func scaling(name, target string, chunk int, work [3]func(int) error, passes int
 		group.Wait()
 		return errors.Join(errs...)
 	}}
-	single := contestant{name: "floor", cores: 1, work: func(n int) error { return several(work[0], n) }}
+	single := contestant{name: "floor", cores: 1, warm: warm, work: func(n int) error { return several(work[0], n) }}
 	results, err := race([]contestant{single, pair}, passes, burst)
 	if err != nil {
 		return pathResult{}, err

@@ -9,16 +9,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/go-redis/v9"
-	_ "modernc.org/sqlite"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
@@ -29,9 +23,6 @@ import (
 const replayClients = 16
 
 const replayLifetime = 71 * time.Second
-
-// engines are the addresses of the engines of stores. An empty one is left out.
-type engines struct{ redis, postgres string }
 
 // replayRaces are the stores of used proofs against the least that their engines can
 // do: the operations per second of the store over those of the bare statement.
@@ -48,62 +39,35 @@ func replayRaces(e engines, passes int, burst time.Duration) ([]pathResult, erro
 	return races(paths, passes, burst)
 }
 
-func redisReplays(address string, passes int, burst time.Duration) (pathResult, error) {
-	options, err := redis.ParseURL(address)
-	if err != nil {
-		return pathResult{}, err
-	}
-	options.ContextTimeoutEnabled = true
-	client := redis.NewClient(options)
-	defer func() { _ = client.Close() }()
-	store, err := redisstore.New(redisstore.Config{Client: client})
-	if err != nil {
-		return pathResult{}, err
-	}
-	bare := func(ctx context.Context, key [32]byte) error {
-		return client.SetNX(ctx, "bare:"+hex.EncodeToString(key[:]), "", replayLifetime).Err()
-	}
-	return replayRace("Redis", "SET NX PX", bare, store.Replays(), passes, burst)
+func redisReplays(address string, passes int, burst time.Duration) (p pathResult, err error) {
+	err = withRedis(address, replayClients, func(client *redis.Client, store *redisstore.Store) (err error) {
+		bare := func(ctx context.Context, key [32]byte) error {
+			return client.SetNX(ctx, "bare:"+hex.EncodeToString(key[:]), "", replayLifetime).Err()
+		}
+		p, err = replayRace("Redis", "SET NX PX", bare, store.Replays(), passes, burst)
+		return err
+	})
+	return p, err
 }
 
-func postgresReplays(dsn string, passes int, burst time.Duration) (pathResult, error) {
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return pathResult{}, err
-	}
-	return sqlReplays("Postgres", stdlib.OpenDB(*config), sqlstore.Postgres, "$1", "bytea", passes, burst)
+func postgresReplays(dsn string, passes int, burst time.Duration) (p pathResult, err error) {
+	err = withPostgres(dsn, replayClients, func(db *sql.DB, store *sqlstore.Store) (err error) {
+		p, err = sqlReplays("Postgres", db, store, "$1", "bytea", passes, burst)
+		return err
+	})
+	return p, err
 }
 
-func sqliteReplays(passes int, burst time.Duration) (pathResult, error) {
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return pathResult{}, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(dir, "bench.db")))
-	if err != nil {
-		return pathResult{}, err
-	}
-	return sqlReplays("SQLite", db, sqlstore.SQLite, "?", "BLOB", passes, burst)
+func sqliteReplays(passes int, burst time.Duration) (p pathResult, err error) {
+	err = withSQLite(func(db *sql.DB, store *sqlstore.Store) (err error) {
+		p, err = sqlReplays("SQLite", db, store, "?", "BLOB", passes, burst)
+		return err
+	})
+	return p, err
 }
 
-// sqlReplays closes the database.
-func sqlReplays(name string, db *sql.DB, dialect sqlstore.Dialect, parameter, blob string, passes int, burst time.Duration) (pathResult, error) {
-	defer func() { _ = db.Close() }()
-	connections := replayClients
-	if dialect == sqlstore.SQLite {
-		connections = 1 // it has one writer, and others would poll
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
+func sqlReplays(name string, db *sql.DB, store *sqlstore.Store, parameter, blob string, passes int, burst time.Duration) (pathResult, error) {
 	ctx := context.Background()
-	store, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
-	if err != nil {
-		return pathResult{}, err
-	}
-	if err := store.Migrate(ctx); err != nil {
-		return pathResult{}, err
-	}
 	if _, err := db.ExecContext(ctx, "CREATE TABLE bare (key "+blob+" PRIMARY KEY)"); err != nil {
 		return pathResult{}, err
 	}
@@ -117,24 +81,16 @@ func sqlReplays(name string, db *sql.DB, dialect sqlstore.Dialect, parameter, bl
 
 // replayRace has all clients insert new keys.
 func replayRace(name, floor string, bare func(context.Context, [32]byte) error, store dpop.ReplayStore, passes int, burst time.Duration) (pathResult, error) {
-	concurrently := func(insert func(context.Context, [32]byte) error) func(int) error {
-		return func(int) error {
-			errs := make([]error, replayClients)
-			var group sync.WaitGroup
-			for i := range errs {
-				group.Go(func() {
-					var key [32]byte
-					_, _ = rand.Read(key[:]) // never fails
-					errs[i] = insert(context.Background(), key)
-				})
-			}
-			group.Wait()
-			return errors.Join(errs...)
-		}
+	inserting := func(insert func(context.Context, [32]byte) error) func(int) error {
+		return concurrently(replayClients, func() error {
+			var key [32]byte
+			_, _ = rand.Read(key[:]) // never fails
+			return insert(context.Background(), key)
+		})
 	}
 	results, err := race([]contestant{
-		{name: "floor", warm: 2, work: concurrently(bare)},
-		{name: name, warm: 2, work: concurrently(func(ctx context.Context, key [32]byte) error {
+		{name: "floor", warm: 2, work: inserting(bare)},
+		{name: name, warm: 2, work: inserting(func(ctx context.Context, key [32]byte) error {
 			inserted, err := store.Insert(ctx, key, replayLifetime)
 			if err == nil && !inserted {
 				err = errors.New("a new key was not inserted")
@@ -145,9 +101,7 @@ func replayRace(name, floor string, bare func(context.Context, [32]byte) error, 
 	if err != nil {
 		return pathResult{}, fmt.Errorf("%s: %w", name, err)
 	}
-	r := results[1]
-	r.median, r.low, r.high = 1/r.median, 1/r.high, 1/r.low // operations per second
-	return pathResult{r, floor, ""}, nil
+	return pathResult{results[1].perSecond(), floor, ""}, nil
 }
 
 // replayTable has a row for each engine.
