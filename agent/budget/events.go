@@ -79,7 +79,26 @@ func eventEnd(data []byte, searched int) int {
 	}
 }
 
-var usageMember = []byte(`"usage"`)
+var (
+	usageMember = []byte(`"usage"`)
+	null        = []byte("null")
+)
+
+// reports reports whether data may have a usage record. All chunks of a stream of chat
+// completions but the last one have the value null.
+func reports(data []byte) bool {
+	for {
+		_, rest, found := bytes.Cut(data, usageMember)
+		if !found {
+			return false
+		}
+		value, isMember := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte{':'})
+		if isMember && !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), null) {
+			return true
+		}
+		data = rest
+	}
+}
 
 // read reads one event and reports whether it is to be dropped.
 func (e *events) read(event []byte) (drop bool) {
@@ -146,7 +165,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 		e.final = e.final || e.values != nil
 		return false
 	}
-	if !bytes.Contains(data, usageMember) {
+	if !reports(data) {
 		return false
 	}
 	var chunk struct {

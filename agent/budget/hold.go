@@ -26,6 +26,7 @@ type Hold struct {
 	// empty if the state is unknown: after a replay, and without the store.
 	Balances []Balance
 
+	random  bool // the ID is known to this call only
 	ledger  *Ledger
 	plan    *plan
 	parts   []*part // for each charge of plan, its part of a lease, nil for the others

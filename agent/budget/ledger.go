@@ -116,6 +116,11 @@ func New(config Config) (*Ledger, error) {
 // [*ExceededError] as its Cause; of [CodeReplayed] if the call has ended or had
 // other charges; and of status 503 if the store is unavailable.
 func (l *Ledger) Reserve(ctx context.Context, id string, charges ...Charge) (*Hold, error) {
+	return l.hold(ctx, id, false, charges)
+}
+
+// hold is Reserve. random says that no other call can have the ID.
+func (l *Ledger) hold(ctx context.Context, id string, random bool, charges []Charge) (*Hold, error) {
 	p, err := newPlan(charges)
 	if err != nil {
 		return nil, invalid(err)
@@ -132,7 +137,7 @@ func (l *Ledger) Reserve(ctx context.Context, id string, charges ...Charge) (*Ho
 			}
 		}
 	}
-	h := &Hold{ID: id, ledger: l, plan: p}
+	h := &Hold{ID: id, random: random, ledger: l, plan: p}
 	if err := l.reserve(ctx, h, now); err != nil {
 		return nil, err
 	}
@@ -154,6 +159,7 @@ func (l *Ledger) reserve(ctx context.Context, h *Hold, now time.Time) error {
 	}
 	if err := l.reserveDirect(ctx, h, now); err != nil {
 		h.release(ctx)
+		l.abandon(h, err)
 		return l.failed(ctx, h, err)
 	}
 	h.balances()

@@ -72,7 +72,7 @@ func (m *Meter) begin(r *http.Request) (*flow, *http.Request, error) {
 	if err != nil {
 		return nil, nil, refusal(err)
 	}
-	f := &flow{meter: m, call: call, start: time.Now()}
+	f, random := &flow{meter: m, call: call, start: time.Now()}, call.ID == ""
 	if err := f.admit(); err != nil {
 		return nil, nil, err
 	}
@@ -91,7 +91,7 @@ func (m *Meter) begin(r *http.Request) (*flow, *http.Request, error) {
 		cancel(nil)
 		return nil, nil, refusal(err)
 	}
-	if f.hold, err = m.ledger.Reserve(r.Context(), f.call.ID, charges...); err != nil {
+	if f.hold, err = m.ledger.hold(r.Context(), f.call.ID, random, charges); err != nil {
 		cancel(nil)
 		return nil, nil, err
 	}

@@ -87,6 +87,8 @@ func TestMeter(t *testing.T) {
 		"no end mark":       {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
 		"chat ends early":   {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
 		"running usage":     {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
+		"null before usage": {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
+		"usage before null": {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
 		"responses stream":  {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, completed), 11, 200, completed},
 		"failed responses":  {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, failed), -1, 200, failed},
 		"messages stream":   {messages, messageStream, streamOf(started, ping, delta, stopped), 30, 200, stopped},

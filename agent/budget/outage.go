@@ -16,6 +16,8 @@ import (
 const (
 	// maxPending limits the changes that wait for the store.
 	maxPending = 10_000
+	// maxAbandoned limits the changes that wait for the store when a release joins them.
+	maxAbandoned = 1_000
 	// maxUnrecorded limits the accounts with calls that were admitted without it.
 	maxUnrecorded = 10_000
 
@@ -34,7 +36,7 @@ type outage struct {
 // admitUnrecorded admits a call without the store, within [Config.AllowUnrecorded].
 func (l *Ledger) admitUnrecorded(ctx context.Context, h *Hold) bool {
 	o := &l.outage
-	if o.allowed == 0 || l.full() {
+	if o.allowed == 0 || l.waits(maxPending) {
 		return false
 	}
 	o.mu.Lock()
@@ -126,10 +128,24 @@ func (l *Ledger) later(change func(context.Context) error) {
 	}
 }
 
-func (l *Ledger) full() bool {
+// waits reports whether at least n changes wait for the store.
+func (l *Ledger) waits(n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.pending) >= maxPending
+	return len(l.pending) >= n
+}
+
+// abandon releases later what the store may have reserved although it answered with an
+// error: the call is refused, or recorded with another ID. The hold of an ID that is not
+// random may be that of another call.
+func (l *Ledger) abandon(h *Hold, err error) {
+	if _, refused := errors.AsType[*gatehouse.Error](err); refused || !h.random || l.waits(maxAbandoned) {
+		return
+	}
+	tenant, id, charges := h.plan.tenant, h.ID, h.direct.charges
+	l.later(func(ctx context.Context) error {
+		return l.settle(ctx, tenant, id, charges, make([]int64, len(charges)))
+	})
 }
 
 // retry makes the changes that the store has not taken, until one fails.

@@ -5,6 +5,7 @@ package budget_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,12 +15,14 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // outages is a store that can be down.
 type outages struct {
 	budget.Store
 	down  atomic.Bool
+	lossy atomic.Bool // Reserve is done, and its answer is lost
 	calls atomic.Int64
 }
 
@@ -37,7 +40,11 @@ func (o *outages) Reserve(ctx context.Context, r budget.Reservation) (budget.Res
 	if err := o.err(); err != nil {
 		return budget.Result{}, err
 	}
-	return o.Store.Reserve(ctx, r)
+	result, err := o.Store.Reserve(ctx, r)
+	if o.lossy.Load() {
+		return budget.Result{}, errDown
+	}
+	return result, err
 }
 
 func (o *outages) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
@@ -224,4 +231,35 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 			t.Errorf("events = %v, want %v", got, want)
 		}
 	})
+}
+
+// A call that was refused because the answer of the store was lost is not charged: the
+// hold that the store has made is released. That of an ID which another call may have
+// stays.
+func TestLostAnswerIsNotCharged(t *testing.T) {
+	for id, want := range map[string][2]int64{"": {}, "mine": {0, holdOf(t, model.ChatCompletions, chatStream, 50)}} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &outages{Store: budget.NewMemory(0)}
+			l := newLedger(t, budget.Config{Store: store})
+			run(t, l)
+			read := callOf(model.ChatCompletions, keyLine(1000))
+			m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
+				call, err := read(r)
+				call.ID = id
+				return call, err
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store.lossy.Store(true)
+			_, err = m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
+			if e, _ := refusal(t, err); e.Code.Status() != 503 {
+				t.Errorf("RoundTrip = %v, want 503", err)
+			}
+			time.Sleep(2 * time.Second)
+			if got := state(t, l, keyLine(1000)); got != want {
+				t.Errorf("ID %q: spent, held = %v, want %v", id, got, want)
+			}
+		})
+	}
 }
