@@ -69,10 +69,11 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 	default:
 		caller.Delegated = true
 		for actor := range p.Actors.All() {
+			id := actor.Subject
 			if actor.Issuer != "" && actor.Issuer != r.config.Issuer && actor.Issuer != p.Issuer {
-				return Caller{}, nil, reject(p, ReasonUnknown, errors.New("agent: an actor is one of another issuer"))
+				id = "" // unknown, whatever its name
 			}
-			ids = append(ids, actor.Subject)
+			ids = append(ids, id)
 		}
 		if len(ids) > maxActors {
 			return Caller{}, nil, reject(p, ReasonChain, fmt.Errorf("agent: the chain has %d actors, at most %d are accepted", len(ids), maxActors))
@@ -83,6 +84,11 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 		e, err := r.lookup(ctx, id)
 		if err != nil {
 			return Caller{}, nil, asError(err)
+		}
+		// RFC 8693 section 4.1: prior actors are history, and another issuer may have its
+		// own. But one that is known here must be active.
+		if n > 0 && e.agent.ID == "" && f.generationOf(n) == 0 {
+			continue
 		}
 		if refusal := checkAgent(p, e, f.generationOf(n)); refusal != nil {
 			return Caller{}, nil, refusal

@@ -24,8 +24,8 @@
 //     token that an agent has for itself cannot be exchanged.
 //   - Roles are not delegated, only scopes are.
 //   - Nested actors of a chain are history, RFC 8693 section 4.1: they add nothing to
-//     the authority. But a chain with an agent that is decommissioned or unknown is
-//     rejected, wherever it is in the chain.
+//     the authority. But a chain with an agent that is decommissioned is rejected,
+//     wherever it is in the chain.
 //   - authorization_details, RFC 9396, are refused in requests and in subject tokens.
 //   - may_act is obeyed, and kept in the delegated token.
 package agent

@@ -78,6 +78,9 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		if err != nil {
 			return nil, asError(err)
 		}
+		if e.agent.ID == "" {
+			return nil, invalid(ReasonUnknown, "the subject token has a prior actor that is not in the registry")
+		}
 		generations = append(generations, e.agent.Generation)
 		chain = append(chain, gatehouse.Actor{Subject: actor.Subject})
 	}

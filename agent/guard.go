@@ -12,9 +12,9 @@ import (
 // in which an agent takes part that may not. Wrap every authenticator of the gate.
 //
 //   - A token is rejected with 401 if an agent in sub (of the own issuer) or anywhere
-//     in act is decommissioned or unknown, is of another tenant than the token, or was
-//     registered anew since the token was issued, and if the chain has more than 4
-//     actors.
+//     in act is decommissioned, is of another tenant than the token, or was registered
+//     anew since the token was issued, if the agent that is calling is unknown, and if
+//     the chain has more than 4 actors.
 //   - An API key whose metadata has a member "agent" is rejected in the same way.
 //   - The scopes of the principal are limited to those of the agent that is calling:
 //     the current actor, RFC 8693 section 4.1.

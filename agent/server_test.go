@@ -153,6 +153,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{{"type": "payment"}}})), 400, "invalid_authorization_details", agent.ReasonDetails},
 		"fifth actor":                                {exchangeRequest("helper-1", person(chain(4))), 400, "invalid_request", agent.ReasonDepth},
 		"five actors":                                {exchangeRequest("helper-1", person(chain(5))), 400, "invalid_request", "jwtauth_claims"},
+		"unknown prior actor":                        {exchangeRequest("helper-1", person(object{"act": chainOf("helper-2", "mallory")})), 400, "invalid_request", agent.ReasonUnknown},
 		"unknown actor":                              {exchangeRequest("helper-1", person(object{"act": object{"sub": "mallory"}})), 400, "invalid_request", agent.ReasonUnknown},
 		"nothing in common":                          {exchangeRequest("helper-1", person(object{"scope": "profile"})), 400, "invalid_scope", agent.ReasonScope},
 		"nothing of what is asked":                   {exchangeRequest("helper-1", person(nil), "scope", "exec:sandbox"), 400, "invalid_scope", agent.ReasonScope},
