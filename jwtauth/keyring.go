@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -264,4 +265,20 @@ func (r *KeyRing) SignJWT(typ string, claims map[string]any) (gatehouse.Secret, 
 		return gatehouse.Secret{}, fmt.Errorf("jwtauth: sign: %w", err)
 	}
 	return gatehouse.NewSecret([]byte(token)), nil
+}
+
+// SignDetached signs a payload that is not a JWT with the current key, such as the
+// canonical JSON of a document, and returns the encoded header and the encoded
+// signature of a JWS with detached content, RFC 7515 appendix F. typ is required: it
+// must not be that of a token, such as JWT.
+func (r *KeyRing) SignDetached(typ string, payload []byte) (protected, signature string, err error) {
+	if typ == "" || strings.HasSuffix(strings.ToLower(typ), "jwt") {
+		return "", "", fmt.Errorf("jwtauth: sign: typ: got %q, want a type that is not that of a token", typ)
+	}
+	k := r.signing()
+	signed, err := signPayload(algorithms[k.Algorithm].method, header{algorithm: k.Algorithm, kid: k.ID, typ: typ}, k.private(), payload)
+	if err != nil {
+		return "", "", fmt.Errorf("jwtauth: sign: %w", err)
+	}
+	return signed[:strings.IndexByte(signed, '.')], signed[strings.LastIndexByte(signed, '.')+1:], nil
 }

@@ -145,6 +145,14 @@ func (s *Signer) Sign(t AccessToken) (Signed, error) {
 
 // sign returns claims as a JWS in compact form, RFC 7515 section 7.1.
 func sign(method jwt.SigningMethod, h header, private any, claims map[string]any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	return signPayload(method, h, private, payload)
+}
+
+func signPayload(method jwt.SigningMethod, h header, private any, payload []byte) (string, error) {
 	members := map[string]string{"alg": string(h.algorithm)}
 	if h.kid != "" {
 		members["kid"] = h.kid
@@ -152,9 +160,8 @@ func sign(method jwt.SigningMethod, h header, private any, claims map[string]any
 	if h.typ != "" {
 		members["typ"] = h.typ
 	}
-	head, err1 := json.Marshal(members)
-	payload, err2 := json.Marshal(claims)
-	if err := errors.Join(err1, err2); err != nil {
+	head, err := json.Marshal(members)
+	if err != nil {
 		return "", err
 	}
 	encode := base64.RawURLEncoding.EncodeToString

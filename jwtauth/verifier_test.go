@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -124,6 +126,28 @@ func TestSignJWT(t *testing.T) {
 	}
 	if _, err := ring.SignJWT("", map[string]any{"f": func() {}}); err == nil {
 		t.Error("SignJWT signed a function, want an error")
+	}
+}
+
+func TestSignDetached(t *testing.T) {
+	ring := newRing(signingKey("k1", jwtauth.ES256))
+	payload := []byte(`{"url":"https://example.com/?a&b"}`)
+	protected, signature, err := ring.SignDetached("JOSE", payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode := base64.RawURLEncoding.DecodeString
+	if header := string(must(decode(protected))); header != `{"alg":"ES256","kid":"k1","typ":"JOSE"}` {
+		t.Errorf("SignDetached: header %s, want alg, kid and typ", header)
+	}
+	input := protected + "." + base64.RawURLEncoding.EncodeToString(payload)
+	if !jose.Verify("ES256", signingKey("k1", jwtauth.ES256).Private.Public(), input, must(decode(signature))) {
+		t.Error("SignDetached: the signature is invalid")
+	}
+	for _, typ := range []string{"", "JWT", "at+jwt"} {
+		if _, _, err := ring.SignDetached(typ, payload); err == nil {
+			t.Errorf("SignDetached(%q) = nil, want an error", typ)
+		}
 	}
 }
 

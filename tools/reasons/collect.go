@@ -140,7 +140,7 @@ func (c *collector) declarations(p *pkg) {
 
 var (
 	comment = regexp.MustCompile(`^(\w+): (.+?)\. Status: (none|\d{3}(?:, \d{3})*)\. Operator: (.+)\.$`)
-	snake   = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)*$`)
+	snake   = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 )
 
 func (c *collector) reason(p *pkg, decl *ast.GenDecl, spec *ast.ValueSpec) {

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gatea2a_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+	"github.com/a2aproject/a2a-go/a2aclient/agentcard"
+
+	"github.com/gatehouse-go/gatehouse"
+	gatea2a "github.com/gatehouse-go/gatehouse/adapter/a2a"
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/internal/jose"
+)
+
+func TestMessages(t *testing.T) {
+	noPart := message("read", topic("x"))
+	noPart.Message.Parts = nil
+	file := message("read", nil)
+	file.Message.Parts = sdk.ContentParts{sdk.FilePart{File: sdk.FileURI{URI: "https://example.com"}}}
+	push := message("read", topic("x"))
+	push.Config = &sdk.MessageSendConfig{PushConfig: &sdk.PushConfig{URL: "http://127.0.0.1"}}
+	foreign := message("read", topic("x"))
+	foreign.Message.ReferenceTasks = []sdk.TaskID{"unknown"}
+	for _, test := range []struct {
+		name, caller string
+		send         *sdk.MessageSendParams
+		want         error
+		text, ran    string
+	}{
+		{"data", "key", message("read", topic("x")), nil, "", `read {"topic":"x"}`},
+		{"text", "alice", message("talk", nil), nil, "", `talk {"text":"hello"}`},
+		{"unlisted skill", "alice", message("admin", nil), sdk.ErrUnsupportedOperation, "access_denied", ""},
+		{"no skill", "alice", message("", nil), sdk.ErrInvalidParams, "", ""},
+		{"no part", "alice", noPart, sdk.ErrInvalidParams, "", ""},
+		{"file", "alice", file, sdk.ErrInvalidParams, "", ""},
+		{"no message", "alice", &sdk.MessageSendParams{}, sdk.ErrInvalidParams, "", ""},
+		{"other arguments", "alice", message("read", map[string]any{"topic": 1}), sdk.ErrInvalidParams, "invalid_arguments", ""},
+		{"weak proof", "key", message("watch", nil), sdk.ErrServerError, "access_denied", ""},
+		{"scope missing", "bob", message("run", topic("x")), sdk.ErrServerError, `insufficient_scope: scope "data:read exec:run"`, ""},
+		{"facts unavailable", "broken", message("read", topic("x")), sdk.ErrServerError, "temporarily_unavailable", ""},
+		{"push", "alice", push, sdk.ErrPushNotificationNotSupported, "", ""},
+		{"foreign reference", "alice", foreign, sdk.ErrTaskNotFound, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t)
+			_, err := s.client(t, test.caller).SendMessage(t.Context(), test.send)
+			if !errors.Is(err, test.want) || err != nil && (!strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "registry")) {
+				t.Errorf("SendMessage = %v, want %v with %q", err, test.want, test.text)
+			}
+			s.wantRan(t, slices.DeleteFunc([]string{test.ran}, func(s string) bool { return s == "" })...)
+		})
+	}
+}
+
+func TestUnrecordedMessageDoesNotRun(t *testing.T) {
+	s := start(t)
+	s.lost = errors.New("the log is full")
+	_, err := s.client(t, "alice").SendMessage(t.Context(), message("read", topic("x")))
+	if !errors.Is(err, sdk.ErrServerError) || strings.Contains(err.Error(), "full") {
+		t.Errorf("SendMessage = %v, want %v without the cause", err, sdk.ErrServerError)
+	}
+	s.wantRan(t)
+}
+
+func TestGateRefusesCaller(t *testing.T) {
+	s := start(t)
+	_, err := s.client(t, "unknown").SendMessage(t.Context(), message("read", topic("x")))
+	if err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("SendMessage(unknown token) = %v, want status 401", err)
+	}
+}
+
+func TestApproval(t *testing.T) {
+	s := start(t)
+	client := s.client(t, "alice")
+	result, err := client.SendMessage(t.Context(), message("run", topic("x")))
+	task, ok := result.(*sdk.Task)
+	if err != nil || !ok || task.Status.State != sdk.TaskStateAuthRequired {
+		t.Fatalf("SendMessage = %+v, %v, want a task in state auth-required", result, err)
+	}
+	data := task.Status.Message.Parts[0].(sdk.DataPart).Data
+	id, _ := data["approval"].(string)
+	if data["error"] != "approval_required" || !strings.HasPrefix(data["url"].(string), "https://agent.example.com/approvals") || id == "" {
+		t.Errorf("the task says %v, want approval_required with its URL and ID", data)
+	}
+	admin := gatehouse.Principal{Kind: gatehouse.KindUser, Subject: "carol", Issuer: "people", Tenant: "acme", Method: "jwt", Roles: must(gatehouse.NewRoles("admin"))}
+	if _, err := s.approvals.Decide(t.Context(), admin, id, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	other := message("run", topic("y")) // not what was approved
+	other.Message.TaskID = task.ID
+	result, err = client.SendMessage(t.Context(), other)
+	if task, ok = result.(*sdk.Task); err != nil || !ok || task.Status.State != sdk.TaskStateAuthRequired {
+		t.Fatalf("SendMessage(other arguments) = %+v, %v, want state auth-required", result, err)
+	}
+	s.wantRan(t)
+	again := message("run", topic("x"))
+	again.Message.TaskID = task.ID
+	result, err = client.SendMessage(t.Context(), again)
+	if task, ok = result.(*sdk.Task); err != nil || !ok || task.Status.State != sdk.TaskStateCompleted {
+		t.Fatalf("SendMessage(approved) = %+v, %v, want state completed", result, err)
+	}
+	s.wantRan(t, `run {"topic":"x"}`)
+}
+
+func TestRefusalDoesNotEndTask(t *testing.T) {
+	s := start(t)
+	client := s.client(t, "alice")
+	task := must(client.SendMessage(t.Context(), message("talk", nil))).(*sdk.Task)
+	wrong := message("read", map[string]any{"topic": 1})
+	wrong.Message.TaskID = task.ID
+	if task = must(client.SendMessage(t.Context(), wrong)).(*sdk.Task); task.Status.State != sdk.TaskStateInputRequired {
+		t.Errorf("the task is %q after a refused message, want %q", task.Status.State, sdk.TaskStateInputRequired)
+	}
+	history := len(task.History)
+	unlisted := message("admin", nil)
+	unlisted.Message.TaskID = task.ID
+	if _, err := client.SendMessage(t.Context(), unlisted); !errors.Is(err, sdk.ErrUnsupportedOperation) {
+		t.Errorf("SendMessage(unlisted skill, own task) = %v, want %v", err, sdk.ErrUnsupportedOperation)
+	}
+	if task = must(client.GetTask(t.Context(), &sdk.TaskQueryParams{ID: task.ID})); len(task.History) != history {
+		t.Errorf("the task has %d messages after a refused one, want %d", len(task.History), history)
+	}
+}
+
+func TestTasksBelongToCaller(t *testing.T) {
+	s := start(t)
+	alice := s.client(t, "alice")
+	blocking := false
+	send := message("watch", nil)
+	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
+	task := must(alice.SendMessage(t.Context(), send)).(*sdk.Task)
+	for _, name := range []string{"bob", "globex"} {
+		other := s.client(t, name)
+		_, get := other.GetTask(t.Context(), &sdk.TaskQueryParams{ID: task.ID})
+		_, cancel := other.CancelTask(t.Context(), &sdk.TaskIDParams{ID: task.ID})
+		join := message("read", topic("x"))
+		join.Message.TaskID = task.ID
+		_, sent := other.SendMessage(t.Context(), join)
+		var stream error
+		for _, err := range other.ResubscribeToTask(t.Context(), &sdk.TaskIDParams{ID: task.ID}) {
+			stream = err
+			break
+		}
+		for call, err := range map[string]error{"GetTask": get, "CancelTask": cancel, "SendMessage": sent, "ResubscribeToTask": stream} {
+			if !errors.Is(err, sdk.ErrTaskNotFound) {
+				t.Errorf("%s(task of alice) by %s = %v, want %v", call, name, err, sdk.ErrTaskNotFound)
+			}
+		}
+	}
+	if got, err := alice.GetTask(t.Context(), &sdk.TaskQueryParams{ID: task.ID}); err != nil || got.ID != task.ID {
+		t.Errorf("GetTask by the owner = %+v, %v, want the task", got, err)
+	}
+	if got, err := alice.CancelTask(t.Context(), &sdk.TaskIDParams{ID: task.ID}); err != nil || got.Status.State != sdk.TaskStateCanceled {
+		t.Errorf("CancelTask by the owner = %+v, %v, want a canceled task", got, err)
+	}
+}
+
+func TestStreamEndsWithCredential(t *testing.T) {
+	s := start(t)
+	var task sdk.TaskID
+	events := 0
+	for event, err := range s.client(t, "short").SendStreamingMessage(t.Context(), message("watch", nil)) {
+		if err != nil {
+			break
+		}
+		events++
+		task = event.TaskInfo().TaskID
+	}
+	if events != 1 || t.Context().Err() != nil {
+		t.Errorf("the stream had %d events, want 1 and its end", events)
+	}
+	if _, err := s.client(t, "alice").CancelTask(t.Context(), &sdk.TaskIDParams{ID: task}); err != nil {
+		t.Errorf("CancelTask = %v, want nil: the task goes on", err)
+	}
+}
+
+func TestStreamedRefusal(t *testing.T) {
+	s := start(t)
+	for _, err := range s.client(t, "bob").SendStreamingMessage(t.Context(), message("run", topic("x"))) {
+		if !errors.Is(err, sdk.ErrServerError) || !strings.Contains(err.Error(), "insufficient_scope") {
+			t.Errorf("SendStreamingMessage = %v, want insufficient_scope", err)
+		}
+	}
+	s.wantRan(t)
+}
+
+// post sends a body as alice.
+func post(t *testing.T, s *service, method, path, contentType, body string) (int, string) {
+	t.Helper()
+	r := must(http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body)))
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Authorization", "Bearer alice")
+	response := must(s.Client().Do(r))
+	defer func() { _ = response.Body.Close() }()
+	return response.StatusCode, string(must(io.ReadAll(response.Body)))
+}
+
+func TestMalformedRequests(t *testing.T) {
+	s := start(t)
+	call := `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x"}}`
+	for _, test := range []struct {
+		name, method, path, contentType, body string
+		want                                  int
+	}{
+		{"valid", "POST", "/a2a", "application/json; charset=utf-8", call, 200},
+		{"form", "POST", "/a2a", "text/plain", call, 400},
+		{"batch", "POST", "/a2a", "application/json", "[" + call + "]", 400},
+		{"name twice", "POST", "/a2a", "application/json", `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x","ID":"y"}}`, 400},
+		{"large", "POST", "/a2a", "application/json", strings.Repeat(" ", 5<<20), 413},
+		{"GET", "GET", "/a2a", "", "", 405},
+		{"no gate", "POST", "/open", "application/json", call, 401},
+		{"POST of the card", "POST", "/.well-known/agent-card.json", "", "", 405},
+	} {
+		if got, body := post(t, s, test.method, test.path, test.contentType, test.body); got != test.want {
+			t.Errorf("%s: status %d %s, want %d", test.name, got, body, test.want)
+		}
+	}
+}
+
+// verify checks the signature of a card in its text.
+func verify(t *testing.T, s *service, text string) {
+	t.Helper()
+	var members map[string]json.RawMessage
+	var signatures []sdk.AgentCardSignature
+	if err := errors.Join(json.Unmarshal([]byte(text), &members), json.Unmarshal(members["signatures"], &signatures)); err != nil || len(signatures) != 1 {
+		t.Fatalf("the card %s has %d signatures, want 1 (%v)", text, len(signatures), err)
+	}
+	delete(members, "signatures")
+	canonical := must(approval.Canonical(must(json.Marshal(members))))
+	if header := string(must(base64.RawURLEncoding.DecodeString(signatures[0].Protected))); header != `{"alg":"ES256","kid":"card","typ":"JOSE"}` {
+		t.Errorf("the header is %s, want alg, kid and typ", header)
+	}
+	input := signatures[0].Protected + "." + base64.RawURLEncoding.EncodeToString([]byte(canonical))
+	signature := must(base64.RawURLEncoding.DecodeString(signatures[0].Signature))
+	if !jose.Verify("ES256", s.key.Public(), input, signature) {
+		t.Errorf("the signature of the card %s is invalid", text)
+	}
+	if jose.Verify("ES256", s.key.Public(), input+"A", signature) {
+		t.Error("the signature is valid for another card")
+	}
+}
+
+func TestPublicCard(t *testing.T) {
+	s := start(t)
+	status, text := post(t, s, "GET", "/.well-known/agent-card.json", "", "")
+	if status != 200 {
+		t.Fatalf("GET card = %d %s, want 200", status, text)
+	}
+	verify(t, s, text)
+	card := must(agentcard.NewResolver(s.Client()).Resolve(t.Context(), s.URL))
+	encoded := string(must(json.Marshal(card.SecuritySchemes)))
+	want := `{"cookie-sid":{"type":"apiKey","in":"cookie","name":"sid"},"header-x-api-key":{"type":"apiKey","in":"header","name":"X-Api-Key"},"mtls":{"type":"mutualTLS"},` +
+		`"oauth2":{"type":"oauth2","flows":{},"oauth2MetadataUrl":"https://login.example.com/.well-known/oauth-authorization-server"}}`
+	if encoded != want {
+		t.Errorf("the schemes are %s, want %s", encoded, want)
+	}
+	if got, want := string(must(json.Marshal(card.Skills[0].Security))), `[{"cookie-sid":[]},{"header-x-api-key":[]},{"mtls":[]},{"oauth2":["data:read"]}]`; got != want {
+		t.Errorf("the security of a skill is %s, want %s", got, want)
+	}
+	if len(card.Skills) != 3 || !card.SupportsAuthenticatedExtendedCard {
+		t.Errorf("the card is %+v, want the three public skills and an extended card", card)
+	}
+}
+
+func TestExtendedCard(t *testing.T) {
+	s := start(t)
+	request := `{"jsonrpc":"2.0","id":1,"method":"agent/getAuthenticatedExtendedCard"}`
+	_, text := post(t, s, "POST", "/a2a", "application/json", request)
+	var response struct{ Result json.RawMessage }
+	if err := json.Unmarshal([]byte(text), &response); err != nil {
+		t.Fatal(err)
+	}
+	verify(t, s, string(response.Result))
+	for caller, want := range map[string]string{"alice": "read talk watch run", "bob": "read talk watch run", "key": "read talk"} {
+		card, err := s.client(t, caller).GetAgentCard(t.Context())
+		var ids []string
+		if card != nil {
+			for _, skill := range card.Skills {
+				ids = append(ids, skill.ID)
+			}
+		}
+		if got := strings.Join(ids, " "); err != nil || got != want {
+			t.Errorf("the card of %s has the skills %s (%v), want %s", caller, got, err, want)
+		}
+	}
+	if _, err := s.client(t, "broken").GetAgentCard(t.Context()); !errors.Is(err, sdk.ErrServerError) {
+		t.Errorf("GetAgentCard(facts unavailable) = %v, want %v", err, sdk.ErrServerError)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	s := start(t)
+	for name, change := range map[string]func(*gatea2a.Config){
+		"Executor: required":          func(c *gatea2a.Config) { c.Executor = (*service)(nil) },
+		"Tasks: required":             func(c *gatea2a.Config) { c.Tasks = (*memory)(nil) },
+		"Keys: required":              func(c *gatea2a.Config) { c.Keys = nil },
+		"Table: required":             func(c *gatea2a.Config) { c.Table = nil },
+		"Authenticators: required":    func(c *gatea2a.Config) { c.Authenticators = nil },
+		"Authenticators[0]: required": func(c *gatea2a.Config) { c.Authenticators[0] = (*toy)(nil) },
+		"Card.URL: required":          func(c *gatea2a.Config) { c.Card.URL = "" },
+		"Card: Security":              func(c *gatea2a.Config) { c.Card.Security = []sdk.SecurityRequirements{} },
+		"PushNotifications":           func(c *gatea2a.Config) { c.Card.Capabilities.PushNotifications = true },
+		`Skills: "else": not in the`:  func(c *gatea2a.Config) { c.Skills[0].ID = "else" },
+		`Skills: "read": not in the`:  func(c *gatea2a.Config) { c.Skills[0].ID = "read" },
+		`Skills: "run": Security`:     func(c *gatea2a.Config) { c.Skills[0].Security = []sdk.SecurityRequirements{} },
+		`Table: tool "root" is not a`: func(c *gatea2a.Config) { c.Skills = c.Skills[:1] },
+		"Config.Card: approval: number": func(c *gatea2a.Config) {
+			c.Card.Capabilities.Extensions = []sdk.AgentExtension{{Params: map[string]any{"n": 1e300}}}
+		},
+	} {
+		config := s.config()
+		change(&config)
+		if _, err := gatea2a.New(config); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("New = %v, want %s", err, name)
+		}
+	}
+}
+
+func TestCallFromWithoutCall(t *testing.T) {
+	if _, ok := gatea2a.CallFrom(context.Background()); ok {
+		t.Error("CallFrom(no call) = true, want false")
+	}
+}
