@@ -26,6 +26,13 @@
 // record, made with a key that is derived from that of the log, protects the records
 // that no checkpoint signs yet: Open refuses a log with one that it did not write.
 //
+// # Other places
+//
+// A [Recorder] writes the same JSON to an [Appender]: a table of a database, with Audit
+// of store/sqlstore, or a transparency log, with the module adapter/tessera.
+// [SignRecords] and [VerifyRecords] make and check the checkpoints of a table. A table
+// has no stored hashes, no member mac, and no proof for one record.
+//
 // # What a record contains
 //
 // A record has the fields of [gatehouse.Event], which contains no credential, no

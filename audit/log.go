@@ -128,7 +128,7 @@ func Open(config Config) (*Log, error) {
 		fail("MaxBytes: got %d, want at least %d", config.MaxBytes, 1<<20)
 	}
 	if config.MaxAnonymous == 0 {
-		config.MaxAnonymous = 50
+		config.MaxAnonymous = defaultAnonymous
 	}
 	if config.MaxAnonymous < 0 {
 		fail("MaxAnonymous: got %d, want at least 1", config.MaxAnonymous)

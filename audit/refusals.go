@@ -9,6 +9,9 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// defaultAnonymous is the default of [Config.MaxAnonymous].
+const defaultAnonymous = 50
+
 // refusals limits the records of refused unknown callers.
 type refusals struct {
 	most int // in a second

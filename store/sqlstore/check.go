@@ -59,6 +59,8 @@ var settings = map[Dialect][]struct {
 	SQLite: {
 		{"PRAGMA journal_mode", []string{"wal"}, "must be WAL: otherwise readers and the writer block each other"},
 		{"PRAGMA synchronous", []string{"2", "3"}, "must be FULL: otherwise a power failure loses the last commits"},
+		{`SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'gatehouse_audit'
+			AND name IN ('gatehouse_audit_inserted', 'gatehouse_audit_updated', 'gatehouse_audit_deleted')`, []string{"3"}, "must be 3: otherwise audit records can be changed"},
 	},
 	Postgres: {
 		{"SELECT pg_is_in_recovery()::text", []string{"false"}, "must be false: a replica lags behind and rejects changes"},
@@ -66,6 +68,8 @@ var settings = map[Dialect][]struct {
 		{"SHOW full_page_writes", []string{"on"}, "must be on: otherwise a crash may corrupt the database"},
 		{"SHOW synchronous_commit", []string{"on", "local", "remote_write", "remote_apply"}, "must not be off: otherwise a crash loses the last commits"},
 		{"SHOW server_encoding", []string{"UTF8"}, "must be UTF8: otherwise names are changed or rejected"},
+		{`SELECT count(*)::text FROM pg_trigger WHERE tgrelid = to_regclass('gatehouse_audit') AND tgenabled = 'A'
+			AND tgname IN ('gatehouse_audit_inserted', 'gatehouse_audit_changed')`, []string{"2"}, "must be 2: otherwise audit records can be changed"},
 	},
 }
 

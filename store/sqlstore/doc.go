@@ -9,7 +9,7 @@
 // acknowledged changes. Then pass [Store.APIKeys] to apikey.Config,
 // [Store.Sessions] to session.Config, [Store.Families] to refresh.Config,
 // [Store.Revocations] to revocation.Config, [Store.Replays] to dpop.Config and
-// [Store.Approvals] to approval.Config.
+// [Store.Approvals] to approval.Config, and [Store.Audit] to audit.NewRecorder.
 //
 // For SQLite, open the data source name that [SQLiteDSN] returns with
 // modernc.org/sqlite, or give another driver the same settings. Several processes
