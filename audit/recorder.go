@@ -64,7 +64,7 @@ func (r *Recorder) Observe(ctx context.Context, e gatehouse.Event) error {
 // the process ends.
 func (r *Recorder) Flush(ctx context.Context) error {
 	n := r.refusals.take()
-	record := counted(EventRefusals, "refusals", n)
+	record := counted(EventRefusals, "refusals", n) //nolint:contextcheck // slog ignores the context
 	if record == nil {
 		return nil
 	}

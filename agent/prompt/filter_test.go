@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,11 +139,11 @@ func TestClassifierFailureDenies(t *testing.T) {
 // Classifiers that ignore their deadline do not pile up.
 func TestConcurrentClassifiersAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		started := 0
+		var started atomic.Int64
 		f := newFilter(t, prompt.Config{
 			Rules: map[string]prompt.Rule{"general": {}}, Concurrent: 2, Timeout: time.Millisecond,
 			Classify: func(*http.Request) ([]string, error) {
-				if started++; started <= 2 {
+				if started.Add(1) <= 2 {
 					time.Sleep(time.Hour)
 				}
 				return []string{"general"}, nil
@@ -153,8 +154,8 @@ func TestConcurrentClassifiersAreLimited(t *testing.T) {
 				t.Errorf("Authorize = %s, want %s", got, prompt.ReasonFailed)
 			}
 		}
-		if started != 2 {
-			t.Errorf("the classifier was called %d times, want 2", started)
+		if n := started.Load(); n != 2 {
+			t.Errorf("the classifier was called %d times, want 2", n)
 		}
 		time.Sleep(2 * time.Hour)
 		if got := authorize(t, f, caller("", "")); got != "allowed" {

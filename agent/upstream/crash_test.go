@@ -130,7 +130,7 @@ func TestCrashAtEachStep(t *testing.T) {
 						}
 					}()
 					time.Sleep(time.Minute)
-					ended = c.left > 0
+					ended = !c.ended()
 					cancel()
 					stop()
 					survivor := newRotator(t, p, s, rarely)

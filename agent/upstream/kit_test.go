@@ -130,6 +130,13 @@ func (p *provider) ids() []string {
 	return slices.Sorted(maps.Keys(p.live))
 }
 
+// creations returns how many credentials were created.
+func (p *provider) creations() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.created
+}
+
 func (p *provider) accepts(c upstream.Credential) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

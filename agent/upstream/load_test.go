@@ -88,18 +88,18 @@ func TestRotationUnderLoad(t *testing.T) {
 		<-tick.C
 		for range 10 {
 			n++
+			path, node := "/plain", nodes[n%2]
+			if n%10 == 0 {
+				path = "/stream"
+			}
 			work.Go(func() {
-				path := "/plain"
-				if n%10 == 0 {
-					path = "/stream"
-				}
 				r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), "GET", origin+path, http.NoBody)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				calls.Add(1)
-				response, err := nodes[n%2].RoundTrip(r)
+				response, err := node.RoundTrip(r)
 				if err == nil {
 					_, err = io.Copy(io.Discard, response.Body)
 					_ = response.Body.Close()
@@ -114,7 +114,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	if failed.Load() > 0 || refused.Load() > 0 || rotations < 3 {
 		t.Errorf("%d of %d calls failed, the provider refused %d, during %d rotations", failed.Load(), calls.Load(), refused.Load(), rotations)
 	}
-	t.Logf("%d calls in %v, %d rotations, %d credentials", calls.Load(), lasts, rotations, p.created)
+	t.Logf("%d calls in %v, %d rotations, %d credentials", calls.Load(), lasts, rotations, p.creations())
 	deadline := time.After(10 * time.Second)
 	for len(p.ids()) != 1 {
 		select {

@@ -123,8 +123,8 @@ func TestRotatesEveryInterval(t *testing.T) {
 			run(t, newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Refresh = 10 * time.Minute }))
 		}
 		time.Sleep(10*24*time.Hour + 3*time.Hour)
-		if len(p.ids()) != 1 || p.created != 11 {
-			t.Errorf("after ten intervals on three nodes: %d created, %d live, want 11 and 1", p.created, len(p.ids()))
+		if len(p.ids()) != 1 || p.creations() != 11 {
+			t.Errorf("after ten intervals on three nodes: %d created, %d live, want 11 and 1", p.creations(), len(p.ids()))
 		}
 	})
 }
@@ -142,8 +142,8 @@ func TestRejectedReplaces(t *testing.T) {
 		defer release()
 		time.Sleep(5 * time.Second)
 		one.Rejected(t.Context(), first) // the answer was about the request
-		if c, end := acquire(t, one); c.ID != first.ID || p.created != 1 {
-			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.created)
+		if c, end := acquire(t, one); c.ID != first.ID || p.creations() != 1 {
+			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.creations())
 		} else {
 			end()
 		}
@@ -167,14 +167,14 @@ func TestRejectedReplaces(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if p.created != 2 || len(p.ids()) != 1 {
-			t.Errorf("after Rejected on two nodes: %d created, %d live, want 2 and 1", p.created, len(p.ids()))
+		if p.creations() != 2 || len(p.ids()) != 1 {
+			t.Errorf("after Rejected on two nodes: %d created, %d live, want 2 and 1", p.creations(), len(p.ids()))
 		}
 		if got := seen.types(); !slices.Contains(got, upstream.EventReplacing) {
 			t.Errorf("events = %q, want %q", got, upstream.EventReplacing)
 		}
 		two.Rejected(t.Context(), first) // an earlier one
-		if p.created != 2 {
+		if p.creations() != 2 {
 			t.Error("Rejected for an earlier credential replaced the active one")
 		}
 	})
@@ -199,8 +199,8 @@ func TestRejectedIsBounded(t *testing.T) {
 			r.Rejected(t.Context(), c)
 		}
 		time.Sleep(time.Minute)
-		if p.created > 8 || len(p.ids()) > 4 {
-			t.Errorf("1,000 rejected calls caused %d credentials, %d of them live", p.created, len(p.ids()))
+		if created := p.creations(); created > 8 || len(p.ids()) > 4 {
+			t.Errorf("1,000 rejected calls caused %d credentials, %d of them live", created, len(p.ids()))
 		}
 		p.onCall(nil)
 		time.Sleep(time.Hour)
@@ -242,8 +242,8 @@ func TestDecommissionRevokesAll(t *testing.T) {
 				t.Errorf("Rotate after Decommission: error = %v", err)
 			}
 		}
-		if p.created != 2 || !slices.Contains(seen.types(), upstream.EventDecommissioned) {
-			t.Errorf("%d credentials created, want 2; or no event", p.created)
+		if p.creations() != 2 || !slices.Contains(seen.types(), upstream.EventDecommissioned) {
+			t.Errorf("%d credentials created, want 2; or no event", p.creations())
 		}
 	})
 }
@@ -266,8 +266,8 @@ func TestProbeFails(t *testing.T) {
 		run(t, r)
 		first, release := acquire(t, r)
 		release()
-		if p.created != 1 || probes != 4 {
-			t.Errorf("%d created and %d probes, want 1 and 4", p.created, probes)
+		if p.creations() != 1 || probes != 4 {
+			t.Errorf("%d created and %d probes, want 1 and 4", p.creations(), probes)
 		}
 		probes = -1000
 		p.onCall(func(when, op string) error {
@@ -331,8 +331,8 @@ func TestStoreIsUnavailable(t *testing.T) {
 		p, s, seen := newProvider(), &store{}, &events{}
 		s.fail(errDown)
 		r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
-		if _, _, err := r.Acquire(t.Context()); !errors.Is(err, errDown) || p.created != 0 {
-			t.Errorf("Acquire without a store: error = %v, %d created", err, p.created)
+		if _, _, err := r.Acquire(t.Context()); !errors.Is(err, errDown) || p.creations() != 0 {
+			t.Errorf("Acquire without a store: error = %v, %d created", err, p.creations())
 		}
 		s.fail(nil)
 		run(t, r)
@@ -340,8 +340,8 @@ func TestStoreIsUnavailable(t *testing.T) {
 		release()
 		s.fail(errDown)
 		time.Sleep(time.Hour)
-		if got, end := acquire(t, r); got.ID != c.ID || p.created != 1 {
-			t.Errorf("Acquire without a store = %s, %d created, want %s and 1", got.ID, p.created, c.ID)
+		if got, end := acquire(t, r); got.ID != c.ID || p.creations() != 1 {
+			t.Errorf("Acquire without a store = %s, %d created, want %s and 1", got.ID, p.creations(), c.ID)
 		} else {
 			end()
 		}
@@ -381,8 +381,8 @@ func TestRecordIsSealed(t *testing.T) {
 			}
 			end()
 		}
-		if p.created != 1 {
-			t.Errorf("%d credentials created, want 1", p.created)
+		if p.creations() != 1 {
+			t.Errorf("%d credentials created, want 1", p.creations())
 		}
 		// Data that no rotator wrote stops rotation, and is not overwritten.
 		record, err = s.Load(t.Context(), "main")

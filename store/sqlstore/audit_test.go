@@ -135,9 +135,9 @@ func TestAuditRefusesChanges(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(point), "example.com/audit\n2100\n") {
 			t.Errorf("SignRecords() = %q, %v, want 2100 records", point, err)
 		}
-		for record := range s.Audit().Records(t.Context()) {
-			if want := `{"seq":0,"type":"a"}`; string(record) != want {
-				t.Errorf("first record = %s, want %s", record, want)
+		for record, err := range s.Audit().Records(t.Context()) {
+			if want := `{"seq":0,"type":"a"}`; err != nil || string(record) != want {
+				t.Errorf("first record = %s, %v, want %s", record, err, want)
 			}
 			break
 		}

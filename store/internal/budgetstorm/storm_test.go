@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -248,6 +249,8 @@ func storm(t *testing.T, engine, address string, s server, chunk int64) {
 	close(stop)
 	observations := <-observed
 	charged, counted, full := up.check(t, ledger, size.tokens)
+	up.mu.Lock()
+	defer up.mu.Unlock()
 	t.Logf("%d calls, %d observations, %d processes and %d engines killed; %d accounts, %d of them full; %d tokens charged, %d counted",
 		up.calls, observations, kills, restarts, len(up.counted), full, charged, counted)
 	if up.calls < 20 || full == 0 && size.processes == 4 {
@@ -259,7 +262,10 @@ func storm(t *testing.T, engine, address string, s server, chunk int64) {
 // can be used.
 func (u *upstream) check(t *testing.T, ledger *budget.Ledger, limit int64) (charged, counted int64, full int) {
 	t.Helper()
-	for account, tokens := range u.counted {
+	u.mu.Lock()
+	counts := maps.Clone(u.counted)
+	u.mu.Unlock()
+	for account, tokens := range counts {
 		second, err := strconv.ParseInt(account, 10, 64)
 		if err != nil {
 			t.Fatal(err)
