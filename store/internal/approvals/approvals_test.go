@@ -41,3 +41,16 @@ func TestDecisionsSurvive(t *testing.T) {
 		t.Errorf("ParseDecisions(%q) = %v, %v, want %v", text, got, err, want)
 	}
 }
+
+func TestRolesSurvive(t *testing.T) {
+	for _, names := range [][]string{nil, {"admin"}, {"admin", "operator of the night"}} {
+		want, err := gatehouse.NewRoles(names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := approvals.FormatRoles(want)
+		if got, err := approvals.ParseRoles(text); err != nil || got.String() != want.String() {
+			t.Errorf("ParseRoles(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
