@@ -79,10 +79,7 @@ func eventEnd(data []byte, searched int) int {
 	}
 }
 
-var (
-	usageMember = []byte(`"usage"`)
-	null        = []byte("null")
-)
+var usageMember = []byte(`"usage"`)
 
 // reports reports whether data may have a usage record. All chunks of a stream of chat
 // completions but the last one have the value null.
@@ -93,7 +90,7 @@ func reports(data []byte) bool {
 			return false
 		}
 		value, isMember := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte{':'})
-		if isMember && !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), null) {
+		if isMember && !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("null")) {
 			return true
 		}
 		data = rest
