@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tenant_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tenant"
+)
+
+// database is one that answers every query with one text, or cannot be reached. What
+// PostgreSQL does is tested with the real one, in the module store.
+type database struct{ answer string }
+
+var errDown = errors.New("down")
+
+func (d database) Connect(context.Context) (driver.Conn, error) {
+	if d.answer == "" {
+		return nil, errDown
+	}
+	return d, nil
+}
+
+func (d database) Driver() driver.Driver               { return nil }
+func (d database) Prepare(string) (driver.Stmt, error) { return nil, errDown }
+func (d database) Close() error                        { return nil }
+func (d database) Begin() (driver.Tx, error)           { return d, nil }
+func (d database) Commit() error                       { return nil }
+func (d database) Rollback() error                     { return nil }
+
+func (d database) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
+	return &answer{d.answer, false}, nil
+}
+
+type answer struct {
+	text string
+	read bool
+}
+
+func (*answer) Columns() []string { return []string{"set_config"} }
+func (*answer) Close() error      { return nil }
+
+func (a *answer) Next(row []driver.Value) error {
+	if a.read {
+		return io.EOF
+	}
+	row[0], a.read = a.text, true
+	return nil
+}
+
+func TestTxFails(t *testing.T) {
+	job, err := tenant.Job(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, want := range map[string]string{"": "tenant: begin: down", "globex": "has changed the name of the tenant", "acme": "failed"} {
+		db := sql.OpenDB(database{answer})
+		ran := false
+		err := tenant.Tx(job, db, nil, func(*sql.Tx) error { ran = true; return errors.New("failed") })
+		if err == nil || !strings.Contains(err.Error(), want) || ran != (answer == "acme") {
+			t.Errorf("Tx() at a database that answers %q: error = %v, f ran %t, want %q", answer, err, ran, want)
+		}
+		if err := tenant.CheckRows(t.Context(), db); err == nil {
+			t.Errorf("CheckRows() at a database that answers %q: error = nil, want one", answer)
+		}
+		_ = db.Close()
+	}
+	if err := tenant.Tx(t.Context(), sql.OpenDB(database{}), nil, func(*sql.Tx) error { return nil }); err == nil {
+		t.Error("Tx() without a tenant: error = nil, want one")
+	}
+}
