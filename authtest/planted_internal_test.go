@@ -4,6 +4,7 @@ package authtest
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -25,8 +26,11 @@ import (
 // TestPlantedFaults attacks handlers that are correct but for one fault.
 func TestPlantedFaults(t *testing.T) {
 	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}})
+	signer := issuer.signer("", "")
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
-		URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.RemoteKeys(issuer.KeysURL),
+		URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256},
+		// A remote set would be asked for unknown keys, and answer 503 or 401 by the time since the last fetch.
+		Keys: jwtauth.StaticKeys(jwtauth.Key{ID: signer.id, Algorithm: jwtauth.ES256, Public: signer.private.(crypto.Signer).Public()}),
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,7 @@ func TestPlantedFaults(t *testing.T) {
 	}
 	without := func(reason gatehouse.Reason) func(string, gatehouse.Reason) bool {
 		return func(token string, why gatehouse.Reason) bool {
-			return why == reason && verifiesBy(issuer.signer("", ""), token)
+			return why == reason && verifiesBy(signer, token)
 		}
 	}
 	// signature accepts tokens with a signature for which valid returns true.
@@ -130,7 +134,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"first of two headers", several(func(all []string) string { return all[0] }), "", []string{"accepted: several credentials 5", "wrong status: several credentials 2"}},
 		{"last of two headers", several(func(all []string) string { return all[len(all)-1] }), "", []string{"accepted: several credentials 5", "wrong status: several credentials 2"}},
 		{"HS256 by the PEM", signature(func(input string, signature []byte) bool {
-			return bytes.Equal(signature, signAs("HS256", publicTexts(issuer.signer("", ""))[0].secret, input))
+			return bytes.Equal(signature, signAs("HS256", publicTexts(signer)[0].secret, input))
 		}), "status 200", []string{"accepted: public key as a secret 1"}},
 		{"r = s = 0", signature(func(_ string, signature []byte) bool { return bytes.Equal(signature, make([]byte, 64)) }), "status 200", []string{"accepted: ECDSA values 1", "accepted: signature altered 1"}},
 		{"empty signature", signature(func(_ string, signature []byte) bool { return len(signature) == 0 }), "status 200", []string{"accepted: JSON serialization 1", "accepted: alg none 9", "accepted: segments 1"}},
