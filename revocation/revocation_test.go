@@ -313,7 +313,8 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 			t.Errorf("Revoked with %s: error = %v", name, err)
 		}
 	}
-	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "a"}); !errors.Is(err, errDown) {
+	err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "a"})
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || !errors.Is(err, errDown) {
 		t.Errorf("RevokeSubject error = %v, want %v", err, errDown)
 	}
 }

@@ -117,7 +117,8 @@ func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration
 		return fmt.Errorf("revocation: revoke: a %s of 1 to %d bytes of UTF-8 without control characters is required", target.Kind, maxText)
 	}
 	if err := l.store.Revoke(ctx, target, lifetime); err != nil {
-		return fmt.Errorf("revocation: revoke: %w", err)
+		refusal := &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable}
+		return fmt.Errorf("revocation: revoke: %w: %w", refusal, err)
 	}
 	actor, _ := gatehouse.FromContext(ctx)
 	return gatehouse.Report(context.WithoutCancel(ctx), l.observer, gatehouse.Event{
