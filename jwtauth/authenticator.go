@@ -161,7 +161,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	if a.cache != nil {
 		var buffer [1024]byte // a conversion to []byte allocates
 		key = sha256.Sum256(append(buffer[:0], token...))
-		if v := a.cache.get(key); v != nil {
+		if v := a.cache.get(key, now); v != nil {
 			if now.Before(v.expires) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {
