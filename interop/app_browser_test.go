@@ -57,6 +57,7 @@ func TestAppsInBrowser(t *testing.T) {
 	t.Run("native", func(t *testing.T) { nativeInBrowser(t, chromium.Person(t)) })
 	t.Run("keyserver", func(t *testing.T) { keyserverInBrowser(t, chromium.Person(t)) })
 	t.Run("llmgateway", func(t *testing.T) { llmGatewayInBrowser(t, chromium.Person(t)) })
+	t.Run("forwardauth", func(t *testing.T) { forwardAuthInBrowser(t, chromium.Person(t)) })
 }
 
 // loginToLogout signs in, works longer than the access token is valid, and signs
