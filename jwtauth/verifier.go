@@ -79,7 +79,7 @@ func (v *Verifier) Close() error {
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
 	var t token
-	if err := t.parse(text, i.MaxTokenBytes, nil); err != nil {
+	if err := t.parse(text, i.MaxTokenBytes, nil, false); err != nil {
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {
