@@ -88,22 +88,25 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	now := time.Now()
 	errs := make(chan error, len(a.issuers))
 	for _, i := range a.issuers {
-		go func() {
-			_, err := i.keys.current(now)
-			if err != nil {
-				_, err = i.keys.awaited(ctx, now)
-			}
-			if err != nil {
-				err = fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
-			}
-			errs <- err
-		}()
+		go func() { errs <- i.ready(ctx, now) }()
 	}
 	var all []error
 	for range a.issuers {
 		all = append(all, <-errs)
 	}
 	return errors.Join(all...)
+}
+
+// ready waits for the keys of the issuer until ctx is done.
+func (i *issuer) ready(ctx context.Context, now time.Time) error {
+	_, err := i.keys.current(now)
+	if err != nil {
+		_, err = i.keys.awaited(ctx, now)
+	}
+	if err != nil {
+		return fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
+	}
+	return nil
 }
 
 // VerifyRequest verifies a compact token of the request r. scheme is the
