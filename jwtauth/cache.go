@@ -39,6 +39,9 @@ type cache struct {
 type set struct {
 	hashes  [ways]atomic.Uint64 // of the entries, so that most of them are not read
 	entries [ways]atomic.Pointer[verified]
+
+	// hits and misses count the valid tokens that were found, and those that were not.
+	hits, misses atomic.Uint64
 }
 
 func newCache(entries int) *cache {
@@ -49,14 +52,17 @@ func (c *cache) hash(text string) uint64 { return maphash.String(c.seed, text) }
 
 func (c *cache) set(hash uint64) *set { return &c.sets[hash%uint64(len(c.sets))] }
 
-// get returns the entry of a token with this hash, nil if the cache does not have it.
+// get returns the entry of a token with this hash, which may have expired, or nil.
 // The texts are compared only if all 64 bits of the keyed hash are equal, so that the
 // time of the comparison reveals nothing of a token to a client that does not have it.
-func (c *cache) get(hash uint64, text string) *verified {
+func (c *cache) get(hash uint64, text string, now time.Time) *verified {
 	s := c.set(hash)
 	for n := range s.hashes {
 		if s.hashes[n].Load() == hash {
 			if v := s.entries[n].Load(); v != nil && v.text == text {
+				if now.Before(v.expires) {
+					s.hits.Add(1)
+				}
 				return v
 			}
 		}
@@ -69,6 +75,7 @@ func (c *cache) get(hash uint64, text string) *verified {
 // one may be lost, which costs time only.
 func (c *cache) put(hash uint64, v *verified) {
 	s := c.set(hash)
+	s.misses.Add(1)
 	place, first := 0, v
 	for n := range ways {
 		n = (n + int(hash>>61)) % ways //nolint:gosec // three bits

@@ -16,7 +16,7 @@ func TestCacheEvicts(t *testing.T) {
 		text := string([]byte{n})
 		c.put(c.hash(text), &verified{text: text, expires: now.Add(expires)})
 	}
-	get := func(n byte) *verified { return c.get(c.hash(string([]byte{n})), string([]byte{n})) }
+	get := func(n byte) *verified { return c.get(c.hash(string([]byte{n})), string([]byte{n}), now) }
 	expect := func(step string, want ...byte) {
 		t.Helper()
 		var got []byte
@@ -51,14 +51,14 @@ func TestCacheComparesTokens(t *testing.T) {
 	const hash = 7
 	a, b := &verified{text: "a"}, &verified{text: "b"}
 	c.put(hash, a)
-	if got := c.get(hash, "b"); got != nil {
+	if got := c.get(hash, "b", time.Now()); got != nil {
 		t.Errorf("get(b) = %v, want nil: only a has been put", got)
 	}
 	c.put(hash, b)
-	if c.get(hash, "a") != a || c.get(hash, "b") != b {
+	if c.get(hash, "a", time.Now()) != a || c.get(hash, "b", time.Now()) != b {
 		t.Error("two tokens with one hash are not both in the cache")
 	}
-	if got := c.get(hash+1, "a"); got != nil {
+	if got := c.get(hash+1, "a", time.Now()); got != nil {
 		t.Errorf("get with another hash = %v, want nil", got)
 	}
 }
