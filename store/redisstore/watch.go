@@ -55,7 +55,7 @@ func (a *APIKeys) listen(ctx context.Context, changed func(id string)) error {
 	// A read does not end with the context, but with the connection.
 	defer context.AfterFunc(ctx, func() { _ = subscription.Close() })()
 
-	if err := subscription.Subscribe(ctx, a.base+":changed"); err != nil {
+	if err := subscription.Subscribe(ctx, a.channel()); err != nil {
 		return err
 	}
 	pinged := false
