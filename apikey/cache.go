@@ -21,6 +21,9 @@ type cache struct {
 	// generations are incremented by each invalidation of an ID in a shard,
 	// before the entry is deleted.
 	generations [shardCount]atomic.Uint64
+	// hits and misses count the existing keys that were found, and those that the
+	// store was asked for.
+	hits, misses [shardCount]atomic.Uint64
 	// turns let one request of a shard ask the store again.
 	turns [shardCount]chan struct{}
 }
@@ -131,6 +134,8 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.
 		if entry, err = k.fill(ctx, id); err != nil {
 			return time.Time{}, false, err
 		}
+	} else if entry != nil {
+		k.cache.hits[shardOf(id, shardCount)].Add(1)
 	}
 	now, err = entry.at(record)
 	return now, stale, err
@@ -162,6 +167,7 @@ func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 		case err != nil:
 			return nil, err
 		default:
+			k.cache.misses[shardOf(id, shardCount)].Add(1)
 			entry = &cached{record, read}
 			done = k.cache.put(id, entry, generation)
 		}

@@ -49,6 +49,9 @@ func TestCacheIsOffByDefault(t *testing.T) {
 		f.wantReason(t, text, "")
 	}
 	f.wantCalls(t, "Find", 3)
+	if got := f.Stats(); got != (apikey.Stats{}) {
+		t.Errorf("Stats() = %+v, want zeros without a cache", got)
+	}
 }
 
 func TestCacheTTL(t *testing.T) {
@@ -81,6 +84,10 @@ func TestCacheTTL(t *testing.T) {
 		f.wantReason(t, text, apikey.ReasonStoreUnavailable)
 		f.store.fail(nil)
 		f.wantReason(t, text, "")
+
+		if got, want := f.Stats(), (apikey.Stats{CacheHits: 4, CacheMisses: 3}); got != want {
+			t.Errorf("Stats() = %+v, want %+v", got, want)
+		}
 	})
 }
 

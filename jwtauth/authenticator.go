@@ -88,22 +88,25 @@ func (a *Authenticator) Ready(ctx context.Context) error {
 	now := time.Now()
 	errs := make(chan error, len(a.issuers))
 	for _, i := range a.issuers {
-		go func() {
-			_, err := i.keys.current(now)
-			if err != nil {
-				_, err = i.keys.awaited(ctx, now)
-			}
-			if err != nil {
-				err = fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
-			}
-			errs <- err
-		}()
+		go func() { errs <- i.ready(ctx, now) }()
 	}
 	var all []error
 	for range a.issuers {
 		all = append(all, <-errs)
 	}
 	return errors.Join(all...)
+}
+
+// ready waits for the keys of the issuer until ctx is done.
+func (i *issuer) ready(ctx context.Context, now time.Time) error {
+	_, err := i.keys.current(now)
+	if err != nil {
+		_, err = i.keys.awaited(ctx, now)
+	}
+	if err != nil {
+		return fmt.Errorf("jwtauth: issuer %s: %w", i.URL, err)
+	}
+	return nil
 }
 
 // VerifyRequest verifies a compact token of the request r. scheme is the
@@ -161,7 +164,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	if a.cache != nil {
 		var buffer [1024]byte // a conversion to []byte allocates
 		key = sha256.Sum256(append(buffer[:0], token...))
-		if v := a.cache.get(key); v != nil {
+		if v := a.cache.get(key, now); v != nil {
 			if now.Before(v.expires) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {

@@ -38,7 +38,9 @@ type cache struct {
 type shard struct {
 	mu      sync.Mutex
 	entries map[fingerprint]*verified
-	_       [48]byte // fills a cache line, against false sharing between cores
+	// hits and misses count the valid tokens that were found, and those that were not.
+	hits, misses uint64
+	_            [32]byte // fills a cache line, against false sharing between cores
 }
 
 func newCache(entries int) *cache {
@@ -49,11 +51,16 @@ func newCache(entries int) *cache {
 	return c
 }
 
-func (c *cache) get(f fingerprint) *verified {
+// get returns a token, which may have expired, or nil.
+func (c *cache) get(f fingerprint, now time.Time) *verified {
 	s := &c.shards[f[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.entries[f]
+	v := s.entries[f]
+	if v != nil && now.Before(v.expires) {
+		s.hits++
+	}
+	return v
 }
 
 // sampleSize is the number of entries among which put looks for the one to evict.
@@ -65,6 +72,7 @@ func (c *cache) put(f fingerprint, v *verified) {
 	s := &c.shards[f[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.misses++
 	if _, ok := s.entries[f]; !ok && len(s.entries) >= c.limit {
 		var evict fingerprint
 		var first *verified

@@ -19,7 +19,7 @@ func TestCacheEvicts(t *testing.T) {
 		t.Helper()
 		var got []byte
 		for n := range byte(9) {
-			if c.get(key(n)) != nil {
+			if c.get(key(n), now) != nil {
 				got = append(got, n)
 			}
 		}

@@ -93,6 +93,9 @@ func (c *Config) checkShared(field string) error {
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
 	}
+	if c.Transport != nil && typednil.Is(c.Transport) {
+		errs = append(errs, fmt.Errorf("%sTransport: is a nil %T", field, c.Transport))
+	}
 	if c.Observer != nil && typednil.Is(c.Observer) {
 		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))
 	}

@@ -87,6 +87,8 @@ type remote struct {
 	earliest time.Time // when the next fetch may begin
 	failures int       // of the last fetches, since the last that succeeded
 	failure  error     // of the last fetch
+	// ended and failed count the fetches since the start, and those that failed.
+	ended, failed uint64
 }
 
 // fetched is a set and the time at which the next fetch should begin.
@@ -236,9 +238,11 @@ func (r *remote) finish(begun time.Time, keys []*key, dropped []error, err error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failure = err
+	r.ended++
 	last := r.latest.Load()
 	if err != nil {
 		r.failures++
+		r.failed++
 		r.earliest = begun.Add(r.backoff(err))
 		if last != nil {
 			due := last.set.fetched.Add(r.limits.Refresh)

@@ -66,6 +66,7 @@ type Introspector struct {
 
 	mu    sync.Mutex
 	cache expiring.Map[fingerprint, struct{}, *introspected]
+	stats IntrospectorStats
 }
 
 var _ gatehouse.Authenticator = (*Introspector)(nil)
@@ -129,6 +130,20 @@ func NewIntrospector(config IntrospectorConfig) (*Introspector, error) {
 	return i, nil
 }
 
+// IntrospectorStats are counts since the start, for metrics.
+type IntrospectorStats struct {
+	// CacheHits and CacheMisses count active tokens: those that were in the cache, and
+	// those for which an endpoint was asked. Both stay 0 without a cache.
+	CacheHits, CacheMisses uint64
+}
+
+// Stats returns the counts at this time.
+func (i *Introspector) Stats() IntrospectorStats {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.stats
+}
+
 // Close cancels running requests and waits for them. Afterwards a token that is not
 // in the cache is answered with 503. The clients stay open.
 func (i *Introspector) Close() error {
@@ -189,8 +204,12 @@ func (i *Introspector) introspected(ctx context.Context, token string) (*introsp
 	if i.ttl > 0 {
 		i.mu.Lock()
 		v, ok := i.cache.Get(key)
+		valid := ok && time.Now().Before(v.until)
+		if valid {
+			i.stats.CacheHits++
+		}
 		i.mu.Unlock()
-		if ok && time.Now().Before(v.until) {
+		if valid {
 			return v, nil
 		}
 	}
@@ -199,6 +218,7 @@ func (i *Introspector) introspected(ctx context.Context, token string) (*introsp
 		if err == nil && i.ttl > 0 {
 			i.mu.Lock()
 			i.cache.Cache(key, v)
+			i.stats.CacheMisses++
 			i.mu.Unlock()
 		}
 		return v, err

@@ -370,6 +370,13 @@ func TestIntrospectorCache(t *testing.T) {
 			ask("fill", i, fmt.Sprint(n), 1)
 		}
 		ask("evicted", i, "0", 1)
+
+		if got, want := i.Stats(), (oauth.IntrospectorStats{CacheHits: 2, CacheMisses: 8}); got != want {
+			t.Errorf("Stats() = %+v, want %+v", got, want)
+		}
+		if got := off.Stats(); got != (oauth.IntrospectorStats{}) {
+			t.Errorf("Stats() = %+v, want zeros without a cache", got)
+		}
 	})
 }
 

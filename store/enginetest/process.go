@@ -98,7 +98,9 @@ func (p *process) kill() error {
 	if !p.running() {
 		return nil
 	}
-	killTree(p.cmd.Process.Pid)
+	if err := killTree(p.cmd.Process.Pid); err != nil {
+		return err
+	}
 	select {
 	case <-p.done:
 		return nil

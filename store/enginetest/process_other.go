@@ -22,8 +22,10 @@ func (account) own(string) error { return nil }
 
 func (account) attributes() *syscall.SysProcAttr { return nil }
 
-func killTree(pid int) {
-	if p, err := os.FindProcess(pid); err == nil {
-		_ = p.Kill()
+func killTree(pid int) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
 	}
+	return p.Kill()
 }

@@ -5,6 +5,7 @@
 package enginetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -64,15 +65,22 @@ func (a account) attributes() *syscall.SysProcAttr {
 }
 
 // killTree kills a process and its descendants: the backends of PostgreSQL are in
-// process groups of their own.
-func killTree(pid int) {
+// process groups of their own. It stops the process first, so that it does not fork
+// after the look at the descendants: such an orphan could wait forever for a lock in
+// the shared memory of the killed server, which does not start again as long as the
+// orphan is attached to it.
+func killTree(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); errors.Is(err, syscall.ESRCH) {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	children := make(map[int][]int)
-	if out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output(); err == nil {
-		for line := range strings.Lines(string(out)) {
-			var child, parent int
-			if _, err := fmt.Sscan(line, &child, &parent); err == nil {
-				children[parent] = append(children[parent], child)
-			}
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	for line := range strings.Lines(string(out)) {
+		var child, parent int
+		if _, err := fmt.Sscan(line, &child, &parent); err == nil {
+			children[parent] = append(children[parent], child)
 		}
 	}
 	var end func(int)
@@ -83,4 +91,5 @@ func killTree(pid int) {
 		}
 	}
 	end(pid)
+	return err
 }

@@ -38,7 +38,7 @@ func (b *Budgets) locally(ctx context.Context, verb string, f func(tx *budgetTx)
 		return fail(err)
 	}
 	defer conn.Close()
-	err = b.store.exclusive(ctx, conn, func() error {
+	err = b.store.exclusive(ctx, conn, "", func() error {
 		tx := &budgetTx{ctx: ctx, conn: conn}
 		if err := conn.QueryRowContext(ctx, "SELECT "+nowSQLite).Scan(&tx.now); err != nil {
 			return err

@@ -21,9 +21,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrationLock is the key of the PostgreSQL advisory lock that Migrate holds:
-// "gatehous" in ASCII.
-const migrationLock = 0x6761_7465_686f_7573
+// migrationLock takes the PostgreSQL advisory lock that Migrate holds: "gatehous" in ASCII.
+const migrationLock = `SELECT pg_advisory_xact_lock(x'67617465686f7573'::bigint)`
 
 const createMigrations = `
 CREATE TABLE IF NOT EXISTS gatehouse_migrations (
@@ -107,7 +106,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 	if s.current(ctx, conn, all) {
 		return nil
 	}
-	err = s.exclusive(ctx, conn, func() error {
+	err = s.exclusive(ctx, conn, migrationLock, func() error {
 		if err := s.execute(ctx, conn, createMigrations); err != nil {
 			return err
 		}
@@ -196,9 +195,11 @@ func (s *Store) apply(ctx context.Context, conn *sql.Conn, schema schema, versio
 	return s.execute(ctx, conn, query.text.String(), query.args...)
 }
 
-// exclusive runs f in a transaction that excludes other processes that migrate.
-func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
-	begin := "BEGIN"
+// exclusive runs f in a transaction that excludes other processes: all that write to
+// SQLite, and on PostgreSQL those that take the same lock, a statement. The statements of
+// f see what the others have committed.
+func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f func() error) (err error) {
+	begin := "BEGIN ISOLATION LEVEL READ COMMITTED"
 	if s.dialect == SQLite {
 		begin = "BEGIN IMMEDIATE" // a read lock could not be upgraded by two processes
 	}
@@ -217,7 +218,7 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, f func() error) (
 		}
 	}()
 	if s.dialect == Postgres {
-		if err := s.execute(ctx, conn, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
+		if err := s.execute(ctx, conn, lock); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apikey
+
+// Stats are counts since the start, for metrics.
+type Stats struct {
+	// CacheHits and CacheMisses count lookups of existing keys: those that the cache
+	// answered, and those for which the store was asked. IDs that do not exist count as
+	// neither, so that guesses do not change their ratio. Both stay 0 without
+	// [Config].CacheTTL.
+	CacheHits, CacheMisses uint64
+}
+
+// Stats returns the counts at this time.
+func (k *Keys) Stats() Stats {
+	var s Stats
+	if k.cache != nil {
+		for n := range shardCount {
+			s.CacheHits += k.cache.hits[n].Load()
+			s.CacheMisses += k.cache.misses[n].Load()
+		}
+	}
+	return s
+}
