@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
-
 	"github.com/gatehouse-go/gatehouse/examples/migration/auth0"
 )
 

@@ -15,9 +15,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/internal/providertest"
-
 	"github.com/gatehouse-go/gatehouse/examples/migration/gooidc"
+	"github.com/gatehouse-go/gatehouse/internal/providertest"
 )
 
 const origin = "https://www.example.com"
