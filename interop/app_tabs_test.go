@@ -56,7 +56,7 @@ func (a *app) typedTextStays(t *testing.T) {
 // typedTextSurvivesLogin: text that is not saved waits in the tab while its user signs in
 // there, and is not shown to another user. It is in no address.
 func (a *app) typedTextSurvivesLogin(t *testing.T) {
-	const typed = "typed and not saved"
+	const typed = "typed before the login"
 	for _, name := range []string{"ada", "grace"} {
 		page := a.signedIn(t, "ada")
 		other := page.Tab(t)
@@ -70,7 +70,6 @@ func (a *app) typedTextSurvivesLogin(t *testing.T) {
 			t.Fatalf("the login of %s ends at %+v, want %s", name, at, a.page)
 		}
 		page.Until(t, "document.getElementById('who').textContent.startsWith('"+name+"') && !document.getElementById('account').hidden")
-		t.Log(page.Run(t, "[document.getElementById('note').value, document.getElementById('saved').textContent, JSON.stringify({...sessionStorage})]"))
 		want := "document.getElementById('note').value === '" + typed + "' && document.getElementById('saved').textContent.includes('not saved')"
 		if name != "ada" {
 			want = "document.getElementById('note').value === ''"

@@ -48,11 +48,11 @@ type config struct {
 		Idle     string `json:"idle"`     // idle timeout
 		Absolute string `json:"absolute"` // absolute timeout
 	} `json:"remember"` // the sessions of users who ask to stay signed in
-	Allow struct {
+	Admit struct {
 		Groups       []string `json:"groups"`
 		GroupsClaim  string   `json:"groups_claim"`
 		EmailDomains []string `json:"email_domains"`
-	} `json:"allow"` // who may sign in
+	} `json:"admit"` // who may sign in
 	Userinfo bool `json:"userinfo"` // whether the claims of the userinfo endpoint count
 }
 
@@ -189,7 +189,7 @@ func rename(err error) error {
 		"oauth: AuthorizationRequest.RedirectURI", "public_origin",
 		"signin: Config.PostLogoutRedirectURI", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
-		"signin: Config.Allow", "allow",
+		"signin: Config.Admit", "admit",
 		"signin: Config.Remember", "remember",
 		"session: Config.Idle", "idle",
 		"session: Config.Absolute", "absolute",

@@ -157,11 +157,11 @@ func TestBasePath(t *testing.T) {
 	}
 }
 
-// TestAllow: who may not sign in gets a page with a link to use another account.
-func TestAllow(t *testing.T) {
+// TestAdmit: who may not sign in gets a page with a link to use another account.
+func TestAdmit(t *testing.T) {
 	p := webtest.NewProvider(t)
 	p.Claims["groups"] = []string{"guests"}
-	s := open(t, p, object{"allow": object{"groups": []string{"staff"}}})
+	s := open(t, p, object{"admit": object{"groups": []string{"staff"}}})
 	b := webtest.NewBrowser(t)
 	page := b.Go(s.URL + "/login?return_to=/api/me")
 	if page.Status != 403 || !strings.Contains(page.Body, "This account may not sign in here") || !strings.Contains(page.Body, "prompt=select_account") || len(b.Cookies()) != 0 {
@@ -171,8 +171,8 @@ func TestAllow(t *testing.T) {
 	if page := b.Go(s.URL + "/login?return_to=/api/me"); page.Status != 200 {
 		t.Errorf("login of staff = %v, want 200", page)
 	}
-	if got := refuse(t, webtest.Configure(t, s.URL, p.URL, object{"allow": object{"email_domains": []string{"@example.com"}}})); !strings.Contains(got[0], "allow") {
-		t.Errorf("run = %q, want an error of allow", got)
+	if got := refuse(t, webtest.Configure(t, s.URL, p.URL, object{"admit": object{"email_domains": []string{"@example.com"}}})); !strings.Contains(got[0], "admit") {
+		t.Errorf("run = %q, want an error of admit", got)
 	}
 }
 

@@ -56,8 +56,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			Store: a.store.sessions, Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
-		Allow: signin.Allow{
-			Groups: config.Allow.Groups, GroupsClaim: config.Allow.GroupsClaim, EmailDomains: config.Allow.EmailDomains,
+		Admit: signin.Admit{
+			Groups: config.Admit.Groups, GroupsClaim: config.Admit.GroupsClaim, EmailDomains: config.Admit.EmailDomains,
 		},
 		Userinfo: config.Userinfo,
 		Remember: values.remember,
@@ -65,8 +65,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			login.Label = browserName(r.UserAgent())
 			return nil
 		},
-		Page: messagePage(a.base),
-		Observer:  observer,
+		Page:     messagePage(a.base),
+		Observer: observer,
 	})
 	if err != nil {
 		a.close()
