@@ -69,6 +69,7 @@ var modules = map[string]bool{
 	".": true, "store": true, "interop": true, "examples": true, "bench": false, "tools": false,
 	"examples/frameworks": true,
 	"adapter/a2a":         true, "adapter/connect": true, "adapter/echo": true, "adapter/gin": true, "adapter/grpc": true, "adapter/mcp": true,
+	"adapter/otel":    true,
 	"adapter/tessera": true,
 }
 

@@ -17,7 +17,9 @@ var ErrNotFound = errors.New("API key not found")
 var ErrConflict = errors.New("conflict: the state of the API key does not allow it")
 
 // ErrInvalid is the error for an argument of a method of [Keys] that is invalid,
-// such as a [Request] without Owner. Repeating the call does not help.
+// such as a [Request] without Owner. Repeating the call does not help. An error of the
+// store, other than [ErrNotFound] and [ErrConflict], is a [*gatehouse.Error] instead:
+// [gatehouse.Refuse] answers it with 503.
 var ErrInvalid = errors.New("invalid argument")
 
 // invalid makes an error an [ErrInvalid] without a change of its text.

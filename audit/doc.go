@@ -29,9 +29,10 @@
 // # Other places
 //
 // A [Recorder] writes the same JSON to an [Appender]: a table of a database, with Audit
-// of store/sqlstore, or a transparency log, with the module adapter/tessera.
-// [SignRecords] and [VerifyRecords] make and check the checkpoints of a table. A table
-// has no stored hashes, no member mac, and no proof for one record.
+// of store/sqlstore, or a transparency log, with the module adapter/tessera. In a table
+// a [Sealer] makes the member mac of each record, which names the first record that was
+// changed. [SignRecords] and [VerifyRecords] make and check the checkpoints of a table.
+// A table has no stored hashes, and no proof for one record.
 //
 // # What a record contains
 //

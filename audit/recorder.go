@@ -22,8 +22,8 @@ type Appender interface {
 }
 
 // Recorder is a [gatehouse.Observer] that appends each event to an [Appender] as the
-// same JSON that a [Log] writes, without the members seq and mac. It is safe for
-// concurrent use.
+// same JSON that a [Log] writes, without the members seq and mac, which the Appender
+// adds if it has a [Sealer]. It is safe for concurrent use.
 type Recorder struct {
 	appender Appender
 	refusals refusals

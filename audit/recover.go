@@ -96,7 +96,7 @@ func (w *writer) recoverHashes(signed, count int64, torn bool) error {
 				return fmt.Errorf("record %d: %w", w.tree.n, err)
 			case w.tree.n == signed && numberOf(line) < signed:
 				continue // the file begins before the checkpoint
-			case numberOf(line) != w.tree.n || !w.isSealed(line):
+			case numberOf(line) != w.tree.n || !w.sealKey.isSealed(line, w.tree.before()...):
 				return fmt.Errorf("record %d was changed: restore the log, see audit.Verify", w.tree.n)
 			}
 			want := w.hash(nil, line)

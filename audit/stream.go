@@ -13,23 +13,23 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// SignRecords reads the records of a log without files, such as those of a database,
-// and returns a checkpoint that signs them, in the format of those
-// of a [Log]. It refuses records that a kept checkpoint contradicts, as VerifyRecords
-// does, so pass the last one. It reads all records in constant memory. Keep the
-// checkpoints outside of the database. For the origin and the key see [Config].
-func SignRecords(records iter.Seq2[[]byte, error], origin string, key crypto.Signer, kept ...[]byte) ([]byte, error) {
-	if !isOrigin(origin) {
-		return nil, fmt.Errorf("audit: SignRecords: origin: got %q, want printable ASCII without spaces and plus signs", origin)
+// SignRecords reads the records of a log without files, such as those of a database, and
+// returns a checkpoint that signs them, in the format of those of a [Log]. It refuses
+// records that seal or a kept checkpoint contradicts, as VerifyRecords does, so pass the
+// last one. It reads all records in constant memory. Keep the checkpoints outside of the
+// database. For the key see [Config].
+func SignRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.Signer, kept ...[]byte) ([]byte, error) {
+	if seal == nil {
+		return nil, errSealer
 	}
 	if typednil.Is(key) {
 		return nil, errors.New("audit: SignRecords: key: required")
 	}
-	signer, err := newKey(origin, key.Public(), key)
+	signer, err := newKey(seal.origin, key.Public(), key)
 	if err != nil {
 		return nil, fmt.Errorf("audit: SignRecords: key: %w", err)
 	}
-	t, _, err := readRecords(records, key.Public(), kept)
+	t, _, err := readRecords(records, seal, key.Public(), kept)
 	if err != nil {
 		return nil, err
 	}
@@ -40,27 +40,32 @@ func SignRecords(records iter.Seq2[[]byte, error], origin string, key crypto.Sig
 	return text, nil
 }
 
+var errSealer = errors.New("audit: seal: required")
+
 // VerifyRecords reads the records of a log without files, such as those of a database,
-// the first one first, and compares them with the checkpoints that [SignRecords] has
-// made with the private half of the key. It needs at least one checkpoint. It returns
-// the number of records and the number of those that a checkpoint signs: the rest is
-// not verified.
+// the first one first, and compares them with their seals and with the checkpoints that
+// [SignRecords] has made with the private half of the key. It needs at least one
+// checkpoint. It returns the number of records and the number of those that a checkpoint
+// signs.
 //
-// A [*Fault] names a record that is missing, inserted or out of place by its number.
-// Since there are no stored hashes, a changed record is located only to the range
-// between two checkpoints ([Rewritten]): the more are given, the shorter it is.
-func VerifyRecords(records iter.Seq2[[]byte, error], key crypto.PublicKey, checkpoints ...[]byte) (total, signed int64, err error) {
+// A [*Fault] names the first record that is not the one that was written. Only who has
+// the secret of seal can change a record so that the fault is the range between two
+// checkpoints ([Rewritten]): the more are given, the shorter it is. Records that were
+// removed from the end are missing if a checkpoint signs them.
+func VerifyRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.PublicKey, checkpoints ...[]byte) (total, signed int64, err error) {
+	if seal == nil {
+		return 0, 0, errSealer
+	}
 	if len(checkpoints) == 0 {
 		return 0, 0, errors.New("audit: VerifyRecords: checkpoints: at least one is required")
 	}
-	t, signed, err := readRecords(records, key, checkpoints)
+	t, signed, err := readRecords(records, seal, key, checkpoints)
 	return t.n, signed, err
 }
 
-func readRecords(records iter.Seq2[[]byte, error], key crypto.PublicKey, checkpoints [][]byte) (t tree, signed int64, err error) {
+func readRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.PublicKey, checkpoints [][]byte) (t tree, signed int64, err error) {
 	points := make(map[int64]checkpoint, len(checkpoints))
 	var largest int64
-	var origin string
 	for _, text := range checkpoints {
 		point, err := openCheckpoint(text, key)
 		if err != nil {
@@ -68,12 +73,12 @@ func readRecords(records iter.Seq2[[]byte, error], key crypto.PublicKey, checkpo
 		}
 		other, ok := points[point.N]
 		switch {
-		case origin != "" && point.origin != origin:
-			return t, 0, fmt.Errorf("audit: checkpoint: got the origins %q and %q, want one log", origin, point.origin)
+		case point.origin != seal.origin:
+			return t, 0, fmt.Errorf("audit: checkpoint: got the origin %q, want %q", point.origin, seal.origin)
 		case ok && other.Hash != point.Hash:
 			return t, 0, fmt.Errorf("audit: checkpoint: two with %d records contradict each other", point.N)
 		}
-		points[point.N], origin = point, point.origin
+		points[point.N] = point
 		largest = max(largest, point.N)
 	}
 	check := func() error {
@@ -90,6 +95,7 @@ func readRecords(records iter.Seq2[[]byte, error], key crypto.PublicKey, checkpo
 		return t, 0, err
 	}
 	var stored []tlog.Hash
+	var last []byte
 	for line, err := range records {
 		if err != nil {
 			return t, signed, fmt.Errorf("audit: record %d: %w", t.n, err)
@@ -101,7 +107,10 @@ func readRecords(records iter.Seq2[[]byte, error], key crypto.PublicKey, checkpo
 			return t, signed, &Fault{First: t.n, Problem: Missing}
 		case n < t.n:
 			return t, signed, &Fault{First: t.n, Problem: OutOfPlace}
+		case !seal.key.isSealed(line, last):
+			return t, signed, &Fault{First: t.n, Problem: Changed}
 		}
+		last = append(last[:0], line...)
 		stored = t.append(tlog.RecordHash(line), stored)
 		if err := check(); err != nil {
 			return t, signed, err

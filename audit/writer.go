@@ -23,7 +23,7 @@ type writer struct {
 	path     string
 	maxBytes int64
 	key      *noteKey
-	sealKey  []byte // nil without the key in memory
+	sealKey  sealKey // nil without the key in memory
 
 	records     *os.File
 	identity    os.FileInfo // of records
@@ -95,7 +95,7 @@ func (w *writer) append(records [][]byte) error {
 	var out []byte
 	for _, record := range records {
 		start := len(lines)
-		lines = w.seal(number(lines, w.tree.n, record), start)
+		lines = w.sealKey.seal(number(lines, w.tree.n, record), start, w.tree.before()...)
 		out = w.hash(out, lines[start:])
 		lines = append(lines, '\n')
 	}

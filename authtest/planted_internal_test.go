@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,8 +24,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// TestPlantedFaults attacks handlers that are correct but for one fault.
-func TestPlantedFaults(t *testing.T) {
+// TestPlantedFaults attacks handlers that are correct but for one fault. The time
+// stands still meanwhile: the attempts are made once and must not expire.
+func TestPlantedFaults(t *testing.T) { synctest.Test(t, testPlantedFaults) }
+
+func testPlantedFaults(t *testing.T) {
 	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}})
 	signer := issuer.signer("", "")
 	tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
@@ -158,24 +162,23 @@ func TestPlantedFaults(t *testing.T) {
 		{"handler runs, header", refusing(nothing, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Last-Modified", "today") }), "and the handler ran: it set Last-Modified after the refusal", each(Accepted)},
 		{"handler runs, no answer", refusing(nothing, Witness(http.HandlerFunc(nothing)).ServeHTTP), "and the handler ran: the Witness was called", each(Accepted)},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			accepted, rejected := control(test.handler, issuer)
-			if rejected != "" {
-				t.Fatal(rejected)
+		accepted, rejected := control(test.handler, issuer)
+		if rejected != "" {
+			t.Errorf("%s: %s", test.name, rejected)
+			continue
+		}
+		findings, _ := findAll(test.handler, issuer, slices.Values(attempts), accepted)
+		rows := make(map[string]int)
+		for _, f := range findings {
+			row, _, _ := strings.Cut(f.Attempt, ": ")
+			rows[string(f.Kind)+": "+row]++
+			if !strings.HasSuffix(f.Detail, test.detail) {
+				t.Errorf("%s: %s, want %s", test.name, f, test.detail)
 			}
-			findings, _ := findAll(test.handler, issuer, slices.Values(attempts), accepted)
-			rows := make(map[string]int)
-			for _, f := range findings {
-				row, _, _ := strings.Cut(f.Attempt, ": ")
-				rows[string(f.Kind)+": "+row]++
-				if !strings.HasSuffix(f.Detail, test.detail) {
-					t.Errorf("%s, want %s", f, test.detail)
-				}
-			}
-			if diff := cmp.Diff(test.want, numbered(rows)); diff != "" {
-				t.Errorf("%d findings (-want +got):\n%s", len(findings), diff)
-			}
-		})
+		}
+		if diff := cmp.Diff(test.want, numbered(rows)); diff != "" {
+			t.Errorf("%s: %d findings (-want +got):\n%s", test.name, len(findings), diff)
+		}
 	}
 }
 

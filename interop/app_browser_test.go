@@ -34,6 +34,8 @@ func TestAppsInBrowser(t *testing.T) {
 		{"session ends in another tab", (*app).sessionEndsInAnotherTab},
 		{"two people", (*app).twoPeople},
 		{"typed text stays", (*app).typedTextStays},
+		{"typed text survives a login", (*app).typedTextSurvivesLogin},
+		{"framed by a sibling", (*app).framedBySibling},
 		{"back after logout", (*app).backAfterLogout},
 		{"back from the cache", (*app).backFromCache},
 		{"cross-site requests", (*app).crossSite},
@@ -57,6 +59,7 @@ func TestAppsInBrowser(t *testing.T) {
 	t.Run("native", func(t *testing.T) { nativeInBrowser(t, chromium.Person(t)) })
 	t.Run("keyserver", func(t *testing.T) { keyserverInBrowser(t, chromium.Person(t)) })
 	t.Run("llmgateway", func(t *testing.T) { llmGatewayInBrowser(t, chromium.Person(t)) })
+	t.Run("forwardauth", func(t *testing.T) { forwardAuthInBrowser(t, chromium.Person(t)) })
 }
 
 // loginToLogout signs in, works longer than the access token is valid, and signs

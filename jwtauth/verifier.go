@@ -70,6 +70,9 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
+// Ready returns nil if the keys of the issuer are available: see [Authenticator.Ready].
+func (v *Verifier) Ready(ctx context.Context) error { return v.issuer.ready(ctx, time.Now()) }
+
 // Verify verifies a compact JWT: its format, iss, algorithm and signature, that
 // aud contains the audience, and that the current time is between iat and exp.
 // iss, aud, iat and exp are required, but for exp if there is a MaxAge. The error is a [*gatehouse.Error].
@@ -79,7 +82,7 @@ func (v *Verifier) Close() error {
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
 	var t token
-	if err := t.parse(text, i.MaxTokenBytes, nil); err != nil {
+	if err := t.parse(text, i.MaxTokenBytes, nil, false); err != nil {
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {

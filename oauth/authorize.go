@@ -229,21 +229,6 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	return &Transaction{URL: address.String(), State: t.State, kept: gatehouse.NewSecret(kept)}, nil
 }
 
-// checkAlgorithms returns an error if this client accepts no ID token of the
-// authorization server: the user would find out after the login only.
-func (c *Client) checkAlgorithms(p Provider) error {
-	listed := strings.Fields(p.algorithms)
-	for _, a := range c.algorithms {
-		if slices.Contains(listed, string(a)) {
-			return nil
-		}
-	}
-	if len(listed) == 0 {
-		return nil
-	}
-	return fmt.Errorf("oauth: metadata: id_token_signing_alg_values_supported: %q: none is in Config.Algorithms %q: add one of them", listed, c.algorithms)
-}
-
 // push sends the parameters to the pushed authorization request endpoint and
 // returns the parameters that remain for the browser. There is no fallback if
 // the endpoint rejects the request.

@@ -3,6 +3,7 @@
 package oauth_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -123,6 +124,40 @@ func TestAuthorizeChecksAlgorithms(t *testing.T) {
 		if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "id_token_signing_alg_values_supported") {
 			t.Errorf("%v, scope %s: Authorize error = %v, want one: %t", test.listed, test.scope, err, test.fails)
 		}
+		// It is found before the first login too.
+		ready := s.Client().Ready(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(test.scope)})
+		if (ready != nil) != test.fails || ready != nil && errors.Is(err, oauth.ErrUnsupported) != errors.Is(ready, oauth.ErrUnsupported) {
+			t.Errorf("%v, scope %s: Ready error = %v, want that of Authorize: %v", test.listed, test.scope, ready, err)
+		}
+	}
+}
+
+// TestReady: what would fail at the first login is found at the start.
+func TestReady(t *testing.T) {
+	for name, test := range map[string]struct {
+		change  func(*providertest.Server)
+		request oauth.AuthorizationRequest
+		want    error
+	}{
+		"ready":          {func(*providertest.Server) {}, oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}, nil},
+		"without openid": {func(s *providertest.Server) { s.Routes["/jwks"] = down }, oauth.AuthorizationRequest{RedirectURI: redirect}, nil},
+		"no discovery":   {func(s *providertest.Server) { s.Routes[wellKnown] = down }, oauth.AuthorizationRequest{RedirectURI: redirect}, oauth.ErrUnavailable},
+		"no keys":        {func(s *providertest.Server) { s.Routes["/jwks"] = down }, oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}, oauth.ErrUnavailable},
+		"no login":       {func(s *providertest.Server) { delete(s.Metadata, "authorization_endpoint") }, oauth.AuthorizationRequest{RedirectURI: redirect}, oauth.ErrNotOffered},
+		"no such algorithm": {
+			func(s *providertest.Server) { s.Metadata["id_token_signing_alg_values_supported"] = []string{"HS256"} },
+			oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")},
+			oauth.ErrUnsupported,
+		},
+	} {
+		s := providertest.New(t)
+		test.change(s)
+		if err := s.Client().Ready(t.Context(), test.request); !errors.Is(err, test.want) {
+			t.Errorf("%s: Ready error = %v, want %v", name, err, test.want)
+		}
+	}
+	if err := providertest.New(t).Client().Ready(t.Context(), oauth.AuthorizationRequest{}); err == nil {
+		t.Error("Ready without a redirect URI: error = nil")
 	}
 }
 

@@ -20,6 +20,10 @@ var ErrUnavailable = errors.New("oauth: the authorization server is unavailable"
 // contain the endpoint.
 var ErrNotOffered = errors.New("oauth: not offered by the authorization server")
 
+// ErrUnsupported means that the metadata of the authorization server show that no login
+// can complete with this configuration: every ID token would be rejected.
+var ErrUnsupported = errors.New("oauth: not supported by the authorization server")
+
 // Error is an error response of an authorization server, RFC 6749 sections
 // 4.1.2.1 and 5.2. It omits error_description and error_uri, because some
 // servers repeat credentials in them.
@@ -100,6 +104,14 @@ const endpointPAR = "pushed authorization request"
 // malformed returns the error for a response that violates its specification.
 func malformed(endpoint, reason string) error {
 	return fmt.Errorf("oauth: the response of the %s endpoint %s: %w", endpoint, reason, ErrUnavailable)
+}
+
+// withCause adds the text of another error to err, which keeps its meaning.
+func withCause(err, other error) error {
+	if other == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, other.Error())
 }
 
 // reject returns the error of a rejected authorization response.

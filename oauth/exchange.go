@@ -89,7 +89,7 @@ func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchang
 	}
 	tokens, err := parseTokens(a, request.Scopes, c.tokenType(), true)
 	if err != nil {
-		return Exchanged{}, err
+		return Exchanged{}, withCause(err, c.discard(ctx, tokens))
 	}
 	e := Exchanged{Tokens: tokens}
 	_ = strictjson.Object(a.body, limits, func(name, value string) error {
@@ -101,11 +101,13 @@ func (c *Client) Exchange(ctx context.Context, request ExchangeRequest) (Exchang
 	// RFC 8693 §2.2.1: "issued_token_type REQUIRED."
 	switch {
 	case e.Type == "":
-		return Exchanged{}, malformed("token", "has no issued_token_type")
+		err = malformed("token", "has no issued_token_type")
 	case request.RequestedType != "" && e.Type != request.RequestedType:
-		return Exchanged{}, malformed("token", "has another issued_token_type than requested")
+		err = malformed("token", "has another issued_token_type than requested")
+	default:
+		return e, nil
 	}
-	return e, nil
+	return Exchanged{}, withCause(err, c.discard(ctx, tokens))
 }
 
 func otherwise(text, instead string) string {

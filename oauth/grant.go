@@ -124,7 +124,11 @@ func (c *Client) token(ctx context.Context, l *limiter, params url.Values, asked
 	if err != nil {
 		return Tokens{}, err
 	}
-	return parseTokens(a, asked, c.tokenType(), params.Get("grant_type") == grantExchange)
+	t, err := parseTokens(a, asked, c.tokenType(), params.Get("grant_type") == grantExchange)
+	if err != nil {
+		return Tokens{}, withCause(err, c.discard(ctx, t))
+	}
+	return t, nil
 }
 
 // setScope sets the parameter scope unless scopes is empty.

@@ -3,7 +3,9 @@
 package oauth_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -141,6 +143,14 @@ func TestUserinfo(t *testing.T) {
 	s := providertest.New(t)
 	s.Metadata["userinfo_endpoint"] = issuer + "/userinfo"
 	client := s.Client()
+	now := time.Now().Unix()
+	signed := func(changes object) string {
+		claims := object{"iss": issuer, "aud": clientID, "sub": "alice", "iat": now, "exp": now + 60}
+		maps.Copy(claims, changes)
+		return providertest.Sign("JWT", claims)
+	}
+	alice := signed(nil)
+	payload := must(base64.RawURLEncoding.DecodeString(strings.Split(alice, ".")[1]))
 	for name, test := range map[string]struct {
 		subject string
 		status  int
@@ -148,22 +158,35 @@ func TestUserinfo(t *testing.T) {
 		want    string // "" for an error
 		down    bool
 	}{
-		"claims":          {"alice", 200, `{"sub":"alice","name":"Alice"}`, `{"sub":"alice","name":"Alice"}`, false},
-		"another subject": {"alice", 200, `{"sub":"eve"}`, "", true}, // Covers OIDC Core §5.3.2.
-		"no subject":      {"", 200, `{}`, "", true},                 // Covers OIDC Core §5.3.2.
-		"sub a number":    {"1", 200, `{"sub":1}`, "", true},
-		"sub twice":       {"alice", 200, `{"sub":"eve","sub":"alice"}`, "", true},
-		"a JWT":           {"alice", 200, `a.b.c`, "", true},
-		"rejected":        {"alice", 401, `{"error":"invalid_token"}`, "", false},
-		"redirect":        {"alice", 302, ``, "", true},
-		"HTML":            {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
+		"signed":                    {"alice", 200, alice, string(payload), false},
+		"signed, another subject":   {"alice", 200, signed(object{"sub": "eve"}), "", true},
+		"signed, for another":       {"alice", 200, signed(object{"aud": "other"}), "", true},
+		"signed, by another issuer": {"alice", 200, signed(object{"iss": "https://evil.example"}), "", true},
+		"signed, expired":           {"alice", 200, signed(object{"iat": now - 900, "exp": now - 600}), "", true},
+		"signed, forged":            {"alice", 200, forged(), "", true},
+		"claims":                    {"alice", 200, `{"sub":"alice","name":"Alice"}`, `{"sub":"alice","name":"Alice"}`, false},
+		"another subject":           {"alice", 200, `{"sub":"eve"}`, "", true}, // Covers OIDC Core §5.3.2.
+		"no subject":                {"", 200, `{}`, "", true},                 // Covers OIDC Core §5.3.2.
+		"sub a number":              {"1", 200, `{"sub":1}`, "", true},
+		"sub twice":                 {"alice", 200, `{"sub":"eve","sub":"alice"}`, "", true},
+		"a JWT":                     {"alice", 200, `a.b.c`, "", true},
+		"rejected":                  {"alice", 401, `{"error":"invalid_token"}`, "", false},
+		"redirect":                  {"alice", 302, ``, "", true},
+		"HTML":                      {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
 				t.Errorf("userinfo request %s %v", r.Method, r.Header)
 			}
 			w.Header().Set("Location", issuer+"/elsewhere")
-			w.Header().Set("Content-Type", map[bool]string{false: "application/json; charset=utf-8", true: "text/html"}[name == "HTML"])
+			kind := "application/json; charset=utf-8"
+			switch {
+			case name == "HTML":
+				kind = "text/html"
+			case strings.HasPrefix(name, "signed"):
+				kind = "application/jwt"
+			}
+			w.Header().Set("Content-Type", kind)
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
 		}

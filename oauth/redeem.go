@@ -64,7 +64,8 @@ var (
 // response. It verifies, in this order: the state, the issuer (RFC 9207), the
 // parameter error; then it redeems the code with the PKCE verifier and verifies
 // the ID token and its nonce. It sends the code only if all previous checks
-// passed, and returns tokens only if all checks passed.
+// passed, and returns tokens only if all checks passed. It revokes tokens that it
+// rejects, if the authorization server can; the cause of the error says if not.
 //
 // A transaction can be redeemed once; see [Config].Once for several processes. The error is a [*gatehouse.Error]: 400 for
 // a response that does not belong to the transaction, 403 if the user or the
@@ -147,20 +148,21 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	if err == nil {
 		tokens, err = parseTokens(a, requested, c.tokenType(), false)
 	}
+	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
 	refusal, refused := errors.AsType[*gatehouse.Error](err)
 	switch {
 	case refused: // of first
 		return Result{}, refusal
 	case errors.Is(err, ErrUnavailable):
-		return Result{}, c.unavailable(err)
+		refusal = c.unavailable(err)
 	case err != nil:
-		return Result{}, c.reject(gatehouse.CodeInvalidRequest, ReasonCode, err)
+		refusal = c.reject(gatehouse.CodeInvalidRequest, ReasonCode, err)
+	case requested.Has(openid):
+		refusal = c.identify(ctx, t, &result)
 	}
-	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
-	if requested.Has(openid) {
-		if err := c.identify(ctx, t, &result); err != nil {
-			return Result{}, err
-		}
+	if refusal != nil {
+		refusal.Cause = errors.Join(refusal.Cause, c.discard(ctx, tokens))
+		return Result{}, refusal
 	}
 	return result, nil
 }
@@ -225,7 +227,7 @@ func (c *Client) refused(codes []string) error {
 // identify verifies the ID token and copies its claims to the result.
 //
 // Implements RFC 9700 §4.5.3.2; OIDC Core §3.1.3.3.
-func (c *Client) identify(ctx context.Context, t transaction, result *Result) error {
+func (c *Client) identify(ctx context.Context, t transaction, result *Result) *gatehouse.Error {
 	if result.Tokens.ID.Len() == 0 {
 		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, errNoID)
 	}

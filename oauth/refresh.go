@@ -19,6 +19,9 @@ import (
 // the token family when a refresh token is used twice. The caller must refresh
 // old once, and store the result before it uses it; the package session does so.
 //
+// Tokens of a response that Refresh rejects, such as those with an ID token of another
+// user, are revoked if the authorization server can do that; the error says if not.
+//
 // An [*Error] with the code invalid_grant means that the user has to log in
 // again. After an error that wraps [ErrUnavailable], the tokens may still be
 // valid.
@@ -35,6 +38,7 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	// RFC 6749 §6 (replace): "The authorization server MAY issue a new refresh
 	// token, in which case the client MUST discard the old refresh token and
 	// replace it".
+	issued := t
 	if t.Refresh.Len() == 0 {
 		t.Refresh = old.Refresh
 	}
@@ -50,19 +54,19 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 		t.ID = old.ID
 		return t, nil
 	case err != nil:
-		return Tokens{}, err
+		return Tokens{}, withCause(err, c.discard(ctx, issued))
 	}
 	// OIDC Core §12.2 (iss and sub): "its sub Claim Value MUST be the same as
 	// in the ID Token issued when the original authentication occurred".
 	subject, nonce := claimsOf(string(old.ID.Reveal()))
 	if subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(id.Subject)) != 1 {
-		return Tokens{}, malformed("token", "has an ID token of another subject")
+		return Tokens{}, withCause(malformed("token", "has an ID token of another subject"), c.discard(ctx, issued))
 	}
 	// The same: "it SHOULD NOT have a nonce Claim, even when the ID Token issued at
 	// the time of the original authentication contained nonce; however, if it is
 	// present, its value MUST be the same".
 	if nonce != "" && id.nonce != "" && subtle.ConstantTimeCompare([]byte(nonce), []byte(id.nonce)) != 1 {
-		return Tokens{}, malformed("token", "has an ID token with another nonce")
+		return Tokens{}, withCause(malformed("token", "has an ID token with another nonce"), c.discard(ctx, issued))
 	}
 	return t, nil
 }

@@ -4,7 +4,9 @@ package oauth
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -34,6 +36,28 @@ func (c *Client) Revoke(ctx context.Context, token gatehouse.Secret, kind TokenK
 	}
 	_, err = c.post(ctx, c.revocations, "revocation", p.RevocationEndpoint, tokenParams(token, kind))
 	return err
+}
+
+// discardTimeout bounds the revocation of tokens that a failed check discards.
+const discardTimeout = 3 * time.Second
+
+// discard revokes tokens that a check has rejected after the authorization server had
+// issued them: no other copy of them exists. It returns nil, or an error that says that
+// they may still be valid.
+func (c *Client) discard(ctx context.Context, t Tokens) error {
+	token, kind := t.Refresh, RefreshToken
+	if token.Len() == 0 {
+		token, kind = t.Access, AccessToken
+	}
+	if token.Len() == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+	defer cancel()
+	if err := c.Revoke(ctx, token, kind); err != nil {
+		return fmt.Errorf("oauth: the rejected tokens were issued and are not revoked: %w", err)
+	}
+	return nil
 }
 
 func tokenParams(token gatehouse.Secret, kind TokenKind) url.Values {

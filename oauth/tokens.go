@@ -67,7 +67,8 @@ func FromOAuth2(token *oauth2.Token) Tokens {
 
 const bearer = "Bearer"
 
-// parseTokens reads a token response, RFC 6749 section 5.1.
+// parseTokens reads a token response, RFC 6749 section 5.1. With an error it returns the
+// tokens that the response has nevertheless, for discard.
 //
 // Implements RFC 6749 §4.1.2 (unknown).
 func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bool) (Tokens, error) {
@@ -106,11 +107,11 @@ func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bo
 	})
 	switch {
 	case errors.Is(err, ErrUnavailable): // it names the member
-		return Tokens{}, err
+		return t, err
 	case err != nil:
-		return Tokens{}, malformed(a.endpoint, "is not a JSON object")
+		return t, malformed(a.endpoint, "is not a JSON object")
 	case t.Access.Len() == 0:
-		return Tokens{}, malformed(a.endpoint, "has no access_token")
+		return t, malformed(a.endpoint, "has no access_token")
 	case exchange && kind == "N_A":
 		return t, nil
 	// RFC 6749 §7.1: "The client MUST NOT use an access token if it does not
@@ -119,7 +120,7 @@ func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bo
 	// RFC 9449 §5 (token_type): "The client MUST discard the response in this case if
 	// this protection is deemed important for the security of the application".
 	case !strings.EqualFold(kind, tokenType):
-		return Tokens{}, malformed(a.endpoint, "has a token_type other than "+tokenType)
+		return t, malformed(a.endpoint, "has a token_type other than "+tokenType)
 	}
 	t.DPoP = tokenType == schemeDPoP
 	return t, nil

@@ -11,12 +11,15 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
 // Userinfo returns the claims of the userinfo endpoint about the user of an
 // access token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the
-// ID token. It follows no redirect and does not support signed responses.
+// ID token. The response is a JSON object or, for a client that is registered for it, a
+// JWT of the issuer for this client, which needs iat and exp and one of
+// [Config].Algorithms. Encrypted responses are not supported. It follows no redirect.
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.
@@ -47,13 +50,12 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 	case response.Status != http.StatusOK:
 		return gatehouse.Claims{}, parseError("userinfo", response)
 	}
-	// OIDC Core §5.3.2 (type): "The content-type of the HTTP response MUST be
-	// application/json if the response body is a text JSON object".
-	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return gatehouse.Claims{}, malformed("userinfo", "is not of type application/json")
+	body, err := c.userinfoClaims(ctx, response)
+	if err != nil {
+		return gatehouse.Claims{}, err
 	}
 	about := ""
-	if err := strictjson.Object(string(response.Body), limits, func(name, value string) error {
+	if err := strictjson.Object(body, limits, func(name, value string) error {
 		if name == "sub" {
 			about, _ = strictjson.String(value)
 		}
@@ -67,5 +69,27 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 	if subject == "" || subtle.ConstantTimeCompare([]byte(about), []byte(subject)) != 1 {
 		return gatehouse.Claims{}, malformed("userinfo", "is about another subject")
 	}
-	return gatehouse.VerifiedClaims(string(response.Body)), nil
+	return gatehouse.VerifiedClaims(body), nil
+}
+
+// userinfoClaims returns the JSON object of a userinfo response.
+//
+//	OIDC Core §5.3.2 (type): "The content-type of the HTTP response MUST be
+//	application/json if the response body is a text JSON object".
+//
+// A JWT of another kind of the same issuer, such as an ID token, is no danger here: the
+// response comes from the userinfo endpoint, and its sub is compared.
+func (c *Client) userinfoClaims(ctx context.Context, response fetch.Response) (string, error) {
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	switch kind {
+	case "application/json":
+		return string(response.Body), nil
+	case "application/jwt":
+		verified, err := c.verify(ctx, string(response.Body))
+		if err != nil {
+			return "", fmt.Errorf("oauth: userinfo endpoint: %w: %w", ErrUnavailable, err)
+		}
+		return verified.Claims.String(), nil
+	}
+	return "", malformed("userinfo", "is of neither type application/json nor application/jwt")
 }

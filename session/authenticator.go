@@ -29,6 +29,8 @@ func (m *Manager) Reads() gatehouse.Reads {
 // other responses do not, because they could delete the cookie of a session
 // that was renewed concurrently.
 //
+// A request whose header [UserHeader] names another user is rejected with 409.
+//
 // Implements RFC 10017 §6.1.3.3; ASVS 5.0 §7.2.1.
 func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	id, err := m.presented(r)
@@ -46,13 +48,16 @@ func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if err != nil {
 		return gatehouse.Proof{}, m.clearing(r, storeError(id, err))
 	}
-	if record.AsOf.Sub(record.LastSeen) >= m.touch {
+	if every := min(record.Idle/10, maxTouch); record.AsOf.Sub(record.LastSeen) >= every {
 		// If this fails, the session expires earlier.
-		_, _ = m.store.Touch(r.Context(), id, m.touch)
+		_, _ = m.store.Touch(r.Context(), id, every)
 	}
 	p, err := m.cache.principal(&record)
 	if err != nil {
 		return gatehouse.Proof{}, unavailable(id, err)
+	}
+	if err := checkUser(r.Header[UserHeader], *p); err != nil {
+		return gatehouse.Proof{}, err
 	}
 	return gatehouse.NewProof(p), nil
 }

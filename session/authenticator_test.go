@@ -172,7 +172,10 @@ func TestStoreUnavailable(t *testing.T) {
 
 	// A malformed record fails closed too.
 	id := a.principal(t, secret).Credential
-	for _, text := range []string{"", "{", `{"scope":"a  b"}`, `{"roles":[""]}`, `{"claims":[]}`, `{"tenant":1,"claims":{}}`} {
+	for _, text := range []string{
+		"", "{", "{}", `{"principal":null}`, `{"principal":{"scope":"a  b"}}`, `{"principal":{"roles":[""]}}`, `{"principal":{"claims":[]}}`,
+		`{"principal":{"tenant":1,"claims":{}}}`, `{"principal":{},"data":[]}`,
+	} {
 		a.force(t, id, func(c *session.Change) { c.Principal = text })
 		a.status(t, secret, 503)
 		if a.reason() != session.ReasonStoreUnavailable {
@@ -180,7 +183,7 @@ func TestStoreUnavailable(t *testing.T) {
 		}
 	}
 	// A changed record is decoded again.
-	a.force(t, id, func(c *session.Change) { c.Principal = `{"tenant":"other"}` })
+	a.force(t, id, func(c *session.Change) { c.Principal = `{"principal":{"tenant":"other"}}` })
 	if got := a.principal(t, secret).Tenant; got != "other" {
 		t.Errorf("Tenant = %q after the change, want other", got)
 	}

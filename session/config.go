@@ -79,8 +79,16 @@ type Config struct {
 	PerUser int
 
 	// Persistent keeps the cookie when the browser is closed. It does not change
-	// the timeouts.
+	// the timeouts. [Login].Lifetime has other timeouts for one session.
 	Persistent bool
+
+	// Partitioned makes the cookie one with the attributes Partitioned (CHIPS) and
+	// SameSite=None. Set it only for an application that pages of other sites show in
+	// a frame: each of those sites then has sessions of its own, and the browser sends
+	// the cookie in the frame, which SameSite=Lax prevents. The login must be in the
+	// frame too. It requires AllowFraming. Without SameSite=Lax, [cookie.CrossSite] is
+	// the only protection against CSRF.
+	Partitioned bool
 
 	// Name is the name of the cookie without its prefix, "session" if empty.
 	// Cookies do not distinguish ports: two servers on one host need two names.
@@ -103,10 +111,9 @@ type Manager struct {
 	revoke   func(context.Context, Tokens) error // nil for none
 	sites    *cookie.CrossSite
 	cookie   *cookie.Cookie
-	removal  http.Header // deletes the cookie
-	idle     time.Duration
-	absolute time.Duration
-	touch    time.Duration
+	spec     cookie.Config // of cookie
+	removal  http.Header   // deletes the cookie
+	lifetime Lifetime
 	perUser  int
 	observer gatehouse.Observer // nil for none
 
@@ -121,30 +128,26 @@ type Manager struct {
 func New(config Config) (*Manager, error) {
 	m := &Manager{
 		store: config.Store, keys: config.Keys, refresh: config.Refresh, revoke: config.Revoke, observer: config.Observer,
-		idle: config.Idle, absolute: config.Absolute, perUser: config.PerUser,
+		lifetime: Lifetime{Idle: config.Idle, Absolute: config.Absolute, Persistent: config.Persistent}, perUser: config.PerUser,
 	}
 	m.refreshes.Timeout = claimFor + refreshTimeout
 	if m.perUser == 0 {
 		m.perUser = defaultPerUser
 	}
-	if m.absolute == 0 {
-		m.absolute = defaultAbsolute
-	}
-	if m.idle == 0 {
-		m.idle = defaultIdle
-	}
-	m.idle = min(m.idle, m.absolute)
-	m.touch = min(m.idle/10, maxTouch)
+	m.lifetime = m.lifetime.or(Lifetime{Idle: defaultIdle, Absolute: defaultAbsolute})
 	errs := m.check()
-	specification := cookie.Config{Name: config.Name}
-	if config.Name == "" {
-		specification.Name = defaultName
+	if config.Partitioned && !config.AllowFraming {
+		errs = append(errs, errors.New("session: Config.Partitioned: requires AllowFraming: only a page in a frame of another site needs it"))
 	}
-	if config.Persistent {
-		specification.MaxAge = m.absolute.Truncate(time.Second)
+	m.spec = cookie.Config{Name: config.Name, Partitioned: config.Partitioned}
+	if config.Name == "" {
+		m.spec.Name = defaultName
+	}
+	if config.Partitioned {
+		m.spec.SameSite = http.SameSiteNoneMode
 	}
 	var err error
-	if m.cookie, err = cookie.New(specification); err != nil {
+	if m.cookie, err = cookie.New(m.spec); err != nil {
 		errs = append(errs, fmt.Errorf("session: Config.Name: %w", err))
 	}
 	if m.sites, err = cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: config.TrustedOrigins, AllowFraming: config.AllowFraming}); err != nil {
@@ -168,16 +171,10 @@ func (m *Manager) check() (errs []error) {
 	if m.refresh != nil && m.keys == nil {
 		errs = append(errs, errors.New("session: Config.Keys: required with Refresh"))
 	}
-	if m.idle < minIdle {
-		errs = append(errs, fmt.Errorf("session: Config.Idle: must be at least %v", minIdle))
-	}
 	if m.perUser < 1 || m.perUser > maxListed {
 		errs = append(errs, fmt.Errorf("session: Config.PerUser: must be from 1 to %d", maxListed))
 	}
-	if m.absolute < minIdle || m.absolute > maxAbsolute {
-		errs = append(errs, fmt.Errorf("session: Config.Absolute: must be from %v to 400 days", minIdle))
-	}
-	return errs
+	return append(errs, m.lifetime.check("Config."))
 }
 
 // Close waits for the refreshes that are running, at most 16 s, because canceling

@@ -12,6 +12,8 @@
 //   - [Manager.Renew] changes the session ID after a change of privileges;
 //   - [Manager.Tokens] returns the tokens for calls to other servers, and refreshes
 //     them when they expire;
+//   - [Data] are typed values of the application in a session, also messages that are
+//     shown once (flash messages);
 //   - [Manager.End] is the logout, and [Manager.Logout] the back-channel logout;
 //   - [Manager.List], [Manager.EndOne] and [Manager.EndAll] are for a page that
 //     lists the sessions of a user, and for operators.
@@ -39,6 +41,14 @@
 // are rejected with 403, whether the session is valid or not. If the store is
 // unavailable, requests get 503 (fail closed).
 //
+// # Several users in one browser
+//
+// A tab can still show one user when another one has signed in: the cookie is the one of
+// all tabs. Each page should say whom it shows, by [UserTag]: scripts in the header
+// [UserHeader], forms in the field [UserField]. A request of another user's page is then
+// rejected with 409, and nothing is written into the wrong account. [RequireUser] demands
+// it. A page should also ask again who is signed in when it becomes visible.
+//
 // # Single refresh
 //
 // An authorization server with refresh token rotation and reuse detection
@@ -52,7 +62,8 @@
 //
 // # What the application must do
 //
-// Serve TLS. Do not change state on GET requests. Call Start only after a
+// Serve TLS. Send frame-ancestors in a Content-Security-Policy with every page, for
+// browsers that do not say that a page is in a frame. Do not change state on GET requests. Call Start only after a
 // successful login, and Renew or Start when the user gets more privileges.
 // After a password change, end the other sessions of the user: EndAll with
 // Except. If the application stores data by session ID, handle changes of the

@@ -19,6 +19,9 @@ const (
 	// maxPrincipal bounds a stored principal, in bytes.
 	maxPrincipal = 16 << 10
 
+	// maxData bounds the values of the application in one session, in bytes.
+	maxData = 16 << 10
+
 	// maxName bounds a Subject, an Issuer and a SID, in bytes. Stores index them.
 	maxName = 512
 )
@@ -36,57 +39,86 @@ func checkPrincipal(p gatehouse.Principal) error {
 	return nil
 }
 
-// encodePrincipal returns a principal as JSON, without the fields that follow from
-// the session.
-func encodePrincipal(p gatehouse.Principal) (string, error) {
+// content is the text of [Record].Principal: what the store keeps with a session and
+// does not look into.
+type content struct {
+	Principal *gatehouse.Principal `json:"principal"` // without what follows from the session
+	// Persistent says whether the browser keeps the cookie, for Renew.
+	Persistent bool `json:"persistent,omitempty"`
+	// Data are the values of the application, by name: see [Data].
+	Data map[string]json.RawMessage `json:"data,omitempty"`
+}
+
+// setPrincipal replaces the principal, without the fields that follow from the session.
+func (c *content) setPrincipal(p gatehouse.Principal) {
 	if p.Kind == "" {
 		p.Kind = gatehouse.KindUser
 	}
 	p.AuthTime = p.AuthTime.UTC().Truncate(time.Second)
 	p.Subject, p.Issuer, p.Method, p.Credential, p.Expires = "", "", "", "", time.Time{}
-	encoded, err := json.Marshal(p)
-	if len(encoded) > maxPrincipal {
-		err = fmt.Errorf("%d bytes as JSON, want at most %d", len(encoded), maxPrincipal)
+	c.Principal = &p
+}
+
+// encode returns the text for the store. The data may be large only if a principal of
+// the largest size could have them too.
+func (c *content) encode() (string, error) {
+	for _, part := range []struct {
+		name  string
+		value any
+		limit int
+	}{{"Principal", c.Principal, maxPrincipal}, {"Data", c.Data, maxData}} {
+		encoded, err := json.Marshal(part.value)
+		if err == nil && len(encoded) > part.limit {
+			err = fmt.Errorf("%d bytes as JSON, want at most %d", len(encoded), part.limit)
+		}
+		if err != nil {
+			return "", fmt.Errorf("session: %s: %w", part.name, err)
+		}
+	}
+	encoded, err := json.Marshal(c)
+	return string(encoded), err
+}
+
+// decodeContent returns the content of a record, with a whole principal.
+func decodeContent(r *Record) (content, error) {
+	var c content
+	err := json.Unmarshal([]byte(r.Principal), &c)
+	if err == nil && c.Principal == nil {
+		err = errors.New("no principal")
 	}
 	if err != nil {
-		return "", fmt.Errorf("session: Principal: %w", err)
+		return content{}, fmt.Errorf("session: stored principal: %w", err)
 	}
-	return string(encoded), nil
-}
-
-func decodePrincipal(r *Record) (*gatehouse.Principal, error) {
-	p := new(gatehouse.Principal)
-	if err := json.Unmarshal([]byte(r.Principal), p); err != nil {
-		return nil, fmt.Errorf("session: stored principal: %w", err)
-	}
+	p := c.Principal
 	p.Subject, p.Issuer, p.Method, p.Credential, p.Expires = r.Subject, r.Issuer, Method, r.ID, r.Expires
-	return p, nil
+	return c, nil
 }
 
-// narrow removes from a stored principal the scopes that the old tokens of its
-// session had and the new ones do not have: the authorization server revoked them.
+// narrow removes from the stored principal of a record the scopes that the old tokens
+// of its session had and the new ones do not have: the authorization server revoked
+// them. It returns the text for the store.
 //
 //	RFC 6749 §5.1: the scope is "REQUIRED" in the answer if it is not "identical to
 //	the scope requested by the client".
-func narrow(principal string, before, after gatehouse.Scopes) (string, error) {
+func narrow(r *Record, before, after gatehouse.Scopes) (string, error) {
 	if after.HasAll(before) {
-		return principal, nil
+		return r.Principal, nil
 	}
-	var p gatehouse.Principal
-	if err := json.Unmarshal([]byte(principal), &p); err != nil {
-		return "", fmt.Errorf("session: stored principal: %w", err)
+	c, err := decodeContent(r)
+	if err != nil {
+		return "", err
 	}
 	var left []string
-	for scope := range p.Scopes.All() {
+	for scope := range c.Principal.Scopes.All() {
 		if !before.Has(scope) || after.Has(scope) {
 			left = append(left, scope)
 		}
 	}
-	var err error
-	if p.Scopes, err = gatehouse.ParseScopes(strings.Join(left, " ")); err != nil {
+	if c.Principal.Scopes, err = gatehouse.ParseScopes(strings.Join(left, " ")); err != nil {
 		return "", err
 	}
-	return encodePrincipal(p)
+	c.setPrincipal(*c.Principal)
+	return c.encode()
 }
 
 // maxCached bounds the cache of principals.
@@ -113,10 +145,11 @@ func (c *principals) principal(r *Record) (*gatehouse.Principal, error) {
 	if found.principal != nil && found.version == r.Version {
 		return found.principal, nil
 	}
-	p, err := decodePrincipal(r)
+	decoded, err := decodeContent(r)
 	if err != nil {
 		return nil, err
 	}
+	p := decoded.Principal
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known.Limit, c.known.Expires = maxCached, func(c *cached) time.Time { return c.principal.Expires }

@@ -11,7 +11,7 @@ import (
 func TestPrincipalCacheIsBounded(t *testing.T) {
 	var cache principals
 	for n := range maxCached + 10 {
-		r := &Record{Session: Session{ID: strconv.Itoa(n), Subject: "user-" + strconv.Itoa(n), Expires: time.Unix(int64(n), 0)}, Principal: "{}", Version: 1}
+		r := &Record{Session: Session{ID: strconv.Itoa(n), Subject: "user-" + strconv.Itoa(n), Expires: time.Unix(int64(n), 0)}, Principal: `{"principal":{}}`, Version: 1}
 		p, err := cache.principal(r)
 		if err != nil {
 			t.Fatal(err)

@@ -155,8 +155,8 @@ func (m *Manager) exchange(ctx context.Context, claimed Record, old Tokens, begu
 // keep stores refreshed tokens. The old refresh token is used, so it retries until
 // the claim expires.
 func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Tokens, error) {
-	sealed, err1 := m.seal(claimed.ID, t)
-	principal, err2 := narrow(claimed.Principal, old.Scopes, t.Scopes)
+	sealed, err1 := m.seal(claimed.ID, t, claimed.Expires)
+	principal, err2 := narrow(&claimed, old.Scopes, t.Scopes)
 	if err := errors.Join(err1, err2); err != nil {
 		return Tokens{}, m.lost(ctx, claimed.Session, t, unavailable(claimed.ID, err))
 	}

@@ -521,8 +521,15 @@ func TestScopesAreNarrowed(t *testing.T) {
 	} {
 		granted = scopes(text)
 		secret := login()
+		data := session.Data[int]{Sessions: a.Manager, Name: "step"}
+		if err := data.Set(a.inside(t, secret), 7); err != nil {
+			t.Fatal(err)
+		}
 		before := a.principal(t, secret)
 		a.token(t, secret, 200, "access-2")
+		if step, err := data.Get(a.inside(t, secret)); step != 7 || err != nil {
+			t.Errorf("granted %q: the data are %d, %v, want 7", text, step, err)
+		}
 		after := a.principal(t, secret)
 		if before.Scopes = scopes(want); after != before {
 			t.Errorf("granted %q: principal = %+v, want %+v", text, after, before)
@@ -530,7 +537,7 @@ func TestScopesAreNarrowed(t *testing.T) {
 	}
 	// A malformed principal is not stored again with other scopes.
 	granted = gatehouse.Scopes{}
-	for _, text := range []string{"{", `{"scope":"a  b","claims":{}}`} {
+	for _, text := range []string{"{", `{"principal":{"scope":"a  b","claims":{}}}`} {
 		p := a.principal(t, login())
 		a.force(t, p.Credential, func(c *session.Change) { c.Principal = text })
 		if got, err := a.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil {

@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
@@ -32,6 +34,10 @@ type Login struct {
 	// Label is a name of the session for lists, such as "Firefox on Linux": at
 	// most 200 bytes without control characters. Optional.
 	Label string
+
+	// Lifetime is how long this session lasts, such as for users who want to stay
+	// signed in ("remember me"). If zero, that of [Config].
+	Lifetime Lifetime
 }
 
 // maxLabel bounds a Label, in bytes.
@@ -42,7 +48,8 @@ const maxLabel = 200
 //
 // The session always has a new ID, and Start ends the session that the browser had
 // before, so that an attacker cannot choose the session of another user (session
-// fixation). It rejects cross-site requests (login CSRF).
+// fixation). It rejects cross-site requests (login CSRF). The new session has the data
+// of the old one if that was one of the same user.
 //
 //	ASVS 5.0 §7.2.4: "the application generates a new session token on user
 //	authentication, including re-authentication, and terminates the current
@@ -65,12 +72,24 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	if err := errors.Join(checkPrincipal(l.Principal), checkText("SID", l.SID, maxName), checkText("Label", l.Label, maxLabel)); err != nil {
 		return err
 	}
+	lifetime := l.Lifetime.or(m.lifetime)
+	if err := lifetime.check("Login.Lifetime."); err != nil {
+		return err
+	}
 	secret, id := m.newSecret()
-	principal, err := encodePrincipal(l.Principal)
+	tokens, err := m.seal(id, l.Tokens, time.Now().Add(lifetime.Absolute))
 	if err != nil {
 		return err
 	}
-	tokens, err := m.seal(id, l.Tokens)
+	kept := content{Persistent: lifetime.Persistent}
+	kept.setPrincipal(l.Principal)
+	if _, err := kept.encode(); err != nil {
+		return err
+	}
+	if kept.Data, err = m.dataOf(r, l.Principal.Key()); err != nil {
+		return err
+	}
+	principal, err := kept.encode()
 	if err != nil {
 		return err
 	}
@@ -82,10 +101,10 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	}
 	record, err := m.store.Create(r.Context(), Record{
 		Session: Session{
-			ID: id, Issuer: l.Principal.Issuer, Subject: l.Principal.Subject, SID: l.SID, Label: l.Label, Idle: m.idle,
+			ID: id, Issuer: l.Principal.Issuer, Subject: l.Principal.Subject, SID: l.SID, Label: l.Label, Idle: lifetime.Idle,
 		},
 		Principal: principal, Tokens: tokens,
-	}, m.absolute)
+	}, lifetime.Absolute)
 	if err != nil {
 		return unavailable(id, err)
 	}
@@ -93,7 +112,39 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 		_ = m.store.Delete(context.WithoutCancel(r.Context()), id) // its secret was not sent
 		return err
 	}
-	return m.cookie.Set(w, secret)
+	return m.setCookie(w, secret, lifetime.Persistent, lifetime.Absolute)
+}
+
+// setCookie gives the browser the secret of a session that lasts for the given time.
+func (m *Manager) setCookie(w http.ResponseWriter, secret string, persistent bool, lasts time.Duration) error {
+	if !persistent {
+		return m.cookie.Set(w, secret)
+	}
+	spec := m.spec
+	spec.MaxAge = max(lasts.Truncate(time.Second), time.Second)
+	c, err := cookie.New(spec)
+	if err != nil {
+		return err
+	}
+	return c.Set(w, secret)
+}
+
+// dataOf returns the data of the session that the browser has, if it is one of the same
+// user: a login again, such as a step-up, keeps them.
+func (m *Manager) dataOf(r *http.Request, user gatehouse.Key) (map[string]json.RawMessage, error) {
+	id := m.current(r)
+	if id == "" {
+		return nil, nil
+	}
+	record, err := m.store.Get(r.Context(), id)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && user != gatehouse.Key{Issuer: record.Issuer, Subject: record.Subject}:
+		return nil, nil
+	case err != nil:
+		return nil, unavailable(id, err)
+	}
+	c, _ := decodeContent(&record) // one that does not decode has no data
+	return c.Data, nil
 }
 
 // started ends the sessions that a new one replaces, and reports the new one.
@@ -135,7 +186,8 @@ func checkText(name, value string, limit int) error {
 var errOtherUser = errors.New("session: Renew: the session belongs to another user")
 
 // Renew gives the session of the request a new ID and another principal of the
-// same Subject, for example after a step-up authentication (session fixation).
+// same Subject, for example after a step-up authentication (session fixation). Its data
+// are kept.
 // The old ID becomes invalid, so concurrent requests with it are rejected with
 // 401. The absolute timeout does not change.
 //
@@ -151,10 +203,6 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 	if err := checkPrincipal(p); err != nil {
 		return err
 	}
-	principal, err := encodePrincipal(p)
-	if err != nil {
-		return err
-	}
 	for {
 		record, err := m.unclaimed(r.Context(), old)
 		if err != nil {
@@ -163,14 +211,22 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		if record.Issuer != p.Issuer || record.Subject != p.Subject {
 			return errOtherUser
 		}
+		kept, err := decodeContent(&record)
+		if err != nil {
+			return unavailable(old, err)
+		}
+		kept.setPrincipal(p)
 		secret, id := m.newSecret()
-		change := Change{ID: id, Principal: principal}
+		change := Change{ID: id}
+		if change.Principal, err = kept.encode(); err != nil {
+			return err
+		}
 		if record.Tokens != "" {
 			t, _, err := m.open(&record)
 			if err != nil {
 				return noTokens(old, err)
 			}
-			if change.Tokens, err = m.seal(id, t); err != nil {
+			if change.Tokens, err = m.seal(id, t, record.Expires); err != nil {
 				return err
 			}
 		}
@@ -181,7 +237,7 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 		if err != nil {
 			return storeError(old, err)
 		}
-		if err := m.cookie.Set(w, secret); err != nil {
+		if err := m.setCookie(w, secret, kept.Persistent, renewed.Expires.Sub(renewed.AsOf)); err != nil {
 			return err
 		}
 		return m.report(r.Context(), EventRenewed, renewed.Session, slog.String(AttrPrevious, old))

@@ -103,7 +103,7 @@ type Session struct {
 type Record struct {
 	Session
 
-	// Principal is the principal as JSON.
+	// Principal is the principal as JSON, with the data of the session: see [Data].
 	Principal string
 
 	// Tokens are the sealed tokens, "" for none.

@@ -45,11 +45,12 @@ var (
 	errNoKeys   = errors.New("session: Config.Keys: required for sessions with tokens")
 )
 
-// seal returns the tokens as the store has them. They open for this session only,
-// so that a writer of the store cannot move them to another session.
+// seal returns the tokens as the store has them, for a session that expires at the
+// given time. They open for this session only, so that a writer of the store cannot
+// move them to another session.
 //
 // Implements RFC 10017 §6.1; ASVS 5.0 §10.1.1.
-func (m *Manager) seal(id string, t Tokens) (string, error) {
+func (m *Manager) seal(id string, t Tokens, expires time.Time) (string, error) {
 	if t.Access.Len() == 0 {
 		return "", nil
 	}
@@ -60,7 +61,7 @@ func (m *Manager) seal(id string, t Tokens) (string, error) {
 	if err != nil {
 		return "", errors.New("session: encode tokens: failed") // the error could contain a part of them
 	}
-	return m.keys.Seal(id, tokensPurpose, value, time.Now().Add(m.absolute+sealMargin)), nil
+	return m.keys.Seal(id, tokensPurpose, value, expires.Add(sealMargin)), nil
 }
 
 // open returns the tokens of a record and when they are due for a refresh.

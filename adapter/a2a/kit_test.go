@@ -127,6 +127,7 @@ type textArguments struct {
 // service is an agent behind a gate.
 type service struct {
 	*httptest.Server
+	ctx       context.Context // of the calls: what hangs fails after a minute
 	approvals *approval.Approvals
 	key       *ecdsa.PrivateKey
 
@@ -224,7 +225,13 @@ func start(t *testing.T) *service {
 	s.approvals = must(approval.New(approval.Config{Store: approval.NewMemory(100), URL: "https://agent.example.com/approvals"}))
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
-	t.Cleanup(s.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	s.ctx = ctx
+	t.Cleanup(func() {
+		cancel()
+		s.CloseClientConnections() // Close waits for streams
+		s.Close()
+	})
 	agent := must(gatea2a.New(s.config()))
 	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}, ambient{}}, Realm: "agent", Observer: s}))
 	mux.Handle("/.well-known/agent-card.json", agent.Card())
@@ -252,6 +259,22 @@ func (s *service) client(t *testing.T, caller string) *a2aclient.Client {
 		a2aclient.WithJSONRPCTransport(&http.Client{Transport: bearer{s.Client().Transport, caller}})))
 	t.Cleanup(func() { _ = client.Destroy() })
 	return client
+}
+
+// send sends a message to a task. The SDK answers the message before a moment earlier
+// than it ends its execution, and until then it answers the next one with an internal
+// error.
+func (s *service) send(t *testing.T, client *a2aclient.Client, params *sdk.MessageSendParams) *sdk.Task {
+	t.Helper()
+	for {
+		result, err := client.SendMessage(s.ctx, params)
+		if task, ok := result.(*sdk.Task); err == nil && ok {
+			return task
+		}
+		if !errors.Is(err, sdk.ErrInternalError) || s.ctx.Err() != nil {
+			t.Fatalf("SendMessage = %+v, %v, want a task", result, err)
+		}
+	}
 }
 
 // message returns a message for a skill: with data, or with text.

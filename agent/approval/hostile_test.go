@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -117,10 +116,9 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	}
 	asked := request(t, a, call, approval.Rule{Consent: true})
 	get := func(part string) string {
-		start := time.Now()
 		body := (exchange{method: "GET", path: "/approvals/" + asked.ID + part, caller: alice}).do(a).Body.String()
-		if len(body) > 1<<20 || time.Since(start) > 10*time.Second {
-			t.Errorf("part %q has %d bytes after %v, want at most 1 MiB", part, len(body), time.Since(start))
+		if len(body) > 1<<20 {
+			t.Errorf("part %q has %d bytes, want at most 1 MiB", part, len(body))
 		}
 		return body
 	}

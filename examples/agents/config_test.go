@@ -16,7 +16,7 @@ import (
 // serveFor runs a server until it is ended, or for a moment if it serves.
 func serveFor(t *testing.T, path string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	stopper := writerFunc(func(b []byte) (int, error) {

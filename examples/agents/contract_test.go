@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -160,9 +159,8 @@ func TestDelegatedByIssuer(t *testing.T) {
 func TestStopEndsStreams(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	stream := n.listen(t, n.own(t, n.client, "helper-1"))
-	start := time.Now()
-	if err := n.end(syscall.SIGTERM); err != nil || time.Since(start) > 5*time.Second {
-		t.Errorf("the server ended with %v after %v, want nil at once", err, time.Since(start))
+	if err := n.end(syscall.SIGTERM); err != nil { // what does not end in time is an error
+		t.Errorf("the server ended with %v, want nil", err)
 	}
 	<-stream
 	path, key := n.trail()

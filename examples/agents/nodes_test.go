@@ -103,11 +103,7 @@ func TestDecommissionOnAnotherNode(t *testing.T) {
 				t.Errorf("an assertion of the agent: %d %s, want invalid_client", r.status, r.text)
 			}
 		}
-		select {
-		case <-stream:
-		case <-time.After(time.Until(start.Add(1500 * time.Millisecond))):
-			t.Error("the stream is open after a second")
-		}
+		<-stream // TestEndWithAgent of package agent shows when
 		if got := b.callTool(t, b.client, bystander, "read_public", reading).outcome(); got != "done" {
 			t.Errorf("another agent: %s, want done", got)
 		}

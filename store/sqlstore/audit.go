@@ -13,56 +13,79 @@ import (
 )
 
 // Audit is an [audit.Appender]: the records of any number of processes in one table,
-// numbered from 0 without gaps in the order of their commits. Triggers refuse UPDATE,
-// DELETE, TRUNCATE and a number that is not the next one, and [Store.Check] checks that
-// the triggers are there.
+// numbered from 0 without gaps in the order of their commits. Each record has a seal over
+// itself and the record before, see [audit.Sealer]. Triggers refuse UPDATE, DELETE,
+// TRUNCATE and a number that is not the next one, and [Store.Check] checks that the
+// triggers are there.
 //
 // The owner of the table can remove the triggers: call Migrate as the owner and give the
-// role of the program only the rights to SELECT and INSERT. What the owner changes is
-// found by [audit.VerifyRecords] with checkpoints that are kept elsewhere. Unlike an
-// [audit.Log] the table has no hashes, so that a change is located only to the range
-// between two checkpoints, no member mac, and no proof for one record.
+// role of the program only the rights to SELECT and INSERT. Whatever the owner changes,
+// [audit.VerifyRecords] names the first record that is not the one that was written; for
+// what is removed from the end it needs a checkpoint that is kept elsewhere. Unlike an
+// [audit.Log] the table has no proof for one record.
 //
 // Processes append one record at a time, each with a commit: an API with a high rate
 // uses an audit.Log for each process.
 type Audit struct {
 	store *Store
-	sql   string
+	seal  *audit.Sealer
 }
 
 var _ audit.Appender = (*Audit)(nil)
 
-// Audit returns the table of audit records, for [audit.NewRecorder].
-func (s *Store) Audit() *Audit {
-	if s.dialect == SQLite {
-		return &Audit{s, appendAuditSQLite}
-	}
-	return &Audit{s, appendAuditPostgres}
-}
+// Audit returns the table of audit records, for [audit.NewRecorder]. Without a sealer it
+// can be read only.
+func (s *Store) Audit(seal *audit.Sealer) *Audit { return &Audit{s, seal} }
 
-// In PostgreSQL a trigger numbers the record.
-const appendAuditPostgres = `INSERT INTO gatehouse_audit (record) VALUES ($1) RETURNING 1`
-
-const appendAuditSQLite = `
-INSERT INTO gatehouse_audit (seq, record)
-SELECT n, '{"seq":' || n || ',' || substr(?1, 2) FROM (SELECT coalesce(max(seq) + 1, 0) AS n FROM gatehouse_audit)
-RETURNING 1`
+// auditLock is the lock that the trigger of the table takes too: it is that of this
+// table, not of its namesake in another schema.
+const auditLock = `SELECT pg_advisory_xact_lock(1635083369, 'gatehouse_audit'::regclass::oid::integer)` // "audi"
 
 // Append implements [audit.Appender]. It takes at most the timeout of the store.
 func (a *Audit) Append(ctx context.Context, record []byte) error {
-	if len(record) < 2 || record[0] != '{' {
-		return errors.New("sqlstore: append audit record: want a JSON object")
-	}
-	appended := false
-	row := func(*sql.Rows) error { appended = true; return nil }
-	err := a.store.write(ctx, row, a.sql, string(record))
-	if err == nil && !appended {
-		err = errors.New("the database discarded it")
-	}
-	if err != nil {
+	if err := a.append(ctx, record); err != nil {
 		return fmt.Errorf("sqlstore: append audit record: %w", err)
 	}
 	return nil
+}
+
+func (a *Audit) append(ctx context.Context, record []byte) error {
+	if a.seal == nil {
+		return errors.New("Store.Audit: sealer: required")
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
+	defer cancel()
+	release, err := a.store.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	conn, err := a.store.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return a.store.exclusive(ctx, conn, auditLock, func() error {
+		seq, last := int64(-1), []byte(nil)
+		err := conn.QueryRowContext(ctx, "SELECT seq, record FROM gatehouse_audit ORDER BY seq DESC LIMIT 1").Scan(&seq, &last)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		sealed, err := a.seal.Seal(seq+1, last, record)
+		if err != nil {
+			return err
+		}
+		query := statement{dialect: a.store.dialect}
+		query.add("INSERT INTO gatehouse_audit (seq, record) VALUES (?, ?)", seq+1, string(sealed))
+		result, err := conn.ExecContext(ctx, query.text.String(), query.args...)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(errors.New("the database discarded it"), err)
+		}
+		return nil
+	})
 }
 
 // auditPage is the number of records that one statement reads.

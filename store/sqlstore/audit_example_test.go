@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"log"
@@ -18,8 +19,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// Audit records of several processes in one table. A job on another machine signs them
-// at intervals and keeps the checkpoints. In a program its key comes from audit.LoadKey.
+// Audit records of several processes in one table, sealed with a secret. A job on another
+// machine signs them at intervals and keeps the checkpoints. In a program the secret comes
+// from gatehouse.LoadSecret, and the key of the job from audit.LoadKey.
 func Example_audit() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example") // in production a persistent one, such as /var/lib/acme
@@ -43,7 +45,15 @@ func Example_audit() {
 		log.Fatal(err)
 	}
 
-	recorder, err := audit.NewRecorder(store.Audit(), 0) // the observer of gatehouse.Config
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		log.Fatal(err)
+	}
+	seal, err := audit.NewSealer("api.example.com/audit", gatehouse.NewSecret(secret))
+	if err != nil {
+		log.Fatal(err)
+	}
+	recorder, err := audit.NewRecorder(store.Audit(seal), 0) // the observer of gatehouse.Config
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,11 +70,11 @@ func Example_audit() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	checkpoint, err := audit.SignRecords(store.Audit().Records(ctx), "api.example.com/audit", private)
+	checkpoint, err := audit.SignRecords(store.Audit(seal).Records(ctx), seal, private)
 	if err != nil {
 		log.Fatal(err)
 	}
-	records, signed, err := audit.VerifyRecords(store.Audit().Records(ctx), public, checkpoint)
+	records, signed, err := audit.VerifyRecords(store.Audit(seal).Records(ctx), seal, public, checkpoint)
 	if err != nil {
 		log.Fatal(err)
 	}

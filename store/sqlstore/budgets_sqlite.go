@@ -38,7 +38,7 @@ func (b *Budgets) locally(ctx context.Context, verb, tenant, id string, f func(t
 		return fail(err)
 	}
 	defer conn.Close()
-	err = b.store.exclusive(ctx, conn, func() error {
+	err = b.store.exclusive(ctx, conn, "", func() error {
 		tx := &budgetTx{ctx: ctx, conn: conn}
 		known, due, err := tx.begin(tenant, id)
 		if err != nil {

@@ -20,9 +20,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrationLock is the key of the PostgreSQL advisory lock that Migrate holds:
-// "gatehous" in ASCII.
-const migrationLock = 0x6761_7465_686f_7573
+// migrationLock takes the PostgreSQL advisory lock that Migrate holds: "gatehous" in ASCII.
+const migrationLock = `SELECT pg_advisory_xact_lock(x'67617465686f7573'::bigint)`
 
 const createMigrations = `
 CREATE TABLE IF NOT EXISTS gatehouse_migrations (
@@ -98,7 +97,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	defer conn.Close()
-	return s.exclusive(ctx, conn, func() error {
+	return s.exclusive(ctx, conn, migrationLock, func() error {
 		if _, err := conn.ExecContext(ctx, createMigrations); err != nil {
 			return err
 		}
@@ -159,9 +158,11 @@ func (s *Store) apply(ctx context.Context, conn *sql.Conn, schema schema, versio
 	return err
 }
 
-// exclusive runs f in a transaction that excludes other processes that migrate.
-func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
-	begin := "BEGIN"
+// exclusive runs f in a transaction that excludes other processes: all that write to
+// SQLite, and on PostgreSQL those that take the same lock, a statement. The statements of
+// f see what the others have committed.
+func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f func() error) (err error) {
+	begin := "BEGIN ISOLATION LEVEL READ COMMITTED"
 	if s.dialect == SQLite {
 		begin = "BEGIN IMMEDIATE" // a read lock could not be upgraded by two processes
 	}
@@ -180,7 +181,7 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, f func() error) (
 		}
 	}()
 	if s.dialect == Postgres {
-		if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
+		if _, err := conn.ExecContext(ctx, lock); err != nil {
 			return err
 		}
 	}

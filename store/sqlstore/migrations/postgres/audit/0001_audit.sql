@@ -2,18 +2,20 @@
 
 CREATE TABLE gatehouse_audit (
     seq    bigint NOT NULL PRIMARY KEY,  -- from 0, without gaps
-    record text   COLLATE "C" NOT NULL   -- JSON with the same number, kept byte by byte
+    record text   COLLATE "C" NOT NULL   -- JSON with the same number and a seal, kept byte by byte
 );
 
--- Numbers the record. A sequence has gaps after a rollback, and its numbers are not in
--- the order of the commits. The lock is that of this table, not of its namesake in
+-- A record has the next number. The lock is that of this table, not of its namesake in
 -- another schema, and is held until the commit. Statements of the function see what was
 -- committed while it waited.
 CREATE FUNCTION gatehouse_audit_number() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE next bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1635083369, TG_RELID::integer); -- "audi"
-    EXECUTE format('SELECT coalesce(max(seq) + 1, 0) FROM %s', TG_RELID::regclass) INTO NEW.seq;
-    NEW.record := '{"seq":' || NEW.seq || ',' || substr(NEW.record, 2);
+    EXECUTE format('SELECT coalesce(max(seq) + 1, 0) FROM %s', TG_RELID::regclass) INTO next;
+    IF NEW.seq IS DISTINCT FROM next THEN
+        RAISE EXCEPTION 'gatehouse_audit is append-only';
+    END IF;
     RETURN NEW;
 END
 $$;

@@ -2,7 +2,7 @@
 
 CREATE TABLE gatehouse_audit (
     seq    INTEGER NOT NULL PRIMARY KEY, -- from 0, without gaps
-    record TEXT    NOT NULL              -- JSON with the same number, kept byte by byte
+    record TEXT    NOT NULL              -- JSON with the same number and a seal, kept byte by byte
 ) STRICT;
 
 -- REPLACE removes a row without the trigger for DELETE, so only the next number can be

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/signin"
+)
+
+// app answers the proxy, and serves the login.
+type app struct {
+	handler http.Handler
+	signin  *signin.Handler
+	gate    *gatehouse.Gate
+	origin  *url.URL
+	proxies []netip.Prefix
+	domains []string
+	logger  *slog.Logger
+}
+
+// newApp makes the application. It connects to no other server.
+func newApp(config *config, logger *slog.Logger) (*app, error) {
+	values, err := config.settings()
+	if err != nil {
+		return nil, err
+	}
+	a := &app{proxies: values.proxies, domains: config.Domains, logger: logger}
+	observer := gatehouse.Log(logger)
+	a.signin, err = signin.New(signin.Config{
+		Client:        oauth.Config{Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret},
+		RedirectURI:   config.PublicOrigin + "/auth/callback",
+		Scopes:        config.Scopes,
+		CookieSecrets: values.cookieKeys,
+		Session: session.Config{
+			Store: session.NewMemory(0), Name: "forwardauth",
+			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
+		},
+		Complete: a.admit,
+		Observer: observer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.gate, err = gatehouse.New(gatehouse.Config{
+		Authenticators: []gatehouse.Authenticator{a.signin.Sessions}, Realm: "forwardauth", Observer: observer,
+	})
+	if err == nil {
+		a.origin, err = url.Parse(config.PublicOrigin)
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.signin.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", a.signin)
+	mux.HandleFunc("/auth_request", a.forNginx)
+	mux.HandleFunc("/forward_auth", a.forTraefik)
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	a.handler = mux
+	return a, nil
+}
+
+// errDomain is the cause in the log. The user gets 403.
+var errDomain = errors.New("forwardauth: no verified email address of an accepted domain")
+
+// admit decides who may sign in: users with a verified email address of one of the
+// domains.
+func (a *app) admit(_ *http.Request, login *session.Login) error {
+	if len(a.domains) == 0 {
+		return nil
+	}
+	_, domain, _ := strings.Cut(email(login.Principal), "@")
+	if domain == "" || !slices.Contains(a.domains, strings.ToLower(domain)) {
+		return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: reasonDomain, Cause: errDomain}
+	}
+	return nil
+}
+
+// email returns the email address of the user if the provider has verified it.
+func email(p gatehouse.Principal) string {
+	var claims struct {
+		Email    string `json:"email"`
+		Verified bool   `json:"email_verified"`
+	}
+	if err := p.Claims.Decode(&claims); err != nil || !claims.Verified {
+		return ""
+	}
+	return claims.Email
+}

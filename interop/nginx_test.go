@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package interop_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/interop/browser"
+	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+)
+
+// startNginx runs nginx with the content of its http block until the test ends, and
+// waits until it listens at the address.
+func startNginx(t *testing.T, address, block string) *program {
+	t.Helper()
+	binary, err := exec.LookPath("nginx")
+	if err != nil {
+		if binary = "/usr/sbin/nginx"; !exists(binary) {
+			enginetest.Missing(t, "nginx", "apt-get install nginx-light")
+		}
+	}
+	dir := t.TempDir()
+	config := "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n"
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		config += fmt.Sprintf("%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(config+block+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, binary, os.Environ(), "-p", dir, "-c", file)
+	enginetest.Eventually(t, time.Minute, "nginx listens", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatalf("nginx ended: %v: %s", p.err, &p.errors)
+		default:
+		}
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return p
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// forwardAuth is examples/forwardauth behind nginx with its nginx.conf, in front of an
+// application that says which request it got.
+type forwardAuth struct {
+	origin   string
+	provider *provider.Provider
+	server   *program
+}
+
+func startForwardAuth(t *testing.T) *forwardAuth {
+	t.Helper()
+	front, back := freeAddress(t), freeAddress(t)
+	f := &forwardAuth{origin: "http://" + front}
+	f.provider = provider.Start(t, provider.Options{
+		Host: "localhost", Scopes: []string{"email"},
+		Clients: []provider.Client{{ID: "notes", Secret: clientSecret, RedirectURIs: []string{f.origin + "/auth/callback"}}},
+	})
+	config := must(json.Marshal(map[string]any{
+		"addr": back, "public_origin": f.origin, "proxies": []string{"127.0.0.1/32"}, "issuer": f.provider.Issuer, "client_id": "notes",
+		"client_secret": "env:CLIENT_SECRET", "scopes": []string{"email"}, "cookie_keys": []string{"env:COOKIE_KEY"},
+	}))
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.server = startProgram(t, buildExample(t, "forwardauth"), append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	f.server.prints(t, &f.server.out, `listening (\S+)\n`)
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		body := must(io.ReadAll(r.Body))
+		fmt.Fprintf(w, `<!DOCTYPE html><title>app</title><pre id="got">%s %s
+subject %q
+email %q
+cookie %q
+authorization %q
+body %q</pre><form method="post" action="/write"><input name="a" value="b"><button id="write">Write</button></form>
+<form method="post" action="/auth/logout"><button id="signout">Sign out</button></form>`, r.Method, r.RequestURI,
+			r.Header["X-Auth-Subject"], r.Header["X-Auth-Email"], r.Header.Get("Cookie"), r.Header["Authorization"], body)
+	}))
+	t.Cleanup(application.Close)
+	block := must(os.ReadFile(filepath.Join("..", "examples", "forwardauth", "nginx.conf")))
+	startNginx(t, front, strings.NewReplacer(
+		"127.0.0.1:8080", front, "127.0.0.1:4180", back, "127.0.0.1:3000", application.Listener.Addr().String(),
+	).Replace(string(block)))
+	return f
+}
+
+// forwardAuthInBrowser signs in at an application without a login, behind nginx.
+func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
+	f := startForwardAuth(t)
+	const path = "/report?a=b%26c&d=e"
+	if at := page.Visit(t, f.origin+path); !strings.HasPrefix(at.URL, f.provider.Issuer+"/interaction/") {
+		t.Fatalf("signed out: %s leads to %+v, want the provider", path, at)
+	}
+	a := &app{service: &service{provider: f.provider}}
+	if at := a.consent(t, page, "ada"); at.URL != f.origin+path || at.Status != http.StatusOK {
+		t.Fatalf("the login ends at %+v, want %s", at, path)
+	}
+	want := func(line string) {
+		t.Helper()
+		if got := page.Text(t, "#got"); !strings.Contains(got, line) {
+			t.Errorf("the application gets %q, want %s", got, line)
+		}
+	}
+	want("GET " + path)
+	want(`subject ["ada"]`)
+	if got := page.Text(t, "#got"); strings.Contains(got, "__Host-Http-forwardauth") {
+		t.Errorf("the application gets the session: %s", got)
+	}
+	page.Run(t, `document.cookie = 'own=1'`)
+	page.Visit(t, f.origin+path)
+	want(`cookie "own=1`)
+	// The headers of the client are replaced, and the method counts.
+	got := page.Run(t, `fetch('/script', {method: 'PUT', body: 'text', headers: {'X-Auth-Subject': 'admin', 'X-Auth-Email': 'admin@example.com', 'X-Forwarded-Method': 'GET', 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Uri': '/x'}}).then((r) => r.text())`)
+	for _, line := range []string{`PUT /script`, `subject [\\\"ada\\\"]`, `email []`, `body \\\"text\\\"`} {
+		if !strings.Contains(got, strings.ReplaceAll(line, `\\\"`, `\"`)) {
+			t.Errorf("the application gets %s of a script, want %s", got, line)
+		}
+	}
+	if at := page.Submit(t, "#write"); at.URL != f.origin+"/write" || at.Status != http.StatusOK {
+		t.Errorf("a form leads to %+v, want /write", at)
+	}
+	want(`body "a=b"`)
+	// A page of the same site, with whose requests the browser sends the cookie.
+	sibling := strings.Replace(attacker(t).URL, "localhost", "127.0.0.1", 1)
+	page.Visit(t, sibling+"/?action="+f.origin+"/write")
+	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
+		t.Errorf("a form of another origin leads to %+v, want 403", at)
+	}
+	page.Visit(t, sibling)
+	page.Run(t, fmt.Sprintf(`new Promise((done) => document.body.append(Object.assign(document.createElement('iframe'), {src: %q, onload: done}))).then(() => {})`, f.origin+"/"))
+	for _, frame := range page.Frames(t) {
+		if strings.Contains(frame.Text, "ada") || !strings.Contains(frame.Text, "403") {
+			t.Errorf("a frame of another origin shows %+v, want 403", frame)
+		}
+	}
+	page.Visit(t, f.origin+path)
+	page.Submit(t, "#signout")
+	// Scripts get 401, and forms too.
+	person := page.Tab(t)
+	person.Visit(t, f.origin+"/auth/callback") // a page of the origin that needs no session
+	if got := person.Run(t, `fetch('/script', {headers: {'X-Auth-Subject': 'admin'}}).then((r) => [r.status, r.redirected])`); got != "[401,false]" {
+		t.Errorf("signed out, a script gets %s, want 401", got)
+	}
+	if at := person.Visit(t, f.origin+"/_verify"); at.Status != http.StatusNotFound {
+		t.Errorf("/_verify leads to %+v, want 404: it is for nginx only", at)
+	}
+	// A failure is 503.
+	_ = f.server.process.Kill()
+	<-f.server.ended
+	if at := person.Visit(t, f.origin+path); at.Status != http.StatusServiceUnavailable {
+		t.Errorf("without the server: %+v, want 503", at)
+	}
+}

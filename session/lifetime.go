@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Lifetime is how long a session lasts. In a [Login], a zero duration stands for that
+// of [Config].
+type Lifetime struct {
+	// Idle and Absolute are the timeouts, as in [Config]. An Idle above Absolute is
+	// Absolute.
+	Idle, Absolute time.Duration
+
+	// Persistent keeps the cookie when the browser is closed. In a Login with an Idle or
+	// an Absolute, false does not keep it; otherwise Config.Persistent counts.
+	Persistent bool
+}
+
+// or returns l with the durations of otherwise in place of zero ones.
+func (l Lifetime) or(otherwise Lifetime) Lifetime {
+	if l == (Lifetime{}) {
+		l.Persistent = otherwise.Persistent
+	}
+	if l.Absolute == 0 {
+		l.Absolute = otherwise.Absolute
+	}
+	if l.Idle == 0 {
+		l.Idle = otherwise.Idle
+	}
+	l.Idle = min(l.Idle, l.Absolute)
+	return l
+}
+
+// check returns the mistakes of a lifetime without zero durations. field is the prefix
+// of its fields.
+func (l Lifetime) check(field string) error {
+	var errs []error
+	if l.Idle < minIdle {
+		errs = append(errs, fmt.Errorf("session: %sIdle: must be at least %v", field, minIdle))
+	}
+	if l.Absolute < minIdle || l.Absolute > maxAbsolute {
+		errs = append(errs, fmt.Errorf("session: %sAbsolute: must be from %v to 400 days", field, minIdle))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"crypto/sha256"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+const (
+	// UserHeader is the header in which a script says whose page it belongs to, with the
+	// value of [UserTag]. The manager rejects every request with another user than that
+	// of the session: a tab may still show a user after another one has signed in.
+	UserHeader = "Session-User"
+
+	// UserField is the form field, or query parameter, in which a form says the same:
+	// see [RequireUser].
+	UserField = "session_user"
+)
+
+// CodeUserChanged is the code for a request of a page that shows another user.
+var CodeUserChanged = gatehouse.NewCode(http.StatusConflict, "user_changed", "Another user has signed in since this page was loaded.")
+
+var (
+	errOtherUserTag = errors.New("session: the page belongs to another user than the session")
+	errNoUserTag    = errors.New("session: the request does not say whose page it belongs to: send the header " + UserHeader + " or the form field " + UserField)
+)
+
+// UserTag returns the value of [UserHeader] and [UserField] for the pages of a user. It
+// is the same in all sessions of the user, and reveals neither subject nor issuer, unless
+// both can be guessed.
+func UserTag(p gatehouse.Principal) string {
+	sum := sha256.Sum256([]byte("session user\x00" + p.Issuer + "\x00" + p.Subject))
+	return encoding.EncodeToString(sum[:16])
+}
+
+// checkUser returns an error if the values name another user than p.
+func checkUser(values []string, p gatehouse.Principal) error {
+	if len(values) == 0 {
+		return nil
+	}
+	if tag := UserTag(p); slices.ContainsFunc(values, func(value string) bool { return value != tag }) {
+		return &gatehouse.Error{Code: CodeUserChanged, Reason: ReasonOtherUser, Credential: p.Credential, Cause: errOtherUserTag}
+	}
+	return nil
+}
+
+// RequireUser returns a handler, for use behind a gate, that lets a request that may
+// change something through only if it says whose page it belongs to: a request with a
+// session and another method than GET, HEAD and OPTIONS needs [UserHeader], or
+// [UserField] in its query or its application/x-www-form-urlencoded body, with the
+// [UserTag] of the user. Without one the response is 400, with that of another user 409,
+// and next is not called. Requests with other credentials pass: they come from no page.
+//
+// It reads form bodies as [http.Request.ParseForm] does, so a limit for them must be set
+// before. Other bodies are left to next; a multipart form can have the field in the query
+// of its action. The result of a refusal is written by [gatehouse.Refuse].
+func RequireUser(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, ok := gatehouse.FromContext(r.Context())
+		if ok && p.Method == Method && !isSafe(r.Method) {
+			if err := checkPage(r, p); err != nil {
+				gatehouse.Refuse(w, r, err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkPage checks that a request says that it belongs to a page of p. The manager has
+// checked the header; it is checked again for principals that the application has put
+// into the context.
+func checkPage(r *http.Request, p gatehouse.Principal) error {
+	values := slices.Clone(r.Header[UserHeader])
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	values = append(values, query[UserField]...)
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil && kind == "application/x-www-form-urlencoded" {
+		err = r.ParseForm()
+		values = append(values, r.PostForm[UserField]...)
+	}
+	if err != nil {
+		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: err}
+	}
+	if len(values) == 0 {
+		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: errNoUserTag}
+	}
+	return checkUser(values, p)
+}
+
+// isSafe reports whether requests with the method change nothing.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
