@@ -5,6 +5,7 @@ package apikey
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -41,8 +42,7 @@ func (k *Keys) Reads() gatehouse.Reads {
 
 func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
 	id := k.find(u.Path)
-	if id == "" {
-		query := u.RawQuery
+	if query := u.RawQuery; id == "" && query != "" {
 		if unescaped, err := url.QueryUnescape(query); err == nil {
 			query = unescaped // keys need no escaping, but some clients escape "_"
 		}
@@ -219,6 +219,15 @@ func (k *Keys) unavailable(id string, err error) error {
 		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable, RetryAfter: retryAfter,
 		Issuer: k.issuer, Credential: id, Cause: err,
 	}
+}
+
+// failed returns the error of a method of Keys whose call of the store failed: 503,
+// unless the store has answered.
+func (k *Keys) failed(method string, err error) error {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return fmt.Errorf("apikey: %s: %w", method, err)
+	}
+	return fmt.Errorf("apikey: %s: %w: %w", method, k.unavailable("", err), err)
 }
 
 // detached returns a context for writes and events that continue when the client

@@ -131,6 +131,7 @@ func New(config Config) (*Keys, error) {
 		}
 	}
 	check(!typednil.Is(k.store), "Store: required")
+	check(k.watcher == nil || !typednil.Is(k.watcher), "Watcher: is a nil %T", k.watcher)
 	check(k.observer == nil || !typednil.Is(k.observer), "Observer: is a nil %T", k.observer)
 	check(k.prefix != "", "Prefix: required")
 	check(k.prefix == "" || len(k.prefix) >= minPrefixChars && isName(k.prefix), "Prefix: got %q, must be 2 to 16 lower-case letters and digits, a letter first", k.prefix)

@@ -70,7 +70,7 @@ func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 	record.Current = k.hasher.fresh(key)
 	record, err = k.store.Create(ctx, record)
 	if err != nil {
-		return Issued{}, fmt.Errorf("apikey: create: %w", err)
+		return Issued{}, k.failed("create", err)
 	}
 	k.Invalidate(record.ID)
 	if err := k.emit(ctx, EventCreated, record.ID); err != nil {
@@ -97,7 +97,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration, gener
 	}
 	old, err := k.store.Find(ctx, id) // the text contains the environment, which never changes
 	if err != nil {
-		return Issued{}, fmt.Errorf("apikey: rotate: %w", err)
+		return Issued{}, k.failed("rotate", err)
 	}
 	key := newKeyText(Label{k.prefix, old.Environment, id})
 	defer clear(key)
@@ -106,7 +106,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, grace time.Duration, gener
 	})
 	k.Invalidate(id)
 	if err != nil {
-		return Issued{}, fmt.Errorf("apikey: rotate: %w", err)
+		return Issued{}, k.failed("rotate", err)
 	}
 	if err := k.emit(ctx, EventRotated, record.ID); err != nil {
 		return Issued{}, err

@@ -61,7 +61,7 @@ type Page struct {
 func (k *Keys) Describe(ctx context.Context, id string) (Key, error) {
 	record, err := k.store.Find(ctx, id)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: describe: %w", err)
+		return Key{}, k.failed("describe", err)
 	}
 	return record.Key, nil
 }
@@ -98,7 +98,7 @@ func (k *Keys) List(ctx context.Context, q Query, cursor string) (Page, error) {
 	q.Limit++ // one more shows whether there is a next page
 	records, err := k.store.List(ctx, q)
 	if err != nil {
-		return Page{}, fmt.Errorf("apikey: list: %w", err)
+		return Page{}, k.failed("list", err)
 	}
 	var page Page
 	if len(records) > limit {

@@ -23,7 +23,7 @@ func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
 	record, err := k.store.Revoke(ctx, id)
 	k.Invalidate(id)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: revoke: %w", err)
+		return Key{}, k.failed("revoke", err)
 	}
 	return record.Key, k.emit(ctx, EventRevoked, record.ID)
 }
@@ -43,7 +43,7 @@ func (k *Keys) RevokeAll(ctx context.Context, f Filter) (int, error) {
 		records, err := k.store.RevokeAll(ctx, f, revokeBatch)
 		if err != nil {
 			k.Invalidate("") // the store may have revoked some
-			return n, errors.Join(append(errs, fmt.Errorf("apikey: revoke all: %w", err))...)
+			return n, errors.Join(append(errs, k.failed("revoke all", err))...)
 		}
 		for i := range records {
 			k.Invalidate(records[i].ID)
@@ -77,7 +77,7 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 	}
 	record, err := k.store.Find(ctx, label.ID)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: revoke leaked: %w", err)
+		return Key{}, k.failed("revoke leaked", err)
 	}
 	current, previous := k.match(s, &record)
 	if !current && !previous {
@@ -100,7 +100,7 @@ func (k *Keys) Delete(ctx context.Context, id string) error {
 	err := k.store.Delete(ctx, id)
 	k.Invalidate(id)
 	if err != nil {
-		return fmt.Errorf("apikey: delete: %w", err)
+		return k.failed("delete", err)
 	}
 	return k.emit(ctx, EventDeleted, id)
 }
@@ -124,7 +124,7 @@ func (k *Keys) suspend(ctx context.Context, id string, on bool) (Key, error) {
 	record, err := k.store.Suspend(ctx, id, on)
 	k.Invalidate(id)
 	if err != nil {
-		return Key{}, fmt.Errorf("apikey: %s: %w", verb, err)
+		return Key{}, k.failed(verb, err)
 	}
 	return record.Key, k.emit(ctx, event, id)
 }

@@ -95,10 +95,10 @@ func TestRevokeAllInBatches(t *testing.T) {
 	}
 }
 
-// The caller's mistakes are ErrInvalid, and errors of the store are not.
+// The caller's mistakes are ErrInvalid, and errors of the store are 503.
 func TestErrInvalid(t *testing.T) {
 	f := newKeys(t, nil)
-	key, _ := f.create(t, request())
+	key, text := f.create(t, request())
 	for name, call := range map[string]func() error{
 		"Create":    func() error { _, err := f.Create(t.Context(), apikey.Request{}); return err },
 		"Rotate":    func() error { _, err := f.Rotate(t.Context(), key.ID, -1, 0); return err },
@@ -113,12 +113,24 @@ func TestErrInvalid(t *testing.T) {
 			t.Errorf("%s error = %v, want ErrInvalid", name, err)
 		}
 	}
-	f.store.fail(errors.New("gone"))
-	for _, c := range f.calls(t.Context(), key.ID, "") {
-		if _, err := c.call(); err == nil || errors.Is(err, apikey.ErrInvalid) {
-			t.Errorf("%s on a failing store: error = %v, want another than ErrInvalid", c.name, err)
+	gone := errors.New("gone")
+	f.store.fail(gone)
+	for _, c := range f.calls(t.Context(), key.ID, text) {
+		_, err := c.call()
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(err, gone) || errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("%s on a failing store: error = %v, want a 503 with the cause", c.name, err)
 		}
 	}
+	f.store.fail(nil)
+	if _, err := f.Rotate(t.Context(), "none", 0, 0); !errors.Is(err, apikey.ErrNotFound) || isRefusal(err) {
+		t.Errorf("Rotate(unknown ID) error = %v, want ErrNotFound without a 503", err)
+	}
+}
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*gatehouse.Error](err)
+	return ok
 }
 
 func TestDelete(t *testing.T) {

@@ -17,7 +17,9 @@ var ErrNotFound = errors.New("API key not found")
 var ErrConflict = errors.New("conflict: the state of the API key does not allow it")
 
 // ErrInvalid is the error for an argument of a method of [Keys] that is invalid,
-// such as a [Request] without Owner. Repeating the call does not help.
+// such as a [Request] without Owner. Repeating the call does not help. An error of the
+// store, other than [ErrNotFound] and [ErrConflict], is a [*gatehouse.Error] instead:
+// [gatehouse.Refuse] answers it with 503.
 var ErrInvalid = errors.New("invalid argument")
 
 // invalid makes an error an [ErrInvalid] without a change of its text.
@@ -150,20 +152,4 @@ type Rotation struct {
 	Grace       time.Duration // not negative
 	MaxLifetime time.Duration // greater than zero
 	Generation  int64         // the expected Generation, 0 for any
-}
-
-// Watcher reports changes of keys by other processes, so that a cache can drop
-// its entries. The implementations use publish and subscribe of Redis, and
-// LISTEN and NOTIFY of PostgreSQL.
-type Watcher interface {
-	// Watch calls changed with the ID of every key that a process rotates, revokes,
-	// suspends, resumes or changes by Import, after the change. It calls changed with "", which stands
-	// for all keys, whenever it may have missed a change: when it starts to listen
-	// and after each reconnect.
-	//
-	// Watch blocks until ctx is done or it fails permanently, reconnects
-	// automatically after a temporary failure, and always returns a non-nil error.
-	// It does not call changed after it has returned. changed returns quickly and
-	// is safe for concurrent use.
-	Watch(ctx context.Context, changed func(id string)) error
 }

@@ -114,6 +114,12 @@ func New(config Config) (*Verifier, error) {
 	if typednil.Is(config.Replays) {
 		fail("Replays: required")
 	}
+	if config.Transport != nil && typednil.Is(config.Transport) {
+		fail("Transport: is a nil %T", config.Transport)
+	}
+	if config.Observer != nil && typednil.Is(config.Observer) {
+		fail("Observer: is a nil %T", config.Observer)
+	}
 	if len(config.Clients) == 0 && config.Find == nil {
 		fail("Clients: at least one is required, or Find")
 	}

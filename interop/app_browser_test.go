@@ -34,6 +34,8 @@ func TestAppsInBrowser(t *testing.T) {
 		{"session ends in another tab", (*app).sessionEndsInAnotherTab},
 		{"two people", (*app).twoPeople},
 		{"typed text stays", (*app).typedTextStays},
+		{"typed text survives a login", (*app).typedTextSurvivesLogin},
+		{"framed by a sibling", (*app).framedBySibling},
 		{"back after logout", (*app).backAfterLogout},
 		{"back from the cache", (*app).backFromCache},
 		{"cross-site requests", (*app).crossSite},

@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // check copies the lists, sets the defaults and returns every mistake except those
@@ -47,7 +48,7 @@ func (i *Issuer) check(longest time.Duration) []error {
 			fail("Algorithms: %q is not supported; RS256 and ES256 are the usual ones", string(a))
 		}
 	}
-	if i.Keys == nil {
+	if typednil.Is(i.Keys) {
 		fail("Keys: required")
 	}
 	if i.Profile > Compatible {

@@ -24,8 +24,8 @@ type Config struct {
 	Skew time.Duration
 
 	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at most
-	// 1,000,000, and -1 for no cache. An entry uses about 1 KB of memory plus the
-	// size of its token.
+	// 1,000,000, and -1 for no cache. It is rounded up to a multiple of 8. An entry uses
+	// about 1 KB of memory plus the size of its token.
 	CacheEntries int
 
 	// Revocations reports revoked tokens. It is called for every token that is
@@ -92,6 +92,9 @@ func (c *Config) checkShared(field string) error {
 	}
 	if c.Skew < 0 || c.Skew > maxSkew {
 		errs = append(errs, fmt.Errorf("%sSkew: got %v, want 0 to %v", field, c.Skew, maxSkew))
+	}
+	if c.Transport != nil && typednil.Is(c.Transport) {
+		errs = append(errs, fmt.Errorf("%sTransport: is a nil %T", field, c.Transport))
 	}
 	if c.Observer != nil && typednil.Is(c.Observer) {
 		errs = append(errs, fmt.Errorf("%sObserver: is a nil %T", field, c.Observer))

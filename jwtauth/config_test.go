@@ -132,7 +132,7 @@ func TestNewRejects(t *testing.T) {
 		`Algorithms: "" is not supported`:                            {algorithms("")},
 		`Algorithms: "es256" is not supported`:                       {algorithms("es256")},
 		`Algorithms: "ES256K" is not supported`:                      {algorithms("ES256K", jwtauth.ES256)},
-		"Keys: required":                                             {keys(nil), keys(jwtauth.RemoteKeys(""))},
+		"Keys: required":                                             {keys(nil), keys((*jwtauth.KeyRing)(nil)), keys(jwtauth.RemoteKeys(""))},
 		"Keys: at least one key":                                     {keys(jwtauth.StaticKeys())},
 		"Keys: plain http":                                           {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
 		"Keys: not an absolute URL":                                  {keys(jwtauth.RemoteKeys("file:///jwks"))},

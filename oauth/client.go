@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/fetch"
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
@@ -187,6 +188,12 @@ func New(config Config) (*Client, error) {
 	bound("Skew", &c.skew, defaultSkew, maxSkew)
 	bound("Timeout", &c.http.Timeout, defaultTimeout, maxTimeout)
 
+	if config.Transport != nil && typednil.Is(config.Transport) {
+		fail("Transport", fmt.Errorf("is a nil %T", config.Transport))
+	}
+	if config.IDTokenKeys != nil && typednil.Is(config.IDTokenKeys) {
+		fail("IDTokenKeys", fmt.Errorf("is a nil %T", config.IDTokenKeys))
+	}
 	c.http.Transport, err = newTransport(config)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 // TransportConfig configures a [Transport].
@@ -62,6 +63,9 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 			continue
 		}
 		t.origins[safeurl.Origin(u)] = true
+	}
+	if t.base != nil && typednil.Is(t.base) {
+		errs = append(errs, fmt.Errorf("oauth: TransportConfig.Base: is a nil %T", t.base))
 	}
 	if t.base == nil {
 		t.base = http.DefaultTransport

@@ -4,6 +4,7 @@ package refresh
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -55,6 +56,15 @@ func codeOf(err error) gatehouse.Code {
 		return codeInvalidScope
 	}
 	return gatehouse.CodeTemporarilyUnavailable
+}
+
+// storeFailed returns the error of a method of Tokens whose call of the store failed:
+// 503, unless the store has answered.
+func storeFailed(method string, err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("refresh: %s: %w", method, err)
+	}
+	return fmt.Errorf("refresh: %s: %w: %w", method, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonUnavailable}, err)
 }
 
 // Reasons of events about refresh tokens.

@@ -198,7 +198,7 @@ func (t *Tokens) Begin(ctx context.Context, g Grant) (Issued, error) {
 		Family: Family{ID: token.family(), Grant: g}, Key: token.keyHash(), Current: token.secretHash(),
 	}, t.lifetime)
 	if err != nil {
-		return Issued{}, fmt.Errorf("refresh: begin: %w", err)
+		return Issued{}, storeFailed("begin", err)
 	}
 	event := gatehouse.Event{
 		Type: EventBegun, Level: slog.LevelInfo, Principal: t.principal(&record.Family), Issuer: t.issuer, Credential: record.ID,

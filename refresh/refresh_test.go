@@ -130,8 +130,9 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 		b.broken = test.broken
 		err := test.call()
 		b.broken = ""
-		if err == nil || errors.Is(err, refresh.ErrInvalidGrant) || errors.Is(err, refresh.ErrInvalidScope) || errors.Is(err, refresh.ErrNotFound) {
-			t.Errorf("%s: error = %v, want one that means unavailable", test.name, err)
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || errors.Is(err, refresh.ErrInvalidGrant) || errors.Is(err, refresh.ErrInvalidScope) || errors.Is(err, refresh.ErrNotFound) {
+			t.Errorf("%s: error = %v, want a 503", test.name, err)
 		}
 		for _, e := range s.events {
 			if e.Decision != gatehouse.Unavailable || e.Reason != refresh.ReasonUnavailable || e.Status != 503 || e.Cause == nil {

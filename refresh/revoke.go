@@ -5,7 +5,6 @@ package refresh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -41,7 +40,7 @@ func (t *Tokens) Revoke(ctx context.Context, token gatehouse.Secret, client stri
 	case errors.Is(err, ErrNotFound):
 		return nil
 	case err != nil:
-		return fmt.Errorf("refresh: revoke: %w", err)
+		return storeFailed("revoke", err)
 	case record.Client != client:
 		// RFC 7009 §2.1 (issued): the server "verifies whether the token was issued to
 		// the client making the revocation request. If this validation fails,
@@ -70,7 +69,7 @@ func (t *Tokens) RevokeFamily(ctx context.Context, subject, id string) error {
 		err = t.revokeFamily(ctx, id)
 	}
 	if err != nil {
-		return fmt.Errorf("refresh: revoke family: %w", err)
+		return storeFailed("revoke family", err)
 	}
 	actor, _ := gatehouse.FromContext(ctx)
 	return t.observeRevoked(ctx, actor, id, Filter{Subject: subject, Client: record.Client}, 1)
@@ -107,7 +106,7 @@ func (t *Tokens) RevokeAll(ctx context.Context, f Filter) (int, error) {
 	for more := true; more; {
 		revoked, err := t.store.RevokeAll(ctx, f, revokeBatch)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("refresh: revoke all: %w", err))
+			errs = append(errs, storeFailed("revoke all", err))
 		}
 		for i := range revoked {
 			errs = append(errs, t.revokeAccess(ctx, revoked[i].Family))
@@ -141,7 +140,7 @@ func (t *Tokens) List(ctx context.Context, f Filter) ([]Family, error) {
 	}
 	records, err := t.store.List(ctx, f, maxListed)
 	if err != nil {
-		return nil, fmt.Errorf("refresh: list: %w", err)
+		return nil, storeFailed("list", err)
 	}
 	families := make([]Family, len(records))
 	for i := range records {

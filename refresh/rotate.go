@@ -87,7 +87,7 @@ type failure struct {
 }
 
 func unavailable(err error) failure {
-	return failure{reason: ReasonUnavailable, err: fmt.Errorf("refresh: rotate: %w", err)}
+	return failure{reason: ReasonUnavailable, err: storeFailed("rotate", err)}
 }
 
 // rotate rotates a token. If that fails it returns the family to which the token

@@ -23,7 +23,6 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/expiring"
-	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -88,9 +87,10 @@ const (
 // each request. It is safe for concurrent use.
 //
 // A revocation by subject or client applies to the tokens issued up to that time.
-// The iat claim has whole seconds: tokens issued within the second of the
-// revocation are revoked too, even if issued after it, and so are tokens without
-// iat. If the clock of the issuer is ahead of the store's, a token that was issued
+// The iat claim has whole seconds: all tokens issued within the second of the
+// revocation are revoked, and so are tokens without iat. RevokeSubject and
+// RevokeClient therefore return when that second has ended: the token of a login
+// after them is accepted. If the clock of the issuer is ahead of the store's, a token that was issued
 // shortly before the revocation may have a later iat: the revocation does not apply
 // to it.
 type List struct {
@@ -141,101 +141,6 @@ func (l *List) checkIssuer(issuer string) error {
 		return nil
 	}
 	return fmt.Errorf("issuer %.64q is not in Config.Issuers %.64q", issuer, l.issuers)
-}
-
-// RevokeToken revokes one token of owner by its jti: for a [gatehouse.Principal] p with
-// jwtauth.Method, p.Key(), p.Credential and p.Expires. Expires is the expiry of the
-// token; the revocation is kept until then. A zero time is an error. If the token has
-// expired, RevokeToken does nothing.
-func (l *List) RevokeToken(ctx context.Context, owner gatehouse.Key, id string, expires time.Time) error {
-	if expires.IsZero() {
-		return errors.New("revocation: revoke token: expiry required")
-	}
-	// The revocation is kept until the expiry, however long the lifetime is: a
-	// token without iat is accepted once its remaining lifetime is short enough.
-	lifetime := min(time.Until(expires), maxKept) + margin
-	if lifetime <= 0 {
-		return nil
-	}
-	return l.revokeOf(ctx, owner, Target{Token, owner.Issuer, id}, lifetime)
-}
-
-// RevokeSubject revokes all access tokens of a subject that were issued up to now.
-// It does not revoke refresh tokens, with which clients get new access tokens:
-// call refresh.Tokens.RevokeAll first.
-func (l *List) RevokeSubject(ctx context.Context, subject gatehouse.Key) error {
-	return l.revoke(ctx, Target{Subject, subject.Issuer, subject.Subject}, l.maxLifetime+margin)
-}
-
-// RevokeClient revokes all access tokens of a client that were issued up to
-// now. It does not revoke refresh tokens, with which clients get new access
-// tokens: call refresh.Tokens.RevokeAll first.
-func (l *List) RevokeClient(ctx context.Context, issuer, client string) error {
-	return l.revoke(ctx, Target{Client, issuer, client}, l.maxLifetime+margin)
-}
-
-// RevokeFamily revokes all access tokens of owner whose sid is the family,
-// independent of their time of issue. It does not revoke the family:
-// refresh.Tokens.RevokeFamily does both.
-func (l *List) RevokeFamily(ctx context.Context, owner gatehouse.Key, family string) error {
-	return l.revokeOf(ctx, owner, Target{Family, owner.Issuer, family}, l.maxLifetime+margin)
-}
-
-// maxOfSubject is how many tokens and families of one subject are revoked one by one
-// while a revocation is kept. After that all tokens of the subject are, so that one
-// user who logs in and out cannot fill the store.
-const maxOfSubject = 1000
-
-// revokeOf revokes target, or all tokens of owner if there are too many.
-func (l *List) revokeOf(ctx context.Context, owner gatehouse.Key, target Target, lifetime time.Duration) error {
-	if owner.Subject == "" {
-		return errors.New("revocation: revoke: the subject of the tokens is required")
-	}
-	if l.count(owner) > maxOfSubject {
-		target = Target{Subject, owner.Issuer, owner.Subject}
-		lifetime = max(lifetime, l.maxLifetime+margin)
-	}
-	return l.revoke(ctx, target, lifetime)
-}
-
-// count returns the number of revocations of a subject in this process since the
-// first one of them that is still kept.
-func (l *List) count(owner gatehouse.Key) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c, _ := l.counts.Get(owner)
-	now := time.Now()
-	if !now.Before(c.until) {
-		c = count{until: now.Add(l.maxLifetime + margin)}
-	}
-	c.revocations++
-	l.counts.Cache(owner, c)
-	return c.revocations
-}
-
-// count is the number of revocations of one subject.
-type count struct {
-	revocations int
-	until       time.Time
-}
-
-func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration) error {
-	if err := l.checkIssuer(target.Issuer); err != nil {
-		return fmt.Errorf("revocation: revoke: %w", err)
-	}
-	// No accepted token has such a claim, so that the revocation would have no
-	// effect.
-	if target.Value == "" || !text.IsClean(target.Value, maxText) {
-		return fmt.Errorf("revocation: revoke: a %s of 1 to %d bytes of UTF-8 without control characters is required", target.Kind, maxText)
-	}
-	if err := l.store.Revoke(ctx, target, lifetime); err != nil {
-		return fmt.Errorf("revocation: revoke: %w", err)
-	}
-	actor, _ := gatehouse.FromContext(ctx)
-	return gatehouse.Report(context.WithoutCancel(ctx), l.observer, gatehouse.Event{
-		Type: EventRevoked, Level: slog.LevelInfo, Principal: actor, Issuer: target.Issuer,
-		Attrs: []slog.Attr{slog.String(AttrKind, string(target.Kind)), slog.String(AttrValue, target.Value)},
-	})
 }
 
 // Revoked implements [jwtauth.Revocations].

@@ -186,15 +186,17 @@ func TestRevokeMatchesOneClaim(t *testing.T) {
 		"no value":         {Issuer: issuer},
 		"another issuer":   {Issuer: other, ID: "v", Subject: "v", Client: "v", Family: "v"},
 	}
-	for _, kind := range kinds {
-		list := newList(revocation.NewMemory(0))
-		if err := revoke(t.Context(), list, kind, issuer, "v"); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		for _, kind := range kinds {
+			list := newList(revocation.NewMemory(0))
+			if err := revoke(t.Context(), list, kind, issuer, "v"); err != nil {
+				t.Fatal(err)
+			}
+			for other, token := range tokens {
+				check(t, list, fmt.Sprintf("%s, after revocation by %s", other, kind), token, other == kind)
+			}
 		}
-		for other, token := range tokens {
-			check(t, list, fmt.Sprintf("%s, after revocation by %s", other, kind), token, other == kind)
-		}
-	}
+	})
 }
 
 // TestRevokeCoversTheSecond checks tokens that were issued about the time of a
@@ -206,17 +208,25 @@ func TestRevokeCoversTheSecond(t *testing.T) {
 				list := newList(revocation.NewMemory(0))
 				byTime := kind == revocation.Subject || kind == revocation.Client
 				pass(300 * time.Millisecond)
-				if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
+				ended := make(chan error)
+				go func() { ended <- revoke(t.Context(), list, kind, issuer, value) }()
+				synctest.Wait()
+				token := alice()
+				check(t, list, "issued in the same second", token, true)
+				pass(200 * time.Millisecond)
+				check(t, list, "issued in the same second, after", alice(), true)
+				if err := <-ended; err != nil {
 					t.Fatal(err)
 				}
-				pass(200 * time.Millisecond)
-				token := alice()
-				check(t, list, "issued in the same second, after", token, true)
+				if byTime {
+					check(t, list, "issued after the call", alice(), false)
+				} else {
+					pass(500 * time.Millisecond)
+				}
 				token.IssuedAt = token.IssuedAt.Add(-time.Second)
 				check(t, list, "issued 1 s before", token, true)
 				token.IssuedAt = time.Time{}
 				check(t, list, "without iat", token, true)
-				pass(500 * time.Millisecond)
 				next := alice()
 				check(t, list, "issued in the next second, or by a clock ahead", next, !byTime)
 				if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
@@ -237,11 +247,11 @@ func TestRevocationOutlivesToken(t *testing.T) {
 			if kind == revocation.Token {
 				lifetime = 5 * time.Minute
 			}
-			token := alice()
+			token, start := alice(), time.Now()
 			if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
 				t.Fatal(err)
 			}
-			pass(lifetime + 10*time.Minute - 1)
+			pass(lifetime + 10*time.Minute - 1 - time.Since(start))
 			check(t, list, fmt.Sprintf("%s, to the end", kind), token, true)
 			pass(1)
 			check(t, list, fmt.Sprintf("%s, after the end", kind), token, false)
@@ -303,7 +313,8 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 			t.Errorf("Revoked with %s: error = %v", name, err)
 		}
 	}
-	if err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "a"}); !errors.Is(err, errDown) {
+	err := newList(&stub{err: errDown}).RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "a"})
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || !errors.Is(err, errDown) {
 		t.Errorf("RevokeSubject error = %v, want %v", err, errDown)
 	}
 }

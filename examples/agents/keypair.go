@@ -7,17 +7,16 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/gatehouse-go/gatehouse/audit"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 // loadSigningKey reads the key that signs the tokens of agents: PKCS #8 in PEM, P-256
-// or Ed25519, the form that audit logs have too.
+// or Ed25519.
 func loadSigningKey(ref string) (jwtauth.SigningKey, error) {
 	if !strings.HasPrefix(ref, "file:") {
 		return jwtauth.SigningKey{}, errors.New("must be file:PATH")
 	}
-	private, err := audit.LoadKey(ref)
+	private, err := jwtauth.LoadPrivateKey(ref)
 	if err != nil {
 		return jwtauth.SigningKey{}, err
 	}

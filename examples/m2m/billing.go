@@ -3,14 +3,9 @@
 package main
 
 import (
-	"crypto"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -42,7 +37,7 @@ func newBilling(c config, binding string) (*billing, error) {
 		}
 		certificates, settings.Auth = append(certificates, certificate), oauth.TLSClient
 	case bindingDPoP:
-		private, err := readKey(c.path(c.Billing.AssertionKey))
+		private, err := jwtauth.LoadPrivateKey("file:" + c.path(c.Billing.AssertionKey))
 		if err != nil {
 			return nil, fmt.Errorf("billing.assertion_key: %w", err)
 		}
@@ -81,24 +76,3 @@ func newBilling(c config, binding string) (*billing, error) {
 }
 
 func (b *billing) close() { _ = b.oauth.Close() }
-
-// readKey reads a private key in PKCS #8, PEM.
-func readKey(path string) (crypto.Signer, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("not in PEM")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("a %T cannot sign", key)
-	}
-	return signer, nil
-}

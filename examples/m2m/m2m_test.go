@@ -184,7 +184,7 @@ func TestErrors(t *testing.T) {
 			c.Billing.Clients = map[string]string{bindingDPoP: "x"}
 			c.Billing.AssertionKey = "ca.pem"
 		}},
-		{"no PEM as the assertion key", "billing", "not in PEM", func(c *config) {
+		{"no PEM as the assertion key", "billing", "is not PEM", func(c *config) {
 			c.Billing.Clients = map[string]string{bindingDPoP: "x"}
 			c.Billing.AssertionKey = "nonce-key"
 		}},

@@ -103,7 +103,7 @@ func (c config) registration(ctx context.Context) ([]byte, error) {
 		}
 		text[name] = string(content)
 	}
-	private, err := readKey(c.path(c.Billing.AssertionKey))
+	private, err := jwtauth.LoadPrivateKey("file:" + c.path(c.Billing.AssertionKey))
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,9 @@ type config struct {
 	DPoP         *dpopConfig `json:"dpop"`
 
 	Introspection []introspectionConfig `json:"introspection"` // of opaque tokens
+
+	MetricsAddr string `json:"metrics_addr"` // loopback host:port for Prometheus; none if empty
+	AccessLog   bool   `json:"access_log"`   // a line for each request
 }
 
 // issuerConfig is an issuer whose access tokens are accepted.
@@ -136,6 +139,9 @@ func (c *config) settings() (settings, error) {
 	_, port, err := net.SplitHostPort(c.Addr)
 	if _, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil {
 		fail(`addr: %q is not host:port, such as "127.0.0.1:8080"`, c.Addr)
+	}
+	if c.MetricsAddr != "" && !isLoopbackAddr(c.MetricsAddr) {
+		fail(`metrics_addr: %q is not a loopback address with a port, such as "127.0.0.1:9464"`, c.MetricsAddr)
 	}
 	for n, i := range c.Issuers {
 		issuer, mistakes := i.issuer()

@@ -13,7 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -71,7 +70,7 @@ type apiKeys struct {
 	work   sync.WaitGroup
 }
 
-func newAPIKeys(config *keysConfig, ttl time.Duration, observer gatehouse.Observer) (*apiKeys, error) {
+func newAPIKeys(config *keysConfig, ttl time.Duration, observer *telemetry) (*apiKeys, error) {
 	store, err := openStore(config.Driver, config.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("api_keys.%w", err)
@@ -81,7 +80,7 @@ func newAPIKeys(config *keysConfig, ttl time.Duration, observer gatehouse.Observ
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store: store.keys, Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
+		Store: observer.APIKeys(store.keys), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
 	})
 	if err != nil {
 		_ = store.close()

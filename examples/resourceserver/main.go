@@ -60,6 +60,11 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
+	endMetrics, err := app.watched.serve(ctx, config.MetricsAddr, logger)
+	if err != nil {
+		return fmt.Errorf("%s:\n%w", path, err)
+	}
+	defer endMetrics()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Addr)
 	if err != nil {
 		return fmt.Errorf("%s:\naddr: %w", path, err)

@@ -24,6 +24,7 @@ type app struct {
 	tokens  *jwtauth.Authenticator // nil if only opaque tokens are accepted
 	opaque  *oauth.Introspector    // nil if opaque tokens are not configured
 	keys    *apiKeys               // nil if API keys are not configured
+	watched *telemetry
 	bound   *bound
 	tls     *tls.Config // nil for plain HTTP
 	logger  *slog.Logger
@@ -42,8 +43,12 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			resource.AuthorizationServers = append(resource.AuthorizationServers, issuer)
 		}
 	}
+	observer, err := newTelemetry(config, logger)
+	if err != nil {
+		return nil, err
+	}
+	a.watched = observer
 	var errTokens, errOpaque, errKeys, errTLS error
-	observer := gatehouse.Log(logger)
 	bound, errBound := newBound(config, observer)
 	a.bound = bound
 	a.tls, errTLS = config.serverTLS(bound.roots)
@@ -54,6 +59,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if config.APIKeys != nil {
 		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
 	}
+	a.watch()
 	var metadata *gatehouse.Metadata
 	var errMetadata error
 	if errTokens == nil {
@@ -78,7 +84,23 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if a.bound.proofs != nil {
 		a.handler = a.bound.proofs.Nonces(a.handler)
 	}
+	if config.AccessLog {
+		a.handler = accessLog(logger, a.handler)
+	}
 	return a, nil
+}
+
+// watch adds caches and key sets to the metrics.
+func (a *app) watch() {
+	if a.tokens != nil {
+		a.watched.WatchTokens(a.tokens)
+	}
+	if a.opaque != nil {
+		a.watched.WatchIntrospector(a.opaque)
+	}
+	if a.keys != nil {
+		a.watched.WatchKeys(a.keys.Keys)
+	}
 }
 
 // authenticators returns what verifies credentials. Opaque tokens come after API keys,
@@ -124,6 +146,7 @@ func (a *app) close() {
 		_ = a.keys.close()
 	}
 	a.bound.close()
+	a.watched.close()
 }
 
 // routes returns all routes with their policies. The mux also serves the metadata.

@@ -15,8 +15,31 @@ import (
 )
 
 // me returns the principal. The page calls it each time it is shown.
-func me(w http.ResponseWriter, r *http.Request) {
+func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
+	said := describe(p)
+	if notice, err := a.notice.Take(r.Context()); err == nil && notice != "" { // what is left for the next page
+		said["notice"] = notice
+	}
+	writeJSON(w, http.StatusOK, said)
+}
+
+// saved responds after a note has been saved: JSON to a script, and to a form a
+// redirect with a message for the page (flash message).
+func (a *app) saved(w http.ResponseWriter, r *http.Request, text string) {
+	if r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		writeJSON(w, http.StatusOK, map[string]string{"note": text})
+		return
+	}
+	if err := a.notice.Set(r.Context(), "Saved"); err != nil {
+		gatehouse.Refuse(w, r, err)
+		return
+	}
+	http.Redirect(w, r, a.base+"/", http.StatusSeeOther)
+}
+
+// describe returns a principal for its user.
+func describe(p gatehouse.Principal) map[string]any {
 	// Claims of the ID token, if the scopes include them.
 	var claims struct {
 		Name  string `json:"name"`
@@ -30,7 +53,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 	said := map[string]any{
 		"subject": p.Subject,
 		"issuer":  p.Issuer,
-		"user":    pseudonym(p),
+		"user":    session.UserTag(p),
 		"client":  p.Client,
 		"method":  p.Method,
 		"session": p.Credential,
@@ -46,8 +69,17 @@ func me(w http.ResponseWriter, r *http.Request) {
 	if claims.Email != "" {
 		said["email"] = claims.Email
 	}
-	writeJSON(w, http.StatusOK, said)
+	return said
 }
+
+// export shows all data of the user.
+func (a *app) export(w http.ResponseWriter, r *http.Request) {
+	p, _ := gatehouse.FromContext(r.Context())
+	writeJSON(w, http.StatusOK, map[string]any{"user": describe(p), "note": a.notes.of(p.Key())})
+}
+
+// asksAgain reports whether the export needs more than a session.
+func (a *app) asksAgain() bool { return a.stepUp.MaxAge != 0 || len(a.stepUp.ACRValues) != 0 }
 
 // listSessions returns all sessions of the user.
 func (a *app) listSessions(w http.ResponseWriter, r *http.Request) {

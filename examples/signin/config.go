@@ -10,11 +10,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/stepup"
 )
 
 // config is the configuration file.
@@ -33,6 +36,13 @@ type config struct {
 		Driver string `json:"driver"` // memory, sqlite, postgres or redis
 		DSN    string `json:"dsn"`    // a path or URL, or env:NAME or file:PATH that contains it
 	} `json:"session_store"`
+
+	// Optional.
+	BasePath string `json:"base_path"` // the path of the application behind a proxy, such as /notes
+	StepUp   struct {
+		MaxAge    string   `json:"max_age"`    // of the login
+		ACRValues []string `json:"acr_values"` // the accepted strengths of the login
+	} `json:"step_up"` // what GET /export demands
 }
 
 // readConfig decodes the file strictly: an unknown field, a field that occurs
@@ -94,7 +104,13 @@ type settings struct {
 	secret         gatehouse.Secret
 	cookieKeys     []gatehouse.Secret
 	idle, absolute time.Duration // 0 for the default of the library
+	stepUp         stepup.Requirement
 }
+
+// basePath matches paths that are the same for every proxy and router.
+var basePath = regexp.MustCompile(`^(/[a-z0-9_-]+)*$`)
+
+var acrValue = regexp.MustCompile("^[!-~]+$")
 
 // settings loads the secrets and checks the values that the library does not
 // check.
@@ -134,6 +150,16 @@ func (c *config) settings() (settings, error) {
 	}
 	s.idle = duration("idle", c.Idle)
 	s.absolute = duration("absolute", c.Absolute)
+	if !basePath.MatchString(c.BasePath) {
+		fail(`base_path: %q is not a path such as "/notes"`, c.BasePath)
+	}
+	s.stepUp = stepup.Requirement{MaxAge: duration("step_up.max_age", c.StepUp.MaxAge), ACRValues: c.StepUp.ACRValues}
+	if d := s.stepUp.MaxAge; d != 0 && (d < 10*time.Second || d > 365*24*time.Hour || d%time.Second != 0) {
+		fail("step_up.max_age: %v is not from 10s to 8760h in whole seconds", d)
+	}
+	if values := strings.Join(c.StepUp.ACRValues, " "); len(values) > 256 || slices.ContainsFunc(c.StepUp.ACRValues, func(v string) bool { return !acrValue.MatchString(v) }) {
+		fail("step_up.acr_values: must be visible ASCII without spaces, together at most 256 bytes")
+	}
 	return s, errors.Join(errs...)
 }
 

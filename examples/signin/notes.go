@@ -3,8 +3,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
 )
 
 const (
@@ -26,8 +25,9 @@ const (
 // The key of a user is the issuer and the subject: a subject is unique only within
 // its issuer.
 type notes struct {
-	mu  sync.Mutex
-	all map[gatehouse.Key]string
+	mu    sync.Mutex
+	all   map[gatehouse.Key]string
+	saved func(w http.ResponseWriter, r *http.Request, text string) // writes the response
 }
 
 // put reports false if there are too many notes.
@@ -44,10 +44,13 @@ func (n *notes) put(user gatehouse.Key, text string) bool {
 // read responds with the note of the user.
 func (n *notes) read(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
+	writeJSON(w, http.StatusOK, map[string]string{"note": n.of(p.Key())})
+}
+
+func (n *notes) of(user gatehouse.Key) string {
 	n.mu.Lock()
-	text := n.all[p.Key()]
-	n.mu.Unlock()
-	writeJSON(w, http.StatusOK, map[string]string{"note": text})
+	defer n.mu.Unlock()
+	return n.all[user]
 }
 
 // write changes the note. The session rejects cross-site requests (CSRF) before
@@ -61,10 +64,10 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	text, user, ok := noteOf(r.Header.Get("Content-Type"), body)
 	switch {
-	case user != "" && user != pseudonym(p):
+	case user != "" && user != session.UserTag(p):
 		// A tab still shows the user before: nothing is written into the account of the
-		// user who has signed in since.
-		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
+		// user who has signed in since. Scripts say the same in the header Session-User.
+		gatehouse.Refuse(w, r, &gatehouse.Error{Code: session.CodeUserChanged, Reason: session.ReasonOtherUser})
 	case err != nil || !ok:
 		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
 	case len(text) > maxNote:
@@ -74,15 +77,8 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	case !n.put(p.Key(), text):
 		writeError(w, http.StatusInsufficientStorage, "temporarily_unavailable", "The server has no space for another note.")
 	default:
-		writeJSON(w, http.StatusOK, map[string]string{"note": text})
+		n.saved(w, r, text)
 	}
-}
-
-// pseudonym returns the name by which the page says for whom it writes. It reveals
-// neither subject nor issuer.
-func pseudonym(p gatehouse.Principal) string {
-	sum := sha256.Sum256([]byte(p.Issuer + "\x00" + p.Subject))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // noteOf returns the members "note" and "user" of a JSON or form body if there is a

@@ -23,7 +23,7 @@ import (
 //go:embed index.html app.js style.css message.html
 var files embed.FS
 
-var messagePage = template.Must(template.ParseFS(files, "message.html"))
+var pages = template.Must(template.ParseFS(files, "*.html"))
 
 // asset serves an embedded file.
 func asset(name string) http.HandlerFunc {
@@ -40,7 +40,7 @@ func asset(name string) http.HandlerFunc {
 
 // message is the content of an error page. Nothing in it comes from the request,
 // the authorization server or the error.
-type message struct{ Title, Text, Link, Href string }
+type message struct{ Title, Text, Link, Href, Base string }
 
 // messageOf returns the message for a failed login or logout. The page has a link
 // and no redirect, which could be an endless loop.
@@ -50,45 +50,42 @@ func messageOf(logout bool, status int, reason gatehouse.Reason) message {
 		return message{
 			"This sign-in could not be verified",
 			"The answer of the sign-in server does not fit the settings or the clock of this application. Its operator finds the cause in the log; to start again does not help.",
-			"Go back", "/",
+			"Go back", "/", "",
 		}
 	case logout && status == http.StatusForbidden:
-		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/"}
+		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/", ""}
 	case logout:
 		return message{
 			"You are signed out of this browser",
 			"The session store is unavailable. Until it is available again, this session may still be in your list of sessions.",
-			"Go back", "/",
+			"Go back", "/", "",
 		}
 	case status == http.StatusForbidden:
-		return message{"The sign-in was refused", "Nothing was changed. You can sign in again.", "Sign in", "/login"}
+		return message{"The sign-in was refused", "Nothing was changed. You can sign in again.", "Sign in", "/login", ""}
 	case status == http.StatusServiceUnavailable:
 		return message{
 			"Sign-in is not possible at the moment",
-			"A server that the sign-in needs is unavailable. Please try again in a moment.", "Try again", "/login",
+			"A server that the sign-in needs is unavailable. Please try again in a moment.", "Try again", "/login", "",
 		}
 	}
 	return message{
 		"This sign-in could not be completed",
-		"The address was used before, has expired, or belongs to another browser. Please start again.", "Sign in", "/login",
+		"The address was used before, has expired, or belongs to another browser. Please start again.", "Sign in", "/login", "",
 	}
 }
 
 // errorPage responds to a navigation that failed at the login or the logout.
-func errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
+func (a *app) errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 	status := e.Code.Status()
-	m := messageOf(r.URL.Path == "/logout", status, e.Reason)
-	if path := signin.ReturnTo(r); path != "" && path != "/" && m.Href == "/login" {
+	m := messageOf(r.URL.Path == a.base+"/logout", status, e.Reason)
+	path := signin.ReturnTo(r)
+	if m.Href == "/login" && path != "" && path != a.base+"/" {
 		m.Href += "?return_to=" + url.QueryEscape(path)
 	}
-	var b bytes.Buffer
-	if err := messagePage.Execute(&b, m); err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
+	m.Base = a.base
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = b.WriteTo(w)
+	render(w, "message.html", m)
 }
 
 // secure sets the headers of every response: no scripts but its own, no frame, no
@@ -126,7 +123,17 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	if target := logoutTarget(r.Context(), a.signin.Client); target != "" {
 		w.Header().Set("Content-Security-Policy", contentSecurityPolicy(a.issuer, target))
 	}
-	asset("index.html")(w, r)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	render(w, "index.html", map[string]any{"Base": a.base, "StepUp": a.asksAgain(), "Remember": false})
+}
+
+// render writes a page. The templates are tested.
+func render(w http.ResponseWriter, name string, values any) {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, values); err != nil {
+		panic(err) // a mistake in the template: 500, and a line in the log
+	}
+	_, _ = b.WriteTo(w)
 }
 
 // logoutTarget returns the end_session_endpoint, "" if it is unknown at the moment. The

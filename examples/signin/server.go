@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
+	"github.com/gatehouse-go/gatehouse/stepup"
 )
 
 // app is the application with its backends.
@@ -20,6 +22,9 @@ type app struct {
 	store   *store
 	signin  *signin.Handler
 	notes   notes
+	notice  session.Data[string] // is shown once, on the next page
+	stepUp  stepup.Requirement
+	base    string // the path of the application, "" for the root
 	issuer  string
 	logger  *slog.Logger
 	cancel  context.CancelFunc
@@ -31,32 +36,38 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{notes: notes{all: make(map[gatehouse.Key]string)}, issuer: config.Issuer, logger: logger, cancel: func() {}}
+	a := &app{
+		notes:  notes{all: make(map[gatehouse.Key]string)},
+		stepUp: values.stepUp, base: config.BasePath, issuer: config.Issuer, logger: logger, cancel: func() {},
+	}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
 	}
 	observer := gatehouse.Log(logger)
 	a.signin, err = signin.New(signin.Config{
 		Client:                oauth.Config{Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret},
-		RedirectURI:           config.PublicOrigin + "/callback",
-		PostLogoutRedirectURI: config.PublicOrigin + "/",
+		RedirectURI:           config.PublicOrigin + a.base + "/callback",
+		PostLogoutRedirectURI: config.PublicOrigin + a.base + "/",
+		Home:                  a.base + "/",
 		Scopes:                config.Scopes,
 		CookieSecrets:         values.cookieKeys,
 		Session: session.Config{
-			Store: a.store.sessions, Name: "signin", Idle: values.idle, Absolute: values.absolute,
+			Store: a.store.sessions, Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
 		Complete: func(r *http.Request, login *session.Login) error {
 			login.Label = browserName(r.UserAgent())
 			return nil
 		},
-		ErrorPage: errorPage,
+		ErrorPage: a.errorPage,
 		Observer:  observer,
 	})
 	if err != nil {
 		a.close()
 		return nil, rename(err)
 	}
+	a.notice = session.Data[string]{Sessions: a.signin.Sessions, Name: "notice"}
+	a.notes.saved = a.saved
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "signin",
@@ -93,23 +104,30 @@ func (a *app) close() {
 // front of it.
 func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	api := gate.Mux()
-	api.HandleFunc("GET /api/me", me, gatehouse.Authenticated)
-	api.HandleFunc("GET /api/note", a.notes.read, gatehouse.Authenticated)
-	api.HandleFunc("POST /api/note", a.notes.write, gatehouse.Authenticated)
-	api.HandleFunc("GET /api/upstream", a.upstream, gatehouse.Authenticated)
-	api.HandleFunc("GET /api/sessions", a.listSessions, gatehouse.Authenticated)
-	api.HandleFunc("POST /api/sessions/{id}/end", a.endSession, gatehouse.Authenticated)
+	api.HandleFunc("GET "+a.base+"/api/me", a.me, gatehouse.Authenticated)
+	api.HandleFunc("GET "+a.base+"/api/note", a.notes.read, gatehouse.Authenticated)
+	api.HandleFunc("POST "+a.base+"/api/note", a.notes.write, gatehouse.Authenticated)
+	api.HandleFunc("GET "+a.base+"/api/upstream", a.upstream, gatehouse.Authenticated)
+	api.HandleFunc("GET "+a.base+"/api/sessions", a.listSessions, gatehouse.Authenticated)
+	api.HandleFunc("POST "+a.base+"/api/sessions/{id}/end", a.endSession, gatehouse.Authenticated)
+	// All data at once: a session that has been left open is not enough.
+	recent := gatehouse.Authenticated
+	if a.asksAgain() {
+		recent = stepup.Require(a.stepUp)
+	}
+	api.HandleFunc("GET "+a.base+"/export", a.export, recent)
 
 	root := http.NewServeMux()
-	root.Handle("/api/", api)
-	root.Handle("GET /login", a.signin)
-	root.Handle("GET /callback", a.signin)
-	root.Handle("POST /logout", a.signin)
-	root.Handle("POST /backchannel-logout", a.signin)
-	root.HandleFunc("GET /{$}", a.index)
-	root.HandleFunc("GET /app.js", asset("app.js"))
-	root.HandleFunc("GET /style.css", asset("style.css"))
-	root.HandleFunc("GET /healthz", healthz)
+	root.Handle(a.base+"/api/", api)
+	root.Handle("GET "+a.base+"/export", api)
+	root.Handle("GET "+a.base+"/login", a.signin)
+	root.Handle("GET "+a.base+"/callback", a.signin)
+	root.Handle("POST "+a.base+"/logout", a.signin)
+	root.Handle("POST "+a.base+"/backchannel-logout", a.signin)
+	root.HandleFunc("GET "+a.base+"/{$}", a.index)
+	root.HandleFunc("GET "+a.base+"/app.js", asset("app.js"))
+	root.HandleFunc("GET "+a.base+"/style.css", asset("style.css"))
+	root.HandleFunc("GET "+a.base+"/healthz", healthz)
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
 )
 
 // me returns the principal. The page calls it each time it is shown.
@@ -20,7 +21,7 @@ func me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"subject": p.Subject,
 		"issuer":  p.Issuer,
-		"user":    pseudonym(p),
+		"user":    session.UserTag(p),
 		"name":    claims.Name,
 		"email":   claims.Email,
 		"method":  p.Method,

@@ -8,6 +8,7 @@ const backend = document.querySelector('meta[name=backend]').content;
 const areas = ['account', 'signed-in', 'signed-out', 'problem'];
 let user = ''; // whom the page shows
 let typed = false; // whether the note has text that is not saved
+let ended = false; // whether the session has ended with such text
 
 // The values of the parameter problem, which the backend sets.
 const problems = {
@@ -24,7 +25,7 @@ function show(...visible) {
   for (const id of areas) $(id).hidden = !visible.includes(id);
   if (visible.includes('signed-in')) return;
   user = '';
-  typed = false;
+  typed = ended = false;
   $('who').textContent = $('note').value = $('saved').textContent = $('upstream-result').textContent = '';
   $('upstream-result').hidden = true;
 }
@@ -38,11 +39,11 @@ class SignedOut extends Error {}
 class OtherUser extends Error {}
 
 // call returns the JSON response of the backend. 401 means that the session has
-// ended.
-async function call(path, options = {}) {
-  const response = await fetch(backend + path, {
-    ...options, credentials: 'include', cache: 'no-store', headers: { Accept: 'application/json', ...options.headers },
-  });
+// ended. The request says which user the page shows: 409 means that another one has
+// signed in since.
+async function call(path, options = {}, page = user) {
+  const headers = { Accept: 'application/json', ...(page && { 'Session-User': page }), ...options.headers };
+  const response = await fetch(backend + path, { ...options, credentials: 'include', cache: 'no-store', headers });
   if (response.status === 401) throw new SignedOut();
   const answer = await response.json().catch(() => ({}));
   if (response.status === 409) throw new OtherUser();
@@ -71,28 +72,50 @@ async function attempt(action) {
 }
 
 // keepText shows what the user has typed, and nothing else, after the session has
-// ended. The login is in another tab; this page asks again when it is shown again.
+// ended. The text waits in this tab for the same user; a logout deletes it.
 function keepText() {
+  ended = true;
+  keepDraft();
   $('account').hidden = true;
   $('who').textContent = $('upstream-result').textContent = '';
   $('upstream-result').hidden = true;
-  const link = Object.assign(document.createElement('a'), { href: `${backend}/login`, target: '_blank', textContent: 'Sign in' });
-  $('problem').replaceChildren('Your session has ended. Your text stays here until you sign in again in another tab: ', link);
+  const link = Object.assign(document.createElement('a'), { href: `${backend}/login`, textContent: 'Sign in' });
+  $('problem').replaceChildren('Your session has ended. Your text is kept in this tab until you sign in again. ', link);
   $('problem').hidden = false;
+}
+
+// keepDraft keeps the text over a login in this tab. Nothing else has it: not the
+// address, and not the server.
+function keepDraft() {
+  sessionStorage.setItem('draft', JSON.stringify({ user, text: $('note').value }));
+}
+
+// takeDraft returns the kept text if it belongs to the user, and deletes it in any case.
+function takeDraft() {
+  const draft = JSON.parse(sessionStorage.getItem('draft') ?? '{}');
+  sessionStorage.removeItem('draft');
+  return draft.user === user ? draft.text : undefined;
 }
 
 // refresh shows the current user, and keeps text that this user has not saved.
 async function refresh() {
   try {
-    const person = await call('/api/me');
+    const person = await call('/api/me', {}, '');
     if (person.user !== user) show();
     user = person.user;
+    ended = false;
     $('who').textContent = person.name || person.email || person.subject;
     $('who').title = `${person.subject} at ${person.issuer}`;
     show('account', 'signed-in');
     const { note } = await call('/api/note');
-    if (!typed) $('note').value = note;
+    const draft = takeDraft();
+    if (!typed) $('note').value = draft ?? note;
+    if (draft !== undefined && draft !== note) {
+      typed = true;
+      $('saved').textContent = 'This text is not saved yet';
+    }
   } catch (error) {
+    if (error instanceof OtherUser) return refresh(); // has signed in since the first call
     if (typed && error instanceof SignedOut) return keepText();
     if (typed) return complain('The server is unavailable at the moment. Please try again.');
     show(error instanceof SignedOut ? 'signed-out' : 'problem');
@@ -118,7 +141,11 @@ $('note-form').addEventListener('submit', (event) => {
 $('note').addEventListener('input', () => {
   typed = true;
   $('saved').textContent = '';
+  if (ended) keepDraft();
 });
+
+// A user who signs out leaves nothing in the tab.
+document.querySelector('form[action$="/logout"]').addEventListener('submit', () => sessionStorage.clear());
 
 $('upstream').addEventListener('click', () => attempt(async () => {
   $('upstream').disabled = true;

@@ -2,7 +2,11 @@
 
 package main
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/gatehouse-go/gatehouse/session"
+)
 
 // cors lets the scripts of one origin read the responses to requests with cookies.
 // It is the outermost handler, so that they can read error responses too.
@@ -27,7 +31,7 @@ func cors(origin string, next http.Handler) http.Handler {
 		}
 		// A preflight request has no cookies, so it does not reach the session.
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "Content-Type")
+		h.Set("Access-Control-Allow-Headers", "Content-Type, "+session.UserHeader)
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})

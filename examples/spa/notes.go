@@ -3,8 +3,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
 )
 
 const (
@@ -61,10 +60,10 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	text, user, ok := noteOf(r.Header.Get("Content-Type"), body)
 	switch {
-	case user != "" && user != pseudonym(p):
+	case user != "" && user != session.UserTag(p):
 		// A tab still shows the user before: nothing is written into the account of the
-		// user who has signed in since.
-		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
+		// user who has signed in since. Scripts say the same in the header Session-User.
+		gatehouse.Refuse(w, r, &gatehouse.Error{Code: session.CodeUserChanged, Reason: session.ReasonOtherUser})
 	case err != nil || !ok:
 		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
 	case len(text) > maxNote:
@@ -76,13 +75,6 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"note": text})
 	}
-}
-
-// pseudonym returns the name by which the page says for whom it writes. It reveals
-// neither subject nor issuer.
-func pseudonym(p gatehouse.Principal) string {
-	sum := sha256.Sum256([]byte(p.Issuer + "\x00" + p.Subject))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // noteOf returns the members "note" and "user" of a JSON or form body if there is a

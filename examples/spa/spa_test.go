@@ -161,7 +161,7 @@ func TestPreflight(t *testing.T) {
 		}})
 	}
 	a := s.readable(preflight(s.page))
-	if a.Status != 204 || a.Header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.Header.Get("Access-Control-Allow-Headers") != "Content-Type" {
+	if a.Status != 204 || a.Header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.Header.Get("Access-Control-Allow-Headers") != "Content-Type, Session-User" {
 		t.Errorf("preflight of the page = %v %v, want 204", a, a.Header)
 	}
 	if a := preflight("https://evil.example"); a.Status == 204 || a.Header.Get("Access-Control-Allow-Methods") != "" {

@@ -32,11 +32,11 @@ var (
 )
 
 var (
-	requestApprovalScript = newScript(true, timeCommon, approvalsCommon, approvalsRequest)
-	findApprovalScript    = newScript(false, timeCommon, approvalsCommon, approvalsFind)
-	decideApprovalScript  = newScript(true, timeCommon, approvalsCommon, approvalsDecide)
-	claimApprovalScript   = newScript(true, timeCommon, approvalsCommon, approvalsClaim)
-	listApprovalsScript   = newScript(false, timeCommon, approvalsCommon, approvalsList)
+	requestApprovalScript = newChange(timeCommon, approvalsCommon, approvalsRequest)
+	findApprovalScript    = newQuery(timeCommon, approvalsCommon, approvalsFind)
+	decideApprovalScript  = newRevocation(timeCommon, approvalsCommon, approvalsDecide)
+	claimApprovalScript   = newChange(timeCommon, approvalsCommon, approvalsClaim)
+	listApprovalsScript   = newQuery(timeCommon, approvalsCommon, approvalsList)
 )
 
 // Approvals is an [approval.Store]. Every method is one atomic script, and the clock

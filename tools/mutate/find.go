@@ -6,23 +6,25 @@ import (
 	"cmp"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
+	"go/types"
 	"slices"
 	"strings"
 )
 
-// mutant is one check removed from one file.
+// mutant is one change of one file.
 type mutant struct {
 	File   string // below the root, with slashes
 	Line   int
 	Func   string
-	Source string // what the check is, on one line
-	Change string // what it becomes: true, false, removed
+	Source string // what is changed, on one line
+	Change string // what it becomes, such as true, false, removed
 	Same   int    // how many mutants before it in the file are called the same
 
 	start, end  int // the bytes that are replaced
 	replacement string
+	tail        string // goes to the end of the file
+	kind        string
 }
 
 // ID names a mutant without its line, so that the list of equivalent mutants
@@ -35,23 +37,22 @@ func (m mutant) ID() string {
 	return id
 }
 
-// apply returns the source with the check removed.
+// apply returns the source with the change.
 func (m mutant) apply(source []byte) []byte {
-	return slices.Concat(source[:m.start], []byte(m.replacement), source[m.end:])
+	return slices.Concat(source[:m.start], []byte(m.replacement), source[m.end:], []byte(m.tail))
 }
 
 // find returns the mutants of one file in the order of their places.
-func find(name string, source []byte) ([]mutant, error) {
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, name, source, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, err
+func find(name string, source []byte, fset *token.FileSet, file *ast.File, info *types.Info) []mutant {
+	f := &finder{name: name, source: source, fset: fset, info: info}
+	for _, spec := range file.Imports {
+		f.imports = append(f.imports, strings.Trim(spec.Path.Value, `"`))
 	}
-	f := &finder{name: name, source: source, fset: fset}
 	for _, decl := range file.Decls {
 		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil {
 			f.fn = funcName(fn)
 			f.walk(fn.Type, fn.Body)
+			f.kinds(fn.Type, fn.Body)
 		}
 	}
 	slices.SortStableFunc(f.mutants, func(a, b mutant) int {
@@ -66,13 +67,15 @@ func find(name string, source []byte) ([]mutant, error) {
 		f.mutants[i].Same = seen[id]
 		seen[id]++
 	}
-	return f.mutants, nil
+	return f.mutants
 }
 
 type finder struct {
 	name    string
 	source  []byte
 	fset    *token.FileSet
+	info    *types.Info
+	imports []string
 	fn      string
 	mutants []mutant
 }
@@ -205,12 +208,14 @@ func (f *finder) off(x ast.Expr) {
 func (f *finder) add(start, end token.Pos, source, change, replacement string) {
 	f.mutants = append(f.mutants, mutant{
 		File: f.name, Line: f.fset.Position(start).Line, Func: f.fn, Source: source, Change: change,
-		start: f.fset.Position(start).Offset, end: f.fset.Position(end).Offset, replacement: replacement,
+		start: f.fset.Position(start).Offset, end: f.fset.Position(end).Offset, replacement: replacement, kind: kindCheck,
 	})
 }
 
-func (f *finder) raw(n ast.Node) string {
-	return string(f.source[f.fset.Position(n.Pos()).Offset:f.fset.Position(n.End()).Offset])
+func (f *finder) raw(n ast.Node) string { return f.between(n.Pos(), n.End()) }
+
+func (f *finder) between(start, end token.Pos) string {
+	return string(f.source[f.fset.Position(start).Offset:f.fset.Position(end).Offset])
 }
 
 func (f *finder) text(n ast.Node) string { return strings.Join(strings.Fields(f.raw(n)), " ") }

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Mutate removes checks from Go code, one at a time, and runs the tests that
-// should fail without them. It is not part of CI, because a run takes as long as
+// Mutate changes Go code, one place at a time, and runs the tests that should fail
+// with the change. It is not part of CI, because a run takes as long as
 // the tests of a package times the number of its checks.
 //
 //	GOWORK=off go -C tools run ./mutate -C .. . ./scopes ./jwtauth
 //
 // The packages are directories below -C. The source tree is never changed: each
 // mutant is a file in a temporary directory that the go command gets as an
-// overlay. What is removed:
+// overlay. The kinds of changes, of which -kinds selects some:
 //
-//   - a guard: an if or a case whose body ends in return, continue, break or
+//   - check, a guard: an if or a case whose body ends in return, continue, break or
 //     panic, or records an error, is never taken; if its body returns a nil
 //     error, it is always taken; an if whose else refuses is always taken;
-//   - an operand of && is true, an operand of || is false;
-//   - a predicate: a function that returns a condition returns true, and false.
+//   - check, an operand: of && it is true, of || it is false;
+//   - check, a predicate: a function that returns a condition returns true, and false;
+//   - order: two neighboring guards or calls change places;
+//   - clock: time.Now, and a time that is called now, are a day behind;
+//   - variable: two neighboring arguments of one type change places;
+//   - error: the error of the call whose results a function returns is nil;
+//   - boundary: a comparison decides the other way for equal values;
+//   - slice: a slice, map or value is shared with the caller, not cloned.
 //
 // A mutant is killed if the tests fail or time out, and survives if they pass. One
 // that does not compile says nothing. A survivor that no caller can distinguish
@@ -33,6 +39,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -52,6 +60,7 @@ type options struct {
 	timeout    time.Duration
 	parallel   int
 	short      bool
+	kinds      []string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -65,8 +74,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&o.timeout, "timeout", 0, "the time limit of one mutant (default 20 s plus five times that of the unchanged tests)")
 	flags.IntVar(&o.parallel, "j", min(2, runtime.NumCPU()), "the number of mutants under test at a time")
 	flags.BoolVar(&o.short, "short", true, "run the tests with -short")
+	all := []string{kindCheck, kindOrder, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
+	kinds := flags.String("kinds", strings.Join(all, ","), "the kinds of changes")
 	if err := flags.Parse(args); err != nil {
 		return 2
+	}
+	for kind := range strings.SplitSeq(*kinds, ",") {
+		if !slices.Contains(all, kind) {
+			fmt.Fprintf(stderr, "mutate: -kinds: no kind is called %q\n", kind)
+			return 2
+		}
+		o.kinds = append(o.kinds, kind)
 	}
 	if flags.NArg() == 0 {
 		fmt.Fprintln(stderr, "mutate: name at least one package directory")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// want is every mutant of testdata/guards and how it fares.
+// want is every removed check of testdata/guards and how it fares.
 var want = map[string]string{
 	`Check: s == "" => false`:              killed,
 	`Check: len(s) > 10 => false`:          survived,
@@ -47,7 +47,7 @@ func runGuards(t *testing.T, equivalent string) (code int, stdout, stderr string
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code = run(t.Context(), []string{"-C", "testdata", "-equivalent", list, "-timeout", "5s", "guards"}, &out, &errs)
+	code = run(t.Context(), []string{"-C", "testdata", "-equivalent", list, "-timeout", "5s", "-kinds", "check", "guards"}, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -109,6 +109,47 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestKinds shows each kind of change where a test sees it and where none does.
+func TestKinds(t *testing.T) {
+	want := map[string]string{
+		`Order: if is(s, "first") { return errors.New("first") } => after if is(s, "second") { return errors.New("second") }`: killed,
+		`Order: if is(s, "second") { return errors.New("second") } => after log("a")`:                                         survived,
+		`Order: log("a") => after log("b")`:              survived,
+		`Clock: time.Now() => a day behind`:              killed,
+		`Expired: expires.Before(now) => or equal`:       survived,
+		`Expired: now => a day behind`:                   killed,
+		`Variable: _ = is(b, a) => after _ = pair(a, n)`: survived,
+		`Variable: is(b, a) => b and a swapped`:          survived,
+		`Variable: is(a, b) => a and b swapped`:          killed,
+		`Drop: wrap(save()) => nil`:                      killed,
+		`Boundary: n <= 8 => <`:                          killed,
+		`Slice: slices.Clone(s) => shared`:               killed,
+		`Map: maps.Clone(m) => shared`:                   survived,
+	}
+	t.Setenv("GOWORK", "off")
+	var out, errs bytes.Buffer
+	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-kinds", "order,clock,variable,error,boundary,slice", "kinds"}
+	if code := run(t.Context(), args, &out, &errs); code != 1 {
+		t.Errorf("run(%q) = %d, want 1", args, code)
+	}
+	got := make(map[string]string)
+	for line := range strings.Lines(out.String()) {
+		outcome, rest, _ := strings.Cut(strings.TrimSpace(line), " kinds/kinds.go:")
+		if _, id, ok := strings.Cut(rest, " "); ok && outcome != "-" {
+			got[id] = strings.TrimSpace(outcome)
+		}
+	}
+	for id := range want {
+		if got[id] != want[id] {
+			t.Errorf("outcome of %s = %q, want %q", id, got[id], want[id])
+		}
+		delete(got, id)
+	}
+	if len(got) > 0 {
+		t.Errorf("run(%q) has also %v, want no such mutant", args, got)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	dir := t.TempDir()
@@ -127,6 +168,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"no package":        {nil, 2, "name at least one package"},
 		"unknown flag":      {[]string{"-x"}, 2, "not defined"},
+		"unknown kind":      {[]string{"-kinds", "check,speed", "guards"}, 2, `no kind is called "speed"`},
 		"no list":           {[]string{"-equivalent", dir + "/none", "guards"}, 1, "no such file"},
 		"list, no reason":   {[]string{"-equivalent", write("a.txt", "f.go F: x => false"), "guards"}, 1, "MUTANT ## REASON"},
 		"list, empty":       {[]string{"-equivalent", write("b.txt", "f.go F: x => false ## "), "guards"}, 1, "MUTANT ## REASON"},
@@ -152,20 +194,24 @@ func TestEquivalentListIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
 	known := make(map[string]bool)
+	loaded := make(map[string]bool)
 	for id := range reasons {
 		name, _, _ := strings.Cut(id, " ")
-		source, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
-		if err != nil {
-			t.Errorf("equivalent.txt: %s: %v", id, err)
-			continue
-		}
-		mutants, err := find(name, source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range mutants {
-			known[m.ID()] = true
+		dir := filepath.Dir(filepath.FromSlash(name))
+		if !loaded[dir] {
+			loaded[dir] = true
+			p, err := loadPackage(t.Context(), root, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range p.mutants {
+				known[m.ID()] = true
+			}
 		}
 		if !known[id] {
 			t.Errorf("equivalent.txt: no such mutant: %s", id)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,39 +36,6 @@ type result struct {
 	Reason  string // why it is equivalent, "" if it is not listed
 }
 
-// target is a package whose checks are removed.
-type target struct {
-	root, dir string
-	path      string // import path
-	files     []string
-	reasons   map[string]string
-	results   []result
-}
-
-func loadPackage(ctx context.Context, root, dir string) (*target, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,GoFiles", "./"+filepath.ToSlash(dir))
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, fmt.Errorf("go list %s: %s", dir, bytes.TrimSpace(exit.Stderr))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("go list %s: %w", dir, err)
-	}
-	var listed struct {
-		ImportPath, Dir string
-		GoFiles         []string
-	}
-	if err := json.Unmarshal(out, &listed); err != nil {
-		return nil, fmt.Errorf("go list %s: %w", dir, err)
-	}
-	rel, err := filepath.Rel(root, listed.Dir)
-	if err != nil {
-		return nil, err
-	}
-	return &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, files: listed.GoFiles}, nil
-}
-
 // test runs the tests once as they are and once for each mutant.
 func (t *target) test(ctx context.Context, o options, temp string, stdout io.Writer) error {
 	start := time.Now()
@@ -83,21 +51,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		timeout = 20*time.Second + 5*time.Since(start)
 	}
 
-	var mutants []mutant
-	sources := make(map[string][]byte)
-	for _, file := range t.files {
-		name := filepath.Join(filepath.FromSlash(t.dir), file)
-		source, err := os.ReadFile(filepath.Join(t.root, name))
-		if err != nil {
-			return err
-		}
-		found, err := find(filepath.ToSlash(name), source)
-		if err != nil {
-			return err
-		}
-		sources[filepath.ToSlash(name)] = source
-		mutants = append(mutants, found...)
-	}
+	mutants := slices.DeleteFunc(t.mutants, func(m mutant) bool { return !slices.Contains(o.kinds, m.kind) })
 	fmt.Fprintf(stdout, "%s: %d mutants, at most %s each\n", t.path, len(mutants), timeout.Round(time.Second))
 
 	t.results = make([]result, len(mutants))
@@ -110,7 +64,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		wg.Go(func() {
 			defer func() { <-slots }()
 			r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()]}
-			r.Outcome, errs[i] = t.testMutant(ctx, o, temp, i, m, sources[m.File], timeout)
+			r.Outcome, errs[i] = t.testMutant(ctx, o, temp, i, m, t.sources[m.File], timeout)
 			t.results[i] = r
 			print.Lock()
 			defer print.Unlock()

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+)
+
+// snippet: accesslog
+
+// decision is what the gate has decided on one request.
+type decision struct {
+	mu sync.Mutex
+	gatehouse.Event
+}
+
+type decisionKey struct{}
+
+// accessLog writes one line for each request, with the caller. It stands outside the
+// gate, whose handlers alone have the caller in their context: the gate tells it to the
+// observer, with the context of the request outside.
+func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, d, response := time.Now(), new(decision), &response{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(r.Context(), decisionKey{}, d))
+		defer func() { // also after a panic
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			// The route, because the path and the query may contain a credential.
+			logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", response.status),
+				slog.String("decision", string(d.Decision)), slog.String("reason", string(d.Reason)),
+				slog.String("issuer", d.Principal.Issuer), slog.String("subject", d.Principal.Subject),
+				slog.String("tenant", d.Principal.Tenant), slog.String("credential", d.Credential),
+				slog.Duration("duration", time.Since(start)))
+		}()
+		next.ServeHTTP(response, r)
+	})
+}
+
+// noteDecision is an observer. The last decision on a request stands: the gate may allow
+// it, and a policy behind the gate may deny it.
+func noteDecision(ctx context.Context, e gatehouse.Event) error {
+	if d, ok := ctx.Value(decisionKey{}).(*decision); ok && e.Type == gatehouse.EventDecision {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if e.Principal.IsZero() {
+			e.Principal = d.Principal
+		}
+		d.Event = e
+	}
+	return nil
+}
+
+// response remembers the status.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *response) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *response) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// end snippet

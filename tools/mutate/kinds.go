@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+)
+
+// The kinds of mutants.
+const (
+	kindCheck    = "check"
+	kindOrder    = "order"
+	kindClock    = "clock"
+	kindVariable = "variable"
+	kindError    = "error"
+	kindBoundary = "boundary"
+	kindSlice    = "slice"
+)
+
+// boundaries are the comparisons with the other choice for equal values.
+var boundaries = map[token.Token]token.Token{
+	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
+}
+
+// kinds adds the mutants of one function that remove no check.
+func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			f.kinds(n.Type, n.Body)
+			return false
+		case *ast.BlockStmt:
+			f.order(n.List)
+		case *ast.CaseClause:
+			f.order(n.Body)
+		case *ast.BinaryExpr:
+			if op, ok := boundaries[n.Op]; ok {
+				f.change(n, kindBoundary, op.String(), f.raw(n.X)+" "+op.String()+" "+f.raw(n.Y))
+			}
+		case *ast.CallExpr:
+			f.call(n)
+		case *ast.ReturnStmt:
+			f.dropError(fn, n)
+		case *ast.Ident:
+			// A time that the caller hands in, such as that of the store.
+			if v, ok := f.info.Uses[n].(*types.Var); ok && !v.IsField() && v.Pkg() != nil && v.Parent() != v.Pkg().Scope() && n.Name == "now" && isTime(v.Type()) {
+				f.change(n, kindClock, "a day behind", n.Name+".Add(-24*time.Hour)")
+				f.keep("time", "time.Now")
+			}
+		}
+		return true
+	})
+}
+
+// order swaps neighboring statements, of which both call something and neither
+// declares a variable: calls, and guards that end in a jump.
+func (f *finder) order(list []ast.Stmt) {
+	for i := 1; i < len(list); i++ {
+		a, b := list[i-1], list[i]
+		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) {
+			f.add(a.Pos(), b.End(), head(f.text(a)), "after "+head(f.text(b)), f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a))
+			f.mutants[len(f.mutants)-1].kind = kindOrder
+		}
+	}
+}
+
+func (f *finder) movable(stmt ast.Stmt) bool {
+	switch stmt := stmt.(type) {
+	case *ast.IfStmt:
+		if stmt.Else != nil || len(stmt.Body.List) == 0 {
+			return false
+		}
+		switch stmt.Body.List[len(stmt.Body.List)-1].(type) {
+		case *ast.ReturnStmt, *ast.BranchStmt:
+			return f.calls(stmt.Cond) || stmt.Init != nil && f.calls(stmt.Init)
+		}
+	case *ast.AssignStmt:
+		return stmt.Tok == token.ASSIGN && f.calls(stmt)
+	case *ast.ExprStmt:
+		return f.calls(stmt)
+	}
+	return false
+}
+
+// calls reports whether a function is called that is not built in.
+func (f *finder) calls(n ast.Node) bool {
+	found := false
+	ast.Inspect(n, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			kind := f.info.Types[call.Fun]
+			found = found || !kind.IsBuiltin() && !kind.IsType()
+		}
+		return !found
+	})
+	return found
+}
+
+func (f *finder) call(n *ast.CallExpr) {
+	fun, _ := ast.Unparen(n.Fun).(*ast.SelectorExpr)
+	switch {
+	case fun == nil:
+	case f.isFunc(fun, "time", "Now"):
+		f.change(n, kindClock, "a day behind", "time.Now().Add(-24*time.Hour)")
+	case (fun.Sel.Name == "Before" || fun.Sel.Name == "After") && len(n.Args) == 1 && isTime(f.info.TypeOf(fun.X)):
+		f.change(n, kindBoundary, "or equal", "!"+f.raw(n.Args[0])+"."+fun.Sel.Name+"("+f.raw(fun.X)+")")
+	case len(n.Args) == 1 && (f.isFunc(fun, "slices", "Clone") || f.isFunc(fun, "maps", "Clone") || f.isFunc(fun, "bytes", "Clone")):
+		f.change(n, kindSlice, "shared", f.raw(n.Args[0]))
+		path := fun.X.(*ast.Ident).Name
+		f.keep(path, map[string]string{"slices": "slices.Clone[[]int]", "maps": "maps.Clone[map[int]int]", "bytes": "bytes.Clone"}[path])
+	case (fun.Sel.Name == "Clone" || fun.Sel.Name == "clone") && len(n.Args) == 0 && f.same(fun.X, n):
+		f.change(n, kindSlice, "shared", f.raw(fun.X))
+	}
+	for i := 1; i < len(n.Args) && !f.isFunc(fun, "fmt", "Errorf"); i++ {
+		a, b := n.Args[i-1], n.Args[i]
+		if plain(a) && plain(b) && f.same(a, b) && f.raw(a) != f.raw(b) {
+			f.add(n.Pos(), n.End(), f.text(n), f.text(a)+" and "+f.text(b)+" swapped",
+				f.between(n.Pos(), a.Pos())+f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a)+f.between(b.End(), n.End()))
+			f.mutants[len(f.mutants)-1].kind = kindVariable
+		}
+	}
+}
+
+// plain reports whether x is a variable or a field.
+func plain(x ast.Expr) bool {
+	switch x := ast.Unparen(x).(type) {
+	case *ast.Ident:
+		return x.Name != "nil" && x.Name != "true" && x.Name != "false"
+	case *ast.SelectorExpr:
+		return plain(x.X)
+	}
+	return false
+}
+
+// dropError loses the error of the call that ends a function. What only makes an
+// error belongs to a guard.
+func (f *finder) dropError(fn *ast.FuncType, ret *ast.ReturnStmt) {
+	results := resultTypes(fn)
+	if len(results) == 0 || len(results) != len(ret.Results) || !isName(results[len(results)-1], "error") {
+		return
+	}
+	last := ret.Results[len(ret.Results)-1]
+	call, ok := ast.Unparen(last).(*ast.CallExpr)
+	if !ok {
+		return
+	}
+	if fun, _ := call.Fun.(*ast.SelectorExpr); !f.isFunc(fun, "errors", "New") && !f.isFunc(fun, "fmt", "Errorf") {
+		f.change(last, kindError, "nil", "func(error) error { return nil }("+f.raw(last)+")")
+	}
+}
+
+func (f *finder) change(n ast.Expr, kind, change, replacement string) {
+	f.add(n.Pos(), n.End(), f.text(n), change, replacement)
+	f.mutants[len(f.mutants)-1].kind = kind
+}
+
+// keep uses a name of an import of the last mutant, which may have lost its only
+// use.
+func (f *finder) keep(path, name string) {
+	if slices.Contains(f.imports, path) {
+		f.mutants[len(f.mutants)-1].tail = "\nvar _ = " + name + "\n"
+	}
+}
+
+func (f *finder) isFunc(sel *ast.SelectorExpr, path, name string) bool {
+	if sel == nil {
+		return false
+	}
+	fn, ok := f.info.Uses[sel.Sel].(*types.Func)
+	return ok && sel.Sel.Name == name && fn.Pkg() != nil && fn.Pkg().Path() == path && fn.Signature().Recv() == nil
+}
+
+func (f *finder) same(a, b ast.Expr) bool {
+	x, y := f.info.TypeOf(a), f.info.TypeOf(b)
+	return x != nil && y != nil && types.Identical(x, y)
+}
+
+func isTime(t types.Type) bool { return t != nil && t.String() == "time.Time" }
+
+// head shortens a statement to what names it.
+func head(text string) string {
+	const limit = 60
+	if len(text) > limit {
+		return text[:limit] + "…"
+	}
+	return text
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// target is a package and its mutants.
+type target struct {
+	root, dir string
+	path      string // import path
+	sources   map[string][]byte
+	mutants   []mutant
+	reasons   map[string]string
+	results   []result
+}
+
+// loadPackage reads a package with its types.
+func loadPackage(ctx context.Context, root, dir string) (*target, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export", "./"+filepath.ToSlash(dir))
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return nil, fmt.Errorf("go list %s: %s", dir, bytes.TrimSpace(exit.Stderr))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("go list %s: %w", dir, err)
+	}
+	// The package that was asked for is the last one.
+	var listed struct {
+		ImportPath, Dir, Export string
+		GoFiles                 []string
+	}
+	exports := make(map[string]string)
+	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+		listed.GoFiles = nil
+		if err := decoder.Decode(&listed); err != nil {
+			return nil, fmt.Errorf("go list %s: %w", dir, err)
+		}
+		exports[listed.ImportPath] = listed.Export
+	}
+	rel, err := filepath.Rel(root, listed.Dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, sources: make(map[string][]byte)}
+
+	fset := token.NewFileSet()
+	var files []*ast.File
+	var names []string
+	for _, base := range listed.GoFiles {
+		name := filepath.ToSlash(filepath.Join(rel, base))
+		source, err := os.ReadFile(filepath.Join(listed.Dir, base))
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(fset, name, source, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		t.sources[name], files, names = source, append(files, file), append(names, name)
+	}
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})}
+	info := &types.Info{Types: make(map[ast.Expr]types.TypeAndValue), Uses: make(map[*ast.Ident]types.Object)}
+	if _, err := config.Check(t.path, fset, files, info); err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		t.mutants = append(t.mutants, find(name, t.sources[name], fset, files[i], info)...)
+	}
+	return t, nil
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kinds holds one or two places for each kind of change that removes no
+// check. The tests beside it see some of them and are blind to others.
+package kinds
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Order has a guard before another, and calls whose order the tests do not see.
+func Order(s string, log func(string)) error {
+	if is(s, "first") {
+		return errors.New("first")
+	}
+	if is(s, "second") {
+		return errors.New("second")
+	}
+	log("a")
+	log("b")
+	return nil
+}
+
+func is(s, prefix string) bool { return s == "both" || s == prefix }
+
+// Clock returns the time.
+func Clock() time.Time { return time.Now() }
+
+// Expired uses the time of the caller.
+func Expired(now, expires time.Time) bool { return expires.Before(now) }
+
+// Variable has arguments of one type, and of two.
+func Variable(a, b string, n int) bool {
+	_ = is(b, a)
+	_ = pair(a, n)
+	return is(a, b)
+}
+
+func pair(string, int) int { return 0 }
+
+// Drop returns the error of a call.
+func Drop(save func() error) (int, error) {
+	return 0, wrap(save())
+}
+
+func wrap(err error) error { return err }
+
+// Boundary has a limit.
+func Boundary(n int) bool { return n <= 8 }
+
+// Slice returns copies.
+func Slice(s []int) []int { return slices.Clone(s) }
+
+// Map returns copies that the tests do not change.
+func Map(m map[string]int) map[string]int { return maps.Clone(m) }

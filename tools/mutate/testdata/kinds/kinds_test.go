@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kinds
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestKinds(t *testing.T) {
+	if err := Order("both", nil); err == nil || err.Error() != "first" {
+		t.Error("Order")
+	}
+	if err := Order("", func(string) {}); err != nil {
+		t.Error("Order")
+	}
+	if time.Since(Clock()) > time.Hour {
+		t.Error("Clock")
+	}
+	if now := time.Now(); !Expired(now, now.Add(-time.Hour)) || Expired(now, now.Add(time.Hour)) {
+		t.Error("Expired")
+	}
+	if Variable("both", "a", 1) != true {
+		t.Error("Variable")
+	}
+	if _, err := Drop(func() error { return errors.New("full") }); err == nil {
+		t.Error("Drop")
+	}
+	if !Boundary(8) || Boundary(9) {
+		t.Error("Boundary")
+	}
+	s := []int{1}
+	if Slice(s)[0] = 2; s[0] != 1 {
+		t.Error("Slice")
+	}
+	if Map(map[string]int{"a": 1})["a"] != 1 {
+		t.Error("Map")
+	}
+}
