@@ -33,11 +33,11 @@ var (
 )
 
 var (
-	reserveBudgetScript = newScript(true, timeCommon, budgetsCommon, budgetsEntries, budgetsReserve)
-	extendBudgetScript  = newScript(true, timeCommon, budgetsCommon, budgetsEntries, budgetsExtend)
-	settleBudgetScript  = newScript(true, timeCommon, budgetsCommon, budgetsSettle)
-	readBudgetsScript   = newScript(false, timeCommon, budgetsCommon, budgetsRead)
-	sweepBudgetsScript  = newScript(true, timeCommon, budgetsCommon, budgetsSweep)
+	reserveBudgetScript = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsReserve)
+	extendBudgetScript  = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsExtend)
+	settleBudgetScript  = newRevocation(timeCommon, budgetsCommon, budgetsSettle)
+	readBudgetsScript   = newQuery(timeCommon, budgetsCommon, budgetsRead)
+	sweepBudgetsScript  = newRevocation(timeCommon, budgetsCommon, budgetsSweep)
 )
 
 const (
