@@ -209,15 +209,3 @@ func (k *Keys) Invalidate(id string) {
 		k.cache.invalidate(id)
 	}
 }
-
-// Watch listens to [Config].Watcher and deletes changed keys from the cache. It
-// blocks until ctx is done or the Watcher fails, and always returns a non-nil
-// error. Run it in a goroutine, and call it again if it returns before ctx is
-// done: while it is not running, a revocation by another process takes up to
-// CacheTTL to take effect in this process.
-func (k *Keys) Watch(ctx context.Context) error {
-	if k.watcher == nil {
-		return errors.New("apikey: watch: Config.Watcher is not set")
-	}
-	return k.watcher.Watch(ctx, k.Invalidate)
-}

@@ -31,11 +31,11 @@ var (
 )
 
 var (
-	reserveBudgetScript = newScript(true, timeCommon, budgetsCommon, budgetsReserve)
-	extendBudgetScript  = newScript(true, timeCommon, budgetsCommon, budgetsExtend)
-	settleBudgetScript  = newScript(true, timeCommon, budgetsCommon, budgetsSettle)
-	readBudgetsScript   = newScript(false, timeCommon, budgetsCommon, budgetsRead)
-	sweepBudgetsScript  = newScript(true, timeCommon, budgetsCommon, budgetsSweep)
+	reserveBudgetScript = newChange(timeCommon, budgetsCommon, budgetsReserve)
+	extendBudgetScript  = newChange(timeCommon, budgetsCommon, budgetsExtend)
+	settleBudgetScript  = newRevocation(timeCommon, budgetsCommon, budgetsSettle)
+	readBudgetsScript   = newQuery(timeCommon, budgetsCommon, budgetsRead)
+	sweepBudgetsScript  = newRevocation(timeCommon, budgetsCommon, budgetsSweep)
 )
 
 const (
