@@ -88,7 +88,7 @@ func (h *Handler) pageOf(r *http.Request, status int, reason gatehouse.Reason) P
 		p.Title, p.Link, p.Href = "A stronger sign-in is needed", "Go on", h.home
 		p.Text = "The sign-in server did not ask for what this page needs, such as a second factor or the password again. You are still signed in as before."
 	case reason == ReasonNotAllowed, reason == ReasonGroups:
-		p.Title, p.Link, p.Href = "This account may not sign in here", "Use another account", h.loginFor(returnToOf(r), "select_account")
+		p.Title, p.Link, p.Href = "This account may not sign in here", "Use another account", h.loginFor(returnToOf(r), "login") // not select_account, which some servers reject
 		p.Text = "You have signed in at the sign-in server, and this application does not admit the account."
 	case reason == ReasonPath:
 		p.Title, p.Link, p.Href = "This address does not arrive", "Go on", h.home
