@@ -49,8 +49,9 @@
 //
 // The logout rejects cross-site requests (CSRF). It deletes the session,
 // revokes the refresh token, and sends the browser to the end session endpoint
-// of the authorization server, if there is one. It does so by a page, so that
-// form-action of the application's Content-Security-Policy need not name the origin.
+// of the authorization server, if there is one. The
+// form-action of a Content-Security-Policy of the page with the form must have the origin
+// of that endpoint, which [Handler.LogoutOrigin] returns.
 // With the parameter everywhere=1 it ends all sessions of the user; [Handler.EndUser] is
 // the same for operators. A script gets the URL of that
 // endpoint in the JSON member logout_url, without the ID token.

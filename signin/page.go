@@ -152,20 +152,3 @@ func render(p Page) gatehouse.Body {
 		}, "; ")}},
 	}
 }
-
-// leave sends the browser on after a logout. To another origin it does so by a page: the
-// redirect of a form would need that origin in the form-action of the
-// Content-Security-Policy of every page with such a form.
-func leave(w http.ResponseWriter, location string) {
-	if strings.HasPrefix(location, "/") {
-		redirect(w, location)
-		return
-	}
-	body := render(Page{Title: "Signing out", Text: "You are signed out of this application.", Link: "Go on", Href: location})
-	for name, values := range body.Header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", body.ContentType)
-	w.Header().Set("Refresh", "0; url="+location)
-	_, _ = w.Write(body.Content) // the client may have gone
-}
