@@ -92,7 +92,7 @@ func TestRefusalAllocations(t *testing.T) {
 		}
 		for _, authorization := range []string{"Bearer " + string(junk), "Bearer " + string(junk) + "!", string(junk), "Basic " + string(junk)} {
 			r := request("Authorization", authorization)
-			alloctest.AtMost(t, 20, func() { handler.ServeHTTP(w, r) })
+			alloctest.AtMost(t, 8, func() { handler.ServeHTTP(w, r) })
 		}
 	}
 }

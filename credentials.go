@@ -42,7 +42,7 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 	}
 	credentials := strings.TrimLeft(rest, " ")
 	if credentials == "" || rest[0] != ' ' {
-		return "", &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
+		return "", malformed()
 	}
 	return credentials, nil
 }
@@ -121,19 +121,22 @@ func (d *reader) checkForm(r *http.Request) *Error {
 	if len(values) == 0 {
 		return nil
 	}
-	malformed := &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 	if values[0] == "" || !text.IsTokenChar(values[0][0]) {
-		return malformed
+		return malformed()
 	}
 	for i := range d.schemes {
 		credentials, err := Authorization(r, d.schemes[i].Name)
 		switch {
 		case err == ErrNoCredentials: //nolint:errorlint // Authorization returns it as it is
 		case len(credentials) <= maxRead && !text.IsToken68(credentials): // they are empty with any other error
-			return malformed
+			return malformed()
 		}
 	}
 	return nil
+}
+
+func malformed() *Error {
+	return &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 }
 
 // unclaimed is the refusal of a request for which every authenticator has returned

@@ -53,14 +53,23 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 	for name, values := range e.Header {
 		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	h.Set("Cache-Control", "no-store")
+	fields := make([]string, 0, 4) // so that the usual fields are one allocation
+	set := func(name, value string) {
+		fields = append(fields, value)
+		h[name] = fields[len(fields)-1 : len(fields) : len(fields)]
+	}
+	set("Cache-Control", "no-store")
 	if location := g.loginFor(r, a, e); location != "" {
 		h.Set("Location", location)
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
 	for _, c := range g.challengesFor(a, e) {
-		h.Add("WWW-Authenticate", c.String())
+		if len(h["Www-Authenticate"]) == 0 {
+			set("Www-Authenticate", c.String())
+		} else {
+			h.Add("WWW-Authenticate", c.String())
+		}
 	}
 	if refusal.Status == http.StatusServiceUnavailable || refusal.Status == http.StatusTooManyRequests {
 		wait := e.RetryAfter
@@ -68,7 +77,7 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 			wait = defaultRetryAfter
 		}
 		refusal.RetryAfter = (wait + time.Second - 1).Truncate(time.Second)
-		h.Set("Retry-After", strconv.FormatInt(int64(refusal.RetryAfter/time.Second), 10))
+		set("Retry-After", strconv.FormatInt(int64(refusal.RetryAfter/time.Second), 10))
 	}
 	body := g.bodyFor(r, e, refusal)
 	for name, values := range body.Header {
@@ -78,8 +87,8 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 			h[name] = slices.Clone(values)
 		}
 	}
-	h.Set("Content-Type", body.ContentType)
-	h.Set("X-Content-Type-Options", "nosniff")
+	set("Content-Type", body.ContentType)
+	set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(refusal.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body.Content) // a client that has hung up needs no answer
@@ -97,10 +106,11 @@ func (g *Gate) bodyFor(r *http.Request, e *Error, refusal Refusal) Body {
 			return body
 		}
 	}
-	return Body{
-		ContentType: "application/json",
-		Content:     []byte(`{"error":"` + refusal.Code + `","error_description":"` + refusal.Description + `"}` + "\n"),
-	}
+	const start, between, end = `{"error":"`, `","error_description":"`, `"}` + "\n"
+	content := make([]byte, 0, len(start)+len(refusal.Code)+len(between)+len(refusal.Description)+len(end))
+	content = append(append(content, start...), refusal.Code...)
+	content = append(append(append(content, between...), refusal.Description...), end...)
+	return Body{ContentType: "application/json", Content: content}
 }
 
 // publicRequest returns the request for [Config.ErrorBody], without everything that
@@ -180,7 +190,7 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	if declared := g.reads.scheme(scheme.Name); declared != nil {
 		scheme = *declared
 	}
-	params := []Param{{"error", e.Code.String()}, {"error_description", e.Code.Description()}}
+	params := append(make([]Param, 0, 8), Param{"error", e.Code.String()}, Param{"error_description", e.Code.Description()})
 	// RFC 6750 §3 (scope): the scope attribute is a list of at least one.
 	if e.Code == CodeInsufficientScope && e.Scopes.Len() > 0 {
 		params = append(params, Param{"scope", e.Scopes.String()})
@@ -206,7 +216,7 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 //
 // Implements RFC 6750 §3 (auth-param); RFC 9110 §11.2.
 func (g *Gate) params(params ...Param) []Param {
-	all := append([]Param{{"realm", g.realm}}, params...)
+	all := append(append(make([]Param, 0, len(params)+2), Param{"realm", g.realm}), params...)
 	if g.metadata != nil {
 		// RFC 9728 §5.1: "resource_metadata: The URL of the protected resource
 		// metadata."
@@ -233,6 +243,11 @@ type Param struct{ Name, Value string }
 // form.
 func (c Challenge) String() string {
 	var b strings.Builder
+	size := len(c.Scheme)
+	for _, p := range c.Params {
+		size += len(`, =""`) + len(p.Name) + len(p.Value)
+	}
+	b.Grow(size)
 	b.WriteString(c.Scheme)
 	for i, p := range c.Params {
 		if i > 0 {

@@ -32,8 +32,9 @@ func ParseScopes(s string) (Scopes, error) {
 		return Scopes{}, nil
 	}
 	sorted, last := true, ""
-	for token := range strings.SplitSeq(s, " ") {
-		if !validScope(token) {
+	for rest, more := s, true; more; {
+		var token string
+		if token, rest, more = strings.Cut(rest, " "); !validScope(token) {
 			return Scopes{}, errScope
 		}
 		sorted = sorted && last < token

@@ -237,7 +237,7 @@ func entry[K comparable, V any](entries map[K]*V, key K, newValue func() *V) *V 
 	if value := entries[key]; value != nil {
 		return value
 	}
-	evict(entries)
+	evict(entries, maxEntries)
 	value := newValue()
 	entries[key] = value
 	return value

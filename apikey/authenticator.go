@@ -42,8 +42,7 @@ func (k *Keys) Reads() gatehouse.Reads {
 
 func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
 	id := k.find(u.Path)
-	if id == "" {
-		query := u.RawQuery
+	if query := u.RawQuery; id == "" && query != "" {
 		if unescaped, err := url.QueryUnescape(query); err == nil {
 			query = unescaped // keys need no escaping, but some clients escape "_"
 		}

@@ -11,9 +11,7 @@ import (
 )
 
 // cache keeps records of the store for a few seconds. It keeps the IDs that do
-// not exist apart, so that a client that guesses IDs cannot evict existing keys,
-// and without a copy of the shard, so that a guess costs little more than the call
-// of the store.
+// not exist apart, so that a client that guesses IDs cannot evict existing keys.
 type cache struct {
 	ttl     time.Duration
 	found   table[*cached]
@@ -72,10 +70,13 @@ func (c *cache) put(id string, entry *cached, generation uint64) (done bool) {
 	delete(m.ids, id)
 	m.mu.Unlock()
 	c.found.change(id, func(entries map[string]*cached) {
-		if old := entries[id]; c.generation(id).Load() != generation || old != nil && old.record.AsOf.After(entry.record.AsOf) {
+		old := entries[id]
+		if c.generation(id).Load() != generation || old != nil && old.record.AsOf.After(entry.record.AsOf) {
 			return
 		}
-		evict(entries)
+		if old == nil {
+			evict(entries, maxKeys)
+		}
 		entries[id] = entry
 		done = true
 	})
@@ -91,7 +92,7 @@ func (c *cache) putMissing(id string, read time.Time, generation uint64) (done b
 	if c.generation(id).Load() != generation {
 		return false
 	}
-	evict(m.ids)
+	evict(m.ids, maxEntries)
 	m.ids[id] = read
 	return true
 }
@@ -207,16 +208,4 @@ func (k *Keys) Invalidate(id string) {
 	if k.cache != nil {
 		k.cache.invalidate(id)
 	}
-}
-
-// Watch listens to [Config].Watcher and deletes changed keys from the cache. It
-// blocks until ctx is done or the Watcher fails, and always returns a non-nil
-// error. Run it in a goroutine, and call it again if it returns before ctx is
-// done: while it is not running, a revocation by another process takes up to
-// CacheTTL to take effect in this process.
-func (k *Keys) Watch(ctx context.Context) error {
-	if k.watcher == nil {
-		return errors.New("apikey: watch: Config.Watcher is not set")
-	}
-	return k.watcher.Watch(ctx, k.Invalidate)
 }

@@ -411,33 +411,3 @@ func TestCostOfUnknownKeys(t *testing.T) {
 		t.Errorf("200 unknown keys allocate %d bytes with a cache and %d without, want at most twice as many", with, without)
 	}
 }
-
-// Watch invalidates what other processes change, and everything when it connects.
-func TestWatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		here := newKeys(t, withCache(5*time.Second))
-		there := onStoreOf(t, here, 5*time.Second)
-		if err := here.Watch(t.Context()); err == nil || errors.Is(err, context.Canceled) {
-			t.Errorf("Watch without Config.Watcher: error = %v, want one of the configuration", err)
-		}
-		key, text := here.create(t, request())
-		missed, missedText := here.create(t, request())
-		there.wantReason(t, text, "")
-		there.wantReason(t, missedText, "")
-		must(here.Revoke(t.Context(), missed.ID))(t)
-		there.wantReason(t, missedText, "")
-
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- there.Watch(ctx) }()
-		synctest.Wait()
-		there.wantReason(t, missedText, apikey.ReasonRevoked)
-		there.wantReason(t, text, "")
-		must(here.Revoke(t.Context(), key.ID))(t)
-		there.wantReason(t, text, apikey.ReasonRevoked)
-		cancel()
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("Watch error = %v, want %v", err, context.Canceled)
-		}
-	})
-}

@@ -13,8 +13,11 @@ func CountHashes(f func()) int {
 	return n
 }
 
-// MaxEntries is the limit of the entries of one shard.
-const MaxEntries = maxEntries
+// The limits of the keys and of other entries in one shard.
+const (
+	MaxKeys    = maxKeys
+	MaxEntries = maxEntries
+)
 
 // SameShard returns n IDs of one shard.
 func SameShard(n int) []string {

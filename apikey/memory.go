@@ -290,9 +290,10 @@ func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (Rec
 }
 
 // read returns a copy of r that shares no memory with it.
-func (r *Record) read(now time.Time) Record {
-	c := *r
-	c.Networks = slices.Clone(r.Networks)
-	c.AsOf = now
+func (r *Record) read(now time.Time) (c Record) {
+	c = *r
+	if c.AsOf = now; len(r.Networks) > 0 {
+		c.Networks = slices.Clone(r.Networks)
+	}
 	return c
 }

@@ -153,19 +153,3 @@ type Rotation struct {
 	MaxLifetime time.Duration // greater than zero
 	Generation  int64         // the expected Generation, 0 for any
 }
-
-// Watcher reports changes of keys by other processes, so that a cache can drop
-// its entries. The implementations use publish and subscribe of Redis, and
-// LISTEN and NOTIFY of PostgreSQL.
-type Watcher interface {
-	// Watch calls changed with the ID of every key that a process rotates, revokes,
-	// suspends, resumes or changes by Import, after the change. It calls changed with "", which stands
-	// for all keys, whenever it may have missed a change: when it starts to listen
-	// and after each reconnect.
-	//
-	// Watch blocks until ctx is done or it fails permanently, reconnects
-	// automatically after a temporary failure, and always returns a non-nil error.
-	// It does not call changed after it has returned. changed returns quickly and
-	// is safe for concurrent use.
-	Watch(ctx context.Context, changed func(id string)) error
-}

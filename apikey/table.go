@@ -6,13 +6,13 @@ import (
 	"iter"
 	"maps"
 	"sync"
-	"sync/atomic"
 )
 
 // Tables have shards, so that requests do not wait for each other. Each shard is
-// bounded: 16,384 entries in all.
+// bounded: 131,072 keys in all, and 16,384 entries of what an unknown client can add.
 const (
 	shardCount = 256
+	maxKeys    = 512
 	maxEntries = 64
 )
 
@@ -26,46 +26,45 @@ func shardOf(id string, shards int) int {
 	return n % shards
 }
 
-// table is a map from IDs that is read much more often than changed. Readers take
-// no lock: each change replaces the map of one shard.
+// table is a bounded map from the IDs of keys.
 type table[V any] []tableShard[V]
 
 type tableShard[V any] struct {
-	entries atomic.Pointer[map[string]V]
-	mu      sync.Mutex // held by writers
+	mu      sync.Mutex
+	entries map[string]V // nil until the first change
+	_       [48]byte     // fills a cache line, against false sharing between cores
 }
 
+func (t table[V]) shard(id string) *tableShard[V] { return &t[shardOf(id, len(t))] }
+
 func (t table[V]) load(id string) (value V, ok bool) {
-	if entries := t[shardOf(id, len(t))].entries.Load(); entries != nil {
-		value, ok = (*entries)[id]
-	}
+	s := t.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, ok = s.entries[id]
 	return value, ok
 }
 
-// change replaces the shard of an ID by a copy that f has changed.
-func (t table[V]) change(id string, f func(entries map[string]V)) {
-	t[shardOf(id, len(t))].change(f)
-}
+// change calls f with the shard of an ID.
+func (t table[V]) change(id string, f func(entries map[string]V)) { t.shard(id).change(f) }
 
 func (s *tableShard[V]) change(f func(entries map[string]V)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[string]V)
-	if entries := s.entries.Load(); entries != nil {
-		next = maps.Clone(*entries)
+	if s.entries == nil {
+		s.entries = make(map[string]V)
 	}
-	f(next)
-	s.entries.Store(&next)
+	f(s.entries)
 }
 
 func (t table[V]) all() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		for i := range t {
-			entries := t[i].entries.Load()
-			if entries == nil {
-				continue
-			}
-			for id, value := range *entries {
+			s := &t[i]
+			s.mu.Lock()
+			entries := maps.Clone(s.entries)
+			s.mu.Unlock()
+			for id, value := range entries {
 				if !yield(id, value) {
 					return
 				}
@@ -74,10 +73,10 @@ func (t table[V]) all() iter.Seq2[string, V] {
 	}
 }
 
-// evict deletes an entry of a full map. Map order is random, so that a client
+// evict deletes an entry of a map that is full. Map order is random, so that a client
 // cannot choose the entry.
-func evict[K comparable, V any](entries map[K]V) {
-	if len(entries) < maxEntries {
+func evict[K comparable, V any](entries map[K]V, limit int) {
+	if len(entries) < limit {
 		return
 	}
 	for key := range entries {

@@ -13,7 +13,7 @@ import (
 const touchEvery = time.Minute
 
 // usage counts the uses of each key. It writes them to the store at the first use
-// and then at most once a minute. It holds 16,384 keys; when it evicts one, the
+// and then at most once a minute. It holds 131,072 keys; when it evicts one, the
 // uses that were not yet written are lost.
 type usage struct{ keys table[*keyUsage] }
 
@@ -60,7 +60,7 @@ func (u usage) of(id string) *keyUsage {
 func (u usage) add(id string) (key *keyUsage) {
 	u.keys.change(id, func(keys map[string]*keyUsage) {
 		if key = keys[id]; key == nil {
-			evict(keys)
+			evict(keys, maxKeys)
 			key = new(keyUsage)
 			keys[id] = key
 		}

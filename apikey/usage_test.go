@@ -161,9 +161,10 @@ func TestUsesUnderLoad(t *testing.T) {
 // What Keys keeps of used keys and of addresses has a limit.
 func TestUsageIsBounded(t *testing.T) {
 	f := newKeys(t, func(c *apikey.Config) {
+		c.CacheTTL = 5 * time.Second
 		c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, UsesAfterRevocation: true, Failures: 1000}
 	})
-	for i, id := range apikey.SameShard(3 * apikey.MaxEntries) {
+	for i, id := range apikey.SameShard(apikey.MaxKeys + 50) {
 		must(f.Authenticate(from(f.storeKey(t, id), fmt.Sprintf("10.%d.%d.7:1", i>>8, i&255))))(t)
 	}
 	for i := range 20_000 { // addresses have shards of their own
@@ -171,7 +172,10 @@ func TestUsageIsBounded(t *testing.T) {
 			t.Fatal("Authenticate(malformed key) error = nil, want a rejection")
 		}
 	}
-	if used, watched, addresses := f.Remembered(); used != apikey.MaxEntries || watched != apikey.MaxEntries || addresses != apikey.MaxEntries {
-		t.Errorf("%d used keys, %d histories, %d addresses in a shard, want %d of each", used, watched, addresses, apikey.MaxEntries)
+	if used, watched, addresses := f.Remembered(); used != apikey.MaxKeys || watched != apikey.MaxEntries || addresses != apikey.MaxEntries {
+		t.Errorf("%d used keys, %d histories, %d addresses in a shard, want %d and twice %d", used, watched, addresses, apikey.MaxKeys, apikey.MaxEntries)
+	}
+	if found, _ := f.Cached(); found != apikey.MaxKeys {
+		t.Errorf("%d keys are cached, want %d", found, apikey.MaxKeys)
 	}
 }

@@ -4,7 +4,6 @@ package jwtauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +23,7 @@ type Authenticator struct {
 	revocations Revocations
 	confirmers  *gatehouse.Confirmers
 	maxBytes    int // the largest MaxTokenBytes of all issuers
-	headers     headerCache
+	headers     *headerCache
 
 	bearer  bool     // an issuer's tokens come in the Authorization header
 	carrier []string // the other headers with tokens
@@ -40,7 +39,7 @@ func New(config Config) (*Authenticator, error) {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("jwtauth: Config.Confirmers: %w", err))
 	}
-	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations, confirmers: confirmers}
+	a := &Authenticator{issuers: make(map[string]*issuer), revocations: config.Revocations, confirmers: confirmers, headers: newHeaderCache()}
 	if config.CacheEntries > 0 {
 		a.cache = newCache(config.CacheEntries)
 	}
@@ -126,7 +125,7 @@ func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token strin
 	}
 	if v.issuer.Header != name {
 		e := reject(ReasonCarrier, v.issuer, v.issuer.carrierError())
-		e.Credential = v.token.ID
+		e.Credential = v.principal.Credential
 		return gatehouse.Proof{}, e
 	}
 	header, err := a.confirm(r, scheme, token, v)
@@ -160,11 +159,10 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 		return nil, reject(ReasonOversized, nil, errOversized)
 	}
 	now := time.Now()
-	var key fingerprint
+	var hash uint64
 	if a.cache != nil {
-		var buffer [1024]byte // a conversion to []byte allocates
-		key = sha256.Sum256(append(buffer[:0], token...))
-		if v := a.cache.get(key, now); v != nil {
+		hash = a.cache.hash(token)
+		if v := a.cache.get(hash, token, now); v != nil {
 			if now.Before(v.expires) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {
@@ -174,7 +172,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 					return v, a.checkRevocation(ctx, v)
 				}
 			}
-			a.cache.remove(key)
+			a.cache.remove(hash, v)
 		}
 	}
 	v, err := a.verify(ctx, token, now)
@@ -182,7 +180,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 		return nil, err
 	}
 	if a.cache != nil {
-		a.cache.put(key, v)
+		a.cache.put(hash, v)
 	}
 	return v, a.checkRevocation(ctx, v)
 }
@@ -209,7 +207,7 @@ func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verifi
 	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation)
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		rejected := *e // an Error is immutable
-		rejected.Issuer, rejected.Credential = v.issuer.URL, v.token.ID
+		rejected.Issuer, rejected.Credential = v.issuer.URL, v.principal.Credential
 		return nil, &rejected
 	}
 	return header, err
@@ -221,7 +219,7 @@ func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verifi
 // §3.1 (algorithms), §3.3; RFC 9068 §4 (iss, alg); ASVS 5.0 §9.1.1.
 func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) (*verified, error) {
 	var t token
-	if err := t.parse(text, a.maxBytes, &a.headers); err != nil {
+	if err := t.parse(text, a.maxBytes, a.headers, a.cache != nil); err != nil {
 		return nil, err
 	}
 	i, ok := a.issuers[t.claims.issuer]
@@ -253,10 +251,14 @@ func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) 
 		e.Credential = t.claims.id
 		return nil, e
 	}
-	a.headers.put(&t)
-	v := &verified{principal: p, confirmation: confirmation, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew), token: Token{
-		Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session,
-	}}
+	if t.newHeader {
+		a.headers.put(t.Header, t.head)
+	}
+	v := &verified{text: t.text, principal: p, confirmation: confirmation, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew)}
+	if a.revocations == nil {
+		return v, nil // the collector reads each string of a cached token
+	}
+	v.token = Token{Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session}
 	if t.claims.issued.present {
 		v.token.IssuedAt = time.Unix(t.claims.issued.seconds, 0)
 	}

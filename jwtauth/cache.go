@@ -3,8 +3,8 @@
 package jwtauth
 
 import (
-	"crypto/sha256"
-	"sync"
+	"hash/maphash"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -12,87 +12,90 @@ import (
 
 // verified is the result of verifying a token. It is immutable.
 type verified struct {
+	text         string // the whole token, "" without a cache
 	principal    gatehouse.Principal
 	confirmation gatehouse.Confirmation
 	issuer       *issuer
 	generation   uint64    // of the key set that verified the token
 	expires      time.Time // exp and the skew
-	token        Token     // from the claims, whatever Issuer.Principal makes of them
+	token        Token     // for Revocations: from the claims, whatever Issuer.Principal makes of them
 }
 
-// fingerprint is the SHA-256 of a whole token, signature included: the cache
-// finds a token only if every byte is the same.
-//
-// Implements RFC 9700 §4.9.3.
-type fingerprint [sha256.Size]byte
-
-const shardCount = 64
+// ways is the number of entries among which one token has its place.
+const ways = 8
 
 // cache holds verified tokens. Rejected tokens are not stored, so that invalid
-// tokens evict nothing. It is bounded and safe for concurrent use.
+// tokens evict nothing. It is bounded, and readers take no lock.
+//
+// A seeded hash selects the set of a token, and an entry is compared with the whole
+// token, signature included: the hash is a place and proves nothing.
+//
+// Implements RFC 9700 §4.9.3.
 type cache struct {
-	shards [shardCount]shard
-	limit  int // entries of one shard
+	seed maphash.Seed
+	sets []set
 }
 
-type shard struct {
-	mu      sync.Mutex
-	entries map[fingerprint]*verified
+type set struct {
+	hashes  [ways]atomic.Uint64 // of the entries, so that most of them are not read
+	entries [ways]atomic.Pointer[verified]
+
 	// hits and misses count the valid tokens that were found, and those that were not.
-	hits, misses uint64
-	_            [32]byte // fills a cache line, against false sharing between cores
+	hits, misses atomic.Uint64
 }
 
 func newCache(entries int) *cache {
-	c := &cache{limit: (entries + shardCount - 1) / shardCount}
-	for n := range c.shards {
-		c.shards[n].entries = make(map[fingerprint]*verified)
-	}
-	return c
+	return &cache{seed: maphash.MakeSeed(), sets: make([]set, (entries+ways-1)/ways)}
 }
 
-// get returns a token, which may have expired, or nil.
-func (c *cache) get(f fingerprint, now time.Time) *verified {
-	s := &c.shards[f[0]%shardCount]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v := s.entries[f]
-	if v != nil && now.Before(v.expires) {
-		s.hits++
-	}
-	return v
-}
+func (c *cache) hash(text string) uint64 { return maphash.String(c.seed, text) }
 
-// sampleSize is the number of entries among which put looks for the one to evict.
-const sampleSize = 8
+func (c *cache) set(hash uint64) *set { return &c.sets[hash%uint64(len(c.sets))] }
 
-// put stores v. If the shard is full, it evicts the entry of a random sample
-// that expires first.
-func (c *cache) put(f fingerprint, v *verified) {
-	s := &c.shards[f[0]%shardCount]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.misses++
-	if _, ok := s.entries[f]; !ok && len(s.entries) >= c.limit {
-		var evict fingerprint
-		var first *verified
-		sampled := 0
-		for key, entry := range s.entries { // maps iterate in random order
-			if first == nil || entry.expires.Before(first.expires) {
-				evict, first = key, entry
-			}
-			if sampled++; sampled == sampleSize {
-				break
+// get returns the entry of a token with this hash, which may have expired, or nil.
+// The texts are compared only if all 64 bits of the keyed hash are equal, so that the
+// time of the comparison reveals nothing of a token to a client that does not have it.
+func (c *cache) get(hash uint64, text string, now time.Time) *verified {
+	s := c.set(hash)
+	for n := range s.hashes {
+		if s.hashes[n].Load() == hash {
+			if v := s.entries[n].Load(); v != nil && v.text == text {
+				if now.Before(v.expires) {
+					s.hits.Add(1)
+				}
+				return v
 			}
 		}
-		delete(s.entries, evict)
 	}
-	s.entries[f] = v
+	return nil
 }
 
-func (c *cache) remove(f fingerprint) {
-	s := &c.shards[f[0]%shardCount]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.entries, f)
+// put stores v. If the set is full, it evicts the entry that expires first, and of
+// several the one that the hash selects. Of two tokens that are put at the same time
+// one may be lost, which costs time only.
+func (c *cache) put(hash uint64, v *verified) {
+	s := c.set(hash)
+	s.misses.Add(1)
+	place, first := 0, v
+	for n := range ways {
+		n = (n + int(hash>>61)) % ways //nolint:gosec // three bits
+		old := s.entries[n].Load()
+		if old == nil || s.hashes[n].Load() == hash && old.text == v.text {
+			place = n
+			break
+		}
+		if first == v || old.expires.Before(first.expires) {
+			place, first = n, old
+		}
+	}
+	s.entries[place].Store(v)
+	s.hashes[place].Store(hash)
+}
+
+// remove deletes an entry.
+func (c *cache) remove(hash uint64, v *verified) {
+	s := c.set(hash)
+	for n := range s.entries {
+		s.entries[n].CompareAndSwap(v, nil)
+	}
 }

@@ -5,21 +5,23 @@ package jwtauth
 import (
 	"testing"
 	"time"
-
-	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
-// A full shard evicts the token that expires first. It evicts nothing for a token
-// that it has.
+// A full set evicts the token that expires first. It evicts nothing for a token that
+// it has.
 func TestCacheEvicts(t *testing.T) {
 	now := time.Now()
-	c := newCache(sampleSize * shardCount)
-	key := func(n byte) fingerprint { return fingerprint{0, n} } // all in one shard
+	c := newCache(1) // one set
+	put := func(n byte, expires time.Duration) {
+		text := string([]byte{n})
+		c.put(c.hash(text), &verified{text: text, expires: now.Add(expires)})
+	}
+	get := func(n byte) *verified { return c.get(c.hash(string([]byte{n})), string([]byte{n}), now) }
 	expect := func(step string, want ...byte) {
 		t.Helper()
 		var got []byte
-		for n := range byte(9) {
-			if c.get(key(n), now) != nil {
+		for n := range byte(20) {
+			if get(n) != nil {
 				got = append(got, n)
 			}
 		}
@@ -27,48 +29,68 @@ func TestCacheEvicts(t *testing.T) {
 			t.Errorf("%s: the cache has %v, want %v", step, got, want)
 		}
 	}
-	for n := range byte(8) {
-		c.put(key(n), &verified{expires: now.Add(time.Duration(10-n) * time.Minute)})
+	for n := range byte(ways) {
+		put(n, time.Duration(10-n)*time.Minute)
 	}
-	c.put(key(3), &verified{expires: now.Add(time.Hour)})
+	put(3, time.Hour)
 	expect("put of a known token", 0, 1, 2, 3, 4, 5, 6, 7)
-	c.put(key(8), &verified{expires: now.Add(time.Hour)})
+	put(8, time.Hour)
 	expect("put of a new token", 0, 1, 2, 3, 4, 5, 6, 8)
-	c.remove(key(8))
+	c.remove(c.hash("\x08"), get(8))
 	expect("remove", 0, 1, 2, 3, 4, 5, 6)
+	for n := range byte(ways) {
+		put(10+n, 2*time.Hour)
+	}
+	expect("put of many", 10, 11, 12, 13, 14, 15, 16, 17)
+}
+
+// The hash selects the place of a token: an entry with the same hash is another token
+// unless its text is the same.
+func TestCacheComparesTokens(t *testing.T) {
+	c := newCache(1)
+	const hash = 7
+	a, b := &verified{text: "a"}, &verified{text: "b"}
+	c.put(hash, a)
+	if got := c.get(hash, "b", time.Now()); got != nil {
+		t.Errorf("get(b) = %v, want nil: only a has been put", got)
+	}
+	c.put(hash, b)
+	if c.get(hash, "a", time.Now()) != a || c.get(hash, "b", time.Now()) != b {
+		t.Error("two tokens with one hash are not both in the cache")
+	}
+	if got := c.get(hash+1, "a", time.Now()); got != nil {
+		t.Errorf("get with another hash = %v, want nil", got)
+	}
 }
 
 func TestHeaderCache(t *testing.T) {
-	var cache headerCache
-	put := func(segment, kid string) {
-		cache.put(&token{Compact: jose.Compact{Header: segment}, head: header{kid: kid}})
-	}
+	cache := newHeaderCache()
 	kid := func(segment string) string {
 		if h := cache.get(segment); h != nil {
 			return h.kid
 		}
 		return "none"
 	}
-	for _, step := range []struct{ put, kid, get, want string }{
-		{get: "", want: "none"},
-		{get: "abc", want: "none"},
-		{put: "abc", kid: "1", get: "abc", want: "1"},
-		// The same slot, by the characters in the middle and at the end.
-		{get: "xbc", want: "none"},
-		{get: "abbc", want: "none"},
-		{get: "ab", want: "none"},
-		{get: "abcd", want: "none"},
-		{get: "ABC", want: "none"},
-		{put: "abc", kid: "2", get: "abc", want: "1"}, // a known header is not stored again
-		{put: "xbc", kid: "3", get: "xbc", want: "3"},
-		{get: "abc", want: "none"}, // one header for each slot
-	} {
-		if step.put != "" {
-			put(step.put, step.kid)
+	if got := kid(""); got != "none" {
+		t.Errorf("get of the empty segment = %s, want none", got)
+	}
+	cache.put("abc", &header{kid: "1"})
+	for segment, want := range map[string]string{"abc": "1", "xbc": "none", "ab": "none", "abcd": "none", "ABC": "none", "": "none"} {
+		if got := kid(segment); got != want {
+			t.Errorf("get(%q) = kid %s, want %s", segment, got, want)
 		}
-		if got := kid(step.get); got != step.want {
-			t.Errorf("get(%q) after put(%q) = kid %s, want %s", step.get, step.put, got, step.want)
-		}
+	}
+	// Another header of the same slot replaces it, and has its own parameters.
+	same := "x"
+	for cache.slot(same) != cache.slot("abc") {
+		same += "x"
+	}
+	if got := kid(same); got != "none" {
+		t.Errorf("get(%q) = kid %s, want none: only abc has been put", same, got)
+	}
+	cache.put(same, &header{kid: "2"})
+	if kid(same) != "2" || kid("abc") != "none" {
+		t.Errorf("after put(%q): kids %s and %s, want 2 and none", same, kid(same), kid("abc"))
 	}
 	if h := (*headerCache)(nil).get("abc"); h != nil {
 		t.Errorf("get of a nil cache = %v, want nil", h)

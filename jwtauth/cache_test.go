@@ -88,7 +88,7 @@ func TestCacheComparesAllBytes(t *testing.T) {
 
 // The cache is bounded, and always keeps the latest token.
 func TestCacheIsBounded(t *testing.T) {
-	a, verified := counting(t, 64) // one for each shard
+	a, verified := counting(t, 64)
 	all := tokens(200)
 	verify := func(token string) bool {
 		before := verified.Load()

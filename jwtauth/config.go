@@ -24,8 +24,8 @@ type Config struct {
 	Skew time.Duration
 
 	// CacheEntries bounds the cache of verified tokens: 10,000 by default, at most
-	// 1,000,000, and -1 for no cache. An entry uses about 1 KB of memory plus the
-	// size of its token.
+	// 1,000,000, and -1 for no cache. It is rounded up to a multiple of 8. An entry uses
+	// about 1 KB of memory plus the size of its token.
 	CacheEntries int
 
 	// Revocations reports revoked tokens. It is called for every token that is

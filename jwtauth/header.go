@@ -4,6 +4,7 @@ package jwtauth
 
 import (
 	"errors"
+	"hash/maphash"
 	"strings"
 	"sync/atomic"
 
@@ -103,7 +104,8 @@ func isAccessTokenType(typ string, p Profile) bool {
 // key signs have the same header. Only headers of accepted tokens are stored, so
 // that invalid tokens evict nothing. It is safe for concurrent use.
 type headerCache struct {
-	slots [8]atomic.Pointer[cachedHeader]
+	seed  maphash.Seed
+	slots [64]atomic.Pointer[cachedHeader]
 }
 
 type cachedHeader struct {
@@ -111,16 +113,18 @@ type cachedHeader struct {
 	head    header
 }
 
-// slot selects by characters from the middle and the end, because headers mostly
-// begin alike.
+func newHeaderCache() *headerCache { return &headerCache{seed: maphash.MakeSeed()} }
+
+// slot selects by a hash with a seed, because headers mostly differ in a few
+// characters of the kid only.
 func (c *headerCache) slot(segment string) *atomic.Pointer[cachedHeader] {
-	return &c.slots[(segment[len(segment)/2]^segment[len(segment)-1])%8]
+	return &c.slots[maphash.String(c.seed, segment)%uint64(len(c.slots))]
 }
 
 // get returns the header of a segment, nil if the cache does not have it. The
 // receiver may be nil.
 func (c *headerCache) get(segment string) *header {
-	if c == nil || segment == "" {
+	if c == nil {
 		return nil
 	}
 	if h := c.slot(segment).Load(); h != nil && h.segment == segment {
@@ -129,8 +133,6 @@ func (c *headerCache) get(segment string) *header {
 	return nil
 }
 
-func (c *headerCache) put(t *token) {
-	if slot := c.slot(t.Header); slot.Load() == nil || slot.Load().segment != t.Header {
-		slot.Store(&cachedHeader{strings.Clone(t.Header), t.head})
-	}
+func (c *headerCache) put(segment string, head *header) {
+	c.slot(segment).Store(&cachedHeader{strings.Clone(segment), *head})
 }

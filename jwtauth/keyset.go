@@ -109,7 +109,7 @@ func (s *keySet) succeed(keys []*key, fetched time.Time) *keySet {
 // one. The set is nil if there is none and fetch is not set.
 //
 // Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
-func (i *issuer) candidates(ctx context.Context, h header, fetch bool, now time.Time) (*keySet, candidates, error) {
+func (i *issuer) candidates(ctx context.Context, h *header, fetch bool, now time.Time) (*keySet, candidates, error) {
 	var set *keySet
 	var err error
 	if fetch {

@@ -37,12 +37,9 @@ type KeySetStats struct {
 func (a *Authenticator) Stats() Stats {
 	var s Stats
 	if a.cache != nil {
-		for n := range a.cache.shards {
-			shard := &a.cache.shards[n]
-			shard.mu.Lock()
-			s.CacheHits += shard.hits
-			s.CacheMisses += shard.misses
-			shard.mu.Unlock()
+		for n := range a.cache.sets {
+			s.CacheHits += a.cache.sets[n].hits.Load()
+			s.CacheMisses += a.cache.sets[n].misses.Load()
 		}
 	}
 	for _, issuer := range slices.Sorted(maps.Keys(a.issuers)) {

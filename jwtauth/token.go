@@ -5,6 +5,7 @@ package jwtauth
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
@@ -23,13 +24,17 @@ func isCompact(token string) bool {
 // token is a parsed token whose signature and claims are not checked yet.
 type token struct {
 	jose.Compact
-	head   header
+	text   string // the whole token, if it is kept
+	head   *header
 	claims claims
+
+	newHeader bool // the header was not in the cache of headers
 }
 
 // parse sets t to a compact token of at most maxBytes, whose header has at most a
-// quarter of that. headers may be nil.
-func (t *token) parse(text string, maxBytes int, headers *headerCache) error {
+// quarter of that. headers may be nil. keep copies the token too, because a string of
+// a request can be part of a much larger one: both copies are one allocation.
+func (t *token) parse(text string, maxBytes int, headers *headerCache, keep bool) error {
 	if len(text) > maxBytes {
 		return reject(ReasonOversized, nil, errOversized)
 	}
@@ -40,17 +45,26 @@ func (t *token) parse(text string, maxBytes int, headers *headerCache) error {
 	if len(t.Header) > maxBytes/4 {
 		return reject(ReasonOversized, nil, errOversizedHeader)
 	}
-	if head := headers.get(t.Header); head != nil {
-		t.head = *head
-	} else if t.head, err = decodeHeader(t.Header); err != nil {
-		return err
+	head := headers.get(t.Header)
+	if t.newHeader = head == nil; t.newHeader {
+		if head, err = decodeHeader(t.Header); err != nil {
+			return err
+		}
 	}
+	t.head = head
 	var buffer [1024]byte
 	decoded, err := jose.Decode(buffer[:0], t.Payload)
 	if err != nil {
 		return reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
-	if err := t.claims.parse(string(decoded)); err != nil {
+	var kept strings.Builder
+	if keep {
+		kept.Grow(len(text) + len(decoded))
+		kept.WriteString(text)
+	}
+	kept.Write(decoded)
+	t.text = kept.String()[:kept.Len()-len(decoded)]
+	if err := t.claims.parse(kept.String()[len(t.text):]); err != nil {
 		reason := ReasonMalformed
 		if _, ok := errors.AsType[claimError](err); ok {
 			reason = ReasonClaims
@@ -60,10 +74,10 @@ func (t *token) parse(text string, maxBytes int, headers *headerCache) error {
 	return nil
 }
 
-func decodeHeader(segment string) (header, error) {
+func decodeHeader(segment string) (*header, error) {
 	decoded, err := jose.Decode(nil, segment)
 	if err != nil {
-		return header{}, reject(ReasonMalformed, nil, fmt.Errorf("header: %w", err))
+		return nil, reject(ReasonMalformed, nil, fmt.Errorf("header: %w", err))
 	}
 	h, err := parseHeader(string(decoded))
 	if err != nil {
@@ -71,7 +85,7 @@ func decodeHeader(segment string) (header, error) {
 		if errors.Is(err, errForbidden) {
 			reason = ReasonHeader
 		}
-		return header{}, reject(reason, nil, fmt.Errorf("header: %w", err))
+		return nil, reject(reason, nil, fmt.Errorf("header: %w", err))
 	}
-	return h, nil
+	return &h, nil
 }

@@ -82,7 +82,7 @@ func (v *Verifier) Ready(ctx context.Context) error { return v.issuer.ready(ctx,
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
 	var t token
-	if err := t.parse(text, i.MaxTokenBytes, nil); err != nil {
+	if err := t.parse(text, i.MaxTokenBytes, nil, false); err != nil {
 		return VerifiedJWT{}, err
 	}
 	if t.claims.issuer != i.URL {

@@ -240,8 +240,10 @@ func (a *Authenticator) invalid(c *certificate, reason gatehouse.Reason, cause s
 
 // hostName returns a host without its port.
 func hostName(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
+	if strings.IndexByte(host, ':') >= 0 { // SplitHostPort allocates an error without one
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			return name
+		}
 	}
 	return host
 }

@@ -38,54 +38,16 @@ func asset(name string) http.HandlerFunc {
 	}
 }
 
-// message is the content of an error page. Nothing in it comes from the request,
-// the authorization server or the error.
-type message struct{ Title, Text, Link, Href, Base string }
-
-// messageOf returns the message for a failed login or logout. The page has a link
-// and no redirect, which could be an endless loop.
-func messageOf(logout bool, status int, reason gatehouse.Reason) message {
-	switch {
-	case reason == oauth.ReasonIDToken:
-		return message{
-			"This sign-in could not be verified",
-			"The answer of the sign-in server does not fit the settings or the clock of this application. Its operator finds the cause in the log; to start again does not help.",
-			"Go back", "/", "",
-		}
-	case logout && status == http.StatusForbidden:
-		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/", ""}
-	case logout:
-		return message{
-			"You are signed out of this browser",
-			"The session store is unavailable. Until it is available again, this session may still be in your list of sessions.",
-			"Go back", "/", "",
-		}
-	case status == http.StatusForbidden:
-		return message{"The sign-in was refused", "Nothing was changed. You can sign in again.", "Sign in", "/login", ""}
-	case status == http.StatusServiceUnavailable:
-		return message{
-			"Sign-in is not possible at the moment",
-			"A server that the sign-in needs is unavailable. Please try again in a moment.", "Try again", "/login", "",
-		}
+// page returns the page for a refused navigation.
+func (a *app) page(_ *http.Request, p signin.Page) gatehouse.Body {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, "message.html", struct {
+		signin.Page
+		Base string
+	}{p, a.base}); err != nil {
+		panic(err) // a mistake in the template: 500, and a line in the log
 	}
-	return message{
-		"This sign-in could not be completed",
-		"The address was used before, has expired, or belongs to another browser. Please start again.", "Sign in", "/login", "",
-	}
-}
-
-// errorPage responds to a navigation that failed at the login or the logout.
-func (a *app) errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
-	status := e.Code.Status()
-	m := messageOf(r.URL.Path == a.base+"/logout", status, e.Reason)
-	path := signin.ReturnTo(r)
-	if m.Href == "/login" && path != "" && path != a.base+"/" {
-		m.Href += "?return_to=" + url.QueryEscape(path)
-	}
-	m.Base = a.base
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	render(w, "message.html", m)
+	return gatehouse.Body{ContentType: "text/html; charset=utf-8", Content: b.Bytes()}
 }
 
 // secure sets the headers of every response: no scripts but its own, no frame, no

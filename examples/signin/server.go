@@ -59,8 +59,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			login.Label = browserName(r.UserAgent())
 			return nil
 		},
-		ErrorPage: a.errorPage,
-		Observer:  observer,
+		Page:     a.page,
+		Observer: observer,
 	})
 	if err != nil {
 		a.close()
@@ -72,6 +72,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "signin",
 		LoginURL:       a.signin.LoginURL,
+		ErrorBody:      a.signin.ErrorBody,
 		Observer:       observer,
 	})
 	if err != nil {

@@ -27,9 +27,11 @@ var (
 //
 // Implements RFC 7515 §7.1.
 func Split(token string) (Compact, error) {
+	// Forwards only: strings.LastIndexByte reads byte by byte.
 	first := strings.IndexByte(token, '.')
-	last := strings.LastIndexByte(token, '.')
-	if first == last || strings.IndexByte(token[first+1:last], '.') >= 0 {
+	second := strings.IndexByte(token[first+1:], '.')
+	last := first + 1 + second
+	if first < 0 || second < 0 || strings.IndexByte(token[last+1:], '.') >= 0 {
 		return Compact{}, errSegments
 	}
 	return Compact{
@@ -50,18 +52,15 @@ var strict = base64.RawURLEncoding.Strict()
 // error.
 //
 // The strict decoder of the standard library skips line breaks. They are
-// rejected here, so that no two texts are the same token.
+// rejected here, by the length of the result, so that no two texts are the same token.
 //
 //	RFC 7515 §2: Base64url Encoding is used "with all trailing '=' characters
 //	omitted ... and without the inclusion of any line breaks, whitespace, or
 //	other additional characters."
 func Decode(buffer []byte, segment string) ([]byte, error) {
-	if segment == "" || strings.IndexByte(segment, '\r') >= 0 || strings.IndexByte(segment, '\n') >= 0 {
-		return nil, errBase64
-	}
 	var text [bufferBytes]byte // so that the conversion of a usual segment allocates nothing
 	decoded, err := strict.AppendDecode(buffer, append(text[:0], segment...))
-	if err != nil {
+	if err != nil || segment == "" || strict.EncodedLen(len(decoded)-len(buffer)) != len(segment) {
 		return nil, errBase64
 	}
 	return decoded, nil

@@ -43,8 +43,8 @@ func Object(text string, limits Limits, member func(name, value string) error) e
 // Members is like [Object], but calls member with the place of the value, so that
 // text[start:end] is its raw text: for a reader that replaces values of a text.
 func Members(text string, limits Limits, member func(name string, start, end int) error) error {
-	s, err := newScanner(text, limits)
-	if err != nil {
+	var s scanner
+	if err := s.start(text, limits); err != nil {
 		return err
 	}
 	return s.whole(s.object(1, func(name string, _ folded, value string) error {
@@ -55,8 +55,8 @@ func Members(text string, limits Limits, member func(name string, start, end int
 // Array reads text, one JSON array, and calls element with the raw text of each
 // element. It is as strict as [Object].
 func Array(text string, limits Limits, element func(value string) error) error {
-	s, err := newScanner(text, limits)
-	if err != nil {
+	var s scanner
+	if err := s.start(text, limits); err != nil {
 		return err
 	}
 	return s.whole(s.array(1, element))
@@ -64,20 +64,21 @@ func Array(text string, limits Limits, element func(value string) error) error {
 
 // read calls member with the folded name as well.
 func read(text string, limits Limits, member func(name string, f folded, value string) error) error {
-	s, err := newScanner(text, limits)
-	if err != nil {
+	var s scanner
+	if err := s.start(text, limits); err != nil {
 		return err
 	}
 	return s.whole(s.object(1, member))
 }
 
-func newScanner(text string, limits Limits) (scanner, error) {
-	s := scanner{text: text, limits: limits, plain: isPlain(text)}
+// start prepares s, which is zero and large.
+func (s *scanner) start(text string, limits Limits) error {
+	s.text, s.limits, s.plain = text, limits, isPlain(text)
 	if !s.plain && !utf8.ValidString(text) {
-		return s, errText
+		return errText
 	}
 	s.space()
-	return s, nil
+	return nil
 }
 
 // whole returns err, or an error if there is text after the value that was read.

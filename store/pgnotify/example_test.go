@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/store/pgnotify"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
@@ -51,10 +52,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := pgnotify.New(pgnotify.Config{
-		Conn:   conn,
-		Failed: func(err error) { slog.Warn("revocations are delayed by up to CacheTTL", "error", err) },
-	})
+	listener, err := pgnotify.New(pgnotify.Config{Conn: conn})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,6 +63,7 @@ func Example() {
 		Scopes:   []string{"reports:read"},
 		CacheTTL: 2 * time.Second, // the limit if a notification is lost
 		Watcher:  listener.APIKeys(),
+		Observer: gatehouse.Log(slog.Default()), // also reports a Watcher that cannot listen
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -5,6 +5,7 @@ package pgnotify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,8 +21,6 @@ const (
 	connecting = 5 * time.Second
 	// closing is the timeout of closing the connection.
 	closing = time.Second
-	// minPause and maxPause limit the backoff between connection attempts.
-	minPause, maxPause = 50 * time.Millisecond, 2 * time.Second
 )
 
 // Config configures a [Listener].
@@ -31,32 +30,21 @@ type Config struct {
 	// server itself: a pooler in transaction mode does not forward
 	// notifications.
 	Conn *pgx.ConnConfig
-
-	// Failed is called with the error of a failed or broken connection. The
-	// error can name the server, the user and the database, but not the
-	// password. Optional. It must return quickly.
-	Failed func(error)
 }
 
 // Listener receives the notifications of the database. It connects when Watch is
 // called. It is safe for concurrent use.
-type Listener struct {
-	conn   *pgx.ConnConfig
-	failed func(error)
-}
+type Listener struct{ conn *pgx.ConnConfig }
 
 // New returns a listener. It does not connect to the server.
 func New(config Config) (*Listener, error) {
 	if config.Conn == nil {
 		return nil, errors.New("pgnotify: Config.Conn: required")
 	}
-	l := &Listener{conn: config.Conn.Copy(), failed: config.Failed}
+	l := &Listener{conn: config.Conn.Copy()}
 	// Without a handler, pgx queues the notifications that arrive between two
 	// calls of WaitForNotification.
 	l.conn.OnNotification = nil
-	if l.failed == nil {
-		l.failed = func(error) {}
-	}
 	return l, nil
 }
 
@@ -72,36 +60,21 @@ var _ apikey.Watcher = (*Channel)(nil)
 // APIKeys returns the watcher of the API keys of package sqlstore.
 func (l *Listener) APIKeys() *Channel { return &Channel{l, "gatehouse_apikeys"} }
 
-// Watch implements [apikey.Watcher]. When the connection breaks, or the server does
-// not respond for 4 s, it reconnects with a backoff of 50 ms to 2 s until ctx ends.
+// Watch implements [apikey.Watcher]. It returns when the connection breaks or the
+// server does not respond for 4 s. The error can name the server, the user and the
+// database, but not the password.
 func (c *Channel) Watch(ctx context.Context, changed func(id string)) error {
-	pause := minPause
-	for {
-		listened, err := c.listen(ctx, changed)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		c.listener.failed(err)
-		if listened {
-			pause = minPause
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return ctx.Err()
-		}
-		pause = min(2*pause, maxPause)
+	err := c.listen(ctx, changed)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	return fmt.Errorf("pgnotify: watch: %w", err)
 }
 
-// listen passes on the notifications of one connection until it breaks. It reports
-// whether it connected.
-func (c *Channel) listen(ctx context.Context, changed func(id string)) (listened bool, err error) {
+func (c *Channel) listen(ctx context.Context, changed func(id string)) error {
 	conn, err := c.connect(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
@@ -118,10 +91,10 @@ func (c *Channel) listen(ctx context.Context, changed func(id string)) (listened
 		case err == nil:
 			changed(notification.Payload)
 		case ctx.Err() != nil || conn.IsClosed() || !silent:
-			return true, err
+			return err
 		default:
 			if err := c.ping(ctx, conn); err != nil {
-				return true, err
+				return err
 			}
 		}
 	}

@@ -5,7 +5,6 @@ package pgnotify_test
 import (
 	"context"
 	"database/sql"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/apikey/apikeytest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // open returns the API keys and a watcher of a new database. Conn is the
 // connection of the watcher.
-func open(t *testing.T, url string, conn *pgx.ConnConfig, failed func(error)) (*sqlstore.APIKeys, *pgnotify.Channel) {
+func open(t *testing.T, url string, conn *pgx.ConnConfig) (*sqlstore.APIKeys, *pgnotify.Channel) {
 	t.Helper()
 	db, err := sql.Open("pgx", url)
 	if err != nil {
@@ -38,7 +38,7 @@ func open(t *testing.T, url string, conn *pgx.ConnConfig, failed func(error)) (*
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: failed})
+	l, err := pgnotify.New(pgnotify.Config{Conn: conn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,20 +71,36 @@ func revoke(t *testing.T, keys *sqlstore.APIKeys, id string) {
 	}
 }
 
-// watch runs Watch until the test ends and returns what it reports.
-func watch(t *testing.T, w apikey.Watcher) <-chan string {
+// recorder is a watcher that also sends the IDs that it reports to a channel.
+type recorder struct {
+	apikey.Watcher
+	ids chan string
+}
+
+func (r recorder) Watch(ctx context.Context, changed func(id string)) error {
+	return r.Watcher.Watch(ctx, func(id string) { changed(id); r.ids <- id })
+}
+
+// watch runs Keys.Watch until the test ends, and returns the IDs that w reports and the
+// types of the events.
+func watch(t *testing.T, w apikey.Watcher) (changes, events <-chan string) {
 	t.Helper()
-	changes := make(chan string, 1000)
+	ids, types := make(chan string, 1000), make(chan string, 1000)
+	keys, err := apikey.New(apikey.Config{
+		Store: apikey.NewMemory(0), Prefix: "acme", CacheTTL: time.Second, Watcher: recorder{w, ids},
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { types <- string(e.Type); return nil }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := w.Watch(ctx, func(id string) { changes <- id }); err == nil {
-			t.Error("Watch error = nil, want one")
-		}
+		_ = keys.Watch(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	return changes
+	return ids, types
 }
 
 func TestContract(t *testing.T) {
@@ -92,7 +108,7 @@ func TestContract(t *testing.T) {
 	server := enginetest.SharedPostgres(t)
 	apikeytest.TestWatcher(t, func(t *testing.T) (apikey.Store, apikey.Watcher) {
 		url := server.Database(t)
-		return open(t, url, config(t, url), nil)
+		return open(t, url, config(t, url))
 	})
 }
 
@@ -109,8 +125,8 @@ func TestWatchIgnoresHandlerOfConn(t *testing.T) {
 	url := enginetest.SharedPostgres(t).Database(t)
 	conn := config(t, url)
 	conn.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
-	keys, watcher := open(t, url, conn, nil)
-	changes := watch(t, watcher)
+	keys, watcher := open(t, url, conn)
+	changes, _ := watch(t, watcher)
 	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "a")
 	revoke(t, keys, "a")
@@ -124,14 +140,8 @@ func TestWatchReconnects(t *testing.T) {
 	server := enginetest.StartPostgres(t, "fsync=off")
 	url := server.Database(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
-	var failures atomic.Int32
-	keys, watcher := open(t, url, config(t, enginetest.Via(t, url, proxy)), func(err error) {
-		if err == nil {
-			t.Error("Failed called with nil, want an error")
-		}
-		failures.Add(1)
-	})
-	changes := watch(t, watcher)
+	keys, watcher := open(t, url, config(t, enginetest.Via(t, url, proxy)))
+	changes, events := watch(t, watcher)
 	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "a", "b", "c", "d")
 	revoke(t, keys, "a")
@@ -139,11 +149,10 @@ func TestWatchReconnects(t *testing.T) {
 
 	proxy.Cut()
 	revoke(t, keys, "b")
+	enginetest.Receive(t, events, string(apikey.EventWatchFailed), "the connection was cut")
 	proxy.Restore()
 	enginetest.Receive(t, changes, "", "the connection was cut")
-	if failures.Load() == 0 {
-		t.Error("Failed was not called when the connection was cut")
-	}
+	enginetest.Receive(t, events, string(apikey.EventWatchRestored), "connected again")
 	revoke(t, keys, "c")
 	enginetest.Receive(t, changes, "c", "revoked after the reconnect")
 
@@ -164,12 +173,11 @@ func TestWatchDetectsFrozenConnection(t *testing.T) {
 	server := enginetest.SharedPostgres(t)
 	url := server.Database(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
-	failed := make(chan string, 10)
-	_, watcher := open(t, url, config(t, enginetest.Via(t, url, proxy)), func(error) { failed <- "failed" })
-	changes := watch(t, watcher)
+	_, watcher := open(t, url, config(t, enginetest.Via(t, url, proxy)))
+	changes, events := watch(t, watcher)
 	enginetest.Receive(t, changes, "", "connected")
 	proxy.Freeze()
-	enginetest.Receive(t, failed, "failed", "the heartbeat")
+	enginetest.Receive(t, events, string(apikey.EventWatchFailed), "the heartbeat")
 	proxy.Thaw() // the proxy delivers what it holds back to the old connection
 	enginetest.Receive(t, changes, "", "the connection was frozen")
 }
@@ -178,8 +186,8 @@ func TestWatchDetectsFrozenConnection(t *testing.T) {
 func TestWatchReportsManualChanges(t *testing.T) {
 	t.Parallel()
 	url := enginetest.SharedPostgres(t).Database(t)
-	keys, watcher := open(t, url, config(t, url), nil)
-	changes := watch(t, watcher)
+	keys, watcher := open(t, url, config(t, url))
+	changes, _ := watch(t, watcher)
 	enginetest.Receive(t, changes, "", "connected")
 	create(t, keys, "touched", "revoked", "deleted")
 	if ok, err := keys.Touch(t.Context(), "touched", 1, 0); err != nil || !ok {

@@ -24,10 +24,10 @@ var (
 )
 
 var (
-	registerAgentScript     = newScript(true, timeCommon, agentsRegister)
-	findAgentScript         = newScript(false, timeCommon, agentsFind)
-	decommissionAgentScript = newScript(true, timeCommon, agentsDecommission)
-	listAgentsScript        = newScript(false, timeCommon, agentsList)
+	registerAgentScript     = newChange(timeCommon, agentsRegister)
+	findAgentScript         = newQuery(timeCommon, agentsFind)
+	decommissionAgentScript = newRevocation(timeCommon, agentsDecommission)
+	listAgentsScript        = newQuery(timeCommon, agentsList)
 )
 
 // Agents is an [agent.Store]. Every method is one atomic script that uses the clock of

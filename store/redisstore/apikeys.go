@@ -7,8 +7,10 @@ import (
 	_ "embed" // for the scripts
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/internal/clientaddr"
 )
@@ -37,14 +39,14 @@ var (
 )
 
 var (
-	createScript    = newScript(true, timeCommon, apikeysCommon, apikeysCreate)
-	findScript      = newScript(false, timeCommon, apikeysCommon, apikeysFind)
-	rotateScript    = newScript(true, timeCommon, apikeysCommon, apikeysRotate)
-	revokeScript    = newScript(true, timeCommon, apikeysCommon, apikeysRevoke)
-	revokeAllScript = newScript(true, timeCommon, apikeysCommon, apikeysRevokeAll)
-	suspendScript   = newScript(true, timeCommon, apikeysCommon, apikeysSuspend)
-	touchScript     = newScript(true, timeCommon, apikeysCommon, apikeysTouch)
-	listScript      = newScript(false, timeCommon, apikeysCommon, apikeysList)
+	createScript    = newChange(timeCommon, apikeysCommon, apikeysCreate)
+	findScript      = newQuery(timeCommon, apikeysCommon, apikeysFind)
+	rotateScript    = newRevocation(timeCommon, apikeysCommon, apikeysRotate)
+	revokeScript    = newRevocation(timeCommon, apikeysCommon, apikeysRevoke)
+	revokeAllScript = newRevocation(timeCommon, apikeysCommon, apikeysRevokeAll)
+	suspendScript   = newRevocation(timeCommon, apikeysCommon, apikeysSuspend)
+	touchScript     = newChange(timeCommon, apikeysCommon, apikeysTouch)
+	listScript      = newQuery(timeCommon, apikeysCommon, apikeysList)
 )
 
 // maxLifetime limits the duration that a script adds to a time. Lua numbers are
@@ -143,7 +145,14 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
 	}
+	unpublished := len(reply) > 0 && reply[0] == "unpublished"
+	if unpublished {
+		reply[0] = "ok"
+	}
 	records, err := parseReply(reply, keyState, parseKey)
+	if unpublished {
+		a.reportUnpublished(ctx, verb, records)
+	}
 	switch {
 	case errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict):
 		return nil, err
@@ -151,6 +160,20 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 		return nil, fmt.Errorf("redisstore: %s API key: %w", verb, err)
 	}
 	return records, nil
+}
+
+// channel is where the scripts publish the IDs of changed keys.
+func (a *APIKeys) channel() string { return a.base + ":changed" }
+
+// reportUnpublished reports a change that no other process was told about. The change
+// is made, so an error of the observer does not make it fail.
+func (a *APIKeys) reportUnpublished(ctx context.Context, verb string, records []apikey.Record) {
+	for _, r := range records {
+		_ = gatehouse.Report(ctx, a.store.observer, gatehouse.Event{
+			Type: EventUnpublished, Level: slog.LevelWarn, Credential: r.ID,
+			Cause: fmt.Errorf("redisstore: %s API key: the user has no right to PUBLISH on the channel %s", verb, a.channel()),
+		})
+	}
 }
 
 func flag(on bool) string {

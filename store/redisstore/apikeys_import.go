@@ -19,8 +19,8 @@ var (
 	//go:embed lua/apikeys_delete.lua
 	apikeysDelete string
 
-	importScript = newScript(true, timeCommon, apikeysCommon, apikeysImport)
-	deleteScript = newScript(true, timeCommon, apikeysCommon, apikeysDelete)
+	importScript = newChange(timeCommon, apikeysCommon, apikeysImport)
+	deleteScript = newRevocation(timeCommon, apikeysCommon, apikeysDelete)
 )
 
 // Import implements [apikey.Store].

@@ -4,42 +4,62 @@ package redisstore
 
 import (
 	"context"
+	_ "embed" // for the script
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
 const minVersion = 7
 
-// Check returns an error if the server is not suitable: an old version, a
-// replica, and settings that lose acknowledged changes, such as a revoked key
-// that is valid again after a power failure. It changes nothing. Call it at
-// start or in a readiness probe.
+//go:embed lua/check.lua
+var checkRights string
+
+var checkScript = newRevocation(checkRights) // works when the memory is full
+
+// ErrUnsuitable is in the error of [Store.Check] for a server that responds and must
+// not be used as it is. Without it, the server is unavailable: try again later.
+var ErrUnsuitable = errors.New("the server must not be used as it is")
+
+// Check returns an error if a server is not suitable, which wraps [ErrUnsuitable] and
+// names each setting or right: an old version, a replica, settings that lose
+// acknowledged changes, such as a revoked key that is valid again after a power
+// failure, a client of one server where a cluster is, and a user without the right to
+// a command, to the keys or to the channel of the store. It changes nothing, but sends
+// a message that names no API key on the channel. Call it at start and in a readiness
+// probe. In a cluster it checks every primary server.
 //
 // It needs the commands INFO and CONFIG GET. Managed services often forbid
 // CONFIG GET; then Check returns an error that says so, and the operator has to
-// ask the provider for the value of appendfsync.
+// ask the provider for the values of appendfsync and no-appendfsync-on-rewrite.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	node, err := s.node(ctx)
-	if err != nil {
-		return fmt.Errorf("redisstore: check: %w", err)
+	var errs []error
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			err := s.checkNode(ctx, node, true)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", node.Options().Addr, err))
+			}
+			return nil
+		})
+		if err != nil {
+			errs = append(errs, err)
+		}
+	} else if err := s.checkNode(ctx, s.client.(*redis.Client), false); err != nil { // New accepts no other type
+		errs = append(errs, err)
 	}
-	text, err := node.Info(ctx).Result()
-	if err != nil {
-		return fmt.Errorf("redisstore: check: %w", err)
-	}
-	errs := checkInfo(text)
-	values, err := node.ConfigGet(ctx, "appendfsync").Result()
-	switch {
-	case err != nil:
-		errs = append(errs, fmt.Errorf("appendfsync cannot be read: %w", err))
-	case values["appendfsync"] != "always":
-		errs = append(errs, fmt.Errorf("appendfsync is %s, which must be always: otherwise a crash loses the last second", values["appendfsync"]))
+	if len(errs) == 0 {
+		errs = s.checkRights(ctx)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("redisstore: check: %w", err)
@@ -47,16 +67,53 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// node returns a client of the server that has the keys of the store.
-func (s *Store) node(ctx context.Context) (*redis.Client, error) {
-	if cluster, ok := s.client.(*redis.ClusterClient); ok {
-		return cluster.MasterForKey(ctx, "{"+s.prefix+"}")
+// checkNode checks the settings of one server.
+func (s *Store) checkNode(ctx context.Context, node *redis.Client, cluster bool) error {
+	text, err := node.Info(ctx).Result()
+	if err != nil {
+		return answered(err)
 	}
-	return s.client.(*redis.Client), nil // New accepts no other type
+	errs := checkInfo(text, cluster)
+	for _, setting := range []struct{ name, good, why string }{
+		{"appendfsync", "always", "otherwise a crash loses the last second"},
+		{"no-appendfsync-on-rewrite", "no", "otherwise a crash during a rewrite of the append-only file loses the changes since its start"},
+	} {
+		switch values, err := node.ConfigGet(ctx, setting.name).Result(); {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s cannot be read: %w", setting.name, answered(err)))
+		case values[setting.name] != setting.good:
+			errs = append(errs, unsuitable("%s is %s, which must be %s: %s", setting.name, values[setting.name], setting.good, setting.why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkRights calls the commands of the store with names of each kind of key.
+func (s *Store) checkRights(ctx context.Context) (errs []error) {
+	channel := s.APIKeys().channel()
+	for _, name := range []string{"{" + s.prefix + "}:check", (&Budgets{s}).shard(0) + ":check", s.Replays().base + "check"} {
+		reply, err := s.run(ctx, checkScript, name, channel)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("a script on the key %s: %w", name, answered(err)))
+		}
+		for _, item := range reply {
+			pair, _ := item.([]any)
+			if len(pair) != 2 {
+				return append(errs, answered(errReply))
+			}
+			object := "the key " + name
+			if pair[0] == "PUBLISH" {
+				object = "the channel " + channel
+			}
+			errs = append(errs, unsuitable("the user of Config.Client has no right to %v on %s: %v", pair[0], object, pair[1]))
+		}
+		channel = "" // one message is enough
+	}
+	return errs
 }
 
 // checkInfo checks the response to INFO.
-func checkInfo(text string) []error {
+func checkInfo(text string, cluster bool) []error {
 	info := make(map[string]string)
 	for line := range strings.SplitSeq(text, "\r\n") {
 		if name, value, ok := strings.Cut(line, ":"); ok {
@@ -66,7 +123,10 @@ func checkInfo(text string) []error {
 	var errs []error
 	major, _, _ := strings.Cut(info["redis_version"], ".")
 	if n, err := strconv.Atoi(major); err != nil || n < minVersion {
-		errs = append(errs, fmt.Errorf("redis_version is %q, which must be %d or newer", info["redis_version"], minVersion))
+		errs = append(errs, unsuitable("redis_version is %q, which must be %d or newer", info["redis_version"], minVersion))
+	}
+	if info["cluster_enabled"] == "1" && !cluster {
+		errs = append(errs, unsuitable("cluster-enabled is yes and Config.Client is a *redis.Client, which must be a *redis.ClusterClient: otherwise calls for keys of other servers fail"))
 	}
 	for _, setting := range []struct{ name, good, why string }{
 		{"role", "master", "a replica lags behind and rejects changes"},
@@ -74,8 +134,24 @@ func checkInfo(text string) []error {
 		{"maxmemory_policy", "noeviction", "otherwise the server evicts keys when memory is short"},
 	} {
 		if info[setting.name] != setting.good {
-			errs = append(errs, fmt.Errorf("%s is %q, which must be %s: %s", setting.name, info[setting.name], setting.good, setting.why))
+			errs = append(errs, unsuitable("%s is %q, which must be %s: %s", setting.name, info[setting.name], setting.good, setting.why))
 		}
 	}
 	return errs
+}
+
+func unsuitable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
+}
+
+// passing are the error codes of a server that may soon be able to respond.
+var passing = []string{"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS"}
+
+// answered makes the response of a server an [ErrUnsuitable], and leaves the errors of
+// a connection as they are.
+func answered(err error) error {
+	if _, ok := errors.AsType[redis.Error](err); !ok || slices.ContainsFunc(passing, func(code string) bool { return redis.HasErrorPrefix(err, code) }) {
+		return err
+	}
+	return unsuitable("%w", err)
 }

@@ -34,12 +34,12 @@ var (
 )
 
 var (
-	createFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesCreate)
-	findFamilyScript     = newScript(false, timeCommon, familiesCommon, familiesFind)
-	rotateFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesRotate)
-	revokeFamilyScript   = newScript(true, timeCommon, familiesCommon, familiesRevoke)
-	revokeFamiliesScript = newScript(true, timeCommon, familiesCommon, familiesRevokeAll)
-	listFamiliesScript   = newScript(false, timeCommon, familiesCommon, familiesList)
+	createFamilyScript   = newChange(timeCommon, familiesCommon, familiesCreate)
+	findFamilyScript     = newQuery(timeCommon, familiesCommon, familiesFind)
+	rotateFamilyScript   = newRevocation(timeCommon, familiesCommon, familiesRotate)
+	revokeFamilyScript   = newRevocation(timeCommon, familiesCommon, familiesRevoke)
+	revokeFamiliesScript = newRevocation(timeCommon, familiesCommon, familiesRevokeAll)
+	listFamiliesScript   = newQuery(timeCommon, familiesCommon, familiesList)
 )
 
 // Families is a [refresh.Store]. Every method is one atomic script, and the clock

@@ -16,7 +16,7 @@ import (
 //go:embed lua/revocations_revoke.lua
 var revocationsRevoke string
 
-var revokeTokensScript = newScript(true, revocationsRevoke)
+var revokeTokensScript = newRevocation(revocationsRevoke)
 
 // Revocations is a [revocation.Store]. Revoke is one atomic script, Find is one
 // command, and the clock is that of the server, which removes expired

@@ -34,13 +34,13 @@ var (
 )
 
 var (
-	createSessionScript     = newScript(true, timeCommon, sessionsCommon, sessionsCreate)
-	getSessionScript        = newScript(false, timeCommon, sessionsCommon, sessionsGet)
-	swapSessionScript       = newScript(true, timeCommon, sessionsCommon, sessionsSwap)
-	touchSessionScript      = newScript(true, timeCommon, sessionsCommon, sessionsTouch)
-	deleteSessionScript     = newScript(true, timeCommon, sessionsCommon, sessionsDelete)
-	deleteAllSessionsScript = newScript(true, timeCommon, sessionsCommon, sessionsDeleteAll)
-	listSessionsScript      = newScript(false, timeCommon, sessionsCommon, sessionsList)
+	createSessionScript     = newChange(timeCommon, sessionsCommon, sessionsCreate)
+	getSessionScript        = newQuery(timeCommon, sessionsCommon, sessionsGet)
+	swapSessionScript       = newRevocation(timeCommon, sessionsCommon, sessionsSwap)
+	touchSessionScript      = newChange(timeCommon, sessionsCommon, sessionsTouch)
+	deleteSessionScript     = newRevocation(timeCommon, sessionsCommon, sessionsDelete)
+	deleteAllSessionsScript = newRevocation(timeCommon, sessionsCommon, sessionsDeleteAll)
+	listSessionsScript      = newQuery(timeCommon, sessionsCommon, sessionsList)
 )
 
 // Sessions is a [session.Store]. Every method is one atomic script that uses the

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
 const (
@@ -33,14 +36,25 @@ type Config struct {
 	// Timeout bounds each call in addition to its context, so that a server that
 	// does not respond is treated as unavailable. 5 s if zero.
 	Timeout time.Duration
+
+	// Observer receives an event for each change that the server made and did not
+	// publish: see [EventUnpublished]. Optional.
+	Observer gatehouse.Observer
 }
+
+// EventUnpublished reports a change of an API key whose ID the server did not publish,
+// because the user of the client has no right to the channel. The caches of other
+// processes know the change after at most their CacheTTL. [Store.Check] finds this at
+// the start.
+const EventUnpublished gatehouse.EventType = "redisstore_unpublished"
 
 // Store keeps the records of the packages of Gatehouse in one Redis server or
 // cluster. It is safe for concurrent use by any number of processes.
 type Store struct {
-	client  redis.UniversalClient
-	prefix  string
-	timeout time.Duration
+	client   redis.UniversalClient
+	prefix   string
+	timeout  time.Duration
+	observer gatehouse.Observer
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
@@ -48,7 +62,7 @@ var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 // New returns a store, or an error that names every invalid field. It does not
 // call the server.
 func New(config Config) (*Store, error) {
-	s := &Store{client: config.Client, prefix: config.Prefix, timeout: config.Timeout}
+	s := &Store{client: config.Client, prefix: config.Prefix, timeout: config.Timeout, observer: config.Observer}
 	errs := checkClient(config.Client)
 	if s.prefix == "" {
 		s.prefix = defaultPrefix
@@ -61,6 +75,9 @@ func New(config Config) (*Store, error) {
 		errs = append(errs, fmt.Errorf("redisstore: Config.Timeout: %v: must not be negative", s.timeout))
 	case s.timeout == 0:
 		s.timeout = defaultTimeout
+	}
+	if s.observer != nil && typednil.Is(s.observer) {
+		errs = append(errs, fmt.Errorf("redisstore: Config.Observer: is a nil %T", s.observer))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -105,8 +122,21 @@ type script struct {
 	writes bool
 }
 
-func newScript(writes bool, texts ...string) *script {
-	text := strings.Join(texts, "\n")
+// newQuery returns a script that go-redis may repeat.
+func newQuery(texts ...string) *script { return newScript(false, "", texts) }
+
+// newChange returns a script that the server refuses, without a change, when its
+// memory is full.
+func newChange(texts ...string) *script { return newScript(true, "#!lua\n", texts) }
+
+// newRevocation returns a script that works when the memory of the server is full:
+// it ends a credential or a hold, and makes the data at most a few bytes longer.
+func newRevocation(texts ...string) *script {
+	return newScript(true, "#!lua flags=allow-oom\n", texts)
+}
+
+func newScript(writes bool, flags string, texts []string) *script {
+	text := flags + strings.Join(texts, "\n")
 	return &script{text, redis.NewScript(text).Hash(), writes}
 }
 

@@ -5,7 +5,6 @@ package redisstore_test
 import (
 	"context"
 	"errors"
-	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
@@ -50,6 +50,7 @@ func TestNewReportsInvalidConfig(t *testing.T) {
 		{redisstore.Config{Client: ring}, "redisstore: Config.Client: *redis.Ring: want"},
 		{redisstore.Config{Client: good, Prefix: "a{b}"}, `redisstore: Config.Prefix: "a{b}": want`},
 		{redisstore.Config{Client: good, Prefix: "a:b"}, `redisstore: Config.Prefix: "a:b": want`},
+		{redisstore.Config{Client: good, Observer: gatehouse.ObserverFunc(nil)}, "redisstore: Config.Observer: is a nil gatehouse.ObserverFunc"},
 		{redisstore.Config{Client: good, Timeout: -1}, "redisstore: Config.Timeout: -1ns: must not be negative"},
 	} {
 		_, err := redisstore.New(test.config)
@@ -59,49 +60,6 @@ func TestNewReportsInvalidConfig(t *testing.T) {
 	}
 	if _, err := redisstore.New(redisstore.Config{Client: good}); err != nil {
 		t.Errorf("New() with a client: error = %v", err)
-	}
-}
-
-func TestCheck(t *testing.T) {
-	t.Parallel()
-	server := enginetest.StartRedis(t)
-	client := connect(t, server.URL())
-	check := func() error { return newStore(t, client).Check(t.Context()) }
-	if err := check(); err != nil {
-		t.Fatalf("Check() of a durable server: error = %v", err)
-	}
-	for _, test := range []struct{ name, bad, good, want string }{
-		{"appendfsync", "everysec", "always", "appendfsync is everysec"},
-		{"maxmemory-policy", "allkeys-lru", "noeviction", `maxmemory_policy is "allkeys-lru"`},
-		{"appendonly", "no", "yes", `aof_enabled is "0"`},
-	} {
-		if err := client.ConfigSet(t.Context(), test.name, test.bad).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := check(); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("Check() with %s %s: error = %v, want %q", test.name, test.bad, err, test.want)
-		}
-		if err := client.ConfigSet(t.Context(), test.name, test.good).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	replica := enginetest.StartRedis(t)
-	host, port, err := net.SplitHostPort(server.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	follower := connect(t, replica.URL())
-	if err := follower.ReplicaOf(t.Context(), host, port).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := newStore(t, follower).Check(t.Context()); err == nil || !strings.Contains(err.Error(), `role is "slave"`) {
-		t.Errorf("Check() of a replica: error = %v", err)
-	}
-
-	server.Kill(t)
-	if err := check(); err == nil {
-		t.Error("Check() of a server that is down: error = nil")
 	}
 }
 

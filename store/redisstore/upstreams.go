@@ -18,8 +18,8 @@ var upstreamsLoad string
 var upstreamsSwap string
 
 var (
-	loadUpstreamScript = newScript(false, upstreamsLoad)
-	swapUpstreamScript = newScript(true, upstreamsSwap)
+	loadUpstreamScript = newQuery(upstreamsLoad)
+	swapUpstreamScript = newRevocation(upstreamsSwap)
 )
 
 // Upstreams is an [upstream.Store]. Every method is one atomic script, and the clock

@@ -5,57 +5,32 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// heartbeat is the time without a message after which Watch pings the server.
-	heartbeat = 2 * time.Second
-	// minBackoff and maxBackoff bound the time between two attempts to connect.
-	minBackoff, maxBackoff = 50 * time.Millisecond, 2 * time.Second
-)
+// heartbeat is the time without a message after which Watch pings the server.
+const heartbeat = 2 * time.Second
 
-// Watch implements [apikey.Watcher]. It uses its own connection. When the
-// connection breaks, or the server does not respond for 4 s, it reconnects with
-// a backoff from 50 ms to 2 s until ctx is canceled.
+// Watch implements [apikey.Watcher]. It uses its own connection, and returns when the
+// connection breaks or the server does not respond for 4 s.
 func (a *APIKeys) Watch(ctx context.Context, changed func(id string)) error {
-	backoff := minBackoff
-	for {
-		listened := false
-		err := a.listen(ctx, func(id string) {
-			listened = true
-			changed(id)
-		})
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, redis.ErrClosed) {
-			return err // the application has closed the client
-		}
-		if listened {
-			backoff = minBackoff
-		}
-		wait := time.NewTimer(backoff)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return ctx.Err()
-		}
-		backoff = min(2*backoff, maxBackoff)
+	err := a.listen(ctx, changed)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	return fmt.Errorf("redisstore: watch API keys: %w", err)
 }
 
-// listen passes on the messages of one connection until it breaks.
 func (a *APIKeys) listen(ctx context.Context, changed func(id string)) error {
 	subscription := a.store.client.Subscribe(ctx)
 	defer subscription.Close()
 	// A read does not end with the context, but with the connection.
 	defer context.AfterFunc(ctx, func() { _ = subscription.Close() })()
 
-	if err := subscription.Subscribe(ctx, a.base+":changed"); err != nil {
+	if err := subscription.Subscribe(ctx, a.channel()); err != nil {
 		return err
 	}
 	pinged := false

@@ -4,30 +4,48 @@ package redisstore_test
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
-// watch runs Watch until the test ends, and returns the ids that it reports and
-// its error.
-func watch(t *testing.T, w apikey.Watcher) (changes <-chan string, ended <-chan error) {
+// recorder is a watcher that also sends the IDs that it reports to a channel.
+type recorder struct {
+	apikey.Watcher
+	ids chan string
+}
+
+func (r recorder) Watch(ctx context.Context, changed func(id string)) error {
+	return r.Watcher.Watch(ctx, func(id string) { changed(id); r.ids <- id })
+}
+
+// watch runs Keys.Watch until the test ends, and returns the IDs that w reports and the
+// types of the events.
+func watch(t *testing.T, w apikey.Watcher) (changes, events <-chan string) {
 	t.Helper()
-	ids, end := make(chan string, 1000), make(chan error, 1)
+	ids, types := make(chan string, 1000), make(chan string, 1000)
+	keys, err := apikey.New(apikey.Config{
+		Store: newStore(t, connect(t, "redis://127.0.0.1:1")).APIKeys(), Prefix: "acme", CacheTTL: time.Second, Watcher: recorder{w, ids},
+		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { types <- string(e.Type); return nil }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		end <- w.Watch(ctx, func(id string) { ids <- id })
+		_ = keys.Watch(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return ids, end
+	return ids, types
 }
 
 // A watcher that may have missed changes reports "", however it lost its connection.
@@ -36,7 +54,7 @@ func TestWatchAfterBreak(t *testing.T) {
 	server := enginetest.StartRedis(t)
 	proxy := enginetest.StartProxy(t, server.Addr())
 	keys := newKeysAt(t, connect(t, server.URL()))
-	changes, _ := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
+	changes, events := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
 	enginetest.Receive(t, changes, "", "Watch listens")
 	for _, id := range []string{"a", "b", "c", "d"} {
 		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
@@ -54,8 +72,10 @@ func TestWatchAfterBreak(t *testing.T) {
 
 	proxy.Cut()
 	revoke("b")
+	enginetest.Receive(t, events, string(apikey.EventWatchFailed), "the connection was cut")
 	proxy.Restore()
 	enginetest.Receive(t, changes, "", "the connection was cut and a message lost")
+	enginetest.Receive(t, events, string(apikey.EventWatchRestored), "Watch listens again")
 	revoke("c")
 	enginetest.Receive(t, changes, "c", "the key was revoked after the reconnect")
 
@@ -91,21 +111,22 @@ func newKeysAt(t *testing.T, client *redis.Client) *redisstore.APIKeys {
 	return newStoreAt(t, client, "watch").APIKeys()
 }
 
-// Watch returns when the application closes the client.
-func TestWatchClosed(t *testing.T) {
+// A server that refuses the subscription is an event, with the right that is missing.
+func TestWatchWithoutChannel(t *testing.T) {
 	t.Parallel()
-	client := startServer(t)
-	changes, ended := watch(t, newKeysAt(t, client))
-	enginetest.Receive(t, changes, "", "Watch listens")
-	if err := client.Close(); err != nil {
+	admin := startServer(t)
+	if err := admin.ACLSetUser(t.Context(), "app", "on", ">secret", "~*", "resetchannels", "+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-ended:
-		if !errors.Is(err, redis.ErrClosed) {
-			t.Errorf("Watch() = %v, want %v", err, redis.ErrClosed)
-		}
-	case <-time.After(time.Minute):
-		t.Error("Watch does not return within a minute of Close")
+	keys := newKeysAt(t, as(t, admin, "app"))
+	if err := keys.Watch(t.Context(), func(string) {}); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+		t.Errorf("Watch() without the channel = %v, want NOPERM", err)
 	}
+	changes, events := watch(t, keys)
+	enginetest.Receive(t, events, string(apikey.EventWatchFailed), "the user has no right to the channel")
+	if err := admin.ACLSetUser(t.Context(), "app", "&*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	enginetest.Receive(t, changes, "", "the user has the right")
+	enginetest.Receive(t, events, string(apikey.EventWatchRestored), "the user has the right")
 }

@@ -3,32 +3,71 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
-// Check reports what makes the database unfit for use: tables that are not at
-// the version that this program knows, and settings of the engine that lose
-// acknowledged changes, such as a revoked key that is valid again after a power
-// failure. It changes nothing. Call it at start or in a readiness probe.
+// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database that
+// responds and must not be used as it is. Without it, the database is unavailable: try
+// again later.
+var ErrUnsuitable = errors.New("the database must not be used as it is")
+
+// Check reports what makes the database unfit for use, with [ErrUnsuitable]: tables
+// that are not at the version that this program knows, triggers that are missing or
+// disabled, and settings of the engine that lose acknowledged changes, such as a
+// revoked key that is valid again after a power failure, or that make changes fail. It
+// changes nothing. Call it at start and in a readiness probe.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("sqlstore: check: %w", err)
+		return fmt.Errorf("sqlstore: check: %w", answered(err))
 	}
 	defer conn.Close()
-	if err := errors.Join(s.checkSchema(ctx, conn), s.checkSettings(ctx, conn)); err != nil {
+	if err := errors.Join(s.checkSchema(ctx, conn), s.checkTriggers(ctx, conn), s.checkSettings(ctx, conn)); err != nil {
 		return fmt.Errorf("sqlstore: check: %w", err)
 	}
 	return nil
 }
 
+func unsuitable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
+}
+
+// answered makes the answer of an engine an [ErrUnsuitable], and leaves other errors, and
+// answers that another attempt may not get, as they are.
+func answered(err error) error {
+	if state, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		switch code := state.SQLState(); code[:min(2, len(code))] {
+		case "08", "53", "57", "58": // connection, resources, operator, system
+			return err
+		}
+		return unsuitable("%w", err)
+	}
+	return err
+}
+
+// noTables makes an answer without versions an [ErrUnsuitable]. SQLite has no other
+// server to wait for, but a lock.
+func (s *Store) noTables(err error) error {
+	if s.dialect == SQLite && strings.Contains(err.Error(), "no such table") {
+		return unsuitable("%w", err)
+	}
+	return answered(err)
+}
+
+// checkSchema compares the versions of the tables with those that this program knows.
 func (s *Store) checkSchema(ctx context.Context, conn *sql.Conn) error {
 	all, err := schemas(migrations, s.dialect)
 	if err != nil {
@@ -38,13 +77,55 @@ func (s *Store) checkSchema(ctx context.Context, conn *sql.Conn) error {
 		version, err := s.version(ctx, conn, schema.name)
 		switch {
 		case err != nil:
-			return fmt.Errorf("the tables cannot be read: call Migrate first: %w", err)
+			return fmt.Errorf("the tables cannot be read: call Migrate first: %w", s.noTables(err))
 		case version > len(schema.migrations):
 			return schema.newer(version)
 		case version < len(schema.migrations):
-			return fmt.Errorf("%s: the database is at version %d and this program needs %d: call Migrate",
+			return unsuitable("%s: the database is at version %d and this program needs %d: call Migrate",
 				schema.name, version, len(schema.migrations))
 		}
+	}
+	return nil
+}
+
+var triggerName = regexp.MustCompile(`(?m)^CREATE TRIGGER (\w+)`)
+
+// checkTriggers checks that all triggers of the migrations exist and are enabled.
+func (s *Store) checkTriggers(ctx context.Context, conn *sql.Conn) error {
+	all, err := schemas(migrations, s.dialect)
+	if err != nil {
+		return err
+	}
+	query := "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+	if s.dialect == Postgres {
+		query = `SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+			WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND pg_table_is_visible(c.oid)`
+	}
+	enabled := make(map[string]bool)
+	rows, err := conn.QueryContext(ctx, query)
+	if err == nil {
+		err = drain(rows, func(rows *sql.Rows) error {
+			var name string
+			err := rows.Scan(&name)
+			enabled[name] = true
+			return err
+		})
+	}
+	if err != nil {
+		return answered(err)
+	}
+	var missing []string
+	for _, schema := range all {
+		for _, text := range schema.migrations {
+			for _, match := range triggerName.FindAllStringSubmatch(text, -1) {
+				if !enabled[match[1]] {
+					missing = append(missing, match[1])
+				}
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return unsuitable("triggers %s: missing or disabled: otherwise caches are not notified, old records stay, or audit records can be changed", strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -52,36 +133,51 @@ func (s *Store) checkSchema(ctx context.Context, conn *sql.Conn) error {
 // settings are the required settings of each engine, each as SQL that yields one
 // text.
 var settings = map[Dialect][]struct {
-	query string
+	name  string
+	query string // "SHOW " or "PRAGMA " and the name if empty
 	good  []string
 	why   string
 }{
 	SQLite: {
-		{"PRAGMA journal_mode", []string{"wal"}, "must be WAL: otherwise readers and the writer block each other"},
-		{"PRAGMA synchronous", []string{"2", "3"}, "must be FULL: otherwise a power failure loses the last commits"},
-		{`SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'gatehouse_audit'
-			AND name IN ('gatehouse_audit_inserted', 'gatehouse_audit_updated', 'gatehouse_audit_deleted')`, []string{"3"}, "must be 3: otherwise audit records can be changed"},
+		{"journal_mode", "", []string{"wal"}, "must be WAL: otherwise readers and the writer block each other"},
+		{"synchronous", "", []string{"2", "3"}, "must be FULL: otherwise a power failure loses the last commits"},
+		{"query_only", "", []string{"0"}, "must be off: otherwise every change fails"},
 	},
 	Postgres: {
-		{"SELECT pg_is_in_recovery()::text", []string{"false"}, "must be false: a replica lags behind and rejects changes"},
-		{"SHOW fsync", []string{"on"}, "must be on: otherwise a crash corrupts the database"},
-		{"SHOW full_page_writes", []string{"on"}, "must be on: otherwise a crash may corrupt the database"},
-		{"SHOW synchronous_commit", []string{"on", "local", "remote_write", "remote_apply"}, "must not be off: otherwise a crash loses the last commits"},
-		{"SHOW server_encoding", []string{"UTF8"}, "must be UTF8: otherwise names are changed or rejected"},
-		{`SELECT count(*)::text FROM pg_trigger WHERE tgrelid = to_regclass('gatehouse_audit') AND tgenabled = 'A'
-			AND tgname IN ('gatehouse_audit_inserted', 'gatehouse_audit_changed')`, []string{"2"}, "must be 2: otherwise audit records can be changed"},
+		{"pg_is_in_recovery", "SELECT pg_is_in_recovery()::text", []string{"false"}, "must be false: a replica lags behind and rejects changes"},
+		{"fsync", "", []string{"on"}, "must be on: otherwise a crash corrupts the database"},
+		{"full_page_writes", "", []string{"on"}, "must be on: otherwise a crash may corrupt the database"},
+		{"synchronous_commit", "", []string{"on", "local", "remote_write", "remote_apply"}, "must not be off: otherwise a crash loses the last commits"},
+		{"server_encoding", "", []string{"UTF8"}, "must be UTF8: otherwise names are changed or rejected"},
+		{"default_transaction_read_only", "", []string{"off"}, "must be off: otherwise every change fails"},
+		{"default_transaction_isolation", "", []string{"read committed", "read uncommitted"}, "must be read committed: otherwise concurrent changes of one record fail"},
+		{"session_replication_role", "", []string{"origin", "local"}, "must be origin: otherwise triggers do not run"},
+		{
+			"UNLOGGED tables", `SELECT coalesce(string_agg(relname, ', ' ORDER BY relname), 'none') FROM pg_class
+				WHERE relkind = 'r' AND relname LIKE 'gatehouse\_%' AND relpersistence <> 'p' AND pg_table_is_visible(oid)`,
+			[]string{"none"},
+			"must be none: a crash empties them",
+		},
+		{
+			"triggers of gatehouse_audit", `SELECT count(*)::text FROM pg_trigger WHERE tgrelid = to_regclass('gatehouse_audit') AND tgenabled = 'A'
+				AND tgname IN ('gatehouse_audit_inserted', 'gatehouse_audit_changed')`,
+			[]string{"2"},
+			"must be 2 that are enabled always: otherwise audit records can be changed",
+		},
 	},
 }
 
 func (s *Store) checkSettings(ctx context.Context, conn *sql.Conn) error {
 	var errs []error
+	show := map[Dialect]string{SQLite: "PRAGMA ", Postgres: "SHOW "}[s.dialect]
 	for _, setting := range settings[s.dialect] {
+		query := cmp.Or(setting.query, show+setting.name)
 		var value string
-		if err := conn.QueryRowContext(ctx, setting.query).Scan(&value); err != nil {
-			return err
+		if err := conn.QueryRowContext(ctx, query).Scan(&value); err != nil {
+			return answered(err)
 		}
 		if !slices.Contains(setting.good, value) {
-			errs = append(errs, fmt.Errorf("%s is %s, which %s", setting.query, value, setting.why))
+			errs = append(errs, unsuitable("%s is %s, which %s", setting.name, value, setting.why))
 		}
 	}
 	if s.dialect == SQLite {
@@ -90,7 +186,7 @@ func (s *Store) checkSettings(ctx context.Context, conn *sql.Conn) error {
 			return err
 		}
 		if wait *= time.Millisecond; wait < time.Second {
-			errs = append(errs, fmt.Errorf("PRAGMA busy_timeout is %v, which must be at least 1s: otherwise processes that write at the same time fail", wait))
+			errs = append(errs, unsuitable("busy_timeout is %v, which must be at least 1s: otherwise processes that write at the same time fail", wait))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -39,7 +40,7 @@ type schema struct {
 
 // newer is the error for a database at a version that this program does not know.
 func (s schema) newer(version int) error {
-	return fmt.Errorf("%s: the database is at version %d and this program knows versions up to %d: use a newer program",
+	return unsuitable("%s: the database is at version %d and this program knows versions up to %d: use a newer program",
 		s.name, version, len(s.migrations))
 }
 
@@ -76,7 +77,12 @@ func schemas(files fs.FS, dialect Dialect) ([]schema, error) {
 // Migrate brings the tables to the versions that this program knows. It makes
 // all changes or none, in one transaction, and is safe to call by several
 // processes at once. It refuses a database at a newer version than the program
-// knows and changes nothing then.
+// knows and changes nothing then. Its error has the settings that [Store.Check] finds,
+// and [ErrUnsuitable] if the database responds. Without a change to make it needs no
+// right but to read gatehouse_migrations.
+//
+// Config.Timeout bounds each of its statements, and the wait for another process that
+// migrates: use a Store with a longer one to migrate large tables.
 //
 // All tables are named gatehouse_… and are in the first schema of PostgreSQL's
 // search path. Only Migrate needs the right to create them.
@@ -97,8 +103,11 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	defer conn.Close()
-	return s.exclusive(ctx, conn, migrationLock, func() error {
-		if _, err := conn.ExecContext(ctx, createMigrations); err != nil {
+	if s.current(ctx, conn, all) {
+		return nil
+	}
+	err = s.exclusive(ctx, conn, migrationLock, func() error {
+		if err := s.execute(ctx, conn, createMigrations); err != nil {
 			return err
 		}
 		for _, schema := range all {
@@ -118,6 +127,33 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) error {
 		}
 		return nil
 	})
+	if err == nil {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if reason := s.checkSettings(within, conn); errors.Is(reason, ErrUnsuitable) {
+		return errors.Join(err, reason)
+	}
+	return answered(err)
+}
+
+// current reports whether there is nothing to migrate.
+func (s *Store) current(ctx context.Context, conn *sql.Conn, all []schema) bool {
+	for _, schema := range all {
+		if version, err := s.version(ctx, conn, schema.name); err != nil || version != len(schema.migrations) {
+			return false
+		}
+	}
+	return true
+}
+
+// execute runs a statement within the timeout of the store.
+func (s *Store) execute(ctx context.Context, conn *sql.Conn, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	_, err := conn.ExecContext(ctx, query, args...)
+	return err
 }
 
 // connect opens a connection. If two processes switch a new SQLite file to WAL at
@@ -127,9 +163,9 @@ func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
 	retry, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
-		conn, err := s.db.Conn(ctx)
+		conn, err := s.db.Conn(retry)
 		if err == nil || s.dialect != SQLite || !strings.Contains(err.Error(), "database is locked") {
-			return conn, err
+			return conn, answered(err)
 		}
 		wait := time.NewTimer(10 * time.Millisecond)
 		select {
@@ -142,6 +178,8 @@ func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
 }
 
 func (s *Store) version(ctx context.Context, conn *sql.Conn, name string) (version int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	query := statement{dialect: s.dialect}
 	query.add("SELECT coalesce(max(version), 0) FROM gatehouse_migrations WHERE package = ?", name)
 	err = conn.QueryRowContext(ctx, query.text.String(), query.args...).Scan(&version)
@@ -149,13 +187,12 @@ func (s *Store) version(ctx context.Context, conn *sql.Conn, name string) (versi
 }
 
 func (s *Store) apply(ctx context.Context, conn *sql.Conn, schema schema, version int) error {
-	if _, err := conn.ExecContext(ctx, schema.migrations[version-1]); err != nil {
+	if err := s.execute(ctx, conn, schema.migrations[version-1]); err != nil {
 		return err
 	}
 	query := statement{dialect: s.dialect}
 	query.add("INSERT INTO gatehouse_migrations (package, version) VALUES (?, ?)", schema.name, version)
-	_, err := conn.ExecContext(ctx, query.text.String(), query.args...)
-	return err
+	return s.execute(ctx, conn, query.text.String(), query.args...)
 }
 
 // exclusive runs f in a transaction that excludes other processes: all that write to
@@ -166,7 +203,7 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f fu
 	if s.dialect == SQLite {
 		begin = "BEGIN IMMEDIATE" // a read lock could not be upgraded by two processes
 	}
-	if _, err := conn.ExecContext(ctx, begin); err != nil {
+	if err := s.execute(ctx, conn, begin); err != nil {
 		return err
 	}
 	defer func() {
@@ -181,13 +218,12 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f fu
 		}
 	}()
 	if s.dialect == Postgres {
-		if _, err := conn.ExecContext(ctx, lock); err != nil {
+		if err := s.execute(ctx, conn, lock); err != nil {
 			return err
 		}
 	}
 	if err := f(); err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return err
+	return s.execute(ctx, conn, "COMMIT")
 }

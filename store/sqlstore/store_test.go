@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -45,60 +44,6 @@ func TestNewReportsAllErrors(t *testing.T) {
 		if _, err := sqlstore.New(config); err != nil {
 			t.Errorf("New(%+v): error = %v", config, err)
 		}
-	}
-}
-
-func TestCheckSQLite(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "keys.db")
-	good := sqlstore.SQLiteDSN(path)
-	check := func(dsn string) error { return newStore(t, open(t, "sqlite", dsn)).Check(t.Context()) }
-	wants := func(dsn, want string) {
-		t.Helper()
-		wantError(t, "Check of "+dsn, check(dsn), want)
-	}
-	wants(good, "call Migrate first")
-	if err := newStore(t, open(t, "sqlite", good)).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wants(good, "")
-	wants("file:"+path, "PRAGMA busy_timeout is 0s")
-	wants(strings.Replace(good, "FULL", "NORMAL", 1), "PRAGMA synchronous is 1")
-
-	other := strings.Replace(sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "other.db")), "WAL", "DELETE", 1)
-	if err := newStore(t, open(t, "sqlite", other)).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wants(other, "PRAGMA journal_mode is delete")
-}
-
-func TestCheckPostgres(t *testing.T) {
-	t.Parallel()
-	durable := enginetest.StartPostgres(t)
-	url := durable.Database(t)
-	s := newStore(t, open(t, "pgx", url))
-	wantError(t, "Check without tables", s.Check(t.Context()), "call Migrate first")
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantError(t, "Check of a durable server", s.Check(t.Context()), "")
-	err := newStore(t, open(t, "pgx", url+"&synchronous_commit=off")).Check(t.Context())
-	wantError(t, "Check without synchronous_commit", err, "SHOW synchronous_commit is off")
-	execute(t, open(t, "pgx", url), "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
-		"CREATE ROLE reader", "GRANT SELECT ON gatehouse_migrations TO reader")
-	err = newStore(t, open(t, "pgx", url+"&role=reader")).Check(t.Context())
-	wantError(t, "Check by a role that may read the versions only", err, "")
-	err = newStore(t, open(t, "pgx", strings.Replace(url, "/test1?", "/latin?", 1))).Check(t.Context())
-	wantError(t, "Check of a LATIN1 database", err, "SHOW server_encoding is LATIN1")
-
-	unsafe := enginetest.StartPostgres(t, "fsync=off", "full_page_writes=off")
-	err = newStore(t, open(t, "pgx", unsafe.Database(t))).Check(t.Context())
-	for _, want := range []string{"SHOW fsync is off", "SHOW full_page_writes is off"} {
-		wantError(t, "Check of a server that is not durable", err, want)
-	}
-	durable.Kill(t)
-	if err := s.Check(t.Context()); err == nil {
-		t.Error("Check() of a server that is down: error = nil")
 	}
 }
 

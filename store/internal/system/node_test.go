@@ -255,7 +255,7 @@ func openStores(config nodeConfig, log *slog.Logger) (s stores, err error) {
 		if err != nil {
 			return s, err
 		}
-		listener, err := pgnotify.New(pgnotify.Config{Conn: conn, Failed: func(err error) { log.Warn("not listening", "error", err) }})
+		listener, err := pgnotify.New(pgnotify.Config{Conn: conn})
 		if err != nil {
 			return s, err
 		}

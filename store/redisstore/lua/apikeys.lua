@@ -72,12 +72,18 @@ local function sweep(time)
 	end
 end
 
--- Notifies all processes, in the same transaction as the change.
+-- Notifies all processes, in the same transaction as the change. Redis undoes no
+-- change when a later command of the script fails, so a change that cannot be
+-- published is not an error: its status is "unpublished".
+local status = 'ok'
 local function tell(id)
-	redis.call('PUBLISH', base .. ':changed', id)
+	local reply = redis.pcall('PUBLISH', base .. ':changed', id)
+	if type(reply) == 'table' and reply.err then
+		status = 'unpublished'
+	end
 end
 
 -- A reply is a status, the time and the records, each with its ID before it.
 local function found(id, time)
-	return { 'ok', text(time), { id, redis.call('HGETALL', record(id)) } }
+	return { status, text(time), { id, redis.call('HGETALL', record(id)) } }
 end

@@ -19,4 +19,5 @@ while #answer - 2 < limit do
 		end
 	end
 end
+answer[1] = status
 return answer
