@@ -227,25 +227,26 @@ func TestDashboard(t *testing.T) {
 	stop := load(p, key, good, down)
 	defer stop()
 	picture := os.Getenv("GATEHOUSE_TELEMETRY_PICTURE")
-	pause := func(d time.Duration) {
-		if picture != "" {
-			time.Sleep(d)
-		}
-	}
 
 	// An outage of the store.
 	has := func(expr string) bool { return len(server.query(expr, begun, time.Now())) > 0 }
+	// scraped waits for a number of scrapes, two of a second, for the picture only.
+	scraped := func(n string) {
+		if picture != "" {
+			eventually(t, 2*time.Minute, n+" scrapes", func() bool { return has("sum(count_over_time(up[10m])) >= " + n) })
+		}
+	}
 	eventually(t, time.Minute, "keys are accepted", func() bool {
 		return has(`rate(gatehouse_store_duration_seconds_count{gatehouse_operation="find",error_type=""}[4s])`)
 	})
-	pause(25 * time.Second)
+	scraped("50")
 	stopStore()
 	eventually(t, time.Minute, "calls of the store fail", func() bool {
 		return has(`rate(gatehouse_store_duration_seconds_count{error_type!=""}[4s])`)
 	})
-	pause(10 * time.Second)
+	scraped("70")
 	startStore()
-	pause(25 * time.Second)
+	scraped("120")
 
 	all := panels(t)
 	for _, panel := range all {
