@@ -38,16 +38,17 @@ func asset(name string) http.HandlerFunc {
 	}
 }
 
-// page returns the page for a refused navigation.
-func (a *app) page(_ *http.Request, p signin.Page) gatehouse.Body {
-	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, "message.html", struct {
-		signin.Page
-		Base string
-	}{p, a.base}); err != nil {
-		panic(err) // a mistake in the template: 500, and a line in the log
+// messagePage returns the function for the pages of refused navigations: those of the
+// login, and those of the API, such as a form after the end of the session. Nothing in
+// them comes from the request, the provider or the error.
+func messagePage(base string) func(*http.Request, signin.Page) gatehouse.Body {
+	return func(_ *http.Request, p signin.Page) gatehouse.Body {
+		var b bytes.Buffer
+		if err := pages.ExecuteTemplate(&b, "message.html", map[string]any{"Base": base, "Page": p}); err != nil {
+			return gatehouse.Body{} // the page of the library
+		}
+		return gatehouse.Body{ContentType: "text/html; charset=utf-8", Content: b.Bytes()}
 	}
-	return gatehouse.Body{ContentType: "text/html; charset=utf-8", Content: b.Bytes()}
 }
 
 // secure sets the headers of every response: no scripts but its own, no frame, no
@@ -85,16 +86,11 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	if target := logoutTarget(r.Context(), a.signin.Client); target != "" {
 		w.Header().Set("Content-Security-Policy", contentSecurityPolicy(a.issuer, target))
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	render(w, "index.html", map[string]any{"Base": a.base, "StepUp": a.asksAgain(), "Remember": false})
-}
-
-// render writes a page. The templates are tested.
-func render(w http.ResponseWriter, name string, values any) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, values); err != nil {
-		panic(err) // a mistake in the template: 500, and a line in the log
+	if err := pages.ExecuteTemplate(&b, "index.html", map[string]any{"Base": a.base, "StepUp": a.asksAgain(), "Remember": a.keeps}); err != nil {
+		panic(err) // a mistake in the template: the response is 500
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = b.WriteTo(w)
 }
 
