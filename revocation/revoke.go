@@ -55,10 +55,9 @@ func (l *List) revokeIssued(ctx context.Context, target Target) error {
 	if times, err := l.store.Find(ctx, []Target{target}); err == nil && len(times) == 1 {
 		wait -= time.Duration(times[0].Nanosecond())
 	}
-	select {
-	case <-ctx.Done(): // the revocation is in effect
-	case <-time.After(wait):
-	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	<-ctx.Done() // if it ends earlier, the revocation is in effect anyway
 	return nil
 }
 
