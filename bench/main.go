@@ -15,7 +15,7 @@ import (
 
 func main() {
 	passes := flag.Int("passes", 10, "interleaved passes")
-	burst := flag.Duration("burst", 50*time.Millisecond, "length of one pass of one contestant")
+	burst := flag.Duration("burst", 50*time.Millisecond, "length of one pass of one contestant, in bursts of 8 ms")
 	write := flag.Bool("write", false, "replace the results in README.md and the chart in ../docs/")
 	var e engines
 	flag.StringVar(&e.redis, "redis", "", "`URL` of a Redis server; its store of used proofs is measured too")
@@ -53,7 +53,12 @@ func run(passes int, burst time.Duration, write bool, e engines, out io.Writer) 
 		tokens[algorithm] = results
 	}
 	fmt.Fprintln(os.Stderr, "measuring the other paths")
-	paths, err := races(slices.Concat(commonPaths, boundPaths), passes, burst)
+	paths, err := races(slices.Concat(commonPaths, growthPaths, boundPaths), passes, burst)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "measuring a server under load")
+	servers, err := serverRaces(passes, burst)
 	if err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func run(passes int, burst time.Duration, write bool, e engines, out io.Writer) 
 	if err := runSpend(passes, burst, e, &spend); err != nil {
 		return err
 	}
-	report := tokenTable(tokens) + "\n" + pathTable(paths) + "\n" + replayTable(replays) + "\n" + spend.String()
+	report := tokenTable(tokens) + "\n" + pathTable(paths) + "\n" + serverTable(servers) + "\n" + replayTable(replays) + "\n" + spend.String()
 	if _, err := io.WriteString(out, report); err != nil || !write {
 		return err
 	}

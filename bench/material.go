@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 const (
@@ -32,6 +34,7 @@ var distinct = 512
 // material is what the contestants of one algorithm share.
 type material struct {
 	algorithm string
+	profile   jwtauth.Profile
 	private   any
 	public    crypto.PublicKey // nil for HS256
 	secret    []byte
@@ -40,7 +43,10 @@ type material struct {
 	tokens    []string
 }
 
-func newMaterial(algorithm string) (*material, error) {
+func newMaterial(algorithm string) (*material, error) { return newMaterialOf(algorithm, distinct, 1) }
+
+// newMaterialOf has a number of tokens, with a number of kids that take turns.
+func newMaterialOf(algorithm string, tokens, kids int) (*material, error) {
 	m := &material{algorithm: algorithm}
 	jwk := map[string]any{"kid": "k1", "alg": algorithm, "use": "sig"}
 	switch algorithm {
@@ -87,13 +93,13 @@ func newMaterial(algorithm string) (*material, error) {
 	}))
 	m.jwksURL = server.URL // until the process ends
 	now := time.Now().Unix()
-	for n := range distinct {
+	for n := range tokens {
 		token := jwt.NewWithClaims(jwt.GetSigningMethod(algorithm), jwt.MapClaims{
 			"iss": issuerURL, "aud": audience, "sub": "7b0c3ff6-2a5c-4c0f-8b6e-8f3d1a2b4c5d", "client_id": "web-frontend",
 			"iat": now, "exp": now + 3600, "jti": fmt.Sprintf("b2f1c5b4-7c1d-4f7a-9b57-%012d", n),
 			"scope": "reports:read reports:write profile", "tenant": "acme",
 		})
-		token.Header["typ"], token.Header["kid"] = "at+jwt", "k1"
+		token.Header["typ"], token.Header["kid"] = "at+jwt", fmt.Sprintf("k%d", 1+n%kids)
 		signed, err := token.SignedString(m.private)
 		if err != nil {
 			return nil, err

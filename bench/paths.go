@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
 // pathResult is one path against the floor of its own.
@@ -33,7 +34,11 @@ const lookup = "SHA-256, sharded map, request clone with the header map copied"
 type path func(passes int, burst time.Duration) (pathResult, error)
 
 var (
-	commonPaths = []path{seenToken, apiKey, sealedCookie, sessionRace, refuseMuch, twoCores}
+	commonPaths = []path{
+		seenToken, seenRS256, unseenCompatible, missingToken("HS256"), missingToken("EdDSA"), apiKey, pepperedKey,
+		sealedCookie, sessionRace, refuseMuch, twoCores,
+	}
+	growthPaths = []path{keysInUse, cachedTokens, severalKids, collection}
 	boundPaths  = []path{seenCertificateToken, boundToken, seenBoundToken, twoCoresBound}
 )
 
@@ -70,35 +75,127 @@ func seenToken(passes int, burst time.Duration) (pathResult, error) {
 	return pathResult{results[1], lookup, "1.3"}, nil
 }
 
-// apiKey is an API key of the in-memory store, without a cache.
-func apiKey(passes int, burst time.Duration) (pathResult, error) {
-	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "bench"})
+// seenRS256 is one of 1,024 tokens that are in the cache, against the signature.
+func seenRS256(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterialOf("RS256", 2*distinct, 1)
 	if err != nil {
 		return pathResult{}, err
 	}
-	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{keys}, Realm: "bench"})
+	h, err := protect(m, 10_000, ok)
 	if err != nil {
 		return pathResult{}, err
 	}
-	texts := make([]string, distinct)
-	list := requests(texts)
-	for n := range texts {
-		issued, err := keys.Create(context.Background(), apikey.Request{Owner: "ci", Lifetime: time.Hour})
+	return againstSignature("RS256 seen before, 1,024 tokens, full gate", "0.045", m, h, passes, burst)
+}
+
+// unseenCompatible is a token of an issuer with the profile Compatible.
+func unseenCompatible(passes int, burst time.Duration) (pathResult, error) {
+	m, err := newMaterial("HS256")
+	if err != nil {
+		return pathResult{}, err
+	}
+	m.profile = jwtauth.Compatible
+	h, err := protect(m, -1, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return againstSignature("HS256 not seen before, Compatible, full gate", "3.5", m, h, passes, burst)
+}
+
+func againstSignature(name, target string, m *material, h http.Handler, passes int, burst time.Duration) (pathResult, error) {
+	floor, err := signatureFloor(m)
+	if err != nil {
+		return pathResult{}, err
+	}
+	results, err := race([]contestant{{name: "floor", work: floor}, serving(name, h, requests(m.tokens))}, passes, burst)
+	if err != nil {
+		return pathResult{}, err
+	}
+	return pathResult{results[1], "bare signature check", target}, nil
+}
+
+// missingToken is a token that the cache has evicted, against one without a cache.
+func missingToken(algorithm string) path {
+	return func(passes int, burst time.Duration) (pathResult, error) {
+		m, err := newMaterial(algorithm)
 		if err != nil {
 			return pathResult{}, err
 		}
-		texts[n] = string(issued.Secret.Reveal())
-		list[n].Header.Del("Authorization")
-		list[n].Header.Set("X-Api-Key", texts[n])
+		list := requests(m.tokens)
+		off, err := protect(m, -1, ok)
+		if err != nil {
+			return pathResult{}, err
+		}
+		on, err := protect(m, distinct/8, ok)
+		if err != nil {
+			return pathResult{}, err
+		}
+		results, err := race([]contestant{
+			serving("floor", off, list), serving(algorithm+" not in the cache, full gate", on, list),
+		}, passes, burst)
+		if err != nil {
+			return pathResult{}, err
+		}
+		return pathResult{results[1], "the same without a cache", "1.05"}, nil
 	}
+}
+
+// apiKey is an API key of the in-memory store, without a cache.
+func apiKey(passes int, burst time.Duration) (pathResult, error) {
+	return keyRace("API key, in-memory store, full gate", "1.9", nil, passes, burst)
+}
+
+// pepperedKey is the same with a pepper.
+func pepperedKey(passes int, burst time.Duration) (pathResult, error) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	peppers := []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret(secret)}}
+	return keyRace("the same with a pepper", "2.3", peppers, passes, burst)
+}
+
+func keyRace(name, target string, peppers []apikey.Pepper, passes int, burst time.Duration) (pathResult, error) {
+	texts, h, err := issueKeys(distinct, peppers)
+	if err != nil {
+		return pathResult{}, err
+	}
+	list := keyRequests(texts)
 	results, err := race([]contestant{
-		serving("floor", newLookupFloor(texts, "X-Api-Key", 0, ok), list),
-		serving("API key, in-memory store, full gate", g.Handler(ok), list),
+		serving("floor", newLookupFloor(texts, "X-Api-Key", 0, ok), list), serving(name, h, list),
 	}, passes, burst)
 	if err != nil {
 		return pathResult{}, err
 	}
-	return pathResult{results[1], lookup, "2.5"}, nil
+	return pathResult{results[1], lookup, target}, nil
+}
+
+// issueKeys returns the texts of new keys, and a gate that accepts them.
+func issueKeys(n int, peppers []apikey.Pepper) ([]string, http.Handler, error) {
+	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(n), Prefix: "bench", Peppers: peppers})
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{keys}, Realm: "bench"})
+	if err != nil {
+		return nil, nil, err
+	}
+	texts := make([]string, n)
+	for i := range texts {
+		issued, err := keys.Create(context.Background(), apikey.Request{Owner: "ci", Lifetime: time.Hour})
+		if err != nil {
+			return nil, nil, err
+		}
+		texts[i] = string(issued.Secret.Reveal())
+	}
+	return texts, g.Handler(ok), nil
+}
+
+func keyRequests(texts []string) []*http.Request {
+	list := requests(texts)
+	for n, r := range list {
+		r.Header.Del("Authorization")
+		r.Header.Set("X-Api-Key", texts[n])
+	}
+	return list
 }
 
 // sealedCookie is a cookie of 300 bytes that is opened.
@@ -150,7 +247,7 @@ func sealedCookie(passes int, burst time.Duration) (pathResult, error) {
 	if err != nil {
 		return pathResult{}, err
 	}
-	return pathResult{results[1], "base64 and XChaCha20-Poly1305", "1.1"}, nil
+	return pathResult{results[1], "base64 and XChaCha20-Poly1305", "1.05"}, nil
 }
 
 // refuseMuch is a megabyte of nothing, against a word of nothing.
@@ -237,8 +334,7 @@ func scaling(name, target string, chunk int, work [3]func(int) error, passes int
 	if err != nil {
 		return pathResult{}, err
 	}
-	r := results[1]
-	r.median, r.low, r.high = 2/r.median, 2/r.high, 2/r.low
+	r := results[1].under(2)
 	r.allocations, r.bytes = r.allocations/float64(2*chunk), r.bytes/float64(2*chunk)
 	return pathResult{r, "throughput of one core", target}, nil
 }

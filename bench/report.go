@@ -11,7 +11,7 @@ import (
 )
 
 func (r result) ratio() string {
-	return fmt.Sprintf("%s (%s–%s)", figure(r.median), figure(r.low), figure(r.high))
+	return fmt.Sprintf("%s (%s–%s, %s–%s)", figure(r.median), figure(r.low), figure(r.high), figure(r.least), figure(r.most))
 }
 
 // figure shows no more digits than the noise lets stand.

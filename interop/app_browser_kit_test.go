@@ -122,14 +122,25 @@ func (a *app) signedIn(t *testing.T, name string) *browser.Page {
 // logout signs out at the page and at the provider.
 func (a *app) logout(t *testing.T, page *browser.Page) {
 	t.Helper()
-	if at := page.Submit(t, "#signout"); at.Status != 200 || !strings.HasPrefix(at.URL, a.provider.Issuer+"/") {
-		t.Fatalf("sign out leads to %+v, want the provider", at)
-	}
+	a.signOut(t, page)
 	if at := page.Submit(t, "button[name=logout]"); at.Status != 200 || at.URL != a.page+"/" {
 		t.Fatalf("sign out ends at %+v, want %s/", at, a.page)
 	}
 	shown(t, page, "signed-out")
 	a.checkNoData(t, page)
+}
+
+// signOut clicks and waits until the browser is at the provider.
+func (a *app) signOut(t *testing.T, page *browser.Page) {
+	t.Helper()
+	page.Submit(t, "#signout")
+	reaches(t, page, a.provider.Issuer+"/")
+}
+
+// reaches waits until the page has an address that starts with prefix, and is complete.
+func reaches(t *testing.T, page *browser.Page, prefix string) {
+	t.Helper()
+	page.Until(t, fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", prefix))
 }
 
 // enter fills in the provider's login page.

@@ -139,13 +139,22 @@ type service struct {
 // host is the host of the app's origin, 127.0.0.1 or localhost.
 func newService(t *testing.T, name, host string, options provider.Options, store map[string]any) *service {
 	t.Helper()
-	s := &service{name: name, binary: buildExample(t, name), addr: freeAddress(t)}
-	s.origin = "http://" + strings.Replace(s.addr, "127.0.0.1", host, 1)
+	addr := freeAddress(t)
+	s := newServiceAt(t, name, addr, "http://"+strings.Replace(addr, "127.0.0.1", host, 1), "", options)
+	s.config["session_store"] = store
+	return s
+}
+
+// newServiceAt is newService for an app that listens at addr and whose pages are below a
+// path of an origin. Its sessions are in memory.
+func newServiceAt(t *testing.T, name, addr, origin, path string, options provider.Options) *service {
+	t.Helper()
+	s := &service{name: name, binary: buildExample(t, name), addr: addr, origin: origin}
 	client := provider.Client{
-		ID: name, Secret: clientSecret, RedirectURIs: []string{s.origin + "/callback"},
+		ID: name, Secret: clientSecret, RedirectURIs: []string{origin + path + "/callback"},
 		Metadata: map[string]any{
-			"post_logout_redirect_uris": []string{s.origin + "/"},
-			"backchannel_logout_uri":    s.origin + "/backchannel-logout", "backchannel_logout_session_required": true,
+			"post_logout_redirect_uris": []string{origin + path + "/"},
+			"backchannel_logout_uri":    origin + path + "/backchannel-logout", "backchannel_logout_session_required": true,
 		},
 	}
 	options.Clients = append(options.Clients, client, machine)
@@ -153,8 +162,8 @@ func newService(t *testing.T, name, host string, options provider.Options, store
 	options.FirstLifetime = accessTokenLifetime
 	s.provider = provider.Start(t, options)
 	s.config = map[string]any{
-		"public_origin": s.origin, "issuer": s.provider.Issuer, "client_id": client.ID, "client_secret": "env:CLIENT_SECRET",
-		"scopes": []string{"openid", "email"}, "cookie_keys": []string{"env:COOKIE_KEY"}, "session_store": store,
+		"public_origin": origin, "issuer": s.provider.Issuer, "client_id": client.ID, "client_secret": "env:CLIENT_SECRET",
+		"scopes": []string{"openid", "email"}, "cookie_keys": []string{"env:COOKIE_KEY"}, "session_store": map[string]any{"driver": "memory"},
 		"idle": "15m", "absolute": "12h",
 	}
 	return s

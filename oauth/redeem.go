@@ -57,6 +57,7 @@ var (
 	errNoIssuer = errors.New("oauth: response: iss: missing, required by the metadata")
 	errMixUp    = errors.New("oauth: transaction: belongs to another issuer or client")
 	errNoCode   = errors.New("oauth: response: code: missing")
+	errKept     = errors.New("oauth: the tokens of the response are not revoked: that could end an earlier login of the user too")
 	errNoID     = errors.New("oauth: token response: id_token: missing")
 )
 
@@ -160,11 +161,15 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	case requested.Has(openid):
 		refusal = c.identify(ctx, t, &result)
 	}
-	if refusal != nil {
+	switch {
+	case refusal == nil:
+		return result, nil
+	case refusal.Reason == ReasonStepUp: // the user may be logged in with an older grant
+		refusal.Cause = errors.Join(refusal.Cause, errKept)
+	default:
 		refusal.Cause = errors.Join(refusal.Cause, c.discard(ctx, tokens))
-		return Result{}, refusal
 	}
-	return result, nil
+	return Result{}, refusal
 }
 
 // first checks that the code was not sent before, by any process.
@@ -237,6 +242,9 @@ func (c *Client) identify(ctx context.Context, t transaction, result *Result) *g
 		return c.unavailable(err)
 	case err == nil:
 		err = id.fits(t, c.skew)
+	}
+	if errors.Is(err, errAge) {
+		return c.reject(gatehouse.CodeAccessDenied, ReasonStepUp, err)
 	}
 	if err != nil {
 		return c.reject(gatehouse.CodeInvalidRequest, ReasonIDToken, err)

@@ -35,6 +35,12 @@ func (l Lifetime) or(otherwise Lifetime) Lifetime {
 	return l
 }
 
+// Check returns the mistakes of a lifetime, of which zero durations are those of a
+// Config without them.
+func (l Lifetime) Check() error {
+	return l.or(Lifetime{Idle: defaultIdle, Absolute: defaultAbsolute}).check("Lifetime.")
+}
+
 // check returns the mistakes of a lifetime without zero durations. field is the prefix
 // of its fields.
 func (l Lifetime) check(field string) error {

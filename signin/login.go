@@ -3,16 +3,17 @@
 package signin
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/navigation"
-	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 )
@@ -23,7 +24,7 @@ import (
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())
-	if !navigation.Is(r) {
+	if !navigation.Is(r) && (!h.partitioned || r.Method != http.MethodGet || !navigation.ShowsResponse(r)) {
 		h.fail(w, r, start, h.reject(gatehouse.CodeMissingCredentials, ReasonNavigation, nil))
 		return
 	}
@@ -35,93 +36,146 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	t, err := h.Client.Authorize(r.Context(), stepUp(h.request, query))
+	r = withReturnTo(r, returnTo)
+	request, asked, err := h.parameters(query)
+	if err != nil {
+		h.fail(w, r, start, h.reject(gatehouse.CodeAccessDenied, ReasonStepUp, err))
+		return
+	}
+	t, err := h.Client.Authorize(r.Context(), request)
 	if err == nil {
-		err = h.remember(w, r, t, returnTo)
+		err = h.remember(w, r, t, pending{ReturnTo: returnTo, Asked: asked, Remember: h.remembers(r, query)})
+	}
+	if errors.Is(err, oauth.ErrUnsupported) {
+		h.fail(w, r, start, h.reject(gatehouse.CodeTemporarilyUnavailable, ReasonProvider, err))
+		return
 	}
 	if err != nil {
-		h.fail(w, withReturnTo(r, returnTo), start, h.unavailable(err))
+		h.fail(w, r, start, h.unavailable(err))
 		return
 	}
 	w.Header().Set("Location", t.URL)
 	w.WriteHeader(http.StatusSeeOther) // RFC 9700 §4.12: never 307
 }
 
-// stepUp adds the parameters of a step-up challenge (RFC 9470) to the authorization
-// request: max_age in seconds, and acr_values. The gate adds them to the LoginURL.
-// Any page can link to a login with them, so they replace no stronger setting: a
-// larger max_age, an acr_values beside a configured one, and a malformed parameter
-// are ignored. A policy must check what the ID token says, not what was asked for.
-//
-// Implements RFC 9470 §4.
-func stepUp(request oauth.AuthorizationRequest, query url.Values) oauth.AuthorizationRequest {
-	request.Params = maps.Clone(request.Params)
-	if seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 31); err == nil {
-		age := time.Duration(seconds) * time.Second
-		switch {
-		case age == 0: // authenticate now, whatever the age
-			request.Params.Set("prompt", strings.TrimSpace("login "+request.Params.Get("prompt")))
-		case request.MaxAge == 0 || age < request.MaxAge:
-			request.MaxAge = age
-		}
-	}
-	if acr := query.Get("acr_values"); acr != "" && len(acr) <= maxACRValues && text.IsPrintable(acr) && !request.Params.Has("acr_values") {
-		request.Params.Set("acr_values", acr)
-	}
-	return request
-}
-
-// maxACRValues bounds the length of acr_values, in bytes.
-const maxACRValues = 256
-
 // serveCallback completes a login and starts the session.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())
-	result, returnTo, err := h.redeem(w, r)
-	r = withReturnTo(r, returnTo)
+	result, p, err := h.redeem(w, r)
+	r = withReturnTo(r, p.ReturnTo)
 	if err != nil {
 		e := h.record(r, start, err)
 		// With a session, this is the back button after a login: nothing was
 		// redeemed, and the user is logged in.
 		if e.Reason == ReasonTransaction || e.Reason == oauth.ReasonTransaction {
 			if _, err := h.Sessions.Authenticate(r); err == nil {
-				redirect(w, h.home)
+				redirect(w, cmp.Or(p.ReturnTo, h.home))
 				return
 			}
 		}
 		h.answer(w, r, e)
 		return
 	}
-	login := session.Login{Principal: result.Principal(), Tokens: result.Tokens, SID: result.SessionID}
-	if h.complete != nil {
-		if err := h.complete(r, &login); err != nil {
-			h.fail(w, r, start, err)
+	login, err := h.admit(r, &result, p)
+	if err == nil {
+		if err = h.Sessions.Start(w, r, login); err == nil {
+			redirect(w, p.ReturnTo)
 			return
 		}
-	}
-	if err := h.Sessions.Start(w, r, login); err != nil { // it has reported the error
+		h.drop(r, result) // Start has reported the error
 		h.answer(w, r, h.asError(err))
 		return
 	}
-	redirect(w, returnTo)
+	h.drop(r, result)
+	h.fail(w, r, start, err)
+}
+
+// admit returns the session of a user whom the authorization server has authenticated,
+// if the user may sign in.
+func (h *Handler) admit(r *http.Request, result *oauth.Result, p pending) (session.Login, error) {
+	if err := p.Asked.unmet(*result, time.UnixMilli(p.Begun)); err != nil {
+		return session.Login{}, h.reject(gatehouse.CodeAccessDenied, ReasonStepUp, err)
+	}
+	if h.userinfo {
+		more, err := h.Client.Userinfo(r.Context(), result.Tokens.Access, result.Subject)
+		if err == nil {
+			result.Claims, err = extend(result.Claims, more)
+		}
+		if err != nil {
+			return session.Login{}, h.unavailable(err)
+		}
+	}
+	if reason, err := h.admits.decide(result.Claims); err != nil {
+		return session.Login{}, h.reject(gatehouse.CodeAccessDenied, reason, err)
+	}
+	login := session.Login{Principal: result.Principal(), Tokens: result.Tokens, SID: result.SessionID}
+	if p.Remember {
+		login.Lifetime = h.lifetime
+	}
+	if h.complete != nil {
+		if err := h.complete(r, &login); err != nil {
+			return session.Login{}, err
+		}
+	}
+	return login, nil
+}
+
+// idTokenClaims are claims that only an ID token can make: about itself, and about how
+// the user was authenticated.
+var idTokenClaims = []string{
+	"iss", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf",
+}
+
+// extend returns the claims of an ID token and those of the userinfo endpoint that it
+// does not have.
+func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
+	var all, own map[string]json.RawMessage
+	if err := errors.Join(more.Decode(&all), claims.Decode(&own)); err != nil {
+		return gatehouse.Claims{}, err
+	}
+	for _, name := range idTokenClaims {
+		delete(all, name)
+	}
+	maps.Copy(all, own)
+	text, err := json.Marshal(all)
+	if err != nil {
+		return gatehouse.Claims{}, err
+	}
+	return gatehouse.NewClaims(string(text))
+}
+
+// drop revokes the tokens of a login that starts no session: no copy of them exists. With
+// a session of the same user in the browser, such as after a step-up that failed, it does
+// not, because the authorization server could end the grant of that session too. Tokens
+// that stay valid are reported.
+func (h *Handler) drop(r *http.Request, result oauth.Result) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	err := errSameUser
+	if proof, failure := h.Sessions.Authenticate(r); failure != nil || proof.Principal().Key() != (gatehouse.Key{Issuer: h.issuer, Subject: result.Subject}) {
+		err = h.revoke(ctx, result.Tokens)
+	}
+	if err != nil {
+		_ = h.report(r, EventTokensDropped, err) // the login is refused anyway
+	}
 }
 
 // redeem ends the transaction of a callback and returns its result.
-func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) (oauth.Result, string, error) {
+func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) (oauth.Result, pending, error) {
 	if r.Method != http.MethodGet {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errMethod)
+		return oauth.Result{}, pending{}, h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errMethod)
 	}
 	response, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errQuery)
+		return oauth.Result{}, pending{}, h.reject(gatehouse.CodeInvalidRequest, ReasonResponse, errQuery)
 	}
-	t, returnTo, err := h.recall(w, r, response)
+	t, p, err := h.recall(w, r, response)
 	if err != nil {
-		return oauth.Result{}, "", h.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
+		return oauth.Result{}, p, h.reject(gatehouse.CodeInvalidRequest, ReasonTransaction, err)
 	}
 	result, err := h.Client.Redeem(r.Context(), t, response)
-	return result, returnTo, err
+	return result, p, err
 }
 
 // redirect sends the browser on with a GET request.

@@ -83,7 +83,7 @@ func TestLoginStepUp(t *testing.T) {
 		{plain, "", "3600", "", "consent"},
 		{plain, "?max_age=300&acr_values=phr+phrh", "300", "phr phrh", "consent"},
 		{plain, "?max_age=7200", "3600", "", "consent"}, // weaker than the configuration
-		{plain, "?max_age=0", "3600", "", "login consent"},
+		{plain, "?max_age=0", "600", "", "login consent"},
 		{plain, "?max_age=-1", "3600", "", "consent"},
 		{plain, "?max_age=1e3", "3600", "", "consent"},
 		{plain, "?max_age=99999999999999999999", "3600", "", "consent"},
@@ -452,7 +452,12 @@ func TestCompleteRejects(t *testing.T) {
 		s := newSite(t, func(c *signin.Config) {
 			c.Complete = func(*http.Request, *session.Login) error { return test.err }
 		})
+		revoked := ""
+		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
 		w := s.login("")
+		if revoked != "refresh-1" {
+			t.Errorf("%s: revoked %q, want the refresh token that no session keeps", name, revoked)
+		}
 		if _, ok := s.jar[sessionCookie]; w.Code != test.status || ok || strings.Contains(w.Body.String(), "database") {
 			t.Errorf("%s: status %d, session %t, body %s; want %d and no session", name, w.Code, ok, w.Body, test.status)
 		}
@@ -472,15 +477,16 @@ func TestSessionDoesNotStart(t *testing.T) {
 	}
 }
 
-// TestErrorResponses: navigations get a line of text or the page of the
-// application, other requests JSON. Nothing of the error is in there.
+// TestErrorResponses: navigations get a page, which may be that of the application, other requests JSON. Nothing of the error is in there.
 //
 // Covers RFC 6749 §10.14.
 func TestErrorResponses(t *testing.T) {
 	page := func(c *signin.Config) {
-		c.ErrorPage = func(w http.ResponseWriter, _ *http.Request, err *gatehouse.Error) {
-			w.WriteHeader(err.Code.Status())
-			fmt.Fprint(w, "page")
+		c.Page = func(_ *http.Request, p signin.Page) gatehouse.Body {
+			if p.Status == 403 {
+				return gatehouse.Body{ContentType: "text/plain", Header: http.Header{"Location": {"https://spa.example.com/"}}}
+			}
+			return gatehouse.Body{ContentType: "text/html", Content: fmt.Appendf(nil, "page %d", p.Status), Header: http.Header{"Retry-After": {"x"}, "X-Own": {"1"}}}
 		}
 	}
 	for name, test := range map[string]struct {
@@ -490,13 +496,14 @@ func TestErrorResponses(t *testing.T) {
 		text   string
 		page   bool
 	}{
-		"400":           {"?state=x", nil, 400, "start again", false},
+		"400":           {"?state=x", nil, 400, "Please start again", false},
 		"400 to script": {"?state=x", script, 400, `{"error":"invalid_request"`, false},
 		"403":           {"error=access_denied", nil, 403, "refused", false},
 		"403 to script": {"error=access_denied", script, 403, `{"error":"access_denied"`, false},
 		"503":           {"error=server_error", nil, 503, "later", false},
 		"503 to script": {"error=server_error", script, 503, `{"error":"temporarily_unavailable"`, false},
-		"page":          {"error=server_error", nil, 503, "page", true},
+		"page":          {"error=server_error", nil, 503, "page 503", true},
+		"redirect":      {"error=access_denied", nil, 303, "", true},
 		"page, script":  {"?state=x", script, 400, `{"error":"invalid_request"`, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,11 +24,18 @@ const (
 	maxLogoutRequest = 64 << 10
 )
 
-// serveLogout ends the session of the request, revokes its tokens, and leads to
-// the logout of the authorization server.
+// serveLogout ends the session of the request, or with the parameter everywhere=1 all
+// sessions of its user, revokes their tokens, and leads to the logout of the
+// authorization server.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
 	private(w.Header())
 	if !allowPOST(w, r) {
+		return
+	}
+	user, err := h.leaving(w, r)
+	if err != nil {
+		h.fail(w, r, start, err)
 		return
 	}
 	tokens, err := h.Sessions.End(w, r) // it reports the error
@@ -36,6 +43,11 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
 	incomplete := h.revoke(ctx, tokens)
+	if err == nil && user != (gatehouse.Key{}) && r.FormValue("everywhere") == "1" {
+		var others error
+		others, err = h.endUser(ctx, user)
+		incomplete = errors.Join(failure(incomplete), others)
+	}
 	if err != nil {
 		h.answer(w, r, h.asError(err))
 		return
@@ -52,11 +64,28 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 		_ = h.report(r, EventLogoutIncomplete, err) // there is nothing left to reject
 	}
 	if shown {
-		redirect(w, location)
+		leave(w, location)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{"logout_url": location}) // the client may have gone
+}
+
+// leaving returns the user of the session that a logout ends, the zero Key if there is
+// none. The error is that of a page of another user, which must not sign this one out.
+func (h *Handler) leaving(w http.ResponseWriter, r *http.Request) (gatehouse.Key, error) {
+	proof, err := h.Sessions.Authenticate(r)
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Reason == session.ReasonOtherUser {
+		return gatehouse.Key{}, err
+	}
+	if err != nil {
+		return gatehouse.Key{}, nil //nolint:nilerr // End finds and reports it, unless there is no session
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
+	if tag := r.FormValue(session.UserField); tag != "" && tag != session.UserTag(proof.Principal()) {
+		return gatehouse.Key{}, h.reject(session.CodeUserChanged, session.ReasonOtherUser, nil)
+	}
+	return proof.Principal().Key(), nil
 }
 
 // failure returns err, and nil if the authorization server has no such endpoint.

@@ -27,9 +27,9 @@ func TestLogout(t *testing.T) {
 		hint    bool
 		revoked string
 	}{
-		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1"},
+		"form":                   {func(*http.Request) {}, "refresh-1", 200, true, "refresh-1"},
 		"script":                 {script, "refresh-1", 200, false, "refresh-1"},
-		"without refresh tokens": {func(*http.Request) {}, nil, 303, true, "access-1"},
+		"without refresh tokens": {func(*http.Request) {}, nil, 200, true, "access-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(c *signin.Config) { c.PostLogoutRedirectURI = origin + "/" })
@@ -39,7 +39,7 @@ func TestLogout(t *testing.T) {
 			s.login("")
 			stolen := s.request(http.MethodGet, "/")
 			w := s.do(http.MethodPost, "/auth/logout", test.change)
-			location := w.Header().Get("Location")
+			location := strings.TrimPrefix(w.Header().Get("Refresh"), "0; url=")
 			if name == "script" {
 				location = strings.TrimSuffix(strings.TrimPrefix(strings.ReplaceAll(w.Body.String(), `\u0026`, "&"), `{"logout_url":"`), "\"}\n")
 			}
@@ -58,8 +58,8 @@ func TestLogout(t *testing.T) {
 				t.Error("the session is still valid")
 			}
 			// Without a session, the logout does the same.
-			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || len(revoked) != 1 {
-				t.Errorf("second logout: status %d with %d revocations, want 303 with 1", w.Code, len(revoked))
+			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 200 || w.Header().Get("Refresh") == "" || len(revoked) != 1 {
+				t.Errorf("second logout: status %d with %d revocations, want 200 with 1", w.Code, len(revoked))
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func TestLogoutRejects(t *testing.T) {
 		changes []func(*http.Request)
 		text    string
 	}{
-		"form of another site":   {[]func(*http.Request){foreign}, "refused"},
+		"form of another site":   {[]func(*http.Request){foreign}, "still signed in"},
 		"script of another site": {[]func(*http.Request){foreign, script}, `{"error":"access_denied"`},
 	} {
 		w := s.do(http.MethodPost, "/auth/logout", test.changes...)

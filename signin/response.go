@@ -4,9 +4,9 @@ package signin
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,37 +74,38 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, start time.Time, 
 	h.answer(w, r, h.record(r, start, err))
 }
 
-// answer writes the response for an error: the page of the application or a line
-// of text for a navigation, JSON as that of a gate otherwise. The response contains
-// nothing from the request, the authorization server or the error, except for its
-// code.
+// answer writes the response for an error: a page for a navigation, JSON as that of a
+// gate otherwise. The response contains nothing from the request, the authorization
+// server or the error, except for its code.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 	if !navigation.ShowsResponse(r) {
 		gatehouse.Refuse(w, r, e)
 		return
 	}
 	header, status := w.Header(), e.Code.Status()
-	text := "This sign-in could not be completed. Please start again."
 	switch status {
 	case http.StatusUnauthorized:
 		// RFC 9110 §11.6.1: "A server generating a 401 (Unauthorized) response MUST
 		// send a WWW-Authenticate header field containing at least one challenge".
 		header.Set("WWW-Authenticate", "Bearer")
-		text = "Sign-in is needed."
-	case http.StatusForbidden:
-		text = "The sign-in was refused."
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter(e.RetryAfter))
-		text = "Sign-in is not possible at the moment. Please try again later."
 	}
+	body := h.body(r, h.pageOf(r, status, e.Reason))
+	for name, values := range body.Header {
+		switch name = http.CanonicalHeaderKey(name); name {
+		case "Www-Authenticate", "Cache-Control", "Set-Cookie", "Retry-After", "Content-Length":
+		default:
+			header[name] = slices.Clone(values)
+		}
+	}
+	header.Set("Content-Type", body.ContentType)
 	header.Set("X-Content-Type-Options", "nosniff")
-	if h.errorPage != nil {
-		h.errorPage(w, r, e)
-		return
+	if header.Get("Location") != "" {
+		status = http.StatusSeeOther
 	}
-	header.Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	fmt.Fprintln(w, text)
+	_, _ = w.Write(body.Content) // the client may have gone
 }
 
 // retryAfter rounds up to whole seconds.

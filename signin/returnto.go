@@ -32,7 +32,7 @@ func (h *Handler) returnTo(query url.Values, err error) (string, bool) {
 
 type returnToKey struct{}
 
-// withReturnTo returns a request for the error page of a login that would have led to
+// withReturnTo returns a request for the page of a login that would have led to
 // the path.
 func withReturnTo(r *http.Request, path string) *http.Request {
 	if path == "" {
@@ -41,10 +41,8 @@ func withReturnTo(r *http.Request, path string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), returnToKey{}, path))
 }
 
-// ReturnTo returns where the login would have led, for [Config].ErrorPage: a page with a
-// link to the login can add it as return_to. It is "" if the request belongs to no
-// pending login of this browser. It never leads to another host, unless Home does.
-func ReturnTo(r *http.Request) string {
+// returnToOf returns where the login of the request would have led, "" if unknown.
+func returnToOf(r *http.Request) string {
 	path, _ := r.Context().Value(returnToKey{}).(string)
 	return path
 }

@@ -5,12 +5,14 @@ package signin_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
@@ -63,30 +65,36 @@ func TestReturnToAnotherOrigin(t *testing.T) {
 	}
 }
 
-// TestReturnToSurvivesFailure: the error page of a failed login knows where the login
-// would have led, also if no session starts, and nothing about the logins of others.
+// TestReturnToSurvivesFailure: the page of a failed login leads where the login would have
+// led, also if no session starts, and to nothing of the logins of others.
 func TestReturnToSurvivesFailure(t *testing.T) {
-	var got []string
-	s := newSite(t, func(c *signin.Config) {
-		c.ErrorPage = func(_ http.ResponseWriter, r *http.Request, _ *gatehouse.Error) {
-			got = append(got, signin.ReturnTo(r))
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(c *signin.Config) {
+			c.Complete = func(*http.Request, *session.Login) error { return errors.New("down") }
+		})
+		link := func(name string, w *httptest.ResponseRecorder, want string) {
+			t.Helper()
+			if !strings.Contains(w.Body.String(), `href="`+want+`"`) || w.Code < 400 {
+				t.Errorf("%s: %d %s, want a link to %s", name, w.Code, w.Body, want)
+			}
 		}
-		c.Complete = func(*http.Request, *session.Login) error { return errors.New("down") }
+		again := func(path string) string { return "/auth/login?return_to=" + url.QueryEscape(path) }
+		response := s.Authorize(s.start("?return_to=/reports%3Fyear%3D2026"))
+		denied := s.Authorize(s.start("?return_to=/denied"))
+		denied.Set("error", "access_denied")
+		late := s.Authorize(s.start("?return_to=/late"))
+		stale := s.Authorize(s.start("?return_to=/stale"))
+		link("Complete fails", s.callback(response), again("/reports?year=2026"))
+		link("the user canceled", s.callback(denied), again("/denied"))
+		link("no pending login", s.callback(response), "/auth/login")
+		time.Sleep(11 * time.Minute)
+		link("too late", s.callback(late), again("/late"))
+		time.Sleep(2 * time.Hour)
+		link("much too late", s.callback(stale), "/auth/login")
+		_ = s.Close()
+		down := newSite(t)
+		down.Routes["/.well-known/openid-configuration"] = raw(503, "")
+		link("the authorization server is down", down.do(http.MethodGet, "/auth/login?return_to=/later"), again("/later"))
+		_ = down.Close()
 	})
-	response := s.Authorize(s.start("?return_to=/reports"))
-	denied := s.Authorize(s.start("?return_to=/denied"))
-	denied.Set("error", "access_denied")
-	s.callback(response) // Complete fails
-	s.callback(denied)   // the user canceled
-	s.callback(response) // no pending login
-	other := newSite(t, func(c *signin.Config) {
-		c.ErrorPage = func(_ http.ResponseWriter, r *http.Request, _ *gatehouse.Error) {
-			got = append(got, signin.ReturnTo(r))
-		}
-	})
-	other.Routes["/.well-known/openid-configuration"] = raw(503, "")
-	other.do(http.MethodGet, "/auth/login?return_to=/later")
-	if want := []string{"/reports", "/denied", "", "/later"}; !slices.Equal(got, want) {
-		t.Errorf("ReturnTo = %q, want %q", got, want)
-	}
 }

@@ -40,9 +40,18 @@ func TestNewReportsEveryError(t *testing.T) {
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},
-		"session observer": {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
-		"home":             {func(c *signin.Config) { c.Home = "//evil.example" }, "Config.Home: "},
-		"post logout":      {func(c *signin.Config) { c.PostLogoutRedirectURI = "/" }, "Config.PostLogoutRedirectURI: not an absolute URL"},
+		"session observer":   {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
+		"empty group":        {func(c *signin.Config) { c.Admit.Groups = []string{""} }, "Config.Admit: Groups[0]: empty"},
+		"domain":             {func(c *signin.Config) { c.Admit.EmailDomains = []string{"@acme.example"} }, "Config.Admit: EmailDomains[0]"},
+		"domain in capitals": {func(c *signin.Config) { c.Admit.EmailDomains = []string{"ACME.example"} }, "Config.Admit: EmailDomains[0]"},
+		"acr":                {func(c *signin.Config) { c.ACRValues = []string{"a b"} }, "Config.ACRValues: \"a b\""},
+		"acr twice":          {func(c *signin.Config) { c.ACRValues, c.Params = []string{"a"}, url.Values{"acr_values": {"b"}} }, "Config.ACRValues: must be empty"},
+		"long acr":           {func(c *signin.Config) { c.ACRValues = []string{strings.Repeat("a", 257)} }, "Config.ACRValues: 257 bytes"},
+		"remember":           {func(c *signin.Config) { c.Remember.Absolute = 500 * 24 * time.Hour }, "Config.Remember: session: Lifetime.Absolute"},
+		"nil revocations":    {func(c *signin.Config) { c.Revocations = (*revocations)(nil) }, "Config.Revocations: is a nil"},
+		"nil observer":       {func(c *signin.Config) { c.Observer = (*observer)(nil) }, "Observer: is a nil"},
+		"home":               {func(c *signin.Config) { c.Home = "//evil.example" }, "Config.Home: "},
+		"post logout":        {func(c *signin.Config) { c.PostLogoutRedirectURI = "/" }, "Config.PostLogoutRedirectURI: not an absolute URL"},
 	} {
 		config := signin.Config{
 			Client: newSite(t).Config(), RedirectURI: origin + "/auth/callback",
@@ -108,7 +117,7 @@ func TestPaths(t *testing.T) {
 func TestOwnOriginIsTrusted(t *testing.T) {
 	s := newSite(t)
 	s.login("")
-	for from, status := range map[string]int{"https://evil.example": 403, origin: 303} {
+	for from, status := range map[string]int{"https://evil.example": 403, origin: 200} {
 		w := s.do(http.MethodPost, "/auth/logout", header("Origin", from), func(r *http.Request) {
 			r.Host = "internal"
 			r.Header.Del("Sec-Fetch-Site")

@@ -24,6 +24,10 @@ const (
 	// transactionLifetime is how long a login may take.
 	transactionLifetime = 10 * time.Minute
 
+	// cookieLifetime is how long the browser keeps it: a user who comes back too late has
+	// to log in again, and is then where the login should have led.
+	cookieLifetime = time.Hour
+
 	// maxTransactions and maxTransactionBytes bound the pending logins of one
 	// browser and their cookies. Any site can send a browser to the login
 	// repeatedly, and many servers reject requests with 8 KB of cookies.
@@ -48,6 +52,8 @@ type pending struct {
 	OAuth    json.RawMessage `json:"oauth"` // of oauth.Transaction.Secret
 	ReturnTo string          `json:"return_to"`
 	Begun    int64           `json:"begun"` // in milliseconds
+	Asked    wish            `json:"asked,omitzero"`
+	Remember bool            `json:"remember,omitempty"`
 }
 
 // transactionName returns the name of the cookie of a transaction, without its
@@ -67,24 +73,24 @@ func isTransactionName(name string) bool {
 //
 // Implements RFC 9700 §2.1.1 (transaction), §4.7.1; ASVS 5.0 §10.1.2.
 func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
-	return cookie.NewSealed(cookie.SealedConfig{
-		Cookie:   cookie.Config{Name: name, SameSite: http.SameSiteLaxMode, MaxAge: transactionLifetime},
-		Keys:     h.keys,
-		Purpose:  transactionPurpose,
-		Lifetime: transactionLifetime,
-	})
+	config := cookie.Config{Name: name, SameSite: http.SameSiteLaxMode, MaxAge: cookieLifetime}
+	if h.partitioned {
+		config.SameSite, config.Partitioned = http.SameSiteNoneMode, true
+	}
+	return cookie.NewSealed(cookie.SealedConfig{Cookie: config, Keys: h.keys, Purpose: transactionPurpose, Lifetime: cookieLifetime})
 }
 
 // remember sets the cookie of a transaction. Each transaction has its own, so that
 // logins in several tabs do not interfere.
 //
 // Implements RFC 9700 §2.1.1 (transaction).
-func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Transaction, returnTo string) error {
+func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Transaction, p pending) error {
+	p.OAuth, p.Begun = t.Secret().Reveal(), time.Now().UnixMilli()
 	// Without the escapes for HTML, which can make a return_to six times as long.
 	var value bytes.Buffer
 	encoder := json.NewEncoder(&value)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(pending{t.Secret().Reveal(), returnTo, time.Now().UnixMilli()}); err != nil {
+	if err := encoder.Encode(p); err != nil {
 		return err
 	}
 	sealed, err := h.transactionCookie(transactionName(t.State))
@@ -96,30 +102,37 @@ func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Tran
 	return sealed.Set(w, own, value.Bytes())
 }
 
-// recall returns the transaction of a response, and deletes its cookie.
+// recall returns the transaction of a response, and deletes its cookie. With an error, the
+// result has where the login would have led, if that is known.
 //
 // Implements RFC 6749 §4.1.2 (once), §10.12; RFC 9700 §2.1 (CSRF); ASVS 5.0
 // §10.1.2, §10.2.1.
-func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Values) (*oauth.Transaction, string, error) {
+func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Values) (*oauth.Transaction, pending, error) {
 	states := response["state"]
 	if len(states) != 1 {
-		return nil, "", errState
+		return nil, pending{}, errState
 	}
 	sealed, err := h.transactionCookie(transactionName(states[0]))
 	if err != nil {
-		return nil, "", err
+		return nil, pending{}, err
 	}
 	value, err := sealed.Open(r)
 	if err != nil {
-		return nil, "", err
+		return nil, pending{}, err
 	}
 	sealed.Clear(w, r)
 	var p pending
 	if err := json.Unmarshal(value, &p); err != nil {
-		return nil, "", errTransaction
+		return nil, pending{}, errTransaction
 	}
 	t, err := oauth.ParseTransaction(gatehouse.NewSecret(p.OAuth))
-	return t, p.ReturnTo, err
+	switch {
+	case err != nil || t.State != states[0]:
+		return nil, pending{}, errTransaction
+	case time.Since(time.UnixMilli(p.Begun)) >= transactionLifetime:
+		return nil, p, errLate
+	}
+	return t, p, nil
 }
 
 // transactionsOf returns a request with only the transactions among the cookies of

@@ -13,7 +13,8 @@
 //   - skills that a caller can never call are not in its extended card;
 //   - a task belongs to the caller whose message created it, for all others it does not
 //     exist;
-//   - the cards name the security schemes of the gate and are signed;
+//   - the cards name the security schemes of the gate and are signed; clients verify them
+//     with [VerifyCard];
 //   - a response stream ends with the credential. The task goes on, because its message
 //     was authorized.
 //

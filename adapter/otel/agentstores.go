@@ -69,9 +69,9 @@ type approvals struct {
 	timer timer
 }
 
-func (w approvals) Request(ctx context.Context, a approval.Approval, lifetime time.Duration, maxPending int, again bool) (_ approval.Approval, _ bool, err error) {
+func (w approvals) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (_ approval.Approval, _ bool, err error) {
 	defer w.timer.record(ctx, "request", time.Now(), &err)
-	return w.store.Request(ctx, a, lifetime, maxPending, again)
+	return w.store.Request(ctx, a, limits, again)
 }
 
 func (w approvals) Find(ctx context.Context, tenant, id string) (_ approval.Approval, err error) {
@@ -89,9 +89,9 @@ func (w approvals) Claim(ctx context.Context, tenant string, digest approval.Dig
 	return w.store.Claim(ctx, tenant, digest)
 }
 
-func (w approvals) List(ctx context.Context, f approval.Filter, limit int) (_ []approval.Approval, err error) {
+func (w approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) (_ []approval.Approval, err error) {
 	defer w.timer.record(ctx, "list", time.Now(), &err)
-	return w.store.List(ctx, f, limit)
+	return w.store.List(ctx, f, limit, maxBytes)
 }
 
 // Agents returns a store that does what s does and records how long its calls take.

@@ -44,10 +44,12 @@ const (
 	defaultMaxArguments = 256 << 10
 	maxMaxArguments     = 16 << 20
 	defaultMaxPending   = 100
-	maxText             = 255  // bytes of a tenant, tool or version, and of an issuer or subject
-	maxReason           = 2000 // bytes of the reason of a decision
-	maxCount            = 16   // persons who decide on one approval
-	maxListed           = 100  // approvals of a list
+	defaultPendingBytes = 16 << 20
+	maxText             = 255             // bytes of a tenant, tool or version, and of an issuer or subject
+	maxReason           = 2000            // bytes of the reason of a decision
+	maxCount            = 16              // persons who decide on one approval
+	maxListed           = 100             // approvals of a list
+	maxListedBytes      = maxMaxArguments // of their arguments together
 	hookTimeout         = 10 * time.Second
 )
 
@@ -75,6 +77,10 @@ type Config struct {
 	// a decision at the same time, 100 if zero. Concurrent requests can exceed it by
 	// their number.
 	MaxPending int
+
+	// MaxPendingBytes is the size of the arguments of those approvals together, in bytes:
+	// at least MaxArguments and at most 1 GiB, 16 MiB if zero.
+	MaxPendingBytes int
 
 	// AllowAskingAgain lets a call whose approval was denied ask for another one at
 	// once. Without it the same call is refused until the denied approval expires, so
@@ -132,10 +138,12 @@ func New(c Config) (*Approvals, error) {
 		}
 	}
 	lifetime, arguments, pending := int64(c.Lifetime), int64(c.MaxArguments), int64(c.MaxPending)
+	size := int64(c.MaxPendingBytes)
 	between("Lifetime", &lifetime, int64(defaultLifetime), int64(time.Second), int64(maxLifetime))
 	between("MaxArguments", &arguments, defaultMaxArguments, 1, maxMaxArguments)
 	between("MaxPending", &pending, defaultMaxPending, 1, 1e6)
-	c.Lifetime, c.MaxArguments, c.MaxPending = time.Duration(lifetime), int(arguments), int(pending)
+	between("MaxPendingBytes", &size, defaultPendingBytes, max(arguments, 1), 1<<30)
+	c.Lifetime, c.MaxArguments, c.MaxPending, c.MaxPendingBytes = time.Duration(lifetime), int(arguments), int(pending), int(size)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

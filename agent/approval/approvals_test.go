@@ -19,9 +19,9 @@ import (
 func TestNewReportsAllErrors(t *testing.T) {
 	_, err := approval.New(approval.Config{
 		Store: (*approval.Memory)(nil), URL: "http://tools.example.com/approvals", Lifetime: time.Millisecond, MaxArguments: -1,
-		MaxPending: -1, Observer: (*events)(nil),
+		MaxPending: -1, MaxPendingBytes: -1, Observer: (*events)(nil),
 	})
-	for _, field := range []string{"Store", "URL", "Lifetime", "MaxArguments", "MaxPending", "Observer"} {
+	for _, field := range []string{"Store", "URL", "Lifetime", "MaxArguments", "MaxPending:", "MaxPendingBytes", "Observer"} {
 		if err == nil || !strings.Contains(err.Error(), "approval: Config."+field) {
 			t.Errorf("New error = %v, want one that names %s", err, field)
 		}
@@ -213,17 +213,37 @@ func TestRequestRefusesMalformedCalls(t *testing.T) {
 	}
 }
 
+// Neither many approvals nor large ones of one actor fill the store or a list.
 func TestOneActorCannotFlood(t *testing.T) {
-	a := newApprovals(t, func(c *approval.Config) { c.MaxPending = 2 })
-	rule := approval.Rule{Consent: true}
-	request(t, a, pay(`{"n":1}`), rule)
-	request(t, a, pay(`{"n":2}`), rule)
-	if _, err := a.Request(t.Context(), pay(`{"n":3}`), rule); codeOf(err) != "too_many_approvals" {
-		t.Errorf("third Request error = %v, want too_many_approvals", err)
+	for name, change := range map[string]func(*approval.Config){
+		"number": func(c *approval.Config) { c.MaxPending = 2 },
+		"size":   func(c *approval.Config) { c.MaxArguments, c.MaxPendingBytes = 15, 15 },
+	} {
+		a := newApprovals(t, change)
+		rule := approval.Rule{Consent: true}
+		request(t, a, pay(`{"n":1}`), rule)
+		request(t, a, pay(`{"n":2}`), rule)
+		if _, err := a.Request(t.Context(), pay(`{"n":3}`), rule); codeOf(err) != "too_many_approvals" {
+			t.Errorf("%s: third Request error = %v, want too_many_approvals", name, err)
+		}
+		other := pay(`{"n":3}`)
+		other.Actor.Subject = "helper-2"
+		request(t, a, other, rule)
 	}
-	other := pay(`{"n":3}`)
-	other.Actor.Subject = "helper-2"
-	request(t, a, other, rule)
+}
+
+// What the largest arguments of several actors need together is not listed.
+func TestListIsBounded(t *testing.T) {
+	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 << 20 })
+	call := pay(`{"a":"` + strings.Repeat("a", 9<<20) + `"}`)
+	for _, actor := range []string{"helper-1", "helper-2"} {
+		call.Actor.Subject = actor
+		request(t, a, call, approval.Rule{Roles: roles(t, "operator")})
+	}
+	listed, err := a.List(t.Context(), person(t, "oscar", "operator"))
+	if err != nil || len(listed) != 1 {
+		t.Errorf("List() has %d approvals, %v, want the last one", len(listed), err)
+	}
 }
 
 func TestAskingAgainAfterDenial(t *testing.T) {

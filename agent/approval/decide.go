@@ -97,12 +97,12 @@ func MayDecide(p gatehouse.Principal, a Approval) bool {
 	return isPerson(p) && filter(p).Matches(a)
 }
 
-// List returns the pending approvals that p may decide on, the last requested first,
-// at most 100. It returns none for a caller who may not decide. The error is that of
-// the store.
+// List returns the pending approvals that p may decide on, the last requested first: at
+// most 100, and at most 16 MiB of arguments. It returns none for a caller who may not
+// decide. The error is that of the store.
 func (s *Approvals) List(ctx context.Context, p gatehouse.Principal) ([]Approval, error) {
 	if !isPerson(p) {
 		return nil, nil
 	}
-	return s.config.Store.List(ctx, filter(p), maxListed)
+	return s.config.Store.List(ctx, filter(p), maxListed, maxListedBytes)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
@@ -119,7 +118,7 @@ type failing struct{}
 
 var errDown = errors.New("down")
 
-func (failing) Request(context.Context, approval.Approval, time.Duration, int, bool) (approval.Approval, bool, error) {
+func (failing) Request(context.Context, approval.Approval, approval.Limits, bool) (approval.Approval, bool, error) {
 	return approval.Approval{}, false, errDown
 }
 
@@ -135,6 +134,6 @@ func (failing) Claim(context.Context, string, approval.Digest) (approval.Approva
 	return approval.Approval{}, errDown
 }
 
-func (failing) List(context.Context, approval.Filter, int) ([]approval.Approval, error) {
+func (failing) List(context.Context, approval.Filter, int, int) ([]approval.Approval, error) {
 	return nil, errDown
 }

@@ -42,7 +42,7 @@ func NewMemory(maxApprovals int) *Memory {
 }
 
 // Request implements [Store].
-func (m *Memory) Request(ctx context.Context, a Approval, lifetime time.Duration, maxPending int, again bool) (Approval, bool, error) {
+func (m *Memory) Request(ctx context.Context, a Approval, limits Limits, again bool) (Approval, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return Approval{}, false, err
 	}
@@ -56,19 +56,20 @@ func (m *Memory) Request(ctx context.Context, a Approval, lifetime time.Duration
 			}
 		}
 	}
-	pending := 0
+	pending, size := 1, len(a.Arguments)
 	for old := range at(m.records.All(func(old *Approval) bool { return old.Tenant == a.Tenant && old.Actor == a.Actor }), now) {
 		if old.Status() == Pending {
 			pending++
+			size += len(old.Arguments)
 		}
 	}
-	if pending >= maxPending {
+	if pending > limits.Pending || size > limits.Bytes {
 		return Approval{}, false, ErrTooMany
 	}
 	if _, ok := m.records.Get(a.ID); ok {
 		return Approval{}, false, errors.New("approval: memory store: ID already exists")
 	}
-	a = Approval{ID: a.ID, Call: a.Call, Rule: a.Rule, Created: now, Expires: now.Add(lifetime.Truncate(time.Microsecond)), AsOf: now}
+	a = Approval{ID: a.ID, Call: a.Call, Rule: a.Rule, Created: now, Expires: now.Add(limits.Lifetime.Truncate(time.Microsecond)), AsOf: now}
 	if err := m.records.Put(a.ID, a, now); err != nil {
 		return Approval{}, false, fmt.Errorf("approval: memory store: %w", err)
 	}
@@ -141,7 +142,7 @@ func (m *Memory) Claim(ctx context.Context, tenant string, digest Digest) (Appro
 }
 
 // List implements [Store].
-func (m *Memory) List(ctx context.Context, f Filter, limit int) ([]Approval, error) {
+func (m *Memory) List(ctx context.Context, f Filter, limit, maxBytes int) ([]Approval, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -154,5 +155,11 @@ func (m *Memory) List(ctx context.Context, f Filter, limit int) ([]Approval, err
 		}
 	}
 	slices.SortFunc(found, func(a, b Approval) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID)) })
-	return found[:min(len(found), max(limit, 0))], nil
+	found = found[:min(len(found), max(limit, 0))]
+	for i, a := range found {
+		if maxBytes -= len(a.Arguments); maxBytes < 0 {
+			return found[:i], nil
+		}
+	}
+	return found, nil
 }

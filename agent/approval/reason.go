@@ -43,7 +43,7 @@ const (
 	ReasonRequired gatehouse.Reason = "approval_required"
 	// ReasonDenied: an approval of the same call was denied and has not expired. Status: 403. Operator: nothing, unless the agent repeats the call.
 	ReasonDenied gatehouse.Reason = "approval_denied"
-	// ReasonTooMany: Config.MaxPending approvals of the actor wait for a decision. Status: 429. Operator: check the agent, which asks more than people answer.
+	// ReasonTooMany: Config.MaxPending or MaxPendingBytes: too many approvals of the actor wait for a decision. Status: 429. Operator: check the agent, which asks more than people answer.
 	ReasonTooMany gatehouse.Reason = "approval_too_many"
 	// ReasonCall: the call cannot be approved: a field is missing, too long or not canonical. Status: 400. Operator: see the cause; check the tool and the client.
 	ReasonCall gatehouse.Reason = "approval_call"

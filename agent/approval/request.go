@@ -58,7 +58,7 @@ func (s *Approvals) Request(ctx context.Context, c Call, r Rule) (Approval, erro
 		return Approval{}, unavailable(err)
 	}
 	id := "apr_" + strings.ToLower(rand.Text())
-	a, added, err := s.config.Store.Request(ctx, Approval{ID: id, Call: c, Rule: r}, s.config.Lifetime, s.config.MaxPending, s.config.AllowAskingAgain)
+	a, added, err := s.config.Store.Request(ctx, Approval{ID: id, Call: c, Rule: r}, Limits{s.config.Lifetime, s.config.MaxPending, s.config.MaxPendingBytes}, s.config.AllowAskingAgain)
 	switch {
 	case errors.Is(err, ErrTooMany):
 		return Approval{}, &gatehouse.Error{Code: CodeTooMany, Reason: ReasonTooMany, RetryAfter: time.Minute, Cause: err}

@@ -44,12 +44,12 @@ var (
 type Store interface {
 	// Request returns the open approval with the digest of a, if there is one.
 	// Otherwise, unless again is true, it returns a denied one that has not expired.
-	// Otherwise, if fewer than maxPending approvals of a.Tenant and a.Actor are pending,
-	// it adds an approval with the ID, Call and Rule of a. Created is now, Expires is now
-	// + lifetime, the other fields are zero, and added is true. Otherwise it returns
-	// ErrTooMany; concurrent calls can exceed maxPending by their number. If the ID
+	// Otherwise, unless the limits of a.Tenant and a.Actor are reached, it adds an
+	// approval with the ID, Call and Rule of a. Created is now, Expires is now +
+	// Limits.Lifetime, the other fields are zero, and added is true. Otherwise it returns
+	// ErrTooMany; concurrent calls can exceed the limits by their number. If the ID
 	// exists, Request returns an error.
-	Request(ctx context.Context, a Approval, lifetime time.Duration, maxPending int, again bool) (_ Approval, added bool, _ error)
+	Request(ctx context.Context, a Approval, limits Limits, again bool) (_ Approval, added bool, _ error)
 
 	// Find returns an approval, whatever its status.
 	Find(ctx context.Context, tenant, id string) (Approval, error)
@@ -64,9 +64,17 @@ type Store interface {
 	// ErrNotFound.
 	Claim(ctx context.Context, tenant string, digest Digest) (Approval, error)
 
-	// List returns at most limit of the approvals that are pending and for which
-	// [Filter.Matches] is true, the last created first; then by ID.
-	List(ctx context.Context, f Filter, limit int) ([]Approval, error)
+	// List returns the first of the approvals that are pending and for which
+	// [Filter.Matches] is true, the last created first; then by ID: at most limit, which
+	// have Arguments of at most maxBytes together.
+	List(ctx context.Context, f Filter, limit, maxBytes int) ([]Approval, error)
+}
+
+// Limits are what Request allows.
+type Limits struct {
+	Lifetime time.Duration // of the approval
+	Pending  int           // approvals of the tenant and the actor that are pending, with the new one
+	Bytes    int           // of their Arguments together
 }
 
 // Filter selects the approvals that one person may decide on.

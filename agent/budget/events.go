@@ -24,6 +24,7 @@ type events struct {
 	values map[string]int64  // of the reports, the newest of each field
 	tier   string
 	bad    bool // a report was malformed
+	fresh  bool // a report has arrived that grow has not seen
 	final  bool // the last report is that of the whole call
 	last   bool // the event after which nothing follows has arrived
 
@@ -35,26 +36,59 @@ type events struct {
 // feed reads the next piece and appends to out what may be forwarded: all whole
 // events, and what cannot be a report.
 func (e *events) feed(out, piece []byte) []byte {
-	e.rest = append(e.rest, piece...)
-	begin := 0
-	for {
-		end := eventEnd(e.rest[begin:], max(e.searched-begin-3, 0))
+	data := piece
+	if len(e.rest) > 0 {
+		e.rest = append(e.rest, piece...)
+		data = e.rest
+	}
+	begin := 0 // of the next event
+	if e.each == nil && !e.unread {
+		if end := lastEnd(data); !e.matters(data[:end]) {
+			out, begin = append(out, data[:end]...), end
+		}
+	}
+	from := begin // of what is not yet in out
+	for begin < len(data) {
+		end := eventEnd(data[begin:], max(e.searched-begin-3, 0))
 		if end < 0 {
 			break
 		}
-		event := e.rest[begin : begin+end]
-		begin += end
-		if e.unread || !e.read(event) {
-			out = append(out, event...)
+		if event := data[begin : begin+end]; !e.unread && e.read(event) {
+			out = append(out, data[from:begin]...)
+			from = begin + end
 		}
+		begin += end
 		e.unread = false
 	}
-	e.rest = append(e.rest[:0], e.rest[begin:]...)
+	out = append(out, data[from:begin]...)
+	e.rest = append(e.rest[:0], data[begin:]...)
 	if e.searched = len(e.rest); e.searched > maxEvent {
 		out = append(out, e.rest...)
 		e.rest, e.searched, e.unread = e.rest[:0], 0, true
 	}
 	return out
+}
+
+// lastEnd returns the end of the last whole event of data, 0 if there is none.
+func lastEnd(data []byte) int {
+	for i := bytes.LastIndexByte(data, '\n'); i > 0; i = bytes.LastIndexByte(data[:i], '\n') {
+		if before := bytes.TrimSuffix(data[:i], []byte{'\r'}); bytes.HasSuffix(before, []byte{'\n'}) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// matters reports whether whole events have to be read one by one: whether there may be
+// a report or the end of the stream among them. Most have neither.
+func (e *events) matters(data []byte) bool {
+	switch e.shape {
+	case model.ChatCompletions:
+		return bytes.Contains(data, []byte("[DONE]")) || reports(data)
+	case model.Messages:
+		return bytes.Contains(data, usageMember) || bytes.Contains(data, []byte("message_stop"))
+	}
+	return true
 }
 
 // close returns the unfinished event at the end of a stream.
@@ -82,15 +116,16 @@ func eventEnd(data []byte, searched int) int {
 var usageMember = []byte(`"usage"`)
 
 // reports reports whether data may have a usage record. All chunks of a stream of chat
-// completions but the last one have the value null.
+// completions but the last one have the value null. White space may be the border of two
+// lines of one event.
 func reports(data []byte) bool {
 	for {
 		_, rest, found := bytes.Cut(data, usageMember)
 		if !found {
 			return false
 		}
-		value, isMember := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte{':'})
-		if isMember && !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("null")) {
+		value, isMember := bytes.CutPrefix(bytes.TrimLeft(rest, " \t"), []byte{':'})
+		if !isMember || !bytes.HasPrefix(bytes.TrimLeft(value, " \t"), []byte("null")) {
 			return true
 		}
 		data = rest
@@ -142,6 +177,7 @@ func (e *events) report(raw json.RawMessage) bool {
 		return false
 	}
 	f := parseFields(raw)
+	e.fresh = true
 	if !f.ok {
 		e.bad = true
 		return false

@@ -120,6 +120,10 @@ func (f *flow) feed(out, piece []byte) ([]byte, error) {
 // grow extends the hold of a stream that comes near it, and cuts a stream that is
 // above it.
 func (f *flow) grow() error {
+	if !f.events.fresh && f.call.Count == nil {
+		return nil
+	}
+	f.events.fresh = false
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	used, whole := f.counted, f.limit*f.call.Choices

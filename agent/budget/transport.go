@@ -74,11 +74,14 @@ type body struct {
 	flow   *flow
 	source io.ReadCloser
 	mu     sync.Mutex // Close may be called during Read
-	piece  []byte
-	ready  []byte // what may be read, from buffer
+	piece  []byte     // for callers that read few bytes
+	ready  []byte     // what may be read, from buffer
 	buffer []byte
 	err    error // after ready
 }
+
+// minPiece is the least size of a buffer that a stream is read into.
+const minPiece = 4 << 10
 
 // Read implements [io.Reader].
 func (b *body) Read(p []byte) (int, error) {
@@ -93,7 +96,14 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, err
 	}
 	for len(b.ready) == 0 && b.err == nil {
-		b.fill()
+		if len(p) < minPiece && b.piece == nil {
+			b.piece = make([]byte, minPiece)
+		}
+		if len(p) < minPiece {
+			b.fill(b.piece)
+		} else {
+			b.fill(p)
+		}
 	}
 	if len(b.ready) > 0 {
 		n := copy(p, b.ready)
@@ -104,13 +114,10 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // fill reads the next piece of a stream.
-func (b *body) fill() {
-	if b.piece == nil {
-		b.piece = make([]byte, 32<<10)
-	}
-	n, err := b.source.Read(b.piece)
+func (b *body) fill(piece []byte) {
+	n, err := b.source.Read(piece)
 	var cut error
-	b.buffer, cut = b.flow.feed(b.buffer[:0], b.piece[:n])
+	b.buffer, cut = b.flow.feed(b.buffer[:0], piece[:n])
 	if cut != nil {
 		b.flow.cancel(cut)
 		b.flow.end(false)

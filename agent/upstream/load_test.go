@@ -47,10 +47,15 @@ func TestRotationUnderLoad(t *testing.T) {
 			return
 		}
 		if r.URL.Path == "/stream" { // a provider may check at any time
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
 			for range 5 {
 				_, _ = io.WriteString(w, "data: {}\n\n")
 				_ = http.NewResponseController(w).Flush()
-				<-time.After(20 * time.Millisecond)
+				select {
+				case <-tick.C:
+				case <-r.Context().Done():
+				}
 				if !check() {
 					panic(http.ErrAbortHandler)
 				}
@@ -60,17 +65,20 @@ func TestRotationUnderLoad(t *testing.T) {
 	var nodes []*upstream.Transport
 	var rotators []*upstream.Rotator
 	for range 2 {
-		r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Refresh = 20 * time.Millisecond })
+		r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Refresh = time.Second })
 		run(t, r)
 		rotators = append(rotators, r)
 		nodes = append(nodes, newTransport(t, origin, func(c *upstream.Config) { c.Source = r }))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var work sync.WaitGroup
 	rotations := 0
 	work.Go(func() {
-		for tick := time.NewTicker(50 * time.Millisecond); ; rotations++ {
+		defer cancel()
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for start := time.Now(); rotations < 3 || time.Since(start) < lasts; rotations++ {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -85,7 +93,10 @@ func TestRotationUnderLoad(t *testing.T) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for n := 0; ctx.Err() == nil; {
-		<-tick.C
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
 		for range 10 {
 			n++
 			path, node := "/plain", nodes[n%2]
@@ -111,11 +122,11 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 	}
 	work.Wait()
-	if failed.Load() > 0 || refused.Load() > 0 || rotations < 3 {
+	if failed.Load() > 0 || refused.Load() > 0 {
 		t.Errorf("%d of %d calls failed, the provider refused %d, during %d rotations", failed.Load(), calls.Load(), refused.Load(), rotations)
 	}
 	t.Logf("%d calls in %v, %d rotations, %d credentials", calls.Load(), lasts, rotations, p.creations())
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(p.ids()) != 1 {
 		select {
 		case <-time.After(10 * time.Millisecond):

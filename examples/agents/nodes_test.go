@@ -115,6 +115,44 @@ func TestDecommissionOnAnotherNode(t *testing.T) {
 	})
 }
 
+// An agent that was removed from the configuration is unknown after the next start, and
+// works again when it is configured again.
+func TestRemovedAgent(t *testing.T) {
+	w := newWorld(t)
+	store := object{"driver": "sqlite", "dsn": filepath.Join(t.TempDir(), "agents.db")}
+	keys := object{"driver": "memory", "mint": []object{}}
+	all := w.settings()["agents"].([]object)
+	n := w.start(t, object{"store": store, "api_keys": keys})
+	own := n.own(t, w.client, "helper-1")
+	nested := n.delegated(t, w.client, "helper-2", strings.TrimPrefix(n.delegated(t, w.client, "helper-1", w.person(t, "alice", "acme")), "Authorization: Bearer "))
+	bystander := n.own(t, w.client, "helper-2")
+	for _, test := range []struct {
+		name   string
+		agents []object
+		status int
+		mint   any // error
+	}{
+		{"removed", all[1:], 401, "invalid_client"},
+		{"configured again", all, 200, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			must(t, n.end(syscall.SIGTERM))
+			n = w.start(t, object{"store": store, "api_keys": keys, "agents": test.agents})
+			for kind, credential := range map[string]string{"own": own, "nested": nested} {
+				if r := n.callTool(t, w.client, credential, "read_public", reading); r.status != test.status {
+					t.Errorf("%s token: %d %s, want %d", kind, r.status, r.text, test.status)
+				}
+			}
+			if r := n.mint(t, w.client, "helper-1"); r.body["error"] != test.mint {
+				t.Errorf("POST /token: %d %s, want %v", r.status, r.text, test.mint)
+			}
+			if r := n.callTool(t, w.client, bystander, "read_public", reading); r.outcome() != "done" {
+				t.Errorf("another agent: %s, want done", r.outcome())
+			}
+		})
+	}
+}
+
 // listen opens a stream and returns a channel that is closed when the server ends it.
 func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
 	t.Helper()

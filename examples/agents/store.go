@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -107,6 +108,20 @@ func openStore(driver, dsn string) (*store, error) {
 		driver: driver, keys: keys, agents: backend.Agents(), approvals: backend.Approvals(), replays: backend.Replays(),
 		sessions: backend.Sessions(), watcher: keys, prepare: backend.Check, release: client.Close,
 	}, nil
+}
+
+// configured is a store of agents without those that were removed from the
+// configuration. An agent that is configured again works again.
+type configured struct {
+	agent.Store
+	agents []agentConfig
+}
+
+func (s configured) Find(ctx context.Context, id string) (agent.Record, error) {
+	if !slices.ContainsFunc(s.agents, func(a agentConfig) bool { return a.ID == id }) {
+		return agent.Record{}, agent.ErrNotFound
+	}
+	return s.Store.Find(ctx, id)
 }
 
 func newSQLStore(driver string, db *sql.DB) (*store, error) {

@@ -156,19 +156,24 @@ func start(t *testing.T, config object) *server {
 			t.Fatalf("run = %v", err)
 		default:
 		}
-		lines, after, ok := strings.Cut(s.stdout.String(), "listening ")
-		s.URL = strings.TrimSuffix(after, "\n")
-		for line := range strings.Lines(lines) {
-			if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "api-key" {
-				s.keys[fields[1]] = fields[2]
-			}
-		}
-		return ok && after != s.URL
+		return s.listens()
 	})
 	for _, secret := range s.keys {
 		s.secrets = append(s.secrets, secret)
 	}
 	return s
+}
+
+// listens reports whether the app has printed its address, and reads it and the keys.
+func (s *server) listens() bool {
+	lines, after, ok := strings.Cut(s.stdout.String(), "listening ")
+	s.URL = strings.TrimSuffix(after, "\n")
+	for line := range strings.Lines(lines) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "api-key" {
+			s.keys[fields[1]] = fields[2]
+		}
+	}
+	return ok && after != s.URL
 }
 
 // answer is a response.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
@@ -24,14 +25,21 @@ func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, said)
 }
 
-// saved responds after a note has been saved: JSON to a script, and to a form a
-// redirect with a message for the page (flash message).
-func (a *app) saved(w http.ResponseWriter, r *http.Request, text string) {
-	if r.Header.Get("Sec-Fetch-Mode") != "navigate" {
-		writeJSON(w, http.StatusOK, map[string]string{"note": text})
-		return
+// saveByForm saves the note of a form without the script, and redirects to the page with
+// a message for it (flash message). The form says which user it shows: see
+// [session.RequireUser].
+func (a *app) saveByForm(w http.ResponseWriter, r *http.Request) {
+	p, _ := gatehouse.FromContext(r.Context())
+	text, notice := r.PostFormValue("note"), "Saved"
+	switch {
+	case !r.PostForm.Has("note") || !utf8.ValidString(text):
+		notice = "Not saved: this is no note"
+	case len(text) > maxNote:
+		notice = "Not saved: the note is too long"
+	case !a.notes.put(p.Key(), text):
+		notice = "Not saved: the server has no space for another note"
 	}
-	if err := a.notice.Set(r.Context(), "Saved"); err != nil {
+	if err := a.notice.Set(r.Context(), notice); err != nil {
 		gatehouse.Refuse(w, r, err)
 		return
 	}

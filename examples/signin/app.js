@@ -15,7 +15,7 @@ function show(...visible) {
   if (visible.includes('signed-in')) return;
   user = '';
   typed = ended = false;
-  $('who').textContent = $('note').value = $('saved').textContent = $('upstream-result').textContent = '';
+  $('who').textContent = $('note').value = $('note-user').value = $('saved').textContent = $('upstream-result').textContent = '';
   $('upstream-result').hidden = true;
   $('sessions').replaceChildren();
 }
@@ -93,7 +93,7 @@ async function refresh(otherwise = '') {
   try {
     const person = await call('/api/me', {}, '');
     if (person.user !== user) show();
-    user = person.user;
+    $('note-user').value = user = person.user;
     ended = false;
     $('who').textContent = person.name || person.email || person.subject;
     $('who').title = `${person.subject} at ${person.issuer}`;

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/stepup"
 )
 
@@ -43,6 +44,16 @@ type config struct {
 		MaxAge    string   `json:"max_age"`    // of the login
 		ACRValues []string `json:"acr_values"` // the accepted strengths of the login
 	} `json:"step_up"` // what GET /export demands
+	Remember struct {
+		Idle     string `json:"idle"`     // idle timeout
+		Absolute string `json:"absolute"` // absolute timeout
+	} `json:"remember"` // the sessions of users who ask to stay signed in
+	Admit struct {
+		Groups       []string `json:"groups"`
+		GroupsClaim  string   `json:"groups_claim"`
+		EmailDomains []string `json:"email_domains"`
+	} `json:"admit"` // who may sign in
+	Userinfo bool `json:"userinfo"` // whether the claims of the userinfo endpoint count
 }
 
 // readConfig decodes the file strictly: an unknown field, a field that occurs
@@ -105,6 +116,7 @@ type settings struct {
 	cookieKeys     []gatehouse.Secret
 	idle, absolute time.Duration // 0 for the default of the library
 	stepUp         stepup.Requirement
+	remember       session.Lifetime
 }
 
 // basePath matches paths that are the same for every proxy and router.
@@ -150,6 +162,11 @@ func (c *config) settings() (settings, error) {
 	}
 	s.idle = duration("idle", c.Idle)
 	s.absolute = duration("absolute", c.Absolute)
+	if c.Remember.Idle != "" || c.Remember.Absolute != "" {
+		s.remember = session.Lifetime{
+			Idle: duration("remember.idle", c.Remember.Idle), Absolute: duration("remember.absolute", c.Remember.Absolute), Persistent: true,
+		}
+	}
 	if !basePath.MatchString(c.BasePath) {
 		fail(`base_path: %q is not a path such as "/notes"`, c.BasePath)
 	}
@@ -172,6 +189,8 @@ func rename(err error) error {
 		"oauth: AuthorizationRequest.RedirectURI", "public_origin",
 		"signin: Config.PostLogoutRedirectURI", "public_origin",
 		"session: Config.TrustedOrigins: cookie: CrossSiteConfig.TrustedOrigins[0]", "public_origin",
+		"signin: Config.Admit", "admit",
+		"signin: Config.Remember", "remember",
 		"session: Config.Idle", "idle",
 		"session: Config.Absolute", "absolute",
 		"oauth: Config.Issuer", "issuer",

@@ -25,9 +25,8 @@ const (
 // The key of a user is the issuer and the subject: a subject is unique only within
 // its issuer.
 type notes struct {
-	mu    sync.Mutex
-	all   map[gatehouse.Key]string
-	saved func(w http.ResponseWriter, r *http.Request, text string) // writes the response
+	mu  sync.Mutex
+	all map[gatehouse.Key]string
 }
 
 // put reports false if there are too many notes.
@@ -66,8 +65,8 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case user != "" && user != session.UserTag(p):
 		// A tab still shows the user before: nothing is written into the account of the
-		// user who has signed in since. Scripts say the same in the header Session-User.
-		gatehouse.Refuse(w, r, &gatehouse.Error{Code: session.CodeUserChanged, Reason: session.ReasonOtherUser})
+		// user who has signed in since. The session checks the header Session-User.
+		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
 	case err != nil || !ok:
 		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
 	case len(text) > maxNote:
@@ -77,7 +76,7 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	case !n.put(p.Key(), text):
 		writeError(w, http.StatusInsufficientStorage, "temporarily_unavailable", "The server has no space for another note.")
 	default:
-		n.saved(w, r, text)
+		writeJSON(w, http.StatusOK, map[string]string{"note": text})
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -36,23 +37,56 @@ func TestPageOfAnotherUser(t *testing.T) {
 }
 
 // TestForm: a form without the script leads back to the page, which shows a message
-// once.
+// once. It writes for the user that it shows only.
 func TestForm(t *testing.T) {
-	s := open(t, webtest.NewProvider(t), nil)
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
 	b := s.browser()
-	page := b.Do(webtest.Request{
-		Method: "POST", URL: s.URL + "/api/note", From: s.URL, Navigation: true, Type: "application/x-www-form-urlencoded", Body: "note=milk",
-	})
-	if page.Status != 303 || page.Header.Get("Location") != "/" {
-		t.Fatalf("POST /api/note by a form = %v, want 303 to /", page)
+	user, _ := s.fetch(b, "GET", "/api/me").JSON(t)["user"].(string)
+	submit := func(b *webtest.Browser, form url.Values) webtest.Page {
+		return b.Do(webtest.Request{
+			Method: "POST", URL: s.URL + "/note", From: s.URL, Navigation: true, Type: "application/x-www-form-urlencoded", Body: form.Encode(),
+		})
 	}
-	for _, want := range []any{"Saved", nil} {
-		if got := s.fetch(b, "GET", "/api/me").JSON(t)["notice"]; got != want {
-			t.Errorf("notice = %v, want %v", got, want)
+	for _, test := range []struct {
+		note, notice, kept string
+	}{
+		{"milk", "Saved", "milk"},
+		{strings.Repeat("a", maxNote+1), "Not saved: the note is too long", "milk"},
+		{"\xff", "Not saved: this is no note", "milk"},
+	} {
+		page := submit(b, url.Values{"note": {test.note}, "session_user": {user}})
+		if page.Status != 303 || page.Header.Get("Location") != "/" {
+			t.Fatalf("POST /note = %v, want 303 to /", page)
+		}
+		for _, want := range []any{test.notice, nil} {
+			if got := s.fetch(b, "GET", "/api/me").JSON(t)["notice"]; got != want {
+				t.Errorf("notice = %v, want %v", got, want)
+			}
+		}
+		if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != test.kept {
+			t.Errorf("note = %v, want %s", got, test.kept)
 		}
 	}
-	if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != "milk" {
-		t.Errorf("note = %v, want milk", got)
+	p.Change(func() { p.Subject = "u2" })
+	other := s.browser()
+	for name, test := range map[string]struct {
+		browser *webtest.Browser
+		form    url.Values
+		status  int
+		text    string
+	}{
+		"of another user":              {other, url.Values{"note": {"theirs"}, "session_user": {user}}, 409, "Another user has signed in"},
+		"of no user":                   {other, url.Values{"note": {"theirs"}}, 400, "not possible"},
+		"after the end of the session": {webtest.NewBrowser(t), url.Values{"note": {"theirs"}, "session_user": {user}}, 401, "Your session has ended"},
+	} {
+		page := submit(test.browser, test.form)
+		if page.Status != test.status || page.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page.Body, test.text) {
+			t.Errorf("a form %s = %v, want %d and a page that says %q", name, page, test.status, test.text)
+		}
+	}
+	if got := s.fetch(other, "GET", "/api/note").JSON(t)["note"]; got != "" {
+		t.Errorf("note = %v, want none", got)
 	}
 }
 
@@ -121,4 +155,61 @@ func TestBasePath(t *testing.T) {
 			t.Errorf("base_path %q: run = %q, want an error", text, got)
 		}
 	}
+}
+
+// TestAdmit: who may not sign in gets a page with a link to use another account.
+func TestAdmit(t *testing.T) {
+	p := webtest.NewProvider(t)
+	p.Claims["groups"] = []string{"guests"}
+	s := open(t, p, object{"admit": object{"groups": []string{"staff"}}})
+	b := webtest.NewBrowser(t)
+	page := b.Go(s.URL + "/login?return_to=/api/me")
+	if page.Status != 403 || !strings.Contains(page.Body, "This account may not sign in here") || !strings.Contains(page.Body, "prompt=select_account") || len(b.Cookies()) != 0 {
+		t.Errorf("login of a guest = %v with the cookies %v, want 403", page, b.Cookies())
+	}
+	p.Change(func() { p.Claims["groups"] = []string{"staff"} })
+	if page := b.Go(s.URL + "/login?return_to=/api/me"); page.Status != 200 {
+		t.Errorf("login of staff = %v, want 200", page)
+	}
+	if got := refuse(t, webtest.Configure(t, s.URL, p.URL, object{"admit": object{"email_domains": []string{"@example.com"}}})); !strings.Contains(got[0], "admit") {
+		t.Errorf("run = %q, want an error of admit", got)
+	}
+}
+
+// TestRemember: a user who asks to stay signed in has a cookie that outlives the browser.
+func TestRemember(t *testing.T) {
+	s := open(t, webtest.NewProvider(t), object{"remember": object{"idle": "240h", "absolute": "720h"}})
+	for query, want := range map[string]time.Duration{"": 12 * time.Hour, "?remember=1": 720 * time.Hour} {
+		b := webtest.NewBrowser(t)
+		login := b.Do(webtest.Request{Method: "GET", URL: s.URL + "/login" + query, From: s.URL, Navigation: true})
+		b.Go(login.Header.Get("Location"))
+		expires, err := time.Parse(time.RFC3339, s.fetch(b, "GET", "/api/me").JSON(t)["expires"].(string))
+		if left := time.Until(expires); err != nil || left > want || left < want-time.Hour {
+			t.Errorf("/login%s: the session expires in %v, %v, want %v", query, left, err, want)
+		}
+	}
+	if page := webtest.NewBrowser(t).Go(s.URL + "/"); !strings.Contains(page.Body, `name="remember"`) {
+		t.Errorf("GET / = %s, want a box", page.Body)
+	}
+	if page := webtest.NewBrowser(t).Go(open(t, webtest.NewProvider(t), nil).URL + "/"); strings.Contains(page.Body, `name="remember"`) {
+		t.Error("the page has a box without the setting")
+	}
+}
+
+// TestSignOutEverywhere ends all sessions of the user, and revokes their tokens.
+func TestSignOutEverywhere(t *testing.T) {
+	p := webtest.NewProvider(t)
+	s := open(t, p, nil)
+	here, there := s.browser(), s.browser()
+	p.Change(func() { p.Subject = "u2" })
+	other := s.browser()
+	page := here.Do(webtest.Request{
+		Method: "POST", URL: s.URL + "/logout", From: s.URL, Navigation: true, Type: "application/x-www-form-urlencoded", Body: "everywhere=1",
+	})
+	if page.Status >= 400 || len(p.Revoked()) != 2 {
+		t.Errorf("POST /logout = %v, revoked %v, want two tokens", page, p.Revoked())
+	}
+	s.want(there, "GET", "/api/me", 401, "invalid_token")
+	s.want(other, "GET", "/api/me", 200, nil)
+	s.wantSignedOut(here)
 }

@@ -38,54 +38,17 @@ func asset(name string) http.HandlerFunc {
 	}
 }
 
-// message is the content of an error page. Nothing in it comes from the request,
-// the authorization server or the error.
-type message struct{ Title, Text, Link, Href, Base string }
-
-// messageOf returns the message for a failed login or logout. The page has a link
-// and no redirect, which could be an endless loop.
-func messageOf(logout bool, status int, reason gatehouse.Reason) message {
-	switch {
-	case reason == oauth.ReasonIDToken:
-		return message{
-			"This sign-in could not be verified",
-			"The answer of the sign-in server does not fit the settings or the clock of this application. Its operator finds the cause in the log; to start again does not help.",
-			"Go back", "/", "",
+// messagePage returns the function for the pages of refused navigations: those of the
+// login, and those of the API, such as a form after the end of the session. Nothing in
+// them comes from the request, the provider or the error.
+func messagePage(base string) func(*http.Request, signin.Page) gatehouse.Body {
+	return func(_ *http.Request, p signin.Page) gatehouse.Body {
+		var b bytes.Buffer
+		if err := pages.ExecuteTemplate(&b, "message.html", map[string]any{"Base": base, "Page": p}); err != nil {
+			return gatehouse.Body{} // the page of the library
 		}
-	case logout && status == http.StatusForbidden:
-		return message{"You are still signed in", "Another site has tried to sign you out. Nothing was changed.", "Go back", "/", ""}
-	case logout:
-		return message{
-			"You are signed out of this browser",
-			"The session store is unavailable. Until it is available again, this session may still be in your list of sessions.",
-			"Go back", "/", "",
-		}
-	case status == http.StatusForbidden:
-		return message{"The sign-in was refused", "Nothing was changed. You can sign in again.", "Sign in", "/login", ""}
-	case status == http.StatusServiceUnavailable:
-		return message{
-			"Sign-in is not possible at the moment",
-			"A server that the sign-in needs is unavailable. Please try again in a moment.", "Try again", "/login", "",
-		}
+		return gatehouse.Body{ContentType: "text/html; charset=utf-8", Content: b.Bytes()}
 	}
-	return message{
-		"This sign-in could not be completed",
-		"The address was used before, has expired, or belongs to another browser. Please start again.", "Sign in", "/login", "",
-	}
-}
-
-// errorPage responds to a navigation that failed at the login or the logout.
-func (a *app) errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
-	status := e.Code.Status()
-	m := messageOf(r.URL.Path == a.base+"/logout", status, e.Reason)
-	path := signin.ReturnTo(r)
-	if m.Href == "/login" && path != "" && path != a.base+"/" {
-		m.Href += "?return_to=" + url.QueryEscape(path)
-	}
-	m.Base = a.base
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	render(w, "message.html", m)
 }
 
 // secure sets the headers of every response: no scripts but its own, no frame, no
@@ -123,16 +86,11 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	if target := logoutTarget(r.Context(), a.signin.Client); target != "" {
 		w.Header().Set("Content-Security-Policy", contentSecurityPolicy(a.issuer, target))
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	render(w, "index.html", map[string]any{"Base": a.base, "StepUp": a.asksAgain(), "Remember": false})
-}
-
-// render writes a page. The templates are tested.
-func render(w http.ResponseWriter, name string, values any) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, values); err != nil {
-		panic(err) // a mistake in the template: 500, and a line in the log
+	if err := pages.ExecuteTemplate(&b, "index.html", map[string]any{"Base": a.base, "StepUp": a.asksAgain(), "Remember": a.keeps}); err != nil {
+		panic(err) // a mistake in the template: the response is 500
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = b.WriteTo(w)
 }
 

@@ -24,6 +24,7 @@ type app struct {
 	notes   notes
 	notice  session.Data[string] // is shown once, on the next page
 	stepUp  stepup.Requirement
+	keeps   bool   // whether a user can ask to stay signed in
 	base    string // the path of the application, "" for the root
 	issuer  string
 	logger  *slog.Logger
@@ -38,7 +39,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a := &app{
 		notes:  notes{all: make(map[gatehouse.Key]string)},
-		stepUp: values.stepUp, base: config.BasePath, issuer: config.Issuer, logger: logger, cancel: func() {},
+		stepUp: values.stepUp, keeps: values.remember != (session.Lifetime{}), base: config.BasePath, issuer: config.Issuer, logger: logger, cancel: func() {},
 	}
 	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
 		return nil, fmt.Errorf("session_store.%w", err)
@@ -55,23 +56,28 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			Store: a.store.sessions, Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
+		Admit: signin.Admit{
+			Groups: config.Admit.Groups, GroupsClaim: config.Admit.GroupsClaim, EmailDomains: config.Admit.EmailDomains,
+		},
+		Userinfo: config.Userinfo,
+		Remember: values.remember,
 		Complete: func(r *http.Request, login *session.Login) error {
 			login.Label = browserName(r.UserAgent())
 			return nil
 		},
-		ErrorPage: a.errorPage,
-		Observer:  observer,
+		Page:     messagePage(a.base),
+		Observer: observer,
 	})
 	if err != nil {
 		a.close()
 		return nil, rename(err)
 	}
 	a.notice = session.Data[string]{Sessions: a.signin.Sessions, Name: "notice"}
-	a.notes.saved = a.saved
 	gate, err := gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.signin.Sessions},
 		Realm:          "signin",
 		LoginURL:       a.signin.LoginURL,
+		ErrorBody:      a.signin.ErrorBody,
 		Observer:       observer,
 	})
 	if err != nil {
@@ -116,10 +122,12 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 		recent = stepup.Require(a.stepUp)
 	}
 	api.HandleFunc("GET "+a.base+"/export", a.export, recent)
+	api.Handle("POST "+a.base+"/note", session.RequireUser(http.HandlerFunc(a.saveByForm)), gatehouse.Authenticated)
 
 	root := http.NewServeMux()
 	root.Handle(a.base+"/api/", api)
 	root.Handle("GET "+a.base+"/export", api)
+	root.Handle("POST "+a.base+"/note", http.MaxBytesHandler(api, 4*maxNote))
 	root.Handle("GET "+a.base+"/login", a.signin)
 	root.Handle("GET "+a.base+"/callback", a.signin)
 	root.Handle("POST "+a.base+"/logout", a.signin)

@@ -62,8 +62,8 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case user != "" && user != session.UserTag(p):
 		// A tab still shows the user before: nothing is written into the account of the
-		// user who has signed in since. Scripts say the same in the header Session-User.
-		gatehouse.Refuse(w, r, &gatehouse.Error{Code: session.CodeUserChanged, Reason: session.ReasonOtherUser})
+		// user who has signed in since. The session checks the header Session-User.
+		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
 	case err != nil || !ok:
 		writeError(w, http.StatusBadRequest, "invalid_request", "The body must be plain text, JSON or a form.")
 	case len(text) > maxNote:

@@ -53,8 +53,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			// needs CORS too.
 			TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
 		},
-		ErrorPage: a.errorPage,
-		Observer:  observer,
+		Page:     a.problem,
+		Observer: observer,
 	})
 	if err != nil {
 		a.close()
@@ -128,22 +128,21 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-// errorPage responds to a navigation that failed at the login or the logout: it
-// redirects to the page with the problem as a word. The page has a link to the
-// login and no redirect, which could be an endless loop.
-func (a *app) errorPage(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
-	if e.Reason == cookie.ReasonCrossSite { // CSRF: a logout form of another site
-		gatehouse.Refuse(w, r, e)
-		return
+// problem redirects a navigation that failed at the login or the logout to the page, with
+// the problem as a word. The page has a link to the login and no redirect, which could be
+// an endless loop.
+func (a *app) problem(_ *http.Request, p signin.Page) gatehouse.Body {
+	if p.Reason == cookie.ReasonCrossSite { // CSRF: a logout form of another site
+		return gatehouse.Body{}
 	}
 	problem := "unavailable"
-	switch e.Code.Status() {
+	switch p.Status {
 	case http.StatusForbidden:
 		problem = "refused"
 	case http.StatusBadRequest:
 		problem = "incomplete"
 	}
-	http.Redirect(w, r, a.home+"?problem="+problem, http.StatusSeeOther)
+	return gatehouse.Body{ContentType: "text/plain", Header: http.Header{"Location": {a.home + "?problem=" + problem}}}
 }
 
 // healthz reports that the process is alive. It depends on nothing else: a restart

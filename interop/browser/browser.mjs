@@ -149,7 +149,10 @@ await serve({
   },
   // Waits until an expression is true on the page.
   async until({ tab, script }) {
-    await until(() => tabs[tab].page.evaluate(script), script);
+    // While the page is replaced by the next one, the expression has no value.
+    await until(() => tabs[tab].page.evaluate(script).catch((error) => {
+      if (!/context was destroyed|navigat/i.test(error.message)) throw error;
+    }), script);
   },
   // Evaluates an expression on the page.
   async run({ tab, script }) {

@@ -41,6 +41,10 @@ type Options struct {
 
 	// RefreshDelay is the time between a refresh and its response.
 	RefreshDelay time.Duration
+
+	// EndSessionEndpoint is published instead of that of the provider, which ends no
+	// login of its own then. Optional.
+	EndSessionEndpoint string
 }
 
 // TLS is the certificate of a provider, with its key, and the CA of the certificates of
@@ -126,7 +130,7 @@ func Start(t testing.TB, o Options) *Provider {
 	p := &Provider{process: node.Start(t, "provider/provider.mjs")}
 	p.call(t, map[string]any{
 		"do": "start", "host": o.Host, "clients": clients, "resources": resources, "scopes": scopes, "dpopNonce": o.DPoPNonce, "tls": o.TLS,
-		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(), "claims": o.Claims,
+		"ttl": o.FirstLifetime.Seconds(), "refreshDelay": o.RefreshDelay.Milliseconds(), "endSession": o.EndSessionEndpoint, "claims": o.Claims,
 	})
 	return p
 }

@@ -131,6 +131,7 @@ function replace(next) {
   provider.on('grant.error', (ctx) => { if (isRefresh(ctx)) refreshes.refused++; });
   provider.use(async (ctx, next) => {
     await next();
+    if (options.endSession && ctx.path === '/.well-known/openid-configuration') ctx.body.end_session_endpoint = options.endSession;
     if (options.refreshDelay && ctx.oidc && isRefresh(ctx)) await new Promise((done) => { setTimeout(done, options.refreshDelay); });
   });
   handler = provider.callback();

@@ -55,14 +55,14 @@ func (s *Store) Approvals() *Approvals {
 }
 
 // Request implements [approval.Store].
-func (a *Approvals) Request(ctx context.Context, r approval.Approval, lifetime time.Duration, maxPending int, again bool) (approval.Approval, bool, error) {
-	if r.ID == "" || lifetime > maxLifetime {
+func (a *Approvals) Request(ctx context.Context, r approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
+	if r.ID == "" || limits.Lifetime > maxLifetime {
 		return approval.Approval{}, false, errors.New("redisstore: request approval: ID required, and a lifetime of at most 200 years")
 	}
 	digest := r.Digest()
 	return a.change(ctx, "request", requestApprovalScript, r.ID, r.Tenant, hex.EncodeToString(digest[:]), r.Actor.String(),
-		flag(again), maxPending, lifetime.Microseconds(), r.Subject.String(), r.Tool, r.Version, r.Arguments,
-		flag(r.Consent), approvals.FormatRoles(r.Roles), r.Count)
+		flag(again), limits.Pending, limits.Lifetime.Microseconds(), r.Subject.String(), r.Tool, r.Version, r.Arguments,
+		flag(r.Consent), approvals.FormatRoles(r.Roles), r.Count, limits.Bytes)
 }
 
 // Find implements [approval.Store].
@@ -81,8 +81,8 @@ func (a *Approvals) Claim(ctx context.Context, tenant string, digest approval.Di
 }
 
 // List implements [approval.Store].
-func (a *Approvals) List(ctx context.Context, f approval.Filter, limit int) ([]approval.Approval, error) {
-	args := []any{f.Tenant, f.Decider.String(), max(limit, 0)}
+func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
+	args := []any{f.Tenant, f.Decider.String(), max(limit, 0), maxBytes}
 	for role := range f.Roles.All() {
 		args = append(args, role)
 	}

@@ -18,6 +18,8 @@ import (
 var (
 	//go:embed lua/budgets.lua
 	budgetsCommon string
+	//go:embed lua/budgets_entries.lua
+	budgetsEntries string
 	//go:embed lua/budgets_reserve.lua
 	budgetsReserve string
 	//go:embed lua/budgets_extend.lua
@@ -31,8 +33,8 @@ var (
 )
 
 var (
-	reserveBudgetScript = newChange(timeCommon, budgetsCommon, budgetsReserve)
-	extendBudgetScript  = newChange(timeCommon, budgetsCommon, budgetsExtend)
+	reserveBudgetScript = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsReserve)
+	extendBudgetScript  = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsExtend)
 	settleBudgetScript  = newRevocation(timeCommon, budgetsCommon, budgetsSettle)
 	readBudgetsScript   = newQuery(timeCommon, budgetsCommon, budgetsRead)
 	sweepBudgetsScript  = newRevocation(timeCommon, budgetsCommon, budgetsSweep)
@@ -180,7 +182,7 @@ func parseResult(reply []any) (r budget.Result, err error) {
 	return r, nil
 }
 
-// parseIntegers reads a list of numbers as text.
+// parseIntegers reads a list of numbers, some of them as text.
 func parseIntegers(item any) ([]int64, error) {
 	list, ok := item.([]any)
 	if !ok {
@@ -188,10 +190,13 @@ func parseIntegers(item any) ([]int64, error) {
 	}
 	var numbers []int64
 	for _, item := range list {
-		text, _ := item.(string)
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, errReply
+		n, ok := item.(int64)
+		if !ok {
+			var err error
+			text, _ := item.(string)
+			if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+				return nil, errReply
+			}
 		}
 		numbers = append(numbers, n)
 	}

@@ -47,7 +47,7 @@ func TestFullMemory(t *testing.T) {
 	ask := func(id string) error {
 		a := asked
 		a.ID, a.Version = id, id
-		_, _, err := approvals.Request(ctx, a, time.Hour, 10, false)
+		_, _, err := approvals.Request(ctx, a, approval.Limits{Lifetime: time.Hour, Pending: 10, Bytes: 100}, false)
 		return err
 	}
 	hold := func(id string, ttl time.Duration) error {

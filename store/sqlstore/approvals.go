@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/store/internal/approvals"
@@ -31,14 +30,14 @@ func (s *Store) Approvals() *Approvals {
 }
 
 // Request implements [approval.Store].
-func (a *Approvals) Request(ctx context.Context, r approval.Approval, lifetime time.Duration, maxPending int, again bool) (approval.Approval, bool, error) {
+func (a *Approvals) Request(ctx context.Context, r approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
 	digest := r.Digest()
 	var found []approval.Approval
 	// An approval that the first statement finds can end before the second one reads it.
 	for range 3 {
 		err := a.store.write(ctx, collect(&found, scanApproval), a.sql.request,
 			r.ID, r.Tenant, digest[:], r.Subject.String(), r.Actor.String(), r.Tool, r.Version, r.Arguments,
-			r.Consent, approvals.FormatRoles(r.Roles), r.Count, lifetime.Microseconds(), again, maxPending)
+			r.Consent, approvals.FormatRoles(r.Roles), r.Count, limits.Lifetime.Microseconds(), again, limits.Pending, limits.Bytes)
 		if err != nil || len(found) == 1 {
 			added, err := single(found, "request approval", err, errors.New("sqlstore: request approval: no row"))
 			return added, err == nil, err
@@ -84,8 +83,8 @@ func (a *Approvals) Claim(ctx context.Context, tenant string, digest approval.Di
 }
 
 // List implements [approval.Store].
-func (a *Approvals) List(ctx context.Context, f approval.Filter, limit int) ([]approval.Approval, error) {
-	query := a.listStatement(f, limit)
+func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
+	query := a.listStatement(f, limit, maxBytes)
 	var found []approval.Approval
 	if err := a.store.read(ctx, collect(&found, scanApproval), query.text.String(), query.args...); err != nil {
 		return nil, fmt.Errorf("sqlstore: list approvals: %w", err)
@@ -93,7 +92,7 @@ func (a *Approvals) List(ctx context.Context, f approval.Filter, limit int) ([]a
 	return found, nil
 }
 
-func (a *Approvals) listStatement(f approval.Filter, limit int) *statement {
+func (a *Approvals) listStatement(f approval.Filter, limit, maxBytes int) *statement {
 	query := &statement{dialect: a.store.dialect}
 	decider := f.Decider.String()
 	query.add(a.sql.list, f.Tenant, decider)
@@ -101,8 +100,7 @@ func (a *Approvals) listStatement(f approval.Filter, limit int) *statement {
 	for role := range f.Roles.All() {
 		query.add(a.sql.listRole, role)
 	}
-	query.add(a.sql.listEnd)
-	query.add(a.sql.listOrder, max(limit, 0))
+	query.add(approvalListEnd, maxBytes, max(limit, 0))
 	return query
 }
 

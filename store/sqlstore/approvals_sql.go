@@ -8,11 +8,19 @@ package sqlstore
 type approvalSQL struct {
 	request, current, find, decide, claim string
 
-	list, listOwn, listRole, listEnd, listOrder string
+	list, listOwn, listRole string
 }
 
 // approvalColumns are the columns that scanApproval reads, except for the time.
 const approvalColumns = ` id, tenant, subject, actor, tool, version, arguments, consent, roles, needed, created, expires, used, decisions, `
+
+// approvalListed and approvalListEnd are around the conditions of a list. The sizes are
+// added up without reading the arguments.
+const (
+	approvalListed = ` FROM gatehouse_approvals WHERE id IN (SELECT id FROM (
+SELECT id, sum(octet_length(arguments)) OVER (ORDER BY created DESC, id) AS size FROM gatehouse_approvals`
+	approvalListEnd = `))) AS sized WHERE size <= ?) ORDER BY created DESC, id LIMIT ?`
+)
 
 const approvalInsert = `
 INSERT INTO gatehouse_approvals AS old (id, tenant, digest, subject, actor, tool, version, arguments, consent, roles, needed,
@@ -33,7 +41,8 @@ var approvalPostgres = approvalSQL{
 SELECT $1, $2, $3::bytea, $4, $5, $6, $7, $8, $9, $10, $11, now, now + $12::bigint * interval '1 microsecond', 'pending', 0, ''
 FROM clock
 WHERE ($13::boolean OR NOT EXISTS (SELECT FROM gatehouse_approvals WHERE digest = $3::bytea AND state = 'denied' AND expires > now))
-	AND (SELECT count(*) FROM gatehouse_approvals WHERE tenant = $2 AND actor = $5 AND state = 'pending' AND expires > now) < $14::bigint` +
+	AND (SELECT count(*) < $14::bigint AND coalesce(sum(octet_length(arguments)), 0) + octet_length($8) <= $15::bigint
+		FROM gatehouse_approvals WHERE tenant = $2 AND actor = $5 AND state = 'pending' AND expires > now)` +
 		approvalReplace,
 
 	// The last one is an open one, if there is one.
@@ -66,21 +75,20 @@ WHERE id IN (SELECT id FROM locked) AND state = 'approved' AND expires > (SELECT
 RETURNING` + approvalColumns + `(SELECT now FROM clock)`,
 
 	list: clockPostgres + `
-SELECT` + approvalColumns + `(SELECT now FROM clock) FROM gatehouse_approvals
+SELECT` + approvalColumns + `(SELECT now FROM clock)` + approvalListed + `
 WHERE tenant = ? AND state = 'pending' AND expires > (SELECT now FROM clock)
 	AND position(E'\n' || ? || ' ' IN E'\n' || decisions) = 0`,
 	listOwn: `
 	AND (consent AND subject = ? OR NOT consent AND subject <> ? AND actor <> ? AND (false`,
-	listRole:  ` OR position(E'\n' || ? || E'\n' IN roles) > 0`,
-	listEnd:   `))`,
-	listOrder: ` ORDER BY created DESC, id LIMIT ?`,
+	listRole: ` OR position(E'\n' || ? || E'\n' IN roles) > 0`,
 }
 
 var approvalSQLite = approvalSQL{
 	request: approvalInsert + `
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ` + nowSQLite + `, ` + nowSQLite + ` + ?12, 'pending', 0, ''
 WHERE (?13 OR NOT EXISTS (SELECT 1 FROM gatehouse_approvals WHERE digest = ?3 AND state = 'denied' AND expires > ` + nowSQLite + `))
-	AND (SELECT count(*) FROM gatehouse_approvals WHERE tenant = ?2 AND actor = ?5 AND state = 'pending' AND expires > ` + nowSQLite + `) < ?14` +
+	AND (SELECT count(*) < ?14 AND coalesce(sum(octet_length(arguments)), 0) + octet_length(?8) <= ?15
+		FROM gatehouse_approvals WHERE tenant = ?2 AND actor = ?5 AND state = 'pending' AND expires > ` + nowSQLite + `)` +
 		approvalReplace,
 
 	current: `
@@ -105,11 +113,9 @@ WHERE digest = ?1 AND tenant = ?2 AND state = 'approved' AND expires > ` + nowSQ
 RETURNING` + approvalColumns + nowSQLite,
 
 	list: `
-SELECT` + approvalColumns + nowSQLite + ` FROM gatehouse_approvals
+SELECT` + approvalColumns + nowSQLite + approvalListed + `
 WHERE tenant = ? AND state = 'pending' AND expires > ` + nowSQLite + ` AND instr(char(10) || decisions, char(10) || ? || ' ') = 0`,
 	listOwn: `
 	AND (consent AND subject = ? OR NOT consent AND subject <> ? AND actor <> ? AND (false`,
-	listRole:  ` OR instr(roles, char(10) || ? || char(10)) > 0`,
-	listEnd:   `))`,
-	listOrder: ` ORDER BY created DESC, id LIMIT ?`,
+	listRole: ` OR instr(roles, char(10) || ? || char(10)) > 0`,
 }

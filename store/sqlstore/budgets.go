@@ -27,7 +27,7 @@ func (s *Store) Budgets() *Budgets { return &Budgets{s} }
 // Reserve implements [budget.Store].
 func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "reserve", func(tx *budgetTx) (budget.Result, error) { return tx.reserve(r) })
+		return b.locally(ctx, "reserve", r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.reserve(r, known) })
 	}
 	return b.call(ctx, "reserve", reservePostgres, reservation(r)...)
 }
@@ -35,7 +35,7 @@ func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Res
 // Extend implements [budget.Store].
 func (b *Budgets) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "extend", func(tx *budgetTx) (budget.Result, error) { return tx.extend(r) })
+		return b.locally(ctx, "extend", r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.extend(r, known) })
 	}
 	return b.call(ctx, "extend", extendPostgres, reservation(r)...)
 }
@@ -43,7 +43,9 @@ func (b *Budgets) Extend(ctx context.Context, r budget.Reservation) (budget.Resu
 // Settle implements [budget.Store].
 func (b *Budgets) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "settle", func(tx *budgetTx) (budget.Result, error) { return tx.settle(tenant, id, amounts) })
+		return b.locally(ctx, "settle", tenant, id, func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
+			return tx.settle(tenant, id, amounts, known)
+		})
 	}
 	return b.call(ctx, "settle", settlePostgres, tenant, id, integers(amounts), budget.Retention.Microseconds())
 }
@@ -253,7 +255,7 @@ func (b *Budgets) counters(ctx context.Context, verb string, query *statement) (
 func (b *Budgets) Sweep(ctx context.Context, limit int) (int, error) {
 	if b.store.dialect == SQLite {
 		expired := 0
-		_, err := b.locally(ctx, "sweep", func(tx *budgetTx) (r budget.Result, err error) {
+		_, err := b.locally(ctx, "sweep", "", "", func(tx *budgetTx, _ *budgetHold) (r budget.Result, err error) {
 			expired, err = tx.sweep(max(limit, 0), true)
 			return r, err
 		})

@@ -21,8 +21,8 @@ type budgetTx struct {
 }
 
 // locally runs f in a transaction, after the holds have expired whose deadline has
-// passed.
-func (b *Budgets) locally(ctx context.Context, verb string, f func(tx *budgetTx) (budget.Result, error)) (r budget.Result, err error) {
+// passed, with the hold of an ID, nil if there is none.
+func (b *Budgets) locally(ctx context.Context, verb, tenant, id string, f func(tx *budgetTx, known *budgetHold) (budget.Result, error)) (r budget.Result, err error) {
 	fail := func(err error) (budget.Result, error) {
 		return budget.Result{}, fmt.Errorf("sqlstore: %s budget: %w", verb, err)
 	}
@@ -40,21 +40,22 @@ func (b *Budgets) locally(ctx context.Context, verb string, f func(tx *budgetTx)
 	defer conn.Close()
 	err = b.store.exclusive(ctx, conn, "", func() error {
 		tx := &budgetTx{ctx: ctx, conn: conn}
-		if err := conn.QueryRowContext(ctx, "SELECT "+nowSQLite).Scan(&tx.now); err != nil {
+		known, due, err := tx.begin(tenant, id)
+		if err != nil {
 			return err
 		}
-		if verb != "sweep" {
-			for {
-				n, err := tx.sweep(sweepAtOnce, false)
-				if err != nil {
-					return err
-				}
-				if n < sweepAtOnce {
-					break
-				}
+		due = due && verb != "sweep"
+		for swept := sweepAtOnce; due && swept == sweepAtOnce; {
+			if swept, err = tx.sweep(sweepAtOnce, false); err != nil {
+				return err
 			}
 		}
-		r, err = f(tx)
+		if due && known != nil {
+			if known, err = tx.find(tenant, id); err != nil {
+				return err
+			}
+		}
+		r, err = f(tx, known)
 		r.At = time.UnixMicro(tx.now).UTC()
 		return err
 	})
@@ -62,6 +63,25 @@ func (b *Budgets) locally(ctx context.Context, verb string, f func(tx *budgetTx)
 		return fail(err)
 	}
 	return r, nil
+}
+
+// begin reads the time, whether a hold has to expire, and the hold of an ID, nil if there
+// is none.
+func (tx *budgetTx) begin(tenant, id string) (known *budgetHold, due bool, err error) {
+	rows, err := tx.conn.QueryContext(tx.ctx, beginBudget, tenant, id)
+	if err != nil {
+		return nil, false, err
+	}
+	return known, due, drain(rows, func(rows *sql.Rows) error {
+		var state sql.NullString
+		var expires sql.NullInt64
+		var lists [6][]byte
+		if err := rows.Scan(&tx.now, &due, &state, &expires, &lists[0], &lists[1], &lists[2], &lists[3], &lists[4], &lists[5]); err != nil || !state.Valid {
+			return err
+		}
+		known = &budgetHold{state: budget.Outcome(state.String), due: expires.Int64}
+		return known.parse(lists)
+	})
 }
 
 func (tx *budgetTx) exec(query string, args ...any) error {
@@ -78,13 +98,21 @@ type budgetHold struct {
 	floors, charged []int64
 }
 
-const holdColumns = `SELECT state, due, accounts, spans, starts, amounts, floors, coalesce(charged, 'null') FROM gatehouse_budget_holds `
+const (
+	holdColumns = `state, due, accounts, spans, starts, amounts, floors, coalesce(charged, 'null')`
+	beginBudget = `SELECT clock.now, EXISTS (SELECT 1 FROM gatehouse_budget_holds WHERE due <= clock.now AND state = 'held'), ` + holdColumns + `
+		FROM (SELECT ` + nowSQLite + ` AS now) AS clock LEFT JOIN gatehouse_budget_holds ON tenant = ?1 AND id = ?2`
+)
 
 func (h *budgetHold) scan(row interface{ Scan(...any) error }) error {
 	var lists [6][]byte
 	if err := row.Scan(&h.state, &h.due, &lists[0], &lists[1], &lists[2], &lists[3], &lists[4], &lists[5]); err != nil {
 		return err
 	}
+	return h.parse(lists)
+}
+
+func (h *budgetHold) parse(lists [6][]byte) error {
 	for i, to := range []any{&h.accounts, &h.spans, &h.starts, &h.amounts, &h.floors, &h.charged} {
 		if err := json.Unmarshal(lists[i], to); err != nil {
 			return err
@@ -99,7 +127,7 @@ func (h *budgetHold) scan(row interface{ Scan(...any) error }) error {
 // find returns a hold, nil if there is none.
 func (tx *budgetTx) find(tenant, id string) (*budgetHold, error) {
 	var h budgetHold
-	err := h.scan(tx.conn.QueryRowContext(tx.ctx, holdColumns+`WHERE tenant = ?1 AND id = ?2`, tenant, id))
+	err := h.scan(tx.conn.QueryRowContext(tx.ctx, `SELECT `+holdColumns+` FROM gatehouse_budget_holds WHERE tenant = ?1 AND id = ?2`, tenant, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // see above
 	}
@@ -165,11 +193,7 @@ func (tx *budgetTx) add(r budget.Reservation, amounts []int64) (result budget.Re
 	return budget.Result{Outcome: budget.Held, Counts: counts, Deadline: time.UnixMicro(due).UTC()}, nil
 }
 
-func (tx *budgetTx) reserve(r budget.Reservation) (budget.Result, error) {
-	known, err := tx.find(r.Tenant, r.ID)
-	if err != nil {
-		return budget.Result{}, err
-	}
+func (tx *budgetTx) reserve(r budget.Reservation, known *budgetHold) (budget.Result, error) {
 	var accounts, spans []string
 	var starts, amounts, floors []int64
 	moved := false
@@ -205,11 +229,8 @@ func (h *budgetHold) answer(replayed bool) budget.Result {
 	return r
 }
 
-func (tx *budgetTx) extend(r budget.Reservation) (budget.Result, error) {
-	known, err := tx.find(r.Tenant, r.ID)
+func (tx *budgetTx) extend(r budget.Reservation, known *budgetHold) (budget.Result, error) {
 	switch {
-	case err != nil:
-		return budget.Result{}, err
 	case known == nil:
 		return budget.Result{Outcome: budget.Absent}, nil
 	case !known.same(r):
@@ -230,11 +251,8 @@ func (tx *budgetTx) extend(r budget.Reservation) (budget.Result, error) {
 	return result, err
 }
 
-func (tx *budgetTx) settle(tenant, id string, amounts []int64) (budget.Result, error) {
-	known, err := tx.find(tenant, id)
+func (tx *budgetTx) settle(tenant, id string, amounts []int64, known *budgetHold) (_ budget.Result, err error) {
 	switch {
-	case err != nil:
-		return budget.Result{}, err
 	case known == nil:
 		return budget.Result{Outcome: budget.Absent}, nil
 	case len(known.accounts) != len(amounts):

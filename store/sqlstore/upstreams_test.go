@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 	"github.com/gatehouse-go/gatehouse/cookie"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
@@ -176,8 +177,15 @@ func TestRotationSurvivesKilledProcesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var last error
 		step := 7 // every operation where there is time, see also the tests of package upstream
-		for kill, killed := 0, true; killed; kill += step {
+		kill := 0
+		defer func() {
+			if last != nil {
+				t.Errorf("killed before operation %d: %v", kill, last)
+			}
+		}()
+		for killed := true; killed; kill += step {
 			driver, dsn := database(t)
 			if os.Getenv("GATEHOUSE_SLOW") != "" {
 				step = map[string]int{"sqlite": 1, "pgx": 3}[driver]
@@ -208,16 +216,10 @@ func TestRotationSurvivesKilledProcesses(t *testing.T) {
 				t.Fatalf("operation %d: the process ended with %v", kill, first.ProcessState)
 			}
 			_, _, end := start(-1)
-			var last error
-			for deadline := time.Now().Add(20 * time.Second); ; {
-				if last = onlyOne(t.Context(), s.Upstreams(), a); last == nil || time.Now().After(deadline) {
-					break
-				}
-				<-time.After(10 * time.Millisecond)
-			}
-			if last != nil {
-				t.Errorf("killed before operation %d: %v", kill, last)
-			}
+			enginetest.Eventually(t, time.Minute, "one credential is left", func() bool {
+				last = onlyOne(t.Context(), s.Upstreams(), a)
+				return last == nil
+			})
 			end()
 			server.Close()
 			db.Close()

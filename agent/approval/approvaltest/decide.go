@@ -125,11 +125,26 @@ var listRules = []rule{
 		s.decide("one of two", s.find("a"), approve("oscar"), true)
 		s.list("one of two", everyone(), 10, "c", "a", "b")
 	}),
+	newRule("list size", "List returns the first approvals, which have Arguments of at most maxBytes together.", func(s suite) {
+		for i, arguments := range []string{`{"a":"é"}`, `{"a":"éé"}`, `{}`, `{"a":"é"}`} { // 10, 12, 2 and 10 bytes
+			a := draft(string(rune('a' + i)))
+			a.Arguments = arguments
+			a = s.request(a.ID, a, false, true)
+			s.until(a.ID, a.Created.Add(2*time.Millisecond))
+		}
+		for maxBytes, want := range map[int][]string{9: {}, 10: {"d"}, 11: {"d"}, 12: {"d", "c"}, 22: {"d", "c"}, 23: {"d", "c"}, 24: {"d", "c", "b"}, 34: {"d", "c", "b", "a"}, 33: {"d", "c", "b"}} {
+			got, err := s.store.List(s.Context(), everyone(), 10, maxBytes)
+			s.NoError(err)
+			if !slices.Equal(ids(got), want) {
+				s.Failf("List of at most %d bytes = %q, want %q", maxBytes, ids(got), want)
+			}
+		}
+	}),
 	newRule("list filter", "List returns the approvals for which Filter.Matches is true.", func(s suite) {
 		add := func(id string, change func(a *approval.Approval)) {
 			a := draft(id)
 			change(&a)
-			_, _, err := s.store.Request(s.Context(), a, lifetime, maxPending, false)
+			_, _, err := s.store.Request(s.Context(), a, limits(lifetime), false)
 			s.NoError(err)
 		}
 		olga := everyone()
@@ -179,7 +194,7 @@ var raceRules = []rule{
 			contract.Together(contract.Racers, func(i int) {
 				a := call
 				a.ID += string(rune('a' + i))
-				b, ok, err := s.store.Request(s.Context(), a, lifetime, 1<<20, false)
+				b, ok, err := s.store.Request(s.Context(), a, approval.Limits{Lifetime: lifetime, Pending: 1 << 20, Bytes: 1 << 30}, false)
 				if err != nil {
 					s.Failf("Request error = %v", err)
 				}

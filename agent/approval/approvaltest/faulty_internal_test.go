@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/internal/contract"
@@ -48,7 +49,7 @@ var faults = slices.Concat(
 		"request returns no open approval", "request returns no approved approval", "request returns used approvals", "request forgets denials",
 		"request ignores again", "request returns denials first", "request returns expired approvals", "request counts other tenants", "request counts other actors",
 		"request counts decided approvals", "request counts expired approvals", "request counts nothing", "request counts the open approval",
-		"request answers with another error", "lifetime in seconds",
+		"request answers with another error", "lifetime in seconds", "request counts no bytes", "request counts characters", "request counts its own bytes only",
 		"digest ignores Tenant", "digest ignores Subject", "digest ignores Actor", "digest ignores Tool", "digest ignores Version", "digest ignores Arguments", "digest ignores Rule",
 		"find ignores the tenant", "decide ignores the tenant", "claim ignores the tenant", "tenants are folded", "tenants are trimmed",
 		"decide accepts a person twice", "decide folds persons", "decide accepts decided approvals", "decide accepts used approvals", "decide accepts expired approvals",
@@ -56,7 +57,7 @@ var faults = slices.Concat(
 		"decide returns the old approval",
 		"claim takes pending approvals", "claim takes used approvals", "claim takes expired approvals", "claim takes denied approvals", "claim takes any", "claim uses all",
 		"list returns the decided", "list returns the expired", "list returns the decider's", "list ignores the tenant", "list ignores roles", "list returns own calls",
-		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons",
+		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list counts no bytes", "list skips the large", "list returns one too many",
 	},
 )
 
@@ -104,7 +105,7 @@ func (f *faulty) status(a approval.Approval, now time.Time) approval.Status {
 	return s
 }
 
-func (f *faulty) Request(ctx context.Context, a approval.Approval, lifetime time.Duration, maxPending int, again bool) (approval.Approval, bool, error) {
+func (f *faulty) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
 	if err := f.Err(ctx, "request"); err != nil {
 		return approval.Approval{}, false, err
 	}
@@ -112,7 +113,10 @@ func (f *faulty) Request(ctx context.Context, a approval.Approval, lifetime time
 	defer f.Unlock()
 	now := f.Now()
 	var open, denied *approval.Approval
-	pending := 0
+	pending, size := 0, len(a.Arguments)
+	if f.Is("request counts characters") {
+		size = utf8.RuneCountInString(a.Arguments)
+	}
 	for _, id := range slices.Sorted(maps.Keys(f.Records)) {
 		r := f.Records[id]
 		live, status := r.Expires.After(now) || f.Is("request returns expired approvals"), f.status(*r, now)
@@ -127,11 +131,13 @@ func (f *faulty) Request(ctx context.Context, a approval.Approval, lifetime time
 		}
 		same := (r.Tenant == a.Tenant || f.Is("request counts other tenants")) && (r.Actor == a.Actor || f.Is("request counts other actors"))
 		if same && (status == approval.Pending || f.Is("request counts decided approvals") && status != approval.Expired || f.Is("request counts expired approvals") && status == approval.Expired) {
-			pending++
+			if pending++; !f.Is("request counts its own bytes only") {
+				size += len(r.Arguments)
+			}
 		}
 	}
 	f.Yield("request", &f.Mutex)
-	if f.Is("request counts the open approval") && pending >= maxPending {
+	if f.Is("request counts the open approval") && pending >= limits.Pending {
 		return approval.Approval{}, false, approval.ErrTooMany
 	}
 	if denied != nil && (!again || f.Is("request ignores again")) && (open == nil || f.Is("request returns denials first")) {
@@ -140,7 +146,7 @@ func (f *faulty) Request(ctx context.Context, a approval.Approval, lifetime time
 	if open != nil {
 		return f.Out("request", open, now), false, nil
 	}
-	if pending >= maxPending && !f.Is("request counts nothing") {
+	if (pending >= limits.Pending && !f.Is("request counts nothing")) || (size > limits.Bytes && !f.Is("request counts no bytes")) {
 		if f.Is("request answers with another error") {
 			return approval.Approval{}, false, errors.New("too many")
 		}
@@ -154,9 +160,9 @@ func (f *faulty) Request(ctx context.Context, a approval.Approval, lifetime time
 		r = a
 	}
 	if f.Is("lifetime in seconds") {
-		lifetime = lifetime.Truncate(time.Second)
+		limits.Lifetime = limits.Lifetime.Truncate(time.Second)
 	}
-	r.Created, r.Expires = now, now.Add(lifetime)
+	r.Created, r.Expires = now, now.Add(limits.Lifetime)
 	f.Corrupt("request", &r)
 	f.Records[a.ID] = &r
 	return f.Out("request", &r, now), true, nil
@@ -241,7 +247,7 @@ func (f *faulty) claimable(status approval.Status) bool {
 	return status == approval.Approved || f.Is("claim takes "+string(status)+" approvals")
 }
 
-func (f *faulty) List(ctx context.Context, filter approval.Filter, limit int) ([]approval.Approval, error) {
+func (f *faulty) List(ctx context.Context, filter approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
 	match := func(a *approval.Approval, now time.Time) bool {
 		status := f.status(*a, now)
 		if status == approval.Expired && f.Is("list returns the expired") || f.Is("list returns the decided") && status != approval.Expired {
@@ -276,7 +282,22 @@ func (f *faulty) List(ctx context.Context, filter approval.Filter, limit int) ([
 		}
 		return status == approval.Pending && seen.Matches(shown)
 	}
-	return f.Table.List(ctx, "list", limit, match, func(a, b *approval.Approval) int {
+	listed, err := f.Table.List(ctx, "list", limit, match, func(a, b *approval.Approval) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 	})
+	var first []approval.Approval
+	for _, a := range listed {
+		if maxBytes < len(a.Arguments) && !f.Is("list counts no bytes") {
+			if f.Is("list skips the large") {
+				continue
+			}
+			if f.Is("list returns one too many") {
+				first = append(first, a)
+			}
+			break
+		}
+		maxBytes -= len(a.Arguments)
+		first = append(first, a)
+	}
+	return first, err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var requestRules = []rule{
-	newRule("request", "Request adds an approval with the ID, Call and Rule of a. Created is now, Expires is now + lifetime, the other fields are zero.", func(s suite) {
+	newRule("request", "Request adds an approval with the ID, Call and Rule of a. Created is now, Expires is now + Limits.Lifetime, the other fields are zero.", func(s suite) {
 		before := s.request("clock", draft("clock"), false, true)
 		a := draft("a")
 		a.Created, a.Used, a.AsOf = time.Unix(1, 0), time.Unix(2, 0), time.Unix(3, 0)
@@ -70,7 +70,7 @@ var requestRules = []rule{
 			a := draft("a")
 			a.ID = fmt.Sprint("a", i)
 			change(&a)
-			got, added, err := s.store.Request(s.Context(), a, lifetime, maxPending, false)
+			got, added, err := s.store.Request(s.Context(), a, limits(lifetime), false)
 			s.NoError(err)
 			if !added || got.ID != a.ID {
 				s.Failf("Request of call %d = %q, %v, want it added", i, got.ID, added)
@@ -92,13 +92,13 @@ var requestRules = []rule{
 		third.ID = "third"
 		s.same("request after a denial and another request", s.request("third", third, false, false), got)
 	}),
-	newRule("too many", "If maxPending approvals of the tenant and the actor are pending, Request returns ErrTooMany.", func(s suite) {
+	newRule("too many", "If Limits.Pending approvals of the tenant and the actor are pending, Request returns ErrTooMany.", func(s suite) {
 		request := func(id string, change func(a *approval.Approval), lifetime time.Duration, most int) error {
 			a := draft(id)
 			if change != nil {
 				change(&a)
 			}
-			_, _, err := s.store.Request(s.Context(), a, lifetime, most, false)
+			_, _, err := s.store.Request(s.Context(), a, approval.Limits{Lifetime: lifetime, Pending: most, Bytes: 1 << 20}, false)
 			return err
 		}
 		s.approved("approved")
@@ -114,11 +114,36 @@ var requestRules = []rule{
 		s.NoError(request("f", nil, short, 2))
 		s.Until("an expired approval does not count", func() bool { return request("g", nil, lifetime, 2) == nil })
 	}),
+	newRule("too large", "If the Arguments of the pending approvals of the tenant and the actor, with those of a, exceed Limits.Bytes, Request returns ErrTooMany.", func(s suite) {
+		const arguments = `{"a":"é"}` // 10 bytes, 9 characters
+		request := func(id string, change func(a *approval.Approval), bytes int) error {
+			a := draft(id)
+			if a.Arguments = arguments; change != nil {
+				change(&a)
+			}
+			_, _, err := s.store.Request(s.Context(), a, approval.Limits{Lifetime: lifetime, Pending: 50, Bytes: bytes}, false)
+			return err
+		}
+		s.approved("approved")
+		for i, step := range []struct {
+			bytes int
+			want  error
+		}{{9, approval.ErrTooMany}, {10, nil}, {19, approval.ErrTooMany}, {20, nil}, {29, approval.ErrTooMany}} {
+			if err := request(fmt.Sprint("a", i), nil, step.bytes); !errors.Is(err, step.want) {
+				s.Failf("Request with at most %d bytes: error = %v, want %v", step.bytes, err, step.want)
+			}
+		}
+		s.NoError(request("a1", nil, 1)) // is there
+		s.NoError(request("b", func(a *approval.Approval) { a.Actor = key("another agent") }, 10))
+		s.NoError(request("c", func(a *approval.Approval) { a.Tenant = "another tenant" }, 10))
+		s.decide("no", s.find("a1"), deny("oscar"), true)
+		s.NoError(request("d", nil, 20))
+	}),
 	newRule("ID exists", "If the ID exists, Request returns an error.", func(s suite) {
 		first := s.request("first", draft("a"), false, true)
 		other := draft("a")
 		other.Tool = "another tool"
-		if _, added, err := s.store.Request(s.Context(), other, lifetime, maxPending, false); err == nil || added ||
+		if _, added, err := s.store.Request(s.Context(), other, limits(lifetime), false); err == nil || added ||
 			errors.Is(err, approval.ErrNotFound) || errors.Is(err, approval.ErrTooMany) {
 			s.Failf("Request with an ID that exists = %v, %v, want an error of its own", added, err)
 		}
@@ -151,11 +176,11 @@ var requestRules = []rule{
 		a := s.request("a", draft("a"), false, true)
 		a = s.decide("first", a, approve("oscar"), true)
 		a.Decisions[0].Comment = "changed"
-		again, _, err := s.store.Request(s.Context(), draft("a"), lifetime, maxPending, false)
+		again, _, err := s.store.Request(s.Context(), draft("a"), limits(lifetime), false)
 		s.NoError(err)
 		again.Decisions[0].Comment = "changed"
 		s.find("a").Decisions[0].Comment = "changed"
-		listed, err := s.store.List(s.Context(), everyone(), 10)
+		listed, err := s.store.List(s.Context(), everyone(), 10, 1<<20)
 		s.NoError(err)
 		if len(listed) == 1 && len(listed[0].Decisions) == 1 {
 			listed[0].Decisions[0].Comment = "changed"
@@ -189,11 +214,11 @@ var requestRules = []rule{
 		approved, pending := s.approved("approved"), s.request("pending", draft("pending"), false, true)
 		canceled, cancel := context.WithCancel(s.Context())
 		cancel()
-		_, _, err1 := s.store.Request(canceled, draft("new"), lifetime, maxPending, false)
+		_, _, err1 := s.store.Request(canceled, draft("new"), limits(lifetime), false)
 		_, err2 := s.store.Find(canceled, pending.Tenant, "pending")
 		_, _, err3 := s.store.Decide(canceled, pending.Tenant, "pending", approve("oscar"))
 		_, err4 := s.store.Claim(canceled, approved.Tenant, approved.Digest())
-		_, err5 := s.store.List(canceled, everyone(), 10)
+		_, err5 := s.store.List(canceled, everyone(), 10, 1<<20)
 		for i, err := range []error{err1, err2, err3, err4, err5} {
 			if err == nil || errors.Is(err, approval.ErrNotFound) || errors.Is(err, approval.ErrTooMany) {
 				s.Failf("method %d with a canceled context: error = %v, want another one", i+1, err)
@@ -222,7 +247,7 @@ func ids(all []approval.Approval) []string {
 
 func (s suite) list(what string, f approval.Filter, limit int, want ...string) []approval.Approval {
 	s.Helper()
-	got, err := s.store.List(s.Context(), f, limit)
+	got, err := s.store.List(s.Context(), f, limit, 1<<20)
 	s.NoError(err)
 	if !reflect.DeepEqual(ids(got), append([]string{}, want...)) {
 		s.Failf("List(%s) = %q, want %q", what, ids(got), want)

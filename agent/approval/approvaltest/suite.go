@@ -43,10 +43,13 @@ func newRule(name, text string, run func(s suite)) rule {
 }
 
 const (
-	lifetime   = time.Hour
-	short      = 150 * time.Millisecond
-	maxPending = 50
+	lifetime = time.Hour
+	short    = 150 * time.Millisecond
 )
+
+func limits(lifetime time.Duration) approval.Limits {
+	return approval.Limits{Lifetime: lifetime, Pending: 50, Bytes: 1 << 20}
+}
 
 // key returns a person or an agent. Its text has characters that stores might change.
 func key(subject string) gatehouse.Key {
@@ -93,7 +96,7 @@ func (s suite) request(what string, a approval.Approval, again, want bool) appro
 
 func (s suite) requestFor(what string, a approval.Approval, lifetime time.Duration, again, want bool) approval.Approval {
 	s.Helper()
-	got, added, err := s.store.Request(s.Context(), a, lifetime, maxPending, again)
+	got, added, err := s.store.Request(s.Context(), a, limits(lifetime), again)
 	s.NoError(err)
 	if added != want {
 		s.Failf("Request(%s) added = %v, want %v", what, added, want)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // CookieKey is the key in the configuration.
@@ -69,6 +70,25 @@ func Closed(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
+}
+
+// Listens waits until a program listens on an address. It fails if the program ends
+// before.
+func Listens(t *testing.T, address string, ended <-chan error) {
+	t.Helper()
+	for {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("the program ended: %v", err)
+		case <-t.Context().Done():
+			t.Fatal("the test ended before the program listens")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // Log is a log that can be read during writes.

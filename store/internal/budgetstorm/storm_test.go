@@ -148,8 +148,10 @@ func observe(t *testing.T, ledger *budget.Ledger, stop <-chan struct{}) (observa
 		}
 		balances, err := ledger.Tenant(context.Background(), tenantName)
 		if err != nil {
-			pause := time.NewTimer(10 * time.Millisecond) // the engine is down
-			<-pause.C
+			select { // the engine is down
+			case <-time.After(10 * time.Millisecond):
+			case <-stop:
+			}
 			continue
 		}
 		for _, b := range balances {
@@ -312,7 +314,11 @@ func TestWithoutFaultsChargesWhatIsCounted(t *testing.T) {
 				Name: fmt.Sprint("w", i), Engine: engine, Store: address, Upstream: fake.URL, Goroutines: 8, Max: 2000, Chunk: int64(i * 400),
 			}))
 		}
-		<-time.After(1500 * time.Millisecond)
+		enginetest.Eventually(t, time.Minute, "the workers make calls", func() bool {
+			up.mu.Lock()
+			defer up.mu.Unlock()
+			return up.calls >= 100
+		})
 		for _, w := range workers {
 			w.stop(t)
 		}
@@ -334,6 +340,8 @@ func TestCheckThenChargeOvershoots(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := lines(1, 0, 2000, 0)[0]
+		upstream := httptest.NewServer(http.NotFoundHandler())
+		defer upstream.Close()
 		var all sync.WaitGroup
 		var calls atomic.Int64
 		for range 64 {
@@ -347,7 +355,9 @@ func TestCheckThenChargeOvershoots(t *testing.T) {
 					if balances[0].Spent+100 > line.Max {
 						return
 					}
-					<-time.After(time.Millisecond) // the call
+					if response, err := http.Get(upstream.URL); err == nil {
+						response.Body.Close()
+					}
 					h, err := ledger.Reserve(context.Background(), fmt.Sprint(calls.Add(1)), budget.Charge{Line: line})
 					if err == nil {
 						err = h.Settle(context.Background(), 100)

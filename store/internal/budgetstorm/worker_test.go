@@ -167,8 +167,10 @@ func work(c workerConfig) error {
 					_, _ = ledger.Reserve(context.Background(), id, budget.Charge{Line: budgets[0], Amount: 1})
 				}
 				if err != nil {
-					pause := time.NewTimer(time.Duration(1+rand.IntN(20)) * time.Millisecond)
-					<-pause.C
+					select {
+					case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond):
+					case <-stop.Done():
+					}
 				}
 			}
 		})

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
-local tenant, decider, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local tenant, decider, limit, left = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = now()
 local answer = { 'ok', text(time) }
 
@@ -15,7 +15,7 @@ local function matches(r)
 	if r[5] == decider or r[6] == decider then
 		return false
 	end
-	for n = 4, #ARGV do
+	for n = 5, #ARGV do
 		if string.find(r[7], '\n' .. ARGV[n] .. '\n', 1, true) then
 			return true
 		end
@@ -28,13 +28,14 @@ local offset, same, created = 0, {}, nil
 local function flush()
 	table.sort(same)
 	for _, id in ipairs(same) do
-		if #answer - 2 < limit then
+		left = left - redis.call('HSTRLEN', record(id), 'arguments')
+		if #answer - 2 < limit and left >= 0 then
 			answer[#answer + 1] = { id, redis.call('HGETALL', record(id)) }
 		end
 	end
 	same = {}
 end
-while #answer - 2 < limit do
+while #answer - 2 < limit and left >= 0 do
 	local ids = redis.call('ZREVRANGE', pending(tenant), offset, offset + 99, 'WITHSCORES')
 	if #ids == 0 then
 		break

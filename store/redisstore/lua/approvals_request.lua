@@ -20,6 +20,13 @@ redis.call('ZREMRANGEBYSCORE', waiting, '-inf', text(time))
 if redis.call('ZCARD', waiting) >= most then
 	return { 'many' }
 end
+local size = #ARGV[11]
+for _, other in ipairs(redis.call('ZRANGE', waiting, 0, -1)) do
+	size = size + redis.call('HSTRLEN', record(other), 'arguments')
+end
+if size > tonumber(ARGV[15]) then
+	return { 'many' }
+end
 if redis.call('EXISTS', record(id)) == 1 then
 	return { 'taken' }
 end

@@ -1,29 +1,25 @@
 -- SPDX-License-Identifier: Apache-2.0
 
-local tenant, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local tenant, id = ARGV[1], ARGV[2]
 local time = now()
-local list = entries()
-sweep(time, 16)
-local hold = name('hold', tenant, id)
-local r = redis.call('HMGET', hold, 'state', 'lines', 'due', 'charged')
-if not r[1] then
+sweep(time, '16')
+local member = #tenant .. ':' .. tenant .. ':' .. #id .. ':' .. id
+local hold = base .. ':hold:' .. member
+local h = call('LRANGE', hold, '0', '-1')
+if not h[1] then
 	return answer('absent', 0, 0, time, 0)
 end
-local known = cjson.decode(r[2])
-if not same(known, list) then
+if not same(h) then
 	return answer('differs', 0, 0, time, 0)
 end
-if r[1] ~= 'held' or tonumber(r[3]) <= time then
-	return state(r, 0, time)
+if h[1] ~= 'held' or tonumber(h[2]) <= time then
+	return state(h, 0, time)
 end
-local more = {}
-for i, entry in ipairs(list) do
-	more[i] = text(tonumber(entry.amount) - tonumber(known[i][4]))
-end
-local counts, short = add(tenant, list, more, time)
+local counts, short = add(tenant, h, time)
 if short then
 	return answer(due(time) and 'stale' or 'exceeded', 0, short, time, 0, counts)
 end
-redis.call('HSET', hold, 'due', text(time + ttl), 'lines', lines(list))
-redis.call('ZADD', base .. ':due', text(time + ttl), #tenant .. ':' .. tenant .. ':' .. #id .. ':' .. id)
-return answer('held', 0, 0, time, time + ttl, counts)
+local deadline = time + ARGV[3]
+call('DEL', hold)
+record(hold, member, deadline)
+return answer('held', 0, 0, time, deadline, counts)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// Revocations revokes the access tokens of a subject; package revocation has an
+// implementation.
+type Revocations interface {
+	RevokeSubject(ctx context.Context, subject gatehouse.Key) error
+}
+
+// maxRevoking bounds the revocations of tokens at the same time.
+const maxRevoking = 8
+
+// EndUser signs a user out everywhere, such as after a password change or for an
+// operator: it ends all sessions of the subject, revokes their refresh tokens at the
+// authorization server, and the access tokens in Config.Revocations.
+//
+// The error is a [*gatehouse.Error] of 503 if sessions may be left, or says which tokens
+// are not revoked; an authorization server without a revocation endpoint is no error. All
+// sessions that can be ended are ended, and a second call completes the first one.
+func (h *Handler) EndUser(ctx context.Context, subject string) error {
+	incomplete, err := h.endUser(ctx, gatehouse.Key{Issuer: h.issuer, Subject: subject})
+	if err != nil {
+		return err
+	}
+	return incomplete
+}
+
+// endUser ends all sessions of a user. incomplete says which tokens are not revoked.
+func (h *Handler) endUser(ctx context.Context, user gatehouse.Key) (incomplete, err error) {
+	sessions, err := h.Sessions.List(ctx, user.Issuer, user.Subject)
+	if err != nil {
+		return nil, err
+	}
+	var all []session.Tokens
+	for _, s := range sessions {
+		tokens, err := h.Sessions.EndOne(ctx, user.Issuer, user.Subject, s.ID)
+		if err != nil && !errors.Is(err, session.ErrNotFound) {
+			return nil, errors.Join(err, h.revokeAll(ctx, all))
+		}
+		all = append(all, tokens)
+	}
+	// A session could have begun in the meantime, or have a new ID.
+	_, err = h.Sessions.EndAll(ctx, session.Selector{Issuer: user.Issuer, Subject: user.Subject})
+	if h.revocations != nil {
+		incomplete = h.revocations.RevokeSubject(ctx, user)
+	}
+	return errors.Join(incomplete, h.revokeAll(ctx, all)), err
+}
+
+// revokeAll revokes the tokens of sessions that have ended.
+func (h *Handler) revokeAll(ctx context.Context, all []session.Tokens) error {
+	var group sync.WaitGroup
+	errs, slots := make([]error, len(all)), make(chan struct{}, maxRevoking)
+	for i, tokens := range all {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = failure(h.revoke(ctx, tokens))
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Protect returns one handler for a whole application: it serves the endpoints of h, and
+// calls next for requests with a session, with the principal in their context. Other
+// navigations lead to the login, and back; other requests get 401. For policies, or for
+// routes that are public, use the Mux of [Handler.Gate] instead, with h as a public route.
+//
+// The responses of next have X-Frame-Options: SAMEORIGIN unless Session.AllowFraming is
+// set, for browsers that do not say that a page is in a frame. An application should also
+// set a Content-Security-Policy with frame-ancestors.
+func (h *Handler) Protect(next http.Handler) http.Handler {
+	protected := h.Gate.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case h.LoginURL, h.callback, h.logout, h.backChannel:
+			h.ServeHTTP(w, r)
+			return
+		}
+		if h.loops(r) {
+			h.ServeHTTP(w, r) // refuses it
+			return
+		}
+		if !h.framing {
+			w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+		}
+		inner := withPageBefore(r)
+		defer func() { r.Pattern = inner.Pattern }()
+		protected.ServeHTTP(w, inner)
+	})
+}
+
+// loops reports whether a request is one for the login or the callback of which a proxy
+// has removed a part of the path: a redirect to the login would come back to here, without
+// an end.
+func (h *Handler) loops(r *http.Request) bool {
+	switch h.shortened(r.URL.Path) {
+	case h.LoginURL:
+		return r.URL.Query().Has("return_to")
+	case h.callback:
+		return r.URL.Query().Has("state")
+	}
+	return false
+}
+
+type pageBeforeKey struct{}
+
+// withPageBefore keeps the path of the page with a form, for the page of a refusal: the
+// login after it should lead there.
+func withPageBefore(r *http.Request) *http.Request {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return r
+	}
+	u, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || !strings.EqualFold(u.Host, r.Host) {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), pageBeforeKey{}, u.RequestURI()))
+}
+
+// pageBefore returns where a login should lead after a request was refused.
+func pageBefore(r *http.Request) string {
+	if r.Method == http.MethodGet {
+		return r.URL.Path
+	}
+	path, _ := r.Context().Value(pageBeforeKey{}).(string)
+	return path
+}
+
+// Ready returns nil if a login can complete: the metadata and the keys of the
+// authorization server are available, and fit the configuration. Call it at the start or
+// in a readiness probe: see [oauth.Client.Ready].
+func (h *Handler) Ready(ctx context.Context) error { return h.Client.Ready(ctx, h.request) }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/text"
+	"github.com/gatehouse-go/gatehouse/oauth"
+)
+
+const (
+	// maxACRValues and maxLoginHint bound what a login passes on, in bytes.
+	maxACRValues = 256
+	maxLoginHint = 256
+
+	// freshMargin is how far the clock of the authorization server may be behind when a
+	// user logs in again.
+	freshMargin = time.Minute
+)
+
+// wish is what a login demands of the authorization server beyond the configuration. The
+// answer is compared with it: see unmet.
+type wish struct {
+	ACR    []string `json:"acr,omitempty"`     // accepted values
+	MaxAge int64    `json:"max_age,omitempty"` // in seconds, zero for none
+	Fresh  bool     `json:"fresh,omitempty"`   // the user logs in again
+}
+
+// parameters adds the query parameters of a login to the authorization request: those of
+// a step-up challenge, max_age in seconds and acr_values, which the gate adds to the
+// LoginURL; login_hint; and the values login, select_account and consent of prompt. Any
+// page can link to a login with them, so they weaken no setting: a larger max_age,
+// another prompt, a login_hint beside a configured one, and what is malformed are
+// ignored. The error says that the configuration does not allow the acr_values.
+//
+// Implements RFC 9470 §4.
+func (h *Handler) parameters(query url.Values) (oauth.AuthorizationRequest, wish, error) {
+	request := h.request
+	request.Params = maps.Clone(request.Params)
+	asked := wish{ACR: h.acr}
+	prompts := strings.Fields(query.Get("prompt"))
+	if seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 31); err == nil {
+		age := time.Duration(seconds) * time.Second
+		switch {
+		case age == 0: // authenticate now, whatever the age
+			prompts = append(prompts, "login")
+		case request.MaxAge == 0 || age < request.MaxAge:
+			request.MaxAge, asked.MaxAge = age, int64(seconds)
+		}
+	}
+	configured := strings.Fields(request.Params.Get("prompt"))
+	for _, prompt := range []string{"consent", "select_account", "login"} {
+		if slices.Contains(prompts, prompt) && !slices.Contains(configured, prompt) && !slices.Contains(configured, "none") {
+			configured = append([]string{prompt}, configured...)
+		}
+	}
+	if len(configured) > 0 {
+		request.Params.Set("prompt", strings.Join(configured, " "))
+	}
+	if asked.Fresh = slices.Contains(configured, "login"); asked.Fresh && (request.MaxAge == 0 || request.MaxAge > transactionLifetime) {
+		request.MaxAge = transactionLifetime // with max_age, the ID token must have auth_time
+	}
+	if hint := query.Get("login_hint"); hint != "" && text.IsClean(hint, maxLoginHint) && !request.Params.Has("login_hint") {
+		request.Params.Set("login_hint", hint)
+	}
+	values := query.Get("acr_values")
+	if values == "" || len(values) > maxACRValues || !text.IsPrintable(values) {
+		return request, asked, nil
+	}
+	asked.ACR = strings.Fields(values)
+	if request.Params.Has("acr_values") && len(h.acr) == 0 { // of Config.Params
+		return request, asked, nil
+	}
+	if len(h.acr) > 0 {
+		asked.ACR = slices.DeleteFunc(asked.ACR, func(value string) bool { return !slices.Contains(h.acr, value) })
+	}
+	if len(asked.ACR) == 0 {
+		return request, asked, fmt.Errorf("signin: acr_values: none of the requested values is in Config.ACRValues %q", h.acr)
+	}
+	request.Params.Set("acr_values", strings.Join(asked.ACR, " "))
+	return request, asked, nil
+}
+
+// unmet returns why a login is not what was asked for. To ask again would be an endless
+// loop with an authorization server that ignores the parameters. The age has no
+// tolerance, because package stepup has none: a clock that is behind would be a loop too.
+func (asked wish) unmet(result oauth.Result, begun time.Time) error {
+	var claims struct {
+		ACR string `json:"acr"`
+	}
+	if err := result.Claims.Decode(&claims); err != nil {
+		return err
+	}
+	age := time.Since(result.AuthTime)
+	switch {
+	case len(asked.ACR) > 0 && !slices.Contains(asked.ACR, claims.ACR):
+		return fmt.Errorf("signin: acr is %.64q, requested was %q: check that the authorization server obeys acr_values", claims.ACR, asked.ACR)
+	case asked.MaxAge > 0 && age > time.Duration(asked.MaxAge)*time.Second:
+		return fmt.Errorf("signin: auth_time is %v ago, requested was max_age %d s: check that the authorization server obeys max_age, and the clocks",
+			age.Truncate(time.Second), asked.MaxAge)
+	case asked.Fresh && result.AuthTime.Before(begun.Add(-freshMargin)):
+		return errors.New("signin: auth_time is missing or before the login, which demands prompt=login: check that the authorization server obeys prompt, and the clocks")
+	}
+	return nil
+}
+
+// checkACR checks Config.ACRValues.
+func checkACR(values []string, params url.Values) error {
+	if len(values) == 0 {
+		return nil
+	}
+	if params.Has("acr_values") {
+		return errors.New("must be empty if Params has acr_values")
+	}
+	for _, value := range values {
+		if !text.IsVisible(value) {
+			return fmt.Errorf("%q: must be visible ASCII without spaces", value)
+		}
+	}
+	if n := len(strings.Join(values, " ")); n > maxACRValues {
+		return fmt.Errorf("%d bytes together, want at most %d", n, maxACRValues)
+	}
+	return nil
+}
+
+// remembers reports whether a login asks for a long session on a page of this origin:
+// another site must not keep a user signed in on a computer of others.
+func (h *Handler) remembers(r *http.Request, query url.Values) bool {
+	return query.Get("remember") == "1" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signin_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/signin"
+)
+
+// TestLoginParameters: what a link can ask for, and what it cannot weaken.
+func TestLoginParameters(t *testing.T) {
+	plain := newSite(t)
+	fixed := newSite(t, func(c *signin.Config) {
+		c.Params = url.Values{"login_hint": {"ada@acme.example"}, "prompt": {"login"}}
+		c.ACRValues = []string{"gold", "silver"}
+	})
+	quiet := newSite(t, func(c *signin.Config) { c.Params = url.Values{"prompt": {"none"}} })
+	for _, test := range []struct {
+		name              string
+		site              *site
+		query             string
+		hint, prompt, acr string
+	}{
+		{"nothing", plain, "", "", "", ""},
+		{"hint", plain, "?login_hint=ada%40acme.example", "ada@acme.example", "", ""},
+		{"hint with a line end", plain, "?login_hint=a%0Ab", "", "", ""},
+		{"long hint", plain, "?login_hint=" + strings.Repeat("a", 257), "", "", ""},
+		{"configured hint", fixed, "?login_hint=eve", "ada@acme.example", "login", "gold silver"},
+		{"another account", plain, "?prompt=select_account", "", "select_account", ""},
+		{"several", plain, "?prompt=consent+login", "", "login consent", ""},
+		{"silent", plain, "?prompt=none", "", "", ""},
+		{"invented", plain, "?prompt=x+create", "", "", ""},
+		{"beside a configured one", fixed, "?prompt=select_account", "ada@acme.example", "select_account login", "gold silver"},
+		{"configured silence", quiet, "?prompt=login", "", "none", ""},
+		{"part of the configured values", fixed, "?acr_values=bronze+silver", "ada@acme.example", "login", "silver"},
+	} {
+		q := must(url.Parse(test.site.start(test.query))).Query()
+		if q.Get("login_hint") != test.hint || q.Get("prompt") != test.prompt || q.Get("acr_values") != test.acr {
+			t.Errorf("%s: login_hint %q, prompt %q, acr_values %q; want %q, %q, %q",
+				test.name, q.Get("login_hint"), q.Get("prompt"), q.Get("acr_values"), test.hint, test.prompt, test.acr)
+		}
+	}
+	w := fixed.do(http.MethodGet, "/auth/login?acr_values=bronze")
+	fixed.expect("no configured value", w, 403, signin.ReasonStepUp)
+}
+
+// TestStepUpIsCompared: the acr and the auth_time of the ID token must be what the login
+// asked for. Otherwise the user gets a page, and is not redirected without an end.
+//
+// Covers RFC 9470 §4.
+func TestStepUpIsCompared(t *testing.T) {
+	ago := func(d time.Duration) func(object) {
+		return func(c object) { c["auth_time"] = time.Now().Add(-d).Unix() }
+	}
+	acr := func(value any) func(object) { return func(c object) { c["acr"] = value } }
+	for name, test := range map[string]struct {
+		query  string
+		claims func(object)
+		reason gatehouse.Reason // "" for a session
+	}{
+		"acr":                         {"?acr_values=gold+silver", acr("silver"), ""},
+		"another acr":                 {"?acr_values=gold", acr("bronze"), signin.ReasonStepUp},
+		"no acr":                      {"?acr_values=gold", func(object) {}, signin.ReasonStepUp},
+		"acr a number":                {"?acr_values=1", acr(1), signin.ReasonStepUp},
+		"nothing asked":               {"", acr("bronze"), ""},
+		"recent":                      {"?max_age=60", ago(5 * time.Second), ""},
+		"too old within the skew":     {"?max_age=60", ago(70 * time.Second), signin.ReasonStepUp},
+		"too old":                     {"?max_age=60", ago(time.Hour), oauth.ReasonStepUp},
+		"no auth_time":                {"?max_age=60", func(c object) { delete(c, "auth_time") }, oauth.ReasonStepUp},
+		"again":                       {"?max_age=0", ago(0), ""},
+		"again, clock behind":         {"?prompt=login", ago(30 * time.Second), ""},
+		"not again":                   {"?max_age=0", ago(5 * time.Minute), signin.ReasonStepUp},
+		"not again by prompt":         {"?prompt=login", ago(5 * time.Minute), signin.ReasonStepUp},
+		"not again, no auth_time":     {"?prompt=login", func(c object) { delete(c, "auth_time") }, oauth.ReasonStepUp},
+		"an old session, not strict":  {"", ago(5 * time.Hour), ""},
+		"another account, no matter":  {"?prompt=select_account", ago(5 * time.Hour), ""},
+		"no auth_time, nothing asked": {"", func(c object) { delete(c, "auth_time") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			revoked := 0
+			s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
+			s.login("")
+			s.events.take()
+			before := s.jar[sessionCookie]
+			s.Claims = test.claims
+			w := s.login(test.query)
+			if test.reason == "" {
+				if w.Code != 303 || s.jar[sessionCookie] == before {
+					t.Errorf("callback: status %d, want a new session: %s", w.Code, w.Body)
+				}
+				return
+			}
+			if w.Code != 403 || !strings.Contains(w.Body.String(), "stronger sign-in") || strings.Contains(w.Body.String(), "/auth/login") {
+				t.Errorf("callback: %d %s, want 403 with words and without a way round", w.Code, w.Body)
+			}
+			// The session is what it was. Its grant is not revoked, but the new tokens are reported.
+			if _, err := s.principal(); err != nil || s.jar[sessionCookie] != before || revoked != 0 {
+				t.Errorf("session error = %v after %d revocations, want the session of before", err, revoked)
+			}
+			events := s.events.names()
+			slices.Sort(events)
+			want := []string{string(test.reason)}
+			if test.reason == signin.ReasonStepUp {
+				want = []string{string(test.reason), string(signin.EventTokensDropped)}
+			}
+			if !slices.Equal(events, want) {
+				t.Errorf("events %q, want %q", events, want)
+			}
+		})
+	}
+}
+
+// TestACRValues: those of the configuration are demanded of each login.
+func TestACRValues(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.ACRValues = []string{"gold"} })
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.expect("without acr", s.login(""), 403, signin.ReasonStepUp)
+	s.Claims = func(c object) { c["acr"] = "gold" }
+	if w := s.login(""); w.Code != 303 {
+		t.Errorf("login with acr: status %d, want 303", w.Code)
+	}
+	// With values of Params, which ask for no more than a hint, a challenge is compared.
+	s = newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"gold"}} })
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.expect("a challenge", s.login("?acr_values=silver"), 403, signin.ReasonStepUp)
+	if w := s.login(""); w.Code != 303 {
+		t.Errorf("login with Params: status %d, want 303", w.Code)
+	}
+}
