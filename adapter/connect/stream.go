@@ -104,7 +104,9 @@ func (g *Guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 	return next
 }
 
-func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded) }
+func isExpired(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+}
 
 func expired() error { return connect.NewError(connect.CodeUnauthenticated, errExpired) }
 

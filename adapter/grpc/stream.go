@@ -39,7 +39,9 @@ func (s stream) SendMsg(m any) error {
 	return s.ServerStream.SendMsg(m)
 }
 
-func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded) }
+func isExpired(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+}
 
 // serveStream calls a handler, at most until the credential of the caller ends.
 func serveStream(ctx context.Context, s grpc.ServerStream, handler func(grpc.ServerStream) error) error {
