@@ -41,6 +41,7 @@ var catalogue = []string{
 }
 
 func TestCatalogueIsCovered(t *testing.T) {
+	t.Parallel()
 	all := authtest.NewIssuer(t, authtest.IssuerConfig{
 		Algorithms: []string{"ES256", "RS256", "PS256", "EdDSA"}, Scope: "reports:read",
 	})
@@ -156,6 +157,7 @@ func naive(issuer *authtest.Issuer) http.Handler {
 }
 
 func TestAttackReportsNaiveHandler(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256", "RS256", "PS256"}})
 	r := attack(t, naive(issuer), issuer)
 	if r.fatal != nil {
@@ -199,6 +201,7 @@ func TestAttackReportsNaiveHandler(t *testing.T) {
 }
 
 func TestAttackReportsOpenHandler(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	r := attack(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), issuer)
 	hostile := 0
@@ -237,6 +240,7 @@ func TestAttackNeedsValidToken(t *testing.T) {
 // Each handler accepts the first request, a valid token, and answers all others with
 // a fault.
 func TestKindsOfFindings(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	for name, test := range map[string]struct {
 		reject http.HandlerFunc

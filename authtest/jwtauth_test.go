@@ -76,6 +76,7 @@ func TestAttackOnJWTAuth(t *testing.T) {
 }
 
 func TestAttackOnScopes(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Scope: "reports:read"})
 	authtest.Attack(t, protected(t, scopes.All("reports:read"), trust(issuer, jwtauth.RFC9068)), issuer)
 }
@@ -97,6 +98,7 @@ func TestCrossIssuerAttacksOnJWTAuth(t *testing.T) {
 }
 
 func TestAttackRoutes(t *testing.T) {
+	t.Parallel()
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
 	mux := newGate(t, trust(issuer, jwtauth.RFC9068)).Mux()
 	mux.Handle("GET /hello", ok, gatehouse.Authenticated)

@@ -213,6 +213,7 @@ func TestParseChallenges(t *testing.T) {
 }
 
 func TestNamesAreUniqueAndOrdered(t *testing.T) {
+	t.Parallel()
 	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}, Scope: "reports:read"})
 	var names [2][]string
 	for n := range names {

@@ -26,7 +26,10 @@ import (
 
 // TestPlantedFaults attacks handlers that are correct but for one fault. The time
 // stands still meanwhile: the attempts are made once and must not expire.
-func TestPlantedFaults(t *testing.T) { synctest.Test(t, testPlantedFaults) }
+func TestPlantedFaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testPlantedFaults)
+}
 
 func testPlantedFaults(t *testing.T) {
 	issuer := NewIssuer(t, IssuerConfig{Algorithms: []string{"ES256"}})
@@ -122,6 +125,7 @@ func testPlantedFaults(t *testing.T) {
 		}
 		return numbered(rows)
 	}
+	noStore, refused := each(WrongHeader), each(Accepted)
 	for _, test := range []struct {
 		name    string
 		handler http.Handler
@@ -151,16 +155,16 @@ func testPlantedFaults(t *testing.T) {
 		}, nothing), `another answer than for oracle: invalid signature: X-Expired "yes", not ""`, []string{"oracle: oracle 1"}},
 		{"Cache-Control: private", refusing(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "private, no-storefront")
-		}, nothing), "Cache-Control: no no-store", each(WrongHeader)},
+		}, nothing), "Cache-Control: no no-store", noStore},
 		{"headers of the request", refusing(func(w http.ResponseWriter, _ *http.Request) {
 			for _, name := range []string{"X-Request-Id", "Traceparent", "Date"} {
 				w.Header().Set(name, rand.Text())
 			}
 		}, nothing), "", nil},
-		{"handler runs, status", refusing(nothing, answers(http.StatusNoContent, "").ServeHTTP), "and the handler ran: it wrote status 204 after the refusal", each(Accepted)},
-		{"handler runs, body", refusing(nothing, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the reports") }), "and the handler ran: the refusal contains the body of an accepted request", each(Accepted)},
-		{"handler runs, header", refusing(nothing, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Last-Modified", "today") }), "and the handler ran: it set Last-Modified after the refusal", each(Accepted)},
-		{"handler runs, no answer", refusing(nothing, Witness(http.HandlerFunc(nothing)).ServeHTTP), "and the handler ran: the Witness was called", each(Accepted)},
+		{"handler runs, status", refusing(nothing, answers(http.StatusNoContent, "").ServeHTTP), "and the handler ran: it wrote status 204 after the refusal", refused},
+		{"handler runs, body", refusing(nothing, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the reports") }), "and the handler ran: the refusal contains the body of an accepted request", refused},
+		{"handler runs, header", refusing(nothing, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Last-Modified", "today") }), "and the handler ran: it set Last-Modified after the refusal", refused},
+		{"handler runs, no answer", refusing(nothing, Witness(http.HandlerFunc(nothing)).ServeHTTP), "and the handler ran: the Witness was called", refused},
 	} {
 		accepted, rejected := control(test.handler, issuer)
 		if rejected != "" {

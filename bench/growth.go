@@ -101,8 +101,11 @@ func collection(passes int, _ time.Duration) (pathResult, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	n := min(1_000_000, 2000*distinct)
 	collect := func() float64 {
-		start := time.Now()
+		start, used := time.Now(), cpuTime()
 		runtime.GC()
+		if useCPUTime {
+			return (cpuTime() - used).Seconds()
+		}
 		return time.Since(start).Seconds()
 	}
 	empty := collect()

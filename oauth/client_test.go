@@ -143,7 +143,7 @@ func TestMutualTLS(t *testing.T) {
 		if r.URL.Path == "/.well-known/openid-configuration" {
 			answer(w, http.StatusOK, object{
 				"issuer": base, "token_endpoint": base + "/token", "authorization_endpoint": base + "/auth",
-				"mtls_endpoint_aliases": object{"token_endpoint": base + "/mtls/token", "authorization_endpoint": base + "/mtls/auth", "x": 1},
+				"mtls_endpoint_aliases": object{"token_endpoint": base + "/mtls/token", "authorization_endpoint": base + "/mtls/auth", "jwks_uri": base + "/mtls/jwks", "end_session_endpoint": base + "/mtls/end", "x": 1},
 			})
 			return
 		}
@@ -166,8 +166,8 @@ func TestMutualTLS(t *testing.T) {
 		if _, err := client.Token(t.Context(), machineParams()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := client.Provider(t.Context()); err != nil || p.AuthorizationEndpoint != server.URL+"/auth" {
-			t.Errorf("Provider = %+v, %v, want the authorization endpoint for browsers", p, err)
+		if p, err := client.Provider(t.Context()); err != nil || p.AuthorizationEndpoint != server.URL+"/auth" || p.JWKSURI != "" || p.EndSessionEndpoint != "" {
+			t.Errorf("Provider = %+v, %v, want no alias for browsers and keys", p, err)
 		}
 	}
 	if got, want := fmt.Sprint(asked), "[/mtls/token1m /mtls/token1m /token0m]"; got != want {

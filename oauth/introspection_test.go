@@ -358,6 +358,15 @@ func TestIntrospectorCache(t *testing.T) {
 		time.Sleep(time.Second)
 		ask("after exp", i, "c", 1)
 
+		// The time of the cache counts from the question.
+		respond("")
+		reply := s.respond
+		s.respond = func(w http.ResponseWriter, r *http.Request) { time.Sleep(2 * time.Second); reply(w, r) }
+		ask("slow", i, "s", 1)
+		s.respond = reply
+		time.Sleep(3 * time.Second)
+		ask("5 s after the question", i, "s", 1)
+
 		s.replies(200, `{"active":false}`)
 		ask("inactive", i, "d", 1)
 		ask("inactive, again", i, "d", 1)
@@ -371,7 +380,7 @@ func TestIntrospectorCache(t *testing.T) {
 		}
 		ask("evicted", i, "0", 1)
 
-		if got, want := i.Stats(), (oauth.IntrospectorStats{CacheHits: 2, CacheMisses: 8}); got != want {
+		if got, want := i.Stats(), (oauth.IntrospectorStats{CacheHits: 2, CacheMisses: 10}); got != want {
 			t.Errorf("Stats() = %+v, want %+v", got, want)
 		}
 		if got := off.Stats(); got != (oauth.IntrospectorStats{}) {

@@ -55,6 +55,14 @@ type Provider struct {
 	// algorithms are the algorithms of ID tokens that discovery lists, with spaces
 	// between them, "" for none.
 	algorithms string
+	// prompts are the values of prompt that discovery lists, likewise.
+	prompts string
+}
+
+// SupportsPrompt reports whether the authorization server knows a value of the parameter
+// prompt, such as select_account: whether the metadata list it, or list none.
+func (p Provider) SupportsPrompt(value string) bool {
+	return p.prompts == "" || slices.Contains(strings.Fields(p.prompts), value)
 }
 
 // endpoints returns the fields by their names in the metadata.
@@ -133,6 +141,11 @@ func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 			listed = true
 			ok = strictjson.Strings(value, func(method string) bool {
 				methods = append(methods, method)
+				return true
+			})
+		case "prompt_values_supported":
+			ok = strictjson.Strings(value, func(prompt string) bool {
+				p.prompts += " " + prompt
 				return true
 			})
 		case "id_token_signing_alg_values_supported":

@@ -18,7 +18,7 @@ const (
 	ReasonCode gatehouse.Reason = "oauth_code"
 	// ReasonIDToken: the ID token is missing, is invalid or belongs to another login. Status: 400. Operator: see the cause; check Config.Algorithms and the clocks, otherwise treat it as an attack (code injection).
 	ReasonIDToken gatehouse.Reason = "oauth_id_token"
-	// ReasonStepUp: the user was authenticated longer ago than MaxAge allows, or auth_time is missing. Status: 403. Operator: check that the authorization server obeys max_age, and the clocks.
+	// ReasonStepUp: the user was authenticated longer ago than MaxAge allows, auth_time is missing, or the authorization server cannot do what was asked for. Status: 403. Operator: check that the authorization server obeys max_age, and the clocks.
 	ReasonStepUp gatehouse.Reason = "oauth_step_up"
 	// ReasonUnavailable: the authorization server or its keys are unavailable. Status: 503. Operator: check the authorization server and the network.
 	ReasonUnavailable gatehouse.Reason = "oauth_unavailable"

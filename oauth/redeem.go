@@ -223,6 +223,8 @@ func (c *Client) refused(codes []string) error {
 	switch cause.Code {
 	case "server_error", "temporarily_unavailable":
 		return c.unavailable(cause)
+	case "unmet_authentication_requirements": // RFC 9470 §5
+		return c.reject(gatehouse.CodeAccessDenied, ReasonStepUp, cause)
 	case "access_denied", "login_required", "consent_required", "interaction_required", "account_selection_required":
 		return c.reject(gatehouse.CodeAccessDenied, ReasonDenied, cause)
 	}

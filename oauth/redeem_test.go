@@ -164,6 +164,12 @@ func TestRedeemRejects(t *testing.T) {
 			if got := l.Count("/token"); got != test.redeems {
 				t.Errorf("Redeem made %d token requests, want %d", got, test.redeems)
 			}
+			if strings.HasPrefix(name, "state") { // an attacker's response does not use up the transaction
+				l.response.Set("state", l.query().Get("state"))
+				if _, err := l.redeem(); err != nil {
+					t.Errorf("Redeem after that, with the right state: error = %v, want nil", err)
+				}
+			}
 			if test.reason != tx { // the transaction is used
 				if _, err := l.redeem(); reasonOf(err) != tx {
 					t.Errorf("second Redeem error = %v, want %s", err, tx)
@@ -303,7 +309,7 @@ func TestMaxAge(t *testing.T) {
 		authTime any
 		good     bool
 	}{
-		"recent": {ago(time.Minute), true}, "too old": {ago(time.Hour), false}, "missing": {nil, false}, "fraction": {1.5, false},
+		"recent": {ago(time.Minute), true}, "within the skew": {ago(5*time.Minute + 30*time.Second), true}, "too old": {ago(time.Hour), false}, "missing": {nil, false}, "fraction": {1.5, false},
 	} {
 		l := newLogin(t, func(r *oauth.AuthorizationRequest) { r.MaxAge = 5 * time.Minute })
 		claim("auth_time", test.authTime)(l)

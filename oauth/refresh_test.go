@@ -66,6 +66,10 @@ func TestRefresh(t *testing.T) {
 	if _, err := s.Client().Refresh(t.Context(), first); err != nil {
 		t.Errorf("Refresh of an ID token without a nonce: error = %v", err)
 	}
+	s.Reply = idToken("sub", "eve")(s)
+	if got, err := s.Client().Refresh(t.Context(), first); err == nil {
+		t.Errorf("Refresh of an ID token without a nonce = %+v, nil with the ID token of another subject, want an error", got)
+	}
 }
 
 // idToken returns a reply with an ID token of which one claim differs.

@@ -73,6 +73,7 @@ func TestRevokeFamily(t *testing.T) {
 		{"bob", other.Family.ID},
 		{"", other.Family.ID},
 		{"Alice", other.Family.ID},
+		{"web", other.Family.ID}, // the client
 		{"alice", ""},
 		{"alice", "x"},
 		{"alice", other.Family.ID + " "},

@@ -120,6 +120,10 @@ func TestInvalidCookieIsDeleted(t *testing.T) {
 			t.Errorf("%s: Set-Cookie %v, want the cookie deleted: %t", name, cookies, c.deleted)
 		}
 	}
+	// The responses before have not changed the error that all share.
+	if cookies := a.do(http.MethodGet, "/", with("x")).Result().Cookies(); len(cookies) > 0 {
+		t.Errorf("script, malformed: Set-Cookie %v, want none", cookies)
+	}
 }
 
 // TestCSRF: cross-site requests are rejected whether the session is valid or not,

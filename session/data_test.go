@@ -81,6 +81,13 @@ func TestDataIsKept(t *testing.T) {
 	wantCart(t, "login again", a.inside(t, secret), d, "tea")
 	secret = a.login(t, person("grace"), with(secret))
 	wantCart(t, "another user", a.inside(t, secret), d)
+	if err := d.Set(a.inside(t, secret), cart{[]string{"milk"}}); err != nil {
+		t.Fatal(err)
+	}
+	namesake := person("grace")
+	namesake.Principal.Issuer = "https://other.example"
+	secret = a.login(t, namesake, with(secret))
+	wantCart(t, "a user of another issuer with the same subject", a.inside(t, secret), d)
 
 	secret = a.login(t, person("ada"))
 	a.store.once("Get", a.store.count("Get")+1, errDown)

@@ -132,6 +132,24 @@ func TestStartIsRolledBack(t *testing.T) {
 	}
 }
 
+// A client that hangs up does not keep the session whose secret it did not get.
+func TestStartIsRolledBackAfterCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	a := newApp(t, session.Config{Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+		if e.Type == session.EventStarted {
+			cancel()
+			return errDown
+		}
+		return nil
+	})})
+	if err := a.Start(httptest.NewRecorder(), request(http.MethodPost, "/login").WithContext(ctx), person("ada")); err == nil {
+		t.Error("Start error = nil, want that of the observer")
+	}
+	if list, err := a.List(t.Context(), issuer, "ada"); err != nil || len(list) != 0 {
+		t.Errorf("List() = %v, %v, want no session", list, err)
+	}
+}
+
 // TestPerUser: a login beyond the maximum ends the session that was idle for the
 // longest time, and none of another user.
 func TestPerUser(t *testing.T) {

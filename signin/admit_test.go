@@ -72,7 +72,7 @@ func TestAdmit(t *testing.T) {
 			if s.jar[sessionCookie] != "" || revoked != "refresh-1" {
 				t.Errorf("session %t, revoked %q; want none, and the refresh token", s.jar[sessionCookie] != "", revoked)
 			}
-			if want := `href="/auth/login?prompt=select_account&amp;return_to=%2Freports"`; !strings.Contains(w.Body.String(), want) {
+			if want := `href="/auth/login?prompt=login&amp;return_to=%2Freports"`; !strings.Contains(w.Body.String(), want) {
 				t.Errorf("page %s, want the link %s", w.Body, want)
 			}
 		})

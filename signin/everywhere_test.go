@@ -34,7 +34,7 @@ func (r *revocations) RevokeSubject(_ context.Context, subject gatehouse.Key) er
 func TestSignOutEverywhere(t *testing.T) {
 	for name, out := range map[string]func(s *site) error{
 		"query": func(s *site) error {
-			if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 200 || len(s.jar) != 0 {
+			if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || len(s.jar) != 0 {
 				t.Errorf("POST /auth/logout?everywhere=1 = %d with cookies %v", w.Code, s.jar)
 			}
 			return nil
@@ -46,7 +46,7 @@ func TestSignOutEverywhere(t *testing.T) {
 				r.Header.Set("Sec-Fetch-Mode", "navigate")
 				r.AddCookie(&http.Cookie{Name: sessionCookie, Value: jar[sessionCookie]})
 			})
-			if w.Code != 200 {
+			if w.Code != 303 {
 				t.Errorf("POST /auth/logout with everywhere = %d", w.Code)
 			}
 			return nil
@@ -114,8 +114,8 @@ func TestEndUserFails(t *testing.T) {
 	}
 	s.login("")
 	s.events.take()
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 200 || !slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete)) {
-		t.Errorf("logout: status %d, want 200 and the event %s", w.Code, signin.EventLogoutIncomplete)
+	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || !slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete)) {
+		t.Errorf("logout: status %d, want 303 and the event %s", w.Code, signin.EventLogoutIncomplete)
 	}
 	broken := newSite(t, func(c *signin.Config) { c.Session.Store = listless{c.Session.Store} })
 	if err := broken.EndUser(t.Context(), "alice"); !isUnavailable(err) {
@@ -163,7 +163,7 @@ func TestLogoutOnPageOfAnotherUser(t *testing.T) {
 	if _, err := s.principal(); err != nil {
 		t.Errorf("session error = %v, want none", err)
 	}
-	if w := s.do(http.MethodPost, "/auth/logout", header(session.UserHeader, session.UserTag(p))); w.Code != 200 {
-		t.Errorf("logout of the own page: status %d, want 200", w.Code)
+	if w := s.do(http.MethodPost, "/auth/logout", header(session.UserHeader, session.UserTag(p))); w.Code != 303 {
+		t.Errorf("logout of the own page: status %d, want 303", w.Code)
 	}
 }

@@ -37,7 +37,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r = withReturnTo(r, returnTo)
-	request, asked, err := h.parameters(query)
+	request, asked, err := h.parameters(r.Context(), query)
 	if err != nil {
 		h.fail(w, r, start, h.reject(gatehouse.CodeAccessDenied, ReasonStepUp, err))
 		return

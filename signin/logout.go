@@ -8,6 +8,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -64,7 +65,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 		_ = h.report(r, EventLogoutIncomplete, err) // there is nothing left to reject
 	}
 	if shown {
-		leave(w, location)
+		redirect(w, location)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -86,6 +87,24 @@ func (h *Handler) leaving(w http.ResponseWriter, r *http.Request) (gatehouse.Key
 		return gatehouse.Key{}, h.reject(session.CodeUserChanged, session.ReasonOtherUser, nil)
 	}
 	return proof.Principal().Key(), nil
+}
+
+// LogoutOrigin returns the origin of the end session endpoint, such as
+// "https://auth.example.com", "" if the authorization server has none. The
+// Content-Security-Policy of each page with a form for the logout must have it in
+// form-action, beside 'self': browsers apply form-action to the redirect of the form. It
+// may be another origin than that of the issuer. The metadata are cached; the error wraps
+// [oauth.ErrUnavailable].
+func (h *Handler) LogoutOrigin(ctx context.Context) (string, error) {
+	p, err := h.Client.Provider(ctx)
+	if err != nil || p.EndSessionEndpoint == "" {
+		return "", err
+	}
+	u, err := url.Parse(p.EndSessionEndpoint)
+	if err != nil {
+		return "", errors.New("signin: end session endpoint: malformed URL")
+	}
+	return u.Scheme + "://" + u.Host, nil
 }
 
 // failure returns err, and nil if the authorization server has no such endpoint.

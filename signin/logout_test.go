@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
@@ -27,9 +28,9 @@ func TestLogout(t *testing.T) {
 		hint    bool
 		revoked string
 	}{
-		"form":                   {func(*http.Request) {}, "refresh-1", 200, true, "refresh-1"},
+		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1"},
 		"script":                 {script, "refresh-1", 200, false, "refresh-1"},
-		"without refresh tokens": {func(*http.Request) {}, nil, 200, true, "access-1"},
+		"without refresh tokens": {func(*http.Request) {}, nil, 303, true, "access-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(c *signin.Config) { c.PostLogoutRedirectURI = origin + "/" })
@@ -39,7 +40,7 @@ func TestLogout(t *testing.T) {
 			s.login("")
 			stolen := s.request(http.MethodGet, "/")
 			w := s.do(http.MethodPost, "/auth/logout", test.change)
-			location := strings.TrimPrefix(w.Header().Get("Refresh"), "0; url=")
+			location := w.Header().Get("Location")
 			if name == "script" {
 				location = strings.TrimSuffix(strings.TrimPrefix(strings.ReplaceAll(w.Body.String(), `\u0026`, "&"), `{"logout_url":"`), "\"}\n")
 			}
@@ -58,8 +59,8 @@ func TestLogout(t *testing.T) {
 				t.Error("the session is still valid")
 			}
 			// Without a session, the logout does the same.
-			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 200 || w.Header().Get("Refresh") == "" || len(revoked) != 1 {
-				t.Errorf("second logout: status %d with %d revocations, want 200 with 1", w.Code, len(revoked))
+			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || len(revoked) != 1 {
+				t.Errorf("second logout: status %d with %d revocations, want 303 with 1", w.Code, len(revoked))
 			}
 		})
 	}
@@ -123,6 +124,26 @@ func TestLogoutWithoutProvider(t *testing.T) {
 		}
 		if got := s.events.names(); !slices.Equal(got, want) {
 			t.Errorf("%s: events %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestLogoutOrigin: pages with a form for the logout name the origin in form-action.
+func TestLogoutOrigin(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*site)
+		want   string
+		fails  bool
+	}{
+		"that of the issuer": {func(*site) {}, providertest.Issuer, false},
+		"another one":        {func(s *site) { s.Metadata["end_session_endpoint"] = "https://logout.example.com:8443/end?x=1" }, "https://logout.example.com:8443", false},
+		"none":               {func(s *site) { delete(s.Metadata, "end_session_endpoint") }, "", false},
+		"down":               {func(s *site) { s.Routes["/.well-known/openid-configuration"] = raw(503, "") }, "", true},
+	} {
+		s := newSite(t)
+		test.change(s)
+		if got, err := s.LogoutOrigin(t.Context()); got != test.want || errors.Is(err, oauth.ErrUnavailable) != test.fails {
+			t.Errorf("%s: LogoutOrigin() = %q, %v, want %q, an error: %t", name, got, err, test.want, test.fails)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (h *Handler) pageOf(r *http.Request, status int, reason gatehouse.Reason) P
 		p.Title, p.Link, p.Href = "A stronger sign-in is needed", "Go on", h.home
 		p.Text = "The sign-in server did not ask for what this page needs, such as a second factor or the password again. You are still signed in as before."
 	case reason == ReasonNotAllowed, reason == ReasonGroups:
-		p.Title, p.Link, p.Href = "This account may not sign in here", "Use another account", h.loginFor(returnToOf(r), "select_account")
+		p.Title, p.Link, p.Href = "This account may not sign in here", "Use another account", h.loginFor(returnToOf(r), "login") // not select_account, which some servers reject
 		p.Text = "You have signed in at the sign-in server, and this application does not admit the account."
 	case reason == ReasonPath:
 		p.Title, p.Link, p.Href = "This address does not arrive", "Go on", h.home
@@ -151,21 +151,4 @@ func render(p Page) gatehouse.Body {
 			"default-src 'none'", "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
 		}, "; ")}},
 	}
-}
-
-// leave sends the browser on after a logout. To another origin it does so by a page: the
-// redirect of a form would need that origin in the form-action of the
-// Content-Security-Policy of every page with such a form.
-func leave(w http.ResponseWriter, location string) {
-	if strings.HasPrefix(location, "/") {
-		redirect(w, location)
-		return
-	}
-	body := render(Page{Title: "Signing out", Text: "You are signed out of this application.", Link: "Go on", Href: location})
-	for name, values := range body.Header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", body.ContentType)
-	w.Header().Set("Refresh", "0; url="+location)
-	_, _ = w.Write(body.Content) // the client may have gone
 }

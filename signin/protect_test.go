@@ -74,7 +74,7 @@ func TestProtect(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", name, w.Code, test.status)
 		}
 	}
-	if w := s.through(h, http.MethodPost, "/auth/logout"); w.Code != 200 || w.Header().Get("Clear-Site-Data") == "" {
+	if w := s.through(h, http.MethodPost, "/auth/logout"); w.Code != 303 || w.Header().Get("Clear-Site-Data") == "" {
 		t.Errorf("POST /auth/logout: %d %v", w.Code, w.Header())
 	}
 	framed, h2 := protected(t, func(c *signin.Config) { c.Session.AllowFraming = true })

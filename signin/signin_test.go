@@ -117,7 +117,7 @@ func TestPaths(t *testing.T) {
 func TestOwnOriginIsTrusted(t *testing.T) {
 	s := newSite(t)
 	s.login("")
-	for from, status := range map[string]int{"https://evil.example": 403, origin: 200} {
+	for from, status := range map[string]int{"https://evil.example": 403, origin: 303} {
 		w := s.do(http.MethodPost, "/auth/logout", header("Origin", from), func(r *http.Request) {
 			r.Host = "internal"
 			r.Header.Del("Sec-Fetch-Site")

@@ -3,6 +3,7 @@
 package signin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,7 +44,7 @@ type wish struct {
 // ignored. The error says that the configuration does not allow the acr_values.
 //
 // Implements RFC 9470 §4.
-func (h *Handler) parameters(query url.Values) (oauth.AuthorizationRequest, wish, error) {
+func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.AuthorizationRequest, wish, error) {
 	request := h.request
 	request.Params = maps.Clone(request.Params)
 	asked := wish{ACR: h.acr}
@@ -55,6 +56,12 @@ func (h *Handler) parameters(query url.Values) (oauth.AuthorizationRequest, wish
 			prompts = append(prompts, "login")
 		case request.MaxAge == 0 || age < request.MaxAge:
 			request.MaxAge, asked.MaxAge = age, int64(seconds)
+		}
+	}
+	if i := slices.Index(prompts, "select_account"); i >= 0 {
+		// Without metadata, Authorize fails too.
+		if p, err := h.Client.Provider(ctx); err == nil && !p.SupportsPrompt(prompts[i]) {
+			prompts[i] = "login" // the user can enter another account there
 		}
 	}
 	configured := strings.Fields(request.Params.Get("prompt"))

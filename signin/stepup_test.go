@@ -23,6 +23,10 @@ func TestLoginParameters(t *testing.T) {
 		c.ACRValues = []string{"gold", "silver"}
 	})
 	quiet := newSite(t, func(c *signin.Config) { c.Params = url.Values{"prompt": {"none"}} })
+	bare := newSite(t)
+	bare.Metadata["prompt_values_supported"] = []string{"none", "login", "consent"}
+	rich := newSite(t)
+	rich.Metadata["prompt_values_supported"] = []string{"none", "select_account"}
 	for _, test := range []struct {
 		name              string
 		site              *site
@@ -35,6 +39,8 @@ func TestLoginParameters(t *testing.T) {
 		{"long hint", plain, "?login_hint=" + strings.Repeat("a", 257), "", "", ""},
 		{"configured hint", fixed, "?login_hint=eve", "ada@acme.example", "login", "gold silver"},
 		{"another account", plain, "?prompt=select_account", "", "select_account", ""},
+		{"another account, not offered", bare, "?prompt=select_account", "", "login", ""},
+		{"another account, offered", rich, "?prompt=select_account", "", "select_account", ""},
 		{"several", plain, "?prompt=consent+login", "", "login consent", ""},
 		{"silent", plain, "?prompt=none", "", "", ""},
 		{"invented", plain, "?prompt=x+create", "", "", ""},

@@ -17,5 +17,6 @@
 //
 // An authorization server should answer unmet_authentication_requirements if it
 // cannot do what acr_values demand, as RFC 9470 section 5 says. With one that ignores
-// them, each login leads to the next challenge.
+// them, package signin refuses the login with a page; with another login, each login
+// could lead to the next challenge.
 package stepup

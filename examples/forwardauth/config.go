@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"slices"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -74,9 +73,6 @@ func (c *config) settings() (s settings, err error) {
 			errs = append(errs, fmt.Errorf("proxies[%d]: %q is not a network such as 127.0.0.1/32", i, text))
 		}
 		s.proxies = append(s.proxies, network)
-	}
-	if slices.Contains(c.Domains, "") {
-		errs = append(errs, errors.New("domains: empty domain"))
 	}
 	return s, errors.Join(errs...)
 }

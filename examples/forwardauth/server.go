@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/oauth"
@@ -24,7 +22,6 @@ type app struct {
 	gate    *gatehouse.Gate
 	origin  *url.URL
 	proxies []netip.Prefix
-	domains []string
 	logger  *slog.Logger
 }
 
@@ -34,7 +31,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{proxies: values.proxies, domains: config.Domains, logger: logger}
+	a := &app{proxies: values.proxies, logger: logger}
 	observer := gatehouse.Log(logger)
 	a.signin, err = signin.New(signin.Config{
 		Client:        oauth.Config{Issuer: config.Issuer, ClientID: config.ClientID, Secret: values.secret},
@@ -45,7 +42,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 			Store: session.NewMemory(0), Name: "forwardauth",
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
-		Complete: a.admit,
+		Admit:    signin.Admit{EmailDomains: config.Domains}, // verified ones
 		Observer: observer,
 	})
 	if err != nil {
@@ -67,22 +64,6 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	a.handler = mux
 	return a, nil
-}
-
-// errDomain is the cause in the log. The user gets 403.
-var errDomain = errors.New("forwardauth: no verified email address of an accepted domain")
-
-// admit decides who may sign in: users with a verified email address of one of the
-// domains.
-func (a *app) admit(_ *http.Request, login *session.Login) error {
-	if len(a.domains) == 0 {
-		return nil
-	}
-	_, domain, _ := strings.Cut(email(login.Principal), "@")
-	if domain == "" || !slices.Contains(a.domains, strings.ToLower(domain)) {
-		return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: reasonDomain, Cause: errDomain}
-	}
-	return nil
 }
 
 // email returns the email address of the user if the provider has verified it.

@@ -14,13 +14,9 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-const (
-	// reasonForwarded: the request does not come from the proxy, or does not describe a
-	// request for the application. Status: 403.
-	reasonForwarded gatehouse.Reason = "forwardauth_forwarded"
-	// reasonDomain: the user may not sign in. Status: 403.
-	reasonDomain gatehouse.Reason = "forwardauth_domain"
-)
+// reasonForwarded: the request does not come from the proxy, or does not describe a
+// request for the application. Status: 403.
+const reasonForwarded gatehouse.Reason = "forwardauth_forwarded"
 
 // forNginx answers auth_request of nginx, which knows three answers: 2xx, 401 and 403.
 // It takes all others for 500, such as 503 of a store. With 401 for a navigation,

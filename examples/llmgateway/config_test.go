@@ -231,7 +231,7 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%s %s with a session = %v, want 401", method, path, answer)
 		}
 	}
-	if out := b.Do(webtest.Request{Method: "POST", URL: s.URL + "/logout", From: s.URL, Navigation: true}); out.Status != 200 || len(b.Cookies()) != 0 {
-		t.Errorf("POST /logout = %v, cookies %q, want 200 and no session", out, b.Cookies())
+	if out := b.Do(webtest.Request{Method: "POST", URL: s.URL + "/logout", From: s.URL, Navigation: true}); out.Status != 303 || len(b.Cookies()) != 0 {
+		t.Errorf("POST /logout = %v, cookies %q, want 303 and no session", out, b.Cookies())
 	}
 }

@@ -164,7 +164,7 @@ func TestAdmit(t *testing.T) {
 	s := open(t, p, object{"admit": object{"groups": []string{"staff"}}})
 	b := webtest.NewBrowser(t)
 	page := b.Go(s.URL + "/login?return_to=/api/me")
-	if page.Status != 403 || !strings.Contains(page.Body, "This account may not sign in here") || !strings.Contains(page.Body, "prompt=select_account") || len(b.Cookies()) != 0 {
+	if page.Status != 403 || !strings.Contains(page.Body, "This account may not sign in here") || !strings.Contains(page.Body, "prompt=login") || len(b.Cookies()) != 0 {
 		t.Errorf("login of a guest = %v with the cookies %v, want 403", page, b.Cookies())
 	}
 	p.Change(func() { p.Claims["groups"] = []string{"staff"} })

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
@@ -83,7 +82,9 @@ func contentSecurityPolicy(targets ...string) string {
 // index serves the page with the logout form, which leads to the end_session_endpoint.
 // That may be on another origin than the issuer.
 func (a *app) index(w http.ResponseWriter, r *http.Request) {
-	if target := logoutTarget(r.Context(), a.signin.Client); target != "" {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second) // the metadata are cached
+	defer cancel()
+	if target, err := a.signin.LogoutOrigin(ctx); err == nil {
 		w.Header().Set("Content-Security-Policy", contentSecurityPolicy(a.issuer, target))
 	}
 	var b bytes.Buffer
@@ -92,16 +93,4 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = b.WriteTo(w)
-}
-
-// logoutTarget returns the end_session_endpoint, "" if it is unknown at the moment. The
-// client caches the metadata.
-func logoutTarget(ctx context.Context, client *oauth.Client) string {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	provider, err := client.Provider(ctx)
-	if err != nil {
-		return ""
-	}
-	return provider.EndSessionEndpoint
 }

@@ -60,8 +60,8 @@ func TestSharedStore(t *testing.T) {
 			}
 			all.Wait()
 			stolen := b.Copy()
-			if page := second.logout(b, second.URL); page.Status != 200 {
-				t.Errorf("POST /logout = %v, want 200", page)
+			if page := second.logout(b, second.URL); page.Status != 303 {
+				t.Errorf("POST /logout = %v, want 303", page)
 			}
 			first.want(stolen, "GET", "/api/me", 401, "invalid_token")
 			if down == nil {

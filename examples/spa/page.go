@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/oauth"
+	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 //go:embed index.html app.js style.css
@@ -24,7 +24,7 @@ var files embed.FS
 
 // newPage returns the handler of the page: three static files. Any file server
 // that sets these headers can replace it.
-func newPage(config *config, client *oauth.Client) (http.Handler, error) {
+func newPage(config *config, login *signin.Handler) (http.Handler, error) {
 	t, err := template.ParseFS(files, "index.html")
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func newPage(config *config, client *oauth.Client) (http.Handler, error) {
 		h := w.Header()
 		target := ""
 		if r.URL.Path == "/" {
-			target = logoutTarget(r.Context(), client)
+			target = logoutTarget(r.Context(), login)
 		}
 		h.Set("Content-Security-Policy", policy(target))
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -85,14 +85,14 @@ func origins(addresses ...string) string {
 	return strings.Join(slices.Compact(list), "")
 }
 
-// logoutTarget returns the end_session_endpoint, which may be on another origin than
-// the issuer, and "" if it is unknown at the moment. The client caches the metadata.
-func logoutTarget(ctx context.Context, client *oauth.Client) string {
+// logoutTarget returns the origin of the end_session_endpoint, which may be another one
+// than that of the issuer, and "" if it is unknown at the moment. The metadata are cached.
+func logoutTarget(ctx context.Context, s *signin.Handler) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	provider, err := client.Provider(ctx)
+	origin, err := s.LogoutOrigin(ctx)
 	if err != nil {
 		return ""
 	}
-	return provider.EndSessionEndpoint
+	return origin
 }

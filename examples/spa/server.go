@@ -67,7 +67,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Observer:       observer,
 	})
 	if err == nil {
-		a.page, err = newPage(config, a.signin.Client)
+		a.page, err = newPage(config, a.signin)
 	}
 	if err != nil {
 		a.close()

@@ -125,10 +125,10 @@ func TestLogout(t *testing.T) {
 	s := open(t, p)
 	form := func(b *webtest.Browser) string {
 		a := s.navigate(b, "POST", s.backend+"/logout", s.page)
-		if a.Status != 200 {
-			t.Errorf("POST /logout by the form = %v, want 200", a)
+		if a.Status != 303 {
+			t.Errorf("POST /logout by the form = %v, want 303", a)
 		}
-		return a.Next()
+		return a.Header.Get("Location")
 	}
 	script := func(b *webtest.Browser) string {
 		at, _ := s.fetch(b, "POST", "/logout").JSON(t)["logout_url"].(string)
@@ -271,8 +271,8 @@ func TestProviderUnavailable(t *testing.T) {
 	if a := s.fetch(b, "GET", "/api/upstream"); a.Status != 503 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("GET /api/upstream = %v, want 503", a)
 	}
-	if out := s.navigate(b, "POST", s.backend+"/logout", s.page); out.Status != 200 || len(b.Cookies()) != 0 {
-		t.Errorf("POST /logout = %v, cookies %v, want 200 and none", out, b.Cookies())
+	if out := s.navigate(b, "POST", s.backend+"/logout", s.page); out.Status != 303 || len(b.Cookies()) != 0 {
+		t.Errorf("POST /logout = %v, cookies %v, want 303 and none", out, b.Cookies())
 	}
 }
 

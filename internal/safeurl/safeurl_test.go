@@ -28,6 +28,8 @@ func TestParse(t *testing.T) {
 		"http://a.example":                   "plain http is for loopback addresses only",
 		"http://localhost.a.example":         "plain http is for loopback addresses only",
 		"http://127.0.0.1.a.example":         "plain http is for loopback addresses only",
+		"http://notlocalhost":                "plain http is for loopback addresses only",
+		"http://a.localhost":                 "plain http is for loopback addresses only",
 		"http://localhost.":                  "plain http is for loopback addresses only",
 		"http://127.1":                       "plain http is for loopback addresses only",
 		"http://2130706433":                  "plain http is for loopback addresses only",

@@ -138,6 +138,9 @@ func TestOperations(t *testing.T) {
 			dir = "agent/" + dir
 		}
 		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+			dir = "store/" + m[2]
+		}
+		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
 			dir = "." // of the core
 		}
 		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))

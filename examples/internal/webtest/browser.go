@@ -40,14 +40,6 @@ type Page struct {
 	Body   string
 }
 
-// Next returns where the response leads: its Location, or the address of its Refresh.
-func (p Page) Next() string {
-	if _, next, ok := strings.Cut(p.Header.Get("Refresh"), "; url="); ok {
-		return next
-	}
-	return p.Header.Get("Location")
-}
-
 // JSON decodes the body, which must be a JSON object.
 func (p Page) JSON(t testing.TB) Object {
 	t.Helper()

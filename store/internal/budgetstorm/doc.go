@@ -9,14 +9,14 @@
 //
 //	GATEHOUSE_SLOW=1 GATEHOUSE_BUDGET_STORM=60s go test -v -timeout 20m ./store/internal/budgetstorm
 //
-// Measured on two cores under foreign load, with PostgreSQL 15 and Redis 7, for 60 s
-// each; no budget was exceeded, and no account was charged less than was counted:
+// Measured on two cores with a load of 30, with PostgreSQL 15 and Redis 7, for 60 s each;
+// no budget was exceeded, and no account was charged less than was counted:
 //
 //	engine            calls   observations   processes, engines killed   charged, counted
-//	Postgres          6,320         91,786                      30, 15   489,523, 377,117
-//	Postgres, chunks  3,027        265,528                      32, 16   342,295, 180,324
-//	Redis            12,287        154,386                      42, 21   836,643, 685,863
-//	Redis, chunks     5,216        452,528                      42, 21   577,078, 313,378
+//	Postgres          4,747        137,410                      32, 16   303,702, 247,453
+//	Postgres, chunks  3,335        388,169                      40, 20   309,151, 196,432
+//	Redis             1,911         45,275                      36, 18   157,808, 103,150
+//	Redis, chunks     2,247        356,807                      44, 22   200,865, 127,197
 //
 // The difference is what killed processes and disconnected clients held.
 package budgetstorm

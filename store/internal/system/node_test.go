@@ -121,6 +121,7 @@ func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handl
 	}
 	tokens, err := refresh.New(refresh.Config{
 		Store: stores.families, Revocations: list, Issuer: "https://auth.example.com", Observer: gatehouse.Log(log),
+		Grace: time.Minute, // longer than a round of requests takes on a slow machine
 	})
 	if err != nil {
 		return nil, nil, err

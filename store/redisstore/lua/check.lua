@@ -19,11 +19,18 @@ try('HGET', name, 'f')
 try('HMGET', name, 'f')
 try('HGETALL', name)
 try('HEXISTS', name, 'f')
+try('HSTRLEN', name, 'f')
 if redis.pcall('EXISTS', name) == 1 then
 	try('RENAME', name, name)
 end
 try('HDEL', name, 'f')
 try('DEL', name)
+if redis.pcall('EXISTS', name) == 0 then
+	try('RPUSH', name, '1')
+	try('LSET', name, 0, '1')
+	try('LRANGE', name, 0, -1)
+	redis.pcall('DEL', name)
+end
 try('SET', name, '1', 'XX', 'PX', 1)
 try('GET', name)
 try('EXISTS', name)

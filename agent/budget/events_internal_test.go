@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+// The pieces in which a stream arrives have no effect on what is forwarded and found.
+func TestPiecesOfAStream(t *testing.T) {
+	const (
+		chunk  = "data: {\"choices\":[{\"index\":0}],\"usage\":null}\n\n"
+		report = "data: {\"choices\":[],\"usage\":{\"total_tokens\":12}}\n\n"
+		done   = "data: [DONE]\n\n"
+		begun  = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n"
+		text   = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\"}\n\n"
+		delta  = "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\n"
+		stop   = "data: {\"type\":\"message_stop\"}\n\n"
+	)
+	large := "data: " + strings.Repeat("x", maxEvent+1)
+	for name, test := range map[string]struct {
+		shape  model.Shape
+		pieces []string
+		hidden string
+		total  int64
+		last   bool
+	}{
+		"chat":                  {model.ChatCompletions, []string{chunk, chunk, report, done}, report, 12, true},
+		"report in two lines":   {model.ChatCompletions, []string{chunk, "data: {\"choices\":[],\"usage\"\ndata: : {\"total_tokens\":12}}\n\n", done}, "data: {\"choices\":[],\"usage\"\ndata: : {\"total_tokens\":12}}\n\n", 12, true},
+		"spaces":                {model.ChatCompletions, []string{chunk, "data: {\"choices\":[],\"usage\" :\t{\"total_tokens\":12}}\n\n"}, "data: {\"choices\":[],\"usage\" :\t{\"total_tokens\":12}}\n\n", 12, false},
+		"carriage returns":      {model.ChatCompletions, []string{strings.ReplaceAll(chunk, "\n", "\r\n"), strings.ReplaceAll(done, "\n", "\r\n")}, "", 0, true},
+		"no end":                {model.ChatCompletions, []string{chunk, "data: {\"choices\""}, "", 0, false},
+		"after a large event":   {model.ChatCompletions, []string{large, "x\n\n", report, done}, report, 12, true},
+		"messages":              {model.Messages, []string{begun, text, text, delta, stop}, "", 12, true},
+		"messages without stop": {model.Messages, []string{begun, text, delta, text}, "", 12, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := strings.Join(test.pieces, "")
+			ways := [][]string{test.pieces, {whole}}
+			if len(whole) < maxEvent {
+				ways = append(ways, strings.Split(whole, ""))
+				for at := range whole {
+					ways = append(ways, []string{whole[:at], whole[at:]})
+				}
+			}
+			for _, pieces := range ways {
+				e := events{shape: test.shape, single: true, hide: true}
+				var out []byte
+				for _, piece := range pieces {
+					out = e.feed(out, []byte(piece))
+				}
+				out = e.close(out)
+				u, _ := e.usage()
+				if want := strings.Replace(whole, test.hidden, "", 1); string(out) != want || u.Total != test.total || e.last != test.last || e.fresh != (test.total > 0) {
+					t.Fatalf("%d pieces, the first of %d bytes: %d bytes forwarded, want %d; total %d, last %t, fresh %t; want %d, %t",
+						len(pieces), len(pieces[0]), len(out), len(want), u.Total, e.last, e.fresh, test.total, test.last)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// skewed is a store whose clock is ahead of that of the process.
+type skewed struct {
+	session.Store
+	ahead time.Duration
+	delay time.Duration // of Swap
+}
+
+func (s skewed) record(r session.Record, err error) (session.Record, error) {
+	for _, at := range []*time.Time{&r.Created, &r.LastSeen, &r.Expires, &r.Claimed, &r.AsOf} {
+		if !at.IsZero() {
+			*at = at.Add(s.ahead)
+		}
+	}
+	return r, err
+}
+
+func (s skewed) Create(ctx context.Context, r session.Record, d time.Duration) (session.Record, error) {
+	return s.record(s.Store.Create(ctx, r, d))
+}
+
+func (s skewed) Get(ctx context.Context, id string) (session.Record, error) {
+	return s.record(s.Store.Get(ctx, id))
+}
+
+func (s skewed) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
+	r, err := s.record(s.Store.Swap(ctx, id, version, c))
+	time.Sleep(s.delay)
+	return r, err
+}
+
+// TestClockOfTheStore: a claim, and the time of the last request, are compared with the
+// clock of the store, which is an hour ahead of that of the process, or behind it.
+func TestClockOfTheStore(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &issuerServer{}
+			a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), ahead, 0}, Refresh: server.refresh, Persistent: true, Idle: 10 * time.Minute})
+			secret := a.login(t, withTokens(person("ada"), 1, 0))
+			a.force(t, a.principal(t, secret).Credential, func(c *session.Change) { c.Claim = 16 * time.Second })
+			start := time.Now()
+			a.token(t, secret, 200, "access-2")
+			if waited := time.Since(start); waited != 16*time.Second {
+				t.Errorf("store %v ahead: GET /token of a claimed session took %v, want 16s", ahead, waited)
+			}
+			touched := a.store.count("Touch")
+			a.status(t, secret, 200)
+			time.Sleep(time.Minute)
+			a.status(t, secret, 200)
+			if got := a.store.count("Touch") - touched; got != 1 {
+				t.Errorf("store %v ahead: %d calls of Touch, want 1", ahead, got)
+			}
+			w := a.do(http.MethodPost, "/admin", with(secret))
+			if cookies := w.Result().Cookies(); len(cookies) != 1 || cookies[0].MaxAge <= 11*3600 || cookies[0].MaxAge > 12*3600 {
+				t.Errorf("store %v ahead: Renew sets the cookies %v, want one for the rest of 12 h", ahead, cookies)
+			}
+		})
+	}
+}
+
+// TestRefreshDeadline: the 10 s for the authorization server count from before the
+// claim, so that the call ends before the claim does although the store is slow.
+func TestRefreshDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &issuerServer{delay: time.Hour}
+		a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), 0, 3 * time.Second}, Refresh: server.refresh})
+		secret := a.login(t, withTokens(person("ada"), 1, 0))
+		start := time.Now()
+		a.token(t, secret, 503, "")
+		if took := time.Since(start); took != 13*time.Second { // with the Swap that releases the claim
+			t.Errorf("GET /token took %v, want 13s", took)
+		}
+	})
+}
