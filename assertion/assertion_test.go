@@ -243,6 +243,12 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	if _, err := assertion.New(assertion.Config{}); err == nil || !strings.Contains(err.Error(), "Clients: at least one") {
 		t.Errorf("New without clients: error = %v", err)
 	}
+	for lifetime, want := range map[time.Duration]bool{-1: false, 0: true, 1: true, time.Hour: true, time.Hour + 1: false} {
+		_, err := assertion.New(assertion.Config{MaxLifetime: lifetime})
+		if got := err == nil || !strings.Contains(err.Error(), "MaxLifetime"); got != want {
+			t.Errorf("New(MaxLifetime %v) error = %v, want accepted: %t", lifetime, err, want)
+		}
+	}
 }
 
 // The endpoints of package refresh take Authenticate as their client

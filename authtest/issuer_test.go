@@ -287,10 +287,15 @@ func TestConcurrentUse(t *testing.T) {
 				case 2:
 					issuer.Break(authtest.HTML)
 				}
-				_ = issuer.Token(nil)
-				_ = issuer.KeySet()
-				_ = issuer.ForeignToken(nil)
-				_, _, _ = get(t, issuer.KeysURL)
+				if token, foreign := issuer.Token(nil), issuer.ForeignToken(nil); strings.Count(token, ".") != 2 || strings.Count(foreign, ".") != 2 {
+					t.Errorf("Token() = %q, ForeignToken() = %q, want JWTs", token, foreign)
+				}
+				if set := issuer.KeySet(); !json.Valid(set) {
+					t.Errorf("KeySet() = %s, want JSON", set)
+				}
+				if body, response, err := get(t, issuer.KeysURL); err != nil || response.StatusCode != http.StatusOK || len(body) == 0 {
+					t.Errorf("GET %s = %s, %v, want a set or HTML", issuer.KeysURL, body, err)
+				}
 			}
 		})
 	}

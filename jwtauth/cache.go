@@ -78,7 +78,7 @@ func (c *cache) put(hash uint64, v *verified) {
 	s.misses.Add(1)
 	place, first := 0, v
 	for n := range ways {
-		n = (n + int(hash>>61)) % ways //nolint:gosec // three bits
+		n = (n + int(hash>>61)) % ways
 		old := s.entries[n].Load()
 		if old == nil || s.hashes[n].Load() == hash && old.text == v.text {
 			place = n

@@ -122,7 +122,9 @@ func TestConcurrentUse(t *testing.T) {
 		work.Go(func() {
 			for n := range 400 {
 				if n%50 == 0 {
-					reason(t, a, junk(worker*1000+n))
+					if got := reason(t, a, junk(worker*1000+n)); got != jwtauth.ReasonKey && got != jwtauth.ReasonKeyPending {
+						t.Errorf("unknown kid: reason of Verify = %q, want %s or %s", got, jwtauth.ReasonKey, jwtauth.ReasonKeyPending)
+					}
 				}
 				check(t, a, "valid token", all[(worker+n)%len(all)], "")
 			}

@@ -61,7 +61,7 @@ type Provider struct {
 
 // SupportsPrompt reports whether the authorization server knows a value of the parameter
 // prompt, such as select_account: whether the metadata list it, or list none.
-func (p Provider) SupportsPrompt(value string) bool {
+func (p *Provider) SupportsPrompt(value string) bool {
 	return p.prompts == "" || slices.Contains(strings.Fields(p.prompts), value)
 }
 

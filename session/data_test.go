@@ -28,7 +28,7 @@ func (a *app) inside(t testing.TB, secret string) context.Context {
 	return gatehouse.NewContext(t.Context(), a.principal(t, secret))
 }
 
-func wantCart(t testing.TB, name string, ctx context.Context, d session.Data[cart], want ...string) {
+func wantCart(ctx context.Context, t testing.TB, name string, d session.Data[cart], want ...string) {
 	t.Helper()
 	if got, err := d.Get(ctx); err != nil || !slices.Equal(got.Items, want) {
 		t.Errorf("%s: Get() = %q, %v, want %q", name, got.Items, err, want)
@@ -40,30 +40,30 @@ func TestData(t *testing.T) {
 	secret := a.login(t, withTokens(person("ada"), 1, time.Hour))
 	ctx := a.inside(t, secret)
 	d, other := session.Data[cart]{Sessions: a.Manager, Name: "cart"}, session.Data[int]{Sessions: a.Manager, Name: "step"}
-	wantCart(t, "new session", ctx, d)
+	wantCart(ctx, t, "new session", d)
 	if err := errors.Join(d.Set(ctx, cart{[]string{"tea"}}), other.Set(ctx, 7)); err != nil {
 		t.Fatal(err)
 	}
-	wantCart(t, "after Set", ctx, d, "tea")
+	wantCart(ctx, t, "after Set", d, "tea")
 	if step, err := other.Take(ctx); step != 7 || err != nil {
 		t.Errorf("Take() = %d, %v, want 7", step, err)
 	}
 	if step, err := other.Take(ctx); step != 0 || err != nil {
 		t.Errorf("second Take() = %d, %v, want 0", step, err)
 	}
-	wantCart(t, "after Take of another value", ctx, d, "tea")
+	wantCart(ctx, t, "after Take of another value", d, "tea")
 	stop := errors.New("sold out")
 	if err := d.Update(ctx, func(c *cart) error { c.Items = nil; return stop }); !errors.Is(err, stop) {
 		t.Errorf("Update error = %v, want %v", err, stop)
 	}
-	wantCart(t, "after a failed Update", ctx, d, "tea")
+	wantCart(ctx, t, "after a failed Update", d, "tea")
 	// The principal, the tokens and the session are what they were.
 	if p := a.principal(t, secret); p.Tenant != "acme" || !p.Scopes.Has("notes:read") {
 		t.Errorf("principal = %+v, want that of the login", p)
 	}
 	a.token(t, secret, 200, "access-1")
 	foreign := a.inside(t, a.login(t, person("ada")))
-	wantCart(t, "another session of the user", foreign, d)
+	wantCart(foreign, t, "another session of the user", d)
 }
 
 // TestDataIsKept: a new ID and a login of the same user keep the data, those of another
@@ -76,18 +76,18 @@ func TestDataIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret = cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header())
-	wantCart(t, "Renew", a.inside(t, secret), d, "tea")
+	wantCart(a.inside(t, secret), t, "Renew", d, "tea")
 	secret = a.login(t, person("ada"), with(secret))
-	wantCart(t, "login again", a.inside(t, secret), d, "tea")
+	wantCart(a.inside(t, secret), t, "login again", d, "tea")
 	secret = a.login(t, person("grace"), with(secret))
-	wantCart(t, "another user", a.inside(t, secret), d)
+	wantCart(a.inside(t, secret), t, "another user", d)
 	if err := d.Set(a.inside(t, secret), cart{[]string{"milk"}}); err != nil {
 		t.Fatal(err)
 	}
 	namesake := person("grace")
 	namesake.Principal.Issuer = "https://other.example"
 	secret = a.login(t, namesake, with(secret))
-	wantCart(t, "a user of another issuer with the same subject", a.inside(t, secret), d)
+	wantCart(a.inside(t, secret), t, "a user of another issuer with the same subject", d)
 
 	secret = a.login(t, person("ada"))
 	a.store.once("Get", a.store.count("Get")+1, errDown)
@@ -139,7 +139,7 @@ func TestDataDuringRefresh(t *testing.T) {
 			t.Error(err)
 		}
 		group.Wait()
-		wantCart(t, "after the refresh", ctx, d, "tea")
+		wantCart(ctx, t, "after the refresh", d, "tea")
 		a.token(t, secret, 200, "access-2")
 	})
 }

@@ -36,13 +36,14 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	ctx := r.Context()
 	r = withReturnTo(r, returnTo)
-	request, asked, err := h.parameters(r.Context(), query)
+	request, asked, err := h.parameters(ctx, query)
 	if err != nil {
 		h.fail(w, r, start, h.reject(gatehouse.CodeAccessDenied, ReasonStepUp, err))
 		return
 	}
-	t, err := h.Client.Authorize(r.Context(), request)
+	t, err := h.Client.Authorize(ctx, request)
 	if err == nil {
 		err = h.remember(w, r, t, pending{ReturnTo: returnTo, Asked: asked, Remember: h.remembers(r, query)})
 	}
@@ -121,12 +122,6 @@ func (h *Handler) admit(r *http.Request, result *oauth.Result, p pending) (sessi
 	return login, nil
 }
 
-// idTokenClaims are claims that only an ID token can make: about itself, and about how
-// the user was authenticated.
-var idTokenClaims = []string{
-	"iss", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf",
-}
-
 // extend returns the claims of an ID token and those of the userinfo endpoint that it
 // does not have.
 func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
@@ -134,7 +129,9 @@ func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
 	if err := errors.Join(more.Decode(&all), claims.Decode(&own)); err != nil {
 		return gatehouse.Claims{}, err
 	}
-	for _, name := range idTokenClaims {
+	for _, name := range []string{ // only an ID token says how the user was authenticated
+		"iss", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf",
+	} {
 		delete(all, name)
 	}
 	maps.Copy(all, own)

@@ -134,16 +134,16 @@ func (h *Handler) loginFor(returnTo, prompt string) string {
 const style = "body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:3rem 1rem}:root{color-scheme:light dark}"
 
 // document is the page of this package. Its style is allowed by its hash.
-var document = template.Must(template.New("").Parse(`<!DOCTYPE html>
+const document = `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title><style>` + style + `</style></head>
 <body><main><h1>{{.Title}}</h1><p>{{.Text}}</p>
 <p><a href="{{.Href}}"{{if .NewTab}} target="_blank" rel="noopener"{{end}}>{{.Link}}</a></p></main></body></html>
-`))
+`
 
 func render(p Page) gatehouse.Body {
 	var b bytes.Buffer
-	_ = document.Execute(&b, p) // cannot fail: the template is constant, and b takes all
+	_ = template.Must(template.New("").Parse(document)).Execute(&b, p) // cannot fail: the template is constant, and b takes all
 	sum := sha256.Sum256([]byte(style))
 	return gatehouse.Body{
 		ContentType: "text/html; charset=utf-8", Content: b.Bytes(),
