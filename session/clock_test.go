@@ -16,7 +16,7 @@ import (
 type skewed struct {
 	session.Store
 	ahead time.Duration
-	delay time.Duration // of Swap
+	wait  func() // called at the end of Swap
 }
 
 func (s skewed) record(r session.Record, err error) (session.Record, error) {
@@ -38,7 +38,7 @@ func (s skewed) Get(ctx context.Context, id string) (session.Record, error) {
 
 func (s skewed) Swap(ctx context.Context, id string, version int64, c session.Change) (session.Record, error) {
 	r, err := s.record(s.Store.Swap(ctx, id, version, c))
-	time.Sleep(s.delay)
+	s.wait()
 	return r, err
 }
 
@@ -48,7 +48,7 @@ func TestClockOfTheStore(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &issuerServer{}
-			a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), ahead, 0}, Refresh: server.refresh, Persistent: true, Idle: 10 * time.Minute})
+			a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), ahead, func() {}}, Refresh: server.refresh, Persistent: true, Idle: 10 * time.Minute})
 			secret := a.login(t, withTokens(person("ada"), 1, 0))
 			a.force(t, a.principal(t, secret).Credential, func(c *session.Change) { c.Claim = 16 * time.Second })
 			start := time.Now()
@@ -76,7 +76,7 @@ func TestClockOfTheStore(t *testing.T) {
 func TestRefreshDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &issuerServer{delay: time.Hour}
-		a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), 0, 3 * time.Second}, Refresh: server.refresh})
+		a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), 0, func() { time.Sleep(3 * time.Second) }}, Refresh: server.refresh})
 		secret := a.login(t, withTokens(person("ada"), 1, 0))
 		start := time.Now()
 		a.token(t, secret, 503, "")
