@@ -36,7 +36,7 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.R
 	}
 	sent := g.reads.find(r)
 	a := &admitted{Context: r.Context(), gate: g, scheme: sent.scheme, explicit: sent.explicit > 0, authorization: len(sent.authorization) > 0}
-	proof, e := g.authenticate(r, &sent)
+	proof, by, e := g.authenticate(r, &sent)
 	header := proof.Header
 	if e != nil && optional && !a.explicit && e.Code.Status() == http.StatusUnauthorized && e.Reason != ReasonCredentialInURL {
 		// RFC 9110 §11.6.2: a resource may be served without credentials.
@@ -45,7 +45,7 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.R
 	if e != nil {
 		return nil, a, nil, g.report(r, a, e, start)
 	}
-	a.principal = proof.principal
+	a.principal, a.by, a.request = proof.principal, by, r
 	inner := r.WithContext(a) //nolint:contextcheck // a wraps the context of r
 	inner.Header = g.reads.without(r.Header)
 	if !a.principal.IsZero() {
@@ -75,35 +75,36 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.R
 var unobserved = &Error{Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed}
 
 // authenticate returns the proof of the one authenticator that accepts r.
-func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *Error) {
+func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *checked, *Error) {
 	if e := g.reads.checkURL(r, sent); e != nil {
-		return Proof{}, e
+		return Proof{}, nil, e
 	}
 	if e := g.reads.checkNumber(r, sent); e != nil {
-		return Proof{}, e
+		return Proof{}, nil, e
 	}
-	for _, a := range g.authenticators {
+	for i := range g.authenticators {
+		a := &g.authenticators[i]
 		if a.explicit != (sent.explicit > 0) {
 			continue // an ambient credential does not count beside an explicit one
 		}
 		proof, err := a.Authenticate(r)
 		switch {
 		case err == nil && (proof.principal == nil || proof.principal.IsZero()):
-			return Proof{}, &Error{
+			return Proof{}, nil, &Error{
 				Code: CodeTemporarilyUnavailable, Reason: ReasonAuthenticatorFailed,
 				Cause: fmt.Errorf("gatehouse: %T returned no error and no Principal with a Method", a.Authenticator),
 			}
 		case err == nil:
-			return proof, nil
+			return proof, a, nil
 		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an Error has claimed the credential, whatever its cause
 			continue
 		}
 		if e := g.reads.checkForm(r); e != nil {
-			return Proof{}, e
+			return Proof{}, nil, e
 		}
-		return Proof{}, asRefusal(err)
+		return Proof{}, nil, asRefusal(err)
 	}
-	return Proof{}, g.reads.unclaimed(r)
+	return Proof{}, nil, g.reads.unclaimed(r)
 }
 
 // complete calls Config.Enrich, and checks that it returns the same caller without

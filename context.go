@@ -16,8 +16,10 @@ type admitted struct {
 	context.Context
 	principal *Principal // zero for an anonymous request
 	gate      *Gate      // nil where NewContext made it outside a gate
-	scheme    *Scheme    // under which the credential came, nil for none or an unknown one
-	explicit  bool       // the request has an explicit credential
+	by        *checked   // the authenticator that accepted request, nil for none
+	request   *http.Request
+	scheme    *Scheme // under which the credential came, nil for none or an unknown one
+	explicit  bool    // the request has an explicit credential
 	// the request has an Authorization header, which shared caches obey
 	authorization bool
 }
@@ -51,22 +53,4 @@ func NewContext(ctx context.Context, p Principal) context.Context {
 		next.gate, next.scheme, next.explicit = a.gate, a.scheme, a.explicit
 	}
 	return next
-}
-
-// EndAtExpiry returns a handler that cancels the context of a request when the
-// credential of its caller expires. A gate checks a credential once, when the
-// request arrives; put this around handlers of long requests, such as
-// server-sent events and WebSockets, and have them watch their context.
-func EndAtExpiry(next http.Handler) http.Handler {
-	if next == nil {
-		panic("gatehouse: EndAtExpiry: nil handler")
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, _ := FromContext(r.Context()); !p.Expires.IsZero() {
-			ctx, cancel := context.WithDeadline(r.Context(), p.Expires)
-			defer cancel()
-			r = r.WithContext(ctx)
-		}
-		next.ServeHTTP(w, r)
-	})
 }

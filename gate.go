@@ -74,6 +74,7 @@ type Gate struct {
 type checked struct {
 	Authenticator
 	explicit bool
+	rechecks bool
 }
 
 // New returns a gate. It reports all configuration errors at once.
@@ -122,7 +123,7 @@ func New(config Config) (*Gate, error) {
 			fail("Authenticators[%d] (%T): %w", i, a, err)
 		}
 		g.reads.add(reads)
-		g.authenticators = append(g.authenticators, checked{a, reads.explicit()})
+		g.authenticators = append(g.authenticators, checked{a, reads.explicit(), reads.Rechecks})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

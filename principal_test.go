@@ -13,8 +13,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -189,62 +187,5 @@ func TestPrincipalIsACopy(t *testing.T) {
 	}
 	if got := (gatehouse.Proof{}).Principal(); !got.IsZero() {
 		t.Errorf("principal of the zero Proof = %+v", got)
-	}
-}
-
-func TestEndAtExpiry(t *testing.T) {
-	for _, test := range []struct {
-		name      string
-		expires   time.Duration // from now, 0 for never
-		canceled  time.Duration // by the client
-		wantAfter time.Duration
-		wantErr   error
-	}{
-		{"credential expires first", time.Hour, 2 * time.Hour, time.Hour, context.DeadlineExceeded},
-		{"client leaves first", 2 * time.Hour, time.Hour, time.Hour, context.Canceled},
-		{"credential never expires", 0, 3 * time.Hour, 3 * time.Hour, context.Canceled},
-		{"credential has expired", -time.Second, time.Hour, 0, context.DeadlineExceeded},
-		{"handler returns at once", time.Hour, 2 * time.Hour, 0, context.Canceled}, // the timer stops
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				p := user()
-				p.Expires = time.Time{}
-				if test.expires != 0 {
-					p.Expires = start.Add(test.expires)
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				time.AfterFunc(test.canceled, cancel)
-				var after time.Duration
-				var err error
-				var inner context.Context
-				gateOf(t, accepts(p)).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					if got, ok := gatehouse.FromContext(r.Context()); !ok || got != *p {
-						t.Errorf("FromContext = %+v, %v", got, ok)
-					}
-					if inner = r.Context(); test.name != "handler returns at once" {
-						<-inner.Done()
-					} else if inner.Err() != nil {
-						t.Errorf("context ended at once: %v", inner.Err())
-					}
-					after = time.Since(start)
-				}))).ServeHTTP(httptest.NewRecorder(), request().WithContext(ctx))
-				if err = inner.Err(); after != test.wantAfter || !errors.Is(err, test.wantErr) {
-					t.Errorf("context ended after %v: %v; want %v: %v", after, err, test.wantAfter, test.wantErr)
-				}
-			})
-		})
-	}
-}
-
-func TestEndAtExpiryOutsideGate(t *testing.T) {
-	r := request()
-	same := false
-	gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, next *http.Request) { same = next == r })).
-		ServeHTTP(httptest.NewRecorder(), r)
-	if !same {
-		t.Error("the handler did not get the request as it was")
 	}
 }

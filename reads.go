@@ -43,6 +43,12 @@ type Reads struct {
 	// such as Client-Cert. The gate removes them.
 	Companions []string
 
+	// Rechecks is true if Authenticate may be called again for a request that it has
+	// accepted, while the request is served: see [UntilCredentialEnds]. It then returns an
+	// error if it would no longer accept the credential. Where [IsRecheck] is true, it
+	// must not count a use, extend a session, or ask for a proof that is valid once.
+	Rechecks bool
+
 	// InURL finds a credential of this kind in a URL and returns its issuer and its
 	// public identifier, or "" if there is none. The gate refuses a request with a
 	// credential in its URL, because URLs are logged. Optional.

@@ -179,7 +179,7 @@ func (l *load) tail(length time.Duration) (time.Duration, error) {
 	err := l.each(func(i int, c *client) error {
 		for k := range requests {
 			due := start.Add(time.Duration(k)*period + time.Duration(i)*period/serverClients)
-			time.Sleep(time.Until(due))
+			<-time.After(time.Until(due))
 			if err := c.send(l.texts[(k*serverClients+i)%len(l.texts)]); err != nil {
 				return err
 			}

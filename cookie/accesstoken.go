@@ -125,7 +125,7 @@ func (a *AccessToken) Clear(w http.ResponseWriter, r *http.Request) {
 
 // Reads declares the cookie, an ambient credential.
 func (a *AccessToken) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Cookies: []string{a.cookie.name}}
+	return gatehouse.Reads{Cookies: []string{a.cookie.name}, Rechecks: true}
 }
 
 // Authenticate verifies the token in the cookie. It returns

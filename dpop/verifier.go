@@ -39,6 +39,9 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 //
 // Implements RFC 9449 §4.3 (htm, nonce, iat), §7, §7.1, §8.2 (cache), §9.
 func (v *Verifier) Confirm(r *http.Request, token, thumbprint string) (http.Header, error) {
+	if gatehouse.IsRecheck(r.Context()) {
+		return nil, nil //nolint:nilnil // the proof was verified, and is valid once
+	}
 	p, e := v.read(r)
 	ath := ""
 	if e == nil {

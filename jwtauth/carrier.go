@@ -13,7 +13,7 @@ import (
 // Reads implements [gatehouse.Authenticator]: the Bearer scheme, the headers of
 // Issuer.Header, and what the confirmers read.
 func (a *Authenticator) Reads() gatehouse.Reads {
-	var reads gatehouse.Reads
+	reads := gatehouse.Reads{Rechecks: true}
 	for _, name := range a.carrier {
 		reads.Headers = append(reads.Headers, gatehouse.Header{Name: name, Invalid: CodeInvalidTokenHeader})
 	}

@@ -124,7 +124,7 @@ func TestAuthenticate(t *testing.T) {
 	if err != nil || proof.Principal().Subject != "alice" || proof.Header != nil {
 		t.Errorf("Authenticate = %+v, %v, want alice without a header", proof, err)
 	}
-	want := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}
+	want := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true}
 	if diff := cmp.Diff(want, a.Reads(), cmpopts.EquateComparable(gatehouse.Code{})); diff != "" {
 		t.Errorf("Reads() (-want +got):\n%s", diff)
 	}

@@ -39,7 +39,7 @@ func New(config Config) (*Authenticator, error) {
 // Reads implements [gatehouse.Authenticator]: the certificate of the connection,
 // and with Config.Proxies the headers of RFC 9440.
 func (a *Authenticator) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Connection: true, Companions: a.companions()}
+	return gatehouse.Reads{Connection: true, Companions: a.companions(), Rechecks: true}
 }
 
 func (a *Authenticator) companions() []string {

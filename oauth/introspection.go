@@ -160,7 +160,7 @@ func (i *Introspector) Close() error {
 // Reads implements [gatehouse.Authenticator]: the Bearer scheme and what the
 // confirmers read.
 func (i *Introspector) Reads() gatehouse.Reads {
-	return i.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}})
+	return i.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true})
 }
 
 // Authenticate asks for the token of the Authorization header if it has at most 8

@@ -17,7 +17,7 @@ var _ gatehouse.Authenticator = (*Manager)(nil)
 
 // Reads declares the session cookie.
 func (m *Manager) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Cookies: []string{m.cookie.Name()}}
+	return gatehouse.Reads{Cookies: []string{m.cookie.Name()}, Rechecks: true}
 }
 
 // Authenticate returns the principal of the session of the cookie. It returns
@@ -48,7 +48,7 @@ func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if err != nil {
 		return gatehouse.Proof{}, m.clearing(r, storeError(id, err))
 	}
-	if every := min(record.Idle/10, maxTouch); record.AsOf.Sub(record.LastSeen) >= every {
+	if every := min(record.Idle/10, maxTouch); record.AsOf.Sub(record.LastSeen) >= every && !gatehouse.IsRecheck(r.Context()) {
 		// If this fails, the session expires earlier.
 		_, _ = m.store.Touch(r.Context(), id, every)
 	}

@@ -127,7 +127,7 @@ type textArguments struct {
 // service is an agent behind a gate.
 type service struct {
 	*httptest.Server
-	ctx       context.Context // of the calls: what hangs fails after a minute
+	ctx       context.Context // of the calls: what hangs fails after 30 s
 	approvals *approval.Approvals
 	key       *ecdsa.PrivateKey
 
@@ -225,7 +225,7 @@ func start(t *testing.T) *service {
 	s.approvals = must(approval.New(approval.Config{Store: approval.NewMemory(100), URL: "https://agent.example.com/approvals"}))
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	s.ctx = ctx
 	t.Cleanup(func() {
 		cancel()

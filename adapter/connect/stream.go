@@ -35,26 +35,25 @@ func (c *call) keep() {
 type callKey struct{}
 
 // serve serves an admitted call, a stream at most until the credential of the caller
-// expires.
+// ends.
 func serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	c := new(call)
 	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callKey{}, c))
 	defer cancel(nil)
-	if p, _ := gatehouse.FromContext(ctx); !p.Expires.IsZero() {
-		timer := time.AfterFunc(time.Until(p.Expires), func() {
-			c.mu.Lock() // w must not be used once the call has ended
-			defer c.mu.Unlock()
-			if c.endless {
-				return
-			}
-			cancel(errExpired)
-			// Receive does not end with the context. A connection without deadlines,
-			// such as one in a test, ends with the response.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
-		})
-		defer timer.Stop()
-		defer c.keep()
-	}
+	credential, stop := gatehouse.UntilCredentialEnds(ctx)
+	defer stop()
+	defer context.AfterFunc(credential, func() {
+		c.mu.Lock() // w must not be used once the call has ended
+		defer c.mu.Unlock()
+		if c.endless || !isExpired(credential) {
+			return
+		}
+		cancel(context.Cause(credential))
+		// Receive does not end with the context. A connection without deadlines,
+		// such as one in a test, ends with the response.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	})()
+	defer c.keep()
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
@@ -105,7 +104,9 @@ func (g *Guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 	return next
 }
 
-func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errExpired) }
+func isExpired(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+}
 
 func expired() error { return connect.NewError(connect.CodeUnauthenticated, errExpired) }
 

@@ -16,7 +16,7 @@ import (
 var errExpired = status.Error(codes.Unauthenticated, "The credential of the stream is expired.")
 
 // stream is a stream with the context of an admitted call. It passes no message
-// after the context has ended by errExpired.
+// after the credential has ended.
 type stream struct {
 	grpc.ServerStream
 	ctx context.Context //nolint:containedctx // the interface has a method for it
@@ -39,15 +39,13 @@ func (s stream) SendMsg(m any) error {
 	return s.ServerStream.SendMsg(m)
 }
 
-func isExpired(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errExpired) }
+func isExpired(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+}
 
-// serveStream calls a handler, at most until the credential of the caller expires.
+// serveStream calls a handler, at most until the credential of the caller ends.
 func serveStream(ctx context.Context, s grpc.ServerStream, handler func(grpc.ServerStream) error) error {
-	p, _ := gatehouse.FromContext(ctx)
-	if p.Expires.IsZero() {
-		return handler(stream{s, ctx})
-	}
-	ctx, cancel := context.WithDeadlineCause(ctx, p.Expires, errExpired)
+	ctx, cancel := gatehouse.UntilCredentialEnds(ctx)
 	defer cancel()
 	// RecvMsg does not end with this context, but with the stream, which ends when the
 	// interceptor returns. So the handler has a goroutine of its own.

@@ -130,9 +130,12 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 		roles[name] = agent.Role{Scopes: scopes}
 	}
 	known := agent.Config{
-		Issuer: a.config.PublicOrigin, Store: configured{a.store.agents, a.config.Agents}, Replays: a.store.replays, Roles: roles, Observer: a.observer,
+		Issuer: a.config.PublicOrigin, Store: a.store.agents, Replays: a.store.replays, Roles: roles, Observer: a.observer,
 		// The assertion with which an agent gets its token is the evidence.
 		Attestations: map[string]agent.Attestation{"key": {Attestor: agent.KeyPossession{}, Issue: true}},
+	}
+	if a.store.driver != "memory" { // which has no agents of an earlier process
+		known.Store = configured{a.store.agents, a.config.Agents}
 	}
 	if a.registry, err = agent.New(known); err != nil {
 		return err

@@ -118,10 +118,11 @@ type configured struct {
 }
 
 func (s configured) Find(ctx context.Context, id string) (agent.Record, error) {
-	if !slices.ContainsFunc(s.agents, func(a agentConfig) bool { return a.ID == id }) {
+	record, err := s.Store.Find(ctx, id) // always, because a store that is down is an error
+	if err == nil && !slices.ContainsFunc(s.agents, func(a agentConfig) bool { return a.ID == id }) {
 		return agent.Record{}, agent.ErrNotFound
 	}
-	return s.Store.Find(ctx, id)
+	return record, err
 }
 
 func newSQLStore(driver string, db *sql.DB) (*store, error) {

@@ -165,7 +165,7 @@ func (a *APIKeys) many(ctx context.Context, verb string, script *script, args ..
 // channel is where the scripts publish the IDs of changed keys.
 func (a *APIKeys) channel() string { return a.base + ":changed" }
 
-// reportUnpublished reports a change that no other process was told about. The change
+// reportUnpublished reports a change that no other process was notified of. The change
 // is made, so an error of the observer does not make it fail.
 func (a *APIKeys) reportUnpublished(ctx context.Context, verb string, records []apikey.Record) {
 	for _, r := range records {

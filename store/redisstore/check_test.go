@@ -173,8 +173,8 @@ func TestCheckCluster(t *testing.T) {
 	wantUnsuitable(t, "a client of one server", newStore(t, node).Check(t.Context()), "cluster-enabled is yes and Config.Client is a *redis.Client")
 }
 
-// A user without the right to the channel makes changes, which no other process is told
-// about: each succeeds and is an event.
+// A user without the right to the channel makes changes, of which no other process is
+// notified: each succeeds and is an event.
 func TestChangesWithoutChannel(t *testing.T) {
 	t.Parallel()
 	admin := startServer(t)

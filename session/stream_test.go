@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/session"
+)
+
+// A stream ends with its session: at a logout on another node, at the absolute timeout,
+// and at the idle timeout, which the stream does not extend.
+func TestStreamEndsWithSession(t *testing.T) {
+	for name, test := range map[string]struct {
+		config session.Config
+		after  time.Duration // of the logout, 0 for none
+		want   time.Duration
+	}{
+		"logout":           {session.Config{}, 20 * time.Second, 30 * time.Second},
+		"idle timeout":     {session.Config{Idle: 5 * time.Minute}, 0, 5 * time.Minute},
+		"absolute timeout": {session.Config{Idle: time.Hour, Absolute: time.Hour + 7*time.Second}, time.Hour + time.Minute, time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newApp(t, test.config)
+			secret := a.login(t, person("alice"))
+			gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.Manager}, Realm: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			if test.after > 0 {
+				time.AfterFunc(test.after, func() {
+					if _, err := a.EndAll(t.Context(), session.Selector{Issuer: person("alice").Principal.Issuer, Subject: "alice"}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			served := false
+			gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				served = true
+				<-r.Context().Done()
+			}))).ServeHTTP(httptest.NewRecorder(), request(http.MethodGet, "/", with(secret)))
+			if got := time.Since(start); !served || got != test.want {
+				t.Errorf("%s: served %v, context ended after %v, want %v", name, served, got, test.want)
+			}
+		})
+	}
+}
