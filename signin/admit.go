@@ -105,7 +105,7 @@ func (a Admit) checkEmail(claims gatehouse.Claims) error {
 	if err := claims.Decode(&c); err != nil {
 		return err
 	}
-	at := strings.LastIndexByte(c.Email, '@')
+	at := strings.IndexByte(c.Email, '@') // a second one is in no domain
 	switch {
 	case at < 1:
 		return errors.New("signin: the claim email is missing or no address: request the scope email, or set Config.Userinfo")

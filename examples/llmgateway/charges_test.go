@@ -166,7 +166,7 @@ func hanging(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// The hold of a gateway that was killed is charged in full when its time is over.
+// The hold of a gateway that was killed is charged in full when its time has ended.
 func TestKilledGateway(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, hanging)
