@@ -42,7 +42,7 @@ func TestAdmit(t *testing.T) {
 		"another domain":       {email, object{"email": "ada@acme.example.evil.example", "email_verified": true}, signin.ReasonNotAllowed},
 		"subdomain":            {email, object{"email": "ada@x.acme.example", "email_verified": true}, signin.ReasonNotAllowed},
 		"two at signs":         {email, object{"email": "ada@acme.example@evil.example", "email_verified": true}, signin.ReasonNotAllowed},
-		"domain at the end":      {email, object{"email": "ada@evil.example@acme.example", "email_verified": true}, signin.ReasonNotAllowed},
+		"domain at the end":    {email, object{"email": "ada@evil.example@acme.example", "email_verified": true}, signin.ReasonNotAllowed},
 		"no address":           {email, object{"email": "acme.example", "email_verified": true}, signin.ReasonNotAllowed},
 		"only a domain":        {email, object{"email": "@acme.example", "email_verified": true}, signin.ReasonNotAllowed},
 		"no email":             {email, object{"email_verified": true}, signin.ReasonNotAllowed},
