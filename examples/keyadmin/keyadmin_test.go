@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	enginetest.Main(m)
+	os.Exit(m.Run())
 }
 
 // keyadmin runs the command with its standard output in a pipe or a file.
@@ -102,11 +102,25 @@ func TestLifeOfKey(t *testing.T) {
 	}
 }
 
+// TestUnsuitableStore: no command works on a database that loses acknowledged changes.
+func TestUnsuitableStore(t *testing.T) {
+	t.Parallel()
+	for setting, store := range map[string]string{
+		"fsync is off": enginetest.StartPostgres(t, "fsync=off").Database(t),
+		"appendfsync":  enginetest.StartRedis(t, "appendfsync everysec").URL(),
+	} {
+		_, complaint, status := keyadmin(t, "", nil, "-store", store, "create", "-owner", "ci", "-tenant", "acme")
+		if status == 0 || !strings.Contains(complaint, "-store: ") || !strings.Contains(complaint, setting) {
+			t.Errorf("create = %d, stderr %q, want a refusal with %q", status, complaint, setting)
+		}
+	}
+}
+
 // TestCopy copies keys from SQLite to Postgres and on to Redis: with their state,
 // and never over a key that is less valid there.
 func TestCopy(t *testing.T) {
 	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
-	stores := []string{sqlite, enginetest.SharedPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
+	stores := []string{sqlite, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
 	secrets := make(map[string]string) // by status
 	ids := make(map[string]string)
 	for _, status := range []string{"active", "revoked", "suspended", "rotated"} {

@@ -89,10 +89,10 @@ func newSQLStore(db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if backend.Check(ctx) == nil {
-			return nil // the operator may lack the right to create tables
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+			return err
 		}
-		return backend.Migrate(ctx)
+		return backend.Check(ctx)
 	}
 	return &store{keys: backend.APIKeys(), prepare: prepare, close: db.Close}, nil
 }

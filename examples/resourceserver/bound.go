@@ -126,7 +126,7 @@ func (b *bound) addProofs(c *config) error {
 		return errors.Join(append(errs, fmt.Errorf("dpop.replay.%w", err))...)
 	}
 	b.replays, b.required = replays, c.DPoP.Required
-	settings.Replays = replays.replays
+	settings.Replays = replays.checkedReplays()
 	b.proofs, err = dpop.New(settings)
 	return errors.Join(append(errs, err)...)
 }

@@ -80,7 +80,7 @@ func newAPIKeys(config *keysConfig, ttl time.Duration, observer *telemetry) (*ap
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store: observer.APIKeys(store.keys), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
+		Store: observer.APIKeys(store.checkedKeys()), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
 	})
 	if err != nil {
 		_ = store.close()
