@@ -87,6 +87,7 @@ func (e *events) matters(data []byte) bool {
 		return bytes.Contains(data, []byte("[DONE]")) || reports(data)
 	case model.Messages:
 		return bytes.Contains(data, usageMember) || bytes.Contains(data, []byte("message_stop"))
+	case model.Responses, model.Embeddings:
 	}
 	return true
 }
