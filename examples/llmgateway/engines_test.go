@@ -5,8 +5,10 @@ package main
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
@@ -23,7 +25,7 @@ func TestGatewaysShareBudgets(t *testing.T) {
 		{"postgres", func(t *testing.T) string {
 			t.Helper()
 			enginetest.Slow(t)
-			return enginetest.SharedPostgres(t).Database(t)
+			return enginetest.StartPostgres(t).Database(t)
 		}},
 		{"redis", func(t *testing.T) string { t.Helper(); enginetest.Slow(t); return enginetest.StartRedis(t).URL() }},
 	} {
@@ -79,5 +81,38 @@ func TestGatewaysShareBudgets(t *testing.T) {
 				t.Errorf("worst %d of %d, %d served, %d refused, want both and at most the limit", worst, limit, served, refused)
 			}
 		})
+	}
+}
+
+// A gateway does not start on a database that loses acknowledged changes, and uses none
+// that comes up later.
+func TestUnsuitableStore(t *testing.T) {
+	t.Parallel()
+	engine := enginetest.StartPostgres(t, "fsync=off")
+	dsn := engine.Database(t)
+	p := newProvider(t, nil)
+	for _, field := range []string{"ledger", "api_keys"} {
+		if got := refuse(t, configure(t, p.URL, object{field: object{"driver": "postgres", "dsn": dsn}})); !strings.HasPrefix(got, field+".dsn: ") || !strings.Contains(got, "fsync is off") {
+			t.Errorf("run = %s, want %s.dsn and the setting", got, field)
+		}
+	}
+	everysec := enginetest.StartRedis(t, "appendfsync everysec").URL()
+	if got := refuse(t, configure(t, p.URL, object{"ledger": object{"driver": "redis", "dsn": everysec}})); !strings.Contains(got, "appendfsync") {
+		t.Errorf("run = %s, want the setting", got)
+	}
+
+	proxy := enginetest.StartProxy(t, engine.Addr())
+	proxy.Cut()
+	s := start(t, configure(t, p.URL, object{"ledger": object{"driver": "postgres", "dsn": enginetest.Via(t, dsn, proxy)}}))
+	proxy.Restore()
+	enginetest.Eventually(t, time.Minute, "the log has the setting", func() bool { return strings.Contains(s.log.String(), "fsync is off") })
+	if a := s.chat("ci", "small-1", ""); a.String() != "503 temporarily_unavailable server_error" || p.calls() != 0 {
+		t.Errorf("chat = %s after %d calls, want 503 before any", a, p.calls())
+	}
+	if a := s.do("ci", http.MethodGet, "/spend", ""); a.String() != "503 temporarily_unavailable" {
+		t.Errorf("GET /spend = %s, want 503", a)
+	}
+	if a := s.do("", http.MethodGet, "/readyz", ""); a.status != http.StatusServiceUnavailable {
+		t.Errorf("GET /readyz = %s, want 503", a)
 	}
 }

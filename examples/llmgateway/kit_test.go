@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	time.Local = time.FixedZone("Tokyo", 9*60*60) // responses are in UTC all the same
-	enginetest.Main(m)
+	os.Exit(m.Run())
 }
 
 // with returns base with changes. A nil value removes a member.

@@ -60,12 +60,12 @@ func newApp(config *config, origin string, logger *slog.Logger) (*app, error) {
 	if a.store, errStore = openStore(config.Ledger.Driver, config.Ledger.DSN); errStore != nil {
 		errStore = fmt.Errorf("ledger.%w", errStore)
 	} else {
-		a.ledger, err = budget.New(budget.Config{Store: a.store.budgets, Hold: values.hold, Observer: observer})
+		a.ledger, err = budget.New(budget.Config{Store: a.store.checkedBudgets(), Hold: values.hold, Observer: observer})
 		if config.Signin != nil {
 			if u, err := url.Parse(config.Signin.Issuer); err == nil {
 				a.issuer = u.Scheme + "://" + u.Host
 			}
-			a.people, errPeople = newSignin(config.Signin, origin, a.store.sessions, observer)
+			a.people, errPeople = newSignin(config.Signin, origin, a.store.checkedSessions(), observer)
 		}
 	}
 	if err := errors.Join(errTokens, errKeys, errModels, errPrompts, errUpstreams, errStore, err, errPeople); err != nil {

@@ -119,35 +119,44 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if backend.Check(ctx) == nil {
-			return nil // this server may lack the right to create tables
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+			return err
 		}
-		return backend.Migrate(ctx)
+		return backend.Check(ctx)
 	}
 	return &store{
 		driver: driver, keys: backend.APIKeys(), budgets: backend.Budgets(), sessions: backend.Sessions(), prepare: prepare, release: db.Close,
 	}, nil
 }
 
-// start prepares the store. If a database server is down, start returns nil and
-// retries until ctx ends; meanwhile requests that need it are answered with 503.
+// start prepares the store. It returns an error if the database must not be used as it
+// is. If a database server is down, start returns nil and retries until ctx ends;
+// meanwhile, and as long as the server that comes up must not be used, what needs the
+// store is answered with 503.
 func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 	attempt := func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 		defer cancel()
 		err := s.prepare(ctx)
-		if err == nil {
-			s.ready.Store(true)
-		}
+		s.ready.Store(err == nil)
 		return err
 	}
 	err := attempt()
-	if err == nil || s.driver == "sqlite" {
+	if err == nil || s.driver == "sqlite" || unsuitable(err) {
 		return err
 	}
-	logger.Warn("store", "driver", s.driver, "problem", err.Error())
 	s.retry.Go(func() {
-		for pause := time.NewTicker(2 * time.Second); err != nil; err = attempt() {
+		pause := time.NewTicker(2 * time.Second)
+		defer pause.Stop()
+		for last := ""; err != nil; err = attempt() {
+			if problem := err.Error(); problem != last {
+				level := slog.LevelWarn
+				if unsuitable(err) {
+					level = slog.LevelError
+				}
+				logger.Log(ctx, level, "store", "driver", s.driver, "problem", problem)
+				last = problem
+			}
 			select {
 			case <-pause.C:
 			case <-ctx.Done():
@@ -157,6 +166,96 @@ func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 		logger.Info("store ready", "driver", s.driver)
 	})
 	return nil
+}
+
+// unsuitable reports whether the database responds and must not be used as it is. The
+// error has the setting.
+func unsuitable(err error) bool {
+	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
+}
+
+var errUnprepared = errors.New("the store is not prepared")
+
+// checkedKeys are the API keys of a store that is ready.
+type checkedKeys struct {
+	apikey.Store
+	store *store
+}
+
+func (s *store) checkedKeys() apikey.Store {
+	if s.driver == "memory" {
+		return s.keys
+	}
+	return checkedKeys{s.keys, s}
+}
+
+func (c checkedKeys) Find(ctx context.Context, id string) (apikey.Record, error) {
+	if !c.store.ready.Load() {
+		return apikey.Record{}, errUnprepared
+	}
+	return c.Store.Find(ctx, id)
+}
+
+// checkedBudgets are the budgets of a store that is ready. A call that is not reserved is
+// neither extended nor settled.
+type checkedBudgets struct {
+	budget.Store
+	store *store
+}
+
+func (s *store) checkedBudgets() budget.Store {
+	if s.driver == "memory" {
+		return s.budgets
+	}
+	return checkedBudgets{s.budgets, s}
+}
+
+func (c checkedBudgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	if !c.store.ready.Load() {
+		return budget.Result{}, errUnprepared
+	}
+	return c.Store.Reserve(ctx, r)
+}
+
+func (c checkedBudgets) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
+	if !c.store.ready.Load() {
+		return nil, time.Time{}, errUnprepared
+	}
+	return c.Store.List(ctx, tenant, limit)
+}
+
+// checkedSessions are the sessions of a store that is ready.
+type checkedSessions struct {
+	session.Store
+	store *store
+}
+
+func (s *store) checkedSessions() session.Store {
+	if s.driver == "memory" {
+		return s.sessions
+	}
+	return checkedSessions{s.sessions, s}
+}
+
+func (c checkedSessions) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
+	if !c.store.ready.Load() {
+		return session.Record{}, errUnprepared
+	}
+	return c.Store.Create(ctx, r, lifetime)
+}
+
+func (c checkedSessions) Get(ctx context.Context, id string) (session.Record, error) {
+	if !c.store.ready.Load() {
+		return session.Record{}, errUnprepared
+	}
+	return c.Store.Get(ctx, id)
+}
+
+func (c checkedSessions) DeleteAll(ctx context.Context, selector session.Selector) (int, error) {
+	if !c.store.ready.Load() {
+		return 0, errUnprepared
+	}
+	return c.Store.DeleteAll(ctx, selector)
 }
 
 // close waits for start, whose context has ended, and closes the connections.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/authtest"
@@ -111,7 +112,7 @@ func TestUnsuitableStoreComesUp(t *testing.T) {
 		}
 		return a.status == http.StatusOK
 	}
-	eventually(t, deadline, "the log has the setting", func() bool {
+	eventually(t, time.Minute, "the log has the setting", func() bool {
 		return accepted() || strings.Contains(s.log.String(), "fsync is off")
 	})
 	accepted()

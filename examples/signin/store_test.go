@@ -155,7 +155,7 @@ func TestUnsuitableStore(t *testing.T) {
 		}
 		return page.Status != 503
 	}
-	enginetest.Eventually(t, 30*time.Second, "the log has the setting", func() bool {
+	enginetest.Eventually(t, time.Minute, "the log has the setting", func() bool {
 		return login() || strings.Contains(s.log.String(), "fsync is off")
 	})
 	login()

@@ -330,7 +330,7 @@ func TestUnsuitableStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy.Restore()
-	enginetest.Eventually(t, 30*time.Second, "the log has the setting", func() bool {
+	enginetest.Eventually(t, time.Minute, "the log has the setting", func() bool {
 		return strings.Contains(log.String(), "fsync is off")
 	})
 	if _, err := a.store.checkedSessions().Get(t.Context(), "1"); !errors.Is(err, errUnprepared) {
