@@ -83,7 +83,7 @@ func newAPIKeys(config *keysConfig, ttl time.Duration, observer gatehouse.Observ
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store: store.keys, Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
+		Store: store.checkedKeys(), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
 	})
 	if err != nil {
 		_ = store.close()

@@ -27,7 +27,6 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
-	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // asServer makes this test binary the server, so that a test can kill a process.
@@ -38,7 +37,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	enginetest.Main(m)
+	os.Exit(m.Run())
 }
 
 type object = map[string]any

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -22,9 +23,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
-// shared calls test with the settings of a store that two nodes share. killed says
-// that the test kills the engine.
-func shared(t *testing.T, killed bool, test func(t *testing.T, w *world, store object, engine outage)) {
+// shared calls test with the settings of a store that two nodes share.
+func shared(t *testing.T, test func(t *testing.T, w *world, store object, engine outage)) {
 	for _, driver := range []string{"sqlite", "postgres", "redis"} {
 		t.Run(driver, func(t *testing.T) {
 			store := object{"driver": driver}
@@ -33,10 +33,7 @@ func shared(t *testing.T, killed bool, test func(t *testing.T, w *world, store o
 			case "sqlite":
 				store["dsn"] = filepath.Join(t.TempDir(), "agents.db")
 			case "postgres":
-				e := enginetest.SharedPostgres(t)
-				if killed {
-					e = enginetest.StartPostgres(t, "fsync=off")
-				}
+				e := enginetest.StartPostgres(t)
 				store["dsn"], engine = e.Database(t), e
 			case "redis":
 				e := enginetest.StartRedis(t)
@@ -64,7 +61,7 @@ func (w *world) node(t *testing.T, store object, n int) *node {
 // Two nodes with one store are one server: a decommission on one ends tokens,
 // assertions, keys and streams of the agent on the other within a second.
 func TestDecommissionOnAnotherNode(t *testing.T) {
-	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
 		a, b := w.node(t, store, 1), w.node(t, store, 2)
 		own := a.own(t, a.client, "helper-1")
 		delegated := a.delegated(t, a.client, "helper-1", w.person(t, "alice", "acme"))
@@ -185,7 +182,7 @@ func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
 // An approval is claimed once, however many calls arrive at two nodes at the same
 // instant.
 func TestClaimsAtOnce(t *testing.T) {
-	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
 		nodes := []*node{w.node(t, store, 1), w.node(t, store, 2)}
 		own := nodes[0].own(t, w.client, "helper-1")
 		for round := range 3 {
@@ -217,7 +214,7 @@ func TestClaimsAtOnce(t *testing.T) {
 // A process that is killed between the claim and the call never makes the call twice.
 func TestKillBetweenClaimAndCall(t *testing.T) {
 	enginetest.Slow(t)
-	shared(t, false, func(t *testing.T, w *world, store object, _ outage) {
+	shared(t, func(t *testing.T, w *world, store object, _ outage) {
 		var mu sync.Mutex
 		posts := make(map[string]int)
 		partner := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -269,7 +266,7 @@ func TestKillBetweenClaimAndCall(t *testing.T) {
 // While the store is down, nothing runs and the answer is 503.
 func TestStoreDown(t *testing.T) {
 	enginetest.Slow(t)
-	shared(t, true, func(t *testing.T, w *world, store object, engine outage) {
+	shared(t, func(t *testing.T, w *world, store object, engine outage) {
 		if engine == nil {
 			t.Skip("SQLite has no server")
 		}
@@ -295,6 +292,54 @@ func TestStoreDown(t *testing.T) {
 			return n.callTool(t, w.client, own, "run_code", code).outcome() == "done"
 		})
 	})
+}
+
+// A server does not start on a database that loses acknowledged changes, and uses none
+// that comes up later.
+func TestUnsuitableStore(t *testing.T) {
+	engine := enginetest.StartPostgres(t, "fsync=off")
+	dsn := engine.Database(t)
+	w := newWorld(t)
+	open := func(dsn string) *app {
+		config, err := readConfig(w.write(t, object{
+			"store": object{"driver": "postgres", "dsn": dsn},
+			"audit": object{"path": filepath.Join(t.TempDir(), "audit.jsonl"), "signing_key": w.settings()["audit"].(object)["signing_key"]},
+		}))
+		must(t, err)
+		a, err := newApp(config, slog.New(slog.DiscardHandler))
+		must(t, err)
+		return a
+	}
+	a := open(dsn)
+	if _, err := a.start(t.Context()); err == nil || !strings.Contains(err.Error(), "fsync is off") {
+		t.Errorf("start = %v, want an error with the setting", err)
+	}
+	_ = a.close()
+
+	proxy := enginetest.StartProxy(t, engine.Addr())
+	proxy.Cut()
+	a = open(enginetest.Via(t, dsn, proxy))
+	defer func() { _ = a.close() }()
+	_, err := a.start(t.Context())
+	must(t, err)
+	proxy.Restore()
+	err = a.store.prepare(t.Context()) // what the retries get
+	if !unsuitable(err) {
+		t.Errorf("prepare = %v, want what makes the database unfit", err)
+	}
+	for name, call := range map[string]func() error{
+		"agent":    func() error { _, err := a.registry.Find(t.Context(), "helper-1"); return err },
+		"approval": func() error { _, err := a.store.checkedApprovals().Find(t.Context(), "acme", "1"); return err },
+		"proof": func() error {
+			_, err := a.store.checkedReplays().Insert(t.Context(), [32]byte{}, time.Second)
+			return err
+		},
+		"session": func() error { _, err := a.store.checkedSessions().Get(t.Context(), "1"); return err },
+	} {
+		if err := call(); !errors.Is(err, errUnprepared) {
+			t.Errorf("%s: error = %v, want %v", name, err, errUnprepared)
+		}
+	}
 }
 
 // No tool runs from the moment at which the store is down, although the registry has

@@ -81,7 +81,7 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 	if a.tls, err = config.serverTLS(roots); err != nil {
 		return nil, err
 	}
-	proofs, err := dpop.New(dpop.Config{PublicOrigin: config.PublicOrigin, Replays: a.store.replays})
+	proofs, err := dpop.New(dpop.Config{PublicOrigin: config.PublicOrigin, Replays: a.store.checkedReplays()})
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +101,11 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 			return nil, err
 		}
 	}
-	if a.login, err = config.login(a.store.sessions, a.observer); err != nil {
+	if a.login, err = config.login(a.store.checkedSessions(), a.observer); err != nil {
 		return nil, err
 	}
 	a.approvals, err = approval.New(approval.Config{
-		Store: a.store.approvals, URL: config.PublicOrigin + "/approvals", Lifetime: values.lifetime, AllowAskingAgain: true, Observer: a.observer,
+		Store: a.store.checkedApprovals(), URL: config.PublicOrigin + "/approvals", Lifetime: values.lifetime, AllowAskingAgain: true, Observer: a.observer,
 		MaxArguments: maxArguments, MaxPending: 50,
 	})
 	if err != nil {
@@ -130,12 +130,12 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 		roles[name] = agent.Role{Scopes: scopes}
 	}
 	known := agent.Config{
-		Issuer: a.config.PublicOrigin, Store: a.store.agents, Replays: a.store.replays, Roles: roles, Observer: a.observer,
+		Issuer: a.config.PublicOrigin, Store: a.store.agents, Replays: a.store.checkedReplays(), Roles: roles, Observer: a.observer,
 		// The assertion with which an agent gets its token is the evidence.
 		Attestations: map[string]agent.Attestation{"key": {Attestor: agent.KeyPossession{}, Issue: true}},
 	}
 	if a.store.driver != "memory" { // which has no agents of an earlier process
-		known.Store = configured{a.store.agents, a.config.Agents}
+		known.Store = configured{checkedAgents{a.store.agents, a.store}, a.config.Agents}
 	}
 	if a.registry, err = agent.New(known); err != nil {
 		return err

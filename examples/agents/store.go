@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,6 +46,7 @@ type store struct {
 	prepare   func(context.Context) error // creates the tables and checks the settings
 	release   func() error
 	retry     sync.WaitGroup
+	ready     atomic.Bool // prepare has succeeded
 }
 
 // openStore opens a store and does not connect to it. No error contains the dsn,
@@ -133,10 +135,10 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if backend.Check(ctx) == nil {
-			return nil // this server may lack the right to create tables
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+			return err
 		}
-		return backend.Migrate(ctx)
+		return backend.Check(ctx)
 	}
 	return &store{
 		driver: driver, keys: backend.APIKeys(), agents: backend.Agents(), approvals: backend.Approvals(), replays: backend.Replays(),
@@ -144,25 +146,37 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 	}, nil
 }
 
-// start prepares the store and calls then, if it is not nil. If a database server is
-// down, start returns nil and retries until ctx ends; meanwhile requests that need the
-// store get 503.
+// start prepares the store and calls then, if it is not nil. It returns an error if the
+// database must not be used as it is. If a database server is down, start returns nil and
+// retries until ctx ends; meanwhile, and as long as the server that comes up must not be
+// used, requests that need the store get 503.
 func (s *store) start(ctx context.Context, logger *slog.Logger, then func(context.Context) error) error {
 	attempt := func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 		defer cancel()
-		if err := s.prepare(ctx); err != nil || then == nil {
+		err := s.prepare(ctx)
+		s.ready.Store(err == nil)
+		if err != nil || then == nil {
 			return err
 		}
 		return then(ctx)
 	}
 	err := attempt()
-	if err == nil || s.driver == "sqlite" || s.driver == "memory" || errors.Is(err, agent.ErrConflict) {
+	if err == nil || s.driver == "sqlite" || s.driver == "memory" || errors.Is(err, agent.ErrConflict) || unsuitable(err) {
 		return err
 	}
-	logger.Warn("store", "driver", s.driver, "problem", err.Error())
 	s.retry.Go(func() {
-		for pause := time.NewTicker(2 * time.Second); err != nil; err = attempt() {
+		pause := time.NewTicker(2 * time.Second)
+		defer pause.Stop()
+		for last := ""; err != nil; err = attempt() {
+			if problem := err.Error(); problem != last {
+				level := slog.LevelWarn
+				if unsuitable(err) {
+					level = slog.LevelError
+				}
+				logger.Log(ctx, level, "store", "driver", s.driver, "problem", problem)
+				last = problem
+			}
 			select {
 			case <-pause.C:
 			case <-ctx.Done():
@@ -172,6 +186,12 @@ func (s *store) start(ctx context.Context, logger *slog.Logger, then func(contex
 		logger.Info("store ready", "driver", s.driver)
 	})
 	return nil
+}
+
+// unsuitable reports whether the database responds and must not be used as it is. The
+// error has the setting.
+func unsuitable(err error) bool {
+	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
 }
 
 // close waits for start, whose context has ended, and closes the connections.
