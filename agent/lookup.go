@@ -102,6 +102,17 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	return e, nil
 }
 
+// failed returns the error of a method whose call of the store failed: 503, unless the
+// store has answered.
+func failed(err error) error {
+	for _, answer := range []error{ErrNotFound, ErrConflict, ErrDecommissioned} {
+		if errors.Is(err, answer) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", unavailable(ReasonStoreUnavailable, err), err)
+}
+
 func unavailable(reason gatehouse.Reason, cause error) *gatehouse.Error {
 	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: reason, Cause: cause}
 }

@@ -183,8 +183,8 @@ type details struct {
 // its agents in a configuration file calls it at each start: the same registration
 // changes nothing, and an agent that was decommissioned stays so ([ErrDecommissioned]).
 //
-// It returns an error that names every mistake: also a role or an attestation that
-// the [Config] lacks. If the attestation is required at registration, the evidence is
+// It returns an [ErrInvalid] that names every mistake: also a role or an attestation
+// that the [Config] lacks. If the attestation is required at registration, the evidence is
 // verified first, and an agent whose evidence is not accepted is not registered.
 func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
 	a := registration.Agent
@@ -199,7 +199,7 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 		errs = append(errs, fmt.Errorf("Attestation: %.64q is not in Config.Attestations", a.Attestation))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, err)
+		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, invalid{err})
 	}
 	if attestation.Registration {
 		if err := r.attest(ctx, a, registration.Nonce, registration.Evidence); err != nil {
@@ -210,7 +210,7 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 	old, _ := r.config.Store.Find(ctx, a.ID)                                                                        // decides only whether there is an event
 	record, err := r.config.Store.Register(ctx, a.ID, a.Tenant, text)
 	if err != nil {
-		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, err)
+		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, failed(err))
 	}
 	e, err := r.put(time.Now(), record)
 	if err != nil {
@@ -224,15 +224,16 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 
 // Decommission ends an agent for good: its credentials and all tokens in which it
 // takes part are rejected, on this node immediately and on the others after
-// Config.MaxAge. The error is [ErrNotFound] if the tenant has no such agent. To
-// decommission an agent again changes nothing.
+// Config.MaxAge. The error is [ErrNotFound] if the tenant has no such agent, and a
+// [*gatehouse.Error] of status 503 if the store is unavailable. To decommission an agent
+// again changes nothing.
 func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, error) {
 	if !isIdentifier(tenant) || !isIdentifier(id) {
 		return Agent{}, ErrNotFound
 	}
 	record, err := r.config.Store.Decommission(ctx, tenant, id)
 	if err != nil {
-		return Agent{}, fmt.Errorf("agent: decommission %.64q: %w", id, err)
+		return Agent{}, fmt.Errorf("agent: decommission %.64q: %w", id, failed(err))
 	}
 	e, err := r.put(time.Now(), record)
 	if err != nil {
@@ -251,11 +252,12 @@ func (r *Registry) report(ctx context.Context, event gatehouse.EventType, a Agen
 }
 
 // Find returns an agent from the store, also a decommissioned one, or [ErrNotFound].
+// Every other error is a [*gatehouse.Error] of status 503.
 func (r *Registry) Find(ctx context.Context, id string) (Agent, error) {
 	begun := time.Now()
 	record, err := r.config.Store.Find(ctx, id)
 	if err != nil {
-		return Agent{}, fmt.Errorf("agent: find: %w", err)
+		return Agent{}, fmt.Errorf("agent: find: %w", failed(err))
 	}
 	e, err := r.put(begun, record)
 	if err != nil {
@@ -265,11 +267,11 @@ func (r *Registry) Find(ctx context.Context, id string) (Agent, error) {
 }
 
 // List returns at most limit agents of a tenant, also decommissioned ones, whose ID
-// is greater than after, ordered by ID.
+// is greater than after, ordered by ID. The error is a [*gatehouse.Error] of status 503.
 func (r *Registry) List(ctx context.Context, tenant, after string, limit int) ([]Agent, error) {
 	records, err := r.config.Store.List(ctx, tenant, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("agent: list: %w", err)
+		return nil, fmt.Errorf("agent: list: %w", failed(err))
 	}
 	agents := make([]Agent, len(records))
 	for n, record := range records {

@@ -165,7 +165,6 @@ func TestStoreFailures(t *testing.T) {
 	ctx := context.Background()
 	for name, call := range map[string]func(*world) error{
 		"admit":    func(w *world) error { _, err := w.admit(person(object{"act": chainOf("helper-1")})); return err },
-		"find":     func(w *world) error { _, err := w.registry.Find(ctx, "helper-1"); return err },
 		"token":    func(w *world) error { return refusal(w, tokenRequest("helper-1")) },
 		"exchange": func(w *world) error { return refusal(w, exchangeRequest("helper-1", person(nil))) },
 		"client":   func(w *world) error { return refusal(w, tokenRequest("", "client_id", "helper-1")) },
@@ -173,7 +172,7 @@ func TestStoreFailures(t *testing.T) {
 		w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
 		w.store.fail(errors.New("down"))
 		err := call(w)
-		if e, ok := errors.AsType[*gatehouse.Error](err); name != "find" && (!ok || e.Code.Status() != http.StatusServiceUnavailable) || err == nil {
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != http.StatusServiceUnavailable {
 			t.Errorf("%s with the store down: error = %v, want 503", name, err)
 		}
 		if _, err := w.admit(person(nil)); err != nil {
@@ -197,6 +196,64 @@ func TestStoreFailures(t *testing.T) {
 	agentKeys["odd"] = stranger
 	if got := w.ask(tokenRequest("odd")); got.Status != http.StatusServiceUnavailable {
 		t.Errorf("agent with an unknown attestation: status = %d, want 503", got.Status)
+	}
+}
+
+func (f *flaky) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *flaky) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	if err := f.failure(); err != nil {
+		return agent.Record{}, err
+	}
+	return f.Store.Register(ctx, id, tenant, details)
+}
+
+func (f *flaky) Decommission(ctx context.Context, tenant, id string) (agent.Record, error) {
+	if err := f.failure(); err != nil {
+		return agent.Record{}, err
+	}
+	return f.Store.Decommission(ctx, tenant, id)
+}
+
+func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]agent.Record, error) {
+	if err := f.failure(); err != nil {
+		return nil, err
+	}
+	return f.Store.List(ctx, tenant, after, limit)
+}
+
+// The caller's mistakes are no 503, and errors of the store are one, with their cause.
+func TestErrInvalid(t *testing.T) {
+	w, down := newWorld(t), errors.New("down")
+	register := func(a agent.Agent) error {
+		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a})
+		return err
+	}
+	find := func() error { _, err := w.registry.Find(t.Context(), "none"); return err }
+	decommission := func(id string) error { _, err := w.registry.Decommission(t.Context(), "acme", id); return err }
+	for name, test := range map[string]struct{ got, want error }{
+		"Register, a role that Config lacks": {register(newAgent("reader", "acme", "root")), agent.ErrInvalid},
+		"Register, another tenant":           {register(newAgent("helper-1", "other", "writer")), agent.ErrConflict},
+		"Find":                               {find(), agent.ErrNotFound},
+		"Decommission":                       {decommission("none"), agent.ErrNotFound},
+	} {
+		if _, refusal := errors.AsType[*gatehouse.Error](test.got); !errors.Is(test.got, test.want) || refusal {
+			t.Errorf("%s error = %v, want %v", name, test.got, test.want)
+		}
+	}
+	w.store.fail(down)
+	for name, err := range map[string]error{
+		"Register": register(newAgent("reader", "acme", "writer")), "Find": find(), "Decommission": decommission("helper-1"),
+		"List": func() error { _, err := w.registry.List(t.Context(), "acme", "", 1); return err }(),
+	} {
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != agent.ReasonStoreUnavailable || !errors.Is(err, down) || errors.Is(err, agent.ErrInvalid) {
+			t.Errorf("%s with the store down: error = %v, want a 503 with the cause", name, err)
+		}
 	}
 }
 

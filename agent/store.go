@@ -18,6 +18,17 @@ var (
 	ErrDecommissioned = errors.New("agent is decommissioned")
 )
 
+// ErrInvalid is the error of [Registry.Register] for a [Registration] that is invalid.
+// Repeating the call does not help. An error of the store that is not one of this
+// package is a [*gatehouse.Error] instead: [gatehouse.Refuse] answers it with 503.
+var ErrInvalid = errors.New("invalid registration")
+
+// invalid makes an error an [ErrInvalid] without a change of its text.
+type invalid struct{ error }
+
+func (invalid) Is(target error) bool { return target == ErrInvalid }
+func (i invalid) Unwrap() error      { return i.error }
+
 // Store keeps agents. [Memory] is an implementation for one process; the store module
 // has others. The tests in package agenttest are the contract that every
 // implementation must pass.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
@@ -59,12 +60,16 @@ func TestTxFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for answer, want := range map[string]string{"": "tenant: begin: down", "globex": "has changed the name of the tenant", "acme": "failed"} {
+	for answer, want := range map[string]string{"": "tenant: begin: ", "globex": "has changed the name of the tenant", "acme": "failed"} {
 		db := sql.OpenDB(database{answer})
 		ran := false
 		err := tenant.Tx(job, db, nil, func(*sql.Tx) error { ran = true; return errors.New("failed") })
 		if err == nil || !strings.Contains(err.Error(), want) || ran != (answer == "acme") {
 			t.Errorf("Tx() at a database that answers %q: error = %v, f ran %t, want %q", answer, err, ran, want)
+		}
+		e, unavailable := errors.AsType[*gatehouse.Error](err)
+		if unavailable == (answer == "acme") || unavailable && (e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != tenant.ReasonDatabaseUnavailable || e.Cause == nil) {
+			t.Errorf("Tx() at a database that answers %q: error = %v, want a 503 unless it is that of f", answer, err)
 		}
 		if err := tenant.CheckRows(t.Context(), db); err == nil {
 			t.Errorf("CheckRows() at a database that answers %q: error = nil, want one", answer)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // Setting is the run-time parameter of PostgreSQL that has the tenant of a transaction.
@@ -16,7 +18,8 @@ const Setting = "gatehouse.tenant"
 
 // Tx runs f in a transaction of PostgreSQL that sees only the rows of the tenant of the
 // context, see [Of] and [Protect]. It commits if f returns nil, and rolls back if f
-// returns an error or panics, and if ctx ends.
+// returns an error or panics, and if ctx ends. The error of f is returned as it is; if the
+// database does not begin or commit, the error wraps a [*gatehouse.Error] of status 503.
 //
 // The tenant is set for this transaction only (SET LOCAL), so that the next user of the
 // connection does not have it, also behind a pooler such as PgBouncer in transaction
@@ -32,7 +35,7 @@ func Tx(ctx context.Context, db *sql.DB, options *sql.TxOptions, f func(tx *sql.
 	}
 	tx, err := db.BeginTx(ctx, options)
 	if err != nil {
-		return fmt.Errorf("tenant: begin: %w", err)
+		return unavailable("begin", err)
 	}
 	done := false
 	defer func() {
@@ -49,7 +52,7 @@ func Tx(ctx context.Context, db *sql.DB, options *sql.TxOptions, f func(tx *sql.
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("tenant: commit: %w", err)
+		return unavailable("commit", err)
 	}
 	return nil
 }
@@ -58,12 +61,19 @@ func within(ctx context.Context, tx *sql.Tx, n Namespace, f func(tx *sql.Tx) err
 	// SET LOCAL takes no parameters, and does nothing but warn outside of a transaction.
 	var got string
 	if err := tx.QueryRowContext(ctx, "SELECT set_config('"+Setting+"', $1, true)", n.tenant).Scan(&got); err != nil {
-		return fmt.Errorf("tenant: set: %w", err)
+		return unavailable("set", err)
 	}
 	if got != n.tenant {
-		return errors.New("tenant: set: the database has changed the name of the tenant")
+		return unavailable("set", errors.New("the database has changed the name of the tenant"))
 	}
 	return f(tx)
+}
+
+// unavailable returns the error of a step that the database did not make.
+func unavailable(step string, err error) error {
+	return fmt.Errorf("tenant: %s: %w: %w", step, &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonDatabaseUnavailable, Cause: err,
+	}, err)
 }
 
 // Protect returns the statements that separate the tenants in a table, for a migration.

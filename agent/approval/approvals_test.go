@@ -355,16 +355,27 @@ func TestHooksAndFailures(t *testing.T) {
 			}
 		}
 	}
+}
 
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
+func TestStoreFailureIsUnavailable(t *testing.T) {
+	a := newApprovals(t, func(c *approval.Config) { c.Store = failing{} })
 	for name, err := range map[string]error{
-		"Request": func() error { _, err := a.Request(canceled, pay(`{"n":1}`), rule); return err }(),
-		"Decide":  func() error { _, err := a.Decide(canceled, person(t, "alice"), first.ID, true, ""); return err }(),
-		"Claim":   func() error { _, err := a.Claim(canceled, profile(), rule); return err }(),
+		"Request": func() error {
+			_, err := a.Request(t.Context(), pay(`{"n":1}`), approval.Rule{Consent: true})
+			return err
+		}(),
+		"Decide": func() error { _, err := a.Decide(t.Context(), person(t, "alice"), "a", true, ""); return err }(),
+		"Claim": func() error {
+			_, err := a.Claim(t.Context(), profile(), approval.Rule{Consent: true})
+			return err
+		}(),
+		"Find": func() error { _, err := a.Find(t.Context(), "acme", "a"); return err }(),
+		"Wait": func() error { _, err := a.Wait(t.Context(), "acme", "a"); return err }(),
+		"List": func() error { _, err := a.List(t.Context(), person(t, "alice")); return err }(),
 	} {
-		if codeOf(err) != "temporarily_unavailable" {
-			t.Errorf("%s with a store that fails error = %v, want temporarily_unavailable", name, err)
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != approval.ReasonUnavailable || !errors.Is(err, errDown) {
+			t.Errorf("%s with a store that fails error = %v, want a 503 with the cause", name, err)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (s *Approvals) decide(ctx context.Context, p gatehouse.Principal, id string
 	if !isPerson(p) {
 		return Approval{}, refuse(gatehouse.CodeAccessDenied, ReasonNotEntitled, errNotPerson)
 	}
-	a, err := s.Find(ctx, p.Tenant, id)
+	a, err := s.find(ctx, p.Tenant, id)
 	if err == nil && !filter(p).entitled(a) {
 		return a, refuse(gatehouse.CodeAccessDenied, ReasonNotEntitled, errRule)
 	}
@@ -99,10 +99,14 @@ func MayDecide(p gatehouse.Principal, a Approval) bool {
 
 // List returns the pending approvals that p may decide on, the last requested first: at
 // most 100, and at most 16 MiB of arguments. It returns none for a caller who may not
-// decide. The error is that of the store.
+// decide. The error is a [*gatehouse.Error] of status 503 if the store is unavailable.
 func (s *Approvals) List(ctx context.Context, p gatehouse.Principal) ([]Approval, error) {
 	if !isPerson(p) {
 		return nil, nil
 	}
-	return s.config.Store.List(ctx, filter(p), maxListed, maxListedBytes)
+	found, err := s.config.Store.List(ctx, filter(p), maxListed, maxListedBytes)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return found, nil
 }

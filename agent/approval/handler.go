@@ -78,7 +78,7 @@ func (x *exchange) list() {
 	found, err := x.List(x.r.Context(), x.caller)
 	switch {
 	case err != nil:
-		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
+		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, errors.Unwrap(err))
 	case x.wantsJSON():
 		x.json(struct {
 			Approvals []Approval `json:"approvals"`
@@ -89,7 +89,7 @@ func (x *exchange) list() {
 }
 
 func (x *exchange) show(id string) {
-	a, err := x.Find(x.r.Context(), x.caller.Tenant, id)
+	a, err := x.find(x.r.Context(), x.caller.Tenant, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		x.refuse(CodeNotFound, ReasonNotFound, err)
@@ -179,7 +179,7 @@ func (x *exchange) wantsJSON() bool {
 func (x *exchange) json(v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
+		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, errors.Unwrap(err))
 		return
 	}
 	x.body(http.StatusOK, "application/json", append(body, '\n'))

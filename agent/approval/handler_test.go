@@ -289,8 +289,8 @@ func TestUnavailable(t *testing.T) {
 		if w.Code != 503 || w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s %s = %d, want 503 with Retry-After", x.method, x.path, w.Code)
 		}
-		if e, _ := seen.last(""); e.Decision != gatehouse.Unavailable {
-			t.Errorf("%s %s: event = %+v, want an unavailable decision", x.method, x.path, e)
+		if e, _ := seen.last(""); e.Decision != gatehouse.Unavailable || e.Cause == nil || e.Cause.Error() != "down" {
+			t.Errorf("%s %s: event = %+v, want an unavailable decision with the cause", x.method, x.path, e)
 		}
 	}
 	seen.fail = http.ErrAbortHandler

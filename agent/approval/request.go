@@ -104,9 +104,18 @@ func (s *Approvals) Claim(ctx context.Context, c Call, r Rule) (Approval, error)
 	return a, nil
 }
 
-// Find returns an approval of a tenant. The error is [ErrNotFound] or that of the
-// store.
+// Find returns an approval of a tenant. The error is [ErrNotFound], or a
+// [*gatehouse.Error] of status 503 if the store is unavailable.
 func (s *Approvals) Find(ctx context.Context, tenant, id string) (Approval, error) {
+	a, err := s.find(ctx, tenant, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		err = unavailable(err)
+	}
+	return a, err
+}
+
+// find is Find with the error of the store.
+func (s *Approvals) find(ctx context.Context, tenant, id string) (Approval, error) {
 	if tenant == "" || len(id) > maxText {
 		return Approval{}, ErrNotFound
 	}

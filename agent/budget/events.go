@@ -82,10 +82,14 @@ func lastEnd(data []byte) int {
 // matters reports whether whole events have to be read one by one: whether there may be
 // a report or the end of the stream among them. Most have neither.
 func (e *events) matters(data []byte) bool {
-	if e.shape == model.ChatCompletions {
+	switch e.shape {
+	case model.ChatCompletions:
 		return bytes.Contains(data, []byte("[DONE]")) || reports(data)
+	case model.Messages:
+		return bytes.Contains(data, usageMember) || bytes.Contains(data, []byte("message_stop"))
+	case model.Responses, model.Embeddings:
 	}
-	return e.shape != model.Messages || bytes.Contains(data, usageMember) || bytes.Contains(data, []byte("message_stop"))
+	return true
 }
 
 // close returns the unfinished event at the end of a stream.

@@ -218,8 +218,10 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		store.down.Store(true)
-		if err := h.Settle(t.Context(), 10); err == nil {
-			t.Error("Settle without the store: no error")
+		for name, err := range map[string]error{"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10)} {
+			if e, _ := refusal(t, err); e.Code.Status() != 503 || e.Reason != budget.ReasonUnavailable || !errors.Is(e, errDown) {
+				t.Errorf("%s without the store = %v", name, e)
+			}
 		}
 		time.Sleep(2 * time.Minute) // the hold has expired
 		store.down.Store(false)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
@@ -44,6 +45,8 @@ type failure struct {
 	kind error
 	text string
 	also []error // for errors.Is
+
+	refusal *gatehouse.Error // nil but for a [Rotator]
 }
 
 // Error implements error.
@@ -51,6 +54,22 @@ func (f *failure) Error() string { return f.kind.Error() + ": " + f.name + ": " 
 
 // Is implements what [errors.Is] calls.
 func (f *failure) Is(target error) bool { return target == f.kind || slices.Contains(f.also, target) }
+
+// Unwrap implements what [errors.As] calls.
+func (f *failure) Unwrap() error {
+	if f.refusal == nil {
+		return nil
+	}
+	return f.refusal
+}
+
+// refusal is what [gatehouse.Refuse] answers for an error of a [Rotator], whose text is
+// not in it.
+func refusal(name string, err error) *gatehouse.Error {
+	return &gatehouse.Error{
+		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonNoAnswer, Cause: newFailure(name, err),
+	}
+}
 
 // Timeout reports whether a time limit was reached, like that of [net.Error].
 func (f *failure) Timeout() bool { return slices.Contains(f.also, os.ErrDeadlineExceeded) }

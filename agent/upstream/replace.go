@@ -13,7 +13,8 @@ import (
 
 // Rotate replaces the active credential now, and returns when calls of this node use
 // the new one. Calls in flight keep the previous one, which is revoked when they have
-// ended. If a step fails, the rotation is tried again by [Rotator.Run].
+// ended. If a step fails, the rotation is tried again by [Rotator.Run]. The error is, in
+// the sense of [errors.Is], [ErrDecommissioned], or wraps a [*gatehouse.Error] of status 503.
 func (r *Rotator) Rotate(ctx context.Context) error {
 	old, _, err := r.replace(ctx, "", false)
 	if err == nil {
@@ -80,7 +81,8 @@ func (r *Rotator) recover(ctx context.Context, c Credential) error {
 
 // Decommission revokes all credentials, without waiting for calls in flight, and
 // returns when that is done. From then on, on all nodes, the rotator yields no
-// credential and creates none. If a step fails, it is tried again by [Rotator.Run].
+// credential and creates none. If a step fails, it is tried again by [Rotator.Run], and the
+// error wraps a [*gatehouse.Error] of status 503.
 func (r *Rotator) Decommission(ctx context.Context) error {
 	left := true
 	check := func(s *state, _ time.Time) bool {
@@ -105,10 +107,15 @@ func (r *Rotator) Decommission(ctx context.Context) error {
 	return r.outcome(err)
 }
 
-// outcome returns err without the text of other packages.
+// outcome returns err without the text of other packages. It is a 503 unless the rotator
+// is decommissioned.
 func (r *Rotator) outcome(err error) error {
 	if err == nil {
 		return nil
 	}
-	return newFailure(r.name, err)
+	f := newFailure(r.name, err)
+	if !errors.Is(err, ErrDecommissioned) {
+		f.refusal = refusal(r.name, err)
+	}
+	return f
 }

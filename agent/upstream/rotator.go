@@ -165,14 +165,15 @@ func NewRotator(config RotatorConfig) (*Rotator, error) {
 }
 
 // Acquire implements [Source]. Before the first credential is active, it creates one
-// or waits for the node that does.
+// or waits for the node that does. If it cannot, the error wraps a [*gatehouse.Error] of
+// status 503.
 func (r *Rotator) Acquire(ctx context.Context) (Credential, func(), error) {
 	c, release, err := r.take()
 	if c.ID != "" || err != nil {
 		return c, release, err
 	}
 	if err := r.until(ctx, func() bool { return r.id() != "" || r.isClosed() }); err != nil {
-		return Credential{}, nil, err
+		return Credential{}, nil, fmt.Errorf("%w: %w", refusal(r.name, err), err)
 	}
 	if c, release, err = r.take(); c.ID == "" && err == nil {
 		err = ErrNoCredential

@@ -53,7 +53,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Scopes:                config.Scopes,
 		CookieSecrets:         values.cookieKeys,
 		Session: session.Config{
-			Store: a.store.sessions, Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
+			Store: a.store.checkedSessions(), Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
 		Admit: signin.Admit{

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +35,7 @@ type store struct {
 	prepare  func(context.Context) error // creates the tables and checks the settings
 	release  func() error
 	retry    sync.WaitGroup
+	ready    atomic.Bool // prepare has succeeded
 }
 
 // openStore opens a store and does not connect to it. No error contains the dsn,
@@ -92,29 +94,42 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if backend.Check(ctx) == nil {
-			return nil // this server may lack the right to create tables
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+			return err
 		}
-		return backend.Migrate(ctx)
+		return backend.Check(ctx)
 	}
 	return &store{driver: driver, sessions: backend.Sessions(), prepare: prepare, release: db.Close}, nil
 }
 
-// start prepares the store. If a database server is down, start returns nil and
-// retries until ctx ends; meanwhile requests with a session get 503.
+// start prepares the store. It returns an error if the database must not be used as it
+// is. If a database server is down, start returns nil and retries until ctx ends;
+// meanwhile, and as long as the server that comes up must not be used, what needs the
+// store is answered with 503.
 func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 	attempt := func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 		defer cancel()
-		return s.prepare(ctx)
-	}
-	err := attempt()
-	if err == nil || s.driver == "sqlite" {
+		err := s.prepare(ctx)
+		s.ready.Store(err == nil)
 		return err
 	}
-	logger.Warn("store", "driver", s.driver, "problem", err.Error())
+	err := attempt()
+	if err == nil || s.driver == "sqlite" || unsuitable(err) {
+		return err
+	}
 	s.retry.Go(func() {
-		for pause := time.NewTicker(2 * time.Second); err != nil; err = attempt() {
+		pause := time.NewTicker(2 * time.Second)
+		defer pause.Stop()
+		for last := ""; err != nil; err = attempt() {
+			if problem := err.Error(); problem != last {
+				level := slog.LevelWarn
+				if unsuitable(err) {
+					level = slog.LevelError
+				}
+				logger.Log(ctx, level, "store", "driver", s.driver, "problem", problem)
+				last = problem
+			}
 			select {
 			case <-pause.C:
 			case <-ctx.Done():
@@ -124,6 +139,48 @@ func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 		logger.Info("store ready", "driver", s.driver)
 	})
 	return nil
+}
+
+// unsuitable reports whether the database responds and must not be used as it is. The
+// error has the setting.
+func unsuitable(err error) bool {
+	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
+}
+
+var errUnprepared = errors.New("the store is not prepared")
+
+// checkedSessions are the sessions of a store that is ready.
+type checkedSessions struct {
+	session.Store
+	store *store
+}
+
+func (s *store) checkedSessions() session.Store {
+	if s.driver == "memory" {
+		return s.sessions
+	}
+	return checkedSessions{s.sessions, s}
+}
+
+func (c checkedSessions) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
+	if !c.store.ready.Load() {
+		return session.Record{}, errUnprepared
+	}
+	return c.Store.Create(ctx, r, lifetime)
+}
+
+func (c checkedSessions) Get(ctx context.Context, id string) (session.Record, error) {
+	if !c.store.ready.Load() {
+		return session.Record{}, errUnprepared
+	}
+	return c.Store.Get(ctx, id)
+}
+
+func (c checkedSessions) DeleteAll(ctx context.Context, selector session.Selector) (int, error) {
+	if !c.store.ready.Load() {
+		return 0, errUnprepared
+	}
+	return c.Store.DeleteAll(ctx, selector)
 }
 
 // close waits for start, whose context has ended, and closes the connections.

@@ -119,6 +119,48 @@ func TestEngineDownAtStart(t *testing.T) {
 	enginetest.Eventually(t, 30*time.Second, "a login", func() bool { return b.Go(s.URL+"/login").Status == 200 })
 }
 
+// TestUnsuitableStore: the application does not start on a database that loses
+// acknowledged changes, and uses none that comes up later.
+func TestUnsuitableStore(t *testing.T) {
+	engine := enginetest.StartPostgres(t, "fsync=off")
+	dsn := engine.Database(t)
+	p := webtest.NewProvider(t)
+	for driver, store := range map[string]struct{ dsn, setting string }{
+		"postgres": {dsn, "fsync is off"},
+		"redis":    {enginetest.StartRedis(t, "appendfsync everysec").URL(), "appendfsync"},
+	} {
+		config, err := readConfig(webtest.Configure(t, "https://notes.example.com", p.URL, object{"session_store": object{"driver": driver, "dsn": store.dsn}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := newApp(config, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.start(t.Context()); err == nil || !strings.Contains(err.Error(), store.setting) {
+			t.Errorf("start = %v, want an error with %q", err, store.setting)
+		}
+		a.close()
+	}
+
+	proxy := enginetest.StartProxy(t, engine.Addr())
+	proxy.Cut()
+	s := open(t, p, object{"session_store": object{"driver": "postgres", "dsn": enginetest.Via(t, dsn, proxy)}})
+	proxy.Restore()
+	b := webtest.NewBrowser(t)
+	login := func() bool {
+		page := b.Go(s.URL + "/login")
+		if page.Status != 503 {
+			t.Errorf("GET /login = %v, want 503", page)
+		}
+		return page.Status != 503
+	}
+	enginetest.Eventually(t, 30*time.Second, "the log has the setting", func() bool {
+		return login() || strings.Contains(s.log.String(), "fsync is off")
+	})
+	login()
+}
+
 // TestTimeouts: idle and absolute are the timeouts of the configuration.
 func TestTimeouts(t *testing.T) {
 	s := open(t, webtest.NewProvider(t), object{"idle": "1s", "absolute": "2s"})

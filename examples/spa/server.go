@@ -48,7 +48,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Scopes:                config.Scopes,
 		CookieSecrets:         values.cookieKeys,
 		Session: session.Config{
-			Store: a.store.sessions, Name: "spa", Idle: values.idle, Absolute: values.absolute,
+			Store: a.store.checkedSessions(), Name: "spa", Idle: values.idle, Absolute: values.absolute,
 			// The page may send requests with the cookie. To read the responses it
 			// needs CORS too.
 			TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
