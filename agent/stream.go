@@ -12,7 +12,7 @@ import (
 )
 
 // EndWithAgent returns a handler that cancels the context of a request when the
-// credential of its caller expires, as [gatehouse.EndAtExpiry] does, and when an agent
+// credential of its caller ends, as [gatehouse.EndAtExpiry] does, and when an agent
 // that takes part in it is decommissioned or registered anew, or the registry cannot
 // be read: at most 1.5 times Config.MaxAge and the duration of a query later. Put it
 // around handlers of long requests, and have them watch their context.

@@ -118,7 +118,6 @@ func collection(passes int, _ time.Duration) (pathResult, error) {
 		bare = append(bare, max(collect()-empty, 1e-6))
 	}
 	runtime.KeepAlive(texts)
-	texts = nil
 	a, err := fullCache(n)
 	if err != nil {
 		return pathResult{}, err

@@ -23,7 +23,7 @@ import (
 
 // startNginx runs nginx with the content of its http block until the test ends, and
 // waits until it listens at the address.
-func startNginx(t *testing.T, address, block string) *program {
+func startNginx(t *testing.T, address, block string) {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
@@ -32,12 +32,13 @@ func startNginx(t *testing.T, address, block string) *program {
 		}
 	}
 	dir := t.TempDir()
-	config := "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n"
+	var config strings.Builder
+	config.WriteString("daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n")
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		config += fmt.Sprintf("%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
+		fmt.Fprintf(&config, "%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(config+block+"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config.String()+block+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := startProgram(t, binary, os.Environ(), "-p", dir, "-c", file)
@@ -53,7 +54,6 @@ func startNginx(t *testing.T, address, block string) *program {
 		}
 		return err == nil
 	})
-	return p
 }
 
 func exists(path string) bool {

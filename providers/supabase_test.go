@@ -38,7 +38,7 @@ func supabaseProviders() []provider {
 			tokens: append([]token{{name: "legacy secret after the rotation", header: object{"alg": "HS256", "kid": "l1"}, key: &secret, reason: jwtauth.ReasonAlgorithm, cause: "ES256"}}, others...),
 		},
 		{
-			name: "SupabaseLegacy", key: secret, claims: claims, want: caller{gatehouse.KindUser, oid, "", "", "", "", "authenticated"},
+			name: "SupabaseLegacy", key: secret, documents: documents{}, claims: claims, want: caller{gatehouse.KindUser, oid, "", "", "", "", "authenticated"},
 			issuer: func() jwtauth.Issuer { return supabaseLegacy(gatehouse.NewSecret([]byte(supabaseSecret))) },
 			header: object{"alg": "HS256", "typ": "JWT", "kid": "l1"},
 			tokens: append([]token{{name: "signing keys", header: object{"alg": "ES256", "kid": "e1"}, key: new(ecKey()), reason: jwtauth.ReasonAlgorithm, cause: "HS256"}}, others[1:]...),

@@ -38,8 +38,8 @@
 //
 // # Streams
 //
-// A stream ends with unauthenticated when the credential of its caller expires, also
-// if the handler waits for a message: its context is canceled and Receive returns an
-// error. Without the interceptor unary calls end at that time, too, and streams end
+// A stream ends with unauthenticated when the credential of its caller ends, see
+// [gatehouse.UntilCredentialEnds], also if the handler waits for a message: its
+// context is canceled and Receive returns an error. Without the interceptor unary calls end at that time, too, and streams end
 // with another code. A DPoP proof is checked once, when the stream begins.
 package gateconnect

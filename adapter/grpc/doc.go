@@ -43,8 +43,8 @@
 //
 // # Streams
 //
-// A stream ends with Unauthenticated when the credential of its caller expires, also
-// if the handler waits for a message. The handler then gets the same error from
-// RecvMsg and SendMsg, its context is done, and its result is discarded. A DPoP proof
-// is checked once, when the stream begins.
+// A stream ends with Unauthenticated when the credential of its caller ends, see
+// [gatehouse.UntilCredentialEnds], also if the handler waits for a message. The
+// handler then gets the same error from RecvMsg and SendMsg, its context is done, and
+// its result is discarded. A DPoP proof is checked once, when the stream begins.
 package gategrpc

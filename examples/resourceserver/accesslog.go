@@ -28,12 +28,13 @@ type decisionKey struct{}
 func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, d, response := time.Now(), new(decision), &response{ResponseWriter: w}
-		r = r.WithContext(context.WithValue(r.Context(), decisionKey{}, d))
+		ctx := context.WithValue(r.Context(), decisionKey{}, d)
+		r = r.WithContext(ctx)
 		defer func() { // also after a panic
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			// The route, because the path and the query may contain a credential.
-			logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			logger.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", response.status),
 				slog.String("decision", string(d.Decision)), slog.String("reason", string(d.Reason)),
 				slog.String("issuer", d.Principal.Issuer), slog.String("subject", d.Principal.Subject),

@@ -51,7 +51,7 @@ func run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
-	app, err := newApp(config, logger)
+	app, err := newApp(config, logger) //nolint:contextcheck // the metrics end with the program
 	if err != nil {
 		return fmt.Errorf("%s:\n%w", path, err)
 	}

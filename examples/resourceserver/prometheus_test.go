@@ -40,7 +40,7 @@ func TestAlertRules(t *testing.T) {
 	promtool := enginetest.Promtool(t)
 	rules, tests := readFile(t, telemetryDir+"alerts.yml"), readFile(t, telemetryDir+"alerts_test.yml")
 	for _, arguments := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
-		command := exec.CommandContext(t.Context(), promtool, arguments...) //nolint:gosec // promtool
+		command := exec.CommandContext(t.Context(), promtool, arguments...)
 		command.Dir = telemetryDir
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("promtool %q: %v\n%s", arguments, err, out)
@@ -158,7 +158,7 @@ func load(p *server, key string, good, down *authtest.Issuer) (stop func()) {
 	done := make(chan struct{})
 	var work sync.WaitGroup
 	send := func(path, header, value string) {
-		if r, err := http.NewRequest(http.MethodGet, p.URL+path, http.NoBody); err == nil { //nolint:noctx // it ends with the server
+		if r, err := http.NewRequest(http.MethodGet, p.URL+path, http.NoBody); err == nil {
 			r.Header.Set(header, value)
 			if response, err := client.Do(r); err == nil {
 				response.Body.Close()
@@ -282,7 +282,7 @@ func TestDashboard(t *testing.T) {
 	})
 	if picture != "" {
 		text := draw(server, all, begun, time.Now())
-		if err := os.WriteFile(picture, []byte(text), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(picture, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

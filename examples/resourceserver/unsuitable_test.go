@@ -96,7 +96,7 @@ func TestUnsuitableStoreComesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer backend.close()
+	defer func() { _ = backend.close() }()
 	_ = backend.prepare(t.Context()) // creates the tables and then refuses
 	text, _ := create(t, operator(t, backend.keys))
 

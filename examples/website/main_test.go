@@ -65,7 +65,9 @@ func TestREADME(t *testing.T) {
 	go func() { ended <- website.Wait() }()
 	t.Cleanup(func() {
 		_ = website.Process.Kill()
-		<-ended
+		if err := <-ended; err == nil {
+			t.Error("the program ended by itself")
+		}
 		p.CheckLog(t, output)
 	})
 	webtest.Listens(t, address, ended)

@@ -144,12 +144,11 @@ func unsuitable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
 }
 
-// passing are the error codes of a server that may soon be able to respond.
-var passing = []string{"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS"}
-
 // answered makes the response of a server an [ErrUnsuitable], and leaves the errors of
 // a connection as they are.
 func answered(err error) error {
+	// The error codes of a server that may soon be able to respond.
+	passing := []string{"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS"}
 	if _, ok := errors.AsType[redis.Error](err); !ok || slices.ContainsFunc(passing, func(code string) bool { return redis.HasErrorPrefix(err, code) }) {
 		return err
 	}

@@ -212,7 +212,10 @@ func TestAuditRefusesChanges(t *testing.T) {
 		if n != 2100 {
 			t.Errorf("Records() has %d records, want 2100", n)
 		}
-		for range s.Audit(nil).Records(t.Context()) {
+		for _, err := range s.Audit(nil).Records(t.Context()) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 	})
