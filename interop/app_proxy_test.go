@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/interop/browser"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // signinBehindProxy uses examples/signin below a path of nginx, with a provider whose
@@ -109,12 +110,12 @@ func signinBehindProxy(t *testing.T, chromium *browser.Page) {
 		}
 	})
 	t.Run("step-up", func(t *testing.T) {
-		a.show(t, ada, "signed-in")
-		// The login grows too old for the export.
-		ada.Until(t, "fetch('export').then((r) => r.status === 401)")
-		if at := ada.Submit(t, "#export"); !strings.HasPrefix(at.URL, a.provider.Issuer+"/interaction/") {
-			t.Fatalf("the export leads to %+v, want the login", at)
-		}
+		// The login grows too old for the export, and then so for the provider too, which
+		// counts whole seconds.
+		enginetest.Eventually(t, time.Minute, "the export leads to the login", func() bool {
+			a.show(t, ada, "signed-in")
+			return strings.HasPrefix(ada.Submit(t, "#export").URL, a.provider.Issuer+"/interaction/")
+		})
 		if at := a.consent(t, ada, "ada"); at.URL != a.page+"/export" || at.Status != http.StatusOK {
 			t.Fatalf("the login ends at %+v, want the export", at)
 		}
