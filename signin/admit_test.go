@@ -4,6 +4,7 @@ package signin_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -58,9 +59,7 @@ func TestAdmit(t *testing.T) {
 			revoked := ""
 			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
 			s.Claims = func(claims object) {
-				for name, value := range test.claims {
-					claims[name] = value
-				}
+				maps.Copy(claims, test.claims)
 			}
 			w := s.login("?return_to=/reports")
 			if test.reason == "" {
