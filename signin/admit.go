@@ -106,8 +106,9 @@ func (a Admit) checkEmail(claims gatehouse.Claims) error {
 		return err
 	}
 	at := strings.IndexByte(c.Email, '@') // a second one is in no domain
+	// Letters outside ASCII could become another domain in lower case.
 	switch {
-	case at < 1:
+	case at < 1 || !text.IsVisible(c.Email[at:]):
 		return errors.New("signin: the claim email is missing or no address: request the scope email, or set Config.Userinfo")
 	case string(c.Verified) != "true" && string(c.Verified) != `"true"`: // some send a text
 		return errors.New("signin: the claim email_verified is not true")

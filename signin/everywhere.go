@@ -43,18 +43,21 @@ func (h *Handler) endUser(ctx context.Context, user gatehouse.Key) (incomplete, 
 	}
 	var all []session.Tokens
 	for _, s := range sessions {
-		tokens, err := h.Sessions.EndOne(ctx, user.Issuer, user.Subject, s.ID)
-		if err != nil && !errors.Is(err, session.ErrNotFound) {
-			return nil, errors.Join(err, h.revokeAll(ctx, all))
+		tokens, e := h.Sessions.EndOne(ctx, user.Issuer, user.Subject, s.ID)
+		if e != nil && !errors.Is(e, session.ErrNotFound) {
+			err = errors.Join(err, e)
 		}
-		all = append(all, tokens)
+		all = append(all, tokens) // also of a session that has ended with an error of the observer
 	}
 	// A session could have begun in the meantime, or have a new ID.
-	_, err = h.Sessions.EndAll(ctx, session.Selector{Issuer: user.Issuer, Subject: user.Subject})
+	_, e := h.Sessions.EndAll(ctx, session.Selector{Issuer: user.Issuer, Subject: user.Subject})
+	err = errors.Join(err, e)
+	// First the refresh tokens: one of them could get an access token after RevokeSubject.
+	incomplete = h.revokeAll(ctx, all)
 	if h.revocations != nil {
-		incomplete = h.revocations.RevokeSubject(ctx, user)
+		incomplete = errors.Join(incomplete, h.revocations.RevokeSubject(ctx, user))
 	}
-	return errors.Join(incomplete, h.revokeAll(ctx, all)), err
+	return incomplete, err
 }
 
 // revokeAll revokes the tokens of sessions that have ended.

@@ -129,6 +129,61 @@ func TestEndUserFails(t *testing.T) {
 	}
 }
 
+// TestSignOutEverywhereWithoutSession: whom to sign out is not known, which is no success.
+func TestSignOutEverywhereWithoutSession(t *testing.T) {
+	var down bool
+	s := newSite(t, func(c *signin.Config) { c.Session.Store = unreadable{c.Session.Store, func(string) bool { return down }} })
+	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 401 {
+		t.Errorf("logout without a session = %d, want 401", w.Code)
+	}
+	s.login("")
+	down = true
+	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 503 {
+		t.Errorf("logout without the store = %d, want 503", w.Code)
+	}
+}
+
+// TestEndUserGoesOn: a session that cannot be read does not save those after it.
+func TestEndUserGoesOn(t *testing.T) {
+	list := new(revocations)
+	ending, unread, revoked := false, "", 0
+	s := newSite(t, func(c *signin.Config) {
+		c.Revocations = list
+		c.Session.Store = unreadable{c.Session.Store, func(id string) bool {
+			if ending && unread == "" {
+				unread = id
+			}
+			return id == unread
+		}}
+	})
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
+	for range 2 {
+		s.jar = make(map[string]string)
+		s.Reply = object{"refresh_token": "refresh"}
+		s.login("")
+	}
+	ending, revoked = true, 0
+	if err := s.EndUser(t.Context(), "alice"); !isUnavailable(err) {
+		t.Errorf("EndUser error = %v, want 503", err)
+	}
+	if _, err := s.principal(); err == nil || revoked != 1 || len(list.revoked) != 1 {
+		t.Errorf("the session is valid: %t, %d refresh tokens revoked, subjects %v; want none, one and alice", err == nil, revoked, list.revoked)
+	}
+}
+
+// unreadable is a store whose Get fails where failed returns true.
+type unreadable struct {
+	session.Store
+	failed func(id string) bool
+}
+
+func (u unreadable) Get(ctx context.Context, id string) (session.Record, error) {
+	if u.failed(id) {
+		return session.Record{}, errors.New("down")
+	}
+	return u.Store.Get(ctx, id)
+}
+
 type listless struct{ session.Store }
 
 func (listless) List(context.Context, session.Selector, int) ([]session.Record, error) {

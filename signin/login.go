@@ -134,6 +134,13 @@ func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
 	} {
 		delete(all, name)
 	}
+	// A value and its verification come from one place.
+	for _, name := range []string{"email", "phone_number"} {
+		if own[name] != nil || own[name+"_verified"] != nil {
+			delete(all, name)
+			delete(all, name+"_verified")
+		}
+	}
 	maps.Copy(all, own)
 	text, err := json.Marshal(all)
 	if err != nil {

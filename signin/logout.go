@@ -34,7 +34,9 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	if !allowPOST(w, r) {
 		return
 	}
-	user, err := h.leaving(w, r)
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
+	everywhere := r.FormValue("everywhere") == "1"
+	user, err := h.leaving(r, everywhere)
 	if err != nil {
 		h.fail(w, r, start, err)
 		return
@@ -43,12 +45,13 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	// The logout completes even if the browser goes away or the observer fails.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
-	incomplete := h.revoke(ctx, tokens)
-	if err == nil && user != (gatehouse.Key{}) && r.FormValue("everywhere") == "1" {
-		var others error
-		others, err = h.endUser(ctx, user)
-		incomplete = errors.Join(failure(incomplete), others)
+	var incomplete error
+	if everywhere { // before the authorization server is asked, which may be slow
+		var failed error
+		incomplete, failed = h.endUser(ctx, user)
+		err = errors.Join(err, failed)
 	}
+	incomplete = errors.Join(failure(h.revoke(ctx, tokens)), incomplete)
 	if err != nil {
 		h.answer(w, r, h.asError(err))
 		return
@@ -73,16 +76,19 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 }
 
 // leaving returns the user of the session that a logout ends, the zero Key if there is
-// none. The error is that of a page of another user, which must not sign this one out.
-func (h *Handler) leaving(w http.ResponseWriter, r *http.Request) (gatehouse.Key, error) {
+// none. The error is that of a page of another user, which must not sign this one out, or
+// why it is not known whom to sign out everywhere.
+func (h *Handler) leaving(r *http.Request, everywhere bool) (gatehouse.Key, error) {
 	proof, err := h.Sessions.Authenticate(r)
-	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Reason == session.ReasonOtherUser {
+	if everywhere && errors.Is(err, gatehouse.ErrNoCredentials) {
+		return gatehouse.Key{}, h.reject(gatehouse.CodeMissingCredentials, gatehouse.ReasonNoCredentials, nil)
+	}
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok && (everywhere || e.Reason == session.ReasonOtherUser) {
 		return gatehouse.Key{}, err
 	}
 	if err != nil {
 		return gatehouse.Key{}, nil //nolint:nilerr // End finds and reports it, unless there is no session
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
 	if tag := r.FormValue(session.UserField); tag != "" && tag != session.UserTag(proof.Principal()) {
 		return gatehouse.Key{}, h.reject(session.CodeUserChanged, session.ReasonOtherUser, nil)
 	}
