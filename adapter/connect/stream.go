@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	errExpired = errors.New("The credential of the stream is expired.") //nolint:revive // a sentence for the caller
-	errOutside = errors.New("This resource requires authentication.")   //nolint:revive // as above
+	errExpired     = errors.New("The credential of the stream is expired.")            //nolint:revive // a sentence for the caller
+	errUnavailable = errors.New("The credential of the stream cannot be checked now.") //nolint:revive // as above
+	errOutside     = errors.New("This resource requires authentication.")              //nolint:revive // as above
 )
 
 // call is an admitted call on its way from Handler to the interceptor.
@@ -45,7 +46,7 @@ func serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	defer context.AfterFunc(credential, func() {
 		c.mu.Lock() // w must not be used once the call has ended
 		defer c.mu.Unlock()
-		if c.endless || !isExpired(credential) {
+		if c.endless || ended(credential) == nil {
 			return
 		}
 		cancel(context.Cause(credential))
@@ -92,8 +93,8 @@ func (g *Guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 			return err
 		}
 		err := next(ctx, stream{connection, ctx})
-		if isExpired(ctx) {
-			return expired()
+		if e := ended(ctx); e != nil {
+			return e
 		}
 		return err
 	}
@@ -104,11 +105,18 @@ func (g *Guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 	return next
 }
 
-func isExpired(ctx context.Context) bool {
-	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+// ended returns the error of a stream whose credential has ended, or whose backend cannot
+// say whether it has, and nil for any other stream.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if !errors.Is(cause, gatehouse.ErrCredentialEnded) {
+		return nil
+	}
+	if e, ok := errors.AsType[*gatehouse.Error](cause); ok && e.Code.Status() == http.StatusServiceUnavailable {
+		return connect.NewError(connect.CodeUnavailable, errUnavailable)
+	}
+	return connect.NewError(connect.CodeUnauthenticated, errExpired)
 }
-
-func expired() error { return connect.NewError(connect.CodeUnauthenticated, errExpired) }
 
 // stream passes no message after the credential is expired.
 type stream struct {
@@ -118,15 +126,15 @@ type stream struct {
 
 func (s stream) Receive(message any) error {
 	err := s.StreamingHandlerConn.Receive(message)
-	if isExpired(s.ctx) { // also if the message was received before, and read only now
-		return expired()
+	if e := ended(s.ctx); e != nil { // also if the message was received before, and read only now
+		return e
 	}
 	return err
 }
 
 func (s stream) Send(message any) error {
-	if isExpired(s.ctx) {
-		return expired()
+	if err := ended(s.ctx); err != nil {
+		return err
 	}
 	return s.StreamingHandlerConn.Send(message)
 }

@@ -5,6 +5,7 @@ package gategrpc
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -13,7 +14,10 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-var errExpired = status.Error(codes.Unauthenticated, "The credential of the stream is expired.")
+var (
+	errExpired     = status.Error(codes.Unauthenticated, "The credential of the stream is expired.")
+	errUnavailable = status.Error(codes.Unavailable, "The credential of the stream cannot be checked now.")
+)
 
 // stream is a stream with the context of an admitted call. It passes no message
 // after the credential has ended.
@@ -26,21 +30,30 @@ func (s stream) Context() context.Context { return s.ctx }
 
 func (s stream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
-	if isExpired(s.ctx) { // also if the message was received before, and read only now
-		return errExpired
+	if e := ended(s.ctx); e != nil { // also if the message was received before, and read only now
+		return e
 	}
 	return err
 }
 
 func (s stream) SendMsg(m any) error {
-	if isExpired(s.ctx) {
-		return errExpired
+	if err := ended(s.ctx); err != nil {
+		return err
 	}
 	return s.ServerStream.SendMsg(m)
 }
 
-func isExpired(ctx context.Context) bool {
-	return errors.Is(context.Cause(ctx), gatehouse.ErrCredentialEnded)
+// ended returns the status of a stream whose credential has ended, or whose backend
+// cannot say whether it has, and nil for any other stream.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if !errors.Is(cause, gatehouse.ErrCredentialEnded) {
+		return nil
+	}
+	if e, ok := errors.AsType[*gatehouse.Error](cause); ok && e.Code.Status() == http.StatusServiceUnavailable {
+		return errUnavailable
+	}
+	return errExpired
 }
 
 // serveStream calls a handler, at most until the credential of the caller ends.
@@ -65,8 +78,8 @@ func serveStream(ctx context.Context, s grpc.ServerStream, handler func(grpc.Ser
 	case r := <-done:
 		return r.unwrap()
 	case <-ctx.Done():
-		if isExpired(ctx) {
-			return errExpired
+		if err := ended(ctx); err != nil {
+			return err
 		}
 		return (<-done).unwrap() // the caller has hung up, which RecvMsg notices too
 	}
