@@ -4,6 +4,7 @@ package gateotel
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -23,7 +24,7 @@ func (t *Telemetry) annotate(ctx context.Context, e *gatehouse.Event) {
 	var attributes []attribute.KeyValue
 	add := func(key, value string) {
 		if value != "" {
-			attributes = append(attributes, attribute.String(key, value[:min(len(value), maxText)]))
+			attributes = append(attributes, attribute.String(key, strings.ToValidUTF8(value[:min(len(value), maxText)], "")))
 		}
 	}
 	p := &e.Principal
