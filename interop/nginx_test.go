@@ -130,8 +130,9 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 		t.Errorf("the application gets the session: %s", got)
 	}
 	page.Run(t, `document.cookie = 'own=1'`)
+	page.Run(t, `document.cookie = 'X__Host-Http-forwardauth=1; path=/report'`) // comes first, and looks alike
 	page.Visit(t, f.origin+path)
-	want(`cookie "own=1`)
+	want(`cookie "X__Host-Http-forwardauth=1; own=1`)
 	// The headers of the client are replaced, and the method counts.
 	got := page.Run(t, `fetch('/script', {method: 'PUT', body: 'text', headers: {'X-Auth-Subject': 'admin', 'X-Auth-Email': 'admin@example.com', 'X-Forwarded-Method': 'GET', 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Uri': '/x'}}).then((r) => r.text())`)
 	for _, line := range []string{`PUT /script`, `subject [\\\"ada\\\"]`, `email []`, `body \\\"text\\\"`} {

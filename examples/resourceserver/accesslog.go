@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -35,7 +36,7 @@ func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
 			defer d.mu.Unlock()
 			// The route, because the path and the query may contain a credential.
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
-				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", response.status),
+				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", cmp.Or(response.status, http.StatusOK)),
 				slog.String("decision", string(d.Decision)), slog.String("reason", string(d.Reason)),
 				slog.String("issuer", d.Principal.Issuer), slog.String("subject", d.Principal.Subject),
 				slog.String("tenant", d.Principal.Tenant), slog.String("credential", d.Credential),

@@ -47,6 +47,7 @@ async function call(path, options = {}, page = user) {
   if (response.status === 401) throw new SignedOut();
   const answer = await response.json().catch(() => ({}));
   if (response.status === 409) throw new OtherUser();
+  if (page && page !== user) throw user ? new OtherUser() : new SignedOut(); // the page has changed meanwhile
   if (!response.ok) throw new Error(answer.error_description || 'The server sent an unexpected response.');
   return answer;
 }

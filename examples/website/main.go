@@ -43,6 +43,6 @@ func main() {
 
 func hello(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	fmt.Fprintf(w, `<!DOCTYPE html><p>Hello, %s.<form method="post" action="/auth/logout"><button>Sign out</button></form>`, html.EscapeString(p.Subject))
 }
