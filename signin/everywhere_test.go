@@ -132,7 +132,9 @@ func TestEndUserFails(t *testing.T) {
 // TestSignOutEverywhereWithoutSession: whom to sign out is not known, which is no success.
 func TestSignOutEverywhereWithoutSession(t *testing.T) {
 	var down bool
-	s := newSite(t, func(c *signin.Config) { c.Session.Store = unreadable{c.Session.Store, func(string) bool { return down }} })
+	s := newSite(t, func(c *signin.Config) {
+		c.Session.Store = unreadable{c.Session.Store, func(string) bool { return down }}
+	})
 	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 401 {
 		t.Errorf("logout without a session = %d, want 401", w.Code)
 	}
