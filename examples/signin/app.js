@@ -173,7 +173,10 @@ $('note').addEventListener('input', () => {
 });
 
 // A user who signs out leaves nothing in the tab.
-for (const form of document.querySelectorAll('form[action$="/logout"]')) form.addEventListener('submit', () => sessionStorage.clear());
+for (const form of document.querySelectorAll('form[action$="/logout"]')) form.addEventListener('submit', () => {
+  form.elements.session_user.value = user; // 409 if another user has signed in since
+  sessionStorage.clear();
+});
 
 $('upstream').addEventListener('click', () => attempt(async () => {
   $('upstream').disabled = true;

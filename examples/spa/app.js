@@ -146,7 +146,11 @@ $('note').addEventListener('input', () => {
 });
 
 // A user who signs out leaves nothing in the tab.
-document.querySelector('form[action$="/logout"]').addEventListener('submit', () => sessionStorage.clear());
+const logout = document.querySelector('form[action$="/logout"]');
+logout.addEventListener('submit', () => {
+  logout.elements.session_user.value = user; // 409 if another user has signed in since
+  sessionStorage.clear();
+});
 
 $('upstream').addEventListener('click', () => attempt(async () => {
   $('upstream').disabled = true;
