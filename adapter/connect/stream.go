@@ -12,13 +12,10 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpc"
 )
 
-var (
-	errExpired     = errors.New("The credential of the stream is expired.")            //nolint:revive // a sentence for the caller
-	errUnavailable = errors.New("The credential of the stream cannot be checked now.") //nolint:revive // as above
-	errOutside     = errors.New("This resource requires authentication.")              //nolint:revive // as above
-)
+var errOutside = errors.New("This resource requires authentication.") //nolint:revive // a sentence for the caller
 
 // call is an admitted call on its way from Handler to the interceptor.
 type call struct {
@@ -105,17 +102,13 @@ func (g *Guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 	return next
 }
 
-// ended returns the error of a stream whose credential has ended, or whose backend cannot
-// say whether it has, and nil for any other stream.
+// ended returns the error of a stream whose credential has ended, nil for any other.
 func ended(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if !errors.Is(cause, gatehouse.ErrCredentialEnded) {
+	code, message := rpc.Ended(ctx)
+	if code == 0 {
 		return nil
 	}
-	if e, ok := errors.AsType[*gatehouse.Error](cause); ok && e.Code.Status() == http.StatusServiceUnavailable {
-		return connect.NewError(connect.CodeUnavailable, errUnavailable)
-	}
-	return connect.NewError(connect.CodeUnauthenticated, errExpired)
+	return connect.NewError(connect.Code(code), errors.New(message))
 }
 
 // stream passes no message after the credential is expired.

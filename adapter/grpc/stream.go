@@ -4,19 +4,13 @@ package gategrpc
 
 import (
 	"context"
-	"errors"
-	"net/http"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatehouse-go/gatehouse"
-)
-
-var (
-	errExpired     = status.Error(codes.Unauthenticated, "The credential of the stream is expired.")
-	errUnavailable = status.Error(codes.Unavailable, "The credential of the stream cannot be checked now.")
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpc"
 )
 
 // stream is a stream with the context of an admitted call. It passes no message
@@ -43,17 +37,10 @@ func (s stream) SendMsg(m any) error {
 	return s.ServerStream.SendMsg(m)
 }
 
-// ended returns the status of a stream whose credential has ended, or whose backend
-// cannot say whether it has, and nil for any other stream.
+// ended returns the status of a stream whose credential has ended, nil for any other.
 func ended(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if !errors.Is(cause, gatehouse.ErrCredentialEnded) {
-		return nil
-	}
-	if e, ok := errors.AsType[*gatehouse.Error](cause); ok && e.Code.Status() == http.StatusServiceUnavailable {
-		return errUnavailable
-	}
-	return errExpired
+	code, message := rpc.Ended(ctx)
+	return status.Error(codes.Code(code), message) // nil for 0
 }
 
 // serveStream calls a handler, at most until the credential of the caller ends.
