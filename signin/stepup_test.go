@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -123,6 +124,21 @@ func TestStepUpIsCompared(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStepUpAgeCountsToTheCallback: an authentication that was recent when the login began
+// can be too old when it ends.
+func TestStepUpAgeCountsToTheCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+		authenticated := time.Now().Add(-30 * time.Second).Unix()
+		s.Claims = func(claims object) { claims["auth_time"] = authenticated }
+		response := s.Authorize(s.start("?max_age=60"))
+		time.Sleep(time.Minute)
+		s.expect("callback", s.callback(response), 403, signin.ReasonStepUp)
+		_ = s.Close()
+	})
 }
 
 // TestACRValues: those of the configuration are demanded of each login.
