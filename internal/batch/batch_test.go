@@ -43,8 +43,8 @@ func (e *engine) send(ctx context.Context, calls []*batch.Call[int, string]) {
 	}
 }
 
-// start makes calls one after the other, each as soon as the one before waits. Those
-// that are named in impatient end after a millisecond.
+// start makes calls one after the other, each as soon as the one before waits. The
+// contexts of those that are named in impatient end before a batch does, the last one first.
 func start(t *testing.T, q *batch.Queue[int, string], queries []int, impatient ...int) (results map[int]string, wait func()) {
 	t.Helper()
 	results = make(map[int]string)
@@ -55,7 +55,7 @@ func start(t *testing.T, q *batch.Queue[int, string], queries []int, impatient .
 		for _, other := range impatient {
 			if query == other {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, time.Millisecond)
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(10-query)*time.Millisecond)
 				t.Cleanup(cancel)
 			}
 		}
