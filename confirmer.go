@@ -25,8 +25,9 @@ type Confirmer interface {
 	// Confirm checks that the sender of r, which carries token, holds the key
 	// that the member of cnf names, and returns what the response must carry.
 	// member is the text of a JSON string, or a JSON object as it is.
-	// It is called for each request, also if the token itself is cached. An
-	// error that is no [*Error] is answered with 503.
+	// It is called for each request, also if the token itself is cached, and for the
+	// later checks of a long request only with Confirms.Rechecks. An error that is no
+	// [*Error] is answered with 503.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
 	Confirm(r *http.Request, token, member string) (http.Header, error)
@@ -50,6 +51,11 @@ type Confirms struct {
 	// Companions are headers that carry the proof under any scheme, such as
 	// Client-Cert. The gate removes them.
 	Companions []string
+
+	// Rechecks is true if Confirm may be called again for a request that it has
+	// accepted, while the request is served: see [UntilCredentialEnds]. Leave it false
+	// for a proof that is valid once, which a second call would reject as a replay.
+	Rechecks bool
 }
 
 // Confirmers are the confirmers of one authenticator of tokens. The zero value
@@ -183,7 +189,9 @@ func (c *Confirmers) index(member string) int {
 
 // Confirm checks on each request that the sender of r holds each key to which
 // the token is bound, and returns headers for the response. Call it after the
-// expiry, the key set and the revocation of the token have been checked. scheme
+// expiry, the key set and the revocation of the token have been checked. For a later
+// check of a long request it relies on the proof that it has accepted, unless the
+// confirmer declares Confirms.Rechecks. scheme
 // is the authentication scheme of the token, "" for a token from a cookie or
 // another header. If r is nil, a bound token is rejected.
 //
@@ -217,6 +225,9 @@ func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation
 		}
 		if cause != "" {
 			return nil, &Error{Code: CodeInvalidToken, Reason: ReasonUnconfirmed, Scheme: scheme, Cause: errors.New("gatehouse: " + cause)}
+		}
+		if !d.Rechecks && IsRecheck(r.Context()) {
+			continue
 		}
 		extra, err := c.all[i].Confirm(r, token, member)
 		if err != nil {

@@ -3,10 +3,14 @@
 package gatehouse_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -212,4 +216,39 @@ func TestConfirmersReads(t *testing.T) {
 	if got := none.Reads(own); len(got.Schemes) != 1 {
 		t.Errorf("nil Confirmers: Reads = %+v", got)
 	}
+}
+
+// A proof that is valid once is not asked for again while a request is served. A
+// certificate is.
+func TestConfirmersOfStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		once, again := counting{confirmer: byProof}, counting{confirmer: byCertificate}
+		again.confirms.Rechecks = true
+		c := newConfirmers(&once, &again)
+		confirmation := must(c.Parse(`{"jkt":"a","x5t":"b"}`))
+		gate := gateOf(t, authenticator{c.Reads(gatehouse.Reads{Rechecks: true}), func(r *http.Request) (gatehouse.Proof, error) {
+			header, err := c.Confirm(r, "DPoP", "T", confirmation)
+			proof := gatehouse.NewProof(user())
+			proof.Header = header
+			return proof, err
+		}})
+		r := request("Authorization", "DPoP T", "jkt", "aT", "x5t", "bT")
+		gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Minute)
+			noError(t, context.Cause(r.Context()))
+		}))).ServeHTTP(httptest.NewRecorder(), r)
+		if once.calls != 1 || again.calls < 4 {
+			t.Errorf("calls of Confirm = %d and %d, want 1 and more than 4", once.calls, again.calls)
+		}
+	})
+}
+
+type counting struct {
+	confirmer
+	calls int
+}
+
+func (c *counting) Confirm(r *http.Request, token, member string) (http.Header, error) {
+	c.calls++
+	return c.confirmer.Confirm(r, token, member)
 }

@@ -173,6 +173,8 @@ const (
 	ReasonAuthenticatorFailed Reason = "authenticator_failed"
 	// ReasonEnrichFailed: Config.Enrich failed, or changed a field that it must not change. Status: 503. Operator: see the cause.
 	ReasonEnrichFailed Reason = "enrich_failed"
+	// ReasonChanged: a later check of a long request found that its caller has lost a scope or a role, or is another one. Status: 403. Operator: nothing, if a permission was withdrawn.
+	ReasonChanged Reason = "credential_changed"
 	// ReasonObserverFailed: the observer could not record the event, so the request was refused. Status: 503. Operator: check the audit log or other observer.
 	ReasonObserverFailed Reason = "observer_failed"
 )

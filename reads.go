@@ -46,7 +46,8 @@ type Reads struct {
 	// Rechecks is true if Authenticate may be called again for a request that it has
 	// accepted, while the request is served: see [UntilCredentialEnds]. It then returns an
 	// error if it would no longer accept the credential. Where [IsRecheck] is true, it
-	// must not count a use, extend a session, or ask for a proof that is valid once.
+	// must not count a use, extend a session, or ask for a proof that is valid once;
+	// [Confirmers] do the last for it.
 	Rechecks bool
 
 	// InURL finds a credential of this kind in a URL and returns its issuer and its

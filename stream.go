@@ -6,19 +6,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 )
 
 const (
-	// recheckEvery is the time between two checks of the credential of a stream, and
-	// recheckTimeout bounds one check.
-	recheckEvery, recheckTimeout = 15 * time.Second, 10 * time.Second
+	// recheckEvery is the longest time between two checks of the credential of a stream.
+	// The first check is at a random time within it, and each later one up to
+	// recheckSpread early, so that the streams that clients open again after a restart do
+	// not ask the store all at once. recheckTimeout bounds one check.
+	recheckEvery, recheckSpread, recheckTimeout = 15 * time.Second, 3 * time.Second, 10 * time.Second
 	// lateEvery is the time between two checks in the minute after the expiry by the
 	// clock of this process: the authenticator uses another clock, or allows for skew.
 	lateEvery = time.Second
+	// outage is how long a stream outlasts an unavailable backend: as long as package
+	// apikey uses a record without its store. retryEvery and a random part of it is the
+	// time between two checks meanwhile.
+	outage, retryEvery = 5 * time.Second, time.Second
 )
+
+// EventStreamEnded is the type of the event of a request whose context
+// [UntilCredentialEnds] has ended after a check. Reason, Code and Status are those of the
+// check, and Duration is the time that it took. The level is INFO, or ERROR if the
+// backend is unavailable.
+const EventStreamEnded EventType = "stream_ended"
 
 // ErrCredentialEnded is the cause of the end of a context of [UntilCredentialEnds], with the
 // error of the check.
@@ -47,11 +61,19 @@ func EndAtExpiry(next http.Handler) http.Handler {
 // has been served.
 //
 // If the authenticator declares Reads.Rechecks, it decides, by its own clock and with
-// its allowance for clock skew: it checks the request again every 15 s, and at
+// its allowance for clock skew: it checks the request again at least every 15 s, and at
 // Principal.Expires. So the context also ends when the session ends or idles out, the
-// token, key or certificate is revoked, the agent is decommissioned, or the backend is
-// unavailable. Any other credential ends at Principal.Expires by the clock of this
-// process. The policies of the route are not called again.
+// token, key or certificate is revoked, or the agent is decommissioned. It also ends when
+// the caller, after [Config.Enrich], lacks a scope or a role that it had, or differs in
+// more than scopes, roles, claims, AuthTime, Expires and Credential. The policies of the
+// route are not called again. Any other credential ends at Principal.Expires by the clock
+// of this process.
+//
+// While the backend is unavailable, or a check takes 10 s, the check is repeated every 1
+// to 2 s. The context ends 5 s after the first failure, or at Principal.Expires. So it
+// ends at most 30 s after the last check that succeeded.
+//
+// The observer of the gate receives an [EventStreamEnded] if a check ends the context.
 func UntilCredentialEnds(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
 	a := admittedBy(ctx)
 	switch {
@@ -65,10 +87,10 @@ func UntilCredentialEnds(ctx context.Context) (_ context.Context, cancel context
 	}
 	inner, end := context.WithCancelCause(ctx)
 	checks, stop := context.WithCancel(context.WithValue(a.Context, recheckKey{}, true))
-	w := &watch{by: a.by, request: a.request.WithContext(checks), caller: a.principal.Key(), end: end}
+	w := &watch{admitted: a, request: a.request.WithContext(checks), end: end}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.schedule(a.principal.Expires)
+	w.schedule(a.principal.Expires, recheckEvery)
 	return inner, func() {
 		stop()
 		w.stop()
@@ -88,18 +110,21 @@ func (a *admitted) rechecks() bool { return a.by != nil && a.by.rechecks }
 // watch checks the credential of a request again. It has a timer instead of a goroutine,
 // because most requests are short.
 type watch struct {
-	by      *checked
-	request *http.Request
-	caller  Key
-	end     context.CancelCauseFunc
+	admitted *admitted
+	request  *http.Request
+	end      context.CancelCauseFunc
 
 	mu      sync.Mutex // also held during a check
 	timer   *time.Timer
 	stopped bool
+	expires time.Time // of the credential, by the last check
+	failing time.Time // when the context ends unless a check succeeds; zero after a success
 }
 
-func (w *watch) schedule(expires time.Time) {
-	next := recheckEvery
+// schedule schedules the check after a success, up to spread earlier than necessary.
+func (w *watch) schedule(expires time.Time, spread time.Duration) {
+	w.expires, w.failing = expires, time.Time{}
+	next := recheckEvery - rand.N(spread)
 	if !expires.IsZero() {
 		switch until := time.Until(expires); {
 		case until > 0:
@@ -111,37 +136,109 @@ func (w *watch) schedule(expires time.Time) {
 	w.timer = time.AfterFunc(next, w.again)
 }
 
+// retry schedules the check after a failure of the backend, and reports false if the
+// context must end. An outage does not prolong a credential beyond its expiry.
+func (w *watch) retry() bool {
+	now := time.Now()
+	if w.failing.IsZero() {
+		if w.failing = now.Add(outage); !w.expires.IsZero() && w.expires.Before(w.failing) {
+			w.failing = w.expires
+		}
+	}
+	next := retryEvery + rand.N(retryEvery)
+	if !now.Add(next).Before(w.failing) {
+		return false
+	}
+	w.timer = time.AfterFunc(next, w.again)
+	return true
+}
+
 func (w *watch) again() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
 		return
 	}
-	expires, err := w.check()
-	if err != nil {
-		w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, err))
-		return
+	start := time.Now()
+	expires, e := w.check()
+	switch {
+	case e == nil:
+		w.schedule(expires, recheckSpread)
+	case w.request.Context().Err() != nil: // the request has been served, or its caller has hung up
+		w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
+	case e.Code.Status() == http.StatusServiceUnavailable && w.retry():
+	default:
+		w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
+		w.report(e, start)
 	}
-	w.schedule(expires)
+}
+
+// report reports the end of the context, which an error of the observer does not change.
+func (w *watch) report(e *Error, start time.Time) {
+	event := refusalEvent(w.request, e, start)
+	if event.Decision != Unavailable && e.Level == nil {
+		event.Level = slog.LevelInfo // credentials end
+	}
+	p := *w.admitted.principal
+	event.Type, event.Decision = EventStreamEnded, ""
+	event.Principal, event.Issuer, event.Credential = p, p.Issuer, p.Credential
+	_ = Report(context.WithoutCancel(w.request.Context()), w.admitted.gate.observer, event)
 }
 
 // check authenticates the request again, and returns when the credential expires.
-func (w *watch) check() (expires time.Time, err error) {
+func (w *watch) check() (expires time.Time, e *Error) {
+	by := w.admitted.by
 	defer func() {
 		if p := recover(); p != nil { // no server recovers in this goroutine
-			err = fmt.Errorf("gatehouse: %T panicked: %v", w.by.Authenticator, p)
+			e = asRefusal(fmt.Errorf("gatehouse: %T or Config.Enrich panicked: %v", by.Authenticator, p))
 		}
 	}()
-	ctx, cancel := context.WithTimeout(w.request.Context(), recheckTimeout)
-	defer cancel()
-	proof, err := w.by.Authenticate(w.request.WithContext(ctx))
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case proof.principal == nil || proof.principal.Key() != w.caller:
-		return time.Time{}, errors.New("gatehouse: the request has another caller now")
+	deadline := time.Now().Add(recheckTimeout)
+	if !w.failing.IsZero() && w.failing.Before(deadline) {
+		deadline = w.failing
 	}
-	return proof.principal.Expires, nil
+	ctx, cancel := context.WithDeadline(w.request.Context(), deadline)
+	defer cancel()
+	r := w.request.WithContext(ctx)
+	proof, err := by.Authenticate(r)
+	switch {
+	case err != nil && asError(err) == nil && errors.Is(err, ErrNoCredentials):
+		return time.Time{}, &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}
+	case err != nil:
+		return time.Time{}, asRefusal(err)
+	case proof.principal == nil:
+		return time.Time{}, asRefusal(fmt.Errorf("gatehouse: %T returned no error and no Principal", by.Authenticator))
+	}
+	again := *w.admitted
+	again.Context, again.principal = ctx, proof.principal
+	inner := r.WithContext(&again) //nolint:contextcheck // it wraps the context of r
+	inner.Header = again.gate.reads.without(r.Header)
+	if e := again.gate.complete(inner, &again, proof.Tenants); e != nil {
+		return time.Time{}, e
+	}
+	if cause := again.principal.lacks(w.admitted.principal); cause != "" {
+		return time.Time{}, &Error{Code: CodeAccessDenied, Reason: ReasonChanged, Cause: errors.New("gatehouse: " + cause)}
+	}
+	return again.principal.Expires, nil
+}
+
+// lacks returns what p has not kept of the caller who was admitted, "" for nothing.
+func (p *Principal) lacks(admitted *Principal) string {
+	same := *p
+	same.Scopes, same.Roles, same.Claims = admitted.Scopes, admitted.Roles, admitted.Claims
+	same.AuthTime, same.Expires, same.Credential = admitted.AuthTime, admitted.Expires, admitted.Credential
+	if same != *admitted {
+		return "the caller differs in more than scopes, roles, claims, times and the credential"
+	}
+	if !p.Scopes.HasAll(admitted.Scopes) {
+		return "the caller has lost a scope"
+	}
+	for role := range admitted.Roles.All() {
+		if !p.Roles.Has(role) {
+			return "the caller has lost a role"
+		}
+	}
+	return ""
 }
 
 // stop waits for a check in progress: the request must not be used when it is served.

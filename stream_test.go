@@ -5,8 +5,10 @@ package gatehouse_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,9 +79,15 @@ type changing struct {
 	expires time.Time
 	ends    time.Duration // from when on it returns err
 	err     error
-	subject string // instead, if not empty
+	change  func(*gatehouse.Principal) // instead, if not nil
+	outage  time.Duration              // from the first check that fails, 0 for ever
+	delay   time.Duration              // all checks from ends on are answered at this time after it
+	hangs   bool
+	hangUp  context.CancelFunc // the caller does so during the check
 	panics  bool
+	none    bool // it returns the zero Proof
 	checks  []time.Duration
+	failed  time.Time
 }
 
 func (c *changing) Reads() gatehouse.Reads {
@@ -92,44 +100,90 @@ func (c *changing) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if !gatehouse.IsRecheck(r.Context()) {
 		return gatehouse.NewProof(p), nil
 	}
-	if _, ok := r.Context().Deadline(); !ok || r.Header.Get("Authorization") == "" {
-		return gatehouse.Proof{}, errors.New("the check has no deadline, or no credential")
+	if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > 10*time.Second || r.Header.Get("Authorization") == "" {
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: "no deadline, or no credential"}
 	}
 	c.checks = append(c.checks, time.Since(c.start))
-	if time.Since(c.start) < c.ends {
+	if late := time.Since(c.start) - c.ends; late >= 0 && late < c.delay {
+		time.Sleep(c.delay - late)
+		if c.err == nil {
+			return gatehouse.NewProof(p), nil
+		}
+	} else if c.delay > 0 {
 		return gatehouse.NewProof(p), nil
 	}
-	if c.panics {
+	if time.Since(c.start) < c.ends || !c.failed.IsZero() && c.outage > 0 && time.Since(c.failed) >= c.outage {
+		return gatehouse.NewProof(p), nil
+	}
+	if c.failed.IsZero() {
+		c.failed = time.Now()
+	}
+	switch {
+	case c.panics:
 		panic("check")
+	case c.hangs:
+		if c.hangUp != nil {
+			c.hangUp()
+		}
+		<-r.Context().Done()
+		return gatehouse.Proof{}, r.Context().Err()
+	case c.change != nil:
+		c.change(p)
+	case !c.none:
+		return gatehouse.Proof{}, c.err
+	default:
+		return gatehouse.Proof{}, nil
 	}
-	if c.subject != "" {
-		p.Subject = c.subject
-		return gatehouse.NewProof(p), nil
-	}
-	return gatehouse.Proof{}, c.err
+	return gatehouse.NewProof(p), nil
+}
+
+// serve serves a stream until its context ends, and returns that context.
+func (c *changing) serve(gate *gatehouse.Gate, ctx context.Context) (inner context.Context) { //nolint:revive // the receiver is the request
+	r := request("Authorization", "Bearer x").WithContext(ctx)
+	gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		inner = r.Context()
+		<-inner.Done()
+	}))).ServeHTTP(httptest.NewRecorder(), r)
+	return inner
 }
 
 // A credential ends when its authenticator says so: after a logout, an idle timeout or a
 // revocation, and at the expiry by the authenticator's clock, with its allowance for
-// skew.
+// skew. It ends when the caller has less than before, and if the backend stays
+// unavailable. The end is reported.
 func TestStreamEndsWithCredential(t *testing.T) {
 	errEnded := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "ended"}
+	errDown := errors.New("store: down")
+	becomes := func(change func(*gatehouse.Principal)) changing {
+		return changing{ends: 20 * time.Second, change: change}
+	}
+	const failed, changed = gatehouse.ReasonAuthenticatorFailed, gatehouse.ReasonChanged
 	for _, test := range []struct {
-		name       string
-		expires    time.Duration // by the clock of the process, 0 for never
-		a          changing
-		wantAfter  time.Duration
-		wantChecks int
+		name        string
+		expires     time.Duration // by the clock of the process, 0 for never
+		a           changing
+		after, most time.Duration // when the context ends: later than after, unless both are equal
+		reason      gatehouse.Reason
 	}{
-		{"ends by revocation", 0, changing{ends: 20 * time.Second, err: errEnded}, 30 * time.Second, 2},
-		{"ends by revocation before the expiry", time.Hour, changing{ends: 40 * time.Second, err: errEnded}, 45 * time.Second, 3},
-		{"ends at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, err: errEnded}, 20 * time.Second, 2},
-		{"clock of the store is 10 s behind", 20 * time.Second, changing{ends: 30 * time.Second, err: errEnded}, 30 * time.Second, 12},
-		{"accepted within the skew", -10 * time.Second, changing{ends: 2500 * time.Millisecond, err: errEnded}, 3 * time.Second, 3},
-		{"clock of the store is an hour behind", -time.Hour, changing{ends: time.Minute, err: errEnded}, time.Minute, 4},
-		{"backend is unavailable", 0, changing{ends: time.Second, err: errors.New("store: down")}, 15 * time.Second, 1},
-		{"another caller", 0, changing{ends: time.Second, subject: "mallory"}, 15 * time.Second, 1},
-		{"authenticator panics", 0, changing{ends: time.Second, panics: true}, 15 * time.Second, 1},
+		{"ends by revocation", 0, changing{ends: 20 * time.Second, err: errEnded}, 20 * time.Second, 35 * time.Second, "ended"},
+		{"ends by revocation before the expiry", time.Hour, changing{ends: 40 * time.Second, err: errEnded}, 40 * time.Second, 55 * time.Second, "ended"},
+		{"ends at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, err: errEnded}, 20 * time.Second, 20 * time.Second, "ended"},
+		{"clock of the store is 10 s behind", 20 * time.Second, changing{ends: 30 * time.Second, err: errEnded}, 30 * time.Second, 30 * time.Second, "ended"},
+		{"accepted within the skew", -10 * time.Second, changing{ends: 2500 * time.Millisecond, err: errEnded}, 3 * time.Second, 3 * time.Second, "ended"},
+		{"clock of the store is an hour behind", -time.Hour, changing{ends: time.Minute, err: errEnded}, time.Minute, 75 * time.Second, "ended"},
+		{"no credential any more", 0, changing{ends: 20 * time.Second, err: gatehouse.ErrNoCredentials}, 20 * time.Second, 35 * time.Second, gatehouse.ReasonNoCredentials},
+		{"backend is unavailable", 0, changing{ends: 20 * time.Second, err: errDown}, 23 * time.Second, 40 * time.Second, failed},
+		{"backend is unavailable at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, err: errDown}, 20 * time.Second, 20 * time.Second, failed},
+		{"backend is unavailable before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, err: errDown}, 17 * time.Second, 20 * time.Second, failed},
+		{"backend hangs", 0, changing{hangs: true}, 15 * time.Second, 30 * time.Second, failed},
+		{"authenticator panics", 0, changing{ends: 20 * time.Second, panics: true}, 23 * time.Second, 40 * time.Second, failed},
+		{"authenticator returns nothing", 0, changing{ends: 20 * time.Second, none: true}, 23 * time.Second, 40 * time.Second, failed},
+		{"another subject", 0, becomes(func(p *gatehouse.Principal) { p.Subject = "mallory" }), 20 * time.Second, 35 * time.Second, changed},
+		{"another issuer", 0, becomes(func(p *gatehouse.Principal) { p.Issuer = "other" }), 20 * time.Second, 35 * time.Second, changed},
+		{"another tenant", 0, becomes(func(p *gatehouse.Principal) { p.Tenant = "" }), 20 * time.Second, 35 * time.Second, changed},
+		{"another client", 0, becomes(func(p *gatehouse.Principal) { p.Client = "cli" }), 20 * time.Second, 35 * time.Second, changed},
+		{"a scope less", 0, becomes(func(p *gatehouse.Principal) { p.Scopes = scopeSet("reports:write") }), 20 * time.Second, 35 * time.Second, changed},
+		{"a role less", 0, becomes(func(p *gatehouse.Principal) { p.Roles = roleSet("reader") }), 20 * time.Second, 35 * time.Second, changed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -137,25 +191,124 @@ func TestStreamEndsWithCredential(t *testing.T) {
 				if a.start = time.Now(); test.expires != 0 {
 					a.expires = a.start.Add(test.expires)
 				}
-				r := request()
-				r.Header.Set("Authorization", "Bearer x")
-				var inner context.Context
-				gateOf(t, &a).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					inner = r.Context()
-					<-inner.Done()
-				}))).ServeHTTP(httptest.NewRecorder(), r)
-				if after := time.Since(a.start); after != test.wantAfter || len(a.checks) != test.wantChecks {
-					t.Errorf("context ended after %v and %d checks, want %v and %d", after, len(a.checks), test.wantAfter, test.wantChecks)
+				gate, seen := observed(t, &a)
+				inner := a.serve(gate, t.Context())
+				if after := time.Since(a.start); after > test.most || after < test.after || after == test.after && test.after != test.most {
+					t.Errorf("context ended after %v and checks at %v, want more than %v, at most %v", after, a.checks, test.after, test.most)
 				}
 				cause := context.Cause(inner)
-				if !errors.Is(cause, gatehouse.ErrCredentialEnded) || a.err != nil && !errors.Is(cause, a.err) {
+				if !errors.Is(cause, gatehouse.ErrCredentialEnded) || a.err == errDown && !errors.Is(cause, a.err) {
 					t.Errorf("cause = %v, want %v and %v", cause, gatehouse.ErrCredentialEnded, a.err)
 				}
+				count := len(a.checks)
 				time.Sleep(time.Minute)
-				if len(a.checks) != test.wantChecks {
-					t.Errorf("%d checks a minute after the end, want %d", len(a.checks), test.wantChecks)
+				if len(a.checks) != count {
+					t.Errorf("%d checks a minute after the end, want %d", len(a.checks), count)
+				}
+				if len(seen.all) != 2 {
+					t.Fatalf("events = %+v, want two", seen.all)
+				}
+				e := seen.all[1]
+				level := slog.LevelInfo
+				if test.reason == failed {
+					level = slog.LevelError
+				}
+				if e.Type != gatehouse.EventStreamEnded || e.Decision != "" || e.Reason != test.reason || e.Level != level ||
+					e.Principal.Subject != "ada" || e.Credential != "jti-1" || e.Path != "/reports" {
+					t.Errorf("event = %+v, want %s with reason %s at level %v", e, gatehouse.EventStreamEnded, test.reason, level)
 				}
 			})
+		})
+	}
+}
+
+// What a caller may gain, or has in every token anew, ends no stream; nor does a short
+// outage.
+func TestStreamGoesOn(t *testing.T) {
+	more := func(p *gatehouse.Principal) {
+		p.Scopes, p.Roles = scopeSet("reports:read", "reports:write"), roleSet("editor", "reader")
+		p.AuthTime, p.Expires = time.Now(), time.Now().Add(time.Hour)
+		p.Credential, p.Claims = "jti-2", gatehouse.VerifiedClaims(`{"jti":"jti-2"}`)
+	}
+	for name, a := range map[string]changing{
+		"a caller with more": {change: more},
+		"an outage of 3 s":   {ends: time.Minute, outage: 3 * time.Second, err: errors.New("store: down")},
+		"a hanging check":    {ends: time.Minute, outage: 10 * time.Second, hangs: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a.start = time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			gate, seen := observed(t, &a)
+			inner := a.serve(gate, ctx)
+			if cause := context.Cause(inner); !errors.Is(cause, context.DeadlineExceeded) || time.Since(a.start) != 10*time.Minute {
+				t.Errorf("%s: context ended after %v: %v, want that of the request", name, time.Since(a.start), cause)
+			}
+			if a.failed.IsZero() || len(seen.all) != 1 {
+				t.Errorf("%s: failed at %v, events %+v; want a failure and no second event", name, a.failed, seen.all)
+			}
+		})
+	}
+}
+
+// A gate that completes callers from a database does so in each check.
+func TestStreamEndsWithRoleOfEnrich(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := changing{start: time.Now(), ends: time.Hour}
+		var enriched []time.Duration
+		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{&a}, Enrich: func(r *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) {
+			if got, _ := gatehouse.FromContext(r.Context()); got != p || r.Header.Get("Authorization") != "" {
+				t.Errorf("Enrich got the caller %+v and the header %v", got, r.Header)
+			}
+			enriched = append(enriched, time.Since(a.start))
+			if p.Roles = roleSet("editor", "owner"); time.Since(a.start) > time.Minute {
+				p.Roles = roleSet("editor")
+			}
+			return p, nil
+		}})
+		inner := a.serve(gate, t.Context())
+		e, _ := errors.AsType[*gatehouse.Error](context.Cause(inner))
+		if after := time.Since(a.start); e == nil || e.Reason != gatehouse.ReasonChanged || after <= time.Minute || after > 75*time.Second || len(enriched) < 5 {
+			t.Errorf("context ended after %v: %v, Enrich called at %v", after, context.Cause(inner), enriched)
+		}
+	})
+}
+
+// Streams that begin at once, or whose backend answers all checks at once after a delay,
+// are not checked at once.
+func TestStreamChecksAreSpread(t *testing.T) {
+	const streams, slot = 100, 500 * time.Millisecond
+	for name, err := range map[string]error{"answers": nil, "fails": errors.New("store: down")} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			var all [streams]changing
+			var wait sync.WaitGroup
+			for i := range all {
+				a := &all[i]
+				a.start, a.ends, a.delay = time.Now(), 30*time.Second, 8*time.Second
+				a.err = err
+				gate := gateOf(t, a)
+				wait.Go(func() { a.serve(gate, ctx) })
+			}
+			wait.Wait()
+			checks := make(map[time.Duration]int)
+			for i := range all {
+				var before time.Duration
+				for _, at := range append(all[i].checks, 2*time.Minute) {
+					checks[at.Truncate(slot)]++
+					if at-before > (15+8)*time.Second {
+						t.Errorf("%s: stream %d: no check between %v and %v", name, i, before, at)
+					}
+					before = at
+				}
+			}
+			delete(checks, 2*time.Minute)
+			for at, n := range checks {
+				if n > streams/2 {
+					t.Errorf("%s: %d of %d streams were checked within %v of %v", name, n, streams, slot, at)
+				}
+			}
 		})
 	}
 }
@@ -164,17 +317,33 @@ func TestStreamEndsWithCredential(t *testing.T) {
 func TestStreamChecksEndWithTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := changing{start: time.Now(), ends: time.Hour}
-		r := request()
-		r.Header.Set("Authorization", "Bearer x")
-		gateOf(t, &a).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		gate, seen := observed(t, &a)
+		gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			time.Sleep(20 * time.Second)
 			if err := r.Context().Err(); err != nil {
 				t.Errorf("context ended: %v", err)
 			}
-		}))).ServeHTTP(httptest.NewRecorder(), r)
+		}))).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x"))
+		count := len(a.checks)
 		time.Sleep(time.Hour)
-		if len(a.checks) != 1 {
-			t.Errorf("checks = %v, want one", a.checks)
+		if count < 1 || count > 2 || len(a.checks) != count || len(seen.all) != 1 {
+			t.Errorf("checks = %v, events = %+v, want one or two checks and one event", a.checks, seen.all)
+		}
+	})
+}
+
+// A caller who hangs up during a check ends no credential.
+func TestStreamCheckOfCallerWhoHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := changing{start: time.Now(), hangs: true, hangUp: cancel}
+		gate, seen := observed(t, &a)
+		if inner := a.serve(gate, ctx); context.Cause(inner) != context.Canceled {
+			t.Errorf("cause = %v, want that of the request", context.Cause(inner))
+		}
+		time.Sleep(time.Minute)
+		if len(a.checks) != 1 || len(seen.all) != 1 {
+			t.Errorf("checks = %v, events = %+v, want one of each", a.checks, seen.all)
 		}
 	})
 }

@@ -18,11 +18,11 @@ import (
 func TestStreamEndsWithKey(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(t *testing.T, f fixture, id string) // after 20 s
-		want time.Duration
+		most time.Duration                            // when the stream ends, by a check after end
 	}{
-		"revoked":   {func(t *testing.T, f fixture, id string) { must(f.Revoke(t.Context(), id))(t) }, 30 * time.Second},
-		"suspended": {func(t *testing.T, f fixture, id string) { must(f.Suspend(t.Context(), id))(t) }, 30 * time.Second},
-		"rotated":   {func(t *testing.T, f fixture, id string) { f.rotate(t, id, 0) }, 30 * time.Second},
+		"revoked":   {func(t *testing.T, f fixture, id string) { must(f.Revoke(t.Context(), id))(t) }, 35 * time.Second},
+		"suspended": {func(t *testing.T, f fixture, id string) { must(f.Suspend(t.Context(), id))(t) }, 35 * time.Second},
+		"rotated":   {func(t *testing.T, f fixture, id string) { f.rotate(t, id, 0) }, 35 * time.Second},
 		"expired":   {func(*testing.T, fixture, string) {}, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -37,8 +37,8 @@ func TestStreamEndsWithKey(t *testing.T) {
 				served = true
 				<-r.Context().Done()
 			}))).ServeHTTP(httptest.NewRecorder(), get(text))
-			if got := time.Since(start); !served || got != test.want {
-				t.Errorf("%s: served %v, context ended after %v, want %v", name, served, got, test.want)
+			if got := time.Since(start); !served || got <= 20*time.Second || got > test.most {
+				t.Errorf("%s: served %v, context ended after %v, want at most %v", name, served, got, test.most)
 			}
 			f.wantCalls(t, "Touch", 1)
 			for _, e := range f.events.take() {

@@ -148,7 +148,7 @@ func (a *Authenticator) unavailable(c *certificate, reason gatehouse.Reason, cau
 
 // Confirms implements [gatehouse.Confirmer]: the member x5t#S256 of RFC 8705.
 func (a *Authenticator) Confirms() gatehouse.Confirms {
-	return gatehouse.Confirms{Member: "x5t#S256", Binding: Binding, Companions: a.companions()}
+	return gatehouse.Confirms{Member: "x5t#S256", Binding: Binding, Companions: a.companions(), Rechecks: true}
 }
 
 // Confirm checks that the certificate of r is the one to which the token is bound,

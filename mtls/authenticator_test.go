@@ -200,6 +200,7 @@ func TestCertificateExpiresDuringConnection(t *testing.T) {
 	})
 }
 
+// A revoked certificate is rejected, also in the later checks of a long request.
 func TestRevocation(t *testing.T) {
 	var revoked bool
 	var failure error
@@ -209,6 +210,7 @@ func TestRevocation(t *testing.T) {
 		}
 		return revoked, failure
 	}}))
+	equal(t, "Confirms().Rechecks", a.Confirms().Rechecks, true)
 	for _, test := range []struct {
 		revoked bool
 		failure error

@@ -79,11 +79,13 @@ func TestLoginStepUp(t *testing.T) {
 		site                       *site
 		query, maxAge, acr, prompt string
 	}{
-		{strong, "?acr_values=weak&max_age=60", "60", "phr", ""}, // a link of another page
+		{strong, "?acr_values=weak&max_age=60", "55", "phr", ""}, // a link of another page
 		{strong, "", "", "phr", ""},
 		{plain, "", "3600", "", "consent"},
-		{plain, "?max_age=300&acr_values=phr+phrh", "300", "phr phrh", "consent"},
+		{plain, "?max_age=300&acr_values=phr+phrh", "295", "phr phrh", "consent"},
 		{plain, "?max_age=7200", "3600", "", "consent"}, // weaker than the configuration
+		{plain, "?max_age=7", "4", "", "consent"},
+		{plain, "?max_age=1", "1", "", "consent"},
 		{plain, "?max_age=0", "600", "", "login consent"},
 		{plain, "?max_age=-1", "3600", "", "consent"},
 		{plain, "?max_age=1e3", "3600", "", "consent"},

@@ -26,6 +26,12 @@ const (
 	// freshMargin is how far the clock of the authorization server may be behind when a
 	// user logs in again.
 	freshMargin = time.Minute
+
+	// ageMargin is how much younger a login must be for the authorization server than for
+	// the policy that demands it, or half of max_age if that is less. auth_time is in whole
+	// seconds, and the browser takes a while to come back: a login at the limit would be
+	// recent enough there, and too old here.
+	ageMargin = 5 * time.Second
 )
 
 // wish is what a login demands of the authorization server beyond the configuration. The
@@ -37,8 +43,8 @@ type wish struct {
 }
 
 // parameters adds the query parameters of a login to the authorization request: those of
-// a step-up challenge, max_age in seconds and acr_values, which the gate adds to the
-// LoginURL; login_hint; and the values login, select_account and consent of prompt. Any
+// a step-up challenge, max_age in seconds, less a margin, and acr_values, which the gate
+// adds to the LoginURL; login_hint; and the values login, select_account and consent of prompt. Any
 // page can link to a login with them, so they weaken no setting: a larger max_age,
 // another prompt, a login_hint beside a configured one, and what is malformed are
 // ignored. The error says that the configuration does not allow the acr_values.
@@ -55,7 +61,8 @@ func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.Autho
 		case age == 0: // authenticate now, whatever the age
 			prompts = append(prompts, "login")
 		case request.MaxAge == 0 || age < request.MaxAge:
-			request.MaxAge, asked.MaxAge = age, int64(seconds)
+			request.MaxAge = age - min(ageMargin, age/2).Truncate(time.Second)
+			asked.MaxAge = int64(seconds)
 		}
 	}
 	if i := slices.Index(prompts, "select_account"); i >= 0 {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,6 +140,35 @@ func TestStepUpAgeCountsToTheCallback(t *testing.T) {
 		s.expect("callback", s.callback(response), 403, signin.ReasonStepUp)
 		_ = s.Close()
 	})
+}
+
+// TestStepUpAtTheLimit: a login that becomes too old while the browser is at the
+// authorization server is made again there, and not refused here.
+func TestStepUpAtTheLimit(t *testing.T) {
+	const maxAge, travel = 60 * time.Second, time.Second
+	for age := maxAge - 8*time.Second; age <= maxAge+2*time.Second; age += 250 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t)
+			login := time.Now()
+			time.Sleep(age)
+			asked := must(url.Parse(s.start("?max_age=60")))
+			seconds := must(strconv.ParseInt(asked.Query().Get("max_age"), 10, 64))
+			s.Claims = func(c object) {
+				if now := time.Now().Add(-travel).Unix(); now-login.Unix() > seconds {
+					login = time.Unix(now, 0) // the user authenticates again
+				}
+				c["auth_time"] = login.Unix()
+			}
+			response := s.Authorize(asked.String())
+			time.Sleep(travel)
+			if w := s.callback(response); w.Code != http.StatusSeeOther {
+				t.Fatalf("login of %v ago: status %d, want 303: %s", age, w.Code, w.Body)
+			}
+			if p := must(s.principal()); time.Since(p.AuthTime) > maxAge {
+				t.Errorf("login of %v ago: the session has a login of %v ago, want at most %v", age, time.Since(p.AuthTime), maxAge)
+			}
+		})
+	}
 }
 
 // TestACRValues: those of the configuration are demanded of each login.

@@ -44,7 +44,8 @@
 // # Streams
 //
 // A stream ends with Unauthenticated when the credential of its caller ends, see
-// [gatehouse.UntilCredentialEnds], also if the handler waits for a message. The
-// handler then gets the same error from RecvMsg and SendMsg, its context is done, and
+// [gatehouse.UntilCredentialEnds], with PermissionDenied when the caller has lost a
+// scope or a role, and with Unavailable when the credential cannot be checked, also if the
+// handler waits for a message. The handler then gets the same error from RecvMsg and SendMsg, its context is done, and
 // its result is discarded. A DPoP proof is checked once, when the stream begins.
 package gategrpc

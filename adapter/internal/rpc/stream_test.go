@@ -13,7 +13,7 @@ import (
 )
 
 // TestEnded: a credential that cannot be checked is not reported as expired, or clients
-// would drop it.
+// would drop it, and neither is one that lost a permission.
 func TestEnded(t *testing.T) {
 	for name, test := range map[string]struct {
 		cause error
@@ -22,6 +22,8 @@ func TestEnded(t *testing.T) {
 		"deadline":    {gatehouse.ErrCredentialEnded, rpc.Unauthenticated},
 		"revoked":     {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}), rpc.Unauthenticated},
 		"unavailable": {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}), rpc.Unavailable},
+		"changed":     {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonChanged}), rpc.PermissionDenied},
+		"key":         {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "apikey_revoked"}), rpc.Unauthenticated},
 		"another":     {errors.New("hung up"), 0},
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
