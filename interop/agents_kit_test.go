@@ -37,6 +37,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/gatehouse-go/gatehouse/interop/program"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 )
 
@@ -65,7 +66,7 @@ type agentApp struct {
 // agentServer is a server of the app, as a process.
 type agentServer struct {
 	*agentApp
-	*program
+	*program.Program
 	addr   string
 	log    string // of audit
 	apiKey string
@@ -146,9 +147,9 @@ func (a *agentApp) start(t *testing.T, store map[string]string) *agentServer {
 	if err := os.WriteFile(path("config.json"), must(json.Marshal(config)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.program = startProgram(t, a.binary, os.Environ(), "-config", path("config.json"))
-	s.apiKey = s.prints(t, &s.out, `api-key reader (\S+)\n`)
-	s.addr = s.prints(t, &s.out, `listening https://(\S+)\n`)
+	s.Program = program.Start(t, a.binary, os.Environ(), "-config", path("config.json"))
+	s.apiKey = s.Prints(t, &s.Out, `api-key reader (\S+)\n`)
+	s.addr = s.Prints(t, &s.Out, `listening https://(\S+)\n`)
 	client := func(certificates ...tls.Certificate) *http.Client {
 		settings := a.ca.trust(certificates...)
 		settings.ServerName = "localhost"

@@ -295,7 +295,7 @@ type entry struct {
 
 func (a *app) log() []entry {
 	var all []entry
-	for line := range strings.Lines(a.process.errors.String()) {
+	for line := range strings.Lines(a.process.Errors.String()) {
 		var e entry
 		if json.Unmarshal([]byte(line), &e) == nil {
 			all = append(all, e)

@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,15 +12,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/interop/program"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
@@ -31,83 +29,16 @@ const clientSecret = "the secret of the web app + %"
 // accessTokenLifetime is that of the access tokens of a login at an app.
 const accessTokenLifetime = 2 * time.Second
 
-// buildExample builds an example app.
+// buildExample builds an example app, once for all tests.
 func buildExample(t *testing.T, name string) (binary string) {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), name)
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "examples", name)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v: %s", err, out)
-	}
-	return binary
+	build, _ := built.LoadOrStore(name, sync.OnceValue(func() string {
+		return program.Build(&shared, filepath.Join("..", "examples", name))
+	}))
+	return build.(func() string)()
 }
 
-// program is a running example app.
-type program struct {
-	process     *os.Process
-	out, errors output
-	ended       chan struct{}
-	err         error // of the program, once it has ended
-}
-
-func startProgram(t *testing.T, binary string, environment []string, args ...string) *program {
-	t.Helper()
-	p := &program{ended: make(chan struct{})}
-	cmd := exec.Command(binary, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Env = &p.out, &p.errors, environment
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p.process = cmd.Process
-	go func() {
-		p.err = cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(func() {
-		_ = p.process.Kill()
-		<-p.ended
-	})
-	return p
-}
-
-// prints waits until one of the program's outputs matches and returns the first
-// group.
-func (p *program) prints(t *testing.T, where *output, pattern string) string {
-	t.Helper()
-	expression, found := regexp.MustCompile(pattern), ""
-	enginetest.Eventually(t, time.Minute, "the program prints "+pattern, func() bool {
-		if match := expression.FindStringSubmatch(where.String()); match != nil {
-			found = match[1]
-			return true
-		}
-		select {
-		case <-p.ended:
-			t.Fatalf("the program ended: %v: %s", p.err, &p.errors)
-		default:
-		}
-		return false
-	})
-	return found
-}
-
-// output keeps what a program prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+var built sync.Map // of functions, by the name of the app
 
 // freeAddress returns a loopback address without a listener. Its port is not one
 // that the system assigns, so that no other program gets it in the meantime.
@@ -171,7 +102,7 @@ func newServiceAt(t *testing.T, name, addr, origin, path string, options provide
 
 // process is one process of a service.
 type process struct {
-	*program
+	*program.Program
 	address string
 }
 
@@ -188,8 +119,8 @@ func (s *service) start(t *testing.T, address string) *process {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startProgram(t, s.binary, append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
-	return &process{p, p.prints(t, &p.out, `listening (\S+)\n`)}
+	p := program.Start(t, s.binary, append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	return &process{p, p.Prints(t, &p.Out, `listening (\S+)\n`)}
 }
 
 // active returns how many of the tokens that the provider issued are active.

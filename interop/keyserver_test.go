@@ -14,14 +14,15 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/interop/browser"
+	"github.com/gatehouse-go/gatehouse/interop/program"
 )
 
 // keyserverInBrowser: a person creates, rotates and revokes an API key. A page of
 // another site cannot, and no script can read the session cookie.
 func keyserverInBrowser(t *testing.T, page *browser.Page) {
-	server := startProgram(t, buildExample(t, "keyserver"), os.Environ(), "-addr", "127.0.0.1:0")
-	address := server.prints(t, &server.out, `listening (\S+)\n`)
-	code := server.prints(t, &server.out, `sign-in code (\S+)\n`)
+	server := program.Start(t, buildExample(t, "keyserver"), os.Environ(), "-addr", "127.0.0.1:0")
+	address := server.Prints(t, &server.Out, `listening (\S+)\n`)
+	code := server.Prints(t, &server.Out, `sign-in code (\S+)\n`)
 
 	if at := page.Visit(t, address); at.URL != address+"/login" || at.Status != http.StatusOK {
 		t.Fatalf("signed out, the page leads to %+v, want /login", at)
@@ -106,10 +107,10 @@ func keyserverInBrowser(t *testing.T, page *browser.Page) {
 	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
 		t.Errorf("a used code leads to %+v, want 403", at)
 	}
-	if err := server.process.Signal(syscall.SIGTERM); err != nil {
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if <-server.ended; server.err != nil {
-		t.Errorf("after SIGTERM the server ends with %v", server.err)
+	if <-server.Ended; server.Err != nil {
+		t.Errorf("after SIGTERM the server ends with %v", server.Err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/interop/browser"
+	"github.com/gatehouse-go/gatehouse/interop/program"
 )
 
 // spendGateway is examples/llmgateway in front of its fake upstream.
@@ -29,8 +30,8 @@ func startSpendGateway(t *testing.T) *spendGateway {
 	t.Helper()
 	g := &spendGateway{binary: buildExample(t, "llmgateway"), keys: make(map[string]string)}
 	environment := append(os.Environ(), "PROVIDER_KEY=sk-of-the-gateway")
-	fake := startProgram(t, g.binary, environment, "-fake", "127.0.0.1:0")
-	upstream := fake.prints(t, &fake.out, `listening (\S+)\n`)
+	fake := program.Start(t, g.binary, environment, "-fake", "127.0.0.1:0")
+	upstream := fake.Prints(t, &fake.Out, `listening (\S+)\n`)
 	names := []map[string]any{
 		{"name": "team", "tenant": "acme", "scopes": []string{"model:standard", "model:premium", "spend:read"}},
 		{"name": "small", "tenant": "acme", "scopes": []string{"model:standard"}, "max_tokens_per_day": 300},
@@ -59,11 +60,11 @@ func startSpendGateway(t *testing.T) *spendGateway {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := startProgram(t, g.binary, environment, "-config", file)
-	g.url = server.prints(t, &server.out, `listening (\S+)\n`)
+	server := program.Start(t, g.binary, environment, "-config", file)
+	g.url = server.Prints(t, &server.Out, `listening (\S+)\n`)
 	for _, n := range names {
 		name, _ := n["name"].(string)
-		g.keys[name] = server.prints(t, &server.out, `api-key `+name+` (\S+)\n`)
+		g.keys[name] = server.Prints(t, &server.Out, `api-key `+name+` (\S+)\n`)
 	}
 	return g
 }

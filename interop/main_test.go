@@ -36,14 +36,26 @@ var shared lifetime
 
 type lifetime struct {
 	testing.TB
+	mu       sync.Mutex
 	cleanups []func()
 	failed   bool
 }
 
 func (*lifetime) Helper() {}
 
-func (l *lifetime) Cleanup(f func()) { l.cleanups = append(l.cleanups, f) }
-func (l *lifetime) Failed() bool     { return l.failed }
+func (l *lifetime) Cleanup(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cleanups = append(l.cleanups, f)
+}
+
+func (l *lifetime) TempDir() string {
+	dir := must(os.MkdirTemp("", "interop"))
+	l.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (l *lifetime) Failed() bool { return l.failed }
 
 func (l *lifetime) Logf(format string, args ...any) { fmt.Printf("interop: "+format+"\n", args...) }
 

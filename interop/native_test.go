@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/interop/browser"
+	"github.com/gatehouse-go/gatehouse/interop/program"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
@@ -30,7 +31,7 @@ func startCLIProvider(t *testing.T) *provider.Provider {
 
 // native is a run of examples/native.
 type native struct {
-	*program
+	*program.Program
 	t        *testing.T
 	provider *provider.Provider
 	address  string   // of the login, as the program prints it
@@ -39,9 +40,9 @@ type native struct {
 
 func startNative(t *testing.T, binary string, p *provider.Provider, environment ...string) *native {
 	t.Helper()
-	n := &native{t: t, provider: p, program: startProgram(t, binary, append([]string{"HOME=" + t.TempDir()}, environment...),
+	n := &native{t: t, provider: p, Program: program.Start(t, binary, append([]string{"HOME=" + t.TempDir()}, environment...),
 		"-issuer", p.Issuer, "-client-id", cli.ID, "-scope", "openid email")}
-	n.address = n.prints(t, &n.errors, `(?m)^  (http\S+)\n`)
+	n.address = n.Prints(t, &n.Errors, `(?m)^  (http\S+)\n`)
 	return n
 }
 
@@ -77,24 +78,24 @@ func (n *native) open(address string) (status int, body string) {
 // then closed, it has printed no token, and no token is active.
 func (n *native) end() (success bool) {
 	n.t.Helper()
-	<-n.ended
+	<-n.Ended
 	if connection, err := net.Dial("tcp", n.back.Host); err == nil {
 		connection.Close()
 		n.t.Error("the port is open after the end")
 	}
-	if n.err != nil && n.out.String() != "" {
-		n.t.Errorf("the program failed and printed %s", &n.out)
+	if n.Err != nil && n.Out.String() != "" {
+		n.t.Errorf("the program failed and printed %s", &n.Out)
 	}
 	issued := n.provider.Issued(n.t)
 	for _, token := range issued {
-		if printed := n.out.String() + n.errors.String(); strings.Contains(printed, token) {
+		if printed := n.Out.String() + n.Errors.String(); strings.Contains(printed, token) {
 			n.t.Errorf("a token is printed: %s", printed)
 		}
 	}
 	if got := active(n.t, n.provider, issued); got != 0 {
 		n.t.Errorf("%d tokens are active after the end, want 0", got)
 	}
-	return n.err == nil
+	return n.Err == nil
 }
 
 // TestNative signs in with examples/native. No other program on the machine can
@@ -138,8 +139,8 @@ func TestNative(t *testing.T) {
 	if status, body := n.open(n.back.String()); status != http.StatusOK || !strings.Contains(body, "You are signed in") {
 		t.Errorf("the callback: %d %s, want 200", status, body)
 	}
-	if want := "signed in as ada@example.com\nsubject ada\nissuer " + p.Issuer + "\nscopes email openid\n"; !n.end() || n.out.String() != want {
-		t.Errorf("the program prints %s%s, want %s", &n.out, &n.errors, want)
+	if want := "signed in as ada@example.com\nsubject ada\nissuer " + p.Issuer + "\nscopes email openid\n"; !n.end() || n.Out.String() != want {
+		t.Errorf("the program prints %s%s, want %s", &n.Out, &n.Errors, want)
 	}
 	if issued := p.Issued(t); len(issued) != 3 {
 		t.Errorf("the provider issued %d tokens, want 3", len(issued))
@@ -162,17 +163,17 @@ func TestNative(t *testing.T) {
 	} {
 		n := startNative(t, binary, p).login("ada")
 		reject(n, what, test.change(n.back), test.status)
-		if n.end() || !strings.Contains(n.errors.String(), test.prints) || strings.Contains(n.errors.String(), "evil.example") {
-			t.Errorf("%s: the program prints %s, want %q", what, &n.errors, test.prints)
+		if n.end() || !strings.Contains(n.Errors.String(), test.prints) || strings.Contains(n.Errors.String(), "evil.example") {
+			t.Errorf("%s: the program prints %s, want %q", what, &n.Errors, test.prints)
 		}
 	}
 
 	// Ctrl-C.
-	if err := eve.process.Signal(os.Interrupt); err != nil {
+	if err := eve.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if eve.end() || !strings.Contains(eve.errors.String(), "interrupt") {
-		t.Errorf("interrupted, the program prints %s", &eve.errors)
+	if eve.end() || !strings.Contains(eve.Errors.String(), "interrupt") {
+		t.Errorf("interrupted, the program prints %s", &eve.Errors)
 	}
 	report(t, &rejected)
 }
@@ -210,8 +211,8 @@ func nativeInBrowser(t *testing.T, page *browser.Page) {
 		t.Fatalf("the login ends at %+v: %s", at, page.Text(t, "body"))
 	}
 	page.Screenshot(t, filepath.Join(t.ArtifactDir(), "native.png"))
-	if !n.end() || !strings.HasPrefix(n.out.String(), "signed in as ada@example.com\nsubject ada\n") {
-		t.Errorf("the program prints %s%s", &n.out, &n.errors)
+	if !n.end() || !strings.HasPrefix(n.Out.String(), "signed in as ada@example.com\nsubject ada\n") {
+		t.Errorf("the program prints %s%s", &n.Out, &n.Errors)
 	}
 	seen := page.Run(t, "[document.documentElement.outerHTML, document.cookie, localStorage.length, sessionStorage.length].join()")
 	if !strings.HasSuffix(seen, `,,0,0"`) {
@@ -233,7 +234,7 @@ func nativeInBrowser(t *testing.T, page *browser.Page) {
 	if at.Status != http.StatusForbidden || page.Text(t, "h1") != "The sign-in was refused" {
 		t.Fatalf("cancel leads to %+v: %s, want 403", at, page.Text(t, "body"))
 	}
-	if n.end() || !strings.Contains(n.errors.String(), "access_denied") {
-		t.Errorf("the program prints %s, want access_denied", &n.errors)
+	if n.end() || !strings.Contains(n.Errors.String(), "access_denied") {
+		t.Errorf("the program prints %s, want access_denied", &n.Errors)
 	}
 }

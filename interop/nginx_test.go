@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/interop/browser"
+	"github.com/gatehouse-go/gatehouse/interop/program"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
@@ -41,11 +42,11 @@ func startNginx(t *testing.T, address, block string) {
 	if err := os.WriteFile(file, []byte(config.String()+block+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startProgram(t, binary, os.Environ(), "-p", dir, "-c", file)
+	p := program.Start(t, binary, os.Environ(), "-p", dir, "-c", file)
 	enginetest.Eventually(t, time.Minute, "nginx listens", func() bool {
 		select {
-		case <-p.ended:
-			t.Fatalf("nginx ended: %v: %s", p.err, &p.errors)
+		case <-p.Ended:
+			t.Fatalf("nginx ended: %v: %s", p.Err, &p.Errors)
 		default:
 		}
 		c, err := net.Dial("tcp", address)
@@ -66,7 +67,7 @@ func exists(path string) bool {
 type forwardAuth struct {
 	origin   string
 	provider *provider.Provider
-	server   *program
+	server   *program.Program
 }
 
 func startForwardAuth(t *testing.T) *forwardAuth {
@@ -85,8 +86,8 @@ func startForwardAuth(t *testing.T) *forwardAuth {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.server = startProgram(t, buildExample(t, "forwardauth"), append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
-	f.server.prints(t, &f.server.out, `listening (\S+)\n`)
+	f.server = program.Start(t, buildExample(t, "forwardauth"), append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	f.server.Prints(t, &f.server.Out, `listening (\S+)\n`)
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		body := must(io.ReadAll(r.Body))
@@ -168,8 +169,8 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 		t.Errorf("signed out, a script gets %s, want 401", got)
 	}
 	// A failure is 503.
-	_ = f.server.process.Kill()
-	<-f.server.ended
+	_ = f.server.Process.Kill()
+	<-f.server.Ended
 	if at := person.Visit(t, f.origin+path); at.Status != http.StatusServiceUnavailable {
 		t.Errorf("without the server: %+v, want 503", at)
 	}

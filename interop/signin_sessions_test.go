@@ -217,7 +217,7 @@ func TestSigninProcessDiesDuringRefresh(t *testing.T) {
 		good, _ := s.provider.Refreshes(t)
 		return good == 1
 	})
-	if err := victim.process.Kill(); err != nil {
+	if err := victim.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	<-ended

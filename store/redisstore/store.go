@@ -55,6 +55,7 @@ type Store struct {
 	prefix   string
 	timeout  time.Duration
 	observer gatehouse.Observer
+	budgets  Budgets
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
@@ -82,6 +83,7 @@ func New(config Config) (*Store, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.budgets.init(s)
 	return s, nil
 }
 

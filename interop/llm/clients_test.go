@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package interop_test
+package llm_test
 
 import (
 	"encoding/json"
@@ -18,6 +18,8 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/responses"
+
+	"github.com/gatehouse-go/gatehouse/interop/program"
 )
 
 // llmGateway is examples/llmgateway in front of its fake upstream, with API keys by name.
@@ -28,9 +30,9 @@ type llmGateway struct {
 
 func newLLMGateway(t *testing.T) *llmGateway {
 	t.Helper()
-	binary := buildExample(t, "llmgateway")
-	fake := startProgram(t, binary, nil, "-fake", "127.0.0.1:0")
-	upstream := fake.prints(t, &fake.out, `listening (\S+)`)
+	binary := program.Build(t, "../../examples/llmgateway")
+	fake := program.Start(t, binary, nil, "-fake", "127.0.0.1:0")
+	upstream := fake.Prints(t, &fake.Out, `listening (\S+)`)
 	type object = map[string]any
 	key := func(name string, more object) object {
 		all := object{"name": name, "tenant": "acme", "scopes": []string{"model:standard", "spend:read"}}
@@ -63,10 +65,10 @@ func newLLMGateway(t *testing.T) *llmGateway {
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	app := startProgram(t, binary, append(os.Environ(), "PROVIDER_KEY=the-key-of-the-provider"), "-config", path)
-	g := &llmGateway{url: app.prints(t, &app.out, `listening (\S+)`), keys: map[string]string{}}
+	app := program.Start(t, binary, append(os.Environ(), "PROVIDER_KEY=the-key-of-the-provider"), "-config", path)
+	g := &llmGateway{url: app.Prints(t, &app.Out, `listening (\S+)`), keys: map[string]string{}}
 	for _, name := range []string{"web", "batch", "night", "capped", "spent"} {
-		g.keys[name] = app.prints(t, &app.out, `api-key `+name+` (\S+)`)
+		g.keys[name] = app.Prints(t, &app.Out, `api-key `+name+` (\S+)`)
 	}
 	return g
 }
