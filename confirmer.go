@@ -27,8 +27,8 @@ type Confirmer interface {
 	// that the member of cnf names, and returns what the response must carry.
 	// member is the text of a JSON string, or a JSON object as it is.
 	// It is called for each request, also if the token itself is cached, and for the
-	// later checks of a long request only with Confirms.Rechecks. now is the time by
-	// which the token was judged. An error that is no [*Error] is answered with 503.
+	// later checks of a long request only with Confirms.Rechecks. now is the time at
+	// which the token was validated. An error that is no [*Error] is answered with 503.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
 	Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error)
@@ -193,8 +193,8 @@ func (c *Confirmers) index(member string) int {
 // expiry, the key set and the revocation of the token have been checked. For a later
 // check of a long request it relies on the proof that it has accepted, unless the
 // confirmer declares Confirms.Rechecks. scheme is the authentication scheme of the
-// token, "" for a token from a cookie or another header. now is the time by which the
-// token was judged. If r is nil, a bound token is rejected.
+// token, "" for a token from a cookie or another header. now is the time at which the
+// token was validated. If r is nil, a bound token is rejected.
 //
 // RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
 // confirmer, and a token that is not bound is rejected under that scheme, so

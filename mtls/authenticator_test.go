@@ -233,7 +233,7 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// A certificate confirms a token by the time by which the token was judged, also once it
+// A certificate confirms a token at the time at which the token was validated, also once it
 // is known.
 func TestConfirmTime(t *testing.T) {
 	a := must(mtls.New(mtls.Config{Subjects: subjects}))
