@@ -48,6 +48,7 @@ func TestCheckSQLite(t *testing.T) {
 }
 
 func TestCheckPostgres(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	durable := enginetest.StartPostgres(t)
 	url := durable.Database(t)
