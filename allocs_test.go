@@ -96,3 +96,10 @@ func TestRefusalAllocations(t *testing.T) {
 		}
 	}
 }
+
+// A scope string in ascending order is kept as it is, and another one is written anew.
+func TestScopesAllocations(t *testing.T) {
+	for text, ceiling := range map[string]float64{"profile reports:read reports:write": 0, "reports:read reports:write profile": 1} {
+		alloctest.AtMost(t, ceiling, func() { _, _ = gatehouse.ParseScopes(text) })
+	}
+}

@@ -31,19 +31,19 @@ func ParseScopes(s string) (Scopes, error) {
 	if s == "" {
 		return Scopes{}, nil
 	}
-	sorted, last := true, ""
+	var buffer [16]string // so that a usual set in another order needs one allocation
+	tokens, sorted, last := buffer[:0], true, ""
 	for rest, more := s, true; more; {
 		var token string
 		if token, rest, more = strings.Cut(rest, " "); !validScope(token) {
 			return Scopes{}, errScope
 		}
-		sorted = sorted && last < token
-		last = token
+		tokens, sorted, last = append(tokens, token), sorted && last < token, token
 	}
 	if sorted {
 		return Scopes{s}, nil
 	}
-	return joinScopes(strings.Split(s, " ")), nil
+	return joinScopes(tokens), nil
 }
 
 // NewScopes returns a set of scope tokens. It returns an error if one is not a

@@ -206,11 +206,10 @@ func (w *watch) check() (expires time.Time, e *Error) {
 		return time.Time{}, &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}
 	case err != nil:
 		return time.Time{}, asRefusal(err)
-	case proof.principal == nil:
-		return time.Time{}, asRefusal(fmt.Errorf("gatehouse: %T returned no error and no Principal", by.Authenticator))
 	}
+	p := proof.Principal()
 	again := *w.admitted
-	again.Context, again.principal = ctx, proof.principal
+	again.Context, again.principal = ctx, &p
 	inner := r.WithContext(&again) //nolint:contextcheck // it wraps the context of r
 	inner.Header = again.gate.reads.without(r.Header)
 	if e := again.gate.complete(inner, &again, proof.Tenants); e != nil {

@@ -84,6 +84,7 @@ type changing struct {
 	delay   time.Duration              // all checks from ends on are answered at this time after it
 	hangs   bool
 	hangUp  context.CancelFunc // the caller does so during the check
+	linger  time.Duration      // of the handler, after its context has ended
 	panics  bool
 	none    bool // it returns the zero Proof
 	checks  []time.Duration
@@ -143,6 +144,7 @@ func (c *changing) serve(gate *gatehouse.Gate, ctx context.Context) (inner conte
 	gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inner = r.Context()
 		<-inner.Done()
+		time.Sleep(c.linger)
 	}))).ServeHTTP(httptest.NewRecorder(), r)
 	return inner
 }
@@ -177,7 +179,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		{"backend is unavailable before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, err: errDown}, 17 * time.Second, 20 * time.Second, failed},
 		{"backend hangs", 0, changing{hangs: true}, 15 * time.Second, 30 * time.Second, failed},
 		{"authenticator panics", 0, changing{ends: 20 * time.Second, panics: true}, 23 * time.Second, 40 * time.Second, failed},
-		{"authenticator returns nothing", 0, changing{ends: 20 * time.Second, none: true}, 23 * time.Second, 40 * time.Second, failed},
+		{"no caller", 0, changing{ends: 20 * time.Second, none: true}, 20 * time.Second, 35 * time.Second, changed},
 		{"another subject", 0, becomes(func(p *gatehouse.Principal) { p.Subject = "mallory" }), 20 * time.Second, 35 * time.Second, changed},
 		{"another issuer", 0, becomes(func(p *gatehouse.Principal) { p.Issuer = "other" }), 20 * time.Second, 35 * time.Second, changed},
 		{"another tenant", 0, becomes(func(p *gatehouse.Principal) { p.Tenant = "" }), 20 * time.Second, 35 * time.Second, changed},
@@ -195,6 +197,9 @@ func TestStreamEndsWithCredential(t *testing.T) {
 				inner := a.serve(gate, t.Context())
 				if after := time.Since(a.start); after > test.most || after < test.after || after == test.after && test.after != test.most {
 					t.Errorf("context ended after %v and checks at %v, want more than %v, at most %v", after, a.checks, test.after, test.most)
+				}
+				if a.hangs && time.Since(a.start)-a.checks[0] > 15*time.Second { // of which the first check takes 10 s
+					t.Errorf("context ended after %v, 15 s after the first check that failed: %v", time.Since(a.start), a.checks)
 				}
 				cause := context.Cause(inner)
 				if !errors.Is(cause, gatehouse.ErrCredentialEnded) || a.err == errDown && !errors.Is(cause, a.err) {
@@ -336,7 +341,7 @@ func TestStreamChecksEndWithTheRequest(t *testing.T) {
 func TestStreamCheckOfCallerWhoHangsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		a := changing{start: time.Now(), hangs: true, hangUp: cancel}
+		a := changing{start: time.Now(), hangs: true, hangUp: cancel, linger: 10 * time.Second}
 		gate, seen := observed(t, &a)
 		if inner := a.serve(gate, ctx); context.Cause(inner) != context.Canceled {
 			t.Errorf("cause = %v, want that of the request", context.Cause(inner))

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
@@ -185,7 +185,7 @@ func (n nonces) check(id, nonce string, now time.Time) time.Duration {
 	if len(nonce) > maxNonceChars {
 		return 0
 	}
-	decoded, _ := jose.Decode(nil, nonce) // nil on failure
+	decoded, _ := base64url.Decode(nil, nonce) // nil on failure
 	if len(decoded) != nonceTime+nonceRandom+sha256.Size {
 		return 0
 	}

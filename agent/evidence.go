@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/spiffe"
@@ -45,15 +46,15 @@ func readEvidence(c Challenge, evidence gatehouse.Secret) (svid string, err erro
 	if err != nil {
 		return "", errEvidence(err.Error())
 	}
-	header, err := jose.Decode(nil, parts.Header)
+	header, err := base64url.Decode(nil, parts.Header)
 	if err != nil {
 		return "", errEvidence("header: " + err.Error())
 	}
-	payload, err := jose.Decode(nil, parts.Payload)
+	payload, err := base64url.Decode(nil, parts.Payload)
 	if err != nil {
 		return "", errEvidence("payload: " + err.Error())
 	}
-	signature, err := jose.Decode(nil, parts.Signature)
+	signature, err := base64url.Decode(nil, parts.Signature)
 	if err != nil {
 		return "", errEvidence("signature: " + err.Error())
 	}

@@ -160,11 +160,10 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 		d.reason = ReasonEnvironment
 		return now, nil
 	}
-	arrived := time.Now()
-	now, stale, err := k.lookup(ctx, d.id, &d.record)
+	now, found, err := k.lookup(ctx, d.id, &d.record)
 	current, previous := k.match(s, &d.record) // the zero record matches no secret
-	if err == nil && stale && !current && !previous {
-		now, err = k.refill(ctx, d.id, arrived, &d.record)
+	if err == nil && !found.IsZero() && !current && !previous {
+		now, err = k.refill(ctx, d.id, found, &d.record)
 		current, previous = k.match(s, &d.record)
 	}
 	missing := errors.Is(err, ErrNotFound)

@@ -124,34 +124,39 @@ func (c *cache) invalidate(id string) {
 }
 
 // lookup sets record to that of an ID, from the cache or the store, and returns
-// the store's time. stale says that the record is from the cache.
-func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now time.Time, stale bool, err error) {
+// the store's time. found is when a record from the cache was found there, zero for
+// one from the store.
+func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, found time.Time, err error) {
 	if k.cache == nil {
 		*record, err = k.store.Find(ctx, id)
-		return record.AsOf, false, err
+		return record.AsOf, time.Time{}, err
 	}
-	entry, stale := k.cache.get(id, time.Now())
-	if !stale {
-		if entry, err = k.fill(ctx, id); err != nil {
-			return time.Time{}, false, err
+	arrived := time.Now()
+	if entry, known := k.cache.get(id, arrived); known {
+		if entry != nil {
+			k.cache.hits[shardOf(id, shardCount)].Add(1)
 		}
-	} else if entry != nil {
-		k.cache.hits[shardOf(id, shardCount)].Add(1)
+		now, err = entry.at(record, arrived)
+		return now, arrived, err
 	}
-	now, err = entry.at(record)
-	return now, stale, err
+	entry, err := k.fill(ctx, id)
+	if err != nil {
+		return time.Time{}, time.Time{}, err
+	}
+	now, err = entry.at(record, time.Now())
+	return now, time.Time{}, err
 }
 
-// at sets record to that of the entry and returns the store's time: the store read
-// its clock after e.read, so the result is never too early and a key never outlives
-// its expiry.
-func (e *cached) at(record *Record) (time.Time, error) {
+// at sets record to that of the entry and returns the store's time at now, which is
+// after e.read: the store read its clock after e.read, so the result is never too early
+// and a key never outlives its expiry.
+func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	if e == nil {
 		*record = Record{}
 		return time.Time{}, ErrNotFound
 	}
 	*record = e.record
-	return record.AsOf.Add(time.Since(e.read)), nil
+	return record.AsOf.Add(now.Sub(e.read)), nil
 }
 
 // fill asks the store. If the ID is invalidated meanwhile it asks once more, so
@@ -199,7 +204,7 @@ func (k *Keys) refill(ctx context.Context, id string, arrived time.Time, record 
 			return time.Time{}, err
 		}
 	}
-	return entry.at(record)
+	return entry.at(record, time.Now())
 }
 
 // Invalidate deletes a key from the cache, or all keys if id is empty. The methods

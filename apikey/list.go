@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 )
 
 const (
@@ -151,7 +153,7 @@ func parseCursor(cursor string) (Position, bool) {
 	if len(cursor) > 128 {
 		return Position{}, false
 	}
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	text, err := base64url.Decode(nil, cursor)
 	if err != nil {
 		return Position{}, false
 	}

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/text"
@@ -267,7 +268,7 @@ func issuerOf(assertion string) (iss string) {
 	if err != nil {
 		return ""
 	}
-	payload, err := jose.Decode(nil, parts.Payload)
+	payload, err := base64url.Decode(nil, parts.Payload)
 	if err != nil {
 		return ""
 	}

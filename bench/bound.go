@@ -82,11 +82,6 @@ func seenCertificateToken(passes int, burst time.Duration) (pathResult, error) {
 	if err != nil {
 		return pathResult{}, err
 	}
-	h, err := protect(m, 10_000, ok)
-	if err != nil {
-		return pathResult{}, err
-	}
-	floor := serving("floor", h, requests(m.tokens))
 	state, err := newConnection()
 	if err != nil {
 		return pathResult{}, err
@@ -95,7 +90,16 @@ func seenCertificateToken(passes int, burst time.Duration) (pathResult, error) {
 	if err != nil {
 		return pathResult{}, err
 	}
-	if err := m.bind("x5t#S256", mtls.Thumbprint(state.PeerCertificates[0])); err != nil {
+	thumbprint := mtls.Thumbprint(state.PeerCertificates[0])
+	if err := m.bind("ext", "x5t#S256", thumbprint); err != nil { // not bound, but as long
+		return pathResult{}, err
+	}
+	h, err := protect(m, 10_000, ok)
+	if err != nil {
+		return pathResult{}, err
+	}
+	floor := serving("floor", h, requests(m.tokens))
+	if err := m.bind("cnf", "x5t#S256", thumbprint); err != nil {
 		return pathResult{}, err
 	}
 	bound, err := protect(m, 10_000, ok, certificates)
@@ -110,7 +114,7 @@ func seenCertificateToken(passes int, burst time.Duration) (pathResult, error) {
 	if err != nil {
 		return pathResult{}, err
 	}
-	return pathResult{results[1], "unbound JWT seen before, full gate", "1.1"}, nil
+	return pathResult{results[1], "unbound JWT of the same length, seen before, full gate", "1.1"}, nil
 }
 
 // newConnection returns the state of a connection with a verified client certificate.
@@ -135,14 +139,16 @@ func newConnection() (*tls.ConnectionState, error) {
 	return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}, nil
 }
 
-// bind signs the tokens again, bound by a member of the cnf claim.
-func (m *material) bind(member, value string) error {
+// bind signs the tokens again, bound by a member of the claim cnf, or of another claim,
+// which binds nothing.
+func (m *material) bind(claim, member, value string) error {
 	for n, token := range m.tokens {
 		claims := jwt.MapClaims{}
 		if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
 			return err
 		}
-		claims["cnf"] = map[string]any{member: value}
+		delete(claims, "ext")
+		claims[claim] = map[string]any{member: value}
 		again := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
 		again.Header["typ"], again.Header["kid"] = "at+jwt", "k1"
 		var err error
@@ -174,7 +180,7 @@ func newBound(cache int) (*bound, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.bind("jkt", key.Thumbprint()); err != nil {
+	if err := m.bind("cnf", "jkt", key.Thumbprint()); err != nil {
 		return nil, err
 	}
 	proofs, err := dpop.New(dpop.Config{PublicOrigin: audience, Replays: &unused{store: dpop.NewMemory(0)}})

@@ -74,17 +74,31 @@ func serverRace(name string, plain *load, h http.Handler, tokens []string, passe
 	if err != nil {
 		return serverResult{}, err
 	}
-	var ratios []float64
+	tail, err := tailRace(plain, checked, passes, length)
+	return serverResult{name, results[1].perSecond(), tail}, err
+}
+
+// tailRace is the tail latency of one server against that of the plain one, each time
+// between two tails of the plain one, as in pairs.
+func tailRace(plain, checked *load, passes int, length time.Duration) (result, error) {
+	var all, medians []float64
+	before, err := plain.tail(2 * length)
 	for range passes {
-		before, err1 := plain.tail(10 * length)
-		took, err2 := checked.tail(10 * length)
-		after, err3 := plain.tail(10 * length)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return serverResult{}, err
+		var ratios []float64
+		for range 10 {
+			took, err1 := checked.tail(2 * length)
+			after, err2 := plain.tail(2 * length)
+			if err := errors.Join(err, err1, err2); err != nil {
+				return result{}, err
+			}
+			ratios = append(ratios, 2*float64(took)/float64(before+after))
+			before = after
 		}
-		ratios = append(ratios, 2*float64(took)/float64(before+after))
+		all, medians = append(all, ratios...), append(medians, result{}.spread(ratios).median)
 	}
-	return serverResult{name, results[1].perSecond(), result{}.spread(ratios)}, nil
+	r := result{}.spread(all)
+	r.least, r.most = slices.Min(medians), slices.Max(medians)
+	return r, nil
 }
 
 // load are clients that send requests to one server and do as little else as possible.

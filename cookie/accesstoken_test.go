@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -252,4 +253,20 @@ func TestAccessTokenSealed(t *testing.T) {
 	if len(v.tokens) != 1 {
 		t.Errorf("VerifyRequest calls = %q, want none for rejected cookies", v.tokens[1:])
 	}
+}
+
+// TestAccessTokenSealExpires: a cookie that was copied from the browser is worthless when
+// the browser would have deleted it.
+func TestAccessTokenSealExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccessToken(t, cookie.AccessTokenConfig{Keys: newKeyring(t, 1), MaxAge: time.Minute})
+		b, w := newBrowser(t), newResponse()
+		if err := a.Set(w, newRequest(http.MethodGet), "a.b.c"); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(w)
+		time.Sleep(time.Minute)
+		_, err := a.Authenticate(b.send(newRequest(http.MethodGet)))
+		wantError(t, err, 401, cookie.ReasonExpired)
+	})
 }

@@ -146,6 +146,9 @@ func (c *CrossSite) Check(r *http.Request) error {
 	if !ok1 || !ok2 {
 		return errCrossSite(errAmbiguous)
 	}
+	if site == "same-origin" {
+		return nil // as net/http decides, whatever the rest: no page can forge it
+	}
 	silent := site == "" && origin == ""
 	checked := r
 	switch {

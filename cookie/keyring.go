@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 )
 
 // A sealed value is, in base64url without padding:
@@ -50,10 +51,6 @@ var (
 // A Keyring is safe for concurrent use.
 type Keyring struct {
 	keys []sealingKey
-
-	// encoding rejects bits after the last octet, so that a sealed value has one
-	// spelling.
-	encoding *base64.Encoding
 }
 
 // sealingKey is an XChaCha20-Poly1305 key. It has functions in place of the
@@ -79,7 +76,7 @@ func NewKeyring(secrets ...gatehouse.Secret) (*Keyring, error) {
 	case len(secrets) > maxKeys:
 		errs = append(errs, fmt.Errorf("cookie: NewKeyring: %d secrets, at most %d are allowed", len(secrets), maxKeys))
 	}
-	k := &Keyring{encoding: base64.RawURLEncoding.Strict()}
+	k := &Keyring{}
 	for i, secret := range secrets {
 		if secret.Len() < minKeyBytes {
 			errs = append(errs, fmt.Errorf("cookie: NewKeyring: secret %d has %d bytes, needs at least %d", i, secret.Len(), minKeyBytes))
@@ -151,10 +148,8 @@ func (k *Keyring) seal(data, value []byte, expires time.Time) string {
 }
 
 func (k *Keyring) open(data []byte, text string) ([]byte, error) {
-	// The length check rejects text that the decoder did not read to its end, and
-	// line breaks, which it skips.
-	sealed, _ := k.encoding.DecodeString(text)
-	if len(sealed) < overheadOctets || len(text) != k.encoding.EncodedLen(len(sealed)) {
+	sealed, err := base64url.Decode(nil, text)
+	if err != nil || len(sealed) < overheadOctets {
 		return nil, ErrSeal
 	}
 	nonce, box := sealed[idOctets:idOctets+chacha20poly1305.NonceSizeX], sealed[idOctets+chacha20poly1305.NonceSizeX:]
@@ -165,7 +160,7 @@ func (k *Keyring) open(data []byte, text string) ([]byte, error) {
 		plain, err := key.open(box[:0], nonce, box, data)
 		if err != nil {
 			// Two keys can have the same id, and a failed Open has cleared the box.
-			_, _ = k.encoding.Decode(sealed, []byte(text))
+			_, _ = base64url.Decode(sealed[:0], text)
 			continue
 		}
 		expires := int64(binary.BigEndian.Uint64(plain)) //nolint:gosec // authentic, so seal wrote it

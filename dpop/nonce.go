@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 )
 
 // nonceLife is how long a nonce is valid.
@@ -60,7 +60,7 @@ func mac(key, text []byte) []byte {
 // check reports whether a nonce is valid, and whether less than half of its life
 // is left. The clocks of servers may differ by as much as those of clients.
 func (n *nonces) check(nonce string, now time.Time) (valid, old bool) {
-	decoded, _ := jose.Decode(nil, nonce) // nil on failure
+	decoded, _ := base64url.Decode(nil, nonce) // nil on failure
 	if len(decoded) != nonceBytes {
 		return false, true
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/text"
@@ -82,7 +83,7 @@ func (v *Verifier) parse(jwt string) (proof, *gatehouse.Error) {
 
 func (p *proof) parseHeader(algorithms []Algorithm) *gatehouse.Error {
 	var buffer [1024]byte
-	decoded, err := jose.Decode(buffer[:0], p.Header)
+	decoded, err := base64url.Decode(buffer[:0], p.Header)
 	if err != nil {
 		return reject(ReasonMalformed, fmt.Errorf("header: %w", err))
 	}
@@ -117,7 +118,7 @@ func (p *proof) parseHeader(algorithms []Algorithm) *gatehouse.Error {
 
 func (p *proof) parseClaims() error {
 	var buffer [1024]byte
-	decoded, err := jose.Decode(buffer[:0], p.Payload)
+	decoded, err := base64url.Decode(buffer[:0], p.Payload)
 	if err != nil {
 		return fmt.Errorf("payload: %w", err)
 	}

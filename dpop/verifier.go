@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
@@ -169,7 +170,7 @@ func hash(token string) string {
 // Implements RFC 9449 §4.3 (signature), §11.1 (jti, size).
 func (v *Verifier) use(r *http.Request, p *proof, now time.Time) *gatehouse.Error {
 	var buffer [512]byte // the signature of an RSA key of 4,096 bits
-	signature, err := jose.Decode(buffer[:0], p.Signature)
+	signature, err := base64url.Decode(buffer[:0], p.Signature)
 	if err != nil {
 		return reject(ReasonMalformed, fmt.Errorf("signature: %w", err))
 	}

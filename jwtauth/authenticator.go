@@ -163,7 +163,7 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 	if a.cache != nil {
 		hash = a.cache.hash(token)
 		if v := a.cache.get(hash, token, now); v != nil {
-			if now.Before(v.expires) {
+			if now.Before(v.expires()) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {
 					return nil, err
@@ -189,7 +189,7 @@ func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error 
 	if a.revocations == nil {
 		return nil
 	}
-	revoked, err := a.revocations.Revoked(ctx, v.token)
+	revoked, err := a.revocations.Revoked(ctx, *v.token)
 	switch {
 	case err != nil:
 		return unavailable(ReasonRevocationsUnavailable, v.issuer, 0, err)
@@ -254,11 +254,12 @@ func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) 
 	if t.newHeader {
 		a.headers.put(t.Header, t.head)
 	}
-	v := &verified{text: t.text, principal: p, confirmation: confirmation, issuer: i, generation: set.generation, expires: p.Expires.Add(i.skew)}
+	v := &verified{text: t.text, principal: p, confirmation: confirmation, issuer: i, generation: set.generation}
 	if a.revocations == nil {
-		return v, nil // the collector reads each string of a cached token
+		return v, nil
 	}
-	v.token = Token{Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session}
+	// The values of the claims, whatever Issuer.Principal has made of them.
+	v.token = &Token{Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session}
 	if t.claims.issued.present {
 		v.token.IssuedAt = time.Unix(t.claims.issued.seconds, 0)
 	}

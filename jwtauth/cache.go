@@ -16,10 +16,12 @@ type verified struct {
 	principal    gatehouse.Principal
 	confirmation gatehouse.Confirmation
 	issuer       *issuer
-	generation   uint64    // of the key set that verified the token
-	expires      time.Time // exp and the skew
-	token        Token     // for Revocations: from the claims, whatever Issuer.Principal makes of them
+	generation   uint64 // of the key set that verified the token
+	token        *Token // for Revocations, nil without them
 }
+
+// expires returns exp and the skew.
+func (v *verified) expires() time.Time { return v.principal.Expires.Add(v.issuer.skew) }
 
 // ways is the number of entries among which one token has its place.
 const ways = 8
@@ -60,7 +62,7 @@ func (c *cache) get(hash uint64, text string, now time.Time) *verified {
 	for n := range s.hashes {
 		if s.hashes[n].Load() == hash {
 			if v := s.entries[n].Load(); v != nil && v.text == text {
-				if now.Before(v.expires) {
+				if now.Before(v.expires()) {
 					s.hits.Add(1)
 				}
 				return v
@@ -84,7 +86,7 @@ func (c *cache) put(hash uint64, v *verified) {
 			place = n
 			break
 		}
-		if first == v || old.expires.Before(first.expires) {
+		if first == v || old.expires().Before(first.expires()) {
 			place, first = n, old
 		}
 	}

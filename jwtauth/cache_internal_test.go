@@ -5,6 +5,8 @@ package jwtauth
 import (
 	"testing"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // A full set evicts the token that expires first. It evicts nothing for a token that
@@ -14,7 +16,7 @@ func TestCacheEvicts(t *testing.T) {
 	c := newCache(1) // one set
 	put := func(n byte, expires time.Duration) {
 		text := string([]byte{n})
-		c.put(c.hash(text), &verified{text: text, expires: now.Add(expires)})
+		c.put(c.hash(text), &verified{text: text, issuer: &issuer{}, principal: gatehouse.Principal{Expires: now.Add(expires)}})
 	}
 	get := func(n byte) *verified { return c.get(c.hash(string([]byte{n})), string([]byte{n}), now) }
 	expect := func(step string, want ...byte) {
@@ -49,7 +51,7 @@ func TestCacheEvicts(t *testing.T) {
 func TestCacheComparesTokens(t *testing.T) {
 	c := newCache(1)
 	const hash = 7
-	a, b := &verified{text: "a"}, &verified{text: "b"}
+	a, b := &verified{text: "a", issuer: &issuer{}}, &verified{text: "b", issuer: &issuer{}}
 	c.put(hash, a)
 	if got := c.get(hash, "b", time.Now()); got != nil {
 		t.Errorf("get(b) = %v, want nil: only a has been put", got)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
@@ -53,7 +54,7 @@ func (t *token) parse(text string, maxBytes int, headers *headerCache, keep bool
 	}
 	t.head = head
 	var buffer [1024]byte
-	decoded, err := jose.Decode(buffer[:0], t.Payload)
+	decoded, err := base64url.Decode(buffer[:0], t.Payload)
 	if err != nil {
 		return reject(ReasonMalformed, nil, fmt.Errorf("payload: %w", err))
 	}
@@ -75,7 +76,7 @@ func (t *token) parse(text string, maxBytes int, headers *headerCache, keep bool
 }
 
 func decodeHeader(segment string) (*header, error) {
-	decoded, err := jose.Decode(nil, segment)
+	decoded, err := base64url.Decode(nil, segment)
 	if err != nil {
 		return nil, reject(ReasonMalformed, nil, fmt.Errorf("header: %w", err))
 	}

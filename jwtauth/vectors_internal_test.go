@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
@@ -81,7 +82,7 @@ func TestSignatureVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signature, err := jose.Decode(nil, parts.Signature)
+		signature, err := base64url.Decode(nil, parts.Signature)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/internal/jose"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
@@ -120,7 +120,7 @@ func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now ti
 		return nil, reject(ReasonSignature, i, errors.New("signature: removed by Google Cloud, which verified the token itself; "+
 			"have the client send that token in X-Serverless-Authorization and the one for this service in Authorization, or allow unauthenticated invocations"))
 	}
-	signature, err := jose.Decode(nil, t.Signature)
+	signature, err := base64url.Decode(nil, t.Signature)
 	if err != nil {
 		return nil, reject(ReasonMalformed, i, fmt.Errorf("signature: %w", err))
 	}

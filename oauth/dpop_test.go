@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/oauth"
@@ -75,15 +76,15 @@ func (p *prover) verify(proof string) map[string]string {
 		Type string          `json:"typ"`
 		JWK  json.RawMessage `json:"jwk"`
 	}
-	if err := json.Unmarshal(must(jose.Decode(nil, parts.Header)), &header); err != nil {
+	if err := json.Unmarshal(must(base64url.Decode(nil, parts.Header)), &header); err != nil {
 		p.Fatal(err)
 	}
 	key := must(jose.ParseKey(string(header.JWK)))
-	if header.Type != "dpop+jwt" || key.Thumbprint != p.key.Thumbprint() || !jose.Verify("ES256", key.Public, parts.SigningInput, must(jose.Decode(nil, parts.Signature))) {
+	if header.Type != "dpop+jwt" || key.Thumbprint != p.key.Thumbprint() || !jose.Verify("ES256", key.Public, parts.SigningInput, must(base64url.Decode(nil, parts.Signature))) {
 		p.Fatalf("proof %s: not a proof by the key of the client", proof)
 	}
 	var all map[string]any
-	if err := json.Unmarshal(must(jose.Decode(nil, parts.Payload)), &all); err != nil {
+	if err := json.Unmarshal(must(base64url.Decode(nil, parts.Payload)), &all); err != nil {
 		p.Fatal(err)
 	}
 	claims := map[string]string{}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -79,7 +80,7 @@ func signingAlgorithm(keys *jwtauth.KeyRing) string {
 	if err != nil {
 		return ""
 	}
-	text, err := jose.Decode(nil, parts.Header)
+	text, err := base64url.Decode(nil, parts.Header)
 	var parsed struct {
 		Algorithm string `json:"alg"`
 	}

@@ -31,6 +31,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
@@ -124,12 +125,8 @@ func Verify(challenge string, verifier gatehouse.Secret) error {
 }
 
 func isChallenge(challenge string) bool {
-	// The decoder skips line breaks. Strict rejects bits after the last octet.
-	if len(challenge) != challengeChars || strings.ContainsAny(challenge, "\r\n") {
-		return false
-	}
-	_, err := base64.RawURLEncoding.Strict().DecodeString(challenge)
-	return err == nil
+	_, err := base64url.Decode(nil, challenge)
+	return err == nil && len(challenge) == challengeChars
 }
 
 // isVerifier reports whether verifier has the form of a code_verifier.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/navigation"
 )
 
@@ -87,7 +88,7 @@ const (
 	textLength = 43
 )
 
-var encoding = base64.RawURLEncoding.Strict()
+var encoding = base64.RawURLEncoding
 
 // newSecret returns the value of the cookie of a new session, and its ID in the
 // store.
@@ -105,7 +106,7 @@ func (m *Manager) newSecret() (secret, id string) {
 func idOf(name string, secret []byte) string {
 	var buffer [128]byte // avoids an allocation
 	sum := sha256.Sum256(append(append(append(buffer[:0], name...), 0), secret...))
-	return encoding.EncodeToString(sum[:])
+	return string(encoding.AppendEncode(buffer[:0], sum[:]))
 }
 
 // presented returns the ID of the session that the cookie names. The error is
@@ -115,14 +116,15 @@ func (m *Manager) presented(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b [secretBytes]byte
+	var buffer [secretBytes]byte
 	if len(text) != textLength {
 		return "", errMalformed
 	}
-	if _, err := encoding.Decode(b[:], []byte(text)); err != nil {
+	secret, err := base64url.Decode(buffer[:0], text)
+	if err != nil {
 		return "", errMalformed
 	}
-	return idOf(m.cookie.Name(), b[:]), nil
+	return idOf(m.cookie.Name(), secret), nil
 }
 
 var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: ReasonMalformed}

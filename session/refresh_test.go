@@ -438,12 +438,14 @@ func TestRefreshWithFailingStore(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &issuerServer{}
-			a := newApp(t, session.Config{Store: c.store, Refresh: server.refresh})
+			revoke := func(ctx context.Context, _ session.Tokens) error { return ctx.Err() }
+			a := newApp(t, session.Config{Store: c.store, Refresh: server.refresh, Revoke: revoke})
 			secret := a.login(t, withTokens(person("ada"), 1, 0))
 			a.store.set(c.fail(a))
 			a.token(t, secret, c.status, "access-2")
-			if got := a.events.last().Type; got != c.event {
-				t.Errorf("%s: last event %s, want %s", name, got, c.event)
+			got := a.events.last()
+			if got.Type != c.event || c.event == session.EventRefreshLost && attr(got, session.AttrRevoked) != "true" {
+				t.Errorf("%s: last event %+v, want %s, and that lost tokens are revoked", name, got, c.event)
 			}
 			a.store.up()
 			status := map[bool]int{false: 200, true: 401}[c.ended]

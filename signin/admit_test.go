@@ -56,7 +56,11 @@ func TestAdmit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, func(c *signin.Config) { c.Admit = test.admit })
+			completed := false
+			s := newSite(t, func(c *signin.Config) {
+				c.Admit = test.admit
+				c.Complete = func(*http.Request, *session.Login) error { completed = true; return nil }
+			})
 			revoked := ""
 			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
 			s.Claims = func(claims object) {
@@ -70,8 +74,8 @@ func TestAdmit(t *testing.T) {
 				return
 			}
 			s.expect("login", w, 403, test.reason)
-			if s.jar[sessionCookie] != "" || revoked != "refresh-1" {
-				t.Errorf("session %t, revoked %q; want none, and the refresh token", s.jar[sessionCookie] != "", revoked)
+			if s.jar[sessionCookie] != "" || revoked != "refresh-1" || completed {
+				t.Errorf("session %t, revoked %q, Complete called: %t; want none, the refresh token, and false", s.jar[sessionCookie] != "", revoked, completed)
 			}
 			if want := `href="/auth/login?prompt=login&amp;return_to=%2Freports"`; !strings.Contains(w.Body.String(), want) {
 				t.Errorf("page %s, want the link %s", w.Body, want)
@@ -113,6 +117,17 @@ func TestUserinfoAddsClaims(t *testing.T) {
 			t.Errorf("claims %s, %v, want the name of the ID token, the groups, no acr, and no email_verified of another address", p.Claims, err)
 		}
 	}
+}
+
+// TestVerifiedEmailIsOfOnePlace: email_verified of the ID token says nothing about the
+// address of the userinfo endpoint.
+func TestVerifiedEmailIsOfOnePlace(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Userinfo, c.Admit.EmailDomains = true, []string{"acme.example"} })
+	s.Metadata["userinfo_endpoint"] = s.Config().Issuer + "/userinfo"
+	s.Routes["/userinfo"] = raw(200, `{"sub":"alice","email":"eve@acme.example"}`)
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.Claims = func(claims object) { claims["email_verified"] = true }
+	s.expect("login", s.login(""), 403, signin.ReasonNotAllowed)
 }
 
 // TestRemember: a user who asked for it on a page of this application stays signed in.

@@ -118,6 +118,26 @@ func TestTransactionIsRedeemedOnce(t *testing.T) {
 	}
 }
 
+// TestCodeIsRememberedAsLongAsTheLogin: a process that has not seen the callback does not
+// send its code again, as long as the cookie of the login is accepted.
+func TestCodeIsRememberedAsLongAsTheLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := session.NewMemory(0)
+		share := func(c *signin.Config) { c.Session.Store = store }
+		one := newSite(t, share)
+		two := newSite(t, share, func(c *signin.Config) { c.Client.Transport = one.Server })
+		response := one.Authorize(one.start(""))
+		two.jar = maps.Clone(one.jar)
+		one.callback(response)
+		time.Sleep(10*time.Minute - time.Second)
+		two.expect("callback of another process", two.callback(response), http.StatusBadRequest, oauth.ReasonTransaction)
+		if n := one.Count("/token"); n != 1 {
+			t.Errorf("%d token requests, want 1", n)
+		}
+		_ = errors.Join(one.Close(), two.Close())
+	})
+}
+
 // full is a store that takes no further record.
 type full struct{ *session.Memory }
 

@@ -22,10 +22,14 @@ import (
 type revocations struct {
 	revoked []gatehouse.Key
 	err     error
+	before  func() // nil for none
 }
 
 func (r *revocations) RevokeSubject(_ context.Context, subject gatehouse.Key) error {
 	r.revoked = append(r.revoked, subject)
+	if r.err == nil && r.before != nil {
+		r.before()
+	}
 	return r.err
 }
 
@@ -121,11 +125,49 @@ func TestEndUserFails(t *testing.T) {
 	if err := broken.EndUser(t.Context(), "alice"); !isUnavailable(err) {
 		t.Errorf("EndUser without the store: error = %v, want 503", err)
 	}
+	undeleted := newSite(t, func(c *signin.Config) { c.Session.Store = undeletable{c.Session.Store} })
+	if err := undeleted.EndUser(t.Context(), "alice"); !isUnavailable(err) {
+		t.Errorf("EndUser with a store that ends not all sessions: error = %v, want 503", err)
+	}
 	without := newSite(t)
 	delete(without.Metadata, "revocation_endpoint")
 	without.login("")
 	if err := without.EndUser(t.Context(), "alice"); err != nil {
 		t.Errorf("EndUser without a revocation endpoint: error = %v, want none", err)
+	}
+}
+
+// TestLogoutEverywhereReportsTheList: the refresh tokens are revoked, and the access
+// tokens are not.
+func TestLogoutEverywhereReportsTheList(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Revocations = &revocations{err: errors.New("list down")} })
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.login("")
+	s.events.take()
+	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || !slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete)) {
+		t.Errorf("logout: status %d, want 303 and the event %s", w.Code, signin.EventLogoutIncomplete)
+	}
+}
+
+// TestRefreshTokensAreRevokedFirst: one of them could get an access token after the access
+// tokens of the user were revoked.
+func TestRefreshTokensAreRevokedFirst(t *testing.T) {
+	refresh, left := 0, 0
+	s := newSite(t, func(c *signin.Config) {
+		c.Revocations = &revocations{before: func() { left = 2 - refresh }}
+	})
+	var mu sync.Mutex
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		refresh++
+	}
+	for range 2 {
+		s.jar = make(map[string]string)
+		s.login("")
+	}
+	if err := s.EndUser(t.Context(), "alice"); err != nil || left != 0 || refresh != 2 {
+		t.Errorf("EndUser error = %v with %d of 2 refresh tokens left when the access tokens were revoked", err, left)
 	}
 }
 
@@ -190,6 +232,12 @@ type listless struct{ session.Store }
 
 func (listless) List(context.Context, session.Selector, int) ([]session.Record, error) {
 	return nil, errors.New("down")
+}
+
+type undeletable struct{ session.Store }
+
+func (undeletable) DeleteAll(context.Context, session.Selector) (int, error) {
+	return 0, errors.New("down")
 }
 
 func isUnavailable(err error) bool {

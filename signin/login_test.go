@@ -3,6 +3,7 @@
 package signin_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,15 +221,22 @@ func TestCallbackTwice(t *testing.T) {
 	if w.Header().Get("Location") != "/" || s.Count("/token") != 1 {
 		t.Errorf("second callback: to %q after %d token requests, want / after 1", w.Header().Get("Location"), s.Count("/token"))
 	}
+	mixed := s.Authorize(s.start(""))
+	mixed.Set("iss", "https://evil.example")
+	s.expect("another issuer, with the session", s.callback(mixed), 400, oauth.ReasonIssuer)
 	delete(s.jar, sessionCookie)
 	s.expect("without the session", s.callback(response), 400, signin.ReasonTransaction)
 }
 
 func TestCallbackForm(t *testing.T) {
 	s := newSite(t)
-	target := "/auth/callback?" + s.Authorize(s.start("")).Encode()
+	response := s.Authorize(s.start(""))
+	target := "/auth/callback?" + response.Encode()
 	s.expect("POST", s.do(http.MethodPost, target), 400, signin.ReasonResponse)
 	s.expect("semicolon", s.do(http.MethodGet, target+";x=1"), 400, signin.ReasonResponse)
+	if w := s.callback(response); w.Code != http.StatusSeeOther { // the login is still pending
+		t.Errorf("GET after them: status %d, want 303", w.Code)
+	}
 }
 
 func TestTransactionExpires(t *testing.T) {
@@ -386,6 +394,20 @@ func TestTransactionsStaySmall(t *testing.T) {
 	})
 }
 
+// TestLargeCookieHidesNoTransaction: a cookie that is too large to be read does not keep
+// those behind it from being counted.
+func TestLargeCookieHidesNoTransaction(t *testing.T) {
+	s := newSite(t)
+	for range 5 {
+		s.start("")
+	}
+	large := "__Host-Http-tx-00000000=" + strings.Repeat("a", 16<<10) + "; "
+	s.do(http.MethodGet, "/auth/login", func(r *http.Request) { r.Header.Set("Cookie", large+r.Header.Get("Cookie")) })
+	if n := len(s.transactions()); n != 5 {
+		t.Errorf("%d pending logins, want 5", n)
+	}
+}
+
 // TestLoginNeedsNavigation: requests in which the user would not see the login do
 // not start one.
 //
@@ -451,12 +473,13 @@ func TestCompleteRejects(t *testing.T) {
 		"denied":      {&gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "app_disabled"}, 403},
 		"unavailable": {errors.New("database down"), 503},
 	} {
+		ctx, cancel := context.WithCancel(t.Context())
 		s := newSite(t, func(c *signin.Config) {
-			c.Complete = func(*http.Request, *session.Login) error { return test.err }
+			c.Complete = func(*http.Request, *session.Login) error { cancel(); return test.err } // the browser goes away
 		})
 		revoked := ""
 		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
-		w := s.login("")
+		w := s.do(http.MethodGet, "/auth/callback?"+s.Authorize(s.start("")).Encode(), func(r *http.Request) { *r = *r.WithContext(ctx) })
 		if revoked != "refresh-1" {
 			t.Errorf("%s: revoked %q, want the refresh token that no session keeps", name, revoked)
 		}
@@ -488,7 +511,7 @@ func TestErrorResponses(t *testing.T) {
 			if p.Status == 403 {
 				return gatehouse.Body{ContentType: "text/plain", Header: http.Header{"Location": {"https://spa.example.com/"}}}
 			}
-			return gatehouse.Body{ContentType: "text/html", Content: fmt.Appendf(nil, "page %d", p.Status), Header: http.Header{"Retry-After": {"x"}, "X-Own": {"1"}}}
+			return gatehouse.Body{ContentType: "text/html", Content: fmt.Appendf(nil, "page %d", p.Status), Header: http.Header{"Retry-After": {"x"}, "X-Own": {"1"}, "cache-control": {"public"}}}
 		}
 	}
 	for name, test := range map[string]struct {
@@ -524,6 +547,9 @@ func TestErrorResponses(t *testing.T) {
 			w := s.do(http.MethodGet, target, change)
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.text) || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("callback: %d %v %s, want %d with %q", w.Code, w.Header(), w.Body, test.status, test.text)
+			}
+			if w.Header()["cache-control"] != nil {
+				t.Errorf("header %v, want no Cache-Control of the page", w.Header())
 			}
 			if (w.Code == 503) != (w.Header().Get("Retry-After") != "") {
 				t.Errorf("Retry-After = %q with status %d", w.Header().Get("Retry-After"), w.Code)

@@ -79,6 +79,19 @@ func TestLogoutRevokesIfObserverFails(t *testing.T) {
 	}
 }
 
+// TestLogoutCompletesAfterCancel: the tokens are revoked even if the browser goes away.
+func TestLogoutCompletesAfterCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newSite(t, func(c *signin.Config) { c.Session.Store = cancelStore{c.Session.Store, cancel} })
+	revoked := 0
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
+	s.login("")
+	s.do(http.MethodPost, "/auth/logout", func(r *http.Request) { *r = *r.WithContext(ctx) })
+	if _, err := s.principal(); err == nil || ctx.Err() == nil || revoked != 1 {
+		t.Errorf("session error = %v with %d revocations, want it to have ended with 1", err, revoked)
+	}
+}
+
 func TestLogoutRejects(t *testing.T) {
 	s := newSite(t)
 	s.login("")

@@ -34,6 +34,7 @@ func TestReturnTo(t *testing.T) {
 	}
 	for _, good := range []string{
 		"/", "/reports", "/reports/", "/reports/2026?by=month&x=//y", "/a.b/..c", "/#part", "/?u=https://other.example/", "/a%20b", "/caf%C3%A9",
+		"/" + strings.Repeat("a", 2047),
 	} {
 		check("?return_to="+url.QueryEscape(good), good)
 	}

@@ -82,14 +82,23 @@ func TestNewReportsEveryError(t *testing.T) {
 // no effect.
 func TestConfigIsCopied(t *testing.T) {
 	params, resources, trusted := url.Values{"prompt": {"login"}}, []string{"https://api.example.com"}, []string{"https://spa.example.com"}
+	groups, domains, acr := []string{"staff"}, []string{"acme.example"}, []string{"gold"}
 	s := newSite(t, func(c *signin.Config) {
 		c.Params, c.Resources, c.Session.TrustedOrigins, c.MaxAge = params, resources, trusted[:1:1], time.Minute
+		c.Admit, c.ACRValues = signin.Admit{Groups: groups, EmailDomains: domains}, acr
 	})
 	params["prompt"][0], resources[0] = "none", "https://evil.example"
+	groups[0], domains[0], acr[0] = "guests", "evil.example", "bronze"
 	params.Set("x", "y")
 	q := must(url.Parse(s.start(""))).Query()
 	if q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" || q.Has("x") || q.Get("max_age") != "60" {
 		t.Errorf("authorization request %v, want the original parameters", q)
+	}
+	s.Claims = func(claims object) {
+		claims["groups"], claims["email"], claims["email_verified"], claims["acr"] = []string{"staff"}, "ada@acme.example", true, "gold"
+	}
+	if w := s.login(""); w.Code != http.StatusSeeOther {
+		t.Errorf("login: status %d, want 303 by the original groups, domains and acr: %s", w.Code, s.events.names())
 	}
 }
 

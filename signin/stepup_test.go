@@ -127,6 +127,21 @@ func TestStepUpIsCompared(t *testing.T) {
 	}
 }
 
+// TestStepUpAgeCountsToTheCallback: an authentication that was recent when the login began
+// can be too old when it ends.
+func TestStepUpAgeCountsToTheCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+		authenticated := time.Now().Add(-30 * time.Second).Unix()
+		s.Claims = func(claims object) { claims["auth_time"] = authenticated }
+		response := s.Authorize(s.start("?max_age=60"))
+		time.Sleep(time.Minute)
+		s.expect("callback", s.callback(response), 403, signin.ReasonStepUp)
+		_ = s.Close()
+	})
+}
+
 // TestStepUpAtTheLimit: a login that becomes too old while the browser is at the
 // authorization server is made again there, and not refused here.
 func TestStepUpAtTheLimit(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
@@ -128,7 +129,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (SVID, error) {
 	if e != nil {
 		return SVID{}, e
 	}
-	signature, err := jose.Decode(nil, parts.Signature)
+	signature, err := base64url.Decode(nil, parts.Signature)
 	if err != nil {
 		return SVID{}, reject(ReasonMalformed, "signature: "+err.Error())
 	}
@@ -146,7 +147,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (SVID, error) {
 
 // parseHeader returns alg and kid, or what is wrong with the header.
 func parseHeader(segment string) (algorithm, kid, problem string) {
-	header, err := jose.Decode(nil, segment)
+	header, err := base64url.Decode(nil, segment)
 	typ := ""
 	if err == nil {
 		err = strictjson.Object(string(header), strictjson.Limits{Depth: 2, Members: 8}, func(name, value string) error {
@@ -182,7 +183,7 @@ func parseHeader(segment string) (algorithm, kid, problem string) {
 
 // parseClaims parses and validates the claims.
 func (v *Verifier) parseClaims(segment string, now time.Time) (SVID, *gatehouse.Error) {
-	payload, err := jose.Decode(nil, segment)
+	payload, err := base64url.Decode(nil, segment)
 	if err != nil {
 		return SVID{}, reject(ReasonMalformed, "payload: "+err.Error())
 	}

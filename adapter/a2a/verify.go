@@ -11,6 +11,7 @@ import (
 	sdk "github.com/a2aproject/a2a-go/a2a"
 
 	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
@@ -82,8 +83,8 @@ type cardSignature struct{ Protected, Signature string }
 
 // isValid reports whether the signature is that of one of the keys.
 func (s cardSignature) isValid(signed string, keys []cardKey) bool {
-	header, errHeader := jose.Decode(nil, s.Protected)
-	signature, errSignature := jose.Decode(nil, s.Signature)
+	header, errHeader := base64url.Decode(nil, s.Protected)
+	signature, errSignature := base64url.Decode(nil, s.Signature)
 	if errHeader != nil || errSignature != nil {
 		return false
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,6 +100,67 @@ func TestLifeOfKey(t *testing.T) {
 	}
 	if all := output[[]key](t, "", "-store", "env:KEYS", "list"); len(all) != 1 {
 		t.Errorf("list after delete = %+v, want 1 key", all)
+	}
+}
+
+// growing is a store that records how much output there was when each page was read.
+type growing struct {
+	apikey.Store
+	out   *os.File
+	sizes []int64
+}
+
+func (g *growing) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
+	info, err := g.out.Stat()
+	if err != nil {
+		return nil, err
+	}
+	g.sizes = append(g.sizes, info.Size())
+	return g.Store.List(ctx, q)
+}
+
+// TestListStreams: each page is printed before the next one is read, so that a list of
+// any length needs the memory of one page.
+func TestListStreams(t *testing.T) {
+	t.Parallel()
+	for _, asJSON := range []bool{false, true} {
+		sqlite, err := openStore("sqlite:"+filepath.Join(t.TempDir(), "keys.db"), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = sqlite.close() }()
+		if err := sqlite.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		out, err := os.Create(filepath.Join(t.TempDir(), "list"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		store := &growing{Store: sqlite.keys, out: out}
+		keys, err := apikey.New(apikey.Config{Store: store, Prefix: "acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 7 {
+			if _, err := keys.Create(t.Context(), apikey.Request{Owner: "ci", Lifetime: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := &call{ctx: t.Context(), out: out, keys: keys}
+		c.json = asJSON
+		if err := c.pages(apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 2}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := out.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, sizes := 1, append(store.sizes, info.Size()); n < len(sizes); n++ {
+			if len(store.sizes) != 4 || sizes[n] <= sizes[n-1] {
+				t.Fatalf("JSON %t: output of %d bytes when each of the pages was read, and at the end; want more with each of 4 pages", asJSON, sizes)
+			}
+		}
 	}
 }
 

@@ -6,7 +6,6 @@
 package jose
 
 import (
-	"encoding/base64"
 	"errors"
 	"strings"
 )
@@ -18,10 +17,7 @@ type Compact struct {
 	SigningInput               string
 }
 
-var (
-	errSegments = errors.New("number of segments: must be 3")
-	errBase64   = errors.New("not canonical base64url")
-)
+var errSegments = errors.New("number of segments: must be 3")
 
 // Split splits a token at its two dots.
 //
@@ -40,30 +36,6 @@ func Split(token string) (Compact, error) {
 		Signature:    token[last+1:],
 		SigningInput: token[:last],
 	}, nil
-}
-
-// bufferBytes is the size of buffers on the stack, for segments and signing inputs of
-// the usual size.
-const bufferBytes = 1024
-
-var strict = base64.RawURLEncoding.Strict()
-
-// Decode appends the decoded bytes of a segment to buffer. An empty segment is an
-// error.
-//
-// The strict decoder of the standard library skips line breaks. They are
-// rejected here, by the length of the result, so that no two texts are the same token.
-//
-//	RFC 7515 §2: Base64url Encoding is used "with all trailing '=' characters
-//	omitted ... and without the inclusion of any line breaks, whitespace, or
-//	other additional characters."
-func Decode(buffer []byte, segment string) ([]byte, error) {
-	var text [bufferBytes]byte // so that the conversion of a usual segment allocates nothing
-	decoded, err := strict.AppendDecode(buffer, append(text[:0], segment...))
-	if err != nil || segment == "" || strict.EncodedLen(len(decoded)-len(buffer)) != len(segment) {
-		return nil, errBase64
-	}
-	return decoded, nil
 }
 
 // maxDate is the last second of the year 9999, the last one that RFC 3339 can

@@ -181,15 +181,10 @@ func TestVerifyRequiresSaltLength(t *testing.T) {
 	}
 }
 
-func TestSplitAndDecode(t *testing.T) {
+func TestSplit(t *testing.T) {
 	for token, ok := range map[string]bool{"a.b.c": true, "..": true, "a.b": false, "a": false, "": false, "a.b.c.d": false, "a.b.c.": false} {
 		if got, err := jose.Split(token); (err == nil) != ok || ok && got.Header+"."+got.Payload+"."+got.Signature != token {
 			t.Errorf("Split(%q) = %+v, %v", token, got, err)
-		}
-	}
-	for segment, ok := range map[string]bool{"AA": true, "AAA": true, "": false, "AB": false, "A": false, "AA==": false, "A\nA": false, "AA\r": false, "A+": false} {
-		if _, err := jose.Decode(nil, segment); (err == nil) != ok {
-			t.Errorf("Decode(%q) error = %v", segment, err)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"math/big"
 
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
@@ -101,7 +102,7 @@ func parseEC(crv, x, y string) (crypto.PublicKey, error) {
 	point := append(buffer[:0], 4) // uncompressed
 	for n, coordinate := range [...]string{x, y} {
 		var err error
-		if point, err = Decode(point, coordinate); err != nil || len(point) != 1+(n+1)*size {
+		if point, err = base64url.Decode(point, coordinate); err != nil || len(point) != 1+(n+1)*size {
 			return nil, errEncoding
 		}
 	}
@@ -115,11 +116,11 @@ func parseEC(crv, x, y string) (crypto.PublicKey, error) {
 // RFC 7518 §2 (Base64urlUInt): the representation "MUST utilize the minimum number
 // of octets needed to represent the value."
 func parseRSA(n, e string) (crypto.PublicKey, error) {
-	modulus, err := Decode(nil, n)
+	modulus, err := base64url.Decode(nil, n)
 	if err != nil || modulus[0] == 0 {
 		return nil, errEncoding
 	}
-	exponent, err := Decode(nil, e)
+	exponent, err := base64url.Decode(nil, e)
 	if err != nil || exponent[0] == 0 {
 		return nil, errEncoding
 	}
@@ -134,7 +135,7 @@ func parseOKP(crv, x string) (crypto.PublicKey, error) {
 	if crv != "Ed25519" {
 		return nil, errKey
 	}
-	decoded, err := Decode(nil, x)
+	decoded, err := base64url.Decode(nil, x)
 	if err != nil {
 		return nil, errEncoding
 	}

@@ -125,7 +125,7 @@ func (a algorithm) digest(signingInput string) []byte {
 
 // sum returns the hash of a text, which it copies to the stack if it has a usual size.
 func (a algorithm) sum(text string) (sum [sha512.Size]byte) {
-	var buffer [bufferBytes]byte
+	var buffer [1024]byte
 	switch input := append(buffer[:0], text...); {
 	case a.hash == crypto.SHA256:
 		short := sha256.Sum256(input)

@@ -19,7 +19,7 @@ var (
 	//go:embed lua/apikeys_delete.lua
 	apikeysDelete string
 
-	importScript = newChange(timeCommon, apikeysCommon, apikeysImport)
+	importScript = newReplacement(timeCommon, apikeysCommon, apikeysImport)
 	deleteScript = newRevocation(timeCommon, apikeysCommon, apikeysDelete)
 )
 

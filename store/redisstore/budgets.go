@@ -3,7 +3,6 @@
 package redisstore
 
 import (
-	"cmp"
 	"context"
 	_ "embed" // for the scripts
 	"fmt"
@@ -13,17 +12,14 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/internal/batch"
 )
 
 var (
 	//go:embed lua/budgets.lua
 	budgetsCommon string
-	//go:embed lua/budgets_entries.lua
-	budgetsEntries string
-	//go:embed lua/budgets_reserve.lua
-	budgetsReserve string
-	//go:embed lua/budgets_extend.lua
-	budgetsExtend string
+	//go:embed lua/budgets_hold.lua
+	budgetsHold string
 	//go:embed lua/budgets_settle.lua
 	budgetsSettle string
 	//go:embed lua/budgets_read.lua
@@ -33,11 +29,10 @@ var (
 )
 
 var (
-	reserveBudgetScript = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsReserve)
-	extendBudgetScript  = newChange(timeCommon, budgetsCommon, budgetsEntries, budgetsExtend)
-	settleBudgetScript  = newRevocation(timeCommon, budgetsCommon, budgetsSettle)
-	readBudgetsScript   = newQuery(timeCommon, budgetsCommon, budgetsRead)
-	sweepBudgetsScript  = newRevocation(timeCommon, budgetsCommon, budgetsSweep)
+	holdBudgetScript   = newChange(timeCommon, budgetsCommon, budgetsHold)
+	settleBudgetScript = newRevocation(timeCommon, budgetsCommon, budgetsSettle)
+	readBudgetsScript  = newQuery(timeCommon, budgetsCommon, budgetsRead)
+	sweepBudgetsScript = newRevocation(timeCommon, budgetsCommon, budgetsSweep)
 )
 
 const (
@@ -45,58 +40,111 @@ const (
 	budgetShards = 32
 	// sweepAtOnce is the number of holds that one script makes expire.
 	sweepAtOnce = 500
+
+	// budgetFlights is the number of connections that a shard uses at the same time for
+	// each script: one lost packet does not delay all calls.
+	budgetFlights = 2
+	// budgetBatch is the number of requests that one script executes.
+	budgetBatch = 64
 )
 
 // Budgets is a [budget.Store]. Every method is one atomic script, and the clock is
 // that of the server. A tenant is in one slot of a cluster.
 //
+// Concurrent calls of one slot are sent as one script, which decides on each in the order in
+// which they came. A call whose context ends while others are sent with it may be
+// executed.
+//
 // A failover to a replica can lose the latest changes: a budget can be exceeded by
 // what was held then.
-type Budgets struct{ store *Store }
+type Budgets struct {
+	store   *Store
+	holds   [budgetShards]budgetQueue // of Reserve and Extend
+	settled [budgetShards]budgetQueue
+}
 
 var _ budget.Store = (*Budgets)(nil)
 
-// Budgets returns the store of budgets.
-func (s *Store) Budgets() *Budgets { return &Budgets{s} }
+// budgetQueue is the queue of the requests of a shard, each the arguments of a script.
+type budgetQueue = batch.Queue[[]any, budget.Result]
 
-// base returns the prefix of the names of a tenant.
-func (b *Budgets) base(tenant string) string {
+// Budgets returns the store of budgets.
+func (s *Store) Budgets() *Budgets { return &s.budgets }
+
+// init sets the fields. The queues are those of the whole store, so that all its users
+// share them.
+func (b *Budgets) init(s *Store) {
+	b.store = s
+	for n := range budgetShards {
+		b.holds[n] = budgetQueue{Send: b.send(holdBudgetScript, n), Flights: budgetFlights, Limit: budgetBatch}
+		b.settled[n] = budgetQueue{Send: b.send(settleBudgetScript, n), Flights: budgetFlights, Limit: budgetBatch}
+	}
+}
+
+// shardOf returns the number of the hash tag of a tenant.
+func shardOf(tenant string) int {
 	hash := fnv.New32a()
 	hash.Write([]byte(tenant))
-	return b.shard(int(hash.Sum32() % budgetShards))
+	return int(hash.Sum32() % budgetShards)
 }
+
+// base returns the prefix of the names of a tenant.
+func (b *Budgets) base(tenant string) string { return b.shard(shardOf(tenant)) }
 
 // The second number is the version of the format.
 func (b *Budgets) shard(n int) string { return fmt.Sprintf("{%s:%d}:budgets:1", b.store.prefix, n) }
 
 // Reserve implements [budget.Store].
 func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	return b.call(ctx, "reserve", reserveBudgetScript, r.Tenant, reservation(r)...)
+	return b.call(ctx, "reserve", &b.holds[shardOf(r.Tenant)], r.Tenant, hold("reserve", r))
 }
 
 // Extend implements [budget.Store].
 func (b *Budgets) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	return b.call(ctx, "extend", extendBudgetScript, r.Tenant, reservation(r)...)
+	return b.call(ctx, "extend", &b.holds[shardOf(r.Tenant)], r.Tenant, hold("extend", r))
 }
 
 // Settle implements [budget.Store].
 func (b *Budgets) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
-	args := make([]any, 2, 2+len(amounts))
-	args[0], args[1] = tenant, id
-	for _, amount := range amounts {
-		args = append(args, amount)
-	}
-	return b.call(ctx, "settle", settleBudgetScript, tenant, args...)
+	return b.call(ctx, "settle", &b.settled[shardOf(tenant)], tenant, settlement(tenant, id, amounts))
 }
 
-func reservation(r budget.Reservation) []any {
-	args := make([]any, 3, 3+10*len(r.Entries))
-	args[0], args[1], args[2] = r.Tenant, r.ID, r.TTL.Microseconds()
+func settlement(tenant, id string, amounts []int64) []any {
+	request := make([]any, 2, 2+len(amounts))
+	request[0], request[1] = tenant, id
+	for _, amount := range amounts {
+		request = append(request, amount)
+	}
+	return request
+}
+
+func hold(verb string, r budget.Reservation) []any {
+	request := make([]any, 4, 4+10*len(r.Entries))
+	request[0], request[1], request[2], request[3] = verb, r.Tenant, r.ID, r.TTL.Microseconds()
 	for _, e := range r.Entries {
-		args = append(args, e.Account, e.Window, e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
+		request = append(request, e.Account, e.Window, e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
 			e.Since.UnixMicro(), e.Max, e.Limit, e.Amount, e.Floor)
 	}
-	return args
+	return request
+}
+
+// send returns a function that executes requests of a shard in one script.
+func (b *Budgets) send(script *script, shard int) func(context.Context, []*batch.Call[[]any, budget.Result]) {
+	return func(ctx context.Context, calls []*batch.Call[[]any, budget.Result]) {
+		var args []any
+		for _, c := range calls {
+			args = append(append(args, len(c.Query)), c.Query...)
+		}
+		reply, err := b.store.run(ctx, script, b.shard(shard), args...)
+		if err == nil && len(reply) != len(calls) {
+			err = errReply
+		}
+		for i, c := range calls {
+			if c.Err = err; err == nil {
+				c.Result, c.Err = parseResult(reply[i])
+			}
+		}
+	}
 }
 
 const (
@@ -105,15 +153,11 @@ const (
 	tries = 5
 )
 
-// call runs a script that changes a hold. It answers stale if a hold in its way has
-// expired: after a sweep it runs again.
-func (b *Budgets) call(ctx context.Context, verb string, script *script, tenant string, args ...any) (budget.Result, error) {
+// call makes a request that changes a hold. The answer is stale if a hold in its way has
+// expired: after a sweep it is made again.
+func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, tenant string, request []any) (budget.Result, error) {
 	for range tries {
-		reply, err := b.store.run(ctx, script, b.base(tenant), args...)
-		if err != nil {
-			return budget.Result{}, fmt.Errorf("redisstore: %s budget: %w", verb, err)
-		}
-		r, err := parseResult(reply)
+		r, err := b.wait(ctx, queue, request)
 		if err != nil {
 			return budget.Result{}, fmt.Errorf("redisstore: %s budget: %w", verb, err)
 		}
@@ -125,6 +169,12 @@ func (b *Budgets) call(ctx context.Context, verb string, script *script, tenant 
 		}
 	}
 	return budget.Result{}, fmt.Errorf("redisstore: %s budget: holds expire faster than they can be swept", verb)
+}
+
+func (b *Budgets) wait(ctx context.Context, queue *budgetQueue, request []any) (budget.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
+	defer cancel()
+	return queue.Do(ctx, request)
 }
 
 // sweepTenant makes the holds of a tenant expire whose deadline has passed.
@@ -153,7 +203,11 @@ func (b *Budgets) sweep(ctx context.Context, base string, limit int) (int, error
 }
 
 // parseResult reads an answer: see lua/budgets.lua.
-func parseResult(reply []any) (r budget.Result, err error) {
+func parseResult(item any) (r budget.Result, err error) {
+	if err, ok := item.(error); ok {
+		return r, err
+	}
+	reply, _ := item.([]any)
 	if len(reply) != 7 {
 		return r, errReply
 	}
@@ -201,82 +255,4 @@ func parseIntegers(item any) ([]int64, error) {
 		numbers = append(numbers, n)
 	}
 	return numbers, nil
-}
-
-// Read implements [budget.Store].
-func (b *Budgets) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
-	return b.counters(ctx, "read", tenant, tenant, account, window, since.UnixMicro())
-}
-
-// List implements [budget.Store].
-func (b *Budgets) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
-	counters, at, err := b.counters(ctx, "list", tenant, tenant, "", "", 0)
-	slices.SortFunc(counters, func(a, b budget.Counter) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Window, b.Window), a.Start.Compare(b.Start))
-	})
-	return counters[:min(len(counters), max(limit, 0))], at, err
-}
-
-func (b *Budgets) counters(ctx context.Context, verb, tenant string, args ...any) ([]budget.Counter, time.Time, error) {
-	for range tries {
-		reply, err := b.store.run(ctx, readBudgetsScript, b.base(tenant), args...)
-		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("redisstore: %s budgets: %w", verb, err)
-		}
-		counters, at, stale, err := parseCounters(reply)
-		if err != nil {
-			return nil, at, fmt.Errorf("redisstore: %s budgets: %w", verb, err)
-		}
-		if !stale {
-			return counters, at, nil
-		}
-		if err := b.sweepTenant(ctx, tenant); err != nil {
-			return nil, at, err
-		}
-	}
-	return nil, time.Time{}, fmt.Errorf("redisstore: %s budgets: holds expire faster than they can be swept", verb)
-}
-
-// parseCounters reads the reply of lua/budgets_read.lua.
-func parseCounters(reply []any) (counters []budget.Counter, at time.Time, stale bool, err error) {
-	if len(reply) < 2 {
-		return nil, at, false, errReply
-	}
-	now, err := parseIntegers(reply[:1])
-	due, ok := reply[1].(int64)
-	if err != nil || !ok {
-		return nil, at, false, errReply
-	}
-	at = time.UnixMicro(now[0]).UTC()
-	for _, item := range reply[2:] {
-		row, _ := item.([]any)
-		if len(row) != 7 {
-			return nil, at, false, errReply
-		}
-		account, isAccount := row[0].(string)
-		window, isWindow := row[1].(string)
-		n, err := parseIntegers(row[2:])
-		if !isAccount || !isWindow || err != nil {
-			return nil, at, false, errReply
-		}
-		counters = append(counters, budget.Counter{
-			Account: account, Window: window, Start: time.UnixMicro(n[0]).UTC(), End: time.UnixMicro(n[1]).UTC(),
-			Max: n[2], Count: budget.Count{Spent: n[3], Held: n[4]},
-		})
-	}
-	return counters, at, due != 0, nil
-}
-
-// Sweep implements [budget.Store]. It visits the slots of all tenants. The server
-// removes what is old by itself.
-func (b *Budgets) Sweep(ctx context.Context, limit int) (int, error) {
-	expired := 0
-	for n := 0; n < budgetShards && expired < limit; n++ {
-		swept, err := b.sweep(ctx, b.shard(n), min(limit-expired, sweepAtOnce))
-		if err != nil {
-			return expired, err
-		}
-		expired += swept
-	}
-	return expired, ctx.Err()
 }

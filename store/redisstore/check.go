@@ -91,7 +91,7 @@ func (s *Store) checkNode(ctx context.Context, node *redis.Client, cluster bool)
 // checkRights calls the commands of the store with names of each kind of key.
 func (s *Store) checkRights(ctx context.Context) (errs []error) {
 	channel := s.APIKeys().channel()
-	for _, name := range []string{"{" + s.prefix + "}:check", (&Budgets{s}).shard(0) + ":check", s.Replays().base + "check"} {
+	for _, name := range []string{"{" + s.prefix + "}:check", s.budgets.shard(0) + ":check", s.Replays().base + "check"} {
 		reply, err := s.run(ctx, checkScript, name, channel)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("a script on the key %s: %w", name, answered(err)))

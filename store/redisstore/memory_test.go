@@ -3,6 +3,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/session"
+	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
 
 // TestFullMemory: when the memory of the server is full, no record can be made, and
-// everything that ends a credential, a call or a hold works.
+// everything that ends a credential, a call or a hold works, and what makes no record
+// longer.
 func TestFullMemory(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
@@ -87,6 +90,17 @@ func TestFullMemory(t *testing.T) {
 		{"access token", nil, func(id string) error {
 			return s.Revocations().Revoke(ctx, revocation.Target{Kind: revocation.Token, Issuer: "i", Value: id}, time.Hour)
 		}},
+		{"known API key", newKey, func(id string) error {
+			r, err := keys.Find(ctx, id)
+			if r.Revoked = r.AsOf; err == nil {
+				r, err = keys.Import(ctx, r)
+			}
+			if err == nil && r.Revoked.IsZero() {
+				t.Error("Import(revoked) left the key as it was")
+			}
+			return err
+		}},
+		{"touched session", newSession, func(id string) error { _, err := sessions.Touch(ctx, id, time.Microsecond); return err }},
 		{"swapped session", newSession, func(id string) error { _, err := sessions.Swap(ctx, id, 1, session.Change{ID: "new"}); return err }},
 		{"deleted session", newSession, func(id string) error { return sessions.Delete(ctx, id) }},
 		{"all sessions", newSession, func(id string) error {
@@ -112,9 +126,38 @@ func TestFullMemory(t *testing.T) {
 			}
 			return err
 		}},
-		{"upstream", func(id string) error { return upstreams.Swap(ctx, id, 0, []byte("old")) }, func(id string) error {
-			return upstreams.Swap(ctx, id, 1, []byte("new"))
+		{"refreshed session", func(id string) error {
+			if err := newSession(id); err != nil {
+				return err
+			}
+			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id, Tokens: "old", Claim: time.Minute})
+			return err
+		}, func(id string) error {
+			_, err := sessions.Swap(ctx, id, 2, session.Change{ID: id, Tokens: "tokens of the issuer"})
+			return err
 		}},
+		{"shorter session", func(id string) error {
+			if err := newSession(id); err != nil {
+				return err
+			}
+			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id, Principal: "principal", Tokens: "tokens"})
+			return err
+		}, func(id string) error {
+			_, err := sessions.Swap(ctx, id, 2, session.Change{ID: id, Principal: "principal and", Tokens: "to"})
+			return err
+		}},
+		{"upstream", func(id string) error { return upstreams.Swap(ctx, id, 0, []byte("old")) }, func(id string) error {
+			return upstreams.Swap(ctx, id, 1, []byte("new, a little longer"))
+		}},
+	}
+	for name, err := range map[string]error{"growing": newSession("growing"), "large": upstreams.Swap(ctx, "large", 0, []byte("data"))} {
+		if err != nil {
+			t.Fatalf("before %s: %v", name, err)
+		}
+	}
+	swap := func(id string, c session.Change) error {
+		_, err := sessions.Swap(ctx, id, 1, c)
+		return err
 	}
 	id := func(name string) string { first, _, _ := strings.Cut(name, " "); return first }
 	for _, step := range steps {
@@ -127,7 +170,18 @@ func TestFullMemory(t *testing.T) {
 	fill(t, client)
 	for name, create := range map[string]func(string) error{
 		"API key": newKey, "family": newFamily, "session": newSession, "agent": newAgent, "approval": ask,
-		"hold": func(id string) error { return hold(id, time.Hour) },
+		"hold":     func(id string) error { return hold(id, time.Hour) },
+		"imported": func(id string) error { return importKey(ctx, keys, id) },
+		"upstream": func(id string) error { return upstreams.Swap(ctx, id, 0, []byte("x")) },
+		// What a user can make longer as often as wanted.
+		"data of a session": func(string) error { return swap("growing", session.Change{ID: "growing", Principal: "x"}) },
+		"tokens of a session": func(string) error {
+			return swap("growing", session.Change{ID: "growing", Tokens: "x", Claim: time.Minute})
+		},
+		"longer renewal": func(string) error {
+			return swap("growing", session.Change{ID: "x", Principal: strings.Repeat("x", 1025)})
+		},
+		"longer data upstream": func(string) error { return upstreams.Swap(ctx, "large", 1, make([]byte, 261)) },
 	} {
 		if err := create("other"); err == nil || !strings.Contains(err.Error(), "OOM") {
 			t.Errorf("create %s in full memory: error = %v, want OOM", name, err)
@@ -144,6 +198,12 @@ func TestFullMemory(t *testing.T) {
 	if err := s.Check(ctx); err != nil {
 		t.Errorf("Check() in full memory: error = %v", err)
 	}
+}
+
+func importKey(ctx context.Context, keys *redisstore.APIKeys, id string) error {
+	now := time.Now()
+	_, err := keys.Import(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: id, Lifetime: time.Hour, Created: now, Rotated: now, Expires: now.Add(time.Hour), Generation: 1}})
+	return err
 }
 
 // fill sets maxmemory below what the server uses.

@@ -36,8 +36,8 @@ var (
 var (
 	createSessionScript     = newChange(timeCommon, sessionsCommon, sessionsCreate)
 	getSessionScript        = newQuery(timeCommon, sessionsCommon, sessionsGet)
-	swapSessionScript       = newRevocation(timeCommon, sessionsCommon, sessionsSwap)
-	touchSessionScript      = newChange(timeCommon, sessionsCommon, sessionsTouch)
+	swapSessionScript       = newReplacement(timeCommon, sessionsCommon, sessionsSwap)
+	touchSessionScript      = newRevocation(timeCommon, sessionsCommon, sessionsTouch)
 	deleteSessionScript     = newRevocation(timeCommon, sessionsCommon, sessionsDelete)
 	deleteAllSessionsScript = newRevocation(timeCommon, sessionsCommon, sessionsDeleteAll)
 	listSessionsScript      = newQuery(timeCommon, sessionsCommon, sessionsList)

@@ -55,6 +55,7 @@ type Store struct {
 	prefix   string
 	timeout  time.Duration
 	observer gatehouse.Observer
+	budgets  Budgets
 }
 
 var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
@@ -82,6 +83,7 @@ func New(config Config) (*Store, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.budgets.init(s)
 	return s, nil
 }
 
@@ -120,6 +122,7 @@ type script struct {
 	text   string
 	hash   string
 	writes bool
+	full   *script // what runs if the memory of the server is full, nil for none
 }
 
 // newQuery returns a script that go-redis may repeat.
@@ -129,21 +132,42 @@ func newQuery(texts ...string) *script { return newScript(false, "", texts) }
 // memory is full.
 func newChange(texts ...string) *script { return newScript(true, "#!lua\n", texts) }
 
-// newRevocation returns a script that works when the memory of the server is full:
-// it ends a credential or a hold, and makes the data at most a few bytes longer.
+// newRevocation returns a script that works when the memory of the server is full. It
+// ends or extends what exists, such as a credential, a session or a hold, and adds no
+// more than a few fields of bounded size, or replaces a secret.
 func newRevocation(texts ...string) *script {
 	return newScript(true, "#!lua flags=allow-oom\n", texts)
 }
 
+// newReplacement returns a script that replaces texts of a record with those of the
+// caller. If full is true, the memory of the server is full: the script must then refuse a
+// change that makes the record longer.
+func newReplacement(texts ...string) *script {
+	s := newChange(slices.Concat([]string{"local full = false"}, texts)...)
+	s.full = newRevocation(slices.Concat([]string{"local full = true", refusal}, texts)...)
+	return s
+}
+
+// refusal is the error of a script of newReplacement, as that of the server.
+const refusal = "local oom = redis.error_reply('OOM the record would be longer')"
+
 func newScript(writes bool, flags string, texts []string) *script {
 	text := flags + strings.Join(texts, "\n")
-	return &script{text, redis.NewScript(text).Hash(), writes}
+	return &script{text: text, hash: redis.NewScript(text).Hash(), writes: writes}
 }
 
 // run executes a script whose keys begin with base.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	reply, err := s.load(ctx, script, base, args)
+	if script.full != nil && redis.HasErrorPrefix(err, "OOM") { // nothing has run yet
+		return s.load(ctx, script.full, base, args)
+	}
+	return reply, err
+}
+
+func (s *Store) load(ctx context.Context, script *script, base string, args []any) ([]any, error) {
 	reply, err := s.eval(ctx, script, "evalsha", script.hash, base, args)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // new to this server, or to its script cache after a restart
 		reply, err = s.eval(ctx, script, "eval", script.text, base, args)

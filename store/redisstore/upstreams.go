@@ -19,7 +19,7 @@ var upstreamsSwap string
 
 var (
 	loadUpstreamScript = newQuery(upstreamsLoad)
-	swapUpstreamScript = newRevocation(upstreamsSwap)
+	swapUpstreamScript = newReplacement(upstreamsSwap)
 )
 
 // Upstreams is an [upstream.Store]. Every method is one atomic script, and the clock

@@ -188,6 +188,26 @@ func (s *Store) checkSettings(ctx context.Context, conn *sql.Conn) error {
 		if wait *= time.Millisecond; wait < time.Second {
 			errs = append(errs, unsuitable("busy_timeout is %v, which must be at least 1s: otherwise processes that write at the same time fail", wait))
 		}
+		errs = append(errs, checkWritable(conn))
 	}
 	return errors.Join(errs...)
+}
+
+// checkWritable asks the driver whether it has opened the file for reading only, which no
+// query says.
+func checkWritable(conn *sql.Conn) error {
+	return conn.Raw(func(c any) error {
+		file, ok := c.(interface {
+			IsReadOnly(schema string) (bool, error)
+		})
+		if !ok {
+			return nil
+		}
+		readOnly, err := file.IsReadOnly("main")
+		if readOnly {
+			err = unsuitable("the database is read-only, which it must not be: otherwise every change fails: " +
+				"remove mode=ro and immutable=1 from the data source name, and give the process the right to write the file")
+		}
+		return err
+	})
 }

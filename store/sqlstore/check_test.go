@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +46,28 @@ func TestCheckSQLite(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(other, "journal_mode is delete")
+}
+
+// TestReadOnlySQLite: Check and Migrate say why a file cannot be written.
+func TestReadOnlySQLite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.db")
+	good := sqlstore.SQLiteDSN(path)
+	execute(t, open(t, "sqlite", good), "CREATE TABLE other (id)")
+	wantUnsuitable(t, "Migrate with mode=ro", newStore(t, open(t, "sqlite", good+"&mode=ro")).Migrate(t.Context()), "remove mode=ro")
+	s, _ := migrated(t, "sqlite", good)
+	wantError(t, "Check", s.Check(t.Context()), "")
+	for _, parameter := range []string{"mode=ro", "immutable=1"} {
+		err := newStore(t, open(t, "sqlite", good+"&"+parameter)).Check(t.Context())
+		wantUnsuitable(t, "Check with "+parameter, err, "the database is read-only, which it must not be: otherwise every change fails: remove mode=ro and immutable=1")
+	}
+	if os.Geteuid() == 0 {
+		return // permissions do not apply to root
+	}
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	wantUnsuitable(t, "Check without the right to write", newStore(t, open(t, "sqlite", good)).Check(t.Context()), "the right to write the file")
 }
 
 func TestCheckPostgres(t *testing.T) {

@@ -16,6 +16,9 @@ end
 local time = now()
 
 if #fields == 0 then
+	if full then
+		return oom
+	end
 	redis.call('HSET', record(id), unpack(flat))
 	enter('made', new.tenant, new.owner, new.created, id)
 	if not new.revoked then

@@ -15,23 +15,53 @@
 -- tenant:...: the sorted set of the counters of a tenant, by their end.
 --
 -- Numbers are exact up to 2^53, also as arguments of commands and as replies, and
--- comparisons subtract, so that no sum exceeds it. A difference begins with 0, because
--- HINCRBY does not know the "-0" that negation makes.
+-- comparisons subtract, so that no sum exceeds it.
 
 local retention = 3600 * 1000000
 local call, dues = redis.call, base .. ':due'
 
-local function counter(tenant, account, span, starts)
+-- The counters that this script has read, by their key. moreSpent and moreHeld are
+-- what flush has still to write.
+local counters = {}
+
+local function name(tenant, account, span, starts)
 	return base .. ':counter:' .. #tenant .. ':' .. tenant .. ':' .. #account .. ':' .. account .. ':' .. #span .. ':' .. span .. ':' .. starts
+end
+
+local function counter(tenant, account, span, starts)
+	local key = name(tenant, account, span, starts)
+	local c = counters[key]
+	if not c then
+		local r = call('HMGET', key, 'ends', 'max', 'spent', 'held')
+		c = { key = key, ends = r[1], max = r[2], spent = tonumber(r[3] or 0), held = tonumber(r[4] or 0), moreSpent = 0, moreHeld = 0 }
+		counters[key] = c
+	end
+	return c
+end
+
+local function flush()
+	for key, c in pairs(counters) do
+		if c.moreSpent ~= 0 then
+			call('HINCRBY', key, 'spent', c.moreSpent)
+		end
+		if c.moreHeld ~= 0 then
+			call('HINCRBY', key, 'held', c.moreHeld)
+		end
+		c.moreSpent, c.moreHeld = 0, 0
+	end
 end
 
 -- Changes what a counter has spent and holds. A counter that is gone, long after its
 -- end, is not made again.
-local function move(key, spent, held)
-	if call('EXISTS', key) == 0 then
-		return 0, 0
+local function move(c, spent, held)
+	if not c.ends then
+		return
 	end
-	return call('HINCRBY', key, 'spent', spent), call('HINCRBY', key, 'held', held)
+	c.spent, c.held = c.spent + spent, c.held + held
+	if math.abs(c.moreSpent + spent) > 2 ^ 53 then
+		flush()
+	end
+	c.moreSpent, c.moreHeld = c.moreSpent + spent, c.moreHeld + held
 end
 
 local function finish(hold, member, state, time)
@@ -40,16 +70,23 @@ local function finish(hold, member, state, time)
 	call('PEXPIREAT', hold, math.ceil((time + retention) / 1000))
 end
 
--- Makes up to limit holds expire. They are charged their floors.
+local function expire(member, time)
+	local hold = base .. ':hold:' .. member
+	local h = call('LRANGE', hold, '0', '-1')
+	for i = 4, #h, 5 do
+		move(counter(h[3], h[i], h[i + 1], h[i + 2]), tonumber(h[i + 4]), 0 - h[i + 3])
+	end
+	finish(hold, member, 'expired', time)
+end
+
+-- Makes up to limit holds expire. They are charged their floors. A hold whose record is
+-- lost or malformed must not stop all others: what it holds stays in its counters.
 local function sweep(time, limit)
 	local members = call('ZRANGEBYSCORE', dues, '-inf', time, 'LIMIT', '0', limit)
 	for _, member in ipairs(members) do
-		local hold = base .. ':hold:' .. member
-		local h = call('LRANGE', hold, 0, -1)
-		for i = 4, #h, 5 do
-			move(counter(h[3], h[i], h[i + 1], h[i + 2]), h[i + 4], 0 - h[i + 3])
+		if not pcall(expire, member, time) then
+			call('ZREM', dues, member)
 		end
-		finish(hold, member, 'expired', time)
 	end
 	return #members
 end
@@ -84,4 +121,22 @@ local function state(h, replayed, time)
 		charged[#charged + 1] = tonumber(amount)
 	end
 	return answer('settled', replayed, 0, time, 0, nil, charged)
+end
+
+-- Executes the requests of a batch one after the other, each as if it were alone. ARGV
+-- has the number of its arguments before those of each request. The answer of a request
+-- that fails, because its records are malformed, is an error, and has no effect on the
+-- others.
+local function serve(handle)
+	local time, answers = now(), {}
+	sweep(time, '16')
+	local i, last = 1, #ARGV
+	while i < last do
+		local next = i + 1 + ARGV[i]
+		local ok, r = pcall(handle, i + 1, next - 1, time)
+		answers[#answers + 1] = ok and r or { err = type(r) == 'table' and r.err or r }
+		i = next
+	end
+	flush()
+	return answers
 end

@@ -7,7 +7,7 @@ local tenant, account, span, since = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local time = now()
 local found = { time, due(time) and 1 or 0 }
 local function add(account, span, starts)
-	local r = call('HMGET', counter(tenant, account, span, starts), 'ends', 'max', 'spent', 'held')
+	local r = call('HMGET', name(tenant, account, span, starts), 'ends', 'max', 'spent', 'held')
 	if r[1] then
 		found[#found + 1] = { account, span, starts, r[1], r[2], r[3], r[4] }
 	end

@@ -1,3 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
 
-return { sweep(now(), tonumber(ARGV[1])) }
+local swept = sweep(now(), tonumber(ARGV[1]))
+flush()
+return { swept }

@@ -9,6 +9,18 @@ end
 if r.version ~= version or (new ~= id and find(new, time)) then
 	return { 'conflict' }
 end
+if full then
+	-- Tokens that the issuer has rotated, and the record of a session that is renewed, may
+	-- be a little longer: without them the session is lost, or the old secret remains.
+	local old = redis.call('HMGET', record(id), 'principal', 'tokens', 'claimed')
+	local most = #old[1] + #old[2]
+	if new ~= id or (old[3] and claim == 0) then
+		most = most + 1024
+	end
+	if #principal + #tokens > most then
+		return oom
+	end
+end
 if new ~= id then
 	remove(new)
 	leave(id, r)

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package batch implements group commit: calls that arrive while an engine works are
+// sent to it together.
+package batch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Call is a call of an engine. Send sets Result or Err.
+type Call[Q, R any] struct {
+	Query  Q
+	Result R
+	Err    error
+
+	ctx  context.Context //nolint:containedctx // of the caller that waits
+	done chan struct{}   // closed after Send
+}
+
+// Queue sends calls to an engine. A call is sent at once and alone while fewer than
+// Flights batches are in progress: without concurrency a Queue adds nothing. Otherwise
+// it waits until a batch has ended, and is sent with all others that wait, at most
+// Limit, in the order in which they came.
+//
+// The context of a caller ends its own wait. A call that has not been sent then never
+// is; one that was sent with others may be executed.
+//
+// Set the fields before the first use and do not copy a Queue after it. It is safe for
+// concurrent use, and has no goroutines while no call is in progress.
+type Queue[Q, R any] struct {
+	// Send executes calls in their order. It limits its duration by itself: the context
+	// of several calls never ends, and that of one call is the caller's. If Send panics,
+	// this is the error of several calls, and the panic of one.
+	Send func(ctx context.Context, calls []*Call[Q, R])
+
+	Flights int // batches in progress
+	Limit   int // calls in a batch
+
+	mu      sync.Mutex
+	flights int
+	waiting []*Call[Q, R]
+}
+
+// Do executes a call. If ctx is already done, it does nothing and returns an error.
+func (q *Queue[Q, R]) Do(ctx context.Context, query Q) (R, error) {
+	c := &Call[Q, R]{Query: query, ctx: ctx}
+	if err := ctx.Err(); err != nil {
+		return c.Result, err
+	}
+	q.mu.Lock()
+	if q.flights < q.Flights {
+		q.flights++
+		q.mu.Unlock()
+		defer q.proceed() // also after a panic
+		q.Send(ctx, []*Call[Q, R]{c})
+		return c.Result, c.Err
+	}
+	c.done = make(chan struct{})
+	q.waiting = append(q.waiting, c)
+	q.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.Result, c.Err
+	case <-ctx.Done():
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if i := slices.Index(q.waiting, c); i >= 0 {
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+		}
+		return *new(R), ctx.Err()
+	}
+}
+
+// proceed sends the calls that wait after a batch has ended.
+func (q *Queue[Q, R]) proceed() {
+	if calls := q.next(); len(calls) > 0 {
+		go func() {
+			for ; len(calls) > 0; calls = q.next() {
+				q.send(calls)
+			}
+		}()
+	}
+}
+
+// next takes the next batch. If there is none, the flight has ended.
+func (q *Queue[Q, R]) next() []*Call[Q, R] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.waiting), q.Limit)
+	if n == 0 {
+		q.flights--
+		return nil
+	}
+	calls := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return calls
+}
+
+func (q *Queue[Q, R]) send(calls []*Call[Q, R]) {
+	defer func() {
+		cause := recover()
+		for _, c := range calls {
+			if cause != nil {
+				c.Err = fmt.Errorf("batch: panic: %v", cause)
+			}
+			close(c.done)
+		}
+	}()
+	ctx := context.Background()
+	if len(calls) == 1 {
+		ctx = calls[0].ctx
+	}
+	q.Send(ctx, calls)
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse/internal/batch"
+)
+
+// engine needs a second for each batch, and records them.
+type engine struct {
+	mu      sync.Mutex
+	batches [][]int
+}
+
+func (e *engine) send(ctx context.Context, calls []*batch.Call[int, string]) {
+	var queries []int
+	for _, c := range calls {
+		queries = append(queries, c.Query)
+	}
+	e.mu.Lock()
+	e.batches = append(e.batches, queries)
+	e.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+	for _, c := range calls {
+		if c.Err = ctx.Err(); c.Query < 0 {
+			c.Err = errors.New("negative")
+		}
+		c.Result = fmt.Sprint("result of ", c.Query)
+	}
+}
+
+// start makes calls one after the other, each as soon as the one before waits. The
+// contexts of those that are named in impatient end before a batch does, the last one first.
+func start(t *testing.T, q *batch.Queue[int, string], queries []int, impatient ...int) (results map[int]string, wait func()) {
+	t.Helper()
+	results = make(map[int]string)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, query := range queries {
+		ctx := t.Context()
+		for _, other := range impatient {
+			if query == other {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(10-query)*time.Millisecond)
+				t.Cleanup(cancel)
+			}
+		}
+		group.Go(func() {
+			result, err := q.Do(ctx, query)
+			if err != nil {
+				result = err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			results[query] = result
+		})
+		synctest.Wait()
+	}
+	return results, group.Wait
+}
+
+func TestBatches(t *testing.T) {
+	const late = "context deadline exceeded"
+	tests := []struct {
+		name               string
+		flights, limit     int
+		queries, impatient []int
+		batches            [][]int
+		seconds            int
+		failed             map[int]string
+	}{
+		{name: "a call alone is sent at once", flights: 1, limit: 9, queries: []int{1}, batches: [][]int{{1}}, seconds: 1},
+		{name: "calls that wait are sent together", flights: 1, limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3, 4}}, seconds: 2},
+		{name: "the limit", flights: 1, limit: 2, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3}, {4}}, seconds: 3},
+		{name: "two flights", flights: 2, limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2}, {3, 4}}, seconds: 2},
+		{
+			name: "the error of a call", flights: 1, limit: 9, queries: []int{1, -2, 3}, batches: [][]int{{1}, {-2, 3}}, seconds: 2,
+			failed: map[int]string{-2: "negative"},
+		},
+		{
+			name: "a context ends the first call", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{1},
+			batches: [][]int{{1}, {2, 3}}, seconds: 1, failed: map[int]string{1: late},
+		},
+		{
+			name: "a context ends before the call is sent", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{2},
+			batches: [][]int{{1}, {3}}, seconds: 2, failed: map[int]string{2: late},
+		},
+		{
+			name: "all contexts end", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{1, 2, 3},
+			batches: [][]int{{1}}, failed: map[int]string{1: late, 2: late, 3: late},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &engine{}
+				q := &batch.Queue[int, string]{Send: e.send, Flights: test.flights, Limit: test.limit}
+				began := time.Now()
+				results, wait := start(t, q, test.queries, test.impatient...)
+				wait()
+				synctest.Wait()
+				if diff := cmp.Diff(test.batches, e.batches); diff != "" {
+					t.Errorf("batches (-want +got):\n%s", diff)
+				}
+				if got := int(time.Since(began) / time.Second); got != test.seconds {
+					t.Errorf("the calls took %d s, want %d", got, test.seconds)
+				}
+				for _, query := range test.queries {
+					want, failed := test.failed[query]
+					if !failed {
+						want = fmt.Sprint("result of ", query)
+					}
+					if results[query] != want {
+						t.Errorf("Do(%d) = %q, want %q", query, results[query], want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestContextOfBatch: the context of one caller does not end the calls that are sent
+// with its own.
+func TestContextOfBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		q := &batch.Queue[int, string]{Send: e.send, Flights: 1, Limit: 9}
+		first, waitFirst := start(t, q, []int{1})
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		result := make(chan error, 1)
+		go func() {
+			_, err := q.Do(ctx, 2)
+			result <- err
+		}()
+		synctest.Wait()
+		others, waitOthers := start(t, q, []int{3})
+		waitFirst()
+		if err := <-result; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do(context that ends) error = %v, want %v", err, context.DeadlineExceeded)
+		}
+		waitOthers()
+		if first[1] != "result of 1" || others[3] != "result of 3" {
+			t.Errorf("the other calls = %q, %q, want their results", first[1], others[3])
+		}
+		if _, err := q.Do(ctx, 4); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do(ended context) error = %v, want %v", err, context.DeadlineExceeded)
+		}
+		if diff := cmp.Diff([][]int{{1}, {2, 3}}, e.batches); diff != "" {
+			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &batch.Queue[int, string]{Flights: 1, Limit: 9, Send: func(_ context.Context, calls []*batch.Call[int, string]) {
+			time.Sleep(time.Second)
+			if calls[0].Query != 4 {
+				panic("broken")
+			}
+		}}
+		recovered := make(chan any)
+		go func() {
+			defer func() { recovered <- recover() }()
+			_, _ = q.Do(t.Context(), 1)
+		}()
+		synctest.Wait()
+		results, wait := start(t, q, []int{2, 3})
+		if cause := <-recovered; cause != "broken" {
+			t.Errorf("the caller of the first call recovers %v, want its panic", cause)
+		}
+		wait()
+		for query, result := range results {
+			if !strings.Contains(result, "panic: broken") {
+				t.Errorf("Do(%d) = %q, want the panic as an error", query, result)
+			}
+		}
+		if _, err := q.Do(t.Context(), 4); err != nil {
+			t.Errorf("Do after panics: error = %v", err)
+		}
+	})
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/internal/batch"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/internal/ledgertest"
+)
+
+// newBudgets starts a server.
+func newBudgets(t *testing.T) (*redis.Client, *Budgets) {
+	t.Helper()
+	options, err := redis.ParseURL(enginetest.StartRedis(t, "appendonly no").URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.ContextTimeoutEnabled = true
+	client := redis.NewClient(options)
+	t.Cleanup(func() { client.Close() })
+	s, err := New(Config{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, s.Budgets()
+}
+
+type budgetCall = batch.Call[[]any, budget.Result]
+
+// TestBudgetBatches: a script decides on each request of a batch as if it were alone.
+func TestBudgetBatches(t *testing.T) {
+	t.Parallel()
+	_, b := newBudgets(t)
+	ledgertest.TestBatches(t, b, func(t *testing.T, calls []ledgertest.Call) (results []budget.Result) {
+		t.Helper()
+		queue, requests := &b.holds[shardOf("acme")], make([]*budgetCall, len(calls))
+		for i, c := range calls {
+			verb := "reserve"
+			if c.Extend {
+				verb = "extend"
+			}
+			if requests[i] = (&budgetCall{Query: hold(verb, c.Hold)}); c.Amounts != nil {
+				queue, requests[i].Query = &b.settled[shardOf("acme")], settlement("acme", c.Hold.ID, c.Amounts)
+			}
+		}
+		queue.Send(t.Context(), requests)
+		for _, c := range requests {
+			if c.Err != nil {
+				t.Fatal(c.Err)
+			}
+			results = append(results, c.Result)
+		}
+		return results
+	})
+}
+
+// reservation is one of 10 of 1,000 tokens.
+func reservation(id string, ttl time.Duration) budget.Reservation {
+	now := time.Now().UTC()
+	start, end := now.Add(-time.Hour).Truncate(time.Hour), now.Add(time.Hour)
+	return budget.Reservation{Tenant: "acme", ID: id, TTL: ttl, Entries: []budget.Entry{{
+		Account: "key/ci", Window: "day", Start: start, Since: start, Next: end, End: end, Max: 1000, Limit: 1000, Amount: 10, Floor: 10,
+	}}}
+}
+
+// TestMalformedHolds: a hold whose record is lost or malformed fails its own calls, and no
+// others. When it expires, what it holds stays held.
+func TestMalformedHolds(t *testing.T) {
+	t.Parallel()
+	client, b := newBudgets(t)
+	ctx := t.Context()
+	damages := []struct {
+		name string
+		do   func(key string) error
+	}{
+		{"lost", func(key string) error { return client.Del(ctx, key).Err() }},
+		{"of another type", func(key string) error {
+			return errors.Join(client.Del(ctx, key).Err(), client.Set(ctx, key, "x", 0).Err())
+		}},
+		{"without its end", func(key string) error { return client.LTrim(ctx, key, 0, 4).Err() }},
+		{"with another amount", func(key string) error { return client.LSet(ctx, key, 6, "x").Err() }},
+		{"with another floor", func(key string) error { return client.LSet(ctx, key, 7, "x").Err() }},
+	}
+	for i, damage := range damages {
+		id := strconv.Itoa(i)
+		if _, err := b.Reserve(ctx, reservation(id, time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if err := damage.do(fmt.Sprintf("%s:hold:4:acme:%d:%s", b.base("acme"), len(id), id)); err != nil {
+			t.Fatal(err)
+		}
+		if damage.name == "with another floor" {
+			continue // which Settle does not need
+		}
+		calls := []*budgetCall{
+			{Query: settlement("acme", id, []int64{1})}, {Query: settlement("acme", "none", []int64{1})},
+		}
+		b.settled[shardOf("acme")].Send(ctx, calls)
+		if calls[1].Err != nil || calls[1].Result.Outcome != budget.Absent {
+			t.Errorf("another call in the batch of a hold %s = %v, %v, want absent", damage.name, calls[1].Result.Outcome, calls[1].Err)
+		}
+	}
+	due := b.base("acme") + ":due"
+	enginetest.Eventually(t, time.Minute, "no hold is due", func() bool {
+		r, err := b.Reserve(context.Background(), reservation("next", time.Minute))
+		if err != nil || r.Outcome != budget.Held {
+			t.Fatalf("Reserve beside malformed holds = %v, %v, want held", r.Outcome, err)
+		}
+		n, err := client.ZCount(ctx, due, "-inf", "("+strconv.FormatInt(r.Deadline.UnixMicro(), 10)).Result()
+		return err == nil && n == 0
+	})
+	r, err := b.Settle(ctx, "acme", "next", []int64{7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (budget.Count{Spent: 7, Held: 10 * int64(len(damages))}); r.Counts[0] != want {
+		t.Errorf("Settle beside malformed holds: counts = %+v, want %+v", r.Counts[0], want)
+	}
+}
+
+// TestLargeBatch: the sum of a batch is exact where its amounts are.
+func TestLargeBatch(t *testing.T) {
+	t.Parallel()
+	_, b := newBudgets(t)
+	calls := make([]*budgetCall, 20)
+	for i := range calls {
+		id := strconv.Itoa(i)
+		if _, err := b.Reserve(t.Context(), reservation(id, time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		calls[i] = &budgetCall{Query: settlement("acme", id, []int64{budget.MaxAmount})}
+	}
+	b.settled[shardOf("acme")].Send(t.Context(), calls)
+	for _, c := range calls {
+		if c.Err != nil {
+			t.Errorf("Settle(%d) in a batch: error = %v", int64(budget.MaxAmount), c.Err)
+		}
+	}
+	counters, _, err := b.Read(t.Context(), "acme", "key/ci", "day", time.Now().Add(-3*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (budget.Count{Spent: int64(len(calls)) * budget.MaxAmount}); len(counters) != 1 || counters[0].Count != want {
+		t.Errorf("Read after the batch = %+v, want %+v", counters, want)
+	}
+}
