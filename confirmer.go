@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
@@ -26,11 +27,11 @@ type Confirmer interface {
 	// that the member of cnf names, and returns what the response must carry.
 	// member is the text of a JSON string, or a JSON object as it is.
 	// It is called for each request, also if the token itself is cached, and for the
-	// later checks of a long request only with Confirms.Rechecks. An error that is no
-	// [*Error] is answered with 503.
+	// later checks of a long request only with Confirms.Rechecks. now is the time at
+	// which the token was validated. An error that is no [*Error] is answered with 503.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
-	Confirm(r *http.Request, token, member string) (http.Header, error)
+	Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error)
 }
 
 // Confirms declares the member of cnf that a [Confirmer] checks, and where the
@@ -191,16 +192,16 @@ func (c *Confirmers) index(member string) int {
 // the token is bound, and returns headers for the response. Call it after the
 // expiry, the key set and the revocation of the token have been checked. For a later
 // check of a long request it relies on the proof that it has accepted, unless the
-// confirmer declares Confirms.Rechecks. scheme
-// is the authentication scheme of the token, "" for a token from a cookie or
-// another header. If r is nil, a bound token is rejected.
+// confirmer declares Confirms.Rechecks. scheme is the authentication scheme of the
+// token, "" for a token from a cookie or another header. now is the time at which the
+// token was validated. If r is nil, a bound token is rejected.
 //
 // RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
 // confirmer, and a token that is not bound is rejected under that scheme, so
 // that a stolen token cannot be downgraded to a Bearer token.
 //
 // Implements ASVS 5.0 §10.3.5.
-func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation Confirmation) (http.Header, error) {
+func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation Confirmation, now time.Time) (http.Header, error) {
 	if c == nil {
 		return nil, nil //nolint:nilnil // no header, and no error: Parse let no bound token through
 	}
@@ -229,7 +230,7 @@ func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation
 		if !d.Rechecks && IsRecheck(r.Context()) {
 			continue
 		}
-		extra, err := c.all[i].Confirm(r, token, member)
+		extra, err := c.all[i].Confirm(r, token, member, now)
 		if err != nil {
 			return nil, asRefusal(err)
 		}

@@ -24,7 +24,7 @@ type confirmer struct {
 
 func (c confirmer) Confirms() gatehouse.Confirms { return c.confirms }
 
-func (c confirmer) Confirm(r *http.Request, token, member string) (http.Header, error) {
+func (c confirmer) Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -156,7 +156,7 @@ func TestConfirmersConfirm(t *testing.T) {
 			if test.noRequest {
 				r = nil
 			}
-			header, err := c.Confirm(r, test.scheme, "T", confirmation)
+			header, err := c.Confirm(r, test.scheme, "T", confirmation, time.Now())
 			equal(t, "header", strings.Join(header["X-Seen"], " "), test.seen)
 			e, _ := errors.AsType[*gatehouse.Error](err)
 			if test.status == 200 {
@@ -169,7 +169,7 @@ func TestConfirmersConfirm(t *testing.T) {
 		})
 	}
 	var none2 *gatehouse.Confirmers
-	if header, err := none2.Confirm(request(), "Bearer", "T", gatehouse.Confirmation{}); header != nil || err != nil {
+	if header, err := none2.Confirm(request(), "Bearer", "T", gatehouse.Confirmation{}, time.Now()); header != nil || err != nil {
 		t.Errorf("nil Confirmers: Confirm = %v, %v", header, err)
 	}
 }
@@ -227,7 +227,7 @@ func TestConfirmersOfStream(t *testing.T) {
 		c := newConfirmers(&once, &again)
 		confirmation := must(c.Parse(`{"jkt":"a","x5t":"b"}`))
 		gate := gateOf(t, authenticator{c.Reads(gatehouse.Reads{Rechecks: true}), func(r *http.Request) (gatehouse.Proof, error) {
-			header, err := c.Confirm(r, "DPoP", "T", confirmation)
+			header, err := c.Confirm(r, "DPoP", "T", confirmation, time.Now())
 			proof := gatehouse.NewProof(user())
 			proof.Header = header
 			return proof, err
@@ -248,7 +248,7 @@ type counting struct {
 	calls int
 }
 
-func (c *counting) Confirm(r *http.Request, token, member string) (http.Header, error) {
+func (c *counting) Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error) {
 	c.calls++
-	return c.confirmer.Confirm(r, token, member)
+	return c.confirmer.Confirm(r, token, member, now)
 }

@@ -67,8 +67,8 @@ var sharedWithCore = []string{"internal/tokens", "internal/providertest", "inter
 // modules are the modules of the repository, and whether go.work has them.
 var modules = map[string]bool{
 	".": true, "store": true, "interop": true, "interop/llm": false, "examples": true, "bench": false, "tools": false,
-	"examples/frameworks": true, "examples/migration": false,
-	"adapter/a2a": true, "adapter/connect": true, "adapter/echo": true, "adapter/gin": true, "adapter/grpc": true, "adapter/mcp": true,
+	"examples/frameworks": false, "examples/migration": false,
+	"adapter/a2a": true, "adapter/connect": true, "adapter/echo": true, "adapter/gin": false, "adapter/grpc": true, "adapter/mcp": true,
 	"adapter/otel":    true,
 	"adapter/tessera": true,
 }

@@ -170,7 +170,9 @@ func (u unconfirmed) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: string(u), Binding: gatehouse.Binding(u)}
 }
 
-func (unconfirmed) Confirm(*http.Request, string, string) (http.Header, error) { return nil, nil } //nolint:nilnil // no header, and no error
+func (unconfirmed) Confirm(*http.Request, string, string, time.Time) (http.Header, error) {
+	return nil, nil
+} //nolint:nilnil // no header, and no error
 
 // document returns the metadata.
 //

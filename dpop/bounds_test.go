@@ -40,7 +40,7 @@ func TestAllocations(t *testing.T) {
 		"oversized": {plain, oversized, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			alloctest.AtMost(t, test.ceiling, func() { _, _ = test.v.Confirm(test.r, token, c.jkt) })
+			alloctest.AtMost(t, test.ceiling, func() { _, _ = test.v.Confirm(test.r, token, c.jkt, time.Now()) })
 		})
 	}
 }

@@ -23,7 +23,7 @@ func FuzzProof(f *testing.F) {
 	f.Add(`{"typ":"dpop\u002bjwt"`, `{"iat":1e3}`)
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		v := newVerifier(func(c *dpop.Config) { c.Replays = &recorder{keys: map[[32]byte]int{}} })
-		if _, err := v.Confirm(request("GET", target, c.sign(header, payload)), token, c.jkt); err != nil {
+		if _, err := v.Confirm(request("GET", target, c.sign(header, payload)), token, c.jkt, time.Now()); err != nil {
 			return
 		}
 		var h struct {
@@ -61,7 +61,7 @@ func FuzzHeader(f *testing.F) {
 	f.Add("..")
 	v := newVerifier(withNonces(nonceKey))
 	f.Fuzz(func(t *testing.T, proof string) {
-		if _, err := v.Confirm(request("GET", target, proof), token, c.jkt); err == nil {
+		if _, err := v.Confirm(request("GET", target, proof), token, c.jkt, time.Now()); err == nil {
 			t.Errorf("accepted %q", proof)
 		}
 	})

@@ -149,7 +149,7 @@ func withNonces(keys ...gatehouse.Secret) func(*dpop.Config) {
 // check checks the reason with which a request with a proof is rejected, "" for none.
 func check(t *testing.T, v *dpop.Verifier, r *http.Request, jkt string, want gatehouse.Reason) (nonce string) {
 	t.Helper()
-	header, err := v.Confirm(r, token, jkt)
+	header, err := v.Confirm(r, token, jkt, time.Now())
 	var got gatehouse.Reason
 	if err != nil {
 		e, ok := errors.AsType[*gatehouse.Error](err)

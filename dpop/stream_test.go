@@ -27,7 +27,7 @@ func (b *boundToken) Reads() gatehouse.Reads {
 
 func (b *boundToken) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	b.calls++
-	if _, err := b.proofs.Confirm(r, token, b.jkt); err != nil {
+	if _, err := b.proofs.Confirm(r, token, b.jkt, time.Now()); err != nil {
 		return gatehouse.Proof{}, err
 	}
 	return gatehouse.NewProof(&gatehouse.Principal{Method: "jwt", Subject: "alice", Binding: dpop.Binding}), nil

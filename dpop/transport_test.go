@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -34,7 +35,7 @@ func resource(t *testing.T, key *dpop.Key, changes ...func(*dpop.Config)) (url s
 		requests.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		got, _ := gatehouse.Authorization(r, "DPoP")
-		header, err := v.Confirm(r, got, key.Thumbprint())
+		header, err := v.Confirm(r, got, key.Thumbprint(), time.Now())
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			header = e.Header
 			w.Header().Set("WWW-Authenticate", `Bearer realm="x", DPoP error="`+e.Code.String()+`", algs="ES256"`)

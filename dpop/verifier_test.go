@@ -280,9 +280,9 @@ func TestMethods(t *testing.T) {
 func TestHeaderOfRejectedProof(t *testing.T) {
 	c, v := newClient("ES256"), newVerifier()
 	for _, changes := range []object{{"htm": "PUT"}, {"ath": "x"}, {"iat": 1}} {
-		v.Confirm(request("GET", target, c.proof(nil, changes)), token, c.jkt) //nolint:errcheck // rejected, see TestProofs
+		v.Confirm(request("GET", target, c.proof(nil, changes)), token, c.jkt, time.Now()) //nolint:errcheck // rejected, see TestProofs
 	}
-	v.Confirm(request("GET", target, flip(c.valid())), token, c.jkt) //nolint:errcheck // rejected, see TestProofs
+	v.Confirm(request("GET", target, flip(c.valid())), token, c.jkt, time.Now()) //nolint:errcheck // rejected, see TestProofs
 	if n := dpop.CachedHeaders(v); n != 0 {
 		t.Errorf("%d headers are cached after rejected proofs, want none", n)
 	}
@@ -382,7 +382,7 @@ func TestFullMemoryRefuses(t *testing.T) {
 			if n == 0 {
 				first = p
 			}
-			if _, err := v.Confirm(request("GET", target, p), token, c.jkt); err != nil {
+			if _, err := v.Confirm(request("GET", target, p), token, c.jkt, time.Now()); err != nil {
 				check(t, v, request("GET", target, first), c.jkt, dpop.ReasonReplayed)
 				check(t, v, request("GET", target, p), c.jkt, dpop.ReasonReplaysUnavailable)
 				time.Sleep(72 * time.Second)

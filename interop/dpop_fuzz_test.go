@@ -78,7 +78,7 @@ func FuzzDPoPProofs(f *testing.F) {
 		proof := signProof(private, header, claims)
 		r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 		r.Header.Set("DPoP", proof)
-		if _, err := verifier.Confirm(r, token, key.Thumbprint()); err != nil {
+		if _, err := verifier.Confirm(r, token, key.Thumbprint(), time.Now()); err != nil {
 			return
 		}
 		if ok, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"}); !ok {

@@ -265,7 +265,7 @@ func TestDPoPProofsOfJose(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Header.Set("DPoP", proof)
-		_, err := verifier.Confirm(r, token, key.Thumbprint())
+		_, err := verifier.Confirm(r, token, key.Thumbprint(), time.Now())
 		ok, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
 		e, _ := errors.AsType[*gatehouse.Error](err)
 		switch {

@@ -119,7 +119,7 @@ func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (ga
 // verifyRequest verifies a token that came in the header with the given name, "" for
 // any other place.
 func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token string) (gatehouse.Proof, error) {
-	v, err := a.verified(r.Context(), token)
+	v, now, err := a.verified(r.Context(), token)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
@@ -128,7 +128,7 @@ func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token strin
 		e.Credential = v.principal.Credential
 		return gatehouse.Proof{}, e
 	}
-	header, err := a.confirm(r, scheme, token, v)
+	header, err := a.confirm(r, scheme, token, v, now)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
@@ -141,24 +141,24 @@ func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token strin
 // rejects a sender-constrained token, because the proof of possession is in the
 // request. The error is a [*gatehouse.Error].
 func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
-	v, err := a.verified(ctx, token)
+	v, now, err := a.verified(ctx, token)
 	if err != nil {
 		return gatehouse.Principal{}, err
 	}
-	if _, err := a.confirm(nil, "", token, v); err != nil {
+	if _, err := a.confirm(nil, "", token, v, now); err != nil {
 		return gatehouse.Principal{}, err
 	}
 	return v.principal, nil
 }
 
 // verified returns a token from the cache or verifies it, and checks that it is
-// not revoked. The caller must confirm it.
-func (a *Authenticator) verified(ctx context.Context, token string) (*verified, error) {
+// not revoked. The caller must confirm it, by the time that verified returns.
+func (a *Authenticator) verified(ctx context.Context, token string) (v *verified, now time.Time, err error) {
 	// The size comes first, so that an oversized token costs nothing.
 	if len(token) > a.maxBytes {
-		return nil, reject(ReasonOversized, nil, errOversized)
+		return nil, now, reject(ReasonOversized, nil, errOversized)
 	}
-	now := time.Now()
+	now = time.Now()
 	var hash uint64
 	if a.cache != nil {
 		hash = a.cache.hash(token)
@@ -166,23 +166,22 @@ func (a *Authenticator) verified(ctx context.Context, token string) (*verified, 
 			if now.Before(v.expires()) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {
-					return nil, err
+					return nil, now, err
 				}
 				if set.generation == v.generation {
-					return v, a.checkRevocation(ctx, v)
+					return v, now, a.checkRevocation(ctx, v)
 				}
 			}
 			a.cache.remove(hash, v)
 		}
 	}
-	v, err := a.verify(ctx, token, now)
-	if err != nil {
-		return nil, err
+	if v, err = a.verify(ctx, token, now); err != nil {
+		return nil, now, err
 	}
 	if a.cache != nil {
 		a.cache.put(hash, v)
 	}
-	return v, a.checkRevocation(ctx, v)
+	return v, now, a.checkRevocation(ctx, v)
 }
 
 func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error {
@@ -203,8 +202,8 @@ func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error 
 
 // confirm checks the proof of possession of a sender-constrained token, on every
 // request, cached tokens included.
-func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verified) (http.Header, error) {
-	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation)
+func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verified, now time.Time) (http.Header, error) {
+	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation, now)
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		rejected := *e // an Error is immutable
 		rejected.Issuer, rejected.Credential = v.issuer.URL, v.principal.Credential

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -25,7 +26,7 @@ func (c toyConfirmer) Confirms() gatehouse.Confirms {
 
 var errToy = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof")}
 
-func (c toyConfirmer) Confirm(r *http.Request, _, member string) (http.Header, error) {
+func (c toyConfirmer) Confirm(r *http.Request, _, member string, _ time.Time) (http.Header, error) {
 	if *c.calls++; r.Header.Get("Toy") != member {
 		return nil, errToy
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"net/http"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/navigation"
@@ -67,7 +68,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	case c == nil, c.rows > 1, c.rows == 0 && a.config.Principal == nil:
 		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	if e := a.checkCertificate(c); e != nil {
+	if e := a.checkCertificate(c, time.Now()); e != nil {
 		return gatehouse.Proof{}, e
 	}
 	p := c.principal
@@ -119,11 +120,11 @@ func (a *Authenticator) isCrossSite(r *http.Request) bool {
 }
 
 // checkCertificate refuses a certificate that proves nothing.
-func (a *Authenticator) checkCertificate(c *certificate) *gatehouse.Error {
+func (a *Authenticator) checkCertificate(c *certificate, now time.Time) *gatehouse.Error {
 	if c.problem != nil {
 		return c.problem
 	}
-	return a.checkTime(c)
+	return a.checkTime(c, now)
 }
 
 func (a *Authenticator) checkRevocation(ctx context.Context, c *certificate) *gatehouse.Error {
@@ -160,7 +161,7 @@ func (a *Authenticator) Confirms() gatehouse.Confirms {
 //	and the "invalid_token" error code."
 //
 // Implements RFC 8705 §3 (TLS layer), §3.1, §6.2.
-func (a *Authenticator) Confirm(r *http.Request, _, member string) (http.Header, error) {
+func (a *Authenticator) Confirm(r *http.Request, _, member string, now time.Time) (http.Header, error) {
 	c, e := a.certificate(r) //nolint:contextcheck // the events of Roots belong to no request
 	switch {
 	case e != nil:
@@ -170,9 +171,9 @@ func (a *Authenticator) Confirm(r *http.Request, _, member string) (http.Header,
 	case c.thumbprint != member: // the sender knows both
 		return nil, refuse(gatehouse.CodeInvalidToken, ReasonThumbprint, errors.New("mtls: the token is bound to another certificate than "+c.thumbprint))
 	}
-	e = a.checkCertificate(c)
+	e = a.checkCertificate(c, now)
 	if a.config.AllowUnverifiedCertificates && c.isUnverified() {
-		e = a.checkTime(c)
+		e = a.checkTime(c, now)
 	}
 	if e == nil {
 		e = a.checkRevocation(r.Context(), c)

@@ -225,11 +225,32 @@ func TestRevocation(t *testing.T) {
 		revoked, failure = test.revoked, test.failure
 		_, err := a.Authenticate(overTLS(client))
 		equal(t, "reason", reasonOf(err), test.reason)
-		_, err = a.Confirm(overTLS(client), "token", thumbprintOf(client.certificate.Raw))
+		_, err = a.Confirm(overTLS(client), "token", thumbprintOf(client.certificate.Raw), time.Now())
 		equal(t, "reason of Confirm", reasonOf(err), test.reason)
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			equal(t, "status", e.Code.Status(), test.status)
 		}
+	}
+}
+
+// A certificate confirms a token at the time at which the token was validated, also once it
+// is known.
+func TestConfirmTime(t *testing.T) {
+	a := must(mtls.New(mtls.Config{Subjects: subjects}))
+	from, until := client.certificate.NotBefore, client.certificate.NotAfter
+	for _, test := range []struct {
+		name string
+		now  time.Time
+		want gatehouse.Reason
+	}{
+		{"now", time.Now(), ""},
+		{"a second too early", from.Add(-time.Second), mtls.ReasonExpired},
+		{"first second", from, ""},
+		{"last second", until, ""},
+		{"a second too late", until.Add(time.Second), mtls.ReasonExpired},
+	} {
+		_, err := a.Confirm(overTLS(client), "token", mtls.Thumbprint(client.certificate), test.now)
+		equal(t, test.name, reasonOf(err), test.want)
 	}
 }
 
@@ -353,7 +374,7 @@ var noUsage = issue(root, usage(x509.KeyUsageDigitalSignature))
 // A forged header confirms no token.
 func TestForgedHeaderConfirmsNothing(t *testing.T) {
 	a := must(mtls.New(mtls.Config{Proxies: loopback}))
-	_, err := a.Confirm(forwarded("192.0.2.1:4711", client.header()), "token", mtls.Thumbprint(client.certificate))
+	_, err := a.Confirm(forwarded("192.0.2.1:4711", client.header()), "token", mtls.Thumbprint(client.certificate), time.Now())
 	equal(t, "reason", reasonOf(err), mtls.ReasonPeer)
 }
 
@@ -410,17 +431,17 @@ func TestAllocations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			thumbprint := mtls.Thumbprint(client.certificate)
 			alloctest.AtMost(t, 0, func() { _, _ = a.Authenticate(r) })
-			alloctest.AtMost(t, 0, func() { _, _ = a.Confirm(r, "token", thumbprint) })
+			alloctest.AtMost(t, 0, func() { _, _ = a.Confirm(r, "token", thumbprint, time.Now()) })
 		})
 	}
 }
 
 func BenchmarkConfirm(b *testing.B) {
 	a := must(mtls.New(mtls.Config{Subjects: subjects}))
-	r, thumbprint := overTLS(client), mtls.Thumbprint(client.certificate)
+	r, thumbprint, now := overTLS(client), mtls.Thumbprint(client.certificate), time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.Confirm(r, "token", thumbprint); err != nil {
+		if _, err := a.Confirm(r, "token", thumbprint, now); err != nil {
 			b.Fatal(err)
 		}
 	}

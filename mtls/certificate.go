@@ -172,7 +172,7 @@ func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, ex
 		c.problem = a.invalid(c, ReasonUntrusted, "no chain to a trust root was verified")
 	} else if problem := usageProblem(c.leaf); problem != "" {
 		c.problem = a.invalid(c, ReasonUsage, problem)
-	} else if e := a.checkTime(c); e != nil {
+	} else if e := a.checkTime(c, time.Now()); e != nil {
 		c.problem = e
 	}
 	for _, name := range san.Names(c.leaf) {
@@ -206,8 +206,8 @@ func validity(chain []*x509.Certificate) (from, until time.Time) {
 
 // checkTime refuses a certificate outside of its validity: a connection may be
 // older than that.
-func (a *Authenticator) checkTime(c *certificate) *gatehouse.Error {
-	if now := time.Now(); now.Before(c.from) || now.After(c.until) {
+func (a *Authenticator) checkTime(c *certificate, now time.Time) *gatehouse.Error {
+	if now.Before(c.from) || now.After(c.until) {
 		return a.expired(c)
 	}
 	return nil

@@ -184,7 +184,7 @@ func (i *Introspector) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
-	header, err := i.confirmers.Confirm(r, scheme, token, v.confirmation)
+	header, err := i.confirmers.Confirm(r, scheme, token, v.confirmation, time.Now())
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		rejected := *e // an Error is immutable
 		rejected.Issuer, rejected.Credential = v.principal.Issuer, v.principal.Credential

@@ -283,7 +283,7 @@ func (proof) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "jkt", Binding: "dpop", Scheme: gatehouse.Scheme{Name: "DPoP"}}
 }
 
-func (p proof) Confirm(r *http.Request, token, member string) (http.Header, error) {
+func (p proof) Confirm(r *http.Request, token, member string, _ time.Time) (http.Header, error) {
 	if r.Header.Get("Proof") != member+token {
 		return nil, p.refusal
 	}

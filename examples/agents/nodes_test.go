@@ -53,9 +53,19 @@ type outage interface {
 // node starts the n-th node of a store: it has an audit log of its own.
 func (w *world) node(t *testing.T, store object, n int) *node {
 	t.Helper()
-	return w.start(t, object{"store": store, "audit": object{
-		"path": filepath.Join(w.dir, "audit-"+strconv.Itoa(n)+".jsonl"), "signing_key": w.settings()["audit"].(object)["signing_key"],
-	}})
+	for range 10 {
+		node := w.start(t, object{"store": store, "audit": object{
+			"path": filepath.Join(w.dir, "audit-"+strconv.Itoa(n)+".jsonl"), "signing_key": w.settings()["audit"].(object)["signing_key"],
+		}})
+		// A server whose store did not answer in time at its start has printed no API
+		// keys, and answers 503 until the store does.
+		if node.mint(t, node.client, "helper-1").status != http.StatusServiceUnavailable {
+			return node
+		}
+		_ = node.end(syscall.SIGTERM)
+	}
+	t.Fatal("no server with a ready store in 10 attempts")
+	return nil
 }
 
 // Two nodes with one store are one server: a decommission on one ends tokens,

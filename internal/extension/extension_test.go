@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,7 +46,7 @@ func (ink) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "ink", Binding: BindingInk, Scheme: gatehouse.Scheme{Name: "Inked", Companions: []string{"Ink"}, Always: true}}
 }
 
-func (ink) Confirm(r *http.Request, _, member string) (http.Header, error) {
+func (ink) Confirm(r *http.Request, _, member string, _ time.Time) (http.Header, error) {
 	if r.Header.Get("Ink") != member {
 		return nil, &gatehouse.Error{Code: CodeInvalidStamp, Reason: ReasonInk, Scheme: "Inked"}
 	}
@@ -96,7 +97,7 @@ func (s *stamps) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 		}
 		p.Binding = confirmation.Binding()
 	}
-	header, err := s.confirmers.Confirm(r, scheme, text, confirmation)
+	header, err := s.confirmers.Confirm(r, scheme, text, confirmation, time.Now())
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}

@@ -31,7 +31,7 @@ func open(t *testing.T, url string, conn *pgx.ConnConfig) (*sqlstore.APIKeys, *p
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

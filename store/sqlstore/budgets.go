@@ -12,22 +12,28 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/internal/batch"
 )
 
 // Budgets is a [budget.Store]. Its clock is that of the engine. On Postgres every
 // method is one function of the database, in one round trip; on SQLite it is one
-// transaction.
-type Budgets struct{ store *Store }
+// transaction, which executes the concurrent calls of the process in the order in which they
+// came. A call on SQLite whose context ends while others are executed with it may be
+// executed.
+type Budgets struct {
+	store *Store
+	local batch.Queue[localCall, budget.Result] // for SQLite
+}
 
 var _ budget.Store = (*Budgets)(nil)
 
 // Budgets returns the store of budgets.
-func (s *Store) Budgets() *Budgets { return &Budgets{s} }
+func (s *Store) Budgets() *Budgets { return &s.budgets }
 
 // Reserve implements [budget.Store].
 func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "reserve", r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.reserve(r, known) })
+		return b.locally(ctx, "reserve", localReserve(r))
 	}
 	return b.call(ctx, "reserve", reservePostgres, reservation(r)...)
 }
@@ -35,7 +41,7 @@ func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Res
 // Extend implements [budget.Store].
 func (b *Budgets) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "extend", r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.extend(r, known) })
+		return b.locally(ctx, "extend", localExtend(r))
 	}
 	return b.call(ctx, "extend", extendPostgres, reservation(r)...)
 }
@@ -43,9 +49,7 @@ func (b *Budgets) Extend(ctx context.Context, r budget.Reservation) (budget.Resu
 // Settle implements [budget.Store].
 func (b *Budgets) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
 	if b.store.dialect == SQLite {
-		return b.locally(ctx, "settle", tenant, id, func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
-			return tx.settle(tenant, id, amounts, known)
-		})
+		return b.locally(ctx, "settle", localSettle(tenant, id, amounts))
 	}
 	return b.call(ctx, "settle", settlePostgres, tenant, id, integers(amounts), budget.Retention.Microseconds())
 }
@@ -255,11 +259,17 @@ func (b *Budgets) counters(ctx context.Context, verb string, query *statement) (
 func (b *Budgets) Sweep(ctx context.Context, limit int) (int, error) {
 	if b.store.dialect == SQLite {
 		expired := 0
-		_, err := b.locally(ctx, "sweep", "", "", func(tx *budgetTx, _ *budgetHold) (r budget.Result, err error) {
-			expired, err = tx.sweep(max(limit, 0), true)
-			return r, err
+		err := b.transaction(ctx, func(tx *budgetTx) error {
+			_, _, err := tx.first("", "")
+			if err == nil {
+				expired, err = tx.sweep(max(limit, 0), true)
+			}
+			return err
 		})
-		return expired, err
+		if err != nil {
+			return 0, fmt.Errorf("sqlstore: sweep budgets: %w", err)
+		}
+		return expired, nil
 	}
 	var expired []int
 	err := b.store.write(ctx, collect(&expired, func(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }),

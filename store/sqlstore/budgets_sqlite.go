@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
@@ -20,54 +19,23 @@ type budgetTx struct {
 	now  int64
 }
 
-// locally runs f in a transaction, after the holds have expired whose deadline has
-// passed, with the hold of an ID, nil if there is none.
-func (b *Budgets) locally(ctx context.Context, verb, tenant, id string, f func(tx *budgetTx, known *budgetHold) (budget.Result, error)) (r budget.Result, err error) {
-	fail := func(err error) (budget.Result, error) {
-		return budget.Result{}, fmt.Errorf("sqlstore: %s budget: %w", verb, err)
+// begin reads the time, makes the holds expire whose deadline has passed, and returns
+// the hold of an ID, nil if there is none.
+func (tx *budgetTx) begin(tenant, id string) (known *budgetHold, err error) {
+	known, due, err := tx.first(tenant, id)
+	if err != nil || !due {
+		return known, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
-	defer cancel()
-	release, err := b.store.takeTurn(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	defer release()
-	conn, err := b.store.db.Conn(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	defer conn.Close()
-	err = b.store.exclusive(ctx, conn, "", func() error {
-		tx := &budgetTx{ctx: ctx, conn: conn}
-		known, due, err := tx.begin(tenant, id)
-		if err != nil {
-			return err
+	for swept := sweepAtOnce; swept == sweepAtOnce; {
+		if swept, err = tx.sweep(sweepAtOnce, false); err != nil {
+			return nil, err
 		}
-		due = due && verb != "sweep"
-		for swept := sweepAtOnce; due && swept == sweepAtOnce; {
-			if swept, err = tx.sweep(sweepAtOnce, false); err != nil {
-				return err
-			}
-		}
-		if due && known != nil {
-			if known, err = tx.find(tenant, id); err != nil {
-				return err
-			}
-		}
-		r, err = f(tx, known)
-		r.At = time.UnixMicro(tx.now).UTC()
-		return err
-	})
-	if err != nil {
-		return fail(err)
 	}
-	return r, nil
+	return tx.find(tenant, id)
 }
 
-// begin reads the time, whether a hold has to expire, and the hold of an ID, nil if there
-// is none.
-func (tx *budgetTx) begin(tenant, id string) (known *budgetHold, due bool, err error) {
+// first reads the time, whether a hold has to expire, and the hold of an ID.
+func (tx *budgetTx) first(tenant, id string) (known *budgetHold, due bool, err error) {
 	rows, err := tx.conn.QueryContext(tx.ctx, beginBudget, tenant, id)
 	if err != nil {
 		return nil, false, err

@@ -71,6 +71,7 @@ func TestReadOnlySQLite(t *testing.T) {
 }
 
 func TestCheckPostgres(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	durable := enginetest.StartPostgres(t)
 	url := durable.Database(t)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
@@ -29,9 +30,11 @@ func open(t testing.TB, driver, dsn string) *sql.DB {
 	return db
 }
 
+// newStore returns a store whose timeout only ends a test that hangs: on a busy machine
+// a statement can take longer than the default.
 func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

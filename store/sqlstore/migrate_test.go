@@ -45,7 +45,7 @@ func migrateFromEnv(driverName, dsn string) error {
 		return err
 	}
 	defer db.Close()
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,8 @@ type Store struct {
 	// SQLite allows one writer at a time and polls while it waits. Within this
 	// process writers queue here instead. Nil for other engines.
 	writer chan struct{}
+
+	budgets Budgets // whose queue all users of the store share
 }
 
 // New returns a store, or an error that names every invalid field. It does not
@@ -68,5 +70,7 @@ func New(config Config) (*Store, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.budgets.store = s
+	s.budgets.local.Send, s.budgets.local.Flights, s.budgets.local.Limit = s.budgets.together, 1, localBatch
 	return s, nil
 }

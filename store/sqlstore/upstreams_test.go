@@ -47,7 +47,7 @@ func rotate(text string) error {
 		return err
 	}
 	defer db.Close()
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func TestBatches(t *testing.T, store budget.Store, together func(t *testing.T, c
 	memory, start := budget.NewMemory(0), time.Now().Add(-30*time.Minute).UTC().Truncate(time.Second)
 	equal := []cmp.Option{cmpopts.IgnoreFields(budget.Result{}, "At", "Deadline"), cmpopts.EquateEmpty()}
 	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // must be repeatable
+	random := rand.New(rand.NewPCG(seed, 0))
 	outcomes := make(map[budget.Outcome]int)
 	for round := range 40 {
 		calls := make([]Call, 1+random.IntN(12))
@@ -85,7 +85,7 @@ func TestBatches(t *testing.T, store budget.Store, together func(t *testing.T, c
 	}
 }
 
-var accounts = [...]string{"a", "b"} //nolint:gochecknoglobals // constant
+var accounts = [...]string{"a", "b"}
 
 // hold is a call of Reserve or Extend for one of a few IDs, accounts and hours, so that
 // many calls of a batch concern the same.
