@@ -225,19 +225,19 @@ func (a *alarm) shardOf(network netip.Prefix) *alarmShard {
 }
 
 func (s *alarmShard) address(network netip.Prefix) *tally {
-	return entry(s.addresses, network, func() *tally { return new(tally) })
+	return entry(s.addresses, maxEntries, network, func() *tally { return new(tally) })
 }
 
 func (s *alarmShard) history(id string, now time.Duration) *history {
-	return entry(s.keys, id, func() *history { return &history{first: now} })
+	return entry(s.keys, maxKeys, id, func() *history { return &history{first: now} })
 }
 
-// entry returns the value of a key in a bounded map. It adds one if there is none.
-func entry[K comparable, V any](entries map[K]*V, key K, newValue func() *V) *V {
+// entry returns the value of a key in a map with a limit. It adds one if there is none.
+func entry[K comparable, V any](entries map[K]*V, limit int, key K, newValue func() *V) *V {
 	if value := entries[key]; value != nil {
 		return value
 	}
-	evict(entries, maxEntries)
+	evict(entries, limit)
 	value := newValue()
 	entries[key] = value
 	return value

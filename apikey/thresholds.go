@@ -16,8 +16,10 @@ import (
 // reports nothing.
 //
 // Each process keeps its own counts in memory and loses them when it exits. The
-// counts are bounded: above 16,384 keys or addresses, entries are evicted at
-// random.
+// counts are bounded, and entries are evicted at random: those of 131,072 existing keys,
+// which are as many as the cache holds, and those of 16,384 addresses. A key whose counts
+// are evicted starts anew: its next network is not reported, nor is a burst in its first
+// minute.
 //
 // An event counts as reported, and a network as known, when the Observer has
 // accepted the event and the key is suspended if Suspend says so. Until then each

@@ -158,7 +158,8 @@ func TestUsesUnderLoad(t *testing.T) {
 	})
 }
 
-// What Keys keeps of used keys and of addresses has a limit.
+// What Keys keeps of used keys and of addresses has a limit: existing keys have as many
+// histories as entries of the cache.
 func TestUsageIsBounded(t *testing.T) {
 	f := newKeys(t, func(c *apikey.Config) {
 		c.CacheTTL = 5 * time.Second
@@ -172,8 +173,8 @@ func TestUsageIsBounded(t *testing.T) {
 			t.Fatal("Authenticate(malformed key) error = nil, want a rejection")
 		}
 	}
-	if used, watched, addresses := f.Remembered(); used != apikey.MaxKeys || watched != apikey.MaxEntries || addresses != apikey.MaxEntries {
-		t.Errorf("%d used keys, %d histories, %d addresses in a shard, want %d and twice %d", used, watched, addresses, apikey.MaxKeys, apikey.MaxEntries)
+	if used, watched, addresses := f.Remembered(); used != apikey.MaxKeys || watched != apikey.MaxKeys || addresses != apikey.MaxEntries {
+		t.Errorf("%d used keys, %d histories, %d addresses in a shard, want twice %d and %d", used, watched, addresses, apikey.MaxKeys, apikey.MaxEntries)
 	}
 	if found, _ := f.Cached(); found != apikey.MaxKeys {
 		t.Errorf("%d keys are cached, want %d", found, apikey.MaxKeys)

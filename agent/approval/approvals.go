@@ -75,7 +75,7 @@ type Config struct {
 
 	// MaxPending is the number of approvals of one actor in a tenant that may wait for
 	// a decision at the same time, 100 if zero. Concurrent requests can exceed it by
-	// their number.
+	// their number. Further requests are refused with [CodeTooMany].
 	MaxPending int
 
 	// MaxPendingBytes is the size of the arguments of those approvals together, in bytes:

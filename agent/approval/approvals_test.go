@@ -5,6 +5,8 @@ package approval_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -229,6 +231,22 @@ func TestOneActorCannotFlood(t *testing.T) {
 		other := pay(`{"n":3}`)
 		other.Actor.Subject = "helper-2"
 		request(t, a, other, rule)
+	}
+}
+
+// The approvals of an actor at its limit do not hide those of another from the list.
+func TestOneActorHidesNoOther(t *testing.T) {
+	a := newApprovals(t, nil)
+	rule := approval.Rule{Roles: roles(t, "operator")}
+	quiet := pay(`{}`)
+	quiet.Actor.Subject = "helper-2"
+	first := request(t, a, quiet, rule)
+	for n := range 100 {
+		request(t, a, pay(fmt.Sprintf(`{"n":%d}`, n)), rule)
+	}
+	listed, err := a.List(t.Context(), person(t, "oscar", "operator"))
+	if err != nil || len(listed) != 100 || !slices.ContainsFunc(listed, func(a approval.Approval) bool { return a.ID == first.ID }) {
+		t.Errorf("List() has %d approvals, %v, want 100 with that of the other actor", len(listed), err)
 	}
 }
 

@@ -179,7 +179,7 @@ func (x *exchange) wantsJSON() bool {
 func (x *exchange) json(v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, errors.Unwrap(err))
+		x.refuse(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, err)
 		return
 	}
 	x.body(http.StatusOK, "application/json", append(body, '\n'))

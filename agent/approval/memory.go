@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/expiring"
 )
 
@@ -155,6 +156,13 @@ func (m *Memory) List(ctx context.Context, f Filter, limit, maxBytes int) ([]App
 		}
 	}
 	slices.SortFunc(found, func(a, b Approval) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID)) })
+	of := make(map[gatehouse.Key]int) // approvals of an actor
+	turns := make(map[string]int, len(found))
+	for _, a := range found {
+		turns[a.ID] = of[a.Actor]
+		of[a.Actor]++
+	}
+	slices.SortStableFunc(found, func(a, b Approval) int { return cmp.Compare(turns[a.ID], turns[b.ID]) })
 	found = found[:min(len(found), max(limit, 0))]
 	for i, a := range found {
 		if maxBytes -= len(a.Arguments); maxBytes < 0 {

@@ -14,12 +14,13 @@ type approvalSQL struct {
 // approvalColumns are the columns that scanApproval reads, except for the time.
 const approvalColumns = ` id, tenant, subject, actor, tool, version, arguments, consent, roles, needed, created, expires, used, decisions, `
 
-// approvalListed and approvalListEnd are around the conditions of a list. The sizes are
-// added up without reading the arguments.
+// approvalListed and approvalListEnd are around the conditions of a list. The actors take
+// turns, and the sizes are added up without reading the arguments.
 const (
-	approvalListed = ` FROM gatehouse_approvals WHERE id IN (SELECT id FROM (
-SELECT id, sum(octet_length(arguments)) OVER (ORDER BY created DESC, id) AS size FROM gatehouse_approvals`
-	approvalListEnd = `))) AS sized WHERE size <= ?) ORDER BY created DESC, id LIMIT ?`
+	approvalListed = ` FROM gatehouse_approvals JOIN (
+SELECT id, row_number() OVER turns AS place, sum(bytes) OVER turns AS size FROM (
+SELECT id, created, octet_length(arguments) AS bytes, row_number() OVER (PARTITION BY actor ORDER BY created DESC, id) AS turn FROM gatehouse_approvals`
+	approvalListEnd = `))) AS matching WINDOW turns AS (ORDER BY turn, created DESC, id)) AS listed USING (id) WHERE size <= ? ORDER BY place LIMIT ?`
 )
 
 const approvalInsert = `

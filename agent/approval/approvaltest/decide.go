@@ -4,6 +4,7 @@ package approvaltest
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -103,7 +104,7 @@ var claimRules = []rule{
 }
 
 var listRules = []rule{
-	newRule("list", "List returns at most limit of the approvals that are pending and match, the last created first.", func(s suite) {
+	newRule("list", "List returns at most limit of the approvals that are pending and match, of one actor the last created first.", func(s suite) {
 		s.list("nothing", everyone(), 10)
 		var last time.Time
 		for _, id := range []string{"b", "a", "c"} {
@@ -124,6 +125,24 @@ var listRules = []rule{
 		s.list("none", everyone(), 0)
 		s.decide("one of two", s.find("a"), approve("oscar"), true)
 		s.list("one of two", everyone(), 10, "c", "a", "b")
+	}),
+	newRule("list turns", "In List the actors take turns, and one with many approvals hides no other.", func(s suite) {
+		for _, id := range []string{"one b", "two a", "three a", "one a", "two b", "two c", "two d"} { // the actor and a letter
+			a := draft(id)
+			actor, _, _ := strings.Cut(id, " ")
+			a.Actor = key(actor)
+			a = s.request(id, a, false, true)
+			s.until(id, a.Created.Add(2*time.Millisecond))
+		}
+		all := []string{"two d", "one a", "three a", "two c", "one b", "two b", "two a"}
+		for limit := range len(all) + 1 {
+			s.list("some", everyone(), limit, all[:limit]...)
+		}
+		got, err := s.store.List(s.Context(), everyone(), 10, 3*len(draft("").Arguments))
+		s.NoError(err)
+		if !slices.Equal(ids(got), all[:3]) {
+			s.Failf("List of the size of three approvals = %q, want %q", ids(got), all[:3])
+		}
 	}),
 	newRule("list size", "List returns the first approvals, which have Arguments of at most maxBytes together.", func(s suite) {
 		for i, arguments := range []string{`{"a":"é"}`, `{"a":"éé"}`, `{}`, `{"a":"é"}`} { // 10, 12, 2 and 10 bytes

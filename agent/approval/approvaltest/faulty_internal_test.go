@@ -57,7 +57,7 @@ var faults = slices.Concat(
 		"decide returns the old approval",
 		"claim takes pending approvals", "claim takes used approvals", "claim takes expired approvals", "claim takes denied approvals", "claim takes any", "claim uses all",
 		"list returns the decided", "list returns the expired", "list returns the decider's", "list ignores the tenant", "list ignores roles", "list returns own calls",
-		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list counts no bytes", "list skips the large", "list returns one too many",
+		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list takes no turns", "list takes turns of subjects", "list counts no bytes", "list skips the large", "list returns one too many",
 	},
 )
 
@@ -248,7 +248,13 @@ func (f *faulty) claimable(status approval.Status) bool {
 }
 
 func (f *faulty) List(ctx context.Context, filter approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
-	match := func(a *approval.Approval, now time.Time) bool {
+	var matching []*approval.Approval
+	match := func(a *approval.Approval, now time.Time) (matches bool) {
+		defer func() {
+			if matches {
+				matching = append(matching, a)
+			}
+		}()
 		status := f.status(*a, now)
 		if status == approval.Expired && f.Is("list returns the expired") || f.Is("list returns the decided") && status != approval.Expired {
 			status = approval.Pending
@@ -282,8 +288,23 @@ func (f *faulty) List(ctx context.Context, filter approval.Filter, limit, maxByt
 		}
 		return status == approval.Pending && seen.Matches(shown)
 	}
-	listed, err := f.Table.List(ctx, "list", limit, match, func(a, b *approval.Approval) int {
+	newest := func(a, b *approval.Approval) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+	}
+	turn := func(a *approval.Approval) (n int) {
+		for _, b := range matching {
+			same := b.Actor == a.Actor
+			if f.Is("list takes turns of subjects") {
+				same = b.Subject == a.Subject
+			}
+			if same && newest(b, a) < 0 && !f.Is("list takes no turns") {
+				n++
+			}
+		}
+		return n
+	}
+	listed, err := f.Table.List(ctx, "list", limit, match, func(a, b *approval.Approval) int {
+		return cmp.Or(cmp.Compare(turn(a), turn(b)), newest(a, b))
 	})
 	var first []approval.Approval
 	for _, a := range listed {

@@ -23,34 +23,36 @@ local function matches(r)
 	return false
 end
 
--- Newest first; those of one time are sorted by ID.
-local offset, same, created = 0, {}, nil
+-- The actors take turns: first the last created approval of each, then the one before it.
+-- Those of one turn are sorted by their creation, the newest first, and then by ID.
+local all, same, of, created = {}, {}, {}, nil
 local function flush()
-	table.sort(same)
-	for _, id in ipairs(same) do
-		left = left - redis.call('HSTRLEN', record(id), 'arguments')
-		if #answer - 2 < limit and left >= 0 then
-			answer[#answer + 1] = { id, redis.call('HGETALL', record(id)) }
-		end
+	table.sort(same, function(a, b) return a.id < b.id end)
+	for _, r in ipairs(same) do
+		of[r.actor] = (of[r.actor] or 0) + 1
+		r.turn, r.place = of[r.actor], #all
+		all[#all + 1] = r
 	end
 	same = {}
 end
-while #answer - 2 < limit and left >= 0 do
-	local ids = redis.call('ZREVRANGE', pending(tenant), offset, offset + 99, 'WITHSCORES')
-	if #ids == 0 then
-		break
+local ids = redis.call('ZREVRANGE', pending(tenant), 0, -1, 'WITHSCORES')
+for n = 1, #ids, 2 do
+	if ids[n + 1] ~= created then
+		flush()
+		created = ids[n + 1]
 	end
-	for n = 1, #ids, 2 do
-		if ids[n + 1] ~= created then
-			flush()
-			created = ids[n + 1]
-		end
-		local r = redis.call('HMGET', record(ids[n]), 'state', 'expires', 'decisions', 'consent', 'subject', 'actor', 'roles')
-		if r[1] and matches(r) then
-			same[#same + 1] = ids[n]
-		end
+	local r = redis.call('HMGET', record(ids[n]), 'state', 'expires', 'decisions', 'consent', 'subject', 'actor', 'roles')
+	if r[1] and matches(r) then
+		same[#same + 1] = { id = ids[n], actor = r[6] }
 	end
-	offset = offset + 100
 end
 flush()
+table.sort(all, function(a, b) return a.turn < b.turn or (a.turn == b.turn and a.place < b.place) end)
+for n = 1, math.min(limit, #all) do
+	left = left - redis.call('HSTRLEN', record(all[n].id), 'arguments')
+	if left < 0 then
+		break
+	end
+	answer[#answer + 1] = { all[n].id, redis.call('HGETALL', record(all[n].id)) }
+end
 return answer
