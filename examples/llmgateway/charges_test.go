@@ -145,7 +145,7 @@ func TestDisconnect(t *testing.T) {
 			disconnect()
 			select {
 			case <-ended:
-			case <-time.After(deadline): // shorter than the hold
+			case <-time.After(deadline): // shorter than the hold; TestDisconnectEndsTheUpstreamCall has the bound
 				t.Error("the call of the upstream does not end after the client's disconnect")
 			}
 			enginetest.Eventually(t, deadline, "the call is charged", func() bool {
