@@ -28,6 +28,8 @@ type events struct {
 	final  bool // the last report is that of the whole call
 	last   bool // the event after which nothing follows has arrived
 
+	started []byte // the message_start, which read leaves until the client has it
+
 	rest     []byte // of the last line break, an unfinished event
 	unread   bool   // rest is the end of an event that is too large to be read
 	searched int    // the part of rest that has no end of an event
@@ -255,10 +257,30 @@ func (e *events) responses(name, data []byte) {
 	}
 }
 
+// anthropic reads an event. The first one reports the input, which nothing needs before the
+// next report or the end: the client need not wait until it is parsed.
 func (e *events) anthropic(name, data []byte) {
 	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
 	}
+	if string(name) == "message_start" && e.values == nil && e.started == nil {
+		e.started = bytes.Clone(data)
+		return
+	}
+	e.begin()
+	e.message(data)
+}
+
+// begin parses the message_start.
+func (e *events) begin() {
+	if e.started != nil {
+		data := e.started
+		e.started = nil
+		e.message(data)
+	}
+}
+
+func (e *events) message(data []byte) {
 	var event struct {
 		Type    string          `json:"type"`
 		Usage   json.RawMessage `json:"usage"`
@@ -282,6 +304,7 @@ func (e *events) anthropic(name, data []byte) {
 // usage returns what the events have reported, and whether that is what the whole call
 // has used.
 func (e *events) usage() (u Usage, whole bool) {
+	e.begin()
 	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
 	if e.shape == model.Messages {
 		u, ok := f.anthropic()
