@@ -231,6 +231,26 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+// TestBackoffCountsFromTheStart: a fetch that fails slowly does not make the pause longer.
+func TestBackoffCountsFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{}
+		start := time.Now()
+		var fetches []int // seconds after the start
+		s.set(func(w http.ResponseWriter, r *http.Request) {
+			fetches = append(fetches, int(time.Since(start)/time.Second))
+			time.Sleep(4 * time.Second)
+			serverError(w, r)
+		})
+		a := newAuthenticator(t, remoteConfig(s))
+		for time.Since(start) < 13*time.Second {
+			reason(t, a, token(nil, nil))
+			time.Sleep(time.Second)
+		}
+		equal(t, "fetches", fetches, []int{0, 10})
+	})
+}
+
 // The longest interval after failures is Refresh if that is less than a minute, and
 // MinInterval if that is more.
 func TestBackoffLimits(t *testing.T) {

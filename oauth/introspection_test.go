@@ -277,15 +277,15 @@ func TestIntrospectorTenants(t *testing.T) {
 }
 
 // proof is a confirmer that wants the value of the member in a header.
-type proof struct{}
+type proof struct{ refusal *gatehouse.Error }
 
 func (proof) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "jkt", Binding: "dpop", Scheme: gatehouse.Scheme{Name: "DPoP"}}
 }
 
-func (proof) Confirm(r *http.Request, token, member string, _ time.Time) (http.Header, error) {
+func (p proof) Confirm(r *http.Request, token, member string, _ time.Time) (http.Header, error) {
 	if r.Header.Get("Proof") != member+token {
-		return nil, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"}
+		return nil, p.refusal
 	}
 	return http.Header{"Nonce": {"n"}}, nil
 }
@@ -296,8 +296,9 @@ func (proof) Confirm(r *http.Request, token, member string, _ time.Time) (http.H
 func TestIntrospectorConfirms(t *testing.T) {
 	s := new(asServer)
 	s.replies(200, `{"active":true,"sub":"alice","jti":"t1","aud":"`+api+`","token_type":"DPoP","cnf":{"jkt":"key"}}`)
+	refusal := &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"} // of all requests
 	i := newIntrospector(t, func(c *oauth.IntrospectorConfig) {
-		c.Cache, c.Confirmers = 5*time.Second, []gatehouse.Confirmer{proof{}}
+		c.Cache, c.Confirmers = 5*time.Second, []gatehouse.Confirmer{proof{refusal}}
 	}, endpoint(t, s, issuer))
 	for _, test := range []struct {
 		scheme, proof string
@@ -322,6 +323,9 @@ func TestIntrospectorConfirms(t *testing.T) {
 	}
 	if s.calls.Load() != 1 {
 		t.Errorf("%d requests, want 1", s.calls.Load())
+	}
+	if refusal.Issuer != "" || refusal.Credential != "" {
+		t.Errorf("the Error of the confirmer has issuer %q and credential %q now", refusal.Issuer, refusal.Credential)
 	}
 }
 

@@ -286,6 +286,22 @@ func TestWaitingCallerGoes(t *testing.T) {
 	})
 }
 
+// TestDeadlineOfTheCallerBacksOff: a server that does not answer in time is down, also if
+// the caller has set the time.
+func TestDeadlineOfTheCallerBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := newLimited(t)
+		s.Routes["/introspect"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_ = calls["/introspect"](ctx, client)
+		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) != time.Second || s.Count("/introspect") != 1 {
+			t.Errorf("next call: error = %v after %d requests, want a pause of 1 s", err, s.Count("/introspect"))
+		}
+		_ = client.Close()
+	})
+}
+
 // TestPauseOfOtherCodes: a malformed answer about one user begins no pause, and a
 // transaction that was used before does not shorten one.
 func TestPauseOfOtherCodes(t *testing.T) {

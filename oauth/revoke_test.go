@@ -3,6 +3,7 @@
 package oauth_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -57,6 +58,14 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 		if err := do(); err == nil || !strings.Contains(causeOf(err), "not revoked") {
 			t.Errorf("%s, without revocation: error = %v, want one that says so", name, causeOf(err))
 		}
+	}
+	// They are revoked even if the caller hangs up.
+	gone := newLogin(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone.Routes["/jwks"] = func(w http.ResponseWriter, r *http.Request) { cancel(); down(w, r) }
+	gone.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	if _, err := gone.client.Redeem(ctx, gone.transaction, gone.response); err == nil || gone.Count("/revoke") != 1 {
+		t.Errorf("Redeem, canceled: error = %v with %d revocations, want 1", err, gone.Count("/revoke"))
 	}
 	// That the revocation fails does not make a rejection an outage.
 	l := newLogin(t)

@@ -90,6 +90,7 @@ func TestLoginStepUp(t *testing.T) {
 		{plain, "?max_age=-1", "3600", "", "consent"},
 		{plain, "?max_age=1e3", "3600", "", "consent"},
 		{plain, "?max_age=99999999999999999999", "3600", "", "consent"},
+		{plain, "?acr_values=%20", "3600", "", "consent"},
 		{plain, "?acr_values=a%0Ab", "3600", "", "consent"},
 		{plain, "?acr_values=" + strings.Repeat("a", 257), "3600", "", "consent"},
 	} {

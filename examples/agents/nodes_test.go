@@ -29,6 +29,9 @@ func shared(t *testing.T, test func(t *testing.T, w *world, store object, engine
 		t.Run(driver, func(t *testing.T) {
 			store := object{"driver": driver}
 			var engine outage
+			if driver != "sqlite" {
+				enginetest.Slow(t)
+			}
 			switch driver {
 			case "sqlite":
 				store["dsn"] = filepath.Join(t.TempDir(), "agents.db")
@@ -307,6 +310,7 @@ func TestStoreDown(t *testing.T) {
 // A server does not start on a database that loses acknowledged changes, and uses none
 // that comes up later.
 func TestUnsuitableStore(t *testing.T) {
+	enginetest.Slow(t)
 	engine := enginetest.StartPostgres(t, "fsync=off")
 	dsn := engine.Database(t)
 	w := newWorld(t)

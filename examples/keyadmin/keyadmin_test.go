@@ -166,6 +166,7 @@ func TestListStreams(t *testing.T) {
 
 // TestUnsuitableStore: no command works on a database that loses acknowledged changes.
 func TestUnsuitableStore(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	for setting, store := range map[string]string{
 		"fsync is off": enginetest.StartPostgres(t, "fsync=off").Database(t),
@@ -181,6 +182,7 @@ func TestUnsuitableStore(t *testing.T) {
 // TestCopy copies keys from SQLite to Postgres and on to Redis: with their state,
 // and never over a key that is less valid there.
 func TestCopy(t *testing.T) {
+	enginetest.Slow(t)
 	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
 	stores := []string{sqlite, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
 	secrets := make(map[string]string) // by status

@@ -87,6 +87,7 @@ func TestGatewaysShareBudgets(t *testing.T) {
 // A gateway does not start on a database that loses acknowledged changes, and uses none
 // that comes up later.
 func TestUnsuitableStore(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	engine := enginetest.StartPostgres(t, "fsync=off")
 	dsn := engine.Database(t)

@@ -36,6 +36,7 @@ func readFile(t *testing.T, name string) string {
 // TestAlertRules: promtool accepts the rules and runs their unit tests, in which each
 // alert is silent once and fires once.
 func TestAlertRules(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	promtool := enginetest.Promtool(t)
 	rules, tests := readFile(t, telemetryDir+"alerts.yml"), readFile(t, telemetryDir+"alerts_test.yml")
@@ -209,6 +210,7 @@ func load(p *server, key string, good, down *authtest.Issuer) (stop func()) {
 // scrapes this app under load, and the alert rules use metrics and labels that it has.
 // GATEHOUSE_TELEMETRY_PICTURE=FILE plots the results of a minute.
 func TestDashboard(t *testing.T) {
+	enginetest.Slow(t)
 	rules := readFile(t, telemetryDir+"alerts.yml")
 	dsn, keys, stopStore, startStore := openShared(t, "redis")
 	good, down := authtest.NewIssuer(t), authtest.NewIssuer(t)

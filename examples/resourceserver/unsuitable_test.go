@@ -57,6 +57,9 @@ func TestUnsuitableStoreIsRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			if test.driver != "sqlite" {
+				enginetest.Slow(t)
+			}
 			dsn := test.dsn(t)
 			for field, changes := range map[string]object{
 				"api_keys.dsn: ":    {"api_keys": object{"driver": test.driver, "dsn": dsn}},
@@ -89,6 +92,7 @@ func TestSuitableStoreIsServed(t *testing.T) {
 // TestUnsuitableStoreComesUp: the database is down at start, and has fsync=off when it
 // comes up. No key is accepted from it, and tokens are.
 func TestUnsuitableStoreComesUp(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	engine := enginetest.StartPostgres(t, "fsync=off")
 	dsn := engine.Database(t)

@@ -122,6 +122,7 @@ func TestEngineDownAtStart(t *testing.T) {
 // TestUnsuitableStore: the application does not start on a database that loses
 // acknowledged changes, and uses none that comes up later.
 func TestUnsuitableStore(t *testing.T) {
+	enginetest.Slow(t)
 	engine := enginetest.StartPostgres(t, "fsync=off")
 	dsn := engine.Database(t)
 	p := webtest.NewProvider(t)

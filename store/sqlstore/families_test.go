@@ -7,12 +7,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/racetest"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
@@ -300,38 +298,4 @@ FROM series`, `
 INSERT INTO gatehouse_revocations
 WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 5000)
 SELECT 'i', 'sub', CAST(n AS TEXT), 1, 9000000000000000 FROM series`, "ANALYZE"},
-}
-
-// TestReuseWithinOneMillisecond uses a token twice within the resolution of SQLite's
-// clock, without a grace period.
-func TestReuseWithinOneMillisecond(t *testing.T) {
-	t.Parallel()
-	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "families.db")) + "&_pragma=synchronous(OFF)"
-	s, _ := migrated(t, "sqlite", dsn)
-	families, same, most := s.Families(), false, 5000
-	if racetest.Enabled {
-		most = 20 // too slow for two calls in one millisecond
-	}
-	for n := 0; n < most && !same; n++ {
-		id := fmt.Sprint(n)
-		if _, err := families.Create(t.Context(), family(id), time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		rotate := func(next byte) (refresh.Record, refresh.Outcome) {
-			r, outcome, err := families.Rotate(t.Context(), id, refresh.Presentation{Client: "c", Next: refresh.Hash{next}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r, outcome
-		}
-		first, outcome := rotate(1)
-		second, again := rotate(2)
-		if outcome != refresh.Rotated || again != refresh.Reused {
-			t.Fatalf("Rotate, twice with one token = %s, %s, want %s, %s", outcome, again, refresh.Rotated, refresh.Reused)
-		}
-		same = first.AsOf.Equal(second.AsOf)
-	}
-	if !same && !racetest.Enabled {
-		t.Error("no two calls of Rotate were within one millisecond")
-	}
 }
