@@ -62,7 +62,7 @@ var imports = map[string][]string{
 
 // sharedWithCore are internal packages that import the core package or others of
 // the module: the one type of several packages, and kits of tests.
-var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract", "adapter/internal/rpctest"}
+var sharedWithCore = []string{"internal/tokens", "internal/providertest", "internal/contract", "adapter/internal/rpctest", "adapter/internal/agentkit", "adapter/internal/webkit"}
 
 // modules are the modules of the repository, and whether go.work has them.
 var modules = map[string]bool{

@@ -68,20 +68,24 @@ func (i *issuer) validateAccessToken(t *token, now time.Time) rejection {
 	return i.validateTime(c, now)
 }
 
-// validateJWT validates the claims of an ID token or a logout token.
+// validateJWT validates the claims of an ID token or a logout token, or those of a
+// response, which needs no times.
 //
 //	OIDC Core §2 (claims): iss, aud, exp and iat are REQUIRED in an ID token.
 //
 //	OIDC Back-Channel Logout §2.4 (claims): they are REQUIRED in a logout
 //	token.
-func (i *issuer) validateJWT(c *claims, now time.Time) rejection {
+func (i *issuer) validateJWT(c *claims, response bool, now time.Time) rejection {
 	if err := i.decode(c); err != nil {
 		return rejection{ReasonClaims, err}
 	}
 	if i.maxAge > 0 && !c.expires.present && c.issued.present {
 		c.expires.present, c.expires.seconds = true, c.issued.seconds+int64(i.maxAge/time.Second)
 	}
-	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", c.issued.present}, {"aud", c.raw[claimAud] != ""}} {
+	if response && !c.expires.present {
+		c.expires.present, c.expires.seconds = true, now.Unix()+1
+	}
+	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", response || c.issued.present}, {"aud", c.raw[claimAud] != ""}} {
 		if !claim.present {
 			return invalid(ReasonClaims, "claim %s is missing", claim.name)
 		}

@@ -80,6 +80,17 @@ func (v *Verifier) Ready(ctx context.Context) error { return v.issuer.ready(ctx,
 // Implements ASVS 5.0 §6.8.2; OIDC Back-Channel Logout §2.4 (claims), §2.6
 // (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.
 func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error) {
+	return v.verify(ctx, text, false)
+}
+
+// VerifyResponse is [Verifier.Verify] for a JWT that an endpoint of the issuer has just
+// sent, so that it needs no time of its own: iat and exp are optional, and validated if
+// the JWT has them. Do not call it for a JWT from another source.
+func (v *Verifier) VerifyResponse(ctx context.Context, text string) (VerifiedJWT, error) {
+	return v.verify(ctx, text, true)
+}
+
+func (v *Verifier) verify(ctx context.Context, text string, response bool) (VerifiedJWT, error) {
 	i, now := v.issuer, time.Now()
 	var t token
 	if err := t.parse(text, i.MaxTokenBytes, nil, false); err != nil {
@@ -88,7 +99,7 @@ func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error)
 	if t.claims.issuer != i.URL {
 		return VerifiedJWT{}, reject(ReasonIssuer, i, errors.New("claim iss: not Issuer.URL"))
 	}
-	if _, err := i.verify(ctx, &t, i.validateJWT(&t.claims, now), now); err != nil {
+	if _, err := i.verify(ctx, &t, i.validateJWT(&t.claims, response, now), now); err != nil {
 		return VerifiedJWT{}, err
 	}
 	return VerifiedJWT{Type: t.head.typ, Subject: t.claims.subject, Claims: gatehouse.VerifiedClaims(t.claims.text)}, nil

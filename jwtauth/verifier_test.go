@@ -177,3 +177,29 @@ func TestVerifierMaxAge(t *testing.T) {
 		}
 	}
 }
+
+// The JWT of a response needs no times, but it has those of a valid one.
+func TestVerifyResponse(t *testing.T) {
+	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: config().Issuers[0].Keys}
+	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer}))
+	t.Cleanup(func() { _ = v.Close() })
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		claims object
+		want   gatehouse.Reason // "" if it is valid
+	}{
+		"no times":       {object{"exp": nil, "iat": nil}, ""},
+		"no exp":         {object{"exp": nil}, ""},
+		"no iat":         {object{"iat": nil}, ""},
+		"expired":        {object{"exp": now - 60, "iat": now - 70}, jwtauth.ReasonExpired},
+		"future iat":     {object{"exp": nil, "iat": now + 600}, jwtauth.ReasonNotYetValid},
+		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, jwtauth.ReasonClaims},
+		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, jwtauth.ReasonAudience},
+		"another issuer": {object{"iss": "https://evil.example"}, jwtauth.ReasonIssuer},
+	} {
+		_, err := v.VerifyResponse(t.Context(), idToken(nil, test.claims))
+		if test.want == "" && err != nil || test.want != "" && rejected(t, err).Reason != test.want {
+			t.Errorf("%s: VerifyResponse error = %v, want %q", name, err, test.want)
+		}
+	}
+}

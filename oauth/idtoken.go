@@ -34,11 +34,15 @@ var (
 
 // verify verifies a JWT of the issuer for this client. The error wraps
 // [ErrUnavailable] if the keys are unavailable.
-func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT, error) {
+func (c *Client) verify(ctx context.Context, token string, response bool) (jwtauth.VerifiedJWT, error) {
 	if c.verifier == nil {
 		return jwtauth.VerifiedJWT{}, errNoKeys
 	}
-	s, err := c.verifier.Verify(ctx, token)
+	verify := c.verifier.Verify
+	if response {
+		verify = c.verifier.VerifyResponse
+	}
+	s, err := verify(ctx, token)
 	if err == nil {
 		return s, nil
 	}
@@ -59,7 +63,7 @@ func (c *Client) verify(ctx context.Context, token string) (jwtauth.VerifiedJWT,
 // Implements ASVS 5.0 §9.2.2, §10.5.4; OIDC Back-Channel Logout §2.6 (kind);
 // OIDC Core §3.1.3.7 (step 4, step 6).
 func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idToken, error) {
-	s, err := c.verify(ctx, string(token.Reveal()))
+	s, err := c.verify(ctx, string(token.Reveal()), false)
 	if err != nil {
 		return idToken{}, err
 	}

@@ -147,10 +147,14 @@ func TestUserinfo(t *testing.T) {
 	signed := func(changes object) string {
 		claims := object{"iss": issuer, "aud": clientID, "sub": "alice", "iat": now, "exp": now + 60}
 		maps.Copy(claims, changes)
+		maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 		return providertest.Sign("JWT", claims)
 	}
+	payload := func(jwt string) string {
+		return string(must(base64.RawURLEncoding.DecodeString(strings.Split(jwt, ".")[1])))
+	}
 	alice := signed(nil)
-	payload := must(base64.RawURLEncoding.DecodeString(strings.Split(alice, ".")[1]))
+	undated, noExpiry := payload(signed(object{"iat": nil, "exp": nil})), payload(signed(object{"exp": nil}))
 	for name, test := range map[string]struct {
 		subject string
 		status  int
@@ -158,7 +162,12 @@ func TestUserinfo(t *testing.T) {
 		want    string // "" for an error
 		down    bool
 	}{
-		"signed":                    {"alice", 200, alice, string(payload), false},
+		"signed":                    {"alice", 200, alice, payload(alice), false},
+		"signed, without times":     {"alice", 200, signed(object{"iat": nil, "exp": nil}), undated, false}, // Covers OIDC Core §5.3.2 (signed).
+		"signed, without exp":       {"alice", 200, signed(object{"exp": nil}), noExpiry, false},
+		"signed, in the future":     {"alice", 200, signed(object{"iat": now + 600, "exp": nil}), "", true},
+		"signed, without iss":       {"alice", 200, signed(object{"iss": nil}), "", true}, // Covers OIDC Core §5.3.2 (signed).
+		"signed, without aud":       {"alice", 200, signed(object{"aud": nil}), "", true}, // Covers OIDC Core §5.3.2 (signed).
 		"signed, another subject":   {"alice", 200, signed(object{"sub": "eve"}), "", true},
 		"signed, for another":       {"alice", 200, signed(object{"aud": "other"}), "", true},
 		"signed, by another issuer": {"alice", 200, signed(object{"iss": "https://evil.example"}), "", true},

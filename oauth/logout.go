@@ -62,7 +62,7 @@ var errLogoutToken = errors.New("oauth: not a logout token")
 // Implements ASVS 5.0 §9.2.2, §10.5.5; OIDC Back-Channel Logout §2.4 (claims,
 // event, sub or sid, nonce), §2.6 (validation, kind).
 func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutToken, error) {
-	s, err := c.verify(ctx, token)
+	s, err := c.verify(ctx, token, false)
 	if err != nil {
 		return LogoutToken{}, err
 	}

@@ -18,8 +18,8 @@ import (
 // Userinfo returns the claims of the userinfo endpoint about the user of an
 // access token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the
 // ID token. The response is a JSON object or, for a client that is registered for it, a
-// JWT of the issuer for this client, which needs iat and exp and one of
-// [Config].Algorithms. Encrypted responses are not supported. It follows no redirect.
+// JWT of the issuer for this client, by one of [Config].Algorithms: iat and exp are
+// optional, iss and aud are not. Encrypted responses are not supported. It follows no redirect.
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.
@@ -77,6 +77,9 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 //	OIDC Core §5.3.2 (type): "The content-type of the HTTP response MUST be
 //	application/json if the response body is a text JSON object".
 //
+//	OIDC Core §5.3.2 (signed): "If signed, the UserInfo Response MUST contain the
+//	Claims iss (issuer) and aud (audience) as members."
+//
 // A JWT of another kind of the same issuer, such as an ID token, is no danger here: the
 // response comes from the userinfo endpoint, and its sub is compared.
 func (c *Client) userinfoClaims(ctx context.Context, response fetch.Response) (string, error) {
@@ -85,7 +88,7 @@ func (c *Client) userinfoClaims(ctx context.Context, response fetch.Response) (s
 	case "application/json":
 		return string(response.Body), nil
 	case "application/jwt":
-		verified, err := c.verify(ctx, string(response.Body))
+		verified, err := c.verify(ctx, string(response.Body), true)
 		if err != nil {
 			return "", fmt.Errorf("oauth: userinfo endpoint: %w: %w", ErrUnavailable, err)
 		}

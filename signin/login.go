@@ -80,16 +80,50 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	}
 	login, err := h.admit(r, &result, p)
 	if err == nil {
-		if err = h.Sessions.Start(w, r, login); err == nil {
+		var replaced session.Tokens
+		if replaced, err = h.endOther(r, login.Principal.Key()); err == nil {
+			err = h.Sessions.Start(w, r, login)
+		}
+		if failed := h.revokeReplaced(r, replaced); failed != nil {
+			_ = h.report(r, EventLogoutIncomplete, failed) // the session has ended here
+		}
+		if err == nil {
 			redirect(w, p.ReturnTo)
 			return
 		}
-		h.drop(r, result) // Start has reported the error
+		h.drop(r, result) // Start or EndOne has reported the error
 		h.answer(w, r, h.asError(err))
 		return
 	}
 	h.drop(r, result)
 	h.fail(w, r, start, err)
+}
+
+// endOther ends the session that the browser has, if it is one of another user than the
+// one who logs in, and returns its tokens: that user has been signed out. [session.Manager.Start]
+// ends a session of the same user. Its tokens stay valid, because the authorization server
+// could end the grant of the new session with them.
+func (h *Handler) endOther(r *http.Request, user gatehouse.Key) (session.Tokens, error) {
+	proof, err := h.Sessions.Authenticate(r)
+	if err != nil {
+		return session.Tokens{}, nil //nolint:nilerr // Start finds and reports it, unless there is no session
+	}
+	p := proof.Principal()
+	if p.Key() == user {
+		return session.Tokens{}, nil
+	}
+	tokens, err := h.Sessions.EndOne(context.WithoutCancel(r.Context()), p.Issuer, p.Subject, p.Credential)
+	if errors.Is(err, session.ErrNotFound) {
+		return session.Tokens{}, nil
+	}
+	return tokens, err
+}
+
+// revokeReplaced revokes the tokens of a session that another user has replaced.
+func (h *Handler) revokeReplaced(r *http.Request, tokens session.Tokens) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
+	defer cancel()
+	return failure(h.revoke(ctx, tokens))
 }
 
 // admit returns the session of a user whom the authorization server has authenticated,

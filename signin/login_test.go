@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,7 @@ func TestLoginStepUp(t *testing.T) {
 		{plain, "?max_age=-1", "3600", "", "consent"},
 		{plain, "?max_age=1e3", "3600", "", "consent"},
 		{plain, "?max_age=99999999999999999999", "3600", "", "consent"},
+		{plain, "?acr_values=%20", "3600", "", "consent"},
 		{plain, "?acr_values=a%0Ab", "3600", "", "consent"},
 		{plain, "?acr_values=" + strings.Repeat("a", 257), "3600", "", "consent"},
 	} {
@@ -555,5 +557,41 @@ func TestErrorResponses(t *testing.T) {
 				t.Errorf("Retry-After = %q with status %d", w.Header().Get("Retry-After"), w.Code)
 			}
 		})
+	}
+}
+
+// TestLoginOfAnotherUser: the session of the user of before ends as by a logout, with its
+// tokens. Those of the same user stay valid, because they may be of one grant with the
+// new ones.
+func TestLoginOfAnotherUser(t *testing.T) {
+	for name, test := range map[string]struct {
+		subject string
+		status  int // of the revocation endpoint
+		revoked []string
+		events  []string
+	}{
+		"the same user":     {"alice", 200, nil, []string{string(session.EventStarted)}},
+		"another user":      {"bob", 200, []string{"refresh-1"}, []string{string(session.EventEnded), string(session.EventStarted)}},
+		"without an answer": {"bob", 503, []string{"refresh-1"}, []string{string(session.EventEnded), string(session.EventStarted), string(signin.EventLogoutIncomplete)}},
+	} {
+		s := newSite(t)
+		s.login("")
+		s.events.take()
+		var revoked []string
+		s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
+			revoked = append(revoked, r.PostFormValue("token"))
+			w.WriteHeader(test.status)
+		}
+		s.Claims, s.Reply = func(c object) { c["sub"] = test.subject }, object{"refresh_token": "refresh-2"}
+		if w := s.login(""); w.Code != http.StatusSeeOther {
+			t.Errorf("%s: callback status %d, want 303", name, w.Code)
+		}
+		if got := s.events.names(); !slices.Equal(revoked, test.revoked) || !slices.Equal(got, test.events) {
+			t.Errorf("%s: revoked %q, events %q; want %q and %q", name, revoked, got, test.revoked, test.events)
+		}
+		p := must(s.principal())
+		if left := must(s.Sessions.List(t.Context(), p.Issuer, "alice")); p.Subject != test.subject || (len(left) == 1) != (test.subject == "alice") {
+			t.Errorf("%s: session of %s, and %d of alice", name, p.Subject, len(left))
+		}
 	}
 }

@@ -4,9 +4,12 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // Protect returns one handler for a whole application: it serves the endpoints of h, and
@@ -40,15 +43,24 @@ func (h *Handler) Protect(next http.Handler) http.Handler {
 
 // loops reports whether a request is one for the login or the callback of which a proxy
 // has removed a part of the path: a redirect to the login would come back to here, without
-// an end.
+// an end. The application may have such paths too: a request with a session is not sent to
+// the login, and a callback of another flow has no transaction of h.
 func (h *Handler) loops(r *http.Request) bool {
+	query := r.URL.Query()
 	switch h.shortened(r.URL.Path) {
 	case h.LoginURL:
-		return r.URL.Query().Has("return_to")
+		return query.Has("return_to") && !h.hasSession(r)
 	case h.callback:
-		return r.URL.Query().Has("state")
+		return query.Has("state") && hasTransaction(r, query.Get("state"))
 	}
 	return false
+}
+
+// hasSession reports whether the gate accepts the session of r, or cannot say so now.
+func (h *Handler) hasSession(r *http.Request) bool {
+	_, err := h.Sessions.Authenticate(r)
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	return err == nil || ok && e.Code.Status() != http.StatusUnauthorized
 }
 
 type pageBeforeKey struct{}

@@ -165,7 +165,6 @@ func TestPathPrefix(t *testing.T) {
 		handler http.Handler
 	}{
 		{"/auth/login?return_to=/notes/7", h},
-		{"/auth/callback?state=x", h},
 		{"/auth/login", s},
 		{"/auth/callback", s},
 		{"/auth/logout", s},
@@ -177,7 +176,21 @@ func TestPathPrefix(t *testing.T) {
 			t.Errorf("%s: page %s, want words about the proxy", test.target, w.Body)
 		}
 	}
-	// The application may have paths of these names.
+	// A login whose callback has lost its prefix.
+	response := s.Authorize(s.do(http.MethodGet, "/app/auth/login").Header().Get("Location"))
+	s.events.take()
+	s.expect("callback without the prefix", s.through(h, http.MethodGet, "/auth/callback?"+response.Encode()), 404, signin.ReasonPath)
+	// The application may have paths of these names, also with such parameters.
+	if w := s.through(h, http.MethodGet, "/auth/callback?state=x"); w.Code != 303 {
+		t.Errorf("GET /auth/callback of another flow: status %d, want 303 to the login", w.Code)
+	}
+	s.do(http.MethodGet, "/app/auth/callback?"+s.Authorize(s.do(http.MethodGet, "/app/auth/login").Header().Get("Location")).Encode())
+	for _, target := range []string{"/auth/callback?state=x", "/auth/login?return_to=/notes/7"} {
+		if w := s.through(h, http.MethodGet, target); w.Code != 404 || strings.Contains(w.Body.String(), "proxy") {
+			t.Errorf("GET %s with a session: status %d, want the 404 of the application: %s", target, w.Code, w.Body)
+		}
+	}
+	delete(s.jar, sessionCookie)
 	if w := s.through(h, http.MethodGet, "/login"); w.Code != 303 {
 		t.Errorf("GET /login: status %d, want 303 to the login", w.Code)
 	}

@@ -90,7 +90,7 @@ func TestReturnToSurvivesFailure(t *testing.T) {
 		link("no pending login", s.callback(response), "/auth/login")
 		time.Sleep(11 * time.Minute)
 		link("too late", s.callback(late), again("/late"))
-		time.Sleep(2 * time.Hour)
+		time.Sleep(9*time.Minute + time.Second)
 		link("much too late", s.callback(stale), "/auth/login")
 		_ = s.Close()
 		down := newSite(t)

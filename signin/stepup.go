@@ -87,7 +87,7 @@ func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.Autho
 		request.Params.Set("login_hint", hint)
 	}
 	values := query.Get("acr_values")
-	if values == "" || len(values) > maxACRValues || !text.IsPrintable(values) {
+	if strings.TrimSpace(values) == "" || len(values) > maxACRValues || !text.IsPrintable(values) {
 		return request, asked, nil
 	}
 	asked.ACR = strings.Fields(values)

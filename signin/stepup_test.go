@@ -48,6 +48,7 @@ func TestLoginParameters(t *testing.T) {
 		{"invented", plain, "?prompt=x+create", "", "", ""},
 		{"beside a configured one", fixed, "?prompt=select_account", "ada@acme.example", "select_account login", "gold silver"},
 		{"configured silence", quiet, "?prompt=login", "", "none", ""},
+		{"no value but a space", fixed, "?acr_values=%20+", "ada@acme.example", "login", "gold silver"},
 		{"part of the configured values", fixed, "?acr_values=bronze+silver", "ada@acme.example", "login", "silver"},
 	} {
 		q := must(url.Parse(test.site.start(test.query))).Query()

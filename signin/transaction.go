@@ -24,9 +24,10 @@ const (
 	// transactionLifetime is how long a login may take.
 	transactionLifetime = 10 * time.Minute
 
-	// cookieLifetime is how long the browser keeps it: a user who comes back too late has
-	// to log in again, and is then where the login should have led.
-	cookieLifetime = time.Hour
+	// cookieLifetime is how long the browser keeps it: a user who comes back too late, but
+	// not more than 10 minutes, has to log in again, and is then where the login should have
+	// led.
+	cookieLifetime = 2 * transactionLifetime
 
 	// maxTransactions and maxTransactionBytes bound the pending logins of one
 	// browser and their cookies. Any site can send a browser to the login
@@ -66,6 +67,14 @@ func transactionName(state string) string {
 func isTransactionName(name string) bool {
 	rest, ok := strings.CutPrefix(name, transactionPrefix)
 	return ok && len(rest) == transactionNameLen && strings.Trim(rest, "0123456789abcdef") == ""
+}
+
+// hasTransaction reports whether r has the cookie of the transaction of a state.
+func hasTransaction(r *http.Request, state string) bool {
+	for range cookies.Named(r.Header["Cookie"], cookie.PrefixHostHTTP.String()+transactionName(state)) {
+		return true
+	}
+	return false
 }
 
 // transactionCookie returns the cookie of a transaction. It is SameSite=Lax: the

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	gatea2a "github.com/gatehouse-go/gatehouse/adapter/a2a"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -69,7 +70,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	authenticators := []gatehouse.Authenticator{toy{}}
+	authenticators := []gatehouse.Authenticator{callers}
 
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
@@ -97,7 +98,7 @@ func Example() {
 	for _, caller := range []string{"key", "unknown"} {
 		client, err := a2aclient.NewFromEndpoints(context.Background(),
 			[]sdk.AgentInterface{{Transport: sdk.TransportProtocolJSONRPC, URL: server.URL + "/a2a"}},
-			a2aclient.WithJSONRPCTransport(&http.Client{Transport: bearer{http.DefaultTransport, caller}}))
+			a2aclient.WithJSONRPCTransport(&http.Client{Transport: agentkit.Bearer{Base: http.DefaultTransport, Caller: caller}}))
 		if err != nil {
 			log.Fatal(err)
 		}

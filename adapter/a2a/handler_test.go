@@ -18,7 +18,9 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	gatea2a "github.com/gatehouse-go/gatehouse/adapter/a2a"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/tool"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 )
 
@@ -57,19 +59,24 @@ func TestMessages(t *testing.T) {
 			if !errors.Is(err, test.want) || err != nil && (!strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "registry")) {
 				t.Errorf("SendMessage = %v, want %v with %q", err, test.want, test.text)
 			}
-			s.wantRan(t, slices.DeleteFunc([]string{test.ran}, func(s string) bool { return s == "" })...)
+			s.WantRan(t, slices.DeleteFunc([]string{test.ran}, func(s string) bool { return s == "" })...)
 		})
 	}
 }
 
 func TestUnrecordedMessageDoesNotRun(t *testing.T) {
 	s := start(t)
-	s.lost = errors.New("the log is full")
+	s.Lost = func(event gatehouse.EventType) error {
+		if event == tool.EventCall {
+			return errors.New("the log is full")
+		}
+		return nil
+	}
 	_, err := s.client(t, "alice").SendMessage(s.ctx, message("read", topic("x")))
 	if !errors.Is(err, sdk.ErrServerError) || strings.Contains(err.Error(), "full") {
 		t.Errorf("SendMessage = %v, want %v without the cause", err, sdk.ErrServerError)
 	}
-	s.wantRan(t)
+	s.WantRan(t)
 }
 
 func TestGateRefusesCaller(t *testing.T) {
@@ -92,8 +99,7 @@ func TestApproval(t *testing.T) {
 	if data["error"] != "approval_required" || !strings.HasPrefix(data["url"].(string), "https://agent.example.com/approvals") || id == "" {
 		t.Errorf("the task says %v, want approval_required with its URL and ID", data)
 	}
-	admin := gatehouse.Principal{Kind: gatehouse.KindUser, Subject: "carol", Issuer: "people", Tenant: "acme", Method: "jwt", Roles: must(gatehouse.NewRoles("admin"))}
-	if _, err := s.approvals.Decide(s.ctx, admin, id, true, ""); err != nil {
+	if _, err := s.approvals.Decide(s.ctx, agentkit.Admin(), id, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	other := message("run", topic("y")) // not what was approved
@@ -101,13 +107,13 @@ func TestApproval(t *testing.T) {
 	if task = s.send(t, client, other); task.Status.State != sdk.TaskStateAuthRequired {
 		t.Fatalf("SendMessage(other arguments) = %+v, want state auth-required", task)
 	}
-	s.wantRan(t)
+	s.WantRan(t)
 	again := message("run", topic("x"))
 	again.Message.TaskID = task.ID
 	if task = s.send(t, client, again); task.Status.State != sdk.TaskStateCompleted {
 		t.Fatalf("SendMessage(approved) = %+v, want state completed", task)
 	}
-	s.wantRan(t, `run {"topic":"x"}`)
+	s.WantRan(t, `run {"topic":"x"}`)
 }
 
 func TestRefusalDoesNotEndTask(t *testing.T) {
@@ -167,7 +173,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
 	var task sdk.TaskID
 	for task == "" && s.ctx.Err() == nil { // the credential can expire before the first event
-		for event, err := range s.client(t, "short").SendStreamingMessage(s.ctx, message("watch", nil)) {
+		for event, err := range s.client(t, "short:alice").SendStreamingMessage(s.ctx, message("watch", nil)) {
 			if err != nil {
 				break
 			}
@@ -192,7 +198,7 @@ func TestStreamedRefusal(t *testing.T) {
 			t.Errorf("SendStreamingMessage = %v, want insufficient_scope", err)
 		}
 	}
-	s.wantRan(t)
+	s.WantRan(t)
 }
 
 // post sends a body as alice.

@@ -9,10 +9,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,60 +22,27 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	gatea2a "github.com/gatehouse-go/gatehouse/adapter/a2a"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
+func must[T any](value T, err error) T { return agentkit.Must(value, err) }
 
-func scopes(names ...string) gatehouse.Scopes { return must(gatehouse.NewScopes(names...)) }
+func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...) }
 
-// callers are the callers by their token.
-var callers = map[string]gatehouse.Principal{
-	"alice":  {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "agents", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read", "exec:run")},
-	"bob":    {Kind: gatehouse.KindAgent, Subject: "bob", Issuer: "agents", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
+// callers are the callers by their token, with more credentials in the card.
+var callers = toy{agentkit.With(agentkit.Callers{
+	"alice":  agentkit.Caller("alice", "data:read", "exec:run"),
+	"bob":    agentkit.Caller("bob", "data:read"),
 	"globex": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "agents", Tenant: "globex", Method: "jwt", Scopes: scopes("data:read")},
-	"key":    {Kind: gatehouse.KindService, Subject: "reader", Issuer: "keys", Tenant: "acme", Method: "api_key", Scopes: scopes("data:read")},
-	"broken": {Kind: gatehouse.KindAgent, Subject: "broken", Issuer: "agents", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
-}
+})}
 
-func facts(_ context.Context, p gatehouse.Principal) (tool.Facts, error) {
-	switch {
-	case p.Subject == "broken":
-		return tool.Facts{}, &net.OpError{Op: "dial", Err: errors.New("the registry is down")}
-	case p.Method == "api_key":
-		return tool.Facts{Kind: tool.APIKey}, nil
-	}
-	return tool.Facts{Kind: tool.OwnToken, Obtainable: scopes("exec:run")}, nil
-}
-
-// toy authenticates by the names of callers.
-type toy struct{}
+type toy struct{ agentkit.Callers }
 
 func (toy) Reads() gatehouse.Reads {
 	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
-}
-
-func (toy) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p, ok := callers[name]
-	if name == "short" {
-		p, ok = callers["alice"], true
-		p.Expires = time.Now().Add(time.Second)
-	}
-	if !ok {
-		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy"}
-	}
-	return gatehouse.NewProof(&p), nil
 }
 
 // ambient reads the connection and a cookie.
@@ -127,24 +92,10 @@ type textArguments struct {
 // service is an agent behind a gate.
 type service struct {
 	*httptest.Server
+	agentkit.Recorder
 	ctx       context.Context // of the calls: what hangs fails after 30 s
 	approvals *approval.Approvals
 	key       *ecdsa.PrivateKey
-
-	mu     sync.Mutex
-	ran    []string
-	events []gatehouse.Event
-	lost   error // what the observer returns for calls
-}
-
-func (s *service) Observe(_ context.Context, e gatehouse.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = append(s.events, e)
-	if e.Type == tool.EventCall {
-		return s.lost
-	}
-	return nil
 }
 
 // Execute answers with a task: completed, or waiting for input.
@@ -153,9 +104,7 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 	if !ok {
 		return errors.New("no call")
 	}
-	s.mu.Lock()
-	s.ran = append(s.ran, call.Tool+" "+call.Canonical)
-	s.mu.Unlock()
+	s.Ran(call.Tool + " " + call.Canonical)
 	state := sdk.TaskStateCompleted
 	if call.Tool == "talk" {
 		state = sdk.TaskStateInputRequired
@@ -179,21 +128,12 @@ func (s *service) Cancel(ctx context.Context, request *a2asrv.RequestContext, qu
 	return queue.Write(ctx, event)
 }
 
-func (s *service) wantRan(t *testing.T, want ...string) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if got := strings.Join(s.ran, "; "); got != strings.Join(want, "; ") {
-		t.Errorf("the agent ran: %s, want %s", got, strings.Join(want, "; "))
-	}
-}
-
 // config returns the configuration of an agent with five skills.
 func (s *service) config() gatea2a.Config {
 	table := must(tool.New(tool.Config{
 		Classes: map[string]tool.Class{
 			"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read")},
-			"run":  {Proof: tool.Proof{Kind: tool.OwnToken}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: must(gatehouse.NewRoles("admin"))}},
+			"run":  {Proof: tool.Proof{Kind: tool.OwnToken}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: agentkit.Roles("admin")}},
 			"own":  {Proof: tool.Proof{Kind: tool.OwnToken}, Scopes: scopes("data:read")},
 			"root": {Proof: tool.Proof{Kind: tool.OwnToken}, Scopes: scopes("root")},
 		},
@@ -204,7 +144,7 @@ func (s *service) config() gatea2a.Config {
 			{Name: "run", Class: "run", Arguments: tool.Args[readArguments]()},
 			{Name: "root", Class: "root", Arguments: tool.Args[readArguments]()},
 		},
-		Approvals: s.approvals, Facts: facts, Observer: s,
+		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
 	}))
 	return gatea2a.Config{
 		Executor: s, Table: table, Tasks: &memory{tasks: make(map[sdk.TaskID][]byte)},
@@ -212,7 +152,7 @@ func (s *service) config() gatea2a.Config {
 			Name: "tester", URL: s.URL + "/a2a?a=1&b=<2>", PreferredTransport: sdk.TransportProtocolJSONRPC, Capabilities: sdk.AgentCapabilities{Streaming: true},
 			Skills: []sdk.AgentSkill{{ID: "read"}, {ID: "talk"}, {ID: "watch"}},
 		},
-		Skills: []sdk.AgentSkill{{ID: "run"}, {ID: "root"}}, Authenticators: []gatehouse.Authenticator{toy{}, ambient{}},
+		Skills: []sdk.AgentSkill{{ID: "run"}, {ID: "root"}}, Authenticators: []gatehouse.Authenticator{callers, ambient{}},
 		OAuth: &sdk.OAuth2SecurityScheme{Oauth2MetadataURL: "https://login.example.com/.well-known/oauth-authorization-server"},
 		Keys:  must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "card", Algorithm: jwtauth.ES256, Private: s.key})),
 	}
@@ -221,8 +161,7 @@ func (s *service) config() gatea2a.Config {
 // start starts an agent behind a gate.
 func start(t *testing.T) *service {
 	t.Helper()
-	s := &service{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}
-	s.approvals = must(approval.New(approval.Config{Store: approval.NewMemory(100), URL: "https://agent.example.com/approvals"}))
+	s := &service{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), approvals: agentkit.Approvals("https://agent.example.com/approvals")}
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -233,22 +172,11 @@ func start(t *testing.T) *service {
 		s.Close()
 	})
 	agent := must(gatea2a.New(s.config()))
-	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}, ambient{}}, Realm: "agent", Observer: s}))
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers, ambient{}}, Realm: "agent", Observer: s}))
 	mux.Handle("/.well-known/agent-card.json", agent.Card())
 	mux.Handle("/a2a", gate.Handler(agent))
 	mux.Handle("/open", agent)
 	return s
-}
-
-type bearer struct {
-	base   http.RoundTripper
-	caller string
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.caller)
-	return b.base.RoundTrip(r)
 }
 
 // client returns the client of the SDK for a caller.
@@ -256,7 +184,7 @@ func (s *service) client(t *testing.T, caller string) *a2aclient.Client {
 	t.Helper()
 	endpoints := []sdk.AgentInterface{{Transport: sdk.TransportProtocolJSONRPC, URL: s.URL + "/a2a"}}
 	client := must(a2aclient.NewFromEndpoints(t.Context(), endpoints,
-		a2aclient.WithJSONRPCTransport(&http.Client{Transport: bearer{s.Client().Transport, caller}})))
+		a2aclient.WithJSONRPCTransport(&http.Client{Transport: agentkit.Bearer{Base: s.Client().Transport, Caller: caller}})))
 	t.Cleanup(func() { _ = client.Destroy() })
 	return client
 }

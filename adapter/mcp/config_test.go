@@ -12,6 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/adapter/mcp"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 )
@@ -21,7 +22,7 @@ func table(t *testing.T) *tool.Table {
 	table, err := tool.New(tool.Config{
 		Classes: map[string]tool.Class{"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read"), AllowUnrecorded: true}},
 		Tools:   []tool.Tool{{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()}},
-		Facts:   facts,
+		Facts:   agentkit.Facts,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestMiswired(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools"})
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestOtherArguments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools", ErrorBody: mcp.ErrorBody})
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools", ErrorBody: mcp.ErrorBody})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody,
+		Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/adapter/mcp"
 )
 
@@ -69,8 +70,8 @@ func TestRefusals(t *testing.T) {
 			if test.status != 200 && a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control is %q, want no-store", a.Header.Get("Cache-Control"))
 			}
-			s.wantRan(t)
-			if last := s.events[len(s.events)-1]; test.status >= 400 && last.Status != test.status {
+			s.WantRan(t)
+			if last := s.Last(); test.status >= 400 && last.Status != test.status {
 				t.Errorf("the last event is %+v, want the refusal", last)
 			}
 		})
@@ -104,7 +105,7 @@ func TestOwnOrigins(t *testing.T) {
 		}
 	}
 	s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", "https://evil.example.com")
-	last := s.events[len(s.events)-1]
+	last := s.Last()
 	if last.Reason != mcp.ReasonOrigin || last.Decision != gatehouse.Rejected {
 		t.Errorf("the last event is %+v, want the refusal of the origin", last)
 	}
@@ -113,7 +114,7 @@ func TestOwnOrigins(t *testing.T) {
 // An event that cannot be recorded refuses the call before the tool runs.
 func TestUnrecordedCallDoesNotRun(t *testing.T) {
 	s := start(t)
-	s.lost = func(event string) error {
+	s.Lost = func(event gatehouse.EventType) error {
 		if event == "decision" {
 			return nil
 		}
@@ -123,8 +124,8 @@ func TestUnrecordedCallDoesNotRun(t *testing.T) {
 	if a.StatusCode != 503 || a.rpc.Error.Data["error"] != "temporarily_unavailable" {
 		t.Errorf("POST: %d %s, want 503", a.StatusCode, a.body)
 	}
-	s.wantRan(t)
-	s.lost = func(string) error { return errors.New("the disk is full") }
+	s.WantRan(t)
+	s.Lost = func(gatehouse.EventType) error { return errors.New("the disk is full") }
 	if a = s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", "https://evil.example.com"); a.StatusCode != 503 {
 		t.Errorf("POST of another origin: %d %s, want 503", a.StatusCode, a.body)
 	}
@@ -144,20 +145,20 @@ func TestApproval(t *testing.T) {
 	if again := s.post(t, "agent", callOf("run", `{"source":"x"}`)); again.rpc.Result.StructuredContent["approval"] != id {
 		t.Errorf("the same call again: %s, want the same approval", again.body)
 	}
-	if _, err := s.approvals.Decide(t.Context(), admin, id, true, ""); err != nil {
+	if _, err := s.approvals.Decide(t.Context(), agentkit.Admin(), id, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	if other := s.post(t, "agent", callOf("run", `{"source":"y"}`)); other.rpc.Result.StructuredContent["approval"] == nil {
 		t.Errorf("other arguments: %s, want another approval", other.body)
 	}
-	s.wantRan(t)
+	s.WantRan(t)
 	if done := s.post(t, "agent", callOf("run", `{"source":"x"}`)); done.rpc.Result.IsError || done.rpc.Result.StructuredContent["output"] != "x" {
 		t.Errorf("after the approval: %s, want the output", done.body)
 	}
 	if twice := s.post(t, "agent", callOf("run", `{"source":"x"}`)); !twice.rpc.Result.IsError {
 		t.Errorf("used twice: %s, want another approval", twice.body)
 	}
-	s.wantRan(t, "run x")
+	s.WantRan(t, "run x")
 }
 
 // A refused call does not end the connection of the client of the SDK.
@@ -174,7 +175,7 @@ func TestClientLives(t *testing.T) {
 	if err != nil || result.IsError {
 		t.Fatalf("CallTool(read) = %v, %v, want a result", result, err)
 	}
-	s.wantRan(t, "read a")
+	s.WantRan(t, "read a")
 }
 
 // A caller sees the tools that it can call, also those for which it lacks a scope that
@@ -221,7 +222,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header = http.Header{
-			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer short"},
+			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer short:agent"},
 			"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
 		}
 		start := time.Now()

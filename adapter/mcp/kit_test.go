@@ -5,19 +5,17 @@ package mcp_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/agentkit"
 	"github.com/gatehouse-go/gatehouse/adapter/mcp"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
@@ -29,65 +27,22 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 const agentIssuer = "https://agents.example.com"
 
 // callers are the callers by their token.
-var callers = map[string]gatehouse.Principal{
-	"agent":  {Kind: gatehouse.KindAgent, Subject: "helper", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read", "exec:run")},
-	"narrow": {Kind: gatehouse.KindAgent, Subject: "narrow", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
-	"key":    {Kind: gatehouse.KindService, Subject: "reader", Issuer: "keys", Tenant: "acme", Method: "api_key", Scopes: scopes("data:read")},
-	"broken": {Kind: gatehouse.KindAgent, Subject: "broken", Issuer: agentIssuer, Tenant: "acme", Method: "jwt", Scopes: scopes("data:read", "exec:run")},
-}
+var callers = agentkit.With(agentkit.Callers{
+	"agent":  agentkit.Caller("helper", "data:read", "exec:run"),
+	"narrow": agentkit.Caller("narrow", "data:read"),
+})
 
-var admin = gatehouse.Principal{Kind: gatehouse.KindUser, Subject: "carol", Issuer: "people", Tenant: "acme", Method: "jwt", Roles: roles("admin")}
-
-func scopes(names ...string) gatehouse.Scopes {
-	s, err := gatehouse.NewScopes(names...)
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
-
-func roles(names ...string) gatehouse.Roles {
-	r, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		panic(err)
-	}
-	return r
-}
-
-// toy authenticates by the names of callers.
-type toy struct{}
-
-func (toy) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}}}
-}
-
-func (toy) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
-	}
-	p, ok := callers[name]
-	if name == "short" {
-		p, ok = callers["agent"], true
-		p.Expires = time.Now().Add(time.Second)
-	}
-	if !ok {
-		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy"}
-	}
-	return gatehouse.NewProof(&p), nil
-}
+func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...) }
 
 // service is an MCP server behind a gate.
 type service struct {
 	*httptest.Server
+	agentkit.Recorder
 	approvals *approval.Approvals
 
-	mu     sync.Mutex
-	ran    []string           // the tools that ran, with their arguments
-	events []gatehouse.Event  // of the gate, the table and the handler
-	seen   []http.Header      // the headers that tools see
-	fail   func() error       // what the tools return
-	lost   func(string) error // what the observer returns for a type of events
+	mu   sync.Mutex
+	seen []http.Header // the headers that tools see
+	fail func() error  // what the tools return
 }
 
 type (
@@ -100,64 +55,28 @@ type (
 	}
 )
 
-func (s *service) Observe(_ context.Context, e gatehouse.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = append(s.events, e)
-	if s.lost != nil {
-		return s.lost(string(e.Type))
-	}
-	return nil
-}
-
 func (s *service) record(text string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ran = append(s.ran, text)
+	s.Ran(text)
 	if s.fail != nil {
 		return s.fail()
 	}
 	return nil
 }
 
-func (s *service) wantRan(t *testing.T, want ...string) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if got := strings.Join(s.ran, ", "); got != strings.Join(want, ", ") {
-		t.Errorf("the tools ran: %s, want %s", got, strings.Join(want, ", "))
-	}
-}
-
-func facts(_ context.Context, p gatehouse.Principal) (tool.Facts, error) {
-	switch {
-	case p.Subject == "broken":
-		return tool.Facts{}, &net.OpError{Op: "dial", Err: errors.New("the registry is down")}
-	case p.Method == "api_key":
-		return tool.Facts{Kind: tool.APIKey}, nil
-	}
-	return tool.Facts{Kind: tool.OwnToken, Attested: true, Obtainable: scopes("exec:run")}, nil
-}
-
 // start starts an MCP server with two tools in the table and one that is not in it.
 func start(t *testing.T) *service {
 	t.Helper()
-	s := &service{}
-	var err error
-	s.approvals, err = approval.New(approval.Config{Store: approval.NewMemory(100), URL: "https://tools.example.com/approvals"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &service{approvals: agentkit.Approvals("https://tools.example.com/approvals")}
 	table, err := tool.New(tool.Config{
 		Classes: map[string]tool.Class{
 			"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read")},
-			"run":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: roles("admin")}},
+			"run":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: agentkit.Roles("admin")}},
 		},
 		Tools: []tool.Tool{
 			{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()},
 			{Name: "run", Class: "run", Arguments: tool.Args[runArguments]()},
 		},
-		Approvals: s.approvals, Facts: facts, Observer: s,
+		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +115,7 @@ func start(t *testing.T) *service {
 		t.Fatal(err)
 	}
 	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{toy{}}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody, Observer: s,
+		Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody, Observer: s,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +195,7 @@ func callOf(name, arguments string) string {
 func (s *service) connect(t *testing.T, caller string) *sdk.ClientSession {
 	t.Helper()
 	transport := &sdk.StreamableClientTransport{
-		Endpoint: s.URL + "/mcp", MaxRetries: -1, HTTPClient: &http.Client{Transport: bearer{s.Client().Transport, caller}},
+		Endpoint: s.URL + "/mcp", MaxRetries: -1, HTTPClient: &http.Client{Transport: agentkit.Bearer{Base: s.Client().Transport, Caller: caller}},
 	}
 	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), transport, nil)
 	if err != nil {
@@ -284,15 +203,4 @@ func (s *service) connect(t *testing.T, caller string) *sdk.ClientSession {
 	}
 	t.Cleanup(func() { _ = session.Close() })
 	return session
-}
-
-type bearer struct {
-	base   http.RoundTripper
-	caller string
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.caller)
-	return b.base.RoundTrip(r)
 }

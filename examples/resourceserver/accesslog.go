@@ -31,18 +31,20 @@ func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
 		start, d, response := time.Now(), new(decision), &response{ResponseWriter: w}
 		ctx := context.WithValue(r.Context(), decisionKey{}, d)
 		r = r.WithContext(ctx)
-		defer func() { // also after a panic
+		unsent, aborted := http.StatusInternalServerError, true // after a panic the server closes the connection
+		defer func() {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			// The route, because the path and the query may contain a credential.
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
-				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", cmp.Or(response.status, http.StatusOK)),
+				slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", cmp.Or(response.status, unsent)), slog.Bool("aborted", aborted),
 				slog.String("decision", string(d.Decision)), slog.String("reason", string(d.Reason)),
 				slog.String("issuer", d.Principal.Issuer), slog.String("subject", d.Principal.Subject),
 				slog.String("tenant", d.Principal.Tenant), slog.String("credential", d.Credential),
 				slog.Duration("duration", time.Since(start)))
 		}()
 		next.ServeHTTP(response, r)
+		unsent, aborted = http.StatusOK, false
 	})
 }
 

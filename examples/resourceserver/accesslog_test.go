@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// A request whose handler panics has no status 200 in the log, unless it was sent.
+func TestAccessLogStatus(t *testing.T) {
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		status  float64
+		aborted bool
+	}{
+		"nothing written":    {func(http.ResponseWriter, *http.Request) {}, 200, false},
+		"written":            {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, false},
+		"panic":              {func(http.ResponseWriter, *http.Request) { panic("defect") }, 500, true},
+		"panic after a part": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206); panic(http.ErrAbortHandler) }, 206, true},
+	} {
+		var log bytes.Buffer
+		func() {
+			defer func() { _ = recover() }() // as the server does
+			accessLog(slog.New(slog.NewJSONHandler(&log, nil)), test.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		}()
+		var line map[string]any
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line["status"] != test.status || line["aborted"] != test.aborted {
+			t.Errorf("%s: log %s, %v; want the status %v, aborted %t", name, log.Bytes(), err, test.status, test.aborted)
+		}
+	}
+}
