@@ -4,8 +4,6 @@ package budget
 
 import (
 	"bytes"
-	"encoding/json"
-	"maps"
 
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
@@ -27,6 +25,8 @@ type events struct {
 	fresh  bool // a report has arrived that grow has not seen
 	final  bool // the last report is that of the whole call
 	last   bool // the event after which nothing follows has arrived
+
+	started []byte // the message_start, which read leaves until the client has it
 
 	rest     []byte // of the last line break, an unfinished event
 	unread   bool   // rest is the end of an event that is too large to be read
@@ -170,123 +170,4 @@ func (e *events) read(event []byte) (drop bool) {
 		e.ended = nil
 	}
 	return drop && e.hide
-}
-
-// report takes the newest value of each field.
-func (e *events) report(raw json.RawMessage) bool {
-	if len(raw) == 0 || string(raw) == "null" {
-		return false
-	}
-	f := parseFields(raw)
-	e.fresh = true
-	if !f.ok {
-		e.bad = true
-		return false
-	}
-	if e.values == nil {
-		e.values = make(map[string]int64)
-	}
-	maps.Copy(e.values, f.values)
-	if f.tier != "" {
-		e.tier = f.tier
-	}
-	return true
-}
-
-func (e *events) chat(data []byte) (onlyUsage bool) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		e.last = true
-		e.final = e.final || e.values != nil
-		return false
-	}
-	if !reports(data) {
-		return false
-	}
-	var chunk struct {
-		Usage   json.RawMessage `json:"usage"`
-		Tier    string          `json:"service_tier"`
-		Choices []struct {
-			FinishReason *string `json:"finish_reason"`
-		} `json:"choices"`
-	}
-	if json.Unmarshal(data, &chunk) != nil || !e.report(chunk.Usage) {
-		return false
-	}
-	if chunk.Tier != "" {
-		e.tier = chunk.Tier
-	}
-	if len(chunk.Choices) == 0 {
-		e.final = true
-		return true
-	}
-	for _, choice := range chunk.Choices {
-		e.final = e.final || e.single && choice.FinishReason != nil // other choices may go on
-	}
-	return false
-}
-
-var lastResponses = []string{"response.completed", "response.incomplete", "response.failed"}
-
-func (e *events) responses(name, data []byte) {
-	if !bytes.Contains(data, usageMember) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
-		return
-	}
-	if len(name) > 0 && bytes.HasSuffix(name, []byte(".delta")) {
-		return
-	}
-	var event struct {
-		Type     string `json:"type"`
-		Response struct {
-			Usage json.RawMessage `json:"usage"`
-			Tier  string          `json:"service_tier"`
-		} `json:"response"`
-	}
-	if json.Unmarshal(data, &event) != nil {
-		return
-	}
-	for _, last := range lastResponses {
-		if event.Type == last {
-			e.last = true
-			e.final = e.report(event.Response.Usage)
-			if event.Response.Tier != "" {
-				e.tier = event.Response.Tier
-			}
-		}
-	}
-}
-
-func (e *events) anthropic(name, data []byte) {
-	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
-		return
-	}
-	var event struct {
-		Type    string          `json:"type"`
-		Usage   json.RawMessage `json:"usage"`
-		Message struct {
-			Usage json.RawMessage `json:"usage"`
-		} `json:"message"`
-	}
-	if json.Unmarshal(data, &event) != nil {
-		return
-	}
-	switch event.Type {
-	case "message_start":
-		e.report(event.Message.Usage)
-	case "message_delta":
-		e.final = e.report(event.Usage) || e.final
-	case "message_stop":
-		e.last = true
-	}
-}
-
-// usage returns what the events have reported, and whether that is what the whole call
-// has used.
-func (e *events) usage() (u Usage, whole bool) {
-	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
-	if e.shape == model.Messages {
-		u, ok := f.anthropic()
-		return u, ok && e.final && e.last
-	}
-	u, ok := f.openAI(e.shape)
-	return u, ok && e.final
 }

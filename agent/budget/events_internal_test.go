@@ -35,6 +35,9 @@ func TestPiecesOfAStream(t *testing.T) {
 		"no end":                {model.ChatCompletions, []string{chunk, "data: {\"choices\""}, "", 0, false},
 		"after a large event":   {model.ChatCompletions, []string{large, "x\n\n", report, done}, report, 12, true},
 		"messages":              {model.Messages, []string{begun, text, text, delta, stop}, "", 12, true},
+		"messages with names":   {model.Messages, []string{"event: message_start\n" + begun, text, "event: message_delta\n" + delta, stop}, "", 12, true},
+		"messages begun":        {model.Messages, []string{"event: message_start\n" + begun, text}, "", 8, false},
+		"messages begun twice":  {model.Messages, []string{"event: message_start\n" + begun, "event: message_start\n" + strings.Replace(begun, "7", "9", 1), text}, "", 10, false},
 		"messages without stop": {model.Messages, []string{begun, text, delta, text}, "", 12, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,9 @@ func (f *flow) watch() {
 	ttl := f.meter.ledger.ttl
 	interval, margin := ttl/4, min(ttl/8, 2*time.Second)
 	seen := int64(0)
-	f.timer = time.AfterFunc(maxHold, func() {
+	f.mu.Lock() // until the timer is known
+	defer f.mu.Unlock()
+	f.timer = time.AfterFunc(interval, func() {
 		f.mu.Lock()
 		ended := f.ended
 		f.mu.Unlock()
@@ -76,7 +78,6 @@ func (f *flow) watch() {
 		}
 		f.timer.Reset(min(interval, left))
 	})
-	f.timer.Reset(interval)
 }
 
 // open reads the header of the response. It returns an error if the response cannot be

@@ -7,7 +7,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -108,33 +107,35 @@ const (
 // rateLimit returns the header fields of draft-ietf-httpapi-ratelimit-headers-11 for
 // budgets. until, if it is not zero, is when there is capacity again.
 func rateLimit(balances []Balance, at, until time.Time) map[string][]string {
-	var policies, limits []string
+	policies, limits := make([]byte, 0, 64*len(balances)), make([]byte, 0, 64*len(balances))
 	for i := range balances {
 		b := &balances[i]
 		if b.Max == MaxAmount {
 			continue // it only counts
 		}
-		name := `"` + b.Account.Per
+		unit := ""
 		if b.Unit != Tokens {
-			name += "-" + string(b.Unit)
+			unit = "-" + string(b.Unit)
 		}
-		name += "-" + b.Window.String() + `"`
-		policy := name + paramQuota + strconv.FormatInt(b.Max, 10)
-		limit := name + paramRemaining + strconv.FormatInt(b.Left(), 10)
+		name := `"` + b.Account.Per + unit + "-" + b.Window.String() + `"`
+		if len(policies) > 0 {
+			policies, limits = append(policies, ", "...), append(limits, ", "...)
+		}
+		policies = strconv.AppendInt(append(append(policies, name...), paramQuota...), b.Max, 10)
+		limits = strconv.AppendInt(append(append(limits, name...), paramRemaining...), b.Left(), 10)
 		if b.Window.kind != life {
-			policy += paramWindow + strconv.FormatInt(seconds(b.End.Sub(b.Start)), 10)
+			policies = strconv.AppendInt(append(policies, paramWindow...), seconds(b.End.Sub(b.Start)), 10)
 			reset := b.End
 			if !until.IsZero() {
 				reset = until
 			}
-			limit += paramEffectiveT + strconv.FormatInt(seconds(reset.Sub(at)), 10)
+			limits = strconv.AppendInt(append(limits, paramEffectiveT...), seconds(reset.Sub(at)), 10)
 		}
-		policies, limits = append(policies, policy), append(limits, limit)
 	}
 	if len(policies) == 0 {
 		return nil
 	}
-	return map[string][]string{headerPolicy: {strings.Join(policies, ", ")}, headerLimit: {strings.Join(limits, ", ")}}
+	return map[string][]string{headerPolicy: {string(policies)}, headerLimit: {string(limits)}}
 }
 
 // seconds returns a duration in whole seconds, rounded up.

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -50,7 +51,9 @@ func (p pipes) serve(t *testing.T, address string, server *http.Server) {
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve = %v, want %v", err, http.ErrServerClosed)
+		}
 	})
 }
 
@@ -85,7 +88,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 				t.Cleanup(func() { http.DefaultTransport = original })
 
 				arrived, ended := make(chan struct{}), make(chan struct{})
-				network.serve(t, "127.0.0.1:9000", &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				network.serve(t, "127.0.0.1:9000", newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					close(arrived)
 					if test.event != "" {
@@ -95,7 +98,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 					}
 					<-r.Context().Done()
 					close(ended)
-				})})
+				})))
 				key := startApp(t, network, "127.0.0.1:8000", configure(t, "http://127.0.0.1:9000", object{
 					"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 100000}},
 				}))

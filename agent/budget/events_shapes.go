@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
+)
+
+// report takes the newest value of each field.
+func (e *events) report(raw json.RawMessage) bool {
+	if len(raw) == 0 || string(raw) == "null" {
+		return false
+	}
+	f := parseFields(raw)
+	e.fresh = true
+	if !f.ok {
+		e.bad = true
+		return false
+	}
+	if e.values == nil {
+		e.values = make(map[string]int64)
+	}
+	maps.Copy(e.values, f.values)
+	if f.tier != "" {
+		e.tier = f.tier
+	}
+	return true
+}
+
+func (e *events) chat(data []byte) (onlyUsage bool) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
+		e.last = true
+		e.final = e.final || e.values != nil
+		return false
+	}
+	if !reports(data) {
+		return false
+	}
+	var chunk struct {
+		Usage   json.RawMessage `json:"usage"`
+		Tier    string          `json:"service_tier"`
+		Choices []struct {
+			FinishReason *string `json:"finish_reason"`
+		} `json:"choices"`
+	}
+	if json.Unmarshal(data, &chunk) != nil || !e.report(chunk.Usage) {
+		return false
+	}
+	if chunk.Tier != "" {
+		e.tier = chunk.Tier
+	}
+	if len(chunk.Choices) == 0 {
+		e.final = true
+		return true
+	}
+	for _, choice := range chunk.Choices {
+		e.final = e.final || e.single && choice.FinishReason != nil // other choices may go on
+	}
+	return false
+}
+
+var lastResponses = []string{"response.completed", "response.incomplete", "response.failed"}
+
+func (e *events) responses(name, data []byte) {
+	if !bytes.Contains(data, usageMember) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
+		return
+	}
+	if len(name) > 0 && bytes.HasSuffix(name, []byte(".delta")) {
+		return
+	}
+	var event struct {
+		Type     string `json:"type"`
+		Response struct {
+			Usage json.RawMessage `json:"usage"`
+			Tier  string          `json:"service_tier"`
+		} `json:"response"`
+	}
+	if json.Unmarshal(data, &event) != nil {
+		return
+	}
+	for _, last := range lastResponses {
+		if event.Type == last {
+			e.last = true
+			e.final = e.report(event.Response.Usage)
+			if event.Response.Tier != "" {
+				e.tier = event.Response.Tier
+			}
+		}
+	}
+}
+
+// anthropic reads an event. The first one reports the input, which nothing needs before the
+// next report or the end: the client need not wait until it is parsed.
+func (e *events) anthropic(name, data []byte) {
+	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
+		return
+	}
+	if string(name) == "message_start" && e.values == nil && e.started == nil {
+		e.started = bytes.Clone(data)
+		return
+	}
+	e.begin()
+	e.message(data)
+}
+
+// begin parses the message_start.
+func (e *events) begin() {
+	if e.started != nil {
+		data := e.started
+		e.started = nil
+		e.message(data)
+	}
+}
+
+func (e *events) message(data []byte) {
+	var event struct {
+		Type    string          `json:"type"`
+		Usage   json.RawMessage `json:"usage"`
+		Message struct {
+			Usage json.RawMessage `json:"usage"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(data, &event) != nil {
+		return
+	}
+	switch event.Type {
+	case "message_start":
+		e.report(event.Message.Usage)
+	case "message_delta":
+		e.final = e.report(event.Usage) || e.final
+	case "message_stop":
+		e.last = true
+	}
+}
+
+// usage returns what the events have reported, and whether that is what the whole call
+// has used.
+func (e *events) usage() (u Usage, whole bool) {
+	e.begin()
+	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
+	if e.shape == model.Messages {
+		u, ok := f.anthropic()
+		return u, ok && e.final && e.last
+	}
+	u, ok := f.openAI(e.shape)
+	return u, ok && e.final
+}
