@@ -57,7 +57,7 @@ func TestAppsBuildAsCopies(t *testing.T) {
 	}
 	build := exec.CommandContext(t.Context(), "go", args...)
 	build.Dir = dir
-	build.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=-buildvcs=false")
+	build.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS="+os.Getenv("GOFLAGS")+" -buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("go %q: %v\n%s", args, err, out)
 	}

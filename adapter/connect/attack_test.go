@@ -15,23 +15,8 @@ import (
 	gateconnect "github.com/gatehouse-go/gatehouse/adapter/connect"
 	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/authtest"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
-
-// tokens returns an authenticator of the tokens of an issuer.
-func tokens(issuer *authtest.Issuer, confirmers ...gatehouse.Confirmer) gatehouse.Authenticator {
-	return must(jwtauth.New(jwtauth.Config{
-		Issuers: []jwtauth.Issuer{{
-			URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
-		}},
-		Confirmers: confirmers,
-	}))
-}
-
-func issuerFor(t *testing.T, method string) *authtest.Issuer {
-	return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Target: method, Scope: "reports:read"})
-}
 
 // post makes a unary call of the Connect protocol of each GET.
 func post(server http.Handler) http.Handler {
@@ -56,8 +41,8 @@ func TestAttack(t *testing.T) {
 		{"Connect, unary", list, post},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			issuer := issuerFor(t, test.method)
-			guard := newGuard(newGate(tokens(issuer)), scopes.All("reports:read"))
+			issuer := rpctest.Issuer(t, test.method)
+			guard := newGuard(rpctest.Gate(rpctest.Tokens(issuer)), scopes.All("reports:read"))
 			authtest.Attack(t, test.protocol(protect(guard, reports{hello, helloStream})), issuer)
 		})
 	}
@@ -88,8 +73,8 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			issuer := issuerFor(t, list)
-			gate := newGate(tokens(issuer))
+			issuer := rpctest.Issuer(t, list)
+			gate := rpctest.Gate(rpctest.Tokens(issuer))
 			service := reports{func(ctx context.Context, header http.Header) (string, error) {
 				rpctest.Witness(ctx)
 				return hello(ctx, header)
@@ -112,8 +97,8 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 // A service with the interceptor and without Handler has no hostile calls, but no
 // valid ones either.
 func TestAttackOfServiceWithoutHandler(t *testing.T) {
-	issuer := issuerFor(t, list)
-	handler := post(reports{hello, helloStream}.handler(connect.WithInterceptors(newGuard(newGate(tokens(issuer))))))
+	issuer := rpctest.Issuer(t, list)
+	handler := post(reports{hello, helloStream}.handler(connect.WithInterceptors(newGuard(rpctest.Gate(rpctest.Tokens(issuer))))))
 	rejected := 0
 	for attempt := range authtest.Attacks(issuer) {
 		for _, finding := range attempt.Try(handler) {

@@ -3,35 +3,31 @@
 package gateconnect_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
-	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
 func TestDPoP(t *testing.T) {
-	issuer := issuerFor(t, list)
+	issuer := rpctest.Issuer(t, list)
 	const origin = "https://api.example.com"
 	nonceKey := gatehouse.NewSecret([]byte(rand.Text() + rand.Text()))
 	proofs := must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0), NonceKeys: []gatehouse.Secret{nonceKey}}))
 	key := must(dpop.GenerateKey())
 	token := issuer.Token(authtest.Claims{"sub": "alice", "cnf": map[string]any{"jkt": key.Thumbprint()}})
-	server := serve(t, protect(newGuard(newGate(tokens(issuer, proofs)), gatehouse.Bound()), reports{hello, helloStream}))
+	server := serve(t, protect(newGuard(rpctest.Gate(rpctest.Tokens(issuer, proofs)), gatehouse.Bound()), reports{hello, helloStream}))
 	for name, protocol := range protocols {
 		for _, method := range []string{list, watch} {
 			what, htm := name+" "+method, http.MethodPost
@@ -68,40 +64,19 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
-// issue returns a certificate for a URI, signed by the parent or by itself.
-func issue(parent *tls.Certificate, uri string) *tls.Certificate {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true,
-	}
-	c := &tls.Certificate{PrivateKey: key}
-	signer, signed := key, template
-	if parent == nil {
-		template.IsCA, template.KeyUsage = true, x509.KeyUsageCertSign
-	} else {
-		template.URIs = []*url.URL{must(url.Parse(uri))}
-		signer, signed = parent.PrivateKey.(*ecdsa.PrivateKey), parent.Leaf
-	}
-	der := must(x509.CreateCertificate(rand.Reader, template, signed, key.Public(), signer))
-	c.Certificate, c.Leaf = [][]byte{der}, must(x509.ParseCertificate(der))
-	return c
-}
-
 func TestCertificates(t *testing.T) {
 	const billing = "spiffe://example.org/billing"
-	issuer := issuerFor(t, list)
-	ca := issue(nil, "")
+	issuer := rpctest.Issuer(t, list)
+	ca := rpctest.Certificate(nil, "")
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.Leaf)
 	certificates := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:" + billing, Subject: "billing"}}}))
-	server := httptest.NewUnstartedServer(protect(newGuard(newGate(tokens(issuer, certificates), certificates)), reports{hello, helloStream}))
+	server := httptest.NewUnstartedServer(protect(newGuard(rpctest.Gate(rpctest.Tokens(issuer, certificates), certificates)), reports{hello, helloStream}))
 	server.EnableHTTP2 = true
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}
 	server.StartTLS()
 	defer server.Close()
-	caller, other := issue(ca, billing), issue(ca, "spiffe://example.org/other")
+	caller, other := rpctest.Certificate(ca, billing), rpctest.Certificate(ca, "spiffe://example.org/other")
 	bound := "Bearer " + issuer.Token(authtest.Claims{"sub": "alice", "cnf": map[string]any{"x5t#S256": mtls.Thumbprint(caller.Leaf)}})
 	for _, test := range []struct {
 		name        string

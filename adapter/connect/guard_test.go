@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	gateconnect "github.com/gatehouse-go/gatehouse/adapter/connect"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
@@ -23,7 +24,7 @@ func TestConfiguration(t *testing.T) {
 	if _, err := gateconnect.New(gateconnect.Config{}); err == nil || err.Error() != "gateconnect: Config.Gate: required" {
 		t.Errorf("New(no gate) error = %v", err)
 	}
-	_, err := gateconnect.New(gateconnect.Config{Gate: newGate(caller{}), Methods: map[string][]gatehouse.Policy{list: nil}, Public: []string{"/"}})
+	_, err := gateconnect.New(gateconnect.Config{Gate: rpctest.Gate(rpctest.Caller{}), Methods: map[string][]gatehouse.Policy{list: nil}, Public: []string{"/"}})
 	const want = `gateconnect: Config.Methods: "/acme.Reports/List": has no policy: use gatehouse.Authenticated, or list it in Public` + "\n" +
 		`gateconnect: Config.Public: "/": must be a full name, such as "/grpc.health.v1.Health/Check"`
 	if err == nil || err.Error() != want {
@@ -34,7 +35,7 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("Handler(nil) panics with %v", got)
 		}
 	}()
-	newGuard(newGate(caller{})).Handler(nil)
+	newGuard(rpctest.Gate(rpctest.Caller{})).Handler(nil)
 }
 
 func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
@@ -42,7 +43,7 @@ func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
 	const invalid = `Toy realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`
 	for _, test := range []struct {
 		name        string
-		a           caller
+		a           rpctest.Caller
 		policy      gatehouse.Policy
 		credentials []string
 		code        connect.Code
@@ -52,14 +53,14 @@ func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
 	}{
 		{name: "no credential", credentials: []string{}, code: connect.CodeUnauthenticated, reason: "missing_credentials", challenge: `Toy realm="acme"`},
 		{name: "two credentials", credentials: []string{"Toy a", "Toy b"}, code: connect.CodeInvalidArgument, reason: "invalid_request"},
-		{name: "invalid credential", a: caller{err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken}}, code: connect.CodeUnauthenticated, reason: "invalid_token", challenge: invalid},
+		{name: "invalid credential", a: rpctest.Caller{Err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken}}, code: connect.CodeUnauthenticated, reason: "invalid_token", challenge: invalid},
 		{
 			name: "scope missing", policy: scopes.All("reports:read"), code: connect.CodePermissionDenied, reason: "insufficient_scope",
 			challenge: `Toy realm="acme", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="reports:read"`,
 		},
 		{name: "policy denies", policy: denial(errors.New("no")), code: connect.CodePermissionDenied, reason: "access_denied"},
 		{
-			name: "backend fails", a: caller{err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 7 * time.Second}},
+			name: "backend fails", a: rpctest.Caller{Err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 7 * time.Second}},
 			code: connect.CodeUnavailable, reason: "temporarily_unavailable", retryAfter: 7 * time.Second,
 		},
 		{
@@ -74,7 +75,7 @@ func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
 			if test.credentials == nil {
 				test.credentials = []string{"Toy alice"}
 			}
-			server := serve(t, protect(newGuard(newGate(test.a), test.policy), reports{
+			server := serve(t, protect(newGuard(rpctest.Gate(test.a), test.policy), reports{
 				func(context.Context, http.Header) (string, error) { t.Error("the handler ran"); return "", nil },
 				func(context.Context, *duplex) error { t.Error("the handler ran"); return nil },
 			}))
@@ -102,7 +103,7 @@ func denial(err error) gatehouse.Policy {
 // A request of no protocol gets the response of the gate for HTTP.
 func TestRefusalOfPlainRequest(t *testing.T) {
 	w := httptest.NewRecorder()
-	protect(newGuard(newGate(caller{})), reports{}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, list, http.NoBody))
+	protect(newGuard(rpctest.Gate(rpctest.Caller{})), reports{}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, list, http.NoBody))
 	if body := `{"error":"missing_credentials","error_description":"This resource requires authentication."}` + "\n"; w.Code != http.StatusUnauthorized || w.Body.String() != body ||
 		w.Header().Get("WWW-Authenticate") != `Toy realm="acme"` || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("POST = %d %q, %v, want the 401 of the gate", w.Code, w.Body, w.Header())
@@ -115,7 +116,7 @@ func TestHandlerGetsCallerAndNoCredential(t *testing.T) {
 		got = header.Clone()
 		return hello(ctx, header)
 	}
-	server := serve(t, protect(newGuard(newGate(caller{header: http.Header{"Toy-Nonce": {"1"}}})), reports{look, func(ctx context.Context, s *duplex) error {
+	server := serve(t, protect(newGuard(rpctest.Gate(rpctest.Caller{Header: http.Header{"Toy-Nonce": {"1"}}})), reports{look, func(ctx context.Context, s *duplex) error {
 		got = s.RequestHeader().Clone()
 		return helloStream(ctx, s)
 	}}))
@@ -139,7 +140,7 @@ func TestHandlerGetsCallerAndNoCredential(t *testing.T) {
 }
 
 func TestMethodWithoutPolicyIsRefused(t *testing.T) {
-	guard := must(gateconnect.New(gateconnect.Config{Gate: newGate(caller{}), Public: []string{ping}}))
+	guard := must(gateconnect.New(gateconnect.Config{Gate: rpctest.Gate(rpctest.Caller{}), Public: []string{ping}}))
 	server := serve(t, protect(guard, reports{hello, helloStream}))
 	for name, protocol := range protocols {
 		for _, method := range []string{list, watch} {
@@ -153,7 +154,7 @@ func TestMethodWithoutPolicyIsRefused(t *testing.T) {
 // A service that is mounted without Handler around it serves no caller, public methods
 // included.
 func TestServiceWithoutHandlerServesNoCaller(t *testing.T) {
-	guard := newGuard(newGate(caller{}))
+	guard := newGuard(rpctest.Gate(rpctest.Caller{}))
 	server := serve(t, reports{hello, helloStream}.handler(connect.WithInterceptors(guard)))
 	for name, protocol := range protocols {
 		for _, method := range []string{list, watch, ping} {
@@ -164,7 +165,7 @@ func TestServiceWithoutHandlerServesNoCaller(t *testing.T) {
 
 // A guard in the interceptors of a client changes nothing.
 func TestGuardOfClient(t *testing.T) {
-	guard := newGuard(newGate(caller{}))
+	guard := newGuard(rpctest.Gate(rpctest.Caller{}))
 	server := serve(t, protect(guard, reports{hello, helloStream}))
 	for _, method := range []string{list, watch} {
 		a := invoke(t, server.Client(), server.URL, method, connect.WithClientOptions(connect.WithInterceptors(guard)), http.Header{"Authorization": {"Toy alice"}})
@@ -177,7 +178,7 @@ func TestRefusalReadsNoMessage(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, list, io.NopCloser(unread{t}))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	protect(newGuard(newGate(caller{})), reports{}).ServeHTTP(w, r)
+	protect(newGuard(rpctest.Gate(rpctest.Caller{})), reports{}).ServeHTTP(w, r)
 	if w.Code != http.StatusUnauthorized {
 		t.Errorf("POST = %d, want 401", w.Code)
 	}

@@ -152,34 +152,6 @@ func (a answer) details() (reason string, retryAfter time.Duration) {
 	return reason, retryAfter
 }
 
-// caller is an authenticator of the scheme Toy, whose credential is the subject.
-type caller struct {
-	expires time.Time
-	err     error
-	header  http.Header
-}
-
-func (caller) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Toy"}}}
-}
-
-func (c caller) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	subject, err := gatehouse.Authorization(r, "Toy")
-	if err != nil {
-		return gatehouse.Proof{}, err
-	}
-	if c.err != nil {
-		return gatehouse.Proof{}, c.err
-	}
-	proof := gatehouse.NewProof(&gatehouse.Principal{Method: "toy", Subject: subject, Expires: c.expires})
-	proof.Header = c.header
-	return proof, nil
-}
-
-func newGate(authenticators ...gatehouse.Authenticator) *gatehouse.Gate {
-	return must(gatehouse.New(gatehouse.Config{Authenticators: authenticators, Realm: "acme"}))
-}
-
 // newGuard protects List and Watch by the policies, and makes Ping public.
 func newGuard(gate *gatehouse.Gate, policies ...gatehouse.Policy) *gateconnect.Guard {
 	if len(policies) == 0 {

@@ -13,6 +13,8 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 )
 
 // A stream ends when the credential does, and passes no message afterwards.
@@ -32,7 +34,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		for name, protocol := range protocols {
 			t.Run(test.name+", "+name, func(t *testing.T) {
 				ended := make(chan error, 2)
-				server := serve(t, protect(newGuard(newGate(caller{expires: time.Now().Add(lifetime)})), reports{hello, func(ctx context.Context, s *duplex) error {
+				server := serve(t, protect(newGuard(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})), reports{hello, func(ctx context.Context, s *duplex) error {
 					if err := helloStream(ctx, s); err != nil {
 						return err
 					}
@@ -67,7 +69,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 
 func TestStreamWithinLifetime(t *testing.T) {
 	for _, expires := range []time.Time{{}, time.Now().Add(time.Hour)} {
-		server := serve(t, protect(newGuard(newGate(caller{expires: expires})), reports{hello, func(_ context.Context, s *duplex) error {
+		server := serve(t, protect(newGuard(rpctest.Gate(rpctest.Caller{Expires: expires})), reports{hello, func(_ context.Context, s *duplex) error {
 			for {
 				message, err := s.Receive()
 				if err != nil {
@@ -107,7 +109,7 @@ func TestUnaryCallEndsWithCredentialOnlyWithoutInterceptor(t *testing.T) {
 	}{{"with the interceptor", true, nil}, {"without it", false, context.Canceled}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				guard := newGuard(newGate(caller{expires: time.Now().Add(time.Minute)}))
+				guard := newGuard(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(time.Minute)}))
 				var options []connect.HandlerOption
 				if test.interceptor {
 					options = append(options, connect.WithInterceptors(guard))

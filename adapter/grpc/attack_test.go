@@ -11,30 +11,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	gategrpc "github.com/gatehouse-go/gatehouse/adapter/grpc"
 	"github.com/gatehouse-go/gatehouse/adapter/grpc/gategrpctest"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/authtest"
-	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
-
-// tokens returns an authenticator of the tokens of an issuer.
-func tokens(issuer *authtest.Issuer, confirmers ...gatehouse.Confirmer) gatehouse.Authenticator {
-	return must(jwtauth.New(jwtauth.Config{
-		Issuers: []jwtauth.Issuer{{
-			URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
-		}},
-		Confirmers: confirmers,
-	}))
-}
-
-func issuerFor(t *testing.T, method string) *authtest.Issuer {
-	return authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}, Target: method, Scope: "reports:read"})
-}
 
 func TestAttack(t *testing.T) {
 	for _, method := range []string{list, watch} {
 		t.Run(method, func(t *testing.T) {
-			issuer := issuerFor(t, method)
-			server := grpc.NewServer(intercept(newInterceptor(newGate(tokens(issuer)), scopes.All("reports:read")))...)
+			issuer := rpctest.Issuer(t, method)
+			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Tokens(issuer)), scopes.All("reports:read")))...)
 			reports{hello, helloStream}.register(server)
 			authtest.Attack(t, gategrpctest.Handler(server), issuer)
 		})
@@ -76,8 +62,8 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			issuer := issuerFor(t, test.method)
-			gate := newGate(tokens(issuer))
+			issuer := rpctest.Issuer(t, test.method)
+			gate := rpctest.Gate(rpctest.Tokens(issuer))
 			server := test.server(gate, newInterceptor(gate))
 			reports{func(ctx context.Context) (string, error) {
 				gategrpctest.Witness(ctx)

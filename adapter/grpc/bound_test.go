@@ -3,29 +3,25 @@
 package gategrpc_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"math/big"
-	"net"
 	"net/url"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
 func TestDPoP(t *testing.T) {
-	issuer := issuerFor(t, list)
+	issuer := rpctest.Issuer(t, list)
 	secret := gatehouse.NewSecret([]byte(rand.Text() + rand.Text()))
 	const origin = "https://api.example.com"
 	proofs := must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)}))
@@ -36,7 +32,7 @@ func TestDPoP(t *testing.T) {
 		return must(key.Proof(dpop.ProofRequest{Method: method, URL: must(url.Parse(target)), AccessToken: token, Nonce: nonce}))
 	}
 	connect := func(confirmer gatehouse.Confirmer) *grpc.ClientConn {
-		server := grpc.NewServer(intercept(newInterceptor(newGate(tokens(issuer, confirmer)), gatehouse.Bound()))...)
+		server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Tokens(issuer, confirmer)), gatehouse.Bound()))...)
 		reports{hello, helloStream}.register(server)
 		return serve(t, server)
 	}
@@ -81,40 +77,19 @@ func TestDPoP(t *testing.T) {
 	invoke(t, client, list, "authorization", "DPoP "+token, "dpop", proof(key, "POST", origin+list, nonces[0])).want(t, "nonce", codes.OK, "hello, alice")
 }
 
-// issue returns a certificate for a URI, signed by the parent or by itself.
-func issue(parent *tls.Certificate, uri string) *tls.Certificate {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true,
-	}
-	c := &tls.Certificate{PrivateKey: key}
-	signer, signed := key, template
-	if parent == nil {
-		template.IsCA, template.KeyUsage = true, x509.KeyUsageCertSign
-	} else {
-		template.URIs = []*url.URL{must(url.Parse(uri))}
-		signer, signed = parent.PrivateKey.(*ecdsa.PrivateKey), parent.Leaf
-	}
-	der := must(x509.CreateCertificate(rand.Reader, template, signed, key.Public(), signer))
-	c.Certificate, c.Leaf = [][]byte{der}, must(x509.ParseCertificate(der))
-	return c
-}
-
 func TestCertificates(t *testing.T) {
 	const billing = "spiffe://example.org/billing"
-	issuer := issuerFor(t, list)
-	ca := issue(nil, "")
+	issuer := rpctest.Issuer(t, list)
+	ca := rpctest.Certificate(nil, "")
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.Leaf)
 	certificates := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:" + billing, Subject: "billing"}}}))
-	gate := newGate(tokens(issuer, certificates), certificates)
+	gate := rpctest.Gate(rpctest.Tokens(issuer, certificates), certificates)
 	own := credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*issue(ca, "spiffe://example.org/server")},
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*rpctest.Certificate(ca, "spiffe://example.org/server")},
 		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool,
 	})
-	caller, other := issue(ca, billing), issue(ca, "spiffe://example.org/other")
+	caller, other := rpctest.Certificate(ca, billing), rpctest.Certificate(ca, "spiffe://example.org/other")
 	bound := "Bearer " + issuer.Token(authtest.Claims{"sub": "alice", "cnf": map[string]any{"x5t#S256": mtls.Thumbprint(caller.Leaf)}})
 	for _, test := range []struct {
 		name        string

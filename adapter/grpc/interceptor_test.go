@@ -17,11 +17,12 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	gategrpc "github.com/gatehouse-go/gatehouse/adapter/grpc"
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
 func TestConfiguration(t *testing.T) {
-	_, err := gategrpc.New(gategrpc.Config{Gate: newGate(caller{}), Methods: map[string][]gatehouse.Policy{list: nil}, Public: []string{"/"}})
+	_, err := gategrpc.New(gategrpc.Config{Gate: rpctest.Gate(rpctest.Caller{}), Methods: map[string][]gatehouse.Policy{list: nil}, Public: []string{"/"}})
 	const want = `gategrpc: Config.Methods: "/acme.Reports/List": has no policy: use gatehouse.Authenticated, or list it in Public` + "\n" +
 		`gategrpc: Config.Public: "/": must be a full name, such as "/grpc.health.v1.Health/Check"`
 	if err == nil || err.Error() != want {
@@ -30,7 +31,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 func TestCheckComparesMethodsWithServer(t *testing.T) {
-	gate, policies := newGate(caller{}), []gatehouse.Policy{gatehouse.Authenticated}
+	gate, policies := rpctest.Gate(rpctest.Caller{}), []gatehouse.Policy{gatehouse.Authenticated}
 	for _, test := range []struct {
 		name    string
 		methods map[string][]gatehouse.Policy
@@ -65,7 +66,7 @@ func TestRefusalsAreStatusCodes(t *testing.T) {
 	slow := gatehouse.NewCode(429, "slow_down", "Too many calls.")
 	for _, test := range []struct {
 		name       string
-		a          caller
+		a          rpctest.Caller
 		policy     gatehouse.Policy
 		metadata   []string
 		code       codes.Code
@@ -77,7 +78,7 @@ func TestRefusalsAreStatusCodes(t *testing.T) {
 		{name: "two credentials", metadata: []string{"authorization", "Toy a", "authorization", "Toy b"}, code: codes.InvalidArgument, reason: "invalid_request"},
 		{name: "unknown scheme", metadata: []string{"authorization", "Basic a"}, code: codes.Unauthenticated, reason: "missing_credentials", challenge: `Toy realm="acme"`},
 		{
-			name: "invalid credential", a: caller{err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken}},
+			name: "invalid credential", a: rpctest.Caller{Err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken}},
 			code: codes.Unauthenticated, reason: "invalid_token",
 			challenge: `Toy realm="acme", error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`,
 		},
@@ -87,7 +88,7 @@ func TestRefusalsAreStatusCodes(t *testing.T) {
 		},
 		{name: "policy denies", policy: denial(errors.New("no")), code: codes.PermissionDenied, reason: "access_denied"},
 		{
-			name: "backend fails", a: caller{err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 7 * time.Second}},
+			name: "backend fails", a: rpctest.Caller{Err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, RetryAfter: 7 * time.Second}},
 			code: codes.Unavailable, reason: "temporarily_unavailable", retryAfter: 7 * time.Second,
 		},
 		{
@@ -102,7 +103,7 @@ func TestRefusalsAreStatusCodes(t *testing.T) {
 			if test.metadata == nil && test.name != "no credential" {
 				test.metadata = []string{"authorization", "Toy alice"}
 			}
-			server := grpc.NewServer(intercept(newInterceptor(newGate(test.a), test.policy))...)
+			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(test.a), test.policy))...)
 			reports{
 				func(context.Context) (string, error) { t.Error("the handler ran"); return "", nil },
 				func(grpc.ServerStream) error { t.Error("the handler ran"); return nil },
@@ -140,7 +141,7 @@ func denial(err error) gatehouse.Policy {
 // With bodies of the application the code is lost, but neither status nor delay.
 func TestRefusalWithApplicationBody(t *testing.T) {
 	gate := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{caller{err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}}},
+		Authenticators: []gatehouse.Authenticator{rpctest.Caller{Err: &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}}},
 		Realm:          "acme",
 		ErrorBody: func(*http.Request, gatehouse.Refusal) gatehouse.Body {
 			return gatehouse.Body{ContentType: "text/plain", Content: []byte("sorry")}
@@ -161,7 +162,7 @@ func TestHandlerGetsCallerAndNoCredential(t *testing.T) {
 		got, _ = metadata.FromIncomingContext(ctx)
 		return hello(ctx)
 	}
-	server := grpc.NewServer(intercept(newInterceptor(newGate(caller{header: http.Header{"Toy-Nonce": {"1"}}})))...)
+	server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Header: http.Header{"Toy-Nonce": {"1"}}})))...)
 	reports{look, func(s grpc.ServerStream) error {
 		_, _ = look(s.Context())
 		return helloStream(s)
@@ -188,7 +189,7 @@ func TestHandlerGetsCallerAndNoCredential(t *testing.T) {
 
 // A method without a policy is refused, and tells only callers that it is unknown.
 func TestMethodWithoutPolicyIsRefused(t *testing.T) {
-	interceptor := must(gategrpc.New(gategrpc.Config{Gate: newGate(caller{}), Public: []string{ping}}))
+	interceptor := must(gategrpc.New(gategrpc.Config{Gate: rpctest.Gate(rpctest.Caller{}), Public: []string{ping}}))
 	server := grpc.NewServer(append(intercept(interceptor), grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
 		t.Error("the handler of unknown services ran")
 		return nil
@@ -209,7 +210,7 @@ func TestEventNamesCall(t *testing.T) {
 	var event gatehouse.Event
 	var remote string
 	gate := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{caller{}}, Realm: "acme",
+		Authenticators: []gatehouse.Authenticator{rpctest.Caller{}}, Realm: "acme",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { event = e; return nil }),
 	}))
 	server := grpc.NewServer(intercept(newInterceptor(gate, gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error {

@@ -5,7 +5,6 @@ package gategrpc_test
 import (
 	"context"
 	"net"
-	"net/http"
 	"testing"
 	"time"
 
@@ -143,34 +142,6 @@ func (a answer) want(t *testing.T, what string, code codes.Code, text string) {
 	if a.status.Code() != code || a.text != text {
 		t.Errorf("%s = %q, %v, want %q, %v", what, a.text, a.status, text, code)
 	}
-}
-
-// caller is an authenticator of the scheme Toy, whose credential is the subject.
-type caller struct {
-	expires time.Time
-	err     error
-	header  http.Header
-}
-
-func (caller) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Toy"}}}
-}
-
-func (c caller) Authenticate(r *http.Request) (gatehouse.Proof, error) {
-	subject, err := gatehouse.Authorization(r, "Toy")
-	if err != nil {
-		return gatehouse.Proof{}, err
-	}
-	if c.err != nil {
-		return gatehouse.Proof{}, c.err
-	}
-	proof := gatehouse.NewProof(&gatehouse.Principal{Method: "toy", Subject: subject, Expires: c.expires})
-	proof.Header = c.header
-	return proof, nil
-}
-
-func newGate(authenticators ...gatehouse.Authenticator) *gatehouse.Gate {
-	return must(gatehouse.New(gatehouse.Config{Authenticators: authenticators, Realm: "acme"}))
 }
 
 // newInterceptor protects List and Watch by the policies, and makes Ping public.

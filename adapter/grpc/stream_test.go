@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gatehouse-go/gatehouse/adapter/internal/rpctest"
 )
 
 // A stream ends when the credential does, whatever the handler waits for, and passes
@@ -33,7 +35,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			end, ended := make(chan struct{}), make(chan error, 2)
-			server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: time.Now().Add(lifetime)})))...)
+			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})))...)
 			reports{hello, func(s grpc.ServerStream) error {
 				if err := helloStream(s); err != nil {
 					return err
@@ -70,7 +72,7 @@ func TestStreamWithinLifetime(t *testing.T) {
 	}{{"no expiry", time.Time{}}, {"an hour left", time.Now().Add(time.Hour)}} {
 		t.Run(test.name, func(t *testing.T) {
 			canceled := make(chan error, 1)
-			server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: test.expires})))...)
+			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: test.expires})))...)
 			reports{hello, func(s grpc.ServerStream) error {
 				for {
 					message := new(wrapperspb.StringValue)
@@ -106,7 +108,7 @@ func TestStreamWithinLifetime(t *testing.T) {
 func TestErrorOfStreamHandler(t *testing.T) {
 	want := status.New(codes.OutOfRange, "the end")
 	for _, expires := range []time.Time{{}, time.Now().Add(time.Hour)} {
-		server := grpc.NewServer(intercept(newInterceptor(newGate(caller{expires: expires})))...)
+		server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: expires})))...)
 		reports{hello, func(grpc.ServerStream) error { return want.Err() }}.register(server)
 		got := invoke(t, serve(t, server), watch, "authorization", "Toy alice").status
 		if got.Code() != want.Code() || got.Message() != want.Message() {
@@ -118,7 +120,7 @@ func TestErrorOfStreamHandler(t *testing.T) {
 // A panic of the handler reaches the recovery of the application, which is outside.
 func TestPanicOfStreamHandler(t *testing.T) {
 	recovered := make(chan any, 1)
-	interceptor := newInterceptor(newGate(caller{expires: time.Now().Add(time.Hour)}))
+	interceptor := newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(time.Hour)}))
 	server := grpc.NewServer(grpc.ChainStreamInterceptor(
 		func(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 			defer func() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rpctest makes gRPC calls of HTTP requests, for package authtest.
+// Package rpctest has the callers of the tests of RPC adapters, and makes gRPC calls of
+// HTTP requests, for package authtest.
 package rpctest
 
 import (
