@@ -28,7 +28,8 @@ type Confirmer interface {
 	// member is the text of a JSON string, or a JSON object as it is.
 	// It is called for each request, also if the token itself is cached, and for the
 	// later checks of a long request only with Confirms.Rechecks. now is the time at
-	// which the token was validated. An error that is no [*Error] is answered with 503.
+	// which the token was validated, some seconds ago if keys or revocations were waited
+	// for. An error that is no [*Error] is answered with 503.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
 	Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error)

@@ -161,14 +161,22 @@ func Observers(observers ...Observer) Observer {
 	})
 }
 
-// Report passes e to o, which may be nil. If o returns an error, Report returns
+// Report passes e to o, which may be nil. If o returns an error or panics, Report returns
 // an [*Error] of [CodeTemporarilyUnavailable] and [ReasonObserverFailed] with
 // the credential of the event.
 func Report(ctx context.Context, o Observer, e Event) error {
 	if o == nil {
 		return nil
 	}
-	if err := o.Observe(ctx, e); err != nil {
+	observe := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil { // no server recovers where no request is served
+				err = fmt.Errorf("%T panicked: %v", o, p)
+			}
+		}()
+		return o.Observe(ctx, e)
+	}
+	if err := observe(); err != nil {
 		return &Error{
 			Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed, Credential: e.Credential,
 			Cause: fmt.Errorf("gatehouse: observer: %w", err),

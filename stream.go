@@ -70,8 +70,8 @@ func EndAtExpiry(next http.Handler) http.Handler {
 // of this process.
 //
 // While the backend is unavailable, or a check takes 10 s, the check is repeated every 1
-// to 2 s. The context ends 5 s after the first failure, or at Principal.Expires. So it
-// ends at most 30 s after the last check that succeeded.
+// to 2 s. The context ends 5 s after the first failure, or a second after
+// Principal.Expires. So it ends at most 30 s after the last check that succeeded.
 //
 // The observer of the gate receives an [EventStreamEnded] if a check ends the context.
 func UntilCredentialEnds(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
@@ -154,27 +154,36 @@ func (w *watch) retry() bool {
 }
 
 func (w *watch) again() {
+	if event, ended := w.recheck(); ended {
+		// Without the lock, so that an observer that blocks does not keep the request.
+		_ = Report(context.WithoutCancel(w.request.Context()), w.admitted.gate.observer, event) // the context has ended in any case
+	}
+}
+
+// recheck checks the credential again. It returns the event of a check that has ended the
+// context.
+func (w *watch) recheck() (event Event, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
-		return
+		return Event{}, false
 	}
 	start := time.Now()
 	expires, e := w.check()
 	switch {
 	case e == nil:
 		w.schedule(expires, recheckSpread)
-	case w.request.Context().Err() != nil: // the request has been served, or its caller has hung up
-		w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
-	case e.Code.Status() == http.StatusServiceUnavailable && w.retry():
-	default:
-		w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
-		w.report(e, start)
+		return Event{}, false
+	case e.Code.Status() == http.StatusServiceUnavailable && w.request.Context().Err() == nil && w.retry():
+		return Event{}, false
 	}
+	w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
+	// Not reported if the request has been served, or its caller has hung up.
+	return w.event(e, start), w.request.Context().Err() == nil
 }
 
-// report reports the end of the context, which an error of the observer does not change.
-func (w *watch) report(e *Error, start time.Time) {
+// event returns the event of the end of the context.
+func (w *watch) event(e *Error, start time.Time) Event {
 	event := refusalEvent(w.request, e, start)
 	if event.Decision != Unavailable && e.Level == nil {
 		event.Level = slog.LevelInfo // credentials end
@@ -182,7 +191,7 @@ func (w *watch) report(e *Error, start time.Time) {
 	p := *w.admitted.principal
 	event.Type, event.Decision = EventStreamEnded, ""
 	event.Principal, event.Issuer, event.Credential = p, p.Issuer, p.Credential
-	_ = Report(context.WithoutCancel(w.request.Context()), w.admitted.gate.observer, event)
+	return event
 }
 
 // check authenticates the request again, and returns when the credential expires.
@@ -193,13 +202,24 @@ func (w *watch) check() (expires time.Time, e *Error) {
 			e = asRefusal(fmt.Errorf("gatehouse: %T or Config.Enrich panicked: %v", by.Authenticator, p))
 		}
 	}()
-	deadline := time.Now().Add(recheckTimeout)
+	now := time.Now()
+	deadline := now.Add(recheckTimeout)
 	if !w.failing.IsZero() && w.failing.Before(deadline) {
 		deadline = w.failing
+	}
+	if !w.expires.IsZero() { // an outage does not prolong the credential
+		latest := now
+		if now.Before(w.expires) {
+			latest = w.expires
+		}
+		if latest = latest.Add(lateEvery); latest.Before(deadline) {
+			deadline = latest
+		}
 	}
 	ctx, cancel := context.WithDeadline(w.request.Context(), deadline)
 	defer cancel()
 	r := w.request.WithContext(ctx)
+	r.Body = http.NoBody // the handler reads the body
 	proof, err := by.Authenticate(r)
 	switch {
 	case err != nil && asError(err) == nil && errors.Is(err, ErrNoCredentials):

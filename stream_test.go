@@ -5,9 +5,11 @@ package gatehouse_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,6 +143,7 @@ func (c *changing) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 // serve serves a stream until its context ends, and returns that context.
 func (c *changing) serve(gate *gatehouse.Gate, ctx context.Context) (inner context.Context) { //nolint:revive // the receiver is the request
 	r := request("Authorization", "Bearer x").WithContext(ctx)
+	r.Body = io.NopCloser(strings.NewReader("for the handler"))
 	gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inner = r.Context()
 		<-inner.Done()
@@ -178,6 +181,8 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		{"backend is unavailable at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, err: errDown}, 20 * time.Second, 20 * time.Second, failed},
 		{"backend is unavailable before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, err: errDown}, 17 * time.Second, 20 * time.Second, failed},
 		{"backend hangs", 0, changing{hangs: true}, 15 * time.Second, 30 * time.Second, failed},
+		{"backend hangs at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, hangs: true}, 21 * time.Second, 21 * time.Second, failed},
+		{"backend hangs before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, hangs: true}, 20 * time.Second, 21 * time.Second, failed},
 		{"authenticator panics", 0, changing{ends: 20 * time.Second, panics: true}, 23 * time.Second, 40 * time.Second, failed},
 		{"no caller", 0, changing{ends: 20 * time.Second, none: true}, 20 * time.Second, 35 * time.Second, changed},
 		{"another subject", 0, becomes(func(p *gatehouse.Principal) { p.Subject = "mallory" }), 20 * time.Second, 35 * time.Second, changed},
@@ -198,7 +203,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 				if after := time.Since(a.start); after > test.most || after < test.after || after == test.after && test.after != test.most {
 					t.Errorf("context ended after %v and checks at %v, want more than %v, at most %v", after, a.checks, test.after, test.most)
 				}
-				if a.hangs && time.Since(a.start)-a.checks[0] > 15*time.Second { // of which the first check takes 10 s
+				if a.hangs && a.ends == 0 && time.Since(a.start)-a.checks[0] > 15*time.Second { // of which the first check takes 10 s
 					t.Errorf("context ended after %v, 15 s after the first check that failed: %v", time.Since(a.start), a.checks)
 				}
 				cause := context.Cause(inner)
@@ -265,6 +270,9 @@ func TestStreamEndsWithRoleOfEnrich(t *testing.T) {
 			if got, _ := gatehouse.FromContext(r.Context()); got != p || r.Header.Get("Authorization") != "" {
 				t.Errorf("Enrich got the caller %+v and the header %v", got, r.Header)
 			}
+			if gatehouse.IsRecheck(r.Context()) && r.Body != http.NoBody {
+				t.Error("Enrich got the body that the handler reads")
+			}
 			enriched = append(enriched, time.Since(a.start))
 			if p.Roles = roleSet("editor", "owner"); time.Since(a.start) > time.Minute {
 				p.Roles = roleSet("editor")
@@ -277,6 +285,31 @@ func TestStreamEndsWithRoleOfEnrich(t *testing.T) {
 			t.Errorf("context ended after %v: %v, Enrich called at %v", after, context.Cause(inner), enriched)
 		}
 	})
+}
+
+// An observer that panics or blocks does not change the end of a stream.
+func TestStreamEndsWithoutItsObserver(t *testing.T) {
+	for name, fail := range map[string]func(context.Context){
+		"panics": func(context.Context) { panic("observer") },
+		"blocks": func(context.Context) { time.Sleep(time.Hour) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := changing{start: time.Now(), ends: 20 * time.Second, err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "ended"}}
+			called := 0
+			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{&a}, Observer: gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+				if e.Type == gatehouse.EventStreamEnded {
+					called++
+					fail(ctx)
+				}
+				return nil
+			})})
+			a.serve(gate, t.Context())
+			if after := time.Since(a.start); after > 35*time.Second || called != 1 {
+				t.Errorf("observer %s: request served after %v, %d events; want at most 35 s and one event", name, after, called)
+			}
+			time.Sleep(2 * time.Hour)
+		})
+	}
 }
 
 // Streams that begin at once, or whose backend answers all checks at once after a delay,

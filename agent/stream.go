@@ -39,11 +39,11 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 	var timer *time.Timer
 	var again func()
 	stopped, failed, every := false, false, r.config.MaxAge/2
-	again = func() {
+	check := func() *gatehouse.Event { // of a check that has ended the context
 		mu.Lock()
 		defer mu.Unlock()
 		if stopped {
-			return
+			return nil
 		}
 		start := time.Now()
 		_, _, e := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
@@ -51,7 +51,7 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 		case e == nil:
 			failed = false
 		case ctx.Err() != nil: // the caller has hung up
-			return
+			return nil
 		case e.Code.Status() == http.StatusServiceUnavailable && !failed:
 			failed = true
 		default:
@@ -59,10 +59,16 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 			event := gatehouse.NewEvent(request, e, start)
 			event.Type, event.Decision = gatehouse.EventStreamEnded, ""
 			event.Principal, event.Issuer, event.Credential = p, p.Issuer, p.Credential
-			_ = gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, event) // the request ends in any case
-			return
+			return &event
 		}
 		timer = time.AfterFunc(every, again)
+		return nil
+	}
+	again = func() {
+		if event := check(); event != nil {
+			// Without the lock, so that an observer that blocks does not keep the request.
+			_ = gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, *event) // the request ends in any case
+		}
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -39,7 +39,7 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 // unavailable. With nonces, the header has a fresh one when the client needs it.
 //
 // Implements RFC 9449 §4.3 (htm, nonce, iat), §7, §7.1, §8.2 (cache), §9.
-func (v *Verifier) Confirm(r *http.Request, token, thumbprint string, now time.Time) (http.Header, error) {
+func (v *Verifier) Confirm(r *http.Request, token, thumbprint string, _ time.Time) (http.Header, error) {
 	if gatehouse.IsRecheck(r.Context()) {
 		return nil, nil //nolint:nilnil // the proof was verified, and is valid once
 	}
@@ -48,7 +48,7 @@ func (v *Verifier) Confirm(r *http.Request, token, thumbprint string, now time.T
 	if e == nil {
 		ath = hash(token)
 	}
-	extra, e := v.confirm(r, &p, e, ath, thumbprint, now)
+	extra, e := v.confirm(r, &p, e, ath, thumbprint)
 	if e != nil {
 		return nil, e
 	}
@@ -57,7 +57,10 @@ func (v *Verifier) Confirm(r *http.Request, token, thumbprint string, now time.T
 
 // confirm checks a proof, unless reading it has failed with e. ath is the claim that
 // it must have, "" for none.
-func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, ath, thumbprint string, now time.Time) (http.Header, *gatehouse.Error) {
+func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, ath, thumbprint string) (http.Header, *gatehouse.Error) {
+	// Not the time at which the token was validated, which may be some seconds ago: the
+	// record of the proof is kept for as long as the proof is valid by this clock.
+	now := time.Now()
 	if e == nil {
 		e = v.check(r, p, ath, thumbprint, now)
 	}
@@ -101,7 +104,7 @@ func (v *Verifier) Thumbprint(r *http.Request) (thumbprint string, extra http.He
 	if e == nil {
 		thumbprint = p.key.Thumbprint
 	}
-	extra, e = v.confirm(r, &p, e, "", thumbprint, time.Now())
+	extra, e = v.confirm(r, &p, e, "", thumbprint)
 	if e != nil {
 		return "", nil, e
 	}

@@ -320,6 +320,23 @@ func TestReplay(t *testing.T) {
 	})
 }
 
+// A proof whose token was validated long ago, because keys were waited for, is checked at
+// the present time: the store has forgotten that it was used.
+func TestReplayAfterWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, c := newVerifier(nil), newClient("ES256")
+		r := request("GET", target, c.proof(nil, nil))
+		check(t, v, r, c.jkt, "")
+		time.Sleep(60 * time.Second)
+		validated := time.Now()
+		time.Sleep(12 * time.Second)
+		_, err := v.Confirm(r, token, c.jkt, validated)
+		if got := reasonOf(err); got != dpop.ReasonTime {
+			t.Errorf("Confirm = %v, want reason %s", err, dpop.ReasonTime)
+		}
+	})
+}
+
 // recorder is a replay store that records its calls.
 type recorder struct {
 	keys      map[[32]byte]int
