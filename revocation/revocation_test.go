@@ -289,6 +289,7 @@ func TestRevocationLifetime(t *testing.T) {
 		}
 
 		// One token too many revokes the subject, for as long as its other tokens last.
+		now = time.Now()
 		for range 1001 {
 			if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", now.Add(time.Minute)); err != nil {
 				t.Fatal(err)
@@ -296,6 +297,13 @@ func TestRevocationLifetime(t *testing.T) {
 		}
 		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Hour+margin {
 			t.Errorf("lifetime of the revocation of a subject with 1,001 revoked tokens = %v, want %v", got, time.Hour+margin)
+		}
+		time.Sleep(time.Hour + margin) // the first of them has expired
+		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Minute+margin {
+			t.Errorf("lifetime of the next revoked token = %v, want %v", got, time.Minute+margin)
 		}
 	})
 }
