@@ -383,3 +383,17 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// The second of a revocation ends by the clock of the store.
+func TestRevokeWaitsByTheClockOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		list := newList(&stub{times: []time.Time{start.Add(-time.Hour).Add(900 * time.Millisecond)}})
+		if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(start); waited != 100*time.Millisecond {
+			t.Errorf("RevokeSubject took %v, want %v", waited, 100*time.Millisecond)
+		}
+	})
+}
