@@ -15,11 +15,26 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
+// The header of a confirmer is its own, and may be the same for all requests.
+func TestHeaderOfConfirmerIsNotChanged(t *testing.T) {
+	seen := http.Header{"X-Seen": {"jkt"}}
+	first, second := byProof, byCertificate
+	first.header = seen
+	c := newConfirmers(first, second)
+	for range 2 {
+		header, err := c.Confirm(request("jkt", "aT", "x5t", "bT"), "DPoP", "T", must(c.Parse(`{"jkt":"a","x5t":"b"}`)), time.Now())
+		noError(t, err)
+		equal(t, "header", strings.Join(header["X-Seen"], " "), "jkt x5t")
+		equal(t, "header of the confirmer", strings.Join(seen["X-Seen"], " "), "jkt")
+	}
+}
+
 // confirmer accepts a request whose header of the same name as its member has
 // the value of the member.
 type confirmer struct {
 	confirms gatehouse.Confirms
 	err      error
+	header   http.Header // nil for one that names the member
 }
 
 func (c confirmer) Confirms() gatehouse.Confirms { return c.confirms }
@@ -30,6 +45,9 @@ func (c confirmer) Confirm(r *http.Request, token, member string, now time.Time)
 	}
 	if r.Header.Get(c.confirms.Member) != member+token {
 		return nil, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"}
+	}
+	if c.header != nil {
+		return c.header, nil
 	}
 	return http.Header{"X-Seen": {c.confirms.Member}}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -164,6 +165,32 @@ func TestMuxServesMetadata(t *testing.T) {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
 	equal(t, "scopes_supported", document.Scopes, []string{"z", "reports:read", "reports:write"})
+}
+
+// The muxes of one gate serve one document, each with its own scopes.
+func TestMuxesShareMetadata(t *testing.T) {
+	resource := gatehouse.ProtectedResource{Resource: "https://api.example.com/v1"}
+	for i := range 17 { // a copy of them has room for one more
+		resource.Scopes = append(resource.Scopes, fmt.Sprint("s", i))
+	}
+	metadata := must(gatehouse.NewMetadata(resource))
+	gate := must(gatehouse.New(gatehouse.Config{Realm: "api", Authenticators: []gatehouse.Authenticator{goodToken()}, Metadata: metadata}))
+	var done sync.WaitGroup
+	for _, scope := range []string{"a:read", "b:read", "c:read", "d:read"} {
+		mux := gate.Mux()
+		mux.Handle("GET /x", say("x"), needs{scope})
+		done.Go(func() {
+			for range 500 {
+				w := httptest.NewRecorder()
+				mux.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
+				if !strings.Contains(w.Body.String(), scope) {
+					t.Errorf("document of the mux with the scope %s: %s", scope, w.Body)
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
 }
 
 func TestMuxRejectsInvalidRoutes(t *testing.T) {

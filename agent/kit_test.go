@@ -92,6 +92,8 @@ type flaky struct {
 	agent.Store
 	mu    sync.Mutex
 	err   error
+	left  int // failures after which err is nil, 0 for no end
+	panic bool
 	finds int
 }
 
@@ -105,7 +107,14 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 	f.mu.Lock()
 	f.finds++
 	err := f.err
+	if f.left--; f.left == 0 {
+		f.err = nil
+	}
+	panics := f.panic
 	f.mu.Unlock()
+	if panics {
+		panic("defect")
+	}
 	if err != nil {
 		return agent.Record{}, err
 	}

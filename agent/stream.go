@@ -13,8 +13,10 @@ import (
 
 // EndWithAgent returns a handler that cancels the context of a request when the
 // credential of its caller ends, as [gatehouse.EndAtExpiry] does, and when an agent
-// that takes part in it is decommissioned or registered anew, or the registry cannot
-// be read: at most 1.5 times Config.MaxAge and the duration of a query later. Put it
+// that takes part in it is decommissioned or registered anew: at most 1.5 times
+// Config.MaxAge and the duration of a query later. If the registry cannot be read, the
+// query is repeated once, and the context ends at most 2 times Config.MaxAge and the
+// duration of a query later. The observer receives a [gatehouse.EventStreamEnded]. Put it
 // around handlers of long requests, and have them watch their context.
 func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 	return gatehouse.EndAtExpiry(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
@@ -22,7 +24,7 @@ func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 		if p.Kind == gatehouse.KindAgent || p.Method == methodKey || p.Actors.Len() > 0 {
 			ctx, cancel := context.WithCancelCause(request.Context())
 			defer cancel(nil)
-			defer r.watch(ctx, p, cancel)()
+			defer r.watch(request, p, cancel)()
 			request = request.WithContext(ctx)
 		}
 		next.ServeHTTP(w, request)
@@ -30,28 +32,43 @@ func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 }
 
 // watch calls end when a check of p fails. It uses a timer instead of a goroutine,
-// because most requests are short. The result stops it.
-func (r *Registry) watch(ctx context.Context, p gatehouse.Principal, end context.CancelCauseFunc) (stop func()) {
-	var mu sync.Mutex
+// because most requests are short. The result stops it, and waits for a check in progress.
+func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end context.CancelCauseFunc) (stop func()) {
+	ctx, cancel := context.WithCancel(request.Context())
+	var mu sync.Mutex // also held during a check
 	var timer *time.Timer
-	stopped := false
 	var again func()
-	schedule := func() {
+	stopped, failed, every := false, false, r.config.MaxAge/2
+	again = func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if !stopped {
-			timer = time.AfterFunc(r.config.MaxAge/2, again)
-		}
-	}
-	again = func() {
-		if _, err := r.Caller(ctx, p); err != nil {
-			end(err)
+		if stopped {
 			return
 		}
-		schedule()
+		start := time.Now()
+		_, _, e := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
+		switch {
+		case e == nil:
+			failed = false
+		case ctx.Err() != nil: // the caller has hung up
+			return
+		case e.Code.Status() == http.StatusServiceUnavailable && !failed:
+			failed = true
+		default:
+			end(e)
+			event := gatehouse.NewEvent(request, e, start)
+			event.Type, event.Decision = gatehouse.EventStreamEnded, ""
+			event.Principal, event.Issuer, event.Credential = p, p.Issuer, p.Credential
+			_ = gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, event) // the request ends in any case
+			return
+		}
+		timer = time.AfterFunc(every, again)
 	}
-	schedule()
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(every, again)
 	return func() {
+		cancel()
 		mu.Lock()
 		defer mu.Unlock()
 		stopped = true

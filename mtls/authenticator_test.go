@@ -166,6 +166,36 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 	}
 }
 
+// The certificates of one row share what the row says, and not what they say.
+func TestCertificatesOfOneRow(t *testing.T) {
+	a := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:spiffe://example.org/a", Subject: "a"}}}))
+	first := issue(root, named("spiffe://example.org/a"))
+	second := issue(root, func(c *x509.Certificate) {
+		named("spiffe://example.org/a")(c)
+		c.NotAfter = c.NotAfter.Add(-time.Minute)
+	})
+	for i, p := range []*pair{first, second, first, second} {
+		principal := must(a.Authenticate(overTLS(p))).Principal()
+		equal(t, fmt.Sprintf("certificate %d: credential", i), principal.Credential, thumbprintOf(p.certificate.Raw))
+		equal(t, fmt.Sprintf("certificate %d: expiry", i), principal.Expires, p.certificate.NotAfter)
+	}
+}
+
+// A certificate with several chains is valid as long as the longest of them.
+func TestSeveralChains(t *testing.T) {
+	a := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:spiffe://example.org/a", Subject: "a"}}}))
+	p := issue(root, named("spiffe://example.org/a"))
+	short := *root.certificate
+	short.NotAfter = p.certificate.NotAfter.Add(-time.Minute)
+	long := []*x509.Certificate{p.certificate, root.certificate}
+	for _, chains := range [][][]*x509.Certificate{{long, {p.certificate, &short}}, {{p.certificate, &short}, long}} {
+		r := overTLS(p)
+		r.TLS.PeerCertificates = []*x509.Certificate{must(x509.ParseCertificate(p.certificate.Raw))} // of another handshake
+		r.TLS.VerifiedChains = chains
+		equal(t, "expiry", must(a.Authenticate(r)).Principal().Expires, p.certificate.NotAfter)
+	}
+}
+
 // A connection can outlive its certificate, and that of a CA in its chain.
 func TestCertificateExpiresDuringConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -287,6 +287,16 @@ func TestRevocationLifetime(t *testing.T) {
 		if diff := cmp.Diff(want, store.lifetimes); diff != "" {
 			t.Errorf("lifetimes in the store (-want +got):\n%s", diff)
 		}
+
+		// One token too many revokes the subject, for as long as its other tokens last.
+		for range 1001 {
+			if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", now.Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Hour+margin {
+			t.Errorf("lifetime of the revocation of a subject with 1,001 revoked tokens = %v, want %v", got, time.Hour+margin)
+		}
 	})
 }
 

@@ -17,7 +17,10 @@ import (
 
 // database is one that answers every query with one text, or cannot be reached. What
 // PostgreSQL does is tested with the real one, in the module store.
-type database struct{ answer string }
+type database struct {
+	answer     string
+	rolledBack *bool
+}
 
 var errDown = errors.New("down")
 
@@ -33,7 +36,13 @@ func (d database) Prepare(string) (driver.Stmt, error) { return nil, errDown }
 func (d database) Close() error                        { return nil }
 func (d database) Begin() (driver.Tx, error)           { return d, nil }
 func (d database) Commit() error                       { return nil }
-func (d database) Rollback() error                     { return nil }
+
+func (d database) Rollback() error {
+	if d.rolledBack != nil {
+		*d.rolledBack = true
+	}
+	return nil
+}
 
 func (d database) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
 	return &answer{d.answer, false}, nil
@@ -61,7 +70,7 @@ func TestTxFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for answer, want := range map[string]string{"": "tenant: begin: ", "globex": "has changed the name of the tenant", "acme": "failed"} {
-		db := sql.OpenDB(database{answer})
+		db := sql.OpenDB(database{answer: answer})
 		ran := false
 		err := tenant.Tx(job, db, nil, func(*sql.Tx) error { ran = true; return errors.New("failed") })
 		if err == nil || !strings.Contains(err.Error(), want) || ran != (answer == "acme") {
@@ -78,5 +87,22 @@ func TestTxFails(t *testing.T) {
 	}
 	if err := tenant.Tx(t.Context(), sql.OpenDB(database{}), nil, func(*sql.Tx) error { return nil }); err == nil {
 		t.Error("Tx() without a tenant: error = nil, want one")
+	}
+}
+
+func TestTxEndsAfterPanic(t *testing.T) {
+	rolledBack := false
+	db := sql.OpenDB(database{answer: "acme", rolledBack: &rolledBack})
+	defer func() { _ = db.Close() }()
+	func() {
+		defer func() {
+			if recover() != "mine" {
+				t.Error("Tx did not panic as f did")
+			}
+		}()
+		_ = tenant.Tx(jobOf(t, "acme"), db, nil, func(*sql.Tx) error { panic("mine") })
+	}()
+	if open := db.Stats().InUse; open != 0 || !rolledBack {
+		t.Errorf("after a panic: %d connections in use, rolled back = %v, want 0, true", open, rolledBack)
 	}
 }

@@ -397,3 +397,30 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 		}
 	}
 }
+
+// What the store claims is compared with what was asked for.
+func TestWrongClaimIsUnavailable(t *testing.T) {
+	rule := approval.Rule{Consent: true}
+	a := newApprovals(t, nil)
+	asked := request(t, a, profile(), rule)
+	if _, err := a.Decide(t.Context(), person(t, "alice"), asked.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	right, err := a.Claim(t.Context(), profile(), rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*approval.Approval){
+		"right":        func(*approval.Approval) {},
+		"another call": func(a *approval.Approval) { a.Call.Arguments = `{"display_name":"B"}` },
+		"another rule": func(a *approval.Approval) { a.Rule.Roles, a.Rule.Consent = roles(t, "operator"), false },
+		"not claimed":  func(a *approval.Approval) { a.Used = time.Time{} },
+	} {
+		claimed := right
+		change(&claimed)
+		a := newApprovals(t, func(c *approval.Config) { c.Store = wrong{claimed: claimed} })
+		if _, err := a.Claim(t.Context(), profile(), rule); (err == nil) != (name == "right") || err != nil && codeOf(err) != "temporarily_unavailable" {
+			t.Errorf("%s: Claim error = %v", name, err)
+		}
+	}
+}

@@ -134,6 +134,16 @@ func (failing) Claim(context.Context, string, approval.Digest) (approval.Approva
 	return approval.Approval{}, errDown
 }
 
+// wrong is a store that answers Claim with an approval that was not asked for.
+type wrong struct {
+	failing
+	claimed approval.Approval
+}
+
+func (w wrong) Claim(context.Context, string, approval.Digest) (approval.Approval, error) {
+	return w.claimed, nil
+}
+
 func (failing) List(context.Context, approval.Filter, int, int) ([]approval.Approval, error) {
 	return nil, errDown
 }

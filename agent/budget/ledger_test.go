@@ -89,6 +89,25 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// Two charges of a call for one budget are one charge. It costs the larger of their amounts.
+func TestChargesOfOneBudget(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	line := keyLine(100)
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 40}, budget.Charge{Line: line, Amount: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(t, l, line), [2]int64{0, 40}; got != want {
+		t.Errorf("after Reserve: spent, held = %v, want %v", got, want)
+	}
+	if err := h.Settle(t.Context(), 35, 9); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(t, l, line), [2]int64{35, 0}; got != want {
+		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
+	}
+}
+
 func TestHoldExpiresAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{Hold: time.Minute})

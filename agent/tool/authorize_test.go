@@ -155,6 +155,12 @@ func TestApprovedCallRunsOnce(t *testing.T) {
 			if _, err := k.Authorize(t.Context(), stranger, test.name, []byte(test.arguments)); codeOf(err) != "approval_required" {
 				t.Errorf("Authorize of another caller error = %v, want approval_required", err)
 			}
+			if _, ok := test.caller.Actors.Current(); ok {
+				other := with(test.caller, func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-2"}) })
+				if _, err := k.Authorize(t.Context(), other, test.name, []byte(test.arguments)); codeOf(err) != "approval_required" {
+					t.Errorf("Authorize of another agent of the person error = %v, want approval_required", err)
+				}
+			}
 			call, err := authorize(test.respelled)
 			if err != nil || call.Approval.ID != first.Approval.ID || call.Canonical != test.arguments || call.Arguments == nil {
 				t.Fatalf("Authorize after the approval = %+v, %v, want the call", call, err)

@@ -326,6 +326,48 @@ func TestLostCreationIsRevoked(t *testing.T) {
 	})
 }
 
+// A credential that is created while the program ends is kept, and not left behind.
+func TestCreationIsRecordedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &canceled{}
+		ctx, end := context.WithCancel(t.Context())
+		p.onCall(func(when, op string) error {
+			if op == "create" && when == "after" {
+				end()
+			}
+			return nil
+		})
+		_ = newRotator(t, p, s, nil).Run(ctx)
+		r := newRotator(t, p, s, nil)
+		stop := run(t, r)
+		time.Sleep(time.Minute)
+		c, release := acquire(t, r)
+		release()
+		if got := p.ids(); len(got) != 1 || got[0] != c.ID || p.creations() != 1 {
+			t.Errorf("live credentials = %q of %d created, want %s of 1", got, p.creations(), c.ID)
+		}
+		stop()
+	})
+}
+
+// canceled is a store that, unlike the one in memory, makes nothing after the end of its
+// context.
+type canceled struct{ store }
+
+func (s *canceled) Load(ctx context.Context, name string) (upstream.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return upstream.Record{}, err
+	}
+	return s.store.Load(ctx, name)
+}
+
+func (s *canceled) Swap(ctx context.Context, name string, revision int64, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.store.Swap(ctx, name, revision, data)
+}
+
 // isUnavailable reports whether gatehouse.Refuse answers an error with 503, and reports a
 // cause without the text of the store or the provider.
 func isUnavailable(err error) bool {

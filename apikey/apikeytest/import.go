@@ -125,6 +125,8 @@ var importRules = []rule{
 			again := live
 			again.Revoked = again.Revoked.Add(time.Minute)
 			s.same("Import of a record that is revoked later", s.imports(again), live)
+			live.Generation, live.Current, live.Expires = 4, hashOf(live.ID, 4), live.Expires.Add(time.Hour)
+			s.same("Import of a newer, revoked record", s.imports(live), live)
 			refused("not revoked", live, func(*apikey.Record) {})
 			refused("not revoked, newer", live, func(r *apikey.Record) { r.Generation = 9 })
 			if due := s.list(apikey.Query{Filter: anyKey, ExpiresWithin: 1000 * time.Hour, Limit: 9}); len(due) != 1 {

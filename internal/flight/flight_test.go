@@ -45,6 +45,17 @@ func TestDoSharesOneCallPerKey(t *testing.T) {
 	})
 }
 
+// A caller who has waited for a call gets a new one next, and not the same again.
+func TestEndedCallIsNotShared(t *testing.T) {
+	var g flight.Group[string, int]
+	for want := range 20000 {
+		got, err := g.Do(t.Context(), "a", func(context.Context) (int, error) { return want, nil })
+		if got != want || err != nil {
+			t.Fatalf("Do = %d, %v, want %d, nil", got, err, want)
+		}
+	}
+}
+
 func TestCallOutlivesFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, int]

@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,6 +141,7 @@ func TestSignAndVerify(t *testing.T) {
 				"another key":      jose.Verify(algorithm, others[kind].Public(), "input", signature),
 				"cut":              jose.Verify(algorithm, key.Public(), "input", signature[1:]),
 				"longer":           jose.Verify(algorithm, key.Public(), "input", append([]byte{0}, signature...)),
+				"more zeros":       jose.Verify(algorithm, key.Public(), "input", slices.Concat([]byte{0}, signature[:len(signature)/2], []byte{0}, signature[len(signature)/2:])),
 				"empty":            jose.Verify(algorithm, key.Public(), "input", nil),
 				"zero":             jose.Verify(algorithm, key.Public(), "input", make([]byte, len(signature))),
 				"none":             jose.Verify("none", key.Public(), "input", nil),
