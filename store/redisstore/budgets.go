@@ -92,7 +92,7 @@ func shardOf(tenant string) int {
 func (b *Budgets) base(tenant string) string { return b.shard(shardOf(tenant)) }
 
 // The second number is the version of the format.
-func (b *Budgets) shard(n int) string { return fmt.Sprintf("{%s:%d}:budgets:1", b.store.prefix, n) }
+func (b *Budgets) shard(n int) string { return fmt.Sprintf("{%s:%d}:budgets:2", b.store.prefix, n) }
 
 // Reserve implements [budget.Store].
 func (b *Budgets) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
@@ -110,8 +110,8 @@ func (b *Budgets) Settle(ctx context.Context, tenant, id string, amounts []int64
 }
 
 func settlement(tenant, id string, amounts []int64) []any {
-	request := make([]any, 2, 2+len(amounts))
-	request[0], request[1] = tenant, id
+	request := make([]any, 1, 1+len(amounts))
+	request[0] = nameOf(tenant, id)
 	for _, amount := range amounts {
 		request = append(request, amount)
 	}
@@ -119,13 +119,25 @@ func settlement(tenant, id string, amounts []int64) []any {
 }
 
 func hold(verb string, r budget.Reservation) []any {
-	request := make([]any, 4, 4+10*len(r.Entries))
-	request[0], request[1], request[2], request[3] = verb, r.Tenant, r.ID, r.TTL.Microseconds()
+	request := make([]any, 3, 3+9*len(r.Entries))
+	request[0], request[1], request[2] = verb, nameOf(r.Tenant, r.ID), r.TTL.Microseconds()
 	for _, e := range r.Entries {
-		request = append(request, e.Account, e.Window, e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
+		request = append(request, nameOf(r.Tenant, e.Account, e.Window), e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
 			e.Since.UnixMicro(), e.Max, e.Limit, e.Amount, e.Floor)
 	}
 	return request
+}
+
+// nameOf returns the name of a hold or a series: its parts, each with its length before it.
+func nameOf(parts ...string) string {
+	var name []byte
+	for i, part := range parts {
+		if i > 0 {
+			name = append(name, ':')
+		}
+		name = append(append(strconv.AppendInt(name, int64(len(part)), 10), ':'), part...)
+	}
+	return string(name)
 }
 
 // send returns a function that executes requests of a shard in one script.

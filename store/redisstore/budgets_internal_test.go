@@ -5,7 +5,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -87,16 +86,16 @@ func TestMalformedHolds(t *testing.T) {
 		{"of another type", func(key string) error {
 			return errors.Join(client.Del(ctx, key).Err(), client.Set(ctx, key, "x", 0).Err())
 		}},
-		{"without its end", func(key string) error { return client.LTrim(ctx, key, 0, 4).Err() }},
-		{"with another amount", func(key string) error { return client.LSet(ctx, key, 6, "x").Err() }},
-		{"with another floor", func(key string) error { return client.LSet(ctx, key, 7, "x").Err() }},
+		{"without its end", func(key string) error { return client.LTrim(ctx, key, 0, 2).Err() }},
+		{"with another amount", func(key string) error { return client.LSet(ctx, key, 3, "x").Err() }},
+		{"with another floor", func(key string) error { return client.LSet(ctx, key, 4, "x").Err() }},
 	}
 	for i, damage := range damages {
 		id := strconv.Itoa(i)
 		if _, err := b.Reserve(ctx, reservation(id, time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		if err := damage.do(fmt.Sprintf("%s:hold:4:acme:%d:%s", b.base("acme"), len(id), id)); err != nil {
+		if err := damage.do(b.base("acme") + ":hold:" + nameOf("acme", id)); err != nil {
 			t.Fatal(err)
 		}
 		if damage.name == "with another floor" {

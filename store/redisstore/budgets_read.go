@@ -14,12 +14,12 @@ import (
 
 // Read implements [budget.Store].
 func (b *Budgets) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
-	return b.counters(ctx, "read", tenant, tenant, account, window, since.UnixMicro())
+	return b.counters(ctx, "read", tenant, tenant, nameOf(tenant, account, window), since.UnixMicro())
 }
 
 // List implements [budget.Store].
 func (b *Budgets) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
-	counters, at, err := b.counters(ctx, "list", tenant, tenant, "", "", 0)
+	counters, at, err := b.counters(ctx, "list", tenant, tenant, "", 0)
 	slices.SortFunc(counters, func(a, b budget.Counter) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Window, b.Window), a.Start.Compare(b.Start))
 	})

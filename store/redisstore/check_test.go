@@ -90,7 +90,7 @@ func TestCheckRights(t *testing.T) {
 		"another channel": {[]string{"~*", "resetchannels", "&news:*", "+@all"}, "no right to PUBLISH on the channel {gatehouse}:apikeys:1:changed"},
 		"no PUBLISH":      {[]string{"~*", "&*", "+@all", "-publish"}, "no right to PUBLISH"},
 		"no ZADD":         {[]string{"~*", "&*", "+@all", "-zadd"}, "no right to ZADD on the key {gatehouse}:check"},
-		"no budgets":      {[]string{"~{gatehouse}*", "~gatehouse:*", "&*", "+@all"}, "the key {gatehouse:0}:budgets:1:check"},
+		"no budgets":      {[]string{"~{gatehouse}*", "~gatehouse:*", "&*", "+@all"}, "the key {gatehouse:0}:budgets:2:check"},
 		"no replays":      {[]string{"~{gatehouse*", "&*", "+@all"}, "the key gatehouse:replays:1:check"},
 		"no scripts":      {[]string{"~*", "&*", "+@all", "-evalsha"}, "evalsha"},
 		"no INFO":         {[]string{"~*", "&*", "+@all", "-info"}, "info"},

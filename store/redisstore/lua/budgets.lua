@@ -6,13 +6,16 @@
 -- in one slot of a cluster. Below it are
 --
 -- due: the sorted set of the holds in progress, by their deadline;
--- hold:...: one list for each hold: state, deadline, tenant, and for each counter
---   account, span, start, amount and floor. The state of a settled hold is followed by
---   what it was charged, with spaces between. The server removes it some time after the
---   end;
+-- hold:...: one list for each hold: state, deadline, and for each counter its name,
+--   amount and floor. The state of a settled hold is followed by what it was charged, with
+--   spaces between. The server removes it some time after the end;
 -- counter:...: one hash for each counter, with ends, max, spent and held;
 -- series:...: the sorted set of the starts of the counters of an account and span;
 -- tenant:...: the sorted set of the counters of a tenant, by their end.
+--
+-- The program makes the names: of a hold from tenant and ID, of a series from tenant,
+-- account and span, each with its length before it. The name of a counter is that of its
+-- series and its start.
 --
 -- Numbers are exact up to 2^53, also as arguments of commands and as replies, and
 -- comparisons subtract, so that no sum exceeds it.
@@ -24,12 +27,8 @@ local call, dues = redis.call, base .. ':due'
 -- what flush has still to write.
 local counters = {}
 
-local function name(tenant, account, span, starts)
-	return base .. ':counter:' .. #tenant .. ':' .. tenant .. ':' .. #account .. ':' .. account .. ':' .. #span .. ':' .. span .. ':' .. starts
-end
-
-local function counter(tenant, account, span, starts)
-	local key = name(tenant, account, span, starts)
+local function counter(name)
+	local key = base .. ':counter:' .. name
 	local c = counters[key]
 	if not c then
 		local r = call('HMGET', key, 'ends', 'max', 'spent', 'held')
@@ -37,6 +36,18 @@ local function counter(tenant, account, span, starts)
 		counters[key] = c
 	end
 	return c
+end
+
+-- Returns tenant, account, span and start of the name of a counter.
+local function parts(name)
+	local at, found = 1, {}
+	for n = 1, 3 do
+		local size, from = string.match(name, '^(%d+):()', at)
+		at = from + size
+		found[n] = string.sub(name, from, at - 1)
+		at = at + 1
+	end
+	return found[1], found[2], found[3], string.sub(name, at)
 end
 
 local function flush()
@@ -64,17 +75,20 @@ local function move(c, spent, held)
 	c.moreSpent, c.moreHeld = c.moreSpent + spent, c.moreHeld + held
 end
 
+local removal
+
 local function finish(hold, member, state, time)
+	removal = removal or text(math.ceil((time + retention) / 1000))
 	call('LSET', hold, '0', state)
 	call('ZREM', dues, member)
-	call('PEXPIREAT', hold, math.ceil((time + retention) / 1000))
+	call('PEXPIREAT', hold, removal)
 end
 
 local function expire(member, time)
 	local hold = base .. ':hold:' .. member
 	local h = call('LRANGE', hold, '0', '-1')
-	for i = 4, #h, 5 do
-		move(counter(h[3], h[i], h[i + 1], h[i + 2]), tonumber(h[i + 4]), 0 - h[i + 3])
+	for i = 3, #h, 3 do
+		move(counter(h[i]), tonumber(h[i + 2]), 0 - h[i + 1])
 	end
 	finish(hold, member, 'expired', time)
 end
@@ -112,7 +126,7 @@ local function state(h, replayed, time)
 	end
 	local charged = {}
 	if h[1] == 'expired' then
-		for i = 8, #h, 5 do
+		for i = 5, #h, 3 do
 			charged[#charged + 1] = tonumber(h[i])
 		end
 		return answer('expired', replayed, 0, time, 0, nil, charged)

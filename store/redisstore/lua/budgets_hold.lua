@@ -1,18 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- A request is reserve or extend, tenant, ID and TTL, and for each entry account, span,
--- start, next, end, since, max, limit, amount and floor.
+-- A request is reserve or extend, the name of the hold and TTL, and for each entry the name
+-- of its series, start, next, end, since, max, limit, amount and floor.
 
 local keep = 48 * 3600 * 1000000
 
-local function series(tenant, i)
-	return base .. ':series:' .. #tenant .. ':' .. tenant .. ':' .. #ARGV[i] .. ':' .. ARGV[i] .. ':' .. ARGV[i + 1]
-end
-
 -- Makes the counter c of an entry, or gives a known one another end or max.
-local function make(c, tenant, i, time)
+local function make(c, name, i, time)
 	local known = c.ends
-	c.ends, c.max = ARGV[i + 4], ARGV[i + 6]
+	c.ends, c.max = ARGV[i + 3], ARGV[i + 5]
 	call('HSET', c.key, 'ends', c.ends, 'max', c.max)
 	if known then
 		return
@@ -20,40 +16,41 @@ local function make(c, tenant, i, time)
 	call('HSET', c.key, 'spent', '0', 'held', '0')
 	local expiry = math.ceil((c.ends + keep) / 1000)
 	call('PEXPIREAT', c.key, expiry)
-	local starts, tenants = series(tenant, i), base .. ':tenant:' .. tenant
-	call('ZADD', starts, ARGV[i + 2], ARGV[i + 2])
-	call('ZREMRANGEBYSCORE', starts, '-inf', '(' .. text(math.min(time - 2 * keep, tonumber(ARGV[i + 2]))))
+	local starts, tenants = base .. ':series:' .. ARGV[i], base .. ':tenant:' .. parts(name)
+	call('ZADD', starts, ARGV[i + 1], ARGV[i + 1])
+	call('ZREMRANGEBYSCORE', starts, '-inf', '(' .. text(math.min(time - 2 * keep, tonumber(ARGV[i + 1]))))
 	call('PEXPIREAT', starts, expiry)
-	call('ZADD', tenants, c.ends, ARGV[i] .. '\n' .. ARGV[i + 1] .. '\n' .. ARGV[i + 2])
+	call('ZADD', tenants, c.ends, name)
 	call('ZREMRANGEBYSCORE', tenants, '-inf', time)
 	call('PEXPIREAT', tenants, math.ceil((call('ZRANGE', tenants, -1, -1, 'WITHSCORES')[2] + keep) / 1000))
 end
 
 -- Adds the amounts of the entries, less those of h if it is a hold, to all counters, or
 -- to none. Returns the counts, and the index of the entry that does not fit.
-local function add(tenant, first, last, h, time)
-	local counts, found, more, n = {}, {}, {}, 0
-	for i = first, last, 10 do
+local function add(first, last, h, time)
+	local counts, found, names, more, n = {}, {}, {}, {}, 0
+	for i = first, last, 9 do
 		n = n + 1
-		local c = counter(tenant, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+		names[n] = ARGV[i] .. ':' .. ARGV[i + 1]
+		local c = counter(names[n])
 		local spent, held = c.spent, c.held
-		if ARGV[i + 5] ~= ARGV[i + 2] then
+		if ARGV[i + 4] ~= ARGV[i + 1] then
 			spent, held = 0, 0
-			for _, starts in ipairs(call('ZRANGEBYSCORE', series(tenant, i), ARGV[i + 5], '+inf')) do
-				local c = counter(tenant, ARGV[i], ARGV[i + 1], starts)
+			for _, starts in ipairs(call('ZRANGEBYSCORE', base .. ':series:' .. ARGV[i], ARGV[i + 4], '+inf')) do
+				local c = counter(ARGV[i] .. ':' .. starts)
 				spent, held = spent + c.spent, held + c.held
 			end
 		end
-		local amount = ARGV[i + 8] - (h and h[5 * n + 2] or 0)
-		if amount > 0 and amount > ARGV[i + 7] - spent - held then
+		local amount = ARGV[i + 7] - (h and h[3 * n + 1] or 0)
+		if amount > 0 and amount > ARGV[i + 6] - spent - held then
 			return { spent, held }, n - 1
 		end
 		found[n], more[n], counts[2 * n - 1], counts[2 * n] = c, amount, spent, held + amount
 	end
 	for m, c in ipairs(found) do
-		local i = first + 10 * m - 10
-		if c.ends ~= ARGV[i + 4] or c.max ~= ARGV[i + 6] then
-			make(c, tenant, i, time)
+		local i = first + 9 * m - 9
+		if c.ends ~= ARGV[i + 3] or c.max ~= ARGV[i + 5] then
+			make(c, names[m], i, time)
 		end
 		move(c, 0, more[m])
 	end
@@ -61,11 +58,11 @@ local function add(tenant, first, last, h, time)
 end
 
 -- Records a hold.
-local function record(hold, member, deadline, tenant, first, last)
-	local h, n = { 'held', deadline, tenant }, 3
-	for i = first, last, 10 do
-		h[n + 1], h[n + 2], h[n + 3], h[n + 4], h[n + 5] = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 8], ARGV[i + 9]
-		n = n + 5
+local function record(hold, member, deadline, first, last)
+	local h, n = { 'held', deadline }, 2
+	for i = first, last, 9 do
+		h[n + 1], h[n + 2], h[n + 3] = ARGV[i] .. ':' .. ARGV[i + 1], ARGV[i + 7], ARGV[i + 8]
+		n = n + 3
 	end
 	call('RPUSH', hold, unpack(h))
 	call('ZADD', dues, deadline, member)
@@ -74,23 +71,22 @@ end
 -- Reports whether a hold has the counters of the entries, and their amounts if
 -- amounts is set.
 local function same(h, first, last, amounts)
-	if 2 * (#h - 3) ~= last - first + 1 then
+	if 3 * (#h - 2) ~= last - first + 1 then
 		return false
 	end
-	local n = 4
-	for i = first, last, 10 do
-		if h[n] ~= ARGV[i] or h[n + 1] ~= ARGV[i + 1] or h[n + 2] ~= ARGV[i + 2] or amounts and h[n + 3] ~= ARGV[i + 8] then
+	local n = 3
+	for i = first, last, 9 do
+		if h[n] ~= ARGV[i] .. ':' .. ARGV[i + 1] or amounts and h[n + 1] ~= ARGV[i + 7] then
 			return false
 		end
-		n = n + 5
+		n = n + 3
 	end
 	return true
 end
 
 return serve(function(first, last, time)
-	local extends, tenant, id, ttl = ARGV[first] == 'extend', ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
-	first = first + 4
-	local member = #tenant .. ':' .. tenant .. ':' .. #id .. ':' .. id
+	local extends, member, ttl = ARGV[first] == 'extend', ARGV[first + 1], ARGV[first + 2]
+	first = first + 3
 	local hold = base .. ':hold:' .. member
 	local h = call('LRANGE', hold, '0', '-1')
 	local replayed = extends and 0 or 1
@@ -105,13 +101,13 @@ return serve(function(first, last, time)
 		return answer('absent', 0, 0, time, 0)
 	end
 	if not extends then
-		for i = first, last, 10 do
-			if time < tonumber(ARGV[i + 2]) or time >= tonumber(ARGV[i + 3]) then
+		for i = first, last, 9 do
+			if time < tonumber(ARGV[i + 1]) or time >= tonumber(ARGV[i + 2]) then
 				return answer('moved', 0, 0, time, 0)
 			end
 		end
 	end
-	local counts, short = add(tenant, first, last, h, time)
+	local counts, short = add(first, last, h, time)
 	if short then
 		return answer(due(time) and 'stale' or 'exceeded', 0, short, time, 0, counts)
 	end
@@ -119,6 +115,6 @@ return serve(function(first, last, time)
 		call('DEL', hold)
 	end
 	local deadline = time + ttl
-	record(hold, member, deadline, tenant, first, last)
+	record(hold, member, text(deadline), first, last)
 	return answer('held', 0, 0, time, deadline, counts)
 end)
