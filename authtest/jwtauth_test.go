@@ -3,6 +3,8 @@
 package authtest_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -123,6 +125,19 @@ func TestAttackRoutes(t *testing.T) {
 	}
 	const scopeless = ": accepted: scopes of the route: valid token without scopes: status 204"
 	open.wantReported(t, "/files/{path...}"+scopeless, "DELETE api.example.com/users/{id}/{$}"+scopeless)
+	// A handler that fetches keys from where the token says.
+	fetching := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var header struct{ JKU string }
+		text, _, _ := strings.Cut(bearer(r), ".")
+		if decoded, err := base64.RawURLEncoding.DecodeString(text); err == nil && json.Unmarshal(decoded, &header) == nil && header.JKU != "" {
+			_, _, _ = get(t, header.JKU)
+		}
+		mux.ServeHTTP(w, r)
+	})
+	fetched := record(t, func(tb testing.TB) { authtest.AttackRoutes(tb, fetching, mux.Routes()[:1], issuer) })
+	if len(fetched.errors) == 0 || !strings.HasPrefix(fetched.errors[0], "authtest: attacker-controlled URL fetched: key in the header: ") {
+		t.Errorf("findings for a handler that fetches keys = %q", fetched.errors)
+	}
 	for name, f := range map[string]func(testing.TB){
 		"no protected route": func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes()[len(mux.Routes())-1:], issuer) },
 		"ignore Accepted":    func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes(), issuer, authtest.Accepted) },
