@@ -4,10 +4,11 @@ package gatehouse
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -121,10 +122,17 @@ type watch struct {
 	failing time.Time // when the context ends unless a check succeeds; zero after a success
 }
 
+// randomly returns a random duration below d.
+func randomly(d time.Duration) time.Duration {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return time.Duration(float64(d) * float64(binary.NativeEndian.Uint32(b[:])) / (1 << 32))
+}
+
 // schedule schedules the check after a success, up to spread earlier than necessary.
 func (w *watch) schedule(expires time.Time, spread time.Duration) {
 	w.expires, w.failing = expires, time.Time{}
-	next := recheckEvery - rand.N(spread)
+	next := recheckEvery - randomly(spread)
 	if !expires.IsZero() {
 		switch until := time.Until(expires); {
 		case until > 0:
@@ -145,7 +153,7 @@ func (w *watch) retry() bool {
 			w.failing = w.expires
 		}
 	}
-	next := retryEvery + rand.N(retryEvery)
+	next := retryEvery + randomly(retryEvery)
 	if !now.Add(next).Before(w.failing) {
 		return false
 	}
@@ -230,7 +238,7 @@ func (w *watch) check() (expires time.Time, e *Error) {
 	p := proof.Principal()
 	again := *w.admitted
 	again.Context, again.principal = ctx, &p
-	inner := r.WithContext(&again) //nolint:contextcheck // it wraps the context of r
+	inner := r.WithContext(&again)
 	inner.Header = again.gate.reads.without(r.Header)
 	if e := again.gate.complete(inner, &again, proof.Tenants); e != nil {
 		return time.Time{}, e
@@ -242,8 +250,8 @@ func (w *watch) check() (expires time.Time, e *Error) {
 }
 
 // lacks returns what p has not kept of the caller who was admitted, "" for nothing.
-func (p *Principal) lacks(admitted *Principal) string {
-	same := *p
+func (p Principal) lacks(admitted *Principal) string {
+	same := p
 	same.Scopes, same.Roles, same.Claims = admitted.Scopes, admitted.Roles, admitted.Claims
 	same.AuthTime, same.Expires, same.Credential = admitted.AuthTime, admitted.Expires, admitted.Credential
 	if same != *admitted {

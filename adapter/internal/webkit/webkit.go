@@ -57,7 +57,7 @@ func Witness() http.Handler {
 
 // Send sends a request without a body.
 func Send(handler http.Handler, method, path, authorization string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), method, path, http.NoBody)
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
