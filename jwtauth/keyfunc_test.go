@@ -24,6 +24,7 @@ type keyStorage struct {
 	found  func() // called by KeyRead
 	err    error  // of KeyReadAll
 	panics bool   // in KeyReadAll
+	slow   bool   // takes a second to return what KeyReadAll has read
 }
 
 func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
@@ -41,7 +42,11 @@ func (s *keyStorage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	case s.err != nil:
 		return nil, s.err
 	}
-	return s.Storage.KeyReadAll(ctx)
+	all, err := s.Storage.KeyReadAll(ctx)
+	if s.slow {
+		time.Sleep(time.Second)
+	}
+	return all, err
 }
 
 func (s *keyStorage) write(t *testing.T, a jwtauth.Algorithm, metadata jwkset.JWKMetadataOptions) {
@@ -123,5 +128,20 @@ func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 		storage.err = errors.New("broken")
 		time.Sleep(25 * time.Hour)
 		unavailable(t, a, "broken storage", token(nil, nil), "read the keyfunc's storage: broken")
+	})
+}
+
+// A read that began before the lookup has found the key is not the one to wait for.
+func TestKeyfuncReadsAfterTheLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, storage := newKeyfunc(t)
+		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
+		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
+		time.Sleep(6 * time.Minute)
+		storage.slow = true
+		check(t, a, "k0, which starts a read in the background", token(object{"kid": "k0"}, object{"jti": "token-2"}), "")
+		synctest.Wait()
+		storage.found = func() { storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k1"}) }
+		check(t, a, "k1, which the lookup finds during the read", keyFor(jwtauth.ES384).token(object{"kid": "k1"}, nil), "")
 	})
 }

@@ -289,6 +289,7 @@ func TestRevocationLifetime(t *testing.T) {
 		}
 
 		// One token too many revokes the subject, for as long as its other tokens last.
+		now = time.Now()
 		for range 1001 {
 			if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", now.Add(time.Minute)); err != nil {
 				t.Fatal(err)
@@ -296,6 +297,13 @@ func TestRevocationLifetime(t *testing.T) {
 		}
 		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Hour+margin {
 			t.Errorf("lifetime of the revocation of a subject with 1,001 revoked tokens = %v, want %v", got, time.Hour+margin)
+		}
+		time.Sleep(time.Hour + margin) // the first of them has expired
+		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Minute+margin {
+			t.Errorf("lifetime of the next revoked token = %v, want %v", got, time.Minute+margin)
 		}
 	})
 }
@@ -374,4 +382,18 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// The second of a revocation ends by the clock of the store.
+func TestRevokeWaitsByTheClockOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		list := newList(&stub{times: []time.Time{start.Add(-time.Hour).Add(900 * time.Millisecond)}})
+		if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(start); waited != 100*time.Millisecond {
+			t.Errorf("RevokeSubject took %v, want %v", waited, 100*time.Millisecond)
+		}
+	})
 }

@@ -272,3 +272,13 @@ func TestLogoutOnPageOfAnotherUser(t *testing.T) {
 		t.Errorf("logout of the own page: status %d, want 303", w.Code)
 	}
 }
+
+// TestLogoutEverywhereReportsTheStore: the user has not been signed out everywhere.
+func TestLogoutEverywhereReportsTheStore(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Session.Store = undeletable{c.Session.Store} })
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.login("")
+	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("logout: status %d, want 503", w.Code)
+	}
+}

@@ -396,6 +396,21 @@ func TestTransactionsStaySmall(t *testing.T) {
 	})
 }
 
+// TestEvictsNoMoreThanNeeded: the limit in bytes leaves room for three of these logins.
+func TestEvictsNoMoreThanNeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		for n := range 6 {
+			s.start("?return_to=" + url.QueryEscape("/?"+strings.Repeat("a", 900)))
+			if got, want := len(s.transactions()), min(n+1, 3); got != want {
+				t.Errorf("%d pending logins after %d, want %d", got, n+1, want)
+			}
+			time.Sleep(time.Second)
+		}
+		_ = s.Close()
+	})
+}
+
 // TestLargeCookieHidesNoTransaction: a cookie that is too large to be read does not keep
 // those behind it from being counted.
 func TestLargeCookieHidesNoTransaction(t *testing.T) {

@@ -26,16 +26,18 @@ func TestLogout(t *testing.T) {
 		refresh any // in the token response
 		status  int
 		hint    bool
-		revoked string
+		revoked string // and its kind
 	}{
-		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1"},
-		"script":                 {script, "refresh-1", 200, false, "refresh-1"},
-		"without refresh tokens": {func(*http.Request) {}, nil, 303, true, "access-1"},
+		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1 refresh_token"},
+		"script":                 {script, "refresh-1", 200, false, "refresh-1 refresh_token"},
+		"without refresh tokens": {func(*http.Request) {}, nil, 303, true, "access-1 access_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(c *signin.Config) { c.PostLogoutRedirectURI = origin + "/" })
 			var revoked []string
-			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = append(revoked, r.PostFormValue("token")) }
+			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
+				revoked = append(revoked, r.PostFormValue("token")+" "+r.PostFormValue("token_type_hint"))
+			}
 			s.Reply = object{"refresh_token": test.refresh}
 			s.login("")
 			stolen := s.request(http.MethodGet, "/")

@@ -20,6 +20,7 @@ import (
 type database struct {
 	answer     string
 	rolledBack *bool
+	cut        bool // the connection ends before the first row
 }
 
 var errDown = errors.New("down")
@@ -45,18 +46,22 @@ func (d database) Rollback() error {
 }
 
 func (d database) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
-	return &answer{d.answer, false}, nil
+	return &answer{d.answer, false, d.cut}, nil
 }
 
 type answer struct {
 	text string
 	read bool
+	cut  bool
 }
 
 func (*answer) Columns() []string { return []string{"set_config"} }
 func (*answer) Close() error      { return nil }
 
 func (a *answer) Next(row []driver.Value) error {
+	if a.cut {
+		return errDown
+	}
 	if a.read {
 		return io.EOF
 	}
@@ -104,5 +109,14 @@ func TestTxEndsAfterPanic(t *testing.T) {
 	}()
 	if open := db.Stats().InUse; open != 0 || !rolledBack {
 		t.Errorf("after a panic: %d connections in use, rolled back = %v, want 0, true", open, rolledBack)
+	}
+}
+
+// An answer that ends before its rows is not one without findings.
+func TestCheckRowsOfCutAnswer(t *testing.T) {
+	db := sql.OpenDB(database{answer: "acme", cut: true})
+	defer func() { _ = db.Close() }()
+	if err := tenant.CheckRows(t.Context(), db); !errors.Is(err, errDown) {
+		t.Errorf("CheckRows error = %v, want %v", err, errDown)
 	}
 }

@@ -377,6 +377,9 @@ func TestHooksAndFailures(t *testing.T) {
 
 func TestStoreFailureIsUnavailable(t *testing.T) {
 	a := newApprovals(t, func(c *approval.Config) { c.Store = failing{} })
+	if _, err := a.Find(t.Context(), "", "a"); !errors.Is(err, approval.ErrNotFound) {
+		t.Errorf("Find without a tenant error = %v, want %v without a call of the store", err, approval.ErrNotFound)
+	}
 	for name, err := range map[string]error{
 		"Request": func() error {
 			_, err := a.Request(t.Context(), pay(`{"n":1}`), approval.Rule{Consent: true})
@@ -419,6 +422,9 @@ func TestWrongClaimIsUnavailable(t *testing.T) {
 		claimed := right
 		change(&claimed)
 		a := newApprovals(t, func(c *approval.Config) { c.Store = wrong{claimed: claimed} })
+		if _, err := a.Request(t.Context(), profile(), rule); (err == nil) != (name != "another call") || err != nil && codeOf(err) != "temporarily_unavailable" {
+			t.Errorf("%s: Request error = %v", name, err)
+		}
 		if _, err := a.Claim(t.Context(), profile(), rule); (err == nil) != (name == "right") || err != nil && codeOf(err) != "temporarily_unavailable" {
 			t.Errorf("%s: Claim error = %v", name, err)
 		}

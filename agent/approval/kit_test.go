@@ -134,10 +134,14 @@ func (failing) Claim(context.Context, string, approval.Digest) (approval.Approva
 	return approval.Approval{}, errDown
 }
 
-// wrong is a store that answers Claim with an approval that was not asked for.
+// wrong is a store that answers Claim and Request with an approval that was not asked for.
 type wrong struct {
 	failing
 	claimed approval.Approval
+}
+
+func (w wrong) Request(context.Context, approval.Approval, approval.Limits, bool) (approval.Approval, bool, error) {
+	return w.claimed, false, nil
 }
 
 func (w wrong) Claim(context.Context, string, approval.Digest) (approval.Approval, error) {

@@ -108,6 +108,20 @@ func TestChargesOfOneBudget(t *testing.T) {
 	}
 }
 
+// Of two limits for one budget the smaller one counts, without the spare for calls in
+// progress.
+func TestSmallerLimitWithoutSpare(t *testing.T) {
+	spare, plain := keyLine(100), keyLine(80)
+	spare.Spare = 50
+	for _, lines := range [][2]budget.Line{{spare, plain}, {plain, spare}} {
+		l := newLedger(t, budget.Config{})
+		_, err := l.Reserve(t.Context(), "1", budget.Charge{Line: lines[0], Amount: 60}, budget.Charge{Line: lines[1], Amount: 60})
+		if e, _ := refusal(t, err); e.Code != budget.CodeExceeded {
+			t.Errorf("Reserve(60) of 50 = %v, want %s", err, budget.CodeExceeded)
+		}
+	}
+}
+
 func TestHoldExpiresAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{Hold: time.Minute})

@@ -21,10 +21,10 @@ type Call[Q, R any] struct {
 	done chan struct{}   // closed after Send
 }
 
-// Queue sends calls to an engine. A call is sent at once and alone while fewer than
-// Flights batches are in progress: without concurrency a Queue adds nothing. Otherwise
-// it waits until a batch has ended, and is sent with all others that wait, at most
-// Limit, in the order in which they came.
+// Queue sends calls to an engine. A call is sent at once and alone if none is in
+// progress: without concurrency a Queue adds nothing. Otherwise it waits until the batch
+// in progress has ended, and is sent with all others that wait, at most Limit, in the order
+// in which they came.
 //
 // The context of a caller ends its own wait. A call that has not been sent then never
 // is; one that was sent with others may be executed.
@@ -37,11 +37,10 @@ type Queue[Q, R any] struct {
 	// this is the error of several calls, and the panic of one.
 	Send func(ctx context.Context, calls []*Call[Q, R])
 
-	Flights int // batches in progress
-	Limit   int // calls in a batch
+	Limit int // calls in a batch
 
 	mu      sync.Mutex
-	flights int
+	busy    bool // a batch is in progress
 	waiting []*Call[Q, R]
 }
 
@@ -52,8 +51,8 @@ func (q *Queue[Q, R]) Do(ctx context.Context, query Q) (R, error) {
 		return c.Result, err
 	}
 	q.mu.Lock()
-	if q.flights < q.Flights {
-		q.flights++
+	if !q.busy {
+		q.busy = true
 		q.mu.Unlock()
 		defer q.proceed() // also after a panic
 		q.Send(ctx, []*Call[Q, R]{c})
@@ -86,13 +85,13 @@ func (q *Queue[Q, R]) proceed() {
 	}
 }
 
-// next takes the next batch. If there is none, the flight has ended.
+// next takes the next batch. If there is none, the queue is idle.
 func (q *Queue[Q, R]) next() []*Call[Q, R] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := min(len(q.waiting), q.Limit)
 	if n == 0 {
-		q.flights--
+		q.busy = false
 		return nil
 	}
 	calls := slices.Clone(q.waiting[:n])

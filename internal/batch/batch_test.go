@@ -77,30 +77,29 @@ func TestBatches(t *testing.T) {
 	const late = "context deadline exceeded"
 	tests := []struct {
 		name               string
-		flights, limit     int
+		limit              int
 		queries, impatient []int
 		batches            [][]int
 		seconds            int
 		failed             map[int]string
 	}{
-		{name: "a call alone is sent at once", flights: 1, limit: 9, queries: []int{1}, batches: [][]int{{1}}, seconds: 1},
-		{name: "calls that wait are sent together", flights: 1, limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3, 4}}, seconds: 2},
-		{name: "the limit", flights: 1, limit: 2, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3}, {4}}, seconds: 3},
-		{name: "two flights", flights: 2, limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2}, {3, 4}}, seconds: 2},
+		{name: "a call alone is sent at once", limit: 9, queries: []int{1}, batches: [][]int{{1}}, seconds: 1},
+		{name: "calls that wait are sent together", limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3, 4}}, seconds: 2},
+		{name: "the limit", limit: 2, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3}, {4}}, seconds: 3},
 		{
-			name: "the error of a call", flights: 1, limit: 9, queries: []int{1, -2, 3}, batches: [][]int{{1}, {-2, 3}}, seconds: 2,
+			name: "the error of a call", limit: 9, queries: []int{1, -2, 3}, batches: [][]int{{1}, {-2, 3}}, seconds: 2,
 			failed: map[int]string{-2: "negative"},
 		},
 		{
-			name: "a context ends the first call", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{1},
+			name: "a context ends the first call", limit: 9, queries: []int{1, 2, 3}, impatient: []int{1},
 			batches: [][]int{{1}, {2, 3}}, seconds: 1, failed: map[int]string{1: late},
 		},
 		{
-			name: "a context ends before the call is sent", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{2},
+			name: "a context ends before the call is sent", limit: 9, queries: []int{1, 2, 3}, impatient: []int{2},
 			batches: [][]int{{1}, {3}}, seconds: 2, failed: map[int]string{2: late},
 		},
 		{
-			name: "all contexts end", flights: 1, limit: 9, queries: []int{1, 2, 3}, impatient: []int{1, 2, 3},
+			name: "all contexts end", limit: 9, queries: []int{1, 2, 3}, impatient: []int{1, 2, 3},
 			batches: [][]int{{1}}, failed: map[int]string{1: late, 2: late, 3: late},
 		},
 	}
@@ -108,7 +107,7 @@ func TestBatches(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &engine{}
-				q := &batch.Queue[int, string]{Send: e.send, Flights: test.flights, Limit: test.limit}
+				q := &batch.Queue[int, string]{Send: e.send, Limit: test.limit}
 				began := time.Now()
 				results, wait := start(t, q, test.queries, test.impatient...)
 				wait()
@@ -138,7 +137,7 @@ func TestBatches(t *testing.T) {
 func TestContextOfBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
-		q := &batch.Queue[int, string]{Send: e.send, Flights: 1, Limit: 9}
+		q := &batch.Queue[int, string]{Send: e.send, Limit: 9}
 		first, waitFirst := start(t, q, []int{1})
 		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
@@ -168,7 +167,7 @@ func TestContextOfBatch(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &batch.Queue[int, string]{Flights: 1, Limit: 9, Send: func(_ context.Context, calls []*batch.Call[int, string]) {
+		q := &batch.Queue[int, string]{Limit: 9, Send: func(_ context.Context, calls []*batch.Call[int, string]) {
 			time.Sleep(time.Second)
 			if calls[0].Query != 4 {
 				panic("broken")

@@ -41,9 +41,6 @@ const (
 	// sweepAtOnce is the number of holds that one script makes expire.
 	sweepAtOnce = 500
 
-	// budgetFlights is the number of connections that a shard uses at the same time for
-	// each script: one lost packet does not delay all calls.
-	budgetFlights = 2
 	// budgetBatch is the number of requests that one script executes.
 	budgetBatch = 64
 )
@@ -76,8 +73,8 @@ func (s *Store) Budgets() *Budgets { return &s.budgets }
 func (b *Budgets) init(s *Store) {
 	b.store = s
 	for n := range budgetShards {
-		b.holds[n] = budgetQueue{Send: b.send(holdBudgetScript, n), Flights: budgetFlights, Limit: budgetBatch}
-		b.settled[n] = budgetQueue{Send: b.send(settleBudgetScript, n), Flights: budgetFlights, Limit: budgetBatch}
+		b.holds[n] = budgetQueue{Send: b.send(holdBudgetScript, n), Limit: budgetBatch}
+		b.settled[n] = budgetQueue{Send: b.send(settleBudgetScript, n), Limit: budgetBatch}
 	}
 }
 

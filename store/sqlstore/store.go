@@ -71,6 +71,6 @@ func New(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.budgets.store = s
-	s.budgets.local.Send, s.budgets.local.Flights, s.budgets.local.Limit = s.budgets.together, 1, localBatch
+	s.budgets.local.Send, s.budgets.local.Limit = s.budgets.together, localBatch
 	return s, nil
 }

@@ -139,6 +139,7 @@ func TestServe(t *testing.T) {
 				t.Errorf("run was called: %t", ran)
 			}
 			if got != nil {
+				before := got.Header.Clone()
 				for _, name := range []string{"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options", "Location"} {
 					if got.Metadata()[name] != nil {
 						t.Errorf("Metadata() has %s", name)
@@ -146,6 +147,9 @@ func TestServe(t *testing.T) {
 				}
 				if challenge := got.Metadata().Get("WWW-Authenticate"); (challenge != "") != (got.Status == 401) {
 					t.Errorf("WWW-Authenticate = %q", challenge)
+				}
+				if diff := cmp.Diff(before, got.Header); diff != "" {
+					t.Errorf("Metadata() has changed the header of the refusal (-before +after):\n%s", diff)
 				}
 				got.Header, got.Body = nil, nil
 			}
