@@ -129,6 +129,11 @@ func TestClockOfTheStore(t *testing.T) {
 						}
 					}
 				}
+				leaked, text := f.create(t, request())
+				f.rotate(t, leaked.ID, time.Minute)
+				if leaked = must(f.RevokeLeaked(t.Context(), text))(t); leaked.Revoked.IsZero() {
+					t.Error("RevokeLeaked did not revoke a key whose leaked secret is in its grace period")
+				}
 				start := time.Now()
 				r := request()
 				r.Lifetime = time.Hour
