@@ -170,7 +170,7 @@ func TestMuxServesMetadata(t *testing.T) {
 // The muxes of one gate serve one document, each with its own scopes.
 func TestMuxesShareMetadata(t *testing.T) {
 	resource := gatehouse.ProtectedResource{Resource: "https://api.example.com/v1"}
-	for i := range 17 { // a copy of them has room for one more
+	for i := range 17 { // a copy of them has capacity for one more
 		resource.Scopes = append(resource.Scopes, fmt.Sprint("s", i))
 	}
 	metadata := must(gatehouse.NewMetadata(resource))

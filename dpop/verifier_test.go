@@ -331,7 +331,7 @@ func TestReplayAfterWaiting(t *testing.T) {
 		validated := time.Now()
 		time.Sleep(12 * time.Second)
 		_, err := v.Confirm(r, token, c.jkt, validated)
-		if got := reasonOf(err); got != dpop.ReasonTime {
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != dpop.ReasonTime {
 			t.Errorf("Confirm = %v, want reason %s", err, dpop.ReasonTime)
 		}
 	})
