@@ -4,6 +4,7 @@ package dpop_test
 
 import (
 	"context"
+	"errors"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -324,7 +325,7 @@ func TestReplay(t *testing.T) {
 // the present time: the store has forgotten that it was used.
 func TestReplayAfterWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, c := newVerifier(nil), newClient("ES256")
+		v, c := newVerifier(), newClient("ES256")
 		r := request("GET", target, c.proof(nil, nil))
 		check(t, v, r, c.jkt, "")
 		time.Sleep(60 * time.Second)

@@ -70,7 +70,7 @@ func (c Callers) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	name, short := strings.CutPrefix(token, "short:")
 	p, ok := c[name]
 	if !ok {
-		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy"}
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
 	}
 	if short {
 		p.Expires = time.Now().Add(time.Second)
