@@ -40,7 +40,7 @@ func Test[S any](t *testing.T, rules []Rule[S], newStore func(t *testing.T) S) {
 	t.Helper()
 	for _, r := range rules {
 		t.Run(r.Name, func(t *testing.T) {
-			r.Run(Suite{t, r.Rule, 10 * time.Second}, newStore(t))
+			r.Run(Suite{t, r.Rule, time.Minute}, newStore(t))
 		})
 	}
 }
@@ -65,20 +65,42 @@ func (s Suite) NoError(err error) {
 	}
 }
 
-// Until waits until condition is true, and ends the test after Timeout.
+// Until waits until condition is true, and ends the test if it is still false when it
+// is called after Timeout.
 func (s Suite) Until(what string, condition func() bool) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), s.Timeout)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for !condition() {
+	for {
+		late := ctx.Err() != nil
+		if condition() {
+			return
+		}
+		if late {
+			s.Stopf("not within %v: %s", s.Timeout, what)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.Stopf("not within %v: %s", s.Timeout, what)
 		}
 	}
+}
+
+// Short calls attempt with a short lifetime of what a store records, and again with
+// twice that lifetime if attempt reports false: if, by the clock of the store, its
+// calls were not done before the end of the lifetime. n is the number of the attempt,
+// from 0 on. Short ends the test if the calls are too slow for a lifetime of seconds.
+func (s Suite) Short(attempt func(n int, lifetime time.Duration) bool) {
+	s.Helper()
+	const first, last = 100 * time.Millisecond, 20 * time.Second
+	for n, lifetime := 0, first; lifetime < last; n, lifetime = n+1, 2*lifetime {
+		if attempt(n, lifetime) || s.Failed() {
+			return
+		}
+	}
+	s.Stopf("the calls of each attempt ended after the lifetime")
 }
 
 // Together runs f in n goroutines that start at the same time, and waits for them.

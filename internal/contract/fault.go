@@ -56,8 +56,18 @@ func (f Fault) Now() time.Time {
 	return now
 }
 
+// slow is the fault of a store whose calls take slowness. It breaks no rule, because
+// the rules must not depend on the speed of a machine.
+const (
+	slow     Fault = "slow"
+	slowness       = 200 * time.Millisecond
+)
+
 // Err returns the error of a context that is canceled before a method begins.
 func (f Fault) Err(ctx context.Context, method string) error {
+	if f == slow {
+		<-time.After(slowness)
+	}
 	if f.Is(method, "ignores the context") {
 		return nil
 	}

@@ -3,6 +3,7 @@
 package approvaltest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -54,30 +55,49 @@ var decideRules = []rule{
 		s.same("after use", s.decide("late", a, deny("otto"), false), used)
 	}),
 	newRule("expiry", "An approval that has expired is neither open nor denied: Decide and Claim do not change it, Request adds another one.", func(s suite) {
-		pending := s.requestFor("pending", draft("pending"), short, false, true)
-		approved := s.approvedFor("approved", 3*short)
-		denied := s.requestFor("denied", draft("denied"), short, false, true)
-		s.decide("no", denied, deny("oscar"), true)
 		clock := s.request("clock", draft("clock"), false, true)
-		s.until(clock.ID, approved.Expires.Add(time.Millisecond))
-		for _, a := range []approval.Approval{pending, approved} {
-			got, decided, err := s.store.Decide(s.Context(), a.Tenant, a.ID, approve("otto"))
-			if err != nil { // it is removed
-				s.notFound("Decide on an expired approval", err)
-				continue
+		s.Short(func(n int, lifetime time.Duration) bool {
+			var all []approval.Approval
+			decisions := []approval.Decision{approve("oscar"), approve("olga"), deny("otto")}
+			for i, decisions := range [][]approval.Decision{nil, decisions[:2], decisions[2:]} { // pending, approved, denied
+				a := s.requestFor("short", draft(fmt.Sprint(n, " ", i)), lifetime, false, true)
+				for _, d := range decisions {
+					got, decided, err := s.store.Decide(s.Context(), a.Tenant, a.ID, d)
+					if err != nil { // it is removed
+						s.notFound("Decide", err)
+					}
+					now := s.find(clock.ID).AsOf
+					if decided {
+						a = got
+					} else if now.Before(a.Expires) {
+						s.Stopf("Decide = false at %v, want true until %v", now, a.Expires)
+					} else {
+						return false
+					}
+				}
+				all = append(all, a)
 			}
-			s.status("expired", got, approval.Expired)
-			if decided || len(got.Decisions) != len(s.find(a.ID).Decisions) {
-				s.Failf("Decide on an expired approval = %v, want false", decided)
+			s.until(clock.ID, all[2].Expires.Add(time.Millisecond))
+			for _, a := range all[:2] {
+				got, decided, err := s.store.Decide(s.Context(), a.Tenant, a.ID, approve("late"))
+				if err != nil { // it is removed
+					s.notFound("Decide on an expired approval", err)
+					continue
+				}
+				s.status("expired", got, approval.Expired)
+				if decided || len(got.Decisions) != len(a.Decisions) {
+					s.Failf("Decide on an expired approval = %v, want false", decided)
+				}
 			}
-		}
-		s.notClaimed("an expired approval", approved)
-		for _, id := range []string{"pending", "approved", "denied"} {
-			next := draft(id)
-			next.ID = id + " 2"
-			got := s.request(id+" again", next, false, true)
-			s.status(id+" again", got, approval.Pending)
-		}
+			s.notClaimed("an expired approval", all[1])
+			for _, a := range all {
+				next := draft(a.ID)
+				next.ID = a.ID + " 2"
+				got := s.request("again", next, false, true)
+				s.status("again", got, approval.Pending)
+			}
+			return true
+		})
 	}),
 }
 

@@ -140,12 +140,7 @@ func (s suite) decide(what string, a approval.Approval, d approval.Decision, wan
 // approved returns an approval that two persons have approved.
 func (s suite) approved(id string) approval.Approval {
 	s.Helper()
-	return s.approvedFor(id, lifetime)
-}
-
-func (s suite) approvedFor(id string, lifetime time.Duration) approval.Approval {
-	s.Helper()
-	a := s.requestFor(id, draft(id), lifetime, false, true)
+	a := s.request(id, draft(id), false, true)
 	s.decide("first", a, approve("oscar"), true)
 	return s.decide("second", a, approve("olga"), true)
 }

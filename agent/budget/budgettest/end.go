@@ -20,10 +20,24 @@ func (s suite) expire(id string, amount, floor int64) budget.Reservation {
 	e.Floor = floor
 	r := reservation(id, e)
 	r.TTL = short
-	s.result("Reserve", s.reserve(r), held(budget.Count{Held: amount}))
-	start := time.Now()
-	s.Until("the hold has expired", func() bool { return time.Since(start) > 2*short })
+	first := s.reserve(r)
+	s.result("Reserve", first, held(budget.Count{Held: amount}))
+	s.until(first.Deadline)
 	return r
+}
+
+// until waits until the clock of the store is after t.
+func (s suite) until(t time.Time) {
+	s.Helper()
+	s.Until(fmt.Sprintf("the clock of the store is after %v", t), func() bool { return s.now().After(t) })
+}
+
+// now returns the time of the store.
+func (s suite) now() time.Time {
+	s.Helper()
+	_, at, err := s.store.Read(s.Context(), "clock", "clock", "day", s.start)
+	s.NoError(err)
+	return at
 }
 
 var endRules = []rule{
@@ -69,26 +83,36 @@ var endRules = []rule{
 		e.Floor = 5
 		r := reservation("1", e)
 		r.TTL = short
-		s.result("Reserve", s.reserve(r), held(budget.Count{Held: 100}))
-		start := time.Now()
-		s.Until("the hold has expired", func() bool { return time.Since(start) > 2*short })
+		first := s.reserve(r)
+		s.result("Reserve", first, held(budget.Count{Held: 100}))
+		s.until(first.Deadline)
 		s.result("Extend of an expired hold", s.extend(r), budget.Result{Outcome: budget.Expired, Charged: []int64{5}})
 		s.result("Extend of another one", s.extend(reservation("2", s.entry("a", 100, 95))), held(budget.Count{Spent: 5, Held: 95}))
 	}),
 	newRule("extended expiry", "The deadline and the floor of an extended hold are those of the last Extend.", func(s suite) {
-		r := reservation("1", s.entry("a", 100, 60))
-		r.TTL = short
-		s.reserve(r)
-		r.TTL = 4 * short
-		r.Entries[0].Floor = 7
-		s.extend(r)
-		start := time.Now()
-		s.Until("the first deadline has passed", func() bool { return time.Since(start) > 2*short })
-		if time.Since(start) < 3*short {
-			s.read("before the second deadline", "a", budget.Count{Held: 60})
-		}
-		s.Until("the second deadline has passed", func() bool { return time.Since(start) > 5*short })
-		s.read("after the second deadline", "a", budget.Count{Spent: 7})
+		s.Short(func(n int, ttl time.Duration) bool {
+			account := fmt.Sprint("a", n)
+			r := reservation(account, s.entry(account, 100, 60))
+			r.TTL = ttl
+			first := s.reserve(r)
+			r.TTL = 4 * ttl
+			r.Entries[0].Floor = 7
+			extended := s.extend(r)
+			if extended.Outcome == budget.Expired && !extended.At.Before(first.Deadline) {
+				return false
+			}
+			s.result("Extend", extended, held(budget.Count{Held: 60}))
+			s.until(first.Deadline)
+			counters, at, err := s.store.Read(s.Context(), "acme", account, "day", s.start)
+			s.NoError(err)
+			inTime := at.Before(extended.Deadline)
+			if inTime && (len(counters) != 1 || counters[0].Count != budget.Count{Held: 60}) {
+				s.Failf("Read before the second deadline = %v, want 60 held", counters)
+			}
+			s.until(extended.Deadline)
+			s.read("after the second deadline", account, budget.Count{Spent: 7})
+			return inTime
+		})
 	}),
 	newRule("late settle", "An expired hold is settled too: the counters get the difference to the floor.", func(s suite) {
 		s.expire("1", 60, 20)
@@ -98,26 +122,36 @@ var endRules = []rule{
 		s.read("after Settle", "a", budget.Count{Spent: 15})
 	}),
 	newRule("sweep", "Sweep makes up to limit holds expire and returns their number. It sums the holds of one counter.", func(s suite) {
-		s.reserve(reservation("kept", s.entry("a", 100, 1), s.entry("b", 100, 1)))
-		for i := range 3 {
-			r := reservation(id(i), s.entry("a", 100, 10), s.entry("b", 100, 5))
-			r.TTL = short
-			s.reserve(r)
-		}
-		if n, err := s.store.Sweep(s.Context(), 0); err != nil || n != 0 {
-			s.Failf("Sweep(0) = %d, %v, want 0", n, err)
-		}
-		start := time.Now()
-		s.Until("the holds have expired", func() bool { return time.Since(start) > 2*short })
-		n, err := s.store.Sweep(s.Context(), 2)
-		s.NoError(err)
-		m, err := s.store.Sweep(s.Context(), 10)
-		s.NoError(err)
-		if n != 2 || m != 1 {
-			s.Failf("Sweep(2), Sweep(10) of 3 expired holds = %d, %d, want 2, 1", n, m)
-		}
-		s.read("after Sweep", "a", budget.Count{Spent: 30, Held: 1})
-		s.read("after Sweep", "b", budget.Count{Spent: 15, Held: 1})
+		s.Short(func(n int, ttl time.Duration) bool {
+			a, b := fmt.Sprint("a", n), fmt.Sprint("b", n)
+			s.reserve(reservation("kept"+a, s.entry(a, 100, 1), s.entry(b, 100, 1)))
+			var first, last time.Time // the deadlines
+			for i := range 3 {
+				r := reservation(id(i)+a, s.entry(a, 100, 10), s.entry(b, 100, 5))
+				r.TTL = ttl
+				last = s.reserve(r).Deadline
+				if i == 0 {
+					first = last
+				}
+			}
+			early, err := s.store.Sweep(s.Context(), 0)
+			s.NoError(err)
+			// Other methods may make holds expire too, and Sweep does not count these: there is
+			// no call between the first deadline and Sweep.
+			at := s.now()
+			inTime, start := at.Before(first), time.Now()
+			s.Until("the holds have expired", func() bool { return time.Since(start) > last.Sub(at) })
+			two, err := s.store.Sweep(s.Context(), 2)
+			s.NoError(err)
+			rest, err := s.store.Sweep(s.Context(), 10)
+			s.NoError(err)
+			if inTime && (early != 0 || two != 2 || rest != 1) {
+				s.Failf("Sweep(0), Sweep(2), Sweep(10) of 3 expired holds = %d, %d, %d, want 0, 2, 1", early, two, rest)
+			}
+			s.read("after Sweep", a, budget.Count{Spent: 30, Held: 1})
+			s.read("after Sweep", b, budget.Count{Spent: 15, Held: 1})
+			return inTime
+		})
 	}),
 }
 

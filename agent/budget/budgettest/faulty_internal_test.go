@@ -60,6 +60,7 @@ type faulty struct {
 }
 
 func (f *faulty) ctx(ctx context.Context, method string) context.Context {
+	_ = f.Err(ctx, method) // slow
 	if f.Is(method, "ignores the context") {
 		return context.WithoutCancel(ctx)
 	}

@@ -41,7 +41,8 @@ func newRule(name, text string, run func(s suite)) rule {
 	}}
 }
 
-// short is the time to live of holds that expire during a test.
+// short is the time to live of holds that expire during a test. No test relies on a
+// call before that.
 const short = 100 * time.Millisecond
 
 // entry returns an entry of a counter of an hour.
