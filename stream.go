@@ -185,9 +185,11 @@ func (w *watch) recheck() (event Event, ended bool) {
 	case e.Code.Status() == http.StatusServiceUnavailable && w.request.Context().Err() == nil && w.retry():
 		return Event{}, false
 	}
+	// First the event: when the context has ended, the request is served at any time. Not
+	// reported if it is already, or if its caller has hung up.
+	event, ended = w.event(e, start), w.request.Context().Err() == nil
 	w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
-	// Not reported if the request has been served, or its caller has hung up.
-	return w.event(e, start), w.request.Context().Err() == nil
+	return event, ended
 }
 
 // event returns the event of the end of the context.

@@ -215,6 +215,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 				}
 				count := len(a.checks)
 				time.Sleep(time.Minute)
+				synctest.Wait() // for the event
 				if len(a.checks) != count {
 					t.Errorf("%d checks a minute after the end, want %d", len(a.checks), count)
 				}
@@ -307,6 +308,7 @@ func TestStreamEndsWithoutItsObserver(t *testing.T) {
 				return nil
 			})})
 			a.serve(gate, t.Context())
+			synctest.Wait() // for the event
 			if after := time.Since(a.start); after > 35*time.Second || called != 1 {
 				t.Errorf("observer %s: request served after %v, %d events; want at most 35 s and one event", name, after, called)
 			}

@@ -398,6 +398,7 @@ func TestEndWithAgentOfFailingStore(t *testing.T) {
 				}
 				ended = request.Context().Err() != nil
 			})).ServeHTTP(nil, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(gatehouse.NewContext(t.Context(), p)))
+			synctest.Wait() // for the event
 			var got []gatehouse.Event
 			for _, e := range seen.all {
 				if e.Type == gatehouse.EventStreamEnded {
@@ -426,6 +427,7 @@ func TestEndWithAgentOfServedRequest(t *testing.T) {
 		r.EndWithAgent(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			time.Sleep(1100 * time.Millisecond) // a check has failed, and the next one hangs
 		})).ServeHTTP(nil, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(gatehouse.NewContext(t.Context(), p)))
+		synctest.Wait() // for an event
 		if len(seen.all) != count {
 			t.Errorf("events %+v, want none", seen.all[count:])
 		}

@@ -55,8 +55,8 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 		case e.Code.Status() == http.StatusServiceUnavailable && !failed:
 			failed = true
 		default:
+			event := gatehouse.NewEvent(request, e, start) // before the request is served
 			end(e)
-			event := gatehouse.NewEvent(request, e, start)
 			event.Type, event.Decision = gatehouse.EventStreamEnded, ""
 			event.Principal, event.Issuer, event.Credential = p, p.Issuer, p.Credential
 			return &event

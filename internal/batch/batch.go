@@ -37,7 +37,8 @@ type Queue[Q, R any] struct {
 	// this is the error of several calls, and the panic of one.
 	Send func(ctx context.Context, calls []*Call[Q, R])
 
-	Limit int // calls in a batch
+	Limit int         // calls in a batch, or their weight with Weigh
+	Weigh func(Q) int // what a call counts, 1 if nil; a call above Limit is sent alone
 
 	mu      sync.Mutex
 	busy    bool // a batch is in progress
@@ -78,9 +79,8 @@ func (q *Queue[Q, R]) Do(ctx context.Context, query Q) (R, error) {
 func (q *Queue[Q, R]) proceed() {
 	if calls := q.next(); len(calls) > 0 {
 		go func() {
-			for ; len(calls) > 0; calls = q.next() {
-				q.send(calls)
-			}
+			defer q.proceed()
+			q.send(calls)
 		}()
 	}
 }
@@ -89,7 +89,12 @@ func (q *Queue[Q, R]) proceed() {
 func (q *Queue[Q, R]) next() []*Call[Q, R] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(len(q.waiting), q.Limit)
+	n, weight := 0, 0
+	for ; n < len(q.waiting); n++ {
+		if weight += q.weight(q.waiting[n]); weight > q.Limit && n > 0 {
+			break
+		}
+	}
 	if n == 0 {
 		q.busy = false
 		return nil
@@ -99,11 +104,19 @@ func (q *Queue[Q, R]) next() []*Call[Q, R] {
 	return calls
 }
 
+func (q *Queue[Q, R]) weight(c *Call[Q, R]) int {
+	if q.Weigh == nil {
+		return 1
+	}
+	return q.Weigh(c.Query)
+}
+
 func (q *Queue[Q, R]) send(calls []*Call[Q, R]) {
+	returned := false
 	defer func() {
 		cause := recover()
 		for _, c := range calls {
-			if cause != nil {
+			if !returned { // after a panic, or runtime.Goexit, whose cause is nil
 				c.Err = fmt.Errorf("batch: panic: %v", cause)
 			}
 			close(c.done)
@@ -114,4 +127,5 @@ func (q *Queue[Q, R]) send(calls []*Call[Q, R]) {
 		ctx = calls[0].ctx
 	}
 	q.Send(ctx, calls)
+	returned = true
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -161,6 +162,39 @@ func TestContextOfBatch(t *testing.T) {
 		}
 		if diff := cmp.Diff([][]int{{1}, {2, 3}}, e.batches); diff != "" {
 			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestWeigh: a batch has at most the weight of the limit, or one call.
+func TestWeigh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		q := &batch.Queue[int, string]{Send: e.send, Limit: 10, Weigh: func(query int) int { return query }}
+		_, wait := start(t, q, []int{1, 4, 6, 7, 20, 3})
+		wait()
+		if diff := cmp.Diff([][]int{{1}, {4, 6}, {7}, {20}, {3}}, e.batches); diff != "" {
+			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestGoexit: a Send that ends its goroutine, as t.FailNow does, ends no other call.
+func TestGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &batch.Queue[int, string]{Limit: 9, Send: func(_ context.Context, calls []*batch.Call[int, string]) {
+			time.Sleep(time.Second)
+			if calls[0].Query == 2 {
+				runtime.Goexit()
+			}
+		}}
+		results, wait := start(t, q, []int{1, 2, 3})
+		wait()
+		if results[1] != "" || results[2] == "" || results[3] == "" {
+			t.Errorf("results = %v, want errors of the calls 2 and 3 only", results)
+		}
+		if _, err := q.Do(t.Context(), 4); err != nil {
+			t.Errorf("Do afterwards: error = %v", err)
 		}
 	})
 }

@@ -80,7 +80,8 @@ func (a *Approvals) Claim(ctx context.Context, tenant string, digest approval.Di
 	return a.one(ctx, "claim", claimApprovalScript, hex.EncodeToString(digest[:]), tenant)
 }
 
-// List implements [approval.Store].
+// List implements [approval.Store]. It looks at the last 10,000 approvals that are pending
+// in the tenant.
 func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
 	args := []any{f.Tenant, f.Decider.String(), max(limit, 0), maxBytes}
 	for role := range f.Roles.All() {

@@ -5,6 +5,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -151,5 +152,54 @@ func TestLargeBatch(t *testing.T) {
 	}
 	if want := (budget.Count{Spent: int64(len(calls)) * budget.MaxAmount}); len(counters) != 1 || counters[0].Count != want {
 		t.Errorf("Read after the batch = %+v, want %+v", counters, want)
+	}
+}
+
+// TestSumsOfABatch: a settlement whose sum is too large, and a counter that is no number,
+// do not keep the other calls of a batch from being counted.
+func TestSumsOfABatch(t *testing.T) {
+	t.Parallel()
+	client, b := newBudgets(t)
+	other := "" // another tenant of the same slot
+	for i := 0; other == "" || shardOf(other) != shardOf("acme"); i++ {
+		other = strconv.Itoa(i)
+	}
+	of := func(tenant, id string) budget.Reservation {
+		r := reservation(id, time.Minute)
+		r.Tenant = tenant
+		return r
+	}
+	const calls = 20
+	var holds, settlements []*budgetCall
+	for i := range calls {
+		id := strconv.Itoa(i)
+		holds = append(holds, &budgetCall{Query: hold("reserve", of(other, id))}, &budgetCall{Query: hold("reserve", of("acme", id))})
+		settlements = append(settlements,
+			&budgetCall{Query: settlement(other, id, []int64{1e18})}, &budgetCall{Query: settlement("acme", id, []int64{7})})
+	}
+	b.holds[shardOf("acme")].Send(t.Context(), holds)
+	b.settled[shardOf("acme")].Send(t.Context(), settlements)
+	for _, c := range append(holds, settlements...) {
+		if c.Err != nil {
+			t.Fatal(c.Err)
+		}
+	}
+	for tenant, want := range map[string]budget.Count{"acme": {Spent: 7 * calls}, other: {Spent: math.MaxInt64}} {
+		counters, _, err := b.Read(t.Context(), tenant, "key/ci", "day", time.Now().Add(-3*time.Hour))
+		if err != nil || len(counters) != 1 || counters[0].Count != want {
+			t.Errorf("Read of tenant %s = %+v, %v, want %+v", tenant, counters, err, want)
+		}
+	}
+
+	broken := of("acme", "broken")
+	broken.Entries[0].Account = "key/broken"
+	name := b.base("acme") + ":counter:" + nameOf("acme", "key/broken", "day") + ":" + strconv.FormatInt(broken.Entries[0].Start.UnixMicro(), 10)
+	if err := client.HSet(t.Context(), name, "ends", 1, "max", 1, "spent", 0, "held", "1.5").Err(); err != nil {
+		t.Fatal(err)
+	}
+	last := []*budgetCall{{Query: hold("reserve", broken)}, {Query: hold("reserve", of("acme", "last"))}}
+	b.holds[shardOf("acme")].Send(t.Context(), last)
+	if last[0].Err == nil || last[1].Err != nil || last[1].Result.Counts[0] != (budget.Count{Spent: 7 * calls, Held: 10}) {
+		t.Errorf("Reserve with a broken counter: error = %v, want one; beside it %+v, %v", last[0].Err, last[1].Result, last[1].Err)
 	}
 }

@@ -198,7 +198,7 @@ func (s *Store) apply(ctx context.Context, conn *sql.Conn, schema schema, versio
 // exclusive runs f in a transaction that excludes other processes: all that write to
 // SQLite, and on PostgreSQL those that take the same lock, a statement. The statements of
 // f see what the others have committed.
-func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f func() error) (err error) {
+func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f func() error) error {
 	begin := "BEGIN ISOLATION LEVEL READ COMMITTED"
 	if s.dialect == SQLite {
 		begin = "BEGIN IMMEDIATE" // a read lock could not be upgraded by two processes
@@ -206,8 +206,9 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f fu
 	if err := s.execute(ctx, conn, begin); err != nil {
 		return err
 	}
-	defer func() {
-		if err == nil {
+	committed := false
+	defer func() { // also after a panic
+		if committed {
 			return
 		}
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
@@ -225,5 +226,7 @@ func (s *Store) exclusive(ctx context.Context, conn *sql.Conn, lock string, f fu
 	if err := f(); err != nil {
 		return err
 	}
-	return s.execute(ctx, conn, "COMMIT")
+	err := s.execute(ctx, conn, "COMMIT")
+	committed = err == nil
+	return err
 }

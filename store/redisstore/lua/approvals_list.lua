@@ -35,7 +35,8 @@ local function flush()
 	end
 	same = {}
 end
-local ids = redis.call('ZREVRANGE', pending(tenant), 0, -1, 'WITHSCORES')
+-- The last 10,000 of the tenant: more would keep the server from other work.
+local ids = redis.call('ZREVRANGE', pending(tenant), 0, 9999, 'WITHSCORES')
 for n = 1, #ids, 2 do
 	if ids[n + 1] ~= created then
 		flush()

@@ -27,12 +27,21 @@ local call, dues = redis.call, base .. ':due'
 -- what flush has still to write.
 local counters = {}
 
+-- Returns an integer, and fails if text is none, before a request has changed anything.
+local function integer(text)
+	local n = tonumber(text)
+	if not n or n ~= math.floor(n) then
+		error({ err = 'ERR malformed number in a budget' })
+	end
+	return n
+end
+
 local function counter(name)
 	local key = base .. ':counter:' .. name
 	local c = counters[key]
 	if not c then
 		local r = call('HMGET', key, 'ends', 'max', 'spent', 'held')
-		c = { key = key, ends = r[1], max = r[2], spent = tonumber(r[3] or 0), held = tonumber(r[4] or 0), moreSpent = 0, moreHeld = 0 }
+		c = { key = key, ends = r[1], max = r[2], spent = integer(r[3] or 0), held = integer(r[4] or 0), moreSpent = 0, moreHeld = 0 }
 		counters[key] = c
 	end
 	return c
@@ -50,14 +59,18 @@ local function parts(name)
 	return found[1], found[2], found[3], string.sub(name, at)
 end
 
+-- Writes what has been added. The only failure is a sum above 2^63, which must not keep
+-- the other counters from being written: the counter then has the largest value.
+local function write(key, field, more)
+	if more ~= 0 and type(redis.pcall('HINCRBY', key, field, text(more))) == 'table' then -- an error
+		call('HSET', key, field, '9223372036854775807')
+	end
+end
+
 local function flush()
 	for key, c in pairs(counters) do
-		if c.moreSpent ~= 0 then
-			call('HINCRBY', key, 'spent', c.moreSpent)
-		end
-		if c.moreHeld ~= 0 then
-			call('HINCRBY', key, 'held', c.moreHeld)
-		end
+		write(key, 'spent', c.moreSpent)
+		write(key, 'held', c.moreHeld)
 		c.moreSpent, c.moreHeld = 0, 0
 	end
 end
@@ -87,8 +100,12 @@ end
 local function expire(member, time)
 	local hold = base .. ':hold:' .. member
 	local h = call('LRANGE', hold, '0', '-1')
+	local moves = {}
 	for i = 3, #h, 3 do
-		move(counter(h[i]), tonumber(h[i + 2]), 0 - h[i + 1])
+		moves[#moves + 1] = { counter(h[i]), integer(h[i + 2]), 0 - integer(h[i + 1]) }
+	end
+	for _, m in ipairs(moves) do
+		move(m[1], m[2], m[3])
 	end
 	finish(hold, member, 'expired', time)
 end

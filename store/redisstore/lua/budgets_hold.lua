@@ -22,7 +22,7 @@ local function make(c, name, i, time)
 	call('PEXPIREAT', starts, expiry)
 	call('ZADD', tenants, c.ends, name)
 	call('ZREMRANGEBYSCORE', tenants, '-inf', time)
-	call('PEXPIREAT', tenants, math.ceil((call('ZRANGE', tenants, -1, -1, 'WITHSCORES')[2] + keep) / 1000))
+	call('PEXPIREAT', tenants, math.ceil(((call('ZRANGE', tenants, -1, -1, 'WITHSCORES')[2] or c.ends) + keep) / 1000))
 end
 
 -- Adds the amounts of the entries, less those of h if it is a hold, to all counters, or
@@ -41,7 +41,7 @@ local function add(first, last, h, time)
 				spent, held = spent + c.spent, held + c.held
 			end
 		end
-		local amount = ARGV[i + 7] - (h and h[3 * n + 1] or 0)
+		local amount = ARGV[i + 7] - (h and integer(h[3 * n + 1]) or 0)
 		if amount > 0 and amount > ARGV[i + 6] - spent - held then
 			return { spent, held }, n - 1
 		end
@@ -52,6 +52,8 @@ local function add(first, last, h, time)
 		if c.ends ~= ARGV[i + 3] or c.max ~= ARGV[i + 5] then
 			make(c, names[m], i, time)
 		end
+	end
+	for m, c in ipairs(found) do
 		move(c, 0, more[m])
 	end
 	return counts

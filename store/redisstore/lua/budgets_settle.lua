@@ -14,16 +14,18 @@ return serve(function(first, last, time)
 	if h[1] ~= 'held' and h[1] ~= 'expired' then
 		return state(h, 1, time)
 	end
-	local counts, charged = {}, {}
+	local moves, counts, charged = {}, {}, {}
 	for n = 1, last - first do
-		local spent, held = tonumber(ARGV[first + n]), 0 - h[3 * n + 1]
+		local spent, held = integer(ARGV[first + n]), 0 - integer(h[3 * n + 1])
 		charged[n] = spent
 		if h[1] == 'expired' then
-			spent, held = spent - h[3 * n + 2], 0
+			spent, held = spent - integer(h[3 * n + 2]), 0
 		end
-		local c = counter(h[3 * n])
-		move(c, spent, held)
-		counts[2 * n - 1], counts[2 * n] = c.spent, c.held
+		moves[n] = { counter(h[3 * n]), spent, held }
+	end
+	for n, m in ipairs(moves) do
+		move(m[1], m[2], m[3])
+		counts[2 * n - 1], counts[2 * n] = m[1].spent, m[1].held
 	end
 	finish(hold, member, 'settled ' .. table.concat(ARGV, ' ', first + 1, last), time)
 	return answer('settled', 0, 0, time, 0, counts, charged)
