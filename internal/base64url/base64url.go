@@ -56,14 +56,14 @@ func Decode(buffer []byte, text string) ([]byte, error) {
 	for ; len(text) >= 4; text, to = text[4:], to[3:] {
 		group := values[0][text[0]] | values[1][text[1]] | values[2][text[2]] | values[3][text[3]]
 		all |= group
-		to[0], to[1], to[2] = byte(group>>16), byte(group>>8), byte(group)
+		to[0], to[1], to[2] = byte(group>>16), byte(group>>8), byte(group) //nolint:gosec // one byte each
 	}
 	var rest uint32
 	for n := range len(text) {
 		rest |= values[n][text[n]]
 	}
 	for n := range to {
-		to[n] = byte(rest >> (16 - 8*n))
+		to[n] = byte(rest >> (16 - 8*n)) //nolint:gosec // one byte
 		rest &^= 0xff << (16 - 8*n)
 	}
 	if all >= foreign || rest != 0 {
