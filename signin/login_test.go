@@ -396,7 +396,7 @@ func TestTransactionsStaySmall(t *testing.T) {
 	})
 }
 
-// TestEvictsNoMoreThanNeeded: the limit in bytes leaves room for three of these logins.
+// TestEvictsNoMoreThanNeeded: the limit in bytes leaves capacity for three of these logins.
 func TestEvictsNoMoreThanNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
