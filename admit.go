@@ -65,7 +65,7 @@ func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.R
 			event.Decision = Anonymous
 		}
 		event.Principal, event.Issuer, event.Credential = *a.principal, a.principal.Issuer, a.principal.Credential
-		if err := g.observer.Observe(r.Context(), event); err != nil {
+		if err := observe(r.Context(), g.observer, event); err != nil {
 			return nil, a, nil, unobserved
 		}
 	}
@@ -161,7 +161,7 @@ func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *
 			event.Decision = Denied
 		}
 	}
-	if err := g.observer.Observe(r.Context(), event); err != nil {
+	if err := observe(r.Context(), g.observer, event); err != nil {
 		return unobserved
 	}
 	return e

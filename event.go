@@ -145,7 +145,7 @@ type ObserverFunc func(context.Context, Event) error
 func (f ObserverFunc) Observe(ctx context.Context, e Event) error { return f(ctx, e) }
 
 // Observers returns an observer that passes each event to all observers, even
-// if one returns an error, and joins their errors. It panics if an observer is
+// if one returns an error or panics, and joins their errors. It panics if an observer is
 // nil.
 func Observers(observers ...Observer) Observer {
 	observers = slices.Clone(observers)
@@ -155,10 +155,21 @@ func Observers(observers ...Observer) Observer {
 	return ObserverFunc(func(ctx context.Context, e Event) error {
 		var errs []error
 		for _, o := range observers {
-			errs = append(errs, o.Observe(ctx, e))
+			errs = append(errs, observe(ctx, o, e))
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// observe passes e to o. A panic is an error: no server recovers where no request is
+// served.
+func observe(ctx context.Context, o Observer, e Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%T panicked: %v", o, p)
+		}
+	}()
+	return o.Observe(ctx, e)
 }
 
 // Report passes e to o, which may be nil. If o returns an error or panics, Report returns
@@ -168,15 +179,7 @@ func Report(ctx context.Context, o Observer, e Event) error {
 	if o == nil {
 		return nil
 	}
-	observe := func() (err error) {
-		defer func() {
-			if p := recover(); p != nil { // no server recovers where no request is served
-				err = fmt.Errorf("%T panicked: %v", o, p)
-			}
-		}()
-		return o.Observe(ctx, e)
-	}
-	if err := observe(); err != nil {
+	if err := observe(ctx, o, e); err != nil {
 		return &Error{
 			Code: CodeTemporarilyUnavailable, Reason: ReasonObserverFailed, Credential: e.Credential,
 			Cause: fmt.Errorf("gatehouse: observer: %w", err),

@@ -188,6 +188,23 @@ func TestObservers(t *testing.T) {
 	}
 }
 
+// An observer that panics has failed, and keeps no other from the event.
+func TestObserverPanics(t *testing.T) {
+	broken := gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { panic("observer") })
+	seen := &events{}
+	err := gatehouse.Report(t.Context(), gatehouse.Observers(broken, seen), gatehouse.Event{})
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed || len(seen.all) != 1 {
+		t.Errorf("Report = %v with %d events of the second observer, want %s and one", err, len(seen.all), gatehouse.ReasonObserverFailed)
+	}
+	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Observer: broken})
+	for _, token := range []string{"good", "bad"} {
+		_, _, err := gate.Admit(request("Authorization", "Bearer "+token))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed {
+			t.Errorf("Admit of the token %s = %v, want %s", token, err, gatehouse.ReasonObserverFailed)
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	if err := gatehouse.Report(t.Context(), nil, gatehouse.Event{}); err != nil {
 		t.Errorf("Report to no observer = %v", err)

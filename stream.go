@@ -71,7 +71,7 @@ func EndAtExpiry(next http.Handler) http.Handler {
 // of this process.
 //
 // While the backend is unavailable, or a check takes 10 s, the check is repeated every 1
-// to 2 s. The context ends 5 s after the first failure, or a second after
+// to 2 s. The context ends within 5 s of the first failure, and at most a second after
 // Principal.Expires. So it ends at most 30 s after the last check that succeeded.
 //
 // The observer of the gate receives an [EventStreamEnded] if a check ends the context.

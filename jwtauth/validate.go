@@ -83,7 +83,7 @@ func (i *issuer) validateJWT(c *claims, response bool, now time.Time) rejection 
 		c.expires.present, c.expires.seconds = true, c.issued.seconds+int64(i.maxAge/time.Second)
 	}
 	if response && !c.expires.present {
-		c.expires.present, c.expires.seconds = true, now.Unix()+1
+		c.expires.present, c.expires.seconds = true, max(now.Unix(), c.issued.seconds)+1
 	}
 	for _, claim := range [...]requiredClaim{{"exp", c.expires.present}, {"iat", response || c.issued.present}, {"aud", c.raw[claimAud] != ""}} {
 		if !claim.present {

@@ -192,6 +192,7 @@ func TestVerifyResponse(t *testing.T) {
 		"no exp":         {object{"exp": nil}, ""},
 		"no iat":         {object{"iat": nil}, ""},
 		"expired":        {object{"exp": now - 60, "iat": now - 70}, jwtauth.ReasonExpired},
+		"clock ahead":    {object{"exp": nil, "iat": now + 5}, ""},
 		"future iat":     {object{"exp": nil, "iat": now + 600}, jwtauth.ReasonNotYetValid},
 		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, jwtauth.ReasonClaims},
 		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, jwtauth.ReasonAudience},

@@ -280,7 +280,7 @@ func (l *Ledger) report(ctx context.Context, kind gatehouse.EventType, level slo
 	if p.Tenant == "" {
 		p.Tenant = b.Account.Tenant
 	}
-	_ = l.observer.Observe(ctx, gatehouse.Event{
+	_ = gatehouse.Report(ctx, l.observer, gatehouse.Event{
 		Type: kind, Level: level, Principal: p, Issuer: p.Issuer, Credential: p.Credential,
 		Attrs: append([]slog.Attr{
 			slog.String("per", b.Account.Per), slog.String("account", b.Account.Name),

@@ -148,7 +148,8 @@ func (l *Ledger) abandon(h *Hold, err error) {
 	})
 }
 
-// retry makes the changes that the store has not taken, until one fails.
+// retry makes the changes that the store has not taken, until one fails. That one is then
+// the last, so that a change that always fails does not stop the others.
 func (l *Ledger) retry(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -158,12 +159,16 @@ func (l *Ledger) retry(ctx context.Context) error {
 		}
 		change := l.pending[0]
 		l.mu.Unlock()
-		if err := change(ctx); err != nil {
-			return err
-		}
+		err := change(ctx)
 		l.mu.Lock()
 		l.pending = l.pending[1:]
+		if err != nil {
+			l.pending = append(l.pending, change)
+		}
 		l.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 }
 
@@ -182,9 +187,8 @@ func (l *Ledger) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			l.leases.idle(ctx, l, false)
-			if l.retry(ctx) == nil {
-				_, _ = l.store.Sweep(ctx, sweepLimit) // the next one does what this one could not
-			}
+			_ = l.retry(ctx) // the next one does what this one could not
+			_, _ = l.store.Sweep(ctx, sweepLimit)
 		case <-ctx.Done():
 			l.running.Add(-1)
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -117,6 +117,7 @@ local function sweep(time, limit)
 	for _, member in ipairs(members) do
 		if not pcall(expire, member, time) then
 			call('ZREM', dues, member)
+			call('PEXPIREAT', base .. ':hold:' .. member, text(math.ceil((time + retention) / 1000)))
 		end
 	end
 	return #members
