@@ -46,7 +46,7 @@ func (c Call) alone(t *testing.T, store budget.Store) (r budget.Result) {
 func TestBatches(t *testing.T, store budget.Store, together func(t *testing.T, calls []Call) []budget.Result) {
 	memory, start := budget.NewMemory(0), time.Now().Add(-30*time.Minute).UTC().Truncate(time.Second)
 	equal := []cmp.Option{cmpopts.IgnoreFields(budget.Result{}, "At", "Deadline"), cmpopts.EquateEmpty()}
-	seed := rand.Uint64()
+	const seed = 1 // with which all outcomes occur
 	random := rand.New(rand.NewPCG(seed, 0))
 	outcomes := make(map[budget.Outcome]int)
 	for round := range 40 {
