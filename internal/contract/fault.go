@@ -59,14 +59,19 @@ func (f Fault) Now() time.Time {
 // slow is the fault of a store whose calls take slowness. It breaks no rule, because
 // the rules must not depend on the speed of a machine.
 const (
-	slow     Fault = "slow"
-	slowness       = 200 * time.Millisecond
+	slow     = "slow"
+	slowness = 200 * time.Millisecond
 )
 
 // Err returns the error of a context that is canceled before a method begins.
 func (f Fault) Err(ctx context.Context, method string) error {
 	if f == slow {
-		<-time.After(slowness)
+		timer := time.NewTimer(slowness)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
 	if f.Is(method, "ignores the context") {
 		return nil
