@@ -119,6 +119,12 @@ func TestMalformedHolds(t *testing.T) {
 		n, err := client.ZCount(ctx, due, "-inf", "("+strconv.FormatInt(r.Deadline.UnixMicro(), 10)).Result()
 		return err == nil && n == 0
 	})
+	for i, damage := range damages {
+		left, err := client.PTTL(ctx, b.base("acme")+":hold:"+nameOf("acme", strconv.Itoa(i))).Result()
+		if err != nil || damage.name != "lost" && left <= 0 {
+			t.Errorf("time to live of a hold %s = %v, %v, want one", damage.name, left, err)
+		}
+	}
 	r, err := b.Settle(ctx, "acme", "next", []int64{7})
 	if err != nil {
 		t.Fatal(err)

@@ -90,11 +90,16 @@ end
 
 local removal
 
-local function finish(hold, member, state, time)
+-- Takes a hold off the order of deadlines, and has the server remove its record later.
+local function leave(hold, member, time)
 	removal = removal or text(math.ceil((time + retention) / 1000))
-	call('LSET', hold, '0', state)
 	call('ZREM', dues, member)
 	call('PEXPIREAT', hold, removal)
+end
+
+local function finish(hold, member, state, time)
+	call('LSET', hold, '0', state)
+	leave(hold, member, time)
 end
 
 local function expire(member, time)
@@ -116,8 +121,7 @@ local function sweep(time, limit)
 	local members = call('ZRANGEBYSCORE', dues, '-inf', time, 'LIMIT', '0', limit)
 	for _, member in ipairs(members) do
 		if not pcall(expire, member, time) then
-			call('ZREM', dues, member)
-			call('PEXPIREAT', base .. ':hold:' .. member, text(math.ceil((time + retention) / 1000)))
+			leave(base .. ':hold:' .. member, member, time)
 		end
 	end
 	return #members
