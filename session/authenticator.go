@@ -88,8 +88,6 @@ const (
 	textLength = 43
 )
 
-var encoding = base64.RawURLEncoding
-
 // newSecret returns the value of the cookie of a new session, and its ID in the
 // store.
 //
@@ -97,7 +95,7 @@ var encoding = base64.RawURLEncoding
 func (m *Manager) newSecret() (secret, id string) {
 	var b [secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return encoding.EncodeToString(b[:]), idOf(m.cookie.Name(), b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:]), idOf(m.cookie.Name(), b[:])
 }
 
 // idOf returns the SHA-256 of the name of a cookie and the secret in it: the
@@ -106,7 +104,7 @@ func (m *Manager) newSecret() (secret, id string) {
 func idOf(name string, secret []byte) string {
 	var buffer [128]byte // avoids an allocation
 	sum := sha256.Sum256(append(append(append(buffer[:0], name...), 0), secret...))
-	return string(encoding.AppendEncode(buffer[:0], sum[:]))
+	return string(base64.RawURLEncoding.AppendEncode(buffer[:0], sum[:]))
 }
 
 // presented returns the ID of the session that the cookie names. The error is

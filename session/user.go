@@ -4,6 +4,7 @@ package session
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"mime"
 	"net/http"
@@ -37,7 +38,7 @@ var (
 // both can be guessed.
 func UserTag(p gatehouse.Principal) string {
 	sum := sha256.Sum256([]byte("session user\x00" + p.Issuer + "\x00" + p.Subject))
-	return encoding.EncodeToString(sum[:16])
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // checkUser returns an error if the values name another user than p.
