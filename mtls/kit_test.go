@@ -76,6 +76,7 @@ func authority(by *pair) *pair {
 	return issue(by, func(c *x509.Certificate) {
 		c.Subject.CommonName = must(rand.Int(rand.Reader, big.NewInt(1<<62))).String()
 		c.IsCA, c.KeyUsage, c.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
+		c.NotAfter = c.NotAfter.Add(time.Hour) // later than that of each certificate that it signs
 	})
 }
 
