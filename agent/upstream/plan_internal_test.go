@@ -4,12 +4,16 @@ package upstream
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
 // planned is a rotator with the limits of the tests, and the instants are relative to zero.
@@ -95,36 +99,52 @@ func TestDone(t *testing.T) {
 		event  gatehouse.EventType
 	}{
 		"created": {
-			state{Versions: []version{versionAt("a", creating, 0, 0)}, Failures: 2}, creating, nil,
-			state{Versions: []version{with(versionAt("a", created, 0, minute), 0, secret)}, Failures: 2}, EventCreated,
+			state{Versions: []version{versionAt("a", creating, 0, 0)}, Failures: 2},
+			creating, nil,
+			state{Versions: []version{with(versionAt("a", created, 0, minute), 0, secret)}, Failures: 2},
+			EventCreated,
 		},
 		"creation failed": {
-			state{Versions: []version{versionAt("a", creating, 55*time.Second, 55*time.Second)}, Failures: 2}, creating, failed,
-			state{Versions: []version{versionAt("a", revoking, 55*time.Second, minute).next(65 * time.Second)}, Failures: 3, Retry: at(minute + 20*time.Second)}, EventDrained,
+			state{Versions: []version{versionAt("a", creating, 55*time.Second, 55*time.Second)}, Failures: 2},
+			creating, failed,
+			state{Versions: []version{versionAt("a", revoking, 55*time.Second, minute).next(65 * time.Second)}, Failures: 3, Retry: at(minute + 20*time.Second)},
+			EventDrained,
 		},
 		"accepted": {
-			state{Versions: []version{versionAt("b", active, 0, 0), versionAt("a", created, 0, 0)}, Failures: 2, Replace: "b"}, created, nil,
-			state{Versions: []version{versionAt("b", draining, 0, minute), versionAt("a", active, 0, minute)}, Retry: at(minute + time.Second)}, EventActivated,
+			state{Versions: []version{versionAt("b", active, 0, 0), versionAt("a", created, 0, 0)}, Failures: 2, Replace: "b"},
+			created, nil,
+			state{Versions: []version{versionAt("b", draining, 0, minute), versionAt("a", active, 0, minute)}, Retry: at(minute + time.Second)},
+			EventActivated,
 		},
 		"to be probed again": {
-			state{Versions: []version{versionAt("a", created, 0, 51*time.Second)}, Failures: 2}, created, failed,
-			state{Versions: []version{versionAt("a", created, 0, 51*time.Second).next(minute + time.Second)}, Failures: 2}, "",
+			state{Versions: []version{versionAt("a", created, 0, 51*time.Second)}, Failures: 2},
+			created, failed,
+			state{Versions: []version{versionAt("a", created, 0, 51*time.Second).next(minute + time.Second)}, Failures: 2},
+			"",
 		},
 		"given up": {
-			state{Versions: []version{versionAt("a", created, 0, 50*time.Second)}, Failures: 9}, created, failed,
-			state{Versions: []version{versionAt("a", revoking, 0, minute)}, Failures: 10, Retry: at(minute + 64*5*time.Second)}, EventDrained,
+			state{Versions: []version{versionAt("a", created, 0, 50*time.Second)}, Failures: 9},
+			created, failed,
+			state{Versions: []version{versionAt("a", revoking, 0, minute)}, Failures: 10, Retry: at(minute + 64*5*time.Second)},
+			EventDrained,
 		},
 		"revoked": {
-			state{Versions: []version{versionAt("a", revoking, 0, 0), versionAt("b", active, 0, 0)}}, revoking, nil,
-			state{Versions: []version{versionAt("b", active, 0, 0)}}, EventRevoked,
+			state{Versions: []version{versionAt("a", revoking, 0, 0), versionAt("b", active, 0, 0)}},
+			revoking, nil,
+			state{Versions: []version{versionAt("b", active, 0, 0)}},
+			EventRevoked,
 		},
 		"revocation failed": {
-			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 1, none)}}, revoking, failed,
-			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 2, none).next(minute + 10*time.Second)}}, "",
+			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 1, none)}},
+			revoking, failed,
+			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 2, none).next(minute + 10*time.Second)}},
+			"",
 		},
 		"moved by another node": {
-			state{Versions: []version{versionAt("a", revoking, 0, 0)}}, created, nil,
-			state{Versions: []version{versionAt("a", revoking, 0, 0)}}, "",
+			state{Versions: []version{versionAt("a", revoking, 0, 0)}},
+			created, nil,
+			state{Versions: []version{versionAt("a", revoking, 0, 0)}},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,4 +158,71 @@ func TestDone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each write of the record names what the node uses: from before the calls with a new
+// credential begin until those with the former one have ended.
+func TestUpdateHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys, err := cookie.NewKeyring(gatehouse.NewSecret(make([]byte, 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := &Memory{}
+		r, err := NewRotator(RotatorConfig{Name: "main", Provider: struct{ Provider }{}, Store: store, Keys: keys, Refresh: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := func(stages map[string]stage) func(*state, time.Time) bool {
+			return func(s *state, now time.Time) bool {
+				s.Versions = nil
+				for _, id := range slices.Sorted(maps.Keys(stages)) {
+					s.Versions = append(s.Versions, version{ID: id, Stage: stages[id], secret: gatehouse.NewSecret([]byte(id))})
+				}
+				return len(stages) > 0
+			}
+		}
+		rotated := change(map[string]stage{"a": draining, "b": active})
+		none := func(*state, time.Time) bool { return false }
+		var release func()
+		for _, step := range []struct {
+			name     string
+			before   func()
+			change   func(*state, time.Time) bool
+			revision int64
+			uses     []string
+		}{
+			{"activate", func() {}, change(map[string]stage{"a": active}), 1, []string{"a"}},
+			{"nothing new", func() { _, release, err = r.Acquire(t.Context()) }, none, 1, []string{"a"}},
+			{"rotate", func() {}, rotated, 2, []string{"a", "b"}},
+			{"during a call", func() {}, none, 2, []string{"a", "b"}},
+			{"after the call", func() { release() }, none, 3, []string{"b"}},
+			{"before half of the hold", func() { time.Sleep(3*time.Second - time.Microsecond) }, none, 3, []string{"b"}},
+			{"at half of the hold", func() { time.Sleep(time.Microsecond) }, func(s *state, now time.Time) bool {
+				s.Nodes["dead"] = node{Expires: now}
+				return false
+			}, 4, []string{"b"}},
+			{"after the end of another node", func() { time.Sleep(3 * time.Second) }, none, 5, []string{"b"}},
+		} {
+			step.before()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.update(t.Context(), step.change); err != nil {
+				t.Fatalf("%s: update error = %v", step.name, err)
+			}
+			record, _ := store.Load(t.Context(), "main")
+			s, err := decode(record.Data, "main", keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, dead := s.Nodes["dead"]
+			if got := s.Nodes[r.node].Uses; record.Revision != step.revision || !slices.Equal(got, step.uses) || dead && step.revision > 4 {
+				t.Errorf("%s: revision %d, the node uses %q of %v, want revision %d and %q", step.name, record.Revision, got, s.Nodes, step.revision, step.uses)
+			}
+		}
+		if len(r.calls) > 0 {
+			t.Errorf("calls after their end: %v", r.calls)
+		}
+	})
 }
