@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -99,7 +100,7 @@ func TestDone(t *testing.T) {
 		event  gatehouse.EventType
 	}{
 		"created": {
-			state{Versions: []version{versionAt("a", creating, 0, 0)}, Failures: 2},
+			state{Versions: []version{with(versionAt("a", creating, 0, 0), 3, none)}, Failures: 2},
 			creating, nil,
 			state{Versions: []version{with(versionAt("a", created, 0, minute), 0, secret)}, Failures: 2},
 			EventCreated,
@@ -160,19 +161,106 @@ func TestDone(t *testing.T) {
 	}
 }
 
+// newInternal returns a rotator with a store in memory whose clock is an hour ahead.
+func newInternal(t *testing.T, p Provider) *Rotator {
+	keys, err := cookie.NewKeyring(gatehouse.NewSecret(make([]byte, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRotator(RotatorConfig{Name: "main", Provider: p, Store: &ahead{}, Keys: keys, Refresh: time.Second, Timeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+type ahead struct{ Memory }
+
+func (a *ahead) Load(ctx context.Context, name string) (Record, error) {
+	r, err := a.Memory.Load(ctx, name)
+	r.AsOf = r.AsOf.Add(time.Hour)
+	return r, err
+}
+
+// load returns the record.
+func (r *Rotator) load(t *testing.T) (*state, Record) {
+	record, err := r.store.Load(t.Context(), r.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := decode(record.Data, r.name, r.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, record
+}
+
+type creator struct {
+	Provider
+	create func() error
+}
+
+func (c creator) Create(context.Context, string) (gatehouse.Secret, error) {
+	return gatehouse.Secret{}, c.create()
+}
+
+// The lease ends by the clock of the store.
+func TestLeaseIsOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r *Rotator
+		r = newInternal(t, creator{create: func() error {
+			if s, record := r.load(t); s.Lease.Node != r.node || !s.Lease.Expires.Equal(record.AsOf.Add(10*time.Second)) {
+				t.Errorf("lease = %+v at %v, want one of 10 s", s.Lease, record.AsOf)
+			}
+			return errors.New("down")
+		}})
+		if _, err := r.turn(t.Context()); err == nil {
+			t.Error("turn error = nil, want that of the provider")
+		}
+	})
+}
+
+// What replace records for the active credential a.
+func TestReplace(t *testing.T) {
+	for _, test := range []struct {
+		id        string
+		wasDead   bool
+		dead      bool
+		retry     time.Duration // from now
+		ok        bool
+		replaced  bool
+		wantRetry time.Duration
+	}{
+		{"", false, false, time.Minute, true, true, 0},
+		{"", true, false, time.Minute, true, true, 0}, // it stays dead
+		{"a", false, true, 0, true, true, 0},
+		{"a", false, true, 1000, false, true, 1000},
+		{"b", false, true, 0, false, false, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newInternal(t, creator{})
+			now := time.Now().Add(time.Hour)
+			if err := r.update(t.Context(), func(s *state, _ time.Time) bool {
+				s.Versions, s.Retry = []version{{ID: "a", Stage: active, Dead: test.wasDead}}, now.Add(test.retry)
+				return true
+			}); err != nil {
+				t.Fatal(err)
+			}
+			_, ok, err := r.replace(t.Context(), test.id, test.dead)
+			s, _ := r.load(t)
+			if err != nil || ok != test.ok || (s.Replace == "a") != test.replaced || s.Versions[0].Dead != (test.wasDead || test.dead && test.replaced) || !s.Retry.Equal(now.Add(test.wantRetry)) {
+				t.Errorf("replace(%q, dead %v) = %v, %v with the record %+v at %v", test.id, test.dead, ok, err, s, now)
+			}
+		})
+	}
+}
+
 // Each write of the record names what the node uses: from before the calls with a new
 // credential begin until those with the former one have ended.
 func TestUpdateHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		keys, err := cookie.NewKeyring(gatehouse.NewSecret(make([]byte, 32)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		store := &Memory{}
-		r, err := NewRotator(RotatorConfig{Name: "main", Provider: struct{ Provider }{}, Store: store, Keys: keys, Refresh: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := newInternal(t, creator{})
+		var err error
 		change := func(stages map[string]stage) func(*state, time.Time) bool {
 			return func(s *state, now time.Time) bool {
 				s.Versions = nil
@@ -211,11 +299,7 @@ func TestUpdateHolds(t *testing.T) {
 			if err := r.update(t.Context(), step.change); err != nil {
 				t.Fatalf("%s: update error = %v", step.name, err)
 			}
-			record, _ := store.Load(t.Context(), "main")
-			s, err := decode(record.Data, "main", keys)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s, record := r.load(t)
 			_, dead := s.Nodes["dead"]
 			if got := s.Nodes[r.node].Uses; record.Revision != step.revision || !slices.Equal(got, step.uses) || dead && step.revision > 4 {
 				t.Errorf("%s: revision %d, the node uses %q of %v, want revision %d and %q", step.name, record.Revision, got, s.Nodes, step.revision, step.uses)

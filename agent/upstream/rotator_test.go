@@ -48,7 +48,11 @@ func TestRotateDrainsBeforeItRevokes(t *testing.T) {
 		if want := []gatehouse.EventType{upstream.EventCreating, upstream.EventCreated, upstream.EventActivated}; !slices.Equal(seen.types(), want) {
 			t.Errorf("events of the first credential, want %q", want)
 		}
+		start := time.Now()
 		noError(t, r.Rotate(t.Context()))
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Rotate after an activation took %v, want no pause", took)
+		}
 		second, releaseSecond := acquire(t, r)
 		if first.ID == second.ID || first.Secret.Equal(second.Secret) || !p.accepts(first) || !p.accepts(second) {
 			t.Errorf("after Rotate with a call in flight: %s and %s, live %q", first.ID, second.ID, p.ids())
@@ -155,6 +159,22 @@ func TestOneNodeCallsProvider(t *testing.T) {
 		if p.creations() != 3 || len(p.ids()) != 1 {
 			t.Errorf("%d credentials created, live %q, want 3 and one", p.creations(), p.ids())
 		}
+		// Rejected waits for a probe, a creation and a probe.
+		c, release := acquire(t, one)
+		release()
+		p.onCall(nil)
+		noError(t, p.Revoke(t.Context(), c.ID))
+		p.onCall(func(when, _ string) error {
+			if when == "before" {
+				time.Sleep(4900 * time.Millisecond)
+			}
+			return nil
+		})
+		one.Rejected(t.Context(), c)
+		if c, release = acquire(t, one); !p.accepts(c) {
+			t.Errorf("after Rejected: the credential %s is not live", c.ID)
+		}
+		release()
 	})
 }
 
@@ -214,6 +234,9 @@ func TestRejectedReplaces(t *testing.T) {
 		defer release()
 		time.Sleep(5 * time.Second)
 		one.Rejected(t.Context(), first) // the answer was about the request
+		p.onCall(func(string, string) error { return errDown })
+		one.Rejected(t.Context(), first) // the provider does not say
+		p.onCall(nil)
 		if c, end := acquire(t, one); c.ID != first.ID || p.creations() != 1 {
 			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.creations())
 		} else {
@@ -478,6 +501,11 @@ func TestStoreIsUnavailable(t *testing.T) {
 		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
 			t.Errorf("Rotate without a store: error = %v", err)
 		}
+		s.fail(upstream.ErrConflict)
+		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrConflict) || !isUnavailable(err) {
+			t.Errorf("Rotate with a store that always has another revision: error = %v", err)
+		}
+		s.fail(errDown)
 		for _, e := range seen.drain() {
 			if e.Cause != nil && strings.Contains(fmt.Sprintf("%v %+v", e.Cause, e.Cause), "10.1.2.3") {
 				t.Errorf("event %s with an address: %v", e.Type, e.Cause)
