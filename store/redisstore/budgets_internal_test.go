@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/internal/batch"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/internal/budgets"
 	"github.com/gatehouse-go/gatehouse/store/internal/ledgertest"
 )
 
@@ -34,7 +35,7 @@ func newBudgets(t *testing.T) (*redis.Client, *Budgets) {
 	return client, s.Budgets()
 }
 
-type budgetCall = batch.Call[[]any, budget.Result]
+type budgetCall = batch.Call[request, budget.Result]
 
 // TestBudgetBatches: a script decides on each request of a batch as if it were alone.
 func TestBudgetBatches(t *testing.T) {
@@ -149,6 +150,19 @@ func TestBrokenCounter(t *testing.T) {
 		b.holds[shardOf("acme")].Send(t.Context(), calls)
 		if calls[0].Err == nil || calls[1].Err != nil || calls[1].Result.Counts[0] != (budget.Count{Held: 10 * int64(i+1)}) {
 			t.Errorf("Reserve with a counter that holds %s: error = %v, want one; beside it %+v, %v", held, calls[0].Err, calls[1].Result, calls[1].Err)
+		}
+	}
+}
+
+// TestBatchSize: a call weighs as much as the counters that it reads.
+func TestBatchSize(t *testing.T) {
+	var b Budgets
+	b.init(nil)
+	r := budget.Reservation{Entries: make([]budget.Entry, 3)}
+	for n := range budgetShards {
+		holds, settled := b.holds[n].Weigh(hold("reserve", r)), b.settled[n].Weigh(settlement("acme", "1", make([]int64, 2)))
+		if holds != 3 || settled != 2 || b.holds[n].Limit != budgets.Batch || b.settled[n].Limit != budgets.Batch {
+			t.Errorf("weights of calls of 3 and 2 counters = %d, %d in batches of %d, %d", holds, settled, b.holds[n].Limit, b.settled[n].Limit)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (s suite) entry(account string, limit, amount int64) budget.Entry {
 }
 
 func reservation(id string, entries ...budget.Entry) budget.Reservation {
-	return budget.Reservation{Tenant: "acme", ID: id, TTL: time.Minute, Entries: entries}
+	return budget.Reservation{Tenant: "acme", ID: id, TTL: 20 * time.Minute, Entries: entries}
 }
 
 func (s suite) reserve(r budget.Reservation) budget.Result {
@@ -165,7 +165,7 @@ func (s suite) inHours(account string, n, since int, limit, amount int64) budget
 }
 
 func rules() []rule {
-	return slices.Concat(reserveRules, endRules, readRules, raceRules)
+	return slices.Concat(reserveRules, endRules, counterRules, readRules, raceRules)
 }
 
 func id(n int) string { return fmt.Sprintf("call-%d", n) }
