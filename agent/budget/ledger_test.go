@@ -55,7 +55,7 @@ func state(t testing.TB, l *budget.Ledger, line budget.Line) [2]int64 {
 func TestReserveIsAllOrNothing(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	key, tenant := keyLine(100), tenantLine(50)
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40}, budget.Charge{Line: tenant, Amount: 40})
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40, Floor: 40}, budget.Charge{Line: tenant, Amount: 40})
 	if err != nil {
 		t.Fatal(err)
 	}
