@@ -130,6 +130,11 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy || cause.Amount != 1 {
 		t.Errorf("Extend above Max = %v, %+v, want busy for one more", e, cause)
 	}
+	all := keyLine(100)
+	all.Spare = 100
+	if _, err := l.Usage(t.Context(), all); err != nil {
+		t.Errorf("Usage of a budget that is for calls in progress only = %v", err)
+	}
 	for _, amounts := range [][]int64{nil, {1, 2}, {-1}, {budget.MaxAmount + 1}} {
 		if e, _ := refusal(t, h.Settle(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
 			t.Errorf("Settle(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
