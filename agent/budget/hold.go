@@ -94,9 +94,9 @@ func (h *Hold) merge(amounts []int64) ([]int64, error) {
 }
 
 // Extend sets the deadline of the hold to [Config.Hold] from now, and its amounts to
-// the given ones, in the order of the charges; no amounts leave them unchanged.
-// Unlike Reserve it may use [Line.Spare]. The error is like that of
-// [Ledger.Reserve]; the hold is unchanged then, but for the deadline.
+// the given ones, in the order of the charges; without amounts they are unchanged.
+// Unlike Reserve it may use [Line.Spare]. The errors are those of [Ledger.Reserve];
+// after an error only the deadline may have changed.
 func (h *Hold) Extend(ctx context.Context, amounts ...int64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
