@@ -285,6 +285,31 @@ func TestOtherNodes(t *testing.T) {
 	})
 }
 
+// late is a store that answers a change some time after it has made it.
+type late struct{ agent.Store }
+
+func (s late) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	record, err := s.Store.Register(ctx, id, tenant, details)
+	time.Sleep(400 * time.Millisecond)
+	return record, err
+}
+
+// A change is known MaxAge later, also if it was made before the answer to another one.
+func TestLateAnswerDoesNotHideDecommission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := agent.NewMemory(0)
+		r := must(agent.New(registryConfig(late{store}, nil)))
+		time.AfterFunc(10*time.Millisecond, func() { must(store.Decommission(t.Context(), "acme", "helper-1")) })
+		must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
+		time.Sleep(110 * time.Millisecond)
+		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+		if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller 500 ms after the decommission: error = %v, want %s", err, agent.ReasonDecommissioned)
+		}
+		_ = r.Close()
+	})
+}
+
 // A query that began before a decommission does not hide it.
 func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
