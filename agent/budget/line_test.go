@@ -128,7 +128,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 }
 
 func TestThresholdsAndOverrunsAreReported(t *testing.T) {
-	for _, w := range []budget.Window{budget.Day(nil), budget.Rolling24h()} {
+	for _, w := range []budget.Window{budget.Day(here()), budget.Rolling24h()} {
 		observer := &events{}
 		l := newLedger(t, budget.Config{Observer: observer})
 		line := keyLine(100)
@@ -143,7 +143,7 @@ func TestThresholdsAndOverrunsAreReported(t *testing.T) {
 			}
 		}
 		want := []gatehouse.EventType{
-			budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold,
+			budget.EventOverrun, budget.EventThreshold, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun,
 		}
 		if diff := cmp.Diff(want, observer.types()); diff != "" {
 			t.Errorf("%v: events (-want +got):\n%s", w, diff)
