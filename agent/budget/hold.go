@@ -270,7 +270,7 @@ func (l *Ledger) charge(ctx context.Context, tenant, id string, used []int64) (R
 
 // thresholds reports the thresholds that a settlement has reached.
 func (l *Ledger) thresholds(ctx context.Context, charges []Charge, used []int64, result Result) {
-	if result.Replayed || len(result.Counts) != len(charges) {
+	if len(result.Counts) != len(charges) { // a replay
 		return
 	}
 	for i := range charges {
