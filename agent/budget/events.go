@@ -34,7 +34,8 @@ type events struct {
 }
 
 // feed reads the next piece and appends to out what may be forwarded: all whole
-// events, and what cannot be a report.
+// events, and what cannot be a report. It never writes ahead of what it has read, so that
+// out may be the beginning of piece.
 func (e *events) feed(out, piece []byte) []byte {
 	data := piece
 	if len(e.rest) > 0 {
