@@ -51,10 +51,15 @@ func TestProtect(t *testing.T) {
 	for _, c := range w.Result().Cookies() {
 		s.jar[c.Name] = c.Value
 	}
-	r := s.request(http.MethodGet, "/notes/7")
-	w = httptest.NewRecorder()
-	if h.ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "alice" || w.Header().Get("X-Frame-Options") != "SAMEORIGIN" || r.Pattern != "/notes/" {
-		t.Errorf("GET with a session: %d %s %v, pattern %q", w.Code, w.Body, w.Header(), r.Pattern)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		r := s.request(method, "/notes/7", header("Referer", "http://example.com/notes/7"))
+		w = httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "alice" || w.Header().Get("X-Frame-Options") != "SAMEORIGIN" || r.Pattern != "/notes/" {
+			t.Errorf("%s with a session: %d %s %v, pattern %q", method, w.Code, w.Body, w.Header(), r.Pattern)
+		}
+	}
+	if w := s.through(h, http.MethodPost, "/auth/backchannel-logout", form("")); w.Code != 400 {
+		t.Errorf("back-channel logout without a token: status %d, want 400", w.Code)
 	}
 	for name, test := range map[string]struct {
 		change func(*http.Request)
@@ -123,7 +128,8 @@ func TestRefusalsOfTheGate(t *testing.T) {
 			t.Errorf("%s: Content-Security-Policy %q", name, csp)
 		}
 	}
-	down, h2 := protected(t, func(c *signin.Config) { c.Session.Store = downStore{} })
+	failing := true
+	down, h2 := protected(t, without(&failing, "Get"))
 	down.jar[sessionCookie] = strings.Repeat("A", 43)
 	if w := down.through(h2, http.MethodGet, "/notes/7"); w.Code != 503 || !strings.Contains(w.Body.String(), "at the moment") {
 		t.Errorf("store down: %d %s", w.Code, w.Body)
