@@ -208,11 +208,12 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 	}
 	text, _ := json.Marshal(details{a.Owner, a.Roles, a.Keys, a.SPIFFEID, a.Certificates, a.Attestation, a.Limits}) // cannot fail
 	old, _ := r.config.Store.Find(ctx, a.ID)                                                                        // decides only whether there is an event
+	begun := time.Now()
 	record, err := r.config.Store.Register(ctx, a.ID, a.Tenant, text)
 	if err != nil {
 		return Agent{}, fmt.Errorf("agent: register %.64q: %w", a.ID, failed(err))
 	}
-	e, err := r.put(time.Now(), record)
+	e, err := r.changed(begun, record)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -230,11 +231,12 @@ func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, 
 	if !isIdentifier(tenant) || !isIdentifier(id) {
 		return Agent{}, ErrNotFound
 	}
+	begun := time.Now()
 	record, err := r.config.Store.Decommission(ctx, tenant, id)
 	if err != nil {
 		return Agent{}, fmt.Errorf("agent: decommission %.64q: %w", id, failed(err))
 	}
-	e, err := r.put(time.Now(), record)
+	e, err := r.changed(begun, record)
 	if err != nil {
 		return Agent{}, err
 	}

@@ -100,17 +100,19 @@ func (f *flow) open(status int, header http.Header) error {
 	return nil
 }
 
-// feed meters the next piece of the response, and appends to out what the client gets
-// now. The error is [ErrCut].
+// read meters the next piece of a plain response.
+func (f *flow) read(piece []byte) {
+	f.progress.Add(int64(len(piece)))
+	f.plain.feed(piece)
+	if f.plain.done {
+		f.end(false)
+	}
+}
+
+// feed meters the next piece of a stream, and appends to out what the client gets now;
+// out may be the beginning of piece. The error is [ErrCut].
 func (f *flow) feed(out, piece []byte) ([]byte, error) {
 	f.progress.Add(int64(len(piece)))
-	if f.events == nil {
-		f.plain.feed(piece)
-		if f.plain.done {
-			f.end(false)
-		}
-		return append(out, piece...), nil
-	}
 	out = f.events.feed(out, piece)
 	if err := f.grow(); err != nil {
 		return append(out, f.failure()...), err
