@@ -89,6 +89,7 @@ func TestRequireUser(t *testing.T) {
 		{"malformed query", "POST", "/?session_user=" + own + "&%zz", p, none, 400},
 		{"read", "GET", "/", p, none, 200},
 		{"read by HEAD", "HEAD", "/", p, none, 200},
+		{"OPTIONS", "OPTIONS", "/", p, none, 200},
 		{"another credential", "POST", "/", key, none, 200},
 		{"anonymous", "POST", "/", gatehouse.Principal{}, none, 200},
 	} {

@@ -155,7 +155,8 @@ func TestRefusalsOfTheGate(t *testing.T) {
 // words, and not by a redirect without an end.
 func TestPathPrefix(t *testing.T) {
 	prefixed := func(c *signin.Config) { c.RedirectURI, c.Home = origin+"/app/auth/callback", "/app/" }
-	s, h := protected(t, prefixed)
+	var down bool
+	s, h := protected(t, prefixed, without(&down, "Get"))
 	w := s.through(h, http.MethodGet, "/app/notes/7")
 	if w.Header().Get("Location") != "/app/auth/login?return_to=%2Fapp%2Fnotes%2F7" {
 		t.Errorf("GET /app/notes/7 leads to %q, want the login with the prefix", w.Header().Get("Location"))
@@ -196,6 +197,11 @@ func TestPathPrefix(t *testing.T) {
 			t.Errorf("GET %s with a session: status %d, want the 404 of the application: %s", target, w.Code, w.Body)
 		}
 	}
+	down = true
+	if w := s.through(h, http.MethodGet, "/auth/login?return_to=/notes/7"); w.Code != 503 {
+		t.Errorf("GET /auth/login without the store: status %d, want 503", w.Code)
+	}
+	down = false
 	delete(s.jar, sessionCookie)
 	if w := s.through(h, http.MethodGet, "/login"); w.Code != 303 {
 		t.Errorf("GET /login: status %d, want 303 to the login", w.Code)
