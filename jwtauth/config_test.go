@@ -204,7 +204,11 @@ func weakRSA(bits int, e int) *rsa.PublicKey {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	c := issuerConfig(func(i *jwtauth.Issuer) { i.Require = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}} })
+	keys := []jwtauth.Key{{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}}
+	c := issuerConfig(func(i *jwtauth.Issuer) {
+		i.Require, i.Keys = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
+	})
+	keys[0] = jwtauth.Key{ID: "k1", Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}
 	a := newAuthenticator(t, c)
 	c.Issuers[0].Require[0].Values[0] = "bob"
 	c.Issuers[0].Audiences[0] = "https://other.example.com"
