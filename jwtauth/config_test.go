@@ -207,11 +207,16 @@ func TestConfigIsCopied(t *testing.T) {
 	keys := []jwtauth.Key{{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}}
 	c := issuerConfig(func(i *jwtauth.Issuer) {
 		i.Require, i.Keys = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
+		i.Tenants, i.AllowedScopes, i.AllowedRoles = []string{"acme"}, []string{"reports:read"}, []string{"admin"}
 	})
 	keys[0] = jwtauth.Key{ID: "k1", Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}
 	a := newAuthenticator(t, c)
 	c.Issuers[0].Require[0].Values[0] = "bob"
 	c.Issuers[0].Audiences[0] = "https://other.example.com"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
-	check(t, a, "after a change of the caller's Config", token(nil, nil), "")
+	c.Issuers[0].Tenants[0], c.Issuers[0].AllowedScopes[0], c.Issuers[0].AllowedRoles[0] = "x", "x", "x"
+	p, err := a.Verify(t.Context(), token(nil, object{"roles": []any{"admin"}}))
+	if err != nil || p.Scopes.Len() != 1 || p.Roles.Len() != 1 {
+		t.Errorf("Verify after a change of the caller's Config = %+v, %v, want its scope and its role", p, err)
+	}
 }

@@ -112,6 +112,8 @@ func TestInvalidKeySets(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: document(test.text)}))
 		unavailable(t, a, name, token(nil, nil), test.want)
 	}
+	most := document(`{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 99) + `]}`)
+	check(t, newAuthenticator(t, remoteConfig(&keyServer{serve: most})), "100 keys", token(nil, nil), "")
 }
 
 // One kid may name keys of two kinds, and by mistake several of one kind.

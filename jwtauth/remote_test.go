@@ -296,8 +296,10 @@ func TestOutageDelaysNoRequest(t *testing.T) {
 func TestSlowObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), "{}")} // the second key is dropped, with an event
+		events := 0
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
 			c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
+				events++
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -313,6 +315,7 @@ func TestSlowObserver(t *testing.T) {
 		start = time.Now()
 		noError(t, a.Close())
 		equal(t, "time of Close", time.Since(start), 5*time.Second)
+		equal(t, "events that were kept", events, 257)
 	})
 }
 
