@@ -256,6 +256,7 @@ func TestBackoffCountsFromTheStart(t *testing.T) {
 func TestBackoffLimits(t *testing.T) {
 	for limits, want := range map[jwtauth.KeySets][]int{
 		{Refresh: 25 * time.Second}:      {0, 10, 30, 55, 80},
+		{Refresh: 5 * time.Second}:       {0, 5, 10, 15},
 		{MinInterval: 110 * time.Second}: {0, 110, 220},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -471,8 +472,8 @@ func TestFetchSurvivesItsCaller(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		_, err := a.Verify(ctx, token(nil, nil)) // starts the fetch
-		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
-			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %v after 1 s", err, took, context.DeadlineExceeded)
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second || rejected(t, err).Reason != jwtauth.ReasonKeysUnavailable {
+			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %s after 1 s", err, took, jwtauth.ReasonKeysUnavailable)
 		}
 		check(t, a, "other request", token(nil, nil), "")
 	})
