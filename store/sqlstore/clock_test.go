@@ -136,12 +136,20 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold := func(account, id string) any {
+	reservation := func(account, id string) budget.Reservation {
 		end := start.Add(time.Hour)
-		r, err := s.Budgets().Reserve(ctx, budget.Reservation{Tenant: "t", ID: id, TTL: time.Minute, Entries: []budget.Entry{
+		return budget.Reservation{Tenant: "t", ID: id, TTL: time.Minute, Entries: []budget.Entry{
 			{Account: account, Window: "day", Start: start, Since: start, Next: end, End: end, Max: 40, Limit: 40, Amount: 40},
-		}})
+		}}
+	}
+	hold := func(account, id string) any {
+		r, err := s.Budgets().Reserve(ctx, reservation(account, id))
 		return fmt.Sprint(r.Outcome, " ", err)
+	}
+	settle := func(id string) any {
+		_, errSweep := s.Budgets().Sweep(ctx, 9)
+		r, err := s.Budgets().Settle(ctx, "t", id, []int64{7})
+		return fmt.Sprint(r.Outcome, " ", errors.Join(errSweep, err))
 	}
 	done := func(act func(string) any, want string) func(string) error {
 		return func(id string) error {
@@ -171,6 +179,18 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 			"reserve what a hold has", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"),
 			func(id string) any { return hold(id, id+" again") }, "exceeded <nil>", "held <nil>",
 		},
+		{"extend a hold", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+			r, err := s.Budgets().Extend(ctx, reservation(id, id))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}, "held <nil>", "expired <nil>"},
+		{"settle again", budget.Retention, func(id string) error {
+			return errors.Join(done(func(id string) any { return hold(id, id) }, "held <nil>")(id), done(settle, "settled <nil>")(id))
+		}, settle, "settled <nil>", "absent <nil>"},
+		{"read an old counter", time.Hour + budget.CounterRetention, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+			_, errSweep := s.Budgets().Sweep(ctx, 9)
+			counters, _, err := s.Budgets().Read(ctx, "t", id, "day", start)
+			return fmt.Sprint(len(counters), errors.Join(errSweep, err))
+		}, "1 <nil>", "0 <nil>"},
 		{"create a session again", time.Minute, newSession(time.Minute, time.Hour), func(id string) any {
 			return newSession(time.Minute, time.Hour)(id)
 		}, session.ErrConflict, nil},
