@@ -71,7 +71,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 		}
 	})
 	a.url, a.client = server.URL, server.Client()
-	a.client.Timeout = 30 * time.Second
+	a.client.Timeout = time.Minute
 	return a
 }
 

@@ -168,7 +168,7 @@ func (n *boundNode) get(t *testing.T, settings *tls.Config, header http.Header) 
 	t.Helper()
 	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/reports", http.NoBody))
 	r.Header = header
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: time.Minute}
 	response, err := client.Do(r)
 	if err != nil {
 		return outcome{}, nil, err

@@ -201,7 +201,7 @@ func TestDPoPTransport(t *testing.T) {
 		}
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.SetBasicAuth(url.QueryEscape(machine.ID), url.QueryEscape(machine.Secret))
-		response, err := (&http.Client{Transport: server, Timeout: 30 * time.Second}).Do(request)
+		response, err := (&http.Client{Transport: server, Timeout: time.Minute}).Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestDPoPTransport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports?page=2")
+		response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports?page=2")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -412,7 +412,7 @@ func TestDPoPSignIn(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports")
+				response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports")
 				if err != nil {
 					t.Fatal(err)
 				}

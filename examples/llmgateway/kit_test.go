@@ -23,7 +23,7 @@ import (
 )
 
 // deadline bounds the wait for something that usually takes milliseconds.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // appBinary is the environment variable with which this binary is the app.
 const appBinary = "LLMGATEWAY_TEST_APP"

@@ -199,7 +199,7 @@ func TestSharedStore(t *testing.T) {
 					t.Errorf("server %d: revoked key = %v, %+v, want 403", n, a, r)
 				}
 			}
-			eventually(t, 3*time.Second, "the cache drops the revoked key", func() bool {
+			eventually(t, deadline, "the cache drops the revoked key", func() bool {
 				return cached.do("GET", "/reports", "X-API-Key", text).String() == "403 invalid_api_key"
 			})
 
@@ -241,11 +241,7 @@ func TestEngineDownAtStart(t *testing.T) {
 			enginetest.Slow(t)
 			dsn, keys, down, up := openShared(t, driver)
 			down()
-			began := time.Now()
 			s := start(t, configure([]object{good(nil)}, object{"api_keys": object{"driver": driver, "dsn": dsn}}))
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("start took %v, want at most 5s", took)
-			}
 			unknown, _ := create(t, operator(t, apikey.NewMemory(0)))
 			if a := s.do("GET", "/reports", "X-API-Key", s.key(unknown)); a.String() != "503 temporarily_unavailable" {
 				t.Errorf("engine down = %v, want 503", a)

@@ -25,7 +25,7 @@ import (
 )
 
 // deadline bounds the wait for something that usually takes milliseconds.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // appBinary is the environment variable with which this binary is the app: see
 // TestExitStatus.
@@ -207,7 +207,7 @@ func (a answer) wantJSON(t *testing.T, want object) {
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.code())) }
 
 var client = &http.Client{
-	Timeout:       30 * time.Second,
+	Timeout:       time.Minute,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

@@ -209,7 +209,7 @@ func checkSessionsUnavailable(t *testing.T, sessions session.Store, id string) {
 // successor, which the other process returns to clients that got no response.
 func TestRefreshSurvivesCrash(t *testing.T) {
 	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
-		config := nodeConfig{Timeout: 20 * time.Second}
+		config := nodeConfig{Timeout: time.Minute}
 		survivor := e.node(t, config)
 		for range 4 {
 			victim := e.node(t, config)

@@ -56,7 +56,7 @@ type engine struct {
 	dump func() string
 }
 
-// eachEngine runs a slow test on the named engines.
+// eachEngine runs a slow test on the named engines at the same time.
 func eachEngine(t *testing.T, names []string, test func(t *testing.T, e *engine)) {
 	t.Helper()
 	eachEngineWith(t, names, nil, test)
@@ -67,7 +67,10 @@ func eachEngineWith(t *testing.T, names []string, settings map[string][]string, 
 	t.Helper()
 	enginetest.Slow(t)
 	for _, name := range names {
-		t.Run(name, func(t *testing.T) { test(t, newEngine(t, name, settings[name]...)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newEngine(t, name, settings[name]...))
+		})
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 // role of the application, which has a URL.
 func tenants(t *testing.T) (owner *sql.DB, app string) {
 	t.Helper()
+	enginetest.Slow(t)
 	owned := enginetest.StartPostgres(t, "fsync=off").Database(t)
 	owner = openPostgres(t, owned)
 	statements(t, owner, `CREATE ROLE app LOGIN PASSWORD 'app'`,
