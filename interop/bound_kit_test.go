@@ -67,6 +67,7 @@ func (a *authority) issue(template *x509.Certificate) tls.Certificate {
 	parent, signer := a.root, a.key
 	if parent == nil {
 		parent, signer = template, key
+		template.NotAfter = template.NotAfter.Add(time.Hour) // the certificates of a CA end before it
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

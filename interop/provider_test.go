@@ -50,10 +50,16 @@ func slowUnlessES256(t *testing.T, a jwtauth.Algorithm) {
 	}
 }
 
-// startProvider starts a provider with a resource for each algorithm, one with
-// opaque tokens, and one that the API does not serve.
-func startProvider(t testing.TB, clients ...provider.Client) *provider.Provider {
+// ownProvider starts a provider for one test, which is slow.
+func ownProvider(t *testing.T, o provider.Options) *provider.Provider {
 	t.Helper()
+	enginetest.Slow(t)
+	return provider.Start(t, o)
+}
+
+// withClients is a provider with a resource for each algorithm, one with opaque tokens,
+// and one that the API does not serve.
+func withClients(clients ...provider.Client) provider.Options {
 	o := provider.Options{
 		Clients: append(clients, machine, webapp),
 		Resources: []provider.Resource{
@@ -67,7 +73,7 @@ func startProvider(t testing.TB, clients ...provider.Client) *provider.Provider 
 			URI: resource(a), Algorithm: string(a), Scope: "reports:read reports:write",
 		})
 	}
-	return provider.Start(t, o)
+	return o
 }
 
 // issuer is the configuration of the provider in the API of a resource.
@@ -219,15 +225,9 @@ func TestProviderKeysMisused(t *testing.T) {
 					public = key
 				}
 			}
-			der, err := x509.MarshalPKIXPublicKey(public.Key)
-			if err != nil {
-				t.Fatal(err)
-			}
+			der := must(x509.MarshalPKIXPublicKey(public.Key))
 			block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-			jwk, err := json.Marshal(public)
-			if err != nil {
-				t.Fatal(err)
-			}
+			jwk := must(json.Marshal(public))
 			for what, secret := range map[string][]byte{
 				"DER": der, "PEM": block, "PEM without a line break": block[:len(block)-1], "JWK": jwk, "nothing": nil,
 			} {
@@ -238,10 +238,7 @@ func TestProviderKeysMisused(t *testing.T) {
 			}
 
 			// An attacker's key with the key ID of the provider's.
-			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-			if err != nil {
-				t.Fatal(err)
-			}
+			key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 			forged := strings.Replace(header, string(a), "ES256", 1)
 			digest := sha256.Sum256([]byte(strings.TrimSuffix(join(forged, claims, ""), ".")))
 			der, err = key.Sign(rand.Reader, digest[:], crypto.SHA256)
@@ -267,7 +264,7 @@ func TestProviderKeysMisused(t *testing.T) {
 func TestProviderOtherTokens(t *testing.T) {
 	t.Parallel()
 	client, tokens := backChannel(t)
-	p := startProvider(t, client)
+	p := ownProvider(t, withClients(client))
 	ada := provider.NewBrowser(t, "ada")
 	person := p.Login(t, ada, client, resource(jwtauth.RS256), "openid reports:read")
 	ada.Visit(t, p.Issuer+"/session/end?id_token_hint="+person.IDToken, p.Issuer+"/session/end/success")
@@ -345,7 +342,7 @@ func TestProviderScopes(t *testing.T) {
 // for cached tokens.
 func TestProviderRotation(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t)
+	p := ownProvider(t, withClients())
 	type visit struct {
 		*api
 		first, unseen, second string

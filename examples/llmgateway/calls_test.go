@@ -348,10 +348,7 @@ func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, nil))
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/chat/completions", io.MultiReader(strings.NewReader(`{"model":`), broken{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/chat/completions", io.MultiReader(strings.NewReader(`{"model":`), broken{})))
 	r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 	if response, err := http.DefaultTransport.RoundTrip(r); err == nil {
 		_ = response.Body.Close()

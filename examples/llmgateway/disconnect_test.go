@@ -98,10 +98,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 
 				ctx, disconnect := context.WithCancel(t.Context())
 				defer disconnect()
-				r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+test.path, strings.NewReader(test.body))
-				if err != nil {
-					t.Fatal(err)
-				}
+				r := must(http.NewRequestWithContext(ctx, http.MethodPost, s.URL+test.path, strings.NewReader(test.body)))
 				r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 				client := network.transport()
 				defer client.CloseIdleConnections()
@@ -149,14 +146,8 @@ func inNetwork(t *testing.T, test func(t *testing.T, network pipes)) {
 func (p pipes) start(t *testing.T, settings object) *server {
 	t.Helper()
 	const address = "127.0.0.1:8000"
-	config, err := readConfig(writeConfig(t, settings))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := newApp(config, "http://"+address, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := must(readConfig(writeConfig(t, settings)))
+	a := must(newApp(config, "http://"+address, slog.New(slog.DiscardHandler)))
 	t.Cleanup(a.close)
 	minted, err := a.start(t.Context())
 	if err != nil {

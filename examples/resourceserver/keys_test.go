@@ -49,10 +49,7 @@ func TestMintedKeys(t *testing.T) {
 	ci := keys["ci"]
 
 	t.Run("whoami", func(t *testing.T) {
-		label, err := apikey.Parse(ci)
-		if err != nil {
-			t.Fatal(err)
-		}
+		label := must(apikey.Parse(ci))
 		for _, header := range [][]string{{"X-API-Key", ci}, {"Authorization", "ApiKey " + ci}, {"Authorization", "Bearer " + ci}} {
 			a := p.do("GET", "/whoami", header...)
 			var got struct{ Expires string }
@@ -144,19 +141,13 @@ func openShared(t *testing.T, driver string) (dsn string, keys *apikey.Keys, dow
 // operator returns the API keys as another program manages them.
 func operator(t *testing.T, store apikey.Store) *apikey.Keys {
 	t.Helper()
-	keys, err := apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must(apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}}))
 	return keys
 }
 
 func create(t *testing.T, keys *apikey.Keys) (text, id string) {
 	t.Helper()
-	issued, err := keys.Create(t.Context(), apikey.Request{Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	issued := must(keys.Create(t.Context(), apikey.Request{Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: time.Hour}))
 	return string(issued.Secret.Reveal()), issued.Key.ID
 }
 

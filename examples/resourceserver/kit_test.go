@@ -66,10 +66,7 @@ func writeConfig(t *testing.T, config any) string {
 	t.Helper()
 	text, ok := config.(string)
 	if !ok {
-		encoded, err := json.Marshal(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		encoded := must(json.Marshal(config))
 		text = string(encoded)
 	}
 	path := filepath.Join(t.TempDir(), "config.json")
@@ -298,4 +295,11 @@ func refuse(t *testing.T, config any) string {
 	}
 	_, lines, _ := strings.Cut(err.Error(), ":\n") // after the path
 	return lines
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

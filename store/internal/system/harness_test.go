@@ -93,10 +93,7 @@ func newEngine(t *testing.T, name string, settings ...string) *engine {
 			t.Fatalf("the database has no files: %v", err)
 		}
 		for _, file := range files {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			data := must(os.ReadFile(file))
 			all.Write(data)
 		}
 		return all.String()
@@ -191,24 +188,15 @@ func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	if config.Store == "" {
 		config.Store = e.store
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := must(os.Executable())
 	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: &logBuffer{}, client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
 	n.cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_NODE=1")
 	n.cmd.Stderr = n.log
-	stdin, err := n.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := n.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	stdin := must(n.cmd.StdinPipe())
+	stdout := must(n.cmd.StdoutPipe())
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -307,4 +295,11 @@ func (n *node) recovers(t *testing.T, key string, statuses ...int) {
 		got := n.use(key).status
 		return slices.Contains(statuses, got)
 	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
