@@ -129,7 +129,11 @@ func (a *api) accept(t *testing.T, path, token string) (who caller) {
 // reject checks that a hostile token is rejected, and counts it.
 func (a *api) reject(t *testing.T, what, token string) {
 	t.Helper()
-	got := a.get(t, "/", token)
+	a.checkRejected(t, what, token, a.get(t, "/", token))
+}
+
+func (a *api) checkRejected(t *testing.T, what, token string, got answer) {
+	t.Helper()
 	if got.status != http.StatusUnauthorized || got.code != "invalid_token" || !strings.Contains(got.challenge, `error="invalid_token"`) {
 		t.Errorf("%s: %+v, want 401 invalid_token; token: %s", what, got, token)
 		return
@@ -141,11 +145,12 @@ func (a *api) reject(t *testing.T, what, token string) {
 // KeySets.MinInterval of a fetch the answer is 503, because the key may be a new one.
 func (a *api) rejectKey(t *testing.T, what, token string) {
 	t.Helper()
-	if got := a.get(t, "/", token); got.status == http.StatusServiceUnavailable && got.code == "temporarily_unavailable" {
+	got := a.get(t, "/", token)
+	if got.status == http.StatusServiceUnavailable && got.code == "temporarily_unavailable" {
 		a.rejected.Add(1)
 		return
 	}
-	a.reject(t, what, token)
+	a.checkRejected(t, what, token, got)
 }
 
 func (a *api) why() map[gatehouse.Reason]int {

@@ -14,17 +14,17 @@ const maxEvent = 1 << 20
 
 // events reads a stream of server-sent events and finds the reports in it.
 type events struct {
-	shape  model.Shape
-	single bool              // the call has one choice
-	hide   bool              // drop the event that only reports the usage
-	each   func(data []byte) // called with the data of each event; optional
-	ended  func()            // called before the last event is forwarded
-	values map[string]int64  // of the reports, the newest of each field
-	tier   string
-	bad    bool // a report was malformed
-	fresh  bool // a report has arrived that grow has not seen
-	final  bool // the last report is that of the whole call
-	last   bool // the event after which nothing follows has arrived
+	shape    model.Shape
+	single   bool              // the call has one choice
+	hide     bool              // drop the event that only reports the usage
+	each     func(data []byte) // called with the data of each event; optional
+	ended    func()            // called before the last event is forwarded
+	fields   fields            // of the reports, the newest of each
+	reported bool              // there was a report
+	bad      bool              // a report was malformed
+	fresh    bool              // a report has arrived that grow has not seen
+	final    bool              // the last report is that of the whole call
+	last     bool              // the event after which nothing follows has arrived
 
 	started []byte // the message_start, which read leaves until the client has it
 

@@ -4,8 +4,8 @@ package budget
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"maps"
 
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
@@ -15,26 +15,21 @@ func (e *events) report(raw json.RawMessage) bool {
 	if len(raw) == 0 || string(raw) == "null" {
 		return false
 	}
-	f := parseFields(raw)
+	f := parseFields(string(raw))
 	e.fresh = true
 	if !f.ok {
 		e.bad = true
 		return false
 	}
-	if e.values == nil {
-		e.values = make(map[string]int64)
-	}
-	maps.Copy(e.values, f.values)
-	if f.tier != "" {
-		e.tier = f.tier
-	}
+	e.reported = true
+	e.fields.add(&f)
 	return true
 }
 
 func (e *events) chat(data []byte) (onlyUsage bool) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		e.last = true
-		e.final = e.final || e.values != nil
+		e.final = e.final || e.reported
 		return false
 	}
 	if !reports(data) {
@@ -50,9 +45,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 	if json.Unmarshal(data, &chunk) != nil || !e.report(chunk.Usage) {
 		return false
 	}
-	if chunk.Tier != "" {
-		e.tier = chunk.Tier
-	}
+	e.fields.tier = cmp.Or(chunk.Tier, e.fields.tier)
 	if len(chunk.Choices) == 0 {
 		e.final = true
 		return true
@@ -86,9 +79,7 @@ func (e *events) responses(name, data []byte) {
 		if event.Type == last {
 			e.last = true
 			e.final = e.report(event.Response.Usage)
-			if event.Response.Tier != "" {
-				e.tier = event.Response.Tier
-			}
+			e.fields.tier = cmp.Or(event.Response.Tier, e.fields.tier)
 		}
 	}
 }
@@ -99,7 +90,7 @@ func (e *events) anthropic(name, data []byte) {
 	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
 	}
-	if string(name) == "message_start" && e.values == nil && e.started == nil {
+	if string(name) == "message_start" && !e.reported && e.started == nil {
 		e.started = bytes.Clone(data)
 		return
 	}
@@ -141,7 +132,8 @@ func (e *events) message(data []byte) {
 // has used.
 func (e *events) usage() (u Usage, whole bool) {
 	e.begin()
-	f := fields{values: e.values, ok: !e.bad, tier: e.tier}
+	f := &e.fields
+	f.ok = !e.bad
 	if e.shape == model.Messages {
 		u, ok := f.anthropic()
 		return u, ok && e.final && e.last

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -56,7 +57,8 @@ func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 			cause.Until, e.RetryAfter = cause.Balance.End, left
 		}
 	}
-	e.Header = rateLimit([]Balance{cause.Balance}, result.At, cause.Until)
+	e.Header = make(http.Header)
+	rateLimit(e.Header, []Balance{cause.Balance}, result.At, cause.Until)
 	return e
 }
 

@@ -5,7 +5,6 @@ package budget
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -88,7 +87,7 @@ func (f *flow) open(status int, header http.Header) error {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") || status == http.StatusSwitchingProtocols {
 		return ErrUnmetered
 	}
-	maps.Copy(header, rateLimit(f.hold.Balances, f.hold.at, time.Time{}))
+	rateLimit(header, f.hold.Balances, f.hold.at, time.Time{})
 	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	if status < http.StatusMultipleChoices && strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		header.Del("Content-Length")
@@ -191,12 +190,10 @@ func (f *flow) used(failed bool) (Usage, bool) {
 	if whole {
 		return u, true
 	}
-	if f.call.Shape == model.Messages && !f.events.bad && f.events.values != nil {
-		if _, ok := f.events.values["input_tokens"]; ok {
-			u.Output = max(u.Output, f.limit*f.call.Choices)
-			u.Total = u.Input + u.Output
-			return u, u.Total <= MaxAmount
-		}
+	if f.call.Shape == model.Messages && !f.events.bad && f.events.fields.has[inputTokens] {
+		u.Output = max(u.Output, f.limit*f.call.Choices)
+		u.Total = u.Input + u.Output
+		return u, u.Total <= MaxAmount
 	}
 	return Usage{}, false
 }

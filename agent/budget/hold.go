@@ -43,12 +43,19 @@ type Hold struct {
 
 // without returns the plan without the charges that have a part.
 func (p *plan) without(parts []*part) *plan {
-	rest := &plan{tenant: p.tenant, index: make([]int, len(p.charges))}
+	rest := &plan{tenant: p.tenant, charges: p.charges, index: make([]int, len(p.charges))}
+	if parts != nil {
+		rest.charges = nil
+	}
 	for i := range p.charges {
-		rest.index[i] = -1
-		if parts == nil || parts[i] == nil {
+		switch {
+		case parts == nil:
+			rest.index[i] = i
+		case parts[i] == nil:
 			rest.index[i] = len(rest.charges)
 			rest.charges = append(rest.charges, p.charges[i])
+		default:
+			rest.index[i] = -1
 		}
 	}
 	return rest
@@ -58,8 +65,9 @@ func (h *Hold) balances() {
 	if len(h.counts) != len(h.direct.charges) {
 		return
 	}
-	for i := range h.direct.charges {
-		h.Balances = append(h.Balances, h.direct.charges[i].balance(h.at, h.counts[i]))
+	h.Balances = make([]Balance, len(h.counts))
+	for i := range h.Balances {
+		h.Balances[i] = h.direct.charges[i].balance(h.at, h.counts[i])
 	}
 }
 

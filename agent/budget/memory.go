@@ -84,7 +84,7 @@ func (m *Memory) sweep(now time.Time, limit int) (expired int) {
 		charged := make([]int64, len(h.entries))
 		for i, e := range h.entries {
 			charged[i] = e.Floor
-			m.move(key.tenant, &e, charged[i], -e.Amount)
+			m.move(key.tenant, &e, charged[i], -e.Amount, false)
 		}
 		m.end(key, h, Expired, charged, now)
 		expired++
@@ -98,9 +98,9 @@ func (m *Memory) end(key holdKey, h *hold, state Outcome, charged []int64, now t
 	m.holds.Cache(key, &ended)
 }
 
-// move changes the counter of an entry, and makes it if it is missing. It returns the
-// new values.
-func (m *Memory) move(tenant string, e *Entry, spent, held int64) Count {
+// move changes the counter of an entry, and makes it if it is missing. With latest it
+// takes its Max and End from the entry. It returns the new values.
+func (m *Memory) move(tenant string, e *Entry, spent, held int64, latest bool) Count {
 	key := seriesKey{tenant, e.Account, e.Window}
 	s, ok := m.series.Get(key)
 	if !ok {
@@ -111,10 +111,10 @@ func (m *Memory) move(tenant string, e *Entry, spent, held int64) Count {
 		s.counters = slices.Insert(s.counters, at, Counter{Account: e.Account, Window: e.Window, Start: e.Start, End: e.End})
 	}
 	c := &s.counters[at]
-	if spent == 0 && held >= 0 { // Reserve or Extend
+	if latest {
 		c.Max, c.End = e.Max, e.End
 	}
-	c.Spent += spent
+	c.Spent = min(max(c.Spent+spent, 0), MaxAmount)
 	c.Held += held
 	count := c.Count
 	if keep := c.End.Add(CounterRetention); !ok || keep.After(s.keep) {
@@ -173,7 +173,7 @@ func (m *Memory) Reserve(ctx context.Context, r Reservation) (Result, error) {
 	m.holds.Cache(key, h)
 	result := h.answer(now, false)
 	for i := range r.Entries {
-		m.move(r.Tenant, &r.Entries[i], 0, r.Entries[i].Amount)
+		m.move(r.Tenant, &r.Entries[i], 0, r.Entries[i].Amount, true)
 		result.Counts = append(result.Counts, m.count(r.Tenant, &r.Entries[i]))
 	}
 	return result, nil
@@ -240,7 +240,7 @@ func (m *Memory) Extend(ctx context.Context, r Reservation) (Result, error) {
 	m.holds.Cache(key, next)
 	result := next.answer(now, false)
 	for i := range r.Entries {
-		m.move(r.Tenant, &r.Entries[i], 0, r.Entries[i].Amount-h.entries[i].Amount)
+		m.move(r.Tenant, &r.Entries[i], 0, r.Entries[i].Amount-h.entries[i].Amount, true)
 		result.Counts = append(result.Counts, m.count(r.Tenant, &r.Entries[i]))
 	}
 	return result, nil
@@ -270,7 +270,7 @@ func (m *Memory) Settle(ctx context.Context, tenant, id string, amounts []int64)
 		if h.Outcome == Expired {
 			spent, held = spent-h.Charged[i], 0
 		}
-		result.Counts = append(result.Counts, m.move(tenant, e, spent, held))
+		result.Counts = append(result.Counts, m.move(tenant, e, spent, held, false))
 	}
 	m.end(key, h, Settled, slices.Clone(amounts), now)
 	return result, nil

@@ -68,6 +68,7 @@ func TestMeter(t *testing.T) {
 		"fraction":         {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
 		"above 2^53":       {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
 		"two usages":       {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
+		"two counts":       {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
 		"truncated":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
 		"refused":          {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
 		"upstream's error": {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},

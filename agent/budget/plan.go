@@ -27,7 +27,7 @@ func invalid(err error) *gatehouse.Error {
 // newPlan checks the charges. Two charges to one counter are one, with the smaller
 // limit: they are two rules for the same call.
 func newPlan(charges []Charge) (*plan, error) {
-	p := &plan{index: make([]int, len(charges))}
+	p := &plan{index: make([]int, len(charges)), charges: make([]Charge, 0, len(charges))}
 	order := make([]int, len(charges))
 	names := make([]string, len(charges))
 	for i := range charges {
@@ -43,7 +43,9 @@ func newPlan(charges []Charge) (*plan, error) {
 		case c.Line.Account.Tenant != charges[0].Line.Account.Tenant:
 			return nil, errors.New("budget: a call has accounts of two tenants")
 		}
-		order[i], names[i] = i, c.Line.account()+"\x00"+c.Line.Window.String()
+		if order[i] = i; len(charges) > 1 {
+			names[i] = c.Line.account() + "\x00" + c.Line.Window.String()
+		}
 	}
 	if len(charges) == 0 || len(charges) > 64 {
 		return nil, fmt.Errorf("budget: a call has %d charges: must be 1 to 64", len(charges))

@@ -3,10 +3,13 @@
 package budget
 
 import (
-	"encoding/json"
+	"cmp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/agent/model"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
 // Usage is what a call has used, or may use at most.
@@ -32,85 +35,118 @@ func bound(input, output int64) Usage {
 	return Usage{Input: input, Output: output, Total: min(input+output, MaxAmount), Worst: true}
 }
 
-// fields are the members of a usage record that count.
+// The members of a usage record that count, as places in [fields].
+const (
+	promptTokens = iota
+	completionTokens
+	totalTokens
+	inputTokens
+	outputTokens
+	cacheReadInputTokens
+	cacheCreationInputTokens
+	cachedTokens     // of the details
+	cacheWriteTokens // of the details
+	numberOfFields
+)
+
+var fieldNames = [numberOfFields]string{
+	"prompt_tokens", "completion_tokens", "total_tokens",
+	"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
+	"cached_tokens", "cache_write_tokens",
+}
+
+// fields are the members of a usage record.
 type fields struct {
-	values map[string]int64
+	values [numberOfFields]int64
+	has    [numberOfFields]bool
 	tier   string
 	ok     bool // all are integers from 0 to MaxAmount
 }
 
-var counted = []string{
-	"prompt_tokens", "completion_tokens", "total_tokens",
-	"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
-}
-
 // parseFields reads a usage record. It is not ok if it is no object, or if a count is
 // no integer from 0 to MaxAmount; null is absent.
-func parseFields(raw json.RawMessage) fields {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
+func parseFields(raw string) fields {
+	f := fields{ok: true}
+	err := strictjson.Object(raw, recordLimits, func(name, value string) error {
+		switch name {
+		case "service_tier":
+			f.tier, _ = strictjson.String(value)
+		case "prompt_tokens_details", "input_tokens_details":
+			if strings.HasPrefix(value, "{") {
+				return strictjson.Object(value, recordLimits, func(name, value string) error {
+					f.read(fieldNames[cachedTokens:], cachedTokens, name, value)
+					return nil
+				})
+			}
+		default:
+			f.read(fieldNames[:cachedTokens], 0, name, value)
+		}
+		return nil
+	})
+	if err != nil {
 		return fields{}
 	}
-	f := fields{values: make(map[string]int64), ok: true}
-	for _, name := range counted {
-		f.read(name, members[name])
-	}
-	for _, name := range []string{"prompt_tokens_details", "input_tokens_details"} {
-		var details map[string]json.RawMessage
-		if json.Unmarshal(members[name], &details) == nil {
-			f.read("cached_tokens", details["cached_tokens"])
-			f.read("cache_write_tokens", details["cache_write_tokens"])
-		}
-	}
-	_ = json.Unmarshal(members["service_tier"], &f.tier)
 	return f
 }
 
-func (f *fields) read(name string, raw json.RawMessage) {
-	if len(raw) == 0 || string(raw) == "null" {
+// recordLimits are larger than any usage record.
+var recordLimits = strictjson.Limits{Depth: 64, Members: maxRecord}
+
+// read reads a count. The names are those of the fields from first on.
+func (f *fields) read(names []string, first int, name, value string) {
+	n := slices.Index(names, name)
+	if n < 0 || value == "null" {
 		return
 	}
-	n, err := strconv.ParseUint(string(raw), 10, 63)
-	if err != nil || n > MaxAmount {
+	count, err := strconv.ParseUint(value, 10, 63)
+	if err != nil || count > MaxAmount {
 		f.ok = false
 		return
 	}
-	f.values[name] = int64(n)
+	f.values[first+n], f.has[first+n] = int64(count), true
 }
 
-func (f *fields) has(name string) bool { _, ok := f.values[name]; return ok }
+// add takes the members that newer has.
+func (f *fields) add(newer *fields) {
+	for i, has := range newer.has {
+		if has {
+			f.values[i], f.has[i] = newer.values[i], true
+		}
+	}
+	f.tier = cmp.Or(newer.tier, f.tier)
+}
 
 // openAI returns the usage of a record of OpenAI's shape: the larger of total_tokens
 // and the sum of its parts.
 func (f *fields) openAI(shape model.Shape) (Usage, bool) {
-	input, output := f.values["prompt_tokens"], f.values["completion_tokens"]
-	hasInput, hasOutput := f.has("prompt_tokens"), f.has("completion_tokens") || shape == model.Embeddings
+	input, output := promptTokens, completionTokens
 	if shape == model.Responses {
-		input, output = f.values["input_tokens"], f.values["output_tokens"]
-		hasInput, hasOutput = f.has("input_tokens"), f.has("output_tokens")
+		input, output = inputTokens, outputTokens
 	}
 	u := Usage{
-		Input: input, Output: output, Total: max(f.values["total_tokens"], input+output), Tier: f.tier,
-		CacheRead: f.values["cached_tokens"], CacheWrite: f.values["cache_write_tokens"],
+		Input: f.values[input], Output: f.values[output], Tier: f.tier,
+		CacheRead: f.values[cachedTokens], CacheWrite: f.values[cacheWriteTokens],
 	}
-	return u, f.ok && (f.has("total_tokens") || hasInput && hasOutput) && u.Total <= MaxAmount
+	u.Total = max(f.values[totalTokens], u.Input+u.Output)
+	parts := f.has[input] && (f.has[output] || shape == model.Embeddings)
+	return u, f.ok && (f.has[totalTokens] || parts) && u.Total <= MaxAmount
 }
 
 // anthropic returns the usage of a record of Anthropic's shape, in which cached input
 // is not a part of input_tokens.
 func (f *fields) anthropic() (Usage, bool) {
 	u := Usage{
-		CacheRead: f.values["cache_read_input_tokens"], CacheWrite: f.values["cache_creation_input_tokens"],
-		Output: f.values["output_tokens"], Tier: f.tier,
+		CacheRead: f.values[cacheReadInputTokens], CacheWrite: f.values[cacheCreationInputTokens],
+		Output: f.values[outputTokens], Tier: f.tier,
 	}
-	u.Input = f.values["input_tokens"] + u.CacheRead + u.CacheWrite
+	u.Input = f.values[inputTokens] + u.CacheRead + u.CacheWrite
 	u.Total = u.Input + u.Output
-	return u, f.ok && f.has("input_tokens") && f.has("output_tokens") && u.Total <= MaxAmount
+	return u, f.ok && f.has[inputTokens] && f.has[outputTokens] && u.Total <= MaxAmount
 }
 
 // parseUsage returns the usage that a plain response reports.
 func parseUsage(shape model.Shape, raw []byte) (Usage, bool) {
-	f := parseFields(raw)
+	f := parseFields(string(raw))
 	if shape == model.Messages {
 		return f.anthropic()
 	}

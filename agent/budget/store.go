@@ -13,7 +13,9 @@ import (
 //
 // A counter is what an account has spent and holds in one window. It is identified by
 // tenant, account, window and start. A hold is identified by tenant and ID and has
-// amounts in several counters of the tenant.
+// amounts in several counters of the tenant. What a counter has spent is kept within 0 and
+// [MaxAmount]: no store refuses a settlement because of a large sum. Its Max and End are
+// those of the last Reserve or Extend that was neither refused nor a replay.
 //
 // Every method is atomic and linearizable, and its clock is that of the store, in
 // microseconds. A hold whose deadline has passed expires: its amounts are no longer

@@ -5,6 +5,7 @@ package budget
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -104,25 +105,29 @@ const (
 	paramEffectiveT = ";t="
 )
 
-// rateLimit returns the header fields of draft-ietf-httpapi-ratelimit-headers-11 for
+// rateLimit sets the header fields of draft-ietf-httpapi-ratelimit-headers-11 for
 // budgets. until, if it is not zero, is when there is capacity again.
-func rateLimit(balances []Balance, at, until time.Time) map[string][]string {
-	policies, limits := make([]byte, 0, 64*len(balances)), make([]byte, 0, 64*len(balances))
+func rateLimit(header http.Header, balances []Balance, at, until time.Time) {
+	var buffers [2][96]byte
+	policies, limits := buffers[0][:0], buffers[1][:0]
 	for i := range balances {
 		b := &balances[i]
 		if b.Max == MaxAmount {
 			continue // it only counts
 		}
-		unit := ""
-		if b.Unit != Tokens {
-			unit = "-" + string(b.Unit)
-		}
-		name := `"` + b.Account.Per + unit + "-" + b.Window.String() + `"`
-		if len(policies) > 0 {
+		begin := len(policies)
+		if begin > 0 {
 			policies, limits = append(policies, ", "...), append(limits, ", "...)
+			begin = len(policies)
 		}
-		policies = strconv.AppendInt(append(append(policies, name...), paramQuota...), b.Max, 10)
-		limits = strconv.AppendInt(append(append(limits, name...), paramRemaining...), b.Left(), 10)
+		policies = append(append(policies, '"'), b.Account.Per...)
+		if b.Unit != Tokens {
+			policies = append(append(policies, '-'), b.Unit...)
+		}
+		policies = append(append(append(policies, '-'), b.Window.String()...), '"')
+		limits = append(limits, policies[begin:]...)
+		policies = strconv.AppendInt(append(policies, paramQuota...), b.Max, 10)
+		limits = strconv.AppendInt(append(limits, paramRemaining...), b.Left(), 10)
 		if b.Window.kind != life {
 			policies = strconv.AppendInt(append(policies, paramWindow...), seconds(b.End.Sub(b.Start)), 10)
 			reset := b.End
@@ -132,10 +137,10 @@ func rateLimit(balances []Balance, at, until time.Time) map[string][]string {
 			limits = strconv.AppendInt(append(limits, paramEffectiveT...), seconds(reset.Sub(at)), 10)
 		}
 	}
-	if len(policies) == 0 {
-		return nil
+	if len(policies) > 0 {
+		values := []string{string(policies), string(limits)}
+		header[headerPolicy], header[headerLimit] = values[:1:1], values[1:]
 	}
-	return map[string][]string{headerPolicy: {string(policies)}, headerLimit: {string(limits)}}
 }
 
 // seconds returns a duration in whole seconds, rounded up.

@@ -3,7 +3,6 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -46,14 +45,29 @@ type Call struct {
 	Texts []string
 
 	body    []byte
-	members map[string]span // the members that Rewrite can change
-	end     int             // of the last member, or of the opening brace
-	empty   bool            // the object has no members
-	options string          // the value of stream_options with include_usage true, "" if the body has none
+	members []member // those that Rewrite can change
+	end     int      // of the last member, or of the opening brace
+	empty   bool     // the object has no members
+	options string   // the value of stream_options with include_usage true, "" if the body has none
 }
 
 // span is the place of a value in the body.
 type span struct{ start, end int }
+
+type member struct {
+	name string
+	span
+}
+
+// member returns the place of a value, and false if the body does not have the member.
+func (c *Call) member(name string) (span, bool) {
+	for _, m := range c.members {
+		if m.name == name {
+			return m.span, true
+		}
+	}
+	return span{}, false
+}
 
 // Output reports whether the model generates text: not for embeddings, unless the
 // body has an output limit.
@@ -108,19 +122,19 @@ func (c *Call) Rewrite(changes Changes) []byte {
 		span
 		value string
 	}
-	var edits []edit
-	var added bytes.Buffer
+	edits := make([]edit, 0, 8)
+	added := make([]byte, 0, 64)
 	set := func(name, value string) {
-		if at, ok := c.members[name]; ok {
+		if at, ok := c.member(name); ok {
 			edits = append(edits, edit{at, value})
 			return
 		}
-		if !c.empty || added.Len() > 0 {
-			added.WriteByte(',')
+		if !c.empty || len(added) > 0 {
+			added = append(added, ',')
 		}
-		added.WriteString(`"` + name + `":` + value)
+		added = append(append(append(append(added, '"'), name...), `":`...), value...)
 	}
-	if at, ok := c.members["model"]; ok && changes.Model != "" && changes.Model != c.Name {
+	if at, ok := c.member("model"); ok && changes.Model != "" && changes.Model != c.Name {
 		edits = append(edits, edit{at, `"` + changes.Model + `"`})
 	}
 	if changes.Limit > 0 {
@@ -136,7 +150,7 @@ func (c *Call) Rewrite(changes Changes) []byte {
 			// A null is replaced, so that no name occurs twice.
 			name := own[0]
 			for _, other := range own {
-				if _, null := c.members[other]; null {
+				if _, null := c.member(other); null {
 					name = other
 					break
 				}
@@ -148,18 +162,18 @@ func (c *Call) Rewrite(changes Changes) []byte {
 		set("stream_options", cmp.Or(c.options, `{"include_usage":true}`))
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
-	edits = append(edits, edit{span{c.end, c.end}, added.String()})
-	body, from := make([]byte, 0, len(c.body)+added.Len()+64), 0
+	body, from := make([]byte, 0, len(c.body)+len(added)+64), 0
 	for _, e := range edits {
 		body = append(append(body, c.body[from:e.start]...), e.value...)
 		from = e.end
 	}
-	return append(body, c.body[from:]...)
+	body = append(append(body, c.body[from:c.end]...), added...)
+	return append(body, c.body[c.end:]...)
 }
 
 // limit returns an output limit of the body, and false if it is absent or null.
 func (c *Call) limit(name string) (int64, bool) {
-	at, ok := c.members[name]
+	at, ok := c.member(name)
 	if !ok {
 		return 0, false
 	}

@@ -21,14 +21,14 @@ func (p *parser) prompt(name, value string) error {
 	case name == "messages":
 		return p.array(name, value, p.message)
 	case name != "input":
-		return p.one(func(b *strings.Builder) error { return p.parts(value, b) })
+		return p.one(func(b *[]string) error { return p.parts(value, b) })
 	case p.Shape == Embeddings:
 		return p.entry(value, 2)
 	case strings.HasPrefix(value, "["):
 		return p.array(name, value, p.item)
 	}
 	p.Input += perMessage
-	return p.one(func(b *strings.Builder) error {
+	return p.one(func(b *[]string) error {
 		if !p.string(value, b) {
 			return malformed("input: neither a string nor an array")
 		}
@@ -37,10 +37,10 @@ func (p *parser) prompt(name, value string) error {
 }
 
 // one reads one text of the prompt.
-func (p *parser) one(read func(*strings.Builder) error) error {
-	var b strings.Builder
-	err := read(&b)
-	p.Texts = append(p.Texts, b.String())
+func (p *parser) one(read func(*[]string) error) error {
+	p.pieces = p.pieces[:0]
+	err := read(&p.pieces)
+	p.Texts = append(p.Texts, strings.Join(p.pieces, ""))
 	return err
 }
 
@@ -53,7 +53,7 @@ func (p *parser) array(name, value string, element func(string) error) error {
 }
 
 // string adds a string. It returns false if the value is none.
-func (p *parser) string(value string, b *strings.Builder) bool {
+func (p *parser) string(value string, b *[]string) bool {
 	s, ok := strictjson.String(value)
 	if ok {
 		p.count(s, b)
@@ -61,17 +61,17 @@ func (p *parser) string(value string, b *strings.Builder) bool {
 	return ok
 }
 
-func (p *parser) count(s string, b *strings.Builder) {
+func (p *parser) count(s string, b *[]string) {
 	p.Input += int64(len(s))
 	if b != nil {
-		b.WriteString(s)
+		*b = append(*b, s)
 	}
 }
 
 // add adds a value of any kind: a string as text, and an array or an object as JSON,
 // because the model reads its brackets and names too. b gets all strings in it; it is
 // nil for text that is not a part of the prompt.
-func (p *parser) add(value string, b *strings.Builder) error {
+func (p *parser) add(value string, b *[]string) error {
 	if value == "null" || p.string(value, b) {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (p *parser) add(value string, b *strings.Builder) error {
 }
 
 // texts adds all strings of a value to b.
-func texts(value string, b *strings.Builder) error {
+func texts(value string, b *[]string) error {
 	switch {
 	case b == nil:
 	case value[0] == '[':
@@ -89,7 +89,7 @@ func texts(value string, b *strings.Builder) error {
 		return strictjson.Object(value, nested(value), func(_, value string) error { return texts(value, b) })
 	default:
 		s, _ := strictjson.String(value)
-		b.WriteString(s)
+		*b = append(*b, s)
 	}
 	return nil
 }
@@ -108,9 +108,9 @@ var nesting = set("content", "summary", "output")
 
 // object reads a message, an item or a part. kind is the value of its type, "" if it
 // has none.
-func (p *parser) object(what, value string, b *strings.Builder, kinds map[string]string) (err error) {
+func (p *parser) object(what, value string, b *[]string, kinds map[string]string) (err error) {
 	kind := ""
-	var members []struct{ name, value string }
+	members := make([]struct{ name, value string }, 0, 4)
 	err = strictjson.Object(value, nested(value), func(name, value string) error {
 		folded := strictjson.Fold(name)
 		switch {
@@ -178,18 +178,18 @@ var (
 // message reads a message of chat completions or of the Anthropic API.
 func (p *parser) message(value string) error {
 	p.Input += perMessage
-	return p.one(func(b *strings.Builder) error { return p.object("messages[]", value, b, messages) })
+	return p.one(func(b *[]string) error { return p.object("messages[]", value, b, messages) })
 }
 
 // item reads an item of the input of the Responses API.
 func (p *parser) item(value string) error {
 	p.Input += perMessage
-	return p.one(func(b *strings.Builder) error { return p.object("input[]", value, b, items) })
+	return p.one(func(b *[]string) error { return p.object("input[]", value, b, items) })
 }
 
 // parts reads the content of a message: a string, or an array of parts. The parts of a
 // tool result and of a search result are nested.
-func (p *parser) parts(value string, b *strings.Builder) error {
+func (p *parser) parts(value string, b *[]string) error {
 	if value == "null" || p.string(value, b) {
 		return nil
 	}
@@ -233,7 +233,7 @@ func (p *parser) entry(value string, depth int) error {
 		}
 		return strictjson.Array(value, nested(value), func(value string) error { return p.entry(value, depth-1) })
 	case strings.HasPrefix(value, `"`):
-		return p.one(func(b *strings.Builder) error { p.string(value, b); return nil })
+		return p.one(func(b *[]string) error { p.string(value, b); return nil })
 	case strings.HasPrefix(value, "{"):
 		return unbounded("input: only text can be bounded")
 	}

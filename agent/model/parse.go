@@ -27,7 +27,7 @@ func Parse(shape Shape, body []byte) (*Call, error) {
 	default:
 		panic(fmt.Sprintf("model: Parse: unknown shape %q", shape))
 	}
-	p := parser{Call: &Call{Shape: shape, Choices: 1, body: body, members: map[string]span{}, empty: true}, text: string(body)}
+	p := &parser{Call: Call{Shape: shape, Choices: 1, body: body, members: make([]member, 0, 8), empty: true}, text: string(body)}
 	err := strictjson.Members(p.text, strictjson.Limits{Depth: maxDepth, Members: len(body)}, p.member)
 	switch {
 	case err != nil:
@@ -39,7 +39,7 @@ func Parse(shape Shape, body []byte) (*Call, error) {
 		return nil, malformed("%s: required", content)
 	}
 	p.Input = min(p.Input, MaxTokens)
-	return p.Call, nil
+	return &p.Call, nil
 }
 
 // contents are the members without which a request has no content.
@@ -63,9 +63,10 @@ func asRefusal(err error) error {
 
 // parser reads one body.
 type parser struct {
-	*Call
+	Call
 	text    string
-	content bool // the body has the content of its shape
+	content bool     // the body has the content of its shape
+	pieces  []string // of the text at hand
 }
 
 // free are the members that the model does not read.
@@ -109,7 +110,7 @@ func (p *parser) member(name string, start, end int) error {
 	case !known[name]:
 		return p.add(value, nil) // for all that is known, the model reads it
 	}
-	p.members[name] = span{start, end}
+	p.members = append(p.members, member{name, span{start, end}})
 	switch name {
 	case "messages", "input", "instructions", "system":
 		return p.prompt(name, value)

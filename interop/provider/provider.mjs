@@ -145,6 +145,7 @@ await serve({
     const server = options.tls
       ? createSecureServer({ ...options.tls, requestCert: true, rejectUnauthorized: false }, answer)
       : createServer(answer);
+    server.keepAliveTimeout = 0; // or a POST may meet a connection that is just being closed
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     issuer = `${options.tls ? 'https' : 'http'}://${options.host}:${server.address().port}`;
     return { issuer, ...replace(generation()) };

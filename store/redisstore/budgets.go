@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/internal/batch"
+	"github.com/gatehouse-go/gatehouse/store/internal/budgets"
 )
 
 var (
@@ -40,12 +41,6 @@ const (
 	budgetShards = 32
 	// sweepAtOnce is the number of holds that one script makes expire.
 	sweepAtOnce = 500
-
-	// budgetBatch is the number of counters that the requests of one script read, some
-	// milliseconds of the server, which does nothing else meanwhile.
-	budgetBatch = 256
-	// rollingCounters is the number of counters of an entry with a rolling window.
-	rollingCounters = 26
 )
 
 // Budgets is a [budget.Store]. Every method is one atomic script, and the clock is
@@ -65,8 +60,16 @@ type Budgets struct {
 
 var _ budget.Store = (*Budgets)(nil)
 
-// budgetQueue is the queue of the requests of a shard, each the arguments of a script.
-type budgetQueue = batch.Queue[[]any, budget.Result]
+// budgetQueue is the queue of the requests of a shard.
+type budgetQueue = batch.Queue[request, budget.Result]
+
+// request is the part of a call in the arguments of a script.
+type request struct {
+	args     []any
+	counters int // how many it reads
+}
+
+func (r request) weight() int { return r.counters }
 
 // Budgets returns the store of budgets.
 func (s *Store) Budgets() *Budgets { return &s.budgets }
@@ -76,8 +79,8 @@ func (s *Store) Budgets() *Budgets { return &s.budgets }
 func (b *Budgets) init(s *Store) {
 	b.store = s
 	for n := range budgetShards {
-		b.holds[n] = budgetQueue{Send: b.send(holdBudgetScript, n), Limit: budgetBatch, Weigh: countersOfHold}
-		b.settled[n] = budgetQueue{Send: b.send(settleBudgetScript, n), Limit: budgetBatch, Weigh: countersOfSettlement}
+		b.holds[n] = budgetQueue{Send: b.send(holdBudgetScript, n), Limit: budgets.Batch, Weigh: request.weight}
+		b.settled[n] = budgetQueue{Send: b.send(settleBudgetScript, n), Limit: budgets.Batch, Weigh: request.weight}
 	}
 }
 
@@ -109,38 +112,24 @@ func (b *Budgets) Settle(ctx context.Context, tenant, id string, amounts []int64
 	return b.call(ctx, "settle", &b.settled[shardOf(tenant)], tenant, settlement(tenant, id, amounts))
 }
 
-func settlement(tenant, id string, amounts []int64) []any {
-	request := make([]any, 1, 1+len(amounts))
-	request[0] = nameOf(tenant, id)
+func settlement(tenant, id string, amounts []int64) request {
+	args := make([]any, 1, 1+len(amounts))
+	args[0] = nameOf(tenant, id)
 	for _, amount := range amounts {
-		request = append(request, amount)
+		args = append(args, amount)
 	}
-	return request
+	return request{args, len(amounts)}
 }
 
-func hold(verb string, r budget.Reservation) []any {
-	request := make([]any, 3, 3+9*len(r.Entries))
-	request[0], request[1], request[2] = verb, nameOf(r.Tenant, r.ID), r.TTL.Microseconds()
+func hold(verb string, r budget.Reservation) request {
+	args := make([]any, 3, 3+9*len(r.Entries))
+	args[0], args[1], args[2] = verb, nameOf(r.Tenant, r.ID), r.TTL.Microseconds()
 	for _, e := range r.Entries {
-		request = append(request, nameOf(r.Tenant, e.Account, e.Window), e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
+		args = append(args, nameOf(r.Tenant, e.Account, e.Window), e.Start.UnixMicro(), e.Next.UnixMicro(), e.End.UnixMicro(),
 			e.Since.UnixMicro(), e.Max, e.Limit, e.Amount, e.Floor)
 	}
-	return request
+	return request{args, budgets.Counters(r)}
 }
-
-// countersOfHold returns how many counters a request of hold reads.
-func countersOfHold(request []any) int {
-	n := 0
-	for i := 3; i < len(request); i += 9 {
-		if n++; request[i+1] != request[i+4] { // start and since
-			n += rollingCounters - 1
-		}
-	}
-	return n
-}
-
-// countersOfSettlement returns how many counters a request of settlement reads.
-func countersOfSettlement(request []any) int { return len(request) - 1 }
 
 // nameOf returns the name of a hold or a series: its parts, each with its length before it.
 func nameOf(parts ...string) string {
@@ -155,11 +144,11 @@ func nameOf(parts ...string) string {
 }
 
 // send returns a function that executes requests of a shard in one script.
-func (b *Budgets) send(script *script, shard int) func(context.Context, []*batch.Call[[]any, budget.Result]) {
-	return func(ctx context.Context, calls []*batch.Call[[]any, budget.Result]) {
+func (b *Budgets) send(script *script, shard int) func(context.Context, []*batch.Call[request, budget.Result]) {
+	return func(ctx context.Context, calls []*batch.Call[request, budget.Result]) {
 		var args []any
 		for _, c := range calls {
-			args = append(append(args, len(c.Query)), c.Query...)
+			args = append(append(args, len(c.Query.args)), c.Query.args...)
 		}
 		reply, err := b.store.run(ctx, script, b.shard(shard), args...)
 		if err == nil && len(reply) != len(calls) {
@@ -181,7 +170,7 @@ const (
 
 // call makes a request that changes a hold. The answer is stale if a hold in its way has
 // expired: after a sweep it is made again.
-func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, tenant string, request []any) (budget.Result, error) {
+func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, tenant string, request request) (budget.Result, error) {
 	for range tries {
 		r, err := b.wait(ctx, queue, request)
 		if err != nil {
@@ -197,7 +186,7 @@ func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, ten
 	return budget.Result{}, fmt.Errorf("redisstore: %s budget: holds expire faster than they can be swept", verb)
 }
 
-func (b *Budgets) wait(ctx context.Context, queue *budgetQueue, request []any) (budget.Result, error) {
+func (b *Budgets) wait(ctx context.Context, queue *budgetQueue, request request) (budget.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()
 	return queue.Do(ctx, request)

@@ -5,7 +5,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/internal/batch"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/internal/budgets"
 	"github.com/gatehouse-go/gatehouse/store/internal/ledgertest"
 )
 
@@ -35,7 +35,7 @@ func newBudgets(t *testing.T) (*redis.Client, *Budgets) {
 	return client, s.Budgets()
 }
 
-type budgetCall = batch.Call[[]any, budget.Result]
+type budgetCall = batch.Call[request, budget.Result]
 
 // TestBudgetBatches: a script decides on each request of a batch as if it were alone.
 func TestBudgetBatches(t *testing.T) {
@@ -89,7 +89,7 @@ func TestMalformedHolds(t *testing.T) {
 		}},
 		{"without its end", func(key string) error { return client.LTrim(ctx, key, 0, 2).Err() }},
 		{"with another amount", func(key string) error { return client.LSet(ctx, key, 3, "x").Err() }},
-		{"with another floor", func(key string) error { return client.LSet(ctx, key, 4, "x").Err() }},
+		{"with another floor", func(key string) error { return client.LSet(ctx, key, 4, "inf").Err() }},
 	}
 	for i, damage := range damages {
 		id := strconv.Itoa(i)
@@ -134,78 +134,35 @@ func TestMalformedHolds(t *testing.T) {
 	}
 }
 
-// TestLargeBatch: the sum of a batch is exact where its amounts are.
-func TestLargeBatch(t *testing.T) {
+// TestBrokenCounter: a counter that is no number does not keep the other calls of a batch
+// from being counted.
+func TestBrokenCounter(t *testing.T) {
 	t.Parallel()
-	_, b := newBudgets(t)
-	calls := make([]*budgetCall, 20)
-	for i := range calls {
-		id := strconv.Itoa(i)
-		if _, err := b.Reserve(t.Context(), reservation(id, time.Minute)); err != nil {
+	client, b := newBudgets(t)
+	broken := reservation("broken", time.Minute)
+	broken.Entries[0].Account = "key/broken"
+	name := b.base("acme") + ":counter:" + nameOf("acme", "key/broken", "day") + ":" + strconv.FormatInt(broken.Entries[0].Start.UnixMicro(), 10)
+	for i, held := range []string{"1.5", "inf", "-inf", "nan", "x", "9007199254740992"} {
+		if err := client.HSet(t.Context(), name, "ends", 1, "max", 1, "spent", 0, "held", held).Err(); err != nil {
 			t.Fatal(err)
 		}
-		calls[i] = &budgetCall{Query: settlement("acme", id, []int64{budget.MaxAmount})}
-	}
-	b.settled[shardOf("acme")].Send(t.Context(), calls)
-	for _, c := range calls {
-		if c.Err != nil {
-			t.Errorf("Settle(%d) in a batch: error = %v", int64(budget.MaxAmount), c.Err)
+		calls := []*budgetCall{{Query: hold("reserve", broken)}, {Query: hold("reserve", reservation(held, time.Minute))}}
+		b.holds[shardOf("acme")].Send(t.Context(), calls)
+		if calls[0].Err == nil || calls[1].Err != nil || calls[1].Result.Counts[0] != (budget.Count{Held: 10 * int64(i+1)}) {
+			t.Errorf("Reserve with a counter that holds %s: error = %v, want one; beside it %+v, %v", held, calls[0].Err, calls[1].Result, calls[1].Err)
 		}
-	}
-	counters, _, err := b.Read(t.Context(), "acme", "key/ci", "day", time.Now().Add(-3*time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := (budget.Count{Spent: int64(len(calls)) * budget.MaxAmount}); len(counters) != 1 || counters[0].Count != want {
-		t.Errorf("Read after the batch = %+v, want %+v", counters, want)
 	}
 }
 
-// TestSumsOfABatch: a settlement whose sum is too large, and a counter that is no number,
-// do not keep the other calls of a batch from being counted.
-func TestSumsOfABatch(t *testing.T) {
-	t.Parallel()
-	client, b := newBudgets(t)
-	other := "" // another tenant of the same slot
-	for i := 0; other == "" || shardOf(other) != shardOf("acme"); i++ {
-		other = strconv.Itoa(i)
-	}
-	of := func(tenant, id string) budget.Reservation {
-		r := reservation(id, time.Minute)
-		r.Tenant = tenant
-		return r
-	}
-	const calls = 20
-	var holds, settlements []*budgetCall
-	for i := range calls {
-		id := strconv.Itoa(i)
-		holds = append(holds, &budgetCall{Query: hold("reserve", of(other, id))}, &budgetCall{Query: hold("reserve", of("acme", id))})
-		settlements = append(settlements,
-			&budgetCall{Query: settlement(other, id, []int64{1e18})}, &budgetCall{Query: settlement("acme", id, []int64{7})})
-	}
-	b.holds[shardOf("acme")].Send(t.Context(), holds)
-	b.settled[shardOf("acme")].Send(t.Context(), settlements)
-	for _, c := range append(holds, settlements...) {
-		if c.Err != nil {
-			t.Fatal(c.Err)
+// TestBatchSize: a call weighs as much as the counters that it reads.
+func TestBatchSize(t *testing.T) {
+	var b Budgets
+	b.init(nil)
+	r := budget.Reservation{Entries: make([]budget.Entry, 3)}
+	for n := range budgetShards {
+		holds, settled := b.holds[n].Weigh(hold("reserve", r)), b.settled[n].Weigh(settlement("acme", "1", make([]int64, 2)))
+		if holds != 3 || settled != 2 || b.holds[n].Limit != budgets.Batch || b.settled[n].Limit != budgets.Batch {
+			t.Errorf("weights of calls of 3 and 2 counters = %d, %d in batches of %d, %d", holds, settled, b.holds[n].Limit, b.settled[n].Limit)
 		}
-	}
-	for tenant, want := range map[string]budget.Count{"acme": {Spent: 7 * calls}, other: {Spent: math.MaxInt64}} {
-		counters, _, err := b.Read(t.Context(), tenant, "key/ci", "day", time.Now().Add(-3*time.Hour))
-		if err != nil || len(counters) != 1 || counters[0].Count != want {
-			t.Errorf("Read of tenant %s = %+v, %v, want %+v", tenant, counters, err, want)
-		}
-	}
-
-	broken := of("acme", "broken")
-	broken.Entries[0].Account = "key/broken"
-	name := b.base("acme") + ":counter:" + nameOf("acme", "key/broken", "day") + ":" + strconv.FormatInt(broken.Entries[0].Start.UnixMicro(), 10)
-	if err := client.HSet(t.Context(), name, "ends", 1, "max", 1, "spent", 0, "held", "1.5").Err(); err != nil {
-		t.Fatal(err)
-	}
-	last := []*budgetCall{{Query: hold("reserve", broken)}, {Query: hold("reserve", of("acme", "last"))}}
-	b.holds[shardOf("acme")].Send(t.Context(), last)
-	if last[0].Err == nil || last[1].Err != nil || last[1].Result.Counts[0] != (budget.Count{Spent: 7 * calls, Held: 10}) {
-		t.Errorf("Reserve with a broken counter: error = %v, want one; beside it %+v, %v", last[0].Err, last[1].Result, last[1].Err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/internal/batch"
+	"github.com/gatehouse-go/gatehouse/store/internal/budgets"
 	"github.com/gatehouse-go/gatehouse/store/internal/ledgertest"
 )
 
@@ -96,5 +97,17 @@ func TestMalformedHold(t *testing.T) {
 	}
 	if want := (budget.Count{Spent: 4, Held: 30}); len(calls[3].Result.Counts) != 1 || calls[3].Result.Counts[0] != want {
 		t.Errorf("counts after the batch = %+v, want %+v", calls[3].Result.Counts, want)
+	}
+}
+
+// TestBatchSize: a call weighs as much as the counters that it reads.
+func TestBatchSize(t *testing.T) {
+	t.Parallel()
+	b := newBudgets(t)
+	r := budget.Reservation{Entries: make([]budget.Entry, 3)}
+	for want, c := range map[int]localCall{3: localReserve(r), 2: localSettle("acme", "1", make([]int64, 2))} {
+		if got := b.local.Weigh(c); got != want || b.local.Limit != budgets.Batch || localExtend(r).counters != 3 {
+			t.Errorf("weight of a call of %d counters = %d, in batches of %d, want %d", want, got, b.local.Limit, budgets.Batch)
+		}
 	}
 }

@@ -9,28 +9,36 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/internal/batch"
+	"github.com/gatehouse-go/gatehouse/store/internal/budgets"
 )
 
 // localCall is a call on SQLite. do decides on it and makes its changes, with the hold of
 // the ID, nil if there is none.
 type localCall struct {
 	tenant, id string
+	counters   int // how many it reads
 	do         func(tx *budgetTx, known *budgetHold) (budget.Result, error)
 }
 
-// localBatch is how many calls one transaction executes.
-const localBatch = 64
+// init sets the fields of the queue.
+func (b *Budgets) init() {
+	b.local.Send, b.local.Limit, b.local.Weigh = b.together, budgets.Batch, func(c localCall) int { return c.counters }
+}
 
 func localReserve(r budget.Reservation) localCall {
-	return localCall{r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.reserve(r, known) }}
+	return localCall{r.Tenant, r.ID, budgets.Counters(r), func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
+		return tx.reserve(r, known)
+	}}
 }
 
 func localExtend(r budget.Reservation) localCall {
-	return localCall{r.Tenant, r.ID, func(tx *budgetTx, known *budgetHold) (budget.Result, error) { return tx.extend(r, known) }}
+	return localCall{r.Tenant, r.ID, budgets.Counters(r), func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
+		return tx.extend(r, known)
+	}}
 }
 
 func localSettle(tenant, id string, amounts []int64) localCall {
-	return localCall{tenant, id, func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
+	return localCall{tenant, id, len(amounts), func(tx *budgetTx, known *budgetHold) (budget.Result, error) {
 		return tx.settle(tenant, id, amounts, known)
 	}}
 }

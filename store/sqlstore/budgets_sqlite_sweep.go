@@ -13,9 +13,9 @@ import (
 func (tx *budgetTx) move(tenant string, h *budgetHold, used, freed []int64) ([]budget.Count, error) {
 	counts := make([]budget.Count, len(used))
 	for i := range used {
-		err := tx.conn.QueryRowContext(tx.ctx, `UPDATE gatehouse_budget_counters SET spent = spent + ?5, held = held - ?6
+		err := tx.conn.QueryRowContext(tx.ctx, `UPDATE gatehouse_budget_counters SET spent = min(max(spent + ?5, 0), ?7), held = held - ?6
 			WHERE tenant = ?1 AND account = ?2 AND span = ?3 AND starts = ?4 RETURNING spent, held`,
-			tenant, h.accounts[i], h.spans[i], h.starts[i], used[i], freed[i]).Scan(&counts[i].Spent, &counts[i].Held)
+			tenant, h.accounts[i], h.spans[i], h.starts[i], used[i], freed[i], budget.MaxAmount).Scan(&counts[i].Spent, &counts[i].Held)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) { // a counter may be gone, long after its end
 			return nil, err
 		}

@@ -71,6 +71,6 @@ func New(config Config) (*Store, error) {
 		return nil, err
 	}
 	s.budgets.store = s
-	s.budgets.local.Send, s.budgets.local.Limit = s.budgets.together, localBatch
+	s.budgets.init()
 	return s, nil
 }

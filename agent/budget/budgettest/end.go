@@ -185,7 +185,7 @@ var readRules = []rule{
 		}
 		s.readOf("another tenant", "other", "a")
 	}),
-	newRule("list", "List returns up to limit counters of a tenant whose End has not passed, in the order of account, window and start. Max is that of the last call.", func(s suite) {
+	newRule("list", "List returns up to limit counters of a tenant whose End has not passed, in the order of account, window and start.", func(s suite) {
 		s.reserve(reservation("1", s.entry("a", 100, 1), s.entry("b", 100, 2)))
 		s.reserve(reservation("2", s.entry("b", 70, 3)))
 		s.settle("1", 4, 5)

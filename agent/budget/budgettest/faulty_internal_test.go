@@ -4,6 +4,7 @@ package budgettest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -28,7 +29,7 @@ func TestFaults(t *testing.T) {
 var faults = []string{
 	"reserve ignores the limit", "reserve refuses at the limit", "reserve doubles the TTL", "reserve omits the counts",
 	"limit is that of the first call", "limit is Max", "nothing does not fit",
-	"amounts lose a bit",
+	"amounts lose a bit", "settle refuses large sums",
 	"reserve keeps what fits", "reserve names the last entry",
 	"accounts fold case", "accounts are trimmed", "IDs fold case", "tenants share counters", "windows share counters",
 	"replay is not marked", "replay extends", "other amounts are a replay", "other entries are a replay", "ended replay is held",
@@ -38,7 +39,7 @@ var faults = []string{
 	"settle is capped", "second settle charges", "settle ignores the tenant", "settle takes fewer amounts",
 	"holds never expire", "expired holds are free", "expired holds are charged whole",
 	"read is stale", "list is stale", "extend counts expired holds", "extend keeps the floor",
-	"late settle adds", "late settle is ignored",
+	"late settle adds", "late settle is ignored", "settle restores Max",
 	"sweep ignores the limit", "sweep returns nothing",
 	"one counter counts", "read ignores since", "read is reversed",
 	"list ignores the limit", "list keeps the first limit", "list is reversed", "list has other tenants", "list is of one window",
@@ -294,6 +295,18 @@ func (f *faulty) Settle(ctx context.Context, tenant, id string, amounts []int64)
 		}
 	case "settle ignores the tenant":
 		tenant = "acme"
+	case "settle refuses large sums":
+		if charged[0] == budget.MaxAmount {
+			if c, _, _ := f.Memory.Read(ctx, tenant, "a", "day", time.Time{}); len(c) == 1 && c[0].Spent > 0 {
+				return budget.Result{}, errors.New("overflow")
+			}
+		}
+	case "settle restores Max":
+		if ok {
+			first.ID += " again"
+			_, _ = f.Memory.Reserve(ctx, first)
+			_, _ = f.Memory.Settle(ctx, tenant, first.ID, make([]int64, len(first.Entries)))
+		}
 	case "settle takes fewer amounts":
 		if ok {
 			charged = charged[:min(len(charged), len(first.Entries))]

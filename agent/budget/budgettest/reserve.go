@@ -13,8 +13,8 @@ var reserveRules = []rule{
 	newRule("reserve", "Reserve records a hold, if the sum of what is spent and held, plus Amount, is at most Limit.", func(s suite) {
 		r := s.reserve(reservation("1", s.entry("a", 100, 60)))
 		s.result("Reserve of 60", r, held(budget.Count{Held: 60}))
-		if ttl := r.Deadline.Sub(r.At); ttl != time.Minute {
-			s.Failf("Deadline is %v after At, want the TTL, 1m", ttl)
+		if ttl := r.Deadline.Sub(r.At); ttl != 20*time.Minute {
+			s.Failf("Deadline is %v after At, want the TTL, 20m", ttl)
 		}
 		s.result("Reserve of 41", s.reserve(reservation("2", s.entry("a", 100, 41))), exceeded(0, budget.Count{Held: 60}))
 		s.result("Reserve of 40", s.reserve(reservation("3", s.entry("a", 100, 40))), held(budget.Count{Held: 100}))

@@ -91,7 +91,7 @@ var accounts = [...]string{"a", "b"}
 // many calls of a batch concern the same.
 func hold(random *rand.Rand, start time.Time, era int) Call {
 	c := Call{Extend: random.IntN(3) == 0, Hold: budget.Reservation{
-		Tenant: "acme", ID: fmt.Sprint(era, "-", random.IntN(12)), TTL: time.Minute,
+		Tenant: "acme", ID: fmt.Sprint(era, "-", random.IntN(12)), TTL: 20 * time.Minute,
 	}}
 	for _, account := range accounts[random.IntN(2):] {
 		amount, first := random.Int64N(8), start.Add(-time.Duration(random.IntN(2))*time.Hour)

@@ -18,19 +18,20 @@
 -- series and its start.
 --
 -- Numbers are exact up to 2^53, also as arguments of commands and as replies, and
--- comparisons subtract, so that no sum exceeds it.
+-- comparisons subtract, so that no sum exceeds it. What a counter has spent is from 0 to
+-- largest.
 
-local retention = 3600 * 1000000
+local retention, largest = 3600 * 1000000, 2 ^ 53 - 1
 local call, dues = redis.call, base .. ':due'
 
--- The counters that this script has read, by their key. moreSpent and moreHeld are
--- what flush has still to write.
+-- The counters that this script has read, by their key. flush writes those that have
+-- moved.
 local counters = {}
 
 -- Returns an integer, and fails if text is none, before a request has changed anything.
 local function integer(text)
 	local n = tonumber(text)
-	if not n or n ~= math.floor(n) then
+	if not n or n ~= math.floor(n) or math.abs(n) > largest then
 		error({ err = 'ERR malformed number in a budget' })
 	end
 	return n
@@ -41,7 +42,7 @@ local function counter(name)
 	local c = counters[key]
 	if not c then
 		local r = call('HMGET', key, 'ends', 'max', 'spent', 'held')
-		c = { key = key, ends = r[1], max = r[2], spent = integer(r[3] or 0), held = integer(r[4] or 0), moreSpent = 0, moreHeld = 0 }
+		c = { key = key, ends = r[1], max = r[2], spent = integer(r[3] or 0), held = integer(r[4] or 0) }
 		counters[key] = c
 	end
 	return c
@@ -59,33 +60,20 @@ local function parts(name)
 	return found[1], found[2], found[3], string.sub(name, at)
 end
 
--- Writes what has been added. The only failure is a sum above 2^63, which must not keep
--- the other counters from being written: the counter then has the largest value.
-local function write(key, field, more)
-	if more ~= 0 and type(redis.pcall('HINCRBY', key, field, text(more))) == 'table' then -- an error
-		call('HSET', key, field, '9223372036854775807')
-	end
-end
-
 local function flush()
 	for key, c in pairs(counters) do
-		write(key, 'spent', c.moreSpent)
-		write(key, 'held', c.moreHeld)
-		c.moreSpent, c.moreHeld = 0, 0
+		if c.moved then
+			call('HSET', key, 'spent', text(c.spent), 'held', text(c.held))
+		end
 	end
 end
 
 -- Changes what a counter has spent and holds. A counter that is gone, long after its
 -- end, is not made again.
 local function move(c, spent, held)
-	if not c.ends then
-		return
+	if c.ends then
+		c.spent, c.held, c.moved = math.min(math.max(c.spent + spent, 0), largest), c.held + held, true
 	end
-	c.spent, c.held = c.spent + spent, c.held + held
-	if math.abs(c.moreSpent + spent) > 2 ^ 53 then
-		flush()
-	end
-	c.moreSpent, c.moreHeld = c.moreSpent + spent, c.moreHeld + held
 end
 
 local removal

@@ -13,7 +13,6 @@ local function make(c, name, i, time)
 	if known then
 		return
 	end
-	call('HSET', c.key, 'spent', '0', 'held', '0')
 	local expiry = math.ceil((c.ends + keep) / 1000)
 	call('PEXPIREAT', c.key, expiry)
 	local starts, tenants = base .. ':series:' .. ARGV[i], base .. ':tenant:' .. parts(name)

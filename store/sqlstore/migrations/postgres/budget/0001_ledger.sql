@@ -36,13 +36,20 @@ CREATE INDEX gatehouse_budget_holds_due ON gatehouse_budget_holds (due);
 CREATE FUNCTION gatehouse_budget_now() RETURNS BIGINT LANGUAGE sql VOLATILE AS
 $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 
+-- What a counter has spent is from 0 to 2^53 - 1.
+CREATE FUNCTION gatehouse_budget_spent(spent NUMERIC) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
+$$ SELECT least(greatest(spent, 0), 9007199254740991)::bigint $$;
+
 -- Adds an amount to what a counter holds, if it fits. The counts are those of all
--- counters of the account and span from p_since on.
+-- counters of the account and span from p_since on. made says that the counter is new,
+-- and differs that it has another max or end, which gatehouse_budget_describe changes.
 CREATE FUNCTION gatehouse_budget_add(
-    p_tenant TEXT, p_account TEXT, p_span TEXT, p_starts BIGINT, p_ends BIGINT, p_since BIGINT,
-    p_max BIGINT, p_limit BIGINT, p_amount BIGINT, OUT fits BOOLEAN, OUT o_spent BIGINT, OUT o_held BIGINT
+    p_tenant TEXT, p_account TEXT, p_span TEXT, p_starts BIGINT, p_ends BIGINT, p_since BIGINT, p_max BIGINT, p_limit BIGINT,
+    p_amount BIGINT, OUT fits BOOLEAN, OUT o_spent BIGINT, OUT o_held BIGINT, OUT made BOOLEAN, OUT differs BOOLEAN
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    made := false;
+    differs := false;
     IF p_since < p_starts THEN
         -- Several counters count. A lock on all calls of the account and span covers the
         -- counters that do not exist yet.
@@ -53,17 +60,17 @@ BEGIN
         IF fits THEN
             INSERT INTO gatehouse_budget_counters AS c (tenant, account, span, starts, ends, max, held)
             VALUES (p_tenant, p_account, p_span, p_starts, p_ends, p_max, greatest(p_amount, 0))
-            ON CONFLICT (tenant, account, span, starts)
-            DO UPDATE SET held = c.held + p_amount, max = EXCLUDED.max, ends = EXCLUDED.ends;
+            ON CONFLICT (tenant, account, span, starts) DO UPDATE SET held = c.held + p_amount
+            RETURNING c.xmax = 0, c.max <> p_max OR c.ends <> p_ends INTO made, differs;
             o_held := o_held + p_amount;
         END IF;
         RETURN;
     END IF;
     LOOP
-        UPDATE gatehouse_budget_counters SET held = held + p_amount, max = p_max, ends = p_ends
+        UPDATE gatehouse_budget_counters SET held = held + p_amount
         WHERE tenant = p_tenant AND account = p_account AND span = p_span AND starts = p_starts
             AND (p_amount <= 0 OR spent + held + p_amount <= p_limit)
-        RETURNING spent, held INTO o_spent, o_held;
+        RETURNING spent, held, max <> p_max OR ends <> p_ends INTO o_spent, o_held, differs;
         fits := FOUND;
         IF fits THEN
             RETURN;
@@ -86,29 +93,55 @@ BEGIN
         ON CONFLICT DO NOTHING;
         IF FOUND THEN
             fits := true;
+            made := true;
             o_held := p_amount;
             RETURN;
         END IF;
     END LOOP;
 END $$;
 
+-- Takes back what gatehouse_budget_add has added to the first counters, of which made is known.
+CREATE FUNCTION gatehouse_budget_undo(
+    p_tenant TEXT, p_accounts TEXT[], p_spans TEXT[], p_starts BIGINT[], p_amounts BIGINT[], p_made BOOLEAN[]
+) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. cardinality(p_made) LOOP
+        IF p_made[i] THEN
+            DELETE FROM gatehouse_budget_counters
+            WHERE tenant = p_tenant AND account = p_accounts[i] AND span = p_spans[i] AND starts = p_starts[i];
+        ELSE
+            UPDATE gatehouse_budget_counters SET held = held - p_amounts[i]
+            WHERE tenant = p_tenant AND account = p_accounts[i] AND span = p_spans[i] AND starts = p_starts[i];
+        END IF;
+    END LOOP;
+END $$;
+
+-- Gives counters another max and end.
+CREATE FUNCTION gatehouse_budget_describe(
+    p_tenant TEXT, p_accounts TEXT[], p_spans TEXT[], p_starts BIGINT[], p_ends BIGINT[], p_maxes BIGINT[]
+) RETURNS VOID LANGUAGE sql AS $$
+    UPDATE gatehouse_budget_counters c SET max = e.max, ends = e.ends
+    FROM unnest(p_accounts, p_spans, p_starts, p_ends, p_maxes) AS e(account, span, starts, ends, max)
+    WHERE c.tenant = p_tenant AND c.account = e.account AND c.span = e.span AND c.starts = e.starts
+$$;
+
 -- Adds amounts to all counters, or to none. The entry that does not fit is counted
 -- from 0.
 CREATE FUNCTION gatehouse_budget_add_all(
     p_tenant TEXT, p_accounts TEXT[], p_spans TEXT[], p_starts BIGINT[], p_ends BIGINT[], p_sinces BIGINT[],
-    p_maxes BIGINT[], p_limits BIGINT[], p_amounts BIGINT[], OUT entry INTEGER, OUT spents BIGINT[], OUT helds BIGINT[]
+    p_maxes BIGINT[], p_limits BIGINT[], p_amounts BIGINT[],
+    OUT entry INTEGER, OUT spents BIGINT[], OUT helds BIGINT[], OUT made BOOLEAN[], OUT differs BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
     added RECORD;
 BEGIN
+    made := '{}';
+    differs := false;
     FOR i IN 1 .. cardinality(p_accounts) LOOP
         SELECT * INTO added FROM gatehouse_budget_add(p_tenant, p_accounts[i], p_spans[i], p_starts[i], p_ends[i], p_sinces[i],
             p_maxes[i], p_limits[i], p_amounts[i]);
         IF NOT added.fits THEN
-            FOR j IN 1 .. i - 1 LOOP
-                UPDATE gatehouse_budget_counters SET held = held - p_amounts[j]
-                WHERE tenant = p_tenant AND account = p_accounts[j] AND span = p_spans[j] AND starts = p_starts[j];
-            END LOOP;
+            PERFORM gatehouse_budget_undo(p_tenant, p_accounts, p_spans, p_starts, p_amounts, made);
             entry := i - 1;
             spents := ARRAY[added.o_spent];
             helds := ARRAY[added.o_held];
@@ -116,6 +149,8 @@ BEGIN
         END IF;
         spents[i] := added.o_spent;
         helds[i] := added.o_held;
+        made[i] := added.made;
+        differs := differs OR added.differs;
     END LOOP;
 END $$;
 
@@ -143,15 +178,16 @@ BEGIN
             VALUES (p_tenant, p_id, 'held', deadline, p_accounts, p_spans, p_starts, p_amounts, p_floors)
             ON CONFLICT DO NOTHING;
             IF FOUND THEN
+                IF added.differs THEN
+                    PERFORM gatehouse_budget_describe(p_tenant, p_accounts, p_spans, p_starts, p_ends, p_maxes);
+                END IF;
                 outcome := 'held';
                 spents := added.spents;
                 helds := added.helds;
                 RETURN;
             END IF;
-            FOR i IN 1 .. cardinality(p_accounts) LOOP -- the hold is in the counters already
-                UPDATE gatehouse_budget_counters SET held = held - p_amounts[i]
-                WHERE tenant = p_tenant AND account = p_accounts[i] AND span = p_spans[i] AND starts = p_starts[i];
-            END LOOP;
+            -- The hold is in the counters already.
+            PERFORM gatehouse_budget_undo(p_tenant, p_accounts, p_spans, p_starts, p_amounts, added.made);
         END IF;
     END IF;
     SELECT * INTO known FROM gatehouse_budget_holds WHERE tenant = p_tenant AND id = p_id;
@@ -217,6 +253,9 @@ BEGIN
     IF added.entry IS NULL THEN
         outcome := 'held';
         deadline := at + p_ttl;
+        IF added.differs THEN
+            PERFORM gatehouse_budget_describe(p_tenant, p_accounts, p_spans, p_starts, p_ends, p_maxes);
+        END IF;
         UPDATE gatehouse_budget_holds SET due = deadline, amounts = p_amounts, floors = p_floors WHERE tenant = p_tenant AND id = p_id;
     ELSE
         outcome := 'exceeded';
@@ -265,7 +304,7 @@ BEGIN
             freed := 0;
             used := used - known.charged[i];
         END IF;
-        UPDATE gatehouse_budget_counters SET held = held - freed, spent = spent + used
+        UPDATE gatehouse_budget_counters SET held = held - freed, spent = gatehouse_budget_spent(spent + used)
         WHERE tenant = p_tenant AND account = known.accounts[i] AND span = known.spans[i] AND starts = known.starts[i]
         RETURNING spent, held INTO used, freed;
         spents[i] := used; -- null if the counter is gone, long after its end
@@ -292,14 +331,14 @@ BEGIN
             FROM doomed d WHERE h.tenant = d.tenant AND h.id = d.id
             RETURNING h.tenant, h.accounts, h.spans, h.starts, h.amounts, h.floors
         )
-        SELECT e.tenant, l.account, l.span, l.starts, sum(l.amount)::bigint AS amount, sum(l.floor)::bigint AS floor,
+        SELECT e.tenant, l.account, l.span, l.starts, sum(l.amount)::bigint AS amount, sum(l.floor) AS floor,
             (SELECT count(*) FROM ended) AS holds
         FROM ended e, unnest(e.accounts, e.spans, e.starts, e.amounts, e.floors) AS l(account, span, starts, amount, floor)
         GROUP BY e.tenant, l.account, l.span, l.starts
         ORDER BY e.tenant COLLATE "C", l.account COLLATE "C", l.span COLLATE "C", l.starts
     LOOP
         expired := c.holds;
-        UPDATE gatehouse_budget_counters SET held = held - c.amount, spent = spent + c.floor
+        UPDATE gatehouse_budget_counters SET held = held - c.amount, spent = gatehouse_budget_spent(spent + c.floor)
         WHERE tenant = c.tenant AND account = c.account AND span = c.span AND starts = c.starts;
     END LOOP;
     DELETE FROM gatehouse_budget_holds h USING (
