@@ -34,7 +34,6 @@ type api struct {
 func newAPI(t *testing.T, c jwtauth.Config) *api {
 	t.Helper()
 	a := &api{reasons: make(map[gatehouse.Reason]int)}
-	var err error
 	a.tokens = must(jwtauth.New(c))
 	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.tokens},

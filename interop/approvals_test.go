@@ -38,7 +38,6 @@ func newApprovalPages(t *testing.T) *approvalPages {
 		{ID: "approvals", Secret: clientSecret, RedirectURIs: []string{p.origin + "/callback"}},
 	}})
 	p.issuer = peer.Issuer
-	var err error
 	p.Approvals = must(approval.New(approval.Config{Store: approval.NewMemory(0), URL: p.url, MaxArguments: 16 << 20}))
 	login := must(signin.New(signin.Config{
 		Client:      oauth.Config{Issuer: p.issuer, ClientID: "approvals", Secret: gatehouse.NewSecret([]byte(clientSecret))},

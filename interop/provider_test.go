@@ -241,10 +241,7 @@ func TestProviderKeysMisused(t *testing.T) {
 			key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 			forged := strings.Replace(header, string(a), "ES256", 1)
 			digest := sha256.Sum256([]byte(strings.TrimSuffix(join(forged, claims, ""), ".")))
-			der, err = key.Sign(rand.Reader, digest[:], crypto.SHA256)
-			if err != nil {
-				t.Fatal(err)
-			}
+			der = must(key.Sign(rand.Reader, digest[:], crypto.SHA256))
 			r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
 			if err != nil {
 				t.Fatal(err)
