@@ -11,11 +11,10 @@ import (
 )
 
 // Admit decides on a request without writing a response, for adapters to other
-// transports than net/http. It authenticates the caller, evaluates the
-// policies, and reports the decision to the observer. It returns the request
-// for the handler, with the [Principal] in its context and without the
-// credential, and headers that the response must contain, also if it returns an
-// error. The error is an [*Error].
+// transports than net/http. It authenticates the caller, evaluates the policies, and
+// reports the decision to the observer. It returns the request for the handler, with
+// the [Principal] in its context and without the credential, and headers that the
+// response must contain, even if it returns an error. The error is an [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	inner, _, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	header = header.Clone() // many requests may share one proof

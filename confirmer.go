@@ -23,13 +23,13 @@ type Confirmer interface {
 	// once.
 	Confirms() Confirms
 
-	// Confirm checks that the sender of r, which carries token, holds the key
-	// that the member of cnf names, and returns what the response must carry.
-	// member is the text of a JSON string, or a JSON object as it is.
-	// It is called for each request, also if the token itself is cached, and for the
-	// later checks of a long request only with Confirms.Rechecks. now is the time at
-	// which the token was validated, some seconds ago if keys or revocations were waited
-	// for. An error that is no [*Error] is answered with 503.
+	// Confirm checks that the sender of r, which carries token, holds the key that the
+	// member of cnf names, and returns what the response must carry. member is the text
+	// of a JSON string, or a JSON object as it is. It is called for each request, even
+	// if the token itself is cached. It is called again for the later checks of a long
+	// request only if Confirms.Rechecks is true. now is the time at which the token was
+	// validated: some seconds ago if the request waited for keys or revocations. An
+	// error that is not an [*Error] is answered with 503.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
 	Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error)
@@ -189,13 +189,13 @@ func (c *Confirmers) index(member string) int {
 	return slices.IndexFunc(c.declared, func(d Confirms) bool { return d.Member == member })
 }
 
-// Confirm checks on each request that the sender of r holds each key to which
-// the token is bound, and returns headers for the response. Call it after the
-// expiry, the key set and the revocation of the token have been checked. For a later
-// check of a long request it relies on the proof that it has accepted, unless the
-// confirmer declares Confirms.Rechecks. scheme is the authentication scheme of the
-// token, "" for a token from a cookie or another header. now is the time at which the
-// token was validated. If r is nil, a bound token is rejected.
+// Confirm checks on each request that the sender of r holds each key to which the token
+// is bound, and returns headers for the response. Call it after the expiry, the key set
+// and the revocation of the token have been checked. In a later check of a long request
+// it calls only the confirmers that declare Confirms.Rechecks; the proofs of the others
+// stay accepted. scheme is the authentication scheme of the token, "" for a token from
+// a cookie or another header. now is the time at which the token was validated. If r is
+// nil, a bound token is rejected.
 //
 // RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
 // confirmer, and a token that is not bound is rejected under that scheme, so

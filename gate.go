@@ -40,12 +40,12 @@ type Config struct {
 	// step-up challenge, such as max_age, become query parameters. Optional.
 	LoginURL string
 
-	// Enrich adds application data to the caller on each request, such as roles
-	// from a database. It may replace Roles, add members to Claims, set an empty
-	// Tenant and remove Scopes; any other change is answered with 503 and
-	// [ReasonEnrichFailed], and so is an error, unless it is an [*Error], which says
-	// how to refuse. r is the request for the handler, without the credential.
-	// Optional. It must be safe for concurrent use.
+	// Enrich adds application data to the caller on each request, such as roles from a
+	// database. It may replace Roles, add members to Claims, set an empty Tenant and
+	// remove Scopes; any other change is answered with 503 and [ReasonEnrichFailed]. If
+	// it returns an [*Error], that determines the response; any other error is 503 too.
+	// r is the request for the handler, without the credential. Optional. It must be
+	// safe for concurrent use.
 	Enrich func(r *http.Request, p Principal) (Principal, error)
 
 	// ErrorBody returns the bodies of refusals in the application's format, such as

@@ -44,10 +44,10 @@ type Reads struct {
 	Companions []string
 
 	// Rechecks is true if Authenticate may be called again for a request that it has
-	// accepted, while the request is served: see [UntilCredentialEnds]. It then returns an
-	// error if it would no longer accept the credential. Where [IsRecheck] is true, it
-	// must not count a use, extend a session, or ask for a proof that is valid once;
-	// [Confirmers] do the last for it.
+	// accepted, while the request is served: see [UntilCredentialEnds]. It then returns
+	// an error if it would no longer accept the credential. Where [IsRecheck] is true,
+	// it must not count a use, extend a session, or ask for a proof that is valid once.
+	// [Confirmers] do not ask for such a proof again.
 	Rechecks bool
 
 	// InURL finds a credential of this kind in a URL and returns its issuer and its
@@ -83,9 +83,9 @@ type Scheme struct {
 }
 
 // Header is a request header other than Authorization that carries an explicit
-// credential. Reject an invalid credential in it with a code of status 403, as
-// package apikey does: HTTP has no challenge for such a header, and a 401 would have
-// the one of another scheme, Bearer if there is none.
+// credential. Reject an invalid credential in it with a code of status 403, as package
+// apikey does: HTTP has no challenge for such a header, so a 401 would carry the
+// challenge of another scheme.
 type Header struct {
 	Name    string // case-insensitive
 	Invalid Code   // for a credential that no authenticator recognizes; [CodeInvalidToken] if zero

@@ -35,8 +35,8 @@ const (
 // backend is unavailable.
 const EventStreamEnded EventType = "stream_ended"
 
-// ErrCredentialEnded is the cause of the end of a context of [UntilCredentialEnds], with the
-// error of the check.
+// ErrCredentialEnded is the cause, see [context.Cause], of a context that
+// [UntilCredentialEnds] has ended. The cause also wraps the error of the check.
 var ErrCredentialEnded = errors.New("gatehouse: the credential of the caller has ended")
 
 // EndAtExpiry returns a handler that cancels the context of a request when the

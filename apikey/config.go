@@ -69,9 +69,9 @@ type Config struct {
 	// header is ignored.
 	Proxies []netip.Prefix
 
-	// CacheTTL, if not zero, caches the records of the store for this time, at
-	// most 5 s. A key that another process revokes stays valid for as long, or
-	// until the Watcher reports it.
+	// CacheTTL, if not zero, caches the records of the store for this time, at most 5
+	// s. A key that another process revokes stays valid for that time, or until the
+	// Watcher reports it.
 	CacheTTL time.Duration
 
 	// Watcher reports the changes of other processes to [Keys.Watch]. Optional,

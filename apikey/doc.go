@@ -25,12 +25,12 @@
 //
 // # What is rejected
 //
-// A text with an invalid format or checksum is rejected without a store call.
-// An unknown, expired, revoked or suspended key and a wrong secret take the
-// same time and get the same response: 403 in X-API-Key, 401 in Authorization.
-// The reason is in the event. A key of another environment, or used from
-// outside its networks, gets 403. A key in the URL is always rejected, also
-// next to a valid credential. If the store is unavailable, the response is 503.
+// A text with an invalid format or checksum is rejected without a store call. An
+// unknown, expired, revoked or suspended key and a wrong secret take the same time and
+// get the same response: 403 in X-API-Key, 401 in Authorization. The reason is in the
+// event. A key of another environment, or used from outside its networks, gets 403. A
+// request with a key in its URL is always rejected, even if it has a valid credential
+// too. If the store is unavailable, the response is 503.
 //
 // Every key expires. Scopes have no wildcards and come from a configured list.
 //

@@ -136,7 +136,12 @@ func (k *Keys) newRecord(request Request) (Record, error) {
 	var err error
 	record.Scopes, err = exactScopes(request.Scopes)
 	check(err == nil, "Scopes: %w", err)
-	check(k.scopes.HasAll(record.Scopes), "Scopes: all must be in Config.Scopes")
+	for scope := range record.Scopes.All() {
+		if !k.scopes.Has(scope) {
+			check(false, "Scopes: %q is not in Config.Scopes", scope)
+			break
+		}
+	}
 	check(len(record.Scopes.String()) <= maxScopesBytes, "Scopes: got %d bytes, at most %d are allowed", len(record.Scopes.String()), maxScopesBytes)
 	record.Networks, err = clientaddr.Normalize(request.Networks)
 	check(err == nil, "Networks%w", err)

@@ -67,7 +67,7 @@ func TestCreateReportsEveryError(t *testing.T) {
 		"Environment: must be 1 to 16 lower-case letters":           func(r *apikey.Request) { r.Environment = "a_b" },
 		"Lifetime: got 0s, must be greater than 0 and at most 2160": func(r *apikey.Request) { r.Lifetime = 0 },
 		`Scopes: "*": wildcards are not supported`:                  func(r *apikey.Request) { r.Scopes = []string{"*"} },
-		"Scopes: all must be in Config.Scopes":                      func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
+		`Scopes: "reports:delete" is not in Config.Scopes`:          func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
 		"Scopes: gatehouse: malformed scope":                        func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
 		"Scopes: got 4097 bytes, at most 4096 are allowed":          func(r *apikey.Request) { r.Scopes = long },
 		"Networks[1]: invalid network":                              func(r *apikey.Request) { r.Networks = append(prefixes("10.0.0.0/8"), netip.Prefix{}) },

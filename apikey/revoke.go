@@ -94,8 +94,8 @@ func (k *Keys) RevokeLeaked(ctx context.Context, text string) (Key, error) {
 }
 
 // Delete removes the record of a key that is revoked or expired. It returns
-// [ErrConflict] for another key, and [ErrNotFound]. Records are removed without it
-// [Retention] after the expiry of the key.
+// [ErrConflict] for any other key, and [ErrNotFound] for an unknown ID. The store
+// removes each record [Retention] after the expiry of the key, even without Delete.
 func (k *Keys) Delete(ctx context.Context, id string) error {
 	err := k.store.Delete(ctx, id)
 	k.Invalidate(id)

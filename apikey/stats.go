@@ -5,8 +5,8 @@ package apikey
 // Stats are counts since the start, for metrics.
 type Stats struct {
 	// CacheHits and CacheMisses count lookups of existing keys: those that the cache
-	// answered, and those for which the store was asked. IDs that do not exist count as
-	// neither, so that guesses do not change their ratio. Both stay 0 without
+	// answered, and those for which the store was asked. IDs that do not exist are not
+	// counted, so that guesses do not change the ratio. Both stay 0 without
 	// [Config].CacheTTL.
 	CacheHits, CacheMisses uint64
 }

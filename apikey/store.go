@@ -93,8 +93,8 @@ type Store interface {
 	// records means that no such key is left.
 	RevokeAll(ctx context.Context, f Filter, limit int) ([]Record, error)
 
-	// Suspend sets Suspended to now if on is true and it is zero, and to zero
-	// if on is false, also for revoked and expired keys.
+	// If on is true, Suspend sets Suspended to now unless it is already set. If on is
+	// false, it sets Suspended to zero. It does so for revoked and expired keys too.
 	Suspend(ctx context.Context, id string, on bool) (Record, error)
 
 	// Touch sets LastUsed to now and adds uses to Uses if LastUsed is zero or not
@@ -102,8 +102,8 @@ type Store interface {
 	// ID it returns false.
 	Touch(ctx context.Context, id string, uses int64, every time.Duration) (bool, error)
 
-	// Delete removes the record of a key that is revoked, or whose Expires is not
-	// after now. It returns ErrConflict for another key, and ErrNotFound.
+	// Delete removes the record of a key that is revoked, or whose Expires is not after
+	// now. It returns ErrConflict for any other key, and ErrNotFound for an unknown ID.
 	Delete(ctx context.Context, id string) error
 
 	// Import adds a record that another Store has returned, with all its fields but
@@ -115,8 +115,9 @@ type Store interface {
 	//   - LastUsed and Uses become the greater ones.
 	//
 	// It returns ErrConflict and changes nothing if Owner, Tenant or Environment
-	// differ, or if r is not revoked and the record is revoked, or is suspended and r
-	// is not, or has a greater Generation, or another Current of the same Generation.
+	// differ. If r is not revoked, it does the same if the record is revoked, is
+	// suspended while r is not, has a greater Generation, or has another Current of the
+	// same Generation.
 	Import(ctx context.Context, r Record) (Record, error)
 
 	// List returns the first q.Limit records that match and follow q.After, in

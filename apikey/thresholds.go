@@ -15,16 +15,16 @@ import (
 // Thresholds set what [Keys] reports about the use of keys. The zero value
 // reports nothing.
 //
-// Each process keeps its own counts in memory and loses them when it exits. The
-// counts are bounded, and entries are evicted at random: those of 131,072 existing keys,
-// which are as many as the cache holds, and those of 16,384 addresses. A key whose counts
-// are evicted starts anew: its next network is not reported, nor is a burst in its first
-// minute.
+// Each process keeps its own counts in memory and loses them when it exits. The counts
+// are bounded, and entries are evicted at random: those of 131,072 existing keys, which
+// are as many as the cache holds, and those of 16,384 addresses. After an eviction the
+// counts of the key begin again: its next network is not reported, and no burst in the
+// first minute.
 //
-// An event counts as reported, and a network as known, when the Observer has
-// accepted the event and the key is suspended if Suspend says so. Until then each
-// request repeats the event, and is rejected with 503 if that fails. Concurrent
-// requests may each report it.
+// An event counts as reported, and a network as known, when the Observer has accepted
+// the event and the key is suspended if Suspend says so. Until then each request
+// reports the event again, and is rejected with 503 if that fails. Concurrent requests
+// may report the same event several times.
 type Thresholds struct {
 	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a
 	// /48 of IPv6 that is not among the last 16 that it was used from. The first

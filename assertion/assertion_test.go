@@ -120,7 +120,7 @@ func TestAuthenticate(t *testing.T) {
 		"expired":                   {signed(keys, "JWT", object{"iat": now - 200, "exp": now - 100}), nil, assertion.ReasonInvalid},
 		"no exp":                    {signed(keys, "JWT", object{"exp": nil}), nil, assertion.ReasonInvalid},
 		"no iat":                    {signed(keys, "JWT", object{"iat": nil}), nil, assertion.ReasonInvalid},
-		"long lifetime":             {signed(keys, "JWT", object{"exp": now + 301}), nil, assertion.ReasonInvalid},
+		"long lifetime":             {signed(keys, "JWT", object{"iat": now, "exp": now + 301}), nil, assertion.ReasonInvalid},
 		"key of another client":     {signed(other, "JWT", nil), nil, assertion.ReasonInvalid},
 		"unknown client":            {signed(keys, "JWT", object{"iss": "unknown", "sub": "unknown"}), nil, assertion.ReasonClient},
 		"no iss":                    {signed(keys, "JWT", object{"iss": nil}), nil, assertion.ReasonClient},

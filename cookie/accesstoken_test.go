@@ -61,8 +61,8 @@ func TestAccessTokenCookie(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSetCookie(t, w, "__Host-Http-token=a.b.c; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=900")
-	if got := a.Reads().Cookies; !slices.Equal(got, []string{tokenCookie}) {
-		t.Errorf("Reads.Cookies = %v, want %s", got, tokenCookie)
+	if got := a.Reads(); !slices.Equal(got.Cookies, []string{tokenCookie}) || !got.Rechecks {
+		t.Errorf("Reads = %+v, want %s and Rechecks", got, tokenCookie)
 	}
 	if err := a.Set(w, newRequest(http.MethodGet), strings.Repeat("a", 4096)); !errors.Is(err, cookie.ErrTooLarge) {
 		t.Errorf("Set(4096 characters) error = %v, want %v", err, cookie.ErrTooLarge)
@@ -248,8 +248,10 @@ func TestAccessTokenSealed(t *testing.T) {
 	// Tokens that are not sealed, or sealed for another purpose, are rejected.
 	_, err := a.Authenticate(newRequest(http.MethodGet, "Cookie", tokenCookie+"=a.b.c"))
 	wantError(t, err, 401, cookie.ReasonMalformed)
-	_, err = a.Authenticate(newRequest(http.MethodGet, "Cookie", tokenCookie+"=1"+keys.Seal(tokenCookie, "other", []byte("a.b.c"), time.Now().Add(time.Hour))))
-	wantError(t, err, 401, cookie.ReasonSealInvalid)
+	for _, purpose := range []string{"other", "token"} {
+		_, err = a.Authenticate(newRequest(http.MethodGet, "Cookie", tokenCookie+"=1"+keys.Seal(tokenCookie, purpose, []byte("a.b.c"), time.Now().Add(time.Hour))))
+		wantError(t, err, 401, cookie.ReasonSealInvalid)
+	}
 	if len(v.tokens) != 1 {
 		t.Errorf("VerifyRequest calls = %q, want none for rejected cookies", v.tokens[1:])
 	}

@@ -30,8 +30,8 @@ func TestAttributes(t *testing.T) {
 		},
 		{
 			"strict with Max-Age",
-			cookie.Config{Name: "id", SameSite: http.SameSiteStrictMode, MaxAge: 15 * time.Minute},
-			"__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=900",
+			cookie.Config{Name: "id", SameSite: http.SameSiteStrictMode, MaxAge: time.Second},
+			"__Host-Http-id=v; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=1",
 		},
 		{
 			"embedded",
@@ -202,8 +202,9 @@ func TestConfigErrors(t *testing.T) {
 		{"nine secrets", keyring(many...), "cookie: NewKeyring: 9 secrets, at most 8 are allowed"},
 		{"empty secret", keyring(gatehouse.Secret{}), "cookie: NewKeyring: secret 0 has 0 bytes, needs at least 32"},
 		{
-			"short and repeated secrets", keyring(short, secret(1), secret(1)),
-			"cookie: NewKeyring: secret 0 has 31 bytes, needs at least 32\ncookie: NewKeyring: secret 2 occurs twice",
+			"short and repeated secrets", keyring(short, secret(1), secret(1), secret(2), secret(1)),
+			"cookie: NewKeyring: secret 0 has 31 bytes, needs at least 32\ncookie: NewKeyring: secret 2 occurs twice\n" +
+				"cookie: NewKeyring: secret 4 occurs twice\ncookie: NewKeyring: secret 4 occurs twice",
 		},
 
 		{"access token", token(cookie.AccessTokenConfig{Verifier: v}), ""},

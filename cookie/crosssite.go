@@ -162,11 +162,10 @@ func (c *CrossSite) Check(r *http.Request) error {
 		}
 		checked = asUnsafe(r)
 	case isSafe(r.Method):
-		navigates := r.Header.Get("Sec-Fetch-Mode") == "navigate"
-		if navigates && !c.framing && isFramed(site, r.Header.Get("Sec-Fetch-Dest")) {
+		if !c.framing && isFramed(site, r.Header.Get("Sec-Fetch-Dest")) {
 			return errCrossSite(errFramed)
 		}
-		if silent || navigates {
+		if silent || r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			return nil
 		}
 		checked = asUnsafe(r)
@@ -184,11 +183,12 @@ func (c *CrossSite) Check(r *http.Request) error {
 	return nil
 }
 
-// isFramed reports whether a page of another origin shows the response in a frame.
+// isFramed reports whether a page of another origin, or of an unknown one,
+// shows the response in a frame.
 func isFramed(site, destination string) bool {
 	switch destination {
 	case "iframe", "frame", "fencedframe", "object", "embed":
-		return site == "cross-site" || site == "same-site"
+		return site != "none"
 	}
 	return false
 }

@@ -141,8 +141,7 @@ func (k *Keyring) seal(data, value []byte, expires time.Time) string {
 	nonce := sealed[idOctets:]
 	_, _ = rand.Read(nonce) // never fails, see crypto/rand
 	plain := make([]byte, 0, expiryOctets+len(value))
-	// Times before 1970 have expired in any case.
-	plain = binary.BigEndian.AppendUint64(plain, uint64(max(expires.Unix(), 0)))
+	plain = binary.BigEndian.AppendUint64(plain, uint64(expires.Unix())) //nolint:gosec // open converts it back
 	plain = append(plain, value...)
 	return base64.RawURLEncoding.EncodeToString(key.seal(sealed, nonce, plain, data))
 }

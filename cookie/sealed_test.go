@@ -155,6 +155,9 @@ func TestSealedLastSetOrClearCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := s.Set(w, r, random(maxValue+1)); !errors.Is(err, cookie.ErrTooLarge) {
+		t.Errorf("Set error = %v, want %v", err, cookie.ErrTooLarge)
+	}
 	if got := names(w); !slices.Equal(got, []string{sealedName}) {
 		t.Errorf("Set-Cookie names = %v, want %s", got, sealedName)
 	}

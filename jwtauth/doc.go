@@ -17,12 +17,12 @@
 // The token must be an access token for this audience, be valid now, and have a
 // lifetime of at most Issuer.MaxLifetime.
 //
-// The tokens of many providers differ from RFC 9068. Package providers has an
-// Issuer for the well-known ones. For others set Profile to [Compatible] and what
-// is different: Clients for tokens without aud, ScopeClaims, RolesClaims and
-// TenantClaim for other names, Require and Refuse for what tells an access token
-// from the other tokens of the issuer, Header for tokens in another header. With
-// several issuers, each has Tenants or AnyTenant.
+// The tokens of many providers differ from RFC 9068. Package providers has an Issuer
+// for the well-known ones. For others set Profile to [Compatible], and the fields in
+// which their tokens differ: Clients for tokens without aud; ScopeClaims, RolesClaims
+// and TenantClaim for other claim names; Require and Refuse for conditions that only
+// access tokens of the issuer satisfy; Header for tokens in another header. With
+// several issuers, each needs Tenants or AnyTenant.
 //
 // A sender-constrained token (cnf claim, RFC 7800) is accepted only if one of
 // Config.Confirmers confirms the proof of possession, on every request.
@@ -43,9 +43,9 @@
 //     exponent is rejected.
 //   - The algorithm names Ed25519 (RFC 9864) and EdDSA are both supported. A token is
 //     accepted only if [Issuer.Algorithms] has the name in its header.
-//   - For an ECDSA signature (r, s), the signature (r, n-s) is also valid.
-//     Tokens are therefore never identified by their signature: revocation uses
-//     issuer and jti, and the cache uses a hash of the whole token.
+//   - For an ECDSA signature (r, s), the signature (r, n-s) is also valid. Tokens are
+//     therefore never identified by their signature: revocation uses issuer and jti,
+//     and the cache compares the whole token.
 //   - Up to four keys with one kid and one algorithm are tried. For a token
 //     without a kid, there must be exactly one matching key.
 //   - An aud array may contain other audiences, up to 32 in all.

@@ -69,21 +69,21 @@ type Issuer struct {
 	// because there is no challenge for such a header. Optional.
 	Header string
 
-	// Require are conditions that each token must fulfill: they tell an access token
-	// from the other tokens of the issuer that have the same audience. Refuse are
-	// conditions that no token may fulfill. Optional.
+	// Require are conditions that each token must satisfy, such as marks that only the
+	// access tokens of the issuer have. Refuse are conditions that no token may
+	// satisfy. Optional.
 	Require, Refuse []Mark
 
-	// AcceptNonce accepts tokens with a nonce claim under Compatible, although it is
-	// a mark of ID tokens. Without this setting they are accepted only with a mark
-	// of access tokens: the header typ at+jwt, or a claim typ of Bearer or DPoP or a
-	// claim token_use of access. Set Require as well, if ID tokens can have an
-	// audience of Audiences.
+	// AcceptNonce accepts tokens with a nonce claim under Compatible, although nonce
+	// marks ID tokens. Without this setting they are accepted only with a mark of
+	// access tokens: the header typ at+jwt, or a claim typ of Bearer or DPoP or a claim
+	// token_use of access. Set Require as well, if ID tokens can have an audience of
+	// Audiences.
 	AcceptNonce bool
 
-	// SubjectClaims are claims for the subject: the first one that is present and
-	// not empty, "sub" by default. Values of two claims must not name two subjects,
-	// and no user may be able to choose them.
+	// SubjectClaims are claims for the subject: the first one that is present and not
+	// empty, "sub" by default. The values of two claims must not identify two different
+	// subjects, and users must not be able to choose them.
 	SubjectClaims []string
 
 	// ClientClaims are claims for the client: the first one that is present. By
@@ -95,10 +95,9 @@ type Issuer struct {
 	// used: "scope" and "roles" by default. TenantClaim is the claim with the
 	// tenant, "tenant" by default.
 	//
-	// A malformed value of a claim that is configured is an error; a malformed
-	// value of the default tenant or roles claim counts as none. The first token
-	// without a configured claim is reported as [EventClaimMissing], unless an
-	// earlier token had the claim.
+	// A malformed value of a claim that is configured is an error; a malformed value of
+	// the default tenant or roles claim is ignored. A configured claim that no token so
+	// far has is reported once, as [EventClaimMissing].
 	ScopeClaims, RolesClaims []string
 	TenantClaim              string
 
@@ -106,9 +105,9 @@ type Issuer struct {
 	// members are the roles.
 	RolesAreNames bool
 
-	// Services are the conditions for a service: the Kind of the caller is
-	// KindService if the token fulfills one of them, or if its subject is its
-	// client. [Mark] {Claim: "iss"} is fulfilled by every token.
+	// Services are the conditions for a service: the Kind of the caller is KindService
+	// if the token satisfies one of them, or if its subject is its client. Every token
+	// satisfies the [Mark] {Claim: "iss"}.
 	Services []Mark
 
 	// Tenants are the tenants that the issuer may speak for: a token with another
@@ -122,15 +121,15 @@ type Issuer struct {
 	// give: others are removed from the Principal. nil allows all.
 	AllowedScopes, AllowedRoles []string
 
-	// PlainHTTPHosts are hosts, exactly as host:port, from which the metadata and
-	// the key set of this issuer may be fetched with plain http: an attacker in the
-	// network between can replace the keys, and so issue tokens. For networks that
-	// are protected otherwise, such as that of a compose file or of a cluster. [New]
+	// PlainHTTPHosts are hosts, exactly as host:port, from which the metadata and the
+	// key set of this issuer may be fetched with plain http: an attacker in the network
+	// between can replace the keys, and so issue tokens. It is for networks that are
+	// protected in another way, such as that of a compose file or of a cluster. [New]
 	// reports them as [EventPlainHTTP]. Optional.
 	PlainHTTPHosts []string
 
-	// Err is why this Issuer cannot be used: [New] returns it instead of the other
-	// mistakes of this Issuer. Functions that fill an Issuer, such as those of
+	// Err is the reason why this Issuer cannot be used: [New] returns it instead of
+	// other errors of this Issuer. Functions that fill an Issuer, such as those of
 	// package providers, set it.
 	Err error
 

@@ -25,7 +25,7 @@ const (
 	ReasonType gatehouse.Reason = "jwtauth_type"
 	// ReasonIssuer: the iss claim is not a configured Issuer.URL. Status: 401. Operator: compare both character by character, including a trailing slash.
 	ReasonIssuer gatehouse.Reason = "jwtauth_issuer"
-	// ReasonCarrier: the token came in another header than those of its issuer do. Status: 401, 403. Operator: send it in the header that the cause names, or set Issuer.Header.
+	// ReasonCarrier: the token is in a header that is not the one configured for its issuer. Status: 401, 403. Operator: send it in the header that the cause names, or set Issuer.Header.
 	ReasonCarrier gatehouse.Reason = "jwtauth_carrier"
 	// ReasonAudience: the token is for another audience or, without aud, of another client. Status: 401. Operator: check the audience that the client requests, Issuer.Audiences and Issuer.Clients.
 	ReasonAudience gatehouse.Reason = "jwtauth_audience"
@@ -43,7 +43,7 @@ const (
 	ReasonLifetime gatehouse.Reason = "jwtauth_lifetime"
 	// ReasonClaims: a required claim is missing or a claim is malformed. Status: 401. Operator: see the cause; set Profile: Compatible or a claim name of Issuer for the provider.
 	ReasonClaims gatehouse.Reason = "jwtauth_claims"
-	// ReasonTenant: the token is of a tenant that the issuer may not speak for, or of none. Status: 401, 403. Operator: add the tenant to Issuer.Tenants if it is one of this issuer; otherwise treat it as an attack of the issuer or of its administrators.
+	// ReasonTenant: the tenant of the token is not one of Issuer.Tenants, or the token has no tenant. Status: 401, 403. Operator: add the tenant to Issuer.Tenants if it belongs to this issuer; otherwise treat it as an attack by the issuer or its administrators.
 	ReasonTenant gatehouse.Reason = "jwtauth_tenant"
 	// ReasonRevoked: the token is revoked. Status: 401. Operator: nothing; many requests with one revoked token may be a stolen token.
 	ReasonRevoked gatehouse.Reason = "jwtauth_revoked"
@@ -69,10 +69,10 @@ const (
 	// EventKeysWithdrawn: the new key set has no usable key, so that all tokens of
 	// the issuer are answered with 503 until it has one.
 	EventKeysWithdrawn gatehouse.EventType = "jwtauth_keys_withdrawn"
-	// EventClaimMissing: no token so far has a claim that the Issuer names, such as
-	// one of RolesClaims. It is reported once for each issuer and claim, with the
-	// attributes [AttrClaim] and [AttrPresent]. Without it, a misspelt name would be
-	// no roles for every caller.
+	// EventClaimMissing: no token so far has a claim that the Issuer names, such as one
+	// of RolesClaims. It is reported once for each issuer and claim, with the
+	// attributes [AttrClaim] and [AttrPresent]. It finds a misspelt name, with which no
+	// caller would have roles.
 	EventClaimMissing gatehouse.EventType = "jwtauth_claim_missing"
 	// EventPlainHTTP: [New] accepts plain http for the hosts of
 	// Issuer.PlainHTTPHosts, which are in the attribute [AttrHosts].

@@ -12,9 +12,9 @@ import (
 // start.
 type Stats struct {
 	// CacheHits and CacheMisses count valid tokens: those that were in the cache, and
-	// those that had to be verified. Rejected tokens count as neither, so that junk does
-	// not change their ratio. Both stay 0 without a cache. A token in the cache that is
-	// verified again, because its key set has lost a key, counts as both.
+	// those that had to be verified. Rejected tokens are not counted, so that invalid
+	// requests do not change the ratio. Both stay 0 without a cache. A token in the
+	// cache that is verified again, because its key set has lost a key, counts as both.
 	CacheHits, CacheMisses uint64
 
 	// KeySets are the key sets that are fetched, those of [RemoteKeys] and [Discover],

@@ -19,9 +19,8 @@ type VerifierConfig struct {
 	// as a client_id for ID tokens. Required.
 	Issuer Issuer
 
-	// MaxAge accepts JWTs without exp, until that time after their iat. Zero requires
-	// exp. It is for kinds of JWTs that have none, such as introspection responses,
-	// RFC 9701.
+	// MaxAge accepts a JWT without exp until MaxAge after its iat. Zero requires exp.
+	// It is for kinds of JWTs without exp, such as introspection responses, RFC 9701.
 	MaxAge time.Duration
 
 	// Skew, Transport and Observer are as in [Config].
@@ -73,9 +72,10 @@ func (v *Verifier) Close() error {
 // Ready returns nil if the keys of the issuer are available: see [Authenticator.Ready].
 func (v *Verifier) Ready(ctx context.Context) error { return v.issuer.ready(ctx, time.Now()) }
 
-// Verify verifies a compact JWT: its format, iss, algorithm and signature, that
-// aud contains the audience, and that the current time is between iat and exp.
-// iss, aud, iat and exp are required, but for exp if there is a MaxAge. The error is a [*gatehouse.Error].
+// Verify verifies a compact JWT: its format, iss, algorithm and signature, that aud
+// contains the audience, and that the current time is between iat and exp. iss, aud and
+// iat are required, and so is exp unless MaxAge is set. The error is a
+// [*gatehouse.Error].
 //
 // Implements ASVS 5.0 §6.8.2; OIDC Back-Channel Logout §2.4 (claims), §2.6
 // (validation); OIDC Core §3.1.3.7 (step 2, step 6); OIDC Discovery §4.3.
@@ -84,8 +84,8 @@ func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error)
 }
 
 // VerifyResponse is [Verifier.Verify] for a JWT that an endpoint of the issuer has just
-// sent, so that it needs no time of its own: iat and exp are optional, and validated if
-// the JWT has them. Do not call it for a JWT from another source.
+// sent: iat and exp are optional, and validated if the JWT has them. Do not call it for
+// a JWT from another source.
 func (v *Verifier) VerifyResponse(ctx context.Context, text string) (VerifiedJWT, error) {
 	return v.verify(ctx, text, true)
 }

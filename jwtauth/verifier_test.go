@@ -50,7 +50,7 @@ func TestVerifier(t *testing.T) {
 		"logout token":                  {object{"typ": "logout+jwt"}, object{"sub": nil, "sid": "s"}, jwtauth.VerifiedJWT{Type: "logout+jwt"}},
 		"several audiences":             {nil, object{"aud": []string{"other", "web"}}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 		"an azp that the caller checks": {nil, object{"azp": 1}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
-		"within the skew":               {nil, object{"exp": now - 20, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
+		"within the skew":               {nil, object{"exp": now - 2, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 	} {
 		payload := idClaims().with(test.claims)
 		test.want.Claims = must(gatehouse.NewClaims(payload))
@@ -73,7 +73,7 @@ func TestVerifier(t *testing.T) {
 		jwtauth.ReasonIssuer:      {idToken(nil, object{"iss": issuerURL + "/"}), idToken(nil, object{"iss": nil})},
 		jwtauth.ReasonAudience:    {idToken(nil, object{"aud": audience})},
 		jwtauth.ReasonExpired:     {idToken(nil, object{"iat": now - 300, "exp": now - 60})},
-		jwtauth.ReasonNotYetValid: {idToken(nil, object{"iat": now + 60}), idToken(nil, object{"nbf": now + 60})},
+		jwtauth.ReasonNotYetValid: {idToken(nil, object{"iat": now + 600}), idToken(nil, object{"nbf": now + 600})},
 		jwtauth.ReasonLifetime:    {idToken(nil, object{"exp": now + 90_000}), idToken(nil, object{"exp": now, "iat": now})},
 		jwtauth.ReasonClaims: {
 			idToken(nil, object{"aud": []string{}}), idToken(nil, object{"aud": nil}), idToken(nil, object{"exp": nil}), idToken(nil, object{"iat": nil}),

@@ -90,10 +90,10 @@ type Config struct {
 	// and the local clock: 1 minute if zero, at most 5 minutes.
 	Skew time.Duration
 
-	// Once, if not nil, reports whether this is the first call with a state, also in
-	// other processes. Redeem calls it before it sends a code, so that several
-	// processes that parse the same transaction redeem it once. An error is returned
-	// by Redeem. See Manager.Once of package session. Optional.
+	// Once, if not nil, reports whether this is the first call with a state among all
+	// processes. Redeem calls it before it sends a code, so that several processes that
+	// parse the same transaction redeem it once. An error is returned by Redeem. See
+	// Manager.Once of package session. Optional.
 	Once func(ctx context.Context, state string) (first bool, err error)
 
 	// Timeout is the timeout of each request to the authorization server: 10 s if

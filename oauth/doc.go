@@ -70,14 +70,13 @@
 // application, and the application from a slow authorization server. For each
 // endpoint:
 //
-//   - After a failed request, the client sends none for 1 s, and for twice as long
-//     after each further failure, up to a minute; for longer, up to a minute, if the
-//     server sends Retry-After. A success resets it. A failure is one that concerns
-//     all callers: no answer, 429, 502, 503, 504, invalid_client; for discovery any
-//     error.
+//   - After a failed request, the client sends none for 1 s. Each further failure
+//     doubles this pause, up to a minute, and Retry-After can lengthen it, up to a
+//     minute. A success resets it. Only failures that concern all callers count: no
+//     response, 429, 502, 503, 504, invalid_client; for discovery any error.
 //   - At most 32 requests run and 1,000 callers wait.
-//   - 100 pushed authorization requests per second, and 100 redeemed codes, after as
-//     many at once.
+//   - At most 100 pushed authorization requests and 100 redeemed codes per second, with
+//     bursts of 100.
 //
 // A request beyond a limit fails at once with an error that wraps [ErrUnavailable];
 // [RetryAfter] returns how long to wait.

@@ -26,7 +26,7 @@ type Profile string
 // endpoint, add iss to its responses, and bind tokens; if its metadata say
 // otherwise, each request fails with [ErrUnavailable].
 //
-// docs/fapi.md lists the requirements of the profile, and what meets each.
+// docs/fapi.md lists each requirement of the profile with its code and tests.
 const FAPI2 Profile = "fapi2"
 
 // fapiAlgorithms are the algorithms of the profile.

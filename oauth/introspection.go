@@ -42,9 +42,9 @@ type IntrospectorConfig struct {
 	// the tokens that those before it do not know. At least one is required.
 	Endpoints []IntrospectionEndpoint
 
-	// Cache is how long an active token is accepted without asking again, at most
-	// until its exp: up to 1 minute. A token that is revoked is accepted for that
-	// time. Zero asks for each request.
+	// Cache is how long an active token is accepted without asking again, at most until
+	// its exp: up to 1 minute. A revoked token is accepted for that time. With zero,
+	// each request calls the endpoint.
 	Cache time.Duration
 
 	// CacheEntries bounds the cache: 10,000 by default, at most 1,000,000.
@@ -163,12 +163,12 @@ func (i *Introspector) Reads() gatehouse.Reads {
 	return i.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true})
 }
 
-// Authenticate asks for the token of the Authorization header if it has at most 8
-// KiB and no dot. It claims every such token: list authenticators of other tokens
-// and keys before it. Requests with the same token at the same time ask once.
+// Authenticate asks for the token of the Authorization header if it has at most 8 KiB
+// and no dot. It claims every such token: list authenticators of other tokens and keys
+// before it. Concurrent requests with the same token share one call of the endpoint.
 //
 // A token that no endpoint knows, that has expired or that is not for this API is
-// rejected with 401. If an endpoint cannot be asked within 8 s, the answer is 503,
+// rejected with 401. If an endpoint does not respond within 8 s, the response is 503,
 // and the endpoints after it are not asked.
 //
 // Implements RFC 7662 §4 (cache); RFC 7800 §3.1.

@@ -14,8 +14,8 @@ import (
 // and what its tokens may do.
 type IntrospectionEndpoint struct {
 	// Client is the registration of this API at the authorization server. Its
-	// Config.Issuer is the Issuer of the principals, and iss if the response has it.
-	// Required, with an authentication method other than [Public].
+	// Config.Issuer is the Issuer of the principals; a response with another iss is
+	// rejected. Required, with an authentication method other than [Public].
 	Client *Client
 
 	// URL is the address of the endpoint: that of the metadata if empty.

@@ -59,8 +59,9 @@ type Provider struct {
 	prompts string
 }
 
-// SupportsPrompt reports whether the authorization server knows a value of the parameter
-// prompt, such as select_account: whether the metadata list it, or list none.
+// SupportsPrompt reports whether the authorization server supports a value of the
+// parameter prompt, such as select_account. It is true if the metadata list the value
+// or have no list.
 func (p *Provider) SupportsPrompt(value string) bool {
 	return p.prompts == "" || slices.Contains(strings.Fields(p.prompts), value)
 }

@@ -18,7 +18,7 @@ const (
 	ReasonCode gatehouse.Reason = "oauth_code"
 	// ReasonIDToken: the ID token is missing, is invalid or belongs to another login. Status: 400. Operator: see the cause; check Config.Algorithms and the clocks, otherwise treat it as an attack (code injection).
 	ReasonIDToken gatehouse.Reason = "oauth_id_token"
-	// ReasonStepUp: the user was authenticated longer ago than MaxAge allows, auth_time is missing, or the authorization server cannot do what was asked for. Status: 403. Operator: check that the authorization server obeys max_age, and the clocks.
+	// ReasonStepUp: the last authentication of the user is older than MaxAge allows, auth_time is missing, or the authorization server cannot satisfy the request. Status: 403. Operator: check that the authorization server obeys max_age, and the clocks.
 	ReasonStepUp gatehouse.Reason = "oauth_step_up"
 	// ReasonUnavailable: the authorization server or its keys are unavailable. Status: 503. Operator: check the authorization server and the network.
 	ReasonUnavailable gatehouse.Reason = "oauth_unavailable"
@@ -26,7 +26,7 @@ const (
 
 // The reasons of [Introspector].
 const (
-	// ReasonIntrospectionInactive: no endpoint knows the token as active. Status: 401. Operator: nothing; the token is expired, revoked or forged.
+	// ReasonIntrospectionInactive: no introspection endpoint says that the token is active. Status: 401. Operator: nothing; the token is expired, revoked or forged.
 	ReasonIntrospectionInactive gatehouse.Reason = "oauth_introspection_inactive"
 	// ReasonIntrospectionIssuer: the iss of the response is not that of the configuration. Status: 401. Operator: compare both character by character, including a trailing slash.
 	ReasonIntrospectionIssuer gatehouse.Reason = "oauth_introspection_issuer"
@@ -36,8 +36,8 @@ const (
 	ReasonIntrospectionExpired gatehouse.Reason = "oauth_introspection_expired"
 	// ReasonIntrospectionClaims: a member of the response is missing or malformed, or the token is not an access token. Status: 401. Operator: see the cause.
 	ReasonIntrospectionClaims gatehouse.Reason = "oauth_introspection_claims"
-	// ReasonIntrospectionTenant: the token is of a tenant for which the authorization server may not speak, or of none. Status: 401. Operator: add the tenant to Tenants if it is one of this authorization server.
+	// ReasonIntrospectionTenant: the tenant of the token is not one of IntrospectionEndpoint.Tenants, or the token has no tenant. Status: 401. Operator: add the tenant to Tenants if it belongs to this authorization server.
 	ReasonIntrospectionTenant gatehouse.Reason = "oauth_introspection_tenant"
-	// ReasonIntrospectionUnavailable: an endpoint cannot be asked: it is away, refuses the client, redirects, or its response is malformed. Status: 503. Operator: check the authorization server, the client registration and the network; see the cause.
+	// ReasonIntrospectionUnavailable: an introspection endpoint does not respond, refuses the client, redirects, or sends a malformed response. Status: 503. Operator: check the authorization server, the client registration and the network; see the cause.
 	ReasonIntrospectionUnavailable gatehouse.Reason = "oauth_introspection_unavailable"
 )

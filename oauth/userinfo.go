@@ -15,11 +15,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Userinfo returns the claims of the userinfo endpoint about the user of an
-// access token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the
-// ID token. The response is a JSON object or, for a client that is registered for it, a
-// JWT of the issuer for this client, by one of [Config].Algorithms: iat and exp are
-// optional, iss and aud are not. Encrypted responses are not supported. It follows no redirect.
+// Userinfo returns the claims of the userinfo endpoint about the user of an access
+// token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the ID token. The
+// response is a JSON object or, if the client is registered for signed responses, a JWT
+// signed with one of [Config].Algorithms. iss must be the issuer and aud this client;
+// iat and exp are optional. Encrypted responses are not supported. It follows no
+// redirect.
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.

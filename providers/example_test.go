@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -125,7 +126,9 @@ func newCookieGate(config jwtauth.Config) (*gatehouse.Gate, *cookie.AccessToken,
 }
 
 // TestSessionCookie: the cookie is accepted from pages of this site only.
-func TestSessionCookie(t *testing.T) {
+func TestSessionCookie(t *testing.T) { synctest.Test(t, testSessionCookie) }
+
+func testSessionCookie(t *testing.T) {
 	p := firebaseProviders()[1]
 	gate, session, err := newCookieGate(jwtauth.Config{Transport: p.documents})
 	if err != nil {

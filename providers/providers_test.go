@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,11 +22,15 @@ func allProviders() []provider {
 		googleProviders(), firebaseProviders(), clerkProviders(), supabaseProviders(), kubernetesProviders(), gitHubProviders(), cloudflareProviders(), generalProviders())
 }
 
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
 // TestTokens sends the access token and every other kind of token of each provider
 // to the issuer that docs/providers.md shows.
 func TestTokens(t *testing.T) {
 	for _, p := range allProviders() {
-		t.Run(p.name, func(t *testing.T) {
+		bubble(t, p.name, func(t *testing.T) {
 			for _, sent := range p.all() {
 				got, err := p.try(t, p.issuer(), sent)
 				if err != nil {
@@ -47,7 +52,7 @@ func TestTokens(t *testing.T) {
 // proof that it has an effect.
 func TestEverySettingOfAPresetIsNeeded(t *testing.T) {
 	for _, p := range allProviders() {
-		t.Run(p.name, func(t *testing.T) {
+		bubble(t, p.name, func(t *testing.T) {
 			var before []string // the outcome of each token
 			for _, sent := range p.all() {
 				before = append(before, describe(p.try(t, p.issuer(), sent)))

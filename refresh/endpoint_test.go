@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -88,7 +90,9 @@ func refreshForm(token gatehouse.Secret, more ...string) string {
 }
 
 // Covers RFC 6749 §3.2 (empty), §5.1 (no-store).
-func TestTokenEndpointIssuesTokens(t *testing.T) {
+func TestTokenEndpointIssuesTokens(t *testing.T) { synctest.Test(t, testTokenEndpointIssuesTokens) }
+
+func testTokenEndpointIssuesTokens(t *testing.T) {
 	e := newEndpoints(t, nil, func(_ context.Context, token *jwtauth.AccessToken) error {
 		token.Roles = must(gatehouse.NewRoles("editor"))
 		return nil
@@ -117,12 +121,9 @@ func TestTokenEndpointIssuesTokens(t *testing.T) {
 		}
 		access := got["access_token"].(string)
 		token = got["refresh_token"].(string)
-		want := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": got["expires_in"], "refresh_token": token, "scope": test.want}
+		want := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 900.0, "refresh_token": token, "scope": test.want}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: response (-want +got):\n%s", test.name, diff)
-		}
-		if n := got["expires_in"].(float64); n < 895 || n > 900 {
-			t.Errorf("%s: expires_in = %v, want 900", test.name, n)
 		}
 		p, err := e.api.Verify(t.Context(), access)
 		if err != nil || p.Subject != "alice" || p.Client != "web" || p.Scopes.String() != test.want || !p.Roles.Has("editor") {
@@ -194,6 +195,7 @@ func TestEndpointRejections(t *testing.T) {
 		{"repeated token", e.token, post(refreshForm(good.Token, "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
 		{"token in the URL", e.token, request("POST", "/token?"+form("refresh_token", text), urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
 		{"secret in the URL", e.token, request("POST", "/token?client_secret=x", urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
+		{"assertion in the URL", e.token, request("POST", "/token?client_assertion=x", urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
 		{"parameters in the URL only", e.token, request("POST", "/token?grant_type=refresh_token&client_id=web", urlencoded, ""), 400, "invalid_request", refresh.ReasonRequest},
 		{"no grant type", e.token, post(form("client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
 		{"empty grant type", e.token, post(form("grant_type", "", "client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
@@ -271,6 +273,8 @@ func TestEndpointClientAuthentication(t *testing.T) {
 		switch {
 		case id == "down":
 			return "", errDown
+		case id == "none":
+			return "", gatehouse.ErrNoCredentials
 		case ok && password == "secret":
 			return id, nil
 		case r.PostForm.Get("client_id") == "public":
@@ -293,6 +297,7 @@ func TestEndpointClientAuthentication(t *testing.T) {
 		{"no authentication", "", "", "web", 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"no client at all", "", "", "", 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"empty client", "", "", "empty", 400, "invalid_client", refresh.ReasonClientAuthentication},
+		{"no credentials", "none", "x", "", 401, "invalid_client", refresh.ReasonClientAuthentication},
 		{"backend failure", "down", "x", "", 503, "temporarily_unavailable", refresh.ReasonUnavailable},
 		{"public", "", "", "public", 200, "", ""},
 	} {
@@ -316,6 +321,7 @@ func TestEndpointClientAuthentication(t *testing.T) {
 			e.recorded()
 		}
 	}
+	checkError(t, "JWT of an unknown client", serve(e.revocation, post(form("token", "a.b.c", "client_id", "web"))), 400, "invalid_client")
 }
 
 // Covers RFC 7009 §2.2.1 (503).
@@ -365,6 +371,10 @@ func TestEndpointUnavailable(t *testing.T) {
 		}
 		s.recorded()
 	}
+	b.broken = "Find" // which a request without a scope does not need
+	if w := serve(e, post(refreshForm(s.begin().Token))); w.Code != http.StatusOK {
+		t.Errorf("token without Find: status = %d, body = %s, want 200", w.Code, w.Body)
+	}
 	fails = true
 	checkError(t, "malformed request, observer", serve(e, post("")), 503, "temporarily_unavailable")
 }
@@ -378,8 +388,12 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 			c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: lifetime}))
 		})
 		var hook error
+		var signed []string // the scopes of the tokens
 		e := must(s.TokenEndpoint(refresh.TokenEndpointConfig{
-			Signer: newAuthorizationServer(t).signer, Audience: audience, AccessToken: func(context.Context, *jwtauth.AccessToken) error { return hook },
+			Signer: newAuthorizationServer(t).signer, Audience: audience, AccessToken: func(_ context.Context, token *jwtauth.AccessToken) error {
+				signed = append(signed, token.Scopes.String())
+				return hook
+			},
 		}))
 		if lifetime == time.Hour {
 			hook = errDown
@@ -399,6 +413,9 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 		}
 		if w := send(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"scope":"reports:read"`) {
 			t.Errorf("%s: retry = %d %s, want 200 with the scope", name, w.Code, w.Body)
+		}
+		if want := slices.Repeat([]string{"reports:read"}, 3); !slices.Equal(signed, want) {
+			t.Errorf("%s: access tokens with the scopes %q, want %q", name, signed, want)
 		}
 		checkError(t, "reuse", send(), 400, "invalid_grant")
 	}

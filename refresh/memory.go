@@ -128,7 +128,7 @@ func (r *Record) rotate(p Presentation) Outcome {
 		return Expired
 	case r.Client != p.Client:
 	case r.Current == p.Secret:
-		r.Previous, r.Current, r.Successor = r.Current, p.Next, bytes.Clone(p.Successor)
+		r.Previous, r.Current, r.Successor = r.Current, p.Next, p.Successor
 		r.Rotated, r.GraceEnds = r.AsOf, r.AsOf.Add(p.Grace.Truncate(time.Microsecond))
 		if r.Expires.Before(r.GraceEnds) {
 			r.GraceEnds = r.Expires

@@ -56,7 +56,9 @@ func TestMemoryFullEvictsEndedOnly(t *testing.T) {
 
 // One subject cannot fill the store: neither with active families nor with ended
 // ones.
-func TestMemoryBoundsFamiliesOfSubject(t *testing.T) {
+func TestMemoryBoundsFamiliesOfSubject(t *testing.T) { synctest.Test(t, testMemoryBoundsFamilies) }
+
+func testMemoryBoundsFamilies(t *testing.T) {
 	m := refresh.NewMemory(0)
 	create := func(id, subject string) error {
 		_, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: subject}}}, time.Hour)
@@ -83,5 +85,15 @@ func TestMemoryBoundsFamiliesOfSubject(t *testing.T) {
 		if _, err := m.Find(t.Context(), fmt.Sprint(n)); err != refresh.ErrNotFound {
 			t.Errorf("Find(revoked family) error = %v, want %v", err, refresh.ErrNotFound)
 		}
+	}
+	if _, err := m.Revoke(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	pass(time.Hour)
+	if err := create("1001", "alice"); err != nil {
+		t.Errorf("Create when the others expire: error = %v", err)
+	}
+	if _, outcome, err := m.Rotate(t.Context(), "b", refresh.Presentation{}); outcome != refresh.Revoked || err != nil {
+		t.Errorf("Rotate of a family that is revoked and has expired = %s, %v, want %s", outcome, err, refresh.Revoked)
 	}
 }

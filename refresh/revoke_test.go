@@ -284,6 +284,7 @@ func TestRevocationCoversAccessTokens(t *testing.T) {
 					ctx, cancel = context.WithCancel(ctx)
 					s = newServer(t, func(c *refresh.Config) {
 						c.Store, c.Issuer = cancelingStore{a.server.store, cancel}, issuer
+						c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() })
 						c.Revocations = must(revocation.New(revocation.Config{Store: a.revoked.Store, Issuers: []string{issuer}}))
 					})
 				}

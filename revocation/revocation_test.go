@@ -141,8 +141,9 @@ func (s *cancelingStore) Revoke(ctx context.Context, target revocation.Target, l
 // TestUnknownIssuer: an issuer that is misspelt or swapped with the subject is an
 // error, for the revocation and for the question.
 func TestUnknownIssuer(t *testing.T) {
-	store := &stub{times: make([]time.Time, 4)}
-	list := newList(store)
+	store, issuers := &stub{times: make([]time.Time, 4)}, []string{issuer}
+	list := must(revocation.New(revocation.Config{Store: store, Issuers: issuers}))
+	issuers[0] = "alice"
 	for _, name := range []string{"", issuer + "/", "HTTPS://auth.example.com", "alice"} {
 		for _, kind := range kinds {
 			if err := revoke(t.Context(), list, kind, name, issuer); err == nil || !strings.Contains(err.Error(), "not in Config.Issuers") {
@@ -289,21 +290,25 @@ func TestRevocationLifetime(t *testing.T) {
 		}
 
 		// One token too many revokes the subject, for as long as its other tokens last.
-		now = time.Now()
-		for range 1001 {
-			if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", now.Add(time.Minute)); err != nil {
-				t.Fatal(err)
+		for _, test := range []struct {
+			count       int
+			token, want time.Duration
+			wait        time.Duration // afterwards
+		}{
+			{1000, time.Minute, time.Minute + margin, time.Hour + margin - 1},
+			{1, time.Minute, time.Hour + margin, 0},
+			{1, 2 * time.Hour, 2*time.Hour + margin, 1}, // then the first of them has expired
+			{1, time.Minute, time.Minute + margin, 0},
+		} {
+			for range test.count {
+				if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(test.token)); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Hour+margin {
-			t.Errorf("lifetime of the revocation of a subject with 1,001 revoked tokens = %v, want %v", got, time.Hour+margin)
-		}
-		time.Sleep(time.Hour + margin) // the first of them has expired
-		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		if got := store.lifetimes[len(store.lifetimes)-1]; got != time.Minute+margin {
-			t.Errorf("lifetime of the next revoked token = %v, want %v", got, time.Minute+margin)
+			if got := store.lifetimes[len(store.lifetimes)-1]; got != test.want {
+				t.Errorf("lifetime of revocation %d of bob = %v, want %v", len(store.lifetimes), got, test.want)
+			}
+			time.Sleep(test.wait)
 		}
 	})
 }
@@ -389,11 +394,16 @@ func TestRevokeWaitsByTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		list := newList(&stub{times: []time.Time{start.Add(-time.Hour).Add(900 * time.Millisecond)}})
-		if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
-			t.Fatal(err)
-		}
-		if waited := time.Since(start); waited != 100*time.Millisecond {
-			t.Errorf("RevokeSubject took %v, want %v", waited, 100*time.Millisecond)
+		for limit, want := range map[time.Duration]time.Duration{time.Second: 100 * time.Millisecond, time.Millisecond: time.Millisecond} {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			start = time.Now()
+			if err := list.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			if waited := time.Since(start); waited != want {
+				t.Errorf("RevokeSubject with %v left took %v, want %v", limit, waited, want)
+			}
 		}
 	})
 }

@@ -25,8 +25,10 @@ func TestPrincipalRoundTrip(t *testing.T) {
 		l.Principal.Roles, _ = gatehouse.NewRoles("editor", "site admin")
 		l.Principal.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helpdesk"})
 		l.Principal.Environment, l.Principal.Kind = "live", kind
+		want := l.Principal
+		l.Principal.AuthTime = want.AuthTime.Add(time.Millisecond).In(time.FixedZone("", 3600))
 		secret := a.login(t, l)
-		got, want := a.principal(t, secret), l.Principal
+		got := a.principal(t, secret)
 		if got.Credential == "" || strings.Contains(secret, got.Credential) {
 			t.Errorf("Credential = %q with the secret %q", got.Credential, secret)
 		}
@@ -111,6 +113,7 @@ func TestInvalidCookieIsDeleted(t *testing.T) {
 		"navigation, malformed": {[]func(*http.Request){navigation, with("x")}, true},
 		"script":                {[]func(*http.Request){with(unknown)}, false},
 		"cross-site":            {[]func(*http.Request){with("x"), header("Sec-Fetch-Site", "cross-site")}, false},
+		"navigation, twice":     {[]func(*http.Request){navigation, with(secret), with(secret)}, false},
 		"valid":                 {[]func(*http.Request){navigation, with(secret)}, false},
 		"no cookie":             {[]func(*http.Request){navigation}, false},
 	} {

@@ -48,7 +48,7 @@ func TestClockOfTheStore(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &issuerServer{}
-			a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), ahead, func() {}}, Refresh: server.refresh, Persistent: true, Idle: 10 * time.Minute})
+			a := newApp(t, session.Config{Store: skewed{session.NewMemory(0), ahead, func() {}}, Refresh: server.refresh, Persistent: true, Idle: 72 * time.Hour, Absolute: 72 * time.Hour})
 			secret := a.login(t, withTokens(person("ada"), 1, 0))
 			a.force(t, a.principal(t, secret).Credential, func(c *session.Change) { c.Claim = 16 * time.Second })
 			start := time.Now()
@@ -64,9 +64,12 @@ func TestClockOfTheStore(t *testing.T) {
 				t.Errorf("store %v ahead: %d calls of Touch, want 1", ahead, got)
 			}
 			w := a.do(http.MethodPost, "/admin", with(secret))
-			if cookies := w.Result().Cookies(); len(cookies) != 1 || cookies[0].MaxAge <= 11*3600 || cookies[0].MaxAge > 12*3600 {
-				t.Errorf("store %v ahead: Renew sets the cookies %v, want one for the rest of 12 h", ahead, cookies)
+			if cookies := w.Result().Cookies(); len(cookies) != 1 || cookies[0].MaxAge <= 71*3600 || cookies[0].MaxAge > 72*3600 {
+				t.Errorf("store %v ahead: Renew sets the cookies %v, want one for the rest of 72 h", ahead, cookies)
 			}
+			// The tokens open for as long as the session lasts.
+			time.Sleep(time.Until(start.Add(72*time.Hour - time.Minute)))
+			a.token(t, cookieOf(t, w.Header()), 200, "access-3")
 		})
 	}
 }

@@ -52,6 +52,10 @@ func TestData(t *testing.T) {
 		t.Errorf("second Take() = %d, %v, want 0", step, err)
 	}
 	wantCart(ctx, t, "after Take of another value", d, "tea")
+	id := a.principal(t, secret).Credential
+	if r, err := a.store.Get(ctx, id); err != nil || strings.Contains(r.Principal, `"step"`) || strings.Contains(r.Principal, id) {
+		t.Errorf("stored content %s, %v, want neither the taken value nor the ID", r.Principal, err)
+	}
 	stop := errors.New("sold out")
 	if err := d.Update(ctx, func(c *cart) error { c.Items = nil; return stop }); !errors.Is(err, stop) {
 		t.Errorf("Update error = %v, want %v", err, stop)
@@ -148,7 +152,8 @@ func TestDataFails(t *testing.T) {
 	a := newApp(t, session.Config{})
 	ctx := a.inside(t, a.login(t, person("ada")))
 	d := session.Data[string]{Sessions: a.Manager, Name: "note"}
-	if err := d.Set(ctx, "kept"); err != nil {
+	const most = 16<<10 - len(`{"note":""}`)
+	if err := errors.Join(d.Set(ctx, strings.Repeat("x", most)), d.Set(ctx, "kept")); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -156,7 +161,7 @@ func TestDataFails(t *testing.T) {
 		status int
 		reason gatehouse.Reason
 	}{
-		"too large":           {func() error { return d.Set(ctx, strings.Repeat("x", 16<<10)) }, 0, ""},
+		"too large":           {func() error { return d.Set(ctx, strings.Repeat("x", most+1)) }, 0, ""},
 		"another type":        {func() error { _, err := (session.Data[int]{a.Manager, "note"}).Get(ctx); return err }, 0, ""},
 		"another type, taken": {func() error { _, err := (session.Data[int]{a.Manager, "note"}).Take(ctx); return err }, 0, ""},
 		"no JSON":             {func() error { return session.Data[func()]{a.Manager, "f"}.Set(ctx, func() {}) }, 0, ""},

@@ -156,6 +156,34 @@ func TestListAndEnd(t *testing.T) {
 	})
 }
 
+// TestEndIsReportedAfterCancel: the session has ended, whoever waits for the answer.
+func TestEndIsReportedAfterCancel(t *testing.T) {
+	reported := 0
+	a := newApp(t, session.Config{Observer: gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+		if e.Type == session.EventEnded && ctx.Err() == nil {
+			reported++
+		}
+		return nil
+	})})
+	p := a.principal(t, a.login(t, person("ada")))
+	ctx, cancel := context.WithCancel(t.Context())
+	a.store.Store = canceling{a.store.Store, cancel}
+	if _, err := a.EndOne(ctx, issuer, "ada", p.Credential); err != nil || ctx.Err() == nil || reported != 1 {
+		t.Errorf("EndOne error = %v, reported %d times, want once", err, reported)
+	}
+}
+
+// canceling is a store that cancels a context after Delete.
+type canceling struct {
+	session.Store
+	cancel func()
+}
+
+func (c canceling) Delete(ctx context.Context, id string) error {
+	defer c.cancel()
+	return c.Store.Delete(ctx, id)
+}
+
 // TestEvents: each change is one event, and rejected logins and logouts outside of
 // every gate are reported.
 func TestEvents(t *testing.T) {
@@ -165,6 +193,9 @@ func TestEvents(t *testing.T) {
 	a.do(http.MethodPost, "/logout", with(secret))
 	if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", SID: "sid-ada"}); err != nil {
 		t.Fatal(err)
+	}
+	if e := a.events.events[0]; e.Principal.Subject != "ada" || e.Principal.Claims.String() != "{}" {
+		t.Errorf("event %+v, want the principal without claims", e)
 	}
 	if e := a.events.last(); attr(e, session.AttrCount) != "0" || attr(e, session.AttrSID) != "sid-ada" || e.Credential != "" || e.Issuer != issuer {
 		t.Errorf("event %+v, want the count and the sid", e)

@@ -46,13 +46,13 @@ const (
 	AttrRevoked  = "session_revoked"  // whether the lost tokens were revoked
 )
 
-// report reports an event of a session.
+// report reports an event of a session, also if the caller has gone: the change stands.
 func (m *Manager) report(ctx context.Context, t gatehouse.EventType, s Session, attrs ...slog.Attr) error {
 	if m.observer == nil {
 		return nil
 	}
 	caller, _ := gatehouse.FromContext(ctx)
-	return gatehouse.Report(ctx, m.observer, event(t, s, caller, attrs...))
+	return gatehouse.Report(context.WithoutCancel(ctx), m.observer, event(t, s, caller, attrs...))
 }
 
 func event(t gatehouse.EventType, s Session, caller gatehouse.Principal, attrs ...slog.Attr) gatehouse.Event {
@@ -69,7 +69,7 @@ func event(t gatehouse.EventType, s Session, caller gatehouse.Principal, attrs .
 // reportFailure reports the event of a failure and returns the failure, or the
 // error of the observer.
 func (m *Manager) reportFailure(ctx context.Context, t gatehouse.EventType, s Session, failure error) error {
-	if err := m.report(context.WithoutCancel(ctx), t, s); err != nil {
+	if err := m.report(ctx, t, s); err != nil {
 		return err
 	}
 	return failure

@@ -44,6 +44,9 @@ func TestLifetimeOfLogin(t *testing.T) {
 				if strings.Contains(set, "Max-Age") != (test.cookie != "") || !strings.HasSuffix(set, test.cookie) {
 					t.Errorf("Set-Cookie = %s, want %q", set, test.cookie)
 				}
+				if list, err := a.List(t.Context(), issuer, "ada"); err != nil || list[0].Idle != test.idle {
+					t.Errorf("List = %+v, %v, want the idle timeout %v", list, err, test.idle)
+				}
 				other := a.login(t, person("grace"))
 				time.Sleep(test.secondIdle)
 				a.status(t, other, 401)

@@ -122,6 +122,9 @@ func TestOnce(t *testing.T) {
 				t.Errorf("Once(%q, %q) = %t, %v, want %t", issuer, name, first, err, want)
 			}
 		}
+		if err := a.Logout(t.Context(), session.Logout{Issuer: "i", Subject: "ada", ID: "a"}); err != nil { // another memory
+			t.Fatal(err)
+		}
 		check("i", "a", true)
 		check("i", "a", false)
 		check("i", "b", true)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -172,12 +173,16 @@ func TestRefreshIsShared(t *testing.T) {
 			group.Go(func() { apps[i%3].token(t, secret, 200, "access-2") })
 		}
 		synctest.Wait()
+		start := time.Now()
 		cancel()
 		err := <-first
 		if expectError(t, "canceled", err, 503, session.ReasonStoreUnavailable); !errors.Is(err, context.Canceled) {
 			t.Errorf("Tokens(canceled) error = %v, want %v", err, context.Canceled)
 		}
 		group.Wait()
+		if took := time.Since(start); took > 1250*time.Millisecond {
+			t.Errorf("the other processes waited %v for a refresh of 1 s, want at most 1.25 s", took)
+		}
 		server.check(t, 1, false)
 	})
 }
@@ -366,7 +371,7 @@ func TestLostTokensAreRevoked(t *testing.T) {
 			t.Errorf("%s: revoked %q, want %q", name, revoked, want)
 		}
 		e := a.events.last()
-		if e.Type != session.EventRefreshLost || attr(e, session.AttrRevoked) != strconv.FormatBool(!c.unset && c.revoke == nil) || (e.Cause == nil) != (attr(e, session.AttrRevoked) == "true") {
+		if e.Type != session.EventRefreshLost || attr(e, session.AttrRevoked) != strconv.FormatBool(!c.unset && c.revoke == nil) || (e.Cause == nil) != (attr(e, session.AttrRevoked) == "true") || e.Level != slog.LevelWarn {
 			t.Errorf("%s: event %+v", name, e)
 		}
 	}
@@ -442,7 +447,11 @@ func TestRefreshWithFailingStore(t *testing.T) {
 			a := newApp(t, session.Config{Store: c.store, Refresh: server.refresh, Revoke: revoke})
 			secret := a.login(t, withTokens(person("ada"), 1, 0))
 			a.store.set(c.fail(a))
+			start := time.Now()
 			a.token(t, secret, c.status, "access-2")
+			if took := time.Since(start); took > 6*time.Second {
+				t.Errorf("%s: took %v, want the end before that of the claim", name, took)
+			}
 			got := a.events.last()
 			if got.Type != c.event || c.event == session.EventRefreshLost && attr(got, session.AttrRevoked) != "true" {
 				t.Errorf("%s: last event %+v, want %s, and that lost tokens are revoked", name, got, c.event)

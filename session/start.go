@@ -83,9 +83,6 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	}
 	kept := content{Persistent: lifetime.Persistent}
 	kept.setPrincipal(l.Principal)
-	if _, err := kept.encode(); err != nil {
-		return err
-	}
 	if kept.Data, err = m.dataOf(r, l.Principal.Key()); err != nil {
 		return err
 	}

@@ -112,6 +112,7 @@ func TestStartIsRolledBack(t *testing.T) {
 	for name, fail := range map[string]func(*app){
 		"create":        func(a *app) { a.store.down("Create") },
 		"delete":        func(a *app) { a.store.down("Delete") },
+		"replace":       func(a *app) { a.store.once("Delete", a.store.count("Delete")+1, errDown) },
 		"list":          func(a *app) { a.store.down("List") },
 		"evict":         func(a *app) { a.store.once("Delete", a.store.count("Delete")+2, errDown) },
 		"started event": func(a *app) { a.events.err, a.events.fail = errors.New("disk full"), session.EventStarted },
@@ -168,6 +169,14 @@ func TestPerUser(t *testing.T) {
 			a.status(t, secrets[n], want)
 		}
 		a.status(t, foreign, 200)
+		// A login that replaces a session ends no other one.
+		time.Sleep(time.Minute)
+		a.status(t, secrets[4], 200)
+		secrets[4] = a.login(t, person("ada"), with(secrets[4]))
+		for _, n := range []int{0, 3, 4} {
+			a.status(t, secrets[n], 200)
+		}
+		a.login(t, person("ada"))
 		if e := a.events.events[len(a.events.events)-2]; e.Type != session.EventEnded || attr(e, session.AttrSubject) != "ada" {
 			t.Errorf("event %+v, want %s of ada", e, session.EventEnded)
 		}

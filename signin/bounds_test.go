@@ -3,7 +3,6 @@
 package signin_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -85,7 +84,7 @@ func TestTransactionIsRedeemedOnce(t *testing.T) {
 	share := func(c *signin.Config) { c.Session.Store = store }
 	one := newSite(t, share)
 	two := newSite(t, share, func(c *signin.Config) { c.Client.Transport = one.Server })
-	response := one.Authorize(one.start(""))
+	response := one.Authorize(one.start("?return_to=/reports"))
 	two.jar = maps.Clone(one.jar)
 	var group sync.WaitGroup
 	statuses, started := make(chan int, 20), make(chan string, 20)
@@ -113,8 +112,8 @@ func TestTransactionIsRedeemedOnce(t *testing.T) {
 	}
 	// With the session, it is the back button.
 	two.jar[sessionCookie] = <-started
-	if w := two.callback(response); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
-		t.Errorf("callback with the session: %d to %q, want 303 to /", w.Code, w.Header().Get("Location"))
+	if w := two.callback(response); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/reports" {
+		t.Errorf("callback with the session: %d to %q, want 303 to /reports", w.Code, w.Header().Get("Location"))
 	}
 }
 
@@ -138,15 +137,9 @@ func TestCodeIsRememberedAsLongAsTheLogin(t *testing.T) {
 	})
 }
 
-// full is a store that takes no further record.
-type full struct{ *session.Memory }
-
-func (full) Create(context.Context, session.Record, time.Duration) (session.Record, error) {
-	return session.Record{}, errors.New("full")
-}
-
 func TestCodeStaysWithoutStore(t *testing.T) {
-	s := newSite(t, func(c *signin.Config) { c.Session.Store = full{session.NewMemory(0)} })
+	full := true
+	s := newSite(t, without(&full, "Create"))
 	s.expect("callback", s.login(""), http.StatusServiceUnavailable, oauth.ReasonUnavailable)
 	if n := s.Count("/token"); n != 0 {
 		t.Errorf("%d token requests, want none", n)

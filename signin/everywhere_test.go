@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/session"
@@ -27,50 +30,43 @@ type revocations struct {
 
 func (r *revocations) RevokeSubject(_ context.Context, subject gatehouse.Key) error {
 	r.revoked = append(r.revoked, subject)
-	if r.err == nil && r.before != nil {
+	if r.before != nil {
 		r.before()
 	}
 	return r.err
+}
+
+// countRevoked answers for the revocation endpoint, and returns the tokens that it got.
+func (s *site) countRevoked(status int) func() []string {
+	var mu sync.Mutex
+	var all []string
+	s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, r.PostFormValue("token"))
+		w.WriteHeader(status)
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		slices.Sort(all)
+		return all
+	}
 }
 
 // TestSignOutEverywhere: all sessions of the user end, with their refresh tokens and their
 // access tokens, and those of another user do not.
 func TestSignOutEverywhere(t *testing.T) {
 	for name, out := range map[string]func(s *site) error{
-		"query": func(s *site) error {
-			if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || len(s.jar) != 0 {
-				t.Errorf("POST /auth/logout?everywhere=1 = %d with cookies %v", w.Code, s.jar)
-			}
-			return nil
-		},
-		"field": func(s *site) error {
-			jar := maps.Clone(s.jar)
-			w := s.do(http.MethodPost, "/auth/logout", form("everywhere=1"), func(r *http.Request) {
-				r.Header.Set("Sec-Fetch-Site", "same-origin")
-				r.Header.Set("Sec-Fetch-Mode", "navigate")
-				r.AddCookie(&http.Cookie{Name: sessionCookie, Value: jar[sessionCookie]})
-			})
-			if w.Code != 303 {
-				t.Errorf("POST /auth/logout with everywhere = %d", w.Code)
-			}
-			return nil
-		},
-		"operator": func(s *site) error { return s.EndUser(t.Context(), "alice") },
-		"this browser only": func(s *site) error {
-			s.do(http.MethodPost, "/auth/logout")
-			return nil
-		},
+		"query":             func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=1"); return nil },
+		"field":             func(s *site) error { s.do(http.MethodPost, "/auth/logout", form("everywhere=1")); return nil },
+		"operator":          func(s *site) error { return s.EndUser(t.Context(), "alice") },
+		"this browser only": func(s *site) error { s.do(http.MethodPost, "/auth/logout"); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := new(revocations)
 			s := newSite(t, func(c *signin.Config) { c.Revocations = list })
-			var mu sync.Mutex
-			var revoked []string
-			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
-				mu.Lock()
-				defer mu.Unlock()
-				revoked = append(revoked, r.PostFormValue("token"))
-			}
+			revoked := s.countRevoked(200)
 			jars := make(map[string]map[string]string)
 			for _, browser := range []string{"one", "two", "three", "grace"} {
 				s.jar = make(map[string]string)
@@ -82,8 +78,8 @@ func TestSignOutEverywhere(t *testing.T) {
 				jars[browser] = s.jar
 			}
 			s.jar = maps.Clone(jars["one"])
-			if err := out(s); err != nil {
-				t.Errorf("error = %v", err)
+			if err := out(s); err != nil || name != "operator" && len(s.jar) != 0 {
+				t.Errorf("error = %v, cookies %v", err, s.jar)
 			}
 			all := name != "this browser only"
 			for browser, jar := range jars {
@@ -96,153 +92,146 @@ func TestSignOutEverywhere(t *testing.T) {
 			if all {
 				want, keys = []string{"refresh-one", "refresh-three", "refresh-two"}, []gatehouse.Key{{Issuer: s.Config().Issuer, Subject: "alice"}}
 			}
-			if slices.Sort(revoked); !slices.Equal(revoked, want) || !slices.Equal(list.revoked, keys) {
-				t.Errorf("revoked %q and the access tokens of %v, want %q and %v", revoked, list.revoked, want, keys)
+			if got := revoked(); !slices.Equal(got, want) || !slices.Equal(list.revoked, keys) {
+				t.Errorf("revoked %q and the access tokens of %v, want %q and %v", got, list.revoked, want, keys)
 			}
 		})
 	}
 }
 
-// TestEndUserFails: what is not ended or not revoked is an error, and does not hinder the
-// rest.
-func TestEndUserFails(t *testing.T) {
-	list := &revocations{err: errors.New("list down")}
-	s := newSite(t, func(c *signin.Config) { c.Revocations = list })
-	s.Routes["/revoke"] = raw(503, "")
-	s.login("")
-	if err := s.EndUser(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), "list down") || !strings.Contains(err.Error(), "revocation") {
-		t.Errorf("EndUser error = %v, want both failures", err)
-	}
-	if _, err := s.principal(); err == nil {
-		t.Error("the session is still valid")
-	}
-	s.login("")
-	s.events.take()
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || !slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete)) {
-		t.Errorf("logout: status %d, want 303 and the event %s", w.Code, signin.EventLogoutIncomplete)
-	}
-	broken := newSite(t, func(c *signin.Config) { c.Session.Store = listless{c.Session.Store} })
-	if err := broken.EndUser(t.Context(), "alice"); !isUnavailable(err) {
-		t.Errorf("EndUser without the store: error = %v, want 503", err)
-	}
-	undeleted := newSite(t, func(c *signin.Config) { c.Session.Store = undeletable{c.Session.Store} })
-	if err := undeleted.EndUser(t.Context(), "alice"); !isUnavailable(err) {
-		t.Errorf("EndUser with a store that ends not all sessions: error = %v, want 503", err)
-	}
-	without := newSite(t)
-	delete(without.Metadata, "revocation_endpoint")
-	without.login("")
-	if err := without.EndUser(t.Context(), "alice"); err != nil {
-		t.Errorf("EndUser without a revocation endpoint: error = %v, want none", err)
-	}
-}
-
-// TestLogoutEverywhereReportsTheList: the refresh tokens are revoked, and the access
-// tokens are not.
-func TestLogoutEverywhereReportsTheList(t *testing.T) {
-	s := newSite(t, func(c *signin.Config) { c.Revocations = &revocations{err: errors.New("list down")} })
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
-	s.login("")
-	s.events.take()
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 303 || !slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete)) {
-		t.Errorf("logout: status %d, want 303 and the event %s", w.Code, signin.EventLogoutIncomplete)
+// TestSignOutEverywhereFails: what is not ended or not revoked is an error of EndUser, and
+// hinders neither the rest nor a user who signs out. That user learns it if sessions may be
+// left.
+func TestSignOutEverywhereFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		method   string // of the store, which fails; Get only for one session
+		list     error
+		observer error
+		endpoint int
+		revoked  int // refresh tokens
+		err      string
+	}{
+		"no session is listed":    {method: "List", endpoint: 200, err: "session_store_unavailable"},
+		"one is unreadable":       {method: "Get", endpoint: 200, revoked: 1, err: "session_store_unavailable"},
+		"one ends meanwhile":      {method: "found no more", endpoint: 200, revoked: 1},
+		"the last step":           {method: "DeleteAll", endpoint: 200, revoked: 2, err: "session_store_unavailable"},
+		"the observer":            {observer: errors.New("disk full"), endpoint: 200, revoked: 2, err: "observer_failed"},
+		"the list":                {list: errors.New("list down"), endpoint: 200, revoked: 2, err: "list down"},
+		"the endpoint":            {endpoint: 400, revoked: 2, err: "revocation"},
+		"both":                    {list: errors.New("list down"), endpoint: 400, revoked: 2, err: "list down"},
+		"there is no endpoint":    {},
+		"no endpoint and no list": {list: errors.New("list down"), err: "list down"},
+	} {
+		for _, operator := range []bool{true, false} {
+			list := &revocations{err: test.list}
+			var failing string // the session that is unreadable
+			var s *site
+			s = newSite(t, func(c *signin.Config) { c.Revocations = list }, withFaults(func(method, id string) error {
+				switch {
+				case failing == "":
+				case method == "Get" && id == failing && test.method == "found no more":
+					return session.ErrNotFound
+				case method == test.method && (method != "Get" || id == failing):
+					return errors.New("down")
+				}
+				return nil
+			}))
+			if test.endpoint == 0 {
+				delete(s.Metadata, "revocation_endpoint")
+			}
+			s.login("")
+			first := must(s.principal()).Credential
+			s.jar = make(map[string]string)
+			s.login("")
+			revoked := s.countRevoked(test.endpoint)
+			s.events.take()
+			failing, s.events.err = first, test.observer
+			want, left := test.revoked, 0
+			if test.method == "List" {
+				left = 2
+			}
+			if operator {
+				err := s.EndUser(t.Context(), "alice")
+				if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+					t.Errorf("%s: EndUser error = %v, want %q", name, err, test.err)
+				}
+				if e, ok := errors.AsType[*gatehouse.Error](err); test.method != "" && ok != (test.err != "") || ok && e.Code.Status() != 503 {
+					t.Errorf("%s: EndUser error = %v, want 503 if sessions may be left", name, err)
+				}
+			} else {
+				status := 303
+				if test.method != "" && test.err != "" || test.observer != nil {
+					status = 503
+				}
+				if left == 2 {
+					want, left = 1, 1 // the session of the request
+				}
+				w := s.do(http.MethodPost, "/auth/logout?everywhere=1")
+				incomplete := slices.Contains(s.events.names(), string(signin.EventLogoutIncomplete))
+				if w.Code != status || incomplete != (test.err != "" && status == 303) {
+					t.Errorf("%s: logout: status %d, reported as incomplete: %t, want %d", name, w.Code, incomplete, status)
+				}
+			}
+			failing = ""
+			records := must(s.store.List(t.Context(), session.Selector{Issuer: s.Config().Issuer, Subject: "alice"}, 9))
+			if got := revoked(); len(got) != want || len(records) != left || (len(list.revoked) == 1) != (test.method != "List") {
+				t.Errorf("%s: %d refresh tokens and subjects %v revoked, %d sessions left; want %d, %d", name, len(got), list.revoked, len(records), want, left)
+			}
+		}
 	}
 }
 
 // TestRefreshTokensAreRevokedFirst: one of them could get an access token after the access
-// tokens of the user were revoked.
+// tokens of the user were revoked. Eight are revoked at a time.
 func TestRefreshTokensAreRevokedFirst(t *testing.T) {
-	refresh, left := 0, 0
-	s := newSite(t, func(c *signin.Config) {
-		c.Revocations = &revocations{before: func() { left = 2 - refresh }}
+	synctest.Test(t, func(t *testing.T) {
+		var revoked func() []string
+		left := 0
+		s := newSite(t, func(c *signin.Config) {
+			c.Revocations = &revocations{before: func() { left = 20 - len(revoked()) }}
+		})
+		revoked = s.countRevoked(200)
+		count := s.Routes["/revoke"]
+		var running, most atomic.Int32
+		s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(time.Second)
+			running.Add(-1)
+			count(w, r)
+		}
+		for range 20 {
+			s.jar = make(map[string]string)
+			s.login("")
+		}
+		if err := s.EndUser(t.Context(), "alice"); err != nil || left != 0 || most.Load() != 8 {
+			t.Errorf("EndUser error = %v, with %d of 20 refresh tokens left when the access tokens were revoked, at most %d at a time; want none, 8", err, left, most.Load())
+		}
+		_ = s.Close()
 	})
-	var mu sync.Mutex
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		refresh++
-	}
-	for range 2 {
-		s.jar = make(map[string]string)
-		s.login("")
-	}
-	if err := s.EndUser(t.Context(), "alice"); err != nil || left != 0 || refresh != 2 {
-		t.Errorf("EndUser error = %v with %d of 2 refresh tokens left when the access tokens were revoked", err, left)
-	}
 }
 
 // TestSignOutEverywhereWithoutSession: whom to sign out is not known, which is no success.
 func TestSignOutEverywhereWithoutSession(t *testing.T) {
 	var down bool
-	s := newSite(t, func(c *signin.Config) {
-		c.Session.Store = unreadable{c.Session.Store, func(string) bool { return down }}
-	})
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 401 {
-		t.Errorf("logout without a session = %d, want 401", w.Code)
+	s := newSite(t, without(&down, "Get"))
+	s.countRevoked(200)
+	logout := func(name string, status int) {
+		t.Helper()
+		if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != status {
+			t.Errorf("logout %s = %d, want %d", name, w.Code, status)
+		}
 	}
+	logout("without a session", 401)
+	s.login("")
+	if err := s.EndUser(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	logout("with a session that has ended", 401)
 	s.login("")
 	down = true
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != 503 {
-		t.Errorf("logout without the store = %d, want 503", w.Code)
-	}
-}
-
-// TestEndUserGoesOn: a session that cannot be read does not save those after it.
-func TestEndUserGoesOn(t *testing.T) {
-	list := new(revocations)
-	ending, unread, revoked := false, "", 0
-	s := newSite(t, func(c *signin.Config) {
-		c.Revocations = list
-		c.Session.Store = unreadable{c.Session.Store, func(id string) bool {
-			if ending && unread == "" {
-				unread = id
-			}
-			return id == unread
-		}}
-	})
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
-	for range 2 {
-		s.jar = make(map[string]string)
-		s.Reply = object{"refresh_token": "refresh"}
-		s.login("")
-	}
-	ending, revoked = true, 0
-	if err := s.EndUser(t.Context(), "alice"); !isUnavailable(err) {
-		t.Errorf("EndUser error = %v, want 503", err)
-	}
-	if _, err := s.principal(); err == nil || revoked != 1 || len(list.revoked) != 1 {
-		t.Errorf("the session is valid: %t, %d refresh tokens revoked, subjects %v; want none, one and alice", err == nil, revoked, list.revoked)
-	}
-}
-
-// unreadable is a store whose Get fails where failed returns true.
-type unreadable struct {
-	session.Store
-	failed func(id string) bool
-}
-
-func (u unreadable) Get(ctx context.Context, id string) (session.Record, error) {
-	if u.failed(id) {
-		return session.Record{}, errors.New("down")
-	}
-	return u.Store.Get(ctx, id)
-}
-
-type listless struct{ session.Store }
-
-func (listless) List(context.Context, session.Selector, int) ([]session.Record, error) {
-	return nil, errors.New("down")
-}
-
-type undeletable struct{ session.Store }
-
-func (undeletable) DeleteAll(context.Context, session.Selector) (int, error) {
-	return 0, errors.New("down")
-}
-
-func isUnavailable(err error) bool {
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	return ok && e.Code.Status() == 503
+	logout("without the store", 503)
 }
 
 // TestLogoutOnPageOfAnotherUser: a tab that still shows another user signs no user out.
@@ -254,9 +243,7 @@ func TestLogoutOnPageOfAnotherUser(t *testing.T) {
 	other.Subject = "grace"
 	for name, change := range map[string]func(*http.Request){
 		"header": header(session.UserHeader, session.UserTag(other)),
-		"field": func(r *http.Request) {
-			r.URL.RawQuery = url.Values{session.UserField: {session.UserTag(other)}}.Encode()
-		},
+		"field":  form(url.Values{session.UserField: {session.UserTag(other)}}.Encode()),
 	} {
 		s.events.take()
 		w := s.do(http.MethodPost, "/auth/logout", change)
@@ -270,15 +257,5 @@ func TestLogoutOnPageOfAnotherUser(t *testing.T) {
 	}
 	if w := s.do(http.MethodPost, "/auth/logout", header(session.UserHeader, session.UserTag(p))); w.Code != 303 {
 		t.Errorf("logout of the own page: status %d, want 303", w.Code)
-	}
-}
-
-// TestLogoutEverywhereReportsTheStore: the user has not been signed out everywhere.
-func TestLogoutEverywhereReportsTheStore(t *testing.T) {
-	s := newSite(t, func(c *signin.Config) { c.Session.Store = undeletable{c.Session.Store} })
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
-	s.login("")
-	if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("logout: status %d, want 503", w.Code)
 	}
 }

@@ -4,6 +4,7 @@ package signin_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
@@ -201,3 +203,59 @@ func (s *site) expect(name string, w *httptest.ResponseRecorder, status int, rea
 }
 
 var raw = providertest.Raw
+
+// faulty is a store that calls before with the name of each method and, for Get and
+// Delete, the ID, and fails if before does.
+type faulty struct {
+	session.Store
+	before func(method, id string) error
+}
+
+func withFaults(before func(method, id string) error) func(*signin.Config) {
+	return func(c *signin.Config) { c.Session.Store = faulty{c.Session.Store, before} }
+}
+
+// without makes methods of the store fail while down is true.
+func without(down *bool, methods ...string) func(*signin.Config) {
+	return withFaults(func(method, _ string) error {
+		if *down && slices.Contains(methods, method) {
+			return errors.New("down")
+		}
+		return nil
+	})
+}
+
+func (f faulty) Create(ctx context.Context, r session.Record, lifetime time.Duration) (session.Record, error) {
+	if err := f.before("Create", r.ID); err != nil {
+		return session.Record{}, err
+	}
+	return f.Store.Create(ctx, r, lifetime)
+}
+
+func (f faulty) Get(ctx context.Context, id string) (session.Record, error) {
+	if err := f.before("Get", id); err != nil {
+		return session.Record{}, err
+	}
+	return f.Store.Get(ctx, id)
+}
+
+func (f faulty) List(ctx context.Context, s session.Selector, limit int) ([]session.Record, error) {
+	if err := f.before("List", ""); err != nil {
+		return nil, err
+	}
+	return f.Store.List(ctx, s, limit)
+}
+
+func (f faulty) Delete(ctx context.Context, id string) error {
+	if err := f.before("Delete", id); err != nil {
+		return err
+	}
+	return f.Store.Delete(ctx, id)
+}
+
+func (f faulty) DeleteAll(ctx context.Context, s session.Selector) (int, error) {
+	if err := f.before("DeleteAll", ""); err != nil {
+		return 0, err
+	}
+	return f.Store.DeleteAll(ctx, s)
+}

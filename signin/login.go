@@ -80,50 +80,45 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	}
 	login, err := h.admit(r, &result, p)
 	if err == nil {
-		var replaced session.Tokens
-		if replaced, err = h.endOther(r, login.Principal.Key()); err == nil {
-			err = h.Sessions.Start(w, r, login)
-		}
-		if failed := h.revokeReplaced(r, replaced); failed != nil {
-			_ = h.report(r, EventLogoutIncomplete, failed) // the session has ended here
-		}
-		if err == nil {
-			redirect(w, p.ReturnTo)
-			return
-		}
-		h.drop(r, result) // Start or EndOne has reported the error
+		err = h.endOther(r, login.Principal.Key())
+	}
+	if err != nil {
+		h.drop(r, result)
+		h.fail(w, r, start, err)
+		return
+	}
+	if err := h.Sessions.Start(w, r, login); err != nil { // it reports the error
+		h.drop(r, result)
 		h.answer(w, r, h.asError(err))
 		return
 	}
-	h.drop(r, result)
-	h.fail(w, r, start, err)
+	redirect(w, p.ReturnTo)
 }
 
 // endOther ends the session that the browser has, if it is one of another user than the
-// one who logs in, and returns its tokens: that user has been signed out. [session.Manager.Start]
+// one who logs in, and revokes its tokens: that user has been signed out. [session.Manager.Start]
 // ends a session of the same user. Its tokens stay valid, because the authorization server
-// could end the grant of the new session with them.
-func (h *Handler) endOther(r *http.Request, user gatehouse.Key) (session.Tokens, error) {
+// could end the grant of the new session with them. If Start fails afterwards, the browser
+// has no session, and not that of a user who may have left.
+func (h *Handler) endOther(r *http.Request, user gatehouse.Key) error {
 	proof, err := h.Sessions.Authenticate(r)
 	if err != nil {
-		return session.Tokens{}, nil //nolint:nilerr // Start finds and reports it, unless there is no session
+		return nil //nolint:nilerr // Start finds and reports it, unless there is no session
 	}
 	p := proof.Principal()
 	if p.Key() == user {
-		return session.Tokens{}, nil
+		return nil
 	}
-	tokens, err := h.Sessions.EndOne(context.WithoutCancel(r.Context()), p.Issuer, p.Subject, p.Credential)
-	if errors.Is(err, session.ErrNotFound) {
-		return session.Tokens{}, nil
-	}
-	return tokens, err
-}
-
-// revokeReplaced revokes the tokens of a session that another user has replaced.
-func (h *Handler) revokeReplaced(r *http.Request, tokens session.Tokens) error {
+	tokens, err := h.Sessions.EndOne(r.Context(), p.Issuer, p.Subject, p.Credential)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
-	return failure(h.revoke(ctx, tokens))
+	if failed := failure(h.revoke(ctx, tokens)); failed != nil {
+		_ = h.report(r, EventLogoutIncomplete, failed) // the session has ended here
+	}
+	if errors.Is(err, session.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // admit returns the session of a user whom the authorization server has authenticated,
@@ -163,9 +158,8 @@ func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
 	if err := errors.Join(more.Decode(&all), claims.Decode(&own)); err != nil {
 		return gatehouse.Claims{}, err
 	}
-	for _, name := range []string{ // only an ID token says how the user was authenticated
-		"iss", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf",
-	} {
+	// Only an ID token says how the user was authenticated. It always has iss, aud, exp, iat and nonce.
+	for _, name := range []string{"nbf", "jti", "azp", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf"} {
 		delete(all, name)
 	}
 	// A value and its verification come from one place.

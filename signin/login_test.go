@@ -93,6 +93,7 @@ func TestLoginStepUp(t *testing.T) {
 		{plain, "?max_age=99999999999999999999", "3600", "", "consent"},
 		{plain, "?acr_values=%20", "3600", "", "consent"},
 		{plain, "?acr_values=a%0Ab", "3600", "", "consent"},
+		{plain, "?acr_values=" + strings.Repeat("a", 256), "3600", strings.Repeat("a", 256), "consent"},
 		{plain, "?acr_values=" + strings.Repeat("a", 257), "3600", "", "consent"},
 	} {
 		q := must(url.Parse(test.site.start(test.query))).Query()
@@ -131,6 +132,11 @@ func TestTokensAreRefreshed(t *testing.T) {
 		}
 		if _, err := s.principal(); (err != nil) != test.signedOut {
 			t.Errorf("%s: session error = %v, want ended: %t", name, err, test.signedOut)
+		}
+		sent := s.Count("/token")
+		_ = s.Close()
+		if _, err := s.Sessions.Tokens(ctx); (err == nil) != (test.route == nil) || s.Count("/token") != sent {
+			t.Errorf("%s: Tokens after Close: error = %v with %d requests more, want an error without", name, err, s.Count("/token")-sent)
 		}
 	}
 }
@@ -287,8 +293,8 @@ func TestTransactionCookie(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.jar[full] = w.Result().Cookies()[0].Value
-		if w := s.callback(response); w.Code != test.status {
-			t.Errorf("%s: callback status %d, want %d", name, w.Code, test.status)
+		if w := s.callback(response); w.Code != test.status || s.Count("/token") != map[int]int{303: 1}[test.status] {
+			t.Errorf("%s: callback status %d with %d token requests, want %d", name, w.Code, s.Count("/token"), test.status)
 		}
 	}
 }
@@ -523,12 +529,15 @@ func TestSessionDoesNotStart(t *testing.T) {
 //
 // Covers RFC 6749 §10.14.
 func TestErrorResponses(t *testing.T) {
+	own := http.Header{
+		"X-Own": {"1"}, "Retry-After": {"x"}, "cache-control": {"public"}, "Set-Cookie": {"a=b"}, "Www-Authenticate": {"X"}, "Content-Length": {"1"},
+	}
 	page := func(c *signin.Config) {
 		c.Page = func(_ *http.Request, p signin.Page) gatehouse.Body {
 			if p.Status == 403 {
 				return gatehouse.Body{ContentType: "text/plain", Header: http.Header{"Location": {"https://spa.example.com/"}}}
 			}
-			return gatehouse.Body{ContentType: "text/html", Content: fmt.Appendf(nil, "page %d", p.Status), Header: http.Header{"Retry-After": {"x"}, "X-Own": {"1"}, "cache-control": {"public"}}}
+			return gatehouse.Body{ContentType: "text/html", Content: fmt.Appendf(nil, "page %d", p.Status), Header: own}
 		}
 	}
 	for name, test := range map[string]struct {
@@ -565,48 +574,92 @@ func TestErrorResponses(t *testing.T) {
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.text) || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("callback: %d %v %s, want %d with %q", w.Code, w.Header(), w.Body, test.status, test.text)
 			}
-			if w.Header()["cache-control"] != nil {
-				t.Errorf("header %v, want no Cache-Control of the page", w.Header())
+			header := w.Header()
+			if header["cache-control"] != nil || header.Get("Set-Cookie") == "a=b" || header["Www-Authenticate"] != nil || header["Content-Length"] != nil {
+				t.Errorf("header %v, want none of the page that is not its own", header)
+			}
+			if x := header["X-Own"]; x != nil {
+				x[0] = "changed"
 			}
 			if (w.Code == 503) != (w.Header().Get("Retry-After") != "") {
 				t.Errorf("Retry-After = %q with status %d", w.Header().Get("Retry-After"), w.Code)
 			}
 		})
 	}
+	if own.Get("X-Own") != "1" {
+		t.Error("the response shares the header of the page")
+	}
 }
 
 // TestLoginOfAnotherUser: the session of the user of before ends as by a logout, with its
-// tokens. Those of the same user stay valid, because they may be of one grant with the
-// new ones.
+// tokens, also if the new one does not start. Those of the same user stay valid, because
+// they may be of one grant with the new ones.
 func TestLoginOfAnotherUser(t *testing.T) {
+	const started, ended, incomplete = string(session.EventStarted), string(session.EventEnded), string(signin.EventLogoutIncomplete)
+	const down, dropped = string(session.ReasonStoreUnavailable), string(signin.EventTokensDropped)
 	for name, test := range map[string]struct {
-		subject string
-		status  int // of the revocation endpoint
-		revoked []string
-		events  []string
+		subject  string
+		failing  string // method of the store; Get only when the session ends
+		endpoint int    // status of the revocation endpoint, 0 if the browser goes away meanwhile
+		status   int
+		revoked  []string
+		events   []string
 	}{
-		"the same user":     {"alice", 200, nil, []string{string(session.EventStarted)}},
-		"another user":      {"bob", 200, []string{"refresh-1"}, []string{string(session.EventEnded), string(session.EventStarted)}},
-		"without an answer": {"bob", 503, []string{"refresh-1"}, []string{string(session.EventEnded), string(session.EventStarted), string(signin.EventLogoutIncomplete)}},
+		"the same user":     {"alice", "", 200, 303, nil, []string{started}},
+		"another user":      {"bob", "", 200, 303, []string{"refresh-1"}, []string{ended, started}},
+		"without an answer": {"bob", "", 400, 303, []string{"refresh-1"}, []string{ended, incomplete, started}},
+		"not ended":         {"bob", "Get", 200, 503, []string{"refresh-2"}, []string{down}},
+		"ended meanwhile":   {"bob", "found no more", 200, 303, nil, []string{started}},
+		"not started":       {"bob", "List", 200, 503, []string{"refresh-1", "refresh-2"}, []string{ended, down}},
+		"nothing works":     {"bob", "List", 400, 503, []string{"refresh-1", "refresh-2"}, []string{ended, incomplete, down, dropped}},
+		"browser gone":      {"bob", "", 0, 503, []string{"refresh-1", "refresh-2"}, []string{ended, down}},
 	} {
-		s := newSite(t)
+		failing, gets := false, 0
+		s := newSite(t, withFaults(func(method, _ string) error {
+			if failing && method == "Get" {
+				gets++
+			}
+			switch ends := gets == 2 || gets == 3; {
+			case !failing || method == "Get" && !ends:
+			case method == "Get" && test.failing == "found no more":
+				return session.ErrNotFound
+			case method == test.failing:
+				return errors.New("down")
+			}
+			return nil
+		}))
 		s.login("")
+		before := s.jar[sessionCookie]
 		s.events.take()
+		ctx, cancel := context.WithCancel(t.Context())
 		var revoked []string
 		s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
 			revoked = append(revoked, r.PostFormValue("token"))
-			w.WriteHeader(test.status)
+			if test.endpoint == 0 {
+				cancel()
+				return
+			}
+			w.WriteHeader(test.endpoint)
 		}
 		s.Claims, s.Reply = func(c object) { c["sub"] = test.subject }, object{"refresh_token": "refresh-2"}
-		if w := s.login(""); w.Code != http.StatusSeeOther {
-			t.Errorf("%s: callback status %d, want 303", name, w.Code)
+		failing = true
+		response := s.Authorize(s.start(""))
+		w := s.do(http.MethodGet, "/auth/callback?"+response.Encode(), func(r *http.Request) { *r = *r.WithContext(ctx) })
+		failing = false
+		if got := s.events.names(); w.Code != test.status || !slices.Equal(revoked, test.revoked) || !slices.Equal(got, test.events) {
+			t.Errorf("%s: status %d, revoked %q, events %q; want %d, %q and %q", name, w.Code, revoked, got, test.status, test.revoked, test.events)
 		}
-		if got := s.events.names(); !slices.Equal(revoked, test.revoked) || !slices.Equal(got, test.events) {
-			t.Errorf("%s: revoked %q, events %q; want %q and %q", name, revoked, got, test.revoked, test.events)
+		if test.status != 303 && s.jar[sessionCookie] != before {
+			t.Errorf("%s: a session started", name)
+			continue
 		}
-		p := must(s.principal())
-		if left := must(s.Sessions.List(t.Context(), p.Issuer, "alice")); p.Subject != test.subject || (len(left) == 1) != (test.subject == "alice") {
-			t.Errorf("%s: session of %s, and %d of alice", name, p.Subject, len(left))
+		left := must(s.Sessions.List(t.Context(), s.Config().Issuer, "alice"))
+		if want := test.subject == "alice" || test.failing == "Get"; (len(left) == 1) != want {
+			t.Errorf("%s: %d sessions of alice, want one: %t", name, len(left), want)
 		}
+		if p, err := s.principal(); test.status == 303 && (err != nil || p.Subject != test.subject) {
+			t.Errorf("%s: session of %s, %v", name, p.Subject, err)
+		}
+		cancel()
 	}
 }

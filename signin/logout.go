@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"mime"
 	"net/http"
 	"net/url"
 	"time"
@@ -160,10 +159,9 @@ func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request)
 
 func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
 	// OIDC Back-Channel Logout §2.5: "The logout request body ... uses the
-	// application/x-www-form-urlencoded encoding".
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	// application/x-www-form-urlencoded encoding". ParseForm reads no other.
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
-	if err := r.ParseForm(); err != nil || kind != "application/x-www-form-urlencoded" || len(r.PostForm["logout_token"]) != 1 {
+	if err := r.ParseForm(); err != nil || len(r.PostForm["logout_token"]) != 1 {
 		return h.reject(gatehouse.CodeInvalidRequest, ReasonLogoutToken, errLogoutRequest)
 	}
 	token, err := h.Client.VerifyLogoutToken(r.Context(), r.PostForm.Get("logout_token"))

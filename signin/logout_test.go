@@ -5,8 +5,8 @@ package signin_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,7 +84,7 @@ func TestLogoutRevokesIfObserverFails(t *testing.T) {
 // TestLogoutCompletesAfterCancel: the tokens are revoked even if the browser goes away.
 func TestLogoutCompletesAfterCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := newSite(t, func(c *signin.Config) { c.Session.Store = cancelStore{c.Session.Store, cancel} })
+	s := newSite(t, withFaults(func(string, string) error { cancel(); return nil }))
 	revoked := 0
 	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
 	s.login("")
@@ -111,6 +111,11 @@ func TestLogoutRejects(t *testing.T) {
 		if !strings.Contains(w.Body.String(), test.text) {
 			t.Errorf("%s: body %s, want %q", name, w.Body, test.text)
 		}
+	}
+	large := strings.NewReader(strings.Repeat("x", 1<<20))
+	s.do(http.MethodPost, "/auth/logout", form(""), foreign, func(r *http.Request) { r.Body = io.NopCloser(large) })
+	if read := 1<<20 - large.Len(); read > 65<<10 {
+		t.Errorf("large form: %d bytes read, want at most 64 KB", read)
 	}
 	if w := s.do(http.MethodGet, "/auth/logout"); w.Code != 405 || w.Header().Get("Allow") != "POST" {
 		t.Errorf("GET: status %d, want 405", w.Code)
@@ -163,27 +168,10 @@ func TestLogoutOrigin(t *testing.T) {
 	}
 }
 
-// downStore is a store in which Get fails.
-type downStore struct{ session.Store }
-
-func (downStore) Get(context.Context, string) (session.Record, error) {
-	return session.Record{}, errors.New("down")
-}
-
-// cancelStore cancels the context of the request with the first Get.
-type cancelStore struct {
-	session.Store
-	cancel context.CancelFunc
-}
-
-func (c cancelStore) Get(ctx context.Context, id string) (session.Record, error) {
-	c.cancel()
-	return c.Store.Get(ctx, id)
-}
-
+// form makes the request one with the body of a form.
 func form(body string) func(*http.Request) {
 	return func(r *http.Request) {
-		*r = *httptest.NewRequestWithContext(r.Context(), http.MethodPost, r.URL.String(), strings.NewReader(body))
+		r.Body = io.NopCloser(strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 }
@@ -234,12 +222,13 @@ func TestBackChannelLogout(t *testing.T) {
 
 // Covers OIDC Back-Channel Logout §2.8.
 func TestBackChannelLogoutUnavailable(t *testing.T) {
+	down := true
 	for name, test := range map[string]struct {
 		change func(*signin.Config)
 		route  http.HandlerFunc
 		reason gatehouse.Reason
 	}{
-		"store down":       {func(c *signin.Config) { c.Session.Store = downStore{} }, nil, session.ReasonStoreUnavailable},
+		"store down":       {without(&down, "Get"), nil, session.ReasonStoreUnavailable},
 		"keys unavailable": {func(*signin.Config) {}, raw(500, ""), signin.ReasonUnavailable},
 	} {
 		s := newSite(t, test.change)
@@ -256,7 +245,7 @@ func TestBackChannelLogoutUnavailable(t *testing.T) {
 // for the response and may not send the token again.
 func TestBackChannelLogoutCompletesAfterCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := newSite(t, func(c *signin.Config) { c.Session.Store = cancelStore{c.Session.Store, cancel} })
+	s := newSite(t, withFaults(func(string, string) error { cancel(); return nil }))
 	s.login("")
 	s.do(http.MethodPost, "/auth/backchannel-logout", func(r *http.Request) { *r = *r.WithContext(ctx) }, form(logoutToken(nil)))
 	if _, err := s.principal(); err == nil || ctx.Err() == nil {

@@ -51,10 +51,15 @@ func TestProtect(t *testing.T) {
 	for _, c := range w.Result().Cookies() {
 		s.jar[c.Name] = c.Value
 	}
-	r := s.request(http.MethodGet, "/notes/7")
-	w = httptest.NewRecorder()
-	if h.ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "alice" || w.Header().Get("X-Frame-Options") != "SAMEORIGIN" || r.Pattern != "/notes/" {
-		t.Errorf("GET with a session: %d %s %v, pattern %q", w.Code, w.Body, w.Header(), r.Pattern)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		r := s.request(method, "/notes/7", header("Referer", "http://example.com/notes/7"))
+		w = httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "alice" || w.Header().Get("X-Frame-Options") != "SAMEORIGIN" || r.Pattern != "/notes/" {
+			t.Errorf("%s with a session: %d %s %v, pattern %q", method, w.Code, w.Body, w.Header(), r.Pattern)
+		}
+	}
+	if w := s.through(h, http.MethodPost, "/auth/backchannel-logout", form("")); w.Code != 400 {
+		t.Errorf("back-channel logout without a token: status %d, want 400", w.Code)
 	}
 	for name, test := range map[string]struct {
 		change func(*http.Request)
@@ -123,7 +128,8 @@ func TestRefusalsOfTheGate(t *testing.T) {
 			t.Errorf("%s: Content-Security-Policy %q", name, csp)
 		}
 	}
-	down, h2 := protected(t, func(c *signin.Config) { c.Session.Store = downStore{} })
+	failing := true
+	down, h2 := protected(t, without(&failing, "Get"))
 	down.jar[sessionCookie] = strings.Repeat("A", 43)
 	if w := down.through(h2, http.MethodGet, "/notes/7"); w.Code != 503 || !strings.Contains(w.Body.String(), "at the moment") {
 		t.Errorf("store down: %d %s", w.Code, w.Body)
@@ -149,7 +155,8 @@ func TestRefusalsOfTheGate(t *testing.T) {
 // words, and not by a redirect without an end.
 func TestPathPrefix(t *testing.T) {
 	prefixed := func(c *signin.Config) { c.RedirectURI, c.Home = origin+"/app/auth/callback", "/app/" }
-	s, h := protected(t, prefixed)
+	var down bool
+	s, h := protected(t, prefixed, without(&down, "Get"))
 	w := s.through(h, http.MethodGet, "/app/notes/7")
 	if w.Header().Get("Location") != "/app/auth/login?return_to=%2Fapp%2Fnotes%2F7" {
 		t.Errorf("GET /app/notes/7 leads to %q, want the login with the prefix", w.Header().Get("Location"))
@@ -190,6 +197,11 @@ func TestPathPrefix(t *testing.T) {
 			t.Errorf("GET %s with a session: status %d, want the 404 of the application: %s", target, w.Code, w.Body)
 		}
 	}
+	down = true
+	if w := s.through(h, http.MethodGet, "/auth/login?return_to=/notes/7"); w.Code != 503 {
+		t.Errorf("GET /auth/login without the store: status %d, want 503", w.Code)
+	}
+	down = false
 	delete(s.jar, sessionCookie)
 	if w := s.through(h, http.MethodGet, "/login"); w.Code != 303 {
 		t.Errorf("GET /login: status %d, want 303 to the login", w.Code)

@@ -68,7 +68,7 @@ func isLocal(text string) bool {
 		path = text[:end]
 	}
 	u, err := url.Parse(text)
-	return err == nil && u.Host == "" && isCleanPath(path) && isCleanPath(u.Path)
+	return err == nil && isCleanPath(path) && isCleanPath(u.Path)
 }
 
 // isCleanPath reports whether a path begins with one slash and has no empty

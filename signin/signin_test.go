@@ -40,6 +40,9 @@ func TestNewReportsEveryError(t *testing.T) {
 		"session refresh": {func(c *signin.Config) {
 			c.Session.Refresh = func(context.Context, session.Tokens) (session.Tokens, error) { return session.Tokens{}, nil }
 		}, "Config.Session: Keys, Refresh"},
+		"session revoke": {func(c *signin.Config) {
+			c.Session.Revoke = func(context.Context, session.Tokens) error { return nil }
+		}, "Config.Session: Keys, Refresh"},
 		"session observer":   {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
 		"empty group":        {func(c *signin.Config) { c.Admit.Groups = []string{""} }, "Config.Admit: Groups[0]: empty"},
 		"domain":             {func(c *signin.Config) { c.Admit.EmailDomains = []string{"@acme.example"} }, "Config.Admit: EmailDomains[0]"},
@@ -81,18 +84,18 @@ func TestNewReportsEveryError(t *testing.T) {
 // TestConfigIsCopied: later changes of slices and maps of the configuration have
 // no effect.
 func TestConfigIsCopied(t *testing.T) {
-	params, resources, trusted := url.Values{"prompt": {"login"}}, []string{"https://api.example.com"}, []string{"https://spa.example.com"}
+	params, resources, trusted := url.Values{"prompt": {"login"}}, []string{"https://api.example.com"}, []string{"https://spa.example.com", "https://other.example"}
 	groups, domains, acr := []string{"staff"}, []string{"acme.example"}, []string{"gold"}
 	s := newSite(t, func(c *signin.Config) {
-		c.Params, c.Resources, c.Session.TrustedOrigins, c.MaxAge = params, resources, trusted[:1:1], time.Minute
-		c.Admit, c.ACRValues = signin.Admit{Groups: groups, EmailDomains: domains}, acr
+		c.Params, c.Resources, c.Session.TrustedOrigins, c.MaxAge = params, resources, trusted[:1], time.Minute
+		c.Admit, c.ACRValues, c.Scopes = signin.Admit{Groups: groups, EmailDomains: domains}, acr, []string{"offline_access"}
 	})
 	params["prompt"][0], resources[0] = "none", "https://evil.example"
 	groups[0], domains[0], acr[0] = "guests", "evil.example", "bronze"
 	params.Set("x", "y")
 	q := must(url.Parse(s.start(""))).Query()
-	if q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" || q.Has("x") || q.Get("max_age") != "60" {
-		t.Errorf("authorization request %v, want the original parameters", q)
+	if q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" || q.Has("x") || q.Get("max_age") != "60" || trusted[1] != "https://other.example" {
+		t.Errorf("authorization request %v, trusted %q, want the original parameters", q, trusted)
 	}
 	s.Claims = func(claims object) {
 		claims["groups"], claims["email"], claims["email_verified"], claims["acr"] = []string{"staff"}, "ada@acme.example", true, "gold"
@@ -109,14 +112,15 @@ func TestPaths(t *testing.T) {
 		origin + "/callback":      {"/login", "/auth/login"},
 		origin + "/auth/callback": {"/auth/login", "/login"},
 		origin + "/a/b/return":    {"/a/b/login", "/a/b/callback"},
+		origin + "/a/callback/":   {"/a/callback/login", "/"},
 	} {
 		s := newSite(t, func(c *signin.Config) { c.RedirectURI = redirect })
 		if w := s.do(http.MethodGet, test.login); w.Code != http.StatusSeeOther {
 			t.Errorf("%s: GET %s: status %d, want 303", redirect, test.login, w.Code)
 		}
 		w := httptest.NewRecorder()
-		if s.ServeHTTP(w, s.request(http.MethodGet, test.unknown)); w.Code != http.StatusNotFound {
-			t.Errorf("%s: GET %s: status %d, want 404", redirect, test.unknown, w.Code)
+		if s.ServeHTTP(w, s.request(http.MethodGet, test.unknown)); w.Code != http.StatusNotFound || (len(s.events.take()) > 0) != (test.unknown == "/login") {
+			t.Errorf("%s: GET %s: status %d, want 404, and an event only for a part of a path", redirect, test.unknown, w.Code)
 		}
 	}
 }

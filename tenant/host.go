@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
 // FromHost allows callers whose tenant is the one label before suffix in the host
@@ -43,8 +44,7 @@ func labelBefore(suffix, host string) string {
 		}
 		host = name
 	}
-	// Only ASCII: strings.ToLower maps the Kelvin sign to k.
-	if strings.ContainsFunc(host, func(r rune) bool { return r > 0x7f }) {
+	if !text.IsVisible(host) { // strings.ToLower maps the Kelvin sign to k
 		return ""
 	}
 	label, ok := strings.CutSuffix(strings.ToLower(host), suffix)

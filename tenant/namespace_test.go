@@ -3,6 +3,7 @@
 package tenant_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -70,13 +71,19 @@ func TestKey(t *testing.T) {
 		}
 	}
 	wantPanic(t, "tenant: Namespace.Key: at least one part is required", func() { space(t, "a").Key() })
-	wantPanic(t, "tenant: a Namespace is made by New or Of", func() { tenant.Namespace{}.Key("x") })
+	for _, f := range []func(){
+		func() { tenant.Namespace{}.Key("x") }, func() { tenant.Namespace{}.Owns("t::x") }, func() { _, _ = tenant.Namespace{}.Blob("x") },
+		func() { tenant.Namespace{}.Tenant() }, func() { tenant.Namespace{}.Index("x") },
+	} {
+		wantPanic(t, "tenant: a Namespace is made by New or Of", f)
+	}
 }
 
 // Different tenants or parts have different keys, and Owns knows whose they are.
 func FuzzKey(f *testing.F) {
 	f.Add("a", "b:c", "a:b", "c")
 	f.Add("a", "", "a", ":")
+	f.Add("acme2", "", "acme", "x")
 	f.Fuzz(func(t *testing.T, tenant1, part1, tenant2, part2 string) {
 		one, err1 := tenant.New(tenant1)
 		two, err2 := tenant.New(tenant2)
@@ -175,14 +182,22 @@ func TestCheckRecordsForeignAccess(t *testing.T) {
 	if err := errors.Join(tenant.Check(as(t, "acme"), observer, "acme"), tenant.Check(jobOf(t, "acme"), observer, "acme")); err != nil || len(events) > 0 {
 		t.Errorf("Check of the own tenant: error = %v, %d events", err, len(events))
 	}
-	for name, ctx := range map[string]context.Context{"caller": as(t, "acme"), "no tenant": as(t, ""), "job": jobOf(t, "acme"), "nothing": t.Context()} {
+	for name, ctx := range map[string]context.Context{"caller": as(t, "acme"), "caller without": as(t, ""), "job": jobOf(t, "acme"), "nothing": t.Context()} {
 		events = nil
+		cause, credential := "another tenant", ""
+		if name == "caller without" || name == "nothing" {
+			cause = "has no tenant"
+		}
+		if strings.HasPrefix(name, "caller") {
+			credential = "key"
+		}
 		e, ok := errors.AsType[*gatehouse.Error](tenant.Check(ctx, observer, "globex"))
 		if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != tenant.ReasonMismatch {
 			t.Errorf("%s: Check error = %v", name, e)
 		}
-		if len(events) != 1 || events[0].Type != tenant.EventCrossTenant || events[0].Attrs[0].Value.String() != "globex" {
-			t.Errorf("%s: events = %+v", name, events)
+		if len(events) != 1 || events[0].Type != tenant.EventCrossTenant || events[0].Attrs[0].Value.String() != "globex" ||
+			!strings.Contains(events[0].Cause.Error(), cause) || events[0].Credential != credential || events[0].Principal.Credential != credential {
+			t.Errorf("%s: events = %+v, want one with the cause %q and the credential %q", name, events, cause, credential)
 		}
 		if tenant.Check(ctx, nil, "globex") == nil || tenant.Check(ctx, nil, "") == nil {
 			t.Errorf("%s: Check without an observer: no error", name)
@@ -202,26 +217,38 @@ func TestRequired(t *testing.T) {
 	}
 }
 
-// memory is a store of values and of objects.
+// memory is a store of values and of objects, which fails if it is nil.
 type memory map[string]string
 
-func (m memory) Get(_ context.Context, key string) ([]byte, error) { return []byte(m[key]), nil }
-func (m memory) Set(_ context.Context, key string, value []byte) error {
-	m[key] = string(value)
+func (m memory) err() error {
+	if m == nil {
+		return errDown
+	}
 	return nil
 }
-func (m memory) Delete(_ context.Context, key string) error { delete(m, key); return nil }
+
+func (m memory) Get(_ context.Context, key string) ([]byte, error) { return []byte(m[key]), m.err() }
+
+func (m memory) Set(ctx context.Context, key string, value []byte) error {
+	return m.Write(ctx, key, bytes.NewReader(value))
+}
+
+func (m memory) Delete(_ context.Context, key string) error { delete(m, key); return m.err() }
 
 func (m memory) Open(_ context.Context, name string) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(m[name])), nil
+	return io.NopCloser(strings.NewReader(m[name])), m.err()
 }
 
 func (m memory) Write(_ context.Context, name string, content io.Reader) error {
+	if m == nil {
+		return errDown
+	}
 	text, err := io.ReadAll(content)
 	m[name] = string(text)
 	return err
 }
-func (m memory) Remove(_ context.Context, name string) error { delete(m, name); return nil }
+
+func (m memory) Remove(ctx context.Context, name string) error { return m.Delete(ctx, name) }
 
 func TestSeparatedStores(t *testing.T) {
 	m := memory{}
@@ -264,8 +291,20 @@ func TestSeparatedStores(t *testing.T) {
 	if _, err := blobs.Open(as(t, "acme"), "../globex/b"); err == nil {
 		t.Error("Open of another directory: no error")
 	}
-	if err := errors.Join(values.Delete(as(t, "acme"), "k"), blobs.Remove(as(t, "acme"), "b")); err != nil || len(m) != 2 {
+	ctx := as(t, "acme")
+	if err := errors.Join(values.Delete(ctx, "k"), blobs.Remove(ctx, "b")); err != nil || len(m) != 2 {
 		t.Errorf("Delete and Remove: %v, left %v", err, m)
+	}
+	m = nil // which fails
+	values, blobs = tenant.Separated(m), tenant.SeparatedBlobs(m)
+	_, err1 := values.Get(ctx, "k")
+	_, err2 := blobs.Open(ctx, "b")
+	for _, err := range []error{
+		err1, err2, values.Set(ctx, "k", nil), values.Delete(ctx, "k"), blobs.Write(ctx, "b", strings.NewReader("")), blobs.Remove(ctx, "b"),
+	} {
+		if !errors.Is(err, errDown) {
+			t.Errorf("with a store that fails: error = %v, want %v", err, errDown)
+		}
 	}
 }
 
@@ -275,13 +314,6 @@ func TestProtectQuotes(t *testing.T) {
 		t.Errorf("Protect = %s", got)
 	}
 	for _, name := range []string{"", "a.", "\x00"} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("Protect(%q): no panic", name)
-				}
-			}()
-			tenant.Protect(name, "tenant")
-		}()
+		wantPanic(t, "is not a name", func() { tenant.Protect(name, "tenant") })
 	}
 }

@@ -21,6 +21,7 @@ type database struct {
 	answer     string
 	rolledBack *bool
 	cut        bool // the connection ends before the first row
+	full       bool // the transaction cannot be committed
 }
 
 var errDown = errors.New("down")
@@ -36,7 +37,13 @@ func (d database) Driver() driver.Driver               { return nil }
 func (d database) Prepare(string) (driver.Stmt, error) { return nil, errDown }
 func (d database) Close() error                        { return nil }
 func (d database) Begin() (driver.Tx, error)           { return d, nil }
-func (d database) Commit() error                       { return nil }
+
+func (d database) Commit() error {
+	if d.full {
+		return errDown
+	}
+	return nil
+}
 
 func (d database) Rollback() error {
 	if d.rolledBack != nil {
@@ -92,6 +99,21 @@ func TestTxFails(t *testing.T) {
 	}
 	if err := tenant.Tx(t.Context(), sql.OpenDB(database{}), nil, func(*sql.Tx) error { return nil }); err == nil {
 		t.Error("Tx() without a tenant: error = nil, want one")
+	}
+	err = tenant.Tx(job, sql.OpenDB(database{answer: "acme", full: true}), nil, func(*sql.Tx) error { return nil })
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != tenant.ReasonDatabaseUnavailable || !errors.Is(err, errDown) {
+		t.Errorf("Tx() that cannot be committed: error = %v, want a 503 for %v", err, errDown)
+	}
+	// A transaction that has ended with its context is rolled back already.
+	failed := errors.New("failed")
+	ctx, cancel := context.WithCancel(job)
+	err = tenant.Tx(ctx, sql.OpenDB(database{answer: "acme"}), nil, func(tx *sql.Tx) error {
+		cancel()
+		_ = tx.Rollback()
+		return failed
+	})
+	if err != failed { //nolint:errorlint // it is returned as it is
+		t.Errorf("Tx() that ended before: error = %v, want that of f", err)
 	}
 }
 

@@ -4,6 +4,8 @@ package approval_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,8 +38,11 @@ func TestNewReportsAllErrors(t *testing.T) {
 			t.Errorf("New with the URL %q error = nil, want one", url)
 		}
 	}
-	if _, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: "http://127.0.0.1:1/a/b", Lifetime: 25 * time.Hour}); err == nil {
-		t.Error("New with a lifetime of 25 h error = nil, want one")
+	for _, config := range []approval.Config{{Lifetime: 25 * time.Hour}, {MaxArguments: 2, MaxPendingBytes: 1}} {
+		config.Store, config.URL = approval.NewMemory(0), "http://127.0.0.1:1/a/b"
+		if _, err := approval.New(config); err == nil {
+			t.Errorf("New(Lifetime %v, MaxArguments %d, MaxPendingBytes %d) error = nil, want one", config.Lifetime, config.MaxArguments, config.MaxPendingBytes)
+		}
 	}
 	var seen events
 	newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
@@ -99,7 +104,7 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 			if got := approval.MayDecide(test.decider, asked); got != (test.want == "") {
 				t.Errorf("MayDecide = %v, want %v", got, test.want == "")
 			}
-			got, err := a.Decide(t.Context(), test.decider, asked.ID, true, "because")
+			got, err := a.Decide(t.Context(), test.decider, asked.ID, true, strings.Repeat("x", 2000))
 			if codeOf(err) != test.want {
 				t.Fatalf("Decide = %+v, %v, want %q", got, err, test.want)
 			}
@@ -121,23 +126,24 @@ func TestSeveralAdmins(t *testing.T) {
 	})
 	rule := approval.Rule{Roles: roles(t, "admin"), Count: 2}
 	asked := request(t, a, pay(`{"n":1}`), rule)
-	decide := func(name string, approve bool) (approval.Status, string) {
+	decide := func(name string, approve bool) (approval.Status, error) {
 		got, err := a.Decide(t.Context(), person(t, name, "admin"), asked.ID, approve, "")
-		return got.Status(), codeOf(err)
+		return got.Status(), err
 	}
 	for _, step := range []struct {
-		name       string
-		approve    bool
-		want, code string
+		name              string
+		approve           bool
+		want, code, cause string
 	}{
-		{"ada", true, "pending", ""},
-		{"ada", true, "expired", "approval_ended"}, // the zero approval
-		{"ada", false, "expired", "approval_ended"},
-		{"bea", true, "approved", ""},
-		{"cora", false, "expired", "approval_ended"},
+		{"ada", true, "pending", "", "<nil>"},
+		{"ada", true, "expired", "approval_ended", "approval: the person has already decided"}, // the zero approval
+		{"ada", false, "expired", "approval_ended", "approval: the person has already decided"},
+		{"bea", true, "approved", "", "<nil>"},
+		{"cora", false, "expired", "approval_ended", "approval: decided, used or expired"},
 	} {
-		if got, code := decide(step.name, step.approve); string(got) != step.want || code != step.code {
-			t.Errorf("Decide(%s, %v) = %s, %q, want %s, %q", step.name, step.approve, got, code, step.want, step.code)
+		got, err := decide(step.name, step.approve)
+		if cause := fmt.Sprint(errors.Unwrap(err)); string(got) != step.want || codeOf(err) != step.code || cause != step.cause {
+			t.Errorf("Decide(%s, %v) = %s, %v with the cause %s, want %s, %q with %q", step.name, step.approve, got, err, cause, step.want, step.code, step.cause)
 		}
 	}
 	asked = request(t, a, pay(`{"n":2}`), rule)
@@ -186,6 +192,47 @@ func TestApprovalOfAnotherCallIsNoApproval(t *testing.T) {
 	}
 }
 
+// The digest is that of the canonical JSON of all fields.
+func TestDigest(t *testing.T) {
+	for _, a := range []approval.Approval{
+		{Call: profile(), Rule: approval.Rule{Consent: true}},
+		{Call: pay(`{"n":1}`), Rule: approval.Rule{Roles: roles(t, "admin", "operator", "\"x\""), Count: 3}},
+	} {
+		text, err := json.Marshal(map[string]any{
+			"tenant": a.Tenant, "subject": a.Subject.String(), "actor": a.Actor.String(), "tool": a.Tool, "version": a.Version, "arguments": json.RawMessage(a.Arguments),
+			"rule": map[string]any{"consent": a.Consent, "count": max(a.Count, 1), "roles": append([]string{}, slices.Collect(a.Roles.All())...)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		canonical, err := approval.Canonical(text)
+		if want := sha256.Sum256([]byte(canonical)); err != nil || a.Digest() != want {
+			t.Errorf("Digest() = %x, want %x, of %s, %v", a.Digest(), want, canonical, err)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	now := time.Now()
+	yes, no := approval.Decision{Approve: true}, approval.Decision{}
+	for _, test := range []struct {
+		want      approval.Status
+		expires   time.Time
+		used      time.Time
+		decisions []approval.Decision
+	}{
+		{approval.Pending, now.Add(1), time.Time{}, nil},
+		{approval.Approved, now.Add(1), time.Time{}, []approval.Decision{yes}},
+		{approval.Expired, now, time.Time{}, []approval.Decision{yes}},
+		{approval.Denied, now, time.Time{}, []approval.Decision{yes, no}},
+		{approval.Used, now, now, []approval.Decision{yes}},
+	} {
+		if got := (approval.Approval{Expires: test.expires, Used: test.used, Decisions: test.decisions, AsOf: now}).Status(); got != test.want {
+			t.Errorf("Status() = %s, want %s", got, test.want)
+		}
+	}
+}
+
 func TestRequestRefusesMalformedCalls(t *testing.T) {
 	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 })
 	rule := approval.Rule{Consent: true}
@@ -206,6 +253,7 @@ func TestRequestRefusesMalformedCalls(t *testing.T) {
 			t.Errorf("%s: Request error = %v, want invalid_request", name, err)
 		}
 	}
+	request(t, a, pay(`{"a":"12345678"}`), approval.Rule{Roles: roles(t, "admin"), Count: 16}) // the largest
 	for _, wrong := range []approval.Rule{
 		{}, {Consent: true, Count: 2}, {Consent: true, Roles: roles(t, "admin")}, {Roles: roles(t, "admin"), Count: 17}, {Roles: roles(t, "admin"), Count: -1},
 	} {

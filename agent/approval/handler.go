@@ -46,7 +46,7 @@ func (s *Approvals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	id, one := strings.CutPrefix(r.URL.Path, s.path+"/")
 	switch {
-	case one == (r.URL.Path == s.path) || one && (id == "" || strings.Contains(id, "/")):
+	case one == (r.URL.Path == s.path):
 		x.refuse(CodeNotFound, ReasonNotFound, errors.New("approval: the path is not that of Config.URL"))
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		if one {

@@ -54,9 +54,12 @@ func postForm(path string, caller gatehouse.Principal, values url.Values) exchan
 }
 
 func TestJSON(t *testing.T) {
-	a := newApprovals(t, nil)
+	a := newApprovals(t, func(c *approval.Config) { c.Lifetime = time.Minute + time.Nanosecond })
 	operators := approval.Rule{Roles: roles(t, "operator")}
 	first := request(t, a, pay(`{"amount":1}`), operators)
+	if !first.Expires.Equal(first.Created.Add(time.Minute)) {
+		t.Errorf("Expires = %v of Created %v, want a minute, to the microsecond", first.Expires, first.Created)
+	}
 	second := request(t, a, profile(), approval.Rule{Consent: true})
 	oscar, alice := person(t, "oscar", "operator"), person(t, "alice")
 
@@ -74,6 +77,8 @@ func TestJSON(t *testing.T) {
 
 	delegated := alice
 	delegated.Issuer, delegated.Actors = server, gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
+	another := delegated
+	another.Subject = "bob"
 	stranger := agent()
 	stranger.Subject = "helper-2"
 	foreign := oscar
@@ -94,15 +99,19 @@ func TestJSON(t *testing.T) {
 		{"deeper", first.ID + "/x", oscar, 404},
 		{"the subject", second.ID, alice, 200},
 		{"the agent polls with the delegated token", second.ID, delegated, 200},
+		{"the agent with the token of another person", second.ID, another, 403},
 		{"an operator and consent", second.ID, oscar, 403},
 	} {
 		w := getJSON("/approvals/"+test.id, test.caller).do(a)
 		if w.Code != test.want {
 			t.Errorf("%s: GET = %d %s, want %d", test.name, w.Code, w.Body, test.want)
 		}
-		var got struct{ ID, Error string }
+		var got struct{ ID, Error, Subject, Actor string }
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || (got.ID != "") != (test.want == 200) || (got.Error != "") != (test.want != 200) {
 			t.Errorf("%s: GET = %s, want the approval or an error", test.name, w.Body)
+		}
+		if got.ID == second.ID && (got.Subject != "alice" || got.Actor != "helper-1") {
+			t.Errorf("%s: GET = %s, want the subject alice and the actor helper-1", test.name, w.Body)
 		}
 	}
 
@@ -122,6 +131,7 @@ func TestJSON(t *testing.T) {
 		{"delegated", postJSON("/approvals/"+second.ID, delegated, `{"decision":"approve"}`), 403},
 		{"unknown", postJSON("/approvals/apr_x", oscar, `{"decision":"approve"}`), 404},
 		{"anonymous", postJSON("/approvals/"+second.ID, gatehouse.Principal{}, `{"decision":"approve"}`), 401},
+		{"another path", getJSON("/reports", oscar), 404},
 		{"list", postJSON("/approvals", oscar, `{"decision":"approve"}`), 405},
 		{"PUT", exchange{method: "PUT", path: "/approvals/" + second.ID, caller: alice}, 405},
 	} {
@@ -132,16 +142,20 @@ func TestJSON(t *testing.T) {
 }
 
 func TestMalformedDecisions(t *testing.T) {
-	a := newApprovals(t, nil)
+	var seen events
+	a := newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
 	path := "/approvals/" + request(t, a, profile(), approval.Rule{Consent: true}).ID
 	alice := person(t, "alice")
 	for _, body := range []string{
 		``, `{}`, `[]`, `{"decision":"Approve"}`, `{"decision":true}`, `{"decision":"approve","decision":"deny"}`, `{"decision":"approve","Decision":"deny"}`,
 		`{"decision":"approve","reason":null}`, `{"decision":"approve","reason":1}`, `{"decision":"approve","id":"x"}`, `{"decision":"approve"} x`,
-		`{"reason":"x"}`, `{"decision":"approve","reason":"` + strings.Repeat("x", 2001) + `"}`, `{"decision":"approve","reason":"` + strings.Repeat("x", 70000) + `"}`,
+		`{"reason":"x"}`, `{"decision":"approve","reason":"` + strings.Repeat("x", 2001) + `"}`, `{"decision":"approve"}` + strings.Repeat(" ", 64<<10),
 	} {
 		if w := postJSON(path, alice, body).do(a); w.Code != 400 {
 			t.Errorf("POST %.80s = %d, want 400", body, w.Code)
+		}
+		if e, _ := seen.last(""); e.Decision != gatehouse.Denied {
+			t.Errorf("POST %.80s: decision = %s, want %s", body, e.Decision, gatehouse.Denied)
 		}
 	}
 	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=%zz"} {
@@ -181,6 +195,9 @@ func TestCrossSite(t *testing.T) {
 		{"null", map[string]string{"Origin": "null"}, 403},
 		{"null with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 403},
 		{"other origin with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403},
+		{"null without a host", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 403},
+		{"the host without TLS", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": strings.Replace(server, "https", "http", 1)}, 403},
+		{"two sites", map[string]string{"Sec-Fetch-Site": "same-origin,cross-site", "Origin": server}, 403},
 		{"two origins", map[string]string{"Origin": server + "," + server}, 403},
 	} {
 		for _, form := range []bool{false, true} {
@@ -200,6 +217,9 @@ func TestCrossSite(t *testing.T) {
 			r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
 			if strings.Contains(test.header["Origin"], "127.0.0.1") {
 				r = httptest.NewRequest(x.method, "http://127.0.0.1:8080"+x.path, strings.NewReader(x.body))
+			}
+			if strings.HasSuffix(test.name, "without a host") {
+				r.Host = ""
 			}
 			for _, headers := range []map[string]string{x.header, test.header} {
 				for name, value := range headers {
@@ -263,6 +283,13 @@ func TestPages(t *testing.T) {
 	page(get("/approvals/"+asked.ID, agent()), 200, "helper-1")
 	if w := get("/approvals/"+asked.ID, agent()).do(a); strings.Contains(w.Body.String(), "<form") {
 		t.Error("the page of the agent has a form")
+	}
+	other := request(t, a, pay(`{}`), approval.Rule{Roles: roles(t, "operator")})
+	if _, err := a.Decide(t.Context(), person(t, "oscar", "operator"), other.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	if w := get("/approvals/"+other.ID, person(t, "olga", "operator")).do(a); w.Code != 200 || strings.Contains(w.Body.String(), "<form") {
+		t.Errorf("GET of an approval that another person has decided on = %d, want a page without a form", w.Code)
 	}
 	page(get("/approvals/"+asked.ID, person(t, "bob")), 403, "You cannot decide on this")
 	page(get("/approvals/apr_x", alice), 404, "There is no such approval")

@@ -81,6 +81,7 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 	for text, want := range map[string]string{
 		"a\u202eb": `a<b class="esc">\u202e</b>b`, "\U000e0041": `<b class="esc">\U000e0041</b>`, "\t": `<b class="esc">\t</b>`, "\r": `<b class="esc">\r</b>`,
 		"a\nb": "a<b class=\"esc lf\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
+		"\u2800": `<b class="esc">\u2800</b>`, "e\u0301\u0301\u0301": "e\u0301\u0301\u0301", "e\u0301\u0301\u0301\u0301": "e\u0301\u0301\u0301" + `<b class="esc">\u0301</b>`,
 	} {
 		call := profile()
 		quoted := quotedOf(text)
@@ -89,6 +90,17 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre>`+want+`</pre>`) {
 			t.Errorf("the page of %q does not show %q", text, want)
 		}
+	}
+}
+
+// The list shows the beginning of long arguments, up to a whole character.
+func TestPreviewEndsWithACharacter(t *testing.T) {
+	a := newApprovals(t, nil)
+	call := profile()
+	call.Arguments = `{"texts":"` + strings.Repeat("☂", 100) + `"}`
+	request(t, a, call, approval.Rule{Consent: true})
+	if list := (exchange{method: "GET", path: "/approvals", caller: person(t, "alice")}).do(a).Body.String(); !strings.Contains(list, "☂…") {
+		t.Errorf("the list does not show the beginning of the arguments: %s", list)
 	}
 }
 

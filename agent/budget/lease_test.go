@@ -69,21 +69,28 @@ func TestWithoutRunThereAreNoChunks(t *testing.T) {
 // A call that one of its budgets refuses takes nothing from a chunk.
 func TestRefusedCallReturnsItsPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(t, budget.Config{})
-		run(t, l)
-		line, key := leasedLine(1000, 100), keyLine(5)
-		if _, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 10}, budget.Charge{Line: key, Amount: 5}); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 100 {
-			if _, err := l.Reserve(t.Context(), fmt.Sprint("x", i), budget.Charge{Line: line, Amount: 10}, budget.Charge{Line: key, Amount: 5}); err == nil {
-				t.Fatal("Reserve above the limit of the key: no error")
-			}
-		}
-		if got, want := state(t, l, line), [2]int64{0, 100}; got != want {
-			t.Errorf("spent, held = %v, want one chunk, %v", got, want)
-		}
+		testRefusedCallReturnsItsPart(t, 0)
+		testRefusedCallReturnsItsPart(t, 5) // also for a refusal of a chunk
 	})
+}
+
+func testRefusedCallReturnsItsPart(t *testing.T, chunk int64) {
+	t.Helper()
+	l := newLedger(t, budget.Config{})
+	run(t, l)
+	line, key := leasedLine(1000, 100), keyLine(5)
+	key.Account.Per, key.Chunk = "user", chunk // after the tenant
+	if _, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 10}, budget.Charge{Line: key, Amount: 5}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if _, err := l.Reserve(t.Context(), fmt.Sprint("x", i), budget.Charge{Line: line, Amount: 10}, budget.Charge{Line: key, Amount: 5}); err == nil {
+			t.Fatal("Reserve above the limit of the key: no error")
+		}
+	}
+	if got, want := state(t, l, line), [2]int64{0, 100}; got != want {
+		t.Errorf("spent, held = %v, want one chunk, %v", got, want)
+	}
 }
 
 // A hold that comes from a chunk can be extended beyond it.

@@ -144,5 +144,20 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 		if got, want := state(t, l, line), [2]int64{60, 0}; got != want {
 			t.Errorf("after a late Settle: spent, held = %v, want %v", got, want)
 		}
+		// A hold that is extended to less than its floor is charged no more than it has.
+		if h, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 40, Floor: 10}); err == nil {
+			err = h.Extend(t.Context(), 5)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got, want := state(t, l, line), [2]int64{65, 0}; got != want {
+			t.Errorf("after the end of an extended hold: spent, held = %v, want %v", got, want)
+		}
+		time.Sleep(budget.Retention)
+		if err := h.Settle(t.Context(), 5); err != nil {
+			t.Errorf("Settle of a hold that was charged long ago: %v", err)
+		}
 	})
 }

@@ -116,44 +116,54 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 		t.Errorf("Extend into the spare: %v", err)
 	}
 	err = h.Extend(t.Context(), 101)
-	if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy {
-		t.Errorf("Extend above Max = %v", e)
+	if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy || cause.Amount != 1 {
+		t.Errorf("Extend above Max = %v, %+v, want busy for one more", e, cause)
+	}
+	for _, amounts := range [][]int64{nil, {1, 2}, {-1}, {budget.MaxAmount + 1}} {
+		if e, _ := refusal(t, h.Settle(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
+			t.Errorf("Settle(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
+		}
 	}
 	if err := h.Settle(t.Context(), 95); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Extend(t.Context()); err == nil {
-		t.Error("Extend of a settled hold: no error")
+	if e, _ := refusal(t, h.Extend(t.Context())); e.Reason != budget.ReasonInvalid {
+		t.Errorf("Extend of a settled hold = %v, want %s", e, budget.ReasonInvalid)
 	}
 }
 
 func TestThresholdsAndOverrunsAreReported(t *testing.T) {
 	for _, w := range []budget.Window{budget.Day(nil), budget.Rolling24h()} {
-		observer := &events{}
-		l := newLedger(t, budget.Config{Observer: observer})
-		line := keyLine(100)
-		line.Window, line.Warn = w, []float64{0.5, 0.8, 1}
-		for i, used := range []int64{49, 1, 10, 30, 25} {
-			h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: min(used, 10)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := h.Settle(t.Context(), used); err != nil {
-				t.Fatal(err)
-			}
+		synctest.Test(t, func(t *testing.T) { testThresholds(t, w) })
+	}
+}
+
+func testThresholds(t *testing.T, w budget.Window) {
+	observer := &events{}
+	l := newLedger(t, budget.Config{Observer: observer})
+	line := keyLine(100)
+	line.Window, line.Warn = w, []float64{0.5, 0.8, 1}
+	for i, used := range []int64{49, 1, 10, 30, 25} {
+		time.Sleep(time.Hour) // which a rolling window counts by itself
+		h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: min(used, 10)})
+		if err != nil {
+			t.Fatal(err)
 		}
-		want := []gatehouse.EventType{
-			budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold,
+		if err := h.Settle(t.Context(), used); err != nil {
+			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, observer.types()); diff != "" {
-			t.Errorf("%v: events (-want +got):\n%s", w, diff)
-		}
-		if p := observer.all[0].Principal; p.Tenant != "acme" {
-			t.Errorf("the event has the tenant %q, want acme", p.Tenant)
-		}
-		if got := state(t, l, line); got != [2]int64{115, 0} {
-			t.Errorf("%v: spent, held = %v, want 115, 0: an overrun is charged in full", w, got)
-		}
+	}
+	want := []gatehouse.EventType{
+		budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold,
+	}
+	if diff := cmp.Diff(want, observer.types()); diff != "" {
+		t.Errorf("%v: events (-want +got):\n%s", w, diff)
+	}
+	if p := observer.all[0].Principal; p.Tenant != "acme" {
+		t.Errorf("the event has the tenant %q, want acme", p.Tenant)
+	}
+	if got := state(t, l, line); got != [2]int64{115, 0} {
+		t.Errorf("%v: spent, held = %v, want 115, 0: an overrun is charged in full", w, got)
 	}
 }
 
@@ -167,6 +177,7 @@ func TestExhaustedUntil(t *testing.T) {
 		{budget.Day(nil), 24 * time.Hour, 429},
 		{budget.Rolling24h(), 25 * time.Hour, 429},
 		{budget.Life(time.Time{}), 0, 403},
+		{budget.Life(time.Unix(1, 0)), 0, 403}, // of a token that has expired during the call
 	} {
 		synctest.Test(t, func(t *testing.T) { // its clock begins at midnight
 			l := newLedger(t, budget.Config{})

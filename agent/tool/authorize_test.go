@@ -5,9 +5,11 @@ package tool_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
@@ -62,6 +64,7 @@ func TestRowsOfTheSpecification(t *testing.T) {
 		{"external without a binding", "call_partner", partnerArguments, bound(own(t), bearer), "invalid_token", tool.ReasonBinding},
 		{"external with another binding", "call_partner", partnerArguments, bound(own(t), dpopOnly), "invalid_token", tool.ReasonBinding},
 		{"external with a binding that looks alike", "call_partner", partnerArguments, bound(own(t), "xmtls"), "invalid_token", tool.ReasonBinding},
+		{"external without a binding and the scope", "call_partner", partnerArguments, bound(without(own(t), "external:invoke"), bearer), "invalid_token", tool.ReasonBinding},
 		{"external without the scope", "call_partner", partnerArguments, without(own(t), "external:invoke"), "insufficient_scope", tool.ReasonScope},
 		{"external, too much", "call_partner", `{"amount":1001,"url":"x"}`, own(t), "access_denied", tool.ReasonConstraint},
 
@@ -82,12 +85,18 @@ func TestRowsOfTheSpecification(t *testing.T) {
 				t.Fatalf("Authorize = %+v, %v, want %q", call, err, test.want)
 			}
 			e, name := k.seen.last(tool.EventCall, "tool")
-			wantDecision := gatehouse.Denied
-			if test.want == "" {
-				wantDecision = gatehouse.Allowed
+			decision, level := gatehouse.Denied, slog.LevelWarn
+			switch test.want {
+			case "":
+				decision, level = gatehouse.Allowed, slog.LevelInfo
+			case "approval_required":
+				level = slog.LevelInfo
 			}
-			if e.Reason != test.reason || e.Decision != wantDecision || e.Principal != test.caller || !strings.HasPrefix(test.tool, name) || len(name) > 128 {
-				t.Errorf("event = %+v, want %s with the reason %q", e, wantDecision, test.reason)
+			if e.Reason != test.reason || e.Decision != decision || e.Level != level || e.Principal != test.caller {
+				t.Errorf("event = %+v, want %s at the level %s with the reason %q", e, decision, level, test.reason)
+			}
+			if !strings.HasPrefix(test.tool, name) || len(name) > 128 || !utf8.ValidString(name) {
+				t.Errorf("the event names the tool %q", name)
 			}
 			refusal, _ := errors.AsType[*gatehouse.Error](err)
 			if test.want == "insufficient_scope" {
@@ -102,8 +111,14 @@ func TestRowsOfTheSpecification(t *testing.T) {
 			if ok != (test.want == "approval_required") {
 				t.Errorf("Authorize error = %v, want a RequiredError: %v", err, test.want == "approval_required")
 			}
-			if ok && (required.URL != server+"/approvals/"+required.Approval.ID || refusal.Params[0].Value != required.Approval.ID) {
+			if !ok {
+				required = new(approval.RequiredError)
+			} else if id := required.Approval.ID; required.URL != server+"/approvals/"+id || refusal.Params[0].Value != id ||
+				(required.Approval.Version == "2") != (test.tool == "update_profile") {
 				t.Errorf("RequiredError = %+v", required)
+			}
+			if _, id := k.seen.last(tool.EventCall, "approval"); id != required.Approval.ID {
+				t.Errorf("the event names the approval %q, want %q", id, required.Approval.ID)
 			}
 			// What does not depend on the arguments, Check sees too.
 			wantCheck := test.want
@@ -184,7 +199,7 @@ func TestStrictArguments(t *testing.T) {
 		`{"url":"x","Amount":1}`, `{"URL":"x","amount":1}`, `{"url":"x","amount":1,"extra":null}`, `{"url":"x","amount":"1"}`, `{"url":"x","amount":1.5}`,
 		`{"url":"x","amount":null}`, `{"url":null,"amount":1}`, `{"url":1,"amount":1}`, `{"url":["x"],"amount":1}`, `{"url":"x","amount":true}`,
 		`{"url":"x","amount":9007199254740993}`, `{"url":"x","amount":1e400}`, `{"url":"x","amount":-0}`, `{"url":"x","amount":1e-400}`,
-		`{"url":"\ud800","amount":1}`, "{\"url\":\"\xff\",\"amount\":1}", `{"url":"` + strings.Repeat("x", 256<<10) + `","amount":1}`,
+		`{"url":"\ud800","amount":1}`, "{\"url\":\"\xff\",\"amount\":1}", `{"url":"` + strings.Repeat("x", maxArguments-20) + `","amount":1}`,
 	} {
 		k := newKit(t)
 		_, err := k.Authorize(t.Context(), own(t), "call_partner", []byte(arguments))
@@ -228,9 +243,29 @@ func TestFailuresDeny(t *testing.T) {
 			t.Errorf("%s: Visible = true, want false", name)
 		}
 	}
+	k.facts = func(gatehouse.Principal) (tool.Facts, error) {
+		return tool.Facts{Kind: tool.OwnToken, Subject: gatehouse.Key{Subject: "owner"}}, nil
+	}
+	if call, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); err != nil || call.Facts.Actor.Subject != "owner" {
+		t.Errorf("Authorize with a subject and no actor = %+v, %v, want the subject as the actor", call, err)
+	}
 	k.facts = func(gatehouse.Principal) (tool.Facts, error) { return tool.Facts{}, nil }
 	if _, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); codeOf(err) != "access_denied" {
 		t.Errorf("Authorize without facts error = %v, want access_denied", err)
+	}
+
+	// After a failed claim, which may have used the approval, no other one is requested.
+	k = newKit(t)
+	k.store.fail = errDisk
+	if _, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "temporarily_unavailable" {
+		t.Errorf("Authorize with a failing claim error = %v, want temporarily_unavailable", err)
+	}
+	// A caller that has left while the arguments were checked uses no approval.
+	k = newKit(t)
+	left, leave := context.WithCancel(t.Context())
+	k.check = leave
+	if _, err := k.Authorize(left, own(t), "call_partner", []byte(partnerArguments)); codeOf(err) != "temporarily_unavailable" || k.store.claims > 0 {
+		t.Errorf("Authorize of a caller that has left error = %v after %d claims, want temporarily_unavailable", err, k.store.claims)
 	}
 
 	// Without a record, only the class that allows it runs.
@@ -240,7 +275,7 @@ func TestFailuresDeny(t *testing.T) {
 	if _, err := k.approvals.Decide(t.Context(), person(t, "ada", "admin"), required.Approval.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
-	k.seen.fail = errors.New("disk full")
+	k.seen.fail = errDisk
 	if call, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "temporarily_unavailable" || call != nil {
 		t.Errorf("Authorize of run_code without a record = %v, %v, want temporarily_unavailable", call, err)
 	}
@@ -255,7 +290,7 @@ func TestFailuresDeny(t *testing.T) {
 
 // Without approvals, the record alone stops a call.
 func TestCallWithoutRecordDoesNotRun(t *testing.T) {
-	seen := &events{fail: errors.New("disk full")}
+	seen := &events{fail: errDisk}
 	table, err := tool.New(tool.Config{
 		Classes:  map[string]tool.Class{"c": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read")}},
 		Tools:    []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}},

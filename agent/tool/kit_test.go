@@ -3,6 +3,7 @@
 package tool_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -70,9 +71,31 @@ func (e *events) last(of gatehouse.EventType, attr string) (last gatehouse.Event
 	return last, value
 }
 
+var errDisk = errors.New("disk full")
+
+// store is a memory store whose claims are counted, and fail while fail is set.
+type store struct {
+	*approval.Memory
+	claims int
+	fail   error
+}
+
+func (s *store) Claim(ctx context.Context, tenant string, digest approval.Digest) (approval.Approval, error) {
+	if err := cmp.Or(s.fail, ctx.Err()); err != nil {
+		return approval.Approval{}, err
+	}
+	s.claims++
+	return s.Memory.Claim(ctx, tenant, digest)
+}
+
+// maxArguments limits the arguments of the tools, in bytes.
+const maxArguments = 1000
+
 // kit is the table of the specification.
 type kit struct {
 	*tool.Table
+	store     *store
+	check     func() // after the check of the arguments of call_partner
 	approvals *approval.Approvals
 	seen      *events
 	facts     func(p gatehouse.Principal) (tool.Facts, error)
@@ -80,9 +103,10 @@ type kit struct {
 
 func newKit(t testing.TB) *kit {
 	t.Helper()
-	k := &kit{seen: new(events), facts: factsOf}
+	k := &kit{seen: new(events), facts: factsOf, store: &store{Memory: approval.NewMemory(0)}, check: func() {}}
+	config := approval.Config{Store: k.store, URL: server + "/approvals", MaxArguments: maxArguments, Observer: k.seen}
 	var err error
-	if k.approvals, err = approval.New(approval.Config{Store: approval.NewMemory(0), URL: server + "/approvals", Observer: k.seen}); err != nil {
+	if k.approvals, err = approval.New(config); err != nil {
 		t.Fatal(err)
 	}
 	if k.Table, err = tool.New(k.config(t)); err != nil {
@@ -109,6 +133,7 @@ func (k *kit) config(t testing.TB) tool.Config {
 				if c.Arguments.(*callPartner).Amount > 1000 {
 					return errors.New("at most 1000")
 				}
+				k.check()
 				return nil
 			}},
 			{Name: "run_code", Class: "execute", Arguments: tool.Args[runCode]()},

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +29,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 			"unknown":  {Proof: tool.Proof{Kind: "none"}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
 			"scopes":   {Proof: tool.Proof{Kind: tool.APIKey}, AllowUnrecorded: true},
 			"bound":    {Proof: tool.Proof{Kind: tool.APIKey, Binding: "mtls"}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
+			"attested": {Proof: tool.Proof{Kind: tool.APIKey, Attested: true}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
 			"rule":     {Proof: good.Proof, Scopes: good.Scopes, AllowUnrecorded: true, Approval: approval.Rule{Count: 2}},
 			"approval": {Proof: good.Proof, Scopes: good.Scopes, AllowUnrecorded: true, Approval: approval.Rule{Consent: true}},
 			"good":     good,
@@ -44,7 +46,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 	})
 	for _, part := range []string{
 		"Config.Facts: required", "Config.Observer: is a nil", `Classes: ""`, `Classes["kind"]: Proof.Kind: ""`, `Classes["unknown"]: Proof.Kind: "none"`,
-		`Classes["scopes"]: Scopes`, `Classes["bound"]: Proof.Kind: api_key`, `Classes["rule"]: approval: Rule.Roles`, `Classes["approval"]: Approval: needs`,
+		`Classes["scopes"]: Scopes`, `Classes["bound"]: Proof.Kind: api_key`, `Classes["attested"]: Proof.Kind: api_key`, `Classes["rule"]: approval: Rule.Roles`, `Classes["approval"]: Approval: needs`,
 		"Tools[0]: Name", `Tools[1].Class: "absent"`, "Tools[2].Arguments: required", `Tools[4].Name: "c": duplicate`, "Tools[5].Arguments: map", "Tools[6]: Name and Version",
 	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
@@ -218,7 +220,7 @@ func TestHandler(t *testing.T) {
 			ran++
 			call, ok := tool.FromContext(r.Context())
 			body, err := io.ReadAll(r.Body)
-			if !ok || err != nil || string(body) != call.Canonical || r.ContentLength != int64(len(body)) {
+			if !ok || err != nil || string(body) != call.Canonical || r.ContentLength != int64(len(body)) || r.Header.Get("Content-Length") != strconv.Itoa(len(body)) {
 				t.Errorf("%s: the body is %q, %v and the call %+v, want the canonical arguments", name, body, err, call)
 			}
 		}))
@@ -234,6 +236,9 @@ func TestHandler(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		handler(name).ServeHTTP(w, r)
+		if got := r.Header.Get("Content-Length"); got != "" {
+			t.Errorf("%s: Handler has changed the header of the request: Content-Length = %s", name, got)
+		}
 		return w
 	}
 	for _, test := range []struct {
@@ -252,7 +257,8 @@ func TestHandler(t *testing.T) {
 		{"binding", "call_partner", with(own(t), func(p *gatehouse.Principal) { p.Binding = "" }), nil, partnerArguments, 401, `error="invalid_token"`},
 		{"approval", "run_code", own(t), nil, codeArguments, 403, `url="https://tools.example.com/approvals/apr_`},
 		{"arguments", "read_public", key(t), nil, `{"topic":"hello","topic":"x"}`, 400, ""},
-		{"too long", "read_public", key(t), nil, `{"topic":"` + strings.Repeat("x", 256<<10) + `"}`, 400, ""},
+		{"as long as allowed", "read_public", key(t), nil, `{"topic":"` + strings.Repeat("x", maxArguments-12) + `"}`, 200, ""},
+		{"too long", "read_public", key(t), nil, readArguments + strings.Repeat(" ", maxArguments+1-len(readArguments)), 400, ""},
 		{"method", "read_public", key(t), func(r *http.Request) { r.Method = "GET" }, readArguments, 400, ""},
 		{"type", "read_public", key(t), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, readArguments, 400, ""},
 	} {

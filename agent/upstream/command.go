@@ -48,7 +48,7 @@ type command struct {
 
 	mu      sync.Mutex
 	current Credential
-	read    time.Time // when current was read, zero for never
+	read    time.Time // when current was read, zero for never, which is longer ago than any Lifetime
 	refused bool      // whether the provider rejected current
 }
 
@@ -87,7 +87,7 @@ func NewCommand(config Command) (Source, error) {
 func (c *command) Acquire(ctx context.Context) (Credential, func(), error) {
 	c.mu.Lock()
 	current, age := c.current, time.Since(c.read)
-	fresh := !c.read.IsZero() && age < c.Lifetime && (!c.refused || age < minCommandPause)
+	fresh := age < c.Lifetime && (!c.refused || age < minCommandPause)
 	c.mu.Unlock()
 	if fresh {
 		return current, func() {}, nil

@@ -33,7 +33,9 @@ func TestRejectedRunsCommandAgain(t *testing.T) {
 		use(false)
 		time.Sleep(time.Second)
 		use(true)
-		c.read = time.Now().Add(-time.Hour)
+		c.read, c.refused = time.Now().Add(1-time.Hour), false
+		use(false)
+		time.Sleep(1)
 		use(true)
 	})
 }

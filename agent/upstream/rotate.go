@@ -187,7 +187,7 @@ func (r *Rotator) Run(ctx context.Context) error {
 	}
 }
 
-// leave releases the hold and the lease of this node.
+// leave releases the lease of this node, and renews its hold: calls may go on.
 func (r *Rotator) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
 	defer cancel()

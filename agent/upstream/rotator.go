@@ -235,7 +235,7 @@ func (r *Rotator) apply(s *state) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := Credential{}
-	if v := s.at(active); v != nil && !s.Closed {
+	if v := s.at(active); v != nil {
 		next = Credential{ID: v.ID, Secret: v.secret}
 	}
 	if next.ID == r.current.ID && s.Closed == r.closed {

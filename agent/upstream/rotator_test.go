@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,13 +48,17 @@ func TestRotateDrainsBeforeItRevokes(t *testing.T) {
 		if want := []gatehouse.EventType{upstream.EventCreating, upstream.EventCreated, upstream.EventActivated}; !slices.Equal(seen.types(), want) {
 			t.Errorf("events of the first credential, want %q", want)
 		}
+		start := time.Now()
 		noError(t, r.Rotate(t.Context()))
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Rotate after an activation took %v, want no pause", took)
+		}
 		second, releaseSecond := acquire(t, r)
 		if first.ID == second.ID || first.Secret.Equal(second.Secret) || !p.accepts(first) || !p.accepts(second) {
 			t.Errorf("after Rotate with a call in flight: %s and %s, live %q", first.ID, second.ID, p.ids())
 		}
 		releaseSecond()
-		time.Sleep(9 * time.Minute)
+		time.Sleep(9*time.Minute + 300*time.Millisecond) // between two turns
 		if !p.accepts(first) {
 			t.Error("the previous credential was revoked before its last call ended")
 		}
@@ -116,6 +122,92 @@ func TestRotationWaitsForOtherNodes(t *testing.T) {
 	})
 }
 
+// One node at a time calls the provider, for as long as the call may take, and lets the next
+// one do so at once.
+func TestOneNodeCallsProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := newProvider(), &store{}
+		one, two, other := newRotator(t, p, s, nil), newRotator(t, p, s, nil), newRotator(t, p, s, nil)
+		stop := run(t, other)
+		run(t, one)
+		run(t, two)
+		_, release := acquire(t, one)
+		release()
+		var calls atomic.Int32
+		p.onCall(func(when, op string) error {
+			if when == "after" {
+				calls.Add(-1)
+				return nil
+			}
+			if calls.Add(1) > 1 {
+				t.Errorf("%s during another call", op)
+			}
+			if op == "create" {
+				stop() // it has no lease to release
+			}
+			time.Sleep(4900 * time.Millisecond)
+			return nil
+		})
+		for _, r := range []*upstream.Rotator{one, two} {
+			start := time.Now()
+			noError(t, r.Rotate(t.Context()))
+			if took := time.Since(start); took > 16*time.Second {
+				t.Errorf("Rotate took %v, want the time of a creation, a probe and a revocation before them", took)
+			}
+		}
+		time.Sleep(time.Minute)
+		if p.creations() != 3 || len(p.ids()) != 1 {
+			t.Errorf("%d credentials created, live %q, want 3 and one", p.creations(), p.ids())
+		}
+		// Rejected waits for a probe, a creation and a probe.
+		c, release := acquire(t, one)
+		release()
+		p.onCall(nil)
+		noError(t, p.Revoke(t.Context(), c.ID))
+		p.onCall(func(when, _ string) error {
+			if when == "before" {
+				time.Sleep(4900 * time.Millisecond)
+			}
+			return nil
+		})
+		one.Rejected(t.Context(), c)
+		if c, release = acquire(t, one); !p.accepts(c) {
+			t.Errorf("after Rejected: the credential %s is not live", c.ID)
+		}
+		release()
+	})
+}
+
+// faulty is a provider whose creations fail in a way of their own.
+type faulty struct {
+	*provider
+	create func(ctx context.Context) (gatehouse.Secret, error)
+}
+
+func (f faulty) Create(ctx context.Context, _ string) (gatehouse.Secret, error) { return f.create(ctx) }
+func (f faulty) Probe(context.Context, gatehouse.Secret) error                  { return nil }
+
+func TestFaultyCreation(t *testing.T) {
+	for name, create := range map[string]func(context.Context) (gatehouse.Secret, error){
+		"no credential": func(context.Context) (gatehouse.Secret, error) { return gatehouse.Secret{}, nil },
+		"hangs": func(ctx context.Context) (gatehouse.Secret, error) {
+			<-ctx.Done()
+			return gatehouse.Secret{}, ctx.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRotator(t, faulty{newProvider(), create}, &store{}, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second) // more than Timeout
+				defer cancel()
+				if c, _, err := r.Acquire(ctx); !isUnavailable(err) || ctx.Err() != nil {
+					t.Errorf("Acquire = %q, %v, want an error of the creation", c.ID, err)
+				}
+			})
+		})
+	}
+}
+
 func TestRotatesEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := newProvider(), &store{}
@@ -142,6 +234,9 @@ func TestRejectedReplaces(t *testing.T) {
 		defer release()
 		time.Sleep(5 * time.Second)
 		one.Rejected(t.Context(), first) // the answer was about the request
+		p.onCall(func(string, string) error { return errDown })
+		one.Rejected(t.Context(), first) // the provider does not say
+		p.onCall(nil)
 		if c, end := acquire(t, one); c.ID != first.ID || p.creations() != 1 {
 			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.creations())
 		} else {
@@ -219,13 +314,14 @@ func TestDecommissionRevokesAll(t *testing.T) {
 		_, release := acquire(t, one)
 		defer release()
 		noError(t, one.Rotate(t.Context())) // two are live now
-		p.onCall(func(when, op string) error {
+		fault := upstream.ErrRejected       // of the first step
+		p.onCall(func(when, op string) (err error) {
 			if op == "revoke" {
-				return errDown
+				fault, err = errDown, fault
 			}
-			return nil
+			return err
 		})
-		if err := two.Decommission(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
+		if err := two.Decommission(t.Context()); !errors.Is(err, upstream.ErrRejected) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
 			t.Errorf("Decommission with a failing provider: error = %v", err)
 		}
 		p.onCall(nil)
@@ -329,7 +425,7 @@ func TestLostCreationIsRevoked(t *testing.T) {
 // A credential that is created while the program ends is kept, and not left behind.
 func TestCreationIsRecordedAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &canceled{}
+		p, s, seen := newProvider(), &canceled{}, &events{}
 		ctx, end := context.WithCancel(t.Context())
 		p.onCall(func(when, op string) error {
 			if op == "create" && when == "after" {
@@ -337,12 +433,20 @@ func TestCreationIsRecordedAtTheEnd(t *testing.T) {
 			}
 			return nil
 		})
-		_ = newRotator(t, p, s, nil).Run(ctx)
+		_ = newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen }).Run(ctx)
+		for _, e := range seen.drain() {
+			if e.Level > slog.LevelInfo {
+				t.Errorf("event %s of a program that ends: level %s", e.Type, e.Level)
+			}
+		}
 		r := newRotator(t, p, s, nil)
 		stop := run(t, r)
-		time.Sleep(time.Minute)
+		start := time.Now()
 		c, release := acquire(t, r)
 		release()
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("Acquire took %v: the program has not released its lease", took)
+		}
 		if got := p.ids(); len(got) != 1 || got[0] != c.ID || p.creations() != 1 {
 			t.Errorf("live credentials = %q of %d created, want %s of 1", got, p.creations(), c.ID)
 		}
@@ -397,6 +501,11 @@ func TestStoreIsUnavailable(t *testing.T) {
 		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
 			t.Errorf("Rotate without a store: error = %v", err)
 		}
+		s.fail(upstream.ErrConflict)
+		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrConflict) || !isUnavailable(err) {
+			t.Errorf("Rotate with a store that always has another revision: error = %v", err)
+		}
+		s.fail(errDown)
 		for _, e := range seen.drain() {
 			if e.Cause != nil && strings.Contains(fmt.Sprintf("%v %+v", e.Cause, e.Cause), "10.1.2.3") {
 				t.Errorf("event %s with an address: %v", e.Type, e.Cause)

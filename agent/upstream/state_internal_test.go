@@ -3,9 +3,25 @@
 package upstream
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 )
+
+func TestRecordIsBounded(t *testing.T) {
+	s := &state{Nodes: make(map[string]node)}
+	for _, test := range []struct {
+		nodes int
+		fits  bool
+	}{{2000, true}, {5000, false}} {
+		for len(s.Nodes) < test.nodes {
+			s.Nodes[rand.Text()] = node{Uses: []string{rand.Text()}}
+		}
+		if data, err := s.encode("main", nil); (err == nil) != test.fits {
+			t.Errorf("encode of %d nodes in %d bytes: error = %v, want none: %v", test.nodes, len(data), err, test.fits)
+		}
+	}
+}
 
 // The hold of a process ends in the instant of its expiry, for both who ask.
 func TestHoldEnds(t *testing.T) {

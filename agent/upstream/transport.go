@@ -74,7 +74,7 @@ type Transport struct {
 // New returns a transport. It reports all errors in config at once and does not ask
 // the source.
 func New(config Config) (*Transport, error) {
-	t := &Transport{name: config.Name, source: config.Source, header: http.CanonicalHeaderKey(config.Header), base: config.Base, observer: config.Observer}
+	t := &Transport{name: config.Name, source: config.Source, header: config.Header, base: config.Base, observer: config.Observer}
 	var errs []error
 	if config.Name == "" || !text.IsClean(config.Name, maxNameBytes) {
 		errs = append(errs, fmt.Errorf("upstream: Config.Name: required, at most %d bytes without control characters", maxNameBytes))

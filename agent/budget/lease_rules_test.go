@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/agent/budget"
+)
+
+// scripted is a store whose reservations are recorded, and answered by reserve if it is
+// set.
+type scripted struct {
+	outages
+	reserve  func(budget.Reservation) budget.Result
+	reserved []budget.Reservation
+}
+
+func (s *scripted) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	s.reserved = append(s.reserved, r)
+	if s.reserve != nil {
+		return s.reserve(r), nil
+	}
+	return s.outages.Reserve(ctx, r)
+}
+
+// leases is a ledger with chunks, its store, and the calls in progress.
+type leases struct {
+	t     *testing.T
+	store *scripted
+	*budget.Ledger
+	stop func() // of Run
+	line budget.Line
+	n    int
+}
+
+func newLeases(t *testing.T, limit, chunk int64) *leases {
+	k := &leases{t: t, store: &scripted{outages: outages{Store: budget.NewMemory(0)}}, line: leasedLine(limit, chunk)}
+	k.Ledger = newLedger(t, budget.Config{Store: k.store})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = k.Run(ctx) }()
+	k.stop = func() { cancel(); <-done }
+	t.Cleanup(k.stop)
+	synctest.Wait()
+	return k
+}
+
+func (k *leases) hold(amount int64) *budget.Hold {
+	k.t.Helper()
+	k.n++
+	h, err := k.Ledger.Reserve(k.t.Context(), string(rune('a'+k.n)), budget.Charge{Line: k.line, Amount: amount, Floor: min(amount, 1)})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return h
+}
+
+func (k *leases) settle(h *budget.Hold, amounts ...int64) {
+	k.t.Helper()
+	if err := h.Settle(k.t.Context(), amounts...); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func TestChunks(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		limit, chunk int64
+		act          func(k *leases)
+		want         [2]int64 // spent, held
+		calls        int64    // of the store, 0 for any number
+	}{
+		{"are used up", 1000, 100, func(k *leases) {
+			for range 10 {
+				k.hold(10)
+			}
+		}, [2]int64{0, 100}, 1},
+		{"are half of a small limit", 1000, 1000, func(k *leases) { k.hold(10) }, [2]int64{0, 500}, 1},
+		{"are half of what is left", 1000, 1000, func(k *leases) {
+			if _, err := newLedger(k.t, budget.Config{Store: k.store}).Reserve(k.t.Context(), "other", budget.Charge{Line: k.line, Amount: 900}); err != nil {
+				k.t.Fatal(err)
+			}
+			k.hold(10)
+		}, [2]int64{0, 950}, 3},
+		{"are settled when the next one begins", 1000, 100, func(k *leases) {
+			k.settle(k.hold(91), 91)
+			k.hold(10)
+		}, [2]int64{91, 100}, 3},
+		{"are smaller if another one is not used up", 1000, 100, func(k *leases) { k.hold(10); k.hold(95) }, [2]int64{0, 195}, 2},
+		{"count a call once", 1000, 100, func(k *leases) {
+			h := k.hold(10)
+			k.settle(h, 9)
+			k.settle(h, 9)
+			k.stop()
+		}, [2]int64{9, 0}, 2},
+		{"end before a call may", 1000, 100, func(k *leases) {
+			k.hold(10)
+			time.Sleep(2*time.Minute + time.Second) // of three minutes, and a call may take one
+			k.hold(10)
+		}, [2]int64{0, 110}, 2},
+		{"serve as long as a call may take", 1000, 100, func(k *leases) {
+			k.hold(10)
+			time.Sleep(2 * time.Minute)
+			k.hold(10)
+		}, [2]int64{0, 100}, 1},
+		{"end with their window", 1000, 100, func(k *leases) {
+			k.line.Window = budget.Minute()
+			k.hold(10)
+			time.Sleep(time.Minute)
+			k.hold(10)
+		}, [2]int64{0, 100}, 2},
+		{"are settled after Run by the last call", 1000, 100, func(k *leases) {
+			h := k.hold(10)
+			k.stop()
+			k.settle(h, 5)
+		}, [2]int64{5, 0}, 2},
+		{"are settled after an outage", 1000, 100, func(k *leases) {
+			k.settle(k.hold(10), 5)
+			k.store.down.Store(true)
+			time.Sleep(time.Minute)
+			k.store.down.Store(false)
+			time.Sleep(2 * time.Second)
+		}, [2]int64{5, 0}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newLeases(t, test.limit, test.chunk)
+				test.act(k)
+				calls := k.store.calls.Load()
+				if got := state(t, k.Ledger, k.line); got != test.want || test.calls > 0 && calls != test.calls {
+					t.Errorf("spent, held = %v after %d calls of the store, want %v after %d", got, calls, test.want, test.calls)
+				}
+				// A process that dies has used all of its chunks.
+				for _, r := range k.store.reserved {
+					if e := r.Entries[0]; r.TTL > time.Minute && e.Floor != e.Amount {
+						t.Errorf("chunk of %d with the floor %d, want both equal", e.Amount, e.Floor)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A call with a lower limit takes nothing of a chunk that was admitted by a higher one.
+func TestChunkIsOfOneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newLeases(t, 1000, 100)
+		k.hold(10)
+		k.line.Max = 50
+		_, err := k.Reserve(t.Context(), "low", budget.Charge{Line: k.line, Amount: 10})
+		if e, _ := refusal(t, err); e.Reason != budget.ReasonBusy {
+			t.Errorf("Reserve(10) of 50 with 100 held = %v, want busy", err)
+		}
+	})
+}
+
+// The clock of the store decides on the window: what one call learns of it spares the
+// next ones a call of the store.
+func TestClockOfTheStoreIsRemembered(t *testing.T) {
+	for _, chunk := range []int64{0, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newLeases(t, 1000, chunk)
+			k.line.Window = budget.Day(nil)
+			k.store.reserve = func(r budget.Reservation) budget.Result {
+				at := time.Now().Add(36 * time.Hour)
+				if at.Before(r.Entries[0].Start) || !at.Before(r.Entries[0].Next) {
+					return budget.Result{Outcome: budget.Moved, At: at}
+				}
+				return budget.Result{Outcome: budget.Held, At: at, Counts: make([]budget.Count, 1)}
+			}
+			k.hold(10)
+			k.hold(10)
+			if got := len(k.store.reserved); got != 3 {
+				t.Errorf("chunks of %d: two calls cost %d calls of the store, want 3", chunk, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/agent/upstream"
+)
+
+// credentials is a source of credentials, one for each call, the last one for all others.
+// It counts how often each call was released.
+type credentials struct {
+	t        *testing.T
+	ctx      context.Context //nolint:containedctx // of the only call
+	secrets  []string
+	released []int
+	rejected int
+}
+
+func (c *credentials) Acquire(ctx context.Context) (upstream.Credential, func(), error) {
+	n := len(c.released)
+	if ctx != c.ctx {
+		c.t.Error("Acquire has another context than the call")
+	}
+	if len(c.secrets) == 0 {
+		return upstream.Credential{}, nil, errors.New("none")
+	}
+	c.released = append(c.released, 0)
+	secret := gatehouse.NewSecret([]byte(c.secrets[min(n, len(c.secrets)-1)]))
+	return upstream.Credential{ID: "same", Secret: secret}, func() { c.released[n]++ }, nil
+}
+
+func (c *credentials) Rejected(ctx context.Context, _ upstream.Credential) {
+	if c.rejected++; ctx != c.ctx {
+		c.t.Error("Rejected has another context than the call")
+	}
+}
+
+// content is a body that counts what is read, and knows whether it was closed.
+type content struct {
+	io.Reader
+	read   int
+	closed bool
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += n
+	return n, err
+}
+
+func (c *content) Close() error { c.closed = true; return nil }
+
+// However a call ends, the bodies are closed and each credential is released once.
+func TestCallReleasesWhatItTook(t *testing.T) {
+	const origin = "https://api.example.com"
+	answer := func(status int, coding, body string) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
+	}
+	for _, test := range []struct {
+		name    string
+		origin  string
+		secrets []string
+		answers []*http.Response
+		want    string // the body, "error" for none
+	}{
+		{"accepted", origin, []string{"sk-one"}, []*http.Response{answer(200, "", "of sk-one")}, "of ******"},
+		{"repeated", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", strings.Repeat("x", 1<<20)), answer(200, "", "of sk-second")}, "of *********"},
+		{"rejected", origin, []string{"sk-one"}, []*http.Response{answer(401, "", "no sk-one")}, "no ******"},
+		{"rejected twice", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", ""), answer(401, "", "no sk-second")}, "no *********"},
+		{"compressed", origin, []string{"sk-one"}, []*http.Response{answer(299, "gzip", "x")}, "error"},
+		{"compressed choice", origin, []string{"sk-one"}, []*http.Response{answer(300, "gzip", "x")}, ""},
+		{"no credential", origin, nil, nil, "error"},
+		{"longest", origin, []string{strings.Repeat("x", 4096)}, []*http.Response{answer(200, "identity", "")}, ""},
+		{"not visible", origin, []string{"a b"}, nil, "error"},
+		{"another origin", "https://example.com", []string{"sk-one"}, nil, "error"},
+	} {
+		for _, whole := range []bool{true, false} {
+			t.Run(test.name, func(t *testing.T) {
+				sent := 0
+				var answers []*content
+				base := roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.URL.User != nil || r.Trailer != nil || r.URL.Path != "/v1" {
+						t.Errorf("request to %s with the trailer %v", r.URL, r.Trailer)
+					}
+					response := *test.answers[sent]
+					text, _ := io.ReadAll(test.answers[sent].Body)
+					test.answers[sent].Body = io.NopCloser(strings.NewReader(string(text))) // for the second time
+					answers = append(answers, &content{Reader: strings.NewReader(string(text))})
+					response.Header, response.Body = response.Header.Clone(), answers[sent]
+					sent++
+					return &response, nil
+				})
+				body := &content{Reader: strings.NewReader("{}")}
+				r := request(t, "POST", test.origin+"/v1", "")
+				r.Body, r.GetBody = body, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("{}")), nil }
+				r.URL.User, r.Trailer = url.User("caller"), http.Header{"Authorization": {"caller"}}
+				source := &credentials{t: t, ctx: r.Context(), secrets: test.secrets}
+				transport := newTransport(t, origin, func(c *upstream.Config) { c.Source, c.Base = source, base })
+				response, err := transport.RoundTrip(r)
+				switch {
+				case (err != nil) != (test.want == "error"):
+					t.Fatalf("RoundTrip error = %v", err)
+				case err == nil:
+					if whole {
+						if text, err := io.ReadAll(response.Body); err != nil || string(text) != test.want {
+							t.Errorf("body = %q, %v, want %q", text, err, test.want)
+						}
+					}
+					if test.want == "" && response.ContentLength != 0 {
+						t.Errorf("Content-Length of a dropped body = %d", response.ContentLength)
+					}
+					noError(t, response.Body.Close())
+				case len(test.answers) == 0 && !body.closed:
+					t.Error("the body of a request that was not sent is open")
+				}
+				for n, times := range source.released {
+					if times != 1 {
+						t.Errorf("credential %d was released %d times, want once", n, times)
+					}
+				}
+				for n, a := range answers {
+					if !a.closed || n < len(answers)-1 && a.read > 100<<10 {
+						t.Errorf("answer %d: closed %v after %d bytes", n, a.closed, a.read)
+					}
+				}
+				if sent != len(test.answers) {
+					t.Errorf("%d requests, want %d", sent, len(test.answers))
+				}
+			})
+		}
+	}
+}
