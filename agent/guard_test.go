@@ -285,6 +285,39 @@ func TestOtherNodes(t *testing.T) {
 	})
 }
 
+// late is a store that makes a change 200 ms after the call, and answers 200 ms later.
+type late struct{ agent.Store }
+
+func (s late) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	time.Sleep(200 * time.Millisecond)
+	defer time.Sleep(200 * time.Millisecond)
+	return s.Store.Register(ctx, id, tenant, details)
+}
+
+// A registration is known when it returns, and what others change after it MaxAge later.
+func TestSlowRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := agent.NewMemory(0)
+		r := must(agent.New(registryConfig(late{store}, nil)))
+		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"generations":[1]}`)}
+		caller := func(when string, want gatehouse.Reason) {
+			t.Helper()
+			if _, err := r.Caller(t.Context(), p); reasonOf(err) != want {
+				t.Errorf("Caller %s: error = %v, want %q", when, err, want)
+			}
+		}
+		time.AfterFunc(100*time.Millisecond, func() { caller("before the registration", agent.ReasonUnknown) })
+		time.AfterFunc(210*time.Millisecond, func() { must(store.Decommission(t.Context(), "acme", "helper-1")) })
+		if a := must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")})); a.ID != "helper-1" {
+			t.Errorf("Register = %+v, want helper-1", a)
+		}
+		caller("after the registration", "")
+		time.Sleep(310 * time.Millisecond)
+		caller("500 ms after the decommission", agent.ReasonDecommissioned)
+		_ = r.Close()
+	})
+}
+
 // A query that began before a decommission does not hide it.
 func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 
 // entry is what the registry knew of an ID when it read the store. It is immutable.
 type entry struct {
-	read   time.Time // when the query began
+	read   time.Time // when the query or the change began: what others change later is known MaxAge after it
+	known  time.Time // what was read before is older: when the query began, or the change was made
 	agent  Agent     // zero if there was none
 	scopes gatehouse.Scopes
 	limits Limits
@@ -31,7 +32,7 @@ func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 	if err != nil {
 		return nil, unavailable(ReasonStoreUnavailable, fmt.Errorf("agent: the record of %.64q is malformed: %w", record.ID, err))
 	}
-	e := &entry{read: read, keys: keys, limits: d.Limits, agent: Agent{
+	e := &entry{read: read, known: read, keys: keys, limits: d.Limits, agent: Agent{
 		ID: record.ID, Tenant: record.Tenant, Owner: d.Owner, Roles: d.Roles, Keys: d.Keys, SPIFFEID: d.SPIFFEID,
 		Certificates: d.Certificates, Attestation: d.Attestation, Limits: d.Limits,
 		Generation: record.Generation, Created: record.Created, Changed: record.Changed, Decommissioned: record.Decommissioned,
@@ -57,10 +58,21 @@ func (r *Registry) put(read time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
+// changed caches what a change returned that began at the time begun, instead of what
+// queries have read meanwhile.
+func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
+	e, err := r.entry(begun, record)
+	if err != nil {
+		return nil, err
+	}
+	e.known = time.Now()
+	return r.keep(record.ID, e), nil
+}
+
 func (r *Registry) keep(id string, e *entry) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.cache.Get(id); ok && known.read.After(e.read) {
+	if known, ok := r.cache.Get(id); ok && known.known.After(e.known) {
 		return known
 	}
 	r.cache.Cache(id, e)
@@ -84,7 +96,7 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 		record, err := r.config.Store.Find(ctx, id)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			return r.keep(id, &entry{read: read}), nil
+			return r.keep(id, &entry{read: read, known: read}), nil
 		case err != nil:
 			return nil, err
 		}

@@ -7,9 +7,9 @@
 // the client authentication of a token endpoint, such as that of package refresh.
 // Each assertion is accepted once.
 //
-// An assertion is accepted at token endpoints only. It is no access token: this
+// An assertion is accepted at token endpoints only. It is not an access token: this
 // package has no gatehouse.Authenticator, and package jwtauth rejects an assertion
-// by its typ and its audience.
+// because of its typ and its audience.
 //
 // # Choices that the standards leave open
 //
@@ -59,8 +59,8 @@ type ReplayStore interface {
 
 // Config configures a [Verifier].
 type Config struct {
-	// Issuer is the issuer identifier of the authorization server, which aud must be.
-	// Required.
+	// Issuer is the issuer identifier of the authorization server. aud must be equal to
+	// it. Required.
 	Issuer string
 
 	// Clients are the registered clients. At least one is required without Find.

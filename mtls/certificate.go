@@ -87,7 +87,7 @@ func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.E
 	}
 	leaf := r.TLS.PeerCertificates[0]
 	slot := a.cache.slotOf(leaf)
-	if c := slot.Load(); c != nil && c.leaf == leaf && c.header == "" && c.roots == roots {
+	if c := slot.Load(); c != nil && c.leaf == leaf && c.roots == roots {
 		return c, nil
 	}
 	chains, expired := r.TLS.VerifiedChains, false

@@ -17,7 +17,7 @@ import (
 // ServeTLS(listener, "", "") or ListenAndServeTLS("", ""). TLS 1.2 is the lowest
 // version. HTTP/2 and HTTP/1.1 are offered if base.NextProtos is empty.
 //
-// Once the roots change, no session of before is resumed.
+// After a change of the roots, no earlier TLS session is resumed.
 func ServerTLS(base *tls.Config, roots *Roots) (*tls.Config, error) {
 	if base == nil || roots == nil || roots.current.Load() == nil {
 		return nil, errors.New("mtls: ServerTLS: base and roots are required; roots must come from NewRoots")

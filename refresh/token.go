@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/internal/base64url"
 )
 
 // A refresh token is a prefix, by which people and secret scanners recognize it,
@@ -44,18 +45,15 @@ type token struct {
 	secret [secretBytes]byte
 }
 
-var encoding = base64.RawURLEncoding.Strict()
-
 // parseToken parses a refresh token. Each token has exactly one valid text.
 func parseToken(text []byte) (t token, ok bool) {
 	body, ok := bytes.CutPrefix(text, []byte(prefix))
-	// Package base64 skips line breaks.
-	if !ok || len(text) != tokenChars || bytes.ContainsAny(body, "\r\n") {
+	if !ok || len(text) != tokenChars {
 		return token{}, false
 	}
 	var buffer [tokenBytes]byte
 	defer clear(buffer[:])
-	decoded, err := encoding.AppendDecode(buffer[:0], body)
+	decoded, err := base64url.Decode(buffer[:0], body)
 	if err != nil {
 		return token{}, false
 	}
@@ -83,12 +81,12 @@ func (t token) next() token {
 func (t token) text() gatehouse.Secret {
 	text := make([]byte, 0, tokenChars)
 	text = append(text, prefix...)
-	text = encoding.AppendEncode(text, bytes.Join([][]byte{t.id[:], t.key[:], t.secret[:]}, nil))
+	text = base64.RawURLEncoding.AppendEncode(text, bytes.Join([][]byte{t.id[:], t.key[:], t.secret[:]}, nil))
 	return gatehouse.NewSecret(text)
 }
 
 // family returns the family ID.
-func (t token) family() string { return encoding.EncodeToString(t.id[:]) }
+func (t token) family() string { return base64.RawURLEncoding.EncodeToString(t.id[:]) }
 
 func (t token) keyHash() Hash    { return sha256.Sum256(t.key[:]) }
 func (t token) secretHash() Hash { return sha256.Sum256(t.secret[:]) }

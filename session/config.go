@@ -49,8 +49,9 @@ type Config struct {
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
 	// Revoke revokes the tokens of a refresh that the store could not keep, or whose
-	// session ended in the meantime: no other copy of them exists. It has 6 s. If it is
-	// nil or fails, the event [EventRefreshLost] is the only trace of them. Optional.
+	// session ended in the meantime: no other copy of them exists. Its timeout is 6 s.
+	// If it is nil or fails, the tokens stay valid, and only the event
+	// [EventRefreshLost] reports them. Optional.
 	Revoke func(ctx context.Context, lost Tokens) error
 
 	// TrustedOrigins are the origins of other sites whose pages may use the

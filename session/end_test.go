@@ -156,7 +156,7 @@ func TestListAndEnd(t *testing.T) {
 	})
 }
 
-// TestEndIsReportedAfterCancel: the session has ended, whoever waits for the answer.
+// TestEndIsReportedAfterCancel: the event is reported even if the caller has gone.
 func TestEndIsReportedAfterCancel(t *testing.T) {
 	reported := 0
 	a := newApp(t, session.Config{Observer: gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gateotel makes OpenTelemetry metrics and span attributes of what gatehouse
-// decides and of what its stores and key sets do.
+// Package gateotel makes OpenTelemetry metrics and span attributes of the decisions of
+// gatehouse, and of its stores, caches and key sets.
 //
 //	telemetry, err := gateotel.New(gateotel.Config{MeterProvider: provider, Observer: gatehouse.Log(logger)})
 //	tokens, err := jwtauth.New(jwtauth.Config{Observer: telemetry, ...})
@@ -27,9 +27,9 @@
 // attribute event.type is "decision" for requests; other values are those of package
 // agent/tool and its like.
 //
-// No attribute has a value that a caller chooses: reasons and types are constants of the
-// program, and the issuers are those of the configuration. If a program makes reasons of
-// texts all the same, its metrics have at most 1,000 combinations; the others count as
+// No attribute has a value that a caller chooses: reasons and types are constants of
+// the program, and the issuers are those of the configuration. If a program uses other
+// texts as reasons, its metrics have at most 1,000 combinations; the others count as
 // "_OTHER".
 //
 // A span that records, such as that of otelhttp around the gate, gets the decision as

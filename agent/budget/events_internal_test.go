@@ -53,7 +53,8 @@ func TestPiecesOfAStream(t *testing.T) {
 				e := events{shape: test.shape, single: true, hide: true}
 				var out []byte
 				for _, piece := range pieces {
-					out = e.feed(out, []byte(piece))
+					buffer := append(make([]byte, 0, minPiece), piece...)
+					out = append(out, e.feed(buffer[:0], buffer)...) // in place, as body does
 				}
 				out = e.close(out)
 				u, _ := e.usage()

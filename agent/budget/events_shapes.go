@@ -32,7 +32,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 		e.final = e.final || e.reported
 		return false
 	}
-	if !reports(data) {
+	if indexReport(data) == len(data) {
 		return false
 	}
 	var chunk struct {
@@ -59,7 +59,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 var lastResponses = []string{"response.completed", "response.incomplete", "response.failed"}
 
 func (e *events) responses(name, data []byte) {
-	if !bytes.Contains(data, usageMember) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
+	if !bytes.Contains(data, []byte(usageMember)) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
 		return
 	}
 	if len(name) > 0 && bytes.HasSuffix(name, []byte(".delta")) {
@@ -87,7 +87,7 @@ func (e *events) responses(name, data []byte) {
 // anthropic reads an event. The first one reports the input, which nothing needs before the
 // next report or the end: the client need not wait until it is parsed.
 func (e *events) anthropic(name, data []byte) {
-	if !bytes.Contains(data, usageMember) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
+	if !bytes.Contains(data, []byte(usageMember)) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
 	}
 	if string(name) == "message_start" && !e.reported && e.started == nil {

@@ -17,20 +17,20 @@ func Example_ledger() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	day := budget.Line{
+	line := budget.Line{
 		Account: budget.Account{Tenant: "acme", Per: "key", Name: "ci"},
-		Window:  budget.Day(nil), Max: 1000,
+		Window:  budget.Rolling24h(), Max: 1000,
 	}
-	hold, err := ledger.Reserve(ctx, "request-1", budget.Charge{Line: day, Amount: 700})
+	hold, err := ledger.Reserve(ctx, "request-1", budget.Charge{Line: line, Amount: 700})
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = ledger.Reserve(ctx, "request-2", budget.Charge{Line: day, Amount: 700})
+	_, err = ledger.Reserve(ctx, "request-2", budget.Charge{Line: line, Amount: 700})
 	fmt.Println(err)
 	if err := hold.Settle(ctx, 250); err != nil {
 		log.Fatal(err)
 	}
-	balances, err := ledger.Usage(ctx, day)
+	balances, err := ledger.Usage(ctx, line)
 	if err != nil {
 		log.Fatal(err)
 	}

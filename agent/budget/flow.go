@@ -20,7 +20,8 @@ import (
 var (
 	// ErrStalled: the upstream has made no progress until the hold was about to expire.
 	ErrStalled = errors.New("budget: the upstream makes no progress")
-	// ErrCut: the stream has reached its hold, and the budget has no capacity for more.
+	// ErrCut: the stream has used its hold, and the budget has no capacity to extend
+	// it.
 	ErrCut = errors.New("budget: the stream has reached its hold")
 	// ErrUnmetered: the response cannot be metered, because it is compressed or is no
 	// HTTP response.
@@ -99,17 +100,19 @@ func (f *flow) open(status int, header http.Header) error {
 	return nil
 }
 
-// feed meters the next piece of the response, and appends to out what the client gets
-// now. The error is [ErrCut].
+// read meters the next piece of a plain response.
+func (f *flow) read(piece []byte) {
+	f.progress.Add(int64(len(piece)))
+	f.plain.feed(piece)
+	if f.plain.done {
+		f.end(false)
+	}
+}
+
+// feed meters the next piece of a stream, and appends to out what the client gets now;
+// out may be the beginning of piece. The error is [ErrCut].
 func (f *flow) feed(out, piece []byte) ([]byte, error) {
 	f.progress.Add(int64(len(piece)))
-	if f.events == nil {
-		f.plain.feed(piece)
-		if f.plain.done {
-			f.end(false)
-		}
-		return append(out, piece...), nil
-	}
 	out = f.events.feed(out, piece)
 	if err := f.grow(); err != nil {
 		return append(out, f.failure()...), err

@@ -76,7 +76,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	if w.flow.events == nil {
-		_, _ = w.flow.feed(nil, p) // only streams are cut
+		w.flow.read(p)
 		return w.ResponseWriter.Write(p)
 	}
 	w.buffer, w.err = w.flow.feed(w.buffer[:0], p)

@@ -94,9 +94,9 @@ func (h *Hold) merge(amounts []int64) ([]int64, error) {
 }
 
 // Extend sets the deadline of the hold to [Config.Hold] from now, and its amounts to
-// the given ones, in the order of the charges; no amounts leave them unchanged.
-// Unlike Reserve it may use [Line.Spare]. The error is like that of
-// [Ledger.Reserve]; the hold is unchanged then, but for the deadline.
+// the given ones, in the order of the charges; without amounts they are unchanged.
+// Unlike Reserve it may use [Line.Spare]. The errors are those of [Ledger.Reserve];
+// after an error only the deadline may have changed.
 func (h *Hold) Extend(ctx context.Context, amounts ...int64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -194,17 +194,14 @@ func (h *Hold) SettleAll(ctx context.Context) error {
 
 func (h *Hold) settle(ctx context.Context, used []int64) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.settled {
+	settled := h.settled
+	h.settled = true // from now on nothing else changes the hold
+	h.mu.Unlock()
+	if settled {
 		return nil
 	}
-	h.settled = true
 	ctx = context.WithoutCancel(ctx)
-	for i := range used {
-		if c := &h.plan.charges[i]; used[i] > c.Amount {
-			h.ledger.report(ctx, EventOverrun, slog.LevelWarn, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("used", used[i]))
-		}
-	}
+	defer h.overrun(ctx, used) // after the settlement, which an observer that blocks must not delay
 	if h.unrecorded {
 		h.ledger.recordLater(h.plan, used)
 		return nil
@@ -234,6 +231,15 @@ func (h *Hold) settle(ctx context.Context, used []int64) error {
 	return nil
 }
 
+// overrun reports the charges of which more was used than held.
+func (h *Hold) overrun(ctx context.Context, used []int64) {
+	for i := range used {
+		if c := &h.plan.charges[i]; used[i] > c.Amount {
+			h.ledger.report(ctx, EventOverrun, slog.LevelWarn, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("used", used[i]))
+		}
+	}
+}
+
 // release frees the parts of a call that was not admitted.
 func (h *Hold) release(ctx context.Context) {
 	for _, part := range h.parts {
@@ -246,19 +252,26 @@ func (h *Hold) release(ctx context.Context) {
 
 // settle settles a hold in the store and reports the thresholds that were reached.
 func (l *Ledger) settle(ctx context.Context, tenant, id string, charges []Charge, used []int64) error {
+	result, err := l.charge(ctx, tenant, id, used)
+	if err == nil {
+		l.thresholds(ctx, charges, used, result)
+	}
+	return err
+}
+
+// charge settles a hold in the store.
+func (l *Ledger) charge(ctx context.Context, tenant, id string, used []int64) (Result, error) {
 	result, err := l.store.Settle(ctx, tenant, id, used)
-	if err != nil {
-		return err
+	if err == nil && result.Outcome != Settled && result.Outcome != Absent { // absent: it expired long ago, and was charged then
+		err = fmt.Errorf("budget: store: outcome %q of Settle", result.Outcome)
 	}
-	switch result.Outcome {
-	case Settled:
-	case Absent: // it expired long ago, and was charged then
-		return nil
-	default:
-		return fmt.Errorf("budget: store: outcome %q of Settle", result.Outcome)
-	}
+	return result, err
+}
+
+// thresholds reports the thresholds that a settlement has reached.
+func (l *Ledger) thresholds(ctx context.Context, charges []Charge, used []int64, result Result) {
 	if len(result.Counts) != len(charges) { // a replay
-		return nil
+		return
 	}
 	for i := range charges {
 		c, count := &charges[i], result.Counts[i]
@@ -275,7 +288,6 @@ func (l *Ledger) settle(ctx context.Context, tenant, id string, charges []Charge
 			l.report(ctx, EventThreshold, slog.LevelWarn, balance, slog.Float64("part", part))
 		})
 	}
-	return nil
 }
 
 // report reports an event about a budget. The errors of the observer have no effect:

@@ -31,6 +31,7 @@ type lease struct {
 	charge Charge
 	chunks []*chunk // the last one is in use, the others wait for the end of their calls
 	gone   bool     // no longer in the map
+	events []func() // what is to be reported after the turn, which an observer must not prolong
 }
 
 // lock waits for the turn until ctx is done.
@@ -43,7 +44,14 @@ func (s *lease) lock(ctx context.Context) error {
 	}
 }
 
-func (s *lease) unlock() { <-s.turn }
+func (s *lease) unlock() {
+	events := s.events
+	s.events = nil
+	<-s.turn
+	for _, report := range events {
+		report()
+	}
+}
 
 // chunk is one hold in the store. Its parts end before it does.
 type chunk struct {
@@ -240,13 +248,14 @@ func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
 			kept = append(kept, c)
 			continue
 		}
-		charges, used := []Charge{s.charge}, []int64{c.used}
-		settle := func(ctx context.Context) error {
-			return l.settle(ctx, s.charge.Line.Account.Tenant, c.id, charges, used)
+		tenant, charges, used := s.charge.Line.Account.Tenant, []Charge{s.charge}, []int64{c.used}
+		end := context.WithoutCancel(ctx)
+		result, err := l.charge(end, tenant, c.id, used)
+		if err != nil {
+			l.later(func(ctx context.Context) error { return l.settle(ctx, tenant, c.id, charges, used) })
+			continue
 		}
-		if err := settle(context.WithoutCancel(ctx)); err != nil {
-			l.later(settle)
-		}
+		s.events = append(s.events, func() { l.thresholds(end, charges, used, result) })
 	}
 	clear(s.chunks[len(kept):])
 	s.chunks = kept

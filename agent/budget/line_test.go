@@ -154,7 +154,7 @@ func testThresholds(t *testing.T, w budget.Window) {
 		}
 	}
 	want := []gatehouse.EventType{
-		budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold,
+		budget.EventOverrun, budget.EventThreshold, budget.EventThreshold, budget.EventOverrun, budget.EventThreshold, budget.EventOverrun,
 	}
 	if diff := cmp.Diff(want, observer.types()); diff != "" {
 		t.Errorf("%v: events (-want +got):\n%s", w, diff)

@@ -107,7 +107,7 @@ func TestMeter(t *testing.T) {
 				if status != test.status || !strings.HasSuffix(text, test.ends) || strings.Contains(text, usageOnly) {
 					t.Errorf("status %d, body %q, want %d and an end of %q", status, text, test.status, test.ends)
 				}
-				if test.status == 200 && !strings.HasPrefix(header.Get("RateLimit"), `"key-day";r=`) {
+				if test.status == 200 && !strings.HasPrefix(header.Get("RateLimit"), `"key-day@`+here().String()+`";r=`) {
 					t.Errorf("RateLimit = %q", header.Get("RateLimit"))
 				}
 				spent := test.spent
@@ -170,7 +170,7 @@ func TestMeterRefuses(t *testing.T) {
 				if status != test.status || !strings.Contains(text, test.body) {
 					t.Errorf("status %d, body %s, want %d, %s", status, text, test.status, test.body)
 				}
-				if limit := header.Get("RateLimit"); status == 429 && (!strings.HasPrefix(limit, `"key-day";r=100;t=`) || header.Get("Retry-After") != "2") {
+				if limit := header.Get("RateLimit"); status == 429 && (!strings.HasPrefix(limit, `"key-day@`+here().String()+`";r=100;t=`) || header.Get("Retry-After") != "2") {
 					t.Errorf("RateLimit = %q, Retry-After = %q", limit, header.Get("Retry-After"))
 				}
 				g.check("after the refusal", 0, 900)

@@ -39,30 +39,39 @@ func (l *Ledger) admitUnrecorded(ctx context.Context, h *Hold) bool {
 	if o.allowed == 0 || l.waits(maxPending) {
 		return false
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.used)+len(h.plan.charges) > maxUnrecorded {
+	left, ok := o.admit(h.plan)
+	if !ok {
 		return false
 	}
-	left := o.allowed
-	for i := range h.plan.charges {
-		c := &h.plan.charges[i]
+	h.unrecorded, h.deadline = true, time.Now().Add(l.ttl)
+	c := &h.plan.charges[0]
+	l.report(ctx, EventUnrecorded, slog.LevelError, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("left", left))
+	return true
+}
+
+// admit admits a call, and returns what is left of what is allowed.
+func (o *outage) admit(p *plan) (left int64, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.used)+len(p.charges) > maxUnrecorded {
+		return 0, false
+	}
+	left = o.allowed
+	for i := range p.charges {
+		c := &p.charges[i]
 		after := o.used[c.series()] + c.Amount
 		if after > min(o.allowed, c.Line.Max) {
-			return false
+			return 0, false
 		}
 		left = min(left, o.allowed-after)
 	}
 	if o.used == nil {
 		o.used = make(map[seriesKey]int64)
 	}
-	for i := range h.plan.charges {
-		o.used[h.plan.charges[i].series()] += h.plan.charges[i].Amount
+	for i := range p.charges {
+		o.used[p.charges[i].series()] += p.charges[i].Amount
 	}
-	h.unrecorded, h.deadline = true, time.Now().Add(l.ttl)
-	c := &h.plan.charges[0]
-	l.report(ctx, EventUnrecorded, slog.LevelError, c.balance(time.Now(), Count{}), slog.Int64("hold", c.Amount), slog.Int64("left", left))
-	return true
+	return left, true
 }
 
 func (c *Charge) series() seriesKey {
@@ -172,12 +181,12 @@ func (l *Ledger) retry(ctx context.Context) error {
 	}
 }
 
-// Run makes holds expire whose deadline has passed, settles what the store was not
-// available for, and renews the chunks of [Line.Chunk], until ctx is canceled. Then
-// it settles the chunks of this process and returns nil. Call it once in each
-// process, and wait for it before the process ends.
+// Run expires holds whose deadline has passed, settles the calls that were not settled
+// while the store was unavailable, and renews the chunks of [Line.Chunk], until ctx is
+// canceled. Then it settles the chunks of this process and returns nil. Call it once in
+// each process, and wait for it before the process ends.
 //
-// Without Run, budgets are kept as well: a hold whose deadline has passed never
+// Budgets are not exceeded without Run either: a hold whose deadline has passed never
 // counts as held.
 func (l *Ledger) Run(ctx context.Context) error {
 	l.running.Add(1)

@@ -265,3 +265,65 @@ func TestLostAnswerIsNotCharged(t *testing.T) {
 		})
 	}
 }
+
+// blocking is an observer that blocks at the first event of a type.
+type blocking struct {
+	kind              gatehouse.EventType
+	blocked, released chan struct{}
+	seen              atomic.Bool
+}
+
+func (b *blocking) Observe(_ context.Context, e gatehouse.Event) error {
+	if e.Type == b.kind && !b.seen.Swap(true) {
+		close(b.blocked)
+		<-b.released
+	}
+	return nil
+}
+
+// An observer that blocks delays neither the settlement that it observes nor other calls.
+func TestObserverBlocksNoOtherCall(t *testing.T) {
+	for kind, test := range map[gatehouse.EventType]struct {
+		chunk, spends int64 // by the first call, of 60
+		want          [2]int64
+	}{
+		budget.EventOverrun:    {0, 95, [2]int64{95, 5}},
+		budget.EventThreshold:  {100, 60, [2]int64{60, 100}},
+		budget.EventUnrecorded: {0, 60, [2]int64{}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			observer := &blocking{kind: kind, blocked: make(chan struct{}), released: make(chan struct{})}
+			store := &outages{Store: budget.NewMemory(0)}
+			l := newLedger(t, budget.Config{Store: store, Observer: observer, AllowUnrecorded: 100})
+			line := leasedLine(1000, test.chunk)
+			if test.chunk > 0 {
+				line.Warn = []float64{0.05}
+				run(t, l)
+			}
+			store.down.Store(kind == budget.EventUnrecorded)
+			ended := make(chan error, 1)
+			go func() {
+				h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+				if err == nil {
+					err = h.Settle(t.Context(), test.spends)
+				}
+				if err == nil && kind == budget.EventThreshold { // the first chunk is settled before another one is fetched
+					_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 60})
+				}
+				ended <- err
+			}()
+			<-observer.blocked
+			if _, err := l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 5}); err != nil {
+				t.Errorf("Reserve while the observer of %s blocks: %v", kind, err)
+			}
+			store.down.Store(false)
+			if got := state(t, l, line); got != test.want {
+				t.Errorf("spent, held while the observer of %s blocks = %v, want %v", kind, got, test.want)
+			}
+			close(observer.released)
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

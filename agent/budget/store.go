@@ -68,8 +68,8 @@ type Store interface {
 	Sweep(ctx context.Context, limit int) (int, error)
 }
 
-// Retention is how long at least a store knows a hold that has ended, and
-// CounterRetention how long it keeps a counter after its End.
+// Retention is the shortest time for which a store keeps a hold that has ended.
+// CounterRetention is the time for which it keeps a counter after its End.
 const (
 	Retention        = time.Hour
 	CounterRetention = 48 * time.Hour

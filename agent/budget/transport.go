@@ -12,10 +12,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Transport returns a round tripper that meters the requests that base sends, each
-// with a hold of its own: put it inside of what retries or falls back to another
-// model, and outside of what adds the credential. It is for [httputil.ReverseProxy]
-// and for clients of the application.
+// Transport returns a round tripper that meters the requests that base sends, each with
+// a hold of its own: wrap it in the transport that retries or falls back to another
+// model, and let it wrap the transport that adds the credential. It is for
+// [httputil.ReverseProxy] and for clients of the application.
 //
 // A refusal is the [*gatehouse.Error] of [Ledger.Reserve] and of [MeterConfig.Call]:
 // the ErrorHandler of the proxy passes it to [gatehouse.Refuse]. The other errors are
@@ -75,9 +75,8 @@ type body struct {
 	source io.ReadCloser
 	mu     sync.Mutex // Close may be called during Read
 	piece  []byte     // for callers that read few bytes
-	ready  []byte     // what may be read, from buffer
-	buffer []byte
-	err    error // after ready
+	ready  []byte     // what may be read
+	err    error      // after ready
 }
 
 // minPiece is the least size of a buffer that a stream is read into.
@@ -89,21 +88,21 @@ func (b *body) Read(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	if b.flow.events == nil {
 		n, err := b.source.Read(p)
-		_, _ = b.flow.feed(nil, p[:n]) // only streams are cut
+		b.flow.read(p[:n])
 		if err != nil {
 			b.flow.end(false)
 		}
 		return n, err
 	}
 	for len(b.ready) == 0 && b.err == nil {
-		if len(p) < minPiece && b.piece == nil {
-			b.piece = make([]byte, minPiece)
-		}
+		piece := p
 		if len(p) < minPiece {
-			b.fill(b.piece)
-		} else {
-			b.fill(p)
+			if b.piece == nil {
+				b.piece = make([]byte, minPiece)
+			}
+			piece = b.piece
 		}
+		b.fill(piece)
 	}
 	if len(b.ready) > 0 {
 		n := copy(p, b.ready)
@@ -113,11 +112,12 @@ func (b *body) Read(p []byte) (int, error) {
 	return 0, b.err
 }
 
-// fill reads the next piece of a stream.
+// fill reads the next piece of a stream, and makes it what may be read. That is never
+// ahead of what was read, so that both are in one place, unless it does not fit there.
 func (b *body) fill(piece []byte) {
 	n, err := b.source.Read(piece)
 	var cut error
-	b.buffer, cut = b.flow.feed(b.buffer[:0], piece[:n])
+	b.ready, cut = b.flow.feed(piece[:0], piece[:n])
 	if cut != nil {
 		b.flow.cancel(cut)
 		b.flow.end(false)
@@ -126,11 +126,10 @@ func (b *body) fill(piece []byte) {
 		b.flow.end(false)
 		b.err = err
 		if err == io.EOF {
-			b.buffer = b.flow.events.close(b.buffer)
-			b.buffer = append(b.buffer, b.flow.tail()...)
+			b.ready = b.flow.events.close(b.ready)
+			b.ready = append(b.ready, b.flow.tail()...)
 		}
 	}
-	b.ready = b.buffer
 }
 
 // Close implements [io.Closer].

@@ -42,9 +42,9 @@ type Call struct {
 }
 
 // Authorize decides on a call. If the error is nil, the call is allowed, its approval
-// is used and the record is written: dispatch it at once, and once. Call Authorize
-// immediately before the tool runs, after everything else that may refuse or delay
-// it.
+// is used and the record is written: dispatch it immediately, and only once. Call
+// Authorize immediately before the tool runs, after everything else that may refuse or
+// delay it.
 //
 // Otherwise the call must not run. The error is a [*gatehouse.Error]:
 //
@@ -179,9 +179,9 @@ func (t *Table) possible(ctx context.Context, p gatehouse.Principal, name string
 }
 
 // Visible reports whether the caller can call a tool at all: with this kind of
-// credential, with scopes that it has or can get, and attested if the tool needs it. A
-// binding and an approval can still be had. List only visible tools. The error is that
-// of Config.Facts if a backend failed.
+// credential, with scopes that it has or can get, and attested if the tool needs it. It
+// ignores the binding and the approval, which the caller can still get. List only
+// visible tools. The error is that of Config.Facts if a backend failed.
 func (t *Table) Visible(ctx context.Context, p gatehouse.Principal, name string) (bool, error) {
 	e, facts, refusal := t.possible(ctx, p, name)
 	switch {

@@ -38,8 +38,8 @@ var errText = errors.New("not canonical base64url")
 //	RFC 7515 §2: Base64url Encoding is used "with all trailing '=' characters
 //	omitted ... and without the inclusion of any line breaks, whitespace, or
 //	other additional characters."
-func Decode(buffer []byte, text string) ([]byte, error) {
-	if text == "" || len(text)%4 == 1 {
+func Decode[T string | []byte](buffer []byte, text T) ([]byte, error) {
+	if len(text) == 0 || len(text)%4 == 1 {
 		return nil, errText
 	}
 	start, size := len(buffer), len(text)/4*3+len(text)%4*3/4

@@ -20,6 +20,9 @@ func TestDecode(t *testing.T) {
 		if got, err := base64url.Decode([]byte("x"), text); err != nil || string(got) != "x"+want {
 			t.Errorf("Decode(x, %q) = %q, %v, want %q", text, got, err, "x"+want)
 		}
+		if got, err := base64url.Decode(nil, []byte(text)); err != nil || string(got) != want {
+			t.Errorf("Decode(bytes of %q) = %q, %v, want %q", text, got, err, want)
+		}
 	}
 	for _, text := range []string{
 		"", "A", "AAAAA", // no byte has these lengths
@@ -54,9 +57,9 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestAllocations(t *testing.T) {
-	text := strings.Repeat("abcd", 100)
+	text, bytes := strings.Repeat("abcd", 100), bytes.Repeat([]byte("abcd"), 100)
 	buffer := make([]byte, 0, 300)
-	alloctest.AtMost(t, 0, func() { _, _ = base64url.Decode(buffer, text) })
+	alloctest.AtMost(t, 0, func() { _, _ = base64url.Decode(buffer, text); _, _ = base64url.Decode(buffer, bytes) })
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -46,9 +46,9 @@ const (
 // Budgets is a [budget.Store]. Every method is one atomic script, and the clock is
 // that of the server. A tenant is in one slot of a cluster.
 //
-// Concurrent calls of one slot are sent as one script, which decides on each in the order in
-// which they came. A call whose context ends while others are sent with it may be
-// executed.
+// Concurrent calls of one slot are sent as one script, which decides on each in the
+// order in which they came. A call whose context ends while it is sent together with
+// other calls may still be executed.
 //
 // A failover to a replica can lose the latest changes: a budget can be exceeded by
 // what was held then.

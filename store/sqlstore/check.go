@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database that
-// responds and must not be used as it is. Without it, the database is unavailable: try
-// again later.
+// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database
+// that responds and must not be used as it is, such as one with unsafe settings. Any
+// other error means that the database is unavailable: try again later.
 var ErrUnsuitable = errors.New("the database must not be used as it is")
 
 // Check reports what makes the database unfit for use, with [ErrUnsuitable]: tables
