@@ -147,7 +147,7 @@ func checkACR(values []string, params url.Values) error {
 }
 
 // remembers reports whether a login asks for a long session on a page of this origin:
-// another site must not keep a user signed in on a computer of others.
+// another site must not keep a user signed in on a shared computer.
 func (h *Handler) remembers(r *http.Request, query url.Values) bool {
 	return query.Get("remember") == "1" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 }

@@ -26,8 +26,8 @@ type Call[Q, R any] struct {
 // in progress has ended, and is sent with all others that wait, at most Limit, in the order
 // in which they came.
 //
-// The context of a caller ends its own wait. A call that has not been sent then never
-// is; one that was sent with others may be executed.
+// If the context of a caller ends, its wait ends. A call that was not sent by then is
+// never sent; a call that was sent with others may be executed.
 //
 // Set the fields before the first use and do not copy a Queue after it. It is safe for
 // concurrent use, and has no goroutines while no call is in progress.
