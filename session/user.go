@@ -30,7 +30,7 @@ var CodeUserChanged = gatehouse.NewCode(http.StatusConflict, "user_changed", "An
 
 var (
 	errOtherUserTag = errors.New("session: the page belongs to another user than the session")
-	errNoUserTag    = errors.New("session: the request does not say whose page it belongs to: send the header " + UserHeader + " or the form field " + UserField)
+	errNoUserTag    = errors.New("session: the request does not name the user that its page shows: send the header " + UserHeader + " or the form field " + UserField)
 )
 
 // UserTag returns the value of [UserHeader] and [UserField] for the pages of a user. It

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -103,7 +104,7 @@ func (t *Table) authorize(ctx context.Context, p gatehouse.Principal, name strin
 		return call, nil
 	}
 	if p.Tenant == "" {
-		return call, refuse(gatehouse.CodeAccessDenied, ReasonTenant, errors.New("tool: the caller has no tenant, whose people could approve"))
+		return call, refuse(gatehouse.CodeAccessDenied, ReasonTenant, errors.New("tool: the caller has no tenant, and only users of its tenant can approve"))
 	}
 	return call, t.approve(ctx, e, call)
 }
@@ -155,7 +156,7 @@ func (t *Table) check(ctx context.Context, p gatehouse.Principal, name string) (
 		refusal = e.Proof.bound(p.Binding)
 	}
 	if refusal == nil && !p.Scopes.HasAll(e.Class.Scopes) {
-		refusal = refuse(gatehouse.CodeInsufficientScope, ReasonScope, errors.New("tool: the credential lacks a scope of the tool"))
+		refusal = refuse(gatehouse.CodeInsufficientScope, ReasonScope, fmt.Errorf("tool: needs the scopes %q, has %q", e.Class.Scopes.String(), p.Scopes.String()))
 		refusal.Scopes = e.Class.Scopes
 	}
 	return e, facts, refusal
