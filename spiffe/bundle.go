@@ -110,7 +110,7 @@ func (k *keys) current(ctx context.Context) (keySet, error) {
 func (k *keys) orStale(err error) (keySet, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.set != nil && time.Since(k.read) < maxStale {
+	if time.Since(k.read) < maxStale {
 		return k.set, nil
 	}
 	return nil, err
