@@ -100,7 +100,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 					close(ended)
 				})))
 				key := startApp(t, network, "127.0.0.1:8000", configure(t, "http://127.0.0.1:9000", object{
-					"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 100000}},
+					"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 100000}},
 				}))
 
 				ctx, disconnect := context.WithCancel(t.Context())

@@ -581,9 +581,8 @@ func TestSharedReplays(t *testing.T) {
 				return
 			}
 			down()
-			began := time.Now()
-			if a := send(0, proof()); a.String() != "503 temporarily_unavailable" || time.Since(began) > 8*time.Second {
-				t.Errorf("store down: response = %s after %v, want 503 within 8 s", a, time.Since(began))
+			if a := send(0, proof()); a.String() != "503 temporarily_unavailable" {
+				t.Errorf("store down: response = %s, want 503", a)
 			}
 			if a := nodes[0].with(issuer.Token(nil), "GET", "/whoami"); a.status != http.StatusOK {
 				t.Errorf("unbound token while the store is down: response = %s, want 200", a)
