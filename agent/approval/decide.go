@@ -97,15 +97,15 @@ func MayDecide(p gatehouse.Principal, a Approval) bool {
 	return isPerson(p) && filter(p).Matches(a)
 }
 
-// List returns the pending approvals that p may decide on: at most 100, and at most 16 MiB
-// of arguments. First come the last requested ones of each actor, then the ones before
+// List returns the pending approvals that p may decide on, at most 100. Arguments of more
+// than 128 KiB are left out: they are empty, and [Approvals.Find] returns them. First come the last requested ones of each actor, then the ones before
 // these, so that one agent hides no approval of another. It returns none for a caller who may not
 // decide. The error is a [*gatehouse.Error] of status 503 if the store is unavailable.
 func (s *Approvals) List(ctx context.Context, p gatehouse.Principal) ([]Approval, error) {
 	if !isPerson(p) {
 		return nil, nil
 	}
-	found, err := s.config.Store.List(ctx, filter(p), maxListed, maxListedBytes)
+	found, err := s.config.Store.List(ctx, filter(p), maxListed, maxListedArguments)
 	if err != nil {
 		return nil, unavailable(err)
 	}

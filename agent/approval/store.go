@@ -65,8 +65,8 @@ type Store interface {
 	Claim(ctx context.Context, tenant string, digest Digest) (Approval, error)
 
 	// List returns the first of the approvals that are pending and for which
-	// [Filter.Matches] is true: at most limit, which have Arguments of at most maxBytes
-	// together. The actors take turns, so that one with many approvals hides no other: first
+	// [Filter.Matches] is true, at most limit. Arguments of more than maxBytes are left out:
+	// they are empty. The actors take turns, so that one with many approvals hides no other: first
 	// come the last created ones of each Actor, then the ones before these, and so on; in
 	// each turn the last created first, and then by ID.
 	List(ctx context.Context, f Filter, limit, maxBytes int) ([]Approval, error)
