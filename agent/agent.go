@@ -52,8 +52,8 @@ type Agent struct {
 	// such as "uri:spiffe://example.org/agent" or "dns:agent.example.org". Optional.
 	Certificates []string
 
-	// Attestation is the name in Config.Attestations of what the agent must prove, ""
-	// for nothing.
+	// Attestation is the name of the required attestation in Config.Attestations, ""
+	// for none.
 	Attestation string
 
 	// Limits are caps for the tokens of the agent. Those of its roles apply too.
@@ -79,9 +79,9 @@ type Role struct {
 	Limits Limits
 }
 
-// Limits are caps that an access token carries for calls of language models, and never
-// a balance, in tokens of the model. Zero is no cap. Of several caps the smallest one
-// counts, that of an exchanged token included.
+// Limits are caps for calls of language models that an access token carries, in tokens
+// of the model. They are not balances. Zero is no cap. Of several caps, including those
+// of an exchanged token, the smallest counts.
 type Limits struct {
 	PerRequest int64 `json:"max_tokens_per_request,omitzero"` // claim max_tokens_per_request
 	PerDay     int64 `json:"max_tokens_per_day,omitzero"`     // claim max_tokens_per_day

@@ -34,10 +34,10 @@ type Attestation struct {
 // attestors.
 type Attestor interface {
 	// Attest verifies evidence of an agent. The evidence must be bound to a key of the
-	// agent and to the nonce, which this server has made within the last minutes for
-	// this agent and which is used for the first time. An error rejects the evidence;
-	// a [*gatehouse.Error] of status 503 says that it cannot be verified now. Attest
-	// must be safe for concurrent use.
+	// agent and to the nonce. The server has made the nonce for this agent within the
+	// last five minutes, and it was not used before. An error rejects the evidence; a
+	// [*gatehouse.Error] of status 503 says that it cannot be verified now. Attest must
+	// be safe for concurrent use.
 	Attest(ctx context.Context, c Challenge, evidence gatehouse.Secret) error
 }
 
@@ -70,7 +70,7 @@ func (a Attestation) check(name string) error {
 }
 
 // Nonce returns a nonce for the evidence of the agent with the ID, which is valid for
-// five minutes and once. It makes no difference whether the agent exists.
+// five minutes and can be used once. It does not reveal whether the agent exists.
 func (r *Registry) Nonce(id string) string { return r.nonces.issue(id, time.Now()) }
 
 // Challenge returns the handler of a public route, by which an agent gets a nonce for

@@ -26,8 +26,8 @@ type Caller struct {
 	// authenticated the person. Without delegation it is the caller itself.
 	Subject gatehouse.Key
 
-	// Attestation is the name in Config.Attestations of what the agent has proved for
-	// this token, "" for nothing. Only an own token has it.
+	// Attestation is the name, in Config.Attestations, of the attestation for this
+	// token, "" for none. Only an agent's own token has one.
 	Attestation string
 }
 

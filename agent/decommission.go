@@ -16,9 +16,9 @@ import (
 //	mux.Handle("POST /agents/{id}/decommission", registry.DecommissionEndpoint("admin"), gatehouse.Authenticated)
 //
 // The caller must be a user with the role who calls without an agent. It answers 204,
-// also for an agent that is decommissioned already; 404 for an agent of another
-// tenant; 403 for another caller, and for a request that a page of another origin
-// causes: other than that of Config.Issuer and of the host that the request names.
+// even if the agent is already decommissioned; 404 for an agent of another tenant; 403
+// for another caller, and for a request that a page of another origin causes. The
+// origins of Config.Issuer and of the request's Host are allowed.
 func (r *Registry) DecommissionEndpoint(role string) http.Handler {
 	var origins http.CrossOriginProtection
 	if u, err := url.Parse(r.config.Issuer); err == nil {

@@ -5,10 +5,10 @@
 // server that accepts them.
 //
 // A [Registry] knows the agents: tenant, owner, roles, public keys. [Registry.Guard]
-// wraps each authenticator of the gate: it rejects a credential in which an agent
-// takes part that is decommissioned, unknown or of another tenant, and limits the
-// scopes of a delegated token to those of the acting agent. [Registry.Caller] tells a
-// policy which agent is calling and for which person.
+// wraps each authenticator of the gate: it rejects a credential if an agent that takes
+// part in it is decommissioned, unknown or of another tenant, and limits the scopes of
+// a delegated token to those of the acting agent. [Registry.Caller] tells a policy
+// which agent is calling and for which person.
 //
 // A [Server] is the token endpoint. An agent authenticates with a signed assertion
 // (RFC 7523), a JWT-SVID or a client certificate, and gets an access token of its own,
@@ -20,8 +20,8 @@
 // # Choices that the standards leave open
 //
 //   - The actor of an exchange is the authenticated client. actor_token is refused.
-//   - The subject of an exchange is a person, or a person with a chain of agents: a
-//     token that an agent has for itself cannot be exchanged.
+//   - The subject of an exchange is a person, or a person with a chain of agents: an
+//     agent's own token cannot be exchanged.
 //   - Roles are not delegated, only scopes are.
 //   - Nested actors of a chain are history, RFC 8693 section 4.1: they add nothing to
 //     the authority. But a chain with an agent that is decommissioned is rejected,

@@ -20,8 +20,8 @@ import (
 // the agent), aud (the issuer identifier of the server), nonce, and exp, at most five
 // minutes ahead.
 //
-// With Attestation.Issue, a private_key_jwt assertion is such evidence too: the key
-// has signed it, it is short, and it is accepted once.
+// With Attestation.Issue, a private_key_jwt assertion is such evidence too: the key has
+// signed it, it is short-lived, and it is accepted once.
 type KeyPossession struct{}
 
 var _ Attestor = KeyPossession{}

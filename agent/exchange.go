@@ -65,7 +65,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		scopes = intersect(scopes, asked)
 	}
 	if scopes.Len() == 0 {
-		return nil, refuse(codeInvalidScope, ReasonScope, a.ID, errors.New("scope: nothing is left of what the person, the agents and the request have in common"))
+		return nil, refuse(codeInvalidScope, ReasonScope, a.ID, fmt.Errorf("scope: the person has %q, the agent %q, the request %q: nothing in common", subject.Scopes.String(), c.entry.scopes.String(), asked.String()))
 	}
 	claims := map[string]any{claimSubjectIssuer: subject.Issuer}
 	if f.mayAct != "" {

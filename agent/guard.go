@@ -8,18 +8,19 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Guard returns an authenticator that accepts what inner accepts, except credentials
-// in which an agent takes part that may not. Wrap every authenticator of the gate.
+// Guard returns an authenticator that accepts what inner accepts, except credentials of
+// agents as described below. Wrap every authenticator of the gate.
 //
-//   - A token is rejected with 401 if an agent in sub (of the own issuer) or anywhere
-//     in act is decommissioned, is of another tenant than the token, or was registered
-//     anew since the token was issued, if the agent that is calling is unknown, and if
-//     the chain has more than 4 actors.
+//   - A token is rejected with 401 if the calling agent is unknown, or if the chain has
+//     more than 4 actors. It is also rejected if an agent in sub (of the own issuer) or
+//     anywhere in act is decommissioned, is of another tenant than the token, or has
+//     changed its registration since the token was issued.
 //   - An API key whose metadata has a member "agent" is rejected in the same way.
 //   - The scopes of the principal are limited to those of the agent that is calling:
 //     the current actor, RFC 8693 section 4.1.
 //   - A token that an agent has for itself makes the Kind [gatehouse.KindAgent].
-//     Nothing else does: another credential of that Kind becomes that of a service.
+//     Nothing else does: for another credential of that Kind, the Kind becomes
+//     gatehouse.KindService.
 //   - A delegated token has no Roles. If the own [Server] has issued it, the Issuer of
 //     the principal is that of the person, so that [gatehouse.Principal.Key] is the
 //     same as without an agent, and the Issuer of the actors is the own one.

@@ -45,17 +45,17 @@ const (
 // The reasons of the resource server: why a credential is rejected in which an agent
 // takes part.
 const (
-	// ReasonUnknown: an agent of the token or of the API key is not in the registry, or the actor is one of another issuer. Status: 401, 403. Operator: register the agent; otherwise treat it as an attack of the issuer of the token.
+	// ReasonUnknown: an agent of the token or of the API key is not in the registry, or the actor belongs to another issuer. Status: 401, 403. Operator: register the agent; otherwise treat it as an attack by the issuer of the token.
 	ReasonUnknown gatehouse.Reason = "agent_unknown"
 	// ReasonDecommissioned: an agent of the token or of the API key, or the client of a token request, is decommissioned. Status: 401, 403. Operator: nothing; find out who still runs the agent.
 	ReasonDecommissioned gatehouse.Reason = "agent_decommissioned"
 	// ReasonGeneration: the registration of an agent has changed since the token was issued. Status: 401. Operator: nothing; the agent requests a new token.
 	ReasonGeneration gatehouse.Reason = "agent_generation"
-	// ReasonTenant: an agent is of another tenant than the token or the API key, or that has no tenant. Status: 401, 403. Operator: treat it as an attack unless the issuer has the wrong tenant.
+	// ReasonTenant: an agent is of another tenant than the token or the API key, or the token or key has no tenant. Status: 401, 403. Operator: treat it as an attack unless the issuer has the wrong tenant.
 	ReasonTenant gatehouse.Reason = "agent_tenant"
 	// ReasonChain: the delegation chain has more than 4 actors. Status: 401. Operator: let the agents delegate less deeply.
 	ReasonChain gatehouse.Reason = "agent_chain"
-	// ReasonToken: a token of the own issuer is neither that of an agent nor a delegated one, or lacks a claim. Status: 401. Operator: check which programs have the signing key.
+	// ReasonToken: a token of the own issuer is neither an agent's own token nor a delegated one, or lacks a claim. Status: 401. Operator: check which programs have the signing key.
 	ReasonToken gatehouse.Reason = "agent_token"
 	// ReasonRole: the registry has an agent with a role that Config.Roles lacks. Status: 503. Operator: add the role on every server, or register the agent again.
 	ReasonRole gatehouse.Reason = "agent_role"
@@ -75,7 +75,7 @@ const (
 	ReasonScope gatehouse.Reason = "agent_scope"
 	// ReasonTarget: resource or audience is not that of this server. Status: 400. Operator: correct the configuration of the client.
 	ReasonTarget gatehouse.Reason = "agent_target"
-	// ReasonSubject: the subject token is invalid, expired, not that of a person, or has no tenant or another one than the agent. Status: 400. Operator: see the cause.
+	// ReasonSubject: the subject token is invalid, expired or not of a person, or its tenant is missing or not that of the agent. Status: 400. Operator: see the cause.
 	ReasonSubject gatehouse.Reason = "agent_subject"
 	// ReasonMayAct: the may_act claim of the subject token does not name the agent. Status: 400. Operator: treat it as an attack unless the issuer should name the agent.
 	ReasonMayAct gatehouse.Reason = "agent_may_act"
@@ -89,7 +89,7 @@ const (
 	ReasonProof gatehouse.Reason = "agent_proof"
 	// ReasonSigning: the token could not be signed. Status: 503. Operator: see the cause.
 	ReasonSigning gatehouse.Reason = "agent_signing"
-	// ReasonNotEntitled: the caller of the decommission endpoint is no user with the role, or acts through an agent. Status: 403. Operator: nothing, unless the user should have the role.
+	// ReasonNotEntitled: the caller of the decommission endpoint is not a user with the role, or acts through an agent. Status: 403. Operator: nothing, unless the user should have the role.
 	ReasonNotEntitled gatehouse.Reason = "agent_not_entitled"
 	// ReasonCrossSite: a page of another origin caused the request to the decommission endpoint. Status: 403. Operator: treat it as an attack.
 	ReasonCrossSite gatehouse.Reason = "agent_cross_site"

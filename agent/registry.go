@@ -43,14 +43,14 @@ type Config struct {
 	// Roles are the roles of agents. At least one is required.
 	Roles map[string]Role
 
-	// Attestations are what agents can be required to prove, by the name that
-	// Agent.Attestation has. Optional.
+	// Attestations are the proofs that agents can be required to give, by the name in
+	// Agent.Attestation. Optional.
 	Attestations map[string]Attestation
 
 	// NonceKeys are secrets of at least 32 random bytes from which the nonces of
 	// evidence are derived: the first one makes them, and all verify. All processes
-	// must share them. By default a process has a random one and accepts only its own
-	// nonces.
+	// must share them. By default each process makes a random key and accepts only its
+	// own nonces.
 	NonceKeys []gatehouse.Secret
 
 	// MaxAge is how long a record of the store is used: 500 ms by default, at most 1 s.
@@ -181,11 +181,11 @@ type details struct {
 // Register adds an agent, or changes the registration of an active one of the same
 // tenant. After a change, tokens that were issued before are rejected. A program with
 // its agents in a configuration file calls it at each start: the same registration
-// changes nothing, and an agent that was decommissioned stays so ([ErrDecommissioned]).
+// changes nothing; for a decommissioned agent the error is [ErrDecommissioned].
 //
-// It returns an [ErrInvalid] that names every mistake: also a role or an attestation
-// that the [Config] lacks. If the attestation is required at registration, the evidence is
-// verified first, and an agent whose evidence is not accepted is not registered.
+// It returns an [ErrInvalid] that names every mistake, such as a role that is not in
+// [Config]. If the attestation is required at registration, the evidence is verified
+// first, and an agent whose evidence is not accepted is not registered.
 func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
 	a := registration.Agent
 	errs := []error{a.check()}
@@ -223,11 +223,10 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 	return e.agent.clone(), r.report(ctx, EventRegistered, e.agent)
 }
 
-// Decommission ends an agent for good: its credentials and all tokens in which it
-// takes part are rejected, on this node immediately and on the others after
-// Config.MaxAge. The error is [ErrNotFound] if the tenant has no such agent, and a
-// [*gatehouse.Error] of status 503 if the store is unavailable. To decommission an agent
-// again changes nothing.
+// Decommission ends an agent for good: its credentials and all tokens in which it takes
+// part are rejected, on this node immediately and on the others after Config.MaxAge.
+// The error is [ErrNotFound] if the tenant has no such agent, and a [*gatehouse.Error]
+// of status 503 if the store is unavailable. A second call changes nothing.
 func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, error) {
 	if !isIdentifier(tenant) || !isIdentifier(id) {
 		return Agent{}, ErrNotFound
@@ -284,16 +283,6 @@ func (r *Registry) List(ctx context.Context, tenant, after string, limit int) ([
 		agents[n] = e.agent
 	}
 	return agents, nil
-}
-
-// Scopes returns the scopes that the roles of an agent give.
-func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
-	var scopes []string
-	for role := range a.Roles.All() {
-		scopes = slices.AppendSeq(scopes, r.roles[role].scopes.All())
-	}
-	all, _ := gatehouse.NewScopes(scopes...) // they are those of roles
-	return all
 }
 
 func (a Agent) clone() Agent {

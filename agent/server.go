@@ -35,7 +35,7 @@ type ServerConfig struct {
 	Keys *jwtauth.KeyRing
 
 	// Audience is the API that the tokens are for: the aud of each token, and the only
-	// value of the parameters resource and audience that is accepted. Required.
+	// accepted value of the parameters resource and audience. Required.
 	Audience string
 
 	// TokenEndpoint and JWKS are the URLs of the token endpoint and of the JWK Set,
@@ -49,16 +49,17 @@ type ServerConfig struct {
 	// settings with which the API itself accepts them. Revocations are checked too.
 	// Confirmers are not used: the agent does not hold the key of the person, and a
 	// token that is bound to one is exchanged only for a token that is bound as well.
-	// Without Issuers, agents get tokens of their own only.
+	// Without Issuers, agents get only tokens of their own.
 	Subjects jwtauth.Config
 
 	// DPoP verifies proofs. With it, a request with a proof gets a token that is bound
 	// to its key. Optional; without it a request with a proof is refused.
 	DPoP *dpop.Verifier
 
-	// Certificates says how the client certificates of connections are verified. With
-	// it, a request with one gets a token that is bound to it, and agents can
-	// authenticate with it. Subjects and Principal are not used. Optional.
+	// Certificates says how the client certificates of connections are verified. If it
+	// is set, agents can authenticate with a certificate, and the token of a request
+	// with a certificate is bound to the certificate. Subjects and Principal are not
+	// used. Optional.
 	Certificates *mtls.Config
 
 	// SPIFFE verifies JWT-SVIDs with which agents authenticate. Its audience should be
@@ -143,10 +144,9 @@ func NewServer(config ServerConfig) (*Server, error) {
 // Close cancels running fetches of key sets and waits for them.
 func (s *Server) Close() error { return errors.Join(s.clients.Close(), s.subjects.Close()) }
 
-// Trust returns the configuration with which an API accepts the tokens of the server
-// beside those of other issuers: config with one more issuer. If config has only one
-// issuer, that one may speak for every tenant unless it has Tenants, as if it were
-// alone.
+// Trust returns config with the server as one more issuer, for the API that accepts its
+// tokens. If config has only one issuer and that has no Tenants, it may still speak for
+// every tenant, as if it were the only one.
 //
 // Wrap the authenticator with [Registry.Guard].
 func (s *Server) Trust(config jwtauth.Config) jwtauth.Config {

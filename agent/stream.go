@@ -13,11 +13,11 @@ import (
 
 // EndWithAgent returns a handler that cancels the context of a request when the
 // credential of its caller ends, as [gatehouse.EndAtExpiry] does, and when an agent
-// that takes part in it is decommissioned or registered anew: at most 1.5 times
-// Config.MaxAge and the duration of a query later. If the registry cannot be read, the
-// query is repeated once, and the context ends at most 2 times Config.MaxAge and the
-// duration of a query later. The observer receives a [gatehouse.EventStreamEnded]. Put it
-// around handlers of long requests, and have them watch their context.
+// that takes part in it is decommissioned or changes its registration: after at most
+// 1.5 times Config.MaxAge and the duration of a query. If the registry cannot be read,
+// the query is repeated once, and the context ends after at most 2 times Config.MaxAge
+// and the duration of a query. The observer receives a [gatehouse.EventStreamEnded].
+// Put it around handlers of long requests, and have them watch their context.
 func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 	return gatehouse.EndAtExpiry(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		p, _ := gatehouse.FromContext(request.Context())

@@ -30,7 +30,7 @@ func (s *Server) mint(r *http.Request, c *client, asked gatehouse.Scopes) (*issu
 	case asked.Len() == 0:
 		asked = c.entry.scopes
 	case !c.entry.scopes.HasAll(asked):
-		return nil, refuse(codeInvalidScope, ReasonScope, a.ID, errors.New("scope: is more than the roles of the agent have"))
+		return nil, refuse(codeInvalidScope, ReasonScope, a.ID, fmt.Errorf("scope: the request has %q, the roles of the agent only %q", asked.String(), c.entry.scopes.String()))
 	}
 	claims := map[string]any{claimType: typeAgent, claimGenerations: []int64{a.Generation}}
 	attested, e := s.attested(r, c)

@@ -36,8 +36,9 @@ func TestThresholdsReportOnlyWhatIsSet(t *testing.T) {
 	for name, thresholds := range map[string]apikey.Thresholds{
 		"none": {}, "burst only": {Burst: 2, BurstFloor: 1}, "failures only": {Failures: 1000},
 	} {
-		t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			f := newKeys(t, withThresholds(thresholds))
+			advance(time.Hour) // the first minute of a key begins with its first use
 			key, text := f.create(t, request())
 			for i := range 300 {
 				send(t, from(text, fmt.Sprintf("10.0.%d.1:1", i%256)), f.Keys)
@@ -47,7 +48,7 @@ func TestThresholdsReportOnlyWhatIsSet(t *testing.T) {
 			f.wantReason(t, text, apikey.ReasonRevoked)
 			f.wantEvents(t, apikey.EventCreated, apikey.EventRevoked)
 			if _, watched, _ := f.Remembered(); watched > 0 && thresholds.Burst == 0 {
-				t.Errorf("%d keys have a history, want 0", watched)
+				t.Errorf("%s: %d keys have a history, want 0", name, watched)
 			}
 		})
 	}
@@ -310,6 +311,57 @@ func TestFailures(t *testing.T) {
 		fail("203.0.113.9:1", 4)
 		f.wantReasonOf(t, from("acme_junk", "203.0.113.9:1"), gatehouse.ReasonObserverFailed)
 	})
+}
+
+// An event that the observer accepts in a later minute is none of that minute.
+func TestLateEventSettlesItsOwnMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f fixture
+		events := 0
+		fail := func() { f.wantReason(t, "acme_junk", apikey.ReasonMalformed) }
+		f = newKeys(t, func(c *apikey.Config) {
+			c.Thresholds = apikey.Thresholds{Failures: 2}
+			c.Observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error {
+				if events++; events == 1 {
+					advance(time.Minute)
+					fail()
+				}
+				return nil
+			})
+		})
+		for range 3 {
+			fail()
+		}
+		if events != 2 {
+			t.Errorf("%d events, want one for two failures in each of two minutes", events)
+		}
+	})
+}
+
+// A new network that two requests use at the same time is one network.
+func TestNewNetworkOfTwoRequests(t *testing.T) {
+	var f fixture
+	text, events := "", 0
+	use := func(n int) { f.wantReasonOf(t, from(text, fmt.Sprintf("10.0.%d.1:1", n)), "") }
+	f = newKeys(t, func(c *apikey.Config) {
+		c.Thresholds = apikey.Thresholds{NewNetworks: true}
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			if e.Type == apikey.EventNewNetwork {
+				if events++; events == 1 {
+					use(1) // while the event of the first request is reported
+				}
+			}
+			return nil
+		})
+	})
+	_, text = f.create(t, request())
+	for n := range 16 {
+		use(n)
+	}
+	use(0)
+	if events != 16 {
+		t.Errorf("%d events, want 16: the second network twice, no event for the first one, which is still known", events)
+	}
 }
 
 // A suspension by a threshold rejects the request too, with and without an

@@ -236,6 +236,34 @@ func TestCacheSeesChanges(t *testing.T) {
 	})
 }
 
+// A key that another process deletes, or adds, is one that does not exist, or exists,
+// for the cache too.
+func TestCacheOfMissingIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newKeys(t, withCache(5*time.Second))
+		key, text := f.create(t, request())
+		f.wantReason(t, text, "")
+		must(f.store.Revoke(t.Context(), key.ID))(t)
+		if err := f.store.Delete(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		advance(5 * time.Second)
+		for range 3 {
+			f.wantReason(t, text, apikey.ReasonUnknown)
+		}
+		f.wantCalls(t, "Find", 2)
+		ids := apikey.SameShard(2)
+		for n, invalidate := range []string{"", ids[1]} {
+			body := fmt.Sprintf("acme_live_%s_%043d", ids[n], 0)
+			f.wantReason(t, body+checksum(body), apikey.ReasonUnknown)
+			text := f.storeKey(t, ids[n])
+			f.wantReason(t, text, apikey.ReasonUnknown)
+			f.Invalidate(invalidate)
+			f.wantReason(t, text, "")
+		}
+	})
+}
+
 // A request that fills the cache just before the change does not outlast it.
 func TestChangeInvalidatesAfterwards(t *testing.T) {
 	for name, reason := range changes {

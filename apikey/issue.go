@@ -72,7 +72,6 @@ func (k *Keys) Create(ctx context.Context, request Request) (Issued, error) {
 	if err != nil {
 		return Issued{}, k.failed("create", err)
 	}
-	k.Invalidate(record.ID)
 	if err := k.emit(ctx, EventCreated, record.ID); err != nil {
 		return Issued{}, err
 	}

@@ -77,6 +77,23 @@ func TestMemoryIsBounded(t *testing.T) {
 	})
 }
 
+// A key can be deleted from its expiry on, and not before.
+func TestMemoryDeletesAtExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := apikey.NewMemory(0)
+		must(m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: unknownID, Owner: "o", Lifetime: time.Hour}}))(t)
+		for _, test := range []struct {
+			wait time.Duration
+			want error
+		}{{time.Hour - time.Microsecond, apikey.ErrConflict}, {time.Microsecond, nil}} {
+			advance(test.wait)
+			if err := m.Delete(t.Context(), unknownID); !errors.Is(err, test.want) {
+				t.Errorf("Delete after %v more: error = %v, want %v", test.wait, err, test.want)
+			}
+		}
+	})
+}
+
 // A memory store is visible at start.
 func TestMemoryStoreIsReported(t *testing.T) {
 	for _, err := range []error{nil, errFull} {

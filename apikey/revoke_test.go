@@ -95,6 +95,31 @@ func TestRevokeAllInBatches(t *testing.T) {
 	}
 }
 
+// All keys are invalid when the first of them is reported.
+func TestRevokeAllInvalidatesFirst(t *testing.T) {
+	var f fixture
+	var texts []string
+	f = newKeys(t, func(c *apikey.Config) {
+		c.CacheTTL = 5 * time.Second
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			for _, text := range texts {
+				if e.Type == apikey.EventRevoked {
+					f.wantReason(t, text, apikey.ReasonRevoked)
+				}
+			}
+			return nil
+		})
+	})
+	for range 2 {
+		_, text := f.create(t, request())
+		f.wantReason(t, text, "")
+		texts = append(texts, text)
+	}
+	if n, err := f.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); n != 2 || err != nil {
+		t.Errorf("RevokeAll = %d, %v, want 2, nil", n, err)
+	}
+}
+
 // The caller's mistakes are ErrInvalid, and errors of the store are 503.
 func TestErrInvalid(t *testing.T) {
 	f := newKeys(t, nil)
@@ -243,8 +268,8 @@ func TestSuspendAndResume(t *testing.T) {
 	// Resume does not undo a revocation.
 	for _, call := range []func(context.Context, string) (apikey.Key, error){f.Revoke, f.Suspend, f.Resume} {
 		must(call(t.Context(), key.ID))(t)
+		f.wantReason(t, text, apikey.ReasonRevoked)
 	}
-	f.wantReason(t, text, apikey.ReasonRevoked)
 }
 
 // When the observer fails, the method returns its error, the change is kept, and no

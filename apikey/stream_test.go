@@ -23,12 +23,12 @@ func TestStreamEndsWithKey(t *testing.T) {
 		"revoked":   {func(t *testing.T, f fixture, id string) { must(f.Revoke(t.Context(), id))(t) }, 35 * time.Second},
 		"suspended": {func(t *testing.T, f fixture, id string) { must(f.Suspend(t.Context(), id))(t) }, 35 * time.Second},
 		"rotated":   {func(t *testing.T, f fixture, id string) { f.rotate(t, id, 0) }, 35 * time.Second},
-		"expired":   {func(*testing.T, fixture, string) {}, time.Minute},
+		"expired":   {func(*testing.T, fixture, string) {}, 3 * time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newKeys(t, func(c *apikey.Config) { c.Thresholds = apikey.Thresholds{UsesAfterRevocation: true} })
 			r := request()
-			r.Lifetime = time.Minute
+			r.Lifetime = 3 * time.Minute
 			key, text := f.create(t, r)
 			gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{f.Keys}, Realm: "test"}))(t)
 			start, served := time.Now(), false

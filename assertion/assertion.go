@@ -7,9 +7,9 @@
 // the client authentication of a token endpoint, such as that of package refresh.
 // Each assertion is accepted once.
 //
-// An assertion is accepted at token endpoints only. It is no access token: this
+// An assertion is accepted at token endpoints only. It is not an access token: this
 // package has no gatehouse.Authenticator, and package jwtauth rejects an assertion
-// by its typ and its audience.
+// because of its typ and its audience.
 //
 // # Choices that the standards leave open
 //
@@ -33,7 +33,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
-	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
@@ -59,8 +58,8 @@ type ReplayStore interface {
 
 // Config configures a [Verifier].
 type Config struct {
-	// Issuer is the issuer identifier of the authorization server, which aud must be.
-	// Required.
+	// Issuer is the issuer identifier of the authorization server. aud must be equal to
+	// it. Required.
 	Issuer string
 
 	// Clients are the registered clients. At least one is required without Find.
@@ -226,8 +225,8 @@ func (v *Verifier) verify(ctx context.Context, assertion string) (string, error)
 		return "", reject(ReasonClaims, client, "sub is not iss")
 	case !v.isAudience(aud):
 		return "", reject(ReasonAudience, client, "aud is not the issuer alone")
-	case jti == "" || !text.IsClean(jti, maxText):
-		return "", reject(ReasonClaims, client, "jti is missing or malformed")
+	case jti == "": // package jwtauth has checked its form
+		return "", reject(ReasonClaims, client, "jti is missing")
 	}
 	// The key is inserted last: an assertion that is rejected otherwise is not used up.
 	key := sha256.Sum256([]byte("assertion\x00" + client + "\x00" + jti))

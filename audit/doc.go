@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package audit writes events to a log in which every later change is found.
+// Package audit writes events to a log. Verification finds every later change of the
+// log.
 //
 // A [Log] is a [gatehouse.Observer]. It appends each event as one line of JSON to
 // a file and waits until the line is on the disk. Over the lines it keeps a Merkle
@@ -18,13 +19,13 @@
 //	audit.jsonl.hashes       the hashes of the tree, 64 bytes for each record
 //	audit.jsonl.checkpoints  the signed checkpoints, oldest first
 //
-// The hashes can be computed from the records. They are what locates a changed
-// record; the checkpoints prove that it was changed. An attacker who can write all
-// files and has no key can hide a change only by removing everything since an
-// earlier checkpoint. Copy checkpoints to another machine, or have a [Witness] sign
-// them, and give one to Verify, which then detects that too. The member mac of a
-// record, made with a key that is derived from that of the log, protects the records
-// that no checkpoint signs yet: Open refuses a log with one that it did not write.
+// The hashes can be computed from the records. They locate a changed record; the
+// checkpoints prove that it was changed. An attacker who can write all files and has no
+// key can hide a change only by removing everything since an earlier checkpoint. Copy
+// checkpoints to another machine, or have a [Witness] sign them, and give one to
+// Verify, which then detects that too. The member mac of a record, made with a key that
+// is derived from that of the log, protects the records that no checkpoint signs yet:
+// Open refuses a log with a record that was not written with this key.
 //
 // # Other places
 //

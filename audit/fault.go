@@ -20,7 +20,8 @@ const (
 	// Rewritten: the records First to Last and the hashes were changed together, so
 	// that no record can be named.
 	Rewritten Problem = "rewritten"
-	// HashesChanged: the hash file was changed at the record. The records are right.
+	// HashesChanged: the hash file was changed at the record. The records are
+	// unchanged.
 	HashesChanged Problem = "intact, but its hash was changed"
 	// CheckpointChanged: the first checkpoint after record First was changed or has
 	// another key, or checkpoints are missing.

@@ -137,14 +137,14 @@ func (r *records) open() error {
 
 var errTooLong = fmt.Errorf("a line has more than %d bytes", MaxRecord)
 
-// peek returns a copy of the line that next returns, nil if there is none.
+// peek returns the line that next returns, nil if there is none.
 func (r *records) peek() []byte {
 	if r.peeked == nil {
 		line, err := r.next()
 		if err != nil {
 			return nil
 		}
-		r.peeked = slices.Clone(line)
+		r.peeked = line
 	}
 	return r.peeked
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -136,3 +137,15 @@ func logKeyOf(path string) ed25519.PrivateKey {
 	seed := sha256.Sum256([]byte(path))
 	return ed25519.NewKeyFromSeed(seed[:])
 }
+
+// signer signs notes with the key of the log.
+type signer struct{ ed25519.PrivateKey }
+
+func (signer) Name() string { return origin }
+
+func (s signer) KeyHash() uint32 {
+	sum := sha256.Sum256(append([]byte(origin+"\n\x01"), s.Public().(ed25519.PublicKey)...))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+func (s signer) Sign(text []byte) ([]byte, error) { return ed25519.Sign(s.PrivateKey, text), nil }

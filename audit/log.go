@@ -27,10 +27,11 @@ type Config struct {
 	// ASCII without spaces and "+".
 	Origin string
 
-	// Key signs the checkpoints: Ed25519, which public witnesses require, or ECDSA
-	// with P-256. Required. An ed25519.PrivateKey or *ecdsa.PrivateKey also seals each
-	// record, so that Open refuses what others have added or changed behind the last
-	// checkpoint. With another Signer it finds only what the hashes of the log show.
+	// Key signs the checkpoints: Ed25519, which public witnesses require, or ECDSA with
+	// P-256. Required. An ed25519.PrivateKey or *ecdsa.PrivateKey also seals each
+	// record, so that Open refuses records that an attacker has added or changed after
+	// the last checkpoint. With another Signer it finds only changes that contradict
+	// the hashes of the log.
 	Key crypto.Signer
 
 	// CheckpointInterval is the longest time until a checkpoint signs a record: 10
@@ -41,10 +42,10 @@ type Config struct {
 	// at least 1 MiB.
 	MaxBytes int64
 
-	// BestEffort reports the events that may be lost: Observe does not wait for them
-	// and returns no error. The number of lost events is recorded. By default there
-	// are none: a request whose decision cannot be recorded is refused. Optional. It
-	// must be safe for concurrent use.
+	// BestEffort selects the events that may be lost: Observe does not wait for them
+	// and returns no error. The number of lost events is recorded. By default there are
+	// none: a request whose decision cannot be recorded is refused. Optional. It must
+	// be safe for concurrent use.
 	BestEffort func(gatehouse.Event) bool
 
 	// MaxAnonymous is the number of refusals of unknown callers that are recorded in

@@ -42,6 +42,7 @@ func TestOpenRefuses(t *testing.T) {
 		"directory":      {func(c *audit.Config) { c.Path = filepath.Join(path, "none") }, "no such file"},
 		"origin":         {func(c *audit.Config) { c.Origin = "" }, "audit: Config.Origin: got"},
 		"origin space":   {func(c *audit.Config) { c.Origin = "a b" }, "audit: Config.Origin: got"},
+		"origin DEL":     {func(c *audit.Config) { c.Origin = "a\x7fb" }, "audit: Config.Origin: got"},
 		"origin plus":    {func(c *audit.Config) { c.Origin = "a+b" }, "audit: Config.Origin: got"},
 		"key":            {func(c *audit.Config) { c.Key = nil }, "audit: Config.Key: required"},
 		"typed nil key":  {func(c *audit.Config) { c.Key = (*ecdsa.PrivateKey)(nil) }, "audit: Config.Key: required"},
@@ -69,7 +70,8 @@ func TestOpenRefuses(t *testing.T) {
 // A log belongs to one process, one key and one origin.
 func TestOpenRefusesOtherLog(t *testing.T) {
 	path := written(t, 1)
-	open(t, audit.Config{Path: path + ".2"})
+	open(t, audit.Config{Path: path + ".2"}) // which is no file of the other log
+	verify(t, path, 2)
 	for name, test := range map[string]struct {
 		config audit.Config
 		want   string
@@ -374,6 +376,16 @@ func TestRecovery(t *testing.T) {
 			}
 		}
 	}
+	// A large record, and a large part of another one.
+	path, large := filepath.Join(t.TempDir(), "audit.jsonl"), strings.Repeat("x", audit.MaxRecord-1000)
+	l := open(t, audit.Config{Path: path})
+	if err := l.Observe(t.Context(), gatehouse.Event{Type: "large", Attrs: []slog.Attr{slog.String("text", large)}}); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, l)
+	write(t, path, append(read(t, path), `{"seq":2,"text":"`+large...))
+	shut(t, open(t, audit.Config{Path: path}))
+	verify(t, path, 3)
 }
 
 // writeUntilKilled writes events and prints the number of those that are

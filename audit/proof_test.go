@@ -79,6 +79,8 @@ func TestCheckProofRefuses(t *testing.T) {
 	}{
 		"as it is":              {proof, logKey.Public(), true},
 		"with extra data":       {replace("index", "extra AAAA\nindex"), logKey.Public(), true},
+		"another signature":     {append(bytes.Clone(proof), "— witness AAAAAAA=\n"...), logKey.Public(), true},
+		"a malleable one":       {append(bytes.Clone(proof), "— witness AAAAAAB=\n"...), logKey.Public(), false},
 		"another key":           {proof, ecKey.Public(), false},
 		"no key":                {proof, nil, false},
 		"empty":                 {nil, logKey.Public(), false},

@@ -13,11 +13,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// SignRecords reads the records of a log without files, such as those of a database, and
-// returns a checkpoint that signs them, in the format of those of a [Log]. It refuses
-// records that seal or a kept checkpoint contradicts, as VerifyRecords does, so pass the
-// last one. It reads all records in constant memory. Keep the checkpoints outside of the
-// database. For the key see [Config].
+// SignRecords reads the records of a log without files, such as those of a database,
+// and returns a checkpoint that signs them, in the format of the checkpoints of a
+// [Log]. Like VerifyRecords, it refuses records that contradict seal or a kept
+// checkpoint, so pass the last checkpoint. It reads all records in constant memory.
+// Keep the checkpoints outside of the database. For the key see [Config].
 func SignRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.Signer, kept ...[]byte) ([]byte, error) {
 	if seal == nil {
 		return nil, errSealer
@@ -48,10 +48,11 @@ var errSealer = errors.New("audit: seal: required")
 // checkpoint. It returns the number of records and the number of those that a checkpoint
 // signs.
 //
-// A [*Fault] names the first record that is not the one that was written. Only who has
-// the secret of seal can change a record so that the fault is the range between two
-// checkpoints ([Rewritten]): the more are given, the shorter it is. Records that were
-// removed from the end are missing if a checkpoint signs them.
+// A [*Fault] names the first record that is not the one that was written. An attacker
+// with the secret of seal can change records so that the fault is only the range
+// between two checkpoints ([Rewritten]): more checkpoints make this range shorter.
+// Records that were removed from the end are reported as missing if a checkpoint signs
+// them.
 func VerifyRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.PublicKey, checkpoints ...[]byte) (total, signed int64, err error) {
 	if seal == nil {
 		return 0, 0, errSealer

@@ -5,10 +5,14 @@ package audit_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/gatehouse-go/gatehouse/audit"
 )
@@ -146,6 +150,20 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 			t.Errorf("Verify() error = %v, want %s", err, audit.CheckpointChanged)
 		}
 	})
+	// A checkpoint of the log itself has one form.
+	root := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for text, want := range map[string]string{
+		"07\n" + root: "malformed size", "+7\n" + root: "malformed size", "-7\n" + root: "malformed size", "x\n" + root: "malformed size",
+		"7\nAAAA": "malformed root hash", "7\n" + root + "\nmore": "three lines", "7": "three lines", "7\n" + root: "",
+	} {
+		signed, err := note.Sign(&note.Note{Text: origin + "\n" + text + "\n"}, signer{logKey})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.Verify(whole, logKey.Public(), signed); want == "" && err == nil || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("Verify(kept %q) error = %v, want %q in it", text, err, want)
+		}
+	}
 	t.Run("kept checkpoint", func(t *testing.T) {
 		early, err := audit.LastCheckpoint(first)
 		if err != nil {

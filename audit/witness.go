@@ -25,9 +25,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
-// Witness is a server of the protocol C2SP tlog-witness, on a machine that the
-// writer of the log does not control. It signs a checkpoint only if the log still
-// contains everything that it has signed before.
+// Witness is a server of the protocol C2SP tlog-witness, on a machine that the writer
+// of the log does not control. It signs a checkpoint only if the log still contains all
+// records that the witness has signed before.
 type Witness struct {
 	// URL is the submission prefix of the witness, to which "/add-checkpoint" is
 	// appended: https; plain http for loopback addresses only.

@@ -66,7 +66,7 @@ type Config struct {
 	// check that.
 	Domain string
 
-	// Partitioned gives the cookie a separate value for each site that embeds this
+	// Partitioned makes browsers keep a separate cookie for each site that embeds this
 	// one in its pages (CHIPS).
 	Partitioned bool
 }

@@ -24,9 +24,9 @@ type CrossSiteConfig struct {
 
 	// AllowFraming accepts navigations in a frame of another site or origin, with which
 	// the cookie is sent. Set it for pages that others embed, such as a widget, and
-	// say in frame-ancestors of a Content-Security-Policy who may. Without it such a
-	// request is rejected, so that a page that forgot the header cannot be used for
-	// clickjacking by a sibling host.
+	// list the allowed sites in frame-ancestors of a Content-Security-Policy. Without
+	// it such a request is rejected, so that a page that forgot the header cannot be
+	// used for clickjacking by a sibling host.
 	AllowFraming bool
 }
 
@@ -45,8 +45,8 @@ type CrossSiteConfig struct {
 //   - Cross-origin requests with GET, HEAD or OPTIONS that are not navigations are
 //     rejected: images, scripts, fetches.
 //   - Over TLS, an Origin of plain http is another origin.
-//   - Navigations in a frame of another origin are rejected, by Sec-Fetch-Dest, also
-//     those of another host of the same site (clickjacking).
+//   - Navigations in a frame of another origin are rejected, by Sec-Fetch-Dest, even if
+//     it is another host of the same site (clickjacking).
 //
 // A link on a page of another site can still cause a GET with cookies: handlers for
 // GET must change nothing. A browser without Sec-Fetch-Dest relies on
@@ -132,12 +132,12 @@ var (
 	errScheme        = errors.New("cookie: Origin has another scheme or host than the request")
 )
 
-// Check returns nil for a request of an own or trusted page and for one that no
-// page causes, and otherwise a [*gatehouse.Error] of 403 with [ReasonCrossSite]. It
-// reads only the method, the host, the headers and the TLS state of r.
+// Check returns nil for a request of a page of this or a trusted origin and for a
+// request that no page causes, and otherwise a [*gatehouse.Error] of 403 with
+// [ReasonCrossSite]. It reads only the method, the host, the headers and the TLS state
+// of r.
 //
-// Call it for requests that carry a cookie: for those of other clients it is too
-// strict.
+// Call it only for requests that carry a cookie: it is too strict for other clients.
 //
 // Implements RFC 10017 §6.1.3.3; ASVS 5.0 §3.5.1.
 func (c *CrossSite) Check(r *http.Request) error {

@@ -220,8 +220,10 @@ func TestNoncesHandler(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d with %d nonces", test.name, w.Code, w.Header(), test.status, test.nonces)
 		}
 	}
-	if w := s.send("/reports", nil); w.Header().Get("DPoP-Nonce") != "" {
-		t.Errorf("without a proof: %v, want no nonce", w.Header())
+	for _, proofs := range [][]string{nil, {c.valid(), c.valid()}} {
+		if w := s.send("/reports", nil, proofs...); w.Header().Get("DPoP-Nonce") != "" {
+			t.Errorf("with %d proofs: %v, want no nonce", len(proofs), w.Header())
+		}
 	}
 	if next := http.Handler(http.NewServeMux()); newVerifier().Nonces(next) != next {
 		t.Error("Nonces without keys does not return next")

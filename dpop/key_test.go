@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +41,15 @@ func TestKeyProof(t *testing.T) {
 		check(t, v, request("GET", target+"?page=2", must(key.Proof(r))), c.jkt, "") // another jti
 		r.AccessToken = ""
 		check(t, v, request("GET", target, must(key.Proof(r))), c.jkt, dpop.ReasonToken)
+		if jkt, _, err := v.Thumbprint(request("GET", target, must(key.Proof(r)))); jkt != c.jkt || err != nil {
+			t.Errorf("%s: Thumbprint of a proof with a nonce = %q, %v, want %q", algorithm, jkt, err, c.jkt)
+		}
 		r.AccessToken, r.URL = token, parseURL(origin)
-		check(t, v, request("GET", "/", must(key.Proof(r))), c.jkt, "")
+		proof := must(key.Proof(r))
+		check(t, v, request("GET", "/", proof), c.jkt, "")
+		if payload := must(base64.RawURLEncoding.DecodeString(strings.Split(proof, ".")[1])); !strings.Contains(string(payload), `"`+origin+`/"`) {
+			t.Errorf("%s: claims %s, want htu with a path", algorithm, payload)
+		}
 		r.URL = parseURL(origin + "/a%2Fb/%c3%A9")
 		check(t, v, request("GET", "/a%2Fb/%C3%A9?x", must(key.Proof(r))), c.jkt, "")
 	}

@@ -74,10 +74,10 @@ func (n *nonces) check(nonce string, now time.Time) (valid, old bool) {
 	return age <= seconds(nonceLife) && age >= -seconds(maxAhead), age > seconds(nonceLife)/2
 }
 
-// Nonces returns a handler for use in front of a gate. It adds a fresh nonce to the
-// response to a request with a proof that needs one, whatever the gate decides: Confirm
-// is not called for a request whose access token is rejected or whose route is public.
-// Without Config.NonceKeys it returns next.
+// Nonces returns a handler for use in front of a gate. If a request has a proof and its
+// client needs a nonce, the handler adds a fresh one to the response, whatever the gate
+// decides: the gate does not call Confirm if the access token is rejected or the route
+// is public. Without Config.NonceKeys it returns next.
 //
 // Implements RFC 9449 §8.2 (cache).
 func (v *Verifier) Nonces(next http.Handler) http.Handler {

@@ -23,7 +23,7 @@ const (
 	ReasonMissing gatehouse.Reason = "dpop_missing"
 	// ReasonSeveral: the request has more than one header DPoP. Status: 401. Operator: check whether a proxy adds one; otherwise treat it as an attack.
 	ReasonSeveral gatehouse.Reason = "dpop_several"
-	// ReasonMalformed: the proof is no JWT in compact form, is too long, or a parameter or claim is missing or malformed. Status: 401. Operator: see the cause; check the client.
+	// ReasonMalformed: the proof is not a JWT in compact form, is too long, or a parameter or claim is missing or malformed. Status: 401. Operator: see the cause; check the client.
 	ReasonMalformed gatehouse.Reason = "dpop_malformed"
 	// ReasonType: typ is not dpop+jwt. Status: 401. Operator: treat it as an attack: another JWT was sent as a proof.
 	ReasonType gatehouse.Reason = "dpop_type"
@@ -45,7 +45,7 @@ const (
 	ReasonNonce gatehouse.Reason = "dpop_nonce"
 	// ReasonSignature: the signature does not verify with the key of the proof. Status: 401. Operator: treat it as an attack.
 	ReasonSignature gatehouse.Reason = "dpop_signature"
-	// ReasonReplayed: the proof was used before. Status: 401. Operator: treat many of them as stolen proofs; single ones are retries of a connection that broke.
+	// ReasonReplayed: the proof was used before. Status: 401. Operator: treat many of them as stolen proofs; a single one is usually a retry after a broken connection.
 	ReasonReplayed gatehouse.Reason = "dpop_replayed"
 	// ReasonReplaysUnavailable: the replay store is unavailable or full. Status: 503. Operator: check the store; see the cause.
 	ReasonReplaysUnavailable gatehouse.Reason = "dpop_replays_unavailable"

@@ -11,19 +11,19 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/expiring"
 )
 
-// ReplayStore remembers what may be used once. [Memory] is an implementation for one
-// process; the store module has others. The tests in package dpoptest are the
-// contract that every implementation must pass.
+// ReplayStore records the keys of proofs and assertions, each of which may be used
+// once. [Memory] is an implementation for one process; the store module has others. The
+// tests in package dpoptest are the contract that every implementation must pass.
 type ReplayStore interface {
 	// Insert records key for lifetime, which is positive, and reports whether it was
 	// absent or expired. Of several concurrent calls with one key, in any number of
 	// processes, exactly one returns true. A key that is present keeps its expiry.
 	//
 	// The clock of the store counts the lifetime, in a resolution of milliseconds or
-	// better. Expired keys are eventually removed. Every error means that the store
-	// is unavailable: the key may have been recorded then. If the context is already
-	// done, Insert changes nothing and returns an error. Implementations limit the
-	// duration of a call.
+	// better. Expired keys are eventually removed. Every error means that the store is
+	// unavailable; the key may have been recorded nevertheless. If the context is
+	// already done, Insert changes nothing and returns an error. Implementations limit
+	// the duration of a call.
 	Insert(ctx context.Context, key [sha256.Size]byte, lifetime time.Duration) (inserted bool, err error)
 }
 

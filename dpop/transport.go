@@ -48,10 +48,10 @@ type TransportConfig struct {
 // request, to a resource server or an authorization server.
 //
 // It sends proofs and tokens to the configured origins only: a request to another
-// origin, including a redirect, returns an error and is not sent. It remembers the
-// last nonce of each origin. If a server asks for a nonce, or refuses a proof, the
-// request is repeated once for each of both reasons, with a new proof, unless its body
-// cannot be repeated: see http.Request.GetBody. It is safe for concurrent use.
+// origin, including a redirect, returns an error and is not sent. It remembers the last
+// nonce of each origin. If a server asks for a nonce, the request is repeated once with
+// a new proof, and once more if a server refuses a proof, unless its body cannot be
+// repeated: see http.Request.GetBody. It is safe for concurrent use.
 type Transport struct {
 	key   *Key
 	token func(context.Context) (gatehouse.Secret, error)

@@ -3,6 +3,13 @@
 package jwtauth
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +103,31 @@ func TestHeaderCache(t *testing.T) {
 	}
 	if h := (*headerCache)(nil).get("abc"); h != nil {
 		t.Errorf("get of a nil cache = %v, want nil", h)
+	}
+}
+
+// A token that is rejected stores neither its header nor itself, so that it evicts
+// nothing.
+func TestRejectedTokenIsNotCached(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Config{Issuers: []Issuer{{
+		URL: "https://a.example", Audiences: []string{"api"}, Algorithms: []Algorithm{ES256}, Keys: StaticKeys(Key{Algorithm: ES256, Public: &key.PublicKey}),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	head, now := encode([]byte(`{"alg":"ES256","typ":"at+jwt"}`)), time.Now().Unix()
+	payload := fmt.Sprintf(`{"iss":"https://a.example","aud":"api","sub":"a","client_id":"b","jti":"c","iat":%d,"exp":%d}`, now, now+60)
+	text := head + "." + encode([]byte(payload)) + "." + strings.Repeat("A", 86)
+	_, err = a.Verify(t.Context(), text)
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != ReasonSignature {
+		t.Fatalf("Verify(token with another signature) error = %v, want %s", err, ReasonSignature)
+	}
+	if a.headers.get(head) != nil || a.cache.get(a.cache.hash(text), text, time.Now()) != nil {
+		t.Error("the header of a rejected token, or the token, is in a cache")
 	}
 }

@@ -186,6 +186,7 @@ func TestIssuerSettingsPrincipal(t *testing.T) {
 		"ClientClaims":               {func(i *jwtauth.Issuer) { i.ClientClaims = []string{"x", "azp"} }, object{"azp": "spa"}, func(p *gatehouse.Principal) { p.Client = "spa" }},
 		"no ClientClaims":            {func(i *jwtauth.Issuer) { i.ClientClaims = []string{} }, object{"azp": "spa"}, func(p *gatehouse.Principal) { p.Client = "" }},
 		"SubjectClaims":              {func(i *jwtauth.Issuer) { i.SubjectClaims = []string{"uid", "sub"} }, object{"uid": "u1"}, func(p *gatehouse.Principal) { p.Subject = "u1" }},
+		"SubjectClaims, null":        {func(i *jwtauth.Issuer) { i.SubjectClaims = []string{"uid", "sub"} }, object{"uid": null}, func(*gatehouse.Principal) {}},
 		"union of scopes": {func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scope", "permissions"} }, object{"permissions": []any{"write:x"}}, func(p *gatehouse.Principal) {
 			p.Scopes = must(gatehouse.ParseScopes("reports:read write:x"))
 		}},

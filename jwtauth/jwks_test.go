@@ -112,6 +112,8 @@ func TestInvalidKeySets(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: document(test.text)}))
 		unavailable(t, a, name, token(nil, nil), test.want)
 	}
+	most := document(`{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 99) + `]}`)
+	check(t, newAuthenticator(t, remoteConfig(&keyServer{serve: most})), "100 keys", token(nil, nil), "")
 }
 
 // One kid may name keys of two kinds, and by mistake several of one kind.
@@ -143,8 +145,8 @@ func TestSameKid(t *testing.T) {
 	} {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(test.keys...)}))
 		check(t, a, test.name, pair{jwtauth.EdDSA, private, nil}.token(test.header, nil), test.want)
-		if test.want == jwtauth.ReasonKey && len(test.keys) > 1 { // too many keys, and not none: another fetch cannot help
-			check(t, a, test.name+", again", pair{jwtauth.EdDSA, private, nil}.token(test.header, nil), test.want)
+		if test.want != jwtauth.ReasonKey || len(test.keys) > 1 { // there is a key, or there are too many: another fetch cannot help
+			check(t, a, test.name+", again", pair{jwtauth.EdDSA, private, nil}.token(test.header, object{"jti": "token-2"}), test.want)
 		}
 	}
 }

@@ -106,7 +106,10 @@ func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 		time.Sleep(time.Second)
 		check(t, a, "k1", token(object{"kid": "k1"}, nil), jwtauth.ReasonKey)
 		time.Sleep(time.Second)
-		check(t, a, "k2", token(object{"kid": "k2"}, nil), jwtauth.ReasonKeyPending)
+		_, err := a.Verify(t.Context(), token(object{"kid": "k2"}, nil))
+		if e := rejected(t, err); e.Reason != jwtauth.ReasonKeyPending || e.RetryAfter != 9*time.Second {
+			t.Errorf("k2: Verify = %v, RetryAfter %v, want %s, 9s", err, e.RetryAfter, jwtauth.ReasonKeyPending)
+		}
 		time.Sleep(9 * time.Second)
 		storage.found = func() { storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k3"}) }
 		check(t, a, "k3, which the lookup finds", keyFor(jwtauth.ES384).token(object{"kid": "k3"}, nil), "")

@@ -117,8 +117,9 @@ func TestKeyRotation(t *testing.T) {
 func TestKeyRingAsKeys(t *testing.T) {
 	ring := newRing(signingKey("k1", jwtauth.ES256))
 	signed := must(newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: ring}).Sign(goodToken()))
-	a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) {
-		i.Keys, i.Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
+	withdrawn, causes := observe(t, jwtauth.EventKeysWithdrawn)
+	a := newAuthenticator(t, config(withdrawn, func(c *jwtauth.Config) {
+		c.Issuers[0].Keys, c.Issuers[0].Algorithms = ring, []jwtauth.Algorithm{jwtauth.ES256, jwtauth.ES384}
 	}))
 	for _, step := range []struct {
 		key  jwtauth.SigningKey
@@ -135,6 +136,14 @@ func TestKeyRingAsKeys(t *testing.T) {
 	}
 	if err := a.Ready(context.Background()); err == nil {
 		t.Error("Ready with a keyring without a usable key = nil, want an error")
+	}
+	noError(t, a.Close())
+	noError(t, ring.Replace(signingKey("k1", jwtauth.ES256)))
+	check(t, a, "keyring with the key again, after Close", string(signed.Token.Reveal()), "")
+	noError(t, ring.Replace(signingKey("k3", jwtauth.EdDSA)))
+	check(t, a, "keyring without a key, after Close", string(signed.Token.Reveal()), jwtauth.ReasonKeysUnavailable)
+	if got := causes(); len(got) != 1 {
+		t.Errorf("causes of the events = %q, want one, and none after Close", got)
 	}
 }
 

@@ -256,6 +256,7 @@ func TestBackoffCountsFromTheStart(t *testing.T) {
 func TestBackoffLimits(t *testing.T) {
 	for limits, want := range map[jwtauth.KeySets][]int{
 		{Refresh: 25 * time.Second}:      {0, 10, 30, 55, 80},
+		{Refresh: 5 * time.Second}:       {0, 5, 10, 15},
 		{MinInterval: 110 * time.Second}: {0, 110, 220},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -296,8 +297,10 @@ func TestOutageDelaysNoRequest(t *testing.T) {
 func TestSlowObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), "{}")} // the second key is dropped, with an event
+		events := 0
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
 			c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
+				events++
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -313,6 +316,7 @@ func TestSlowObserver(t *testing.T) {
 		start = time.Now()
 		noError(t, a.Close())
 		equal(t, "time of Close", time.Since(start), 5*time.Second)
+		equal(t, "events that were kept", events, 257)
 	})
 }
 
@@ -407,6 +411,20 @@ func TestStaleSet(t *testing.T) {
 	}
 }
 
+// The last key set is used for MaxStale, and not for a nanosecond more.
+func TestMaxStaleIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{serve: goodSet()}
+		a := newAuthenticator(t, remoteConfig(s))
+		check(t, a, "first", token(nil, nil), "")
+		s.set(down)
+		time.Sleep(24 * time.Hour)
+		check(t, a, "after 24 h", token(nil, nil), "")
+		time.Sleep(time.Nanosecond)
+		check(t, a, "after 24 h and 1 ns", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+	})
+}
+
 // Redirects are followed within the origin only: package fetch has the policy.
 func TestRedirects(t *testing.T) {
 	for to, want := range map[string]gatehouse.Reason{
@@ -454,8 +472,8 @@ func TestFetchSurvivesItsCaller(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		_, err := a.Verify(ctx, token(nil, nil)) // starts the fetch
-		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
-			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %v after 1 s", err, took, context.DeadlineExceeded)
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second || rejected(t, err).Reason != jwtauth.ReasonKeysUnavailable {
+			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %s after 1 s", err, took, jwtauth.ReasonKeysUnavailable)
 		}
 		check(t, a, "other request", token(nil, nil), "")
 	})
@@ -463,8 +481,13 @@ func TestFetchSurvivesItsCaller(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const other = "https://other.example.com"
 		s := &keyServer{serve: hanging}
-		a := newAuthenticator(t, remoteConfig(s))
+		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
+			c.Issuers[0].AnyTenant = true
+			c.Issuers = append(c.Issuers, c.Issuers[0])
+			c.Issuers[1].URL = other
+		}))
 		equal(t, "requests of New", s.count(), 0)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -472,8 +495,8 @@ func TestReady(t *testing.T) {
 		if err := a.Ready(ctx); err == nil || time.Since(start) != 100*time.Millisecond {
 			t.Errorf("Ready with a deadline of 100 ms = %v after %v, want an error after 100 ms", err, time.Since(start))
 		}
-		if err := a.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "issuer "+issuerURL) {
-			t.Errorf("Ready without keys = %v, want an error that names %s", err, issuerURL)
+		if got := fmt.Sprint(a.Ready(t.Context())); !strings.Contains(got, "issuer "+issuerURL) || !strings.Contains(got, "issuer "+other) {
+			t.Errorf("Ready without keys = %s, want an error that names %s and %s", got, issuerURL, other)
 		}
 		s.set(goodSet())
 		time.Sleep(10 * time.Second)

@@ -59,6 +59,17 @@ func TestRevocations(t *testing.T) {
 	check(t, a, "after the revocation, cached", later, jwtauth.ReasonRevoked)
 }
 
+// A token is cached before the check of revocations, so that while that check fails, the
+// signature of a token is verified once.
+func TestTokenIsCachedBeforeRevocations(t *testing.T) {
+	r := &revocations{answers: map[string]error{"x": context.DeadlineExceeded}}
+	a, text := newAuthenticator(t, config(func(c *jwtauth.Config) { c.Revocations = r })), token(nil, object{"jti": "x"})
+	for range 3 {
+		check(t, a, "unavailable", text, jwtauth.ReasonRevocationsUnavailable)
+	}
+	equal(t, "Stats", a.Stats(), jwtauth.Stats{CacheHits: 2, CacheMisses: 1})
+}
+
 // A token is revoked by its claims, whatever Issuer.Principal makes of them.
 func TestRevocationsToken(t *testing.T) {
 	now := time.Now().Unix()

@@ -416,11 +416,11 @@ func TestIssuersAreSeparate(t *testing.T) {
 	const otherURL, otherAudience = "https://other.example.com", "https://api2.example.com"
 	a := newAuthenticator(t, config(func(c *jwtauth.Config) {
 		c.Issuers[0].AnyTenant = true
-		c.Issuers = append(c.Issuers, jwtauth.Issuer{
+		c.Issuers = append([]jwtauth.Issuer{{
 			URL: otherURL, Tenants: []string{"acme"}, Audiences: []string{otherAudience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES384},
 			Keys:    jwtauth.StaticKeys(jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES384, Public: keyFor(jwtauth.ES384).public}),
 			Profile: jwtauth.Compatible, MaxTokenBytes: 16 << 10, MaxLifetime: time.Hour,
-		})
+		}}, c.Issuers...)
 	}))
 	other := func(a jwtauth.Algorithm, header, claims object) string {
 		c := goodClaims()
@@ -450,6 +450,10 @@ func TestIssuersAreSeparate(t *testing.T) {
 		"second, lifetime of 2 h":          {other(jwtauth.ES384, nil, expires), jwtauth.ReasonLifetime},
 	} {
 		check(t, a, name, test.token, test.want)
+	}
+	valid := token(nil, nil)
+	for limit, want := range map[int]gatehouse.Reason{len(valid): "", len(valid) - 1: jwtauth.ReasonOversized} {
+		check(t, newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.MaxTokenBytes = limit })), limit, valid, want)
 	}
 }
 

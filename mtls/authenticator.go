@@ -50,14 +50,14 @@ func (a *Authenticator) companions() []string {
 	return []string{certHeader, chainHeader}
 }
 
-// Authenticate returns the caller of the certificate. A certificate that matches
-// no row of Config.Subjects, or several, and that Config.Principal does not know
-// is no credential. One of a caller that is not trusted, expired, revoked or not
-// for TLS clients is rejected with 401.
+// Authenticate returns the caller of the certificate. A certificate is no credential if
+// it matches no row of Config.Subjects, or several, and Config.Principal does not know
+// it. The certificate of a caller is rejected with 401 if it is untrusted, expired,
+// revoked or not for TLS clients.
 //
-// A browser sends the certificate with requests that pages of other origins
-// cause. They are refused with 403, unless they are navigations. The gate marks the
-// response no-store.
+// A browser sends the certificate with requests that pages of other origins cause. Such
+// requests are refused with 403, unless they are navigations. The gate adds
+// Cache-Control: no-store to the response.
 //
 // Implements RFC 9440 §2.4 (cache).
 func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
@@ -152,9 +152,9 @@ func (a *Authenticator) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "x5t#S256", Binding: Binding, Companions: a.companions(), Rechecks: true}
 }
 
-// Confirm checks that the certificate of r is the one to which the token is bound,
-// and that it is trusted, valid, not revoked and one of a TLS client. It does not
-// look at the names in it. See Config.AllowUnverifiedCertificates for self-signed ones.
+// Confirm checks that the certificate of r is the one to which the token is bound, and
+// that it is trusted, valid, not revoked and for TLS clients. It does not read the
+// names in it. See Config.AllowUnverifiedCertificates for self-signed ones.
 //
 //	RFC 8705 §3 (mismatch): "If they do not match, the resource access attempt
 //	MUST be rejected with an error, per [RFC6750], using an HTTP 401 status code
@@ -184,11 +184,11 @@ func (a *Authenticator) Confirm(r *http.Request, _, member string, now time.Time
 	return nil, nil //nolint:nilnil // no header, and no error
 }
 
-// HeaderGuard returns an authenticator that accepts nothing. It refuses requests
-// with a Client-Cert header of a peer that is not in Config.Proxies, or with a
-// malformed one, also if they carry a token or an API key that does not depend on
-// it. Put it first in gatehouse.Config.Authenticators. Without it such a header
-// is ignored and removed beside an unbound token.
+// HeaderGuard returns an authenticator that accepts nothing. It refuses requests with a
+// Client-Cert header of a peer that is not in Config.Proxies, or with a malformed one,
+// even if they carry a token or an API key that does not depend on it. Put it first in
+// gatehouse.Config.Authenticators. Without HeaderGuard, such a header is ignored and
+// removed in a request with an unbound token.
 func (a *Authenticator) HeaderGuard() gatehouse.Authenticator { return guard{a} }
 
 type guard struct{ a *Authenticator }

@@ -30,8 +30,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
-type x509Certificate = x509.Certificate
-
 // overTLS returns a request over a connection whose handshake has verified the
 // certificate.
 func overTLS(p *pair) *http.Request {
@@ -145,6 +143,7 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 		{"no caller", gatehouse.Principal{}, fmt.Errorf("unknown: %w", gatehouse.ErrNoCredentials), ""},
 		{"no subject", gatehouse.Principal{}, nil, mtls.ReasonPrincipalUnavailable},
 		{"failure", gatehouse.Principal{}, errors.New("down"), mtls.ReasonPrincipalUnavailable},
+		{"nil *Error", gatehouse.Principal{Subject: "a"}, (*gatehouse.Error)(nil), mtls.ReasonPrincipalUnavailable},
 		{"refusal", gatehouse.Principal{}, expired, "test"},
 	} {
 		called := 0
@@ -183,8 +182,8 @@ func TestCertificatesOfOneRow(t *testing.T) {
 
 // A certificate with several chains is valid as long as the longest of them.
 func TestSeveralChains(t *testing.T) {
-	a := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:spiffe://example.org/a", Subject: "a"}}}))
-	p := issue(root, named("spiffe://example.org/a"))
+	a := must(mtls.New(mtls.Config{Principal: anyone}))
+	p := issue(root, nil)
 	short := *root.certificate
 	short.NotAfter = p.certificate.NotAfter.Add(-time.Minute)
 	long := []*x509.Certificate{p.certificate, root.certificate}
@@ -194,6 +193,44 @@ func TestSeveralChains(t *testing.T) {
 		r.TLS.VerifiedChains = chains
 		equal(t, "expiry", must(a.Authenticate(r)).Principal().Expires, p.certificate.NotAfter)
 	}
+	r := overTLS(issue(root, nil))
+	r.TLS.VerifiedChains = [][]*x509.Certificate{{r.TLS.PeerCertificates[0], &short}}
+	equal(t, "expiry with one chain", must(a.Authenticate(r)).Principal().Expires, short.NotAfter)
+}
+
+// A certificate in the slot of another one is not that one. One that is not valid yet, or
+// that of its CA, is accepted when it is.
+func TestKnownCertificates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := must(mtls.New(mtls.Config{Subjects: append([]mtls.Subject{{SAN: "uri:spiffe://example.org/a", Subject: "a"}}, subjects...)}))
+		root := authority(nil)
+		over := func(chain ...*x509.Certificate) *http.Request {
+			r := overTLS(root)
+			r.TLS.PeerCertificates, r.TLS.VerifiedChains = chain[:1], [][]*x509.Certificate{chain}
+			return r
+		}
+		other := *issue(root, named("spiffe://example.org/a")).certificate
+		first := issue(root, named(billing))
+		other.Signature = first.certificate.Signature
+		for _, c := range []*x509.Certificate{first.certificate, &other, first.certificate} {
+			want := map[bool]string{true: "a", false: "billing"}[c == &other]
+			equal(t, "subject", must(a.Authenticate(over(c, root.certificate))).Principal().Subject, want)
+		}
+		late := func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }
+		authority := *root.certificate
+		authority.NotBefore = time.Now().Add(time.Hour / 2)
+		leaf := issue(root, func(c *x509.Certificate) { named(billing)(c); late(c) })
+		for _, chain := range [][]*x509.Certificate{{leaf.certificate, root.certificate}, {first.certificate, &authority}} {
+			a := must(mtls.New(mtls.Config{Subjects: subjects}))
+			r := over(chain...)
+			for _, want := range []gatehouse.Reason{mtls.ReasonExpired, ""} {
+				_, err := a.Authenticate(r)
+				equal(t, "reason", reasonOf(err), want)
+				time.Sleep(time.Until(chain[0].NotBefore))
+				time.Sleep(time.Until(chain[1].NotBefore))
+			}
+		}
+	})
 }
 
 // A connection can outlive its certificate, and that of a CA in its chain.
@@ -286,7 +323,11 @@ func TestConfirmTime(t *testing.T) {
 
 // A browser sends the certificate with the requests of every page.
 func TestCrossSite(t *testing.T) {
-	a := must(mtls.New(mtls.Config{Subjects: subjects}))
+	asked := false
+	a := must(mtls.New(mtls.Config{Subjects: subjects, Revoked: func(context.Context, *x509.Certificate) (bool, error) {
+		asked = true
+		return false, nil
+	}}))
 	for _, test := range []struct {
 		method string
 		header map[string]string
@@ -310,8 +351,10 @@ func TestCrossSite(t *testing.T) {
 		for name, value := range test.header {
 			r.Header.Set(name, value)
 		}
+		asked = false
 		_, err := a.Authenticate(r)
 		equal(t, fmt.Sprint(test.method, test.header), reasonOf(err), test.reason)
+		equal(t, fmt.Sprint(test.method, test.header, ": Revoked is called"), asked, test.reason == "")
 	}
 }
 
@@ -427,6 +470,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			{SAN: "uri:a:6", Subject: "a", Roles: []string{""}},
 			{SAN: "uri:a:7", Subject: "a"},
 			{SAN: "uri:a:7", Subject: "a"},
+			{SAN: "uri:" + strings.Repeat("*", 2048), Subject: "a"}, // the only good one
+			{SAN: "uri:" + strings.Repeat("*", 2049), Subject: "a"},
 		},
 	})
 	want := strings.Join([]string{
@@ -447,6 +492,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		"mtls: Config.Subjects[11].Scopes: gatehouse: malformed scope \"a b\"",
 		"mtls: Config.Subjects[12].Roles: gatehouse: malformed role",
 		"mtls: Config.Subjects[14].SAN: duplicate of an earlier row",
+		"mtls: Config.Subjects[16].SAN: the name must be 1 to 2048 bytes of printable ASCII without spaces",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("New error\n%s", cmp.Diff(want, fmt.Sprint(err)))
@@ -481,7 +527,7 @@ func BenchmarkConfirm(b *testing.B) {
 // search for its chain and the check of its time.
 func TestCertificateThatBecomesValidDuringTheCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		future := func(c *x509Certificate) {
+		future := func(c *x509.Certificate) {
 			named(billing)(c)
 			c.NotBefore = time.Now().Add(time.Second)
 		}

@@ -45,9 +45,9 @@ type certificate struct {
 	rows        int                  // of Config.Subjects that match
 }
 
-// cache remembers certificates that are good. A connection keeps its certificate,
-// so that its pointer identifies it, and a proxy sends the same text again. Two
-// certificates of one slot replace each other, which costs time only.
+// cache remembers certificates that are good. A connection keeps its certificate, so
+// that its pointer identifies it, and a proxy sends the same text again. Two
+// certificates that share a slot replace each other, which only costs time.
 type cache struct {
 	seed  maphash.Seed
 	slots [512]atomic.Pointer[certificate]
@@ -87,7 +87,7 @@ func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.E
 	}
 	leaf := r.TLS.PeerCertificates[0]
 	slot := a.cache.slotOf(leaf)
-	if c := slot.Load(); c != nil && c.leaf == leaf && c.header == "" && c.roots == roots {
+	if c := slot.Load(); c != nil && c.leaf == leaf && c.roots == roots {
 		return c, nil
 	}
 	chains, expired := r.TLS.VerifiedChains, false

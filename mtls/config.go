@@ -45,11 +45,10 @@ type Config struct {
 	Revoked func(ctx context.Context, leaf *x509.Certificate) (bool, error)
 
 	// Proxies are the networks of reverse proxies that end the TLS connections of
-	// clients and send the client certificate in Client-Cert, RFC 9440. From these
-	// peers only the header counts, never the certificate of the connection, and
-	// they must remove the header of their clients. With Proxies, a request with
-	// the header from any other peer is refused with 400. Without, the header is
-	// not read.
+	// clients and send the client certificate in Client-Cert, RFC 9440. For these peers
+	// the authenticator reads only the header, never the certificate of the connection.
+	// They must remove the header of their clients. With Proxies, a request with the
+	// header from any other peer is refused with 400. Without, the header is not read.
 	Proxies []netip.Prefix
 
 	// AllowUnverifiedCertificates makes Confirm accept a certificate that leads to no

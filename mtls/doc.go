@@ -15,9 +15,9 @@
 //   - behind a proxy that ends TLS it reads the certificate from Client-Cert, RFC
 //     9440, and only from the peers in Config.Proxies.
 //
-// A certificate is an ambient credential: beside an Authorization header it is only
-// what a bound token is compared with. It does not make an invalid token valid, and
-// does not bind an unbound one.
+// A certificate is an ambient credential: in a request with an Authorization header it
+// is only compared with the cnf claim of the token. It does not make an invalid token
+// valid, and does not bind an unbound token.
 //
 // # Checks
 //

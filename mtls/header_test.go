@@ -3,6 +3,7 @@
 package mtls_test
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -48,7 +49,7 @@ func TestClientCert(t *testing.T) {
 	}
 	stray := strings.TrimRight(padded.header()[1:], "=:")
 	padding := strings.Repeat("=", 3-len(padded.certificate.Raw)%3)
-	large := issue(root, func(c *x509Certificate) {
+	large := issue(root, func(c *x509.Certificate) {
 		for range 500 {
 			named(billing, "https://example.org/"+strings.Repeat("a", 20))(c)
 		}
@@ -109,8 +110,11 @@ func TestClientCert(t *testing.T) {
 func TestClientCertChain(t *testing.T) {
 	intermediate := authority(root)
 	behind, stranger := issue(intermediate, named(billing)), issue(authority(nil), named(billing))
+	servers := issue(root, func(c *x509.Certificate) {
+		c.IsCA, c.KeyUsage, c.ExtKeyUsage = true, x509.KeyUsageCertSign, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
 	roots, _ := rootsOf(t, root)
-	large := issue(root, func(c *x509Certificate) {
+	large := issue(root, func(c *x509.Certificate) {
 		c.Subject.OrganizationalUnit = slices.Repeat([]string{strings.Repeat("a", 60)}, 200)
 	})
 	many := strings.Repeat(intermediate.header()+", ", 9)
@@ -126,6 +130,8 @@ func TestClientCertChain(t *testing.T) {
 		{"intermediate", behind, []string{intermediate.header()}, 200, ""},
 		{"list", behind, []string{root.header() + " ,\t" + intermediate.header()}, 200, ""},
 		{"several fields", behind, []string{root.header(), intermediate.header()}, 200, ""},
+		{"longest list", behind, []string{strings.TrimSuffix(many[len(many)/9:], ", ")}, 200, ""},
+		{"intermediate for servers", issue(servers, named(billing)), []string{servers.header()}, 401, mtls.ReasonUntrusted},
 		{"unknown CA", stranger, nil, 401, mtls.ReasonUntrusted},
 		{"empty item", behind, []string{intermediate.header() + ","}, 400, mtls.ReasonHeader},
 		{"parameter", behind, []string{intermediate.header() + ";a"}, 400, mtls.ReasonHeader},
@@ -168,7 +174,7 @@ func TestClientCertIsOffByDefault(t *testing.T) {
 // certificate of any other peer counts.
 func TestProxyCertificateIsNotThatOfTheClient(t *testing.T) {
 	a := must(mtls.New(mtls.Config{Subjects: append([]mtls.Subject{{SAN: "dns:proxy.example.org", Subject: "proxy"}}, subjects...), Proxies: loopback}))
-	own := issue(root, func(c *x509Certificate) { c.DNSNames = []string{"proxy.example.org"} })
+	own := issue(root, func(c *x509.Certificate) { c.DNSNames = []string{"proxy.example.org"} })
 	for _, test := range []struct {
 		from, header, subject string
 	}{
@@ -200,8 +206,12 @@ func TestHeaderGuard(t *testing.T) {
 		{proxy, "junk", 400, mtls.ReasonHeader},
 		{"192.0.2.1:4711", client.header(), 400, mtls.ReasonPeer},
 		{"192.0.2.1:4711", "", 200, ""},
+		{"192.0.2.1:4712", "", 400, mtls.ReasonPeer}, // with a chain
 	} {
 		r := forwarded(test.from)
+		if test.from == "192.0.2.1:4712" {
+			r.Header.Set("Client-Cert-Chain", root.header())
+		}
 		if r.Header.Set("Authorization", "Bearer token"); test.header != "" {
 			r.Header.Set("Client-Cert", test.header)
 		}

@@ -126,7 +126,7 @@ var (
 	root     = authority(nil)
 	client   = issue(root, named(billing))
 	subjects = []mtls.Subject{{SAN: "uri:" + billing, Subject: "billing", Tenant: "acme", Scopes: []string{"reports:read"}, Roles: []string{"reader"}}}
-	loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	loopback = []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.0.1/128")} // which New unmaps
 )
 
 // recorder keeps the last event.

@@ -23,13 +23,13 @@ const (
 	ReasonPeer gatehouse.Reason = "mtls_peer"
 	// ReasonHeader: Client-Cert or Client-Cert-Chain of a proxy is malformed, too long or sent twice. Status: 400. Operator: configure the format of RFC 9440 in the proxy, and have it remove the headers of its clients.
 	ReasonHeader gatehouse.Reason = "mtls_header"
-	// ReasonMisdirected: the Host header and the server name of the handshake differ, and Config.Roots is not set. Status: 421. Operator: nothing for single ones, clients retry; otherwise set Config.Roots.
+	// ReasonMisdirected: the Host header and the server name of the handshake differ, and Config.Roots is not set. Status: 421. Operator: nothing for a single one, the client retries; otherwise set Config.Roots.
 	ReasonMisdirected gatehouse.Reason = "mtls_misdirected"
 	// ReasonCrossSite: a browser sent the certificate with a request that a page of another origin caused. Status: 403. Operator: look for a cross-site request forgery.
 	ReasonCrossSite gatehouse.Reason = "mtls_cross_site"
 	// ReasonUntrusted: no trust root verifies the certificate. Status: 401. Operator: check the roots and the intermediate certificates that the client or the proxy sends; see the cause.
 	ReasonUntrusted gatehouse.Reason = "mtls_untrusted"
-	// ReasonExpired: the certificate or one of its chain is expired or not valid yet. Status: 401. Operator: renew the certificate; check the clocks.
+	// ReasonExpired: the certificate, or another one in its chain, is expired or not valid yet. Status: 401. Operator: renew the certificate; check the clocks.
 	ReasonExpired gatehouse.Reason = "mtls_expired"
 	// ReasonUsage: the certificate is that of a CA, or its key usage or extended key usage does not include client authentication. Status: 401. Operator: issue a certificate with digitalSignature and clientAuth.
 	ReasonUsage gatehouse.Reason = "mtls_usage"

@@ -4,6 +4,7 @@ package mtls_test
 
 import (
 	"encoding/pem"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,8 @@ func TestNewRoots(t *testing.T) {
 		{"no certificate inside", block("CERTIFICATE", []byte("junk")), "block 1: x509"},
 		{"cut off", good + good[:len(good)/2], "1 of 2 blocks are malformed"},
 		{"malformed in the middle", good[:60] + "\n" + good, "1 of 2 blocks are malformed"},
-		{"oversized", good + strings.Repeat("#", 4<<20), "more than 4194304 bytes"},
+		{"largest", good + strings.Repeat("#", 4<<20-len(good)), ""},
+		{"oversized", good + strings.Repeat("#", 4<<20-len(good)+1), "more than 4194304 bytes"},
 	} {
 		file := filepath.Join(t.TempDir(), "roots.pem")
 		if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
@@ -63,11 +65,13 @@ func TestRootsFollowTheirFile(t *testing.T) {
 		}
 		write(pemOf(now))
 		var seen recorder
-		a := must(mtls.New(mtls.Config{Subjects: subjects, Roots: must(mtls.NewRoots(mtls.RootsConfig{File: file, Observer: &seen}))}))
+		a := must(mtls.New(mtls.Config{Subjects: subjects, Proxies: loopback, Roots: must(mtls.NewRoots(mtls.RootsConfig{File: file, Observer: &seen}))}))
 		check := func(when string, want gatehouse.Reason, events ...gatehouse.EventType) {
 			t.Helper()
-			_, err := a.Authenticate(overTLS(caller))
-			equal(t, when+": reason", reasonOf(err), want)
+			for _, r := range []*http.Request{overTLS(caller), forwarded(proxy, caller.header())} {
+				_, err := a.Authenticate(r)
+				equal(t, when+": reason from "+r.RemoteAddr, reasonOf(err), want)
+			}
 			equal(t, when+": events", len(seen.all), len(events))
 			for i := range min(len(events), len(seen.all)) {
 				equal(t, when+": event", seen.all[i], events[i])

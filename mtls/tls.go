@@ -10,14 +10,14 @@ import (
 
 // ServerTLS returns a copy of base for a server that asks its clients for a
 // certificate, and verifies it against roots. A client without a certificate is
-// let in, unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake
+// accepted, unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake
 // with a certificate that does not verify fails.
 //
 // base must have Certificates or GetCertificate: start the server with
 // ServeTLS(listener, "", "") or ListenAndServeTLS("", ""). TLS 1.2 is the lowest
 // version. HTTP/2 and HTTP/1.1 are offered if base.NextProtos is empty.
 //
-// Once the roots change, no session of before is resumed.
+// After a change of the roots, no earlier TLS session is resumed.
 func ServerTLS(base *tls.Config, roots *Roots) (*tls.Config, error) {
 	if base == nil || roots == nil || roots.current.Load() == nil {
 		return nil, errors.New("mtls: ServerTLS: base and roots are required; roots must come from NewRoots")

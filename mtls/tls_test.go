@@ -68,6 +68,7 @@ func TestHandshakes(t *testing.T) {
 		{"a CA as leaf", []tls.Certificate{issue(root, ca).tls()}, 401, mtls.ReasonUsage},
 		{"a CA without the usage of one", []tls.Certificate{issue(root, func(c *x509.Certificate) { named(billing)(c); c.IsCA = true }).tls()}, 401, mtls.ReasonUsage},
 		{"certificate signing", []tls.Certificate{issue(root, usage(signing|x509.KeyUsageCertSign, clientAuth)).tls()}, 401, mtls.ReasonUsage},
+		{"CRL signing", []tls.Certificate{issue(root, usage(signing|x509.KeyUsageCRLSign, clientAuth)).tls()}, 401, mtls.ReasonUsage},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			for _, protocol := range []string{"h2", "http/1.1"} {
@@ -234,4 +235,6 @@ func TestServerTLSReportsEveryMistake(t *testing.T) {
 	equal(t, "MinVersion", config.MinVersion, tls.VersionTLS13)
 	equal(t, "MinVersion by default", must(mtls.ServerTLS(&tls.Config{Certificates: base.Certificates}, roots)).MinVersion, tls.VersionTLS12)
 	equal(t, "ClientCAs of base", base.ClientCAs, nil)
+	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &base.Certificates[0], nil }
+	must(mtls.ServerTLS(&tls.Config{GetCertificate: get, MaxVersion: tls.VersionTLS12}, roots))
 }

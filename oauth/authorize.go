@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -187,9 +188,7 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {request.RedirectURI}, "state": {t.State},
 		"code_challenge": {pkce.Challenge(verifier)}, "code_challenge_method": {pkce.Method},
 	}
-	for name, values := range request.Params {
-		params[name] = slices.Clone(values)
-	}
+	maps.Copy(params, request.Params)
 	setScope(params, request.Scopes)
 	if request.Scopes.Has(openid) {
 		t.Nonce = random()

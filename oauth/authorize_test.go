@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
@@ -120,7 +121,10 @@ func TestAuthorizeChecksAlgorithms(t *testing.T) {
 		if test.listed != nil {
 			s.Metadata["id_token_signing_alg_values_supported"] = test.listed
 		}
-		_, err := s.Client().Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(test.scope)})
+		algorithms := []jwtauth.Algorithm{jwtauth.ES256}
+		client := s.Client(func(c *oauth.Config) { c.Algorithms = algorithms })
+		algorithms[0] = jwtauth.ES512 // the client has a copy
+		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(test.scope)})
 		if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "id_token_signing_alg_values_supported") {
 			t.Errorf("%v, scope %s: Authorize error = %v, want one: %t", test.listed, test.scope, err, test.fails)
 		}

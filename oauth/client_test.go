@@ -201,8 +201,10 @@ func TestSecretsStayInBodies(t *testing.T) {
 		_, err2 := client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
 		err3 := client.Revoke(t.Context(), secret("r"), oauth.RefreshToken)
 		_, err4 := client.Introspect(t.Context(), secret("a"), oauth.AccessToken)
-		if err := errors.Join(err1, err2, err3, err4); err != nil {
-			t.Error(err)
+		params := machineParams()
+		_, err5 := client.Token(t.Context(), params)
+		if err := errors.Join(err1, err2, err3, err4, err5); err != nil || len(params) != len(machineParams()) {
+			t.Errorf("error = %v, parameters of the caller %v, want no client authentication in them", err, params)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	if err == nil {
 		return fresh, nil
 	}
-	if token.Access.Len() > 0 && time.Now().Before(token.Expires) && ctx.Err() == nil && errors.Is(err, ErrUnavailable) {
+	if token.Access.Len() > 0 && time.Now().Before(token.Expires) && errors.Is(err, ErrUnavailable) {
 		return token, nil
 	}
 	return Tokens{}, err

@@ -105,6 +105,18 @@ func TestClientCredentialsShort(t *testing.T) {
 	})
 }
 
+// A shared request may take as long as two: discovery, and the request itself.
+func TestClientCredentialsAfterSlowDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, s := machine(t, 300)
+		s.Routes[wellKnown] = func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(9500 * time.Millisecond) // the Timeout is 10 s, and the token takes 1 s
+			answer(w, 200, s.Metadata)
+		}
+		expect(t, source, "t1")
+	})
+}
+
 // TestClientCredentialsShared: concurrent calls share one request, which a caller that
 // goes away does not cancel.
 func TestClientCredentialsShared(t *testing.T) {

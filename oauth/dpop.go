@@ -80,9 +80,7 @@ type unrepeatable struct{ http.RoundTripper }
 
 func (u unrepeatable) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.WithContext(r.Context()) // a copy: RoundTrip must not change the request
-	if r.Method == http.MethodPost {
-		r.GetBody = nil
-	}
+	r.GetBody = nil
 	return u.RoundTripper.RoundTrip(r)
 }
 

@@ -5,12 +5,16 @@ package oauth_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/base64url"
@@ -146,6 +150,32 @@ func TestDPoPLogin(t *testing.T) {
 			t.Errorf("ToOAuth2 has the type %q, want DPoP there and back", token.TokenType)
 		}
 	}
+}
+
+// An authorization server whose metadata name more and more origins gets no memory for
+// them.
+func TestOriginsWithProofsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newProver(t)
+		client := p.Client(func(c *oauth.Config) {
+			c.DPoP, c.Transport = p.key, roundTripper(func(r *http.Request) (*http.Response, error) {
+				if strings.HasPrefix(r.URL.Host, "host") {
+					return nil, errors.New("no such host")
+				}
+				return p.RoundTrip(r)
+			})
+		})
+		for n := range 20 {
+			p.Metadata["userinfo_endpoint"] = fmt.Sprintf("https://host%d.example.com/userinfo", n)
+			if _, err := client.Userinfo(t.Context(), secret("a"), "alice"); !errors.Is(err, oauth.ErrUnavailable) {
+				t.Errorf("Userinfo of host %d: error = %v, want %v", n, err, oauth.ErrUnavailable)
+			}
+			time.Sleep(2 * time.Hour) // the metadata are fetched again
+		}
+		if got := reflect.ValueOf(client).Elem().FieldByName("proving").FieldByName("clients").Len(); got == 0 || got > 8 {
+			t.Errorf("%d clients with proofs, want 1 to 8", got)
+		}
+	})
 }
 
 // A request that is repeated with a nonce has a new client assertion, because servers

@@ -77,6 +77,7 @@ func TestFAPIDemandsMetadata(t *testing.T) {
 		{"no iss", "authorization_response_iss_parameter_supported", false, true},
 		{"no DPoP", "dpop_signing_alg_values_supported", false, true},
 		{"certificate", "dpop_signing_alg_values_supported", true, false},
+		{"DPoP, tokens not bound to a certificate", "tls_client_certificate_bound_access_tokens", false, false},
 		{"certificate, unbound tokens", "tls_client_certificate_bound_access_tokens", true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -127,7 +127,11 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	s.replies(200, body)
 	e := endpoint(t, s, issuer)
 	e.Tenants, e.AllowedScopes, e.AllowedRoles = []string{"acme", "globex"}, []string{"b", "c"}, []string{"reader"}
-	proof := must(newIntrospector(t, nil, e).Authenticate(opaque("opaque")))
+	i := newIntrospector(t, nil, e)
+	for _, list := range [][]string{e.Audiences, e.AllowedScopes, e.AllowedRoles} {
+		clear(list) // the introspector has copies
+	}
+	proof := must(i.Authenticate(opaque("opaque")))
 	want := gatehouse.Principal{
 		Kind: gatehouse.KindUser, Issuer: issuer, Subject: "alice", Client: "web", Tenant: "acme", Method: oauth.MethodIntrospection, Credential: "t1",
 		Scopes: scopes("b"), Roles: must(gatehouse.NewRoles("reader")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "agent"}),
@@ -139,10 +143,12 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	if diff := cmp.Diff([]string{"acme", "globex"}, proof.Tenants); diff != "" {
 		t.Errorf("Proof.Tenants (-want +got):\n%s", diff)
 	}
-	s.replies(200, `{"active":true,"client_id":"job","aud":"`+api+`"}`)
-	p := must(newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))).Principal()
-	if p.Subject != "job" || p.Client != "job" || p.Kind != gatehouse.KindService || !p.Expires.IsZero() || !p.AuthTime.IsZero() {
-		t.Errorf("principal of a client = %+v", p)
+	for _, sub := range []string{"", `"sub":"job",`} {
+		s.replies(200, `{"active":true,`+sub+`"client_id":"job","aud":"`+api+`"}`)
+		p := must(newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))).Principal()
+		if p.Subject != "job" || p.Client != "job" || p.Kind != gatehouse.KindService || !p.Expires.IsZero() || !p.AuthTime.IsZero() {
+			t.Errorf("%s principal of a client = %+v", sub, p)
+		}
 	}
 }
 
@@ -173,6 +179,7 @@ func TestIntrospectorRejects(t *testing.T) {
 		{200, with(`,"iss":1`), 401, oauth.ReasonIntrospectionIssuer},
 		{200, with(fmt.Sprintf(`,"exp":%d`, now-1)), 401, oauth.ReasonIntrospectionExpired},
 		{200, with(fmt.Sprintf(`,"nbf":%d`, now+300)), 401, oauth.ReasonIntrospectionExpired},
+		{200, with(fmt.Sprintf(`,"nbf":%d`, now+30)), 0, ""}, // within the skew
 		{200, with(`,"exp":"1"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"nbf":-1`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"auth_time":"1"`), 401, oauth.ReasonIntrospectionClaims},
@@ -186,6 +193,7 @@ func TestIntrospectorRejects(t *testing.T) {
 		{200, with(`,"token_use":"refresh_token"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"typ":"Refresh"`), 401, oauth.ReasonIntrospectionClaims},
 		{200, with(`,"token_type":"DPoP"`), 401, gatehouse.ReasonUnconfirmed},
+		{200, with(`,"token_type":"dpop"`), 401, gatehouse.ReasonUnconfirmed},
 		{200, with(`,"cnf":{"jkt":"x"}`), 401, gatehouse.ReasonUnconfirmed},
 		{200, with(`,"cnf":{}`), 401, gatehouse.ReasonUnconfirmed},
 		{200, with(`,"cnf":null`), 401, gatehouse.ReasonUnconfirmed},
@@ -533,6 +541,10 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "oauth: IntrospectorConfig."+want) {
 			t.Errorf("NewIntrospector error lacks %q:\n%v", want, err)
 		}
+	}
+	_, err = oauth.NewIntrospector(oauth.IntrospectorConfig{Endpoints: []oauth.IntrospectionEndpoint{good, good}})
+	if got := fmt.Sprint(err); strings.Count(got, "Tenants: required with several endpoints") != 2 {
+		t.Errorf("NewIntrospector with two endpoints: error = %s, want one for each", got)
 	}
 	if _, err := oauth.NewIntrospector(oauth.IntrospectorConfig{}); err == nil || !strings.Contains(err.Error(), "Endpoints: at least one is required") {
 		t.Errorf("NewIntrospector without endpoints: error = %v", err)

@@ -78,7 +78,6 @@ func TestFailuresBackOff(t *testing.T) {
 				ask(1, 0)
 				time.Sleep(25 * time.Hour) // the metadata are too old
 			}
-			_ = client.Close()
 		})
 	}
 }
@@ -97,7 +96,6 @@ func TestBackOffAsTheServerAsks(t *testing.T) {
 				if err := calls[path](t.Context(), client); oauth.RetryAfter(err) != want {
 					t.Errorf("%s, Retry-After %s: error = %v, want a retry after %v", path, asked, err, want)
 				}
-				_ = client.Close()
 			}
 		}
 	})
@@ -138,7 +136,6 @@ func TestWhatBacksOff(t *testing.T) {
 					t.Errorf("%s: %s: %d requests, want a pause: %t", name, path, s.Count(path), test.pause)
 				}
 				cancel()
-				_ = client.Close()
 			}
 		})
 	}
@@ -161,6 +158,39 @@ func TestCodesStopNoRefresh(t *testing.T) {
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.RetryAfter <= 0 || l.Count("/token") != 2 {
 		t.Errorf("Redeem error = %+v after %d token requests, want 503 with RetryAfter after 2", err, l.Count("/token"))
 	}
+}
+
+// TestFloodOfCodesIsBounded: anonymous callers can send any number of codes.
+func TestFloodOfCodesIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogin(t)
+		for n := range 150 {
+			l.begin()
+			if _, err := l.redeem(); (err == nil) != (n < 100) {
+				t.Fatalf("code %d in a second: Redeem error = %v, want one after 100", n+1, err)
+			}
+		}
+		if got := l.Count("/token"); got != 100 {
+			t.Errorf("%d token requests, want 100", got)
+		}
+	})
+}
+
+// TestAnswerEndsTheBackOff: a server that answers, be it with an error, is up.
+func TestAnswerEndsTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := newLimited(t)
+		for _, answer := range []http.HandlerFunc{down, down, raw(400, `{"error":"invalid_grant"}`), down} {
+			s.Routes["/token"] = answer
+			_ = calls["/token"](t.Context(), client)
+			time.Sleep(time.Minute)
+		}
+		s.Routes["/token"] = down
+		_ = calls["/token"](t.Context(), client)
+		if err := calls["/token"](t.Context(), client); oauth.RetryAfter(err) != 2*time.Second {
+			t.Errorf("error = %v, want a retry after 2 s, after two failures since the answer", err)
+		}
+	})
 }
 
 // TestFloodIsBounded: however many callers there are, at most 32 requests run, 1,000
@@ -199,7 +229,6 @@ func TestFloodIsBounded(t *testing.T) {
 			if err := calls[path](t.Context(), client); err != nil {
 				t.Errorf("%s: error after the flood = %v", path, err)
 			}
-			_ = client.Close()
 		})
 	}
 }
@@ -221,7 +250,6 @@ func TestOutageCountsOnce(t *testing.T) {
 		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) != time.Second || s.Count("/introspect") != 32 {
 			t.Errorf("error = %v after %d requests, want a retry after 1 s after 32", err, s.Count("/introspect"))
 		}
-		_ = client.Close()
 	})
 }
 
@@ -239,7 +267,6 @@ func TestOldMetadataServeMeanwhile(t *testing.T) {
 		if _, err := client.Provider(t.Context()); err != nil || time.Since(begun) > 0 {
 			t.Errorf("Provider error = %v after %v, want none at once", err, time.Since(begun))
 		}
-		_ = client.Close()
 	})
 }
 
@@ -282,7 +309,12 @@ func TestWaitingCallerGoes(t *testing.T) {
 		if s.Count("/introspect") != 33 {
 			t.Errorf("%d requests, want 33", s.Count("/introspect"))
 		}
-		_ = client.Close()
+		for range 200 { // a call whose caller has gone may find a free place, and keeps none
+			_ = calls["/introspect"](ctx, client)
+		}
+		if err := calls["/introspect"](t.Context(), client); err != nil {
+			t.Errorf("error after calls of callers that went = %v", err)
+		}
 	})
 }
 
@@ -298,7 +330,6 @@ func TestDeadlineOfTheCallerBacksOff(t *testing.T) {
 		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) != time.Second || s.Count("/introspect") != 1 {
 			t.Errorf("next call: error = %v after %d requests, want a pause of 1 s", err, s.Count("/introspect"))
 		}
-		_ = client.Close()
 	})
 }
 
@@ -307,11 +338,10 @@ func TestDeadlineOfTheCallerBacksOff(t *testing.T) {
 func TestPauseOfOtherCodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
-		first := true
+		first, asked := true, 0
 		client := s.Client(func(c *oauth.Config) {
-			c.Once = func(context.Context, string) (bool, error) { return first, nil }
+			c.Once = func(context.Context, string) (bool, error) { asked++; return first, nil }
 		})
-		defer func() { _ = client.Close() }()
 		redeem := func() error {
 			t.Helper()
 			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
@@ -330,9 +360,10 @@ func TestPauseOfOtherCodes(t *testing.T) {
 		s.Routes["/token"] = down
 		for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
 			_ = redeem()
+			before := asked
 			e, ok := errors.AsType[*gatehouse.Error](redeem())
-			if !ok || e.RetryAfter != pause {
-				t.Errorf("Redeem error = %+v, want a retry after %v", e, pause)
+			if !ok || e.RetryAfter != pause || asked != before {
+				t.Errorf("Redeem error = %+v, %d calls of Once, want a retry after %v, 0: the code can be sent later", e, asked-before, pause)
 			}
 			time.Sleep(pause)
 			first = false

@@ -6,7 +6,7 @@ import "github.com/gatehouse-go/gatehouse"
 
 // The reasons why [Client.Redeem] rejects an authorization response.
 const (
-	// ReasonTransaction: the response has another state than the transaction, or the transaction was redeemed before. Status: 400. Operator: nothing for single ones, such as a reload; many for one user are login CSRF attempts.
+	// ReasonTransaction: the response has another state than the transaction, or the transaction was redeemed before. Status: 400. Operator: nothing for a single one, such as a reload; many for one user are login CSRF attempts.
 	ReasonTransaction gatehouse.Reason = "oauth_transaction"
 	// ReasonIssuer: the response comes from another authorization server or is for another client (mix-up). Status: 400. Operator: treat it as an attack, unless iss differs by a slash: then correct Config.Issuer.
 	ReasonIssuer gatehouse.Reason = "oauth_issuer"

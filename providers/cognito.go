@@ -26,8 +26,8 @@ func Cognito(pool string, clients ...string) jwtauth.Issuer {
 
 // CognitoResource is [Cognito] for clients that send the parameter resource at the
 // login. audience is its value, which becomes the aud of the access token. Machines
-// cannot send it: clients are the app clients whose tokens are accepted without an
-// aud. They are optional.
+// cannot send it: clients are the app clients whose tokens are accepted without an aud.
+// clients is optional.
 func CognitoResource(pool, audience string, clients ...string) jwtauth.Issuer {
 	issuer := cognito(pool)
 	issuer.Audiences = []string{audience}

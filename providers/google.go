@@ -17,8 +17,8 @@ import (
 // account, and the claim email has its address. There are no scopes and no roles:
 // compare subjects in a policy.
 //
-// Every service account of every Google Cloud customer can get such a token for
-// every audience.
+// Every service account of every Google Cloud customer can get such a token for every
+// audience, so a policy must compare the subject.
 func GoogleServiceAccount(audiences ...string) jwtauth.Issuer {
 	issuer := compatible("https://accounts.google.com", audiences...)
 	issuer.Require = []jwtauth.Mark{{Claim: "azp", Equals: "sub"}} // azp of a person is an application
@@ -60,8 +60,8 @@ func googleServiceAccount(claims gatehouse.Claims, p gatehouse.Principal) (gateh
 	return p, err
 }
 
-// Firebase accepts the ID tokens of a project of Firebase Authentication, which are
-// its access tokens, but not those of anonymous users. project is the ID of the
+// Firebase accepts the ID tokens of a project of Firebase Authentication, which serve
+// as its access tokens, and rejects those of anonymous users. project is the ID of the
 // project.
 //
 // The tenant is the one of Identity Platform. Roles are in a claim that the Admin SDK

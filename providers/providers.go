@@ -9,13 +9,13 @@
 //		Issuers: []jwtauth.Issuer{providers.Auth0("acme.eu.auth0.com", "https://api.acme.example")},
 //	})
 //
-// The caller may change every field of the result before [jwtauth.New] gets it:
-// Tenants where there are several issuers, AllowedRoles, another RolesClaims. To
-// add a mark, append to Require or Refuse; without the marks of a preset its
-// issuer accepts tokens that are no access tokens.
+// Every field of the result may be changed before it is passed to [jwtauth.New], such
+// as Tenants with several issuers, AllowedRoles and RolesClaims. To add a mark, append
+// to Require or Refuse, and keep those that are there: without them the issuer accepts
+// tokens that are not access tokens.
 //
-// A function does not return an error. If a parameter is invalid, the Err of the
-// issuer says which, and New returns it.
+// The functions return no error. If a parameter is invalid, the field Err of the issuer
+// has the error, and [jwtauth.New] returns it.
 //
 // docs/providers.md has, for each provider, the settings that are necessary at the
 // provider, and what the log says if they are missing.

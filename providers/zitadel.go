@@ -13,13 +13,13 @@ import (
 // the URL of the instance, such as "https://acme.zitadel.cloud", and project the ID
 // of the project. Applications and service users must be set to JWT access tokens.
 //
-// The tenant is the organization of the user, and roles are the roles in the project
-// that this organization gave to the user: another organization that was granted the
-// project can give roles to the same user, but for itself only. If the token does not
-// name the organization, there is no tenant, and roles are those of all organizations.
-// The client is client_id. There are no scopes, and no mark of service users: they are
-// users. A token without such a role is rejected, because every service user of the
-// instance gets the audience of every project.
+// The tenant is the organization of the user. Roles are the roles in the project that
+// this organization gave to the user; roles that another organization gave are not
+// used. If the token does not name the organization, there is no tenant, and roles are
+// those of all organizations. The client is client_id. There are no scopes. Tokens of
+// service users look like those of people, so their Kind is user. A token without a
+// role is rejected, because every service user of the instance gets the audience of
+// every project.
 func Zitadel(issuer, project string) jwtauth.Issuer {
 	roles := "urn:zitadel:iam:org:project:" + project + ":roles"
 	i := compatible(issuer, project)

@@ -66,7 +66,7 @@ type TokenEndpointConfig struct {
 //
 // Config.Observer receives an event for each rejected request.
 //
-// An application with more grant types answers their requests itself, with
+// An application with more grant types handles their requests itself, answers them with
 // [TokenEndpoint.Begin], and passes requests with the grant type refresh_token to
 // ServeHTTP.
 type TokenEndpoint struct {

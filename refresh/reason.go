@@ -14,8 +14,8 @@ const Method gatehouse.Method = "refresh_token"
 
 // Types of events.
 const (
-	// EventRotation: a decision on a refresh token that was presented for rotation,
-	// or for revocation by another client than its own.
+	// EventRotation: a decision on a refresh token that was presented for rotation, or
+	// that another client than its own wanted to revoke.
 	EventRotation gatehouse.EventType = "refresh_rotation"
 	// EventBegun: a token family was created.
 	EventBegun gatehouse.EventType = "refresh_begun"
@@ -83,7 +83,7 @@ const (
 	ReasonClient gatehouse.Reason = "refresh_client"
 	// ReasonScope: the client asked for a scope that was not granted. Status: 400. Operator: correct the client or the grant.
 	ReasonScope gatehouse.Reason = "refresh_scope"
-	// ReasonRequest: a request to the token or revocation endpoint is malformed, or of an unsupported grant or token type. Status: 400. Operator: correct the client; the cause names the parameter.
+	// ReasonRequest: a request to the token or revocation endpoint is malformed, or has an unsupported grant type or token type. Status: 400. Operator: correct the client; the cause names the parameter.
 	ReasonRequest gatehouse.Reason = "refresh_request"
 	// ReasonClientAuthentication: the client of the token or revocation endpoint is unknown or failed to authenticate. Status: 400, 401. Operator: check the credentials of the client; many of these are attempts to guess them.
 	ReasonClientAuthentication gatehouse.Reason = "refresh_client_authentication"

@@ -54,8 +54,8 @@ type Config struct {
 	Lifetime time.Duration
 
 	// Grace is the grace period after a rotation in which Rotate returns the same
-	// successor for the rotated token again: at most 1 minute, 10 seconds if zero.
-	// It is for clients with several tabs or processes and clients that lost a
+	// successor for the rotated token again: at most 1 minute, 10 seconds if zero. It
+	// is for clients with several tabs or processes, and for clients that lost a
 	// response. Reuse by an attacker within the grace period is not detected.
 	Grace time.Duration
 

@@ -17,8 +17,8 @@ const (
 )
 
 // Revoke revokes the family of a refresh token, for a revocation endpoint. The token
-// may be any token of the family, also a rotated one. An unknown or malformed token
-// is not an error:
+// may be any token of the family, even a rotated one. An unknown or malformed token is
+// not an error:
 //
 //	RFC 7009 §2.2 (unknown): "invalid tokens do not cause an error response since the
 //	client cannot handle such an error in a reasonable way."

@@ -49,10 +49,10 @@ type Config struct {
 	// Store keeps the revocations for all verifiers. Required.
 	Store Store
 
-	// Issuers are the issuers whose tokens the list revokes, each exactly as the iss
-	// of the tokens. Required. To revoke a token of another issuer is an error, and so
-	// is the question whether one is revoked, so that a verifier rejects it with 503:
-	// a misspelt issuer, or one that is swapped with a subject, is noticed.
+	// Issuers are the issuers whose tokens the list revokes, each exactly as the iss of
+	// the tokens. Required. Both a revocation and a check of a token of another issuer
+	// return an error, and the verifier then answers 503. This shows a misspelt issuer,
+	// and an issuer that is swapped with a subject.
 	Issuers []string
 
 	// MaxLifetime is the longest lifetime of the access tokens that are revoked by
@@ -86,13 +86,12 @@ const (
 // makes verifiers reject the revoked tokens, at the cost of one store query for
 // each request. It is safe for concurrent use.
 //
-// A revocation by subject or client applies to the tokens issued up to that time.
-// The iat claim has whole seconds: all tokens issued within the second of the
-// revocation are revoked, and so are tokens without iat. RevokeSubject and
-// RevokeClient therefore return when that second has ended: the token of a login
-// after them is accepted. If the clock of the issuer is ahead of the store's, a token that was issued
-// shortly before the revocation may have a later iat: the revocation does not apply
-// to it.
+// A revocation by subject or client applies to the tokens issued up to that time. The
+// iat claim has whole seconds: all tokens issued within the second of the revocation
+// are revoked, and so are tokens without iat. RevokeSubject and RevokeClient therefore
+// return when that second has ended, so that the token of a later login is accepted. If
+// the clock of the issuer is ahead of the store's, a token that was issued shortly
+// before the revocation may have a later iat: the revocation does not apply to it.
 type List struct {
 	store       Store
 	issuers     []string

@@ -49,8 +49,9 @@ type Config struct {
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
 	// Revoke revokes the tokens of a refresh that the store could not keep, or whose
-	// session ended in the meantime: no other copy of them exists. It has 6 s. If it is
-	// nil or fails, the event [EventRefreshLost] is the only trace of them. Optional.
+	// session ended in the meantime: no other copy of them exists. Its timeout is 6 s.
+	// If it is nil or fails, the tokens stay valid, and only the event
+	// [EventRefreshLost] reports them. Optional.
 	Revoke func(ctx context.Context, lost Tokens) error
 
 	// TrustedOrigins are the origins of other sites whose pages may use the
@@ -82,9 +83,9 @@ type Config struct {
 	// the timeouts. [Login].Lifetime has other timeouts for one session.
 	Persistent bool
 
-	// Partitioned makes the cookie one with the attributes Partitioned (CHIPS) and
-	// SameSite=None. Set it only for an application that pages of other sites show in
-	// a frame: each of those sites then has sessions of its own, and the browser sends
+	// Partitioned gives the cookie the attributes Partitioned (CHIPS) and
+	// SameSite=None. Set it only for an application that pages of other sites show in a
+	// frame: each of those sites then has sessions of its own, and the browser sends
 	// the cookie in the frame, which SameSite=Lax prevents. The login must be in the
 	// frame too. It requires AllowFraming. Without SameSite=Lax, [cookie.CrossSite] is
 	// the only protection against CSRF.

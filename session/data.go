@@ -20,10 +20,10 @@ import (
 //
 // The methods are safe for concurrent use, by several processes too, and no change is
 // lost. They take the context of a request that a gate has authenticated by a session,
-// and read the store on each call. While the tokens of the session are refreshed, a
-// change waits for it. The error is a [*gatehouse.Error] as for [Manager.Tokens], or
-// another one if T has no JSON, the stored value is of another type, or the values are
-// too large; then nothing is changed.
+// and read the store on each call. A change waits while the tokens of the session are
+// refreshed. The error is a [*gatehouse.Error] as for [Manager.Tokens], or another one
+// if T has no JSON, the stored value is of another type, or the values are too large;
+// then nothing is changed.
 type Data[T any] struct {
 	// Sessions are the sessions. Required.
 	Sessions *Manager
@@ -49,8 +49,8 @@ func (d Data[T]) Get(ctx context.Context) (T, error) {
 	return d.decode(c.Data[d.Name])
 }
 
-// Set replaces the value. To change a part of it use Update, or concurrent requests
-// overwrite the changes of each other.
+// Set replaces the value. To change a part of it use Update: otherwise concurrent
+// requests overwrite each other's changes.
 func (d Data[T]) Set(ctx context.Context, value T) error {
 	return d.Update(ctx, func(old *T) error { *old = value; return nil })
 }
@@ -68,8 +68,8 @@ func (d Data[T]) Take(ctx context.Context) (T, error) {
 }
 
 // Update calls change with the value and stores the result. If another request changes
-// the session at the same time, it calls change again, with the value of then. After an
-// error of change, which Update returns, nothing is stored.
+// the session at the same time, it calls change again, with the new value. If change
+// returns an error, Update returns it and stores nothing.
 func (d Data[T]) Update(ctx context.Context, change func(*T) error) error {
 	id, err := d.session(ctx)
 	if err != nil {

@@ -12,8 +12,8 @@
 //   - [Manager.Renew] changes the session ID after a change of privileges;
 //   - [Manager.Tokens] returns the tokens for calls to other servers, and refreshes
 //     them when they expire;
-//   - [Data] are typed values of the application in a session, also messages that are
-//     shown once (flash messages);
+//   - [Data] are typed values of the application in a session, such as messages that
+//     are shown once (flash messages);
 //   - [Manager.End] is the logout, and [Manager.Logout] the back-channel logout;
 //   - [Manager.List], [Manager.EndOne] and [Manager.EndAll] are for a page that
 //     lists the sessions of a user, and for operators.
@@ -43,11 +43,12 @@
 //
 // # Several users in one browser
 //
-// A tab can still show one user when another one has signed in: the cookie is the one of
-// all tabs. Each page should say whom it shows, by [UserTag]: scripts in the header
-// [UserHeader], forms in the field [UserField]. A request of another user's page is then
-// rejected with 409, and nothing is written into the wrong account. [RequireUser] demands
-// it. A page should also ask again who is signed in when it becomes visible.
+// All tabs of a browser share the cookie: after another user has signed in, a tab can
+// still show the first user. Each page should therefore send the [UserTag] of the user
+// that it shows: a script in the header [UserHeader], a form in the field [UserField].
+// The manager rejects a request with the tag of another user with 409, so that nothing
+// is written into the wrong account. [RequireUser] also rejects requests without a tag.
+// A page should request the signed-in user again when it becomes visible.
 //
 // # Single refresh
 //

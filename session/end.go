@@ -113,9 +113,9 @@ func (m *Manager) EndOne(ctx context.Context, issuer, subject, id string) (Token
 	return m.remove(ctx, id, func(r *Record) bool { return r.Issuer == issuer && r.Subject == subject && subject != "" })
 }
 
-// EndAll ends all sessions that match and returns their number, such as all
-// sessions of a user whose password changes, except the one of the request. Their
-// tokens are not revoked.
+// EndAll ends all sessions that match and returns their number. After a password
+// change, end all sessions of the user except that of the request: set Selector.Except.
+// The tokens of the sessions are not revoked.
 //
 // Implements ASVS 5.0 §7.4.2.
 func (m *Manager) EndAll(ctx context.Context, s Selector) (int, error) {

@@ -15,8 +15,8 @@ type Lifetime struct {
 	// Absolute.
 	Idle, Absolute time.Duration
 
-	// Persistent keeps the cookie when the browser is closed. In a Login with an Idle or
-	// an Absolute, false does not keep it; otherwise Config.Persistent counts.
+	// Persistent keeps the cookie when the browser is closed. If a Login has an Idle or
+	// an Absolute, its Persistent replaces Config.Persistent.
 	Persistent bool
 }
 
@@ -35,8 +35,8 @@ func (l Lifetime) or(otherwise Lifetime) Lifetime {
 	return l
 }
 
-// Check returns the mistakes of a lifetime, of which zero durations are those of a
-// Config without them.
+// Check returns the errors of a lifetime. A zero duration stands for the default of
+// [Config].
 func (l Lifetime) Check() error {
 	return l.or(Lifetime{Idle: defaultIdle, Absolute: defaultAbsolute}).check("Lifetime.")
 }

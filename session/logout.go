@@ -75,9 +75,9 @@ func (m *Manager) endWithoutSID(ctx context.Context, l Logout) error {
 }
 
 // Once reports whether this is the first call with the issuer and the name within
-// lifetime, among all processes with this store. It is for what may happen once, such
-// as the redemption of an authorization code. The store keeps a record until then.
-// The error is a [*gatehouse.Error] with status 503.
+// lifetime, among all processes with this store. Use it for operations that are allowed
+// once, such as the redemption of an authorization code. The store keeps a record until
+// then. The error is a [*gatehouse.Error] with status 503.
 func (m *Manager) Once(ctx context.Context, issuer, name string, lifetime time.Duration) (bool, error) {
 	_, err := m.store.Create(ctx, marker("used once", issuer, name, lifetime), lifetime)
 	switch {

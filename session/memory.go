@@ -28,7 +28,7 @@ type Memory struct {
 // not positive. If it is full, Create replaces an expired session, or returns
 // an error if there is none: it never ends an active session.
 //
-// What [Manager.Once] and [Manager.Logout] remember counts as a session. With package
+// A record of [Manager.Once] or [Manager.Logout] counts as a session. With package
 // signin, anonymous callers can cause 100 such entries per second, each for 10 minutes:
 // maxSessions should be the largest number of sessions and 60,000 more.
 func NewMemory(maxSessions int) *Memory {

@@ -19,9 +19,9 @@ const (
 	ReasonMalformed gatehouse.Reason = "session_malformed"
 	// ReasonOtherCredential: the caller is authenticated by another credential than a session. Status: 403. Operator: put the route behind sessions only, or have the handler check Principal.Method.
 	ReasonOtherCredential gatehouse.Reason = "session_other_credential"
-	// ReasonOtherUser: the page that sent the request shows another user than that of the session. Status: 409. Operator: nothing; the page asks again who is signed in.
+	// ReasonOtherUser: the page that sent the request shows another user than that of the session. Status: 409. Operator: nothing; the page loads the signed-in user again.
 	ReasonOtherUser gatehouse.Reason = "session_other_user"
-	// ReasonNoUser: the route requires a page to say whom it shows, and the request does not, or its form is malformed. Status: 400. Operator: have the page send the header or the form field that the cause names.
+	// ReasonNoUser: the route requires the tag of the user that the page shows, and the request has none, or its form is malformed. Status: 400. Operator: have the page send the header or the form field that the cause names.
 	ReasonNoUser gatehouse.Reason = "session_no_user"
 	// ReasonNoTokens: the session has no valid access token and no means to refresh it. Status: 401. Operator: request offline_access, and keep each key of the keyring until the sessions that it sealed have ended; see the cause.
 	ReasonNoTokens gatehouse.Reason = "session_no_tokens"

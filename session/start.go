@@ -48,8 +48,8 @@ const maxLabel = 200
 //
 // The session always has a new ID, and Start ends the session that the browser had
 // before, so that an attacker cannot choose the session of another user (session
-// fixation). It rejects cross-site requests (login CSRF). The new session has the data
-// of the old one if that was one of the same user.
+// fixation). It rejects cross-site requests (login CSRF). The new session keeps the
+// data of the old one if both are sessions of the same user.
 //
 //	ASVS 5.0 §7.2.4: "the application generates a new session token on user
 //	authentication, including re-authentication, and terminates the current

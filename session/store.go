@@ -15,9 +15,9 @@ var ErrNotFound = errors.New("session: session not found")
 // ID already exists.
 var ErrConflict = errors.New("session: session changed concurrently, or ID already exists")
 
-// Store keeps the records of sessions. [Memory] is a store for one process; the
-// modules under store have others. Package sessiontest contains the tests that
-// every implementation must pass.
+// Store keeps the records of sessions. [Memory] is a store for one process; the store
+// module has others. Package sessiontest contains the tests that every implementation
+// must pass.
 //
 //   - All methods are safe for concurrent use, also by several processes, and each
 //     is atomic: it checks its conditions and makes its change in one step. A
@@ -128,9 +128,9 @@ type Change struct {
 	Claim     time.Duration // not negative
 }
 
-// Selector matches the sessions of Issuer with Subject and SID, where an empty
-// field matches any. If both are empty, it matches no session. It never matches
-// the session whose ID is Except.
+// Selector matches the sessions of Issuer with Subject and SID, where an empty field
+// matches any. If Subject and SID are both empty, it matches no session. It never
+// matches the session whose ID is Except.
 type Selector struct {
 	Issuer, Subject, SID string
 	// Implements ASVS 5.0 §7.4.3.

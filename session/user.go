@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// UserHeader is the header in which a script says whose page it belongs to, with the
-	// value of [UserTag]. The manager rejects every request with another user than that
-	// of the session: a tab may still show a user after another one has signed in.
+	// UserHeader is the header in which a script sends the [UserTag] of the user that
+	// its page shows. The manager rejects a request whose tag is not that of the
+	// session's user: a tab may still show a user after another one has signed in.
 	UserHeader = "Session-User"
 
-	// UserField is the form field, or query parameter, in which a form says the same:
-	// see [RequireUser].
+	// UserField is the form field, or query parameter, in which a form sends the same
+	// value: see [RequireUser].
 	UserField = "session_user"
 )
 
@@ -30,7 +30,7 @@ var CodeUserChanged = gatehouse.NewCode(http.StatusConflict, "user_changed", "An
 
 var (
 	errOtherUserTag = errors.New("session: the page belongs to another user than the session")
-	errNoUserTag    = errors.New("session: the request does not say whose page it belongs to: send the header " + UserHeader + " or the form field " + UserField)
+	errNoUserTag    = errors.New("session: the request does not name the user that its page shows: send the header " + UserHeader + " or the form field " + UserField)
 )
 
 // UserTag returns the value of [UserHeader] and [UserField] for the pages of a user. It
@@ -52,16 +52,16 @@ func checkUser(values []string, p gatehouse.Principal) error {
 	return nil
 }
 
-// RequireUser returns a handler, for use behind a gate, that lets a request that may
-// change something through only if it says whose page it belongs to: a request with a
-// session and another method than GET, HEAD and OPTIONS needs [UserHeader], or
-// [UserField] in its query or its application/x-www-form-urlencoded body, with the
-// [UserTag] of the user. Without one the response is 400, with that of another user 409,
-// and next is not called. Requests with other credentials pass: they come from no page.
+// RequireUser returns a handler, for use behind a gate, that requires the [UserTag] of
+// the user in each request with a session and a method other than GET, HEAD and
+// OPTIONS: in [UserHeader], or in [UserField] in the query or the
+// application/x-www-form-urlencoded body. Without a tag the response is 400, with the
+// tag of another user 409, and next is not called. Requests with other credentials than
+// a session need no tag, because no page sends them.
 //
-// It reads form bodies as [http.Request.ParseForm] does, so a limit for them must be set
-// before. Other bodies are left to next; a multipart form can have the field in the query
-// of its action. The result of a refusal is written by [gatehouse.Refuse].
+// It reads form bodies as [http.Request.ParseForm] does, so set a limit for them in
+// front of it. It does not read other bodies; a multipart form can have the field in
+// the query of its action. [gatehouse.Refuse] writes the refusals.
 func RequireUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := gatehouse.FromContext(r.Context())

@@ -16,19 +16,19 @@ import (
 const defaultGroupsClaim = "groups"
 
 // Admit says who may sign in, by the claims of the login. A user must satisfy every
-// field that is set. It is checked at each login; a session that has begun lasts until it
-// ends. Config.Complete can refuse for other reasons.
+// field that is set. It is checked at each login only: it does not end a session that
+// has begun. Config.Complete can refuse for other reasons.
 type Admit struct {
-	// Groups are groups of which the user must be in at least one, compared character by
-	// character. If the claim is missing, or does not name the groups because they are
-	// too many, the login is refused with [ReasonGroups].
+	// Groups are the allowed groups: the user must be in at least one of them. Names
+	// are compared character by character. If the claim is missing, or omits the groups
+	// because there are too many, the login is refused with [ReasonGroups].
 	Groups []string
 
 	// GroupsClaim is the claim with the list of groups: "groups" if empty.
 	GroupsClaim string
 
-	// EmailDomains are domains of which the address in the claim email must be, in
-	// lower case and without subdomains. The claim email_verified must be true: otherwise
+	// EmailDomains are the allowed domains of the address in the claim email, in lower
+	// case; subdomains do not match. The claim email_verified must be true: otherwise
 	// the user may have chosen the address.
 	EmailDomains []string
 }

@@ -40,28 +40,30 @@ type Config struct {
 	// requests consent (prompt=consent) unless Params contains prompt.
 	Scopes []string
 
-	// Resources, MaxAge and Params are as in [oauth.AuthorizationRequest]. What Params
-	// ask for, such as acr_values, is not compared with the ID token. Optional.
+	// Resources, MaxAge and Params are as in [oauth.AuthorizationRequest]. The values
+	// of Params, such as acr_values, are not compared with the ID token. Optional.
 	Resources []string
 	MaxAge    time.Duration
 	Params    url.Values
 
-	// ACRValues are requested as acr_values, and a login whose ID token has none of them
-	// as its acr is refused with [ReasonStepUp]: in visible ASCII without spaces, at most
-	// 256 bytes together. Optional.
+	// ACRValues are requested as acr_values. A login is refused with [ReasonStepUp] if
+	// the acr of its ID token is none of them. They are visible ASCII without spaces,
+	// at most 256 bytes together. Optional.
 	ACRValues []string
 
-	// Userinfo adds the claims of the userinfo endpoint to those of the ID token, which
-	// win, for authorization servers that leave claims such as groups and email out of ID
-	// tokens. If the endpoint fails, the login fails.
+	// Userinfo adds the claims of the userinfo endpoint to those of the ID token. A
+	// claim of the ID token is not replaced. It is for authorization servers that leave
+	// claims such as groups and email out of ID tokens. If the endpoint fails, the
+	// login fails.
 	Userinfo bool
 
-	// Admit says which users may sign in; all whom the authorization server admits, if zero.
+	// Admit says which users may sign in. The zero value admits every user of the
+	// authorization server.
 	Admit Admit
 
-	// Remember is how long sessions last whose user asked to stay signed in: the login
-	// has the query parameter remember=1, as a form with a checkbox of this application
-	// sends it. The parameter is ignored if Remember is zero, and in requests that a page
+	// Remember is the lifetime of the session of a user who asks to stay signed in: the
+	// login then has the query parameter remember=1, for example from a checkbox in a
+	// form. The parameter is ignored if Remember is zero, and in requests that a page
 	// of another origin caused.
 	Remember session.Lifetime
 

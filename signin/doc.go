@@ -19,9 +19,10 @@
 //	mux := handler.Gate.Mux()
 //	mux.Public("/auth/", handler)
 //
-// Beside it, [http.ServeMux] allows a route for all other paths without a method
-// only: "/" and not "GET /". A gate of the application's own, such as one for access
-// tokens too, gets the fields Sessions and LoginURL and the method ErrorBody.
+// A route for all other paths must then have no method: use "/" and not "GET /", which
+// conflicts with "/auth/" in [http.ServeMux]. A gate of the application's own, such as
+// one for access tokens too, gets the fields Sessions and LoginURL and the method
+// ErrorBody.
 //
 // # Login
 //
@@ -35,11 +36,11 @@
 //
 // These query parameters of the login are for one login: max_age and acr_values of a
 // step-up challenge, which the gate adds; login_hint; prompt with login, select_account
-// and consent; and remember=1 on a page of this origin, see [Config].Remember. The acr and
-// the auth_time of the ID token are compared with them: a login that is too weak or too
-// old is refused with a page, and is not repeated without an end.
+// and consent; and remember=1 on a page of this origin, see [Config].Remember. The acr
+// and the auth_time of the ID token are compared with them: a login that is too weak or
+// too old is refused with a page and not repeated, which could be an endless loop.
 //
-// [Config].Admit says which users may sign in, and [Config].Complete can refuse others.
+// [Config].Admit says which users may sign in. [Config].Complete can refuse more users.
 //
 // The callback deletes the pending login before it checks the rest of the
 // response, so that each response is accepted at most once. Each login starts a new

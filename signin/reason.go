@@ -14,7 +14,7 @@ import (
 const (
 	// ReasonNavigation: the request for the login is not a navigation, so that the user would not see the login. Status: 401. Operator: have the page send the user to the login with a link.
 	ReasonNavigation gatehouse.Reason = "signin_navigation"
-	// ReasonTransaction: the callback has no state, or the browser has no pending login with that state. Status: 400. Operator: nothing for single ones, such as a late login; many for one user are login CSRF attempts.
+	// ReasonTransaction: the callback has no state, or the browser has no pending login with that state. Status: 400. Operator: nothing for a single one, such as a login that took too long; many for one user are login CSRF attempts.
 	ReasonTransaction gatehouse.Reason = "signin_transaction"
 	// ReasonResponse: the callback is not a GET request, or its query is malformed. Status: 400. Operator: have the client registration use the response mode query.
 	ReasonResponse gatehouse.Reason = "signin_response"

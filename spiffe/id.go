@@ -73,9 +73,9 @@ func (id ID) String() string {
 	return scheme + id.trustDomain + id.path
 }
 
-// CertificateID returns the SPIFFE ID of the certificate of a workload, an
-// X.509-SVID: it has exactly one URI, which is an ID with a path, is not that of a
-// CA, and may sign nothing but digital signatures. It does not verify the
+// CertificateID returns the SPIFFE ID of the certificate of a workload, an X.509-SVID:
+// it has exactly one URI, which is an ID with a path, is not that of a CA, and may make
+// digital signatures, and may not sign certificates or CRLs. It does not verify the
 // certificate: use it in mtls.Config.Principal, which gets verified ones.
 func CertificateID(leaf *x509.Certificate) (ID, error) {
 	const signing = x509.KeyUsageCertSign | x509.KeyUsageCRLSign

@@ -10,9 +10,9 @@ import (
 
 // The reasons why a JWT-SVID is rejected.
 const (
-	// ReasonMalformed: the token is no JWT-SVID: its form, its header, its algorithm or a claim. Status: 401. Operator: see the cause.
+	// ReasonMalformed: the token is not a JWT-SVID: its form, its header, its algorithm or a claim is wrong. Status: 401. Operator: see the cause.
 	ReasonMalformed gatehouse.Reason = "spiffe_malformed"
-	// ReasonID: sub is no SPIFFE ID of a workload in a configured trust domain. Status: 401. Operator: add the trust domain to Config.TrustDomains if it is trusted.
+	// ReasonID: sub is not the SPIFFE ID of a workload in a configured trust domain. Status: 401. Operator: add the trust domain to Config.TrustDomains if it is trusted.
 	ReasonID gatehouse.Reason = "spiffe_id"
 	// ReasonAudience: aud is not one of Config.Audiences alone. Status: 401. Operator: have the workload request an SVID for this audience only.
 	ReasonAudience gatehouse.Reason = "spiffe_audience"

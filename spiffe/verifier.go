@@ -4,14 +4,14 @@
 // SPIFFE ID in an X.509-SVID.
 //
 // A [Verifier] verifies JWT-SVIDs with the keys of the trust bundle of their trust
-// domain. It is no gatehouse.Authenticator, because a JWT-SVID is no access token:
-// the caller decides where it is accepted, for example for a token exchange.
+// domain. It is not a gatehouse.Authenticator, because a JWT-SVID is not an access
+// token: the caller decides where it is accepted, for example in a token exchange.
 // [CertificateID] returns the ID in a certificate, for mtls.Config.Principal.
 //
 // # Choices that the standards leave open
 //
-//   - aud is one audience: an SVID for several could be used at the others. A string
-//     and an array of one are accepted.
+//   - aud is one audience, because an SVID for several could be used at each of them. A
+//     string and an array with one element are accepted.
 //   - The header has alg, kid and optionally typ, and nothing else. kid is required.
 //   - exp is at most a day ahead. The clocks may differ by 30 s.
 //   - The path of the ID must not be empty: the ID of a trust domain is no workload.
@@ -40,8 +40,8 @@ const (
 // Config configures a [Verifier].
 type Config struct {
 	// TrustDomains are the trust bundles by the name of their trust domain, such as
-	// "example.org". At least one is required. The keys of one are never used for
-	// another.
+	// "example.org". At least one is required. The keys of one trust domain are never
+	// used for another.
 	TrustDomains map[string]Bundle
 
 	// Audiences are the audiences of this program, often its SPIFFE ID. aud must be

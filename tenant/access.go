@@ -10,19 +10,20 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// EventCrossTenant reports that the caller or the job of one tenant asked for data of
-// another one. It has [AttrOwner].
+// EventCrossTenant reports that the caller or the job of one tenant requested data of
+// another tenant. It has [AttrOwner].
 const EventCrossTenant gatehouse.EventType = "tenant_cross_tenant"
 
-// AttrOwner is the tenant whose data was asked for.
+// AttrOwner is the tenant to which the requested data belongs.
 const AttrOwner = "owner"
 
-// Check returns nil if the tenant of the context is owner, the tenant to which a record
+// Check returns nil if the tenant of the context is owner: the tenant to which a record
 // belongs. Otherwise it reports [EventCrossTenant] and returns a [*gatehouse.Error] of
 // [gatehouse.CodeAccessDenied]. Where the caller must not learn that the record exists,
 // answer as if it did not.
 //
-// Use it for what does not separate tenants by itself. The observer may be nil.
+// Use it for data that is not separated by tenant in another way. The observer may be
+// nil.
 func Check(ctx context.Context, observer gatehouse.Observer, owner string) error {
 	n, err := Of(ctx)
 	if err == nil && n.tenant == owner {

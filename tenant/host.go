@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// FromHost allows callers whose tenant is the one label before suffix in the host
+// FromHost allows callers whose tenant is the single label before suffix in the host
 // name of the request. With the suffix "example.com", "acme.example.com" names the
 // tenant "acme", and "example.com", "a.b.example.com", "acme.example.org" and
 // "acme.example.com." name none.

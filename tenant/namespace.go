@@ -40,8 +40,8 @@ func New(tenant string) (Namespace, error) {
 // [gatehouse.FromContext], or that of the job, see [Job]. The error is [ErrNone] if it
 // has none.
 //
-// An API key with a tenant is bound to its namespace by this: the tenant of a caller
-// comes from the credential only.
+// The tenant of a caller comes from the credential only, so an API key with a tenant
+// gives access to that namespace only.
 func Of(ctx context.Context) (Namespace, error) {
 	if p, ok := gatehouse.FromContext(ctx); ok {
 		if p.Tenant == "" {

@@ -10,18 +10,18 @@ import (
 	"slices"
 )
 
-// CheckRows returns an error that names everything in a PostgreSQL database through
+// CheckRows returns an error that lists everything in a PostgreSQL database through
 // which the role of db could see or change rows of other tenants: tables and partitions
 // without row-level security, without FORCE, without a policy, or with a permissive
 // policy that does not compare with [Setting]; views without security_invoker,
-// materialized views and foreign tables; functions that are SECURITY DEFINER; and a role
-// that is a superuser, has BYPASSRLS, owns a table, or may TRUNCATE one.
+// materialized views and foreign tables; functions that are SECURITY DEFINER; and a
+// role that is a superuser, has BYPASSRLS, owns a table, or may TRUNCATE one.
 //
 // It looks at all schemas but those of PostgreSQL, and leaves out the tables, views and
 // functions in shared, which are the same for all tenants, such as "public.countries".
 // Call it at start, so that a table that a migration forgot to protect stops the
-// program. It cannot see what a function or a trigger does, and whether every key has
-// the tenant.
+// program. It does not check what a function or a trigger does, and whether every key
+// contains the tenant.
 func CheckRows(ctx context.Context, db *sql.DB, shared ...string) error {
 	rows, err := db.QueryContext(ctx, findings)
 	if err != nil {

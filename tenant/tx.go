@@ -78,7 +78,7 @@ func unavailable(step string, err error) error {
 
 // Protect returns the statements that separate the tenants in a table, for a migration.
 // column is the column with the tenant, of type text. From then on a row can be read,
-// changed and added in a [Tx] of its tenant only, by the owner of the table too. The
+// changed and added in a [Tx] of its tenant only, even by the owner of the table. The
 // column is NOT NULL and gets the tenant of the transaction by default.
 //
 // A unique key without the column tells one tenant which keys another one has, and a

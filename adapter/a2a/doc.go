@@ -10,13 +10,13 @@
 //     a skill that the table does not list is denied;
 //   - a message that needs an approval puts its task into the state auth-required, with
 //     the address of the approval; send it again, with the ID of the task, afterwards;
-//   - skills that a caller can never call are not in its extended card;
-//   - a task belongs to the caller whose message created it, for all others it does not
-//     exist;
+//   - the extended card of a caller has no skills that it can never call;
+//   - a task belongs to the caller whose message created it; for all other callers it
+//     does not exist;
 //   - the cards name the security schemes of the gate and are signed; clients verify them
 //     with [VerifyCard];
-//   - a response stream ends with the credential. The task goes on, because its message
-//     was authorized.
+//   - a response stream ends with the credential. The task continues, because its
+//     message was authorized.
 //
 // # Wiring
 //
@@ -30,9 +30,9 @@
 // Protocol 0.3 has no member for the skill. By default the metadata member "skill" of a
 // message names it, and the message has one part: a data part, whose object is the
 // arguments of the skill, or a text part, whose text is the argument "text". The
-// executor gets what was authorized from [CallFrom], and must use nothing else of the
-// message. Contexts (contextId) are chosen by the client: keep what the agent remembers
-// under the key of the principal and the context.
+// executor gets the authorized skill and arguments from [CallFrom], and must use
+// nothing else of the message. Contexts (contextId) are chosen by the client: keep what
+// the agent remembers under the key of the principal and the context.
 //
 // # Refusals
 //

@@ -12,7 +12,7 @@
 // only with gin.Engine.ContextWithFallback.
 //
 // A gin middleware that writes a refusal and returns does not stop the handlers after
-// it: they run, and write behind the refusal. [Wrap] aborts the chain.
+// it: they run, and append to the refusal. [Wrap] aborts the chain.
 package gategin
 
 import (

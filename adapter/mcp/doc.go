@@ -2,24 +2,22 @@
 
 // Package mcp puts a server of the official MCP SDK for Go behind a gate.
 //
-// The SDK has no notion of a caller who may use one tool and not another. A [Handler]
-// serves the MCP server over Streamable HTTP and decides on every call with a
-// [tool.Table]:
+// The SDK cannot allow a caller one tool and deny it another. A [Handler] serves the
+// MCP server over Streamable HTTP and decides on every call with a [tool.Table]:
 //
 //   - a call is authorized immediately before the tool runs, by name and arguments;
 //   - a missing scope is 403 insufficient_scope, with all scopes of the tool and the
 //     address of the metadata of the protected resource (step-up);
 //   - a call that needs an approval is answered with a tool result that names it;
-//   - tools that a caller can never call are not in its list;
+//   - a caller does not see tools that it can never call;
 //   - the body of each refusal is a JSON-RPC error with the ID of the request: after
 //     any other body the client of the SDK ends the connection;
 //   - a request from a page of another origin is 403;
 //   - a response stream ends with the credential.
 //
-// The server is stateless: it has no sessions, so that any node can answer, and no
-// session can be taken over. It speaks all versions of the protocol that the SDK knows,
-// the latest of which is 2026-07-28. Batches, which that version does not have, are
-// refused.
+// The server is stateless: it has no sessions, so any node can answer, and an attacker
+// cannot take over a session. It supports all protocol versions of the SDK, up to
+// 2026-07-28. It refuses batches, which this version does not have.
 //
 // # Wiring
 //

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gateotel makes OpenTelemetry metrics and span attributes of what gatehouse
-// decides and of what its stores and key sets do.
+// Package gateotel makes OpenTelemetry metrics and span attributes of the decisions of
+// gatehouse, and of its stores, caches and key sets.
 //
 //	telemetry, err := gateotel.New(gateotel.Config{MeterProvider: provider, Observer: gatehouse.Log(logger)})
 //	tokens, err := jwtauth.New(jwtauth.Config{Observer: telemetry, ...})
@@ -24,12 +24,12 @@
 //
 // Decisions are the events with a Decision, and events all others. A request can cause
 // several decisions: the gate allows it, and a budget behind the gate refuses it. The
-// attribute event.type is "decision" for requests; other values are those of package
-// agent/tool and its like.
+// attribute event.type is "decision" for requests; packages such as agent/tool have
+// other values.
 //
-// No attribute has a value that a caller chooses: reasons and types are constants of the
-// program, and the issuers are those of the configuration. If a program makes reasons of
-// texts all the same, its metrics have at most 1,000 combinations; the others count as
+// No attribute has a value that a caller chooses: reasons and types are constants of
+// the program, and the issuers are those of the configuration. If a program uses other
+// texts as reasons, its metrics have at most 1,000 combinations; the others count as
 // "_OTHER".
 //
 // A span that records, such as that of otelhttp around the gate, gets the decision as

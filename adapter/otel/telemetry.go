@@ -106,7 +106,7 @@ func New(config Config) (*Telemetry, error) {
 	return t, nil
 }
 
-// Close unregisters the metrics of the sources that are watched.
+// Close unregisters the metrics that the Watch methods have added.
 func (t *Telemetry) Close() error { return t.registration.Unregister() }
 
 // Observe implements [gatehouse.Observer]. It returns the error of Config.Observer.

@@ -37,9 +37,9 @@ type Approval struct {
 // Digest is the SHA-256 of the canonical JSON of a [Call] and a [Rule].
 type Digest [sha256.Size]byte
 
-// Digest returns the digest that binds the approval to its Call and Rule: an
-// approval that was given by one rule is void under another one. Approvals that
-// differ in any of their fields have different digests.
+// Digest returns the digest that binds the approval to its Call and Rule: an approval
+// under one rule is void under another rule. Approvals that differ in any of their
+// fields have different digests.
 func (a Approval) Digest() Digest {
 	// The members are in the order of RFC 8785, and Arguments are canonical.
 	b := make([]byte, 0, 512)
@@ -100,7 +100,7 @@ func (a Approval) Status() Status {
 	return Pending
 }
 
-// Decided reports whether a person is among those who have decided.
+// Decided reports whether a person has decided.
 func (a Approval) Decided(person gatehouse.Key) bool {
 	return slices.ContainsFunc(a.Decisions, func(d Decision) bool { return d.Decider == person })
 }

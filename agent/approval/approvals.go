@@ -3,17 +3,16 @@
 // Package approval lets people decide on single calls of tools by AI agents:
 // request, decide, claim.
 //
-// [Approvals.Request] asks for an approval of a [Call]. It is bound to all of the
-// call: tenant, subject, actor, tool, version, and the arguments in their canonical
-// form, RFC 8785. [Approvals.Decide] records the decision of a person; the [Rule]
-// says which persons, and how many of them. [Approvals.Claim] uses the approval,
-// once, immediately before the call is dispatched: of any number of concurrent
-// claims, on any number of servers, exactly one succeeds. An approval expires by
-// the clock of the store.
+// [Approvals.Request] asks for an approval of a [Call]. It is bound to all of the call:
+// tenant, subject, actor, tool, version, and the arguments in their canonical form, RFC
+// 8785. [Approvals.Decide] records the decision of a person; the [Rule] says which
+// persons, and how many of them. [Approvals.Claim] uses the approval, once, immediately
+// before the call is dispatched: of any number of concurrent claims, on any number of
+// servers, exactly one succeeds. An approval expires by the clock of the store.
 //
-// A decider is a user of the same tenant who acts in person: never an agent, never
-// with a delegated token, and never the subject or the actor of the call, except
-// that the subject itself gives consent. See [Rule].
+// A decider is a user of the same tenant who acts in person: never an agent, never a
+// user with a delegated token, and never the subject or the actor of the call. The
+// exception is consent, which the subject gives. See [Rule].
 //
 // Approvals is also an [http.Handler], with a page for people and JSON for programs.
 // The agent learns of the decision by [Approvals.Wait], by polling, or by
@@ -82,9 +81,9 @@ type Config struct {
 	// at least MaxArguments and at most 1 GiB, 16 MiB if zero.
 	MaxPendingBytes int
 
-	// AllowAskingAgain lets a call whose approval was denied ask for another one at
-	// once. Without it the same call is refused until the denied approval expires, so
-	// that an agent cannot repeat a question until a tired person says yes. Set it
+	// AllowAskingAgain lets a call whose approval was denied request another approval
+	// at once. Without it the same call is refused until the denied approval expires,
+	// so that an agent cannot repeat a request until a tired person approves. Set it
 	// where people correct their decisions.
 	AllowAskingAgain bool
 

@@ -62,12 +62,12 @@ func (c Call) check(maxArguments int) error {
 // Rule says who decides on an approval. A decider is always a user of the same
 // tenant, without actors. The zero Rule has no decider.
 type Rule struct {
-	// Consent: the subject of the call decides, and no other person. Roles must be
-	// empty then, and Count at most 1.
+	// Consent means that the subject of the call decides, and no other person. Roles
+	// must then be empty, and Count at most 1.
 	Consent bool
 
-	// Roles are the roles of deciders, any of which suffices. The subject and the
-	// actor of the call do not decide. Required without Consent.
+	// Roles are the roles of deciders: a decider needs one of them. The subject and the
+	// actor of the call cannot decide. Required without Consent.
 	Roles gatehouse.Roles
 
 	// Count is the number of different persons who must approve: at most 16, 1 if zero.

@@ -21,16 +21,16 @@ var limits = strictjson.Limits{Depth: 32, Members: 1 << 17}
 
 // ErrNumber is the error of [Canonical] for a number that another parser may read
 // as a different one.
-var ErrNumber = errors.New("approval: number does not survive: use a string, or fewer digits")
+var ErrNumber = errors.New("approval: number is not exact as a double: use a string, or fewer digits")
 
 // Canonical returns a JSON object in the canonical form of RFC 8785, in which two
 // texts with the same meaning are equal.
 //
-// It refuses text that parsers read differently: duplicate member names, also if
-// only their case differs, invalid UTF-8, lone surrogates, text after the object,
-// and numbers that do not survive as IEEE 754 doubles: those beyond ±(2^53-1), with
-// more digits than a double has, underflow and -0. The object may be nested 32 deep
-// and have 131,072 members and elements in total.
+// It refuses text that parsers read differently: duplicate member names, also if only
+// their case differs, invalid UTF-8, lone surrogates, text after the object, and
+// numbers that are not exact as IEEE 754 doubles: those beyond ±(2^53-1), with more
+// digits than a double has, underflow and -0. The object may be nested 32 deep and have
+// 131,072 members and elements in total.
 //
 // Implements RFC 8785 §3.1 (I-JSON), §3.2.1, §3.2.2 (strings), §3.2.2 (numbers),
 // §3.2.3 (sort), §3.2.4.

@@ -161,7 +161,7 @@ func (x *exchange) checkOrigin() error {
 	// net/http does not look at Origin beside Sec-Fetch-Site, nor at its scheme.
 	u, err := url.Parse(origins[0])
 	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, x.r.Host) || x.r.TLS != nil && u.Scheme != "https" {
-		return errors.New("approval: the Origin is another one")
+		return errors.New("approval: Origin is neither that of Config.URL nor the host of the request")
 	}
 	return nil
 }

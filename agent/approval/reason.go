@@ -43,15 +43,15 @@ const (
 	ReasonRequired gatehouse.Reason = "approval_required"
 	// ReasonDenied: an approval of the same call was denied and has not expired. Status: 403. Operator: nothing, unless the agent repeats the call.
 	ReasonDenied gatehouse.Reason = "approval_denied"
-	// ReasonTooMany: Config.MaxPending or MaxPendingBytes: too many approvals of the actor wait for a decision. Status: 429. Operator: check the agent, which asks more than people answer.
+	// ReasonTooMany: the approvals of the actor that wait for a decision have reached Config.MaxPending or MaxPendingBytes. Status: 429. Operator: check the agent, which requests more approvals than people decide on.
 	ReasonTooMany gatehouse.Reason = "approval_too_many"
 	// ReasonCall: the call cannot be approved: a field is missing, too long or not canonical. Status: 400. Operator: see the cause; check the tool and the client.
 	ReasonCall gatehouse.Reason = "approval_call"
 	// ReasonNotFound: the tenant of the caller has no such approval. Status: 404. Operator: nothing, unless a caller guesses.
 	ReasonNotFound gatehouse.Reason = "approval_not_found"
-	// ReasonNotEntitled: the caller may not decide: an agent, a delegated token, the caller of the tool itself, or without the role. Status: 403. Operator: treat attempts of agents as attacks.
+	// ReasonNotEntitled: the caller may not decide: it is an agent, has a delegated token, is the caller of the tool itself, or lacks the role. Status: 403. Operator: treat attempts of agents as attacks.
 	ReasonNotEntitled gatehouse.Reason = "approval_not_entitled"
-	// ReasonEnded: the approval is decided, used or expired, or the person has decided already. Status: 409. Operator: nothing.
+	// ReasonEnded: the approval is decided, used or expired, or this person has already decided. Status: 409. Operator: nothing.
 	ReasonEnded gatehouse.Reason = "approval_ended"
 	// ReasonMalformed: the request is not a decision in JSON or from the form. Status: 400, 405. Operator: check the client.
 	ReasonMalformed gatehouse.Reason = "approval_malformed"

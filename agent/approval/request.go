@@ -41,15 +41,15 @@ func (s *Approvals) Required(a Approval) *gatehouse.Error {
 	}}
 }
 
-// Request returns the approval of a call, and asks for it if there is none: a second
-// request of the same call, by any server, returns the same approval until it is
-// used, denied or expired. A denied one is returned until it expires, see
+// Request returns the approval of a call, and requests one if there is none: a second
+// request of the same call, by any server, returns the same approval until it is used,
+// denied or expired. A denied one is returned until it expires, see
 // Config.AllowAskingAgain.
 //
 // The errors are a [*gatehouse.Error] with [CodeTooMany], with
 // [gatehouse.CodeInvalidRequest] for a call that cannot be approved, or with
-// [gatehouse.CodeTemporarilyUnavailable]. A wrong rule is a defect of the program
-// and is also the latter.
+// [gatehouse.CodeTemporarilyUnavailable]. An invalid rule is a defect of the program
+// and has the latter code too.
 func (s *Approvals) Request(ctx context.Context, c Call, r Rule) (Approval, error) {
 	if err := c.check(s.config.MaxArguments); err != nil {
 		return Approval{}, &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonCall, Cause: err}
@@ -122,10 +122,9 @@ func (s *Approvals) find(ctx context.Context, tenant, id string) (Approval, erro
 	return s.config.Store.Find(ctx, tenant, id)
 }
 
-// Wait returns an approval of a tenant as soon as it is not pending. It asks the
-// store every second until ctx is done, whose error it then returns. An approval
-// expires, so that Wait ends also without a deadline. The other errors are those of
-// Find.
+// Wait returns an approval of a tenant as soon as it is not pending. It asks the store
+// every second until ctx is done, and then returns the error of ctx. An approval
+// expires, so Wait ends even without a deadline. The other errors are those of Find.
 func (s *Approvals) Wait(ctx context.Context, tenant, id string) (Approval, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

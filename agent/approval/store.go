@@ -42,13 +42,13 @@ var (
 // An approval is open if it is pending or approved and has not expired; see
 // [Approval.Status].
 type Store interface {
-	// Request returns the open approval with the digest of a, if there is one.
-	// Otherwise, unless again is true, it returns a denied one that has not expired.
-	// Otherwise, unless the limits of a.Tenant and a.Actor are reached, it adds an
-	// approval with the ID, Call and Rule of a. Created is now, Expires is now +
-	// Limits.Lifetime, the other fields are zero, and added is true. Otherwise it returns
-	// ErrTooMany; concurrent calls can exceed the limits by their number. If the ID
-	// exists, Request returns an error.
+	// Request returns the open approval with the digest of a, if there is one. If there
+	// is none and again is false, it returns a denied approval with the digest that has
+	// not expired. If there is neither, it adds an approval with the ID, Call and Rule
+	// of a: Created is now, Expires is now + Limits.Lifetime, the other fields are
+	// zero, and added is true. It returns ErrTooMany instead if the limits of a.Tenant
+	// and a.Actor are reached; concurrent calls can exceed the limits by their number.
+	// If the ID exists, Request returns an error.
 	Request(ctx context.Context, a Approval, limits Limits, again bool) (_ Approval, added bool, _ error)
 
 	// Find returns an approval, whatever its status.
@@ -66,9 +66,10 @@ type Store interface {
 
 	// List returns the first of the approvals that are pending and for which
 	// [Filter.Matches] is true, at most limit. Arguments of more than maxBytes are left out:
-	// they are empty. The actors take turns, so that one with many approvals hides no other: first
-	// come the last created ones of each Actor, then the ones before these, and so on; in
-	// each turn the last created first, and then by ID.
+	// they are empty. The order is by turns of the actors, so that an actor with many
+	// approvals cannot hide those of another: the latest approval of each Actor, then
+	// the second latest of each, and so on. Within a turn the order is by Created, the
+	// latest first, and then by ID.
 	List(ctx context.Context, f Filter, limit, maxBytes int) ([]Approval, error)
 }
 
@@ -86,9 +87,9 @@ type Filter struct {
 	Roles   gatehouse.Roles
 }
 
-// Matches reports whether the person may decide on a: it is of the same Tenant, the
-// Decider is not among those who have decided, and with Consent is the Subject,
-// otherwise neither Subject nor Actor, with one of the Roles.
+// Matches reports whether the person may decide on a: a has the same Tenant, and
+// Decider has not decided. With Consent, Decider must be the Subject; otherwise Decider
+// must have one of the Roles and be neither Subject nor Actor.
 func (f Filter) Matches(a Approval) bool { return f.entitled(a) && !a.Decided(f.Decider) }
 
 func (f Filter) entitled(a Approval) bool {

@@ -43,8 +43,8 @@ type Call struct {
 	// Cap is the caller's limit of tokens for one request, nil for none: see [Caps].
 	Cap *int64
 
-	// Rewrite sets the output limit in the body of r, which is a copy of the request, to
-	// the limit on which the worst case is based, and has a stream report its usage.
+	// Rewrite changes the body of r, which is a copy of the request: it sets the output
+	// limit on which the worst case is based, and makes a stream report its usage.
 	// Optional, but without it the upstream may use more than the hold.
 	Rewrite func(r *http.Request, limit int64) error
 

@@ -22,15 +22,15 @@
 // # Refusals
 //
 // A call that can never fit is refused with 403, and a call that does not fit now with
-// 429 and Retry-After; both have the code budget_exceeded. The reason tells an
-// exhausted budget from one whose rest is held by calls in progress, and so does the
-// [ExceededError]. If the store of the budgets is unavailable, calls are refused with
-// 503, unless [Config.AllowUnrecorded] admits some.
+// 429 and Retry-After; both have the code budget_exceeded. The reason and the
+// [ExceededError] say whether the budget is exhausted or its rest is held by calls in
+// progress. If the store of the budgets is unavailable, calls are refused with 503,
+// unless [Config.AllowUnrecorded] admits some.
 //
 // # Stores
 //
 // The counters are in a [Store]: [Memory] for one process, or one of module store:
 // SQLite, Postgres or Redis. Its clock decides in which window a call is. Redis loses
-// acknowledged changes if it fails over to a replica: use SQL where a limit is
-// contractual.
+// acknowledged changes if it fails over to a replica: use PostgreSQL or SQLite if a
+// limit is contractual.
 package budget

@@ -18,9 +18,9 @@ type ExceededError struct {
 	Balance Balance // zero Spent and Held if Never
 	Amount  int64   // what the call may cost
 
-	// Never says that the call does not fit into an empty budget. Busy says that it
-	// would fit if calls in progress used nothing of their holds; otherwise the budget
-	// is exhausted until Until, zero for ever.
+	// Never is true if the call does not fit into an empty budget. Busy is true if the
+	// call would fit if calls in progress used nothing of their holds. If both are
+	// false, the budget is exhausted until Until; a zero Until means permanently.
 	Never, Busy bool
 	Until       time.Time
 }

@@ -20,7 +20,8 @@ import (
 var (
 	// ErrStalled: the upstream has made no progress until the hold was about to expire.
 	ErrStalled = errors.New("budget: the upstream makes no progress")
-	// ErrCut: the stream has reached its hold, and the budget has no capacity for more.
+	// ErrCut: the stream has used its hold, and the budget has no capacity to extend
+	// it.
 	ErrCut = errors.New("budget: the stream has reached its hold")
 	// ErrUnmetered: the response cannot be metered, because it is compressed or is no
 	// HTTP response.

@@ -50,10 +50,10 @@ type Config struct {
 
 // Ledger divides budgets between calls. It is safe for concurrent use.
 //
-// For every budget and window the sum of what is spent and held is at most its
-// limit whenever a call is admitted, with any number of processes. It is exceeded
-// only by calls that use more than their hold, by exactly that much, and as
-// documented at [Charge.Floor] and [Config.AllowUnrecorded].
+// For every budget and window the sum of what is spent and held is at most its limit
+// whenever a call is admitted, with any number of processes. Only calls that use more
+// than their hold exceed it, by exactly the difference. For two more cases see
+// [Charge.Floor] and [Config.AllowUnrecorded].
 type Ledger struct {
 	store    Store
 	ttl      time.Duration

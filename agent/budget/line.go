@@ -45,15 +45,15 @@ type Line struct {
 	Max int64
 
 	// Spare is the part of Max that only [Hold.Extend] may use, so that an agent can
-	// finish its last answer. New calls are refused from Max less Spare on.
+	// finish its last answer. New calls are refused when Max less Spare is reached.
 	Spare int64
 
 	// Chunk makes a process reserve this much at once and divide it between its calls
 	// by itself, so that a busy budget costs a call of the store for each chunk instead
 	// of two for each call. Each of [Config.Nodes] can leave up to one chunk unused,
-	// which other nodes cannot use then; near the limit chunks become smaller. What
-	// calls have used shows as held until their chunk is settled. Only a ledger with a
-	// running [Ledger.Run] uses chunks. Zero reserves each call.
+	// which other nodes cannot use; near the limit chunks become smaller. The use of
+	// calls shows as held until their chunk is settled. Only a ledger with a running
+	// [Ledger.Run] uses chunks. Zero reserves each call.
 	Chunk int64
 
 	// Warn are the parts of Max, above 0 and at most 1, at which an event

@@ -42,8 +42,8 @@ var ErrUnbounded = errors.New("budget: the cost of the call cannot be bounded")
 //   - a response with a status of 300 or more without one, and a failure before any
 //     response: nothing;
 //   - everything else, such as a response without a record, a stream that was cut, a
-//     client that disconnected and a panic: the whole hold. If an Anthropic stream has
-//     reported its input before, that and the whole output limit.
+//     client that disconnected and a panic: the whole hold; if an Anthropic stream has
+//     already reported its input, that input and the whole output limit.
 type Meter struct {
 	ledger *Ledger
 	call   func(*http.Request) (Call, error)

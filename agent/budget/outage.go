@@ -181,12 +181,12 @@ func (l *Ledger) retry(ctx context.Context) error {
 	}
 }
 
-// Run makes holds expire whose deadline has passed, settles what the store was not
-// available for, and renews the chunks of [Line.Chunk], until ctx is canceled. Then
-// it settles the chunks of this process and returns nil. Call it once in each
-// process, and wait for it before the process ends.
+// Run expires holds whose deadline has passed, settles the calls that were not settled
+// while the store was unavailable, and renews the chunks of [Line.Chunk], until ctx is
+// canceled. Then it settles the chunks of this process and returns nil. Call it once in
+// each process, and wait for it before the process ends.
 //
-// Without Run, budgets are kept as well: a hold whose deadline has passed never
+// Budgets are not exceeded without Run either: a hold whose deadline has passed never
 // counts as held.
 func (l *Ledger) Run(ctx context.Context) error {
 	l.running.Add(1)

@@ -22,9 +22,9 @@ const (
 	ReasonCap gatehouse.Reason = "budget_cap"
 	// ReasonTooLarge: the worst case of the call is above the whole limit of a budget. Status: 403. Operator: nothing; raise the limit that the cause names if the caller needs more.
 	ReasonTooLarge gatehouse.Reason = "budget_too_large"
-	// ReasonExhausted: what is left of a budget is spent until its window ends, or for good if it has no end. Status: 429, 403. Operator: nothing; the cause names the budget.
+	// ReasonExhausted: the budget is spent until its window ends, or permanently if the window has no end. Status: 429, 403. Operator: nothing; the cause names the budget.
 	ReasonExhausted gatehouse.Reason = "budget_exhausted"
-	// ReasonBusy: calls in progress hold what is left of a budget. Status: 429. Operator: nothing; if it happens often, the worst cases of the calls are far above what they use.
+	// ReasonBusy: calls in progress hold the rest of the budget. Status: 429. Operator: nothing; if it happens often, the worst cases of the calls are far above their use.
 	ReasonBusy gatehouse.Reason = "budget_busy"
 	// ReasonUnbounded: the application cannot bound the cost of the call, or has no price for the model. Status: 403. Operator: see the cause; add the price.
 	ReasonUnbounded gatehouse.Reason = "budget_unbounded"
@@ -48,7 +48,7 @@ const (
 	// EventUnrecorded: the store is unavailable and the call was admitted without it,
 	// attributes hold and left.
 	EventUnrecorded gatehouse.EventType = "budget_unrecorded"
-	// EventUnsettled: what a call used could not be recorded, attribute used. The ledger
-	// tries again; until then the whole hold counts.
+	// EventUnsettled: the use of a call could not be recorded, attribute used. The
+	// ledger tries again; until then the whole hold counts.
 	EventUnsettled gatehouse.EventType = "budget_unsettled"
 )

@@ -12,10 +12,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Transport returns a round tripper that meters the requests that base sends, each
-// with a hold of its own: put it inside of what retries or falls back to another
-// model, and outside of what adds the credential. It is for [httputil.ReverseProxy]
-// and for clients of the application.
+// Transport returns a round tripper that meters the requests that base sends, each with
+// a hold of its own: wrap it in the transport that retries or falls back to another
+// model, and let it wrap the transport that adds the credential. It is for
+// [httputil.ReverseProxy] and for clients of the application.
 //
 // A refusal is the [*gatehouse.Error] of [Ledger.Reserve] and of [MeterConfig.Call]:
 // the ErrorHandler of the proxy passes it to [gatehouse.Refuse]. The other errors are

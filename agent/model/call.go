@@ -98,8 +98,8 @@ func (c *Call) Worst(m Model, limit int64) int64 {
 type Changes struct {
 	// Model replaces the name of the model, if the body has one. "" keeps it.
 	Model string
-	// Limit bounds the output: each output limit that is larger, and the one that the
-	// API requires if there is none, becomes Limit. 0 changes none.
+	// Limit bounds the output: it replaces each larger output limit, and is added if
+	// the body has none. 0 changes nothing.
 	Limit int64
 	// IncludeUsage sets stream_options.include_usage to true in a streaming request
 	// of chat completions.

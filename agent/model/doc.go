@@ -7,8 +7,8 @@
 //     "model:TIER" for the models of a tier. Names are compared byte for byte; there
 //     are no patterns. A name that is neither a model nor an alias is refused.
 //   - [Catalogue.Require] is a middleware that reads the name of the model from the
-//     JSON body, the path or a header, refuses what the caller may not use, and puts
-//     the [Call] into the context. [FromContext] returns it.
+//     JSON body, the path or a header, refuses a model that the caller may not use, and
+//     puts the [Call] into the context. [FromContext] returns it.
 //   - A [Call] is a parsed request of the OpenAI API (chat completions, responses,
 //     embeddings) or of the Anthropic API (messages). It has an upper bound of the
 //     tokens of the input, the output limits and the number of choices.

@@ -14,6 +14,6 @@
 // # A filter on top of scopes
 //
 // A classifier guesses: the author of a prompt can phrase it so that the classifier
-// returns another category. Use scopes, model tiers and budgets for what a caller may
-// do and spend, and the filter only to deny more.
+// returns another category. Use scopes, model tiers and budgets to limit what a caller
+// may do and spend, and the filter only to deny more.
 package prompt

@@ -25,9 +25,9 @@ var errArguments = errors.New("tool: arguments: a member is missing, unknown, or
 // Members with omitempty or omitzero may be absent. null is accepted only where T
 // writes it, for a nil pointer, map or slice.
 //
-// The check needs no schema: what T makes of the arguments must be, in canonical
-// JSON, what was sent. A type whose UnmarshalJSON accepts other forms than its
-// MarshalJSON writes is refused in those forms.
+// The check needs no schema: the arguments are decoded into T and encoded again, and
+// both texts must be equal in canonical JSON. So if UnmarshalJSON of a type accepts
+// forms that its MarshalJSON does not write, arguments in these forms are refused.
 func Args[T any]() Arguments {
 	if t := reflect.TypeFor[T](); t.Kind() != reflect.Struct {
 		return Arguments{decode: func(string) (any, error) { return nil, errArguments }, err: fmt.Errorf("%v: want a struct", t)}

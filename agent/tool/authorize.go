@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,9 +43,9 @@ type Call struct {
 }
 
 // Authorize decides on a call. If the error is nil, the call is allowed, its approval
-// is used and the record is written: dispatch it at once, and once. Call Authorize
-// immediately before the tool runs, after everything else that may refuse or delay
-// it.
+// is used and the record is written: dispatch it immediately, and only once. Call
+// Authorize immediately before the tool runs, after everything else that may refuse or
+// delay it.
 //
 // Otherwise the call must not run. The error is a [*gatehouse.Error]:
 //
@@ -103,7 +104,7 @@ func (t *Table) authorize(ctx context.Context, p gatehouse.Principal, name strin
 		return call, nil
 	}
 	if p.Tenant == "" {
-		return call, refuse(gatehouse.CodeAccessDenied, ReasonTenant, errors.New("tool: the caller has no tenant, whose people could approve"))
+		return call, refuse(gatehouse.CodeAccessDenied, ReasonTenant, errors.New("tool: the caller has no tenant, and only users of its tenant can approve"))
 	}
 	return call, t.approve(ctx, e, call)
 }
@@ -155,7 +156,7 @@ func (t *Table) check(ctx context.Context, p gatehouse.Principal, name string) (
 		refusal = e.Proof.bound(p.Binding)
 	}
 	if refusal == nil && !p.Scopes.HasAll(e.Class.Scopes) {
-		refusal = refuse(gatehouse.CodeInsufficientScope, ReasonScope, errors.New("tool: the credential lacks a scope of the tool"))
+		refusal = refuse(gatehouse.CodeInsufficientScope, ReasonScope, fmt.Errorf("tool: needs the scopes %q, has %q", e.Class.Scopes.String(), p.Scopes.String()))
 		refusal.Scopes = e.Class.Scopes
 	}
 	return e, facts, refusal
@@ -179,9 +180,9 @@ func (t *Table) possible(ctx context.Context, p gatehouse.Principal, name string
 }
 
 // Visible reports whether the caller can call a tool at all: with this kind of
-// credential, with scopes that it has or can get, and attested if the tool needs it. A
-// binding and an approval can still be had. List only visible tools. The error is that
-// of Config.Facts if a backend failed.
+// credential, with scopes that it has or can get, and attested if the tool needs it. It
+// ignores the binding and the approval, which the caller can still get. List only
+// visible tools. The error is that of Config.Facts if a backend failed.
 func (t *Table) Visible(ctx context.Context, p gatehouse.Principal, name string) (bool, error) {
 	e, facts, refusal := t.possible(ctx, p, name)
 	switch {

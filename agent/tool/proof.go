@@ -16,8 +16,8 @@ import (
 type Kind string
 
 // The kinds of credentials. APIKey and UserToken are the weakest: OwnToken and
-// Delegated are stronger than both and do not replace one another, because one is the
-// authority of an agent and the other that of a person.
+// Delegated are stronger than both. Neither replaces the other, because an own token
+// has the authority of an agent, and a delegated token that of a person.
 const (
 	// APIKey is an API key or another credential that is not an access token. A class
 	// of this kind accepts every kind.
@@ -46,8 +46,8 @@ func (k Kind) satisfies(least Kind) bool {
 	return false
 }
 
-// Proof is the weakest proof of identity that a class of tools accepts. A stronger
-// one suffices for a weaker class, and never the reverse.
+// Proof is the weakest proof of identity that a class of tools accepts. A class also
+// accepts a stronger proof than its own, and never a weaker one.
 type Proof struct {
 	// Kind is the kind of credential. Required.
 	Kind Kind
@@ -86,7 +86,8 @@ type Facts struct {
 	// Actor is the party that acts, the agent. Subject if zero.
 	Actor gatehouse.Key
 
-	// Attested reports whether there is evidence that the agent runs where it should.
+	// Attested reports whether evidence shows that the agent runs in the expected
+	// place.
 	Attested bool
 
 	// Obtainable are the scopes that the caller could get, such as those of the agent's

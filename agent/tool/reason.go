@@ -4,10 +4,10 @@ package tool
 
 import "github.com/gatehouse-go/gatehouse"
 
-// EventCall is the type of a decision on the call of a tool. Event.Decision is
-// Allowed immediately before the call runs, and otherwise Denied or Unavailable. The
-// attributes are tool, class, version, arguments_sha256, subject, actor, tenant and
-// approval. A refusal of an approval that is required has the ID of the approval.
+// EventCall is the type of a decision on the call of a tool. Event.Decision is Allowed
+// immediately before the call runs, and otherwise Denied or Unavailable. The attributes
+// are tool, class, version, arguments_sha256, subject, actor, tenant and approval. If
+// an approval is required, the refusal has its ID.
 const EventCall gatehouse.EventType = "tool_call"
 
 // CodeArguments is the code for arguments that are not those of the tool.
@@ -25,7 +25,7 @@ const (
 	ReasonBinding gatehouse.Reason = "tool_binding"
 	// ReasonScope: the credential lacks a scope of the tool. Status: 403. Operator: nothing, the agent asks for a token with the scopes.
 	ReasonScope gatehouse.Reason = "tool_scope"
-	// ReasonArguments: the arguments have a duplicate, unknown or missing member, another type, or a number that does not survive. Status: 400. Operator: check the agent.
+	// ReasonArguments: the arguments have a duplicate, unknown or missing member, a wrong type, or a number that is not exact as a double. Status: 400. Operator: check the agent.
 	ReasonArguments gatehouse.Reason = "tool_arguments"
 	// ReasonConstraint: Tool.Check denied the arguments. Status: 403. Operator: see the cause.
 	ReasonConstraint gatehouse.Reason = "tool_constraint"

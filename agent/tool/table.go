@@ -7,11 +7,11 @@
 // [Table.Authorize] answers for one call with its arguments: allow, scope missing,
 // approval required, or deny. It is a plain function; [Table.Handler] is the same as
 // HTTP middleware, and the module adapter/mcp connects it to an MCP server. Arguments
-// are read strictly into a Go type, and the tool runs with that value, so that the
-// arguments that a person approves are those that run.
+// are read strictly into a Go type, and the tool runs with that value: the arguments
+// that a person approves are the arguments that run.
 //
-// What the table must know of a caller beyond its principal, such as the attestation
-// of an agent, comes from Config.Facts.
+// Config.Facts returns the data about a caller that its principal does not have, such
+// as the attestation of an agent.
 package tool
 
 import (
@@ -40,9 +40,9 @@ type Config struct {
 	// Approvals requests and claims approvals. Required if a class needs one.
 	Approvals *approval.Approvals
 
-	// Facts returns what the table must know of a caller. Required. If it returns an
-	// error, the call is refused: with 403, or as the [*gatehouse.Error] says, or with
-	// 503 for an error of the context or the network.
+	// Facts returns the facts about a caller. Required. If it returns an error, the
+	// call is refused: with 403, or as the [*gatehouse.Error] says, or with 503 for an
+	// error of the context or the network.
 	Facts func(ctx context.Context, p gatehouse.Principal) (Facts, error)
 
 	// Observer receives an [EventCall] for each call, before it runs, and for each
@@ -55,7 +55,7 @@ type Class struct {
 	// Proof is the weakest proof that suffices. Required.
 	Proof Proof
 
-	// Scopes are the scopes of which a call needs all. Required.
+	// Scopes are the scopes that a call needs, all of them. Required.
 	Scopes gatehouse.Scopes
 
 	// Approval says who must approve each call; the zero Rule is for calls without
@@ -64,8 +64,8 @@ type Class struct {
 
 	// AllowUnrecorded lets a call run although the observer could not record it. By
 	// default a call runs only after Observe has returned nil. Set it for tools that
-	// only read public data: a log that is full or unreachable then stops no
-	// reader, and calls are missing in it.
+	// only read public data: if the log is full or unavailable, they still run, without
+	// a record.
 	AllowUnrecorded bool
 }
 

@@ -117,11 +117,11 @@ func (c *command) run(ctx context.Context) (Credential, error) {
 		if ctx.Err() != nil {
 			return Credential{}, ctx.Err()
 		}
-		return Credential{}, errors.New("upstream: the command failed")
+		return Credential{}, fmt.Errorf("upstream: command %s: %w", c.Path, err)
 	}
 	line := bytes.TrimSuffix(bytes.TrimSuffix(output.text, []byte("\n")), []byte("\r"))
 	if len(line) == 0 {
-		return Credential{}, errors.New("upstream: the command wrote no credential")
+		return Credential{}, fmt.Errorf("upstream: command %s: the output is empty", c.Path)
 	}
 	current := Credential{ID: "command:" + c.Path, Secret: gatehouse.NewSecret(line)}
 	c.mu.Lock()
@@ -136,7 +136,7 @@ type bounded struct{ text []byte }
 // Write implements [io.Writer].
 func (b *bounded) Write(p []byte) (int, error) {
 	if len(b.text)+len(p) > maxSecretBytes+2 {
-		return 0, errors.New("upstream: the command wrote too much")
+		return 0, fmt.Errorf("the output has more than %d bytes", maxSecretBytes)
 	}
 	b.text = append(b.text, p...)
 	return len(p), nil

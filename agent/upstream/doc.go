@@ -19,10 +19,10 @@
 //
 // A Rotator rotates in two phases, so that no call fails because of it: it creates a
 // credential, probes it until the provider accepts it, activates it on every node,
-// waits until the calls that use the previous one have ended, and revokes the
-// previous one. Its state is one record in a [Store]. One node at a time has the
-// lease to change it, each step is recorded before and after the provider is called,
-// and another node continues a rotation that a crash interrupted: a credential that
-// the provider may have created and that was never recorded is revoked by its ID.
-// The credentials in the record are sealed by a keyring.
+// waits until the calls that use the previous one have ended, and revokes the previous
+// one. Its state is one record in a [Store]. One node at a time has the lease to change
+// it, each step is recorded before and after the provider is called, and another node
+// continues a rotation that a crash interrupted: if a crash left it unknown whether the
+// provider has created a credential, that credential is revoked by its ID. The
+// credentials in the record are sealed by a keyring.
 package upstream

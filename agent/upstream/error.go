@@ -33,8 +33,8 @@ var (
 )
 
 // ErrEncoded means that the upstream has served the call, which may have a cost, but
-// with a compressed response, in which the credential could not be masked. Such an
-// error is ErrUnavailable too.
+// compressed the response, so that the credential could not be masked. The error also
+// wraps ErrUnavailable.
 var ErrEncoded = errors.New("upstream: the response is compressed although the request does not accept that")
 
 // failure is an error without the texts of the errors of other packages, which

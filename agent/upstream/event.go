@@ -28,7 +28,7 @@ const (
 	EventRevoked gatehouse.EventType = "upstream_revoked"
 	// EventFailed: a step failed and will be tried again. It has [AttrStep].
 	EventFailed gatehouse.EventType = "upstream_failed"
-	// EventReplacing: the provider rejects the active credential, so that it is
+	// EventReplacing: the provider rejects the active credential, which is then
 	// replaced.
 	EventReplacing gatehouse.EventType = "upstream_replacing"
 	// EventDecommissioned: all credentials are to be revoked.

@@ -79,10 +79,10 @@ func (r *Rotator) recover(ctx context.Context, c Credential) error {
 	return r.until(ctx, func() bool { return r.id() != c.ID })
 }
 
-// Decommission revokes all credentials, without waiting for calls in flight, and
-// returns when that is done. From then on, on all nodes, the rotator yields no
-// credential and creates none. If a step fails, it is tried again by [Rotator.Run], and the
-// error wraps a [*gatehouse.Error] of status 503.
+// Decommission revokes all credentials, without waiting for calls in progress, and
+// returns when they are revoked. After that, the rotators of all nodes yield no
+// credential and create none. If a step fails, it is tried again by [Rotator.Run], and
+// the error wraps a [*gatehouse.Error] of status 503.
 func (r *Rotator) Decommission(ctx context.Context) error {
 	left := true
 	check := func(s *state, _ time.Time) bool {

@@ -39,9 +39,8 @@ type Provider interface {
 	// wraps [ErrRejected] if not, and another error if the provider does not answer.
 	Probe(ctx context.Context, secret gatehouse.Secret) error
 
-	// Revoke revokes every credential that Create created with id, also one whose
-	// secret Create did not return, because it was interrupted. It returns nil if
-	// there is none.
+	// Revoke revokes every credential that Create created with id, even if Create was
+	// interrupted and did not return the secret. It returns nil if there is none.
 	Revoke(ctx context.Context, id string) error
 }
 
@@ -58,8 +57,8 @@ type RotatorConfig struct {
 	Store Store
 
 	// Keys seal the credentials in Store. Required. To rotate them, see
-	// [cookie.NewKeyring]; every write of the record seals with the first key, so that
-	// a former key can be removed after a minute.
+	// [cookie.NewKeyring]; every write of the record seals with the first key, so the
+	// old key can be removed after a minute.
 	Keys *cookie.Keyring
 
 	// Every is the time from the activation of a credential to its rotation. 30 days
@@ -74,12 +73,13 @@ type RotatorConfig struct {
 	// the previous one. It must be longer than the longest call. 10 minutes if zero.
 	Drain time.Duration
 
-	// Timeout bounds each call of Provider. A credential whose creation was
-	// interrupted is revoked after twice this time: by then the provider must have
-	// created it or not. 30 s if zero.
+	// Timeout bounds each call of Provider. A credential whose creation was interrupted
+	// is revoked after twice this time: the provider must have finished or dropped the
+	// request by then. 30 s if zero.
 	Timeout time.Duration
 
-	// Observer receives an event for each step. A step stands if it returns an error.
+	// Observer receives an event for each step. An error of the observer does not undo
+	// the step.
 	Observer gatehouse.Observer
 }
 
@@ -88,8 +88,8 @@ type RotatorConfig struct {
 // on each of them.
 //
 // If the store is unavailable, calls go on with the last known credential and no
-// rotation begins. A node that cannot reach the store for six times Refresh no longer
-// keeps other nodes from revoking the credential that it uses.
+// rotation begins. If a node cannot reach the store for six times Refresh, other nodes
+// revoke the credential that it uses without waiting for its calls.
 type Rotator struct {
 	name     string
 	provider Provider

@@ -24,8 +24,8 @@ type Source interface {
 	// anything: a [Transport] does not return its text.
 	Acquire(ctx context.Context) (c Credential, release func(), err error)
 
-	// Rejected says that the provider answered 401 to c. It returns when Acquire
-	// returns the replacement, or when there is none.
+	// Rejected reports to the source that the provider answered 401 to c. It returns
+	// when Acquire returns a replacement, or when there is no replacement.
 	Rejected(ctx context.Context, c Credential)
 }
 

@@ -134,8 +134,8 @@ func newBase() http.RoundTripper {
 // repeats the request once with it, unless the body of the request cannot be
 // repeated: see http.Request.GetBody.
 //
-// The body of a compressed refusal is dropped, because the credential could not be masked
-// in it.
+// If a refusal of the upstream is compressed, its body is dropped, because the
+// credential could not be masked.
 //
 // The call lasts until the body of the response is closed or read to its end. The
 // error is, in the sense of [errors.Is], [ErrUnavailable], [ErrNoCredential] or

@@ -27,10 +27,18 @@ func TestDecode(t *testing.T) {
 	for _, text := range []string{
 		"", "A", "AAAAA", // no byte has these lengths
 		"AB", "AAB", "Zm9vYmFyZm9vYmF", // bits behind the last byte
-		"AA==", "AAA=", "A\nA", "AA\r", "AAAA\n", "A+", "A/", "AA A", "AAAA\x80AAA", "AAAAAAA\xff", "é",
+		"AA==", "AAA=", "A\nA", "AA\r", "AAAA\n", "A+", "A/", "AA A", "AAAAAAA\xff", "é",
 	} {
 		if got, err := base64url.Decode(nil, text); err == nil {
 			t.Errorf("Decode(%q) = %q, want an error", text, got)
+		}
+	}
+	for size := range 24 {
+		for n := range size { // a character that is not of the alphabet, at each place
+			text := strings.Repeat("A", n) + "\x80" + strings.Repeat("A", size-n-1)
+			if got, err := base64url.Decode(nil, text); err == nil {
+				t.Errorf("Decode(%q) = %q, want an error", text, got)
+			}
 		}
 	}
 }

@@ -166,6 +166,32 @@ func TestContextOfBatch(t *testing.T) {
 	})
 }
 
+// TestContextOfOneCall: a call that has waited and is sent alone has the context of its
+// caller, who gets no result after its end.
+func TestContextOfOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &batch.Queue[int, string]{Limit: 9, Send: func(ctx context.Context, calls []*batch.Call[int, string]) {
+			calls[0].Result = "not complete"
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			time.Sleep(time.Millisecond) // the engine stops a little later
+		}}
+		_, wait := start(t, q, []int{1})
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		if got, err := q.Do(ctx, 2); got != "" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do(context that ends) = %q, %v, want no result, %v", got, err, context.DeadlineExceeded)
+		}
+		began := time.Now()
+		if _, err := q.Do(t.Context(), 3); err != nil || time.Since(began) != 1002*time.Millisecond {
+			t.Errorf("Do after the end of the one before: error = %v after %v, want nil after 1.002s", err, time.Since(began))
+		}
+		wait()
+	})
+}
+
 // TestWeigh: a batch has at most the weight of the limit, or one call.
 func TestWeigh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

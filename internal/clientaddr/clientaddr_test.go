@@ -75,6 +75,9 @@ func TestNormalizeAndContains(t *testing.T) {
 	if clientaddr.Contains(prefixes("0.0.0.0/0", "::/0"), netip.Addr{}) {
 		t.Error("Contains(invalid address) = true, want false")
 	}
+	if all, err := clientaddr.Normalize(prefixes("::ffff:0:0/96")); err != nil || !slices.Equal(all, prefixes("0.0.0.0/0")) {
+		t.Errorf("Normalize(::ffff:0:0/96) = %v, %v, want 0.0.0.0/0", all, err)
+	}
 	for _, invalid := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33), netip.MustParsePrefix("::ffff:10.0.0.0/95")} {
 		if got, err := clientaddr.Normalize([]netip.Prefix{invalid}); err == nil {
 			t.Errorf("Normalize(%v) = %v, want an error", invalid, got)

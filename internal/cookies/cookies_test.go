@@ -25,7 +25,7 @@ func split(line, prefix string) (all [][2]string) {
 // FuzzNamed: it finds the same cookies as a reader that looks at each of them.
 func FuzzNamed(f *testing.F) {
 	for _, line := range []string{
-		"", "id", "id=1", "id=1; id.1=2", "a=1; id=2;id=3", "a=id=1; id =2", "a=b id=1", "a= id=1", "xid=1; id2", " id=1 ; \tid\t=2", ";;id;", "id=id=id; id", "a=;id=",
+		"", "id", "id=1", "id=1; id.1=2", "a=1; id=2;id=3", "a=id=1; id =2", "a=b id=1", "a= id=1", "xid=1; id2", " id=1 ; \tid\t=2", ";;id;", "id=id=id; id", "a=;id=", "a=1; b=id=2",
 	} {
 		f.Add(line)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -201,5 +202,11 @@ func TestRandomChanges(t *testing.T) {
 		if m.Len() != len(model) {
 			t.Fatalf("step %d: Len = %d, want %d", step, m.Len(), len(model))
 		}
+	}
+	for key := range model {
+		m.Delete(key)
+	}
+	if n := reflect.ValueOf(m).Elem().FieldByName("groups").Len(); n != 0 {
+		t.Errorf("an empty map keeps %d groups, want none", n)
 	}
 }

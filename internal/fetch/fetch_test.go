@@ -62,8 +62,11 @@ func TestGet(t *testing.T) {
 		"redirect to a port":       {transport{address: to("https://a.example:8443/")}, "", prefix + "redirect to another origin"},
 		"redirect to a scheme":     {transport{address: to("http://a.example/doc")}, "", prefix + "redirect to another origin"},
 		"redirect with a user":     {transport{address: to("https://secret@a.example/")}, "", prefix + "redirect to another origin"},
-		"redirects without end":    {transport{address: to("/b"), "https://a.example/b": to("/b")}, "", prefix + "more than 3 redirects"},
-		"no connection":            {transport{}, "", prefix + "unexpected request for a.example"},
+		"three redirects": {transport{
+			address: to("/b"), "https://a.example/b": to("/c"), "https://a.example/c": to("/d"), "https://a.example/d": answer(200, "{}"),
+		}, "{}", ""},
+		"redirects without end": {transport{address: to("/b"), "https://a.example/b": to("/b")}, "", prefix + "more than 3 redirects"},
+		"no connection":         {transport{}, "", prefix + "unexpected request for a.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := fetch.Client{Transport: test.answers, MaxBytes: 8}

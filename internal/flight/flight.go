@@ -134,7 +134,7 @@ func (c *Call[V]) run(ctx context.Context, timeout time.Duration, work func(cont
 	returned := false
 	defer func() {
 		if !returned {
-			c.value, c.err = *new(V), fmt.Errorf("flight: the call ended without a result: %v", recover())
+			c.err = fmt.Errorf("flight: the call ended without a result: %v", recover())
 		}
 	}()
 	c.value, c.err = work(ctx)

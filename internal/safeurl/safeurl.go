@@ -81,7 +81,7 @@ func isLoopback(host string) bool {
 		return true
 	}
 	addr, _ := netip.ParseAddr(host) // on failure the zero Addr, which is no loopback address
-	return addr.Unmap().IsLoopback()
+	return addr.IsLoopback()
 }
 
 // Origin returns the origin of u as one text, for comparisons: the scheme, the

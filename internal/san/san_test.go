@@ -38,6 +38,7 @@ func TestNames(t *testing.T) {
 		{"bytes as they are", []asn1.RawValue{
 			name(context, 6, "spiffe://EXAMPLE.org/%62illing"), name(context, 2, "*.Example.org"),
 		}, []string{"uri:spiffe://EXAMPLE.org/%62illing", "dns:*.Example.org"}},
+		{"another class", []asn1.RawValue{name(asn1.ClassUniversal, 2, "\x01"), name(context, 2, "a")}, []string{"dns:a"}},
 		{"other kinds", []asn1.RawValue{name(context, 7, "\x7f\x00\x00\x01"), name(context, 2, "a")}, []string{"dns:a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

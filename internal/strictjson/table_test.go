@@ -4,6 +4,7 @@ package strictjson_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -47,6 +48,18 @@ func TestTableHas(t *testing.T) {
 	for name, want := range map[string]bool{"iss": true, "ISS": true, "iſs": true, "x5t#s256": true, "is": false, "": false} {
 		if got := table.Has(name); got != want {
 			t.Errorf("Has(%q) = %v, want %v", name, got, want)
+		}
+	}
+	for n := range 200 { // full tables, whose names collide
+		var names []string
+		for m := range 48 {
+			names = append(names, fmt.Sprintf("name%d-%d", n, m))
+		}
+		full := strictjson.NewTable(names...)
+		for _, name := range names {
+			if !full.Has(name) || full.Has(name+"x") {
+				t.Errorf("table %d: Has(%q), Has(%q) = %v, %v, want true, false", n, name, name+"x", full.Has(name), full.Has(name+"x"))
+			}
 		}
 	}
 }

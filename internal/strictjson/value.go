@@ -73,8 +73,8 @@ func unescape(raw string) (string, error) {
 				if !strings.HasPrefix(raw, `\u`) {
 					return "", errText
 				}
-				low, ok := hex4(raw[2:])
-				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+				low, _ := hex4(raw[2:]) // 0, which is no surrogate, if it is malformed
+				if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
 					return "", errText
 				}
 				raw = raw[6:]

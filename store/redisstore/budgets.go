@@ -46,9 +46,9 @@ const (
 // Budgets is a [budget.Store]. Every method is one atomic script, and the clock is
 // that of the server. A tenant is in one slot of a cluster.
 //
-// Concurrent calls of one slot are sent as one script, which decides on each in the order in
-// which they came. A call whose context ends while others are sent with it may be
-// executed.
+// Concurrent calls of one slot are sent as one script, which decides on each in the
+// order in which they came. A call whose context ends while it is sent together with
+// other calls may still be executed.
 //
 // A failover to a replica can lose the latest changes: a budget can be exceeded by
 // what was held then.
@@ -168,8 +168,8 @@ const (
 	tries = 5
 )
 
-// call makes a request that changes a hold. The answer is stale if a hold in its way has
-// expired: after a sweep it is made again.
+// call makes a request that changes a hold. If the answer is stale, because a hold that
+// it counts has expired, call sweeps and makes the request again.
 func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, tenant string, request request) (budget.Result, error) {
 	for range tries {
 		r, err := b.wait(ctx, queue, request)

@@ -77,7 +77,7 @@ func parseCounters(reply []any) (counters []budget.Counter, at time.Time, stale 
 }
 
 // Sweep implements [budget.Store]. It visits the slots of all tenants. The server
-// removes what is old by itself.
+// itself removes old holds and counters.
 func (b *Budgets) Sweep(ctx context.Context, limit int) (int, error) {
 	expired := 0
 	for n := 0; n < budgetShards && expired < limit; n++ {

@@ -4,11 +4,12 @@
 // processes of changes of API keys by publish and subscribe.
 //
 // Create a go-redis client with ContextTimeoutEnabled, then call [New] and
-// [Store.Check], which reports settings that let the server lose acknowledged
-// changes. Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if
-// there is a cache, [Store.Sessions] to session.Config, [Store.Families] to
-// refresh.Config, [Store.Revocations] to revocation.Config, [Store.Replays] to
-// dpop.Config and [Store.Approvals] to approval.Config.
+// [Store.Check], which reports settings that let the server lose acknowledged changes.
+// Then pass [Store.APIKeys] to apikey.Config, as the Watcher too if there is a cache,
+// [Store.Sessions] to session.Config, [Store.Families] to refresh.Config,
+// [Store.Revocations] to revocation.Config, [Store.Replays] to dpop.Config,
+// [Store.Agents] to agent.Config, [Store.Approvals] to approval.Config, [Store.Budgets]
+// to budget.Config and [Store.Upstreams] to upstream.RotatorConfig.
 //
 // Redis keeps all data in memory and by default loses the last minutes in a crash.
 // Set appendonly yes, appendfsync always and maxmemory-policy noeviction. Even so,
@@ -16,11 +17,11 @@
 // that a key that was just revoked is valid again. If that is not acceptable, use
 // package sqlstore with PostgreSQL.
 //
-// Each change is one script, which the server executes atomically and which is
-// sent once: if a call returns no response, the caller has to find out whether
-// the change was made. In a cluster, all keys of one kind but replays are in one
-// hash slot.
-// Servers must have version 7 or newer; the tests run Redis.
+// Each change is one script, which the server executes atomically and which is sent
+// once: if a call returns no response, the caller has to find out whether the change
+// was made. In a cluster, all keys of one kind are in one hash slot, except budgets,
+// which have 32 slots, and replays. The server must be Redis 7 or newer; compatible
+// servers are not tested.
 //
 // The store rejects clients that ignore deadlines or read from replicas, and
 // records that it cannot read. Every error other than the sentinel errors of a

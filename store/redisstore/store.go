@@ -43,9 +43,9 @@ type Config struct {
 }
 
 // EventUnpublished reports a change of an API key whose ID the server did not publish,
-// because the user of the client has no right to the channel. The caches of other
-// processes know the change after at most their CacheTTL. [Store.Check] finds this at
-// the start.
+// because the user of the client has no right to the channel. Other processes notice
+// the change after at most the CacheTTL of their cache. [Store.Check] finds this at the
+// start.
 const EventUnpublished gatehouse.EventType = "redisstore_unpublished"
 
 // Store keeps the records of the packages of Gatehouse in one Redis server or

@@ -12,7 +12,7 @@ import (
 )
 
 // Agents is an [agent.Store]. Every method is one atomic statement that uses the clock
-// of the engine, but for a Register that fails, which reads the reason. Agents is safe
+// of the engine; if Register fails, a second statement reads the reason. Agents is safe
 // for concurrent use.
 type Agents struct {
 	store *Store

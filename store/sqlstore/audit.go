@@ -18,14 +18,14 @@ import (
 // TRUNCATE and a number that is not the next one, and [Store.Check] checks that the
 // triggers are there.
 //
-// The owner of the table can remove the triggers: call Migrate as the owner and give the
-// role of the program only the rights to SELECT and INSERT. Whatever the owner changes,
-// [audit.VerifyRecords] names the first record that is not the one that was written; for
-// what is removed from the end it needs a checkpoint that is kept elsewhere. Unlike an
-// [audit.Log] the table has no proof for one record.
+// The owner of the table can remove the triggers: call Migrate as the owner and give
+// the role of the program only the rights to SELECT and INSERT. Whatever the owner
+// changes, [audit.VerifyRecords] names the first record that is not the one that was
+// written. To find records that were removed from the end, it needs a checkpoint that
+// is kept elsewhere. Unlike an [audit.Log] the table has no proof for one record.
 //
-// Processes append one record at a time, each with a commit: an API with a high rate
-// uses an audit.Log for each process.
+// All processes together append one record at a time, each with a commit. For an API
+// with a high rate of requests, use an audit.Log in each process.
 type Audit struct {
 	store *Store
 	seal  *audit.Sealer
@@ -33,8 +33,8 @@ type Audit struct {
 
 var _ audit.Appender = (*Audit)(nil)
 
-// Audit returns the table of audit records, for [audit.NewRecorder]. Without a sealer it
-// can be read only.
+// Audit returns the table of audit records, for [audit.NewRecorder]. Without a sealer,
+// Append returns an error.
 func (s *Store) Audit(seal *audit.Sealer) *Audit { return &Audit{s, seal} }
 
 // auditLock is the lock that the trigger of the table takes too: it is that of this

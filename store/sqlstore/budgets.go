@@ -17,9 +17,9 @@ import (
 
 // Budgets is a [budget.Store]. Its clock is that of the engine. On Postgres every
 // method is one function of the database, in one round trip; on SQLite it is one
-// transaction, which executes the concurrent calls of the process in the order in which they
-// came. A call on SQLite whose context ends while others are executed with it may be
-// executed.
+// transaction, which executes the concurrent calls of the process in the order in which
+// they came. On SQLite, a call whose context ends while it is executed together with
+// other calls may still be executed.
 type Budgets struct {
 	store *Store
 	local batch.Queue[localCall, budget.Result] // for SQLite

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database that
-// responds and must not be used as it is. Without it, the database is unavailable: try
-// again later.
+// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database
+// that responds and must not be used as it is, such as one with unsafe settings. Any
+// other error means that the database is unavailable: try again later.
 var ErrUnsuitable = errors.New("the database must not be used as it is")
 
 // Check reports what makes the database unfit for use, with [ErrUnsuitable]: tables
@@ -42,8 +42,8 @@ func unsuitable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
 }
 
-// answered makes the answer of an engine an [ErrUnsuitable], and leaves other errors, and
-// answers that another attempt may not get, as they are.
+// answered makes the answer of an engine an [ErrUnsuitable], and leaves all other
+// errors, and answers that may differ at the next attempt, as they are.
 func answered(err error) error {
 	if state, ok := errors.AsType[interface {
 		error

@@ -3,13 +3,14 @@
 // Package sqlstore stores the records of Gatehouse in SQL databases: in SQLite,
 // which is one file and needs no server, or in PostgreSQL.
 //
-// Open the database with a driver of your choice; this package imports no
-// driver. Call [New], then [Store.Migrate], which creates and updates the
-// tables, and [Store.Check], which reports settings that let the engine lose
-// acknowledged changes. Then pass [Store.APIKeys] to apikey.Config,
-// [Store.Sessions] to session.Config, [Store.Families] to refresh.Config,
-// [Store.Revocations] to revocation.Config, [Store.Replays] to dpop.Config and
-// [Store.Approvals] to approval.Config, and [Store.Audit] to audit.NewRecorder.
+// Open the database with a driver of your choice; this package imports no driver. Call
+// [New], then [Store.Migrate], which creates and updates the tables, and [Store.Check],
+// which reports settings that let the engine lose acknowledged changes. Then pass
+// [Store.APIKeys] to apikey.Config, [Store.Sessions] to session.Config,
+// [Store.Families] to refresh.Config, [Store.Revocations] to revocation.Config,
+// [Store.Replays] to dpop.Config, [Store.Agents] to agent.Config, [Store.Approvals] to
+// approval.Config, [Store.Budgets] to budget.Config, [Store.Upstreams] to
+// upstream.RotatorConfig, and [Store.Audit] to audit.NewRecorder.
 //
 // For SQLite, open the data source name that [SQLiteDSN] returns with
 // modernc.org/sqlite, or give another driver the same settings. Several processes

@@ -74,12 +74,12 @@ func schemas(files fs.FS, dialect Dialect) ([]schema, error) {
 	return all, nil
 }
 
-// Migrate brings the tables to the versions that this program knows. It makes
-// all changes or none, in one transaction, and is safe to call by several
-// processes at once. It refuses a database at a newer version than the program
-// knows and changes nothing then. Its error has the settings that [Store.Check] finds,
-// and [ErrUnsuitable] if the database responds. Without a change to make it needs no
-// right but to read gatehouse_migrations.
+// Migrate brings the tables to the versions that this program knows. It makes all
+// changes or none, in one transaction, and is safe to call by several processes at
+// once. It refuses a database at a newer version than the program knows and changes
+// nothing then. Its error names the unsafe settings that [Store.Check] finds, and wraps
+// [ErrUnsuitable] if the database responds. If there is nothing to change, it needs
+// only the right to read gatehouse_migrations.
 //
 // Config.Timeout bounds each of its statements, and the wait for another process that
 // migrates: use a Store with a longer one to migrate large tables.

@@ -12,9 +12,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// Sessions is a [session.Store]. Every method is one atomic statement that uses
-// the clock of the engine. Each Create removes up to ten expired sessions. It
-// finds a session at the full hour after the expiry. Sessions is safe for concurrent use.
+// Sessions is a [session.Store]. Every method is one atomic statement that uses the
+// clock of the engine. Each Create removes up to ten expired sessions. It finds an
+// expired session from the next full hour on. Sessions is safe for concurrent use.
 type Sessions struct {
 	store *Store
 	sql   *sessionSQL
