@@ -261,7 +261,7 @@ func TestTokens(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{"issuers": []object{trust(issuer)}, "budgets": []object{
-		{"per": "subject", "window": "rolling_24h", "max_tokens": 100000}, {"per": "agent", "window": "day", "max_tokens": 100000}, {"per": "key", "window": "day", "max_tokens": 100000},
+		{"per": "subject", "window": "rolling_24h", "max_tokens": 100000}, {"per": "agent", "window": "rolling_24h", "max_tokens": 100000}, {"per": "key", "window": "rolling_24h", "max_tokens": 100000},
 	}}))
 	token := func(claims authtest.Claims) string {
 		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}
