@@ -277,6 +277,7 @@ func TestRotation(t *testing.T) {
 	if err != nil || len(files) != 2 || !strings.HasSuffix(files[0], ".0000000000000000000") {
 		t.Fatalf("rotated files = %v, want two, the first from record 0", files)
 	}
+	write(t, path+".2", []byte("a file of another log\n"))
 	verify(t, path, 41)
 	for _, n := range []int64{0, 17, 18, 19, 36, 40} {
 		if _, err := audit.Record(path, n); err != nil {
@@ -383,16 +384,18 @@ func TestRecovery(t *testing.T) {
 			}
 		}
 	}
-	record, err := audit.Record(whole, 4) // the first of the second opening
-	if err != nil || !strings.Contains(string(record), `"unsigned":0`) {
-		t.Errorf("Record(4) = %s, %v, want that all records before are signed", record, err)
-	}
 	// A long name, which makes checkpoints long.
 	long := audit.Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), Origin: strings.Repeat("a", 2000)}
 	for range 2 {
 		shut(t, open(t, long))
 	}
 	verify(t, long.Path, 2)
+	for path, second := range map[string]int64{whole: 4, long.Path: 1} { // the record of the second opening
+		record, err := audit.Record(path, second)
+		if err != nil || !strings.Contains(string(record), `"unsigned":0`) {
+			t.Errorf("Record(%d) = %s, %v, want that all records before are signed", second, record, err)
+		}
+	}
 	// A large record, and a large part of another one.
 	path, large := filepath.Join(t.TempDir(), "audit.jsonl"), strings.Repeat("x", audit.MaxRecord-1000)
 	l := open(t, audit.Config{Path: path})
