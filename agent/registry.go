@@ -184,8 +184,7 @@ type details struct {
 // changes nothing; for a decommissioned agent the error is [ErrDecommissioned].
 //
 // It returns an [ErrInvalid] that names every mistake, such as a role that is not in
-// [Config]. If the attestation is required at registration, the evidence is verified
-// first, and an agent whose evidence is not accepted is not registered.
+// [Config]. Required evidence is verified before the agent is registered.
 func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
 	a := registration.Agent
 	errs := []error{a.check()}
@@ -283,16 +282,6 @@ func (r *Registry) List(ctx context.Context, tenant, after string, limit int) ([
 		agents[n] = e.agent
 	}
 	return agents, nil
-}
-
-// Scopes returns the scopes that the roles of an agent give.
-func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
-	var scopes []string
-	for role := range a.Roles.All() {
-		scopes = slices.AppendSeq(scopes, r.roles[role].scopes.All())
-	}
-	all, _ := gatehouse.NewScopes(scopes...) // they are those of roles
-	return all
 }
 
 func (a Agent) clone() Agent {

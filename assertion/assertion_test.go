@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,7 +113,9 @@ func TestAuthenticate(t *testing.T) {
 		"no sub":                    {signed(keys, "JWT", object{"sub": nil}), nil, assertion.ReasonClaims},
 		"no jti":                    {signed(keys, "JWT", object{"jti": nil}), nil, assertion.ReasonClaims},
 		"empty jti":                 {signed(keys, "JWT", object{"jti": ""}), nil, assertion.ReasonInvalid},
-		"long jti":                  {signed(keys, "JWT", object{"jti": strings.Repeat("a", 4000)}), nil, assertion.ReasonInvalid},
+		"long jti":                  {signed(keys, "JWT", object{"jti": strings.Repeat("a", 256)}), nil, assertion.ReasonInvalid},
+		"jti with a line end":       {signed(keys, "JWT", object{"jti": "a\nb"}), nil, assertion.ReasonInvalid},
+		"jti a number":              {signed(keys, "JWT", object{"jti": 1}), nil, assertion.ReasonInvalid},
 		"several audiences":         {signed(keys, "JWT", object{"aud": []string{issuer, "https://evil.example"}}), nil, assertion.ReasonAudience},
 		"the issuer twice":          {signed(keys, "JWT", object{"aud": []string{issuer, issuer}}), nil, assertion.ReasonAudience},
 		"the endpoint":              {signed(keys, "JWT", object{"aud": issuer + "/token"}), nil, assertion.ReasonInvalid},
@@ -129,6 +132,7 @@ func TestAuthenticate(t *testing.T) {
 		"client_id of another one":  {signed(keys, "JWT", nil), url.Values{"client_id": {"other"}}, assertion.ReasonRequest},
 		"two client_ids":            {signed(keys, "JWT", nil), url.Values{"client_id": {"billing", "billing"}}, assertion.ReasonRequest},
 		"another type":              {signed(keys, "JWT", nil), url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}, assertion.ReasonRequest},
+		"two types":                 {signed(keys, "JWT", nil), url.Values{"client_assertion_type": slices.Repeat([]string{"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, 2)}, assertion.ReasonRequest},
 		"no type":                   {signed(keys, "JWT", nil), url.Values{"client_assertion_type": nil}, assertion.ReasonRequest},
 		"a type and no assertion":   {"", url.Values{"client_assertion": nil}, assertion.ReasonRequest},
 		"two assertions":            {"", url.Values{"client_assertion": {signed(keys, "JWT", nil), signed(keys, "JWT", nil)}}, assertion.ReasonRequest},
@@ -186,28 +190,33 @@ func TestAssertionIsUsedOnce(t *testing.T) {
 		if _, err := v.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonReplayed {
 			t.Errorf("within the skew: error = %v, want %s", err, assertion.ReasonReplayed)
 		}
+		time.Sleep(time.Second)
+		if _, err := v.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonInvalid {
+			t.Errorf("after the skew: error = %v, want %s", err, assertion.ReasonInvalid)
+		}
 	})
 }
 
-// down is a store that fails.
-type down struct{}
+// down is a store that fails, with one of two results.
+type down bool
 
-func (down) Insert(context.Context, [32]byte, time.Duration) (bool, error) {
-	return true, errors.New("down")
+func (d down) Insert(context.Context, [32]byte, time.Duration) (bool, error) {
+	return bool(d), errors.New("down")
 }
 
 func TestUnavailable(t *testing.T) {
 	c := config()
-	c.Replays = down{}
-	_, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || e.Reason != assertion.ReasonStoreUnavailable {
-		t.Errorf("store down: error = %v, want 503", err)
+	for _, c.Replays = range []assertion.ReplayStore{down(true), down(false)} {
+		_, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || e.Reason != assertion.ReasonStoreUnavailable {
+			t.Errorf("store down, which returns %v: error = %v, want 503", c.Replays, err)
+		}
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	c = config()
 	c.Clients[0].Keys = jwtauth.RemoteKeys(server.URL)
-	_, err = newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
+	_, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
 		t.Errorf("keys unavailable: error = %v, want 503", err)
 	}
@@ -232,10 +241,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	_, err := assertion.New(assertion.Config{
 		Replays: none, MaxLifetime: 2 * time.Hour,
 		Clients: []assertion.Client{
-			{}, {ID: "a\n"}, {ID: "b", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}, {ID: "b"}, {ID: "c", Algorithms: []jwtauth.Algorithm{jwtauth.HS256}},
+			{}, {ID: "a\n"}, {ID: "b", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}, {ID: "b"}, {ID: "c", Algorithms: []jwtauth.Algorithm{"HS384", jwtauth.HS256}},
 		},
 	})
-	for _, want := range []string{"Issuer: required", "MaxLifetime: got 2h0m0s", "Replays: required", "Clients[0].ID: required", "Clients[1].ID: required", "Clients[3].ID: duplicate", "Clients[3]: ", "Clients[4].Algorithms: HS256 is symmetric"} {
+	for _, want := range []string{"Issuer: required", "MaxLifetime: got 2h0m0s", "Replays: required", "Clients[0].ID: required", "Clients[1].ID: required", "Clients[3].ID: duplicate", "Clients[3]: ", "Clients[4].Algorithms: HS256 is symmetric", "Clients[4].Algorithms: HS384 is symmetric"} {
 		if err == nil || !strings.Contains(err.Error(), "assertion: Config."+want) {
 			t.Errorf("New error lacks %q:\n%v", want, err)
 		}
@@ -259,7 +268,7 @@ func TestTokenEndpoint(t *testing.T) {
 	tokens := must(refresh.New(refresh.Config{Store: refresh.NewMemory(0)}))
 	issued := must(tokens.Begin(t.Context(), refresh.Grant{Subject: "alice", Client: "billing"}))
 	failing := config()
-	failing.Replays = down{}
+	failing.Replays = down(true)
 	used := signed(keys, "JWT", nil)
 	for _, test := range []struct {
 		name   string

@@ -22,7 +22,7 @@ const (
 	ReasonInvalid gatehouse.Reason = "assertion_invalid"
 	// ReasonAudience: aud is not the issuer identifier of this server alone. Status: 401. Operator: have the client use the issuer as the only audience, not the address of an endpoint.
 	ReasonAudience gatehouse.Reason = "assertion_audience"
-	// ReasonClaims: typ is that of another kind of JWT, sub is not iss, or jti is missing or malformed. Status: 401. Operator: see the cause.
+	// ReasonClaims: typ is that of another kind of JWT, sub is not iss, or jti is missing. Status: 401. Operator: see the cause.
 	ReasonClaims gatehouse.Reason = "assertion_claims"
 	// ReasonReplayed: the jti was used before. Status: 401. Operator: have the client make an assertion for each request; otherwise treat it as an attack.
 	ReasonReplayed gatehouse.Reason = "assertion_replayed"

@@ -81,8 +81,8 @@ func (t *tree) before() [][]byte {
 
 // Sealer numbers and seals the records of a log without files, such as those of a
 // database. Each record has a seal over itself and the record before, so that without
-// the secret no record can be changed, removed, inserted or moved unnoticed, and the
-// first one is named. It is safe for concurrent use.
+// the secret no record can be changed, removed, inserted or moved unnoticed:
+// [VerifyRecords] names the first such record. It is safe for concurrent use.
 type Sealer struct {
 	origin string
 	key    sealKey

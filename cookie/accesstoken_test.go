@@ -46,10 +46,7 @@ func newAccessToken(tb testing.TB, config cookie.AccessTokenConfig) *cookie.Acce
 	if config.Verifier == nil {
 		config.Verifier = &verifier{}
 	}
-	a, err := cookie.NewAccessToken(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	a := must(cookie.NewAccessToken(config))
 	return a
 }
 
@@ -57,9 +54,7 @@ func newAccessToken(tb testing.TB, config cookie.AccessTokenConfig) *cookie.Acce
 func TestAccessTokenCookie(t *testing.T) {
 	a := newAccessToken(t, cookie.AccessTokenConfig{})
 	w := newResponse()
-	if err := a.Set(w, newRequest(http.MethodGet), "a.b.c"); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, a.Set(w, newRequest(http.MethodGet), "a.b.c"))
 	wantSetCookie(t, w, "__Host-Http-token=a.b.c; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age=900")
 	if got := a.Reads(); !slices.Equal(got.Cookies, []string{tokenCookie}) || !got.Rechecks {
 		t.Errorf("Reads = %+v, want %s and Rechecks", got, tokenCookie)
@@ -160,10 +155,7 @@ func TestAccessTokenBehindGate(t *testing.T) {
 	for name, keys := range map[string]*cookie.Keyring{"plain": nil, "sealed": newKeyring(t, 1)} {
 		t.Run(name, func(t *testing.T) {
 			a := newAccessToken(t, cookie.AccessTokenConfig{Verifier: tokens, Keys: keys})
-			gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens, a}, Realm: "test", LoginURL: "/login"})
-			if err != nil {
-				t.Fatal(err)
-			}
+			gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens, a}, Realm: "test", LoginURL: "/login"}))
 			var seen *http.Request
 			handler := gate.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r }))
 			serve := func(r *http.Request) *httptest.ResponseRecorder {
@@ -174,9 +166,7 @@ func TestAccessTokenBehindGate(t *testing.T) {
 			}
 			with := func(token string, headers ...string) *http.Request {
 				w := newResponse()
-				if err := a.Set(w, newRequest(http.MethodGet), token); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, a.Set(w, newRequest(http.MethodGet), token))
 				r := newRequest(http.MethodGet, headers...)
 				newBrowser(t).receive(w).send(r)
 				r.Header.Add("Cookie", "theme=dark")
@@ -226,9 +216,7 @@ func TestAccessTokenSealed(t *testing.T) {
 	token := strings.Repeat("a", 9000)
 	b := newBrowser(t)
 	w := newResponse()
-	if err := a.Set(w, newRequest(http.MethodGet), token); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, a.Set(w, newRequest(http.MethodGet), token))
 	if b.receive(w); len(b.names) != 3 {
 		t.Errorf("cookies = %v, want 3", b.has())
 	}
@@ -263,9 +251,7 @@ func TestAccessTokenSealExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAccessToken(t, cookie.AccessTokenConfig{Keys: newKeyring(t, 1), MaxAge: time.Minute})
 		b, w := newBrowser(t), newResponse()
-		if err := a.Set(w, newRequest(http.MethodGet), "a.b.c"); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, a.Set(w, newRequest(http.MethodGet), "a.b.c"))
 		b.receive(w)
 		time.Sleep(time.Minute)
 		_, err := a.Authenticate(b.send(newRequest(http.MethodGet)))

@@ -53,9 +53,7 @@ func TestAttributes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCookie(t, test.config)
 			w := newResponse()
-			if err := c.Set(w, "v"); err != nil {
-				t.Fatal(err)
-			}
+			succeeds(t, c.Set(w, "v"))
 			wantSetCookie(t, w, test.want)
 			if name, _, _ := strings.Cut(test.want, "="); c.Name() != name {
 				t.Errorf("Name = %q, want %q", c.Name(), name)

@@ -52,9 +52,7 @@ func TestCookieSize(t *testing.T) {
 	c := newCookie(t, cookie.Config{Name: "id"})
 	fits := strings.Repeat("v", 4096-len("__Host-Http-id"))
 	w := newResponse()
-	if err := c.Set(w, fits); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, c.Set(w, fits))
 	if got, err := c.Read(newBrowser(t).receive(w).send(newRequest(http.MethodGet))); err != nil || got != fits {
 		t.Errorf("Read = %d octets, %v, want %d", len(got), err, len(fits))
 	}

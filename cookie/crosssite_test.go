@@ -273,10 +273,7 @@ func FuzzCheck(f *testing.F) {
 // TestFraming: a page of another origin cannot show a page of the user in a frame.
 func TestFraming(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
-		check, err := cookie.NewCrossSite(cookie.CrossSiteConfig{AllowFraming: allowed})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check := must(cookie.NewCrossSite(cookie.CrossSiteConfig{AllowFraming: allowed}))
 		for _, site := range []string{"none", "same-origin", "same-site", "cross-site", ""} {
 			for _, destination := range []string{"document", "iframe", "frame", "fencedframe", "object", "embed", ""} {
 				r := httptest.NewRequest(http.MethodGet, "https://app.example.com/", http.NoBody)

@@ -168,14 +168,8 @@ func TestKeysOfEqualID(t *testing.T) {
 // The format, the derivation of the key and the associated data, by hand: values
 // that an earlier release sealed open in a later one.
 func TestSealFormat(t *testing.T) {
-	derived, err := hkdf.Key(sha256.New, secret(1).Reveal(), nil, "gatehouse cookie seal 1", 33)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := chacha20poly1305.NewX(derived[:32])
-	if err != nil {
-		t.Fatal(err)
-	}
+	derived := must(hkdf.Key(sha256.New, secret(1).Reveal(), nil, "gatehouse cookie seal 1", 33))
+	aead := must(chacha20poly1305.NewX(derived[:32]))
 	nonce := []byte("abcdefghijklmnopqrstuvwx")
 	plain := append([]byte{0, 0, 0, 1, 0, 0, 0, 0}, "value"...)    // until the year 2106
 	box := aead.Seal(nil, nonce, plain, []byte("\x04namepurpose")) //nolint:gosec // a vector
@@ -190,10 +184,7 @@ func TestSealFormat(t *testing.T) {
 }
 
 func TestKeyringIsRedacted(t *testing.T) {
-	derived, err := hkdf.Key(sha256.New, secret(7).Reveal(), nil, "gatehouse cookie seal 1", 32)
-	if err != nil {
-		t.Fatal(err)
-	}
+	derived := must(hkdf.Key(sha256.New, secret(7).Reveal(), nil, "gatehouse cookie seal 1", 32))
 	keys := newKeyring(t, 7)
 	s := newSealed(t, cookie.SealedConfig{Cookie: cookie.Config{Name: "n"}, Keys: keys, Purpose: "p", Lifetime: time.Minute})
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -229,9 +220,5 @@ func TestKeyringUnderFIPS140(t *testing.T) {
 
 func decode(tb testing.TB, text string) []byte {
 	tb.Helper()
-	octets, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return octets
+	return must(base64.RawURLEncoding.DecodeString(text))
 }

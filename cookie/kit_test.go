@@ -20,20 +20,12 @@ import (
 
 func newCookie(tb testing.TB, config cookie.Config) *cookie.Cookie {
 	tb.Helper()
-	c, err := cookie.New(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
+	return must(cookie.New(config))
 }
 
 func newSealed(tb testing.TB, config cookie.SealedConfig) *cookie.Sealed {
 	tb.Helper()
-	s, err := cookie.NewSealed(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
+	return must(cookie.NewSealed(config))
 }
 
 // secret returns a secret of 32 bytes that is the same for the same seed.
@@ -48,20 +40,13 @@ func newKeyring(tb testing.TB, seeds ...byte) *cookie.Keyring {
 	for i, seed := range seeds {
 		secrets[i] = secret(seed)
 	}
-	keys, err := cookie.NewKeyring(secrets...)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	keys := must(cookie.NewKeyring(secrets...))
 	return keys
 }
 
 func newCrossSite(tb testing.TB, trusted ...string) *cookie.CrossSite {
 	tb.Helper()
-	c, err := cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: trusted})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
+	return must(cookie.NewCrossSite(cookie.CrossSiteConfig{TrustedOrigins: trusted}))
 }
 
 // newRequest makes a request to app.example.com over TLS, with headers given as
@@ -165,5 +150,20 @@ func wantSetCookie(tb testing.TB, w http.ResponseWriter, want ...string) {
 	tb.Helper()
 	if diff := cmp.Diff(want, w.Header()["Set-Cookie"], cmpopts.EquateEmpty()); diff != "" {
 		tb.Errorf("Set-Cookie (-want +got):\n%s", diff)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// succeeds ends the test with an error that is not expected.
+func succeeds(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
 	}
 }

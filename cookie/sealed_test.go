@@ -151,9 +151,7 @@ func TestSealedLastSetOrClearCounts(t *testing.T) {
 	r := newRequest(http.MethodGet)
 	w := newResponse()
 	for _, size := range []int{maxValue, 5000, 10} {
-		if err := s.Set(w, r, random(size)); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, s.Set(w, r, random(size)))
 	}
 	if err := s.Set(w, r, random(maxValue+1)); !errors.Is(err, cookie.ErrTooLarge) {
 		t.Errorf("Set error = %v, want %v", err, cookie.ErrTooLarge)
@@ -161,9 +159,7 @@ func TestSealedLastSetOrClearCounts(t *testing.T) {
 	if got := names(w); !slices.Equal(got, []string{sealedName}) {
 		t.Errorf("Set-Cookie names = %v, want %s", got, sealedName)
 	}
-	if err := s.Set(w, r, random(maxValue)); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, s.Set(w, r, random(maxValue)))
 	s.Clear(w, r)
 	if got := names(w); !slices.Equal(got, []string{sealedName}) {
 		t.Errorf("Set-Cookie names = %v, want %s", got, sealedName)
@@ -340,9 +336,7 @@ func TestAllocations(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			alloctest.AtMost(t, test.most, func() {
-				if err := test.f(); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, test.f())
 			})
 		})
 	}

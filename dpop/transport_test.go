@@ -58,20 +58,14 @@ func resource(t *testing.T, key *dpop.Key, changes ...func(*dpop.Config)) (url s
 
 func newTransport(t *testing.T, key *dpop.Key, base http.RoundTripper, origins ...string) *http.Client {
 	t.Helper()
-	transport, err := dpop.NewTransport(dpop.TransportConfig{Key: key, Token: fixed(token), Origins: origins, Base: base})
-	if err != nil {
-		t.Fatal(err)
-	}
+	transport := must(dpop.NewTransport(dpop.TransportConfig{Key: key, Token: fixed(token), Origins: origins, Base: base}))
 	return &http.Client{Transport: transport}
 }
 
 func get(t *testing.T, client *http.Client, url string) int {
 	t.Helper()
 	r := must(http.NewRequestWithContext(t.Context(), "GET", url, nil))
-	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must(client.Do(r))
 	_, _ = io.Copy(io.Discard, response.Body)
 	_ = response.Body.Close()
 	return response.StatusCode
@@ -217,10 +211,7 @@ func TestTransportAttempts(t *testing.T) {
 			base := &scripted{answers: test.answers}
 			key := must(dpop.GenerateKey())
 			client := newTransport(t, key, base, "https://a.example")
-			response, err := client.Post("https://a.example/x", "text/plain", strings.NewReader("body"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			response := must(client.Post("https://a.example/x", "text/plain", strings.NewReader("body")))
 			if response.StatusCode != test.status || len(base.sent) != test.attempts {
 				t.Errorf("status %d after %d attempts, want %d after %d", response.StatusCode, len(base.sent), test.status, test.attempts)
 			}

@@ -10,7 +10,7 @@ import (
 
 // ServerTLS returns a copy of base for a server that asks its clients for a
 // certificate, and verifies it against roots. A client without a certificate is
-// let in, unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake
+// accepted, unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake
 // with a certificate that does not verify fails.
 //
 // base must have Certificates or GetCertificate: start the server with

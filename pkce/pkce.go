@@ -117,7 +117,7 @@ func CheckRequest(challenge, method string) error {
 //
 //	RFC 7636 §4.6: BASE64URL-ENCODE(SHA256(ASCII(code_verifier))) == code_challenge
 func Verify(challenge string, verifier gatehouse.Secret) error {
-	if !isChallenge(challenge) || !isVerifier(string(verifier.Reveal())) ||
+	if !isVerifier(string(verifier.Reveal())) ||
 		subtle.ConstantTimeCompare([]byte(Challenge(verifier)), []byte(challenge)) != 1 {
 		return ErrMismatch
 	}

@@ -65,7 +65,7 @@ func hostName(parameter, value, example string) error {
 }
 
 // tenantID checks the ID of one Microsoft Entra tenant: "common" stands for every
-// tenant, and iss has the ID also where a domain name stands for the tenant.
+// tenant, and iss has the ID even if clients use a domain name of the tenant.
 func tenantID(tenant string) error {
 	parts := strings.Split(tenant, "-")
 	valid := len(parts) == 5

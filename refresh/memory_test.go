@@ -76,9 +76,7 @@ func testMemoryBoundsFamilies(t *testing.T) {
 		t.Errorf("Create(family of bob) error = %v", err)
 	}
 	for n := range 3 {
-		if _, err := m.Revoke(t.Context(), fmt.Sprint(n)); err != nil {
-			t.Fatal(err)
-		}
+		must(m.Revoke(t.Context(), fmt.Sprint(n)))
 		if err := create(fmt.Sprint("new", n), "alice"); err != nil {
 			t.Errorf("Create after a revocation: error = %v", err)
 		}
@@ -86,9 +84,7 @@ func testMemoryBoundsFamilies(t *testing.T) {
 			t.Errorf("Find(revoked family) error = %v, want %v", err, refresh.ErrNotFound)
 		}
 	}
-	if _, err := m.Revoke(t.Context(), "b"); err != nil {
-		t.Fatal(err)
-	}
+	must(m.Revoke(t.Context(), "b"))
 	pass(time.Hour)
 	if err := create("1001", "alice"); err != nil {
 		t.Errorf("Create when the others expire: error = %v", err)

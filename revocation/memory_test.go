@@ -23,17 +23,13 @@ func TestFullMemoryRevokesAllSubjects(t *testing.T) {
 		revokeAll := func(subjects ...string) {
 			t.Helper()
 			for _, subject := range subjects {
-				if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}))
 			}
 		}
 		token := alice()
 		revokeAll("a", "b", "c", "a", "b")
 		check(t, list, "store not full", token, false)
-		if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "another token", time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "another token", time.Now().Add(time.Minute)))
 		check(t, list, "store full", token, true)
 		pass(time.Second)
 		later := alice()
@@ -57,9 +53,7 @@ func TestFullMemoryRevokesKnownTargetAgain(t *testing.T) {
 			pass(2 * time.Second)
 			token := alice()
 			check(t, list, "issued after the other revocations", token, false)
-			if err := list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}); err != nil {
-				t.Fatal(err)
-			}
+			succeeds(t, list.RevokeSubject(t.Context(), gatehouse.Key{Issuer: issuer, Subject: subject}))
 			check(t, list, "revoked, or in a full store", token, true)
 		}
 	})
@@ -91,9 +85,7 @@ func TestOneSubjectDoesNotFillStore(t *testing.T) {
 		check(t, list, "a later token of a revoked family", token, true)
 
 		pass(25 * time.Minute) // all revocations have expired
-		if err := list.RevokeFamily(t.Context(), mallory, "next family"); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, list.RevokeFamily(t.Context(), mallory, "next family"))
 		token.IssuedAt, token.Family = time.Now(), "f1"
 		check(t, list, "the subject after all have expired", token, false)
 	})

@@ -190,9 +190,7 @@ func TestRevokeMatchesOneClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, kind := range kinds {
 			list := newList(revocation.NewMemory(0))
-			if err := revoke(t.Context(), list, kind, issuer, "v"); err != nil {
-				t.Fatal(err)
-			}
+			succeeds(t, revoke(t.Context(), list, kind, issuer, "v"))
 			for other, token := range tokens {
 				check(t, list, fmt.Sprintf("%s, after revocation by %s", other, kind), token, other == kind)
 			}
@@ -216,9 +214,7 @@ func TestRevokeCoversTheSecond(t *testing.T) {
 				check(t, list, "issued in the same second", token, true)
 				pass(200 * time.Millisecond)
 				check(t, list, "issued in the same second, after", alice(), true)
-				if err := <-ended; err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, <-ended)
 				if byTime {
 					check(t, list, "issued after the call", alice(), false)
 				} else {
@@ -230,9 +226,7 @@ func TestRevokeCoversTheSecond(t *testing.T) {
 				check(t, list, "without iat", token, true)
 				next := alice()
 				check(t, list, "issued in the next second, or by a clock ahead", next, !byTime)
-				if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, revoke(t.Context(), list, kind, issuer, value))
 				check(t, list, "issued before the second revocation", next, true)
 			})
 		})
@@ -249,9 +243,7 @@ func TestRevocationOutlivesToken(t *testing.T) {
 				lifetime = 5 * time.Minute
 			}
 			token, start := alice(), time.Now()
-			if err := revoke(t.Context(), list, kind, issuer, value); err != nil {
-				t.Fatal(err)
-			}
+			succeeds(t, revoke(t.Context(), list, kind, issuer, value))
 			pass(lifetime + 10*time.Minute - 1 - time.Since(start))
 			check(t, list, fmt.Sprintf("%s, to the end", kind), token, true)
 			pass(1)
@@ -301,9 +293,7 @@ func TestRevocationLifetime(t *testing.T) {
 			{1, time.Minute, time.Minute + margin, 0},
 		} {
 			for range test.count {
-				if err := list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(test.token)); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, list.RevokeToken(t.Context(), gatehouse.Key{Issuer: issuer, Subject: "bob"}, "a", time.Now().Add(test.token)))
 			}
 			if got := store.lifetimes[len(store.lifetimes)-1]; got != test.want {
 				t.Errorf("lifetime of revocation %d of bob = %v, want %v", len(store.lifetimes), got, test.want)
@@ -397,13 +387,18 @@ func TestRevokeWaitsByTheClockOfTheStore(t *testing.T) {
 		for limit, want := range map[time.Duration]time.Duration{time.Second: 100 * time.Millisecond, time.Millisecond: time.Millisecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			start = time.Now()
-			if err := list.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}); err != nil {
-				t.Fatal(err)
-			}
+			succeeds(t, list.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}))
 			cancel()
 			if waited := time.Since(start); waited != want {
 				t.Errorf("RevokeSubject with %v left took %v, want %v", limit, waited, want)
 			}
 		}
 	})
+}
+
+func succeeds(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -140,6 +140,7 @@ func TestPoliciesPanic(t *testing.T) {
 	} {
 		message := "scopes: " + strings.TrimPrefix(name, "implied ") + ": "
 		wantPanic(t, message+"at least one scope is required", func() { policy() })
+		wantPanic(t, message+"at least one scope is required", func() { policy([]string{}...) })
 		for _, invalid := range []string{"", " ", "a b", "a\"", "a\\", "a\n", "\u00e9"} {
 			wantPanic(t, fmt.Sprintf("%s%q%s", message, invalid, malformed), func() { policy("a", invalid) })
 		}
@@ -147,7 +148,7 @@ func TestPoliciesPanic(t *testing.T) {
 			wantPanic(t, fmt.Sprintf("%s%q has a wildcard: name each scope", message, wild), func() { policy("a", wild) })
 		}
 	}
-	wantPanic(t, "scopes: HasRole: at least one role is required", func() { scopes.HasRole() })
+	wantPanic(t, "scopes: HasRole: at least one role is required", func() { scopes.HasRole([]string{}...) })
 	for _, invalid := range []string{"", "a\nb", "\xff"} {
 		wantPanic(t, fmt.Sprintf("scopes: HasRole: %q is not a role: a role is UTF-8 without control characters, and not empty", invalid), func() { scopes.HasRole("a", invalid) })
 	}

@@ -52,10 +52,7 @@ func TestPrincipalRoundTrip(t *testing.T) {
 func TestGateRemovesCookie(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret := a.login(t, person("ada"))
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.Manager}, Realm: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.Manager}, Realm: "test"}))
 	var seen string
 	h := gate.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = strings.Join(r.Header["Cookie"], ";") }))
 	r := request(http.MethodGet, "/", with(secret))
@@ -251,9 +248,7 @@ func TestCookieAttributes(t *testing.T) {
 		"__Host-Http-app=*; Path=/; HttpOnly; Secure; SameSite=Lax":              {Name: "app"},
 	} {
 		w := httptest.NewRecorder()
-		if err := newApp(t, config).Start(w, request(http.MethodPost, "/login"), person("ada")); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, newApp(t, config).Start(w, request(http.MethodPost, "/login"), person("ada")))
 		line := w.Header().Get("Set-Cookie")
 		set, err := http.ParseSetCookie(line)
 		if err != nil || len(set.Value) != 43 || strings.Replace(line, set.Value, "*", 1) != want || w.Header().Get("Cache-Control") != "no-store" {

@@ -83,9 +83,9 @@ type Config struct {
 	// the timeouts. [Login].Lifetime has other timeouts for one session.
 	Persistent bool
 
-	// Partitioned makes the cookie one with the attributes Partitioned (CHIPS) and
-	// SameSite=None. Set it only for an application that pages of other sites show in
-	// a frame: each of those sites then has sessions of its own, and the browser sends
+	// Partitioned gives the cookie the attributes Partitioned (CHIPS) and
+	// SameSite=None. Set it only for an application that pages of other sites show in a
+	// frame: each of those sites then has sessions of its own, and the browser sends
 	// the cookie in the frame, which SameSite=Lax prevents. The login must be in the
 	// frame too. It requires AllowFraming. Without SameSite=Lax, [cookie.CrossSite] is
 	// the only protection against CSRF.

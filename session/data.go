@@ -68,8 +68,8 @@ func (d Data[T]) Take(ctx context.Context) (T, error) {
 }
 
 // Update calls change with the value and stores the result. If another request changes
-// the session at the same time, it calls change again, with the value of then. If
-// change returns an error, Update returns it and stores nothing.
+// the session at the same time, it calls change again, with the new value. If change
+// returns an error, Update returns it and stores nothing.
 func (d Data[T]) Update(ctx context.Context, change func(*T) error) error {
 	id, err := d.session(ctx)
 	if err != nil {

@@ -41,9 +41,7 @@ func TestData(t *testing.T) {
 	ctx := a.inside(t, secret)
 	d, other := session.Data[cart]{Sessions: a.Manager, Name: "cart"}, session.Data[int]{Sessions: a.Manager, Name: "step"}
 	wantCart(ctx, t, "new session", d)
-	if err := errors.Join(d.Set(ctx, cart{[]string{"tea"}}), other.Set(ctx, 7)); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, errors.Join(d.Set(ctx, cart{[]string{"tea"}}), other.Set(ctx, 7)))
 	wantCart(ctx, t, "after Set", d, "tea")
 	if step, err := other.Take(ctx); step != 7 || err != nil {
 		t.Errorf("Take() = %d, %v, want 7", step, err)
@@ -76,18 +74,14 @@ func TestDataIsKept(t *testing.T) {
 	a := newApp(t, session.Config{})
 	d := session.Data[cart]{Sessions: a.Manager, Name: "cart"}
 	secret := a.login(t, person("ada"))
-	if err := d.Set(a.inside(t, secret), cart{[]string{"tea"}}); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, d.Set(a.inside(t, secret), cart{[]string{"tea"}}))
 	secret = cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header())
 	wantCart(a.inside(t, secret), t, "Renew", d, "tea")
 	secret = a.login(t, person("ada"), with(secret))
 	wantCart(a.inside(t, secret), t, "login again", d, "tea")
 	secret = a.login(t, person("grace"), with(secret))
 	wantCart(a.inside(t, secret), t, "another user", d)
-	if err := d.Set(a.inside(t, secret), cart{[]string{"milk"}}); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, d.Set(a.inside(t, secret), cart{[]string{"milk"}}))
 	namesake := person("grace")
 	namesake.Principal.Issuer = "https://other.example"
 	secret = a.login(t, namesake, with(secret))
@@ -153,9 +147,7 @@ func TestDataFails(t *testing.T) {
 	ctx := a.inside(t, a.login(t, person("ada")))
 	d := session.Data[string]{Sessions: a.Manager, Name: "note"}
 	const most = 16<<10 - len(`{"note":""}`)
-	if err := errors.Join(d.Set(ctx, strings.Repeat("x", most)), d.Set(ctx, "kept")); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, errors.Join(d.Set(ctx, strings.Repeat("x", most)), d.Set(ctx, "kept")))
 	for name, test := range map[string]struct {
 		fail   func() error
 		status int

@@ -115,10 +115,7 @@ func TestListAndEnd(t *testing.T) {
 			list[0].LastSeen.Sub(list[0].Created) != 2*time.Minute {
 			t.Fatalf("List = %+v, %v, want both sessions, the used one first", list, err)
 		}
-		unowned, err := a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "unowned", Issuer: issuer, Idle: time.Hour}}, time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
+		unowned := must(a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "unowned", Issuer: issuer, Idle: time.Hour}}, time.Hour))
 		for name, c := range map[string]struct{ issuer, subject, id string }{
 			"another subject": {issuer, "ada", a.principal(t, foreign).Credential}, "another issuer": {"https://other.example", "grace", a.principal(t, foreign).Credential},
 			"no subject": {issuer, "", unowned.ID}, "unknown": {issuer, "ada", "unknown"},
@@ -191,9 +188,7 @@ func TestEvents(t *testing.T) {
 	secret := a.login(t, person("ada"))
 	secret = cookieOf(t, a.do(http.MethodPost, "/admin", with(secret)).Header())
 	a.do(http.MethodPost, "/logout", with(secret))
-	if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", SID: "sid-ada"}); err != nil {
-		t.Fatal(err)
-	}
+	must(a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada", SID: "sid-ada"}))
 	if e := a.events.events[0]; e.Principal.Subject != "ada" || e.Principal.Claims.String() != "{}" {
 		t.Errorf("event %+v, want the principal without claims", e)
 	}

@@ -158,13 +158,8 @@ func attr(e gatehouse.Event, key string) string {
 	return ""
 }
 
-func ring(t testing.TB) *cookie.Keyring {
-	t.Helper()
-	keys, err := cookie.NewKeyring(gatehouse.NewSecret(bytes.Repeat([]byte("k"), 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
+func ring() *cookie.Keyring {
+	return must(cookie.NewKeyring(gatehouse.NewSecret(bytes.Repeat([]byte("k"), 32))))
 }
 
 // app is a server with sessions behind a gate.
@@ -191,7 +186,7 @@ func newApp(t testing.TB, config session.Config) *app {
 	}
 	config.Store = a.store
 	if config.Keys == nil {
-		config.Keys = ring(t)
+		config.Keys = ring()
 	}
 	if config.Observer == nil {
 		config.Observer = a.events
@@ -284,9 +279,7 @@ func tokens(n int, life time.Duration) session.Tokens {
 func (a *app) login(t testing.TB, l session.Login, changes ...func(*http.Request)) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := a.Start(w, request(http.MethodPost, "/login", changes...), l); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, a.Start(w, request(http.MethodPost, "/login", changes...), l))
 	return cookieOf(t, w.Header())
 }
 
@@ -356,25 +349,16 @@ func (a *app) reason() gatehouse.Reason {
 // principal returns the principal of a session.
 func (a *app) principal(t testing.TB, secret string) gatehouse.Principal {
 	t.Helper()
-	proof, err := a.Authenticate(request(http.MethodGet, "/", with(secret)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return proof.Principal()
+	return must(a.Authenticate(request(http.MethodGet, "/", with(secret)))).Principal()
 }
 
 // force changes a stored session, as a process does that does not know of a claim.
 func (a *app) force(t testing.TB, id string, change func(*session.Change)) {
 	t.Helper()
-	r, err := a.store.Store.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(a.store.Store.Get(t.Context(), id))
 	c := session.Change{ID: id, Principal: r.Principal, Tokens: r.Tokens}
 	change(&c)
-	if _, err := a.store.Store.Swap(t.Context(), id, r.Version, c); err != nil {
-		t.Fatal(err)
-	}
+	must(a.store.Store.Swap(t.Context(), id, r.Version, c))
 }
 
 // expectError checks the code and the reason of an error. An empty reason is any
@@ -384,5 +368,20 @@ func expectError(t testing.TB, name string, err error, status int, reason gateho
 	e, _ := errors.AsType[*gatehouse.Error](err)
 	if err == nil || reason != "" && (e == nil || e.Reason != reason || e.Code.Status() != status) {
 		t.Errorf("%s: error = %v, want %d %s", name, err, status, reason)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// succeeds ends the test with an error that is not expected.
+func succeeds(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

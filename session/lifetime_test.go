@@ -37,9 +37,7 @@ func TestLifetimeOfLogin(t *testing.T) {
 				l := withTokens(person("ada"), 1, 60*day)
 				l.Lifetime = test.login
 				w := httptest.NewRecorder()
-				if err := a.Start(w, request(http.MethodPost, "/login"), l); err != nil {
-					t.Fatal(err)
-				}
+				succeeds(t, a.Start(w, request(http.MethodPost, "/login"), l))
 				set, secret := w.Header().Get("Set-Cookie"), cookieOf(t, w.Header())
 				if strings.Contains(set, "Max-Age") != (test.cookie != "") || !strings.HasSuffix(set, test.cookie) {
 					t.Errorf("Set-Cookie = %s, want %q", set, test.cookie)
@@ -89,9 +87,7 @@ func TestLifetimeOfLogin(t *testing.T) {
 func TestPartitioned(t *testing.T) {
 	a := newApp(t, session.Config{Partitioned: true, AllowFraming: true})
 	w := httptest.NewRecorder()
-	if err := a.Start(w, request(http.MethodPost, "/login"), person("ada")); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, a.Start(w, request(http.MethodPost, "/login"), person("ada")))
 	if set := w.Header().Get("Set-Cookie"); !strings.Contains(set, "SameSite=None; Partitioned") || !strings.Contains(set, "Secure") {
 		t.Errorf("Set-Cookie = %s, want SameSite=None; Partitioned", set)
 	}

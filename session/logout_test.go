@@ -17,23 +17,23 @@ import (
 func TestLogout(t *testing.T) {
 	a := newApp(t, session.Config{})
 	logout := func(l session.Logout) error { l.Issuer = issuer; return a.Logout(t.Context(), l) }
-	must := func(l session.Logout) {
+	ends := func(l session.Logout) {
 		t.Helper()
 		if err := logout(l); err != nil {
 			t.Fatalf("Logout(%+v) error = %v", l, err)
 		}
 	}
 	bySID, bySubject, stays := a.login(t, person("ada")), a.login(t, person("grace")), a.login(t, person("joan"))
-	must(session.Logout{SID: "sid-ada", ID: "1"})
-	must(session.Logout{Subject: "grace", ID: "2"})
+	ends(session.Logout{SID: "sid-ada", ID: "1"})
+	ends(session.Logout{Subject: "grace", ID: "2"})
 	a.status(t, bySID, 401)
 	a.status(t, bySubject, 401)
 	a.status(t, stays, 200)
 
 	again := a.login(t, person("grace"))
-	must(session.Logout{Subject: "grace", ID: "2"}) // a replay
+	ends(session.Logout{Subject: "grace", ID: "2"}) // a replay
 	a.status(t, again, 200)
-	must(session.Logout{Subject: "joan", SID: "sid-grace", ID: "3"}) // both have to match
+	ends(session.Logout{Subject: "joan", SID: "sid-grace", ID: "3"}) // both have to match
 	a.status(t, stays, 200)
 	for _, l := range []session.Logout{{Subject: "joan"}, {ID: "4"}} {
 		if err := logout(l); err == nil {
@@ -52,7 +52,7 @@ func TestLogout(t *testing.T) {
 		}
 		a.store.up()
 	}
-	must(session.Logout{Subject: "joan", SID: "unknown", ID: "6"})
+	ends(session.Logout{Subject: "joan", SID: "unknown", ID: "6"})
 	a.status(t, may, 401)
 	a.status(t, too, 401)
 	a.status(t, not, 200)
@@ -67,7 +67,7 @@ func TestLogout(t *testing.T) {
 		}
 		return nil
 	})
-	must(session.Logout{Subject: "joan", SID: "unknown", ID: "7"})
+	ends(session.Logout{Subject: "joan", SID: "unknown", ID: "7"})
 	a.store.up()
 	a.status(t, gone, 200)
 
@@ -84,7 +84,7 @@ func TestLogout(t *testing.T) {
 		a.store.up()
 	}
 	a.store.once("Create", a.store.count("Create")+1, session.ErrConflict) // another process has the same token
-	must(session.Logout{Subject: "joan", ID: "5"})
+	ends(session.Logout{Subject: "joan", ID: "5"})
 	a.store.up()
 	a.status(t, stays, 401)
 }
@@ -96,9 +96,7 @@ func TestLogoutMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, session.Config{})
 		l := session.Logout{Issuer: "https://a.example", Subject: "ada", ID: "1"}
-		if err := a.Logout(t.Context(), l); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, a.Logout(t.Context(), l))
 		forged := base64.RawURLEncoding.EncodeToString([]byte("logout token\x00" + l.Issuer + "\x00" + l.ID))
 		a.status(t, forged, http.StatusUnauthorized)
 
@@ -106,9 +104,7 @@ func TestLogoutMemory(t *testing.T) {
 		p := person("ada")
 		p.Principal.Issuer = l.Issuer
 		secret := a.login(t, p)
-		if err := a.Logout(t.Context(), l); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, a.Logout(t.Context(), l))
 		a.status(t, secret, http.StatusOK)
 	})
 }

@@ -48,9 +48,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				t.Errorf("Get(%s) error = %v, want %v", id, err, want)
 			}
 		}
-		if err := m.Delete(t.Context(), "new"); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, m.Delete(t.Context(), "new"))
 		create("d", time.Hour, true)
 	})
 }
@@ -60,9 +58,7 @@ func TestMemoryTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.NewMemory(0)
 		for id, lifetime := range map[string]time.Duration{"absolute": time.Hour, "idle": 24 * time.Hour} {
-			if _, err := m.Create(t.Context(), record(id), lifetime); err != nil {
-				t.Fatal(err)
-			}
+			must(m.Create(t.Context(), record(id), lifetime))
 		}
 		time.Sleep(time.Minute - time.Microsecond)
 		for _, every := range []time.Duration{time.Minute, time.Minute - time.Microsecond + 999} { // which is truncated
@@ -93,9 +89,7 @@ func TestMemoryListOrdersTiesByID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.NewMemory(0)
 		for _, id := range []string{"b", "a", "B", "_", "-", "é"} {
-			if _, err := m.Create(t.Context(), record(id), time.Hour); err != nil {
-				t.Fatal(err)
-			}
+			must(m.Create(t.Context(), record(id), time.Hour))
 		}
 		all := []string{"-", "B", "_", "a", "b", "é"}
 		for _, limit := range []int{-1, 0, 3, 6, 7} {

@@ -483,9 +483,7 @@ func TestChangesDuringRefresh(t *testing.T) {
 		a, secret := refreshing(t, &issuerServer{delay: time.Second})
 		go a.token(t, secret, 401, "")
 		synctest.Wait()
-		if _, err := a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"}); err != nil {
-			t.Fatal(err)
-		}
+		must(a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "ada"}))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		a.status(t, secret, 401)
@@ -506,13 +504,7 @@ func TestChangesDuringRefresh(t *testing.T) {
 // TestScopesAreNarrowed: the principal loses the scopes that the new tokens do not
 // have any more, and keeps those that the application granted.
 func TestScopesAreNarrowed(t *testing.T) {
-	scopes := func(text string) gatehouse.Scopes {
-		s, err := gatehouse.ParseScopes(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
+	scopes := func(text string) gatehouse.Scopes { return must(gatehouse.ParseScopes(text)) }
 	var granted gatehouse.Scopes
 	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
 		renewed := tokens(2, time.Hour)
@@ -533,9 +525,7 @@ func TestScopesAreNarrowed(t *testing.T) {
 		granted = scopes(text)
 		secret := login()
 		data := session.Data[int]{Sessions: a.Manager, Name: "step"}
-		if err := data.Set(a.inside(t, secret), 7); err != nil {
-			t.Fatal(err)
-		}
+		succeeds(t, data.Set(a.inside(t, secret), 7))
 		before := a.principal(t, secret)
 		a.token(t, secret, 200, "access-2")
 		if step, err := data.Get(a.inside(t, secret)); step != 7 || err != nil {
@@ -563,14 +553,11 @@ func TestScopesAreNarrowed(t *testing.T) {
 // TestTokensDoNotOpen: sealed tokens of another session, malformed ones, and ones
 // whose key is missing.
 func TestTokensDoNotOpen(t *testing.T) {
-	keys := ring(t)
+	keys := ring()
 	a := newApp(t, session.Config{Keys: keys})
 	mine, theirs := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, withTokens(person("grace"), 2, time.Hour))
 	id := a.principal(t, mine).Credential
-	from, err := a.store.Get(t.Context(), a.principal(t, theirs).Credential)
-	if err != nil {
-		t.Fatal(err)
-	}
+	from := must(a.store.Get(t.Context(), a.principal(t, theirs).Credential))
 	a.force(t, id, func(c *session.Change) { c.Tokens = from.Tokens })
 	a.token(t, mine, 401, "")
 	if cause := a.lastRefused().Cause; !errors.Is(cause, cookie.ErrSeal) {
@@ -586,11 +573,8 @@ func TestTokensDoNotOpen(t *testing.T) {
 			t.Errorf("tokens %q: cause %v, want malformed", text, cause)
 		}
 	}
-	m, err := session.New(session.Config{Store: a.store})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = m.Tokens(gatehouse.NewContext(t.Context(), a.principal(t, theirs)))
+	m := must(session.New(session.Config{Store: a.store}))
+	_, err := m.Tokens(gatehouse.NewContext(t.Context(), a.principal(t, theirs)))
 	if expectError(t, "without keys", err, 401, session.ReasonNoTokens); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "Config.Keys") {
 		t.Errorf("Tokens without keys: cause = %v, want Config.Keys", errors.Unwrap(err))
 	}

@@ -48,9 +48,7 @@ func TestSessionFixation(t *testing.T) {
 	// Behind a gate, which has removed the cookie, the old session ends too.
 	r := request(http.MethodPost, "/login")
 	r = r.WithContext(gatehouse.NewContext(r.Context(), a.principal(t, secret)))
-	if err := a.Start(httptest.NewRecorder(), r, person("ada")); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, a.Start(httptest.NewRecorder(), r, person("ada")))
 	a.status(t, secret, 401)
 }
 
@@ -81,10 +79,7 @@ func TestStartRejectsInvalidLogin(t *testing.T) {
 			t.Errorf("%s: Start error = %v, header %v, want an error and no session", name, err, w.Header())
 		}
 	}
-	m, err := session.New(session.Config{Store: session.NewMemory(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := must(session.New(session.Config{Store: session.NewMemory(0)}))
 	l := withTokens(person("ada"), 1, time.Hour)
 	if err := m.Start(httptest.NewRecorder(), request(http.MethodPost, "/login"), l); err == nil || !strings.Contains(err.Error(), "Config.Keys") {
 		t.Errorf("Start with tokens and without keys: error = %v, want Config.Keys", err)

@@ -28,10 +28,7 @@ func TestStreamEndsWithSession(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newApp(t, test.config)
 			secret := a.login(t, person("alice"))
-			gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.Manager}, Realm: "test"})
-			if err != nil {
-				t.Fatal(err)
-			}
+			gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.Manager}, Realm: "test"}))
 			start := time.Now()
 			if test.logout > 0 {
 				time.AfterFunc(test.logout, func() {

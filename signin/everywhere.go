@@ -24,9 +24,10 @@ const maxRevoking = 8
 // operator: it ends all sessions of the subject, revokes their refresh tokens at the
 // authorization server, and the access tokens in Config.Revocations.
 //
-// The error is a [*gatehouse.Error] of 503 if sessions may be left, or says which tokens
-// are not revoked; an authorization server without a revocation endpoint is no error. All
-// sessions that can be ended are ended, and a second call completes the first one.
+// The error is a [*gatehouse.Error] of 503 if sessions may be left, or says which
+// tokens are not revoked; an authorization server without a revocation endpoint is not
+// an error. All sessions that can be ended are ended, and a second call completes the
+// first one.
 func (h *Handler) EndUser(ctx context.Context, subject string) error {
 	incomplete, err := h.endUser(ctx, gatehouse.Key{Issuer: h.issuer, Subject: subject})
 	if err != nil {

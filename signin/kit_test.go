@@ -92,10 +92,7 @@ func newSite(t testing.TB, changes ...func(*signin.Config)) *site {
 	for _, change := range changes {
 		change(&config)
 	}
-	h, err := signin.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := must(signin.New(config))
 	t.Cleanup(func() { _ = h.Close() })
 	s.Handler = h
 	return s

@@ -27,10 +27,10 @@ const (
 	// user logs in again.
 	freshMargin = time.Minute
 
-	// ageMargin is how much younger a login must be for the authorization server than for
-	// the policy that demands it, or half of max_age if that is less. auth_time is in whole
-	// seconds, and the browser takes a while to come back: a login at the limit would be
-	// recent enough there, and too old here.
+	// ageMargin is subtracted from the max_age of a policy in the request to the
+	// authorization server, or half of max_age if that is less. auth_time is in whole
+	// seconds, and the browser takes a while to come back: a login at the limit would
+	// be recent enough there, and too old here.
 	ageMargin = 5 * time.Second
 )
 
@@ -147,7 +147,7 @@ func checkACR(values []string, params url.Values) error {
 }
 
 // remembers reports whether a login asks for a long session on a page of this origin:
-// another site must not keep a user signed in on a computer of others.
+// another site must not keep a user signed in on a shared computer.
 func (h *Handler) remembers(r *http.Request, query url.Values) bool {
 	return query.Get("remember") == "1" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 }

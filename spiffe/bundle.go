@@ -76,8 +76,8 @@ type keys struct {
 	read, tried time.Time
 }
 
-// current returns the keys. It reads the bundle if it is time, and falls back to
-// the keys of before, up to a day old, only if that fails.
+// current returns the keys. It reads the bundle if it is time, and falls back to the
+// previous keys, up to a day old, only if that fails.
 func (k *keys) current(ctx context.Context) (keySet, error) {
 	k.mu.Lock()
 	set, err, age := k.set, k.err, time.Since(k.tried)
@@ -110,7 +110,7 @@ func (k *keys) current(ctx context.Context) (keySet, error) {
 func (k *keys) orStale(err error) (keySet, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.set != nil && time.Since(k.read) < maxStale {
+	if time.Since(k.read) < maxStale {
 		return k.set, nil
 	}
 	return nil, err

@@ -20,7 +20,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
-	fmt.Fprint(file, bundle(&key.PublicKey, "jwt-svid"))
+	fmt.Fprint(file, bundle("jwt-svid", &key.PublicKey))
 
 	verifier, err := spiffe.New(spiffe.Config{
 		TrustDomains: map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(file.Name())},

@@ -15,8 +15,8 @@
 //     does not exist;
 //   - the cards name the security schemes of the gate and are signed; clients verify them
 //     with [VerifyCard];
-//   - a response stream ends with the credential. The task goes on, because its message
-//     was authorized.
+//   - a response stream ends with the credential. The task continues, because its
+//     message was authorized.
 //
 // # Wiring
 //

@@ -65,8 +65,8 @@ func refused(err error) error {
 	return r
 }
 
-// interceptor checks the owner of tasks, and refuses messages for which arguments do not
-// matter before they become a part of a task.
+// interceptor checks the owner of tasks, and refuses a message that must be refused
+// whatever its arguments are, before it becomes a part of a task.
 type interceptor struct{ *Handler }
 
 // Before implements [a2asrv.CallInterceptor].

@@ -49,7 +49,7 @@ type Config struct {
 	// what they read. Required.
 	Authenticators []gatehouse.Authenticator
 
-	// OAuth describes how a client gets a token, and stands in the cards for the Bearer
+	// OAuth describes how a client gets a token. In the cards it replaces the Bearer
 	// scheme. Optional.
 	OAuth *sdk.OAuth2SecurityScheme
 
@@ -57,8 +57,8 @@ type Config struct {
 	// them. Required.
 	Keys *jwtauth.KeyRing
 
-	// Skill returns the ID of the skill that a message is for, and the JSON object of its
-	// arguments. By default as described at the package. An error is
+	// Skill returns the ID of the skill that a message is for, and the JSON object of
+	// its arguments. The default is described at the package. An error is
 	// [sdk.ErrInvalidParams] for the caller, which does not see its text. Optional. It
 	// must be safe for concurrent use.
 	Skill func(*sdk.Message) (id string, arguments []byte, err error)

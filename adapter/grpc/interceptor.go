@@ -43,10 +43,10 @@ func New(config Config) (*Interceptor, error) {
 	return &Interceptor{methods}, nil
 }
 
-// Check returns an error if a method that is registered with server is not in
-// [Config], or if Config has one that is not registered. Call it after all services
-// are registered. Calls of a method that is not in Config are refused with
-// Unimplemented in any case, and those of anonymous callers with Unauthenticated.
+// Check returns an error if a method that is registered with server is not in [Config],
+// or if Config has one that is not registered. Call it after all services are
+// registered. Even without Check, calls of a method that is not in Config are refused:
+// those of anonymous callers with Unauthenticated, all others with Unimplemented.
 func (i *Interceptor) Check(server *grpc.Server) error {
 	missing := i.methods.Names()
 	var problems []string

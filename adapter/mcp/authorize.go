@@ -109,11 +109,12 @@ func CallFrom(ctx context.Context) (*tool.Call, bool) {
 	return call, ok
 }
 
-// AddTool adds a tool to a server. The schema of its arguments is that of In, unless
-// description has one: a struct, the Arguments of the tool in the table. run gets the
-// arguments that were authorized, and its result is the structured content of the tool
-// result. An error of run is a tool result with isError and the text of the error, which
-// the caller sees. An error that is or wraps a [*gatehouse.Error] is a refusal.
+// AddTool adds a tool to a server. In is a struct: the type of the tool's Arguments in
+// the table. The schema of the arguments is that of In, unless description has one. run
+// gets the arguments that were authorized, and its result is the structured content of
+// the tool result. An error of run is a tool result with isError and the text of the
+// error, which the caller sees. An error that is or wraps a [*gatehouse.Error] is a
+// refusal.
 //
 // AddTool panics if In has no schema.
 func AddTool[In, Out any](server *sdk.Server, description *sdk.Tool, run func(ctx context.Context, call *tool.Call, arguments In) (Out, error)) {

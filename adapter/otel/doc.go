@@ -24,8 +24,8 @@
 //
 // Decisions are the events with a Decision, and events all others. A request can cause
 // several decisions: the gate allows it, and a budget behind the gate refuses it. The
-// attribute event.type is "decision" for requests; other values are those of package
-// agent/tool and its like.
+// attribute event.type is "decision" for requests; packages such as agent/tool have
+// other values.
 //
 // No attribute has a value that a caller chooses: reasons and types are constants of
 // the program, and the issuers are those of the configuration. If a program uses other

@@ -114,8 +114,8 @@ func (s *sources) observe(_ context.Context, o metric.Observer) error {
 
 func result(value string) attribute.KeyValue { return attribute.String("gatehouse.result", value) }
 
-// merge returns the key sets of one issuer in two authenticators as one: all fetches,
-// and the older and the smaller of the sets that were fetched.
+// merge returns the key sets of one issuer in two authenticators as one: the sum of all
+// fetches, the age of the older set, and the number of keys of the smaller set.
 func merge(a, b jwtauth.KeySetStats) jwtauth.KeySetStats {
 	b.Fetches += a.Fetches
 	b.Failed += a.Failed

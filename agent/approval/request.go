@@ -41,9 +41,9 @@ func (s *Approvals) Required(a Approval) *gatehouse.Error {
 	}}
 }
 
-// Request returns the approval of a call, and asks for it if there is none: a second
-// request of the same call, by any server, returns the same approval until it is
-// used, denied or expired. A denied one is returned until it expires, see
+// Request returns the approval of a call, and requests one if there is none: a second
+// request of the same call, by any server, returns the same approval until it is used,
+// denied or expired. A denied one is returned until it expires, see
 // Config.AllowAskingAgain.
 //
 // The errors are a [*gatehouse.Error] with [CodeTooMany], with

@@ -136,7 +136,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func response(body io.ReadCloser, contentType string) *http.Response {
-	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {contentType}}, Body: body, ContentLength: -1}
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {contentType}}, Body: body, ContentLength: 7}
 }
 
 // metered returns a metered round tripper with a hold of a minute.
@@ -195,6 +195,9 @@ func TestProgressExtendsTheHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
+		if resp.ContentLength != -1 {
+			t.Errorf("Content-Length of a stream = %d, want -1", resp.ContentLength)
+		}
 		hold := holdOf(t, model.ChatCompletions, chatStream, 50)
 		go func() {
 			for range 60 {
@@ -223,12 +226,62 @@ func TestProgressExtendsTheHold(t *testing.T) {
 }
 
 func TestFailedConnectionIsNotCharged(t *testing.T) {
-	l, transport := metered(t, func(*http.Request) (*http.Response, error) { return nil, errDown }, nil)
-	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, errDown) {
-		t.Errorf("RoundTrip = %v, want the error of the transport", err)
+	requests := keyLine(10)
+	requests.Unit = budget.Requests
+	l, transport := metered(t, func(*http.Request) (*http.Response, error) { return nil, errDown }, func(c *budget.Call) {
+		c.Lines = []budget.Line{requests}
+	})
+	r := chatRequest(t)
+	if _, err := transport.RoundTrip(r); !errors.Is(err, errDown) || len(r.Header) > 0 {
+		t.Errorf("RoundTrip = %v, want the error of the transport; header of the request = %v, want none", err, r.Header)
 	}
-	if got := state(t, l, keyLine(1000)); got != [2]int64{} {
+	if got := state(t, l, requests); got != [2]int64{} {
 		t.Errorf("spent, held = %v, want 0, 0", got)
+	}
+}
+
+// A connection with another protocol cannot be metered.
+func TestSwitchingProtocolsIsRefused(t *testing.T) {
+	l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: http.NoBody}, nil
+	}, nil)
+	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, budget.ErrUnmetered) {
+		t.Errorf("RoundTrip = %v, want %v", err, budget.ErrUnmetered)
+	}
+	if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
+	}
+	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) })).ServeHTTP(w, chatRequest(t))
+	if w.Code != http.StatusBadGateway {
+		t.Errorf("status = %d, want %d", w.Code, http.StatusBadGateway)
+	}
+}
+
+// A usage whose price is not an amount is charged as the whole hold.
+func TestPriceThatIsNoAmount(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	line := keyLine(1000)
+	line.Unit = "micro_usd"
+	m, err := budget.NewMeter(budget.MeterConfig{
+		Ledger: l, Call: callOf(model.ChatCompletions, line),
+		Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
+			if u.Worst {
+				return 10, nil
+			}
+			return budget.MaxAmount + 1, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Handler(answer(200, `{"usage":{"total_tokens":9}}`)).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody)))
+	if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
 	}
 }
 

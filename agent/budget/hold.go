@@ -41,26 +41,6 @@ type Hold struct {
 	settled    bool
 }
 
-// without returns the plan without the charges that have a part.
-func (p *plan) without(parts []*part) *plan {
-	rest := &plan{tenant: p.tenant, charges: p.charges, index: make([]int, len(p.charges))}
-	if parts != nil {
-		rest.charges = nil
-	}
-	for i := range p.charges {
-		switch {
-		case parts == nil:
-			rest.index[i] = i
-		case parts[i] == nil:
-			rest.index[i] = len(rest.charges)
-			rest.charges = append(rest.charges, p.charges[i])
-		default:
-			rest.index[i] = -1
-		}
-	}
-	return rest
-}
-
 func (h *Hold) balances() {
 	if len(h.counts) != len(h.direct.charges) {
 		return
@@ -248,64 +228,4 @@ func (h *Hold) release(ctx context.Context) {
 		}
 	}
 	h.parts = nil
-}
-
-// settle settles a hold in the store and reports the thresholds that were reached.
-func (l *Ledger) settle(ctx context.Context, tenant, id string, charges []Charge, used []int64) error {
-	result, err := l.charge(ctx, tenant, id, used)
-	if err == nil {
-		l.thresholds(ctx, charges, used, result)
-	}
-	return err
-}
-
-// charge settles a hold in the store.
-func (l *Ledger) charge(ctx context.Context, tenant, id string, used []int64) (Result, error) {
-	result, err := l.store.Settle(ctx, tenant, id, used)
-	if err == nil && result.Outcome != Settled && result.Outcome != Absent { // absent: it expired long ago, and was charged then
-		err = fmt.Errorf("budget: store: outcome %q of Settle", result.Outcome)
-	}
-	return result, err
-}
-
-// thresholds reports the thresholds that a settlement has reached.
-func (l *Ledger) thresholds(ctx context.Context, charges []Charge, used []int64, result Result) {
-	if len(result.Counts) != len(charges) { // a replay
-		return
-	}
-	for i := range charges {
-		c, count := &charges[i], result.Counts[i]
-		if len(c.Line.Warn) == 0 {
-			continue
-		}
-		balance := c.balance(result.At, count)
-		if c.Line.Window.kind == rolling {
-			if b, err := l.read(ctx, &c.Line, result.At); err == nil {
-				balance = b
-			}
-		}
-		c.Line.thresholds(balance.Spent-used[i], balance.Spent, func(part float64) {
-			l.report(ctx, EventThreshold, slog.LevelWarn, balance, slog.Float64("part", part))
-		})
-	}
-}
-
-// report reports an event about a budget. The errors of the observer have no effect:
-// what the event is about has happened.
-func (l *Ledger) report(ctx context.Context, kind gatehouse.EventType, level slog.Level, b Balance, attrs ...slog.Attr) {
-	if l.observer == nil {
-		return
-	}
-	p, _ := gatehouse.FromContext(ctx)
-	if p.Tenant == "" {
-		p.Tenant = b.Account.Tenant
-	}
-	_ = gatehouse.Report(ctx, l.observer, gatehouse.Event{
-		Type: kind, Level: level, Principal: p, Issuer: p.Issuer, Credential: p.Credential,
-		Attrs: append([]slog.Attr{
-			slog.String("per", b.Account.Per), slog.String("account", b.Account.Name),
-			slog.String("window", b.Window.String()), slog.String("unit", string(b.Unit)),
-			slog.Int64("max", b.Max), slog.Int64("spent", b.Spent), slog.Int64("held", b.Held),
-		}, attrs...),
-	})
 }

@@ -261,8 +261,9 @@ func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
 	s.chunks = kept
 }
 
-// idle settles the chunks that no call has used for a while, or that end before the
-// next call would, all chunks if all is set, and forgets the leases without chunks.
+// idle settles the chunks that no call has used for a while, and those that end before
+// the next call would end. If all is set, it settles all chunks. It also removes the
+// leases without chunks.
 func (s *leases) idle(ctx context.Context, l *Ledger, all bool) {
 	s.mu.Lock()
 	var every []*lease

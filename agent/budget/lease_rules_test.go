@@ -16,6 +16,7 @@ import (
 type scripted struct {
 	outages
 	reserve  func(budget.Reservation) budget.Result
+	ahead    time.Duration // the clock of Read
 	reserved []budget.Reservation
 }
 
@@ -25,6 +26,11 @@ func (s *scripted) Reserve(ctx context.Context, r budget.Reservation) (budget.Re
 		return s.reserve(r), nil
 	}
 	return s.outages.Reserve(ctx, r)
+}
+
+func (s *scripted) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
+	counters, now, err := s.outages.Read(ctx, tenant, account, window, since)
+	return counters, now.Add(s.ahead), err
 }
 
 // leases is a ledger with chunks, its store, and the calls in progress.
@@ -164,7 +170,11 @@ func TestClockOfTheStoreIsRemembered(t *testing.T) {
 	for _, chunk := range []int64{0, 10} {
 		synctest.Test(t, func(t *testing.T) {
 			k := newLeases(t, 1000, chunk)
-			k.line.Window = budget.Day(nil)
+			k.line.Window, k.store.ahead = budget.Day(nil), 36*time.Hour
+			tomorrow := time.Now().Add(24 * time.Hour)
+			if b, err := k.Usage(t.Context(), k.line); err != nil || !b[0].Start.Equal(tomorrow) {
+				t.Errorf("Usage = %+v, %v, want that of the day from %v", b, err, tomorrow)
+			}
 			k.store.reserve = func(r budget.Reservation) budget.Result {
 				at := time.Now().Add(36 * time.Hour)
 				if at.Before(r.Entries[0].Start) || !at.Before(r.Entries[0].Next) {

@@ -73,14 +73,14 @@ func state(t testing.TB, l *budget.Ledger, line budget.Line) [2]int64 {
 func TestReserveIsAllOrNothing(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	key, tenant := keyLine(100), tenantLine(50)
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40}, budget.Charge{Line: tenant, Amount: 40})
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40, Floor: 40}, budget.Charge{Line: tenant, Amount: 40})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := state(t, l, tenant), [2]int64{0, 40}; got != want {
 		t.Errorf("after Reserve: spent, held = %v, want %v", got, want)
 	}
-	_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: key, Amount: 20}, budget.Charge{Line: tenant, Amount: 20})
+	_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: key, Amount: 50}, budget.Charge{Line: tenant, Amount: 50})
 	e, cause := refusal(t, err)
 	if e.Code != budget.CodeExhausted || e.Reason != budget.ReasonBusy || !cause.Busy || cause.Balance.Account.Per != "tenant" {
 		t.Errorf("Reserve without capacity = %v, %+v, want busy for the tenant", e, cause)

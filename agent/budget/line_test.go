@@ -53,10 +53,21 @@ func TestReserveChecksItsCharges(t *testing.T) {
 			t.Errorf("Reserve with a wrong %s = %v: %v", name, e, e.Cause)
 		}
 	}
+	var many []budget.Charge
+	for n := range 65 {
+		c := good()
+		c.Line.Account.Name = strings.Repeat("k", n+1)
+		c.Line.Spare = 90 // less than Max
+		many = append(many, c)
+	}
+	if _, err := l.Reserve(t.Context(), "many", many[:64]...); err != nil {
+		t.Errorf("Reserve with 64 charges = %v", err)
+	}
 	for name, err := range map[string]error{
-		"no charge": func() error { _, err := l.Reserve(t.Context(), "1"); return err }(),
-		"no ID":     func() error { _, err := l.Reserve(t.Context(), "", good()); return err }(),
-		"long ID":   func() error { _, err := l.Reserve(t.Context(), strings.Repeat("x", 257), good()); return err }(),
+		"65 charges": func() error { _, err := l.Reserve(t.Context(), "1", many...); return err }(),
+		"no charge":  func() error { _, err := l.Reserve(t.Context(), "1"); return err }(),
+		"no ID":      func() error { _, err := l.Reserve(t.Context(), "", good()); return err }(),
+		"long ID":    func() error { _, err := l.Reserve(t.Context(), strings.Repeat("x", 257), good()); return err }(),
 		"two amounts": func() error {
 			c := good()
 			c.Amount++
@@ -118,6 +129,11 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	err = h.Extend(t.Context(), 101)
 	if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy || cause.Amount != 1 {
 		t.Errorf("Extend above Max = %v, %+v, want busy for one more", e, cause)
+	}
+	all := keyLine(100)
+	all.Spare = 100
+	if _, err := l.Usage(t.Context(), all); err != nil {
+		t.Errorf("Usage of a budget that is for calls in progress only = %v", err)
 	}
 	for _, amounts := range [][]int64{nil, {1, 2}, {-1}, {budget.MaxAmount + 1}} {
 		if e, _ := refusal(t, h.Settle(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
@@ -239,45 +255,53 @@ func TestRollingWindowNeverUndercounts(t *testing.T) {
 }
 
 func TestTenantListsItsBudgets(t *testing.T) {
-	l := newLedger(t, budget.Config{})
-	usd := keyLine(500)
-	usd.Unit = "micro_usd"
-	rolling := tenantLine(300)
-	rolling.Window = budget.Rolling24h()
-	lines := []budget.Line{keyLine(100), usd, rolling, tenantLine(1000)}
-	lines[3].Window = budget.Month(zone(t, "Europe/Berlin"))
-	var charges []budget.Charge
-	for _, line := range lines {
-		charges = append(charges, budget.Charge{Line: line, Amount: 10})
-	}
-	if _, err := l.Reserve(t.Context(), "1", charges...); err != nil {
-		t.Fatal(err)
-	}
-	all, err := l.Tenant(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := l.Usage(t.Context(), lines...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := func(balances []budget.Balance) (texts []string) {
-		for _, b := range balances {
-			object, err := json.Marshal(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts = append(texts, string(object)+b.Account.Tenant+b.Window.String())
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, budget.Config{})
+		usd := keyLine(500)
+		usd.Unit = "micro_usd"
+		rolling := tenantLine(300)
+		rolling.Window = budget.Rolling24h()
+		before := rolling
+		before.Max = 299
+		if _, err := l.Reserve(t.Context(), "0", budget.Charge{Line: before, Amount: 10}); err != nil {
+			t.Fatal(err)
 		}
-		slices.Sort(texts)
-		return texts
-	}
-	if diff := cmp.Diff(text(own), text(all)); diff != "" {
-		t.Errorf("Tenant differs from Usage (-usage +tenant):\n%s", diff)
-	}
-	if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
-		t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
-	}
+		time.Sleep(time.Hour) // another counter of the same budget
+		lines := []budget.Line{keyLine(100), usd, rolling, tenantLine(1000)}
+		lines[3].Window = budget.Month(zone(t, "Europe/Berlin"))
+		var charges []budget.Charge
+		for _, line := range lines {
+			charges = append(charges, budget.Charge{Line: line, Amount: 10})
+		}
+		if _, err := l.Reserve(t.Context(), "1", charges...); err != nil {
+			t.Fatal(err)
+		}
+		all, err := l.Tenant(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := l.Usage(t.Context(), lines...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := func(balances []budget.Balance) (texts []string) {
+			for _, b := range balances {
+				object, err := json.Marshal(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts = append(texts, string(object)+b.Account.Tenant+b.Window.String())
+			}
+			slices.Sort(texts)
+			return texts
+		}
+		if diff := cmp.Diff(text(own), text(all)); diff != "" {
+			t.Errorf("Tenant differs from Usage (-usage +tenant):\n%s", diff)
+		}
+		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
+			t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
+		}
+	})
 }
 
 func TestBalanceJSON(t *testing.T) {

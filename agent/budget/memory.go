@@ -188,13 +188,16 @@ func (m *Memory) full(r Reservation, now time.Time) error {
 	for key, s, ok := m.series.First(); ok && !s.keep.After(now); key, s, ok = m.series.First() {
 		m.series.Delete(key)
 	}
-	if m.series.Len()+len(r.Entries) > m.series.Limit {
-		return expiring.ErrFull
-	}
+	accounts := m.series.Len()
 	for _, e := range r.Entries {
 		if s, ok := m.series.Get(seriesKey{r.Tenant, e.Account, e.Window}); ok {
 			s.counters = slices.DeleteFunc(s.counters, func(c Counter) bool { return !c.End.Add(CounterRetention).After(now) })
+		} else {
+			accounts++
 		}
+	}
+	if accounts > m.series.Limit {
+		return expiring.ErrFull
 	}
 	return nil
 }

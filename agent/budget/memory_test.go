@@ -4,6 +4,8 @@ package budget_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/agent/budget/budgettest"
@@ -11,4 +13,80 @@ import (
 
 func TestMemory(t *testing.T) {
 	budgettest.TestStore(t, func(*testing.T) budget.Store { return budget.NewMemory(0) })
+}
+
+// The instants, limits and copies that the contract leaves open.
+func TestMemoryLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		entry := func(account string, limit, amount int64) budget.Entry {
+			return budget.Entry{
+				Account: account, Window: "day", Start: start, Since: start, Next: start.Add(time.Hour), End: start.Add(time.Hour),
+				Max: limit, Limit: limit, Amount: amount, Floor: amount,
+			}
+		}
+		m := budget.NewMemory(2)
+		reserve := func(id string, entries ...budget.Entry) (budget.Outcome, error) {
+			r, err := m.Reserve(t.Context(), budget.Reservation{Tenant: "acme", ID: id, TTL: time.Minute, Entries: entries})
+			return r.Outcome, err
+		}
+		settle := func(id string, amounts ...int64) budget.Result {
+			t.Helper()
+			r, err := m.Settle(t.Context(), "acme", id, amounts)
+			if err != nil || r.Outcome != budget.Settled {
+				t.Fatalf("Settle(%s) = %v, %v", id, r.Outcome, err)
+			}
+			return r
+		}
+		counters := func(account string) []budget.Counter {
+			t.Helper()
+			c, _, err := m.Read(t.Context(), "acme", account, "day", start)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		expect := func(what string, got budget.Outcome, err error, want budget.Outcome) {
+			t.Helper()
+			if got != want || (err == nil) != (want != "") {
+				t.Errorf("%s = %q, %v, want %q", what, got, err, want)
+			}
+		}
+		entries := []budget.Entry{entry("a", 100, 0), entry("b", 100, 1)}
+		got, err := reserve("1", entries...)
+		expect("Reserve of as many accounts as fit", got, err, budget.Held)
+		entries[1].Amount = 50 // the entries of the caller
+		got, err = reserve("2", entry("a", 50, 5))
+		expect("Reserve of as many holds as fit", got, err, budget.Held)
+		got, err = reserve("3", entry("a", 100, 5))
+		expect("Reserve of one more hold", got, err, "")
+		settle("1", 7, 1)
+		if a, b := counters("a")[0], counters("b")[0]; a.Max != 50 || a.Spent != 7 || a.Held != 5 || b.Held != 0 {
+			t.Errorf("after Settle: %+v and %+v, want Max 50 of the last call, and its hold", a, b)
+		}
+		settle("1", 7, 1).Charged[0] = 99 // the result of the caller
+		if r := settle("1", 7, 1); r.Charged[0] != 7 {
+			t.Errorf("Charged = %v, want 7 and 1", r.Charged)
+		}
+		settle("2", 5)
+		time.Sleep(time.Hour)
+		got, err = reserve("4", entry("a", 100, 5))
+		expect("Reserve at Next", got, err, budget.Moved)
+		keep := start.Add(time.Hour + budget.CounterRetention)
+		time.Sleep(time.Until(keep) - time.Microsecond)
+		later := entry("a", 100, 1)
+		later.Start, later.Since, later.Next, later.End = later.End, later.End, keep.Add(time.Hour), keep.Add(time.Hour)
+		got, err = reserve("5", later)
+		expect("Reserve in a later counter", got, err, budget.Held)
+		if c := counters("a"); len(c) != 2 {
+			t.Errorf("counters before the end of their retention: %v, want two", c)
+		}
+		settle("5", 1)
+		later.Account = "c"
+		got, err = reserve("6", later)
+		expect("Reserve of one more account", got, err, "")
+		time.Sleep(time.Microsecond)
+		got, err = reserve("6", later)
+		expect("Reserve at the end of the retention of another account", got, err, budget.Held)
+	})
 }

@@ -5,7 +5,11 @@ package budget
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // A change that always fails, such as one of a malformed record, does not stop the others.
@@ -36,5 +40,61 @@ func TestLeaseThatIsGone(t *testing.T) {
 	l.leases.idle(t.Context(), l, true)
 	if p, err := held.take(t.Context(), l, &c); p != nil || err != nil {
 		t.Errorf("take of a lease that is gone = %v, %v, want nothing", p, err)
+	}
+}
+
+// Above the limit of changes that wait for the store no call is admitted without it.
+func TestUnrecordedCallsEnd(t *testing.T) {
+	l, err := New(Config{Store: NewMemory(0), AllowUnrecorded: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Hold{plan: &plan{charges: []Charge{{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Day(nil), Max: 100}, Amount: 1}}}}
+	for _, want := range []bool{true, false} {
+		if got := l.admitUnrecorded(t.Context(), h); got != want {
+			t.Errorf("admitUnrecorded with %d changes that wait = %v, want %v", len(l.pending), got, want)
+		}
+		l.pending = make([]func(context.Context) error, maxPending)
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	b := Balance{Account: Account{Per: "key"}, Window: Minute(), Start: at, End: at.Add(time.Minute), Max: 10}
+	counted := b
+	counted.Max = MaxAmount
+	for _, test := range []struct {
+		until time.Duration
+		want  string
+	}{{time.Second, `"key-minute";r=10;t=1`}, {time.Second + 1, `"key-minute";r=10;t=2`}} {
+		header := http.Header{}
+		rateLimit(header, []Balance{counted, b}, at, at.Add(test.until))
+		if got := header.Get("RateLimit"); got != test.want {
+			t.Errorf("RateLimit of %v = %s, want %s", test.until, got, test.want)
+		}
+	}
+	header := http.Header{}
+	if rateLimit(header, []Balance{counted}, at, at); len(header) > 0 {
+		t.Errorf("header of a budget that only counts = %v, want none", header)
+	}
+}
+
+func TestOutputLimit(t *testing.T) {
+	limit := int64(50)
+	for _, test := range []struct {
+		call Call
+		want int64 // -1 for a refusal
+	}{
+		{Call{Shape: model.ChatCompletions, Input: 10, Output: 100, Choices: 2, Cap: &limit}, 20},
+		{Call{Shape: model.ChatCompletions, Input: 49, Output: 1, MinOutput: 1, Cap: &limit}, 1},
+		{Call{Shape: model.ChatCompletions, Input: 50, Output: 1, Cap: &limit}, -1},
+		{Call{Shape: model.Embeddings, Input: 50, Cap: &limit}, 0},
+		{Call{Shape: model.Embeddings, Input: 51, Cap: &limit}, -1},
+	} {
+		test.call.Lines = make([]Line, 1)
+		f := &flow{call: test.call}
+		if err := f.admit(); (err == nil) != (test.want >= 0) || err == nil && f.limit != test.want {
+			t.Errorf("admit(%+v) = limit %d, %v, want %d", test.call, f.limit, err, test.want)
+		}
 	}
 }

@@ -135,9 +135,9 @@ func (w Window) Span(at time.Time) (start, end time.Time) {
 	return time.Time{}, time.Time{}
 }
 
-// calendar returns the period that at lies in. Its date is that of the local clock,
-// but for the hour of a clock that is set back over midnight: then the date of the
-// local clock is that of the next day for some minutes, and returns.
+// calendar returns the period that contains at. Its date is that of the local clock,
+// except where the clock is set back over midnight: there the local date is that of the
+// next day for some minutes, and then that of the previous day again.
 func (w Window) calendar(at time.Time) (start, end time.Time) {
 	y, m, d := at.In(w.loc).Date()
 	for {

@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ func TestRejectedRunsCommandAgain(t *testing.T) {
 		use(false)
 		c.read = time.Now()
 		c.Rejected(t.Context(), c.current)
+		c.Rejected(t.Context(), Credential{Secret: gatehouse.NewSecret([]byte("earlier"))})
 		use(false)
 		time.Sleep(time.Second)
 		use(true)
@@ -38,4 +40,14 @@ func TestRejectedRunsCommandAgain(t *testing.T) {
 		time.Sleep(1)
 		use(true)
 	})
+}
+
+func TestNewCredentialIsNotRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the command is that of another system")
+	}
+	c := &command{Command: Command{Path: "/bin/echo", Args: []string{"key"}, Timeout: time.Minute}, refused: true}
+	if _, err := c.run(t.Context()); err != nil || c.refused {
+		t.Errorf("run error = %v, refused = %v, want neither", err, c.refused)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
@@ -33,9 +34,12 @@ func TestSecretSource(t *testing.T) {
 		}
 	}
 	noError(t, os.Unsetenv("UPSTREAM_TEST_KEY"))
-	if _, _, err := source.Acquire(t.Context()); err == nil {
-		t.Error("Acquire without the variable: no error")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if _, _, err := source.Acquire(t.Context()); err == nil || time.Since(start) != 10*time.Millisecond {
+			t.Errorf("Acquire without the variable: error = %v after %v, want one after three attempts", err, time.Since(start))
+		}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := source.Acquire(ctx); !errors.Is(err, context.Canceled) {
@@ -85,6 +89,16 @@ func TestCommand(t *testing.T) {
 	if c, _ := acquire(t, shell("echo $UPSTREAM_TEST_KEY$OWN", func(c *upstream.Command) { c.Env = []string{"OWN=own"} })); string(c.Secret.Reveal()) != "own" {
 		t.Errorf("a command with Env wrote %q, want own", c.Secret.Reveal())
 	}
+	longest := strings.Repeat("x", 4096)
+	for script, want := range map[string]string{"echo own$UPSTREAM_TEST_KEY": "own", "printf '" + longest + "\r\n'": longest} {
+		args := []string{"-c", script}
+		source := shell("", func(c *upstream.Command) { c.Args = args })
+		args[1] = "exit 1" // has no effect any more
+		if c, _ := acquire(t, source); string(c.Secret.Reveal()) != want {
+			t.Errorf("%.30s wrote %.30q, want %.30q", script, c.Secret.Reveal(), want)
+		}
+	}
+	start := time.Now()
 	for name, test := range map[string]struct {
 		script  string
 		timeout time.Duration
@@ -96,5 +110,8 @@ func TestCommand(t *testing.T) {
 		if _, _, err := source.Acquire(t.Context()); err == nil || strings.Contains(err.Error(), "key") {
 			t.Errorf("Acquire of a command that %s: error = %v", name, err)
 		}
+	}
+	if took := time.Since(start); took > 90*time.Second {
+		t.Errorf("a child of a command that was stopped was waited for, for %v", took)
 	}
 }

@@ -68,8 +68,8 @@ type version struct {
 	secret gatehouse.Secret // from Sealed
 }
 
-// node is a hold of a process on credentials: none of them is revoked before the
-// process releases it, or Expires.
+// node is a process that uses credentials: none of them is revoked before the process
+// releases it, or Expires.
 type node struct {
 	Uses    []string  `json:"uses"`
 	Expires time.Time `json:"expires"`

@@ -79,10 +79,7 @@ func TestWhatReachesTheClient(t *testing.T) {
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil }}
 	for _, more := range []string{"", `,"stream":true`} {
 		body := strings.NewReader(`{"model":"small-1","messages":[]` + more + `}`)
-		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body))
 		r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 		response, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
@@ -131,7 +128,7 @@ func TestRefusals(t *testing.T) {
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{
 		"max_body_bytes": 5000,
-		"budgets":        []object{{"per": "tenant", "window": "day", "max_tokens": 1000}},
+		"budgets":        []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 1000}},
 		"prompts": []object{
 			{"category": "code", "contains": []string{"```", "write code"}, "roles": []string{"developer"}},
 			{"category": "legal", "contains": []string{"sue"}, "roles": []string{"lawyer"}},
@@ -264,7 +261,7 @@ func TestTokens(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{"issuers": []object{trust(issuer)}, "budgets": []object{
-		{"per": "subject", "window": "day", "max_tokens": 100000}, {"per": "agent", "window": "day", "max_tokens": 100000}, {"per": "key", "window": "day", "max_tokens": 100000},
+		{"per": "subject", "window": "rolling_24h", "max_tokens": 100000}, {"per": "agent", "window": "rolling_24h", "max_tokens": 100000}, {"per": "key", "window": "rolling_24h", "max_tokens": 100000},
 	}}))
 	token := func(claims authtest.Claims) string {
 		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}

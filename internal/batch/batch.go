@@ -26,15 +26,15 @@ type Call[Q, R any] struct {
 // in progress has ended, and is sent with all others that wait, at most Limit, in the order
 // in which they came.
 //
-// The context of a caller ends its own wait. A call that has not been sent then never
-// is; one that was sent with others may be executed.
+// If the context of a caller ends, its wait ends. A call that was not sent by then is
+// never sent; a call that was sent with others may be executed.
 //
 // Set the fields before the first use and do not copy a Queue after it. It is safe for
 // concurrent use, and has no goroutines while no call is in progress.
 type Queue[Q, R any] struct {
-	// Send executes calls in their order. It limits its duration by itself: the context
-	// of several calls never ends, and that of one call is the caller's. If Send panics,
-	// this is the error of several calls, and the panic of one.
+	// Send executes calls in their order. It limits its own duration: the context of a
+	// batch never ends, and a single call has the context of its caller. If Send
+	// panics, each call of a batch returns an error; a single call panics.
 	Send func(ctx context.Context, calls []*Call[Q, R])
 
 	Limit int         // calls in a batch, or their weight with Weigh

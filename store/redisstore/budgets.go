@@ -168,8 +168,8 @@ const (
 	tries = 5
 )
 
-// call makes a request that changes a hold. The answer is stale if a hold in its way has
-// expired: after a sweep it is made again.
+// call makes a request that changes a hold. If the answer is stale, because a hold that
+// it counts has expired, call sweeps and makes the request again.
 func (b *Budgets) call(ctx context.Context, verb string, queue *budgetQueue, tenant string, request request) (budget.Result, error) {
 	for range tries {
 		r, err := b.wait(ctx, queue, request)

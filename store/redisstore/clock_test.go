@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/revocation"
@@ -116,6 +117,32 @@ func TestTimeLimitsToTheMicrosecond(t *testing.T) {
 		return err
 	}
 
+	nothing := func(*redisstore.Store) error { return nil }
+	// holdAt returns a hold of one, of 40 in a counter of an hour that begins after the start
+	// of the test.
+	start := time.UnixMicro(clock.now.Load())
+	holdAt := func(n int, after time.Duration) budget.Reservation {
+		begin := start.Add(after)
+		end := begin.Add(time.Hour)
+		return budget.Reservation{Tenant: "t", ID: fmt.Sprint(10 + n), TTL: time.Minute, Entries: []budget.Entry{{
+			Account: "a", Window: "day", Start: begin, Since: begin, Next: end, End: end, Max: 40, Limit: 40, Amount: 1,
+		}}}
+	}
+	reserve := func(after time.Duration) func(*redisstore.Store) any {
+		return func(s *redisstore.Store) any {
+			r, err := s.Budgets().Reserve(ctx, holdAt(0, after))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}
+	}
+	holds := func(s *redisstore.Store) error {
+		for n := range 40 { // more than a script makes expire
+			if _, err := s.Budgets().Reserve(ctx, holdAt(n, -time.Minute)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+
 	for _, test := range []struct {
 		name       string
 		limit      time.Duration // after the call of prepare
@@ -140,6 +167,30 @@ func TestTimeLimitsToTheMicrosecond(t *testing.T) {
 			_, err2 := s.APIKeys().Find(ctx, "a")
 			return errors.Join(err1, err2)
 		}, nil, apikey.ErrNotFound},
+		{"remove an old key that was rotated", 90*time.Second + apikey.Retention, func(s *redisstore.Store) error {
+			err := key(s)
+			clock.now.Add((30 * time.Second).Microseconds())
+			_, err2 := s.APIKeys().Rotate(ctx, "a", apikey.Rotation{MaxLifetime: time.Hour})
+			return errors.Join(err, err2)
+		}, func(s *redisstore.Store) any {
+			_, err1 := s.APIKeys().Create(ctx, apikey.Record{Key: apikey.Key{ID: "b", Owner: "o", Lifetime: time.Minute}})
+			_, err2 := s.APIKeys().Find(ctx, "a")
+			return errors.Join(err1, err2)
+		}, nil, apikey.ErrNotFound},
+		{"reserve from the start of a counter", time.Minute, nothing, reserve(time.Minute), "moved <nil>", "held <nil>"},
+		{"reserve until the next counter", time.Minute + time.Hour, nothing, reserve(time.Minute), "held <nil>", "moved <nil>"},
+		{"extend one of many holds", time.Minute, holds, func(s *redisstore.Store) any {
+			r, err := s.Budgets().Extend(ctx, holdAt(39, -time.Minute))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}, "held <nil>", "expired <nil>"},
+		{"reserve what many holds have", time.Minute, holds, func(s *redisstore.Store) any {
+			r, err := s.Budgets().Reserve(ctx, holdAt(40, -time.Minute))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}, "exceeded <nil>", "held <nil>"},
+		{"list counters", time.Hour - time.Minute, holds, func(s *redisstore.Store) any {
+			counters, _, err := s.Budgets().List(ctx, "t", 9)
+			return fmt.Sprint(len(counters), err)
+		}, "1 <nil>", "0 <nil>"},
 		{"rotate a family", time.Minute, newFamily, func(s *redisstore.Store) any { return rotate(s, 0) }, "rotated <nil>", "expired <nil>"},
 		{"replay within the grace period", time.Second, func(s *redisstore.Store) error {
 			return errors.Join(newFamily(s), changed(rotate(s, 1) == "rotated <nil>", nil))

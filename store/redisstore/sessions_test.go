@@ -242,36 +242,3 @@ func TestDamagedSessions(t *testing.T) {
 		t.Error(touched, err)
 	}
 }
-
-// TestSwapIsNotRetried: a retry after a lost response would find the version of the
-// first attempt and return ErrConflict.
-func TestSwapIsNotRetried(t *testing.T) {
-	t.Parallel()
-	server := enginetest.StartRedis(t, "appendonly no")
-	proxy := enginetest.StartProxy(t, server.Addr())
-	through := newSessions(t, connect(t, enginetest.Via(t, server.URL(), proxy)), "once")
-	beside := newSessions(t, connect(t, server.URL()), "once")
-	// After this call, the server has cached the script.
-	if _, err := beside.Swap(t.Context(), "none", 1, session.Change{ID: "none"}); !errors.Is(err, session.ErrNotFound) {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		id := fmt.Sprint(i)
-		createSession(t, through, browser(id, time.Hour), time.Hour)
-		done := make(chan error, 1)
-		proxy.DropResponses()
-		go func() {
-			_, err := through.Swap(t.Context(), id, 1, session.Change{ID: id})
-			done <- err
-		}()
-		enginetest.Eventually(t, time.Minute, "the swap is done", func() bool {
-			r, err := beside.Get(t.Context(), id)
-			return err == nil && r.Version > 1
-		})
-		proxy.Cut()
-		proxy.Restore()
-		if err := <-done; err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
-			t.Errorf("Swap without a response: error = %v, want none of the contract", err)
-		}
-	}
-}

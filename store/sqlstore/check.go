@@ -42,8 +42,8 @@ func unsuitable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
 }
 
-// answered makes the answer of an engine an [ErrUnsuitable], and leaves other errors, and
-// answers that another attempt may not get, as they are.
+// answered makes the answer of an engine an [ErrUnsuitable], and leaves all other
+// errors, and answers that may differ at the next attempt, as they are.
 func answered(err error) error {
 	if state, ok := errors.AsType[interface {
 		error
