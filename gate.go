@@ -90,8 +90,8 @@ func New(config Config) (*Gate, error) {
 	if len(config.Authenticators) == 0 {
 		fail("Authenticators: at least one is required")
 	}
-	// RFC 6750 §3 (auth-param): the scheme "MUST be followed by one or more
-	// auth-param values". The realm is the one that is always there.
+	// RFC 6750 §3 (auth-param): the scheme "MUST be followed by one or more auth-param
+	// values". The realm is always present.
 	if g.realm == "" {
 		fail("Realm: required")
 	} else if strings.ContainsFunc(g.realm, func(r rune) bool { return r < 0x20 || r > 0x7e }) {

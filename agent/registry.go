@@ -184,8 +184,7 @@ type details struct {
 // changes nothing; for a decommissioned agent the error is [ErrDecommissioned].
 //
 // It returns an [ErrInvalid] that names every mistake, such as a role that is not in
-// [Config]. If the attestation is required at registration, the evidence is verified
-// first, and an agent whose evidence is not accepted is not registered.
+// [Config]. Required evidence is verified before the agent is registered.
 func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
 	a := registration.Agent
 	errs := []error{a.check()}

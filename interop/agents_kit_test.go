@@ -91,7 +91,7 @@ func newAgentApp(t *testing.T) *agentApp {
 	}))
 	t.Cleanup(a.partner.Close)
 	people := func(roles ...string) map[string]any { return map[string]any{"tenant": "acme", "roles": roles} }
-	a.provider = provider.Start(t, provider.Options{
+	a.provider = ownProvider(t, provider.Options{
 		Clients:   []provider.Client{a.portal, a.broker},
 		Resources: []provider.Resource{{URI: toolsOrigin + "/mcp", Algorithm: "ES256", Scope: toolScopes}},
 		Claims: map[string]map[string]any{

@@ -28,6 +28,7 @@ import (
 // TestAgents runs examples/agents with the official MCP client and with npm
 // oidc-provider as the issuer of people.
 func TestAgents(t *testing.T) {
+	enginetest.Slow(t)
 	a := newAgentApp(t)
 	s := a.start(t, map[string]string{"driver": "memory"})
 	t.Run("rows", func(t *testing.T) { agentRows(t, s) })
@@ -248,7 +249,7 @@ func agentApprovals(t *testing.T, a *agentApp, store map[string]string, expire f
 func agentStepUp(t *testing.T, a *agentServer) {
 	browser := provider.NewBrowser(t, "alice")
 	var asked []string
-	handler, err := sdkauth.NewAuthorizationCodeHandler(&sdkauth.AuthorizationCodeHandlerConfig{
+	handler := must(sdkauth.NewAuthorizationCodeHandler(&sdkauth.AuthorizationCodeHandlerConfig{
 		PreregisteredClient: &oauthex.ClientCredentials{ClientID: a.portal.ID},
 		RedirectURL:         a.portal.RedirectURIs[0],
 		Client:              a.plain,
@@ -270,10 +271,7 @@ func agentStepUp(t *testing.T, a *agentServer) {
 			callback := browser.Visit(t, args.URL, a.portal.RedirectURIs[0]).Query()
 			return &sdkauth.AuthorizationResult{Code: callback.Get("code"), State: callback.Get("state"), Iss: callback.Get("iss")}, nil
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	session := connect(t, a.plain, "", handler)
 	if outcome, _ := call(t, session, "read_public", map[string]any{"topic": "hello"}); outcome != "done" {
 		t.Errorf("read_public: %s, want done after the step-up", outcome)

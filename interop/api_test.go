@@ -34,11 +34,8 @@ type api struct {
 func newAPI(t *testing.T, c jwtauth.Config) *api {
 	t.Helper()
 	a := &api{reasons: make(map[gatehouse.Reason]int)}
-	var err error
-	if a.tokens, err = jwtauth.New(c); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := gatehouse.New(gatehouse.Config{
+	a.tokens = must(jwtauth.New(c))
+	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{a.tokens},
 		Realm:          "interop",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
@@ -47,10 +44,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 			a.reasons[e.Reason]++
 			return nil
 		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	whoami := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := gatehouse.FromContext(r.Context())
 		if !ok || r.Header.Get("Authorization") != "" {
@@ -71,7 +65,7 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 		}
 	})
 	a.url, a.client = server.URL, server.Client()
-	a.client.Timeout = 30 * time.Second
+	a.client.Timeout = time.Minute
 	return a
 }
 
@@ -93,10 +87,7 @@ type answer struct {
 
 func (a *api) get(t *testing.T, path, token string) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must(http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil))
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := a.client.Do(request)
 	if err != nil {

@@ -80,6 +80,7 @@ func newService(t *testing.T, name, host string, options provider.Options, store
 // path of an origin. Its sessions are in memory.
 func newServiceAt(t *testing.T, name, addr, origin, path string, options provider.Options) *service {
 	t.Helper()
+	enginetest.Slow(t)
 	s := &service{name: name, binary: buildExample(t, name), addr: addr, origin: origin}
 	client := provider.Client{
 		ID: name, Secret: clientSecret, RedirectURIs: []string{origin + path + "/callback"},
@@ -91,7 +92,7 @@ func newServiceAt(t *testing.T, name, addr, origin, path string, options provide
 	options.Clients = append(options.Clients, client, machine)
 	options.Scopes = append(options.Scopes, "email")
 	options.FirstLifetime = accessTokenLifetime
-	s.provider = provider.Start(t, options)
+	s.provider = ownProvider(t, options)
 	s.config = map[string]any{
 		"public_origin": origin, "issuer": s.provider.Issuer, "client_id": client.ID, "client_secret": "env:CLIENT_SECRET",
 		"scopes": []string{"openid", "email"}, "cookie_keys": []string{"env:COOKIE_KEY"}, "session_store": map[string]any{"driver": "memory"},
@@ -111,10 +112,7 @@ func (s *service) start(t *testing.T, address string) *process {
 	t.Helper()
 	config := maps.Clone(s.config)
 	config["addr"] = address
-	text, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(json.Marshal(config))
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -147,10 +145,7 @@ func (s *service) expire(t *testing.T, tokens []string) {
 	t.Helper()
 	enginetest.Eventually(t, time.Minute, "the access tokens expire", func() bool {
 		for _, token := range tokens {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.provider.Issuer+"/me", http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, s.provider.Issuer+"/me", http.NoBody))
 			r.Header.Set("Authorization", "Bearer "+token)
 			response, err := http.DefaultClient.Do(r)
 			if err != nil {
@@ -181,10 +176,7 @@ func newVisitor(t *testing.T, name string) *visitor {
 // get sends a request as a script of the service's own page does.
 func (v *visitor) get(t *testing.T, address string, changes ...func(*http.Request)) (response *http.Response, body string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody))
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Sec-Fetch-Mode", "cors")
 	for name, value := range v.cookies {
@@ -197,7 +189,8 @@ func (v *visitor) get(t *testing.T, address string, changes ...func(*http.Reques
 		Timeout:       time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if response, err = client.Do(r); err != nil {
+	response, err := client.Do(r)
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()

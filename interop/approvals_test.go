@@ -34,15 +34,12 @@ func newApprovalPages(t *testing.T) *approvalPages {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	p := &approvalPages{origin: server.URL, url: server.URL + "/approvals"}
-	peer := provider.Start(t, provider.Options{Host: "localhost", Scopes: []string{"email"}, Clients: []provider.Client{
+	peer := ownProvider(t, provider.Options{Host: "localhost", Scopes: []string{"email"}, Clients: []provider.Client{
 		{ID: "approvals", Secret: clientSecret, RedirectURIs: []string{p.origin + "/callback"}},
 	}})
 	p.issuer = peer.Issuer
-	var err error
-	if p.Approvals, err = approval.New(approval.Config{Store: approval.NewMemory(0), URL: p.url, MaxArguments: 16 << 20}); err != nil {
-		t.Fatal(err)
-	}
-	login, err := signin.New(signin.Config{
+	p.Approvals = must(approval.New(approval.Config{Store: approval.NewMemory(0), URL: p.url, MaxArguments: 16 << 20}))
+	login := must(signin.New(signin.Config{
 		Client:      oauth.Config{Issuer: p.issuer, ClientID: "approvals", Secret: gatehouse.NewSecret([]byte(clientSecret))},
 		RedirectURI: p.origin + "/callback", Scopes: []string{"openid", "email"}, Home: "/approvals",
 		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
@@ -51,15 +48,9 @@ func newApprovalPages(t *testing.T) *approvalPages {
 			l.Principal.Tenant, l.Principal.Roles = "acme", roleNames(t, "admin", "operator")
 			return nil
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	t.Cleanup(func() { _ = login.Close() })
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{login.Sessions}, LoginURL: login.LoginURL, Realm: "approvals"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{login.Sessions}, LoginURL: login.LoginURL, Realm: "approvals"}))
 	mux.Handle("/approvals", gate.Handler(p))
 	mux.Handle("/approvals/", gate.Handler(p))
 	mux.Handle("/", login)
@@ -83,10 +74,7 @@ func (p *approvalPages) signIn(t *testing.T, page *browser.Page, name, address s
 
 func roleNames(t *testing.T, names ...string) gatehouse.Roles {
 	t.Helper()
-	roles, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	roles := must(gatehouse.NewRoles(names...))
 	return roles
 }
 

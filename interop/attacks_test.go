@@ -39,12 +39,9 @@ func TestJoseAttacks(t *testing.T) {
 				peer.Secret(t, demands.KeyID, a, issuer.Secret.Reveal())
 				keys = jwtauth.SharedSecret(issuer.Secret)
 			}
-			tokens, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+			tokens := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
 				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
-			}}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			}}}))
 			defer func() { _ = tokens.Close() }()
 
 			var rejected atomic.Int64

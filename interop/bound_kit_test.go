@@ -67,6 +67,7 @@ func (a *authority) issue(template *x509.Certificate) tls.Certificate {
 	parent, signer := a.root, a.key
 	if parent == nil {
 		parent, signer = template, key
+		template.NotAfter = template.NotAfter.Add(time.Hour) // the certificates of a CA end before it
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
@@ -168,7 +169,7 @@ func (n *boundNode) get(t *testing.T, settings *tls.Config, header http.Header) 
 	t.Helper()
 	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/reports", http.NoBody))
 	r.Header = header
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true}, Timeout: time.Minute}
 	response, err := client.Do(r)
 	if err != nil {
 		return outcome{}, nil, err

@@ -61,7 +61,7 @@ func newBoundWorld(t *testing.T) *boundWorld {
 	byAssertion := assertionMetadata("client_credentials")
 	byAssertion["dpop_bound_access_tokens"] = true
 	rs := provider.Client{ID: "rs", Secret: "the secret of the resource server"}
-	w.provider = provider.Start(t, provider.Options{
+	w.provider = ownProvider(t, provider.Options{
 		Host: "localhost", DPoPNonce: true,
 		TLS: &provider.TLS{Cert: certificatePEM(own), Key: keyPEM(own), CA: string(must(os.ReadFile(w.authority.file)))},
 		Clients: []provider.Client{

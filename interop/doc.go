@@ -22,6 +22,7 @@
 //
 // The npm packages are those of the lockfile: run npm ci in this directory once.
 // Without Node, the packages or Chromium the tests skip with a line that says so;
-// with GATEHOUSE_REQUIRE_ENGINES=1 they fail. The suites of the apps are slow and
-// run with GATEHOUSE_SLOW=1; with -artifacts they keep pictures of the pages.
+// with GATEHOUSE_REQUIRE_ENGINES=1 they fail. Tests with a provider of their own and the
+// suites of the apps are slow and run with GATEHOUSE_SLOW=1; with -artifacts they keep
+// pictures of the pages.
 package interop

@@ -59,20 +59,14 @@ func newBoundAPI(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) *
 
 func (a *boundAPI) gate(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) http.Handler {
 	t.Helper()
-	proofs, err := dpop.New(dpop.Config{
+	proofs := must(dpop.New(dpop.Config{
 		PublicOrigin: a.url, Replays: replays, NonceKeys: []gatehouse.Secret{nonceKey},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokens, err := jwtauth.New(jwtauth.Config{
+	}))
+	tokens := must(jwtauth.New(jwtauth.Config{
 		Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}, Confirmers: []gatehouse.Confirmer{proofs},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	t.Cleanup(func() { _ = tokens.Close() })
-	gate, err := gatehouse.New(gatehouse.Config{
+	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{tokens}, Realm: "interop",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 			a.mu.Lock()
@@ -80,10 +74,7 @@ func (a *boundAPI) gate(t *testing.T, p *provider.Provider, replays dpop.ReplayS
 			a.why = e.Reason
 			return nil
 		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	mux := gate.Mux()
 	mux.HandleFunc("GET /{path...}", func(w http.ResponseWriter, r *http.Request) {
 		who, _ := gatehouse.FromContext(r.Context())
@@ -156,10 +147,7 @@ func TestDPoPClients(t *testing.T) {
 					hostile.Add(1)
 				}
 				// At another origin.
-				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api.url+"/reports", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
+				request := must(http.NewRequestWithContext(t.Context(), http.MethodGet, api.url+"/reports", nil))
 				request.Header = http.Header{"Authorization": {"DPoP " + session.Token}, "Dpop": {proof}}
 				response, err := http.DefaultClient.Do(request)
 				if err != nil {
@@ -180,28 +168,19 @@ func TestDPoPClients(t *testing.T) {
 // Covers RFC 9449 §8 (retry).
 func TestDPoPTransport(t *testing.T) {
 	t.Parallel()
-	p := provider.Start(t, provider.Options{
+	p := ownProvider(t, provider.Options{
 		Clients: []provider.Client{machine}, DPoPNonce: true,
 		Resources: []provider.Resource{{URI: resource(jwtauth.ES256), Algorithm: "ES256", Scope: "reports:read"}},
 	})
-	key, err := dpop.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := dpop.NewTransport(dpop.TransportConfig{Key: key, Origins: []string{p.Issuer}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must(dpop.GenerateKey())
+	server := must(dpop.NewTransport(dpop.TransportConfig{Key: key, Origins: []string{p.Issuer}}))
 	form := url.Values{"grant_type": {"client_credentials"}, "resource": {resource(jwtauth.ES256)}, "scope": {"reports:read"}}
 	var token provider.Token
 	for range 2 { // with the nonce of the first attempt, and with that of the last response
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Issuer+"/token", strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		request := must(http.NewRequestWithContext(t.Context(), http.MethodPost, p.Issuer+"/token", strings.NewReader(form.Encode())))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.SetBasicAuth(url.QueryEscape(machine.ID), url.QueryEscape(machine.Secret))
-		response, err := (&http.Client{Transport: server, Timeout: 30 * time.Second}).Do(request)
+		response, err := (&http.Client{Transport: server, Timeout: time.Minute}).Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,19 +193,13 @@ func TestDPoPTransport(t *testing.T) {
 	api := newBoundAPI(t, p, dpop.NewMemory(0))
 	access := gatehouse.NewSecret([]byte(token.AccessToken))
 	source := func(context.Context) (gatehouse.Secret, error) { return access, nil }
-	stranger, err := dpop.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	stranger := must(dpop.GenerateKey())
 	for _, test := range []struct {
 		key    *dpop.Key
 		status int
 	}{{key, 200}, {key, 200}, {stranger, 401}} {
-		transport, err := dpop.NewTransport(dpop.TransportConfig{Key: test.key, Origins: []string{api.url}, Token: source})
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports?page=2")
+		transport := must(dpop.NewTransport(dpop.TransportConfig{Key: test.key, Origins: []string{api.url}, Token: source}))
+		response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports?page=2")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,18 +218,9 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	peer := dpoppeer.Start(t)
 	private, key := newProofKey()
 	const origin, path, token = "https://api.example.com", "/reports", "token"
-	target, err := url.Parse(origin + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid, err := key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token})
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := must(url.Parse(origin + path))
+	verifier := must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)}))
+	valid := must(key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}))
 	parts := strings.Split(valid, ".")
 	head, body := decodeJSON(t, parts[0]), decodeJSON(t, parts[1])
 	sign := func(head, body string) string { return signProof(private, head, body) }
@@ -355,10 +319,7 @@ func asJSON(t *testing.T, object, changes map[string]any) string {
 			delete(object, name)
 		}
 	}
-	text, err := json.Marshal(object)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(json.Marshal(object))
 	return string(text)
 }
 
@@ -368,14 +329,11 @@ func asJSON(t *testing.T, object, changes map[string]any) string {
 // Covers RFC 9449 §5, §10.
 func TestDPoPSignIn(t *testing.T) {
 	t.Parallel()
-	key, err := dpop.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must(dpop.GenerateKey())
 	for _, registered := range []provider.Client{webapp, nativeClient} {
 		t.Run(registered.ID, func(t *testing.T) {
 			t.Parallel()
-			p := provider.Start(t, provider.Options{
+			p := ownProvider(t, provider.Options{
 				Clients: []provider.Client{registered}, DPoPNonce: true,
 				Resources: []provider.Resource{{URI: resource(jwtauth.ES256), Algorithm: "ES256", Scope: "reports:read"}},
 			})
@@ -384,10 +342,7 @@ func TestDPoPSignIn(t *testing.T) {
 				config.Auth, config.Secret = oauth.SecretBasic, gatehouse.NewSecret([]byte(registered.Secret))
 			}
 			client := newClient(t, config)
-			scopes, err := gatehouse.ParseScopes("openid offline_access reports:read")
-			if err != nil {
-				t.Fatal(err)
-			}
+			scopes := must(gatehouse.ParseScopes("openid offline_access reports:read"))
 			redirect := registered.RedirectURIs[0]
 			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{
 				RedirectURI: redirect, Scopes: scopes, Resources: []string{resource(jwtauth.ES256)}, Params: url.Values{"prompt": {"consent"}},
@@ -406,13 +361,10 @@ func TestDPoPSignIn(t *testing.T) {
 				if !tokens.DPoP || tokens.Refresh.Len() == 0 {
 					t.Fatalf("tokens %+v, want bound ones with a refresh token", tokens)
 				}
-				transport, err := dpop.NewTransport(dpop.TransportConfig{
+				transport := must(dpop.NewTransport(dpop.TransportConfig{
 					Key: key, Origins: []string{api.url}, Token: func(context.Context) (gatehouse.Secret, error) { return tokens.Access, nil },
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(api.url + "/reports")
+				}))
+				response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -426,9 +378,7 @@ func TestDPoPSignIn(t *testing.T) {
 			}
 			// The refresh token of a public client is worth nothing without the key.
 			thief := config
-			if thief.DPoP, err = dpop.GenerateKey(); err != nil {
-				t.Fatal(err)
-			}
+			thief.DPoP = must(dpop.GenerateKey())
 			if _, err := newClient(t, thief).Refresh(t.Context(), tokens); (err == nil) != (registered.Secret != "") {
 				t.Errorf("Refresh with another key error = %v", err)
 			}

@@ -152,10 +152,7 @@ func (b *bench) compare(t *testing.T, token string) bool {
 		t.Fatalf("go-jose reads the claims %s, jwtauth reads %s", payload, who.Claims)
 	}
 
-	parsed, err := josejwt.ParseSigned(token, algorithms)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parsed := must(josejwt.ParseSigned(token, algorithms))
 	var claims josejwt.Claims
 	var more struct {
 		Client string `json:"client_id"`

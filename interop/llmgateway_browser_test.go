@@ -37,7 +37,7 @@ func startSpendGateway(t *testing.T) *spendGateway {
 		{"name": "small", "tenant": "acme", "scopes": []string{"model:standard"}, "max_tokens_per_day": 300},
 		{"name": "other", "tenant": "globex", "scopes": []string{"model:standard", "spend:read"}},
 	}
-	config, err := json.Marshal(map[string]any{
+	config := must(json.Marshal(map[string]any{
 		"addr": "127.0.0.1:0", "hold": "60s", "max_body_bytes": 1 << 20,
 		"api_keys": map[string]any{"driver": "memory", "mint": names},
 		"ledger":   map[string]any{"driver": "memory"},
@@ -52,10 +52,7 @@ func startSpendGateway(t *testing.T) *spendGateway {
 			{"per": "tenant_tier", "window": "day", "max_tokens": 5000},
 			{"per": "subject", "window": "rolling_24h", "max_tokens": 8000},
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
@@ -73,10 +70,7 @@ func startSpendGateway(t *testing.T) *spendGateway {
 // which a browser cannot send by itself.
 func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	g := startSpendGateway(t)
-	target, err := url.Parse(g.url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := must(url.Parse(g.url))
 	var broken atomic.Bool
 	signedIn := func(key string) string {
 		front := httptest.NewServer(&httputil.ReverseProxy{
@@ -100,10 +94,7 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	chat := func(key, model string, limit int) {
 		t.Helper()
 		body := fmt.Sprintf(`{"model":%q,"max_tokens":%d,"messages":[{"role":"user","content":"Say something."}]}`, model, limit)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/v1/chat/completions", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/v1/chat/completions", strings.NewReader(body)))
 		r.Header.Set("Authorization", "Bearer "+g.keys[key])
 		r.Header.Set("Content-Type", "application/json")
 		response, err := http.DefaultClient.Do(r)

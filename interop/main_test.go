@@ -77,7 +77,7 @@ func sharedProvider(t *testing.T) *provider.Provider {
 }
 
 var providerOnce = sync.OnceValue(func() *provider.Provider {
-	return startProvider(&shared, postClient, basicClient, nativeClient, signerClient, signingMachine)
+	return provider.Start(&shared, withClients(postClient, basicClient, nativeClient, signerClient, signingMachine))
 })
 
 // sharedPeer returns the jose of all tests.

@@ -26,7 +26,7 @@ var cli = provider.Client{ID: "cli", RedirectURIs: []string{"http://127.0.0.1/ca
 
 func startCLIProvider(t *testing.T) *provider.Provider {
 	t.Helper()
-	return provider.Start(t, provider.Options{Clients: []provider.Client{cli, machine}, Scopes: []string{"email"}})
+	return ownProvider(t, provider.Options{Clients: []provider.Client{cli, machine}, Scopes: []string{"email"}})
 }
 
 // native is a run of examples/native.

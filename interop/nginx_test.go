@@ -72,9 +72,10 @@ type forwardAuth struct {
 
 func startForwardAuth(t *testing.T) *forwardAuth {
 	t.Helper()
+	enginetest.Slow(t)
 	front, back := freeAddress(t), freeAddress(t)
 	f := &forwardAuth{origin: "http://" + front}
-	f.provider = provider.Start(t, provider.Options{
+	f.provider = ownProvider(t, provider.Options{
 		Host: "localhost", Scopes: []string{"email"},
 		Clients: []provider.Client{{ID: "notes", Secret: clientSecret, RedirectURIs: []string{f.origin + "/auth/callback"}}},
 	})

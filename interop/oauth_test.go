@@ -27,10 +27,7 @@ import (
 
 func newClient(t *testing.T, c oauth.Config) *oauth.Client {
 	t.Helper()
-	client, err := oauth.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must(oauth.New(c))
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -242,7 +239,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 // §3.1.3.7 (step 11).
 func TestOAuthCallbacks(t *testing.T) {
 	t.Parallel()
-	p, elsewhere := sharedProvider(t), startProvider(t)
+	p, elsewhere := sharedProvider(t), ownProvider(t, withClients())
 	w := newWebsite(t, oauthConfig(p, webapp))
 	mixed := newWebsite(t, oauthConfig(elsewhere, webapp)) // of the same host, with the same keys
 	// Without PAR, so that the request can be changed.
@@ -321,12 +318,9 @@ func TestOAuthMachine(t *testing.T) {
 	api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}})
 	for name, c := range map[string]oauth.Config{"secret": oauthConfig(p, machine), "assertion": signed} {
 		client := newClient(t, c)
-		source, err := client.ClientCredentials(oauth.CredentialsRequest{
+		source := must(client.ClientCredentials(oauth.CredentialsRequest{
 			Scopes: must(gatehouse.ParseScopes("reports:read")), Resources: []string{resource(jwtauth.ES256)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))
 		one, err := source.Token(t.Context())
 		if err != nil {
 			t.Fatal(name, err)
@@ -411,7 +405,7 @@ func logoutToken(t *testing.T, tokens <-chan string) string {
 func TestOAuthLogout(t *testing.T) {
 	t.Parallel()
 	client, tokens := backChannel(t)
-	w, ada := newWebsite(t, oauthConfig(startProvider(t, client), client)), newVisitor(t, "ada")
+	w, ada := newWebsite(t, oauthConfig(ownProvider(t, withClients(client)), client)), newVisitor(t, "ada")
 	login, _ := w.callback(t, ada, consent(t, ada, w.authorize(t, ada)))
 	address, err := w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	const keycloak, cognito = "https://keycloak.example.com", "https://cognito.example.com"
-	p := provider.Start(t, provider.Options{
+	p := ownProvider(t, provider.Options{
 		Clients: []provider.Client{machine, webapp},
 		Resources: []provider.Resource{
 			{URI: keycloak, Algorithm: "RS256", Scope: "reports:read", Shape: "keycloak"},

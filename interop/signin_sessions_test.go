@@ -213,7 +213,7 @@ func TestSigninProcessDiesDuringRefresh(t *testing.T) {
 			t.Errorf("the killed process responds with %d", response.StatusCode)
 		}
 	}()
-	enginetest.Eventually(t, 30*time.Second, "a refresh", func() bool {
+	enginetest.Eventually(t, time.Minute, "a refresh", func() bool {
 		good, _ := s.provider.Refreshes(t)
 		return good == 1
 	})

@@ -37,10 +37,7 @@ func split(t *testing.T, token string) (header, claims, signature string) {
 	}
 	var text [2]string
 	for i := range text {
-		b, err := base64.RawURLEncoding.DecodeString(parts[i])
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := must(base64.RawURLEncoding.DecodeString(parts[i]))
 		text[i] = string(b)
 	}
 	return text[0], text[1], parts[2]

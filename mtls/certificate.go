@@ -45,9 +45,9 @@ type certificate struct {
 	rows        int                  // of Config.Subjects that match
 }
 
-// cache remembers certificates that are good. A connection keeps its certificate,
-// so that its pointer identifies it, and a proxy sends the same text again. Two
-// certificates of one slot replace each other, which costs time only.
+// cache remembers certificates that are good. A connection keeps its certificate, so
+// that its pointer identifies it, and a proxy sends the same text again. Two
+// certificates that share a slot replace each other, which only costs time.
 type cache struct {
 	seed  maphash.Seed
 	slots [512]atomic.Pointer[certificate]

@@ -146,10 +146,9 @@ func (t *Tokens) rotate(ctx context.Context, r Request, prepare func(Issued) err
 	return issued, failure{}
 }
 
-// checkBefore rejects a valid token with which the client requests a scope that
-// was not granted, and calls prepare, if it is not nil, for a valid token; both
-// before the token is used up. It leaves every other check to the store. Granted
-// scopes never change, so that they can be read before.
+// checkBefore runs before a valid token is used up: it rejects a request for a scope
+// that was not granted, and calls prepare if it is not nil. It leaves every other check
+// to the store. Granted scopes never change, so they can be read before.
 //
 //	RFC 6749 §6 (scope): "The requested scope MUST NOT include any scope not originally
 //	granted by the resource owner".

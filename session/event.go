@@ -75,8 +75,8 @@ func (m *Manager) reportFailure(ctx context.Context, t gatehouse.EventType, s Se
 	return failure
 }
 
-// record reports a rejected request, unless a gate let it in: the gate reports
-// it then. It returns err, or the error of the observer.
+// record reports a rejected request, unless the request has passed a gate, which
+// reports it itself. It returns err, or the error of the observer.
 func (m *Manager) record(r *http.Request, begun time.Time, err error) error {
 	if _, inside := gatehouse.FromContext(r.Context()); err == nil || inside {
 		return err

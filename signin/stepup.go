@@ -27,10 +27,10 @@ const (
 	// user logs in again.
 	freshMargin = time.Minute
 
-	// ageMargin is how much younger a login must be for the authorization server than for
-	// the policy that demands it, or half of max_age if that is less. auth_time is in whole
-	// seconds, and the browser takes a while to come back: a login at the limit would be
-	// recent enough there, and too old here.
+	// ageMargin is subtracted from the max_age of a policy in the request to the
+	// authorization server, or half of max_age if that is less. auth_time is in whole
+	// seconds, and the browser takes a while to come back: a login at the limit would
+	// be recent enough there, and too old here.
 	ageMargin = 5 * time.Second
 )
 

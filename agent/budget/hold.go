@@ -41,26 +41,6 @@ type Hold struct {
 	settled    bool
 }
 
-// without returns the plan without the charges that have a part.
-func (p *plan) without(parts []*part) *plan {
-	rest := &plan{tenant: p.tenant, charges: p.charges, index: make([]int, len(p.charges))}
-	if parts != nil {
-		rest.charges = nil
-	}
-	for i := range p.charges {
-		switch {
-		case parts == nil:
-			rest.index[i] = i
-		case parts[i] == nil:
-			rest.index[i] = len(rest.charges)
-			rest.charges = append(rest.charges, p.charges[i])
-		default:
-			rest.index[i] = -1
-		}
-	}
-	return rest
-}
-
 func (h *Hold) balances() {
 	if len(h.counts) != len(h.direct.charges) {
 		return

@@ -85,3 +85,23 @@ func (c *Charge) balance(at time.Time, count Count) Balance {
 		Start: start, End: end, Max: c.Line.Max, Spent: count.Spent, Held: count.Held,
 	}
 }
+
+// without returns the plan without the charges that have a part.
+func (p *plan) without(parts []*part) *plan {
+	rest := &plan{tenant: p.tenant, charges: p.charges, index: make([]int, len(p.charges))}
+	if parts != nil {
+		rest.charges = nil
+	}
+	for i := range p.charges {
+		switch {
+		case parts == nil:
+			rest.index[i] = i
+		case parts[i] == nil:
+			rest.index[i] = len(rest.charges)
+			rest.charges = append(rest.charges, p.charges[i])
+		default:
+			rest.index[i] = -1
+		}
+	}
+	return rest
+}

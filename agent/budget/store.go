@@ -24,10 +24,11 @@ import (
 // If the context is already done, a method changes nothing and returns an error.
 // Implementations limit the duration of a call.
 type Store interface {
-	// Reserve records a hold with a deadline after r.TTL, if every entry fits: the sum
-	// of what is spent and held in what counts for it, plus Amount, is at most Limit, or
-	// Amount is 0. Otherwise it changes nothing. What counts is its counter, and if Since
-	// is before Start, all counters of the account and window from Since on.
+	// Reserve records a hold with a deadline after r.TTL if every entry fits; otherwise
+	// it changes nothing. An entry fits if Amount is 0, or if the spent and the held
+	// amounts of its counters, plus Amount, are at most Limit. Its counters are its own
+	// one and, if Since is before Start, all counters of the account and window from
+	// Since on.
 	//
 	// The outcome is Held if the hold was recorded; Moved if the time of the store is
 	// not between Start and Next of every entry; Exceeded, with the index of the first

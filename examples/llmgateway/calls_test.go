@@ -266,29 +266,33 @@ func TestCompressedAnswer(t *testing.T) {
 
 // An upstream that stalls is cut.
 func TestStall(t *testing.T) {
-	t.Parallel()
-	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "messages") {
-			w.Header().Set("Content-Type", "text/event-stream")
-			send(w, "message_start", object{"type": "message_start", "message": object{"usage": object{"input_tokens": 3, "output_tokens": 1}}})
+	inNetwork(t, func(t *testing.T, network pipes) {
+		calls := 0
+		network.serve(t, "127.0.0.1:9000", newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			_, _ = io.Copy(io.Discard, r.Body)
+			if strings.HasSuffix(r.URL.Path, "messages") {
+				w.Header().Set("Content-Type", "text/event-stream")
+				send(w, "message_start", object{"type": "message_start", "message": object{"usage": object{"input_tokens": 3, "output_tokens": 1}}})
+			}
+			<-r.Context().Done()
+		})))
+		s := network.start(t, configure(t, "http://127.0.0.1:9000", object{"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
+		if a := s.chat("boss", "large-1", ""); a.String() != "504 upstream_unavailable server_error" {
+			t.Errorf("chat = %s %s, want 504", a, a.body)
 		}
-		<-r.Context().Done()
+		if calls != 1 {
+			t.Errorf("the upstreams got %d calls, want no fallback after a stall", calls)
+		}
+		if a := s.post("ci", "/v1/messages", `{"model":"claude-1","messages":[],"stream":true}`); a.err == nil && !strings.Contains(a.body, "event: error") {
+			t.Errorf("stream = %s %s, want one that is cut", a, a.body)
+		}
+		// The whole hold of the first call, and the reported input and the output limit of
+		// the second.
+		if got, want := s.spent("ci", "tenant", ""), strconv.Itoa(5+16+800+3+500)+"+0"; got != want {
+			t.Errorf("spent %s, want %s", got, want)
+		}
 	})
-	s := start(t, configure(t, p.URL, object{"hold": "500ms", "budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
-	if a := s.chat("boss", "large-1", ""); a.String() != "504 upstream_unavailable server_error" {
-		t.Errorf("chat = %s %s, want 504", a, a.body)
-	}
-	if n := p.calls(); n != 1 {
-		t.Errorf("the upstreams got %d calls, want no fallback after a stall", n)
-	}
-	if a := s.post("ci", "/v1/messages", `{"model":"claude-1","messages":[],"stream":true}`); a.err == nil && !strings.Contains(a.body, "event: error") {
-		t.Errorf("stream = %s %s, want one that is cut", a, a.body)
-	}
-	// The whole hold of the first call, and the reported input and the output limit of
-	// the second.
-	if got, want := s.spent("ci", "tenant", ""), strconv.Itoa(5+16+800+3+500)+"+0"; got != want {
-		t.Errorf("spent %s, want %s", got, want)
-	}
 }
 
 // While the ledger is down, calls get 503, and no upstream is called.
@@ -344,10 +348,7 @@ func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, nil))
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/chat/completions", io.MultiReader(strings.NewReader(`{"model":`), broken{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/chat/completions", io.MultiReader(strings.NewReader(`{"model":`), broken{})))
 	r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 	if response, err := http.DefaultTransport.RoundTrip(r); err == nil {
 		_ = response.Body.Close()

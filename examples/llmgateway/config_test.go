@@ -183,25 +183,16 @@ func TestExitStatus(t *testing.T) {
 
 // TestExampleConfig starts the app with config.example.json.
 func TestExampleConfig(t *testing.T) {
-	text, err := os.ReadFile("config.example.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile("config.example.json"))
 	dir := t.TempDir()
 	secret := credential(t)
 	changed := strings.NewReplacer(`"127.0.0.1:8080"`, `"127.0.0.1:0"`, `"dsn": "`, `"dsn": "`+dir+`/`, "file:openai.key", "file:"+secret, "file:anthropic.key", "file:"+secret).Replace(string(text))
 	path := writeConfig(t, changed)
-	c, err := readConfig(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must(readConfig(path))
 	if _, err := c.settings(); err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	readme := must(os.ReadFile("README.md"))
 	webtest.CheckReadme(t, string(readme), config{})
 }
 

@@ -70,9 +70,7 @@ func (p pipes) transport() *http.Transport {
 }
 
 // TestDisconnectEndsTheUpstreamCall: after a client's disconnect the call of the upstream
-// ends within 2.5 s. The clock is that of the test and stands still while a goroutine can run,
-// so that the time is what the gateway waits, on a machine of any speed. The test replaces
-// the default transport, which that of package upstream copies, and is not parallel.
+// ends within 2.5 s.
 func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 	const atMost = 2500 * time.Millisecond
 	for _, test := range []struct{ name, path, body, event string }{
@@ -81,12 +79,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 		{"messages", messagesRoute, messageStream, `{"type":"message_start","message":{"usage":{"input_tokens":7,"output_tokens":1}}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				network := make(pipes)
-				original := http.DefaultTransport
-				http.DefaultTransport = network.transport()
-				t.Cleanup(func() { http.DefaultTransport = original })
-
+			inNetwork(t, func(t *testing.T, network pipes) {
 				arrived, ended := make(chan struct{}), make(chan struct{})
 				network.serve(t, "127.0.0.1:9000", newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
@@ -99,17 +92,14 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 					<-r.Context().Done()
 					close(ended)
 				})))
-				key := startApp(t, network, "127.0.0.1:8000", configure(t, "http://127.0.0.1:9000", object{
+				s := network.start(t, configure(t, "http://127.0.0.1:9000", object{
 					"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 100000}},
 				}))
 
 				ctx, disconnect := context.WithCancel(t.Context())
 				defer disconnect()
-				r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1:8000"+test.path, strings.NewReader(test.body))
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.Header.Set("Authorization", "Bearer "+key)
+				r := must(http.NewRequestWithContext(ctx, http.MethodPost, s.URL+test.path, strings.NewReader(test.body)))
+				r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 				client := network.transport()
 				defer client.CloseIdleConnections()
 				go func() {
@@ -134,24 +124,38 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 	}
 }
 
-// startApp starts the app at an address of the network, and returns the API key ci.
-func startApp(t *testing.T, network pipes, address string, settings object) (key string) {
+// inNetwork runs a test in a network of its own, with a clock that stands still while a
+// goroutine can run: a time is what the gateway waits, on a machine of any speed. It
+// replaces the default transport, which that of package upstream copies, so that the test
+// cannot be parallel.
+func inNetwork(t *testing.T, test func(t *testing.T, network pipes)) {
 	t.Helper()
-	config, err := readConfig(writeConfig(t, settings))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := newApp(config, "http://"+address, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		network := make(pipes)
+		original, transport := http.DefaultTransport, network.transport()
+		http.DefaultTransport = transport
+		t.Cleanup(func() {
+			transport.CloseIdleConnections()
+			http.DefaultTransport = original
+		})
+		test(t, network)
+	})
+}
+
+// start starts the app in the network.
+func (p pipes) start(t *testing.T, settings object) *server {
+	t.Helper()
+	const address = "127.0.0.1:8000"
+	config := must(readConfig(writeConfig(t, settings)))
+	a := must(newApp(config, "http://"+address, slog.New(slog.DiscardHandler)))
 	t.Cleanup(a.close)
 	minted, err := a.start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	network.serve(t, address, newServer(a.handler))
-	_, key, _ = strings.Cut(minted, "api-key ci ")
-	key, _, _ = strings.Cut(key, "\n")
-	return key
+	p.serve(t, address, newServer(a.handler))
+	s := &server{t: t, keys: make(map[string]string)}
+	_, _ = s.stdout.Write([]byte(minted + "listening http://" + address + "\n"))
+	s.listens()
+	return s
 }

@@ -79,10 +79,7 @@ func TestWhatReachesTheClient(t *testing.T) {
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil }}
 	for _, more := range []string{"", `,"stream":true`} {
 		body := strings.NewReader(`{"model":"small-1","messages":[]` + more + `}`)
-		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body))
 		r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
 		response, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {

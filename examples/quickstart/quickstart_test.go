@@ -72,7 +72,7 @@ var (
 // TestCurlLines sends the requests of the curl lines, and checks their statuses and
 // that each is in the log.
 func TestCurlLines(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, stdout := io.Pipe()
 	logged, stderr := io.Pipe()

@@ -189,15 +189,9 @@ func TestAddressInUse(t *testing.T) {
 
 // TestExampleConfig starts the app with config.example.json.
 func TestExampleConfig(t *testing.T) {
-	example, err := filepath.Abs("config.example.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	example := must(filepath.Abs("config.example.json"))
 	t.Chdir(t.TempDir()) // for the SQLite file
-	text, err := os.ReadFile(example)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile(example))
 	const addr = `"127.0.0.1:8080"`
 	config := strings.Replace(string(text), addr, `"127.0.0.1:0"`, 1)
 	if config == string(text) {

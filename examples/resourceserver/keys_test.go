@@ -49,10 +49,7 @@ func TestMintedKeys(t *testing.T) {
 	ci := keys["ci"]
 
 	t.Run("whoami", func(t *testing.T) {
-		label, err := apikey.Parse(ci)
-		if err != nil {
-			t.Fatal(err)
-		}
+		label := must(apikey.Parse(ci))
 		for _, header := range [][]string{{"X-API-Key", ci}, {"Authorization", "ApiKey " + ci}, {"Authorization", "Bearer " + ci}} {
 			a := p.do("GET", "/whoami", header...)
 			var got struct{ Expires string }
@@ -144,19 +141,13 @@ func openShared(t *testing.T, driver string) (dsn string, keys *apikey.Keys, dow
 // operator returns the API keys as another program manages them.
 func operator(t *testing.T, store apikey.Store) *apikey.Keys {
 	t.Helper()
-	keys, err := apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must(apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}}))
 	return keys
 }
 
 func create(t *testing.T, keys *apikey.Keys) (text, id string) {
 	t.Helper()
-	issued, err := keys.Create(t.Context(), apikey.Request{Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	issued := must(keys.Create(t.Context(), apikey.Request{Owner: "ci", Tenant: "acme", Scopes: []string{"reports:read"}, Lifetime: time.Hour}))
 	return string(issued.Secret.Reveal()), issued.Key.ID
 }
 
@@ -199,7 +190,7 @@ func TestSharedStore(t *testing.T) {
 					t.Errorf("server %d: revoked key = %v, %+v, want 403", n, a, r)
 				}
 			}
-			eventually(t, 3*time.Second, "the cache drops the revoked key", func() bool {
+			eventually(t, deadline, "the cache drops the revoked key", func() bool {
 				return cached.do("GET", "/reports", "X-API-Key", text).String() == "403 invalid_api_key"
 			})
 
@@ -241,11 +232,7 @@ func TestEngineDownAtStart(t *testing.T) {
 			enginetest.Slow(t)
 			dsn, keys, down, up := openShared(t, driver)
 			down()
-			began := time.Now()
 			s := start(t, configure([]object{good(nil)}, object{"api_keys": object{"driver": driver, "dsn": dsn}}))
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("start took %v, want at most 5s", took)
-			}
 			unknown, _ := create(t, operator(t, apikey.NewMemory(0)))
 			if a := s.do("GET", "/reports", "X-API-Key", s.key(unknown)); a.String() != "503 temporarily_unavailable" {
 				t.Errorf("engine down = %v, want 503", a)

@@ -25,7 +25,7 @@ import (
 )
 
 // deadline bounds the wait for something that usually takes milliseconds.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // appBinary is the environment variable with which this binary is the app: see
 // TestExitStatus.
@@ -66,10 +66,7 @@ func writeConfig(t *testing.T, config any) string {
 	t.Helper()
 	text, ok := config.(string)
 	if !ok {
-		encoded, err := json.Marshal(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		encoded := must(json.Marshal(config))
 		text = string(encoded)
 	}
 	path := filepath.Join(t.TempDir(), "config.json")
@@ -207,7 +204,7 @@ func (a answer) wantJSON(t *testing.T, want object) {
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.code())) }
 
 var client = &http.Client{
-	Timeout:       30 * time.Second,
+	Timeout:       time.Minute,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
@@ -298,4 +295,11 @@ func refuse(t *testing.T, config any) string {
 	}
 	_, lines, _ := strings.Cut(err.Error(), ":\n") // after the path
 	return lines
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

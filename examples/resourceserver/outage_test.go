@@ -132,7 +132,7 @@ func TestWarmOutage(t *testing.T) {
 	}
 }
 
-// TestRotation: tokens of a new key are accepted within 15 s, and those of the old
+// TestRotation: tokens of a new key are accepted soon, and those of the old
 // key all the time.
 func TestRotation(t *testing.T) {
 	t.Parallel()
@@ -144,7 +144,7 @@ func TestRotation(t *testing.T) {
 		t.Fatalf("before: %v", a)
 	}
 	issuer.Rotate()
-	eventually(t, 15*time.Second, "a token of the new key", func() bool {
+	eventually(t, deadline, "a token of the new key", func() bool {
 		if a := p.with(old, "GET", "/reports"); a.status != http.StatusOK {
 			t.Errorf("token of the old key = %v, want 200", a)
 		}
@@ -166,10 +166,7 @@ func TestShutdown(t *testing.T) {
 			issuer.Break(authtest.Hanging)
 			app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, configure([]object{trust(issuer, nil)}, nil))) //nolint:gosec // this binary
 			app.Env = append(os.Environ(), appBinary+"=1")
-			stdout, err := app.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
+			stdout := must(app.StdoutPipe())
 			if err := app.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -210,14 +207,8 @@ func TestAttack(t *testing.T) {
 	if err := issuer.PublishOddKeys(); err != nil {
 		t.Fatal(err)
 	}
-	config, err := readConfig(writeConfig(t, configure([]object{trust(issuer, nil)}, object{"api_keys": object{"driver": "memory"}})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := newApp(config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := must(readConfig(writeConfig(t, configure([]object{trust(issuer, nil)}, object{"api_keys": object{"driver": "memory"}}))))
+	app := must(newApp(config, slog.New(slog.DiscardHandler)))
 	defer app.close()
 	authtest.Attack(t, app.handler, issuer)
 }

@@ -26,10 +26,7 @@ const telemetryDir = "../../docs/telemetry/"
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile(name))
 	return string(text)
 }
 
@@ -220,10 +217,7 @@ func TestDashboard(t *testing.T) {
 		"api_keys":     object{"driver": "redis", "dsn": dsn, "cache_ttl": "200ms"},
 	}))
 	key, _ := create(t, keys)
-	target, err := url.Parse(p.metricsURL())
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := must(url.Parse(p.metricsURL()))
 	server := promAPI{t, enginetest.StartPrometheus(t, target.Host, rules).URL()}
 	begun := time.Now()
 	stop := load(p, key, good, down)

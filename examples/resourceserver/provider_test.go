@@ -69,14 +69,30 @@ func (s *shaped) token(t *testing.T, claims object) string {
 	return s.keys.Sign(header, payload)
 }
 
+// tokenTest is a request with a token whose claims are those of a user with changes.
+type tokenTest struct {
+	name, method, path string
+	claims             object
+	want, reason       string
+}
+
+func (s *shaped) check(t *testing.T, p *server, user object, tests []tokenTest) {
+	t.Helper()
+	for _, test := range tests {
+		if got := p.with(s.token(t, with(user, test.claims)), test.method, test.path).String(); got != test.want {
+			t.Errorf("%s: %s %s = %s, want %s", test.name, test.method, test.path, got, test.want)
+		}
+		if got := p.lastRejection().Reason; test.reason != "" && got != test.reason {
+			t.Errorf("%s: reason = %s, want %s", test.name, got, test.reason)
+		}
+	}
+}
+
 // fileConfig returns a configuration file of this folder with another issuer URL and
 // changes of its issuer.
 func fileConfig(t *testing.T, name, issuer string, changes object) object {
 	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile(name))
 	var c object
 	if err := json.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
@@ -97,11 +113,7 @@ func TestKeycloak(t *testing.T) {
 	t.Parallel()
 	issuer := newShaped(t, "keycloak:8080", "/realms/acme", "/protocol/openid-connect/certs")
 	p := start(t, fileConfig(t, "config.keycloak.json", issuer.url, nil))
-	for _, test := range []struct {
-		name, method, path string
-		claims             object
-		want, reason       string
-	}{
+	issuer.check(t, p, keycloakUser, []tokenTest{
 		{"user", "GET", "/reports", nil, "200", ""},
 		{"scope", "POST", "/reports", nil, "403 insufficient_scope", "scopes_missing"},
 		{"with nonce, before 25", "GET", "/reports", object{"nonce": "n"}, "200", ""},
@@ -111,15 +123,7 @@ func TestKeycloak(t *testing.T) {
 		{"no audience mapper", "GET", "/reports", object{"aud": "account"}, "401 invalid_token", "jwtauth_audience"},
 		{"other realm", "GET", "/reports", object{"iss": "http://keycloak:8080/realms/other"}, "401 invalid_token", "jwtauth_issuer"},
 		{"malformed roles", "GET", "/reports", object{"realm_access": object{"roles": 1}}, "401 invalid_token", "jwtauth_claims"},
-	} {
-		a := p.with(issuer.token(t, with(keycloakUser, test.claims)), test.method, test.path)
-		if got := a.String(); got != test.want {
-			t.Errorf("%s: %s %s = %s, want %s", test.name, test.method, test.path, got, test.want)
-		}
-		if got := p.lastRejection().Reason; test.reason != "" && got != test.reason {
-			t.Errorf("%s: reason = %s, want %s", test.name, got, test.reason)
-		}
-	}
+	})
 	if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
 		t.Errorf("GET /readyz = %v, want 200", a)
 	}
@@ -148,26 +152,14 @@ func TestCognito(t *testing.T) {
 			"sub": "6c8b", "client_id": "4p26exampleclient", "token_use": "access", "scope": "openid https://api.example.com/reports:read",
 			"username": "ann", "jti": "j1", "auth_time": time.Now().Unix(), "version": 2, "cognito:groups": []string{"admins"},
 		}
-		for _, test := range []struct {
-			name, method, path string
-			claims             object
-			want, reason       string
-		}{
+		issuer.check(t, p, user, []tokenTest{
 			{"user", "GET", "/reports", nil, "200", ""},
 			{"scope", "POST", "/reports", nil, "403 insufficient_scope", "scopes_missing"},
 			{"scope of another API", "GET", "/reports", object{"scope": "reports:read https://other.example.com/reports:read"}, "403 insufficient_scope", "scopes_missing"},
 			{"other client", "GET", "/reports", object{"client_id": "9other"}, "401 invalid_token", "jwtauth_audience"},
 			{"ID token", "GET", "/reports", object{"token_use": "id", "aud": "4p26exampleclient", "client_id": nil}, "401 invalid_token", "jwtauth_type"},
 			{"no token_use", "GET", "/reports", object{"token_use": nil}, "401 invalid_token", "jwtauth_type"},
-		} {
-			a := p.with(issuer.token(t, with(user, test.claims)), test.method, test.path)
-			if got := a.String(); got != test.want {
-				t.Errorf("%s: %s %s = %s, want %s", test.name, test.method, test.path, got, test.want)
-			}
-			if got := p.lastRejection().Reason; test.reason != "" && got != test.reason {
-				t.Errorf("%s: reason = %s, want %s", test.name, got, test.reason)
-			}
-		}
+		})
 	}
 }
 

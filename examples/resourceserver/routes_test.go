@@ -22,7 +22,7 @@ func TestWhoAmI(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
 	p := start(t, configure([]object{trust(issuer, nil)}, nil))
-	expires := time.Now().Add(time.Minute).Truncate(time.Second)
+	expires := time.Now().Add(time.Hour).Truncate(time.Second)
 	for _, test := range []struct {
 		name   string
 		claims authtest.Claims

@@ -37,15 +37,9 @@ func TestUnsuitableStoreIsRefused(t *testing.T) {
 		{"SQLite, newer tables", "sqlite", func(t *testing.T) string {
 			t.Helper()
 			path := filepath.Join(t.TempDir(), "keys.db")
-			db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(path))
-			if err != nil {
-				t.Fatal(err)
-			}
+			db := must(sql.Open("sqlite", sqlstore.SQLiteDSN(path)))
 			defer db.Close()
-			backend, err := sqlstore.New(sqlstore.Config{DB: db})
-			if err != nil {
-				t.Fatal(err)
-			}
+			backend := must(sqlstore.New(sqlstore.Config{DB: db}))
 			if err := backend.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -75,6 +69,7 @@ func TestUnsuitableStoreIsRefused(t *testing.T) {
 
 // TestSuitableStoreIsServed starts the app on Postgres with fsync.
 func TestSuitableStoreIsServed(t *testing.T) {
+	enginetest.Slow(t)
 	t.Parallel()
 	dsn, keys, _, _ := openShared(t, "postgres")
 	s := start(t, configure([]object{good(nil)}, object{"api_keys": object{"driver": "postgres", "dsn": dsn}}))
@@ -123,10 +118,7 @@ func TestUnsuitableStoreComesUp(t *testing.T) {
 	if a := s.with(issuer.Token(reader), "GET", "/reports"); a.status != http.StatusOK {
 		t.Errorf("token = %v, want 200", a)
 	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := must(url.Parse(dsn))
 	if password, _ := u.User.Password(); strings.Contains(s.log.String(), password) {
 		t.Error("the log has the password of the database")
 	}

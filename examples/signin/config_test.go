@@ -22,7 +22,7 @@ import (
 // its error.
 func refuse(t *testing.T, path string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out := new(webtest.Log)
 	err := run(ctx, path, out, io.Discard)

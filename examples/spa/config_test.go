@@ -50,7 +50,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			changes := object{"app_addr": "127.0.0.1:0", "app_origin": "https://app.example.com"}
 			maps.Copy(changes, test.changes)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out := new(webtest.Log)
 			err := run(ctx, webtest.Configure(t, backend, "https://auth.example.com", changes), out, io.Discard)

@@ -32,9 +32,9 @@ type Call[Q, R any] struct {
 // Set the fields before the first use and do not copy a Queue after it. It is safe for
 // concurrent use, and has no goroutines while no call is in progress.
 type Queue[Q, R any] struct {
-	// Send executes calls in their order. It limits its duration by itself: the context
-	// of several calls never ends, and that of one call is the caller's. If Send panics,
-	// this is the error of several calls, and the panic of one.
+	// Send executes calls in their order. It limits its own duration: the context of a
+	// batch never ends, and a single call has the context of its caller. If Send
+	// panics, each call of a batch returns an error; a single call panics.
 	Send func(ctx context.Context, calls []*Call[Q, R])
 
 	Limit int         // calls in a batch, or their weight with Weigh

@@ -31,7 +31,7 @@ func NewBrowser(t testing.TB, login string) *Browser {
 	}
 	return &Browser{login: login, client: http.Client{
 		Jar:           jar,
-		Timeout:       30 * time.Second,
+		Timeout:       time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

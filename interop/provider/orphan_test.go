@@ -60,7 +60,7 @@ func TestProviderEndsWithKilledTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The connection lasts as long as the provider does.
-	if err := connection.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := connection.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := connection.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {

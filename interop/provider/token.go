@@ -75,7 +75,7 @@ func (p *Provider) token(t testing.TB, c Client, form url.Values) Token {
 		request.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret))
 		form.Del("client_id")
 	}
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

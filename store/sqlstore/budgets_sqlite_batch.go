@@ -54,8 +54,9 @@ func (b *Budgets) locally(ctx context.Context, verb string, c localCall) (budget
 	return r, nil
 }
 
-// together executes calls in one transaction, one after the other. If one of them fails
-// and not the engine, nothing has changed, and each is executed by itself.
+// together executes calls in one transaction, one after the other. If one call fails
+// and the engine works, the transaction is rolled back and each call is executed by
+// itself.
 func (b *Budgets) together(ctx context.Context, calls []*batch.Call[localCall, budget.Result]) {
 	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()

@@ -43,7 +43,7 @@ func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 
 // eachEngine runs a test on every engine, without fsync. database returns the driver
 // and data source name of an empty database, or of an empty schema of PostgreSQL,
-// which is much cheaper to create.
+// which is much cheaper to create. The tests of PostgreSQL are slow ones.
 func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) (driver, dsn string))) {
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, func(t testing.TB) (string, string) {
@@ -52,6 +52,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
+		enginetest.Slow(t)
 		url := enginetest.SharedPostgres(t).Database(t)
 		db := open(t, "pgx", url)
 		schemas := 0

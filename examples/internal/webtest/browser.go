@@ -115,7 +115,7 @@ func (b *Browser) Do(request Request) Page {
 	}
 	b.mu.Unlock()
 	client := http.Client{
-		Transport: transport, Timeout: 30 * time.Second,
+		Transport: transport, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(r)

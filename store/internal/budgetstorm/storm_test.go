@@ -82,20 +82,12 @@ type worker struct {
 
 func start(t *testing.T, c workerConfig) *worker {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := must(os.Executable())
+	text := must(json.Marshal(c))
 	w := &worker{cmd: exec.Command(self)}
 	w.cmd.Env = append(os.Environ(), workerVariable+"="+string(text))
 	w.cmd.Stderr = os.Stderr
-	if w.stdin, err = w.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
+	w.stdin = must(w.cmd.StdinPipe())
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -202,10 +194,7 @@ func storm(t *testing.T, engine, address string, s server, chunk int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger, err := budget.New(budget.Config{Store: store, Hold: holdTime})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ledger := must(budget.New(budget.Config{Store: store, Hold: holdTime}))
 	stop, observed := make(chan struct{}), make(chan int)
 	go func() { observed <- observe(t, ledger, stop) }()
 	workers, kills, restarts := make([]*worker, size.processes), 0, 0
@@ -268,10 +257,7 @@ func (u *upstream) check(t *testing.T, ledger *budget.Ledger, limit int64) (char
 	counts := maps.Clone(u.counted)
 	u.mu.Unlock()
 	for account, tokens := range counts {
-		second, err := strconv.ParseInt(account, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		second := must(strconv.ParseInt(account, 10, 64))
 		line := lines(second, 0, limit, 0)[0]
 		balances, err := ledger.Usage(t.Context(), line)
 		if err != nil {
@@ -304,10 +290,7 @@ func TestWithoutFaultsChargesWhatIsCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ledger, err := budget.New(budget.Config{Store: store})
-		if err != nil {
-			t.Fatal(err)
-		}
+		ledger := must(budget.New(budget.Config{Store: store}))
 		var workers []*worker
 		for i := range 2 {
 			workers = append(workers, start(t, workerConfig{
@@ -335,10 +318,7 @@ func TestCheckThenChargeOvershoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ledger, err := budget.New(budget.Config{Store: store})
-		if err != nil {
-			t.Fatal(err)
-		}
+		ledger := must(budget.New(budget.Config{Store: store}))
 		line := lines(1, 0, 2000, 0)[0]
 		upstream := httptest.NewServer(http.NotFoundHandler())
 		defer upstream.Close()

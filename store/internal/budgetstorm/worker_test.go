@@ -205,3 +205,10 @@ func call(ctx context.Context, client http.RoundTripper, c workerConfig, account
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
 }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

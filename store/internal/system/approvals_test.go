@@ -145,20 +145,11 @@ type claimerProcess struct {
 func startClaimer(t *testing.T, e *engine, config claimerConfig) *claimerProcess {
 	t.Helper()
 	config.Engine, config.Store, config.Timeout = e.name, e.store, time.Minute
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := must(os.Executable())
 	p := &claimerProcess{Cmd: exec.Command(self)}
 	p.Env, p.Stderr = append(os.Environ(), "GATEHOUSE_TEST_CLAIMER=1"), t.Output()
-	stdin, err := p.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	stdin := must(p.StdinPipe())
+	stdout := must(p.StdoutPipe())
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -182,14 +173,8 @@ func (p *claimerProcess) line() string {
 // approve requests and approves the calls with the numbers from first to last-1.
 func approve(t *testing.T, e *engine, first, last int) *approval.Approvals {
 	t.Helper()
-	stores, err := openStores(nodeConfig{Engine: e.name, Store: e.store, Timeout: time.Minute}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	approvals, err := approval.New(approval.Config{Store: stores.approvals, URL: "https://tools.example.com/approvals", Lifetime: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	stores := must(openStores(nodeConfig{Engine: e.name, Store: e.store, Timeout: time.Minute}, slog.New(slog.DiscardHandler)))
+	approvals := must(approval.New(approval.Config{Store: stores.approvals, URL: "https://tools.example.com/approvals", Lifetime: time.Hour}))
 	admin := gatehouse.Principal{
 		Kind: gatehouse.KindUser, Issuer: "https://id.example.com", Subject: "ada", Tenant: "acme", Method: "session", Roles: approvalRule.Roles,
 	}
@@ -301,10 +286,7 @@ func killedBetweenClaimAndDispatch(t *testing.T, e *engine) {
 	if last != "done 0" {
 		t.Errorf("the last process says %q, want done 0", last)
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile(file))
 	dispatched := make(map[string]int)
 	for line := range strings.Lines(string(text)) {
 		if dispatched[line]++; dispatched[line] > 1 {

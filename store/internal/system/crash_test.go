@@ -118,10 +118,7 @@ func TestSessionsSurviveCrash(t *testing.T) {
 	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
 		config := nodeConfig{Timeout: 2 * time.Second}
 		n := e.node(t, config)
-		opened, err := openStores(nodeConfig{Engine: e.name, Store: e.store, Timeout: 2 * time.Second}, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
+		opened := must(openStores(nodeConfig{Engine: e.name, Store: e.store, Timeout: 2 * time.Second}, slog.New(slog.DiscardHandler)))
 		sessions := opened.sessions
 		var last [workers]view // acknowledged
 		for i := range last {
@@ -209,7 +206,7 @@ func checkSessionsUnavailable(t *testing.T, sessions session.Store, id string) {
 // successor, which the other process returns to clients that got no response.
 func TestRefreshSurvivesCrash(t *testing.T) {
 	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
-		config := nodeConfig{Timeout: 20 * time.Second}
+		config := nodeConfig{Timeout: time.Minute}
 		survivor := e.node(t, config)
 		for range 4 {
 			victim := e.node(t, config)

@@ -56,7 +56,7 @@ type engine struct {
 	dump func() string
 }
 
-// eachEngine runs a slow test on the named engines.
+// eachEngine runs a slow test on the named engines at the same time.
 func eachEngine(t *testing.T, names []string, test func(t *testing.T, e *engine)) {
 	t.Helper()
 	eachEngineWith(t, names, nil, test)
@@ -67,7 +67,10 @@ func eachEngineWith(t *testing.T, names []string, settings map[string][]string, 
 	t.Helper()
 	enginetest.Slow(t)
 	for _, name := range names {
-		t.Run(name, func(t *testing.T) { test(t, newEngine(t, name, settings[name]...)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newEngine(t, name, settings[name]...))
+		})
 	}
 }
 
@@ -90,10 +93,7 @@ func newEngine(t *testing.T, name string, settings ...string) *engine {
 			t.Fatalf("the database has no files: %v", err)
 		}
 		for _, file := range files {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			data := must(os.ReadFile(file))
 			all.Write(data)
 		}
 		return all.String()
@@ -188,24 +188,15 @@ func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	if config.Store == "" {
 		config.Store = e.store
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := must(os.Executable())
 	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: &logBuffer{}, client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
 	n.cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_NODE=1")
 	n.cmd.Stderr = n.log
-	stdin, err := n.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := n.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	stdin := must(n.cmd.StdinPipe())
+	stdout := must(n.cmd.StdoutPipe())
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -304,4 +295,11 @@ func (n *node) recovers(t *testing.T, key string, statuses ...int) {
 		got := n.use(key).status
 		return slices.Contains(statuses, got)
 	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -241,7 +241,7 @@ func TestKeysRace(t *testing.T) {
 	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
 		for _, ttl := range []time.Duration{0, time.Second} {
 			t.Run(fmt.Sprintf("cache %v", ttl), func(t *testing.T) {
-				config := nodeConfig{CacheTTL: ttl, Timeout: 20 * time.Second}
+				config := nodeConfig{CacheTTL: ttl, Timeout: time.Minute}
 				r := &race{t: t, bound: ttl, nodes: []*node{e.node(t, config), e.node(t, config)}}
 				r.run(duration)
 			})
@@ -256,7 +256,7 @@ func TestKeysRace(t *testing.T) {
 func TestRefreshRace(t *testing.T) {
 	const rounds, requests = 6, 64
 	eachEngine(t, allEngines, func(t *testing.T, e *engine) {
-		config := nodeConfig{Timeout: 20 * time.Second}
+		config := nodeConfig{Timeout: time.Minute}
 		nodes := []*node{e.node(t, config), e.node(t, config)}
 		secrets, families := pieces{}, map[string]bool{}
 		for round := range rounds {

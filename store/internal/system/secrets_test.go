@@ -37,10 +37,7 @@ func (p pieces) addRefresh(t *testing.T, token string) {
 	t.Helper()
 	const public = 22 // characters of the body that encode the ID
 	body := strings.TrimPrefix(token, "gatehouse_refresh_")
-	decoded, err := base64.RawURLEncoding.DecodeString(body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	decoded := must(base64.RawURLEncoding.DecodeString(body))
 	p.add(body[:public-1], body[public:])
 	p.add(body[:public-1], string(decoded[16:]))
 }

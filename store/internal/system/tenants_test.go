@@ -24,6 +24,7 @@ import (
 // role of the application, which has a URL.
 func tenants(t *testing.T) (owner *sql.DB, app string) {
 	t.Helper()
+	enginetest.Slow(t)
 	owned := enginetest.StartPostgres(t, "fsync=off").Database(t)
 	owner = openPostgres(t, owned)
 	statements(t, owner, `CREATE ROLE app LOGIN PASSWORD 'app'`,
@@ -39,10 +40,7 @@ func tenants(t *testing.T) (owner *sql.DB, app string) {
 
 func openPostgres(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must(sql.Open("pgx", dsn))
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(6) // fewer than there are goroutines, so that they share them
 	db.SetMaxIdleConns(6)
