@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -46,6 +47,16 @@ func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 	}
 	e.scopes = r.Scopes(e.agent)
 	return e, nil
+}
+
+// Scopes returns the scopes that the roles of an agent give.
+func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
+	var scopes []string
+	for role := range a.Roles.All() {
+		scopes = slices.AppendSeq(scopes, r.roles[role].scopes.All())
+	}
+	all, _ := gatehouse.NewScopes(scopes...) // they are those of roles
+	return all
 }
 
 // put caches what a query returned that began at the time read, unless a later one is

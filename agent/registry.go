@@ -284,16 +284,6 @@ func (r *Registry) List(ctx context.Context, tenant, after string, limit int) ([
 	return agents, nil
 }
 
-// Scopes returns the scopes that the roles of an agent give.
-func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
-	var scopes []string
-	for role := range a.Roles.All() {
-		scopes = slices.AppendSeq(scopes, r.roles[role].scopes.All())
-	}
-	all, _ := gatehouse.NewScopes(scopes...) // they are those of roles
-	return all
-}
-
 func (a Agent) clone() Agent {
 	a.Keys, a.Certificates = slices.Clone(a.Keys), slices.Clone(a.Certificates)
 	return a

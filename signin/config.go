@@ -139,7 +139,9 @@ func New(config Config) (*Handler, error) {
 	origin, err := h.route(config.RedirectURI)
 	fail("RedirectURI", err)
 	scopes, err := gatehouse.NewScopes(append([]string{"openid"}, config.Scopes...)...)
-	fail("Scopes", err)
+	if err != nil {
+		fail("Scopes", fmt.Errorf("%w: each element is one scope", err))
+	}
 	fail("Client", h.open(config, scopes))
 	fail("Session", h.openSessions(config.Session, origin))
 	fail("Admit", h.admits.check())

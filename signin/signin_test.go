@@ -70,7 +70,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		Client: newSite(t).Config(), RedirectURI: "/auth/callback", Scopes: []string{"a b"},
 		CookieSecrets: []gatehouse.Secret{secret("0123456789abcdef0123456789abcdef")}, Session: session.Config{Store: session.NewMemory(0)},
 	})
-	if want := "signin: Config.RedirectURI: not an absolute URL\nsignin: Config.Scopes: gatehouse: malformed scope \"a b\""; err == nil || err.Error() != want {
+	if want := "signin: Config.RedirectURI: not an absolute URL\nsignin: Config.Scopes: gatehouse: malformed scope \"a b\": each element is one scope"; err == nil || err.Error() != want {
 		t.Errorf("New error = %v, want %s", err, want)
 	}
 	_, err = signin.New(signin.Config{})

@@ -3,6 +3,7 @@
 package tenant
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -26,7 +27,7 @@ import (
 func FromHost(suffix string) gatehouse.Policy {
 	for label := range strings.SplitSeq(suffix, ".") {
 		if !isLabel(label) {
-			panic("tenant: FromHost: malformed suffix")
+			panic(fmt.Sprintf("tenant: FromHost: got %q, want a host name in lower case, such as %q", suffix, "example.com"))
 		}
 	}
 	suffix = "." + suffix

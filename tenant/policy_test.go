@@ -175,7 +175,7 @@ func TestPoliciesPanic(t *testing.T) {
 		"", ".", ".example.com", "example.com.", "example..com", "Example.com", "example.com:443", "*.example.com",
 		"https://example.com", "example.com/", "-a.com", "caf\u00e9.com", " example.com", strings.Repeat("a", 64),
 	} {
-		wantPanic(t, "tenant: FromHost: malformed suffix", func() { tenant.FromHost(suffix) })
+		wantPanic(t, fmt.Sprintf("tenant: FromHost: got %q, want a host name in lower case", suffix), func() { tenant.FromHost(suffix) })
 	}
 }
 

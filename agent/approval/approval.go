@@ -3,6 +3,7 @@
 package approval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
@@ -105,7 +106,8 @@ func (a Approval) Decided(person gatehouse.Key) bool {
 }
 
 // MarshalJSON returns the form of the JSON API: an object with the members id,
-// tool, arguments, subject, actor, tenant, status and expires.
+// tool, arguments, subject, actor, tenant, status and expires. The arguments that a list
+// leaves out are null.
 func (a Approval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID        string          `json:"id"`
@@ -117,6 +119,6 @@ func (a Approval) MarshalJSON() ([]byte, error) {
 		Status    Status          `json:"status"`
 		Expires   time.Time       `json:"expires"`
 	}{
-		a.ID, a.Tool, json.RawMessage(a.Arguments), a.Subject.Subject, a.Actor.Subject, a.Tenant, a.Status(), a.Expires.UTC().Truncate(time.Second),
+		a.ID, a.Tool, json.RawMessage(cmp.Or(a.Arguments, "null")), a.Subject.Subject, a.Actor.Subject, a.Tenant, a.Status(), a.Expires.UTC().Truncate(time.Second),
 	})
 }

@@ -44,11 +44,11 @@ const (
 	maxMaxArguments     = 16 << 20
 	defaultMaxPending   = 100
 	defaultPendingBytes = 16 << 20
-	maxText             = 255             // bytes of a tenant, tool or version, and of an issuer or subject
-	maxReason           = 2000            // bytes of the reason of a decision
-	maxCount            = 16              // persons who decide on one approval
-	maxListed           = 100             // approvals of a list
-	maxListedBytes      = maxMaxArguments // of their arguments together
+	maxText             = 255       // bytes of a tenant, tool or version, and of an issuer or subject
+	maxReason           = 2000      // bytes of the reason of a decision
+	maxCount            = 16        // persons who decide on one approval
+	maxListed           = 100       // approvals of a list
+	maxListedArguments  = 128 << 10 // bytes of the arguments that a list has
 	hookTimeout         = 10 * time.Second
 )
 

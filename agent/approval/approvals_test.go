@@ -298,17 +298,24 @@ func TestOneActorHidesNoOther(t *testing.T) {
 	}
 }
 
-// What the largest arguments of several actors need together is not listed.
+// A list has no long arguments, and large ones of one actor hide no other approval.
 func TestListIsBounded(t *testing.T) {
-	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 << 20 })
-	call := pay(`{"a":"` + strings.Repeat("a", 9<<20) + `"}`)
+	a := newApprovals(t, nil)
+	call := pay(`{"a":"` + strings.Repeat("a", 128<<10) + `"}`)
 	for _, actor := range []string{"helper-1", "helper-2"} {
 		call.Actor.Subject = actor
 		request(t, a, call, approval.Rule{Roles: roles(t, "operator")})
 	}
 	listed, err := a.List(t.Context(), person(t, "oscar", "operator"))
-	if err != nil || len(listed) != 1 {
-		t.Errorf("List() has %d approvals, %v, want the last one", len(listed), err)
+	if err != nil || len(listed) != 2 || listed[0].Arguments != "" || listed[1].Arguments != "" {
+		t.Fatalf("List() has %d approvals, %v, want both without their arguments", len(listed), err)
+	}
+	if text, err := json.Marshal(listed[0]); err != nil || !strings.Contains(string(text), `"arguments":null`) {
+		t.Errorf("Marshal of a listed approval = %s, %v, want the arguments null", text, err)
+	}
+	page := exchange{method: "GET", path: "/approvals", caller: person(t, "oscar", "operator")}.do(a).Body.String()
+	if strings.Count(page, "The arguments are long.") != 2 {
+		t.Errorf("the page does not say that the arguments are long:\n%.2000s", page)
 	}
 }
 

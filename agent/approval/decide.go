@@ -97,16 +97,17 @@ func MayDecide(p gatehouse.Principal, a Approval) bool {
 	return isPerson(p) && filter(p).Matches(a)
 }
 
-// List returns the pending approvals that p may decide on: at most 100, and at most 16
-// MiB of arguments. The list begins with the latest approval of each actor, followed by
-// the second latest of each, and so on, so that one agent cannot hide the approvals of
-// another. It returns none for a caller who may not decide. The error is a
-// [*gatehouse.Error] of status 503 if the store is unavailable.
+// List returns the pending approvals that p may decide on, at most 100. Arguments of more
+// than 128 KiB are left out: they are empty, and [Approvals.Find] returns them. The list
+// begins with the latest approval of each actor, followed by the second latest of each,
+// and so on, so that one agent cannot hide the approvals of another. It returns none for
+// a caller who may not decide. The error is a [*gatehouse.Error] of status 503 if the
+// store is unavailable.
 func (s *Approvals) List(ctx context.Context, p gatehouse.Principal) ([]Approval, error) {
 	if !isPerson(p) {
 		return nil, nil
 	}
-	found, err := s.config.Store.List(ctx, filter(p), maxListed, maxListedBytes)
+	found, err := s.config.Store.List(ctx, filter(p), maxListed, maxListedArguments)
 	if err != nil {
 		return nil, unavailable(err)
 	}

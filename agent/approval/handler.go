@@ -19,6 +19,7 @@ import (
 // mux.Handle("/approvals/", a, gatehouse.Authenticated).
 //
 //   - GET URL lists the approvals that the caller may decide on: {"approvals": […]}.
+//     Arguments of more than 128 KiB are null.
 //   - GET URL/ID returns one approval, to those who may decide on it and to its caller.
 //   - POST URL/ID decides: {"decision": "approve" or "deny", "reason": text} as
 //     application/json, whose answer is the approval, or the form of the page, whose

@@ -164,9 +164,9 @@ func (m *Memory) List(ctx context.Context, f Filter, limit, maxBytes int) ([]App
 	}
 	slices.SortStableFunc(found, func(a, b Approval) int { return cmp.Compare(turns[a.ID], turns[b.ID]) })
 	found = found[:min(len(found), max(limit, 0))]
-	for i, a := range found {
-		if maxBytes -= len(a.Arguments); maxBytes < 0 {
-			return found[:i], nil
+	for i := range found {
+		if len(found[i].Arguments) > maxBytes {
+			found[i].Arguments = ""
 		}
 	}
 	return found, nil

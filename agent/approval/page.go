@@ -4,6 +4,7 @@ package approval
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // for the page
 	"encoding/base64"
@@ -101,7 +102,7 @@ func (x *exchange) listPage(found []Approval) view {
 	v := view{Title: "Waiting for you", Count: len(found)}
 	for _, a := range found {
 		e := x.entry(a)
-		preview := a.Arguments
+		preview := cmp.Or(a.Arguments, "The arguments are long. Open the approval to read them.")
 		if len(preview) > maxPreview {
 			preview = strings.ToValidUTF8(preview[:maxPreview], "") + "…"
 		}

@@ -65,8 +65,8 @@ type Store interface {
 	Claim(ctx context.Context, tenant string, digest Digest) (Approval, error)
 
 	// List returns the first of the approvals that are pending and for which
-	// [Filter.Matches] is true: at most limit, which have Arguments of at most maxBytes
-	// together. The order is by turns of the actors, so that an actor with many
+	// [Filter.Matches] is true, at most limit. Arguments of more than maxBytes are left out:
+	// they are empty. The order is by turns of the actors, so that an actor with many
 	// approvals cannot hide those of another: the latest approval of each Actor, then
 	// the second latest of each, and so on. Within a turn the order is by Created, the
 	// latest first, and then by ID.

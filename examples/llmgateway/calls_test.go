@@ -131,7 +131,7 @@ func TestFallbacks(t *testing.T) {
 	}
 	s := start(t, configure(t, p.URL, object{
 		"fallbacks": object{"large-1": []string{"small-1"}, "small-1": []string{"large-1"}},
-		"budgets":   []object{{"per": "tenant_tier", "window": "day", "max_tokens": 100000}},
+		"budgets":   []object{{"per": "tenant_tier", "window": "rolling_24h", "max_tokens": 100000}},
 	}))
 	p.answers(answer(http.StatusServiceUnavailable))
 	if a := s.chat("boss", "large-1", `,"max_tokens":500`); a.status != http.StatusOK || !strings.Contains(a.body, `"model":"small-1"`) {
@@ -172,7 +172,7 @@ func TestUpstreamErrors(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
 	address, _ := url.Parse(p.URL)
-	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
+	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 100000}}}))
 	leak := `"key ` + providerSecret + ` at ` + address.Host + `"`
 	charged := 0
 	for _, test := range []struct {
@@ -248,7 +248,7 @@ func TestCompressedAnswer(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = io.WriteString(w, "\x1f\x8b")
 	})
-	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 100000}}}))
+	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 100000}}}))
 	if a := s.chat("boss", "large-1", ""); a.String() != "502 upstream_unavailable server_error" || p.calls() != 1 {
 		t.Errorf("chat = %s after %d calls, want 502 after one", a, p.calls())
 	}
@@ -318,7 +318,7 @@ func TestLedgerDown(t *testing.T) {
 func TestSpendIsOfOneTenant(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
-	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "day", "max_tokens": 5000}}}))
+	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 5000}}}))
 	for _, who := range []string{"ci", "other"} {
 		if a := s.chat(who, "small-1", ""); a.status != http.StatusOK {
 			t.Fatalf("chat = %s %s", a, a.body)

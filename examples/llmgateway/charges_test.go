@@ -4,8 +4,8 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,7 +36,7 @@ const (
 func TestReports(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
-	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 10_000}}}))
+	s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 10_000}}}))
 	const (
 		chat    = `{"model":"small-1","messages":[]}`
 		message = `{"model":"claude-1","messages":[],"max_tokens":500}`
@@ -137,7 +137,7 @@ func TestDisconnect(t *testing.T) {
 				<-r.Context().Done()
 				close(ended)
 			})
-			s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 100000}}}))
+			s := start(t, configure(t, p.URL, object{"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 100000}}}))
 			disconnect := s.open("ci", test.path, test.body, test.event)
 			if got := s.spent("ci", "tenant", ""); test.held != "" && got != test.held {
 				t.Errorf("during the call: %s, want %s", got, test.held)
@@ -172,7 +172,7 @@ func TestKilledGateway(t *testing.T) {
 	p := newProvider(t, hanging)
 	config := configure(t, p.URL, object{
 		"ledger": object{"driver": "sqlite", "dsn": t.TempDir() + "/gateway.db"}, "hold": "2s",
-		"budgets": []object{{"per": "tenant", "window": "month", "max_tokens": 100000}},
+		"budgets": []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 100000}},
 	})
 	app := exec.CommandContext(t.Context(), os.Args[0], "-config", writeConfig(t, config)) //nolint:gosec // this binary
 	app.Env = append(os.Environ(), appBinary+"=1")
@@ -268,12 +268,29 @@ func TestCopiesOfATokenShareTheirDay(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{"issuers": []object{trust(issuer)}}))
-	token := func(claims authtest.Claims) string {
-		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}
-		maps.Copy(all, claims)
-		return issuer.Token(all)
+	for subject := "alice"; ; subject += " again" {
+		copyOf := func(limit int) string {
+			return issuer.Token(authtest.Claims{"scope": "model:standard", "tenant": "acme", "sub": subject, "max_tokens_per_day": limit})
+		}
+		if failures, sameDay := shareDay(s, copyOf(450), copyOf(1000)); sameDay {
+			for _, failure := range failures {
+				t.Error(failure)
+			}
+			break
+		}
 	}
-	small, large := token(authtest.Claims{"max_tokens_per_day": 450}), token(authtest.Claims{"max_tokens_per_day": 1000})
+	another := issuer.Token(authtest.Claims{"scope": "model:standard", "tenant": "acme", "sub": "another", "max_tokens_per_day": 450})
+	if got := s.budgets(another, "/usage"); got[0].Spent != 0 {
+		t.Errorf("another subject has spent %d, want nothing", got[0].Spent)
+	}
+}
+
+// shareDay makes calls with two tokens of a subject, and reports whether the day has not
+// ended meanwhile.
+func shareDay(s *server, small, large string) (failures []string, sameDay bool) {
+	s.t.Helper()
+	fail := func(format string, args ...any) { failures = append(failures, fmt.Sprintf(format, args...)) }
+	end := s.budgets(small, "/usage")[0].End
 	for _, test := range []struct {
 		bearer, more, want string
 		spent              int64 // afterwards, in the line of either token
@@ -289,18 +306,16 @@ func TestCopiesOfATokenShareTheirDay(t *testing.T) {
 		{large, `,"max_tokens":400`, "200", 38},
 	} {
 		if a := s.chat(test.bearer, "small-1", test.more); a.String() != test.want {
-			t.Errorf("chat %s = %s %s, want %s", test.more, a, a.body, test.want)
+			fail("chat %s = %s %s, want %s", test.more, a, a.body, test.want)
 		}
 		for bearer, limit := range map[string]int64{small: 450, large: 1000} {
 			lines := s.budgets(bearer, "/usage")
 			if len(lines) != 1 || lines[0].Per != "subject" || lines[0].Window != "day" || lines[0].Spent != test.spent || lines[0].Max != limit {
-				t.Errorf("GET /usage = %+v, want one line of the subject's day with %d of %d", lines, test.spent, limit)
+				fail("GET /usage = %+v, want one line of the subject's day with %d of %d", lines, test.spent, limit)
 			}
 		}
 	}
-	if got := s.budgets(token(authtest.Claims{"sub": "another", "max_tokens_per_day": 450}), "/usage"); got[0].Spent != 0 {
-		t.Errorf("another subject has spent %d, want nothing", got[0].Spent)
-	}
+	return failures, s.budgets(small, "/usage")[0].End.Equal(end)
 }
 
 // While the store of the keys is down, calls get 503.

@@ -37,7 +37,7 @@ func TestGatewaysShareBudgets(t *testing.T) {
 			config := configure(t, p.URL, object{
 				"ledger":            object{"driver": engine.driver, "dsn": engine.dsn(t)},
 				"max_output_tokens": object{"small-1": 4, "large-1": 4, "tuned-acme-1": 4, "untiered-1": 4, "claude-1": 4},
-				"budgets":           []object{{"per": "tenant", "window": "month", "max_tokens": limit}},
+				"budgets":           []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": limit}},
 			})
 			gateways := []*server{start(t, config), start(t, config)}
 			var work sync.WaitGroup

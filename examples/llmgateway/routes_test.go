@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{
 		"max_body_bytes": 5000,
-		"budgets":        []object{{"per": "tenant", "window": "day", "max_tokens": 1000}},
+		"budgets":        []object{{"per": "tenant", "window": "rolling_24h", "max_tokens": 1000}},
 		"prompts": []object{
 			{"category": "code", "contains": []string{"```", "write code"}, "roles": []string{"developer"}},
 			{"category": "legal", "contains": []string{"sue"}, "roles": []string{"lawyer"}},
@@ -261,7 +261,7 @@ func TestTokens(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, object{"issuers": []object{trust(issuer)}, "budgets": []object{
-		{"per": "subject", "window": "day", "max_tokens": 100000}, {"per": "agent", "window": "day", "max_tokens": 100000}, {"per": "key", "window": "day", "max_tokens": 100000},
+		{"per": "subject", "window": "rolling_24h", "max_tokens": 100000}, {"per": "agent", "window": "rolling_24h", "max_tokens": 100000}, {"per": "key", "window": "rolling_24h", "max_tokens": 100000},
 	}}))
 	token := func(claims authtest.Claims) string {
 		all := authtest.Claims{"scope": "model:standard", "tenant": "acme"}

@@ -54,8 +54,8 @@ func newLLMGateway(t *testing.T) *llmGateway {
 		"max_output_tokens": object{"small-1": 24, "large-1": 24, "claude-1": 24},
 		"budgets": []object{
 			{"per": "tenant", "window": "month", "zone": "Europe/Berlin", "max_tokens": 2500},
-			{"per": "tenant_tier", "window": "day", "max_tokens": 1200},
-			{"per": "key", "window": "day", "max_tokens": 700},
+			{"per": "tenant_tier", "window": "rolling_24h", "max_tokens": 1200},
+			{"per": "key", "window": "rolling_24h", "max_tokens": 700},
 		},
 	})
 	if err != nil {

@@ -3,11 +3,13 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // for the scripts
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +29,10 @@ var (
 	approvalsDecide string
 	//go:embed lua/approvals_claim.lua
 	approvalsClaim string
+	//go:embed lua/approvals_match.lua
+	approvalsMatch string
+	//go:embed lua/approvals_page.lua
+	approvalsPage string
 	//go:embed lua/approvals_list.lua
 	approvalsList string
 )
@@ -36,14 +42,20 @@ var (
 	findApprovalScript    = newQuery(timeCommon, approvalsCommon, approvalsFind)
 	decideApprovalScript  = newRevocation(timeCommon, approvalsCommon, approvalsDecide)
 	claimApprovalScript   = newChange(timeCommon, approvalsCommon, approvalsClaim)
-	listApprovalsScript   = newQuery(timeCommon, approvalsCommon, approvalsList)
+	pageApprovalsScript   = newQuery(timeCommon, approvalsCommon, approvalsMatch, approvalsPage)
+	listApprovalsScript   = newQuery(timeCommon, approvalsCommon, approvalsMatch, approvalsList)
 )
 
-// Approvals is an [approval.Store]. Every method is one atomic script, and the clock
+// approvalPage is the number of approvals that one script looks at, some milliseconds of
+// the server, which does nothing else meanwhile.
+const approvalPage = 1000
+
+// Approvals is an [approval.Store]. Every method but List is one atomic script, and the clock
 // is that of the server. The server removes approvals an hour after their expiry.
 type Approvals struct {
 	store *Store
 	base  string
+	page  int
 }
 
 var _ approval.Store = (*Approvals)(nil)
@@ -51,7 +63,7 @@ var _ approval.Store = (*Approvals)(nil)
 // Approvals returns the store of approvals. They are in one slot of a cluster.
 func (s *Store) Approvals() *Approvals {
 	// The number is the version of the format.
-	return &Approvals{store: s, base: "{" + s.prefix + "}:approvals:1"}
+	return &Approvals{store: s, base: "{" + s.prefix + "}:approvals:1", page: approvalPage}
 }
 
 // Request implements [approval.Store].
@@ -80,14 +92,79 @@ func (a *Approvals) Claim(ctx context.Context, tenant string, digest approval.Di
 	return a.one(ctx, "claim", claimApprovalScript, hex.EncodeToString(digest[:]), tenant)
 }
 
-// List implements [approval.Store]. It looks at the last 10,000 approvals that are pending
-// in the tenant.
+// List implements [approval.Store]. It looks at the approvals that are pending in the tenant,
+// a thousand in each script, until it has found some of as many actors as limit says. One
+// that ends meanwhile is not listed.
 func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
-	args := []any{f.Tenant, f.Decider.String(), max(limit, 0), maxBytes}
+	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
+	defer cancel()
+	filter := []any{f.Tenant, f.Decider.String(), f.Roles.Len()}
 	for role := range f.Roles.All() {
-		args = append(args, role)
+		filter = append(filter, role)
 	}
-	return a.many(ctx, "list", listApprovalsScript, args...)
+	ids, err := a.first(ctx, filter, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: list approvals: %w", err)
+	}
+	return a.many(ctx, "list", listApprovalsScript, slices.Concat(filter, []any{maxBytes}, ids)...)
+}
+
+// first returns the IDs of the first limit approvals that match. The actors take turns.
+func (a *Approvals) first(ctx context.Context, filter []any, limit int) ([]any, error) {
+	var turns [][]any // the IDs of each turn
+	of := make(map[string]int)
+	for before := "+inf"; before != "" && (len(turns) == 0 || len(turns[0]) < limit); {
+		reply, err := a.store.run(ctx, pageApprovalsScript, a.base, slices.Concat(filter, []any{before, a.page})...)
+		if err != nil {
+			return nil, err
+		}
+		next, rows, err := parsePage(reply)
+		if err != nil {
+			return nil, err
+		}
+		before = next
+		for _, r := range rows {
+			n := of[r.actor]
+			if n == limit {
+				continue
+			}
+			if of[r.actor]++; n == len(turns) {
+				turns = append(turns, nil)
+			}
+			turns[n] = append(turns[n], r.id)
+		}
+	}
+	ids := slices.Concat(turns...)
+	return ids[:min(len(ids), limit)], nil
+}
+
+// listed is an approval of a page.
+type listed struct {
+	id, actor string
+	created   float64
+}
+
+// parsePage reads the reply of lua/approvals_page.lua, the last created first, and then by ID.
+func parsePage(reply []any) (next string, rows []listed, err error) {
+	if len(reply)%3 != 1 {
+		return "", nil, errReply
+	}
+	texts := make([]string, len(reply))
+	for i, item := range reply {
+		var ok bool
+		if texts[i], ok = item.(string); !ok {
+			return "", nil, errReply
+		}
+	}
+	for row := range slices.Chunk(texts[1:], 3) {
+		created, err := strconv.ParseFloat(row[2], 64)
+		if err != nil {
+			return "", nil, errReply
+		}
+		rows = append(rows, listed{row[0], row[1], created})
+	}
+	slices.SortFunc(rows, func(a, b listed) int { return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(a.id, b.id)) })
+	return texts[0], rows, nil
 }
 
 // change runs a script that may change nothing, and reports whether it has.

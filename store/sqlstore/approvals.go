@@ -95,12 +95,12 @@ func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes
 func (a *Approvals) listStatement(f approval.Filter, limit, maxBytes int) *statement {
 	query := &statement{dialect: a.store.dialect}
 	decider := f.Decider.String()
-	query.add(a.sql.list, f.Tenant, decider)
+	query.add(a.sql.list, maxBytes, f.Tenant, decider)
 	query.add(a.sql.listOwn, decider, decider, decider)
 	for role := range f.Roles.All() {
 		query.add(a.sql.listRole, role)
 	}
-	query.add(approvalListEnd, maxBytes, max(limit, 0))
+	query.add(approvalListEnd, max(limit, 0))
 	return query
 }
 

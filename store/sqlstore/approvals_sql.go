@@ -12,15 +12,20 @@ type approvalSQL struct {
 }
 
 // approvalColumns are the columns that scanApproval reads, except for the time.
-const approvalColumns = ` id, tenant, subject, actor, tool, version, arguments, consent, roles, needed, created, expires, used, decisions, `
-
-// approvalListed and approvalListEnd are around the conditions of a list. The actors take
-// turns, and the sizes are added up without reading the arguments.
 const (
+	approvalBefore  = ` id, tenant, subject, actor, tool, version, `
+	approvalAfter   = `, consent, roles, needed, created, expires, used, decisions, `
+	approvalColumns = approvalBefore + `arguments` + approvalAfter
+)
+
+// approvalList, approvalListed and approvalListEnd are around the conditions of a list. The
+// actors take turns, and only the arguments of the result are read.
+const (
+	approvalList   = `SELECT` + approvalBefore + `CASE WHEN octet_length(arguments) <= ? THEN arguments ELSE '' END` + approvalAfter
 	approvalListed = ` FROM gatehouse_approvals JOIN (
-SELECT id, row_number() OVER turns AS place, sum(bytes) OVER turns AS size FROM (
-SELECT id, created, octet_length(arguments) AS bytes, row_number() OVER (PARTITION BY actor ORDER BY created DESC, id) AS turn FROM gatehouse_approvals`
-	approvalListEnd = `))) AS matching WINDOW turns AS (ORDER BY turn, created DESC, id)) AS listed USING (id) WHERE size <= ? ORDER BY place LIMIT ?`
+SELECT id, row_number() OVER (ORDER BY turn, created DESC, id) AS place FROM (
+SELECT id, created, row_number() OVER (PARTITION BY actor ORDER BY created DESC, id) AS turn FROM gatehouse_approvals`
+	approvalListEnd = `))) AS matching ORDER BY place LIMIT ?) AS listed USING (id) ORDER BY place`
 )
 
 const approvalInsert = `
@@ -75,8 +80,7 @@ UPDATE gatehouse_approvals SET state = 'used', used = (SELECT now FROM clock)
 WHERE id IN (SELECT id FROM locked) AND state = 'approved' AND expires > (SELECT now FROM clock)
 RETURNING` + approvalColumns + `(SELECT now FROM clock)`,
 
-	list: clockPostgres + `
-SELECT` + approvalColumns + `(SELECT now FROM clock)` + approvalListed + `
+	list: clockPostgres + approvalList + `(SELECT now FROM clock)` + approvalListed + `
 WHERE tenant = ? AND state = 'pending' AND expires > (SELECT now FROM clock)
 	AND position(E'\n' || ? || ' ' IN E'\n' || decisions) = 0`,
 	listOwn: `
@@ -113,8 +117,7 @@ UPDATE gatehouse_approvals SET state = 'used', used = ` + nowSQLite + `
 WHERE digest = ?1 AND tenant = ?2 AND state = 'approved' AND expires > ` + nowSQLite + `
 RETURNING` + approvalColumns + nowSQLite,
 
-	list: `
-SELECT` + approvalColumns + nowSQLite + approvalListed + `
+	list: approvalList + nowSQLite + approvalListed + `
 WHERE tenant = ? AND state = 'pending' AND expires > ` + nowSQLite + ` AND instr(char(10) || decisions, char(10) || ? || ' ') = 0`,
 	listOwn: `
 	AND (consent AND subject = ? OR NOT consent AND subject <> ? AND actor <> ? AND (false`,

@@ -4,27 +4,29 @@ package sqlstore_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/refresh"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
-// clockConn is a connection to SQLite whose statements read the time from a table.
+// clockConn is a connection whose statements read the time from a table.
 type clockConn struct{ driver.Conn }
 
-func withClock(query string) string {
-	return strings.ReplaceAll(query, "unixepoch('subsec')", "(SELECT now FROM test_clock)")
-}
+var clocks = strings.NewReplacer("unixepoch('subsec')", "(SELECT now FROM test_clock)", "clock_timestamp()", "(SELECT now FROM test_clock)")
+
+func withClock(query string) string { return clocks.Replace(query) }
 
 func (c clockConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, withClock(query), args)
@@ -50,30 +52,46 @@ func (c clockConnector) Connect(context.Context) (driver.Conn, error) {
 	return clockConn{conn}, err
 }
 
-// newClock returns a store on SQLite, and a function that sets its clock to a time after
-// that of the first call.
-func newClock(t *testing.T) (s *sqlstore.Store, set func(after time.Duration)) {
+// newClock returns a store of an engine, the resolution of its clock, and a function that
+// sets the clock to a time after that of the first call.
+func newClock(t *testing.T, engine, dsn string) (s *sqlstore.Store, resolution time.Duration, set func(after time.Duration)) {
 	t.Helper()
-	dsn := sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "clock.db")) + "&_pragma=synchronous(OFF)"
-	_, plain := migrated(t, "sqlite", dsn)
-	execute(t, plain, "CREATE TABLE test_clock (now REAL)", "INSERT INTO test_clock VALUES (0)")
+	start := time.Now()
+	dialect, table, update := sqlstore.Postgres, "timestamptz", func(at time.Time) string {
+		return fmt.Sprintf("timestamptz 'epoch' + %d * interval '1 microsecond'", at.UnixMicro())
+	}
+	resolution = time.Microsecond
+	if engine == "sqlite" {
+		resolution, dialect, table, update = time.Millisecond, sqlstore.SQLite, "REAL", func(at time.Time) string {
+			return fmt.Sprintf("%.3f", float64(at.UnixMilli())/1000)
+		}
+	}
+	_, plain := migrated(t, engine, dsn)
+	execute(t, plain, "CREATE TABLE test_clock (now "+table+")", "INSERT INTO test_clock VALUES ("+update(start)+")")
+	if engine != "sqlite" {
+		execute(t, plain, "CREATE OR REPLACE FUNCTION gatehouse_budget_now() RETURNS BIGINT LANGUAGE sql VOLATILE AS 'SELECT (extract(epoch FROM now) * 1000000)::bigint FROM test_clock'")
+	}
 	db := sql.OpenDB(clockConnector{plain.Driver(), dsn})
 	t.Cleanup(func() { db.Close() })
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: sqlstore.SQLite})
+	s, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now().UnixMilli()
-	return s, func(after time.Duration) {
-		execute(t, plain, fmt.Sprintf("UPDATE test_clock SET now = %.3f", float64(start+after.Milliseconds())/1000))
-	}
+	return s, resolution, func(after time.Duration) { execute(t, plain, "UPDATE test_clock SET now = "+update(start.Add(after))) }
 }
 
-// A time limit is decided to the millisecond, the resolution of SQLite's clock: what
+// A time limit is decided to the resolution of the clock, in SQLite a millisecond: what
 // expires at a time is expired at that time.
-func TestTimeLimitsOfSQLite(t *testing.T) {
+func TestTimeLimits(t *testing.T) {
 	t.Parallel()
-	s, set := newClock(t)
+	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
+		driver, dsn := database(t)
+		testTimeLimits(t, driver, dsn)
+	})
+}
+
+func testTimeLimits(t *testing.T, driver, dsn string) {
+	s, resolution, set := newClock(t, driver, dsn)
 	ctx, keys, families, sessions := t.Context(), s.APIKeys(), s.Families(), s.Sessions()
 	newKey := func(id string) error {
 		_, err := keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Minute}})
@@ -103,6 +121,44 @@ func TestTimeLimitsOfSQLite(t *testing.T) {
 		}
 	}
 	get := func(id string) any { _, err := sessions.Get(ctx, id); return err }
+	touch := func(id string) any { return fmt.Sprint(keys.Touch(ctx, id, 1, time.Second)) }
+	insert := func(id string) any {
+		return fmt.Sprint(s.Replays().Insert(ctx, sha256.Sum256([]byte(id)), time.Minute))
+	}
+	request := func(id string) any {
+		a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: strings.TrimSuffix(id, " again"), Arguments: "{}"}, Rule: approval.Rule{Consent: true}}
+		_, added, err := s.Approvals().Request(ctx, a, approval.Limits{Lifetime: time.Minute, Pending: 99, Bytes: 999}, false)
+		return fmt.Sprint(added, err)
+	}
+	// hold reserves the whole capacity of a counter of an hour.
+	set(0)
+	_, start, err := s.Budgets().List(ctx, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reservation := func(account, id string) budget.Reservation {
+		end := start.Add(time.Hour)
+		return budget.Reservation{Tenant: "t", ID: id, TTL: time.Minute, Entries: []budget.Entry{
+			{Account: account, Window: "day", Start: start, Since: start, Next: end, End: end, Max: 40, Limit: 40, Amount: 40},
+		}}
+	}
+	hold := func(account, id string) any {
+		r, err := s.Budgets().Reserve(ctx, reservation(account, id))
+		return fmt.Sprint(r.Outcome, " ", err)
+	}
+	settle := func(id string) any {
+		_, errSweep := s.Budgets().Sweep(ctx, 9)
+		r, err := s.Budgets().Settle(ctx, "t", id, []int64{7})
+		return fmt.Sprint(r.Outcome, " ", errors.Join(errSweep, err))
+	}
+	done := func(act func(string) any, want string) func(string) error {
+		return func(id string) error {
+			if got := act(id); got != want {
+				return fmt.Errorf("%v, want %s", got, want)
+			}
+			return nil
+		}
+	}
 	for _, test := range []struct {
 		name       string
 		limit      time.Duration // after the call of prepare
@@ -115,6 +171,29 @@ func TestTimeLimitsOfSQLite(t *testing.T) {
 			return err
 		}, nil, apikey.ErrConflict},
 		{"delete a key", time.Minute, newKey, func(id string) any { return keys.Delete(ctx, id) }, apikey.ErrConflict, nil},
+		{"touch a key", time.Second, func(id string) error { return errors.Join(newKey(id), done(touch, "true <nil>")(id)) }, touch, "false <nil>", "true <nil>"},
+		{"insert a replay again", time.Minute, done(insert, "true <nil>"), insert, "false <nil>", "true <nil>"},
+		{"request an approval again", time.Minute, done(request, "true <nil>"), func(id string) any { return request(id + " again") }, "false <nil>", "true <nil>"},
+		{"reserve at the end of a counter", time.Hour, func(string) error { return nil }, func(id string) any { return hold(id, id) }, "held <nil>", "moved <nil>"},
+		{
+			"reserve what a hold has", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"),
+			func(id string) any { return hold(id, id+" again") }, "exceeded <nil>", "held <nil>",
+		},
+		{"extend a hold", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+			r, err := s.Budgets().Extend(ctx, reservation(id, id))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}, "held <nil>", "expired <nil>"},
+		{"settle again", budget.Retention, func(id string) error {
+			return errors.Join(done(func(id string) any { return hold(id, id) }, "held <nil>")(id), done(settle, "settled <nil>")(id))
+		}, settle, "settled <nil>", "absent <nil>"},
+		{"read an old counter", time.Hour + budget.CounterRetention, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+			_, errSweep := s.Budgets().Sweep(ctx, 9)
+			counters, _, err := s.Budgets().Read(ctx, "t", id, "day", start)
+			return fmt.Sprint(len(counters), errors.Join(errSweep, err))
+		}, "1 <nil>", "0 <nil>"},
+		{"create a session again", time.Minute, newSession(time.Minute, time.Hour), func(id string) any {
+			return newSession(time.Minute, time.Hour)(id)
+		}, session.ErrConflict, nil},
 		{"rotate a family", time.Minute, newFamily, func(id string) any { return rotate(id, 0) }, "rotated <nil>", "expired <nil>"},
 		{"replay within the grace period", time.Second, rotated(time.Second), func(id string) any { return rotate(id, 0) }, "replayed <nil>", "reused <nil>"},
 		{"reuse within one millisecond, without a grace period", time.Millisecond, rotated(0), func(id string) any { return rotate(id, 0) }, "reused <nil>", "reused <nil>"},
@@ -128,7 +207,7 @@ func TestTimeLimitsOfSQLite(t *testing.T) {
 			return err
 		}, nil, session.ErrNotFound},
 	} {
-		for when, want := range map[time.Duration]any{-time.Millisecond: test.before, 0: test.at} {
+		for when, want := range map[time.Duration]any{-resolution: test.before, 0: test.at} {
 			id := test.name + when.String()
 			set(0)
 			if err := test.prepare(id); err != nil {
@@ -143,4 +222,32 @@ func TestTimeLimitsOfSQLite(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An agent that waits learns within an hour that its approval has expired.
+func TestExpiredApprovalsAreKeptForAnHour(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		request := func(id string) {
+			t.Helper()
+			a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Consent: true}}
+			if _, _, err := s.Approvals().Request(t.Context(), a, approval.Limits{Lifetime: time.Hour, Pending: 9, Bytes: 99}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		request("a")
+		for _, test := range []struct {
+			minutes int
+			want    error
+		}{{59, nil}, {61, approval.ErrNotFound}} {
+			execute(t, db, "UPDATE gatehouse_approvals SET expires = "+map[string]string{
+				"pgx":    fmt.Sprintf("now() - interval '%d minutes'", test.minutes),
+				"sqlite": fmt.Sprintf("(unixepoch() - %d * 60) * 1000000", test.minutes),
+			}[driver]+" WHERE id = 'a'")
+			request(fmt.Sprint(test.minutes))
+			if _, err := s.Approvals().Find(t.Context(), "t", "a"); !errors.Is(err, test.want) {
+				t.Errorf("Find of an approval that expired %d minutes ago: error = %v, want %v", test.minutes, err, test.want)
+			}
+		}
+	})
 }

@@ -57,10 +57,7 @@ func drain(rows *sql.Rows, scan func(*sql.Rows) error) error {
 			return err
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return rows.Close()
+	return rows.Err() // Next has closed the rows after the last one
 }
 
 // write is like read, for a statement that changes rows.

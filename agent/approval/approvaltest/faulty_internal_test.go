@@ -57,7 +57,7 @@ var faults = slices.Concat(
 		"decide returns the old approval",
 		"claim takes pending approvals", "claim takes used approvals", "claim takes expired approvals", "claim takes denied approvals", "claim takes any", "claim uses all",
 		"list returns the decided", "list returns the expired", "list returns the decider's", "list ignores the tenant", "list ignores roles", "list returns own calls",
-		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list takes no turns", "list takes turns of subjects", "list counts no bytes", "list skips the large", "list returns one too many",
+		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list takes no turns", "list takes turns of subjects", "list counts no bytes", "list counts characters", "list skips the large", "list cuts arguments",
 	},
 )
 
@@ -308,16 +308,19 @@ func (f *faulty) List(ctx context.Context, filter approval.Filter, limit, maxByt
 	})
 	var first []approval.Approval
 	for _, a := range listed {
-		if maxBytes < len(a.Arguments) && !f.Is("list counts no bytes") {
-			if f.Is("list skips the large") {
-				continue
-			}
-			if f.Is("list returns one too many") {
-				first = append(first, a)
-			}
-			break
+		size := len(a.Arguments)
+		if f.Is("list counts characters") {
+			size = utf8.RuneCountInString(a.Arguments)
 		}
-		maxBytes -= len(a.Arguments)
+		switch {
+		case size <= maxBytes || f.Is("list counts no bytes"):
+		case f.Is("list skips the large"):
+			continue
+		case f.Is("list cuts arguments"):
+			a.Arguments = a.Arguments[:maxBytes]
+		default:
+			a.Arguments = ""
+		}
 		first = append(first, a)
 	}
 	return first, err
