@@ -20,8 +20,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// commands is a hook of a client that records the commands and answers none.
-type commands struct{ all []redis.Cmder }
+// commands is a hook of a client that records the commands, and answers them with reply if
+// it is set.
+type commands struct {
+	all   []redis.Cmder
+	reply []any
+}
 
 var errNoAnswer = errors.New("no answer")
 
@@ -36,6 +40,18 @@ func (c *commands) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessP
 func (c *commands) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	return func(_ context.Context, cmd redis.Cmder) error {
 		c.all = append(c.all, cmd)
+		switch cmd := cmd.(type) {
+		case interface{ SetVal(v any) }:
+			if c.reply != nil {
+				cmd.SetVal(c.reply)
+				return nil
+			}
+		case *redis.SliceCmd:
+			if c.reply != nil {
+				cmd.SetVal(c.reply)
+				return nil
+			}
+		}
 		return errNoAnswer
 	}
 }
@@ -108,6 +124,31 @@ func TestChangesAreSentOnce(t *testing.T) {
 			t.Errorf("%s: go-redis repeats the command = %v, want %v", name, got, test.repeats)
 		}
 	}
+	// A malformed answer is an error, and no record.
+	for name, call := range map[string]func() error{
+		"find key":         func() error { _, err := s.APIKeys().Find(ctx, "a"); return err },
+		"list keys":        func() error { _, err := s.APIKeys().List(ctx, apikey.Query{}); return err },
+		"find approval":    func() error { _, err := s.Approvals().Find(ctx, "t", "a"); return err },
+		"load upstream":    func() error { _, err := s.Upstreams().Load(ctx, "a"); return err },
+		"reserve":          func() error { _, err := s.Budgets().Reserve(ctx, budget.Reservation{}); return err },
+		"find revocations": func() error { _, err := s.Revocations().Find(ctx, []revocation.Target{target}); return err },
+	} {
+		for _, sent.reply = range [][]any{
+			{},
+			{"no such word"},
+			{"ok", int64(1)},
+			{"ok", "x"},
+			{"ok", "1", []any{"a", []any{"name"}}},
+			{"1", "x", ""},
+			{[]any{"held", int64(0), int64(0), int64(1), int64(1), []any{}, []any{}, "more"}},
+			{"1", "1"},
+		} {
+			if err := call(); err == nil || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, approval.ErrNotFound) {
+				t.Errorf("%s with the answer %v: error = %v, want one of a malformed answer", name, sent.reply, err)
+			}
+		}
+	}
+	sent.reply = nil
 	// A replay is remembered for one millisecond more, because Redis ends keys by the
 	// millisecond in which they were made.
 	for _, lifetime := range []time.Duration{time.Millisecond, 1999 * time.Microsecond} {
