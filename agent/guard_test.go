@@ -74,6 +74,7 @@ func TestGuard(t *testing.T) {
 		"generations of an issuer":     {person(object{"act": chainOf("reader"), "generations": []int{7}}), agent.ReasonGeneration, "", ""},
 		"malformed generations":        {person(object{"act": chainOf("reader"), "generations": "x"}), agent.ReasonToken, "", ""},
 		"malformed cap":                {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
+		"cap of nothing":               {person(object{"act": chainOf("reader"), "token_budget": 0}), agent.ReasonToken, "", ""},
 		"own issuer":                   {forged(nil), "", gatehouse.KindAgent, "data:read"},
 		"a long life":                  {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
 		"more than the roles":          {forged(object{"scope": "data:read root"}), "", gatehouse.KindAgent, "data:read"},
@@ -544,5 +545,14 @@ func TestDecommissionEndpoint(t *testing.T) {
 	w.events.err = errors.New("full")
 	if got := post(admin, "helper-2"); got != http.StatusServiceUnavailable {
 		t.Errorf("status with a failing observer = %d, want 503", got)
+	}
+	// A chain that no Guard has checked does not decommission either.
+	p := with(func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "reader"}) })
+	r := httptest.NewRequestWithContext(gatehouse.NewContext(t.Context(), p), http.MethodPost, "/agents/reader/decommission", nil)
+	r.SetPathValue("id", "reader")
+	recorder := httptest.NewRecorder()
+	w.registry.DecommissionEndpoint("admin").ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusForbidden {
+		t.Errorf("decommissioning through an agent = %d, want 403", recorder.Code)
 	}
 }
