@@ -97,6 +97,7 @@ func TestConfirmersParse(t *testing.T) {
 	}{
 		{"one member", both, `{"jkt":"a"}`, "dpop"},
 		{"two members", both, `{"jkt":"a","x5t":"b"}`, "dpop+mtls"},
+		{"two members in another order", both, `{"x5t":"b","jkt":"a"}`, "dpop+mtls"},
 		{"a member that nothing confirms", both, `{"jkt":"a","jwk":{}}`, ""},
 		{"only a member that nothing confirms", both, `{"kid":"a"}`, ""},
 		{"no confirmer of the member", newConfirmers(byCertificate), `{"jkt":"a"}`, ""},

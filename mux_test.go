@@ -94,6 +94,7 @@ func TestMux(t *testing.T) {
 		{"GET /dir", "", 401, "missing_credentials", "", gatehouse.ReasonNoCredentials},
 		{"GET /dir", "good", 307, "", "", ""},
 		{"GET //reports", "", 401, "missing_credentials", "", gatehouse.ReasonNoCredentials},
+		{"GET //news", "", 401, "missing_credentials", "", gatehouse.ReasonNoCredentials},
 		{"GET //reports", "good", 307, "", "", ""},
 		{"GET /x/../reports", "", 401, "missing_credentials", "", gatehouse.ReasonNoCredentials},
 	} {

@@ -374,6 +374,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
 		{"the login page itself", "/reports?a=b", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"the login page itself, absolute", "https://api.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
+		{"the login page itself, in capitals", "https://API.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"a page of that path elsewhere", "https://id.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 303, "https://id.example.com/reports"},
 		{"no login", "", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"explicit credential", "/login", invalid, navigation("Authorization", "Bearer x"), 401, ""},
@@ -408,6 +409,13 @@ func TestLoginRedirectByPolicy(t *testing.T) {
 	}
 	sendThrough(behind(gate, stepUp), navigation("Authorization", "Bearer good")).check(t, 401, "insufficient_user_authentication")
 	sendThrough(behind(gate, gatehouse.Bound()), navigation()).check(t, 401, "invalid_token")
+	// The credential stays an explicit one for a caller that the handler replaces.
+	sendThrough(func(next http.Handler) http.Handler {
+		denied := gatehouse.Require(stepUp)(next)
+		return gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			denied.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), *service("ci"))))
+		}))
+	}, navigation("Authorization", "Bearer good")).check(t, 401, "insufficient_user_authentication")
 }
 
 // The headers that an outer handler set for its own body do not go with the

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,6 +119,9 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{"aaaaaaaa", n}})
 		}, true},
+		"EAT with the nonce before another": {"eat", func(n string) gatehouse.Secret {
+			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{n, "aaaaaaaa"}})
+		}, true},
 		"EAT with thumbprint": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", n, object{"cnf": object{"jkt": thumbprintOf(boxed)}})
 		}, true},
@@ -190,6 +194,19 @@ func TestNonces(t *testing.T) {
 	if err := register(process(key, old), process(old).Nonce("boxed")); err != nil {
 		t.Errorf("Register with a nonce of another process error = %v", err)
 	}
+	if err := register(process(key, old), process(key).Nonce("boxed")); err != nil {
+		t.Errorf("Register with a nonce of a process without the old key error = %v", err)
+	}
+	if err := register(process(key), process(key, old).Nonce("boxed")); err != nil {
+		t.Errorf("Register with a nonce of a process with the old key error = %v", err)
+	}
+	for n, ok := range map[int]bool{8: true, 9: false} {
+		c := registryConfig(agent.NewMemory(0), nil)
+		c.NonceKeys, c.MaxAge = slices.Repeat([]gatehouse.Secret{key}, n), time.Second
+		if _, err := agent.New(c); (err == nil) != ok {
+			t.Errorf("New with %d keys of nonces error = %v, want accepted = %v", n, err, ok)
+		}
+	}
 	if err := register(process(key), process(old).Nonce("boxed")); err == nil {
 		t.Error("Register with a nonce of a removed key: error = nil")
 	}
@@ -204,10 +221,48 @@ func TestNonces(t *testing.T) {
 		if err := register(r, early); err == nil {
 			t.Error("Register with a nonce of 5:00: error = nil")
 		}
-		if err := register(r, r.Nonce("boxed")); err != nil {
+		again := r.Nonce("boxed")
+		if err := register(r, again); err != nil {
 			t.Errorf("Register error = %v", err)
 		}
+		time.Sleep(5*time.Minute - time.Second)
+		if err := register(r, again); err == nil {
+			t.Error("Register with a nonce that was used almost five minutes ago: error = nil")
+		}
+		nonce := r.Nonce("boxed")
+		ended := evidence(boxed, "agent-evidence+jwt", nonce, object{"exp": time.Now().Unix()})
+		if _, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: ended}); err == nil {
+			t.Error("Register with evidence that ends now: error = nil")
+		}
 	})
+}
+
+// attestor is one of the application.
+type attestor func(agent.Challenge, gatehouse.Secret) error
+
+func (f attestor) Attest(_ context.Context, c agent.Challenge, evidence gatehouse.Secret) error {
+	return f(c, evidence)
+}
+
+// An attestor gets evidence of a bounded size, and a copy of the agent.
+func TestAttestorOfTheApplication(t *testing.T) {
+	asked := 0
+	c := registryConfig(agent.NewMemory(0), nil)
+	c.Attestations = map[string]agent.Attestation{"own": {Registration: true, Attestor: attestor(func(c agent.Challenge, _ gatehouse.Secret) error {
+		asked++
+		c.Agent.Keys[0] = "changed"
+		return nil
+	})}}
+	r := must(agent.New(c))
+	delete(c.Attestations, "own") // has no effect
+	a := agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("reader")), Keys: []string{boxed.jwk}, Attestation: "own"}
+	for size, want := range map[int]int{0: 0, 1: 1, 16 << 10: 1, 16<<10 + 1: 0} {
+		asked = 0
+		got, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: r.Nonce("boxed"), Evidence: gatehouse.NewSecret(make([]byte, size))})
+		if asked != want || (err == nil) != (want == 1) || err == nil && got.Keys[0] != boxed.jwk {
+			t.Errorf("Register with evidence of %d bytes = %q, %v after %d calls of the attestor, want %d", size, got.Keys, err, asked, want)
+		}
+	}
 }
 
 func TestNonceStoreDown(t *testing.T) {

@@ -14,6 +14,9 @@ import (
 func TestAgentsAreCopies(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
+	bound := newAgent("helper-1", "acme", "executor")
+	bound.Attestation, bound.Certificates = "key", []string{"dns:helper.example.com"}
+	must(w.registry.Register(ctx, agent.Registration{Agent: bound}))
 	registered := agent.Agent{ID: "copied", Tenant: "acme", Roles: must(gatehouse.NewRoles("writer")), Keys: []string{stranger.jwk}}
 	p, err := w.admit(w.token(t, tokenRequest("helper-1")))
 	if err != nil {
@@ -41,9 +44,12 @@ func TestAgentsAreCopies(t *testing.T) {
 		}
 		want := a.Keys[0]
 		a.Keys[0] = "changed"
+		if len(a.Certificates) > 0 {
+			a.Certificates[0] = "changed"
+		}
 		// Caller answers from the cache.
 		c, err := w.registry.Caller(ctx, p)
-		if err != nil || test.id == "helper-1" && c.Agent.Keys[0] != want {
+		if err != nil || test.id == "helper-1" && (c.Agent.Keys[0] != want || c.Agent.Certificates[0] != bound.Certificates[0]) {
 			t.Errorf("after a change of the result of %s: Caller() = %+v, %v, want the key %s", test.name, c.Agent, err, want)
 		}
 	}

@@ -74,6 +74,7 @@ func TestGuard(t *testing.T) {
 		"generations of an issuer":     {person(object{"act": chainOf("reader"), "generations": []int{7}}), agent.ReasonGeneration, "", ""},
 		"malformed generations":        {person(object{"act": chainOf("reader"), "generations": "x"}), agent.ReasonToken, "", ""},
 		"malformed cap":                {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
+		"cap of nothing":               {person(object{"act": chainOf("reader"), "token_budget": 0}), agent.ReasonToken, "", ""},
 		"own issuer":                   {forged(nil), "", gatehouse.KindAgent, "data:read"},
 		"a long life":                  {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
 		"more than the roles":          {forged(object{"scope": "data:read root"}), "", gatehouse.KindAgent, "data:read"},
@@ -517,6 +518,7 @@ func TestDecommissionEndpoint(t *testing.T) {
 		header []string
 		want   int
 	}{
+		"admin through an agent":  {with(func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "reader"}) }), "reader", nil, 403},
 		"operator":                {with(func(p *gatehouse.Principal) { p.Roles = must(gatehouse.NewRoles("operator")) }), "reader", nil, 403},
 		"without tenant":          {with(func(p *gatehouse.Principal) { p.Tenant = "" }), "reader", nil, 403},
 		"service":                 {with(func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "reader", nil, 403},

@@ -3,12 +3,17 @@
 package agent_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,6 +66,9 @@ func TestDelegatedToken(t *testing.T) {
 		t.Errorf("event = %+v, want agent_token_exchanged", e)
 	}
 	second := w.token(t, exchangeRequest("helper-2", first, "scope", "data:read external:invoke"))
+	if e := w.events.last(); !slices.ContainsFunc(e.Attrs, func(a slog.Attr) bool { return a.Key == agent.AttrParent && a.Value.Any() == claimsOf(first)["jti"] }) {
+		t.Errorf("event = %+v, want %s %s", e, agent.AttrParent, claimsOf(first)["jti"])
+	}
 	claims := claimsOf(second)
 	if claims["exp"].(float64) > claimsOf(subject)["exp"].(float64) {
 		t.Errorf("exp = %v, want at most that of the subject token", claims["exp"])
@@ -297,6 +305,56 @@ func TestAgentWithOddName(t *testing.T) {
 			if _, err := w.admit(w.token(t, r)); err != nil {
 				t.Errorf("%q: Admit error = %v", id, err)
 			}
+		}
+	}
+}
+
+// A subject token that cannot be checked now is a 503, and one that ends now is refused.
+func TestSubjectTokenOfNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if got := w.ask(exchangeRequest("helper-1", person(object{"iat": time.Now().Unix() - 60, "exp": time.Now().Unix()}))); got.Error != "invalid_request" || w.events.last().Reason != agent.ReasonSubject {
+			t.Errorf("response for a token that ends now = %+v with %s, want %s", got, w.events.last().Reason, agent.ReasonSubject)
+		}
+		w.store.fail(errors.New("down"))
+		if got := w.ask(exchangeRequest("helper-1", person(object{"act": chainOf("unknown")}))); got.Status != http.StatusServiceUnavailable {
+			t.Errorf("response while the store is down = %+v, want 503", got)
+		}
+		if _, err := w.registry.Decommission(t.Context(), "", "helper-1"); !errors.Is(err, agent.ErrNotFound) {
+			t.Errorf("Decommission without a tenant error = %v, want %v without a call of the store", err, agent.ErrNotFound)
+		}
+	})
+}
+
+// leaving is a store whose caller leaves during a registration.
+type leaving struct {
+	agent.Store
+	leave func()
+}
+
+func (l leaving) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	defer l.leave()
+	return l.Store.Register(ctx, id, tenant, details)
+}
+
+func TestRegistrationOfACallerThatLeavesIsReported(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := must(agent.New(registryConfig(leaving{agent.NewMemory(0), cancel}, gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() }))))
+	if _, err := r.Register(ctx, agent.Registration{Agent: newAgent("reader", "acme", "reader")}); err != nil {
+		t.Errorf("Register error = %v, want nil", err)
+	}
+}
+
+// The role of a decommissioned agent may be removed.
+func TestRemovedRole(t *testing.T) {
+	w := newWorld(t)
+	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
+	c := registryConfig(w.store, nil)
+	c.Roles = map[string]agent.Role{"reader": roles["reader"]}
+	r := must(agent.New(c))
+	for id, ok := range map[string]bool{"helper-2": true, "helper-1": false} {
+		if _, err := r.Find(t.Context(), id); (err == nil) != ok {
+			t.Errorf("Find(%s) without its role error = %v, want none: %v", id, err, ok)
 		}
 	}
 }

@@ -138,13 +138,16 @@ func logKeyOf(path string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-// signer signs notes with the key of the log.
-type signer struct{ ed25519.PrivateKey }
+// signer signs notes with the key of a log of this name.
+type signer struct {
+	ed25519.PrivateKey
+	name string
+}
 
-func (signer) Name() string { return origin }
+func (s signer) Name() string { return s.name }
 
 func (s signer) KeyHash() uint32 {
-	sum := sha256.Sum256(append([]byte(origin+"\n\x01"), s.Public().(ed25519.PublicKey)...))
+	sum := sha256.Sum256(append([]byte(s.name+"\n\x01"), s.Public().(ed25519.PublicKey)...))
 	return binary.BigEndian.Uint32(sum[:])
 }
 

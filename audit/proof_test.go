@@ -153,7 +153,10 @@ func TestWitness(t *testing.T) {
 	if point, err := other.Cosign(t.Context(), path, logKey.Public()); err == nil {
 		t.Errorf("Cosign() by another key = %q, nil, want an error", point)
 	}
+	moved := httptest.NewServer(http.RedirectHandler(server.URL+"/add-checkpoint", http.StatusTemporaryRedirect))
+	defer moved.Close()
 	for name, wrong := range map[string]audit.Witness{
+		"a redirect": {URL: moved.URL, Name: w.Name, Key: public},
 		"plain http": {URL: "http://witness.example.com", Name: w.Name, Key: public},
 		"no name":    {URL: server.URL, Key: public},
 		"no key":     {URL: server.URL, Name: w.Name},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/audit"
@@ -20,7 +21,18 @@ import (
 func TestAnonymousRefusalsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
-		l := open(t, audit.Config{Path: path, MaxAnonymous: 3})
+		l := open(t, audit.Config{Path: path, MaxAnonymous: 1})
+		for range 3 { // one in each second
+			if err := l.Observe(context.Background(), gatehouse.Event{Decision: gatehouse.Rejected}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		shut(t, l)
+		verify(t, path, 1+3)
+
+		path = filepath.Join(t.TempDir(), "audit.jsonl")
+		l = open(t, audit.Config{Path: path, MaxAnonymous: 3})
 		known := gatehouse.Principal{Method: "key", Subject: "alice"}
 		for i := range 10 {
 			for _, e := range []gatehouse.Event{
@@ -84,14 +96,31 @@ func TestRecoveryFindsChanges(t *testing.T) {
 
 // No event is recorded in a file that has no name any more.
 func TestRemovedFileStopsTheLog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path})
-	observe(t, l, 1)
-	if err := os.Rename(path, path+".moved"); err != nil {
-		t.Fatal(err)
+	for _, replaced := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		l := open(t, audit.Config{Path: path})
+		observe(t, l, 1)
+		if err := os.Rename(path, path+".moved"); err != nil {
+			t.Fatal(err)
+		}
+		if replaced {
+			write(t, path, read(t, path+".moved"))
+		}
+		if err := l.Observe(context.Background(), event(1)); err == nil || !strings.Contains(err.Error(), "removed or replaced") {
+			t.Errorf("Observe() error = %v, want one of the file that was removed, or replaced: %t", err, replaced)
+		}
 	}
-	if err := l.Observe(context.Background(), event(1)); err == nil || !strings.Contains(err.Error(), "removed or replaced") {
-		t.Errorf("Observe() error = %v, want one of the file that was removed", err)
+}
+
+// The hashes of a log are those that its last checkpoint signs.
+func TestOpenRefusesOtherHashes(t *testing.T) {
+	path := written(t, 3) // four records: the last hash is the root
+	hashes := read(t, path+".hashes")
+	hashes[len(hashes)-1] ^= 1
+	write(t, path+".hashes", hashes)
+	_, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey})
+	if err == nil || !strings.Contains(err.Error(), "the hashes are not those of the last checkpoint") {
+		t.Errorf("Open() error = %v, want one of the hashes", err)
 	}
 }
 

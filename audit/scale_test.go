@@ -3,9 +3,7 @@
 package audit_test
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,44 +51,4 @@ func TestVerifyLargeLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFault(t, path, int64(n*3/4), audit.Changed)
-}
-
-// The same events with the same fsync after each batch of callers: the log, and
-// the JSON of package slog.
-func BenchmarkObserve(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(strconv.Itoa(callers)+"/audit", func(b *testing.B) {
-			l, err := audit.Open(audit.Config{Path: filepath.Join(b.TempDir(), "audit.jsonl"), Origin: origin, Key: logKey})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.SetParallelism(callers)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if err := l.Observe(context.Background(), event(1)); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-			if err := l.Close(); err != nil {
-				b.Fatal(err)
-			}
-		})
-	}
-	b.Run("1/slog", func(b *testing.B) {
-		file, err := os.Create(filepath.Join(b.TempDir(), "log.jsonl"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		logger := slog.New(slog.NewJSONHandler(file, nil))
-		for b.Loop() {
-			logger.Info("decision", "decision", "allowed", "path", "/reports/1")
-			if err := file.Sync(); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := file.Close(); err != nil {
-			b.Fatal(err)
-		}
-	})
 }

@@ -25,8 +25,10 @@ func bigAttrs() []slog.Attr { return []slog.Attr{slog.String("a", strings.Repeat
 
 func stream(records [][]byte, err error) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
+		var buffer []byte // the records share it, as those of a database may
 		for _, record := range records {
-			if !yield(record, nil) {
+			buffer = append(buffer[:0], record...)
+			if !yield(buffer, nil) {
 				return
 			}
 		}

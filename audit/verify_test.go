@@ -150,13 +150,28 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 			t.Errorf("Verify() error = %v, want %s", err, audit.CheckpointChanged)
 		}
 	})
+	// The same tree in the name of another log, with the same key.
+	text, _, _ := strings.Cut(string(kept), "\n\n")
+	renamed, err := note.Sign(&note.Note{Text: strings.Replace(text, origin, "other", 1) + "\n"}, signer{logKey, "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := written(t, 4, 4)
+	for suffix, data := range map[string][]byte{
+		"": read(t, whole), ".hashes": read(t, whole+".hashes"), ".checkpoints": append(append(bytes.Clone(half), renamed...), '\n'),
+	} {
+		write(t, path+suffix, data)
+	}
+	wantFault(t, path, 5, audit.CheckpointChanged)
+	write(t, path+".checkpoints", append(bytes.Clone(points), points[len(half):]...)) // the last one twice says nothing new
+	verify(t, path, 10)
 	// A checkpoint of the log itself has one form.
 	root := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for text, want := range map[string]string{
 		"07\n" + root: "malformed size", "+7\n" + root: "malformed size", "-7\n" + root: "malformed size", "x\n" + root: "malformed size",
 		"7\nAAAA": "malformed root hash", "7\n" + root + "\nmore": "three lines", "7": "three lines", "7\n" + root: "",
 	} {
-		signed, err := note.Sign(&note.Note{Text: origin + "\n" + text + "\n"}, signer{logKey})
+		signed, err := note.Sign(&note.Note{Text: origin + "\n" + text + "\n"}, signer{logKey, origin})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -230,6 +230,13 @@ func TestNoncesHandler(t *testing.T) {
 	}
 }
 
+// overTLS accepts a caller whose token is bound to a certificate.
+type overTLS struct{ gatehouse.Authenticator }
+
+func (overTLS) Authenticate(*http.Request) (gatehouse.Proof, error) {
+	return gatehouse.NewProof(&gatehouse.Principal{Method: "jwt", Subject: "ada", Binding: "mtls"}), nil
+}
+
 func TestRequire(t *testing.T) {
 	s := newServer(t, dpop.Require)
 	c := newClient("ES256")
@@ -250,6 +257,9 @@ func TestRequire(t *testing.T) {
 	}
 	if w := s.send("/reports", nil); w.Code != 401 {
 		t.Errorf("no credential: status %d, want 401", w.Code)
+	}
+	if _, err := dpop.Require(overTLS{}).Authenticate(nil); err != nil {
+		t.Errorf("token with another binding: error = %v, want none", err)
 	}
 	defer func() {
 		if recover() == nil {

@@ -30,8 +30,8 @@ func parseOrigin(s string) (origin, error) {
 }
 
 // splitURL returns the origin of a URL, in the normal form, and its path as it is,
-// without query and fragment. It is not ok if the URL is not absolute or has user
-// information.
+// without query and fragment. It is not ok if the URL is not absolute. User information
+// is a part of the authority, which no origin has.
 //
 // Implements RFC 9449 §4.3 (htu).
 func splitURL(s string) (o origin, path string, ok bool) {
@@ -55,7 +55,7 @@ func splitURL(s string) (o origin, path string, ok bool) {
 		port = ":80"
 	}
 	o.authority = strings.TrimSuffix(strings.TrimSuffix(o.authority, port), ":")
-	return o, path, o.authority != "" && !strings.ContainsAny(o.authority, `@\`)
+	return o, path, true
 }
 
 // receivedPath returns the path of a request as the server received it. Handlers

@@ -121,6 +121,8 @@ func TestPathOfRequest(t *testing.T) {
 	v := newVerifier(func(c *dpop.Config) { c.Path = func(r *http.Request) string { return "/public" + r.URL.EscapedPath() } })
 	check(t, v, request("GET", "/reports", c.proof(nil, object{"htu": origin + "/public/reports"})), c.jkt, "")
 	check(t, v, request("GET", "/reports", c.proof(nil, nil)), c.jkt, dpop.ReasonURL)
-	v = newVerifier(func(c *dpop.Config) { c.Path = func(*http.Request) string { return "reports" } })
-	check(t, v, request("GET", "/reports", c.proof(nil, nil)), c.jkt, dpop.ReasonURL)
+	for path, htu := range map[string]string{"reports": "/reports", "/%zz": "/%zz", "/%yy": "/%zz", "/caf\u00e9": "/caf\u00e9"} {
+		v = newVerifier(func(c *dpop.Config) { c.Path = func(*http.Request) string { return path } })
+		check(t, v, request("GET", "/reports", c.proof(nil, object{"htu": origin + htu})), c.jkt, dpop.ReasonURL)
+	}
 }

@@ -198,7 +198,9 @@ func TestTransportAttempts(t *testing.T) {
 		{"nonce asked for, none sent", []answer{{401, asks, "", ""}, {status: 200}}, 1, 401},
 		{"two nonces", []answer{{401, asks, "", "n1|n2"}, {status: 200}}, 1, 401},
 		{"malformed nonce", []answer{{401, asks, "", `a"b`}, {status: 200}}, 1, 401},
+		{"longest nonce", []answer{{401, asks, "", strings.Repeat("n", 512)}, {status: 200}}, 2, 200},
 		{"huge nonce", []answer{{401, asks, "", strings.Repeat("n", 513)}, {status: 200}}, 1, 401},
+		{"large answer", []answer{{400, "", strings.Repeat("x", 65<<10), ""}}, 1, 400},
 		{"proof refused once", []answer{{401, refuses, "", ""}, {status: 200}}, 2, 200},
 		{"proof always refused", []answer{{401, refuses, "", ""}}, 2, 401},
 		{"both", []answer{{401, refuses, "", "n1"}, {401, asks, "", "n2"}, {401, refuses, "", "n3"}, {status: 200}}, 3, 401},
@@ -231,6 +233,24 @@ func TestTransportAttempts(t *testing.T) {
 				proofs = append(proofs, r.Header.Get("DPoP"))
 			}
 		})
+	}
+}
+
+// A server that asks for the nonce that it has got is not asked again, and a request
+// without a proof is closed.
+func TestTransportGivesUp(t *testing.T) {
+	const asks = `DPoP error="use_dpop_nonce"`
+	base := &scripted{answers: []answer{{401, asks, "", "n1"}, {status: 200}, {401, asks, "", "n1"}, {status: 200}}}
+	client := newTransport(t, must(dpop.GenerateKey()), base, "https://a.example")
+	for _, want := range []int{200, 401} {
+		if got := get(t, client, "https://a.example/x"); got != want {
+			t.Errorf("status %d, want %d", got, want)
+		}
+	}
+	closed := 0
+	client = newTransport(t, must(dpop.NewKey(dpop.ES256, broken{Signer: newClient("ES256").private, err: errors.New("down")})), base, "https://a.example")
+	if _, err := client.Post("https://a.example/x", "text/plain", counted{strings.NewReader("body"), &closed}); err == nil || closed == 0 {
+		t.Errorf("Post without a proof: error = %v, closed %d times, want an error and a closed body", err, closed)
 	}
 }
 

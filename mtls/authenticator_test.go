@@ -512,17 +512,6 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func BenchmarkConfirm(b *testing.B) {
-	a := must(mtls.New(mtls.Config{Subjects: subjects}))
-	r, thumbprint, now := overTLS(client), mtls.Thumbprint(client.certificate), time.Now()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := a.Confirm(r, "token", thumbprint, now); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // A certificate of an unknown CA proves nothing, also if it becomes valid between the
 // search for its chain and the check of its time.
 func TestCertificateThatBecomesValidDuringTheCheck(t *testing.T) {

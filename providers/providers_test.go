@@ -97,8 +97,9 @@ func TestResultIsIndependent(t *testing.T) {
 	account := providers.GoogleServiceAccount(list...)
 	pool := providers.Cognito("eu-west-1_Ab12Cd", list...)
 	site := providers.Clerk("https://clerk.acme.example", list...)
-	actions := providers.GitHubActions("https://api.acme.example", "1", "2")
-	list[0] = "https://evil.example"
+	owners := []string{"1", "2"}
+	actions := providers.GitHubActions("https://api.acme.example", owners...)
+	list[0], owners[0] = "https://evil.example", "3"
 	for name, got := range map[string][]string{
 		"EntraV2": entra.Audiences, "GoogleServiceAccount": account.Audiences, "Cognito": pool.Clients, "Clerk": site.Require[len(site.Require)-1].Values,
 	} {
@@ -106,8 +107,12 @@ func TestResultIsIndependent(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if actions.Err != nil {
-		t.Errorf("GitHubActions = %v, want no error", actions.Err)
+	if diff := cmp.Diff([]string{"1", "2"}, actions.Require[0].Values); diff != "" || actions.Err != nil {
+		t.Errorf("GitHubActions: error %v, owners (-want +got):\n%s", actions.Err, diff)
+	}
+	// RFC 6901 section 3: "~" and "/" are escaped in a pointer.
+	if got := providers.Keycloak("https://login.acme.example/realms/acme", "a/b~c").RolesClaims[1]; got != "/resource_access/a~1b~0c/roles" {
+		t.Errorf("Keycloak: RolesClaims[1] = %s, want the escaped name of the client", got)
 	}
 }
 

@@ -391,62 +391,48 @@ func (l lossy) Swap(ctx context.Context, id string, version int64, c session.Cha
 // TestRefreshWithFailingStore: refreshed tokens are stored although the store fails
 // for a while, and the refresh token is used once.
 func TestRefreshWithFailingStore(t *testing.T) {
-	swaps := func(from, to int) func(*app) func(string, int) error {
-		return func(*app) func(string, int) error {
-			return func(method string, call int) error {
+	swaps := func(from, to int) func(*app) {
+		return func(a *app) {
+			a.store.set(func(method string, call int) error {
 				if method == "Swap" && call >= from && call < to {
 					return errDown
 				}
 				return nil
-			}
+			})
 		}
 	}
 	for name, c := range map[string]struct {
 		store  session.Store
-		fail   func(*app) func(method string, call int) error
+		fail   func(*app)
 		status int
 		event  gatehouse.EventType
 		calls  int // of the authorization server, after another request
 		ended  bool
 	}{
-		"claim conflicts": {nil, func(*app) func(string, int) error {
-			return func(method string, call int) error {
-				if method == "Swap" && call == 1 {
-					return session.ErrConflict
-				}
-				return nil
-			}
-		}, 200, session.EventRefreshed, 1, false},
+		"claim conflicts":   {nil, func(a *app) { a.store.once("Swap", 1, session.ErrConflict) }, 200, session.EventRefreshed, 1, false},
 		"fails for a while": {nil, swaps(2, 6), 200, session.EventRefreshed, 1, false},
 		"response is lost":  {lossy{session.NewMemory(0)}, swaps(0, 0), 200, session.EventRefreshed, 1, false},
-		"response is lost, and the next read": {lossy{session.NewMemory(0)}, func(a *app) func(string, int) error {
+		"response is lost, and the next read": {lossy{session.NewMemory(0)}, func(a *app) {
 			failed := false
-			return func(method string, _ int) error {
+			a.store.set(func(method string, _ int) error {
 				if method != "Get" || failed || a.store.calls["Swap"] < 3 {
 					return nil
 				}
 				failed = true
 				return errDown
-			}
+			})
 		}, 200, session.EventRefreshed, 1, false},
 		"fails until the claim expires": {nil, swaps(2, 1000), 503, session.EventRefreshLost, 2, true},
 		"claim fails":                   {nil, swaps(1, 2), 503, session.EventStarted, 1, false},
-		"third read fails": {nil, func(a *app) func(string, int) error { // of the gate, of Tokens, of the refresh
-			n := a.store.calls["Get"] + 3
-			return func(method string, call int) error {
-				if method == "Get" && call == n {
-					return errDown
-				}
-				return nil
-			}
-		}, 503, session.EventStarted, 1, false},
+		// Of the gate, of Tokens, of the refresh.
+		"third read fails": {nil, func(a *app) { a.store.once("Get", a.store.count("Get")+3, errDown) }, 503, session.EventStarted, 1, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &issuerServer{}
 			revoke := func(ctx context.Context, _ session.Tokens) error { return ctx.Err() }
 			a := newApp(t, session.Config{Store: c.store, Refresh: server.refresh, Revoke: revoke})
 			secret := a.login(t, withTokens(person("ada"), 1, 0))
-			a.store.set(c.fail(a))
+			c.fail(a)
 			start := time.Now()
 			a.token(t, secret, c.status, "access-2")
 			if took := time.Since(start); took > 6*time.Second {

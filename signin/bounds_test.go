@@ -61,20 +61,6 @@ func TestLoginIsCheap(t *testing.T) {
 	}
 }
 
-func BenchmarkLogin(b *testing.B) {
-	for name, test := range large {
-		b.Run(name, func(b *testing.B) {
-			s := newSite(b)
-			r := s.request(http.MethodGet, "/auth/login"+test.query)
-			r.Header.Set("Cookie", test.cookies)
-			b.ReportAllocs()
-			for b.Loop() {
-				s.ServeHTTP(httptest.NewRecorder(), r)
-			}
-		})
-	}
-}
-
 // TestTransactionIsRedeemedOnce: of callbacks with one state and one code, at the same
 // time and at two processes that share the store, one sends the code.
 //

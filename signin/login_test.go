@@ -69,41 +69,6 @@ func TestLoginStartsSession(t *testing.T) {
 	}
 }
 
-// The parameters of a step-up challenge, which the gate adds to the LoginURL, reach
-// the authorization server.
-//
-// Covers RFC 9470 §4.
-func TestLoginStepUp(t *testing.T) {
-	plain := newSite(t, func(c *signin.Config) { c.MaxAge, c.Scopes = time.Hour, []string{"offline_access"} })
-	strong := newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"phr"}} })
-	for _, test := range []struct {
-		site                       *site
-		query, maxAge, acr, prompt string
-	}{
-		{strong, "?acr_values=weak&max_age=60", "55", "phr", ""}, // a link of another page
-		{strong, "", "", "phr", ""},
-		{plain, "", "3600", "", "consent"},
-		{plain, "?max_age=300&acr_values=phr+phrh", "295", "phr phrh", "consent"},
-		{plain, "?max_age=7200", "3600", "", "consent"}, // weaker than the configuration
-		{plain, "?max_age=7", "4", "", "consent"},
-		{plain, "?max_age=1", "1", "", "consent"},
-		{plain, "?max_age=0", "600", "", "login consent"},
-		{plain, "?max_age=-1", "3600", "", "consent"},
-		{plain, "?max_age=1e3", "3600", "", "consent"},
-		{plain, "?max_age=99999999999999999999", "3600", "", "consent"},
-		{plain, "?acr_values=%20", "3600", "", "consent"},
-		{plain, "?acr_values=a%0Ab", "3600", "", "consent"},
-		{plain, "?acr_values=" + strings.Repeat("a", 256), "3600", strings.Repeat("a", 256), "consent"},
-		{plain, "?acr_values=" + strings.Repeat("a", 257), "3600", "", "consent"},
-	} {
-		q := must(url.Parse(test.site.start(test.query))).Query()
-		if q.Get("max_age") != test.maxAge || q.Get("acr_values") != test.acr || q.Get("prompt") != test.prompt {
-			t.Errorf("%s: max_age %q, acr_values %q, prompt %q; want %q, %q, %q",
-				test.query, q.Get("max_age"), q.Get("acr_values"), q.Get("prompt"), test.maxAge, test.acr, test.prompt)
-		}
-	}
-}
-
 func TestTokensAreRefreshed(t *testing.T) {
 	for name, test := range map[string]struct {
 		route     http.HandlerFunc

@@ -29,33 +29,49 @@ func TestLoginParameters(t *testing.T) {
 	bare.Metadata["prompt_values_supported"] = []string{"none", "login", "consent"}
 	rich := newSite(t)
 	rich.Metadata["prompt_values_supported"] = []string{"none", "select_account"}
+	strong := newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"phr"}} })
+	hourly := newSite(t, func(c *signin.Config) { c.MaxAge, c.Scopes = time.Hour, []string{"offline_access"} })
 	for _, test := range []struct {
-		name              string
-		site              *site
-		query             string
-		hint, prompt, acr string
+		name                      string
+		site                      *site
+		query                     string
+		hint, prompt, acr, maxAge string
 	}{
-		{"nothing", plain, "", "", "", ""},
-		{"hint", plain, "?login_hint=ada%40acme.example", "ada@acme.example", "", ""},
-		{"hint with a line end", plain, "?login_hint=a%0Ab", "", "", ""},
-		{"longest hint", plain, "?login_hint=" + strings.Repeat("a", 256), strings.Repeat("a", 256), "", ""},
-		{"long hint", plain, "?login_hint=" + strings.Repeat("a", 257), "", "", ""},
-		{"configured hint", fixed, "?login_hint=eve", "ada@acme.example", "login", "gold silver"},
-		{"another account", plain, "?prompt=select_account", "", "select_account", ""},
-		{"another account, not offered", bare, "?prompt=select_account", "", "login", ""},
-		{"another account, offered", rich, "?prompt=select_account", "", "select_account", ""},
-		{"several", plain, "?prompt=consent+login", "", "login consent", ""},
-		{"silent", plain, "?prompt=none", "", "", ""},
-		{"invented", plain, "?prompt=x+create", "", "", ""},
-		{"beside a configured one", fixed, "?prompt=select_account", "ada@acme.example", "select_account login", "gold silver"},
-		{"configured silence", quiet, "?prompt=login", "", "none", ""},
-		{"no value but a space", fixed, "?acr_values=%20+", "ada@acme.example", "login", "gold silver"},
-		{"part of the configured values", fixed, "?acr_values=bronze+silver", "ada@acme.example", "login", "silver"},
+		{"link of another page", strong, "?acr_values=weak&max_age=60", "", "", "phr", "55"},
+		{"configured acr", strong, "", "", "", "phr", ""},
+		{"configured", hourly, "", "", "consent", "", "3600"},
+		{"challenge", hourly, "?max_age=300&acr_values=phr+phrh", "", "consent", "phr phrh", "295"},
+		{"weaker than the configuration", hourly, "?max_age=7200", "", "consent", "", "3600"},
+		{"half of the margin", hourly, "?max_age=7", "", "consent", "", "4"},
+		{"a second", hourly, "?max_age=1", "", "consent", "", "1"},
+		{"again", hourly, "?max_age=0", "", "login consent", "", "600"},
+		{"negative", hourly, "?max_age=-1", "", "consent", "", "3600"},
+		{"float", hourly, "?max_age=1e3", "", "consent", "", "3600"},
+		{"overflow", hourly, "?max_age=99999999999999999999", "", "consent", "", "3600"},
+		{"acr a space", hourly, "?acr_values=%20", "", "consent", "", "3600"},
+		{"acr with a line end", hourly, "?acr_values=a%0Ab", "", "consent", "", "3600"},
+		{"longest acr", hourly, "?acr_values=" + strings.Repeat("a", 256), "", "consent", strings.Repeat("a", 256), "3600"},
+		{"long acr", hourly, "?acr_values=" + strings.Repeat("a", 257), "", "consent", "", "3600"},
+		{"nothing", plain, "", "", "", "", ""},
+		{"hint", plain, "?login_hint=ada%40acme.example", "ada@acme.example", "", "", ""},
+		{"hint with a line end", plain, "?login_hint=a%0Ab", "", "", "", ""},
+		{"longest hint", plain, "?login_hint=" + strings.Repeat("a", 256), strings.Repeat("a", 256), "", "", ""},
+		{"long hint", plain, "?login_hint=" + strings.Repeat("a", 257), "", "", "", ""},
+		{"configured hint", fixed, "?login_hint=eve", "ada@acme.example", "login", "gold silver", ""},
+		{"another account", plain, "?prompt=select_account", "", "select_account", "", ""},
+		{"another account, not offered", bare, "?prompt=select_account", "", "login", "", ""},
+		{"another account, offered", rich, "?prompt=select_account", "", "select_account", "", ""},
+		{"several", plain, "?prompt=consent+login", "", "login consent", "", ""},
+		{"silent", plain, "?prompt=none", "", "", "", ""},
+		{"invented", plain, "?prompt=x+create", "", "", "", ""},
+		{"beside a configured one", fixed, "?prompt=select_account", "ada@acme.example", "select_account login", "gold silver", ""},
+		{"configured silence", quiet, "?prompt=login", "", "none", "", ""},
+		{"no value but a space", fixed, "?acr_values=%20+", "ada@acme.example", "login", "gold silver", ""},
+		{"part of the configured values", fixed, "?acr_values=bronze+silver", "ada@acme.example", "login", "silver", ""},
 	} {
 		q := must(url.Parse(test.site.start(test.query))).Query()
-		if q.Get("login_hint") != test.hint || q.Get("prompt") != test.prompt || q.Get("acr_values") != test.acr {
-			t.Errorf("%s: login_hint %q, prompt %q, acr_values %q; want %q, %q, %q",
-				test.name, q.Get("login_hint"), q.Get("prompt"), q.Get("acr_values"), test.hint, test.prompt, test.acr)
+		if q.Get("login_hint") != test.hint || q.Get("prompt") != test.prompt || q.Get("acr_values") != test.acr || test.maxAge != "" && q.Get("max_age") != test.maxAge {
+			t.Errorf("%s: request %v, want login_hint %q, prompt %q, acr_values %q, max_age %q", test.name, q, test.hint, test.prompt, test.acr, test.maxAge)
 		}
 	}
 	w := fixed.do(http.MethodGet, "/auth/login?acr_values=bronze")

@@ -65,7 +65,7 @@ func Job(ctx context.Context, tenant string) (context.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := Of(ctx); !errors.Is(err, ErrNone) || hasCaller(ctx) {
+	if _, err := Of(ctx); err == nil || hasCaller(ctx) {
 		if err := Check(ctx, nil, tenant); err != nil {
 			return nil, err
 		}

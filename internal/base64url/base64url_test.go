@@ -69,12 +69,3 @@ func TestAllocations(t *testing.T) {
 	buffer := make([]byte, 0, 300)
 	alloctest.AtMost(t, 0, func() { _, _ = base64url.Decode(buffer, text); _, _ = base64url.Decode(buffer, bytes) })
 }
-
-func BenchmarkDecode(b *testing.B) {
-	text := strings.Repeat("abcd", 150)
-	buffer := make([]byte, 0, 450)
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		_, _ = base64url.Decode(buffer, text)
-	}
-}

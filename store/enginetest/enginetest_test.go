@@ -17,6 +17,7 @@ import (
 )
 
 func TestPostgresSurvivesKill(t *testing.T) {
+	enginetest.Slow(t)
 	p := enginetest.StartPostgres(t)
 	url := p.Database(t)
 	if other := p.Database(t); other == url {
@@ -48,6 +49,7 @@ func TestPostgresSurvivesKill(t *testing.T) {
 }
 
 func TestRedisSurvivesKill(t *testing.T) {
+	enginetest.Slow(t)
 	r := enginetest.StartRedis(t)
 	options, err := redis.ParseURL(r.URL())
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/revocation/revocationtest"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/session/sessiontest"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // TestContracts runs on a server and on a cluster, where all keys of one kind must be
@@ -69,6 +70,7 @@ func TestContracts(t *testing.T) {
 		contracts(t, startServer(t))
 	})
 	t.Run("cluster", func(t *testing.T) {
+		enginetest.Slow(t)
 		t.Parallel()
 		contracts(t, startCluster(t))
 	})
