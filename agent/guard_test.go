@@ -518,7 +518,6 @@ func TestDecommissionEndpoint(t *testing.T) {
 		header []string
 		want   int
 	}{
-		"admin through an agent":  {with(func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "reader"}) }), "reader", nil, 403},
 		"operator":                {with(func(p *gatehouse.Principal) { p.Roles = must(gatehouse.NewRoles("operator")) }), "reader", nil, 403},
 		"without tenant":          {with(func(p *gatehouse.Principal) { p.Tenant = "" }), "reader", nil, 403},
 		"service":                 {with(func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "reader", nil, 403},
@@ -546,5 +545,14 @@ func TestDecommissionEndpoint(t *testing.T) {
 	w.events.err = errors.New("full")
 	if got := post(admin, "helper-2"); got != http.StatusServiceUnavailable {
 		t.Errorf("status with a failing observer = %d, want 503", got)
+	}
+	// A chain that no Guard has checked does not decommission either.
+	p := with(func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "reader"}) })
+	r := httptest.NewRequestWithContext(gatehouse.NewContext(t.Context(), p), http.MethodPost, "/agents/reader/decommission", nil)
+	r.SetPathValue("id", "reader")
+	recorder := httptest.NewRecorder()
+	w.registry.DecommissionEndpoint("admin").ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusForbidden {
+		t.Errorf("decommissioning through an agent = %d, want 403", recorder.Code)
 	}
 }

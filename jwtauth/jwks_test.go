@@ -114,6 +114,13 @@ func TestInvalidKeySets(t *testing.T) {
 	}
 	most := document(`{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 99) + `]}`)
 	check(t, newAuthenticator(t, remoteConfig(&keyServer{serve: most})), "100 keys", token(nil, nil), "")
+	observer, causes := observe(t, jwtauth.EventKeysWithdrawn)
+	a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet()}, observer))
+	unavailable(t, a, "the first set has no key", token(nil, nil), noKey)
+	_ = a.Close() // waits for the events
+	if got := causes(); len(got) != 1 {
+		t.Errorf("causes of the events = %q, want one", got)
+	}
 }
 
 // One kid may name keys of two kinds, and by mistake several of one kind.

@@ -20,7 +20,6 @@ import (
 // A stream ends when the credential does, whatever the handler waits for, and passes
 // no message afterwards.
 func TestStreamEndsWithCredential(t *testing.T) {
-	const lifetime = 300 * time.Millisecond
 	for _, test := range []struct {
 		name string
 		wait func(s grpc.ServerStream, end <-chan struct{})
@@ -34,35 +33,47 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		{"handler ignores its context", func(_ grpc.ServerStream, end <-chan struct{}) { <-end }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			end, ended := make(chan struct{}), make(chan error, 2)
-			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})))...)
-			reports{hello, func(s grpc.ServerStream) error {
-				if err := helloStream(s); err != nil {
-					return err
-				}
-				test.wait(s, end)
-				ended <- s.SendMsg(wrapperspb.String("too late"))
-				ended <- s.RecvMsg(new(wrapperspb.StringValue))
-				return nil
-			}}.register(server)
-			ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Toy alice"), time.Minute)
-			defer cancel()
-			stream := must(serve(t, server).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
-			message := new(wrapperspb.StringValue)
-			if err := stream.RecvMsg(message); err != nil || message.Value != "hello, alice" {
-				t.Fatalf("RecvMsg() = %q, %v, want a greeting", message.Value, err)
-			}
-			if err := stream.RecvMsg(message); status.Code(err) != codes.Unauthenticated {
-				t.Errorf("RecvMsg(expired) = %q, %v, want Unauthenticated", message.Value, err)
-			}
-			close(end)
-			for _, call := range []string{"SendMsg", "RecvMsg"} {
-				if err := <-ended; status.Code(err) != codes.Unauthenticated {
-					t.Errorf("%s() of the handler after the expiry error = %v, want Unauthenticated", call, err)
-				}
+			for lifetime := 300 * time.Millisecond; !streamEnds(t, lifetime, test.wait); lifetime *= 2 {
 			}
 		})
 	}
+}
+
+// streamEnds is false if the credential ended before the stream began.
+func streamEnds(t *testing.T, lifetime time.Duration, wait func(s grpc.ServerStream, end <-chan struct{})) bool {
+	t.Helper()
+	end, ended := make(chan struct{}), make(chan error, 2)
+	server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})))...)
+	reports{hello, func(s grpc.ServerStream) error {
+		if err := helloStream(s); err != nil {
+			return err
+		}
+		wait(s, end)
+		ended <- s.SendMsg(wrapperspb.String("too late"))
+		ended <- s.RecvMsg(new(wrapperspb.StringValue))
+		return nil
+	}}.register(server)
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Toy alice"), time.Minute)
+	defer cancel()
+	stream := must(serve(t, server).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
+	message := new(wrapperspb.StringValue)
+	err := stream.RecvMsg(message)
+	if status.Code(err) == codes.Unauthenticated {
+		return false
+	}
+	if err != nil || message.Value != "hello, alice" {
+		t.Fatalf("RecvMsg() = %q, %v, want a greeting", message.Value, err)
+	}
+	if err := stream.RecvMsg(message); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("RecvMsg(expired) = %q, %v, want Unauthenticated", message.Value, err)
+	}
+	close(end)
+	for _, call := range []string{"SendMsg", "RecvMsg"} {
+		if err := <-ended; status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s() of the handler after the expiry error = %v, want Unauthenticated", call, err)
+		}
+	}
+	return true
 }
 
 func TestStreamWithinLifetime(t *testing.T) {

@@ -4,10 +4,12 @@ package mcp_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,7 @@ func TestRefusals(t *testing.T) {
 		{"no credential", "", callOf("read", `{"topic":"a"}`), nil, 401, "Bearer realm", "7", "missing_credentials"},
 		{"invalid token", "mallory", callOf("read", `{"topic":"a"}`), nil, 401, `error="invalid_token"`, "7", "invalid_token"},
 		{"invalid token, malformed message", "mallory", `{`, nil, 401, `error="invalid_token"`, "null", "invalid_token"},
+		{"invalid token, large message", "mallory", callOf("read", `{"topic":"`+strings.Repeat("a", 64<<10)+`"}`), nil, 401, `error="invalid_token"`, "null", "invalid_token"},
 		{"scope missing", "narrow", callOf("run", `{"source":"a"}`), nil, 403, `error="insufficient_scope"`, "7", "insufficient_scope"},
 		{"proof too weak", "key", callOf("run", `{"source":"a"}`), nil, 403, "", "7", "access_denied"},
 		{"unknown argument", "agent", callOf("read", `{"topic":"a","more":1}`), nil, 400, "", "7", "invalid_arguments"},
@@ -49,6 +52,7 @@ func TestRefusals(t *testing.T) {
 		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "invalid_request"},
 		{"batch", "agent", "[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
 		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "invalid_request"},
+		{"ID above 2^53", "agent", strings.Replace(callOf("read", `{"topic":"a"}`), "7", "9007199254740992", 1), nil, 400, "", "null", "invalid_request"},
 		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
 		{"another origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"another origin, no credential", "", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
@@ -66,6 +70,12 @@ func TestRefusals(t *testing.T) {
 			if a.StatusCode != test.status || !strings.Contains(got, test.err) || string(a.rpc.ID) != test.id || !strings.Contains(challenge, test.challenge) ||
 				(test.challenge == "") != (challenge == "") {
 				t.Errorf("POST: %d, challenge %q, %s, want %d, %q, ID %s, %s", a.StatusCode, challenge, a.body, test.status, test.challenge, test.id, test.err)
+			}
+			if want := map[string]int{"batch": -32600, "ID of another type": -32600, "invalid UTF-8": -32700, "not in the table": -32602}[test.name]; want != 0 && a.rpc.Error.Code != want {
+				t.Errorf("POST: code %d, want %d", a.rpc.Error.Code, want)
+			}
+			if after, _ := a.rpc.Error.Data["retry_after"].(float64); strconv.Itoa(int(after)) != cmp.Or(a.Header.Get("Retry-After"), "0") {
+				t.Errorf("POST: retry_after %v, want %q as in the header", after, a.Header.Get("Retry-After"))
 			}
 			if test.status != 200 && a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control is %q, want no-store", a.Header.Get("Cache-Control"))

@@ -167,8 +167,14 @@ func TestConcurrentClassifiersAreLimited(t *testing.T) {
 func TestDecisionIsRecorded(t *testing.T) {
 	var events []gatehouse.Event
 	var failure error
+	classified := []string{"general", "code"}
 	f := newFilter(t, prompt.Config{
-		Classify: answers("general", "code"), Rules: map[string]prompt.Rule{"general": {}, "code": {}},
+		Classify: func(r *http.Request) ([]string, error) {
+			if _, ok := r.Context().Deadline(); !ok {
+				t.Error("the classifier has no deadline")
+			}
+			return classified, nil
+		}, Rules: map[string]prompt.Rule{"general": {}, "code": {}},
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 			events = append(events, e)
 			return failure
@@ -177,6 +183,7 @@ func TestDecisionIsRecorded(t *testing.T) {
 	if got := authorize(t, f, caller("acme", "")); got != "allowed" || len(events) != 1 {
 		t.Fatalf("Authorize = %s with %d events, want allowed with 1", got, len(events))
 	}
+	classified[0] = "code" // of the classifier
 	e := events[0]
 	if e.Type != prompt.EventDecision || e.Decision != gatehouse.Allowed || e.Principal.Tenant != "acme" || len(e.Attrs) != 1 || e.Attrs[0].String() != "categories=[general code]" {
 		t.Errorf("event = %+v, want the decision with the categories", e)
@@ -219,10 +226,21 @@ type observer struct{}
 func (*observer) Observe(context.Context, gatehouse.Event) error { return nil }
 
 func TestNewCopiesTheConfig(t *testing.T) {
-	config := prompt.Config{Classify: answers("code"), Rules: map[string]prompt.Rule{"code": {Roles: []string{"developer"}}}}
+	rules := func() map[string]prompt.Rule {
+		return map[string]prompt.Rule{"code": {Roles: []string{"developer"}, Scopes: []string{"ask"}}}
+	}
+	config := prompt.Config{Classify: answers("code"), Rules: rules(), Tenants: map[string]map[string]prompt.Rule{"acme": rules()}}
 	f := newFilter(t, config)
-	config.Rules["code"].Roles[0] = "admin"
-	if got := authorize(t, f, caller("", "", "admin")); got != string(prompt.ReasonNotAllowed) {
-		t.Errorf("Authorize = %s, want %s: the filter must have a copy", got, prompt.ReasonNotAllowed)
+	for tenant, changed := range map[string]map[string]prompt.Rule{"": config.Rules, "acme": config.Tenants["acme"]} {
+		changed["code"].Roles[0], changed["code"].Scopes[0] = "admin", "other"
+		for _, p := range []gatehouse.Principal{caller(tenant, "ask", "admin"), caller(tenant, "other", "developer")} {
+			if got := authorize(t, f, p); got != string(prompt.ReasonNotAllowed) {
+				t.Errorf("Authorize(%+v) = %s, want %s: the filter must have a copy", p, got, prompt.ReasonNotAllowed)
+			}
+		}
+		delete(changed, "code")
+		if got := authorize(t, f, caller(tenant, "ask", "developer")); got != "allowed" {
+			t.Errorf("Authorize of the tenant %q = %s, want allowed: the filter must have a copy", tenant, got)
+		}
 	}
 }

@@ -183,40 +183,54 @@ func (c caller) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 func TestStreamsEndWithCredential(t *testing.T) {
 	for name, wire := range routers() {
 		t.Run(name, func(t *testing.T) {
-			gate := must(gatehouse.New(gatehouse.Config{
-				Authenticators: []gatehouse.Authenticator{caller{time.Now().Add(500 * time.Millisecond)}}, Realm: "frameworks",
-			}))
-			handler, _ := wired(wire, gate)
-			server := httptest.NewServer(handler)
-			defer server.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-
-			connection, response, err := websocket.Dial(ctx, server.URL+"/socket", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Toy alice"}}})
-			if err != nil {
-				t.Fatalf("Dial() = %v, %v", response, err)
-			}
-			if err := connection.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
-				t.Fatal(err)
-			}
-			if _, message, err := connection.Read(ctx); err != nil || string(message) != "hello" {
-				t.Errorf("Read() = %q, %v, want an echo", message, err)
-			}
-
-			r := must(http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/events", http.NoBody))
-			r.Header.Set("Authorization", "Toy alice")
-			stream := must(server.Client().Do(r))
-			defer func() { _ = stream.Body.Close() }()
-			events := bufio.NewReader(stream.Body)
-			if line, err := events.ReadString('\n'); err != nil || line != "data: hello, alice\n" {
-				t.Errorf("first event = %q, %v, want a greeting", line, err)
-			}
-			if _, err := io.Copy(io.Discard, events); err != nil || ctx.Err() != nil {
-				t.Errorf("end of the events: %v, want the end of the response", err)
-			}
-			if _, _, err := connection.Read(ctx); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
-				t.Errorf("Read(expired) error = %v, want policy violation", err)
+			for lifetime := 500 * time.Millisecond; !streamsEnd(t, wire, lifetime); lifetime *= 2 {
 			}
 		})
 	}
+}
+
+// streamsEnd is false if the credential ended before both streams began.
+func streamsEnd(t *testing.T, wire func(*gatehouse.Gate) http.Handler, lifetime time.Duration) bool {
+	t.Helper()
+	expires := time.Now().Add(lifetime)
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{expires}}, Realm: "frameworks"}))
+	handler, _ := wired(wire, gate)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+
+	connection, response, err := websocket.Dial(ctx, server.URL+"/socket", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Toy alice"}}})
+	if err != nil {
+		if time.Now().After(expires) {
+			return false
+		}
+		t.Fatalf("Dial() = %v, %v", response, err)
+	}
+	defer func() { _ = connection.CloseNow() }()
+	_ = connection.Write(ctx, websocket.MessageText, []byte("hello")) // Read returns the error
+	_, message, errSocket := connection.Read(ctx)
+
+	r := must(http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/events", http.NoBody))
+	r.Header.Set("Authorization", "Toy alice")
+	stream := must(server.Client().Do(r))
+	defer func() { _ = stream.Body.Close() }()
+	events := bufio.NewReader(stream.Body)
+	line, errEvents := events.ReadString('\n')
+	if (errSocket != nil || errEvents != nil || line != "data: hello, alice\n") && time.Now().After(expires) {
+		return false
+	}
+	if errSocket != nil || string(message) != "hello" {
+		t.Errorf("Read() = %q, %v, want an echo", message, errSocket)
+	}
+	if errEvents != nil || line != "data: hello, alice\n" {
+		t.Errorf("first event = %q, %v, want a greeting", line, errEvents)
+	}
+	if _, err := io.Copy(io.Discard, events); err != nil || ctx.Err() != nil {
+		t.Errorf("end of the events: %v, want the end of the response", err)
+	}
+	if _, _, err := connection.Read(ctx); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("Read(expired) error = %v, want policy violation", err)
+	}
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,24 +28,22 @@ func TestWritersAreServedInOrder(t *testing.T) {
 	keys := s.APIKeys()
 	const writers, writes = 16, 16 // few enough that none waits for the timeout of the store
 	var all sync.WaitGroup
-	waited := make([]time.Duration, writers)
-	start := time.Now()
+	var done atomic.Int64
+	waited := make([]int64, writers) // the most writes of others during one
 	for i := range writers {
 		all.Go(func() {
 			for j := range writes {
-				begin := time.Now()
+				before := done.Load()
 				id := fmt.Sprintf("%d-%d", i, j)
 				if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
 					t.Error(err)
 				}
-				waited[i] = max(waited[i], time.Since(begin))
+				waited[i] = max(waited[i], done.Add(1)-before)
 			}
 		})
 	}
 	all.Wait()
-	total, longest := time.Since(start), slices.Max(waited)
-	t.Logf("%d writes took %v, the longest one %v", writers*writes, total, longest)
-	if longest > total/2 {
-		t.Errorf("the longest write took %v, want at most half of the %v of all", longest, total)
+	if longest := slices.Max(waited); longest > writers*writes/2 {
+		t.Errorf("%d of %d writes were made during one, want at most half", longest, writers*writes)
 	}
 }
