@@ -3,6 +3,7 @@
 package gatehouse
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -149,22 +150,31 @@ func (d *reader) unclaimed(r *http.Request) *Error {
 	}
 	for i := range d.schemes {
 		if s := &d.schemes[i]; d.carries(r, s) {
-			return &Error{Code: invalid(s.Invalid), Reason: ReasonUnclaimed, Scheme: s.Name}
+			return &Error{Code: invalid(s.Invalid), Reason: ReasonUnclaimed, Scheme: s.Name, Cause: unrecognized(s.Name)}
 		}
 	}
 	for i := range d.headers {
 		if h := &d.headers[i]; r.Header.Get(h.Name) != "" {
-			return &Error{Code: invalid(h.Invalid), Reason: ReasonUnclaimed}
+			return &Error{Code: invalid(h.Invalid), Reason: ReasonUnclaimed, Cause: unrecognized(h.Name)}
 		}
 	}
 	e := &Error{Code: CodeMissingCredentials, Reason: ReasonNoCredentials}
 	switch {
 	case len(r.Header[authorization]) > 0: // of a scheme that no authenticator declares
+		names := make([]string, len(d.schemes))
+		for i := range d.schemes {
+			names[i] = d.schemes[i].Name
+		}
 		e.Reason = ReasonUnclaimed
+		e.Cause = errors.New("gatehouse: the scheme of the Authorization header is none of " + strings.Join(names, ", "))
 	case tokenInQuery(r):
 		e.Reason = ReasonCredentialInURL
 	}
 	return e
+}
+
+func unrecognized(name string) error {
+	return errors.New("gatehouse: no authenticator recognizes the format of the " + name + " credential")
 }
 
 func (d *reader) carries(r *http.Request, s *Scheme) bool {

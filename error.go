@@ -157,7 +157,7 @@ const (
 	ReasonMalformedCredentials Reason = "malformed_credentials"
 	// ReasonCredentialInURL: the URL contains a credential, which has leaked into logs. Status: 400, 401. Operator: revoke it and have the client send it in a header.
 	ReasonCredentialInURL Reason = "credential_in_url"
-	// ReasonUnclaimed: the credential has a scheme or a format that no authenticator recognizes. Status: 401, 403. Operator: check which kind of credential the client sends.
+	// ReasonUnclaimed: the credential has a scheme or a format that no authenticator recognizes. Status: 401, 403. Operator: check which kind of credential the client sends; an opaque token needs an authenticator that looks it up.
 	ReasonUnclaimed Reason = "credential_unclaimed"
 	// ReasonUnconfirmed: the token is bound to a key that the request does not prove, or its cnf claim has a member without a confirmer. Status: 401. Operator: check for a stolen token; configure the confirmer of that member.
 	ReasonUnconfirmed Reason = "credential_unconfirmed"

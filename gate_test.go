@@ -201,21 +201,22 @@ func TestUnclaimedCredentials(t *testing.T) {
 		code      string
 		challenge string // the scheme of the first
 		reason    gatehouse.Reason
+		cause     string // a part of it
 	}{
-		{gate, seen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", "bEARER abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", "dpop abc"}, 401, "invalid_token", "DPoP", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", "ApiKey abc"}, 401, "invalid_api_key", "ApiKey", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"X-API-Key", "abc"}, 403, "invalid_api_key", "", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"X-API-Key", ""}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
-		{gate, seen, [2]string{"Authorization", "Basic YTpi"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", `Digest username="a", realm="b"`}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", "Bearerish abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{gate, seen, [2]string{"Authorization", "a.b.c"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{bare, bareSeen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed},
-		{bare, bareSeen, [2]string{"Authorization", "ApiKey abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{bare, bareSeen, [2]string{"Authorization", "DPoP abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed},
-		{bare, bareSeen, [2]string{"X-API-Key", "abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials},
+		{gate, seen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed, "the format of the Bearer"},
+		{gate, seen, [2]string{"Authorization", "bEARER abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed, "the format of the Bearer"},
+		{gate, seen, [2]string{"Authorization", "dpop abc"}, 401, "invalid_token", "DPoP", gatehouse.ReasonUnclaimed, "the format of the DPoP"},
+		{gate, seen, [2]string{"Authorization", "ApiKey abc"}, 401, "invalid_api_key", "ApiKey", gatehouse.ReasonUnclaimed, "the format of the ApiKey"},
+		{gate, seen, [2]string{"X-API-Key", "abc"}, 403, "invalid_api_key", "", gatehouse.ReasonUnclaimed, "the format of the X-Api-Key"},
+		{gate, seen, [2]string{"X-API-Key", ""}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials, ""},
+		{gate, seen, [2]string{"Authorization", "Basic YTpi"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
+		{gate, seen, [2]string{"Authorization", `Digest username="a", realm="b"`}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
+		{gate, seen, [2]string{"Authorization", "Bearerish abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
+		{gate, seen, [2]string{"Authorization", "a.b.c"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
+		{bare, bareSeen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed, "the format of the Bearer"},
+		{bare, bareSeen, [2]string{"Authorization", "ApiKey abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer"},
+		{bare, bareSeen, [2]string{"Authorization", "DPoP abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer"},
+		{bare, bareSeen, [2]string{"X-API-Key", "abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials, ""},
 	} {
 		t.Run(test.header[0]+" "+test.header[1], func(t *testing.T) {
 			test.seen.all = nil
@@ -224,7 +225,11 @@ func TestUnclaimedCredentials(t *testing.T) {
 			if scheme, _, _ := strings.Cut(a.Header().Get("WWW-Authenticate"), " "); scheme != test.challenge {
 				t.Errorf("challenge = %s, want %s", a.Header().Get("WWW-Authenticate"), test.challenge)
 			}
-			equal(t, "Reason", test.seen.only(t).Reason, test.reason)
+			e := test.seen.only(t)
+			equal(t, "Reason", e.Reason, test.reason)
+			if cause := fmt.Sprint(e.Cause); !strings.Contains(cause, test.cause) {
+				t.Errorf("cause = %s, want %s in it", cause, test.cause)
+			}
 		})
 	}
 }

@@ -56,7 +56,7 @@ func TestNewVerifier(t *testing.T) {
 			t.Fatalf("NewVerifier = %d bytes, error %v, want 32", len(random), err)
 		}
 		for i := range 4 { // each 64 bits
-			if part := string(random[8*i : 8*i+8]); seen[part] {
+			if seen[string(random[8*i:8*i+8])] {
 				t.Fatalf("NewVerifier = %x with a part of an earlier one", random)
 			}
 			seen[string(random[8*i:8*i+8])] = true

@@ -125,8 +125,7 @@ func TestSignOutEverywhereFails(t *testing.T) {
 		for _, operator := range []bool{true, false} {
 			list := &revocations{err: test.list}
 			var failing string // the session that is unreadable
-			var s *site
-			s = newSite(t, func(c *signin.Config) { c.Revocations = list }, withFaults(func(method, id string) error {
+			s := newSite(t, func(c *signin.Config) { c.Revocations = list }, withFaults(func(method, id string) error {
 				switch {
 				case failing == "":
 				case method == "Get" && id == failing && test.method == "found no more":

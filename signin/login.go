@@ -103,7 +103,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) endOther(r *http.Request, user gatehouse.Key) error {
 	proof, err := h.Sessions.Authenticate(r)
 	if err != nil {
-		return nil //nolint:nilerr // Start finds and reports it, unless there is no session
+		return nil // Start finds and reports it, unless there is no session
 	}
 	p := proof.Principal()
 	if p.Key() == user {

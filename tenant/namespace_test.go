@@ -116,6 +116,9 @@ func TestBlobStaysInItsDirectory(t *testing.T) {
 }
 
 func TestIndexNamesAreDistinct(t *testing.T) {
+	if got := space(t, "acme").Index("docs"); got != "t-x2kpoqyerrsnvbd6c6iwx7m6y23yv75akfydgyyfkpk" { // products keep it
+		t.Errorf("Index = %s, want the name of before", got)
+	}
 	form, seen := regexp.MustCompile(`^t-[a-z2-7]{43}$`), make(map[string]bool)
 	for _, name := range []string{"acme", "ACME", "Acme", "ac", "globex"} {
 		for _, index := range []string{"docs", "Docs", "me:docs", ""} {

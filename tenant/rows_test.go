@@ -112,7 +112,7 @@ func TestTxFails(t *testing.T) {
 		_ = tx.Rollback()
 		return failed
 	})
-	if err != failed { //nolint:errorlint // it is returned as it is
+	if err != failed { // it is returned as it is
 		t.Errorf("Tx() that ended before: error = %v, want that of f", err)
 	}
 }
