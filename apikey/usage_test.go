@@ -141,6 +141,24 @@ func TestTouchOutlivesTheRequest(t *testing.T) {
 	}
 }
 
+// A use during a write is part of the next write.
+func TestUseDuringAWriteIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newKeys(t, nil)
+		key, text := f.create(t, request())
+		f.store.before = func(_ context.Context, verb string) {
+			if verb == "Touch" {
+				f.store.before = nil
+				f.wantReason(t, text, "")
+			}
+		}
+		f.wantReason(t, text, "")
+		advance(time.Minute)
+		f.wantReason(t, text, "")
+		f.wantUses(t, key.ID, 2, 3, time.Now())
+	})
+}
+
 func TestUsesUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
