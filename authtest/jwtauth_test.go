@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,18 @@ func TestAttackRoutes(t *testing.T) {
 	fetched := record(t, func(tb testing.TB) { authtest.AttackRoutes(tb, fetching, mux.Routes()[:1], issuer) })
 	if len(fetched.errors) == 0 || !strings.HasPrefix(fetched.errors[0], "authtest: attacker-controlled URL fetched: key in the header: ") {
 		t.Errorf("findings for a handler that fetches keys = %q", fetched.errors)
+	}
+	// A handler that needs no credentials.
+	careless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header["Authorization"] == nil {
+			ok(w, r)
+		} else {
+			mux.ServeHTTP(w, r)
+		}
+	})
+	passed := record(t, func(tb testing.TB) { authtest.AttackRoutes(tb, careless, mux.Routes()[:1], issuer) })
+	if !slices.ContainsFunc(passed.errors, func(e string) bool { return strings.Contains(e, ": accepted: empty credential: no header: ") }) {
+		t.Errorf("findings for a handler that needs no credentials = %q", passed.errors)
 	}
 	for name, f := range map[string]func(testing.TB){
 		"no protected route": func(tb testing.TB) { authtest.AttackRoutes(tb, ok, mux.Routes()[len(mux.Routes())-1:], issuer) },
