@@ -48,9 +48,13 @@ func (e *events) feed(out, piece []byte) []byte {
 		whole = data[:searched+end]
 	}
 	begin, from := 0, 0 // of the next event, and of what is not yet in out
+	report := -1        // the next one, once it has been searched
 	for begin < len(whole) {
 		if e.each == nil && !e.unread {
-			if begin += lastEnd(whole[begin : begin+e.next(whole[begin:])]); begin == len(whole) {
+			if begin > report {
+				report = begin + e.nextReport(whole[begin:])
+			}
+			if begin += lastEnd(whole[begin : begin+e.nextEnd(whole[begin:report])]); begin == len(whole) {
 				break
 			}
 		}
@@ -65,8 +69,9 @@ func (e *events) feed(out, piece []byte) []byte {
 	out = append(out, whole[from:]...)
 	e.rest = append(e.rest[:0], data[len(whole):]...)
 	if e.searched = len(e.rest); e.searched > maxEvent {
-		out = append(out, e.rest...)
-		e.rest, e.searched, e.unread = e.rest[:0], 0, true
+		kept := e.searched - 3 // the empty line may have begun there
+		out = append(out, e.rest[:kept]...)
+		e.rest, e.searched, e.unread = append(e.rest[:0], e.rest[kept:]...), 3, true
 	}
 	return out
 }
@@ -81,19 +86,25 @@ func lastEnd(data []byte) int {
 	return 0
 }
 
-// next returns where the next report or the end of the stream may be, or the length of
-// data. The events before it need not be read.
-func (e *events) next(data []byte) int {
+// nextReport returns where the next report may be, or the length of data. The events
+// before it need not be read, unless one ends the stream.
+func (e *events) nextReport(data []byte) int {
 	switch e.shape {
 	case model.ChatCompletions:
-		data = data[:indexReport(data)]
-		return indexOr(data, "DONE]")
+		return indexReport(data)
 	case model.Messages:
-		data = data[:indexOr(data, usageMember)]
-		return indexOr(data, "message_stop")
+		return indexOr(data, usageMember)
 	case model.Responses, model.Embeddings:
 	}
 	return 0
+}
+
+// nextEnd returns where the end of the stream may be, or the length of data.
+func (e *events) nextEnd(data []byte) int {
+	if e.shape == model.Messages {
+		return indexOr(data, "message_stop")
+	}
+	return indexOr(data, "DONE]")
 }
 
 // indexOr returns where text is in data, or the length of data.

@@ -3,6 +3,8 @@
 package budget
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -34,6 +36,7 @@ func TestPiecesOfAStream(t *testing.T) {
 		"carriage returns":      {model.ChatCompletions, []string{strings.ReplaceAll(chunk, "\n", "\r\n"), strings.ReplaceAll(done, "\n", "\r\n")}, "", 0, true},
 		"no end":                {model.ChatCompletions, []string{chunk, "data: {\"choices\""}, "", 0, false},
 		"after a large event":   {model.ChatCompletions, []string{large, "x\n\n", report, done}, report, 12, true},
+		"large event ends":      {model.ChatCompletions, []string{large + "\n", "\n" + report, done}, report, 12, true},
 		"messages":              {model.Messages, []string{begun, text, text, delta, stop}, "", 12, true},
 		"messages with names":   {model.Messages, []string{"event: message_start\n" + begun, text, "event: message_delta\n" + delta, stop}, "", 12, true},
 		"messages begun":        {model.Messages, []string{"event: message_start\n" + begun, text}, "", 8, false},
@@ -64,5 +67,28 @@ func TestPiecesOfAStream(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Read writes nothing after its buffer, and keeps nothing in it.
+func TestReadKeepsToItsBuffer(t *testing.T) {
+	want := "data: " + strings.Repeat("x", 8192) + "\n\ndata: [DONE]\n\n"
+	source := io.MultiReader(strings.NewReader(want[:4096]), strings.NewReader(want[4096:8000]), strings.NewReader(want[8000:]))
+	b := &body{flow: &flow{events: &events{shape: model.ChatCompletions}, ended: true}, source: io.NopCloser(source)}
+	buffer := bytes.Repeat([]byte{'-'}, 4*minPiece)
+	var got []byte
+	for {
+		n, err := b.Read(buffer[:minPiece])
+		got = append(got, buffer[:n]...)
+		copy(buffer, bytes.Repeat([]byte{'!'}, minPiece))
+		if err != nil {
+			break
+		}
+	}
+	if string(got) != want {
+		t.Errorf("Read = %.20q of %d bytes, want %d bytes", got, len(got), len(want))
+	}
+	if after := bytes.Trim(buffer[minPiece:], "-"); len(after) > 0 {
+		t.Errorf("Read has written %d bytes after its buffer", len(after))
 	}
 }

@@ -154,29 +154,31 @@ func (h *Hold) extend(ctx context.Context, charges []Charge) error {
 // the store is unavailable, Settle returns an error and [Ledger.Run] tries again;
 // until then, or until the hold expires, the whole hold counts.
 func (h *Hold) Settle(ctx context.Context, amounts ...int64) error {
-	used, err := h.merge(amounts)
-	if err != nil {
-		return invalid(err)
-	}
-	return h.settle(ctx, used)
+	return h.settle(ctx, func() ([]int64, error) { return h.merge(amounts) })
 }
 
 // SettleAll charges the whole hold.
 func (h *Hold) SettleAll(ctx context.Context) error {
-	h.mu.Lock()
-	used := make([]int64, len(h.plan.charges))
-	for i := range used {
-		used[i] = h.plan.charges[i].Amount
-	}
-	h.mu.Unlock()
-	return h.settle(ctx, used)
+	return h.settle(ctx, func() ([]int64, error) {
+		used := make([]int64, len(h.plan.charges))
+		for i := range used {
+			used[i] = h.plan.charges[i].Amount
+		}
+		return used, nil
+	})
 }
 
-func (h *Hold) settle(ctx context.Context, used []int64) error {
+// settle settles the hold by what amounts returns, which is called with the lock: Extend
+// changes the charges.
+func (h *Hold) settle(ctx context.Context, amounts func() ([]int64, error)) error {
 	h.mu.Lock()
+	used, err := amounts()
 	settled := h.settled
-	h.settled = true // from now on nothing else changes the hold
+	h.settled = settled || err == nil // from now on nothing else changes the hold
 	h.mu.Unlock()
+	if err != nil {
+		return invalid(err)
+	}
 	if settled {
 		return nil
 	}

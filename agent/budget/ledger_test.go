@@ -3,6 +3,7 @@
 package budget_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"testing"
@@ -123,6 +124,30 @@ func TestChargesOfOneBudget(t *testing.T) {
 	}
 	if got, want := state(t, l, line), [2]int64{35, 0}; got != want {
 		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
+	}
+}
+
+// SettleAll charges what the last Extend before it has made of the hold.
+func TestExtendDuringSettleAll(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	line := keyLine(1_000_000)
+	want := int64(0)
+	for range 200 {
+		h, err := l.Reserve(t.Context(), rand.Text(), budget.Charge{Line: line, Amount: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		extended := make(chan error)
+		go func() { extended <- h.Extend(t.Context(), 20) }()
+		if err := h.SettleAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want += 10; <-extended == nil {
+			want += 10
+		}
+	}
+	if got, want := state(t, l, line), [2]int64{want, 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
 	}
 }
 

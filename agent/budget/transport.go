@@ -117,7 +117,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) fill(piece []byte) {
 	n, err := b.source.Read(piece)
 	var cut error
-	b.ready, cut = b.flow.feed(piece[:0], piece[:n])
+	b.ready, cut = b.flow.feed(piece[:0:len(piece)], piece[:n])
 	if cut != nil {
 		b.flow.cancel(cut)
 		b.flow.end(false)
