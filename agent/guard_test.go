@@ -319,6 +319,20 @@ func TestSlowRegistration(t *testing.T) {
 	})
 }
 
+// A registration whose answer is late does not hide a decommission that followed it.
+func TestLateAnswerOfARegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := must(agent.New(registryConfig(late{agent.NewMemory(0)}, nil)))
+		time.AfterFunc(300*time.Millisecond, func() { must(r.Decommission(t.Context(), "acme", "helper-1")) })
+		must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
+		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+		if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller error = %v, want %s", err, agent.ReasonDecommissioned)
+		}
+		_ = r.Close()
+	})
+}
+
 // A query that began before a decommission does not hide it.
 func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

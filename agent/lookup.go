@@ -80,10 +80,12 @@ func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
+// keep caches e and returns it, or what is cached if that is newer. Of two changes at one
+// time the answers may come in the other order.
 func (r *Registry) keep(id string, e *entry) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.cache.Get(id); ok && known.known.After(e.known) {
+	if known, ok := r.cache.Get(id); ok && (known.known.After(e.known) || known.known.After(e.read) && known.agent.Generation > e.agent.Generation) {
 		return known
 	}
 	r.cache.Cache(id, e)
