@@ -94,7 +94,7 @@ func (a *Approvals) Claim(ctx context.Context, tenant string, digest approval.Di
 
 // List implements [approval.Store]. It looks at the approvals that are pending in the tenant,
 // a thousand in each script, until it has found some of as many actors as limit says. One
-// that ends meanwhile is not listed.
+// that ends meanwhile is not listed. The timeout of the store is that of all scripts together.
 func (a *Approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.store.timeout)
 	defer cancel()
