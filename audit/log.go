@@ -231,14 +231,14 @@ func (l *Log) run(w *writer, interval time.Duration) {
 		case first := <-l.queue:
 			l.write(w, first)
 		case <-tick.C:
-			l.writeRefusals(w)
+			l.writeCounts(w)
 			// A failure is repeated by the next append.
 			_ = w.checkpoint()
 		case <-l.closing:
 			for len(l.queue) > 0 {
 				l.write(w, <-l.queue)
 			}
-			l.writeRefusals(w)
+			l.writeCounts(w)
 			l.err = errors.Join(w.checkpoint(), w.close())
 			return
 		}
@@ -273,12 +273,19 @@ func (l *Log) write(w *writer, first entry) {
 	}
 }
 
-// writeRefusals writes the record of the refusals without one of their own.
-func (l *Log) writeRefusals(w *writer) {
-	n := l.refusals.take()
-	record := counted(EventRefusals, "refusals", n)
-	if record != nil && w.append([][]byte{record}) != nil {
-		l.refusals.add(n)
+// writeCounts writes the numbers of the lost events and of the refusals without a record
+// of their own.
+func (l *Log) writeCounts(w *writer) {
+	lost, refused := l.lost.Swap(0), l.refusals.take()
+	var records [][]byte
+	for _, record := range [][]byte{counted(EventLost, "events", lost), counted(EventRefusals, "refusals", refused)} {
+		if record != nil {
+			records = append(records, record)
+		}
+	}
+	if len(records) > 0 && w.append(records) != nil {
+		l.lost.Add(lost)
+		l.refusals.add(refused)
 	}
 }
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/audit"
+)
+
+// limitFiles calls during while no file of this process can grow beyond size bytes: a
+// write stores what fits and fails, as on a full disk. A test with it must not be
+// parallel.
+func limitFiles(t *testing.T, size int64, during func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Errorf("Setrlimit() error = %v, so later tests cannot write", err)
+		}
+	}()
+	during()
+}
+
+// A batch that does not fit on the disk leaves no trace in the log. Its callers get an
+// error, and the events and refusals without a waiting caller are counted later, also by
+// Close.
+func TestLogContinuesAfterFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		chatty, refusal := gatehouse.Event{Type: "chatty"}, gatehouse.Event{Type: "refusal", Decision: gatehouse.Rejected}
+		l := open(t, audit.Config{
+			Path: path, MaxAnonymous: 1, CheckpointInterval: time.Minute,
+			BestEffort: func(e gatehouse.Event) bool { return e.Type == chatty.Type },
+		})
+		send := func(n int, e gatehouse.Event, want error) {
+			for range n {
+				if err := l.Observe(t.Context(), e); !errors.Is(err, want) {
+					t.Errorf("Observe(%s) error = %v, want %v", e.Type, err, want)
+				}
+			}
+		}
+		checkpoint := func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		const rounds = 5 // the disk is full after even and odd numbers of records
+		for range rounds {
+			send(2, chatty, nil)
+			send(1, event(0), nil)
+			checkpoint()
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limitFiles(t, info.Size()+10, func() {
+				for range 2 { // the second failure must keep the counts of the first
+					send(3, chatty, nil)
+					send(1, event(0), syscall.EFBIG)
+					send(1, refusal, syscall.EFBIG)
+					send(4, refusal, nil) // the others of this second
+					checkpoint()
+				}
+			})
+		}
+		shut(t, l)
+
+		got := map[string]int{}
+		all := lines(t, path)
+		for _, line := range all {
+			var record struct {
+				Type  string
+				Attrs struct{ Events, Refusals int }
+			}
+			if err := json.Unmarshal(line, &record); err != nil {
+				t.Fatalf("record %q: %v", line, err)
+			}
+			got[record.Type]++
+			got["events that are lost"] += record.Attrs.Events
+			got["refusals that are counted"] += record.Attrs.Refusals
+		}
+		want := map[string]int{
+			"audit_opened": 1, "decision": rounds, "chatty": 2 * rounds, "audit_lost": rounds, "audit_refusals": rounds,
+			"events that are lost": 6 * rounds, "refusals that are counted": 8 * rounds,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("records and counts (-want +got):\n%s", diff)
+		}
+		verify(t, path, int64(len(all)))
+	})
+}
