@@ -116,6 +116,18 @@ func TestCacheObeysExpiry(t *testing.T) {
 	}
 }
 
+// What a call of the store takes counts.
+func TestKeyExpiresDuringTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newKeys(t, withCache(5*time.Second))
+		r := request()
+		r.Lifetime = 2 * time.Second
+		_, text := f.create(t, r)
+		f.store.found = func(context.Context, *apikey.Record) { advance(2 * time.Second) }
+		f.wantReason(t, text, apikey.ReasonExpired)
+	})
+}
+
 // All times are those of the store, whose clock may differ from that of the process:
 // expiry, grace period, and the minute between two writes of the usage.
 func TestClockOfTheStore(t *testing.T) {

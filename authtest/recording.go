@@ -20,27 +20,14 @@ type recording struct {
 	served  atomic.Bool // by a Witness
 }
 
+// WriteHeader notes a second status. A handler that writes without a status has
+// accepted the request: see try.
 func (r *recording) WriteHeader(status int) {
 	if r.written && r.second == 0 {
 		r.second = status
 	}
 	r.written = true
 	r.ResponseRecorder.WriteHeader(status)
-}
-
-func (r *recording) Write(b []byte) (int, error) {
-	r.written = true
-	return r.ResponseRecorder.Write(b)
-}
-
-func (r *recording) WriteString(s string) (int, error) {
-	r.written = true
-	return r.ResponseRecorder.WriteString(s)
-}
-
-func (r *recording) Flush() {
-	r.written = true
-	r.ResponseRecorder.Flush()
 }
 
 // minBody is the length in bytes from which the body of an accepted request is

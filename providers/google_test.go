@@ -57,6 +57,16 @@ func googleProviders() []provider {
 					claims: object{"sub": "securetoken.google.com/p/t:u1", "email": "sa@p.iam.gserviceaccount.com", "hd": nil, "google": nil},
 					want:   caller{gatehouse.KindUser, "securetoken.google.com/p/t:u1", "", "", "", "", ""},
 				},
+				{
+					name:   "person whose domain only looks like that of service accounts",
+					claims: object{"sub": "accounts.google.com:119", "email": "a@p.iam.gserviceaccount.com.example", "hd": nil, "google": nil},
+					want:   caller{gatehouse.KindUser, "accounts.google.com:119", "", "", "", "", ""},
+				},
+				{
+					name:   "person whose domain ends like that of service accounts",
+					claims: object{"sub": "accounts.google.com:119", "email": "a@xgserviceaccount.com", "hd": nil, "google": nil},
+					want:   caller{gatehouse.KindUser, "accounts.google.com:119", "", "", "", "", ""},
+				},
 				{name: "ID token of Google", header: header, key: new(rsaKey()), claims: claims, reason: jwtauth.ReasonIssuer},
 				{name: "keys of oauth2/v3", header: object{"kid": "k1"}, reason: jwtauth.ReasonKey},
 				{

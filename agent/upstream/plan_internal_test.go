@@ -29,7 +29,8 @@ func versionAt(id string, s stage, created, since time.Duration) version {
 	return version{ID: id, Stage: s, Created: at(created), Since: at(since), Next: at(since)}
 }
 
-func (v version) next(d time.Duration) version { v.Next = at(d); return v }
+// next returns v with its next step at d.
+func next(v version, d time.Duration) version { v.Next = at(d); return v }
 
 // Each step is due in its instant, and not before it.
 func TestPlan(t *testing.T) {
@@ -37,13 +38,13 @@ func TestPlan(t *testing.T) {
 	uses := map[string]node{"n": {Uses: []string{"a"}, Expires: at(2 * day)}}
 	dead := versionAt("a", draining, -day, 0)
 	dead.Dead = true
-	failed := versionAt("a", revoking, 0, 0).next(time.Minute)
+	failed := next(versionAt("a", revoking, 0, 0), time.Minute)
 	failed.Failures = 3
 	many := state{}
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g"} {
-		many.Versions = append(many.Versions, versionAt(id, revoking, 0, 0).next(time.Hour))
+		many.Versions = append(many.Versions, next(versionAt(id, revoking, 0, 0), time.Hour))
 	}
-	full := state{Versions: append(many.Versions, versionAt("h", revoking, 0, 0).next(time.Hour))}
+	full := state{Versions: append(many.Versions, next(versionAt("h", revoking, 0, 0), time.Hour))}
 	for name, test := range map[string]struct {
 		state  state
 		due    time.Duration
@@ -55,10 +56,10 @@ func TestPlan(t *testing.T) {
 		"revoke after the drain limit": {
 			state{Versions: []version{versionAt("a", draining, -day, 0), versionAt("b", active, -day, 0)}, Nodes: uses}, 10 * time.Minute, "a", revoking, time.Second,
 		},
-		"revoke when unused":         {state{Versions: []version{versionAt("a", draining, 0, 0).next(-1)}, Nodes: map[string]node{"n": {[]string{"a"}, at(time.Minute)}}}, time.Minute, "a", revoking, -1},
+		"revoke when unused":         {state{Versions: []version{next(versionAt("a", draining, 0, 0), -1)}, Nodes: map[string]node{"n": {[]string{"a"}, at(time.Minute)}}}, time.Minute, "a", revoking, -1},
 		"revoke what is dead":        {state{Versions: []version{dead}, Nodes: uses}, 0, "a", revoking, -1},
 		"probe before a revocation":  {state{Versions: []version{versionAt("a", revoking, 0, 0), versionAt("b", created, 0, 0)}}, 0, "b", created, 1},
-		"the next of two":            {state{Versions: []version{versionAt("a", revoking, 0, 0).next(300), versionAt("b", revoking, 0, 0).next(800)}, Retry: at(day)}, 300, "a", revoking, 1},
+		"the next of two":            {state{Versions: []version{next(versionAt("a", revoking, 0, 0), 300), next(versionAt("b", revoking, 0, 0), 800)}, Retry: at(day)}, 300, "a", revoking, 1},
 		"rotate every interval":      {state{Versions: []version{versionAt("a", active, -time.Minute, 0)}}, day, "", creating, 1},
 		"rotate what is replaced":    {state{Versions: []version{versionAt("a", active, 0, 0)}, Replace: "a", Retry: at(time.Minute)}, time.Minute, "", creating, 1},
 		"create one more of seven":   {state{Versions: many.Versions, Retry: at(time.Minute)}, time.Minute, "", creating, 1},
@@ -108,7 +109,7 @@ func TestDone(t *testing.T) {
 		"creation failed": {
 			state{Versions: []version{versionAt("a", creating, 55*time.Second, 55*time.Second)}, Failures: 2},
 			creating, failed,
-			state{Versions: []version{versionAt("a", revoking, 55*time.Second, minute).next(65 * time.Second)}, Failures: 3, Retry: at(minute + 20*time.Second)},
+			state{Versions: []version{next(versionAt("a", revoking, 55*time.Second, minute), 65*time.Second)}, Failures: 3, Retry: at(minute + 20*time.Second)},
 			EventDrained,
 		},
 		"accepted": {
@@ -120,7 +121,7 @@ func TestDone(t *testing.T) {
 		"to be probed again": {
 			state{Versions: []version{versionAt("a", created, 0, 51*time.Second)}, Failures: 2},
 			created, failed,
-			state{Versions: []version{versionAt("a", created, 0, 51*time.Second).next(minute + time.Second)}, Failures: 2},
+			state{Versions: []version{next(versionAt("a", created, 0, 51*time.Second), minute+time.Second)}, Failures: 2},
 			"",
 		},
 		"given up": {
@@ -138,7 +139,7 @@ func TestDone(t *testing.T) {
 		"revocation failed": {
 			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 1, none)}},
 			revoking, failed,
-			state{Versions: []version{with(versionAt("a", revoking, 0, 0), 2, none).next(minute + 10*time.Second)}},
+			state{Versions: []version{next(with(versionAt("a", revoking, 0, 0), 2, none), minute+10*time.Second)}},
 			"",
 		},
 		"moved by another node": {

@@ -111,13 +111,19 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		results := make(chan error, 2)
-		for range 2 {
-			go func() { _, err := call.Wait(t.Context()); results <- err }()
-		}
+		wait := func(ctx context.Context) { _, err := call.Wait(ctx); results <- err }
+		leaving, leave := context.WithCancel(t.Context())
+		go wait(t.Context())
+		go wait(leaving)
 		synctest.Wait()
 		if _, err := call.Wait(t.Context()); !errors.Is(err, flight.ErrBusy) {
 			t.Errorf("third Wait error = %v, want %v", err, flight.ErrBusy)
 		}
+		leave()
+		if err := <-results; !errors.Is(err, context.Canceled) {
+			t.Errorf("Wait error = %v, want %v", err, context.Canceled)
+		}
+		go wait(t.Context()) // has the place of the one that left: the refused one has none
 		begun := time.Now()
 		for range 2 {
 			if err := <-results; !errors.Is(err, context.DeadlineExceeded) {
