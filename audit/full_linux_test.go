@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -104,4 +105,45 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 		}
 		verify(t, path, int64(len(all)))
 	})
+}
+
+// A hash or a checkpoint of which only a part is on the disk stops the log: what follows
+// it would be wrong. Open recovers the log.
+func TestPartOfHashOrCheckpointStopsTheLog(t *testing.T) {
+	for suffix, prepare := range map[string]func(t *testing.T, path string) audit.Config{
+		".hashes": func(t *testing.T, path string) audit.Config { // more than the records after their rotation
+			audit.WriteLarge(t, path, logKey, 3000, -1)
+			return audit.Config{Path: path, MaxBytes: 1 << 20}
+		},
+		".checkpoints": func(t *testing.T, path string) audit.Config { // more than the records
+			c := audit.Config{Path: path, Origin: strings.Repeat("a", 2000)}
+			shut(t, open(t, c))
+			return c
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			config := prepare(t, path)
+			l := open(t, config)
+			info, err := os.Stat(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			limitFiles(t, info.Size()+10, func() {
+				observe(t, l, 1) // its record fits
+				time.Sleep(time.Minute)
+				synctest.Wait()
+			})
+			if err := l.Observe(t.Context(), event(1)); !errors.Is(err, syscall.EFBIG) {
+				t.Errorf("%s: Observe() error = %v, want %v", suffix, err, syscall.EFBIG)
+			}
+			if err := l.Close(); !errors.Is(err, syscall.EFBIG) {
+				t.Errorf("%s: Close() error = %v, want %v", suffix, err, syscall.EFBIG)
+			}
+			shut(t, open(t, config))
+			if _, err := audit.Verify(path, logKey.Public()); err != nil {
+				t.Errorf("%s: Verify() error = %v, want nil", suffix, err)
+			}
+		})
+	}
 }

@@ -61,7 +61,8 @@ const (
 	// before was killed.
 	EventOpened gatehouse.EventType = "audit_opened"
 	// EventLost: the attribute events is the number of events that were lost since
-	// the last such record, see [Config.BestEffort].
+	// the last such record, see [Config.BestEffort]. It precedes the next record, and is
+	// written at the next checkpoint or by Close if there is none.
 	EventLost gatehouse.EventType = "audit_lost"
 	// EventRefusals: the attribute refusals is the number of refusals of unknown
 	// callers without a record of their own, see [Config.MaxAnonymous].

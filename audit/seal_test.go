@@ -7,10 +7,13 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/audit"
 )
@@ -79,4 +82,33 @@ func TestSignerWithoutSeal(t *testing.T) {
 	if bytes.Contains(read(t, path), []byte(`"mac"`)) {
 		t.Error("the records have a seal, want none")
 	}
+}
+
+// unavailable is a key that cannot sign while err is set.
+type unavailable struct {
+	crypto.Signer
+	err error
+}
+
+func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byte, error) {
+	if u.err != nil {
+		return nil, u.err
+	}
+	return u.Signer.Sign(r, text, o)
+}
+
+// A checkpoint that could not be signed is signed later, without a further record.
+func TestCheckpointAfterUnavailableKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		key := &unavailable{Signer: logKey, err: errors.New("unavailable")}
+		l := open(t, audit.Config{Path: path, Key: key})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		key.err = nil
+		shut(t, l)
+		if report := verify(t, path, 1); report.Signed != 1 {
+			t.Errorf("Verify() = %d signed records, want 1", report.Signed)
+		}
+	})
 }
