@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -267,9 +268,9 @@ func TestCompressedAnswer(t *testing.T) {
 // An upstream that stalls is cut.
 func TestStall(t *testing.T) {
 	inNetwork(t, func(t *testing.T, network pipes) {
-		calls := 0
+		var calls atomic.Int64
 		network.serve(t, "127.0.0.1:9000", newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			calls++
+			calls.Add(1)
 			_, _ = io.Copy(io.Discard, r.Body)
 			if strings.HasSuffix(r.URL.Path, "messages") {
 				w.Header().Set("Content-Type", "text/event-stream")
@@ -281,8 +282,8 @@ func TestStall(t *testing.T) {
 		if a := s.chat("boss", "large-1", ""); a.String() != "504 upstream_unavailable server_error" {
 			t.Errorf("chat = %s %s, want 504", a, a.body)
 		}
-		if calls != 1 {
-			t.Errorf("the upstreams got %d calls, want no fallback after a stall", calls)
+		if got := calls.Load(); got != 1 {
+			t.Errorf("the upstreams got %d calls, want no fallback after a stall", got)
 		}
 		if a := s.post("ci", "/v1/messages", `{"model":"claude-1","messages":[],"stream":true}`); a.err == nil && !strings.Contains(a.body, "event: error") {
 			t.Errorf("stream = %s %s, want one that is cut", a, a.body)
