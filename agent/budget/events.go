@@ -151,18 +151,11 @@ func indexReport(data []byte) int {
 			return at
 		}
 		from = at + len(usageMember)
-		value, isMember := bytes.CutPrefix(trimLeft(data[from:]), []byte{':'})
-		if !isMember || !bytes.HasPrefix(trimLeft(value), []byte("null")) {
+		value, isMember := bytes.CutPrefix(bytes.TrimLeft(data[from:], " \t"), []byte{':'})
+		if !isMember || !bytes.HasPrefix(bytes.TrimLeft(value, " \t"), []byte("null")) {
 			return at
 		}
 	}
-}
-
-func trimLeft(data []byte) []byte {
-	for len(data) > 0 && (data[0] == ' ' || data[0] == '\t') {
-		data = data[1:]
-	}
-	return data
 }
 
 // read reads one event and reports whether it is to be dropped.

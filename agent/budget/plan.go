@@ -43,7 +43,8 @@ func newPlan(charges []Charge) (*plan, error) {
 		case c.Line.Account.Tenant != charges[0].Line.Account.Tenant:
 			return nil, errors.New("budget: a call has accounts of two tenants")
 		}
-		if order[i] = i; len(charges) > 1 {
+		order[i] = i
+		if len(charges) > 1 {
 			names[i] = c.Line.account() + "\x00" + c.Line.Window.String()
 		}
 	}
@@ -88,9 +89,9 @@ func (c *Charge) balance(at time.Time, count Count) Balance {
 
 // without returns the plan without the charges that have a part.
 func (p *plan) without(parts []*part) *plan {
-	rest := &plan{tenant: p.tenant, charges: p.charges, index: make([]int, len(p.charges))}
-	if parts != nil {
-		rest.charges = nil
+	rest := &plan{tenant: p.tenant, index: make([]int, len(p.charges))}
+	if parts == nil {
+		rest.charges = p.charges // nothing changes them: Extend replaces those of its plan
 	}
 	for i := range p.charges {
 		switch {
