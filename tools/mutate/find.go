@@ -21,9 +21,9 @@ type mutant struct {
 	Change string // what it becomes, such as true, false, removed
 	Same   int    // how many mutants before it in the file are called the same
 
-	start, end  int // the bytes that are replaced
+	decl        *ast.FuncDecl // with the change
+	start, end  int           // the bytes that are replaced
 	replacement string
-	tail        string // goes to the end of the file
 	kind        string
 }
 
@@ -37,20 +37,12 @@ func (m mutant) ID() string {
 	return id
 }
 
-// apply returns the source with the change.
-func (m mutant) apply(source []byte) []byte {
-	return slices.Concat(source[:m.start], []byte(m.replacement), source[m.end:], []byte(m.tail))
-}
-
 // find returns the mutants of one file in the order of their places.
-func find(name string, source []byte, fset *token.FileSet, file *ast.File, info *types.Info) []mutant {
-	f := &finder{name: name, source: source, fset: fset, info: info}
-	for _, spec := range file.Imports {
-		f.imports = append(f.imports, strings.Trim(spec.Path.Value, `"`))
-	}
+func find(name string, source []byte, fset *token.FileSet, file *ast.File, pkg *types.Package, info *types.Info) []mutant {
+	f := &finder{name: name, source: source, fset: fset, pkg: pkg, info: info}
 	for _, decl := range file.Decls {
 		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil {
-			f.fn = funcName(fn)
+			f.decl = fn
 			f.walk(fn.Type, fn.Body)
 			f.kinds(fn.Type, fn.Body)
 		}
@@ -74,9 +66,9 @@ type finder struct {
 	name    string
 	source  []byte
 	fset    *token.FileSet
+	pkg     *types.Package
 	info    *types.Info
-	imports []string
-	fn      string
+	decl    *ast.FuncDecl
 	mutants []mutant
 }
 
@@ -207,7 +199,7 @@ func (f *finder) off(x ast.Expr) {
 
 func (f *finder) add(start, end token.Pos, source, change, replacement string) {
 	f.mutants = append(f.mutants, mutant{
-		File: f.name, Line: f.fset.Position(start).Line, Func: f.fn, Source: source, Change: change,
+		File: f.name, Line: f.fset.Position(start).Line, Func: funcName(f.decl), decl: f.decl, Source: source, Change: change,
 		start: f.fset.Position(start).Offset, end: f.fset.Position(end).Offset, replacement: replacement, kind: kindCheck,
 	})
 }

@@ -6,18 +6,19 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"slices"
+	"strings"
 )
 
 // The kinds of mutants.
 const (
-	kindCheck    = "check"
-	kindOrder    = "order"
-	kindClock    = "clock"
-	kindVariable = "variable"
-	kindError    = "error"
-	kindBoundary = "boundary"
-	kindSlice    = "slice"
+	kindCheck     = "check"
+	kindOrder     = "order"
+	kindStatement = "statement"
+	kindClock     = "clock"
+	kindVariable  = "variable"
+	kindError     = "error"
+	kindBoundary  = "boundary"
+	kindSlice     = "slice"
 )
 
 // boundaries are the comparisons with the other choice for equal values.
@@ -34,8 +35,14 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 			return false
 		case *ast.BlockStmt:
 			f.order(n.List)
+			f.remove(n.List)
 		case *ast.CaseClause:
 			f.order(n.Body)
+			f.remove(n.Body)
+		case *ast.CommClause:
+			f.remove(n.Body)
+		case *ast.SelectorExpr:
+			f.field(n)
 		case *ast.BinaryExpr:
 			if op, ok := boundaries[n.Op]; ok {
 				f.change(n, kindBoundary, op.String(), f.raw(n.X)+" "+op.String()+" "+f.raw(n.Y))
@@ -47,8 +54,7 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 		case *ast.Ident:
 			// A time that the caller hands in, such as that of the store.
 			if v, ok := f.info.Uses[n].(*types.Var); ok && !v.IsField() && v.Pkg() != nil && v.Parent() != v.Pkg().Scope() && n.Name == "now" && isTime(v.Type()) {
-				f.change(n, kindClock, "a day behind", n.Name+".Add(-24*time.Hour)")
-				f.keep("time", "time.Now")
+				f.change(n, kindClock, "a day behind", n.Name+".Add(-86400e9)")
 			}
 		}
 		return true
@@ -63,6 +69,58 @@ func (f *finder) order(list []ast.Stmt) {
 		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) {
 			f.add(a.Pos(), b.End(), head(f.text(a)), "after "+head(f.text(b)), f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a))
 			f.mutants[len(f.mutants)-1].kind = kindOrder
+		}
+	}
+}
+
+// remove leaves out statements that call, assign or count. A mutex that is left unlocked
+// only stops the tests.
+func (f *finder) remove(list []ast.Stmt) {
+	for _, stmt := range list {
+		switch stmt := stmt.(type) {
+		case *ast.AssignStmt:
+			if stmt.Tok == token.DEFINE || len(stmt.Lhs) == 1 && isName(stmt.Lhs[0], "_") {
+				continue
+			}
+		case *ast.ExprStmt:
+			if call, ok := stmt.X.(*ast.CallExpr); ok && isName(call.Fun, "panic") {
+				continue
+			}
+			if text := f.raw(stmt); strings.HasSuffix(text, "Unlock()") || strings.HasSuffix(text, "Lock()") {
+				continue
+			}
+		case *ast.IncDecStmt, *ast.GoStmt:
+		case *ast.DeferStmt:
+			if strings.HasSuffix(f.raw(stmt), "Unlock()") {
+				continue
+			}
+		default:
+			continue
+		}
+		f.add(stmt.Pos(), stmt.End(), head(f.text(stmt)), "removed", "")
+		f.mutants[len(f.mutants)-1].kind = kindStatement
+	}
+}
+
+// field reads the next field of one type in place of a field.
+func (f *finder) field(n *ast.SelectorExpr) {
+	selection := f.info.Selections[n]
+	if selection == nil || selection.Kind() != types.FieldVal || len(selection.Index()) != 1 {
+		return
+	}
+	of := selection.Recv().Underlying()
+	if pointer, ok := of.(*types.Pointer); ok {
+		of = pointer.Elem().Underlying()
+	}
+	fields, ok := of.(*types.Struct)
+	if !ok {
+		return
+	}
+	for i := 1; i < fields.NumFields(); i++ {
+		other := fields.Field((selection.Index()[0] + i) % fields.NumFields())
+		if types.Identical(other.Type(), selection.Type()) && (other.Exported() || other.Pkg() == f.pkg) {
+			f.change(n, kindVariable, other.Name(), f.raw(n.X)+"."+other.Name())
+			return
 		}
 	}
 }
@@ -108,8 +166,6 @@ func (f *finder) call(n *ast.CallExpr) {
 		f.change(n, kindBoundary, "or equal", "!"+f.raw(n.Args[0])+"."+fun.Sel.Name+"("+f.raw(fun.X)+")")
 	case len(n.Args) == 1 && (f.isFunc(fun, "slices", "Clone") || f.isFunc(fun, "maps", "Clone") || f.isFunc(fun, "bytes", "Clone")):
 		f.change(n, kindSlice, "shared", f.raw(n.Args[0]))
-		path := fun.X.(*ast.Ident).Name
-		f.keep(path, map[string]string{"slices": "slices.Clone[[]int]", "maps": "maps.Clone[map[int]int]", "bytes": "bytes.Clone"}[path])
 	case (fun.Sel.Name == "Clone" || fun.Sel.Name == "clone") && len(n.Args) == 0 && f.same(fun.X, n):
 		f.change(n, kindSlice, "shared", f.raw(fun.X))
 	}
@@ -154,14 +210,6 @@ func (f *finder) dropError(fn *ast.FuncType, ret *ast.ReturnStmt) {
 func (f *finder) change(n ast.Expr, kind, change, replacement string) {
 	f.add(n.Pos(), n.End(), f.text(n), change, replacement)
 	f.mutants[len(f.mutants)-1].kind = kind
-}
-
-// keep uses a name of an import of the last mutant, which may have lost its only
-// use.
-func (f *finder) keep(path, name string) {
-	if slices.Contains(f.imports, path) {
-		f.mutants[len(f.mutants)-1].tail = "\nvar _ = " + name + "\n"
-	}
 }
 
 func (f *finder) isFunc(sel *ast.SelectorExpr, path, name string) bool {

@@ -17,21 +17,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // target is a package and its mutants.
 type target struct {
 	root, dir string
 	path      string // import path
+	name      string
+	dirs      []string // of it and of the other packages whose tests run
+	fset      *token.FileSet
 	sources   map[string][]byte
 	mutants   []mutant
 	reasons   map[string]string
 	results   []result
 }
 
-// loadPackage reads a package with its types.
-func loadPackage(ctx context.Context, root, dir string) (*target, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export", "./"+filepath.ToSlash(dir))
+// loadPackage reads a package with its types, and finds those that test it too.
+func loadPackage(ctx context.Context, root, dir string, with ...string) (*target, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Name,Dir,GoFiles,Export", "./"+filepath.ToSlash(dir))
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -42,8 +46,8 @@ func loadPackage(ctx context.Context, root, dir string) (*target, error) {
 	}
 	// The package that was asked for is the last one.
 	var listed struct {
-		ImportPath, Dir, Export string
-		GoFiles                 []string
+		ImportPath, Name, Dir, Export string
+		GoFiles                       []string
 	}
 	exports := make(map[string]string)
 	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
@@ -57,9 +61,15 @@ func loadPackage(ctx context.Context, root, dir string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, sources: make(map[string][]byte)}
-
 	fset := token.NewFileSet()
+	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, name: listed.Name, fset: fset, sources: make(map[string][]byte)}
+	dirs := exec.CommandContext(ctx, "go", append([]string{"list", "-f={{.Dir}}", listed.ImportPath}, with...)...)
+	dirs.Dir = root
+	if out, err = dirs.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go list %v: %w\n%s", with, err, out)
+	}
+	t.dirs = strings.Fields(string(out))
+
 	var files []*ast.File
 	var names []string
 	for _, base := range listed.GoFiles {
@@ -77,12 +87,13 @@ func loadPackage(ctx context.Context, root, dir string) (*target, error) {
 	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		return os.Open(exports[path])
 	})}
-	info := &types.Info{Types: make(map[ast.Expr]types.TypeAndValue), Uses: make(map[*ast.Ident]types.Object)}
-	if _, err := config.Check(t.path, fset, files, info); err != nil {
+	info := &types.Info{Types: make(map[ast.Expr]types.TypeAndValue), Uses: make(map[*ast.Ident]types.Object), Selections: make(map[*ast.SelectorExpr]*types.Selection)}
+	pkg, err := config.Check(t.path, fset, files, info)
+	if err != nil {
 		return nil, err
 	}
 	for i, name := range names {
-		t.mutants = append(t.mutants, find(name, t.sources[name], fset, files[i], info)...)
+		t.mutants = append(t.mutants, find(name, t.sources[name], fset, files[i], pkg, info)...)
 	}
 	return t, nil
 }

@@ -6,9 +6,10 @@
 //
 //	GOWORK=off go -C tools run ./mutate -C .. . ./scopes ./jwtauth
 //
-// The packages are directories below -C. The source tree is never changed: each
-// mutant is a file in a temporary directory that the go command gets as an
-// overlay. The kinds of changes, of which -kinds selects some:
+// The packages are directories below -C. The source tree is never changed: the go
+// command gets the changed files as an overlay, once for all mutants of a package, and
+// each mutant is tested with the tests that reach its function, the fastest first. The
+// kinds of changes, of which -kinds selects some:
 //
 //   - check, a guard: an if or a case whose body ends in return, continue, break or
 //     panic, or records an error, is never taken; if its body returns a nil
@@ -16,8 +17,10 @@
 //   - check, an operand: of && it is true, of || it is false;
 //   - check, a predicate: a function that returns a condition returns true, and false;
 //   - order: two neighboring guards or calls change places;
+//   - statement: a call or an assignment is removed;
 //   - clock: time.Now, and a time that is called now, are a day behind;
-//   - variable: two neighboring arguments of one type change places;
+//   - variable: two neighboring arguments of one type change places, and a field is read
+//     in place of the one before it if both have one type;
 //   - error: the error of the call whose results a function returns is nil;
 //   - boundary: a comparison decides the other way for equal values;
 //   - slice: a slice, map or value is shared with the caller, not cloned.
@@ -38,6 +41,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,8 +58,8 @@ func main() {
 
 type options struct {
 	root       string
-	tests      string
-	with       string
+	tests      *regexp.Regexp
+	with       []string
 	equivalent string
 	timeout    time.Duration
 	parallel   int
@@ -68,13 +72,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.root, "C", ".", "the directory below which the packages are")
-	flags.StringVar(&o.tests, "run", "", "run only the tests that match, for packages whose tests are slow")
-	flags.StringVar(&o.with, "with", "", "the import path or directory of a package whose tests run together with those of the mutated one")
+	tests := flags.String("run", "", "run only the tests that match, for packages whose tests are slow")
+	with := flags.String("with", "", "import paths or directories, with commas, of packages whose tests run together with those of the mutated one")
 	flags.StringVar(&o.equivalent, "equivalent", "", "the list of equivalent mutants (default tools/mutate/equivalent.txt below -C)")
-	flags.DurationVar(&o.timeout, "timeout", 0, "the time limit of one mutant (default 20 s plus five times that of the unchanged tests)")
+	flags.DurationVar(&o.timeout, "timeout", 0, "the time limit of one mutant (default 10 s plus five times that of the unchanged tests)")
 	flags.IntVar(&o.parallel, "j", min(2, runtime.NumCPU()), "the number of mutants under test at a time")
 	flags.BoolVar(&o.short, "short", true, "run the tests with -short")
-	all := []string{kindCheck, kindOrder, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
+	all := []string{kindCheck, kindOrder, kindStatement, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
 	kinds := flags.String("kinds", strings.Join(all, ","), "the kinds of changes")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -85,6 +89,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return 2
 		}
 		o.kinds = append(o.kinds, kind)
+	}
+	if *with != "" {
+		o.with = strings.Split(*with, ",")
+	}
+	if *tests != "" {
+		var err error
+		if o.tests, err = regexp.Compile(*tests); err != nil {
+			fmt.Fprintln(stderr, "mutate: -run:", err)
+			return 2
+		}
 	}
 	if flags.NArg() == 0 {
 		fmt.Fprintln(stderr, "mutate: name at least one package directory")
@@ -116,21 +130,21 @@ func mutate(ctx context.Context, o options, dirs []string, stdout io.Writer) err
 	if err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(temp) }() // nothing depends on it
-
 	var results []result
 	var problems []error
 	for _, dir := range dirs {
-		p, err := loadPackage(ctx, o.root, dir)
+		p, err := loadPackage(ctx, o.root, dir, o.with...)
 		if err != nil {
 			return err
 		}
 		p.reasons = reasons
-		if err := p.test(ctx, o, temp, stdout); err != nil {
+		temp, err := os.MkdirTemp("", "mutate")
+		if err != nil {
+			return err
+		}
+		err = p.test(ctx, o, temp, stdout)
+		_ = os.RemoveAll(temp) // nothing depends on it
+		if err != nil {
 			return err
 		}
 		results = append(results, p.results...)

@@ -124,11 +124,17 @@ func TestKinds(t *testing.T) {
 		`Drop: wrap(save()) => nil`:                      killed,
 		`Boundary: n <= 8 => <`:                          killed,
 		`Slice: slices.Clone(s) => shared`:               killed,
+		`Order: log("a") => removed`:                     survived,
+		`Order: log("b") => removed`:                     survived,
+		`Statement: *n = 0 => removed`:                   killed,
+		`Statement: *all += old => removed`:              survived,
+		`Field: s.From => To`:                            killed,
+		`OtherField: s.To => From`:                       survived,
 		`Map: maps.Clone(m) => shared`:                   survived,
 	}
 	t.Setenv("GOWORK", "off")
 	var out, errs bytes.Buffer
-	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-kinds", "order,clock,variable,error,boundary,slice", "kinds"}
+	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-kinds", "order,statement,clock,variable,error,boundary,slice", "kinds"}
 	if code := run(t.Context(), args, &out, &errs); code != 1 {
 		t.Errorf("run(%q) = %d, want 1", args, code)
 	}
@@ -166,6 +172,7 @@ func TestRunRefuses(t *testing.T) {
 		code int
 		text string
 	}{
+		"wrong -run":        {[]string{"-run", "(", "guards"}, 2, "missing closing"},
 		"no package":        {nil, 2, "name at least one package"},
 		"unknown flag":      {[]string{"-x"}, 2, "not defined"},
 		"unknown kind":      {[]string{"-kinds", "check,speed", "guards"}, 2, `no kind is called "speed"`},
@@ -174,7 +181,7 @@ func TestRunRefuses(t *testing.T) {
 		"list, empty":       {[]string{"-equivalent", write("b.txt", "f.go F: x => false ## "), "guards"}, 1, "MUTANT ## REASON"},
 		"list, twice":       {[]string{"-equivalent", write("c.txt", "a ## b\na ## c\n"), "guards"}, 1, "c.txt:2: listed twice"},
 		"no such package":   {[]string{"-equivalent", good, "none"}, 1, "go list none"},
-		"tests do not pass": {[]string{"-equivalent", good, "failing"}, 1, "do not pass"},
+		"tests do not pass": {[]string{"-equivalent", good, "failing"}, 1, "does not pass"},
 		"no tests":          {[]string{"-equivalent", good, "untested"}, 1, "has no tests"},
 	} {
 		t.Run(name, func(t *testing.T) {

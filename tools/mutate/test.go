@@ -3,21 +3,15 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -36,109 +30,88 @@ type result struct {
 	Reason  string // why it is equivalent, "" if it is not listed
 }
 
-// test runs the tests once as they are and once for each mutant.
-func (t *target) test(ctx context.Context, o options, temp string, stdout io.Writer) error {
-	start := time.Now()
-	outcome, output, err := runTests(ctx, o, t.path, "", cmp.Or(o.timeout, 10*time.Minute))
-	if err != nil {
-		return err
+// limit is how long tests may take that took d without a mutant.
+func (o options) limit(d time.Duration) time.Duration {
+	if o.timeout > 0 {
+		return o.timeout
 	}
-	if outcome != survived {
-		return fmt.Errorf("%s: the tests of the unchanged package do not pass:\n%s", t.path, output)
-	}
-	timeout := o.timeout
-	if timeout == 0 {
-		timeout = 20*time.Second + 5*time.Since(start)
-	}
+	return (10*time.Second + 5*d).Round(time.Second)
+}
 
-	mutants := slices.DeleteFunc(t.mutants, func(m mutant) bool { return !slices.Contains(o.kinds, m.kind) })
-	fmt.Fprintf(stdout, "%s: %d mutants, at most %s each\n", t.path, len(mutants), timeout.Round(time.Second))
-
-	t.results = make([]result, len(mutants))
-	errs := make([]error, len(mutants))
+// each calls f with 0 to n-1, o.parallel at a time.
+func (o options) each(n int, f func(i int) error) error {
+	errs := make([]error, n)
 	slots := make(chan struct{}, max(1, o.parallel))
 	var wg sync.WaitGroup
-	var print sync.Mutex
-	for i, m := range mutants {
+	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()]}
-			r.Outcome, errs[i] = t.testMutant(ctx, o, temp, i, m, t.sources[m.File], timeout)
-			t.results[i] = r
-			print.Lock()
-			defer print.Unlock()
-			fmt.Fprintf(stdout, "%-13s %s:%d %s: %s => %s\n", r.Outcome, m.File, m.Line, m.Func, m.Source, m.Change)
+			errs[i] = f(i)
 		})
-		if ctx.Err() != nil {
-			break
-		}
 	}
 	wg.Wait()
-	return errors.Join(append(errs, ctx.Err())...)
+	return errors.Join(errs...)
 }
 
-func (t *target) testMutant(ctx context.Context, o options, temp string, i int, m mutant, source []byte, timeout time.Duration) (string, error) {
-	original := filepath.Join(t.root, filepath.FromSlash(m.File))
-	changed := filepath.Join(temp, strconv.Itoa(i)+".go")
-	if err := os.WriteFile(changed, m.apply(source), 0o600); err != nil {
-		return "", err
+// test runs the tests once as they are, and for each mutant those that reach it.
+func (t *target) test(ctx context.Context, o options, temp string, stdout io.Writer) error {
+	mutants := slices.DeleteFunc(t.mutants, func(m mutant) bool { return !slices.Contains(o.kinds, m.kind) })
+	if output, err := t.compile(ctx, o, temp, "cover", "-cover", "-coverpkg="+t.path); err != nil {
+		return fmt.Errorf("%w\n%s", err, output)
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	bad, err := t.buildMutants(ctx, o, temp, mutants)
 	if err != nil {
-		return "", err
+		return err
 	}
-	list := filepath.Join(temp, strconv.Itoa(i)+".json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
-		return "", err
+	units, err := t.units(ctx, o, temp)
+	if err != nil {
+		return err
 	}
-	outcome, _, err := runTests(ctx, o, t.path, list, timeout)
-	return outcome, err
+	fmt.Fprintf(stdout, "%s: %d mutants, %d tests\n", t.path, len(mutants), len(units))
+	for _, u := range units {
+		if !u.passes {
+			fmt.Fprintf(stdout, "%s fails in a program with mutants, and is left out\n", u.name)
+		}
+	}
+	units = slices.DeleteFunc(units, func(u *unit) bool { return !u.passes })
+
+	t.results = make([]result, len(mutants))
+	var print sync.Mutex
+	err = o.each(len(mutants), func(i int) error {
+		m := mutants[i]
+		r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()], Outcome: notCompiling}
+		if !bad[i] {
+			r.Outcome = t.testMutant(ctx, o, temp, i+1, t.reaching(units, m.decl))
+		}
+		t.results[i] = r
+		print.Lock()
+		defer print.Unlock()
+		fmt.Fprintf(stdout, "%-13s %s:%d %s: %s => %s\n", r.Outcome, m.File, m.Line, m.Func, m.Source, m.Change)
+		return ctx.Err()
+	})
+	return err
 }
 
-// runTests runs the tests of one package and says how a mutant would fare.
-func runTests(ctx context.Context, o options, path, overlay string, timeout time.Duration) (outcome, output string, err error) {
-	args := []string{"test", "-count=1", "-failfast", "-vet=off", "-timeout=" + timeout.String()}
-	if overlay != "" {
-		args = append(args, "-overlay="+overlay)
+// testMutant runs tests in groups, each of one program and about as long as all before it.
+func (t *target) testMutant(ctx context.Context, o options, temp string, number int, units []*unit) string {
+	var past time.Duration
+	for len(units) > 0 {
+		var group, rest []*unit
+		var takes time.Duration
+		for _, u := range units {
+			if len(group) > 0 && (u.program != group[0].program || takes+u.time > max(past, 100*time.Millisecond)) {
+				rest = append(rest, u)
+				continue
+			}
+			group, takes = append(group, u), takes+u.time
+		}
+		if outcome, _ := t.run(ctx, o, temp, "mutants", number, group, o.limit(takes)); outcome != survived {
+			return outcome
+		}
+		past, units = past+takes, rest
 	}
-	if o.short {
-		args = append(args, "-short")
-	}
-	if o.tests != "" {
-		args = append(args, "-run="+o.tests)
-	}
-	args = append(args, path)
-	if o.with != "" {
-		args = append(args, o.with)
-	}
-	// The tests end themselves at their timeout; the minute beside it is for
-	// the compiler.
-	ctx, cancel := context.WithTimeout(ctx, timeout+time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = o.root
-	// A group of its own, so that what the tests have started ends with them.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
-	output = out.String()
-	switch _, failed := errors.AsType[*exec.ExitError](err); {
-	case err == nil && strings.Contains(output, "[no test files]") && o.with == "":
-		return "", output, fmt.Errorf("%s: has no tests", path)
-	case err == nil:
-		return survived, output, nil
-	case strings.Contains(output, "panic: test timed out"), errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return timedOut, output, nil
-	case strings.Contains(output, "[build failed]"), strings.Contains(output, "[setup failed]"):
-		return notCompiling, output, nil
-	case failed && strings.Contains(output, "FAIL"):
-		return killed, output, nil
-	}
-	return "", output, fmt.Errorf("go test %s: %w\n%s", path, err, output)
+	return survived
 }
 
 // problems says what needs a person: survivors, and lines of the list that do
@@ -157,7 +130,7 @@ func (t *target) problems() []error {
 	}
 	for id := range t.reasons {
 		file, _, _ := strings.Cut(id, " ")
-		if path := filepath.ToSlash(filepath.Dir(filepath.FromSlash(file))); path == t.dir && !seen[id] {
+		if dir := path.Dir(filepath.ToSlash(file)); dir == t.dir && !seen[id] {
 			errs = append(errs, fmt.Errorf("listed as equivalent but there is no such mutant: %s", id))
 		}
 	}

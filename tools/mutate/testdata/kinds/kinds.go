@@ -56,3 +56,20 @@ func Slice(s []int) []int { return slices.Clone(s) }
 
 // Map returns copies that the tests do not change.
 func Map(m map[string]int) map[string]int { return maps.Clone(m) }
+
+// Statement resets what it returns, and what the tests do not look at.
+func Statement(n, all *int) int {
+	old := *n
+	*n = 0
+	*all += old
+	return old
+}
+
+// Span has two fields of one type.
+type Span struct{ From, To int }
+
+// Field is tested with a field that the other one cannot replace.
+func Field(s Span) bool { return s.From == 1 }
+
+// OtherField is tested with two fields that are equal.
+func OtherField(s Span) bool { return s.To == 1 }

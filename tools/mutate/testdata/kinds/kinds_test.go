@@ -37,4 +37,11 @@ func TestKinds(t *testing.T) {
 	if Map(map[string]int{"a": 1})["a"] != 1 {
 		t.Error("Map")
 	}
+	n, all := 1, 0
+	if Statement(&n, &all) != 1 || n != 0 {
+		t.Error("Statement")
+	}
+	if !Field(Span{From: 1}) || !OtherField(Span{1, 1}) {
+		t.Error("Field")
+	}
 }
