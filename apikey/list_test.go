@@ -3,6 +3,7 @@
 package apikey_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func TestList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
-		var ids []string // of tenant t1
+		var keys []apikey.Key // of tenant t1, two of them created at a time
 		for i := range 120 {
 			r := request()
 			r.Lifetime = time.Duration(120-i) * time.Hour
@@ -25,12 +26,19 @@ func TestList(t *testing.T) {
 			}
 			key, _ := f.create(t, r)
 			if i%3 != 0 {
+				keys = append(keys, key)
+			}
+			advance(time.Duration(i%2) * time.Second)
+		}
+		idsBy := func(compare func(a, b apikey.Key) int) (ids []string) {
+			slices.SortFunc(keys, compare)
+			for _, key := range keys {
 				ids = append(ids, key.ID)
 			}
-			advance(time.Second)
+			return ids
 		}
-		due := slices.Clone(ids[len(ids)-7:])
-		slices.Reverse(due)
+		ids := idsBy(func(a, b apikey.Key) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+		due := idsBy(func(a, b apikey.Key) int { return a.Expires.Compare(b.Expires) })[:7]
 		t1 := apikey.Filter{Tenant: "t1"}
 		for _, test := range []struct {
 			name  string
@@ -45,7 +53,7 @@ func TestList(t *testing.T) {
 			{"80 of 80", apikey.Query{Filter: t1, Limit: 80}, ids, 1},
 			{"81 of 80", apikey.Query{Filter: t1, Limit: 81}, ids, 1},
 			{"largest limit", apikey.Query{Filter: t1, Limit: 1000}, ids, 1},
-			{"due", apikey.Query{Filter: t1, ExpiresWithin: 10*time.Hour - 10*time.Second, Limit: 3}, due, 3},
+			{"due", apikey.Query{Filter: t1, ExpiresWithin: 10*time.Hour - 5*time.Second, Limit: 3}, due, 3},
 			{"no tenant", apikey.Query{}, nil, 1},
 		} {
 			var got []string

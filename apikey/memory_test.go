@@ -98,8 +98,8 @@ func TestMemoryDeletesAtExpiry(t *testing.T) {
 func TestMemoryStoreIsReported(t *testing.T) {
 	for _, err := range []error{nil, errFull} {
 		events := &recorder{err: err}
-		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Observer: events})
-		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Level != slog.LevelWarn {
+		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Issuer: issuer, Observer: events})
+		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Issuer != issuer || all[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", got, all, err)
 		}
 	}

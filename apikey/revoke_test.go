@@ -174,7 +174,7 @@ func TestDelete(t *testing.T) {
 		t.Errorf("event of key %q, want %q", e.Credential, key.ID)
 	}
 	f.wantReason(t, text, apikey.ReasonUnknown)
-	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrNotFound) || err.Error() != "apikey: delete: API key not found" {
+	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrNotFound) || err.Error() != "apikey: delete: store: API key not found" {
 		t.Errorf("Delete, again: error = %v, want ErrNotFound", err)
 	}
 }
