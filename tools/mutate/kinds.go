@@ -62,11 +62,12 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 }
 
 // order swaps neighboring statements, of which both call something and neither
-// declares a variable: calls, and guards that end in a jump.
+// declares a variable: calls, and guards that end in a jump. It leaves alone two calls of
+// one function variable.
 func (f *finder) order(list []ast.Stmt) {
 	for i := 1; i < len(list); i++ {
 		a, b := list[i-1], list[i]
-		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) {
+		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) && !f.reports(a, b) {
 			f.add(a.Pos(), b.End(), head(f.text(a)), "after "+head(f.text(b)), f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a))
 			f.mutants[len(f.mutants)-1].kind = kindOrder
 		}
@@ -123,6 +124,24 @@ func (f *finder) field(n *ast.SelectorExpr) {
 			return
 		}
 	}
+}
+
+// reports says whether both statements call one function of a variable, such as one that
+// collects errors: their order is that of a text.
+func (f *finder) reports(a, b ast.Stmt) bool {
+	of := func(stmt ast.Stmt) types.Object {
+		if stmt, ok := stmt.(*ast.ExprStmt); ok {
+			if call, ok := stmt.X.(*ast.CallExpr); ok {
+				if id, ok := call.Fun.(*ast.Ident); ok {
+					if v, ok := f.info.Uses[id].(*types.Var); ok {
+						return v
+					}
+				}
+			}
+		}
+		return nil
+	}
+	return of(a) != nil && of(a) == of(b)
 }
 
 func (f *finder) movable(stmt ast.Stmt) bool {
