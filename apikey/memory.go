@@ -76,7 +76,7 @@ const sweepBatch = 10
 func (m *Memory) add(record *Record, now time.Time) error {
 	for range sweepBatch {
 		id, r, ok := m.keys.First()
-		if !ok || r.Expires.Add(Retention).After(now) {
+		if !ok || !r.Expires.Add(Retention).Before(now) {
 			break
 		}
 		m.remove(id)
