@@ -292,8 +292,6 @@ func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (Rec
 // read returns a copy of r that shares no memory with it.
 func (r *Record) read(now time.Time) (c Record) {
 	c = *r
-	if c.AsOf = now; len(r.Networks) > 0 {
-		c.Networks = slices.Clone(r.Networks)
-	}
+	c.AsOf, c.Networks = now, slices.Clone(r.Networks)
 	return c
 }

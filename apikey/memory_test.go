@@ -102,6 +102,9 @@ func TestMemoryObeysExpiry(t *testing.T) {
 				t.Errorf("Delete after %v more: error = %v, want %v", test.wait, err, test.want)
 			}
 		}
+		if _, err := m.Rotate(t.Context(), "kept", apikey.Rotation{MaxLifetime: day}); !errors.Is(err, apikey.ErrConflict) {
+			t.Errorf("Rotate at the expiry: error = %v, want ErrConflict", err)
+		}
 		advance(apikey.Retention)
 		create("first")
 		must(m.Find(t.Context(), "kept"))(t)

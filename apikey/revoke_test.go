@@ -187,7 +187,7 @@ func TestRevokeLeaked(t *testing.T) {
 			f.events.take()
 			key := must(f.RevokeLeaked(t.Context(), text))(t)
 			got := f.wantEvents(t, events...)
-			if last := got[len(got)-1]; last.Level != slog.LevelWarn || got[0].Level != last.Level && got[0].Level != slog.LevelInfo {
+			if last := got[len(got)-1]; last.Level != slog.LevelWarn || last.Credential != key.ID || got[0].Level != last.Level && got[0].Level != slog.LevelInfo {
 				t.Errorf("%s: levels of the events = %v and %v, want INFO for a revocation, WARN for a leak", name, got[0].Level, last.Level)
 			}
 			if key.Revoked.IsZero() != (name == "rotated, grace period ended") {

@@ -186,6 +186,7 @@ var recordRules = []rule{
 				_, err := s.store.Find(s.Context(), id)
 				s.fails("Find after Create or Import with an ended context", err, apikey.ErrNotFound)
 			}
+			s.create(draft(keyID(6))) // no lock was kept
 		},
 	},
 }
