@@ -296,6 +296,7 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		cut      bool
 	}{
 		{"short", 0, 5, false},
+		{"uses its hold", 0, 10, false},
 		{"grows", 40, 45, false},
 		{"no capacity", 10, 45, true},
 		{"ignores its limit", 500, 60, true},
@@ -314,11 +315,23 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := io.ReadAll(resp.Body)
+		var got []byte
+		for n := range int64(5) { // of which the last one comes near
+			piece := make([]byte, len(chunk))
+			if _, err := io.ReadFull(resp.Body, piece); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, piece...)
+			if held, want := state(t, l, line)[1], 1000-test.capacity+n/4*min(test.capacity, 10); held != want {
+				t.Errorf("%s: held after %d events = %d, want %d", test.name, n+1, held, want)
+			}
+		}
+		rest, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
+		got = append(got, rest...)
 		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && !strings.HasSuffix(string(got), done) {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}

@@ -186,25 +186,30 @@ func testThresholds(t *testing.T, w budget.Window) {
 func TestExhaustedUntil(t *testing.T) {
 	for _, test := range []struct {
 		window budget.Window
+		spent  []int64       // in hours that follow each other
 		until  time.Duration // from the call on
 		status int
 	}{
-		{budget.Minute(), 60 * time.Second, 429},
-		{budget.Day(nil), 24 * time.Hour, 429},
-		{budget.Rolling24h(), 25 * time.Hour, 429},
-		{budget.Life(time.Time{}), 0, 403},
-		{budget.Life(time.Unix(1, 0)), 0, 403}, // of a token that has expired during the call
+		{budget.Minute(), []int64{95}, 60 * time.Second, 429},
+		{budget.Day(nil), []int64{95}, 24 * time.Hour, 429},
+		{budget.Rolling24h(), []int64{20, 75}, 24 * time.Hour, 429}, // when the first hour ends
+		{budget.Rolling24h(), []int64{2, 93}, 25 * time.Hour, 429},  // not before the second hour ends
+		{budget.Life(time.Time{}), []int64{95}, 0, 403},
+		{budget.Life(time.Unix(1, 0)), []int64{95}, 0, 403}, // of a token that has expired during the call
 	} {
 		synctest.Test(t, func(t *testing.T) { // its clock begins at midnight
 			l := newLedger(t, budget.Config{})
-			line := keyLine(100)
-			line.Window = test.window
-			h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 95})
-			if err != nil {
-				t.Fatal(err)
+			line := keyLine(150)
+			line.Window, line.Spare = test.window, 50
+			for i, spent := range test.spent {
+				time.Sleep(time.Duration(min(i, 1)) * time.Hour)
+				h, err := l.Reserve(t.Context(), fmt.Sprint(-i), budget.Charge{Line: line, Amount: spent})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = h.Settle(t.Context(), spent)
 			}
-			_ = h.Settle(t.Context(), 95)
-			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
+			_, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
 			e, cause := refusal(t, err)
 			if e.Code.Status() != test.status || e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != test.until {
 				t.Errorf("%v: %v, Retry-After %v, %+v, want %d and %v", test.window, e, e.RetryAfter, cause, test.status, test.until)

@@ -70,6 +70,7 @@ func TestMeter(t *testing.T) {
 		"two usages":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
 		"two counts":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
 		"cached above 2^53": {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
+		"large record":      {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
 		"only the input":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
 		"truncated":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
 		"refused":           {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
