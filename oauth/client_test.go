@@ -163,6 +163,7 @@ func TestMutualTLS(t *testing.T) {
 	} {
 		c.Issuer, c.ClientID = server.URL, "m"
 		client := newClient(t, c)
+		c.TLS.RootCAs = nil // the client has a copy
 		if _, err := client.Token(t.Context(), machineParams()); err != nil {
 			t.Fatal(err)
 		}

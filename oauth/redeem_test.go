@@ -110,6 +110,11 @@ func TestRedeemRejects(t *testing.T) {
 		"iss twice":                   {twice("iss", issuer), iss, 400, 0},                           // Covers RFC 9207 §4 (several).
 		"iss wrong, with an error":    {response("iss", "x", "error", "access_denied"), iss, 400, 0}, // Covers RFC 9207 §2.4 (errors).
 		"access denied":               {response("error", "access_denied"), denied, 403, 0},
+		"login required":              {response("error", "login_required"), denied, 403, 0},
+		"consent required":            {response("error", "consent_required"), denied, 403, 0},
+		"interaction required":        {response("error", "interaction_required"), denied, 403, 0},
+		"account selection required":  {response("error", "account_selection_required"), denied, 403, 0},
+		"temporarily unavailable":     {response("error", "temporarily_unavailable"), server, 503, 0},
 		"error":                       {response("error", "invalid_scope"), denied, 400, 0},
 		"error of no registered code": {response("error", "<script>"), denied, 400, 0},
 		// Covers RFC 6749 §3.1 (once).
@@ -196,6 +201,7 @@ func TestRedeemAccepts(t *testing.T) {
 	}
 	for name, change := range map[string]func(*login){
 		"no typ":             func(l *login) { l.Type = "" },
+		"12 KB":              claim("groups", strings.Repeat("x", 9<<10)),
 		"audience in a list": claim("aud", []string{clientID}),
 		"two audiences, azp": func(l *login) { // Covers OIDC Core §3.1.3.7 (step 4).
 			l.Claims = func(c object) { c["aud"], c["azp"] = []string{"other", clientID}, clientID }
@@ -317,8 +323,9 @@ func TestMaxAge(t *testing.T) {
 		if got := l.query().Get("max_age"); got != "300" {
 			t.Errorf("max_age = %q, want 300", got)
 		}
-		if _, err := l.redeem(); (err == nil) != test.good {
-			t.Errorf("%s: Redeem error = %v, want none: %t", name, err, test.good)
+		_, err := l.redeem()
+		if (err == nil) != test.good || err != nil && (reasonOf(err) != oauth.ReasonStepUp || l.Count("/revoke") != 0) {
+			t.Errorf("%s: Redeem error = %v after %d revocations, want success: %t", name, err, l.Count("/revoke"), test.good)
 		}
 	}
 }

@@ -56,7 +56,6 @@ func TestTokenResponse(t *testing.T) {
 // Covers RFC 6749 §7.1.
 func TestTokenResponseRejected(t *testing.T) {
 	s := providertest.New(t)
-	client := s.Client()
 	for _, body := range []string{
 		``, `null`, `[]`, `"s3cret"`, `{`, `{}`, `access_token=s3cret&token_type=Bearer`, `<html>s3cret</html>`,
 		`{"token_type":"Bearer"}`, `{"access_token":"s3cret","token_type":"Bearer","refresh_token":""}`,
@@ -73,8 +72,9 @@ func TestTokenResponseRejected(t *testing.T) {
 		`{"access_token":"s3cret","token_type":"Bearer","x":"` + strings.Repeat("s3cret", 50_000) + `"}`,
 	} {
 		s.Routes["/token"] = raw(http.StatusOK, body)
-		got, err := client.Token(t.Context(), machineParams())
-		if !errors.Is(err, oauth.ErrUnavailable) || got.Access.Len() > 0 {
+		before := s.Count("/token")
+		got, err := s.Client().Token(t.Context(), machineParams()) // a new client, without a pause
+		if !errors.Is(err, oauth.ErrUnavailable) || got.Access.Len() > 0 || s.Count("/token") != before+1 {
 			t.Errorf("%.100s: Token = %+v, %v, want %v", body, got, err, oauth.ErrUnavailable)
 		}
 		if strings.Contains(fmt.Sprint(err), "s3cret") {
@@ -187,6 +187,9 @@ func TestOAuth2(t *testing.T) {
 	if none := oauth.FromOAuth2(&oauth2.Token{}); none.Access.Len() != 0 || !none.Expires.IsZero() {
 		t.Errorf("FromOAuth2 of an empty token = %+v", none)
 	}
+	if !oauth.FromOAuth2(&oauth2.Token{TokenType: "dpop"}).DPoP {
+		t.Error("FromOAuth2 of a token of the type dpop: DPoP = false")
+	}
 	if text, _ := json.Marshal(want); strings.Contains(string(text), `"a"`) {
 		t.Errorf("Tokens as JSON = %s, want the tokens redacted", text)
 	}
@@ -231,9 +234,17 @@ func TestExchange(t *testing.T) {
 			}
 			raw(200, test.reply)(w, r)
 		}
+		revoked := ""
+		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
+			revoked = r.PostFormValue("token") + " " + r.PostFormValue("token_type_hint")
+		}
 		got, err := client.Exchange(t.Context(), test.request)
 		if (err == nil) != test.good || test.good && (reveal(got.Access) != "x" || got.Type == "" || got.Scopes != test.request.Scopes) {
 			t.Errorf("%s: Exchange = %+v, %v, want success: %t", name, got, err, test.good)
+		}
+		want := map[bool]string{true: "x access_token"}[!test.good && test.reply != ""]
+		if revoked != want {
+			t.Errorf("%s: revoked %q, want %q", name, revoked, want)
 		}
 	}
 }
