@@ -153,7 +153,6 @@ func New(config Config) (*Handler, error) {
 		fail("Revocations", fmt.Errorf("is a nil %T", h.revocations))
 	}
 	if err := errors.Join(errs...); err != nil {
-		_ = h.Close() // what was made of a configuration that is rejected
 		return nil, err
 	}
 	h.Gate, err = gatehouse.New(gatehouse.Config{
@@ -161,7 +160,6 @@ func New(config Config) (*Handler, error) {
 		LoginURL: h.LoginURL, Observer: h.observer, ErrorBody: h.ErrorBody,
 	})
 	if err != nil {
-		_ = h.Close()
 		return nil, fmt.Errorf("signin: Config: %w", err)
 	}
 	return h, nil
