@@ -28,7 +28,7 @@ func TestRedeem(t *testing.T) {
 	l := newLogin(t)
 	q := l.query()
 	if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || len(q.Get("nonce")) != 43 ||
-		q.Get("scope") != "openid reports:read" || q.Get("redirect_uri") != redirect || q.Has("code_verifier") || q.Get("state") != l.transaction.State {
+		q.Get("scope") != "openid reports:read" || q.Get("redirect_uri") != redirect || q.Has("code_verifier") || q.Has("max_age") || q.Get("state") != l.transaction.State {
 		t.Errorf("Authorize URL = %s", l.transaction.URL)
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v %#v", l.transaction, l.transaction, l.transaction), "verifier") {
@@ -252,11 +252,14 @@ func TestRedeemTampered(t *testing.T) {
 			l.Claims = func(claims object) { claims["nonce"] = "" }
 		}
 		l.transaction = must(oauth.ParseTransaction(gatehouse.NewSecret(must(json.Marshal(kept)))))
+		if l.transaction.State != kept["state"] {
+			t.Errorf("%s: State = %q, want %q", name, l.transaction.State, kept["state"])
+		}
 		if _, err := l.redeem(); reasonOf(err) != test.reason || (err == nil) != (test.reason == "") {
 			t.Errorf("%s: Redeem error = %v, want %q", name, err, test.reason)
 		}
 	}
-	for _, text := range []string{"", "null", "{}", `{"state":"x"}`, `{"verifier":"x"}`, `{"state":"","verifier":"x"}`, "x"} {
+	for _, text := range []string{"", "null", "{}", `{"state":"x"}`, `{"verifier":"x"}`, `{"state":"","verifier":"x"}`, `{"state":"x","iss":"y"}`, `{"state":"x","verifier":"y","max_age":"z"}`, "x"} {
 		if transaction, err := oauth.ParseTransaction(secret(text)); err == nil || transaction != nil {
 			t.Errorf("ParseTransaction(%q) = %v, %v, want an error", text, transaction, err)
 		}
