@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// cache keeps records of the store for a few seconds. It keeps the IDs that do
-// not exist apart, so that a client that guesses IDs cannot evict existing keys.
+// cache keeps records of the store for a few seconds. It keeps IDs that do not exist in a
+// separate table, so that a client that guesses IDs cannot evict existing keys.
 type cache struct {
 	ttl     time.Duration
 	found   table[*cached]
@@ -19,10 +19,10 @@ type cache struct {
 	// generations are incremented by each invalidation of an ID in a shard,
 	// before the entry is deleted.
 	generations [shardCount]atomic.Uint64
-	// hits and misses count the existing keys that were found, and those that the
-	// store was asked for.
+	// hits counts lookups of existing keys in the cache, misses those that called the
+	// store.
 	hits, misses [shardCount]atomic.Uint64
-	// turns let one request of a shard ask the store again.
+	// turns lets one request of a shard at a time call the store again.
 	turns [shardCount]chan struct{}
 }
 
@@ -123,9 +123,9 @@ func (c *cache) invalidate(id string) {
 	m.mu.Unlock()
 }
 
-// lookup sets record to that of an ID, from the cache or the store, and returns
-// the store's time. found is when a record from the cache was found there, zero for
-// one from the store.
+// lookup sets record to that of an ID, from the cache or the store, and returns the
+// store's time. found is the time of the lookup in the cache, zero for a record from the
+// store.
 func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, found time.Time, err error) {
 	if k.cache == nil {
 		*record, err = k.store.Find(ctx, id)
@@ -147,9 +147,9 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, foun
 	return now, time.Time{}, err
 }
 
-// at sets record to that of the entry and returns the store's time at now, which is
-// after e.read: the store read its clock after e.read, so the result is never too early
-// and a key never outlives its expiry.
+// at sets record to that of the entry and returns the store's time at now. The store read
+// its clock after e.read, so the result is never too early, and a key is never valid
+// after its expiry.
 func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	if e == nil {
 		*record = Record{}
@@ -159,9 +159,9 @@ func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	return record.AsOf.Add(now.Sub(e.read)), nil
 }
 
-// fill asks the store. If the ID is invalidated meanwhile it asks once more, so
-// that the request too sees the change. The result is nil for an ID that does not
-// exist.
+// fill reads a key from the store. If the ID is invalidated meanwhile, it reads once
+// more, so that this request sees the change too. The result is nil for an ID that does
+// not exist.
 func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	for range 2 {
 		generation, read := k.cache.generation(id).Load(), time.Now()
@@ -184,11 +184,10 @@ func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	return entry, nil
 }
 
-// refill asks the store for a key whose cached record matches no secret of the
-// request, since another process may have rotated the key. Of the requests of a
-// shard, one at a time asks the store, and the others use its result if the store
-// was asked after they arrived: wrong secrets cause no load that grows with their
-// number.
+// refill reads a key again whose cached record does not match the secret of the request:
+// another process may have rotated the key. In each shard one request at a time calls the
+// store; the others use its result if the call began after they arrived. So the load of
+// the store does not grow with the number of wrong secrets.
 func (k *Keys) refill(ctx context.Context, id string, arrived time.Time, record *Record) (time.Time, error) {
 	turn := k.cache.turns[shardOf(id, shardCount)]
 	select {
