@@ -91,10 +91,10 @@ type Limits struct {
 // and returns the smaller of each cap.
 func (l Limits) and(other Limits) Limits {
 	least := func(a, b int64) int64 {
-		if a == 0 || b != 0 && b < a {
-			return b
+		if a == 0 || b == 0 {
+			return max(a, b)
 		}
-		return a
+		return min(a, b)
 	}
 	return Limits{least(l.PerRequest, other.PerRequest), least(l.PerDay, other.PerDay), least(l.Total, other.Total)}
 }
@@ -182,6 +182,14 @@ func parseKeys(jwks []string) ([]publicKey, error) {
 		keys = append(keys, key)
 	}
 	return keys, errors.Join(errs...)
+}
+
+// algorithms returns the algorithms in which the key may sign.
+func (k publicKey) algorithms() []jwtauth.Algorithm {
+	if k.Algorithm == jwtauth.EdDSA {
+		return []jwtauth.Algorithm{jwtauth.EdDSA, jwtauth.Ed25519} // another name of it
+	}
+	return []jwtauth.Algorithm{k.Algorithm}
 }
 
 func parseKey(jwk string) (publicKey, error) {

@@ -172,13 +172,11 @@ func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehou
 	return p, nil
 }
 
-// issued returns a chain whose actors have an issuer.
+// issued returns a chain whose actors have the issuer.
 func issued(chain gatehouse.Actors, issuer string) gatehouse.Actors {
 	var all []gatehouse.Actor
 	for a := range chain.All() {
-		if a.Issuer == "" {
-			a.Issuer = issuer
-		}
+		a.Issuer = issuer
 		all = append(all, a)
 	}
 	return gatehouse.NewActors(all...)

@@ -101,7 +101,7 @@ func (f facts) generationOf(n int) int64 {
 
 func readGenerations(value string) (generations []int64, ok bool) {
 	err := json.Unmarshal([]byte(value), &generations)
-	return generations, err == nil && len(generations) <= maxActors && !slices.ContainsFunc(generations, func(n int64) bool { return n <= 0 })
+	return generations, err == nil && !slices.ContainsFunc(generations, func(n int64) bool { return n <= 0 })
 }
 
 // readCount reads a positive integer.

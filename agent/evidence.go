@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/spiffe"
 )
 
@@ -104,7 +105,7 @@ func readEvidence(c Challenge, evidence gatehouse.Secret) (svid string, err erro
 // key returns the key in the form for an [Attestor].
 func (k publicKey) key() Key {
 	return Key{k.thumbprint, func(algorithm, input string, signature []byte) bool {
-		return algorithm == string(k.Algorithm) && jose.Verify(algorithm, k.Public, input, signature)
+		return slices.Contains(k.algorithms(), jwtauth.Algorithm(algorithm)) && jose.Verify(algorithm, k.Public, input, signature)
 	}}
 }
 
@@ -131,7 +132,7 @@ func (s svidAttestor) Attest(ctx context.Context, c Challenge, evidence gatehous
 	if err != nil {
 		return err
 	}
-	if c.Agent.SPIFFEID == "" || svid.ID.String() != c.Agent.SPIFFEID {
+	if svid.ID.String() != c.Agent.SPIFFEID {
 		return errEvidence("the SVID is that of another workload")
 	}
 	return nil

@@ -41,7 +41,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 			return nil, e
 		}
 		refusal := *e
-		refusal.Code, refusal.Scheme = codeInvalidRequest, ""
+		refusal.Code = codeInvalidRequest
 		return nil, &refusal
 	}
 	switch {

@@ -49,7 +49,7 @@ func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	p, refusal := g.registry.complete(r.Context(), before)
 	switch {
 	case refusal != nil:
-		return gatehouse.Proof{}, g.refusal(r, before, refusal)
+		return gatehouse.Proof{}, g.refusal(r, refusal)
 	case p == before:
 		return proof, nil
 	}
@@ -58,9 +58,9 @@ func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return changed, nil
 }
 
-// refusal returns the refusal with the code that inner declares for an invalid key.
-func (g guard) refusal(r *http.Request, p gatehouse.Principal, e *gatehouse.Error) *gatehouse.Error {
-	if p.Method != methodKey || e.Code != gatehouse.CodeInvalidToken {
+// refusal returns the refusal with the code that inner declares for an invalid credential.
+func (g guard) refusal(r *http.Request, e *gatehouse.Error) *gatehouse.Error {
+	if e.Code != gatehouse.CodeInvalidToken {
 		return e
 	}
 	refusal := *e
@@ -71,7 +71,7 @@ func (g guard) refusal(r *http.Request, p gatehouse.Principal, e *gatehouse.Erro
 	}
 	for _, s := range g.reads.Schemes {
 		if _, err := gatehouse.Authorization(r, s.Name); err == nil && s.Invalid != (gatehouse.Code{}) {
-			refusal.Code, refusal.Scheme = s.Invalid, s.Name
+			refusal.Code = s.Invalid
 		}
 	}
 	return &refusal

@@ -253,16 +253,15 @@ func (r *Registry) report(ctx context.Context, event gatehouse.EventType, a Agen
 // Find returns an agent from the store, also a decommissioned one, or [ErrNotFound].
 // Every other error is a [*gatehouse.Error] of status 503.
 func (r *Registry) Find(ctx context.Context, id string) (Agent, error) {
-	begun := time.Now()
 	record, err := r.config.Store.Find(ctx, id)
 	if err != nil {
 		return Agent{}, fmt.Errorf("agent: find: %w", failed(err))
 	}
-	e, err := r.put(begun, record)
+	e, err := r.entry(time.Time{}, record)
 	if err != nil {
 		return Agent{}, err
 	}
-	return e.agent.clone(), nil
+	return e.agent, nil
 }
 
 // List returns at most limit agents of a tenant, also decommissioned ones, whose ID

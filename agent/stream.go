@@ -38,20 +38,17 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 	var mu sync.Mutex // also held during a check
 	var timer *time.Timer
 	var again func()
-	stopped, failed, every := false, false, r.config.MaxAge/2
+	failed, every := false, r.config.MaxAge/2
 	check := func() *gatehouse.Event { // of a check that has ended the context
 		mu.Lock()
 		defer mu.Unlock()
-		if stopped {
-			return nil
-		}
 		start := time.Now()
 		_, _, e := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
 		switch {
+		case ctx.Err() != nil: // the request has been served, or the client has disconnected
+			return nil
 		case e == nil:
 			failed = false
-		case ctx.Err() != nil: // the client has disconnected
-			return nil
 		case e.Code.Status() == http.StatusServiceUnavailable && !failed:
 			failed = true
 		default:
@@ -78,7 +75,6 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 		cancel()
 		mu.Lock()
 		defer mu.Unlock()
-		stopped = true
 		timer.Stop()
 	}
 }

@@ -35,7 +35,8 @@ type Config struct {
 	Key crypto.Signer
 
 	// CheckpointInterval is the longest time until a checkpoint signs a record: 10
-	// s by default, from 100 ms to 1 h. Close signs the last records.
+	// s by default, from 100 ms to 1 h. Close signs the last records. If Key fails,
+	// Observe returns its error until it has signed them.
 	CheckpointInterval time.Duration
 
 	// MaxBytes is the size at which a new file of records begins: 1 GiB by default,
@@ -233,8 +234,7 @@ func (l *Log) run(w *writer, interval time.Duration) {
 			l.write(w, first)
 		case <-tick.C:
 			l.writeCounts(w)
-			// A failure is repeated by the next append.
-			_ = w.checkpoint()
+			_ = w.checkpoint() // the next append returns or repeats a failure
 		case <-l.closing:
 			for len(l.queue) > 0 {
 				l.write(w, <-l.queue)

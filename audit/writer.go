@@ -33,6 +33,7 @@ type writer struct {
 
 	tree   tree
 	signed int64 // size of the last checkpoint
+	due    bool  // a checkpoint could not be signed: no record may follow before it is
 	broken error // why nothing can be written anymore
 	buffer []byte
 	stored []tlog.Hash
@@ -81,6 +82,11 @@ func (w *writer) hash(out, line []byte) []byte {
 func (w *writer) append(records [][]byte) error {
 	if w.broken != nil {
 		return w.broken
+	}
+	if w.due {
+		if err := w.checkpoint(); err != nil {
+			return err
+		}
 	}
 	if w.size >= w.maxBytes {
 		if err := w.rotate(); err != nil {
@@ -133,7 +139,7 @@ func (w *writer) checkpoint() error {
 		return w.fail(err)
 	}
 	text, err := w.key.sign(&w.tree)
-	if err != nil {
+	if w.due = err != nil; w.due {
 		return fmt.Errorf("audit: sign: %w", err)
 	}
 	if _, err := w.checkpoints.Write(append(text, '\n')); err != nil {

@@ -115,11 +115,18 @@ func TestPanicSettles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var ctx context.Context
 		func() {
 			defer func() { _ = recover() }()
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody))
-			m.Handler(test.next).ServeHTTP(httptest.NewRecorder(), r)
+			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx = r.Context()
+				test.next(w, r)
+			})).ServeHTTP(httptest.NewRecorder(), r)
 		}()
+		if ctx.Err() == nil {
+			t.Errorf("%s: the context of the request goes on", test.name)
+		}
 		spent := test.spent
 		if spent < 0 {
 			spent = holdOf(t, model.ChatCompletions, chatBody, 50)
@@ -296,15 +303,21 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		cut      bool
 	}{
 		{"short", 0, 5, false},
+		{"uses its hold", 0, 10, false},
 		{"grows", 40, 45, false},
 		{"no capacity", 10, 45, true},
 		{"ignores its limit", 500, 60, true},
 	} {
-		sent := strings.Repeat(chunk, test.chunks) + usageOnly + done
+		sent := finish + strings.Repeat(chunk, test.chunks) + usageOnly + done
 		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
 			return response(io.NopCloser(&slow{[]byte(sent)}), "text/event-stream"), nil
 		}, func(c *budget.Call) {
-			c.Step, c.Count = 10, func(data []byte) int64 { return int64(bytes.Count(data, []byte(`"content"`))) }
+			c.Step, c.Count = 10, func(data []byte) int64 {
+				if bytes.Contains(data, []byte("finish_reason")) {
+					return -100 // which is no bound
+				}
+				return int64(bytes.Count(data, []byte(`"content"`)))
+			}
 		})
 		first := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
 		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.capacity}); err != nil {
@@ -314,21 +327,67 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		next := func(size int) {
+			t.Helper()
+			if _, err := io.CopyN(io.Discard, resp.Body, int64(size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next(len(finish))
+		for n := range int64(5) { // of which the last one comes near
+			next(len(chunk))
+			if held, want := state(t, l, line)[1], 1000-test.capacity+n/4*min(test.capacity, 10); held != want {
+				t.Errorf("%s: held after %d events = %d, want %d", test.name, n+1, held, want)
+			}
+		}
+		if !test.cut {
+			next((test.chunks-5)*len(chunk) + len(done))
+		}
+		spent := state(t, l, line) // before the end is read
 		got, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && !strings.HasSuffix(string(got), done) {
+		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && len(got) > 0 {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
-		spent := state(t, l, line)
 		if !test.cut && spent != [2]int64{12, 1000 - first - test.capacity} {
 			t.Errorf("%s: spent, held = %v", test.name, spent)
 		}
-		if test.cut && (spent[0] < first || spent[0]+spent[1] > 1000) {
-			t.Errorf("%s: spent, held = %v, want the hold of the cut stream", test.name, spent)
+		if spent, want := state(t, l, line)[0], first+min(test.capacity, 40); test.cut && spent != want {
+			t.Errorf("%s: spent = %d, want the hold of the cut stream, %d", test.name, spent, want)
 		}
+	}
+}
+
+// A handler whose stream is cut gets an error, and its context says why.
+func TestHandlerIsCut(t *testing.T) {
+	hold := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
+	l, read := newLedger(t, budget.Config{}), callOf(model.ChatCompletions, keyLine(hold))
+	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
+		call, err := read(r)
+		call.Step, call.Count = 10, func([]byte) int64 { return 6 }
+		return call, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, first := io.WriteString(w, chunk)
+		_, second := io.WriteString(w, chunk)
+		_, third := io.WriteString(w, chunk)
+		if cause := context.Cause(r.Context()); first != nil || second != budget.ErrCut || third != budget.ErrCut || cause != budget.ErrCut {
+			t.Errorf("Write errors = %v, %v and %v, cause %v, want %v from the second one on", first, second, third, cause, budget.ErrCut)
+		}
+	})).ServeHTTP(w, chatRequest(t))
+	if got := w.Body.String(); !strings.HasPrefix(got, chunk) || strings.Count(got, "ended early") != 1 {
+		t.Errorf("body = %q, want one event that it ended early", got)
+	}
+	if got, want := state(t, l, keyLine(hold)), [2]int64{hold, 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
 	}
 }
 

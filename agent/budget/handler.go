@@ -122,7 +122,7 @@ func (w *writer) EnableFullDuplex() error {
 
 // finish ends the call after the handler.
 func (w *writer) finish() {
-	if w.returned && w.opened && w.err == nil && w.flow.events != nil && w.flow.inner.Err() == nil {
+	if w.returned && w.opened && w.err == nil && w.flow.events != nil {
 		w.flow.end(false)
 		_, _ = w.ResponseWriter.Write(append(w.flow.events.close(nil), w.flow.tail()...))
 	}

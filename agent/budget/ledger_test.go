@@ -169,7 +169,11 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{Hold: time.Minute})
 		line := keyLine(100)
-		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 100, Floor: 10})
+		_, err := l.Reserve(t.Context(), "0", budget.Charge{Line: line, Amount: 50, Floor: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 50, Floor: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +185,7 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
 			t.Errorf("at the deadline: spent, held = %v, want %v", got, want)
 		}
-		if err := h.Settle(t.Context(), 60); err != nil {
+		if err := h.Settle(t.Context(), 55); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := state(t, l, line), [2]int64{60, 0}; got != want {

@@ -97,7 +97,7 @@ func (f *finder) remove(list []ast.Stmt) {
 		default:
 			continue
 		}
-		f.add(stmt.Pos(), stmt.End(), head(f.text(stmt)), "removed", "")
+		f.add(stmt.Pos(), stmt.End(), head(f.text(stmt)), "removed", "if false { "+f.raw(stmt)+" }") // its variables are still used
 		f.mutants[len(f.mutants)-1].kind = kindStatement
 	}
 }
@@ -168,6 +168,9 @@ func (f *finder) call(n *ast.CallExpr) {
 		f.change(n, kindSlice, "shared", f.raw(n.Args[0]))
 	case (fun.Sel.Name == "Clone" || fun.Sel.Name == "clone") && len(n.Args) == 0 && f.same(fun.X, n):
 		f.change(n, kindSlice, "shared", f.raw(fun.X))
+	}
+	if isName(n.Fun, "min") || isName(n.Fun, "max") {
+		return // the order of their arguments has no effect
 	}
 	for i := 1; i < len(n.Args) && !f.isFunc(fun, "fmt", "Errorf"); i++ {
 		a, b := n.Args[i-1], n.Args[i]
