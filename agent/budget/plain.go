@@ -12,8 +12,8 @@ import (
 // maxRecord limits the size of a usage record, in bytes.
 const maxRecord = 64 << 10
 
-// plain finds the the number of members named usage and service_tier of a JSON object in pieces,
-// without keeping the rest. It does not validate the rest. A response that is not a JSON object
+// plain finds the members usage and service_tier of a JSON object in pieces, without
+// keeping the rest. It does not validate the rest. A response that is not a JSON object
 // has no report.
 type plain struct {
 	depth   int
