@@ -88,11 +88,11 @@ func (p *plain) outside(c byte) {
 			p.naming = false
 			switch string(p.name) {
 			case "usage":
-				p.keep, p.record = &p.record, p.record[:0]
+				p.keep = &p.record
 				p.found++
 				return
 			case "service_tier":
-				p.keep, p.tier = &p.tier, p.tier[:0]
+				p.keep = &p.tier
 				return
 			}
 		}

@@ -57,7 +57,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			err = cause
 		}
 		// If the client or the meter ended the call, the usage is unknown.
-		f.end(!errors.Is(err, ErrStalled) && !errors.Is(err, ErrUnmetered))
+		f.end(!errors.Is(err, ErrUnmetered))
 		f.cancel(nil)
 		return nil, err
 	}

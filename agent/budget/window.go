@@ -98,7 +98,7 @@ func (w Window) String() string {
 // know with UTC.
 func parseWindow(text string) (Window, error) {
 	name, zone, _ := strings.Cut(text, "@")
-	if name == kindNames[life] && zone == "" {
+	if name == kindNames[life] {
 		return Window{kind: life}, nil
 	}
 	if _, err := time.LoadLocation(zone); err != nil {
