@@ -92,10 +92,9 @@ func (c *cards) security(scopes []string) []sdk.SecurityRequirements {
 	return requirements
 }
 
-// sign returns a card with a signature over its canonical JSON without signatures, RFC
+// sign returns a card, which has no signatures, with one over its canonical JSON, RFC
 // 8785, by the key that signs now.
 func (c *cards) sign(card sdk.AgentCard) (*sdk.AgentCard, error) {
-	card.Signatures = nil
 	text, err := json.Marshal(card)
 	if err != nil {
 		return nil, err

@@ -75,8 +75,6 @@ func (i interceptor) Before(ctx context.Context, call *a2asrv.CallContext, reque
 	call.User = &a2asrv.AuthenticatedUser{UserName: p.Key().String()}
 	var tasks []sdk.TaskID
 	switch params := request.Payload.(type) {
-	case *sdk.TaskQueryParams:
-		tasks = append(tasks, params.ID)
 	case *sdk.TaskIDParams:
 		tasks = append(tasks, params.ID)
 	case *sdk.MessageSendParams:
@@ -97,7 +95,7 @@ func (i interceptor) Before(ctx context.Context, call *a2asrv.CallContext, reque
 		}
 	}
 	for _, id := range tasks {
-		// The SDK finds running tasks without the store.
+		// The SDK finds running tasks without the store, except for tasks/get.
 		if _, err := i.tasks.Get(ctx, id); err != nil {
 			return ctx, err
 		}

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/a2aclient/agentcard"
@@ -143,7 +145,7 @@ func TestTasksBelongToCaller(t *testing.T) {
 	send := message("watch", nil)
 	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
 	task := s.send(t, alice, send)
-	for _, name := range []string{"bob", "globex"} {
+	for _, name := range []string{"bob", "globex", "cousin"} {
 		other := s.client(t, name)
 		_, get := other.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID})
 		_, cancel := other.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID})
@@ -164,6 +166,13 @@ func TestTasksBelongToCaller(t *testing.T) {
 	if got, err := alice.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID}); err != nil || got.ID != task.ID {
 		t.Errorf("GetTask by the owner = %+v, %v, want the task", got, err)
 	}
+	refer := message("read", topic("x"))
+	for _, unknown := range [][]sdk.TaskID{{"unknown"}, nil} {
+		refer.Message.ReferenceTasks = append([]sdk.TaskID{task.ID}, unknown...)
+		if _, err := alice.SendMessage(s.ctx, refer); (unknown != nil) != errors.Is(err, sdk.ErrTaskNotFound) {
+			t.Errorf("SendMessage(references %v) = %v, want %v only for an unknown task", refer.Message.ReferenceTasks, err, sdk.ErrTaskNotFound)
+		}
+	}
 	if got, err := alice.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID}); err != nil || got.Status.State != sdk.TaskStateCanceled {
 		t.Errorf("CancelTask by the owner = %+v, %v, want a canceled task", got, err)
 	}
@@ -172,8 +181,8 @@ func TestTasksBelongToCaller(t *testing.T) {
 func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
 	var task sdk.TaskID
-	for task == "" && s.ctx.Err() == nil { // the credential can expire before the first event
-		for event, err := range s.client(t, "short:alice").SendStreamingMessage(s.ctx, message("watch", nil)) {
+	for lifetime := time.Second; task == "" && s.ctx.Err() == nil; lifetime *= 2 { // the credential can expire before the first event
+		for event, err := range s.client(t, lifetime.String()+":alice").SendStreamingMessage(s.ctx, message("watch", nil)) {
 			if err != nil {
 				break
 			}
@@ -189,6 +198,30 @@ func TestStreamEndsWithCredential(t *testing.T) {
 	if _, err := s.client(t, "alice").CancelTask(s.ctx, &sdk.TaskIDParams{ID: task}); err != nil {
 		t.Errorf("CancelTask = %v, want nil: the task goes on", err)
 	}
+}
+
+// A stream may be longer than the write timeout of the server, another call may not.
+func TestWriteDeadline(t *testing.T) {
+	s := start(t)
+	for method, want := range map[string]bool{"message/stream": true, "tasks/resubscribe": true, "message/send": false} {
+		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(s.ctx, http.MethodPost, "/a2a", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer alice"}}
+		s.Config.Handler.ServeHTTP(w, r)
+		if w.removed != want {
+			t.Errorf("%s removed the write deadline: %t, want %t", method, w.removed, want)
+		}
+	}
+}
+
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+	removed bool
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
+	w.removed = deadline.IsZero()
+	return nil
 }
 
 func TestStreamedRefusal(t *testing.T) {
@@ -264,6 +297,13 @@ func TestPublicCard(t *testing.T) {
 		t.Fatalf("GET card = %d %s, want 200", status, text)
 	}
 	verify(t, s, text)
+	head := must(s.Client().Head(s.URL + "/.well-known/agent-card.json"))
+	_ = head.Body.Close()
+	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "max-age=60", "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"} {
+		if got := head.Header.Get(name); got != want {
+			t.Errorf("%s of the card = %q, want %q", name, got, want)
+		}
+	}
 	card := must(agentcard.NewResolver(s.Client()).Resolve(s.ctx, s.URL))
 	encoded := string(must(json.Marshal(card.SecuritySchemes)))
 	want := `{"cookie-sid":{"type":"apiKey","in":"cookie","name":"sid"},"header-x-api-key":{"type":"apiKey","in":"header","name":"X-Api-Key"},"mtls":{"type":"mutualTLS"},` +

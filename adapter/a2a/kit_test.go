@@ -36,6 +36,7 @@ func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...)
 var callers = toy{agentkit.With(agentkit.Callers{
 	"alice":  agentkit.Caller("alice", "data:read", "exec:run"),
 	"bob":    agentkit.Caller("bob", "data:read"),
+	"cousin": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "others", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
 	"globex": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "agents", Tenant: "globex", Method: "jwt", Scopes: scopes("data:read")},
 })}
 
@@ -103,6 +104,9 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 	call, ok := gatea2a.CallFrom(ctx)
 	if !ok {
 		return errors.New("no call")
+	}
+	if c, ok := a2asrv.CallContextFrom(ctx); !ok || !c.User.Authenticated() || c.User.Name() != call.Principal.Key().String() {
+		return errors.New("another user")
 	}
 	s.Ran(call.Tool + " " + call.Canonical)
 	state := sdk.TaskStateCompleted
