@@ -51,10 +51,7 @@ func refused(err error) error {
 	if errors.Is(err, tool.ErrUnlisted) {
 		return refusal{gatehouse.CodeAccessDenied.String() + ": unknown skill", sdk.ErrUnsupportedOperation}
 	}
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok { // the observer could not record the call
-		return refusal{gatehouse.CodeTemporarilyUnavailable.String(), sdk.ErrServerError}
-	}
+	e, _ := errors.AsType[*gatehouse.Error](err) // a table returns no other
 	r := refusal{e.Code.String(), sdk.ErrServerError}
 	if e.Code == tool.CodeArguments {
 		r.kind = sdk.ErrInvalidParams

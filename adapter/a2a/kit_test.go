@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ var callers = toy{agentkit.With(agentkit.Callers{
 type toy struct{ agentkit.Callers }
 
 func (toy) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Basic"}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
 }
 
 // ambient reads the connection and a cookie.
@@ -87,7 +88,7 @@ type readArguments struct {
 }
 
 type textArguments struct {
-	Text string `json:"text"`
+	Text string `json:"text,omitempty"`
 }
 
 // service is an agent behind a gate.
@@ -109,6 +110,9 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 		return errors.New("another user")
 	}
 	s.Ran(call.Tool + " " + call.Canonical)
+	if strings.Contains(call.Canonical, "fail") {
+		return errors.New("the agent fails")
+	}
 	state := sdk.TaskStateCompleted
 	if call.Tool == "talk" {
 		state = sdk.TaskStateInputRequired

@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 		{"batch", "agent", " \t\r\n[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
 		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "invalid_request"},
 		{"ID above 2^53", "agent", strings.Replace(callOf("read", `{"topic":"a"}`), "7", "9007199254740992", 1), nil, 400, "", "null", "invalid_request"},
-		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
+		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 1<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
 		{"another origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"another origin, no credential", "", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"opaque origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "null"}, 403, "", "null", "access_denied"},
