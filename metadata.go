@@ -120,12 +120,9 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 // document returns the document, with more scopes.
 func (m *Metadata) document(more Scopes) []byte {
 	resource := m.resource
-	for scope := range more.All() {
-		if !slices.Contains(resource.Scopes, scope) {
-			resource.Scopes = append(slices.Clip(resource.Scopes), scope)
-		}
-	}
-	document, _ := json.Marshal(resource) // cannot fail: there are only strings in it
+	added := slices.DeleteFunc(slices.Collect(more.All()), func(scope string) bool { return slices.Contains(resource.Scopes, scope) })
+	resource.Scopes = slices.Concat(resource.Scopes, added) // many requests share those of m
+	document, _ := json.Marshal(resource)                   // cannot fail: there are only strings in it
 	if len(m.extra) == 0 {
 		return document
 	}

@@ -77,14 +77,11 @@ func (r Roles) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads an array of names like [NewRoles].
-func (r *Roles) UnmarshalJSON(data []byte) error {
+func (r *Roles) UnmarshalJSON(data []byte) (err error) {
 	var names []string
-	if err := json.Unmarshal(data, &names); err != nil {
+	if json.Unmarshal(data, &names) != nil {
 		return errors.New("gatehouse: roles: not a JSON array of strings")
 	}
-	roles, err := NewRoles(names...)
-	if err == nil {
-		*r = roles
-	}
+	*r, err = NewRoles(names...)
 	return err
 }
