@@ -163,7 +163,7 @@ func TestRedeemRejects(t *testing.T) {
 			test.change(l)
 			result, err := l.redeem()
 			e, _ := errors.AsType[*gatehouse.Error](err)
-			if e == nil || e.Reason != test.reason || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
+			if e == nil || e.Reason != test.reason || e.Issuer != issuer || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
 				t.Fatalf("Redeem = %+v, %v, want %s with status %d", result, err, test.reason, test.status)
 			}
 			if got := l.Count("/token"); got != test.redeems {

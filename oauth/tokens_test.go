@@ -137,6 +137,24 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
+// TestErrorSaysWhatToDo: the text names the endpoint, the code, the status and, for the
+// errors that nearly always have one cause, the setting.
+func TestErrorSaysWhatToDo(t *testing.T) {
+	const par, redirectURI = "pushed authorization request", "; check that the RedirectURI is registered for this client"
+	for want, e := range map[string]*oauth.Error{
+		"token endpoint returned an error: invalid_client (HTTP status 401); check Config.ClientID, Secret and Auth against the registration": {Endpoint: "token", Code: "invalid_client", Status: 401},
+		"token endpoint returned an error: invalid_request (HTTP status 400)":                                                                 {Endpoint: "token", Code: "invalid_request", Status: 400},
+		"authorization endpoint returned an error: no registered error code":                                                                  {Endpoint: "authorization"},
+		par + " endpoint returned an error: invalid_scope (HTTP status 400)":                                                                  {Endpoint: par, Code: "invalid_scope", Status: 400},
+		par + " endpoint returned an error: invalid_request (HTTP status 400)" + redirectURI:                                                  {Endpoint: par, Code: "invalid_request", Status: 400},
+		"authorization endpoint returned an error: invalid_redirect_uri" + redirectURI:                                                        {Endpoint: "authorization", Code: "invalid_redirect_uri"},
+	} {
+		if got := e.Error(); got != "oauth: the "+want {
+			t.Errorf("Error() = %q, want oauth: the %q", got, want)
+		}
+	}
+}
+
 // Covers RFC 9700 §2.1.2, §2.4.
 func TestTokenGrants(t *testing.T) {
 	s := providertest.New(t)
@@ -200,16 +218,26 @@ func TestExchange(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
 	full := oauth.ExchangeRequest{
-		Subject: secret("s"), Actor: secret("a"), ActorType: oauth.TypeJWT, RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
+		Subject: secret("s"), SubjectType: oauth.TypeRefreshToken, Actor: secret("a"), ActorType: oauth.TypeIDToken,
+		RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
 		Resources: []string{"https://one", "https://two"}, Audiences: []string{"three"},
 	}
 	subject := oauth.ExchangeRequest{Subject: secret("s")}
 	grant := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"s"}, "subject_token_type": {oauth.TypeAccessToken}}
 	all := url.Values{
-		"actor_token": {"a"}, "actor_token_type": {oauth.TypeJWT}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
+		"actor_token": {"a"}, "actor_token_type": {oauth.TypeIDToken}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
 		"resource": {"https://one", "https://two"}, "audience": {"three"},
 	}
 	maps.Copy(all, grant)
+	all.Set("subject_token_type", oauth.TypeRefreshToken)
+	with := func(name, value string) url.Values {
+		form := maps.Clone(grant)
+		form.Set(name, value)
+		return form
+	}
+	resource, audience := subject, subject
+	resource.Resources, audience.Audiences = []string{"https://one"}, []string{"one"}
+	const bearer = `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`
 	for name, test := range map[string]struct {
 		request oauth.ExchangeRequest
 		reply   string
@@ -217,7 +245,9 @@ func TestExchange(t *testing.T) {
 		good    bool
 	}{
 		"all parameters": {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `"}`, all, true},
-		"subject only":   {subject, `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, true},
+		"subject only":   {subject, bearer, grant, true},
+		"resource":       {resource, bearer, with("resource", "https://one"), true},
+		"audience":       {audience, bearer, with("audience", "one"), true},
 		"another type":   {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeIDToken + `"}`, all, false},
 		"no type":        {subject, `{"access_token":"x","token_type":"Bearer"}`, grant, false},
 		"DPoP":           {subject, `{"access_token":"x","token_type":"DPoP","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, false},

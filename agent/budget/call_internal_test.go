@@ -135,40 +135,47 @@ func TestAmounts(t *testing.T) {
 }
 
 // The tier of a usage is beside the record of OpenAI, and in that of Anthropic.
-func TestTier(t *testing.T) {
+func TestUsage(t *testing.T) {
 	const chat, responses, messages = model.ChatCompletions, model.Responses, model.Messages
 	for _, test := range []struct {
 		shape model.Shape
 		text  string
-		want  string
+		want  Usage
 	}{
-		{chat, `{"service_tier":"flex","usage":{"total_tokens":9}}`, "flex"},
-		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x"},"service_tier":"flex"}`, "flex"},
-		{chat, `{"service_tier":null,"service_tiers":"x","usage":{"total_tokens":9}}`, ""},
-		{responses, `{"service_tier":"priority","usage":{"input_tokens":6,"output_tokens":5}}`, "priority"},
-		{messages, `{"usage":{"input_tokens":7,"output_tokens":5,"service_tier":"batch"}}`, "batch"},
-		{chat, "data: {\"service_tier\":\"flex\",\"usage\":{\"total_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n", "flex"},
-		{responses, "data: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"usage\":{\"total_tokens\":9}}}\n\n", "priority"},
+		{chat, `{"service_tier":"flex","usage":{"total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x"},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"service_tier":null,"service_tiers":"x","usage":{"total_tokens":9}}`, Usage{Total: 9}},
+		{
+			chat, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":2}}}`,
+			Usage{Input: 7, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 12},
+		},
+		{responses, `{"service_tier":"priority","usage":{"input_tokens":6,"output_tokens":5}}`, Usage{Input: 6, Output: 5, Total: 11, Tier: "priority"}},
+		{
+			messages, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5,"service_tier":"batch"}}`,
+			Usage{Input: 12, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 17, Tier: "batch"},
+		},
+		{chat, "data: {\"service_tier\":\"flex\",\"usage\":{\"total_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n", Usage{Total: 9, Tier: "flex"}},
+		{responses, "data: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"usage\":{\"total_tokens\":9}}}\n\n", Usage{Total: 9, Tier: "priority"}},
 		{
 			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"service_tier\":\"batch\"}}}\n\n" +
-				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", "batch",
+				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12, Tier: "batch"},
 		},
 	} {
-		var u Usage
+		var got Usage
 		var ok bool
 		if strings.HasPrefix(test.text, "{") {
 			p := plain{}
-			for _, piece := range strings.Split(test.text, "") {
+			for piece := range strings.SplitSeq(test.text, "") {
 				p.feed([]byte(piece))
 			}
-			u, ok = p.usage(test.shape)
+			got, ok = p.usage(test.shape)
 		} else {
 			e := events{shape: test.shape}
 			e.feed(nil, []byte(test.text))
-			u, ok = e.usage()
+			got, ok = e.usage()
 		}
-		if !ok || u.Tier != test.want {
-			t.Errorf("usage of %s = %+v, %v, want the tier %q", test.text, u, ok, test.want)
+		if !ok || got != test.want {
+			t.Errorf("usage of %s = %+v, %v, want %+v", test.text, got, ok, test.want)
 		}
 	}
 }

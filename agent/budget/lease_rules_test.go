@@ -161,6 +161,13 @@ func TestChunks(t *testing.T) {
 			k.stop()
 			k.settle(h, 5)
 		}, [2]int64{5, 0}, 2},
+		{"are settled at the end of Run after an outage", 1000, 100, func(k *leases) {
+			k.settle(k.hold(10), 5)
+			k.store.down.Store(true)
+			time.Sleep(time.Minute + time.Second/2)
+			k.store.down.Store(false)
+			k.stop()
+		}, [2]int64{5, 0}, 0},
 		{"are settled after an outage", 1000, 100, func(k *leases) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
@@ -251,5 +258,31 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A call with a part of a chunk and a hold of its own extends and settles both.
+func TestCallWithPartAndHold(t *testing.T) {
+	for _, per := range []string{"aaa", "user"} { // before and after the tenant, in the order of the plan
+		synctest.Test(t, func(t *testing.T) {
+			k := newLeases(t, 1000, 100)
+			own := keyLine(50)
+			own.Account.Per = per
+			h, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 10}, budget.Charge{Line: own, Amount: 5})
+			if err != nil || len(h.Balances) != 1 || h.Balances[0].Account.Per != per {
+				t.Fatalf("Reserve = %+v, %v, want the balance of %s", h, err, per)
+			}
+			if err := h.Extend(t.Context(), 120, 7); err != nil {
+				t.Errorf("Extend = %v", err)
+			}
+			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{0, 120} || key != [2]int64{0, 7} {
+				t.Errorf("after Extend: spent, held = %v and %v, want 0, 120 and 0, 7", line, key)
+			}
+			k.settle(h, 15, 3)
+			k.stop()
+			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{15, 0} || key != [2]int64{3, 0} {
+				t.Errorf("after Settle: spent, held = %v and %v, want 15, 0 and 3, 0", line, key)
+			}
+		})
 	}
 }

@@ -111,7 +111,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	line := keyLine(100)
 	line.Spare = 30
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60, Floor: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +139,12 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 		if e, _ := refusal(t, h.Settle(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
 			t.Errorf("Settle(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
 		}
+		if amounts == nil {
+			continue
+		}
+		if e, _ := refusal(t, h.Extend(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
+			t.Errorf("Extend(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
+		}
 	}
 	if err := h.Settle(t.Context(), 95); err != nil {
 		t.Fatal(err)
@@ -146,6 +152,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	if got, want := state(t, l, line), [2]int64{95, 0}; got != want {
 		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
 	}
+	_ = h.Settle(t.Context()) // without amounts, which is invalid
 	if e, _ := refusal(t, h.Extend(t.Context())); e.Reason != budget.ReasonInvalid {
 		t.Errorf("Extend of a settled hold = %v, want %s", e, budget.ReasonInvalid)
 	}
@@ -168,7 +175,11 @@ func testThresholds(t *testing.T, w budget.Window) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Settle(t.Context(), used); err != nil {
+		caller := gatehouse.Principal{Subject: "ann", Tenant: "parent", Issuer: "issuer", Credential: "c1"}
+		if i == 0 {
+			caller = gatehouse.Principal{}
+		}
+		if err := h.Settle(gatehouse.NewContext(t.Context(), caller), used); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,6 +191,9 @@ func testThresholds(t *testing.T, w budget.Window) {
 	}
 	if p := observer.all[0].Principal; p.Tenant != "acme" {
 		t.Errorf("the event has the tenant %q, want acme", p.Tenant)
+	}
+	if e := observer.all[1]; e.Principal.Subject != "ann" || e.Principal.Tenant != "parent" || e.Issuer != "issuer" || e.Credential != "c1" {
+		t.Errorf("event = %+v, want one of the caller", e)
 	}
 	if got := state(t, l, line); got != [2]int64{114, 0} {
 		t.Errorf("%v: spent, held = %v, want 114, 0: an overrun is charged in full", w, got)
@@ -195,8 +209,9 @@ func TestExhaustedUntil(t *testing.T) {
 	}{
 		{budget.Minute(), []int64{95}, 60 * time.Second, 429},
 		{budget.Day(nil), []int64{95}, 24 * time.Hour, 429},
-		{budget.Rolling24h(), []int64{20, 75}, 24 * time.Hour, 429}, // when the first hour ends
-		{budget.Rolling24h(), []int64{2, 93}, 25 * time.Hour, 429},  // not before the second hour ends
+		{budget.Rolling24h(), []int64{5, 90}, 24 * time.Hour, 429}, // when the first hour ends
+		{budget.Rolling24h(), []int64{2, 93}, 25 * time.Hour, 429}, // not before the second hour ends
+		{budget.Rolling24h(), append(append([]int64{90}, make([]int64, 25)...), 2, 93), 25 * time.Hour, 429},
 		{budget.Life(time.Time{}), []int64{95}, 0, 403},
 		{budget.Life(time.Unix(1, 0)), []int64{95}, 0, 403}, // of a token that has expired during the call
 	} {
@@ -249,10 +264,15 @@ func TestBusyUntil(t *testing.T) {
 			l := newLedger(t, budget.Config{})
 			line := keyLine(100)
 			line.Window = window
-			var err error
-			for _, id := range []string{"1", "2"} {
-				_, err = l.Reserve(t.Context(), id, budget.Charge{Line: line, Amount: 60})
+			h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+			if err != nil {
+				t.Fatal(err)
 			}
+			start, end := window.Span(time.Now())
+			if b := h.Balances[0]; b.Start != start || b.End != end {
+				t.Errorf("%v: balance from %v to %v, want %v to %v", window, b.Start, b.End, start, end)
+			}
+			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 60})
 			if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy || e.RetryAfter != want {
 				t.Errorf("%v: %v, Retry-After %v, want busy and %v", window, e, e.RetryAfter, want)
 			}

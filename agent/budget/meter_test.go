@@ -100,12 +100,15 @@ func TestMeter(t *testing.T) {
 		"malformed usage":    {chat, chatStream, streamOf(strings.Replace(usageOnly, "5", "-5", 1), usageOnly, done), -1, 200, done},
 		"malformed chunk":    {chat, chatStream, streamOf(strings.Replace(usageOnly, `"choices"`, `"service_tier":5,"choices"`, 1), done), -1, 200, done},
 		"usage after finish": {chat, chatStream, streamOf(strings.Replace(finish, `null}`, `{"total_tokens":9}}`, 1), strings.Replace(chunk, `null`, `{"total_tokens":9}`, 1)), 9, 200, "}\n\n"},
+		"running below":      {chat, chatStream, streamOf(strings.Replace(chunk, `null`, `{"prompt_tokens":20,"completion_tokens":45}`, 1), usageOnly, done), 12, 200, done},
+		"stream above":       {chat, chatStream, streamOf(chunk, strings.Replace(usageOnly, `5,"total_tokens":12`, `90`, 1), done), 97, 200, done},
 		"usage of client":    {chat, strings.Replace(chatStream, "{", `{"stream_options":{"include_usage":true},`, 1), streamOf(chunk, usageOnly, done), 12, 200, usageOnly + done},
-		"refused stream":     {chat, chatStream, withHeader(400, "Content-Type", "text/event-stream", "data: {}\n\n"), 0, 400, "data: {}\n\n"},
+		"refused stream":     {chat, chatStream, withHeader(300, "Content-Type", "text/event-stream", "data: {}\n\n"), 0, 300, "data: {}\n\n"},
 		"stream of a length": {chat, chatStream, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(usageOnly+done)))
 			withHeader(200, "Content-Type", "text/event-stream", usageOnly+done)(w, r)
 		}, 12, 200, done},
+		"identity": {chat, chatBody, withHeader(200, "Content-Encoding", "Identity", `{"usage":{"total_tokens":9}}`), 9, 200, "}"},
 		"early hints": {chat, chatBody, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			answer(200, `{"usage":{"total_tokens":9}}`)(w, r)
@@ -113,6 +116,7 @@ func TestMeter(t *testing.T) {
 		"responses without names": {responses, responseStream, streamOf(strings.TrimPrefix(completed, "event: response.completed\n")), 11, 200, completed[26:]},
 		"completed without usage": {responses, responseStream, streamOf("event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n"), -1, 200, "completed\"}\n\n"},
 		"failed without a name":   {responses, responseStream, streamOf("data: {\"type\":\"response.failed\"}\n\n"), -1, 200, "failed\"}\n\n"},
+		"responses partly":        {responses, responseStream, streamOf(strings.Replace(completed, `,"output_tokens":5,"total_tokens":11`, "", 1)), -1, 200, "}\n\n"},
 		"malformed response":      {responses, responseStream, streamOf(strings.Replace(completed, `"usage"`, `"service_tier":5,"usage"`, 1)), -1, 200, "\"param\":null}}\n\n"},
 		"messages stream":         {messages, messageStream, streamOf(started, ping, delta, stopped), 30, 200, stopped},
 		"messages ends":           {messages, messageStream, streamOf(started, ping), 60, 200, "ended early.\"}}\n\n"},
@@ -120,6 +124,8 @@ func TestMeter(t *testing.T) {
 		"messages no delta":       {messages, messageStream, streamOf(started, stopped), 60, 200, stopped},
 		"messages two deltas":     {messages, messageStream, streamOf(started, delta, strings.Replace(delta, `{"output_tokens":20}`, "null", 1), stopped), 30, 200, stopped},
 		"messages above":          {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "90", 1)), 100, 200, "ended early.\"}}\n\n"},
+		"messages malformed":      {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "-20", 1), stopped), -1, 200, stopped},
+		"messages huge":           {messages, messageStream, streamOf(strings.Replace(started, "7", "9007199254740980", 1), stopped), -1, 200, stopped},
 		"malformed delta":         {messages, messageStream, streamOf(started, strings.Replace(delta, `"usage"`, `"message":5,"usage"`, 1), stopped), 60, 200, stopped},
 		"messages no start":       {messages, messageStream, streamOf(delta, stopped), -1, 200, stopped},
 	} {

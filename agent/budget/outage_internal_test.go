@@ -71,7 +71,14 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("RateLimit of %v = %s, want %s", test.until, got, test.want)
 		}
 	}
+	life := b
+	life.Window, life.Unit = Life(time.Time{}), Requests
 	header := http.Header{}
+	rateLimit(header, []Balance{life}, at, at)
+	if got, want := header.Get("RateLimit")+header.Get("RateLimit-Policy"), `"key-requests-life";r=10"key-requests-life";q=10`; got != want {
+		t.Errorf("header of a life = %s, want %s", got, want)
+	}
+	header = http.Header{}
 	if rateLimit(header, []Balance{counted}, at, at); len(header) > 0 {
 		t.Errorf("header of a budget that only counts = %v, want none", header)
 	}
