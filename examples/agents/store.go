@@ -135,7 +135,7 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that exist
 			return err
 		}
 		return backend.Check(ctx)
@@ -147,9 +147,9 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 }
 
 // start prepares the store and calls then, if it is not nil. It returns an error if the
-// database must not be used as it is. If a database server is down, start returns nil and
-// retries until ctx ends; meanwhile, and as long as the server that comes up must not be
-// used, requests that need the store get 503.
+// database must not be used in its current state. If a database server is down, start
+// returns nil and retries until ctx ends. Until the check succeeds, the response to
+// requests that need the store is 503.
 func (s *store) start(ctx context.Context, logger *slog.Logger, then func(context.Context) error) error {
 	attempt := func() error {
 		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
@@ -188,8 +188,8 @@ func (s *store) start(ctx context.Context, logger *slog.Logger, then func(contex
 	return nil
 }
 
-// unsuitable reports whether the database responds and must not be used as it is. The
-// error has the setting.
+// unsuitable reports whether the database responds but must not be used in its current
+// state. err names the setting.
 func unsuitable(err error) bool {
 	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
 }

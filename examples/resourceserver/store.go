@@ -109,7 +109,7 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that exist
 			return err
 		}
 		return backend.Check(ctx)
@@ -117,10 +117,9 @@ func newSQLStore(driver string, db *sql.DB) (*store, error) {
 	return &store{driver: driver, keys: backend.APIKeys(), replays: backend.Replays(), prepare: prepare, release: db.Close}, nil
 }
 
-// start prepares the store. It returns an error if the database must not be used as it
-// is. If a database server is down, start returns nil and retries until ctx ends;
-// meanwhile, and as long as the server that comes up must not be used, what needs the
-// store is answered with 503.
+// start prepares the store. It returns an error if the database must not be used in its
+// current state. If a database server is down, start returns nil and retries until ctx
+// ends. Until the check succeeds, the response to requests that need the store is 503.
 func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 	attempt := func() error {
 		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
@@ -156,8 +155,8 @@ func (s *store) start(ctx context.Context, logger *slog.Logger) error {
 	return nil
 }
 
-// unsuitable reports whether the database responds and must not be used as it is. The
-// error has the setting.
+// unsuitable reports whether the database responds but must not be used in its current
+// state. err names the setting.
 func unsuitable(err error) bool {
 	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
 }
