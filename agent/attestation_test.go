@@ -4,8 +4,15 @@ package agent_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +21,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent"
@@ -36,7 +45,7 @@ func evidence(by party, typ, nonce string, changes object) gatehouse.Secret {
 func eat(by party, typ, nonce string, changes object) gatehouse.Secret {
 	now := time.Now().Unix()
 	claims := object{
-		"iss": "https://attester.example.com", "aud": origin, "iat": now, "exp": now + 300, "eat_nonce": nonce, "eat_profile": profile,
+		"iss": "https://attester.example.com", "aud": origin, "iat": now, "exp": now + 900, "eat_nonce": nonce, "eat_profile": profile,
 		"dbgstat": "disabled-since-boot", "cnf": object{"jwk": json.RawMessage(boxed.jwk)}, "swname": "sandbox",
 	}
 	maps.Copy(claims, changes)
@@ -73,7 +82,8 @@ func attestors(t *testing.T) (*world, agent.Agent) {
 		}
 	})
 	agentKeys["boxed"] = boxed
-	return w, agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("executor")), Keys: []string{boxed.jwk}, SPIFFEID: workload}
+	keys := []string{with(ownKeys.jwk, "kid", "k0"), with(boxed.jwk, "kid", "k1")}
+	return w, agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("executor")), Keys: keys, SPIFFEID: workload}
 }
 
 func TestEvidenceAtRegistration(t *testing.T) {
@@ -93,21 +103,24 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		evidence    text
 		ok          bool
 	}{
-		"key":                   {"key-registration", by(boxed, typ, nil), true},
-		"none":                  {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, false},
-		"too long":              {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, false},
-		"no JWT":                {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, false},
-		"no base64":             {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("!.!.!")) }, false},
-		"of another key":        {"key-registration", by(stranger, typ, nil), false},
+		"key":            {"key-registration", by(boxed, typ, nil), true},
+		"none":           {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, false},
+		"too long":       {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, false},
+		"no JWT":         {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, false},
+		"no base64":      {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("!.!.!")) }, false},
+		"of another key": {"key-registration", by(stranger, typ, nil), false},
+		"with crit": {"key-registration", func(n string) gatehouse.Secret {
+			token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": "boxed", "aud": origin, "nonce": n, "exp": now + 60})
+			token.Header["typ"], token.Header["crit"] = typ, []string{"x"}
+			return gatehouse.NewSecret([]byte(must(token.SignedString(boxed.private))))
+		}, false},
 		"of another type":       {"key-registration", by(boxed, "JWT", nil), false},
 		"of no type":            {"key-registration", by(boxed, "", nil), false},
 		"of another agent":      {"key-registration", by(boxed, typ, object{"iss": "reader"}), false},
 		"for another server":    {"key-registration", by(boxed, typ, object{"aud": "https://evil.example"}), false},
 		"another nonce":         {"key-registration", func(string) gatehouse.Secret { return evidence(boxed, typ, nonce(), nil) }, false},
 		"no nonce":              {"key-registration", by(boxed, typ, object{"nonce": nil}), false},
-		"expired":               {"key-registration", by(boxed, typ, object{"exp": now - 1}), false},
 		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), false},
-		"for an hour":           {"key-registration", by(boxed, typ, object{"exp": now + 3600}), false},
 		"SVID":                  {"svid", by(boxed, typ, object{"svid": svid(people, nil)}), true},
 		"key instead of SVID":   {"svid", by(boxed, typ, nil), false},
 		"SVID without key":      {"svid", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(svid(people, nil))) }, false},
@@ -127,9 +140,11 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		}, true},
 		"EAT of another attester": {"eat", box(people, "eat+jwt", nil), false},
 		"EAT of another type":     {"eat", box(stranger, "JWT", nil), false},
+		"EAT of a longer type":    {"eat", box(stranger, "xeat+jwt", nil), false},
 		"EAT for another server":  {"eat", box(stranger, "eat+jwt", object{"aud": "https://evil.example"}), false},
-		"EAT of an hour":          {"eat", box(stranger, "eat+jwt", object{"exp": now + 3600}), false},
+		"EAT of a longer time":    {"eat", box(stranger, "eat+jwt", object{"iat": now - 1, "exp": now + 900}), false},
 		"EAT with another nonce":  {"eat", func(string) gatehouse.Secret { return eat(stranger, "eat+jwt", nonce(), nil) }, false},
+		"EAT with an empty nonce": {"eat", box(stranger, "eat+jwt", object{"eat_nonce": ""}), false},
 		"EAT without nonce":       {"eat", box(stranger, "eat+jwt", object{"eat_nonce": nil}), false},
 		"EAT with other nonces":   {"eat", box(stranger, "eat+jwt", object{"eat_nonce": []string{"aaaaaaaa"}}), false},
 		"EAT of another key":      {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(people.jwk)}}), false},
@@ -156,7 +171,43 @@ func TestEvidenceAtRegistration(t *testing.T) {
 	}
 }
 
-func thumbprintOf(p party) string { return must(jwtauth.Thumbprint(p.public)) }
+// An agent can sign assertions and evidence in the algorithms of its key, and in no other.
+func TestKeysOfAgents(t *testing.T) {
+	w, a := attestors(t)
+	a.Attestation = "key-registration"
+	p384, p521 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	_, edwards, _ := ed25519.GenerateKey(rand.Reader)
+	large := must(rsa.GenerateKey(rand.Reader, 2048))
+	for _, test := range []struct {
+		by  party
+		alg string // of the registered key
+		ok  bool
+	}{
+		{partyOf(jwtauth.ES384, p384), "", true},
+		{partyOf(jwtauth.ES512, p521), "", true},
+		{partyOf(jwtauth.EdDSA, edwards), "", true},
+		{partyOf(jwtauth.Ed25519, edwards), "", true},
+		{partyOf(jwtauth.Ed25519, edwards), "Ed25519", true},
+		{partyOf(jwtauth.EdDSA, edwards), "Ed25519", false},
+		{partyOf(jwtauth.PS256, large), "PS256", true},
+		{partyOf(jwtauth.RS256, large), "PS256", false},
+	} {
+		agentKeys["boxed"], a.Keys = test.by, []string{test.by.jwk}
+		if test.alg != "" {
+			a.Keys[0] = with(test.by.jwk, "alg", test.alg)
+		}
+		nonce := w.registry.Nonce("boxed")
+		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: evidence(test.by, "agent-evidence+jwt", nonce, nil)})
+		if (err == nil) != test.ok {
+			t.Errorf("Register(%s) error = %v, want accepted = %v", a.Keys, err, test.ok)
+		}
+		if got := w.ask(tokenRequest("boxed")); (got.Error == "") != test.ok {
+			t.Errorf("response to an assertion of %s = %+v, want a token = %v", a.Keys, got, test.ok)
+		}
+	}
+}
+
+func thumbprintOf(p party) string { return must(jwtauth.Thumbprint(p.private.Public())) }
 
 func TestNonces(t *testing.T) {
 	w, a := attestors(t)
@@ -173,13 +224,17 @@ func TestNonces(t *testing.T) {
 		t.Fatalf("Register error = %v", err)
 	}
 	a.Owner = "bob" // so that it is no repetition
-	flipped := []byte(once)
-	flipped[0] ^= 1
 	other, _ := attestors(t)
-	for name, nonce := range map[string]string{
-		"used before": once, "of another agent": w.registry.Nonce("reader"), "of another process": other.registry.Nonce("boxed"), "changed": string(flipped),
+	nonces := map[string]string{
+		"used before": once, "of another agent": w.registry.Nonce("reader"), "of another process": other.registry.Nonce("boxed"),
 		"cut": once[:40], "long": strings.Repeat("A", 100), "empty": "",
-	} {
+	}
+	for _, i := range []int{7, 8, 23, 24, 55} { // time, random number, MAC
+		changed := must(base64.RawURLEncoding.DecodeString(once))
+		changed[i] ^= 1
+		nonces[fmt.Sprint("changed at ", i)] = base64.RawURLEncoding.EncodeToString(changed)
+	}
+	for name, nonce := range nonces {
 		if err := register(w.registry, nonce); err == nil {
 			t.Errorf("Register with a nonce that is %s: error = nil", name)
 		}
@@ -229,10 +284,12 @@ func TestNonces(t *testing.T) {
 		if err := register(r, again); err == nil {
 			t.Error("Register with a nonce that was used almost five minutes ago: error = nil")
 		}
-		nonce := r.Nonce("boxed")
-		ended := evidence(boxed, "agent-evidence+jwt", nonce, object{"exp": time.Now().Unix()})
-		if _, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: ended}); err == nil {
-			t.Error("Register with evidence that ends now: error = nil")
+		for seconds, ok := range map[int64]bool{0: false, 1: true, 310: true, 311: false} {
+			nonce := r.Nonce("boxed")
+			text := evidence(boxed, "agent-evidence+jwt", nonce, object{"exp": time.Now().Unix() + seconds})
+			if _, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: text}); (err == nil) != ok {
+				t.Errorf("Register with evidence that ends in %d s: error = %v, want accepted = %v", seconds, err, ok)
+			}
 		}
 	})
 }
@@ -384,6 +441,7 @@ func TestChallenge(t *testing.T) {
 	w, a := attestors(t)
 	a.Attestation = "key-both"
 	ask := func(method, body string) (int, string) {
+		t.Helper()
 		r := httptest.NewRequest(method, "/challenge", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		recorder := httptest.NewRecorder()
@@ -392,12 +450,15 @@ func TestChallenge(t *testing.T) {
 			Nonce string `json:"attestation_challenge"`
 		}
 		_ = json.Unmarshal(recorder.Body.Bytes(), &answer)
+		if got := recorder.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control = %q, want no-store", got)
+		}
 		return recorder.Code, answer.Nonce
 	}
 	for _, test := range []struct {
 		method, body string
 		want         int
-	}{{"GET", "", 405}, {"POST", "", 400}, {"POST", "client_id=%zz", 400}, {"POST", "client_id=a%0A", 400}} {
+	}{{"GET", "", 405}, {"POST", "", 400}, {"POST", "client_id=%zz", 400}, {"POST", "client_id=a%0A", 400}, {"POST", "client_id=a&client_id=a", 400}} {
 		if status, nonce := ask(test.method, test.body); status != test.want || nonce != "" {
 			t.Errorf("%s %q = %d %q, want %d", test.method, test.body, status, nonce, test.want)
 		}

@@ -74,7 +74,7 @@ func (s *Server) authenticate(r *http.Request) (*client, *gatehouse.Error) {
 		if err != nil {
 			return nil, clientError(err)
 		}
-		if entry.agent.SPIFFEID == "" || svid.ID.String() != entry.agent.SPIFFEID {
+		if svid.ID.String() != entry.agent.SPIFFEID {
 			return nil, refuse(codeInvalidClient, ReasonClient, id, errors.New("the SVID is that of another workload"))
 		}
 	case kind != "" || form.Has("client_assertion"):
@@ -125,10 +125,7 @@ func (s *Server) client(ctx context.Context, id string) (assertion.Client, error
 	keys := make([]jwtauth.Key, len(e.keys))
 	for n, k := range e.keys {
 		keys[n] = k.Key
-		c.Algorithms = append(c.Algorithms, k.Algorithm)
-		if k.Algorithm == jwtauth.EdDSA {
-			c.Algorithms = append(c.Algorithms, jwtauth.Ed25519) // another name of it
-		}
+		c.Algorithms = append(c.Algorithms, k.algorithms()...)
 	}
 	c.Keys = jwtauth.StaticKeys(keys...)
 	return c, nil
@@ -147,7 +144,7 @@ func (c *certificate) matches(names []string) bool {
 }
 
 // newCertificates returns an authenticator that accepts every verified certificate and
-// says what is in it.
+// returns its contents.
 func newCertificates(config mtls.Config) (*mtls.Authenticator, error) {
 	config.Subjects = nil
 	config.Principal = func(_ context.Context, leaf *x509.Certificate) (gatehouse.Principal, error) {

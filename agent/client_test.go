@@ -66,7 +66,7 @@ const typeSPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
 
 func TestClientsByCertificateAndSVID(t *testing.T) {
 	w := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) {
-		c.Certificates, c.SPIFFE = &mtls.Config{}, trustDomain(t)
+		c.Certificates, c.SPIFFE = &mtls.Config{Subjects: []mtls.Subject{{SAN: "dns:unused.example.org", Subject: "unused"}}}, trustDomain(t)
 	})
 	certificate, other := newCertificate(workload, x509.ExtKeyUsageClientAuth), newCertificate("spiffe://example.org/other", x509.ExtKeyUsageClientAuth)
 	roles := must(gatehouse.NewRoles("reader"))

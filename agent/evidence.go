@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/base64url"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/spiffe"
 )
 
@@ -101,17 +102,17 @@ func readEvidence(c Challenge, evidence gatehouse.Secret) (svid string, err erro
 	return svid, nil
 }
 
-// key returns the key as an [Attestor] may see it.
+// key returns the key in the form for an [Attestor].
 func (k publicKey) key() Key {
 	return Key{k.thumbprint, func(algorithm, input string, signature []byte) bool {
-		return algorithm == string(k.Algorithm) && jose.Verify(algorithm, k.Public, input, signature)
+		return slices.Contains(k.algorithms(), jwtauth.Algorithm(algorithm)) && jose.Verify(algorithm, k.Public, input, signature)
 	}}
 }
 
 // SVID returns an attestor for workloads of SPIFFE: the evidence is that of
 // [KeyPossession] with a claim svid, a JWT-SVID of the agent's SPIFFEID that verifier
-// accepts. A JWT-SVID alone has neither a key nor a nonce. SVID panics if verifier is
-// nil.
+// accepts. A JWT-SVID alone is bound to neither a key nor a nonce. SVID panics if
+// verifier is nil.
 func SVID(verifier *spiffe.Verifier) Attestor {
 	if verifier == nil {
 		panic("agent: SVID: nil verifier")
@@ -131,7 +132,7 @@ func (s svidAttestor) Attest(ctx context.Context, c Challenge, evidence gatehous
 	if err != nil {
 		return err
 	}
-	if c.Agent.SPIFFEID == "" || svid.ID.String() != c.Agent.SPIFFEID {
+	if svid.ID.String() != c.Agent.SPIFFEID {
 		return errEvidence("the SVID is that of another workload")
 	}
 	return nil

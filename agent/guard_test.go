@@ -85,6 +85,7 @@ func TestGuard(t *testing.T) {
 		"of an earlier generation":     {forged(object{"generations": []int{2}}), agent.ReasonGeneration, "", ""},
 		"agent and chain":              {forged(object{"act": chainOf("helper-1"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
 		"chain":                        {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
+		"chain of its namesake":        {forged(object{"type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
 		"chain without issuer":         {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1")}), agent.ReasonToken, "", ""},
 		"chain of another client":      {forged(object{"sub": "alice", "type": nil, "act": chainOf("reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
 		"chain without a generation":   {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
@@ -175,10 +176,14 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{w.registry.Guard(keys)}, Realm: "tools"}))
-	withKey := func(header, prefix string) (int, gatehouse.Reason) {
+	people := jwtauth.Issuer{URL: idp, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring, Header: "X-Token"}
+	tokens := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{people}}))
+	defer func() { _ = tokens.Close() }()
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{w.registry.Guard(keys), w.registry.Guard(tokens)}, Realm: "tools"}))
+	key, inHeader := string(issued.Secret.Reveal()), person(object{"act": chainOf("helper-2")})
+	with := func(header, value string) (int, gatehouse.Reason) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set(header, prefix+string(issued.Secret.Reveal()))
+		r.Header.Set(header, value)
 		_, _, err := gate.Admit(r)
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			return e.Code.Status(), e.Reason
@@ -194,8 +199,10 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 			t.Fatalf("Admit before = %v", err)
 		}
 	}
-	if status, _ := withKey("X-API-Key", ""); status != http.StatusOK {
-		t.Fatalf("API key before = %d", status)
+	for header, value := range map[string]string{"X-API-Key": key, "X-Token": inHeader} {
+		if status, _ := with(header, value); status != http.StatusOK {
+			t.Fatalf("%s before = %d", header, status)
+		}
 	}
 	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
 	if e := w.events.last(); e.Type != agent.EventDecommissioned {
@@ -216,15 +223,15 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 		t.Errorf("exchange of a token with the agent = %d %s, want invalid_request", got.Status, got.Error)
 	}
 	for _, way := range []struct {
-		header, prefix string
-		status         int
-	}{{"X-API-Key", "", 403}, {"Authorization", "ApiKey ", 401}, {"Authorization", "Bearer ", 401}} {
-		if status, reason := withKey(way.header, way.prefix); status != way.status || reason != agent.ReasonDecommissioned {
-			t.Errorf("API key in %s %s = %d %s, want %d", way.header, way.prefix, status, reason, way.status)
+		header, value string
+		status        int
+	}{{"X-API-Key", key, 403}, {"Authorization", "ApiKey " + key, 401}, {"Authorization", "Bearer " + key, 401}, {"X-Token", inHeader, 403}} {
+		if status, reason := with(way.header, way.value); status != way.status || reason != agent.ReasonDecommissioned {
+			t.Errorf("%s: %s = %d %s, want %d", way.header, way.value, status, reason, way.status)
 		}
 	}
-	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: newAgent("helper-2", "acme", "writer")}); !errors.Is(err, agent.ErrDecommissioned) {
-		t.Errorf("Register(decommissioned) error = %v, want ErrDecommissioned", err)
+	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: newAgent("helper-2", "acme", "writer")}); !errors.Is(err, agent.ErrDecommissioned) || reasonOf(err) != "" {
+		t.Errorf("Register(decommissioned) error = %v, want ErrDecommissioned and no 503", err)
 	}
 }
 
@@ -435,7 +442,7 @@ func TestEndWithAgentOfFailingStore(t *testing.T) {
 			store, seen := &flaky{Store: agent.NewMemory(0)}, &events{}
 			r := must(agent.New(registryConfig(store, seen)))
 			must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
-			p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+			p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme", Issuer: origin, Credential: "jti-1"}
 			ended := false
 			r.EndWithAgent(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 				for range 3 {
@@ -456,7 +463,7 @@ func TestEndWithAgentOfFailingStore(t *testing.T) {
 			if ended != test.ends || (len(got) == 1) != test.ends {
 				t.Errorf("%s: ended %t with the events %+v, want %t", name, ended, got, test.ends)
 			}
-			if len(got) == 1 && (got[0].Reason != test.reason || got[0].Decision != "" || got[0].Principal != p) {
+			if len(got) == 1 && (got[0].Reason != test.reason || got[0].Decision != "" || got[0].Principal != p || got[0].Issuer != p.Issuer || got[0].Credential != p.Credential) {
 				t.Errorf("%s: event %+v, want %s", name, got[0], test.reason)
 			}
 			_ = r.Close()

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	origin   = "https://tools.example.com"
+	origin   = "https://tools.example.com:8443"
 	audience = origin + "/mcp"
 	idp      = "https://idp.example.com"
 )
@@ -44,17 +44,30 @@ func must[T any](v T, err error) T {
 
 // party is an issuer, a person or an agent with a key.
 type party struct {
-	ring   *jwtauth.KeyRing
-	public crypto.PublicKey
-	jwk    string
+	ring    *jwtauth.KeyRing
+	private crypto.Signer
+	jwk     string // without kid and alg
 }
 
 func newParty() party {
-	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	ring := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.ES256, Private: private}))
-	point := must(private.PublicKey.Bytes())
-	encode := base64.RawURLEncoding.EncodeToString
-	return party{ring, private.Public(), string(must(json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])})))}
+	return partyOf(jwtauth.ES256, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)))
+}
+
+func partyOf(algorithm jwtauth.Algorithm, private crypto.Signer) party {
+	ring := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: algorithm, Private: private}))
+	recorder := httptest.NewRecorder()
+	ring.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/jwks", nil))
+	var set struct{ Keys []object }
+	must(0, json.Unmarshal(recorder.Body.Bytes(), &set))
+	for _, name := range []string{"kid", "alg", "use"} {
+		delete(set.Keys[0], name)
+	}
+	return party{ring, private, string(must(json.Marshal(set.Keys[0])))}
+}
+
+// with returns a JWK with one more member.
+func with(jwk, name, value string) string {
+	return strings.Replace(jwk, "{", `{"`+name+`":"`+value+`",`, 1)
 }
 
 var (
@@ -257,13 +270,16 @@ type answer struct {
 	Issued      string `json:"issued_token_type"`
 	Scope       string `json:"scope"`
 	ExpiresIn   int    `json:"expires_in"`
+	Nonce       string `json:"-"` // the header DPoP-Nonce
 }
 
 func (w *world) ask(r *http.Request) answer {
 	recorder := httptest.NewRecorder()
 	w.server.ServeHTTP(recorder, r)
-	var a answer
-	_ = json.Unmarshal(recorder.Body.Bytes(), &a)
+	a := answer{Nonce: recorder.Header().Get("DPoP-Nonce")}
+	if recorder.Body.Len() > 0 {
+		must(0, json.Unmarshal(recorder.Body.Bytes(), &a))
+	}
 	a.Status = recorder.Code
 	return a
 }

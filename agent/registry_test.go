@@ -62,9 +62,16 @@ func TestNewServerReportsEveryMistake(t *testing.T) {
 	r := must(agent.New(registryConfig(agent.NewMemory(0), nil)))
 	_, err := agent.NewServer(agent.ServerConfig{
 		Registry: r, Keys: ownKeys.ring, TokenEndpoint: "x", Lifetime: time.Hour,
-		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{{URL: origin, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}}},
+		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{{URL: idp}, {URL: origin, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}}},
 	})
-	mistakes(t, "NewServer", err, "ServerConfig.Audience", "ServerConfig.TokenEndpoint", "ServerConfig.JWKS", "ServerConfig.Lifetime", "ServerConfig.Subjects.Issuers[0].URL")
+	mistakes(t, "NewServer", err, "ServerConfig.Audience", "ServerConfig.TokenEndpoint", "ServerConfig.JWKS", "ServerConfig.Lifetime", "ServerConfig.Subjects.Issuers[1].URL")
+	for _, tenants := range [][]string{nil, {"acme"}} {
+		issuers := []jwtauth.Issuer{{URL: idp, Tenants: tenants}}
+		got := newWorld(t).server.Trust(jwtauth.Config{Issuers: issuers})
+		if got.Issuers[0].AnyTenant != (tenants == nil) || issuers[0].AnyTenant {
+			t.Errorf("Trust of an issuer with the tenants %q = %+v, want AnyTenant without tenants only, and the argument unchanged", tenants, got)
+		}
+	}
 	c := registryConfig(agent.NewMemory(0), nil)
 	c.Issuer = "http://tools.example.com"
 	_, err = agent.NewServer(agent.ServerConfig{Registry: must(agent.New(c)), Keys: ownKeys.ring, Audience: audience, TokenEndpoint: origin + "/token", JWKS: origin + "/jwks"})
@@ -82,25 +89,26 @@ func TestMemoryStoreIsReported(t *testing.T) {
 func TestRegisterReportsEveryMistake(t *testing.T) {
 	w := newWorld(t)
 	rsa := `{"kty":"RSA","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}`
-	withKid := func(kid string) string { return strings.Replace(stranger.jwk, "{", `{"kid":"`+kid+`",`, 1) }
 	good := newAgent("helper-1", "acme", "reader")
 	for name, test := range map[string]struct {
 		change func(*agent.Agent)
 		want   string
 	}{
-		"no ID":                  {func(a *agent.Agent) { a.ID = "" }, "ID: must"},
-		"no tenant":              {func(a *agent.Agent) { a.Tenant = "" }, "Tenant: must"},
-		"control character":      {func(a *agent.Agent) { a.Owner = "a\nb" }, "Owner: must"},
-		"no role":                {func(a *agent.Agent) { a.Roles = gatehouse.Roles{} }, "Roles: at least one"},
-		"unknown role":           {func(a *agent.Agent) { a.Roles = must(gatehouse.NewRoles("reader", "root")) }, `Roles: "root"`},
-		"no key":                 {func(a *agent.Agent) { a.Keys = nil }, "Keys: at least one"},
-		"malformed key":          {func(a *agent.Agent) { a.Keys = []string{"{}"} }, "Keys[0]"},
-		"long key":               {func(a *agent.Agent) { a.Keys = []string{strings.Repeat(" ", 5000) + stranger.jwk} }, "Keys[0]: more than"},
-		"RSA key without alg":    {func(a *agent.Agent) { a.Keys = []string{rsa} }, "Keys[0]: alg: required"},
-		"alg of another key":     {func(a *agent.Agent) { a.Keys = []string{strings.Replace(stranger.jwk, "{", `{"alg":"ES384",`, 1)} }, "Keys[0]: alg does not fit"},
-		"private key":            {func(a *agent.Agent) { a.Keys = []string{strings.Replace(stranger.jwk, "{", `{"d":"AA",`, 1)} }, "Keys[0]"},
-		"two keys without kid":   {func(a *agent.Agent) { a.Keys = []string{stranger.jwk, people.jwk} }, "Keys[1]: kid"},
-		"two keys with one kid":  {func(a *agent.Agent) { a.Keys = []string{withKid("a"), withKid("a")} }, "Keys[1]: kid"},
+		"no ID":                {func(a *agent.Agent) { a.ID = "" }, "ID: must"},
+		"no tenant":            {func(a *agent.Agent) { a.Tenant = "" }, "Tenant: must"},
+		"control character":    {func(a *agent.Agent) { a.Owner = "a\nb" }, "Owner: must"},
+		"no role":              {func(a *agent.Agent) { a.Roles = gatehouse.Roles{} }, "Roles: at least one"},
+		"unknown role":         {func(a *agent.Agent) { a.Roles = must(gatehouse.NewRoles("reader", "root")) }, `Roles: "root"`},
+		"no key":               {func(a *agent.Agent) { a.Keys = nil }, "Keys: at least one"},
+		"malformed key":        {func(a *agent.Agent) { a.Keys = []string{"{}"} }, "Keys[0]"},
+		"long key":             {func(a *agent.Agent) { a.Keys = []string{strings.Repeat(" ", 5000) + stranger.jwk} }, "Keys[0]: more than"},
+		"RSA key without alg":  {func(a *agent.Agent) { a.Keys = []string{rsa} }, "Keys[0]: alg: required"},
+		"alg of another key":   {func(a *agent.Agent) { a.Keys = []string{with(stranger.jwk, "alg", "ES384")} }, "Keys[0]: alg does not fit"},
+		"private key":          {func(a *agent.Agent) { a.Keys = []string{with(stranger.jwk, "d", "AA")} }, "Keys[0]"},
+		"two keys without kid": {func(a *agent.Agent) { a.Keys = []string{stranger.jwk, people.jwk} }, "Keys[1]: kid"},
+		"two keys with one kid": {func(a *agent.Agent) {
+			a.Keys = []string{with(stranger.jwk, "kid", "a"), with(stranger.jwk, "kid", "a")}
+		}, "Keys[1]: kid"},
 		"nine keys":              {func(a *agent.Agent) { a.Keys = make([]string, 9) }, "Keys: at most"},
 		"malformed SPIFFE ID":    {func(a *agent.Agent) { a.SPIFFEID = "https://example.org/a" }, "SPIFFEID"},
 		"SPIFFE ID of a domain":  {func(a *agent.Agent) { a.SPIFFEID = "spiffe://example.org" }, "SPIFFEID"},
@@ -121,7 +129,7 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		t.Errorf("agent after refused registrations = %+v, want it unchanged", a)
 	}
 	two := good
-	two.Keys = []string{withKid("a"), strings.Replace(rsa, "{", `{"kid":"b","alg":"RS256",`, 1)}
+	two.Keys = []string{with(stranger.jwk, "kid", "a"), with(with(rsa, "alg", "RS256"), "kid", "b")}
 	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: two}); err != nil {
 		t.Errorf("Register(two keys) error = %v", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +28,10 @@ import (
 func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(t, tokenRequest("helper-1"))
+	short := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.Lifetime = time.Minute })
+	if claims := claimsOf(short.token(t, tokenRequest("helper-1"))); claims["exp"].(float64)-claims["iat"].(float64) != 60 {
+		t.Errorf("claims of a token with Lifetime 1 min = %v, want exp 60 s after iat", claims)
+	}
 	claims := claimsOf(token)
 	if lifetime := claims["exp"].(float64) - claims["iat"].(float64); lifetime != 900 {
 		t.Errorf("lifetime = %v s, want 900 s", lifetime)
@@ -158,11 +164,12 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"may_act of another issuer":                  {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "iss": "https://evil.example"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"may_act with an unknown member":             {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "group": "g"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"empty may_act":                              {exchangeRequest("helper-1", person(object{"may_act": object{}})), 400, "invalid_request", agent.ReasonMayAct},
-		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{{"type": "payment"}}})), 400, "invalid_authorization_details", agent.ReasonDetails},
+		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{}})), 400, "invalid_authorization_details", agent.ReasonDetails},
 		"fifth actor":                                {exchangeRequest("helper-1", person(chain(4))), 400, "invalid_request", agent.ReasonDepth},
 		"five actors":                                {exchangeRequest("helper-1", person(chain(5))), 400, "invalid_request", "jwtauth_claims"},
 		"unknown prior actor":                        {exchangeRequest("helper-1", person(object{"act": chainOf("helper-2", "mallory")})), 400, "invalid_request", agent.ReasonUnknown},
 		"unknown actor":                              {exchangeRequest("helper-1", person(object{"act": object{"sub": "mallory"}})), 400, "invalid_request", agent.ReasonUnknown},
+		"malformed cap":                              {exchangeRequest("helper-1", person(object{"token_budget": -1})), 400, "invalid_request", agent.ReasonSubject},
 		"nothing in common":                          {exchangeRequest("helper-1", person(object{"scope": "profile"})), 400, "invalid_scope", agent.ReasonScope},
 		"nothing of what is asked":                   {exchangeRequest("helper-1", person(nil), "scope", "exec:sandbox"), 400, "invalid_scope", agent.ReasonScope},
 		"bound subject token":                        {exchangeRequest("helper-1", person(object{"cnf": object{"jkt": "x"}})), 400, "invalid_request", agent.ReasonConfirmation},
@@ -188,14 +195,23 @@ func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 	long := tokenRequest("helper-1", "state", strings.Repeat("a", 70<<10))
 	basic := tokenRequest("helper-1")
 	basic.SetBasicAuth("helper-1", "x")
+	empty := tokenRequest("helper-1")
+	empty.Header.Set("Authorization", "")
 	for name, test := range map[string]struct {
 		request *http.Request
 		status  int
-	}{"GET": {get, 405}, "query": {query, 400}, "content type": {plain, 400}, "too long": {long, 400}, "Authorization": {basic, 401}} {
+	}{"GET": {get, 405}, "query": {query, 400}, "content type": {plain, 400}, "too long": {long, 400}, "Authorization": {basic, 401}, "empty Authorization": {empty, 401}} {
 		if got := w.ask(test.request); got.Status != test.status {
 			t.Errorf("%s: status = %d, want %d", name, got.Status, test.status)
 		}
+		if cause := w.events.last().Cause; name == "content type" && !strings.Contains(fmt.Sprint(cause), name) {
+			t.Errorf("%s: cause = %v, want one that names it", name, cause)
+		}
 	}
+	// A parameter without a value counts as omitted.
+	r := tokenRequest("helper-1")
+	r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader("&client_secret=&scope=")))
+	w.token(t, r)
 }
 
 func TestMayActIsKept(t *testing.T) {
@@ -286,12 +302,41 @@ func TestDPoPBindsToken(t *testing.T) {
 	if got := w.ask(r); got.TokenType != "DPoP" {
 		t.Errorf("exchange of a bound token = %+v, want a bound token", got)
 	}
+	down := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) {
+		c.DPoP = must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: brokenReplays{}}))
+	})
+	r = tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	if got := down.ask(r); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("proof with the replay store down = %d %s, want 503", got.Status, got.Error)
+	}
 	unsupported := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.DPoP = nil })
 	r = tokenRequest("helper-1")
 	r.Header.Set("DPoP", proof("/token", ""))
 	if got := unsupported.ask(r); got.Error != "invalid_dpop_proof" {
 		t.Errorf("proof without verifier = %d %s, want invalid_dpop_proof", got.Status, got.Error)
 	}
+}
+
+// A client gets a nonce for its first proof, and another one when that is old.
+func TestDPoPNonces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(a *agent.Config, c *agent.ServerConfig) {
+			keys := []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))}
+			c.DPoP = must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: a.Replays, NonceKeys: keys}))
+		})
+		key, nonce := must(dpop.GenerateKey()), ""
+		for _, want := range []string{"use_dpop_nonce", ""} {
+			r := tokenRequest("helper-1")
+			r.Header.Set("DPoP", must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + "/token")), Nonce: nonce})))
+			got := w.ask(r)
+			if got.Error != want || got.Nonce == "" || got.Nonce == nonce {
+				t.Errorf("response to a proof with the nonce %q = %+v, want the error %q and another nonce", nonce, got, want)
+			}
+			nonce = got.Nonce
+			time.Sleep(4 * time.Minute)
+		}
+	})
 }
 
 // The ID of an agent may look like the name of a secret, which the signer refuses as
@@ -315,6 +360,10 @@ func TestSubjectTokenOfNow(t *testing.T) {
 		w := newWorld(t)
 		if got := w.ask(exchangeRequest("helper-1", person(object{"iat": time.Now().Unix() - 60, "exp": time.Now().Unix()}))); got.Error != "invalid_request" || w.events.last().Reason != agent.ReasonSubject {
 			t.Errorf("response for a token that ends now = %+v with %s, want %s", got, w.events.last().Reason, agent.ReasonSubject)
+		}
+		time.Sleep(time.Second / 2)
+		if got := w.ask(exchangeRequest("helper-1", person(object{"exp": time.Now().Unix() + 1}))); got.AccessToken == "" || got.ExpiresIn != 0 {
+			t.Errorf("response for a token that ends in half a second = %+v, want a token with expires_in 0", got)
 		}
 		w.store.fail(errors.New("down"))
 		if got := w.ask(exchangeRequest("helper-1", person(object{"act": chainOf("unknown")}))); got.Status != http.StatusServiceUnavailable {

@@ -12,12 +12,12 @@ import (
 )
 
 // EndWithAgent returns a handler that cancels the context of a request when the
-// credential of its caller ends, as [gatehouse.EndAtExpiry] does, and when an agent
-// that takes part in it is decommissioned or changes its registration: after at most
-// 1.5 times Config.MaxAge and the duration of a query. If the registry cannot be read,
-// the query is repeated once, and the context ends after at most 2 times Config.MaxAge
-// and the duration of a query. The observer receives a [gatehouse.EventStreamEnded].
-// Put it around handlers of long requests, and have them watch their context.
+// credential of its caller ends, as [gatehouse.EndAtExpiry] does. It also cancels the
+// context when an agent that takes part is decommissioned or changes its registration,
+// after at most 1.5 times Config.MaxAge plus the duration of a query. If the store fails,
+// the query is repeated once; the context then ends after at most 2 times Config.MaxAge
+// plus the duration of a query. The observer receives a [gatehouse.EventStreamEnded]. Put
+// it around handlers of long requests, and have them watch their context.
 func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 	return gatehouse.EndAtExpiry(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		p, _ := gatehouse.FromContext(request.Context())
@@ -38,20 +38,17 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 	var mu sync.Mutex // also held during a check
 	var timer *time.Timer
 	var again func()
-	stopped, failed, every := false, false, r.config.MaxAge/2
+	failed, every := false, r.config.MaxAge/2
 	check := func() *gatehouse.Event { // of a check that has ended the context
 		mu.Lock()
 		defer mu.Unlock()
-		if stopped {
-			return nil
-		}
 		start := time.Now()
 		_, _, e := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
 		switch {
+		case ctx.Err() != nil: // the request has been served, or the client has disconnected
+			return nil
 		case e == nil:
 			failed = false
-		case ctx.Err() != nil: // the caller has hung up
-			return nil
 		case e.Code.Status() == http.StatusServiceUnavailable && !failed:
 			failed = true
 		default:
@@ -66,7 +63,8 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 	}
 	again = func() {
 		if event := check(); event != nil {
-			// Without the lock, so that an observer that blocks does not keep the request.
+			// Without the lock, so that an observer that blocks does not delay the
+			// request.
 			_ = gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, *event) // the request ends in any case
 		}
 	}
@@ -77,7 +75,6 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 		cancel()
 		mu.Lock()
 		defer mu.Unlock()
-		stopped = true
 		timer.Stop()
 	}
 }

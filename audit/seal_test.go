@@ -97,18 +97,35 @@ func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byt
 	return u.Signer.Sign(r, text, o)
 }
 
-// A checkpoint that could not be signed is signed later, without a further record.
-func TestCheckpointAfterUnavailableKey(t *testing.T) {
+// While a checkpoint cannot be signed, no record follows. It is signed before the next
+// record, or by Close.
+func TestUnavailableKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
-		key := &unavailable{Signer: logKey, err: errors.New("unavailable")}
+		path, down := filepath.Join(t.TempDir(), "audit.jsonl"), errors.New("unavailable")
+		key := &unavailable{Signer: logKey}
 		l := open(t, audit.Config{Path: path, Key: key})
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		tick := func(err error) {
+			key.err = err
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		tick(down)
+		for range 2 {
+			if err := l.Observe(t.Context(), event(0)); !errors.Is(err, down) {
+				t.Errorf("Observe() error = %v, want %v", err, down)
+			}
+		}
+		key.err = nil
+		observe(t, l, 1)
+		if last, err := audit.LastCheckpoint(path); err != nil || !bytes.HasPrefix(last, []byte(origin+"\n1\n")) {
+			t.Errorf("LastCheckpoint() = %q, %v, want size 1", last, err)
+		}
+		observe(t, l, 1)
+		tick(down)
 		key.err = nil
 		shut(t, l)
-		if report := verify(t, path, 1); report.Signed != 1 {
-			t.Errorf("Verify() = %d signed records, want 1", report.Signed)
+		if report := verify(t, path, 3); report.Signed != 3 {
+			t.Errorf("Verify() = %d signed records, want 3", report.Signed)
 		}
 	})
 }

@@ -33,15 +33,15 @@ type writer struct {
 
 	tree   tree
 	signed int64 // size of the last checkpoint
+	due    bool  // a checkpoint could not be signed: no record may follow before it is
 	broken error // why nothing can be written anymore
 	buffer []byte
 	stored []tlog.Hash
 }
 
-// openWriter opens the files of a log. The order of writing is: records, synced;
-// hashes; and for a checkpoint: hashes synced, then the checkpoint. So what a
-// killed process leaves is a last line without its end, hashes that are missing,
-// or a checkpoint without its end.
+// openWriter opens the files of a log. The order of writing is: records, synced; hashes;
+// and for a checkpoint: hashes synced, then the checkpoint. So a killed process can leave
+// an incomplete last line, missing hashes or an incomplete checkpoint, but nothing else.
 func openWriter(path string, maxBytes int64, key *noteKey) (_ *writer, err error) {
 	w := &writer{path: path, maxBytes: maxBytes, key: key, sealKey: key.sealKey()}
 	defer func() {
@@ -81,6 +81,11 @@ func (w *writer) hash(out, line []byte) []byte {
 func (w *writer) append(records [][]byte) error {
 	if w.broken != nil {
 		return w.broken
+	}
+	if w.due {
+		if err := w.checkpoint(); err != nil {
+			return err
+		}
 	}
 	if w.size >= w.maxBytes {
 		if err := w.rotate(); err != nil {
@@ -133,7 +138,7 @@ func (w *writer) checkpoint() error {
 		return w.fail(err)
 	}
 	text, err := w.key.sign(&w.tree)
-	if err != nil {
+	if w.due = err != nil; w.due {
 		return fmt.Errorf("audit: sign: %w", err)
 	}
 	if _, err := w.checkpoints.Write(append(text, '\n')); err != nil {

@@ -65,19 +65,25 @@ func TestNewRejects(t *testing.T) {
 	es256, one, missing := keyFor(jwtauth.ES256).public, big.NewInt(1), filepath.Join(t.TempDir(), "missing.json")
 
 	for want, changes := range map[string][]change{
-		"Issuers: at least one":      {func(c *jwtauth.Config) { c.Issuers = nil }},
-		"Issuers[1].URL: duplicate":  {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
-		"Issuers[1].Tenants: requi":  {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]); c.Issuers[0].AnyTenant = true }},
-		"Issuers[0]: no such server": {issuer(func(i *jwtauth.Issuer) { i.Err = errors.New("no such server") })},
-		"Observer: is a nil *":       {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
-		"Revocations: is a nil *":    {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
-		"Revocations: got MaxLif":    {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
-		"Skew: got":                  {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
-		"CacheEntries: got":          {func(c *jwtauth.Config) { c.CacheEntries = -2 }, func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
-		"KeySets.FetchTimeout: got":  {sets(jwtauth.KeySets{FetchTimeout: 1}), sets(jwtauth.KeySets{FetchTimeout: time.Minute})},
-		"KeySets.MinInterval: got":   {sets(jwtauth.KeySets{MinInterval: time.Millisecond}), sets(jwtauth.KeySets{MinInterval: time.Minute, Refresh: 59 * time.Second})},
-		"KeySets.Refresh: got":       {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
-		"KeySets.MaxStale: got":      {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
+		"Issuers: at least one":                                     {func(c *jwtauth.Config) { c.Issuers = nil }},
+		"Issuers[1].URL: duplicate":                                 {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) }},
+		"Issuers[1].Tenants: requi":                                 {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]); c.Issuers[0].AnyTenant = true }},
+		"Issuers[0]: no such server":                                {issuer(func(i *jwtauth.Issuer) { i.Err = errors.New("no such server") })},
+		"Observer: is a nil *":                                      {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
+		"Transport: is a nil *":                                     {func(c *jwtauth.Config) { c.Transport = (*keyServer)(nil) }},
+		"Revocations: is a nil *":                                   {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
+		"Revocations: got MaxLif":                                   {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
+		"Skew: got -1ns, want 0 to 5m0s":                            {func(c *jwtauth.Config) { c.Skew = -1 }},
+		"Skew: got 5m0.000000001s, want 0 to 5m0s":                  {func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
+		"CacheEntries: got -2, want -1 to 1000000":                  {func(c *jwtauth.Config) { c.CacheEntries = -2 }},
+		"CacheEntries: got 1000001, want -1 to 1000000":             {func(c *jwtauth.Config) { c.CacheEntries = 1_000_001 }},
+		"KeySets.FetchTimeout: got 1ns, want 10ms to 30s":           {sets(jwtauth.KeySets{FetchTimeout: 1})},
+		"KeySets.FetchTimeout: got 30.000000001s, want 10ms to 30s": {sets(jwtauth.KeySets{FetchTimeout: 30*time.Second + 1})},
+		"KeySets.MinInterval: got 1ms, want 1s to 5m0s":             {sets(jwtauth.KeySets{MinInterval: time.Millisecond})},
+		"KeySets.MinInterval: got 1m0s, want 1s to 59s":             {sets(jwtauth.KeySets{MinInterval: time.Minute, Refresh: 59 * time.Second})},
+		"KeySets.MinInterval: got 2h0m0s, want 1s to 1h0m0s":        {sets(jwtauth.KeySets{MinInterval: 2 * time.Hour, Refresh: 3 * time.Hour})},
+		"KeySets.Refresh: got 1ms, want 1s to 24h0m0s":              {sets(jwtauth.KeySets{Refresh: time.Millisecond})},
+		"KeySets.MaxStale: got 192h0m0s, want 1m0s to 168h0m0s":     {sets(jwtauth.KeySets{MaxStale: 8 * 24 * time.Hour})},
 
 		"URL: required": {url("")},
 		"URL: neither an absolute URL nor a name": {url("/x"), url("a\nb")},
@@ -87,22 +93,29 @@ func TestNewRejects(t *testing.T) {
 		"URL: has user information":               {url("https://u@auth.example.com")},
 		"URL: has a fragment":                     {url("https://auth.example.com#a")},
 		"URL: has a query":                        {url("https://auth.example.com?a"), url("https://auth.example.com?")},
-		"URL: is a metadata":                      {url("https://auth.example.com/.well-known/openid-configuration")},
+		"URL: is a metadata":                      {url("https://auth.example.com/.well-known/openid-configuration"), url("https://auth.example.com/t/.well-known/openid-configuration")},
 		"Audiences: at least":                     {issuer(func(i *jwtauth.Issuer) { i.Audiences = nil })},
 		"Profile: got 2":                          {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
-		"MaxLifetime: got":                        {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
-		"MaxTokenBytes: got":                      {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 }), issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 })},
-		"Audiences[1]: must be":                   {issuer(func(i *jwtauth.Issuer) { i.Audiences = []string{"a", ""} })},
-		"Clients[0]: must be":                     {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{""} })},
-		"Clients: requires Profile: Compatible":   {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{"web"} })},
-		"AcceptMissingAudience: requires Profile": {issuer(func(i *jwtauth.Issuer) { i.AcceptMissingAudience = true })},
-		"AcceptNonce: requires Profile":           {issuer(func(i *jwtauth.Issuer) { i.AcceptNonce = true })},
-		"Tenants: at least one":                   {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{} })},
-		"Tenants[0]: must be":                     {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{"a\n"} })},
-		"AnyTenant: excludes Tenants":             {issuer(func(i *jwtauth.Issuer) { i.Tenants, i.AnyTenant = []string{"acme"}, true })},
-		"AllowedScopes[0]: must be":               {issuer(func(i *jwtauth.Issuer) { i.AllowedScopes = []string{""} })},
-		"AllowedRoles[0]: must be":                {issuer(func(i *jwtauth.Issuer) { i.AllowedRoles = []string{""} })},
-		"Header: must be":                         {header("authorization"), header("Cookie"), header("a b")},
+		"MaxLifetime: got 192h0m0s, want 0 to 168h0m0s": {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), func(c *jwtauth.Config) {
+			c.Revocations, c.Issuers[0].MaxLifetime = &revocations{maxLifetime: 9 * 24 * time.Hour}, 8*24*time.Hour
+		}},
+		"MaxLifetime: got -1ns, want 0 to 168h0m0s": {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
+		"MaxLifetime: got 1h0m1s, but Config.Revocations keeps revocations for lifetimes up to 1h0m0s": {func(c *jwtauth.Config) {
+			c.Revocations, c.Issuers[0].MaxLifetime = &revocations{}, time.Hour+time.Second
+		}},
+		"MaxTokenBytes: got 16385, want 0 to 16384": {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = 16<<10 + 1 })},
+		"MaxTokenBytes: got -1, want 0 to 16384":    {issuer(func(i *jwtauth.Issuer) { i.MaxTokenBytes = -1 })},
+		"Audiences[1]: must be":                     {issuer(func(i *jwtauth.Issuer) { i.Audiences = []string{"a", ""} })},
+		"Clients[0]: must be":                       {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{""} })},
+		"Clients: requires Profile: Compatible":     {issuer(func(i *jwtauth.Issuer) { i.Clients = []string{"web"} })},
+		"AcceptMissingAudience: requires Profile":   {issuer(func(i *jwtauth.Issuer) { i.AcceptMissingAudience = true })},
+		"AcceptNonce: requires Profile":             {issuer(func(i *jwtauth.Issuer) { i.AcceptNonce = true })},
+		"Tenants: at least one":                     {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{} })},
+		"Tenants[0]: must be":                       {issuer(func(i *jwtauth.Issuer) { i.Tenants = []string{"a\n"} })},
+		"AnyTenant: excludes Tenants":               {issuer(func(i *jwtauth.Issuer) { i.Tenants, i.AnyTenant = []string{"acme"}, true })},
+		"AllowedScopes[0]: must be":                 {issuer(func(i *jwtauth.Issuer) { i.AllowedScopes = []string{""} })},
+		"AllowedRoles[0]: must be":                  {issuer(func(i *jwtauth.Issuer) { i.AllowedRoles = []string{""} })},
+		"Header: must be":                           {header("authorization"), header("Cookie"), header("a b")},
 		"PlainHTTPHosts[0]: must be": {
 			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
 			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
@@ -205,18 +218,20 @@ func weakRSA(bits int, e int) *rsa.PublicKey {
 
 func TestConfigIsCopied(t *testing.T) {
 	keys := []jwtauth.Key{{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}}
-	c := issuerConfig(func(i *jwtauth.Issuer) {
-		i.Require, i.Keys = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
+	c := compatible(func(i *jwtauth.Issuer) {
+		i.Clients, i.Require, i.Keys = []string{"web"}, []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
 		i.Tenants, i.AllowedScopes, i.AllowedRoles = []string{"acme"}, []string{"reports:read"}, []string{"admin"}
 	})
 	keys[0] = jwtauth.Key{ID: "k1", Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}
 	a := newAuthenticator(t, c)
 	c.Issuers[0].Require[0].Values[0] = "bob"
-	c.Issuers[0].Audiences[0] = "https://other.example.com"
+	c.Issuers[0].Audiences[0], c.Issuers[0].Clients[0] = "https://other.example.com", "other"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	c.Issuers[0].Tenants[0], c.Issuers[0].AllowedScopes[0], c.Issuers[0].AllowedRoles[0] = "x", "x", "x"
-	p, err := a.Verify(t.Context(), token(nil, object{"roles": []any{"admin"}}))
-	if err != nil || p.Scopes.Len() != 1 || p.Roles.Len() != 1 {
-		t.Errorf("Verify after a change of the caller's Config = %+v, %v, want its scope and its role", p, err)
+	for _, aud := range []any{audience, nil} {
+		p, err := a.Verify(t.Context(), token(nil, object{"roles": []any{"admin"}, "aud": aud}))
+		if err != nil || p.Scopes.Len() != 1 || p.Roles.Len() != 1 {
+			t.Errorf("Verify after a change of the caller's Config = %+v, %v, want its scope and its role", p, err)
+		}
 	}
 }

@@ -128,6 +128,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 		{signingKey("k1", jwtauth.ES256), ""},
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
+		{signingKey("k4", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable}, // causes no second event
 	} {
 		noError(t, ring.Replace(step.key))
 		for range 2 {
@@ -142,9 +143,22 @@ func TestKeyRingAsKeys(t *testing.T) {
 	check(t, a, "keyring with the key again, after Close", string(signed.Token.Reveal()), "")
 	noError(t, ring.Replace(signingKey("k3", jwtauth.EdDSA)))
 	check(t, a, "keyring without a key, after Close", string(signed.Token.Reveal()), jwtauth.ReasonKeysUnavailable)
+	noError(t, a.Close()) // waits for the events
 	if got := causes(); len(got) != 1 {
 		t.Errorf("causes of the events = %q, want one, and none after Close", got)
 	}
+}
+
+// Of the keys whose From is not in the future, the one with the latest From signs.
+func TestLatestKeySigns(t *testing.T) {
+	var keys []jwtauth.SigningKey
+	for id, from := range map[string]time.Duration{"a": -3 * time.Hour, "b": -time.Hour, "c": -2 * time.Hour, "d": time.Hour} {
+		key := signingKey(id, jwtauth.ES256)
+		key.From = time.Now().Add(from)
+		keys = append(keys, key)
+	}
+	head, _, _ := strings.Cut(string(must(newRing(keys...).SignJWT("", nil)).Reveal()), ".")
+	equal(t, "header", head, encode(`{"alg":"ES256","kid":"b"}`))
 }
 
 func TestKeyRingHandler(t *testing.T) {
@@ -155,9 +169,12 @@ func TestKeyRingHandler(t *testing.T) {
 		return w
 	}
 	w := serve(http.MethodGet)
+	equal(t, "header", w.Header(), http.Header{
+		"Content-Type": {"application/jwk-set+json"}, "Cache-Control": {"max-age=60"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
+	})
 	var set struct{ Keys []map[string]string }
-	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || len(set.Keys) != 3 || w.Header().Get("Content-Type") != "application/jwk-set+json" {
-		t.Fatalf("GET = %v %s (%v), want a JWK Set of 3 keys", w.Header(), w.Body, err)
+	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || len(set.Keys) != 3 {
+		t.Fatalf("GET = %s (%v), want a JWK Set of 3 keys", w.Body, err)
 	}
 	for _, k := range set.Keys {
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {

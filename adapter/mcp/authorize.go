@@ -41,11 +41,7 @@ func (h *Handler) call(ctx context.Context, e *exchange, method string, request 
 	if !ok {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "malformed parameters"}
 	}
-	arguments := params.Arguments
-	if len(arguments) == 0 {
-		arguments = json.RawMessage("{}")
-	}
-	call, err := h.table.Authorize(ctx, e.principal, params.Name, arguments)
+	call, err := h.table.Authorize(ctx, e.principal, params.Name, params.Arguments)
 	if err == nil {
 		return next(context.WithValue(ctx, callKey{}, call), method, request)
 	}
@@ -83,9 +79,8 @@ func (h *Handler) list(ctx context.Context, e *exchange, method string, request 
 	if err != nil || !ok {
 		return listed, err
 	}
-	visible := *all
-	visible.Tools = slices.Clone(all.Tools)
-	visible.Tools = slices.DeleteFunc(visible.Tools, func(t *sdk.Tool) bool {
+	visible := *all // a middleware may keep the list
+	visible.Tools = slices.DeleteFunc(slices.Clone(all.Tools), func(t *sdk.Tool) bool {
 		shown, visibleErr := h.table.Visible(ctx, e.principal, t.Name)
 		if visibleErr != nil {
 			err = visibleErr
@@ -120,7 +115,7 @@ func CallFrom(ctx context.Context) (*tool.Call, bool) {
 func AddTool[In, Out any](server *sdk.Server, description *sdk.Tool, run func(ctx context.Context, call *tool.Call, arguments In) (Out, error)) {
 	described := *description
 	if described.InputSchema == nil {
-		described.InputSchema = schemaOf[In](description.Name)
+		described.InputSchema = schemaOf[In](described.Name)
 	}
 	server.AddTool(&described, func(ctx context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		call, ok := CallFrom(ctx)
@@ -128,7 +123,7 @@ func AddTool[In, Out any](server *sdk.Server, description *sdk.Tool, run func(ct
 			return nil, &jsonrpc.Error{Code: codeRefused, Message: "the call was not authorized"}
 		}
 		arguments, ok := call.Arguments.(*In)
-		if !ok || call.Tool != description.Name {
+		if !ok || call.Tool != described.Name {
 			return nil, &jsonrpc.Error{Code: codeRefused, Message: "the tool has other arguments in the table"}
 		}
 		out, err := run(ctx, call, *arguments)

@@ -4,6 +4,7 @@ package mcp_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,10 +65,11 @@ func TestNewRefuses(t *testing.T) {
 func TestMiswired(t *testing.T) {
 	server := newServer()
 	ran := false
-	mcp.AddTool(server, &sdk.Tool{Name: "read"}, func(context.Context, *tool.Call, readArguments) (string, error) {
+	run := func(context.Context, *tool.Call, readArguments) (string, error) {
 		ran = true
 		return "", nil
-	})
+	}
+	mcp.AddTool(server, &sdk.Tool{Name: "read"}, run)
 	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
 	if err != nil {
 		t.Fatal(err)
@@ -101,28 +103,54 @@ func TestMiswired(t *testing.T) {
 		}
 		ran = false
 	}
-	// The same server on another transport.
-	client, transport := sdk.NewInMemoryTransports()
-	if _, err := server.Connect(t.Context(), transport, nil); err == nil {
+	// The server behind Front, but not behind the handler.
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"prompts/list"}`))
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	options := &sdk.StreamableHTTPOptions{Stateless: true, DisableLocalhostProtection: true}
+	handler.Front(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, options)).ServeHTTP(w, r)
+	if !strings.Contains(w.Body.String(), "not behind a gate") {
+		t.Errorf("prompts/list of another handler: %d %s, want a refusal", w.Code, w.Body)
+	}
+	// The server on another transport, and a server without a handler.
+	free := newServer()
+	mcp.AddTool(free, &sdk.Tool{Name: "read"}, run)
+	for want, server := range map[string]*sdk.Server{"not behind a gate": server, "not authorized": free} {
+		client, transport := sdk.NewInMemoryTransports()
+		if _, err := server.Connect(t.Context(), transport, nil); err != nil {
+			t.Fatal(err)
+		}
 		session, err := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), client, nil)
 		if err == nil {
-			defer func() { _ = session.Close() }()
-			if _, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read", Arguments: map[string]any{"topic": "a"}}); err == nil {
-				t.Error("CallTool() over another transport error = nil, want a refusal")
-			}
+			_, err = session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read", Arguments: map[string]any{"topic": "a"}})
+			_ = session.Close()
 		}
-	}
-	if ran {
-		t.Error("the tool ran over another transport")
+		if err == nil || !strings.Contains(err.Error(), want) || ran {
+			t.Errorf("CallTool() over another transport error = %v, ran = %t, want %q", err, ran, want)
+		}
 	}
 }
 
-// A tool whose arguments differ from those in the table does not run.
+// A tool whose arguments differ from those in the table does not run, nor does one that
+// a middleware calls in place of the authorized one.
 func TestOtherArguments(t *testing.T) {
 	server := newServer()
 	mcp.AddTool(server, &sdk.Tool{Name: "read"}, func(context.Context, *tool.Call, runArguments) (string, error) {
 		t.Error("the tool ran")
 		return "", nil
+	})
+	mcp.AddTool(server, &sdk.Tool{Name: "admin"}, func(context.Context, *tool.Call, readArguments) (string, error) {
+		t.Error("the tool ran")
+		return "", nil
+	})
+	renames := false
+	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+			if params, ok := r.GetParams().(*sdk.CallToolParamsRaw); ok && renames {
+				params.Name = "admin"
+			}
+			return next(ctx, method, r)
+		}
 	})
 	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
 	if err != nil {
@@ -134,19 +162,24 @@ func TestOtherArguments(t *testing.T) {
 	}
 	s := &service{Server: httptest.NewServer(handler.Front(gate.Handler(handler)))}
 	defer s.Close()
-	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); !strings.Contains(a.rpc.Error.Message, "other arguments") {
-		t.Errorf("POST: %s, want an error", a.body)
+	for _, renames = range []bool{false, true} {
+		if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); !strings.Contains(a.rpc.Error.Message, "other arguments") {
+			t.Errorf("POST: %s, want an error", a.body)
+		}
 	}
-	for _, f := range []func(){
-		func() { handler.Front(nil) },
-		func() {
+	if _, ok := mcp.CallFrom(t.Context()); ok {
+		t.Error("CallFrom(no call) = true, want false")
+	}
+	for want, f := range map[string]func(){
+		"mcp: Handler.Front: nil handler": func() { handler.Front(nil) },
+		"mcp: AddTool: f: ": func() {
 			mcp.AddTool(server, &sdk.Tool{Name: "f"}, func(context.Context, *tool.Call, func()) (string, error) { return "", nil })
 		},
 	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Error("no panic, want one")
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, want) {
+					t.Errorf("panic: %s, want %s", got, want)
 				}
 			}()
 			f()

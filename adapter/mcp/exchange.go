@@ -3,10 +3,12 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -62,12 +64,8 @@ func malformed(code gatehouse.Code, cause error) *gatehouse.Error {
 // SDK takes the last of two members with one name.
 func (e *exchange) read(body []byte) error {
 	e.isRead, e.code = true, codeInvalidRequest
-	for _, c := range body {
-		if c == '[' {
-			return errBatch
-		} else if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			break
-		}
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		return errBatch
 	}
 	limits := strictjson.Limits{Depth: 64, Members: 100_000}
 	err := strictjson.Object(string(body), limits, func(name, value string) error {
@@ -101,8 +99,8 @@ func ErrorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 		return gatehouse.Body{}
 	}
 	if !e.isRead { // the gate has refused the caller
-		body, err := io.ReadAll(io.LimitReader(e.body, min(e.maxBody, maxRefused)))
-		if err != nil || e.read(body) != nil {
+		body, _ := io.ReadAll(io.LimitReader(e.body, min(e.maxBody, maxRefused))) // a part of a message is malformed
+		if e.read(body) != nil {
 			e.id = nil
 		}
 		e.code = codeRefused
@@ -134,25 +132,18 @@ func (e *exchange) message(text string, data any) []byte {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`
 	}
-	id := e.id
-	if id == nil {
-		id = json.RawMessage("null")
-	}
 	encoded, _ := json.Marshal(struct { // cannot fail: id is a value of a valid message
 		Version string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
+		ID      json.RawMessage `json:"id"` // null if there is none
 		Error   rpc             `json:"error"`
-	}{"2.0", id, rpc{e.code, text, data}})
+	}{"2.0", e.id, rpc{e.code, text, data}})
 	return append(encoded, '\n')
 }
 
 // write writes a refusal that does not come from the gate.
 func (e *exchange) write(w http.ResponseWriter, refusal gatehouse.Refusal) {
-	e.isRead, e.code = true, codeRefused // the body of a page of another origin is not read
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	e.code = codeRefused // the body of a page of another origin is not read
+	maps.Copy(w.Header(), http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}})
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(e.encode(refusal))
 }

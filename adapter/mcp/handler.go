@@ -4,6 +4,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ const defaultMaxBody = 4 << 20
 func New(config Config) (*Handler, error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("mcp: Config."+format, args...)) }
-	h := &Handler{table: config.Table, origins: make(map[string]bool), maxBody: config.MaxBody, observer: config.Observer}
+	h := &Handler{table: config.Table, origins: make(map[string]bool), maxBody: cmp.Or(config.MaxBody, defaultMaxBody), observer: config.Observer}
 	if config.Server == nil {
 		fail("Server: required")
 	}
@@ -77,17 +78,14 @@ func New(config Config) (*Handler, error) {
 		u, err := safeurl.Parse(origin)
 		switch {
 		case origin == "" && i == 0:
-		case err != nil || safeurl.Origin(u) == "" || strings.TrimSuffix(u.String(), "/") != strings.TrimSuffix(origin, "/") || u.Path != "" && u.Path != "/":
+		case err != nil || !strings.EqualFold(strings.TrimSuffix(origin, "/"), u.Scheme+"://"+u.Host):
 			fail("Origins: %q is not an origin such as %q", origin, "https://tools.example.com")
 		default:
-			h.origins[u.Scheme+"://"+u.Host] = true
+			h.origins[strings.ToLower(u.Scheme+"://"+u.Host)] = true
 		}
 	}
-	if h.maxBody == 0 {
-		h.maxBody = defaultMaxBody
-	}
-	if h.maxBody < 0 {
-		fail("MaxBody: got %d, want at least 1", h.maxBody)
+	if config.MaxBody < 0 {
+		fail("MaxBody: got %d, want at least 1", config.MaxBody)
 	}
 	if h.observer != nil && typednil.Is(h.observer) {
 		fail("Observer: is a nil %T", h.observer)
@@ -168,5 +166,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The stream ends with the credential, not at the timeout of the server.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
-	h.next.ServeHTTP(&response{ResponseWriter: w, request: r, exchange: request}, inner)
+	answer := &response{ResponseWriter: w, request: r, exchange: request}
+	h.next.ServeHTTP(answer, inner)
+	answer.start()
 }

@@ -7,10 +7,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"strconv"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,10 +52,13 @@ func TestRefusals(t *testing.T) {
 		{"the name twice", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"run","name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "7", "invalid_request"},
 		{"invalid UTF-8", "agent", callOf("read", "{\"topic\":\"\xff\"}"), nil, 400, "", "null", "invalid_request"},
 		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "invalid_request"},
-		{"batch", "agent", "[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
+		{"nested too deep", "agent", callOf("read", `{"topic":`+strings.Repeat("[", 64)+strings.Repeat("]", 64)+`}`), nil, 400, "", "7", "invalid_request"},
+		{"parameters of null", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":null}`, nil, 200, "", "7", "params"},
+		{"invalid cursor", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"cursor":"?"}}`, nil, 200, "", "7", "invalid params"},
+		{"batch", "agent", " \t\r\n[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
 		{"ID of another type", "agent", `{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{"name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "null", "invalid_request"},
 		{"ID above 2^53", "agent", strings.Replace(callOf("read", `{"topic":"a"}`), "7", "9007199254740992", 1), nil, 400, "", "null", "invalid_request"},
-		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
+		{"too large", "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 1<<20)+`"}`), nil, 413, "", "null", "invalid_request"},
 		{"another origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"another origin, no credential", "", callOf("read", `{"topic":"a"}`), []string{"Origin", "https://evil.example.com"}, 403, "", "null", "access_denied"},
 		{"opaque origin", "agent", callOf("read", `{"topic":"a"}`), []string{"Origin", "null"}, 403, "", "null", "access_denied"},
@@ -71,14 +76,20 @@ func TestRefusals(t *testing.T) {
 				(test.challenge == "") != (challenge == "") {
 				t.Errorf("POST: %d, challenge %q, %s, want %d, %q, ID %s, %s", a.StatusCode, challenge, a.body, test.status, test.challenge, test.id, test.err)
 			}
-			if want := map[string]int{"batch": -32600, "ID of another type": -32600, "invalid UTF-8": -32700, "not in the table": -32602}[test.name]; want != 0 && a.rpc.Error.Code != want {
+			if want := map[string]int{
+				"batch": -32600, "ID of another type": -32600, "too large": -32600, "invalid UTF-8": -32700, "not in the table": -32602,
+				"invalid token, malformed message": -32000, "backend down": -32000, "another origin": -32000,
+			}[test.name]; want != 0 && a.rpc.Error.Code != want {
 				t.Errorf("POST: code %d, want %d", a.rpc.Error.Code, want)
 			}
-			if after, _ := a.rpc.Error.Data["retry_after"].(float64); strconv.Itoa(int(after)) != cmp.Or(a.Header.Get("Retry-After"), "0") {
-				t.Errorf("POST: retry_after %v, want %q as in the header", after, a.Header.Get("Retry-After"))
+			if after := fmt.Sprint(a.rpc.Error.Data["retry_after"]); after != cmp.Or(a.Header.Get("Retry-After"), "<nil>") {
+				t.Errorf("POST: retry_after %s, want %q as in the header", after, a.Header.Get("Retry-After"))
 			}
-			if test.status != 200 && a.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("Cache-Control is %q, want no-store", a.Header.Get("Cache-Control"))
+			if _, ok := a.rpc.Error.Data["scope"]; ok != (test.err == "insufficient_scope") {
+				t.Errorf("POST: %s, want data.scope only if scopes are missing", a.body)
+			}
+			if h := a.Header; test.status != 200 && (h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "application/json" || h.Get("X-Content-Type-Options") != "nosniff") {
+				t.Errorf("POST: headers %v, want those of JSON that is not for caches", h)
 			}
 			s.WantRan(t)
 			if last := s.Last(); test.status >= 400 && last.Status != test.status {
@@ -109,14 +120,14 @@ func TestStepUp(t *testing.T) {
 // Pages of the server and of other configured origins may call tools.
 func TestOwnOrigins(t *testing.T) {
 	s := start(t)
-	for _, origin := range []string{s.URL, "https://console.example.com", "HTTPS://Console.Example.com"} {
-		if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", origin); a.StatusCode != 200 {
+	for _, origin := range []string{s.URL, "https://mixed.example.com", "https://ASCII.example.com", "https://console.example.com", "HTTPS://Console.Example.com"} {
+		if a := s.post(t, "agent", callOf("read", `{"topic":"[a]"}`), "Origin", origin); a.StatusCode != 200 {
 			t.Errorf("POST with Origin %s: %d %s, want 200", origin, a.StatusCode, a.body)
 		}
 	}
 	s.post(t, "agent", callOf("read", `{"topic":"a"}`), "Origin", "https://evil.example.com")
 	last := s.Last()
-	if last.Reason != mcp.ReasonOrigin || last.Decision != gatehouse.Rejected {
+	if last.Reason != mcp.ReasonOrigin || last.Decision != gatehouse.Rejected || last.Duration > time.Hour {
 		t.Errorf("the last event is %+v, want the refusal of the origin", last)
 	}
 }
@@ -192,11 +203,15 @@ func TestClientLives(t *testing.T) {
 // it can get. The list is not for caches.
 func TestList(t *testing.T) {
 	s := start(t)
-	for caller, want := range map[string]string{"agent": "read run", "narrow": "read run", "key": "read"} {
+	for _, test := range [][2]string{{"key", "read"}, {"agent", "read run"}, {"narrow", "read run"}} {
+		caller, want := test[0], test[1]
 		a := s.post(t, caller, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 		var names []string
 		for _, tool := range a.rpc.Result.Tools {
 			names = append(names, tool.Name)
+			if own := tool.InputSchema.Title == "Reading"; own != (tool.Name == "read") || !own && tool.InputSchema.Properties["source"] == nil {
+				t.Errorf("tools/list: %+v, want the schema of the tool, or that of its arguments", tool)
+			}
 		}
 		if got := strings.Join(names, " "); got != want || a.rpc.Result.CacheScope != "private" || a.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("tools/list of %s = %s, %s, want %s, private", caller, got, a.body, want)
@@ -218,21 +233,25 @@ func TestCredentialIsRemoved(t *testing.T) {
 	}
 }
 
+const (
+	version = "2026-07-28"
+	meta    = `{"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
+)
+
 // A stream of the protocol of 2026-07-28 ends when the credential expires.
 func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
-	const version = "2026-07-28"
-	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":` + meta + `}}`
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for text := ""; !strings.Contains(text, "acknowledged"); { // the credential can expire before the stream begins
+	text := ""
+	for lifetime := time.Second; !strings.Contains(text, "acknowledged"); lifetime *= 2 { // the credential can expire before the stream begins
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header = http.Header{
-			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer short:agent"},
+			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer " + lifetime.String() + ":agent"},
 			"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
 		}
 		start := time.Now()
@@ -245,8 +264,8 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		if text = string(read); err != nil || response.StatusCode != 200 {
 			t.Fatalf("the stream: %d, %s, %v, want its end with the credential", response.StatusCode, text, err)
 		}
-		if took := time.Since(start); took < time.Second {
-			t.Fatalf("the stream ended after %v, want 1 s", took)
+		if took := time.Since(start); took < lifetime {
+			t.Fatalf("the stream ended after %v, want %v", took, lifetime)
 		}
 	}
 }
@@ -278,7 +297,7 @@ func TestOtherRequests(t *testing.T) {
 		}
 		line, _ := bufio.NewReader(response.Body).ReadString('\n')
 		_ = response.Body.Close()
-		if response.StatusCode != test.want || !strings.HasPrefix(line, test.body) {
+		if response.StatusCode != test.want || !strings.HasPrefix(line, test.body) || test.want == 405 && response.Header.Get("Allow") != "POST" {
 			t.Errorf("%s %s: %d %s, want %d %s", test.method, test.path, response.StatusCode, line, test.want, test.body)
 		}
 	}
@@ -294,14 +313,86 @@ func TestNotifications(t *testing.T) {
 // The error of a tool is a tool result, and its refusal that of the gate.
 func TestErrorsOfTools(t *testing.T) {
 	s := start(t)
-	s.fail = func() error { return errors.New("no such topic") }
+	s.fail = func(context.Context) error { return errors.New("no such topic") }
 	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "no such topic") {
 		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
 	}
-	s.fail = func() error {
-		return &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicyRefused}
+	if a := s.post(t, "agent", callOf("read", `{"topic":"NaN"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "cannot be encoded") {
+		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
 	}
-	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 403 || a.rpc.Error.Data["error"] != "access_denied" {
-		t.Errorf("POST: %d %s, want 403", a.StatusCode, a.body)
+	denied := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicyRefused, Params: []gatehouse.Param{{Name: "why", Value: "late"}}}
+	s.fail = func(context.Context) error { return denied }
+	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 403 || a.rpc.Error.Data["error"] != "access_denied" || a.rpc.Error.Data["why"] != "late" {
+		t.Errorf("POST: %d %s, want 403 with the parameter", a.StatusCode, a.body)
 	}
+	// In a stream that has begun a refusal is a message. What was sent before arrives at once.
+	s.progress = true
+	wait := make(chan struct{})
+	release := sync.OnceFunc(func() { close(wait) })
+	defer release()
+	s.fail = func(context.Context) error {
+		<-wait
+		return denied
+	}
+	response := s.send(t, "agent", callOf("read", `{"topic":"a"}`))
+	reader := bufio.NewReader(response.Body)
+	for line := ""; !strings.Contains(line, "notifications/progress"); {
+		var err error
+		if line, err = reader.ReadString('\n'); err != nil {
+			t.Fatalf("the stream: %v, want a notification", err)
+		}
+	}
+	release()
+	if rest, err := io.ReadAll(reader); err != nil || response.StatusCode != 200 || strings.Count(string(rest), "data:") != 1 || !strings.Contains(string(rest), `"code":-32000,"message":"refused"`) {
+		t.Errorf("the stream: %d, %s, %v, want the refusal", response.StatusCode, rest, err)
+	}
+}
+
+// A call of the protocol of 2026-07-28 ends when the caller hangs up.
+func TestCallEndsWithRequest(t *testing.T) {
+	s := start(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	s.fail = func(ctx context.Context) error {
+		hangUp()
+		<-ctx.Done()
+		close(ended)
+		return ctx.Err()
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp", strings.NewReader(callOf("read", `{"topic":"a"},"_meta":`+meta)))
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"},
+		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"read"},
+	}
+	w := httptest.NewRecorder()
+	s.Config.Handler.ServeHTTP(w, r)
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Errorf("the call goes on after the caller has hung up: %d %s", w.Code, w.Body)
+	}
+}
+
+// A subscription may be longer than the write timeout of the server, another call may not.
+func TestWriteDeadline(t *testing.T) {
+	s := start(t)
+	for method, want := range map[string]bool{"subscriptions/listen": true, "tools/list": false} {
+		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"}}
+		s.Config.Handler.ServeHTTP(w, r)
+		if w.removed != want {
+			t.Errorf("%s removed the write deadline: %t, want %t", method, w.removed, want)
+		}
+	}
+}
+
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+	removed bool
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
+	w.removed = deadline.IsZero()
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,9 +41,12 @@ type service struct {
 	agentkit.Recorder
 	approvals *approval.Approvals
 
-	mu   sync.Mutex
-	seen []http.Header // the headers that tools see
-	fail func() error  // what the tools return
+	progress bool                        // the tools send a notification first
+	fail     func(context.Context) error // what the tools return
+
+	mu     sync.Mutex
+	seen   []http.Header        // the headers that tools see
+	listed *sdk.ListToolsResult // what a middleware keeps
 }
 
 type (
@@ -55,13 +59,15 @@ type (
 	}
 )
 
-func (s *service) record(text string) error {
+func (s *service) record(ctx context.Context, text string) error {
 	s.Ran(text)
 	if s.fail != nil {
-		return s.fail()
+		return s.fail(ctx)
 	}
 	return nil
 }
+
+var readSchema = json.RawMessage(`{"type":"object","title":"Reading"}`)
 
 // start starts an MCP server with two tools in the table and one that is not in it.
 func start(t *testing.T) *service {
@@ -82,17 +88,20 @@ func start(t *testing.T) *service {
 		t.Fatal(err)
 	}
 	server := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
-	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads"}, func(_ context.Context, _ *tool.Call, in readArguments) (map[string]string, error) {
-		return map[string]string{"topic": in.Topic}, s.record("read " + in.Topic)
+	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads", InputSchema: readSchema}, func(ctx context.Context, _ *tool.Call, in readArguments) (map[string]any, error) {
+		if in.Topic == "NaN" {
+			return map[string]any{"topic": math.NaN()}, nil
+		}
+		return map[string]any{"topic": in.Topic}, s.record(ctx, "read "+in.Topic)
 	})
-	mcp.AddTool(server, &sdk.Tool{Name: "run", Description: "runs"}, func(_ context.Context, call *tool.Call, in runArguments) (map[string]string, error) {
+	mcp.AddTool(server, &sdk.Tool{Name: "run", Description: "runs"}, func(ctx context.Context, call *tool.Call, in runArguments) (map[string]string, error) {
 		if call.Approval.ID == "" {
 			t.Error("the tool ran without an approval")
 		}
-		return map[string]string{"output": in.Source}, s.record("run " + in.Source)
+		return map[string]string{"output": in.Source}, s.record(ctx, "run "+in.Source)
 	})
-	server.AddTool(&sdk.Tool{Name: "forgotten", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return &sdk.CallToolResult{}, s.record("forgotten")
+	server.AddTool(&sdk.Tool{Name: "forgotten", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(ctx context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		return &sdk.CallToolResult{}, s.record(ctx, "forgotten")
 	})
 	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
@@ -101,12 +110,22 @@ func start(t *testing.T) *service {
 				s.seen = append(s.seen, extra.Header)
 				s.mu.Unlock()
 			}
-			return next(ctx, method, r)
+			if session, ok := r.GetSession().(*sdk.ServerSession); ok && s.progress && method == "tools/call" {
+				if err := session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: "p", Progress: 1}); err != nil {
+					t.Errorf("NotifyProgress() error = %v, want nil", err)
+				}
+			}
+			if method == "tools/list" && s.listed != nil {
+				return s.listed, nil
+			}
+			result, err := next(ctx, method, r)
+			s.listed, _ = result.(*sdk.ListToolsResult)
+			return result, err
 		}
 	})
 	listener := httptest.NewUnstartedServer(nil)
 	origin := "http://" + listener.Listener.Addr().String()
-	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com"}, Observer: s})
+	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com", "https://Mixed.Example.com/", "HTTPS://ascii.example.com"}, MaxBody: 1 << 20, Observer: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,19 +166,26 @@ type answer struct {
 		Result struct {
 			IsError           bool
 			StructuredContent map[string]any
-			Tools             []struct{ Name string }
-			CacheScope        string
+			Tools             []struct {
+				Name        string
+				InputSchema struct {
+					Title      string
+					Properties map[string]any
+				}
+			}
+			CacheScope string
 		}
 	}
 }
 
-// post sends a message as a caller, with more headers in pairs.
-func (s *service) post(t *testing.T, caller, body string, headers ...string) *answer {
+// send sends a message as a caller, with more headers in pairs.
+func (s *service) send(t *testing.T, caller, body string, headers ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Host = "tools.example.com" // as of a reverse proxy on this machine
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
 	if caller != "" {
 		r.Header.Set("Authorization", "Bearer "+caller)
@@ -171,7 +197,14 @@ func (s *service) post(t *testing.T, caller, body string, headers ...string) *an
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+// post returns the response to a message.
+func (s *service) post(t *testing.T, caller, body string, headers ...string) *answer {
+	t.Helper()
+	response := s.send(t, caller, body, headers...)
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 
 // response is a writer that turns the answer of the SDK into a refusal of the gate, with
 // its status and challenge, if the call was refused. For that it waits with the header
-// until the first byte of the body: the SDK writes the header of a stream before the
-// tool is called.
+// until the first byte of the body, or the end: the SDK writes the header of a stream
+// before the tool is called.
 type response struct {
 	http.ResponseWriter
 	request  *http.Request
@@ -23,15 +23,7 @@ type response struct {
 }
 
 // WriteHeader implements [http.ResponseWriter].
-func (w *response) WriteHeader(status int) {
-	if status < 200 {
-		w.ResponseWriter.WriteHeader(status)
-		return
-	}
-	if w.status = status; status == http.StatusAccepted || status == http.StatusNoContent { // without a body
-		w.start()
-	}
-}
+func (w *response) WriteHeader(status int) { w.status = status }
 
 // Write implements [http.ResponseWriter].
 func (w *response) Write(data []byte) (int, error) {
@@ -41,6 +33,7 @@ func (w *response) Write(data []byte) (int, error) {
 	return w.ResponseWriter.Write(data)
 }
 
+// start writes the header, or the refusal, once.
 func (w *response) start() {
 	if w.started {
 		return
@@ -63,7 +56,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 
 // FlushError sends what was written. Before the first byte there is nothing to send.
 func (w *response) FlushError() error {
-	if !w.started || w.refused {
+	if !w.started {
 		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()

@@ -138,6 +138,8 @@ var importRules = []rule{
 			r.Generation, r.Current, r.Suspended, r.Revoked = 2, hashOf(r.ID, 2), time.Time{}, r.Rotated
 			rotated.Revoked = r.Revoked
 			s.same("Import of an older, revoked record", s.imports(r), rotated)
+			r.Generation = rotated.Generation
+			s.same("Import of a revoked record with another secret", s.imports(r), rotated)
 			s.unchanged(rotated)
 		},
 	},
@@ -168,7 +170,7 @@ var importRules = []rule{
 		},
 	},
 	{
-		"retention", "Create and Import remove up to ten records whose Expires is more than Retention ago, in each call. Nothing else removes a record but Delete.",
+		"retention", "Create and Import remove up to ten records whose Expires is more than Retention ago, in each call. Only these two and Delete remove records.",
 		func(s suite) {
 			now := s.create(draft(keyID(1))).AsOf
 			ended := func(n int, ago time.Duration) apikey.Record {

@@ -28,6 +28,7 @@ type target struct {
 	dirs      []string // of it and of the other packages whose tests run
 	fset      *token.FileSet
 	sources   map[string][]byte
+	files     map[string]*ast.File
 	mutants   []mutant
 	reasons   map[string]string
 	results   []result
@@ -62,7 +63,7 @@ func loadPackage(ctx context.Context, root, dir string, with ...string) (*target
 		return nil, err
 	}
 	fset := token.NewFileSet()
-	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, name: listed.Name, fset: fset, sources: make(map[string][]byte)}
+	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, name: listed.Name, fset: fset, sources: make(map[string][]byte), files: make(map[string]*ast.File)}
 	dirs := exec.CommandContext(ctx, "go", append([]string{"list", "-f={{.Dir}}", listed.ImportPath}, with...)...)
 	dirs.Dir = root
 	if out, err = dirs.CombinedOutput(); err != nil {
@@ -82,7 +83,7 @@ func loadPackage(ctx context.Context, root, dir string, with ...string) (*target
 		if err != nil {
 			return nil, err
 		}
-		t.sources[name], files, names = source, append(files, file), append(names, name)
+		t.sources[name], t.files[name], files, names = source, file, append(files, file), append(names, name)
 	}
 	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		return os.Open(exports[path])

@@ -25,6 +25,9 @@
 //   - boundary: a comparison decides the other way for equal values;
 //   - slice: a slice, map or value is shared with the caller, not cloned.
 //
+// With -hand it tests the mutants of a list instead, which somebody has written by hand:
+// a wrong constant, an effect before the check that permits it, a loop that ends early.
+//
 // A mutant is killed if the tests fail or time out, and survives if they pass. One
 // that does not compile says nothing. A survivor that no caller can distinguish
 // from the original is listed in equivalent.txt with the reason. A report for each
@@ -65,6 +68,7 @@ type options struct {
 	parallel   int
 	short      bool
 	kinds      []string
+	hand       string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -80,6 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&o.short, "short", true, "run the tests with -short")
 	all := []string{kindCheck, kindOrder, kindStatement, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
 	kinds := flags.String("kinds", strings.Join(all, ","), "the kinds of changes")
+	flags.StringVar(&o.hand, "hand", "", "a list of mutants that are tested instead, a line each: FILE ## CODE ## REPLACEMENT")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -89,6 +94,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return 2
 		}
 		o.kinds = append(o.kinds, kind)
+	}
+	if o.hand != "" {
+		o.kinds = []string{kindHand}
 	}
 	if *with != "" {
 		o.with = strings.Split(*with, ",")
@@ -137,7 +145,11 @@ func mutate(ctx context.Context, o options, dirs []string, stdout io.Writer) err
 		if err != nil {
 			return err
 		}
-		p.reasons = reasons
+		if o.hand == "" {
+			p.reasons = reasons
+		} else if err := p.handMutants(o.hand); err != nil {
+			return err
+		}
 		temp, err := os.MkdirTemp("", "mutate")
 		if err != nil {
 			return err

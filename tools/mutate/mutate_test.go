@@ -114,7 +114,6 @@ func TestKinds(t *testing.T) {
 	want := map[string]string{
 		`Order: if is(s, "first") { return errors.New("first") } => after if is(s, "second") { return errors.New("second") }`: killed,
 		`Order: if is(s, "second") { return errors.New("second") } => after log("a")`:                                         survived,
-		`Order: log("a") => after log("b")`:              survived,
 		`Clock: time.Now() => a day behind`:              killed,
 		`Expired: expires.Before(now) => or equal`:       survived,
 		`Expired: now => a day behind`:                   killed,
@@ -222,6 +221,40 @@ func TestEquivalentListIsCurrent(t *testing.T) {
 		}
 		if !known[id] {
 			t.Errorf("equivalent.txt: no such mutant: %s", id)
+		}
+	}
+}
+
+// Mutants of a list are tested instead of those that the tool finds.
+func TestHand(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	list := filepath.Join(t.TempDir(), "hand.txt")
+	write := func(text string) {
+		if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hand := func() (code int, stdout, stderr string) {
+		var out, errs bytes.Buffer
+		code = run(t.Context(), []string{"-C", "testdata", "-equivalent", os.DevNull, "-hand", list, "guards"}, &out, &errs)
+		return code, out.String(), errs.String()
+	}
+	write("# comment\nguards/guards.go ## len(s) >  10 ## len(s) > 11\nguards/guards.go ## s == \"x\" || ## \nother/other.go ## x ## y\n")
+	code, stdout, stderr := hand()
+	for _, want := range []string{"2 mutants", "survived      guards/guards.go:21 Check: len(s) >  10 => len(s) > 11", "killed        guards/guards.go:24 Check: s == \"x\" || => \n"} {
+		if code != 1 || !strings.Contains(stdout, want) {
+			t.Errorf("run with -hand = %d, want 1 and %q in\n%s\n%s", code, want, stdout, stderr)
+		}
+	}
+	for text, want := range map[string]string{
+		"guards/guards.go ## x":                   "1: not of the form",
+		"guards/guards.go ## nil ## y":            "want 1: nil",
+		"guards/guards.go ## nowhere ## y":        "the code is 0 times",
+		"guards/guards.go ## package guards ## y": "the code is in no function",
+	} {
+		write(text)
+		if code, _, stderr := hand(); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("run with -hand %q = %d, %q, want 1, %q", text, code, stderr, want)
 		}
 	}
 }
