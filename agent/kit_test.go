@@ -105,6 +105,7 @@ type flaky struct {
 	agent.Store
 	mu    sync.Mutex
 	err   error
+	skip  int // calls of Find before one that fails
 	left  int // failures after which err is nil, 0 for no end
 	panic bool
 	finds int
@@ -120,6 +121,9 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 	f.mu.Lock()
 	f.finds++
 	err := f.err
+	if f.skip--; f.skip >= 0 {
+		err = nil
+	}
 	if f.left--; f.left == 0 {
 		f.err = nil
 	}
@@ -314,6 +318,13 @@ func (w *world) admit(token string) (gatehouse.Principal, error) {
 	}
 	p, _ := gatehouse.FromContext(inner.Context())
 	return p, nil
+}
+
+func causeOf(err error) error {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Cause
+	}
+	return nil
 }
 
 func reasonOf(err error) gatehouse.Reason {

@@ -23,6 +23,8 @@ type entry struct {
 	keys   []publicKey
 }
 
+func (e *entry) exists() bool { return e.agent.Generation > 0 }
+
 // entry returns the entry of a record.
 func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 	var d details
