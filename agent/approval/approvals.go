@@ -124,7 +124,6 @@ func New(c Config) (*Approvals, error) {
 	switch {
 	case err != nil:
 		fail("URL: %w", err)
-		u = new(url.URL)
 	case u.RawQuery != "" || u.ForceQuery || u.Path == "" || strings.HasSuffix(u.Path, "/") || u.EscapedPath() != u.Path:
 		fail("URL: must have a plain path without a slash at the end, and no query")
 	}

@@ -154,11 +154,11 @@ func TestMalformedDecisions(t *testing.T) {
 		if w := postJSON(path, alice, body).do(a); w.Code != 400 {
 			t.Errorf("POST %.80s = %d, want 400", body, w.Code)
 		}
-		if e, _ := seen.last(""); e.Decision != gatehouse.Denied {
-			t.Errorf("POST %.80s: decision = %s, want %s", body, e.Decision, gatehouse.Denied)
+		if e, _ := seen.last(""); e.Decision != gatehouse.Denied || strings.Contains(body, "deny") && !strings.Contains(e.Cause.Error(), "duplicate") {
+			t.Errorf("POST %.80s: decision = %s, %v, want %s with the cause", body, e.Decision, e.Cause, gatehouse.Denied)
 		}
 	}
-	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=%zz"} {
+	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=approve&%zz"} {
 		x := postForm(path, alice, nil)
 		x.body = form
 		if w := x.do(a); w.Code != 400 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
@@ -168,8 +168,9 @@ func TestMalformedDecisions(t *testing.T) {
 	for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", "application/json; charset"} {
 		x := postJSON(path, alice, `{"decision":"approve"}`)
 		x.header["Content-Type"] = contentType
-		if w := x.do(a); w.Code != 400 {
-			t.Errorf("POST as %q = %d, want 400", contentType, w.Code)
+		w := x.do(a)
+		if e, _ := seen.last(""); w.Code != 400 || !strings.Contains(e.Cause.Error(), "Content-Type") {
+			t.Errorf("POST as %q = %d, %v, want 400 with the cause", contentType, w.Code, e.Cause)
 		}
 	}
 	if w := postJSON(path+"?decision=approve", alice, `{"decision":"deny","reason":"with\u0000"}`).do(a); w.Code != 200 || !strings.Contains(w.Body.String(), "denied") {
