@@ -226,7 +226,7 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 		}
 	}
 	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
-	if e := w.events.last(); e.Type != agent.EventDecommissioned {
+	if e := w.events.last(); e.Type != agent.EventDecommissioned || fmt.Sprint(e.Attrs) != "[agent=helper-2 agent_tenant=acme agent_generation=2]" {
 		t.Errorf("event = %+v, want agent_decommissioned", e)
 	}
 	for name, token := range map[string]string{"own": own, "delegated": delegated, "nested": again} {
@@ -328,6 +328,15 @@ func (s late) Register(ctx context.Context, id, tenant string, details []byte) (
 	return s.Store.Register(ctx, id, tenant, details)
 }
 
+// lateEnd is late for decommissions.
+type lateEnd struct{ agent.Store }
+
+func (s lateEnd) Decommission(ctx context.Context, tenant, id string) (agent.Record, error) {
+	time.Sleep(200 * time.Millisecond)
+	defer time.Sleep(200 * time.Millisecond)
+	return s.Store.Decommission(ctx, tenant, id)
+}
+
 // A registration is known when it returns, and what others change after it MaxAge later.
 func TestSlowRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -366,30 +375,38 @@ func TestLateAnswerOfARegistration(t *testing.T) {
 	})
 }
 
-// A query that began before a decommission does not hide it.
+// A query that has read the store before a decommission does not hide it, whether it
+// began before the decommission or after.
 func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := &slowStore{Store: agent.NewMemory(0), begun: make(chan struct{}), proceed: make(chan struct{})}
-		r := must(agent.New(registryConfig(slow, nil)))
-		must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
-		time.Sleep(time.Second)
-		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
-		slow.slow.Store(true)
-		result := make(chan error)
-		go func() { _, err := r.Caller(context.Background(), p); result <- err }()
-		<-slow.begun
-		time.Sleep(time.Millisecond)
-		must(r.Decommission(t.Context(), "acme", "helper-1"))
-		slow.slow.Store(false)
-		close(slow.proceed)
-		if err := <-result; reasonOf(err) != agent.ReasonDecommissioned {
-			t.Errorf("Caller with a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
-		}
-		if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
-			t.Errorf("Caller after a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
-		}
-		_ = r.Close()
-	})
+	for _, after := range []time.Duration{-time.Millisecond, 100 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			slow := &slowStore{Store: lateEnd{agent.NewMemory(0)}, begun: make(chan struct{}), proceed: make(chan struct{})}
+			r := must(agent.New(registryConfig(slow, nil)))
+			must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
+			time.Sleep(time.Second)
+			p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+			slow.slow.Store(true)
+			decommissioned, result := make(chan error), make(chan error)
+			time.AfterFunc(time.Second, func() { _, err := r.Decommission(context.Background(), "acme", "helper-1"); decommissioned <- err }) //nolint:contextcheck // of a test
+			time.AfterFunc(time.Second+after, func() { _, err := r.Caller(context.Background(), p); result <- err })                          //nolint:contextcheck // of a test
+			<-slow.begun
+			must(0, <-decommissioned)
+			slow.slow.Store(false)
+			close(slow.proceed)
+			if err := <-result; reasonOf(err) != agent.ReasonDecommissioned {
+				t.Errorf("Caller with a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+			}
+			if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
+				t.Errorf("Caller after a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+			}
+			slow.Store = agent.NewMemory(0) // as if the agent were removed from the store
+			time.Sleep(time.Second)
+			if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonUnknown {
+				t.Errorf("Caller after the removal error = %v, want %s", err, agent.ReasonUnknown)
+			}
+			_ = r.Close()
+		})
+	}
 }
 
 func TestEndWithAgent(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -135,7 +136,16 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 	if err != nil {
 		return agent.Record{}, err
 	}
-	return f.Store.Find(ctx, id)
+	r, err := f.Store.Find(ctx, id)
+	return r, wrap(err)
+}
+
+// wrap returns an error that has another one as its cause, as those of stores may.
+func wrap(err error) error {
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return err
 }
 
 // slowStore waits in Find after it has read.

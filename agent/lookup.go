@@ -16,7 +16,7 @@ import (
 // entry is what the registry knew of an ID when it read the store. It is immutable.
 type entry struct {
 	read   time.Time // when the query or the change began: what others change later is known MaxAge after it
-	known  time.Time // what was read before is older: when the query began, or the change was made
+	known  time.Time // what began to be read before may be older: when the query began, or the change was made
 	agent  Agent     // zero if there was none
 	scopes gatehouse.Scopes
 	limits Limits
@@ -82,16 +82,22 @@ func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
-// keep caches e and returns it, or what is cached if that is newer. Of two changes at one
-// time the answers may come in the other order.
+// keep caches e and returns it, or what is cached if that is newer: a later generation
+// that was known when the query or the change of e began, or became known meanwhile.
 func (r *Registry) keep(id string, e *entry) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.cache.Get(id); ok && (known.known.After(e.known) || known.known.After(e.read) && known.agent.Generation > e.agent.Generation) {
+	if known, ok := r.cache.Get(id); ok && known.known.After(e.read) && known.agent.Generation > e.agent.Generation {
 		return known
 	}
 	r.cache.Cache(id, e)
 	return e
+}
+
+func (r *Registry) cached(id string) (*entry, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.cache.Get(id)
 }
 
 // lookup returns what the registry knows of an ID, at most MaxAge old. The agent of
@@ -100,10 +106,7 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	if !isIdentifier(id) {
 		return &entry{}, nil
 	}
-	r.mu.RLock()
-	e, ok := r.cache.Get(id)
-	r.mu.RUnlock()
-	if ok && time.Since(e.read) < r.config.MaxAge {
+	if e, ok := r.cached(id); ok && time.Since(e.read) < r.config.MaxAge {
 		return e, nil
 	}
 	e, err := r.flights.Do(ctx, id, func(ctx context.Context) (*entry, error) {
@@ -117,9 +120,6 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 		}
 		return r.put(read, record)
 	})
-	if e == nil && err == nil {
-		err = errors.New("agent: no result")
-	}
 	if known, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return nil, known
 	}

@@ -49,12 +49,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		},
 		NonceKeys: []gatehouse.Secret{gatehouse.NewSecret([]byte("short"))},
 	})
-	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]`, `Roles[""]`,
+	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge: got 2s, want 0 to 1s", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]: Scopes: gatehouse`, `Roles[""]`,
 		`Roles["negative"]`, `Attestations["none"]`, `Attestations["never"]`, `Attestations[""]`, `Attestations["nil"]`, "Config.NonceKeys")
 	c := registryConfig(agent.NewMemory(0), nil)
 	c.NonceKeys = make([]gatehouse.Secret, 9)
+	c.MaxAge = -1
 	_, err = agent.New(c)
-	mistakes(t, "New(9 nonce keys)", err, "at most 8")
+	mistakes(t, "New(9 nonce keys)", err, "at most 8", "Config.MaxAge: got -1ns")
 }
 
 func TestNewServerReportsEveryMistake(t *testing.T) {
@@ -129,7 +130,7 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		a := good
 		test.change(&a)
 		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a})
-		mistakes(t, name, err, test.want)
+		mistakes(t, name, err, test.want, fmt.Sprintf("register %q", a.ID))
 	}
 	a := must(w.registry.Find(t.Context(), "helper-1"))
 	if a.Generation != 1 || a.Tenant != "acme" {
@@ -196,6 +197,9 @@ func TestStoreFailures(t *testing.T) {
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != http.StatusServiceUnavailable {
 			t.Errorf("%s with the store down: error = %v, want 503", name, err)
 		}
+		if cause := w.events.last().Cause; !strings.HasSuffix(fmt.Sprint(cause), "down") {
+			t.Errorf("%s with the store down: cause = %v, want that of the store", name, cause)
+		}
 		if _, err := w.admit(person(nil)); err != nil {
 			t.Errorf("Admit(person) with the store down: error = %v", err)
 		}
@@ -210,6 +214,13 @@ func TestStoreFailures(t *testing.T) {
 		}
 		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
 			t.Errorf("List of a record with %s: error = nil", name)
+		}
+		role := name == "an unknown role" // which a decommissioned agent does not need
+		if got := w.events.last().Reason; (got == agent.ReasonRole) != role {
+			t.Errorf("record with %s: reason = %s", name, got)
+		}
+		if _, err := w.registry.Decommission(ctx, "acme", "odd"); (err == nil) != role {
+			t.Errorf("Decommission of a record with %s: error = %v, want none = %v", name, err, role)
 		}
 	}
 	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
@@ -249,7 +260,8 @@ func (f *flaky) Decommission(ctx context.Context, tenant, id string) (agent.Reco
 	if err := f.failure(); err != nil {
 		return agent.Record{}, err
 	}
-	return f.Store.Decommission(ctx, tenant, id)
+	r, err := f.Store.Decommission(ctx, tenant, id)
+	return r, wrap(err)
 }
 
 func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]agent.Record, error) {
@@ -257,6 +269,15 @@ func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]ag
 		return nil, err
 	}
 	return f.Store.List(ctx, tenant, after, limit)
+}
+
+// garbled is a store that answers a registration with another record.
+type garbled struct{ agent.Store }
+
+func (g garbled) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	r, err := g.Store.Register(ctx, id, tenant, details)
+	r.Details = []byte("x")
+	return r, err
 }
 
 // The caller's mistakes are no 503, and errors of the store are one, with their cause.
@@ -277,6 +298,10 @@ func TestErrInvalid(t *testing.T) {
 		if _, refusal := errors.AsType[*gatehouse.Error](test.got); !errors.Is(test.got, test.want) || refusal {
 			t.Errorf("%s error = %v, want %v", name, test.got, test.want)
 		}
+	}
+	_, err := must(agent.New(registryConfig(garbled{agent.NewMemory(0)}, nil))).Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "reader")})
+	if reasonOf(err) != agent.ReasonStoreUnavailable {
+		t.Errorf("Register with a malformed answer of the store: error = %v, want %s", err, agent.ReasonStoreUnavailable)
 	}
 	w.store.fail(down)
 	for name, err := range map[string]error{

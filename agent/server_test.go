@@ -375,6 +375,9 @@ func TestSubjectTokenOfNow(t *testing.T) {
 		if _, err := w.registry.Decommission(t.Context(), "", "helper-1"); !errors.Is(err, agent.ErrNotFound) {
 			t.Errorf("Decommission without a tenant error = %v, want %v without a call of the store", err, agent.ErrNotFound)
 		}
+		if _, err := w.registry.Decommission(t.Context(), "acme", ""); !errors.Is(err, agent.ErrNotFound) {
+			t.Errorf("Decommission without an ID error = %v, want %v without a call of the store", err, agent.ErrNotFound)
+		}
 	})
 }
 

@@ -48,7 +48,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 		}
 	}
 	var seen events
-	newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
+	newApprovals(t, func(c *approval.Config) { c.Observer, c.Store = &seen, approval.NewMemory(0) })
 	if e, _ := seen.last(""); e.Type != approval.EventMemoryStore {
 		t.Errorf("event of New with a Memory = %q, want %q", e.Type, approval.EventMemoryStore)
 	}
@@ -88,6 +88,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 		{"no tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied"},
 		{"the subject of the call", profile(), operators, person(t, "alice", "operator"), "access_denied"},
 		{"the subject at another issuer", profile(), operators, with(person(t, "alice", "operator"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), ""},
+		{"no subject", pay(`{}`), operators, person(t, "", "operator"), "access_denied"},
+		{"no proof", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Method = "" }), "access_denied"},
+		{"no issuer", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Issuer = "" }), ""},
 		{"consent", profile(), consent, person(t, "alice"), ""},
 		{"consent of another person", profile(), consent, person(t, "bob", "admin", "operator"), "access_denied"},
 		{"consent of another issuer", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), "access_denied"},
@@ -124,7 +127,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 
 func TestSeveralAdmins(t *testing.T) {
 	var decided []approval.Status
+	var seen events
 	a := newApprovals(t, func(c *approval.Config) {
+		c.Observer = &seen
 		c.Decided = func(_ context.Context, a approval.Approval) error { decided = append(decided, a.Status()); return nil }
 	})
 	rule := approval.Rule{Roles: roles(t, "admin"), Count: 2}
