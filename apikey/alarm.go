@@ -162,7 +162,6 @@ func (h *history) roll(minute int64) {
 	n, m := h.uses.count, h.uses.minute
 	if m == 0 {
 		h.average = n * averageWeight
-		n, m = 0, 1
 	}
 	for ; m < minute && n+h.average > 0; n, m = 0, m+1 {
 		h.average += n - (h.average+averageWeight-1)/averageWeight

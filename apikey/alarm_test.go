@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +25,7 @@ func withThresholds(t apikey.Thresholds) func(*apikey.Config) {
 // network.
 func (f fixture) wantNetwork(t *testing.T, want gatehouse.EventType, id, network string) {
 	t.Helper()
-	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != "acme" || e.Level != slog.LevelWarn {
+	if e := f.wantEvents(t, want)[0]; e.Credential != id || attr(e, apikey.AttrNetwork) != network || e.Issuer != issuer || (attr(e, apikey.AttrCount) == "") == (want == apikey.EventFailures) {
 		t.Errorf("event %+v, want %s of key %q and network %q", e, want, id, network)
 	}
 }
@@ -214,6 +213,15 @@ func TestBurst(t *testing.T) {
 		f.wantReason(t, other, "")
 		minute(11, true)
 
+		strict := newKeys(t, withThresholds(apikey.Thresholds{Burst: 20, BurstFloor: 1}))
+		_, once := strict.create(t, request())
+		strict.wantReason(t, once, "")
+		advance(5 * time.Hour)
+		strict.wantReason(t, once, "")
+		strict.wantEvents(t, apikey.EventCreated)
+		strict.wantReason(t, once, "")
+		strict.wantEvents(t, apikey.EventBurst)
+
 		advance(5 * time.Hour)
 		for range 10 {
 			f.wantReason(t, text, "")
@@ -322,18 +330,24 @@ func TestLateEventSettlesItsOwnMinute(t *testing.T) {
 		f = newKeys(t, func(c *apikey.Config) {
 			c.Thresholds = apikey.Thresholds{Failures: 2}
 			c.Observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error {
-				if events++; events == 1 {
+				events++
+				switch events {
+				case 1: // settled after a failure of the next minute
 					advance(time.Minute)
+					fail()
+				case 2: // settled after the event of the next minute
+					advance(time.Minute)
+					fail()
 					fail()
 				}
 				return nil
 			})
 		})
-		for range 3 {
+		for range 4 {
 			fail()
 		}
-		if events != 2 {
-			t.Errorf("%d events, want one for two failures in each of two minutes", events)
+		if events != 3 {
+			t.Errorf("%d events, want one for two failures in each of three minutes", events)
 		}
 	})
 }
@@ -368,28 +382,36 @@ func TestNewNetworkOfTwoRequests(t *testing.T) {
 // observer and a cache, and counts as a failure.
 func TestSuspendRejectsTheRequest(t *testing.T) {
 	for _, observed := range []bool{true, false} {
-		f := newKeys(t, func(c *apikey.Config) {
-			c.CacheTTL = 5 * time.Second
-			c.Thresholds = apikey.Thresholds{
-				NewNetworks: true, Burst: 2, BurstFloor: 1, Failures: 1, Suspend: []gatehouse.EventType{apikey.EventNewNetwork},
+		synctest.Test(t, func(t *testing.T) {
+			f := newKeys(t, func(c *apikey.Config) {
+				c.CacheTTL = 5 * time.Second
+				c.Thresholds = apikey.Thresholds{
+					NewNetworks: true, Burst: 2, BurstFloor: 1, Failures: 1, Suspend: []gatehouse.EventType{apikey.EventNewNetwork},
+				}
+				if !observed {
+					c.Observer = nil
+				}
+			})
+			key, text := f.create(t, request())
+			f.wantReasonOf(t, from(text, "192.0.2.1:1"), "")
+			f.store.fail(errors.New("connection reset"), "Suspend")
+			for range 2 { // the first one may have suspended the key, so it is read again
+				f.wantReasonOf(t, from(text, "203.0.113.1:1"), apikey.ReasonStoreUnavailable)
 			}
-			if !observed {
-				c.Observer = nil
+			f.wantCalls(t, "Find", 2)
+			f.store.fail(nil)
+			f.events.take()
+			got := f.wantReasonOf(t, from(text, "203.0.113.1:1"), apikey.ReasonSuspended)
+			if got.Code != 403 {
+				t.Errorf("status %d, want 403", got.Code)
 			}
+			if observed {
+				f.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended, apikey.EventFailures)
+			}
+			f.wantReasonOf(t, from(text, "192.0.2.1:1"), apikey.ReasonSuspended)
+			must(f.Resume(t.Context(), key.ID))(t)
+			f.wantReasonOf(t, from(text, "203.0.113.1:1"), "")
 		})
-		key, text := f.create(t, request())
-		f.wantReasonOf(t, from(text, "192.0.2.1:1"), "")
-		f.events.take()
-		got := f.wantReasonOf(t, from(text, "203.0.113.1:1"), apikey.ReasonSuspended)
-		if got.Code != 403 {
-			t.Errorf("status %d, want 403", got.Code)
-		}
-		if observed {
-			f.wantEvents(t, apikey.EventNewNetwork, apikey.EventSuspended, apikey.EventFailures)
-		}
-		f.wantReasonOf(t, from(text, "192.0.2.1:1"), apikey.ReasonSuspended)
-		must(f.Resume(t.Context(), key.ID))(t)
-		f.wantReasonOf(t, from(text, "203.0.113.1:1"), "")
 	}
 }
 

@@ -44,7 +44,7 @@ func (k *Keys) Reads() gatehouse.Reads {
 
 func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
 	id := k.find(u.Path)
-	if query := u.RawQuery; id == "" && query != "" {
+	if query := u.RawQuery; id == "" {
 		if unescaped, err := url.QueryUnescape(query); err == nil {
 			query = unescaped // keys need no escaping, but some clients escape "_"
 		}
@@ -76,7 +76,7 @@ func (k *Keys) find(text string) string {
 type decision struct {
 	id      string
 	address netip.Addr // of the client, invalid if unknown or not needed
-	record  Record     // zero if the key was not found
+	record  Record     // of a key that was found
 	expires time.Time  // of the secret
 	reason  gatehouse.Reason
 }
@@ -155,10 +155,10 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 	switch {
 	case !ok:
 		d.reason = ReasonMalformed
-		return now, nil
+		return time.Time{}, nil
 	case label.Environment != k.environment:
 		d.reason = ReasonEnvironment
-		return now, nil
+		return time.Time{}, nil
 	}
 	now, found, err := k.lookup(ctx, d.id, &d.record)
 	current, previous := k.match(s, &d.record) // the zero record matches no secret
@@ -168,7 +168,7 @@ func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.T
 	}
 	missing := errors.Is(err, ErrNotFound)
 	if err != nil && !missing {
-		return now, err
+		return time.Time{}, err
 	}
 	d.expires = d.record.Expires
 	if !current {

@@ -21,12 +21,12 @@ import (
 )
 
 func TestAuthenticateReturnsPrincipal(t *testing.T) {
-	f := newKeys(t, func(c *apikey.Config) { c.Issuer, c.Kind, c.Environment = "keys of acme", gatehouse.KindAgent, "test" })
+	f := newKeys(t, func(c *apikey.Config) { c.Kind, c.Environment = gatehouse.KindAgent, "test" })
 	r := request()
 	r.Metadata = claims(t, `{"name":"nightly"}`)
 	key, text := f.create(t, r)
 	want := gatehouse.Principal{
-		Kind: gatehouse.KindAgent, Subject: "ci", Issuer: "keys of acme", Tenant: "t1", Environment: "test", Method: apikey.Method,
+		Kind: gatehouse.KindAgent, Subject: "ci", Issuer: issuer, Tenant: "t1", Environment: "test", Method: apikey.Method,
 		Credential: key.ID, Scopes: key.Scopes, Expires: key.Expires, Claims: r.Metadata,
 	}
 	requests := inEachPlace(text)
@@ -91,7 +91,7 @@ func TestRejectionsHaveOneResponse(t *testing.T) {
 		for reason, text := range rejections(t, f) {
 			for name, r := range inEachPlace(text) {
 				got := send(t, r, f.Keys)
-				if e := got.event; e.Reason != reason || e.Decision != gatehouse.Rejected || e.Issuer != "acme" {
+				if e := got.event; e.Reason != reason || e.Decision != gatehouse.Rejected || e.Issuer != issuer {
 					t.Errorf("%s, %s: event %+v", reason, name, e)
 				}
 				if label, err := apikey.Parse(text); err == nil && got.event.Credential != label.ID {
@@ -209,7 +209,7 @@ func TestKeyInURLRejected(t *testing.T) {
 		for _, authenticators := range [][]gatehouse.Authenticator{{f.Keys}, {anyToken{}, f.Keys}, {f.Keys, anyToken{}}} {
 			for r, status := range map[*http.Request]int{alone: 401, withKey: 400, withToken: 400} {
 				got := send(t, r, authenticators...)
-				if got.Code != status || got.event.Reason != gatehouse.ReasonCredentialInURL || got.event.Credential != key.ID || got.event.Issuer != "acme" {
+				if got.Code != status || got.event.Reason != gatehouse.ReasonCredentialInURL || got.event.Credential != key.ID || got.event.Issuer != issuer {
 					t.Errorf("%s: status %d, want %d, event %+v", name, got.Code, status, got.event)
 				}
 				if strings.Contains(got.Body.String(), key.ID) {
@@ -273,7 +273,7 @@ func TestStoreUnavailable(t *testing.T) {
 	for name, r := range inEachPlace(text) {
 		got := send(t, r, f.Keys)
 		if e := got.event; got.Code != 503 || got.Header().Get("Retry-After") != "5" || e.Decision != gatehouse.Unavailable ||
-			e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(e.Cause, down) || e.Credential != key.ID {
+			e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(e.Cause, down) || e.Credential != key.ID || e.Issuer != issuer {
 			t.Errorf("%s: status %d, header %v, event %+v", name, got.Code, got.Header(), e)
 		}
 	}
@@ -297,6 +297,7 @@ func TestStoreUnavailable(t *testing.T) {
 func TestRejectionsCostTheSame(t *testing.T) {
 	for name, alter := range map[string]func(*apikey.Config){
 		"plain":       nil,
+		"cache":       withCache(5 * time.Second),
 		"pepper":      func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(1, 'a')} },
 		"two peppers": func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(2, 'b'), pepper(1, 'a')} },
 		"mixed":       func(c *apikey.Config) { c.Peppers, c.AllowUnpeppered = []apikey.Pepper{pepper(2, 'b')}, true },

@@ -10,20 +10,26 @@ import (
 	"time"
 )
 
-// cache keeps records of the store for a few seconds. It keeps the IDs that do
-// not exist apart, so that a client that guesses IDs cannot evict existing keys.
+// cache keeps records of the store for a few seconds.
 type cache struct {
-	ttl     time.Duration
-	found   table[*cached]
-	missing [shardCount]missingIDs
-	// generations are incremented by each invalidation of an ID in a shard,
-	// before the entry is deleted.
-	generations [shardCount]atomic.Uint64
+	ttl    time.Duration
+	shards [shardCount]cacheShard
+}
+
+// cacheShard keeps the IDs that do not exist apart, so that a client that guesses IDs
+// cannot evict existing keys.
+type cacheShard struct {
+	mu      sync.Mutex
+	found   map[string]*cached
+	missing map[string]time.Time // the time before the call of the store
+	// generation is incremented by each invalidation.
+	generation uint64
+
 	// hits and misses count the existing keys that were found, and those that the
 	// store was asked for.
-	hits, misses [shardCount]atomic.Uint64
-	// turns let one request of a shard ask the store again.
-	turns [shardCount]chan struct{}
+	hits, misses atomic.Uint64
+	// turn lets one request ask the store again.
+	turn chan struct{}
 }
 
 type cached struct {
@@ -31,96 +37,72 @@ type cached struct {
 	read   time.Time // before the call of the store
 }
 
-// missingIDs has the time before the call of the store for each ID that does not
-// exist.
-type missingIDs struct {
-	mu  sync.Mutex
-	ids map[string]time.Time
-}
-
 func newCache(ttl time.Duration) *cache {
-	c := &cache{ttl: ttl, found: make(table[*cached], shardCount)}
-	for i := range shardCount {
-		c.missing[i].ids = make(map[string]time.Time)
-		c.turns[i] = make(chan struct{}, 1)
+	c := &cache{ttl: ttl}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.found, s.missing, s.turn = make(map[string]*cached), make(map[string]time.Time), make(chan struct{}, 1)
 	}
 	return c
 }
 
-func (c *cache) generation(id string) *atomic.Uint64 { return &c.generations[shardOf(id, shardCount)] }
+func (c *cache) shard(id string) *cacheShard { return &c.shards[shardOf(id, shardCount)] }
 
 // get returns the entry of an ID, nil if the ID does not exist, and reports whether
 // it is valid.
 func (c *cache) get(id string, now time.Time) (entry *cached, known bool) {
-	if entry, known = c.found.load(id); known {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if entry = s.found[id]; entry != nil {
 		return entry, now.Sub(entry.read) < c.ttl
 	}
-	m := &c.missing[shardOf(id, shardCount)]
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	read, known := m.ids[id]
-	return nil, known && now.Sub(read) < c.ttl
+	return nil, now.Sub(s.missing[id]) < c.ttl // the zero time is long ago
 }
 
-// put stores an entry, unless the ID was invalidated since generation was read or
-// the present entry is newer. It reports whether it stored the entry.
-func (c *cache) put(id string, entry *cached, generation uint64) (done bool) {
-	m := &c.missing[shardOf(id, shardCount)]
-	m.mu.Lock()
-	delete(m.ids, id)
-	m.mu.Unlock()
-	c.found.change(id, func(entries map[string]*cached) {
-		old := entries[id]
-		if c.generation(id).Load() != generation || old != nil && old.record.AsOf.After(entry.record.AsOf) {
-			return
-		}
-		if old == nil {
-			evict(entries, maxKeys)
-		}
-		entries[id] = entry
-		done = true
-	})
-	return done
-}
-
-// putMissing is put for an ID that does not exist.
-func (c *cache) putMissing(id string, read time.Time, generation uint64) (done bool) {
-	c.remove(id)
-	m := &c.missing[shardOf(id, shardCount)]
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if c.generation(id).Load() != generation {
+// put stores an entry, nil for an ID that does not exist, unless the shard was
+// invalidated since generation was read or the present entry is newer. It reports
+// whether it stored the entry.
+func (s *cacheShard) put(id string, entry *cached, read time.Time, generation uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.found[id]
+	switch {
+	case s.generation != generation, entry != nil && old != nil && old.record.AsOf.After(entry.record.AsOf):
 		return false
+	case entry == nil:
+		delete(s.found, id)
+		evict(s.missing, maxEntries)
+		s.missing[id] = read
+		return true
+	case old == nil:
+		evict(s.found, maxKeys)
 	}
-	evict(m.ids, maxEntries)
-	m.ids[id] = read
+	s.found[id] = entry
 	return true
 }
 
-// remove deletes an existing key.
-func (c *cache) remove(id string) {
-	if _, ok := c.found.load(id); ok {
-		c.found.change(id, func(entries map[string]*cached) { delete(entries, id) })
+func (c *cache) invalidate(id string) {
+	if id != "" {
+		c.shard(id).invalidate(id)
+		return
+	}
+	for i := range c.shards {
+		c.shards[i].invalidate("")
 	}
 }
 
-func (c *cache) invalidate(id string) {
+// invalidate deletes an ID, all if it is empty.
+func (s *cacheShard) invalidate(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation++
 	if id == "" {
-		for i := range c.generations {
-			c.generations[i].Add(1)
-			c.found[i].change(func(entries map[string]*cached) { clear(entries) })
-			c.missing[i].mu.Lock()
-			clear(c.missing[i].ids)
-			c.missing[i].mu.Unlock()
-		}
-		return
+		clear(s.found)
+		clear(s.missing)
 	}
-	c.generation(id).Add(1)
-	c.found.change(id, func(entries map[string]*cached) { delete(entries, id) })
-	m := &c.missing[shardOf(id, shardCount)]
-	m.mu.Lock()
-	delete(m.ids, id)
-	m.mu.Unlock()
+	delete(s.found, id)
+	delete(s.missing, id)
 }
 
 // lookup sets record to that of an ID, from the cache or the store, and returns
@@ -134,7 +116,7 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, foun
 	arrived := time.Now()
 	if entry, known := k.cache.get(id, arrived); known {
 		if entry != nil {
-			k.cache.hits[shardOf(id, shardCount)].Add(1)
+			k.cache.shard(id).hits.Add(1)
 		}
 		now, err = entry.at(record, arrived)
 		return now, arrived, err
@@ -147,12 +129,11 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, foun
 	return now, time.Time{}, err
 }
 
-// at sets record to that of the entry and returns the store's time at now, which is
+// at sets record to that of the entry, if the ID exists, and returns the store's time at now, which is
 // after e.read: the store read its clock after e.read, so the result is never too early
 // and a key never outlives its expiry.
 func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	if e == nil {
-		*record = Record{}
 		return time.Time{}, ErrNotFound
 	}
 	*record = e.record
@@ -163,21 +144,22 @@ func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 // that the request too sees the change. The result is nil for an ID that does not
 // exist.
 func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
+	s := k.cache.shard(id)
 	for range 2 {
-		generation, read := k.cache.generation(id).Load(), time.Now()
+		s.mu.Lock()
+		generation, read := s.generation, time.Now()
+		s.mu.Unlock()
 		record, err := k.store.Find(ctx, id)
-		var done bool
 		switch {
 		case errors.Is(err, ErrNotFound):
-			entry, done = nil, k.cache.putMissing(id, read, generation)
+			entry = nil
 		case err != nil:
 			return nil, err
 		default:
-			k.cache.misses[shardOf(id, shardCount)].Add(1)
+			s.misses.Add(1)
 			entry = &cached{record, read}
-			done = k.cache.put(id, entry, generation)
 		}
-		if done {
+		if s.put(id, entry, read, generation) {
 			break
 		}
 	}
@@ -190,7 +172,7 @@ func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 // was asked after they arrived: wrong secrets cause no load that grows with their
 // number.
 func (k *Keys) refill(ctx context.Context, id string, arrived time.Time, record *Record) (time.Time, error) {
-	turn := k.cache.turns[shardOf(id, shardCount)]
+	turn := k.cache.shard(id).turn
 	select {
 	case turn <- struct{}{}:
 		defer func() { <-turn }()

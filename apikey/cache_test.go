@@ -265,7 +265,7 @@ func TestCacheOfMissingIDs(t *testing.T) {
 			f.wantReason(t, text, apikey.ReasonUnknown)
 		}
 		f.wantCalls(t, "Find", 2)
-		ids := apikey.SameShard(2)
+		ids := apikey.SameShard(3)
 		for n, invalidate := range []string{"", ids[1]} {
 			body := fmt.Sprintf("acme_live_%s_%043d", ids[n], 0)
 			f.wantReason(t, body+checksum(body), apikey.ReasonUnknown)
@@ -274,6 +274,13 @@ func TestCacheOfMissingIDs(t *testing.T) {
 			f.Invalidate(invalidate)
 			f.wantReason(t, text, "")
 		}
+		body := fmt.Sprintf("acme_live_%s_%043d", ids[2], 0)
+		f.store.found = func(context.Context, *apikey.Record) { // added while the store is asked
+			f.store.found = nil
+			f.storeKey(t, ids[2])
+			f.Invalidate(ids[2])
+		}
+		f.wantReason(t, body+checksum(body), "")
 	})
 }
 
@@ -330,6 +337,43 @@ func TestCacheAsksAgainForUnknownSecret(t *testing.T) {
 		there.store.fail(errors.New("gone"))
 		there.wantReason(t, withSecret(second, other), apikey.ReasonStoreUnavailable)
 		there.wantReason(t, second, "")
+
+		// A key that another process deletes meanwhile.
+		there.store.fail(nil)
+		must(here.Revoke(t.Context(), key.ID))(t)
+		if err := here.Delete(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		finds := there.store.count("Find")
+		for range 2 {
+			requests.Go(func() { there.wantReason(t, withSecret(second, other), apikey.ReasonUnknown) })
+		}
+		requests.Wait()
+		there.wantCalls(t, "Find", finds+1)
+
+		// A key that is invalidated while a request waits for another one of its shard.
+		ids := apikey.SameShard(2)
+		texts := []string{there.storeKey(t, ids[0]), there.storeKey(t, ids[1])}
+		for _, text := range texts {
+			there.wantReason(t, text, "")
+		}
+		_, newest := here.rotate(t, ids[1], 0)
+		there.store.found = func(context.Context, *apikey.Record) {
+			advance(time.Second)
+			there.Invalidate(ids[1])
+		}
+		requests.Go(func() { there.wantReason(t, withSecret(texts[0], other), apikey.ReasonSecret) })
+		synctest.Wait()
+		there.wantReason(t, newest, "")
+		requests.Wait()
+
+		// A secret that expires while the store is asked again.
+		there.store.found = nil
+		key, first = here.create(t, request())
+		there.wantReason(t, first, "")
+		_, second = here.rotate(t, key.ID, 0)
+		there.store.found = func(context.Context, *apikey.Record) { advance(31 * day) }
+		there.wantReason(t, second, apikey.ReasonExpired)
 	})
 }
 

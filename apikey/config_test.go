@@ -25,6 +25,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		{"Store: required", func(c *apikey.Config) { c.Store = nil }},
 		{"Store: required", func(c *apikey.Config) { c.Store = (*apikey.Memory)(nil) }},
 		{"Observer: is a nil *apikey_test.recorder", func(c *apikey.Config) { c.Observer = (*recorder)(nil) }},
+		{"Watcher: is a nil *apikey.Memory", func(c *apikey.Config) { c.Watcher = (*apikey.Memory)(nil) }},
 		{"Prefix: required", func(c *apikey.Config) { c.Prefix = "" }},
 		{`Prefix: got "a", must be 2 to 16 ` + name, func(c *apikey.Config) { c.Prefix = "a" }},
 		{`Prefix: got "Acme"`, func(c *apikey.Config) { c.Prefix = "Acme" }},
@@ -43,8 +44,8 @@ func TestNewReportsEveryError(t *testing.T) {
 		}},
 		{"Peppers[0].Version: required, greater than 0", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(0, 'a')} }},
 		{"Peppers[1].Version: 3 occurs twice", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(3, 'a'), pepper(3, 'b')} }},
-		{"Peppers[0].Secret: got 5 bytes, at least 32 are required", func(c *apikey.Config) {
-			c.Peppers = []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret([]byte("short"))}}
+		{"Peppers[0].Secret: got 31 bytes, at least 32 are required", func(c *apikey.Config) {
+			c.Peppers = []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret(make([]byte, 31))}}
 		}},
 		{"AllowUnpeppered: has no effect without Peppers", func(c *apikey.Config) { c.AllowUnpeppered = true }},
 		{"Proxies[0]: invalid network", func(c *apikey.Config) { c.Proxies = []netip.Prefix{{}} }},
@@ -73,10 +74,11 @@ func TestNewReportsEveryError(t *testing.T) {
 	if _, err := apikey.New(apikey.Config{Environment: "_", MaxLifetime: -1}); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("New error = %v, want four lines", err)
 	}
+	must(apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", MaxLifetime: time.Microsecond}))(t)
 }
 
 func TestNewAcceptsNames(t *testing.T) {
-	for _, name := range []string{"ab", "a1", "acme2", "abcdefghijklmn16"} {
+	for _, name := range []string{"ab", "za09", "acme2", "abcdefghijklmn16"} {
 		f := newKeys(t, func(c *apikey.Config) { c.Prefix, c.Environment = name, name })
 		_, text := f.create(t, request())
 		if label := must(apikey.Parse(text))(t); label.Prefix != name || label.Environment != name {

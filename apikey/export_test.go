@@ -39,8 +39,8 @@ func (k *Keys) AddsUsageOnce(id string) bool {
 // Remembered returns the number of used keys and of keys with a history, and the
 // largest number of addresses in a shard.
 func (k *Keys) Remembered() (used, watched, addresses int) {
-	for range k.usage.keys.all() {
-		used++
+	for i := range k.usage.keys {
+		used += len(k.usage.keys[i].entries)
 	}
 	if k.alarm != nil {
 		for i := range k.alarm.shards {
@@ -53,11 +53,9 @@ func (k *Keys) Remembered() (used, watched, addresses int) {
 
 // Cached returns the number of entries in the cache.
 func (k *Keys) Cached() (found, missing int) {
-	for range k.cache.found.all() {
-		found++
-	}
-	for i := range k.cache.missing {
-		missing += len(k.cache.missing[i].ids)
+	for i := range k.cache.shards {
+		found += len(k.cache.shards[i].found)
+		missing += len(k.cache.shards[i].missing)
 	}
 	return found, missing
 }

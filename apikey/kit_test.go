@@ -4,6 +4,8 @@ package apikey_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -17,7 +19,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
-const day = 24 * time.Hour
+const (
+	day    = 24 * time.Hour
+	issuer = "keys of acme"
+)
 
 // unknownID has the format of an ID and does not exist.
 const unknownID = "0123456789abcdef"
@@ -77,7 +82,11 @@ func call[T any](ctx context.Context, f *faultStore, verb string, do func() (T, 
 	if err != nil {
 		return *new(T), err
 	}
-	return do()
+	value, err := do()
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return value, err
 }
 
 func (f *faultStore) Create(ctx context.Context, r apikey.Record) (apikey.Record, error) {
@@ -169,7 +178,7 @@ func newKeys(t testing.TB, alter func(*apikey.Config)) fixture {
 	t.Helper()
 	f := fixture{store: newFaultStore(apikey.NewMemory(0)), events: new(recorder)}
 	config := apikey.Config{
-		Store: f.store, Prefix: "acme", Scopes: []string{"reports:read", "reports:write"}, Observer: f.events,
+		Store: f.store, Prefix: "acme", Issuer: issuer, Scopes: []string{"reports:read", "reports:write"}, Observer: f.events,
 	}
 	if alter != nil {
 		alter(&config)
@@ -298,8 +307,14 @@ func (f fixture) wantEvents(t testing.TB, want ...gatehouse.EventType) []gatehou
 	t.Helper()
 	events := f.events.take()
 	var got []gatehouse.EventType
+	changes := []gatehouse.EventType{
+		apikey.EventCreated, apikey.EventRotated, apikey.EventRevoked, apikey.EventSuspended, apikey.EventResumed, apikey.EventDeleted,
+	}
 	for _, e := range events {
 		got = append(got, e.Type)
+		if (e.Level == slog.LevelInfo) != slices.Contains(changes, e.Type) {
+			t.Errorf("%s has the level %v", e.Type, e.Level)
+		}
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("events = %q, want %q", got, want)

@@ -3,7 +3,9 @@
 package apikey_test
 
 import (
+	"cmp"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +18,7 @@ import (
 func TestList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
-		var ids []string // of tenant t1
+		var keys []apikey.Key // of tenant t1, two of them created at a time
 		for i := range 120 {
 			r := request()
 			r.Lifetime = time.Duration(120-i) * time.Hour
@@ -25,12 +27,19 @@ func TestList(t *testing.T) {
 			}
 			key, _ := f.create(t, r)
 			if i%3 != 0 {
+				keys = append(keys, key)
+			}
+			advance(time.Duration(i%2) * time.Second)
+		}
+		idsBy := func(compare func(a, b apikey.Key) int) (ids []string) {
+			slices.SortFunc(keys, compare)
+			for _, key := range keys {
 				ids = append(ids, key.ID)
 			}
-			advance(time.Second)
+			return ids
 		}
-		due := slices.Clone(ids[len(ids)-7:])
-		slices.Reverse(due)
+		ids := idsBy(func(a, b apikey.Key) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+		due := idsBy(func(a, b apikey.Key) int { return a.Expires.Compare(b.Expires) })[:7]
 		t1 := apikey.Filter{Tenant: "t1"}
 		for _, test := range []struct {
 			name  string
@@ -45,7 +54,7 @@ func TestList(t *testing.T) {
 			{"80 of 80", apikey.Query{Filter: t1, Limit: 80}, ids, 1},
 			{"81 of 80", apikey.Query{Filter: t1, Limit: 81}, ids, 1},
 			{"largest limit", apikey.Query{Filter: t1, Limit: 1000}, ids, 1},
-			{"due", apikey.Query{Filter: t1, ExpiresWithin: 10*time.Hour - 10*time.Second, Limit: 3}, due, 3},
+			{"due", apikey.Query{Filter: t1, ExpiresWithin: 10*time.Hour - 5*time.Second, Limit: 3}, due, 3},
 			{"no tenant", apikey.Query{}, nil, 1},
 		} {
 			var got []string
@@ -78,6 +87,7 @@ func TestListErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		query  apikey.Query
 		cursor string
+		text   string // of the error
 	}{
 		"cursor with other bytes":    {cursor: page.Next + "!"},
 		"cursor with a suffix":       {cursor: encode("0 "+id) + "!"},
@@ -92,10 +102,10 @@ func TestListErrors(t *testing.T) {
 		"limit":                      {query: apikey.Query{Limit: 1001}},
 		"negative limit":             {query: apikey.Query{Limit: -1}},
 		"negative ExpiresWithin":     {query: apikey.Query{ExpiresWithin: -1}},
-		"two tenants":                {query: apikey.Query{Filter: apikey.Filter{Tenant: "a", AnyTenant: true}}},
+		"two tenants":                {query: apikey.Query{Filter: apikey.Filter{Tenant: "a", Owner: "b", AnyTenant: true}}, text: `got "a"`},
 	} {
-		if page, err := f.List(t.Context(), test.query, test.cursor); err == nil {
-			t.Errorf("List, %s = %+v, want an error", name, page)
+		if page, err := f.List(t.Context(), test.query, test.cursor); err == nil || errors.Is(err, apikey.ErrNotFound) || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("List, %s = %+v, %v, want an error with %q", name, page, err, test.text)
 		}
 	}
 }

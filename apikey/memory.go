@@ -76,7 +76,7 @@ const sweepBatch = 10
 func (m *Memory) add(record *Record, now time.Time) error {
 	for range sweepBatch {
 		id, r, ok := m.keys.First()
-		if !ok || r.Expires.Add(Retention).After(now) {
+		if !ok || !r.Expires.Add(Retention).Before(now) {
 			break
 		}
 		m.remove(id)
@@ -292,8 +292,6 @@ func (m *Memory) replace(id string, f func(r *Record, now time.Time) error) (Rec
 // read returns a copy of r that shares no memory with it.
 func (r *Record) read(now time.Time) (c Record) {
 	c = *r
-	if c.AsOf = now; len(r.Networks) > 0 {
-		c.Networks = slices.Clone(r.Networks)
-	}
+	c.AsOf, c.Networks = now, slices.Clone(r.Networks)
 	return c
 }

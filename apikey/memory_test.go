@@ -77,19 +77,41 @@ func TestMemoryIsBounded(t *testing.T) {
 	})
 }
 
-// A key can be deleted from its expiry on, and not before.
-func TestMemoryDeletesAtExpiry(t *testing.T) {
+// A key can be deleted from its expiry on, and not before, and is due until then. Create
+// removes it after Retention.
+func TestMemoryObeysExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := apikey.NewMemory(0)
-		must(m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: unknownID, Owner: "o", Lifetime: time.Hour}}))(t)
+		create := func(id string) {
+			t.Helper()
+			must(m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
+		}
+		create("deleted")
+		create("kept")
+		due := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: day, Limit: 9}
 		for _, test := range []struct {
 			wait time.Duration
 			want error
-		}{{time.Hour - time.Microsecond, apikey.ErrConflict}, {time.Microsecond, nil}} {
+			due  int
+		}{{time.Hour - time.Microsecond, apikey.ErrConflict, 2}, {time.Microsecond, nil, 0}} {
 			advance(test.wait)
-			if err := m.Delete(t.Context(), unknownID); !errors.Is(err, test.want) {
+			if got := must(m.List(t.Context(), due))(t); len(got) != test.due {
+				t.Errorf("%d keys are due after %v more, want %d", len(got), test.wait, test.due)
+			}
+			if err := m.Delete(t.Context(), "deleted"); !errors.Is(err, test.want) {
 				t.Errorf("Delete after %v more: error = %v, want %v", test.wait, err, test.want)
 			}
+		}
+		if _, err := m.Rotate(t.Context(), "kept", apikey.Rotation{MaxLifetime: day}); !errors.Is(err, apikey.ErrConflict) {
+			t.Errorf("Rotate at the expiry: error = %v, want ErrConflict", err)
+		}
+		advance(apikey.Retention)
+		create("first")
+		must(m.Find(t.Context(), "kept"))(t)
+		advance(time.Microsecond)
+		create("second")
+		if _, err := m.Find(t.Context(), "kept"); !errors.Is(err, apikey.ErrNotFound) {
+			t.Errorf("Find after Retention: error = %v, want ErrNotFound", err)
 		}
 	})
 }
@@ -98,8 +120,8 @@ func TestMemoryDeletesAtExpiry(t *testing.T) {
 func TestMemoryStoreIsReported(t *testing.T) {
 	for _, err := range []error{nil, errFull} {
 		events := &recorder{err: err}
-		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Observer: events})
-		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Level != slog.LevelWarn {
+		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Issuer: issuer, Observer: events})
+		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Issuer != issuer || all[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", got, all, err)
 		}
 	}

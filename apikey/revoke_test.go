@@ -174,7 +174,7 @@ func TestDelete(t *testing.T) {
 		t.Errorf("event of key %q, want %q", e.Credential, key.ID)
 	}
 	f.wantReason(t, text, apikey.ReasonUnknown)
-	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrNotFound) || err.Error() != "apikey: delete: API key not found" {
+	if err := f.Delete(t.Context(), key.ID); !errors.Is(err, apikey.ErrNotFound) || err.Error() != "apikey: delete: store: API key not found" {
 		t.Errorf("Delete, again: error = %v, want ErrNotFound", err)
 	}
 }
@@ -187,7 +187,7 @@ func TestRevokeLeaked(t *testing.T) {
 			f.events.take()
 			key := must(f.RevokeLeaked(t.Context(), text))(t)
 			got := f.wantEvents(t, events...)
-			if last := got[len(got)-1]; last.Level != slog.LevelWarn || got[0].Level != last.Level && got[0].Level != slog.LevelInfo {
+			if last := got[len(got)-1]; last.Level != slog.LevelWarn || last.Credential != key.ID || got[0].Level != last.Level && got[0].Level != slog.LevelInfo {
 				t.Errorf("%s: levels of the events = %v and %v, want INFO for a revocation, WARN for a leak", name, got[0].Level, last.Level)
 			}
 			if key.Revoked.IsZero() != (name == "rotated, grace period ended") {

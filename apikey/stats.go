@@ -15,9 +15,9 @@ type Stats struct {
 func (k *Keys) Stats() Stats {
 	var s Stats
 	if k.cache != nil {
-		for n := range shardCount {
-			s.CacheHits += k.cache.hits[n].Load()
-			s.CacheMisses += k.cache.misses[n].Load()
+		for i := range k.cache.shards {
+			s.CacheHits += k.cache.shards[i].hits.Load()
+			s.CacheMisses += k.cache.shards[i].misses.Load()
 		}
 	}
 	return s

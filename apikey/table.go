@@ -2,11 +2,7 @@
 
 package apikey
 
-import (
-	"iter"
-	"maps"
-	"sync"
-)
+import "sync"
 
 // Tables have shards, so that requests do not wait for each other. Each shard is
 // bounded: 131,072 keys in all, and 16,384 entries of what an unknown client can add.
@@ -55,22 +51,6 @@ func (s *tableShard[V]) change(f func(entries map[string]V)) {
 		s.entries = make(map[string]V)
 	}
 	f(s.entries)
-}
-
-func (t table[V]) all() iter.Seq2[string, V] {
-	return func(yield func(string, V) bool) {
-		for i := range t {
-			s := &t[i]
-			s.mu.Lock()
-			entries := maps.Clone(s.entries)
-			s.mu.Unlock()
-			for id, value := range entries {
-				if !yield(id, value) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // evict deletes an entry of a map that is full. Map order is random, so that a client

@@ -119,7 +119,8 @@ func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (ga
 // verifyRequest verifies a token that came in the header with the given name, "" for
 // any other place.
 func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token string) (gatehouse.Proof, error) {
-	v, now, err := a.verified(r.Context(), token)
+	now := time.Now()
+	v, err := a.verified(r.Context(), token, now)
 	if err != nil {
 		return gatehouse.Proof{}, err
 	}
@@ -141,24 +142,23 @@ func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token strin
 // rejects a sender-constrained token, because the proof of possession is in the
 // request. The error is a [*gatehouse.Error].
 func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
-	v, now, err := a.verified(ctx, token)
+	v, err := a.verified(ctx, token, time.Now())
 	if err != nil {
 		return gatehouse.Principal{}, err
 	}
-	if _, err := a.confirm(nil, "", token, v, now); err != nil {
+	if _, err := a.confirm(nil, "", token, v, time.Time{}); err != nil {
 		return gatehouse.Principal{}, err
 	}
 	return v.principal, nil
 }
 
 // verified returns a token from the cache or verifies it, and checks that it is
-// not revoked. The caller must confirm it, by the time that verified returns.
-func (a *Authenticator) verified(ctx context.Context, token string) (v *verified, now time.Time, err error) {
+// not revoked. The caller must confirm it.
+func (a *Authenticator) verified(ctx context.Context, token string, now time.Time) (*verified, error) {
 	// The size comes first, so that an oversized token costs nothing.
 	if len(token) > a.maxBytes {
-		return nil, now, reject(ReasonOversized, nil, errOversized)
+		return nil, reject(ReasonOversized, nil, errOversized)
 	}
-	now = time.Now()
 	var hash uint64
 	if a.cache != nil {
 		hash = a.cache.hash(token)
@@ -166,22 +166,23 @@ func (a *Authenticator) verified(ctx context.Context, token string) (v *verified
 			if now.Before(v.expires()) {
 				set, err := v.issuer.keySet(ctx, now)
 				if err != nil {
-					return nil, now, err
+					return nil, err
 				}
 				if set.generation == v.generation {
-					return v, now, a.checkRevocation(ctx, v)
+					return v, a.checkRevocation(ctx, v)
 				}
 			}
 			a.cache.remove(hash, v)
 		}
 	}
-	if v, err = a.verify(ctx, token, now); err != nil {
-		return nil, now, err
+	v, err := a.verify(ctx, token, now)
+	if err != nil {
+		return nil, err
 	}
 	if a.cache != nil {
 		a.cache.put(hash, v)
 	}
-	return v, now, a.checkRevocation(ctx, v)
+	return v, a.checkRevocation(ctx, v)
 }
 
 func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error {

@@ -20,7 +20,7 @@ import (
 // it has.
 func TestCacheEvicts(t *testing.T) {
 	now := time.Now()
-	c := newCache(1) // one set
+	c := newCache(ways) // one set
 	put := func(n byte, expires time.Duration) {
 		text := string([]byte{n})
 		c.put(c.hash(text), &verified{text: text, issuer: &issuer{}, principal: gatehouse.Principal{Expires: now.Add(expires)}})

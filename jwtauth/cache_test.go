@@ -63,6 +63,7 @@ func TestCachedTokenExpires(t *testing.T) {
 		check(t, a, "before exp + Skew", valid, "")
 		time.Sleep(time.Second)
 		check(t, a, "at exp + Skew", valid, jwtauth.ReasonExpired)
+		equal(t, "Stats", a.Stats(), jwtauth.Stats{CacheHits: 1, CacheMisses: 1})
 	})
 }
 

@@ -108,5 +108,5 @@ func (c *Config) maxLifetime() time.Duration {
 	if c.Revocations == nil {
 		return maxMaxLifetime
 	}
-	return min(c.Revocations.MaxLifetime(), maxMaxLifetime)
+	return c.Revocations.MaxLifetime()
 }

@@ -70,6 +70,7 @@ func TestNewRejects(t *testing.T) {
 		"Issuers[1].Tenants: requi":  {func(c *jwtauth.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]); c.Issuers[0].AnyTenant = true }},
 		"Issuers[0]: no such server": {issuer(func(i *jwtauth.Issuer) { i.Err = errors.New("no such server") })},
 		"Observer: is a nil *":       {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
+		"Transport: is a nil *":      {func(c *jwtauth.Config) { c.Transport = (*keyServer)(nil) }},
 		"Revocations: is a nil *":    {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
 		"Revocations: got MaxLif":    {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
 		"Skew: got":                  {func(c *jwtauth.Config) { c.Skew = -1 }, func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
@@ -87,7 +88,7 @@ func TestNewRejects(t *testing.T) {
 		"URL: has user information":               {url("https://u@auth.example.com")},
 		"URL: has a fragment":                     {url("https://auth.example.com#a")},
 		"URL: has a query":                        {url("https://auth.example.com?a"), url("https://auth.example.com?")},
-		"URL: is a metadata":                      {url("https://auth.example.com/.well-known/openid-configuration")},
+		"URL: is a metadata":                      {url("https://auth.example.com/.well-known/openid-configuration"), url("https://auth.example.com/t/.well-known/openid-configuration")},
 		"Audiences: at least":                     {issuer(func(i *jwtauth.Issuer) { i.Audiences = nil })},
 		"Profile: got 2":                          {issuer(func(i *jwtauth.Issuer) { i.Profile = 2 })},
 		"MaxLifetime: got":                        {issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = 8 * 24 * time.Hour }), issuer(func(i *jwtauth.Issuer) { i.MaxLifetime = -1 })},
@@ -205,18 +206,20 @@ func weakRSA(bits int, e int) *rsa.PublicKey {
 
 func TestConfigIsCopied(t *testing.T) {
 	keys := []jwtauth.Key{{ID: "k1", Algorithm: jwtauth.ES256, Public: keyFor(jwtauth.ES256).public}}
-	c := issuerConfig(func(i *jwtauth.Issuer) {
-		i.Require, i.Keys = []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
+	c := compatible(func(i *jwtauth.Issuer) {
+		i.Clients, i.Require, i.Keys = []string{"web"}, []jwtauth.Mark{{Claim: "sub", Values: []string{"alice"}}}, jwtauth.StaticKeys(keys...)
 		i.Tenants, i.AllowedScopes, i.AllowedRoles = []string{"acme"}, []string{"reports:read"}, []string{"admin"}
 	})
 	keys[0] = jwtauth.Key{ID: "k1", Algorithm: jwtauth.RS256, Public: keyFor(jwtauth.RS256).public}
 	a := newAuthenticator(t, c)
 	c.Issuers[0].Require[0].Values[0] = "bob"
-	c.Issuers[0].Audiences[0] = "https://other.example.com"
+	c.Issuers[0].Audiences[0], c.Issuers[0].Clients[0] = "https://other.example.com", "other"
 	c.Issuers[0].Algorithms[0] = jwtauth.RS256
 	c.Issuers[0].Tenants[0], c.Issuers[0].AllowedScopes[0], c.Issuers[0].AllowedRoles[0] = "x", "x", "x"
-	p, err := a.Verify(t.Context(), token(nil, object{"roles": []any{"admin"}}))
-	if err != nil || p.Scopes.Len() != 1 || p.Roles.Len() != 1 {
-		t.Errorf("Verify after a change of the caller's Config = %+v, %v, want its scope and its role", p, err)
+	for _, aud := range []any{audience, nil} {
+		p, err := a.Verify(t.Context(), token(nil, object{"roles": []any{"admin"}, "aud": aud}))
+		if err != nil || p.Scopes.Len() != 1 || p.Roles.Len() != 1 {
+			t.Errorf("Verify after a change of the caller's Config = %+v, %v, want its scope and its role", p, err)
+		}
 	}
 }

@@ -26,8 +26,8 @@ func (c toyConfirmer) Confirms() gatehouse.Confirms {
 
 var errToy = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof")}
 
-func (c toyConfirmer) Confirm(r *http.Request, _, member string, _ time.Time) (http.Header, error) {
-	if *c.calls++; r.Header.Get("Toy") != member {
+func (c toyConfirmer) Confirm(r *http.Request, _, member string, now time.Time) (http.Header, error) {
+	if *c.calls++; r.Header.Get("Toy") != member || time.Since(now) > time.Hour {
 		return nil, errToy
 	}
 	return http.Header{"Toy-Nonce": {"1"}}, nil

@@ -32,6 +32,8 @@ func TestDiscovery(t *testing.T) {
 		{"OpenID, path", tenant, pages("/t/a"+openid, metadata(tenant, issuerURL+"/keys")), ""},
 		{"OAuth, path", tenant, pages(oauth+"/t/a", metadata(tenant, issuerURL+"/keys")), ""},
 		{"OpenID, slash", issuerURL + "/", pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), ""},
+		{"OAuth, slash", issuerURL + "/", pages(oauth, metadata(issuerURL+"/", issuerURL+"/keys")), ""},
+		{"OpenID is forbidden", issuerURL, map[string]string{openid: "400", oauth: valid}, ""},
 		{"another issuer", issuerURL, pages(openid, metadata("https://evil.example.com", issuerURL+"/keys")), `names another issuer: "https://evil.example.com", not "` + issuerURL + `"`},
 		{"issuer with a slash", issuerURL, pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), "names another issuer"},
 		{"no issuer", issuerURL, pages(openid, `{"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
@@ -54,6 +56,9 @@ func TestDiscovery(t *testing.T) {
 	} {
 		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
 			page, ok := test.pages[r.URL.Path]
+			if !strings.Contains(r.Header.Get("Accept"), "application/json") {
+				t.Errorf("%s: GET %s with Accept %q, want JSON", test.name, r.URL, r.Header.Get("Accept"))
+			}
 			switch code, err := strconv.Atoi(page); {
 			case err == nil:
 				w.WriteHeader(code)
@@ -65,10 +70,12 @@ func TestDiscovery(t *testing.T) {
 				http.NotFound(w, r)
 			}
 		}}
-		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
+		c := remoteConfig(s, func(c *jwtauth.Config) {
 			c.Issuers[0].URL, c.Issuers[0].Keys = test.issuer, jwtauth.Discover()
 			c.Issuers[0].PlainHTTPHosts = []string{"keys:8080"}
-		}))
+		})
+		a := newAuthenticator(t, c)
+		c.Issuers[0].PlainHTTPHosts[0] = "changed" // New has cloned it
 		if test.cause == "" {
 			check(t, a, test.name, token(nil, object{"iss": test.issuer}), "")
 			continue

@@ -83,9 +83,9 @@ func TestIssuerSettings(t *testing.T) {
 			"":                 each("v", true, 2, "2"),
 			jwtauth.ReasonType: each("v", false, 2.5, nil, object{"true": 1}, []any{true}),
 		}},
-		"Require a nested claim": {require(jwtauth.Mark{Claim: "/a~1b/c~0d/e", Values: []string{"x"}}), changes{
+		"Require a nested claim": {require(jwtauth.Mark{Claim: "/a~1b/c~0d/e", Values: []string{"x"}}, jwtauth.Mark{Claim: "a/b"}), changes{
 			"":                 each("a/b", object{"c~d": object{"e": "x"}}),
-			jwtauth.ReasonType: each("a/b", object{"c~d": object{"e": "y"}}, object{"c~d": "x"}, "x", nil, object{"e": "x"}),
+			jwtauth.ReasonType: each("a/b", object{"c~d": object{"e": "y"}}, object{"c~d": object{"E": "x"}}, object{"c~d": "x"}, "x", nil, object{"e": "x"}),
 		}},
 		"Require an escaped name": {require(jwtauth.Mark{Claim: "/a~01b"}), changes{
 			"": each("a~1b", 1), jwtauth.ReasonType: each("a/b", 1),
@@ -100,7 +100,7 @@ func TestIssuerSettings(t *testing.T) {
 		}},
 		"Require a header parameter": {require(jwtauth.Mark{Header: "cat", Values: []string{"session"}}), changes{
 			"":                 list(header("cat", "session")),
-			jwtauth.ReasonType: list(object{}, header("cat", "template"), header("cat", nil), object{"cat": "session"}, header("CAT", "session")),
+			jwtauth.ReasonType: list(object{}, header("cat", "template"), header("cat", "SESSION"), header("cat", nil), object{"cat": "session"}, header("CAT", "session")),
 		}},
 		"Refuse": {func(i *jwtauth.Issuer) {
 			i.Refuse = []jwtauth.Mark{{Claim: "is_anonymous", Values: []string{"true"}}, {Claim: "sts", Values: []string{"pending"}}, {Header: "typ", Values: []string{"at+jwt"}}}
@@ -124,7 +124,7 @@ func TestIssuerSettings(t *testing.T) {
 			jwtauth.ReasonClaims: list(object{"SCP": "admin"}), jwtauth.ReasonMalformed: list(object{"SCP": "admin", "scp": "a"}),
 		}},
 		"SubjectClaims": {func(i *jwtauth.Issuer) { i.SubjectClaims = []string{"sub", "common_name"} }, changes{
-			"":                   list(object{}, object{"sub": "", "common_name": "e3"}, object{"sub": nil, "common_name": "e3"}, object{"sub": null, "common_name": "e3"}),
+			"":                   list(object{}, object{"sub": "", "common_name": "e3"}, object{"sub": nil, "common_name": "e3"}, object{"sub": null, "common_name": "e3"}, object{"sub": strings.Repeat("x", 512)}),
 			jwtauth.ReasonClaims: list(object{"sub": ""}, object{"sub": nil, "common_name": ""}, object{"sub": 1, "common_name": "e3"}, object{"sub": "", "common_name": "a\nb"}),
 		}},
 		"ClientClaims": {func(i *jwtauth.Issuer) { i.ClientClaims = []string{"azp"} }, changes{
@@ -381,6 +381,9 @@ func TestIssuerHeader(t *testing.T) {
 	r.Header[assertion] = []string{"a.b"}
 	_, err = a.Authenticate(r)
 	equal(t, "error of Authenticate without a JWT", err, gatehouse.ErrNoCredentials)
+	r.Header[assertion] = []string{strings.Repeat("a", 8<<10+1)}
+	_, err = a.Authenticate(r)
+	equal(t, "reason of Authenticate with 8 KiB and 1 B", rejected(t, err).Reason, jwtauth.ReasonOversized)
 
 	c.Revocations = &revocations{maxLifetime: 24 * time.Hour, answers: map[string]error{"token-1": errors.New("down")}}
 	r.Header[assertion] = []string{second}

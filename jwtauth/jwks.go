@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/MicahParks/jwkset"
 
@@ -99,5 +98,5 @@ func fromJWK(jwk jwkset.JWKMarshal, configured []Algorithm) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is not a JWK: %v", err)
 	}
-	return newKey(jwk.KID, parsed.Key(), Algorithm(jwk.ALG), slices.Clone(configured))
+	return newKey(jwk.KID, parsed.Key(), Algorithm(jwk.ALG), configured)
 }

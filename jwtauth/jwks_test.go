@@ -51,6 +51,8 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 		"private EC":            ecJWK("odd", keyFor(jwtauth.ES256), `,"d":"AQAB"`),
 		"private Ed25519":       edJWK("odd", edKey().Public().(ed25519.PublicKey), `,"d":"AQAB"`),
 		"RSA primes":            rsaJWK("odd", public, `,"p":"AQAB"`),
+		"private, empty":        edJWK("odd", edKey().Public().(ed25519.PublicKey), `,"d":""`),
+		"65 members":            rsaJWK("odd", public, many(61)),
 		"low order":             edJWK("odd", low),
 		"1024 bits":             rsaJWK("odd", weakRSA(1024, 65537)), // Covers RFC 7518 §3.3.
 		"e=1":                   rsaJWK("odd", weakRSA(2048, 1)),
@@ -94,6 +96,15 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// many returns n members of an object.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":0`, i)
+	}
+	return b.String()
 }
 
 // A document without a verification key is not a key set.
@@ -166,7 +177,7 @@ func TestKeyPinsAlgorithm(t *testing.T) {
 	named := rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"RS256","use":"sig","key_ops":["verify"]`)
 	unnamed := rsaJWK("k1", &rsaKey().PublicKey)
 	ec := ecJWK("k1", keyFor(jwtauth.ES256))
-	operations := ecJWK("k1", keyFor(jwtauth.ES256), `,"key_ops":["sign","verify","encrypt"]`)
+	operations := ecJWK("k1", keyFor(jwtauth.ES256), `,"key_ops":["sign","verify","encrypt"]`+many(55))
 	for _, test := range []struct {
 		key                string
 		accepted, rejected []jwtauth.Algorithm

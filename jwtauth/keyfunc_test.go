@@ -21,16 +21,16 @@ import (
 type keyStorage struct {
 	jwkset.Storage
 	read   []string
-	found  func() // called by KeyRead
-	err    error  // of KeyReadAll
-	panics bool   // in KeyReadAll
-	slow   bool   // takes a second to return what KeyReadAll has read
+	found  func(context.Context) // called by KeyRead
+	err    error                 // of KeyReadAll
+	panics bool                  // in KeyReadAll
+	slow   bool                  // takes a second to return what KeyReadAll has read
 }
 
 func (s *keyStorage) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 	s.read = append(s.read, kid)
 	if s.found != nil {
-		s.found()
+		s.found(ctx)
 	}
 	return s.Storage.KeyRead(ctx, kid)
 }
@@ -54,20 +54,20 @@ func (s *keyStorage) write(t *testing.T, a jwtauth.Algorithm, metadata jwkset.JW
 	noError(t, s.KeyWrite(t.Context(), must(jwkset.NewJWKFromKey(keyFor(a).public, jwkset.JWKOptions{Metadata: metadata}))))
 }
 
-func newKeyfunc(t *testing.T) (*jwtauth.Authenticator, *keyStorage) {
+func newKeyfunc(t *testing.T, change ...func(*jwtauth.Config)) (*jwtauth.Authenticator, *keyStorage) {
 	storage := &keyStorage{Storage: jwkset.NewMemoryStorage()}
-	return newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
+	return newAuthenticator(t, remoteConfig(nil, append(change, func(c *jwtauth.Config) {
 		c.Transport = nil
 		c.Issuers[0].Keys = jwtauth.Keyfunc(must(keyfunc.New(keyfunc.Options{Storage: storage})))
-	})), storage
+	})...)), storage
 }
 
 func TestKeyfunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, storage := newKeyfunc(t)
 		storage.panics = true
-		check(t, a, "storage panics", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-		check(t, a, "no fetch was completed", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		unavailable(t, a, "storage panics", token(nil, nil), "the call ended without a result: storage")
+		unavailable(t, a, "no fetch was completed", token(nil, nil), "the fetch ended without a result")
 		storage.panics = false
 		check(t, a, "empty storage", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		for _, metadata := range []jwkset.JWKMetadataOptions{
@@ -79,6 +79,7 @@ func TestKeyfunc(t *testing.T) {
 		} {
 			storage.write(t, jwtauth.ES256, metadata)
 		}
+		storage.write(t, jwtauth.RS256, jwkset.JWKMetadataOptions{KID: "alg", ALG: jwkset.AlgPS256})
 		time.Sleep(time.Second)
 		for kid, want := range map[string]gatehouse.Reason{
 			"k1": "", "sig": "", "verify": "", "enc": jwtauth.ReasonKey, "sign": jwtauth.ReasonKey, "other": jwtauth.ReasonKey,
@@ -86,6 +87,8 @@ func TestKeyfunc(t *testing.T) {
 			time.Sleep(10 * time.Second) // MinInterval
 			check(t, a, kid, token(object{"kid": kid}, nil), want)
 		}
+		check(t, a, "alg of the key", keyFor(jwtauth.PS256).token(object{"kid": "alg"}, nil), "")
+		check(t, a, "another alg", keyFor(jwtauth.RS256).token(object{"kid": "alg"}, nil), jwtauth.ReasonKey)
 		storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k2"})
 		if _, err := storage.KeyDelete(t.Context(), "k1"); err != nil {
 			t.Fatal(err)
@@ -111,12 +114,12 @@ func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 			t.Errorf("k2: Verify = %v, RetryAfter %v, want %s, 9s", err, e.RetryAfter, jwtauth.ReasonKeyPending)
 		}
 		time.Sleep(9 * time.Second)
-		storage.found = func() { storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k3"}) }
+		storage.found = func(context.Context) { storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k3"}) }
 		check(t, a, "k3, which the lookup finds", keyFor(jwtauth.ES384).token(object{"kid": "k3"}, nil), "")
 		equal(t, "kids that KeyRead got", storage.read, []string{"k1", "k3"})
 
 		time.Sleep(10 * time.Second)
-		storage.found = func() { time.Sleep(time.Minute) }
+		storage.found = func(ctx context.Context) { <-ctx.Done() }
 		var waiting sync.WaitGroup
 		start := time.Now()
 		waiting.Go(func() { reason(t, a, junk(0)) })
@@ -127,6 +130,7 @@ func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 		}
 		equal(t, "time of the other requests", time.Since(start), 3*time.Second)
 		waiting.Wait()
+		equal(t, "time of the slow lookup", time.Since(start), 5*time.Second)
 
 		storage.err = errors.New("broken")
 		time.Sleep(25 * time.Hour)
@@ -142,7 +146,7 @@ func TestKeyfuncReadsAfterTheLookup(t *testing.T) {
 		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
 		time.Sleep(5*time.Minute - time.Second) // the next read is due in a second
 		storage.slow = true
-		storage.found = func() {
+		storage.found = func(context.Context) {
 			time.Sleep(time.Second)
 			go func() { reason(t, a, token(object{"kid": "k0"}, object{"jti": "token-2"})) }()
 			synctest.Wait() // the read has begun

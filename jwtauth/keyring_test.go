@@ -147,6 +147,18 @@ func TestKeyRingAsKeys(t *testing.T) {
 	}
 }
 
+// Of the keys whose From is not in the future, the one with the latest From signs.
+func TestLatestKeySigns(t *testing.T) {
+	var keys []jwtauth.SigningKey
+	for id, from := range map[string]time.Duration{"a": -3 * time.Hour, "b": -time.Hour, "c": -2 * time.Hour, "d": time.Hour} {
+		key := signingKey(id, jwtauth.ES256)
+		key.From = time.Now().Add(from)
+		keys = append(keys, key)
+	}
+	head, _, _ := strings.Cut(string(must(newRing(keys...).SignJWT("", nil)).Reveal()), ".")
+	equal(t, "header", head, encode(`{"alg":"ES256","kid":"b"}`))
+}
+
 func TestKeyRingHandler(t *testing.T) {
 	ring := newRing(signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
 	serve := func(method string) *httptest.ResponseRecorder {
@@ -155,9 +167,12 @@ func TestKeyRingHandler(t *testing.T) {
 		return w
 	}
 	w := serve(http.MethodGet)
+	equal(t, "header", w.Header(), http.Header{
+		"Content-Type": {"application/jwk-set+json"}, "Cache-Control": {"max-age=60"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
+	})
 	var set struct{ Keys []map[string]string }
-	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || len(set.Keys) != 3 || w.Header().Get("Content-Type") != "application/jwk-set+json" {
-		t.Fatalf("GET = %v %s (%v), want a JWK Set of 3 keys", w.Header(), w.Body, err)
+	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || len(set.Keys) != 3 {
+		t.Fatalf("GET = %s (%v), want a JWK Set of 3 keys", w.Body, err)
 	}
 	for _, k := range set.Keys {
 		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {

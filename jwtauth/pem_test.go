@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -31,7 +32,7 @@ func TestKeysFromPEM(t *testing.T) {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	der := must(x509.MarshalPKCS8PrivateKey(key))
 	private := write("key.pem", "PRIVATE KEY", der, 0o600)
-	public := write("public.pem", "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(key.Public())), 0o644)
+	public := write("public.pem", "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(key.Public())), 0o600)
 	signer, err := jwtauth.LoadPrivateKey("file:" + private)
 	if err != nil || !key.PublicKey.Equal(signer.Public()) {
 		t.Fatalf("LoadPrivateKey() = %v, want the key", err)
@@ -44,18 +45,20 @@ func TestKeysFromPEM(t *testing.T) {
 	}
 
 	open := write("open.pem", "PRIVATE KEY", der, 0o644)
-	for name, ref := range map[string]string{"no scheme": private, "public half": "file:" + public, "missing": "file:none", "open to other users": "file:" + open} {
-		if name == "open to other users" && runtime.GOOS == "windows" {
+	for want, ref := range map[string]string{
+		"must be env:NAME": private, "file:" + public + `: is a "PUBLIC KEY"`: "file:" + public, "file:none: no such file": "file:none", "gives other users access": "file:" + open,
+	} {
+		if ref == "file:"+open && runtime.GOOS == "windows" {
 			continue
 		}
-		if _, err := jwtauth.LoadPrivateKey(ref); err == nil {
-			t.Errorf("LoadPrivateKey(%s) error = nil, want one", name)
+		if _, err := jwtauth.LoadPrivateKey(ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("LoadPrivateKey(%s) error = %v, want %s", ref, err, want)
 		}
 	}
 	certificate := write("certificate.pem", "CERTIFICATE", der, 0o644)
-	for _, path := range []string{"none", certificate} {
-		if _, err := jwtauth.ReadPublicKey(path); err == nil {
-			t.Errorf("ReadPublicKey(%s) error = nil, want one", filepath.Base(path))
+	for path, want := range map[string]string{"none": "open none: no such file", certificate: certificate + `: is a "CERTIFICATE"`} {
+		if _, err := jwtauth.ReadPublicKey(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ReadPublicKey(%s) error = %v, want %s", path, err, want)
 		}
 	}
 }

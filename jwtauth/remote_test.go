@@ -264,6 +264,7 @@ func TestBackoffLimits(t *testing.T) {
 			var fetches []int // seconds after the start
 			s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
 				fetches = append(fetches, int(time.Since(start)/time.Second))
+				w.Header().Set("Retry-After", "3") // shorter than MinInterval
 				serverError(w, r)
 			}}
 			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.KeySets = limits }))
@@ -336,7 +337,7 @@ func TestNewKeyIsFetched(t *testing.T) {
 // cached.
 func TestWithdrawnKey(t *testing.T) {
 	kept := ecJWK("kept", keyFor(jwtauth.ES384))
-	old := rsaJWK("k1", &rsaKey().PublicKey)
+	old := rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"RS256"`)
 	other := must(rsa.GenerateKey(rand.Reader, 2048))
 	for _, test := range []struct {
 		name, next string
@@ -350,7 +351,7 @@ func TestWithdrawnKey(t *testing.T) {
 		{"no key", "", jwtauth.ReasonKey},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &keyServer{serve: keySet(old, kept)}
+			s := &keyServer{serve: keySet(kept, old)}
 			verified := 0
 			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
 				c.Issuers[0].Principal = func(_ gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
@@ -367,10 +368,17 @@ func TestWithdrawnKey(t *testing.T) {
 			} else {
 				s.set(keySet(test.next, kept))
 			}
-			time.Sleep(5 * time.Minute)
-			reason(t, a, keptToken) // starts the refresh and does not wait for it
-			synctest.Wait()
+			for range 2 {
+				time.Sleep(5 * time.Minute)
+				reason(t, a, keptToken) // starts the refresh and does not wait for it
+				synctest.Wait()
+			}
+			hits := a.Stats().CacheHits
 			check(t, a, test.name+": old token", oldToken, test.want)
+			check(t, a, test.name+": old token, again", oldToken, test.want)
+			if test.want != "" {
+				equal(t, test.name+": cache hits", a.Stats().CacheHits-hits, 1) // the one that has found the key withdrawn
+			}
 			check(t, a, test.name+": token of the kept key", keptToken, "")
 			want := 3 // the kept token is verified again
 			if test.want == "" {
@@ -420,8 +428,12 @@ func TestMaxStaleIsExact(t *testing.T) {
 		s.set(down)
 		time.Sleep(24 * time.Hour)
 		check(t, a, "after 24 h", token(nil, nil), "")
+		noError(t, a.Ready(t.Context()))
 		time.Sleep(time.Nanosecond)
 		check(t, a, "after 24 h and 1 ns", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+		if err := a.Ready(t.Context()); err == nil {
+			t.Error("Ready after 24 h and 1 ns = nil, want an error")
+		}
 	})
 }
 
@@ -503,13 +515,33 @@ func TestReady(t *testing.T) {
 		if err := errors.Join(a.Ready(t.Context()), newAuthenticator(t, config()).Ready(t.Context())); err != nil {
 			t.Errorf("Ready with remote and with static keys = %v, want nil", err)
 		}
+		for range 8 {
+			if sets := a.Stats().KeySets; len(sets) != 2 || sets[0].Issuer != issuerURL || sets[1].Issuer != other {
+				t.Fatalf("KeySets = %v, want those of %s and %s", sets, issuerURL, other)
+			}
+		}
 	})
 }
 
-// Close cancels the running fetch and waits for it: a goroutine that is left in
+// Close cancels the running fetches and waits for them: a goroutine that is left in
 // the bubble fails the test.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		c := remoteConfig(&keyServer{serve: hanging}, func(c *jwtauth.Config) {
+			c.Issuers[0].AnyTenant = true
+			c.Issuers = append(c.Issuers, c.Issuers[0])
+			c.Issuers[1].URL = "https://other.example.com"
+		})
+		for _, closed := range []interface {
+			Ready(context.Context) error
+			Close() error
+		}{must(jwtauth.New(c)), must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: c.Issuers[0], Transport: c.Transport}))} {
+			start := time.Now()
+			time.AfterFunc(time.Second, func() { noError(t, closed.Close()) })
+			if err := closed.Ready(t.Context()); err == nil || time.Since(start) != time.Second {
+				t.Errorf("Ready of a %T that is closed = %v after %v, want an error after 1 s", closed, err, time.Since(start))
+			}
+		}
 		s := &keyServer{serve: hanging}
 		a := newAuthenticator(t, remoteConfig(s))
 		var waiting sync.WaitGroup

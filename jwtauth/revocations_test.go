@@ -45,9 +45,10 @@ func TestRevocations(t *testing.T) {
 	}
 	check(t, a, "other audience", token(nil, object{"aud": "x"}), jwtauth.ReasonAudience)
 	equal(t, "calls of Revoked", len(r.asked), 6)
-	_, err := a.Verify(t.Context(), token(nil, object{"jti": "revoked"}))
-	if e := rejected(t, err); e.Credential != "revoked" || e.Issuer != issuerURL {
-		t.Errorf("error with credential %q and issuer %q, want revoked and %q", e.Credential, e.Issuer, issuerURL)
+	_, err := a.Verify(t.Context(), token(nil, object{"jti": "revoked", "sid": "f1"}))
+	const cause = `revoked token of subject "alice", client "web", family "f1"`
+	if e := rejected(t, err); e.Credential != "revoked" || e.Issuer != issuerURL || e.Cause.Error() != cause {
+		t.Errorf("error with credential %q, issuer %q and cause %v, want revoked, %q and %s", e.Credential, e.Issuer, e.Cause, issuerURL, cause)
 	}
 	if _, err = a.Verify(t.Context(), token(nil, object{"jti": "unknown"})); !errors.Is(err, errDown) {
 		t.Errorf("Verify error = %v, want %v", err, errDown)

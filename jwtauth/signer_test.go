@@ -35,10 +35,11 @@ func TestSignedTokenIsAccepted(t *testing.T) {
 			p, err := a.Verify(t.Context(), string(signed.Token.Reveal()))
 			var extra struct {
 				Family string         `json:"sid"`
+				Issued int64          `json:"iat"`
 				Plan   string         `json:"plan"`
 				Limits map[string]int `json:"limits"`
 			}
-			if err != nil || p.Claims.Decode(&extra) != nil || extra.Family != "f1" || extra.Plan != "gold" || extra.Limits["daily"] != 5 {
+			if err != nil || p.Claims.Decode(&extra) != nil || extra.Family != "f1" || extra.Plan != "gold" || extra.Limits["daily"] != 5 || extra.Issued > time.Now().Unix() {
 				t.Errorf("%s, %s: Verify = %v with claims %+v, want the claims that were signed", alg, name, err, extra)
 			}
 			want := gatehouse.Principal{
@@ -57,6 +58,9 @@ func TestSignerWithSecret(t *testing.T) {
 	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Secret: gatehouse.NewSecret(secret)})
 	signed := must(s.Sign(goodToken()))
 	check(t, newAuthenticator(t, secretConfig(jwtauth.HS256)), "HS256", string(signed.Token.Reveal()), "")
+	if again := must(s.Sign(goodToken())); again.ID == signed.ID || len(signed.ID) < 26 {
+		t.Errorf("IDs of two tokens = %s, %s, want two of 128 random bits", signed.ID, again.ID)
+	}
 }
 
 func TestNewSignerRejects(t *testing.T) {
@@ -114,6 +118,7 @@ func TestSignRejects(t *testing.T) {
 		"a Secret":                claim("note", gatehouse.NewSecret(secret)),
 		"nested name":             claim("note", map[string]any{"deep": []any{map[string]any{"api_key": "x"}}}),
 		"nested value":            claim("note", []any{map[string]any{"deep": "Bearer x"}}),
+		"second element":          claim("note", []any{"a", "Bearer x"}),
 		"nested known name":       claim("note", map[string]any{"sub": []any{"eyJx"}}),
 		"not JSON":                claim("note", make(chan int)),
 	} {

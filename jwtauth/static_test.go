@@ -106,6 +106,7 @@ func TestKeyFile(t *testing.T) {
 		write(key)
 		observer, causes := observe(t, jwtauth.EventKeyDropped)
 		a := must(open(observer))
+		noError(t, os.Remove(name)) // New has read it
 		check(t, a, "first key", token(nil, nil), "")
 		write(ecJWK("k2", keyFor(jwtauth.ES256)), `{"kty":"oct"}`)
 		time.Sleep(time.Second)

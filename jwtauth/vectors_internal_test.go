@@ -92,9 +92,12 @@ func TestSignatureVectors(t *testing.T) {
 		if c.verify(strings.Replace(parts.SigningInput, ".", ".A", 1), signature) {
 			t.Errorf("%s: another text verifies", name)
 		}
-		signature[0] ^= 1
-		if c.verify(parts.SigningInput, signature) {
-			t.Errorf("%s: another signature verifies", name)
+		for _, n := range []int{0, len(signature) - 1} {
+			signature[n] ^= 1
+			if c.verify(parts.SigningInput, signature) {
+				t.Errorf("%s: another signature verifies", name)
+			}
+			signature[n] ^= 1
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package jwtauth_test
 
 import (
+	"crypto/rsa"
 	"errors"
 	"slices"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -45,6 +48,10 @@ func TestAlgorithms(t *testing.T) {
 		forged := pair{a, append([]byte("x"), secret...), nil}.token(nil, nil)
 		check(t, shared, string(a)+" with another secret", forged, jwtauth.ReasonSignature)
 	}
+	// Covers RFC 7518 §3.5.
+	salted := &jwt.SigningMethodRSAPSS{SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA, Options: &rsa.PSSOptions{SaltLength: 20}}
+	input := strings.TrimSuffix(unsigned(keyFor(jwtauth.PS256).token(object{"kid": "key-of-PS256"}, nil)), ".")
+	check(t, public, "PS256 with a salt of 20 bytes", input+"."+b64(must(salted.Sign(input, rsaKey()))), jwtauth.ReasonSignature)
 }
 
 // The claims of the RFC 9068 profile, one change at a time.
@@ -138,13 +145,13 @@ func TestHeader(t *testing.T) {
 	const evil = "https://evil.example.com"
 	for want, changes := range map[gatehouse.Reason][]object{
 		"": slices.Concat(each("typ", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"), each("kid", nil), each("custom", "ok"),
-			each("deep", []any{[]any{[]any{}}})),
+			each("deep", []any{[]any{[]any{}}}, make([]int, 28))),
 		jwtauth.ReasonType:      each("typ", nil, "JWT", "jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "at+jwt ", "x-at+jwt"),
 		jwtauth.ReasonAlgorithm: each("alg", "none", "NONE", "es256", "ES256 ", "ES384", "ES256K", "Ed25519", "ML-DSA-44", "RSA1_5"),
 		jwtauth.ReasonKey:       each("kid", "k2", "K1", "../../dev/null", "' OR 1=1 --", strings.Repeat("k", 256)),
 		jwtauth.ReasonMalformed: slices.Concat(
 			each("typ", "", 1), each("alg", nil, "", 1, []any{"ES256"}),
-			each("kid", "", 1, "k1\n", "k1\x00", "ключ", strings.Repeat("k", 257)), each("deep", []any{[]any{[]any{[]any{}}}}),
+			each("kid", "", 1, "k1\n", "k1\x00", "ключ", strings.Repeat("k", 257)), each("deep", []any{[]any{[]any{[]any{}}}}, make([]int, 30)),
 			list(object{"ALG": "ES256"}, object{"ALG": "ES256", "alg": nil}, object{"KID": "k1", "kid": nil}, object{"TYP": "at+jwt", "typ": nil},
 				object{"\u212aid": "k1", "kid": nil}), // the Kelvin sign folds to k
 		),
@@ -444,6 +451,7 @@ func TestIssuersAreSeparate(t *testing.T) {
 		"second, typ of the second":        {other(jwtauth.ES384, object{"typ": "JWT"}, nil), ""},
 		"first, oversized":                 {token(nil, object{"big": big}), jwtauth.ReasonOversized},
 		"second, large":                    {other(jwtauth.ES384, nil, object{"big": big}), ""},
+		"first, header of a quarter":       {token(object{"big": big[:1536-len(goodHeader(jwtauth.ES256).with(object{"big": ""}))]}, nil), ""},
 		"first, oversized header":          {token(object{"big": big[:2000]}, nil), jwtauth.ReasonOversized},
 		"second, large header":             {other(jwtauth.ES384, object{"big": big[:2000]}, nil), ""},
 		"first, lifetime of 2 h":           {token(nil, expires), ""},

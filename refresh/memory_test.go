@@ -84,6 +84,16 @@ func testMemoryBoundsFamilies(t *testing.T) {
 			t.Errorf("Find(revoked family) error = %v, want %v", err, refresh.ErrNotFound)
 		}
 	}
+	must(m.Revoke(t.Context(), "998"))
+	must(m.Revoke(t.Context(), "999"))
+	if err := create("new3", "alice"); err != nil {
+		t.Errorf("Create after two revocations: error = %v", err)
+	}
+	_, err1 := m.Find(t.Context(), "998")
+	_, err2 := m.Find(t.Context(), "999")
+	if (err1 == nil) == (err2 == nil) {
+		t.Errorf("Find(two revoked families) errors = %v, %v, want one of them", err1, err2)
+	}
 	must(m.Revoke(t.Context(), "b"))
 	pass(time.Hour)
 	if err := create("1001", "alice"); err != nil {

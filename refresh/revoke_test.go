@@ -168,12 +168,14 @@ type authorizationServer struct {
 type brokenRevocations struct {
 	revocation.Store
 	down bool
+	last revocation.Target
 }
 
 func (b *brokenRevocations) Revoke(ctx context.Context, target revocation.Target, lifetime time.Duration) error {
 	if b.down {
 		return errDown
 	}
+	b.last = target
 	return b.Store.Revoke(ctx, target, lifetime)
 }
 
@@ -334,6 +336,50 @@ func TestRevocationsDownIsRetried(t *testing.T) {
 		n, err := a.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"})
 		if n != 3 || !errors.Is(err, errDown) || strings.Count(fmt.Sprint(err), "\n") != 2 {
 			t.Errorf("RevokeAll = %d, %v, want 3 and three errors", n, err)
+		}
+	})
+}
+
+// secondFails is a store whose second call of RevokeAll fails.
+type secondFails struct {
+	refresh.Store
+	calls int
+}
+
+func (s *secondFails) RevokeAll(ctx context.Context, f refresh.Filter, limit int) ([]refresh.Record, error) {
+	if s.calls++; s.calls == 2 {
+		return nil, errDown
+	}
+	return s.Store.RevokeAll(ctx, f, limit)
+}
+
+// The families before a failure of the store are counted, reported, and have no access
+// tokens. Those of one subject are revoked one by one up to a limit.
+func TestRevokeAllUntilTheStoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthorizationServer(t)
+		revocations := must(revocation.New(revocation.Config{Store: a.revoked, Issuers: []string{issuer}}))
+		s := newServer(t, func(c *refresh.Config) {
+			c.Store, c.Revocations, c.Issuer = &secondFails{Store: a.server.store}, revocations, issuer
+		})
+		begin := func() {
+			for range 501 {
+				s.begin()
+			}
+		}
+		begin()
+		if n, err := s.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"}); n != 500 || !errors.Is(err, errDown) {
+			t.Errorf("RevokeAll while the store fails = %d, %v, want 500 and %v", n, err, errDown)
+		}
+		if got := s.recorded(); got != "refresh_revocation" {
+			t.Errorf("events = %q, want refresh_revocation", got)
+		}
+		begin()
+		if n, err := s.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"}); n != 502 || err != nil {
+			t.Errorf("RevokeAll, again = %d, %v, want 502", n, err)
+		}
+		if want := (revocation.Target{Kind: revocation.Subject, Issuer: issuer, Value: "alice"}); a.revoked.last != want {
+			t.Errorf("last revocation of access tokens = %+v, want %+v", a.revoked.last, want)
 		}
 	})
 }

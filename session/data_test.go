@@ -178,6 +178,11 @@ func TestDataFails(t *testing.T) {
 			t.Errorf("%s: the value is %.10q, %v, want it unchanged", name, got, err)
 		}
 	}
+	type typed struct{ A, B int }
+	succeeds(t, (session.Data[map[string]any]{a.Manager, "map"}).Set(ctx, map[string]any{"A": 1, "B": "x"}))
+	if got, err := (session.Data[typed]{a.Manager, "map"}).Get(ctx); err == nil || got != (typed{}) {
+		t.Errorf("Get() of a value that decodes in part = %+v, %v, want an error only", got, err)
+	}
 	p, _ := gatehouse.FromContext(ctx)
 	a.force(t, p.Credential, func(c *session.Change) { c.Principal = "x" })
 	_, err := d.Get(ctx)

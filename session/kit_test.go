@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -46,9 +47,13 @@ func call[T any](f *faulty, method string, do func() (T, error)) (T, error) {
 	}
 	f.mu.Unlock()
 	if err != nil {
-		return *new(T), err
+		return *new(T), fmt.Errorf("store: %w", err)
 	}
-	return do()
+	value, err := do()
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return value, err
 }
 
 func (f *faulty) count(method string) int {
@@ -126,6 +131,9 @@ type recorder struct {
 func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if warns := e.Level != slog.LevelInfo; warns != (e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost || e.Reason != "") {
+		return fmt.Errorf("%s has the level %v", e.Type, e.Level)
+	}
 	r.events = append(r.events, e)
 	if r.fail != "" && r.fail != e.Type {
 		return nil

@@ -34,6 +34,11 @@ func TestLogout(t *testing.T) {
 	ends(session.Logout{Subject: "grace", ID: "2"}) // a replay
 	a.status(t, again, 200)
 	ends(session.Logout{Subject: "joan", SID: "sid-grace", ID: "3"}) // both have to match
+	foreign := person("grace")
+	foreign.Principal.Issuer = "https://other.example"
+	abroad := a.login(t, foreign)
+	succeeds(t, a.Logout(t.Context(), session.Logout{Issuer: "https://other.example", Subject: "grace", ID: "2"})) // no replay
+	a.status(t, abroad, 401)
 	a.status(t, stays, 200)
 	for _, l := range []session.Logout{{Subject: "joan"}, {ID: "4"}} {
 		if err := logout(l); err == nil {
@@ -125,6 +130,7 @@ func TestOnce(t *testing.T) {
 		check("i", "a", false)
 		check("i", "b", true)
 		check("other", "a", true)
+		check("ia", "", true)
 		time.Sleep(time.Minute - 1)
 		check("i", "a", false)
 		time.Sleep(time.Nanosecond)

@@ -450,11 +450,11 @@ func TestRefreshWithFailingStore(t *testing.T) {
 	}
 }
 
-// TestRefreshReturnsNothing: a Refresh without tokens and without an error is a
+// TestRefreshReturnsNothing: a Refresh without an access token and without an error is a
 // failure.
 func TestRefreshReturnsNothing(t *testing.T) {
 	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
-		return session.Tokens{}, nil
+		return session.Tokens{Refresh: gatehouse.NewSecret([]byte("refresh-2"))}, nil
 	}})
 	a.token(t, a.login(t, withTokens(person("ada"), 1, 20*time.Second)), 200, "access-1")
 	secret := a.login(t, withTokens(person("ada"), 1, 0))

@@ -46,9 +46,10 @@ func TestPageOfAnotherUser(t *testing.T) {
 	}
 	other := ada
 	other.Issuer, other.Subject = "https://auth.exampl", "e\x00ada"
-	abroad := ada
+	shifted, abroad := ada, ada
+	shifted.Issuer, shifted.Subject = ada.Issuer+"a", "da"
 	abroad.Issuer = "https://other.example"
-	if tag := session.UserTag(ada); tag == session.UserTag(other) || tag == session.UserTag(abroad) || strings.Contains(tag, "ada") || len(tag) != 22 {
+	if tag := session.UserTag(ada); tag == session.UserTag(other) || tag == session.UserTag(shifted) || tag == session.UserTag(abroad) || strings.Contains(tag, "ada") || len(tag) != 22 {
 		t.Error("the tag reveals the user, or is that of another issuer")
 	}
 }
@@ -90,6 +91,7 @@ func TestRequireUser(t *testing.T) {
 		{"read", "GET", "/", p, none, 200},
 		{"read by HEAD", "HEAD", "/", p, none, 200},
 		{"OPTIONS", "OPTIONS", "/", p, none, 200},
+		{"TRACE", "TRACE", "/", p, none, 400},
 		{"another credential", "POST", "/", key, none, 200},
 		{"anonymous", "POST", "/", gatehouse.Principal{}, none, 200},
 	} {

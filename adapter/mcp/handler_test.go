@@ -52,6 +52,7 @@ func TestRefusals(t *testing.T) {
 		{"the name twice", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"run","name":"read","arguments":{"topic":"a"}}}`, nil, 400, "", "7", "invalid_request"},
 		{"invalid UTF-8", "agent", callOf("read", "{\"topic\":\"\xff\"}"), nil, 400, "", "null", "invalid_request"},
 		{"lone surrogate", "agent", callOf("read", `{"topic":"\ud800"}`), nil, 400, "", "7", "invalid_request"},
+		{"nested too deep", "agent", callOf("read", `{"topic":`+strings.Repeat("[", 64)+strings.Repeat("]", 64)+`}`), nil, 400, "", "7", "invalid_request"},
 		{"parameters of null", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":null}`, nil, 200, "", "7", "params"},
 		{"invalid cursor", "agent", `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"cursor":"?"}}`, nil, 200, "", "7", "invalid params"},
 		{"batch", "agent", " \t\r\n[" + callOf("read", `{"topic":"a"}`) + "]", nil, 400, "", "null", "invalid_request"},
@@ -232,12 +233,15 @@ func TestCredentialIsRemoved(t *testing.T) {
 	}
 }
 
+const (
+	version = "2026-07-28"
+	meta    = `{"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
+)
+
 // A stream of the protocol of 2026-07-28 ends when the credential expires.
 func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
-	const version = "2026-07-28"
-	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":` + meta + `}}`
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for text := ""; !strings.Contains(text, "acknowledged"); { // the credential can expire before the stream begins
@@ -308,7 +312,7 @@ func TestNotifications(t *testing.T) {
 // The error of a tool is a tool result, and its refusal that of the gate.
 func TestErrorsOfTools(t *testing.T) {
 	s := start(t)
-	s.fail = func() error { return errors.New("no such topic") }
+	s.fail = func(context.Context) error { return errors.New("no such topic") }
 	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "no such topic") {
 		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
 	}
@@ -316,7 +320,7 @@ func TestErrorsOfTools(t *testing.T) {
 		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
 	}
 	denied := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicyRefused, Params: []gatehouse.Param{{Name: "why", Value: "late"}}}
-	s.fail = func() error { return denied }
+	s.fail = func(context.Context) error { return denied }
 	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 403 || a.rpc.Error.Data["error"] != "access_denied" || a.rpc.Error.Data["why"] != "late" {
 		t.Errorf("POST: %d %s, want 403 with the parameter", a.StatusCode, a.body)
 	}
@@ -325,7 +329,7 @@ func TestErrorsOfTools(t *testing.T) {
 	wait := make(chan struct{})
 	release := sync.OnceFunc(func() { close(wait) })
 	defer release()
-	s.fail = func() error {
+	s.fail = func(context.Context) error {
 		<-wait
 		return denied
 	}
@@ -340,6 +344,31 @@ func TestErrorsOfTools(t *testing.T) {
 	release()
 	if rest, err := io.ReadAll(reader); err != nil || response.StatusCode != 200 || strings.Count(string(rest), "data:") != 1 || !strings.Contains(string(rest), `"code":-32000,"message":"refused"`) {
 		t.Errorf("the stream: %d, %s, %v, want the refusal", response.StatusCode, rest, err)
+	}
+}
+
+// A call of the protocol of 2026-07-28 ends when the caller hangs up.
+func TestCallEndsWithRequest(t *testing.T) {
+	s := start(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	s.fail = func(ctx context.Context) error {
+		hangUp()
+		<-ctx.Done()
+		close(ended)
+		return ctx.Err()
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp", strings.NewReader(callOf("read", `{"topic":"a"},"_meta":`+meta)))
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"},
+		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"read"},
+	}
+	w := httptest.NewRecorder()
+	s.Config.Handler.ServeHTTP(w, r)
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Errorf("the call goes on after the caller has hung up: %d %s", w.Code, w.Body)
 	}
 }
 

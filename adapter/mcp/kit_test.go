@@ -41,8 +41,8 @@ type service struct {
 	agentkit.Recorder
 	approvals *approval.Approvals
 
-	progress bool         // the tools send a notification first
-	fail     func() error // what the tools return
+	progress bool                        // the tools send a notification first
+	fail     func(context.Context) error // what the tools return
 
 	mu     sync.Mutex
 	seen   []http.Header        // the headers that tools see
@@ -59,10 +59,10 @@ type (
 	}
 )
 
-func (s *service) record(text string) error {
+func (s *service) record(ctx context.Context, text string) error {
 	s.Ran(text)
 	if s.fail != nil {
-		return s.fail()
+		return s.fail(ctx)
 	}
 	return nil
 }
@@ -88,20 +88,20 @@ func start(t *testing.T) *service {
 		t.Fatal(err)
 	}
 	server := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
-	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads", InputSchema: readSchema}, func(_ context.Context, _ *tool.Call, in readArguments) (map[string]any, error) {
+	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads", InputSchema: readSchema}, func(ctx context.Context, _ *tool.Call, in readArguments) (map[string]any, error) {
 		if in.Topic == "NaN" {
 			return map[string]any{"topic": math.NaN()}, nil
 		}
-		return map[string]any{"topic": in.Topic}, s.record("read " + in.Topic)
+		return map[string]any{"topic": in.Topic}, s.record(ctx, "read "+in.Topic)
 	})
-	mcp.AddTool(server, &sdk.Tool{Name: "run", Description: "runs"}, func(_ context.Context, call *tool.Call, in runArguments) (map[string]string, error) {
+	mcp.AddTool(server, &sdk.Tool{Name: "run", Description: "runs"}, func(ctx context.Context, call *tool.Call, in runArguments) (map[string]string, error) {
 		if call.Approval.ID == "" {
 			t.Error("the tool ran without an approval")
 		}
-		return map[string]string{"output": in.Source}, s.record("run " + in.Source)
+		return map[string]string{"output": in.Source}, s.record(ctx, "run "+in.Source)
 	})
-	server.AddTool(&sdk.Tool{Name: "forgotten", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return &sdk.CallToolResult{}, s.record("forgotten")
+	server.AddTool(&sdk.Tool{Name: "forgotten", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(ctx context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		return &sdk.CallToolResult{}, s.record(ctx, "forgotten")
 	})
 	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
@@ -185,6 +185,7 @@ func (s *service) send(t *testing.T, caller, body string, headers ...string) *ht
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Host = "tools.example.com" // as of a reverse proxy on this machine
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
 	if caller != "" {
 		r.Header.Set("Authorization", "Bearer "+caller)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/transparency-dev/tessera"
@@ -162,28 +163,42 @@ func entriesOf(t *testing.T, reader tessera.LogReader, size int64) (entries []st
 
 func TestAppendFailsClosed(t *testing.T) {
 	t.Parallel()
-	refused := errors.New("refused")
-	release := make(chan struct{})
-	defer close(release)
-	for name, c := range map[string]struct {
-		future tessera.IndexFuture
-		want   error
-	}{
-		"added":   {func() (tessera.Index, error) { return tessera.Index{}, nil }, nil},
-		"refused": {func() (tessera.Index, error) { return tessera.Index{}, refused }, refused},
-		"hangs":   {func() (tessera.Index, error) { <-release; return tessera.Index{}, nil }, context.DeadlineExceeded},
-	} {
-		appender, err := gatetessera.New(gatetessera.Config{
-			Add:     func(context.Context, *tessera.Entry) tessera.IndexFuture { return c.future },
-			Timeout: 50 * time.Millisecond,
-		})
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		refused := errors.New("refused")
+		release := make(chan struct{})
+		defer close(release)
+		hangs := func() (tessera.Index, error) { <-release; return tessera.Index{}, nil }
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		for name, c := range map[string]struct {
+			ctx     context.Context
+			timeout time.Duration
+			future  tessera.IndexFuture
+			want    error
+			after   time.Duration
+		}{
+			"added":          {t.Context(), 0, func() (tessera.Index, error) { return tessera.Index{}, nil }, nil, 0},
+			"refused":        {t.Context(), 0, func() (tessera.Index, error) { return tessera.Index{}, refused }, refused, 0},
+			"hangs":          {t.Context(), 0, hangs, context.DeadlineExceeded, 5 * time.Second},
+			"hangs, 1 s":     {t.Context(), time.Second, hangs, context.DeadlineExceeded, time.Second},
+			"caller hung up": {canceled, 0, hangs, context.Canceled, 0},
+		} {
+			add := func(ctx context.Context, _ *tessera.Entry) tessera.IndexFuture {
+				if err := ctx.Err(); err != nil {
+					t.Errorf("%s: the context of Add has ended: %v, and with it the batch", name, err)
+				}
+				return c.future
+			}
+			appender, err := gatetessera.New(gatetessera.Config{Add: add, Timeout: c.timeout})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			if err := appender.Append(c.ctx, []byte("{}")); !errors.Is(err, c.want) || time.Since(start) != c.after {
+				t.Errorf("%s: Append() error = %v after %v, want %v after %v", name, err, time.Since(start), c.want, c.after)
+			}
 		}
-		if err := appender.Append(t.Context(), []byte("{}")); !errors.Is(err, c.want) {
-			t.Errorf("%s: Append() error = %v, want %v", name, err, c.want)
-		}
-	}
+	})
 }
 
 func TestNewReportsAllErrors(t *testing.T) {

@@ -67,7 +67,7 @@ type Call struct {
 func ForModel(c *model.Call, m model.Model, lines []Line, perRequest *int64) Call {
 	call := Call{
 		Model: m.Name, Shape: c.Shape, Lines: lines, Input: c.InputBound(m), Choices: c.Choices, Cap: perRequest,
-		HideUsage: c.Shape == model.ChatCompletions && c.Stream && !c.IncludeUsage,
+		HideUsage: !c.IncludeUsage,
 		Rewrite: func(r *http.Request, limit int64) error {
 			setBody(r, c.Rewrite(model.Changes{Model: m.Name, Limit: limit, IncludeUsage: true}))
 			return nil

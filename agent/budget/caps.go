@@ -53,7 +53,7 @@ func CapsOf(p gatehouse.Principal) (Caps, error) {
 		limit := int64(n)
 		*c.to = &limit
 	}
-	if caps.PerToken != nil && p.Method != methodKey && p.Credential == "" {
+	if caps.PerToken != nil && p.Credential == "" {
 		return Caps{}, badClaims(p, errors.New("budget: claim token_budget: the token has no jti"))
 	}
 	return caps, nil

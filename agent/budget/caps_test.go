@@ -52,7 +52,7 @@ func TestCapsOf(t *testing.T) {
 		caps, err := budget.CapsOf(principal(t, "jwt", "j1", test.claims))
 		got := text(caps)
 		if err != nil {
-			if e, _ := refusal(t, err); e.Code != gatehouse.CodeAccessDenied || e.Reason != budget.ReasonClaims || e.Credential != "j1" {
+			if e, _ := refusal(t, err); e.Code != gatehouse.CodeAccessDenied || e.Reason != budget.ReasonClaims || e.Issuer != "https://issuer.example" || e.Credential != "j1" {
 				t.Errorf("CapsOf(%s) = %v", test.claims, err)
 			}
 			got = "error"
@@ -61,8 +61,10 @@ func TestCapsOf(t *testing.T) {
 			t.Errorf("CapsOf(%s) = %s, want %s", test.claims, got, test.want)
 		}
 	}
-	if _, err := budget.CapsOf(principal(t, "jwt", "", `{"token_budget":5}`)); err == nil {
-		t.Error("CapsOf a token with token_budget and without jti: no error")
+	for claims, ok := range map[string]bool{`{"token_budget":5}`: false, `{"max_tokens_per_day":5}`: true} {
+		if _, err := budget.CapsOf(principal(t, "jwt", "", claims)); (err == nil) != ok {
+			t.Errorf("CapsOf a token without jti and with %s: error = %v", claims, err)
+		}
 	}
 }
 
@@ -95,6 +97,11 @@ func TestLinesOfCaps(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("accounts of %s (-want +got):\n%s", test.method, diff)
+		}
+		for n, one := range []budget.Caps{{PerDay: caps.PerDay}, {PerToken: caps.PerToken}} {
+			if lines := one.Lines(p); len(lines) != 1 || lines[0].Account != test.want[n] {
+				t.Errorf("Lines of one limit = %+v, want that of %v", lines, test.want[n])
+			}
 		}
 	}
 }

@@ -14,17 +14,16 @@ const maxEvent = 1 << 20
 
 // events reads a stream of server-sent events and finds the reports in it.
 type events struct {
-	shape    model.Shape
-	single   bool              // the call has one choice
-	hide     bool              // drop the event that only reports the usage
-	each     func(data []byte) // called with the data of each event; optional
-	ended    func()            // called before the last event is forwarded
-	fields   fields            // of the reports, the newest of each
-	reported bool              // there was a report
-	bad      bool              // a report was malformed
-	fresh    bool              // a report has arrived that grow has not seen
-	final    bool              // the last report is that of the whole call
-	last     bool              // the event after which nothing follows has arrived
+	shape  model.Shape
+	single bool              // the call has one choice
+	hide   bool              // drop the event that only reports the usage
+	each   func(data []byte) // called with the data of each event; optional
+	ended  func()            // called before the last event is forwarded
+	fields fields            // of the reports, the newest of each
+	bad    bool              // a report was malformed
+	fresh  bool              // a report has arrived that grow has not seen
+	final  bool              // the last report is that of the whole call
+	last   bool              // the event after which nothing follows has arrived
 
 	started []byte // the message_start, which read leaves until the client has it
 
@@ -54,9 +53,7 @@ func (e *events) feed(out, piece []byte) []byte {
 			if begin > report {
 				report = begin + e.nextReport(whole[begin:])
 			}
-			if begin += lastEnd(whole[begin : begin+e.nextEnd(whole[begin:report])]); begin == len(whole) {
-				break
-			}
+			begin += lastEnd(whole[begin : begin+e.nextEnd(whole[begin:report])])
 		}
 		end := eventEnd(whole[begin:], max(searched-begin, 0))
 		if event := whole[begin : begin+end]; !e.unread && e.read(event) {
@@ -129,9 +126,9 @@ func eventEnd(data []byte, searched int) int {
 		}
 		i += n
 		switch after := data[i+1:]; {
-		case len(after) > 0 && after[0] == '\n':
+		case bytes.HasPrefix(after, []byte("\n")):
 			return i + 2
-		case len(after) > 1 && after[0] == '\r' && after[1] == '\n':
+		case bytes.HasPrefix(after, []byte("\r\n")):
 			return i + 3
 		}
 	}
@@ -151,8 +148,8 @@ func indexReport(data []byte) int {
 			return at
 		}
 		from = at + len(usageMember)
-		value, isMember := bytes.CutPrefix(bytes.TrimLeft(data[from:], " \t"), []byte{':'})
-		if !isMember || !bytes.HasPrefix(bytes.TrimLeft(value, " \t"), []byte("null")) {
+		value, _ := bytes.CutPrefix(bytes.TrimLeft(data[from:], " \t"), []byte{':'})
+		if !bytes.HasPrefix(bytes.TrimLeft(value, " \t"), []byte("null")) {
 			return at
 		}
 	}
@@ -192,7 +189,6 @@ func (e *events) read(event []byte) (drop bool) {
 	}
 	if e.last && e.ended != nil {
 		e.ended()
-		e.ended = nil
 	}
 	return drop && e.hide
 }

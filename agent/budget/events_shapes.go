@@ -21,15 +21,13 @@ func (e *events) report(raw json.RawMessage) bool {
 		e.bad = true
 		return false
 	}
-	e.reported = true
 	e.fields.add(&f)
 	return true
 }
 
 func (e *events) chat(data []byte) (onlyUsage bool) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		e.last = true
-		e.final = e.final || e.reported
+		e.last, e.final = true, true
 		return false
 	}
 	if indexReport(data) == len(data) {
@@ -62,7 +60,7 @@ func (e *events) responses(name, data []byte) {
 	if !bytes.Contains(data, []byte(usageMember)) && !bytes.HasPrefix(name, []byte("response.")) && !bytes.Contains(data, []byte(`"response.failed"`)) {
 		return
 	}
-	if len(name) > 0 && bytes.HasSuffix(name, []byte(".delta")) {
+	if bytes.HasSuffix(name, []byte(".delta")) {
 		return
 	}
 	var event struct {
@@ -87,10 +85,10 @@ func (e *events) responses(name, data []byte) {
 // anthropic reads an event. The first one reports the input, which nothing needs before the
 // next report or the end: the client need not wait until it is parsed.
 func (e *events) anthropic(name, data []byte) {
-	if !bytes.Contains(data, []byte(usageMember)) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
+	if !bytes.Contains(data, []byte(usageMember)) && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
 	}
-	if string(name) == "message_start" && !e.reported && e.started == nil {
+	if string(name) == "message_start" && e.started == nil {
 		e.started = bytes.Clone(data)
 		return
 	}

@@ -65,13 +65,13 @@ func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 // freed returns when enough of a rolling window has passed for a call.
 func (l *Ledger) freed(ctx context.Context, c *Charge, at time.Time) time.Time {
 	start, end := c.Line.Window.Span(at)
-	counters, _, err := l.store.Read(ctx, c.Line.Account.Tenant, c.Line.account(), c.Line.Window.String(), start)
+	counters, _, _ := l.store.Read(ctx, c.Line.Account.Tenant, c.Line.account(), c.Line.Window.String(), start)
 	spent := int64(0)
 	for _, counter := range counters {
 		spent += counter.Spent
 	}
 	for _, counter := range counters {
-		if spent -= counter.Spent; err == nil && spent+c.Amount <= c.Line.Max-c.Line.Spare {
+		if spent -= counter.Spent; spent+c.Amount <= c.Line.Max-c.Line.Spare {
 			return counter.End
 		}
 	}

@@ -34,8 +34,7 @@ type flow struct {
 	call   Call
 	limit  int64 // output tokens of each choice
 	start  time.Time
-	ctx    context.Context // of the client's request
-	inner  context.Context // of the request that is served
+	ctx    context.Context // of the request that is served
 	cancel context.CancelCauseFunc
 	direct bool // status is that of the upstream, not of a handler
 	hold   *Hold
@@ -129,18 +128,12 @@ func (f *flow) grow() error {
 	f.events.fresh = false
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	used, whole := f.counted, f.limit*f.call.Choices
-	if u, _ := f.events.usage(); !f.events.bad {
-		used = max(used, u.Output)
-	}
-	if f.ended || f.events.final || used < f.held-f.call.Step/2 || used <= f.held && f.held >= whole {
+	u, _ := f.events.usage()
+	used := max(f.counted, u.Output)
+	if f.ended || f.events.final || used < f.held-f.call.Step/2 {
 		return nil
 	}
-	next := f.held
-	if f.call.Step > 0 {
-		next = min(max(used, f.held)+f.call.Step, whole)
-	}
-	if next > f.held {
+	if next := min(max(used, f.held)+f.call.Step, f.limit*f.call.Choices); next > f.held {
 		if amounts, err := f.amounts(bound(f.call.Input, next)); err == nil && f.hold.Extend(f.ctx, amounts...) == nil {
 			f.held = next
 		}
@@ -187,7 +180,7 @@ func (f *flow) used(failed bool) (Usage, bool) {
 		// upstream. If the client or the meter has ended the call before, the upstream may
 		// have worked on it, and a handler answers with an error of its own.
 		refused := f.status >= http.StatusMultipleChoices
-		return Usage{}, refused && f.direct || (failed || refused) && f.inner.Err() == nil
+		return Usage{}, refused && f.direct || (failed || refused) && f.ctx.Err() == nil
 	}
 	u, whole := f.events.usage()
 	if whole {
@@ -204,7 +197,7 @@ func (f *flow) used(failed bool) (Usage, bool) {
 // tail returns what the client gets after the last piece of a stream: an event that
 // says so if the upstream has not ended it.
 func (f *flow) tail() []byte {
-	if f.events == nil || f.events.last || f.events.final && f.call.Shape != model.Messages {
+	if f.events.last || f.events.final && f.call.Shape != model.Messages {
 		return nil // some upstreams leave out [DONE]
 	}
 	return f.failure()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,11 +116,18 @@ func TestPanicSettles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var ctx context.Context
 		func() {
 			defer func() { _ = recover() }()
 			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody))
-			m.Handler(test.next).ServeHTTP(httptest.NewRecorder(), r)
+			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx = r.Context()
+				test.next(w, r)
+			})).ServeHTTP(httptest.NewRecorder(), r)
 		}()
+		if ctx.Err() == nil {
+			t.Errorf("%s: the context of the request goes on", test.name)
+		}
 		spent := test.spent
 		if spent < 0 {
 			spent = holdOf(t, model.ChatCompletions, chatBody, 50)
@@ -179,50 +187,55 @@ func TestStalledUpstreamIsCut(t *testing.T) {
 	})
 }
 
-// A stream is extended while it makes progress, and cut when it stalls.
+// A response is extended while it makes progress, and cut when it stalls.
 func TestProgressExtendsTheHold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var inner context.Context
-		read, write := io.Pipe()
-		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
-			inner = r.Context()
-			context.AfterFunc(inner, func() { write.CloseWithError(inner.Err()) })
-			return response(read, "text/event-stream"), nil
-		}, nil)
-		line := keyLine(1000)
-		resp, err := transport.RoundTrip(chatRequest(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if resp.ContentLength != -1 {
-			t.Errorf("Content-Length of a stream = %d, want -1", resp.ContentLength)
-		}
-		hold := holdOf(t, model.ChatCompletions, chatStream, 50)
-		go func() {
-			for range 60 {
-				time.Sleep(10 * time.Second)
-				_, _ = io.WriteString(write, chunk)
-			}
-		}()
-		buffer := make([]byte, 1<<10)
+	for contentType, length := range map[string]int64{"text/event-stream": -1, "application/json": 7} {
+		synctest.Test(t, func(t *testing.T) { testProgress(t, contentType, length) })
+	}
+}
+
+func testProgress(t *testing.T, contentType string, length int64) {
+	var inner context.Context
+	read, write := io.Pipe()
+	l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+		inner = r.Context()
+		context.AfterFunc(inner, func() { write.CloseWithError(inner.Err()) })
+		return response(read, contentType), nil
+	}, nil)
+	line := keyLine(1000)
+	resp, err := transport.RoundTrip(chatRequest(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if limit := resp.Header.Get("RateLimit"); resp.ContentLength != length || !strings.HasSuffix(limit, ";t=86400") {
+		t.Errorf("%s: Content-Length = %d, RateLimit = %s, want %d and a day", contentType, resp.ContentLength, limit, length)
+	}
+	hold := holdOf(t, model.ChatCompletions, chatStream, 50)
+	go func() {
+		time.Sleep(time.Minute) // the header is progress too
 		for range 60 {
-			if _, err := resp.Body.Read(buffer); err != nil {
-				t.Fatalf("Read of a slow stream: %v", err)
-			}
-			if got, want := state(t, l, line), [2]int64{0, hold}; got != want {
-				t.Fatalf("spent, held = %v, want %v", got, want)
-			}
+			time.Sleep(10 * time.Second)
+			_, _ = io.WriteString(write, chunk)
 		}
-		stalled := time.Now()
-		rest, err := io.ReadAll(resp.Body)
-		if took := time.Since(stalled); err == nil || len(rest) > 0 || took > 75*time.Second || !errors.Is(context.Cause(inner), budget.ErrStalled) {
-			t.Errorf("Read of a stalled stream = %q, %v, after %v, cause %v", rest, err, took, context.Cause(inner))
+	}()
+	buffer := make([]byte, 1<<10)
+	for range 60 {
+		if _, err := resp.Body.Read(buffer); err != nil {
+			t.Fatalf("Read of a slow stream: %v", err)
 		}
-		if got, want := state(t, l, line), [2]int64{hold, 0}; got != want {
-			t.Errorf("spent, held = %v, want %v", got, want)
+		if got, want := state(t, l, line), [2]int64{0, hold}; got != want {
+			t.Fatalf("spent, held = %v, want %v", got, want)
 		}
-	})
+	}
+	stalled := time.Now()
+	rest, err := io.ReadAll(resp.Body)
+	if took := time.Since(stalled); err == nil || len(rest) > 0 || took > 75*time.Second || !errors.Is(context.Cause(inner), budget.ErrStalled) {
+		t.Errorf("Read of a stalled stream = %q, %v, after %v, cause %v", rest, err, took, context.Cause(inner))
+	}
+	if got, want := state(t, l, line), [2]int64{hold, 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
+	}
 }
 
 func TestFailedConnectionIsNotCharged(t *testing.T) {
@@ -240,13 +253,42 @@ func TestFailedConnectionIsNotCharged(t *testing.T) {
 	}
 }
 
+// A refusal of the upstream that is not read costs nothing, and a plain response is
+// charged before its end is read.
+func TestPlainResponseIsCharged(t *testing.T) {
+	for status, spent := range map[int]int64{500: 0, 200: 9} {
+		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+			r := response(io.NopCloser(strings.NewReader(`{"usage":{"total_tokens":9}}`)), "application/json")
+			r.StatusCode = status
+			return r, nil
+		}, nil)
+		resp, err := transport.RoundTrip(chatRequest(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status == 200 {
+			_, err = resp.Body.Read(make([]byte, 100))
+		} else {
+			err = resp.Body.Close()
+		}
+		if got, want := state(t, l, keyLine(1000)), [2]int64{spent, 0}; got != want || err != nil {
+			t.Errorf("status %d: spent, held = %v, error %v, want %v", status, got, err, want)
+		}
+		resp.Body.Close()
+	}
+}
+
 // A connection with another protocol cannot be metered.
 func TestSwitchingProtocolsIsRefused(t *testing.T) {
+	body, other := io.Pipe()
 	l, transport := metered(t, func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
 	}, nil)
 	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, budget.ErrUnmetered) {
 		t.Errorf("RoundTrip = %v, want %v", err, budget.ErrUnmetered)
+	}
+	if _, err := other.Write([]byte("x")); err == nil {
+		t.Error("the body of the upstream is open")
 	}
 	if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
 		t.Errorf("spent, held = %v, want %v", got, want)
@@ -296,15 +338,21 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		cut      bool
 	}{
 		{"short", 0, 5, false},
+		{"uses its hold", 0, 10, false},
 		{"grows", 40, 45, false},
 		{"no capacity", 10, 45, true},
 		{"ignores its limit", 500, 60, true},
 	} {
-		sent := strings.Repeat(chunk, test.chunks) + usageOnly + done
+		sent := finish + strings.Repeat(chunk, test.chunks) + usageOnly + done
 		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
 			return response(io.NopCloser(&slow{[]byte(sent)}), "text/event-stream"), nil
 		}, func(c *budget.Call) {
-			c.Step, c.Count = 10, func(data []byte) int64 { return int64(bytes.Count(data, []byte(`"content"`))) }
+			c.Step, c.Count = 10, func(data []byte) int64 {
+				if bytes.Contains(data, []byte("finish_reason")) {
+					return -100 // which is no bound
+				}
+				return int64(bytes.Count(data, []byte(`"content"`)))
+			}
 		})
 		first := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
 		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.capacity}); err != nil {
@@ -314,22 +362,155 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		next := func(size int) {
+			t.Helper()
+			if _, err := io.CopyN(io.Discard, resp.Body, int64(size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next(len(finish))
+		for n := range int64(5) { // of which the last one comes near
+			next(len(chunk))
+			if held, want := state(t, l, line)[1], 1000-test.capacity+n/4*min(test.capacity, 10); held != want {
+				t.Errorf("%s: held after %d events = %d, want %d", test.name, n+1, held, want)
+			}
+		}
+		if !test.cut {
+			next((test.chunks-5)*len(chunk) + len(done))
+		}
+		spent := state(t, l, line) // before the end is read
 		got, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && !strings.HasSuffix(string(got), done) {
+		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && len(got) > 0 {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
-		spent := state(t, l, line)
 		if !test.cut && spent != [2]int64{12, 1000 - first - test.capacity} {
 			t.Errorf("%s: spent, held = %v", test.name, spent)
 		}
-		if test.cut && (spent[0] < first || spent[0]+spent[1] > 1000) {
-			t.Errorf("%s: spent, held = %v, want the hold of the cut stream", test.name, spent)
+		if spent, want := state(t, l, line)[0], first+min(test.capacity, 40); test.cut && spent != want {
+			t.Errorf("%s: spent = %d, want the hold of the cut stream, %d", test.name, spent, want)
 		}
 	}
+}
+
+// A handler whose stream is cut, by what Count says or the upstream reports, gets an
+// error, and its context says why.
+func TestHandlerIsCut(t *testing.T) {
+	running := func(output string) string {
+		return strings.Replace(chunk, "null", `{"prompt_tokens":7,"completion_tokens":`+output+`}`, 1)
+	}
+	for _, test := range []struct {
+		hold   int64
+		count  func([]byte) int64
+		events [3]string
+	}{
+		{holdOf(t, model.ChatCompletions, chatStream, 10), func([]byte) int64 { return 6 }, [3]string{chunk, chunk, chunk}},
+		{holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
+	} {
+		l, read := newLedger(t, budget.Config{}), callOf(model.ChatCompletions, keyLine(test.hold))
+		m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
+			call, err := read(r)
+			call.Step, call.Count = 10, test.count
+			return call, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			var errs [3]error
+			for n, event := range test.events {
+				_, errs[n] = io.WriteString(w, event)
+			}
+			if cause := context.Cause(r.Context()); errs != [3]error{nil, budget.ErrCut, budget.ErrCut} || cause != budget.ErrCut {
+				t.Errorf("Write errors = %v, cause %v, want %v from the second one on", errs, cause, budget.ErrCut)
+			}
+		})).ServeHTTP(w, chatRequest(t))
+		if got := w.Body.String(); !strings.HasPrefix(got, test.events[0]) || strings.Count(got, "ended early") != 1 {
+			t.Errorf("body = %q, want one event that it ended early", got)
+		}
+		if got, want := state(t, l, keyLine(test.hold)), [2]int64{test.hold, 0}; got != want {
+			t.Errorf("spent, held = %v, want %v", got, want)
+		}
+	}
+}
+
+// statuses is a response writer that keeps all statuses, and may have lost its client.
+type statuses struct {
+	*httptest.ResponseRecorder
+	all  []int
+	lost error
+}
+
+func (s *statuses) WriteHeader(status int) {
+	s.all = append(s.all, status)
+	if status >= 200 {
+		s.ResponseRecorder.WriteHeader(status)
+	}
+}
+
+func (s *statuses) Write(p []byte) (int, error) {
+	n, _ := s.ResponseRecorder.Write(p)
+	return n, s.lost
+}
+
+// The writer of a handler passes on what it gets and returns.
+func TestWriterPassesOn(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		act      http.HandlerFunc
+		statuses []int
+		body     string
+	}{
+		"statuses": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(103)
+			w.WriteHeader(404)
+			w.WriteHeader(500)
+		}, []int{103, 404}, ""},
+		"flush": {func(w http.ResponseWriter, _ *http.Request) {
+			c := http.NewResponseController(w)
+			if err := c.Flush(); err != nil || w.Header().Get("RateLimit") == "" {
+				t.Errorf("Flush error = %v, header %v, want that of the budget", err, w.Header())
+			}
+			for _, err := range []error{c.SetReadDeadline(time.Now()), c.SetWriteDeadline(time.Now()), c.EnableFullDuplex()} {
+				if !errors.Is(err, http.ErrNotSupported) {
+					t.Errorf("error of the controller = %v, want %v", err, http.ErrNotSupported)
+				}
+			}
+		}, []int{200}, ""},
+		"panic": {func(w http.ResponseWriter, r *http.Request) { streamOf(chunk)(w, r); panic("oops") }, []int{200}, chunk},
+		"unmetered": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(200)
+			if got := state(t, l, keyLine(1000)); got[1] != 0 {
+				t.Errorf("held when the client has the answer = %d, want 0", got[1])
+			}
+		}, []int{502}, ""},
+	} {
+		w := &statuses{ResponseRecorder: httptest.NewRecorder()}
+		func() {
+			defer func() { _ = recover() }()
+			m.Handler(test.act).ServeHTTP(w, chatRequest(t))
+		}()
+		if !slices.Equal(w.all, test.statuses) || w.Body.String() != test.body || name == "flush" && !w.Flushed {
+			t.Errorf("%s: statuses %v, flushed %v, body %q, want %v and %q", name, w.all, w.Flushed, w.Body, test.statuses, test.body)
+		}
+	}
+	lost := &statuses{ResponseRecorder: httptest.NewRecorder(), lost: io.ErrClosedPipe}
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if _, err := io.WriteString(w, chunk); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("Write error without the client = %v, want %v", err, io.ErrClosedPipe)
+		}
+	})).ServeHTTP(lost, chatRequest(t))
 }
 
 // slow is a reader of one event at a time.

@@ -47,7 +47,7 @@ type writer struct {
 
 // WriteHeader implements [http.ResponseWriter].
 func (w *writer) WriteHeader(status int) {
-	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
@@ -80,10 +80,8 @@ func (w *writer) Write(p []byte) (int, error) {
 		return w.ResponseWriter.Write(p)
 	}
 	w.buffer, w.err = w.flow.feed(w.buffer[:0], p)
-	if len(w.buffer) > 0 {
-		if _, err := w.ResponseWriter.Write(w.buffer); err != nil {
-			return 0, err
-		}
+	if _, err := w.ResponseWriter.Write(w.buffer); err != nil {
+		return 0, err
 	}
 	if w.err != nil {
 		w.flow.cancel(w.err)
@@ -123,9 +121,8 @@ func (w *writer) EnableFullDuplex() error {
 
 // finish ends the call after the handler.
 func (w *writer) finish() {
-	if w.returned && w.opened && w.err == nil && w.flow.events != nil && w.flow.inner.Err() == nil {
-		w.flow.end(false)
+	w.flow.end(false)
+	if w.returned && w.err == nil && w.flow.events != nil {
 		_, _ = w.ResponseWriter.Write(append(w.flow.events.close(nil), w.flow.tail()...))
 	}
-	w.flow.end(false)
 }

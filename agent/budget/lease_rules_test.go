@@ -4,6 +4,7 @@ package budget_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,11 @@ func (s *scripted) Reserve(ctx context.Context, r budget.Reservation) (budget.Re
 func (s *scripted) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
 	counters, now, err := s.outages.Read(ctx, tenant, account, window, since)
 	return counters, now.Add(s.ahead), err
+}
+
+func (s *scripted) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	s.reserved = append(s.reserved, r)
+	return s.outages.Extend(ctx, r)
 }
 
 // leases is a ledger with chunks, its store, and the calls in progress.
@@ -96,7 +102,7 @@ func TestChunks(t *testing.T) {
 			k.settle(k.hold(91), 91)
 			k.hold(10)
 		}, [2]int64{91, 100}, 3},
-		{"are smaller if another one is not used up", 1000, 100, func(k *leases) { k.hold(10); k.hold(95) }, [2]int64{0, 195}, 2},
+		{"are smaller if another one is not used up", 1000, 100, func(k *leases) { k.hold(60); k.hold(50) }, [2]int64{0, 160}, 2},
 		{"count a call once", 1000, 100, func(k *leases) {
 			h := k.hold(10)
 			k.settle(h, 9)
@@ -113,6 +119,37 @@ func TestChunks(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			k.hold(10)
 		}, [2]int64{0, 100}, 1},
+		{"grow with a call", 1000, 100, func(k *leases) {
+			if err := k.hold(10).Extend(k.t.Context(), 400); err != nil {
+				k.t.Error(err)
+			}
+		}, [2]int64{0, 400}, 2},
+		{"are extended if they end before a call may", 1000, 100, func(k *leases) {
+			h := k.hold(10)
+			for range 4 {
+				time.Sleep(50 * time.Second)
+				if err := h.Extend(k.t.Context()); err != nil {
+					k.t.Error(err)
+				}
+			}
+		}, [2]int64{0, 100}, 2},
+		{"are charged more than a call has held", 1000, 100, func(k *leases) {
+			k.settle(k.hold(10), 50)
+			k.stop()
+		}, [2]int64{50, 0}, 2},
+		{"are settled when they end before the next call would", 1000, 100, func(k *leases) {
+			for range 5 {
+				k.settle(k.hold(10), 10)
+				time.Sleep(24 * time.Second)
+			}
+			time.Sleep(3 * time.Second) // less than a minute is left
+		}, [2]int64{50, 0}, 2},
+		{"are settled after their window", 1000, 100, func(k *leases) {
+			k.line.Window = budget.Minute()
+			time.Sleep(50 * time.Second)
+			k.settle(k.hold(10), 10)
+			time.Sleep(12 * time.Second)
+		}, [2]int64{0, 0}, 2},
 		{"end with their window", 1000, 100, func(k *leases) {
 			k.line.Window = budget.Minute()
 			k.hold(10)
@@ -124,6 +161,13 @@ func TestChunks(t *testing.T) {
 			k.stop()
 			k.settle(h, 5)
 		}, [2]int64{5, 0}, 2},
+		{"are settled at the end of Run after an outage", 1000, 100, func(k *leases) {
+			k.settle(k.hold(10), 5)
+			k.store.down.Store(true)
+			time.Sleep(time.Minute + time.Second/2)
+			k.store.down.Store(false)
+			k.stop()
+		}, [2]int64{5, 0}, 0},
 		{"are settled after an outage", 1000, 100, func(k *leases) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
@@ -186,6 +230,58 @@ func TestClockOfTheStoreIsRemembered(t *testing.T) {
 			k.hold(10)
 			if got := len(k.store.reserved); got != 3 {
 				t.Errorf("chunks of %d: two calls cost %d calls of the store, want 3", chunk, got)
+			}
+		})
+	}
+}
+
+// What a store answers although it must not is an error, and ends.
+func TestFaultyStoreIsUnavailable(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		calls map[int64]int // by the size of a chunk
+		store func(n int) budget.Result
+	}{
+		{`outcome "x" of Reserve`, map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: "x"} }},
+		{"no count", map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: budget.Exceeded} }},
+		{"no", map[int64]int{0: 3, 10: 4}, func(n int) budget.Result {
+			return budget.Result{Outcome: budget.Moved, At: time.Now().AddDate(0, n, 0)}
+		}},
+	} {
+		for chunk, calls := range test.calls {
+			synctest.Test(t, func(t *testing.T) {
+				k := newLeases(t, 1000, chunk)
+				k.store.reserve = func(budget.Reservation) budget.Result { return test.store(len(k.store.reserved)) }
+				_, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 5})
+				if e, _ := refusal(t, err); e.Reason != budget.ReasonUnavailable || !strings.Contains(e.Cause.Error(), test.text) || len(k.store.reserved) != calls {
+					t.Errorf("Reserve with chunks of %d after %d calls of the store = %v: %v, want %q after %d", chunk, len(k.store.reserved), e, e.Cause, test.text, calls)
+				}
+			})
+		}
+	}
+}
+
+// A call with a part of a chunk and a hold of its own extends and settles both.
+func TestCallWithPartAndHold(t *testing.T) {
+	for _, per := range []string{"aaa", "user"} { // before and after the tenant, in the order of the plan
+		synctest.Test(t, func(t *testing.T) {
+			k := newLeases(t, 1000, 100)
+			own := keyLine(50)
+			own.Account.Per = per
+			h, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 10}, budget.Charge{Line: own, Amount: 5})
+			if err != nil || len(h.Balances) != 1 || h.Balances[0].Account.Per != per {
+				t.Fatalf("Reserve = %+v, %v, want the balance of %s", h, err, per)
+			}
+			if err := h.Extend(t.Context(), 120, 7); err != nil {
+				t.Errorf("Extend = %v", err)
+			}
+			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{0, 120} || key != [2]int64{0, 7} {
+				t.Errorf("after Extend: spent, held = %v and %v, want 0, 120 and 0, 7", line, key)
+			}
+			k.settle(h, 15, 3)
+			k.stop()
+			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{15, 0} || key != [2]int64{3, 0} {
+				t.Errorf("after Settle: spent, held = %v and %v, want 15, 0 and 3, 0", line, key)
 			}
 		})
 	}

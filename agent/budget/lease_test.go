@@ -46,6 +46,9 @@ func TestChunksSaveCallsOfTheStore(t *testing.T) {
 			t.Errorf("spent, held = %v, want %v", got, want)
 		}
 		time.Sleep(2 * time.Minute)
+		if n := store.swept.Load(); n < 100 {
+			t.Errorf("%d sweeps in two minutes, want one each second", n)
+		}
 		if got, want := state(t, l, line), [2]int64{95 * 9, 0}; got != want {
 			t.Errorf("after a while: spent, held = %v, want %v", got, want)
 		}

@@ -169,7 +169,11 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{Hold: time.Minute})
 		line := keyLine(100)
-		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 100, Floor: 10})
+		_, err := l.Reserve(t.Context(), "0", budget.Charge{Line: line, Amount: 50, Floor: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 50, Floor: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,21 +185,29 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
 			t.Errorf("at the deadline: spent, held = %v, want %v", got, want)
 		}
-		if err := h.Settle(t.Context(), 60); err != nil {
+		if e, _ := refusal(t, h.Extend(t.Context())); e.Reason != budget.ReasonUnavailable {
+			t.Errorf("Extend of an expired hold = %v, want %s", e, budget.ReasonUnavailable)
+		}
+		if err := h.Settle(t.Context(), 55); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := state(t, l, line), [2]int64{60, 0}; got != want {
 			t.Errorf("after a late Settle: spent, held = %v, want %v", got, want)
 		}
-		// A hold that is extended to less than its floor is charged no more than it has.
-		if h, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 40, Floor: 10}); err == nil {
-			err = h.Extend(t.Context(), 5)
+		// A hold that is extended keeps its floor, but is charged no more than it has.
+		for id, amount := range map[string]int64{"2": 5, "3": 25} {
+			if h, err = l.Reserve(t.Context(), id, budget.Charge{Line: line, Amount: 15, Floor: 10}); err == nil {
+				err = h.Extend(t.Context(), amount)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err != nil {
-			t.Fatal(err)
+		if got, want := state(t, l, line), [2]int64{60, 30}; got != want {
+			t.Errorf("after Extend: spent, held = %v, want %v", got, want)
 		}
 		time.Sleep(time.Minute)
-		if got, want := state(t, l, line), [2]int64{65, 0}; got != want {
+		if got, want := state(t, l, line), [2]int64{75, 0}; got != want {
 			t.Errorf("after the end of an extended hold: spent, held = %v, want %v", got, want)
 		}
 		time.Sleep(budget.Retention)

@@ -111,7 +111,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	line := keyLine(100)
 	line.Spare = 30
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60, Floor: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,10 +139,20 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 		if e, _ := refusal(t, h.Settle(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
 			t.Errorf("Settle(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
 		}
+		if amounts == nil {
+			continue
+		}
+		if e, _ := refusal(t, h.Extend(t.Context(), amounts...)); e.Reason != budget.ReasonInvalid {
+			t.Errorf("Extend(%v) = %v, want %s", amounts, e, budget.ReasonInvalid)
+		}
 	}
 	if err := h.Settle(t.Context(), 95); err != nil {
 		t.Fatal(err)
 	}
+	if got, want := state(t, l, line), [2]int64{95, 0}; got != want {
+		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
+	}
+	_ = h.Settle(t.Context()) // without amounts, which is invalid
 	if e, _ := refusal(t, h.Extend(t.Context())); e.Reason != budget.ReasonInvalid {
 		t.Errorf("Extend of a settled hold = %v, want %s", e, budget.ReasonInvalid)
 	}
@@ -157,15 +167,19 @@ func TestThresholdsAndOverrunsAreReported(t *testing.T) {
 func testThresholds(t *testing.T, w budget.Window) {
 	observer := &events{}
 	l := newLedger(t, budget.Config{Observer: observer})
-	line := keyLine(100)
+	line := keyLine(99) // of which the parts are rounded up
 	line.Window, line.Warn = w, []float64{0.5, 0.8, 1}
-	for i, used := range []int64{49, 1, 10, 30, 25} {
+	for i, used := range []int64{49, 1, 10, 29, 25} {
 		time.Sleep(time.Hour) // which a rolling window counts by itself
 		h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: min(used, 10)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Settle(t.Context(), used); err != nil {
+		caller := gatehouse.Principal{Subject: "ann", Tenant: "parent", Issuer: "issuer", Credential: "c1"}
+		if i == 0 {
+			caller = gatehouse.Principal{}
+		}
+		if err := h.Settle(gatehouse.NewContext(t.Context(), caller), used); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,39 +192,54 @@ func testThresholds(t *testing.T, w budget.Window) {
 	if p := observer.all[0].Principal; p.Tenant != "acme" {
 		t.Errorf("the event has the tenant %q, want acme", p.Tenant)
 	}
-	if got := state(t, l, line); got != [2]int64{115, 0} {
-		t.Errorf("%v: spent, held = %v, want 115, 0: an overrun is charged in full", w, got)
+	if e := observer.all[1]; e.Principal.Subject != "ann" || e.Principal.Tenant != "parent" || e.Issuer != "issuer" || e.Credential != "c1" {
+		t.Errorf("event = %+v, want one of the caller", e)
+	}
+	if got := state(t, l, line); got != [2]int64{114, 0} {
+		t.Errorf("%v: spent, held = %v, want 114, 0: an overrun is charged in full", w, got)
 	}
 }
 
 func TestExhaustedUntil(t *testing.T) {
 	for _, test := range []struct {
 		window budget.Window
+		spent  []int64       // in hours that follow each other
 		until  time.Duration // from the call on
 		status int
 	}{
-		{budget.Minute(), 60 * time.Second, 429},
-		{budget.Day(nil), 24 * time.Hour, 429},
-		{budget.Rolling24h(), 25 * time.Hour, 429},
-		{budget.Life(time.Time{}), 0, 403},
-		{budget.Life(time.Unix(1, 0)), 0, 403}, // of a token that has expired during the call
+		{budget.Minute(), []int64{95}, 60 * time.Second, 429},
+		{budget.Day(nil), []int64{95}, 24 * time.Hour, 429},
+		{budget.Rolling24h(), []int64{5, 90}, 24 * time.Hour, 429}, // when the first hour ends
+		{budget.Rolling24h(), []int64{2, 93}, 25 * time.Hour, 429}, // not before the second hour ends
+		{budget.Rolling24h(), append(append([]int64{90}, make([]int64, 25)...), 2, 93), 25 * time.Hour, 429},
+		{budget.Life(time.Time{}), []int64{95}, 0, 403},
+		{budget.Life(time.Unix(1, 0)), []int64{95}, 0, 403}, // of a token that has expired during the call
 	} {
 		synctest.Test(t, func(t *testing.T) { // its clock begins at midnight
 			l := newLedger(t, budget.Config{})
-			line := keyLine(100)
-			line.Window = test.window
-			h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 95})
-			if err != nil {
-				t.Fatal(err)
+			line := keyLine(150)
+			line.Window, line.Spare = test.window, 50
+			for i, spent := range test.spent {
+				time.Sleep(time.Duration(min(i, 1)) * time.Hour)
+				h, err := l.Reserve(t.Context(), fmt.Sprint(-i), budget.Charge{Line: line, Amount: spent})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = h.Settle(t.Context(), spent)
 			}
-			_ = h.Settle(t.Context(), 95)
-			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
+			_, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 10})
 			e, cause := refusal(t, err)
 			if e.Code.Status() != test.status || e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != test.until {
 				t.Errorf("%v: %v, Retry-After %v, %+v, want %d and %v", test.window, e, e.RetryAfter, cause, test.status, test.until)
 			}
+			if want := "budget: key k1, window " + test.window.String() + ": 10 needed; max 150, spent 95, held 0"; cause.Error() != want {
+				t.Errorf("cause = %v, want %s", cause, want)
+			}
 			if test.status != 429 {
 				return
+			}
+			if limit, want := e.Header.Get("RateLimit"), fmt.Sprintf(`"key-%v";r=55;t=%v`, test.window, test.until.Seconds()); limit != want {
+				t.Errorf("RateLimit = %s, want %s", limit, want)
 			}
 			time.Sleep(test.until - time.Microsecond)
 			if _, err := l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 10}); err == nil {
@@ -219,6 +248,33 @@ func TestExhaustedUntil(t *testing.T) {
 			time.Sleep(time.Microsecond)
 			if _, err := l.Reserve(t.Context(), "4", budget.Charge{Line: line, Amount: 10}); err != nil {
 				t.Errorf("%v: at the end of the window: %v", test.window, err)
+			}
+		})
+	}
+}
+
+// A call for which calls in progress leave no capacity may try again soon, and at the
+// end of the window at the latest.
+func TestBusyUntil(t *testing.T) {
+	for window, want := range map[budget.Window]time.Duration{
+		budget.Minute(): time.Second / 2, budget.Day(nil): 2 * time.Second, budget.Life(time.Unix(1, 0)): 2 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(59*time.Second + time.Second/2)
+			l := newLedger(t, budget.Config{})
+			line := keyLine(100)
+			line.Window = window
+			h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start, end := window.Span(time.Now())
+			if b := h.Balances[0]; b.Start != start || b.End != end {
+				t.Errorf("%v: balance from %v to %v, want %v to %v", window, b.Start, b.End, start, end)
+			}
+			_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 60})
+			if e, cause := refusal(t, err); e.Code != budget.CodeExhausted || !cause.Busy || e.RetryAfter != want {
+				t.Errorf("%v: %v, Retry-After %v, want busy and %v", window, e, e.RetryAfter, want)
 			}
 		})
 	}

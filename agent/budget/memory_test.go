@@ -69,7 +69,12 @@ func TestMemoryLimits(t *testing.T) {
 			t.Errorf("Charged = %v, want 7 and 1", r.Charged)
 		}
 		settle("2", 5)
-		time.Sleep(time.Hour)
+		time.Sleep(budget.Retention - time.Microsecond)
+		settle("1", 7, 1) // as before
+		time.Sleep(time.Microsecond)
+		if open, _, err := m.List(t.Context(), "acme", 10); err != nil || len(open) > 0 {
+			t.Errorf("List at End = %v, %v, want none", open, err)
+		}
 		got, err = reserve("4", entry("a", 100, 5))
 		expect("Reserve at Next", got, err, budget.Moved)
 		keep := start.Add(time.Hour + budget.CounterRetention)
@@ -88,5 +93,11 @@ func TestMemoryLimits(t *testing.T) {
 		time.Sleep(time.Microsecond)
 		got, err = reserve("6", later)
 		expect("Reserve at the end of the retention of another account", got, err, budget.Held)
+		time.Sleep(time.Minute)
+		for _, want := range []int{0, 1} {
+			if n, err := m.Sweep(t.Context(), 2*want-1); n != want || err != nil {
+				t.Errorf("Sweep(%d) = %d, %v, want %d", 2*want-1, n, err, want)
+			}
+		}
 	})
 }

@@ -99,7 +99,7 @@ func (m *Meter) begin(r *http.Request) (*flow, *http.Request, error) {
 		cancel(nil) // the hold belongs to the other request
 		return nil, nil, &gatehouse.Error{Code: CodeReplayed, Reason: ReasonReplayed, Cause: errors.New("budget: a call with this ID is in progress")}
 	}
-	f.ctx, f.inner, f.cancel = r.Context(), ctx, cancel
+	f.ctx, f.cancel = ctx, cancel
 	f.watch()
 	return f, out, nil
 }

@@ -134,9 +134,13 @@ func streamOf(events ...string) http.HandlerFunc {
 }
 
 func answer(status int, body string) http.HandlerFunc {
+	return withHeader(status, "Content-Type", "application/json", body)
+}
+
+func withHeader(status int, name, value, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set(name, value)
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
 	}

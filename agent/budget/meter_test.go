@@ -5,6 +5,7 @@ package budget_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,12 +14,13 @@ import (
 )
 
 const (
-	chatBody      = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
-	chatStream    = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
-	responseBody  = `{"model":"fast","max_output_tokens":50,"input":"hello"}`
-	embeddingBody = `{"model":"fast","input":"hello"}`
-	messageBody   = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
-	messageStream = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	chatBody       = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	chatStream     = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	responseBody   = `{"model":"fast","max_output_tokens":50,"input":"hello"}`
+	responseStream = `{"model":"fast","stream":true,"max_output_tokens":50,"input":"hello"}`
+	embeddingBody  = `{"model":"fast","input":"hello"}`
+	messageBody    = `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
+	messageStream  = `{"model":"fast","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"hello"}]}`
 
 	chunk     = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}],\"usage\":null}\n\n"
 	finish    = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n"
@@ -58,30 +60,28 @@ func TestMeter(t *testing.T) {
 		status   int
 		ends     string // with which the body ends
 	}{
-		"chat":              {chat, chatBody, answer(200, `{"choices":[{"usage":1}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`), 12, 200, "}"},
-		"total is larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
-		"parts are larger":  {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
-		"above the hold":    {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
-		"without usage":     {chat, chatBody, answer(200, `{"choices":[]}`), -1, 200, "}"},
-		"no JSON":           {chat, chatBody, answer(200, `hello`), -1, 200, "hello"},
-		"negative usage":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":-7,"completion_tokens":5,"total_tokens":12}}`), -1, 200, "}"},
-		"fraction":          {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
-		"above 2^53":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
-		"two usages":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
-		"two counts":        {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
-		"cached above 2^53": {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
-		"only the input":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
-		"truncated":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
-		"refused":           {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
-		"upstream's error":  {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},
-		"error with usage":  {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
-		"responses":         {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
-		"embeddings":        {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
-		"messages":          {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
-		"compressed": {chat, chatBody, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write([]byte("x"))
-		}, -1, 502, ""},
+		"chat":               {chat, chatBody, answer(200, `{"choices":[{"usage":1}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`), 12, 200, "}"},
+		"total is larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
+		"parts are larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
+		"above the hold":     {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
+		"without usage":      {chat, chatBody, answer(200, `{"choices":[]}`), -1, 200, "}"},
+		"no JSON":            {chat, chatBody, answer(200, `hello`), -1, 200, "hello"},
+		"negative usage":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":-7,"completion_tokens":5,"total_tokens":12}}`), -1, 200, "}"},
+		"fraction":           {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
+		"above 2^53":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
+		"two usages":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
+		"two counts":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
+		"cached above 2^53":  {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
+		"large record":       {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
+		"only the input":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
+		"truncated":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
+		"refused":            {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
+		"upstream's error":   {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},
+		"error with usage":   {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
+		"responses":          {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
+		"embeddings":         {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
+		"messages":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
+		"compressed":         {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
 		"chat stream":        {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
 		"usage on finish":    {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
 		"CRLF":               {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},
@@ -94,20 +94,51 @@ func TestMeter(t *testing.T) {
 		"running usage":      {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
 		"null before usage":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
 		"usage before null":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
-		"responses stream":   {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, completed), 11, 200, completed},
-		"failed responses":   {responses, strings.Replace(responseBody, "{", `{"stream":true,`, 1), streamOf(created, failed), -1, 200, failed},
-		"messages stream":    {messages, messageStream, streamOf(started, ping, delta, stopped), 30, 200, stopped},
-		"messages ends":      {messages, messageStream, streamOf(started, ping), 60, 200, "ended early.\"}}\n\n"},
-		"messages no stop":   {messages, messageStream, streamOf(started, delta), 60, 200, "ended early.\"}}\n\n"},
-		"messages no start":  {messages, messageStream, streamOf(delta, stopped), -1, 200, stopped},
+		"responses stream":   {responses, responseStream, streamOf(created, completed), 11, 200, completed},
+		"failed responses":   {responses, responseStream, streamOf(created, failed), -1, 200, failed},
+		"usage elsewhere":    {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"x":{"usage":1}`, 1), strings.Replace(chunk, `null`, `null,"x":{"usage":1}`, 1), usageOnly, done), 12, 200, done},
+		"malformed usage":    {chat, chatStream, streamOf(strings.Replace(usageOnly, "5", "-5", 1), usageOnly, done), -1, 200, done},
+		"malformed chunk":    {chat, chatStream, streamOf(strings.Replace(usageOnly, `"choices"`, `"service_tier":5,"choices"`, 1), done), -1, 200, done},
+		"usage after finish": {chat, chatStream, streamOf(strings.Replace(finish, `null}`, `{"total_tokens":9}}`, 1), strings.Replace(chunk, `null`, `{"total_tokens":9}`, 1)), 9, 200, "}\n\n"},
+		"running below":      {chat, chatStream, streamOf(strings.Replace(chunk, `null`, `{"prompt_tokens":20,"completion_tokens":45}`, 1), usageOnly, done), 12, 200, done},
+		"stream above":       {chat, chatStream, streamOf(chunk, strings.Replace(usageOnly, `5,"total_tokens":12`, `90`, 1), done), 97, 200, done},
+		"usage of client":    {chat, strings.Replace(chatStream, "{", `{"stream_options":{"include_usage":true},`, 1), streamOf(chunk, usageOnly, done), 12, 200, usageOnly + done},
+		"refused stream":     {chat, chatStream, withHeader(300, "Content-Type", "text/event-stream", "data: {}\n\n"), 0, 300, "data: {}\n\n"},
+		"stream of a length": {chat, chatStream, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(usageOnly+done)))
+			withHeader(200, "Content-Type", "text/event-stream", usageOnly+done)(w, r)
+		}, 12, 200, done},
+		"identity": {chat, chatBody, withHeader(200, "Content-Encoding", "Identity", `{"usage":{"total_tokens":9}}`), 9, 200, "}"},
+		"early hints": {chat, chatBody, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			answer(200, `{"usage":{"total_tokens":9}}`)(w, r)
+		}, 9, 200, "}"},
+		"responses without names": {responses, responseStream, streamOf(strings.TrimPrefix(completed, "event: response.completed\n")), 11, 200, completed[26:]},
+		"completed without usage": {responses, responseStream, streamOf("event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n"), -1, 200, "completed\"}\n\n"},
+		"failed without a name":   {responses, responseStream, streamOf("data: {\"type\":\"response.failed\"}\n\n"), -1, 200, "failed\"}\n\n"},
+		"responses partly":        {responses, responseStream, streamOf(strings.Replace(completed, `,"output_tokens":5,"total_tokens":11`, "", 1)), -1, 200, "}\n\n"},
+		"malformed response":      {responses, responseStream, streamOf(strings.Replace(completed, `"usage"`, `"service_tier":5,"usage"`, 1)), -1, 200, "\"param\":null}}\n\n"},
+		"messages stream":         {messages, messageStream, streamOf(started, ping, delta, stopped), 30, 200, stopped},
+		"messages ends":           {messages, messageStream, streamOf(started, ping), 60, 200, "ended early.\"}}\n\n"},
+		"messages no stop":        {messages, messageStream, streamOf(started, delta), 60, 200, "ended early.\"}}\n\n"},
+		"messages no delta":       {messages, messageStream, streamOf(started, stopped), 60, 200, stopped},
+		"messages two deltas":     {messages, messageStream, streamOf(started, delta, strings.Replace(delta, `{"output_tokens":20}`, "null", 1), stopped), 30, 200, stopped},
+		"messages above":          {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "90", 1)), 100, 200, "ended early.\"}}\n\n"},
+		"messages malformed":      {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "-20", 1), stopped), -1, 200, stopped},
+		"messages huge":           {messages, messageStream, streamOf(strings.Replace(started, "7", "9007199254740980", 1), stopped), -1, 200, stopped},
+		"malformed delta":         {messages, messageStream, streamOf(started, strings.Replace(delta, `"usage"`, `"message":5,"usage"`, 1), stopped), 60, 200, stopped},
+		"messages no start":       {messages, messageStream, streamOf(delta, stopped), -1, 200, stopped},
 	} {
 		for form := range forms {
 			t.Run(name+"/"+form, func(t *testing.T) {
 				t.Parallel()
 				g := newGateway(t, form, test.shape, test.upstream, nil)
 				status, text, header := g.post(test.body)
-				if status != test.status || !strings.HasSuffix(text, test.ends) || strings.Contains(text, usageOnly) {
+				if status != test.status || !strings.HasSuffix(text, test.ends) || strings.Contains(text, usageOnly) != strings.HasPrefix(test.ends, usageOnly) {
 					t.Errorf("status %d, body %q, want %d and an end of %q", status, text, test.status, test.ends)
+				}
+				if test.status == 502 && header.Get("Content-Encoding") != "" {
+					t.Errorf("header = %v, want none of the upstream", header)
 				}
 				if test.status == 200 && !strings.HasPrefix(header.Get("RateLimit"), `"key-day@`+here().String()+`";r=`) {
 					t.Errorf("RateLimit = %q", header.Get("RateLimit"))
@@ -119,6 +150,9 @@ func TestMeter(t *testing.T) {
 						limit = 0
 					}
 					spent = holdOf(t, test.shape, test.body, limit)
+				}
+				if form == "handler" {
+					g.settled(t) // after the response, if the proxy flushes
 				}
 				g.check("after the response", spent, 0)
 			})

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // A change that always fails, such as one of a malformed record, does not stop the others.
@@ -73,28 +71,15 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("RateLimit of %v = %s, want %s", test.until, got, test.want)
 		}
 	}
+	life := b
+	life.Window, life.Unit = Life(time.Time{}), Requests
 	header := http.Header{}
+	rateLimit(header, []Balance{life}, at, at)
+	if got, want := header.Get("RateLimit")+header.Get("RateLimit-Policy"), `"key-requests-life";r=10"key-requests-life";q=10`; got != want {
+		t.Errorf("header of a life = %s, want %s", got, want)
+	}
+	header = http.Header{}
 	if rateLimit(header, []Balance{counted}, at, at); len(header) > 0 {
 		t.Errorf("header of a budget that only counts = %v, want none", header)
-	}
-}
-
-func TestOutputLimit(t *testing.T) {
-	limit := int64(50)
-	for _, test := range []struct {
-		call Call
-		want int64 // -1 for a refusal
-	}{
-		{Call{Shape: model.ChatCompletions, Input: 10, Output: 100, Choices: 2, Cap: &limit}, 20},
-		{Call{Shape: model.ChatCompletions, Input: 49, Output: 1, MinOutput: 1, Cap: &limit}, 1},
-		{Call{Shape: model.ChatCompletions, Input: 50, Output: 1, Cap: &limit}, -1},
-		{Call{Shape: model.Embeddings, Input: 50, Cap: &limit}, 0},
-		{Call{Shape: model.Embeddings, Input: 51, Cap: &limit}, -1},
-	} {
-		test.call.Lines = make([]Line, 1)
-		f := &flow{call: test.call}
-		if err := f.admit(); (err == nil) != (test.want >= 0) || err == nil && f.limit != test.want {
-			t.Errorf("admit(%+v) = limit %d, %v, want %d", test.call, f.limit, err, test.want)
-		}
 	}
 }

@@ -24,6 +24,12 @@ type outages struct {
 	down  atomic.Bool
 	lossy atomic.Bool // Reserve is done, and its answer is lost
 	calls atomic.Int64
+	swept atomic.Int64
+}
+
+func (o *outages) Sweep(ctx context.Context, limit int) (int, error) {
+	o.swept.Add(1)
+	return o.Store.Sweep(ctx, limit)
 }
 
 var errDown = errors.New("connection refused")
@@ -162,10 +168,14 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		if err := h.Settle(t.Context(), 24); err != nil {
 			t.Fatal(err)
 		}
+		// What was used is recorded also if it does not fit any more.
+		if _, err := newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}).Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 90}); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Hour) // the windows may have changed
 		store.down.Store(false)
 		time.Sleep(2 * time.Second)
-		if got, want := state(t, l, line), [2]int64{49, 0}; got != want {
+		if got, want := state(t, l, line), [2]int64{49, 90}; got != want {
 			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
 		}
 		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnrecorded, budget.EventUnrecorded}; !slices.Equal(got, want) {
@@ -217,8 +227,12 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		whole, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
 		store.down.Store(true)
-		for name, err := range map[string]error{"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10)} {
+		for name, err := range map[string]error{"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context())} {
 			if e, _ := refusal(t, err); e.Code.Status() != 503 || e.Reason != budget.ReasonUnavailable || !errors.Is(e, errDown) {
 				t.Errorf("%s without the store = %v", name, e)
 			}
@@ -226,10 +240,10 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		time.Sleep(2 * time.Minute) // the hold has expired
 		store.down.Store(false)
 		time.Sleep(2 * time.Second)
-		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
+		if got, want := state(t, l, line), [2]int64{30, 0}; got != want {
 			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
 		}
-		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnsettled}; !slices.Equal(got, want) {
+		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnsettled, budget.EventUnsettled}; !slices.Equal(got, want) {
 			t.Errorf("events = %v, want %v", got, want)
 		}
 	})

@@ -2,25 +2,31 @@
 
 package budget
 
-import "github.com/gatehouse-go/gatehouse/agent/model"
+import (
+	"cmp"
+
+	"github.com/gatehouse-go/gatehouse/agent/model"
+	"github.com/gatehouse-go/gatehouse/internal/strictjson"
+)
 
 // maxRecord limits the size of a usage record, in bytes.
 const maxRecord = 64 << 10
 
-// plain finds the member usage of a JSON object that it is fed in pieces, without
-// keeping the rest. It is as lax as the object may be wrong: a response that is no JSON
+// plain finds the members usage and service_tier of a JSON object that it is fed in
+// pieces, without keeping the rest. It is as lax as the object may be wrong: a response that is no JSON
 // has no report.
 type plain struct {
 	depth   int
 	text    bool // inside a string
 	escaped bool
-	name    []byte // of the member of the outer object, as far as it has been read
-	naming  bool   // the string at hand may be such a name
-	keep    bool   // the value at hand is that of usage
-	record  []byte
-	found   int  // members usage
-	done    bool // the object has ended
-	invalid bool // it was no object
+	name    []byte  // of the member of the outer object, as far as it has been read
+	naming  bool    // the string at hand may be such a name
+	keep    *[]byte // where the value at hand is kept, nil if it is not needed
+	record  []byte  // the value of usage
+	tier    []byte  // the value of service_tier
+	found   int     // members usage
+	done    bool    // the object has ended
+	invalid bool    // it was no object
 }
 
 // feed reads the next piece.
@@ -29,7 +35,7 @@ func (p *plain) feed(data []byte) {
 		c := data[i]
 		if p.text {
 			// Most bytes are inside strings, and have no meaning.
-			if !p.keep && !p.naming && !p.escaped {
+			if p.keep == nil && !p.naming && !p.escaped {
 				for i < len(data) && data[i] != '"' && data[i] != '\\' {
 					i++
 				}
@@ -54,7 +60,7 @@ func (p *plain) inString(c byte) {
 	case c == '"':
 		p.text = false
 	}
-	if p.naming && p.text && len(p.name) < 8 {
+	if p.naming && p.text && len(p.name) < 13 {
 		p.name = append(p.name, c)
 	}
 	p.hold(c)
@@ -66,7 +72,7 @@ func (p *plain) outside(c byte) {
 		return
 	case '"':
 		p.text = true
-		p.naming = p.depth == 1 && !p.keep && p.name == nil
+		p.naming = p.depth == 1 && p.keep == nil && p.name == nil
 		if p.naming {
 			p.name = []byte{}
 		}
@@ -74,21 +80,25 @@ func (p *plain) outside(c byte) {
 		p.depth++
 	case '}', ']':
 		if p.depth--; p.depth <= 0 {
-			p.done, p.keep = true, false
+			p.done, p.keep = true, nil
 			return
 		}
 	case ':':
 		if p.depth == 1 {
 			p.naming = false
-			if string(p.name) == "usage" {
-				p.keep, p.record = true, p.record[:0]
+			switch string(p.name) {
+			case "usage":
+				p.keep = &p.record
 				p.found++
+				return
+			case "service_tier":
+				p.keep = &p.tier
 				return
 			}
 		}
 	case ',':
 		if p.depth == 1 {
-			p.keep, p.name = false, nil
+			p.keep, p.name = nil, nil
 			return
 		}
 	}
@@ -99,10 +109,10 @@ func (p *plain) outside(c byte) {
 	p.hold(c)
 }
 
-// hold keeps a byte of the record.
+// hold keeps a byte of a value.
 func (p *plain) hold(c byte) {
-	if p.keep && len(p.record) <= maxRecord {
-		p.record = append(p.record, c)
+	if p.keep != nil && len(*p.keep) <= maxRecord {
+		*p.keep = append(*p.keep, c)
 	}
 }
 
@@ -111,5 +121,8 @@ func (p *plain) usage(shape model.Shape) (Usage, bool) {
 	if p.found != 1 || !p.done {
 		return Usage{}, false
 	}
-	return parseUsage(shape, p.record)
+	u, ok := parseUsage(shape, p.record)
+	tier, _ := strictjson.String(string(p.tier)) // of OpenAI, beside the record
+	u.Tier = cmp.Or(tier, u.Tier)
+	return u, ok
 }

@@ -58,7 +58,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		// What the upstream has done until the client or the meter ended the call is
 		// unknown.
-		f.end(!errors.Is(err, ErrStalled) && !errors.Is(err, ErrUnmetered))
+		f.end(!errors.Is(err, ErrUnmetered))
 		f.cancel(nil)
 		return nil, err
 	}

@@ -47,10 +47,8 @@ func (l *Ledger) read(ctx context.Context, line *Line, at time.Time) (Balance, e
 		}
 		var sum Count
 		for _, counter := range counters {
-			if line.Window.kind == rolling || counter.Start.Equal(e.Start) {
-				sum.Spent += counter.Spent
-				sum.Held += counter.Held
-			}
+			sum.Spent += counter.Spent
+			sum.Held += counter.Held
 		}
 		return c.balance(at, sum), nil
 	}

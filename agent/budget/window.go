@@ -97,7 +97,7 @@ func (w Window) String() string {
 // replaced by UTC: another process has used it.
 func parseWindow(text string) (Window, error) {
 	name, zone, _ := strings.Cut(text, "@")
-	if name == kindNames[life] && zone == "" {
+	if name == kindNames[life] {
 		return Window{kind: life}, nil
 	}
 	if _, err := time.LoadLocation(zone); err != nil {

@@ -116,6 +116,9 @@ func TestWindowsAtMissingAndDoubledMidnights(t *testing.T) {
 func TestWindowsWithoutCalendar(t *testing.T) {
 	at := time.Date(2026, 3, 29, 12, 34, 56, 789, time.UTC)
 	until := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	if in := budget.Life(until.Add(7).In(zone(t, "Asia/Kolkata"))); in != budget.Life(until) {
+		t.Errorf("Life in another zone and some nanoseconds later = %+v, want the same window", in)
+	}
 	for _, test := range []struct {
 		window     budget.Window
 		start, end string

@@ -171,7 +171,7 @@ func (s *store) err() error {
 }
 
 func (s *store) Load(ctx context.Context, name string) (upstream.Record, error) {
-	if err := s.err(); err != nil {
+	if err := s.err(); err != nil && !errors.Is(err, upstream.ErrConflict) {
 		return upstream.Record{}, err
 	}
 	return s.Memory.Load(ctx, name)

@@ -205,7 +205,7 @@ func (c creator) Create(context.Context, string) (gatehouse.Secret, error) {
 	return gatehouse.Secret{}, c.create()
 }
 
-// The lease ends by the clock of the store.
+// The lease ends by the clock of the store, and with the last step.
 func TestLeaseIsOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r *Rotator
@@ -217,6 +217,9 @@ func TestLeaseIsOfTheStore(t *testing.T) {
 		}})
 		if _, err := r.turn(t.Context()); err == nil {
 			t.Error("turn error = nil, want that of the provider")
+		}
+		if s, _ := r.load(t); s.Lease != (lease{}) {
+			t.Errorf("lease after the last step = %+v, want none", s.Lease)
 		}
 	})
 }
@@ -292,6 +295,8 @@ func TestUpdateHolds(t *testing.T) {
 				return false
 			}, 4, []string{"b"}},
 			{"after the end of another node", func() { time.Sleep(3 * time.Second) }, none, 5, []string{"b"}},
+			{"rotate without a call", func() {}, change(map[string]stage{"b": draining, "c": active}), 6, []string{"b", "c"}},
+			{"after it", func() {}, none, 7, []string{"c"}},
 		} {
 			step.before()
 			if err != nil {
@@ -308,6 +313,24 @@ func TestUpdateHolds(t *testing.T) {
 		}
 		if len(r.calls) > 0 {
 			t.Errorf("calls after their end: %v", r.calls)
+		}
+	})
+}
+
+// A call that waits sees at once what another goroutine of its process learns.
+func TestUntilSeesChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newInternal(t, creator{})
+		change := func(change func(*state)) {
+			if err := r.update(t.Context(), func(s *state, _ time.Time) bool { change(s); return true }); err != nil {
+				t.Error(err)
+			}
+		}
+		change(func(s *state) { s.Lease = lease{Node: "other", Expires: time.Now().Add(2 * time.Hour)} })
+		start := time.Now()
+		time.AfterFunc(time.Millisecond, func() { change(func(s *state) { s.Versions = []version{{ID: "a", Stage: active}} }) })
+		if _, _, err := r.Acquire(t.Context()); err != nil || time.Since(start) != time.Millisecond {
+			t.Errorf("Acquire error = %v after %v, want none after 1 ms", err, time.Since(start))
 		}
 	})
 }

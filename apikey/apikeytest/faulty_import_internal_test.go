@@ -121,7 +121,8 @@ func (f *faulty) accepts(old, r *apikey.Record) bool {
 // merged returns the record as r changes it.
 func (f *faulty) merged(next, r apikey.Record) apikey.Record {
 	old := next
-	if r.Generation > old.Generation && !f.Is("import keeps the secrets") || f.Is("import reads an older revocation") {
+	if r.Generation > old.Generation && !f.Is("import keeps the secrets") || f.Is("import reads an older revocation") ||
+		r.Generation == old.Generation && f.Is("import reads a revocation of the same generation") {
 		next.Current, next.Previous, next.Generation = r.Current, r.Previous, r.Generation
 		next.Rotated, next.Expires = r.Rotated, r.Expires
 		if !f.Is("import keeps the grace period") {

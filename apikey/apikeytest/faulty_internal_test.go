@@ -96,7 +96,7 @@ func faults() []string {
 			"import ignores the context", "import shares memory", "import keeps the argument", "import creates", "import overwrites",
 			"import keeps the secrets", "import keeps the grace period", "import replaces scopes", "import moves the creation", "import loses usage", "import resets usage", "import adds usage",
 			"import takes another owner", "import takes another tenant", "import takes another environment", "import resumes", "import takes an older record", "import takes another secret", "import ignores the pepper",
-			"import moves the revocation", "import moves the suspension", "import does not revoke", "import does not suspend", "import refuses an older revocation", "import reads an older revocation", "import does nothing", "import drops the revoked",
+			"import moves the revocation", "import moves the suspension", "import does not revoke", "import does not suspend", "import refuses an older revocation", "import reads an older revocation", "import reads a revocation of the same generation", "import does nothing", "import drops the revoked",
 			"delete ignores the context", "delete does nothing", "delete removes valid", "delete keeps expired", "delete keeps revoked", "delete keeps all but suspended", "delete hides missing", "delete reports missing as conflict", "delete clears",
 			"sweep never runs", "sweep ignores revoked", "sweep removes expired", "sweep removes revoked", "sweep is early",
 			"due includes revoked", "due includes expired", "due includes all", "due is by creation", "due ignores tenant", "due hides suspended",

@@ -138,6 +138,8 @@ var importRules = []rule{
 			r.Generation, r.Current, r.Suspended, r.Revoked = 2, hashOf(r.ID, 2), time.Time{}, r.Rotated
 			rotated.Revoked = r.Revoked
 			s.same("Import of an older, revoked record", s.imports(r), rotated)
+			r.Generation = rotated.Generation
+			s.same("Import of a revoked record with another secret", s.imports(r), rotated)
 			s.unchanged(rotated)
 		},
 	},

@@ -149,6 +149,7 @@ var recordRules = []rule{
 			}
 			revoked := s.revoke(created.ID)
 			check("Revoke", revoked, revoked.Revoked)
+			check("Import", s.imports(revoked), revoked.Revoked)
 			if !rotated.Rotated.After(created.Created) || revoked.Revoked.Before(rotated.Rotated) {
 				s.Failf("Created = %v, Rotated = %v, Revoked = %v, want this order", created.Created, rotated.Rotated, revoked.Revoked)
 			}
@@ -185,6 +186,7 @@ var recordRules = []rule{
 				_, err := s.store.Find(s.Context(), id)
 				s.fails("Find after Create or Import with an ended context", err, apikey.ErrNotFound)
 			}
+			s.create(draft(keyID(6))) // no lock was kept
 		},
 	},
 }

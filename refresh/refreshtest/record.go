@@ -119,6 +119,7 @@ var recordRules = []rule{
 			s.unchanged("calls with a canceled context", want)
 			_, err := s.store.Find(s.Context(), "b")
 			s.notFound("Find after Create with a canceled context", err)
+			s.create(draft("c"), time.Hour) // no lock was kept
 		}),
 	newRule("clock", "One clock yields all times. They have microsecond precision and are returned in UTC. Returned records have AsOf set.",
 		func(s suite) {

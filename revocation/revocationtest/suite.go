@@ -205,6 +205,7 @@ var rules = []rule{
 				s.Failf("Find with a canceled context: got no error")
 			}
 			s.check("after Revoke with a canceled context", subject("a"), false)
+			s.revoke(subject("a"), time.Hour) // no lock was kept
 		}),
 	newRule("many", "Every record is kept for its lifetime.",
 		func(s suite) {

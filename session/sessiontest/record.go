@@ -182,6 +182,7 @@ var recordRules = []rule{
 			s.unchanged(store, r)
 			s.gone("not created", store, sessionID(2))
 			s.gone("not swapped", store, sessionID(4))
+			s.create(store, draft(sessionID(5)), time.Hour) // no lock was kept
 		},
 	},
 }

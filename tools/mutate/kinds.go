@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 func (f *finder) order(list []ast.Stmt) {
 	for i := 1; i < len(list); i++ {
 		a, b := list[i-1], list[i]
-		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) {
+		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) && !f.reports(a, b) {
 			f.add(a.Pos(), b.End(), head(f.text(a)), "after "+head(f.text(b)), f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a))
 			f.mutants[len(f.mutants)-1].kind = kindOrder
 		}
@@ -123,6 +124,40 @@ func (f *finder) field(n *ast.SelectorExpr) {
 			return
 		}
 	}
+}
+
+// reports says whether the order of two statements is only that of a text: both call one
+// function of a variable, such as one that collects errors, or one of them does and the
+// other assigns what it does not read.
+func (f *finder) reports(a, b ast.Stmt) bool {
+	switch x, y := f.reporter(a), f.reporter(b); {
+	case x == nil:
+		return y != nil && !f.assigns(a, b)
+	case y == nil:
+		return !f.assigns(b, a)
+	default:
+		return x == y
+	}
+}
+
+// reporter returns the variable whose function a statement calls, nil if it is another one.
+func (f *finder) reporter(stmt ast.Stmt) types.Object {
+	if stmt, ok := stmt.(*ast.ExprStmt); ok {
+		if call, ok := stmt.X.(*ast.CallExpr); ok {
+			if id, ok := call.Fun.(*ast.Ident); ok {
+				if v, ok := f.info.Uses[id].(*types.Var); ok {
+					return v
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// assigns reports whether a is no assignment, or assigns what b reads.
+func (f *finder) assigns(a, b ast.Stmt) bool {
+	stmt, ok := a.(*ast.AssignStmt)
+	return !ok || slices.ContainsFunc(stmt.Lhs, func(x ast.Expr) bool { return strings.Contains(f.raw(b), f.raw(x)) })
 }
 
 func (f *finder) movable(stmt ast.Stmt) bool {

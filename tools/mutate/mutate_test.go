@@ -114,7 +114,6 @@ func TestKinds(t *testing.T) {
 	want := map[string]string{
 		`Order: if is(s, "first") { return errors.New("first") } => after if is(s, "second") { return errors.New("second") }`: killed,
 		`Order: if is(s, "second") { return errors.New("second") } => after log("a")`:                                         survived,
-		`Order: log("a") => after log("b")`:              survived,
 		`Clock: time.Now() => a day behind`:              killed,
 		`Expired: expires.Before(now) => or equal`:       survived,
 		`Expired: now => a day behind`:                   killed,
