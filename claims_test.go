@@ -125,9 +125,9 @@ func TestClaimsDecodeMatchesExactNames(t *testing.T) {
 		`{"-":{"ROLES":["evil"]}}`,
 		`{"nested":{"ROLES":["evil"],"Roles":["evil"],"role\u017f":["evil"],"open":{"x":1}}}`,
 		`{"pointer":{"ROLES":["evil"]}}`,
-		`{"slice":[{"ROLES":["evil"]}],"SLICE":[{"roles":["evil"]}]}`,
+		`{"slice":[{},{"ROLES":["evil"]}],"SLICE":[{"roles":["evil"]}]}`,
 		`{"array":[{"ROLES":["evil"]}]}`,
-		`{"Map":{"a":{"ROLES":["evil"]}},"map":{"a":{"roles":["evil"]}}}`,
+		`{"Map":{"a":{"ROLES":["evil"]},"b":{"ROLES":["evil"]}},"map":{"a":{"roles":["evil"]}}}`,
 		`{"deep":{"1":[{"ROLES":["evil"]}]}}`,
 		`{"children":[{"TENANT":"evil","children":[{"Tenant":"evil"}]}]}`,
 	} {

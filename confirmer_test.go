@@ -19,7 +19,7 @@ import (
 func TestHeaderOfConfirmerIsNotChanged(t *testing.T) {
 	seen := http.Header{"X-Seen": {"jkt"}}
 	first, second := byProof, byCertificate
-	first.header = seen
+	first.header, second.header = seen, http.Header{"x-seen": {"x5t"}}
 	c := newConfirmers(first, second)
 	for range 2 {
 		header, err := c.Confirm(request("jkt", "aT", "x5t", "bT"), "DPoP", "T", must(c.Parse(`{"jkt":"a","x5t":"b"}`)), time.Now())
@@ -223,12 +223,13 @@ func TestConfirmersToken(t *testing.T) {
 func TestConfirmersReads(t *testing.T) {
 	c := newConfirmers(byProof, byCertificate)
 	schemes := append(make([]gatehouse.Scheme, 0, 4), gatehouse.Scheme{Name: "Bearer"})
-	own := gatehouse.Reads{Schemes: schemes}
+	companions := append(make([]string, 0, 4), "Own")
+	own := gatehouse.Reads{Schemes: schemes, Companions: companions}
 	got := c.Reads(own)
-	if len(got.Schemes) != 2 || got.Schemes[1].Name != "DPoP" || len(got.Companions) != 1 || got.Companions[0] != "Client-Cert" {
+	if len(got.Schemes) != 2 || got.Schemes[1].Name != "DPoP" || len(got.Companions) != 2 || got.Companions[1] != "Client-Cert" {
 		t.Errorf("Reads = %+v", got)
 	}
-	if len(own.Companions) != 0 || schemes[:2][1].Name != "" {
+	if companions[:2][1] != "" || schemes[:2][1].Name != "" {
 		t.Error("Reads changes its argument")
 	}
 	var none *gatehouse.Confirmers

@@ -98,6 +98,7 @@ func TestSeveralCredentials(t *testing.T) {
 		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
 		{"another scheme and a proof", "", []string{"Authorization", "Basic YTpi", "DPoP", "x"}, 200, ""}, // the authenticators decide
 		{"a token, and a similar query", "q=access_token&access_tokens=1", []string{"Authorization", "Bearer good"}, 200, ""},
+		{"a key, and a token in the query", "access_token=good", []string{"X-API-Key", "k1"}, 200, ""},
 		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL}, // Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 		{"a similar query", "q=access_token", nil, 401, gatehouse.ReasonNoCredentials},
 	} {
@@ -220,7 +221,7 @@ func TestCredentialsAreRemoved(t *testing.T) {
 		{
 			"parts of a large one",
 			list{session("sid")},
-			h{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.27=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
+			h{"Cookie": {"sid=s1; sid.0=a; sid.1=b; sid.2789=c; sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 			h{"Cookie": {"sid.=d; sid.x=e; sid.1x=f; sid.1.2=g; sid1=h; sid-1=i; xsid.1=j; SID=k; sid.\u0661=l; sid. 1=m; .1=n"}},
 		},
 		{"odd spaces and empty pairs", list{session("sid")}, h{"Cookie": {";;  a=1 ;sid=s1;\tsid =s2; b; ;c=\"x\";"}}, h{"Cookie": {"a=1; b; c=\"x\""}}},

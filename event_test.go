@@ -141,6 +141,8 @@ func TestEvent(t *testing.T) {
 		if got := gatehouse.NewEvent(request().WithContext(ctx), cause, time.Now()); got.Level != end.want || got.Decision != gatehouse.Unavailable {
 			t.Errorf("NewEvent after %v = %v, %s, want %v, %s", end.err, got.Level, got.Decision, end.want, gatehouse.Unavailable)
 		}
+		invalid := &gatehouse.Error{Code: gatehouse.CodeInvalidToken}
+		equal(t, "Level of an invalid token", gatehouse.NewEvent(request().WithContext(ctx), invalid, time.Now()).Level, slog.LevelWarn)
 	}
 	// NewEvent makes the event of a refusal outside every gate.
 	got := gatehouse.NewEvent(request(), cause, time.Now())
@@ -193,8 +195,9 @@ func TestObserverPanics(t *testing.T) {
 	broken := gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { panic("observer") })
 	seen := &events{}
 	err := gatehouse.Report(t.Context(), gatehouse.Observers(broken, seen), gatehouse.Event{})
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed || len(seen.all) != 1 {
-		t.Errorf("Report = %v with %d events of the second observer, want %s and one", err, len(seen.all), gatehouse.ReasonObserverFailed)
+	const cause = "gatehouse: observer: gatehouse.ObserverFunc panicked: observer"
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed || e.Cause.Error() != cause || len(seen.all) != 1 {
+		t.Errorf("Report = %v with %d events of the second observer, want %s, cause %s, and one", err, len(seen.all), gatehouse.ReasonObserverFailed, cause)
 	}
 	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Observer: broken})
 	for _, token := range []string{"good", "bad"} {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -137,6 +139,27 @@ func user() *gatehouse.Principal {
 
 func service(subject string) *gatehouse.Principal {
 	return &gatehouse.Principal{Kind: gatehouse.KindService, Subject: subject, Method: "api_key", Credential: "key-1"}
+}
+
+// otherFields returns a change of each field of a principal except those that are named.
+func otherFields(except ...string) (changes []func(*gatehouse.Principal)) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[gatehouse.Principal]()) {
+		if slices.Contains(except, field.Name) {
+			continue
+		}
+		changes = append(changes, func(p *gatehouse.Principal) {
+			v := reflect.ValueOf(p).Elem().FieldByIndex(field.Index)
+			switch v.Interface().(type) {
+			case time.Time:
+				v.Set(reflect.ValueOf(time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC)))
+			case gatehouse.Actors:
+				v.Set(reflect.ValueOf(gatehouse.NewActors(gatehouse.Actor{Subject: "other"})))
+			default: // a kind of string
+				v.SetString("other")
+			}
+		})
+	}
+	return changes
 }
 
 func scopeSet(tokens ...string) gatehouse.Scopes { return must(gatehouse.NewScopes(tokens...)) }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -124,6 +126,12 @@ func TestRequireAsksInOrder(t *testing.T) {
 	a := sendThrough(func(next http.Handler) http.Handler { return gate.Handler(wrap(next)) }, request())
 	a.check(t, 403, "access_denied")
 	equal(t, "policies asked", asked, []int{1, 2})
+	policies[1], asked = policy(2, errors.New("no")), nil
+	mux := gate.Mux()
+	mux.Handle("/", say("x"), policies[0], policies[1:]...)
+	policies[1] = allow // the mux has cloned the slice
+	mux.ServeHTTP(httptest.NewRecorder(), request())
+	equal(t, "policies asked by a mux", asked, []int{1, 2})
 }
 
 // A handler outside every gate is closed, whatever the request carries and
@@ -163,16 +171,16 @@ func TestRequireWithContext(t *testing.T) {
 // A handler that replaces the principal, to act on behalf of another caller,
 // keeps the realm and the observer of its gate.
 func TestRequireBehindNewContext(t *testing.T) {
-	gate, seen := observed(t, accepts(user()))
+	gate, seen := observed(t, authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP"}}}, accepts(user()).Authenticate})
 	a := sendThrough(func(next http.Handler) http.Handler {
 		denied := gatehouse.Require(deny(&gatehouse.Error{Code: gatehouse.CodeInsufficientScope}))(next)
 		return gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			denied.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), *service("ci"))))
 		}))
-	}, request())
+	}, request("Authorization", "DPoP x"))
 	a.check(t, 403, "insufficient_scope")
-	if challenge, err := parseChallenge(a.Header().Get("WWW-Authenticate")); err != nil || challenge.Params[0].Value != "acme" {
-		t.Errorf("challenge = %+v, %v; want realm acme", challenge, err)
+	if challenge, err := parseChallenge(a.Header().Get("WWW-Authenticate")); err != nil || challenge.Scheme != "DPoP" || challenge.Params[0].Value != "acme" {
+		t.Errorf("challenge = %+v, %v; want scheme DPoP, realm acme", challenge, err)
 	}
 	if len(seen.all) != 2 || seen.all[1].Principal.Subject != "ci" || seen.all[1].Credential != "key-1" {
 		t.Errorf("events = %+v", seen.all)
@@ -218,11 +226,24 @@ func TestBound(t *testing.T) {
 	} {
 		p := *user()
 		p.Binding = test.has
-		err := gatehouse.Bound(test.needed...).Authorize(request(), p)
+		needed := slices.Clone(test.needed)
+		policy := gatehouse.Bound(needed...)
+		for i := range needed {
+			needed[i] = "changed" // the policy has a copy
+		}
+		err := policy.Authorize(request(), p)
 		equal(t, fmt.Sprintf("Bound(%q) allows binding %q", test.needed, test.has), err == nil, test.allows)
 		if e, _ := errors.AsType[*gatehouse.Error](err); err != nil && (e == nil || e.Code != gatehouse.CodeInvalidToken || e.Reason != gatehouse.ReasonUnbound) {
 			t.Errorf("Bound(%q) error = %v", test.needed, err)
 		}
+	}
+	for want, needed := range map[string][]gatehouse.Binding{`"mtls", required is any`: nil, `"mtls", required is one of ["dpop"]`: {"dpop"}} {
+		p := gatehouse.Principal{Binding: "mtls"}
+		if needed == nil {
+			p.Binding, want = "", strings.Replace(want, "mtls", "", 1)
+		}
+		e, _ := errors.AsType[*gatehouse.Error](gatehouse.Bound(needed...).Authorize(request(), p))
+		equal(t, "cause of Bound", e.Cause.Error(), "gatehouse: Bound: the credential has the binding "+want)
 	}
 }
 

@@ -30,9 +30,9 @@ func TestPrincipalIsZero(t *testing.T) {
 func TestPrincipalForms(t *testing.T) {
 	claims := must(gatehouse.NewClaims(`{"email":"ada@example.com"}`))
 	p := *user()
-	p.Roles, p.Claims, p.Binding = roleSet("a, b", "c"), claims, "dpop"
+	p.Roles, p.Claims, p.Binding, p.Environment = roleSet("a, b", "c"), claims, "dpop", "live"
 	p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "agent", Client: "c"}, gatehouse.Actor{Subject: "desk"})
-	const asJSON = `{"kind":"user","subject":"ada","issuer":"https://auth.example.com","tenant":"acme","client":"web","method":"jwt",` +
+	const asJSON = `{"kind":"user","subject":"ada","issuer":"https://auth.example.com","tenant":"acme","environment":"live","client":"web","method":"jwt",` +
 		`"credential":"jti-1","scope":"reports:read","roles":["a, b","c"],"act":{"sub":"agent","client_id":"c","act":{"sub":"desk"}},` +
 		`"binding":"dpop","expires":"2030-01-02T03:04:05Z","claims":{"email":"ada@example.com"}}`
 	encoded, err := json.Marshal(p)
@@ -48,7 +48,7 @@ func TestPrincipalForms(t *testing.T) {
 	}
 	var text bytes.Buffer
 	debugText(&text).Info("m", "p", p, "scopes", p.Scopes, "roles", p.Roles, "key", p.Key())
-	const line = `level=INFO msg=m p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.client=web p.method=jwt ` +
+	const line = `level=INFO msg=m p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.environment=live p.client=web p.method=jwt ` +
 		`p.credential=jti-1 p.scope=reports:read p.roles="a, b, c" p.act="{\"sub\":\"agent\",\"client_id\":\"c\",\"act\":{\"sub\":\"desk\"}}" p.binding=dpop ` +
 		`scopes=reports:read roles="a, b, c" key=https:%2F%2Fauth.example.com/ada` + "\n"
 	equal(t, "slog", text.String(), line)

@@ -3,6 +3,7 @@
 package gatehouse_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -242,9 +243,10 @@ func TestChallengeOfThePolicyUsesTheScheme(t *testing.T) {
 func TestChallengeParameters(t *testing.T) {
 	scheme := gatehouse.Scheme{Name: "DPoP", Params: []gatehouse.Param{{Name: "algs", Value: "ES256"}, {Name: "a", Value: "1"}}}
 	e := &gatehouse.Error{Code: codeApproval, Params: []gatehouse.Param{{Name: "ALGS", Value: "EdDSA"}}}
-	gate := gateOf(t, authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{scheme}}, rejects(e).Authenticate})
+	always := gatehouse.Scheme{Name: "Other", Always: true} // in a 401 only
+	gate := gateOf(t, authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{scheme, always}}, rejects(e).Authenticate})
 	const want = `DPoP realm="acme", error="approval_required", error_description="This operation requires approval.", ALGS="EdDSA", a="1"`
-	equal(t, "WWW-Authenticate", send(gate, request("Authorization", "DPoP x")).Header().Get("WWW-Authenticate"), want)
+	equal(t, "WWW-Authenticate", send(gate, request("Authorization", "DPoP x")).Header()["Www-Authenticate"], []string{want})
 }
 
 // Every challenge that a gate writes is one of RFC 9110, with a realm and without
@@ -369,6 +371,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"the longest path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2047)), 303, "/login?return_to=%2F" + strings.Repeat("a", 2047)},
 		{"another host", "/login", gatehouse.ErrNoCredentials, uri("//evil.example/a"), 303, "/login"},
 		{"another host for browsers", "/login", gatehouse.ErrNoCredentials, uri(`/\evil.example/a`), 303, "/login"},
+		{"a backslash in the path", "/login", gatehouse.ErrNoCredentials, uri(`/a\evil.example`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
@@ -477,21 +480,23 @@ func TestRefusalOfMethods(t *testing.T) {
 //
 // Covers ASVS 5.0 §14.3.2; RFC 9111 §3.5.
 func TestResponsesToCallersAreNotCached(t *testing.T) {
-	for _, test := range []struct{ name, authorization, outer, handler, want string }{
-		{"Authorization", "Bearer good", "", "", ""},
-		{"ambient credential", "", "", "", "no-store"},
-		{"set by the handler", "", "", "private, max-age=60", "private, max-age=60"},
-		{"set before", "", "private", "", "private"},
+	for _, test := range []struct {
+		name                 string
+		credential           []string
+		outer, handler, want string
+	}{
+		{"Authorization", []string{"Authorization", "Bearer good"}, "", "", ""},
+		{"another header", []string{"X-API-Key", "k1"}, "", "", "no-store"},
+		{"ambient credential", nil, "", "", "no-store"},
+		{"set by the handler", nil, "", "private, max-age=60", "private, max-age=60"},
+		{"set before", nil, "private", "", "private"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r, w := request(), httptest.NewRecorder()
-			if test.authorization != "" {
-				r.Header.Set("Authorization", test.authorization)
-			}
+			r, w := request(test.credential...), httptest.NewRecorder()
 			if test.outer != "" {
 				w.Header().Set("Cache-Control", test.outer)
 			}
-			gateOf(t, goodToken(), accepts(user())).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			gateOf(t, goodToken(), apiKey("k1"), accepts(user())).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				if test.handler != "" {
 					w.Header().Set("Cache-Control", test.handler)
 				}
@@ -505,7 +510,8 @@ func TestResponsesToCallersAreNotCached(t *testing.T) {
 
 func TestErrorBody(t *testing.T) {
 	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("a"), RetryAfter: time.Minute, Cause: errors.New("secret cause")}
-	down := &gatehouse.Error{RetryAfter: 1500 * time.Millisecond}
+	down := &gatehouse.Error{RetryAfter: 1500 * time.Millisecond, Scopes: scopeSet("a")}
+	type key struct{}
 	for _, test := range []struct {
 		name    string
 		err     error
@@ -523,7 +529,7 @@ func TestErrorBody(t *testing.T) {
 					}
 					want := http.Header{"Accept": {"application/problem+json"}, "Sec-Fetch-Mode": {"cors"}}
 					equal(t, "header of the hook", r.Header, want)
-					if r.URL.RawQuery != "" || r.URL.User != nil || r.RequestURI != "" || r.Body != http.NoBody || r.URL.Path != "/reports" || r.Method != "GET" {
+					if r.URL.String() != "/repor%74s" || r.RequestURI != "" || r.Body != http.NoBody || r.Method != "GET" || r.Host != "api.example.com" || r.Pattern != "/{x}" || r.Context().Value(key{}) != "trace" {
 						t.Errorf("request of the hook = %+v", r)
 					}
 					return gatehouse.Body{
@@ -536,7 +542,8 @@ func TestErrorBody(t *testing.T) {
 			})
 			plain := send(gateOf(t, rejects(test.err)), request())
 			r := request("Accept", "application/problem+json", "Sec-Fetch-Mode", "cors", "Cookie", "sid=secret", "X-Api-Key", "secret")
-			r.URL.RawQuery = "key=secret"
+			r = r.WithContext(context.WithValue(r.Context(), key{}, "trace"))
+			r.URL.RawQuery, r.URL.RawPath, r.Pattern = "key=secret", "/repor%74s", "/{x}"
 			a := send(gate, r)
 			want := plain.Header().Clone()
 			want.Set("Content-Type", "application/problem+json")
@@ -546,9 +553,11 @@ func TestErrorBody(t *testing.T) {
 			}
 		})
 	}
-	// An empty Body means the default one.
-	gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, ErrorBody: func(*http.Request, gatehouse.Refusal) gatehouse.Body { return gatehouse.Body{} }})
-	send(gate, request()).check(t, 401, "missing_credentials")
+	// A Body without a type means the default one.
+	for _, body := range []gatehouse.Body{{}, {Content: []byte("x")}} {
+		gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, ErrorBody: func(*http.Request, gatehouse.Refusal) gatehouse.Body { return body }})
+		send(gate, request()).check(t, 401, "missing_credentials")
+	}
 }
 
 // One challenge, as strictly as RFC 9110 sections 11.3 and 5.6 allow in ASCII, with

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,9 +61,25 @@ func TestEndAtExpiry(t *testing.T) {
 				if err = inner.Err(); after != test.wantAfter || !errors.Is(err, test.wantErr) {
 					t.Errorf("context ended after %v: %v; want %v: %v", after, err, test.wantAfter, test.wantErr)
 				}
+				equal(t, "cause is ErrCredentialEnded", errors.Is(context.Cause(inner), gatehouse.ErrCredentialEnded), test.wantErr == context.DeadlineExceeded)
 			})
 		})
 	}
+}
+
+// A caller that a handler has set ends by its own expiry: the authenticator knows nothing
+// of it.
+func TestEndAtExpiryOfNewContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := *service("ci"), changing{start: time.Now(), err: gatehouse.ErrNoCredentials}
+		p.Expires = a.start.Add(time.Hour)
+		gateOf(t, &a).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			ctx, cancel := gatehouse.UntilCredentialEnds(gatehouse.NewContext(r.Context(), p))
+			defer cancel()
+			<-ctx.Done()
+		})).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x"))
+		equal(t, "time until the end", time.Since(a.start), time.Hour)
+	})
 }
 
 func TestEndAtExpiryOutsideGate(t *testing.T) {
@@ -188,39 +205,43 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		{"backend hangs before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, hangs: true}, 20 * time.Second, 21 * time.Second, failed},
 		{"authenticator panics", 0, changing{ends: 20 * time.Second, panics: true}, 23 * time.Second, 40 * time.Second, failed},
 		{"no caller", 0, changing{ends: 20 * time.Second, none: true}, 20 * time.Second, 35 * time.Second, changed},
-		{"another subject", 0, becomes(func(p *gatehouse.Principal) { p.Subject = "mallory" }), 20 * time.Second, 35 * time.Second, changed},
-		{"another issuer", 0, becomes(func(p *gatehouse.Principal) { p.Issuer = "other" }), 20 * time.Second, 35 * time.Second, changed},
-		{"another tenant", 0, becomes(func(p *gatehouse.Principal) { p.Tenant = "" }), 20 * time.Second, 35 * time.Second, changed},
-		{"another client", 0, becomes(func(p *gatehouse.Principal) { p.Client = "cli" }), 20 * time.Second, 35 * time.Second, changed},
+		{"level of the error", 0, changing{ends: 20 * time.Second, err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: failed, Level: slog.LevelError}}, 20 * time.Second, 35 * time.Second, failed},
+		{"another caller", 0, becomes(nil), 20 * time.Second, 35 * time.Second, changed},
 		{"a scope less", 0, becomes(func(p *gatehouse.Principal) { p.Scopes = scopeSet("reports:write") }), 20 * time.Second, 35 * time.Second, changed},
 		{"a role less", 0, becomes(func(p *gatehouse.Principal) { p.Roles = roleSet("reader") }), 20 * time.Second, 35 * time.Second, changed},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		all := []changing{test.a}
+		if test.name == "another caller" {
+			all = nil
+			for _, change := range otherFields("Scopes", "Roles", "Claims", "AuthTime", "Expires", "Credential") {
+				all = append(all, becomes(change))
+			}
+		}
+		for _, a := range all {
 			synctest.Test(t, func(t *testing.T) {
-				a := test.a
 				if a.start = time.Now(); test.expires != 0 {
 					a.expires = a.start.Add(test.expires)
 				}
 				gate, seen := observed(t, &a)
 				inner := a.serve(gate, t.Context())
 				if after := time.Since(a.start); after > test.most || after < test.after || after == test.after && test.after != test.most {
-					t.Errorf("context ended after %v and checks at %v, want more than %v, at most %v", after, a.checks, test.after, test.most)
+					t.Errorf("%s: context ended after %v and checks at %v, want more than %v, at most %v", test.name, after, a.checks, test.after, test.most)
 				}
 				if a.hangs && a.ends == 0 && time.Since(a.start)-a.checks[0] > 15*time.Second { // of which the first check takes 10 s
-					t.Errorf("context ended after %v, 15 s after the first check that failed: %v", time.Since(a.start), a.checks)
+					t.Errorf("%s: context ended after %v, 15 s after the first check that failed: %v", test.name, time.Since(a.start), a.checks)
 				}
 				cause := context.Cause(inner)
 				if !errors.Is(cause, gatehouse.ErrCredentialEnded) || a.err == errDown && !errors.Is(cause, a.err) {
-					t.Errorf("cause = %v, want %v and %v", cause, gatehouse.ErrCredentialEnded, a.err)
+					t.Errorf("%s: cause = %v, want %v and %v", test.name, cause, gatehouse.ErrCredentialEnded, a.err)
 				}
 				count := len(a.checks)
 				time.Sleep(time.Minute)
 				synctest.Wait() // for the event
 				if len(a.checks) != count {
-					t.Errorf("%d checks a minute after the end, want %d", len(a.checks), count)
+					t.Errorf("%s: %d checks a minute after the end, want %d", test.name, len(a.checks), count)
 				}
 				if len(seen.all) != 2 {
-					t.Fatalf("events = %+v, want two", seen.all)
+					t.Fatalf("%s: events = %+v, want two", test.name, seen.all)
 				}
 				e := seen.all[1]
 				level := slog.LevelInfo
@@ -229,10 +250,10 @@ func TestStreamEndsWithCredential(t *testing.T) {
 				}
 				if e.Type != gatehouse.EventStreamEnded || e.Decision != "" || e.Reason != test.reason || e.Level != level ||
 					e.Principal.Subject != "ada" || e.Credential != "jti-1" || e.Path != "/reports" {
-					t.Errorf("event = %+v, want %s with reason %s at level %v", e, gatehouse.EventStreamEnded, test.reason, level)
+					t.Errorf("%s: event = %+v, want %s with reason %s at level %v", test.name, e, gatehouse.EventStreamEnded, test.reason, level)
 				}
 			})
-		})
+		}
 	}
 }
 
@@ -244,12 +265,19 @@ func TestStreamGoesOn(t *testing.T) {
 		p.AuthTime, p.Expires = time.Now(), time.Now().Add(time.Hour)
 		p.Credential, p.Claims = "jti-2", gatehouse.VerifiedClaims(`{"jti":"jti-2"}`)
 	}
-	for name, a := range map[string]changing{
-		"a caller with more": {change: more},
-		"outages of 3 s":     {ends: time.Minute, outage: 3 * time.Second, err: errors.New("store: down")},
-		"a hanging check":    {ends: time.Minute, outage: 10 * time.Second, hangs: true},
+	soon := time.Date(2000, 1, 1, 0, 0, 20, 0, time.UTC) // 20 s after the start of the clock of package synctest
+	for name, test := range map[string]struct {
+		changing
+		least, most int // checks: one in 12 to 15 s, and one in each second of the minute after the expiry
+	}{
+		"a caller with more":              {changing{change: more}, 40, 51},
+		"outages of 3 s":                  {changing{ends: time.Minute, outage: 3 * time.Second, err: errors.New("store: down")}, 40, 100},
+		"a hanging check":                 {changing{ends: time.Minute, outage: 10 * time.Second, hangs: true}, 20, 100},
+		"a renewed credential":            {changing{expires: soon, change: more}, 40, 52},
+		"a clock of the store far behind": {changing{expires: soon, change: func(*gatehouse.Principal) {}}, 94, 110},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			a := test.changing
 			a.start = time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
@@ -260,6 +288,9 @@ func TestStreamGoesOn(t *testing.T) {
 			}
 			if a.failed.IsZero() || len(seen.all) != 1 {
 				t.Errorf("%s: failed at %v, events %+v; want a failure and no second event", name, a.failed, seen.all)
+			}
+			if n := len(a.checks); n < test.least || n > test.most {
+				t.Errorf("%s: %d checks in 10 min, want %d to %d", name, n, test.least, test.most)
 			}
 		})
 	}
@@ -295,7 +326,10 @@ func TestStreamEndsWithRoleOfEnrich(t *testing.T) {
 func TestStreamEndsWithoutItsObserver(t *testing.T) {
 	for name, fail := range map[string]func(context.Context){
 		"panics": func(context.Context) { panic("observer") },
-		"blocks": func(context.Context) { time.Sleep(time.Hour) },
+		"blocks": func(ctx context.Context) {
+			time.Sleep(time.Hour)
+			noError(t, ctx.Err())
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			a := changing{start: time.Now(), ends: 20 * time.Second, err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "ended"}}
@@ -347,6 +381,9 @@ func TestStreamChecksAreSpread(t *testing.T) {
 				}
 			}
 			delete(checks, 2*time.Minute)
+			if !slices.ContainsFunc(all[:], func(a changing) bool { return a.checks[0] < 10*time.Second }) {
+				t.Errorf("%s: no stream was checked within 10 s", name)
+			}
 			for at, n := range checks {
 				if n > streams/2 {
 					t.Errorf("%s: %d of %d streams were checked within %v of %v", name, n, streams, slot, at)
@@ -372,6 +409,20 @@ func TestStreamChecksEndWithTheRequest(t *testing.T) {
 		if count < 1 || count > 2 || len(a.checks) != count || len(seen.all) != 1 {
 			t.Errorf("checks = %v, events = %+v, want one or two checks and one event", a.checks, seen.all)
 		}
+	})
+}
+
+// A check in progress does not keep the request of a handler that returns.
+func TestStreamCheckEndsWithTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var returned time.Time
+		started := make(chan struct{})
+		a := changing{start: time.Now(), hangs: true, hangUp: sync.OnceFunc(func() { close(started) })}
+		gateOf(t, &a).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			<-started
+			returned = time.Now()
+		}))).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x"))
+		equal(t, "time after the handler", time.Since(returned), 0)
 	})
 }
 

@@ -128,6 +128,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 		{signingKey("k1", jwtauth.ES256), ""},
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
+		{signingKey("k4", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable}, // causes no second event
 	} {
 		noError(t, ring.Replace(step.key))
 		for range 2 {
@@ -142,6 +143,7 @@ func TestKeyRingAsKeys(t *testing.T) {
 	check(t, a, "keyring with the key again, after Close", string(signed.Token.Reveal()), "")
 	noError(t, ring.Replace(signingKey("k3", jwtauth.EdDSA)))
 	check(t, a, "keyring without a key, after Close", string(signed.Token.Reveal()), jwtauth.ReasonKeysUnavailable)
+	noError(t, a.Close()) // waits for the events
 	if got := causes(); len(got) != 1 {
 		t.Errorf("causes of the events = %q, want one, and none after Close", got)
 	}

@@ -81,10 +81,10 @@ func New(config Config) (*Handler, error) {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("gatea2a: Config."+format, args...))
 	}
-	if config.Executor == nil || typednil.Is(config.Executor) {
+	if typednil.Is(config.Executor) {
 		fail("Executor: required")
 	}
-	if config.Tasks == nil || typednil.Is(config.Tasks) {
+	if typednil.Is(config.Tasks) {
 		fail("Tasks: required")
 	}
 	if config.Keys == nil {
@@ -94,7 +94,7 @@ func New(config Config) (*Handler, error) {
 		fail("Authenticators: required")
 	}
 	for i, authenticator := range config.Authenticators {
-		if authenticator == nil || typednil.Is(authenticator) {
+		if typednil.Is(authenticator) {
 			fail("Authenticators[%d]: required", i)
 		}
 	}
@@ -172,7 +172,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return nil
 	})
 	// A page of another site can send any other type without asking the browser.
-	if media, _, mediaErr := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (mediaErr != nil || media != "application/json") {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && media != "application/json" {
 		err = errors.New("gatea2a: Content-Type: must be application/json")
 	}
 	if err != nil {
@@ -183,8 +183,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The stream ends with the credential, not at the timeout of the server.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	maps.Copy(w.Header(), http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}})
 	inner := r.Clone(r.Context())
 	inner.Body = io.NopCloser(bytes.NewReader(body))
 	h.next.ServeHTTP(w, inner)

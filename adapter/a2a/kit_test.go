@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,13 +37,14 @@ func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...)
 var callers = toy{agentkit.With(agentkit.Callers{
 	"alice":  agentkit.Caller("alice", "data:read", "exec:run"),
 	"bob":    agentkit.Caller("bob", "data:read"),
+	"cousin": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "others", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
 	"globex": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "agents", Tenant: "globex", Method: "jwt", Scopes: scopes("data:read")},
 })}
 
 type toy struct{ agentkit.Callers }
 
 func (toy) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Basic"}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
 }
 
 // ambient reads the connection and a cookie.
@@ -86,7 +88,7 @@ type readArguments struct {
 }
 
 type textArguments struct {
-	Text string `json:"text"`
+	Text string `json:"text,omitempty"`
 }
 
 // service is an agent behind a gate.
@@ -104,7 +106,13 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 	if !ok {
 		return errors.New("no call")
 	}
+	if c, ok := a2asrv.CallContextFrom(ctx); !ok || !c.User.Authenticated() || c.User.Name() != call.Principal.Key().String() {
+		return errors.New("another user")
+	}
 	s.Ran(call.Tool + " " + call.Canonical)
+	if strings.Contains(call.Canonical, "fail") {
+		return errors.New("the agent fails")
+	}
 	state := sdk.TaskStateCompleted
 	if call.Tool == "talk" {
 		state = sdk.TaskStateInputRequired

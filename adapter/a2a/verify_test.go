@@ -92,6 +92,7 @@ func TestVerifyCard(t *testing.T) {
 		{"a name twice in the key set", text, strings.Replace(keys, "{", `{"keys":[],`, 1), "the key set"},
 		{"large key set", text, keys + strings.Repeat(" ", 1<<20), "the key set"},
 		{"many keys", text, `{"keys":[{}` + strings.Repeat(",{}", 100) + `]}`, "the key set"},
+		{"a hundred keys", text, strings.Replace(keys, "[", "["+strings.Repeat(`{"kty":"unknown"},`, 98), 1), ""},
 		{"no keys", text, "{}", "no signature"},
 	} {
 		got, err := gatea2a.VerifyCard([]byte(test.card), []byte(test.keys))

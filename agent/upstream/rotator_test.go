@@ -242,7 +242,7 @@ func TestRejectedReplaces(t *testing.T) {
 		first, release := acquire(t, one)
 		defer release()
 		time.Sleep(5 * time.Second)
-		one.Rejected(t.Context(), first) // the answer was about the request
+		one.Rejected(t.Context(), first) // the 401 was about the request
 		p.onCall(func(string, string) error { return errDown })
 		one.Rejected(t.Context(), first) // the provider does not say
 		p.onCall(nil)

@@ -48,10 +48,7 @@ func Metadata(header http.Header) http.Header {
 	return metadata
 }
 
-// maxBody is the longest body that is read, in bytes. That of the gate is shorter.
-const maxBody = 64 << 10
-
-// response records a refusal.
+// response records a refusal: the gate writes the status before the body.
 type response struct {
 	header http.Header
 	status int
@@ -67,11 +64,7 @@ func (w *response) WriteHeader(status int) {
 }
 
 func (w *response) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.body.Len()+len(p) <= maxBody {
-		w.body.Write(p)
-	}
-	return len(p), nil
+	return w.body.Write(p)
 }
 
 func (w *response) refusal() *Refusal {
