@@ -48,7 +48,7 @@ func (c *Config) checkProfile() error {
 		fail("Auth: FAPI 2.0 requires private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
 	}
 	if c.DPoP == nil && !certificate {
-		fail("DPoP: FAPI 2.0 requires sender-constrained tokens: a key, or the client authenticates by certificate")
+		fail("DPoP: FAPI 2.0 requires sender-constrained tokens: a key, or client authentication by certificate")
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []jwtauth.Algorithm{jwtauth.PS256, jwtauth.ES256, jwtauth.EdDSA}
