@@ -160,6 +160,26 @@ func TestBrokenCounter(t *testing.T) {
 	}
 }
 
+// TestLostCounter: a counter that is gone, long after its end, is not made again.
+func TestLostCounter(t *testing.T) {
+	t.Parallel()
+	client, b := newBudgets(t)
+	r := reservation("1", time.Minute)
+	if _, err := b.Reserve(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	name := b.base("acme") + ":counter:" + nameOf("acme", "key/ci", "day") + ":" + strconv.FormatInt(r.Entries[0].Start.UnixMicro(), 10)
+	if n := client.Del(t.Context(), name).Val(); n != 1 {
+		t.Fatalf("%d counters are called %s, want 1", n, name)
+	}
+	if _, err := b.Settle(t.Context(), "acme", "1", []int64{1}); err != nil {
+		t.Error(err)
+	}
+	if client.Exists(t.Context(), name).Val() != 0 {
+		t.Error("Settle makes a counter that is gone")
+	}
+}
+
 // TestBatchSize: a call weighs as much as the counters that it reads.
 func TestBatchSize(t *testing.T) {
 	var b Budgets

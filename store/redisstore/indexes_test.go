@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -142,6 +143,24 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 		}
 	}
 	list(map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a"})
+}
+
+// Approvals that have expired leave the pending ones of the tenant.
+func TestExpiredApprovalsLeaveIndex(t *testing.T) {
+	t.Parallel()
+	client := startServer(t)
+	clock := newClock(client)
+	approvals := newStoreAt(t, client, "expired").Approvals()
+	for _, id := range []string{"a", "b", "c"} {
+		a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Count: 1}}
+		if _, _, err := approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := client.ZRange(t.Context(), "{expired}:approvals:1:tenant:t", 0, -1).Val(); !slices.Equal(got, []string{id}) {
+			t.Errorf("pending approvals = %q, want %q", got, id)
+		}
+		clock.now.Add(time.Minute.Microseconds())
+	}
 }
 
 // Records that expired long ago leave every index, ten with each new one.
