@@ -144,7 +144,7 @@ func (c *certificate) matches(names []string) bool {
 }
 
 // newCertificates returns an authenticator that accepts every verified certificate and
-// says what is in it.
+// returns its contents.
 func newCertificates(config mtls.Config) (*mtls.Authenticator, error) {
 	config.Subjects = nil
 	config.Principal = func(_ context.Context, leaf *x509.Certificate) (gatehouse.Principal, error) {

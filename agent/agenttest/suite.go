@@ -4,8 +4,7 @@
 // for an implementation.
 //
 // The tests run in real time, and each failure quotes the rule of the contract that it
-// breaks. They do not cover what one process cannot see: that changes survive the end
-// of the process and of the database, and that several processes agree.
+// breaks. They do not test durability, or several processes on one store.
 package agenttest
 
 import (

@@ -28,8 +28,8 @@ type Memory struct {
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns a store of at most maxApprovals approvals, 1,000 if it is not
-// positive. If it is full of approvals that have not expired, Request returns an
-// error. The memory it needs is at most that many times Config.MaxArguments.
+// positive. If it is full of approvals that have not expired, Request returns an error.
+// It uses at most maxApprovals times Config.MaxArguments of memory.
 func NewMemory(maxApprovals int) *Memory {
 	if maxApprovals <= 0 {
 		maxApprovals = defaultMemoryApprovals

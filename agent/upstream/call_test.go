@@ -5,6 +5,7 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -114,6 +115,9 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 						if text, err := io.ReadAll(response.Body); err != nil || string(text) != test.want {
 							t.Errorf("body = %q, %v, want %q", text, err, test.want)
 						}
+						if n := len(source.released) - 1; test.want != "" && source.released[n] != 1 {
+							t.Errorf("credential %d was released %d times at the end of the body, want once", n, source.released[n])
+						}
 					}
 					if test.want == "" && response.ContentLength != 0 {
 						t.Errorf("Content-Length of a dropped body = %d", response.ContentLength)
@@ -136,6 +140,39 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 					t.Errorf("%d requests, want %d", sent, len(test.answers))
 				}
 			})
+		}
+	}
+}
+
+// failing is a body that breaks off and cannot be closed.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, fmt.Errorf("10.1.2.3: %w", f.err) }
+func (f failing) Close() error             { return f.err }
+
+// A body that breaks off ends with an error without an address, and ReverseProxy
+// recognizes the call of a client that has disconnected.
+func TestBodyBreaksOff(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{context.Canceled, context.Canceled.Error()},
+		{io.ErrUnexpectedEOF, "upstream: unavailable: main: connection closed too early"},
+		{io.EOF, io.EOF.Error()},
+	} {
+		transport := newTransport(t, "https://api.example.com", func(c *upstream.Config) {
+			c.Base = roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: failing{test.err}}, nil
+			})
+		})
+		response, err := transport.RoundTrip(request(t, "GET", "https://api.example.com", ""))
+		noError(t, err)
+		if _, err := response.Body.Read(make([]byte, 9)); err == nil || err.Error() != test.want || !errors.Is(err, test.err) {
+			t.Errorf("Read error = %v, want %s", err, test.want)
+		}
+		if err := response.Body.Close(); !errors.Is(err, upstream.ErrUnavailable) || !errors.Is(err, test.err) {
+			t.Errorf("Close error = %v, want %v", err, upstream.ErrUnavailable)
 		}
 	}
 }

@@ -110,8 +110,8 @@ func checkClient(client redis.UniversalClient) []error {
 	return errs
 }
 
-// once is a command that go-redis does not retry: the server may have executed
-// it, and a second rotation would end the previous secret.
+// once is a command that go-redis does not retry: the server may have executed it, and a
+// second rotation would end the previous secret early.
 type once struct{ *redis.Cmd }
 
 // NoRetry implements [redis.Cmder].
@@ -133,8 +133,8 @@ func newQuery(texts ...string) *script { return newScript(false, "", texts) }
 func newChange(texts ...string) *script { return newScript(true, "#!lua\n", texts) }
 
 // newRevocation returns a script that works when the memory of the server is full. It
-// ends or extends what exists, such as a credential, a session or a hold, and adds no
-// more than a few fields of bounded size, or replaces a secret.
+// ends or extends an existing record, such as a credential, a session or a hold, and adds
+// at most a few fields of bounded size, or replaces a secret.
 func newRevocation(texts ...string) *script {
 	return newScript(true, "#!lua flags=allow-oom\n", texts)
 }
