@@ -20,7 +20,7 @@ import (
 
 var errMessage = errors.New("the message must name a skill and have one data or text part")
 
-// skillOf is the default of Config.Skill.
+// skillOf is the default for Config.Skill.
 func skillOf(m *sdk.Message) (id string, arguments []byte, err error) {
 	id, _ = m.Metadata["skill"].(string)
 	if id == "" || len(m.Parts) != 1 {
@@ -62,8 +62,8 @@ func refused(err error) error {
 	return r
 }
 
-// interceptor checks the owner of tasks, and refuses a message that must be refused
-// whatever its arguments are, before it becomes a part of a task.
+// interceptor checks the owner of tasks. It also refuses a message that must be refused
+// for any arguments, before it becomes a part of a task.
 type interceptor struct{ *Handler }
 
 // Before implements [a2asrv.CallInterceptor].

@@ -29,9 +29,9 @@ const (
 //
 // A signature is a JWS with detached content over the canonical JSON, RFC 8785, of the
 // card without signatures. Its protected header has alg, kid and the typ JOSE, and may
-// have jku. The key has this kid, a type and, if it has one, an alg that fits. A name
-// that occurs twice, another header parameter, such as crit, or a key without kid makes
-// the card or the signature invalid.
+// have jku. The key must have this kid and a matching type and, if it has an alg, a
+// matching alg. A duplicate name, another header parameter such as crit, or a key without
+// kid makes the card or the signature invalid.
 func VerifyCard(card, keySet []byte) (*sdk.AgentCard, error) {
 	fail := func(err error) (*sdk.AgentCard, error) { return nil, fmt.Errorf("gatea2a: VerifyCard: %w", err) }
 	keys, err := parseKeys(keySet)

@@ -44,7 +44,7 @@ func (w *response) start() {
 		gatehouse.Refuse(w.ResponseWriter, w.request, err)
 		return
 	}
-	// RFC 9111: what a caller may see is not for caches.
+	// RFC 9111: a response for one caller must not be cached.
 	w.Header().Set("Cache-Control", "no-store")
 	if w.status != 0 {
 		w.ResponseWriter.WriteHeader(w.status)

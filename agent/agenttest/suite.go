@@ -144,8 +144,10 @@ var rules = []rule{
 				_, err = s.store.Decommission(s.Context(), tenant, "a")
 				s.fails("Decommission for another tenant", err, agent.ErrNotFound)
 			}
-			_, err = s.store.Decommission(s.Context(), "acme", "b")
-			s.fails("Decommission of another ID", err, agent.ErrNotFound)
+			for _, tenant := range []string{"acme", ""} {
+				_, err = s.store.Decommission(s.Context(), tenant, "b")
+				s.fails("Decommission of another ID", err, agent.ErrNotFound)
+			}
 			s.same("Find", s.find("a"), first)
 			s.decommission("acme", "a")
 			_, err = s.store.Register(s.Context(), "a", "globex", []byte("y"))
@@ -266,5 +268,6 @@ var rules = []rule{
 				}
 			}
 			s.same("Find", s.find("a"), first)
+			s.register("b", "acme", "x") // no lock is left
 		}),
 }

@@ -20,7 +20,7 @@ const (
 	Unauthenticated   = 16
 )
 
-// Refusal is the answer of a gate that has refused a call.
+// Refusal is the response of a gate to a refused call.
 type Refusal struct {
 	Status int
 	Header http.Header // of HTTP
@@ -35,7 +35,7 @@ type Refusal struct {
 // Domain is the domain of the ErrorInfo with a Reason.
 const Domain = "gatehouse"
 
-// Metadata returns the headers that mean something to a client of gRPC or Connect.
+// Metadata returns the headers for a client of gRPC or Connect.
 func (r *Refusal) Metadata() http.Header { return Metadata(r.Header) }
 
 // Metadata returns the headers of a response without those that describe its body,
