@@ -137,7 +137,7 @@ func (a Agent) check() error {
 	if _, err := parseKeys(a.Keys); err != nil {
 		errs = append(errs, err)
 	}
-	if id, err := spiffe.ParseID(a.SPIFFEID); a.SPIFFEID != "" && (err != nil || id.Path() == "") {
+	if id, _ := spiffe.ParseID(a.SPIFFEID); a.SPIFFEID != "" && id.Path() == "" { // also after an error
 		fail("SPIFFEID: not the SPIFFE ID of a workload")
 	}
 	if len(a.Certificates) > maxNames {

@@ -87,7 +87,7 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 		}
 		// RFC 8693 section 4.1: prior actors are history, and another issuer may have its
 		// own. But one that is in this registry must be active.
-		if n > 0 && e.agent.ID == "" && f.generationOf(n) == 0 {
+		if n > 0 && !e.exists() && f.generationOf(n) == 0 {
 			continue
 		}
 		if refusal := checkAgent(p, e, f.generationOf(n)); refusal != nil {
@@ -105,15 +105,18 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 // token, 0 if the token has none.
 func checkAgent(p gatehouse.Principal, e *entry, generation int64) *gatehouse.Error {
 	a := &e.agent
+	refusal := func(reason gatehouse.Reason, cause string) *gatehouse.Error {
+		return reject(p, reason, fmt.Errorf("agent: %.64q %s", a.ID, cause))
+	}
 	switch {
-	case a.ID == "":
-		return reject(p, ReasonUnknown, errors.New("agent: an agent that takes part is not in the registry"))
+	case !e.exists():
+		return refusal(ReasonUnknown, "is not in the registry")
 	case !a.Active():
-		return reject(p, ReasonDecommissioned, fmt.Errorf("agent: %.64q is decommissioned", a.ID))
+		return refusal(ReasonDecommissioned, "is decommissioned")
 	case a.Tenant != p.Tenant:
-		return reject(p, ReasonTenant, fmt.Errorf("agent: %.64q is of another tenant than the credential", a.ID))
+		return refusal(ReasonTenant, "is of another tenant than the credential")
 	case generation != 0 && generation != a.Generation:
-		return reject(p, ReasonGeneration, fmt.Errorf("agent: the registration of %.64q has changed since the token was issued", a.ID))
+		return refusal(ReasonGeneration, "has changed its registration since the token was issued")
 	}
 	return nil
 }
@@ -136,10 +139,7 @@ func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehou
 	minted := p.Method == jwtauth.Method && p.Issuer == r.config.Issuer
 	var f facts
 	if minted {
-		var err error
-		if f, err = readFacts(p.Claims); err != nil {
-			return p, reject(p, ReasonToken, err)
-		}
+		f, _ = readFacts(p.Claims) // resolve returns the error
 		if cause := checkMinted(p, f); cause != nil {
 			return p, reject(p, ReasonToken, cause)
 		}

@@ -49,14 +49,14 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		return nil, refuse(codeInvalidDetails, ReasonDetails, a.ID, errors.New("the subject token has authorization_details, which this server cannot keep"))
 	case subject.Tenant != a.Tenant: // the tenant of an agent is never empty
 		return nil, invalid(ReasonSubject, "the subject token has no tenant, or another one than the agent")
-	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, s.registry.config.Issuer, subject.Issuer):
+	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, []string{s.registry.config.Issuer, subject.Issuer}):
 		return nil, invalid(ReasonMayAct, "may_act of the subject token does not name the agent")
 	// The verifier allows for clock skew, but the new token would be expired.
 	case subject.Expires.Unix() <= time.Now().Unix():
 		return nil, invalid(ReasonSubject, "the subject token has expired")
 	case subject.Actors.Len() >= maxActors:
 		return nil, invalid(ReasonDepth, fmt.Sprintf("the chain would have more than %d actors", maxActors))
-	case f.bound && c.presents == nil && (s.config.DPoP == nil || len(r.Header["Dpop"]) == 0):
+	case f.bound && c.presents == nil && len(r.Header["Dpop"]) == 0: // sign verifies the proof
 		return nil, invalid(ReasonConfirmation, "the subject token is bound to a key, and the request proves none")
 	}
 	scopes := intersect(subject.Scopes, c.entry.scopes)
@@ -77,7 +77,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		if err != nil {
 			return nil, asError(err)
 		}
-		if e.agent.ID == "" {
+		if !e.exists() {
 			return nil, invalid(ReasonUnknown, "the subject token has a prior actor that is not in the registry")
 		}
 		generations = append(generations, e.agent.Generation)
@@ -116,7 +116,7 @@ func (s *Server) subject(r *http.Request, token string) (gatehouse.Principal, fa
 // be one of issuers: agents have the same ID in act claims of all issuers.
 //
 // Implements RFC 8693 §4.4.
-func mayAct(claim, id string, issuers ...string) bool {
+func mayAct(claim, id string, issuers []string) bool {
 	named := false
 	err := strictjson.Object(claim, strictjson.Limits{Depth: 2, Members: 8}, func(name, value string) error {
 		text, _ := strictjson.String(value)

@@ -24,6 +24,8 @@ type entry struct {
 	keys   []publicKey
 }
 
+func (e *entry) exists() bool { return e.agent.Generation > 0 }
+
 // entry returns the entry of a record.
 func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 	var d details
@@ -81,16 +83,23 @@ func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
-// keep caches e unless a newer entry is cached, and returns the cached entry. The results
-// of two concurrent changes may arrive in reverse order.
+// keep caches e unless a newer entry is cached, and returns the cached entry. An entry is newer if
+// its generation is later and it was known only after e began to be read. The results of
+// two concurrent changes may arrive in reverse order.
 func (r *Registry) keep(id string, e *entry) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.cache.Get(id); ok && (known.known.After(e.known) || known.known.After(e.read) && known.agent.Generation > e.agent.Generation) {
+	if known, ok := r.cache.Get(id); ok && known.known.After(e.read) && known.agent.Generation > e.agent.Generation {
 		return known
 	}
 	r.cache.Cache(id, e)
 	return e
+}
+
+func (r *Registry) cached(id string) (*entry, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.cache.Get(id)
 }
 
 // lookup returns the entry of an ID, at most MaxAge old. The agent of the entry is zero
@@ -99,10 +108,7 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	if !isIdentifier(id) {
 		return &entry{}, nil
 	}
-	r.mu.RLock()
-	e, ok := r.cache.Get(id)
-	r.mu.RUnlock()
-	if ok && time.Since(e.read) < r.config.MaxAge {
+	if e, ok := r.cached(id); ok && time.Since(e.read) < r.config.MaxAge {
 		return e, nil
 	}
 	e, err := r.flights.Do(ctx, id, func(ctx context.Context) (*entry, error) {
@@ -116,9 +122,6 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 		}
 		return r.put(read, record)
 	})
-	if e == nil && err == nil {
-		err = errors.New("agent: no result")
-	}
 	if known, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return nil, known
 	}

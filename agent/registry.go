@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,7 +83,7 @@ type grants struct {
 // New returns a registry. It reports all configuration errors at once and does not
 // call the store.
 func New(config Config) (*Registry, error) {
-	config.Attestations, config.NonceKeys = maps.Clone(config.Attestations), slices.Clone(config.NonceKeys)
+	config.Attestations = maps.Clone(config.Attestations)
 	r := &Registry{config: config, roles: make(map[string]grants)}
 	r.cache.Limit = cacheEntries
 	r.cache.Expires = func(e **entry) time.Time { return (*e).read }
@@ -100,10 +101,8 @@ func New(config Config) (*Registry, error) {
 	if config.Observer != nil && typednil.Is(config.Observer) {
 		fail("Observer: is a nil %T", config.Observer)
 	}
-	if r.config.MaxAge == 0 {
-		r.config.MaxAge = defaultMaxAge
-	}
-	if r.config.MaxAge < 0 || r.config.MaxAge > maxMaxAge {
+	r.config.MaxAge = cmp.Or(config.MaxAge, defaultMaxAge)
+	if r.config.MaxAge < 1 || r.config.MaxAge > maxMaxAge {
 		fail("MaxAge: got %v, want 0 to %v", config.MaxAge, maxMaxAge)
 	}
 	if len(config.Roles) == 0 {
@@ -111,10 +110,8 @@ func New(config Config) (*Registry, error) {
 	}
 	for name, role := range config.Roles {
 		g, err := role.grants()
-		if _, invalid := gatehouse.NewRoles(name); err == nil && invalid != nil {
-			err = errors.New("malformed name")
-		}
-		if err != nil {
+		_, invalid := gatehouse.NewRoles(name)
+		if err := errors.Join(err, invalid); err != nil {
 			fail("Roles[%.64q]: %w", name, err)
 		}
 		r.roles[name] = g

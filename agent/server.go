@@ -142,7 +142,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 }
 
 // Close cancels running fetches of key sets and waits for them.
-func (s *Server) Close() error { return errors.Join(s.clients.Close(), s.subjects.Close()) }
+func (s *Server) Close() error { return s.subjects.Close() }
 
 // Trust returns config with the server as an additional issuer, for the API that accepts
 // its tokens. If config has a single issuer without Tenants, Trust sets AnyTenant for it,

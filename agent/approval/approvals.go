@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -100,9 +101,10 @@ type Config struct {
 // Approvals requests, decides and claims approvals. It is safe for concurrent use
 // by any number of processes that share a store.
 type Approvals struct {
-	config Config
-	path   string // of the page
-	origin string
+	config     Config
+	path       string // of the page
+	origin     string
+	protection http.CrossOriginProtection
 }
 
 // New returns Approvals. It reports all configuration errors at once, and an
@@ -122,7 +124,6 @@ func New(c Config) (*Approvals, error) {
 	switch {
 	case err != nil:
 		fail("URL: %w", err)
-		u = new(url.URL)
 	case u.RawQuery != "" || u.ForceQuery || u.Path == "" || strings.HasSuffix(u.Path, "/") || u.EscapedPath() != u.Path:
 		fail("URL: must have a plain path without a slash at the end, and no query")
 	}
@@ -150,7 +151,9 @@ func New(c Config) (*Approvals, error) {
 			return nil, err
 		}
 	}
-	return &Approvals{config: c, path: u.Path, origin: u.Scheme + "://" + u.Host}, nil
+	s := &Approvals{config: c, path: u.Path, origin: u.Scheme + "://" + u.Host}
+	_ = s.protection.AddTrustedOrigin(s.origin) // it is valid
+	return s, nil
 }
 
 // URL returns the address of the page of an approval.

@@ -115,7 +115,7 @@ func (m *Memory) Decide(ctx context.Context, tenant, id string, d Decision) (App
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, err := m.find(tenant, id)
-	if err != nil || a.Status() != Pending || a.Decided(d.Decider) {
+	if a.Status() != Pending || a.Decided(d.Decider) { // the zero approval is expired
 		return a, false, err
 	}
 	d.Time = a.AsOf

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func (c *content) Close() error { c.closed = true; return nil }
 func TestCallReleasesWhatItTook(t *testing.T) {
 	const origin = "https://api.example.com"
 	answer := func(status int, coding, body string) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}, "Content-Length": {strconv.Itoa(len(body))}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
 	}
 	for _, test := range []struct {
 		name    string
@@ -119,8 +120,8 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 							t.Errorf("credential %d was released %d times at the end of the body, want once", n, source.released[n])
 						}
 					}
-					if test.want == "" && response.ContentLength != 0 {
-						t.Errorf("Content-Length of a dropped body = %d", response.ContentLength)
+					if test.want == "" && (response.ContentLength != 0 || test.answers[0].StatusCode >= 300 && len(response.Header) > 0) {
+						t.Errorf("Content-Length of a dropped body = %d, header %v", response.ContentLength, response.Header)
 					}
 					noError(t, response.Body.Close())
 				case len(test.answers) == 0 && !body.closed:
@@ -173,6 +174,37 @@ func TestBodyBreaksOff(t *testing.T) {
 		}
 		if err := response.Body.Close(); !errors.Is(err, upstream.ErrUnavailable) || !errors.Is(err, test.err) {
 			t.Errorf("Close error = %v, want %v", err, upstream.ErrUnavailable)
+		}
+	}
+}
+
+// A request is repeated only if its body can be.
+func TestRepeatedBody(t *testing.T) {
+	for name, test := range map[string]struct {
+		body    io.ReadCloser
+		getBody func() (io.ReadCloser, error)
+		calls   int
+	}{
+		"no body":     {nil, nil, 2},
+		"empty body":  {http.NoBody, nil, 2},
+		"no copy":     {io.NopCloser(strings.NewReader("x")), nil, 1},
+		"failed copy": {io.NopCloser(strings.NewReader("x")), func() (io.ReadCloser, error) { return nil, errDown }, 1},
+	} {
+		r := request(t, "POST", "https://api.example.com", "")
+		r.Body, r.GetBody = test.body, test.getBody
+		source := &credentials{t: t, ctx: r.Context(), secrets: []string{"sk-one", "sk-second"}}
+		calls := 0
+		transport := newTransport(t, "https://api.example.com", func(c *upstream.Config) {
+			c.Source, c.Base = source, roundTripper(func(*http.Request) (*http.Response, error) {
+				calls++
+				return &http.Response{StatusCode: 401, Header: http.Header{}, Body: http.NoBody}, nil
+			})
+		})
+		response, err := transport.RoundTrip(r)
+		noError(t, err)
+		noError(t, response.Body.Close())
+		if calls != test.calls || source.rejected != 1 {
+			t.Errorf("%s: %d requests and %d rejected credentials, want %d and 1", name, calls, source.rejected, test.calls)
 		}
 	}
 }
