@@ -188,6 +188,29 @@ func TestTasksBelongToCaller(t *testing.T) {
 	}
 }
 
+// An error of the store is not an unknown task, and a task that is not stored no answer.
+func TestTasksUnavailable(t *testing.T) {
+	s := start(t)
+	client := s.client(t, "alice")
+	blocking := false
+	send := message("watch", nil)
+	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
+	task := s.send(t, client, send)
+	s.stuck.Store(true)
+	if got, err := client.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID}); err == nil {
+		t.Errorf("CancelTask(stuck) = %+v, nil, want an error", got)
+	}
+	for _, fault := range []error{nil, errors.New("the database is down")} {
+		s.tasks.fail(fault)
+		if _, err := client.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID}); err == nil || errors.Is(err, sdk.ErrTaskNotFound) != (fault == nil) {
+			t.Errorf("GetTask(store answers nil, %v) error = %v, want %v only without an error", fault, err, sdk.ErrTaskNotFound)
+		}
+	}
+	if got, err := client.SendMessage(s.ctx, message("talk", nil)); err == nil {
+		t.Errorf("SendMessage(store fails) = %+v, nil, want an error", got)
+	}
+}
+
 func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
 	var task sdk.TaskID

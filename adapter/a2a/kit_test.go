@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,19 +63,33 @@ func (ambient) Authenticate(*http.Request) (gatehouse.Proof, error) {
 type memory struct {
 	mu    sync.Mutex
 	tasks map[sdk.TaskID][]byte
+	fails bool
+	err   error // of all calls, if it fails
 }
 
 func (m *memory) Save(_ context.Context, task *sdk.Task) error {
 	text, err := json.Marshal(task)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fails {
+		return m.err
+	}
 	m.tasks[task.ID] = text
 	return err
+}
+
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails, m.err = true, err
 }
 
 func (m *memory) Get(_ context.Context, id sdk.TaskID) (*sdk.Task, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fails {
+		return nil, m.err
+	}
 	text, ok := m.tasks[id]
 	if !ok {
 		return nil, sdk.ErrTaskNotFound
@@ -98,6 +113,8 @@ type service struct {
 	ctx       context.Context // of the calls: what hangs fails after 30 s
 	approvals *approval.Approvals
 	key       *ecdsa.PrivateKey
+	tasks     *memory
+	stuck     atomic.Bool // it cannot be canceled
 }
 
 // Execute answers with a task: completed, or waiting for input.
@@ -131,6 +148,9 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 
 // Cancel cancels a task.
 func (s *service) Cancel(ctx context.Context, request *a2asrv.RequestContext, queue eventqueue.Queue) error {
+	if s.stuck.Load() {
+		return errors.New("the agent is stuck")
+	}
 	event := sdk.NewStatusUpdateEvent(request, sdk.TaskStateCanceled, nil)
 	event.Final = true
 	return queue.Write(ctx, event)
@@ -155,7 +175,7 @@ func (s *service) config() gatea2a.Config {
 		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
 	}))
 	return gatea2a.Config{
-		Executor: s, Table: table, Tasks: &memory{tasks: make(map[sdk.TaskID][]byte)},
+		Executor: s, Table: table, Tasks: s.tasks,
 		Card: sdk.AgentCard{
 			Name: "tester", URL: s.URL + "/a2a?a=1&b=<2>", PreferredTransport: sdk.TransportProtocolJSONRPC, Capabilities: sdk.AgentCapabilities{Streaming: true},
 			Skills: []sdk.AgentSkill{{ID: "read"}, {ID: "talk"}, {ID: "watch"}},
@@ -169,7 +189,7 @@ func (s *service) config() gatea2a.Config {
 // start starts an agent behind a gate.
 func start(t *testing.T) *service {
 	t.Helper()
-	s := &service{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), approvals: agentkit.Approvals("https://agent.example.com/approvals")}
+	s := &service{tasks: &memory{tasks: make(map[sdk.TaskID][]byte)}, key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), approvals: agentkit.Approvals("https://agent.example.com/approvals")}
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -51,12 +51,14 @@ func TestCheckComparesMethodsWithServer(t *testing.T) {
 			interceptor := must(gategrpc.New(gategrpc.Config{Gate: gate, Methods: test.methods, Public: test.public}))
 			server := grpc.NewServer(intercept(interceptor)...)
 			reports{}.register(server)
-			got := ""
-			if err := interceptor.Check(server); err != nil {
-				got = err.Error()
-			}
-			if got != test.want {
-				t.Errorf("Check() error = %q, want %q", got, test.want)
+			for range 2 {
+				got := ""
+				if err := interceptor.Check(server); err != nil {
+					got = err.Error()
+				}
+				if got != test.want {
+					t.Errorf("Check() error = %q, want %q", got, test.want)
+				}
 			}
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/mtls"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 // This file is for sender-constrained tokens: those that are worth nothing without a
@@ -58,13 +59,13 @@ type bound struct {
 	roots        *mtls.Roots
 	certificates *mtls.Authenticator
 	proofs       *dpop.Verifier
-	replays      *store
+	replays      *store.DB
 	required     bool
 }
 
-func newBound(c *config, observer gatehouse.Observer) (*bound, error) {
+func newBound(c *config, observer gatehouse.Observer, logger *slog.Logger) (*bound, error) {
 	b := &bound{}
-	return b, errors.Join(b.addCertificates(c, observer), b.addProofs(c))
+	return b, errors.Join(b.addCertificates(c, observer), b.addProofs(c, logger))
 }
 
 func (b *bound) addCertificates(c *config, observer gatehouse.Observer) (err error) {
@@ -100,7 +101,7 @@ func (b *bound) addCertificates(c *config, observer gatehouse.Observer) (err err
 	return err
 }
 
-func (b *bound) addProofs(c *config) error {
+func (b *bound) addProofs(c *config, logger *slog.Logger) error {
 	if c.DPoP == nil {
 		if c.PublicOrigin == "" {
 			return nil
@@ -121,12 +122,12 @@ func (b *bound) addProofs(c *config) error {
 	if driver == "" {
 		driver = "memory"
 	}
-	replays, err := openStore(driver, c.DPoP.Replay.DSN)
+	replays, err := openStore("dpop.replay", store.Config{Driver: driver, DSN: c.DPoP.Replay.DSN, Logger: logger})
 	if err != nil {
-		return errors.Join(append(errs, fmt.Errorf("dpop.replay.%w", err))...)
+		return errors.Join(append(errs, err)...)
 	}
 	b.replays, b.required = replays, c.DPoP.Required
-	settings.Replays = replays.checkedReplays()
+	settings.Replays = replays.Replays
 	b.proofs, err = dpop.New(settings)
 	return errors.Join(append(errs, err)...)
 }
@@ -153,11 +154,11 @@ func (b *bound) require(tokens gatehouse.Authenticator) gatehouse.Authenticator 
 }
 
 // start prepares the store of used proofs.
-func (b *bound) start(ctx context.Context, logger *slog.Logger) error {
+func (b *bound) start(ctx context.Context) error {
 	if b.replays == nil {
 		return nil
 	}
-	if err := b.replays.start(ctx, logger); err != nil {
+	if err := b.replays.Start(ctx); err != nil {
 		return fmt.Errorf("dpop.replay.dsn: %w", err)
 	}
 	return nil
@@ -165,7 +166,7 @@ func (b *bound) start(ctx context.Context, logger *slog.Logger) error {
 
 func (b *bound) close() {
 	if b.replays != nil {
-		_ = b.replays.close()
+		_ = b.replays.Close()
 	}
 }
 

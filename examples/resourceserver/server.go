@@ -49,7 +49,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.watched = observer
 	var errTokens, errOpaque, errKeys, errTLS error
-	bound, errBound := newBound(config, observer)
+	bound, errBound := newBound(config, observer, logger)
 	a.bound = bound
 	a.tls, errTLS = config.serverTLS(bound.roots)
 	if len(values.issuers) > 0 || len(config.Introspection) == 0 {
@@ -57,7 +57,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.opaque, errOpaque = config.introspector(bound.confirmers())
 	if config.APIKeys != nil {
-		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
+		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer, logger)
 	}
 	a.watch()
 	var metadata *gatehouse.Metadata
@@ -125,13 +125,13 @@ func (a *app) authenticators() []gatehouse.Authenticator {
 // start prepares the store of API keys and returns the lines for standard output.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.bound.start(ctx, a.logger); err != nil {
+	if err := a.bound.start(ctx); err != nil {
 		return "", err
 	}
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.start(ctx, a.logger)
+	return a.keys.start(ctx)
 }
 
 func (a *app) close() {

@@ -184,6 +184,8 @@ func (c *config) settings() (settings, error) {
 func rename(err error) error {
 	text := strings.NewReplacer("signin: Config.Client: ", "", "signin: Config.Session: ", "").Replace(err.Error())
 	return errors.New(strings.NewReplacer(
+		"store: Config.Driver", "session_store.driver",
+		"store: Config.DSN", "session_store.dsn",
 		"signin: Config.CookieSecrets", "cookie_keys",
 		"signin: Config.RedirectURI", "public_origin",
 		"oauth: AuthorizationRequest.RedirectURI", "public_origin",

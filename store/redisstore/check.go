@@ -35,9 +35,9 @@ var ErrUnsuitable = errors.New("the server must not be used as it is")
 // key, on the channel. Call it at start and in a readiness probe. In a cluster it checks
 // every primary server.
 //
-// It needs the commands INFO and CONFIG GET. Managed services often forbid CONFIG GET.
-// Check then returns an error that says so: ask the provider for the values of
-// appendfsync and no-appendfsync-on-rewrite.
+// It needs the commands INFO and CONFIG GET. If the server forbids CONFIG GET, ask its
+// provider for the values of appendfsync and no-appendfsync-on-rewrite, and set
+// [Config.AllowUnreadableSettings].
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -80,6 +80,7 @@ func (s *Store) checkNode(ctx context.Context, node *redis.Client, cluster bool)
 		{"no-appendfsync-on-rewrite", "no", "otherwise a crash during a rewrite of the append-only file loses the changes since its start"},
 	} {
 		switch values, err := node.ConfigGet(ctx, setting.name).Result(); {
+		case err != nil && s.unread && errors.Is(answered(err), ErrUnsuitable):
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s cannot be read: %w", setting.name, answered(err)))
 		case values[setting.name] != setting.good:

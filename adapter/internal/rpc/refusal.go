@@ -97,7 +97,7 @@ func code(status int) uint32 {
 		return ResourceExhausted
 	case http.StatusServiceUnavailable:
 		return Unavailable
-	case http.StatusNotFound, http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect: // of ServeMux
+	case http.StatusNotFound, http.StatusTemporaryRedirect: // of ServeMux
 		return Unimplemented
 	}
 	return PermissionDenied
