@@ -138,9 +138,6 @@ func (m *Map[K, G, V]) Delete(key K) {
 // leave takes e out of the order and of the index.
 func (m *Map[K, G, V]) leave(e *entry[K, G, V]) {
 	heap.Remove(&m.order, e.index)
-	if m.Group == nil {
-		return
-	}
 	delete(m.groups[e.group], e.key)
 	if len(m.groups[e.group]) == 0 {
 		delete(m.groups, e.group)

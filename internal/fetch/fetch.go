@@ -177,8 +177,8 @@ func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // there are none. The form with a date is not read: it depends on two clocks.
 func RetryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32)
-	if err != nil || seconds <= 0 {
+	if err != nil {
 		return 0
 	}
-	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	return min(max(time.Duration(seconds), 0)*time.Second, maxRetryAfter)
 }
